@@ -1,0 +1,61 @@
+"""astra-xr: open satellite scenes as xarray by their ids, in true reflectance, lazily.
+
+>>> import astra_xr
+>>> ds = astra_xr.open_scene(
+...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red", "nir"], catalog="sample"
+... )
+>>> ndvi = ds.astra.index("NDVI")
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+# Registers ``ds.astra``; light, as it imports nothing but xarray.
+from astra_xr.scenes import accessor as _accessor
+
+if TYPE_CHECKING:
+    from astra_xr.errors import AstraError
+    from astra_xr.resolver.local import LocalResolver
+    from astra_xr.resolver.resolution import Resolution
+    from astra_xr.scenes.open import open_item, open_scene, resolve
+    from astra_xr.settings import Settings
+
+__all__ = [
+    "AstraError",
+    "LocalResolver",
+    "Resolution",
+    "Settings",
+    "open_item",
+    "open_scene",
+    "resolve",
+]
+
+_HOMES = {
+    "AstraError": "astra_xr.errors",
+    "LocalResolver": "astra_xr.resolver.local",
+    "Resolution": "astra_xr.resolver.resolution",
+    "Settings": "astra_xr.settings",
+    "open_item": "astra_xr.scenes.open",
+    "open_scene": "astra_xr.scenes.open",
+    "resolve": "astra_xr.scenes.open",
+}
+
+del _accessor
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("astra-xr")
+    if name in _HOMES:
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'astra_xr' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,80 @@
+"""What a catalogue is to the rest of the package."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, runtime_checkable
+
+from astra_xr.missions import MISSIONS, Item
+from astra_xr.model import SceneId, SignedUrl
+
+
+@runtime_checkable
+class Catalog(Protocol):
+    """Finds items and makes their hrefs readable. One instance serves many threads."""
+
+    name: str
+    """How users name it, e.g. ``earth-search``."""
+
+    title: str
+    """Its name in prose, for messages."""
+
+    provider: str
+    """Who serves the source data: ``metadata.source_provider`` of the contract."""
+
+    def find(self, scene: SceneId) -> dict[str, Any]:
+        """Return the scene's item as plain JSON.
+
+        Raises
+        ------
+        SceneNotFound, AmbiguousSceneId, UpstreamError
+        """
+        ...
+
+    def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
+        """Return a URL that reads ``href`` with no further authentication.
+
+        Raises
+        ------
+        SigningError, UpstreamError
+        """
+        ...
+
+    def owns(self, item: Item) -> bool:
+        """Tell whether an item that a user brings came from this catalogue."""
+        ...
+
+    def offset_applied(self, item: Item, asset_key: str) -> str | None:
+        """Return why the mission's offset is in the asset's pixels already; None: it is not."""
+        ...
+
+
+def choose(scene: SceneId, items: list[dict[str, Any]]) -> tuple[list[str], dict[str, Any] | None]:
+    """Pick the item that an id means among the items that a search brought.
+
+    Items of another acquisition are dropped. Of several processings of one acquisition the one
+    that the id names wins, else the newest.
+
+    Returns
+    -------
+    candidates : list of str
+        Ids, as ``mission:name``, of the acquisitions that fit; more than one: ambiguous.
+    item : dict or None
+        The item, where exactly one acquisition fits.
+    """
+    mission = MISSIONS[scene.mission]
+    acquisitions: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for item in items:
+        if mission.matches(scene.parts, item):
+            told = mission.describe(item)
+            key = tuple(told.get(part, "") for part in mission.acquisition if part != "day")
+            acquisitions.setdefault(key, []).append(item)
+
+    def rank(item: dict[str, Any]) -> tuple[int, tuple[str, ...]]:
+        told = mission.describe(item)
+        named = sum(told.get(part) == scene.parts.get(part, "") for part in mission.version)
+        return named, tuple(told.get(part, "") for part in mission.version)
+
+    # max() keeps the first of equals.
+    best = [max(group, key=rank) for group in acquisitions.values()]
+    candidates = [f"{scene.mission}:{mission.describe(item)['product']}" for item in best]
+    return sorted(candidates), best[0] if len(best) == 1 else None

@@ -1,0 +1,104 @@
+"""Earth Search v1 by Element 84: public COGs of Sentinel-2 on AWS, Landsat in a paid bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+from astra_xr.catalogs.stac import (
+    ById,
+    BySearch,
+    Lookup,
+    StacCatalog,
+    landsat_lookup,
+    time_window,
+)
+from astra_xr.errors import SigningError
+from astra_xr.missions import Item
+from astra_xr.model import SceneId, SignedUrl
+from astra_xr.settings import Settings
+
+_L2A = "sentinel-2-l2a"
+_C1 = "sentinel-2-c1-l2a"
+_LANDSAT = "landsat-c2-l2"
+
+
+class EarthSearch(StacCatalog):
+    """Sentinel-2 as Collection 1 and as the older L2A set, and Landsat Collection 2 Level 2."""
+
+    name = "earth-search"
+    title = "Earth Search"
+    provider = "element84"
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(url=settings.earth_search_url, timeout=settings.timeout)
+
+    def lookups(self, scene: SceneId) -> Iterable[Lookup]:
+        """Give the ways to find a scene; ids of this catalogue's own forms go first."""
+        parts = scene.parts
+        if scene.mission == "landsat":
+            yield landsat_lookup(scene, _LANDSAT)
+        elif parts.get("level") == "2A":
+            if scene.form == "earth-search":
+                yield ById(collection=_L2A, item=scene.name)
+            elif scene.form == "earth-search-c1":
+                yield ById(collection=_C1, item=scene.name)
+            else:
+                yield _sentinel2(scene)
+
+    def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
+        """Return public https hrefs as they are.
+
+        Raises
+        ------
+        SigningError
+            The href lies in a bucket where the requester pays.
+        """
+        if href.startswith(("https://", "http://")):
+            return SignedUrl(url=href)
+        if not href.startswith("s3://"):
+            hint = "Take another band, or another catalogue."
+            raise SigningError(href=href, reason="it is neither https nor s3", hint=hint)
+        raise SigningError(
+            href=href,
+            reason="its bucket is requester-pays, and reading with AWS credentials is not "
+            "available yet",
+            hint="The same Landsat scenes open with catalog='planetary-computer'.",
+        )
+
+    def owns(self, item: Item) -> bool:
+        """Tell whether the item is of Earth Search, of its v0 too, by links or properties."""
+        names = item.get("properties", {})
+        return (
+            super().owns(item)
+            or any(name.startswith("earthsearch:") for name in names)
+            or ("sentinel:boa_offset_applied" in names)
+        )
+
+    def offset_applied(self, item: Item, asset_key: str) -> str | None:
+        """Tell whether the COG's pixels are shifted already; its JPEG 2000 twin never is.
+
+        Items of baseline 04.00 and later say ``boa_offset_applied: true`` and an offset of
+        -0.1 at once; the pixels of the COG are shifted, so that applying it would shift twice.
+        """
+        properties = item.get("properties", {})
+        flags = ("earthsearch:boa_offset_applied", "sentinel:boa_offset_applied")
+        if any(properties.get(flag) is True for flag in flags) and not asset_key.endswith("-jp2"):
+            return "already applied by earth-search"
+        return None
+
+
+def _sentinel2(scene: SceneId) -> BySearch:
+    """Search by tile and time, since neither collection's item ids follow from the product's.
+
+    Items carry the tile's own time, which is up to 15 minutes after the sensing start.
+    """
+    window = time_window(
+        scene.parts["start"], before=timedelta(minutes=1), after=timedelta(minutes=20)
+    )
+    platform = {"eq": f"sentinel-2{scene.parts['platform'][-1].lower()}"}
+    query: dict[str, Any] = {"platform": platform}
+    if "tile" in scene.parts:
+        query["grid:code"] = {"eq": f"MGRS-{scene.parts['tile']}"}
+    return BySearch(body={"collections": [_C1, _L2A], "datetime": window, "query": query})

@@ -1,0 +1,157 @@
+"""Microsoft Planetary Computer: COGs on Azure Blob Storage, read with free, short-lived tokens."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from astra_xr.catalogs.stac import (
+    ById,
+    BySearch,
+    Lookup,
+    StacCatalog,
+    day_window,
+    landsat_lookup,
+    time_window,
+)
+from astra_xr.errors import SigningError, UpstreamError
+from astra_xr.http import fetch_json
+from astra_xr.missions import Item
+from astra_xr.model import SceneId, SignedUrl
+from astra_xr.settings import Settings
+
+_BLOB_HOST = ".blob.core.windows.net"
+_RENEW_BEFORE = timedelta(minutes=5)
+_SENTINEL2 = "sentinel-2-l2a"
+_LANDSAT = "landsat-c2-l2"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class _Token:
+    query: str = field(repr=False)
+    expires_at: datetime
+
+
+class PlanetaryComputer(StacCatalog):
+    """Sentinel-2 Level 2A and Landsat Collection 2 Level 2, signed with SAS tokens.
+
+    A token serves a whole storage container. It is fetched when first needed, kept until five
+    minutes before its own expiry, and fetched once however many threads wait for it.
+    """
+
+    name = "planetary-computer"
+    title = "Planetary Computer"
+    provider = "microsoft"
+
+    def __init__(self, settings: Settings, clock: Callable[[], datetime] = _now) -> None:
+        super().__init__(url=settings.planetary_computer_url, timeout=settings.timeout)
+        self._sas_url = settings.planetary_computer_sas_url.rstrip("/")
+        self._key = settings.planetary_computer_key
+        self._clock = clock
+        self._tokens: dict[tuple[str, str], _Token] = {}
+        self._locks: dict[tuple[str, str], threading.Lock] = {}
+        self._guard = threading.Lock()
+
+    def lookups(self, scene: SceneId) -> Iterable[Lookup]:
+        """Give the ways to find a scene: the product id less its baseline, then a search.
+
+        Until mid 2024 this catalogue ran the processor itself, so that generation times in its
+        ids differ from the agency's and only the search finds them.
+        """
+        parts = scene.parts
+        if scene.mission == "landsat":
+            yield landsat_lookup(scene, _LANDSAT)
+        elif parts.get("level") == "2A":
+            if "generation" in parts:
+                name = "{platform}_MSIL{level}_{start}_R{orbit}_T{tile}_{generation}"
+                yield ById(collection=_SENTINEL2, item=name.format(**parts))
+            yield _sentinel2(scene)
+
+    def owns(self, item: Item) -> bool:
+        """Tell whether the item's links lead here, or its files lie on Azure."""
+        hrefs = (str(asset.get("href", "")) for asset in item["assets"].values())
+        return super().owns(item) or any(_container(href) for href in hrefs)
+
+    def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
+        """Put the container's token on a blob's URL; a signature that it has is replaced.
+
+        Raises
+        ------
+        SigningError
+            The href is not https.
+        UpstreamError
+            The signing service is down or refuses.
+        """
+        place = _container(href)
+        parts = urlsplit(href)
+        if place is None:
+            if parts.scheme in ("http", "https"):
+                return SignedUrl(url=href)
+            raise SigningError(href=href, reason="it is not https", hint="Open another asset.")
+        token = self._token(place, refused)
+        bare = urlunsplit((parts.scheme, parts.netloc, parts.path, token.query, ""))
+        return SignedUrl(url=bare, expires_at=token.expires_at)
+
+    def _token(self, place: tuple[str, str], refused: SignedUrl | None) -> _Token:
+        with self._guard:
+            lock = self._locks.setdefault(place, threading.Lock())
+        with lock:
+            token = self._tokens.get(place)
+            stale = token is None or self._clock() >= token.expires_at - _RENEW_BEFORE
+            # Who comes with an older token than ours just missed its renewal.
+            was_refused = token and refused and urlsplit(refused.url).query == token.query
+            if token is None or stale or was_refused:
+                token = self._tokens[place] = self._fetch_token(place)
+            return token
+
+    def _fetch_token(self, place: tuple[str, str]) -> _Token:
+        account, container = place
+        headers = {"Ocp-Apim-Subscription-Key": self._key} if self._key else None
+        answer = fetch_json(
+            f"{self.title} (signing)",
+            f"{self._sas_url}/token/{account}/{container}",
+            headers=headers,
+            timeout=self._timeout,
+        )
+        try:
+            expiry = datetime.fromisoformat(answer["msft:expiry"])
+            query = str(answer["token"]).lstrip("?")
+        except (TypeError, KeyError, ValueError):
+            expiry, query = self._clock(), ""
+        if not query:
+            raise UpstreamError(
+                service=f"{self.title} (signing)",
+                reason=f"it gave no token for {account}/{container}",
+            )
+        return _Token(query=query, expires_at=expiry.astimezone(UTC))
+
+
+def _container(href: str) -> tuple[str, str] | None:
+    """Return the storage account and container that a blob's URL names."""
+    parts = urlsplit(href)
+    host = parts.hostname or ""
+    container = parts.path.lstrip("/").split("/", 1)[0]
+    if host.endswith(_BLOB_HOST) and container:
+        return host.removesuffix(_BLOB_HOST), container
+    return None
+
+
+def _sentinel2(scene: SceneId) -> BySearch:
+    """Search by tile and the sensing start, which is the items' time to the second."""
+    parts = scene.parts
+    query: dict[str, Any] = {"platform": {"eq": f"Sentinel-2{parts['platform'][-1]}"}}
+    if "tile" in parts:
+        query["s2:mgrs_tile"] = {"eq": parts["tile"]}
+    if "start" in parts:
+        window = time_window(parts["start"], before=timedelta(), after=timedelta(seconds=1))
+    else:
+        window = day_window(parts["day"])
+    return BySearch(body={"collections": [_SENTINEL2], "datetime": window, "query": query})

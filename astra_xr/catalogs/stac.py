@@ -1,0 +1,170 @@
+"""A STAC API as a source of items: lookups by id and by search, over HTTP and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+from astra_xr.catalogs.base import choose
+from astra_xr.errors import AmbiguousSceneId, InvalidItem, SceneNotFound, UpstreamError
+from astra_xr.http import fetch_json
+from astra_xr.missions import Item, clean_item
+from astra_xr.model import SceneId
+
+_MOST_PAGES = 10
+_PAGE = 250
+
+
+@dataclass(frozen=True, kw_only=True)
+class ById:
+    """Look an item up by its id."""
+
+    collection: str
+    item: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BySearch:
+    """Look for items with a ``POST /search``; what fits is picked from the answer."""
+
+    body: Mapping[str, Any]
+    """Item-search parameters, e.g. collections, datetime, query."""
+
+
+Lookup = ById | BySearch
+
+
+class StacCatalog:
+    """Base of the catalogues behind a STAC API: subclasses say how they spell a scene id."""
+
+    name: str
+    title: str
+    provider: str
+
+    def __init__(self, *, url: str, timeout: float) -> None:
+        self._url = url.rstrip("/")
+        self._timeout = timeout
+
+    def lookups(self, scene: SceneId) -> Iterable[Lookup]:
+        """Give the ways to find a scene here, the surest first; none: not served here."""
+        raise NotImplementedError
+
+    def find(self, scene: SceneId) -> dict[str, Any]:
+        """Return the scene's item as plain JSON.
+
+        Raises
+        ------
+        SceneNotFound
+            No lookup brought an item that fits the id.
+        AmbiguousSceneId
+            Several acquisitions fit.
+        UpstreamError
+            The catalogue is down or answers nonsense.
+        """
+        for lookup in self.lookups(scene):
+            candidates, item = choose(scene, self._look(lookup))
+            if len(candidates) > 1:
+                raise AmbiguousSceneId(scene_id=str(scene), candidates=candidates)
+            if item is not None:
+                return item
+        raise SceneNotFound(scene_id=str(scene), asked=[self.title])
+
+    def owns(self, item: Item) -> bool:
+        """Tell whether one of the item's own links leads into this API."""
+        links = [link for link in item.get("links") or () if isinstance(link, Mapping)]
+        return any(
+            str(link.get("href", "")).startswith(self._url)
+            for link in links
+            if link.get("rel") in ("self", "root", "parent", "collection")
+        )
+
+    def offset_applied(self, item: Item, asset_key: str) -> str | None:
+        """Return None: pixels are as the agency made them, unless a catalogue says otherwise."""
+        return None
+
+    def _look(self, lookup: Lookup) -> list[dict[str, Any]]:
+        if isinstance(lookup, ById):
+            found = self._fetch(
+                f"/collections/{quote(lookup.collection, safe='')}"
+                f"/items/{quote(lookup.item, safe='')}"
+            )
+            return [] if found is None else [self._checked(found)]
+        # Of equals the collection that was named first is taken.
+        order = list(lookup.body["collections"])
+        items = self._search(lookup.body)
+        return sorted(items, key=lambda item: _position(order, item.get("collection")))
+
+    def _search(self, body: Mapping[str, Any]) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = []
+        url: str = f"{self._url}/search"
+        post: Mapping[str, Any] | None = {"limit": _PAGE, **body}
+        for _ in range(_MOST_PAGES):
+            page = fetch_json(self.title, url, body=post, timeout=self._timeout)
+            if not isinstance(page, dict) or not isinstance(page.get("features"), list):
+                raise UpstreamError(service=self.title, reason="the search answer has no features")
+            items += [self._checked(feature) for feature in page["features"]]
+            following = _next_page(page, body=dict(post or {}))
+            if following is None:
+                break
+            url, post = following
+        return items
+
+    def _fetch(self, path: str) -> Any:
+        return fetch_json(self.title, f"{self._url}{path}", timeout=self._timeout)
+
+    def _checked(self, item: Any) -> dict[str, Any]:
+        """Let only what has the outline of an item through."""
+        try:
+            return clean_item(item)
+        except InvalidItem as error:
+            reason = error.reason
+        raise UpstreamError(
+            service=self.title, reason=f"it answered something that is no item ({reason})"
+        )
+
+
+def landsat_lookup(scene: SceneId, collection: str) -> Lookup:
+    """Give the lookup of a Landsat Collection 2 scene, whose ids here lack the processing date."""
+    parts = scene.parts
+    if "tier" in parts:
+        name = "{sensor}_{level}_{path}{row}_{day}_{collection}_{tier}".format(**parts)
+        return ById(collection=collection, item=name)
+    query = {
+        "landsat:wrs_path": {"eq": parts["path"]},
+        "landsat:wrs_row": {"eq": parts["row"]},
+    }
+    body = {"collections": [collection], "datetime": day_window(parts["day"]), "query": query}
+    return BySearch(body=body)
+
+
+def day_window(day: str) -> str:
+    """Turn ``YYYYMMDD`` into the search interval of that UTC day."""
+    date = f"{day[:4]}-{day[4:6]}-{day[6:]}"
+    return f"{date}T00:00:00Z/{date}T23:59:59Z"
+
+
+def time_window(start: str, *, before: timedelta, after: timedelta) -> str:
+    """Turn ``YYYYMMDDTHHMMSS`` (UTC) into the search interval around it."""
+    moment = datetime.strptime(start, "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    return "/".join(f"{t:%Y-%m-%dT%H:%M:%SZ}" for t in (moment - before, moment + after))
+
+
+def _position(order: list[str], collection: Any) -> int:
+    return order.index(collection) if collection in order else len(order)
+
+
+def _next_page(
+    page: Mapping[str, Any], body: dict[str, Any]
+) -> tuple[str, dict[str, Any] | None] | None:
+    """Read the ``next`` link: where, and what to post (None: get)."""
+    for link in page.get("links") or ():
+        if link.get("rel") == "next" and page["features"]:
+            if str(link.get("method", "GET")).upper() == "GET":
+                return link["href"], None
+            sent = link.get("body") or {}
+            # Earth Search leaves `merge` out although its body is the token alone.
+            return link["href"], {**body, **sent}
+    return None

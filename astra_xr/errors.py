@@ -1,0 +1,370 @@
+"""Every exception that astra-xr raises on purpose, in one tree.
+
+::
+
+    AstraError
+    ├── InvalidSceneId (ValueError)       the text is no scene id
+    ├── InvalidParameter (ValueError)     an argument is not one of the forms that work
+    │   └── InvalidFormat                 no such output format
+    ├── InvalidItem (ValueError)          a STAC item lacks what is needed to open it
+    ├── SceneNotFound (LookupError)       no catalogue that was asked has the scene
+    ├── AmbiguousSceneId (LookupError)    the id is a prefix of several scenes
+    ├── UnknownBand (LookupError)         the scene has no band of that name
+    ├── AmbiguousBand (LookupError)       the name fits several bands
+    ├── MixedResolutions (ValueError)     bands of several resolutions asked for as one grid
+    ├── UnknownIndex (LookupError)        no spectral index of that name
+    ├── MissingIndexBand (LookupError)    the dataset lacks a band that the index needs
+    ├── UpstreamError                     a catalogue or signing service fails
+    │   ├── UpstreamUnavailable           … is down, or says "too many requests"
+    │   └── UpstreamTimeout               … did not answer in time
+    ├── SigningError                      no URL that storage accepts could be made
+    ├── ConversionRequired                the source is not in the asked format
+    ├── ReadError                         pixels could not be read
+    └── MissingExtra (ImportError)        an optional dependency is not installed
+
+Messages say what was asked, what exists, and what to do next. They never hold a signature, a
+token or a key: text from elsewhere goes through :func:`redact` first.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+from urllib.parse import unquote
+
+# Lengths are bounded so that no text, however long, takes more than linear time.
+_URL = re.compile(
+    r"(?<![a-z0-9+.-])(?P<scheme>[a-z][a-z0-9+.-]{0,19})://(?P<rest>[^\s'\"<>]+)", re.IGNORECASE
+)
+_ESCAPED_URL = re.compile(
+    r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,19}%3a%2f%2f[^\s'\"<>]+", re.IGNORECASE
+)
+_WORDS = (
+    "signature|token|secret|password|credential|authorization"
+    "|(?:api|access|account|subscription)[_-]?key"
+)
+_SECRET_PAIR = re.compile(
+    rf"(?P<name>(?<![\w-])(?:[\w-]{{0,40}}(?:{_WORDS})[\w-]{{0,40}}|sig|key|code|skoid|sktid"
+    r"|sharedaccess\w{0,20}|x-(?:amz|goog)-[a-z-]{1,30})['\"]?\s{0,3}(?:=|:|%3D)\s{0,3}['\"]?)"
+    r"(?P<value>(?:(?:bearer|basic|token)\s{1,3})?[^\s&'\"<>,;]+)",
+    re.IGNORECASE,
+)
+_BEARER = re.compile(r"\b(?P<name>bearer\s{1,3})[^\s&'\"<>,;]+", re.IGNORECASE)
+_API_KEY = re.compile(r"\bastra_sk_\w+")
+
+
+def redact(text: object) -> str:
+    """Turn any text or URL into text that is safe to show: no query, no user info, no key.
+
+    Parameters
+    ----------
+    text : object
+        A URL, an exception, or any text that may hold URLs.
+
+    Returns
+    -------
+    str
+        The same text; each URL in it ends before its query, and the values of ``sig=``,
+        ``token:`` and the like are replaced by ``***``.
+
+    Examples
+    --------
+    >>> redact("GET https://user:pw@store.example/B04.tif?sv=1&sig=abc failed")
+    'GET https://store.example/B04.tif failed'
+    >>> redact("Authorization: Bearer abc.def")
+    'Authorization: ***'
+    """
+
+    def bare(match: re.Match[str]) -> str:
+        rest = re.split(r"[?#]|%3[Ff]", match["rest"], maxsplit=1)[0]
+        host, slash, path = rest.partition("/")
+        return f"{match['scheme']}://{host.rpartition('@')[2]}{slash}{path}"
+
+    cleaned = _ESCAPED_URL.sub(lambda match: unquote(match[0]), str(text))
+    cleaned = _API_KEY.sub("***", _URL.sub(bare, cleaned))
+    cleaned = _SECRET_PAIR.sub(lambda match: f"{match['name']}***", cleaned)
+    return _BEARER.sub(lambda match: f"{match['name']}***", cleaned)
+
+
+def closest(name: str, choices: Iterable[str], count: int = 3) -> list[str]:
+    """Return the ``count`` choices that look most like ``name``, best first, ignoring case."""
+    by_lower = {choice.lower(): choice for choice in choices}
+    hits = difflib.get_close_matches(name.lower(), by_lower, n=4 * count, cutoff=0.5)
+    # Swapped letters are the likeliest slip: NVDI means NDVI.
+    hits.sort(key=lambda hit: sorted(hit) != sorted(name.lower()))
+    return [by_lower[hit] for hit in hits[:count]]
+
+
+def _did_you_mean(name: str, choices: Iterable[str]) -> str:
+    hits = closest(name, choices)
+    return f" Did you mean {' or '.join(repr(hit) for hit in hits)}?" if hits else ""
+
+
+def _rebuild(cls: type[AstraError], message: str, state: dict[str, Any]) -> AstraError:
+    error = cls.__new__(cls)
+    error.args = (message,)
+    error.__dict__.update(state)
+    return error
+
+
+class AstraError(Exception):
+    """Base of all errors of this package.
+
+    Attributes
+    ----------
+    code : str
+        Stable machine-readable name, the same in the process and over HTTP.
+    """
+
+    code: ClassVar[str] = "internal-error"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Keyword-only constructors do not survive the default pickling, and errors travel
+        # from dask workers to the caller.
+        return _rebuild, (type(self), str(self), dict(self.__dict__))
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else type(self).__name__
+
+
+class InvalidSceneId(AstraError, ValueError):
+    """The text is not a scene id of any known form."""
+
+    code = "invalid-scene-id"
+
+    def __init__(self, *, scene_id: str, reason: str, forms: Sequence[str]) -> None:
+        self.scene_id = redact(scene_id[:200])
+        self.reason = redact(reason)
+        self.forms = tuple(forms)
+        super().__init__(
+            f"{self.scene_id!r} is not a scene id: {self.reason}. "
+            f"Forms that work: {', '.join(forms)}."
+        )
+
+
+class InvalidParameter(AstraError, ValueError):
+    """An argument has a value that cannot work."""
+
+    code = "invalid-parameter"
+
+    def __init__(self, *, name: str, value: object, expected: str) -> None:
+        self.name = name
+        self.value = redact(repr(value))[:200]
+        self.expected = expected
+        super().__init__(f"{name}={self.value} cannot work: expected {expected}.")
+
+
+class InvalidFormat(InvalidParameter):
+    """The output format is not one of those that exist."""
+
+    code = "invalid-format"
+
+    def __init__(self, *, value: object, formats: Sequence[str]) -> None:
+        super().__init__(name="format", value=value, expected=f"one of {', '.join(formats)}")
+
+
+class InvalidItem(AstraError, ValueError):
+    """A STAC item lacks something that opening it needs, or holds a value that cannot be."""
+
+    code = "invalid-item"
+
+    def __init__(self, *, item: str, reason: str) -> None:
+        self.item = redact(item)
+        self.reason = redact(reason)
+        super().__init__(f"STAC item {self.item!r} cannot be used: {self.reason}")
+
+
+class SceneNotFound(AstraError, LookupError):
+    """None of the catalogues that were asked has the scene."""
+
+    code = "scene-not-found"
+
+    def __init__(self, *, scene_id: str, asked: Sequence[str], hint: str = "") -> None:
+        self.scene_id = scene_id
+        self.asked = tuple(asked)
+        self.hint = hint
+        where = ", ".join(asked) if asked else "no catalogue (none serves this kind of scene)"
+        super().__init__(
+            f"No scene {scene_id!r} found. Asked: {where}.{' ' + hint if hint else ''}"
+        )
+
+
+class AmbiguousSceneId(AstraError, LookupError):
+    """The id is the beginning of several scenes' ids."""
+
+    code = "ambiguous-scene-id"
+
+    def __init__(self, *, scene_id: str, candidates: Sequence[str]) -> None:
+        self.scene_id = scene_id
+        self.candidates = tuple(candidates)
+        shown = "\n  ".join(self.candidates[:20])
+        more = len(self.candidates) - 20
+        super().__init__(
+            f"{scene_id!r} matches {len(self.candidates)} scenes. Take one of them:\n  {shown}"
+            + (f"\n  … and {more} more" if more > 0 else "")
+        )
+
+
+class UnknownBand(AstraError, LookupError):
+    """The scene has no band of that name."""
+
+    code = "unknown-band"
+
+    def __init__(self, *, band: str, scene: str, available: Mapping[str, str | None]) -> None:
+        """Take ``available`` as native name → common name (or None), in the scene's order."""
+        self.band = redact(band)[:80]
+        self.scene = scene
+        self.available = dict(available)
+        names = [*available, *(common for common in available.values() if common)]
+        listed = ", ".join(f"{n} ({c})" if c else n for n, c in available.items()) or "none"
+        super().__init__(
+            f"{scene} has no band {self.band!r}.{_did_you_mean(self.band, names)} "
+            f"Bands, native (common): {listed}."
+        )
+
+
+class AmbiguousBand(AstraError, LookupError):
+    """The name fits several bands of the scene."""
+
+    code = "ambiguous-band"
+
+    def __init__(self, *, band: str, scene: str, candidates: Mapping[str, str]) -> None:
+        """Take ``candidates`` as native name → what tells it apart, e.g. its wavelength."""
+        self.band = band
+        self.scene = scene
+        self.candidates = dict(candidates)
+        listed = ", ".join(f"{name} ({what})" for name, what in candidates.items())
+        super().__init__(f"{band!r} fits several bands of {scene}: {listed}. Ask for one by name.")
+
+
+class MixedResolutions(AstraError, ValueError):
+    """Bands of several resolutions were asked for as one grid."""
+
+    code = "mixed-resolutions"
+
+    def __init__(self, *, scene: str, bands: Mapping[str, float]) -> None:
+        """Take ``bands`` as name → resolution in units of its CRS (metres for UTM)."""
+        self.scene = scene
+        self.bands = dict(bands)
+        groups: dict[float, list[str]] = {}
+        for name, resolution in bands.items():
+            groups.setdefault(resolution, []).append(name)
+        listed = "; ".join(f"{res:g}: {', '.join(names)}" for res, names in sorted(groups.items()))
+        finest = groups[min(groups)]
+        super().__init__(
+            f"The bands of {scene} have several resolutions ({listed}), and one Dataset has one "
+            f"grid: resolution= to bring them together is not available yet. Open one group at "
+            f"a time, e.g. bands={finest!r}."
+        )
+
+
+class UnknownIndex(AstraError, LookupError):
+    """There is no spectral index of that name."""
+
+    code = "unknown-index"
+
+    def __init__(self, *, index: str, known: Iterable[str]) -> None:
+        self.index = index
+        self.suggestions = tuple(closest(index, known))
+        super().__init__(
+            f"No spectral index is called {index!r}.{_did_you_mean(index, self.suggestions)} "
+            "All names: spyndex.indices."
+        )
+
+
+class MissingIndexBand(AstraError, LookupError):
+    """The dataset lacks a band, or a constant has no value, that an index needs."""
+
+    code = "missing-index-band"
+
+    def __init__(self, *, index: str, missing: Sequence[str], formula: str, hint: str) -> None:
+        self.index = index
+        self.missing = tuple(missing)
+        self.formula = formula
+        super().__init__(f"{index} = {formula} needs {', '.join(missing)}. {hint}")
+
+
+class UpstreamError(AstraError):
+    """A catalogue or signing service answered in a way that cannot be used."""
+
+    code = "upstream-error"
+    _hint: ClassVar[str] = "Try again, or name another catalogue with catalog=."
+
+    def __init__(
+        self, *, service: str, reason: str, retry_after: float | None = None, hint: str = ""
+    ) -> None:
+        """Take ``retry_after`` in seconds, where the service said when to come back."""
+        self.service = service
+        self.reason = redact(reason)
+        self.retry_after = retry_after
+        wait = f" It asks to wait {retry_after:g} s." if retry_after is not None else ""
+        super().__init__(f"{service}: {self.reason}.{wait} {hint or self._hint}")
+
+
+class UpstreamUnavailable(UpstreamError):
+    """A service is down, unreachable or refuses because of too many requests."""
+
+    code = "upstream-unavailable"
+
+
+class UpstreamTimeout(UpstreamError):
+    """A service did not answer in time."""
+
+    code = "upstream-timeout"
+
+
+class SigningError(AstraError):
+    """No URL that the storage accepts could be made."""
+
+    code = "signing-failed"
+
+    def __init__(self, *, href: str, reason: str, hint: str) -> None:
+        self.href = redact(href)
+        self.reason = redact(reason)
+        super().__init__(f"{self.href} cannot be signed: {self.reason}. {hint}")
+
+
+class ConversionRequired(AstraError):
+    """The source file is not in the format that was asked for."""
+
+    code = "conversion-failed"
+
+    def __init__(self, *, band: str, media_type: str | None, format: str) -> None:
+        self.band = band
+        self.media_type = media_type
+        self.format = format
+        super().__init__(
+            f"Band {band} is served as {media_type or 'a file of unstated type'}, not as "
+            f"{format!r}: it would have to be converted, which is not available yet. "
+            "Ask for format='cog' from a catalogue that serves COGs, e.g. catalog='earth-search'."
+        )
+
+
+class ReadError(AstraError):
+    """Pixels could not be read; nothing was filled in for them."""
+
+    code = "read-failed"
+
+    def __init__(self, *, source: str, href: str, reason: str, hint: str = "") -> None:
+        """Take ``source`` as what the user knows it by: scene id and band."""
+        self.source = source
+        self.href = redact(href)
+        self.reason = redact(reason)
+        super().__init__(
+            f"Could not read {source} from {self.href}: {self.reason}.{' ' + hint if hint else ''}"
+        )
+
+
+class MissingExtra(AstraError, ImportError):
+    """An optional dependency is not installed."""
+
+    code = "missing-extra"
+
+    def __init__(self, *, package: str, extra: str, purpose: str) -> None:
+        self.package = package
+        self.extra = extra
+        super().__init__(
+            f"{purpose} needs {package}, which is not installed: pip install 'astra-xr[{extra}]'"
+        )

@@ -1,0 +1,75 @@
+"""What a mission module says about its mission."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from astra_xr.model import Band
+
+Item = Mapping[str, Any]
+"""A STAC item as plain JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdForm:
+    """One way to write a scene id of the mission."""
+
+    name: str
+    """``product``, or the catalogue whose own form it is."""
+
+    pattern: re.Pattern[str]
+    """Matches the whole id in upper case; its named groups are the id's parts."""
+
+    example: str
+    """An id of this form, for error messages."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Correction:
+    """What the mission's processing added to the stored numbers of a band."""
+
+    offset: float
+    """To add after scaling, in the band's unit."""
+
+    reason: str
+    """Why, for people."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mission:
+    """Names, bands and rules of one mission; data and pure functions only."""
+
+    name: str
+    """The prefix of its scene ids, e.g. ``sentinel-2``."""
+
+    title: str
+    """Its name in prose."""
+
+    id_forms: tuple[IdForm, ...]
+
+    bands: Callable[[Item], tuple[Band, ...]]
+    """The bands that a scene may have, by its item (sensors of one mission differ)."""
+
+    describe: Callable[[Item], Mapping[str, str]]
+    """The parts, named as in the id forms, that an item tells of itself; empty: not this
+    mission's. ``product`` is the id that works everywhere."""
+
+    acquisition: tuple[str, ...]
+    """Names of the parts that tell one acquisition from another."""
+
+    version: tuple[str, ...]
+    """Names of the parts that tell its processings apart, each sorting oldest to newest."""
+
+    correction: Callable[[Item], Correction | None]
+    """The mission-wide offset of reflectance bands; None: the item does not tell enough."""
+
+    reflectance_role: str = "reflectance"
+
+    def matches(self, wanted: Mapping[str, str], item: Item) -> bool:
+        """Tell whether an item can be the scene that an id's parts describe."""
+        told = self.describe(item)
+        keys = {*self.acquisition, "level"} & wanted.keys() & told.keys()
+        return bool(told) and all(wanted[key] == told[key] for key in keys)

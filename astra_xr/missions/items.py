@@ -1,0 +1,90 @@
+"""STAC items as JSON that the rest can rely on: the right outline, and fields of the right type."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from astra_xr.errors import InvalidItem
+
+
+def clean_item(raw: Any) -> dict[str, Any]:
+    """Copy an item, leaving out optional fields whose values are of no use.
+
+    A malformed description of bands is as good as none: the mission's table or the file tells
+    instead. Catalogues do hold such items.
+
+    Raises
+    ------
+    InvalidItem
+        It has no id, no properties or no assets.
+    """
+    if not isinstance(raw, Mapping):
+        raise InvalidItem(item=type(raw).__name__, reason="it is no JSON object")
+    name = str(raw.get("id"))
+    if not isinstance(raw.get("id"), str):
+        raise InvalidItem(item=name, reason="it has no id")
+    properties = raw.get("properties", {})
+    if not isinstance(properties, Mapping):
+        raise InvalidItem(item=name, reason="its properties are no JSON object")
+    assets = raw.get("assets")
+    if not isinstance(assets, Mapping) or not all(isinstance(a, Mapping) for a in assets.values()):
+        raise InvalidItem(item=name, reason="it has no assets")
+    links = raw.get("links")
+    return {
+        **copy.deepcopy(dict(raw)),
+        "properties": _clean(properties),
+        "assets": {str(key): _clean(asset) for key, asset in assets.items()},
+        "links": [dict(link) for link in links if isinstance(link, Mapping)]
+        if isinstance(links, list)
+        else [],
+    }
+
+
+def _clean(told: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        str(key): copy.deepcopy(value)
+        for key, value in told.items()
+        if key not in _WANTED or _WANTED[key](value)
+    }
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
+
+
+def _entries(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(entry, Mapping | int) for entry in value)
+
+
+def _objects(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(entry, Mapping) for entry in value)
+
+
+def _positive(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value) and value > 0
+
+
+def _href(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and bool(urlsplit(value).path or value)
+    except ValueError:
+        return False
+
+
+_WANTED: dict[str, Callable[[Any], bool]] = {
+    "href": _href,
+    "type": lambda value: isinstance(value, str),
+    "title": lambda value: isinstance(value, str),
+    "roles": _texts,
+    "eo:bands": _entries,
+    "bands": _objects,
+    "raster:bands": _objects,
+    "providers": _objects,
+    "gsd": _positive,
+    "data_type": lambda value: isinstance(value, str),
+}
+"""Optional fields of assets and properties that are left out unless they have this form."""

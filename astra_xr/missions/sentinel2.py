@@ -1,0 +1,218 @@
+"""Sentinel-2 MSI, levels 1C and 2A.
+
+Band centres and widths: ESA, Sentinel-2 MSI Technical Guide (values as published by the STAC
+catalogues). Radiometry: ESA, "Sentinel-2 Products Specification Document" 14.9: from processing
+baseline 04.00 on, 1000 is added to every stored reflectance number. Scene classes: ESA,
+Level-2A Algorithm Theoretical Basis Document.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from astra_xr.missions.base import Correction, IdForm, Item, Mission
+from astra_xr.model import Band, ClassValue
+
+_PLATFORM = r"(?P<platform>S2[A-D])"
+_TILE = r"(?P<tile>\d{2}[A-Z]{3})"
+_START = r"(?P<start>(?P<day>\d{8})T\d{6})"
+
+_PRODUCT = re.compile(
+    rf"{_PLATFORM}_MSIL(?P<level>1C|2A)_{_START}"
+    rf"(?:_N(?P<baseline>\d{{4}})(?:_R(?P<orbit>\d{{3}})(?:_T{_TILE}"
+    r"(?:_(?P<generation>\d{8}T\d{6}))?)?)?)?"
+)
+# The product id without its baseline.
+_NO_BASELINE = re.compile(
+    rf"{_PLATFORM}_MSIL(?P<level>1C|2A)_{_START}"
+    rf"_R(?P<orbit>\d{{3}})(?:_T{_TILE}(?:_(?P<generation>\d{{8}}T\d{{6}}))?)?"
+)
+_EARTH_SEARCH = re.compile(
+    rf"{_PLATFORM}_{_TILE}_(?P<day>\d{{8}})_(?P<sequence>\d+)_L(?P<level>1C|2A)"
+)
+_EARTH_SEARCH_C1 = re.compile(
+    rf"{_PLATFORM}_T{_TILE}_(?P<datastrip>(?P<day>\d{{8}})T\d{{6}})_L(?P<level>1C|2A)"
+)
+
+SCENE_CLASSES = tuple(
+    ClassValue(value=value, name=name, color=color)
+    for value, name, color in (
+        (0, "no_data", "#000000"),
+        (1, "saturated_or_defective", "#ff0000"),
+        (2, "dark_area", "#2f2f2f"),
+        (3, "cloud_shadow", "#643200"),
+        (4, "vegetation", "#00a000"),
+        (5, "not_vegetated", "#ffe65a"),
+        (6, "water", "#0000ff"),
+        (7, "unclassified", "#808080"),
+        (8, "cloud_medium_probability", "#c0c0c0"),
+        (9, "cloud_high_probability", "#ffffff"),
+        (10, "thin_cirrus", "#64c8ff"),
+        (11, "snow", "#ff96ff"),
+    )
+)
+
+
+def _reflectance(
+    native: str,
+    common: str | None,
+    title: str,
+    wavelength: float,
+    fwhm: float,
+    gsd: float,
+    symbol: str | None,
+    spellings: tuple[str, ...] = (),
+    shared: tuple[str, ...] = (),
+) -> Band:
+    short = native.replace("B0", "B")
+    return Band(
+        native=native,
+        common=common,
+        title=title,
+        wavelength=wavelength,
+        fwhm=fwhm,
+        gsd=gsd,
+        symbol=symbol,
+        spellings=(*((short,) if short != native else ()), *spellings),
+        shared=shared,
+        role="reflectance",
+        dtype="uint16",
+        nodata=0,
+        scale=1e-4,
+        unit="1",
+    )
+
+
+BANDS: tuple[Band, ...] = (
+    _reflectance("B01", "coastal", "Coastal aerosol", 0.443, 0.027, 60, "A"),
+    _reflectance("B02", "blue", "Blue", 0.490, 0.098, 10, "B"),
+    _reflectance("B03", "green", "Green", 0.560, 0.045, 10, "G"),
+    _reflectance("B04", "red", "Red", 0.665, 0.038, 10, "R"),
+    _reflectance(
+        "B05", "rededge071", "Red edge 1", 0.704, 0.019, 20, "RE1", ("rededge1",), ("rededge",)
+    ),
+    _reflectance(
+        "B06", "rededge075", "Red edge 2", 0.740, 0.018, 20, "RE2", ("rededge2",), ("rededge",)
+    ),
+    _reflectance(
+        "B07", "rededge078", "Red edge 3", 0.783, 0.028, 20, "RE3", ("rededge3",), ("rededge",)
+    ),
+    _reflectance("B08", "nir", "Near infrared", 0.842, 0.145, 10, "N"),
+    _reflectance("B8A", "nir08", "Narrow near infrared", 0.865, 0.033, 20, "N2", ("B08A",)),
+    _reflectance("B09", "nir09", "Water vapour", 0.945, 0.026, 60, "WV"),
+    _reflectance("B10", "cirrus", "Cirrus", 1.3735, 0.075, 60, None),
+    _reflectance("B11", "swir16", "Short-wave infrared 1.6", 1.610, 0.143, 20, "S1"),
+    _reflectance("B12", "swir22", "Short-wave infrared 2.2", 2.190, 0.242, 20, "S2"),
+    Band(
+        native="AOT",
+        title="Aerosol optical thickness",
+        spellings=("aerosol_optical_thickness",),
+        gsd=20,
+        dtype="uint16",
+        nodata=0,
+        scale=1e-3,
+        unit="1",
+    ),
+    Band(
+        native="WVP",
+        title="Water vapour",
+        spellings=("water_vapour",),
+        gsd=20,
+        dtype="uint16",
+        nodata=0,
+        scale=1e-3,
+        unit="cm",
+    ),
+    Band(
+        native="SCL",
+        title="Scene classification",
+        gsd=20,
+        role="class",
+        dtype="uint8",
+        nodata=0,
+        classes=SCENE_CLASSES,
+    ),
+    Band(
+        native="TCI",
+        title="True colour picture",
+        spellings=("visual",),
+        gsd=10,
+        role="visual",
+        dtype="uint8",
+        nodata=0,
+    ),
+)
+
+
+def describe(item: Item) -> Mapping[str, str]:
+    """Read platform, level, start, tile, orbit, baseline and generation off an item."""
+    properties = item.get("properties", {})
+    product = str(properties.get("s2:product_uri") or properties.get("sentinel:product_id") or "")
+    for text in (product, str(item.get("id", ""))):
+        upper = text.upper().removesuffix(".SAFE")
+        for pattern in (_PRODUCT, _NO_BASELINE, _EARTH_SEARCH, _EARTH_SEARCH_C1):
+            match = pattern.fullmatch(upper)
+            if match:
+                parts = {k: v for k, v in match.groupdict().items() if v is not None}
+                baseline = _baseline(item)
+                if baseline and "baseline" not in parts:
+                    parts["baseline"] = baseline.replace(".", "")
+                return {**parts, "product": upper}
+    return {}
+
+
+def _baseline(item: Item) -> str | None:
+    properties = item.get("properties", {})
+    for name in ("s2:processing_baseline", "sentinel:processing_baseline", "processing:version"):
+        value = properties.get(name)
+        if value is not None and re.fullmatch(r"\d{1,2}\.\d{1,2}", str(value)):
+            major, minor = str(value).split(".")
+            return f"{int(major):02d}.{minor:0<2}"
+    for text in (
+        properties.get("s2:product_uri"),
+        properties.get("sentinel:product_id"),
+        item.get("id"),
+    ):
+        match = re.search(r"_N(\d{2})(\d{2})_", str(text))
+        if match:
+            return f"{match[1]}.{match[2]}"
+    return None
+
+
+def correction(item: Item) -> Correction | None:
+    """Return the offset of reflectance that the item's processing baseline calls for."""
+    baseline = _baseline(item)
+    if baseline is None:
+        return None
+    offset = -0.1 if baseline >= "04.00" else 0.0
+    return Correction(offset=offset, reason=f"baseline {baseline}")
+
+
+MISSION = Mission(
+    name="sentinel-2",
+    title="Sentinel-2",
+    id_forms=(
+        IdForm(
+            name="product",
+            pattern=_PRODUCT,
+            example="S2B_MSIL2A_20250115T184929_N0511_R113_T10SEG_20250115T210000",
+        ),
+        IdForm(
+            name="planetary-computer",
+            pattern=_NO_BASELINE,
+            example="S2B_MSIL2A_20250115T184929_R113_T10SEG_20250115T210000",
+        ),
+        IdForm(name="earth-search", pattern=_EARTH_SEARCH, example="S2B_10SEG_20250115_0_L2A"),
+        IdForm(
+            name="earth-search-c1",
+            pattern=_EARTH_SEARCH_C1,
+            example="S2B_T10SEG_20250115T185934_L2A",
+        ),
+    ),
+    bands=lambda item: BANDS,
+    describe=describe,
+    acquisition=("platform", "start", "day", "orbit", "tile"),
+    version=("baseline", "generation", "sequence"),
+    correction=correction,
+)

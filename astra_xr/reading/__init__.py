@@ -1,0 +1,1 @@
+"""Pixels from a URL source: a lazy array that asks for its URL at each read."""

@@ -1,0 +1,84 @@
+"""Tiles from bytes: decompress, undo the predictor, in the machine's byte order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import imagecodecs
+import numpy as np
+import numpy.typing as npt
+
+Decompress = Callable[[Any, "memoryview[int]"], Any]
+
+
+class CorruptTile(Exception):
+    """A tile's bytes do not decode to its pixels."""
+
+
+def _copy(data: Any, out: memoryview[int]) -> None:
+    out[:] = data
+
+
+COMPRESSIONS: dict[int, Decompress] = {
+    1: _copy,
+    5: lambda data, out: imagecodecs.lzw_decode(data, out=out),
+    8: lambda data, out: imagecodecs.deflate_decode(data, out=out),
+    32946: lambda data, out: imagecodecs.deflate_decode(data, out=out),
+    32773: lambda data, out: imagecodecs.packbits_decode(data, out=out),
+    50000: lambda data, out: imagecodecs.zstd_decode(data, out=out),
+}
+"""By the number of the TIFF tag Compression: none, LZW, deflate (twice), PackBits, zstd."""
+
+
+def decode_tile(
+    data: Any, shape: tuple[int, int, int], dtype: np.dtype[Any], compression: int, predictor: int
+) -> npt.NDArray[Any]:
+    """Decode one tile.
+
+    Parameters
+    ----------
+    data : bytes-like
+        As stored in the file.
+    shape : (int, int, int)
+        Rows, columns, planes of the tile.
+    dtype : numpy dtype
+        Of the stored numbers, in the file's byte order.
+    compression, predictor : int
+        Values of the TIFF tags.
+
+    Returns
+    -------
+    ndarray
+        (rows, columns, planes) in the machine's byte order.
+
+    Raises
+    ------
+    CorruptTile
+        The bytes are damaged, or too few.
+    """
+    pixels: npt.NDArray[Any] = np.empty(shape, dtype)
+    flat: memoryview[int] = pixels.reshape(-1).view(np.uint8).data
+    reason = ""
+    try:
+        told = COMPRESSIONS[compression](data, flat)
+        # Decoders return what they filled, which is less where the data ended early.
+        if told is not None and len(told) != len(flat):
+            reason = f"{len(told)} of {len(flat)} bytes came out"
+    except Exception as error:  # noqa: BLE001  (each codec has exceptions of its own)
+        reason = f"{type(error).__name__}: {error}"
+    if reason:
+        raise CorruptTile(reason)
+    if predictor == 3:
+        out = np.empty(shape, dtype.newbyteorder("="))
+        planes = shape[2]
+        rows = pixels.reshape(shape[0], -1)
+        imagecodecs.floatpred_decode(rows, axis=-1, dist=planes, out=out.reshape(shape[0], -1))
+        return out
+    if not dtype.isnative:
+        pixels = pixels.byteswap(inplace=True).view(dtype.newbyteorder("="))
+    if predictor == 2:
+        # Differences are taken of the bits, whatever number they stand for.
+        bits = pixels.view(f"u{dtype.itemsize}")
+        imagecodecs.delta_decode(bits, axis=1, out=bits)
+    return pixels

@@ -1,0 +1,284 @@
+"""Byte ranges of one file, local or over HTTP, through a URL that is signed when needed."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import random
+import re
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import HTTPStore
+
+from astra_xr.errors import AstraError, ReadError, redact
+from astra_xr.model import SignedUrl, UrlSource
+from astra_xr.reading.loop import decode_pool
+
+HEAD = 32 * 1024
+"""Bytes of the first request: the header of nearly every COG."""
+
+T = TypeVar("T")
+
+_TRIES = 4
+_TIMEOUT = timedelta(seconds=30)
+_AT_ONCE = 32
+"""Requests under way for one file."""
+
+
+@dataclass
+class Traffic:
+    """What reading has cost so far, in this process."""
+
+    requests: int = 0
+    """Ranges asked for, of local files too."""
+
+    bytes: int = 0
+    """Bytes that came."""
+
+
+_traffic = Traffic()
+_traffic_lock = threading.Lock()
+
+
+def traffic() -> Traffic:
+    """Return a copy of this process's counters."""
+    with _traffic_lock:
+        return Traffic(_traffic.requests, _traffic.bytes)
+
+
+def _count(size: int) -> None:
+    with _traffic_lock:
+        _traffic.requests += 1
+        _traffic.bytes += size
+
+
+class _Refused(Exception):
+    """One request failed; holds the HTTP status, or what went wrong without one."""
+
+    def __init__(self, status: int, reason: str = "") -> None:
+        super().__init__(status)
+        self.status = status
+        self.reason = reason
+
+
+@functools.lru_cache(maxsize=128)
+def _http(url: str, pid: int) -> HTTPStore:
+    # One a URL: its connections stay open from read to read. obstore's own retries cover
+    # connections and 5xx; the rest is ours.
+    return HTTPStore.from_url(
+        url,
+        client_options={"allow_http": True, "timeout": _TIMEOUT, "connect_timeout": _TIMEOUT / 3},
+        retry_config={
+            "max_retries": 2,
+            "retry_timeout": _TIMEOUT,
+            "backoff": {
+                "init_backoff": timedelta(milliseconds=100),
+                "max_backoff": timedelta(seconds=2),
+                "base": 2,
+            },
+        },
+    )
+
+
+class RangeFile:
+    """One file as random-access bytes, for one read; lives on the background loop.
+
+    It has the two methods that async-tiff reads headers through.
+
+    Parameters
+    ----------
+    source : UrlSource
+        Gave the URL, and is asked for another one when the storage refuses it.
+    signed : SignedUrl
+        The URL that it gave.
+    label : str
+        What the user knows the file by (scene and band), for messages.
+
+    Raises
+    ------
+    ReadError
+        From everything that reads: the bytes cannot be had, or the file changed between two
+        requests.
+    """
+
+    def __init__(self, source: UrlSource, signed: SignedUrl, label: str) -> None:
+        self.signed = signed
+        self.size: int | None = None
+        self.etag: str | None = None
+        self._source = source
+        self._label = label
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._renewing = asyncio.Lock()
+        self._head: memoryview = memoryview(b"")
+
+    async def get(self, start: int, stop: int) -> memoryview:
+        """Return bytes ``start:stop``, fewer at the end of the file."""
+        if stop <= len(self._head):
+            return self._head[start:stop]
+        if self.size is not None:
+            stop = min(stop, self.size)
+            if start >= stop:
+                return memoryview(b"")
+        scheme = urlsplit(self.signed.url).scheme
+        async with self._slots:
+            if scheme in ("http", "https"):
+                body = await self._get_http(start, stop)
+            elif scheme in ("file", ""):
+                body = await self._get_file(start, stop)
+            else:
+                hint = "Take a catalogue with https hrefs."
+                raise self.error(f"{scheme}:// cannot be read yet", hint)
+        _count(len(body))
+        if start == 0:
+            self._head = body
+        return body
+
+    async def get_range_async(
+        self, path: str, *, start: int, end: int | None = None, length: int | None = None
+    ) -> memoryview:
+        """Return one range (obspec)."""
+        return await self.get(start, end if end is not None else start + (length or 0))
+
+    async def get_ranges_async(
+        self,
+        path: str,
+        *,
+        starts: Sequence[int],
+        ends: Sequence[int] | None = None,
+        lengths: Sequence[int] | None = None,
+    ) -> Sequence[memoryview]:
+        """Return several ranges (obspec)."""
+        stops = ends or [start + n for start, n in zip(starts, lengths or (), strict=True)]
+        both = zip(starts, stops, strict=True)
+        return await asyncio.gather(*(self.get(start, stop) for start, stop in both))
+
+    async def _get_file(self, start: int, stop: int) -> memoryview:
+        parts = urlsplit(self.signed.url)
+        path = Path(url2pathname(parts.path) if parts.scheme else self.signed.url)
+        reason = ""
+        try:
+            size, stamp, body = await _in_pool(_pread, path, start, stop)
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+        if reason:
+            raise self.error(reason, "Is the file still there?")
+        self._note(size, stamp)
+        return memoryview(body)
+
+    async def _get_http(self, start: int, stop: int) -> memoryview:
+        renewed = False
+        last = _Refused(0)
+        for attempt in range(_TRIES):
+            signed = self.signed
+            try:
+                return await self._ask(signed, start, stop)
+            except _Refused as refused:
+                last = refused
+            if last.status in (401, 403) and not renewed:
+                await self._renew(signed)
+                renewed = True
+            elif last.status in (0, 206, 429) and attempt + 1 < _TRIES:
+                # Full jitter, so that the many requests of a read do not come back as one.
+                await asyncio.sleep(random.uniform(0, 0.25 * 2**attempt))  # noqa: S311
+            else:
+                break
+        raise self.error(*_explain(last))
+
+    async def _ask(self, signed: SignedUrl, start: int, stop: int) -> memoryview:
+        store = _http(signed.url, os.getpid())
+        failure: _Refused | None = None
+        try:
+            answer = await obstore.get_async(store, "", options={"range": (start, stop)})
+            meta, got = answer.meta, answer.range
+            body = memoryview(await answer.bytes_async())
+        except (BaseError, OSError, ValueError) as error:
+            failure = _classify(error)
+        # Raised outside the handler: what obstore says holds the URL.
+        if failure:
+            raise failure
+        self._note(meta["size"], meta.get("e_tag"))
+        if got != (start, min(stop, meta["size"])) or len(body) != got[1] - got[0]:
+            raise _Refused(206)
+        return body
+
+    async def _renew(self, refused: SignedUrl) -> None:
+        """Get another URL, once for all requests that were refused together."""
+        async with self._renewing:
+            if self.signed is refused:
+                self.signed = await _in_pool(functools.partial(self._source, refused=refused))
+
+    def _note(self, size: int, etag: str | None) -> None:
+        """Remember what the first answer said of the file; a later one must say the same."""
+        if self.size is None:
+            self.size, self.etag = size, etag
+        elif (size, etag) != (self.size, self.etag):
+            raise self.error(
+                "the file changed while it was being read", "Open the scene again to read it anew."
+            )
+
+    def error(self, reason: str, hint: str) -> ReadError:
+        """Make the error of a failed read of this file."""
+        return ReadError(source=self._label, href=redact(self.signed), reason=reason, hint=hint)
+
+
+async def _in_pool(function: Callable[..., T], *args: object) -> T:
+    return await asyncio.get_running_loop().run_in_executor(decode_pool(), function, *args)
+
+
+def _pread(path: Path, start: int, stop: int) -> tuple[int, str, bytes]:
+    with path.open("rb") as file:
+        told = os.fstat(file.fileno())
+        file.seek(start)
+        return told.st_size, f"{told.st_mtime_ns}", file.read(stop - start)
+
+
+def _classify(error: Exception) -> _Refused:
+    """Read the HTTP status off what obstore raises; 0 where there was none."""
+    if isinstance(error, FileNotFoundError):
+        return _Refused(404)
+    text = str(error)
+    match = re.search(r"status code: (\d{3})", text)
+    if match:
+        return _Refused(int(match[1]))
+    if "Range request not supported" in text:
+        return _Refused(200)
+    first = redact(text.split("Debug source:", maxsplit=1)[0]).strip()
+    return _Refused(0, first)
+
+
+def _explain(refused: _Refused) -> tuple[str, str]:
+    told = {
+        200: ("the server does not serve byte ranges (HTTP 200)", "Download the file first."),
+        206: ("the server sent another range than was asked for, each time", "Try again."),
+        401: ("the storage refuses the URL (HTTP 401)", "Check the credentials."),
+        403: (
+            "the storage refuses the URL, freshly signed as it is (HTTP 403)",
+            "The file may be gone, or the credentials may not reach it.",
+        ),
+        404: ("there is no such file (HTTP 404)", "Try another catalogue with catalog=."),
+        409: (
+            "the storage takes no unsigned URL (HTTP 409)",
+            "Open the scene by its id, or the item with catalog='planetary-computer'.",
+        ),
+        416: ("the file is empty", "Try another catalogue with catalog=."),
+        429: ("too many requests (HTTP 429)", "Wait a minute, then read again."),
+    }
+    if refused.status == 0:
+        return refused.reason or "the connection failed each time", "Try again."
+    default = f"the storage answered HTTP {refused.status}", "Try again."
+    return told.get(refused.status, default)
+
+
+def first_failure(failures: Sequence[Exception]) -> AstraError | None:
+    """Return the first of our own errors among exceptions."""
+    return next((f for f in failures if isinstance(f, AstraError)), None)

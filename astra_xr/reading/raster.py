@@ -1,0 +1,273 @@
+"""GDAL over byte ranges: open, describe and read one raster file, with our errors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+from rasterio.abc import MultiByteRangeResourceContainer
+from rasterio.errors import RasterioError
+from rasterio.windows import Window
+
+from astra_xr.errors import ReadError, redact
+from astra_xr.model import Grid, Radiometry, UrlSource
+from astra_xr.reading.loop import run
+from astra_xr.reading.ranges import HEAD, RangeFile, first_failure
+
+_GDAL = {
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "GDAL_PAM_ENABLED": "NO",
+    "GDAL_GEOREF_SOURCES": "INTERNAL",
+    # GDAL's own worker threads cannot call the opener, and then decode garbage without a word.
+    "GDAL_NUM_THREADS": "1",
+}
+
+# A driver list of our own: a text file named .tif must not make GDAL open a VRT, and with it
+# other files and URLs.
+_DRIVERS = ("GTiff", "JP2OpenJPEG")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What a raster file says of itself."""
+
+    grid: Grid
+    count: int
+    """Number of planes."""
+
+    radiometries: tuple[Radiometry, ...]
+    """One a plane."""
+
+
+class _GdalFile:
+    """A :class:`RangeFile` in the shape that rasterio's ``opener`` wants.
+
+    GDAL swallows what is raised here, so the first failure is kept for whoever opened it.
+    """
+
+    def __init__(self, file: RangeFile, failures: list[Exception]) -> None:
+        self._file = file
+        self._failures = failures
+        self._position = 0
+
+    def read(self, count: int = -1) -> bytes:
+        """Return the next ``count`` bytes."""
+        stop = self._size() if count < 0 else self._position + count
+        body = self.get_byte_ranges([self._position], [stop - self._position])[0]
+        self._position += len(body)
+        return body
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Move to a position and return it."""
+        base = (0, self._position, self._size())[whence]
+        self._position = base + offset
+        return self._position
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._position
+
+    def get_byte_ranges(self, offsets: Iterable[int], sizes: Iterable[int]) -> list[bytes]:
+        """Return several ranges."""
+        wanted = [(start, start + size) for start, size in zip(offsets, sizes, strict=True)]
+        try:
+            return run(self._read(wanted))
+        except Exception as error:
+            self._failures.append(error)
+            raise
+
+    async def _read(self, wanted: list[tuple[int, int]]) -> list[bytes]:
+        parts = await asyncio.gather(*(self._file.get(start, stop) for start, stop in wanted))
+        return [bytes(part) for part in parts]
+
+    def _size(self) -> int:
+        try:
+            return size_of(self._file)
+        except Exception as error:
+            self._failures.append(error)
+            raise
+
+    def close(self) -> None:
+        """Do nothing: the file is the opener's."""
+
+    def __enter__(self) -> _GdalFile:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def size_of(file: RangeFile) -> int:
+    """Return the length of a file in bytes."""
+    if file.size is None:
+        run(file.get(0, HEAD))
+    return file.size or 0
+
+
+class _Opener:
+    """Gives GDAL one file, whatever name it asks for, and nothing beside it."""
+
+    def __init__(self, file: RangeFile, failures: list[Exception]) -> None:
+        self._file = file
+        self._failures = failures
+
+    def open(self, path: str, mode: str = "r", **options: Any) -> _GdalFile:
+        return _GdalFile(self._file, self._failures)
+
+    def isfile(self, path: str) -> bool:
+        return True
+
+    def isdir(self, path: str) -> bool:
+        return False
+
+    def ls(self, path: str) -> list[str]:
+        return []
+
+    def mtime(self, path: str) -> int:
+        return 0
+
+    def size(self, path: str) -> int:
+        return size_of(self._file)
+
+
+MultiByteRangeResourceContainer.register(_Opener)
+
+
+@contextmanager
+def _opened(source: UrlSource, label: str) -> Iterator[rasterio.io.DatasetReader]:
+    file = RangeFile(source, source(), label)
+    magic = bytes(run(file.get(0, HEAD))[:12])
+    driver = _driver(magic)
+    if driver is None:
+        raise ReadError(
+            source=label,
+            href=str(source()),
+            reason=f"it is no TIFF or JPEG 2000 file (it begins with {magic[:8]!r})",
+            hint="Name an asset that holds pixels.",
+        )
+    failures: list[Exception] = []
+    told = ""
+    try:
+        with (
+            rasterio.Env(**_GDAL),
+            rasterio.open("scene.tif", opener=_Opener(file, failures), driver=driver) as dataset,
+        ):
+            yield dataset
+            return
+    except (RasterioError, OSError, ValueError) as error:
+        # Our own failures are OSErrors to nobody; what GDAL says may hold the URL.
+        told = redact(error)
+    failure = first_failure(failures)
+    if failure:
+        raise failure
+    raise ReadError(
+        source=label,
+        href=str(source()),
+        reason=f"GDAL says: {told}",
+        hint="The file may be damaged; try another catalogue with catalog=.",
+    )
+
+
+def _driver(magic: bytes) -> str | None:
+    if magic[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return "GTiff"
+    if magic[4:8] == b"jP  " or magic[:4] == b"\xff\x4f\xff\x51":
+        return "JP2OpenJPEG"
+    return None
+
+
+def read_header(source: UrlSource, label: str) -> Header:
+    """Ask a file for its grid, planes, types, nodata, scales and offsets.
+
+    Raises
+    ------
+    ReadError
+        It cannot be read, or has no CRS.
+    """
+    with _opened(source, label) as dataset:
+        if dataset.crs is None:
+            raise ReadError(
+                source=label,
+                href=str(source()),
+                reason="the file has no coordinate reference system",
+                hint="Only georeferenced rasters can be opened.",
+            )
+        code = dataset.crs.to_epsg()
+        t = dataset.transform
+        grid = Grid(
+            crs=f"EPSG:{code}" if code else dataset.crs.to_wkt(version="WKT2_2019"),
+            shape=(dataset.height, dataset.width),
+            transform=(t.a, t.b, t.c, t.d, t.e, t.f),
+        )
+        radiometries = tuple(
+            Radiometry(
+                dtype=dtype,
+                scale=scale,
+                offset=offset,
+                nodata=nodata,
+                unit=unit,
+                reason=f"offset {offset:g}: the file's own tags",
+            )
+            for dtype, scale, offset, nodata, unit in zip(
+                dataset.dtypes,
+                dataset.scales,
+                dataset.offsets,
+                dataset.nodatavals,
+                dataset.units,
+                strict=True,
+            )
+        )
+        return Header(grid=grid, count=dataset.count, radiometries=radiometries)
+
+
+def read_by_gdal(
+    source: UrlSource,
+    label: str,
+    *,
+    shape: tuple[int, int],
+    indexes: Sequence[int],
+    rows: tuple[int, int],
+    cols: tuple[int, int],
+) -> npt.NDArray[Any]:
+    """Read the stored numbers of a window.
+
+    Parameters
+    ----------
+    source : UrlSource
+        Where the file is.
+    label : str
+        Scene and band, for messages.
+    shape : (int, int)
+        Rows and columns that the whole file must have.
+    indexes : sequence of int
+        Planes to read, counted from 1.
+    rows, cols : (int, int)
+        Half-open ranges, counted from 0 at the top left.
+
+    Returns
+    -------
+    ndarray
+        (planes, rows, columns), in the file's dtype.
+
+    Raises
+    ------
+    ReadError
+        The file cannot be read, or is not what its item says.
+    """
+    with _opened(source, label) as dataset:
+        if dataset.shape != tuple(shape) or max(indexes) > dataset.count:
+            raise ReadError(
+                source=label,
+                href=str(source()),
+                reason=f"the file has {dataset.count} bands of {dataset.shape} pixels, while its "
+                f"item says {shape}",
+                hint="The item does not describe this file; try another catalogue.",
+            )
+        window = Window(cols[0], rows[0], cols[1] - cols[0], rows[1] - rows[0])
+        return np.asarray(dataset.read(list(indexes), window=window))

@@ -1,0 +1,292 @@
+"""Bands: which asset of an item holds which band, and which band a name means. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from astra_xr.errors import AmbiguousBand, InvalidParameter, UnknownBand
+from astra_xr.missions import Item, Mission
+from astra_xr.model import Band
+
+_RASTER_TYPES = ("image/tiff", "image/vnd.stac.geotiff", "image/jp2")
+_RASTER_ENDINGS = (".tif", ".tiff", ".jp2")
+_NO_DATA_ROLES = {"thumbnail", "overview", "metadata"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class BandAsset:
+    """A band and the asset that holds it."""
+
+    key: str
+    """Key of the asset in the item."""
+
+    band: Band
+    planes: tuple[Band, ...] = ()
+    """The bands of a file of several, in file order."""
+
+    indexes: tuple[int, ...] | None = (1,)
+    """Plane numbers in the file, from 1; None: the item does not tell how many there are."""
+
+    listed: bool = True
+    """False where it is opened only when asked for by name."""
+
+
+def match_bands(item: Item, mission: Mission | None) -> list[BandAsset]:
+    """Find the bands of an item, those of the mission's table first and in its order.
+
+    Parameters
+    ----------
+    item : dict
+        A STAC item as JSON.
+    mission : Mission or None
+        Whose band table to match; None: every raster asset is a band, named by its key.
+    """
+    rasters = {key: asset for key, asset in item["assets"].items() if is_raster(asset)}
+    table = mission.bands(item) if mission else ()
+    found: list[BandAsset] = []
+    for band in table:
+        keys = sorted(
+            _keys_of(band, rasters, item), key=lambda key: _preference(band, key, rasters)
+        )
+        if keys:
+            found.append(_mission_band(item, keys[0], band))
+    taken = {entry.key for entry in found}
+    # Of a known mission, what is not in the table (previews, cloud masks, JPEG 2000 twins) opens
+    # by its asset key alone.
+    for key, asset in rasters.items():
+        if key in taken:
+            continue
+        twin = _twin(table, item, key, asset)
+        if twin:
+            found.append(replace(_mission_band(item, key, twin), listed=False))
+        else:
+            found += _own_bands(item, key, asset, listed=mission is None)
+    return found
+
+
+def is_raster(asset: Mapping[str, Any]) -> bool:
+    """Tell whether an asset is a georeferenced raster: TIFF or JPEG 2000, by type or name."""
+    kind = str(asset.get("type") or "").lower()
+    href = str(asset.get("href") or "").split("?")[0].lower()
+    return kind.startswith(_RASTER_TYPES) or (not kind and href.endswith(_RASTER_ENDINGS))
+
+
+def select_bands(
+    available: Sequence[BandAsset], names: Sequence[str] | None, *, scene: str
+) -> dict[str, BandAsset]:
+    """Translate band names to the assets that hold them.
+
+    Parameters
+    ----------
+    available : list of BandAsset
+        What the scene has.
+    names : list of str or None
+        Native names, common names, any spelling, asset keys, mixed; None: all listed bands.
+    scene : str
+        The scene's id, for messages.
+
+    Returns
+    -------
+    dict
+        Name as it was asked for (native names where all were) → band.
+
+    Raises
+    ------
+    UnknownBand, AmbiguousBand
+        A name fits no band, or several.
+    InvalidParameter
+        The list is empty, or names one band twice.
+    """
+    if names is None:
+        listed = {entry.band.native: entry for entry in available if entry.listed}
+        if not listed:
+            raise UnknownBand(band="(all)", scene=scene, available={})
+        return listed
+    if not names:
+        raise InvalidParameter(
+            name="bands", value=names, expected="at least one band name, or None"
+        )
+    chosen: dict[str, BandAsset] = {}
+    for name in names:
+        entry = _find(available, name, scene)
+        for other, earlier in chosen.items():
+            if (earlier.key, earlier.indexes) == (entry.key, entry.indexes):
+                raise InvalidParameter(
+                    name="bands",
+                    value=list(names),
+                    expected=f"each band once; {other!r} and {name!r} are both {entry.band.native}",
+                )
+        chosen[name] = entry
+    return chosen
+
+
+def split_names(bands: str | Iterable[str] | None) -> list[str] | None:
+    """Take band names as a list or as comma-separated text, as on the wire.
+
+    Examples
+    --------
+    >>> split_names("red, nir")
+    ['red', 'nir']
+    """
+    if bands is None:
+        return None
+    if isinstance(bands, str):
+        return [name.strip() for name in bands.split(",") if name.strip()]
+    names = list(bands) if isinstance(bands, Iterable) else [bands]
+    for name in names:
+        if not isinstance(name, str):
+            raise InvalidParameter(name="bands", value=bands, expected="band names as text")
+    return names
+
+
+def _find(available: Sequence[BandAsset], name: str, scene: str) -> BandAsset:
+    name = name.strip()
+    # The mission's own names come first: an asset key may mean something else elsewhere. An
+    # exact match beats one in another case.
+    for names_of in (_own_names, _shared_names, lambda entry: (entry.key,)):
+        for folded in (str, str.casefold):
+            hits = [e for e in available if folded(name) in map(folded, names_of(e))]
+            # Asking for a whole file beats asking for the plane of the same name.
+            whole = [e for e in hits if e.listed] or hits
+            if len({(e.key, e.indexes) for e in whole}) > 1:
+                raise AmbiguousBand(band=name, scene=scene, candidates=_candidates(whole))
+            if whole:
+                return whole[0]
+    planes = {e.key for e in available if e.listed and e.planes}
+    shown = [e for e in available if e.listed or e.key in planes] or available
+    natives = {e.band.native: e.band.common for e in shown}
+    raise UnknownBand(band=name, scene=scene, available=natives)
+
+
+def _candidates(entries: Sequence[BandAsset]) -> dict[str, str]:
+    natives = [entry.band.native for entry in entries]
+    if len(set(natives)) == len(natives):
+        return {entry.band.native: _tell_apart(entry.band) for entry in entries}
+    return {entry.key: f"{entry.band.native} of this file" for entry in entries}
+
+
+def _own_names(entry: BandAsset) -> tuple[str, ...]:
+    return entry.band.names
+
+
+def _shared_names(entry: BandAsset) -> tuple[str, ...]:
+    return entry.band.shared
+
+
+def _tell_apart(band: Band) -> str:
+    told = [band.title or band.common or "", f"{band.wavelength:g} µm" if band.wavelength else ""]
+    return ", ".join(part for part in told if part) or "no description"
+
+
+def _keys_of(band: Band, rasters: Mapping[str, Any], item: Item) -> Iterator[str]:
+    names = {name.casefold() for name in band.names}
+    for key, asset in rasters.items():
+        # Of old USGS items keys are file names; those of Copernicus end in the resolution.
+        if re.sub(r"(_\d+m|\.tif)$", "", key.casefold()) in names:
+            yield key
+        elif not _NO_DATA_ROLES & set(asset.get("roles") or ()):
+            described = describe_planes(item, asset)
+            # The name alone: catalogues disagree on common names.
+            if len(described) == 1 and described[0].native.casefold() in names:
+                yield key
+
+
+def _preference(band: Band, key: str, rasters: Mapping[str, Any]) -> tuple[bool, bool, bool]:
+    """Rank assets of one band, best first: COGs, then native resolution, then its own key."""
+    asset = rasters[key]
+    by_key = key.casefold() in {name.casefold() for name in band.names}
+    resampled = "sampling:original" not in (asset.get("roles") or ())
+    return not is_cog_type(asset.get("type")), resampled, not by_key
+
+
+def is_cog_type(media_type: str | None) -> bool:
+    """Tell whether a media type says cloud-optimised GeoTIFF."""
+    return "cloud-optimized" in (media_type or "").lower()
+
+
+def _twin(table: Sequence[Band], item: Item, key: str, asset: Mapping[str, Any]) -> Band | None:
+    """Describe another file of a band of the table; it goes by its asset key alone."""
+    stem = re.sub(r"(-jp2|_\d+m)$", "", key.casefold())
+    described = describe_planes(item, asset)
+    named = {stem, *(plane.native.casefold() for plane in described if len(described) == 1)}
+    for band in table:
+        if named & {name.casefold() for name in band.names}:
+            return replace(band, native=key, common=None, spellings=(), shared=())
+    return None
+
+
+def _mission_band(item: Item, key: str, band: Band) -> BandAsset:
+    planes: tuple[Band, ...] = ()
+    if band.role == "visual":
+        described = describe_planes(item, item["assets"][key])
+        planes = described if len(described) > 1 else _RGB
+    return BandAsset(key=key, band=band, planes=planes, indexes=_count(len(planes) or 1))
+
+
+_RGB = tuple(Band(native=name, common=name) for name in ("red", "green", "blue"))
+
+
+def _count(planes: int) -> tuple[int, ...]:
+    return tuple(range(1, planes + 1))
+
+
+def _own_bands(
+    item: Item, key: str, asset: Mapping[str, Any], *, listed: bool
+) -> Iterator[BandAsset]:
+    """Describe an asset of no table: the file as a whole, and each of its planes."""
+    planes = describe_planes(item, asset)
+    listed = listed and not _NO_DATA_ROLES & set(asset.get("roles") or ())
+    title = str(asset.get("title") or key)
+    if len(planes) == 1 and not listed:
+        yield BandAsset(key=key, band=Band(native=key, title=title), listed=False)
+        return
+    if len(planes) == 1:
+        only = planes[0]
+        band = Band(
+            native=key,
+            common=only.common if only.common != key else None,
+            spellings=(only.native,) if only.native not in (key, only.common) else (),
+            wavelength=only.wavelength,
+            fwhm=only.fwhm,
+            gsd=asset.get("gsd") or only.gsd,
+            title=title,
+        )
+        yield BandAsset(key=key, band=band, listed=listed)
+        return
+    raster = asset.get("raster:bands") or asset.get("bands") or ()
+    count = _count(len(planes or raster)) or None
+    band = Band(native=key, gsd=asset.get("gsd"), title=title)
+    yield BandAsset(key=key, band=band, planes=planes, indexes=count, listed=listed)
+    if listed:
+        for index, plane in enumerate(planes, start=1):
+            yield BandAsset(key=key, band=plane, indexes=(index,), listed=False)
+
+
+def describe_planes(item: Item, asset: Mapping[str, Any]) -> tuple[Band, ...]:
+    """Read an asset's own description of its bands: ``eo:bands`` or STAC 1.1 ``bands``."""
+    described = asset.get("eo:bands") or asset.get("bands") or ()
+    of_item = item.get("properties", {}).get("eo:bands") or ()
+    planes = []
+    for told in described:
+        # STAC 0.7 and beta items list indexes into the item's eo:bands.
+        by_index = isinstance(told, int) and 0 <= told < len(of_item)
+        entry = of_item[told] if by_index else told
+        if not isinstance(entry, Mapping):
+            continue
+        common = entry.get("common_name") or entry.get("eo:common_name")
+        name = entry.get("name") or common
+        if name:
+            planes.append(
+                Band(
+                    native=str(name),
+                    common=str(common) if common else None,
+                    wavelength=entry.get("center_wavelength") or entry.get("eo:center_wavelength"),
+                    fwhm=entry.get("full_width_half_max") or entry.get("eo:full_width_half_max"),
+                    gsd=entry.get("gsd"),
+                    title=str(entry.get("description") or ""),
+                )
+            )
+    return tuple(planes) if len(planes) == len(described) else ()

@@ -1,0 +1,96 @@
+"""Scene ids: from text to :class:`~astra_xr.model.SceneId`. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from astra_xr.errors import InvalidSceneId
+from astra_xr.missions import MISSIONS, Mission
+from astra_xr.model import SceneId
+
+_LONGEST = 200
+
+
+def parse_scene_id(text: str) -> SceneId:
+    """Read a scene id, with or without its mission in front.
+
+    Parameters
+    ----------
+    text : str
+        ``mission:name`` or just the name, where its form tells the mission. The name is an id
+        of any of the mission's forms, or the beginning of a product id, cut between two of its
+        parts. Case, blanks around it and ``.SAFE`` do not matter.
+
+    Raises
+    ------
+    InvalidSceneId
+        The mission is not known, or the name has none of its forms.
+
+    Examples
+    --------
+    >>> scene = parse_scene_id("sentinel-2:S2B_MSIL2A_20250115T184929")
+    >>> str(scene), scene.form, scene.parts["start"]
+    ('sentinel-2:S2B_MSIL2A_20250115T184929', 'product', '20250115T184929')
+    >>> str(parse_scene_id("LC08_L2SP_044034_20171020_02_T1"))
+    'landsat:LC08_L2SP_044034_20171020_02_T1'
+    """
+    if not isinstance(text, str):
+        raise InvalidSceneId(
+            scene_id=repr(text),
+            reason=f"it is a {type(text).__name__}, not text",
+            forms=_examples(),
+        )
+    stripped = text.strip()
+    if len(stripped) > _LONGEST or not stripped.isascii() or not stripped.isprintable():
+        raise InvalidSceneId(
+            scene_id=stripped, reason="it is too long or holds odd characters", forms=_examples()
+        )
+    prefix, colon, name = stripped.rpartition(":")
+    if not colon:
+        missions = tuple(MISSIONS.values())
+    elif prefix.lower() in MISSIONS:
+        missions = (MISSIONS[prefix.lower()],)
+    else:
+        raise InvalidSceneId(
+            scene_id=stripped,
+            reason=f"there is no mission {prefix!r} (missions: {', '.join(MISSIONS)})",
+            forms=_examples(),
+        )
+    bare = name.strip().upper().removesuffix(".SAFE")
+    for mission in missions:
+        scene = _match(mission, bare)
+        if scene:
+            _check_dates(scene, stripped, mission)
+            return scene
+    raise InvalidSceneId(
+        scene_id=stripped,
+        reason=f"{name!r} has none of the forms of {' or '.join(m.title for m in missions)}",
+        forms=_examples(*missions),
+    )
+
+
+def _match(mission: Mission, name: str) -> SceneId | None:
+    for form in mission.id_forms:
+        match = form.pattern.fullmatch(name)
+        if match:
+            parts = {key: value for key, value in match.groupdict().items() if value is not None}
+            return SceneId(mission=mission.name, name=name, form=form.name, parts=parts)
+    return None
+
+
+def _check_dates(scene: SceneId, text: str, mission: Mission) -> None:
+    for part in scene.parts.values():
+        form = {8: "%Y%m%d", 15: "%Y%m%dT%H%M%S"}.get(len(part)) if part[:8].isdigit() else None
+        try:
+            if form:
+                datetime.strptime(part, form).replace(tzinfo=UTC)
+            continue
+        except ValueError:
+            pass
+        reason = f"{part} is no date"
+        raise InvalidSceneId(scene_id=text, reason=reason, forms=_examples(mission))
+
+
+def _examples(*missions: Mission) -> list[str]:
+    chosen = missions or tuple(MISSIONS.values())
+    return [f"{m.name}:{form.example}" for m in chosen for form in m.id_forms]

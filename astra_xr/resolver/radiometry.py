@@ -1,0 +1,136 @@
+"""Radiometry: how a band's stored numbers become reflectance, kelvin or what else. Pure."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from astra_xr.errors import InvalidItem
+from astra_xr.missions import Item, Mission
+from astra_xr.model import Band, Radiometry
+
+_COMPLEX = {"cint16": "complex64", "cfloat32": "complex64", "cfloat64": "complex128"}
+"""The raster extension's names of types that numpy calls otherwise."""
+
+_TYPES = {np.dtype(code).name for code in np.typecodes["AllInteger"] + np.typecodes["AllFloat"]}
+
+_log = logging.getLogger(__name__)
+
+
+def decide_radiometry(
+    band: Band,
+    item: Item,
+    asset: Mapping[str, Any],
+    *,
+    index: int = 1,
+    mission: Mission | None,
+    offset_applied: str | None,
+) -> Radiometry | None:
+    """Decide scale, offset, nodata and unit of one band of one item.
+
+    The mission's table and processing rules decide; what a catalogue publishes is taken for
+    missions that we do not know, since catalogues contradict the data (see the reasons).
+
+    Parameters
+    ----------
+    band : Band
+        The band, from the mission's table where there is one.
+    item, asset : dict
+        The STAC item and the asset in it that holds the band.
+    index : int
+        Number of the plane in the file, from 1.
+    mission : Mission or None
+        The mission, where known.
+    offset_applied : str or None
+        Why the catalogue's pixels hold the mission's offset already; None: they do not.
+
+    Returns
+    -------
+    Radiometry or None
+        None where neither table nor item tells: the file's own tags decide then.
+    """
+    declared = _declared(item, asset, index)
+    dtype = _COMPLEX.get(str(declared.get("data_type")), declared.get("data_type") or band.dtype)
+    nodata = _number(item, "nodata", declared["nodata"]) if "nodata" in declared else band.nodata
+    if not isinstance(dtype, str) or dtype not in _TYPES:
+        return None
+    if band.role in ("class", "mask", "visual"):
+        return Radiometry(
+            dtype=dtype,
+            nodata=nodata,
+            reason=f"{band.role} numbers, never scaled",
+            as_is=True,
+        )
+    scale, offset, unit, reason = band.scale, band.offset, band.unit, ""
+    if mission is not None and band.role == mission.reflectance_role:
+        extra, reason = _correction(item, mission, offset_applied)
+        offset += extra
+    elif mission is not None and band.unit is not None:
+        reason = f"fixed for {mission.title}"
+    elif "scale" in declared or "offset" in declared:
+        scale = _factor(item, "scale", declared.get("scale", 1.0))
+        offset = _factor(item, "offset", declared.get("offset", 0.0))
+        unit, reason = declared.get("unit"), "as the item says"
+    elif not declared:
+        return None
+    else:
+        reason = "the item gives no scale or offset"
+    return Radiometry(
+        dtype=dtype,
+        scale=scale,
+        offset=offset,
+        nodata=nodata,
+        unit=unit,
+        reason=f"offset {offset:g}: {reason}",
+    )
+
+
+def _correction(item: Item, mission: Mission, applied: str | None) -> tuple[float, str]:
+    correction = mission.correction(item)
+    if correction is None:
+        _log.warning(
+            "%s tells no processing baseline: its offset is taken as 0", item.get("id", "the item")
+        )
+        return 0.0, "the item tells no processing baseline"
+    if correction.offset and applied:
+        return 0.0, f"{applied} ({correction.reason})"
+    return correction.offset, correction.reason
+
+
+def _declared(item: Item, asset: Mapping[str, Any], index: int) -> dict[str, Any]:
+    """Collect what the raster extension says, in its 1.1 and its STAC 1.1 form."""
+    sources: list[Mapping[str, Any]] = [asset]
+    for field in ("bands", "raster:bands"):
+        entries = asset.get(field) or []
+        if 0 < index <= len(entries):
+            sources.append(entries[index - 1])
+    names = ("data_type", "nodata", "scale", "offset", "unit")
+    return {
+        name: source[key]
+        for source in sources
+        for name in names
+        for key in (name, f"raster:{name}")
+        if source.get(key) is not None and (key != "scale" or source is not asset)
+    }
+
+
+def _number(item: Item, name: str, value: Any) -> float:
+    """Read a number; JSON has no NaN, so items write it as text."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise InvalidItem(
+        item=str(item.get("id")), reason=f"its {name} is {value!r}, where a number belongs"
+    )
+
+
+def _factor(item: Item, name: str, value: Any) -> float:
+    number = _number(item, name, value)
+    if math.isfinite(number) and (number or name == "offset"):
+        return number
+    raise InvalidItem(item=str(item.get("id")), reason=f"its {name} is {value!r}")

@@ -1,0 +1,185 @@
+"""The answer of a resolver, and its form on the wire."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Protocol
+
+from astra_xr.missions import Item
+from astra_xr.model import Asset, Band, Radiometry
+
+if TYPE_CHECKING:
+    import pystac
+
+COG_TYPE = "image/tiff; application=geotiff; profile=cloud-optimized"
+
+_EXTENSIONS = (
+    "https://stac-extensions.github.io/eo/v1.1.0/schema.json",
+    "https://stac-extensions.github.io/projection/v1.2.0/schema.json",
+    "https://stac-extensions.github.io/raster/v1.1.0/schema.json",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolution:
+    """Which files hold the bands of a scene, and how to read them.
+
+    Its repr shows no signature; :meth:`to_dict` and :meth:`to_item` hold the signed URLs.
+    """
+
+    scene_id: str
+    """The id that was asked for."""
+
+    format: str
+    """``cog``, ``geotiff``, ``png`` or ``jpeg``."""
+
+    assets: Mapping[str, Asset]
+    """Name as it was asked for → asset, in the order that was asked for."""
+
+    item: Item = field(repr=False)
+    """The catalogue's item, as JSON."""
+
+    full_id: str
+    """The scene's whole id, ``mission:product``, which works again; of no known mission: the
+    item's own id."""
+
+    mission: str | None = None
+    """None where the item is of no mission that we know."""
+
+    catalog: str | None = None
+    """Who answered; None where the caller brought the item."""
+
+    provider: str = "unknown"
+    """Who serves the source data."""
+
+    resolved_at: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON of the asset-resolver API.
+
+        ``assets`` is keyed by native band name. A public URL never stops working; it is given
+        the hour that the API promises.
+        """
+        assets = self.assets.values()
+        # In metres, whatever the CRS counts in.
+        resolutions = [asset.band.gsd for asset in assets if asset.band.gsd] or [
+            asset.grid.resolution for asset in assets if asset.grid
+        ]
+        codes = [a.grid.crs for a in self.assets.values() if a.grid]
+        routings = {asset.routing for asset in self.assets.values()}
+        return {
+            "scene_id": self.scene_id,
+            "format": self.format,
+            "assets": {asset.name: self._wire(asset) for asset in self.assets.values()},
+            "metadata": {
+                "crs": codes[0] if codes else None,
+                "resolution": _plain(min(resolutions)) if resolutions else None,
+                "source_provider": self.provider,
+                "routing": "converted" if "converted" in routings else "direct",
+            },
+        }
+
+    def to_item(self) -> pystac.Item:
+        """Return a STAC item of the resolved bands, for other tools such as odc-stac.
+
+        Asset keys are native band names, hrefs are signed where the resolution is, and the
+        raster extension's scale and offset are ours.
+        """
+        import pystac
+
+        raw = copy.deepcopy(dict(self.item))
+        raw["assets"] = {asset.name: self._item_asset(asset) for asset in self.assets.values()}
+        codes = {asset.grid.crs for asset in self.assets.values() if asset.grid}
+        if len(codes) == 1 and "[" not in next(iter(codes)):
+            raw["properties"]["proj:code"] = next(iter(codes))
+            raw["properties"].pop("proj:epsg", None)
+        raw["properties"].pop("eo:bands", None)
+        raw["stac_version"] = "1.0.0"
+        present = {
+            str(schema).rsplit("/", 3)[-3:][0] for schema in raw.get("stac_extensions") or ()
+        }
+        kept = [s for s in raw.get("stac_extensions") or () if str(s).startswith("https://")]
+        raw["stac_extensions"] = kept + [
+            schema for schema in _EXTENSIONS if schema.rsplit("/", 3)[-3] not in present
+        ]
+        return pystac.Item.from_dict(raw, preserve_dict=False)
+
+    def _item_asset(self, asset: Asset) -> dict[str, Any]:
+        original = {k: v for k, v in self.item["assets"][asset.key].items() if k != "alternate"}
+        ours = {k: v for k, v in self._wire(asset).items() if v is not None}
+        if asset.indexes not in (None, (1,)) and not asset.planes:
+            # One plane of several: the item has to describe the whole file.
+            for name in ("eo:bands", "raster:bands"):
+                ours.pop(name, None)
+        return {**original, **ours}
+
+    def _wire(self, asset: Asset) -> dict[str, Any]:
+        wire: dict[str, Any] = {
+            "href": asset.signed.url if asset.signed else asset.href,
+            "type": asset.media_type or COG_TYPE,
+            "title": asset.title,
+            "file:size": asset.size,
+            "eo:bands": [_eo_band(band) for band in asset.planes or (asset.band,)],
+            "expires_at": None,
+            "gsd": asset.band.gsd,
+            "routing": asset.routing,
+            "source_href": asset.href,
+        }
+        if asset.signed:
+            moment = asset.signed.expires_at or self.resolved_at + timedelta(hours=1)
+            wire["expires_at"] = f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        if asset.grid:
+            wire["proj:wkt2" if "[" in asset.grid.crs else "proj:code"] = asset.grid.crs
+            wire["proj:shape"] = list(asset.grid.shape)
+            wire["proj:transform"] = [_plain(value) for value in asset.grid.transform]
+        if asset.radiometry:
+            entry = _raster_band(asset.radiometry)
+            wire["raster:bands"] = [entry] * max(1, len(asset.planes))
+        return wire
+
+
+class Resolver(Protocol):
+    """Whoever tells which files hold a scene's bands: this process, or a server."""
+
+    def resolve(
+        self,
+        scene: str | Item,
+        bands: str | Iterable[str] | None = None,
+        format: str = "cog",
+        *,
+        catalog: str | None = None,
+        sign: bool = True,
+    ) -> Resolution:
+        """Return the files of a scene's bands."""
+        ...
+
+
+def _eo_band(band: Band) -> dict[str, Any]:
+    told = {
+        "name": band.native,
+        "common_name": band.common,
+        "center_wavelength": band.wavelength,
+        "full_width_half_max": band.fwhm,
+    }
+    return {key: value for key, value in told.items() if value is not None}
+
+
+def _raster_band(radiometry: Radiometry) -> dict[str, Any]:
+    told: dict[str, Any] = {"data_type": radiometry.dtype}
+    if radiometry.nodata is not None:
+        nodata = radiometry.nodata
+        told["nodata"] = _plain(nodata) if math.isfinite(nodata) else str(nodata)
+    if not radiometry.as_is:
+        told |= {"scale": radiometry.scale, "offset": radiometry.offset}
+    if radiometry.unit is not None:
+        told["unit"] = radiometry.unit
+    return {**told, "reason": radiometry.reason}
+
+
+def _plain(value: float) -> float | int:
+    """Write whole numbers without a point, as catalogues do."""
+    return int(value) if float(value).is_integer() else float(value)

@@ -1,0 +1,192 @@
+"""
+The sample scene as numbers: a synthetic coast, painted band by band.
+
+Nothing here was measured: the ground is made up, only its look is taken from nature. The same
+seed gives the same bits everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from astra_xr.sample import cover, sky, spectra, terrain
+from astra_xr.sample.fractal import F32, coarser, generator, smoothstep
+
+#: Rows and columns at 10 m, and what is painted: 342 whole pixels of 60 m.
+SIDE: Final = 2048
+_PAINTED: Final = 2052
+#: How often `paint` reports progress.
+STEPS: Final = 3 + len(spectra.GSD)
+# Rows that are painted at a time.
+_STRIP: Final = 36
+# Standard deviation of the sensor's noise at 10, 20 and 60 m, in reflectance.
+_NOISE: Final = {10: 0.0007, 20: 0.0005, 60: 0.0004}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Landscape:
+    """
+    A painted scene.
+
+    Attributes
+    ----------
+    reflectance
+        Surface reflectance (0..1 and a little beyond) of each band by its native name, at the
+        band's own pixel size: (2048, 2048), (1024, 1024) or (342, 342) float32, no gaps.
+    scl
+        Scene classification as of Sen2Cor, (1024, 1024) uint8, 20 m, no class 0.
+    """
+
+    reflectance: Mapping[str, F32]
+    scl: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Scene:
+    """What all bands share, (2052, 2052) each."""
+
+    label: NDArray[np.uint16]
+    gain: F32
+    sun: F32
+    clear: F32
+    cloud: F32
+    veil: F32
+
+
+def _blur(field: F32) -> F32:
+    """Return what the optics make of a field: each pixel takes some of its neighbours."""
+    out = field * 0.64
+    out[1:-1] += (field[:-2] + field[2:]) * 0.18
+    out[[0, -1]] += field[[0, -1]] * 0.36
+    back = out * 0.64
+    back[:, 1:-1] += (out[:, :-2] + out[:, 2:]) * 0.18
+    back[:, [0, -1]] += out[:, [0, -1]] * 0.36
+    return back
+
+
+def _ground(number: int, colours: F32, scene: _Scene, rows: slice) -> F32:
+    """Return some rows of a band at 10 m, without noise, (n, 2052)."""
+    name = list(spectra.GSD)[number]
+    # The optics mix neighbours, so one more row is needed on each side.
+    start, stop = max(rows.start - 1, 0), min(rows.stop + 1, _PAINTED)
+    more = slice(start, stop)
+    field = np.take(colours[:, number], scene.label[more])
+    field *= scene.gain[more]
+    sky_share = spectra.SKYLIGHT[number] * 0.001
+    lit = scene.sun[more] * (1.0 - sky_share)
+    lit += sky_share
+    field *= lit
+    if spectra.GSD[name] == 10:
+        field = _blur(field)
+    field = field[rows.start - start : rows.stop - start]
+    field *= scene.clear[rows]
+    field += scene.cloud[rows] * float(spectra.spectrum("cloud")[number])
+    field += scene.veil[rows] * float(spectra.spectrum("cirrus")[number])
+    return field
+
+
+def _band(seed: int, number: int, colours: F32, scene: _Scene) -> F32:
+    """Return one band at its own pixel size."""
+    gsd = list(spectra.GSD.values())[number]
+    factor = gsd // 10
+    side = _PAINTED // factor
+    field = np.empty((side, side), np.float32)
+    # Strips of 36 rows (six at 60 m) stay in the processor's cache.
+    for start in range(0, _PAINTED, _STRIP):
+        strip = _ground(number, colours, scene, slice(start, start + _STRIP))
+        place = slice(start // factor, (start + _STRIP) // factor)
+        field[place] = strip if factor == 1 else coarser(strip, factor)
+    if gsd != 60:
+        field = field[: SIDE // factor, : SIDE // factor]
+    rng = generator(seed, 200 + number)
+    noise = rng.random(field.shape, dtype=np.float32)
+    noise += rng.random(field.shape, dtype=np.float32)
+    noise -= 1.0
+    # The sum of two uniform numbers has the variance 1/6.
+    noise *= _NOISE[gsd] * 2.4494897
+    noise += field
+    return noise
+
+
+def paint(*, seed: int = 9, tick: Callable[[], object] = lambda: None) -> Landscape:
+    """
+    Paint the scene.
+
+    Parameters
+    ----------
+    seed
+        Another seed gives another landscape of the same kind.
+    tick
+        Is called after each of `STEPS` parts of the work.
+    """
+    with ThreadPoolExecutor(2) as pool:
+        later_sky = pool.submit(sky.cover, seed)
+        later_grains = pool.submit(cover.grain, seed)
+        ground = terrain.grow(seed)
+        tick()
+        grains, above = later_grains.result(), later_sky.result()
+        tick()
+        light = sky.sunlight(_relief(ground, grains.bars))
+        covered = cover.lay(seed, ground, light, grains)
+        tick()
+        light[covered.water] = 1.0
+        scene = _compose(covered, above, light)
+        colours = spectra.palette()
+        numbers = range(len(spectra.GSD))
+        bands = pool.map(lambda number: _band(seed, number, colours, scene), numbers)
+        reflectance = {}
+        for name, band in zip(spectra.GSD, bands, strict=True):
+            reflectance[name] = band
+            tick()
+    return Landscape(reflectance=reflectance, scl=_classify(reflectance, covered, above, light))
+
+
+def _relief(ground: terrain.Terrain, bars: F32) -> F32:
+    """Return the heights that the sun shines on: gullies on the hills, level water."""
+    relief = ground.height + bars * (smoothstep(ground.height, 12.0, 90.0) * 4.0)
+    np.copyto(relief, ground.height, where=ground.lake > 0.0)
+    return relief
+
+
+def _compose(covered: cover.Cover, above: sky.Sky, light: F32) -> _Scene:
+    """Return what all bands share."""
+    part = (slice(_PAINTED), slice(_PAINTED))
+    sun = light[part] * (1.0 - above.shade[part] * 0.86)
+    sun *= 1.0 - above.cirrus[part] * 0.3
+    cloud, cirrus = above.cloud[part], above.cirrus[part]
+    clear = (1.0 - cloud) * (1.0 - cirrus)
+    return _Scene(
+        label=np.ascontiguousarray(covered.label[part]),
+        gain=np.ascontiguousarray(covered.gain[part]),
+        sun=sun,
+        clear=clear,
+        cloud=cloud * above.glow[part],
+        veil=cirrus * (1.0 - cloud),
+    )
+
+
+def _classify(
+    reflectance: Mapping[str, F32], covered: cover.Cover, above: sky.Sky, light: F32
+) -> NDArray[np.uint8]:
+    """Return the classes of Sen2Cor, from what is known and, on clear land, from NDVI."""
+    part = (slice(SIDE), slice(SIDE))
+    red, nir = coarser(reflectance["B04"], 2), coarser(reflectance["B08"], 2)
+    green = (nir - red) / np.maximum(nir + red, 0.02)
+    water = coarser(covered.water[part].astype(np.float32), 2) > 0.5
+    cloud, cirrus = coarser(above.cloud[part], 2), coarser(above.cirrus[part], 2)
+    scl = np.where(green > 0.42, 4, 5)
+    scl[(green <= 0.42) & (green > 0.37) & (nir > 0.2)] = 7
+    scl[coarser(light[part], 2) < 0.22] = 2
+    scl[water] = 6
+    scl[coarser(above.shade[part], 2) > 0.45] = 3
+    scl[cirrus > 0.038] = 10
+    scl[cloud > 0.10] = 7
+    scl[cloud > 0.22] = 8
+    scl[cloud > 0.60] = 9
+    return scl.astype(np.uint8)

@@ -1,0 +1,1 @@
+"""Scenes as xarray: opening them, and the ``ds.astra`` accessor."""

@@ -1,0 +1,220 @@
+"""``ds.astra``: what a scene can do."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import xarray as xr
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from astra_xr.scenes.picture import Limits
+
+
+@xr.register_dataset_accessor("astra")  # type: ignore[no-untyped-call, unused-ignore]
+class AstraAccessor:
+    """Bands, indices and pictures of a scene.
+
+    Made for Datasets of :func:`astra_xr.open_scene`; works on any Dataset with (y, x)
+    variables whose names or ``common_name`` attributes are those of bands.
+
+    Examples
+    --------
+    >>> import astra_xr
+    >>> ds = astra_xr.open_scene(
+    ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["B04", "nir"], catalog="sample"
+    ... )
+    >>> ds.astra["red"].name
+    'B04'
+    >>> ds.astra
+    <astra: sentinel-2:S2B_MSIL2A_20250115T184929_N0511_R113_T10SEG_20250115T210000>
+      B04  red  0.665 µm  10 m  reflectance  offset -0.1: baseline 05.11
+      nir  B08  0.842 µm  10 m  reflectance  offset -0.1: baseline 05.11
+    """
+
+    def __init__(self, ds: xr.Dataset) -> None:
+        self._ds = ds
+
+    def __getitem__(self, name: str) -> xr.DataArray:
+        """Return a band by any of its names: the variable's, native, common.
+
+        Raises
+        ------
+        UnknownBand, AmbiguousBand
+            No band, or several, have that name.
+        """
+        from astra_xr.scenes.names import find_variable
+
+        return self._ds[find_variable(self._ds, name)]
+
+    @property
+    def bands(self) -> pd.DataFrame:
+        """A table of the bands, one row a variable.
+
+        Columns are native_name, common_name, center_wavelength (µm), gsd (m), role, units,
+        scale, offset and radiometry (why scale and offset are so); None where not known.
+
+        Examples
+        --------
+        >>> import astra_xr
+        >>> ds = astra_xr.open_scene(
+        ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red"], catalog="sample"
+        ... )
+        >>> str(ds.astra.bands.loc["red", "native_name"])
+        'B04'
+        """
+        import pandas as pd
+
+        from astra_xr.scenes.names import variables_of
+
+        rows = {name: self._ds[name].attrs for name in variables_of(self._ds)}
+        table = {name: [attrs.get(column) for column in _COLUMNS] for name, attrs in rows.items()}
+        frame = pd.DataFrame.from_dict(table, orient="index", columns=list(_COLUMNS))
+        return frame.rename_axis("variable")
+
+    def index(self, name: str, **constants: float) -> xr.DataArray:
+        """Compute a spectral index, lazily: bands are read when its values are asked for.
+
+        Bands that were not read yet are read and computed block by block.
+
+        Parameters
+        ----------
+        name : str
+            Any index of spyndex whose bands are here, e.g. ``"NDVI"``.
+        **constants : float
+            Values of the formula's constants, e.g. ``L=0.5``; spyndex's defaults otherwise.
+
+        Returns
+        -------
+        xarray.DataArray
+            Named after the index, without unit, NaN where a band has no data; formula,
+            reference and the bands that were used are in ``attrs``.
+
+        Raises
+        ------
+        UnknownIndex
+            No such index; the message has the closest.
+        MissingIndexBand
+            The Dataset lacks a band that the formula needs.
+
+        Examples
+        --------
+        >>> import astra_xr
+        >>> ds = astra_xr.open_scene(
+        ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red", "nir"], catalog="sample"
+        ... )
+        >>> ndvi = ds.isel(x=slice(0, 64), y=slice(0, 64)).astra.index("NDVI")
+        >>> ndvi.name, ndvi.attrs["formula"]
+        ('NDVI', '(N-R)/(N+R)')
+        """
+        from astra_xr.scenes.indices import spectral_index
+
+        return spectral_index(self._ds, name, **constants)
+
+    def rgb(
+        self,
+        bands: Sequence[str] = ("red", "green", "blue"),
+        *,
+        limits: Limits | Sequence[Limits] | None = None,
+        gamma: float = 1.0,
+    ) -> xr.DataArray:
+        """Compose three bands into a picture; reads them.
+
+        Parameters
+        ----------
+        bands : sequence of str
+            What is shown in red, green and blue.
+        limits : (low, high), three of them, or None
+            Values that become black and full colour, in the bands' unit. None: the 2nd and
+            98th percentile of each, leaving out nodata and what is as bright as cloud.
+        gamma : float
+            Above 1 lightens the middle tones.
+
+        Returns
+        -------
+        xarray.DataArray
+            uint8, dims (y, x, rgb) with red, green, blue and alpha; alpha is 0 where a band has
+            no data. ``attrs["limits"]`` has the limits used. ``.plot.imshow()`` shows it.
+
+        Raises
+        ------
+        UnknownBand, AmbiguousBand, InvalidParameter
+
+        Examples
+        --------
+        >>> import astra_xr
+        >>> ds = astra_xr.open_scene(
+        ...     "sentinel-2:S2B_MSIL2A_20250115T184929",
+        ...     bands=["red", "green", "blue"], catalog="sample",
+        ... )
+        >>> ds.isel(x=slice(64), y=slice(64)).astra.rgb(limits=(0, 0.3)).shape
+        (64, 64, 4)
+        """
+        from astra_xr.scenes.picture import compose
+
+        return compose(self._ds, bands, limits, gamma)
+
+    def __repr__(self) -> str:
+        rows = self._rows()
+        widths = [max((len(row[i]) for row in rows), default=0) for i in range(len(_SHOWN))]
+        lines = [
+            "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            for row in rows
+        ]
+        return "\n".join([f"<astra: {self._title()}>", *(line.rstrip() for line in lines)])
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th style='text-align:left'>{name}</th>" for name in _SHOWN)
+        body = "".join(
+            "<tr>"
+            + "".join(f"<td style='text-align:left'>{html.escape(c)}</td>" for c in row)
+            + "</tr>"
+            for row in self._rows()
+        )
+        title = html.escape(self._title())
+        return (
+            f"<div><strong>{title}</strong><table><thead><tr>{head}</tr></thead>"
+            f"<tbody>{body}</tbody></table></div>"
+        )
+
+    def _title(self) -> str:
+        return str(self._ds.attrs.get("scene_id", "a Dataset of unknown origin"))
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        from astra_xr.scenes.names import variables_of
+
+        rows: list[tuple[str, ...]] = []
+        for name in variables_of(self._ds):
+            attrs = self._ds[name].attrs
+            native, common = attrs.get("native_name", ""), attrs.get("common_name", "")
+            other = common if name == native else native
+            wavelength, gsd = attrs.get("center_wavelength"), attrs.get("gsd")
+            rows.append(
+                (
+                    name,
+                    str(other),
+                    f"{wavelength:g} µm" if wavelength else "",
+                    f"{gsd:g} m" if gsd else "",
+                    str(attrs.get("role", "")),
+                    str(attrs.get("radiometry", "")),
+                )
+            )
+        return rows
+
+
+_COLUMNS = (
+    "native_name",
+    "common_name",
+    "center_wavelength",
+    "gsd",
+    "role",
+    "units",
+    "scale",
+    "offset",
+    "radiometry",
+)
+
+_SHOWN = ("variable", "band", "wavelength", "gsd", "role", "radiometry")

@@ -1,0 +1,179 @@
+"""Spectral indices by name, over spyndex, on reflectance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from astra_xr.errors import MissingIndexBand, UnknownIndex
+from astra_xr.model import Radiometry
+from astra_xr.reading.array import cached
+from astra_xr.reading.values import decode_into, decoded_dtype
+from astra_xr.scenes.formula import FormulaArray
+from astra_xr.scenes.names import band_table, variables_of
+
+_NEAR = {"N": "N2", "N2": "N"}
+"""Sentinel-2 has two near infrared bands; where the usual one is not opened the other serves."""
+
+
+def spectral_index(ds: xr.Dataset, name: str, **constants: float) -> xr.DataArray:
+    """Compute a spectral index of a scene; see ``ds.astra.index``."""
+    import spyndex
+
+    index = spyndex.indices.get(name)
+    if index is None:
+        raise UnknownIndex(index=name, known=list(spyndex.indices))
+    inputs = _inputs(ds)
+    constants = {k: v for k, v in constants.items() if k in index.bands}
+    used: dict[str, str] = {}
+    missing: list[str] = []
+    for symbol in index.bands:
+        variable = inputs.get(symbol) or inputs.get(_NEAR.get(symbol, ""))
+        if symbol in constants:
+            continue
+        if variable:
+            used[symbol] = variable
+        elif symbol in spyndex.constants and spyndex.constants[symbol].default is not None:
+            constants[symbol] = spyndex.constants[symbol].default
+        else:
+            missing.append(_needed(ds, symbol))
+    if missing or not used:
+        hint = "Open the scene with these bands too, or pass a constant by its name."
+        raise MissingIndexBand(
+            index=name,
+            missing=missing or ["at least one band, not constants alone"],
+            formula=index.formula,
+            hint=hint,
+        )
+    values = _compute(name, {symbol: ds[variable] for symbol, variable in used.items()}, constants)
+    values.attrs = {
+        "long_name": index.long_name,
+        "formula": index.formula,
+        "reference": index.reference,
+        "bands": ", ".join(f"{symbol}={variable}" for symbol, variable in used.items()),
+    }
+    return values.rename(name)
+
+
+def _compute(
+    name: str, bands: dict[str, xr.DataArray], constants: dict[str, float]
+) -> xr.DataArray:
+    import spyndex
+
+    first = next(iter(bands.values()))
+    alike = all(band.dims == first.dims and band.shape == first.shape for band in bands.values())
+    if not alike or not all(_unread(band) for band in bands.values()):
+        params = {symbol: reflectance(band) for symbol, band in bands.items()} | constants
+        computed: xr.DataArray = spyndex.computeIndex(name, params=params)
+        return computed
+
+    attrs = {symbol: band.attrs for symbol, band in bands.items()}
+    # spyndex reads its whole catalogue at each call: too slow for many small strips.
+    code = compile(spyndex.indices[name].formula, name, "eval")
+
+    def formula(stored: Mapping[str, npt.NDArray[Any]]) -> Any:
+        params: dict[str, Any] = {s: _values(a, attrs[s]) for s, a in stored.items()}
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            return eval(code, {"__builtins__": {}}, params | constants)  # noqa: S307
+
+    inputs = {symbol: band.variable for symbol, band in bands.items()}
+    dtype = np.result_type(*(_values(np.empty(0, b.dtype), b.attrs) for b in bands.values()))
+    array = cached(FormulaArray(inputs, formula, dtype))
+    return xr.DataArray(xr.Variable(first.dims, array), coords=first.coords)
+
+
+def _unread(band: xr.DataArray) -> bool:
+    """Tell whether a band's pixels are still in the file, with no dask between."""
+    return band.chunks is None and not band.variable._in_memory  # noqa: SLF001  (no public way)
+
+
+def _values(stored: npt.NDArray[Any], attrs: Mapping[str, Any]) -> npt.NDArray[Any]:
+    """Do for plain arrays what :func:`reflectance` does."""
+    if not _PACKING & attrs.keys() or attrs.get("role") in ("class", "mask"):
+        return stored
+    radiometry = Radiometry(
+        dtype=str(stored.dtype),
+        scale=float(attrs.get("scale_factor", 1.0)),
+        offset=float(attrs.get("add_offset", 0.0)),
+        nodata=float(attrs["_FillValue"]) if "_FillValue" in attrs else None,
+    )
+    values = np.empty(stored.shape, decoded_dtype(stored.dtype))
+    decode_into(stored, radiometry, values)
+    return values
+
+
+_PACKING = {"scale_factor", "add_offset", "_FillValue"}
+
+
+def reflectance(da: xr.DataArray) -> xr.DataArray:
+    """Return a band's values, whether it was opened with ``mask_and_scale`` or without.
+
+    Parameters
+    ----------
+    da : xarray.DataArray
+        Stored numbers with ``scale_factor``, ``add_offset`` or ``_FillValue`` in ``attrs``, or
+        values.
+
+    Returns
+    -------
+    xarray.DataArray
+        Values in the band's unit, nodata as NaN.
+    """
+    packing = _PACKING & da.attrs.keys()
+    if not packing or da.attrs.get("role") in ("class", "mask"):
+        return da
+    values = da.astype("float32")
+    values = values * float(da.attrs.get("scale_factor", 1.0))
+    values = values + float(da.attrs.get("add_offset", 0.0))
+    if "_FillValue" in da.attrs:
+        values = values.where(da != da.attrs["_FillValue"])
+    values.attrs = {key: value for key, value in da.attrs.items() if key not in packing}
+    return values
+
+
+def _inputs(ds: xr.Dataset) -> dict[str, str]:
+    """Map the letters of spyndex's formulas to the variables that they mean here."""
+    symbols = {band.native: band.symbol for band in band_table(ds)}
+    inputs: dict[str, str] = {}
+    for variable in variables_of(ds):
+        attrs = ds[variable].attrs
+        native = str(attrs.get("native_name", variable))
+        symbol = symbols.get(native) or _COMMON_SYMBOLS.get(str(attrs.get("common_name", variable)))
+        if symbol:
+            inputs.setdefault(symbol, variable)
+    return inputs
+
+
+_COMMON_SYMBOLS = {
+    "coastal": "A",
+    "blue": "B",
+    "green": "G",
+    "red": "R",
+    "rededge071": "RE1",
+    "rededge075": "RE2",
+    "rededge078": "RE3",
+    "nir": "N",
+    "nir08": "N2",
+    "nir09": "WV",
+    "swir16": "S1",
+    "swir22": "S2",
+    "lwir": "T",
+    "lwir11": "T1",
+    "lwir12": "T2",
+}
+"""For Datasets of no mission of ours: STAC common name → letter."""
+
+
+def _needed(ds: xr.Dataset, symbol: str) -> str:
+    import spyndex
+
+    for band in band_table(ds):
+        if band.symbol == symbol:
+            return f"{symbol} ({band.common or band.native})"
+    told = spyndex.bands.get(symbol) or spyndex.constants.get(symbol)
+    what = getattr(told, "long_name", None) or getattr(told, "description", None)
+    return f"{symbol} ({what})" if what else symbol

@@ -1,0 +1,71 @@
+"""Which variable of a Dataset a band name means."""
+
+from __future__ import annotations
+
+import xarray as xr
+
+from astra_xr.errors import AmbiguousBand, UnknownBand
+from astra_xr.missions import MISSIONS, Item
+from astra_xr.model import Band
+
+
+def band_table(ds: xr.Dataset) -> tuple[Band, ...]:
+    """Return the band table of the mission that the Dataset says it is of; else nothing."""
+    mission = MISSIONS.get(str(ds.attrs.get("mission")))
+    if mission is None:
+        return ()
+    item: Item = {"id": str(ds.attrs.get("scene_id", "")).rpartition(":")[2], "assets": {}}
+    return mission.bands(item)
+
+
+def variables_of(ds: xr.Dataset) -> list[str]:
+    """Return the names of the variables that are bands, in their order."""
+    return [
+        str(name) for name, var in ds.data_vars.items() if {"y", "x"} <= set(map(str, var.dims))
+    ]
+
+
+def find_variable(ds: xr.Dataset, name: str) -> str:
+    """Return the variable that a band name means: its own name, native, common, any spelling.
+
+    Raises
+    ------
+    UnknownBand, AmbiguousBand
+    """
+    variables = variables_of(ds)
+    if name in variables:
+        return name
+    wanted = name.strip().casefold()
+    spellings = {band.native: {n.casefold() for n in band.names} for band in band_table(ds)}
+    shared = {band.native: {n.casefold() for n in band.shared} for band in band_table(ds)}
+    for told in (spellings, shared):
+        hits = [
+            variable
+            for variable in variables
+            if wanted in _names(ds, variable) | told.get(_native(ds, variable), set())
+        ]
+        if len(hits) > 1:
+            raise AmbiguousBand(
+                band=name,
+                scene="this Dataset",
+                candidates={hit: str(ds[hit].attrs.get("long_name", "")) for hit in hits},
+            )
+        if hits:
+            return hits[0]
+    available = {
+        variable: _native(ds, variable)
+        if _native(ds, variable) != variable
+        else ds[variable].attrs.get("common_name")
+        for variable in variables
+    }
+    raise UnknownBand(band=name, scene="this Dataset", available=available)
+
+
+def _native(ds: xr.Dataset, variable: str) -> str:
+    return str(ds[variable].attrs.get("native_name", variable))
+
+
+def _names(ds: xr.Dataset, variable: str) -> set[str]:
+    attrs = ds[variable].attrs
+    names = (variable, attrs.get("native_name"), attrs.get("common_name"))
+    return {str(name).casefold() for name in names if name}

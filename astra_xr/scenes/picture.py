@@ -1,0 +1,79 @@
+"""Three bands as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from astra_xr.errors import InvalidParameter
+from astra_xr.scenes.indices import reflectance
+from astra_xr.scenes.names import find_variable
+
+Limits = tuple[float, float]
+
+_BRIGHT = 0.4
+"""Reflectance above which a pixel that is so in all three bands is taken for cloud or snow."""
+
+_SAMPLE = 1 << 20
+"""Pixels that percentiles are computed from, at most."""
+
+
+def compose(
+    ds: xr.Dataset,
+    bands: Sequence[str],
+    limits: Limits | Sequence[Limits] | None = None,
+    gamma: float = 1.0,
+) -> xr.DataArray:
+    """Make an 8-bit picture; see ``ds.astra.rgb``."""
+    if isinstance(bands, str) or len(bands) != 3:
+        raise InvalidParameter(name="bands", value=bands, expected="three band names")
+    if not 0.1 <= gamma <= 10:
+        raise InvalidParameter(name="gamma", value=gamma, expected="a number from 0.1 to 10")
+    arrays = [reflectance(ds[find_variable(ds, name)]) for name in bands]
+    values = np.stack([np.asarray(array.values, np.float32) for array in arrays])
+    chosen = _limits(limits) or [_stretch(values, channel) for channel in range(3)]
+    picture = np.zeros((*values.shape[1:], 4), np.uint8)
+    for channel, (low, high) in enumerate(chosen):
+        level = np.clip((values[channel] - low) / (high - low), 0, 1)
+        picture[..., channel] = np.nan_to_num(level ** (1 / gamma) * 255).round()
+    picture[..., 3] = np.where(np.isfinite(values).all(axis=0), 255, 0)
+    return xr.DataArray(
+        picture,
+        dims=(*arrays[0].dims, "rgb"),
+        coords={**arrays[0].coords, "rgb": ["red", "green", "blue", "alpha"]},
+        name="rgb",
+        attrs={
+            "long_name": ", ".join(bands),
+            "limits": [float(edge) for pair in chosen for edge in pair],
+        },
+    )
+
+
+def _limits(limits: Limits | Sequence[Limits] | None) -> list[Limits] | None:
+    if limits is None:
+        return None
+    pairs = np.asarray(limits, float)
+    if pairs.shape == (2,):
+        pairs = np.tile(pairs, (3, 1))
+    if pairs.shape != (3, 2) or not (pairs[:, 1] > pairs[:, 0]).all():
+        raise InvalidParameter(
+            name="limits", value=limits, expected="(low, high), or three of them, low < high"
+        )
+    return [(float(low), float(high)) for low, high in pairs]
+
+
+def _stretch(values: npt.NDArray[np.float32], channel: int) -> Limits:
+    """Take the 2nd and 98th percentile of what is neither nodata nor, mostly, cloud or snow."""
+    step = max(1, int(np.sqrt(values[0].size / _SAMPLE)))
+    sample = values[:, ::step, ::step].reshape(3, -1)
+    sample = sample[:, np.isfinite(sample).all(axis=0)]
+    dark = sample[:, ~(sample > _BRIGHT).all(axis=0)]
+    # Where most of the scene is bright, the bright part is the subject.
+    chosen = dark if dark.shape[1] >= sample.shape[1] / 2 else sample
+    if not chosen.size:
+        return 0.0, 1.0
+    low, high = np.percentile(chosen[channel], (2, 98))
+    return float(low), float(high if high > low else low + 1e-6)

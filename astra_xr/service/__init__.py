@@ -1,0 +1,1 @@
+"""The HTTP service of the asset resolver will live here."""

@@ -1,0 +1,1 @@
+"""Interactive widgets for notebooks; the band picker will live here."""

@@ -1,0 +1,94 @@
+"""What every test gets: an environment of its own, and a network that ends at loopback."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+import pytest
+from obstore.store import HTTPStore
+
+import astra_xr.http
+from astra_xr.reading import ranges
+from astra_xr.reading.window import header_cache, tile_cache
+
+
+class Loopback(httpx.BaseTransport):
+    """Carries requests for the hosts of ``routes`` to servers on loopback, and no other.
+
+    A route is the base URL of a real server, or a function that answers.
+    """
+
+    def __init__(self) -> None:
+        self.routes: dict[str, str | Callable[[httpx.Request], httpx.Response]] = {}
+        self.log: list[tuple[str, str]] = []
+        self._inner = httpx.HTTPTransport(verify=False)  # loopback is http; TLS costs 50 ms
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self.log.append((request.method, str(request.url)))
+        host = request.url.host
+        route = self.routes.get(host)
+        if callable(route):
+            request.read()
+            return route(request)
+        if route is not None:
+            target = httpx.URL(route)
+            request.url = request.url.copy_with(
+                scheme=target.scheme, host=target.host, port=target.port
+            )
+        elif host != "127.0.0.1":
+            raise httpx.ConnectError(f"tests reach no network: {host}", request=request)
+        return self._inner.handle_request(request)
+
+    def store(self, make: Callable[[str, int], HTTPStore], url: str, pid: int) -> HTTPStore:
+        """Lead the storage hosts of the reading engine to loopback, too."""
+        parts = urlsplit(url)
+        route = self.routes.get(str(parts.hostname))
+        self.log.append(("GET", url))
+        if isinstance(route, str):
+            target = urlsplit(route)
+            url = urlunsplit((target.scheme, target.netloc, parts.path, parts.query, ""))
+        elif parts.hostname != "127.0.0.1":
+            raise OSError(f"tests reach no network: {parts.hostname}")
+        return make(url, pid)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+@pytest.fixture(autouse=True)
+def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
+    """A network of loopback servers alone; ``routes`` leads the hosts of the world to them."""
+    transport = Loopback()
+    monkeypatch.setattr(astra_xr.http, "_transport", lambda: transport)
+    astra_xr.http._client_of.cache_clear()
+    monkeypatch.setattr(ranges, "_http", functools.partial(transport.store, ranges._http))
+    for cache in (header_cache, tile_cache):
+        cache.resize(cache.limit)
+    yield transport
+    transport.close()
+    astra_xr.http._client_of.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cache folder of the whole run, where the sample is made once."""
+    # Workers of one run share the folder above their own.
+    base = tmp_path_factory.getbasetemp()
+    root = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+    folder = root / "astra-cache"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, cache_dir: Path) -> None:
+    """No settings from outside, and the run's own cache folder."""
+    for name in list(os.environ):
+        if name.startswith(("ASTRA_", "PC_SDK_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("ASTRA_CACHE_DIR", str(cache_dir))

@@ -1,0 +1,156 @@
+"""Byte ranges over HTTP with a server that fails in every way, and over local files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from astra_xr.catalogs.urls import FixedUrl
+from astra_xr.errors import ReadError
+from astra_xr.reading.loop import run
+from astra_xr.reading.ranges import HEAD, RangeFile, traffic
+from astra_xr.reading.raster import read_by_gdal, read_header
+from astra_xr.testing import RangeServer, Reply, Request, write_cog
+
+BODY = bytes(range(256)) * 1000
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RangeServer]:
+    (tmp_path / "a.bin").write_bytes(BODY)
+    (tmp_path / "empty.bin").write_bytes(b"")
+    with RangeServer(tmp_path) as running:
+        yield running
+
+
+class Reader:
+    """A RangeFile with its coroutines run to their end."""
+
+    def __init__(self, url: str) -> None:
+        source = FixedUrl(url)
+        self.file = RangeFile(source, source(), "scene red")
+
+    def read(self, start: int, stop: int) -> bytes:
+        return bytes(run(self.file.get(start, stop)))
+
+
+def remote(server: RangeServer, name: str = "a.bin") -> Reader:
+    return Reader(server.url(name))
+
+
+@pytest.mark.parametrize("where", ["http", "file", "path"])
+def test_ranges_are_exact(server: RangeServer, tmp_path: Path, where: str) -> None:
+    path = tmp_path / "a.bin"
+    url = {"http": server.url("a.bin"), "file": path.as_uri(), "path": str(path)}[where]
+    reader = Reader(url)
+    assert reader.read(0, 10) == BODY[:10]
+    assert reader.file.size == len(BODY)
+    assert reader.read(40_000, 50_000) == BODY[40_000:50_000]
+    assert reader.read(len(BODY) - 5, len(BODY) + 100) == BODY[-5:]
+    assert reader.read(len(BODY) + 5, len(BODY) + 9) == b""
+    both = run(reader.file.get_ranges_async("", starts=[0, 100_000], ends=[3, 100_004]))
+    assert [bytes(part) for part in both] == [BODY[:3], BODY[100_000:100_004]]
+
+
+def test_the_header_is_fetched_once_and_traffic_is_counted(server: RangeServer) -> None:
+    before = traffic()
+    reader = remote(server)
+    reader.read(0, HEAD)
+    for start in range(0, 30_000, 1000):
+        reader.read(start, start + 1000)
+    assert [request.method for request in server.requests] == ["GET"]
+    after = traffic()
+    assert (after.requests - before.requests, after.bytes - before.bytes) == (1, HEAD)
+
+
+Rule = Callable[[Request], Reply | None]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [Reply(truncate_at=2), Reply(reset=True), Reply(status=503), Reply(status=429)],
+)
+def test_a_passing_fault_is_overcome(server: RangeServer, reply: Reply) -> None:
+    server.rule = lambda request: reply if request.number == 0 else None
+    assert remote(server).read(0, 5) == BODY[:5]
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (Reply(truncate_at=0), "[Ee]rror"),
+        (Reply(reset=True), "[Ee]rror"),
+        (Reply(headers={"Content-Range": "bytes 7-9/256000"}), "another range|[Ee]rror"),
+        (Reply(headers={"Content-Range": "odd"}), "[Ee]rror"),
+        (Reply(status=429), "too many requests"),
+        (Reply(status=418), "HTTP 418"),
+    ],
+)
+def test_a_lasting_fault_raises(server: RangeServer, reply: Reply, words: str) -> None:
+    server.rule = lambda request: reply
+    with pytest.raises(ReadError, match=words) as caught:
+        remote(server).read(0, 5)
+    assert caught.value.source == "scene red"
+    assert "a.bin" in caught.value.href
+
+
+def test_a_file_that_changes_under_the_reader_raises(server: RangeServer, tmp_path: Path) -> None:
+    file = remote(server)
+    file.read(0, 5)
+    (tmp_path / "a.bin").write_bytes(BODY[::-1])
+    with pytest.raises(ReadError, match="changed while it was being read"):
+        file.read(100_000, 100_005)
+
+
+def test_empty_and_missing_files(server: RangeServer, tmp_path: Path) -> None:
+    with pytest.raises(ReadError, match="the file is empty"):
+        remote(server, "empty.bin").read(0, 5)
+    with pytest.raises(ReadError, match="no such file"):
+        remote(server, "none.bin").read(0, 5)
+    with pytest.raises(ReadError, match=r"[Nn]o such file.*still there"):
+        Reader(str(tmp_path / "none.bin")).read(0, 5)
+    with pytest.raises(ReadError, match="s3:// cannot be read"):
+        Reader("s3://bucket/key").read(0, 5)
+
+
+def test_a_text_file_named_tif_makes_gdal_open_nothing(server: RangeServer, tmp_path: Path) -> None:
+    secret = write_cog(tmp_path / "secret.tif", np.ones((64, 64), np.uint8))
+    (tmp_path / "evil.tif").write_text(
+        f"<VRTDataset rasterXSize='64' rasterYSize='64'><VRTRasterBand dataType='Byte' band='1'>"
+        f"<SimpleSource><SourceFilename>{secret}</SourceFilename></SimpleSource></VRTRasterBand>"
+        "</VRTDataset>"
+    )
+    with pytest.raises(ReadError, match="no TIFF or JPEG 2000"):
+        read_header(FixedUrl(server.url("evil.tif")), "scene red")
+
+
+def test_a_damaged_tiff_raises(tmp_path: Path) -> None:
+    path = write_cog(tmp_path / "b.tif", np.arange(640_000, dtype=np.uint16).reshape(800, 800))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ReadError, match="GDAL says"):
+        read_by_gdal(
+            FixedUrl(str(path)),
+            "scene red",
+            shape=(800, 800),
+            indexes=[1],
+            rows=(0, 800),
+            cols=(0, 800),
+        )
+    path.write_bytes(whole[:200])
+    with pytest.raises(ReadError, match="GDAL says"):
+        read_header(FixedUrl(str(path)), "scene red")
+
+
+def test_a_header_tells_all(tmp_path: Path) -> None:
+    data = np.ones((2, 64, 80), np.int16)
+    path = write_cog(tmp_path / "c.tif", data, nodata=-1, scales=(0.5, 2.0), offsets=(1.0, 0.0))
+    header = read_header(FixedUrl(str(path)), "scene red")
+    assert header.grid.crs == "EPSG:32610"
+    assert header.grid.shape == (64, 80)
+    assert header.count == 2
+    told = [(r.dtype, r.scale, r.offset, r.nodata) for r in header.radiometries]
+    assert told == [("int16", 0.5, 1.0, -1), ("int16", 2.0, 0.0, -1)]

@@ -1,0 +1,186 @@
+"""ds.astra: names, table, indices, pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import spyndex
+import xarray as xr
+
+import astra_xr
+from astra_xr import errors
+from tests import items
+from tests.conftest import World
+
+PRODUCT = f"sentinel-2:{items.PRODUCT}"
+
+
+def scene(**bands: tuple[str, str | None]) -> xr.Dataset:
+    """Make a Dataset as open_scene does: variable → (native, common name)."""
+    rng = np.random.default_rng(0)
+    return xr.Dataset(
+        {
+            name: (
+                ("y", "x"),
+                rng.uniform(0.01, 0.5, (40, 50)).astype("float32"),
+                {"native_name": native} | ({"common_name": common} if common else {}),
+            )
+            for name, (native, common) in bands.items()
+        },
+        attrs={"mission": "sentinel-2", "scene_id": PRODUCT},
+    )
+
+
+@pytest.fixture
+def ds() -> xr.Dataset:
+    return scene(red=("B04", "red"), B08=("B08", "nir"), green=("B03", "green"))
+
+
+@pytest.mark.parametrize("name", ["red", "B04", "b4", "RED"])
+def test_a_band_by_any_of_its_names(ds: xr.Dataset, name: str) -> None:
+    assert ds.astra[name].name == "red"
+    assert ds.astra["nir"].name == "B08"
+
+
+def test_unknown_and_ambiguous_names(ds: xr.Dataset) -> None:
+    with pytest.raises(errors.UnknownBand, match=r"no band 'grene'. Did you mean 'green'"):
+        ds.astra["grene"]
+    edges = scene(B05=("B05", "rededge071"), e2=("B06", "rededge075"))
+    with pytest.raises(errors.AmbiguousBand, match="'rededge' fits several bands.*B05.*e2"):
+        edges.astra["rededge"]
+    assert edges.astra["rededge2"].name == "e2"
+
+
+def test_any_dataset_with_band_names_will_do() -> None:
+    plain = xr.Dataset({"nir": (("y", "x"), [[0.5]]), "red": (("y", "x"), [[0.1]])})
+    assert plain.astra["NIR"].name == "nir"
+    assert plain.astra.index("NDVI").item() == pytest.approx(0.4 / 0.6)
+    assert "unknown origin" in repr(plain.astra)
+
+
+def test_the_table_of_bands(world: World) -> None:
+    ds = astra_xr.open_scene(PRODUCT, bands=["red", "B08"])
+    table = ds.astra.bands
+    assert list(table.index) == ["red", "B08"]
+    assert table.loc["B08", "common_name"] == "nir"
+    assert table.loc["red", "center_wavelength"] == 0.665
+    assert table.loc["red", "radiometry"] == "offset -0.1: baseline 05.11"
+
+
+def test_reprs_show_bands_and_escape_what_is_foreign(ds: xr.Dataset) -> None:
+    ds.attrs["scene_id"] = "<script>x</script>"
+    assert "<script>" not in ds.astra._repr_html_()
+    assert "B08" in ds.astra._repr_html_()
+    assert repr(ds.astra).splitlines()[1].split() == ["red", "B04"]
+
+
+def test_ndvi_is_the_formula_on_reflectance(world: World) -> None:
+    ds = astra_xr.open_scene(PRODUCT, bands=["B04", "nir"])
+    ndvi = ds.astra.index("NDVI")
+    red, nir = (world.dn[b].astype(float) * 1e-4 - 0.1 for b in ("B04", "B08"))
+    valid = (world.dn["B04"] > 0) & (world.dn["B08"] > 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        expected = np.where(valid, (nir - red) / (nir + red), np.nan)
+    # Near nir + red = 0 the quotient has no meaning in any precision.
+    usual = ~valid | (nir + red > 0.01)
+    np.testing.assert_allclose(ndvi.values[usual], expected[usual], rtol=2e-4, atol=1e-5)
+    assert ndvi.name == "NDVI"
+    assert ndvi.dtype == np.float32
+    assert ndvi.attrs["bands"] == "N=nir, R=B04"
+    assert ndvi.attrs["long_name"] == "Normalized Difference Vegetation Index"
+    assert ndvi.rio.crs.to_epsg() == 32610
+
+
+def test_an_index_of_stored_numbers_is_of_reflectance(world: World) -> None:
+    masked = astra_xr.open_scene(PRODUCT, bands=["red", "nir"]).astra.index("NDVI")
+    stored = astra_xr.open_scene(PRODUCT, bands=["red", "nir"], mask_and_scale=False)
+    np.testing.assert_allclose(stored.astra.index("NDVI"), masked, rtol=1e-4, atol=1e-4)
+
+
+def test_an_index_of_dask_arrays_stays_lazy(world: World) -> None:
+    ds = astra_xr.open_scene(PRODUCT, bands=["red", "nir"], chunks=256)
+    assert ds.astra.index("NDVI").chunks is not None
+
+
+@pytest.mark.parametrize("name", ["NDVI", "GNDVI", "SAVI", "EVI2", "NDWI", "OSAVI"])
+def test_indices_equal_spyndex(ds: xr.Dataset, name: str) -> None:
+    inputs = {"R": ds.red, "N": ds.B08, "G": ds.green}
+    needs = spyndex.indices[name].bands
+    params = {k: inputs[k] if k in inputs else spyndex.constants[k].default for k in needs}
+    expected = spyndex.computeIndex(name, params=params)
+    np.testing.assert_array_equal(ds.astra.index(name), expected)
+
+
+def test_constants_can_be_set(ds: xr.Dataset) -> None:
+    half, one = ds.astra.index("SAVI", L=0.5), ds.astra.index("SAVI", L=1.0)
+    red, nir = ds.red, ds.B08
+    np.testing.assert_allclose(half, 1.5 * (nir - red) / (nir + red + 0.5), rtol=1e-5)
+    assert not np.allclose(half, one)
+
+
+def test_the_narrow_nir_serves_where_the_wide_one_is_not_opened() -> None:
+    ds = scene(red=("B04", "red"), nir08=("B8A", "nir08"))
+    assert ds.astra.index("NDVI").attrs["bands"] == "N=nir08, R=red"
+
+
+def test_bad_indices(ds: xr.Dataset) -> None:
+    with pytest.raises(errors.UnknownIndex, match="'NVDI'. Did you mean 'NDVI'"):
+        ds.astra.index("NVDI")
+    with pytest.raises(errors.MissingIndexBand, match=r"needs S1 \(swir16\).*Open the scene"):
+        ds.astra.index("NDMI")
+    with pytest.raises(errors.MissingIndexBand, match="at least one band, not constants alone"):
+        ds.astra.index("NDVI", N=0.5, R=0.1)
+
+
+def test_a_picture_with_given_limits(ds: xr.Dataset) -> None:
+    ds.red[0, 0] = np.nan
+    ds.green[0, 1], ds.green[0, 2] = 0.1, 0.3
+    picture = ds.astra.rgb(["B08", "red", "green"], limits=(0.1, 0.3))
+    assert picture.dims == ("y", "x", "rgb")
+    assert picture.dtype == np.uint8
+    assert list(picture.rgb.values) == ["red", "green", "blue", "alpha"]
+    assert picture[0, 0, 3] == 0
+    assert picture[1, 0, 3] == 255
+    assert (picture[0, 1, 2], picture[0, 2, 2]) == (0, 255)
+    expected = np.clip((ds.B08.values - 0.1) / 0.2, 0, 1) * 255
+    np.testing.assert_allclose(picture[..., 0], expected, atol=0.51)
+
+
+def test_gamma_lightens(ds: xr.Dataset) -> None:
+    plain = ds.astra.rgb(["red"] * 3, limits=(0, 0.6))
+    light = ds.astra.rgb(["red"] * 3, limits=[(0, 0.6)] * 3, gamma=2.0)
+    assert int(light[..., 0].mean()) > int(plain[..., 0].mean())
+
+
+def test_the_default_stretch_leaves_clouds_and_nodata_out(ds: xr.Dataset) -> None:
+    for name in ds:
+        ds[name][:] = np.linspace(0.02, 0.2, ds[name].size, dtype="float32").reshape(40, 50)
+        ds[name][:4] = 0.9  # a tenth is cloud
+        ds[name][4:8] = np.nan
+    low, high = ds.astra.rgb(["red", "B08", "green"]).attrs["limits"][:2]
+    assert 0.02 <= low < 0.07
+    assert 0.19 < high <= 0.2
+
+
+def test_a_bright_or_empty_scene_still_has_a_picture(ds: xr.Dataset) -> None:
+    for name in ds:
+        ds[name][:] = np.float32(0.8)
+    assert ds.astra.rgb(["red"] * 3).shape == (40, 50, 4)
+    for name in ds:
+        ds[name][:] = np.float32("nan")
+    assert int(ds.astra.rgb(["red"] * 3)[..., 3].max()) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"bands": ["red", "green"]}, "three band names"),
+        ({"bands": "red"}, "three band names"),
+        ({"bands": ["red"] * 3, "limits": (0.3, 0.1)}, "low < high"),
+        ({"bands": ["red"] * 3, "limits": [(0, 1)] * 2}, "three of them"),
+        ({"bands": ["red"] * 3, "gamma": 0}, "0.1 to 10"),
+    ],
+)
+def test_bad_pictures(ds: xr.Dataset, arguments: dict[str, object], words: str) -> None:
+    with pytest.raises(errors.InvalidParameter, match=words):
+        ds.astra.rgb(**arguments)

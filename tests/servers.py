@@ -1,0 +1,264 @@
+"""Real STAC API servers on loopback, loaded with documents that a test chooses.
+
+Two of them, because neither alone is enough: ``rustac`` starts at once and needs only a Python
+package, but answers no ``query`` or ``filter``; PostgreSQL with pgstac answers everything that the
+public catalogues do, but needs a database and some seconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+Json = dict[str, Any]
+
+_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
+#: PostgreSQL refuses to run as root; Debian's package makes this user for it.
+_DATABASE_USER = "postgres"
+
+
+def free_port() -> int:
+    """Return a loopback port that nothing listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def minimal_collection(collection_id: str) -> Json:
+    """Return the least document that a STAC API takes as a collection."""
+    return {
+        "type": "Collection",
+        "stac_version": "1.0.0",
+        "id": collection_id,
+        "description": f"Items of {collection_id}",
+        "license": "other",
+        "extent": {
+            "spatial": {"bbox": [[-180.0, -90.0, 180.0, 90.0]]},
+            "temporal": {"interval": [[None, None]]},
+        },
+        "links": [],
+    }
+
+
+def with_missing_collections(collections: Sequence[Json], items: Sequence[Json]) -> list[Json]:
+    """Return the collections, and a minimal one for each that only an item names."""
+    known = {collection["id"] for collection in collections}
+    named = dict.fromkeys(item["collection"] for item in items)
+    return [*collections, *(minimal_collection(name) for name in named if name not in known)]
+
+
+@contextlib.contextmanager
+def serve_stac_rustac(collections: Sequence[Json], items: Sequence[Json]) -> Iterator[str]:
+    """Serve the documents from memory with rustac; yields the API's base URL.
+
+    ``ids``, ``collections``, ``bbox``, ``datetime`` and ``limit`` work; ``query`` and ``filter``
+    answer nothing, ``fields`` is ignored. Dates are written anew (``.930000Z`` becomes ``.930Z``),
+    and an item whose ``datetime`` is only a day keeps it from starting.
+    """
+    with tempfile.TemporaryDirectory(prefix="rustac-") as folder:
+        paths = []
+        for number, document in enumerate([*with_missing_collections(collections, items), *items]):
+            path = Path(folder, f"{number}.json")
+            path.write_text(json.dumps(document), encoding="utf-8")
+            paths.append(str(path))
+        port = free_port()
+        command = [_script("rustac"), "serve", "--addr", f"127.0.0.1:{port}", *paths]
+        with _running(command, Path(folder, "log")) as process:
+            url = f"http://127.0.0.1:{port}"
+            _wait_until(lambda: _answers(url), process, Path(folder, "log"))
+            yield url
+
+
+def pgstac_missing() -> str | None:
+    """Say in one sentence what `serve_stac_pgstac` lacks here; None if nothing."""
+    for module in ("stac_fastapi.pgstac", "pypgstac", "psycopg", "uvicorn"):
+        if not _importable(module):
+            return (
+                f"The Python package of {module} is not installed "
+                "(pip install 'stac-fastapi-pgstac[server]' 'pypgstac[psycopg]')."
+            )
+    if _database_program("initdb") is None:
+        return "PostgreSQL is not installed (apt-get install postgresql-15-postgis-3)."
+    asked = [str(_database_program("pg_config")), "--sharedir"]
+    shared = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    if not Path(shared, "extension", "postgis.control").exists():
+        return "PostGIS is not installed (apt-get install postgresql-15-postgis-3)."
+    return None
+
+
+@contextlib.contextmanager
+def serve_stac_pgstac(collections: Sequence[Json], items: Sequence[Json]) -> Iterator[str]:
+    """Serve the documents from a new PostgreSQL with pgstac; yields the API's base URL.
+
+    It answers all that the public catalogues do: ids, collections, bbox, datetime, query, CQL2,
+    sortby, fields and paging. Ask `pgstac_missing` first.
+    """
+    with _postgres() as settings, tempfile.TemporaryDirectory(prefix="pgstac-") as folder:
+        environ = {**os.environ, **settings}
+        _load_pgstac(with_missing_collections(collections, items), items, Path(folder), environ)
+        port = free_port()
+        command = [sys.executable, "-m", "uvicorn", "stac_fastapi.pgstac.app:create_app"]
+        command += ["--factory", "--host", "127.0.0.1", "--port", str(port)]
+        with _running(command, Path(folder, "log"), environ=environ, cwd=folder) as process:
+            url = f"http://127.0.0.1:{port}"
+            _wait_until(lambda: _answers(f"{url}/_mgmt/ping"), process, Path(folder, "log"))
+            yield url
+
+
+@contextlib.contextmanager
+def _postgres() -> Iterator[Mapping[str, str]]:
+    """Run a new, empty PostgreSQL; yields the PG* variables that reach it."""
+    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+    settings = {
+        "PGHOST": "127.0.0.1",
+        "PGPORT": str(free_port()),
+        "PGUSER": "stac",
+        "PGPASSWORD": secrets.token_hex(16),
+        "PGDATABASE": "postgres",
+    }
+    try:
+        password = folder / "password"
+        password.write_text(settings["PGPASSWORD"], encoding="ascii")
+        if _ROOT:
+            shutil.chown(folder, _DATABASE_USER, _DATABASE_USER)
+            shutil.chown(password, _DATABASE_USER, _DATABASE_USER)
+        data = str(folder / "data")
+        command = [str(_database_program("initdb")), "--no-sync", "-D", data]
+        command += ["--encoding=UTF8", "--locale=C.UTF-8", "--auth=scram-sha-256"]
+        command += ["--username=stac", f"--pwfile={password}"]
+        run: dict[str, Any] = {"cwd": folder, **_as_database_user()}
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, **run)
+        # A test's data may be lost in a crash: no waiting for the disk.
+        options = ["fsync=off", "full_page_writes=off", "synchronous_commit=off"]
+        options += ["listen_addresses=127.0.0.1", f"port={settings['PGPORT']}"]
+        options += [f"unix_socket_directories={folder}", "max_wal_size=4GB", "jit=off"]
+        command = [str(_database_program("postgres")), "-D", data]
+        for option in options:
+            command += ["-c", option]
+        log = folder / "log"
+        # SIGINT is PostgreSQL's "fast" stop: unlike SIGTERM it does not wait for clients to leave.
+        with _running(command, log, stop=signal.SIGINT, **run) as process:
+            ready = [str(_database_program("pg_isready")), "-q"]
+            environ = {**os.environ, **settings}
+            _wait_until(lambda: subprocess.call(ready, env=environ) == 0, process, log)
+            yield settings
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _load_pgstac(
+    collections: Sequence[Json], items: Sequence[Json], folder: Path, environ: Mapping[str, str]
+) -> None:
+    """Make pgstac's schema and load the documents, in a process of its own.
+
+    Not in this one: pypgstac changes psycopg's settings for the whole process.
+    """
+    commands = [["migrate"]]
+    for table, documents in (("collections", collections), ("items", items)):
+        if documents:
+            path = folder / f"{table}.ndjson"
+            path.write_text("\n".join(map(json.dumps, documents)), encoding="utf-8")
+            commands.append(["load", table, str(path)])
+    for command in commands:
+        subprocess.run(
+            [_script("pypgstac"), *command],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            env=environ,
+            cwd=folder,
+        )
+
+
+@contextlib.contextmanager
+def _running(
+    command: Sequence[str],
+    log: Path,
+    *,
+    environ: Mapping[str, str] | None = None,
+    stop: signal.Signals = signal.SIGTERM,
+    **options: Any,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server for the block's time; what it prints goes to `log`."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=environ,
+            **options,
+        )
+    try:
+        yield process
+    finally:
+        process.send_signal(stop)
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until(
+    ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path, seconds: float = 30
+) -> None:
+    """Wait until a server answers; raise with what it printed if it ends or takes too long."""
+    deadline = time.monotonic() + seconds
+    while process.poll() is None and time.monotonic() < deadline:
+        # Asked again after the answer: another program may hold the port that this one wanted.
+        if ready() and process.poll() is None:
+            return
+        time.sleep(0.02)
+    text = log.read_text(encoding="utf-8", errors="replace")
+    raise RuntimeError(f"{process.args!r} did not start:\n{text}")
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return int(answer.status) == 200
+    except OSError:
+        return False
+
+
+def _importable(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _script(name: str) -> str:
+    """Return the path of a command that a Python package of this environment installed."""
+    beside = Path(sysconfig.get_path("scripts"), name)
+    return str(beside) if beside.exists() else str(shutil.which(name) or name)
+
+
+def _database_program(name: str) -> Path | None:
+    """Return the path of a PostgreSQL program; Debian keeps the servers' off the PATH."""
+    debian = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    found = str(debian[-1]) if debian else shutil.which(name)
+    return Path(found) if found else None
+
+
+def _as_database_user() -> dict[str, Any]:
+    """Return the options that make a subprocess run as PostgreSQL's user, where that is needed."""
+    if not _ROOT:
+        return {}
+    return {"user": _DATABASE_USER, "group": _DATABASE_USER, "extra_groups": []}

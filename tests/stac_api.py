@@ -1,0 +1,60 @@
+"""An item search in a few lines, for catalogues that a test needs no real server of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import httpx
+
+
+class StacApi:
+    """Answers ``GET …/items/{id}`` and ``POST …/search`` from a list of items.
+
+    ``fault``, when set, is the answer to everything. Requests are kept in ``asked``.
+    """
+
+    def __init__(self, items: Iterable[dict[str, Any]], *, page: int = 100) -> None:
+        self.items = list(items)
+        self.page = page
+        self.asked: list[str] = []
+        self.fault: httpx.Response | Exception | None = None
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(f"{request.method} {request.url.path}")
+        if isinstance(self.fault, Exception):
+            raise self.fault
+        if self.fault is not None:
+            fault = self.fault
+            return httpx.Response(fault.status_code, headers=fault.headers, content=fault.content)
+        if request.method == "POST":
+            return self._search(request)
+        *_, collection, _, name = request.url.path.split("/")
+        for item in self.items:
+            if (item["collection"], item["id"]) == (collection, name):
+                return httpx.Response(200, json=item)
+        return httpx.Response(404, json={"code": "NotFoundError"})
+
+    def _search(self, request: httpx.Request) -> httpx.Response:
+        body = json.loads(request.content)
+        found = [item for item in self.items if _fits(item, body)]
+        start = int(body.get("next", 0))
+        links = []
+        if start + self.page < len(found):
+            following = {"rel": "next", "method": "POST", "href": str(request.url)}
+            links = [{**following, "merge": False, "body": {"next": start + self.page}}]
+        features = found[start : start + self.page]
+        answer = {"type": "FeatureCollection", "features": features, "links": links}
+        return httpx.Response(200, json=answer)
+
+
+def _fits(item: dict[str, Any], body: dict[str, Any]) -> bool:
+    properties = item["properties"]
+    start, stop = (datetime.fromisoformat(t) for t in body["datetime"].split("/"))
+    return (
+        item["collection"] in body["collections"]
+        and start <= datetime.fromisoformat(properties["datetime"]) <= stop
+        and all(properties.get(k) == told["eq"] for k, told in body.get("query", {}).items())
+    )

@@ -1,0 +1,104 @@
+"""The command line as a user types it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from astra_xr.cli import main
+from tests.conftest import World
+
+SAMPLE = "sentinel-2:S2B_MSIL2A_20250115T184929"
+Capture = pytest.CaptureFixture[str]
+
+
+def test_demo_does_what_it_says(tmp_path: Path, capsys: Capture) -> None:
+    import matplotlib.image
+
+    assert main(["demo", "--out", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "synthetic" in out
+    assert "<xarray.Dataset>" in out
+    assert "NDVI: " in out
+    assert "MB" in out
+    assert "no network" in out
+    for name in ("astra-true-colour.png", "astra-ndvi.png"):
+        picture = matplotlib.image.imread(tmp_path / name)
+        assert picture.shape[0] > 800
+        assert picture.std() > 0.1  # something is drawn
+    code = "\n".join(
+        line[4:] for line in out.split("notebook:\n\n")[1].splitlines() if line[:4] == "    "
+    )
+    namespace: dict[str, object] = {}
+    code = code.replace(".plot()", ".shape").replace(".plot.imshow()", ".shape")
+    exec(code, namespace)
+    assert "ds" in namespace
+
+
+def test_demo_without_matplotlib_says_what_to_install(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert main(["demo", "--out", str(tmp_path)]) == 1
+    assert "pip install 'astra-xr[plot]'" in capsys.readouterr().err
+
+
+def test_resolve_prints_the_contract(capsys: Capture) -> None:
+    assert main(["resolve", SAMPLE, "--bands", "red,nir", "--catalog", "sample", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert list(answer) == ["scene_id", "format", "assets", "metadata"]
+    assert list(answer["assets"]) == ["B04", "B08"]
+    assert main(["resolve", SAMPLE, "--bands", "red", "--catalog", "sample"]) == 0
+    name, href = capsys.readouterr().out.split()
+    assert name == "B04"
+    assert href.startswith("file://")
+
+
+def test_info_tells_the_bands_and_signs_nothing(world: World, capsys: Capture) -> None:
+    assert main(["info", SAMPLE, "--catalog", "planetary-computer"]) == 0
+    out = capsys.readouterr().out
+    assert "EPSG:32610" in out
+    assert "B08" in out
+    assert "offset -0.1: baseline 05.11" in out
+    assert world.tokens == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["resolve", "nonsense"], 2, "not a scene id"),
+        (["resolve", SAMPLE, "--format", "gif", "--catalog", "sample"], 2, "one of cog, geotiff"),
+        (["resolve", SAMPLE, "--format", "png", "--catalog", "sample"], 1, "not available yet"),
+        (["resolve", SAMPLE, "--bands", "redd", "--catalog", "sample"], 1, "Did you mean 'red'"),
+        (["info", "S2A_MSIL2A_20200101T000000"], 1, "No scene"),
+        (["info", SAMPLE, "--catalog", "google"], 2, "one of earth-search"),
+    ],
+)
+def test_errors_are_one_clear_line(
+    world: World, capsys: Capture, arguments: list[str], code: int, words: str
+) -> None:
+    assert main(arguments) == code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert words in captured.err
+    assert captured.err.startswith("astra-xr: ")
+    assert captured.err.count("\n") == 1
+
+
+def test_a_service_that_is_down_has_its_own_code(world: World, capsys: Capture) -> None:
+    world.earth_search.fault = httpx.Response(400)
+    assert main(["info", SAMPLE, "--catalog", "earth-search"]) == 3
+    assert "refused the request (HTTP 400)" in capsys.readouterr().err
+
+
+def test_help_shows_examples() -> None:
+    out = subprocess.run(
+        [sys.executable, "-m", "astra_xr.cli", "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    assert "astra-xr resolve sentinel-2:" in out
+    assert "exit codes" in out

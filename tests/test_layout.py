@@ -1,0 +1,67 @@
+"""The package keeps its shape: public names, light import, one-way imports, small modules."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import astra_xr
+
+ROOT = Path(__file__).parents[1]
+MODULES = sorted((ROOT / "astra_xr").rglob("*.py"))
+
+
+def test_the_public_names() -> None:
+    assert astra_xr.__all__ == [
+        "AstraError",
+        "LocalResolver",
+        "Resolution",
+        "Settings",
+        "open_item",
+        "open_scene",
+        "resolve",
+    ]
+    assert sorted(astra_xr.__all__) == astra_xr.__all__
+    for name in astra_xr.__all__:
+        assert getattr(astra_xr, name).__doc__, name
+    assert set(astra_xr.__all__) < set(dir(astra_xr))
+    assert astra_xr.__version__
+    with pytest.raises(AttributeError, match="no attribute 'open_scnee'"):
+        _ = astra_xr.open_scnee
+
+
+def test_importing_is_light() -> None:
+    heavy = "rasterio rioxarray odc httpx pystac spyndex dask ipywidgets matplotlib uvicorn scipy"
+    code = (
+        "import sys, astra_xr, xarray as xr; xr.Dataset().astra;"
+        f"print([m for m in {heavy.split()} if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+
+
+def test_imports_point_one_way() -> None:
+    lint = Path(sys.executable).parent / "lint-imports"
+    out = subprocess.run(
+        [lint, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert out.returncode == 0, out.stdout
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_modules_stay_small(path: Path) -> None:
+    limit = 500 if path.name in ("errors.py", "testing.py") else 400
+    assert len(path.read_text().splitlines()) <= limit
+
+
+def test_a_missing_extra_says_how_to_install_it() -> None:
+    from astra_xr.errors import MissingExtra
+    from astra_xr.extras import require
+
+    with pytest.raises(
+        MissingExtra, match=r"chunks= needs no_such_thing.*pip install 'astra-xr\[dask\]'"
+    ):
+        require("no_such_thing", extra="dask", purpose="chunks=")

@@ -1,0 +1,28 @@
+"""The README's Python blocks run, and its commands are those that are there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import matplotlib as mpl
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
+def test_python_blocks_run(block: str) -> None:
+    mpl.use("agg")
+    exec(compile(block, "README.md", "exec"), {})
+    mpl.pyplot.close("all")
+
+
+def test_contributing_maps_every_room() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    package = ROOT / "astra_xr"
+    rooms = {p.name for p in package.iterdir() if p.name[0] not in "_." and p.name != "py.typed"}
+    for room in rooms:
+        assert f"`{room.removesuffix('.py')}" in text, room
