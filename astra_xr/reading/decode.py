@@ -70,11 +70,7 @@ def decode_tile(
     if reason:
         raise CorruptTile(reason)
     if predictor == 3:
-        out = np.empty(shape, dtype.newbyteorder("="))
-        planes = shape[2]
-        rows = pixels.reshape(shape[0], -1)
-        imagecodecs.floatpred_decode(rows, axis=-1, dist=planes, out=out.reshape(shape[0], -1))
-        return out
+        return _floats(flat, shape, dtype)
     if not dtype.isnative:
         pixels = pixels.byteswap(inplace=True).view(dtype.newbyteorder("="))
     if predictor == 2:
@@ -82,3 +78,17 @@ def decode_tile(
         bits = pixels.view(f"u{dtype.itemsize}")
         imagecodecs.delta_decode(bits, axis=1, out=bits)
     return pixels
+
+
+def _floats(flat: Any, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """Undo the floating-point predictor (Adobe Photoshop TIFF technical note 3).
+
+    A row holds the first bytes of all its numbers, then the second bytes, and so on, the most
+    significant first in any file; then differences of bytes were taken, plane by plane.
+    """
+    rows, cols, planes = shape
+    width = dtype.itemsize
+    parts = np.frombuffer(flat, np.uint8).reshape(rows, cols * width, planes)
+    parts = imagecodecs.delta_decode(parts, axis=1).reshape(rows, width, cols * planes)
+    numbers = np.ascontiguousarray(parts.swapaxes(1, 2)).view(f">f{width}")
+    return numbers.astype(dtype.newbyteorder("=")).reshape(shape)

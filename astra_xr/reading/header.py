@@ -21,6 +21,10 @@ class Unsupported(Exception):
     """GDAL has to read this file; the text says why."""
 
 
+class Unreadable(Unsupported):
+    """Its header makes no sense to us; it may to GDAL, or at another try."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Level:
     """The full image or one overview."""
@@ -87,7 +91,7 @@ async def read_layout(file: RangeFile) -> Layout:
     """
     head = await file.get(0, HEAD)
     if bytes(head[:4]) not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        raise Unsupported("it is no TIFF")
+        raise Unreadable("it is no TIFF")
     reason = ""
     try:
         tiff = await TIFF.open("", store=file, prefetch=HEAD)
@@ -97,7 +101,7 @@ async def read_layout(file: RangeFile) -> Layout:
     except Exception as error:  # noqa: BLE001  (async-tiff raises many kinds; GDAL gets its try)
         reason = f"its header cannot be parsed ({type(error).__name__})"
     if reason:
-        raise Unsupported(reason)
+        raise Unreadable(reason)
     order = ">" if int(tiff.endianness) == 1 else "<"
     kinds = [int(ifd.new_subfile_type or 0) for ifd in ifds]
     if any(kind & 4 for kind in kinds):
@@ -163,7 +167,7 @@ def _level(ifd: Any, first: Any, size: int) -> Level:
     if tile[0] * tile[1] * bits // 8 > _LARGEST_TILE:
         raise Unsupported(f"a tile of {tile[0]} x {tile[1]} pixels is too large")
     if not len(offsets) == len(counts) == level.across * level.down * planes:
-        raise Unsupported("it does not list each of its tiles")
+        raise Unreadable("it does not list each of its tiles")
     if len(counts) and bool(((offsets + counts > size) & (counts > 0)).any()):
-        raise Unsupported("tiles lie beyond the end of the file")
+        raise Unreadable("tiles lie beyond the end of the file")
     return level

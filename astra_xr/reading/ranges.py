@@ -31,6 +31,9 @@ T = TypeVar("T")
 
 _TRIES = 4
 _TIMEOUT = timedelta(seconds=30)
+_FIRST_WAIT = timedelta(milliseconds=100)
+"""Between the first two tries; doubled from try to try."""
+
 _AT_ONCE = 32
 """Requests under way for one file."""
 
@@ -81,11 +84,7 @@ def _http(url: str, pid: int) -> HTTPStore:
         retry_config={
             "max_retries": 2,
             "retry_timeout": _TIMEOUT,
-            "backoff": {
-                "init_backoff": timedelta(milliseconds=100),
-                "max_backoff": timedelta(seconds=2),
-                "base": 2,
-            },
+            "backoff": {"init_backoff": _FIRST_WAIT, "max_backoff": 8 * _FIRST_WAIT, "base": 2},
         },
     )
 
@@ -189,7 +188,8 @@ class RangeFile:
                 renewed = True
             elif last.status in (0, 206, 429) and attempt + 1 < _TRIES:
                 # Full jitter, so that the many requests of a read do not come back as one.
-                await asyncio.sleep(random.uniform(0, 0.25 * 2**attempt))  # noqa: S311
+                wait = 2 * _FIRST_WAIT.total_seconds() * 2**attempt
+                await asyncio.sleep(random.uniform(0, wait))  # noqa: S311
             else:
                 break
         raise self.error(*_explain(last))

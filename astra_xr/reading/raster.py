@@ -48,7 +48,8 @@ class Header:
 class _GdalFile:
     """A :class:`RangeFile` in the shape that rasterio's ``opener`` wants.
 
-    GDAL swallows what is raised here, so the first failure is kept for whoever opened it.
+    What is raised in it would go astray between GDAL and Python: a failure is kept for whoever
+    opened the file, and GDAL gets fewer bytes than it asked for, which it takes for an error.
     """
 
     def __init__(self, file: RangeFile, failures: list[Exception]) -> None:
@@ -65,7 +66,7 @@ class _GdalFile:
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Move to a position and return it."""
-        base = (0, self._position, self._size())[whence]
+        base = (0, self._position, self._size())[whence] if whence else 0
         self._position = base + offset
         return self._position
 
@@ -78,20 +79,16 @@ class _GdalFile:
         wanted = [(start, start + size) for start, size in zip(offsets, sizes, strict=True)]
         try:
             return run(self._read(wanted))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (see the class)
             self._failures.append(error)
-            raise
+            return [b"" for _ in wanted]
 
     async def _read(self, wanted: list[tuple[int, int]]) -> list[bytes]:
         parts = await asyncio.gather(*(self._file.get(start, stop) for start, stop in wanted))
         return [bytes(part) for part in parts]
 
     def _size(self) -> int:
-        try:
-            return size_of(self._file)
-        except Exception as error:
-            self._failures.append(error)
-            raise
+        return self._file.size or 0
 
     def close(self) -> None:
         """Do nothing: the file is the opener's."""
@@ -101,13 +98,6 @@ class _GdalFile:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
-
-
-def size_of(file: RangeFile) -> int:
-    """Return the length of a file in bytes."""
-    if file.size is None:
-        run(file.get(0, HEAD))
-    return file.size or 0
 
 
 class _Opener:
@@ -133,7 +123,7 @@ class _Opener:
         return 0
 
     def size(self, path: str) -> int:
-        return size_of(self._file)
+        return self._file.size or 0
 
 
 MultiByteRangeResourceContainer.register(_Opener)
@@ -159,19 +149,19 @@ def _opened(source: UrlSource, label: str) -> Iterator[rasterio.io.DatasetReader
             rasterio.open("scene.tif", opener=_Opener(file, failures), driver=driver) as dataset,
         ):
             yield dataset
-            return
     except (RasterioError, OSError, ValueError) as error:
-        # Our own failures are OSErrors to nobody; what GDAL says may hold the URL.
+        # What GDAL says may hold the URL.
         told = redact(error)
     failure = first_failure(failures)
     if failure:
         raise failure
-    raise ReadError(
-        source=label,
-        href=str(source()),
-        reason=f"GDAL says: {told}",
-        hint="The file may be damaged; try another catalogue with catalog=.",
-    )
+    if told or failures:
+        raise ReadError(
+            source=label,
+            href=str(source()),
+            reason=f"GDAL says: {told or redact(failures[0])}",
+            hint="The file may be damaged; try another catalogue with catalog=.",
+        )
 
 
 def _driver(magic: bytes) -> str | None:

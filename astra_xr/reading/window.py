@@ -16,7 +16,7 @@ from astra_xr.errors import ReadError
 from astra_xr.model import Radiometry, SignedUrl, UrlSource
 from astra_xr.reading.cache import ByteCache
 from astra_xr.reading.decode import CorruptTile, decode_tile
-from astra_xr.reading.header import Layout, Level, Unsupported, read_layout
+from astra_xr.reading.header import Layout, Level, Unreadable, Unsupported, read_layout
 from astra_xr.reading.loop import decode_pool
 from astra_xr.reading.ranges import RangeFile
 from astra_xr.reading.tiles import Run, Tile, runs_of, tiles_of
@@ -99,6 +99,8 @@ async def _layout(file: RangeFile, window: Window) -> Layout:
         except Unsupported as reason:
             _log.info("%s is read by GDAL: %s", window.label, reason)
             known = reason
+        if isinstance(known, Unreadable):
+            raise known
         size = 1000
         if isinstance(known, Layout):
             size += sum(level.offsets.nbytes + level.counts.nbytes for level in known.levels)
@@ -122,10 +124,11 @@ async def _fetch_and_paint(
         async with slots:
             body = await _body(file, window, run)
             parts = [(t, body[t.start - run.start : t.stop - run.start]) for t in run.tiles]
+            await _paint(painter, parts)
+            # Only now: what does not decode is better asked for again.
             if remember:
                 for tile, part in parts:
                     tile_cache.put((window.source, file.etag, tile.start), part, len(part))
-            await _paint(painter, parts)
 
     try:
         async with asyncio.TaskGroup() as group:

@@ -1,0 +1,200 @@
+"""Pixels equal to rasterio's, bit by bit, over the ways to store a TIFF."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+
+from astra_xr.catalogs.urls import FixedUrl
+from astra_xr.errors import ReadError
+from astra_xr.reading.read import read
+from astra_xr.reading.window import header_cache, tile_cache
+from astra_xr.testing import RangeServer
+
+ROWS, COLS = 150, 181
+WINDOWS = [
+    ((0, ROWS), (0, COLS)),
+    ((60, 70), (100, 181)),
+    ((149, 150), (0, 1)),
+    ((10, 140), (63, 129)),
+]
+INTEGERS = ["uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64"]
+FLOATS = ["float32", "float64"]
+
+
+def write(path: Path, pixels: np.ndarray, **options: Any) -> None:
+    profile = {
+        "driver": "GTiff", "count": pixels.shape[0], "height": ROWS, "width": COLS,
+        "dtype": str(pixels.dtype), "crs": "EPSG:32610", "transform": Affine(10, 0, 0, 0, -10, 0),
+        "tiled": True, "blockxsize": 64, "blockysize": 64,
+    }  # fmt: skip
+    with rasterio.open(path, "w", **profile | options) as file:
+        file.write(pixels)
+
+
+def make(dtype: str, planes: int = 1) -> np.ndarray:
+    rng = np.random.default_rng(7)
+    shape = (planes, ROWS, COLS)
+    if np.dtype(dtype).kind == "f":
+        return (rng.standard_normal(shape) * 1e3).astype(dtype)
+    told = np.iinfo(dtype)
+    steps = rng.integers(-9, 10, shape).cumsum(axis=2)
+    noise = rng.integers(told.min, told.max, shape, dtype=dtype, endpoint=True)
+    return np.where(rng.random(shape) < 0.02, noise, steps.astype(dtype))
+
+
+def check(path: Path, *, engine: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """Compare some windows and selections of planes with rasterio."""
+    caplog.set_level(logging.INFO, logger="astra_xr")
+    caplog.clear()
+    with rasterio.open(path) as oracle:
+        for rows, cols in WINDOWS:
+            for indexes in {(1,), tuple(range(oracle.count, 0, -1))}:
+                got = read(
+                    source=FixedUrl(str(path)), label="scene red", shape=oracle.shape,
+                    indexes=indexes, rows=rows, cols=cols, radiometry=None,
+                )  # fmt: skip
+                expected = oracle.read(list(indexes), window=(rows, cols))
+                np.testing.assert_array_equal(got, expected)
+                assert got.dtype == expected.dtype
+    assert ("read by GDAL" in caplog.text) != engine, caplog.text
+
+
+@pytest.mark.parametrize(
+    ("dtype", "compress", "predictor"),
+    [
+        *itertools.product(INTEGERS, ["deflate", "lzw", "zstd"], [1, 2]),
+        *itertools.product(FLOATS, ["deflate", "zstd", "lzw"], [1, 2, 3]),
+        *itertools.product(INTEGERS + FLOATS, ["none", "packbits"], [1]),
+    ],
+)
+def test_types_compressions_predictors(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, dtype: str, compress: str, predictor: int
+) -> None:
+    path = tmp_path / "a.tif"
+    options = {"predictor": predictor} if predictor > 1 else {}
+    write(path, make(dtype), compress=compress, **options)
+    check(path, engine=True, caplog=caplog)
+
+
+@pytest.mark.parametrize(
+    ("interleave", "endianness", "bigtiff", "dtype", "predictor"),
+    list(
+        itertools.product(
+            ["pixel", "band"], ["LITTLE", "BIG"], ["NO", "YES"], ["uint16", "float32"], [1, 2, 3]
+        )
+    ),
+)
+def test_layouts(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    interleave: str,
+    endianness: str,
+    bigtiff: str,
+    dtype: str,
+    predictor: int,
+) -> None:
+    if predictor == 3 and dtype != "float32":
+        return
+    path = tmp_path / "a.tif"
+    options = {"interleave": interleave, "endianness": endianness, "bigtiff": bigtiff}
+    write(path, make(dtype, planes=3), compress="deflate", predictor=predictor,
+          photometric="minisblack", **options)  # fmt: skip
+    check(path, engine=True, caplog=caplog)
+
+
+@pytest.mark.parametrize("block", [16, 32, 128, 256])
+def test_block_shapes(tmp_path: Path, caplog: pytest.LogCaptureFixture, block: int) -> None:
+    path = tmp_path / "a.tif"
+    write(path, make("int16", 2), compress="deflate", blockxsize=block, blockysize=16)
+    check(path, engine=True, caplog=caplog)
+
+
+@pytest.mark.parametrize("nodata", [None, 0, 7])
+def test_sparse_tiles(tmp_path: Path, caplog: pytest.LogCaptureFixture, nodata: int | None) -> None:
+    path = tmp_path / "a.tif"
+    pixels = np.full((1, ROWS, COLS), nodata or 0, np.uint16)
+    pixels[0, 70:, 70:] = 9
+    write(path, pixels, compress="deflate", sparse_ok=True, nodata=nodata)
+    check(path, engine=True, caplog=caplog)
+
+
+@pytest.mark.parametrize(
+    ("options", "dtype", "planes"),
+    [
+        ({"tiled": False}, "uint16", 1),
+        ({"compress": "jpeg", "photometric": "ycbcr"}, "uint8", 3),
+        ({"compress": "webp", "webp_lossless": True}, "uint8", 3),
+        ({"compress": "lzma"}, "uint16", 1),
+        ({"compress": "lerc"}, "float32", 1),
+        ({"nbits": 12}, "uint16", 1),
+        ({"alpha": "yes"}, "uint8", 4),
+    ],
+)
+def test_what_the_engine_does_not_know_gdal_reads(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, options: Any, dtype: str, planes: int
+) -> None:
+    path = tmp_path / "a.tif"
+    pixels = make(dtype, planes) % 4000 if dtype == "uint16" else make(dtype, planes)
+    write(path, pixels, **options)
+    check(path, engine=False, caplog=caplog)
+
+
+def test_complex_numbers(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "a.tif"
+    real = make("float32")
+    write(path, (real + 1j * real[:, ::-1]).astype("complex64"), compress="deflate")
+    check(path, engine=False, caplog=caplog)
+
+
+def test_a_corrupt_tile_raises_and_names_its_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    write(path, make("uint16"), compress="deflate")
+    body = bytearray(path.read_bytes())
+    middle = len(body) // 2
+    body[middle : middle + 200] = bytes(200)
+    path.write_bytes(body)
+    with pytest.raises(ReadError, match=r"the tile at bytes \d+-\d+ is corrupt"):
+        read(source=FixedUrl(str(path)), label="scene red", shape=(ROWS, COLS), indexes=(1,),
+             rows=(0, ROWS), cols=(0, COLS), radiometry=None)  # fmt: skip
+
+
+def test_panning_a_window_reads_each_tile_once(tmp_path: Path) -> None:
+    write(tmp_path / "a.tif", make("uint16"), compress="deflate")
+    with RangeServer(tmp_path) as server:
+        source = FixedUrl(server.url("a.tif"))
+        for left in range(0, 100, 5):
+            read(source=source, label="scene red", shape=(ROWS, COLS), indexes=(1,),
+                 rows=(0, 50), cols=(left, left + 60), radiometry=None)  # fmt: skip
+        once = len(server.requests)
+        assert once <= 4
+        header_cache.resize(header_cache.limit)
+        tile_cache.resize(tile_cache.limit)
+        read(source=source, label="scene red", shape=(ROWS, COLS), indexes=(1,),
+             rows=(0, 50), cols=(0, 60), radiometry=None)  # fmt: skip
+        assert len(server.requests) > once
+
+
+def test_a_file_that_changes_between_reads_raises_once_then_opens_anew(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    first, second = make("uint16"), make("uint16")[:, ::-1]
+    with RangeServer(tmp_path) as server:
+        source = FixedUrl(server.url("a.tif"))
+
+        def get(rows: tuple[int, int]) -> Any:
+            return read(source=source, label="scene red", shape=(ROWS, COLS), indexes=(1,),
+                        rows=rows, cols=(0, COLS), radiometry=None)  # fmt: skip
+
+        write(path, first, compress="deflate")
+        np.testing.assert_array_equal(get((0, 10))[0], first[0, :10])
+        write(path, second, compress="zstd")
+        with pytest.raises(ReadError, match="changed while it was being read"):
+            get((130, 150))
+        np.testing.assert_array_equal(get((0, 10))[0], second[0, :10])
