@@ -13,6 +13,7 @@ from xarray.core import indexing
 from astra_xr.errors import ReadError
 from astra_xr.model import Radiometry, UrlSource
 from astra_xr.reading.values import decoded_dtype
+from astra_xr.reading.window import Window
 
 
 class RasterArray(BackendArray):
@@ -81,6 +82,23 @@ class RasterArray(BackendArray):
         cut = block[:, within_rows][..., within_cols]
         return cut[0] if np.ndim(planes) == 0 else cut
 
+    def window(self, cut: tuple[slice, ...]) -> Window | None:
+        """Return a part of the array as a window of its file; None for pictures."""
+        if self._planes:
+            return None
+        (top, bottom, _), (left, right, _) = (
+            k.indices(size) for k, size in zip(cut, self.shape, strict=True)
+        )
+        return Window(
+            source=self._source,
+            label=self._label,
+            shape=(self.shape[0], self.shape[1]),
+            indexes=self._indexes,
+            rows=(top, max(top, bottom)),
+            cols=(left, max(left, right)),
+            radiometry=self._radiometry if self._decode else None,
+        )
+
     def _window(
         self, indexes: list[int], rows: tuple[int, int], cols: tuple[int, int]
     ) -> npt.NDArray[Any]:
@@ -132,9 +150,21 @@ def cached(array: BackendArray) -> Any:
     return indexing.MemoryCachedArray(lazy)  # type: ignore[no-untyped-call, unused-ignore]
 
 
-def cut_of(variable: xr.Variable) -> tuple[Any, ...]:
-    """Return the index by which a lazy variable was cut out of its file; () where none is told."""
-    data: Any = variable._data  # noqa: SLF001  (the cut is known nowhere else)
-    while hasattr(data, "array") and not hasattr(data, "key"):
+def window_of(variable: xr.Variable) -> Window | None:
+    """Return the window of a file that a lazy variable is, unread and cut by plain slices.
+
+    Returns
+    -------
+    Window or None
+        None where the variable is anything else.
+    """
+    data: Any = variable._data  # noqa: SLF001  (there is no public way to what is behind it)
+    cut: tuple[Any, ...] | None = None
+    while not isinstance(data, RasterArray):
+        if isinstance(data, indexing.LazilyIndexedArray):
+            cut = data.key.tuple
+        if not hasattr(data, "array"):
+            return None
         data = data.array
-    return tuple(data.key.tuple) if hasattr(data, "key") else ()
+    plain = cut is not None and all(isinstance(k, slice) and k.step in (None, 1) for k in cut)
+    return data.window(cut) if plain and cut is not None and variable.ndim == 2 else None

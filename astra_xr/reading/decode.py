@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -31,6 +33,21 @@ COMPRESSIONS: dict[int, Decompress] = {
 """By the number of the TIFF tag Compression: none, LZW, deflate (twice), PackBits, zstd."""
 
 
+_threads = threading.local()
+
+
+def scratch(use: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Return an array for intermediate values, the same memory for each use in each thread.
+
+    Fresh memory for each tile costs more than decoding it: the system has to map and clear it.
+    """
+    kept: dict[str, npt.NDArray[np.uint8]] = _threads.__dict__.setdefault("kept", {})
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    if use not in kept or len(kept[use]) < size:
+        kept[use] = np.empty(size, np.uint8)
+    return kept[use][:size].view(dtype).reshape(shape)
+
+
 def decode_tile(
     data: Any, shape: tuple[int, int, int], dtype: np.dtype[Any], compression: int, predictor: int
 ) -> npt.NDArray[Any]:
@@ -50,14 +67,14 @@ def decode_tile(
     Returns
     -------
     ndarray
-        (rows, columns, planes) in the machine's byte order.
+        (rows, columns, planes) in the machine's byte order; the thread's next tile overwrites it.
 
     Raises
     ------
     CorruptTile
         The bytes are damaged, or too few.
     """
-    pixels: npt.NDArray[Any] = np.empty(shape, dtype)
+    pixels = scratch("tile", shape, dtype)
     flat: memoryview[int] = pixels.reshape(-1).view(np.uint8).data
     reason = ""
     try:

@@ -74,10 +74,23 @@ class _Refused(Exception):
         self.reason = reason
 
 
+_PLAIN = re.compile(r"(https?://[^/?#@]+/)([\w./-]+)")
+
+
+def _locate(url: str) -> tuple[str, str]:
+    """Split a URL into what a store is made for and the path in it.
+
+    Files of one host share its connections. Where a query signs the URL, or the path holds what
+    a store would escape anew, the store is the file's own.
+    """
+    match = _PLAIN.fullmatch(url)
+    return (match[1], match[2]) if match else (url, "")
+
+
 @functools.lru_cache(maxsize=128)
 def _http(url: str, pid: int) -> HTTPStore:
-    # One a URL: its connections stay open from read to read. obstore's own retries cover
-    # connections and 5xx; the rest is ours.
+    # Its connections stay open from read to read. obstore's own retries cover connections and
+    # 5xx; the rest is ours.
     return HTTPStore.from_url(
         url,
         client_options={"allow_http": True, "timeout": _TIMEOUT, "connect_timeout": _TIMEOUT / 3},
@@ -195,10 +208,11 @@ class RangeFile:
         raise self.error(*_explain(last))
 
     async def _ask(self, signed: SignedUrl, start: int, stop: int) -> memoryview:
-        store = _http(signed.url, os.getpid())
+        base, path = _locate(signed.url)
+        store = _http(base, os.getpid())
         failure: _Refused | None = None
         try:
-            answer = await obstore.get_async(store, "", options={"range": (start, stop)})
+            answer = await obstore.get_async(store, path, options={"range": (start, stop)})
             meta, got = answer.meta, answer.range
             body = memoryview(await answer.bytes_async())
         except (BaseError, OSError, ValueError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from astra_xr.errors import ReadError
 from astra_xr.model import Radiometry, SignedUrl, UrlSource
 from astra_xr.reading.cache import ByteCache
 from astra_xr.reading.decode import CorruptTile, decode_tile
-from astra_xr.reading.header import Layout, Level, Unreadable, Unsupported, read_layout
+from astra_xr.reading.header import Layout, Unreadable, Unsupported, read_layout
 from astra_xr.reading.loop import decode_pool
 from astra_xr.reading.ranges import RangeFile
 from astra_xr.reading.tiles import Run, Tile, runs_of, tiles_of
@@ -29,7 +29,13 @@ tile_cache: ByteCache[memoryview] = ByteCache(256 << 20)
 """Tiles as they are stored, compressed."""
 
 _IN_FLIGHT = 16
-"""Requests of one window under way, or waiting to be decoded: bounds its memory."""
+"""Requests of one read under way, or waiting to be decoded: bounds its memory."""
+
+_BATCH = 4
+"""Tiles at hand that one decode thread takes at once."""
+
+Part = tuple[Tile, memoryview | None]
+"""A tile and its bytes; None where it is not stored."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,26 +78,62 @@ async def read_window(window: Window, signed: SignedUrl) -> npt.NDArray[Any]:
         It cannot be read, or is not what its item says.
     """
     file = RangeFile(window.source, signed, window.label)
-    layout = await _layout(file, window)
-    level = layout.levels[0]
-    if level.shape != tuple(window.shape) or max(window.indexes) > layout.samples:
-        raise file.error(
-            f"the file has {layout.samples} bands of {level.shape} pixels, while its item says "
-            f"{tuple(window.shape)}",
-            "The item does not describe this file; try another catalogue.",
-        )
+    layout = await find_layout(file, window)
     rows, cols = window.rows, window.cols
     native = layout.dtype.newbyteorder("=")
     dtype = decoded_dtype(native) if window.radiometry else native
     out = np.empty((len(window.indexes), rows[1] - rows[0], cols[1] - cols[0]), dtype)
-    planes = [index - 1 for index in window.indexes]
-    tiles = tiles_of(layout, level, planes, rows, cols)
-    painter = _Painter(window, layout, level, out)
-    await _fetch_and_paint(file, window, tiles, painter)
+    loop = asyncio.get_running_loop()
+
+    def paint(parts: Sequence[Part]) -> None:
+        for tile, data in parts:
+            pixels = tile_pixels(layout, tile, data)
+            cut, place = overlap(layout, tile, window)
+            for plane, index in enumerate(window.indexes):
+                if not layout.planar or index - 1 == tile.plane:
+                    stored = pixels[(*cut, 0 if layout.planar else index - 1)]
+                    target = out[(plane, *place)]
+                    if window.radiometry is None:
+                        target[...] = stored
+                    else:
+                        decode_into(stored, window.radiometry, target)
+
+    async def use(job: Job, parts: Sequence[Part]) -> None:
+        await loop.run_in_executor(decode_pool(), paint, parts)
+
+    await stream([Job(file, window, layout)], use)
     return out
 
 
-async def _layout(file: RangeFile, window: Window) -> Layout:
+@dataclass(frozen=True)
+class Job:
+    """A window of an open file, as part of a read."""
+
+    file: RangeFile
+    window: Window
+    layout: Layout
+
+    def tiles(self) -> list[Tile]:
+        """List the tiles that the window needs."""
+        planes = [index - 1 for index in self.window.indexes]
+        level = self.layout.levels[0]
+        return tiles_of(self.layout, level, planes, self.window.rows, self.window.cols)
+
+    def key(self, tile: Tile) -> tuple[Any, ...]:
+        """Name a tile in the cache."""
+        return self.window.source, self.file.etag, tile.start
+
+
+async def find_layout(file: RangeFile, window: Window) -> Layout:
+    """Return the layout of a window's file, remembered or read.
+
+    Raises
+    ------
+    Unsupported
+        GDAL has to read this file.
+    ReadError
+        It cannot be read, or is not what its item says.
+    """
     known = header_cache.get(window.source)
     if known is None:
         try:
@@ -109,125 +151,146 @@ async def _layout(file: RangeFile, window: Window) -> Layout:
         raise known
     # From here on the file must be the one that the header was read of.
     file.size, file.etag = known.size, known.etag
+    if known.levels[0].shape != tuple(window.shape) or max(window.indexes) > known.samples:
+        raise file.error(
+            f"the file has {known.samples} bands of {known.levels[0].shape} pixels, while its "
+            f"item says {tuple(window.shape)}",
+            "The item does not describe this file; try another catalogue.",
+        )
     return known
 
 
-async def _fetch_and_paint(
-    file: RangeFile, window: Window, tiles: Sequence[Tile], painter: _Painter
-) -> None:
-    slots = asyncio.Semaphore(_IN_FLIGHT)
-    here, missing = _sort_out(tiles, window, file.etag, painter)
-    # A read that would push everything else out is not remembered.
-    remember = sum(tile.stop - tile.start for tile in missing) <= tile_cache.limit // 8
+Use = Callable[[Job, Sequence[Part]], Awaitable[None]]
 
-    async def fetch(run: Run) -> None:
+
+async def stream(jobs: Sequence[Job], use: Use) -> None:
+    """Get all tiles of some windows, in as few requests as pays, and hand them on as they come.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+        Tiles of one place come close to each other over all jobs.
+    use : coroutine function
+        Called with some tiles of a job; when it is done their bytes are let go.
+
+    Raises
+    ------
+    ReadError
+        Bytes cannot be had, or do not decode. All that was under way is cancelled.
+    """
+    slots = asyncio.Semaphore(_IN_FLIGHT)
+    here, runs = _plan(jobs)
+    # A read that would push everything else out is not remembered.
+    remember = sum(run.stop - run.start for _, run in runs) <= tile_cache.limit // 8
+
+    async def fetch(job: Job, run: Run) -> None:
         async with slots:
-            body = await _body(file, window, run)
+            body = await _body(job, run)
             parts = [(t, body[t.start - run.start : t.stop - run.start]) for t in run.tiles]
-            await _paint(painter, parts)
-            # Only now: what does not decode is better asked for again.
             if remember:
                 for tile, part in parts:
-                    tile_cache.put((window.source, file.etag, tile.start), part, len(part))
+                    tile_cache.put(job.key(tile), part, len(part))
+            await use(job, parts)
 
+    work = [fetch(job, run) for job, run in runs]
+    work += [_as_task(use(job, parts)) for job, parts in here]
+    failure = await _all(work)
+    if isinstance(failure, CorruptTile):
+        # What does not decode is better asked for again.
+        for job in jobs:
+            for tile in job.tiles():
+                tile_cache.drop(job.key(tile))
+        raise jobs[0].file.error(str(failure), "The file is damaged; try another catalogue.")
+    if failure:
+        raise failure
+
+
+async def _all(work: Sequence[Coroutine[Any, Any, None]]) -> BaseException | None:
+    """Run coroutines side by side; at the first failure cancel the rest, and return it."""
     try:
         async with asyncio.TaskGroup() as group:
-            for run in runs_of(missing):
-                group.create_task(fetch(run))
-            # Every other tile, so that two threads share what is here already.
-            for part in (here[::2], here[1::2]):
-                if part:
-                    group.create_task(_paint(painter, part))
+            for each in work:
+                group.create_task(each)
     except BaseExceptionGroup as failures:
-        failure = failures.exceptions[0]
-    else:
-        return
-    if isinstance(failure, CorruptTile):
-        raise file.error(str(failure), "The file is damaged; try another catalogue.")
-    raise failure
+        return failures.exceptions[0]
+    return None
 
 
-def _sort_out(
-    tiles: Sequence[Tile], window: Window, etag: str | None, painter: _Painter
-) -> tuple[list[tuple[Tile, memoryview]], list[Tile]]:
-    """Part tiles into those that are remembered and those to fetch; fill what is not stored."""
-    here: list[tuple[Tile, memoryview]] = []
-    missing: list[Tile] = []
-    for tile in tiles:
-        kept = tile_cache.get((window.source, etag, tile.start))
-        if tile.stop == tile.start:
-            painter.fill(tile)
-        elif kept is not None:
-            here.append((tile, kept))
-        else:
-            missing.append(tile)
-    return here, missing
+async def _as_task(awaitable: Awaitable[None]) -> None:
+    await awaitable
 
 
-async def _paint(painter: _Painter, parts: Sequence[tuple[Tile, memoryview]]) -> None:
-    loop = asyncio.get_running_loop()
-    await loop.run_in_executor(decode_pool(), painter.paint, parts)
+def _plan(jobs: Sequence[Job]) -> tuple[list[tuple[Job, list[Part]]], list[tuple[Job, Run]]]:
+    """Part the tiles of all jobs into batches at hand, or not stored, and requests to make."""
+    here: list[tuple[Job, list[Part]]] = []
+    runs: list[tuple[Job, Run]] = []
+    for job in jobs:
+        at_hand: list[Part] = []
+        missing: list[Tile] = []
+        for tile in job.tiles():
+            kept = tile_cache.get(job.key(tile))
+            if kept is not None or tile.stop == tile.start:
+                at_hand.append((tile, kept))
+            else:
+                missing.append(tile)
+        here += [(job, at_hand[i : i + _BATCH]) for i in range(0, len(at_hand), _BATCH)]
+        runs += [(job, run) for run in runs_of(missing)]
+    runs.sort(key=lambda entry: (entry[1].tiles[0].row, entry[1].tiles[0].col))
+    return here, runs
 
 
-async def _body(file: RangeFile, window: Window, run: Run) -> memoryview:
+async def _body(job: Job, run: Run) -> memoryview:
     try:
-        body = await file.get(run.start, run.stop)
+        body = await job.file.get(run.start, run.stop)
     except ReadError:
-        header_cache.drop(window.source)
+        header_cache.drop(job.window.source)
         raise
     if len(body) != run.stop - run.start:
-        raise file.error(
+        raise job.file.error(
             f"bytes {run.start}-{run.stop - 1} lie beyond its end",
             "The file is damaged; try another catalogue.",
         )
     return body
 
 
-class _Painter:
-    """Writes decoded tiles into the result; its methods run in the decode threads."""
+def tile_pixels(layout: Layout, tile: Tile, data: memoryview | None) -> npt.NDArray[Any]:
+    """Decode a tile of the full image, or make up one that is not stored.
 
-    def __init__(self, window: Window, layout: Layout, level: Level, out: npt.NDArray[Any]) -> None:
-        self._window, self._layout, self._level, self._out = window, layout, level, out
+    Returns
+    -------
+    ndarray
+        (rows, columns, planes) of the whole tile, in the machine's byte order.
 
-    def paint(self, parts: Sequence[tuple[Tile, memoryview]]) -> None:
-        """Decode tiles and write what the window has of them."""
-        layout = self._layout
-        shape = (*self._level.tile, 1 if layout.planar else layout.samples)
-        for tile, data in parts:
-            try:
-                pixels = decode_tile(
-                    data, shape, layout.dtype, layout.compression, layout.predictor
-                )
-            except CorruptTile as error:
-                where = f"bytes {tile.start}-{tile.stop - 1}"
-                raise CorruptTile(f"the tile at {where} is corrupt ({error})") from None
-            self._write(tile, pixels)
-
-    def fill(self, tile: Tile) -> None:
-        """Write what stands for a tile that is not stored."""
-        layout = self._layout
+    Raises
+    ------
+    CorruptTile
+    """
+    shape = (*layout.levels[0].tile, 1 if layout.planar else layout.samples)
+    if data is None:
         native = layout.dtype.newbyteorder("=")
-        shape = (*self._level.tile, 1 if layout.planar else layout.samples)
-        value = native.type(layout.fill) if _fits(layout.fill, native) else native.type(0)
-        self._write(tile, np.full(shape, value, native))
+        value = layout.fill if _fits(layout.fill, native) else 0
+        return np.full(shape, value, native)
+    try:
+        return decode_tile(data, shape, layout.dtype, layout.compression, layout.predictor)
+    except CorruptTile as error:
+        where = f"bytes {tile.start}-{tile.stop - 1}"
+        raise CorruptTile(f"the tile at {where} is corrupt ({error})") from None
 
-    def _write(self, tile: Tile, pixels: npt.NDArray[Any]) -> None:
-        (height, width), window = self._level.tile, self._window
-        top, left = tile.row * height, tile.col * width
-        rows = max(top, window.rows[0]), min(top + height, window.rows[1])
-        cols = max(left, window.cols[0]), min(left + width, window.cols[1])
-        cut = pixels[rows[0] - top : rows[1] - top, cols[0] - left : cols[1] - left]
-        to_rows = slice(rows[0] - window.rows[0], rows[1] - window.rows[0])
-        to_cols = slice(cols[0] - window.cols[0], cols[1] - window.cols[0])
-        for place, index in enumerate(window.indexes):
-            if self._layout.planar and index - 1 != tile.plane:
-                continue
-            stored = cut[..., 0 if self._layout.planar else index - 1]
-            target = self._out[place, to_rows, to_cols]
-            if window.radiometry is None:
-                target[...] = stored
-            else:
-                decode_into(stored, window.radiometry, target)
+
+def overlap(
+    layout: Layout, tile: Tile, window: Window
+) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Return what a window has of a tile: its part of the tile, and its place in the window."""
+    height, width = layout.levels[0].tile
+    cut, place = [], []
+    for first, size, (start, stop) in (
+        (tile.row * height, height, window.rows),
+        (tile.col * width, width, window.cols),
+    ):
+        low, high = max(first, start), min(first + size, stop)
+        cut.append(slice(low - first, high - first))
+        place.append(slice(low - start, high - start))
+    return (cut[0], cut[1]), (place[0], place[1])
 
 
 def _fits(value: float, dtype: np.dtype[Any]) -> bool:

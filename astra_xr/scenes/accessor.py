@@ -114,6 +114,37 @@ class AstraAccessor:
 
         return spectral_index(self._ds, name, **constants)
 
+    def load(self, *, progress: bool = True) -> xr.Dataset:
+        """Read all bands at once, side by side, and keep their values in this Dataset.
+
+        Parameters
+        ----------
+        progress : bool
+            Show a progress bar, one step a band.
+
+        Returns
+        -------
+        xarray.Dataset
+            The Dataset itself, as :meth:`xarray.Dataset.load` does. An interrupt (Ctrl-C) stops
+            all reads and leaves the Dataset as it was, less what was read.
+
+        Raises
+        ------
+        ReadError, SigningError, UpstreamError
+
+        Examples
+        --------
+        >>> import astra_xr
+        >>> ds = astra_xr.open_scene(
+        ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red", "nir"], catalog="sample"
+        ... ).isel(x=slice(64), y=slice(64))
+        >>> ds.astra.load(progress=False).red.shape
+        (64, 64)
+        """
+        from astra_xr.scenes.load import load
+
+        return load(self._ds, progress=progress)
+
     def rgb(
         self,
         bands: Sequence[str] = ("red", "green", "blue"),

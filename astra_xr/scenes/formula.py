@@ -1,10 +1,10 @@
-"""A formula over lazy bands as a lazy array of its own: read and computed block by block."""
+"""A formula over lazy bands as a lazy array of its own, with no full-size intermediate."""
 
 from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -14,19 +14,15 @@ import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from astra_xr.reading.array import cut_of
+from astra_xr.reading.array import window_of
+from astra_xr.reading.fused import Formula, read_fused
+from astra_xr.reading.header import Unsupported
 
 _BLOCK = 1024
 """Rows and columns of a block: a multiple of common tile sizes."""
 
 _AHEAD = 6
 """Blocks that are being read while one is computed."""
-
-_STRIP = 1 << 15
-"""Pixels that a formula is computed of at once: its temporaries stay in the processor's cache."""
-
-Arrays = Mapping[str, npt.NDArray[Any]]
-Formula = Callable[[Arrays], Any]
 
 
 class FormulaArray(BackendArray):
@@ -59,7 +55,27 @@ class FormulaArray(BackendArray):
         inputs = {name: variable[key] for name, variable in self._inputs.items()}
         shape = next(iter(inputs.values())).shape
         out = np.empty(shape, self.dtype)
-        blocks = iter(_blocks(shape, _origin(next(iter(inputs.values())))))
+        if out.size and not self._fused(inputs, out):
+            self._by_blocks(inputs, out)
+        return out
+
+    def _fused(self, inputs: Mapping[str, xr.Variable], out: npt.NDArray[Any]) -> bool:
+        """Compute tile by tile as bytes arrive, where all inputs are plain cuts of files."""
+        windows = {name: window_of(variable) for name, variable in inputs.items()}
+        found = {name: window for name, window in windows.items() if window}
+        if len(found) < len(windows):
+            return False
+        first = next(iter(found.values()))
+        if any((w.rows, w.cols) != (first.rows, first.cols) for w in found.values()):
+            return False
+        try:
+            read_fused(found, self._formula, out)
+        except Unsupported:
+            return False
+        return True
+
+    def _by_blocks(self, inputs: Mapping[str, xr.Variable], out: npt.NDArray[Any]) -> None:
+        blocks = iter(_blocks(out.shape))
         waiting = deque[tuple[tuple[Any, ...], dict[str, Future[npt.NDArray[Any]]]]]()
         with ThreadPoolExecutor(_AHEAD * len(inputs)) as readers:
             while True:
@@ -68,31 +84,15 @@ class FormulaArray(BackendArray):
                     futures = {n: readers.submit(np.asarray, part) for n, part in parts.items()}
                     waiting.append((block, futures))
                 if not waiting:
-                    return out
+                    return
                 block, futures = waiting.popleft()
-                self._compute({n: future.result() for n, future in futures.items()}, out[block])
-
-    def _compute(self, arrays: Arrays, out: npt.NDArray[Any]) -> None:
-        rows = max(1, _STRIP // max(1, out.shape[-1])) if out.ndim > 1 else len(out) or 1
-        axis = out.ndim - 2 if out.ndim > 1 else 0
-        for top in range(0, out.shape[axis] if out.ndim else 1, rows):
-            strip = (..., slice(top, top + rows), slice(None)) if out.ndim > 1 else ...
-            out[strip] = self._formula({name: array[strip] for name, array in arrays.items()})
+                out[block] = self._formula({n: future.result() for n, future in futures.items()})
 
 
-def _origin(variable: xr.Variable) -> tuple[int, int]:
-    """Return the row and column of the file where a lazily cut variable begins."""
-    starts = [k.start or 0 for k in cut_of(variable) if isinstance(k, slice)]
-    return (starts[-2], starts[-1]) if len(starts) > 1 else (0, 0)
-
-
-def _blocks(shape: tuple[int, ...], origin: tuple[int, int]) -> list[tuple[Any, ...]]:
-    """Cut an array into blocks whose edges lie on multiples of the block size in the file."""
+def _blocks(shape: tuple[int, ...]) -> list[tuple[Any, ...]]:
+    """Cut an array into blocks along its last two dimensions."""
     if len(shape) < 2 or max(shape[-2:]) <= _BLOCK:
         return [(...,)]
-    edges = []
-    for size, start in zip(shape[-2:], origin, strict=True):
-        first = min(_BLOCK - start % _BLOCK, size)
-        edges.append([0, *range(first, size, _BLOCK), size])
+    edges = ([*range(0, size, _BLOCK), size] for size in shape[-2:])
     rows, cols = (itertools.pairwise(e) for e in edges)
     return [(..., slice(*row), slice(*col)) for row, col in itertools.product(rows, cols)]

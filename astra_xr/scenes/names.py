@@ -19,9 +19,14 @@ def band_table(ds: xr.Dataset) -> tuple[Band, ...]:
 
 
 def variables_of(ds: xr.Dataset) -> list[str]:
-    """Return the names of the variables that are bands, in their order."""
+    """Return the names of the variables that are bands, in their order.
+
+    Those of (y, x), and those that were so before a selection.
+    """
     return [
-        str(name) for name, var in ds.data_vars.items() if {"y", "x"} <= set(map(str, var.dims))
+        str(name)
+        for name, variable in ds.data_vars.items()
+        if {"y", "x"} <= set(variable.dims) or "native_name" in variable.attrs
     ]
 
 

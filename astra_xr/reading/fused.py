@@ -1,0 +1,98 @@
+"""A formula over windows of several files, tile by tile: nothing full-size but the result."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy.typing as npt
+
+from astra_xr.model import SignedUrl
+from astra_xr.reading.decode import scratch
+from astra_xr.reading.header import Unsupported
+from astra_xr.reading.loop import decode_pool, run
+from astra_xr.reading.ranges import RangeFile
+from astra_xr.reading.values import decode_into, decoded_dtype
+from astra_xr.reading.window import Job, Part, Window, find_layout, overlap, stream, tile_pixels
+
+_STRIP = 1 << 14
+"""Pixels that a formula is computed of at once: its temporaries stay in the processor's cache."""
+
+Formula = Callable[[Mapping[str, npt.NDArray[Any]]], Any]
+
+
+def read_fused(windows: Mapping[str, Window], formula: Formula, out: npt.NDArray[Any]) -> None:
+    """Compute a formula of windows of several files.
+
+    Parameters
+    ----------
+    windows : mapping of str to Window
+        By the names that the formula uses: one plane each, the same rows and columns.
+    formula : callable
+        Takes arrays by the same names, returns an array of their shape; pixel by pixel.
+    out : ndarray
+        (rows, columns) of the windows; filled.
+
+    Raises
+    ------
+    Unsupported
+        A file is one for GDAL, or the files are not cut into the same tiles; ``out`` is as it was.
+    ReadError, SigningError, UpstreamError
+        As of :func:`astra_xr.reading.read.read`.
+    """
+    signed = {name: window.source() for name, window in windows.items()}
+    run(_read_fused(windows, signed, formula, out))
+
+
+async def _read_fused(
+    windows: Mapping[str, Window],
+    signed: Mapping[str, SignedUrl],
+    formula: Formula,
+    out: npt.NDArray[Any],
+) -> None:
+    files = [RangeFile(w.source, signed[n], w.label) for n, w in windows.items()]
+    layouts = await asyncio.gather(*map(find_layout, files, windows.values()))
+    if len({layout.levels[0].tile for layout in layouts}) > 1:
+        raise Unsupported("the files are not cut into the same tiles")
+    jobs = list(map(Job, files, windows.values(), layouts))
+    names = dict(zip(map(id, jobs), windows, strict=True))
+    # Row and column of a tile -> what has come of it, by band.
+    arrived: dict[tuple[int, int], dict[str, tuple[Job, Part]]] = {}
+    loop = asyncio.get_running_loop()
+
+    def compute(places: Sequence[dict[str, tuple[Job, Part]]]) -> None:
+        for bands in places:
+            values = {name: _values(name, job, part) for name, (job, part) in bands.items()}
+            job, (tile, _) = next(iter(bands.values()))
+            target = out[overlap(job.layout, tile, job.window)[1]]
+            rows = max(1, _STRIP // max(1, target.shape[1]))
+            for top in range(0, target.shape[0], rows):
+                strip = slice(top, top + rows)
+                target[strip] = formula({name: array[strip] for name, array in values.items()})
+
+    async def use(job: Job, parts: Sequence[Part]) -> None:
+        complete = []
+        for tile, data in parts:
+            bands = arrived.setdefault((tile.row, tile.col), {})
+            bands[names[id(job)]] = (job, (tile, data))
+            if len(bands) == len(jobs):
+                complete.append(arrived.pop((tile.row, tile.col)))
+        if complete:
+            await loop.run_in_executor(decode_pool(), compute, complete)
+
+    await stream(jobs, use)
+
+
+def _values(name: str, job: Job, part: Part) -> npt.NDArray[Any]:
+    tile, data = part
+    cut, _ = overlap(job.layout, tile, job.window)
+    plane = 0 if job.layout.planar else job.window.indexes[0] - 1
+    stored = tile_pixels(job.layout, tile, data)[(*cut, plane)]
+    if job.window.radiometry is None:
+        kept = scratch(name, stored.shape, stored.dtype)
+        kept[...] = stored
+        return kept
+    values = scratch(name, stored.shape, decoded_dtype(stored.dtype))
+    decode_into(stored, job.window.radiometry, values)
+    return values

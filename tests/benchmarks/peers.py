@@ -1,0 +1,372 @@
+"""Reading against peers: ``python -m tests.benchmarks.peers [--latency MS] [--rounds N]``.
+
+Makes a full-size scene of synthetic noise (kept in the temporary folder), serves it from a process
+of its own with latency, and runs each reader in fresh processes, in turn, in its best known
+configuration. Prints medians of wall time, requests, bytes, CPU seconds and peak memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+SIZE = 10980
+TRANSFORM = [10.0, 0.0, 499980.0, 0.0, -10.0, 4200000.0]
+BANDS = [f"B{n:02d}" for n in range(1, 13)]
+FOLDER = Path(tempfile.gettempdir()) / "astra-xr-benchmark"
+
+Window = tuple[slice, slice]
+
+
+def square(size: int, top: int = 4000, left: int = 4000) -> Window:
+    return slice(top, top + size), slice(left, left + size)
+
+
+def scattered() -> list[Window]:
+    rng = np.random.default_rng(50)
+    return [square(256, *map(int, rng.integers(0, SIZE - 256, 2))) for _ in range(50)]
+
+
+# What to read: bands and windows; NDVI of the first two bands where there are two.
+TASKS: dict[str, tuple[list[str], list[Window]]] = {
+    "open": (BANDS[:2], []),
+    "1024² NDVI": (BANDS[:2], [square(1024)]),
+    "4096² NDVI": (BANDS[:2], [square(4096, 3000, 3000)]),
+    "whole NDVI": (BANDS[:2], [square(SIZE, 0, 0)]),
+    "12 bands 2048²": (BANDS, [square(2048)]),
+    "50 × 256²": (BANDS[:1], scattered()),
+}
+
+
+def item(base: str) -> dict[str, Any]:
+    assets = {
+        band: {
+            "href": f"{base}/{band}.tif",
+            "type": "image/tiff; application=geotiff; profile=cloud-optimized",
+            "roles": ["data"],
+            "proj:shape": [SIZE, SIZE],
+            "proj:transform": TRANSFORM,
+            "raster:bands": [{"data_type": "uint16", "nodata": 0, "scale": 1, "offset": 0}],
+        }
+        for band in BANDS
+    }
+    box = [-123.0, 36.9, -121.8, 37.9]
+    ring = [[box[0], box[1]], [box[2], box[1]], [box[2], box[3]], [box[0], box[3]]]
+    return {
+        "type": "Feature",
+        "stac_version": "1.0.0",
+        "stac_extensions": [
+            "https://stac-extensions.github.io/projection/v1.1.0/schema.json",
+            "https://stac-extensions.github.io/raster/v1.1.0/schema.json",
+        ],
+        "id": "benchmark",
+        "bbox": box,
+        "geometry": {"type": "Polygon", "coordinates": [[*ring, ring[0]]]},
+        "properties": {"datetime": "2025-01-15T00:00:00Z", "proj:epsg": 32610},
+        "assets": assets,
+        "links": [],
+    }
+
+
+def make_scene() -> None:
+    """Write two bands of 200 MB each; the other names are links to them."""
+    from scipy.ndimage import zoom
+
+    from astra_xr.testing import write_cog
+
+    FOLDER.mkdir(exist_ok=True)
+    for seed, band in enumerate(BANDS):
+        path = FOLDER / f"{band}.tif"
+        if path.exists():
+            continue
+        if seed > 1:
+            os.link(FOLDER / f"{BANDS[seed % 2]}.tif", path)
+            continue
+        rng = np.random.default_rng(seed)
+        pixels = 2500 + 40 * rng.standard_normal((SIZE, SIZE), np.float32)
+        for knots, height in ((8, 900), (64, 500), (512, 250), (2745, 120)):
+            coarse = height * rng.standard_normal((knots + 1, knots + 1), np.float32)
+            pixels += zoom(coarse, SIZE / knots, order=1)[:SIZE, :SIZE]
+        stored = np.clip(pixels, 1, 12000).astype(np.uint16)
+        stored[:, : SIZE // 12] = 0
+        write_cog(path, stored)
+
+
+def serve(latency: float) -> None:
+    """Serve the folder until standard input ends; ``/stats`` tells and resets what was asked."""
+    from astra_xr.testing import RangeServer, Reply, Request
+
+    with RangeServer(FOLDER) as server:
+
+        def stats(request: Request) -> Reply | None:
+            if request.path != "/stats":
+                return Reply(delay=latency) if latency else None
+            # The request for the numbers itself is among them.
+            told = {"requests": len(server.requests) - 1, "bytes": server.bytes_sent}
+            server.reset()
+            return Reply(status=200, body=json.dumps(told).encode())
+
+        server.rule = stats
+        print(server.url(), flush=True)
+        sys.stdin.read()
+
+
+def ndvi(red: Any, nir: Any) -> Any:
+    return (nir - red) / (nir + red)
+
+
+Reader = Callable[[str, list[str], list[Window]], None]
+
+
+def with_astra(base: str, bands: list[str], windows: list[Window]) -> None:
+    import astra_xr
+
+    told = item(base)
+    for asset, name in zip(told["assets"].values(), ("red", "nir"), strict=False):
+        asset["eo:bands"] = [{"name": name, "common_name": name}]
+    ds = astra_xr.open_item(told, bands=bands)
+    for rows, cols in windows:
+        cut = ds.isel(y=rows, x=cols)
+        if len(bands) == 2:
+            _ = cut.astra.index("NDVI").values
+        else:
+            cut.astra.load(progress=False)
+
+
+def with_rioxarray(base: str, bands: list[str], windows: list[Window], **options: Any) -> None:
+    import rioxarray
+
+    arrays = [rioxarray.open_rasterio(f"{base}/{b}.tif", **options)[0] for b in bands]
+    for rows, cols in windows:
+        cuts = [array.isel(y=rows, x=cols).astype("f4") for array in arrays]
+        compute(cuts)
+
+
+def with_rioxarray_dask(base: str, bands: list[str], windows: list[Window]) -> None:
+    with_rioxarray(base, bands, windows, chunks={"x": 2048, "y": 2048}, lock=False)
+
+
+def with_odc(base: str, bands: list[str], windows: list[Window]) -> None:
+    import odc.stac
+    import pystac
+
+    chunks: dict[str, Any] = {"x": 2048, "y": 2048}
+    ds = odc.stac.load([pystac.Item.from_dict(item(base))], bands=bands, chunks=chunks).isel(time=0)
+    for rows, cols in windows:
+        compute([ds[band].isel(y=rows, x=cols).astype("f4") for band in bands])
+
+
+def with_stackstac(base: str, bands: list[str], windows: list[Window]) -> None:
+    import stackstac
+
+    array = stackstac.stack(
+        [item(base)], assets=bands, epsg=32610, resolution=10, dtype="uint16",
+        fill_value=np.uint16(0), rescale=False, chunksize=2048,
+    )[0]  # fmt: skip
+    for rows, cols in windows:
+        compute([array[n].isel(y=rows, x=cols).astype("f4") for n in range(len(bands))])
+
+
+def compute(cuts: list[Any]) -> None:
+    if len(cuts) == 2:
+        _ = ndvi(*cuts).values
+        return
+    import dask.base
+
+    lazy = [cut for cut in cuts if cut.chunks]
+    if lazy:
+        dask.base.compute(*lazy)  # type: ignore[no-untyped-call, unused-ignore]
+    else:
+        for cut in cuts:
+            _ = cut.values
+
+
+def lower_bound(base: str, bands: list[str], windows: list[Window]) -> None:
+    """Fetch exactly the tiles, their places known beforehand, and inflate them into arrays."""
+    import asyncio
+    from concurrent.futures import ThreadPoolExecutor
+
+    from obstore.store import HTTPStore
+
+    from astra_xr.catalogs.urls import FixedUrl
+    from astra_xr.reading.decode import decode_tile
+    from astra_xr.reading.header import read_layout
+    from astra_xr.reading.loop import run
+    from astra_xr.reading.ranges import RangeFile
+    from astra_xr.reading.tiles import runs_of, tiles_of
+
+    source = FixedUrl(str(FOLDER / f"{bands[0]}.tif"))
+    layouts = {}
+    for band in bands:
+        source = FixedUrl(str(FOLDER / f"{band}.tif"))
+        layouts[band] = run(read_layout(RangeFile(source, source(), band)))
+    global started  # noqa: PLW0603
+    started = time.perf_counter(), time.process_time()
+    pool = ThreadPoolExecutor(2)
+
+    def paint(data: memoryview, run_: Any, layout: Any, out: Any, window: Window) -> None:
+        for tile in run_.tiles:
+            part = data[tile.start - run_.start : tile.stop - run_.start]
+            pixels = decode_tile(part, (512, 512, 1), layout.dtype, 8, 2)[..., 0]
+            top, left = tile.row * 512, tile.col * 512
+            a, b = max(top, window[0].start), min(top + 512, window[0].stop)
+            c, d = max(left, window[1].start), min(left + 512, window[1].stop)
+            r, k = window[0].start, window[1].start
+            out[a - r : b - r, c - k : d - k] = pixels[a - top : b - top, c - left : d - left]
+
+    async def one(store: Any, layout: Any, window: Window, out: Any, slots: Any) -> None:
+        rows, cols = ((s.start, s.stop) for s in window)
+
+        async def fetch(r: Any) -> None:
+            async with slots:
+                body = await store.get_range_async("", start=r.start, end=r.stop)
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(pool, paint, memoryview(body), r, layout, out, window)
+
+        await asyncio.gather(
+            *map(fetch, runs_of(tiles_of(layout, layout.levels[0], [0], rows, cols)))
+        )
+
+    async def everything() -> None:
+        slots = asyncio.Semaphore(32)
+        for window in windows:
+            jobs = []
+            for band in bands:
+                url = f"{base}/{band}.tif"
+                store = stores.setdefault(
+                    url, HTTPStore.from_url(url, client_options={"allow_http": True})
+                )
+                shape = tuple(s.stop - s.start for s in window)
+                out = np.empty(shape, np.uint16)
+                jobs.append(one(store, layouts[band], window, out, slots))
+            await asyncio.gather(*jobs)
+
+    stores: dict[str, Any] = {}
+    asyncio.run(everything())
+
+
+READERS: dict[str, Reader] = {
+    "astra-xr": with_astra,
+    "rioxarray, GDAL threads": with_rioxarray,
+    "rioxarray, dask": with_rioxarray_dask,
+    "odc-stac": with_odc,
+    "stackstac": with_stackstac,
+    "lower bound": lower_bound,
+}
+
+GDAL = {
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
+    "GDAL_HTTP_MULTIPLEX": "YES",
+    "GDAL_INGESTED_BYTES_AT_OPEN": "32768",
+    "GDAL_NUM_THREADS": "ALL_CPUS",
+    "VSI_CACHE": "TRUE",
+}
+
+IMPORTS = {
+    "astra-xr": "astra_xr.scenes.open astra_xr.reading.read rioxarray odc.geo.xr spyndex",
+    "rioxarray, GDAL threads": "rioxarray",
+    "rioxarray, dask": "rioxarray dask.array",
+    "odc-stac": "odc.stac dask.array pystac",
+    "stackstac": "stackstac dask.array",
+    "lower bound": "obstore imagecodecs astra_xr.reading.read astra_xr.catalogs.urls",
+}
+
+started: tuple[float, float] = (0.0, 0.0)
+
+
+def peak_kib() -> int:
+    """Return this process's peak of resident memory (Linux)."""
+    status = Path("/proc/self/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1])
+
+
+def work(reader: str, task: str, base: str) -> None:
+    """Do one task in this process and print what it took; imports are not counted."""
+    import importlib
+
+    global started  # noqa: PLW0603
+    for module in IMPORTS[reader].split():
+        importlib.import_module(module)
+    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
+    before = peak_kib()
+    bands, windows = TASKS[task]
+    started = time.perf_counter(), time.process_time()
+    READERS[reader](base.rstrip("/"), bands, windows)
+    seconds, cpu = time.perf_counter() - started[0], time.process_time() - started[1]
+    peak = (peak_kib() - before) / 1024
+    print(json.dumps({"seconds": seconds, "cpu": cpu, "MiB": peak}))
+
+
+def measure(reader: str, task: str, base: str) -> dict[str, float]:
+    command = [sys.executable, "-m", "tests.benchmarks.peers", "--work", reader, task, base]
+    urllib.request.urlopen(f"{base}stats").read()
+    out = subprocess.run(
+        command, env=os.environ | GDAL, capture_output=True, text=True, check=False
+    )
+    if out.returncode:
+        raise SystemExit(f"{reader}, {task}: {out.stderr[-2000:]}")
+    told: dict[str, float] = json.loads(out.stdout.splitlines()[-1])
+    stats: dict[str, float] = json.load(urllib.request.urlopen(f"{base}stats"))
+    return told | stats
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--latency", type=float, default=30, help="milliseconds an answer")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--tasks", nargs="*", default=list(TASKS))
+    parser.add_argument("--readers", nargs="*", default=list(READERS))
+    parser.add_argument("--work", nargs=3)
+    parser.add_argument("--serve", action="store_true")
+    args = parser.parse_args()
+    if args.work:
+        return work(*args.work)
+    if args.serve:
+        return serve(args.latency / 1000)
+    make_scene()
+    command = [sys.executable, "-m", "tests.benchmarks.peers", "--serve"]
+    server = subprocess.Popen(
+        [*command, "--latency", str(args.latency)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    assert server.stdout is not None
+    base = server.stdout.readline().strip()
+    print(f"latency {args.latency:g} ms, median of {args.rounds}, {os.cpu_count()} cores\n")
+    print("| task | reader | s | ratio | requests | MB | CPU s | MiB |")
+    print("|---|---|---|---|---|---|---|---|")
+    for task in args.tasks:
+        runs: dict[str, list[dict[str, float]]] = {reader: [] for reader in args.readers}
+        for _ in range(args.rounds):
+            for reader in args.readers:
+                runs[reader].append(measure(reader, task, base))
+        table = {
+            reader: {name: statistics.median(run[name] for run in told) for name in told[0]}
+            for reader, told in runs.items()
+        }
+        ours = table.get("astra-xr", next(iter(table.values())))["seconds"]
+        for reader, told in table.items():
+            print(
+                f"| {task} | {reader} | {told['seconds']:.3f} | {told['seconds'] / ours:.2f} | "
+                f"{told['requests']:.0f} | {told['bytes'] / 1e6:.1f} | {told['cpu']:.2f} | "
+                f"{told['MiB']:.0f} |",
+                flush=True,
+            )
+    server.terminate()
+    return None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""Indices of scenes that are not read yet: any part of them equals plain numpy."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import astra_xr
+from astra_xr.reading.ranges import traffic
+from astra_xr.testing import RangeServer, Reply, write_cog
+from tests import items
+
+SIZE = 1300
+
+
+def item(folder: str) -> dict[str, Any]:
+    raw = items.earth_search_c1(SIZE)
+    for asset in raw["assets"].values():
+        asset["href"] = f"{folder}/{asset['href'].rsplit('/', 1)[1]}"
+    return raw
+
+
+def truth(folder: Path) -> np.ndarray:
+    import rasterio
+
+    red, nir = (rasterio.open(folder / f"{b}.tif").read(1).astype(float) for b in ("B04", "B08"))
+    valid = (red > 0) & (nir > 0)
+    red, nir = red * 1e-4 - 0.1, nir * 1e-4 - 0.1
+    return np.where(valid, (nir - red) / (nir + red), np.nan)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("formula")
+    rng = np.random.default_rng(5)
+    for band in ("B04", "B08"):
+        dn = rng.integers(1100, 9000, (SIZE, SIZE)).astype(np.uint16)
+        dn[:100, :700] = 0
+        write_cog(folder / f"{band}.tif", dn, blocksize=256)
+    return folder
+
+
+CUTS = [
+    {},
+    {"y": slice(3, 1290), "x": slice(700, 701)},
+    {"y": slice(100, 90), "x": slice(None)},
+    {"y": slice(None, None, 7), "x": slice(1200, 10, -3)},
+    {"y": 5, "x": slice(800, 900)},
+    {"y": [9, 3, 1299], "x": slice(0, 1300)},
+    {"y": 1299, "x": 1299},
+]
+
+
+@pytest.mark.parametrize("cut", CUTS, ids=str)
+@pytest.mark.parametrize("first", ["cut", "index"])
+def test_any_part(folder: Path, cut: dict[str, Any], first: str) -> None:
+    ds = astra_xr.open_item(item(str(folder)))
+    part = ds.isel(cut).astra.index("NDVI") if first == "cut" else ds.astra.index("NDVI").isel(cut)
+    expected = xr.DataArray(truth(folder), dims=("y", "x")).isel(cut)
+    np.testing.assert_allclose(part.values, expected.values, rtol=1e-3, atol=2e-5)
+    assert part.dims == expected.dims
+
+
+def test_files_of_other_tiles_or_strips_are_computed_too(folder: Path, tmp_path: Path) -> None:
+    import rasterio
+
+    expected = truth(folder)
+    for name, options in {
+        "B04": {"blockxsize": 128, "blockysize": 128, "tiled": True},
+        "B08": {},
+    }.items():
+        with rasterio.open(folder / f"{name}.tif") as file:
+            profile = {
+                k: file.profile[k]
+                for k in ("width", "height", "count", "dtype", "crs", "transform")
+            }
+            with rasterio.open(
+                tmp_path / f"{name}.tif", "w", driver="GTiff", **profile | options
+            ) as out:
+                out.write(file.read())
+    got = astra_xr.open_item(item(str(tmp_path))).astra.index("NDVI")
+    np.testing.assert_allclose(got.values, expected, rtol=1e-3, atol=2e-5)
+
+
+def test_an_index_is_lazy_and_its_values_are_kept(folder: Path) -> None:
+    before = traffic().requests
+    ndvi = astra_xr.open_item(item(str(folder))).astra.index("NDVI")
+    assert traffic().requests == before
+    window = ndvi[:10, 700:710]
+    assert window.values is not None
+    once = traffic().requests
+    assert once > before
+    np.testing.assert_array_equal(window.values, window.values)
+    assert traffic().requests == once
+
+
+def test_load_reads_all_bands_at_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with RangeServer(folder, latency=0.2) as server:
+        ds = astra_xr.open_item(item(server.url().rstrip("/")), bands=["red", "nir"])
+        ds = ds.isel(x=slice(64), y=slice(64))
+        start = time.perf_counter()
+        assert ds.astra.load(progress=True) is ds
+        # One after the other, two bands of two requests each would take four latencies.
+        assert time.perf_counter() - start < 4 * 0.2
+        asked = len(server.requests)
+        assert np.isfinite(ds.red.values[50:, 10:]).sum() == 0  # nodata there
+        assert len(server.requests) == asked
+    assert "2/2" in capsys.readouterr().err
+
+
+def test_an_interrupt_stops_all_reads_at_once(folder: Path) -> None:
+    with RangeServer(folder) as server:
+        server.rule = lambda request: Reply(delay=0.3)
+        ds = astra_xr.open_item(item(server.url().rstrip("/")))
+        timer = threading.Timer(0.45, signal.raise_signal, [signal.SIGINT])
+        timer.start()
+        start = time.perf_counter()
+        with pytest.raises(KeyboardInterrupt):
+            _ = ds.astra.index("NDVI").values
+        assert time.perf_counter() - start < 0.95
+        asked = len(server.requests)
+        time.sleep(0.5)
+        assert len(server.requests) <= asked + 1
+        server.rule = None
+        assert np.isfinite(ds.astra.index("NDVI")[200:210, 200:210].values).all()
