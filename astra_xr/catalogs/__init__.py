@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable, Mapping
 
 from astra_xr.catalogs.base import Catalog
@@ -30,6 +31,9 @@ COGs without credentials. The sample is never among them: nobody gets synthetic 
 __all__ = ["CATALOGS", "ORDER", "Catalog", "connect", "owner_of"]
 
 
+_lock = threading.Lock()
+
+
 @functools.cache
 def _connect(name: str, settings: Settings) -> Catalog:
     return CATALOGS[name](settings)
@@ -46,7 +50,8 @@ def connect(name: str, settings: Settings) -> Catalog:
     if name not in CATALOGS:
         expected = f"one of {', '.join(CATALOGS)}"
         raise InvalidParameter(name="catalog", value=name, expected=expected)
-    return _connect(name, settings)
+    with _lock:
+        return _connect(name, settings)
 
 
 def owner_of(item: Item, settings: Settings) -> Catalog | None:

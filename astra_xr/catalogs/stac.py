@@ -161,10 +161,13 @@ def _next_page(
 ) -> tuple[str, dict[str, Any] | None] | None:
     """Read the ``next`` link: where, and what to post (None: get)."""
     for link in page.get("links") or ():
+        if not isinstance(link, Mapping) or not isinstance(link.get("href"), str):
+            continue
         if link.get("rel") == "next" and page["features"]:
             if str(link.get("method", "GET")).upper() == "GET":
                 return link["href"], None
-            sent = link.get("body") or {}
+            sent = link.get("body")
+            sent = sent if isinstance(sent, Mapping) else {}
             # Earth Search leaves `merge` out although its body is the token alone.
             return link["href"], {**body, **sent}
     return None

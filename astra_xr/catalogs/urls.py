@@ -12,7 +12,7 @@ from astra_xr.model import SignedUrl
 from astra_xr.settings import Settings
 
 _SIGNED = re.compile(
-    r"[?&](?:sig|signature|x-amz-\w+|x-goog-\w+|token|access_token|code|key|[\w-]{0,30}key)="
+    r"[?&](?:sig|signature|x-amz-\w+|x-goog-\w+|\w*token|jwt|auth\w*|pass\w*|pwd|\w*secret|code|key|[\w-]{0,30}key)="
     r"|://[^/?#\s]*:[^/?#\s]*@",
     re.IGNORECASE,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -62,12 +63,7 @@ class RasterArray(BackendArray):
         return f"RasterArray({self._label!r}, shape={self.shape}, dtype={self.dtype})"
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
-        if isinstance(key, indexing.VectorizedIndexer):
-            return indexing.explicit_indexing_adapter(
-                key, self.shape, indexing.IndexingSupport.OUTER, self._read
-            )
-        # Slices of any step are read as they are: the adapter fails on empty backward ones.
-        return self._read(key.tuple)
+        return take(key, self.shape, self._read)
 
     def _read(self, key: tuple[int | slice | npt.NDArray[np.integer], ...]) -> npt.NDArray[Any]:
         keys = key if self._planes else (0, *key)
@@ -142,6 +138,18 @@ def _bounds(
         return (0, 0), positions
     low, high = int(positions.min()), int(positions.max())
     return (low, high + 1), positions - low
+
+
+def take(
+    key: indexing.ExplicitIndexer,
+    shape: tuple[int, ...],
+    read: Callable[[tuple[Any, ...]], npt.NDArray[Any]],
+) -> Any:
+    """Index a lazy array whose ``read`` takes integers, slices of any step and arrays, outer."""
+    if isinstance(key, indexing.VectorizedIndexer):
+        return indexing.explicit_indexing_adapter(key, shape, indexing.IndexingSupport.OUTER, read)
+    # Slices are passed on as they are: xarray's adapter fails on empty backward ones.
+    return read(key.tuple)
 
 
 def cached(array: BackendArray) -> Any:

@@ -88,11 +88,11 @@ def _values(name: str, job: Job, part: Part) -> npt.NDArray[Any]:
     tile, data = part
     cut, _ = overlap(job.layout, tile, job.window)
     plane = 0 if job.layout.planar else job.window.indexes[0] - 1
-    stored = tile_pixels(job.layout, tile, data)[(*cut, plane)]
+    stored = tile_pixels(job, tile, data)[(*cut, plane)]
     if job.window.radiometry is None:
-        kept = scratch(name, stored.shape, stored.dtype)
+        kept = scratch(f"band {name}", stored.shape, stored.dtype)
         kept[...] = stored
         return kept
-    values = scratch(name, stored.shape, decoded_dtype(stored.dtype))
+    values = scratch(f"band {name}", stored.shape, decoded_dtype(stored.dtype))
     decode_into(stored, job.window.radiometry, values)
     return values

@@ -1,33 +1,58 @@
-"""The process's one background event loop, and the threads that decode."""
+"""The process's one background event loop, and its threads."""
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import os
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from astra_xr.errors import ReadError
+
 T = TypeVar("T")
 
-
-@functools.cache
-def _loop_of(pid: int) -> asyncio.AbstractEventLoop:
-    loop = asyncio.new_event_loop()
-    threading.Thread(target=loop.run_forever, name="astra-xr reading", daemon=True).start()
-    return loop
+_lock = threading.Lock()
+_started: _Threads | None = None
 
 
-@functools.cache
-def _pool_of(pid: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="astra-xr decode")
+class _Threads:
+    """What is started at the first read."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.loop = asyncio.new_event_loop()
+        threading.Thread(target=self.loop.run_forever, name="astra-xr loop", daemon=True).start()
+        self.decode = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="astra-xr decode")
+        # Apart, so that a slow disk or signing service holds no decoding up.
+        self.wait = ThreadPoolExecutor(8, thread_name_prefix="astra-xr wait")
+
+
+def _threads() -> _Threads:
+    global _started  # noqa: PLW0603  (one a process, made when first needed)
+    with _lock:
+        if _started is None:
+            _started = _Threads()
+    if _started.pid != os.getpid():
+        # Threads do not survive a fork, nor does the runtime beneath obstore: a read would hang.
+        raise ReadError(
+            source="a scene in a forked process",
+            href="",
+            reason="the process was forked from one that had read pixels already",
+            hint='Start processes with multiprocessing\'s "spawn" or "forkserver" method.',
+        )
+    return _started
 
 
 def decode_pool() -> ThreadPoolExecutor:
     """Return the threads that decode tiles: one a core."""
-    return _pool_of(os.getpid())
+    return _threads().decode
+
+
+def wait_pool() -> ThreadPoolExecutor:
+    """Return the threads for what blocks: reading disks, asking for signatures."""
+    return _threads().wait
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -35,15 +60,14 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
 
     An interrupt (Ctrl-C) cancels it: nothing goes on behind the caller's back.
     """
-    future = asyncio.run_coroutine_threadsafe(coroutine, _loop_of(os.getpid()))
+    try:
+        loop = _threads().loop
+    except ReadError:
+        coroutine.close()
+        raise
+    future = asyncio.run_coroutine_threadsafe(coroutine, loop)
     try:
         return future.result()
     except BaseException:
         future.cancel()
         raise
-
-
-async def run_async(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine on the background loop and await it on the caller's."""
-    loop = _loop_of(os.getpid())
-    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, loop))

@@ -22,7 +22,7 @@ from obstore.store import HTTPStore
 
 from astra_xr.errors import AstraError, ReadError, redact
 from astra_xr.model import SignedUrl, UrlSource
-from astra_xr.reading.loop import decode_pool
+from astra_xr.reading.loop import wait_pool
 
 HEAD = 32 * 1024
 """Bytes of the first request: the header of nearly every COG."""
@@ -74,7 +74,7 @@ class _Refused(Exception):
         self.reason = reason
 
 
-_PLAIN = re.compile(r"(https?://[^/?#@]+/)([\w./-]+)")
+_PLAIN = re.compile(r"(https?://[^/?#@]+/)([\w-][\w.-]*(?:/[\w-][\w.-]*)*)")
 
 
 def _locate(url: str) -> tuple[str, str]:
@@ -155,6 +155,20 @@ class RangeFile:
             self._head = body
         return body
 
+    async def unchanged(self, size: int, etag: str | None) -> bool:
+        """Tell whether a local file is still what it was; what is remote tells when it is read."""
+        if urlsplit(self.signed.url).scheme in ("http", "https"):
+            return True
+        try:
+            told = await _in_thread(_stat, self._path())
+        except OSError:
+            return False
+        return told == (size, etag)
+
+    def _path(self) -> Path:
+        parts = urlsplit(self.signed.url)
+        return Path(url2pathname(parts.path) if parts.scheme else self.signed.url)
+
     async def get_range_async(
         self, path: str, *, start: int, end: int | None = None, length: int | None = None
     ) -> memoryview:
@@ -175,11 +189,9 @@ class RangeFile:
         return await asyncio.gather(*(self.get(start, stop) for start, stop in both))
 
     async def _get_file(self, start: int, stop: int) -> memoryview:
-        parts = urlsplit(self.signed.url)
-        path = Path(url2pathname(parts.path) if parts.scheme else self.signed.url)
         reason = ""
         try:
-            size, stamp, body = await _in_pool(_pread, path, start, stop)
+            size, stamp, body = await _in_thread(_pread, self._path(), start, stop)
         except OSError as error:
             reason = error.strerror or type(error).__name__
         if reason:
@@ -209,9 +221,9 @@ class RangeFile:
 
     async def _ask(self, signed: SignedUrl, start: int, stop: int) -> memoryview:
         base, path = _locate(signed.url)
-        store = _http(base, os.getpid())
         failure: _Refused | None = None
         try:
+            store = _http(base, os.getpid())
             answer = await obstore.get_async(store, path, options={"range": (start, stop)})
             meta, got = answer.meta, answer.range
             body = memoryview(await answer.bytes_async())
@@ -220,7 +232,7 @@ class RangeFile:
         # Raised outside the handler: what obstore says holds the URL.
         if failure:
             raise failure
-        self._note(meta["size"], meta.get("e_tag"))
+        self._note(meta["size"], meta.get("e_tag") or str(meta.get("last_modified")))
         if got != (start, min(stop, meta["size"])) or len(body) != got[1] - got[0]:
             raise _Refused(206)
         return body
@@ -229,7 +241,7 @@ class RangeFile:
         """Get another URL, once for all requests that were refused together."""
         async with self._renewing:
             if self.signed is refused:
-                self.signed = await _in_pool(functools.partial(self._source, refused=refused))
+                self.signed = await _in_thread(functools.partial(self._source, refused=refused))
 
     def _note(self, size: int, etag: str | None) -> None:
         """Remember what the first answer said of the file; a later one must say the same."""
@@ -237,7 +249,7 @@ class RangeFile:
             self.size, self.etag = size, etag
         elif (size, etag) != (self.size, self.etag):
             raise self.error(
-                "the file changed while it was being read", "Open the scene again to read it anew."
+                "the file changed while it was being read", "Read again to have it as it is now."
             )
 
     def error(self, reason: str, hint: str) -> ReadError:
@@ -245,8 +257,13 @@ class RangeFile:
         return ReadError(source=self._label, href=redact(self.signed), reason=reason, hint=hint)
 
 
-async def _in_pool(function: Callable[..., T], *args: object) -> T:
-    return await asyncio.get_running_loop().run_in_executor(decode_pool(), function, *args)
+async def _in_thread(function: Callable[..., T], *args: object) -> T:
+    return await asyncio.get_running_loop().run_in_executor(wait_pool(), function, *args)
+
+
+def _stat(path: Path) -> tuple[int, str]:
+    told = path.stat()
+    return told.st_size, f"{told.st_mtime_ns}"
 
 
 def _pread(path: Path, start: int, stop: int) -> tuple[int, str, bytes]:
@@ -276,7 +293,7 @@ def _explain(refused: _Refused) -> tuple[str, str]:
         206: ("the server sent another range than was asked for, each time", "Try again."),
         401: ("the storage refuses the URL (HTTP 401)", "Check the credentials."),
         403: (
-            "the storage refuses the URL, freshly signed as it is (HTTP 403)",
+            "the storage refuses the URL, asked for anew as it was (HTTP 403)",
             "The file may be gone, or the credentials may not reach it.",
         ),
         404: ("there is no such file (HTTP 404)", "Try another catalogue with catalog=."),

@@ -24,7 +24,9 @@ from astra_xr.reading.values import decode_into, decoded_dtype
 
 _log = logging.getLogger(__name__)
 
-header_cache: ByteCache[Layout | Unsupported] = ByteCache(16 << 20)
+header_cache: ByteCache[Layout | str] = ByteCache(16 << 20)
+"""Layouts, or why GDAL has to read the file."""
+
 tile_cache: ByteCache[memoryview] = ByteCache(256 << 20)
 """Tiles as they are stored, compressed."""
 
@@ -79,6 +81,7 @@ async def read_window(window: Window, signed: SignedUrl) -> npt.NDArray[Any]:
     """
     file = RangeFile(window.source, signed, window.label)
     layout = await find_layout(file, window)
+    job = Job(file, window, layout)
     rows, cols = window.rows, window.cols
     native = layout.dtype.newbyteorder("=")
     dtype = decoded_dtype(native) if window.radiometry else native
@@ -87,7 +90,7 @@ async def read_window(window: Window, signed: SignedUrl) -> npt.NDArray[Any]:
 
     def paint(parts: Sequence[Part]) -> None:
         for tile, data in parts:
-            pixels = tile_pixels(layout, tile, data)
+            pixels = tile_pixels(job, tile, data)
             cut, place = overlap(layout, tile, window)
             for plane, index in enumerate(window.indexes):
                 if not layout.planar or index - 1 == tile.plane:
@@ -101,7 +104,7 @@ async def read_window(window: Window, signed: SignedUrl) -> npt.NDArray[Any]:
     async def use(job: Job, parts: Sequence[Part]) -> None:
         await loop.run_in_executor(decode_pool(), paint, parts)
 
-    await stream([Job(file, window, layout)], use)
+    await stream([job], use)
     return out
 
 
@@ -135,20 +138,22 @@ async def find_layout(file: RangeFile, window: Window) -> Layout:
         It cannot be read, or is not what its item says.
     """
     known = header_cache.get(window.source)
+    if isinstance(known, Layout) and not await file.unchanged(known.size, known.etag):
+        known = None
     if known is None:
         try:
             known = await read_layout(file)
+        except Unreadable:
+            raise
         except Unsupported as reason:
             _log.info("%s is read by GDAL: %s", window.label, reason)
-            known = reason
-        if isinstance(known, Unreadable):
-            raise known
+            known = str(reason)
         size = 1000
         if isinstance(known, Layout):
             size += sum(level.offsets.nbytes + level.counts.nbytes for level in known.levels)
         header_cache.put(window.source, known, size)
-    if isinstance(known, Unsupported):
-        raise known
+    if isinstance(known, str):
+        raise Unsupported(known)
     # From here on the file must be the one that the header was read of.
     file.size, file.etag = known.size, known.etag
     if known.levels[0].shape != tuple(window.shape) or max(window.indexes) > known.samples:
@@ -189,18 +194,13 @@ async def stream(jobs: Sequence[Job], use: Use) -> None:
             parts = [(t, body[t.start - run.start : t.stop - run.start]) for t in run.tiles]
             if remember:
                 for tile, part in parts:
-                    tile_cache.put(job.key(tile), part, len(part))
+                    # A copy: a slice would keep the whole run in memory.
+                    tile_cache.put(job.key(tile), memoryview(bytes(part)), len(part))
             await use(job, parts)
 
     work = [fetch(job, run) for job, run in runs]
     work += [_as_task(use(job, parts)) for job, parts in here]
     failure = await _all(work)
-    if isinstance(failure, CorruptTile):
-        # What does not decode is better asked for again.
-        for job in jobs:
-            for tile in job.tiles():
-                tile_cache.drop(job.key(tile))
-        raise jobs[0].file.error(str(failure), "The file is damaged; try another catalogue.")
     if failure:
         raise failure
 
@@ -253,18 +253,21 @@ async def _body(job: Job, run: Run) -> memoryview:
     return body
 
 
-def tile_pixels(layout: Layout, tile: Tile, data: memoryview | None) -> npt.NDArray[Any]:
+def tile_pixels(job: Job, tile: Tile, data: memoryview | None) -> npt.NDArray[Any]:
     """Decode a tile of the full image, or make up one that is not stored.
 
     Returns
     -------
     ndarray
-        (rows, columns, planes) of the whole tile, in the machine's byte order.
+        (rows, columns, planes) of the whole tile, in the machine's byte order; valid until the
+        thread's next tile.
 
     Raises
     ------
-    CorruptTile
+    ReadError
+        The tile is damaged.
     """
+    layout = job.layout
     shape = (*layout.levels[0].tile, 1 if layout.planar else layout.samples)
     if data is None:
         native = layout.dtype.newbyteorder("=")
@@ -273,8 +276,13 @@ def tile_pixels(layout: Layout, tile: Tile, data: memoryview | None) -> npt.NDAr
     try:
         return decode_tile(data, shape, layout.dtype, layout.compression, layout.predictor)
     except CorruptTile as error:
-        where = f"bytes {tile.start}-{tile.stop - 1}"
-        raise CorruptTile(f"the tile at {where} is corrupt ({error})") from None
+        reason = str(error)
+    # What does not decode is better asked for again.
+    tile_cache.drop(job.key(tile))
+    raise job.file.error(
+        f"the tile at bytes {tile.start}-{tile.stop - 1} is corrupt ({reason})",
+        "The file is damaged; try another catalogue.",
+    )
 
 
 def overlap(

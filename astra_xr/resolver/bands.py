@@ -47,9 +47,10 @@ def match_bands(item: Item, mission: Mission | None) -> list[BandAsset]:
     rasters = {key: asset for key, asset in item["assets"].items() if is_raster(asset)}
     table = mission.bands(item) if mission else ()
     found: list[BandAsset] = []
+    known = {name.casefold() for band in table for name in band.names}
     for band in table:
         keys = sorted(
-            _keys_of(band, rasters, item), key=lambda key: _preference(band, key, rasters)
+            _keys_of(band, rasters, item, known), key=lambda key: _preference(band, key, rasters)
         )
         if keys:
             found.append(_mission_band(item, keys[0], band))
@@ -181,13 +182,14 @@ def _tell_apart(band: Band) -> str:
     return ", ".join(part for part in told if part) or "no description"
 
 
-def _keys_of(band: Band, rasters: Mapping[str, Any], item: Item) -> Iterator[str]:
+def _keys_of(band: Band, rasters: Mapping[str, Any], item: Item, known: set[str]) -> Iterator[str]:
     names = {name.casefold() for name in band.names}
     for key, asset in rasters.items():
         # Of old USGS items keys are file names; those of Copernicus end in the resolution.
-        if re.sub(r"(_\d+m|\.tif)$", "", key.casefold()) in names:
+        stem = re.sub(r"(_\d+m|\.tif)$", "", key.casefold())
+        if stem in names:
             yield key
-        elif not _NO_DATA_ROLES & set(asset.get("roles") or ()):
+        elif stem not in known and not _NO_DATA_ROLES & set(asset.get("roles") or ()):
             described = describe_planes(item, asset)
             # The name alone: catalogues disagree on common names.
             if len(described) == 1 and described[0].native.casefold() in names:

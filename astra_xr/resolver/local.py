@@ -11,11 +11,11 @@ from astra_xr.catalogs import ORDER, Catalog, connect, owner_of
 from astra_xr.catalogs.urls import CatalogUrl, FixedUrl, is_signed
 from astra_xr.errors import InvalidItem, SceneNotFound, UpstreamError, UpstreamUnavailable, redact
 from astra_xr.missions import MISSIONS, Item, Mission, clean_item, mission_of
-from astra_xr.model import Asset, SceneId, UrlSource
+from astra_xr.model import Asset, Radiometry, SceneId, UrlSource
 from astra_xr.resolver.bands import BandAsset, match_bands, select_bands, split_names
 from astra_xr.resolver.grids import item_grid
 from astra_xr.resolver.ids import parse_scene_id
-from astra_xr.resolver.radiometry import decide_radiometry
+from astra_xr.resolver.radiometry import decide_radiometry, one_radiometry
 from astra_xr.resolver.resolution import Resolution
 from astra_xr.resolver.routing import check_format, route
 from astra_xr.sample import SCENE_ID
@@ -131,14 +131,7 @@ class LocalResolver:
             href=redact(href),
             source=source,
             grid=item_grid(item, raw),
-            radiometry=decide_radiometry(
-                entry.band,
-                item,
-                raw,
-                index=entry.indexes[0] if entry.indexes else 1,
-                mission=found.mission,
-                offset_applied=owner.offset_applied(item, entry.key) if owner else None,
-            ),
+            radiometry=_radiometry(entry, found, raw),
             media_type=raw.get("type"),
             title=_title(entry),
             size=size if isinstance(size, int) else None,
@@ -153,6 +146,22 @@ class LocalResolver:
         # A catalogue signs anew, so a signature that the caller's item brought is dropped.
         bare = redact(href) if is_signed(href) else href
         return CatalogUrl(catalog=owner.name, settings=self.settings, href=bare)
+
+
+def _radiometry(entry: BandAsset, found: _Found, raw: Mapping[str, Any]) -> Radiometry | None:
+    owner = found.owner
+    planes = [
+        decide_radiometry(
+            entry.band,
+            found.item,
+            raw,
+            index=index,
+            mission=found.mission,
+            offset_applied=owner.offset_applied(found.item, entry.key) if owner else None,
+        )
+        for index in entry.indexes or (1,)
+    ]
+    return one_radiometry(planes, str(found.item.get("id")))
 
 
 def item_json(item: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -87,6 +87,23 @@ def decide_radiometry(
         unit=unit,
         reason=f"offset {offset:g}: {reason}",
     )
+
+
+def one_radiometry(planes: Sequence[Radiometry | None], item: str) -> Radiometry | None:
+    """Return the radiometry that all planes of a file share.
+
+    Raises
+    ------
+    InvalidItem
+        They differ: such planes cannot be one variable.
+    """
+    if len(set(planes)) > 1:
+        raise InvalidItem(
+            item=item,
+            reason="the bands of one file differ in type, scale, offset or nodata. Open them by "
+            "their own names, or a file without such with mask_and_scale=False",
+        )
+    return planes[0]
 
 
 def _correction(item: Item, mission: Mission, applied: str | None) -> tuple[float, str]:

@@ -76,9 +76,7 @@ class AstraAccessor:
         return frame.rename_axis("variable")
 
     def index(self, name: str, **constants: float) -> xr.DataArray:
-        """Compute a spectral index, lazily: bands are read when its values are asked for.
-
-        Bands that were not read yet are read and computed block by block.
+        """Compute a spectral index; of bands not read yet, when its values are asked for.
 
         Parameters
         ----------
@@ -125,8 +123,8 @@ class AstraAccessor:
         Returns
         -------
         xarray.Dataset
-            The Dataset itself, as :meth:`xarray.Dataset.load` does. An interrupt (Ctrl-C) stops
-            all reads and leaves the Dataset as it was, less what was read.
+            The Dataset itself, as :meth:`xarray.Dataset.load` does. An interrupt (Ctrl-C) or an
+            error stops all reads.
 
         Raises
         ------

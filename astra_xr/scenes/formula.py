@@ -14,7 +14,7 @@ import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from astra_xr.reading.array import window_of
+from astra_xr.reading.array import take, window_of
 from astra_xr.reading.fused import Formula, read_fused
 from astra_xr.reading.header import Unsupported
 
@@ -47,9 +47,7 @@ class FormulaArray(BackendArray):
         self.dtype = np.dtype(dtype)
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
-        return indexing.explicit_indexing_adapter(
-            key, self.shape, indexing.IndexingSupport.OUTER, self._read
-        )
+        return take(key, self.shape, self._read)
 
     def _read(self, key: tuple[Any, ...]) -> npt.NDArray[Any]:
         inputs = {name: variable[key] for name, variable in self._inputs.items()}

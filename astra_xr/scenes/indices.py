@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
+from dataclasses import dataclass
+from types import CodeType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from astra_xr.errors import MissingIndexBand, UnknownIndex
+from astra_xr.errors import InvalidParameter, MissingIndexBand, UnknownIndex
 from astra_xr.model import Radiometry
 from astra_xr.reading.array import cached
 from astra_xr.reading.values import decode_into, decoded_dtype
@@ -28,7 +31,10 @@ def spectral_index(ds: xr.Dataset, name: str, **constants: float) -> xr.DataArra
     if index is None:
         raise UnknownIndex(index=name, known=list(spyndex.indices))
     inputs = _inputs(ds)
-    constants = {k: v for k, v in constants.items() if k in index.bands}
+    unknown = sorted(set(constants) - set(index.bands))
+    if unknown:
+        expected = f"one of {', '.join(index.bands)}, which {name} = {index.formula} has"
+        raise InvalidParameter(name="constant", value=unknown[0], expected=expected)
     used: dict[str, str] = {}
     missing: list[str] = []
     for symbol in index.bands:
@@ -71,19 +77,34 @@ def _compute(
         computed: xr.DataArray = spyndex.computeIndex(name, params=params)
         return computed
 
-    attrs = {symbol: band.attrs for symbol, band in bands.items()}
-    # spyndex reads its whole catalogue at each call: too slow for many small strips.
-    code = compile(spyndex.indices[name].formula, name, "eval")
-
-    def formula(stored: Mapping[str, npt.NDArray[Any]]) -> Any:
-        params: dict[str, Any] = {s: _values(a, attrs[s]) for s, a in stored.items()}
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            return eval(code, {"__builtins__": {}}, params | constants)  # noqa: S307
-
+    attrs = {symbol: dict(band.attrs) for symbol, band in bands.items()}
+    formula = _IndexFormula(spyndex.indices[name].formula, attrs, constants)
     inputs = {symbol: band.variable for symbol, band in bands.items()}
     dtype = np.result_type(*(_values(np.empty(0, b.dtype), b.attrs) for b in bands.values()))
     array = cached(FormulaArray(inputs, formula, dtype))
     return xr.DataArray(xr.Variable(first.dims, array), coords=first.coords)
+
+
+@dataclass(frozen=True)
+class _IndexFormula:
+    """A formula of spyndex as a function of plain arrays."""
+
+    text: str
+    attrs: Mapping[str, Mapping[str, Any]]
+    """Of each band, by its letter in the formula."""
+
+    constants: Mapping[str, float]
+
+    def __call__(self, stored: Mapping[str, npt.NDArray[Any]]) -> Any:
+        params = {s: _values(a, self.attrs[s]) for s, a in stored.items()} | dict(self.constants)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            return eval(_compiled(self.text), {"__builtins__": {}}, params)  # noqa: S307
+
+
+@functools.cache
+def _compiled(formula: str) -> CodeType:
+    # spyndex itself reads its whole catalogue at each call: too slow for many small strips.
+    return compile(formula, formula, "eval")
 
 
 def _unread(band: xr.DataArray) -> bool:
@@ -93,7 +114,9 @@ def _unread(band: xr.DataArray) -> bool:
 
 def _values(stored: npt.NDArray[Any], attrs: Mapping[str, Any]) -> npt.NDArray[Any]:
     """Do for plain arrays what :func:`reflectance` does."""
-    if not _PACKING & attrs.keys() or attrs.get("role") in ("class", "mask"):
+    if attrs.get("role") in ("class", "mask") or not (
+        _PACKING & attrs.keys() or stored.dtype.kind in "iub"
+    ):
         return stored
     radiometry = Radiometry(
         dtype=str(stored.dtype),
@@ -101,6 +124,7 @@ def _values(stored: npt.NDArray[Any], attrs: Mapping[str, Any]) -> npt.NDArray[A
         offset=float(attrs.get("add_offset", 0.0)),
         nodata=float(attrs["_FillValue"]) if "_FillValue" in attrs else None,
     )
+    # Integers never go into a formula: differences of unsigned ones wrap around.
     values = np.empty(stored.shape, decoded_dtype(stored.dtype))
     decode_into(stored, radiometry, values)
     return values
@@ -123,15 +147,14 @@ def reflectance(da: xr.DataArray) -> xr.DataArray:
     xarray.DataArray
         Values in the band's unit, nodata as NaN.
     """
-    packing = _PACKING & da.attrs.keys()
-    if not packing or da.attrs.get("role") in ("class", "mask"):
-        return da
-    values = da.astype("float32")
-    values = values * float(da.attrs.get("scale_factor", 1.0))
-    values = values + float(da.attrs.get("add_offset", 0.0))
-    if "_FillValue" in da.attrs:
-        values = values.where(da != da.attrs["_FillValue"])
-    values.attrs = {key: value for key, value in da.attrs.items() if key not in packing}
+    values: xr.DataArray = xr.apply_ufunc(
+        _values,
+        da,
+        kwargs={"attrs": dict(da.attrs)},
+        dask="parallelized",
+        output_dtypes=[_values(np.empty(0, da.dtype), da.attrs).dtype],
+    )
+    values.attrs = {key: value for key, value in da.attrs.items() if key not in _PACKING}
     return values
 
 

@@ -15,6 +15,7 @@ from astra_xr.missions import Item
 from astra_xr.model import Asset, ClassValue, Grid, Radiometry
 from astra_xr.reading.array import RasterArray, cached
 from astra_xr.resolver.local import LocalResolver
+from astra_xr.resolver.radiometry import one_radiometry
 from astra_xr.resolver.resolution import Resolution, Resolver
 from astra_xr.settings import Settings
 
@@ -201,7 +202,7 @@ def open_item(
 
 def _dataset(resolution: Resolution, *, named: bool, chunks: Chunks, decode: bool) -> xr.Dataset:
     assets = {
-        name: _described(asset, f"{resolution.full_id} {name}")
+        name: _described(asset, f"{resolution.full_id} {name}", decode)
         for name, asset in resolution.assets.items()
     }
     grids = {name: asset.grid for name, asset in assets.items() if asset.grid}
@@ -222,7 +223,7 @@ def _dataset(resolution: Resolution, *, named: bool, chunks: Chunks, decode: boo
     return dataset if chunks is None else _chunked(dataset, chunks)
 
 
-def _described(asset: Asset, label: str) -> Asset:
+def _described(asset: Asset, label: str, decode: bool) -> Asset:
     """Fill in from the file's header what the item leaves open; most items leave nothing."""
     if asset.grid and asset.radiometry and asset.indexes:
         return asset
@@ -237,10 +238,12 @@ def _described(asset: Asset, label: str) -> Asset:
     planes = asset.planes
     if len(indexes) > 1 and len(planes) != len(indexes):
         planes = tuple(replace(asset.band, native=str(n), common=None) for n in indexes)
+    told = [header.radiometries[index - 1] for index in indexes]
     return replace(
         asset,
         grid=asset.grid or header.grid,
-        radiometry=asset.radiometry or header.radiometries[indexes[0] - 1],
+        # Stored numbers are asked for as they are: their scales may differ then.
+        radiometry=asset.radiometry or (one_radiometry(told, label) if decode else told[0]),
         indexes=indexes,
         planes=planes,
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import logging
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -198,3 +200,37 @@ def test_a_file_that_changes_between_reads_raises_once_then_opens_anew(tmp_path:
         with pytest.raises(ReadError, match="changed while it was being read"):
             get((130, 150))
         np.testing.assert_array_equal(get((0, 10))[0], second[0, :10])
+
+
+def test_a_rewritten_local_file_is_read_anew(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    for pixels in (make("uint16"), make("uint16")[:, ::-1]):
+        write(path, pixels, compress="deflate")
+        got = read(source=FixedUrl(str(path)), label="scene red", shape=(ROWS, COLS),
+                   indexes=(1,), rows=(0, ROWS), cols=(0, COLS), radiometry=None)  # fmt: skip
+        np.testing.assert_array_equal(got[0], pixels[0])
+
+
+def test_a_forked_process_says_that_it_cannot_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    write(path, make("uint16"), compress="deflate")
+    code = f"""
+import os, sys
+from astra_xr.catalogs.urls import FixedUrl
+from astra_xr.errors import ReadError
+from astra_xr.reading.read import read
+def get():
+    return read(source=FixedUrl({str(path)!r}), label="s", shape=({ROWS}, {COLS}), indexes=(1,),
+                rows=(0, 5), cols=(0, 5), radiometry=None)
+get()
+pid = os.fork()
+if not pid:
+    try:
+        get()
+    except ReadError as error:
+        os._exit(7 if "spawn" in str(error) else 8)
+    os._exit(9)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+    out = subprocess.run([sys.executable, "-W", "ignore", "-c", code], timeout=60, check=False)
+    assert out.returncode == 7

@@ -184,3 +184,22 @@ def test_a_bright_or_empty_scene_still_has_a_picture(ds: xr.Dataset) -> None:
 def test_bad_pictures(ds: xr.Dataset, arguments: dict[str, object], words: str) -> None:
     with pytest.raises(errors.InvalidParameter, match=words):
         ds.astra.rgb(**arguments)
+
+
+def test_integers_of_elsewhere_do_not_wrap_around() -> None:
+    red, nir = np.full((4, 4), 200, np.uint16), np.full((4, 4), 100, np.uint16)
+    ds = xr.Dataset({"red": (("y", "x"), red), "nir": (("y", "x"), nir)})
+    for each in (ds, ds.chunk(2)):
+        np.testing.assert_allclose(each.astra.index("NDVI").values, -1 / 3, rtol=1e-6)
+
+
+def test_a_constant_that_the_formula_lacks_is_refused(ds: xr.Dataset) -> None:
+    with pytest.raises(errors.InvalidParameter, match="constant='l' cannot work"):
+        ds.astra.index("SAVI", l=5.0)
+
+
+def test_a_lazy_index_travels(world: World) -> None:
+    import pickle
+
+    ndvi = astra_xr.open_scene(PRODUCT, bands=["red", "nir"]).astra.index("NDVI")
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(ndvi)), ndvi)

@@ -130,3 +130,35 @@ def test_an_interrupt_stops_all_reads_at_once(folder: Path) -> None:
         assert len(server.requests) <= asked + 1
         server.rule = None
         assert np.isfinite(ds.astra.index("NDVI")[200:210, 200:210].values).all()
+
+
+def test_an_interrupt_of_load_stops_all_reads(folder: Path) -> None:
+    with RangeServer(folder) as server:
+        server.rule = lambda request: Reply(delay=0.3)
+        ds = astra_xr.open_item(item(server.url().rstrip("/")))
+        threading.Timer(0.45, signal.raise_signal, [signal.SIGINT]).start()
+        start = time.perf_counter()
+        with pytest.raises(KeyboardInterrupt):
+            ds.astra.load(progress=False)
+        assert time.perf_counter() - start < 0.95
+        asked = len(server.requests)
+        time.sleep(0.5)
+        assert len(server.requests) <= asked + 1
+        assert ds.B04.variable._in_memory is False
+
+
+def test_a_backward_empty_cut_of_an_index(folder: Path) -> None:
+    ndvi = astra_xr.open_item(item(str(folder))).astra.index("NDVI")
+    assert ndvi.isel(x=slice(2, 8, -1)).values.shape == (SIZE, 0)
+
+
+def test_the_damaged_band_is_named(folder: Path, tmp_path: Path) -> None:
+    for name in ("B04", "B08"):
+        (tmp_path / f"{name}.tif").write_bytes((folder / f"{name}.tif").read_bytes())
+    body = bytearray((tmp_path / "B04.tif").read_bytes())
+    middle = len(body) // 2
+    body[middle : middle + 5000] = bytes(5000)
+    (tmp_path / "B04.tif").write_bytes(body)
+    ds = astra_xr.open_item(item(str(tmp_path)), bands=["red", "nir"])
+    with pytest.raises(astra_xr.AstraError, match=r" red from .*B04.tif: the tile at bytes"):
+        _ = ds.astra.index("NDVI").values

@@ -236,7 +236,7 @@ def test_an_expired_signature_is_renewed_once(world: World) -> None:
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        (403, "freshly signed as it is"),
+        (403, "asked for anew as it was"),
         (404, "no such file"),
         (409, "takes no unsigned URL"),
         (500, "HTTP 500"),
