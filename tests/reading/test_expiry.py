@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 from astra_xr.catalogs.planetary_computer import PlanetaryComputer
-from astra_xr.errors import UpstreamError
+from astra_xr.errors import ReadError, UpstreamError
 from astra_xr.model import SignedUrl
 from astra_xr.reading import tiles
 from astra_xr.reading.read import read
@@ -139,3 +140,24 @@ def test_when_renewal_fails_it_says_so_and_later_works(azure: Azure) -> None:
         scene.read()
     azure.down = False
     np.testing.assert_array_equal(scene.read(), TRUTH)
+
+
+def test_the_recorded_refusals_of_azure(azure: Azure, shared: Path) -> None:
+    def recorded(name: str) -> Reply:
+        told = json.loads((shared / "responses/errors" / name).read_text())["response"]
+        headers = {k: v for k, v in told["headers"].items() if k.lower() != "content-length"}
+        return Reply(status=told["status"], body=told["body"].encode(), headers=headers)
+
+    expired = recorded("azure_403_sas_outside_validity.json")
+    unsigned = recorded("azure_409_public_access_not_permitted.json")
+    scene = Scene(azure)
+    scene.read()
+    usual = azure.check
+    azure.server.rule = lambda request: expired if usual(request) else None
+    azure.given[0] = azure.clock() - timedelta(hours=1)
+    np.testing.assert_array_equal(scene.read(), TRUTH)
+    assert len(azure.given) == 2
+    azure.server.rule = lambda request: unsigned
+    with pytest.raises(ReadError, match=r"takes no unsigned URL \(HTTP 409\)") as caught:
+        scene.read()
+    assert "sig=" not in str(caught.value)
