@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -102,13 +103,13 @@ def test_an_index_is_lazy_and_its_values_are_kept(folder: Path) -> None:
 
 
 def test_load_reads_all_bands_at_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with RangeServer(folder, latency=0.2) as server:
+    with RangeServer(folder, latency=0.5) as server:
         ds = astra_xr.open_item(item(server.url().rstrip("/")), bands=["red", "nir"])
         ds = ds.isel(x=slice(64), y=slice(64))
         start = time.perf_counter()
         assert ds.astra.load(progress=True) is ds
         # One after the other, two bands of two requests each would take four latencies.
-        assert time.perf_counter() - start < 4 * 0.2
+        assert time.perf_counter() - start < 4 * 0.5
         asked = len(server.requests)
         assert np.isfinite(ds.red.values[50:, 10:]).sum() == 0  # nodata there
         assert len(server.requests) == asked
@@ -117,14 +118,14 @@ def test_load_reads_all_bands_at_once(folder: Path, capsys: pytest.CaptureFixtur
 
 def test_an_interrupt_stops_all_reads_at_once(folder: Path) -> None:
     with RangeServer(folder) as server:
-        server.rule = lambda request: Reply(delay=0.3)
+        server.rule = lambda request: Reply(delay=3.0)
         ds = astra_xr.open_item(item(server.url().rstrip("/")))
-        timer = threading.Timer(0.45, signal.raise_signal, [signal.SIGINT])
+        timer = threading.Timer(0.45, os.kill, [os.getpid(), signal.SIGINT])
         timer.start()
         start = time.perf_counter()
         with pytest.raises(KeyboardInterrupt):
             _ = ds.astra.index("NDVI").values
-        assert time.perf_counter() - start < 0.95
+        assert time.perf_counter() - start < 2.5  # less than one answer takes
         asked = len(server.requests)
         time.sleep(0.5)
         assert len(server.requests) <= asked + 1
@@ -134,13 +135,13 @@ def test_an_interrupt_stops_all_reads_at_once(folder: Path) -> None:
 
 def test_an_interrupt_of_load_stops_all_reads(folder: Path) -> None:
     with RangeServer(folder) as server:
-        server.rule = lambda request: Reply(delay=0.3)
+        server.rule = lambda request: Reply(delay=3.0)
         ds = astra_xr.open_item(item(server.url().rstrip("/")))
-        threading.Timer(0.45, signal.raise_signal, [signal.SIGINT]).start()
+        threading.Timer(0.45, os.kill, [os.getpid(), signal.SIGINT]).start()
         start = time.perf_counter()
         with pytest.raises(KeyboardInterrupt):
             ds.astra.load(progress=False)
-        assert time.perf_counter() - start < 0.95
+        assert time.perf_counter() - start < 2.5  # less than one answer takes
         asked = len(server.requests)
         time.sleep(0.5)
         assert len(server.requests) <= asked + 1
