@@ -13,6 +13,9 @@ from async_tiff import TIFF
 from astra_xr.reading.decode import COMPRESSIONS
 from astra_xr.reading.ranges import HEAD, RangeFile
 
+TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""How TIFF and BigTIFF files begin, in either byte order."""
+
 _LARGEST_TILE = 256 << 20
 _KINDS = {1: "u", 2: "i", 3: "f"}
 
@@ -90,7 +93,7 @@ async def read_layout(file: RangeFile) -> Layout:
         Its bytes cannot be had.
     """
     head = await file.get(0, HEAD)
-    if bytes(head[:4]) not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+    if bytes(head[:4]) not in TIFF_MAGIC:
         raise Unreadable("it is no TIFF")
     reason = ""
     try:

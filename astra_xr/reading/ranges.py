@@ -20,7 +20,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import HTTPStore
 
-from astra_xr.errors import AstraError, ReadError, redact
+from astra_xr.errors import ReadError, redact
 from astra_xr.model import SignedUrl, UrlSource
 from astra_xr.reading.loop import wait_pool
 
@@ -308,8 +308,3 @@ def _explain(refused: _Refused) -> tuple[str, str]:
         return refused.reason or "the connection failed each time", "Try again."
     default = f"the storage answered HTTP {refused.status}", "Try again."
     return told.get(refused.status, default)
-
-
-def first_failure(failures: Sequence[Exception]) -> AstraError | None:
-    """Return the first of our own errors among exceptions."""
-    return next((f for f in failures if isinstance(f, AstraError)), None)

@@ -15,10 +15,11 @@ from rasterio.abc import MultiByteRangeResourceContainer
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from astra_xr.errors import ReadError, redact
+from astra_xr.errors import AstraError, ReadError, redact
 from astra_xr.model import Grid, Radiometry, UrlSource
+from astra_xr.reading.header import TIFF_MAGIC
 from astra_xr.reading.loop import run
-from astra_xr.reading.ranges import HEAD, RangeFile, first_failure
+from astra_xr.reading.ranges import HEAD, RangeFile
 
 _GDAL = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
@@ -152,7 +153,7 @@ def _opened(source: UrlSource, label: str) -> Iterator[rasterio.io.DatasetReader
     except (RasterioError, OSError, ValueError) as error:
         # What GDAL says may hold the URL.
         told = redact(error)
-    failure = first_failure(failures)
+    failure = next((f for f in failures if isinstance(f, AstraError)), None)
     if failure:
         raise failure
     if told or failures:
@@ -165,7 +166,7 @@ def _opened(source: UrlSource, label: str) -> Iterator[rasterio.io.DatasetReader
 
 
 def _driver(magic: bytes) -> str | None:
-    if magic[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+    if magic[:4] in TIFF_MAGIC:
         return "GTiff"
     if magic[4:8] == b"jP  " or magic[:4] == b"\xff\x4f\xff\x51":
         return "JP2OpenJPEG"

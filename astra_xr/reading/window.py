@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -165,7 +165,7 @@ async def find_layout(file: RangeFile, window: Window) -> Layout:
     return known
 
 
-Use = Callable[[Job, Sequence[Part]], Awaitable[None]]
+Use = Callable[[Job, Sequence[Part]], Coroutine[Any, Any, None]]
 
 
 async def stream(jobs: Sequence[Job], use: Use) -> None:
@@ -199,7 +199,7 @@ async def stream(jobs: Sequence[Job], use: Use) -> None:
             await use(job, parts)
 
     work = [fetch(job, run) for job, run in runs]
-    work += [_as_task(use(job, parts)) for job, parts in here]
+    work += [use(job, parts) for job, parts in here]
     failure = await _all(work)
     if failure:
         raise failure
@@ -214,10 +214,6 @@ async def _all(work: Sequence[Coroutine[Any, Any, None]]) -> BaseException | Non
     except BaseExceptionGroup as failures:
         return failures.exceptions[0]
     return None
-
-
-async def _as_task(awaitable: Awaitable[None]) -> None:
-    await awaitable
 
 
 def _plan(jobs: Sequence[Job]) -> tuple[list[tuple[Job, list[Part]]], list[tuple[Job, Run]]]:
