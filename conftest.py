@@ -44,7 +44,13 @@ class Loopback(httpx.BaseTransport):
             raise httpx.ConnectError(f"tests reach no network: {host}", request=request)
         return self._inner.handle_request(request)
 
-    def store(self, make: Callable[[str, int], HTTPStore], url: str, pid: int) -> HTTPStore:
+    def store(
+        self,
+        make: Callable[..., HTTPStore],
+        url: str,
+        headers: tuple[tuple[str, str], ...],
+        pid: int,
+    ) -> HTTPStore:
         """Lead the storage hosts of the reading engine to loopback, too."""
         parts = urlsplit(url)
         route = self.routes.get(str(parts.hostname))
@@ -54,7 +60,7 @@ class Loopback(httpx.BaseTransport):
             url = urlunsplit((target.scheme, target.netloc, parts.path, parts.query, ""))
         elif parts.hostname != "127.0.0.1":
             raise OSError(f"tests reach no network: {parts.hostname}")
-        return make(url, pid)
+        return make(url, headers, pid)
 
     def close(self) -> None:
         self._inner.close()

@@ -172,13 +172,16 @@ class Radiometry:
 
 @dataclass(frozen=True, kw_only=True)
 class SignedUrl:
-    """A URL that needs nothing else to be read. Its text and repr never show the query."""
+    """A URL, with what reading it takes. Its text and repr never show the query or the headers."""
 
     url: str = field(repr=False)
     """The secret itself."""
 
     expires_at: datetime | None = None
     """UTC time at which it stops working; None: it does not."""
+
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Request headers to send along, as (name, value): secret too, and for this host alone."""
 
     def __str__(self) -> str:
         return redact(self.url)

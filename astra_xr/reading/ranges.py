@@ -88,12 +88,17 @@ def _locate(url: str) -> tuple[str, str]:
 
 
 @functools.lru_cache(maxsize=128)
-def _http(url: str, pid: int) -> HTTPStore:
+def _http(url: str, headers: tuple[tuple[str, str], ...], pid: int) -> HTTPStore:
     # Its connections stay open from read to read. obstore's own retries cover connections and
-    # 5xx; the rest is ours.
+    # 5xx; the rest is ours. A redirect to another host leaves `Authorization` behind.
     return HTTPStore.from_url(
         url,
-        client_options={"allow_http": True, "timeout": _TIMEOUT, "connect_timeout": _TIMEOUT / 3},
+        client_options={
+            "allow_http": True,
+            "timeout": _TIMEOUT,
+            "connect_timeout": _TIMEOUT / 3,
+            "default_headers": dict(headers),
+        },
         retry_config={
             "max_retries": 2,
             "retry_timeout": _TIMEOUT,
@@ -223,7 +228,7 @@ class RangeFile:
         base, path = _locate(signed.url)
         failure: _Refused | None = None
         try:
-            store = _http(base, os.getpid())
+            store = _http(base, signed.headers, os.getpid())
             answer = await obstore.get_async(store, path, options={"range": (start, stop)})
             meta, got = answer.meta, answer.range
             body = memoryview(await answer.bytes_async())

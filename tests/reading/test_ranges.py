@@ -10,6 +10,7 @@ import pytest
 
 from astra_xr.catalogs.urls import FixedUrl
 from astra_xr.errors import ReadError
+from astra_xr.model import SignedUrl
 from astra_xr.reading.loop import run
 from astra_xr.reading.ranges import HEAD, RangeFile, traffic
 from astra_xr.reading.raster import read_by_gdal, read_header
@@ -154,3 +155,33 @@ def test_a_header_tells_all(tmp_path: Path) -> None:
     assert header.count == 2
     told = [(r.dtype, r.scale, r.offset, r.nodata) for r in header.radiometries]
     assert told == [("int16", 0.5, 1.0, -1), ("int16", 2.0, 0.0, -1)]
+
+
+class Bearer:
+    """A source whose URL is read with a token in a header."""
+
+    def __init__(self, url: str, token: str = "SECRET") -> None:
+        self.signed = SignedUrl(url=url, headers=(("Authorization", f"Bearer {token}"),))
+
+    def __call__(self, *, refused: SignedUrl | None = None) -> SignedUrl:
+        return self.signed
+
+
+def test_headers_go_to_their_own_host_and_no_further(server: RangeServer, tmp_path: Path) -> None:
+    def rule(request: Request) -> Reply | None:
+        if request.headers.get("authorization") != "Bearer SECRET":
+            return Reply(status=401)
+        return Reply(status=303, headers={"Location": elsewhere.url("a.bin")})
+
+    server.rule = rule
+    with RangeServer(tmp_path) as elsewhere:
+        # Another port is another host.
+        source = Bearer(server.url("a.bin"))
+        assert bytes(run(RangeFile(source, source(), "red").get(0, 5))) == BODY[:5]
+        assert [request.status for request in elsewhere.requests] == [206]
+        assert "SECRET" not in str(elsewhere.requests)
+    wrong = Bearer(server.url("a.bin"), token="OTHER-SECRET")
+    with pytest.raises(ReadError, match="refuses the URL .HTTP 401") as caught:
+        run(RangeFile(wrong, wrong(), "red").get(0, 5))
+    shown = f"{caught.value} {caught.value.__context__} {wrong()!r} {wrong()}"
+    assert "SECRET" not in shown
