@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Protocol, runtime_checkable
 
+from astra_xr.catalogs.query import Query
 from astra_xr.missions import MISSIONS, Item
 from astra_xr.model import SceneId, SignedUrl
 
@@ -27,6 +29,17 @@ class Catalog(Protocol):
         Raises
         ------
         SceneNotFound, AmbiguousSceneId, UpstreamError
+        """
+        ...
+
+    def search(self, query: Query) -> Iterator[dict[str, Any]]:
+        """Yield the items that a query wants, newest first, page by page as they are taken.
+
+        ``query.limit`` is a hint for the size of pages. A mission that is not served has none.
+
+        Raises
+        ------
+        UpstreamError
         """
         ...
 

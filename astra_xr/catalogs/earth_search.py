@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -30,6 +30,10 @@ class EarthSearch(StacCatalog):
     name = "earth-search"
     title = "Earth Search"
     provider = "element84"
+    collections: Mapping[str, tuple[str, ...]] = {
+        "sentinel-2": (_C1, _L2A),
+        "landsat": (_LANDSAT,),
+    }
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(url=settings.earth_search_url, timeout=settings.timeout)

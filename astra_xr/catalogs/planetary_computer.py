@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -50,6 +50,10 @@ class PlanetaryComputer(StacCatalog):
     name = "planetary-computer"
     title = "Planetary Computer"
     provider = "microsoft"
+    collections: Mapping[str, tuple[str, ...]] = {
+        "sentinel-2": (_SENTINEL2,),
+        "landsat": (_LANDSAT,),
+    }
 
     def __init__(self, settings: Settings, clock: Callable[[], datetime] = _now) -> None:
         super().__init__(url=settings.planetary_computer_url, timeout=settings.timeout)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urljoin
 
 from astra_xr.catalogs.base import choose
+from astra_xr.catalogs.query import Query
 from astra_xr.errors import SceneNotFound
 from astra_xr.missions import Item
 from astra_xr.model import SceneId, SignedUrl
@@ -43,11 +45,21 @@ class Sample:
                 asked=[self.title],
                 hint=f"It holds sentinel-2:{SCENE_ID} alone.",
             )
+        return self._item()
+
+    def search(self, query: Query) -> Iterator[dict[str, Any]]:
+        """Yield the one scene, where a search for Sentinel-2 is for its place and time."""
+        if query.mission == "sentinel-2":
+            item = self._item()
+            if query.wants(item):
+                yield item
+
+    def _item(self) -> dict[str, Any]:
         path = ensure_sample(self._folder)
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        for asset in found["assets"].values():
+        item: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        for asset in item["assets"].values():
             asset["href"] = urljoin(path.as_uri(), asset["href"])
-        return found
+        return item
 
     def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
         """Return the file URL as it is: valid as long as the file is there."""

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
 from astra_xr.catalogs.base import choose
+from astra_xr.catalogs.query import Query
 from astra_xr.errors import AmbiguousSceneId, InvalidItem, SceneNotFound, UpstreamError
 from astra_xr.http import fetch_json
 from astra_xr.missions import Item, clean_item
 from astra_xr.model import SceneId
 
 _MOST_PAGES = 10
+"""Pages that one lookup may take; what it looks for is a tile's day."""
 _PAGE = 250
+_SEARCH_PAGE = 100
+"""Items of one page of a search: a whole item is some 40 KB, and answers of Earth Search end
+at 6 MB."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +49,9 @@ class StacCatalog:
     name: str
     title: str
     provider: str
+
+    collections: Mapping[str, tuple[str, ...]] = {}
+    """Mission → the collections that hold its scenes, the preferred one first."""
 
     def __init__(self, *, url: str, timeout: float) -> None:
         self._url = url.rstrip("/")
@@ -72,6 +81,28 @@ class StacCatalog:
                 return item
         raise SceneNotFound(scene_id=str(scene), asked=[self.title])
 
+    def search(self, query: Query) -> Iterator[dict[str, Any]]:
+        """Yield the items that a query wants, newest first, a page a request.
+
+        Raises
+        ------
+        UpstreamError
+            The catalogue is down or answers nonsense.
+        """
+        collections = self.collections.get(query.mission, ())
+        if not collections:
+            return
+        # An acquisition may be in each of the collections.
+        page = min(_SEARCH_PAGE, query.limit * len(collections))
+        body = {"collections": list(collections), "limit": page, **query.body()}
+        seen: set[tuple[Any, Any]] = set()
+        for items in self._pages(body):
+            new = [item for item in items if (item.get("collection"), item["id"]) not in seen]
+            if not new:
+                return
+            seen.update((item.get("collection"), item["id"]) for item in new)
+            yield from (item for item in new if query.wants(item))
+
     def owns(self, item: Item) -> bool:
         """Tell whether one of the item's own links leads into this API."""
         links = [link for link in item.get("links") or () if isinstance(link, Mapping)]
@@ -98,19 +129,18 @@ class StacCatalog:
         return sorted(items, key=lambda item: _position(order, item.get("collection")))
 
     def _search(self, body: Mapping[str, Any]) -> list[dict[str, Any]]:
-        items: list[dict[str, Any]] = []
-        url: str = f"{self._url}/search"
-        post: Mapping[str, Any] | None = {"limit": _PAGE, **body}
-        for _ in range(_MOST_PAGES):
+        pages = itertools.islice(self._pages({"limit": _PAGE, **body}), _MOST_PAGES)
+        return list(itertools.chain.from_iterable(pages))
+
+    def _pages(self, body: Mapping[str, Any]) -> Iterator[list[dict[str, Any]]]:
+        following: tuple[str, Mapping[str, Any] | None] | None = f"{self._url}/search", body
+        while following:
+            url, post = following
             page = fetch_json(self.title, url, body=post, timeout=self._timeout)
             if not isinstance(page, dict) or not isinstance(page.get("features"), list):
                 raise UpstreamError(service=self.title, reason="the search answer has no features")
-            items += [self._checked(feature) for feature in page["features"]]
+            yield [self._checked(feature) for feature in page["features"]]
             following = _next_page(page, body=dict(post or {}))
-            if following is None:
-                break
-            url, post = following
-        return items
 
     def _fetch(self, path: str) -> Any:
         return fetch_json(self.title, f"{self._url}{path}", timeout=self._timeout)
