@@ -16,7 +16,7 @@ class SceneId:
     """The id of one scene, or of the scenes that begin so: ``mission:name``."""
 
     mission: str
-    """Name of the mission, e.g. ``sentinel-2``."""
+    """Name of the mission, e.g. ``sentinel-2``; empty: an item's own id, of no mission's form."""
 
     name: str
     """The id in the spelling of its form, upper case, without ``.SAFE``."""
@@ -27,8 +27,11 @@ class SceneId:
     parts: Mapping[str, str] = field(compare=False)
     """What the id says: platform, tile, start, …; the keys are the mission's."""
 
+    text: str = field(default="", compare=False)
+    """The id as it was written, without its mission."""
+
     def __str__(self) -> str:
-        return f"{self.mission}:{self.name}"
+        return f"{self.mission}:{self.name}" if self.mission else self.name
 
 
 @dataclass(frozen=True, kw_only=True)

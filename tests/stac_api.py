@@ -11,7 +11,7 @@ import httpx
 
 
 class StacApi:
-    """Answers ``GET …/items/{id}`` and ``POST …/search`` from a list of items.
+    """Answers ``GET …/items/{id}``, ``POST …/search`` and the root from a list of items.
 
     ``fault``, when set, is the answer to everything. Requests are kept in ``asked``.
     """
@@ -31,6 +31,9 @@ class StacApi:
             return httpx.Response(fault.status_code, headers=fault.headers, content=fault.content)
         if request.method == "POST":
             return self._search(request)
+        if "/items/" not in request.url.path:
+            link = {"rel": "search", "method": "POST", "href": f"{request.url}/search"}
+            return httpx.Response(200, json={"type": "Catalog", "id": "api", "links": [link]})
         *_, collection, _, name = request.url.path.split("/")
         for item in self.items:
             if (item["collection"], item["id"]) == (collection, name):
@@ -52,9 +55,14 @@ class StacApi:
 
 def _fits(item: dict[str, Any], body: dict[str, Any]) -> bool:
     properties = item["properties"]
-    start, stop = (datetime.fromisoformat(t) for t in body["datetime"].split("/"))
+    moment = datetime.fromisoformat(properties["datetime"])
+    start, stop = (datetime.fromisoformat(t) for t in body.get("datetime", _EVER).split("/"))
     return (
-        item["collection"] in body["collections"]
-        and start <= datetime.fromisoformat(properties["datetime"]) <= stop
+        item["id"] in body.get("ids", [item["id"]])
+        and item["collection"] in body.get("collections", [item["collection"]])
+        and start <= moment <= stop
         and all(properties.get(k) == told["eq"] for k, told in body.get("query", {}).items())
     )
+
+
+_EVER = "0001-01-01T00:00:00Z/9999-12-31T23:59:59Z"

@@ -5,9 +5,12 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from astra_xr.catalogs.base import Catalog
 from astra_xr.catalogs.earth_search import EarthSearch
+from astra_xr.catalogs.folder import Folder
+from astra_xr.catalogs.plain import PlainCatalog
 from astra_xr.catalogs.planetary_computer import PlanetaryComputer
 from astra_xr.catalogs.sample import Sample
 from astra_xr.errors import InvalidParameter
@@ -28,7 +31,7 @@ ORDER: Mapping[str, tuple[str, ...]] = {
 """Whom to ask for a mission's scenes where the caller names nobody: first who serves them as
 COGs without credentials. The sample is never among them: nobody gets synthetic pixels unasked."""
 
-__all__ = ["CATALOGS", "ORDER", "Catalog", "connect", "owner_of"]
+__all__ = ["CATALOGS", "ORDER", "Catalog", "connect", "holds_any", "owner_of"]
 
 
 _lock = threading.Lock()
@@ -36,25 +39,59 @@ _lock = threading.Lock()
 
 @functools.cache
 def _connect(name: str, settings: Settings) -> Catalog:
-    return CATALOGS[name](settings)
+    if name in CATALOGS:
+        return CATALOGS[name](settings)
+    if name.startswith(("https://", "http://")):
+        return PlainCatalog(name, settings)
+    if name.startswith(("file:", "~")) or "/" in name or Path(name).exists():
+        return Folder(name)
+    expected = (
+        f"one of {', '.join(CATALOGS)}; or the URL of a STAC catalogue, a folder of items, "
+        "or a stac-geoparquet file"
+    )
+    raise InvalidParameter(name="catalog", value=name, expected=expected)
 
 
 def connect(name: str, settings: Settings) -> Catalog:
     """Return the process's one instance of a catalogue, with its token cache.
+
+    Parameters
+    ----------
+    name : str
+        One of ``CATALOGS``; or a STAC catalogue of the user's: its URL, a folder or a file.
+    settings : Settings
 
     Raises
     ------
     InvalidParameter
         There is no catalogue of that name.
     """
-    if name not in CATALOGS:
-        expected = f"one of {', '.join(CATALOGS)}"
-        raise InvalidParameter(name="catalog", value=name, expected=expected)
     with _lock:
         return _connect(name, settings)
 
 
-def owner_of(item: Item, settings: Settings) -> Catalog | None:
-    """Return the catalogue that an item came from; None where it is none of ours."""
-    catalogs = (connect(name, settings) for name in CATALOGS)
-    return next((catalog for catalog in catalogs if catalog.owns(item)), None)
+def holds_any(name: str | None) -> bool:
+    """Tell whether a catalogue is the user's own, which may hold items of no mission of ours."""
+    return name is not None and name not in CATALOGS
+
+
+def owner_of(item: Item, settings: Settings, *, found_in: Catalog | None = None) -> Catalog | None:
+    """Return the catalogue whose ways an item follows: how it is signed, what its pixels are.
+
+    Parameters
+    ----------
+    item : dict
+        A STAC item as JSON.
+    settings : Settings
+    found_in : Catalog, optional
+        Who gave it. A catalogue of the user's own may hold copies of others' items.
+
+    Returns
+    -------
+    Catalog or None
+        None where it is none that we know.
+    """
+    if found_in and not holds_any(found_in.name):
+        return found_in
+    catalogs = (connect(name, settings) for name in CATALOGS if name != "sample" or not found_in)
+    return next((catalog for catalog in catalogs if catalog.owns(item)), found_in)

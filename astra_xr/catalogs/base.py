@@ -21,7 +21,11 @@ class Catalog(Protocol):
     """Its name in prose, for messages."""
 
     provider: str
-    """Who serves the source data: ``metadata.source_provider`` of the contract."""
+    """Who serves the source data: ``metadata.source_provider`` of the contract; empty: the item
+    tells."""
+
+    own_files: bool
+    """True where it is made of the user's own files, so that its items may name such."""
 
     def find(self, scene: SceneId) -> dict[str, Any]:
         """Return the scene's item as plain JSON.
@@ -50,6 +54,10 @@ class Catalog(Protocol):
         ------
         SigningError, UpstreamError
         """
+        ...
+
+    def signs(self, href: str) -> bool:
+        """Tell whether :meth:`sign` makes another of the signature that an href carries."""
         ...
 
     def owns(self, item: Item) -> bool:

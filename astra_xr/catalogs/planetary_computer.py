@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from astra_xr.catalogs.stac import (
     ById,
@@ -25,6 +25,24 @@ from astra_xr.model import SceneId, SignedUrl
 from astra_xr.settings import Settings
 
 _BLOB_HOST = ".blob.core.windows.net"
+_ACCOUNTS = {
+    "ai4edataeuwest",
+    "ai4edatasetspublicassets",
+    "cpdataeuwest",
+    "elevationeuwest",
+    "hlssa",
+    "landsateuwest",
+    "modiseuwest",
+    "naipblobs",
+    "naipeuwest",
+    "pcstacitems",
+    "sentinel1euwest",
+    "sentinel1euwestrtc",
+    "sentinel2l2a01",
+}
+"""Storage accounts that this catalogue's items lie in; its own links tell of the others."""
+_TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
+"""Microsoft's tenant id, in whose name the tokens of other accounts are signed."""
 _RENEW_BEFORE = timedelta(minutes=5)
 _SENTINEL2 = "sentinel-2-l2a"
 _LANDSAT = "landsat-c2-l2"
@@ -80,9 +98,18 @@ class PlanetaryComputer(StacCatalog):
             yield _sentinel2(scene)
 
     def owns(self, item: Item) -> bool:
-        """Tell whether the item's links lead here, or its files lie on Azure."""
+        """Tell whether the item's links lead here, or its files lie in this catalogue's storage."""
         hrefs = (str(asset.get("href", "")) for asset in item["assets"].values())
-        return super().owns(item) or any(_container(href) for href in hrefs)
+        return super().owns(item) or any(self.signs(href) for href in hrefs)
+
+    def signs(self, href: str) -> bool:
+        """Tell whether a blob is this catalogue's, by its account or by who signed it.
+
+        A SAS token of the caller's own for other Azure storage is left as it is.
+        """
+        place = _container(href)
+        query = parse_qs(urlsplit(href).query)
+        return place is not None and (place[0] in _ACCOUNTS or query.get("sktid") == [_TENANT])
 
     def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
         """Put the container's token on a blob's URL; a signature that it has is replaced.

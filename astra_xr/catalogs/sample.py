@@ -25,6 +25,7 @@ class Sample:
     name = "sample"
     title = "the built-in sample"
     provider = "astra-xr (synthetic)"
+    own_files = False
 
     def __init__(self, settings: Settings) -> None:
         self._folder = settings.cache_dir / "sample"
@@ -64,6 +65,10 @@ class Sample:
     def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
         """Return the file URL as it is: valid as long as the file is there."""
         return SignedUrl(url=href)
+
+    def signs(self, href: str) -> bool:
+        """Return False: nothing is signed here."""
+        return False
 
     def owns(self, item: Item) -> bool:
         """Tell whether the item's files lie in the sample's folder."""

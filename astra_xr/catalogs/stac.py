@@ -49,6 +49,7 @@ class StacCatalog:
     name: str
     title: str
     provider: str
+    own_files = False
 
     collections: Mapping[str, tuple[str, ...]] = {}
     """Mission → the collections that hold its scenes, the preferred one first."""
@@ -102,6 +103,10 @@ class StacCatalog:
                 return
             seen.update((item.get("collection"), item["id"]) for item in new)
             yield from (item for item in new if query.wants(item))
+
+    def signs(self, href: str) -> bool:
+        """Return False: a signature is the caller's own, where no catalogue makes another."""
+        return False
 
     def owns(self, item: Item) -> bool:
         """Tell whether one of the item's own links leads into this API."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from astra_xr.errors import InvalidSceneId
@@ -61,12 +62,34 @@ def parse_scene_id(text: str) -> SceneId:
         scene = _match(mission, bare)
         if scene:
             _check_dates(scene, stripped, mission)
-            return scene
+            return replace(scene, text=name.strip())
     raise InvalidSceneId(
         scene_id=stripped,
         reason=f"{name!r} has none of the forms of {' or '.join(m.title for m in missions)}",
         forms=_examples(*missions),
     )
+
+
+def parse_item_id(text: str) -> SceneId:
+    """Read a scene id, or else take the text as the id of an item of no mission we know.
+
+    Raises
+    ------
+    InvalidSceneId
+        The text can be no id.
+
+    Examples
+    --------
+    >>> str(parse_item_id("field-7")), parse_item_id("LC08_L2SP_044034_20171020").mission
+    ('field-7', 'landsat')
+    """
+    try:
+        return parse_scene_id(text)
+    except InvalidSceneId:
+        bare = text.strip() if isinstance(text, str) else ""
+        if not 0 < len(bare) <= _LONGEST or not bare.isprintable():
+            raise
+    return SceneId(mission="", name=bare, form="item", parts={}, text=bare)
 
 
 def _match(mission: Mission, name: str) -> SceneId | None:

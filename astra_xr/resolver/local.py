@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from astra_xr.catalogs import ORDER, Catalog, connect, owner_of
+from astra_xr.catalogs import ORDER, Catalog, connect, holds_any, owner_of
 from astra_xr.catalogs.urls import CatalogUrl, FixedUrl, is_signed
 from astra_xr.errors import InvalidItem, SceneNotFound, UpstreamError, UpstreamUnavailable, redact
 from astra_xr.missions import MISSIONS, Item, Mission, clean_item, mission_of
 from astra_xr.model import Asset, Radiometry, SceneId, UrlSource
 from astra_xr.resolver.bands import BandAsset, match_bands, select_bands, split_names
 from astra_xr.resolver.grids import item_grid
-from astra_xr.resolver.ids import parse_scene_id
+from astra_xr.resolver.ids import parse_item_id, parse_scene_id
 from astra_xr.resolver.radiometry import decide_radiometry, one_radiometry
 from astra_xr.resolver.resolution import Resolution
 from astra_xr.resolver.routing import check_format, route
@@ -33,7 +33,7 @@ class _Found:
     mission: Mission | None
     owner: Catalog | None
     brought: bool
-    """True where the caller handed the item over."""
+    """True where the caller handed the item over, or it is from the user's own files."""
 
 
 class LocalResolver:
@@ -73,15 +73,17 @@ class LocalResolver:
             full_id=_full_id(found.item, found.mission),
             mission=found.mission.name if found.mission else None,
             catalog=owner.name if owner else None,
-            provider=owner.provider if owner else _provider(found.item),
+            provider=(owner and owner.provider) or _provider(found.item),
         )
 
     def _find(self, scene: str | Item | Any, catalog: str | None) -> _Found:
         if isinstance(scene, str):
-            wanted = parse_scene_id(scene)
-            owner, item = self._lookup(wanted, catalog or self.settings.catalog)
-            mission = MISSIONS[wanted.mission]
-            return _Found(str(wanted), item, mission, owner, brought=False)
+            name = catalog or self.settings.catalog
+            wanted = parse_item_id(scene) if holds_any(name) else parse_scene_id(scene)
+            giver, item = self._lookup(wanted, name)
+            mission = MISSIONS.get(wanted.mission) or mission_of(item)
+            owner = owner_of(item, self.settings, found_in=giver)
+            return _Found(str(wanted), item, mission, owner, brought=giver.own_files)
         item = item_json(scene)
         of = mission_of(item)
         whose = connect(catalog, self.settings) if catalog else owner_of(item, self.settings)
@@ -140,11 +142,15 @@ class LocalResolver:
         )
 
     def _source(self, owner: Catalog | None, href: str, brought: bool) -> UrlSource:
+        scheme = urlsplit(href).scheme
         # The caller's own item may name local files; what a catalogue answers may not.
-        if owner is None or (brought and urlsplit(href).scheme in ("", "file")):
+        if owner is None or (brought and scheme in ("", "file")):
             return FixedUrl(href)
-        # A catalogue signs anew, so a signature that the caller's item brought is dropped.
-        bare = redact(href) if is_signed(href) else href
+        # A signature that the catalogue can make anew is dropped; another is kept as it is.
+        signed = is_signed(href)
+        if signed and not owner.signs(href) and scheme in ("http", "https"):
+            return FixedUrl(href)
+        bare = redact(href) if signed else href
         return CatalogUrl(catalog=owner.name, settings=self.settings, href=bare)
 
 

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import pickle
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+import astra_xr
 from astra_xr.catalogs.planetary_computer import PlanetaryComputer
 from astra_xr.errors import SigningError, UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from astra_xr.settings import Settings
-from astra_xr.testing import FakeClock
+from astra_xr.testing import FakeClock, require_query
 from conftest import Loopback
+from tests import items
+from tests.conftest import SIZE, World
 
 HOST = "planetarycomputer.microsoft.com"
 BLOB = "https://sentinel2l2a01.blob.core.windows.net/sentinel2-l2/53/N/B04.tif"
@@ -213,3 +218,32 @@ def test_the_recorded_rate_limit(network: Loopback, shared: Path) -> None:
     with pytest.raises(UpstreamUnavailable) as caught:
         PlanetaryComputer(Settings()).sign(BLOB)
     assert caught.value.retry_after == 57
+
+
+def test_only_its_own_storage_is_taken_for_this_catalogues(catalog: PlanetaryComputer) -> None:
+    def item(href: str) -> dict[str, Any]:
+        return {"id": "x", "properties": {}, "links": [], "assets": {"red": {"href": href}}}
+
+    other = "https://mine.blob.core.windows.net/c/red.tif"
+    assert catalog.owns(item(BLOB))
+    assert not catalog.owns(item(other))
+    assert not catalog.owns(item(f"{other}?sp=r&sig=MINE"))
+    # A token in Microsoft's own name: of an account that came later.
+    tenant = "72f988bf-86f1-41af-91ab-2d7cd011db47"
+    assert catalog.owns(item(f"{other}?sktid={tenant}&sig=THEIRS"))
+
+
+def test_the_callers_own_token_is_used_as_it_is(world: World, network: Loopback) -> None:
+    """Even where the item's links still lead to the catalogue that it was copied from."""
+    root = {"rel": "root", "href": f"https://{HOST}/api/stac/v1/"}
+    network.routes["mine.blob.core.windows.net"] = world.storage.url()
+    world.storage.rule = require_query("sig", lambda sig: sig == "MINE")
+    for links in ([], [root]):
+        item = items.planetary_computer(SIZE) | {"links": links}
+        for asset in item["assets"].values():
+            moved = asset["href"].replace(items.BLOB_HOST, "mine.blob.core.windows.net")
+            asset["href"] = f"{moved}?sp=r&sig=MINE"
+        ds = astra_xr.open_item(item, bands=["red"])
+        assert float(ds.red.max()) > 0
+        assert b"MINE" not in pickle.dumps(ds)
+    assert world.tokens == []

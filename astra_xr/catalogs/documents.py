@@ -1,0 +1,86 @@
+"""STAC as files, here or behind a URL: which items a document holds, and which of them is meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from astra_xr.catalogs.base import choose
+from astra_xr.errors import AmbiguousSceneId, InvalidItem, SceneNotFound, SigningError
+from astra_xr.missions import MISSIONS, clean_item
+from astra_xr.model import SceneId, SignedUrl
+
+
+def items_of(document: Any) -> list[dict[str, Any]]:
+    """Return the items of a document: an item, a collection of items, or anything else."""
+    kind = document.get("type") if isinstance(document, Mapping) else None
+    raw = document.get("features") if kind == "FeatureCollection" else [document]
+    items = []
+    for entry in raw if isinstance(raw, list) else ():
+        if isinstance(entry, Mapping) and entry.get("type") == "Feature":
+            try:
+                items.append(clean_item(entry))
+            except InvalidItem:
+                continue
+    return items
+
+
+def resolved(item: dict[str, Any], base: str) -> dict[str, Any]:
+    """Return the item with absolute hrefs; relative ones are relative to ``base``, a URL."""
+    assets = {
+        key: {**asset, "href": urljoin(base, asset["href"])} if asset.get("href") else asset
+        for key, asset in item["assets"].items()
+    }
+    return {**item, "assets": assets}
+
+
+def self_link(item: Mapping[str, Any]) -> str | None:
+    """Return the absolute URL that an item says it has."""
+    hrefs = (str(link.get("href")) for link in links_of(item) if link.get("rel") == "self")
+    return next((href for href in hrefs if urlsplit(href).scheme in ("http", "https")), None)
+
+
+def links_of(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the links of a STAC document that are JSON objects."""
+    links = document.get("links")
+    return [link for link in links if isinstance(link, Mapping)] if isinstance(links, list) else []
+
+
+def spellings(scene: SceneId) -> list[str]:
+    """Return what the id of a scene's item may be: as it was written, and as it is known."""
+    return list(dict.fromkeys((scene.text, scene.name)))
+
+
+def pick(scene: SceneId, items: Iterable[dict[str, Any]], *, asked: str) -> dict[str, Any]:
+    """Return the item that an id means: one of that id, else the one of that acquisition.
+
+    Raises
+    ------
+    SceneNotFound, AmbiguousSceneId
+    """
+    items = list(items)
+    for name in spellings(scene):
+        exact = [item for item in items if item["id"] == name]
+        if exact:
+            return exact[0]
+    candidates, item = choose(scene, items) if scene.mission in MISSIONS else ([], None)
+    if len(candidates) > 1:
+        raise AmbiguousSceneId(scene_id=str(scene), candidates=candidates)
+    if item is None:
+        raise SceneNotFound(scene_id=str(scene), asked=[asked])
+    return item
+
+
+def storage_url(href: str) -> SignedUrl:
+    """Return what reads an href of storage that no catalogue of ours knows.
+
+    Raises
+    ------
+    SigningError
+        The href is not https: what lies elsewhere cannot lead to files of this machine.
+    """
+    if urlsplit(href).scheme in ("http", "https"):
+        return SignedUrl(url=href)
+    hint = "Take another asset, or hand the item itself to open_item()."
+    raise SigningError(href=href, reason="it is not https", hint=hint)

@@ -1,0 +1,140 @@
+"""A catalogue of the user's own files: a folder of JSON, one JSON file, or stac-geoparquet."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from astra_xr.catalogs.documents import items_of, pick, resolved, spellings, storage_url
+from astra_xr.catalogs.query import Query
+from astra_xr.errors import InvalidParameter, UpstreamError, redact
+from astra_xr.extras import require
+from astra_xr.missions import Item, mission_of
+from astra_xr.model import SceneId, SignedUrl
+
+_PARQUET = (".parquet", ".geoparquet")
+
+
+class Folder:
+    """Items of any mission or none, by their own ids or by any id form of a mission.
+
+    Parameters
+    ----------
+    path : str
+        A folder, whose ``*.json`` files are read at any depth; a JSON file with an item or a
+        collection of items; or a stac-geoparquet file. Also as a ``file:`` URL.
+
+    Raises
+    ------
+    InvalidParameter
+        There is no such file or folder.
+    """
+
+    provider = ""
+    own_files = True
+
+    def __init__(self, path: str) -> None:
+        bare = url2pathname(urlsplit(path).path) if path.startswith("file:") else path
+        self._path = Path(bare).expanduser().absolute()
+        if not self._path.exists():
+            expected = "a folder or file that is there"
+            raise InvalidParameter(name="catalog", value=path, expected=expected)
+        self.name = self.title = str(self._path)
+
+    def find(self, scene: SceneId) -> dict[str, Any]:
+        """Return the item of that id, or of that acquisition; its hrefs are absolute.
+
+        Raises
+        ------
+        SceneNotFound, AmbiguousSceneId, UpstreamError, MissingExtra
+        """
+        named = {f"{name}.json".casefold() for name in spellings(scene)}
+        # The usual name of an item's file is its id: then the others need no reading.
+        likely = [path for path in self._files() if path.name.casefold() in named]
+        found = [item for path in likely for item in _read(path, path.stat().st_mtime_ns)]
+        known = [item for item in found if item["id"] in spellings(scene)]
+        return pick(scene, known or self._items(), asked=self.title)
+
+    def search(self, query: Query) -> Iterator[dict[str, Any]]:
+        """Yield the items of a mission that a query wants, newest first.
+
+        Raises
+        ------
+        UpstreamError, MissingExtra
+        """
+        wanted = []
+        for item in self._items():
+            mission = mission_of(item)
+            if mission and mission.name == query.mission and query.wants(item):
+                wanted.append(item)
+        yield from sorted(wanted, key=_moment, reverse=True)
+
+    def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
+        """Return the URL of what lies elsewhere.
+
+        Raises
+        ------
+        SigningError
+            It is of a kind that cannot be read.
+        """
+        return storage_url(href)
+
+    def signs(self, href: str) -> bool:
+        """Return False: nothing is signed here."""
+        return False
+
+    def owns(self, item: Item) -> bool:
+        """Return False: nobody but the user can tell that an item is from here."""
+        return False
+
+    def offset_applied(self, item: Item, asset_key: str) -> str | None:
+        """Return None: pixels are as the agency made them."""
+        return None
+
+    def _files(self) -> list[Path]:
+        return sorted(self._path.rglob("*.json")) if self._path.is_dir() else [self._path]
+
+    def _items(self) -> Iterator[dict[str, Any]]:
+        for path in self._files():
+            yield from _read(path, path.stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=10_000)
+def _read(path: Path, changed: int) -> tuple[dict[str, Any], ...]:
+    """Read the items of one file; of a JSON file that is no STAC there are none."""
+    if path.suffix.lower() in _PARQUET:
+        document = _read_parquet(path)
+    else:
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return ()
+    base = path.as_uri()
+    return tuple(resolved(item, base) for item in items_of(document))
+
+
+def _read_parquet(path: Path) -> Any:
+    rustac = require("rustac", extra="geoparquet", purpose="Reading stac-geoparquet")
+    reason = ""
+    try:
+        document = rustac.read_sync(str(path), set_self_link=False)
+    except (rustac.RustacError, OSError, ValueError) as error:
+        reason = redact(error)
+    if reason:
+        raise UpstreamError(
+            service=str(path), reason=f"it cannot be read as stac-geoparquet ({reason})"
+        )
+    # Columns are those of all items together: of one item, many hold nothing.
+    for feature in document.get("features", ()):
+        assets = feature.get("assets") or {}
+        feature["assets"] = {key: asset for key, asset in assets.items() if asset}
+    return document
+
+
+def _moment(item: Item) -> str:
+    return str(item.get("properties", {}).get("datetime") or "")

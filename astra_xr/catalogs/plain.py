@@ -1,0 +1,157 @@
+"""A STAC catalogue of the user's own, named by its URL: an API, or static JSON files."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from astra_xr.catalogs.documents import (
+    items_of,
+    links_of,
+    pick,
+    resolved,
+    self_link,
+    spellings,
+    storage_url,
+)
+from astra_xr.catalogs.query import Query
+from astra_xr.catalogs.stac import StacCatalog, day_window, time_window
+from astra_xr.errors import InvalidParameter, UpstreamError, redact
+from astra_xr.http import fetch_json
+from astra_xr.missions import Item, mission_of
+from astra_xr.model import SceneId, SignedUrl
+from astra_xr.settings import Settings
+
+_MOST_FILES = 200
+"""Files of a static catalogue that one look reads."""
+_PAGE = 100
+
+
+class PlainCatalog(StacCatalog):
+    """Items of any mission or none, by their own ids or by any id form of a mission.
+
+    Parameters
+    ----------
+    url : str
+        Root of a STAC API, or a static catalogue, item or collection of items as JSON.
+    settings : Settings
+
+    Raises
+    ------
+    InvalidParameter
+        The URL holds a user, a query or a fragment: names of catalogues are shown and stored.
+    """
+
+    provider = ""
+
+    def __init__(self, url: str, settings: Settings) -> None:
+        if redact(url) != url:
+            expected = "a URL without user, query and fragment"
+            raise InvalidParameter(name="catalog", value=url, expected=expected)
+        super().__init__(url=url, timeout=settings.timeout)
+        self.name = url
+        self.title = url
+        self._is_api: bool | None = None
+
+    def find(self, scene: SceneId) -> dict[str, Any]:
+        """Return the item of that id, or of that acquisition; its hrefs are absolute.
+
+        Raises
+        ------
+        SceneNotFound, AmbiguousSceneId, UpstreamError
+        """
+        found = self._ask(scene) if self._answers_searches() else list(self._walk(scene))
+        item = pick(scene, found, asked=self.title)
+        return resolved(item, self_link(item) or self._url)
+
+    def search(self, query: Query) -> Iterator[dict[str, Any]]:
+        """Yield the items of a mission that a query wants.
+
+        Raises
+        ------
+        UpstreamError
+        """
+        items: Iterable[dict[str, Any]]
+        if self._answers_searches():
+            pages = self._pages({"limit": min(_PAGE, query.limit), **query.body()})
+            items = itertools.chain.from_iterable(pages)
+        else:
+            items = sorted(self._walk(None), key=_moment, reverse=True)
+        for item in items:
+            mission = mission_of(item)
+            if mission and mission.name == query.mission and query.wants(item):
+                yield resolved(item, self_link(item) or self._url)
+
+    def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
+        """Return https hrefs as they are.
+
+        Raises
+        ------
+        SigningError
+            The href is of another kind: a catalogue elsewhere cannot lead to files of this
+            machine.
+        """
+        return storage_url(href)
+
+    def owns(self, item: Item) -> bool:
+        """Return False: nobody but the user can tell that an item is from here."""
+        return False
+
+    def _answers_searches(self) -> bool:
+        if self._is_api is None:
+            root = self._document(self._url)
+            self._is_api = any(link.get("rel") == "search" for link in links_of(root))
+        return self._is_api
+
+    def _ask(self, scene: SceneId) -> list[dict[str, Any]]:
+        """Search by the item's id, then by time, among all collections."""
+        names = spellings(scene)
+        items = self._search({"ids": names})
+        found = [item for item in items if item["id"] in names]
+        if found:
+            return found
+        if "start" in scene.parts:
+            # Items have the sensing start, or the tile's own time some minutes later.
+            window = time_window(
+                scene.parts["start"], before=timedelta(minutes=1), after=timedelta(minutes=20)
+            )
+        elif "day" in scene.parts:
+            window = day_window(scene.parts["day"])
+        else:
+            return []
+        return self._search({"datetime": window})
+
+    def _walk(self, scene: SceneId | None) -> Iterator[dict[str, Any]]:
+        """Read static files, those whose URL holds the id first, and stop at the item of it."""
+        names = [name.casefold() for name in spellings(scene)] if scene else []
+        todo, read = [self._url], set[str]()
+        while todo and len(read) < _MOST_FILES:
+            url = todo.pop(0)
+            if url in read:
+                continue
+            read.add(url)
+            document = self._document(url)
+            for item in items_of(document):
+                yield resolved(item, self_link(item) or url)
+                if item["id"].casefold() in names:
+                    return
+            for link in links_of(document):
+                if link.get("rel") in ("child", "item"):
+                    href = urljoin(url, str(link.get("href")))
+                    first = any(name in href.casefold() for name in names)
+                    todo.insert(0 if first else len(todo), href)
+
+    def _document(self, url: str) -> Mapping[str, Any]:
+        document = None
+        if urlsplit(url).scheme in ("http", "https"):
+            document = fetch_json(self.title, url, timeout=self._timeout)
+        if not isinstance(document, Mapping):
+            raise UpstreamError(service=self.title, reason=f"there is no STAC at {redact(url)}")
+        return document
+
+
+def _moment(item: Item) -> str:
+    return str(item.get("properties", {}).get("datetime") or "")

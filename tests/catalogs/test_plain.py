@@ -1,0 +1,257 @@
+"""A catalogue of the user's own: a STAC API, static files, a folder, stac-geoparquet."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import rustac
+
+import astra_xr
+from astra_xr.errors import (
+    AmbiguousSceneId,
+    InvalidParameter,
+    InvalidSceneId,
+    SceneNotFound,
+    SigningError,
+    UpstreamError,
+)
+from astra_xr.testing import RangeServer, write_cog
+from conftest import Loopback
+from tests import items
+from tests.conftest import SIZE, World, make_dn
+from tests.servers import serve_stac_rustac
+from tests.stac_api import StacApi
+
+Json = dict[str, Any]
+HOST, API = "stac.example", "https://stac.example/v1"
+FIELD = "field_7_Ernte"
+
+
+def field(href: str = "./red.tif") -> Json:
+    """An item of no mission, with relative hrefs."""
+    grid = {"proj:epsg": 32610, "proj:shape": [SIZE, SIZE], "proj:transform": items.TRANSFORM}
+    asset = {"href": href, "type": items.COG, "roles": ["data"], "raster:bands": [{"nodata": 0}]}
+    return {
+        "type": "Feature",
+        "stac_version": "1.0.0",
+        "stac_extensions": [],
+        "id": FIELD,
+        "collection": "fields",
+        "bbox": [-123.0, 37.0, -122.0, 38.0],
+        "geometry": items.earth_search_c1(SIZE)["geometry"],
+        "properties": {"datetime": "2025-01-15T18:49:29Z", **grid},
+        "assets": {"red": asset},
+        "links": [],
+    }
+
+
+def sentinel2(name: str = "a name of its own") -> Json:
+    """A Sentinel-2 product under another id, which its properties tell."""
+    item = copy.deepcopy(items.earth_search_c1(SIZE))
+    item["id"], item["links"] = name, []
+    for band in ("red", "nir"):
+        item["assets"][band]["href"] = f"./{item['assets'][band]['eo:bands'][0]['name']}.tif"
+    return item
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two items and a file that is none, in folders, with their pixels beside them."""
+    for sub, item in (("fields", field()), ("s2", sentinel2())):
+        (tmp_path / sub).mkdir()
+        (tmp_path / sub / f"{item['id']}.json").write_text(json.dumps(item))
+    write_cog(tmp_path / "fields" / "red.tif", make_dn(5))
+    write_cog(tmp_path / "s2" / "B04.tif", make_dn(6))
+    (tmp_path / "s2" / "MTL.json").write_text('{"LANDSAT_METADATA_FILE": {}}')
+    (tmp_path / "s2" / "broken.json").write_text("{")
+    return tmp_path
+
+
+@pytest.fixture
+def site(folder: Path) -> Iterator[RangeServer]:
+    """The folder behind a URL, as a static catalogue of two levels."""
+    for sub, item in (("fields", field()), ("s2", sentinel2())):
+        links = [{"rel": "item", "href": f"./{item['id']}.json"}]
+        links.append({"rel": "root", "href": "../catalog.json"})
+        document = {"type": "Catalog", "id": sub, "links": links}
+        (folder / sub / "catalog.json").write_text(json.dumps(document))
+    links = [{"rel": "child", "href": f"./{sub}/catalog.json"} for sub in ("fields", "s2")]
+    root = {"type": "Catalog", "id": "root", "links": links}
+    (folder / "catalog.json").write_text(json.dumps(root))
+    with RangeServer(folder) as server:
+        yield server
+
+
+def check_field(ds: Any) -> None:
+    dn = make_dn(5)
+    np.testing.assert_array_equal(ds.red, np.where(dn == 0, np.nan, dn.astype(float)))
+
+
+def check_red(ds: Any) -> None:
+    dn = make_dn(6)
+    expected = np.where(dn == 0, np.nan, dn * 1e-4 - 0.1)  # baseline 05.11
+    np.testing.assert_allclose(ds.red, expected, rtol=0, atol=1e-6)
+    assert ds.attrs["scene_id"] == f"sentinel-2:{items.PRODUCT}"
+
+
+@pytest.mark.parametrize("where", ["folder", "url of the folder", "static", "static item"])
+def test_an_items_own_id_opens_whatever_it_is_of(
+    folder: Path, site: RangeServer, where: str
+) -> None:
+    catalog = {
+        "folder": str(folder),
+        "url of the folder": folder.as_uri(),
+        "static": site.url("catalog.json"),
+        "static item": site.url(f"fields/{FIELD}.json"),
+    }[where]
+    ds = astra_xr.open_scene(FIELD, catalog=catalog)
+    check_field(ds)
+    check_field(pickle.loads(pickle.dumps(ds)))
+    with pytest.raises(SceneNotFound, match="No scene 'field_8' found"):
+        astra_xr.open_scene("field_8", catalog=catalog)
+
+
+def test_every_form_of_a_missions_id_opens(folder: Path, site: RangeServer) -> None:
+    for catalog in (str(folder), site.url("catalog.json")):
+        for scene in (
+            "a name of its own",
+            items.PRODUCT,
+            f"sentinel-2:{items.PRODUCT.replace('_N0511', '')}",
+            f"{items.PRODUCT[:26]}",
+        ):
+            check_red(astra_xr.open_scene(scene, bands=["red"], catalog=catalog))
+
+
+def test_of_a_static_catalogue_the_file_named_so_is_read_first(site: RangeServer) -> None:
+    links = [
+        {"rel": "item", "href": f"./{n}.json"} for n in ("x1", "x2", "a%20name%20of%20its%20own")
+    ]
+    assert links
+    astra_xr.resolve(FIELD, catalog=site.url("fields/catalog.json"))
+    assert [request.path for request in site.requests] == [
+        "/fields/catalog.json",
+        "/fields/catalog.json",
+        f"/fields/{FIELD}.json",
+    ]
+
+
+def test_an_api_is_asked_by_id_then_by_time(network: Loopback, folder: Path) -> None:
+    link = {"rel": "self", "href": f"{API}/collections/fields/items/{FIELD}"}
+    api = StacApi([field("https://files.example/fields/red.tif") | {"links": [link]}, sentinel2()])
+    network.routes[HOST] = api
+    with RangeServer(folder) as files:
+        network.routes["files.example"] = files.url()
+        check_field(astra_xr.open_scene(FIELD, catalog=API))
+    assert api.asked == ["GET /v1", "POST /v1/search"]
+    astra_xr.resolve(items.PRODUCT, "red", catalog=API, sign=False)
+    assert api.asked[2:] == ["POST /v1/search", "POST /v1/search"]
+    with pytest.raises(SceneNotFound, match=f"Asked: {API}"):
+        astra_xr.resolve("LC08_L2SP_044034_20250115_02_T1", catalog=API)
+    api.items.append(items.earth_search_c1(SIZE, tile="10SFH"))
+    with pytest.raises(AmbiguousSceneId, match="matches 2 scenes"):
+        astra_xr.resolve(items.PRODUCT[:26], catalog=API)
+
+
+def test_a_real_stac_server(folder: Path, site: RangeServer) -> None:
+    item = field(site.url("fields/red.tif"))
+    with serve_stac_rustac([], [item, sentinel2()]) as url:
+        check_field(astra_xr.open_scene(FIELD, catalog=url))
+        product = astra_xr.resolve(items.PRODUCT, "red", catalog=url, sign=False)
+        assert product.full_id == f"sentinel-2:{items.PRODUCT}"
+
+
+def test_stac_geoparquet(folder: Path) -> None:
+    path = folder / "items.parquet"
+    rustac.write_sync(str(path), [field("./fields/red.tif"), sentinel2()])
+    check_field(astra_xr.open_scene(FIELD, catalog=str(path)))
+    answer = astra_xr.resolve(items.PRODUCT, catalog=str(path), sign=False)
+    assert set(answer.assets) == {"B04", "B08"}
+    path.write_bytes(b"PAR1 and no more")
+    with pytest.raises(UpstreamError, match="cannot be read as stac-geoparquet"):
+        astra_xr.open_scene(FIELD, catalog=str(path))
+
+
+def test_copies_of_a_catalogues_items_keep_its_ways(world: World, tmp_path: Path) -> None:
+    """Of Earth Search the shifted pixels, of the Planetary Computer the tokens."""
+    copies = [world.earth_search.items[0], world.planetary_computer.items[0]]
+    for item in copies:
+        (tmp_path / f"{item['id']}.json").write_text(json.dumps(item))
+    expected = np.where(world.dn["B04"] == 0, np.nan, world.dn["B04"] * 1e-4 - 0.1)
+    for item in copies:
+        ds = astra_xr.open_scene(item["id"], bands=["red"], catalog=str(tmp_path))
+        valid = world.dn["B04"] > 1000
+        np.testing.assert_allclose(
+            ds.red.values[valid], expected[valid], rtol=0, atol=1e-6, err_msg=item["id"]
+        )
+    assert world.tokens
+
+
+@pytest.mark.parametrize(
+    "href", ["file:///etc/hostname", "file:///etc/hostname?sig=1", "/etc/hostname"]
+)
+def test_a_remote_catalogue_cannot_lead_to_local_files(network: Loopback, href: str) -> None:
+    network.routes[HOST] = StacApi([field(href)])
+    answer = astra_xr.resolve(FIELD, catalog=API, sign=False)
+    source = answer.assets["red"].source
+    if href.startswith("/"):
+        assert source().url == "https://stac.example/etc/hostname"
+        return
+    with pytest.raises(SigningError, match="it is not https"):
+        source()
+
+
+def test_a_signature_in_an_answer_is_used_and_stays_here(network: Loopback) -> None:
+    network.routes[HOST] = StacApi([field("https://files.example/red.tif?sig=SECRET")])
+    answer = astra_xr.resolve(FIELD, catalog=API)
+    source = answer.assets["red"].source
+    assert source().url.endswith("?sig=SECRET")
+    assert "SECRET" not in repr(answer)
+    sent = pickle.dumps(answer)
+    assert b"SECRET" not in sent
+    with pytest.raises(SigningError, match="its signature stays in the process"):
+        pickle.loads(sent).assets["red"].source()
+
+
+def test_search_gives_the_scenes_of_a_mission(folder: Path, site: RangeServer) -> None:
+    from astra_xr.catalogs import connect
+    from astra_xr.catalogs.query import Query
+    from astra_xr.settings import Settings
+
+    for name in (str(folder), site.url("catalog.json")):
+        catalog = connect(name, Settings())
+        found = list(catalog.search(Query(mission="sentinel-2", bbox=(-123, 37, -122, 38))))
+        assert [item["id"] for item in found] == ["a name of its own"]
+        assert list(catalog.search(Query(mission="sentinel-2", when="2020-01-01/2020-02-01"))) == []
+        assert list(catalog.search(Query(mission="landsat"))) == []
+
+
+@pytest.mark.parametrize(
+    ("catalog", "error", "words"),
+    [
+        ("/no/such/folder", InvalidParameter, "a folder or file that is there"),
+        ("https://me:SECRET@stac.example", InvalidParameter, "a URL without user"),
+        ("https://stac.example?token=SECRET", InvalidParameter, "a URL without user"),
+        ("https://stac.example", UpstreamError, "there is no STAC at"),
+    ],
+)
+def test_what_is_no_catalogue(
+    network: Loopback, catalog: str, error: type[Exception], words: str
+) -> None:
+    network.routes[HOST] = lambda request: httpx.Response(404)
+    with pytest.raises(error, match=words) as caught:
+        astra_xr.open_scene(FIELD, catalog=catalog)
+    assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "  ", "x" * 300, "a\nb", 7])
+def test_what_can_be_no_id(folder: Path, text: Any) -> None:
+    with pytest.raises((InvalidSceneId, astra_xr.AstraError)):
+        astra_xr.open_scene(text, catalog=str(folder))
