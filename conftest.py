@@ -13,6 +13,7 @@ import pytest
 from obstore.store import HTTPStore
 
 import astra_xr.http
+import astra_xr.scenes.open
 from astra_xr.reading import ranges
 from astra_xr.reading.window import header_cache, tile_cache
 
@@ -75,6 +76,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
     monkeypatch.setattr(ranges, "_http", functools.partial(transport.store, ranges._http))
     for cache in (header_cache, tile_cache):
         cache.resize(cache.limit)
+    astra_xr.scenes.open._embedded.cache_clear()
     yield transport
     transport.close()
     astra_xr.http._client_of.cache_clear()

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import functools
+import json
 import logging
+import math
 import os
 import re
+import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from typing import Any
 
@@ -16,9 +21,8 @@ from httpx_retries import Retry, RetryTransport
 from astra_xr.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable, redact
 
 _RETRIES = 3
-_WAIT_AT_MOST = 8.0
-"""Seconds that one request may spend waiting between tries; a ``Retry-After`` beyond that is
-told to the caller at once."""
+_LARGEST = 64 << 20
+"""Bytes of an answer; what is larger is no answer to anything that is asked here."""
 
 
 class _RetryTooLate(Exception):
@@ -28,14 +32,54 @@ class _RetryTooLate(Exception):
 
 
 class _Patience(Retry):
-    """Full-jitter retries that give up at once where the service asks for a long wait."""
+    """Full-jitter retries up to a moment; they end at once where the service asks for longer."""
+
+    until: float = math.inf
+    """On the clock of ``time.monotonic``."""
+
+    def increment(self) -> _Patience:
+        again = super().increment()
+        assert isinstance(again, _Patience)
+        again.until = self.until
+        return again
+
+    def is_exhausted(self) -> bool:
+        # What the service said is worth more than a last try that has no time left.
+        longest = self.backoff_factor * 2 ** (self.attempts_made + 1)
+        return super().is_exhausted() or time.monotonic() + longest >= self.until
 
     def sleep(self, response: httpx.Response | Exception) -> None:
-        if isinstance(response, httpx.Response):
-            seconds = retry_after(response)
-            if seconds is not None and seconds > _WAIT_AT_MOST - self.elapsed_sleep:
-                raise _RetryTooLate(seconds)
-        super().sleep(response)
+        left = self.until - time.monotonic()
+        seconds = retry_after(response) if isinstance(response, httpx.Response) else None
+        if seconds is not None and seconds > left:
+            raise _RetryTooLate(seconds)
+        time.sleep(max(0.0, min(self.backoff_strategy() if seconds is None else seconds, left)))
+
+
+class _InTime(httpx.BaseTransport):
+    """Gives each try no more time than the whole exchange has left."""
+
+    def __init__(self, inner: httpx.BaseTransport) -> None:
+        self._inner = inner
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        until = request.extensions.get("until")
+        if until is not None:
+            left = _left(until, request)
+            request.extensions["timeout"] = dict.fromkeys(
+                ("connect", "read", "write", "pool"), left
+            )
+        return self._inner.handle_request(request)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def _left(until: float, request: httpx.Request) -> float:
+    left = until - time.monotonic()
+    if left <= 0:
+        raise httpx.ReadTimeout("no time left", request=request)
+    return left
 
 
 class _RedactUrls(logging.Filter):
@@ -61,19 +105,23 @@ def _client_of(pid: int) -> httpx.Client:
     # A forked process must not share its parent's sockets.
     for name in ("httpx", "httpx_retries.transport", "httpx_retries.retry"):
         logging.getLogger(name).addFilter(_RedactUrls())
-    retry = _Patience(
-        total=_RETRIES,
-        backoff_factor=0.25,
-        backoff_jitter=1.0,
-        total_timeout=_WAIT_AT_MOST,
-        status_forcelist=[429, 500, 502, 503, 504],
-        allowed_methods=["GET", "HEAD", "POST"],
-    )
     return httpx.Client(
-        transport=RetryTransport(_transport(), retry=retry),
+        transport=RetryTransport(_InTime(_transport()), retry=_patience(math.inf)),
         headers={"User-Agent": f"astra-xr/{version('astra-xr')}"},
         follow_redirects=True,
     )
+
+
+def _patience(until: float) -> _Patience:
+    patience = _Patience(
+        total=_RETRIES,
+        backoff_factor=0.25,
+        backoff_jitter=1.0,
+        status_forcelist=[429, 500, 502, 503, 504],
+        allowed_methods=["GET", "HEAD", "POST"],
+    )
+    patience.until = until
+    return patience
 
 
 def client() -> httpx.Client:
@@ -81,15 +129,18 @@ def client() -> httpx.Client:
     return _client_of(os.getpid())
 
 
-def retry_after(response: httpx.Response) -> float | None:
-    """Return the seconds that a response asks to wait, from its header or its text."""
+def retry_after(response: httpx.Response, text: str = "") -> float | None:
+    """Return the seconds that a response asks to wait, by its header or its text."""
     header = response.headers.get("Retry-After", "").strip()
-    if header.isdigit():
+    if header.isascii() and header.isdigit():
         return float(header)
-    try:
-        text = response.text
-    except httpx.ResponseNotRead:
-        return None
+    if header:
+        try:
+            moment = parsedate_to_datetime(header)
+        except (TypeError, ValueError, OverflowError):
+            return None
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return max(0.0, (moment - datetime.now(UTC)).total_seconds())
     match = re.search(r"[Tt]ry again in (\d+) seconds", text)
     return float(match[1]) if match else None
 
@@ -115,37 +166,56 @@ def fetch_json(
     headers : mapping, optional
         Further request headers.
     timeout : float
-        Seconds for each step of the exchange.
+        Seconds for the whole exchange, with its retries and their waits.
 
     Raises
     ------
     UpstreamTimeout, UpstreamUnavailable, UpstreamError
         There was no usable answer after the retries.
     """
+    until = time.monotonic() + timeout
     try:
-        response = client().request(
+        request = client().build_request(
             "GET" if body is None else "POST",
             url,
             json=body,
             headers=headers,
-            timeout=timeout,
-            # A key in the headers must not follow a redirect to another host.
-            follow_redirects=headers is None,
+            extensions={"until": until, "retry": _patience(until)},
         )
+        # A key in the headers must not follow a redirect to another host.
+        response = client().send(request, stream=True, follow_redirects=headers is None)
+        content = _content(response, until)
     except (httpx.HTTPError, httpx.InvalidURL, _RetryTooLate) as error:
         failure = upstream_error(service, error, url)
     else:
         if response.status_code == 404:
             return None
-        if response.is_success:
-            try:
-                return response.json()
-            except ValueError:
-                failure = UpstreamError(service=service, reason="the answer is not JSON")
+        if not response.is_success:
+            failure = _refusal(service, response, content or b"")
+        elif content is None:
+            reason = f"the answer is larger than {_LARGEST >> 20} MiB"
+            failure = UpstreamError(service=service, reason=reason)
         else:
-            failure = _refusal(service, response)
+            try:
+                return json.loads(content)
+            except (ValueError, RecursionError):
+                failure = UpstreamError(service=service, reason="the answer is not JSON")
     # Raised outside the handler, so that no exception with a URL in it hangs on as context.
     raise failure
+
+
+def _content(response: httpx.Response, until: float) -> bytes | None:
+    """Read an answer, in time; None where it is too large."""
+    content = bytearray()
+    try:
+        for chunk in response.iter_bytes():
+            content += chunk
+            if len(content) > _LARGEST:
+                return None
+            _left(until, response.request)
+    finally:
+        response.close()
+    return bytes(content)
 
 
 def upstream_error(service: str, error: Exception, url: str) -> UpstreamError:
@@ -166,9 +236,9 @@ def upstream_error(service: str, error: Exception, url: str) -> UpstreamError:
     return UpstreamError(service=service, reason=f"{type(error).__name__} from {host}")
 
 
-def _refusal(service: str, response: httpx.Response) -> UpstreamError:
+def _refusal(service: str, response: httpx.Response, content: bytes) -> UpstreamError:
     status = f"HTTP {response.status_code}"
-    wait = retry_after(response)
+    wait = retry_after(response, content[:1000].decode("utf-8", "replace"))
     if response.status_code == 429:
         return UpstreamUnavailable(
             service=service, reason=f"too many requests ({status})", retry_after=wait

@@ -36,7 +36,8 @@ class Settings:
     """Folder of everything that can be made again (``ASTRA_CACHE_DIR``)."""
 
     timeout: float = 10.0
-    """Seconds that a catalogue or signing service has for one answer (``ASTRA_TIMEOUT``)."""
+    """Seconds that a catalogue or signing service has to answer, with all retries
+    (``ASTRA_TIMEOUT``)."""
 
     earth_search_url: str = "https://earth-search.aws.element84.com/v1"
     """Root of the Earth Search STAC API (``ASTRA_EARTH_SEARCH_URL``)."""

@@ -3,37 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import partial
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from astra_xr.catalogs import ORDER, Catalog, connect, holds_any, owner_of
+from astra_xr.catalogs import Catalog, connect, holds_any, owner_of
 from astra_xr.catalogs.urls import CatalogUrl, FixedUrl, is_signed
-from astra_xr.errors import InvalidItem, SceneNotFound, UpstreamError, UpstreamUnavailable, redact
-from astra_xr.missions import MISSIONS, Item, Mission, clean_item, mission_of
-from astra_xr.model import Asset, Radiometry, SceneId, UrlSource
-from astra_xr.resolver.bands import BandAsset, match_bands, select_bands, split_names
+from astra_xr.errors import AstraError, InvalidItem, UnknownBand, redact
+from astra_xr.missions import Item, clean_item
+from astra_xr.model import Asset, Radiometry, UrlSource
+from astra_xr.resolver.bands import BandAsset, select_bands, split_names
 from astra_xr.resolver.grids import item_grid
 from astra_xr.resolver.ids import parse_item_id, parse_scene_id
+from astra_xr.resolver.lookup import PASSED_OVER, Found, Lookup, said
 from astra_xr.resolver.radiometry import decide_radiometry, one_radiometry
 from astra_xr.resolver.resolution import Resolution
 from astra_xr.resolver.routing import check_format, route
-from astra_xr.sample import SCENE_ID
 from astra_xr.settings import Settings
 
-
-@dataclass(frozen=True)
-class _Found:
-    """A scene's item and who it is from."""
-
-    asked: str
-    """The id, as it was asked for."""
-
-    item: Item
-    mission: Mission | None
-    owner: Catalog | None
-    brought: bool
-    """True where the caller handed the item over, or it is from the user's own files."""
+_HEDGE = 2.0
+"""Seconds of silence after which the next catalogue is asked as well."""
 
 
 class LocalResolver:
@@ -43,10 +33,18 @@ class LocalResolver:
     ----------
     settings : Settings, optional
         Where services are, and credentials; from the environment when left out.
+    hedge : float
+        Seconds of silence after which the next catalogue of a mission is asked as well.
     """
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    def __init__(self, settings: Settings | None = None, *, hedge: float = _HEDGE) -> None:
         self.settings = settings or Settings.from_env()
+        self._hedge = hedge
+        self._lookup = Lookup(self.settings, hedge=hedge)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What was found stays in this process.
+        return partial(LocalResolver, hedge=self._hedge), (self.settings,)
 
     def resolve(
         self,
@@ -60,66 +58,45 @@ class LocalResolver:
         """Tell which files hold a scene's bands; see :func:`astra_xr.resolve`."""
         wire_format = check_format(format)
         names = split_names(bands)
-        found = self._find(scene, catalog)
-        chosen = select_bands(match_bands(found.item, found.mission), names, scene=found.asked)
+        if not isinstance(scene, str):
+            item = item_json(scene)
+            whose = connect(catalog, self.settings) if catalog else owner_of(item, self.settings)
+            found = Found.of(item, whose, brought=True)
+            return self._resolution(found, found.full_id, names, wire_format, sign)
+        named = catalog or self.settings.catalog
+        wanted = parse_item_id(scene) if holds_any(named) else parse_scene_id(scene)
+        useless: dict[str, AstraError] = {}
+        while True:
+            found, failures = self._lookup.find(wanted, named, useless)
+            try:
+                answer = self._resolution(found, str(wanted), names, wire_format, sign)
+            except PASSED_OVER as error:
+                if named or _is_slip(error, found):
+                    raise
+                useless[found.giver] = error
+            else:
+                told = {name: said(error) for name, error in failures.items()}
+                return replace(answer, passed_over=told)
+
+    def _resolution(
+        self, found: Found, asked: str, names: list[str] | None, format: str, sign: bool
+    ) -> Resolution:
         owner = found.owner
+        chosen = select_bands(found.bands, names, scene=asked)
         return Resolution(
-            scene_id=found.asked,
-            format=wire_format,
+            scene_id=asked,
+            format=format,
             assets={
-                name: self._asset(entry, found, wire_format, sign) for name, entry in chosen.items()
+                name: self._asset(entry, found, format, sign) for name, entry in chosen.items()
             },
             item=_unsigned(found.item),
-            full_id=_full_id(found.item, found.mission),
+            full_id=found.full_id,
             mission=found.mission.name if found.mission else None,
             catalog=owner.name if owner else None,
             provider=(owner and owner.provider) or _provider(found.item),
         )
 
-    def _find(self, scene: str | Item | Any, catalog: str | None) -> _Found:
-        if isinstance(scene, str):
-            name = catalog or self.settings.catalog
-            wanted = parse_item_id(scene) if holds_any(name) else parse_scene_id(scene)
-            giver, item = self._lookup(wanted, name)
-            mission = MISSIONS.get(wanted.mission) or mission_of(item)
-            owner = owner_of(item, self.settings, found_in=giver)
-            return _Found(str(wanted), item, mission, owner, brought=giver.own_files)
-        item = item_json(scene)
-        of = mission_of(item)
-        whose = connect(catalog, self.settings) if catalog else owner_of(item, self.settings)
-        return _Found(_full_id(item, of), item, of, whose, brought=True)
-
-    def _lookup(self, scene: SceneId, name: str | None) -> tuple[Catalog, dict[str, Any]]:
-        """Ask the catalogues in turn; one that is down or lacks the scene is passed over."""
-        names = (name,) if name else ORDER.get(scene.mission, ())
-        asked: list[str] = []
-        failures: list[UpstreamError] = []
-        for each in names:
-            catalog = connect(each, self.settings)
-            try:
-                return catalog, catalog.find(scene)
-            except SceneNotFound as error:
-                if name:
-                    raise
-                asked += error.asked
-            except UpstreamError as error:
-                if name:
-                    raise
-                failures.append(error)
-        hint = _sample_hint(scene)
-        if failures:
-            raise UpstreamUnavailable(
-                service=f"No catalogue could give {scene}",
-                reason="; ".join(
-                    [*(f"{f.service}: {f.reason}" for f in failures)]
-                    + [f"{title}: has no such scene" for title in asked]
-                ),
-                retry_after=max((f.retry_after or 0 for f in failures), default=0) or None,
-                hint=hint or "Try again, or name a catalogue with catalog=.",
-            )
-        raise SceneNotFound(scene_id=str(scene), asked=asked, hint=hint)
-
-    def _asset(self, entry: BandAsset, found: _Found, format: str, sign: bool) -> Asset:
+    def _asset(self, entry: BandAsset, found: Found, format: str, sign: bool) -> Asset:
         item, owner = found.item, found.owner
         raw = item["assets"][entry.key]
         href = _absolute(item, entry.key, str(raw.get("href") or ""))
@@ -154,7 +131,7 @@ class LocalResolver:
         return CatalogUrl(catalog=owner.name, settings=self.settings, href=bare)
 
 
-def _radiometry(entry: BandAsset, found: _Found, raw: Mapping[str, Any]) -> Radiometry | None:
+def _radiometry(entry: BandAsset, found: Found, raw: Mapping[str, Any]) -> Radiometry | None:
     owner = found.owner
     planes = [
         decide_radiometry(
@@ -205,11 +182,6 @@ def _unsigned(value: Any) -> Any:
     return redact(value) if isinstance(value, str) and is_signed(value) else value
 
 
-def _full_id(item: Item, mission: Mission | None) -> str:
-    name = str(item.get("id"))
-    return f"{mission.name}:{mission.describe(item)['product']}" if mission else name
-
-
 def _provider(item: Item) -> str:
     for provider in item.get("properties", {}).get("providers") or ():
         if isinstance(provider, Mapping) and provider.get("name"):
@@ -223,10 +195,13 @@ def _title(entry: BandAsset) -> str:
     return f"{band.title or band.native} ({band.native}){gsd}"
 
 
-def _sample_hint(scene: SceneId) -> str:
-    if scene.mission == "sentinel-2" and SCENE_ID.startswith(scene.name):
-        return (
-            "The built-in sample, a synthetic scene, has this id and needs no network: "
-            "catalog='sample'."
-        )
-    return ""
+def _is_slip(error: AstraError, found: Found) -> bool:
+    """Tell whether a band is one that the mission does not know, in whichever catalogue."""
+    if not isinstance(error, UnknownBand) or found.mission is None:
+        return False
+    known = {
+        name.casefold()
+        for band in found.mission.bands(found.item)
+        for name in (*band.names, *band.shared)
+    }
+    return error.band.strip().casefold() not in known

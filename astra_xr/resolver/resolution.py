@@ -53,6 +53,10 @@ class Resolution:
     catalog: str | None = None
     """Who answered; None where the caller brought the item."""
 
+    passed_over: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """Name of each catalogue that was asked before or beside the one that answered → what was
+    wrong with it: down, slow, has no such scene, …"""
+
     provider: str = "unknown"
     """Who serves the source data."""
 

@@ -16,7 +16,6 @@ from astra_xr.errors import (
     SceneNotFound,
     SigningError,
     UpstreamError,
-    UpstreamUnavailable,
 )
 from astra_xr.missions import MISSIONS
 from astra_xr.settings import Settings
@@ -87,32 +86,6 @@ def test_the_synthetic_sample_is_offered_but_never_taken_unasked(network: Loopba
     with pytest.raises(SceneNotFound, match="synthetic scene, has this id.*catalog='sample'"):
         astra_xr.open_scene(PREFIX)
     assert all("sample" not in order for order in ORDER.values())
-
-
-def test_a_catalogue_that_is_down_is_passed_over(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("time.sleep", lambda seconds: None)
-    for fault in (httpx.Response(500), httpx.Response(429), httpx.ConnectTimeout("slow")):
-        world.earth_search.fault = fault
-        answer = astra_xr.resolve(PREFIX, "red", sign=False)
-        assert answer.catalog == "planetary-computer"
-
-
-def test_when_all_are_down_the_error_says_what_each_said(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("time.sleep", lambda seconds: None)
-    world.earth_search.fault = httpx.Response(503)
-    world.planetary_computer.fault = httpx.Response(200, text="<html>sig=SECRET</html>")
-    with pytest.raises(UpstreamUnavailable) as caught:
-        astra_xr.open_scene(PREFIX)
-    text = str(caught.value)
-    assert "Earth Search: down (HTTP 503)" in text
-    assert "Planetary Computer: the answer is not JSON" in text
-    assert "SECRET" not in text
-    with pytest.raises(UpstreamUnavailable, match="Earth Search: down"):
-        astra_xr.open_scene(PREFIX, catalog="earth-search")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,222 @@
+"""Find a scene's item: whom to ask, in which order, and what to say when nobody has it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from astra_xr.catalogs import ORDER, Catalog, connect, owner_of
+from astra_xr.errors import (
+    AstraError,
+    ConversionRequired,
+    InvalidItem,
+    SceneNotFound,
+    SigningError,
+    UnknownBand,
+    UpstreamError,
+    UpstreamUnavailable,
+)
+from astra_xr.missions import Item, Mission, mission_of
+from astra_xr.model import SceneId
+from astra_xr.resolver.bands import BandAsset, match_bands
+from astra_xr.resolver.memo import Memo
+from astra_xr.resolver.race import Finish, Gate, Runner, race
+from astra_xr.sample import SCENE_ID
+from astra_xr.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+_KEPT = 128
+"""Items in memory; one is up to half a megabyte there."""
+_LIFE = 3600.0
+"""Seconds. Items change when a scene is processed anew."""
+
+PASSED_OVER = (
+    SceneNotFound,
+    UpstreamError,
+    InvalidItem,
+    UnknownBand,
+    ConversionRequired,
+    SigningError,
+)
+"""After these another catalogue is asked; anything else would be the same everywhere."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A scene's item, whose it is, and the bands in it."""
+
+    item: Item
+    mission: Mission | None
+    owner: Catalog | None
+    """Whose ways it follows: how it is signed, what its pixels are."""
+
+    full_id: str
+    """``mission:product``; of no known mission: the item's own id."""
+
+    bands: Sequence[BandAsset]
+    brought: bool
+    """True where the caller handed the item over, or it is from the user's own files."""
+
+    giver: str = ""
+    """Name of the catalogue that was asked; empty where none was."""
+
+    @classmethod
+    def of(
+        cls, item: Item, owner: Catalog | None, *, brought: bool = False, giver: str = ""
+    ) -> Found:
+        """Find out what an item is.
+
+        Raises
+        ------
+        InvalidItem
+            A field that is needed has a value that cannot be.
+        """
+        mission = mission_of(item)
+        name = str(item.get("id"))
+        return cls(
+            item=item,
+            mission=mission,
+            owner=owner,
+            full_id=f"{mission.name}:{mission.describe(item)['product']}" if mission else name,
+            bands=match_bands(item, mission),
+            brought=brought,
+            giver=giver,
+        )
+
+
+class Lookup:
+    """Finds items; keeps those found lately, and asks once however many threads want one.
+
+    Parameters
+    ----------
+    settings : Settings
+        ``timeout`` is what each catalogue has when several may be asked.
+    hedge : float
+        Seconds of silence after which the next catalogue is asked as well.
+    """
+
+    def __init__(self, settings: Settings, *, hedge: float) -> None:
+        self._settings = settings
+        self._hedge = hedge
+        self._gates: dict[str, Gate] = {}
+        self._memo: Memo[Any, Finish[Found]] = Memo(size=_KEPT, life=_LIFE)
+
+    def find(
+        self, scene: SceneId, name: str | None, failures: Mapping[str, AstraError]
+    ) -> tuple[Found, Mapping[str, AstraError]]:
+        """Return a scene as one catalogue has it, and why others were passed over.
+
+        Parameters
+        ----------
+        scene : SceneId
+        name : str or None
+            The one catalogue to ask; None: the mission's, in order.
+        failures : mapping
+            Catalogues that are of no use for this scene, and why.
+
+        Raises
+        ------
+        SceneNotFound, AmbiguousSceneId, UpstreamError
+            Nobody gave the scene; or what the one catalogue that was named said.
+        InvalidItem, UnknownBand, ConversionRequired, SigningError
+            A catalogue has it, but not so that it can be used, and nobody else has it at all.
+        """
+        order = (name,) if name else ORDER.get(scene.mission, ())
+        names = tuple(each for each in order if each not in failures)
+        # The user's own files may change at any moment.
+        kept = not (name and connect(name, self._settings).own_files)
+        try:
+            if kept:
+                finish = self._memo.get((scene, name, names), lambda: self._ask(scene, names))
+            else:
+                finish = self._ask(scene, names)
+        except _NobodyError as nobody:
+            failures = {**failures, **nobody.failures}
+        else:
+            assert finish.answer is not None
+            if name is None:
+                self._memo.put((scene, finish.winner, (finish.winner,)), finish)
+            return finish.answer, {**failures, **finish.failures}
+        if name:
+            raise failures[name]
+        titles = {each: connect(each, self._settings).title for each in order}
+        raise _verdict(scene, {titles[each]: failures[each] for each in order})
+
+    def _ask(self, scene: SceneId, names: Sequence[str]) -> Finish[Found]:
+        finish = race(
+            [self._runner(scene, name) for name in names],
+            timeout=self._settings.timeout,
+            hedge=self._hedge,
+            passed_over=PASSED_OVER,
+        )
+        told = "".join(f"; {name}: {said(error)}" for name, error in finish.failures.items())
+        _log.info("%s: %s%s", scene, finish.winner or "nobody", told)
+        if finish.winner is None:
+            raise _NobodyError(finish.failures)
+        return finish
+
+    def _runner(self, scene: SceneId, name: str) -> Runner[Found]:
+        giver = connect(name, self._settings)
+
+        def ask() -> Found:
+            item = giver.find(scene)
+            owner = owner_of(item, self._settings, found_in=giver)
+            return Found.of(item, owner, brought=giver.own_files, giver=name)
+
+        gate = self._gates.setdefault(name, Gate())
+        return Runner(name=name, title=giver.title, ask=ask, gate=gate)
+
+
+class _NobodyError(Exception):
+    def __init__(self, failures: Mapping[str, AstraError]) -> None:
+        super().__init__()
+        self.failures = failures
+
+
+def said(error: AstraError) -> str:
+    """Put a catalogue's failure in a few words.
+
+    Examples
+    --------
+    >>> said(UpstreamError(service="Earth Search", reason="down (HTTP 503)", retry_after=7))
+    'down (HTTP 503), it asks to wait 7 s'
+    """
+    if isinstance(error, SceneNotFound):
+        return "has no such scene"
+    if isinstance(error, UpstreamError):
+        wait = f", it asks to wait {error.retry_after:g} s" if error.retry_after else ""
+        return f"{error.reason}{wait}"
+    return str(error).rstrip(".")
+
+
+def _verdict(scene: SceneId, failures: Mapping[str, AstraError]) -> AstraError:
+    """Say in one error what each catalogue said."""
+    errors = failures.values()
+    hint = _sample_hint(scene)
+    down = [error for error in errors if isinstance(error, UpstreamError)]
+    useless = [error for error in errors if not isinstance(error, UpstreamError | SceneNotFound)]
+    if down:
+        waits = [error.retry_after for error in down if error.retry_after]
+        told = "; ".join(f"{title}: {said(error)}" for title, error in failures.items())
+        return UpstreamUnavailable(
+            service=f"No catalogue could give {scene}",
+            reason=told,
+            retry_after=min(waits, default=None),
+            hint=hint or "Try again, or name a catalogue with catalog=.",
+        )
+    if useless:
+        return useless[0]
+    asked = [title for e in errors if isinstance(e, SceneNotFound) for title in e.asked]
+    return SceneNotFound(scene_id=str(scene), asked=asked, hint=hint)
+
+
+def _sample_hint(scene: SceneId) -> str:
+    if scene.mission == "sentinel-2" and SCENE_ID.startswith(scene.name):
+        return (
+            "The built-in sample, a synthetic scene, has this id and needs no network: "
+            "catalog='sample'."
+        )
+    return ""

@@ -1,0 +1,85 @@
+"""The memo: bounded, short-lived, and each entry made once."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from astra_xr.resolver.memo import Memo
+
+
+def test_entries_live_for_a_time_and_the_least_used_goes_first() -> None:
+    seconds = [0.0]
+    memo: Memo[str, int] = Memo(size=2, life=10, clock=lambda: seconds[0])
+    made: list[str] = []
+
+    def get(key: str) -> int:
+        return memo.get(key, lambda: made.append(key) or len(made))  # type: ignore[func-returns-value]
+
+    assert [get("a"), get("b"), get("a")] == [1, 2, 1]
+    assert get("c") == 3  # b goes: a was used since
+    assert [get("a"), get("b")] == [1, 4]
+    seconds[0] = 10.5
+    assert get("b") == 5
+    memo.put("x", 7)
+    assert get("x") == 7
+
+
+def test_made_once_for_all_who_wait() -> None:
+    memo: Memo[str, int] = Memo(size=2, life=10)
+    begun, go = threading.Event(), threading.Event()
+    made: list[int] = []
+
+    def make() -> int:
+        begun.set()
+        go.wait()
+        made.append(1)
+        return 5
+
+    with ThreadPoolExecutor(8) as pool:
+        jobs = [pool.submit(memo.get, "a", make)]
+        begun.wait()
+        jobs += [pool.submit(memo.get, "a", make) for _ in range(7)]
+        go.set()
+        assert [job.result() for job in jobs] == [5] * 8
+    assert made == [1]
+
+
+def test_failures_are_shared_but_not_kept() -> None:
+    memo: Memo[str, int] = Memo(size=2, life=10)
+    begun, go = threading.Event(), threading.Event()
+
+    def fail() -> int:
+        begun.set()
+        go.wait()
+        raise LookupError("nothing")
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(memo.get, "a", fail)
+        begun.wait()
+        second = pool.submit(memo.get, "a", fail)
+        go.set()
+        for job in (first, second):
+            with pytest.raises(LookupError, match="nothing"):
+                job.result()
+    assert memo.get("a", lambda: 3) == 3
+
+
+def test_one_who_is_interrupted_leaves_the_work_to_the_others() -> None:
+    memo: Memo[str, int] = Memo(size=2, life=10)
+    begun, go = threading.Event(), threading.Event()
+
+    def stopped() -> int:
+        begun.set()
+        go.wait()
+        raise KeyboardInterrupt
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(memo.get, "a", stopped)
+        begun.wait()
+        second = pool.submit(memo.get, "a", lambda: 4)
+        go.set()
+        assert isinstance(first.exception(), KeyboardInterrupt)
+        assert second.result() == 4
