@@ -19,6 +19,7 @@
     │   └── UpstreamTimeout               … did not answer in time
     ├── SigningError                      no URL that storage accepts could be made
     ├── ConversionRequired                the source is not in the asked format
+    ├── ConversionFailed                  a file could not be made in the asked format
     ├── ReadError                         pixels could not be read
     └── MissingExtra (ImportError)        an optional dependency is not installed
 
@@ -329,7 +330,7 @@ class SigningError(AstraError):
 class ConversionRequired(AstraError):
     """The source file is not in the format that was asked for."""
 
-    code = "conversion-failed"
+    code = "conversion-required"
 
     def __init__(self, *, band: str, media_type: str | None, format: str) -> None:
         self.band = band
@@ -339,6 +340,20 @@ class ConversionRequired(AstraError):
             f"Band {band} is served as {media_type or 'a file of unstated type'}, not as "
             f"{format!r}: it would have to be converted, which is not available yet. "
             "Ask for format='cog' from a catalogue that serves COGs, e.g. catalog='earth-search'."
+        )
+
+
+class ConversionFailed(AstraError):
+    """A file could not be made in the format that was asked for; none was left behind."""
+
+    code = "conversion-failed"
+
+    def __init__(self, *, source: str, reason: str, hint: str = "") -> None:
+        """Take ``source`` as what the user knows it by: scene and band, or a file's name."""
+        self.source = redact(source)
+        self.reason = redact(reason)
+        super().__init__(
+            f"{self.source} cannot be converted: {self.reason}.{' ' + hint if hint else ''}"
         )
 
 

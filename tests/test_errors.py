@@ -132,8 +132,13 @@ SAMPLES: list[tuple[AstraError, str, str]] = [
         "https://store.example/B04.tif cannot be signed: it is not https. Take another band.",
     ),
     (
-        errors.ConversionRequired(band="B04", media_type="image/jp2", format="cog"),
+        errors.ConversionFailed(source="B04.jp2", reason="it is no raster", hint="Ask for B08."),
         "conversion-failed",
+        "B04.jp2 cannot be converted: it is no raster. Ask for B08.",
+    ),
+    (
+        errors.ConversionRequired(band="B04", media_type="image/jp2", format="cog"),
+        "conversion-required",
         (
             "Band B04 is served as image/jp2, not as 'cog': it would have to be converted, which "
             "is not available yet. Ask for format='cog' from a catalogue that serves COGs, e.g. "
@@ -213,6 +218,7 @@ class TestTree:
         # What else there is never leaves this process: no server computes indices or plots.
         assert codes - ON_THE_WIRE == {
             "invalid-item",
+            "conversion-required",
             "mixed-resolutions",
             "unknown-index",
             "missing-index-band",
@@ -246,6 +252,7 @@ class TestWords:
             errors.UnknownBand(band=URL, scene="s:1", available={}),
             errors.UpstreamError(service="Earth Search", reason=f"GET {URL}"),
             errors.SigningError(href=URL, reason=f"{URL} is odd", hint=""),
+            errors.ConversionFailed(source=URL, reason=f"{URL} is odd"),
             errors.ReadError(source="s:1", href=URL, reason=f"{URL} is odd"),
         ],
         ids=lambda error: type(error).__name__,

@@ -1,1 +1,1 @@
-"""Conversion of sources that are no COGs; so far the resolver serves files as they are."""
+"""Conversion: any source raster becomes a COG, a plain GeoTIFF, a PNG or a JPEG."""

@@ -10,11 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from async_tiff import TIFF
 
+from astra_xr.conversion.magic import TIFF_MAGIC
 from astra_xr.reading.decode import COMPRESSIONS
 from astra_xr.reading.ranges import HEAD, RangeFile
-
-TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-"""How TIFF and BigTIFF files begin, in either byte order."""
 
 _LARGEST_TILE = 256 << 20
 _KINDS = {1: "u", 2: "i", 3: "f"}

@@ -15,9 +15,9 @@ from rasterio.abc import MultiByteRangeResourceContainer
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
+from astra_xr.conversion.magic import driver_of
 from astra_xr.errors import AstraError, ReadError, redact
 from astra_xr.model import Grid, Radiometry, UrlSource
-from astra_xr.reading.header import TIFF_MAGIC
 from astra_xr.reading.loop import run
 from astra_xr.reading.ranges import HEAD, RangeFile
 
@@ -28,10 +28,6 @@ _GDAL = {
     # GDAL's own worker threads cannot call the opener, and then decode garbage without a word.
     "GDAL_NUM_THREADS": "1",
 }
-
-# A driver list of our own: a text file named .tif must not make GDAL open a VRT, and with it
-# other files and URLs.
-_DRIVERS = ("GTiff", "JP2OpenJPEG")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +130,7 @@ MultiByteRangeResourceContainer.register(_Opener)
 def _opened(source: UrlSource, label: str) -> Iterator[rasterio.io.DatasetReader]:
     file = RangeFile(source, source(), label)
     magic = bytes(run(file.get(0, HEAD))[:12])
-    driver = _driver(magic)
+    driver = driver_of(magic)
     if driver is None:
         raise ReadError(
             source=label,
@@ -163,14 +159,6 @@ def _opened(source: UrlSource, label: str) -> Iterator[rasterio.io.DatasetReader
             reason=f"GDAL says: {told or redact(failures[0])}",
             hint="The file may be damaged; try another catalogue with catalog=.",
         )
-
-
-def _driver(magic: bytes) -> str | None:
-    if magic[:4] in TIFF_MAGIC:
-        return "GTiff"
-    if magic[4:8] == b"jP  " or magic[:4] == b"\xff\x4f\xff\x51":
-        return "JP2OpenJPEG"
-    return None
 
 
 def read_header(source: UrlSource, label: str) -> Header:

@@ -1,0 +1,236 @@
+"""Write a cloud-optimized GeoTIFF while its source is being decoded, once.
+
+The source is read in blocks by threads; each compresses the tiles of the image and of the first
+overview as soon as it has them. What is left for the end is the coarser overviews, and putting the
+levels in the order that makes the file a COG.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import imagecodecs
+import numpy as np
+import numpy.typing as npt
+import rasterio
+from rasterio.windows import Window
+
+from astra_xr.conversion.describe import described
+from astra_xr.conversion.overview import halve
+from astra_xr.conversion.recipe import Recipe
+from astra_xr.conversion.source import Limits, Progress, opened
+from astra_xr.conversion.tiff import Level, Tag, head_of, read_tags
+
+TILE = 512
+_BLOCK = 2 * TILE
+"""Rows, and least columns, that are read at once: whole tiles of the first overview too."""
+
+_LEVEL = 1
+"""Of deflate: on predicted reflectance libdeflate's first level is not larger than its sixth,
+and half again as fast."""
+
+_AHEAD = 4
+"""Blocks that may wait to be written."""
+
+Pixels = npt.NDArray[Any]
+Tiles = list[tuple[tuple[int, int], bytes]]
+"""Place (row, column) and bytes of each tile."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Block:
+    """One block of the source, made ready to be written."""
+
+    tiles: tuple[Tiles, Tiles]
+    """Of the image, and of the first overview."""
+
+    at: tuple[int, int]
+    """Row and column of its first pixel in the second overview."""
+
+    rest: Pixels
+    """Its part of the second overview: (planes, rows, columns)."""
+
+
+def write_cog(
+    source: Path, target: Path, recipe: Recipe, limits: Limits, progress: Progress, threads: int
+) -> None:
+    """Convert ``source`` to a COG at ``target``.
+
+    Raises
+    ------
+    ConversionFailed
+        The source cannot be read.
+    """
+    with opened(source, limits) as dataset:
+        job = _Job(dataset, recipe)
+    pool = ThreadPoolExecutor(threads, "astra-convert")
+    try:
+        with (
+            tempfile.TemporaryFile(dir=target.parent) as image,
+            tempfile.TemporaryFile(dir=target.parent) as overview,
+        ):
+            for block, share in _blocks(job, source, limits, pool):
+                for level, file, tiles in zip(
+                    job.levels, (image, overview), block.tiles, strict=False
+                ):
+                    for at, body in tiles:
+                        level.add(at, len(body))
+                        file.write(body)
+                job.keep(block)
+                progress(0.95 * share)
+            coarse = [job.compress(level, pool) for level in range(2, len(job.levels))]
+            with target.open("wb") as out:
+                out.write(head_of(job.tags, job.levels))
+                for bodies in reversed(coarse):
+                    out.writelines(bodies)
+                for file in (overview, image):
+                    file.seek(0)
+                    shutil.copyfileobj(file, out, 4 << 20)
+    finally:
+        pool.shutdown(cancel_futures=True)
+    progress(1.0)
+
+
+class _Job:
+    """One conversion: what is known of the source, and what is laid out so far."""
+
+    def __init__(self, dataset: rasterio.io.DatasetReader, recipe: Recipe) -> None:
+        self.dtype = np.dtype(dataset.dtypes[0])
+        self.planes = dataset.count
+        self.nodata = dataset.nodata if recipe.nodata is None else recipe.nodata
+        self.nearest = recipe.categorical or any(i.name == "palette" for i in dataset.colorinterp)
+        self.tags = _template(dataset, recipe)
+        shape = dataset.shape
+        self.levels = [Level(shape=shape, tile=TILE)]
+        while max(shape) > TILE:
+            shape = (-(-shape[0] // 2), -(-shape[1] // 2))
+            self.levels.append(Level(shape=shape, tile=TILE))
+        # Blocks of the source that do not divide ours would be decoded twice at each edge.
+        wide = dataset.block_shapes[0][1]
+        self.columns = _BLOCK if _BLOCK % wide == 0 else -(-dataset.width // _BLOCK) * _BLOCK
+        small = [(self.planes, *level.shape) for level in self.levels[2:3]]
+        self.rest: Pixels | None = np.empty(small[0], self.dtype) if small else None
+
+    def windows(self) -> list[Window]:
+        rows, cols = self.levels[0].shape
+        return [
+            Window(col, row, min(self.columns, cols - col), min(_BLOCK, rows - row))
+            for row in range(0, rows, _BLOCK)
+            for col in range(0, cols, self.columns)
+        ]
+
+    def halve(self, pixels: Pixels) -> Pixels:
+        return halve(pixels, nodata=self.nodata, nearest=self.nearest)
+
+    def block(self, dataset: rasterio.io.DatasetReader, window: Window) -> _Block:
+        """Read a window and make it ready; runs in a thread."""
+        pixels = dataset.read(window=window)
+        half = self.halve(pixels)
+        return _Block(
+            tiles=(
+                self.tiles(pixels, window.row_off, window.col_off),
+                self.tiles(half, window.row_off // 2, window.col_off // 2),
+            ),
+            at=(window.row_off // 4, window.col_off // 4),
+            rest=self.halve(half),
+        )
+
+    def keep(self, block: _Block) -> None:
+        """Put a block's part of the second overview where it belongs."""
+        if self.rest is not None:
+            (row, col), (_, rows, cols) = block.at, block.rest.shape
+            self.rest[:, row : row + rows, col : col + cols] = block.rest
+
+    def compress(self, number: int, pool: Executor) -> list[bytes]:
+        """Compress one of the coarser overviews, which follow each from the last."""
+        assert self.rest is not None
+        parts = dict(_cut(self.rest, 0, 0))
+        bodies = list(pool.map(self._tile, parts.values()))
+        for at, body in zip(parts, bodies, strict=True):
+            self.levels[number].add(at, len(body))
+        self.rest = self.halve(self.rest)
+        return bodies
+
+    def tiles(self, pixels: Pixels, row: int, col: int) -> Tiles:
+        """Compress (planes, rows, columns) that begin at a pixel of a level."""
+        return [(at, self._tile(part)) for at, part in _cut(pixels, row, col)]
+
+    def _tile(self, part: Pixels) -> bytes:
+        _, rows, cols = part.shape
+        if (rows, cols) != (TILE, TILE):
+            # Repeated edges compress best; nobody reads them.
+            part = np.pad(part, ((0, 0), (0, TILE - rows), (0, TILE - cols)), mode="edge")
+        tile = np.ascontiguousarray(part.transpose(1, 2, 0))
+        if self.dtype.kind == "f":
+            predicted = _predict_floats(tile)
+        else:
+            predicted = imagecodecs.delta_encode(tile, axis=1)
+        return bytes(imagecodecs.deflate_encode(predicted, level=_LEVEL))  # type: ignore[arg-type]
+
+
+def _cut(pixels: Pixels, row: int, col: int) -> Iterator[tuple[tuple[int, int], Pixels]]:
+    _, rows, cols = pixels.shape
+    for top in range(0, rows, TILE):
+        for left in range(0, cols, TILE):
+            at = ((row + top) // TILE, (col + left) // TILE)
+            yield at, pixels[:, top : top + TILE, left : left + TILE]
+
+
+def _predict_floats(tile: Pixels) -> npt.NDArray[np.uint8]:
+    """Apply TIFF's predictor 3 to (rows, columns, planes): bytes by weight, then differences."""
+    rows, cols, planes = tile.shape
+    size = tile.dtype.itemsize
+    raw = tile.astype(tile.dtype.newbyteorder(">")).view(np.uint8).reshape(rows, -1, size)
+    apart = raw.transpose(0, 2, 1).reshape(rows, size * cols * planes)
+    predicted = apart.copy()
+    predicted[:, planes:] -= apart[:, :-planes]
+    return predicted
+
+
+def _blocks(
+    job: _Job, source: Path, limits: Limits, pool: Executor
+) -> Iterator[tuple[_Block, float]]:
+    """Give each block in order, and the share of the source that is done with it."""
+
+    def block(window: Window) -> _Block:
+        # A dataset of GDAL serves one thread; opening one takes 2 ms.
+        with opened(source, limits) as dataset:
+            return job.block(dataset, window)
+
+    windows = job.windows()
+    waiting: deque[Future[_Block]] = deque()
+    for number, window in enumerate(windows, start=1):
+        waiting.append(pool.submit(block, window))
+        if len(waiting) > _AHEAD:
+            yield waiting.popleft().result(), (number - len(waiting)) / len(windows)
+    while waiting:
+        yield waiting.popleft().result(), 1 - len(waiting) / len(windows)
+
+
+def _template(dataset: rasterio.io.DatasetReader, recipe: Recipe) -> dict[int, Tag]:
+    """Let GDAL describe the image in a tiny file, and take its tags."""
+    options = {
+        "driver": "GTiff",
+        "width": TILE,
+        "height": TILE,
+        "tiled": True,
+        "blockxsize": TILE,
+        "blockysize": TILE,
+        "compress": "deflate",
+        "predictor": 3 if np.dtype(dataset.dtypes[0]).kind == "f" else 2,
+        "interleave": "pixel",
+        "endianness": "little",
+        "bigtiff": "no",
+        "sparse_ok": True,
+    }
+    with rasterio.MemoryFile() as memory:
+        with described(memory.open, dataset, recipe, options):
+            pass
+        return read_tags(bytes(memory.getbuffer()))

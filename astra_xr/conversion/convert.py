@@ -1,0 +1,104 @@
+"""Convert a file on this machine: the one door to the writers of the formats."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from astra_xr.conversion.cog import write_cog
+from astra_xr.conversion.geotiff import write_geotiff, write_masked_cog
+from astra_xr.conversion.picture import Drawn, write_picture
+from astra_xr.conversion.recipe import FORMATS, Recipe
+from astra_xr.conversion.source import Limits, Progress, has_mask, opened
+from astra_xr.errors import ConversionFailed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """A file that a conversion made."""
+
+    path: Path
+    """The file; the world file of a picture lies beside it."""
+
+    size: int
+    """Bytes."""
+
+    crs: str | None
+    """WKT2 of where it lies; None: the source does not say."""
+
+    drawn: Drawn | None = None
+    """For pictures: their size, place and stretch."""
+
+
+def convert(
+    source: Path,
+    target: Path,
+    recipe: Recipe,
+    *,
+    limits: Limits | None = None,
+    progress: Progress | None = None,
+    threads: int | None = None,
+) -> Made:
+    """Make a file of another format; nothing is left at ``target`` if that fails.
+
+    Parameters
+    ----------
+    source : Path
+        A GeoTIFF or JPEG 2000 file.
+    target : Path
+        Where to; a file that is there is replaced.
+    recipe : Recipe
+        The format, and what the file says of its pixels.
+    limits : Limits, optional
+        What the source may hold.
+    progress : callable, optional
+        Takes the share that is done, 0 to 1; what it raises ends the conversion.
+    threads : int, optional
+        As many as there are processors when left out.
+
+    Raises
+    ------
+    ConversionFailed
+        The source is no raster, is damaged or too large, or the target cannot be written.
+    """
+    limits = limits or Limits()
+    progress = progress or (lambda share: None)
+    threads = threads or os.cpu_count() or 1
+    reason = ""
+    try:
+        with tempfile.TemporaryDirectory(prefix=".making-", dir=target.parent) as folder:
+            new = Path(folder, target.name)
+            with opened(source, limits) as dataset:
+                masked = has_mask(dataset)
+                crs = dataset.crs or dataset.gcps[1]
+            drawn = None
+            if recipe.format == "cog":
+                write = write_masked_cog if masked else write_cog
+                write(source, new, recipe, limits, progress, threads)
+            elif recipe.format == "geotiff":
+                write_geotiff(source, new, recipe, limits, progress, threads)
+            else:
+                drawn = write_picture(source, new, recipe, limits)
+                world = _write_world(new, recipe, drawn)
+                progress(1.0)
+                world.replace(target.parent / world.name)
+            size = new.stat().st_size
+            new.replace(target)
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+    if reason:
+        raise ConversionFailed(source=source.name, reason=f"{target.parent}: {reason}")
+    return Made(
+        path=target, size=size, crs=crs.to_wkt(version="WKT2_2019") if crs else None, drawn=drawn
+    )
+
+
+def _write_world(picture: Path, recipe: Recipe, drawn: Drawn) -> Path:
+    """Write beside a picture where its first pixel's centre lies, and how far the next is."""
+    a, b, c, d, e, f = drawn.transform
+    lines = (a, d, b, e, c + (a + b) / 2, f + (d + e) / 2)
+    world = picture.with_suffix(f".{FORMATS[recipe.format].sidecar}")
+    world.write_text("".join(f"{line!r}\n" for line in lines))
+    return world

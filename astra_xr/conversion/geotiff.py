@@ -1,0 +1,87 @@
+"""GeoTIFFs that GDAL writes: plain ones, and COGs of sources with a mask."""
+
+from __future__ import annotations
+
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import rasterio
+import rasterio.shutil
+from rasterio.windows import Window
+
+from astra_xr.conversion.describe import described
+from astra_xr.conversion.recipe import Recipe
+from astra_xr.conversion.source import Limits, Progress, has_mask, opened
+
+_ROWS = 1024
+"""Rows that are read at once."""
+
+
+def write_geotiff(
+    source: Path, target: Path, recipe: Recipe, limits: Limits, progress: Progress, threads: int
+) -> None:
+    """Write a GeoTIFF in strips, without overviews, compressed as every reader knows it.
+
+    Raises
+    ------
+    ConversionFailed
+        The source cannot be read.
+    """
+    with opened(source, limits, threads=threads) as dataset:
+        options = {
+            "driver": "GTiff",
+            "width": dataset.width,
+            "height": dataset.height,
+            "tiled": False,
+            "blockysize": 64,
+            "compress": "deflate",
+            "zlevel": 1,
+            "predictor": 1 if np.dtype(dataset.dtypes[0]).kind == "f" else 2,
+            "interleave": "pixel",
+            "bigtiff": "if_safer",
+            "num_threads": threads,
+        }
+        create = partial(rasterio.open, target, "w")
+        masked = has_mask(dataset)
+        with (
+            rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+            described(create, dataset, recipe, options) as out,
+        ):
+            for row in range(0, dataset.height, _ROWS):
+                window = Window(0, row, dataset.width, min(_ROWS, dataset.height - row))
+                out.write(dataset.read(window=window), window=window)
+                if masked:
+                    out.write_mask(dataset.read_masks(1, window=window), window=window)
+                progress((row + window.height) / dataset.height)
+
+
+def write_masked_cog(
+    source: Path, target: Path, recipe: Recipe, limits: Limits, progress: Progress, threads: int
+) -> None:
+    """Write a COG of a source that has a mask, by GDAL's COG driver.
+
+    Raises
+    ------
+    ConversionFailed
+        The source cannot be read.
+    """
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        plain = Path(folder, "plain.tif")
+        write_geotiff(source, plain, recipe, limits, lambda share: progress(share / 2), threads)
+        with opened(plain, limits, threads=threads) as dataset:
+            floats = np.dtype(dataset.dtypes[0]).kind == "f"
+            rasterio.shutil.copy(
+                dataset,
+                target,
+                driver="COG",
+                compress="deflate",
+                predictor="floating_point" if floats else "standard",
+                blocksize=512,
+                overviews="ignore_existing",
+                resampling="nearest" if recipe.categorical else "average",
+                bigtiff="if_safer",
+                num_threads=threads,
+            )
+    progress(1.0)

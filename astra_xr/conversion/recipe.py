@@ -1,0 +1,77 @@
+"""What a conversion makes: the format, and what the file says of its pixels."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from astra_xr.errors import InvalidFormat, InvalidParameter
+from astra_xr.model import ClassValue
+
+COG_TYPE = "image/tiff; application=geotiff; profile=cloud-optimized"
+
+VERSION = 1
+"""Raised with every change to the bytes that a recipe makes: old files are not met again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    """A format that can be made."""
+
+    extension: str
+    media_type: str
+    sidecar: str | None = None
+    """Extension of the world file beside it; None: the file itself says where it lies."""
+
+
+FORMATS = {
+    "cog": Format(extension="tif", media_type=COG_TYPE),
+    "geotiff": Format(extension="tif", media_type="image/tiff; application=geotiff"),
+    "png": Format(extension="png", media_type="image/png", sidecar="pgw"),
+    "jpeg": Format(extension="jpg", media_type="image/jpeg", sidecar="jgw"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How to make a file of a source; equal recipes make equal files of equal sources."""
+
+    format: str = "cog"
+    """One of `FORMATS`."""
+
+    name: str | None = None
+    """Description of a single band, e.g. ``B04``; None: the source's own."""
+
+    nodata: float | None = None
+    """Stored number of pixels without data; None: what the source says (JPEG 2000 says
+    nothing)."""
+
+    scale: float | None = None
+    """Factor of the stored number, for the file's tags; None: what the source says."""
+
+    offset: float | None = None
+    """Added after scaling, for the file's tags; None: what the source says."""
+
+    unit: str | None = None
+    """Of the scaled value, for the file's tags."""
+
+    categorical: bool = False
+    """True for class and mask bands: overviews take a neighbour, pictures draw classes."""
+
+    classes: tuple[ClassValue, ...] = ()
+    """What a class band's numbers mean, with their colours, for pictures."""
+
+    max_size: int = 4096
+    """Longest side of a picture in pixels."""
+
+    def __post_init__(self) -> None:
+        if self.format not in FORMATS:
+            raise InvalidFormat(value=self.format, formats=tuple(FORMATS))
+        if not 1 <= self.max_size <= 16384:
+            expected = "a number of pixels from 1 to 16384"
+            raise InvalidParameter(name="max_size", value=self.max_size, expected=expected)
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits that change with whatever changes the file."""
+        return hashlib.sha256(f"{VERSION} {self!r}".encode()).hexdigest()[:16]

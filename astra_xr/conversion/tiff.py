@@ -1,0 +1,141 @@
+"""The order of a cloud-optimized GeoTIFF: all directories first, then overviews, then the image.
+
+GDAL writes the description: tags are taken, as they are, from a tiny file that it makes. What is
+ours is where the tiles lie, so that they can be written as soon as they are compressed.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+_WIDTH, _LENGTH, _KIND, _OFFSETS, _COUNTS = 256, 257, 254, 324, 325
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
+"""Bytes of a value, by TIFF type."""
+
+_PIXELS = {258, 259, 262, 277, 284, 317, 320, 322, 323, 338, 339, 42113}
+"""Tags of overviews too: how pixels are stored, and nodata. The rest is said once."""
+
+_CLASSIC_END = (1 << 32) - 1
+
+
+@dataclass(frozen=True)
+class Tag:
+    """One entry of a directory: a TIFF type, how many values, and their bytes, little-endian."""
+
+    kind: int
+    count: int
+    value: bytes
+
+
+@dataclass
+class Level:
+    """The image or one overview, as it is laid out."""
+
+    shape: tuple[int, int]
+    """Rows, columns."""
+
+    tile: int
+    """Rows and columns of a tile."""
+
+    places: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
+    """Row and column of a tile → where it begins among the level's bytes, and its bytes."""
+
+    size: int = 0
+    """Bytes of all tiles so far."""
+
+    @property
+    def tiles(self) -> tuple[int, int]:
+        """Rows and columns of tiles."""
+        return -(-self.shape[0] // self.tile), -(-self.shape[1] // self.tile)
+
+    def add(self, at: tuple[int, int], count: int) -> None:
+        """Say that the tile ``at`` (row, column) of ``count`` bytes comes next."""
+        self.places[at] = (self.size, count)
+        self.size += count
+
+
+def read_tags(template: bytes) -> dict[int, Tag]:
+    """Return the first directory of a little-endian classic TIFF."""
+    order, magic, start = struct.unpack_from("<2sHI", template)
+    assert (order, magic) == (b"II", 42)
+    (entries,) = struct.unpack_from("<H", template, start)
+    tags = {}
+    for number in range(entries):
+        at = start + 2 + 12 * number
+        code, kind, count = struct.unpack_from("<HHI", template, at)
+        size = _SIZES[kind] * count
+        place = at + 8 if size <= 4 else struct.unpack_from("<I", template, at + 8)[0]
+        tags[code] = Tag(kind, count, template[place : place + size])
+    return tags
+
+
+def head_of(tags: Mapping[int, Tag], levels: Sequence[Level]) -> bytes:
+    """Return all that stands before the tiles.
+
+    Parameters
+    ----------
+    tags : mapping
+        Those of the image; where tiles lie and the sizes of levels are put in their place.
+    levels : sequence of Level
+        The image, then overviews from fine to coarse. Their tiles follow in the file from
+        coarse to fine, each level's in the order in which they were added.
+    """
+    total = sum(level.size for level in levels)
+    length = len(_head(tags, levels, 0, big=False))
+    big = length + total > _CLASSIC_END
+    if big:
+        length = len(_head(tags, levels, 0, big=True))
+    return _head(tags, levels, length, big=big)
+
+
+def _head(tags: Mapping[int, Tag], levels: Sequence[Level], base: int, *, big: bool) -> bytes:
+    bases = []
+    for level in reversed(levels):
+        bases.append(base)
+        base += level.size
+    bases.reverse()
+    head = (
+        struct.pack("<2sHHHQ", b"II", 43, 8, 0, 16) if big else struct.pack("<2sHI", b"II", 42, 8)
+    )
+    for number, (level, at) in enumerate(zip(levels, bases, strict=True)):
+        last = number == len(levels) - 1
+        head += _directory(_level_tags(tags, level, at, number, big), len(head), big, last)
+    return head
+
+
+def _level_tags(
+    tags: Mapping[int, Tag], level: Level, base: int, number: int, big: bool
+) -> dict[int, Tag]:
+    down, across = level.tiles
+    places = [level.places[r, c] for r in range(down) for c in range(across)]
+    kept = {code: tag for code, tag in tags.items() if number == 0 or code in _PIXELS}
+    return kept | {
+        _KIND: Tag(4, 1, struct.pack("<I", 1 if number else 0)),
+        _WIDTH: Tag(4, 1, struct.pack("<I", level.shape[1])),
+        _LENGTH: Tag(4, 1, struct.pack("<I", level.shape[0])),
+        _OFFSETS: Tag(
+            16 if big else 4,
+            len(places),
+            struct.pack(f"<{len(places)}{'Q' if big else 'I'}", *(base + at for at, _ in places)),
+        ),
+        _COUNTS: Tag(4, len(places), struct.pack(f"<{len(places)}I", *(n for _, n in places))),
+    }
+
+
+def _directory(tags: Mapping[int, Tag], start: int, big: bool, last: bool) -> bytes:
+    """Return a directory that begins at ``start``, followed by the values too long for it."""
+    room, entry, count, end = (8, "<HHQ", "<Q", "<Q") if big else (4, "<HHI", "<H", "<I")
+    length = struct.calcsize(count) + len(tags) * (struct.calcsize(entry) + room) + room
+    entries, values = b"", b""
+    for code, tag in sorted(tags.items()):
+        value = tag.value
+        if len(value) > room:
+            at = start + length + len(values)
+            values += value + b"\0" * (-len(value) % 8)
+            value = struct.pack(end, at)
+        entries += struct.pack(entry, code, tag.kind, tag.count) + value.ljust(room, b"\0")
+    values += b"\0" * (-(length + len(values)) % 8)
+    after = 0 if last else start + length + len(values)
+    return struct.pack(count, len(tags)) + entries + struct.pack(end, after) + values
