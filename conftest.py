@@ -97,6 +97,10 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def environment(monkeypatch: pytest.MonkeyPatch, cache_dir: Path) -> None:
     """No settings from outside, and the run's own cache folder."""
     for name in list(os.environ):
-        if name.startswith(("ASTRA_", "PC_SDK_")):
+        if name.startswith(("ASTRA_", "PC_SDK_", "AWS_", "CDSE_", "EARTHDATA_", "NETRC")):
             monkeypatch.delenv(name)
+    # boto3 asks no metadata service, and finds no profiles.
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "NETRC"):
+        monkeypatch.setenv(name, os.devnull)
     monkeypatch.setenv("ASTRA_CACHE_DIR", str(cache_dir))

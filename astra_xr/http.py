@@ -25,6 +25,9 @@ _LARGEST = 64 << 20
 """Bytes of an answer; what is larger is no answer to anything that is asked here."""
 
 
+_PROBE_TIMEOUT = 5.0
+
+
 class _RetryTooLate(Exception):
     def __init__(self, seconds: float) -> None:
         super().__init__(f"asked to wait {seconds:g} s")
@@ -216,6 +219,16 @@ def _content(response: httpx.Response, until: float) -> bytes | None:
     finally:
         response.close()
     return bytes(content)
+
+
+def probe(url: str) -> Mapping[str, str]:
+    """Return the headers of the answer to a HEAD request, whatever its status; none: empty."""
+    until = time.monotonic() + _PROBE_TIMEOUT
+    extensions = {"until": until, "retry": _patience(until)}
+    try:
+        return client().head(url, follow_redirects=False, extensions=extensions).headers
+    except (httpx.HTTPError, httpx.InvalidURL, _RetryTooLate):
+        return {}
 
 
 def upstream_error(service: str, error: Exception, url: str) -> UpstreamError:

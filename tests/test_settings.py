@@ -98,3 +98,21 @@ class TestSecret:
 def test_a_folder_as_text() -> None:
     settings = Settings(cache_dir="/data/cache")  # type: ignore[arg-type]
     assert settings.cache_dir == Path("/data/cache")
+
+
+def test_s3_server_and_keys() -> None:
+    told = {"AWS_ENDPOINT_URL": "http://general", "AWS_ACCESS_KEY_ID": SECRET}
+    assert Settings.from_env(told).aws_endpoint_url == "http://general"
+    told["AWS_ENDPOINT_URL_S3"] = "http://s3"
+    settings = Settings.from_env(told)
+    assert (settings.aws_endpoint_url, settings.aws_access_key_id) == ("http://s3", SECRET)
+    for text, value in (("YES", True), ("true", True), ("1", True), ("NO", False), ("", False)):
+        assert Settings.from_env({"AWS_NO_SIGN_REQUEST": text}).aws_no_sign_request is value
+
+
+def test_no_secret_shows_or_travels() -> None:
+    names = [f.name for f in dataclasses.fields(Settings) if f.metadata.get("secret")]
+    assert {"aws_secret_access_key", "cdse_password", "earthdata_token"} <= set(names)
+    settings = Settings(**dict.fromkeys(names, SECRET))  # type: ignore[arg-type]
+    assert SECRET not in repr(settings)
+    assert SECRET.encode() not in pickle.dumps(settings)

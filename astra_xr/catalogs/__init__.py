@@ -44,7 +44,7 @@ def _connect(name: str, settings: Settings) -> Catalog:
     if name.startswith(("https://", "http://")):
         return PlainCatalog(name, settings)
     if name.startswith(("file:", "~")) or "/" in name or Path(name).exists():
-        return Folder(name)
+        return Folder(name, settings)
     expected = (
         f"one of {', '.join(CATALOGS)}; or the URL of a STAC catalogue, a folder of items, "
         "or a stac-geoparquet file"

@@ -7,7 +7,8 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from astra_xr.catalogs.base import choose
-from astra_xr.errors import AmbiguousSceneId, InvalidItem, SceneNotFound, SigningError
+from astra_xr.catalogs.s3 import S3
+from astra_xr.errors import AmbiguousSceneId, InvalidItem, SceneNotFound
 from astra_xr.missions import MISSIONS, clean_item
 from astra_xr.model import SceneId, SignedUrl
 
@@ -72,15 +73,13 @@ def pick(scene: SceneId, items: Iterable[dict[str, Any]], *, asked: str) -> dict
     return item
 
 
-def storage_url(href: str) -> SignedUrl:
+def storage_url(href: str, s3: S3) -> SignedUrl:
     """Return what reads an href of storage that no catalogue of ours knows.
 
     Raises
     ------
     SigningError
-        The href is not https: what lies elsewhere cannot lead to files of this machine.
+        The href is neither https nor s3, so that what lies elsewhere cannot lead to files of this
+        machine; or there are no credentials for S3.
     """
-    if urlsplit(href).scheme in ("http", "https"):
-        return SignedUrl(url=href)
-    hint = "Take another asset, or hand the item itself to open_item()."
-    raise SigningError(href=href, reason="it is not https", hint=hint)
+    return SignedUrl(url=href) if href.startswith(("https://", "http://")) else s3.sign(href)

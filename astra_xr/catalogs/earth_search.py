@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
+from astra_xr.catalogs.s3 import S3, split
 from astra_xr.catalogs.stac import (
     ById,
     BySearch,
@@ -14,7 +15,6 @@ from astra_xr.catalogs.stac import (
     landsat_lookup,
     time_window,
 )
-from astra_xr.errors import SigningError
 from astra_xr.missions import Item
 from astra_xr.model import SceneId, SignedUrl
 from astra_xr.settings import Settings
@@ -22,6 +22,13 @@ from astra_xr.settings import Settings
 _L2A = "sentinel-2-l2a"
 _C1 = "sentinel-2-c1-l2a"
 _LANDSAT = "landsat-c2-l2"
+
+_FREE = {
+    "usgs-landsat": "The same scenes open with catalog='planetary-computer', without an account.",
+    "sentinel-s2-l2a": "The scene's other assets are COGs, which need no account.",
+    "sentinel-s2-l1c": "The same scenes are in catalog='cdse', with a free account.",
+}
+"""Bucket where the requester pays → where the same is without payment."""
 
 
 class EarthSearch(StacCatalog):
@@ -37,6 +44,7 @@ class EarthSearch(StacCatalog):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(url=settings.earth_search_url, timeout=settings.timeout)
+        self._s3 = S3(settings)
 
     def lookups(self, scene: SceneId) -> Iterable[Lookup]:
         """Give the ways to find a scene; ids of this catalogue's own forms go first."""
@@ -52,24 +60,16 @@ class EarthSearch(StacCatalog):
                 yield _sentinel2(scene)
 
     def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
-        """Return public https hrefs as they are.
+        """Return public https hrefs as they are, and s3 hrefs presigned with AWS keys.
 
         Raises
         ------
         SigningError
-            The href lies in a bucket where the requester pays.
+            The href lies in a bucket where the requester pays, and there are no AWS keys.
         """
         if href.startswith(("https://", "http://")):
             return SignedUrl(url=href)
-        if not href.startswith("s3://"):
-            hint = "Take another band, or another catalogue."
-            raise SigningError(href=href, reason="it is neither https nor s3", hint=hint)
-        raise SigningError(
-            href=href,
-            reason="its bucket is requester-pays, and reading with AWS credentials is not "
-            "available yet",
-            hint="The same Landsat scenes open with catalog='planetary-computer'.",
-        )
+        return self._s3.sign(href, instead=_FREE.get(split(href)[0], ""))
 
     def owns(self, item: Item) -> bool:
         """Tell whether the item is of Earth Search, of its v0 too, by links or properties."""

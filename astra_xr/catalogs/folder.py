@@ -12,10 +12,12 @@ from urllib.request import url2pathname
 
 from astra_xr.catalogs.documents import items_of, pick, resolved, spellings, storage_url
 from astra_xr.catalogs.query import Query
+from astra_xr.catalogs.s3 import S3
 from astra_xr.errors import InvalidParameter, UpstreamError, redact
 from astra_xr.extras import require
 from astra_xr.missions import Item, mission_of
 from astra_xr.model import SceneId, SignedUrl
+from astra_xr.settings import Settings
 
 _PARQUET = (".parquet", ".geoparquet")
 
@@ -28,6 +30,7 @@ class Folder:
     path : str
         A folder, whose ``*.json`` files are read at any depth; a JSON file with an item or a
         collection of items; or a stac-geoparquet file. Also as a ``file:`` URL.
+    settings : Settings
 
     Raises
     ------
@@ -38,7 +41,8 @@ class Folder:
     provider = ""
     own_files = True
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, settings: Settings) -> None:
+        self._s3 = S3(settings)
         bare = url2pathname(urlsplit(path).path) if path.startswith("file:") else path
         self._path = Path(bare).expanduser().absolute()
         if not self._path.exists():
@@ -75,14 +79,14 @@ class Folder:
         yield from sorted(wanted, key=_moment, reverse=True)
 
     def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
-        """Return the URL of what lies elsewhere.
+        """Return the URL of what lies elsewhere; on S3, presigned with the caller's AWS keys.
 
         Raises
         ------
         SigningError
-            It is of a kind that cannot be read.
+            It is of a kind that cannot be read, or there are no keys.
         """
-        return storage_url(href)
+        return storage_url(href, self._s3)
 
     def signs(self, href: str) -> bool:
         """Return False: nothing is signed here."""

@@ -18,6 +18,7 @@ from astra_xr.catalogs.documents import (
     storage_url,
 )
 from astra_xr.catalogs.query import Query
+from astra_xr.catalogs.s3 import S3
 from astra_xr.catalogs.stac import StacCatalog, day_window, time_window
 from astra_xr.errors import InvalidParameter, UpstreamError, redact
 from astra_xr.http import fetch_json
@@ -54,6 +55,7 @@ class PlainCatalog(StacCatalog):
         super().__init__(url=url, timeout=settings.timeout)
         self.name = url
         self.title = url
+        self._s3 = S3(settings)
         self._is_api: bool | None = None
 
     def find(self, scene: SceneId) -> dict[str, Any]:
@@ -86,15 +88,14 @@ class PlainCatalog(StacCatalog):
                 yield resolved(item, self_link(item) or self._url)
 
     def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
-        """Return https hrefs as they are.
+        """Return https hrefs as they are, and s3 hrefs presigned with the caller's AWS keys.
 
         Raises
         ------
         SigningError
-            The href is of another kind: a catalogue elsewhere cannot lead to files of this
-            machine.
+            The href is of another kind, or there are no keys.
         """
-        return storage_url(href)
+        return storage_url(href, self._s3)
 
     def owns(self, item: Item) -> bool:
         """Return False: nobody but the user can tell that an item is from here."""

@@ -32,25 +32,7 @@ from tests.stac_api import StacApi
 
 Json = dict[str, Any]
 HOST, API = "stac.example", "https://stac.example/v1"
-FIELD = "field_7_Ernte"
-
-
-def field(href: str = "./red.tif") -> Json:
-    """An item of no mission, with relative hrefs."""
-    grid = {"proj:epsg": 32610, "proj:shape": [SIZE, SIZE], "proj:transform": items.TRANSFORM}
-    asset = {"href": href, "type": items.COG, "roles": ["data"], "raster:bands": [{"nodata": 0}]}
-    return {
-        "type": "Feature",
-        "stac_version": "1.0.0",
-        "stac_extensions": [],
-        "id": FIELD,
-        "collection": "fields",
-        "bbox": [-123.0, 37.0, -122.0, 38.0],
-        "geometry": items.earth_search_c1(SIZE)["geometry"],
-        "properties": {"datetime": "2025-01-15T18:49:29Z", **grid},
-        "assets": {"red": asset},
-        "links": [],
-    }
+FIELD = items.FIELD
 
 
 def sentinel2(name: str = "a name of its own") -> Json:
@@ -65,7 +47,7 @@ def sentinel2(name: str = "a name of its own") -> Json:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Two items and a file that is none, in folders, with their pixels beside them."""
-    for sub, item in (("fields", field()), ("s2", sentinel2())):
+    for sub, item in (("fields", items.plain()), ("s2", sentinel2())):
         (tmp_path / sub).mkdir()
         (tmp_path / sub / f"{item['id']}.json").write_text(json.dumps(item))
     write_cog(tmp_path / "fields" / "red.tif", make_dn(5))
@@ -78,7 +60,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def site(folder: Path) -> Iterator[RangeServer]:
     """The folder behind a URL, as a static catalogue of two levels."""
-    for sub, item in (("fields", field()), ("s2", sentinel2())):
+    for sub, item in (("fields", items.plain()), ("s2", sentinel2())):
         links = [{"rel": "item", "href": f"./{item['id']}.json"}]
         links.append({"rel": "root", "href": "../catalog.json"})
         document = {"type": "Catalog", "id": sub, "links": links}
@@ -145,7 +127,9 @@ def test_of_a_static_catalogue_the_file_named_so_is_read_first(site: RangeServer
 
 def test_an_api_is_asked_by_id_then_by_time(network: Loopback, folder: Path) -> None:
     link = {"rel": "self", "href": f"{API}/collections/fields/items/{FIELD}"}
-    api = StacApi([field("https://files.example/fields/red.tif") | {"links": [link]}, sentinel2()])
+    api = StacApi(
+        [items.plain("https://files.example/fields/red.tif") | {"links": [link]}, sentinel2()]
+    )
     network.routes[HOST] = api
     with RangeServer(folder) as files:
         network.routes["files.example"] = files.url()
@@ -161,7 +145,7 @@ def test_an_api_is_asked_by_id_then_by_time(network: Loopback, folder: Path) -> 
 
 
 def test_a_real_stac_server(folder: Path, site: RangeServer) -> None:
-    item = field(site.url("fields/red.tif"))
+    item = items.plain(site.url("fields/red.tif"))
     with serve_stac_rustac([], [item, sentinel2()]) as url:
         check_field(astra_xr.open_scene(FIELD, catalog=url))
         product = astra_xr.resolve(items.PRODUCT, "red", catalog=url, sign=False)
@@ -170,7 +154,7 @@ def test_a_real_stac_server(folder: Path, site: RangeServer) -> None:
 
 def test_stac_geoparquet(folder: Path) -> None:
     path = folder / "items.parquet"
-    rustac.write_sync(str(path), [field("./fields/red.tif"), sentinel2()])
+    rustac.write_sync(str(path), [items.plain("./fields/red.tif"), sentinel2()])
     check_field(astra_xr.open_scene(FIELD, catalog=str(path)))
     answer = astra_xr.resolve(items.PRODUCT, catalog=str(path), sign=False)
     assert set(answer.assets) == {"B04", "B08"}
@@ -198,18 +182,18 @@ def test_copies_of_a_catalogues_items_keep_its_ways(world: World, tmp_path: Path
     "href", ["file:///etc/hostname", "file:///etc/hostname?sig=1", "/etc/hostname"]
 )
 def test_a_remote_catalogue_cannot_lead_to_local_files(network: Loopback, href: str) -> None:
-    network.routes[HOST] = StacApi([field(href)])
+    network.routes[HOST] = StacApi([items.plain(href)])
     answer = astra_xr.resolve(FIELD, catalog=API, sign=False)
     source = answer.assets["red"].source
     if href.startswith("/"):
         assert source().url == "https://stac.example/etc/hostname"
         return
-    with pytest.raises(SigningError, match="it is not https"):
+    with pytest.raises(SigningError, match="it is neither https nor s3"):
         source()
 
 
 def test_a_signature_in_an_answer_is_used_and_stays_here(network: Loopback) -> None:
-    network.routes[HOST] = StacApi([field("https://files.example/red.tif?sig=SECRET")])
+    network.routes[HOST] = StacApi([items.plain("https://files.example/red.tif?sig=SECRET")])
     answer = astra_xr.resolve(FIELD, catalog=API)
     source = answer.assets["red"].source
     assert source().url.endswith("?sig=SECRET")

@@ -131,7 +131,7 @@ class TestCatalogUrl:
         assert "settings" not in repr(self.source(tmp_path))
 
     def test_what_cannot_be_signed(self, tmp_path: Path) -> None:
-        with pytest.raises(SigningError, match="its bucket is requester-pays"):
+        with pytest.raises(SigningError, match="usgs-landsat is requester-pays"):
             self.source(tmp_path, href="s3://usgs-landsat/B4.TIF")()
         with pytest.raises(SigningError, match="it is neither https nor s3"):
             self.source(tmp_path, href="ftp://usgs/B4.TIF")()

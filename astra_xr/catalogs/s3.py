@@ -1,0 +1,278 @@
+"""S3 objects as URLs that plain HTTP reads: signed with the caller's keys, in the query or headers.
+
+Signature Version 4 as in "Amazon S3 API Reference: Authenticating Requests".
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import hmac
+import importlib.util
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import S3Store
+
+from astra_xr.errors import SigningError, redact
+from astra_xr.http import probe
+from astra_xr.model import SignedUrl
+from astra_xr.settings import Settings
+
+_LIFE = timedelta(hours=1)
+_HEADER_LIFE = timedelta(minutes=15)
+"""How far a server's clock may be from the time in a signed header."""
+
+_PUBLIC = {
+    "copernicus-dem-30m": "eu-central-1",
+    "copernicus-dem-90m": "eu-central-1",
+    "e84-earth-search-sentinel-data": "us-west-2",
+    "sentinel-cogs": "us-west-2",
+}
+"""Buckets of the catalogues that anybody reads, and their regions, by the Registry of Open Data
+on AWS."""
+
+_REQUESTER_PAYS = {
+    "naip-analytic": "us-west-2",
+    "naip-visualization": "us-west-2",
+    "sentinel-s1-l1c": "eu-central-1",
+    "sentinel-s2-l1c": "eu-central-1",
+    "sentinel-s2-l2a": "eu-central-1",
+    "usgs-landsat": "us-west-2",
+}
+"""Buckets of the catalogues whose readers pay for requests and transfer, and their regions."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keys:
+    """S3 credentials."""
+
+    access: str = field(repr=False)
+    secret: str = field(repr=False)
+    token: str | None = field(default=None, repr=False)
+    """Session token of temporary credentials."""
+
+    expires_at: datetime | None = None
+    """UTC time at which they, and all that they signed, stop working; None: they do not."""
+
+
+def utc_now() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
+
+
+class S3:
+    """Signs ``s3://`` hrefs with the caller's AWS credentials, asked for at each signature.
+
+    They are those of the settings; else, where boto3 is installed, those of its profiles and
+    roles, which it renews.
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], datetime] = utc_now) -> None:
+        self._settings = settings
+        self._clock = clock
+
+    def sign(self, href: str, *, instead: str = "") -> SignedUrl:
+        """Return a URL that reads an object, good for an hour or as long as the credentials.
+
+        Parameters
+        ----------
+        href : str
+            ``s3://bucket/key``.
+        instead : str
+            What to do without credentials, for the error.
+
+        Raises
+        ------
+        SigningError
+            There are no credentials, or the href has not that form.
+        """
+        bucket, key = split(href)
+        settings = self._settings
+        endpoint = settings.aws_endpoint_url
+        public = settings.aws_no_sign_request or (bucket in _PUBLIC and not endpoint)
+        if public:
+            return SignedUrl(url=_unsigned(bucket, key, endpoint))
+        keys = self._keys()
+        if keys is None:
+            raise SigningError(href=href, reason=_missing(bucket), hint=_how_to(instead))
+        now = self._clock()
+        life = min(_LIFE, keys.expires_at - now) if keys.expires_at else _LIFE
+        if life <= timedelta():
+            hint = "Renew them, e.g. with aws sso login."
+            raise SigningError(href=href, reason="the AWS credentials have expired", hint=hint)
+        failure = ""
+        try:
+            store = _store(bucket, region_of(bucket) if not endpoint else None, endpoint, keys)
+            url = obstore.sign(store, "GET", key, life)
+        except (BaseError, ValueError) as error:
+            failure = redact(error)
+        if failure:
+            raise SigningError(href=href, reason=failure, hint="Check AWS_ENDPOINT_URL.")
+        return SignedUrl(url=url, expires_at=now + life)
+
+    def _keys(self) -> Keys | None:
+        settings = self._settings
+        if settings.aws_access_key_id and settings.aws_secret_access_key:
+            return Keys(
+                access=settings.aws_access_key_id,
+                secret=settings.aws_secret_access_key,
+                token=settings.aws_session_token,
+            )
+        return _keys_of_boto3() if importlib.util.find_spec("boto3") else None
+
+
+def split(href: str) -> tuple[str, str]:
+    """Return bucket and key of ``s3://bucket/key``.
+
+    Raises
+    ------
+    SigningError
+        It has not that form.
+    """
+    scheme, _, rest = href.partition("://")
+    bucket, _, key = rest.partition("/")
+    if scheme != "s3" or not bucket or not key or ".." in key.split("/"):
+        hint = "Take another asset, or another catalogue."
+        raise SigningError(href=href, reason="it is neither https nor s3://bucket/key", hint=hint)
+    return bucket, key
+
+
+def sign_headers(
+    url: str, keys: Keys, *, region: str, now: datetime
+) -> tuple[tuple[str, str], ...]:
+    """Return the request headers that read an S3 URL, for servers that take no signed query.
+
+    Parameters
+    ----------
+    url : str
+        ``https://host/bucket/key``, percent-encoded, without a query.
+    keys : Keys
+    region : str
+        What the server calls its region.
+    now : datetime
+        The time, in UTC; the headers are good for 15 minutes from then.
+    """
+    parts = urlsplit(url)
+    stamp = f"{now:%Y%m%dT%H%M%SZ}"
+    signed = {"host": parts.netloc, "x-amz-content-sha256": "UNSIGNED-PAYLOAD", "x-amz-date": stamp}
+    if keys.token:
+        signed["x-amz-security-token"] = keys.token
+    names = ";".join(signed)
+    canonical = "\n".join(
+        ("GET", parts.path, "", *(f"{k}:{v}" for k, v in signed.items()), "", names)
+    )
+    request = f"{canonical}\nUNSIGNED-PAYLOAD"
+    scope = f"{stamp[:8]}/{region}/s3/aws4_request"
+    digest = hashlib.sha256(request.encode()).hexdigest()
+    text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{digest}"
+    key = f"AWS4{keys.secret}".encode()
+    for part in (*scope.split("/"), text):
+        key = hmac.digest(key, part.encode(), "sha256")
+    credential = f"AWS4-HMAC-SHA256 Credential={keys.access}/{scope}"
+    authorization = f"{credential}, SignedHeaders={names}, Signature={key.hex()}"
+    sent = {name: value for name, value in signed.items() if name != "host"}
+    return (*sent.items(), ("Authorization", authorization))
+
+
+def header_signed(href: str, keys: Keys, *, endpoint: str, region: str, now: datetime) -> SignedUrl:
+    """Return the path-style URL of ``s3://bucket/key`` and the headers that read it.
+
+    Raises
+    ------
+    SigningError
+        The href has not that form.
+    """
+    bucket, key = split(href)
+    url = f"{endpoint.rstrip('/')}/{bucket}/{quote(key, safe='/~')}"
+    headers = sign_headers(url, keys, region=region, now=now)
+    ends = now + _HEADER_LIFE
+    if keys.expires_at:
+        ends = min(ends, keys.expires_at)
+    return SignedUrl(url=url, headers=headers, expires_at=ends)
+
+
+@functools.lru_cache(maxsize=64)
+def _store(bucket: str, region: str | None, endpoint: str | None, keys: Keys) -> S3Store:
+    config: dict[str, Any] = {"session_token": keys.token} if keys.token else {}
+    if endpoint:
+        config |= {"endpoint": endpoint, "client_options": {"allow_http": True}}
+    return S3Store(
+        bucket,
+        region=region or "us-east-1",
+        access_key_id=keys.access,
+        secret_access_key=keys.secret,
+        request_payer=bucket in _REQUESTER_PAYS,
+        **config,
+    )
+
+
+def _unsigned(bucket: str, key: str, endpoint: str | None) -> str:
+    base = (
+        f"{endpoint.rstrip('/')}" if endpoint else f"https://s3.{region_of(bucket)}.amazonaws.com"
+    )
+    return f"{base}/{bucket}/{quote(key, safe='/~')}"
+
+
+def region_of(bucket: str) -> str:
+    """Return the region of an AWS bucket; S3 tells it to anybody, whoever may read there."""
+    known = {**_PUBLIC, **_REQUESTER_PAYS}.get(bucket)
+    try:
+        return known or _asked_region(bucket)
+    except LookupError:
+        return "us-east-1"
+
+
+@functools.lru_cache(maxsize=256)
+def _asked_region(bucket: str) -> str:
+    return probe(f"https://s3.amazonaws.com/{bucket}")["x-amz-bucket-region"]
+
+
+def _keys_of_boto3() -> Keys | None:
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        found = _boto3_credentials(*(os.environ.get(name) for name in _BOTO3_READS))
+        frozen = found.get_frozen_credentials()
+    except (BotoCoreError, LookupError):
+        # No profile, none of that name, a login that ran out.
+        return None
+    if not frozen.access_key or not frozen.secret_key:
+        return None
+    ends = getattr(found, "_expiry_time", None)
+    return Keys(
+        access=frozen.access_key, secret=frozen.secret_key, token=frozen.token, expires_at=ends
+    )
+
+
+_BOTO3_READS = ("AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
+
+
+@functools.lru_cache(maxsize=8)
+def _boto3_credentials(*environment: str | None) -> Any:
+    """Find credentials once; they renew themselves."""
+    import boto3
+
+    found = boto3.Session().get_credentials()
+    if found is None:
+        raise LookupError("boto3 finds no credentials")
+    return found
+
+
+def _missing(bucket: str) -> str:
+    if bucket in _REQUESTER_PAYS:
+        return f"bucket {bucket} is requester-pays, and there are no AWS credentials"
+    return "there are no AWS credentials"
+
+
+def _how_to(instead: str) -> str:
+    how = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, keys of your AWS account"
+    if not importlib.util.find_spec("boto3"):
+        how += ", or for profiles and roles pip install 'astra-xr[aws]'"
+    return f"{how}. {instead or 'Of a public bucket, AWS_NO_SIGN_REQUEST=YES reads without.'}"
