@@ -51,6 +51,21 @@ class ClassValue:
     """``#rrggbb`` to draw it in."""
 
 
+ROLES = (
+    "reflectance",
+    "thermal",
+    "backscatter",
+    "elevation",
+    "class",
+    "mask",
+    "angle",
+    "aerosol",
+    "visual",
+    "data",
+)
+"""What the numbers of a band are; ``data`` is all that has no role of its own."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Band:
     """What is known of a band, whichever catalogue serves it."""
@@ -77,7 +92,7 @@ class Band:
     """Ground sample distance, m."""
 
     role: str = "data"
-    """``reflectance``, ``temperature``, ``class``, ``mask``, ``visual`` or ``data``."""
+    """One of :data:`ROLES`: what its numbers are, and a name that selects all bands of it."""
 
     title: str = ""
     """A few words for people, e.g. ``Red``."""
@@ -102,6 +117,9 @@ class Band:
 
     classes: tuple[ClassValue, ...] = ()
     """Meanings of a class or mask band's numbers."""
+
+    planes: tuple[Band, ...] = ()
+    """The bands that its file holds, in file order, where they are several."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -171,6 +189,10 @@ class Radiometry:
     as_is: bool = False
     """True for class, mask and picture bands: the stored numbers are the values, integers stay
     integers, and nodata is a number among them."""
+
+    inferred: bool = False
+    """True where the offset was inferred from flags of the item, which are known to be wrong at
+    times: readers then look whether the values can be."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,8 @@ class StacApi:
         self.items = list(items)
         self.page = page
         self.asked: list[str] = []
+        self.searches: list[dict[str, Any]] = []
+        """Bodies of the searches."""
         self.fault: httpx.Response | Exception | None = None
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
@@ -42,6 +44,7 @@ class StacApi:
 
     def _search(self, request: httpx.Request) -> httpx.Response:
         body = json.loads(request.content)
+        self.searches.append(body)
         found = [item for item in self.items if _fits(item, body)]
         start = int(body.get("next", 0))
         links = []

@@ -27,6 +27,10 @@ CATALOGS: Mapping[str, Callable[[Settings], Catalog]] = {
 ORDER: Mapping[str, tuple[str, ...]] = {
     "sentinel-2": ("earth-search", "planetary-computer"),
     "landsat": ("planetary-computer", "earth-search"),
+    "hls": ("planetary-computer",),
+    "sentinel-1-rtc": ("planetary-computer",),
+    "naip": ("planetary-computer",),
+    "copernicus-dem": ("planetary-computer",),
 }
 """Whom to ask for a mission's scenes where the caller names nobody: first who serves them as
 COGs without credentials. The sample is never among them: nobody gets synthetic pixels unasked."""

@@ -21,6 +21,7 @@ from astra_xr.settings import Settings
 
 _L2A = "sentinel-2-l2a"
 _C1 = "sentinel-2-c1-l2a"
+_L1C = "sentinel-2-l1c"
 _LANDSAT = "landsat-c2-l2"
 
 _FREE = {
@@ -32,7 +33,7 @@ _FREE = {
 
 
 class EarthSearch(StacCatalog):
-    """Sentinel-2 as Collection 1 and as the older L2A set, and Landsat Collection 2 Level 2."""
+    """Sentinel-2 as Collection 1, as the older L2A set and as L1C; Landsat Collection 2 Level 2."""
 
     name = "earth-search"
     title = "Earth Search"
@@ -49,15 +50,16 @@ class EarthSearch(StacCatalog):
     def lookups(self, scene: SceneId) -> Iterable[Lookup]:
         """Give the ways to find a scene; ids of this catalogue's own forms go first."""
         parts = scene.parts
-        if scene.mission == "landsat":
+        if scene.mission == "landsat" and parts["level"].startswith("L2"):
             yield landsat_lookup(scene, _LANDSAT)
-        elif parts.get("level") == "2A":
+        elif scene.mission == "sentinel-2":
+            older = _L2A if parts["level"] == "2A" else _L1C
             if scene.form == "earth-search":
-                yield ById(collection=_L2A, item=scene.name)
+                yield ById(collection=older, item=scene.name)
             elif scene.form == "earth-search-c1":
                 yield ById(collection=_C1, item=scene.name)
             else:
-                yield _sentinel2(scene)
+                yield _sentinel2(scene, [_C1, _L2A] if older == _L2A else [_L1C])
 
     def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
         """Return public https hrefs as they are, and s3 hrefs presigned with AWS keys.
@@ -93,8 +95,8 @@ class EarthSearch(StacCatalog):
         return None
 
 
-def _sentinel2(scene: SceneId) -> BySearch:
-    """Search by tile and time, since neither collection's item ids follow from the product's.
+def _sentinel2(scene: SceneId, collections: list[str]) -> BySearch:
+    """Search by tile and time, since no collection's item ids follow from the product's.
 
     Items carry the tile's own time, which is up to 15 minutes after the sensing start.
     """
@@ -105,4 +107,4 @@ def _sentinel2(scene: SceneId) -> BySearch:
     query: dict[str, Any] = {"platform": platform}
     if "tile" in scene.parts:
         query["grid:code"] = {"eq": f"MGRS-{scene.parts['tile']}"}
-    return BySearch(body={"collections": [_C1, _L2A], "datetime": window, "query": query})
+    return BySearch(body={"collections": collections, "datetime": window, "query": query})

@@ -46,6 +46,11 @@ _TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
 _RENEW_BEFORE = timedelta(minutes=5)
 _SENTINEL2 = "sentinel-2-l2a"
 _LANDSAT = "landsat-c2-l2"
+_LANDSAT_MSS = "landsat-c2-l1"
+_HLS = {"L30": "hls2-l30", "S30": "hls2-s30"}
+_RTC = "sentinel-1-rtc"
+_NAIP = "naip"
+_DEM = {"10": "cop-dem-glo-30", "30": "cop-dem-glo-90"}
 
 
 def _now() -> datetime:
@@ -59,7 +64,7 @@ class _Token:
 
 
 class PlanetaryComputer(StacCatalog):
-    """Sentinel-2 Level 2A and Landsat Collection 2 Level 2, signed with SAS tokens.
+    """Sentinel-2 Level 2A, Landsat, HLS, Sentinel-1 RTC, NAIP and Copernicus DEM, with SAS tokens.
 
     A token serves a whole storage container. It is fetched when first needed, kept until five
     minutes before its own expiry, and fetched once however many threads wait for it.
@@ -71,6 +76,10 @@ class PlanetaryComputer(StacCatalog):
     collections: Mapping[str, tuple[str, ...]] = {
         "sentinel-2": (_SENTINEL2,),
         "landsat": (_LANDSAT,),
+        "hls": (_HLS["S30"], _HLS["L30"]),
+        "sentinel-1-rtc": (_RTC,),
+        "naip": (_NAIP,),
+        "copernicus-dem": tuple(_DEM.values()),
     }
 
     def __init__(self, settings: Settings, clock: Callable[[], datetime] = _now) -> None:
@@ -90,12 +99,18 @@ class PlanetaryComputer(StacCatalog):
         """
         parts = scene.parts
         if scene.mission == "landsat":
-            yield landsat_lookup(scene, _LANDSAT)
-        elif parts.get("level") == "2A":
-            if "generation" in parts:
+            if parts["level"].startswith("L2"):
+                yield landsat_lookup(scene, _LANDSAT)
+            elif parts["sensor"].startswith("LM"):
+                yield landsat_lookup(scene, _LANDSAT_MSS)
+        elif scene.mission == "sentinel-2":
+            if parts["level"] == "2A" and "generation" in parts:
                 name = "{platform}_MSIL{level}_{start}_R{orbit}_T{tile}_{generation}"
                 yield ById(collection=_SENTINEL2, item=name.format(**parts))
-            yield _sentinel2(scene)
+            if parts["level"] == "2A":
+                yield _sentinel2(scene)
+        elif scene.mission in _FURTHER:
+            yield _FURTHER[scene.mission](scene)
 
     def owns(self, item: Item) -> bool:
         """Tell whether the item's links lead here, or its files lie in this catalogue's storage."""
@@ -186,3 +201,41 @@ def _sentinel2(scene: SceneId) -> BySearch:
     else:
         window = day_window(parts["day"])
     return BySearch(body={"collections": [_SENTINEL2], "datetime": window, "query": query})
+
+
+def _hls(scene: SceneId) -> ById:
+    parts = {"version": "2.0", **scene.parts}
+    name = "HLS.{sensor}.T{tile}.{start}.v{version}".format(**parts)
+    return ById(collection=_HLS[parts["sensor"]], item=name)
+
+
+def _rtc(scene: SceneId) -> ById:
+    name = "{platform}_{mode}_{product_type}_{polarisation}_{start}_{stop}_{orbit}_{datatake}_rtc"
+    return ById(collection=_RTC, item=name.format(**scene.parts))
+
+
+def _naip(scene: SceneId) -> Lookup:
+    """Look a photograph up by its id, or where that lacks the state in its cell of one degree."""
+    parts = scene.parts
+    if "state" in parts:
+        return ById(collection=_NAIP, item=scene.name.lower())
+    # Quadrangles are named after the cell's south-east corner, in degrees west.
+    south, east = int(parts["lat"]), -int(parts["lon"])
+    box = [east - 1, south, east, south + 1]
+    return BySearch(
+        body={"collections": [_NAIP], "datetime": day_window(parts["day"]), "bbox": box}
+    )
+
+
+def _dem(scene: SceneId) -> ById:
+    name = "Copernicus_DSM_COG_{spacing}_{lat}_00_{lon}_00_DEM".format(**scene.parts)
+    return ById(collection=_DEM[scene.parts["spacing"]], item=name)
+
+
+_FURTHER: Mapping[str, Callable[[SceneId], Lookup]] = {
+    "hls": _hls,
+    "sentinel-1-rtc": _rtc,
+    "naip": _naip,
+    "copernicus-dem": _dem,
+}
+"""Missions of which this catalogue is asked by one lookup alone."""

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from astra_xr.missions import landsat, sentinel2
-from astra_xr.missions.base import Correction, IdForm, Item, Mission
+from astra_xr.missions import copernicus_dem, hls, landsat, naip, sentinel1_rtc, sentinel2
+from astra_xr.missions.base import Correction, Factors, IdForm, Item, Mission, Sidecar
 from astra_xr.missions.items import clean_item
 
 MISSIONS: dict[str, Mission] = {
-    mission.name: mission for mission in (sentinel2.MISSION, landsat.MISSION)
+    module.MISSION.name: module.MISSION
+    for module in (sentinel2, landsat, hls, sentinel1_rtc, naip, copernicus_dem)
 }
 """Every mission, by the name that begins its scene ids."""
 
-__all__ = ["MISSIONS", "Correction", "IdForm", "Item", "Mission", "clean_item", "mission_of"]
+__all__ = [
+    "MISSIONS",
+    "Correction",
+    "Factors",
+    "IdForm",
+    "Item",
+    "Mission",
+    "Sidecar",
+    "clean_item",
+    "mission_of",
+]
 
 
 def mission_of(item: Item) -> Mission | None:

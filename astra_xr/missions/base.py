@@ -39,6 +39,34 @@ class Correction:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Factors:
+    """How the stored numbers of one band of one scene become values, where no table can tell."""
+
+    scale: float
+    """Factor of the stored number."""
+
+    offset: float
+    """Added after scaling, in ``unit``."""
+
+    unit: str
+    """Unit of the value; ``1`` for reflectance."""
+
+    reason: str
+    """Where they come from, for people."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sidecar:
+    """A JSON file that lies beside a scene's bands and holds what its item leaves out."""
+
+    asset: Callable[[Item], str | None]
+    """Key of the asset that is the file; None where the item has none."""
+
+    read: Callable[[Any], Mapping[str, Factors]]
+    """Native band name → factors, of the file's JSON; empty where it does not tell."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Mission:
     """Names, bands and rules of one mission; data and pure functions only."""
 
@@ -60,13 +88,14 @@ class Mission:
     acquisition: tuple[str, ...]
     """Names of the parts that tell one acquisition from another."""
 
-    version: tuple[str, ...]
+    version: tuple[str, ...] = ()
     """Names of the parts that tell its processings apart, each sorting oldest to newest."""
 
-    correction: Callable[[Item], Correction | None]
+    correction: Callable[[Item], Correction | None] = lambda _: None
     """The mission-wide offset of reflectance bands; None: the item does not tell enough."""
 
-    reflectance_role: str = "reflectance"
+    sidecar: Sidecar | None = None
+    """Where the factors of bands that have no unit in the table are; None: there is no such."""
 
     def matches(self, wanted: Mapping[str, str], item: Item) -> bool:
         """Tell whether an item can be the scene that an id's parts describe."""

@@ -1,9 +1,10 @@
 """Sentinel-2 MSI, levels 1C and 2A.
 
 Band centres and widths: ESA, Sentinel-2 MSI Technical Guide (values as published by the STAC
-catalogues). Radiometry: ESA, "Sentinel-2 Products Specification Document" 14.9: from processing
-baseline 04.00 on, 1000 is added to every stored reflectance number. Scene classes: ESA,
-Level-2A Algorithm Theoretical Basis Document.
+catalogues). Level 1C is reflectance at the top of the atmosphere, of the same bands and B10.
+Radiometry: ESA, "Sentinel-2 Products Specification Document" 14.9: from processing baseline
+04.00 on, 1000 is added to every stored reflectance number. Scene classes: ESA, Level-2A Algorithm
+Theoretical Basis Document.
 """
 
 from __future__ import annotations
@@ -108,6 +109,7 @@ BANDS: tuple[Band, ...] = (
         native="AOT",
         title="Aerosol optical thickness",
         spellings=("aerosol_optical_thickness",),
+        role="aerosol",
         gsd=20,
         dtype="uint16",
         nodata=0,
@@ -141,6 +143,7 @@ BANDS: tuple[Band, ...] = (
         role="visual",
         dtype="uint8",
         nodata=0,
+        planes=tuple(Band(native=name, role="visual") for name in ("red", "green", "blue")),
     ),
 )
 

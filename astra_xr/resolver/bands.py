@@ -53,7 +53,8 @@ def match_bands(item: Item, mission: Mission | None) -> list[BandAsset]:
             _keys_of(band, rasters, item, known), key=lambda key: _preference(band, key, rasters)
         )
         if keys:
-            found.append(_mission_band(item, keys[0], band))
+            whole = _mission_band(item, keys[0], band)
+            found += (whole, *_planes_alone(whole))
     taken = {entry.key for entry in found}
     # Of a known mission, what is not in the table (previews, cloud masks, JPEG 2000 twins) opens
     # by its asset key alone.
@@ -85,7 +86,8 @@ def select_bands(
     available : list of BandAsset
         What the scene has.
     names : list of str or None
-        Native names, common names, any spelling, asset keys, mixed; None: all listed bands.
+        Native names, common names, any spelling, asset keys, mixed; a role such as
+        ``reflectance``, for all listed bands of it; ``all``, or None: all listed bands.
     scene : str
         The scene's id, for messages.
 
@@ -111,8 +113,8 @@ def select_bands(
             name="bands", value=names, expected="at least one band name, or None"
         )
     chosen: dict[str, BandAsset] = {}
-    for name in names:
-        entry = _find(available, name, scene)
+    wanted = [pair for name in names for pair in _named(available, name, scene)]
+    for name, entry in wanted:
         for other, earlier in chosen.items():
             if (earlier.key, earlier.indexes) == (entry.key, entry.indexes):
                 raise InvalidParameter(
@@ -143,8 +145,24 @@ def split_names(bands: str | Iterable[str] | None) -> list[str] | None:
     return names
 
 
-def _find(available: Sequence[BandAsset], name: str, scene: str) -> BandAsset:
-    name = name.strip()
+def _named(
+    available: Sequence[BandAsset], name: str, scene: str
+) -> Iterable[tuple[str, BandAsset]]:
+    """Find the band of a name, else the bands of a role; these go by their native names."""
+    entry = _find(available, name.strip(), scene)
+    if entry:
+        return [(name, entry)]
+    role = name.strip().casefold()
+    of_role = [e for e in available if e.listed and role in ("all", e.band.role)]
+    if of_role:
+        return [(e.band.native, e) for e in of_role]
+    planes = {e.key for e in available if e.listed and e.planes}
+    shown = [e for e in available if e.listed or e.key in planes] or available
+    natives = {e.band.native: e.band.common for e in shown}
+    raise UnknownBand(band=name.strip(), scene=scene, available=natives)
+
+
+def _find(available: Sequence[BandAsset], name: str, scene: str) -> BandAsset | None:
     # The mission's own names come first: an asset key may mean something else elsewhere. An
     # exact match beats one in another case.
     for names_of in (_own_names, _shared_names, lambda entry: (entry.key,)):
@@ -156,10 +174,7 @@ def _find(available: Sequence[BandAsset], name: str, scene: str) -> BandAsset:
                 raise AmbiguousBand(band=name, scene=scene, candidates=_candidates(whole))
             if whole:
                 return whole[0]
-    planes = {e.key for e in available if e.listed and e.planes}
-    shown = [e for e in available if e.listed or e.key in planes] or available
-    natives = {e.band.native: e.band.common for e in shown}
-    raise UnknownBand(band=name, scene=scene, available=natives)
+    return None
 
 
 def _candidates(entries: Sequence[BandAsset]) -> dict[str, str]:
@@ -221,14 +236,39 @@ def _twin(table: Sequence[Band], item: Item, key: str, asset: Mapping[str, Any])
 
 
 def _mission_band(item: Item, key: str, band: Band) -> BandAsset:
-    planes: tuple[Band, ...] = ()
-    if band.role == "visual":
+    planes = band.planes
+    if planes:
         described = describe_planes(item, item["assets"][key])
-        planes = described if len(described) > 1 else _RGB
+        # Some files of a mission hold fewer bands than others, in another order.
+        if len(described) > 1:
+            planes = tuple(_known_plane(plane, band) for plane in described)
     return BandAsset(key=key, band=band, planes=planes, indexes=_count(len(planes) or 1))
 
 
-_RGB = tuple(Band(native=name, common=name) for name in ("red", "green", "blue"))
+def _known_plane(told: Band, band: Band) -> Band:
+    """Return the mission's plane of a name that an item tells, else one of that name alone."""
+    names = {name.casefold() for name in told.names}
+    for plane in band.planes:
+        if names & {name.casefold() for name in plane.names}:
+            return plane
+    return replace(told, role=band.role, dtype=band.dtype, nodata=band.nodata)
+
+
+def _planes_alone(whole: BandAsset) -> Iterator[BandAsset]:
+    """Give the planes of a file as bands of their own, as ``image.red`` too.
+
+    A picture's ``red`` is no measurement: it goes by that longer name alone.
+    """
+    for index, plane in enumerate(whole.planes, start=1):
+        short = plane.common or plane.native
+        long = tuple(dict.fromkeys(f"{name}.{short}" for name in (whole.band.native, whole.key)))
+        if whole.band.role == "visual":
+            shown = f"{whole.band.title}, {short}"
+            band = replace(plane, native=long[0], common=None, spellings=long[1:], title=shown)
+        else:
+            band = replace(plane, spellings=(*plane.spellings, *long))
+        band = replace(band, gsd=whole.band.gsd if band.gsd is None else band.gsd)
+        yield BandAsset(key=whole.key, band=band, indexes=(index,), listed=False)
 
 
 def _count(planes: int) -> tuple[int, ...]:
@@ -263,8 +303,7 @@ def _own_bands(
     band = Band(native=key, gsd=asset.get("gsd"), title=title)
     yield BandAsset(key=key, band=band, planes=planes, indexes=count, listed=listed)
     if listed:
-        for index, plane in enumerate(planes, start=1):
-            yield BandAsset(key=key, band=plane, indexes=(index,), listed=False)
+        yield from _planes_alone(BandAsset(key=key, band=band, planes=planes))
 
 
 def describe_planes(item: Item, asset: Mapping[str, Any]) -> tuple[Band, ...]:

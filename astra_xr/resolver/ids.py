@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from astra_xr.errors import InvalidSceneId
+from astra_xr.errors import InvalidSceneId, redact
 from astra_xr.missions import MISSIONS, Mission
 from astra_xr.model import SceneId
 
-_LONGEST = 200
+_LONGEST = 500
+_DATES = {8: "%Y%m%d", 15: "%Y%m%dT%H%M%S", 14: "%Y%jT%H%M%S"}
+"""How a part of that many characters writes a date, if it begins with digits."""
 
 
 def parse_scene_id(text: str) -> SceneId:
@@ -20,7 +23,8 @@ def parse_scene_id(text: str) -> SceneId:
     text : str
         ``mission:name`` or just the name, where its form tells the mission. The name is an id
         of any of the mission's forms, or the beginning of a product id, cut between two of its
-        parts. Case, blanks around it and ``.SAFE`` do not matter.
+        parts. Case, blanks around it and ``.SAFE`` do not matter. The URL of a catalogue's item
+        counts as the id that it ends in.
 
     Raises
     ------
@@ -46,6 +50,8 @@ def parse_scene_id(text: str) -> SceneId:
         raise InvalidSceneId(
             scene_id=stripped, reason="it is too long or holds odd characters", forms=_examples()
         )
+    if stripped.lower().startswith(("https://", "http://", "s3://")):
+        stripped = redact(stripped).rstrip("/").rpartition("/")[2].removesuffix(".json")
     prefix, colon, name = stripped.rpartition(":")
     if not colon:
         missions = tuple(MISSIONS.values())
@@ -65,7 +71,7 @@ def parse_scene_id(text: str) -> SceneId:
             return replace(scene, text=name.strip())
     raise InvalidSceneId(
         scene_id=stripped,
-        reason=f"{name!r} has none of the forms of {' or '.join(m.title for m in missions)}",
+        reason=f"{name!r} has none of the forms of {_any_of(missions)}",
         forms=_examples(*missions),
     )
 
@@ -103,7 +109,7 @@ def _match(mission: Mission, name: str) -> SceneId | None:
 
 def _check_dates(scene: SceneId, text: str, mission: Mission) -> None:
     for part in scene.parts.values():
-        form = {8: "%Y%m%d", 15: "%Y%m%dT%H%M%S"}.get(len(part)) if part[:8].isdigit() else None
+        form = _DATES.get(len(part)) if part[:7].isdigit() else None
         try:
             if form:
                 datetime.strptime(part, form).replace(tzinfo=UTC)
@@ -114,6 +120,13 @@ def _check_dates(scene: SceneId, text: str, mission: Mission) -> None:
         raise InvalidSceneId(scene_id=text, reason=reason, forms=_examples(mission))
 
 
+def _any_of(missions: Sequence[Mission]) -> str:
+    titles = [mission.title for mission in missions]
+    return " or ".join([", ".join(titles[:-1])] * (len(titles) > 1) + titles[-1:])
+
+
 def _examples(*missions: Mission) -> list[str]:
-    chosen = missions or tuple(MISSIONS.values())
-    return [f"{m.name}:{form.example}" for m in chosen for form in m.id_forms]
+    """Give every form of a mission, or one of each where the mission is not known."""
+    if len(missions) == 1:
+        return [f"{missions[0].name}:{form.example}" for form in missions[0].id_forms]
+    return [f"{m.name}:{m.id_forms[0].example}" for m in missions or MISSIONS.values()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -11,19 +11,37 @@ from urllib.parse import urljoin, urlsplit
 from astra_xr.catalogs import Catalog, connect, holds_any, owner_of
 from astra_xr.catalogs.urls import CatalogUrl, FixedUrl, is_signed
 from astra_xr.errors import AstraError, InvalidItem, UnknownBand, redact
-from astra_xr.missions import Item, clean_item
+from astra_xr.missions import Factors, Item, clean_item
 from astra_xr.model import Asset, Radiometry, UrlSource
 from astra_xr.resolver.bands import BandAsset, select_bands, split_names
 from astra_xr.resolver.grids import item_grid
 from astra_xr.resolver.ids import parse_item_id, parse_scene_id
 from astra_xr.resolver.lookup import PASSED_OVER, Found, Lookup, said
-from astra_xr.resolver.radiometry import decide_radiometry, one_radiometry
+from astra_xr.resolver.radiometry import (
+    check_override,
+    decide_radiometry,
+    one_radiometry,
+    override,
+)
 from astra_xr.resolver.resolution import Resolution
 from astra_xr.resolver.routing import check_format, route
+from astra_xr.resolver.sidecar import read_factors
 from astra_xr.settings import Settings
 
 _HEDGE = 2.0
 """Seconds of silence after which the next catalogue is asked as well."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Wish:
+    """What of a scene is asked for, checked."""
+
+    names: list[str] | None
+    """Band names; None: all bands."""
+
+    format: str
+    sign: bool
+    radiometry: str | None
 
 
 class LocalResolver:
@@ -54,22 +72,27 @@ class LocalResolver:
         *,
         catalog: str | None = None,
         sign: bool = True,
+        radiometry: str | None = None,
     ) -> Resolution:
         """Tell which files hold a scene's bands; see :func:`astra_xr.resolve`."""
-        wire_format = check_format(format)
-        names = split_names(bands)
+        wish = _Wish(
+            names=split_names(bands),
+            format=check_format(format),
+            sign=sign,
+            radiometry=check_override(radiometry),
+        )
         if not isinstance(scene, str):
             item = item_json(scene)
             whose = connect(catalog, self.settings) if catalog else owner_of(item, self.settings)
             found = Found.of(item, whose, brought=True)
-            return self._resolution(found, found.full_id, names, wire_format, sign)
+            return self._resolution(found, found.full_id, wish)
         named = catalog or self.settings.catalog
         wanted = parse_item_id(scene) if holds_any(named) else parse_scene_id(scene)
         useless: dict[str, AstraError] = {}
         while True:
             found, failures = self._lookup.find(wanted, named, useless)
             try:
-                answer = self._resolution(found, str(wanted), names, wire_format, sign)
+                answer = self._resolution(found, str(wanted), wish)
             except PASSED_OVER as error:
                 if named or _is_slip(error, found):
                     raise
@@ -78,16 +101,16 @@ class LocalResolver:
                 told = {name: said(error) for name, error in failures.items()}
                 return replace(answer, passed_over=told)
 
-    def _resolution(
-        self, found: Found, asked: str, names: list[str] | None, format: str, sign: bool
-    ) -> Resolution:
+    def _resolution(self, found: Found, asked: str, wish: _Wish) -> Resolution:
         owner = found.owner
-        chosen = select_bands(found.bands, names, scene=asked)
+        chosen = select_bands(found.bands, wish.names, scene=asked)
+        factors = {} if wish.radiometry else self._factors(found, chosen.values())
         return Resolution(
             scene_id=asked,
-            format=format,
+            format=wish.format,
             assets={
-                name: self._asset(entry, found, format, sign) for name, entry in chosen.items()
+                name: self._asset(entry, found, wish, factors.get(entry.band.native))
+                for name, entry in chosen.items()
             },
             item=_unsigned(found.item),
             full_id=found.full_id,
@@ -96,10 +119,10 @@ class LocalResolver:
             provider=(owner and owner.provider) or _provider(found.item),
         )
 
-    def _asset(self, entry: BandAsset, found: Found, format: str, sign: bool) -> Asset:
+    def _asset(self, entry: BandAsset, found: Found, wish: _Wish, factors: Factors | None) -> Asset:
         item, owner = found.item, found.owner
         raw = item["assets"][entry.key]
-        href = _absolute(item, entry.key, str(raw.get("href") or ""))
+        href = _href(item, entry.key)
         source = self._source(owner, href, found.brought)
         size = raw.get("file:size")
         return Asset(
@@ -110,12 +133,20 @@ class LocalResolver:
             href=redact(href),
             source=source,
             grid=item_grid(item, raw),
-            radiometry=_radiometry(entry, found, raw),
+            radiometry=override(_radiometry(entry, found, raw, factors), wish.radiometry),
             media_type=raw.get("type"),
             title=_title(entry),
             size=size if isinstance(size, int) else None,
-            routing=route(entry.band.native, raw, format),
-            signed=source() if sign else None,
+            routing=route(entry.band.native, raw, wish.format),
+            signed=source() if wish.sign else None,
+        )
+
+    def _factors(self, found: Found, entries: Iterable[BandAsset]) -> Mapping[str, Factors]:
+        def source_of(key: str) -> UrlSource:
+            return self._source(found.owner, _href(found.item, key), found.brought)
+
+        return read_factors(
+            found.item, found.mission, entries, source_of, timeout=self.settings.timeout
         )
 
     def _source(self, owner: Catalog | None, href: str, brought: bool) -> UrlSource:
@@ -131,7 +162,9 @@ class LocalResolver:
         return CatalogUrl(catalog=owner.name, settings=self.settings, href=bare)
 
 
-def _radiometry(entry: BandAsset, found: Found, raw: Mapping[str, Any]) -> Radiometry | None:
+def _radiometry(
+    entry: BandAsset, found: Found, raw: Mapping[str, Any], factors: Factors | None
+) -> Radiometry | None:
     owner = found.owner
     planes = [
         decide_radiometry(
@@ -141,6 +174,7 @@ def _radiometry(entry: BandAsset, found: Found, raw: Mapping[str, Any]) -> Radio
             index=index,
             mission=found.mission,
             offset_applied=owner.offset_applied(found.item, entry.key) if owner else None,
+            factors=factors,
         )
         for index in entry.indexes or (1,)
     ]
@@ -164,7 +198,9 @@ def item_json(item: Any) -> dict[str, Any]:
     return clean_item(item)
 
 
-def _absolute(item: Item, key: str, href: str) -> str:
+def _href(item: Item, key: str) -> str:
+    """Return where an asset lies; relative to the item's own place where the item says so."""
+    href = str(item["assets"][key].get("href") or "")
     if not href:
         raise InvalidItem(item=str(item.get("id")), reason=f"its asset {key!r} has no href")
     if urlsplit(href).scheme or href.startswith("/"):

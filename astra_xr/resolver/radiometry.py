@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from astra_xr.errors import InvalidItem
-from astra_xr.missions import Item, Mission
+from astra_xr.errors import InvalidItem, InvalidParameter
+from astra_xr.missions import Factors, Item, Mission
 from astra_xr.model import Band, Radiometry
 
 _COMPLEX = {"cint16": "complex64", "cfloat32": "complex64", "cfloat64": "complex128"}
@@ -29,6 +29,7 @@ def decide_radiometry(
     index: int = 1,
     mission: Mission | None,
     offset_applied: str | None,
+    factors: Factors | None = None,
 ) -> Radiometry | None:
     """Decide scale, offset, nodata and unit of one band of one item.
 
@@ -47,6 +48,9 @@ def decide_radiometry(
         The mission, where known.
     offset_applied : str or None
         Why the catalogue's pixels hold the mission's offset already; None: they do not.
+    factors : Factors, optional
+        What a file beside the scene tells of the band, for bands that the mission's table gives
+        no unit.
 
     Returns
     -------
@@ -66,17 +70,22 @@ def decide_radiometry(
             as_is=True,
         )
     scale, offset, unit, reason = band.scale, band.offset, band.unit, ""
-    if mission is not None and band.role == mission.reflectance_role:
-        extra, reason = _correction(item, mission, offset_applied)
-        offset += extra
-    elif mission is not None and band.unit is not None:
+    extra = 0.0
+    if mission is not None and band.unit is not None:
         reason = f"fixed for {mission.title}"
-    elif "scale" in declared or "offset" in declared:
+        if band.role == "reflectance":
+            extra, reason = _correction(item, mission, offset_applied)
+            offset += extra
+    elif is_declared(item, asset, index):
         scale = _factor(item, "scale", declared.get("scale", 1.0))
         offset = _factor(item, "offset", declared.get("offset", 0.0))
         unit, reason = declared.get("unit"), "as the item says"
-    elif not declared:
+    elif factors is not None:
+        scale, offset, unit, reason = factors.scale, factors.offset, factors.unit, factors.reason
+    elif not declared and band.dtype is None:
         return None
+    elif mission is not None and band.role in ("reflectance", "thermal"):
+        reason = "digital numbers, since neither the item nor a file beside it tells factors"
     else:
         reason = "the item gives no scale or offset"
     return Radiometry(
@@ -86,6 +95,50 @@ def decide_radiometry(
         nodata=nodata,
         unit=unit,
         reason=f"offset {offset:g}: {reason}",
+        inferred=extra != 0,
+    )
+
+
+def is_declared(item: Item, asset: Mapping[str, Any], index: int = 1) -> bool:
+    """Tell whether an item gives a scale or an offset for a plane of an asset's file."""
+    return not {"scale", "offset"}.isdisjoint(_declared(item, asset, index))
+
+
+def check_override(mode: str | None) -> str | None:
+    """Return the wish for another radiometry than ours: ``file``, ``none`` or None.
+
+    Raises
+    ------
+    InvalidParameter
+        It is none of these.
+    """
+    if mode in (None, "file", "none"):
+        return mode
+    expected = "'file' (the file's own tags), 'none' (stored numbers) or None (right values)"
+    raise InvalidParameter(name="radiometry", value=mode, expected=expected)
+
+
+def override(decided: Radiometry | None, mode: str | None) -> Radiometry | None:
+    """Put the caller's wish in place of what was decided; class and mask numbers stay.
+
+    Returns
+    -------
+    Radiometry or None
+        None where the file's own tags are to decide, by wish or since nothing else tells.
+
+    Examples
+    --------
+    >>> override(Radiometry(dtype="uint16", scale=1e-4, offset=-0.1, nodata=0), "none").scale
+    1.0
+    """
+    if mode is None or decided is None or decided.as_is:
+        return decided
+    if mode == "file":
+        return None
+    return Radiometry(
+        dtype=decided.dtype,
+        nodata=decided.nodata,
+        reason="stored numbers, as asked for by radiometry='none'",
     )
 
 

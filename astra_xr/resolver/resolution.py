@@ -157,6 +157,7 @@ class Resolver(Protocol):
         *,
         catalog: str | None = None,
         sign: bool = True,
+        radiometry: str | None = None,
     ) -> Resolution:
         """Return the files of a scene's bands."""
         ...

@@ -15,7 +15,7 @@ from astra_xr.missions import Item
 from astra_xr.model import Asset, ClassValue, Grid, Radiometry
 from astra_xr.reading.array import RasterArray, cached
 from astra_xr.resolver.local import LocalResolver
-from astra_xr.resolver.radiometry import one_radiometry
+from astra_xr.resolver.radiometry import one_radiometry, override
 from astra_xr.resolver.resolution import Resolution, Resolver
 from astra_xr.settings import Settings
 
@@ -39,6 +39,7 @@ def resolve(
     *,
     catalog: str | None = None,
     sign: bool = True,
+    radiometry: str | None = None,
 ) -> Resolution:
     """Find the files of a scene's bands, and sign their URLs.
 
@@ -48,15 +49,16 @@ def resolve(
         A scene id such as ``"sentinel-2:S2B_MSIL2A_20250115T184929"`` (see
         :func:`open_scene`), or a STAC item; with an item no catalogue is asked.
     bands : str or iterable of str, optional
-        Native or common band names, mixed, as a list or comma-separated; all bands when left
-        out.
+        As in :func:`open_scene`, as a list or comma-separated.
     format : str
         ``cog``. (``geotiff``, ``png`` and ``jpeg`` need a conversion that is still to come.)
     catalog : str, optional
         The one catalogue to ask: ``earth-search``, ``planetary-computer`` or ``sample``. When
         left out, the mission's catalogues are asked in turn.
     sign : bool
-        False: nobody is asked for a signature, and URLs are as the item has them.
+        False: no URL of the answer is signed; they are as the item has them.
+    radiometry : {None, "file", "none"}
+        As in :func:`open_scene`.
 
     Returns
     -------
@@ -80,7 +82,9 @@ def resolve(
     >>> list(answer.to_dict()["assets"])
     ['B04', 'B08']
     """
-    return default_resolver().resolve(scene, bands, format, catalog=catalog, sign=sign)
+    return default_resolver().resolve(
+        scene, bands, format, catalog=catalog, sign=sign, radiometry=radiometry
+    )
 
 
 def open_scene(
@@ -91,6 +95,7 @@ def open_scene(
     resolver: Resolver | None = None,
     chunks: Chunks = None,
     mask_and_scale: bool = True,
+    radiometry: str | None = None,
 ) -> xr.Dataset:
     """Open a satellite scene by its id, lazily.
 
@@ -103,8 +108,9 @@ def open_scene(
         ``mission:name``, where the name is an ESA or USGS product id, the beginning of one, or
         an id of Earth Search or the Planetary Computer; the mission may be left out.
     bands : str or iterable of str, optional
-        Native or common band names, mixed; each becomes a variable of that name. All bands
-        when left out. They must share one resolution.
+        Native or common band names, mixed; each becomes a variable of that name. A role
+        (``"reflectance"``, ``"thermal"``, ``"mask"``, …) stands for all bands of it, ``"all"``
+        for all bands, as when left out. They must share one resolution.
     catalog : str, optional
         The one catalogue to ask: ``earth-search``, ``planetary-computer``, or ``sample`` for
         the built-in synthetic scene. When left out, the mission's catalogues in turn.
@@ -117,6 +123,10 @@ def open_scene(
         True: float32 values (reflectance 0..1, kelvin, …) with NaN where there is no data;
         class and mask bands stay integers. False: the file's own numbers, with
         ``scale_factor``, ``add_offset`` and ``_FillValue`` in ``attrs``.
+    radiometry : {None, "file", "none"}
+        Which scale and offset hold. None: those that give the right values, as each variable's
+        ``attrs["radiometry"]`` says. ``"file"``: those of the file's own tags. ``"none"``:
+        none, so that stored numbers come as floats, with NaN where there is no data.
 
     Returns
     -------
@@ -144,8 +154,10 @@ def open_scene(
     ({'y': 2048, 'x': 2048}, 'float32', 'EPSG:32610')
     """
     resolver = resolver or default_resolver()
-    resolution = resolver.resolve(scene_id, bands, catalog=catalog, sign=False)
-    return _dataset(resolution, named=bands is not None, chunks=chunks, decode=mask_and_scale)
+    resolution = resolver.resolve(
+        scene_id, bands, catalog=catalog, sign=False, radiometry=radiometry
+    )
+    return _dataset(resolution, chunks=chunks, decode=mask_and_scale, radiometry=radiometry)
 
 
 def open_item(
@@ -156,6 +168,7 @@ def open_item(
     resolver: Resolver | None = None,
     chunks: Chunks = None,
     mask_and_scale: bool = True,
+    radiometry: str | None = None,
 ) -> xr.Dataset:
     """Open a STAC item that is at hand, lazily; no catalogue is asked.
 
@@ -168,7 +181,7 @@ def open_item(
     catalog : str, optional
         Whose item it is (it decides how URLs are signed); found out from its links when left
         out.
-    bands, resolver, chunks, mask_and_scale
+    bands, resolver, chunks, mask_and_scale, radiometry
         As in :func:`open_scene`.
 
     Returns
@@ -196,13 +209,15 @@ def open_item(
         expected = "a pystac.Item or a dict; open_scene takes ids"
         raise InvalidParameter(name="item", value=item, expected=expected)
     resolver = resolver or default_resolver()
-    resolution = resolver.resolve(item, bands, catalog=catalog, sign=False)
-    return _dataset(resolution, named=bands is not None, chunks=chunks, decode=mask_and_scale)
+    resolution = resolver.resolve(item, bands, catalog=catalog, sign=False, radiometry=radiometry)
+    return _dataset(resolution, chunks=chunks, decode=mask_and_scale, radiometry=radiometry)
 
 
-def _dataset(resolution: Resolution, *, named: bool, chunks: Chunks, decode: bool) -> xr.Dataset:
+def _dataset(
+    resolution: Resolution, *, chunks: Chunks, decode: bool, radiometry: str | None
+) -> xr.Dataset:
     assets = {
-        name: _described(asset, f"{resolution.full_id} {name}", decode)
+        name: _described(asset, f"{resolution.full_id} {name}", decode, radiometry)
         for name, asset in resolution.assets.items()
     }
     grids = {name: asset.grid for name, asset in assets.items() if asset.grid}
@@ -223,7 +238,7 @@ def _dataset(resolution: Resolution, *, named: bool, chunks: Chunks, decode: boo
     return dataset if chunks is None else _chunked(dataset, chunks)
 
 
-def _described(asset: Asset, label: str, decode: bool) -> Asset:
+def _described(asset: Asset, label: str, decode: bool, wish: str | None) -> Asset:
     """Fill in from the file's header what the item leaves open; most items leave nothing."""
     if asset.grid and asset.radiometry and asset.indexes:
         return asset
@@ -239,11 +254,15 @@ def _described(asset: Asset, label: str, decode: bool) -> Asset:
     if len(indexes) > 1 and len(planes) != len(indexes):
         planes = tuple(replace(asset.band, native=str(n), common=None) for n in indexes)
     told = [header.radiometries[index - 1] for index in indexes]
+    radiometry = asset.radiometry
+    if radiometry is None:
+        # Stored numbers are asked for as they are: their scales may differ then.
+        own = one_radiometry(told, label) if decode else told[0]
+        radiometry = own if wish == "file" else override(own, wish)
     return replace(
         asset,
         grid=asset.grid or header.grid,
-        # Stored numbers are asked for as they are: their scales may differ then.
-        radiometry=asset.radiometry or (one_radiometry(told, label) if decode else told[0]),
+        radiometry=radiometry,
         indexes=indexes,
         planes=planes,
     )

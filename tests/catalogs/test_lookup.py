@@ -18,6 +18,7 @@ from astra_xr.errors import (
     UpstreamError,
 )
 from astra_xr.missions import MISSIONS
+from astra_xr.resolver.ids import parse_scene_id
 from astra_xr.settings import Settings
 from conftest import Loopback
 from tests import items
@@ -166,3 +167,91 @@ def test_contract_of_every_catalogue(name: str) -> None:
 def test_every_mission_has_somebody_to_ask() -> None:
     assert set(ORDER) == set(MISSIONS)
     assert {name for order in ORDER.values() for name in order} <= set(CATALOGS)
+
+
+def _anything(item_id: str, collection: str) -> dict[str, Any]:
+    """Make an item that has some band of each mission."""
+    item = items.planetary_computer(SIZE) | {"id": item_id, "collection": collection}
+    for key in ("vv", "image", "data"):
+        item["assets"][key] = item["assets"]["B04"] | {"eo:bands": []}
+    return item
+
+
+@pytest.mark.parametrize(
+    ("scene", "collection", "item_id"),
+    [
+        (
+            "LM05_L1TP_039036_20130107_20200820_02_T2",
+            "landsat-c2-l1",
+            "LM05_L1TP_039036_20130107_02_T2",
+        ),
+        (
+            "HLS.S30.T12XYZ.2021001T180000.v2.0",
+            "hls2-s30",
+            "HLS.S30.T12XYZ.2021001T180000.v2.0",
+        ),
+        ("hls.l30.t01gel.2021001t213113", "hls2-l30", "HLS.L30.T01GEL.2021001T213113.v2.0"),
+        (
+            "S1A_IW_GRDH_1SDV_20240419T045749_20240419T045814_053498_067DF2_AF19.SAFE",
+            "sentinel-1-rtc",
+            "S1A_IW_GRDH_1SDV_20240419T045749_20240419T045814_053498_067DF2_rtc",
+        ),
+        (
+            "id_m_4611606_ne_11_060_20231117_20240103",
+            "naip",
+            "id_m_4611606_ne_11_060_20231117_20240103",
+        ),
+        (
+            "Copernicus_DSM_10_S90_00_W177_00",
+            "cop-dem-glo-30",
+            "Copernicus_DSM_COG_10_S90_00_W177_00_DEM",
+        ),
+        (
+            "Copernicus_DSM_COG_30_N38_00_W123_00_DEM",
+            "cop-dem-glo-90",
+            "Copernicus_DSM_COG_30_N38_00_W123_00_DEM",
+        ),
+    ],
+)
+def test_further_missions_at_the_planetary_computer(
+    network: Loopback, scene: str, collection: str, item_id: str
+) -> None:
+    item = _anything(item_id, collection)
+    api = network.routes["planetarycomputer.microsoft.com"] = StacApi([item])
+    (catalog,) = ORDER[parse_scene_id(scene).mission][:1]
+    assert found(scene, catalog)["id"] == item_id
+    assert api.asked == [f"GET /api/stac/v1/collections/{collection}/items/{item_id}"]
+
+
+def test_a_photograph_without_its_state_is_searched_for(network: Loopback) -> None:
+    item_id = "id_m_4611606_ne_11_060_20231117_20240103"
+    item = _anything(item_id, "naip")
+    item["properties"]["datetime"] = "2023-11-17T16:00:00Z"
+    other = item | {"id": item_id.replace("ne", "nw")}
+    api = network.routes["planetarycomputer.microsoft.com"] = StacApi([other, item])
+    assert found("m_4611606_ne_11_060_20231117", "planetary-computer")["id"] == item_id
+    (search,) = api.searches
+    # West, south, east, north of the cell that 46116 names.
+    assert search["bbox"] == [-117, 46, -116, 47]
+
+
+def test_level_1c_at_earth_search(earth_search: StacApi) -> None:
+    product = items.PRODUCT.replace("MSIL2A", "MSIL1C")
+    item = items.earth_search_l2a(SIZE) | {
+        "id": "S2B_10SEG_20250115_0_L1C",
+        "collection": "sentinel-2-l1c",
+    }
+    item["properties"]["s2:product_uri"] = f"{product}.SAFE"
+    earth_search.items = [item, items.earth_search_l2a(SIZE)]
+    for scene in (product, product[:26], "S2B_10SEG_20250115_0_L1C"):
+        assert found(scene)["id"] == "S2B_10SEG_20250115_0_L1C"
+
+
+def test_levels_that_a_catalogue_lacks_are_not_asked_for(network: Loopback) -> None:
+    for scene, catalog in (
+        ("LC08_L1TP_044034_20171020_20200902_02_T1", "earth-search"),
+        ("LC08_L1TP_044034_20171020_20200902_02_T1", "planetary-computer"),
+        ("S2B_MSIL1C_20250115T184929_N0511_R113_T10SEG_20250115T210000", "planetary-computer"),
+    ):
+        with pytest.raises(SceneNotFound):
+            found(scene, catalog)

@@ -502,3 +502,84 @@ class TestAnyItem:
         with contextlib.suppress(AstraError):
             found = match(item_json(item))
             select_bands(found, ["red"], scene="s:1")
+
+
+class TestRoles:
+    @pytest.mark.parametrize("names", [["reflectance"], [" Reflectance "]])
+    def test_all_of_a_role(self, names: list[str]) -> None:
+        natives = ["B04", "B05", "B06", "B07", "B08", "B8A"]
+        assert list(select(full_sentinel2(), *names)) == natives
+
+    @pytest.mark.parametrize(
+        ("item", "names", "chosen"),
+        [
+            (full_sentinel2(), ["class"], ["SCL"]),
+            (full_sentinel2(), ["aerosol", "nir", "class"], ["AOT", "nir", "SCL"]),
+            (items.planetary_computer_landsat(8), ["mask", "red"], ["QA_PIXEL", "red"]),
+            (items.planetary_computer_landsat(8), ["thermal"], ["thermal"]),
+            (items.planetary_computer_landsat(8), ["all"], ["B04", "B05", "B10", "QA_PIXEL"]),
+            (naip(), ["all"], ["image"]),
+            (naip(), ["data"], ["image"]),
+        ],
+    )
+    def test_mixed_with_names(self, item: Json, names: list[str], chosen: list[str]) -> None:
+        assert list(select(item, *names)) == chosen
+
+    def test_all_is_what_comes_without_names(self) -> None:
+        assert select(full_sentinel2(), "all") == select(full_sentinel2())
+
+    @pytest.mark.parametrize(
+        "names", [["red", "reflectance"], ["reflectance", "B8A"], ["all", "SCL"], ["class", "scl"]]
+    )
+    def test_a_band_twice(self, names: list[str]) -> None:
+        with pytest.raises(InvalidParameter, match="each band once"):
+            select(full_sentinel2(), *names)
+
+    def test_none_of_a_role(self) -> None:
+        with pytest.raises(UnknownBand, match="has no band 'thermal'"):
+            select(full_sentinel2(), "thermal")
+
+    def test_a_name_comes_before_a_role(self) -> None:
+        item = item_of({"mask": tiff("m"), "all": tiff("a"), "b": tiff("b")})
+        assert list(select(item, "mask", "all")) == ["mask", "all"]
+
+
+class TestPlanes:
+    def test_each_alone(self) -> None:
+        item = naip() | {"id": "id_m_4611606_ne_11_060_20231117_20240103"}
+        entries = {e.band.native: e for e in match(item)}
+        assert entries["NIR"].band.wavelength == 0.86
+        assert select(item, "image", "red", "NIR") == {
+            "image": ("image", "image", (1, 2, 3, 4)),
+            "red": ("Red", "image", (1,)),
+            "NIR": ("NIR", "image", (4,)),
+        }
+        assert select(item, "image.green")["image.green"] == ("Green", "image", (2,))
+        with pytest.raises(InvalidParameter, match="each band once"):
+            select(item, "red", "image.red")
+
+    def test_in_the_order_of_the_file(self) -> None:
+        item = naip() | {"id": "al_m_3008501_ne_16_1_20110815"}
+        bands = [{"name": "NIR", "common_name": "nir"}, {"name": "Red"}, {"name": "Extra"}]
+        item["assets"]["image"]["eo:bands"] = bands
+        assert [select(item, name)[name][2] for name in ("nir", "red", "Extra")] == [
+            (1,),
+            (2,),
+            (3,),
+        ]
+        with pytest.raises(UnknownBand):
+            select(item, "blue")
+
+    def test_where_the_item_does_not_tell(self) -> None:
+        item = naip() | {"id": "al_m_3008501_ne_16_1_20110815"}
+        del item["assets"]["image"]["eo:bands"]
+        assert select(item, "nir")["nir"] == ("NIR", "image", (4,))
+
+    @pytest.mark.parametrize("name", ["TCI.green", "visual.green", "tci.GREEN"])
+    def test_a_pictures_colours_go_by_longer_names(self, name: str) -> None:
+        item = full_sentinel2()
+        assert select(item, name)[name] == ("TCI.green", "visual", (2,))
+        del item["assets"]["red"]
+        with pytest.raises(UnknownBand):
+            # Eight bits for the eye are no reflectance.
+            select(item, "red")

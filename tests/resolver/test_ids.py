@@ -19,8 +19,13 @@ S2_FORMS = (
     "sentinel-2:S2B_MSIL2A_20250115T184929_R113_T10SEG_20250115T210000, "
     "sentinel-2:S2B_10SEG_20250115_0_L2A, sentinel-2:S2B_T10SEG_20250115T185934_L2A"
 )
-LANDSAT_FORMS = (
-    "landsat:LC08_L2SP_044034_20171020_20200902_02_T1, landsat:LC08_L2SP_044034_20171020_02_T1"
+ONE_OF_EACH = (
+    "sentinel-2:S2B_MSIL2A_20250115T184929_N0511_R113_T10SEG_20250115T210000, "
+    "landsat:LC08_L2SP_044034_20171020_20200902_02_T1, "
+    "hls:HLS.S30.T10SEG.2025015T184929.v2.0, "
+    "sentinel-1-rtc:S1A_IW_GRDH_1SDV_20240419T045749_20240419T045814_053498_067DF2_rtc, "
+    "naip:id_m_4611606_ne_11_060_20231117_20240103, "
+    "copernicus-dem:Copernicus_DSM_COG_10_N38_00_W123_00_DEM"
 )
 
 # Name → mission, form, and some of what it says.
@@ -82,6 +87,42 @@ NAMES: dict[str, tuple[str, str, dict[str, str]]] = {
         "no-processing-date",
         {"path": "044", "row": "034", "day": "20171020", "tier": "T1"},
     ),
+    "LC08_L2SP_044034_20171020_02_T1_SR": ("landsat", "no-processing-date", {"tier": "T1"}),
+    "LC09_L1TP_044034_20221020_20230324_02_T1": ("landsat", "product", {"level": "L1TP"}),
+    "LE07_L1GT_044034_20021020_02_T1": ("landsat", "no-processing-date", {"level": "L1GT"}),
+    "LM05_L1TP_039036_20130107_20200820_02_T2": ("landsat", "product", {"sensor": "LM05"}),
+    "S2B_20EPT_20250731_0_L1C": ("sentinel-2", "earth-search", {"level": "1C"}),
+    "HLS.S30.T12XYZ.2021001T180000.V2.0": (
+        "hls",
+        "granule",
+        {"sensor": "S30", "tile": "12XYZ", "start": "2021001T180000", "version": "2.0"},
+    ),
+    "HLS.L30.T01GEL.2021001T213113.V1.5": ("hls", "granule", {"sensor": "L30", "version": "1.5"}),
+    "HLS.L30.T01GEL.2021001T213113": ("hls", "granule", {"tile": "01GEL"}),
+    "S1A_IW_GRDH_1SDV_20240419T045749_20240419T045814_053498_067DF2_RTC": (
+        "sentinel-1-rtc",
+        "rtc",
+        {"platform": "S1A", "start": "20240419T045749", "datatake": "067DF2"},
+    ),
+    # The GRD product's own id.
+    "S1A_IW_GRDH_1SDV_20240419T045749_20240419T045814_053498_067DF2_AF19": (
+        "sentinel-1-rtc",
+        "rtc",
+        {"datatake": "067DF2", "unique": "AF19"},
+    ),
+    "ID_M_4611606_NE_11_060_20231117_20240103": (
+        "naip",
+        "photograph",
+        {"state": "ID", "quad": "4611606", "quarter": "NE", "day": "20231117"},
+    ),
+    "M_3008501_NE_16_1_20110815": ("naip", "photograph", {"zone": "16", "size": "1"}),
+    "TX_M_2609719_SE_14_H_20121217": ("naip", "photograph", {"size": "H"}),
+    "COPERNICUS_DSM_COG_10_S90_00_W177_00_DEM": (
+        "copernicus-dem",
+        "tile",
+        {"spacing": "10", "lat": "S90", "lon": "W177"},
+    ),
+    "COPERNICUS_DSM_30_N38_00_W123_00": ("copernicus-dem", "tile", {"spacing": "30"}),
 }
 
 
@@ -109,6 +150,20 @@ class TestForms:
     def test_safe_is_dropped_from_every_form(self) -> None:
         name = "S2B_MSIL2A_20250115T184929_R113_T10SEG_20250115T210000"
         assert str(parse_scene_id(f"{name}.SAFE")) == f"sentinel-2:{name}"
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://earth-search.aws.element84.com/v1/collections/sentinel-2-l2a/items/{}",
+            "https://stac.dataspace.copernicus.eu/v1/collections/sentinel-2-l2a/items/{}/",
+            "https://h.example/scenes/{}.json?sig=SECRET",
+            "https://h.example/{}.SAFE",
+            "s3://bucket/10/S/EG/{}.json",
+        ],
+    )
+    @pytest.mark.parametrize("name", [PRODUCT, "S2B_10SEG_20250115_0_L2A", LANDSAT])
+    def test_the_url_of_an_item(self, url: str, name: str) -> None:
+        assert parse_scene_id(url.format(name)) == parse_scene_id(name)
 
     def test_every_example_works(self) -> None:
         for mission in MISSIONS.values():
@@ -154,8 +209,9 @@ class TestBadIds:
             (
                 "S2B",
                 (
-                    "'S2B' is not a scene id: 'S2B' has none of the forms of Sentinel-2 or "
-                    f"Landsat. Forms that work: {S2_FORMS}, {LANDSAT_FORMS}."
+                    "'S2B' is not a scene id: 'S2B' has none of the forms of Sentinel-2, Landsat, "
+                    "HLS, Sentinel-1 RTC, NAIP or Copernicus DEM. "
+                    f"Forms that work: {ONE_OF_EACH}."
                 ),
             ),
             (
@@ -170,15 +226,15 @@ class TestBadIds:
                 "modis:MOD13Q1",
                 (
                     "'modis:MOD13Q1' is not a scene id: there is no mission 'modis' "
-                    "(missions: sentinel-2, landsat). "
-                    f"Forms that work: {S2_FORMS}, {LANDSAT_FORMS}."
+                    "(missions: sentinel-2, landsat, hls, sentinel-1-rtc, naip, copernicus-dem). "
+                    f"Forms that work: {ONE_OF_EACH}."
                 ),
             ),
             (
                 "S2B_MSIL2É",
                 (
                     "'S2B_MSIL2É' is not a scene id: it is too long or holds odd characters. "
-                    f"Forms that work: {S2_FORMS}, {LANDSAT_FORMS}."
+                    f"Forms that work: {ONE_OF_EACH}."
                 ),
             ),
         ],
@@ -208,11 +264,17 @@ class TestBadIds:
             "S2B_MSIL3A_20250115T184929",
             "S2B_MSIL2A_2025-01-15",
             "S2B_20250115T184929",
-            # Level 1, Collection 1 and MSS.
-            "LC08_L1TP_044034_20171020_20200902_02_T1",
+            # Collection 1, and a level that MSS does not have.
             "LC08_L2SP_044034_20171020_20200902_01_T1",
-            "LM05_L1TP_039036_20130107_02_T2",
-            "x" * 201,
+            "LM05_L2SP_039036_20130107_02_T2",
+            "HLS.S10.T10SEG.2025015T184929.v2.0",
+            "HLS.S30.T10SEG.2025415T184929.v2.0",
+            "S1A_IW_SLC__1SDV_20240419T045749_20240419T045814_053498_067DF2",
+            "m_4611606_ne_11_060",
+            "Copernicus_DSM_COG_20_N38_00_W123_00_DEM",
+            "https://planetarycomputer.microsoft.com/api/stac/v1/collections/sentinel-2-l2a",
+            "https://",
+            "x" * 501,
         ],
     )
     def test_refused(self, text: str) -> None:

@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import logging
 import math
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+import astra_xr
 from astra_xr.catalogs import owner_of
-from astra_xr.errors import InvalidItem
+from astra_xr.errors import InvalidItem, InvalidParameter
 from astra_xr.missions import MISSIONS, landsat, mission_of, sentinel2
 from astra_xr.model import Band, Radiometry
 from astra_xr.resolver.bands import match_bands, select_bands
-from astra_xr.resolver.radiometry import decide_radiometry
+from astra_xr.resolver.local import LocalResolver
+from astra_xr.resolver.radiometry import decide_radiometry, override
 from astra_xr.settings import Settings
+from astra_xr.testing import write_cog
 from tests import items
 from tests.items import COG
 
@@ -424,3 +429,50 @@ def test_tables_alone_are_enough() -> None:
             assert found is not None, band.native
             assert found.nodata == band.nodata
             assert found.reason, band.native
+
+
+class TestOverride:
+    @pytest.mark.parametrize("item", [items.earth_search_c1(8), items.planetary_computer(8)])
+    def test_stored_numbers(self, item: Json) -> None:
+        (asset,) = (
+            LocalResolver().resolve(item, "red", sign=False, radiometry="none").assets.values()
+        )
+        assert numbers(asset.radiometry) == ("uint16", 1, 0, 0)
+        assert asset.radiometry is not None
+        assert asset.radiometry.unit is None
+        assert "asked for" in asset.radiometry.reason
+
+    def test_the_files_own(self) -> None:
+        (asset,) = (
+            LocalResolver()
+            .resolve(items.earth_search_c1(8), "red", sign=False, radiometry="file")
+            .assets.values()
+        )
+        assert asset.radiometry is None, "the file's header is to tell"
+
+    @pytest.mark.parametrize("mode", ["file", "none"])
+    def test_classes_stay(self, mode: str) -> None:
+        band = S2["SCL"]
+        decided = decide_radiometry(
+            band, cdse(), cdse()["assets"]["SCL"], mission=MISSIONS["sentinel-2"],
+            offset_applied=None,
+        )  # fmt: skip
+        assert override(decided, mode) == decided
+
+    @pytest.mark.parametrize("mode", ["raw", "None", 1, True, ["file"]])
+    def test_other_wishes(self, mode: Any) -> None:
+        with pytest.raises(InvalidParameter, match=r"radiometry=.* expected 'file'"):
+            LocalResolver().resolve(items.earth_search_c1(8), "red", radiometry=mode)
+
+    @pytest.mark.parametrize(("mode", "expected"), [(None, 0.3), ("file", 0.4001), ("none", 4000)])
+    def test_values(self, tmp_path: Path, mode: str | None, expected: float) -> None:
+        dn = np.full((64, 64), 4000, "uint16")
+        dn[0, 0] = 0
+        path = write_cog(tmp_path / "B04.tif", dn, scales=(1e-4,), offsets=(1e-4,))
+        item = items.earth_search_c1(64)
+        item["assets"] = {"red": item["assets"]["red"] | {"href": str(path)}}
+        ds = astra_xr.open_item(item, "red", radiometry=mode)
+        assert ds.red.dtype == "float32"
+        assert ds.red.values[1, 1] == pytest.approx(expected)
+        assert np.isnan(ds.red.values[0, 0])
+        assert ds.red.attrs.get("units") == ("1" if mode is None else None)

@@ -1,0 +1,185 @@
+"""Harmonized Landsat Sentinel-2 (HLS): L30 of Landsat 8 and 9, S30 of Sentinel-2, 30 m.
+
+Bands, scales, fill values and the bits of Fmask: NASA LP DAAC, "Harmonized Landsat Sentinel-2
+(HLS) Product User Guide", versions 1.5 and 2.0; centres and widths of S30 as the Planetary
+Computer publishes them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from astra_xr.missions.base import Correction, IdForm, Item, Mission
+from astra_xr.model import Band, ClassValue
+
+_GRANULE = re.compile(
+    r"HLS\.(?P<sensor>[LS]30)\.T(?P<tile>\d{2}[A-Z]{3})\.(?P<start>\d{7}T\d{6})"
+    r"(?:\.V(?P<version>\d\.\d))?"
+)
+_CMR_GRANULE = re.compile(r"G\d+-\w+")
+
+
+def _reflectance(
+    native: str,
+    common: str,
+    title: str,
+    wavelength: float,
+    fwhm: float,
+    symbol: str | None,
+    spellings: tuple[str, ...] = (),
+    shared: tuple[str, ...] = (),
+) -> Band:
+    short = native.replace("B0", "B")
+    return Band(
+        native=native,
+        common=common,
+        title=title,
+        wavelength=wavelength,
+        fwhm=fwhm,
+        gsd=30,
+        symbol=symbol,
+        spellings=(*((short,) if short != native else ()), *spellings),
+        shared=shared,
+        role="reflectance",
+        dtype="int16",
+        nodata=-9999,
+        scale=1e-4,
+        unit="1",
+    )
+
+
+def _thermal(native: str, common: str, title: str, wavelength: float, symbol: str) -> Band:
+    # Stored in hundredths of a degree Celsius.
+    return Band(
+        native=native,
+        common=common,
+        title=title,
+        wavelength=wavelength,
+        fwhm={"B10": 0.59, "B11": 1.01}[native],
+        gsd=30,
+        symbol=symbol,
+        role="thermal",
+        dtype="int16",
+        nodata=-9999,
+        scale=0.01,
+        offset=273.15,
+        unit="K",
+    )
+
+
+_FMASK_BITS = ("cirrus", "cloud", "adjacent_to_cloud", "cloud_shadow", "snow_or_ice", "water")
+_AEROSOL = ("climatology", "low", "moderate", "high")
+
+FMASK_FLAGS = (
+    *(ClassValue(value=1 << bit, name=name, mask=1 << bit) for bit, name in enumerate(_FMASK_BITS)),
+    *(
+        ClassValue(value=level << 6, name=f"aerosol_{name}", mask=0b11 << 6)
+        for level, name in enumerate(_AEROSOL)
+    ),
+)
+
+_SHARED: tuple[Band, ...] = (
+    Band(
+        native="Fmask",
+        title="Cloud, shadow, snow and water mask",
+        gsd=30,
+        role="mask",
+        dtype="uint8",
+        nodata=255,
+        classes=FMASK_FLAGS,
+    ),
+    *(
+        Band(
+            native=native,
+            title=title,
+            gsd=30,
+            role="angle",
+            dtype="uint16",
+            nodata=40000,
+            scale=0.01,
+            unit="degree",
+        )
+        for native, title in (
+            ("SZA", "Sun zenith angle"),
+            ("SAA", "Sun azimuth angle"),
+            ("VZA", "View zenith angle"),
+            ("VAA", "View azimuth angle"),
+        )
+    ),
+)
+
+L30_BANDS: tuple[Band, ...] = (
+    _reflectance("B01", "coastal", "Coastal aerosol", 0.443, 0.02, "A"),
+    _reflectance("B02", "blue", "Blue", 0.482, 0.06, "B"),
+    _reflectance("B03", "green", "Green", 0.561, 0.06, "G"),
+    _reflectance("B04", "red", "Red", 0.655, 0.04, "R"),
+    _reflectance("B05", "nir08", "Narrow near infrared", 0.865, 0.03, "N", ("nir",)),
+    _reflectance("B06", "swir16", "Short-wave infrared 1.6", 1.609, 0.08, "S1"),
+    _reflectance("B07", "swir22", "Short-wave infrared 2.2", 2.201, 0.18, "S2"),
+    _reflectance("B09", "cirrus", "Cirrus", 1.373, 0.02, None),
+    _thermal("B10", "lwir11", "Thermal infrared 1", 10.9, "T1"),
+    _thermal("B11", "lwir12", "Thermal infrared 2", 12.0, "T2"),
+    *_SHARED,
+)
+
+_RED_EDGE = ("rededge",)
+
+S30_BANDS: tuple[Band, ...] = (
+    _reflectance("B01", "coastal", "Coastal aerosol", 0.4439, 0.027, "A"),
+    _reflectance("B02", "blue", "Blue", 0.4966, 0.098, "B"),
+    _reflectance("B03", "green", "Green", 0.56, 0.045, "G"),
+    _reflectance("B04", "red", "Red", 0.6645, 0.038, "R"),
+    _reflectance("B05", "rededge071", "Red edge 1", 0.7039, 0.019, "RE1", ("rededge1",), _RED_EDGE),
+    _reflectance("B06", "rededge075", "Red edge 2", 0.7402, 0.018, "RE2", ("rededge2",), _RED_EDGE),
+    _reflectance("B07", "rededge078", "Red edge 3", 0.7825, 0.028, "RE3", ("rededge3",), _RED_EDGE),
+    _reflectance("B08", "nir", "Broad near infrared", 0.8351, 0.145, "N"),
+    _reflectance("B8A", "nir08", "Narrow near infrared", 0.8648, 0.033, "N2", ("B08A",)),
+    _reflectance("B09", "nir09", "Water vapour", 0.945, 0.026, "WV"),
+    _reflectance("B10", "cirrus", "Cirrus", 1.3735, 0.075, None),
+    _reflectance("B11", "swir16", "Short-wave infrared 1.6", 1.6137, 0.143, "S1"),
+    _reflectance("B12", "swir22", "Short-wave infrared 2.2", 2.2024, 0.242, "S2"),
+    *_SHARED,
+)
+
+
+def bands(item: Item) -> tuple[Band, ...]:
+    """Return the band table of the product: L30 or S30."""
+    return S30_BANDS if describe(item).get("sensor") == "S30" else L30_BANDS
+
+
+def describe(item: Item) -> Mapping[str, str]:
+    """Read product, tile, start and version off an item's id, or off its files' names.
+
+    CMR's items of version 1.5 go by a number of that catalogue's own.
+    """
+    name = str(item.get("id", ""))
+    match = _GRANULE.fullmatch(name.upper())
+    if not match and _CMR_GRANULE.fullmatch(name):
+        hrefs = (str(asset.get("href", "")) for asset in item.get("assets", {}).values())
+        files = (href.rpartition("/")[2].upper() for href in hrefs)
+        match = next((found for file in files if (found := _GRANULE.match(file))), None)
+    if not match:
+        return {}
+    parts = {k: v for k, v in match.groupdict().items() if v is not None}
+    return {**parts, "product": match[0].replace(".V", ".v")}
+
+
+def correction(item: Item) -> Correction | None:
+    """Return no further offset: HLS stores reflectance as it is."""
+    version = describe(item).get("version")
+    return Correction(offset=0.0, reason=f"HLS {'v' + version if version else ''}".strip())
+
+
+MISSION = Mission(
+    name="hls",
+    title="HLS",
+    id_forms=(
+        IdForm(name="granule", pattern=_GRANULE, example="HLS.S30.T10SEG.2025015T184929.v2.0"),
+    ),
+    bands=bands,
+    describe=describe,
+    acquisition=("sensor", "tile", "start"),
+    version=("version",),
+    correction=correction,
+)

@@ -1,0 +1,320 @@
+"""Band tables of Landsat's sensors, Collection 2, Levels 1 and 2.
+
+Scale factors, fill values and bit fields of Level 2: USGS, "Landsat Collection 2 Level-2 Science
+Product Guides" (LSDS-1618, LSDS-1619). Files and types of Level 1: USGS, "Landsat Collection 2
+Level-1 Data Format Control Books" (LSDS-1822, -1414, -1415, -1416). Band centres and widths: as
+published by the STAC catalogues.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from astra_xr.model import Band, ClassValue
+
+
+def _flags(*fields: tuple[str, int, int, tuple[str, ...]]) -> tuple[ClassValue, ...]:
+    """Build CF flags of bit fields given as (name, first bit, number of bits, meanings)."""
+    return tuple(
+        ClassValue(value=number << first, name=meaning, mask=((1 << bits) - 1) << first)
+        for _, first, bits, meanings in fields
+        for number, meaning in enumerate(meanings)
+        if meaning
+    )
+
+
+_CONFIDENCE = ("not_set", "low", "medium", "high")
+
+QA_PIXEL_FLAGS = _flags(
+    ("fill", 0, 1, ("", "fill")),
+    ("dilated_cloud", 1, 1, ("", "dilated_cloud")),
+    ("cirrus", 2, 1, ("", "cirrus")),
+    ("cloud", 3, 1, ("", "cloud")),
+    ("cloud_shadow", 4, 1, ("", "cloud_shadow")),
+    ("snow", 5, 1, ("", "snow")),
+    ("clear", 6, 1, ("", "clear")),
+    ("water", 7, 1, ("", "water")),
+    *(
+        (
+            name,
+            bit,
+            2,
+            tuple(
+                f"{name}_confidence_{level}" if level != "not_set" else "" for level in _CONFIDENCE
+            ),
+        )
+        for name, bit in (("cloud", 8), ("cloud_shadow", 10), ("snow", 12), ("cirrus", 14))
+    ),
+)
+
+
+def _reflectance(
+    native: str,
+    common: str,
+    title: str,
+    wavelength: float,
+    fwhm: float,
+    symbol: str | None,
+    spellings: tuple[str, ...] = (),
+) -> Band:
+    return Band(
+        native=native,
+        common=common,
+        title=title,
+        wavelength=wavelength,
+        fwhm=fwhm,
+        gsd=30,
+        symbol=symbol,
+        spellings=(*_numbered(native), *spellings),
+        role="reflectance",
+        dtype="uint16",
+        nodata=0,
+        scale=2.75e-5,
+        offset=-0.2,
+        unit="1",
+    )
+
+
+def _numbered(native: str) -> tuple[str, ...]:
+    number = int(native[1:])
+    return tuple(f"{prefix}B{number}" for prefix in ("", "SR_", "OLI_", "ETM_", "TM_"))
+
+
+def _thermal(native: str, common: str, wavelength: float, fwhm: float, gsd: float) -> Band:
+    number = int(native[1:])
+    prefixes = ("B", "ST_B", "TIRS_B", "ETM_B", "TM_B")
+    return Band(
+        native=native,
+        common=common,
+        title="Surface temperature",
+        wavelength=wavelength,
+        fwhm=fwhm,
+        gsd=gsd,
+        symbol="T1" if native == "B10" else "T",
+        spellings=tuple(
+            name
+            for name in (*(f"{prefix}{number}" for prefix in prefixes), "lwir", "thermal")
+            if name not in (native, common)
+        ),
+        role="thermal",
+        dtype="uint16",
+        nodata=0,
+        scale=0.00341802,
+        offset=149.0,
+        unit="K",
+    )
+
+
+def _auxiliary(native: str, key: str, title: str, scale: float, unit: str | None) -> Band:
+    short = native.removeprefix("ST_")
+    return Band(
+        native=native,
+        title=title,
+        spellings=(key, *((short,) if short.lower() != key else ())),
+        gsd=30,
+        dtype="int16",
+        nodata=-9999,
+        scale=scale,
+        unit=unit,
+    )
+
+
+_QUALITY: tuple[Band, ...] = (
+    Band(
+        native="QA_PIXEL",
+        title="Pixel quality",
+        gsd=30,
+        role="mask",
+        dtype="uint16",
+        nodata=1,
+        classes=QA_PIXEL_FLAGS,
+    ),
+    Band(native="QA_RADSAT", title="Radiometric saturation", gsd=30, role="mask", dtype="uint16"),
+)
+
+_LEVEL2: tuple[Band, ...] = (
+    *_QUALITY,
+    Band(
+        native="QA_AEROSOL",
+        title="Aerosol quality",
+        spellings=("SR_QA_AEROSOL",),
+        gsd=30,
+        role="mask",
+        dtype="uint8",
+        nodata=1,
+    ),
+    Band(
+        native="CLOUD_QA",
+        title="Cloud quality",
+        spellings=("SR_CLOUD_QA",),
+        gsd=30,
+        role="mask",
+        dtype="uint8",
+    ),
+    replace(
+        _auxiliary("ATMOS_OPACITY", "SR_ATMOS_OPACITY", "Atmospheric opacity", 1e-3, "1"),
+        role="aerosol",
+    ),
+    _auxiliary("ST_QA", "qa", "Uncertainty of surface temperature", 0.01, "K"),
+    _auxiliary("ST_TRAD", "trad", "Thermal radiance", 1e-3, "W m-2 sr-1 um-1"),
+    _auxiliary("ST_URAD", "urad", "Upwelled radiance", 1e-3, "W m-2 sr-1 um-1"),
+    _auxiliary("ST_DRAD", "drad", "Downwelled radiance", 1e-3, "W m-2 sr-1 um-1"),
+    _auxiliary("ST_ATRAN", "atran", "Atmospheric transmittance", 1e-4, "1"),
+    _auxiliary("ST_EMIS", "emis", "Emissivity", 1e-4, "1"),
+    _auxiliary("ST_EMSD", "emsd", "Standard deviation of emissivity", 1e-4, "1"),
+    _auxiliary("ST_CDIST", "cdist", "Distance to cloud", 0.01, "km"),
+)
+
+OLI_BANDS: tuple[Band, ...] = (
+    _reflectance("B01", "coastal", "Coastal aerosol", 0.44, 0.02, "A"),
+    _reflectance("B02", "blue", "Blue", 0.48, 0.06, "B"),
+    _reflectance("B03", "green", "Green", 0.56, 0.06, "G"),
+    _reflectance("B04", "red", "Red", 0.65, 0.04, "R"),
+    _reflectance("B05", "nir08", "Near infrared", 0.87, 0.03, "N", ("nir",)),
+    _reflectance("B06", "swir16", "Short-wave infrared 1.6", 1.61, 0.09, "S1"),
+    _reflectance("B07", "swir22", "Short-wave infrared 2.2", 2.20, 0.19, "S2"),
+    _thermal("B10", "lwir11", 10.9, 0.59, 100),
+    *_LEVEL2,
+)
+"""Landsat 8 and 9, Level 2."""
+
+TM_BANDS: tuple[Band, ...] = (
+    _reflectance("B01", "blue", "Blue", 0.48, 0.07, "B"),
+    _reflectance("B02", "green", "Green", 0.56, 0.08, "G"),
+    _reflectance("B03", "red", "Red", 0.66, 0.06, "R"),
+    _reflectance("B04", "nir08", "Near infrared", 0.84, 0.13, "N", ("nir",)),
+    _reflectance("B05", "swir16", "Short-wave infrared 1.6", 1.65, 0.20, "S1"),
+    _reflectance("B07", "swir22", "Short-wave infrared 2.2", 2.20, 0.27, "S2"),
+    _thermal("B06", "lwir", 11.45, 2.1, 120),
+    *_LEVEL2,
+)
+"""Landsat 4, 5 and 7, Level 2."""
+
+
+def _raw(band: Band, dtype: str) -> Band:
+    """Take a band of Level 2 to Level 1: no scale or offset that holds for every scene."""
+    level2 = ("SR_", "ST_")
+    title = "Thermal infrared" if band.role == "thermal" else band.title
+    return replace(
+        band,
+        title=title,
+        spellings=tuple(n for n in band.spellings if not n.startswith(level2) and n != "thermal"),
+        dtype=dtype,
+        scale=1.0,
+        offset=0.0,
+        unit=None,
+    )
+
+
+def _level1(
+    native: str,
+    common: str | None,
+    title: str,
+    wavelength: float,
+    fwhm: float,
+    gsd: float,
+    spellings: tuple[str, ...] = (),
+    *,
+    dtype: str = "uint16",
+    role: str = "reflectance",
+    symbol: str | None = None,
+) -> Band:
+    return Band(
+        native=native,
+        common=common,
+        title=title,
+        wavelength=wavelength,
+        fwhm=fwhm,
+        gsd=gsd,
+        spellings=spellings,
+        role=role,
+        symbol=symbol,
+        dtype=dtype,
+        nodata=0,
+    )
+
+
+def _mss(first: int) -> tuple[Band, ...]:
+    """Return the bands of the Multispectral Scanner, whose numbers begin at ``first``."""
+    rows = (
+        ("green", "Green", 0.55, 0.1, "G", ()),
+        ("red", "Red", 0.65, 0.1, "R", ()),
+        ("nir08", "Near infrared 0.8", 0.75, 0.1, "N", ("nir",)),
+        ("nir09", "Near infrared 0.9", 0.95, 0.3, None, ()),
+    )
+    return tuple(
+        _level1(
+            f"B0{number}",
+            common,
+            title,
+            wavelength,
+            fwhm,
+            60,
+            (f"B{number}", f"MSS_B{number}", *spellings),
+            dtype="uint8",
+            symbol=symbol,
+        )
+        for number, (common, title, wavelength, fwhm, symbol, spellings) in enumerate(rows, first)
+    )
+
+
+_ANGLES = tuple(
+    Band(native=native, title=title, gsd=30, role="angle", dtype="int16", scale=0.01, unit="degree")
+    for native, title in (
+        ("VAA", "View azimuth angle"),
+        ("VZA", "View zenith angle"),
+        ("SAA", "Sun azimuth angle"),
+        ("SZA", "Sun zenith angle"),
+    )
+)
+
+OLI_LEVEL1: tuple[Band, ...] = (
+    *(_raw(band, "uint16") for band in OLI_BANDS if band.role == "reflectance"),
+    _level1("B08", "pan", "Panchromatic", 0.59, 0.18, 15, ("B8", "OLI_B8")),
+    _level1("B09", "cirrus", "Cirrus", 1.37, 0.02, 30, ("B9", "OLI_B9")),
+    _level1("B10", "lwir11", "Thermal infrared 1", 10.9, 0.59, 100, ("TIRS_B10",), role="thermal"),
+    _level1("B11", "lwir12", "Thermal infrared 2", 12.0, 1.01, 100, ("TIRS_B11",), role="thermal"),
+    *_ANGLES,
+    *_QUALITY,
+)
+"""Landsat 8 and 9, Level 1."""
+
+TM_LEVEL1: tuple[Band, ...] = (
+    *(_raw(band, "uint8") for band in TM_BANDS if band.role in ("reflectance", "thermal")),
+    *_ANGLES,
+    *_QUALITY,
+)
+"""Landsat 4 and 5, Thematic Mapper, Level 1."""
+
+_GAINS = tuple(
+    replace(
+        _level1(
+            f"B06_VCID_{number}",
+            common,
+            f"Thermal infrared, {gain} gain",
+            11.45,
+            2.1,
+            60,
+            (f"B6_VCID_{number}", f"VCID_{number}", f"ETM_B6_VCID_{number}"),
+            dtype="uint8",
+            role="thermal",
+        ),
+        shared=("B6", "B06"),
+    )
+    for number, common, gain in ((1, "lwir", "low"), (2, None, "high"))
+)
+
+ETM_LEVEL1: tuple[Band, ...] = (
+    *(_raw(band, "uint8") for band in TM_BANDS if band.role == "reflectance"),
+    *_GAINS,
+    _level1("B08", "pan", "Panchromatic", 0.71, 0.38, 15, ("B8", "ETM_B8"), dtype="uint8"),
+    *_ANGLES,
+    *_QUALITY,
+)
+"""Landsat 7, Level 1."""
+
+MSS_BANDS = (*_mss(1), *_QUALITY)
+"""Landsat 4 and 5, Multispectral Scanner, Level 1."""
+
+EARLY_MSS_BANDS = (*_mss(4), *_QUALITY)
+"""Landsat 1 to 3, Level 1: the same bands, counted from 4."""

@@ -1,0 +1,73 @@
+"""NAIP: aerial photographs of the United States, four bands in one file, 0.3 to 1 m.
+
+Names: USDA, "National Agriculture Imagery Program, Imagery Specifications". Its numbers are
+those of a picture, fitted for the eye: no factor takes them to reflectance. Band centres are
+those of the Leica ADS camera that most flights carried; other cameras differ by a few hundredths.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from astra_xr.missions.base import IdForm, Item, Mission
+from astra_xr.model import Band
+
+_SCENE = re.compile(
+    r"(?:(?P<state>[A-Z]{2})_)?M_(?P<quad>(?P<lat>\d{2})(?P<lon>\d{3})(?P<cell>\d{2}))"
+    r"_(?P<quarter>NE|NW|SE|SW)_(?P<zone>\d{1,2})_(?P<size>\d{1,3}|H)_(?P<day>\d{8})"
+    r"(?:_(?P<made>\d{8}))?"
+)
+
+
+def _plane(native: str, common: str, title: str, wavelength: float, symbol: str) -> Band:
+    return Band(
+        native=native,
+        common=common,
+        title=title,
+        wavelength=wavelength,
+        symbol=symbol,
+        role="data",
+        dtype="uint8",
+    )
+
+
+BANDS: tuple[Band, ...] = (
+    Band(
+        native="image",
+        title="Aerial photograph",
+        role="data",
+        dtype="uint8",
+        planes=(
+            _plane("Red", "red", "Red", 0.635, "R"),
+            _plane("Green", "green", "Green", 0.56, "G"),
+            _plane("Blue", "blue", "Blue", 0.46, "B"),
+            _plane("NIR", "nir", "Near infrared", 0.86, "N"),
+        ),
+    ),
+)
+
+
+def describe(item: Item) -> Mapping[str, str]:
+    """Read state, quarter quadrangle, zone, pixel size and dates off an item's id."""
+    name = str(item.get("id", ""))
+    match = _SCENE.fullmatch(name.upper())
+    if not match:
+        return {}
+    parts = {k: v for k, v in match.groupdict().items() if v is not None}
+    return {**parts, "product": name.lower()}
+
+
+MISSION = Mission(
+    name="naip",
+    title="NAIP",
+    id_forms=(
+        IdForm(
+            name="photograph", pattern=_SCENE, example="id_m_4611606_ne_11_060_20231117_20240103"
+        ),
+    ),
+    bands=lambda item: BANDS,
+    describe=describe,
+    acquisition=("quad", "quarter", "zone", "size", "day"),
+    version=("made",),
+)

@@ -1,0 +1,79 @@
+"""The file beside a scene's bands that takes its digital numbers to values."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from astra_xr.errors import AstraError, ReadError
+from astra_xr.http import fetch_json
+from astra_xr.missions import Factors, Item, Mission
+from astra_xr.model import UrlSource
+from astra_xr.resolver.bands import BandAsset
+from astra_xr.resolver.radiometry import is_declared
+
+_log = logging.getLogger(__name__)
+
+
+def read_factors(
+    item: Item,
+    mission: Mission | None,
+    entries: Iterable[BandAsset],
+    source_of: Callable[[str], UrlSource],
+    *,
+    timeout: float,
+) -> Mapping[str, Factors]:
+    """Read the factors of the bands that neither the mission's table nor the item has any of.
+
+    Parameters
+    ----------
+    item : dict
+        The scene's STAC item.
+    mission : Mission or None
+        Its mission, where known.
+    entries : iterable of BandAsset
+        The bands that are to be opened; nothing is asked for where none of them needs it.
+    source_of : callable
+        Gives the URL source of an asset, by its key.
+    timeout : float
+        Seconds for each step of the request.
+
+    Returns
+    -------
+    mapping of str to Factors
+        By native band name; empty where there is no such file, or it cannot be read.
+    """
+    sidecar = mission.sidecar if mission else None
+    key = sidecar.asset(item) if sidecar else None
+    if sidecar is None or key is None or not any(_needs(entry, item) for entry in entries):
+        return {}
+    try:
+        told = _read_json(source_of(key)().url, timeout)
+    except AstraError as error:
+        reason = str(error)
+    else:
+        return sidecar.read(told)
+    _log.warning("%s opens as digital numbers: %s", item.get("id"), reason)
+    return {}
+
+
+def _needs(entry: BandAsset, item: Item) -> bool:
+    spectral = entry.band.role in ("reflectance", "thermal")
+    asset = item["assets"][entry.key]
+    return spectral and entry.band.unit is None and not is_declared(item, asset)
+
+
+def _read_json(url: str, timeout: float) -> Any:
+    label, parts = "the scene's metadata file", urlsplit(url)
+    if parts.scheme not in ("", "file"):
+        return fetch_json(label.capitalize(), url, timeout=timeout)
+    try:
+        return json.loads(Path(url2pathname(parts.path) if parts.scheme else url).read_bytes())
+    except (OSError, ValueError) as error:
+        reason = type(error).__name__
+    raise ReadError(source=label, href=url, reason=reason)
