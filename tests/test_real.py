@@ -15,6 +15,7 @@ import astra_xr
 from astra_xr.errors import ReadError
 from astra_xr.testing import RangeServer
 from conftest import Loopback
+from tests.pixels import read
 from tests.servers import pgstac_missing, serve_stac_pgstac, serve_stac_rustac
 
 S2 = "sentinel2-S2A_29RKH_20200219_0_L2A"
@@ -115,13 +116,13 @@ def test_opening_reads_no_pixel_file(sentinel2: dict[str, Any], storage: RangeSe
 
 def test_real_jp2_is_not_served_as_a_cog(shared: Path) -> None:
     from astra_xr.catalogs.urls import FixedUrl
-    from astra_xr.reading.raster import read_by_gdal, read_header
+    from astra_xr.reading.raster import read_header
 
     path = shared / "rasters/jp2/T31TDH_20180101T105441_B01.jp2"
     header = read_header(FixedUrl(str(path)), "B01")
     assert (header.grid.crs, header.grid.shape) == ("EPSG:32631", (1830, 1830))
-    window = {"rows": (100, 300), "cols": (50, 400)}
-    got = read_by_gdal(FixedUrl(str(path)), "B01", shape=(1830, 1830), indexes=[1], **window)
+    got = read(source=FixedUrl(str(path)), label="B01", shape=(1830, 1830), indexes=(1,),
+               rows=(100, 300), cols=(50, 400), radiometry=None)  # fmt: skip
     with rasterio.open(path) as file:
         np.testing.assert_array_equal(got, file.read(window=((100, 300), (50, 400))))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,11 @@ from xarray.core import indexing
 
 from astra_xr.errors import ReadError
 from astra_xr.model import Radiometry, UrlSource
+from astra_xr.reading.loop import run, start
+from astra_xr.reading.read import read
+from astra_xr.reading.tiles import Span, bounds_of
 from astra_xr.reading.values import decoded_dtype
+from astra_xr.reading.warp import Warp, read_warped
 from astra_xr.reading.window import Window
 
 
@@ -27,15 +32,18 @@ class RasterArray(BackendArray):
     label : str
         Scene and band, for messages.
     shape : (int, int)
-        Rows and columns.
+        Rows and columns of the file.
     indexes : tuple of int
-        Planes of the file, counted from 1; one plane makes a (y, x) array, several make
-        (band, y, x).
+        Planes of the file, counted from 1.
     radiometry : Radiometry
         How stored numbers become values.
     decode : bool
         True: values in ``radiometry.unit``, float, nodata as NaN (unless it is ``as_is``).
         False: the stored numbers.
+    planes : bool
+        True: the array is (band, y, x); False: it is the one plane, (y, x).
+    warp : Warp, optional
+        The grid of the array, where it is not the file's.
     """
 
     def __init__(
@@ -48,114 +56,155 @@ class RasterArray(BackendArray):
         radiometry: Radiometry,
         decode: bool,
         planes: bool,
+        warp: Warp | None = None,
     ) -> None:
-        self._source = source
-        self._label = label
-        self._indexes = indexes
-        self._radiometry = radiometry
-        self._decode = decode and not radiometry.as_is
+        decode = decode and not radiometry.as_is
+        self._whole = Window(
+            source=source,
+            label=label,
+            shape=shape,
+            indexes=indexes,
+            rows=(0, shape[0]),
+            cols=(0, shape[1]),
+            radiometry=radiometry if decode else None,
+        )
         self._planes = planes
-        self.shape: tuple[int, ...] = (len(indexes), *shape) if planes else shape
+        self._warp = warp
+        grid = warp.target.shape if warp else shape
+        self.shape: tuple[int, ...] = (len(indexes), *grid) if planes else grid
         stored = np.dtype(radiometry.dtype)
-        self.dtype = decoded_dtype(stored) if self._decode else stored
+        self.dtype = decoded_dtype(stored) if decode else stored
 
     def __repr__(self) -> str:
-        return f"RasterArray({self._label!r}, shape={self.shape}, dtype={self.dtype})"
+        return f"RasterArray({self._whole.label!r}, shape={self.shape}, dtype={self.dtype})"
+
+    def __dask_tokenize__(self) -> tuple[Any, ...]:
+        return type(self).__qualname__, self._whole, self._warp, self._planes, str(self.dtype)
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
-        return take(key, self.shape, self._read)
+        return run(self._get(key))
 
-    def _read(self, key: tuple[int | slice | npt.NDArray[np.integer], ...]) -> npt.NDArray[Any]:
-        keys = key if self._planes else (0, *key)
-        planes = np.arange(len(self._indexes))[keys[0]]
-        rows, within_rows = _bounds(keys[1], self.shape[-2])
-        cols, within_cols = _bounds(keys[2], self.shape[-1])
-        wanted = np.atleast_1d(planes)
-        if not wanted.size or rows[0] == rows[1] or cols[0] == cols[1]:
-            block = np.empty((wanted.size, rows[1] - rows[0], cols[1] - cols[0]), self.dtype)
+    async def async_getitem(self, key: indexing.ExplicitIndexer) -> Any:
+        """Read from any event loop; what :meth:`xarray.Dataset.load_async` awaits."""
+        return await asyncio.wrap_future(start(self._get(key)))
+
+    async def _get(self, key: indexing.ExplicitIndexer) -> Any:
+        if not isinstance(key, indexing.VectorizedIndexer):
+            # Slices are passed on as they are: xarray's adapter fails on empty backward ones.
+            return await self._outer(key.tuple)
+        if not self._planes and not self._warp:
+            return await self._points(key)
+        support = indexing.IndexingSupport.OUTER
+        outer, rest = indexing.decompose_indexer(key, self.shape, support)
+        values = await self._outer(outer.tuple)
+        adapter = indexing.NumpyIndexingAdapter(values)  # type: ignore[no-untyped-call, unused-ignore]
+        return indexing.apply_indexer(adapter, rest)
+
+    async def _points(self, key: indexing.VectorizedIndexer) -> npt.NDArray[Any]:
+        """Read points, each given by its row and its column."""
+        rows, cols = (_positions(k, size) for k, size in zip(key.tuple, self.shape, strict=True))
+        shape = np.broadcast_shapes(rows.shape, cols.shape)
+        down, across = _axes(rows), _axes(cols)
+        if len(down) < 2 and len(across) < 2 and down != across:
+            # Every row at every column, as in a transposed array.
+            values = await self._outer((_along(rows, down), _along(cols, across)))
+            return np.asarray(values.T if down > across else values).reshape(shape)
+        rows, cols = np.broadcast_arrays(rows, cols)
+        points = replace(self._whole, rows=rows.reshape(-1), cols=cols.reshape(-1), pointwise=True)
+        return np.asarray((await self._read(points))[0]).reshape(shape)
+
+    async def _outer(self, key: tuple[Any, ...]) -> npt.NDArray[Any]:
+        part = self._part(key)
+        if self._warp:
+            (ys, take_y), (xs, take_x) = bounds_of(part.rows), bounds_of(part.cols)
+            pixels = await read_warped(part, self._warp, ys, xs, self.dtype)
+            pixels = pixels[:, take_y][:, :, take_x]
         else:
-            block = self._window([self._indexes[i] for i in wanted], rows, cols)
-        cut = block[:, within_rows][..., within_cols]
-        return cut[0] if np.ndim(planes) == 0 else cut
+            pixels = await self._read(part)
+        keys = key if self._planes else (0, *key)
+        cut = tuple(0 if isinstance(k, _INTEGERS) else slice(None) for k in keys)
+        return np.asarray(pixels[cut])
 
-    def window(self, cut: tuple[slice, ...]) -> Window | None:
-        """Return a part of the array as a window of its file; None for pictures."""
-        if self._planes:
-            return None
-        (top, bottom, _), (left, right, _) = (
-            k.indices(size) for k, size in zip(cut, self.shape, strict=True)
-        )
-        return Window(
-            source=self._source,
-            label=self._label,
-            shape=(self.shape[0], self.shape[1]),
-            indexes=self._indexes,
-            rows=(top, max(top, bottom)),
-            cols=(left, max(left, right)),
-            radiometry=self._radiometry if self._decode else None,
-        )
-
-    def _window(
-        self, indexes: list[int], rows: tuple[int, int], cols: tuple[int, int]
-    ) -> npt.NDArray[Any]:
-        from astra_xr.reading.read import read
-
-        values = read(
-            source=self._source,
-            label=self._label,
-            shape=(self.shape[-2], self.shape[-1]),
-            indexes=tuple(indexes),
-            rows=rows,
-            cols=cols,
-            radiometry=self._radiometry if self._decode else None,
-        )
-        if not self._decode and not np.can_cast(values.dtype, self.dtype):
+    async def _read(self, window: Window) -> npt.NDArray[Any]:
+        if 0 in window.size:
+            return np.empty(window.size, self.dtype)
+        values = await read(window)
+        if window.radiometry is None and not np.can_cast(values.dtype, self.dtype):
             raise ReadError(
-                source=self._label,
-                href=str(self._source()),
+                source=window.label,
+                href="",
                 reason=f"the file holds {values.dtype}, while its item says {self.dtype}",
                 hint="The item does not describe this file; try another catalogue.",
             )
         return values.astype(self.dtype, copy=False)
 
+    def _part(self, key: tuple[Any, ...]) -> Window:
+        """Return what an outer index takes, as a window of the file (or of the other grid)."""
+        planes = np.arange(len(self._whole.indexes))[key[0] if self._planes else slice(None)]
+        rows, cols = (_span(k, n) for k, n in zip(key[-2:], self.shape[-2:], strict=True))
+        indexes = tuple(self._whole.indexes[n] for n in np.atleast_1d(planes))
+        return replace(self._whole, indexes=indexes, rows=rows, cols=cols)
 
-def _bounds(
-    key: int | slice | npt.NDArray[np.integer], length: int
-) -> tuple[tuple[int, int], int | slice | npt.NDArray[np.integer]]:
-    """Split an index into the smallest range that holds it and what to take of that range."""
+    def window(self, key: tuple[Any, ...]) -> Window | None:
+        """Return what an index takes as a window of the file; None for pictures, other grids."""
+        return None if self._planes or self._warp else self._part(key)
+
+
+_INTEGERS = (int, np.integer)
+
+
+def _positions(key: Any, length: int) -> npt.NDArray[np.intp]:
+    """Write a part of an index as numbers from 0."""
     if isinstance(key, slice):
-        picked = range(*key.indices(length))
-        if not picked:
-            return (0, 0), slice(0, 0)
-        low, high = min(picked), max(picked)
-        step = picked.step
-        start = picked[0] - low
-        # A negative step runs down to the first element of the range.
-        stop = None if step < 0 else high - low + 1
-        return (low, high + 1), slice(start, stop, step)
-    positions = np.asarray(key)
-    if positions.size == 0:
-        return (0, 0), positions
-    low, high = int(positions.min()), int(positions.max())
-    return (low, high + 1), positions - low
+        return np.arange(*key.indices(length))
+    numbers = np.asarray(key)
+    return np.where(numbers < 0, numbers + length, numbers)
 
 
-def take(
-    key: indexing.ExplicitIndexer,
-    shape: tuple[int, ...],
-    read: Callable[[tuple[Any, ...]], npt.NDArray[Any]],
-) -> Any:
-    """Index a lazy array whose ``read`` takes integers, slices of any step and arrays, outer."""
-    if isinstance(key, indexing.VectorizedIndexer):
-        return indexing.explicit_indexing_adapter(key, shape, indexing.IndexingSupport.OUTER, read)
-    # Slices are passed on as they are: xarray's adapter fails on empty backward ones.
-    return read(key.tuple)
+def _axes(numbers: npt.NDArray[np.intp]) -> list[int]:
+    """List the axes along which numbers may differ."""
+    return [n for n in range(numbers.ndim) if numbers.shape[n] != 1 and numbers.strides[n] != 0]
+
+
+def _along(numbers: npt.NDArray[np.intp], axes: list[int]) -> npt.NDArray[np.intp]:
+    keep = tuple(slice(None) if n in axes else 0 for n in range(numbers.ndim))
+    return np.atleast_1d(numbers[keep])
+
+
+def _span(key: Any, length: int) -> Span:
+    """Write a part of an outer index as rows or columns."""
+    if isinstance(key, _INTEGERS):
+        first = int(key) % length
+        return first, first + 1
+    if isinstance(key, slice) and key.step in (None, 1):
+        start, stop, _ = key.indices(length)
+        return start, max(start, stop)
+    return _positions(key, length)
 
 
 def cached(array: BackendArray) -> Any:
     """Make an array's values stay once they were read, as xarray's own backends do."""
     lazy = indexing.LazilyIndexedArray(array)
     return indexing.MemoryCachedArray(lazy)  # type: ignore[no-untyped-call, unused-ignore]
+
+
+def behind(variable: xr.Variable) -> tuple[Any, tuple[Any, ...] | None]:
+    """Return the array that a lazy variable reads, and the outer index that it takes of it.
+
+    Returns
+    -------
+    array : BackendArray, numpy or dask array
+        What is at the bottom.
+    key : tuple or None
+        None where there is no index of slices, integers and 1-d arrays.
+    """
+    data: Any = variable._data  # noqa: SLF001  (there is no public way to what is behind it)
+    key: tuple[Any, ...] | None = None
+    while not isinstance(data, BackendArray) and hasattr(data, "array"):
+        if isinstance(data, indexing.LazilyIndexedArray):
+            key = data.key.tuple
+        data = data.array
+    return data, key
 
 
 def window_of(variable: xr.Variable) -> Window | None:
@@ -166,13 +215,9 @@ def window_of(variable: xr.Variable) -> Window | None:
     Window or None
         None where the variable is anything else.
     """
-    data: Any = variable._data  # noqa: SLF001  (there is no public way to what is behind it)
-    cut: tuple[Any, ...] | None = None
-    while not isinstance(data, RasterArray):
-        if isinstance(data, indexing.LazilyIndexedArray):
-            cut = data.key.tuple
-        if not hasattr(data, "array"):
-            return None
-        data = data.array
-    plain = cut is not None and all(isinstance(k, slice) and k.step in (None, 1) for k in cut)
-    return data.window(cut) if plain and cut is not None and variable.ndim == 2 else None
+    array, key = behind(variable)
+    if not isinstance(array, RasterArray) or key is None or variable.ndim != 2:
+        return None
+    if not all(isinstance(k, slice) and k.step in (None, 1) for k in key):
+        return None
+    return array.window(key)

@@ -11,26 +11,45 @@ import imagecodecs
 import numpy as np
 import numpy.typing as npt
 
-Decompress = Callable[[Any, "memoryview[int]"], Any]
+Decompress = Callable[[Any, "npt.NDArray[Any]"], Any]
 
 
 class CorruptTile(Exception):
     """A tile's bytes do not decode to its pixels."""
 
 
-def _copy(data: Any, out: memoryview[int]) -> None:
-    out[:] = data
+def _bytes(pixels: npt.NDArray[Any]) -> memoryview[int]:
+    return pixels.reshape(-1).view(np.uint8).data
 
 
-COMPRESSIONS: dict[int, Decompress] = {
-    1: _copy,
-    5: lambda data, out: imagecodecs.lzw_decode(data, out=out),
-    8: lambda data, out: imagecodecs.deflate_decode(data, out=out),
-    32946: lambda data, out: imagecodecs.deflate_decode(data, out=out),
-    32773: lambda data, out: imagecodecs.packbits_decode(data, out=out),
-    50000: lambda data, out: imagecodecs.zstd_decode(data, out=out),
+def _copy(data: Any, pixels: npt.NDArray[Any]) -> None:
+    _bytes(pixels)[:] = data
+
+
+def _lerc(data: Any, pixels: npt.NDArray[Any]) -> None:
+    out = pixels[..., 0] if pixels.shape[2] == 1 else pixels
+    _, valid = imagecodecs.lerc_decode(data, masks=True, out=out)
+    if valid is not None and pixels.dtype.kind == "f":
+        # Lerc has no number for NaN: it says so beside them.
+        pixels[~valid.astype(bool)] = np.nan
+
+
+def _unpacked(data: Any, pixels: npt.NDArray[Any], unpack: Callable[..., Any]) -> Any:
+    """Undo a compression around Lerc, whose own bytes are hardly ever more than the pixels'."""
+    return unpack(data, out=pixels.nbytes + 4096)
+
+
+CODECS: dict[str, Decompress] = {
+    "none": _copy,
+    "lzw": lambda data, out: imagecodecs.lzw_decode(data, out=_bytes(out)),
+    "deflate": lambda data, out: imagecodecs.deflate_decode(data, out=_bytes(out)),
+    "packbits": lambda data, out: imagecodecs.packbits_decode(data, out=_bytes(out)),
+    "zstd": lambda data, out: imagecodecs.zstd_decode(data, out=_bytes(out)),
+    "lerc": _lerc,
+    "lerc+deflate": lambda data, out: _lerc(_unpacked(data, out, imagecodecs.deflate_decode), out),
+    "lerc+zstd": lambda data, out: _lerc(_unpacked(data, out, imagecodecs.zstd_decode), out),
 }
-"""By the number of the TIFF tag Compression: none, LZW, deflate (twice), PackBits, zstd."""
+"""What writes a tile's pixels into an array, by the name of its compression."""
 
 
 _threads = threading.local()
@@ -49,7 +68,7 @@ def scratch(use: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArr
 
 
 def decode_tile(
-    data: Any, shape: tuple[int, int, int], dtype: np.dtype[Any], compression: int, predictor: int
+    data: Any, shape: tuple[int, int, int], dtype: np.dtype[Any], codec: str, predictor: int
 ) -> npt.NDArray[Any]:
     """Decode one tile.
 
@@ -61,8 +80,10 @@ def decode_tile(
         Rows, columns, planes of the tile.
     dtype : numpy dtype
         Of the stored numbers, in the file's byte order.
-    compression, predictor : int
-        Values of the TIFF tags.
+    codec : str
+        A key of :data:`CODECS`.
+    predictor : int
+        Value of the TIFF tag: 1 (none), 2 (differences) or 3 (differences of floats' bytes).
 
     Returns
     -------
@@ -75,19 +96,18 @@ def decode_tile(
         The bytes are damaged, or too few.
     """
     pixels = scratch("tile", shape, dtype)
-    flat: memoryview[int] = pixels.reshape(-1).view(np.uint8).data
     reason = ""
     try:
-        told = COMPRESSIONS[compression](data, flat)
+        told = CODECS[codec](data, pixels)
         # Decoders return what they filled, which is less where the data ended early.
-        if told is not None and len(told) != len(flat):
-            reason = f"{len(told)} of {len(flat)} bytes came out"
+        if told is not None and len(told) != pixels.nbytes:
+            reason = f"{len(told)} of {pixels.nbytes} bytes came out"
     except Exception as error:  # noqa: BLE001  (each codec has exceptions of its own)
         reason = f"{type(error).__name__}: {error}"
     if reason:
         raise CorruptTile(reason)
     if predictor == 3:
-        return _floats(flat, shape, dtype)
+        return _floats(_bytes(pixels), shape, dtype)
     if not dtype.isnative:
         pixels = pixels.byteswap(inplace=True).view(dtype.newbyteorder("="))
     if predictor == 2:

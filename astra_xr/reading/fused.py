@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy.typing as npt
 
-from astra_xr.model import SignedUrl
 from astra_xr.reading.decode import scratch
 from astra_xr.reading.header import Unsupported
-from astra_xr.reading.loop import decode_pool, run
+from astra_xr.reading.loop import decode_pool, in_thread, run, together
 from astra_xr.reading.ranges import RangeFile
 from astra_xr.reading.values import decode_into, decoded_dtype
 from astra_xr.reading.window import Job, Part, Window, find_layout, overlap, stream, tile_pixels
@@ -41,20 +40,19 @@ def read_fused(windows: Mapping[str, Window], formula: Formula, out: npt.NDArray
     ReadError, SigningError, UpstreamError
         As of :func:`astra_xr.reading.read.read`.
     """
-    signed = {name: window.source() for name, window in windows.items()}
-    run(_read_fused(windows, signed, formula, out))
+    run(_read_fused(windows, formula, out))
 
 
 async def _read_fused(
-    windows: Mapping[str, Window],
-    signed: Mapping[str, SignedUrl],
-    formula: Formula,
-    out: npt.NDArray[Any],
+    windows: Mapping[str, Window], formula: Formula, out: npt.NDArray[Any]
 ) -> None:
-    files = [RangeFile(w.source, signed[n], w.label) for n, w in windows.items()]
-    layouts = await asyncio.gather(*map(find_layout, files, windows.values()))
+    signed = await together(in_thread(window.source) for window in windows.values())
+    files = [RangeFile(w.source, s, w.label) for w, s in zip(windows.values(), signed, strict=True)]
+    layouts = await together(map(find_layout, files, windows.values()))
     if len({layout.levels[0].tile for layout in layouts}) > 1:
         raise Unsupported("the files are not cut into the same tiles")
+    if any(layout.mask or layout.alpha is not None for layout in layouts):
+        raise Unsupported("a file has a mask of its own")
     jobs = list(map(Job, files, windows.values(), layouts))
     names = dict(zip(map(id, jobs), windows, strict=True))
     # Row and column of a tile -> what has come of it, by band.
@@ -65,7 +63,7 @@ async def _read_fused(
         for bands in places:
             values = {name: _values(name, job, part) for name, (job, part) in bands.items()}
             job, (tile, _) = next(iter(bands.values()))
-            target = out[overlap(job.layout, tile, job.window)[1]]
+            target = out[overlap(job.level, tile, job.window)[1]]
             rows = max(1, _STRIP // max(1, target.shape[1]))
             for top in range(0, target.shape[0], rows):
                 strip = slice(top, top + rows)
@@ -86,7 +84,7 @@ async def _read_fused(
 
 def _values(name: str, job: Job, part: Part) -> npt.NDArray[Any]:
     tile, data = part
-    cut, _ = overlap(job.layout, tile, job.window)
+    cut, _ = overlap(job.level, tile, job.window)
     plane = 0 if job.layout.planar else job.window.indexes[0] - 1
     stored = tile_pixels(job, tile, data)[(*cut, plane)]
     if job.window.radiometry is None:

@@ -11,11 +11,24 @@ import numpy.typing as npt
 from async_tiff import TIFF
 
 from astra_xr.conversion.magic import TIFF_MAGIC
-from astra_xr.reading.decode import COMPRESSIONS
+from astra_xr.reading.decode import CODECS
 from astra_xr.reading.ranges import HEAD, RangeFile
 
 _LARGEST_TILE = 256 << 20
-_KINDS = {1: "u", 2: "i", 3: "f"}
+_KINDS = {1: "u", 2: "i", 3: "f", 6: "c"}
+_CODECS = {
+    1: "none",
+    5: "lzw",
+    8: "deflate",
+    32946: "deflate",
+    32773: "packbits",
+    34887: "lerc",
+    50000: "zstd",
+}
+"""Names of the values of the TIFF tag Compression."""
+
+_LERC = {0: "lerc", 1: "lerc+deflate", 2: "lerc+zstd"}
+"""By the second number of the tag LercParameters."""
 
 
 class Unsupported(Exception):
@@ -66,7 +79,9 @@ class Layout:
     planar: bool
     """True: each plane has tiles of its own; False: a tile holds all planes, pixel by pixel."""
 
-    compression: int
+    codec: str
+    """How tiles are compressed: a key of :data:`astra_xr.reading.decode.CODECS`."""
+
     predictor: int
     fill: float
     """What stands for tiles that are not stored: nodata, else 0."""
@@ -74,10 +89,25 @@ class Layout:
     levels: tuple[Level, ...]
     """The full image first, then overviews from fine to coarse."""
 
+    bits: int | None = None
+    """1 where a byte holds eight pixels, as in masks; None: each number has bytes of its own."""
+
+    alpha: int | None = None
+    """The plane, from 0, that is 0 where there is no data."""
+
+    mask: Layout | None = None
+    """A plane beside the image, 0 where there is no data; its levels are those of the image."""
+
     size: int
     """Bytes of the file."""
 
     etag: str | None
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of its lists of tiles."""
+        own = sum(level.offsets.nbytes + level.counts.nbytes for level in self.levels)
+        return own + (self.mask.nbytes if self.mask else 0)
 
 
 async def read_layout(file: RangeFile) -> Layout:
@@ -104,21 +134,55 @@ async def read_layout(file: RangeFile) -> Layout:
     if reason:
         raise Unreadable(reason)
     order = ">" if int(tiff.endianness) == 1 else "<"
-    kinds = [int(ifd.new_subfile_type or 0) for ifd in ifds]
-    if any(kind & 4 for kind in kinds):
-        raise Unsupported("it has an internal mask")
+    images = [ifd for ifd in ifds if not _subfile(ifd) & _MASK]
+    masks = [ifd for ifd in ifds if _subfile(ifd) & _MASK]
+    if not images:
+        raise Unreadable("it holds a mask and no image")
+    overviews = [ifd for ifd in images[1:] if _subfile(ifd) & _OVERVIEW]
+    return _layout([images[0], *overviews], order, file, masks)
+
+
+_OVERVIEW, _MASK = 1, 4
+"""Bits of the tag NewSubfileType."""
+
+
+def _subfile(ifd: Any) -> int:
+    return int(ifd.new_subfile_type or 0)
+
+
+def _layout(ifds: list[Any], order: str, file: RangeFile, masks: list[Any]) -> Layout:
+    """Describe an image and its overviews, which have to be stored in the same way."""
     first = ifds[0]
-    levels = [first, *(i for i, kind in zip(ifds[1:], kinds[1:], strict=True) if kind & 1)]
     _check(first)
+    codec = _codec(first)
+    bits = 1 if set(first.bits_per_sample) == {1} else None
+    if bits and (masks or _subfile(first) & _MASK == 0):
+        raise Unsupported("its samples have 1 bit")
+    dtype = np.dtype(np.uint8) if bits else _dtype(first, order)
+    if codec.startswith("lerc") and not dtype.isnative:
+        raise Unsupported("its Lerc tiles hold swapped bytes")
+    size = file.size or 0
+    levels = [_level(first, dtype, size)]
+    overviews = sorted(ifds[1:], key=lambda ifd: -int(ifd.image_width))
+    levels += [_level(ifd, dtype, size) for ifd in overviews if _alike(ifd, first)]
+    mask = _layout(masks, order, file, []) if masks else None
+    if mask:
+        shapes = [level.shape for level in mask.levels]
+        levels = [level for level in levels if level.shape in shapes]
+        if [level.shape for level in levels] != shapes or mask.samples > 1:
+            raise Unsupported("its mask has other overviews than the image")
     return Layout(
-        dtype=_dtype(first, order),
+        dtype=dtype,
         samples=first.samples_per_pixel,
         planar=int(first.planar_configuration) == 2,
-        compression=int(first.compression),
+        codec=codec,
         predictor=int(first.predictor or 1),
         fill=_fill(first),
-        levels=tuple(_level(ifd, first, file.size or 0) for ifd in levels),
-        size=file.size or 0,
+        levels=tuple(levels),
+        bits=bits,
+        alpha=_alpha(first),
+        mask=mask,
+        size=size,
         etag=file.etag,
     )
 
@@ -126,12 +190,36 @@ async def read_layout(file: RangeFile) -> Layout:
 def _check(ifd: Any) -> None:
     if ifd.tile_width is None or ifd.tile_height is None:
         raise Unsupported("it is stored in strips")
-    if int(ifd.compression) not in COMPRESSIONS:
-        raise Unsupported(f"its compression is {ifd.compression}")
     if int(ifd.photometric_interpretation) in (6, 8):
         raise Unsupported("its colours are YCbCr or Lab")
-    if ifd.extra_samples and any(int(kind) in (1, 2) for kind in ifd.extra_samples):
-        raise Unsupported("it has an alpha plane")
+
+
+def _codec(ifd: Any) -> str:
+    codec = _CODECS.get(int(ifd.compression))
+    if codec == "lerc":
+        codec = _LERC.get((*(ifd.lerc_parameters or ()), 0, 0)[1])
+    if codec not in CODECS:
+        raise Unsupported(f"its compression is {ifd.compression}")
+    return codec
+
+
+def _alpha(ifd: Any) -> int | None:
+    """Find the plane of opacity (ExtraSamples 1 or 2); extra samples come last."""
+    kinds = [int(kind) for kind in ifd.extra_samples or ()]
+    planes = range(ifd.samples_per_pixel - len(kinds), ifd.samples_per_pixel)
+    return next((n for n, kind in zip(planes, kinds, strict=True) if kind in (1, 2)), None)
+
+
+def _alike(ifd: Any, first: Any) -> bool:
+    """Tell whether an overview is stored as the image is, and has its proportions."""
+    same = ("compression", "predictor", "samples_per_pixel", "planar_configuration",
+            "bits_per_sample", "sample_format")  # fmt: skip
+    height, width = first.image_height, first.image_width
+    return (
+        all(getattr(ifd, name) == getattr(first, name) for name in same)
+        and None not in (ifd.tile_width, ifd.tile_height)
+        and abs(ifd.image_width * height - ifd.image_height * width) <= 2 * max(height, width)
+    )
 
 
 def _dtype(ifd: Any, order: str) -> np.dtype[Any]:
@@ -139,11 +227,12 @@ def _dtype(ifd: Any, order: str) -> np.dtype[Any]:
     if len(bits) != 1 or len(formats) != 1:
         raise Unsupported("its planes have several types")
     width, kind = bits.pop(), _KINDS.get(formats.pop())
-    if kind is None or width not in (8, 16, 32, 64) or (kind == "f" and width == 8):
+    widths = {"u": (8, 16, 32, 64), "i": (8, 16, 32, 64), "f": (16, 32, 64), "c": (64, 128)}
+    if kind is None or width not in widths[kind]:
         raise Unsupported(f"its samples have {width} bits of an odd format")
     predictor = int(ifd.predictor or 1)
-    if predictor == 3 and kind != "f":
-        raise Unsupported("it predicts integers as floats")
+    if (predictor == 3 and kind != "f") or (predictor > 1 and kind == "c"):
+        raise Unsupported(f"it predicts numbers of another kind (predictor {predictor})")
     return np.dtype(f"{order}{kind}{width // 8}")
 
 
@@ -154,18 +243,16 @@ def _fill(ifd: Any) -> float:
         return 0.0
 
 
-def _level(ifd: Any, first: Any, size: int) -> Level:
+def _level(ifd: Any, dtype: np.dtype[Any], size: int) -> Level:
     shape = (ifd.image_height, ifd.image_width)
-    tile = (ifd.tile_height or 0, ifd.tile_width or 0)
-    same = ("compression", "predictor", "samples_per_pixel", "planar_configuration")
-    if any(getattr(ifd, name) != getattr(first, name) for name in same) or not min(tile):
-        raise Unsupported("its overviews are stored in another way than the image")
+    tile = (ifd.tile_height, ifd.tile_width)
+    if not min(*shape, *tile):
+        raise Unreadable("it has no pixels")
     planes = ifd.samples_per_pixel if int(ifd.planar_configuration) == 2 else 1
     offsets = np.asarray(ifd.tile_offsets, np.uint64)
     counts = np.asarray(ifd.tile_byte_counts, np.uint64)
     level = Level(shape=shape, tile=tile, offsets=offsets, counts=counts)
-    bits = sum(ifd.bits_per_sample) // (planes if planes > 1 else 1)
-    if tile[0] * tile[1] * bits // 8 > _LARGEST_TILE:
+    if tile[0] * tile[1] * dtype.itemsize * ifd.samples_per_pixel // planes > _LARGEST_TILE:
         raise Unsupported(f"a tile of {tile[0]} x {tile[1]} pixels is too large")
     if not len(offsets) == len(counts) == level.across * level.down * planes:
         raise Unreadable("it does not list each of its tiles")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from astra_xr.errors import ReadError
@@ -27,6 +27,8 @@ class _Threads:
         self.decode = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="astra-xr decode")
         # Apart, so that a slow disk or signing service holds no decoding up.
         self.wait = ThreadPoolExecutor(8, thread_name_prefix="astra-xr wait")
+        # Apart again: GDAL waits for ranges, which may come through the threads above.
+        self.gdal = ThreadPoolExecutor(4, thread_name_prefix="astra-xr gdal")
 
 
 def _threads() -> _Threads:
@@ -50,9 +52,36 @@ def decode_pool() -> ThreadPoolExecutor:
     return _threads().decode
 
 
-def wait_pool() -> ThreadPoolExecutor:
-    """Return the threads for what blocks: reading disks, asking for signatures."""
-    return _threads().wait
+async def in_thread(function: Callable[..., T], *args: object) -> T:
+    """Do what blocks, such as reading a disk or asking for a signature, beside the loop."""
+    return await asyncio.get_running_loop().run_in_executor(_threads().wait, function, *args)
+
+
+async def in_gdal_thread(function: Callable[..., T], *args: object) -> T:
+    """Let GDAL work beside the loop."""
+    return await asyncio.get_running_loop().run_in_executor(_threads().gdal, function, *args)
+
+
+async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Run coroutines side by side; at the first failure the rest is cancelled, and it is raised."""
+    failure: BaseException | None = None
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(each) for each in work]
+        return [task.result() for task in tasks]
+    except BaseExceptionGroup as failures:
+        failure = failures.exceptions[0]
+    raise failure
+
+
+def start(coroutine: Coroutine[Any, Any, T]) -> Future[T]:
+    """Start a coroutine on the background loop, from any other thread."""
+    try:
+        loop = _threads().loop
+    except ReadError:
+        coroutine.close()
+        raise
+    return asyncio.run_coroutine_threadsafe(coroutine, loop)
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -60,12 +89,7 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
 
     An interrupt (Ctrl-C) cancels it: nothing goes on behind the caller's back.
     """
-    try:
-        loop = _threads().loop
-    except ReadError:
-        coroutine.close()
-        raise
-    future = asyncio.run_coroutine_threadsafe(coroutine, loop)
+    future = start(coroutine)
     try:
         return future.result()
     except BaseException:

@@ -8,11 +8,10 @@ import os
 import random
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -22,12 +21,10 @@ from obstore.store import HTTPStore
 
 from astra_xr.errors import ReadError, redact
 from astra_xr.model import SignedUrl, UrlSource
-from astra_xr.reading.loop import wait_pool
+from astra_xr.reading.loop import in_thread
 
 HEAD = 32 * 1024
 """Bytes of the first request: the header of nearly every COG."""
-
-T = TypeVar("T")
 
 _TRIES = 4
 _TIMEOUT = timedelta(seconds=30)
@@ -165,7 +162,7 @@ class RangeFile:
         if urlsplit(self.signed.url).scheme in ("http", "https"):
             return True
         try:
-            told = await _in_thread(_stat, self._path())
+            told = await in_thread(_stat, self._path())
         except OSError:
             return False
         return told == (size, etag)
@@ -196,7 +193,7 @@ class RangeFile:
     async def _get_file(self, start: int, stop: int) -> memoryview:
         reason = ""
         try:
-            size, stamp, body = await _in_thread(_pread, self._path(), start, stop)
+            size, stamp, body = await in_thread(_pread, self._path(), start, stop)
         except OSError as error:
             reason = error.strerror or type(error).__name__
         if reason:
@@ -246,7 +243,7 @@ class RangeFile:
         """Get another URL, once for all requests that were refused together."""
         async with self._renewing:
             if self.signed is refused:
-                self.signed = await _in_thread(functools.partial(self._source, refused=refused))
+                self.signed = await in_thread(functools.partial(self._source, refused=refused))
 
     def _note(self, size: int, etag: str | None) -> None:
         """Remember what the first answer said of the file; a later one must say the same."""
@@ -260,10 +257,6 @@ class RangeFile:
     def error(self, reason: str, hint: str) -> ReadError:
         """Make the error of a failed read of this file."""
         return ReadError(source=self._label, href=redact(self.signed), reason=reason, hint=hint)
-
-
-async def _in_thread(function: Callable[..., T], *args: object) -> T:
-    return await asyncio.get_running_loop().run_in_executor(wait_pool(), function, *args)
 
 
 def _stat(path: Path) -> tuple[int, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,14 +12,18 @@ import numpy as np
 import numpy.typing as npt
 import rasterio
 from rasterio.abc import MultiByteRangeResourceContainer
+from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
-from rasterio.windows import Window
+from rasterio.windows import Window as Part
 
 from astra_xr.conversion.magic import driver_of
-from astra_xr.errors import AstraError, ReadError, redact
+from astra_xr.errors import AstraError, redact
 from astra_xr.model import Grid, Radiometry, UrlSource
+from astra_xr.reading.cache import ByteCache
 from astra_xr.reading.loop import run
 from astra_xr.reading.ranges import HEAD, RangeFile
+from astra_xr.reading.tiles import bounds_of
+from astra_xr.reading.window import Window
 
 _GDAL = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
@@ -127,23 +131,22 @@ MultiByteRangeResourceContainer.register(_Opener)
 
 
 @contextmanager
-def _opened(source: UrlSource, label: str) -> Iterator[rasterio.io.DatasetReader]:
-    file = RangeFile(source, source(), label)
+def _opened(file: RangeFile, **options: Any) -> Iterator[rasterio.io.DatasetReader]:
     magic = bytes(run(file.get(0, HEAD))[:12])
     driver = driver_of(magic)
     if driver is None:
-        raise ReadError(
-            source=label,
-            href=str(source()),
-            reason=f"it is no TIFF or JPEG 2000 file (it begins with {magic[:8]!r})",
-            hint="Name an asset that holds pixels.",
+        raise file.error(
+            f"it is no TIFF or JPEG 2000 file (it begins with {magic[:8]!r})",
+            "Name an asset that holds pixels.",
         )
     failures: list[Exception] = []
     told = ""
     try:
         with (
             rasterio.Env(**_GDAL),
-            rasterio.open("scene.tif", opener=_Opener(file, failures), driver=driver) as dataset,
+            rasterio.open(
+                "scene.tif", opener=_Opener(file, failures), driver=driver, **options
+            ) as dataset,
         ):
             yield dataset
     except (RasterioError, OSError, ValueError) as error:
@@ -153,11 +156,9 @@ def _opened(source: UrlSource, label: str) -> Iterator[rasterio.io.DatasetReader
     if failure:
         raise failure
     if told or failures:
-        raise ReadError(
-            source=label,
-            href=str(source()),
-            reason=f"GDAL says: {told or redact(failures[0])}",
-            hint="The file may be damaged; try another catalogue with catalog=.",
+        raise file.error(
+            f"GDAL says: {told or redact(failures[0])}",
+            "The file may be damaged; try another catalogue with catalog=.",
         )
 
 
@@ -169,13 +170,12 @@ def read_header(source: UrlSource, label: str) -> Header:
     ReadError
         It cannot be read, or has no CRS.
     """
-    with _opened(source, label) as dataset:
+    file = RangeFile(source, source(), label)
+    with _opened(file) as dataset:
         if dataset.crs is None:
-            raise ReadError(
-                source=label,
-                href=str(source()),
-                reason="the file has no coordinate reference system",
-                hint="Only georeferenced rasters can be opened.",
+            raise file.error(
+                "the file has no coordinate reference system",
+                "Only georeferenced rasters can be opened.",
             )
         code = dataset.crs.to_epsg()
         t = dataset.transform
@@ -205,48 +205,67 @@ def read_header(source: UrlSource, label: str) -> Header:
         return Header(grid=grid, count=dataset.count, radiometries=radiometries)
 
 
-def read_by_gdal(
-    source: UrlSource,
-    label: str,
-    *,
-    shape: tuple[int, int],
-    indexes: Sequence[int],
-    rows: tuple[int, int],
-    cols: tuple[int, int],
-) -> npt.NDArray[Any]:
-    """Read the stored numbers of a window.
+def gdal_levels(window: Window) -> tuple[tuple[int, int], ...]:
+    """Return rows and columns of the image and its overviews, from fine to coarse.
 
-    Parameters
-    ----------
-    source : UrlSource
-        Where the file is.
-    label : str
-        Scene and band, for messages.
-    shape : (int, int)
-        Rows and columns that the whole file must have.
-    indexes : sequence of int
-        Planes to read, counted from 1.
-    rows, cols : (int, int)
-        Half-open ranges, counted from 0 at the top left.
+    Raises
+    ------
+    ReadError
+        The file cannot be read.
+    """
+    known = _levels.get(window.source)
+    if known is None:
+        file = RangeFile(window.source, window.source(), window.label)
+        with _opened(file) as dataset:
+            shapes = [dataset.shape]
+            count = len(dataset.overviews(1))
+        for level in range(count):
+            with _opened(file, overview_level=level) as dataset:
+                shapes.append(dataset.shape)
+        known = tuple(shapes)
+        _levels.put(window.source, known, 1000)
+    return known
+
+
+_levels: ByteCache[tuple[tuple[int, int], ...]] = ByteCache(1 << 20)
+
+
+def read_by_gdal(window: Window) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None]:
+    """Read the stored numbers of a window.
 
     Returns
     -------
-    ndarray
-        (planes, rows, columns), in the file's dtype.
+    stored : ndarray
+        Of ``window.size``, in the file's dtype.
+    valid : ndarray of bool or None
+        Of the same size without the planes: False where the file's own mask or alpha plane
+        says that there is no data. None: it has neither, or values are not asked for.
 
     Raises
     ------
     ReadError
         The file cannot be read, or is not what its item says.
     """
-    with _opened(source, label) as dataset:
-        if dataset.shape != tuple(shape) or max(indexes) > dataset.count:
-            raise ReadError(
-                source=label,
-                href=str(source()),
-                reason=f"the file has {dataset.count} bands of {dataset.shape} pixels, while its "
-                f"item says {shape}",
-                hint="The item does not describe this file; try another catalogue.",
+    file = RangeFile(window.source, window.source(), window.label)
+    options = {"overview_level": window.level - 1} if window.level else {}
+    rows, take_rows = bounds_of(window.rows)
+    cols, take_cols = bounds_of(window.cols)
+    part = Part(cols[0], rows[0], cols[1] - cols[0], rows[1] - rows[0])
+    with _opened(file, **options) as dataset:
+        wrong = not window.level and dataset.shape != tuple(window.shape)
+        if wrong or max(window.indexes) > dataset.count:
+            raise file.error(
+                f"the file has {dataset.count} bands of {dataset.shape} pixels, while its item "
+                f"says {tuple(window.shape)}",
+                "The item does not describe this file; try another catalogue.",
             )
-        window = Window(cols[0], rows[0], cols[1] - cols[0], rows[1] - rows[0])
-        return np.asarray(dataset.read(list(indexes), window=window))
+        stored = np.asarray(dataset.read(list(window.indexes), window=part))
+        masked = any(MaskFlags.per_dataset in flags for flags in dataset.mask_flag_enums)
+        valid = None
+        if masked and window.radiometry:
+            valid = np.asarray(dataset.read_masks(window.indexes[0], window=part)) != 0
+    if window.pointwise:
+        stored = stored[:, take_rows, take_cols]
+        return stored, None if valid is None else valid[take_rows, take_cols]
+    stored = stored[:, take_rows][:, :, take_cols]
+    return stored, None if valid is None else valid[take_rows][:, take_cols]

@@ -7,29 +7,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from astra_xr.model import Radiometry, UrlSource
 from astra_xr.reading.header import Unsupported
-from astra_xr.reading.loop import run
+from astra_xr.reading.loop import in_gdal_thread, in_thread
+from astra_xr.reading.ranges import RangeFile
 from astra_xr.reading.values import decode_into, decoded_dtype
-from astra_xr.reading.window import Window, read_window
+from astra_xr.reading.window import Window, find_layout, read_window
 
 
-def read(
-    *,
-    source: UrlSource,
-    label: str,
-    shape: tuple[int, int],
-    indexes: tuple[int, ...],
-    rows: tuple[int, int],
-    cols: tuple[int, int],
-    radiometry: Radiometry | None,
-) -> npt.NDArray[Any]:
-    """Read a window of a file; the parameters are those of :class:`Window`.
+async def read(window: Window) -> npt.NDArray[Any]:
+    """Read a window of a file.
 
     Returns
     -------
     ndarray
-        (planes, rows, columns): values where ``radiometry`` is given, else the stored numbers.
+        Of ``window.size``: values where the window has a radiometry, else the stored numbers.
 
     Raises
     ------
@@ -38,25 +29,38 @@ def read(
     SigningError, UpstreamError
         There is no URL to read it by.
     """
-    window = Window(
-        source=source,
-        label=label,
-        shape=shape,
-        indexes=indexes,
-        rows=rows,
-        cols=cols,
-        radiometry=radiometry,
-    )
+    # Signing may take a request: it must not hold the loop up.
+    signed = await in_thread(window.source)
     try:
-        # Signing may take a request: it must not hold the loop up.
-        return run(read_window(window, source()))
+        return await read_window(window, signed)
     except Unsupported:
         pass
     from astra_xr.reading.raster import read_by_gdal
 
-    stored = read_by_gdal(source, label, shape=shape, indexes=indexes, rows=rows, cols=cols)
-    if radiometry is None:
+    stored, valid = await in_gdal_thread(read_by_gdal, window)
+    if window.radiometry is None:
         return stored
     values = np.empty(stored.shape, decoded_dtype(stored.dtype))
-    decode_into(stored, radiometry, values)
+    decode_into(stored, window.radiometry, values)
+    if valid is not None:
+        values[:, ~valid] = np.nan
     return values
+
+
+async def level_shapes(window: Window) -> tuple[tuple[int, int], ...]:
+    """Return rows and columns of the image and its overviews, from fine to coarse.
+
+    Raises
+    ------
+    ReadError, SigningError, UpstreamError
+        As of :func:`read`.
+    """
+    signed = await in_thread(window.source)
+    try:
+        layout = await find_layout(RangeFile(window.source, signed, window.label), window)
+        return tuple(level.shape for level in layout.levels)
+    except Unsupported:
+        pass
+    from astra_xr.reading.raster import gdal_levels
+
+    return await in_gdal_thread(gdal_levels, window)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,16 +16,16 @@ from astra_xr.errors import ReadError
 from astra_xr.model import Radiometry, SignedUrl, UrlSource
 from astra_xr.reading.cache import ByteCache
 from astra_xr.reading.decode import CorruptTile, decode_tile
-from astra_xr.reading.header import Layout, Unreadable, Unsupported, read_layout
-from astra_xr.reading.loop import decode_pool
+from astra_xr.reading.header import Layout, Level, Unreadable, Unsupported, read_layout
+from astra_xr.reading.loop import decode_pool, together
 from astra_xr.reading.ranges import RangeFile
-from astra_xr.reading.tiles import Run, Tile, runs_of, tiles_of
+from astra_xr.reading.tiles import Run, Span, Tile, runs_of, tiles_of
 from astra_xr.reading.values import decode_into, decoded_dtype
 
 _log = logging.getLogger(__name__)
 
 header_cache: ByteCache[Layout | str] = ByteCache(16 << 20)
-"""Layouts, or why GDAL has to read the file."""
+"""Layouts, or why GDAL has to read the file, by source."""
 
 tile_cache: ByteCache[memoryview] = ByteCache(256 << 20)
 """Tiles as they are stored, compressed."""
@@ -56,12 +56,30 @@ class Window:
     indexes: tuple[int, ...]
     """Planes, from 1."""
 
-    rows: tuple[int, int]
-    """Half-open, from 0 at the top."""
+    rows: Span
+    """Pixels from the top."""
 
-    cols: tuple[int, int]
+    cols: Span
+    """Pixels from the left."""
+
+    pointwise: bool = False
+    """True: ``rows`` and ``cols`` are arrays that name points in pairs."""
+
+    level: int = 0
+    """What ``rows`` and ``cols`` are counted in: 0 is the full image, 1 its finest overview."""
+
     radiometry: Radiometry | None
     """How stored numbers become values; None: they stay as they are."""
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """Shape of the result: (planes, rows, columns), or (planes, points)."""
+        lengths = [s[1] - s[0] if isinstance(s, tuple) else len(s) for s in (self.rows, self.cols)]
+        return (len(self.indexes), *(lengths[:1] if self.pointwise else lengths))
+
+    def cut(self, rows: tuple[int, int], cols: tuple[int, int], level: int = 0) -> Window:
+        """Return another window of the same file."""
+        return replace(self, rows=rows, cols=cols, level=level, pointwise=False)
 
 
 async def read_window(window: Window, signed: SignedUrl) -> npt.NDArray[Any]:
@@ -70,7 +88,7 @@ async def read_window(window: Window, signed: SignedUrl) -> npt.NDArray[Any]:
     Returns
     -------
     ndarray
-        (planes, rows, columns): values as of :func:`decode_into`, or the stored numbers.
+        Of ``window.size``: values as of :func:`decode_into`, or the stored numbers.
 
     Raises
     ------
@@ -81,31 +99,51 @@ async def read_window(window: Window, signed: SignedUrl) -> npt.NDArray[Any]:
     """
     file = RangeFile(window.source, signed, window.label)
     layout = await find_layout(file, window)
-    job = Job(file, window, layout)
-    rows, cols = window.rows, window.cols
+    image = Job(file, window, layout)
     native = layout.dtype.newbyteorder("=")
     dtype = decoded_dtype(native) if window.radiometry else native
-    out = np.empty((len(window.indexes), rows[1] - rows[0], cols[1] - cols[0]), dtype)
+    out = np.empty(window.size, dtype)
+    jobs = [image]
+    if window.radiometry and layout.mask:
+        jobs.append(Job(file, replace(window, indexes=(1,)), layout.mask, True))
+    judged = len(jobs) > 1 or image.alpha is not None
+    valid = np.ones(out.shape[1:], np.bool_) if judged else None
     loop = asyncio.get_running_loop()
 
-    def paint(parts: Sequence[Part]) -> None:
+    def paint(job: Job, parts: Sequence[Part]) -> None:
         for tile, data in parts:
             pixels = tile_pixels(job, tile, data)
-            cut, place = overlap(layout, tile, window)
-            for plane, index in enumerate(window.indexes):
-                if not layout.planar or index - 1 == tile.plane:
-                    stored = pixels[(*cut, 0 if layout.planar else index - 1)]
-                    target = out[(plane, *place)]
-                    if window.radiometry is None:
-                        target[...] = stored
-                    else:
-                        decode_into(stored, window.radiometry, target)
+            cut, place = overlap(job.level, tile, job.window)
+            judge = job.judge(tile)
+            if valid is not None and judge is not None:
+                valid[place] = pixels[cut][..., judge] != 0
+            if job is image:
+                for plane, index in enumerate(window.indexes):
+                    if not layout.planar or index - 1 == tile.plane:
+                        stored = pixels[cut][..., 0 if layout.planar else index - 1]
+                        _put(stored, window.radiometry, out[plane], place)
 
     async def use(job: Job, parts: Sequence[Part]) -> None:
-        await loop.run_in_executor(decode_pool(), paint, parts)
+        await loop.run_in_executor(decode_pool(), paint, job, parts)
 
-    await stream([job], use)
+    await stream(jobs, use)
+    if valid is not None:
+        out[:, ~valid] = np.nan
     return out
+
+
+def _put(
+    stored: npt.NDArray[Any], radiometry: Radiometry | None, out: npt.NDArray[Any], place: Any
+) -> None:
+    """Write stored numbers, or their values, to a place of the result."""
+    if radiometry is None:
+        out[place] = stored
+    elif isinstance(place[0], slice):
+        decode_into(stored, radiometry, out[place])
+    else:
+        values = np.empty(stored.shape, out.dtype)
+        decode_into(stored, radiometry, values)
+        out[place] = values
 
 
 @dataclass(frozen=True)
@@ -115,12 +153,34 @@ class Job:
     file: RangeFile
     window: Window
     layout: Layout
+    is_mask: bool = False
+
+    @property
+    def level(self) -> Level:
+        """The full image or the overview that is read."""
+        return self.layout.levels[self.window.level]
+
+    @property
+    def alpha(self) -> int | None:
+        """The plane, from 0, that says where values are valid; None: no plane does."""
+        return self.layout.alpha if self.window.radiometry and not self.layout.mask else None
+
+    def judge(self, tile: Tile) -> int | None:
+        """Tell which plane of a tile is 0 where values are not valid; None: none is."""
+        if self.is_mask:
+            return 0
+        if self.layout.planar:
+            return 0 if tile.plane == self.alpha else None
+        return self.alpha
 
     def tiles(self) -> list[Tile]:
         """List the tiles that the window needs."""
-        planes = [index - 1 for index in self.window.indexes]
-        level = self.layout.levels[0]
-        return tiles_of(self.layout, level, planes, self.window.rows, self.window.cols)
+        window = self.window
+        planes = {index - 1 for index in window.indexes} | {self.alpha}
+        wanted = sorted(plane for plane in planes if plane is not None)
+        return tiles_of(
+            self.layout, self.level, wanted, window.rows, window.cols, pointwise=window.pointwise
+        )
 
     def key(self, tile: Tile) -> tuple[Any, ...]:
         """Name a tile in the cache."""
@@ -150,7 +210,7 @@ async def find_layout(file: RangeFile, window: Window) -> Layout:
             known = str(reason)
         size = 1000
         if isinstance(known, Layout):
-            size += sum(level.offsets.nbytes + level.counts.nbytes for level in known.levels)
+            size += known.nbytes
         header_cache.put(window.source, known, size)
     if isinstance(known, str):
         raise Unsupported(known)
@@ -200,20 +260,7 @@ async def stream(jobs: Sequence[Job], use: Use) -> None:
 
     work = [fetch(job, run) for job, run in runs]
     work += [use(job, parts) for job, parts in here]
-    failure = await _all(work)
-    if failure:
-        raise failure
-
-
-async def _all(work: Sequence[Coroutine[Any, Any, None]]) -> BaseException | None:
-    """Run coroutines side by side; at the first failure cancel the rest, and return it."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            for each in work:
-                group.create_task(each)
-    except BaseExceptionGroup as failures:
-        return failures.exceptions[0]
-    return None
+    await together(work)
 
 
 def _plan(jobs: Sequence[Job]) -> tuple[list[tuple[Job, list[Part]]], list[tuple[Job, Run]]]:
@@ -264,13 +311,16 @@ def tile_pixels(job: Job, tile: Tile, data: memoryview | None) -> npt.NDArray[An
         The tile is damaged.
     """
     layout = job.layout
-    shape = (*layout.levels[0].tile, 1 if layout.planar else layout.samples)
+    rows, cols = job.level.tile
+    planes = 1 if layout.planar else layout.samples
     if data is None:
         native = layout.dtype.newbyteorder("=")
         value = layout.fill if _fits(layout.fill, native) else 0
-        return np.full(shape, value, native)
+        return np.full((rows, cols, planes), value, native)
+    stored = (rows, -(-cols // 8) if layout.bits else cols, planes)
     try:
-        return decode_tile(data, shape, layout.dtype, layout.compression, layout.predictor)
+        pixels = decode_tile(data, stored, layout.dtype, layout.codec, layout.predictor)
+        return np.unpackbits(pixels, axis=1, count=cols) if layout.bits else pixels
     except CorruptTile as error:
         reason = str(error)
     # What does not decode is better asked for again.
@@ -281,20 +331,42 @@ def tile_pixels(job: Job, tile: Tile, data: memoryview | None) -> npt.NDArray[An
     )
 
 
-def overlap(
-    layout: Layout, tile: Tile, window: Window
-) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Return what a window has of a tile: its part of the tile, and its place in the window."""
-    height, width = layout.levels[0].tile
-    cut, place = [], []
-    for first, size, (start, stop) in (
-        (tile.row * height, height, window.rows),
-        (tile.col * width, width, window.cols),
-    ):
-        low, high = max(first, start), min(first + size, stop)
-        cut.append(slice(low - first, high - first))
-        place.append(slice(low - start, high - start))
-    return (cut[0], cut[1]), (place[0], place[1])
+def overlap(level: Level, tile: Tile, window: Window) -> tuple[Any, Any]:
+    """Return what a window has of a tile.
+
+    Returns
+    -------
+    cut, place : index of the first two axes
+        Its part of the tile, and where that goes in the window.
+    """
+    height, width = level.tile
+    top, left = tile.row * height, tile.col * width
+    if window.pointwise:
+        rows, cols = np.asarray(window.rows), np.asarray(window.cols)
+        place = np.flatnonzero((rows // height == tile.row) & (cols // width == tile.col))
+        return (rows[place] - top, cols[place] - left), (place,)
+    cut_y, place_y = _overlap(window.rows, top, height)
+    cut_x, place_x = _overlap(window.cols, left, width)
+    if isinstance(cut_y, slice) and isinstance(cut_x, slice):
+        return (cut_y, cut_x), (place_y, place_x)
+    return tuple(
+        np.ix_(
+            *(
+                np.arange(each.start, each.stop) if isinstance(each, slice) else each
+                for each in pair
+            )
+        )
+        for pair in ((cut_y, cut_x), (place_y, place_x))
+    )  # type: ignore[return-value]
+
+
+def _overlap(span: Span, first: int, size: int) -> tuple[Any, Any]:
+    """Do :func:`overlap` along one axis, for the tile that begins at a pixel."""
+    if isinstance(span, tuple):
+        low, high = max(first, span[0]), min(first + size, span[1])
+        return slice(low - first, high - first), slice(low - span[0], high - span[0])
+    place = np.flatnonzero((span >= first) & (span < first + size))
+    return span[place] - first, place
 
 
 def _fits(value: float, dtype: np.dtype[Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections import deque
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from astra_xr.reading.array import take, window_of
+from astra_xr.reading.array import window_of
 from astra_xr.reading.fused import Formula, read_fused
 from astra_xr.reading.header import Unsupported
 
@@ -47,7 +48,13 @@ class FormulaArray(BackendArray):
         self.dtype = np.dtype(dtype)
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
-        return take(key, self.shape, self._read)
+        if isinstance(key, indexing.VectorizedIndexer):
+            return self._formula({n: _picked(v, key) for n, v in self._inputs.items()})
+        return self._read(key.tuple)
+
+    async def async_getitem(self, key: indexing.ExplicitIndexer) -> Any:
+        """Compute beside any event loop; what :meth:`xarray.Dataset.load_async` awaits."""
+        return await asyncio.to_thread(self.__getitem__, key)
 
     def _read(self, key: tuple[Any, ...]) -> npt.NDArray[Any]:
         inputs = {name: variable[key] for name, variable in self._inputs.items()}
@@ -85,6 +92,13 @@ class FormulaArray(BackendArray):
                     return
                 block, futures = waiting.popleft()
                 out[block] = self._formula({n: future.result() for n, future in futures.items()})
+
+
+def _picked(variable: xr.Variable, key: indexing.VectorizedIndexer) -> npt.NDArray[Any]:
+    data: Any = variable._data  # noqa: SLF001  (the indexer is xarray's own)
+    if not isinstance(data, indexing.ExplicitlyIndexed):
+        data = indexing.NumpyIndexingAdapter(np.asarray(data))  # type: ignore[no-untyped-call, unused-ignore]
+    return np.asarray(indexing.apply_indexer(data, key))
 
 
 def _blocks(shape: tuple[int, ...]) -> list[tuple[Any, ...]]:

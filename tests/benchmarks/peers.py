@@ -219,7 +219,7 @@ def lower_bound(base: str, bands: list[str], windows: list[Window]) -> None:
     def paint(data: memoryview, run_: Any, layout: Any, out: Any, window: Window) -> None:
         for tile in run_.tiles:
             part = data[tile.start - run_.start : tile.stop - run_.start]
-            pixels = decode_tile(part, (512, 512, 1), layout.dtype, 8, 2)[..., 0]
+            pixels = decode_tile(part, (512, 512, 1), layout.dtype, "deflate", 2)[..., 0]
             top, left = tile.row * 512, tile.col * 512
             a, b = max(top, window[0].start), min(top + 512, window[0].stop)
             c, d = max(left, window[1].start), min(left + 512, window[1].stop)

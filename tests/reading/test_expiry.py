@@ -18,11 +18,11 @@ from astra_xr.catalogs.planetary_computer import PlanetaryComputer
 from astra_xr.errors import ReadError, UpstreamError
 from astra_xr.model import SignedUrl
 from astra_xr.reading import tiles
-from astra_xr.reading.read import read
 from astra_xr.reading.window import tile_cache
 from astra_xr.settings import Settings
 from astra_xr.testing import FakeClock, RangeServer, Reply, Request, write_cog
 from conftest import Loopback
+from tests.pixels import read
 
 SIZE = 800
 LIFE = timedelta(minutes=45)

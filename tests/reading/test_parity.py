@@ -16,9 +16,12 @@ from affine import Affine
 
 from astra_xr.catalogs.urls import FixedUrl
 from astra_xr.errors import ReadError
-from astra_xr.reading.read import read
-from astra_xr.reading.window import header_cache, tile_cache
+from astra_xr.model import Radiometry
+from astra_xr.reading.loop import run
+from astra_xr.reading.read import level_shapes
+from astra_xr.reading.window import Window, header_cache, tile_cache
 from astra_xr.testing import RangeServer
+from tests.pixels import read
 
 ROWS, COLS = 150, 181
 WINDOWS = [
@@ -135,9 +138,7 @@ def test_sparse_tiles(tmp_path: Path, caplog: pytest.LogCaptureFixture, nodata: 
         ({"compress": "jpeg", "photometric": "ycbcr"}, "uint8", 3),
         ({"compress": "webp", "webp_lossless": True}, "uint8", 3),
         ({"compress": "lzma"}, "uint16", 1),
-        ({"compress": "lerc"}, "float32", 1),
         ({"nbits": 12}, "uint16", 1),
-        ({"alpha": "yes"}, "uint8", 4),
     ],
 )
 def test_what_the_engine_does_not_know_gdal_reads(
@@ -149,11 +150,112 @@ def test_what_the_engine_does_not_know_gdal_reads(
     check(path, engine=False, caplog=caplog)
 
 
-def test_complex_numbers(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("endianness", ["LITTLE", "BIG"])
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+def test_complex_numbers(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, dtype: str, endianness: str
+) -> None:
     path = tmp_path / "a.tif"
-    real = make("float32")
-    write(path, (real + 1j * real[:, ::-1]).astype("complex64"), compress="deflate")
-    check(path, engine=False, caplog=caplog)
+    real = make("float64", 2)
+    pixels = (real + 1j * real[:, ::-1]).astype(dtype)
+    write(path, pixels, compress="deflate", endianness=endianness)
+    check(path, engine=True, caplog=caplog)
+
+
+@pytest.mark.parametrize("compress", ["lerc", "lerc_deflate", "lerc_zstd"])
+@pytest.mark.parametrize("interleave", ["pixel", "band"])
+@pytest.mark.parametrize("endianness", ["LITTLE", "BIG"])
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint32", "float32", "float64"])
+def test_lerc(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    compress: str,
+    interleave: str,
+    endianness: str,
+    dtype: str,
+) -> None:
+    path = tmp_path / "a.tif"
+    pixels = make(dtype, 2)
+    if np.dtype(dtype).kind == "f":
+        pixels[:, 20:90, 30:50] = np.nan
+    write(path, pixels, compress=compress, interleave=interleave, endianness=endianness)
+    check(path, engine=endianness == "LITTLE" or dtype == "uint8", caplog=caplog)
+
+
+def values(path: Path, **fields: Any) -> np.ndarray:
+    usual: dict[str, Any] = {
+        "label": "scene red",
+        "indexes": (1,),
+        "rows": (3, ROWS),
+        "cols": (0, 170),
+    }
+    return read(
+        source=FixedUrl(str(path)), shape=(ROWS, COLS), radiometry=Radiometry(dtype="uint8"),
+        **usual | fields,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("interleave", ["pixel", "band"])
+def test_what_is_transparent_becomes_nan(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, interleave: str
+) -> None:
+    path = tmp_path / "a.tif"
+    pixels = make("uint8", 4)
+    pixels[3] = np.where(np.arange(COLS) % 5 == 0, 0, 200)
+    write(path, pixels, alpha="yes", compress="deflate", interleave=interleave)
+    check(path, engine=True, caplog=caplog)
+    for indexes in ((1,), (3, 1)):
+        got = values(path, indexes=indexes)
+        expected = np.where(pixels[3] == 0, np.nan, pixels[[n - 1 for n in indexes]])
+        np.testing.assert_array_equal(got, expected[:, 3:, :170])
+
+
+@pytest.mark.parametrize("compress", ["deflate", "lzma"])
+def test_what_an_internal_mask_hides_becomes_nan(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, compress: str
+) -> None:
+    path = tmp_path / "a.tif"
+    pixels = make("uint8", 3)
+    mask = np.hypot(*np.mgrid[-75:75, -90:91]) < 70
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+        write(path, pixels, compress=compress, photometric="rgb")
+        with rasterio.open(path, "r+") as file:
+            file.write_mask(mask)
+            file.build_overviews([2, 4], rasterio.enums.Resampling.nearest)
+    check(path, engine=compress == "deflate", caplog=caplog)
+    got = values(path, indexes=(2, 3))
+    np.testing.assert_array_equal(got, np.where(mask, pixels[1:], np.nan)[:, 3:, :170])
+    points: dict[str, Any] = {
+        "rows": np.array([0, 75, 80]),
+        "cols": np.array([0, 90, 85]),
+        "pointwise": True,
+    }
+    got = values(path, **points)
+    np.testing.assert_array_equal(got[0], [np.nan, *pixels[0, [75, 80], [90, 85]]])
+    with rasterio.open(path, overview_level=0) as file:
+        got = values(path, rows=(0, 75), cols=(0, 91), level=1)
+        expected = np.where(file.dataset_mask() == 0, np.nan, file.read(1))
+        np.testing.assert_array_equal(got[0], expected)
+
+
+@pytest.mark.parametrize("compress", ["deflate", "lzma"])
+@pytest.mark.parametrize("predictor", [1, 2])
+def test_overviews(tmp_path: Path, compress: str, predictor: int) -> None:
+    path = tmp_path / "a.tif"
+    write(path, make("int16", 2), compress=compress, predictor=predictor)
+    with rasterio.open(path, "r+") as file:
+        file.build_overviews([2, 4, 8], rasterio.enums.Resampling.average)
+    window: dict[str, Any] = {
+        "source": FixedUrl(str(path)), "label": "scene red", "shape": (ROWS, COLS),
+        "indexes": (2, 1), "radiometry": None,
+    }  # fmt: skip
+    shapes = run(level_shapes(Window(**window, rows=(0, 1), cols=(0, 1))))
+    for level, shape in enumerate(shapes[1:], start=1):
+        with rasterio.open(path, overview_level=level - 1) as file:
+            assert file.shape == shape
+            got = read(**window, rows=(2, shape[0]), cols=(0, shape[1]), level=level)
+            np.testing.assert_array_equal(got, file.read([2, 1])[:, 2:])
+    assert len(shapes) == 4
 
 
 def test_a_corrupt_tile_raises_and_names_its_bytes(tmp_path: Path) -> None:
@@ -218,7 +320,7 @@ def test_a_forked_process_says_that_it_cannot_read(tmp_path: Path) -> None:
 import os, sys
 from astra_xr.catalogs.urls import FixedUrl
 from astra_xr.errors import ReadError
-from astra_xr.reading.read import read
+from tests.pixels import read
 def get():
     return read(source=FixedUrl({str(path)!r}), label="s", shape=({ROWS}, {COLS}), indexes=(1,),
                 rows=(0, 5), cols=(0, 5), radiometry=None)

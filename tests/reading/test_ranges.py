@@ -14,6 +14,7 @@ from astra_xr.model import SignedUrl
 from astra_xr.reading.loop import run
 from astra_xr.reading.ranges import HEAD, RangeFile, traffic
 from astra_xr.reading.raster import read_by_gdal, read_header
+from astra_xr.reading.window import Window
 from astra_xr.testing import RangeServer, Reply, Request, write_cog
 
 BODY = bytes(range(256)) * 1000
@@ -134,13 +135,11 @@ def test_a_damaged_tiff_raises(tmp_path: Path) -> None:
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ReadError, match="GDAL says"):
         read_by_gdal(
-            FixedUrl(str(path)),
-            "scene red",
-            shape=(800, 800),
-            indexes=[1],
-            rows=(0, 800),
-            cols=(0, 800),
-        )
+            Window(
+                source=FixedUrl(str(path)), label="scene red", shape=(800, 800), indexes=(1,),
+                rows=(0, 800), cols=(0, 800), radiometry=None,
+            )
+        )  # fmt: skip
     path.write_bytes(whole[:200])
     with pytest.raises(ReadError, match="GDAL says"):
         read_header(FixedUrl(str(path)), "scene red")

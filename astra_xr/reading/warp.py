@@ -1,0 +1,227 @@
+"""Pixels on another grid than the file's: from the overview, and the part of it, that it needs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from odc.geo.overlap import compute_reproject_roi
+
+from astra_xr.model import Grid
+from astra_xr.reading.loop import in_gdal_thread
+from astra_xr.reading.read import level_shapes, read
+from astra_xr.reading.window import Window
+
+RESAMPLINGS = ("nearest", "average", "bilinear", "cubic", "lanczos", "mode", "min", "max", "med")
+"""Ways to resample, by GDAL's names."""
+
+_REACH = {"bilinear": 1, "cubic": 2, "lanczos": 3}
+"""Source pixels that a kernel takes in on either side, at a scale of 1."""
+
+_CLOSE = 1e-6
+"""Part of a pixel that is no difference: transforms are published as rounded decimals."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Warp:
+    """From the grid of a file to another one."""
+
+    source: Grid
+    """Of the file's full image."""
+
+    target: Grid
+    resampling: str
+    """One of :data:`RESAMPLINGS`."""
+
+    nodata: float | None = None
+    """Stored number of pixels without data, for stored numbers; values have NaN."""
+
+
+async def read_warped(
+    whole: Window,
+    warp: Warp,
+    rows: tuple[int, int],
+    cols: tuple[int, int],
+    dtype: np.dtype[Any],
+) -> npt.NDArray[Any]:
+    """Read a window of the target grid.
+
+    Parameters
+    ----------
+    whole : Window
+        The file; its rows and columns do not count.
+    rows, cols : (int, int)
+        Half-open ranges of pixels of the target grid.
+    dtype : numpy dtype
+        Of the result: what :func:`astra_xr.reading.read.read` gives.
+
+    Returns
+    -------
+    ndarray
+        (planes, rows, columns). Where the file has no pixels: NaN, or for stored integers
+        ``warp.nodata`` (0 where there is none).
+
+    Raises
+    ------
+    ReadError, SigningError, UpstreamError
+        As of :func:`astra_xr.reading.read.read`.
+    """
+    nodata = math.nan if dtype.kind in "fc" else warp.nodata
+    out = np.full((len(whole.indexes), rows[1] - rows[0], cols[1] - cols[0]), nodata or 0, dtype)
+    if not out.size:
+        return out
+    window, origin = await source_window(whole, warp, rows, cols)
+    if 0 in window.size:
+        return out
+    pixels = (await read(window)).astype(dtype, copy=False)
+    goal = _moved(warp.target, cols[0], rows[0])
+    step = ~origin @ goal
+    if warp.source.crs == warp.target.crs and abs(step.b) + abs(step.d) < _CLOSE:
+        if warp.resampling == "nearest":
+            _nearest(pixels, step, out)
+            return out
+        if warp.resampling == "average" and _whole(step, pixels, out):
+            _block_means(pixels, round(step.e), round(step.a), nodata, out)
+            return out
+    await in_gdal_thread(_by_gdal, pixels, origin, out, goal, warp, nodata)
+    return out
+
+
+async def source_window(
+    whole: Window, warp: Warp, rows: tuple[int, int], cols: tuple[int, int]
+) -> tuple[Window, Affine]:
+    """Choose the overview, and what of it a window of the target grid needs.
+
+    Returns
+    -------
+    window : Window
+        Of the coarsest overview that is no coarser than the target; empty where the two do not
+        meet.
+    origin : Affine
+        From its columns and rows to the CRS of the file.
+
+    Raises
+    ------
+    ReadError, SigningError, UpstreamError
+        The file's header cannot be read.
+    """
+    shapes = await level_shapes(whole)
+    across, down = _scale(warp)
+    full = shapes[0]
+    # The size of an overview may have been rounded down.
+    fits = [(h + 1) * down > full[0] and (w + 1) * across > full[1] for h, w in shapes]
+    level = max((number for number, fit in enumerate(fits) if fit), default=0)
+    height, width = shapes[level]
+    affine = Affine(*warp.source.transform) @ Affine.scale(full[1] / width, full[0] / height)
+    here = GeoBox((height, width), affine, warp.source.crs)
+    size = (rows[1] - rows[0], cols[1] - cols[0])
+    goal = GeoBox(size, _moved(warp.target, cols[0], rows[0]), warp.target.crs)
+    plan = compute_reproject_roi(here, goal)
+    reach = math.ceil(_REACH.get(warp.resampling, 0) * max(1, plan.scale))
+    ys, xs = (
+        (max(0, roi.start - reach), min(size, roi.stop + reach))
+        for roi, size in zip(plan.roi_src, (height, width), strict=True)
+    )
+    return whole.cut(ys, xs, level), affine @ Affine.translation(xs[0], ys[0])
+
+
+def _scale(warp: Warp) -> tuple[float, float]:
+    """Return how many pixels of the file go into one of the target, across and down.
+
+    It is taken of the whole target, so that each window of it is resampled in the same way.
+    """
+    full = GeoBox(warp.source.shape, Affine(*warp.source.transform), warp.source.crs)
+    goal = GeoBox(warp.target.shape, Affine(*warp.target.transform), warp.target.crs)
+    scale = compute_reproject_roi(full, goal).scale2
+    return float(scale.x), float(scale.y)
+
+
+def _moved(grid: Grid, col: int, row: int) -> Affine:
+    return Affine(*grid.transform) @ Affine.translation(col, row)
+
+
+def _nearest(pixels: npt.NDArray[Any], step: Affine, out: npt.NDArray[Any]) -> None:
+    """Take the pixel that holds the centre of each pixel of the target."""
+    picks, places = [], []
+    for scale, first, length, size in (
+        (step.e, step.f, out.shape[1], pixels.shape[1]),
+        (step.a, step.c, out.shape[2], pixels.shape[2]),
+    ):
+        found = np.floor((np.arange(length) + 0.5) * scale + first + _CLOSE).astype(np.intp)
+        inside = np.flatnonzero((found >= 0) & (found < size))
+        places.append(inside)
+        picks.append(found[inside])
+    planes = np.arange(len(out))
+    out[np.ix_(planes, *places)] = pixels[np.ix_(planes, *picks)]
+
+
+def _whole(step: Affine, pixels: npt.NDArray[Any], out: npt.NDArray[Any]) -> bool:
+    """Tell whether each target pixel is a block of whole source pixels, from the first one on."""
+    numbers = (step.a, step.e, step.c, step.f)
+    whole = all(abs(number - round(number)) < _CLOSE for number in numbers)
+    fits = all(
+        (n - 1) * scale < size <= n * scale + _CLOSE
+        for n, size, scale in zip(out.shape[1:], pixels.shape[1:], (step.e, step.a), strict=True)
+    )
+    return whole and fits and min(step.a, step.e) > 0 and (round(step.c), round(step.f)) == (0, 0)
+
+
+def _block_means(
+    pixels: npt.NDArray[Any], down: int, across: int, nodata: float | None, out: npt.NDArray[Any]
+) -> None:
+    """Average the valid pixels of each block; blocks at the far edges may be cut off."""
+    total = np.zeros(out.shape, np.float64)
+    count = np.zeros(out.shape, np.intp)
+    for row in range(down):
+        for col in range(across):
+            part = pixels[:, row::down, col::across]
+            place = (slice(None), slice(part.shape[1]), slice(part.shape[2]))
+            valid = _valid(part, nodata)
+            total[place] += np.where(valid, part, 0)
+            count[place] += valid
+    some = count > 0
+    means = total[some] / count[some]
+    out[some] = means if out.dtype.kind == "f" else np.rint(means)
+
+
+def _valid(pixels: npt.NDArray[Any], nodata: float | None) -> npt.NDArray[np.bool_]:
+    if nodata is None:
+        return np.ones(pixels.shape, np.bool_)
+    valid: npt.NDArray[np.bool_] = ~np.isnan(pixels) if math.isnan(nodata) else pixels != nodata
+    return valid
+
+
+def _by_gdal(
+    pixels: npt.NDArray[Any],
+    origin: Affine,
+    out: npt.NDArray[Any],
+    goal: Affine,
+    warp: Warp,
+    nodata: float | None,
+) -> None:
+    import rasterio
+    from rasterio.enums import Resampling
+    from rasterio.warp import reproject
+
+    full = Affine(*warp.source.transform)
+    across, down = _scale(warp)
+    with rasterio.Env(GDAL_NUM_THREADS="1"):
+        reproject(
+            pixels,
+            out,
+            src_transform=origin,
+            src_crs=warp.source.crs,
+            src_nodata=nodata,
+            dst_transform=goal,
+            dst_crs=warp.target.crs,
+            dst_nodata=nodata,
+            resampling=Resampling[warp.resampling],
+            # Else GDAL guesses the reach of its kernels from each window.
+            XSCALE=math.hypot(origin.a, origin.d) / math.hypot(full.a, full.d) / across,
+            YSCALE=math.hypot(origin.b, origin.e) / math.hypot(full.b, full.e) / down,
+        )
