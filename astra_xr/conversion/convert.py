@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from astra_xr.conversion.cog import write_cog
 from astra_xr.conversion.geotiff import write_geotiff, write_masked_cog
 from astra_xr.conversion.picture import Drawn, write_picture
 from astra_xr.conversion.recipe import FORMATS, Recipe
@@ -30,6 +31,16 @@ class Made:
 
     drawn: Drawn | None = None
     """For pictures: their size, place and stretch."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        return {**asdict(self), "path": str(self.path)}
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Made:
+        """Take it from JSON."""
+        drawn = Drawn.from_json(told["drawn"]) if told["drawn"] else None
+        return cls(**{**told, "path": Path(told["path"]), "drawn": drawn})
 
 
 def convert(
@@ -75,6 +86,9 @@ def convert(
                 crs = dataset.crs or dataset.gcps[1]
             drawn = None
             if recipe.format == "cog":
+                # Its compressors take as long to import as a small picture takes to draw.
+                from astra_xr.conversion.cog import write_cog
+
                 write = write_masked_cog if masked else write_cog
                 write(source, new, recipe, limits, progress, threads)
             elif recipe.format == "geotiff":

@@ -43,6 +43,14 @@ class Drawn:
     stretch: tuple[tuple[float, float], ...] = ()
     """For each plane the stored numbers that are drawn as 0 and 255; empty: as they are."""
 
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Drawn:
+        """Take it from JSON, which knows no tuples."""
+        rows, cols = told["shape"]
+        a, b, c, d, e, f = told["transform"]
+        stretch = tuple((low, high) for low, high in told["stretch"])
+        return cls(shape=(rows, cols), transform=(a, b, c, d, e, f), stretch=stretch)
+
 
 def write_picture(source: Path, target: Path, recipe: Recipe, limits: Limits) -> Drawn:
     """Draw ``source`` as a PNG or JPEG at ``target``.

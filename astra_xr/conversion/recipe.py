@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from astra_xr.errors import InvalidFormat, InvalidParameter
 from astra_xr.model import ClassValue
@@ -70,6 +72,12 @@ class Recipe:
         if not 1 <= self.max_size <= 16384:
             expected = "a number of pixels from 1 to 16384"
             raise InvalidParameter(name="max_size", value=self.max_size, expected=expected)
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Recipe:
+        """Take what :func:`dataclasses.asdict` made, after its way through JSON."""
+        classes = tuple(ClassValue(**each) for each in told["classes"])
+        return cls(**{**told, "classes": classes})
 
     @property
     def digest(self) -> str:

@@ -38,12 +38,15 @@ class Limits:
     block_bytes: int = 256 << 20
     """Decoded bytes of one block, which is in memory as a whole."""
 
-    expansion: int = 20_000
-    """Decoded bytes to a byte of the file, for sources that decode to more than 64 MiB: an
-    empty 10980² scene as JPEG 2000 comes to 13,000, a file made to harm to far more."""
+    expansion: int = 30_000
+    """Decoded bytes to a byte of the file, for sources that decode to more than 64 MiB. An empty
+    band of 10980² as JPEG 2000 comes to 28,600; files made to harm, to more."""
 
     source_bytes: int = 4 << 30
     """Bytes of a source."""
+
+    output_bytes: int = 8 << 30
+    """Bytes of a file that is made."""
 
     memory: int = 2 << 30
     """Bytes of address space that a conversion may take beside what its process has."""

@@ -1,0 +1,228 @@
+"""Convert in a process of its own, under limits: what it decodes cannot harm the caller.
+
+The process is a plain ``python -c`` rather than one of a pool, so that a file that kills it fails
+one conversion and no other, and scripts need no ``if __name__ == "__main__"``. Any executor may
+call :func:`convert_apart`, in threads too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import IO, Any
+
+from astra_xr.conversion.convert import Made, convert
+from astra_xr.conversion.recipe import Recipe
+from astra_xr.conversion.source import Limits, Progress
+from astra_xr.errors import ConversionFailed
+
+_ENVIRON = ("PATH", "HOME", "TMPDIR", "TEMP", "SYSTEMROOT", "LD_LIBRARY_PATH", "LANG", "LC_ALL",
+            "GDAL_DATA", "PROJ_DATA", "PROJ_LIB")  # fmt: skip
+"""What the process gets of the environment: no credentials."""
+
+# Most of the time to start would go into xarray, which `import astra_xr` brings along for
+# `ds.astra`: the package stands in without its own `__init__`.
+_BOOT = """
+import sys, types
+package = sys.modules["astra_xr"] = types.ModuleType("astra_xr")
+package.__path__ = [sys.argv[1]]
+from astra_xr.conversion.worker import main
+main()
+"""
+
+_HINT = "The file may be damaged; try another catalogue with catalog=."
+
+
+def convert_apart(
+    source: Path,
+    target: Path,
+    recipe: Recipe,
+    *,
+    limits: Limits | None = None,
+    progress: Progress | None = None,
+    threads: int | None = None,
+    label: str | None = None,
+) -> Made:
+    """Convert a file in a process of its own; see :func:`astra_xr.conversion.convert.convert`.
+
+    Parameters
+    ----------
+    source, target, recipe, progress, threads
+        As there.
+    limits : Limits, optional
+        Those of memory and time are the process's.
+    label : str, optional
+        What the user knows the source by, for messages.
+
+    Raises
+    ------
+    ConversionFailed
+        As there, or it went beyond its limits, or the process died.
+    """
+    limits = limits or Limits()
+    label = label or source.name
+    job = {
+        "source": str(source.absolute()),
+        "recipe": asdict(recipe),
+        "limits": asdict(limits),
+        "threads": threads,
+    }
+    try:
+        # Here, so that nothing is left of a process that was killed.
+        with tempfile.TemporaryDirectory(prefix=".making-", dir=target.parent) as folder:
+            job["target"] = str(Path(folder, target.name).absolute())
+            made = _run(job, limits, progress or (lambda share: None), label)
+            for path in sorted(Path(folder).iterdir(), key=lambda path: path == made.path):
+                path.replace(target.parent / path.name)
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+    else:
+        return replace(made, path=target)
+    raise ConversionFailed(source=label, reason=f"{target.parent}: {reason}")
+
+
+def _run(job: Mapping[str, Any], limits: Limits, progress: Progress, label: str) -> Made:
+    start = time.monotonic()
+    with _process() as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(job).encode() + b"\n")
+        process.stdin.flush()
+        clock = threading.Timer(limits.wall_seconds, process.kill)
+        clock.start()
+        try:
+            answer = _listen(process.stdout, progress)
+        finally:
+            clock.cancel()
+        process.kill() if answer is None else process.wait()
+        status = process.wait()
+    if answer is None:
+        late = time.monotonic() - start >= limits.wall_seconds
+        raise ConversionFailed(source=label, reason=_death(status, limits, late), hint=_HINT)
+    if "failed" in answer:
+        raise ConversionFailed(source=label, reason=str(answer["failed"]))
+    return Made.from_json(answer["made"])
+
+
+@contextlib.contextmanager
+def _process() -> Iterator[subprocess.Popen[bytes]]:
+    environ = {name: os.environ[name] for name in _ENVIRON if name in os.environ}
+    # The same modules as here, wherever they were found.
+    environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    process = subprocess.Popen(  # noqa: S603  (this very interpreter, and a text of ours)
+        [sys.executable, "-P", "-c", _BOOT, str(Path(__file__).parents[1])],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environ,
+        # Ctrl-C is the caller's, who ends the process.
+        start_new_session=True,
+    )
+    with process:
+        try:
+            yield process
+        except BaseException:
+            process.kill()
+            raise
+
+
+def _listen(lines: IO[bytes], progress: Progress) -> dict[str, Any] | None:
+    """Pass on what the process tells of its progress; return its answer, None: it died."""
+    for line in lines:
+        try:
+            told = json.loads(line)
+        except ValueError:
+            return None
+        if "done" not in told:
+            return dict(told)
+        progress(float(told["done"]))
+    return None
+
+
+def _death(status: int, limits: Limits, late: bool) -> str:
+    if late:
+        return f"it took longer than {limits.wall_seconds:g} s"
+    if status == -getattr(signal, "SIGXCPU", 0):
+        return f"it took more than {limits.cpu_seconds:g} s of processor time"
+    return f"the process that converts it died (status {status})"
+
+
+def _restrict(limits: Limits) -> None:
+    """Take on the limits of memory and time."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    def lower(kind: int, most: int) -> None:
+        hard = resource.getrlimit(kind)[1]
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(kind, (most, hard))
+
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    lower(resource.RLIMIT_CPU, math.ceil(used.ru_utime + used.ru_stime + limits.cpu_seconds))
+    lower(resource.RLIMIT_CORE, 0)
+    lower(resource.RLIMIT_FSIZE, limits.output_bytes)
+    with contextlib.suppress(OSError):
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        lower(resource.RLIMIT_AS, pages * os.sysconf("SC_PAGE_SIZE") + limits.memory)
+
+
+def _leave_with_caller() -> None:
+    """End this process when the caller's does, however that ends: then its pipe closes."""
+    sys.stdin.buffer.read()
+    os._exit(1)
+
+
+def _answer(job: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
+    told = 0.0
+
+    def progress(share: float) -> None:
+        nonlocal told
+        if share == 1.0 or share - told >= 0.01:
+            told = share
+            _say({"done": share})
+
+    try:
+        made = convert(
+            Path(job["source"]),
+            Path(job["target"]),
+            Recipe.from_json(job["recipe"]),
+            limits=limits,
+            progress=progress,
+            threads=job["threads"],
+        )
+    except ConversionFailed as error:
+        return {"failed": error.reason}
+    except MemoryError:
+        return {"failed": f"it takes more than {limits.memory} bytes of memory"}
+    except Exception as error:  # noqa: BLE001  (whatever a damaged file makes libraries raise)
+        return {"failed": f"{type(error).__name__}: {error}"}
+    return {"made": made.to_json()}
+
+
+def _say(message: Mapping[str, Any]) -> None:
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Do the one job that stands on the first line of the standard input."""
+    job = json.loads(sys.stdin.buffer.readline())
+    limits = Limits(**job["limits"])
+    _restrict(limits)
+    threading.Thread(target=_leave_with_caller, daemon=True).start()
+    _say(_answer(job, limits))
+    # The thread that waits for the caller would keep the interpreter from ending.
+    os._exit(0)
