@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,9 +12,15 @@ from astra_xr.errors import InvalidItem
 from astra_xr.missions import Item
 from astra_xr.model import Grid
 
+_log = logging.getLogger(__name__)
+
+_Transform = tuple[float, float, float, float, float, float]
+
 
 def item_grid(item: Item, asset: Mapping[str, Any]) -> Grid | None:
     """Read the projection extension, of the asset first and of the item where that is silent.
+
+    A transform that is not told follows from shape and box where both are.
 
     Returns
     -------
@@ -31,11 +40,13 @@ def item_grid(item: Item, asset: Mapping[str, Any]) -> Grid | None:
         # Shape and transform belong together: one of the asset never goes with one of the item.
         for told in (asset, properties):
             shape = _numbers(told, "proj:shape", (2,), _whole)
-            transform = _numbers(told, "proj:transform", (6, 9), float)
+            transform = _transform(told, shape)
             if crs and shape and transform:
+                if _has_points_alone(item, crs):
+                    return None
                 rows, cols = shape
-                a, b, c, d, e, f = transform
-                return Grid(crs=crs, shape=(rows, cols), transform=(a, b, c, d, e, f))
+                grid = Grid(crs=crs, shape=(rows, cols), transform=transform)
+                return _with_two_digits(grid, item)
             if shape and list(shape) != properties.get("proj:shape"):
                 return None
     except ValueError as error:
@@ -45,15 +56,60 @@ def item_grid(item: Item, asset: Mapping[str, Any]) -> Grid | None:
     return None
 
 
+def check_gridded(item: Item) -> None:
+    """Refuse an item whose files lie along the satellite's path, on no grid.
+
+    Raises
+    ------
+    InvalidItem
+        They hold ground control points alone.
+    """
+    if _has_points_alone(item, _crs(item.get("properties", {})) or ""):
+        raise InvalidItem(
+            item=str(item.get("id")),
+            reason="its files have ground control points and no grid, so that they have to be "
+            "terrain-corrected first. The Planetary Computer has that done: "
+            "mission sentinel-1-rtc.",
+        )
+
+
+def _has_points_alone(item: Item, crs: str) -> bool:
+    """Tell whether a radar product is in ground or slant range, whatever grid its item tells.
+
+    Earth Search makes a transform in degrees up for these. What was made of them, such as RTC,
+    keeps their product type and has the CRS of a map.
+    """
+    product = item.get("properties", {}).get("sar:product_type")
+    return product in ("GRD", "SLC") and crs in ("", "EPSG:4326")
+
+
+def _transform(told: Mapping[str, Any], shape: list[int] | None) -> _Transform | None:
+    numbers = _numbers(told, "proj:transform", (6, 9), float)
+    if numbers:
+        a, b, c, d, e, f = numbers
+        return a, b, c, d, e, f
+    box = _numbers(told, "proj:bbox", (4, 6), float)
+    if not box or not shape or min(shape) < 1:
+        return None
+    # Of six numbers the third and the sixth are heights.
+    left, bottom, right, top = box[:4] if len(box) == 4 else (box[0], box[1], box[3], box[4])
+    rows, cols = shape
+    return (right - left) / cols, 0.0, left, 0.0, (bottom - top) / rows, top
+
+
 def _numbers(
-    told: Mapping[str, Any], name: str, counts: tuple[int, ...], read: Callable[[Any], Any]
+    told: Mapping[str, Any],
+    name: str,
+    counts: tuple[int, int] | tuple[int],
+    read: Callable[[Any], Any],
 ) -> list[Any] | None:
     value = told.get(name)
     if not value:
         return None
     try:
         if isinstance(value, list | tuple) and len(value) in counts:
-            return [read(number) for number in value[: counts[0]]]
+            kept = value[:6] if name == "proj:transform" else value
+            return [read(number) for number in kept]
     except (TypeError, ValueError, OverflowError):
         pass
     raise ValueError(f"{name} is {value!r}, not {counts[0]} numbers")
@@ -66,11 +122,51 @@ def _whole(number: Any) -> int:
 
 
 def _crs(told: Mapping[str, Any]) -> str | None:
-    if told.get("proj:code"):
-        return str(told["proj:code"])
+    code = told.get("proj:code")
+    if code:
+        return f"EPSG:{code}" if str(code).isdecimal() else str(code)
     epsg = told.get("proj:epsg")
     if epsg:
-        (code,) = _numbers({"proj:epsg": [epsg]}, "proj:epsg", (1,), _whole) or (0,)
-        return f"EPSG:{code}"
+        (number,) = _numbers({"proj:epsg": [epsg]}, "proj:epsg", (1,), _whole) or (0,)
+        return f"EPSG:{number}"
     wkt = told.get("proj:wkt2")
     return str(wkt) if wkt else None
+
+
+def _with_two_digits(grid: Grid, item: Item) -> Grid:
+    """Mend the code of a UTM zone from 1 to 9 that lacks the zone's leading nought.
+
+    The Planetary Computer's older Landsat items say 3271 for zone 1 south, 32701. Such codes
+    are of Antarctic maps, so the zone has to agree with where the item says that it is.
+    """
+    match = re.fullmatch(r"EPSG:32[67]([1-9])", grid.crs)
+    box = item.get("bbox")
+    if not match or not isinstance(box, list) or len(box) not in (4, 6):
+        return grid
+    zone = int(match[1])
+    # The code's own hemisphere first: Landsat goes south in northern zones too.
+    for hemisphere in sorted((6, 7), key=lambda digit: str(digit) != grid.crs[7]):
+        if _lies_in(grid, zone, 1e7 if hemisphere == 7 else 0.0, box):
+            crs = f"EPSG:32{hemisphere}0{zone}"
+            _log.warning("%s: %s is UTM zone %d, taken as %s", item.get("id"), grid.crs, zone, crs)
+            return Grid(crs=crs, shape=grid.shape, transform=grid.transform)
+    return grid
+
+
+def _lies_in(grid: Grid, zone: int, false_northing: float, box: list[Any]) -> bool:
+    """Tell whether a UTM grid's centre is within an item's box, to about a degree."""
+    try:
+        west, south, east, north = (
+            float(edge) for edge in (box if len(box) == 4 else (box[0], box[1], box[3], box[4]))
+        )
+    except (TypeError, ValueError):
+        return False
+    left, bottom, right, top = grid.bounds
+    # A degree of latitude is 110.6 to 111.7 km long.
+    latitude = ((bottom + top) / 2 - false_northing) / 110_950
+    if not south - 1 <= latitude <= north + 1:
+        return False
+    width = 111_320 * math.cos(math.radians(min(abs(latitude), 85)))
+    longitude = 6 * zone - 183 + ((left + right) / 2 - 500_000) / width
+    span = (east - west) % 360 or 360
+    return (longitude - west + 1) % 360 <= span + 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -12,12 +13,16 @@ import xarray as xr
 
 from astra_xr.errors import InvalidParameter, MixedResolutions, UnknownBand
 from astra_xr.missions import Item
-from astra_xr.model import Asset, ClassValue, Grid, Radiometry
+from astra_xr.model import Asset, ClassValue, Radiometry
 from astra_xr.reading.array import RasterArray, cached
+from astra_xr.resolver.grids import check_gridded
 from astra_xr.resolver.local import LocalResolver
 from astra_xr.resolver.radiometry import one_radiometry, override
 from astra_xr.resolver.resolution import Resolution, Resolver
+from astra_xr.scenes.coords import grid_coords
 from astra_xr.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 Chunks = Mapping[str, Any] | int | str | None
 
@@ -216,6 +221,8 @@ def open_item(
 def _dataset(
     resolution: Resolution, *, chunks: Chunks, decode: bool, radiometry: str | None
 ) -> xr.Dataset:
+    if not all(asset.grid for asset in resolution.assets.values()):
+        check_gridded(resolution.item)
     assets = {
         name: _described(asset, f"{resolution.full_id} {name}", decode, radiometry)
         for name, asset in resolution.assets.items()
@@ -225,15 +232,21 @@ def _dataset(
     if any(grid != first for grid in grids.values()):
         resolutions = {name: grid.resolution for name, grid in grids.items()}
         raise MixedResolutions(scene=resolution.full_id, bands=resolutions)
-    coords = _coords(first)
+    coords = grid_coords(first, resolution.full_id)
     variables = {
         name: _variable(asset, f"{resolution.full_id} {name}", resolution.full_id, decode)
         for name, asset in assets.items()
     }
-    planes = {len(asset.planes) for asset in assets.values() if asset.planes}
-    if len(planes) == 1:
-        labels = next(asset.planes for asset in assets.values() if asset.planes)
-        coords["band"] = ("band", [plane.common or plane.native for plane in labels])
+    labels = {
+        name: tuple(plane.common or plane.native for plane in asset.planes)
+        for name, asset in assets.items()
+        if asset.planes
+    }
+    if len(set(labels.values())) > 1:
+        expected = "files that hold the same bands, since they share one band dimension"
+        raise InvalidParameter(name="bands", value=list(labels), expected=expected)
+    for planes in labels.values():
+        coords["band"] = ("band", list(planes))
     dataset = xr.Dataset(variables, coords=coords, attrs=_attrs(resolution))
     return dataset if chunks is None else _chunked(dataset, chunks)
 
@@ -244,6 +257,9 @@ def _described(asset: Asset, label: str, decode: bool, wish: str | None) -> Asse
         return asset
     from astra_xr.reading.raster import read_header
 
+    told = {"grid": asset.grid, "scale": asset.radiometry, "number of bands": asset.indexes}
+    missing = ", ".join(name for name, value in told.items() if value is None)
+    _log.info("%s: the file is asked for what its item leaves out: %s", label, missing)
     header = read_header(asset.source, label)
     indexes = asset.indexes or tuple(range(1, header.count + 1))
     if max(indexes) > header.count:
@@ -253,11 +269,11 @@ def _described(asset: Asset, label: str, decode: bool, wish: str | None) -> Asse
     planes = asset.planes
     if len(indexes) > 1 and len(planes) != len(indexes):
         planes = tuple(replace(asset.band, native=str(n), common=None) for n in indexes)
-    told = [header.radiometries[index - 1] for index in indexes]
     radiometry = asset.radiometry
     if radiometry is None:
+        tags = [header.radiometries[index - 1] for index in indexes]
         # Stored numbers are asked for as they are: their scales may differ then.
-        own = one_radiometry(told, label) if decode else told[0]
+        own = one_radiometry(tags, label) if decode else tags[0]
         radiometry = own if wish == "file" else override(own, wish)
     return replace(
         asset,
@@ -266,15 +282,6 @@ def _described(asset: Asset, label: str, decode: bool, wish: str | None) -> Asse
         indexes=indexes,
         planes=planes,
     )
-
-
-def _coords(grid: Grid) -> dict[Any, Any]:
-    import rioxarray  # noqa: F401  (registers ds.rio)
-    from affine import Affine
-    from odc.geo.geobox import GeoBox
-    from odc.geo.xr import xr_coords
-
-    return dict(xr_coords(GeoBox(grid.shape, Affine(*grid.transform), grid.crs)))
 
 
 def _variable(asset: Asset, label: str, scene: str, decode: bool) -> xr.Variable:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import math
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
 
+import astra_xr
 from astra_xr.errors import InvalidItem
 from astra_xr.model import Grid
-from astra_xr.resolver.grids import item_grid
+from astra_xr.resolver.grids import check_gridded, item_grid
+from astra_xr.testing import write_cog
 
 Json = dict[str, Any]
 TRANSFORM = [10.0, 0.0, 499980.0, 0.0, -10.0, 4200000.0]
@@ -182,3 +187,134 @@ class TestGrid:
     def test_equal_and_hashable(self) -> None:
         same = Grid(crs="EPSG:32610", shape=(20, 10), transform=GRID.transform)
         assert len({GRID, same}) == 1
+
+
+class TestBox:
+    @pytest.mark.parametrize("level", ["asset", "item"])
+    @pytest.mark.parametrize(
+        "box", [[499980, 4199800, 500080, 4200000], [499980, 4199800, 0, 500080, 4200000, 9]]
+    )
+    def test_a_transform_from_box_and_shape(self, level: str, box: list[float]) -> None:
+        told = part("epsg", "shape") | {"proj:bbox": box}
+        assert (grid(told) if level == "asset" else grid({}, **told)) == GRID
+
+    def test_the_transform_goes_first(self) -> None:
+        assert grid({**WHOLE, "proj:bbox": [0, 0, 1, 1]}) == GRID
+        assert grid({**WHOLE, "proj:bbox": "odd"}) == GRID
+
+    def test_a_box_of_the_item_is_not_one_of_the_asset(self) -> None:
+        # A panchromatic band reaches half a pixel further than its item says.
+        assert grid(part("epsg", "shape"), **{"proj:bbox": [499980, 4199800, 500080, 4200000]}) is (
+            None
+        )
+
+    @pytest.mark.parametrize("box", [[1, 2, 3], ["a"] * 4, [0, 0, 0, 0], [math.nan] * 4, 5])
+    def test_odd_boxes(self, box: Any) -> None:
+        with pytest.raises(InvalidItem):
+            grid({**part("epsg", "shape"), "proj:bbox": box})
+
+
+class TestZonesOfOneDigit:
+    # A Landsat 8 scene of path 71, row 74 (Fiji): zone 1 south.
+    FIJI = (-179.9, -21.3, -177.6, -19.2)
+
+    def found(self, epsg: int, top: float, box: Any) -> str:
+        told = {
+            "proj:epsg": epsg,
+            "proj:shape": [7700, 7600],
+            "proj:transform": [30, 0, 300_000, 0, -30, top],
+        }
+        item = {"id": "x", "bbox": list(box) if isinstance(box, tuple) else box, "properties": told}
+        found = item_grid(item, {})
+        assert found is not None
+        return found.crs
+
+    def test_mended_and_logged(self, caplog: pytest.LogCaptureFixture) -> None:
+        assert self.found(3271, 7_870_000, self.FIJI) == "EPSG:32701"
+        assert caplog.messages == ["x: EPSG:3271 is UTM zone 1, taken as EPSG:32701"]
+
+    @pytest.mark.parametrize(
+        ("epsg", "top", "box", "crs"),
+        [
+            # With northings that count from the equator.
+            (3271, -2_130_000, FIJI, "EPSG:32601"),
+            # Across the antimeridian, in both ways to write it.
+            (3271, 7_870_000, (179.5, -21.3, -178.3, -19.2), "EPSG:32701"),
+            (3271, 7_870_000, (-180.0, -21.3, 180.0, -19.2), "EPSG:32701"),
+            (3265, 4_500_000, (-155.3, 38.5, -152.6, 40.7), "EPSG:32605"),
+        ],
+    )
+    def test_where_the_item_says_that_it_is(
+        self, epsg: int, top: float, box: Any, crs: str
+    ) -> None:
+        assert self.found(epsg, top, box) == crs
+
+    @pytest.mark.parametrize(
+        "box",
+        [
+            # The Ross Sea, whose maps these codes are of.
+            (165.0, -78.0, 170.0, -76.0),
+            (-60.0, -21.3, -57.6, -19.2),
+            (-179.9, 19.2, -177.6, 21.3),
+            *(None, [], ["a"] * 4, [None] * 4, (1, 2, 3)),
+        ],
+    )
+    def test_else_left_alone(self, box: Any) -> None:
+        assert self.found(3271, 7_870_000, box) == "EPSG:3271"
+
+    @pytest.mark.parametrize("epsg", [32701, 32610, 3272000, 3261, 32671])
+    def test_other_codes(self, epsg: int) -> None:
+        assert self.found(epsg, 1_000_000, (0.0, 0.0, 1.0, 1.0)) == f"EPSG:{epsg}"
+
+
+class TestControlPoints:
+    GRD: ClassVar[Json] = {"sar:product_type": "GRD"}
+
+    def test_a_made_up_transform_is_no_grid(self) -> None:
+        told = {**WHOLE, "proj:epsg": 4326, **self.GRD}
+        assert grid({}, **told) is None
+        for properties in (told, self.GRD, {"sar:product_type": "SLC"}):
+            with pytest.raises(InvalidItem, match=r"ground control points.*sentinel-1-rtc"):
+                check_gridded({"id": "x", "properties": properties})
+
+    def test_what_was_terrain_corrected_has_one(self) -> None:
+        told = {**WHOLE, **self.GRD}
+        assert grid({}, **told) == GRID
+        check_gridded({"id": "x", "properties": told})
+        check_gridded({"id": "x", "properties": {}})
+
+
+@pytest.mark.parametrize("code", [32610, "32610", "EPSG:32610"])
+def test_a_code_that_is_a_number(code: Any) -> None:
+    assert grid({**part("shape", "transform"), "proj:code": code}) == GRID
+
+
+class TestOpening:
+    def item(self, folder: Path, **properties: Any) -> Json:
+        path = write_cog(folder / "a.tif", np.full((64, 64), 5, "uint8"))
+        assets = {"a": {"href": str(path), "type": "image/tiff"}}
+        return {"type": "Feature", "id": "x", "properties": properties, "assets": assets}
+
+    def test_the_file_is_asked_and_that_is_logged(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with caplog.at_level(logging.INFO, "astra_xr.scenes"):
+            ds = astra_xr.open_item(self.item(tmp_path))
+        assert ds.rio.crs.to_epsg() == 32610
+        assert caplog.messages == [
+            "x a: the file is asked for what its item leaves out: grid, scale, number of bands"
+        ]
+
+    def test_a_crs_that_nobody_knows(self, tmp_path: Path) -> None:
+        told = {"proj:shape": [64, 64], "proj:transform": [1, 0, 0, 0, -1, 0]}
+        for code in ("EPSG:999999", "nonsense", "PROJCS["):
+            item = self.item(tmp_path, **told, **{"proj:code": code})
+            with pytest.raises(InvalidItem, match="is none that PROJ knows") as caught:
+                astra_xr.open_item(item)
+            assert caught.value.__context__ is None
+
+    def test_control_points(self, tmp_path: Path) -> None:
+        item = self.item(tmp_path, **{"sar:product_type": "GRD"})
+        with pytest.raises(InvalidItem, match="ground control points"):
+            astra_xr.open_item(item)
+        assert astra_xr.resolve(item).assets
