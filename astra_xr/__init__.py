@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from astra_xr.resolver.local import LocalResolver
     from astra_xr.resolver.resolution import Resolution
     from astra_xr.scenes.open import open_item, open_scene, resolve
+    from astra_xr.scenes.search import search
     from astra_xr.settings import Settings
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "open_item",
     "open_scene",
     "resolve",
+    "search",
 ]
 
 _HOMES = {
@@ -40,6 +42,7 @@ _HOMES = {
     "open_item": "astra_xr.scenes.open",
     "open_scene": "astra_xr.scenes.open",
     "resolve": "astra_xr.scenes.open",
+    "search": "astra_xr.scenes.search",
 }
 
 del _accessor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -46,6 +47,8 @@ class StacApi:
         body = json.loads(request.content)
         self.searches.append(body)
         found = [item for item in self.items if _fits(item, body)]
+        if body.get("sortby"):
+            found.sort(key=lambda item: str(item["properties"]["datetime"]), reverse=True)
         start = int(body.get("next", 0))
         links = []
         if start + self.page < len(found):
@@ -59,13 +62,22 @@ class StacApi:
 def _fits(item: dict[str, Any], body: dict[str, Any]) -> bool:
     properties = item["properties"]
     moment = datetime.fromisoformat(properties["datetime"])
-    start, stop = (datetime.fromisoformat(t) for t in body.get("datetime", _EVER).split("/"))
+    start, stop = body.get("datetime", "../..").split("/")
+    west, south, east, north = body.get("bbox", (-180, -90, 180, 90))
+    box = item.get("bbox", (west, south, east, north))
     return (
         item["id"] in body.get("ids", [item["id"]])
         and item["collection"] in body.get("collections", [item["collection"]])
-        and start <= moment <= stop
-        and all(properties.get(k) == told["eq"] for k, told in body.get("query", {}).items())
+        and (start == ".." or datetime.fromisoformat(start) <= moment)
+        and (stop == ".." or moment <= datetime.fromisoformat(stop))
+        and box[0] <= east
+        and west <= box[2]
+        and box[1] <= north
+        and south <= box[3]
+        and all(_meets(properties.get(k), told) for k, told in body.get("query", {}).items())
     )
 
 
-_EVER = "0001-01-01T00:00:00Z/9999-12-31T23:59:59Z"
+def _meets(value: Any, told: dict[str, Any]) -> bool:
+    tests = {"eq": operator.eq, "gte": operator.ge, "lte": operator.le}
+    return value is not None and all(tests[name](value, bound) for name, bound in told.items())

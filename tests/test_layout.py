@@ -23,6 +23,7 @@ def test_the_public_names() -> None:
         "open_item",
         "open_scene",
         "resolve",
+        "search",
     ]
     assert sorted(astra_xr.__all__) == astra_xr.__all__
     for name in astra_xr.__all__:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from astra_xr.catalogs.query import Query
-from astra_xr.missions import MISSIONS, Item
+from astra_xr.missions import MISSIONS, Item, Mission
 from astra_xr.model import SceneId, SignedUrl
 
 
@@ -83,19 +83,36 @@ def choose(scene: SceneId, items: list[dict[str, Any]]) -> tuple[list[str], dict
         The item, where exactly one acquisition fits.
     """
     mission = MISSIONS[scene.mission]
-    acquisitions: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    fitting = [item for item in items if mission.matches(scene.parts, item)]
+    best = [newest(mission, group, scene.parts) for group in acquisitions(mission, fitting)]
+    candidates = [f"{scene.mission}:{mission.describe(item)['product']}" for item in best]
+    return sorted(candidates), best[0] if len(best) == 1 else None
+
+
+def acquisitions(mission: Mission, items: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Bring together the items of one acquisition each, in the order of their first."""
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for item in items:
-        if mission.matches(scene.parts, item):
-            told = mission.describe(item)
-            key = tuple(told.get(part, "") for part in mission.acquisition if part != "day")
-            acquisitions.setdefault(key, []).append(item)
+        groups.setdefault(acquisition(mission, item), []).append(item)
+    return list(groups.values())
+
+
+def acquisition(mission: Mission, item: Item) -> tuple[str, ...]:
+    """Return what tells an item's acquisition from others of the mission."""
+    told = mission.describe(item)
+    return tuple(told.get(part, "") for part in mission.acquisition if part != "day")
+
+
+def newest(
+    mission: Mission, items: Iterable[dict[str, Any]], named: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Pick the processing that an id's parts name, else the newest; the first of equals."""
+    wanted = named or {}
 
     def rank(item: dict[str, Any]) -> tuple[int, tuple[str, ...]]:
         told = mission.describe(item)
-        named = sum(told.get(part) == scene.parts.get(part, "") for part in mission.version)
-        return named, tuple(told.get(part, "") for part in mission.version)
+        fitting = sum(told.get(part) == wanted.get(part, "") for part in mission.version)
+        return fitting, tuple(told.get(part, "") for part in mission.version)
 
     # max() keeps the first of equals.
-    best = [max(group, key=rank) for group in acquisitions.values()]
-    candidates = [f"{scene.mission}:{mission.describe(item)['product']}" for item in best]
-    return sorted(candidates), best[0] if len(best) == 1 else None
+    return max(items, key=rank)

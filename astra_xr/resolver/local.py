@@ -16,7 +16,7 @@ from astra_xr.model import Asset, Radiometry, UrlSource
 from astra_xr.resolver.bands import BandAsset, select_bands, split_names
 from astra_xr.resolver.grids import item_grid
 from astra_xr.resolver.ids import parse_item_id, parse_scene_id
-from astra_xr.resolver.lookup import PASSED_OVER, Found, Lookup, said
+from astra_xr.resolver.lookup import HEDGE, PASSED_OVER, Found, Lookup, said
 from astra_xr.resolver.radiometry import (
     check_override,
     decide_radiometry,
@@ -27,9 +27,6 @@ from astra_xr.resolver.resolution import Resolution
 from astra_xr.resolver.routing import check_format, route
 from astra_xr.resolver.sidecar import read_factors
 from astra_xr.settings import Settings
-
-_HEDGE = 2.0
-"""Seconds of silence after which the next catalogue is asked as well."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +52,7 @@ class LocalResolver:
         Seconds of silence after which the next catalogue of a mission is asked as well.
     """
 
-    def __init__(self, settings: Settings | None = None, *, hedge: float = _HEDGE) -> None:
+    def __init__(self, settings: Settings | None = None, *, hedge: float = HEDGE) -> None:
         self.settings = settings or Settings.from_env()
         self._hedge = hedge
         self._lookup = Lookup(self.settings, hedge=hedge)

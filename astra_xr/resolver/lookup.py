@@ -28,6 +28,8 @@ from astra_xr.settings import Settings
 
 _log = logging.getLogger(__name__)
 
+HEDGE = 2.0
+"""Seconds of silence after which the next catalogue is asked as well."""
 _KEPT = 128
 """Items in memory; one is up to half a megabyte there."""
 _LIFE = 3600.0
@@ -143,7 +145,8 @@ class Lookup:
         if name:
             raise failures[name]
         titles = {each: connect(each, self._settings).title for each in order}
-        raise _verdict(scene, {titles[each]: failures[each] for each in order})
+        told = {titles[each]: failures[each] for each in order}
+        raise verdict(str(scene), told, hint=_sample_hint(scene))
 
     def _ask(self, scene: SceneId, names: Sequence[str]) -> Finish[Found]:
         finish = race(
@@ -192,25 +195,24 @@ def said(error: AstraError) -> str:
     return str(error).rstrip(".")
 
 
-def _verdict(scene: SceneId, failures: Mapping[str, AstraError]) -> AstraError:
-    """Say in one error what each catalogue said."""
+def verdict(asked: str, failures: Mapping[str, AstraError], *, hint: str = "") -> AstraError:
+    """Say in one error what each catalogue, by its title, said to what was asked."""
     errors = failures.values()
-    hint = _sample_hint(scene)
     down = [error for error in errors if isinstance(error, UpstreamError)]
     useless = [error for error in errors if not isinstance(error, UpstreamError | SceneNotFound)]
     if down:
         waits = [error.retry_after for error in down if error.retry_after]
         told = "; ".join(f"{title}: {said(error)}" for title, error in failures.items())
         return UpstreamUnavailable(
-            service=f"No catalogue could give {scene}",
+            service=f"No catalogue could give {asked}",
             reason=told,
             retry_after=min(waits, default=None),
             hint=hint or "Try again, or name a catalogue with catalog=.",
         )
     if useless:
         return useless[0]
-    asked = [title for e in errors if isinstance(e, SceneNotFound) for title in e.asked]
-    return SceneNotFound(scene_id=str(scene), asked=asked, hint=hint)
+    titles = [title for e in errors if isinstance(e, SceneNotFound) for title in e.asked]
+    return SceneNotFound(scene_id=asked, asked=titles, hint=hint)
 
 
 def _sample_hint(scene: SceneId) -> str:

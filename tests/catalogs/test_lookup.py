@@ -227,6 +227,7 @@ def test_a_photograph_without_its_state_is_searched_for(network: Loopback) -> No
     item_id = "id_m_4611606_ne_11_060_20231117_20240103"
     item = _anything(item_id, "naip")
     item["properties"]["datetime"] = "2023-11-17T16:00:00Z"
+    item["bbox"] = [-116.19, 46.93, -116.12, 47.0]
     other = item | {"id": item_id.replace("ne", "nw")}
     api = network.routes["planetarycomputer.microsoft.com"] = StacApi([other, item])
     assert found("m_4611606_ne_11_060_20231117", "planetary-computer")["id"] == item_id

@@ -1,0 +1,152 @@
+"""Search: which scenes a catalogue has of a place and a time, one row an acquisition."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from astra_xr.catalogs import ORDER, Catalog, connect
+from astra_xr.catalogs.base import acquisition, acquisitions, newest
+from astra_xr.catalogs.query import Query
+from astra_xr.catalogs.urls import is_signed
+from astra_xr.missions import MISSIONS, Item, Mission
+from astra_xr.resolver.lookup import HEDGE, PASSED_OVER, said, verdict
+from astra_xr.resolver.race import Gate, Runner, race
+from astra_xr.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One scene that a search found."""
+
+    id: str
+    """``mission:product``, which opens."""
+
+    datetime: str
+    """RFC 3339, as the catalogue has it; empty where it tells none."""
+
+    tile: str
+    """Tile, or path and row; empty where the mission has none."""
+
+    cloud_cover: float | None
+    """Percent; None where the catalogue does not tell."""
+
+    catalog: str
+    """Name of the catalogue that has it."""
+
+    thumbnail: str | None = None
+    """https URL of a small picture that anybody can read; None where there is none."""
+
+    geometry: Mapping[str, Any] | None = field(default=None, repr=False)
+    """GeoJSON of the outline, longitude and latitude."""
+
+    @classmethod
+    def of(cls, item: Item, mission: Mission, catalog: str) -> Row:
+        """Read a row off an item of the mission."""
+        properties = item.get("properties", {})
+        told = mission.describe(item)
+        cloud = properties.get("eo:cloud_cover")
+        moment = properties.get("datetime") or properties.get("start_datetime")
+        geometry = item.get("geometry")
+        return cls(
+            id=f"{mission.name}:{told['product']}",
+            datetime=moment if isinstance(moment, str) else "",
+            tile=told.get("tile") or f"{told.get('path', '')}{told.get('row', '')}",
+            cloud_cover=float(cloud) if isinstance(cloud, int | float) else None,
+            catalog=catalog,
+            thumbnail=_thumbnail(item),
+            geometry=geometry if isinstance(geometry, Mapping) else None,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """What a search found, and why other catalogues were passed over."""
+
+    rows: tuple[Row, ...]
+    catalog: str
+    passed_over: Mapping[str, str]
+
+
+def find_rows(
+    query: Query, settings: Settings, *, catalog: str | None = None, hedge: float = HEDGE
+) -> Rows:
+    """Ask one catalogue, or the mission's in order until one answers.
+
+    Raises
+    ------
+    InvalidParameter
+        There is no such catalogue.
+    UpstreamError
+        The catalogue, or each of them, is down.
+    """
+    named = catalog or settings.catalog
+    order = (named,) if named else ORDER[query.mission]
+    catalogs = {name: connect(name, settings) for name in order}
+    finish = race(
+        [
+            Runner(name=name, title=each.title, ask=_asker(each, query), gate=Gate())
+            for name, each in catalogs.items()
+        ],
+        timeout=settings.timeout,
+        hedge=hedge,
+        passed_over=PASSED_OVER,
+    )
+    if finish.winner is None or finish.answer is None:
+        if named:
+            raise finish.failures[named]
+        failures = {catalogs[name].title: finish.failures[name] for name in order}
+        raise verdict(f"a search for {query.mission}", failures)
+    return Rows(
+        rows=tuple(_rows(finish.answer, query, finish.winner)),
+        catalog=finish.winner,
+        passed_over={name: said(error) for name, error in finish.failures.items()},
+    )
+
+
+def _asker(catalog: Catalog, query: Query) -> Callable[[], Iterator[Item]]:
+    def ask() -> Iterator[Item]:
+        # The first page tells whether it answers; the others come as they are needed.
+        found = catalog.search(query)
+        return itertools.chain(list(itertools.islice(found, 1)), found)
+
+    return ask
+
+
+def _rows(items: Iterator[Item], query: Query, catalog: str) -> Iterator[Row]:
+    """Yield a row an acquisition, the newest first, of its newest processing."""
+    mission = MISSIONS[query.mission]
+    taken: list[dict[str, Any]] = []
+    seen: set[tuple[str, ...]] = set()
+    for item in items:
+        if not mission.describe(item):
+            continue
+        seen.add(acquisition(mission, item))
+        # One acquisition more than is wanted: by then all items of the others have come.
+        if len(seen) > query.limit + 1:
+            break
+        taken.append(dict(item))
+    groups = acquisitions(mission, taken)
+    rows = [Row.of(newest(mission, group), mission, catalog) for group in groups]
+    rows.sort(key=lambda row: row.datetime, reverse=True)
+    yield from rows[: query.limit]
+
+
+def _thumbnail(item: Item) -> str | None:
+    """Return the picture that anybody can read: made by a service, or lying openly."""
+
+    def rank(entry: tuple[str, Mapping[str, Any]]) -> int:
+        key, asset = entry
+        roles = asset.get("roles") or ()
+        wishes = (key == "rendered_preview", "thumbnail" in roles, key == "thumbnail")
+        return wishes.index(True) if any(wishes) else len(wishes)
+
+    for key, asset in sorted(item["assets"].items(), key=rank):
+        href = str(asset.get("href") or "")
+        picture = str(asset.get("type") or "").startswith(("image/png", "image/jpeg", "image/webp"))
+        if rank((key, asset)) < 3 and picture and urlsplit(href).scheme == "https":
+            return None if is_signed(href) else href
+    return None

@@ -1,0 +1,201 @@
+"""Terms of a search: the forms that work, and words for those that do not."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from astra_xr.catalogs.terms import (
+    make_query,
+    read_box,
+    read_clouds,
+    read_geometry,
+    read_interval,
+)
+from astra_xr.errors import AstraError, InvalidParameter
+
+SQUARE = {"type": "Polygon", "coordinates": [[[5, 50], [6, 50], [6, 51], [5, 51], [5, 50]]]}
+
+
+class Shape:
+    """What shapely geometries look like from outside."""
+
+    __geo_interface__ = SQUARE
+
+
+class TestInterval:
+    @pytest.mark.parametrize(
+        ("value", "interval"),
+        [
+            ("2024-02", "2024-02-01T00:00:00Z/2024-02-29T23:59:59Z"),
+            ("2025", "2025-01-01T00:00:00Z/2025-12-31T23:59:59Z"),
+            ("2025-01-15", "2025-01-15T00:00:00Z/2025-01-15T23:59:59Z"),
+            ("20250115", "2025-01-15T00:00:00Z/2025-01-15T23:59:59Z"),
+            ("2025-01-15T18:49:29Z", "2025-01-15T18:49:29Z/2025-01-15T18:49:29Z"),
+            ("2025-01-15T18:49:29+02:00", "2025-01-15T16:49:29Z/2025-01-15T16:49:29Z"),
+            ("2025-01/2025-02", "2025-01-01T00:00:00Z/2025-02-28T23:59:59Z"),
+            ("../2025-02", "../2025-02-28T23:59:59Z"),
+            ("2025-01-15/", "2025-01-15T00:00:00Z/.."),
+            (date(2025, 1, 15), "2025-01-15T00:00:00Z/2025-01-15T23:59:59Z"),
+            # A day, as pandas and datetime write one.
+            (datetime(2025, 1, 15), "2025-01-15T00:00:00Z/2025-01-15T23:59:59Z"),  # noqa: DTZ001
+            (pd.Timestamp("2025-01-15"), "2025-01-15T00:00:00Z/2025-01-15T23:59:59Z"),
+            (datetime(2025, 1, 15, tzinfo=UTC), "2025-01-15T00:00:00Z/2025-01-15T00:00:00Z"),
+            (
+                datetime(2025, 1, 15, 1, tzinfo=timezone(timedelta(hours=2))),
+                "2025-01-14T23:00:00Z/2025-01-14T23:00:00Z",
+            ),
+            (np.datetime64("2025-01-15"), "2025-01-15T00:00:00Z/2025-01-15T23:59:59Z"),
+            (pd.Period("2025-01"), "2025-01-01T00:00:00Z/2025-01-31T23:59:59Z"),
+            ((date(2025, 1, 1), None), "2025-01-01T00:00:00Z/.."),
+            (
+                ["2025-01-01", pd.Timestamp("2025-01-31")],
+                "2025-01-01T00:00:00Z/2025-01-31T23:59:59Z",
+            ),
+            (slice("2025-01", "2025-02"), "2025-01-01T00:00:00Z/2025-02-28T23:59:59Z"),
+        ],
+    )
+    def test_forms(self, value: Any, interval: str) -> None:
+        assert read_interval(value) == interval
+
+    @pytest.mark.parametrize(
+        "value",
+        ["", "x", "2025-13", "2025-02-30", "../..", "a/b/c", 2025, pd.NaT, (None, None), [1], {}],
+    )
+    def test_refused(self, value: Any) -> None:
+        with pytest.raises(InvalidParameter, match="datetime=.*expected a day, month or year"):
+            read_interval(value)
+
+    def test_the_end_before_the_start(self) -> None:
+        with pytest.raises(InvalidParameter, match="the start is after the end"):
+            read_interval("2025-02/2025-01")
+
+
+class TestPlace:
+    @pytest.mark.parametrize(
+        "value",
+        [
+            (5, 50, 6, 51),
+            [5.0, 50.0, 6.0, 51.0],
+            np.array([5, 50, 6, 51]),
+            ("5", "50", "6", "51"),
+            (5, 50, -100, 6, 51, 4000),
+        ],
+    )
+    def test_boxes(self, value: Any) -> None:
+        assert read_box(value) == (5.0, 50.0, 6.0, 51.0)
+
+    def test_across_the_antimeridian(self) -> None:
+        assert read_box((177, -19, -178, -16)) == (177.0, -19.0, -178.0, -16.0)
+
+    @pytest.mark.parametrize(
+        ("value", "words"),
+        [
+            ((37.0, -123.0, 38.0, -122.0), "longitude and latitude look swapped"),
+            ((5, 51, 6, 50), "south is north of north"),
+            ((6, 50, 5, 51), "west is east of east"),
+            ((5, 50, 6, 200), "-180..180 and -90..90"),
+            ((5, 50, 6), "(west, south, east, north) in degrees"),
+            ((5, 50, 6, math.nan), "(west, south, east, north) in degrees"),
+            ("world", "(west, south, east, north) in degrees"),
+            (7, "(west, south, east, north) in degrees"),
+        ],
+    )
+    def test_boxes_that_cannot_be(self, value: Any, words: str) -> None:
+        with pytest.raises(InvalidParameter) as caught:
+            read_box(value)
+        assert words in str(caught.value)
+        assert caught.value.name == "bbox"
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            SQUARE,
+            Shape(),
+            {"type": "Feature", "geometry": SQUARE, "properties": {}},
+            {"type": "FeatureCollection", "features": [{"type": "Feature", "geometry": SQUARE}]},
+        ],
+    )
+    def test_geometries(self, value: Any) -> None:
+        assert read_geometry(value) == SQUARE
+
+    def test_a_collection_of_geometries(self) -> None:
+        parts = {"type": "GeometryCollection", "geometries": [SQUARE]}
+        assert read_geometry(parts) == parts
+
+    @pytest.mark.parametrize(
+        ("value", "words"),
+        [
+            ({"type": "Point", "coordinates": [50, 120]}, "look swapped"),
+            ({"type": "Point", "coordinates": [500, 120]}, "leaves -180..180"),
+            ({"type": "Point", "coordinates": []}, "one GeoJSON geometry"),
+            ({"type": "Point", "coordinates": ["a", "b"]}, "one GeoJSON geometry"),
+            ({"type": "Point"}, "one GeoJSON geometry"),
+            ({"type": "Circle", "coordinates": [5, 50]}, "one GeoJSON geometry"),
+            ({"type": "FeatureCollection", "features": []}, "one GeoJSON geometry"),
+            ("POINT (5 50)", "one GeoJSON geometry"),
+        ],
+    )
+    def test_geometries_that_cannot_be(self, value: Any, words: str) -> None:
+        with pytest.raises(InvalidParameter, match=words):
+            read_geometry(value)
+
+
+def test_clouds() -> None:
+    assert read_clouds(20) == (0, 20)
+    assert read_clouds((10, 30.5)) == (10, 30.5)
+    for value in (-1, 101, (30, 10), "cloudy", math.nan, (1, 2, 3)):
+        with pytest.raises(InvalidParameter, match=r"the most clouds in percent \(0..100\)"):
+            read_clouds(value)
+
+
+@pytest.mark.parametrize(
+    ("terms", "words"),
+    [
+        ({"mission": "sentinel2"}, "did you mean 'sentinel-2'"),
+        ({"mission": None}, "one of sentinel-2, landsat"),
+        ({"limit": 0}, "a whole number from 1 to 10000"),
+        ({"limit": True}, "a whole number"),
+        ({"bbox": (5, 50, 6, 51), "intersects": SQUARE}, "either bbox or intersects, not both"),
+    ],
+)
+def test_other_terms(terms: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidParameter, match=words):
+        make_query(**{"mission": "sentinel-2", **terms})
+
+
+junk = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates(),
+    lambda inner: (
+        st.lists(inner, max_size=6)
+        | st.dictionaries(st.sampled_from(["type", "coordinates", "geometries", "geometry"]), inner)
+    ),
+    max_leaves=8,
+)
+geojson = st.fixed_dictionaries(
+    {"type": st.sampled_from(["Point", "Polygon", "Feature", "GeometryCollection"])},
+    optional={"coordinates": junk, "geometries": junk, "geometry": junk},
+)
+
+
+@given(junk, junk | geojson, junk | st.datetimes() | st.text("0123456789-T:Z/."), junk)
+def test_anything_is_taken_or_refused_in_our_words(
+    box: Any, shape: Any, when: Any, clouds: Any
+) -> None:
+    for read, value in (
+        (read_box, box),
+        (read_geometry, shape),
+        (read_interval, when),
+        (read_clouds, clouds),
+    ):
+        try:
+            read(value)
+        except AstraError:
+            continue

@@ -1,0 +1,217 @@
+"""astra_xr.search: ids newest first that open, as a table, from whichever catalogue answers."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+import astra_xr
+from astra_xr.errors import InvalidParameter, MissingExtra, UpstreamUnavailable
+from astra_xr.scenes.search import SearchResult
+from conftest import Loopback
+from tests import items
+from tests.conftest import SIZE, World
+
+BAY = (-122.6, 37.4, -122.3, 37.6)
+PC = "planetarycomputer.microsoft.com"
+
+
+def days(world: World, *wanted: int) -> None:
+    """Give Earth Search a c1 scene of each of these days of January, in this order."""
+    world.earth_search.items = []
+    for day in wanted:
+        text = json.dumps(items.earth_search_c1(SIZE))
+        text = text.replace("20250115", f"202501{day:02d}").replace(
+            "2025-01-15", f"2025-01-{day:02d}"
+        )
+        item = json.loads(text)
+        item["properties"]["eo:cloud_cover"] = float(day)
+        world.earth_search.items.append(item)
+
+
+def search(**terms: Any) -> SearchResult:
+    return astra_xr.search("sentinel-2", **terms)
+
+
+def test_newest_first_as_many_as_wanted_whatever_the_pages(world: World) -> None:
+    days(world, 3, 9, 1, 7, 5)
+    for page in (1, 2, 100):
+        world.earth_search.page = page
+        assert [name[22:30] for name in search(limit=3)] == ["20250109", "20250107", "20250105"]
+        assert len(search()) == 5
+
+
+def test_pages_that_nobody_needs_are_not_fetched(world: World) -> None:
+    days(world, *range(1, 20))
+    world.earth_search.page = 1
+    search(limit=2)
+    # One acquisition more tells that all items of the second have come, and one more its end.
+    assert len(world.earth_search.searches) <= 4
+
+
+def test_place_time_and_clouds(world: World) -> None:
+    days(world, 3, 9, 15)
+    assert len(search(bbox=BAY)) == 3
+    assert len(search(bbox=(10, 50, 11, 51))) == 0
+    assert [row.cloud_cover for row in search(cloud_cover=10).rows] == [9, 3]
+    assert [row.cloud_cover for row in search(cloud_cover=(5, 10)).rows] == [9]
+    assert [row.datetime[:10] for row in search(datetime="2025-01-09").rows] == ["2025-01-09"]
+    assert len(search(datetime=("2025-01-04", None))) == 2
+    search(intersects={"type": "Point", "coordinates": [-122.4, 37.5]})
+    assert world.earth_search.searches[-1]["intersects"]["type"] == "Point"
+
+
+def test_rows_say_what_they_are_and_open(world: World) -> None:
+    found = search(bbox=BAY, limit=5)
+    # The acquisition is in both of the catalogue's collections; it is one scene.
+    (row,) = found.rows
+    assert row.id == f"sentinel-2:{items.PRODUCT}"
+    assert (row.tile, row.catalog, found.catalog) == ("10SEG", "earth-search", "earth-search")
+    assert row.datetime.startswith("2025-01-15T18:54:10")
+    ds = astra_xr.open_scene(found[0], bands=["red"], catalog=row.catalog)
+    assert ds.attrs["scene_id"] == found[0]
+
+
+def test_of_two_processings_the_newest_is_the_row(world: World) -> None:
+    old = items.earth_search_l2a(SIZE, baseline="02.14", applied=False, sequence=0)
+    new = items.earth_search_l2a(SIZE, baseline="05.00", sequence=1)
+    world.earth_search.items = [old, new]
+    assert list(search()) == [f"sentinel-2:{items.PRODUCT.replace('N0511', 'N0500')}"]
+
+
+def test_landsat_rows(world: World) -> None:
+    (row,) = astra_xr.search("landsat").rows
+    assert row.id == "landsat:LC08_L2SP_044034_20250115_02_T1"
+    assert (row.tile, row.catalog) == ("044034", "planetary-computer")
+
+
+def test_a_catalogue_that_is_down_is_passed_over(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    world.earth_search.fault = httpx.Response(503)
+    found = search(bbox=BAY)
+    assert found.catalog == "planetary-computer"
+    assert found.passed_over == {"earth-search": "down (HTTP 503)"}
+    assert list(found) == [f"sentinel-2:{items.PRODUCT}"]
+    with pytest.raises(UpstreamUnavailable, match=r"Earth Search: down \(HTTP 503\)"):
+        search(bbox=BAY, catalog="earth-search")
+    world.planetary_computer.fault = httpx.Response(500)
+    with pytest.raises(
+        UpstreamUnavailable,
+        match=r"a search for sentinel-2: Earth Search: down.*; Planetary Computer: .*HTTP 500",
+    ):
+        search(bbox=BAY)
+
+
+def test_bad_terms_ask_nobody(network: Loopback) -> None:
+    with pytest.raises(InvalidParameter, match="look swapped"):
+        search(bbox=(37.4, -122.6, 37.6, -122.3))
+    with pytest.raises(InvalidParameter, match="datetime="):
+        search(datetime="yesterday")
+    with pytest.raises(InvalidParameter, match="catalog='google'"):
+        search(catalog="google")
+    assert network.log == []
+
+
+class TestResult:
+    def test_is_a_sequence_of_ids(self, world: World) -> None:
+        days(world, 1, 2, 3)
+        found = search()
+        assert len(found) == 3
+        assert found[0] == found.rows[0].id
+        assert found[-1] in found
+        part = found[:2]
+        assert isinstance(part, SearchResult)
+        assert list(part) == [found[0], found[1]]
+
+    def test_as_text(self, world: World) -> None:
+        days(world, 1, 2)
+        text = repr(search())
+        assert text.splitlines()[0] == "<2 scenes of sentinel-2 at earth-search>"
+        assert "2025-01-02T18:54  10SEG  2 %" in text
+        assert repr(search(bbox=(10, 50, 11, 51))) == "<0 scenes of sentinel-2 at earth-search>"
+
+    def test_as_html(self, world: World) -> None:
+        item = items.earth_search_c1(SIZE)
+        item["properties"]["eo:cloud_cover"] = 12.6
+        picture = {"href": "https://pictures.example/a.jpg?w=1&h=2", "type": "image/jpeg"}
+        item["assets"]["thumbnail"] = picture | {"roles": ["thumbnail"]}
+        world.earth_search.items = [item]
+        html = search()._repr_html_()
+        assert '<img src="https://pictures.example/a.jpg?w=1&amp;h=2"' in html
+        for cell in ("2025-01-15 18:54", "10SEG", "13 %", "earth-search"):
+            assert f"<td>{cell}</td>" in html
+        assert f"<code>sentinel-2:{items.PRODUCT}</code>" in html
+
+    @pytest.mark.parametrize(
+        "href",
+        [
+            "javascript:alert(1)",
+            "http://pictures.example/a.jpg",
+            "s3://bucket/a.jpg",
+            "https://pictures.example/a.jpg?sig=SECRET",
+            "",
+        ],
+    )
+    def test_pictures_that_are_not_shown(self, world: World, href: str) -> None:
+        item = items.earth_search_c1(SIZE)
+        item["assets"]["thumbnail"] = {"href": href, "type": "image/jpeg", "roles": ["thumbnail"]}
+        world.earth_search.items = [item]
+        html = search()._repr_html_()
+        assert "<img" not in html
+        assert "SECRET" not in html
+
+    def test_html_of_a_hostile_catalogue(self, world: World) -> None:
+        item = items.earth_search_c1(SIZE)
+        picture = {"href": 'https://h/"><script>', "type": "image/png", "roles": ["thumbnail"]}
+        item["assets"]["thumbnail"] = picture
+        item["properties"]["datetime"] = "2025-01-15T18:54:10Z"
+        world.earth_search.items = [item]
+        assert "<script>" not in search()._repr_html_()
+
+    def test_to_geodataframe(self, world: World) -> None:
+        pytest.importorskip("geopandas")
+        days(world, 1, 2)
+        frame = search().to_geodataframe()
+        assert list(frame.columns[:6]) == [
+            "id", "datetime", "tile", "cloud_cover", "catalog", "thumbnail",
+        ]  # fmt: skip
+        assert frame.crs.to_epsg() == 4326
+        assert list(frame.total_bounds) == [-123, 37, -122, 38]
+        assert str(frame["datetime"].dtype).startswith("datetime64[")
+        assert list(frame["cloud_cover"]) == [2, 1]
+        empty = search(bbox=(10, 50, 11, 51)).to_geodataframe()
+        assert len(empty) == 0
+        assert "geometry" in empty.columns
+
+    def test_without_geopandas(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(__import__("sys").modules, "geopandas", None)
+        with pytest.raises(MissingExtra, match=r"needs geopandas.*'astra-xr\[geo\]'"):
+            search().to_geodataframe()
+
+
+def test_recorded_thumbnails(shared: Any) -> None:
+    from astra_xr.missions import mission_of
+    from astra_xr.resolver.search import Row
+
+    def row(path: str) -> Row:
+        item = json.loads((shared / "items" / path).read_text())
+        mission = mission_of(item)
+        assert mission is not None
+        return Row.of(item, mission, "x")
+
+    pc = row(
+        "planetary-computer.sentinel-2-l2a/"
+        "S2B_MSIL2A_20250312T014549_R074_T53NKG_20250312T041213.json"
+    )
+    assert pc.thumbnail
+    assert pc.thumbnail.startswith(f"https://{PC}/api/data/v1/item/preview.png?")
+    assert pc.tile == "53NKG"
+    c1 = row("earth-search-v1.sentinel-2-c1-l2a/S2B_T20EPT_20250731T131905_L2A.json")
+    assert c1.thumbnail
+    assert c1.thumbnail.endswith(".jpg")
+    assert c1.cloud_cover == 26.02542
