@@ -12,7 +12,7 @@ from astra_xr.reading.decode import scratch
 from astra_xr.reading.header import Unsupported
 from astra_xr.reading.loop import decode_pool, in_thread, run, together
 from astra_xr.reading.ranges import RangeFile
-from astra_xr.reading.values import decode_into, decoded_dtype
+from astra_xr.reading.values import decode_into, decoded_dtype, warn_of_offset
 from astra_xr.reading.window import Job, Part, Window, find_layout, overlap, stream, tile_pixels
 
 _STRIP = 1 << 14
@@ -93,4 +93,5 @@ def _values(name: str, job: Job, part: Part) -> npt.NDArray[Any]:
         return kept
     values = scratch(f"band {name}", stored.shape, decoded_dtype(stored.dtype))
     decode_into(stored, job.window.radiometry, values)
+    warn_of_offset(values, job.window.radiometry, job.window.label)
     return values

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from astra_xr.reading.header import Unsupported
 from astra_xr.reading.loop import in_gdal_thread, in_thread
 from astra_xr.reading.ranges import RangeFile
-from astra_xr.reading.values import decode_into, decoded_dtype
+from astra_xr.reading.values import decode_into, decoded_dtype, warn_of_offset
 from astra_xr.reading.window import Window, find_layout, read_window
 
 
@@ -29,6 +29,12 @@ async def read(window: Window) -> npt.NDArray[Any]:
     SigningError, UpstreamError
         There is no URL to read it by.
     """
+    values = await _read(window)
+    warn_of_offset(values, window.radiometry, window.label)
+    return values
+
+
+async def _read(window: Window) -> npt.NDArray[Any]:
     # Signing may take a request: it must not hold the loop up.
     signed = await in_thread(window.source)
     try:

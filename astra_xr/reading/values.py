@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import threading
+import warnings
 from typing import Any
 
 import numpy as np
@@ -56,3 +58,43 @@ def decode_into(
     nodata = radiometry.nodata
     if nodata is not None and not math.isnan(nodata):
         np.copyto(out, np.nan, where=stored == nodata)
+
+
+_TOO_DARK = -0.05
+_LARGE_SHARE = 0.2
+_SAMPLE = 1 << 13
+"""Pixels of a read that are looked at, which takes some 20 µs."""
+
+_warned: set[str] = set()
+_warning = threading.Lock()
+
+
+def warn_of_offset(values: npt.NDArray[Any], radiometry: Radiometry | None, label: str) -> None:
+    """Warn, once an asset, where its values show that an inferred offset cannot be right.
+
+    Parameters
+    ----------
+    values : ndarray of float
+        Reflectance, NaN where there is no data; a sample of it is looked at.
+    radiometry : Radiometry or None
+        What the values were decoded by.
+    label : str
+        Scene and band.
+    """
+    if radiometry is None or not radiometry.inferred or label in _warned:
+        return
+    sample = values.reshape(-1)[:: max(1, values.size // _SAMPLE) | 1]
+    valid = sample[~np.isnan(sample)]
+    share = np.count_nonzero(valid < _TOO_DARK) / max(1, valid.size)
+    if valid.size < 16 or share < _LARGE_SHARE:
+        return
+    with _warning:
+        if label in _warned:
+            return
+        _warned.add(label)
+    warnings.warn(
+        f"{label}: {share:.0%} of the valid pixels read are below {_TOO_DARK}, darker than any "
+        f"ground. The {radiometry.reason} may be in the pixels already, whatever the item says: "
+        "compare with another catalogue=, or take the stored numbers with radiometry='none'.",
+        stacklevel=2,
+    )
