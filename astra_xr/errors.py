@@ -11,7 +11,7 @@
     ├── AmbiguousSceneId (LookupError)    the id is a prefix of several scenes
     ├── UnknownBand (LookupError)         the scene has no band of that name
     ├── AmbiguousBand (LookupError)       the name fits several bands
-    ├── MixedResolutions (ValueError)     bands of several resolutions asked for as one grid
+    ├── MixedGrids (ValueError)           bands of several CRSs asked for as one grid
     ├── UnknownIndex (LookupError)        no spectral index of that name
     ├── MissingIndexBand (LookupError)    the dataset lacks a band that the index needs
     ├── UpstreamError                     a catalogue or signing service fails
@@ -240,24 +240,22 @@ class AmbiguousBand(AstraError, LookupError):
         super().__init__(f"{band!r} fits several bands of {scene}: {listed}. Ask for one by name.")
 
 
-class MixedResolutions(AstraError, ValueError):
-    """Bands of several resolutions were asked for as one grid."""
+class MixedGrids(AstraError, ValueError):
+    """Bands in several CRSs were asked for as one grid."""
 
-    code = "mixed-resolutions"
+    code = "mixed-grids"
 
-    def __init__(self, *, scene: str, bands: Mapping[str, float]) -> None:
-        """Take ``bands`` as name → resolution in units of its CRS (metres for UTM)."""
+    def __init__(self, *, scene: str, bands: Mapping[str, str]) -> None:
+        """Take ``bands`` as name → CRS."""
         self.scene = scene
         self.bands = dict(bands)
-        groups: dict[float, list[str]] = {}
-        for name, resolution in bands.items():
-            groups.setdefault(resolution, []).append(name)
-        listed = "; ".join(f"{res:g}: {', '.join(names)}" for res, names in sorted(groups.items()))
-        finest = groups[min(groups)]
+        groups: dict[str, list[str]] = {}
+        for name, crs in bands.items():
+            groups.setdefault(crs, []).append(name)
+        listed = "; ".join(f"{crs}: {', '.join(names)}" for crs, names in sorted(groups.items()))
         super().__init__(
-            f"The bands of {scene} have several resolutions ({listed}), and one Dataset has one "
-            f"grid: resolution= to bring them together is not available yet. Open one group at "
-            f"a time, e.g. bands={finest!r}."
+            f"The bands of {scene} lie in several coordinate reference systems ({listed}), and "
+            f"one Dataset has one. Open one group at a time."
         )
 
 

@@ -88,12 +88,11 @@ SAMPLES: list[tuple[AstraError, str, str]] = [
         "'rededge' fits several bands of s:1: B05 (0.704 µm), B06 (0.74 µm). Ask for one by name.",
     ),
     (
-        errors.MixedResolutions(scene="s:1", bands={"swir16": 20, "red": 10, "nir": 10}),
-        "mixed-resolutions",
+        errors.MixedGrids(scene="s:1", bands={"swir16": "EPSG:4326", "red": "EPSG:32610"}),
+        "mixed-grids",
         (
-            "The bands of s:1 have several resolutions (10: red, nir; 20: swir16), and one Dataset "
-            "has one grid: resolution= to bring them together is not available yet. Open one group "
-            "at a time, e.g. bands=['red', 'nir']."
+            "The bands of s:1 lie in several coordinate reference systems (EPSG:32610: red; "
+            "EPSG:4326: swir16), and one Dataset has one. Open one group at a time."
         ),
     ),
     (
@@ -219,7 +218,7 @@ class TestTree:
         assert codes - ON_THE_WIRE == {
             "invalid-item",
             "conversion-required",
-            "mixed-resolutions",
+            "mixed-grids",
             "unknown-index",
             "missing-index-band",
             "signing-failed",

@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import functools
-import logging
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
-from astra_xr.errors import InvalidParameter, MixedResolutions, UnknownBand
+from astra_xr.errors import InvalidParameter
 from astra_xr.missions import Item
-from astra_xr.model import Asset, ClassValue, Radiometry
-from astra_xr.reading.array import RasterArray, cached
-from astra_xr.resolver.grids import check_gridded
 from astra_xr.resolver.local import LocalResolver
-from astra_xr.resolver.radiometry import one_radiometry, override
 from astra_xr.resolver.resolution import Resolution, Resolver
-from astra_xr.scenes.coords import grid_coords
+from astra_xr.scenes.dataset import Chunks, dataset_of
+from astra_xr.scenes.grids import Resampling, Size
 from astra_xr.settings import Settings
-
-_log = logging.getLogger(__name__)
-
-Chunks = Mapping[str, Any] | int | str | None
 
 
 @functools.cache
@@ -98,6 +88,8 @@ def open_scene(
     *,
     catalog: str | None = None,
     resolver: Resolver | None = None,
+    resolution: Size = None,
+    resampling: Resampling = None,
     chunks: Chunks = None,
     mask_and_scale: bool = True,
     radiometry: str | None = None,
@@ -115,15 +107,25 @@ def open_scene(
     bands : str or iterable of str, optional
         Native or common band names, mixed; each becomes a variable of that name. A role
         (``"reflectance"``, ``"thermal"``, ``"mask"``, …) stands for all bands of it, ``"all"``
-        for all bands, as when left out. They must share one resolution.
+        for all bands, as when left out.
     catalog : str, optional
         The one catalogue to ask: ``earth-search``, ``planetary-computer``, or ``sample`` for
         the built-in synthetic scene. When left out, the mission's catalogues in turn.
     resolver : Resolver, optional
         Who finds the files; the embedded resolver when left out.
+    resolution : float, "finest", "coarsest" or None
+        Pixel size of the Dataset in units of its CRS (metres for UTM), or that of the finest or
+        coarsest band. None: the bands' own, and the finest where they differ. What is coarser
+        than a file is read from its overviews.
+    resampling : str, dict of str to str, or None
+        How bands come to another pixel size, for all or by name: ``nearest``, ``average``,
+        ``bilinear``, ``cubic``, ``lanczos``, ``mode``, ``min``, ``max`` or ``med``. None:
+        ``average`` to coarser pixels, ``nearest`` to finer ones. Class and mask bands always
+        take the nearest.
     chunks : dict, int, "auto" or None
         None: lazy without dask. Else the chunks of dask arrays, as in
-        :meth:`xarray.Dataset.chunk`; needs the ``dask`` extra.
+        :meth:`xarray.Dataset.chunk`, in whole tiles of the files: ``{}`` makes chunks of 2048²,
+        ``"auto"`` as large ones as dask's ``array.chunk-size`` allows. Needs the ``dask`` extra.
     mask_and_scale : bool
         True: float32 values (reflectance 0..1, kelvin, …) with NaN where there is no data;
         class and mask bands stay integers. False: the file's own numbers, with
@@ -144,8 +146,10 @@ def open_scene(
     ------
     InvalidSceneId, SceneNotFound, AmbiguousSceneId, UnknownBand, AmbiguousBand
         What was asked for cannot be had; the message says what can.
-    MixedResolutions
-        The bands have several resolutions.
+    MixedGrids
+        The bands have several CRSs.
+    InvalidParameter
+        An argument makes no sense; the message says what does.
     UpstreamError
         The catalogue is down or refuses. Reading values may raise it too, or ``ReadError``.
 
@@ -159,10 +163,15 @@ def open_scene(
     ({'y': 2048, 'x': 2048}, 'float32', 'EPSG:32610')
     """
     resolver = resolver or default_resolver()
-    resolution = resolver.resolve(
-        scene_id, bands, catalog=catalog, sign=False, radiometry=radiometry
+    found = resolver.resolve(scene_id, bands, catalog=catalog, sign=False, radiometry=radiometry)
+    return dataset_of(
+        found,
+        size=resolution,
+        resampling=resampling,
+        chunks=chunks,
+        decode=mask_and_scale,
+        radiometry=radiometry,
     )
-    return _dataset(resolution, chunks=chunks, decode=mask_and_scale, radiometry=radiometry)
 
 
 def open_item(
@@ -171,6 +180,8 @@ def open_item(
     *,
     catalog: str | None = None,
     resolver: Resolver | None = None,
+    resolution: Size = None,
+    resampling: Resampling = None,
     chunks: Chunks = None,
     mask_and_scale: bool = True,
     radiometry: str | None = None,
@@ -186,7 +197,7 @@ def open_item(
     catalog : str, optional
         Whose item it is (it decides how URLs are signed); found out from its links when left
         out.
-    bands, resolver, chunks, mask_and_scale, radiometry
+    bands, resolver, resolution, resampling, chunks, mask_and_scale, radiometry
         As in :func:`open_scene`.
 
     Returns
@@ -198,7 +209,7 @@ def open_item(
     ------
     InvalidItem
         It has not the outline of an item.
-    UnknownBand, AmbiguousBand, MixedResolutions, ReadError
+    UnknownBand, AmbiguousBand, MixedGrids, InvalidParameter, ReadError
         As in :func:`open_scene`.
 
     Examples
@@ -214,179 +225,12 @@ def open_item(
         expected = "a pystac.Item or a dict; open_scene takes ids"
         raise InvalidParameter(name="item", value=item, expected=expected)
     resolver = resolver or default_resolver()
-    resolution = resolver.resolve(item, bands, catalog=catalog, sign=False, radiometry=radiometry)
-    return _dataset(resolution, chunks=chunks, decode=mask_and_scale, radiometry=radiometry)
-
-
-def _dataset(
-    resolution: Resolution, *, chunks: Chunks, decode: bool, radiometry: str | None
-) -> xr.Dataset:
-    if not all(asset.grid for asset in resolution.assets.values()):
-        check_gridded(resolution.item)
-    assets = {
-        name: _described(asset, f"{resolution.full_id} {name}", decode, radiometry)
-        for name, asset in resolution.assets.items()
-    }
-    grids = {name: asset.grid for name, asset in assets.items() if asset.grid}
-    first = next(iter(grids.values()))
-    if any(grid != first for grid in grids.values()):
-        resolutions = {name: grid.resolution for name, grid in grids.items()}
-        raise MixedResolutions(scene=resolution.full_id, bands=resolutions)
-    coords = grid_coords(first, resolution.full_id)
-    variables = {
-        name: _variable(asset, f"{resolution.full_id} {name}", resolution.full_id, decode)
-        for name, asset in assets.items()
-    }
-    labels = {
-        name: tuple(plane.common or plane.native for plane in asset.planes)
-        for name, asset in assets.items()
-        if asset.planes
-    }
-    if len(set(labels.values())) > 1:
-        expected = "files that hold the same bands, since they share one band dimension"
-        raise InvalidParameter(name="bands", value=list(labels), expected=expected)
-    for planes in labels.values():
-        coords["band"] = ("band", list(planes))
-    dataset = xr.Dataset(variables, coords=coords, attrs=_attrs(resolution))
-    return dataset if chunks is None else _chunked(dataset, chunks)
-
-
-def _described(asset: Asset, label: str, decode: bool, wish: str | None) -> Asset:
-    """Fill in from the file's header what the item leaves open; most items leave nothing."""
-    if asset.grid and asset.radiometry and asset.indexes:
-        return asset
-    from astra_xr.reading.raster import read_header
-
-    told = {"grid": asset.grid, "scale": asset.radiometry, "number of bands": asset.indexes}
-    missing = ", ".join(name for name, value in told.items() if value is None)
-    _log.info("%s: the file is asked for what its item leaves out: %s", label, missing)
-    header = read_header(asset.source, label)
-    indexes = asset.indexes or tuple(range(1, header.count + 1))
-    if max(indexes) > header.count:
-        raise UnknownBand(
-            band=label, scene=asset.href, available={str(n + 1): None for n in range(header.count)}
-        )
-    planes = asset.planes
-    if len(indexes) > 1 and len(planes) != len(indexes):
-        planes = tuple(replace(asset.band, native=str(n), common=None) for n in indexes)
-    radiometry = asset.radiometry
-    if radiometry is None:
-        tags = [header.radiometries[index - 1] for index in indexes]
-        # Stored numbers are asked for as they are: their scales may differ then.
-        own = one_radiometry(tags, label) if decode else tags[0]
-        radiometry = own if wish == "file" else override(own, wish)
-    return replace(
-        asset,
-        grid=asset.grid or header.grid,
+    found = resolver.resolve(item, bands, catalog=catalog, sign=False, radiometry=radiometry)
+    return dataset_of(
+        found,
+        size=resolution,
+        resampling=resampling,
+        chunks=chunks,
+        decode=mask_and_scale,
         radiometry=radiometry,
-        indexes=indexes,
-        planes=planes,
-    )
-
-
-def _variable(asset: Asset, label: str, scene: str, decode: bool) -> xr.Variable:
-    assert asset.grid is not None
-    assert asset.radiometry is not None
-    assert asset.indexes is not None
-    radiometry = asset.radiometry
-    array = RasterArray(
-        source=asset.source,
-        label=label,
-        shape=asset.grid.shape,
-        indexes=asset.indexes,
-        radiometry=radiometry,
-        decode=decode,
-        planes=bool(asset.planes),
-    )
-    decoded = decode and not radiometry.as_is
-    attrs = _band_attrs(asset, radiometry) | _flags(asset.band.classes, radiometry)
-    encoding: dict[str, Any] = {"source": scene, "grid_mapping": "spatial_ref"}
-    packing: dict[str, Any] = {}
-    fill = _fill_value(radiometry)
-    if fill is not None:
-        packing["_FillValue"] = fill
-    if not radiometry.as_is and (radiometry.scale, radiometry.offset) != (1.0, 0.0):
-        packing |= {"scale_factor": radiometry.scale, "add_offset": radiometry.offset}
-    if decoded:
-        # Written to netCDF or Zarr, values go back to the numbers they were made of.
-        encoding |= packing | ({"dtype": np.dtype(radiometry.dtype)} if packing else {})
-    else:
-        attrs |= packing
-    dims = ("band", "y", "x") if asset.planes else ("y", "x")
-    return xr.Variable(dims, cached(array), attrs, encoding)
-
-
-def _fill_value(radiometry: Radiometry) -> np.generic | None:
-    """Return nodata in the stored type; None where that type cannot hold it, as no pixel does."""
-    dtype = np.dtype(radiometry.dtype)
-    if radiometry.nodata is None:
-        return None
-    if dtype.kind in "iu" and radiometry.nodata not in range(
-        np.iinfo(dtype).min, np.iinfo(dtype).max + 1
-    ):
-        return None
-    fill: np.generic = dtype.type(radiometry.nodata)
-    return fill
-
-
-def _band_attrs(asset: Asset, radiometry: Radiometry) -> dict[str, Any]:
-    band = asset.band
-    told = {
-        "long_name": band.title or band.native,
-        "units": radiometry.unit,
-        "native_name": band.native,
-        "common_name": band.common,
-        "role": band.role,
-        "center_wavelength": band.wavelength,
-        "full_width_half_max": band.fwhm,
-        "gsd": band.gsd,
-        "scale": None if radiometry.as_is else radiometry.scale,
-        "offset": None if radiometry.as_is else radiometry.offset,
-        "radiometry": radiometry.reason,
-    }
-    return {name: value for name, value in told.items() if value is not None}
-
-
-def _flags(classes: tuple[ClassValue, ...], radiometry: Radiometry) -> dict[str, Any]:
-    """Write class meanings as the CF conventions do."""
-    if not classes:
-        return {}
-    dtype = np.dtype(radiometry.dtype)
-    flags: dict[str, Any] = {
-        "flag_values": np.array([c.value for c in classes], dtype),
-        "flag_meanings": " ".join(c.name for c in classes),
-    }
-    if any(c.mask is not None for c in classes):
-        flags["flag_masks"] = np.array([c.mask for c in classes], dtype)
-    if all(c.color for c in classes):
-        flags["flag_colors"] = " ".join(str(c.color) for c in classes)
-    return flags
-
-
-def _attrs(resolution: Resolution) -> dict[str, Any]:
-    properties = resolution.item.get("properties", {})
-    told = {
-        "scene_id": resolution.full_id,
-        "mission": resolution.mission,
-        "catalog": resolution.catalog,
-        "provider": resolution.provider,
-        "datetime": properties.get("datetime"),
-        "platform": properties.get("platform"),
-        "cloud_cover": properties.get("eo:cloud_cover"),
-    }
-    return {name: value for name, value in told.items() if value is not None}
-
-
-def _chunked(dataset: xr.Dataset, chunks: Chunks) -> xr.Dataset:
-    from astra_xr.extras import require
-
-    require("dask", extra="dask", purpose="chunks=")
-    try:
-        return dataset.chunk(chunks)
-    except (ValueError, TypeError) as error:
-        reason = str(error)
-    raise InvalidParameter(
-        name="chunks",
-        value=chunks,
-        expected=f"None, 'auto', an int or {{'y': …, 'x': …}} ({reason})",
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import pickle
-import re
 from pathlib import Path
 
 import numpy as np
@@ -147,18 +146,6 @@ def test_item_of_no_known_mission(world: World, storage_folder: object) -> None:
     np.testing.assert_array_equal(bare.bare, expected)
     assert bare.bare.attrs["radiometry"] == "offset 0: the file's own tags"
     assert bare.rio.crs.to_epsg() == 32610
-
-
-def test_bands_of_several_resolutions_are_refused(world: World) -> None:
-    raw = items.planetary_computer(SIZE)
-    raw["assets"]["B8A"] |= {
-        "proj:shape": [SIZE // 2, SIZE // 2],
-        "proj:transform": [20, 0, 499980, 0, -20, 4200000],
-    }
-    with pytest.raises(errors.MixedResolutions, match=re.escape("10: B04, B08; 20: B8A")) as caught:
-        astra_xr.open_item(raw)
-    assert "resolution=" in str(caught.value)
-    assert "bands=['B04', 'B08']" in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,228 @@
+"""From a resolution to a Dataset: grids, lazy arrays, coordinates, attributes, chunks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from astra_xr.errors import InvalidParameter, UnknownBand
+from astra_xr.model import Asset, ClassValue, Grid, Radiometry
+from astra_xr.reading.array import RasterArray, cached
+from astra_xr.resolver.grids import check_gridded
+from astra_xr.resolver.radiometry import one_radiometry, override
+from astra_xr.resolver.resolution import Resolution
+from astra_xr.scenes.coords import grid_coords
+from astra_xr.scenes.grids import Resampling, Size, common_grid, warp_to
+
+_log = logging.getLogger(__name__)
+
+Chunks = Mapping[str, Any] | int | str | None
+
+_CHUNK = 2048
+"""Rows and columns of the smallest chunk: whole tiles of 256, 512, 1024 or 2048."""
+
+
+def dataset_of(
+    resolution: Resolution,
+    *,
+    size: Size = None,
+    resampling: Resampling = None,
+    chunks: Chunks = None,
+    decode: bool = True,
+    radiometry: str | None = None,
+) -> xr.Dataset:
+    """Put the bands of a resolution on one grid, lazily; see :func:`astra_xr.open_scene`."""
+    if not all(asset.grid for asset in resolution.assets.values()):
+        check_gridded(resolution.item)
+    assets = {
+        name: _described(asset, f"{resolution.full_id} {name}", decode, radiometry)
+        for name, asset in resolution.assets.items()
+    }
+    grids = {name: asset.grid for name, asset in assets.items() if asset.grid}
+    target = common_grid(grids, size, scene=resolution.full_id)
+    variables = {
+        name: _variable(asset, name, resolution.full_id, target, resampling, decode)
+        for name, asset in assets.items()
+    }
+    coords = grid_coords(target, resolution.full_id)
+    labels = {
+        name: tuple(plane.common or plane.native for plane in asset.planes)
+        for name, asset in assets.items()
+        if asset.planes
+    }
+    if len(set(labels.values())) > 1:
+        expected = "files that hold the same bands, since they share one band dimension"
+        raise InvalidParameter(name="bands", value=list(labels), expected=expected)
+    for planes in labels.values():
+        coords["band"] = ("band", list(planes))
+    dataset = xr.Dataset(variables, coords=coords, attrs=_attrs(resolution))
+    return dataset if chunks is None else _chunked(dataset, chunks)
+
+
+def _described(asset: Asset, label: str, decode: bool, wish: str | None) -> Asset:
+    """Fill in from the file's header what the item leaves open; most items leave nothing."""
+    if asset.grid and asset.radiometry and asset.indexes:
+        return asset
+    from astra_xr.reading.raster import read_header
+
+    told = {"grid": asset.grid, "scale": asset.radiometry, "number of bands": asset.indexes}
+    missing = ", ".join(name for name, value in told.items() if value is None)
+    _log.info("%s: the file is asked for what its item leaves out: %s", label, missing)
+    header = read_header(asset.source, label)
+    indexes = asset.indexes or tuple(range(1, header.count + 1))
+    if max(indexes) > header.count:
+        raise UnknownBand(
+            band=label, scene=asset.href, available={str(n + 1): None for n in range(header.count)}
+        )
+    planes = asset.planes
+    if len(indexes) > 1 and len(planes) != len(indexes):
+        planes = tuple(replace(asset.band, native=str(n), common=None) for n in indexes)
+    radiometry = asset.radiometry
+    if radiometry is None:
+        tags = [header.radiometries[index - 1] for index in indexes]
+        # Stored numbers are asked for as they are: their scales may differ then.
+        own = one_radiometry(tags, label) if decode else tags[0]
+        radiometry = own if wish == "file" else override(own, wish)
+    return replace(
+        asset,
+        grid=asset.grid or header.grid,
+        radiometry=radiometry,
+        indexes=indexes,
+        planes=planes,
+    )
+
+
+def _variable(
+    asset: Asset, name: str, scene: str, target: Grid, resampling: Resampling, decode: bool
+) -> xr.Variable:
+    assert asset.grid is not None
+    assert asset.radiometry is not None
+    assert asset.indexes is not None
+    radiometry = asset.radiometry
+    warp = warp_to(target, asset, name, resampling)
+    array = RasterArray(
+        source=asset.source,
+        label=f"{scene} {name}",
+        shape=asset.grid.shape,
+        indexes=asset.indexes,
+        radiometry=radiometry,
+        decode=decode,
+        planes=bool(asset.planes),
+        warp=warp,
+    )
+    decoded = decode and not radiometry.as_is
+    attrs = _band_attrs(asset, radiometry) | _flags(asset.band.classes, radiometry)
+    if warp:
+        attrs["resampling"] = f"{warp.resampling}, from {warp.source.resolution:g}"
+    encoding: dict[str, Any] = {
+        "source": scene,
+        "grid_mapping": "spatial_ref",
+        "preferred_chunks": {"y": _CHUNK, "x": _CHUNK},
+    }
+    packing: dict[str, Any] = {}
+    fill = _fill_value(radiometry)
+    if fill is not None:
+        packing["_FillValue"] = fill
+    if not radiometry.as_is and (radiometry.scale, radiometry.offset) != (1.0, 0.0):
+        packing |= {"scale_factor": radiometry.scale, "add_offset": radiometry.offset}
+    if decoded:
+        # Written to netCDF or Zarr, values go back to the numbers they were made of.
+        encoding |= packing | ({"dtype": np.dtype(radiometry.dtype)} if packing else {})
+    else:
+        attrs |= packing
+    dims = ("band", "y", "x") if asset.planes else ("y", "x")
+    return xr.Variable(dims, cached(array), attrs, encoding)
+
+
+def _fill_value(radiometry: Radiometry) -> np.generic | None:
+    """Return nodata in the stored type; None where that type cannot hold it, as no pixel does."""
+    dtype = np.dtype(radiometry.dtype)
+    if radiometry.nodata is None:
+        return None
+    if dtype.kind in "iu" and radiometry.nodata not in range(
+        np.iinfo(dtype).min, np.iinfo(dtype).max + 1
+    ):
+        return None
+    fill: np.generic = dtype.type(radiometry.nodata)
+    return fill
+
+
+def _band_attrs(asset: Asset, radiometry: Radiometry) -> dict[str, Any]:
+    band = asset.band
+    told = {
+        "long_name": band.title or band.native,
+        "units": radiometry.unit,
+        "native_name": band.native,
+        "common_name": band.common,
+        "role": band.role,
+        "center_wavelength": band.wavelength,
+        "full_width_half_max": band.fwhm,
+        "gsd": band.gsd,
+        "scale": None if radiometry.as_is else radiometry.scale,
+        "offset": None if radiometry.as_is else radiometry.offset,
+        "radiometry": radiometry.reason,
+    }
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _flags(classes: tuple[ClassValue, ...], radiometry: Radiometry) -> dict[str, Any]:
+    """Write class meanings as the CF conventions do."""
+    if not classes:
+        return {}
+    dtype = np.dtype(radiometry.dtype)
+    flags: dict[str, Any] = {
+        "flag_values": np.array([c.value for c in classes], dtype),
+        "flag_meanings": " ".join(c.name for c in classes),
+    }
+    if any(c.mask is not None for c in classes):
+        flags["flag_masks"] = np.array([c.mask for c in classes], dtype)
+    if all(c.color for c in classes):
+        flags["flag_colors"] = " ".join(str(c.color) for c in classes)
+    return flags
+
+
+def _attrs(resolution: Resolution) -> dict[str, Any]:
+    properties = resolution.item.get("properties", {})
+    told = {
+        "scene_id": resolution.full_id,
+        "mission": resolution.mission,
+        "catalog": resolution.catalog,
+        "provider": resolution.provider,
+        "datetime": properties.get("datetime"),
+        "platform": properties.get("platform"),
+        "cloud_cover": properties.get("eo:cloud_cover"),
+    }
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _chunked(dataset: xr.Dataset, chunks: Chunks) -> xr.Dataset:
+    from astra_xr.extras import require
+
+    require("dask", extra="dask", purpose="chunks=")
+    try:
+        if chunks == "auto":
+            return dataset.chunk(_auto_chunks(dataset))
+        return dataset.chunk({"y": _CHUNK, "x": _CHUNK} if chunks == {} else chunks)
+    except (ValueError, TypeError) as error:
+        reason = str(error)
+    raise InvalidParameter(
+        name="chunks",
+        value=chunks,
+        expected=f"None, 'auto', an int or {{'y': …, 'x': …}} ({reason})",
+    )
+
+
+def _auto_chunks(dataset: xr.Dataset) -> dict[str, int]:
+    """Make chunks as large as dask's settings allow, of whole tiles, the same for each band."""
+    from dask import config
+    from dask.utils import parse_bytes
+
+    itemsize = max(variable.dtype.itemsize for variable in dataset.variables.values())
+    limit = parse_bytes(config.get("array.chunk-size")) / itemsize
+    side = max(1, int(limit**0.5) // _CHUNK) * _CHUNK
+    return {"y": side, "x": side}
