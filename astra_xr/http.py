@@ -153,10 +153,11 @@ def fetch_json(
     url: str,
     *,
     body: Mapping[str, Any] | None = None,
+    form: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
     timeout: float,
 ) -> Any:
-    """Get (or, with a body, post to) a URL and return the JSON it answers; None for 404.
+    """Get (or, with a body or form, post to) a URL and return the JSON it answers; None for 404.
 
     Parameters
     ----------
@@ -166,6 +167,8 @@ def fetch_json(
         The whole URL.
     body : mapping, optional
         JSON to post.
+    form : mapping, optional
+        Fields of a form to post, instead.
     headers : mapping, optional
         Further request headers.
     timeout : float
@@ -179,14 +182,16 @@ def fetch_json(
     until = time.monotonic() + timeout
     try:
         request = client().build_request(
-            "GET" if body is None else "POST",
+            "GET" if body is None and form is None else "POST",
             url,
             json=body,
+            data=form,
             headers=headers,
             extensions={"until": until, "retry": _patience(until)},
         )
-        # A key in the headers must not follow a redirect to another host.
-        response = client().send(request, stream=True, follow_redirects=headers is None)
+        # A key in the headers, a password in the form: they must not follow a redirect elsewhere.
+        follow = headers is None and form is None
+        response = client().send(request, stream=True, follow_redirects=follow)
         content = _content(response, until)
     except (httpx.HTTPError, httpx.InvalidURL, _RetryTooLate) as error:
         failure = upstream_error(service, error, url)

@@ -64,6 +64,9 @@ class Settings:
     cdse_s3_secret_key: str | None = _secret()
     """Its secret (``CDSE_S3_SECRET_KEY``)."""
 
+    cdse_s3_endpoint_url: str = "https://eodata.dataspace.copernicus.eu"
+    """S3 server of the Copernicus Data Space (``CDSE_S3_ENDPOINT_URL``)."""
+
     cdse_username: str | None = _secret()
     """Account of the Copernicus Data Space (``CDSE_USERNAME``), else from ``.netrc``."""
 
@@ -100,6 +103,9 @@ class Settings:
     aws_no_sign_request: bool = False
     """True to read S3 without credentials, as public buckets allow (``AWS_NO_SIGN_REQUEST``)."""
 
+    netrc: Path = field(default_factory=lambda: Path("~/.netrc").expanduser())
+    """File of accounts and passwords by host (``NETRC``)."""
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "cache_dir", Path(self.cache_dir).absolute())
 
@@ -124,8 +130,9 @@ class Settings:
             for variable in reversed(variables)
             if environ.get(variable)
         }
-        if "cache_dir" in values:
-            values["cache_dir"] = Path(values["cache_dir"]).expanduser()
+        for name in ("cache_dir", "netrc"):
+            if name in values:
+                values[name] = Path(values[name]).expanduser()
         if "timeout" in values:
             values["timeout"] = _positive("ASTRA_TIMEOUT", values["timeout"])
         if "aws_no_sign_request" in values:
@@ -159,6 +166,8 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
     "cdse_url": ("ASTRA_CDSE_URL",),
     "cdse_s3_access_key": ("CDSE_S3_ACCESS_KEY",),
     "cdse_s3_secret_key": ("CDSE_S3_SECRET_KEY",),
+    "cdse_s3_endpoint_url": ("CDSE_S3_ENDPOINT_URL",),
+    "netrc": ("NETRC",),
     "cdse_username": ("CDSE_USERNAME",),
     "cdse_password": ("CDSE_PASSWORD",),
     "usgs_url": ("ASTRA_USGS_URL",),

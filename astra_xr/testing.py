@@ -176,12 +176,15 @@ class RangeServer:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self._port = int(self._listener.getsockname()[1])
         self._loop = asyncio.new_event_loop()
+        self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, name="RangeServer", daemon=True)
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         """Close all connections."""
+        # Stopped while it starts, it would leave its socket open.
+        self._started.wait()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 
@@ -211,6 +214,7 @@ class RangeServer:
         # The runner's end cancels the conversations that still go on.
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
             server = runner.run(asyncio.start_server(self._converse, sock=self._listener))
+            self._started.set()
             self._loop.run_forever()
             server.close()
 

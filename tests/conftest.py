@@ -45,6 +45,8 @@ class World:
     tokens: list[str]
     """Tokens that the signing service gave out; blobs open to these alone."""
     storage: RangeServer
+    folder: Path
+    """What the storage holds."""
     dn: dict[str, npt.NDArray[np.uint16]]
     """Band → stored numbers as the agency made them; Earth Search's l2a are 1000 lower."""
 
@@ -90,6 +92,9 @@ def world(storage_folder: Path, network: Loopback) -> Iterator[World]:
         network.routes |= {
             "earth-search.aws.element84.com": earth_search,
             "planetarycomputer.microsoft.com": microsoft,
+            "stac.dataspace.copernicus.eu": StacApi([]),
+            "landsatlook.usgs.gov": StacApi([]),
+            "cmr.earthdata.nasa.gov": StacApi([]),
             items.EARTH_SEARCH_HOST: storage.url(),
             items.C1_HOST: storage.url(),
             items.BLOB_HOST: blobs.url(),
@@ -99,7 +104,7 @@ def world(storage_folder: Path, network: Loopback) -> Iterator[World]:
             band: make_dn(seed) + np.where(make_dn(seed) > 0, 1000, 0).astype(np.uint16)
             for seed, band in enumerate(("B04", "B08"))
         }
-        yield World(earth_search, planetary, tokens, storage, dn)
+        yield World(earth_search, planetary, tokens, storage, storage_folder, dn)
     _forget_catalogs()
 
 

@@ -194,6 +194,121 @@ def planetary_computer_landsat(size: int) -> Json:
     )
 
 
+CDSE_HOST = "zipper.dataspace.copernicus.eu"
+USGS_HOST = "landsatlook.usgs.gov"
+EARTHDATA_HOST = "data.lpdaac.earthdatacloud.nasa.gov"
+GRANULE = "HLS.S30.T10SEG.2025015T184929.v2.0"
+
+
+def cdse(size: int) -> Json:
+    """STAC 1.1, several resolutions of a band, the CRS at the asset, s3 hrefs with https twins."""
+    assets: Json = {}
+    for common, (native, wavelength, fwhm) in _S2.items():
+        for gsd in (10, 20) if native == "B04" else (10,):
+            path = f"Sentinel-2/{PRODUCT}.SAFE/{native}_{gsd}m.jp2"
+            assets[f"{native}_{gsd}m"] = {
+                "href": f"s3://eodata/{path}",
+                "type": "image/jp2",
+                "roles": [
+                    "data",
+                    "reflectance",
+                    f"sampling:{'original' if gsd == 10 else 'downsampled'}",
+                    f"gsd:{gsd}m",
+                ],
+                "gsd": gsd,
+                "bands": [
+                    {
+                        "name": native,
+                        "eo:common_name": common,
+                        "eo:center_wavelength": wavelength,
+                        "eo:full_width_half_max": fwhm,
+                    }
+                ],
+                "nodata": 0,
+                "data_type": "uint16",
+                "raster:scale": 0.0001,
+                "raster:offset": -0.1,
+                "proj:code": "EPSG:32610",
+                "proj:shape": [size * 10 // gsd] * 2,
+                "proj:transform": [gsd, 0, TRANSFORM[2], 0, -gsd, TRANSFORM[5]],
+                "alternate": {"https": {"href": f"https://{CDSE_HOST}/{path}"}},
+            }
+    return _feature(
+        PRODUCT,
+        "sentinel-2-l2a",
+        {
+            "datetime": "2025-01-15T18:49:29.024Z",
+            "platform": "sentinel-2b",
+            "grid:code": "MGRS-10SEG",
+            "processing:version": "05.11",
+        },
+        assets,
+    )
+
+
+def usgs_landsat(size: int) -> list[Json]:
+    """Reflectance and temperature of one scene as two items, without scale, offset and nodata."""
+    product = "LC08_L2SP_044034_20250115_20250120_02_T1"
+    bands = {
+        "red": ("B4", "red", 0.65, "SR_B4"),
+        "nir08": ("B5", "nir08", 0.87, "SR_B5"),
+        "lwir11": ("B10", "lwir11", 10.9, "ST_B10"),
+    }
+    items = []
+    for ending, keys in (("SR", ("red", "nir08")), ("ST", ("lwir11",))):
+        assets: Json = {}
+        for key in (*keys, "qa_pixel"):
+            name, common, wavelength, file = bands.get(key, ("", "", 0, "QA_PIXEL"))
+            path = f"collection02/{product}/{file}.TIF"
+            assets[key] = {
+                "href": f"https://{USGS_HOST}/data/{path}",
+                "type": "image/vnd.stac.geotiff; cloud-optimized=true",
+                "roles": ["data"] if name else ["cloud"],
+                "alternate": {
+                    "s3": {"storage:requester_pays": True, "href": f"s3://usgs-landsat/{path}"}
+                },
+            }
+            if name:
+                band = {"name": name, "common_name": common, "center_wavelength": wavelength}
+                assets[key]["eo:bands"] = [band]
+        properties = {
+            "datetime": "2025-01-15T18:45:00.123456Z",
+            "platform": "LANDSAT_8",
+            "landsat:wrs_path": "044",
+            "landsat:wrs_row": "034",
+            "proj:epsg": 32610,
+            "proj:shape": [size, size],
+            "proj:transform": [30, 0, 499980, 0, -30, 4200000],
+        }
+        collection = f"landsat-c2l2-{ending.lower()}"
+        items.append(_feature(f"{product}_{ending}", collection, properties, assets))
+    return items
+
+
+def lpdaac_hls(size: int) -> Json:
+    """Assets without media type; grid at the item, with 9 values; no scale, offset and nodata."""
+    assets: Json = {
+        native: {
+            "href": f"https://{EARTHDATA_HOST}/lp-prod-protected/HLSS30.020/{GRANULE}.{native}.tif",
+            "title": f"Download {GRANULE}.{native}.tif",
+            "eo:bands": [{"name": native, "common_name": common, "center_wavelength": wavelength}],
+        }
+        for native, common, wavelength in (("B04", "red", 0.6645), ("B8A", "nir08", 0.8648))
+    }
+    return _feature(
+        GRANULE,
+        "HLSS30_2.0",
+        {
+            "datetime": "2025-01-15T18:49:29.024Z",
+            "eo:cloud_cover": 17,
+            "proj:epsg": 32610,
+            "proj:shape": [size, size],
+            "proj:transform": [30, 0, 499980, 0, -30, 4200000, 0, 0, 1],
+        },
+        assets,
+    )
+
+
 def plain(href: str = "./red.tif", size: int = 700) -> Json:
     """No mission of ours, and relative hrefs, as in a catalogue of one's own."""
     asset = {"href": href, "type": COG, "roles": ["data"], "raster:bands": [{"nodata": 0}]}

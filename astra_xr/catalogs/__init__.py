@@ -8,11 +8,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from astra_xr.catalogs.base import Catalog
+from astra_xr.catalogs.cdse import Cdse
 from astra_xr.catalogs.earth_search import EarthSearch
 from astra_xr.catalogs.folder import Folder
+from astra_xr.catalogs.lpdaac import LpDaac
 from astra_xr.catalogs.plain import PlainCatalog
 from astra_xr.catalogs.planetary_computer import PlanetaryComputer
 from astra_xr.catalogs.sample import Sample
+from astra_xr.catalogs.usgs import Usgs
 from astra_xr.errors import InvalidParameter
 from astra_xr.missions import Item
 from astra_xr.settings import Settings
@@ -20,14 +23,17 @@ from astra_xr.settings import Settings
 CATALOGS: Mapping[str, Callable[[Settings], Catalog]] = {
     "earth-search": EarthSearch,
     "planetary-computer": PlanetaryComputer,
+    "cdse": Cdse,
+    "usgs": Usgs,
+    "lpdaac": LpDaac,
     "sample": Sample,
 }
 """Every catalogue, by name."""
 
 ORDER: Mapping[str, tuple[str, ...]] = {
-    "sentinel-2": ("earth-search", "planetary-computer"),
-    "landsat": ("planetary-computer", "earth-search"),
-    "hls": ("planetary-computer",),
+    "sentinel-2": ("earth-search", "planetary-computer", "cdse"),
+    "landsat": ("planetary-computer", "earth-search", "usgs"),
+    "hls": ("planetary-computer", "lpdaac"),
     "sentinel-1-rtc": ("planetary-computer",),
     "naip": ("planetary-computer",),
     "copernicus-dem": ("planetary-computer",),

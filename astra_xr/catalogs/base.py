@@ -56,6 +56,10 @@ class Catalog(Protocol):
         """
         ...
 
+    def href(self, asset: Mapping[str, Any]) -> str:
+        """Return where to read an asset, of the places that its item names; empty: of none."""
+        ...
+
     def signs(self, href: str) -> bool:
         """Tell whether :meth:`sign` makes another of the signature that an href carries."""
         ...

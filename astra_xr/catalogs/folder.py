@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -87,6 +87,10 @@ class Folder:
             It is of a kind that cannot be read, or there are no keys.
         """
         return storage_url(href, self._s3)
+
+    def href(self, asset: Mapping[str, Any]) -> str:
+        """Return the asset's own href."""
+        return str(asset.get("href") or "")
 
     def signs(self, href: str) -> bool:
         """Return False: nothing is signed here."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit, urlunsplit
@@ -18,6 +16,7 @@ from astra_xr.catalogs.stac import (
     landsat_lookup,
     time_window,
 )
+from astra_xr.catalogs.tokens import Token, Tokens, utc_now
 from astra_xr.errors import SigningError, UpstreamError
 from astra_xr.http import fetch_json
 from astra_xr.missions import Item
@@ -53,16 +52,6 @@ _NAIP = "naip"
 _DEM = {"10": "cop-dem-glo-30", "30": "cop-dem-glo-90"}
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-@dataclass(frozen=True)
-class _Token:
-    query: str = field(repr=False)
-    expires_at: datetime
-
-
 class PlanetaryComputer(StacCatalog):
     """Sentinel-2 Level 2A, Landsat, HLS, Sentinel-1 RTC, NAIP and Copernicus DEM, with SAS tokens.
 
@@ -82,14 +71,12 @@ class PlanetaryComputer(StacCatalog):
         "copernicus-dem": tuple(_DEM.values()),
     }
 
-    def __init__(self, settings: Settings, clock: Callable[[], datetime] = _now) -> None:
+    def __init__(self, settings: Settings, clock: Callable[[], datetime] = utc_now) -> None:
         super().__init__(url=settings.planetary_computer_url, timeout=settings.timeout)
         self._sas_url = settings.planetary_computer_sas_url.rstrip("/")
         self._key = settings.planetary_computer_key
         self._clock = clock
-        self._tokens: dict[tuple[str, str], _Token] = {}
-        self._locks: dict[tuple[str, str], threading.Lock] = {}
-        self._guard = threading.Lock()
+        self._tokens = Tokens(self._fetch_token, renew_before=_RENEW_BEFORE, clock=clock)
 
     def lookups(self, scene: SceneId) -> Iterable[Lookup]:
         """Give the ways to find a scene: the product id less its baseline, then a search.
@@ -142,23 +129,13 @@ class PlanetaryComputer(StacCatalog):
             if parts.scheme in ("http", "https"):
                 return SignedUrl(url=href)
             raise SigningError(href=href, reason="it is not https", hint="Open another asset.")
-        token = self._token(place, refused)
-        bare = urlunsplit((parts.scheme, parts.netloc, parts.path, token.query, ""))
+        token = self._tokens.get(
+            place, lambda token: refused is not None and urlsplit(refused.url).query == token.value
+        )
+        bare = urlunsplit((parts.scheme, parts.netloc, parts.path, token.value, ""))
         return SignedUrl(url=bare, expires_at=token.expires_at)
 
-    def _token(self, place: tuple[str, str], refused: SignedUrl | None) -> _Token:
-        with self._guard:
-            lock = self._locks.setdefault(place, threading.Lock())
-        with lock:
-            token = self._tokens.get(place)
-            stale = token is None or self._clock() >= token.expires_at - _RENEW_BEFORE
-            # Who comes with an older token than ours just missed its renewal.
-            was_refused = token and refused and urlsplit(refused.url).query == token.query
-            if token is None or stale or was_refused:
-                token = self._tokens[place] = self._fetch_token(place)
-            return token
-
-    def _fetch_token(self, place: tuple[str, str]) -> _Token:
+    def _fetch_token(self, place: tuple[str, str]) -> Token:
         account, container = place
         headers = {"Ocp-Apim-Subscription-Key": self._key} if self._key else None
         answer = fetch_json(
@@ -177,7 +154,7 @@ class PlanetaryComputer(StacCatalog):
                 service=f"{self.title} (signing)",
                 reason=f"it gave no token for {account}/{container}",
             )
-        return _Token(query=query, expires_at=expiry.astimezone(UTC))
+        return Token(value=query, expires_at=expiry.astimezone(UTC))
 
 
 def _container(href: str) -> tuple[str, str] | None:

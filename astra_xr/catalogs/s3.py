@@ -12,7 +12,7 @@ import importlib.util
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -20,6 +20,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
+from astra_xr.catalogs.tokens import utc_now
 from astra_xr.errors import SigningError, redact
 from astra_xr.http import probe
 from astra_xr.model import SignedUrl
@@ -60,11 +61,6 @@ class Keys:
 
     expires_at: datetime | None = None
     """UTC time at which they, and all that they signed, stop working; None: they do not."""
-
-
-def utc_now() -> datetime:
-    """Return the time."""
-    return datetime.now(UTC)
 
 
 class S3:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urljoin
 
@@ -65,6 +65,10 @@ class Sample:
     def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
         """Return the file URL as it is: valid as long as the file is there."""
         return SignedUrl(url=href)
+
+    def href(self, asset: Mapping[str, Any]) -> str:
+        """Return the asset's own href."""
+        return str(asset.get("href") or "")
 
     def signs(self, href: str) -> bool:
         """Return False: nothing is signed here."""

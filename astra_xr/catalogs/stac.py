@@ -104,6 +104,10 @@ class StacCatalog:
             seen.update((item.get("collection"), item["id"]) for item in new)
             yield from (item for item in new if query.wants(item))
 
+    def href(self, asset: Mapping[str, Any]) -> str:
+        """Return the asset's own href."""
+        return str(asset.get("href") or "")
+
     def signs(self, href: str) -> bool:
         """Return False: a signature is the caller's own, where no catalogue makes another."""
         return False

@@ -119,7 +119,7 @@ class LocalResolver:
     def _asset(self, entry: BandAsset, found: Found, wish: _Wish, factors: Factors | None) -> Asset:
         item, owner = found.item, found.owner
         raw = item["assets"][entry.key]
-        href = _href(item, entry.key)
+        href = _href(item, entry.key, owner)
         source = self._source(owner, href, found.brought)
         size = raw.get("file:size")
         return Asset(
@@ -140,7 +140,8 @@ class LocalResolver:
 
     def _factors(self, found: Found, entries: Iterable[BandAsset]) -> Mapping[str, Factors]:
         def source_of(key: str) -> UrlSource:
-            return self._source(found.owner, _href(found.item, key), found.brought)
+            href = _href(found.item, key, found.owner)
+            return self._source(found.owner, href, found.brought)
 
         return read_factors(
             found.item, found.mission, entries, source_of, timeout=self.settings.timeout
@@ -195,9 +196,10 @@ def item_json(item: Any) -> dict[str, Any]:
     return clean_item(item)
 
 
-def _href(item: Item, key: str) -> str:
+def _href(item: Item, key: str, owner: Catalog | None) -> str:
     """Return where an asset lies; relative to the item's own place where the item says so."""
-    href = str(item["assets"][key].get("href") or "")
+    asset = item["assets"][key]
+    href = owner.href(asset) if owner else str(asset.get("href") or "")
     if not href:
         raise InvalidItem(item=str(item.get("id")), reason=f"its asset {key!r} has no href")
     if urlsplit(href).scheme or href.startswith("/"):

@@ -74,15 +74,17 @@ def test_of_two_processings_the_newest_is_taken_unless_the_id_names_one(
 
 
 def test_a_scene_that_nobody_has(world: World) -> None:
-    with pytest.raises(SceneNotFound, match="Asked: Earth Search, Planetary Computer") as caught:
+    with pytest.raises(
+        SceneNotFound, match="Asked: Earth Search, Planetary Computer, Cop"
+    ) as caught:
         astra_xr.open_scene("sentinel-2:S2A_MSIL2A_20200101T000000")
-    assert caught.value.asked == ("Earth Search", "Planetary Computer")
+    assert caught.value.asked == ("Earth Search", "Planetary Computer", "Copernicus Data Space")
     with pytest.raises(SceneNotFound, match="Asked: the built-in sample"):
         astra_xr.open_scene("sentinel-2:S2A_MSIL2A_20200101T000000", catalog="sample")
 
 
 def test_the_synthetic_sample_is_offered_but_never_taken_unasked(network: Loopback) -> None:
-    for host in (HOST, "planetarycomputer.microsoft.com"):
+    for host in (HOST, "planetarycomputer.microsoft.com", "stac.dataspace.copernicus.eu"):
         network.routes[host] = StacApi([])
     with pytest.raises(SceneNotFound, match="synthetic scene, has this id.*catalog='sample'"):
         astra_xr.open_scene(PREFIX)

@@ -45,7 +45,7 @@ class Told(NamedTuple):
 S2 = (("B04", "red", "B4"), ("B08", "nir", "B8"))
 OLI = (("B04", "red", "SR_B4", "OLI_B4"), ("B05", "nir", "nir08", "SR_B5", "OLI_B5"))
 TM = (("B03", "red", "SR_B3", "ETM_B3"), ("B04", "nir", "nir08", "SR_B4", "TM_B4"))
-TILE, ES = (10980, 10980), "earth-search"
+TILE, ES, USGS = (10980, 10980), "earth-search", "usgs"
 REFLECTANCE = (2.75e-05, -0.2, 0)
 L9 = "landsat-c2l2-sr/LC09_L2SP_092068_20230607_20230609_02_T1_SR"
 
@@ -92,27 +92,27 @@ RECORDED = {
     ),
     # STAC 0.7: no grid.
     "usgs-landsatlook.landsat-c2l2-sr/LC08_L2SP_005009_20150710_20200908_02_T2": Told(
-        *OLI, None, *REFLECTANCE, catalog=None, mission="landsat"
+        *OLI, None, *REFLECTANCE, catalog=USGS, mission="landsat"
     ),
     f"usgs-landsatlook.{L9}": Told(
         *OLI,
         ("EPSG:32656", (7721, 7601), (30, 310785, -1163385)),
         *REFLECTANCE,
-        catalog=None,
+        catalog=USGS,
         mission="landsat",
     ),
     "usgs-landsatlook.landsat-c2l2-sr/LE07_L2SP_044033_20210329_20210424_02_T1_SR": Told(
         *TM,
         ("EPSG:32610", (7131, 8151), (30, 478485, 4416615)),
         *REFLECTANCE,
-        catalog=None,
+        catalog=USGS,
         mission="landsat",
     ),
     "usgs-landsatlook.landsat-c2l2-sr/LT05_L2SP_010067_19860424_20200918_02_T2_SR": Told(
         *TM,
         ("EPSG:32617", (6911, 7761), (30, 416685, -1014285)),
         *REFLECTANCE,
-        catalog=None,
+        catalog=USGS,
         mission="landsat",
     ),
     # Level 1 of MSS: radiance, as the item says.
@@ -132,7 +132,7 @@ RECORDED = {
         ("EPSG:32631", (4308, 4371), (60, 376050, 9098730)),
         1,
         0,
-        catalog=None,
+        catalog=USGS,
         mission="landsat",
         dtype="uint8",
     ),
@@ -154,7 +154,7 @@ RECORDED = {
         1e-4,
         0,
         nodata=-9999,
-        catalog=None,
+        catalog="lpdaac",
         mission="hls",
         dtype="int16",
     ),

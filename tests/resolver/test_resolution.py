@@ -280,7 +280,7 @@ class TestResolve:
             ({"format": "png"}, ConversionRequired),
             ({"bands": "green"}, UnknownBand),
             ({"bands": ""}, InvalidParameter),
-            ({"catalog": "usgs"}, InvalidParameter),
+            ({"catalog": "google"}, InvalidParameter),
             ({"bands": "red-jp2"}, ConversionRequired),
         ],
     )

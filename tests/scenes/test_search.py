@@ -89,7 +89,7 @@ def test_landsat_rows(world: World) -> None:
 
 
 def test_a_catalogue_that_is_down_is_passed_over(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, network: Loopback, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     world.earth_search.fault = httpx.Response(503)
@@ -100,6 +100,7 @@ def test_a_catalogue_that_is_down_is_passed_over(
     with pytest.raises(UpstreamUnavailable, match=r"Earth Search: down \(HTTP 503\)"):
         search(bbox=BAY, catalog="earth-search")
     world.planetary_computer.fault = httpx.Response(500)
+    del network.routes["stac.dataspace.copernicus.eu"]
     with pytest.raises(
         UpstreamUnavailable,
         match=r"a search for sentinel-2: Earth Search: down.*; Planetary Computer: .*HTTP 500",

@@ -1,0 +1,165 @@
+"""Copernicus Data Space Ecosystem: ESA's own products, in JPEG 2000, with a free account.
+
+Access: "documentation.dataspace.copernicus.eu", APIs: S3 (keys, header-signed) and OData
+(OpenID Connect token).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from astra_xr.catalogs.s3 import Keys, header_signed
+from astra_xr.catalogs.stac import (
+    ById,
+    BySearch,
+    Lookup,
+    StacCatalog,
+    day_window,
+    time_window,
+)
+from astra_xr.catalogs.tokens import Token, Tokens, ask_for_token, bearer, carried, login, utc_now
+from astra_xr.errors import SigningError
+from astra_xr.model import SceneId, SignedUrl
+from astra_xr.settings import Settings
+
+_COLLECTIONS = {"1C": "sentinel-2-l1c", "2A": "sentinel-2-l2a"}
+_LOGIN_URL = (
+    "https://identity.dataspace.copernicus.eu/auth/realms/CDSE/protocol/openid-connect/token"
+)
+_LOGIN_HOSTS = ("identity.dataspace.copernicus.eu", "dataspace.copernicus.eu")
+_DOMAIN = ".dataspace.copernicus.eu"
+_REGION = "default"
+_LIFE = 600.0
+"""Seconds that a token lives where the service does not say."""
+_RENEW_BEFORE = timedelta(minutes=2)
+_FREE = "Level 2A opens without an account with catalog='earth-search'."
+
+
+class Cdse(StacCatalog):
+    """Sentinel-2 levels 1C and 2A, read with S3 keys or with the account itself.
+
+    With S3 keys the ``s3://eodata`` hrefs are read, and each request is signed in its headers;
+    with an account alone the https ones, with a token that lives ten minutes.
+    """
+
+    name = "cdse"
+    title = "Copernicus Data Space"
+    provider = "copernicus"
+    collections: Mapping[str, tuple[str, ...]] = {"sentinel-2": (_COLLECTIONS["2A"],)}
+
+    def __init__(self, settings: Settings, clock: Callable[[], datetime] = utc_now) -> None:
+        super().__init__(url=settings.cdse_url, timeout=settings.timeout)
+        self._settings = settings
+        self._clock = clock
+        self._tokens = Tokens(self._log_in, renew_before=_RENEW_BEFORE, clock=clock)
+
+    def lookups(self, scene: SceneId) -> Iterable[Lookup]:
+        """Give the ways to find a scene: its product id, then a search."""
+        parts = scene.parts
+        if scene.mission != "sentinel-2" or parts.get("level") not in _COLLECTIONS:
+            return
+        collection = _COLLECTIONS[parts["level"]]
+        if scene.form == "product" and "generation" in parts:
+            yield ById(collection=collection, item=scene.name)
+        yield _search(collection, parts)
+
+    def href(self, asset: Mapping[str, Any]) -> str:
+        """Return the asset's s3 href, or where only an account is there its https one."""
+        href = str(asset.get("href") or "")
+        if self._keys() is None and self._login() is not None:
+            return _https(asset) or href
+        return href
+
+    def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
+        """Return the URL and headers that read an href.
+
+        Raises
+        ------
+        SigningError
+            The credentials that it takes are not there, or are refused.
+        UpstreamError
+            The login service is down.
+        """
+        if href.startswith("s3://"):
+            keys = self._keys()
+            if keys is None:
+                raise SigningError(href=href, reason="there are no S3 keys", hint=_how_to())
+            endpoint = self._settings.cdse_s3_endpoint_url
+            now = self._clock()
+            return header_signed(href, keys, endpoint=endpoint, region=_REGION, now=now)
+        parts = urlsplit(href)
+        if parts.scheme not in ("http", "https"):
+            hint = "Take another asset."
+            raise SigningError(href=href, reason="it is neither https nor s3", hint=hint)
+        if parts.scheme == "https" and str(parts.hostname).endswith(_DOMAIN):
+            account = self._login()
+            if account is None:
+                raise SigningError(href=href, reason="there is no account", hint=_how_to())
+            return bearer(href, self._tokens.get(account, carried(refused)))
+        return SignedUrl(url=href)
+
+    def _keys(self) -> Keys | None:
+        settings = self._settings
+        access, secret = settings.cdse_s3_access_key, settings.cdse_s3_secret_key
+        return Keys(access=access, secret=secret) if access and secret else None
+
+    def _login(self) -> tuple[str, str] | None:
+        settings = self._settings
+        return login(
+            settings.cdse_username,
+            settings.cdse_password,
+            file=settings.netrc,
+            hosts=_LOGIN_HOSTS,
+        )
+
+    def _log_in(self, account: tuple[str, str]) -> Token:
+        username, password = account
+        form = {
+            "grant_type": "password",
+            "client_id": "cdse-public",
+            "username": username,
+            "password": password,
+        }
+        answer = ask_for_token(
+            f"{self.title} (login)",
+            _LOGIN_URL,
+            form=form,
+            timeout=self._timeout,
+            advice=f"Check CDSE_USERNAME and CDSE_PASSWORD. {_FREE}",
+        )
+        life = answer.get("expires_in")
+        seconds = life if isinstance(life, int | float) and life > 0 else _LIFE
+        return Token(
+            value=answer["access_token"], expires_at=self._clock() + timedelta(seconds=seconds)
+        )
+
+
+def _https(asset: Mapping[str, Any]) -> str | None:
+    """Return the https twin of an s3 href (STAC extension "alternate-assets")."""
+    alternates = asset.get("alternate")
+    twin = alternates.get("https") if isinstance(alternates, Mapping) else None
+    href = twin.get("href") if isinstance(twin, Mapping) else None
+    return href if isinstance(href, str) and href.startswith("https://") else None
+
+
+def _search(collection: str, parts: Mapping[str, str]) -> BySearch:
+    query: dict[str, Any] = {"platform": {"eq": f"sentinel-2{parts['platform'][-1].lower()}"}}
+    if "tile" in parts:
+        query["grid:code"] = {"eq": f"MGRS-{parts['tile']}"}
+    if "start" in parts:
+        # Items have the sensing start.
+        window = time_window(parts["start"], before=timedelta(), after=timedelta(seconds=1))
+    else:
+        window = day_window(parts["day"])
+    return BySearch(body={"collections": [collection], "datetime": window, "query": query})
+
+
+def _how_to() -> str:
+    return (
+        "Set CDSE_S3_ACCESS_KEY and CDSE_S3_SECRET_KEY (made at "
+        "https://eodata-s3keysmanager.dataspace.copernicus.eu), or CDSE_USERNAME and "
+        f"CDSE_PASSWORD (a free account of https://dataspace.copernicus.eu). {_FREE}"
+    )

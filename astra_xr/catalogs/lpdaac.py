@@ -1,0 +1,118 @@
+"""NASA LP DAAC through CMR-STAC: Harmonized Landsat Sentinel-2, read with an Earthdata login.
+
+Access: NASA Earthdata Login, "User Token Management": a bearer token of 60 days, which storage
+follows with a redirect to a signed URL elsewhere.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from astra_xr.catalogs.stac import ById, Lookup, StacCatalog
+from astra_xr.catalogs.tokens import Token, Tokens, ask_for_token, bearer, carried, login, utc_now
+from astra_xr.errors import SigningError
+from astra_xr.missions import Item
+from astra_xr.model import SceneId, SignedUrl
+from astra_xr.settings import Settings
+
+_LOGIN_HOST = "urs.earthdata.nasa.gov"
+_TOKEN_URL = f"https://{_LOGIN_HOST}/api/users/find_or_create_token"
+_DOMAINS = (".earthdata.nasa.gov", ".earthdatacloud.nasa.gov")
+_RENEW_BEFORE = timedelta(minutes=5)
+_LIFE = timedelta(hours=1)
+"""How long a token is kept whose end the service does not tell."""
+
+_HOW_TO = (
+    "Set EARTHDATA_TOKEN (https://urs.earthdata.nasa.gov, Generate Token), or "
+    f"EARTHDATA_USERNAME and EARTHDATA_PASSWORD, or machine {_LOGIN_HOST} in ~/.netrc; the account "
+    "is free. The same scenes open with catalog='planetary-computer', without an account."
+)
+
+
+class LpDaac(StacCatalog):
+    """HLS L30 and S30, whose files open to a bearer token."""
+
+    name = "lpdaac"
+    title = "NASA LP DAAC"
+    provider = "nasa"
+    collections: Mapping[str, tuple[str, ...]] = {"hls": ("HLSS30_2.0", "HLSL30_2.0")}
+
+    def __init__(self, settings: Settings, clock: Callable[[], datetime] = utc_now) -> None:
+        super().__init__(url=settings.lpdaac_url, timeout=settings.timeout)
+        self._settings = settings
+        self._clock = clock
+        self._tokens = Tokens(self._log_in, renew_before=_RENEW_BEFORE, clock=clock)
+
+    def lookups(self, scene: SceneId) -> Iterable[Lookup]:
+        """Give the ways to find a scene: its granule id, in either spelling of the collection."""
+        if scene.mission != "hls":
+            return
+        parts = {"version": "2.0", **scene.parts}
+        name = "HLS.{sensor}.T{tile}.{start}.v{version}".format(**parts)
+        for form in ("HLS{sensor}_{version}", "HLS{sensor}.v{version}"):
+            yield ById(collection=form.format(**parts), item=name)
+
+    def owns(self, item: Item) -> bool:
+        """Tell whether the item's links lead here, or its files to Earthdata."""
+        hrefs = (str(asset.get("href", "")) for asset in item["assets"].values())
+        return super().owns(item) or any(map(_is_protected, hrefs))
+
+    def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
+        """Return the URL with a token in a header; what is not Earthdata's gets none.
+
+        Raises
+        ------
+        SigningError
+            There is no token and no account, or they are refused.
+        UpstreamError
+            The login service is down.
+        """
+        if not href.startswith(("https://", "http://")):
+            raise SigningError(href=href, reason="it is not https", hint="Take another asset.")
+        if not _is_protected(href):
+            return SignedUrl(url=href)
+        settings = self._settings
+        if settings.earthdata_token:
+            token = Token(value=settings.earthdata_token, expires_at=None)
+            if carried(refused)(token):
+                raise SigningError(href=href, reason="EARTHDATA_TOKEN is refused", hint=_HOW_TO)
+            return bearer(href, token)
+        account = login(
+            settings.earthdata_username,
+            settings.earthdata_password,
+            file=settings.netrc,
+            hosts=(_LOGIN_HOST,),
+        )
+        if account is None:
+            reason = "there is neither a token nor an account of Earthdata"
+            raise SigningError(href=href, reason=reason, hint=_HOW_TO)
+        return bearer(href, self._tokens.get(account, carried(refused)))
+
+    def _log_in(self, account: tuple[str, str]) -> Token:
+        pair = base64.b64encode(":".join(account).encode()).decode()
+        answer: dict[str, Any] = ask_for_token(
+            f"{self.title} (login)",
+            _TOKEN_URL,
+            form={},
+            headers={"Authorization": f"Basic {pair}"},
+            timeout=self._timeout,
+            advice=f"Check the account. {_HOW_TO}",
+        )
+        return Token(value=answer["access_token"], expires_at=self._end(answer))
+
+    def _end(self, answer: Mapping[str, Any]) -> datetime:
+        try:
+            end = datetime.strptime(answer["expiration_date"], "%m/%d/%Y").replace(tzinfo=UTC)
+        except (KeyError, TypeError, ValueError):
+            end = self._clock()
+        return max(end, self._clock() + _LIFE)
+
+
+def _is_protected(href: str) -> bool:
+    """Tell whether a URL is Earthdata's: a token goes nowhere else, and never unencrypted."""
+    parts = urlsplit(href)
+    return parts.scheme == "https" and str(parts.hostname).endswith(_DOMAINS)
