@@ -29,6 +29,7 @@ _ACCOUNTS = {
     "ai4edatasetspublicassets",
     "cpdataeuwest",
     "elevationeuwest",
+    "hls2euwest",
     "hlssa",
     "landsateuwest",
     "modiseuwest",

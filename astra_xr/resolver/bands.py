@@ -236,6 +236,10 @@ def _twin(table: Sequence[Band], item: Item, key: str, asset: Mapping[str, Any])
 
 
 def _mission_band(item: Item, key: str, band: Band) -> BandAsset:
+    # A catalogue may hold a band at another pixel size than its own; NAIP's is the flight's.
+    told = item["assets"][key].get("gsd")
+    gsd = told or band.gsd or item.get("properties", {}).get("gsd")
+    band = replace(band, gsd=gsd)
     planes = band.planes
     if planes:
         described = describe_planes(item, item["assets"][key])

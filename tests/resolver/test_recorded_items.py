@@ -14,6 +14,7 @@ from astra_xr.catalogs import owner_of
 from astra_xr.errors import ConversionRequired
 from astra_xr.missions import mission_of
 from astra_xr.resolver.bands import match_bands, select_bands
+from astra_xr.resolver.grids import item_grid
 from astra_xr.resolver.ids import parse_scene_id
 from astra_xr.resolver.local import LocalResolver
 from astra_xr.resolver.radiometry import decide_radiometry
@@ -278,6 +279,144 @@ def test_every_band(resolver: LocalResolver, name: str) -> None:
         mission = mission_of(item)
         assert mission is not None
         assert mission.matches(scene.parts, item)
+
+
+# What the agencies say of each role: scale, offset, nodata. Of reflectance see above.
+FACTS: dict[str, dict[str, tuple[float, float, float | None]]] = {
+    "sentinel-2": {"aerosol": (1e-3, 0, 0), "data": (1e-3, 0, 0)},
+    "landsat": {"thermal": (0.00341802, 149, 0)},
+    "hls": {"thermal": (0.01, 273.15, -9999), "angle": (0.01, 0, 40000)},
+    "sentinel-1-rtc": {"backscatter": (1, 0, -32768)},
+    "naip": {"data": (1, 0, None)},
+    "copernicus-dem": {"elevation": (1, 0, None)},
+}
+NODATA = {"SCL": 0, "TCI": 0, "QA_PIXEL": 1, "QA_AEROSOL": 1, "Fmask": 255}
+MSS_BAND_WITHOUT_FACTORS = "B04"
+
+
+def own_words(item: Json, key: str) -> tuple[Any, Any, Any]:
+    """Read CRS, shape and transform off an item as a person would."""
+    asset, properties = item["assets"][key], item["properties"]
+    code = asset.get("proj:code") or f"EPSG:{asset.get('proj:epsg') or properties['proj:epsg']}"
+    source = asset if "proj:shape" in asset else properties
+    return code, tuple(source["proj:shape"]), tuple(source["proj:transform"][:6])
+
+
+@pytest.mark.parametrize("name", [*TIFFS, *JPEG2000], ids=short)
+def test_every_band_of_a_mission(name: str) -> None:
+    item = read(name)
+    mission, owner = mission_of(item), owner_of(item, SETTINGS)
+    if mission is None:
+        pytest.skip("of no mission of ours")
+    entries = match_bands(item, mission)
+    listed = [entry for entry in entries if entry.listed]
+    assert listed
+    for entry in listed:
+        band = entry.band
+        for spelling in (band.native, band.common or band.native, band.native.lower()):
+            assert select_bands(entries, [spelling], scene=name) == {spelling: entry}
+        applied = owner.offset_applied(item, entry.key) if owner else None
+        asset = item["assets"][entry.key]
+        found = decide_radiometry(band, item, asset, mission=mission, offset_applied=applied)
+        assert found is not None
+        assert found.reason
+        assert found.as_is == (band.role in ("class", "mask", "visual"))
+        numbers = (found.scale, found.offset, found.nodata)
+        if found.as_is:
+            assert (numbers[:2], found.nodata) == ((1, 0), NODATA.get(band.native)), band.native
+        elif band.role == "reflectance" and "-l1/" in name:
+            # Radiance, except of the band whose factors the item lacks.
+            expected = asset["raster:bands"][0].get("scale", 1)
+            assert found.scale == expected
+            assert (found.unit is None) == (band.native == MSS_BAND_WITHOUT_FACTORS)
+        elif band.role == "reflectance":
+            told = RECORDED.get(name)
+            offset, nodata = (told.offset, told.nodata) if told else (-0.1, 0)
+            scale = told.scale if told else 1e-4
+            assert numbers == (scale, offset, nodata), band.native
+        elif band.role in FACTS[mission.name]:
+            assert numbers == FACTS[mission.name][band.role], band.native
+        else:
+            # Landsat's auxiliary bands; their scales are pinned elsewhere.
+            assert band.native.startswith(("ST_", "ATMOS_"))
+            assert (found.offset, found.nodata) == (0, -9999)
+        grid = item_grid(item, asset)
+        if grid is not None:
+            assert (grid.crs, grid.shape, grid.transform) == own_words(item, entry.key)
+            assert grid.bounds[1] < grid.bounds[3]
+        else:
+            assert "proj:transform" not in {**item["properties"], **asset}
+
+
+def hls(product: str) -> Json:
+    """Make an item as the Planetary Computer's collection of HLS describes its items."""
+    folder = ITEMS.parent / "collections/planetary-computer"
+    collection = json.loads((folder / f"hls2-{product.lower()}.json").read_text(encoding="utf-8"))
+    scene = f"HLS.{product}.T32TMT.2021001T103000.v2.0"
+    return {
+        "type": "Feature",
+        "id": scene,
+        "collection": collection["id"],
+        "properties": {
+            "proj:epsg": 32632,
+            "proj:shape": [3660, 3660],
+            "proj:transform": [30.0, 0.0, 399960.0, 0.0, -30.0, 5300040.0, 0.0, 0.0, 1.0],
+        },
+        "assets": {
+            key: asset | {"href": f"https://hls2euwest.blob.core.windows.net/h/{scene}.{key}.tif"}
+            for key, asset in collection["item_assets"].items()
+        },
+        "links": [],
+    }
+
+
+@pytest.mark.parametrize(
+    ("product", "names"),
+    [
+        (
+            "S30",
+            {
+                "B04": ("red",),
+                "B08": ("nir",),
+                "B8A": ("nir08",),
+                "B05": ("rededge071", "rededge1"),
+                "B11": ("swir16",),
+                "B10": ("cirrus",),
+                "Fmask": ("fmask",),
+                "SZA": ("sza",),
+            },
+        ),
+        (
+            "L30",
+            {
+                "B04": ("red",),
+                "B05": ("nir", "nir08"),
+                "B06": ("swir16",),
+                "B09": ("cirrus",),
+                "B10": ("lwir11",),
+                "B11": ("lwir12",),
+                "Fmask": ("fmask",),
+            },
+        ),
+    ],
+)
+def test_hls(resolver: LocalResolver, product: str, names: dict[str, tuple[str, ...]]) -> None:
+    item = hls(product)
+    everything = resolver.resolve(item, sign=False)
+    assert (everything.mission, everything.catalog) == ("hls", "planetary-computer")
+    assert set(everything.assets) == set(item["assets"])
+    for native, spellings in names.items():
+        for name in (native, *spellings):
+            (asset,) = resolver.resolve(item, name, sign=False).assets.values()
+            assert asset.name == native
+            assert asset.grid is not None
+            assert asset.grid.shape == (3660, 3660)
+            assert asset.grid.transform == (30, 0, 399960, 0, -30, 5300040)
+            found = asset.radiometry
+            assert found is not None
+            expected = FACTS["hls"].get(asset.band.role, (1e-4, 0, -9999))
+            if asset.band.role != "mask":
+                assert (found.scale, found.offset, found.nodata) == expected
 
 
 def as_item(resolver: LocalResolver, name: str) -> tuple[list[str], Json]:
