@@ -65,7 +65,8 @@ def _parser() -> argparse.ArgumentParser:
 def _scene_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("scene_id", metavar="ID", help="e.g. sentinel-2:S2B_MSIL2A_20250115T184929")
     parser.add_argument("--catalog", help="the one catalogue to ask: earth-search, "
-                        "planetary-computer or sample")  # fmt: skip
+                        "planetary-computer, cdse, usgs, lpdaac or sample; or the URL, folder or "
+                        "file of your own")  # fmt: skip
 
 
 def _demo(args: argparse.Namespace) -> None:

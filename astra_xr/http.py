@@ -229,7 +229,7 @@ def _content(response: httpx.Response, until: float) -> bytes | None:
 def probe(url: str) -> Mapping[str, str]:
     """Return the headers of the answer to a HEAD request, whatever its status; none: empty."""
     until = time.monotonic() + _PROBE_TIMEOUT
-    extensions = {"until": until, "retry": _patience(until)}
+    extensions = {"until": until, "retry": Retry(total=0)}
     try:
         return client().head(url, follow_redirects=False, extensions=extensions).headers
     except (httpx.HTTPError, httpx.InvalidURL, _RetryTooLate):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +142,12 @@ class Settings:
         if sas:
             values["planetary_computer_sas_url"] = sas.rstrip("/").removesuffix("/token")
         return cls(**values)
+
+    def renewed(self) -> Settings:
+        """Return the same settings with the secrets that the environment holds now."""
+        here = Settings.from_env()
+        names = [f.name for f in fields(self) if f.metadata.get("secret")]
+        return replace(self, **{n: getattr(here, n) for n in names if getattr(here, n)})
 
     def __reduce__(self) -> tuple[Any, ...]:
         plain = Settings()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -41,7 +42,7 @@ ORDER: Mapping[str, tuple[str, ...]] = {
 """Whom to ask for a mission's scenes where the caller names nobody: first who serves them as
 COGs without credentials. The sample is never among them: nobody gets synthetic pixels unasked."""
 
-__all__ = ["CATALOGS", "ORDER", "Catalog", "connect", "holds_any", "owner_of"]
+__all__ = ["CATALOGS", "ORDER", "Catalog", "catalog_name", "connect", "holds_any", "owner_of"]
 
 
 _lock = threading.Lock()
@@ -78,6 +79,20 @@ def connect(name: str, settings: Settings) -> Catalog:
     """
     with _lock:
         return _connect(name, settings)
+
+
+def catalog_name(catalog: object) -> str | None:
+    """Return what users name a catalogue by as text; None: they name none.
+
+    Raises
+    ------
+    InvalidParameter
+        It is neither text nor a path.
+    """
+    name = os.fspath(catalog) if isinstance(catalog, os.PathLike) else catalog
+    if name is None or isinstance(name, str):
+        return name or None
+    raise InvalidParameter(name="catalog", value=catalog, expected="the name of a catalogue")
 
 
 def holds_any(name: str | None) -> bool:

@@ -83,6 +83,8 @@ class Cdse(StacCatalog):
         UpstreamError
             The login service is down.
         """
+        if refused:
+            self._settings = self._settings.renewed()
         if href.startswith("s3://"):
             keys = self._keys()
             if keys is None:
@@ -142,7 +144,10 @@ def _https(asset: Mapping[str, Any]) -> str | None:
     alternates = asset.get("alternate")
     twin = alternates.get("https") if isinstance(alternates, Mapping) else None
     href = twin.get("href") if isinstance(twin, Mapping) else None
-    return href if isinstance(href, str) and href.startswith("https://") else None
+    try:
+        return href if isinstance(href, str) and urlsplit(href).scheme == "https" else None
+    except ValueError:
+        return None
 
 
 def _search(collection: str, parts: Mapping[str, str]) -> BySearch:

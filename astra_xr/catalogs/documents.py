@@ -73,7 +73,7 @@ def pick(scene: SceneId, items: Iterable[dict[str, Any]], *, asked: str) -> dict
     return item
 
 
-def storage_url(href: str, s3: S3) -> SignedUrl:
+def storage_url(href: str, s3: S3, refused: SignedUrl | None) -> SignedUrl:
     """Return what reads an href of storage that no catalogue of ours knows.
 
     Raises
@@ -82,4 +82,6 @@ def storage_url(href: str, s3: S3) -> SignedUrl:
         The href is neither https nor s3, so that what lies elsewhere cannot lead to files of this
         machine; or there are no credentials for S3.
     """
-    return SignedUrl(url=href) if href.startswith(("https://", "http://")) else s3.sign(href)
+    if href.startswith(("https://", "http://")):
+        return SignedUrl(url=href)
+    return s3.sign(href, refused=refused)

@@ -71,7 +71,7 @@ class EarthSearch(StacCatalog):
         """
         if href.startswith(("https://", "http://")):
             return SignedUrl(url=href)
-        return self._s3.sign(href, instead=_FREE.get(split(href)[0], ""))
+        return self._s3.sign(href, refused=refused, instead=_FREE.get(split(href)[0], ""))
 
     def owns(self, item: Item) -> bool:
         """Tell whether the item is of Earth Search, of its v0 too, by links or properties."""

@@ -86,7 +86,7 @@ class Folder:
         SigningError
             It is of a kind that cannot be read, or there are no keys.
         """
-        return storage_url(href, self._s3)
+        return storage_url(href, self._s3, refused)
 
     def href(self, asset: Mapping[str, Any]) -> str:
         """Return the asset's own href."""

@@ -75,6 +75,8 @@ class LpDaac(StacCatalog):
             raise SigningError(href=href, reason="it is not https", hint="Take another asset.")
         if not _is_protected(href):
             return SignedUrl(url=href)
+        if refused:
+            self._settings = self._settings.renewed()
         settings = self._settings
         if settings.earthdata_token:
             token = Token(value=settings.earthdata_token, expires_at=None)

@@ -95,7 +95,7 @@ class PlainCatalog(StacCatalog):
         SigningError
             The href is of another kind, or there are no keys.
         """
-        return storage_url(href, self._s3)
+        return storage_url(href, self._s3, refused)
 
     def owns(self, item: Item) -> bool:
         """Return False: nobody but the user can tell that an item is from here."""

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import importlib.util
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -26,6 +27,7 @@ from astra_xr.http import probe
 from astra_xr.model import SignedUrl
 from astra_xr.settings import Settings
 
+_HREF = re.compile(r"s3://([A-Za-z0-9][A-Za-z0-9._-]+)/(.+)")
 _LIFE = timedelta(hours=1)
 _HEADER_LIFE = timedelta(minutes=15)
 """How far a server's clock may be from the time in a signed header."""
@@ -74,13 +76,15 @@ class S3:
         self._settings = settings
         self._clock = clock
 
-    def sign(self, href: str, *, instead: str = "") -> SignedUrl:
+    def sign(self, href: str, *, refused: SignedUrl | None = None, instead: str = "") -> SignedUrl:
         """Return a URL that reads an object, good for an hour or as long as the credentials.
 
         Parameters
         ----------
         href : str
             ``s3://bucket/key``.
+        refused : SignedUrl, optional
+            What the storage did not accept: keys in the environment are read again.
         instead : str
             What to do without credentials, for the error.
 
@@ -90,6 +94,8 @@ class S3:
             There are no credentials, or the href has not that form.
         """
         bucket, key = split(href)
+        if refused:
+            self._settings = self._settings.renewed()
         settings = self._settings
         endpoint = settings.aws_endpoint_url
         public = settings.aws_no_sign_request or (bucket in _PUBLIC and not endpoint)
@@ -107,7 +113,7 @@ class S3:
         try:
             store = _store(bucket, region_of(bucket) if not endpoint else None, endpoint, keys)
             url = obstore.sign(store, "GET", key, life)
-        except (BaseError, ValueError) as error:
+        except (BaseError, TypeError, ValueError) as error:
             failure = redact(error)
         if failure:
             raise SigningError(href=href, reason=failure, hint="Check AWS_ENDPOINT_URL.")
@@ -132,9 +138,9 @@ def split(href: str) -> tuple[str, str]:
     SigningError
         It has not that form.
     """
-    scheme, _, rest = href.partition("://")
-    bucket, _, key = rest.partition("/")
-    if scheme != "s3" or not bucket or not key or ".." in key.split("/"):
+    match = _HREF.fullmatch(href)
+    bucket, key = match.groups() if match else ("", "")
+    if not key.isprintable() or not bucket or {"", ".", ".."} & set(key.split("/")):
         hint = "Take another asset, or another catalogue."
         raise SigningError(href=href, reason="it is neither https nor s3://bucket/key", hint=hint)
     return bucket, key
@@ -150,6 +156,7 @@ def sign_headers(
     url : str
         ``https://host/bucket/key``, percent-encoded, without a query.
     keys : Keys
+        Without a session token: in a header it would follow a redirect to another host.
     region : str
         What the server calls its region.
     now : datetime
@@ -158,8 +165,6 @@ def sign_headers(
     parts = urlsplit(url)
     stamp = f"{now:%Y%m%dT%H%M%SZ}"
     signed = {"host": parts.netloc, "x-amz-content-sha256": "UNSIGNED-PAYLOAD", "x-amz-date": stamp}
-    if keys.token:
-        signed["x-amz-security-token"] = keys.token
     names = ";".join(signed)
     canonical = "\n".join(
         ("GET", parts.path, "", *(f"{k}:{v}" for k, v in signed.items()), "", names)
@@ -188,10 +193,7 @@ def header_signed(href: str, keys: Keys, *, endpoint: str, region: str, now: dat
     bucket, key = split(href)
     url = f"{endpoint.rstrip('/')}/{bucket}/{quote(key, safe='/~')}"
     headers = sign_headers(url, keys, region=region, now=now)
-    ends = now + _HEADER_LIFE
-    if keys.expires_at:
-        ends = min(ends, keys.expires_at)
-    return SignedUrl(url=url, headers=headers, expires_at=ends)
+    return SignedUrl(url=url, headers=headers, expires_at=now + _HEADER_LIFE)
 
 
 @functools.lru_cache(maxsize=64)

@@ -76,7 +76,7 @@ class Usgs(StacCatalog):
         if in_bucket is None and href.startswith(("https://", "http://")):
             return SignedUrl(url=href)
         try:
-            return self._s3.sign(in_bucket or href, instead=_INSTEAD)
+            return self._s3.sign(in_bucket or href, refused=refused, instead=_INSTEAD)
         except SigningError:
             # Text beside the pixels may be had without the login; if not, that is no loss.
             if in_bucket is None or not href.endswith(_TEXT):

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from astra_xr.catalogs import Catalog, connect, holds_any, owner_of
+from astra_xr.catalogs import Catalog, catalog_name, connect, holds_any, owner_of
 from astra_xr.catalogs.urls import CatalogUrl, FixedUrl, is_signed
 from astra_xr.errors import AstraError, InvalidItem, UnknownBand, redact
 from astra_xr.missions import Factors, Item, clean_item
@@ -80,10 +80,11 @@ class LocalResolver:
         )
         if not isinstance(scene, str):
             item = item_json(scene)
-            whose = connect(catalog, self.settings) if catalog else owner_of(item, self.settings)
+            named = catalog_name(catalog)
+            whose = connect(named, self.settings) if named else owner_of(item, self.settings)
             found = Found.of(item, whose, brought=True)
             return self._resolution(found, found.full_id, wish)
-        named = catalog or self.settings.catalog
+        named = catalog_name(catalog) or self.settings.catalog
         wanted = parse_item_id(scene) if holds_any(named) else parse_scene_id(scene)
         useless: dict[str, AstraError] = {}
         while True:

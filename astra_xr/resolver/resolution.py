@@ -66,7 +66,8 @@ class Resolution:
         """Return the JSON of the asset-resolver API.
 
         ``assets`` is keyed by native band name. A public URL never stops working; it is given
-        the hour that the API promises.
+        the hour that the API promises. A URL that takes a header to be read (Earthdata's, the
+        Copernicus Data Space's) stands here without it: this JSON holds no token.
         """
         assets = self.assets.values()
         # In metres, whatever the CRS counts in.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from astra_xr.catalogs import ORDER, Catalog, connect
+from astra_xr.catalogs import ORDER, Catalog, catalog_name, connect
 from astra_xr.catalogs.base import acquisition, acquisitions, newest
 from astra_xr.catalogs.query import Query
 from astra_xr.catalogs.urls import is_signed
@@ -83,7 +83,7 @@ def find_rows(
     UpstreamError
         The catalogue, or each of them, is down.
     """
-    named = catalog or settings.catalog
+    named = catalog_name(catalog) or settings.catalog
     order = (named,) if named else ORDER[query.mission]
     catalogs = {name: connect(name, settings) for name in order}
     finish = race(

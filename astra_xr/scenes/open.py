@@ -48,8 +48,8 @@ def resolve(
     format : str
         ``cog``. (``geotiff``, ``png`` and ``jpeg`` need a conversion that is still to come.)
     catalog : str, optional
-        The one catalogue to ask: ``earth-search``, ``planetary-computer`` or ``sample``. When
-        left out, the mission's catalogues are asked in turn.
+        The one catalogue to ask, as for :func:`open_scene`. When left out, the mission's
+        catalogues are asked in turn.
     sign : bool
         False: no URL of the answer is signed; they are as the item has them.
     radiometry : {None, "file", "none"}
@@ -109,8 +109,9 @@ def open_scene(
         (``"reflectance"``, ``"thermal"``, ``"mask"``, …) stands for all bands of it, ``"all"``
         for all bands, as when left out.
     catalog : str, optional
-        The one catalogue to ask: ``earth-search``, ``planetary-computer``, or ``sample`` for
-        the built-in synthetic scene. When left out, the mission's catalogues in turn.
+        The one catalogue to ask: ``earth-search``, ``planetary-computer``, ``cdse``, ``usgs``,
+        ``lpdaac``, or ``sample`` for the built-in synthetic scene; or one of your own, by its
+        URL, folder or stac-geoparquet file. When left out, the mission's catalogues in turn.
     resolver : Resolver, optional
         Who finds the files; the embedded resolver when left out.
     resolution : float, "finest", "coarsest" or None

@@ -235,6 +235,13 @@ def test_what_is_no_catalogue(
     assert "SECRET" not in str(caught.value)
 
 
+def test_a_path_names_a_folder(folder: Path) -> None:
+    assert astra_xr.resolve(FIELD, catalog=folder, sign=False).full_id == FIELD  # type: ignore[arg-type]
+    for odd in (7, ["sample"]):
+        with pytest.raises(InvalidParameter, match="catalog=.*the name of a catalogue"):
+            astra_xr.resolve(FIELD, catalog=odd)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("text", ["", "  ", "x" * 300, "a\nb", 7])
 def test_what_can_be_no_id(folder: Path, text: Any) -> None:
     with pytest.raises((InvalidSceneId, astra_xr.AstraError)):

@@ -130,6 +130,23 @@ def test_items_of_a_bucket_open(
         np.testing.assert_array_equal(each.red, np.where(dn == 0, np.nan, dn))
 
 
+def test_keys_that_were_refused_are_read_again(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a notebook does that puts new temporary keys into its environment."""
+    signer = S3(bucket.settings(aws_access_key_id="old", aws_secret_access_key="old"))
+    href = f"s3://private/{ODD}"
+    stale = signer.sign(href)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", bucket.access)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", bucket.secret)
+
+    def source(*, refused: SignedUrl | None = None) -> SignedUrl:
+        return signer.sign(href, refused=refused)
+
+    assert bytes(run(RangeFile(source, stale, "scene red").get(5, 300))) == BODY[5:300]
+    assert read(signer.sign(href)) == BODY[5:300]
+
+
 def test_keys_of_a_profile(bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("boto3")
     lines = ["[mine]", f"aws_access_key_id={bucket.access}"]
