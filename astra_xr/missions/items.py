@@ -34,8 +34,9 @@ def clean_item(raw: Any) -> dict[str, Any]:
     if not isinstance(assets, Mapping) or not all(isinstance(a, Mapping) for a in assets.values()):
         raise InvalidItem(item=name, reason="it has no assets")
     links = raw.get("links")
+    cleaned = ("properties", "assets", "links")
     return {
-        **copy.deepcopy(dict(raw)),
+        **{str(key): _copied(value) for key, value in raw.items() if key not in cleaned},
         "properties": _clean(properties),
         "assets": {str(key): _clean(asset) for key, asset in assets.items()},
         "links": [dict(link) for link in links if isinstance(link, Mapping)]
@@ -44,9 +45,22 @@ def clean_item(raw: Any) -> dict[str, Any]:
     }
 
 
+def _copied(value: Any) -> Any:
+    """Copy JSON; ten times as quick as deepcopy, which is what parsing an item waited for."""
+    kind = type(value)
+    if kind is dict:
+        return {key: _copied(inner) for key, inner in value.items()}
+    if kind is list:
+        return [_copied(inner) for inner in value]
+    return value if kind in _ATOMS else copy.deepcopy(value)
+
+
+_ATOMS = {str, int, float, bool, type(None)}
+
+
 def _clean(told: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        str(key): copy.deepcopy(value)
+        str(key): _copied(value)
         for key, value in told.items()
         if key not in _WANTED or _WANTED[key](value)
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -47,13 +48,16 @@ def match_bands(item: Item, mission: Mission | None) -> list[BandAsset]:
     rasters = {key: asset for key, asset in item["assets"].items() if is_raster(asset)}
     table = mission.bands(item) if mission else ()
     found: list[BandAsset] = []
-    known = {name.casefold() for band in table for name in band.names}
+    by_name = {name.casefold(): band for band in table for name in band.names}
+    keys: dict[str, list[str]] = {}
+    for key, asset in rasters.items():
+        band = _band_of(item, key, asset, by_name)
+        if band:
+            keys.setdefault(band.native, []).append(key)
     for band in table:
-        keys = sorted(
-            _keys_of(band, rasters, item, known), key=lambda key: _preference(band, key, rasters)
-        )
-        if keys:
-            whole = _mission_band(item, keys[0], band)
+        if band.native in keys:
+            best = min(keys[band.native], key=lambda key: _preference(by_name, key, rasters))
+            whole = _mission_band(item, best, band)
             found += (whole, *_planes_alone(whole))
     taken = {entry.key for entry in found}
     # Of a known mission, what is not in the table (previews, cloud masks, JPEG 2000 twins) opens
@@ -61,7 +65,7 @@ def match_bands(item: Item, mission: Mission | None) -> list[BandAsset]:
     for key, asset in rasters.items():
         if key in taken:
             continue
-        twin = _twin(table, item, key, asset)
+        twin = _twin(by_name, item, key, asset)
         if twin:
             found.append(replace(_mission_band(item, key, twin), listed=False))
         else:
@@ -197,26 +201,31 @@ def _tell_apart(band: Band) -> str:
     return ", ".join(part for part in told if part) or "no description"
 
 
-def _keys_of(band: Band, rasters: Mapping[str, Any], item: Item, known: set[str]) -> Iterator[str]:
-    names = {name.casefold() for name in band.names}
-    for key, asset in rasters.items():
-        # Of old USGS items keys are file names; those of Copernicus end in the resolution.
-        stem = re.sub(r"(_\d+m|\.tif)$", "", key.casefold())
-        if stem in names:
-            yield key
-        elif stem not in known and not _NO_DATA_ROLES & set(asset.get("roles") or ()):
-            described = describe_planes(item, asset)
-            # The name alone: catalogues disagree on common names.
-            if len(described) == 1 and described[0].native.casefold() in names:
-                yield key
+def _band_of(
+    item: Item, key: str, asset: Mapping[str, Any], by_name: Mapping[str, Band]
+) -> Band | None:
+    """Return the band of the mission's table that an asset holds, by its key or its own words."""
+    # Of old USGS items keys are file names; those of Copernicus end in the resolution.
+    stem = _SUFFIX.sub("", key.casefold())
+    if stem in by_name or _NO_DATA_ROLES & set(asset.get("roles") or ()):
+        return by_name.get(stem)
+    described = describe_planes(item, asset) if by_name else ()
+    # The name alone: catalogues disagree on common names.
+    return by_name.get(described[0].native.casefold()) if len(described) == 1 else None
 
 
-def _preference(band: Band, key: str, rasters: Mapping[str, Any]) -> tuple[bool, bool, bool]:
-    """Rank assets of one band, best first: COGs, then native resolution, then its own key."""
+_SUFFIX = re.compile(r"(_\d+m|\.tif)$")
+
+
+def _preference(
+    by_name: Mapping[str, Band], key: str, rasters: Mapping[str, Any]
+) -> tuple[bool, bool, bool, float]:
+    """Rank assets of one band, best first: COGs, native resolution, its own key, then finest."""
     asset = rasters[key]
-    by_key = key.casefold() in {name.casefold() for name in band.names}
     resampled = "sampling:original" not in (asset.get("roles") or ())
-    return not is_cog_type(asset.get("type")), resampled, not by_key
+    by_key = key.casefold() in by_name
+    gsd = asset.get("gsd") or math.inf
+    return not is_cog_type(asset.get("type")), resampled, not by_key, gsd
 
 
 def is_cog_type(media_type: str | None) -> bool:
@@ -224,22 +233,28 @@ def is_cog_type(media_type: str | None) -> bool:
     return "cloud-optimized" in (media_type or "").lower()
 
 
-def _twin(table: Sequence[Band], item: Item, key: str, asset: Mapping[str, Any]) -> Band | None:
+def _twin(
+    by_name: Mapping[str, Band], item: Item, key: str, asset: Mapping[str, Any]
+) -> Band | None:
     """Describe another file of a band of the table; it goes by its asset key alone."""
-    stem = re.sub(r"(-jp2|_\d+m)$", "", key.casefold())
+    if not by_name:
+        return None
+    stem = _TWIN_SUFFIX.sub("", key.casefold())
     described = describe_planes(item, asset)
-    named = {stem, *(plane.native.casefold() for plane in described if len(described) == 1)}
-    for band in table:
-        if named & {name.casefold() for name in band.names}:
-            return replace(band, native=key, common=None, spellings=(), shared=())
-    return None
+    names = (stem, *(plane.native.casefold() for plane in described if len(described) == 1))
+    band = next((by_name[name] for name in names if name in by_name), None)
+    return band and replace(band, native=key, common=None, spellings=(), shared=())
+
+
+_TWIN_SUFFIX = re.compile(r"(-jp2|_\d+m)$")
 
 
 def _mission_band(item: Item, key: str, band: Band) -> BandAsset:
     # A catalogue may hold a band at another pixel size than its own; NAIP's is the flight's.
     told = item["assets"][key].get("gsd")
     gsd = told or band.gsd or item.get("properties", {}).get("gsd")
-    band = replace(band, gsd=gsd)
+    if gsd != band.gsd:
+        band = replace(band, gsd=gsd)
     planes = band.planes
     if planes:
         described = describe_planes(item, item["assets"][key])
