@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from astra_xr.catalogs.query import Query
 from astra_xr.missions import MISSIONS, Item, Mission
 from astra_xr.model import SceneId, SignedUrl
+
+_log = logging.getLogger(__name__)
+
+OTHERS = "astra:other_processings"
+"""Property of an item: products of the same acquisition that were there too."""
 
 
 @runtime_checkable
@@ -88,9 +94,30 @@ def choose(scene: SceneId, items: list[dict[str, Any]]) -> tuple[list[str], dict
     """
     mission = MISSIONS[scene.mission]
     fitting = [item for item in items if mission.matches(scene.parts, item)]
-    best = [newest(mission, group, scene.parts) for group in acquisitions(mission, fitting)]
-    candidates = [f"{scene.mission}:{mission.describe(item)['product']}" for item in best]
-    return sorted(candidates), best[0] if len(best) == 1 else None
+    groups = acquisitions(mission, fitting)
+    best = [newest(mission, group, scene.parts) for group in groups]
+    candidates = sorted(f"{scene.mission}:{mission.describe(item)['product']}" for item in best)
+    if len(best) != 1:
+        return candidates, None
+    products = {mission.describe(item)["product"] for item in groups[0]}
+    others = sorted(products - {mission.describe(best[0])["product"]})
+    _log_choice(scene, candidates[0], mission.describe(best[0]), mission.version, others)
+    properties = {**best[0]["properties"], **({OTHERS: others} if others else {})}
+    return candidates, {**best[0], "properties": properties}
+
+
+def _log_choice(
+    scene: SceneId, chosen: str, told: Mapping[str, str], version: Iterable[str], others: list[str]
+) -> None:
+    missed = [
+        f"{part} {scene.parts[part]}"
+        for part in version
+        if part in scene.parts and part in told and scene.parts[part] != told[part]
+    ]
+    if missed:
+        _log.info("%s: %s, for %s is not there", scene, chosen, ", ".join(missed))
+    elif others:
+        _log.info("%s: %s, and not %s", scene, chosen, ", ".join(others))
 
 
 def acquisitions(mission: Mission, items: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:
@@ -104,7 +131,8 @@ def acquisitions(mission: Mission, items: Iterable[dict[str, Any]]) -> list[list
 def acquisition(mission: Mission, item: Item) -> tuple[str, ...]:
     """Return what tells an item's acquisition from others of the mission."""
     told = mission.describe(item)
-    return tuple(told.get(part, "") for part in mission.acquisition if part != "day")
+    moment = told.get("start") or told.get("day", "")
+    return (*(told.get(part, "") for part in mission.acquisition), moment)
 
 
 def newest(

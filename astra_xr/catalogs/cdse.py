@@ -17,8 +17,7 @@ from astra_xr.catalogs.stac import (
     BySearch,
     Lookup,
     StacCatalog,
-    day_window,
-    time_window,
+    sensing_window,
 )
 from astra_xr.catalogs.tokens import Token, Tokens, ask_for_token, bearer, carried, login, utc_now
 from astra_xr.errors import SigningError
@@ -154,11 +153,7 @@ def _search(collection: str, parts: Mapping[str, str]) -> BySearch:
     query: dict[str, Any] = {"platform": {"eq": f"sentinel-2{parts['platform'][-1].lower()}"}}
     if "tile" in parts:
         query["grid:code"] = {"eq": f"MGRS-{parts['tile']}"}
-    if "start" in parts:
-        # Items have the sensing start.
-        window = time_window(parts["start"], before=timedelta(), after=timedelta(seconds=1))
-    else:
-        window = day_window(parts["day"])
+    window = sensing_window(parts)
     return BySearch(body={"collections": [collection], "datetime": window, "query": query})
 
 

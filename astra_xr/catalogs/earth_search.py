@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
 from typing import Any
 
 from astra_xr.catalogs.s3 import S3, split
@@ -12,8 +11,8 @@ from astra_xr.catalogs.stac import (
     BySearch,
     Lookup,
     StacCatalog,
-    landsat_lookup,
-    time_window,
+    landsat_lookups,
+    tile_window,
 )
 from astra_xr.missions import Item
 from astra_xr.model import SceneId, SignedUrl
@@ -51,15 +50,14 @@ class EarthSearch(StacCatalog):
         """Give the ways to find a scene; ids of this catalogue's own forms go first."""
         parts = scene.parts
         if scene.mission == "landsat" and parts["level"].startswith("L2"):
-            yield landsat_lookup(scene, _LANDSAT)
+            yield from landsat_lookups(scene, _LANDSAT)
         elif scene.mission == "sentinel-2":
             older = _L2A if parts["level"] == "2A" else _L1C
             if scene.form == "earth-search":
                 yield ById(collection=older, item=scene.name)
             elif scene.form == "earth-search-c1":
                 yield ById(collection=_C1, item=scene.name)
-            else:
-                yield _sentinel2(scene, [_C1, _L2A] if older == _L2A else [_L1C])
+            yield _sentinel2(scene, [_C1, _L2A] if older == _L2A else [_L1C])
 
     def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
         """Return public https hrefs as they are, and s3 hrefs presigned with AWS keys.
@@ -96,15 +94,10 @@ class EarthSearch(StacCatalog):
 
 
 def _sentinel2(scene: SceneId, collections: list[str]) -> BySearch:
-    """Search by tile and time, since no collection's item ids follow from the product's.
-
-    Items carry the tile's own time, which is up to 15 minutes after the sensing start.
-    """
-    window = time_window(
-        scene.parts["start"], before=timedelta(minutes=1), after=timedelta(minutes=20)
-    )
+    """Search by tile and time, since no collection's item ids follow from the product's."""
     platform = {"eq": f"sentinel-2{scene.parts['platform'][-1].lower()}"}
     query: dict[str, Any] = {"platform": platform}
     if "tile" in scene.parts:
         query["grid:code"] = {"eq": f"MGRS-{scene.parts['tile']}"}
+    window = tile_window(scene.parts)
     return BySearch(body={"collections": collections, "datetime": window, "query": query})

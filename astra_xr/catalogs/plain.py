@@ -19,7 +19,7 @@ from astra_xr.catalogs.documents import (
 )
 from astra_xr.catalogs.query import Query
 from astra_xr.catalogs.s3 import S3
-from astra_xr.catalogs.stac import StacCatalog, day_window, time_window
+from astra_xr.catalogs.stac import StacCatalog, day_window, tile_window, time_window
 from astra_xr.errors import InvalidParameter, UpstreamError, redact
 from astra_xr.http import fetch_json
 from astra_xr.missions import Item, mission_of
@@ -114,11 +114,12 @@ class PlainCatalog(StacCatalog):
         found = [item for item in items if item["id"] in names]
         if found:
             return found
-        if "start" in scene.parts:
+        if scene.mission == "sentinel-2":
             # Items have the sensing start, or the tile's own time some minutes later.
-            window = time_window(
-                scene.parts["start"], before=timedelta(minutes=1), after=timedelta(minutes=20)
-            )
+            window = tile_window(scene.parts)
+        elif len(scene.parts.get("start", "")) == len("YYYYMMDDTHHMMSS"):
+            start, minutes = scene.parts["start"], timedelta(minutes=1)
+            window = time_window(start, before=minutes, after=20 * minutes)
         elif "day" in scene.parts:
             window = day_window(scene.parts["day"])
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit, urlunsplit
@@ -13,8 +13,8 @@ from astra_xr.catalogs.stac import (
     Lookup,
     StacCatalog,
     day_window,
-    landsat_lookup,
-    time_window,
+    landsat_lookups,
+    sensing_window,
 )
 from astra_xr.catalogs.tokens import Token, Tokens, utc_now
 from astra_xr.errors import SigningError, UpstreamError
@@ -45,6 +45,7 @@ _TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
 """Microsoft's tenant id, in whose name the tokens of other accounts are signed."""
 _RENEW_BEFORE = timedelta(minutes=5)
 _SENTINEL2 = "sentinel-2-l2a"
+_OWN_PROCESSOR_UNTIL = "20240722T240000"
 _LANDSAT = "landsat-c2-l2"
 _LANDSAT_MSS = "landsat-c2-l1"
 _HLS = {"L30": "hls2-l30", "S30": "hls2-s30"}
@@ -80,23 +81,16 @@ class PlanetaryComputer(StacCatalog):
         self._tokens = Tokens(self._fetch_token, renew_before=_RENEW_BEFORE, clock=clock)
 
     def lookups(self, scene: SceneId) -> Iterable[Lookup]:
-        """Give the ways to find a scene: the product id less its baseline, then a search.
-
-        Until mid 2024 this catalogue ran the processor itself, so that generation times in its
-        ids differ from the agency's and only the search finds them.
-        """
+        """Give the ways to find a scene: the product id less its baseline, then a search."""
         parts = scene.parts
         if scene.mission == "landsat":
             if parts["level"].startswith("L2"):
-                yield landsat_lookup(scene, _LANDSAT)
+                yield from landsat_lookups(scene, _LANDSAT)
             elif parts["sensor"].startswith("LM"):
-                yield landsat_lookup(scene, _LANDSAT_MSS)
+                yield from landsat_lookups(scene, _LANDSAT_MSS)
         elif scene.mission == "sentinel-2":
-            if parts["level"] == "2A" and "generation" in parts:
-                name = "{platform}_MSIL{level}_{start}_R{orbit}_T{tile}_{generation}"
-                yield ById(collection=_SENTINEL2, item=name.format(**parts))
             if parts["level"] == "2A":
-                yield _sentinel2(scene)
+                yield from _sentinel2(scene)
         elif scene.mission in _FURTHER:
             yield _FURTHER[scene.mission](scene)
 
@@ -168,17 +162,22 @@ def _container(href: str) -> tuple[str, str] | None:
     return None
 
 
-def _sentinel2(scene: SceneId) -> BySearch:
-    """Search by tile and the sensing start, which is the items' time to the second."""
+def _sentinel2(scene: SceneId) -> Iterator[Lookup]:
+    """Look up by this catalogue's own id, then by tile and time.
+
+    As long as this catalogue ran the processor itself, generation times in its ids differ from
+    the agency's, and only the search finds them by an id of the agency's.
+    """
     parts = scene.parts
+    own = scene.form == "planetary-computer" or parts.get("start", "") > _OWN_PROCESSOR_UNTIL
+    if "generation" in parts and own:
+        name = "{platform}_MSIL{level}_{start}_R{orbit}_T{tile}_{generation}"
+        yield ById(collection=_SENTINEL2, item=name.format(**parts))
     query: dict[str, Any] = {"platform": {"eq": f"Sentinel-2{parts['platform'][-1]}"}}
     if "tile" in parts:
         query["s2:mgrs_tile"] = {"eq": parts["tile"]}
-    if "start" in parts:
-        window = time_window(parts["start"], before=timedelta(), after=timedelta(seconds=1))
-    else:
-        window = day_window(parts["day"])
-    return BySearch(body={"collections": [_SENTINEL2], "datetime": window, "query": query})
+    window = sensing_window(parts)
+    yield BySearch(body={"collections": [_SENTINEL2], "datetime": window, "query": query})
 
 
 def _hls(scene: SceneId) -> ById:

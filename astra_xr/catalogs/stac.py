@@ -14,6 +14,7 @@ from astra_xr.catalogs.query import Query
 from astra_xr.errors import AmbiguousSceneId, InvalidItem, SceneNotFound, UpstreamError
 from astra_xr.http import fetch_json
 from astra_xr.missions import Item, clean_item
+from astra_xr.missions.sentinel2 import sensing_starts
 from astra_xr.model import SceneId
 
 _MOST_PAGES = 10
@@ -165,18 +166,39 @@ class StacCatalog:
         )
 
 
-def landsat_lookup(scene: SceneId, collection: str) -> Lookup:
-    """Give the lookup of a Landsat Collection 2 scene, whose ids here lack the processing date."""
+def landsat_lookups(scene: SceneId, collection: str) -> Iterator[Lookup]:
+    """Give the lookups of a Landsat Collection 2 scene, whose ids here lack the processing date.
+
+    A scene may have come to another tier since its id was written down.
+    """
     parts = scene.parts
     if "tier" in parts:
         name = "{sensor}_{level}_{path}{row}_{day}_{collection}_{tier}".format(**parts)
-        return ById(collection=collection, item=name)
+        yield ById(collection=collection, item=name)
     query = {
         "landsat:wrs_path": {"eq": parts["path"]},
         "landsat:wrs_row": {"eq": parts["row"]},
     }
     body = {"collections": [collection], "datetime": day_window(parts["day"]), "query": query}
-    return BySearch(body=body)
+    yield BySearch(body=body)
+
+
+def sensing_window(parts: Mapping[str, str]) -> str:
+    """Give the search interval of a Sentinel-2 id where items have the sensing start."""
+    return _interval(*sensing_starts(parts))
+
+
+def tile_window(parts: Mapping[str, str]) -> str:
+    """Give the search interval of a Sentinel-2 id where items have the tile's own time.
+
+    That is up to 15 minutes after the sensing start.
+    """
+    first, last = sensing_starts(parts)
+    return _interval(first - timedelta(minutes=1), last + timedelta(minutes=20))
+
+
+def _interval(first: datetime, last: datetime) -> str:
+    return "/".join(f"{moment:%Y-%m-%dT%H:%M:%SZ}" for moment in (first, last))
 
 
 def day_window(day: str) -> str:
@@ -188,7 +210,7 @@ def day_window(day: str) -> str:
 def time_window(start: str, *, before: timedelta, after: timedelta) -> str:
     """Turn ``YYYYMMDDTHHMMSS`` (UTC) into the search interval around it."""
     moment = datetime.strptime(start, "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
-    return "/".join(f"{t:%Y-%m-%dT%H:%M:%SZ}" for t in (moment - before, moment + after))
+    return _interval(moment - before, moment + after)
 
 
 def _position(order: list[str], collection: Any) -> int:

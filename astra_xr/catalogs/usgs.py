@@ -51,7 +51,7 @@ class Usgs(StacCatalog):
             name = "{sensor}_{level}_{path}{row}_{day}_{processed}_{collection}_{tier}"
             ids = [name.format(**parts) + ending for ending in endings]
             yield BySearch(body={"collections": collections, "ids": ids})
-            return
+        # The scene may have been processed anew since its id was written down.
         query = {
             "landsat:wrs_path": {"eq": parts["path"]},
             "landsat:wrs_row": {"eq": parts["row"]},

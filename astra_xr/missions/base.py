@@ -88,6 +88,10 @@ class Mission:
     acquisition: tuple[str, ...]
     """Names of the parts that tell one acquisition from another."""
 
+    fits: Callable[[Mapping[str, str], Mapping[str, str]], bool] = lambda wanted, told: True
+    """Whether the parts of an id and those of an item can be of one acquisition, beyond the parts
+    that both have."""
+
     version: tuple[str, ...] = ()
     """Names of the parts that tell its processings apart, each sorting oldest to newest."""
 
@@ -101,4 +105,6 @@ class Mission:
         """Tell whether an item can be the scene that an id's parts describe."""
         told = self.describe(item)
         keys = {*self.acquisition, "level"} & wanted.keys() & told.keys()
-        return bool(told) and all(wanted[key] == told[key] for key in keys)
+        return (
+            bool(told) and all(wanted[key] == told[key] for key in keys) and self.fits(wanted, told)
+        )

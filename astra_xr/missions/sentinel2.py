@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 
 from astra_xr.missions.base import Correction, IdForm, Item, Mission
 from astra_xr.model import Band, ClassValue
@@ -165,6 +166,40 @@ def describe(item: Item) -> Mapping[str, str]:
     return {}
 
 
+_LONGEST = timedelta(minutes=45)
+"""From the start of sensing to the last of its tiles, and to the last of its datastrips, with room
+to spare: less than half an orbit, after which the platform may see the same tile again."""
+
+
+def sensing_starts(parts: Mapping[str, str]) -> tuple[datetime, datetime]:
+    """Return the first and the last moment, UTC, at which sensing may have started by an id.
+
+    Product ids tell the start to the second. Those of Earth Search tell the day of the tile's own
+    time, or the start of the datastrip, which is seconds before the sensing's or minutes after.
+    """
+    if "start" in parts:
+        start = _moment(parts["start"])
+        return start, start + timedelta(seconds=1)
+    if "datastrip" in parts:
+        strip = _moment(parts["datastrip"])
+        return strip - _LONGEST, strip + timedelta(minutes=1)
+    day = _moment(f"{parts['day']}T000000")
+    return day - _LONGEST, day + timedelta(days=1)
+
+
+def _moment(text: str) -> datetime:
+    return datetime.strptime(text, "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+
+
+def _fits(wanted: Mapping[str, str], told: Mapping[str, str]) -> bool:
+    try:
+        first, last = sensing_starts(wanted)
+        earliest, latest = sensing_starts(told)
+    except (ValueError, OverflowError):
+        return False
+    return first <= latest and earliest <= last
+
+
 def _baseline(item: Item) -> str | None:
     properties = item.get("properties", {})
     for name in ("s2:processing_baseline", "sentinel:processing_baseline", "processing:version"):
@@ -215,7 +250,8 @@ MISSION = Mission(
     ),
     bands=lambda item: BANDS,
     describe=describe,
-    acquisition=("platform", "start", "day", "orbit", "tile"),
+    acquisition=("platform", "start", "orbit", "tile"),
+    fits=_fits,
     version=("baseline", "generation", "sequence"),
     correction=correction,
 )

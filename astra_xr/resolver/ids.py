@@ -110,12 +110,15 @@ def _match(mission: Mission, name: str) -> SceneId | None:
 def _check_dates(scene: SceneId, text: str, mission: Mission) -> None:
     for part in scene.parts.values():
         form = _DATES.get(len(part)) if part[:7].isdigit() else None
-        try:
-            if form:
-                datetime.strptime(part, form).replace(tzinfo=UTC)
+        if not form:
             continue
+        try:
+            moment = datetime.strptime(part, form).replace(tzinfo=UTC)
         except ValueError:
-            pass
+            moment = None
+        # Within the age of satellites no search window leaves the calendar.
+        if moment and 1957 <= moment.year < 9999:
+            continue
         reason = f"{part} is no date"
         raise InvalidSceneId(scene_id=text, reason=reason, forms=_examples(mission))
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
+from astra_xr.catalogs.base import OTHERS
 from astra_xr.missions import Item
 from astra_xr.model import Asset, Band, Radiometry
 
@@ -61,6 +62,14 @@ class Resolution:
     """Who serves the source data."""
 
     resolved_at: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
+
+    @property
+    def other_processings(self) -> tuple[str, ...]:
+        """Products of the same acquisition that the catalogue has too, and that were not taken.
+
+        The one that the id names is taken, else that of the newest baseline.
+        """
+        return tuple(self.item.get("properties", {}).get(OTHERS) or ())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON of the asset-resolver API.

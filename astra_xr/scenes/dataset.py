@@ -196,6 +196,7 @@ def _attrs(resolution: Resolution) -> dict[str, Any]:
         "datetime": properties.get("datetime"),
         "platform": properties.get("platform"),
         "cloud_cover": properties.get("eo:cloud_cover"),
+        "other_processings": ", ".join(resolution.other_processings) or None,
     }
     return {name: value for name, value in told.items() if value is not None}
 

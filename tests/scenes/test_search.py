@@ -88,6 +88,15 @@ def test_landsat_rows(world: World) -> None:
     assert (row.tile, row.catalog) == ("044034", "planetary-computer")
 
 
+def test_landsat_passes_of_one_place_are_several_scenes(world: World) -> None:
+    one = world.planetary_computer.items[1]
+    other = json.loads(json.dumps(one).replace("20250115", "20250131"))
+    other["properties"]["datetime"] = "2025-01-31T18:45:00Z"
+    world.planetary_computer.items = [one, other]
+    found = astra_xr.search("landsat")
+    assert [name.split("_")[3] for name in found] == ["20250131", "20250115"]
+
+
 def test_a_catalogue_that_is_down_is_passed_over(
     world: World, network: Loopback, monkeypatch: pytest.MonkeyPatch
 ) -> None:
