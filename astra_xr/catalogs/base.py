@@ -66,6 +66,15 @@ class Catalog(Protocol):
         """Return where to read an asset, of the places that its item names; empty: of none."""
         ...
 
+    def check(self, href: str) -> None:
+        """Tell early, asking nobody, where credentials that :meth:`sign` needs are not there.
+
+        Raises
+        ------
+        SigningError
+        """
+        ...
+
     def signs(self, href: str) -> bool:
         """Tell whether :meth:`sign` makes another of the signature that an href carries."""
         ...

@@ -84,23 +84,31 @@ class Cdse(StacCatalog):
         """
         if refused:
             self._settings = self._settings.renewed()
-        if href.startswith("s3://"):
-            keys = self._keys()
-            if keys is None:
-                raise SigningError(href=href, reason="there are no S3 keys", hint=_how_to())
+        self.check(href)
+        keys, account = self._keys(), self._login()
+        if href.startswith("s3://") and keys:
             endpoint = self._settings.cdse_s3_endpoint_url
             now = self._clock()
             return header_signed(href, keys, endpoint=endpoint, region=_REGION, now=now)
-        parts = urlsplit(href)
-        if parts.scheme not in ("http", "https"):
-            hint = "Take another asset."
-            raise SigningError(href=href, reason="it is neither https nor s3", hint=hint)
-        if parts.scheme == "https" and str(parts.hostname).endswith(_DOMAIN):
-            account = self._login()
-            if account is None:
-                raise SigningError(href=href, reason="there is no account", hint=_how_to())
+        if _is_protected(href) and account:
             return bearer(href, self._tokens.get(account, carried(refused)))
         return SignedUrl(url=href)
+
+    def check(self, href: str) -> None:
+        """Tell early where neither S3 keys nor an account for an href are there.
+
+        Raises
+        ------
+        SigningError
+        """
+        if href.startswith("s3://"):
+            if self._keys() is None:
+                raise SigningError(href=href, reason="there are no S3 keys", hint=_how_to())
+        elif not href.startswith(("https://", "http://")):
+            hint = "Take another asset."
+            raise SigningError(href=href, reason="it is neither https nor s3", hint=hint)
+        elif _is_protected(href) and self._login() is None:
+            raise SigningError(href=href, reason="there is no account", hint=_how_to())
 
     def _keys(self) -> Keys | None:
         settings = self._settings
@@ -136,6 +144,12 @@ class Cdse(StacCatalog):
         return Token(
             value=answer["access_token"], expires_at=self._clock() + timedelta(seconds=seconds)
         )
+
+
+def _is_protected(href: str) -> bool:
+    """Tell whether a URL is this service's: a token goes nowhere else, and never unencrypted."""
+    parts = urlsplit(href)
+    return parts.scheme == "https" and str(parts.hostname).endswith(_DOMAIN)
 
 
 def _https(asset: Mapping[str, Any]) -> str | None:

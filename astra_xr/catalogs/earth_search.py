@@ -71,6 +71,16 @@ class EarthSearch(StacCatalog):
             return SignedUrl(url=href)
         return self._s3.sign(href, refused=refused, instead=_FREE.get(split(href)[0], ""))
 
+    def check(self, href: str) -> None:
+        """Tell early where an s3 href needs AWS keys that are not there.
+
+        Raises
+        ------
+        SigningError
+        """
+        if not href.startswith(("https://", "http://")):
+            self._s3.keys(href, instead=_FREE.get(split(href)[0], ""))
+
     def owns(self, item: Item) -> bool:
         """Tell whether the item is of Earth Search, of its v0 too, by links or properties."""
         names = item.get("properties", {})

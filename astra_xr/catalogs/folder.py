@@ -92,6 +92,9 @@ class Folder:
         """Return the asset's own href."""
         return str(asset.get("href") or "")
 
+    def check(self, href: str) -> None:
+        """Return: it is only asked where the caller names it."""
+
     def signs(self, href: str) -> bool:
         """Return False: nothing is signed here."""
         return False

@@ -71,28 +71,41 @@ class LpDaac(StacCatalog):
         UpstreamError
             The login service is down.
         """
-        if not href.startswith(("https://", "http://")):
-            raise SigningError(href=href, reason="it is not https", hint="Take another asset.")
-        if not _is_protected(href):
-            return SignedUrl(url=href)
         if refused:
             self._settings = self._settings.renewed()
-        settings = self._settings
-        if settings.earthdata_token:
-            token = Token(value=settings.earthdata_token, expires_at=None)
-            if carried(refused)(token):
+        self.check(href)
+        token, account = self._settings.earthdata_token, self._login()
+        if not _is_protected(href):
+            return SignedUrl(url=href)
+        if token:
+            fixed = Token(value=token, expires_at=None)
+            if carried(refused)(fixed):
                 raise SigningError(href=href, reason="EARTHDATA_TOKEN is refused", hint=_HOW_TO)
-            return bearer(href, token)
-        account = login(
+            return bearer(href, fixed)
+        assert account
+        return bearer(href, self._tokens.get(account, carried(refused)))
+
+    def check(self, href: str) -> None:
+        """Tell early where there is neither a token nor an account.
+
+        Raises
+        ------
+        SigningError
+        """
+        if not href.startswith(("https://", "http://")):
+            raise SigningError(href=href, reason="it is not https", hint="Take another asset.")
+        if _is_protected(href) and not self._settings.earthdata_token and not self._login():
+            reason = "there is neither a token nor an account of Earthdata"
+            raise SigningError(href=href, reason=reason, hint=_HOW_TO)
+
+    def _login(self) -> tuple[str, str] | None:
+        settings = self._settings
+        return login(
             settings.earthdata_username,
             settings.earthdata_password,
             file=settings.netrc,
             hosts=(_LOGIN_HOST,),
         )
-        if account is None:
-            reason = "there is neither a token nor an account of Earthdata"
-            raise SigningError(href=href, reason=reason, hint=_HOW_TO)
-        return bearer(href, self._tokens.get(account, carried(refused)))
 
     def _log_in(self, account: tuple[str, str]) -> Token:
         pair = base64.b64encode(":".join(account).encode()).decode()

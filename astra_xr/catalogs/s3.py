@@ -96,19 +96,12 @@ class S3:
         bucket, key = split(href)
         if refused:
             self._settings = self._settings.renewed()
-        settings = self._settings
-        endpoint = settings.aws_endpoint_url
-        public = settings.aws_no_sign_request or (bucket in _PUBLIC and not endpoint)
-        if public:
-            return SignedUrl(url=_unsigned(bucket, key, endpoint))
-        keys = self._keys()
+        endpoint = self._settings.aws_endpoint_url
+        keys = self.keys(href, instead=instead)
         if keys is None:
-            raise SigningError(href=href, reason=_missing(bucket), hint=_how_to(instead))
+            return SignedUrl(url=_unsigned(bucket, key, endpoint))
         now = self._clock()
         life = min(_LIFE, keys.expires_at - now) if keys.expires_at else _LIFE
-        if life <= timedelta():
-            hint = "Renew them, e.g. with aws sso login."
-            raise SigningError(href=href, reason="the AWS credentials have expired", hint=hint)
         failure = ""
         try:
             store = _store(bucket, region_of(bucket) if not endpoint else None, endpoint, keys)
@@ -119,7 +112,27 @@ class S3:
             raise SigningError(href=href, reason=failure, hint="Check AWS_ENDPOINT_URL.")
         return SignedUrl(url=url, expires_at=now + life)
 
-    def _keys(self) -> Keys | None:
+    def keys(self, href: str, *, instead: str = "") -> Keys | None:
+        """Return the keys that read an object; None where it is public.
+
+        Raises
+        ------
+        SigningError
+            As :meth:`sign`.
+        """
+        bucket, _ = split(href)
+        settings = self._settings
+        if settings.aws_no_sign_request or (bucket in _PUBLIC and not settings.aws_endpoint_url):
+            return None
+        keys = self._found()
+        if keys is None:
+            raise SigningError(href=href, reason=_missing(bucket), hint=_how_to(instead))
+        if keys.expires_at and keys.expires_at <= self._clock():
+            hint = "Renew them, e.g. with aws sso login."
+            raise SigningError(href=href, reason="the AWS credentials have expired", hint=hint)
+        return keys
+
+    def _found(self) -> Keys | None:
         settings = self._settings
         if settings.aws_access_key_id and settings.aws_secret_access_key:
             return Keys(

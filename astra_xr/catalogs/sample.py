@@ -70,6 +70,9 @@ class Sample:
         """Return the asset's own href."""
         return str(asset.get("href") or "")
 
+    def check(self, href: str) -> None:
+        """Return: no credentials are needed."""
+
     def signs(self, href: str) -> bool:
         """Return False: nothing is signed here."""
         return False

@@ -109,6 +109,9 @@ class StacCatalog:
         """Return the asset's own href."""
         return str(asset.get("href") or "")
 
+    def check(self, href: str) -> None:
+        """Return: no credentials are needed."""
+
     def signs(self, href: str) -> bool:
         """Return False: a signature is the caller's own, where no catalogue makes another."""
         return False

@@ -64,6 +64,17 @@ class Usgs(StacCatalog):
         hrefs = (str(asset.get("href", "")) for asset in item["assets"].values())
         return super().owns(item) or any(_in_bucket(href) for href in hrefs)
 
+    def check(self, href: str) -> None:
+        """Tell early where there are no AWS keys to pay with.
+
+        Raises
+        ------
+        SigningError
+        """
+        in_bucket = _in_bucket(href)
+        if in_bucket or not href.startswith(("https://", "http://")):
+            self._s3.keys(in_bucket or href, instead=_INSTEAD)
+
     def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
         """Return a presigned URL of the bucket; the https hrefs of its files take a web login.
 

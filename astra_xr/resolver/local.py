@@ -40,6 +40,9 @@ class _Wish:
     sign: bool
     radiometry: str | None
 
+    choosing: bool = False
+    """True where no catalogue is named: one whose credentials are not there is passed over."""
+
 
 class LocalResolver:
     """Resolves scenes in this process: no server, no account.
@@ -85,6 +88,7 @@ class LocalResolver:
             found = Found.of(item, whose, brought=True)
             return self._resolution(found, found.full_id, wish)
         named = catalog_name(catalog) or self.settings.catalog
+        wish = replace(wish, choosing=named is None)
         wanted = parse_item_id(scene) if holds_any(named) else parse_scene_id(scene)
         useless: dict[str, AstraError] = {}
         while True:
@@ -122,6 +126,8 @@ class LocalResolver:
         raw = item["assets"][entry.key]
         href = _href(item, entry.key, owner)
         source = self._source(owner, href, found.brought)
+        if wish.choosing and owner:
+            owner.check(href)
         size = raw.get("file:size")
         return Asset(
             key=entry.key,

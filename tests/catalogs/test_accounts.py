@@ -256,6 +256,20 @@ def test_one_landsat_scene_is_the_same_in_every_catalogue(
                 np.testing.assert_array_equal(ds[band], scenes[0][band])
 
 
+def test_where_none_is_named_one_without_its_credentials_is_passed_over(
+    world: World, usgs: StacApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though opening reads no pixel, and would fail only when values are read."""
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    world.planetary_computer.items = []
+    with pytest.raises(SigningError, match="requester-pays, and there are no AWS credentials"):
+        astra_xr.open_scene(TestUsgs.product, bands=["red"])
+    assert astra_xr.open_scene(TestUsgs.product, bands=["red"], catalog="usgs").red.size
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "KEY")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", HUSH)
+    assert astra_xr.open_scene(TestUsgs.product, bands=["red"]).attrs["catalog"] == "usgs"
+
+
 @pytest.fixture
 def lpdaac(network: Loopback, tmp_path: Path) -> Iterator[tuple[RangeServer, RangeServer]]:
     """The catalogue, its storage that asks for a token, and where that redirects to."""

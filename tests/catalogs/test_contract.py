@@ -214,6 +214,7 @@ def test_odd_hrefs_give_no_foreign_error(
     assert catalog.offset_applied(item, "red") is None
     told, signed = "", None
     try:
+        catalog.check(place)
         signed = catalog.sign(place)
     except AstraError as error:
         told = str(error)
