@@ -54,7 +54,8 @@ class EarthSearch(StacCatalog):
         elif scene.mission == "sentinel-2":
             older = _L2A if parts["level"] == "2A" else _L1C
             if scene.form == "earth-search":
-                yield ById(collection=older, item=scene.name)
+                name = "{platform}_{zone}_{day}_{sequence}_L{level}"
+                yield ById(collection=older, item=name.format(zone=_zone(parts), **parts))
             elif scene.form == "earth-search-c1":
                 yield ById(collection=_C1, item=scene.name)
             yield _sentinel2(scene, [_C1, _L2A] if older == _L2A else [_L1C])
@@ -108,6 +109,11 @@ def _sentinel2(scene: SceneId, collections: list[str]) -> BySearch:
     platform = {"eq": f"sentinel-2{scene.parts['platform'][-1].lower()}"}
     query: dict[str, Any] = {"platform": platform}
     if "tile" in scene.parts:
-        query["grid:code"] = {"eq": f"MGRS-{scene.parts['tile']}"}
+        query["grid:code"] = {"eq": f"MGRS-{_zone(scene.parts)}"}
     window = tile_window(scene.parts)
     return BySearch(body={"collections": collections, "datetime": window, "query": query})
+
+
+def _zone(parts: Mapping[str, str]) -> str:
+    """Write a tile as here: zones 1 to 9 have one digit."""
+    return parts["tile"].lstrip("0")

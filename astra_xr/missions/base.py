@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from astra_xr.model import Band
@@ -98,8 +98,19 @@ class Mission:
     correction: Callable[[Item], Correction | None] = lambda _: None
     """The mission-wide offset of reflectance bands; None: the item does not tell enough."""
 
+    widths: Mapping[str, int] = field(default_factory=dict)
+    """Digits and letters of parts that some ids write without their leading noughts."""
+
     sidecar: Sidecar | None = None
     """Where the factors of bands that have no unit in the table are; None: there is no such."""
+
+    def parts(self, match: re.Match[str]) -> dict[str, str]:
+        """Return the parts that a form's pattern found, each at its full width."""
+        return {
+            name: value.zfill(self.widths.get(name, 0))
+            for name, value in match.groupdict().items()
+            if value is not None
+        }
 
     def matches(self, wanted: Mapping[str, str], item: Item) -> bool:
         """Tell whether an item can be the scene that an id's parts describe."""

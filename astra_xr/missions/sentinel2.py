@@ -18,6 +18,8 @@ from astra_xr.model import Band, ClassValue
 
 _PLATFORM = r"(?P<platform>S2[A-D])"
 _TILE = r"(?P<tile>\d{2}[A-Z]{3})"
+# Earth Search writes zones 1 to 9 with one digit.
+_SHORT_TILE = r"(?P<tile>\d{1,2}[A-Z]{3})"
 _START = r"(?P<start>(?P<day>\d{8})T\d{6})"
 
 _PRODUCT = re.compile(
@@ -31,10 +33,10 @@ _NO_BASELINE = re.compile(
     rf"_R(?P<orbit>\d{{3}})(?:_T{_TILE}(?:_(?P<generation>\d{{8}}T\d{{6}}))?)?"
 )
 _EARTH_SEARCH = re.compile(
-    rf"{_PLATFORM}_{_TILE}_(?P<day>\d{{8}})_(?P<sequence>\d+)_L(?P<level>1C|2A)"
+    rf"{_PLATFORM}_{_SHORT_TILE}_(?P<day>\d{{8}})_(?P<sequence>\d+)_L(?P<level>1C|2A)"
 )
 _EARTH_SEARCH_C1 = re.compile(
-    rf"{_PLATFORM}_T{_TILE}_(?P<datastrip>(?P<day>\d{{8}})T\d{{6}})_L(?P<level>1C|2A)"
+    rf"{_PLATFORM}_T{_SHORT_TILE}_(?P<datastrip>(?P<day>\d{{8}})T\d{{6}})_L(?P<level>1C|2A)"
 )
 
 SCENE_CLASSES = tuple(
@@ -158,7 +160,7 @@ def describe(item: Item) -> Mapping[str, str]:
         for pattern in (_PRODUCT, _NO_BASELINE, _EARTH_SEARCH, _EARTH_SEARCH_C1):
             match = pattern.fullmatch(upper)
             if match:
-                parts = {k: v for k, v in match.groupdict().items() if v is not None}
+                parts = MISSION.parts(match)
                 baseline = _baseline(item)
                 if baseline and "baseline" not in parts:
                     parts["baseline"] = baseline.replace(".", "")
@@ -253,5 +255,6 @@ MISSION = Mission(
     acquisition=("platform", "start", "orbit", "tile"),
     fits=_fits,
     version=("baseline", "generation", "sequence"),
+    widths={"tile": 5},
     correction=correction,
 )

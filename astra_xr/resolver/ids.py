@@ -102,7 +102,7 @@ def _match(mission: Mission, name: str) -> SceneId | None:
     for form in mission.id_forms:
         match = form.pattern.fullmatch(name)
         if match:
-            parts = {key: value for key, value in match.groupdict().items() if value is not None}
+            parts = mission.parts(match)
             return SceneId(mission=mission.name, name=name, form=form.name, parts=parts)
     return None
 

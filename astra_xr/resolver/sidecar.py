@@ -13,7 +13,7 @@ from urllib.request import url2pathname
 from astra_xr.errors import AstraError, ReadError
 from astra_xr.http import fetch_json
 from astra_xr.missions import Factors, Item, Mission
-from astra_xr.model import UrlSource
+from astra_xr.model import SignedUrl, UrlSource
 from astra_xr.resolver.bands import BandAsset
 from astra_xr.resolver.radiometry import is_declared
 
@@ -53,7 +53,7 @@ def read_factors(
     if sidecar is None or key is None or not any(_needs(entry, item) for entry in entries):
         return {}
     try:
-        told = _read_json(source_of(key)().url, timeout)
+        told = _read_json(source_of(key)(), timeout)
     except AstraError as error:
         reason = str(error)
     else:
@@ -68,10 +68,12 @@ def _needs(entry: BandAsset, item: Item) -> bool:
     return spectral and entry.band.unit is None and not is_declared(item, asset)
 
 
-def _read_json(url: str, timeout: float) -> Any:
-    label, parts = "the scene's metadata file", urlsplit(url)
+def _read_json(signed: SignedUrl, timeout: float) -> Any:
+    label, url = "the scene's metadata file", signed.url
+    parts = urlsplit(url)
     if parts.scheme not in ("", "file"):
-        return fetch_json(label.capitalize(), url, timeout=timeout)
+        headers = dict(signed.headers) or None
+        return fetch_json(label.capitalize(), url, headers=headers, timeout=timeout)
     try:
         return json.loads(Path(url2pathname(parts.path) if parts.scheme else url).read_bytes())
     except (OSError, ValueError) as error:

@@ -258,3 +258,12 @@ def test_levels_that_a_catalogue_lacks_are_not_asked_for(network: Loopback) -> N
     ):
         with pytest.raises(SceneNotFound):
             found(scene, catalog)
+
+
+def test_zones_of_one_digit_at_earth_search(earth_search: StacApi) -> None:
+    item = items.earth_search_l2a(SIZE) | {"id": "S2B_4QGJ_20250115_0_L2A"}
+    product = items.PRODUCT.replace("10SEG", "04QGJ")
+    item["properties"] |= {"grid:code": "MGRS-4QGJ", "s2:product_uri": f"{product}.SAFE"}
+    earth_search.items = [item]
+    for scene in (product, "S2B_4QGJ_20250115_0_L2A", "S2B_04QGJ_20250115_0_L2A"):
+        assert found(scene)["id"] == item["id"]

@@ -91,6 +91,8 @@ NAMES: dict[str, tuple[str, str, dict[str, str]]] = {
     "LC09_L1TP_044034_20221020_20230324_02_T1": ("landsat", "product", {"level": "L1TP"}),
     "LE07_L1GT_044034_20021020_02_T1": ("landsat", "no-processing-date", {"level": "L1GT"}),
     "LM05_L1TP_039036_20130107_20200820_02_T2": ("landsat", "product", {"sensor": "LM05"}),
+    "S2A_4QGJ_20260920_0_L2A": ("sentinel-2", "earth-search", {"tile": "04QGJ"}),
+    "S2A_T4QGJ_20260920T205930_L2A": ("sentinel-2", "earth-search-c1", {"tile": "04QGJ"}),
     "S2B_20EPT_20250731_0_L1C": ("sentinel-2", "earth-search", {"level": "1C"}),
     "HLS.S30.T12XYZ.2021001T180000.V2.0": (
         "hls",
