@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -45,7 +46,11 @@ def parse_scene_id(text: str) -> SceneId:
             reason=f"it is a {type(text).__name__}, not text",
             forms=_examples(),
         )
-    stripped = text.strip()
+    return _parse(text.strip())
+
+
+@functools.lru_cache(maxsize=1024)
+def _parse(stripped: str) -> SceneId:
     if len(stripped) > _LONGEST or not stripped.isascii() or not stripped.isprintable():
         raise InvalidSceneId(
             scene_id=stripped, reason="it is too long or holds odd characters", forms=_examples()

@@ -25,7 +25,7 @@ from astra_xr.resolver.radiometry import (
 )
 from astra_xr.resolver.resolution import Resolution
 from astra_xr.resolver.routing import check_format, route
-from astra_xr.resolver.sidecar import read_factors
+from astra_xr.resolver.sidecar import needs_factors, read_factors
 from astra_xr.settings import Settings
 
 
@@ -106,28 +106,42 @@ class LocalResolver:
     def _resolution(self, found: Found, asked: str, wish: _Wish) -> Resolution:
         owner = found.owner
         chosen = select_bands(found.bands, wish.names, scene=asked)
-        factors = {} if wish.radiometry else self._factors(found, chosen.values())
         return Resolution(
             scene_id=asked,
             format=wish.format,
-            assets={
-                name: self._asset(entry, found, wish, factors.get(entry.band.native))
-                for name, entry in chosen.items()
-            },
-            item=_unsigned(found.item),
+            assets=self._assets(found, chosen, wish),
+            item=found.shown,
             full_id=found.full_id,
             mission=found.mission.name if found.mission else None,
             catalog=owner.name if owner else None,
             provider=(owner and owner.provider) or _provider(found.item),
         )
 
+    def _assets(
+        self, found: Found, chosen: Mapping[str, BandAsset], wish: _Wish
+    ) -> dict[str, Asset]:
+        keys = {
+            name: (entry.key, entry.band.native, wish.format, wish.radiometry)
+            for name, entry in chosen.items()
+        }
+        new = [entry for name, entry in chosen.items() if keys[name] not in found.assets]
+        factors = self._factors(found, new) if new and not wish.radiometry else {}
+        assets = {}
+        for name, entry in chosen.items():
+            if wish.choosing and found.owner:
+                found.owner.check(_href(found.item, entry.key, found.owner))
+            told = factors.get(entry.band.native)
+            asset = found.assets.get(keys[name]) or self._asset(entry, found, wish, told)
+            # Factors that could not be had now may be had later.
+            if told or wish.radiometry or not needs_factors(entry, found.item):
+                found.assets[keys[name]] = asset
+            assets[name] = replace(asset, signed=asset.source()) if wish.sign else asset
+        return assets
+
     def _asset(self, entry: BandAsset, found: Found, wish: _Wish, factors: Factors | None) -> Asset:
         item, owner = found.item, found.owner
         raw = item["assets"][entry.key]
         href = _href(item, entry.key, owner)
-        source = self._source(owner, href, found.brought)
-        if wish.choosing and owner:
-            owner.check(href)
         size = raw.get("file:size")
         return Asset(
             key=entry.key,
@@ -135,14 +149,13 @@ class LocalResolver:
             planes=entry.planes,
             indexes=entry.indexes,
             href=redact(href),
-            source=source,
+            source=self._source(owner, href, found.brought),
             grid=item_grid(item, raw),
             radiometry=override(_radiometry(entry, found, raw, factors), wish.radiometry),
             media_type=raw.get("type"),
             title=_title(entry),
             size=size if isinstance(size, int) else None,
             routing=route(entry.band.native, raw, wish.format),
-            signed=source() if wish.sign else None,
         )
 
     def _factors(self, found: Found, entries: Iterable[BandAsset]) -> Mapping[str, Factors]:
@@ -213,15 +226,6 @@ def _href(item: Item, key: str, owner: Catalog | None) -> str:
         return href
     links = {link.get("rel"): str(link.get("href")) for link in item.get("links") or ()}
     return urljoin(links["self"], href) if "self" in links else href
-
-
-def _unsigned(value: Any) -> Any:
-    """Copy an item without the signatures that its hrefs may carry."""
-    if isinstance(value, Mapping):
-        return {key: _unsigned(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_unsigned(entry) for entry in value]
-    return redact(value) if isinstance(value, str) and is_signed(value) else value
 
 
 def _provider(item: Item) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from astra_xr.catalogs import ORDER, Catalog, connect, owner_of
+from astra_xr.catalogs.urls import is_signed
 from astra_xr.errors import (
     AstraError,
     ConversionRequired,
@@ -17,9 +18,10 @@ from astra_xr.errors import (
     UnknownBand,
     UpstreamError,
     UpstreamUnavailable,
+    redact,
 )
 from astra_xr.missions import Item, Mission, mission_of
-from astra_xr.model import SceneId
+from astra_xr.model import Asset, SceneId
 from astra_xr.resolver.bands import BandAsset, match_bands
 from astra_xr.resolver.memo import Memo
 from astra_xr.resolver.race import Finish, Gate, Runner, race
@@ -30,8 +32,9 @@ _log = logging.getLogger(__name__)
 
 HEDGE = 2.0
 """Seconds of silence after which the next catalogue is asked as well."""
-_KEPT = 128
-"""Items in memory; one is up to half a megabyte there."""
+_KEPT = 256
+"""Entries in memory: two a scene, by the catalogue that was named and without. An item is up to
+half a megabyte there."""
 _LIFE = 3600.0
 """Seconds. Items change when a scene is processed anew."""
 
@@ -51,6 +54,9 @@ class Found:
     """A scene's item, whose it is, and the bands in it."""
 
     item: Item
+    shown: Item
+    """The item without the signatures that its hrefs may carry, for people."""
+
     mission: Mission | None
     owner: Catalog | None
     """Whose ways it follows: how it is signed, what its pixels are."""
@@ -61,6 +67,9 @@ class Found:
     bands: Sequence[BandAsset]
     brought: bool
     """True where the caller handed the item over, or it is from the user's own files."""
+
+    assets: dict[Hashable, Asset] = field(default_factory=dict, repr=False, compare=False)
+    """What was made of it already, unsigned."""
 
     giver: str = ""
     """Name of the catalogue that was asked; empty where none was."""
@@ -80,6 +89,7 @@ class Found:
         name = str(item.get("id"))
         return cls(
             item=item,
+            shown=_unsigned(item),
             mission=mission,
             owner=owner,
             full_id=f"{mission.name}:{mission.describe(item)['product']}" if mission else name,
@@ -87,6 +97,15 @@ class Found:
             brought=brought,
             giver=giver,
         )
+
+
+def _unsigned(value: Any) -> Any:
+    """Copy an item without the signatures that its hrefs may carry."""
+    if isinstance(value, Mapping):
+        return {key: _unsigned(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_unsigned(entry) for entry in value]
+    return redact(value) if isinstance(value, str) and is_signed(value) else value
 
 
 class Lookup:

@@ -42,7 +42,7 @@ class Resolution:
     """Name as it was asked for → asset, in the order that was asked for."""
 
     item: Item = field(repr=False)
-    """The catalogue's item, as JSON."""
+    """The catalogue's item, as JSON; shared by the answers to one id, so copy it to change it."""
 
     full_id: str
     """The scene's whole id, ``mission:product``, which works again; of no known mission: the

@@ -50,7 +50,7 @@ def read_factors(
     """
     sidecar = mission.sidecar if mission else None
     key = sidecar.asset(item) if sidecar else None
-    if sidecar is None or key is None or not any(_needs(entry, item) for entry in entries):
+    if sidecar is None or key is None or not any(needs_factors(entry, item) for entry in entries):
         return {}
     try:
         told = _read_json(source_of(key)(), timeout)
@@ -62,7 +62,8 @@ def read_factors(
     return {}
 
 
-def _needs(entry: BandAsset, item: Item) -> bool:
+def needs_factors(entry: BandAsset, item: Item) -> bool:
+    """Tell whether neither the mission's table nor the item tells a band's factors."""
     spectral = entry.band.role in ("reflectance", "thermal")
     asset = item["assets"][entry.key]
     return spectral and entry.band.unit is None and not is_declared(item, asset)
