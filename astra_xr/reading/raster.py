@@ -173,9 +173,14 @@ def read_header(source: UrlSource, label: str) -> Header:
     file = RangeFile(source, source(), label)
     with _opened(file) as dataset:
         if dataset.crs is None:
+            points = dataset.gcps[0]
             raise file.error(
-                "the file has no coordinate reference system",
-                "Only georeferenced rasters can be opened.",
+                "the file has ground control points and no grid"
+                if points
+                else "the file has no coordinate reference system",
+                "Warp it onto a grid first."
+                if points
+                else "Only georeferenced rasters can be opened.",
             )
         code = dataset.crs.to_epsg()
         t = dataset.transform

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import astra_xr
-from astra_xr.errors import InvalidItem
+from astra_xr.errors import InvalidItem, ReadError
 from astra_xr.model import Grid
 from astra_xr.resolver.grids import check_gridded, item_grid
 from astra_xr.testing import write_cog
@@ -290,8 +290,8 @@ def test_a_code_that_is_a_number(code: Any) -> None:
 
 
 class TestOpening:
-    def item(self, folder: Path, **properties: Any) -> Json:
-        path = write_cog(folder / "a.tif", np.full((64, 64), 5, "uint8"))
+    def item(self, folder: Path | None, **properties: Any) -> Json:
+        path = folder and write_cog(folder / "a.tif", np.full((64, 64), 5, "uint8"))
         assets = {"a": {"href": str(path), "type": "image/tiff"}}
         return {"type": "Feature", "id": "x", "properties": properties, "assets": assets}
 
@@ -318,3 +318,9 @@ class TestOpening:
         with pytest.raises(InvalidItem, match="ground control points"):
             astra_xr.open_item(item)
         assert astra_xr.resolve(item).assets
+
+    def test_a_file_of_control_points(self, shared: Path) -> None:
+        item = self.item(None)
+        item["assets"]["a"]["href"] = str(shared / "rasters/odd/cog_gcps_ovr.tif")
+        with pytest.raises(ReadError, match="has ground control points and no grid"):
+            astra_xr.open_item(item)
