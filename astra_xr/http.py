@@ -236,6 +236,32 @@ def probe(url: str) -> Mapping[str, str]:
         return {}
 
 
+def redirect_of(
+    service: str, url: str, *, headers: Mapping[str, str], timeout: float
+) -> tuple[int, str]:
+    """Ask for the first byte of a file, and return the status and where a redirect leads.
+
+    Raises
+    ------
+    UpstreamTimeout, UpstreamUnavailable, UpstreamError
+        There was no answer after the retries.
+    """
+    until = time.monotonic() + timeout
+    try:
+        request = client().build_request(
+            "GET",
+            url,
+            headers={**headers, "Range": "bytes=0-0"},
+            extensions={"until": until, "retry": _patience(until)},
+        )
+        response = client().send(request, stream=True, follow_redirects=False)
+        response.close()
+        return response.status_code, response.headers.get("Location", "")
+    except (httpx.HTTPError, httpx.InvalidURL, _RetryTooLate) as error:
+        failure = upstream_error(service, error, url)
+    raise failure
+
+
 def upstream_error(service: str, error: Exception, url: str) -> UpstreamError:
     """Map an exception of the HTTP client to one of ours."""
     host = httpx.URL(url).host if not isinstance(error, httpx.InvalidURL) else redact(url)

@@ -10,11 +10,12 @@ import base64
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from astra_xr.catalogs.stac import ById, Lookup, StacCatalog
 from astra_xr.catalogs.tokens import Token, Tokens, ask_for_token, bearer, carried, login, utc_now
 from astra_xr.errors import SigningError
+from astra_xr.http import redirect_of
 from astra_xr.missions import Item
 from astra_xr.model import SceneId, SignedUrl
 from astra_xr.settings import Settings
@@ -26,6 +27,9 @@ _RENEW_BEFORE = timedelta(minutes=5)
 _LIFE = timedelta(hours=1)
 """How long a token is kept whose end the service does not tell."""
 
+_UNTOLD = timedelta(minutes=10)
+"""… and a URL whose query does not."""
+
 _HOW_TO = (
     "Set EARTHDATA_TOKEN (https://urs.earthdata.nasa.gov, Generate Token), or "
     f"EARTHDATA_USERNAME and EARTHDATA_PASSWORD, or machine {_LOGIN_HOST} in ~/.netrc; the account "
@@ -34,7 +38,7 @@ _HOW_TO = (
 
 
 class LpDaac(StacCatalog):
-    """HLS L30 and S30, whose files open to a bearer token."""
+    """HLS L30 and S30, whose files redirect whoever has a bearer token to a signed URL."""
 
     name = "lpdaac"
     title = "NASA LP DAAC"
@@ -46,6 +50,7 @@ class LpDaac(StacCatalog):
         self._settings = settings
         self._clock = clock
         self._tokens = Tokens(self._log_in, renew_before=_RENEW_BEFORE, clock=clock)
+        self._urls = Tokens(self._enter, renew_before=_RENEW_BEFORE, clock=clock)
 
     def lookups(self, scene: SceneId) -> Iterable[Lookup]:
         """Give the ways to find a scene: its granule id, in either spelling of the collection."""
@@ -62,28 +67,51 @@ class LpDaac(StacCatalog):
         return super().owns(item) or any(map(_is_protected, hrefs))
 
     def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
-        """Return the URL with a token in a header; what is not Earthdata's gets none.
+        """Return the signed URL elsewhere that storage redirects who has a token to.
+
+        Asked for once a file, so that not every range goes through the gate; the token goes no
+        further than there. What is not Earthdata's is public.
 
         Raises
         ------
         SigningError
             There is no token and no account, or they are refused.
         UpstreamError
-            The login service is down.
+            The login service or the storage is down.
         """
         if refused:
             self._settings = self._settings.renewed()
         self.check(href)
-        token, account = self._settings.earthdata_token, self._login()
         if not _is_protected(href):
             return SignedUrl(url=href)
-        if token:
-            fixed = Token(value=token, expires_at=None)
-            if carried(refused)(fixed):
-                raise SigningError(href=href, reason="EARTHDATA_TOKEN is refused", hint=_HOW_TO)
-            return bearer(href, fixed)
-        assert account
-        return bearer(href, self._tokens.get(account, carried(refused)))
+        entry = self._urls.get(href, lambda kept: refused is not None and refused.url == kept.value)
+        if entry.value:
+            return SignedUrl(url=entry.value, expires_at=entry.expires_at)
+        return bearer(href, self._bearer(carried(refused)))
+
+    def _enter(self, href: str) -> Token:
+        """Find out where a file's redirect leads; the value is empty where there is none."""
+        refused: list[Token] = []
+        while len(refused) < 2:
+            token = self._bearer(lambda token: token in refused)
+            if token in refused:
+                break
+            headers = dict(bearer(href, token).headers)
+            status, location = redirect_of(self.title, href, headers=headers, timeout=self._timeout)
+            if status in (401, 403) or location.startswith(f"https://{_LOGIN_HOST}/"):
+                refused.append(token)
+                continue
+            found = location if location.startswith("https://") else ""
+            return Token(value=found, expires_at=_end_of(found) or self._clock() + _UNTOLD)
+        name = "EARTHDATA_TOKEN" if self._settings.earthdata_token else "the account"
+        raise SigningError(href=href, reason=f"{name} is refused", hint=_HOW_TO)
+
+    def _bearer(self, was_refused: Callable[[Token], bool]) -> Token:
+        if self._settings.earthdata_token:
+            return Token(value=self._settings.earthdata_token, expires_at=None)
+        account = self._login()
+        assert account is not None  # check() was asked
+        return self._tokens.get(account, was_refused)
 
     def check(self, href: str) -> None:
         """Tell early where there is neither a token nor an account.
@@ -131,3 +159,15 @@ def _is_protected(href: str) -> bool:
     """Tell whether a URL is Earthdata's: a token goes nowhere else, and never unencrypted."""
     parts = urlsplit(href)
     return parts.scheme == "https" and str(parts.hostname).endswith(_DOMAINS)
+
+
+def _end_of(url: str) -> datetime | None:
+    """Return when a signed URL ends: CloudFront's or S3's; None: it does not tell."""
+    try:
+        query = {name.lower(): value for name, value in parse_qsl(urlsplit(url).query)}
+        if "expires" in query:
+            return datetime.fromtimestamp(int(query["expires"]), UTC)
+        start = datetime.strptime(query["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        return start + timedelta(seconds=int(query["x-amz-expires"]))
+    except (KeyError, ValueError, OverflowError, OSError):
+        return None

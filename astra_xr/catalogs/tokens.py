@@ -10,9 +10,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from cachetools import LRUCache
+
 from astra_xr.errors import SigningError, UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from astra_xr.http import fetch_json
 from astra_xr.model import SignedUrl
+
+_KEPT = 4096
 
 K = TypeVar("K", bound=Hashable)
 
@@ -50,8 +54,8 @@ class Tokens(Generic[K]):
         self._fetch = fetch
         self._renew_before = renew_before
         self._clock = clock
-        self._tokens: dict[K, Token] = {}
-        self._locks: dict[K, threading.Lock] = {}
+        self._tokens: LRUCache[K, Token] = LRUCache(_KEPT)
+        self._locks: LRUCache[K, threading.Lock] = LRUCache(_KEPT)
         self._guard = threading.Lock()
 
     def get(self, key: K, was_refused: Callable[[Token], bool]) -> Token:
@@ -59,10 +63,13 @@ class Tokens(Generic[K]):
         with self._guard:
             lock = self._locks.setdefault(key, threading.Lock())
         with lock:
-            token = self._tokens.get(key)
+            with self._guard:
+                token = self._tokens.get(key)
             # Who comes with an older token than ours just missed its renewal.
             if token is None or self._ends_soon(token) or was_refused(token):
-                token = self._tokens[key] = self._fetch(key)
+                token = self._fetch(key)
+                with self._guard:
+                    self._tokens[key] = token
             return token
 
     def _ends_soon(self, token: Token) -> bool:

@@ -32,6 +32,7 @@ START = datetime(2025, 1, 1, tzinfo=UTC)
 S3_HREF = "s3://eodata/Sentinel-2/B04_10m.jp2"
 ZIPPER = f"https://{items.CDSE_HOST}/odata/v1/Products(1)/Nodes(B04.jp2)/$value"
 HUSH = "HUSH-0123"
+CLOUD = "d123.cloudfront.net"
 
 
 class Login:
@@ -284,11 +285,12 @@ def lpdaac(network: Loopback, tmp_path: Path) -> Iterator[tuple[RangeServer, Ran
         def rule(request: Request) -> Reply:
             if not request.headers.get("authorization", "").startswith("Bearer TOKEN"):
                 return Reply(status=401)
-            url = cloud.url(request.path, sig="of-the-cloud")
+            url = f"https://{CLOUD}{request.path}?Expires=4070908800&Signature={HUSH}"
             return Reply(status=303, headers={"Location": url})
 
         gate.rule = rule
-        network.routes[items.EARTHDATA_HOST] = gate.url()
+        cloud.rule = require_query("Signature", lambda signature: signature == HUSH)
+        network.routes |= {items.EARTHDATA_HOST: gate.url(), CLOUD: cloud.url()}
         yield gate, cloud
 
 
@@ -301,7 +303,12 @@ class TestLpDaac:
         ds = astra_xr.open_scene(items.GRANULE, bands=["red", "nir08"], catalog="lpdaac")
         np.testing.assert_allclose(ds.red, make_dn(0) * 1e-4, rtol=0, atol=1e-6)
         assert all("authorization" not in request.headers for request in cloud.requests)
-        assert {request.status for request in gate.requests} == {303}
+        ds.red[:10, :10].load()
+        ds.nir08.load()
+        assert [request.status for request in gate.requests] == [303, 303]  # one a file
+        answer = astra_xr.resolve(items.GRANULE, "red", catalog="lpdaac").to_dict()
+        assert answer["assets"]["B04"]["expires_at"] == "2099-01-01T00:00:00Z"
+        assert answer["assets"]["B04"]["href"].startswith(f"https://{CLOUD}/")
         sent = pickle.dumps(ds)
         assert HUSH.encode() not in sent
         np.testing.assert_array_equal(pickle.loads(sent).red, ds.red)
@@ -346,6 +353,59 @@ class TestLpDaac:
         for words in ("EARTHDATA_TOKEN", ".netrc", "catalog='planetary-computer'"):
             assert words in str(caught.value)
 
+    def test_a_gate_that_leads_to_the_login_page(
+        self, lpdaac: tuple[RangeServer, RangeServer]
+    ) -> None:
+        page = "https://urs.earthdata.nasa.gov/oauth/authorize?client_id=1"
+        lpdaac[0].rule = lambda request: Reply(status=302, headers={"Location": page})
+        href = items.lpdaac_hls(SIZE)["assets"]["B04"]["href"]
+        with pytest.raises(SigningError, match="EARTHDATA_TOKEN is refused"):
+            LpDaac(Settings(earthdata_token="TOKEN-" + HUSH)).sign(href)
+
+    def test_storage_without_a_redirect_gets_the_token_with_each_range(
+        self, lpdaac: tuple[RangeServer, RangeServer]
+    ) -> None:
+        lpdaac[0].rule = None
+        href = items.lpdaac_hls(SIZE)["assets"]["B04"]["href"]
+        signed = LpDaac(Settings(earthdata_token=HUSH)).sign(href)
+        assert (signed.url, header(signed)) == (href, f"Bearer {HUSH}")
+
+    def test_a_url_is_renewed_when_it_ends_or_is_refused(
+        self, lpdaac: tuple[RangeServer, RangeServer], login: Login
+    ) -> None:
+        clock = FakeClock(START)
+
+        def rule(request: Request) -> Reply:
+            if request.headers["authorization"] == "Bearer TOKEN1":
+                return Reply(status=401)  # an account's token is replaced once
+            query = f"X-Amz-Date={clock():%Y%m%dT%H%M%SZ}&X-Amz-Expires=3600&n={request.number}"
+            return Reply(status=307, headers={"Location": f"https://{CLOUD}/x?{query}"})
+
+        lpdaac[0].rule = rule
+        settings = Settings(earthdata_username="me", earthdata_password=HUSH)
+        catalog = LpDaac(settings, clock=clock)
+        href = items.lpdaac_hls(SIZE)["assets"]["B04"]["href"]
+        first = catalog.sign(href)
+        assert first.expires_at == START + timedelta(hours=1)
+        clock.advance(timedelta(minutes=50))
+        assert catalog.sign(href) == first
+        clock.advance(timedelta(minutes=6))
+        second = catalog.sign(href)
+        assert second.expires_at == START + timedelta(minutes=116)
+        third = catalog.sign(href, refused=second)
+        assert third.url != second.url
+        assert catalog.sign(href, refused=second) == third
+        assert login.count == 2
+
+    @pytest.mark.parametrize("location", ["https://[", "/relative", "", "ftp://x/y"])
+    def test_odd_redirects_are_left_to_reading(
+        self, lpdaac: tuple[RangeServer, RangeServer], location: str
+    ) -> None:
+        lpdaac[0].rule = lambda request: Reply(status=302, headers={"Location": location})
+        href = items.lpdaac_hls(SIZE)["assets"]["B04"]["href"]
+        signed = LpDaac(Settings(earthdata_token=HUSH)).sign(href)
+        assert signed.url in (href, location)
+
     @pytest.mark.parametrize(
         "href",
         ["https://evil.example/x.tif", "http://data.lpdaac.earthdatacloud.nasa.gov/x.tif"],
@@ -356,6 +416,6 @@ class TestLpDaac:
     def test_the_recorded_item(self, shared: Path) -> None:
         (path,) = (shared / "items/nasa-cmr.HLSL30.v1.5").glob("*.json")
         item = json.loads(path.read_text())
-        catalog = LpDaac(Settings(earthdata_token=HUSH))
-        assert catalog.owns(item)
-        assert header(catalog.sign(item["assets"]["B04"]["href"])) == f"Bearer {HUSH}"
+        assert LpDaac(Settings()).owns(item)
+        with pytest.raises(SigningError, match="neither a token nor an account of Earthdata"):
+            LpDaac(Settings()).check(item["assets"]["B04"]["href"])
