@@ -1,0 +1,288 @@
+"""Fetch a remote source whole: in pieces side by side, resumed where it was left, checked."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urljoin, urlsplit
+from urllib.request import url2pathname
+
+import httpx
+
+from astra_xr.conversion.hosts import check_url
+from astra_xr.conversion.source import Limits, Progress
+from astra_xr.errors import AstraError, ConversionFailed, UpstreamUnavailable, redact
+from astra_xr.http import client
+from astra_xr.model import SignedUrl, UrlSource
+
+_PIECE = 8 << 20
+"""Bytes of one request."""
+
+_CONNECTIONS = 4
+"""To one host, of this process: what the Copernicus Data Space allows."""
+
+_TRIES = 4
+_REDIRECTS = 5
+_TIMEOUT = 30.0
+_HEAD = 12
+
+_slots: dict[str, threading.BoundedSemaphore] = {}
+_slots_lock = threading.Lock()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remote:
+    """What the storage says of a source."""
+
+    size: int
+    """Bytes."""
+
+    version: str
+    """Its ETag, else what else changes with it."""
+
+    head: bytes
+    """Its first bytes."""
+
+
+class _Refused(Exception):
+    """The storage did not accept the URL."""
+
+
+class Source:
+    """One source, local or remote, through the `UrlSource` that signs its URLs.
+
+    Parameters
+    ----------
+    source : UrlSource
+        Is asked for a URL, and for another one where the storage refuses it.
+    label : str
+        What the user knows it by, for messages.
+    trusted : bool
+        True where the user named it: it may lie anywhere. Else see
+        :func:`astra_xr.conversion.hosts.check_url`, for each redirect too.
+    allowed : collection of str
+        Hosts that a catalogue may name though they are private.
+    """
+
+    def __init__(
+        self, source: UrlSource, label: str, *, trusted: bool, allowed: Collection[str] = ()
+    ) -> None:
+        self._source = source
+        self._label = label
+        self._trusted = trusted
+        self._allowed = allowed
+        self._signed = source()
+        self._lock = threading.Lock()
+
+    @property
+    def local(self) -> Path | None:
+        """The file itself, where the source is one that the user named.
+
+        Raises
+        ------
+        ConversionFailed
+            A catalogue named a file.
+        """
+        url = self._signed.url
+        if url.startswith(("https://", "http://")):
+            return None
+        parts = urlsplit(url)
+        if not self._trusted or parts.scheme not in ("", "file"):
+            # Says why, whatever it is.
+            check_url(url, label=self._label)
+        return Path(url2pathname(parts.path) if parts.scheme else url)
+
+    def look(self) -> Remote:
+        """Return size, version and first bytes, at the price of one small request.
+
+        Raises
+        ------
+        ConversionFailed, UpstreamError, SigningError
+            It is not there, or may not be read.
+        """
+        path = self.local
+        if path is not None:
+            return self._look_local(path)
+        failure = ""
+        try:
+            with self._get(0, _HEAD) as response:
+                if response.status_code == 416:
+                    raise self._failed("it is empty")
+                head = b"".join(_up_to(response, _HEAD))
+                return Remote(size=_size(response), version=_version(response), head=head)
+        except httpx.HTTPError as error:
+            failure = type(error).__name__
+        raise UpstreamUnavailable(service=self._label, reason=f"its storage fails ({failure})")
+
+    def _look_local(self, path: Path) -> Remote:
+        reason = ""
+        try:
+            with path.open("rb") as file:
+                status = os.fstat(file.fileno())
+                version = f"{status.st_mtime_ns:x}-{status.st_size:x}"
+                return Remote(size=status.st_size, version=version, head=file.read(_HEAD))
+        except OSError as error:
+            reason = (error.strerror or type(error).__name__).lower()
+        raise self._failed(reason)
+
+    def fetch(self, remote: Remote, folder: Path, limits: Limits, progress: Progress) -> Path:
+        """Bring the source into a folder; what a broken attempt left there is not fetched again.
+
+        Raises
+        ------
+        ConversionFailed
+            It is too large, changed meanwhile, or there is no room.
+        UpstreamError, SigningError
+            The storage is down or refuses.
+        """
+        if remote.size > limits.source_bytes:
+            most = limits.source_bytes
+            raise self._failed(f"it has {remote.size} bytes, and {most} are the limit")
+        if remote.size < 0:
+            raise self._failed("its storage does not say how large it is")
+        path, journal = folder / "source", folder / "source.pieces"
+        reason = ""
+        try:
+            known = journal.read_text().split("\n") if journal.exists() else []
+            if known[:1] != [f"{remote.size} {remote.version}"]:
+                path.unlink(missing_ok=True)
+                journal.write_text(f"{remote.size} {remote.version}\n")
+                known = []
+            # A last line without its end was cut off in the writing.
+            done = {int(line) for line in known[1:-1]}
+            path.touch()
+            os.truncate(path, remote.size)
+            self._fetch(remote, path, journal, done, progress)
+        except OSError as error:
+            reason = (error.strerror or type(error).__name__).lower()
+        if reason:
+            raise self._failed(f"{folder}: {reason}")
+        return path
+
+    def _fetch(
+        self, remote: Remote, path: Path, journal: Path, done: set[int], progress: Progress
+    ) -> None:
+        pieces = range(-(-remote.size // _PIECE))
+        missing = [piece for piece in pieces if piece not in done]
+        with path.open("r+b") as file, journal.open("a") as log:
+
+            def bring(piece: int) -> None:
+                start = piece * _PIECE
+                body = self._piece(remote, start, min(start + _PIECE, remote.size))
+                os.pwrite(file.fileno(), body, start)
+
+            pool = ThreadPoolExecutor(_CONNECTIONS, "astra-download")
+            try:
+                for piece, _ in zip(missing, pool.map(bring, missing), strict=True):
+                    log.write(f"{piece}\n")
+                    log.flush()
+                    done.add(piece)
+                    progress(len(done) / len(pieces))
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _piece(self, remote: Remote, start: int, stop: int) -> bytes:
+        failure = ""
+        for _ in range(_TRIES):
+            try:
+                with self._get(start, stop) as response:
+                    if (_size(response), _version(response)) != (remote.size, remote.version):
+                        raise self._failed("it changed while it was fetched")
+                    whole = response.status_code == 200
+                    body = b"".join(_up_to(response, stop if whole else stop - start))
+            except httpx.HTTPError as error:
+                failure = type(error).__name__
+                continue
+            body = body[start:] if whole else body
+            if len(body) == stop - start:
+                return body
+            failure = "the answer ended early"
+        host = urlsplit(self._signed.url).hostname
+        raise UpstreamUnavailable(service=str(host), reason=f"{self._label}: {failure}")
+
+    @contextmanager
+    def _get(self, start: int, stop: int) -> Iterator[httpx.Response]:
+        """Ask for a range; the URL is renewed once, redirects are looked at one by one."""
+        signed = self._signed
+        with _slot(signed.url):
+            response = self._follow(signed, start, stop)
+            if response.status_code in (401, 403, 409):
+                response.close()
+                signed = self._renewed(signed)
+                response = self._follow(signed, start, stop)
+            try:
+                if response.status_code not in (200, 206, 416):
+                    raise self._failed(f"its storage answers HTTP {response.status_code}")
+                yield response
+            finally:
+                response.close()
+
+    def _renewed(self, refused: SignedUrl) -> SignedUrl:
+        with self._lock:
+            if self._signed is refused:
+                self._signed = self._source(refused=refused)
+            return self._signed
+
+    def _follow(self, signed: SignedUrl, start: int, stop: int) -> httpx.Response:
+        url, headers = signed.url, dict(signed.headers)
+        failure: AstraError | None = None
+        for _ in range(_REDIRECTS):
+            if not self._trusted:
+                check_url(url, label=self._label, allowed=self._allowed)
+            asked = {**headers, "Range": f"bytes={start}-{stop - 1}", "Accept-Encoding": "identity"}
+            try:
+                request = client().build_request("GET", url, headers=asked, timeout=_TIMEOUT)
+                response = client().send(request, stream=True, follow_redirects=False)
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                host = urlsplit(url).hostname
+                reason = f"{host} cannot be reached ({type(error).__name__})"
+                failure = UpstreamUnavailable(service=self._label, reason=reason)
+                break
+            if not response.is_redirect:
+                return response
+            response.close()
+            target = urljoin(url, response.headers.get("location", ""))
+            if urlsplit(target).netloc != urlsplit(url).netloc:
+                # Keys are for the host that they were made for.
+                headers = {}
+            url = target
+        raise failure or self._failed("it is redirected again and again")
+
+    def _failed(self, reason: str) -> ConversionFailed:
+        return ConversionFailed(source=self._label, reason=redact(reason))
+
+
+def _slot(url: str) -> threading.BoundedSemaphore:
+    host = url.split("/")[2]
+    with _slots_lock:
+        return _slots.setdefault(host, threading.BoundedSemaphore(_CONNECTIONS))
+
+
+def _up_to(response: httpx.Response, most: int) -> Iterator[bytes]:
+    """Give at most so many bytes of a body, whatever the storage sends."""
+    left = most
+    for chunk in response.iter_raw():
+        yield chunk[:left]
+        left -= len(chunk)
+        if left <= 0:
+            return
+
+
+def _size(response: httpx.Response) -> int:
+    told = re.fullmatch(r"bytes \d+-\d+/(\d+)", response.headers.get("content-range", ""))
+    if told:
+        return int(told[1])
+    length = response.headers.get("content-length", "")
+    return int(length) if response.status_code == 200 and length.isdigit() else -1
+
+
+def _version(response: httpx.Response) -> str:
+    headers = response.headers
+    told = headers.get("etag") or headers.get("last-modified") or str(_size(response))
+    return str(told).strip()

@@ -1,0 +1,312 @@
+"""From a source somewhere to a converted file in a store: looked at, fetched, converted, kept."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import sys
+import tempfile
+import threading
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cachetools import TTLCache
+
+from astra_xr.conversion.download import Source
+from astra_xr.conversion.magic import driver_of
+from astra_xr.conversion.recipe import FORMATS, Recipe
+from astra_xr.conversion.source import Limits, Progress
+from astra_xr.conversion.stores import Store, StoredAsset, only_one, workroom
+from astra_xr.conversion.worker import convert_apart
+from astra_xr.errors import ConversionFailed
+from astra_xr.model import SignedUrl, UrlSource
+
+_FETCHED = 0.4
+"""Share of the progress that fetching is told to be."""
+
+_REMEMBERED = 600.0
+"""Seconds for which nobody asks whether a source has changed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One asset to be had in another format. It pickles, and holds no secret."""
+
+    mission: str
+    item: str
+    asset: str
+    """Key of the asset in its item."""
+
+    source: UrlSource
+    recipe: Recipe
+    label: str = field(compare=False)
+    """What the user knows it by, for messages."""
+
+    trusted: bool = False
+    """True where the user named the source: it may lie on a private host, or be a file."""
+
+    allowed: tuple[str, ...] = ()
+    """Private hosts that a catalogue may name."""
+
+
+class _Stopped(Exception):
+    """Nobody waits for the conversion any more."""
+
+
+@dataclass
+class _Flight:
+    """A conversion under way, and who waits for it."""
+
+    future: Future[StoredAsset]
+    callbacks: list[Progress] = field(default_factory=list)
+    waiting: int = 0
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def progress(self, share: float) -> None:
+        if self.stop.is_set():
+            raise _Stopped
+        for callback in list(self.callbacks):
+            callback(share)
+
+
+class Converter:
+    """Converts assets, each once however many ask for it, and keeps them in a store.
+
+    Parameters
+    ----------
+    store : Store
+        Keeps the files.
+    folder : Path
+        For unfinished work and locks. Processes that share it do not convert the same asset
+        twice. For a local store it has to be the store's own.
+    executor : concurrent.futures.Executor, optional
+        Runs the conversions, each of which has a process of its own in any case; a few threads
+        when left out. Another machine's (``dask.distributed.Client.get_executor()``) needs a
+        store and a folder that both reach, and tells no progress.
+    limits : Limits, optional
+        What one conversion may take.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        folder: Path,
+        *,
+        executor: Executor | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self.store = store
+        self.folder = folder
+        self.limits = limits or Limits()
+        self._executor = executor
+        # One that is done at once calls back in the thread that started it.
+        self._lock = threading.RLock()
+        self._flights: dict[Job, _Flight] = {}
+        self._known: TTLCache[Job, StoredAsset] = TTLCache(4096, _REMEMBERED)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An executor stays where it is; threads are everywhere.
+        return _arrive, (self.store, self.folder, self.limits)
+
+    def convert(self, job: Job, progress: Progress | None = None) -> StoredAsset:
+        """Return the converted asset; convert it where the store does not have it.
+
+        Parameters
+        ----------
+        job : Job
+            What to convert.
+        progress : callable, optional
+            Takes the share that is done, 0 to 1. It is called in another thread, and not at all
+            where the store has the asset.
+
+        Raises
+        ------
+        ConversionFailed
+            The source is damaged, too large or nowhere it may be, or the store has no room.
+        UpstreamError, SigningError
+            The source's storage is down or refuses.
+        """
+        with self._lock:
+            known = self._known.get(job)
+        if known is not None and self.store.find(known.key) is not None:
+            return known
+        flight = self._board(job, progress)
+        try:
+            return flight.future.result()
+        finally:
+            with self._lock:
+                flight.waiting -= 1
+                if not flight.waiting:
+                    flight.stop.set()
+                    flight.future.cancel()
+
+    def _board(self, job: Job, progress: Progress | None) -> _Flight:
+        with self._lock:
+            flight = self._flights.get(job)
+            if flight is None or flight.stop.is_set():
+                flight = _Flight(future=Future())
+                flight.future = self._start(job, flight)
+                self._flights[job] = flight
+                flight.future.add_done_callback(lambda future: self._land(job, future))
+            flight.waiting += 1
+            if progress:
+                flight.callbacks.append(progress)
+            return flight
+
+    def _start(self, job: Job, flight: _Flight) -> Future[StoredAsset]:
+        arguments = (job, self.store, self.folder, self.limits)
+        if self._executor is None:
+            return _threads().submit(perform, *arguments, flight.progress)
+        return self._executor.submit(perform, *arguments)
+
+    def _land(self, job: Job, future: Future[StoredAsset]) -> None:
+        with self._lock:
+            flight = self._flights.get(job)
+            if flight is not None and flight.future is future:
+                del self._flights[job]
+            if not future.cancelled() and future.exception() is None:
+                self._known[job] = future.result()
+
+
+def _arrive(store: Store, folder: Path, limits: Limits) -> Converter:
+    return Converter(store, folder, limits=limits)
+
+
+def _threads() -> ThreadPoolExecutor:
+    return _pool_of(os.getpid())
+
+
+_pools: dict[int, ThreadPoolExecutor] = {}
+
+
+def _pool_of(pid: int) -> ThreadPoolExecutor:
+    """Return the threads of this process; a fork's are not its parent's."""
+    workers = max(2, (os.cpu_count() or 2) // 4)
+    return _pools.setdefault(pid, ThreadPoolExecutor(workers, "astra-conversion"))
+
+
+def perform(
+    job: Job,
+    store: Store,
+    folder: Path,
+    limits: Limits,
+    progress: Progress | None = None,
+) -> StoredAsset:
+    """Do one job from end to end, in whatever thread or process this is."""
+    progress = progress or (lambda share: None)
+    source = Source(job.source, job.label, trusted=job.trusted, allowed=job.allowed)
+    remote = source.look()
+    if driver_of(remote.head) is None:
+        reason = f"it is no TIFF or JPEG 2000 file (it begins with {remote.head[:8]!r})"
+        raise ConversionFailed(source=job.label, reason=reason)
+    key = key_of(job, remote.version)
+    found = store.find(key)
+    if found is not None:
+        return found
+    with only_one(folder, key):
+        found = store.find(key)
+        if found is not None:
+            return found
+        fetched = workroom(folder) / f"source-{key.rpartition('-')[2]}"
+        path = source.local
+        if path is None:
+            fetched.mkdir(exist_ok=True)
+            path = source.fetch(remote, fetched, limits, lambda share: progress(_FETCHED * share))
+        done = 0.0 if source.local else _FETCHED
+
+        def converting(share: float) -> None:
+            progress(done + (1 - done) * share)
+
+        try:
+            return _made(job, key, path, store, folder, limits, converting)
+        finally:
+            # What was fetched is of no more use; what was broken off before is kept, to go on.
+            shutil.rmtree(fetched, ignore_errors=True)
+
+
+def _made(
+    job: Job,
+    key: str,
+    path: Path,
+    store: Store,
+    folder: Path,
+    limits: Limits,
+    progress: Progress,
+) -> StoredAsset:
+    kind = FORMATS[job.recipe.format]
+    name = f"{_plain(job.asset)}.{kind.extension}"
+    out = Path(tempfile.mkdtemp(prefix="made-", dir=workroom(folder)))
+    try:
+        threads = min(4, os.cpu_count() or 1)
+        made = convert_apart(
+            path, out / name, job.recipe, limits=limits, progress=progress, threads=threads,
+            label=job.label,
+        )  # fmt: skip
+        details: dict[str, Any] = {"crs": made.crs}
+        if made.drawn is not None:
+            details |= asdict(made.drawn)
+        asset = StoredAsset(
+            key=key, name=name, size=made.size, media_type=kind.media_type, details=details
+        )
+        store.put(asset, out)
+        return asset
+    finally:
+        shutil.rmtree(out, ignore_errors=True)
+
+
+def key_of(job: Job, version: str) -> str:
+    """Return the key of a job's result: another source or recipe never meets an old file."""
+    told = "\n".join((job.mission, job.item, job.asset, version, job.recipe.digest))
+    digest = hashlib.sha256(told.encode()).hexdigest()[:24]
+    return f"{_plain(job.mission)}/{_plain(job.item)}/{_plain(job.asset)}-{digest}"
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", text).strip(".")[:80] or "_"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvertedUrl:
+    """Leads to a converted file, which is made when it is first asked for."""
+
+    job: Job
+    converter: Converter = field(compare=False, repr=False)
+
+    def __call__(self, *, refused: SignedUrl | None = None) -> SignedUrl:
+        """Return a URL that is good for minutes at least."""
+        return self.converter.store.url(self.asset())
+
+    def asset(self) -> StoredAsset:
+        """Return what the store keeps, converted where it is not there yet."""
+        bar = _Bar(self.job.label)
+        try:
+            return self.converter.convert(self.job, bar)
+        finally:
+            bar.close()
+
+
+class _Bar:
+    """Shows progress to people, in terminals and notebooks, where it takes more than a second."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._bar: Any = None
+
+    def __call__(self, share: float) -> None:
+        seen = "ipykernel" in sys.modules or sys.stderr.isatty()
+        if self._bar is None and seen:
+            from tqdm.auto import tqdm
+
+            self._bar = tqdm(
+                total=100, desc=f"converting {self._label}", unit="%", delay=1, leave=False
+            )
+        if self._bar is not None:
+            self._bar.update(100 * share - self._bar.n)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()

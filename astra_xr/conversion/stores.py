@@ -1,0 +1,253 @@
+"""Where converted files live: a folder of this machine, or any object store.
+
+A stored asset is the file, a world file where the format has one, and ``about.json``, which is
+written last: what has none is not there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+import filelock
+import obstore
+from obstore.exceptions import BaseError
+
+from astra_xr.errors import ConversionFailed, SigningError, redact
+from astra_xr.model import SignedUrl
+
+_ABOUT = "about.json"
+_LIFE = timedelta(hours=1)
+_STALE = 24 * 3600.0
+"""Seconds after which work that nobody finished is swept away."""
+
+_KEY = re.compile(r"[\w.-]{1,120}(?:/[\w.-]{1,120}){0,5}", re.ASCII)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredAsset:
+    """A converted file that a store has."""
+
+    key: str
+    """Where in the store, without the file's name."""
+
+    name: str
+    """Name of the file, e.g. ``B04.tif``."""
+
+    size: int
+    """Bytes."""
+
+    media_type: str
+
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """What the conversion told: CRS, and of pictures shape, transform and stretch."""
+
+
+class Store(Protocol):
+    """Keeps converted files. One instance serves many threads, and pickles."""
+
+    def find(self, key: str) -> StoredAsset | None:
+        """Return what is kept under a key; None: nothing, or nothing whole."""
+        ...
+
+    def put(self, asset: StoredAsset, folder: Path) -> None:
+        """Take the files of a folder; a second time is harmless.
+
+        Raises
+        ------
+        ConversionFailed
+            There is no room, no permission, or the store cannot be reached.
+        """
+        ...
+
+    def url(self, asset: StoredAsset) -> SignedUrl:
+        """Return a URL that reads the file with no further authentication.
+
+        Raises
+        ------
+        SigningError
+        """
+        ...
+
+
+def check_key(key: str) -> str:
+    """Return a key that is good in every store.
+
+    Raises
+    ------
+    ValueError
+        It is not, e.g. since it leads out of the store.
+    """
+    if not _KEY.fullmatch(key) or any(part.strip(".") == "" for part in key.split("/")):
+        raise ValueError(f"{key!r} is no key")
+    return key
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalStore:
+    """A folder, which processes of one machine may share.
+
+    Files are made in a folder beside it and published by renaming, so that each is there as a
+    whole or not at all.
+    """
+
+    root: Path
+
+    max_bytes: int = 20 << 30
+    """Bytes to keep; beyond, what was not used for longest goes."""
+
+    def find(self, key: str) -> StoredAsset | None:
+        """Return what is kept under a key."""
+        folder = self.root / "assets" / check_key(key)
+        try:
+            asset = StoredAsset(**json.loads((folder / _ABOUT).read_text("utf-8")))
+            if (folder / asset.name).stat().st_size != asset.size:
+                return None
+            os.utime(folder / _ABOUT)
+        except (OSError, ValueError, TypeError):
+            return None
+        return asset
+
+    def put(self, asset: StoredAsset, folder: Path) -> None:
+        """Take the files of a folder, which is gone then."""
+        target = self.root / "assets" / check_key(asset.key)
+        reason = ""
+        try:
+            (folder / _ABOUT).write_text(json.dumps(asdict(asset)), encoding="utf-8")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if target.exists() and self.find(asset.key) is None:
+                self._remove(target)
+            with contextlib.suppress(FileExistsError, NotADirectoryError):
+                try:
+                    folder.rename(target)
+                except OSError:
+                    # Somebody was quicker; what they put is the same.
+                    if self.find(asset.key) is None:
+                        raise
+            self._evict(keep=target)
+        except OSError as error:
+            reason = (error.strerror or type(error).__name__).lower()
+        if reason:
+            raise ConversionFailed(source=asset.name, reason=f"{self.root}: {reason}")
+
+    def url(self, asset: StoredAsset) -> SignedUrl:
+        """Return a ``file://`` URL, good as long as the file is there."""
+        return SignedUrl(url=(self.root / "assets" / asset.key / asset.name).as_uri())
+
+    def _evict(self, keep: Path) -> None:
+        with filelock.FileLock(self.root / "evict.lock"):
+            kept = []
+            for about in (self.root / "assets").rglob(_ABOUT):
+                with contextlib.suppress(OSError):
+                    files = [path.stat() for path in about.parent.iterdir()]
+                    used = about.stat().st_mtime
+                    kept.append((used, sum(file.st_size for file in files), about.parent))
+            total = sum(size for _, size, _ in kept)
+            for _, size, folder in sorted(kept):
+                if total <= self.max_bytes:
+                    return
+                if folder != keep:
+                    self._remove(folder)
+                    total -= size
+
+    def _remove(self, folder: Path) -> None:
+        """Take a folder away at once, then delete it."""
+        trash = Path(tempfile.mkdtemp(prefix="gone-", dir=workroom(self.root)))
+        with contextlib.suppress(OSError):
+            folder.rename(trash / folder.name)
+        shutil.rmtree(trash, ignore_errors=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectStore:
+    """Objects under a prefix of any store of obstore: S3, Azure, Google Cloud, memory.
+
+    A pickle of it holds the credentials that its store was given.
+    """
+
+    store: Any = field(repr=False)
+    prefix: str = "astra-xr"
+
+    credentials_end: Callable[[], datetime | None] | None = None
+    """Tells when the credentials that sign stop working, and with them the URLs; None: they
+    outlive an hour."""
+
+    def find(self, key: str) -> StoredAsset | None:
+        """Return what is kept under a key.
+
+        Raises
+        ------
+        ConversionFailed
+            The store cannot be reached, or refuses.
+        """
+        path, reason = self._path(key, _ABOUT), ""
+        try:
+            about = bytes(obstore.get(self.store, path).bytes())
+            return StoredAsset(**json.loads(about))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+        except (BaseError, OSError) as error:
+            reason = redact(error)
+        raise ConversionFailed(source=key, reason=f"the store cannot be read ({reason[:200]})")
+
+    def put(self, asset: StoredAsset, folder: Path) -> None:
+        """Upload the files of a folder, and last what tells that they are there."""
+        reason = ""
+        try:
+            for path in sorted(folder.iterdir()):
+                obstore.put(self.store, self._path(asset.key, path.name), path)
+            about = json.dumps(asdict(asset)).encode()
+            obstore.put(self.store, self._path(asset.key, _ABOUT), about)
+        except (BaseError, OSError) as error:
+            reason = redact(error)
+        if reason:
+            said = f"the store cannot be written to ({reason[:200]})"
+            raise ConversionFailed(source=asset.name, reason=said)
+
+    def url(self, asset: StoredAsset) -> SignedUrl:
+        """Return a URL that the store signs: for an hour, or as long as the credentials live."""
+        now = datetime.now(UTC)
+        ends = self.credentials_end() if self.credentials_end else None
+        life = min(_LIFE, ends - now) if ends else _LIFE
+        path = self._path(asset.key, asset.name)
+        reason = "its credentials have expired" if life <= timedelta() else ""
+        try:
+            if not reason:
+                url = obstore.sign(self.store, "GET", path, life)
+                return SignedUrl(url=url, expires_at=now + life)
+        except (BaseError, TypeError, ValueError) as error:
+            reason = redact(error)
+        raise SigningError(href=path, reason=reason[:200], hint="Check the store's credentials.")
+
+    def _path(self, key: str, name: str) -> str:
+        return f"{self.prefix}/{check_key(key)}/{name}"
+
+
+def workroom(root: Path) -> Path:
+    """Return the folder of unfinished work below ``root``, swept of what others left behind."""
+    work = root / "work"
+    work.mkdir(parents=True, exist_ok=True)
+    for path in work.iterdir():
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _STALE:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return work
+
+
+@contextlib.contextmanager
+def only_one(root: Path, key: str) -> Iterator[None]:
+    """Let one thread of one process at a time work on a key."""
+    locks = root / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(locks / f"{check_key(key).replace('/', '_')[-150:]}.lock"):
+        yield

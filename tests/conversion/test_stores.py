@@ -1,0 +1,216 @@
+"""Stores: whole files or none, under one key for ever, and signed URLs."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import obstore
+import pytest
+from obstore.store import MemoryStore, S3Store
+
+from astra_xr.conversion.stores import LocalStore, ObjectStore, Store, StoredAsset, workroom
+from astra_xr.errors import AstraError, ConversionFailed, SigningError
+from tests.servers import s3_missing, serve_s3
+
+KEY = "sentinel-2/S2B/B04-0123"
+
+
+def asset(key: str = KEY, body: bytes = b"pixels") -> StoredAsset:
+    return StoredAsset(key=key, name="B04.tif", size=len(body), media_type="image/tiff")
+
+
+def put(store: Store, work: Path, key: str = KEY, body: bytes = b"pixels") -> StoredAsset:
+    work.mkdir(parents=True, exist_ok=True)
+    (work / "B04.tif").write_bytes(body)
+    (work / "B04.pgw").write_bytes(b"10")
+    store.put(asset(key, body), work)
+    return asset(key, body)
+
+
+@pytest.fixture(params=["local", "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    if request.param == "local":
+        return LocalStore(root=tmp_path / "store")
+    return ObjectStore(store=MemoryStore())
+
+
+def test_put_and_find(store: Store, tmp_path: Path) -> None:
+    assert store.find(KEY) is None
+    kept = put(store, tmp_path / "store/work/a")
+    assert store.find(KEY) == kept
+    assert store.find("sentinel-2/S2B/B04-9999") is None
+    put(store, tmp_path / "store/work/b")
+    assert store.find(KEY) == kept
+
+
+@pytest.mark.parametrize("key", ["", "../x", "a/../b", "/etc", "a//b", "a/.", "a\\b", "a b", "ä?"])
+def test_odd_keys(store: Store, key: str) -> None:
+    with pytest.raises(ValueError, match="is no key"):
+        store.find(key)
+
+
+class TestLocal:
+    def test_url_is_the_file(self, tmp_path: Path) -> None:
+        store = LocalStore(root=tmp_path / "a store")
+        signed = store.url(put(store, tmp_path / "a store/work/a"))
+        assert signed.expires_at is None
+        with urllib.request.urlopen(signed.url) as answer:
+            assert answer.read() == b"pixels"
+
+    @pytest.mark.parametrize("spoil", ["truncate", "no about", "bad about", "empty", "no file"])
+    def test_what_is_not_whole_is_not_there(self, tmp_path: Path, spoil: str) -> None:
+        store = LocalStore(root=tmp_path)
+        put(store, tmp_path / "work/a")
+        folder = tmp_path / "assets" / KEY
+        match spoil:
+            case "truncate":
+                os.truncate(folder / "B04.tif", 3)
+            case "no about":
+                (folder / "about.json").unlink()
+            case "bad about":
+                (folder / "about.json").write_text('{"key": "a", "other": 1}')
+            case "empty":
+                (folder / "about.json").write_text("")
+            case "no file":
+                (folder / "B04.tif").unlink()
+        assert store.find(KEY) is None
+        kept = put(store, tmp_path / "work/b")
+        assert store.find(KEY) == kept
+        assert not list((tmp_path / "work").iterdir())
+
+    def test_least_recently_used_goes(self, tmp_path: Path) -> None:
+        store = LocalStore(root=tmp_path, max_bytes=3000)
+        for number in range(3):
+            put(store, tmp_path / "work/a", f"m/i/k{number}", bytes(700))
+            about = tmp_path / f"assets/m/i/k{number}/about.json"
+            os.utime(about, (number, number))
+        assert store.find("m/i/k0")
+        put(store, tmp_path / "work/a", "m/i/k3", bytes(900))
+        assert [bool(store.find(f"m/i/k{n}")) for n in range(4)] == [True, False, True, True]
+        put(store, tmp_path / "work/a", "m/i/k4", bytes(9000))
+        assert [bool(store.find(f"m/i/k{n}")) for n in range(5)] == [False] * 4 + [True]
+
+    def test_many_at_once(self, tmp_path: Path) -> None:
+        store = LocalStore(root=tmp_path, max_bytes=5000)
+        errors: list[Exception] = []
+
+        def work(number: int) -> None:
+            try:
+                for turn in range(8):
+                    key = f"m/i/k{(number + turn) % 5}"
+                    put(store, tmp_path / f"work/{number}", key, bytes(1500))
+                    found = store.find(key)
+                    assert found is None or found.size == 1500
+            except Exception as error:  # noqa: BLE001
+                errors.append(error)
+
+        threads = [threading.Thread(target=work, args=(n,)) for n in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert errors == []
+
+    def test_no_permission_or_room(self, tmp_path: Path) -> None:
+        (tmp_path / "assets").write_text("in the way")
+        with pytest.raises(ConversionFailed, match="not a directory|file exists"):
+            put(LocalStore(root=tmp_path), tmp_path / "work/a")
+
+    def test_old_work_is_swept(self, tmp_path: Path) -> None:
+        for name, age in (("old", 0), ("new", None)):
+            (workroom(tmp_path) / name).mkdir()
+            if age is not None:
+                os.utime(tmp_path / "work" / name, (age, age))
+        assert [path.name for path in workroom(tmp_path).iterdir()] == ["new"]
+
+    def test_pickles(self, tmp_path: Path) -> None:
+        store = LocalStore(root=tmp_path)
+        assert pickle.loads(pickle.dumps(store)) == store
+
+
+class TestObjects:
+    def test_a_broken_upload_is_not_there(self, tmp_path: Path) -> None:
+        memory = MemoryStore()
+        store = ObjectStore(store=memory)
+        obstore.put(memory, f"astra-xr/{KEY}/B04.tif", b"pix")
+        assert store.find(KEY) is None
+        obstore.put(memory, f"astra-xr/{KEY}/about.json", b"{")
+        assert store.find(KEY) is None
+
+    def test_a_store_that_cannot_sign(self) -> None:
+        with pytest.raises(SigningError):
+            ObjectStore(store=MemoryStore()).url(asset())
+
+    def test_unreachable(self, tmp_path: Path) -> None:
+        s3 = S3Store(
+            "b", endpoint="http://127.0.0.1:9", access_key_id="AKIASECRET", region="us-east-1",
+            secret_access_key="SECRET", client_options={"allow_http": True},
+            retry_config={"max_retries": 0, "retry_timeout": timedelta(seconds=1)},
+        )  # fmt: skip
+        store = ObjectStore(store=s3)
+        with pytest.raises(ConversionFailed, match="the store cannot be read") as caught:
+            store.find(KEY)
+        assert "SECRET" not in str(caught.value)
+        with pytest.raises(ConversionFailed, match="the store cannot be written to") as caught:
+            put(store, tmp_path / "a")
+        assert "SECRET" not in str(caught.value)
+        assert "SECRET" not in repr(store)
+
+    def test_urls_die_with_the_credentials(self) -> None:
+        s3 = S3Store("b", region="us-east-1", access_key_id="a", secret_access_key="s")
+        now = datetime.now(UTC)
+        soon = ObjectStore(store=s3, credentials_end=lambda: now + timedelta(minutes=5))
+        assert soon.url(asset()).expires_at == pytest.approx(
+            now + timedelta(minutes=5), abs=timedelta(seconds=5)
+        )
+        late = ObjectStore(store=s3, credentials_end=lambda: now - timedelta(minutes=5))
+        with pytest.raises(SigningError, match="its credentials have expired"):
+            late.url(asset())
+
+    def test_s3_that_enforces_signatures(self, s3: tuple[str, str, str], tmp_path: Path) -> None:
+        url, access, secret = s3
+        bucket = S3Store(
+            "converted", endpoint=url, access_key_id=access, secret_access_key=secret,
+            region="us-east-1", client_options={"allow_http": True},
+        )  # fmt: skip
+        store = ObjectStore(store=bucket)
+        kept = put(store, tmp_path / "a")
+        assert store.find(KEY) == kept
+        signed = store.url(kept)
+        assert signed.expires_at is not None
+        assert timedelta(minutes=59) < signed.expires_at - datetime.now(UTC) <= timedelta(hours=1)
+        with urllib.request.urlopen(signed.url) as answer:
+            assert answer.read() == b"pixels"
+        for bad in (signed.url.split("?")[0], signed.url.replace("B04.tif", "B04.pgw")):
+            with pytest.raises(urllib.error.HTTPError, match="403"):
+                urllib.request.urlopen(bad)
+        wrong = S3Store(
+            "converted", endpoint=url, access_key_id=access, secret_access_key="wrong",
+            region="us-east-1", client_options={"allow_http": True},
+        )  # fmt: skip
+        with pytest.raises(AstraError, match="the store cannot be read"):
+            ObjectStore(store=wrong).find(KEY)
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[tuple[str, str, str]]:
+    missing = s3_missing()
+    if missing:
+        pytest.skip(missing)
+    with serve_s3("converted") as server:
+        yield server
+
+
+def test_about_tells_no_secret(tmp_path: Path) -> None:
+    store = LocalStore(root=tmp_path)
+    put(store, tmp_path / "work/a")
+    told = json.loads((tmp_path / "assets" / KEY / "about.json").read_text())
+    assert set(told) == {"key", "name", "size", "media_type", "details"}
