@@ -8,6 +8,9 @@ from pathlib import Path
 import matplotlib as mpl
 import pytest
 
+from astra_xr.missions import MISSIONS
+from astra_xr.resolver.ids import parse_scene_id
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
@@ -18,6 +21,12 @@ def test_python_blocks_run(block: str) -> None:
     mpl.use("agg")
     exec(compile(block, "README.md", "exec"), {})
     mpl.pyplot.close("all")
+
+
+def test_its_ids_are_ids() -> None:
+    table = README.split("| mission | an id of it |")[1].split("\n\n")[0]
+    missions = {parse_scene_id(name).mission for name in re.findall(r"`([^`]+)`", table)}
+    assert missions == set(MISSIONS)
 
 
 def test_contributing_maps_every_room() -> None:

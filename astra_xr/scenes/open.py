@@ -102,8 +102,8 @@ def open_scene(
     Parameters
     ----------
     scene_id : str
-        ``mission:name``, where the name is an ESA or USGS product id, the beginning of one, or
-        an id of Earth Search or the Planetary Computer; the mission may be left out.
+        ``mission:name``, where the name is an agency's product id, the beginning of one, an id
+        of one of the catalogues, or the URL of an item there; the mission may be left out.
     bands : str or iterable of str, optional
         Native or common band names, mixed; each becomes a variable of that name. A role
         (``"reflectance"``, ``"thermal"``, ``"mask"``, …) stands for all bands of it, ``"all"``
