@@ -100,6 +100,10 @@ class Settings:
     aws_endpoint_url: str | None = None
     """S3 server to ask instead of Amazon's (``AWS_ENDPOINT_URL_S3``, ``AWS_ENDPOINT_URL``)."""
 
+    aws_request_payer: str | None = None
+    """``requester`` to pay for reading wherever it costs; else only at a catalogue that is named
+    (``AWS_REQUEST_PAYER``)."""
+
     aws_no_sign_request: bool = False
     """True to read S3 without credentials, as public buckets allow (``AWS_NO_SIGN_REQUEST``)."""
 
@@ -185,6 +189,7 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
     "aws_secret_access_key": ("AWS_SECRET_ACCESS_KEY",),
     "aws_session_token": ("AWS_SESSION_TOKEN",),
     "aws_endpoint_url": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
+    "aws_request_payer": ("AWS_REQUEST_PAYER",),
     "aws_no_sign_request": ("AWS_NO_SIGN_REQUEST",),
 }
 """Field → environment variables, the first that is set."""

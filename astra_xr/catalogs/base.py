@@ -69,6 +69,8 @@ class Catalog(Protocol):
     def check(self, href: str) -> None:
         """Tell early, asking nobody, where credentials that :meth:`sign` needs are not there.
 
+        Asked where the caller names no catalogue; what costs money is refused then, too.
+
         Raises
         ------
         SigningError

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 from astra_xr.catalogs.base import choose
 from astra_xr.catalogs.s3 import S3
 from astra_xr.errors import AmbiguousSceneId, InvalidItem, SceneNotFound
 from astra_xr.missions import MISSIONS, clean_item
 from astra_xr.model import SceneId, SignedUrl
+
+_HTTP = re.compile(r"https?://[\w.-]")
 
 
 def items_of(document: Any) -> list[dict[str, Any]]:
@@ -30,16 +33,24 @@ def items_of(document: Any) -> list[dict[str, Any]]:
 def resolved(item: dict[str, Any], base: str) -> dict[str, Any]:
     """Return the item with absolute hrefs; relative ones are relative to ``base``, a URL."""
     assets = {
-        key: {**asset, "href": urljoin(base, asset["href"])} if asset.get("href") else asset
+        key: {**asset, "href": join(base, asset["href"])} if asset.get("href") else asset
         for key, asset in item["assets"].items()
     }
     return {**item, "assets": assets}
 
 
+def join(base: str, href: object) -> str:
+    """Return an href as an absolute URL; what can be none is left as it is."""
+    try:
+        return urljoin(base, str(href))
+    except ValueError:
+        return str(href)
+
+
 def self_link(item: Mapping[str, Any]) -> str | None:
     """Return the absolute URL that an item says it has."""
     hrefs = (str(link.get("href")) for link in links_of(item) if link.get("rel") == "self")
-    return next((href for href in hrefs if urlsplit(href).scheme in ("http", "https")), None)
+    return next((href for href in hrefs if _HTTP.match(href)), None)
 
 
 def links_of(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -73,14 +73,14 @@ class EarthSearch(StacCatalog):
         return self._s3.sign(href, refused=refused, instead=_FREE.get(split(href)[0], ""))
 
     def check(self, href: str) -> None:
-        """Tell early where an s3 href needs AWS keys that are not there.
+        """Tell early where an s3 href needs AWS keys that are not there, or leave to pay.
 
         Raises
         ------
         SigningError
         """
         if not href.startswith(("https://", "http://")):
-            self._s3.keys(href, instead=_FREE.get(split(href)[0], ""))
+            self._s3.check(href, instead=_FREE.get(split(href)[0], ""))
 
     def owns(self, item: Item) -> bool:
         """Tell whether the item is of Earth Search, of its v0 too, by links or properties."""

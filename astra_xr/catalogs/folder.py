@@ -115,7 +115,7 @@ class Folder:
             yield from _read(path, path.stat().st_mtime_ns)
 
 
-@functools.lru_cache(maxsize=10_000)
+@functools.lru_cache(maxsize=1000)
 def _read(path: Path, changed: int) -> tuple[dict[str, Any], ...]:
     """Read the items of one file; of a JSON file that is no STAC there are none."""
     if path.suffix.lower() in _PARQUET:

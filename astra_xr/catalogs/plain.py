@@ -6,10 +6,10 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urljoin, urlsplit
 
 from astra_xr.catalogs.documents import (
     items_of,
+    join,
     links_of,
     pick,
     resolved,
@@ -142,13 +142,13 @@ class PlainCatalog(StacCatalog):
                     return
             for link in links_of(document):
                 if link.get("rel") in ("child", "item"):
-                    href = urljoin(url, str(link.get("href")))
+                    href = join(url, link.get("href"))
                     first = any(name in href.casefold() for name in names)
                     todo.insert(0 if first else len(todo), href)
 
     def _document(self, url: str) -> Mapping[str, Any]:
         document = None
-        if urlsplit(url).scheme in ("http", "https"):
+        if url.startswith(("http://", "https://")):
             document = fetch_json(self.title, url, timeout=self._timeout)
         if not isinstance(document, Mapping):
             raise UpstreamError(service=self.title, reason=f"there is no STAC at {redact(url)}")

@@ -104,13 +104,31 @@ class S3:
         life = min(_LIFE, keys.expires_at - now) if keys.expires_at else _LIFE
         failure = ""
         try:
-            store = _store(bucket, region_of(bucket) if not endpoint else None, endpoint, keys)
+            pays = bucket in _REQUESTER_PAYS or self._settings.aws_request_payer == "requester"
+            region = None if endpoint else region_of(bucket)
+            store = _store(bucket, region, endpoint, keys, pays)
             url = obstore.sign(store, "GET", key, life)
         except (BaseError, TypeError, ValueError) as error:
             failure = redact(error)
         if failure:
             raise SigningError(href=href, reason=failure, hint="Check AWS_ENDPOINT_URL.")
         return SignedUrl(url=url, expires_at=now + life)
+
+    def check(self, href: str, *, instead: str) -> None:
+        """Tell early where there are no keys, or where reading costs and nobody asked for that.
+
+        Raises
+        ------
+        SigningError
+        """
+        bucket, _ = split(href)
+        pays = self._settings.aws_request_payer == "requester"
+        if self.keys(href, instead=instead) and bucket in _REQUESTER_PAYS and not pays:
+            raise SigningError(
+                href=href,
+                reason=f"readers of bucket {bucket} pay, which is not done unasked",
+                hint="Name the catalogue with catalog=, or set AWS_REQUEST_PAYER=requester.",
+            )
 
     def keys(self, href: str, *, instead: str = "") -> Keys | None:
         """Return the keys that read an object; None where it is public.
@@ -210,7 +228,9 @@ def header_signed(href: str, keys: Keys, *, endpoint: str, region: str, now: dat
 
 
 @functools.lru_cache(maxsize=64)
-def _store(bucket: str, region: str | None, endpoint: str | None, keys: Keys) -> S3Store:
+def _store(
+    bucket: str, region: str | None, endpoint: str | None, keys: Keys, pays: bool
+) -> S3Store:
     config: dict[str, Any] = {"session_token": keys.token} if keys.token else {}
     if endpoint:
         config |= {"endpoint": endpoint, "client_options": {"allow_http": True}}
@@ -219,7 +239,7 @@ def _store(bucket: str, region: str | None, endpoint: str | None, keys: Keys) ->
         region=region or "us-east-1",
         access_key_id=keys.access,
         secret_access_key=keys.secret,
-        request_payer=bucket in _REQUESTER_PAYS,
+        request_payer=pays,
         **config,
     )
 

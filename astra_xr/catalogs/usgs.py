@@ -65,7 +65,7 @@ class Usgs(StacCatalog):
         return super().owns(item) or any(_in_bucket(href) for href in hrefs)
 
     def check(self, href: str) -> None:
-        """Tell early where there are no AWS keys to pay with.
+        """Tell early where there are no AWS keys to pay with, or no leave to.
 
         Raises
         ------
@@ -73,7 +73,7 @@ class Usgs(StacCatalog):
         """
         in_bucket = _in_bucket(href)
         if in_bucket or not href.startswith(("https://", "http://")):
-            self._s3.keys(in_bucket or href, instead=_INSTEAD)
+            self._s3.check(in_bucket or href, instead=_INSTEAD)
 
     def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
         """Return a presigned URL of the bucket; the https hrefs of its files take a web login.

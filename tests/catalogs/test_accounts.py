@@ -268,6 +268,9 @@ def test_where_none_is_named_one_without_its_credentials_is_passed_over(
     assert astra_xr.open_scene(TestUsgs.product, bands=["red"], catalog="usgs").red.size
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "KEY")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", HUSH)
+    with pytest.raises(SigningError, match="usgs-landsat pay, which is not done unasked"):
+        astra_xr.open_scene(TestUsgs.product, bands=["red"])
+    monkeypatch.setenv("AWS_REQUEST_PAYER", "requester")
     assert astra_xr.open_scene(TestUsgs.product, bands=["red"]).attrs["catalog"] == "usgs"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import pickle
@@ -13,8 +14,13 @@ import httpx
 import numpy as np
 import pytest
 import rustac
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
 
 import astra_xr
+from astra_xr.catalogs import _connect, connect
+from astra_xr.catalogs.query import Query
 from astra_xr.errors import (
     AmbiguousSceneId,
     InvalidParameter,
@@ -23,6 +29,7 @@ from astra_xr.errors import (
     SigningError,
     UpstreamError,
 )
+from astra_xr.settings import Settings
 from astra_xr.testing import RangeServer, write_cog
 from conftest import Loopback
 from tests import items
@@ -205,10 +212,6 @@ def test_a_signature_in_an_answer_is_used_and_stays_here(network: Loopback) -> N
 
 
 def test_search_gives_the_scenes_of_a_mission(folder: Path, site: RangeServer) -> None:
-    from astra_xr.catalogs import connect
-    from astra_xr.catalogs.query import Query
-    from astra_xr.settings import Settings
-
     for name in (str(folder), site.url("catalog.json")):
         catalog = connect(name, Settings())
         found = list(catalog.search(Query(mission="sentinel-2", bbox=(-123, 37, -122, 38))))
@@ -233,6 +236,37 @@ def test_what_is_no_catalogue(
     with pytest.raises(error, match=words) as caught:
         astra_xr.open_scene(FIELD, catalog=catalog)
     assert "SECRET" not in str(caught.value)
+
+
+ODD = st.one_of(
+    st.none(), st.integers(), st.text(max_size=9), st.sampled_from(["https://[", "//[x", "s3://"])
+)
+
+
+@examples(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    href=ODD,
+    links=st.lists(
+        st.fixed_dictionaries(
+            {"rel": st.sampled_from(["self", "item", "child", "search"]), "href": ODD}
+        )
+        | ODD,
+        max_size=3,
+    ),
+    kind=st.sampled_from(["Feature", "Catalog", "FeatureCollection"]),
+)
+def test_odd_documents_give_no_foreign_error(
+    network: Loopback, tmp_path: Path, href: Any, links: list[Any], kind: str
+) -> None:
+    document = items.plain(href) | {"links": links, "type": kind, "features": [items.plain(href)]}
+    network.routes[HOST] = lambda request: httpx.Response(200, json=document)
+    (tmp_path / "x.json").write_text(json.dumps(document))
+    _connect.cache_clear()
+    for catalog in (API, f"{API}/catalog.json", str(tmp_path)):
+        with contextlib.suppress(astra_xr.AstraError):
+            astra_xr.resolve(FIELD, catalog=catalog, sign=False)
+        with contextlib.suppress(astra_xr.AstraError):
+            list(connect(catalog, Settings()).search(Query(mission="sentinel-2")))
 
 
 def test_a_path_names_a_folder(folder: Path) -> None:
