@@ -46,7 +46,7 @@ def item_grid(item: Item, asset: Mapping[str, Any]) -> Grid | None:
                     return None
                 rows, cols = shape
                 grid = Grid(crs=crs, shape=(rows, cols), transform=transform)
-                return _with_two_digits(grid, item)
+                return _mended(grid, item)
             if shape and list(shape) != properties.get("proj:shape"):
                 return None
     except ValueError as error:
@@ -133,24 +133,32 @@ def _crs(told: Mapping[str, Any]) -> str | None:
     return str(wkt) if wkt else None
 
 
-def _with_two_digits(grid: Grid, item: Item) -> Grid:
-    """Mend the code of a UTM zone from 1 to 9 that lacks the zone's leading nought.
+def _mended(grid: Grid, item: Item) -> Grid:
+    """Mend the code of a UTM zone that is not where the item says that it lies.
 
-    The Planetary Computer's older Landsat items say 3271 for zone 1 south, 32701. Such codes
-    are of Antarctic maps, so the zone has to agree with where the item says that it is.
+    The Planetary Computer's older Landsat items say 3271, of an Antarctic map, for zone 1;
+    some of its HLS items name the other hemisphere. Nothing is changed where the code agrees
+    with the item's box, nor where no hemisphere of the zone does.
     """
-    match = re.fullmatch(r"EPSG:32[67]([1-9])", grid.crs)
+    match = _UTM.fullmatch(grid.crs)
     box = item.get("bbox")
     if not match or not isinstance(box, list) or len(box) not in (4, 6):
         return grid
-    zone = int(match[1])
+    zone, own = int(match["zone"]), int(match["hemisphere"])
     # The code's own hemisphere first: Landsat goes south in northern zones too.
-    for hemisphere in sorted((6, 7), key=lambda digit: str(digit) != grid.crs[7]):
+    for hemisphere in (own, 13 - own):
         if _lies_in(grid, zone, 1e7 if hemisphere == 7 else 0.0, box):
-            crs = f"EPSG:32{hemisphere}0{zone}"
-            _log.warning("%s: %s is UTM zone %d, taken as %s", item.get("id"), grid.crs, zone, crs)
+            crs = f"EPSG:32{hemisphere}{zone:02d}"
+            if crs == grid.crs:
+                return grid
+            _log.warning(
+                "%s: %s is not where the item lies, %s is taken", item.get("id"), grid.crs, crs
+            )
             return Grid(crs=crs, shape=grid.shape, transform=grid.transform)
     return grid
+
+
+_UTM = re.compile(r"EPSG:32(?P<hemisphere>[67])(?P<zone>0[1-9]|[1-5]\d|60|[1-9])")
 
 
 def _lies_in(grid: Grid, zone: int, false_northing: float, box: list[Any]) -> bool:

@@ -214,7 +214,7 @@ class TestBox:
             grid({**part("epsg", "shape"), "proj:bbox": box})
 
 
-class TestZonesOfOneDigit:
+class TestWrongZones:
     # A Landsat 8 scene of path 71, row 74 (Fiji): zone 1 south.
     FIJI = (-179.9, -21.3, -177.6, -19.2)
 
@@ -231,7 +231,7 @@ class TestZonesOfOneDigit:
 
     def test_mended_and_logged(self, caplog: pytest.LogCaptureFixture) -> None:
         assert self.found(3271, 7_870_000, self.FIJI) == "EPSG:32701"
-        assert caplog.messages == ["x: EPSG:3271 is UTM zone 1, taken as EPSG:32701"]
+        assert caplog.messages == ["x: EPSG:3271 is not where the item lies, EPSG:32701 is taken"]
 
     @pytest.mark.parametrize(
         ("epsg", "top", "box", "crs"),
@@ -242,6 +242,14 @@ class TestZonesOfOneDigit:
             (3271, 7_870_000, (179.5, -21.3, -178.3, -19.2), "EPSG:32701"),
             (3271, 7_870_000, (-180.0, -21.3, 180.0, -19.2), "EPSG:32701"),
             (3265, 4_500_000, (-155.3, 38.5, -152.6, 40.7), "EPSG:32605"),
+            # A scene of Germany with a code of the south, as HLS has them.
+            (32732, 5_600_000, (6.0, 48.0, 9.0, 51.0), "EPSG:32632"),
+            # A southern code with northings that count from the equator.
+            (32756, -3_700_000, (150.0, -36.0, 153.0, -33.0), "EPSG:32656"),
+            # Right as they are.
+            (32656, -3_700_000, (150.0, -36.0, 153.0, -33.0), "EPSG:32656"),
+            (32756, 6_300_000, (150.0, -36.0, 153.0, -33.0), "EPSG:32756"),
+            (32632, 5_600_000, (6.0, 48.0, 9.0, 51.0), "EPSG:32632"),
         ],
     )
     def test_where_the_item_says_that_it_is(
