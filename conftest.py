@@ -16,7 +16,8 @@ import astra_xr.http
 import astra_xr.scenes.open
 from astra_xr.conversion import hosts
 from astra_xr.reading import ranges
-from astra_xr.reading.window import header_cache, tile_cache
+from astra_xr.reading.stream import tile_cache
+from astra_xr.reading.window import header_cache
 
 
 class Loopback(httpx.BaseTransport):

@@ -18,7 +18,7 @@ from astra_xr.reading.loop import run, start
 from astra_xr.reading.read import read
 from astra_xr.reading.tiles import Span, bounds_of
 from astra_xr.reading.values import decoded_dtype
-from astra_xr.reading.warp import Warp, read_warped
+from astra_xr.reading.warp import Warp, read_warped, source_window
 from astra_xr.reading.window import Window
 
 
@@ -109,9 +109,11 @@ class RasterArray(BackendArray):
             # Every row at every column, as in a transposed array.
             values = await self._outer((_along(rows, down), _along(cols, across)))
             return np.asarray(values.T if down > across else values).reshape(shape)
+        return np.asarray((await self._read(self._point_window(rows, cols)))[0]).reshape(shape)
+
+    def _point_window(self, rows: npt.NDArray[np.intp], cols: npt.NDArray[np.intp]) -> Window:
         rows, cols = np.broadcast_arrays(rows, cols)
-        points = replace(self._whole, rows=rows.reshape(-1), cols=cols.reshape(-1), pointwise=True)
-        return np.asarray((await self._read(points))[0]).reshape(shape)
+        return replace(self._whole, rows=rows.reshape(-1), cols=cols.reshape(-1), pointwise=True)
 
     async def _outer(self, key: tuple[Any, ...]) -> npt.NDArray[Any]:
         part = self._part(key)
@@ -148,6 +150,26 @@ class RasterArray(BackendArray):
     def window(self, key: tuple[Any, ...]) -> Window | None:
         """Return what an index takes as a window of the file; None for pictures, other grids."""
         return None if self._planes or self._warp else self._part(key)
+
+    async def reads(self, key: indexing.ExplicitIndexer) -> Window:
+        """Return the window of the file that an index is going to read.
+
+        Raises
+        ------
+        ReadError, SigningError, UpstreamError
+            The header, which lists the overviews, cannot be read.
+        """
+        if isinstance(key, indexing.VectorizedIndexer):
+            support = indexing.IndexingSupport.OUTER
+            both = [_positions(k, size) for k, size in zip(key.tuple, self.shape, strict=True)]
+            if not self._planes and not self._warp:
+                return self._point_window(*both)
+            key, _ = indexing.decompose_indexer(key, self.shape, support)
+        part = self._part(key.tuple)
+        if not self._warp:
+            return part
+        spans = bounds_of(part.rows)[0], bounds_of(part.cols)[0]
+        return (await source_window(part, self._warp, *spans))[0]
 
 
 _INTEGERS = (int, np.integer)
@@ -188,23 +210,22 @@ def cached(array: BackendArray) -> Any:
     return indexing.MemoryCachedArray(lazy)  # type: ignore[no-untyped-call, unused-ignore]
 
 
-def behind(variable: xr.Variable) -> tuple[Any, tuple[Any, ...] | None]:
-    """Return the array that a lazy variable reads, and the outer index that it takes of it.
+def behind(variable: xr.Variable) -> tuple[Any, indexing.ExplicitIndexer | None]:
+    """Return the array that a lazy variable reads, and the index that it takes of it.
 
     Returns
     -------
     array : BackendArray, numpy or dask array
         What is at the bottom.
-    key : tuple or None
-        None where there is no index of slices, integers and 1-d arrays.
+    key : ExplicitIndexer or None
+        None where there is no backend behind it.
     """
     data: Any = variable._data  # noqa: SLF001  (there is no public way to what is behind it)
-    key: tuple[Any, ...] | None = None
+    key: indexing.ExplicitIndexer | None = None
     while not isinstance(data, BackendArray) and hasattr(data, "array"):
-        if isinstance(data, indexing.LazilyIndexedArray):
-            key = data.key.tuple
+        key = getattr(data, "key", key)
         data = data.array
-    return data, key
+    return data, key if isinstance(data, BackendArray) else None
 
 
 def window_of(variable: xr.Variable) -> Window | None:
@@ -218,6 +239,8 @@ def window_of(variable: xr.Variable) -> Window | None:
     array, key = behind(variable)
     if not isinstance(array, RasterArray) or key is None or variable.ndim != 2:
         return None
-    if not all(isinstance(k, slice) and k.step in (None, 1) for k in key):
+    if isinstance(key, indexing.VectorizedIndexer):
         return None
-    return array.window(key)
+    if not all(isinstance(k, slice) and k.step in (None, 1) for k in key.tuple):
+        return None
+    return array.window(key.tuple)

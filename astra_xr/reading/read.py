@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from astra_xr.model import Radiometry, SignedUrl
 from astra_xr.reading.header import Unsupported
-from astra_xr.reading.loop import in_gdal_thread, in_thread
+from astra_xr.reading.loop import decode_pool, in_gdal_thread, in_thread
 from astra_xr.reading.ranges import RangeFile
+from astra_xr.reading.stream import Job, Part, jobs_of, overlap, stream, tile_pixels
 from astra_xr.reading.values import decode_into, decoded_dtype, warn_of_offset
-from astra_xr.reading.window import Window, find_layout, read_window
+from astra_xr.reading.window import Window, find_layout
 
 
 async def read(window: Window) -> npt.NDArray[Any]:
@@ -38,7 +42,7 @@ async def _read(window: Window) -> npt.NDArray[Any]:
     # Signing may take a request: it must not hold the loop up.
     signed = await in_thread(window.source)
     try:
-        return await read_window(window, signed)
+        return await _by_engine(window, signed)
     except Unsupported:
         pass
     from astra_xr.reading.raster import read_by_gdal
@@ -51,6 +55,68 @@ async def _read(window: Window) -> npt.NDArray[Any]:
     if valid is not None:
         values[:, ~valid] = np.nan
     return values
+
+
+async def _by_engine(window: Window, signed: SignedUrl) -> npt.NDArray[Any]:
+    """Read a window.
+
+    Returns
+    -------
+    ndarray
+        Of ``window.size``: values as of :func:`decode_into`, or the stored numbers.
+
+    Raises
+    ------
+    Unsupported
+        GDAL has to read this file.
+    ReadError
+        It cannot be read, or is not what its item says.
+    """
+    file = RangeFile(window.source, signed, window.label)
+    layout = await find_layout(file, window)
+    jobs = jobs_of(file, window, layout)
+    image = jobs[0]
+    native = layout.dtype.newbyteorder("=")
+    dtype = decoded_dtype(native) if window.radiometry else native
+    out = np.empty(window.size, dtype)
+    judged = len(jobs) > 1 or image.alpha is not None
+    valid = np.ones(out.shape[1:], np.bool_) if judged else None
+    loop = asyncio.get_running_loop()
+
+    def paint(job: Job, parts: Sequence[Part]) -> None:
+        for tile, data in parts:
+            pixels = tile_pixels(job, tile, data)
+            cut, place = overlap(job.level, tile, job.window)
+            judge = job.judge(tile)
+            if valid is not None and judge is not None:
+                valid[place] = pixels[cut][..., judge] != 0
+            if job is image:
+                for plane, index in enumerate(window.indexes):
+                    if not layout.planar or index - 1 == tile.plane:
+                        stored = pixels[cut][..., 0 if layout.planar else index - 1]
+                        _put(stored, window.radiometry, out[plane], place)
+
+    async def use(job: Job, parts: Sequence[Part]) -> None:
+        await loop.run_in_executor(decode_pool(), paint, job, parts)
+
+    await stream(jobs, use)
+    if valid is not None:
+        out[:, ~valid] = np.nan
+    return out
+
+
+def _put(
+    stored: npt.NDArray[Any], radiometry: Radiometry | None, out: npt.NDArray[Any], place: Any
+) -> None:
+    """Write stored numbers, or their values, to a place of the result."""
+    if radiometry is None:
+        out[place] = stored
+    elif isinstance(place[0], slice):
+        decode_into(stored, radiometry, out[place])
+    else:
+        values = np.empty(stored.shape, out.dtype)
+        decode_into(stored, radiometry, values)
+        out[place] = values
 
 
 async def level_shapes(window: Window) -> tuple[tuple[int, int], ...]:

@@ -11,6 +11,7 @@ import xarray as xr
 if TYPE_CHECKING:
     import pandas as pd
 
+    from astra_xr.scenes.explain import Explanation
     from astra_xr.scenes.picture import Limits
 
 
@@ -142,6 +143,37 @@ class AstraAccessor:
         from astra_xr.scenes.load import load
 
         return load(self._ds, progress=progress)
+
+    def explain(self) -> Explanation:
+        """Tell what reading this Dataset will cost, before it is read.
+
+        Files' headers are read where they are not known yet; pixels are not.
+
+        Returns
+        -------
+        Explanation
+            A table in notebooks, one row a file: overview level, tiles, how many of them are in
+            memory, requests, bytes, and until when the URL is signed. ``tiles``, ``requests``
+            and ``bytes`` have the sums, ``files`` the rows.
+
+        Raises
+        ------
+        ReadError, SigningError, UpstreamError
+            A header cannot be read.
+
+        Examples
+        --------
+        >>> import astra_xr
+        >>> ds = astra_xr.open_scene(
+        ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red", "nir"], catalog="sample"
+        ... )
+        >>> cost = ds.isel(x=slice(0, 600), y=slice(0, 600)).astra.explain()
+        >>> cost.tiles, len(cost.files)
+        (8, 2)
+        """
+        from astra_xr.scenes.explain import explain
+
+        return explain(self._ds)
 
     def rgb(
         self,

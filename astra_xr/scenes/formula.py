@@ -48,21 +48,22 @@ class FormulaArray(BackendArray):
         self.dtype = np.dtype(dtype)
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
-        if isinstance(key, indexing.VectorizedIndexer):
-            return self._formula({n: _picked(v, key) for n, v in self._inputs.items()})
-        return self._read(key.tuple)
-
-    async def async_getitem(self, key: indexing.ExplicitIndexer) -> Any:
-        """Compute beside any event loop; what :meth:`xarray.Dataset.load_async` awaits."""
-        return await asyncio.to_thread(self.__getitem__, key)
-
-    def _read(self, key: tuple[Any, ...]) -> npt.NDArray[Any]:
-        inputs = {name: variable[key] for name, variable in self._inputs.items()}
+        inputs = self.inputs(key)
         shape = next(iter(inputs.values())).shape
         out = np.empty(shape, self.dtype)
         if out.size and not self._fused(inputs, out):
             self._by_blocks(inputs, out)
         return out
+
+    async def async_getitem(self, key: indexing.ExplicitIndexer) -> Any:
+        """Compute beside any event loop; what :meth:`xarray.Dataset.load_async` awaits."""
+        return await asyncio.to_thread(self.__getitem__, key)
+
+    def inputs(self, key: indexing.ExplicitIndexer) -> dict[str, xr.Variable]:
+        """Return what an index takes of each input, lazily."""
+        if isinstance(key, indexing.VectorizedIndexer):
+            return {name: _picked(variable, key) for name, variable in self._inputs.items()}
+        return {name: variable[key.tuple] for name, variable in self._inputs.items()}
 
     def _fused(self, inputs: Mapping[str, xr.Variable], out: npt.NDArray[Any]) -> bool:
         """Compute tile by tile as bytes arrive, where all inputs are plain cuts of files."""
@@ -94,11 +95,12 @@ class FormulaArray(BackendArray):
                 out[block] = self._formula({n: future.result() for n, future in futures.items()})
 
 
-def _picked(variable: xr.Variable, key: indexing.VectorizedIndexer) -> npt.NDArray[Any]:
+def _picked(variable: xr.Variable, key: indexing.VectorizedIndexer) -> xr.Variable:
     data: Any = variable._data  # noqa: SLF001  (the indexer is xarray's own)
     if not isinstance(data, indexing.ExplicitlyIndexed):
         data = indexing.NumpyIndexingAdapter(np.asarray(data))  # type: ignore[no-untyped-call, unused-ignore]
-    return np.asarray(indexing.apply_indexer(data, key))
+    picked = indexing.apply_indexer(data, key)
+    return xr.Variable([f"dim_{n}" for n in range(picked.ndim)], picked)
 
 
 def _blocks(shape: tuple[int, ...]) -> list[tuple[Any, ...]]:

@@ -19,7 +19,8 @@ from astra_xr.errors import ReadError
 from astra_xr.model import Radiometry
 from astra_xr.reading.loop import run
 from astra_xr.reading.read import level_shapes
-from astra_xr.reading.window import Window, header_cache, tile_cache
+from astra_xr.reading.stream import tile_cache
+from astra_xr.reading.window import Window, header_cache
 from astra_xr.testing import RangeServer
 from tests.pixels import read
 
