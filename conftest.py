@@ -85,7 +85,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
     monkeypatch.setattr(ranges, "_http", functools.partial(transport.store, ranges._http))
     monkeypatch.setattr(hosts, "addresses_of", transport.addresses_of)
     for cache in (header_cache, tile_cache):
-        cache.resize(cache.limit)
+        cache.clear()
     astra_xr.scenes.open._embedded.cache_clear()
     yield transport
     transport.close()

@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from astra_xr.resolver.resolution import Resolution
     from astra_xr.scenes.open import open_item, open_scene, resolve
     from astra_xr.scenes.search import search
-    from astra_xr.settings import Settings
+    from astra_xr.settings import Settings, configure
 
 __all__ = [
     "AstraError",
     "LocalResolver",
     "Resolution",
     "Settings",
+    "configure",
     "open_item",
     "open_scene",
     "resolve",
@@ -39,6 +40,7 @@ _HOMES = {
     "LocalResolver": "astra_xr.resolver.local",
     "Resolution": "astra_xr.resolver.resolution",
     "Settings": "astra_xr.settings",
+    "configure": "astra_xr.settings",
     "open_item": "astra_xr.scenes.open",
     "open_scene": "astra_xr.scenes.open",
     "resolve": "astra_xr.scenes.open",

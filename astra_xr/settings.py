@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -107,6 +107,12 @@ class Settings:
     aws_no_sign_request: bool = False
     """True to read S3 without credentials, as public buckets allow (``AWS_NO_SIGN_REQUEST``)."""
 
+    header_cache: int = field(default=16 << 20, compare=False)
+    """Bytes of file headers kept in memory; 0 keeps none (``ASTRA_HEADER_CACHE``)."""
+
+    tile_cache: int = field(default=256 << 20, compare=False)
+    """Bytes of compressed tiles kept in memory; 0 keeps none (``ASTRA_TILE_CACHE``)."""
+
     netrc: Path = field(default_factory=lambda: Path("~/.netrc").expanduser())
     """File of accounts and passwords by host (``NETRC``)."""
 
@@ -115,18 +121,19 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """Read the settings from environment variables.
+        """Read the settings from what :func:`configure` was given and environment variables.
 
         Parameters
         ----------
         environ : mapping, optional
-            The variables; ``os.environ`` when left out.
+            The variables alone; ``os.environ`` when left out.
 
         Raises
         ------
         InvalidParameter
             A variable holds a value of the wrong form.
         """
+        configured = _configured if environ is None else {}
         environ = os.environ if environ is None else environ
         values: dict[str, Any] = {
             name: environ[variable]
@@ -139,13 +146,16 @@ class Settings:
                 values[name] = Path(values[name]).expanduser()
         if "timeout" in values:
             values["timeout"] = _positive("ASTRA_TIMEOUT", values["timeout"])
+        for name in ("header_cache", "tile_cache"):
+            if name in values:
+                values[name] = _bytes(_VARIABLES[name][0], values[name])
         if "aws_no_sign_request" in values:
             values["aws_no_sign_request"] = values["aws_no_sign_request"].lower() in _YES
         # The Planetary Computer's own tools give this URL with the token path on it.
         sas = values.get("planetary_computer_sas_url")
         if sas:
             values["planetary_computer_sas_url"] = sas.rstrip("/").removesuffix("/token")
-        return cls(**values)
+        return cls(**values | configured)
 
     def renewed(self) -> Settings:
         """Return the same settings with the secrets that the environment holds now."""
@@ -177,6 +187,8 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
     "cdse_s3_access_key": ("CDSE_S3_ACCESS_KEY",),
     "cdse_s3_secret_key": ("CDSE_S3_SECRET_KEY",),
     "cdse_s3_endpoint_url": ("CDSE_S3_ENDPOINT_URL",),
+    "header_cache": ("ASTRA_HEADER_CACHE",),
+    "tile_cache": ("ASTRA_TILE_CACHE",),
     "netrc": ("NETRC",),
     "cdse_username": ("CDSE_USERNAME",),
     "cdse_password": ("CDSE_PASSWORD",),
@@ -193,6 +205,64 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
     "aws_no_sign_request": ("AWS_NO_SIGN_REQUEST",),
 }
 """Field → environment variables, the first that is set."""
+
+
+_configured: dict[str, Any] = {}
+
+Reset = Callable[[], None]
+_listeners: list[Reset] = []
+
+
+def configure(**values: Any) -> Settings:
+    """Set settings of this process, which go before environment variables.
+
+    Parameters
+    ----------
+    **values
+        Fields of :class:`Settings`, e.g. ``tile_cache=0`` or ``catalog="earth-search"``; None
+        leaves a setting to its environment variable again.
+
+    Returns
+    -------
+    Settings
+        What holds now.
+
+    Raises
+    ------
+    InvalidParameter
+        There is no such setting.
+
+    Examples
+    --------
+    >>> import astra_xr
+    >>> astra_xr.configure(tile_cache=64 << 20).tile_cache
+    67108864
+    >>> _ = astra_xr.configure(tile_cache=None)
+    """
+    names = {f.name for f in fields(Settings)}
+    for name in values:
+        if name not in names:
+            expected = f"settings: {', '.join(sorted(names))}"
+            raise InvalidParameter(name="configure", value=name, expected=expected)
+    for name, value in values.items():
+        if value is None:
+            _configured.pop(name, None)
+        else:
+            _configured[name] = value
+    for reset in _listeners:
+        reset()
+    return Settings.from_env()
+
+
+def on_configure(reset: Reset) -> None:
+    """Call a function after each :func:`configure`."""
+    _listeners.append(reset)
+
+
+def _bytes(name: str, text: str) -> int:
+    if not text.strip().isdigit():
+        raise InvalidParameter(name=name, value=text, expected="a number of bytes")
+    return int(text)
 
 
 def _arrive(public: dict[str, Any]) -> Settings:

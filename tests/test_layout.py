@@ -20,6 +20,7 @@ def test_the_public_names() -> None:
         "LocalResolver",
         "Resolution",
         "Settings",
+        "configure",
         "open_item",
         "open_scene",
         "resolve",

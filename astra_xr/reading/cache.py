@@ -8,26 +8,46 @@ from typing import Any, Generic, TypeVar
 
 from cachetools import LRUCache
 
+from astra_xr.settings import Settings, on_configure
+
 T = TypeVar("T")
 
 
 class ByteCache(Generic[T]):
-    """Keeps what was used last, up to a number of bytes; 0 keeps nothing."""
+    """Keeps what was used last, up to a number of bytes; 0 keeps nothing.
 
-    def __init__(self, limit: int) -> None:
+    Parameters
+    ----------
+    setting : str
+        The field of :class:`astra_xr.Settings` that has the number.
+    """
+
+    def __init__(self, setting: str) -> None:
         self._lock = threading.Lock()
-        self.resize(limit)
+        self._setting = setting
+        self._limit: int | None = None
+        on_configure(self.clear)
 
-    def resize(self, limit: int) -> None:
-        """Set the limit in bytes, and forget everything."""
+    @property
+    def limit(self) -> int:
+        """Bytes that are kept at most; the setting is read when first needed."""
+        if self._limit is None:
+            self.clear()
+        return self._limit or 0
+
+    def clear(self) -> None:
+        """Forget everything, and read the setting anew."""
+        limit: int = getattr(Settings.from_env(), self._setting)
         with self._lock:
-            self.limit = limit
+            self._limit = limit
             self._kept: LRUCache[Hashable, tuple[int, T]] = LRUCache(
                 max(limit, 1), getsizeof=lambda entry: entry[0]
             )
 
     def get(self, key: Hashable) -> T | None:
         """Return what is kept under a key; None where nothing is."""
+        if not self.limit:
+            return None
         with self._lock:
             entry: Any = self._kept.get(key)
             return None if entry is None else entry[1]
@@ -40,11 +60,15 @@ class ByteCache(Generic[T]):
 
     def drop(self, key: Hashable) -> None:
         """Forget one key."""
+        if not self.limit:
+            return
         with self._lock:
             self._kept.pop(key, None)
 
     @property
     def bytes(self) -> int:
         """Bytes kept at the moment."""
+        if not self.limit:
+            return 0
         with self._lock:
             return int(self._kept.currsize)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from async_tiff import TIFF
 
-from astra_xr.conversion.magic import TIFF_MAGIC
 from astra_xr.reading.decode import CODECS
-from astra_xr.reading.ranges import HEAD, RangeFile
+from astra_xr.reading.ranges import RangeFile
+from astra_xr.reading.tags import Malformed, Tags, Unsupported, number, read_directories
 
 _LARGEST_TILE = 256 << 20
 _KINDS = {1: "u", 2: "i", 3: "f", 6: "c"}
@@ -29,14 +27,6 @@ _CODECS = {
 
 _LERC = {0: "lerc", 1: "lerc+deflate", 2: "lerc+zstd"}
 """By the second number of the tag LercParameters."""
-
-
-class Unsupported(Exception):
-    """GDAL has to read this file; the text says why."""
-
-
-class Unreadable(Unsupported):
-    """Its header makes no sense to us; it may to GDAL, or at another try."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,144 +108,154 @@ async def read_layout(file: RangeFile) -> Layout:
     Unsupported
         It is no TIFF of tiles that our decoders know.
     ReadError
-        Its bytes cannot be had.
+        Its bytes cannot be had, or it claims what cannot be.
     """
-    head = await file.get(0, HEAD)
-    if bytes(head[:4]) not in TIFF_MAGIC:
-        raise Unreadable("it is no TIFF")
     reason = ""
     try:
-        tiff = await TIFF.open("", store=file, prefetch=HEAD)
-        ifds = tiff.ifds
-    except asyncio.CancelledError:
-        raise
-    except Exception as error:  # noqa: BLE001  (async-tiff raises many kinds; GDAL gets its try)
-        reason = f"its header cannot be parsed ({type(error).__name__})"
-    if reason:
-        raise Unreadable(reason)
-    order = ">" if int(tiff.endianness) == 1 else "<"
-    images = [ifd for ifd in ifds if not _subfile(ifd) & _MASK]
-    masks = [ifd for ifd in ifds if _subfile(ifd) & _MASK]
-    if not images:
-        raise Unreadable("it holds a mask and no image")
-    overviews = [ifd for ifd in images[1:] if _subfile(ifd) & _OVERVIEW]
-    return _layout([images[0], *overviews], order, file, masks)
+        order, directories = await read_directories(file)
+        return _image(order, directories, file)
+    except Malformed as error:
+        reason = str(error)
+    raise file.error(f"its header is damaged: {reason}", "Try another catalogue with catalog=.")
 
 
 _OVERVIEW, _MASK = 1, 4
 """Bits of the tag NewSubfileType."""
 
 
-def _subfile(ifd: Any) -> int:
-    return int(ifd.new_subfile_type or 0)
+def _image(order: str, directories: list[Tags], file: RangeFile) -> Layout:
+    images = [tags for tags in directories if not number(tags, "subfile", 0) & _MASK]
+    masks = [tags for tags in directories if number(tags, "subfile", 0) & _MASK]
+    if not images:
+        raise Unsupported("it holds no image")
+    overviews = [tags for tags in images[1:] if number(tags, "subfile", 0) & _OVERVIEW]
+    mask = _layout(order, masks, file, is_mask=True) if masks else None
+    layout = _layout(order, [images[0], *overviews], file)
+    if mask is None:
+        return layout
+    shapes = [level.shape for level in mask.levels]
+    levels = tuple(level for level in layout.levels if level.shape in shapes)
+    if [level.shape for level in levels] != shapes or mask.samples > 1:
+        raise Unsupported("its mask has other overviews than the image")
+    return replace(layout, levels=levels, mask=mask)
 
 
-def _layout(ifds: list[Any], order: str, file: RangeFile, masks: list[Any]) -> Layout:
+def _layout(
+    order: str, directories: list[Tags], file: RangeFile, *, is_mask: bool = False
+) -> Layout:
     """Describe an image and its overviews, which have to be stored in the same way."""
-    first = ifds[0]
+    first = directories[0]
     _check(first)
-    codec = _codec(first)
-    bits = 1 if set(first.bits_per_sample) == {1} else None
-    if bits and (masks or _subfile(first) & _MASK == 0):
+    bits = 1 if set(_numbers(first, "bits", 1)) == {1} else None
+    if bits and not is_mask:
         raise Unsupported("its samples have 1 bit")
     dtype = np.dtype(np.uint8) if bits else _dtype(first, order)
+    codec = _codec(first)
     if codec.startswith("lerc") and not dtype.isnative:
         raise Unsupported("its Lerc tiles hold swapped bytes")
     size = file.size or 0
-    levels = [_level(first, dtype, size)]
-    overviews = sorted(ifds[1:], key=lambda ifd: -int(ifd.image_width))
-    levels += [_level(ifd, dtype, size) for ifd in overviews if _alike(ifd, first)]
-    mask = _layout(masks, order, file, []) if masks else None
-    if mask:
-        shapes = [level.shape for level in mask.levels]
-        levels = [level for level in levels if level.shape in shapes]
-        if [level.shape for level in levels] != shapes or mask.samples > 1:
-            raise Unsupported("its mask has other overviews than the image")
+    overviews = sorted(directories[1:], key=lambda tags: -number(tags, "width"))
+    alike = [tags for tags in overviews if _alike(tags, first)]
     return Layout(
         dtype=dtype,
-        samples=first.samples_per_pixel,
-        planar=int(first.planar_configuration) == 2,
+        samples=number(first, "samples", 1),
+        planar=number(first, "planar", 1) == 2,
         codec=codec,
-        predictor=int(first.predictor or 1),
+        predictor=number(first, "predictor", 1),
         fill=_fill(first),
-        levels=tuple(levels),
+        levels=tuple(_level(tags, dtype, size) for tags in [first, *alike]),
         bits=bits,
         alpha=_alpha(first),
-        mask=mask,
         size=size,
         etag=file.etag,
     )
 
 
-def _check(ifd: Any) -> None:
-    if ifd.tile_width is None or ifd.tile_height is None:
+def _numbers(tags: Tags, name: str, default: int) -> tuple[int, ...]:
+    values = tags.get(name)
+    return (default,) if values is None else tuple(int(value) for value in values)
+
+
+def _check(tags: Tags) -> None:
+    if "tile_width" not in tags or "tile_height" not in tags:
         raise Unsupported("it is stored in strips")
-    if int(ifd.photometric_interpretation) in (6, 8):
+    if number(tags, "photometric", 1) in (6, 8):
         raise Unsupported("its colours are YCbCr or Lab")
+    if number(tags, "fill_order", 1) != 1:
+        raise Unsupported("its bytes hold their bits in reverse")
 
 
-def _codec(ifd: Any) -> str:
-    codec = _CODECS.get(int(ifd.compression))
+def _codec(tags: Tags) -> str:
+    compression = number(tags, "compression", 1)
+    codec = _CODECS.get(compression)
     if codec == "lerc":
-        codec = _LERC.get((*(ifd.lerc_parameters or ()), 0, 0)[1])
+        codec = _LERC.get((*_numbers(tags, "lerc", 0), 0)[1])
     if codec not in CODECS:
-        raise Unsupported(f"its compression is {ifd.compression}")
+        raise Unsupported(f"its compression is {compression}")
     return codec
 
 
-def _alpha(ifd: Any) -> int | None:
+def _alpha(tags: Tags) -> int | None:
     """Find the plane of opacity (ExtraSamples 1 or 2); extra samples come last."""
-    kinds = [int(kind) for kind in ifd.extra_samples or ()]
-    planes = range(ifd.samples_per_pixel - len(kinds), ifd.samples_per_pixel)
-    return next((n for n, kind in zip(planes, kinds, strict=True) if kind in (1, 2)), None)
+    kinds = _numbers(tags, "extra", 0) if "extra" in tags else ()
+    samples = number(tags, "samples", 1)
+    planes = range(max(0, samples - len(kinds)), samples)
+    found = zip(planes, kinds, strict=False)
+    return next((plane for plane, kind in found if kind in (1, 2)), None)
 
 
-def _alike(ifd: Any, first: Any) -> bool:
+def _alike(tags: Tags, first: Tags) -> bool:
     """Tell whether an overview is stored as the image is, and has its proportions."""
-    same = ("compression", "predictor", "samples_per_pixel", "planar_configuration",
-            "bits_per_sample", "sample_format")  # fmt: skip
-    height, width = first.image_height, first.image_width
+    same = ("compression", "predictor", "samples", "planar", "bits", "formats", "lerc")
+    height, width = number(first, "height"), number(first, "width")
+    own = number(tags, "height"), number(tags, "width")
     return (
-        all(getattr(ifd, name) == getattr(first, name) for name in same)
-        and None not in (ifd.tile_width, ifd.tile_height)
-        and abs(ifd.image_width * height - ifd.image_height * width) <= 2 * max(height, width)
+        all(_numbers(tags, name, 1) == _numbers(first, name, 1) for name in same)
+        and {"tile_width", "tile_height"} <= tags.keys()
+        and abs(own[1] * height - own[0] * width) <= 2 * max(height, width)
     )
 
 
-def _dtype(ifd: Any, order: str) -> np.dtype[Any]:
-    bits, formats = set(ifd.bits_per_sample), {int(kind) for kind in ifd.sample_format}
+def _dtype(tags: Tags, order: str) -> np.dtype[Any]:
+    bits, formats = set(_numbers(tags, "bits", 1)), set(_numbers(tags, "formats", 1))
     if len(bits) != 1 or len(formats) != 1:
         raise Unsupported("its planes have several types")
     width, kind = bits.pop(), _KINDS.get(formats.pop())
     widths = {"u": (8, 16, 32, 64), "i": (8, 16, 32, 64), "f": (16, 32, 64), "c": (64, 128)}
     if kind is None or width not in widths[kind]:
         raise Unsupported(f"its samples have {width} bits of an odd format")
-    predictor = int(ifd.predictor or 1)
-    if (predictor == 3 and kind != "f") or (predictor > 1 and kind == "c"):
+    predictor = number(tags, "predictor", 1)
+    if (
+        predictor not in (1, 2, 3)
+        or (predictor == 3 and kind != "f")
+        or (predictor > 1 and kind == "c")
+    ):
         raise Unsupported(f"it predicts numbers of another kind (predictor {predictor})")
     return np.dtype(f"{order}{kind}{width // 8}")
 
 
-def _fill(ifd: Any) -> float:
+def _fill(tags: Tags) -> float:
+    text = tags["nodata"].tobytes().rstrip(b"\0 ") if "nodata" in tags else b"0"
     try:
-        return float(ifd.gdal_nodata) if ifd.gdal_nodata is not None else 0.0
+        return float(text)
     except ValueError:
         return 0.0
 
 
-def _level(ifd: Any, dtype: np.dtype[Any], size: int) -> Level:
-    shape = (ifd.image_height, ifd.image_width)
-    tile = (ifd.tile_height, ifd.tile_width)
-    if not min(*shape, *tile):
-        raise Unreadable("it has no pixels")
-    planes = ifd.samples_per_pixel if int(ifd.planar_configuration) == 2 else 1
-    offsets = np.asarray(ifd.tile_offsets, np.uint64)
-    counts = np.asarray(ifd.tile_byte_counts, np.uint64)
-    level = Level(shape=shape, tile=tile, offsets=offsets, counts=counts)
-    if tile[0] * tile[1] * dtype.itemsize * ifd.samples_per_pixel // planes > _LARGEST_TILE:
+def _level(tags: Tags, dtype: np.dtype[Any], size: int) -> Level:
+    shape = number(tags, "height"), number(tags, "width")
+    tile = number(tags, "tile_height"), number(tags, "tile_width")
+    samples = number(tags, "samples", 1)
+    if min(*shape, *tile, samples) < 1:
+        raise Malformed("it has no pixels")
+    planes = samples if number(tags, "planar", 1) == 2 else 1
+    if tile[0] * tile[1] * dtype.itemsize * samples // planes > _LARGEST_TILE:
         raise Unsupported(f"a tile of {tile[0]} x {tile[1]} pixels is too large")
+    none = np.empty(0, np.uint64)
+    offsets, counts = (tags.get(name, none).astype(np.uint64) for name in ("offsets", "counts"))
+    level = Level(shape=shape, tile=tile, offsets=offsets, counts=counts)
     if not len(offsets) == len(counts) == level.across * level.down * planes:
-        raise Unreadable("it does not list each of its tiles")
-    if len(counts) and bool(((offsets + counts > size) & (counts > 0)).any()):
-        raise Unreadable("tiles lie beyond the end of the file")
+        raise Malformed("it does not list each of its tiles")
+    if bool((((offsets + counts > size) | (offsets > size)) & (counts > 0)).any()):
+        raise Malformed("tiles lie beyond the end of the file")
     return level

@@ -8,7 +8,6 @@ import os
 import random
 import re
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -107,8 +106,6 @@ def _http(url: str, headers: tuple[tuple[str, str], ...], pid: int) -> HTTPStore
 class RangeFile:
     """One file as random-access bytes, for one read; lives on the background loop.
 
-    It has the two methods that async-tiff reads headers through.
-
     Parameters
     ----------
     source : UrlSource
@@ -170,25 +167,6 @@ class RangeFile:
     def _path(self) -> Path:
         parts = urlsplit(self.signed.url)
         return Path(url2pathname(parts.path) if parts.scheme else self.signed.url)
-
-    async def get_range_async(
-        self, path: str, *, start: int, end: int | None = None, length: int | None = None
-    ) -> memoryview:
-        """Return one range (obspec)."""
-        return await self.get(start, end if end is not None else start + (length or 0))
-
-    async def get_ranges_async(
-        self,
-        path: str,
-        *,
-        starts: Sequence[int],
-        ends: Sequence[int] | None = None,
-        lengths: Sequence[int] | None = None,
-    ) -> Sequence[memoryview]:
-        """Return several ranges (obspec)."""
-        stops = ends or [start + n for start, n in zip(starts, lengths or (), strict=True)]
-        both = zip(starts, stops, strict=True)
-        return await asyncio.gather(*(self.get(start, stop) for start, stop in both))
 
     async def _get_file(self, start: int, stop: int) -> memoryview:
         reason = ""

@@ -232,7 +232,7 @@ def gdal_levels(window: Window) -> tuple[tuple[int, int], ...]:
     return known
 
 
-_levels: ByteCache[tuple[tuple[int, int], ...]] = ByteCache(1 << 20)
+_levels: ByteCache[tuple[tuple[int, int], ...]] = ByteCache("header_cache")
 
 
 def read_by_gdal(window: Window) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None]:

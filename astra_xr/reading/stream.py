@@ -20,7 +20,7 @@ from astra_xr.reading.ranges import RangeFile
 from astra_xr.reading.tiles import Run, Span, Tile, runs_of, tiles_of
 from astra_xr.reading.window import Window, header_cache
 
-tile_cache: ByteCache[memoryview] = ByteCache(256 << 20)
+tile_cache: ByteCache[memoryview] = ByteCache("tile_cache")
 """Tiles as they are stored, compressed."""
 
 _IN_FLIGHT = 16

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 
 from astra_xr.model import Radiometry, UrlSource
 from astra_xr.reading.cache import ByteCache
-from astra_xr.reading.header import Layout, Unreadable, Unsupported, read_layout
+from astra_xr.reading.header import Layout, read_layout
 from astra_xr.reading.ranges import RangeFile
+from astra_xr.reading.tags import Unsupported
 from astra_xr.reading.tiles import Span
 
 _log = logging.getLogger(__name__)
 
-header_cache: ByteCache[Layout | str] = ByteCache(16 << 20)
+header_cache: ByteCache[Layout | str] = ByteCache("header_cache")
 """Layouts, or why GDAL has to read the file, by source."""
 
 
@@ -75,8 +76,6 @@ async def find_layout(file: RangeFile, window: Window) -> Layout:
     if known is None:
         try:
             known = await read_layout(file)
-        except Unreadable:
-            raise
         except Unsupported as reason:
             _log.info("%s is read by GDAL: %s", window.label, reason)
             known = str(reason)

@@ -17,7 +17,7 @@ from xarray.core import indexing
 
 from astra_xr.reading.array import window_of
 from astra_xr.reading.fused import Formula, read_fused
-from astra_xr.reading.header import Unsupported
+from astra_xr.reading.tags import Unsupported
 
 _BLOCK = 1024
 """Rows and columns of a block: a multiple of common tile sizes."""

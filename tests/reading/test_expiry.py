@@ -72,7 +72,7 @@ class Scene:
         return self.catalog.sign(href, refused=refused)
 
     def read(self) -> Any:
-        tile_cache.resize(tile_cache.limit)
+        tile_cache.clear()
         return read(source=self, label="scene red", shape=(SIZE, SIZE), indexes=(1,),
                     rows=(0, SIZE), cols=(0, SIZE), radiometry=None)[0]  # fmt: skip
 

@@ -280,8 +280,8 @@ def test_panning_a_window_reads_each_tile_once(tmp_path: Path) -> None:
                  rows=(0, 50), cols=(left, left + 60), radiometry=None)  # fmt: skip
         once = len(server.requests)
         assert once <= 4
-        header_cache.resize(header_cache.limit)
-        tile_cache.resize(tile_cache.limit)
+        header_cache.clear()
+        tile_cache.clear()
         read(source=source, label="scene red", shape=(ROWS, COLS), indexes=(1,),
              rows=(0, 50), cols=(0, 60), radiometry=None)  # fmt: skip
         assert len(server.requests) > once

@@ -53,8 +53,6 @@ def test_ranges_are_exact(server: RangeServer, tmp_path: Path, where: str) -> No
     assert reader.read(40_000, 50_000) == BODY[40_000:50_000]
     assert reader.read(len(BODY) - 5, len(BODY) + 100) == BODY[-5:]
     assert reader.read(len(BODY) + 5, len(BODY) + 9) == b""
-    both = run(reader.file.get_ranges_async("", starts=[0, 100_000], ends=[3, 100_004]))
-    assert [bytes(part) for part in both] == [BODY[:3], BODY[100_000:100_004]]
 
 
 def test_the_header_is_fetched_once_and_traffic_is_counted(server: RangeServer) -> None:

@@ -1,0 +1,86 @@
+"""Memory of headers and tiles: bounded, settable, off-able."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import astra_xr
+from astra_xr.catalogs.urls import FixedUrl
+from astra_xr.errors import InvalidParameter
+from astra_xr.reading.stream import tile_cache
+from astra_xr.reading.window import header_cache
+from astra_xr.settings import Settings
+from astra_xr.testing import RangeServer, write_cog
+from tests.pixels import read
+
+SIZE = 1024
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RangeServer]:
+    pixels = np.random.default_rng(0).integers(0, 60000, (SIZE, SIZE)).astype(np.uint16)
+    write_cog(tmp_path / "a.tif", pixels, blocksize=256, overviews=None)
+    with RangeServer(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def as_it_was() -> Iterator[None]:
+    yield
+    astra_xr.configure(tile_cache=None, header_cache=None)
+
+
+def get(server: RangeServer, left: int = 0, width: int = 256) -> Any:
+    return read(
+        source=FixedUrl(server.url("a.tif")), label="scene red", shape=(SIZE, SIZE), indexes=(1,),
+        rows=(0, 256), cols=(left, left + width), radiometry=None,
+    )  # fmt: skip
+
+
+def test_the_defaults() -> None:
+    assert (header_cache.limit, tile_cache.limit) == (16 << 20, 256 << 20)
+
+
+def test_off_means_off(server: RangeServer) -> None:
+    astra_xr.configure(tile_cache=0, header_cache=0)
+    get(server)
+    once = len(server.requests)
+    get(server)
+    assert len(server.requests) == 2 * once
+    assert header_cache.bytes == tile_cache.bytes == 0
+
+
+def test_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASTRA_TILE_CACHE", "1000")
+    tile_cache.clear()
+    assert tile_cache.limit == 1000
+    assert astra_xr.configure(tile_cache=2000).tile_cache == tile_cache.limit == 2000
+    assert Settings.from_env({}).tile_cache == 256 << 20
+    with pytest.raises(InvalidParameter, match="ASTRA_HEADER_CACHE.*a number of bytes"):
+        Settings.from_env({"ASTRA_HEADER_CACHE": "plenty"})
+    with pytest.raises(InvalidParameter, match="settings: .*tile_cache"):
+        astra_xr.configure(tiles=3)
+
+
+def test_it_holds_no_more_than_its_limit(server: RangeServer) -> None:
+    astra_xr.configure(tile_cache=1_200_000)
+    with ThreadPoolExecutor(8) as pool:
+        for pixels in pool.map(lambda n: get(server, 256 * (n % 4)), range(64)):
+            assert pixels.shape == (1, 256, 256)
+            assert tile_cache.bytes <= 1_200_000
+    assert tile_cache.bytes > 0
+
+
+def test_what_would_push_everything_out_is_not_kept(server: RangeServer) -> None:
+    get(server)
+    kept = tile_cache.bytes
+    astra_xr.configure(tile_cache=kept * 10)
+    get(server)
+    get(server, 0, SIZE)
+    assert tile_cache.bytes == kept

@@ -1,0 +1,109 @@
+"""Lazy arrays on a cluster: small, without secrets, the same after signing anew."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from dask.base import tokenize
+
+import astra_xr
+from astra_xr.catalogs.urls import FixedUrl
+from astra_xr.model import Grid, Radiometry
+from astra_xr.reading.array import RasterArray, behind, cached
+from astra_xr.reading.warp import Warp
+from astra_xr.sample import SCENE_ID
+from astra_xr.testing import write_cog
+from tests.signing import AskedUrl, SigningStorage
+
+SIZE = 1536
+RADIOMETRY = Radiometry(dtype="uint16", scale=1e-4, offset=-0.1, nodata=0)
+
+
+@pytest.fixture(scope="module")
+def pixels() -> np.ndarray:
+    return np.random.default_rng(3).integers(1, 9000, (SIZE, SIZE)).astype(np.uint16)
+
+
+@pytest.fixture
+def storage(tmp_path: Path, pixels: np.ndarray) -> Iterator[SigningStorage]:
+    write_cog(tmp_path / "B04.tif", pixels, blocksize=256)
+    storage = SigningStorage(tmp_path, lasts=12)
+    with storage.server:
+        yield storage
+
+
+def band(source: object, *, warp: Warp | None = None) -> xr.DataArray:
+    array = RasterArray(
+        source=source, label="scene red", shape=(SIZE, SIZE), indexes=(1,),  # type: ignore[arg-type]
+        radiometry=RADIOMETRY, decode=True, planes=False, warp=warp,
+    )  # fmt: skip
+    return xr.DataArray(xr.Variable(("y", "x"), cached(array)), name="red")
+
+
+def test_a_cluster_of_processes_signs_for_itself(
+    storage: SigningStorage, pixels: np.ndarray
+) -> None:
+    """Signatures are refused after a dozen requests, in the middle of the computation."""
+    distributed = pytest.importorskip("distributed")
+    lazy = band(AskedUrl(storage.server.url(""), "B04.tif")).chunk({"y": 256, "x": 256})
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=2, processes=True, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster),
+    ):
+        got = lazy.compute()
+    np.testing.assert_allclose(got, pixels * 1e-4 - 0.1, atol=1e-6)
+    assert storage.refused > 0
+    assert storage.given > 2  # each process, and anew
+    assert "sig=" not in repr(lazy.data.dask) + str(pickle.dumps(lazy))
+
+
+def test_a_pickle_is_small_and_reads(storage: SigningStorage, pixels: np.ndarray) -> None:
+    lazy = band(AskedUrl(storage.server.url(""), "B04.tif"))
+    lazy[:10, :10].load()
+    sent = pickle.dumps(lazy.variable._data)
+    assert b"sig=" not in sent
+    np.testing.assert_allclose(np.asarray(pickle.loads(sent)), pixels * 1e-4 - 0.1, atol=1e-6)
+    scene = astra_xr.open_scene(SCENE_ID, bands=["red", "nir"], catalog="sample")
+    for name in scene:
+        assert len(pickle.dumps(behind(scene[name].variable)[0])) < 1000
+
+
+def test_tokens_stay_when_urls_are_signed_anew(storage: SigningStorage) -> None:
+    source = AskedUrl(storage.server.url(""), "B04.tif")
+    chunks = {"y": 512, "x": 512}
+    first = band(source).chunk(chunks)
+    first[:10, :10].compute()
+    source(refused=source())
+    again = band(source).chunk(chunks)
+    assert first.data.name == again.data.name
+    assert tokenize(first) == tokenize(again)
+    other = band(AskedUrl(storage.server.url(""), "B08.tif")).chunk(chunks)
+    assert other.data.name != first.data.name
+    grid = Grid(crs="EPSG:32610", shape=(SIZE, SIZE), transform=(10, 0, 0, 0, -10, 0))
+    half = Grid(crs="EPSG:32610", shape=(768, 768), transform=(20, 0, 0, 0, -20, 0))
+    names = {
+        band(source, warp=Warp(source=grid, target=half, resampling=how)).chunk(512).data.name
+        for how in ("average", "nearest")
+    }
+    assert len(names) == 2
+
+
+def test_opening_a_scene_twice_gives_the_same_graph() -> None:
+    def opened() -> xr.DataArray:
+        return astra_xr.open_scene(SCENE_ID, bands=["red"], catalog="sample", chunks={})["red"]
+
+    assert opened().data.name == opened().data.name
+    assert opened()[:5].data.name == opened()[:5].data.name
+
+
+def test_a_graph_has_a_task_a_chunk(storage: SigningStorage) -> None:
+    lazy = band(FixedUrl("https://example.org/B04.tif")).chunk({"y": 256, "x": 256})
+    assert len(lazy.data.dask) <= 2 * lazy.data.npartitions + 3
+    assert len(pickle.dumps(lazy.data.dask)) < 60_000
