@@ -317,6 +317,34 @@ class TestLpDaac:
         np.testing.assert_array_equal(pickle.loads(sent).red, ds.red)
         assert HUSH not in repr(ds) + str(ds.red.attrs)
 
+    def test_a_granule_is_the_same_at_the_planetary_computer(
+        self,
+        world: World,
+        lpdaac: tuple[RangeServer, RangeServer],
+        network: Loopback,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        blobs = "hls.blob.core.windows.net"
+        copied = items.lpdaac_hls(SIZE) | {"collection": "hls2-s30"}
+        for asset in copied["assets"].values():
+            asset["href"] = asset["href"].replace(items.EARTHDATA_HOST, blobs)
+            asset["type"] = items.COG
+        world.planetary_computer.items.append(copied)
+        lpdaac[1].rule = None
+        network.routes |= {
+            blobs: lpdaac[1].url(),
+            "cmr.earthdata.nasa.gov": StacApi([items.lpdaac_hls(SIZE)]),
+        }
+        monkeypatch.setenv("EARTHDATA_TOKEN", "TOKEN-" + HUSH)
+        ours, theirs = (
+            astra_xr.open_scene(items.GRANULE, bands=["red", "nir08"], catalog=name).load()
+            for name in ("planetary-computer", "lpdaac")
+        )
+        assert float(ours.red.max()) > 0.5
+        for name in ("red", "nir08"):
+            np.testing.assert_array_equal(ours[name], theirs[name])
+        assert world.tokens
+
     def test_an_account_gets_a_token(
         self,
         lpdaac: tuple[RangeServer, RangeServer],
