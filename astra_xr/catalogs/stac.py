@@ -224,7 +224,8 @@ def _next_page(
     page: Mapping[str, Any], body: dict[str, Any]
 ) -> tuple[str, dict[str, Any] | None] | None:
     """Read the ``next`` link: where, and what to post (None: get)."""
-    for link in page.get("links") or ():
+    links = page.get("links")
+    for link in links if isinstance(links, list) else ():
         if not isinstance(link, Mapping) or not isinstance(link.get("href"), str):
             continue
         if link.get("rel") == "next" and page["features"]:

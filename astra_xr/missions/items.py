@@ -34,14 +34,13 @@ def clean_item(raw: Any) -> dict[str, Any]:
     if not isinstance(assets, Mapping) or not all(isinstance(a, Mapping) for a in assets.values()):
         raise InvalidItem(item=name, reason="it has no assets")
     links = raw.get("links")
-    cleaned = ("properties", "assets", "links")
+    apart = ("properties", "assets", "links")
+    rest = {key: value for key, value in raw.items() if key not in apart}
     return {
-        **{str(key): _copied(value) for key, value in raw.items() if key not in cleaned},
+        **_clean(rest, _OUTLINE),
         "properties": _clean(properties),
         "assets": {str(key): _clean(asset) for key, asset in assets.items()},
-        "links": [dict(link) for link in links if isinstance(link, Mapping)]
-        if isinstance(links, list)
-        else [],
+        "links": [dict(link) for link in links if _link(link)] if isinstance(links, list) else [],
     }
 
 
@@ -58,12 +57,26 @@ def _copied(value: Any) -> Any:
 _ATOMS = {str, int, float, bool, type(None)}
 
 
-def _clean(told: Mapping[str, Any]) -> dict[str, Any]:
+def _clean(
+    told: Mapping[str, Any], wanted: Mapping[str, Callable[[Any], bool]] | None = None
+) -> dict[str, Any]:
+    wanted = _WANTED if wanted is None else wanted
     return {
         str(key): _copied(value)
         for key, value in told.items()
-        if key not in _WANTED or _WANTED[key](value)
+        if key not in wanted or wanted[key](value)
     }
+
+
+def _link(value: Any) -> bool:
+    texts = (str, type(None))
+    return isinstance(value, Mapping) and all(
+        isinstance(value.get(key), texts) for key in ("rel", "href", "type", "title")
+    )
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def _texts(value: Any) -> bool:
@@ -78,8 +91,19 @@ def _objects(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(entry, Mapping) for entry in value)
 
 
+def _number(value: Any) -> bool:
+    try:
+        return isinstance(value, int | float) and math.isfinite(value)
+    except OverflowError:
+        return False
+
+
 def _positive(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value) and value > 0
+    return _number(value) and value > 0
+
+
+def _box(value: Any) -> bool:
+    return isinstance(value, list | tuple) and len(value) in (4, 6) and all(map(_number, value))
 
 
 def _href(value: Any) -> bool:
@@ -91,14 +115,22 @@ def _href(value: Any) -> bool:
 
 _WANTED: dict[str, Callable[[Any], bool]] = {
     "href": _href,
-    "type": lambda value: isinstance(value, str),
-    "title": lambda value: isinstance(value, str),
+    "type": _text,
+    "title": _text,
     "roles": _texts,
     "eo:bands": _entries,
     "bands": _objects,
     "raster:bands": _objects,
     "providers": _objects,
     "gsd": _positive,
-    "data_type": lambda value: isinstance(value, str),
+    "data_type": _text,
 }
 """Optional fields of assets and properties that are left out unless they have this form."""
+
+_OUTLINE: dict[str, Callable[[Any], bool]] = {
+    "collection": _text,
+    "bbox": _box,
+    "geometry": lambda value: value is None or isinstance(value, Mapping),
+    "stac_extensions": _texts,
+}
+"""The same for the fields of the item itself."""

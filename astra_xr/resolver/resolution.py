@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from astra_xr.catalogs.base import OTHERS
+from astra_xr.errors import InvalidItem
 from astra_xr.missions import Item
 from astra_xr.model import Asset, Band, Radiometry
 
@@ -102,6 +103,11 @@ class Resolution:
 
         Asset keys are native band names, hrefs are signed where the resolution is, and the
         raster extension's scale and offset are ours.
+
+        Raises
+        ------
+        InvalidItem
+            The catalogue's item is none that pystac takes.
         """
         import pystac
 
@@ -120,7 +126,12 @@ class Resolution:
         raw["stac_extensions"] = kept + [
             schema for schema in _EXTENSIONS if schema.rsplit("/", 3)[-3] not in present
         ]
-        return pystac.Item.from_dict(raw, preserve_dict=False)
+        raw["type"] = "Feature"
+        try:
+            return pystac.Item.from_dict(raw, preserve_dict=False)
+        except (pystac.STACError, ValueError, TypeError, LookupError, AttributeError) as error:
+            reason = f"pystac refuses it ({type(error).__name__}: {error})"
+        raise InvalidItem(item=str(raw["id"]), reason=reason)
 
     def _item_asset(self, asset: Asset) -> dict[str, Any]:
         original = {k: v for k, v in self.item["assets"][asset.key].items() if k != "alternate"}
