@@ -16,8 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import astra_xr
+from astra_xr.catalogs import connect
 from astra_xr.errors import AmbiguousSceneId, AstraError, SceneNotFound
 from astra_xr.missions import MISSIONS
+from astra_xr.resolver.ids import parse_scene_id
+from astra_xr.settings import Settings
 from conftest import Loopback
 from tests import items
 from tests.conftest import SIZE, World
@@ -80,6 +83,14 @@ def test_one_request_where_the_catalogue_has_it(world: World, dialect: str) -> N
         api.asked.clear()
         astra_xr.resolve(DIALECTS[dialect], "red", catalog=catalog, sign=False)
         assert len(api.asked) == 1 + differs
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_copernicus_finds_it_by_every_id(network: Loopback, dialect: str) -> None:
+    # JPEG 2000 behind an account: finding it is what an id can do.
+    network.routes["stac.dataspace.copernicus.eu"] = StacApi([items.cdse(SIZE)])
+    catalog = connect("cdse", Settings())
+    assert catalog.find(parse_scene_id(DIALECTS[dialect]))["id"] == items.PRODUCT
 
 
 LANDSAT = {

@@ -24,6 +24,7 @@ from astra_xr.errors import (
 from conftest import Loopback
 from tests import faulty, items
 from tests.conftest import SIZE, World
+from tests.stac_api import StacApi
 
 SCENE = f"sentinel-2:{items.PRODUCT}"
 ES, PC = "earth-search.aws.element84.com", "planetarycomputer.microsoft.com"
@@ -129,6 +130,24 @@ def test_both_hang(network: Loopback, stack: ExitStack) -> None:
         spoil(network, stack, host, "hanging")
     with pytest.raises(UpstreamUnavailable, match=r"Earth Search: .*Planetary Computer: "):
         impatient(0.4).resolve(SCENE, "red", sign=False)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("hanging", "failing"), ("dead", "hanging"), ("garbage", "too busy")]
+)
+def test_two_of_three_are_gone(
+    network: Loopback, stack: ExitStack, first: str, second: str
+) -> None:
+    spoil(network, stack, PC, first)
+    spoil(network, stack, ES, second)
+    network.routes["landsatlook.usgs.gov"] = StacApi(items.usgs_landsat(SIZE))
+    scene = f"landsat:{items.usgs_landsat(SIZE)[0]['id'].removesuffix('_SR')}"
+    keys = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "SECRET"}
+    pays = {"AWS_REQUEST_PAYER": "requester", "ASTRA_TIMEOUT": "4"}
+    resolver = LocalResolver(Settings.from_env(keys | pays), hedge=0.3)
+    answer = resolver.resolve(scene, "red,lwir11", sign=False)
+    assert answer.catalog == "usgs"
+    assert set(answer.assets) == {"red", "lwir11"}
 
 
 def test_one_alone_that_hangs(network: Loopback, stack: ExitStack) -> None:
