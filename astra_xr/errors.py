@@ -18,7 +18,6 @@
     │   ├── UpstreamUnavailable           … is down, or says "too many requests"
     │   └── UpstreamTimeout               … did not answer in time
     ├── SigningError                      no URL that storage accepts could be made
-    ├── ConversionRequired                the source is not in the asked format
     ├── ConversionFailed                  a file could not be made in the asked format
     ├── ReadError                         pixels could not be read
     └── MissingExtra (ImportError)        an optional dependency is not installed
@@ -323,22 +322,6 @@ class SigningError(AstraError):
         self.href = redact(href)
         self.reason = redact(reason)
         super().__init__(f"{self.href} cannot be signed: {self.reason}. {hint}")
-
-
-class ConversionRequired(AstraError):
-    """The source file is not in the format that was asked for."""
-
-    code = "conversion-required"
-
-    def __init__(self, *, band: str, media_type: str | None, format: str) -> None:
-        self.band = band
-        self.media_type = media_type
-        self.format = format
-        super().__init__(
-            f"Band {band} is served as {media_type or 'a file of unstated type'}, not as "
-            f"{format!r}: it would have to be converted, which is not available yet. "
-            "Ask for format='cog' from a catalogue that serves COGs, e.g. catalog='earth-search'."
-        )
 
 
 class ConversionFailed(AstraError):

@@ -269,6 +269,9 @@ class Asset:
     routing: str = "direct"
     """``direct``: the provider's own file; ``converted``: made by our pipeline."""
 
+    stretch: tuple[tuple[float, float], ...] = ()
+    """Of a picture, for each plane the stored numbers that are drawn as 0 and 255."""
+
     signed: SignedUrl | None = None
     """None where signing was not asked for."""
 

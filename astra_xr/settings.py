@@ -39,6 +39,13 @@ class Settings:
     )
     """Folder of everything that can be made again (``ASTRA_CACHE_DIR``)."""
 
+    cache_bytes: int = field(default=20 << 30, compare=False)
+    """Bytes of converted files kept in the cache folder (``ASTRA_CACHE_BYTES``)."""
+
+    allow_hosts: tuple[str, ...] = ()
+    """Private hosts that a catalogue may name for files to be fetched, comma-separated
+    (``ASTRA_ALLOW_HOSTS``)."""
+
     timeout: float = 10.0
     """Seconds that a catalogue or signing service has to answer, with all retries
     (``ASTRA_TIMEOUT``)."""
@@ -146,9 +153,12 @@ class Settings:
                 values[name] = Path(values[name]).expanduser()
         if "timeout" in values:
             values["timeout"] = _positive("ASTRA_TIMEOUT", values["timeout"])
-        for name in ("header_cache", "tile_cache"):
+        for name in ("header_cache", "tile_cache", "cache_bytes"):
             if name in values:
                 values[name] = _bytes(_VARIABLES[name][0], values[name])
+        if "allow_hosts" in values:
+            hosts = (host.strip() for host in values["allow_hosts"].split(","))
+            values["allow_hosts"] = tuple(host for host in hosts if host)
         if "aws_no_sign_request" in values:
             values["aws_no_sign_request"] = values["aws_no_sign_request"].lower() in _YES
         # The Planetary Computer's own tools give this URL with the token path on it.
@@ -187,6 +197,8 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
     "cdse_s3_access_key": ("CDSE_S3_ACCESS_KEY",),
     "cdse_s3_secret_key": ("CDSE_S3_SECRET_KEY",),
     "cdse_s3_endpoint_url": ("CDSE_S3_ENDPOINT_URL",),
+    "cache_bytes": ("ASTRA_CACHE_BYTES",),
+    "allow_hosts": ("ASTRA_ALLOW_HOSTS",),
     "header_cache": ("ASTRA_HEADER_CACHE",),
     "tile_cache": ("ASTRA_TILE_CACHE",),
     "netrc": ("NETRC",),

@@ -73,7 +73,6 @@ def test_info_tells_the_bands_and_signs_nothing(world: World, capsys: Capture) -
     [
         (["resolve", "nonsense"], 2, "not a scene id"),
         (["resolve", SAMPLE, "--format", "gif", "--catalog", "sample"], 2, "one of cog, geotiff"),
-        (["resolve", SAMPLE, "--format", "png", "--catalog", "sample"], 1, "not available yet"),
         (["resolve", SAMPLE, "--bands", "redd", "--catalog", "sample"], 1, "Did you mean 'red'"),
         (["info", "S2A_MSIL2A_20200101T000000"], 1, "No scene"),
         (["info", SAMPLE, "--catalog", "google"], 2, "one of earth-search"),

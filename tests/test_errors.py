@@ -136,15 +136,6 @@ SAMPLES: list[tuple[AstraError, str, str]] = [
         "B04.jp2 cannot be converted: it is no raster. Ask for B08.",
     ),
     (
-        errors.ConversionRequired(band="B04", media_type="image/jp2", format="cog"),
-        "conversion-required",
-        (
-            "Band B04 is served as image/jp2, not as 'cog': it would have to be converted, which "
-            "is not available yet. Ask for format='cog' from a catalogue that serves COGs, e.g. "
-            "catalog='earth-search'."
-        ),
-    ),
-    (
         errors.ReadError(source="s:1, band B04", href=URL, reason="HTTP 403", hint="Open anew."),
         "read-failed",
         "Could not read s:1, band B04 from https://store.example/B04.tif: HTTP 403. Open anew.",
@@ -217,7 +208,6 @@ class TestTree:
         # What else there is never leaves this process: no server computes indices or plots.
         assert codes - ON_THE_WIRE == {
             "invalid-item",
-            "conversion-required",
             "mixed-grids",
             "unknown-index",
             "missing-index-band",

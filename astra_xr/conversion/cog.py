@@ -23,9 +23,10 @@ import rasterio
 from rasterio.windows import Window
 
 from astra_xr.conversion.describe import described
+from astra_xr.conversion.limits import Limits, Progress
 from astra_xr.conversion.overview import halve
 from astra_xr.conversion.recipe import Recipe
-from astra_xr.conversion.source import Limits, Progress, opened
+from astra_xr.conversion.source import opened
 from astra_xr.conversion.tiff import Level, Tag, head_of, read_tags
 
 TILE = 512

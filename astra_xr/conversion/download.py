@@ -14,9 +14,10 @@ from urllib.parse import urljoin, urlsplit
 from urllib.request import url2pathname
 
 import httpx
+from httpx_retries import Retry
 
 from astra_xr.conversion.hosts import check_url
-from astra_xr.conversion.source import Limits, Progress
+from astra_xr.conversion.limits import Limits, Progress
 from astra_xr.errors import AstraError, ConversionFailed, UpstreamUnavailable, redact
 from astra_xr.http import client
 from astra_xr.model import SignedUrl, UrlSource
@@ -30,7 +31,8 @@ _CONNECTIONS = 4
 _TRIES = 4
 _REDIRECTS = 5
 _TIMEOUT = 30.0
-_HEAD = 12
+_QUICK = 5.0
+_HEAD = 4096
 
 _slots: dict[str, threading.BoundedSemaphore] = {}
 _slots_lock = threading.Lock()
@@ -47,7 +49,10 @@ class Remote:
     """Its ETag, else what else changes with it."""
 
     head: bytes
-    """Its first bytes."""
+    """Its first bytes, enough for the directory that a COG begins with."""
+
+    ranged: bool = True
+    """False where the storage sends the whole file whatever is asked for."""
 
 
 class _Refused(Exception):
@@ -93,13 +98,20 @@ class Source:
         if url.startswith(("https://", "http://")):
             return None
         parts = urlsplit(url)
-        if not self._trusted or parts.scheme not in ("", "file"):
-            # Says why, whatever it is.
+        if not self._trusted:
+            # It says why not.
             check_url(url, label=self._label)
+        if parts.scheme not in ("", "file"):
+            raise self._failed(f"{parts.scheme}:// cannot be read")
         return Path(url2pathname(parts.path) if parts.scheme else url)
 
-    def look(self) -> Remote:
+    def look(self, *, patient: bool = True) -> Remote:
         """Return size, version and first bytes, at the price of one small request.
+
+        Parameters
+        ----------
+        patient : bool
+            False: one try, of a few seconds.
 
         Raises
         ------
@@ -111,11 +123,16 @@ class Source:
             return self._look_local(path)
         failure = ""
         try:
-            with self._get(0, _HEAD) as response:
+            with self._get(0, _HEAD, patient) as response:
                 if response.status_code == 416:
                     raise self._failed("it is empty")
                 head = b"".join(_up_to(response, _HEAD))
-                return Remote(size=_size(response), version=_version(response), head=head)
+                return Remote(
+                    size=_size(response),
+                    version=_version(response),
+                    head=head,
+                    ranged=response.status_code == 206,
+                )
         except httpx.HTTPError as error:
             failure = type(error).__name__
         raise UpstreamUnavailable(service=self._label, reason=f"its storage fails ({failure})")
@@ -168,14 +185,15 @@ class Source:
     def _fetch(
         self, remote: Remote, path: Path, journal: Path, done: set[int], progress: Progress
     ) -> None:
-        pieces = range(-(-remote.size // _PIECE))
+        # A storage that sends no ranges sends all at once.
+        size = _PIECE if remote.ranged else max(remote.size, 1)
+        pieces = range(-(-remote.size // size))
         missing = [piece for piece in pieces if piece not in done]
         with path.open("r+b") as file, journal.open("a") as log:
 
             def bring(piece: int) -> None:
-                start = piece * _PIECE
-                body = self._piece(remote, start, min(start + _PIECE, remote.size))
-                os.pwrite(file.fileno(), body, start)
+                start = piece * size
+                self._piece(remote, start, min(start + size, remote.size), file.fileno())
 
             pool = ThreadPoolExecutor(_CONNECTIONS, "astra-download")
             try:
@@ -187,35 +205,37 @@ class Source:
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _piece(self, remote: Remote, start: int, stop: int) -> bytes:
+    def _piece(self, remote: Remote, start: int, stop: int, file: int) -> None:
         failure = ""
         for _ in range(_TRIES):
             try:
                 with self._get(start, stop) as response:
                     if (_size(response), _version(response)) != (remote.size, remote.version):
                         raise self._failed("it changed while it was fetched")
-                    whole = response.status_code == 200
-                    body = b"".join(_up_to(response, stop if whole else stop - start))
+                    if remote.ranged and response.status_code != 206:
+                        raise self._failed("its storage sends no ranges any more")
+                    at = start
+                    for chunk in _up_to(response, stop - start):
+                        at += os.pwrite(file, chunk, at)
             except httpx.HTTPError as error:
                 failure = type(error).__name__
                 continue
-            body = body[start:] if whole else body
-            if len(body) == stop - start:
-                return body
+            if at == stop:
+                return
             failure = "the answer ended early"
         host = urlsplit(self._signed.url).hostname
         raise UpstreamUnavailable(service=str(host), reason=f"{self._label}: {failure}")
 
     @contextmanager
-    def _get(self, start: int, stop: int) -> Iterator[httpx.Response]:
+    def _get(self, start: int, stop: int, patient: bool = True) -> Iterator[httpx.Response]:
         """Ask for a range; the URL is renewed once, redirects are looked at one by one."""
         signed = self._signed
         with _slot(signed.url):
-            response = self._follow(signed, start, stop)
+            response = self._follow(signed, start, stop, patient)
             if response.status_code in (401, 403, 409):
                 response.close()
                 signed = self._renewed(signed)
-                response = self._follow(signed, start, stop)
+                response = self._follow(signed, start, stop, patient)
             try:
                 if response.status_code not in (200, 206, 416):
                     raise self._failed(f"its storage answers HTTP {response.status_code}")
@@ -229,7 +249,7 @@ class Source:
                 self._signed = self._source(refused=refused)
             return self._signed
 
-    def _follow(self, signed: SignedUrl, start: int, stop: int) -> httpx.Response:
+    def _follow(self, signed: SignedUrl, start: int, stop: int, patient: bool) -> httpx.Response:
         url, headers = signed.url, dict(signed.headers)
         failure: AstraError | None = None
         for _ in range(_REDIRECTS):
@@ -238,6 +258,9 @@ class Source:
             asked = {**headers, "Range": f"bytes={start}-{stop - 1}", "Accept-Encoding": "identity"}
             try:
                 request = client().build_request("GET", url, headers=asked, timeout=_TIMEOUT)
+                if not patient:
+                    quick = httpx.Timeout(_QUICK).as_dict()
+                    request.extensions |= {"retry": Retry(total=0), "timeout": quick}
                 response = client().send(request, stream=True, follow_redirects=False)
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 host = urlsplit(url).hostname

@@ -12,8 +12,9 @@ import rasterio.shutil
 from rasterio.windows import Window
 
 from astra_xr.conversion.describe import described
+from astra_xr.conversion.limits import Limits, Progress
 from astra_xr.conversion.recipe import Recipe
-from astra_xr.conversion.source import Limits, Progress, has_mask, opened
+from astra_xr.conversion.source import has_mask, opened
 
 _ROWS = 1024
 """Rows that are read at once."""

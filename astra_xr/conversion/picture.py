@@ -13,8 +13,9 @@ import numpy.typing as npt
 import rasterio
 from rasterio.enums import ColorInterp, Resampling
 
+from astra_xr.conversion.limits import Limits
 from astra_xr.conversion.recipe import Recipe
-from astra_xr.conversion.source import Limits, opened
+from astra_xr.conversion.source import opened
 
 _PERCENTILES = (2.0, 98.0)
 """Shares of the valid pixels that are drawn darkest and brightest."""

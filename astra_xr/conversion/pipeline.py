@@ -9,7 +9,9 @@ import shutil
 import sys
 import tempfile
 import threading
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,11 +19,10 @@ from typing import Any
 from cachetools import TTLCache
 
 from astra_xr.conversion.download import Source
+from astra_xr.conversion.limits import Limits, Progress
 from astra_xr.conversion.magic import driver_of
 from astra_xr.conversion.recipe import FORMATS, Recipe
-from astra_xr.conversion.source import Limits, Progress
 from astra_xr.conversion.stores import Store, StoredAsset, only_one, workroom
-from astra_xr.conversion.worker import convert_apart
 from astra_xr.errors import ConversionFailed
 from astra_xr.model import SignedUrl, UrlSource
 
@@ -112,6 +113,20 @@ class Converter:
         # An executor stays where it is; threads are everywhere.
         return _arrive, (self.store, self.folder, self.limits)
 
+    @contextmanager
+    def started(self, jobs: Iterable[Job]) -> Iterator[None]:
+        """Have several jobs under way, so that :meth:`convert` of one need not wait for the last.
+
+        At the end of the context, those that nobody waits for are stopped.
+        """
+        with self._lock:
+            flights = [self._board(job, None) for job in jobs if job not in self._known]
+        try:
+            yield
+        finally:
+            for flight in flights:
+                self._leave(flight)
+
     def convert(self, job: Job, progress: Progress | None = None) -> StoredAsset:
         """Return the converted asset; convert it where the store does not have it.
 
@@ -138,11 +153,14 @@ class Converter:
         try:
             return flight.future.result()
         finally:
-            with self._lock:
-                flight.waiting -= 1
-                if not flight.waiting:
-                    flight.stop.set()
-                    flight.future.cancel()
+            self._leave(flight)
+
+    def _leave(self, flight: _Flight) -> None:
+        with self._lock:
+            flight.waiting -= 1
+            if not flight.waiting:
+                flight.stop.set()
+                flight.future.cancel()
 
     def _board(self, job: Job, progress: Progress | None) -> _Flight:
         with self._lock:
@@ -237,6 +255,9 @@ def _made(
     limits: Limits,
     progress: Progress,
 ) -> StoredAsset:
+    # It brings GDAL along, which resolving alone has no need of.
+    from astra_xr.conversion.worker import convert_apart
+
     kind = FORMATS[job.recipe.format]
     name = f"{_plain(job.asset)}.{kind.extension}"
     out = Path(tempfile.mkdtemp(prefix="made-", dir=workroom(folder)))

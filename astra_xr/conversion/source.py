@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +11,9 @@ import rasterio
 from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
 
+from astra_xr.conversion.limits import Limits
 from astra_xr.conversion.magic import MAGIC_BYTES, driver_of
 from astra_xr.errors import ConversionFailed, redact
-
-Progress = Callable[[float], None]
-"""Takes the share of a conversion that is done, 0 to 1."""
 
 _GDAL = {
     # No other file is looked for or read beside the source, and none is written.
@@ -26,35 +23,6 @@ _GDAL = {
     # In bytes. What is decoded is read once, so that keeping more only costs memory.
     "GDAL_CACHEMAX": 64 << 20,
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """What one conversion may take; beyond, it fails."""
-
-    pixels: int = 1 << 30
-    """Pixels of a source, all its planes together."""
-
-    block_bytes: int = 256 << 20
-    """Decoded bytes of one block, which is in memory as a whole."""
-
-    expansion: int = 30_000
-    """Decoded bytes to a byte of the file, for sources that decode to more than 64 MiB. An empty
-    band of 10980² as JPEG 2000 comes to 28,600; files made to harm, to more."""
-
-    source_bytes: int = 4 << 30
-    """Bytes of a source."""
-
-    output_bytes: int = 8 << 30
-    """Bytes of a file that is made."""
-
-    memory: int = 2 << 30
-    """Bytes of address space that a conversion may take beside what its process has."""
-
-    cpu_seconds: float = 300.0
-    """Seconds of all its threads together."""
-
-    wall_seconds: float = 600.0
 
 
 @contextmanager

@@ -71,6 +71,40 @@ def read_tags(template: bytes) -> dict[int, Tag]:
     return tags
 
 
+def looks_like_cog(head: bytes) -> bool:
+    """Tell by the first bytes of a file whether it is tiled, and begins with its directories.
+
+    Parameters
+    ----------
+    head : bytes
+        The first 4 KiB, or the whole file.
+    """
+    order = {b"II": "<", b"MM": ">"}.get(head[:2])
+    if order is None or len(head) < 16:
+        return False
+    big = struct.unpack_from(f"{order}H", head, 2)[0] == 43
+    start = struct.unpack_from(f"{order}{'Q' if big else 'I'}", head, 8 if big else 4)[0]
+    count, entry, room = ("Q", 20, 8) if big else ("H", 12, 4)
+    if start + 8 > len(head):
+        return False
+    (entries,) = struct.unpack_from(f"{order}{count}", head, start)
+    first = start + struct.calcsize(count)
+    after = first + entry * entries
+    if after + room > len(head):
+        return False
+    told = {}
+    for at in range(first, after, entry):
+        code, kind = struct.unpack_from(f"{order}HH", head, at)
+        if kind in (3, 4):
+            form = "H" if kind == 3 else "I"
+            told[code] = struct.unpack_from(f"{order}{form}", head, at + entry - room)[0]
+        else:
+            told[code] = 0
+    following = struct.unpack_from(f"{order}{'Q' if big else 'I'}", head, after)[0]
+    small = max(told.get(_WIDTH, 0), told.get(_LENGTH, 0)) <= 1024
+    return 322 in told and bool(following or small)
+
+
 def head_of(tags: Mapping[int, Tag], levels: Sequence[Level]) -> bytes:
     """Return all that stands before the tiles.
 

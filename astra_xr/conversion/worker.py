@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from astra_xr.conversion.convert import Made, convert
+from astra_xr.conversion.limits import Limits, Progress
 from astra_xr.conversion.recipe import Recipe
-from astra_xr.conversion.source import Limits, Progress
 from astra_xr.errors import ConversionFailed
 
 _ENVIRON = ("PATH", "HOME", "TMPDIR", "TEMP", "SYSTEMROOT", "LD_LIBRARY_PATH", "LANG", "LC_ALL",

@@ -10,10 +10,12 @@ from urllib.parse import urljoin, urlsplit
 
 from astra_xr.catalogs import Catalog, catalog_name, connect, holds_any, owner_of
 from astra_xr.catalogs.urls import CatalogUrl, FixedUrl, is_signed
+from astra_xr.conversion.pipeline import Converter
 from astra_xr.errors import AstraError, InvalidItem, UnknownBand, redact
 from astra_xr.missions import Factors, Item, clean_item
 from astra_xr.model import Asset, Radiometry, UrlSource
 from astra_xr.resolver.bands import BandAsset, select_bands, split_names
+from astra_xr.resolver.files import Files, Origin
 from astra_xr.resolver.grids import item_grid
 from astra_xr.resolver.ids import parse_item_id, parse_scene_id
 from astra_xr.resolver.lookup import HEDGE, PASSED_OVER, Found, Lookup, said
@@ -24,7 +26,7 @@ from astra_xr.resolver.radiometry import (
     override,
 )
 from astra_xr.resolver.resolution import Resolution
-from astra_xr.resolver.routing import check_format, route
+from astra_xr.resolver.routing import check_format
 from astra_xr.resolver.sidecar import needs_factors, read_factors
 from astra_xr.settings import Settings
 
@@ -53,16 +55,27 @@ class LocalResolver:
         Where services are, and credentials; from the environment when left out.
     hedge : float
         Seconds of silence after which the next catalogue of a mission is asked as well.
+    converter : Converter, optional
+        Makes the files that no catalogue serves in the format that is wanted. When left out,
+        they are made in this process and kept in the cache folder.
     """
 
-    def __init__(self, settings: Settings | None = None, *, hedge: float = HEDGE) -> None:
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        hedge: float = HEDGE,
+        converter: Converter | None = None,
+    ) -> None:
         self.settings = settings or Settings.from_env()
         self._hedge = hedge
         self._lookup = Lookup(self.settings, hedge=hedge)
+        self._files = Files(self.settings, converter)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # What was found stays in this process.
-        return partial(LocalResolver, hedge=self._hedge), (self.settings,)
+        kept = partial(LocalResolver, hedge=self._hedge, converter=self._files.converter)
+        return kept, (self.settings,)
 
     def resolve(
         self,
@@ -109,7 +122,7 @@ class LocalResolver:
         return Resolution(
             scene_id=asked,
             format=wish.format,
-            assets=self._assets(found, chosen, wish),
+            assets=self._assets(found, chosen, wish, asked),
             item=found.shown,
             full_id=found.full_id,
             mission=found.mission.name if found.mission else None,
@@ -118,8 +131,15 @@ class LocalResolver:
         )
 
     def _assets(
-        self, found: Found, chosen: Mapping[str, BandAsset], wish: _Wish
+        self, found: Found, chosen: Mapping[str, BandAsset], wish: _Wish, asked: str
     ) -> dict[str, Asset]:
+        origin = Origin(
+            scene=asked,
+            mission=found.mission.name if found.mission else "item",
+            item=found.item,
+            brought=found.brought,
+            format=wish.format,
+        )
         keys = {
             name: (entry.key, entry.band.native, wish.format, wish.radiometry)
             for name, entry in chosen.items()
@@ -131,12 +151,18 @@ class LocalResolver:
             if wish.choosing and found.owner:
                 found.owner.check(_href(found.item, entry.key, found.owner))
             told = factors.get(entry.band.native)
-            asset = found.assets.get(keys[name]) or self._asset(entry, found, wish, told)
+            asset = found.assets.get(keys[name]) or self._files.serving(
+                self._asset(entry, found, wish, told), origin
+            )
             # Factors that could not be had now may be had later.
             if told or wish.radiometry or not needs_factors(entry, found.item):
                 found.assets[keys[name]] = asset
-            assets[name] = replace(asset, signed=asset.source()) if wish.sign else asset
-        return assets
+            assets[name] = asset
+        if not wish.sign:
+            return assets
+        assets = self._files.looked_at(assets, origin)
+        found.assets.update({keys[n]: a for n, a in assets.items() if keys[n] in found.assets})
+        return self._files.signed(assets)
 
     def _asset(self, entry: BandAsset, found: Found, wish: _Wish, factors: Factors | None) -> Asset:
         item, owner = found.item, found.owner
@@ -155,7 +181,6 @@ class LocalResolver:
             media_type=raw.get("type"),
             title=_title(entry),
             size=size if isinstance(size, int) else None,
-            routing=route(entry.band.native, raw, wish.format),
         )
 
     def _factors(self, found: Found, entries: Iterable[BandAsset]) -> Mapping[str, Factors]:

@@ -11,7 +11,7 @@ from astra_xr.catalogs import ORDER, Catalog, connect, owner_of
 from astra_xr.catalogs.urls import is_signed
 from astra_xr.errors import (
     AstraError,
-    ConversionRequired,
+    ConversionFailed,
     InvalidItem,
     SceneNotFound,
     SigningError,
@@ -43,7 +43,7 @@ PASSED_OVER = (
     UpstreamError,
     InvalidItem,
     UnknownBand,
-    ConversionRequired,
+    ConversionFailed,
     SigningError,
 )
 """After these another catalogue is asked; anything else would be the same everywhere."""
@@ -142,7 +142,7 @@ class Lookup:
         ------
         SceneNotFound, AmbiguousSceneId, UpstreamError
             Nobody gave the scene; or what the one catalogue that was named said.
-        InvalidItem, UnknownBand, ConversionRequired, SigningError
+        InvalidItem, UnknownBand, ConversionFailed, SigningError
             A catalogue has it, but not so that it can be used, and nobody else has it at all.
         """
         order = (name,) if name else ORDER.get(scene.mission, ())

@@ -10,14 +10,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from astra_xr.catalogs.base import OTHERS
+from astra_xr.conversion.recipe import COG_TYPE
 from astra_xr.errors import InvalidItem
 from astra_xr.missions import Item
 from astra_xr.model import Asset, Band, Radiometry
 
 if TYPE_CHECKING:
     import pystac
-
-COG_TYPE = "image/tiff; application=geotiff; profile=cloud-optimized"
 
 _EXTENSIONS = (
     "https://stac-extensions.github.io/eo/v1.1.0/schema.json",
@@ -161,6 +160,8 @@ class Resolution:
             wire["proj:wkt2" if "[" in asset.grid.crs else "proj:code"] = asset.grid.crs
             wire["proj:shape"] = list(asset.grid.shape)
             wire["proj:transform"] = [_plain(value) for value in asset.grid.transform]
+        if asset.stretch:
+            wire["astra:stretch"] = [list(limits) for limits in asset.stretch]
         if asset.radiometry:
             entry = _raster_band(asset.radiometry)
             wire["raster:bands"] = [entry] * max(1, len(asset.planes))

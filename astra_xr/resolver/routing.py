@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from astra_xr.errors import ConversionRequired, InvalidFormat
+from astra_xr.conversion.recipe import FORMATS as _FORMATS
+from astra_xr.errors import InvalidFormat
 
-FORMATS = ("cog", "geotiff", "png", "jpeg")
+FORMATS = tuple(_FORMATS)
 
 Routing = Literal["direct", "converted"]
 
@@ -26,17 +27,39 @@ def check_format(format: str) -> str:
     return lowered
 
 
-def route(band: str, asset: Mapping[str, Any], format: str) -> Routing:
-    """Decide how an asset gets to the caller in the format that was asked for.
+def needs_conversion(asset: Mapping[str, Any], format: str) -> bool | None:
+    """Tell whether an asset has to be converted to be in a format.
 
-    Raises
-    ------
-    ConversionRequired
-        The file would have to be converted.
+    Parameters
+    ----------
+    asset : mapping
+        Of a STAC item: its ``type`` is believed where it names a profile or another format, else
+        the extension of its ``href``.
+    format : str
+        One of `FORMATS`.
+
+    Returns
+    -------
+    bool or None
+        None: the item does not say; the file's header does.
     """
+    if format != "cog":
+        return True
     kind = str(asset.get("type") or "").lower()
-    href = str(asset.get("href") or "").split("?")[0].lower()
-    is_tiff = "tiff" in kind or (not kind and href.endswith((".tif", ".tiff")))
-    if format == "cog" and is_tiff:
-        return "direct"
-    raise ConversionRequired(band=band, media_type=asset.get("type"), format=format)
+    if "cloud-optimized" in kind:
+        return False
+    if kind and "tiff" not in kind and kind != "application/octet-stream":
+        return True
+    return None
+
+
+def route(asset: Mapping[str, Any], format: str) -> Routing:
+    """Decide how an asset gets to the caller, without a look at the file.
+
+    Where the item does not say, any TIFF is served as it is: readers read it.
+    """
+    needed = needs_conversion(asset, format)
+    if needed is None:
+        href = str(asset.get("href") or "").split("?")[0].lower()
+        needed = not asset.get("type") and href.endswith((".jp2", ".j2k"))
+    return "converted" if needed else "direct"

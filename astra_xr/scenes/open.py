@@ -46,12 +46,14 @@ def resolve(
     bands : str or iterable of str, optional
         As in :func:`open_scene`, as a list or comma-separated.
     format : str
-        ``cog``. (``geotiff``, ``png`` and ``jpeg`` need a conversion that is still to come.)
+        ``cog``, ``geotiff``, ``png`` or ``jpeg``. What its catalogue does not serve so is
+        fetched and converted, and kept in the cache folder.
     catalog : str, optional
         The one catalogue to ask, as for :func:`open_scene`. When left out, the mission's
         catalogues are asked in turn.
     sign : bool
-        False: no URL of the answer is signed; they are as the item has them.
+        False: no URL of the answer is signed; they are as the item has them, and nothing is
+        converted.
     radiometry : {None, "file", "none"}
         As in :func:`open_scene`.
 

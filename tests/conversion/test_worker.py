@@ -20,8 +20,8 @@ import pytest
 import rasterio
 
 from astra_xr.conversion.convert import convert
+from astra_xr.conversion.limits import Limits
 from astra_xr.conversion.recipe import Recipe
-from astra_xr.conversion.source import Limits
 from astra_xr.conversion.worker import convert_apart
 from astra_xr.errors import ConversionFailed
 from astra_xr.testing import RangeServer

@@ -11,7 +11,7 @@ import pystac
 import pytest
 
 from astra_xr.catalogs import owner_of
-from astra_xr.errors import ConversionRequired
+from astra_xr.conversion.recipe import COG_TYPE
 from astra_xr.missions import mission_of
 from astra_xr.resolver.bands import match_bands, select_bands
 from astra_xr.resolver.grids import item_grid
@@ -455,8 +455,10 @@ def test_old_items(resolver: LocalResolver, name: str) -> None:
 @pytest.mark.parametrize("name", JPEG2000, ids=short)
 def test_jpeg2000(resolver: LocalResolver, name: str) -> None:
     item = read(name)
-    with pytest.raises(ConversionRequired, match="Band B04 is served as image/jp2"):
-        resolver.resolve(item, "red", sign=False)
+    answer = resolver.resolve(item, "red", sign=False)
+    (served,) = answer.assets.values()
+    assert (served.routing, served.media_type) == ("converted", COG_TYPE)
+    assert answer.to_dict()["metadata"]["routing"] == "converted"
     mission, owner = mission_of(item), owner_of(item, SETTINGS)
     for spelling in ("red", "B04"):
         (entry,) = select_bands(match_bands(item, mission), [spelling], scene=name).values()

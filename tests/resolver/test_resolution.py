@@ -16,7 +16,6 @@ import pytest
 
 from astra_xr.errors import (
     AstraError,
-    ConversionRequired,
     InvalidFormat,
     InvalidItem,
     InvalidParameter,
@@ -277,11 +276,9 @@ class TestResolve:
         ("changed", "error"),
         [
             ({"format": "gif"}, InvalidFormat),
-            ({"format": "png"}, ConversionRequired),
             ({"bands": "green"}, UnknownBand),
             ({"bands": ""}, InvalidParameter),
             ({"catalog": "google"}, InvalidParameter),
-            ({"bands": "red-jp2"}, ConversionRequired),
         ],
     )
     def test_errors(self, resolver: LocalResolver, changed: Json, error: type[AstraError]) -> None:

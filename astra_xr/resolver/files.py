@@ -1,0 +1,171 @@
+"""Which file serves an asset: the provider's own, or one that is made of it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from astra_xr.conversion.download import Remote, Source
+from astra_xr.conversion.pipeline import ConvertedUrl, Converter, Job
+from astra_xr.conversion.recipe import FORMATS, Recipe
+from astra_xr.conversion.stores import LocalStore, StoredAsset
+from astra_xr.conversion.tiff import looks_like_cog
+from astra_xr.errors import AstraError
+from astra_xr.model import Asset, Grid
+from astra_xr.resolver.routing import needs_conversion, route
+from astra_xr.settings import Settings
+
+_CLASSES = ("class", "mask")
+_LOOKS = 8
+"""Files that are looked at side by side."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where assets come from."""
+
+    scene: str
+    """Scene id, for messages."""
+
+    mission: str
+    item: Mapping[str, Any]
+
+    brought: bool
+    """True where the caller named the files: they may lie anywhere."""
+
+    format: str
+
+
+class Files:
+    """Decides for a resolver which files serve its assets, and has them made.
+
+    Parameters
+    ----------
+    settings : Settings
+    converter : Converter, optional
+        Makes them; one that keeps them in the cache folder when left out.
+    """
+
+    def __init__(self, settings: Settings, converter: Converter | None = None) -> None:
+        self._settings = settings
+        self.converter = converter or _default(settings)
+
+    def serving(self, asset: Asset, origin: Origin) -> Asset:
+        """Return the asset in the format that is wanted, by what its item says."""
+        raw = origin.item["assets"][asset.key]
+        return asset if route(raw, origin.format) == "direct" else self._made(asset, origin)
+
+    def looked_at(self, assets: Mapping[str, Asset], origin: Origin) -> dict[str, Asset]:
+        """Ask the files themselves for what the item leaves open: their sizes and formats."""
+        return dict(
+            zip(assets, _side_by_side(lambda a: self._looked_at(a, origin), assets), strict=True)
+        )
+
+    def signed(self, assets: Mapping[str, Asset]) -> dict[str, Asset]:
+        """Sign all, which converts those that need it.
+
+        Raises
+        ------
+        ConversionFailed, SigningError, UpstreamError
+        """
+        jobs = [a.source.job for a in assets.values() if isinstance(a.source, ConvertedUrl)]
+        with self.converter.started(jobs):
+            return {name: _signed(asset) for name, asset in assets.items()}
+
+    def _looked_at(self, asset: Asset, origin: Origin) -> Asset:
+        raw = origin.item["assets"][asset.key]
+        unsaid = needs_conversion(raw, origin.format) is None
+        if isinstance(asset.source, ConvertedUrl) or (asset.size is not None and not unsaid):
+            return asset
+        remote = self._look(asset, origin)
+        if remote is None:
+            return asset
+        if unsaid and not looks_like_cog(remote.head):
+            return self._made(asset, origin)
+        return replace(asset, size=remote.size if remote.size >= 0 else asset.size)
+
+    def _look(self, asset: Asset, origin: Origin) -> Remote | None:
+        job = self._job(asset, origin)
+        # Whoever reads the file is told what is wrong with it; the answer is good without.
+        with contextlib.suppress(AstraError):
+            source = Source(job.source, job.label, trusted=job.trusted, allowed=job.allowed)
+            return source.look(patient=False)
+        return None
+
+    def _made(self, asset: Asset, origin: Origin) -> Asset:
+        job = self._job(asset, origin)
+        return replace(
+            asset,
+            source=ConvertedUrl(job=job, converter=self.converter),
+            size=None,
+            media_type=FORMATS[origin.format].media_type,
+            routing="converted",
+        )
+
+    def _job(self, asset: Asset, origin: Origin) -> Job:
+        ours = self._settings.cache_dir.as_uri() + "/"
+        return Job(
+            mission=origin.mission,
+            item=str(origin.item.get("id")),
+            asset=asset.key,
+            source=asset.source,
+            recipe=_recipe(asset, origin.format),
+            label=f"{origin.scene} {asset.name}",
+            trusted=origin.brought or asset.href.startswith(ours),
+            allowed=_allowed(self._settings),
+        )
+
+
+def _default(settings: Settings) -> Converter:
+    root = settings.cache_dir / "converted"
+    return Converter(LocalStore(root=root, max_bytes=settings.cache_bytes), root)
+
+
+def _allowed(settings: Settings) -> tuple[str, ...]:
+    """Return the hosts that the settings name, as services or as allowed."""
+    told = (getattr(settings, f.name) for f in fields(settings) if f.name.endswith("_url"))
+    hosts = (urlsplit(str(url)).hostname for url in told if url)
+    return tuple(sorted({host for host in hosts if host} | set(settings.allow_hosts)))
+
+
+def _recipe(asset: Asset, format: str) -> Recipe:
+    radiometry = asset.radiometry
+    valued = radiometry is not None and not radiometry.as_is
+    return Recipe(
+        format=format,
+        name=None if asset.planes else asset.name,
+        nodata=radiometry.nodata if radiometry else None,
+        scale=radiometry.scale if radiometry and valued else None,
+        offset=radiometry.offset if radiometry and valued else None,
+        unit=radiometry.unit if radiometry and valued else None,
+        categorical=asset.band.role in _CLASSES,
+        classes=asset.band.classes,
+    )
+
+
+def _signed(asset: Asset) -> Asset:
+    if not isinstance(asset.source, ConvertedUrl):
+        return replace(asset, signed=asset.source())
+    kept = asset.source.asset()
+    asset = replace(asset, signed=asset.source.converter.store.url(kept), size=kept.size)
+    return _drawn(asset, kept) if "shape" in kept.details else asset
+
+
+def _drawn(asset: Asset, kept: StoredAsset) -> Asset:
+    """Describe a picture, whose pixels are not the source's."""
+    details = kept.details
+    grid = asset.grid and Grid(
+        crs=asset.grid.crs, shape=tuple(details["shape"]), transform=tuple(details["transform"])
+    )
+    return replace(asset, grid=grid, radiometry=None, stretch=tuple(map(tuple, details["stretch"])))
+
+
+def _side_by_side(call: Any, assets: Mapping[str, Asset]) -> list[Asset]:
+    if len(assets) < 2:
+        return [call(asset) for asset in assets.values()]
+    with ThreadPoolExecutor(_LOOKS, "astra-look") as pool:
+        return list(pool.map(call, assets.values()))
