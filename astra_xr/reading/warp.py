@@ -85,8 +85,8 @@ async def read_warped(
         if warp.resampling == "nearest":
             _nearest(pixels, step, out)
             return out
-        if warp.resampling == "average" and _whole(step, pixels, out):
-            _block_means(pixels, round(step.e), round(step.a), nodata, out)
+        if warp.resampling == "average" and min(step.a, step.e) > 0:
+            _means(pixels, step, nodata, out)
             return out
     await in_gdal_thread(_by_gdal, pixels, origin, out, goal, warp, nodata)
     return out
@@ -160,33 +160,43 @@ def _nearest(pixels: npt.NDArray[Any], step: Affine, out: npt.NDArray[Any]) -> N
     out[np.ix_(planes, *places)] = pixels[np.ix_(planes, *picks)]
 
 
-def _whole(step: Affine, pixels: npt.NDArray[Any], out: npt.NDArray[Any]) -> bool:
-    """Tell whether each target pixel is a block of whole source pixels, from the first one on."""
-    numbers = (step.a, step.e, step.c, step.f)
-    whole = all(abs(number - round(number)) < _CLOSE for number in numbers)
-    fits = all(
-        (n - 1) * scale < size <= n * scale + _CLOSE
-        for n, size, scale in zip(out.shape[1:], pixels.shape[1:], (step.e, step.a), strict=True)
-    )
-    return whole and fits and min(step.a, step.e) > 0 and (round(step.c), round(step.f)) == (0, 0)
+_STRIP = 1 << 22
+"""Source pixels that are averaged at once: bounds the memory that takes."""
 
 
-def _block_means(
-    pixels: npt.NDArray[Any], down: int, across: int, nodata: float | None, out: npt.NDArray[Any]
+def _means(
+    pixels: npt.NDArray[Any], step: Affine, nodata: float | None, out: npt.NDArray[Any]
 ) -> None:
-    """Average the valid pixels of each block; blocks at the far edges may be cut off."""
-    total = np.zeros(out.shape, np.float64)
-    count = np.zeros(out.shape, np.intp)
-    for row in range(down):
-        for col in range(across):
-            part = pixels[:, row::down, col::across]
-            place = (slice(None), slice(part.shape[1]), slice(part.shape[2]))
-            valid = _valid(part, nodata)
-            total[place] += np.where(valid, part, 0)
-            count[place] += valid
-    some = count > 0
-    means = total[some] / count[some]
-    out[some] = means if out.dtype.kind == "f" else np.rint(means)
+    """Average the valid source pixels under each target pixel, by the area that lies under it."""
+    _, height, width = pixels.shape
+    down = np.clip(np.arange(out.shape[1] + 1) * step.e + step.f, 0, height)
+    across = np.clip(np.arange(out.shape[2] + 1) * step.a + step.c, 0, width)
+    strip = max(1, int(_STRIP / step.e / width))
+    for top in range(0, out.shape[1], strip):
+        rows = slice(top, min(out.shape[1], top + strip))
+        edges = down[rows.start : rows.stop + 1]
+        first = int(edges[0])
+        part = pixels[:, first : math.ceil(edges[-1])]
+        valid = _valid(part, nodata)
+        total = _integrals(_integrals(np.where(valid, part, 0), edges - first, 1), across, 2)
+        area = _integrals(_integrals(valid, edges - first, 1), across, 2)
+        some = area > _CLOSE
+        means = total[some] / area[some]
+        out[:, rows][some] = means if out.dtype.kind == "f" else np.rint(means)
+
+
+def _integrals(values: npt.NDArray[Any], edges: npt.NDArray[Any], axis: int) -> npt.NDArray[Any]:
+    """Add up values between each edge and the next along an axis, pixels cut by an edge in part."""
+    size = values.shape[axis]
+    if not size:
+        return np.zeros([len(edges) - 1 if n == axis else k for n, k in enumerate(values.shape)])
+    sums = np.cumsum(values, axis=axis, dtype=np.float64)
+    whole = np.minimum((edges + _CLOSE).astype(np.intp), size)
+    shape = [-1 if n == axis else 1 for n in range(values.ndim)]
+    before = np.take(sums, np.maximum(whole - 1, 0), axis) * (whole > 0).reshape(shape)
+    part = np.maximum(edges - whole, 0) * (whole < size)
+    at = before + np.take(values, np.minimum(whole, size - 1), axis) * part.reshape(shape)
+    return np.diff(at, axis=axis)
 
 
 def _valid(pixels: npt.NDArray[Any], nodata: float | None) -> npt.NDArray[np.bool_]:

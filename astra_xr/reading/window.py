@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass, replace
+from weakref import WeakValueDictionary
 
 from astra_xr.model import Radiometry, UrlSource
 from astra_xr.reading.cache import ByteCache
@@ -16,6 +18,9 @@ _log = logging.getLogger(__name__)
 
 header_cache: ByteCache[Layout | str] = ByteCache("header_cache")
 """Layouts, or why GDAL has to read the file, by source."""
+
+_reading: WeakValueDictionary[UrlSource, asyncio.Lock] = WeakValueDictionary()
+"""Held while a source's header is read; lives on the background loop."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,18 +76,12 @@ async def find_layout(file: RangeFile, window: Window) -> Layout:
         It cannot be read, or is not what its item says.
     """
     known = header_cache.get(window.source)
-    if isinstance(known, Layout) and not await file.unchanged(known.size, known.etag):
-        known = None
     if known is None:
-        try:
-            known = await read_layout(file)
-        except Unsupported as reason:
-            _log.info("%s is read by GDAL: %s", window.label, reason)
-            known = str(reason)
-        size = 1000
-        if isinstance(known, Layout):
-            size += known.nbytes
-        header_cache.put(window.source, known, size)
+        # Those who ask together wait for one that reads.
+        async with _reading.setdefault(window.source, asyncio.Lock()):
+            known = header_cache.get(window.source) or await _read(file, window)
+    elif isinstance(known, Layout) and not await file.unchanged(known.size, known.etag):
+        known = await _read(file, window)
     if isinstance(known, str):
         raise Unsupported(known)
     # From here on the file must be the one that the header was read of.
@@ -93,4 +92,16 @@ async def find_layout(file: RangeFile, window: Window) -> Layout:
             f"item says {tuple(window.shape)}",
             "The item does not describe this file; try another catalogue.",
         )
+    return known
+
+
+async def _read(file: RangeFile, window: Window) -> Layout | str:
+    known: Layout | str
+    try:
+        known = await read_layout(file)
+    except Unsupported as reason:
+        _log.info("%s is read by GDAL: %s", window.label, reason)
+        known = str(reason)
+    size = 1000 + (known.nbytes if isinstance(known, Layout) else 0)
+    header_cache.put(window.source, known, size)
     return known
