@@ -17,7 +17,8 @@ from astra_xr.resolver.grids import check_gridded
 from astra_xr.resolver.radiometry import one_radiometry, override
 from astra_xr.resolver.resolution import Resolution
 from astra_xr.scenes.coords import grid_coords
-from astra_xr.scenes.grids import Resampling, Size, common_grid, warp_to
+from astra_xr.scenes.grids import Resampling, Size, cut_of, warp_to
+from astra_xr.scenes.place import Place, target_grid
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ def dataset_of(
     *,
     size: Size = None,
     resampling: Resampling = None,
+    place: Place | None = None,
     chunks: Chunks = None,
     decode: bool = True,
     radiometry: str | None = None,
@@ -44,7 +46,7 @@ def dataset_of(
         for name, asset in resolution.assets.items()
     }
     grids = {name: asset.grid for name, asset in assets.items() if asset.grid}
-    target = common_grid(grids, size, scene=resolution.full_id)
+    target = target_grid(grids, size, place or Place(), scene=resolution.full_id)
     variables = {
         name: _variable(asset, name, resolution.full_id, target, resampling, decode)
         for name, asset in assets.items()
@@ -104,7 +106,8 @@ def _variable(
     assert asset.radiometry is not None
     assert asset.indexes is not None
     radiometry = asset.radiometry
-    warp = warp_to(target, asset, name, resampling)
+    cut = cut_of(target, asset.grid)
+    warp = None if cut else warp_to(target, asset, name, resampling)
     array = RasterArray(
         source=asset.source,
         label=f"{scene} {name}",
@@ -136,7 +139,8 @@ def _variable(
     else:
         attrs |= packing
     dims = ("band", "y", "x") if asset.planes else ("y", "x")
-    return xr.Variable(dims, cached(array), attrs, encoding)
+    variable = xr.Variable(dims, cached(array), attrs, encoding)
+    return variable[(..., *cut)] if cut else variable
 
 
 def _fill_value(radiometry: Radiometry) -> np.generic | None:

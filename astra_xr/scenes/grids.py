@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 from collections.abc import Mapping
+
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from odc.geo.overlap import compute_reproject_roi
 
 from astra_xr.errors import InvalidParameter, MixedGrids
 from astra_xr.model import Asset, Grid
@@ -79,6 +84,22 @@ def _scaled(grid: Grid, factor: float) -> Grid:
     return Grid(crs=grid.crs, shape=(rows, cols), transform=transform)
 
 
+def cut_of(target: Grid, source: Grid) -> tuple[slice, slice] | None:
+    """Return the rows and columns of a grid that another one is; None where it is none of it."""
+    if target.crs != source.crs:
+        return None
+    (a, b, c, d, e, f), (p, q, r, s, t, u) = target.transform, source.transform
+    if (a, b, d, e) != (p, q, s, t) or b or d:
+        return None
+    row, col = (f - u) / e, (c - r) / a
+    top, left = round(row), round(col)
+    whole = abs(row - top) < 1e-6 and abs(col - left) < 1e-6
+    bottom, right = top + target.shape[0], left + target.shape[1]
+    if not whole or min(top, left) < 0 or bottom > source.shape[0] or right > source.shape[1]:
+        return None
+    return slice(top, bottom), slice(left, right)
+
+
 def warp_to(target: Grid, asset: Asset, name: str, resampling: Resampling) -> Warp | None:
     """Say how a band comes to a grid; None where it is there already.
 
@@ -95,7 +116,7 @@ def warp_to(target: Grid, asset: Asset, name: str, resampling: Resampling) -> Wa
         raise InvalidParameter(name="resampling", value=wish, expected=expected)
     if asset.grid == target:
         return None
-    usual = "average" if target.resolution > asset.grid.resolution else "nearest"
+    usual = "average" if _is_coarser(target, asset.grid) else "nearest"
     classes = asset.band.role in ("class", "mask")
     return Warp(
         source=asset.grid,
@@ -103,3 +124,12 @@ def warp_to(target: Grid, asset: Asset, name: str, resampling: Resampling) -> Wa
         resampling="nearest" if classes else wish or usual,
         nodata=asset.radiometry.nodata,
     )
+
+
+@functools.lru_cache(maxsize=256)
+def _is_coarser(target: Grid, source: Grid) -> bool:
+    if target.crs == source.crs:
+        return target.resolution > source.resolution
+    goal, full = (GeoBox(g.shape, Affine(*g.transform), g.crs) for g in (target, source))
+    # Pixels of the same size in two projections differ by some percent.
+    return bool(compute_reproject_roi(full, goal).scale > 1.1)

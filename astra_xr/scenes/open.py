@@ -14,6 +14,7 @@ from astra_xr.resolver.local import LocalResolver
 from astra_xr.resolver.resolution import Resolution, Resolver
 from astra_xr.scenes.dataset import Chunks, dataset_of
 from astra_xr.scenes.grids import Resampling, Size
+from astra_xr.scenes.place import Place
 from astra_xr.settings import Settings
 
 
@@ -92,6 +93,14 @@ def open_scene(
     resolver: Resolver | None = None,
     resolution: Size = None,
     resampling: Resampling = None,
+    crs: Any = None,
+    bbox: Any = None,
+    intersects: Any = None,
+    x: tuple[float, float] | None = None,
+    y: tuple[float, float] | None = None,
+    geobox: Any = None,
+    like: Any = None,
+    anchor: str | None = None,
     chunks: Chunks = None,
     mask_and_scale: bool = True,
     radiometry: str | None = None,
@@ -125,6 +134,20 @@ def open_scene(
         ``bilinear``, ``cubic``, ``lanczos``, ``mode``, ``min``, ``max`` or ``med``. None:
         ``average`` to coarser pixels, ``nearest`` to finer ones. Class and mask bands always
         take the nearest.
+    crs : str, int, pyproj or odc CRS, or "utm", optional
+        Of the Dataset; that of the files when left out. ``"utm"``: the zone of the middle.
+    bbox : (west, south, east, north), optional
+        The part of the earth to cover, degrees; west beyond east crosses the antimeridian. It is
+        covered whole, by the pixels that it touches: NaN where the scene has none.
+    intersects : dict or geometry, optional
+        The same, by the bounds of a GeoJSON or shapely geometry in longitude and latitude.
+    x, y : (float, float), optional
+        The same, as ranges in units of the CRS of the Dataset.
+    geobox, like : odc.geo GeoBox or xarray object, optional
+        The grid itself, or something that lies on it; instead of all of these.
+    anchor : {None, "edge", "center", "floating"}
+        Where pixels lie: their edges or centres at multiples of their size, or at the corner of
+        the box. None: the file's own pixels in its CRS, else ``"edge"``.
     chunks : dict, int, "auto" or None
         None: lazy without dask. Else the chunks of dask arrays, as in
         :meth:`xarray.Dataset.chunk`, in whole tiles of the files: ``{}`` makes chunks of 2048²,
@@ -165,12 +188,16 @@ def open_scene(
     >>> dict(ds.sizes), str(ds.red.dtype), str(ds.rio.crs)
     ({'y': 2048, 'x': 2048}, 'float32', 'EPSG:32610')
     """
+    place = Place(
+        crs=crs, bbox=bbox, intersects=intersects, x=x, y=y, geobox=geobox, like=like, anchor=anchor
+    )
     resolver = resolver or default_resolver()
     found = resolver.resolve(scene_id, bands, catalog=catalog, sign=False, radiometry=radiometry)
     return dataset_of(
         found,
         size=resolution,
         resampling=resampling,
+        place=place,
         chunks=chunks,
         decode=mask_and_scale,
         radiometry=radiometry,
@@ -185,6 +212,14 @@ def open_item(
     resolver: Resolver | None = None,
     resolution: Size = None,
     resampling: Resampling = None,
+    crs: Any = None,
+    bbox: Any = None,
+    intersects: Any = None,
+    x: tuple[float, float] | None = None,
+    y: tuple[float, float] | None = None,
+    geobox: Any = None,
+    like: Any = None,
+    anchor: str | None = None,
     chunks: Chunks = None,
     mask_and_scale: bool = True,
     radiometry: str | None = None,
@@ -201,6 +236,8 @@ def open_item(
         Whose item it is (it decides how URLs are signed); found out from its links when left
         out.
     bands, resolver, resolution, resampling, chunks, mask_and_scale, radiometry
+        As in :func:`open_scene`.
+    crs, bbox, intersects, x, y, geobox, like, anchor
         As in :func:`open_scene`.
 
     Returns
@@ -227,12 +264,16 @@ def open_item(
     if isinstance(item, str):
         expected = "a pystac.Item or a dict; open_scene takes ids"
         raise InvalidParameter(name="item", value=item, expected=expected)
+    place = Place(
+        crs=crs, bbox=bbox, intersects=intersects, x=x, y=y, geobox=geobox, like=like, anchor=anchor
+    )
     resolver = resolver or default_resolver()
     found = resolver.resolve(item, bands, catalog=catalog, sign=False, radiometry=radiometry)
     return dataset_of(
         found,
         size=resolution,
         resampling=resampling,
+        place=place,
         chunks=chunks,
         decode=mask_and_scale,
         radiometry=radiometry,
