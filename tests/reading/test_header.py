@@ -106,6 +106,6 @@ def test_a_damaged_header_is_never_wrong_without_a_word(
     try:
         with rasterio.open(path) as file:
             expected = file.read([1], window=((0, 10), (0, 10)))
-    except rasterio.errors.RasterioError:
+    except (rasterio.errors.RasterioError, UnicodeDecodeError):
         return  # tags that GDAL needs and the engine does not
     np.testing.assert_array_equal(got, expected)
