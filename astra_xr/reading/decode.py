@@ -52,6 +52,11 @@ CODECS: dict[str, Decompress] = {
 """What writes a tile's pixels into an array, by the name of its compression."""
 
 
+def prepare() -> None:
+    """Load the usual decoders, which imagecodecs puts off until they are used (10 ms)."""
+    _ = imagecodecs.deflate_decode, imagecodecs.delta_decode
+
+
 _threads = threading.local()
 
 

@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from astra_xr.errors import ReadError
+from astra_xr.reading.decode import prepare
 
 T = TypeVar("T")
 
@@ -25,6 +26,8 @@ class _Threads:
         self.loop = asyncio.new_event_loop()
         threading.Thread(target=self.loop.run_forever, name="astra-xr loop", daemon=True).start()
         self.decode = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="astra-xr decode")
+        # While the first header is on its way.
+        self.decode.submit(prepare)
         # Apart, so that a slow disk or signing service holds no decoding up.
         self.wait = ThreadPoolExecutor(8, thread_name_prefix="astra-xr wait")
         # Apart again: GDAL waits for ranges, which may come through the threads above.

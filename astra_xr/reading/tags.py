@@ -6,8 +6,8 @@ others is used, since those at hand trust the counts that a file claims, and end
 
 from __future__ import annotations
 
-import asyncio
 import math
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -65,27 +65,18 @@ class Unsupported(Exception):
 
 @dataclass(frozen=True)
 class _Form:
-    """How numbers are laid out: TIFF or BigTIFF, in one byte order."""
+    """How numbers are laid out: struct formats of TIFF or BigTIFF, in one byte order."""
 
     order: str
-    big: bool
+    offset: struct.Struct
+    count: struct.Struct
+    entry: struct.Struct
+    """Tag, type, count, and the value or where it is."""
 
-    @property
-    def offset(self) -> str:
-        return f"{self.order}u{8 if self.big else 4}"
-
-    @property
-    def count(self) -> str:
-        """Type of the number of entries."""
-        return f"{self.order}u{8 if self.big else 2}"
-
-    @property
-    def entry(self) -> np.dtype[Any]:
-        size = 8 if self.big else 4
-        o = self.order
-        return np.dtype(
-            [("tag", f"{o}u2"), ("type", f"{o}u2"), ("count", f"{o}u{size}"), ("value", f"V{size}")]
-        )
+    @classmethod
+    def of(cls, order: str, *, big: bool) -> _Form:
+        formats = ("Q", "Q", "HHQ8s") if big else ("I", "H", "HHI4s")
+        return cls(order, *(struct.Struct(order + each) for each in formats))
 
 
 class _Blocks:
@@ -132,10 +123,10 @@ async def read_directories(file: RangeFile) -> tuple[str, list[Tags]]:
     magic = bytes(head[:4])
     if magic not in TIFF_MAGIC or len(head) < 16:
         raise Unsupported("it is no TIFF")
-    form = _Form("<" if magic[:2] == b"II" else ">", 43 in magic[2:])
+    big = 43 in magic[2:]
+    form = _Form.of("<" if magic[:2] == b"II" else ">", big=big)
     blocks = _Blocks(file, head)
-    place = 8 if form.big else 4
-    position = _number(head[place : place + np.dtype(form.offset).itemsize], form.offset)
+    (position,) = form.offset.unpack_from(head, 8 if big else 4)
     seen: list[int] = []
     directories = []
     while position:
@@ -149,37 +140,36 @@ async def read_directories(file: RangeFile) -> tuple[str, list[Tags]]:
     return form.order, directories
 
 
-def _number(data: memoryview, dtype: str) -> int:
-    return int(np.frombuffer(data, dtype, 1)[0])
-
-
 async def _directory(blocks: _Blocks, form: _Form, position: int) -> tuple[Tags, int]:
     """Read the directory at a position, and where the next one is (0: nowhere)."""
-    head = np.dtype(form.count).itemsize
-    number = _number(await blocks.get(position, head), form.count)
+    head = form.count.size
+    (number,) = form.count.unpack(await blocks.get(position, head))
     if not 0 < number <= _MOST_ENTRIES:
         raise Malformed(f"a directory has {number} entries")
-    size = number * form.entry.itemsize
-    link = np.dtype(form.offset).itemsize
-    data = await blocks.get(position + head, size + link)
-    entries = np.frombuffer(data[:size], form.entry)
-    wanted = [entry for entry in entries if int(entry["tag"]) in WANTED]
-    values = await asyncio.gather(*(_value(blocks, form, entry) for entry in wanted))
-    names = (WANTED[int(entry["tag"])] for entry in wanted)
-    return dict(zip(names, values, strict=True)), _number(data[size:], form.offset)
+    size = number * form.entry.size
+    data = await blocks.get(position + head, size + form.offset.size)
+    tags = {}
+    for tag, kind, count, value in form.entry.iter_unpack(data[:size]):
+        if tag in WANTED:
+            tags[WANTED[tag]] = await _value(blocks, form, (tag, kind, count), value)
+    (following,) = form.offset.unpack(data[size:])
+    return tags, following
 
 
-async def _value(blocks: _Blocks, form: _Form, entry: Any) -> npt.NDArray[Any]:
-    kind, count = _TYPES.get(int(entry["type"])), int(entry["count"])
-    if kind is None:
-        raise Unsupported(f"tag {entry['tag']} has the unknown type {entry['type']}")
-    dtype = np.dtype(f"{form.order}{kind}")
+async def _value(
+    blocks: _Blocks, form: _Form, entry: tuple[int, int, int], value: bytes
+) -> npt.NDArray[Any]:
+    tag, kind, count = entry
+    if kind not in _TYPES:
+        raise Unsupported(f"tag {tag} has the unknown type {kind}")
+    dtype = np.dtype(form.order + _TYPES[kind])
     size = dtype.itemsize * count
-    data = memoryview(entry["value"].tobytes())
-    if size > len(data):
+    data: bytes | memoryview = value
+    if size > len(value):
         if size > _LARGEST_TAG:
-            raise Malformed(f"tag {entry['tag']} claims {count} numbers")
-        data = await blocks.get(_number(data, form.offset), size)
+            raise Malformed(f"tag {tag} claims {count} numbers")
+        (start,) = form.offset.unpack(value)
+        data = await blocks.get(start, size)
     return np.frombuffer(data[:size], dtype)
 
 

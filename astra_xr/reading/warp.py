@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +15,7 @@ from odc.geo.geobox import GeoBox
 from odc.geo.overlap import compute_reproject_roi
 
 from astra_xr.model import Grid
-from astra_xr.reading.loop import in_gdal_thread
+from astra_xr.reading.loop import decode_pool, in_gdal_thread
 from astra_xr.reading.read import level_shapes, read
 from astra_xr.reading.window import Window
 
@@ -82,11 +84,13 @@ async def read_warped(
     goal = _moved(warp.target, cols[0], rows[0])
     step = ~origin @ goal
     if warp.source.crs == warp.target.crs and abs(step.b) + abs(step.d) < _CLOSE:
-        if warp.resampling == "nearest":
-            _nearest(pixels, step, out)
+        if warp.resampling == "nearest" or (
+            warp.resampling == "average" and _rounded(step, warp.target)
+        ):
+            await _beside(_nearest, pixels, step, out)
             return out
         if warp.resampling == "average" and min(step.a, step.e) > 0:
-            _means(pixels, step, nodata, out)
+            await _beside(_means, pixels, step, nodata, out)
             return out
     await in_gdal_thread(_by_gdal, pixels, origin, out, goal, warp, nodata)
     return out
@@ -141,6 +145,16 @@ def _scale(warp: Warp) -> tuple[float, float]:
     return float(scale.x), float(scale.y)
 
 
+def _rounded(step: Affine, target: Grid) -> bool:
+    """Tell whether pixels differ in size by no more than an overview's, whose shape is whole."""
+    rows, cols = target.shape
+    return abs(step.e - 1) * rows <= 1 and abs(step.a - 1) * cols <= 1
+
+
+async def _beside(work: Callable[..., None], *args: object) -> None:
+    await asyncio.get_running_loop().run_in_executor(decode_pool(), work, *args)
+
+
 def _moved(grid: Grid, col: int, row: int) -> Affine:
     return Affine(*grid.transform) @ Affine.translation(col, row)
 
@@ -178,24 +192,33 @@ def _means(
         first = int(edges[0])
         part = pixels[:, first : math.ceil(edges[-1])]
         valid = _valid(part, nodata)
-        total = _integrals(_integrals(np.where(valid, part, 0), edges - first, 1), across, 2)
-        area = _integrals(_integrals(valid, edges - first, 1), across, 2)
+        if valid.all():
+            total = _integrals(_integrals(part, edges - first, 1), across, 2)
+            area = np.broadcast_to(np.outer(np.diff(edges), np.diff(across)), total.shape)
+        else:
+            total = _integrals(_integrals(np.where(valid, part, 0), edges - first, 1), across, 2)
+            area = _integrals(_integrals(valid, edges - first, 1), across, 2)
         some = area > _CLOSE
-        means = total[some] / area[some]
-        out[:, rows][some] = means if out.dtype.kind == "f" else np.rint(means)
+        means = np.divide(total, area, out=total, where=some)
+        np.copyto(
+            out[:, rows],
+            means if out.dtype.kind == "f" else np.rint(means),
+            where=some,
+            casting="unsafe",
+        )
 
 
 def _integrals(values: npt.NDArray[Any], edges: npt.NDArray[Any], axis: int) -> npt.NDArray[Any]:
     """Add up values between each edge and the next along an axis, pixels cut by an edge in part."""
     size = values.shape[axis]
-    if not size:
-        return np.zeros([len(edges) - 1 if n == axis else k for n, k in enumerate(values.shape)])
-    sums = np.cumsum(values, axis=axis, dtype=np.float64)
     whole = np.minimum((edges + _CLOSE).astype(np.intp), size)
     shape = [-1 if n == axis else 1 for n in range(values.ndim)]
-    before = np.take(sums, np.maximum(whole - 1, 0), axis) * (whole > 0).reshape(shape)
+    sums = np.cumsum(values, axis=axis, dtype=np.float64)
+    at = np.take(sums, np.maximum(whole - 1, 0), axis)
+    at *= (whole > 0).reshape(shape)
     part = np.maximum(edges - whole, 0) * (whole < size)
-    at = before + np.take(values, np.minimum(whole, size - 1), axis) * part.reshape(shape)
+    if part.any():
+        at += np.take(values, np.minimum(whole, size - 1), axis) * part.reshape(shape)
     return np.diff(at, axis=axis)
 
 

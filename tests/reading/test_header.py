@@ -20,7 +20,11 @@ from tests.pixels import read
 
 LONG, SHORT = 4, 3
 
-pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::rasterio.errors.NotGeoreferencedWarning",
+    # rasterio's log stumbles over bytes that are no text.
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+)
 
 
 def tiff(entries: list[tuple[int, int, int, int]], size: int = 1024) -> bytes:
@@ -106,6 +110,6 @@ def test_a_damaged_header_is_never_wrong_without_a_word(
     try:
         with rasterio.open(path) as file:
             expected = file.read([1], window=((0, 10), (0, 10)))
-    except (rasterio.errors.RasterioError, UnicodeDecodeError):
+    except rasterio.errors.RasterioError:
         return  # tags that GDAL needs and the engine does not
     np.testing.assert_array_equal(got, expected)
