@@ -101,6 +101,10 @@ class Mission:
     widths: Mapping[str, int] = field(default_factory=dict)
     """Digits and letters of parts that some ids write without their leading noughts."""
 
+    masks: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    """Native name of a class band → what can be hidden by it (``clouds``, ``shadows``, ``cirrus``,
+    ``snow``, ``water``) → the names of the classes that mean it."""
+
     sidecar: Sidecar | None = None
     """Where the factors of bands that have no unit in the table are; None: there is no such."""
 

@@ -182,4 +182,13 @@ MISSION = Mission(
     acquisition=("sensor", "tile", "start"),
     version=("version",),
     correction=correction,
+    masks={
+        "Fmask": {
+            "clouds": ("cloud", "adjacent_to_cloud"),
+            "shadows": ("cloud_shadow",),
+            "cirrus": ("cirrus",),
+            "snow": ("snow_or_ice",),
+            "water": ("water",),
+        }
+    },
 )

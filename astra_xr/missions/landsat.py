@@ -141,6 +141,15 @@ MISSION = Mission(
         ),
     ),
     bands=bands,
+    masks={
+        "QA_PIXEL": {
+            "clouds": ("cloud", "dilated_cloud"),
+            "shadows": ("cloud_shadow",),
+            "cirrus": ("cirrus",),
+            "snow": ("snow",),
+            "water": ("water",),
+        }
+    },
     describe=describe,
     acquisition=("sensor", "path", "row", "day"),
     version=("tier", "processed"),

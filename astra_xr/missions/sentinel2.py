@@ -257,4 +257,13 @@ MISSION = Mission(
     version=("baseline", "generation", "sequence"),
     widths={"tile": 5},
     correction=correction,
+    masks={
+        "SCL": {
+            "clouds": ("cloud_medium_probability", "cloud_high_probability"),
+            "shadows": ("cloud_shadow",),
+            "cirrus": ("thin_cirrus",),
+            "snow": ("snow",),
+            "water": ("water",),
+        }
+    },
 )

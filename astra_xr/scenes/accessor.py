@@ -76,13 +76,15 @@ class AstraAccessor:
         frame = pd.DataFrame.from_dict(table, orient="index", columns=list(_COLUMNS))
         return frame.rename_axis("variable")
 
-    def index(self, name: str, **constants: float) -> xr.DataArray:
+    def index(self, name: str, *, mask_clouds: bool = False, **constants: float) -> xr.DataArray:
         """Compute a spectral index; of bands not read yet, when its values are asked for.
 
         Parameters
         ----------
         name : str
             Any index of spyndex whose bands are here, e.g. ``"NDVI"``.
+        mask_clouds : bool
+            NaN where :meth:`mask` finds clouds, shadows or cirrus.
         **constants : float
             Values of the formula's constants, e.g. ``L=0.5``; spyndex's defaults otherwise.
 
@@ -111,7 +113,114 @@ class AstraAccessor:
         """
         from astra_xr.scenes.indices import spectral_index
 
-        return spectral_index(self._ds, name, **constants)
+        return spectral_index(self._ds, name, constants, mask_clouds=mask_clouds)
+
+    def mask(
+        self,
+        *,
+        clouds: bool = True,
+        shadows: bool = True,
+        cirrus: bool = True,
+        snow: bool = False,
+        water: bool = False,
+        dilate: int = 2,
+    ) -> xr.DataArray:
+        """Find what hides the ground, by the mission's class band (SCL, QA_PIXEL, Fmask).
+
+        The class band is opened on the grid of the Dataset where it is not there yet.
+
+        Parameters
+        ----------
+        clouds, shadows, cirrus, snow, water : bool
+            What to find. Clouds include those of medium probability, and the margins that the
+            agency put around them.
+        dilate : int
+            Pixels of this Dataset by which all that is found grows.
+
+        Returns
+        -------
+        xarray.DataArray
+            bool, lazy: True where a pixel is hidden, so that ``ds.where(~ds.astra.mask())`` is
+            what can be seen. Pixels without data are not hidden.
+
+        Raises
+        ------
+        InvalidParameter
+            The mission has no class band, or nothing is asked for.
+        UnknownBand
+            The scene lacks the class band, as Sentinel-2 L1C does.
+
+        Examples
+        --------
+        >>> import astra_xr
+        >>> ds = astra_xr.open_scene(
+        ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red"], catalog="sample"
+        ... ).isel(x=slice(64), y=slice(64))
+        >>> clear = ds.where(~ds.astra.mask())
+        """
+        from astra_xr.scenes.masks import hidden
+
+        wishes = {"clouds": clouds, "shadows": shadows, "cirrus": cirrus, "snow": snow}
+        return hidden(self._ds, wishes | {"water": water}, dilate)
+
+    def cloud_cover(self, bbox: Sequence[float] | None = None) -> float:
+        """Return the percentage of pixels that are cloud or cirrus, of those that have data.
+
+        Reads the class band.
+
+        Parameters
+        ----------
+        bbox : (west, south, east, north), optional
+            The part to look at, degrees; all of the Dataset when left out.
+
+        Returns
+        -------
+        float
+            0 to 100, NaN where no pixel has data.
+
+        Raises
+        ------
+        InvalidParameter, UnknownBand
+            As of :meth:`mask`; or the box lies elsewhere.
+
+        Examples
+        --------
+        >>> import astra_xr
+        >>> ds = astra_xr.open_scene(
+        ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["B11"], catalog="sample"
+        ... )
+        >>> 0 <= ds.astra.cloud_cover() <= 100
+        True
+        """
+        from astra_xr.scenes.masks import cloud_cover
+
+        return cloud_cover(self._ds, bbox)
+
+    def classes(self, name: str) -> pd.DataFrame:
+        """Return what the numbers of a class or mask band mean; the band need not be open.
+
+        Returns
+        -------
+        pandas.DataFrame
+            By value: meaning, mask (the bits that count; none: all) and color.
+
+        Raises
+        ------
+        UnknownBand, InvalidParameter
+            There is no such band, or its numbers are no classes.
+
+        Examples
+        --------
+        >>> import astra_xr
+        >>> ds = astra_xr.open_scene(
+        ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red"], catalog="sample"
+        ... )
+        >>> str(ds.astra.classes("SCL").loc[9, "meaning"])
+        'cloud_high_probability'
+        """
+        from astra_xr.scenes.masks import class_table
+
+        return class_table(self._ds, name)
 
     def load(self, *, progress: bool = True) -> xr.Dataset:
         """Read all bands at once, side by side, and keep their values in this Dataset.

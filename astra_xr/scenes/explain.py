@@ -12,6 +12,7 @@ from astra_xr.reading.array import RasterArray, behind
 from astra_xr.reading.loop import run, together
 from astra_xr.reading.plan import Plan, plan_of
 from astra_xr.scenes.formula import FormulaArray
+from astra_xr.scenes.hidden import HiddenArray
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def explain(ds: xr.Dataset) -> Explanation:
         array, key = behind(variable)
         if key is None or variable.size == 0:
             rest.append(name)
-        elif isinstance(array, FormulaArray):
+        elif isinstance(array, FormulaArray | HiddenArray):
             variables |= {f"{name} {of}": each for of, each in array.inputs(key).items()}
         elif isinstance(array, RasterArray):
             reads.append((array, key))

@@ -15,6 +15,7 @@ import xarray as xr
 from astra_xr.errors import InvalidParameter, MissingIndexBand, UnknownIndex
 from astra_xr.model import Radiometry
 from astra_xr.reading.array import cached
+from astra_xr.reading.fused import Formula
 from astra_xr.reading.values import decode_into, decoded_dtype
 from astra_xr.scenes.formula import FormulaArray
 from astra_xr.scenes.names import band_table, variables_of
@@ -23,9 +24,13 @@ _NEAR = {"N": "N2", "N2": "N"}
 """Sentinel-2 has two near infrared bands; where the usual one is not opened the other serves."""
 
 
-def spectral_index(ds: xr.Dataset, name: str, **constants: float) -> xr.DataArray:
+def spectral_index(
+    ds: xr.Dataset, name: str, constants: Mapping[str, float], *, mask_clouds: bool = False
+) -> xr.DataArray:
     """Compute a spectral index of a scene; see ``ds.astra.index``."""
     import spyndex
+
+    constants = dict(constants)
 
     index = spyndex.indices.get(name)
     if index is None:
@@ -55,7 +60,9 @@ def spectral_index(ds: xr.Dataset, name: str, **constants: float) -> xr.DataArra
             formula=index.formula,
             hint=hint,
         )
-    values = _compute(name, {symbol: ds[variable] for symbol, variable in used.items()}, constants)
+    bands = {symbol: ds[variable] for symbol, variable in used.items()}
+    mask = _clouds(ds) if mask_clouds else None
+    values = _compute(name, bands, constants, mask)
     values.attrs = {
         "long_name": index.long_name,
         "formula": index.formula,
@@ -66,7 +73,10 @@ def spectral_index(ds: xr.Dataset, name: str, **constants: float) -> xr.DataArra
 
 
 def _compute(
-    name: str, bands: dict[str, xr.DataArray], constants: dict[str, float]
+    name: str,
+    bands: dict[str, xr.DataArray],
+    constants: dict[str, float],
+    mask: xr.DataArray | None,
 ) -> xr.DataArray:
     import spyndex
 
@@ -75,11 +85,13 @@ def _compute(
     if not alike or not all(_unread(band) for band in bands.values()):
         params = {symbol: reflectance(band) for symbol, band in bands.items()} | constants
         computed: xr.DataArray = spyndex.computeIndex(name, params=params)
-        return computed
+        return computed if mask is None else computed.where(~mask)
 
     attrs = {symbol: dict(band.attrs) for symbol, band in bands.items()}
-    formula = _IndexFormula(spyndex.indices[name].formula, attrs, constants)
+    formula: Formula = _IndexFormula(spyndex.indices[name].formula, attrs, constants)
     inputs = {symbol: band.variable for symbol, band in bands.items()}
+    if mask is not None:
+        formula, inputs = _Masked(formula), inputs | {_MASK: mask.variable}
     dtype = np.result_type(*(_values(np.empty(0, b.dtype), b.attrs) for b in bands.values()))
     array = cached(FormulaArray(inputs, formula, dtype))
     return xr.DataArray(xr.Variable(first.dims, array), coords=first.coords)
@@ -99,6 +111,27 @@ class _IndexFormula:
         params = {s: _values(a, self.attrs[s]) for s, a in stored.items()} | dict(self.constants)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             return eval(_compiled(self.text), {"__builtins__": {}}, params)  # noqa: S307
+
+
+_MASK = "mask"
+"""Among the bands of a formula, whose names are of letters and digits: what is hidden."""
+
+
+@dataclass(frozen=True)
+class _Masked:
+    """A formula's values, NaN where they are hidden."""
+
+    formula: Formula
+
+    def __call__(self, stored: Mapping[str, npt.NDArray[Any]]) -> Any:
+        values = self.formula({name: each for name, each in stored.items() if name != _MASK})
+        return np.where(stored[_MASK], np.float32("nan"), values)
+
+
+def _clouds(ds: xr.Dataset) -> xr.DataArray:
+    from astra_xr.scenes.masks import hidden
+
+    return hidden(ds, {"clouds": True, "shadows": True, "cirrus": True}, dilate=2)
 
 
 @functools.cache
