@@ -18,7 +18,10 @@ OTHERS = "astra:other_processings"
 
 @runtime_checkable
 class Catalog(Protocol):
-    """Finds items and makes their hrefs readable. One instance serves many threads."""
+    """Finds items and makes their hrefs readable. One instance serves many threads.
+
+    A subclass says how it finds, searches and signs; the rest is as most catalogues have it.
+    """
 
     name: str
     """How users name it, e.g. ``earth-search``."""
@@ -30,7 +33,7 @@ class Catalog(Protocol):
     """Who serves the source data: ``metadata.source_provider`` of the contract; empty: the item
     tells."""
 
-    own_files: bool
+    own_files: bool = False
     """True where it is made of the user's own files, so that its items may name such."""
 
     def find(self, scene: SceneId) -> dict[str, Any]:
@@ -64,7 +67,7 @@ class Catalog(Protocol):
 
     def href(self, asset: Mapping[str, Any]) -> str:
         """Return where to read an asset, of the places that its item names; empty: of none."""
-        ...
+        return str(asset.get("href") or "")
 
     def check(self, href: str) -> None:
         """Tell early, asking nobody, where credentials that :meth:`sign` needs are not there.
@@ -75,19 +78,19 @@ class Catalog(Protocol):
         ------
         SigningError
         """
-        ...
+        return
 
     def signs(self, href: str) -> bool:
         """Tell whether :meth:`sign` makes another of the signature that an href carries."""
-        ...
+        return False
 
     def owns(self, item: Item) -> bool:
         """Tell whether an item that a user brings came from this catalogue."""
-        ...
+        return False
 
     def offset_applied(self, item: Item, asset_key: str) -> str | None:
         """Return why the mission's offset is in the asset's pixels already; None: it is not."""
-        ...
+        return None
 
 
 def choose(scene: SceneId, items: list[dict[str, Any]]) -> tuple[list[str], dict[str, Any] | None]:

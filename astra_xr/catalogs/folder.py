@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from astra_xr.catalogs.base import Catalog
 from astra_xr.catalogs.documents import items_of, pick, resolved, spellings, storage_url
 from astra_xr.catalogs.query import Query
 from astra_xr.catalogs.s3 import S3
@@ -22,7 +23,7 @@ from astra_xr.settings import Settings
 _PARQUET = (".parquet", ".geoparquet")
 
 
-class Folder:
+class Folder(Catalog):
     """Items of any mission or none, by their own ids or by any id form of a mission.
 
     Parameters
@@ -87,25 +88,6 @@ class Folder:
             It is of a kind that cannot be read, or there are no keys.
         """
         return storage_url(href, self._s3, refused)
-
-    def href(self, asset: Mapping[str, Any]) -> str:
-        """Return the asset's own href."""
-        return str(asset.get("href") or "")
-
-    def check(self, href: str) -> None:
-        """Return: it is only asked where the caller names it."""
-
-    def signs(self, href: str) -> bool:
-        """Return False: nothing is signed here."""
-        return False
-
-    def owns(self, item: Item) -> bool:
-        """Return False: nobody but the user can tell that an item is from here."""
-        return False
-
-    def offset_applied(self, item: Item, asset_key: str) -> str | None:
-        """Return None: pixels are as the agency made them."""
-        return None
 
     def _files(self) -> list[Path]:
         return sorted(self._path.rglob("*.json")) if self._path.is_dir() else [self._path]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urljoin
 
-from astra_xr.catalogs.base import choose
+from astra_xr.catalogs.base import Catalog, choose
 from astra_xr.catalogs.query import Query
 from astra_xr.errors import SceneNotFound
 from astra_xr.missions import Item
@@ -16,7 +16,7 @@ from astra_xr.sample import SCENE_ID, ensure_sample
 from astra_xr.settings import Settings
 
 
-class Sample:
+class Sample(Catalog):
     """A catalogue of local files; its scene is synthetic and only served when asked for by name.
 
     Its scene goes by a product's id, so that everything downstream works as for a live one.
@@ -66,22 +66,7 @@ class Sample:
         """Return the file URL as it is: valid as long as the file is there."""
         return SignedUrl(url=href)
 
-    def href(self, asset: Mapping[str, Any]) -> str:
-        """Return the asset's own href."""
-        return str(asset.get("href") or "")
-
-    def check(self, href: str) -> None:
-        """Return: no credentials are needed."""
-
-    def signs(self, href: str) -> bool:
-        """Return False: nothing is signed here."""
-        return False
-
     def owns(self, item: Item) -> bool:
         """Tell whether the item's files lie in the sample's folder."""
         root = self._folder.as_uri()
         return any(str(a.get("href", "")).startswith(root) for a in item["assets"].values())
-
-    def offset_applied(self, item: Item, asset_key: str) -> str | None:
-        """Return None: the sample's pixels carry the offset of baseline 05.11."""
-        return None

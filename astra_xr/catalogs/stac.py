@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from astra_xr.catalogs.base import choose
+from astra_xr.catalogs.base import Catalog, choose
 from astra_xr.catalogs.query import Query
 from astra_xr.errors import AmbiguousSceneId, InvalidItem, SceneNotFound, UpstreamError
 from astra_xr.http import fetch_json
@@ -44,13 +44,8 @@ class BySearch:
 Lookup = ById | BySearch
 
 
-class StacCatalog:
+class StacCatalog(Catalog):
     """Base of the catalogues behind a STAC API: subclasses say how they spell a scene id."""
-
-    name: str
-    title: str
-    provider: str
-    own_files = False
 
     collections: Mapping[str, tuple[str, ...]] = {}
     """Mission → the collections that hold its scenes, the preferred one first."""
@@ -105,17 +100,6 @@ class StacCatalog:
             seen.update((item.get("collection"), item["id"]) for item in new)
             yield from (item for item in new if query.wants(item))
 
-    def href(self, asset: Mapping[str, Any]) -> str:
-        """Return the asset's own href."""
-        return str(asset.get("href") or "")
-
-    def check(self, href: str) -> None:
-        """Return: no credentials are needed."""
-
-    def signs(self, href: str) -> bool:
-        """Return False: a signature is the caller's own, where no catalogue makes another."""
-        return False
-
     def owns(self, item: Item) -> bool:
         """Tell whether one of the item's own links leads into this API."""
         links = [link for link in item.get("links") or () if isinstance(link, Mapping)]
@@ -124,10 +108,6 @@ class StacCatalog:
             for link in links
             if link.get("rel") in ("self", "root", "parent", "collection")
         )
-
-    def offset_applied(self, item: Item, asset_key: str) -> str | None:
-        """Return None: pixels are as the agency made them, unless a catalogue says otherwise."""
-        return None
 
     def _look(self, lookup: Lookup) -> list[dict[str, Any]]:
         if isinstance(lookup, ById):
