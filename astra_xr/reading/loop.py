@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Coroutine, Iterable
@@ -24,14 +25,18 @@ class _Threads:
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.loop = asyncio.new_event_loop()
-        threading.Thread(target=self.loop.run_forever, name="astra-xr loop", daemon=True).start()
         self.decode = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="astra-xr decode")
         # While the first header is on its way.
-        self.decode.submit(prepare)
+        self.loop.call_later(0.02, self._prepare)
+        threading.Thread(target=self.loop.run_forever, name="astra-xr loop", daemon=True).start()
         # Apart, so that a slow disk or signing service holds no decoding up.
         self.wait = ThreadPoolExecutor(8, thread_name_prefix="astra-xr wait")
         # Apart again: GDAL waits for ranges, which may come through the threads above.
         self.gdal = ThreadPoolExecutor(4, thread_name_prefix="astra-xr gdal")
+
+    def _prepare(self) -> None:
+        with contextlib.suppress(RuntimeError):  # the process is ending already
+            self.decode.submit(prepare)
 
 
 def _threads() -> _Threads:
