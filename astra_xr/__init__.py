@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from astra_xr.errors import AstraError
     from astra_xr.resolver.local import LocalResolver
     from astra_xr.resolver.resolution import Resolution
+    from astra_xr.scenes import indices
     from astra_xr.scenes.open import open_item, open_scene, resolve
     from astra_xr.scenes.search import search
     from astra_xr.settings import Settings, configure
@@ -29,6 +30,7 @@ __all__ = [
     "Resolution",
     "Settings",
     "configure",
+    "indices",
     "open_item",
     "open_scene",
     "resolve",
@@ -55,6 +57,8 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("astra-xr")
+    if name == "indices":
+        return importlib.import_module("astra_xr.scenes.indices")
     if name in _HOMES:
         value = getattr(importlib.import_module(_HOMES[name]), name)
         globals()[name] = value

@@ -21,6 +21,7 @@ def test_the_public_names() -> None:
         "Resolution",
         "Settings",
         "configure",
+        "indices",
         "open_item",
         "open_scene",
         "resolve",

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import xarray as xr
 
+from astra_xr.scenes.outputs import Outputs
+
 if TYPE_CHECKING:
     import pandas as pd
 
     from astra_xr.scenes.explain import Explanation
-    from astra_xr.scenes.picture import Limits
 
 
 @xr.register_dataset_accessor("astra")  # type: ignore[no-untyped-call, unused-ignore]
-class AstraAccessor:
+class AstraAccessor(Outputs):
     """Bands, indices and pictures of a scene.
 
     Made for Datasets of :func:`astra_xr.open_scene`; works on any Dataset with (y, x)
@@ -67,22 +67,18 @@ class AstraAccessor:
         >>> str(ds.astra.bands.loc["red", "native_name"])
         'B04'
         """
-        import pandas as pd
+        from astra_xr.scenes.shown import as_table
 
-        from astra_xr.scenes.names import variables_of
-
-        rows = {name: self._ds[name].attrs for name in variables_of(self._ds)}
-        table = {name: [attrs.get(column) for column in _COLUMNS] for name, attrs in rows.items()}
-        frame = pd.DataFrame.from_dict(table, orient="index", columns=list(_COLUMNS))
-        return frame.rename_axis("variable")
+        return as_table(self._ds)
 
     def index(self, name: str, *, mask_clouds: bool = False, **constants: float) -> xr.DataArray:
         """Compute a spectral index; of bands not read yet, when its values are asked for.
 
         Parameters
         ----------
-        name : str
-            Any index of spyndex whose bands are here, e.g. ``"NDVI"``.
+        name : str or sequence of str
+            Any index of spyndex whose bands are here, e.g. ``"NDVI"``; several make a Dataset.
+            ``astra_xr.indices.available(ds)`` lists them.
         mask_clouds : bool
             NaN where :meth:`mask` finds clouds, shadows or cirrus.
         **constants : float
@@ -111,8 +107,10 @@ class AstraAccessor:
         >>> ndvi.name, ndvi.attrs["formula"]
         ('NDVI', '(N-R)/(N+R)')
         """
-        from astra_xr.scenes.indices import spectral_index
+        from astra_xr.scenes.indices import spectral_index, spectral_indices
 
+        if not isinstance(name, str):
+            return spectral_indices(self._ds, name, constants, mask_clouds=mask_clouds)
         return spectral_index(self._ds, name, constants, mask_clouds=mask_clouds)
 
     def mask(
@@ -284,107 +282,12 @@ class AstraAccessor:
 
         return explain(self._ds)
 
-    def rgb(
-        self,
-        bands: Sequence[str] = ("red", "green", "blue"),
-        *,
-        limits: Limits | Sequence[Limits] | None = None,
-        gamma: float = 1.0,
-    ) -> xr.DataArray:
-        """Compose three bands into a picture; reads them.
-
-        Parameters
-        ----------
-        bands : sequence of str
-            What is shown in red, green and blue.
-        limits : (low, high), three of them, or None
-            Values that become black and full colour, in the bands' unit. None: the 2nd and
-            98th percentile of each, leaving out nodata and what is as bright as cloud.
-        gamma : float
-            Above 1 lightens the middle tones.
-
-        Returns
-        -------
-        xarray.DataArray
-            uint8, dims (y, x, rgb) with red, green, blue and alpha; alpha is 0 where a band has
-            no data. ``attrs["limits"]`` has the limits used. ``.plot.imshow()`` shows it.
-
-        Raises
-        ------
-        UnknownBand, AmbiguousBand, InvalidParameter
-
-        Examples
-        --------
-        >>> import astra_xr
-        >>> ds = astra_xr.open_scene(
-        ...     "sentinel-2:S2B_MSIL2A_20250115T184929",
-        ...     bands=["red", "green", "blue"], catalog="sample",
-        ... )
-        >>> ds.isel(x=slice(64), y=slice(64)).astra.rgb(limits=(0, 0.3)).shape
-        (64, 64, 4)
-        """
-        from astra_xr.scenes.picture import compose
-
-        return compose(self._ds, bands, limits, gamma)
-
     def __repr__(self) -> str:
-        rows = self._rows()
-        widths = [max((len(row[i]) for row in rows), default=0) for i in range(len(_SHOWN))]
-        lines = [
-            "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-            for row in rows
-        ]
-        return "\n".join([f"<astra: {self._title()}>", *(line.rstrip() for line in lines)])
+        from astra_xr.scenes.shown import as_text
+
+        return as_text(self._ds)
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th style='text-align:left'>{name}</th>" for name in _SHOWN)
-        body = "".join(
-            "<tr>"
-            + "".join(f"<td style='text-align:left'>{html.escape(c)}</td>" for c in row)
-            + "</tr>"
-            for row in self._rows()
-        )
-        title = html.escape(self._title())
-        return (
-            f"<div><strong>{title}</strong><table><thead><tr>{head}</tr></thead>"
-            f"<tbody>{body}</tbody></table></div>"
-        )
+        from astra_xr.scenes.shown import as_html
 
-    def _title(self) -> str:
-        return str(self._ds.attrs.get("scene_id", "a Dataset of unknown origin"))
-
-    def _rows(self) -> list[tuple[str, ...]]:
-        from astra_xr.scenes.names import variables_of
-
-        rows: list[tuple[str, ...]] = []
-        for name in variables_of(self._ds):
-            attrs = self._ds[name].attrs
-            native, common = attrs.get("native_name", ""), attrs.get("common_name", "")
-            other = common if name == native else native
-            wavelength, gsd = attrs.get("center_wavelength"), attrs.get("gsd")
-            rows.append(
-                (
-                    name,
-                    str(other),
-                    f"{wavelength:g} µm" if wavelength else "",
-                    f"{gsd:g} m" if gsd else "",
-                    str(attrs.get("role", "")),
-                    str(attrs.get("radiometry", "")),
-                )
-            )
-        return rows
-
-
-_COLUMNS = (
-    "native_name",
-    "common_name",
-    "center_wavelength",
-    "gsd",
-    "role",
-    "units",
-    "scale",
-    "offset",
-    "radiometry",
-)
-
-_SHOWN = ("variable", "band", "wavelength", "gsd", "role", "radiometry")
+        return as_html(self._ds)

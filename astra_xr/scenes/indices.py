@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import CodeType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,9 @@ from astra_xr.reading.values import decode_into, decoded_dtype
 from astra_xr.scenes.formula import FormulaArray
 from astra_xr.scenes.names import band_table, variables_of
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _NEAR = {"N": "N2", "N2": "N"}
 """Sentinel-2 has two near infrared bands; where the usual one is not opened the other serves."""
 
@@ -30,28 +33,15 @@ def spectral_index(
     """Compute a spectral index of a scene; see ``ds.astra.index``."""
     import spyndex
 
-    constants = dict(constants)
-
     index = spyndex.indices.get(name)
     if index is None:
         raise UnknownIndex(index=name, known=list(spyndex.indices))
-    inputs = _inputs(ds)
     unknown = sorted(set(constants) - set(index.bands))
     if unknown:
         expected = f"one of {', '.join(index.bands)}, which {name} = {index.formula} has"
         raise InvalidParameter(name="constant", value=unknown[0], expected=expected)
-    used: dict[str, str] = {}
-    missing: list[str] = []
-    for symbol in index.bands:
-        variable = inputs.get(symbol) or inputs.get(_NEAR.get(symbol, ""))
-        if symbol in constants:
-            continue
-        if variable:
-            used[symbol] = variable
-        elif symbol in spyndex.constants and spyndex.constants[symbol].default is not None:
-            constants[symbol] = spyndex.constants[symbol].default
-        else:
-            missing.append(_needed(ds, symbol))
+    used, constants, lacking = _matched(_inputs(ds), index.bands, constants)
+    missing = [_needed(ds, symbol) for symbol in lacking]
     if missing or not used:
         hint = "Open the scene with these bands too, or pass a constant by its name."
         raise MissingIndexBand(
@@ -72,10 +62,131 @@ def spectral_index(
     return values.rename(name)
 
 
+def spectral_indices(
+    ds: xr.Dataset,
+    names: Sequence[str],
+    constants: Mapping[str, float],
+    *,
+    mask_clouds: bool = False,
+) -> xr.Dataset:
+    """Compute several indices; a constant goes to those whose formulas have it."""
+    import spyndex
+
+    formulas = {name: spyndex.indices[name].bands for name in names if name in spyndex.indices}
+    known = {symbol for symbols in formulas.values() for symbol in symbols}
+    unknown = sorted(set(constants) - known)
+    if unknown and len(formulas) == len(names):
+        expected = f"one of {', '.join(sorted(known))}, which the formulas have"
+        raise InvalidParameter(name="constant", value=unknown[0], expected=expected)
+    found = {}
+    for name in names:
+        own = {each: constants[each] for each in formulas.get(name, ()) if each in constants}
+        found[name] = spectral_index(ds, name, own, mask_clouds=mask_clouds)
+    return xr.Dataset(found, attrs=ds.attrs)
+
+
+def search(text: str) -> pd.DataFrame:
+    """Find spectral indices by words of their names, titles and domains.
+
+    Parameters
+    ----------
+    text : str
+        Words, all of which must be there, in any case; empty: all indices.
+
+    Returns
+    -------
+    pandas.DataFrame
+        By name: long_name, domain (vegetation, water, burn, …), formula, bands and constants of
+        the formula, platforms, reference.
+
+    Examples
+    --------
+    >>> "NDWI" in search("water").index
+    True
+    """
+    import spyndex
+
+    words = text.casefold().split()
+    told = {name: spyndex.indices[name] for name in spyndex.indices}
+    return _table(
+        name
+        for name, index in told.items()
+        if all(
+            word in f"{name} {index.long_name} {index.application_domain}".casefold()
+            for word in words
+        )
+    )
+
+
+def available(ds: xr.Dataset) -> pd.DataFrame:
+    """List the spectral indices that the bands of a Dataset are enough for.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As of :func:`search`.
+
+    Examples
+    --------
+    >>> import astra_xr
+    >>> ds = astra_xr.open_scene(
+    ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red", "nir"], catalog="sample"
+    ... )
+    >>> "NDVI" in available(ds).index, "NDWI" in available(ds).index
+    (True, False)
+    """
+    import spyndex
+
+    inputs = _inputs(ds)
+
+    def fits(name: str) -> bool:
+        used, _, missing = _matched(inputs, spyndex.indices[name].bands, {})
+        return bool(used) and not missing
+
+    return _table(name for name in spyndex.indices if fits(name))
+
+
+def _table(names: Iterable[str]) -> pd.DataFrame:
+    import pandas as pd
+    import spyndex
+
+    columns = ["long_name", "domain", "formula", "bands", "platforms", "reference"]
+    rows = {}
+    for name in names:
+        index = spyndex.indices[name]
+        lists = (", ".join(each) for each in (index.bands, index.platforms))
+        rows[name] = (
+            index.long_name, index.application_domain, index.formula, *lists, index.reference
+        )  # fmt: skip
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("index")
+
+
+def _matched(
+    inputs: Mapping[str, str], symbols: Sequence[str], constants: Mapping[str, float]
+) -> tuple[dict[str, str], dict[str, float], list[str]]:
+    """Return what stands for each letter of a formula: bands, constants, and nothing."""
+    import spyndex
+
+    used: dict[str, str] = {}
+    told = dict(constants)
+    missing: list[str] = []
+    for symbol in symbols:
+        variable = inputs.get(symbol) or inputs.get(_NEAR.get(symbol, ""))
+        if symbol in told:
+            continue
+        if variable:
+            used[symbol] = variable
+        elif symbol in spyndex.constants and spyndex.constants[symbol].default is not None:
+            told[symbol] = spyndex.constants[symbol].default
+        else:
+            missing.append(symbol)
+    return used, told, missing
+
+
 def _compute(
     name: str,
     bands: dict[str, xr.DataArray],
-    constants: dict[str, float],
+    constants: Mapping[str, float],
     mask: xr.DataArray | None,
 ) -> xr.DataArray:
     import spyndex
@@ -83,7 +194,7 @@ def _compute(
     first = next(iter(bands.values()))
     alike = all(band.dims == first.dims and band.shape == first.shape for band in bands.values())
     if not alike or not all(_unread(band) for band in bands.values()):
-        params = {symbol: reflectance(band) for symbol, band in bands.items()} | constants
+        params = {symbol: reflectance(band) for symbol, band in bands.items()} | dict(constants)
         computed: xr.DataArray = spyndex.computeIndex(name, params=params)
         return computed if mask is None else computed.where(~mask)
 

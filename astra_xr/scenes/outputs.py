@@ -1,0 +1,156 @@
+"""The part of ``ds.astra`` that hands things out: points, pictures, files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import xarray as xr
+
+if TYPE_CHECKING:
+    from astra_xr.scenes.picture import Limits
+
+
+class Outputs:
+    """Methods of :class:`astra_xr.scenes.accessor.AstraAccessor`."""
+
+    _ds: xr.Dataset
+
+    def sample(self, points: Any) -> xr.Dataset:
+        """Take the pixels that hold some points; only their tiles are read.
+
+        Parameters
+        ----------
+        points : sequence of (longitude, latitude), GeoDataFrame or GeoSeries
+            Degrees, or the CRS of the GeoDataFrame, whose index is kept.
+
+        Returns
+        -------
+        xarray.Dataset
+            Along ``point``, lazy, with the coordinates of the pixels' centres; NaN beyond the
+            Dataset, where integers become floats.
+
+        Raises
+        ------
+        InvalidParameter
+            They are no points, none lies on the Dataset, or look swapped.
+
+        Examples
+        --------
+        >>> import astra_xr
+        >>> ds = astra_xr.open_scene(
+        ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red", "nir"], catalog="sample"
+        ... )
+        >>> ds.astra.sample([(-122.43, 37.5), (-122.41, 37.52)]).red.shape
+        (2,)
+        """
+        from astra_xr.scenes.sample import sample
+
+        return sample(self._ds, points)
+
+    def to_cog(self, path: str | os.PathLike[str]) -> Path:
+        """Write all bands into one cloud-optimized GeoTIFF, block by block.
+
+        Parameters
+        ----------
+        path : str or path
+            Where to; a file that is there is replaced once the new one is whole.
+
+        Returns
+        -------
+        pathlib.Path
+            Its bands are the variables in their order, by their names, with values as they are
+            here (reflectance, NaN without data); deflate, with overviews.
+
+        Raises
+        ------
+        InvalidParameter
+            No variable lies on a grid with a CRS.
+        ConversionFailed
+            It cannot be written.
+        ReadError, SigningError, UpstreamError
+            A band cannot be read.
+
+        Examples
+        --------
+        >>> import astra_xr, tempfile
+        >>> ds = astra_xr.open_scene(
+        ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red"], catalog="sample"
+        ... ).isel(x=slice(64), y=slice(64))
+        >>> ds.astra.to_cog(f"{tempfile.mkdtemp()}/red.tif").name
+        'red.tif'
+        """
+        from astra_xr.scenes.output import write_cog
+
+        return write_cog(self._ds, Path(path))
+
+    def to_png(
+        self,
+        path: str | os.PathLike[str],
+        bands: Sequence[str] = ("red", "green", "blue"),
+        *,
+        limits: Limits | Sequence[Limits] | None = None,
+        gamma: float = 1.0,
+    ) -> Path:
+        """Write the picture of :meth:`rgb` as PNG, transparent where there is no data.
+
+        Parameters
+        ----------
+        path : str or path
+            Where to.
+        bands, limits, gamma
+            As of :meth:`rgb`.
+
+        Raises
+        ------
+        ConversionFailed
+            It cannot be written; else as of :meth:`rgb`.
+        """
+        from astra_xr.scenes.output import write_png
+
+        return write_png(self.rgb(bands, limits=limits, gamma=gamma), Path(path))
+
+    def rgb(
+        self,
+        bands: Sequence[str] = ("red", "green", "blue"),
+        *,
+        limits: Limits | Sequence[Limits] | None = None,
+        gamma: float = 1.0,
+    ) -> xr.DataArray:
+        """Compose three bands into a picture; reads them.
+
+        Parameters
+        ----------
+        bands : sequence of str
+            What is shown in red, green and blue.
+        limits : (low, high), three of them, or None
+            Values that become black and full colour, in the bands' unit. None: the 2nd and
+            98th percentile of each, leaving out nodata and what is as bright as cloud.
+        gamma : float
+            Above 1 lightens the middle tones.
+
+        Returns
+        -------
+        xarray.DataArray
+            uint8, dims (y, x, rgb) with red, green, blue and alpha; alpha is 0 where a band has
+            no data. ``attrs["limits"]`` has the limits used. ``.plot.imshow()`` shows it.
+
+        Raises
+        ------
+        UnknownBand, AmbiguousBand, InvalidParameter
+
+        Examples
+        --------
+        >>> import astra_xr
+        >>> ds = astra_xr.open_scene(
+        ...     "sentinel-2:S2B_MSIL2A_20250115T184929",
+        ...     bands=["red", "green", "blue"], catalog="sample",
+        ... )
+        >>> ds.isel(x=slice(64), y=slice(64)).astra.rgb(limits=(0, 0.3)).shape
+        (64, 64, 4)
+        """
+        from astra_xr.scenes.picture import compose
+
+        return compose(self._ds, bands, limits, gamma)

@@ -1,0 +1,73 @@
+"""Pixels under points; see ``ds.astra.sample``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from astra_xr.errors import InvalidParameter
+
+_FORMS = "pairs of longitude and latitude in degrees, or a GeoDataFrame of points with a CRS"
+
+
+def sample(ds: xr.Dataset, points: Any) -> xr.Dataset:
+    """Take the pixels that hold some points."""
+    import odc.geo.xr  # noqa: F401  (registers .odc)
+    from pyproj import Transformer
+
+    grid = ds.odc.geobox
+    if grid is None or grid.crs is None or ds.odc.spatial_dims != ("y", "x"):
+        expected = "a Dataset on a grid of y and x with a CRS, which this one has lost"
+        raise InvalidParameter(name="sample of", value=tuple(ds.dims), expected=expected)
+    x, y, crs, labels = _read(points)
+    there = Transformer.from_crs(crs, str(grid.crs), always_xy=True)
+    a, b, c, d, e, f = list(~grid.affine)[:6]
+
+    def place(x: Any, y: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[np.bool_]]:
+        east, north = (np.asarray(v, np.float64) for v in there.transform(x, y))
+        with np.errstate(invalid="ignore"):
+            col, row = np.floor(a * east + b * north + c), np.floor(d * east + e * north + f)
+        inside = (col >= 0) & (col < grid.shape.x) & (row >= 0) & (row < grid.shape.y)
+        return np.where(inside, row, 0).astype(int), np.where(inside, col, 0).astype(int), inside
+
+    rows, cols, inside = place(x, y)
+    if not inside.any():
+        edges = ", ".join(f"{edge:.4f}" for edge in grid.geographic_extent.boundingbox.bbox)
+        swapped = "; longitude and latitude look swapped" if place(y, x)[2].any() else ""
+        expected = f"points that lie on the Dataset, within ({edges}){swapped}"
+        raise InvalidParameter(name="points", value=points, expected=expected)
+    picked = ds.isel(y=xr.DataArray(rows, dims="point"), x=xr.DataArray(cols, dims="point"))
+    picked = picked.assign_coords(point=labels)
+    if inside.all():
+        return picked
+    # What is picked for the others lies somewhere else.
+    keep = xr.DataArray(inside, dims="point")
+    picked = picked.assign_coords(x=picked.x.where(keep), y=picked.y.where(keep))
+    return picked.where(keep)
+
+
+def _read(points: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any], str, npt.NDArray[Any]]:
+    """Return x, y, the CRS and a label of each point."""
+    shapes = getattr(points, "geometry", None)
+    x: npt.NDArray[Any]
+    y: npt.NDArray[Any]
+    labels: npt.NDArray[Any]
+    x = y = labels = np.empty(0)
+    crs = "EPSG:4326"
+    if shapes is not None and hasattr(shapes, "geom_type"):
+        if shapes.crs is not None and (shapes.geom_type == "Point").all():
+            x, y, labels = shapes.x.to_numpy(), shapes.y.to_numpy(), shapes.index.to_numpy()
+            crs = shapes.crs.to_wkt()
+    else:
+        try:
+            pairs = np.asarray([(float(each[0]), float(each[1])) for each in points])
+        except (TypeError, ValueError, LookupError, OverflowError):
+            pairs = np.empty((0, 2))
+        x, y = pairs.reshape(-1, 2).T
+        labels = np.arange(len(x))
+    if not len(x) or not np.isfinite(np.asarray(x) + np.asarray(y)).all():
+        raise InvalidParameter(name="points", value=points, expected=_FORMS)
+    return x, y, crs, labels

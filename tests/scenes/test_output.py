@@ -1,0 +1,178 @@
+"""Files, points and several indices of a scene."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import geopandas
+import numpy as np
+import pytest
+import rasterio
+import xarray as xr
+from rio_cogeo.cogeo import cog_validate
+
+import astra_xr
+from astra_xr import errors
+from astra_xr.sample import SCENE_ID
+from tests import items
+from tests.conftest import World
+
+
+def scene(bands: Any = ("red", "nir"), **options: Any) -> xr.Dataset:
+    return astra_xr.open_scene(SCENE_ID, bands=bands, catalog="sample", **options)
+
+
+def centre(ds: xr.Dataset, row: int, col: int) -> tuple[float, float]:
+    """Longitude and latitude of a pixel."""
+    grid = ds.odc.geobox
+    x, y = grid.affine @ (col + 0.4, row + 0.6)
+    points = geopandas.GeoSeries.from_xy([x], [y], crs=str(grid.crs)).to_crs(4326)
+    return float(points.x[0]), float(points.y[0])
+
+
+def test_a_cog_of_all_bands(tmp_path: Path) -> None:
+    ds = scene().isel(x=slice(0, 1200), y=slice(100, 1300))
+    path = ds.astra.to_cog(tmp_path / "out.tif")
+    assert cog_validate(path)[:2] == (True, [])
+    with rasterio.open(path) as file:
+        np.testing.assert_array_equal(file.read(1), ds.red)
+        np.testing.assert_array_equal(file.read(2), ds.nir)
+        assert (file.descriptions, file.crs) == (("red", "nir"), ds.rio.crs)
+        assert tuple(file.transform)[:6] == tuple(ds.rio.transform())[:6]
+        assert np.isnan(file.nodata)
+        assert file.tags()["scene_id"] == ds.attrs["scene_id"]
+        assert file.overviews(1)
+    assert [each.name for each in tmp_path.iterdir()] == ["out.tif"]
+
+
+def test_cogs_of_classes_and_stored_numbers(tmp_path: Path) -> None:
+    for bands, options in ((["SCL"], {}), (["red"], {"mask_and_scale": False})):
+        ds = scene(bands, **options).isel(x=slice(300), y=slice(300))
+        with rasterio.open(ds.astra.to_cog(str(tmp_path / "a.tif"))) as file:
+            np.testing.assert_array_equal(file.read(1), ds[bands[0]])
+            assert (file.dtypes[0], file.nodata) == (str(ds[bands[0]].dtype), 0)
+
+
+def test_a_png_is_the_picture(tmp_path: Path) -> None:
+    ds = scene(["red", "green", "blue"]).isel(x=slice(200), y=slice(150))
+    path = ds.astra.to_png(tmp_path / "a.png", limits=(0, 0.3))
+    with pytest.warns(rasterio.errors.NotGeoreferencedWarning), rasterio.open(path) as file:
+        got = np.moveaxis(file.read(), 0, -1)
+    np.testing.assert_array_equal(got, ds.astra.rgb(limits=(0, 0.3)))
+    assert [each.name for each in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_what_cannot_be_written(tmp_path: Path) -> None:
+    ds = scene(["red"]).isel(x=slice(9), y=slice(9))
+    with pytest.raises(errors.ConversionFailed, match="no/such.*No such file"):
+        ds.astra.to_cog(tmp_path / "no/such/a.tif")
+    with pytest.raises(errors.ConversionFailed, match="No such file"):
+        ds.astra.to_png(tmp_path / "no/such/a.png", ["red"] * 3)
+    with pytest.raises(errors.InvalidParameter, match="on a grid with a CRS"):
+        ds.isel(x=0).astra.to_cog(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("kind", ["netcdf", "zarr"])
+def test_round_trips_keep_everything_and_no_secret(world: World, tmp_path: Path, kind: str) -> None:
+    ds = astra_xr.open_scene(
+        f"sentinel-2:{items.PRODUCT}", ["red", "nir"], catalog="planetary-computer"
+    )
+    ds.red.load()
+    assert world.tokens
+    path = tmp_path / "file"
+    if kind == "zarr":
+        pytest.importorskip("zarr")
+        ds.to_zarr(path)
+        again = xr.open_zarr(path, chunks=None, decode_coords="all")
+    else:
+        ds.to_netcdf(path)
+        again = xr.open_dataset(path, decode_coords="all")
+    with again:
+        # The stored numbers are written, and make the same values to float32 rounding.
+        np.testing.assert_allclose(again.red, ds.red, rtol=0, atol=1e-6)
+        assert again.rio.crs == ds.rio.crs
+        assert again.odc.geobox == ds.odc.geobox
+        assert list(again.astra.bands.index) == ["red", "nir"]
+        assert again.red.attrs["radiometry"] == ds.red.attrs["radiometry"]
+        assert again.attrs["scene_id"] == ds.attrs["scene_id"]
+        np.testing.assert_allclose(
+            again.astra.index("NDVI")[300:], ds.astra.index("NDVI")[300:], rtol=1e-2, atol=1e-2
+        )
+    files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
+    for each in files:
+        data = each.read_bytes()
+        assert not any(token.encode() in data for token in world.tokens)
+        assert b"sig=" not in data
+
+
+def test_points_are_the_pixels_that_hold_them() -> None:
+    ds = scene(["red", "SCL"])
+    places = [(10, 20), (1500, 700), (2047, 2047)]
+    points = [centre(ds, *place) for place in places]
+    found = ds.astra.sample(points)
+    assert not found.red.variable._in_memory
+    assert found[["red"]].astra.explain().tiles == 3
+    rows, cols = zip(*places, strict=True)
+    np.testing.assert_array_equal(found.red, ds.red.values[rows, cols])
+    np.testing.assert_array_equal(found.SCL, ds.SCL.values[rows, cols])
+    np.testing.assert_array_equal(found.x, ds.x.values[list(cols)])
+    assert found.SCL.dtype == np.uint8
+
+
+def test_points_of_a_table() -> None:
+    ds = scene(["red"])
+    points = [centre(ds, 10, 20), centre(ds, 30, 40), (0.0, 0.0)]
+    table = geopandas.GeoDataFrame(
+        index=["a", "b", "far"], geometry=geopandas.points_from_xy(*zip(*points, strict=True)),
+        crs=4326,
+    )  # fmt: skip
+    for each in (table, table.to_crs(3857), table.geometry):
+        found = ds.astra.sample(each)
+        assert float(found.red.sel(point="b")) == float(ds.red[30, 40])
+        assert np.isnan(found.red.sel(point="far"))
+        assert np.isnan(found.x.sel(point="far"))
+
+
+@pytest.mark.parametrize(
+    ("points", "words"),
+    [
+        ([], "pairs of longitude and latitude"),
+        ([(1,)], "pairs of longitude and latitude"),
+        ("here", "pairs of longitude and latitude"),
+        (3, "pairs of longitude and latitude"),
+        ([(float("nan"), 1)], "pairs of longitude and latitude"),
+        ([(10, 50)], r"points that lie on the Dataset, within \(-122"),
+        ([(37.5, -122.4)], "look swapped"),
+        (geopandas.GeoSeries.from_xy([0], [0]), "with a CRS"),
+    ],
+)
+def test_points_that_are_none(points: Any, words: str) -> None:
+    with pytest.raises(errors.InvalidParameter, match=words):
+        scene(["red"]).astra.sample(points)
+
+
+def test_several_indices_at_once() -> None:
+    ds = scene(["red", "nir", "green"])
+    found = ds.astra.index(["NDVI", "SAVI", "NDWI"], L=1.0)
+    assert list(found) == ["NDVI", "SAVI", "NDWI"]
+    xr.testing.assert_identical(found.SAVI, ds.astra.index("SAVI", L=1.0))
+    xr.testing.assert_identical(found.NDVI, ds.astra.index("NDVI"))
+    assert found.attrs["scene_id"] == ds.attrs["scene_id"]
+    with pytest.raises(errors.InvalidParameter, match="constant='l' cannot work"):
+        ds.astra.index(["NDVI", "SAVI"], l=1.0)
+    with pytest.raises(errors.UnknownIndex, match="NVDI"):
+        ds.astra.index(["NVDI", "SAVI"], L=1.0)
+
+
+def test_indices_are_found() -> None:
+    water = astra_xr.indices.search("Water")
+    assert {"NDWI", "MNDWI"} <= set(water.index)
+    assert water.loc["NDWI", "formula"] == "(G-N)/(G+N)"
+    assert "NDVI" not in water.index
+    assert astra_xr.indices.search("no such thing").empty
+    ds = scene(["red", "nir"])
+    able = astra_xr.indices.available(ds)
+    assert {"NDVI", "SAVI"} <= set(able.index)
+    for name in able.index:
+        assert ds.isel(x=slice(2), y=slice(2)).astra.index(name).name == name
