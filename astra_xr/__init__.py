@@ -18,6 +18,7 @@ from astra_xr.scenes import accessor as _accessor
 if TYPE_CHECKING:
     from astra_xr.errors import AstraError
     from astra_xr.resolver.local import LocalResolver
+    from astra_xr.resolver.remote import RemoteResolver
     from astra_xr.resolver.resolution import Resolution
     from astra_xr.scenes import indices
     from astra_xr.scenes.open import open_item, open_scene, resolve
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AstraError",
     "LocalResolver",
+    "RemoteResolver",
     "Resolution",
     "Settings",
     "configure",
@@ -40,6 +42,7 @@ __all__ = [
 _HOMES = {
     "AstraError": "astra_xr.errors",
     "LocalResolver": "astra_xr.resolver.local",
+    "RemoteResolver": "astra_xr.resolver.remote",
     "Resolution": "astra_xr.resolver.resolution",
     "Settings": "astra_xr.settings",
     "configure": "astra_xr.settings",

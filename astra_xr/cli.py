@@ -6,9 +6,15 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from astra_xr.errors import AstraError, UpstreamError
+from astra_xr.errors import AstraError, InvalidParameter, UpstreamError
+from astra_xr.extras import require
+
+if TYPE_CHECKING:
+    from astra_xr.service.keys import KeyFile
 
 _EXAMPLES = """\
 examples:
@@ -59,7 +65,70 @@ def _parser() -> argparse.ArgumentParser:
     info = commands.add_parser("info", help="say what is known of a scene, signing nothing")
     _scene_arguments(info)
     info.set_defaults(run=_info)
+    _service_commands(commands)
     return parser
+
+
+def _service_commands(commands: Any) -> None:
+    serve = commands.add_parser("serve", help="answer other programs over HTTP")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (loopback)")
+    serve.add_argument("--port", type=int, default=8000)
+    serve.add_argument("--workers", type=int, default=1, help="processes")
+    serve.add_argument("--catalog", help="the one catalogue to ask where a request names none")
+    serve.add_argument("--keys-file", type=Path, help="file that `astra-xr keys` makes")
+    serve.set_defaults(run=_serve)
+
+    keys = commands.add_parser("keys", help="who may ask the service")
+    actions = keys.add_subparsers(required=True, metavar="ACTION")
+    add = actions.add_parser("add", help="make a key, and print it this once")
+    add.add_argument("name", help="whose it is")
+    add.add_argument("--days", type=float, help="how long it works; for good when left out")
+    add.add_argument("--rate", help="requests that it may make, e.g. 600/minute")
+    add.set_defaults(run=_keys_add)
+    listing = actions.add_parser("list", help="tell what keys there are")
+    listing.set_defaults(run=_keys_list)
+    revoke = actions.add_parser("revoke", help="close a key")
+    revoke.add_argument("id", help="as `list` tells it")
+    revoke.set_defaults(run=_keys_revoke)
+    for action in (add, listing, revoke):
+        action.add_argument("--keys-file", type=Path, help="a file other than the usual one")
+
+
+def _serve(args: argparse.Namespace) -> None:
+    require("uvicorn", extra="service", purpose="serving")
+    from astra_xr.service.serve import serve
+
+    serve(
+        host=args.host,
+        port=args.port,
+        workers=args.workers,
+        catalog=args.catalog,
+        keys_file=args.keys_file,
+    )
+
+
+def _keys_file(args: argparse.Namespace) -> KeyFile:
+    from astra_xr.service.config import ServiceSettings, default_keys_file
+    from astra_xr.service.keys import KeyFile
+
+    return KeyFile(args.keys_file or ServiceSettings.from_env().keys_file or default_keys_file())
+
+
+def _keys_add(args: argparse.Namespace) -> None:
+    if args.days is not None and not 0 < args.days < 36500:
+        raise InvalidParameter(name="--days", value=args.days, expected="0 to 36500")
+    life = timedelta(days=args.days) if args.days is not None else None
+    print(_keys_file(args).add(args.name, life=life, rate=args.rate))
+
+
+def _keys_list(args: argparse.Namespace) -> None:
+    for key in _keys_file(args).read():
+        ends = key.expires_at or "does not end"
+        print(f"{key.id}  {key.created_at}  {ends}  {key.rate or '-'}  {key.name}")
+
+
+def _keys_revoke(args: argparse.Namespace) -> None:
+    _keys_file(args).revoke(args.id)
 
 
 def _scene_arguments(parser: argparse.ArgumentParser) -> None:

@@ -16,7 +16,10 @@
     ├── MissingIndexBand (LookupError)    the dataset lacks a band that the index needs
     ├── UpstreamError                     a catalogue or signing service fails
     │   ├── UpstreamUnavailable           … is down, or says "too many requests"
+    │   │   └── RateLimited               the resolver service asks one key to slow down
     │   └── UpstreamTimeout               … did not answer in time
+    ├── AuthenticationRequired            the resolver service was shown no key that it knows
+    ├── Forbidden                         a signed URL was altered, or has expired
     ├── SigningError                      no URL that storage accepts could be made
     ├── ConversionFailed                  a file could not be made in the asked format
     ├── ReadError                         pixels could not be read
@@ -107,6 +110,34 @@ def _rebuild(cls: type[AstraError], message: str, state: dict[str, Any]) -> Astr
     error.args = (message,)
     error.__dict__.update(state)
     return error
+
+
+def revived(code: str, message: str, state: object) -> AstraError | None:
+    """Return the error that a service tells of; None: there is no such error.
+
+    Parameters
+    ----------
+    code : str
+        Of the error's class.
+    message : str
+        Its words.
+    state : object
+        Its attributes, as they came through JSON.
+    """
+    classes: list[type[AstraError]] = [AstraError]
+    for cls in classes:
+        classes.extend(cls.__subclasses__())
+    cls_of = {cls.code: cls for cls in reversed(classes)}
+    if code not in cls_of:
+        return None
+    known = state if isinstance(state, Mapping) else {}
+    # A list comes of a tuple; names that are none of an attribute are dropped.
+    held = {
+        str(name): tuple(value) if isinstance(value, list) else value
+        for name, value in known.items()
+        if str(name).isidentifier() and not str(name).startswith("_")
+    }
+    return _rebuild(cls_of[code], redact(message), held)
 
 
 class AstraError(Exception):
@@ -311,6 +342,33 @@ class UpstreamTimeout(UpstreamError):
     """A service did not answer in time."""
 
     code = "upstream-timeout"
+
+
+class RateLimited(UpstreamUnavailable):
+    """The resolver service asks the holder of one key to slow down."""
+
+    code = "rate-limited"
+
+
+class AuthenticationRequired(AstraError):
+    """The resolver service was shown no key, or none that is good."""
+
+    code = "authentication-required"
+
+    def __init__(self, *, service: str, hint: str = "") -> None:
+        self.service = service
+        self.hint = hint
+        super().__init__(f"{service} takes an API key that it knows.{' ' + hint if hint else ''}")
+
+
+class Forbidden(AstraError):
+    """What was asked for is closed, or closed by now."""
+
+    code = "forbidden"
+
+    def __init__(self, *, reason: str) -> None:
+        self.reason = redact(reason)
+        super().__init__(self.reason)
 
 
 class SigningError(AstraError):

@@ -9,7 +9,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 from httpx_retries import Retry, RetryTransport
 
-from astra_xr.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable, redact
+from astra_xr.errors import AstraError, UpstreamError, UpstreamTimeout, UpstreamUnavailable, redact
 
 _RETRIES = 3
 _LARGEST = 64 << 20
@@ -115,12 +115,12 @@ def _client_of(pid: int) -> httpx.Client:
     )
 
 
-def _patience(until: float) -> _Patience:
+def _patience(until: float, *, considered: bool = False) -> _Patience:
     patience = _Patience(
         total=_RETRIES,
         backoff_factor=0.25,
         backoff_jitter=1.0,
-        status_forcelist=[429, 500, 502, 503, 504],
+        status_forcelist=[429, 503] if considered else [429, 500, 502, 503, 504],
         allowed_methods=["GET", "HEAD", "POST"],
     )
     patience.until = until
@@ -156,6 +156,7 @@ def fetch_json(
     form: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
     timeout: float,
+    explain: Callable[[int, Any], AstraError | None] | None = None,
 ) -> Any:
     """Get (or, with a body or form, post to) a URL and return the JSON it answers; None for 404.
 
@@ -173,6 +174,9 @@ def fetch_json(
         Further request headers.
     timeout : float
         Seconds for the whole exchange, with its retries and their waits.
+    explain : callable, optional
+        Takes the status and the JSON (None: it is none) of an answer that refuses, and gives the
+        error to raise, or None. Only "too busy" is tried again then: the rest is well considered.
 
     Raises
     ------
@@ -187,7 +191,7 @@ def fetch_json(
             json=body,
             data=form,
             headers=headers,
-            extensions={"until": until, "retry": _patience(until)},
+            extensions={"until": until, "retry": _patience(until, considered=bool(explain))},
         )
         # A key in the headers, a password in the form: they must not follow a redirect elsewhere.
         follow = headers is None and form is None
@@ -196,6 +200,9 @@ def fetch_json(
     except (httpx.HTTPError, httpx.InvalidURL, _RetryTooLate) as error:
         failure = upstream_error(service, error, url)
     else:
+        told = explain and not response.is_success and explain(response.status_code, _json(content))
+        if told:
+            raise told
         if response.status_code == 404:
             return None
         if not response.is_success:
@@ -210,6 +217,13 @@ def fetch_json(
                 failure = UpstreamError(service=service, reason="the answer is not JSON")
     # Raised outside the handler, so that no exception with a URL in it hangs on as context.
     raise failure
+
+
+def _json(content: bytes | None) -> Any:
+    try:
+        return json.loads(content or b"")
+    except (ValueError, RecursionError):
+        return None
 
 
 def _content(response: httpx.Response, until: float) -> bytes | None:

@@ -34,6 +34,12 @@ class Settings:
     """Name of the catalogue that is asked where the caller names none; None: the mission's own
     order (``ASTRA_CATALOG``)."""
 
+    api_url: str | None = None
+    """Root of a resolver service to ask in place of the catalogues (``ASTRA_API_URL``)."""
+
+    api_key: str | None = _secret()
+    """Key that the service gave out (``ASTRA_API_KEY``)."""
+
     cache_dir: Path = field(
         default_factory=lambda: Path(platformdirs.user_cache_dir("astra-xr", appauthor=False))
     )
@@ -187,6 +193,8 @@ _YES = ("1", "on", "true", "yes")
 
 _VARIABLES: dict[str, tuple[str, ...]] = {
     "catalog": ("ASTRA_CATALOG",),
+    "api_url": ("ASTRA_API_URL",),
+    "api_key": ("ASTRA_API_KEY",),
     "cache_dir": ("ASTRA_CACHE_DIR",),
     "timeout": ("ASTRA_TIMEOUT",),
     "earth_search_url": ("ASTRA_EARTH_SEARCH_URL",),

@@ -126,6 +126,17 @@ SAMPLES: list[tuple[AstraError, str, str]] = [
         "Earth Search: no answer in 10 s. Wait.",
     ),
     (
+        errors.RateLimited(service="resolver", reason="too many requests", retry_after=3, hint="."),
+        "rate-limited",
+        "resolver: too many requests. It asks to wait 3 s. .",
+    ),
+    (
+        errors.AuthenticationRequired(service="The resolver", hint="Set ASTRA_API_KEY."),
+        "authentication-required",
+        "The resolver takes an API key that it knows. Set ASTRA_API_KEY.",
+    ),
+    (errors.Forbidden(reason="The URL has expired."), "forbidden", "The URL has expired."),
+    (
         errors.SigningError(href=URL, reason="it is not https", hint="Take another band."),
         "signing-failed",
         "https://store.example/B04.tif cannot be signed: it is not https. Take another band.",
@@ -149,6 +160,9 @@ SAMPLES: list[tuple[AstraError, str, str]] = [
 
 # The codes of the API page that errors of this package answer with.
 ON_THE_WIRE = {
+    "authentication-required",
+    "forbidden",
+    "rate-limited",
     "invalid-scene-id",
     "invalid-format",
     "invalid-parameter",

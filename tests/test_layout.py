@@ -18,6 +18,7 @@ def test_the_public_names() -> None:
     assert astra_xr.__all__ == [
         "AstraError",
         "LocalResolver",
+        "RemoteResolver",
         "Resolution",
         "Settings",
         "configure",

@@ -11,6 +11,7 @@ import xarray as xr
 from astra_xr.errors import InvalidParameter
 from astra_xr.missions import Item
 from astra_xr.resolver.local import LocalResolver
+from astra_xr.resolver.remote import RemoteResolver
 from astra_xr.resolver.resolution import Resolution, Resolver
 from astra_xr.scenes.dataset import Chunks, dataset_of
 from astra_xr.scenes.grids import Resampling, Size
@@ -24,8 +25,15 @@ def _embedded(settings: Settings) -> LocalResolver:
 
 
 def default_resolver() -> Resolver:
-    """Return the embedded resolver for the environment's present settings."""
-    return _embedded(Settings.from_env())
+    """Return the resolver of the present settings: a service where one is set, else embedded."""
+    settings = Settings.from_env()
+    return RemoteResolver(settings=settings) if settings.api_url else _embedded(settings)
+
+
+def _chosen(resolver: Resolver | str | None) -> Resolver:
+    if isinstance(resolver, str):
+        return RemoteResolver(resolver)
+    return resolver or default_resolver()
 
 
 def resolve(
@@ -90,7 +98,7 @@ def open_scene(
     bands: str | Iterable[str] | None = None,
     *,
     catalog: str | None = None,
-    resolver: Resolver | None = None,
+    resolver: Resolver | str | None = None,
     resolution: Size = None,
     resampling: Resampling = None,
     crs: Any = None,
@@ -123,8 +131,9 @@ def open_scene(
         The one catalogue to ask: ``earth-search``, ``planetary-computer``, ``cdse``, ``usgs``,
         ``lpdaac``, or ``sample`` for the built-in synthetic scene; or one of your own, by its
         URL, folder or stac-geoparquet file. When left out, the mission's catalogues in turn.
-    resolver : Resolver, optional
-        Who finds the files; the embedded resolver when left out.
+    resolver : Resolver or str, optional
+        Who finds the files, or the URL of a resolver service. When left out, the service that
+        is set (``ASTRA_API_URL``), else the resolver in this process.
     resolution : float, "finest", "coarsest" or None
         Pixel size of the Dataset in units of its CRS (metres for UTM), or that of the finest or
         coarsest band. None: the bands' own, and the finest where they differ. What is coarser
@@ -191,8 +200,8 @@ def open_scene(
     place = Place(
         crs=crs, bbox=bbox, intersects=intersects, x=x, y=y, geobox=geobox, like=like, anchor=anchor
     )
-    resolver = resolver or default_resolver()
-    found = resolver.resolve(scene_id, bands, catalog=catalog, sign=False, radiometry=radiometry)
+    asked = _chosen(resolver)
+    found = asked.resolve(scene_id, bands, catalog=catalog, sign=False, radiometry=radiometry)
     return dataset_of(
         found,
         size=resolution,
@@ -209,7 +218,7 @@ def open_item(
     bands: str | Iterable[str] | None = None,
     *,
     catalog: str | None = None,
-    resolver: Resolver | None = None,
+    resolver: Resolver | str | None = None,
     resolution: Size = None,
     resampling: Resampling = None,
     crs: Any = None,
@@ -267,8 +276,8 @@ def open_item(
     place = Place(
         crs=crs, bbox=bbox, intersects=intersects, x=x, y=y, geobox=geobox, like=like, anchor=anchor
     )
-    resolver = resolver or default_resolver()
-    found = resolver.resolve(item, bands, catalog=catalog, sign=False, radiometry=radiometry)
+    asked = _chosen(resolver)
+    found = asked.resolve(item, bands, catalog=catalog, sign=False, radiometry=radiometry)
     return dataset_of(
         found,
         size=resolution,

@@ -1,1 +1,1 @@
-"""The HTTP service of the asset resolver will live here."""
+"""The HTTP service: the asset-resolver API over the embedded resolver."""

@@ -1,0 +1,222 @@
+"""The ASGI app: routes of the asset-resolver API."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from astra_xr import http
+from astra_xr.catalogs import CATALOGS
+from astra_xr.conversion.signing import UrlSigner
+from astra_xr.conversion.stores import workroom
+from astra_xr.errors import AstraError, AuthenticationRequired, InvalidParameter
+from astra_xr.resolver.local import LocalResolver
+from astra_xr.resolver.resolution import Resolution
+from astra_xr.resolver.wire import detail_of
+from astra_xr.service.config import ServiceSettings
+from astra_xr.service.docs import DOCS_POLICY, docs_page, openapi
+from astra_xr.service.files import PREFIX, LocalFiles
+from astra_xr.service.keys import Keyring, Limiter
+from astra_xr.service.problems import PLAIN, PROBLEM_TYPE, document, problem, status_of
+from astra_xr.service.requests import AssetsRequest
+from astra_xr.service.shell import Shell, log_failure
+
+_QUICK = 32
+"""Requests that are resolved side by side."""
+
+_SLOW = 128
+"""Requests that wait for conversions side by side; they hold up no other."""
+
+_HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:\d{1,5})?|\[[0-9a-fA-F:]{2,45}\](:\d{1,5})?", re.ASCII)
+
+
+def create_app(settings: ServiceSettings | None = None) -> Any:
+    """Return the service as an ASGI app.
+
+    Parameters
+    ----------
+    settings : ServiceSettings, optional
+        From the environment when left out.
+
+    Raises
+    ------
+    InvalidParameter
+        A setting cannot work.
+    """
+    return Service(settings or ServiceSettings.from_env()).app()
+
+
+class Service:
+    """What the routes share."""
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self._settings = settings
+        self._resolver = LocalResolver(settings.core)
+        self._keys = Keyring(settings.keys_file, settings.api_keys)
+        self._limiter = Limiter(settings.limits_url, settings.rate)
+        self._files = LocalFiles(_roots(settings), UrlSigner(settings.url_keys))
+        self._quick = anyio.CapacityLimiter(_QUICK)
+        self._slow = anyio.CapacityLimiter(_SLOW)
+
+    def app(self) -> Any:
+        """Return all routes, within what stands around every request."""
+        pages = Starlette(
+            routes=[
+                Route("/api/v1/assets", self.assets),
+                Route("/healthz", _alive),
+                Route("/readyz", self.ready),
+                Route("/openapi.json", _openapi),
+                Route("/docs", _docs),
+            ],
+            exception_handlers={AstraError: _refusal, HTTPException: _no_such, Exception: _failure},
+        )
+        app: Any = partial(_dispatch, self._files, pages)
+        if self._settings.cors_origins:
+            app = CORSMiddleware(
+                app,
+                allow_origins=self._settings.cors_origins,
+                allow_methods=["GET"],
+                allow_headers=["Authorization", "Range", "If-Range"],
+                expose_headers=["Content-Range", "ETag", "Retry-After", "X-Request-ID"],
+            )
+        return Shell(app)
+
+    async def assets(self, request: Request) -> Response:
+        """Answer ``GET /api/v1/assets``."""
+        key = self._keys.holder(request.headers.get("authorization"))
+        if key is None:
+            hint = "Send it as `Authorization: Bearer astra_sk_live_…`."
+            raise AuthenticationRequired(service="The resolver service", hint=hint)
+        request.scope["key_id"] = key.id
+        self._limiter.count(key)
+        wish = AssetsRequest.parse(request.scope["query_string"])
+        base = self._base(request)
+        body = await anyio.to_thread.run_sync(
+            self._answer, wish, base, not wish.sign, limiter=self._quick
+        )
+        if body is None:
+            body = await anyio.to_thread.run_sync(
+                self._answer, wish, base, True, limiter=self._slow
+            )
+        return Response(body, media_type="application/json")
+
+    def _answer(self, wish: AssetsRequest, base: str, patient: bool) -> bytes | None:
+        """Resolve; None where that takes a conversion and the caller is not patient."""
+        ask = partial(
+            self._resolver.resolve,
+            wish.scene_id,
+            wish.bands,
+            wish.format,
+            catalog=wish.catalog,
+            radiometry=wish.radiometry,
+        )
+        if not patient:
+            plan = ask(sign=False)
+            if any(asset.routing == "converted" for asset in plan.assets.values()):
+                return None
+        answer = self._files.published(ask(sign=wish.sign), base)
+        told = answer.to_dict()
+        if wish.full:
+            told["detail"] = detail_of(answer) | {"catalog": _shown(answer)}
+        return json.dumps(told, ensure_ascii=False).encode()
+
+    async def ready(self, request: Request) -> Response:
+        """Tell whether the store can be written to and a catalogue be reached."""
+        told = await anyio.to_thread.run_sync(self._ready, limiter=self._slow)
+        body = json.dumps({"ready": all(told.values()), **told})
+        status = 200 if all(told.values()) else 503
+        return Response(body, status, media_type="application/json")
+
+    def _ready(self) -> dict[str, bool]:
+        core = self._settings.core
+        try:
+            workroom(core.cache_dir / "converted")
+            store = True
+        except OSError:
+            store = False
+        urls = {"earth-search": core.earth_search_url, "planetary-computer":
+                core.planetary_computer_url, "cdse": core.cdse_url, "usgs": core.usgs_url,
+                "lpdaac": core.lpdaac_url}  # fmt: skip
+        named = core.catalog
+        if named is None:
+            catalogs = any(bool(http.probe(url)) for url in list(urls.values())[:2])
+        else:
+            catalogs = named not in urls or bool(http.probe(urls[named]))
+        return {"store": store, "catalogs": catalogs}
+
+    def _base(self, request: Request) -> str:
+        if self._settings.public_url:
+            return self._settings.public_url.rstrip("/")
+        host = request.headers.get("host", "")
+        if not _HOST.fullmatch(host):
+            raise InvalidParameter(name="Host", value=host[:80], expected="a host and port")
+        return f"{request.url.scheme}://{host}"
+
+
+async def _dispatch(files: LocalFiles, pages: Any, scope: Any, receive: Any, send: Any) -> None:
+    if scope["type"] == "http" and scope["path"].startswith(PREFIX):
+        await files(scope, receive, send)
+    else:
+        await pages(scope, receive, send)
+
+
+def _roots(settings: ServiceSettings) -> dict[str, Path]:
+    cache = settings.core.cache_dir
+    roots = {"sample": cache / "sample", "converted": cache / "converted" / "assets"}
+    own = settings.core.catalog
+    if own and own not in CATALOGS and "://" not in own:
+        path = Path(own).expanduser()
+        roots["own"] = path if path.is_dir() else path.parent
+    return roots
+
+
+def _shown(answer: Resolution) -> str | None:
+    """Return the catalogue's name, without the folder where it lies."""
+    name = answer.catalog
+    return name if name is None or name in CATALOGS else name.rstrip("/").rpartition("/")[2]
+
+
+async def _refusal(request: Request, error: Exception) -> Response:
+    assert isinstance(error, AstraError)
+    if status_of(error) >= 500:
+        log_failure(error, request.scope["request_id"])
+    status, body, headers = problem(error, request.scope["request_id"])
+    return Response(body, status, headers=dict(headers), media_type=PROBLEM_TYPE)
+
+
+async def _no_such(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    status = error.status_code if error.status_code in PLAIN else 404
+    body = document(status, *PLAIN[status], request.scope["request_id"])
+    headers = {"Allow": "GET, HEAD"} if status == 405 else {}
+    return Response(body, status, headers=headers, media_type=PROBLEM_TYPE)
+
+
+async def _failure(request: Request, error: Exception) -> Response:
+    status, body, _ = problem(AstraError(), request.scope["request_id"])
+    return Response(body, status, media_type=PROBLEM_TYPE)
+
+
+async def _alive(request: Request) -> Response:
+    return Response(b'{"alive": true}', media_type="application/json")
+
+
+async def _openapi(request: Request) -> Response:
+    return Response(json.dumps(openapi()), media_type="application/json")
+
+
+async def _docs(request: Request) -> Response:
+    headers = {"Content-Security-Policy": DOCS_POLICY}
+    return Response(docs_page(), media_type="text/html", headers=headers)

@@ -1,0 +1,246 @@
+"""Files of this machine, by signed URLs and byte ranges."""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+import re
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.request import url2pathname
+
+import anyio.to_thread
+
+from astra_xr.conversion.recipe import COG_TYPE
+from astra_xr.conversion.signing import UrlSigner
+from astra_xr.errors import Forbidden, SigningError
+from astra_xr.model import Asset, SignedUrl
+from astra_xr.resolver.resolution import Resolution
+from astra_xr.service.problems import PLAIN, PROBLEM_TYPE, document, problem
+
+PREFIX = "/assets/"
+_AT_ONCE = 1 << 20
+"""Bytes that are read in the event loop: longer answers are read in threads, bit by bit."""
+
+_RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.ASCII)
+
+
+@dataclass(frozen=True)
+class _File:
+    descriptor: int
+    size: int
+    etag: str
+    modified: str
+    type: str
+
+
+class LocalFiles:
+    """Gives out signed URLs for files below some folders, and serves them (an ASGI app).
+
+    Parameters
+    ----------
+    roots : mapping
+        Name in the URL → folder. Nothing outside is served, wherever a link leads.
+    signer : UrlSigner
+    """
+
+    def __init__(self, roots: Mapping[str, Path], signer: UrlSigner) -> None:
+        self._roots = {name: Path(os.path.realpath(root)) for name, root in roots.items()}
+        self._signer = signer
+
+    def published(self, answer: Resolution, base: str) -> Resolution:
+        """Return an answer whose local files are read from the service at ``base``.
+
+        Raises
+        ------
+        SigningError
+            A file lies where the service serves none, or is read with a header.
+        """
+        assets = {name: self._published(asset, base) for name, asset in answer.assets.items()}
+        raw = answer.item.get("assets", {})
+        if any(str(entry.get("href", "")).startswith("file:") for entry in raw.values()):
+            shown = {
+                key: {**entry, "href": self._bare(str(entry.get("href", "")), base)}
+                for key, entry in raw.items()
+            }
+            return replace(answer, assets=assets, item={**answer.item, "assets": shown})
+        return replace(answer, assets=assets)
+
+    def _published(self, asset: Asset, base: str) -> Asset:
+        signed = asset.signed
+        if signed and signed.headers:
+            raise SigningError(
+                href=asset.href,
+                reason="it is read with the service's own account",
+                hint="Ask for format=geotiff: the service fetches and serves it then.",
+            )
+        href = self._bare(asset.href, base)
+        if signed is None or not signed.url.startswith("file:"):
+            return replace(asset, href=href)
+        path = self._path_of(signed.url)
+        if path is None:
+            reason = "it lies outside of the folders that the service serves"
+            raise SigningError(href=href, reason=reason, hint="Ask the service's operator.")
+        query, expires_at = self._signer.sign("GET", path)
+        fresh = SignedUrl(url=f"{base}{path}?{query}", expires_at=expires_at)
+        size = asset.size or os.stat(_file_path(signed.url)).st_size  # noqa: PTH116
+        return replace(asset, href=href, signed=fresh, size=size)
+
+    def _bare(self, href: str, base: str) -> str:
+        """Return an href that tells nothing of this machine's folders."""
+        if urlsplit(href).scheme not in ("file", ""):
+            return href
+        path = self._path_of(href)
+        return base + (path or f"{PREFIX}{quote(href.rpartition('/')[2])}")
+
+    def _path_of(self, url: str) -> str | None:
+        real = Path(os.path.realpath(_file_path(url)))
+        for name, root in self._roots.items():
+            if real.is_relative_to(root):
+                return f"{PREFIX}{name}/{quote(real.relative_to(root).as_posix())}"
+        return None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one request."""
+        request_id = scope.get("request_id", "")
+        if scope["method"] not in ("GET", "HEAD"):
+            await _refuse(send, 405, request_id, [(b"allow", b"GET, HEAD")])
+            return
+        raw = scope["raw_path"].decode("latin-1").partition("?")[0]
+        if not self._signer.accepts(scope["method"], raw, _fields(scope["query_string"])):
+            error = Forbidden(
+                reason="This URL was altered, or has expired. Ask for the scene's assets anew."
+            )
+            status, body, _ = problem(error, request_id)
+            await _send(send, status, [(b"content-type", PROBLEM_TYPE.encode())], body)
+            return
+        file = self._open(unquote(raw))
+        if file is None:
+            await _refuse(send, 404, request_id)
+            return
+        try:
+            await _serve(file, scope, send, request_id)
+        finally:
+            os.close(file.descriptor)
+
+    def _open(self, path: str) -> _File | None:
+        name, _, rest = path.removeprefix(PREFIX).partition("/")
+        root = self._roots.get(name)
+        if root is None:
+            return None
+        real = os.path.realpath(root / rest)
+        if not Path(real).is_relative_to(root):
+            return None
+        try:
+            descriptor = os.open(real, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+        except OSError:
+            return None
+        told = os.fstat(descriptor)
+        if not stat.S_ISREG(told.st_mode):
+            os.close(descriptor)
+            return None
+        tiff = real.endswith((".tif", ".tiff"))
+        return _File(
+            descriptor=descriptor,
+            size=told.st_size,
+            etag=f'"{told.st_mtime_ns:x}-{told.st_size:x}"',
+            modified=formatdate(told.st_mtime, usegmt=True),
+            type=COG_TYPE if tiff else mimetypes.guess_type(real)[0] or "application/octet-stream",
+        )
+
+
+def _file_path(url: str) -> str:
+    parts = urlsplit(url)
+    return url2pathname(parts.path) if parts.scheme == "file" else url
+
+
+def _fields(query: bytes) -> dict[str, str]:
+    """Return a query's parameters; none where it is no query that we made."""
+    if len(query) > 1000:
+        return {}
+    try:
+        pairs = parse_qsl(query.decode("ascii"), strict_parsing=True, max_num_fields=8)
+    except ValueError:
+        return {}
+    fields = dict(pairs)
+    return fields if len(fields) == len(pairs) else {}
+
+
+async def _serve(file: _File, scope: Any, send: Any, request_id: str) -> None:
+    asked = {name: value.decode("latin-1") for name, value in scope["headers"]}
+    headers = [
+        (b"content-type", file.type.encode()),
+        (b"accept-ranges", b"bytes"),
+        (b"etag", file.etag.encode()),
+        (b"last-modified", file.modified.encode()),
+        (b"cache-control", b"private, max-age=3600"),
+    ]
+    if file.etag in (tag.strip() for tag in asked.get(b"if-none-match", "").split(",")):
+        await _send(send, 304, headers, b"")
+        return
+    start, stop, status = 0, file.size, 200
+    same = asked.get(b"if-range", file.etag) in (file.etag, file.modified)
+    match = _RANGE.fullmatch(asked.get(b"range", "").strip()) if same else None
+    if match and (match[1] or match[2]):
+        start, stop = _bounds(match[1], match[2], file.size)
+        if start >= stop:
+            whole = [(b"content-range", f"bytes */{file.size}".encode())]
+            if match[1] and match[2] and int(match[1]) > int(match[2]):
+                start, stop = 0, file.size  # no range at all: RFC 9110 has it ignored
+            else:
+                await _refuse(send, 416, request_id, whole)
+                return
+        else:
+            status = 206
+            told = f"bytes {start}-{stop - 1}/{file.size}"
+            headers.append((b"content-range", told.encode()))
+    headers.append((b"content-length", str(stop - start).encode()))
+    if scope["method"] == "HEAD":
+        await _send(send, status, headers, None)
+    elif stop - start <= _AT_ONCE:
+        data = os.pread(file.descriptor, stop - start, start)
+        await _send(send, status, headers, data)
+    else:
+        await _stream(file, start, stop, status, headers, send)
+
+
+def _bounds(first: str, last: str, size: int) -> tuple[int, int]:
+    if not first:
+        return max(0, size - int(last)), size if int(last) else 0
+    return int(first), min(int(last) + 1, size) if last else size
+
+
+async def _stream(
+    file: _File, start: int, stop: int, status: int, headers: list[tuple[bytes, bytes]], send: Any
+) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    while start < stop:
+        length = min(_AT_ONCE, stop - start)
+        data = await anyio.to_thread.run_sync(os.pread, file.descriptor, length, start)
+        if not data:
+            raise OSError("the file became shorter while it was sent")
+        start += len(data)
+        await send({"type": "http.response.body", "body": data, "more_body": start < stop})
+
+
+async def _refuse(
+    send: Any, status: int, request_id: str, headers: list[tuple[bytes, bytes]] | None = None
+) -> None:
+    body = document(status, *PLAIN[status], request_id)
+    await _send(send, status, [(b"content-type", PROBLEM_TYPE.encode()), *(headers or ())], body)
+
+
+async def _send(
+    send: Any, status: int, headers: list[tuple[bytes, bytes]], body: bytes | None
+) -> None:
+    """Send an answer; a body of None leaves the length as the headers tell it."""
+    told = status == 304 or any(name == b"content-length" for name, _ in headers)
+    if body is not None and not told:
+        headers = [*headers, (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body or b""})

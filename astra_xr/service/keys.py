@@ -1,0 +1,266 @@
+"""API keys: a file of their hashes, who may ask, and how often.
+
+A key is ``astra_sk_live_<id>_<secret>``, the secret 32 random bytes in hex. The file holds its
+SHA-256, so that whoever reads the file holds no key.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import json
+import os
+import re
+import secrets
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from astra_xr.conversion.signing import utc_now
+from astra_xr.errors import InvalidParameter, RateLimited
+from astra_xr.extras import require
+
+_KEY = re.compile(r"astra_sk_live_([a-z0-9]{8})_([0-9a-f]{64})", re.ASCII)
+_NONE = "0" * 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiKey:
+    """What is kept of a key; the key itself is not."""
+
+    id: str
+    """Public: logs name a key by it."""
+
+    name: str
+    """Whose it is, in words."""
+
+    sha256: str
+    """Of the whole key, in hex."""
+
+    created_at: str
+    """ISO 8601, UTC."""
+
+    expires_at: str | None = None
+    """ISO 8601, UTC; None: it does not end."""
+
+    rate: str | None = None
+    """Requests that it may make, e.g. ``600/minute``; None: the service's own rule."""
+
+    def expired(self, now: datetime) -> bool:
+        """Tell whether its time is over."""
+        return self.expires_at is not None and now >= datetime.fromisoformat(self.expires_at)
+
+
+def check_rate(rate: str | None) -> str | None:
+    """Return a rate such as ``600/minute``.
+
+    Raises
+    ------
+    InvalidParameter
+        It is none.
+    MissingExtra
+        limits is not installed.
+    """
+    if rate is not None:
+        limits = require("limits", extra="service", purpose="a rate")
+        try:
+            limits.parse(rate)
+        except ValueError:
+            pass
+        else:
+            return rate
+        raise InvalidParameter(name="rate", value=rate, expected="a rate such as 600/minute")
+    return rate
+
+
+class KeyFile:
+    """A file of keys that several processes may share, and change."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> list[ApiKey]:
+        """Return all keys; none where there is no file.
+
+        Raises
+        ------
+        InvalidParameter
+            The file is none of keys.
+        """
+        try:
+            held = json.loads(self.path.read_text("utf-8"))
+            return [ApiKey(**entry) for entry in held["keys"]]
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError, TypeError, LookupError):
+            pass
+        expected = "a file that `astra-xr keys add` made and that can be read"
+        raise InvalidParameter(name="keys-file", value=str(self.path), expected=expected)
+
+    def add(
+        self,
+        name: str,
+        *,
+        life: timedelta | None = None,
+        rate: str | None = None,
+        now: datetime | None = None,
+    ) -> str:
+        """Add a key and return it: this once."""
+        made, key = new_key(name, life=life, rate=check_rate(rate), now=now)
+        with self._locked():
+            self._write([*self.read(), made])
+        return key
+
+    def revoke(self, key_id: str) -> None:
+        """Take a key away.
+
+        Raises
+        ------
+        InvalidParameter
+            There is no such key.
+        """
+        with self._locked():
+            held = self.read()
+            kept = [key for key in held if key.id != key_id]
+            if len(kept) == len(held):
+                known = ", ".join(key.id for key in held) or "none is there"
+                raise InvalidParameter(name="id", value=key_id, expected=f"one of: {known}")
+            self._write(kept)
+
+    def _locked(self) -> filelock.BaseFileLock:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        return filelock.FileLock(f"{self.path}.lock")
+
+    def _write(self, keys: list[ApiKey]) -> None:
+        fresh = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump({"keys": [asdict(key) for key in keys]}, file, indent=1)
+        fresh.replace(self.path)
+
+
+def new_key(
+    name: str,
+    *,
+    life: timedelta | None = None,
+    rate: str | None = None,
+    now: datetime | None = None,
+) -> tuple[ApiKey, str]:
+    """Make up a key; return what is kept of it, and the key."""
+    now = now or utc_now()
+    key_id = secrets.token_hex(4)
+    key = f"astra_sk_live_{key_id}_{secrets.token_hex(32)}"
+    kept = ApiKey(
+        id=key_id,
+        name=name[:100],
+        sha256=_hash(key),
+        created_at=f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%S+00:00}",
+        expires_at=f"{now.astimezone(UTC) + life:%Y-%m-%dT%H:%M:%S+00:00}" if life else None,
+        rate=rate,
+    )
+    return kept, key
+
+
+class Keyring:
+    """Tells whose a key is.
+
+    Parameters
+    ----------
+    path : Path, optional
+        File of keys, looked at again whenever it changes.
+    keys : iterable of str
+        Further keys, whole.
+    """
+
+    def __init__(
+        self,
+        path: Path | None = None,
+        keys: Iterable[str] = (),
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._file = KeyFile(path) if path else None
+        self._clock = clock
+        self._given = {k.id: k for k in map(_given, keys)}
+        self._held = dict(self._given)
+        self._stamp: Any = None
+        self._lock = threading.Lock()
+        self._look()
+
+    def __repr__(self) -> str:
+        return f"Keyring({', '.join(self._held)})"
+
+    def holder(self, header: str | None) -> ApiKey | None:
+        """Return the key of an ``Authorization`` header; None: none that is good."""
+        self._look()
+        scheme, _, text = (header or "").partition(" ")
+        match = _KEY.fullmatch(text.strip(" ")) if scheme.lower() == "bearer" else None
+        held = self._held.get(match[1]) if match else None
+        # Hashed and compared whatever is wrong, so that the time it takes tells nothing.
+        same = hmac.compare_digest(_hash(text[:200]), held.sha256 if held else _NONE)
+        return held if held and match and same and not held.expired(self._clock()) else None
+
+    def _look(self) -> None:
+        if self._file is None:
+            return
+        stamp = None
+        with contextlib.suppress(OSError):
+            told = self._file.path.stat()
+            stamp = (told.st_mtime_ns, told.st_ino, told.st_size)
+        if stamp == self._stamp:
+            return
+        with self._lock:
+            held = {key.id: key for key in self._file.read()}
+            self._held, self._stamp = {**held, **self._given}, stamp
+
+
+class Limiter:
+    """Counts the requests of each key."""
+
+    def __init__(self, url: str = "memory://", rate: str | None = None) -> None:
+        from limits.storage import storage_from_string
+        from limits.strategies import FixedWindowRateLimiter
+
+        self._rate = check_rate(rate)
+        self._limiter = FixedWindowRateLimiter(storage_from_string(url))
+
+    def count(self, key: ApiKey) -> None:
+        """Count one request.
+
+        Raises
+        ------
+        RateLimited
+            It is one too many.
+        """
+        rate = key.rate or self._rate
+        if rate is None:
+            return
+        import limits
+
+        item = limits.parse(rate)
+        if not self._limiter.hit(item, key.id):
+            reset = self._limiter.get_window_stats(item, key.id).reset_time
+            wait = max(1.0, float(round(reset - utc_now().timestamp())))
+            raise RateLimited(
+                service="The resolver service",
+                reason=f"more than {rate.replace('/', ' a ')} with this key",
+                retry_after=wait,
+                hint="Ask for several bands in one request.",
+            )
+
+
+def _hash(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
+
+
+def _given(key: str) -> ApiKey:
+    match = _KEY.fullmatch(key)
+    if not match:
+        expected = "keys that `astra-xr keys add` made, comma-separated"
+        raise InvalidParameter(name="ASTRA_API_KEYS", value="***", expected=expected)
+    return ApiKey(id=match[1], name="environment", sha256=_hash(key), created_at="")

@@ -1,0 +1,164 @@
+"""Runs the service: ``astra-xr serve``, or beside the program that needs it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from astra_xr.errors import AstraError
+from astra_xr.service.app import create_app
+from astra_xr.service.config import ServiceSettings, default_keys_file
+from astra_xr.service.keys import KeyFile, Keyring
+
+_MOST_HEAD = 64 << 10
+"""Bytes of a request's line and headers."""
+
+_HEAD_SECONDS = 15.0
+"""For a request's headers to arrive."""
+
+_LOGGING: Mapping[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "astra_xr.service.shell.JsonLines"}},
+    "handlers": {"lines": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"handlers": ["lines"], "level": "WARNING"},
+    "loggers": {"astra_xr.service": {"level": "INFO"}, "uvicorn.error": {"level": "INFO"}},
+}
+
+
+class Protocol(HttpToolsProtocol):
+    """HTTP/1.1 that waits for no slow head, and keeps no long one."""
+
+    _read = 0
+    _whole = False
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin to wait for a request."""
+        super().connection_made(transport)
+        self._begin()
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes, as long as a head is not too long."""
+        if not self._whole:
+            self._read += len(data)
+        super().data_received(data)
+        if not self._whole and self._read > _MOST_HEAD and not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 431 Too Long\r\nConnection: close\r\n\r\n")
+            self.transport.close()
+
+    def on_message_begin(self) -> None:
+        """Begin to wait for the rest of a head."""
+        super().on_message_begin()
+        if self._whole:
+            self._begin()
+
+    def on_headers_complete(self) -> None:
+        """Stop to wait."""
+        self._whole = True
+        self._stop()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop to wait."""
+        self._stop()
+        super().connection_lost(exc)
+
+    def _begin(self) -> None:
+        self._read, self._whole = 0, False
+        self._stop()
+        self._timer = self.loop.call_later(_HEAD_SECONDS, self.transport.close)
+
+    def _stop(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+
+
+_OPTIONS: Mapping[str, Any] = {
+    "http": Protocol,
+    "access_log": False,
+    "server_header": False,
+    "proxy_headers": False,
+    "ws": "none",
+    "lifespan": "off",
+    "timeout_keep_alive": 30,
+    "timeout_graceful_shutdown": 60,
+}
+
+
+def serve(
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    workers: int = 1,
+    catalog: str | None = None,
+    keys_file: Path | None = None,
+) -> None:
+    """Serve until a signal ends it; requests that are under way are answered first.
+
+    A first key is made, and printed this once, where there is none.
+
+    Raises
+    ------
+    InvalidParameter
+        A setting cannot work.
+    """
+    if catalog:
+        os.environ["ASTRA_CATALOG"] = catalog
+    path = keys_file or ServiceSettings.from_env().keys_file or default_keys_file()
+    os.environ["ASTRA_KEYS_FILE"] = str(path.absolute())
+    # All workers have to accept each other's signatures.
+    made = f"1:{base64.b64encode(secrets.token_bytes(32)).decode()}"
+    os.environ.setdefault("ASTRA_URL_KEYS", made)
+    settings = ServiceSettings.from_env()
+    Keyring(settings.keys_file, settings.api_keys)
+    if not settings.api_keys and not KeyFile(path).read():
+        print(f"A first key, shown this once: {KeyFile(path).add('first')}", flush=True)  # noqa: T201
+    print(f"http://{host}:{port}/docs", flush=True)  # noqa: T201
+    uvicorn.run(
+        "astra_xr.service.app:create_app",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        log_config=dict(_LOGGING),
+        **_OPTIONS,
+    )
+
+
+@contextmanager
+def running(settings: ServiceSettings) -> Iterator[str]:
+    """Run the service in a thread, on a free port of loopback; yields its root URL."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        config = uvicorn.Config(create_app(settings), log_config=None, **_OPTIONS)
+        server = uvicorn.Server(config)
+        started = threading.Event()
+        startup = server.startup
+
+        async def starting(sockets: Any = None) -> None:
+            await startup(sockets)
+            started.set()
+
+        server.startup = starting  # type: ignore[method-assign]
+        run = threading.Thread(target=server.run, args=([listening],), daemon=True)
+        run.start()
+        if not started.wait(30):
+            raise AstraError("the service does not start")
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            run.join(30)

@@ -1,0 +1,220 @@
+"""What the service refuses, how it says so, and what it never says."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from astra_xr import errors
+from astra_xr.cli import main
+from astra_xr.errors import AstraError, InvalidParameter
+from astra_xr.resolver.remote import RemoteResolver
+from astra_xr.service.keys import KeyFile, Keyring, new_key
+from astra_xr.service.problems import problem
+from tests.service.conftest import SCENE, Served
+from tests.test_errors import SAMPLES
+
+CASES: list[tuple[str, int, str, str]] = [
+    ("scene_id=nonsense", 400, "invalid-scene-id", "Forms that work"),
+    ("", 400, "invalid-parameter", "an id such as"),
+    (f"scene_id={SCENE}&format=gif", 400, "invalid-format", "one of cog, geotiff, png, jpeg"),
+    (f"scene_id={SCENE}&band=red", 400, "invalid-parameter", "scene_id, bands, format"),
+    (f"scene_id={SCENE}&scene_id={SCENE}", 400, "invalid-parameter", "to be given once"),
+    (f"scene_id={SCENE}&catalog=http://10.0.0.1/", 400, "invalid-parameter", "earth-search"),
+    (f"scene_id={SCENE}&catalog=/etc", 400, "invalid-parameter", "earth-search"),
+    (f"scene_id={SCENE}%00", 400, "invalid-parameter", "that can be seen"),
+    (f"scene_id={SCENE}%ff", 400, "invalid-parameter", "percent-encoded UTF-8"),
+    (f"scene_id={'a' * 9000}", 400, "invalid-parameter", "at most 8000"),
+    ("scene_id=sentinel-2:S2A_MSIL2A_20200101T000000", 404, "scene-not-found", "Asked: the built"),
+    (f"scene_id={SCENE}&bands=nirr", 422, "unknown-band", "Did you mean 'nir'"),
+    (f"scene_id={SCENE}&bands=rededge", 422, "ambiguous-band", "B05"),
+]
+
+
+@pytest.mark.parametrize(("query", "status", "code", "words"), CASES)
+def test_errors_over_the_wire(
+    served: Served, query: str, status: int, code: str, words: str
+) -> None:
+    response = served.ask(query)
+    told = response.json()
+    assert (response.status_code, told["status"], told["code"]) == (status, status, code)
+    assert response.headers["content-type"] == "application/problem+json"
+    assert words in told["detail"]
+    assert told["request_id"] == response.headers["x-request-id"]
+
+
+@pytest.mark.parametrize("error", [e for e, _, _ in SAMPLES], ids=lambda e: type(e).__name__)
+def test_each_class_survives_the_wire(error: AstraError) -> None:
+    _, body, _ = problem(error, "id")
+    told = json.loads(body)
+    again = errors.revived(told["code"], told["detail"], told.get("error"))
+    assert type(again) is type(error)
+    if type(error) is not AstraError:
+        assert str(again) == str(error)
+        assert again.__dict__ == error.__dict__
+
+
+def test_the_client_raises_what_the_process_raises(served: Served) -> None:
+    remote = RemoteResolver(served.url, served.key)
+    with pytest.raises(errors.UnknownBand, match="Did you mean 'nir'") as caught:
+        remote.resolve(SCENE, "nirr")
+    assert caught.value.available["B08"] == "nir"
+    with pytest.raises(errors.InvalidSceneId, match="Forms that work"):
+        remote.resolve("nonsense")
+    with pytest.raises(errors.AuthenticationRequired, match="ASTRA_API_KEY") as refused:
+        RemoteResolver(served.url).resolve(SCENE)
+    assert refused.value.__context__ is None
+
+
+def test_wrong_keys_are_told_apart_by_nothing(served: Served) -> None:
+    _, other = new_key("another")
+    told = set()
+    for header in ("", "Basic abc", "Bearer", f"Bearer {other}", f"Bearer {served.key[:-1]}0x"):
+        response = served.ask(headers={"Authorization": header})
+        assert response.status_code == 401
+        assert response.headers["www-authenticate"] == "Bearer"
+        told.add(re.sub(r'"request_id": "\w+"', "", response.text))
+    assert len(told) == 1
+
+
+def test_altered_urls_open_nothing(served: Served) -> None:
+    answer = served.ask({"scene_id": SCENE, "bands": "red,nir"}).json()["assets"]
+    href = answer["B04"]["href"]
+    bare, query = href.split("?")
+    other = answer["B08"]["href"].split("?")[0]
+    later = re.sub(r"exp=(\d+)", lambda m: f"exp={int(m[1]) + 60}", href)
+    altered = [
+        bare,
+        f"{other}?{query}",
+        later,
+        re.sub(r"exp=\d+", "exp=1000", href),
+        href[:-2],
+        f"{href}&sig=x",
+        href.replace("kid=t", "kid=u"),
+        bare.replace("/sample/", "/sample/..%2f..%2f") + f"?{query}",
+        f"{served.url}/assets/{quote('../../etc/passwd', safe='')}?{query}",
+    ]
+    for url in altered:
+        response = httpx.get(url)
+        assert (response.status_code, response.json()["code"]) == (403, "forbidden"), url
+    assert httpx.post(href).status_code == 405
+    assert httpx.get(href).status_code == 200
+
+
+def test_ranges(served: Served) -> None:
+    asset = served.ask({"scene_id": SCENE, "bands": "red"}).json()["assets"]["B04"]
+    href, size = asset["href"], asset["file:size"]
+    whole = httpx.get(href)
+    tag = whole.headers["etag"]
+
+    def part(text: str, **headers: str) -> httpx.Response:
+        return httpx.get(href, headers={"Range": text} | headers)
+
+    middle = part("bytes=100-199")
+    assert (middle.status_code, middle.content) == (206, whole.content[100:200])
+    assert middle.headers["content-range"] == f"bytes 100-199/{size}"
+    assert part("bytes=-50").content == whole.content[-50:]
+    assert part(f"bytes={size - 10}-").content == whole.content[-10:]
+    assert part(f"bytes={size}-").status_code == 416
+    assert part(f"bytes={size}-").headers["content-range"] == f"bytes */{size}"
+    assert part("bytes=0-9", **{"If-Range": tag}).status_code == 206
+    assert part("bytes=0-9", **{"If-Range": '"old"'}).status_code == 200
+    for odd in ("bytes=9-1", "lines=1-2", "bytes=0-1,5-6", "bytes=-"):
+        assert part(odd).status_code == 200
+    assert httpx.get(href, headers={"If-None-Match": tag}).status_code == 304
+    head = httpx.head(href)
+    assert (head.status_code, head.headers["content-length"], head.content) == (200, str(size), b"")
+
+
+def test_security_headers(served: Served) -> None:
+    for path in ("/healthz", "/nowhere", "/docs", "/assets/x", "/api/v1/assets"):
+        response = httpx.get(served.url + path, headers={"Origin": "https://elsewhere.example"})
+        assert response.headers["x-content-type-options"] == "nosniff"
+        assert "default-src 'none'" in response.headers["content-security-policy"]
+        assert "server" not in response.headers
+        assert "access-control-allow-origin" not in response.headers
+    assert httpx.get(f"{served.url}/nowhere").json()["code"] == "not-found"
+    assert httpx.post(f"{served.url}/healthz").status_code == 405
+
+
+class TestRates:
+    @pytest.fixture
+    def service_settings(self) -> dict[str, Any]:
+        return {"rate": "2/minute"}
+
+    def test_too_many_requests(self, served: Served) -> None:
+        answers = [served.ask({"scene_id": SCENE, "bands": "red"}) for _ in range(5)]
+        assert answers[-1].status_code == 429
+        assert answers[-1].json()["code"] == "rate-limited"
+        assert 1 <= int(answers[-1].headers["retry-after"]) <= 61
+
+
+def test_keys_come_and_go_while_the_service_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "keys.json"
+    ring = Keyring(path)
+    assert main(["keys", "add", "alice", "--rate", "9/second", "--keys-file", str(path)]) == 0
+    key = capsys.readouterr().out.strip()
+    assert key not in path.read_text()
+    assert path.stat().st_mode & 0o077 == 0
+    holder = ring.holder(f"Bearer {key}")
+    assert holder is not None
+    assert (holder.name, holder.rate) == ("alice", "9/second")
+    assert main(["keys", "list", "--keys-file", str(path)]) == 0
+    assert holder.id in capsys.readouterr().out
+    assert main(["keys", "revoke", holder.id, "--keys-file", str(path)]) == 0
+    assert ring.holder(f"Bearer {key}") is None
+    with pytest.raises(InvalidParameter, match="none is there"):
+        KeyFile(path).revoke("nobody")
+
+
+@pytest.mark.parametrize(
+    "url", [None, "", "ftp://h", "http://resolver.example", "https://u:p@h", "https://h:x", "h"]
+)
+def test_the_client_is_careful_with_its_key(url: str | None) -> None:
+    with pytest.raises(InvalidParameter):
+        RemoteResolver(url, "astra_sk_live_x")
+    assert "SECRET" not in repr(RemoteResolver("https://h", "SECRET"))
+
+
+def test_fuzzed_requests(served: Served) -> None:
+    names = st.sampled_from(["scene_id", "bands", "format", "catalog", "sign", "x"])
+    queries = st.lists(st.tuples(names, st.text(max_size=30)), max_size=4)
+
+    with httpx.Client(headers={"Authorization": f"Bearer {served.key}"}) as client:
+
+        @settings(max_examples=150, deadline=None, database=None)
+        @given(queries)
+        def fuzz(query: list[tuple[str, str]]) -> None:
+            pairs = "&".join(f"{n}={quote(v, errors='replace')}" for n, v in query)
+            response = client.get(f"{served.url}/api/v1/assets?{pairs}")
+            assert response.status_code in (400, 404, 422)
+            assert "Traceback" not in response.text
+
+        fuzz()
+
+
+def test_no_secret_in_logs_or_answers(served: Served) -> None:
+    href = served.ask({"scene_id": SCENE, "bands": "red"}).json()["assets"]["B04"]["href"]
+    signature = href.split("sig=")[1]
+    answers = [
+        served.ask({"scene_id": SCENE, "bands": served.key}).text,
+        served.ask({"scene_id": served.key}).text,
+        httpx.get(f"{href}x").text,
+        httpx.get(f"{served.url}/{served.key}").text,
+        httpx.get(href).headers.__repr__(),
+    ]
+    text = "\n".join([*answers, *served.lines])
+    for secret in (served.key, served.key[-64:], signature, served.url_key.decode()):
+        assert secret not in text
+    assert all(json.loads(line)["event"] for line in served.lines)
+    assert any(json.loads(line).get("status") == 200 for line in served.lines)
