@@ -147,6 +147,8 @@ class Grid:
             raise ValueError(f"transform {self.transform} cannot be inverted")
         if min(self.shape) < 1:
             raise ValueError(f"shape {self.shape} holds no pixel")
+        if max(self.shape) >= 2**31:
+            raise ValueError("its shape is larger than a raster can be")
 
     @property
     def resolution(self) -> float:

@@ -332,3 +332,9 @@ class TestOpening:
         item["assets"]["a"]["href"] = str(shared / "rasters/odd/cog_gcps_ovr.tif")
         with pytest.raises(ReadError, match="has ground control points and no grid"):
             astra_xr.open_item(item)
+
+
+@pytest.mark.parametrize("rows", [2**31, 10**400])
+def test_a_shape_larger_than_any_raster(rows: int) -> None:
+    with pytest.raises(ValueError, match="larger than a raster can be"):
+        Grid(crs="EPSG:32610", shape=(rows, 10), transform=(10, 0, 0, 0, -10, 0))
