@@ -5,11 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from astra_xr.errors import AstraError
 from astra_xr.extras import require
 from astra_xr.reading.ranges import traffic
+from astra_xr.settings import Settings
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -60,8 +64,32 @@ def run_demo(folder: Path) -> list[Path]:
     with _step(f"Drew {pictures[0]} and {pictures[1]}"):
         _draw_true_colour(ds, pictures[0])
         _draw_ndvi(ndvi, pictures[1])
+    _over_http(ndvi)
     print(_NEXT)
     return pictures
+
+
+def _over_http(ndvi: xr.DataArray) -> None:
+    """Open the scene again, by a service of its own on a free port of loopback."""
+    if find_spec("uvicorn") is None or find_spec("starlette") is None:
+        print("  * Left out the HTTP service: pip install 'astra-xr[service]'")
+        return
+    from astra_xr.resolver.remote import RemoteResolver
+    from astra_xr.scenes.open import open_scene
+    from astra_xr.service.config import ServiceSettings
+    from astra_xr.service.keys import new_key
+    from astra_xr.service.serve import running
+
+    _, key = new_key("demo")
+    core = replace(Settings.from_env(), catalog="sample", api_url=None)
+    settings = ServiceSettings(core=core, api_keys=(key,))
+    corner = {"x": slice(0, 512), "y": slice(0, 512)}
+    with _step("Did so for a corner by the HTTP service, a throwaway key and signed URLs"):
+        with running(settings) as url:
+            ds = open_scene(_SCENE, ["red", "nir"], resolver=RemoteResolver(url, key))
+            again = ds.isel(corner).astra.index("NDVI").load()
+        if not again.equals(ndvi.isel(corner)):
+            raise AstraError("the service gave other values than this process")
 
 
 _NEXT = """
