@@ -1,0 +1,79 @@
+"""Other tools: xarray's engine, odc-stac."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import astra_xr
+from astra_xr import errors
+from astra_xr.sample import SCENE_ID
+from astra_xr.scenes.backend import AstraBackend
+
+
+def test_the_engine_opens_ids_with_all_options() -> None:
+    ds = xr.open_dataset(
+        f"sentinel-2:{SCENE_ID}",
+        engine=AstraBackend,
+        bands=["red", "B11"],
+        catalog="sample",
+        resolution=20,
+    )
+    expected = astra_xr.open_scene(SCENE_ID, ["red", "B11"], catalog="sample", resolution=20)
+    assert not ds.red.variable._in_memory
+    xr.testing.assert_identical(ds.isel(x=slice(9)).load(), expected.isel(x=slice(9)).load())
+    stored = xr.open_dataset(
+        SCENE_ID, engine=AstraBackend, bands=["red", "nir"], catalog="sample",
+        mask_and_scale=False, drop_variables="nir", chunks={},
+    )  # fmt: skip
+    assert (list(stored), stored.red.dtype) == (["red"], np.uint16)
+    assert stored.red.chunks == ((2048,), (2048,))
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [
+        (f"sentinel-2:{SCENE_ID}", True),
+        ("landsat:LC08_L2SP_044034_20171020", True),
+        ("sentinel-2:", False),
+        ("sentinel-2/B04.tif", False),
+        ("s3://bucket/sentinel-2:x", False),
+        ("landsat:/a/b.nc", False),
+        ("S2B_MSIL2A_20250115T184929", False),
+        ("data.nc", False),
+        (Path("data.nc"), False),
+        (b"sentinel-2:x", False),
+    ],
+)
+def test_the_engine_claims_ids_alone(name: Any, ours: bool) -> None:
+    assert AstraBackend().guess_can_open(name) is ours
+
+
+def test_what_is_no_id() -> None:
+    with pytest.raises(errors.InvalidSceneId, match="it is no text"):
+        AstraBackend().open_dataset(3)
+
+
+def test_the_engine_is_light() -> None:
+    code = (
+        "import sys, astra_xr.scenes.backend as b; b.AstraBackend().guess_can_open('a.nc');"
+        "print([m for m in ('rasterio', 'odc', 'httpx', 'pystac', 'dask') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+
+
+def test_odc_stac_opens_the_item() -> None:
+    odc = pytest.importorskip("odc.stac")
+    item = astra_xr.resolve(SCENE_ID, "red,nir", catalog="sample").to_item()
+    theirs = odc.load([item], bands=["B04", "B08"], chunks={}).isel(time=0)
+    ours = astra_xr.open_scene(SCENE_ID, ["B04", "B08"], catalog="sample", mask_and_scale=False)
+    assert theirs.odc.geobox == ours.odc.geobox
+    cut = {"x": slice(500, 600), "y": slice(700, 800)}
+    np.testing.assert_array_equal(theirs.B04.isel(cut), ours.B04.isel(cut))
