@@ -21,7 +21,7 @@ class Outputs:
     def sample(self, points: Any) -> xr.Dataset:
         """Take the pixels that hold some points; only their tiles are read.
 
-        (Of bands on another grid than their file's: the tiles of the rows and columns of all points.)
+        (Of bands on another grid than their file's: the tiles where rows and columns cross.)
 
         Parameters
         ----------
