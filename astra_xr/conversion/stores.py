@@ -138,7 +138,11 @@ class LocalStore:
         except OSError as error:
             reason = (error.strerror or type(error).__name__).lower()
         if reason:
-            raise ConversionFailed(source=asset.name, reason=f"{self.root}: {reason}")
+            # Answers of the service carry this: it names no folder of the machine.
+            raise ConversionFailed(
+                source=asset.name,
+                reason=f"the folder of converted files (ASTRA_CACHE_DIR) cannot take it: {reason}",
+            )
 
     def url(self, asset: StoredAsset) -> SignedUrl:
         """Return a ``file://`` URL, good as long as the file is there."""
