@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from astra_xr.scenes import indices
     from astra_xr.scenes.open import open_item, open_scene, resolve
     from astra_xr.scenes.search import search
+    from astra_xr.scenes.tree import open_scene_tree
     from astra_xr.settings import Settings, configure
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "indices",
     "open_item",
     "open_scene",
+    "open_scene_tree",
     "resolve",
     "search",
 ]
@@ -48,6 +50,7 @@ _HOMES = {
     "configure": "astra_xr.settings",
     "open_item": "astra_xr.scenes.open",
     "open_scene": "astra_xr.scenes.open",
+    "open_scene_tree": "astra_xr.scenes.tree",
     "resolve": "astra_xr.scenes.open",
     "search": "astra_xr.scenes.search",
 }

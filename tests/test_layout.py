@@ -25,6 +25,7 @@ def test_the_public_names() -> None:
         "indices",
         "open_item",
         "open_scene",
+        "open_scene_tree",
         "resolve",
         "search",
     ]

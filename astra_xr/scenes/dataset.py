@@ -39,12 +39,7 @@ def dataset_of(
     radiometry: str | None = None,
 ) -> xr.Dataset:
     """Put the bands of a resolution on one grid, lazily; see :func:`astra_xr.open_scene`."""
-    if not all(asset.grid for asset in resolution.assets.values()):
-        check_gridded(resolution.item)
-    assets = {
-        name: _described(asset, f"{resolution.full_id} {name}", decode, radiometry)
-        for name, asset in resolution.assets.items()
-    }
+    assets = described(resolution, decode=decode, radiometry=radiometry)
     grids = {name: asset.grid for name, asset in assets.items() if asset.grid}
     target = target_grid(grids, size, place or Place(), scene=resolution.full_id)
     variables = {
@@ -62,8 +57,26 @@ def dataset_of(
         raise InvalidParameter(name="bands", value=list(labels), expected=expected)
     for planes in labels.values():
         coords["band"] = ("band", list(planes))
-    dataset = xr.Dataset(variables, coords=coords, attrs=_attrs(resolution))
+    dataset = xr.Dataset(variables, coords=coords, attrs=attrs_of(resolution))
     return dataset if chunks is None else _chunked(dataset, chunks)
+
+
+def described(resolution: Resolution, *, decode: bool, radiometry: str | None) -> dict[str, Asset]:
+    """Return the assets of a resolution, each with grid and radiometry.
+
+    Raises
+    ------
+    InvalidItem
+        There is no grid, and no file can tell it.
+    ReadError, SigningError, UpstreamError
+        A header that is asked cannot be read.
+    """
+    if not all(asset.grid for asset in resolution.assets.values()):
+        check_gridded(resolution.item)
+    return {
+        name: _described(asset, f"{resolution.full_id} {name}", decode, radiometry)
+        for name, asset in resolution.assets.items()
+    }
 
 
 def _described(asset: Asset, label: str, decode: bool, wish: str | None) -> Asset:
@@ -190,7 +203,8 @@ def _flags(classes: tuple[ClassValue, ...], radiometry: Radiometry) -> dict[str,
     return flags
 
 
-def _attrs(resolution: Resolution) -> dict[str, Any]:
+def attrs_of(resolution: Resolution) -> dict[str, Any]:
+    """Say which scene it is, as the ``attrs`` of a Dataset do."""
     properties = resolution.item.get("properties", {})
     told = {
         "scene_id": resolution.full_id,

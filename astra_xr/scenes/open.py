@@ -30,7 +30,8 @@ def default_resolver() -> Resolver:
     return RemoteResolver(settings=settings) if settings.api_url else _embedded(settings)
 
 
-def _chosen(resolver: Resolver | str | None) -> Resolver:
+def chosen_resolver(resolver: Resolver | str | None) -> Resolver:
+    """Return a resolver, given as one, as the URL of a service, or not at all."""
     if isinstance(resolver, str):
         return RemoteResolver(resolver)
     return resolver or default_resolver()
@@ -200,7 +201,7 @@ def open_scene(
     place = Place(
         crs=crs, bbox=bbox, intersects=intersects, x=x, y=y, geobox=geobox, like=like, anchor=anchor
     )
-    asked = _chosen(resolver)
+    asked = chosen_resolver(resolver)
     found = asked.resolve(scene_id, bands, catalog=catalog, sign=False, radiometry=radiometry)
     return dataset_of(
         found,
@@ -276,7 +277,7 @@ def open_item(
     place = Place(
         crs=crs, bbox=bbox, intersects=intersects, x=x, y=y, geobox=geobox, like=like, anchor=anchor
     )
-    asked = _chosen(resolver)
+    asked = chosen_resolver(resolver)
     found = asked.resolve(item, bands, catalog=catalog, sign=False, radiometry=radiometry)
     return dataset_of(
         found,
