@@ -23,7 +23,7 @@ from typing import Any
 import filelock
 
 from astra_xr.conversion.signing import utc_now
-from astra_xr.errors import InvalidParameter, RateLimited
+from astra_xr.errors import InvalidParameter, RateLimited, UpstreamUnavailable
 from astra_xr.extras import require
 
 _KEY = re.compile(r"astra_sk_live_([a-z0-9]{8})_([0-9a-f]{64})", re.ASCII)
@@ -219,6 +219,10 @@ class Keyring:
             self._held, self._stamp = {**held, **self._given}, stamp
 
 
+_SLOWEST = 2.0
+"""Seconds that a counter elsewhere has to answer."""
+
+
 class Limiter:
     """Counts the requests of each key."""
 
@@ -227,7 +231,10 @@ class Limiter:
         from limits.strategies import FixedWindowRateLimiter
 
         self._rate = check_rate(rate)
-        self._limiter = FixedWindowRateLimiter(storage_from_string(url))
+        remote = not url.startswith("memory:")
+        patience = dict.fromkeys(("socket_timeout", "socket_connect_timeout"), _SLOWEST)
+        storage = storage_from_string(url, wrap_exceptions=True, **(patience if remote else {}))
+        self._limiter = FixedWindowRateLimiter(storage)
 
     def count(self, key: ApiKey) -> None:
         """Count one request.
@@ -236,22 +243,34 @@ class Limiter:
         ------
         RateLimited
             It is one too many.
+        UpstreamUnavailable
+            The counter cannot be reached: nobody may ask without being counted.
         """
         rate = key.rate or self._rate
         if rate is None:
             return
         import limits
+        from limits.errors import StorageError
 
         item = limits.parse(rate)
-        if not self._limiter.hit(item, key.id):
-            reset = self._limiter.get_window_stats(item, key.id).reset_time
-            wait = max(1.0, float(round(reset - utc_now().timestamp())))
-            raise RateLimited(
+        failure: RateLimited | UpstreamUnavailable | None = None
+        try:
+            if not self._limiter.hit(item, key.id):
+                reset = self._limiter.get_window_stats(item, key.id).reset_time
+                failure = RateLimited(
+                    service="The resolver service",
+                    reason=f"more than {rate.replace('/', ' a ')} with this key",
+                    retry_after=max(1.0, float(round(reset - utc_now().timestamp()))),
+                    hint="Ask for several bands in one request.",
+                )
+        except StorageError:
+            failure = UpstreamUnavailable(
                 service="The resolver service",
-                reason=f"more than {rate.replace('/', ' a ')} with this key",
-                retry_after=wait,
-                hint="Ask for several bands in one request.",
+                reason="its counter of requests (ASTRA_LIMITS_URL) cannot be reached",
+                hint="Try again, or ask the service's operator.",
             )
+        if failure:
+            raise failure
 
 
 def _hash(key: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -60,14 +61,21 @@ def service_settings() -> dict[str, Any]:
 @pytest.fixture
 def served(service_settings: dict[str, Any]) -> Iterator[Served]:
     """The service over the sample, or over what ``service_settings`` say."""
+    with serving(**service_settings) as running_service:
+        yield running_service
+
+
+@contextlib.contextmanager
+def serving(**changes: Any) -> Iterator[Served]:
+    """Run the service over the sample, with other settings where ``changes`` say so."""
     _, key = new_key("tests")
     url_key = b"secret-of-the-urls-in-these-tests"
     settings = ServiceSettings(
         **{
-            "core": Settings(catalog="sample", cache_dir=Settings.from_env().cache_dir),
+            "core": core_settings(catalog="sample"),
             "api_keys": (key,),
             "url_keys": {"t": url_key},
-            **service_settings,
+            **changes,
         }
     )
     handler = Lines()
@@ -83,3 +91,8 @@ def served(service_settings: dict[str, Any]) -> Iterator[Served]:
         logger.setLevel(level)
         for name in ("astra_xr.service", "uvicorn.error", "httpx"):
             logging.getLogger(name).removeHandler(handler)
+
+
+def core_settings(**changes: Any) -> Settings:
+    """Return settings of the resolver, with the cache folder of the run."""
+    return Settings(**{"cache_dir": Settings.from_env().cache_dir, **changes})
