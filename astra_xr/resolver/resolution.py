@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from astra_xr.catalogs.base import OTHERS
 from astra_xr.conversion.recipe import COG_TYPE
-from astra_xr.errors import InvalidItem
+from astra_xr.errors import InvalidItem, redact
 from astra_xr.missions import Item
 from astra_xr.model import Asset, Band, Radiometry
 
@@ -25,7 +25,7 @@ _EXTENSIONS = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Resolution:
     """Which files hold the bands of a scene, and how to read them.
 
@@ -41,7 +41,7 @@ class Resolution:
     assets: Mapping[str, Asset]
     """Name as it was asked for → asset, in the order that was asked for."""
 
-    item: Item = field(repr=False)
+    item: Item
     """The catalogue's item, as JSON; shared by the answers to one id, so copy it to change it."""
 
     full_id: str
@@ -131,6 +131,16 @@ class Resolution:
         except (pystac.STACError, ValueError, TypeError, LookupError, AttributeError) as error:
             reason = f"pystac refuses it ({type(error).__name__}: {error})"
         raise InvalidItem(item=str(raw["id"]), reason=reason)
+
+    def __repr__(self) -> str:
+        from astra_xr.resolver.shown import table_of
+
+        return str(replace(table_of(self), title=f"<Resolution: {redact(self.full_id)}>"))
+
+    def _repr_html_(self) -> str:
+        from astra_xr.resolver.shown import table_of
+
+        return table_of(self).html()
 
     def _item_asset(self, asset: Asset) -> dict[str, Any]:
         original = {k: v for k, v in self.item["assets"][asset.key].items() if k != "alternate"}

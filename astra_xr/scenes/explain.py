@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass
 
 import xarray as xr
@@ -13,6 +12,7 @@ from astra_xr.reading.loop import run, together
 from astra_xr.reading.plan import Plan, plan_of
 from astra_xr.scenes.formula import FormulaArray
 from astra_xr.scenes.hidden import HiddenArray
+from astra_xr.tables import Table
 
 
 @dataclass(frozen=True)
@@ -41,24 +41,17 @@ class Explanation:
         return sum(plan.bytes or 0 for plan in self.files)
 
     def __repr__(self) -> str:
-        rows = [_HEAD, *map(_row, self.files)]
-        widths = [max(len(row[i]) for row in rows) for i in range(len(_HEAD))]
-        lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        ]
-        return "\n".join([self._title(), *(f"  {line}" for line in lines)])
+        return str(self._table())
 
     def _repr_html_(self) -> str:
-        def cells(row: tuple[str, ...], tag: str) -> str:
-            return "".join(
-                f"<{tag} style='text-align:left'>{html.escape(cell)}</{tag}>" for cell in row
-            )
+        return self._table().html()
 
-        body = "".join(f"<tr>{cells(_row(plan), 'td')}</tr>" for plan in self.files)
-        return (
-            f"<div><strong>{html.escape(self._title())}</strong><table><thead>"
-            f"<tr>{cells(_HEAD, 'th')}</tr></thead><tbody>{body}</tbody></table></div>"
+    def _table(self) -> Table:
+        return Table(
+            title=self._title(),
+            columns=_HEAD,
+            rows=tuple(map(_row, self.files)),
+            numbers={"level", "tiles", "cached", "requests", "MB"},
         )
 
     def _title(self) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from html import escape
 from typing import TYPE_CHECKING, Any, overload
 
 from astra_xr.catalogs.terms import make_query
+from astra_xr.errors import redact
 from astra_xr.resolver.search import Row, find_rows
 from astra_xr.settings import Settings
+from astra_xr.tables import Cell, Picture, Table
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
@@ -91,29 +92,24 @@ class SearchResult(Sequence[str]):
         return f"{count} scene{'' if count == 1 else 's'} of {self.mission} at {self.catalog}"
 
     def _repr_html_(self) -> str:
-        head = "".join(
-            f"<th>{name}</th>" for name in ("", "date", "tile", "cloud", "catalogue", "scene id")
-        )
-        body = "".join(_html_row(row) for row in self.rows)
-        caption = f"<caption>{escape(self._title())}</caption>"
-        return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        notes = [f"Passed over {name}: {why}" for name, why in self.passed_over.items()]
+        return Table(
+            title=self._title(),
+            columns=("", "date", "tile", "cloud", "catalogue", "scene id"),
+            rows=tuple(map(_cells, self.rows)),
+            notes=tuple(redact(note) for note in notes),
+            numbers={"cloud"},
+        ).html()
 
 
 def _percent(cloud: float | None) -> str:
     return "" if cloud is None else f"{cloud:.0f} %"
 
 
-def _html_row(row: Row) -> str:
-    picture = ""
-    if row.thumbnail:
-        source = escape(row.thumbnail, quote=True)
-        picture = (
-            f'<img src="{source}" alt="" height="48" loading="lazy" referrerpolicy="no-referrer">'
-        )
+def _cells(row: Row) -> tuple[Cell, ...]:
+    picture = Picture(url=row.thumbnail) if row.thumbnail else ""
     date = row.datetime.replace("T", " ")[:16]
-    cells = (date, row.tile, _percent(row.cloud_cover), row.catalog)
-    told = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
-    return f"<tr><td>{picture}</td>{told}<td><code>{escape(row.id)}</code></td></tr>"
+    return picture, date, row.tile, _percent(row.cloud_cover), row.catalog, row.id
 
 
 def search(

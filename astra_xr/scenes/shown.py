@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import html
 from typing import TYPE_CHECKING
 
 import xarray as xr
 
 from astra_xr.scenes.names import variables_of
+from astra_xr.tables import Table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,28 +40,47 @@ def as_table(ds: xr.Dataset) -> pd.DataFrame:
 
 def as_text(ds: xr.Dataset) -> str:
     """Return one line a band."""
-    rows = _rows(ds)
-    widths = [max((len(row[i]) for row in rows), default=0) for i in range(len(_SHOWN))]
-    lines = [
-        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        for row in rows
-    ]
-    return "\n".join([f"<astra: {_title(ds)}>", *(line.rstrip() for line in lines)])
+    return str(_table(ds, f"<astra: {_title(ds)}>"))
 
 
 def as_html(ds: xr.Dataset) -> str:
     """Return one row of a table a band, with all that is foreign escaped."""
-    head = "".join(f"<th style='text-align:left'>{name}</th>" for name in _SHOWN)
-    body = "".join(
-        "<tr>"
-        + "".join(f"<td style='text-align:left'>{html.escape(cell)}</td>" for cell in row)
-        + "</tr>"
-        for row in _rows(ds)
+    return _table(ds, _title(ds)).html()
+
+
+def _table(ds: xr.Dataset, title: str) -> Table:
+    return Table(
+        title=title,
+        facts=_facts(ds),
+        columns=_SHOWN,
+        rows=_rows(ds),
+        numbers={"wavelength", "gsd"},
+        words={"radiometry"},
+        head=False,
     )
+
+
+def _facts(ds: xr.Dataset) -> tuple[str, ...]:
+    """Tell whence it comes and where it lies, as far as it says."""
+    attrs = ds.attrs
+    cloud, catalog = attrs.get("cloud_cover"), attrs.get("catalog")
+    times = ds.sizes.get("time")
     return (
-        f"<div><strong>{html.escape(_title(ds))}</strong><table><thead><tr>{head}</tr></thead>"
-        f"<tbody>{body}</tbody></table></div>"
+        f"{times} times" if times else str(attrs.get("datetime", ""))[:16].replace("T", " "),
+        f"{cloud:.0f} % cloud" if isinstance(cloud, int | float) else "",
+        f"from {catalog}" if catalog else "",
+        f"{ds.sizes['y']} × {ds.sizes['x']} pixels" if {"y", "x"} <= set(ds.sizes) else "",
+        _crs(ds),
     )
+
+
+def _crs(ds: xr.Dataset) -> str:
+    if "spatial_ref" not in ds.coords:
+        return ""
+    import odc.geo.xr  # noqa: F401  (registers .odc)
+
+    crs = ds.odc.crs
+    return "" if crs is None else f"EPSG:{crs.epsg}" if crs.epsg else crs.proj.name
 
 
 def _title(ds: xr.Dataset) -> str:
