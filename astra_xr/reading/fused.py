@@ -1,4 +1,4 @@
-"""A formula over windows of several files, tile by tile: nothing full-size but the result."""
+"""Formulas over windows of several files, tile by tile: nothing full-size but the results."""
 
 from __future__ import annotations
 
@@ -22,30 +22,32 @@ _STRIP = 1 << 14
 Formula = Callable[[Mapping[str, npt.NDArray[Any]]], Any]
 
 
-def read_fused(windows: Mapping[str, Window], formula: Formula, out: npt.NDArray[Any]) -> None:
-    """Compute a formula of windows of several files.
+def read_fused(
+    windows: Mapping[str, Window], formulas: Sequence[Formula], outs: Sequence[npt.NDArray[Any]]
+) -> None:
+    """Compute formulas of windows of several files, reading each once.
 
     Parameters
     ----------
     windows : mapping of str to Window
-        By the names that the formula uses: one plane each, the same rows and columns.
-    formula : callable
-        Takes arrays by the same names, returns an array of their shape; pixel by pixel.
-    out : ndarray
-        (rows, columns) of the windows; filled.
+        By the names that the formulas use: one plane each, the same rows and columns.
+    formulas : sequence of callable
+        Each takes arrays by the same names, returns an array of their shape; pixel by pixel.
+    outs : sequence of ndarray
+        One a formula, (rows, columns) of the windows; filled.
 
     Raises
     ------
     Unsupported
-        A file is one for GDAL, or the files are not cut into the same tiles; ``out`` is as it was.
+        A file is one for GDAL, or the files are not cut into the same tiles; nothing is filled.
     ReadError, SigningError, UpstreamError
         As of :func:`astra_xr.reading.read.read`.
     """
-    run(_read_fused(windows, formula, out))
+    run(_read_fused(windows, formulas, outs))
 
 
 async def _read_fused(
-    windows: Mapping[str, Window], formula: Formula, out: npt.NDArray[Any]
+    windows: Mapping[str, Window], formulas: Sequence[Formula], outs: Sequence[npt.NDArray[Any]]
 ) -> None:
     signed = await together(in_thread(window.source) for window in windows.values())
     files = [RangeFile(w.source, s, w.label) for w, s in zip(windows.values(), signed, strict=True)]
@@ -64,11 +66,8 @@ async def _read_fused(
         for bands in places:
             values = {name: _values(name, job, part) for name, (job, part) in bands.items()}
             job, (tile, _) = next(iter(bands.values()))
-            target = out[overlap(job.level, tile, job.window)[1]]
-            rows = max(1, _STRIP // max(1, target.shape[1]))
-            for top in range(0, target.shape[0], rows):
-                strip = slice(top, top + rows)
-                target[strip] = formula({name: array[strip] for name, array in values.items()})
+            place = overlap(job.level, tile, job.window)[1]
+            _fill(values, formulas, [out[place] for out in outs])
 
     async def use(job: Job, parts: Sequence[Part]) -> None:
         complete = []
@@ -81,6 +80,20 @@ async def _read_fused(
             await loop.run_in_executor(decode_pool(), compute, complete)
 
     await stream(jobs, use)
+
+
+def _fill(
+    values: Mapping[str, npt.NDArray[Any]],
+    formulas: Sequence[Formula],
+    outs: Sequence[npt.NDArray[Any]],
+) -> None:
+    height, width = outs[0].shape
+    rows = max(1, _STRIP // max(1, width))
+    for top in range(0, height, rows):
+        strip = slice(top, top + rows)
+        part = {name: array[strip] for name, array in values.items()}
+        for formula, out in zip(formulas, outs, strict=True):
+            out[strip] = formula(part)
 
 
 def _values(name: str, job: Job, part: Part) -> npt.NDArray[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import xarray as xr
 
@@ -71,31 +71,63 @@ class AstraAccessor(Outputs):
 
         return as_table(self._ds)
 
-    def index(self, name: str, *, mask_clouds: bool = False, **constants: float) -> xr.DataArray:
+    @overload
+    def index(
+        self, name: str, *, mask_clouds: bool = False, kernel: str = "RBF", **constants: float
+    ) -> xr.DataArray: ...
+
+    @overload
+    def index(
+        self,
+        name: list[str] | tuple[str, ...],
+        *,
+        mask_clouds: bool = False,
+        kernel: str = "RBF",
+        **constants: float,
+    ) -> xr.Dataset: ...
+
+    def index(
+        self,
+        name: str | list[str] | tuple[str, ...],
+        *,
+        mask_clouds: bool = False,
+        kernel: str = "RBF",
+        **constants: float,
+    ) -> xr.DataArray | xr.Dataset:
         """Compute a spectral index; of bands not read yet, when its values are asked for.
 
         Parameters
         ----------
-        name : str or sequence of str
-            Any index of spyndex whose bands are here, e.g. ``"NDVI"``; several make a Dataset.
+        name : str, or list of str
+            Any index of spyndex whose bands are here, e.g. ``"NDVI"``; several make a Dataset,
+            whose ``.astra.load()`` computes them in one pass over the bands.
             ``astra_xr.indices.available(ds)`` lists them.
         mask_clouds : bool
             NaN where :meth:`mask` finds clouds, shadows or cirrus.
+        kernel : {"RBF", "poly", "linear"}
+            Of the kernel indices (``"kNDVI"``): with ``sigma=``, or ``p=`` and ``c=``, among the
+            constants. ``sigma`` is the mean of the two bands in each pixel when left out, so that
+            kNDVI is tanh(NDVI²).
         **constants : float
-            Values of the formula's constants, e.g. ``L=0.5``; spyndex's defaults otherwise.
+            Values of the formula's constants, e.g. ``L=0.5``; spyndex's defaults otherwise, and
+            for wavelengths those of the bands.
 
         Returns
         -------
         xarray.DataArray
-            Named after the index, without unit, NaN where a band has no data; formula,
-            reference and the bands that were used are in ``attrs``.
+            Named after the index, float32, NaN where a band has no data; formula, reference, bands
+            and constants that were used are in ``attrs``. A normalised difference lies within
+            -1 and 1 wherever reflectance is not below 0; where it is, the index is set to these
+            limits.
 
         Raises
         ------
         UnknownIndex
             No such index; the message has the closest.
         MissingIndexBand
-            The Dataset lacks a band that the formula needs.
+            The Dataset lacks a band that the formula needs; the message says which.
+        InvalidParameter
+            A constant that the formula does not have, or that is no number; no such kernel.
 
         Examples
         --------
@@ -109,9 +141,9 @@ class AstraAccessor(Outputs):
         """
         from astra_xr.scenes.indices import spectral_index, spectral_indices
 
-        if not isinstance(name, str):
-            return spectral_indices(self._ds, name, constants, mask_clouds=mask_clouds)
-        return spectral_index(self._ds, name, constants, mask_clouds=mask_clouds)
+        if isinstance(name, str):
+            return spectral_index(self._ds, name, constants, kernel=kernel, mask_clouds=mask_clouds)
+        return spectral_indices(self._ds, name, constants, kernel=kernel, mask_clouds=mask_clouds)
 
     def mask(
         self,
@@ -222,6 +254,8 @@ class AstraAccessor(Outputs):
 
     def load(self, *, progress: bool = True) -> xr.Dataset:
         """Read all bands at once, side by side, and keep their values in this Dataset.
+
+        Indices of the same bands are computed in one pass over them.
 
         Parameters
         ----------

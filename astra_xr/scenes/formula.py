@@ -1,12 +1,13 @@
-"""A formula over lazy bands as a lazy array of its own, with no full-size intermediate."""
+"""Formulas over lazy bands as lazy arrays of their own, with no full-size intermediate."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from astra_xr.reading.array import window_of
+from astra_xr.reading.array import behind, window_of
 from astra_xr.reading.fused import Formula, read_fused
 from astra_xr.reading.tags import Unsupported
 
@@ -43,7 +44,7 @@ class FormulaArray(BackendArray):
         self, inputs: Mapping[str, xr.Variable], formula: Formula, dtype: npt.DTypeLike
     ) -> None:
         self._inputs = dict(inputs)
-        self._formula = formula
+        self.formula = formula
         self.shape: tuple[int, ...] = next(iter(inputs.values())).shape
         self.dtype = np.dtype(dtype)
 
@@ -51,8 +52,7 @@ class FormulaArray(BackendArray):
         inputs = self.inputs(key)
         shape = next(iter(inputs.values())).shape
         out = np.empty(shape, self.dtype)
-        if out.size and not self._fused(inputs, out):
-            self._by_blocks(inputs, out)
+        compute(inputs, [self.formula], [out])
         return out
 
     async def async_getitem(self, key: indexing.ExplicitIndexer) -> Any:
@@ -65,34 +65,112 @@ class FormulaArray(BackendArray):
             return {name: _picked(variable, key) for name, variable in self._inputs.items()}
         return {name: variable[key.tuple] for name, variable in self._inputs.items()}
 
-    def _fused(self, inputs: Mapping[str, xr.Variable], out: npt.NDArray[Any]) -> bool:
-        """Compute tile by tile as bytes arrive, where all inputs are plain cuts of files."""
-        windows = {name: window_of(variable) for name, variable in inputs.items()}
-        found = {name: window for name, window in windows.items() if window}
-        if len(found) < len(windows):
-            return False
-        first = next(iter(found.values()))
-        if any((w.rows, w.cols) != (first.rows, first.cols) for w in found.values()):
-            return False
-        try:
-            read_fused(found, self._formula, out)
-        except Unsupported:
-            return False
-        return True
 
-    def _by_blocks(self, inputs: Mapping[str, xr.Variable], out: npt.NDArray[Any]) -> None:
-        blocks = iter(_blocks(out.shape))
-        waiting = deque[tuple[tuple[Any, ...], dict[str, Future[npt.NDArray[Any]]]]]()
-        with ThreadPoolExecutor(_AHEAD * len(inputs)) as readers:
-            while True:
-                for block in itertools.islice(blocks, _AHEAD - len(waiting)):
-                    parts = {name: variable[block] for name, variable in inputs.items()}
-                    futures = {n: readers.submit(np.asarray, part) for n, part in parts.items()}
-                    waiting.append((block, futures))
-                if not waiting:
-                    return
-                block, futures = waiting.popleft()
-                out[block] = self._formula({n: future.result() for n, future in futures.items()})
+def compute(
+    inputs: Mapping[str, xr.Variable],
+    formulas: Sequence[Formula],
+    outs: Sequence[npt.NDArray[Any]],
+) -> None:
+    """Compute formulas of the same inputs in one pass, with no full-size intermediate.
+
+    Parameters
+    ----------
+    inputs : mapping of str to xarray.Variable
+        By the names that the formulas use; all of one shape, (y, x) last; lazy or not.
+    formulas : sequence of callable
+        Each takes plain arrays by the same names, returns an array of their shape.
+    outs : sequence of ndarray
+        One a formula, of the inputs' shape; filled.
+    """
+    if outs[0].size and not _fused(inputs, formulas, outs):
+        _by_blocks(inputs, formulas, outs)
+
+
+def _fused(
+    inputs: Mapping[str, xr.Variable],
+    formulas: Sequence[Formula],
+    outs: Sequence[npt.NDArray[Any]],
+) -> bool:
+    """Compute tile by tile as bytes arrive, where all inputs are plain cuts of files."""
+    windows = {name: window_of(variable) for name, variable in inputs.items()}
+    found = {name: window for name, window in windows.items() if window}
+    if len(found) < len(windows):
+        return False
+    first = next(iter(found.values()))
+    if any((w.rows, w.cols) != (first.rows, first.cols) for w in found.values()):
+        return False
+    try:
+        read_fused(found, formulas, outs)
+    except Unsupported:
+        return False
+    return True
+
+
+def _by_blocks(
+    inputs: Mapping[str, xr.Variable],
+    formulas: Sequence[Formula],
+    outs: Sequence[npt.NDArray[Any]],
+) -> None:
+    blocks = iter(_blocks(outs[0].shape))
+    waiting = deque[tuple[tuple[Any, ...], dict[str, Future[npt.NDArray[Any]]]]]()
+    with ThreadPoolExecutor(_AHEAD * len(inputs)) as readers:
+        while True:
+            for block in itertools.islice(blocks, _AHEAD - len(waiting)):
+                parts = {name: variable[block] for name, variable in inputs.items()}
+                futures = {n: readers.submit(np.asarray, part) for n, part in parts.items()}
+                waiting.append((block, futures))
+            if not waiting:
+                return
+            block, futures = waiting.popleft()
+            values = {name: future.result() for name, future in futures.items()}
+            for formula, out in zip(formulas, outs, strict=True):
+                out[block] = formula(values)
+
+
+def load_together(variables: Sequence[xr.Variable]) -> None:
+    """Compute several lazy formulas of one shape in one pass, and keep their values in them.
+
+    Parameters
+    ----------
+    variables : sequence of xarray.Variable
+        Each with a :class:`FormulaArray` behind it.
+    """
+    inputs: dict[str, xr.Variable] = {}
+    known: dict[Any, str] = {}
+    formulas: list[Formula] = []
+    for variable in variables:
+        array, key = behind(variable)
+        assert key is not None
+        names = {}
+        for name, each in array.inputs(key).items():
+            # The red of one index is that of the other: it is read once.
+            names[name] = known.setdefault(_identity(each), str(len(known)))
+            inputs[names[name]] = each
+        formulas.append(_Renamed(array.formula, names))
+    outs = [np.empty(variable.shape, variable.dtype) for variable in variables]
+    compute(inputs, formulas, outs)
+    for variable, out in zip(variables, outs, strict=True):
+        variable.data = out
+
+
+@dataclass(frozen=True)
+class _Renamed:
+    """A formula of inputs that go by other names."""
+
+    formula: Formula
+    names: Mapping[str, str]
+
+    def __call__(self, values: Mapping[str, npt.NDArray[Any]]) -> Any:
+        return self.formula({name: values[other] for name, other in self.names.items()})
+
+
+def _identity(variable: xr.Variable) -> Any:
+    """Return something that is equal for variables of the same pixels."""
+    array, key = behind(variable)
+    if key is None or not all(isinstance(k, slice | int | np.integer) for k in key.tuple):
+        return id(variable._data)  # noqa: SLF001  (alive as long as the variable)
+    cut = tuple((k.start, k.stop, k.step) if isinstance(k, slice) else int(k) for k in key.tuple)
+    return id(array), cut
 
 
 def _picked(variable: xr.Variable, key: indexing.VectorizedIndexer) -> xr.Variable:
@@ -104,9 +182,9 @@ def _picked(variable: xr.Variable, key: indexing.VectorizedIndexer) -> xr.Variab
 
 
 def _blocks(shape: tuple[int, ...]) -> list[tuple[Any, ...]]:
-    """Cut an array into blocks along its last two dimensions."""
-    if len(shape) < 2 or max(shape[-2:]) <= _BLOCK:
+    """Cut an array into blocks of its last two dimensions, and one by one along the others."""
+    if len(shape) < 2:
         return [(...,)]
     edges = ([*range(0, size, _BLOCK), size] for size in shape[-2:])
-    rows, cols = (itertools.pairwise(e) for e in edges)
-    return [(..., slice(*row), slice(*col)) for row, col in itertools.product(rows, cols)]
+    rows, cols = ([slice(*pair) for pair in itertools.pairwise(e)] for e in edges)
+    return list(itertools.product(*map(range, shape[:-2]), rows, cols))

@@ -2,64 +2,41 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from types import CodeType
-from typing import TYPE_CHECKING, Any
+from numbers import Real
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
 import xarray as xr
 
-from astra_xr.errors import InvalidParameter, MissingIndexBand, UnknownIndex
-from astra_xr.model import Radiometry
-from astra_xr.reading.array import cached
-from astra_xr.reading.fused import Formula
-from astra_xr.reading.values import decode_into, decoded_dtype
-from astra_xr.scenes.formula import FormulaArray
+from astra_xr.errors import InvalidParameter, MissingIndexBand
+from astra_xr.scenes.evaluate import evaluate
 from astra_xr.scenes.names import band_table, variables_of
+from astra_xr.scenes.recipe import Recipe, bounds_of, recipe_of, settable
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_NEAR = {"N": "N2", "N2": "N"}
-"""Sentinel-2 has two near infrared bands; where the usual one is not opened the other serves."""
+_NEAR = {"N": "N2", "N2": "N", "T": "T1"}
+"""Sentinel-2 has two near infrared bands, Landsat 8 and 9 two thermal ones: where the usual one is
+not there the other serves."""
 
 
 def spectral_index(
-    ds: xr.Dataset, name: str, constants: Mapping[str, float], *, mask_clouds: bool = False
+    ds: xr.Dataset,
+    name: str,
+    constants: Mapping[str, float],
+    *,
+    kernel: str = "RBF",
+    mask_clouds: bool = False,
 ) -> xr.DataArray:
     """Compute a spectral index of a scene; see ``ds.astra.index``."""
-    import spyndex
-
-    index = spyndex.indices.get(name)
-    if index is None:
-        raise UnknownIndex(index=name, known=list(spyndex.indices))
-    unknown = sorted(set(constants) - set(index.bands))
+    recipe = recipe_of(name, constants, kernel)
+    unknown = sorted(set(constants) - set(settable(recipe, kernel)))
     if unknown:
-        expected = f"one of {', '.join(index.bands)}, which {name} = {index.formula} has"
+        has = ", ".join(settable(recipe, kernel))
+        expected = f"one of {has}, which {name} = {recipe.told} has"
         raise InvalidParameter(name="constant", value=unknown[0], expected=expected)
-    used, constants, lacking = _matched(_inputs(ds), index.bands, constants)
-    missing = [_needed(ds, symbol) for symbol in lacking]
-    if missing or not used:
-        hint = "Open the scene with these bands too, or pass a constant by its name."
-        raise MissingIndexBand(
-            index=name,
-            missing=missing or ["at least one band, not constants alone"],
-            formula=index.formula,
-            hint=hint,
-        )
-    bands = {symbol: ds[variable] for symbol, variable in used.items()}
-    mask = _clouds(ds) if mask_clouds else None
-    values = _compute(name, bands, constants, mask)
-    values.attrs = {
-        "long_name": index.long_name,
-        "formula": index.formula,
-        "reference": index.reference,
-        "bands": ", ".join(f"{symbol}={variable}" for symbol, variable in used.items()),
-    }
-    return values.rename(name)
+    return _computed(ds, recipe, constants, _clouds(ds) if mask_clouds else None)
 
 
 def spectral_indices(
@@ -67,22 +44,62 @@ def spectral_indices(
     names: Sequence[str],
     constants: Mapping[str, float],
     *,
+    kernel: str = "RBF",
     mask_clouds: bool = False,
 ) -> xr.Dataset:
     """Compute several indices; a constant goes to those whose formulas have it."""
-    import spyndex
-
-    formulas = {name: spyndex.indices[name].bands for name in names if name in spyndex.indices}
-    known = {symbol for symbols in formulas.values() for symbol in symbols}
-    unknown = sorted(set(constants) - known)
-    if unknown and len(formulas) == len(names):
-        expected = f"one of {', '.join(sorted(known))}, which the formulas have"
-        raise InvalidParameter(name="constant", value=unknown[0], expected=expected)
+    recipes = {name: recipe_of(name, constants, kernel) for name in names}
+    known = {name: settable(recipe, kernel) for name, recipe in recipes.items()}
+    unknown = sorted(set(constants) - {each for some in known.values() for each in some})
+    if unknown or not recipes:
+        has = ", ".join(sorted({each for some in known.values() for each in some}))
+        expected = f"one of {has}, which the formulas have" if recipes else "names of indices"
+        what = ("constant", unknown[0]) if unknown and recipes else ("name", list(names))
+        raise InvalidParameter(name=what[0], value=what[1], expected=expected)
+    mask = _clouds(ds) if mask_clouds else None
     found = {}
-    for name in names:
-        own = {each: constants[each] for each in formulas.get(name, ()) if each in constants}
-        found[name] = spectral_index(ds, name, own, mask_clouds=mask_clouds)
+    for name, recipe in recipes.items():
+        own = {each: constants[each] for each in known[name] if each in constants}
+        found[name] = _computed(ds, recipe, own, mask)
     return xr.Dataset(found, attrs=ds.attrs)
+
+
+def _computed(
+    ds: xr.Dataset, recipe: Recipe, given: Mapping[str, float], mask: xr.DataArray | None
+) -> xr.DataArray:
+    for symbol, value in given.items():
+        if not isinstance(value, Real) or isinstance(value, bool):
+            raise InvalidParameter(name=symbol, value=value, expected="a number")
+    used, constants, lacking = _matched(ds, recipe.symbols, given)
+    if lacking or not used:
+        raise MissingIndexBand(
+            index=recipe.name,
+            missing=[_needed(ds, s) for s in lacking] or ["at least one band, not constants alone"],
+            formula=recipe.told,
+            hint=_hint(ds, lacking),
+        )
+    bands = {symbol: ds[variable] for symbol, variable in used.items()}
+    bounds = bounds_of(recipe.text, constants)
+    values = evaluate(recipe.text, bands, constants, bounds=bounds, mask=mask)
+    values.attrs = {
+        "long_name": recipe.title,
+        "units": "1",
+        "formula": recipe.told,
+        "reference": recipe.reference,
+        "bands": ", ".join(f"{symbol}={variable}" for symbol, variable in used.items()),
+    }
+    if constants:
+        told = (f"{symbol}={value:g}" for symbol, value in constants.items())
+        values.attrs["constants"] = ", ".join(told)
+    if bounds:
+        values.attrs["valid_range"] = list(bounds)
+    return values.rename(recipe.name)
+
+
+def _clouds(ds: xr.Dataset) -> xr.DataArray:
+    from astra_xr.scenes.masks import hidden
+
+    return hidden(ds, {"clouds": True, "shadows": True, "cirrus": True}, dilate=2)
 
 
 def search(text: str) -> pd.DataFrame:
@@ -137,10 +154,8 @@ def available(ds: xr.Dataset) -> pd.DataFrame:
     """
     import spyndex
 
-    inputs = _inputs(ds)
-
     def fits(name: str) -> bool:
-        used, _, missing = _matched(inputs, spyndex.indices[name].bands, {})
+        used, _, missing = _matched(ds, recipe_of(name, {}).symbols, {})
         return bool(used) and not missing
 
     return _table(name for name in spyndex.indices if fits(name))
@@ -162,144 +177,38 @@ def _table(names: Iterable[str]) -> pd.DataFrame:
 
 
 def _matched(
-    inputs: Mapping[str, str], symbols: Sequence[str], constants: Mapping[str, float]
+    ds: xr.Dataset, symbols: Sequence[str], given: Mapping[str, float]
 ) -> tuple[dict[str, str], dict[str, float], list[str]]:
     """Return what stands for each letter of a formula: bands, constants, and nothing."""
-    import spyndex
-
+    inputs = _inputs(ds)
     used: dict[str, str] = {}
-    told = dict(constants)
+    constants: dict[str, float] = {}
     missing: list[str] = []
     for symbol in symbols:
         variable = inputs.get(symbol) or inputs.get(_NEAR.get(symbol, ""))
-        if symbol in told:
-            continue
-        if variable:
+        if symbol in given:
+            constants[symbol] = given[symbol]
+        elif variable:
             used[symbol] = variable
-        elif symbol in spyndex.constants and spyndex.constants[symbol].default is not None:
-            told[symbol] = spyndex.constants[symbol].default
+        elif (default := _default(ds, inputs, symbol)) is not None:
+            constants[symbol] = default
         else:
             missing.append(symbol)
-    return used, told, missing
+    return used, constants, missing
 
 
-def _compute(
-    name: str,
-    bands: dict[str, xr.DataArray],
-    constants: Mapping[str, float],
-    mask: xr.DataArray | None,
-) -> xr.DataArray:
+def _default(ds: xr.Dataset, inputs: Mapping[str, str], symbol: str) -> float | None:
+    """Return a constant's usual value: spyndex's, or of a wavelength that of the band, in nm."""
     import spyndex
 
-    first = next(iter(bands.values()))
-    alike = all(band.dims == first.dims and band.shape == first.shape for band in bands.values())
-    if not alike or not all(_unread(band) for band in bands.values()):
-        params = {symbol: reflectance(band) for symbol, band in bands.items()} | dict(constants)
-        computed: xr.DataArray = spyndex.computeIndex(name, params=params)
-        return computed if mask is None else computed.where(~mask)
-
-    attrs = {symbol: dict(band.attrs) for symbol, band in bands.items()}
-    formula: Formula = _IndexFormula(spyndex.indices[name].formula, attrs, constants)
-    inputs = {symbol: band.variable for symbol, band in bands.items()}
-    if mask is not None:
-        formula, inputs = _Masked(formula), inputs | {_MASK: mask.variable}
-    dtype = np.result_type(*(_values(np.empty(0, b.dtype), b.attrs) for b in bands.values()))
-    array = cached(FormulaArray(inputs, formula, dtype))
-    return xr.DataArray(xr.Variable(first.dims, array), coords=first.coords)
-
-
-@dataclass(frozen=True)
-class _IndexFormula:
-    """A formula of spyndex as a function of plain arrays."""
-
-    text: str
-    attrs: Mapping[str, Mapping[str, Any]]
-    """Of each band, by its letter in the formula."""
-
-    constants: Mapping[str, float]
-
-    def __call__(self, stored: Mapping[str, npt.NDArray[Any]]) -> Any:
-        params = {s: _values(a, self.attrs[s]) for s, a in stored.items()} | dict(self.constants)
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            return eval(_compiled(self.text), {"__builtins__": {}}, params)  # noqa: S307
-
-
-_MASK = "mask"
-"""Among the bands of a formula, whose names are of letters and digits: what is hidden."""
-
-
-@dataclass(frozen=True)
-class _Masked:
-    """A formula's values, NaN where they are hidden."""
-
-    formula: Formula
-
-    def __call__(self, stored: Mapping[str, npt.NDArray[Any]]) -> Any:
-        values = self.formula({name: each for name, each in stored.items() if name != _MASK})
-        return np.where(stored[_MASK], np.float32("nan"), values)
-
-
-def _clouds(ds: xr.Dataset) -> xr.DataArray:
-    from astra_xr.scenes.masks import hidden
-
-    return hidden(ds, {"clouds": True, "shadows": True, "cirrus": True}, dilate=2)
-
-
-@functools.cache
-def _compiled(formula: str) -> CodeType:
-    # spyndex itself reads its whole catalogue at each call: too slow for many small strips.
-    return compile(formula, formula, "eval")
-
-
-def _unread(band: xr.DataArray) -> bool:
-    """Tell whether a band's pixels are still in the file, with no dask between."""
-    return band.chunks is None and not band.variable._in_memory  # noqa: SLF001  (no public way)
-
-
-def _values(stored: npt.NDArray[Any], attrs: Mapping[str, Any]) -> npt.NDArray[Any]:
-    """Do for plain arrays what :func:`reflectance` does."""
-    if attrs.get("role") in ("class", "mask") or not (
-        _PACKING & attrs.keys() or stored.dtype.kind in "iub"
-    ):
-        return stored
-    radiometry = Radiometry(
-        dtype=str(stored.dtype),
-        scale=float(attrs.get("scale_factor", 1.0)),
-        offset=float(attrs.get("add_offset", 0.0)),
-        nodata=float(attrs["_FillValue"]) if "_FillValue" in attrs else None,
-    )
-    # Integers never go into a formula: differences of unsigned ones wrap around.
-    values = np.empty(stored.shape, decoded_dtype(stored.dtype))
-    decode_into(stored, radiometry, values)
-    return values
-
-
-_PACKING = {"scale_factor", "add_offset", "_FillValue"}
-
-
-def reflectance(da: xr.DataArray) -> xr.DataArray:
-    """Return a band's values, whether it was opened with ``mask_and_scale`` or without.
-
-    Parameters
-    ----------
-    da : xarray.DataArray
-        Stored numbers with ``scale_factor``, ``add_offset`` or ``_FillValue`` in ``attrs``, or
-        values.
-
-    Returns
-    -------
-    xarray.DataArray
-        Values in the band's unit, nodata as NaN.
-    """
-    values: xr.DataArray = xr.apply_ufunc(
-        _values,
-        da,
-        kwargs={"attrs": dict(da.attrs)},
-        dask="parallelized",
-        output_dtypes=[_values(np.empty(0, da.dtype), da.attrs).dtype],
-    )
-    values.attrs = {key: value for key, value in da.attrs.items() if key not in _PACKING}
-    return values
+    letter = symbol.removeprefix("lambda")
+    if letter != symbol:
+        variable = inputs.get(letter) or inputs.get(_NEAR.get(letter, ""))
+        told = [ds[variable].attrs.get("center_wavelength")] if variable else []
+        told += [band.wavelength for band in band_table(ds) if band.symbol == letter]
+        return next((round(float(each) * 1000, 3) for each in told if each), None)
+    constant = spyndex.constants.get(symbol)
+    return None if constant is None else constant.default
 
 
 def _inputs(ds: xr.Dataset) -> dict[str, str]:
@@ -344,3 +253,18 @@ def _needed(ds: xr.Dataset, symbol: str) -> str:
     told = spyndex.bands.get(symbol) or spyndex.constants.get(symbol)
     what = getattr(told, "long_name", None) or getattr(told, "description", None)
     return f"{symbol} ({what})" if what else symbol
+
+
+def _hint(ds: xr.Dataset, lacking: Sequence[str]) -> str:
+    """Say how to come by the bands that a formula lacks."""
+    there = {band.symbol: band.common or band.native for band in band_table(ds) if band.symbol}
+    names = [there.get(symbol) or there.get(_NEAR.get(symbol, "")) for symbol in lacking]
+    found = [repr(name) for name in names if name]
+    if found and len(found) == len(lacking):
+        return f"The scene has them: open it with bands=[…, {', '.join(found)}]."
+    hint = "Open the scene with these bands too, or pass a constant by its name."
+    mission = ds.attrs.get("mission")
+    if there and mission:
+        lost = [symbol for symbol, name in zip(lacking, names, strict=True) if not name]
+        hint = f"{mission} has no band for {', '.join(lost)}; pass a constant by its name."
+    return hint

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
+
 import xarray as xr
 from tqdm.auto import tqdm
 
 from astra_xr.reading.array import RasterArray, behind
 from astra_xr.reading.loop import run, together
+from astra_xr.scenes.formula import FormulaArray, load_together
 
 
 def load(ds: xr.Dataset, *, progress: bool) -> xr.Dataset:
     """Read all bands side by side; see ``ds.astra.load``."""
     variables = [ds.variables[name] for name in ds.data_vars]
     lazy = [v for v in variables if isinstance(behind(v)[0], RasterArray)]
+    computed: dict[tuple[int, ...], list[xr.Variable]] = {}
+    for each in variables:
+        if isinstance(behind(each)[0], FormulaArray):
+            computed.setdefault(each.shape, []).append(each)
     with tqdm(total=len(variables), disable=not progress, unit="band") as bar:
 
         async def read(variable: xr.Variable) -> None:
@@ -20,9 +27,12 @@ def load(ds: xr.Dataset, *, progress: bool) -> xr.Dataset:
             bar.update()
 
         run(together(map(read, lazy)))
+        for group in computed.values():
+            load_together(group)
+            bar.update(len(group))
+        done = {id(each) for each in [*lazy, *itertools.chain(*computed.values())]}
         for variable in variables:
-            if not any(variable is each for each in lazy):
-                # Computed, of dask, or in memory.
+            if id(variable) not in done:  # of dask, masks, or in memory
                 variable.load()
                 bar.update()
     return ds

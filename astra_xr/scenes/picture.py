@@ -9,7 +9,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from astra_xr.errors import InvalidParameter
-from astra_xr.scenes.indices import reflectance
+from astra_xr.scenes.evaluate import reflectance
 from astra_xr.scenes.names import find_variable
 
 Limits = tuple[float, float]

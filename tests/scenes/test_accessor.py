@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import spyndex
@@ -102,13 +104,91 @@ def test_an_index_of_dask_arrays_stays_lazy(world: World) -> None:
     assert ds.astra.index("NDVI").chunks is not None
 
 
-@pytest.mark.parametrize("name", ["NDVI", "GNDVI", "SAVI", "EVI2", "NDWI", "OSAVI"])
-def test_indices_equal_spyndex(ds: xr.Dataset, name: str) -> None:
-    inputs = {"R": ds.red, "N": ds.B08, "G": ds.green}
-    needs = spyndex.indices[name].bands
-    params = {k: inputs[k] if k in inputs else spyndex.constants[k].default for k in needs}
-    expected = spyndex.computeIndex(name, params=params)
-    np.testing.assert_array_equal(ds.astra.index(name), expected)
+def test_every_index_equals_spyndex() -> None:
+    """In memory, of dask, and of what is not read yet; all that these bands are enough for."""
+    natives = ["B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12"]
+    letters = ["A", "B", "G", "R", "RE1", "RE2", "RE3", "N", "N2", "WV", "S1", "S2"]
+    ds = scene(**{native: (native, None) for native in natives})
+    inputs: dict[str, Any] = {
+        letter: ds[native].values for letter, native in zip(letters, natives, strict=True)
+    }
+    names = [
+        name
+        for name in astra_xr.indices.available(ds).index
+        if not any(s[0] == "k" and s != "k" for s in spyndex.indices[name].bands)
+    ]
+    assert len(names) > 200
+    nm = {"lambdaG": 560, "lambdaR": 665, "lambdaN": 842, "lambdaN2": 865, "lambdaS1": 1610,
+          "lambdaS2": 2190, "k": 0.0, "slb": 0.0}  # fmt: skip
+    chunked = ds.chunk(20).astra.index(names).compute()
+    for name in names:
+        params = {
+            k: inputs[k] if k in inputs else spyndex.constants[k].default or nm[k]
+            for k in spyndex.indices[name].bands
+        }
+        with np.errstate(all="ignore"):
+            expected = spyndex.computeIndex(name, params=params)
+        got = ds.astra.index(name)
+        assert got.dtype == np.float32
+        np.testing.assert_array_equal(got, expected, err_msg=name)
+        np.testing.assert_array_equal(chunked[name], got, err_msg=name)
+
+
+def test_kernel_indices_equal_spyndex(ds: xr.Dataset) -> None:
+    nir, red = ds.B08.values.astype(float), ds.red.values.astype(float)
+    near = spyndex.computeKernel("RBF", {"a": nir, "b": red, "sigma": (nir + red) / 2})
+    kndvi = ds.astra.index("kNDVI")
+    np.testing.assert_allclose(kndvi, (1 - near) / (1 + near), rtol=1e-5, atol=1e-6)
+    # Camps-Valls et al. 2021, equation 4.
+    np.testing.assert_allclose(kndvi, np.tanh(((nir - red) / (nir + red)) ** 2), atol=1e-6)
+    assert kndvi.attrs["bands"] == "N=B08, R=red"
+    near = spyndex.computeKernel("RBF", {"a": nir, "b": red, "sigma": 0.2})
+    got = ds.astra.index("kNDVI", sigma=0.2)
+    np.testing.assert_allclose(got, (1 - near) / (1 + near), rtol=1e-4, atol=1e-6)
+    assert got.attrs["constants"] == "sigma=0.2"
+    nn, nr = (
+        spyndex.computeKernel("poly", {"a": nir, "b": b, "p": 3.0, "c": 1.0}) for b in (nir, red)
+    )
+    got = ds.astra.index("kNDVI", kernel="poly", p=3.0)
+    np.testing.assert_allclose(got, (nn - nr) / (nn + nr), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        ds.astra.index("kRVI", kernel="linear"), nir**2 / (nir * red), rtol=1e-5
+    )
+    with pytest.raises(errors.InvalidParameter, match="one of N, R, which kNDVI"):
+        ds.astra.index("kNDVI", kernel="linear", sigma=1)
+    assert "kNDVI" in astra_xr.indices.available(ds).index
+
+
+def test_thermal_indices_and_wavelengths(world: World) -> None:
+    landsat = astra_xr.open_scene(
+        "landsat:LC08_L2SP_044034_20250115_02_T1", bands=["red", "nir", "lwir11"]
+    )
+    kelvin = landsat.lwir11.values.astype(float)
+    nir = landsat.nir.values.astype(float)
+    got = landsat.astra.index("VI6T")
+    assert got.attrs["bands"] == "N=nir, T=lwir11"
+    with np.errstate(all="ignore"):
+        expected = np.clip((nir - kelvin / 10000) / (nir + kelvin / 10000), -1, 1)
+    np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-4)
+    ds = scene(red=("B04", "red"), nir=("B08", "nir"), B11=("B11", "swir16"))
+    ds.red.attrs["center_wavelength"] = 0.66
+    fai = ds.astra.index("FAI")
+    assert fai.attrs["constants"] == "lambdaN=842, lambdaR=660, lambdaS1=1610"
+    expected = ds.nir - (ds.red + (ds.B11 - ds.red) * (842 - 660) / (1610 - 660))
+    np.testing.assert_allclose(fai, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_bounded_indices_stay_within_their_bounds(ds: xr.Dataset) -> None:
+    ds.red[0, :4] = [-0.02, -0.1, 0.0, 0.1]
+    ds.B08[0, :4] = [0.019, 0.1, 0.0, -0.05]
+    ndvi = ds.astra.index("NDVI")
+    assert ndvi.attrs["valid_range"] == [-1.0, 1.0]
+    np.testing.assert_array_equal(ndvi[0, :4], [-1, 1, np.nan, -1])
+    assert (float(ndvi.min()), float(ndvi.max())) == (-1, 1)
+    chunked = ds.chunk(10).astra.index(["NDVI", "IPVI", "EVI2"])
+    np.testing.assert_array_equal(chunked.NDVI, ndvi)
+    assert chunked.IPVI.attrs["valid_range"] == [0.0, 1.0]
+    assert "valid_range" not in chunked.EVI2.attrs
 
 
 def test_constants_can_be_set(ds: xr.Dataset) -> None:
@@ -126,8 +206,18 @@ def test_the_narrow_nir_serves_where_the_wide_one_is_not_opened() -> None:
 def test_bad_indices(ds: xr.Dataset) -> None:
     with pytest.raises(errors.UnknownIndex, match="'NVDI'. Did you mean 'NDVI'"):
         ds.astra.index("NVDI")
-    with pytest.raises(errors.MissingIndexBand, match=r"needs S1 \(swir16\).*Open the scene"):
+    with pytest.raises(errors.MissingIndexBand, match=r"S1 \(swir16\).*with bands=\[…, 'swir16'\]"):
         ds.astra.index("NDMI")
+    with pytest.raises(errors.MissingIndexBand, match=r"T \(Thermal Infrared\).*no band for T;"):
+        ds.astra.index("NDBaI")
+    with pytest.raises(errors.MissingIndexBand, match="Open the scene with these bands too"):
+        ds.drop_attrs().astra.index("NDMI")
+    with pytest.raises(errors.InvalidParameter, match="L='a' cannot work: expected a number"):
+        ds.astra.index("SAVI", L="a")
+    with pytest.raises(errors.InvalidParameter, match="one of RBF, poly, linear"):
+        ds.astra.index("kNDVI", kernel="rbf")
+    with pytest.raises(errors.InvalidParameter, match="names of indices"):
+        ds.astra.index([])
     with pytest.raises(errors.MissingIndexBand, match="at least one band, not constants alone"):
         ds.astra.index("NDVI", N=0.5, R=0.1)
 

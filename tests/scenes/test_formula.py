@@ -15,6 +15,7 @@ import xarray as xr
 
 import astra_xr
 from astra_xr.reading.ranges import traffic
+from astra_xr.reading.stream import tile_cache
 from astra_xr.testing import RangeServer, Reply, write_cog
 from tests import items
 
@@ -163,3 +164,31 @@ def test_the_damaged_band_is_named(folder: Path, tmp_path: Path) -> None:
     ds = astra_xr.open_item(item(str(tmp_path)), bands=["red", "nir"])
     with pytest.raises(astra_xr.AstraError, match=r" red from .*B04.tif: the tile at bytes"):
         _ = ds.astra.index("NDVI").values
+
+
+def test_several_indices_take_one_pass(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ds = astra_xr.open_item(item(str(folder)), bands=["red", "nir"])
+    found = ds.astra.index(["NDVI", "EVI2", "kNDVI"])
+    expected = {name: ds.astra.index(name).values for name in found}
+    tile_cache.clear()
+    before = traffic().bytes
+    _ = ds.astra.index("NDVI").values
+    one = traffic().bytes - before
+    tile_cache.clear()
+    monkeypatch.setenv("ASTRA_TILE_CACHE", "0")
+    tile_cache.clear()
+    before = traffic().bytes
+    assert found.astra.load(progress=False) is found
+    assert traffic().bytes - before == one
+    for name, values in expected.items():
+        assert found[name].variable._in_memory
+        np.testing.assert_array_equal(found[name], values)
+
+
+def test_a_time_series_is_computed_block_by_block(folder: Path) -> None:
+    ds = astra_xr.open_item(item(str(folder)), bands=["red", "nir"]).load()
+    series = xr.concat([ds, ds * 2, ds * 3], "time", combine_attrs="override")
+    found = series.astra.index("NDVI")
+    assert found.dims == ("time", "y", "x")
+    np.testing.assert_array_equal(found[0], ds.astra.index("NDVI"))
+    np.testing.assert_array_equal(series.chunk(time=1).astra.index("NDVI"), found)

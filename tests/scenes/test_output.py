@@ -83,8 +83,8 @@ def test_round_trips_keep_everything_and_no_secret(world: World, tmp_path: Path,
     path = tmp_path / "file"
     if kind == "zarr":
         pytest.importorskip("zarr")
-        ds.to_zarr(path)
-        again = xr.open_zarr(path, chunks=None, decode_coords="all")
+        ds.to_zarr(path, consolidated=False)
+        again = xr.open_zarr(path, chunks=None, consolidated=False, decode_coords="all")
     else:
         ds.to_netcdf(path)
         again = xr.open_dataset(path, decode_coords="all")

@@ -1,0 +1,166 @@
+"""Formulas of spectral indices on bands: of files that are not read yet, of dask, in memory."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import CodeType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from astra_xr.model import Radiometry
+from astra_xr.reading.array import cached
+from astra_xr.reading.fused import Formula
+from astra_xr.reading.values import decode_into, decoded_dtype
+from astra_xr.scenes.formula import FormulaArray, compute
+
+
+def evaluate(
+    text: str,
+    bands: Mapping[str, xr.DataArray],
+    constants: Mapping[str, float],
+    *,
+    bounds: tuple[float, float] | None = None,
+    mask: xr.DataArray | None = None,
+) -> xr.DataArray:
+    """Compute a formula of bands, pixel by pixel.
+
+    Parameters
+    ----------
+    text : str
+        Arithmetic of letters, and ``exp``.
+    bands : mapping of str to xarray.DataArray
+        By letter; stored numbers or values.
+    constants : mapping of str to float
+        By letter.
+    bounds : (float, float), optional
+        What values beyond are set to.
+    mask : xarray.DataArray, optional
+        bool; where True, the result is NaN.
+
+    Returns
+    -------
+    xarray.DataArray
+        float32 where the bands' values are; lazy where bands are that are not read yet or of
+        dask, else computed block by block.
+    """
+    attrs = {symbol: dict(band.attrs) for symbol, band in bands.items()}
+    formula: Formula = _Arithmetic(text, attrs, dict(constants), bounds)
+    inputs = dict(bands)
+    dtype = np.result_type(*(values_of(np.empty(0, b.dtype), b.attrs) for b in bands.values()))
+    if mask is not None:
+        formula, inputs = _Masked(formula), inputs | {_MASK: mask}
+    first = next(iter(inputs.values()))
+    alike = all(each.dims == first.dims and each.shape == first.shape for each in inputs.values())
+    if not alike or any(each.chunks is not None for each in inputs.values()):
+        result: xr.DataArray = xr.apply_ufunc(
+            _positional, *inputs.values(), kwargs={"formula": formula, "names": tuple(inputs)},
+            dask="parallelized", output_dtypes=[dtype],
+        )  # fmt: skip
+        return result
+    variables = {name: each.variable for name, each in inputs.items()}
+    if any(_unread(each) for each in inputs.values()):
+        data = cached(FormulaArray(variables, formula, dtype))
+    else:
+        data = np.empty(first.shape, dtype)
+        compute(variables, [formula], [data])
+    return xr.DataArray(xr.Variable(first.dims, data), coords=first.coords)
+
+
+@dataclass(frozen=True)
+class _Arithmetic:
+    """A formula as a function of plain arrays."""
+
+    text: str
+    attrs: Mapping[str, Mapping[str, Any]]
+    """Of each band, by its letter in the formula."""
+
+    constants: Mapping[str, float]
+    bounds: tuple[float, float] | None
+
+    def __call__(self, stored: Mapping[str, npt.NDArray[Any]]) -> Any:
+        params = {s: values_of(a, self.attrs[s]) for s, a in stored.items()}
+        names = {"__builtins__": {}, "exp": np.exp}
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
+            values = eval(_compiled(self.text), names, params | dict(self.constants))  # noqa: S307
+        return np.clip(values, *self.bounds) if self.bounds else values
+
+
+_MASK = "mask"
+"""Among the bands of a formula, whose names are of letters and digits: what is hidden."""
+
+
+@dataclass(frozen=True)
+class _Masked:
+    """A formula's values, NaN where they are hidden."""
+
+    formula: Formula
+
+    def __call__(self, stored: Mapping[str, npt.NDArray[Any]]) -> Any:
+        values = self.formula({name: each for name, each in stored.items() if name != _MASK})
+        return np.where(stored[_MASK], np.float32("nan"), values)
+
+
+def _positional(*arrays: npt.NDArray[Any], formula: Formula, names: tuple[str, ...]) -> Any:
+    return formula(dict(zip(names, arrays, strict=True)))
+
+
+@functools.cache
+def _compiled(formula: str) -> CodeType:
+    # spyndex itself reads its whole catalogue at each call: too slow for many small strips.
+    return compile(formula, formula, "eval")
+
+
+def _unread(band: xr.DataArray) -> bool:
+    """Tell whether a band's pixels are still in the file, with no dask between."""
+    return band.chunks is None and not band.variable._in_memory  # noqa: SLF001  (no public way)
+
+
+_PACKING = {"scale_factor", "add_offset", "_FillValue"}
+
+
+def values_of(stored: npt.NDArray[Any], attrs: Mapping[str, Any]) -> npt.NDArray[Any]:
+    """Do for plain arrays what :func:`reflectance` does."""
+    if attrs.get("role") in ("class", "mask") or not (
+        _PACKING & attrs.keys() or stored.dtype.kind in "iub"
+    ):
+        return stored
+    radiometry = Radiometry(
+        dtype=str(stored.dtype),
+        scale=float(attrs.get("scale_factor", 1.0)),
+        offset=float(attrs.get("add_offset", 0.0)),
+        nodata=float(attrs["_FillValue"]) if "_FillValue" in attrs else None,
+    )
+    # Integers never go into a formula: differences of unsigned ones wrap around.
+    values = np.empty(stored.shape, decoded_dtype(stored.dtype))
+    decode_into(stored, radiometry, values)
+    return values
+
+
+def reflectance(da: xr.DataArray) -> xr.DataArray:
+    """Return a band's values, whether it was opened with ``mask_and_scale`` or without.
+
+    Parameters
+    ----------
+    da : xarray.DataArray
+        Stored numbers with ``scale_factor``, ``add_offset`` or ``_FillValue`` in ``attrs``, or
+        values.
+
+    Returns
+    -------
+    xarray.DataArray
+        Values in the band's unit, nodata as NaN.
+    """
+    values: xr.DataArray = xr.apply_ufunc(
+        values_of,
+        da,
+        kwargs={"attrs": dict(da.attrs)},
+        dask="parallelized",
+        output_dtypes=[values_of(np.empty(0, da.dtype), da.attrs).dtype],
+    )
+    values.attrs = {key: value for key, value in da.attrs.items() if key not in _PACKING}
+    return values

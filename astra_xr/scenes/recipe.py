@@ -1,0 +1,156 @@
+"""What an index is made of: the formula of spyndex, its kernels written out, and its bounds."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from astra_xr.errors import InvalidParameter, UnknownIndex
+
+_KERNELS = {
+    "RBF": "exp(-(({a}-{b})**2.0)/(2.0*{sigma}**2.0))",
+    "poly": "({a}*{b}+c)**p",
+    "linear": "{a}*{b}",
+}
+"""Kernels k(a, b), as spyndex has them."""
+
+_KERNEL_CONSTANTS = {"RBF": ("sigma",), "poly": ("c", "p"), "linear": ()}
+
+_KERNEL_TERM = re.compile(r"k([A-Z])([A-Z])")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """An index by name, ready to have its letters filled in."""
+
+    name: str
+    title: str
+    reference: str
+
+    formula: str
+    """As spyndex writes it, for people."""
+
+    text: str
+    """The same with kernels written out: arithmetic of ``symbols``, and ``exp``."""
+
+    symbols: tuple[str, ...]
+    """Letters of ``text``: bands and constants."""
+
+    @property
+    def told(self) -> str:
+        """The formula for people, with its kernels where it has some."""
+        return self.formula if self.formula == self.text else f"{self.formula} = {self.text}"
+
+
+def recipe_of(name: str, constants: Mapping[str, float], kernel: str = "RBF") -> Recipe:
+    """Look an index up.
+
+    Parameters
+    ----------
+    name : str
+        Of spyndex, e.g. ``"NDVI"``.
+    constants : mapping of str to float
+        What is given a value; a kernel's term that is given one is not written out. The width
+        ``sigma`` of the RBF kernel is the mean of its two bands in each pixel where it is not
+        given (Camps-Valls et al. 2021, doi:10.1126/sciadv.abc7447), not spyndex's 0.5.
+    kernel : str
+        ``RBF``, ``poly`` or ``linear``, for the indices that have kernels.
+
+    Raises
+    ------
+    UnknownIndex
+        There is no such index.
+    InvalidParameter
+        There is no such kernel.
+
+    Examples
+    --------
+    >>> recipe_of("kNDVI", {"sigma": 0.2}, "RBF").symbols
+    ('N', 'sigma', 'R')
+    """
+    import spyndex
+
+    index = spyndex.indices.get(name)
+    if index is None:
+        raise UnknownIndex(index=name, known=list(spyndex.indices))
+    if kernel not in _KERNELS:
+        raise InvalidParameter(
+            name="kernel", value=kernel, expected=f"one of {', '.join(_KERNELS)}"
+        )
+
+    def term(found: re.Match[str]) -> str:
+        a, b = found.groups()
+        if found[0] in constants or found[0] not in index.bands:
+            return found[0]
+        if kernel == "RBF" and a == b:
+            return "1.0"
+        sigma = "sigma" if "sigma" in constants else f"(0.5*({a}+{b}))"
+        return f"({_KERNELS[kernel].format(a=a, b=b, sigma=sigma)})"
+
+    text = _KERNEL_TERM.sub(term, index.formula)
+    names = [node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)]
+    in_order = sorted({each for each in names if each != "exp"}, key=text.find)
+    return Recipe(
+        name=name,
+        title=index.long_name,
+        reference=index.reference,
+        formula=index.formula,
+        text=text,
+        # Where nothing was written out, in spyndex's order.
+        symbols=tuple(index.bands if text == index.formula else in_order),
+    )
+
+
+def settable(recipe: Recipe, kernel: str) -> list[str]:
+    """List what can be given a value by name."""
+    if recipe.text == recipe.formula:
+        return list(recipe.symbols)
+    return list(dict.fromkeys([*recipe.symbols, *_KERNEL_CONSTANTS[kernel]]))
+
+
+def bounds_of(text: str, constants: Mapping[str, float]) -> tuple[float, float] | None:
+    """Return between which values a formula lies wherever its bands are not below 0.
+
+    Returns
+    -------
+    (float, float) or None
+        None where it is neither a normalised difference (a-b)/(a+b) nor a share a/(a+b) of
+        things that cannot be below 0.
+
+    Examples
+    --------
+    >>> bounds_of("(N-R)/(N+R)", {}), bounds_of("N/(N+R)", {}), bounds_of("N/R", {})
+    ((-1.0, 1.0), (0.0, 1.0), None)
+    """
+    tree = ast.parse(text, mode="eval").body
+    if not (isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Div)):
+        return None
+    top, whole = tree.left, tree.right
+    if not (isinstance(whole, ast.BinOp) and isinstance(whole.op, ast.Add)):
+        return None
+    parts = {ast.dump(side) for side in (whole.left, whole.right)}
+    if not all(_positive(side, constants) for side in (whole.left, whole.right)):
+        return None
+    if ast.dump(top) in parts:
+        return 0.0, 1.0
+    if isinstance(top, ast.BinOp) and isinstance(top.op, ast.Sub):
+        return (-1.0, 1.0) if {ast.dump(top.left), ast.dump(top.right)} == parts else None
+    return None
+
+
+def _positive(node: ast.expr, constants: Mapping[str, float]) -> bool:
+    """Tell whether something is at least 0 wherever the bands are."""
+    if isinstance(node, ast.Name):
+        return constants.get(node.id, 0.0) >= 0
+    if isinstance(node, ast.Constant):
+        return isinstance(node.value, int | float) and node.value >= 0
+    if isinstance(node, ast.Call):
+        return True  # exp, the one function that there is
+    return (
+        isinstance(node, ast.BinOp)
+        and isinstance(node.op, ast.Add | ast.Mult | ast.Div | ast.Pow)
+        and _positive(node.left, constants)
+        and (_positive(node.right, constants))
+    )
