@@ -68,7 +68,7 @@ def recipe_of(name: str, constants: Mapping[str, float], kernel: str = "RBF") ->
     Examples
     --------
     >>> recipe_of("kNDVI", {"sigma": 0.2}, "RBF").symbols
-    ('N', 'sigma', 'R')
+    ('N', 'R', 'sigma')
     """
     import spyndex
 
