@@ -82,6 +82,8 @@ class Service:
             ],
             exception_handlers={AstraError: _refusal, HTTPException: _no_such, Exception: _failure},
         )
+        # Nobody is sent elsewhere: the Host of a redirect would be the caller's.
+        pages.router.redirect_slashes = False
         app: Any = partial(_dispatch, self._files, pages)
         if self._settings.cors_origins:
             app = CORSMiddleware(

@@ -27,6 +27,9 @@ PREFIX = "/assets/"
 _AT_ONCE = 1 << 20
 """Bytes that are read in the event loop: longer answers are read in threads, bit by bit."""
 
+_OPENING = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+"""No link, and no pipe that somebody has to write to first."""
+
 _RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.ASCII)
 
 
@@ -137,7 +140,7 @@ class LocalFiles:
         if not Path(real).is_relative_to(root):
             return None
         try:
-            descriptor = os.open(real, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+            descriptor = os.open(real, _OPENING)
         except OSError:
             return None
         told = os.fstat(descriptor)

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import hmac
 import json
+import logging
 import os
 import re
 import secrets
@@ -28,6 +29,9 @@ from astra_xr.extras import require
 
 _KEY = re.compile(r"astra_sk_live_([a-z0-9]{8})_([0-9a-f]{64})", re.ASCII)
 _NONE = "0" * 64
+_UNREAD = object()
+
+log = logging.getLogger("astra_xr.service")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,7 +192,7 @@ class Keyring:
         self._clock = clock
         self._given = {k.id: k for k in map(_given, keys)}
         self._held = dict(self._given)
-        self._stamp: Any = None
+        self._stamp: Any = _UNREAD
         self._lock = threading.Lock()
         self._look()
 
@@ -215,8 +219,15 @@ class Keyring:
         if stamp == self._stamp:
             return
         with self._lock:
-            held = {key.id: key for key in self._file.read()}
-            self._held, self._stamp = {**held, **self._given}, stamp
+            try:
+                held = {key.id: key for key in self._file.read()}
+                self._held = {**held, **self._given}
+            except InvalidParameter as error:
+                if self._stamp is _UNREAD:
+                    raise
+                # The keys that were good stay good until the file is mended.
+                log.warning("%s", error)
+            self._stamp = stamp
 
 
 _SLOWEST = 2.0

@@ -27,6 +27,9 @@ _MOST_HEAD = 64 << 10
 _HEAD_SECONDS = 15.0
 """For a request's headers to arrive."""
 
+_STALL_SECONDS = 120.0
+"""For a client to take what lies ready for it, a megabyte at most."""
+
 _LOGGING: Mapping[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -38,11 +41,12 @@ _LOGGING: Mapping[str, Any] = {
 
 
 class Protocol(HttpToolsProtocol):
-    """HTTP/1.1 that waits for no slow head, and keeps no long one."""
+    """HTTP/1.1 that waits for no slow head and no slow reader, and keeps no long head."""
 
     _read = 0
     _whole = False
     _timer: asyncio.TimerHandle | None = None
+    _stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for a request."""
@@ -73,7 +77,20 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop to wait."""
         self._stop()
+        if self._stalled:
+            self._stalled.cancel()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Begin to wait for the client to read."""
+        super().pause_writing()
+        self._stalled = self.loop.call_later(_STALL_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Stop to wait for the client to read."""
+        if self._stalled:
+            self._stalled.cancel()
+        super().resume_writing()
 
     def _begin(self) -> None:
         self._read, self._whole = 0, False

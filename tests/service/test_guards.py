@@ -1,0 +1,412 @@
+"""Those who would abuse the service, and what stops them."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import re
+import socket
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import httpx
+import pytest
+
+from astra_xr.conversion.signing import UrlSigner
+from astra_xr.errors import InvalidParameter
+from astra_xr.service import serve
+from astra_xr.service.config import ServiceSettings
+from astra_xr.service.keys import KeyFile
+from astra_xr.testing import RangeServer, write_cog
+from tests import items
+from tests.conftest import make_dn
+from tests.service.conftest import SCENE, Served, core_settings, serving
+from tests.service.wire import send
+
+HEAD = b"GET /healthz HTTP/1.1\r\nHost: h\r\n"
+
+
+def signed(served: Served, path: str, *, made: timedelta = timedelta(), method: str = "GET") -> str:
+    """Return a URL as the service signs it, made some time ago."""
+    clock = lambda: datetime.now(UTC) - made  # noqa: E731
+    query, _ = UrlSigner({"t": served.url_key}, clock).sign(method, path)
+    return f"{served.url}{path}?{query}"
+
+
+def href_of(served: Served, band: str = "red") -> str:
+    answer = served.ask({"scene_id": SCENE, "bands": band}).json()
+    return str(next(iter(answer["assets"].values()))["href"])
+
+
+class TestSignedUrls:
+    def test_past_its_hour(self, served: Served) -> None:
+        path = urlsplit(href_of(served)).path
+        hour = timedelta(hours=1)
+        # Two machines' clocks may differ by half a minute.
+        for made, status in (
+            (timedelta(), 200),
+            (hour + timedelta(seconds=2), 200),
+            (hour + timedelta(seconds=40), 403),
+            (timedelta(days=30), 403),
+        ):
+            assert httpx.head(signed(served, path, made=made)).status_code == status, made
+
+    def test_another_method(self, served: Served) -> None:
+        path = urlsplit(href_of(served)).path
+        assert httpx.head(signed(served, path)).status_code == 200
+        for method in ("HEAD", "GET"):
+            assert httpx.request(method, signed(served, path)).status_code == 200
+            assert httpx.request(method, signed(served, path, method="PUT")).status_code == 403
+        for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"):
+            response = httpx.request(method, signed(served, path, method=method))
+            assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD")
+
+    def test_another_key(self, served: Served) -> None:
+        path = urlsplit(href_of(served)).path
+        other = Served(served.url, served.key, [], b"x" * 32)
+        assert httpx.head(signed(other, path)).status_code == 403
+
+    def test_cut_short_or_made_longer(self, served: Served) -> None:
+        href = href_of(served)
+        signature = href.partition("sig=")[2]
+        for odd in ("", signature[:-1], signature + "A", signature.lower(), signature[::-1]):
+            assert httpx.head(href.replace(signature, odd)).status_code == 403
+        for odd in ("v=2", "v=", "v=1&v=1"):
+            assert httpx.head(href.replace("v=1", odd)).status_code == 403
+        for odd in ("exp=", "exp=-1", "exp=1e12", "exp=\uff19", "exp=" + "9" * 5000):
+            assert httpx.head(re.sub(r"exp=\d+", odd, href)).status_code == 403
+
+    def test_rotation_with_overlap(self) -> None:
+        old, new = b"o" * 32, b"n" * 32
+        told = ",".join(f"{k}:{base64.b64encode(s).decode()}" for k, s in (("b", new), ("a", old)))
+        both = ServiceSettings.from_env({"ASTRA_URL_KEYS": told}).url_keys
+        assert list(both) == ["b", "a"]
+        with serving(url_keys={"a": old}) as before:
+            path = urlsplit(href_of(before)).path
+            query = urlsplit(href_of(before)).query
+        with serving(url_keys=both) as during:
+            assert httpx.head(f"{during.url}{path}?{query}").status_code == 200
+            fresh = urlsplit(href_of(during)).query
+            assert "kid=b" in fresh
+        with serving(url_keys={"b": new}) as after:
+            assert httpx.head(f"{after.url}{path}?{query}").status_code == 403
+            assert httpx.head(f"{after.url}{path}?{fresh}").status_code == 200
+
+    @pytest.mark.parametrize("text", ["a", "a:", "a:AAAA", ":" + "A" * 44, "a:%", "é/:AAAA"])
+    def test_url_keys_that_are_none(self, text: str) -> None:
+        with pytest.raises(InvalidParameter, match="32 bytes or more") as caught:
+            ServiceSettings.from_env({"ASTRA_URL_KEYS": text})
+        assert text not in str(caught.value) or len(text) < 3
+
+
+class TestFolders:
+    """A service of one's own files."""
+
+    @pytest.fixture
+    def service_settings(self, tmp_path: Path) -> dict[str, Any]:
+        inside, outside = tmp_path / "inside", tmp_path / "outside"
+        for folder in (inside, outside):
+            folder.mkdir()
+            write_cog(folder / "red.tif", make_dn(1))
+        (outside / "secret.txt").write_text("hUsH0123")
+        (inside / "link.tif").symlink_to(outside / "red.tif")
+        (inside / "within.tif").symlink_to("red.tif")
+        (inside / "folder").symlink_to(outside)
+        os.mkfifo(inside / "pipe.tif")
+        for name in ("red", "link", "within"):
+            item = items.plain(f"./{name}.tif") | {"id": name}
+            (inside / f"{name}.json").write_text(json.dumps(item))
+        return {"core": core_settings(catalog=str(inside))}
+
+    def test_no_link_leads_out(self, served: Served, tmp_path: Path) -> None:
+        assert served.ask({"scene_id": "red"}).status_code == 200
+        assert served.ask({"scene_id": "within"}).status_code == 200
+        response = served.ask({"scene_id": "link"})
+        assert (response.status_code, response.json()["code"]) == (502, "signing-failed")
+        assert "outside of the folders" in response.json()["detail"]
+        assert str(tmp_path) not in response.text
+        # Rightly signed, as if the link had been a file when it was signed.
+        for path in ("link.tif", "folder/secret.txt", "folder", "pipe.tif", "nothing.tif"):
+            response = httpx.get(signed(served, f"/assets/own/{path}"), timeout=5)
+            assert response.status_code in (403, 404), path
+            assert "hUsH0123" not in response.text
+        assert httpx.get(signed(served, "/assets/own/within.tif")).status_code == 200
+
+    def test_no_dots_lead_out(self, served: Served) -> None:
+        good = href_of_own(served)
+        path, query = good.split("?")
+        for odd in ("../outside/secret.txt", "..%2foutside%2fsecret.txt", "%2e%2e/outside/x",
+                    "..\\outside\\secret.txt", "red.tif/../../outside/secret.txt", "red.tif%00",
+                    "./red.tif", "%252e%252e/x", "..;/x", "//etc/passwd", "\u2024/x"):  # fmt: skip
+            target = urlsplit(path).path.rpartition("/")[0] + "/" + odd
+            raw = f"GET {target}?{query} HTTP/1.1\r\nHost: h\r\n\r\n".encode()
+            (status,) = send(served.url, raw).statuses
+            assert status in (400, 403, 404), odd
+
+
+def href_of_own(served: Served) -> str:
+    return str(next(iter(served.ask({"scene_id": "red"}).json()["assets"].values()))["href"])
+
+
+class TestKeys:
+    def test_a_key_that_ends(self, tmp_path: Path) -> None:
+        file = KeyFile(tmp_path / "keys.json")
+        day = timedelta(days=1)
+        over = file.add("over", life=day, now=datetime.now(UTC) - 2 * day)
+        good = file.add("good", life=day)
+        with serving(api_keys=(), keys_file=file.path) as served:
+            url = f"{served.url}/api/v1/assets?scene_id={SCENE}&bands=red"
+            told = [
+                httpx.get(url, headers={"Authorization": f"Bearer {key}"}, timeout=60)
+                for key in (over, good)
+            ]
+            assert [response.status_code for response in told] == [401, 200]
+            assert told[0].headers["www-authenticate"] == "Bearer"
+
+    def test_rotation_with_overlap_while_it_runs(self, tmp_path: Path) -> None:
+        file = KeyFile(tmp_path / "keys.json")
+        old = file.add("alice")
+        with serving(api_keys=(), keys_file=file.path) as served:
+
+            def statuses(*keys: str) -> list[int]:
+                url = f"{served.url}/api/v1/assets?scene_id={SCENE}&bands=red"
+                return [
+                    httpx.get(
+                        url, headers={"Authorization": f"Bearer {key}"}, timeout=60
+                    ).status_code
+                    for key in keys
+                ]
+
+            assert statuses(old) == [200]
+            new = file.add("alice")
+            assert statuses(old, new) == [200, 200]
+            file.revoke(file.read()[0].id)
+            assert statuses(old, new) == [401, 200]
+            # Half a file is no reason to let nobody in, nor to say where it lies.
+            whole = file.path.read_text()
+            file.path.write_text(whole[:40])
+            assert statuses(old, new) == [401, 200]
+            assert any("keys-file" in line for line in served.lines)
+            file.path.write_text(whole)
+            file.revoke(file.read()[0].id)
+            assert statuses(old, new) == [401, 401]
+
+    def test_each_key_has_its_own_rate(self, tmp_path: Path) -> None:
+        file = KeyFile(tmp_path / "keys.json")
+        slow, quick = file.add("slow", rate="1/hour"), file.add("quick")
+        with serving(api_keys=(), keys_file=file.path, rate="50/hour") as served:
+            url = f"{served.url}/api/v1/assets?scene_id={SCENE}&bands=red"
+            for key, expected in ((slow, [200, 429, 429]), (quick, [200, 200, 200])):
+                headers = {"Authorization": f"Bearer {key}"}
+                told = [httpx.get(url, headers=headers, timeout=60).status_code for _ in range(3)]
+                assert told == expected
+
+
+class TestPagesOfOtherSites:
+    ORIGIN = "https://maps.example"
+
+    @pytest.fixture
+    def service_settings(self) -> dict[str, Any]:
+        return {"cors_origins": (self.ORIGIN,)}
+
+    def test_one_that_may(self, served: Served) -> None:
+        ask = {
+            "Origin": self.ORIGIN,
+            "Access-Control-Request-Method": "GET",
+            "Access-Control-Request-Headers": "authorization",
+        }
+        before = httpx.options(f"{served.url}/api/v1/assets", headers=ask)
+        assert before.status_code == 200
+        assert before.headers["access-control-allow-origin"] == self.ORIGIN
+        assert "authorization" in before.headers["access-control-allow-headers"].lower()
+        assert "access-control-allow-credentials" not in before.headers
+        href = href_of(served)
+        for response in (
+            served.ask(headers={"Origin": self.ORIGIN}),
+            served.ask("scene_id=x", headers={"Origin": self.ORIGIN}),
+            httpx.get(href, headers={"Origin": self.ORIGIN, "Range": "bytes=0-9"}),
+            httpx.get(href[:-1], headers={"Origin": self.ORIGIN}),
+        ):
+            assert response.headers["access-control-allow-origin"] == self.ORIGIN
+            assert "Content-Range" in response.headers["access-control-expose-headers"]
+            assert "Origin" in response.headers["vary"]
+
+    @pytest.mark.parametrize(
+        "origin", ["https://evil.example", "null", "https://maps.example.evil"]
+    )
+    def test_others_may_not(self, served: Served, origin: str) -> None:
+        ask = {"Origin": origin, "Access-Control-Request-Method": "GET"}
+        before = httpx.options(f"{served.url}/api/v1/assets", headers=ask)
+        assert before.status_code == 400
+        assert "access-control-allow-origin" not in before.headers
+        told = served.ask(headers={"Origin": origin})
+        assert "access-control-allow-origin" not in told.headers
+
+
+class TestSlowAndLarge:
+    def test_a_head_that_never_ends(self, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(serve, "_HEAD_SECONDS", 0.3)
+        parts = urlsplit(served.url)
+        with socket.create_connection((parts.hostname, parts.port), timeout=20) as wire:
+            wire.sendall(HEAD)
+            ended = False
+            for _ in range(200):  # a header now and then, so that no single wait is long
+                try:
+                    wire.sendall(b"X-A: b\r\n")
+                except OSError:
+                    ended = True
+                    break
+                time.sleep(0.05)
+            assert ended
+        # The second request of a connection is no different.
+        answers = send(served.url, HEAD + b"\r\n" + HEAD, patience=20)
+        assert answers.statuses == [200]
+
+    @pytest.mark.parametrize(
+        "raw",
+        [
+            b"GET /?" + b"a" * (1 << 20) + b" HTTP/1.1\r\nHost: h\r\n\r\n",
+            HEAD + b"X-A: " + b"a" * (1 << 20) + b"\r\n\r\n",
+            HEAD + b"X-A: b\r\n" * (1 << 16) + b"\r\n",
+            b"GET /api/v1/assets?scene_id=" + b"%41" * (1 << 19) + b" HTTP/1.1\r\nHost: h\r\n\r\n",
+            b"A" * (1 << 20),
+        ],
+        ids=["query", "header", "headers", "escapes", "method"],
+    )
+    def test_a_head_that_is_too_long(self, served: Served, raw: bytes) -> None:
+        answers = send(served.url, raw)
+        assert answers.statuses in ([431], [400], [])
+        assert answers.closed
+        assert httpx.get(f"{served.url}/healthz").status_code == 200
+
+    def test_a_body_is_not_kept(self, served: Served) -> None:
+        head = HEAD + b"Content-Length: 1000000000\r\n\r\n"
+        answers = send(served.url, head, *[b"x" * (1 << 20)] * 4)
+        assert answers.statuses[:1] == [200]
+        head = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+        answers = send(served.url, head, *[b"100000\r\n" + b"x" * (1 << 20) + b"\r\n"] * 4)
+        assert answers.statuses[:1] == [200]
+
+    def test_a_reader_who_stops_reading(
+        self, served: Served, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(serve, "_STALL_SECONDS", 0.3)
+        asset = served.ask({"scene_id": SCENE, "bands": "nir"}).json()["assets"]["B08"]
+        size, parts = asset["file:size"], urlsplit(asset["href"])
+        raw = f"GET {parts.path}?{parts.query} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n"
+        with socket.socket() as wire:
+            wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            wire.settimeout(20)
+            wire.connect((parts.hostname, parts.port))
+            wire.sendall(raw.encode())
+            until = time.monotonic() + 20
+            while not any('"/assets/' in line for line in served.lines):
+                assert time.monotonic() < until
+                time.sleep(0.02)
+            got = 0
+            with contextlib.suppress(OSError):
+                while data := wire.recv(1 << 16):
+                    got += len(data)
+        assert got < size
+
+
+class TestRequestsOfItsOwn:
+    """The service asks nobody whom a caller names, and sends nobody elsewhere."""
+
+    def test_no_parameter_is_fetched(self, served: Served, tmp_path: Path) -> None:
+        (tmp_path / "item.json").write_text("{}")
+        with RangeServer(tmp_path) as canary:
+            url = canary.url("item.json")
+            odd = [url, url.replace("http:", ""), f"sentinel-2:{url}", "file:///etc/passwd",
+                   f"/vsicurl/{url}", f"landsat:../{url}", "http://169.254.169.254/"]  # fmt: skip
+            for text in odd:
+                for name in ("scene_id", "bands", "format", "catalog", "radiometry", "sign"):
+                    query = {"scene_id": SCENE, name: text}
+                    response = served.ask(query)
+                    assert response.status_code in (400, 404, 422), (name, text)
+                    assert "root:" not in response.text
+            names = ("Referer", "Origin", "X-Forwarded-Host", "X-Forwarded-For", "Forwarded",
+                     "X-Original-URL", "X-Rewrite-URL", "Destination")  # fmt: skip
+            told = served.ask(
+                {"scene_id": SCENE, "bands": "red"}, headers=dict.fromkeys(names, url)
+            )
+            assert told.json()["assets"]["B04"]["href"].startswith(f"{served.url}/assets/sample/")
+            assert canary.requests == []
+
+    def test_nobody_is_sent_elsewhere(self, served: Served) -> None:
+        for path in ("//evil.example/%2e%2e", "/docs/", "//evil.example/docs/", "/readyz/",
+                     "/\\evil.example/", "/api/v1/assets/", "/.//evil.example/"):  # fmt: skip
+            raw = f"GET {path} HTTP/1.1\r\nHost: evil.example\r\n\r\n".encode()
+            answers = send(served.url, raw)
+            (status,) = answers.statuses
+            assert status in (400, 401, 403, 404), path
+            assert b"\r\nlocation:" not in answers.raw.lower()
+
+    @pytest.mark.parametrize("host", ["", "a b", "h/x", "h?x", "u@h", "h:x", "[::1", "<script>"])
+    def test_a_host_that_is_none(self, served: Served, host: str) -> None:
+        raw = (
+            f"GET /api/v1/assets?scene_id={quote(SCENE)} HTTP/1.1\r\nHost: {host}\r\n"
+            f"Authorization: Bearer {served.key}\r\n\r\n"
+        )
+        answers = send(served.url, raw.encode())
+        assert answers.statuses == [400]
+        assert b"assets/sample" not in answers.raw
+
+
+SMUGGLED = HEAD + b"\r\n"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        HEAD + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+        HEAD + b"Content-Length: 5, 6\r\n\r\nhello",
+        HEAD + b"Content-Length: +5\r\n\r\nhello",
+        HEAD + b"Content-Length: 0x5\r\n\r\nhello",
+        HEAD + b"Content-Length: 99999999999999999999999\r\n\r\n",
+        HEAD + b"Content-Length : 5\r\n\r\nhello",
+        HEAD + b"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n" + SMUGGLED,
+        HEAD + b"Transfer-Encoding: xchunked\r\nContent-Length: 4\r\n\r\n" + SMUGGLED,
+        HEAD + b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n" + SMUGGLED,
+        HEAD + b"Transfer-Encoding:\x0bchunked\r\n\r\n0\r\n\r\n",
+        HEAD + b"X-A: b\r\n folded\r\n\r\n",
+        HEAD + b"X-A: b\r\n\tfolded\r\n\r\n",
+        HEAD + b"X-A: b\x00c\r\n\r\n",
+        HEAD + b"X-A: b\rc\r\n\r\n",
+        HEAD + b"X\x00A: b\r\n\r\n",
+        HEAD + b": b\r\n\r\n",
+        HEAD + b"no colon\r\n\r\n",
+        b"GET /healthz HTTP/1.1\nHost: h\n\n",
+        b"GET  /healthz  HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"GET /health\x00z HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"GET http://evil.example/healthz HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"GET * HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"CONNECT evil.example:443 HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"TRACE / HTTP/1.1\r\nHost: h\r\nCookie: hUsH0123\r\n\r\n",
+        b"get /healthz HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"BREW /healthz HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"GET /healthz HTTP/9.9\r\nHost: h\r\n\r\n",
+        b"GET /healthz\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        HEAD + b"Upgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: x\r\n\r\n",
+        HEAD + b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: x\r\n\r\n",
+        HEAD + b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\n",
+    ],
+    ids=lambda raw: raw.replace(HEAD, b"").decode("latin-1")[:40].encode("unicode_escape").decode(),
+)  # fmt: skip
+def test_requests_that_are_odd(served: Served, raw: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "_HEAD_SECONDS", 0.3)
+    answers = send(served.url, raw)
+    # One answer at most: what one reader takes for a second request is none for another.
+    assert len(answers.statuses) <= (2 if b"100-continue" in raw else 1), answers.raw
+    assert all(status < 500 for status in answers.statuses)
+    for odd in (b"Traceback", b"\r\nserver:", b"hUsH0123"):
+        assert odd not in answers.raw
+    assert httpx.get(f"{served.url}/healthz").status_code == 200
