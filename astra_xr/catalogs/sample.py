@@ -1,4 +1,4 @@
-"""The built-in sample: one synthetic Sentinel-2 scene, made on first use, needing no network."""
+"""The built-in sample: synthetic Sentinel-2 scenes, made on first use, needing no network."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from astra_xr.catalogs.query import Query
 from astra_xr.errors import SceneNotFound
 from astra_xr.missions import Item
 from astra_xr.model import SceneId, SignedUrl
-from astra_xr.sample import SCENE_ID, ensure_sample
+from astra_xr.sample import SCENES, ensure_sample, outline
 from astra_xr.settings import Settings
 
 
 class Sample(Catalog):
-    """A catalogue of local files; its scene is synthetic and only served when asked for by name.
+    """A catalogue of local files; its scenes are synthetic and only served when asked for by name.
 
-    Its scene goes by a product's id, so that everything downstream works as for a live one.
+    They go by products' ids, so that everything downstream works as for live ones.
     """
 
     name = "sample"
@@ -31,32 +31,33 @@ class Sample(Catalog):
         self._folder = settings.cache_dir / "sample"
 
     def find(self, scene: SceneId) -> dict[str, Any]:
-        """Return the sample's item, after making its files where they are not there yet.
+        """Return a scene's item, after making its files where they are not there yet.
 
         Raises
         ------
         SceneNotFound
             The id is another scene's.
         """
-        known = {"id": SCENE_ID, "properties": {}, "assets": {}}
-        _, item = choose(scene, [known])
+        known = [{"id": name, "properties": {}, "assets": {}} for name in SCENES]
+        _, item = choose(scene, known)
         if item is None:
             raise SceneNotFound(
                 scene_id=str(scene),
                 asked=[self.title],
-                hint=f"It holds sentinel-2:{SCENE_ID} alone.",
+                hint="It holds sentinel-2: " + ", ".join(SCENES),
             )
-        return self._item()
+        return self._item(item["id"])
 
     def search(self, query: Query) -> Iterator[dict[str, Any]]:
-        """Yield the one scene, where a search for Sentinel-2 is for its place and time."""
-        if query.mission == "sentinel-2":
-            item = self._item()
-            if query.wants(item):
-                yield item
+        """Yield outlines of the scenes, the newest first, where a search is for Sentinel-2.
 
-    def _item(self) -> dict[str, Any]:
-        path = ensure_sample(self._folder)
+        Their files, and so the assets, come when a scene is opened.
+        """
+        if query.mission == "sentinel-2":
+            yield from filter(query.wants, map(outline, reversed(tuple(SCENES.values()))))
+
+    def _item(self, name: str) -> dict[str, Any]:
+        path = ensure_sample(self._folder, name)
         item: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         for asset in item["assets"].values():
             asset["href"] = urljoin(path.as_uri(), asset["href"])

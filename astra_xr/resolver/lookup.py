@@ -25,7 +25,7 @@ from astra_xr.model import Asset, SceneId
 from astra_xr.resolver.bands import BandAsset, match_bands
 from astra_xr.resolver.memo import Memo
 from astra_xr.resolver.race import Finish, Gate, Runner, race
-from astra_xr.sample import SCENE_ID
+from astra_xr.sample import SCENES
 from astra_xr.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -235,7 +235,7 @@ def verdict(asked: str, failures: Mapping[str, AstraError], *, hint: str = "") -
 
 
 def _sample_hint(scene: SceneId) -> str:
-    if scene.mission == "sentinel-2" and SCENE_ID.startswith(scene.name):
+    if scene.mission == "sentinel-2" and any(name.startswith(scene.name) for name in SCENES):
         return (
             "The built-in sample, a synthetic scene, has this id and needs no network: "
             "catalog='sample'."

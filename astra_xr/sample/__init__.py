@@ -1,13 +1,21 @@
 """
-The built-in sample scene: a SYNTHETIC Sentinel-2 Level-2A scene that is made on first use.
+The built-in sample scenes: SYNTHETIC Sentinel-2 Level-2A scenes that are made on first use.
 
-It needs no network and no download. A coast with hills, fields, a river, towns and clouds is
-invented, painted and written as cloud-optimized GeoTIFFs with a STAC item; no satellite ever
-saw it. Importing this package is cheap: rasterio and NumPy are imported when a scene is made.
+They need no network and no download. A coast with hills, fields, a river, towns and clouds is
+invented, painted and written as cloud-optimized GeoTIFFs with a STAC item, and a year of a small
+part of it likewise; no satellite ever saw it. Importing this package is cheap: rasterio and NumPy
+are imported when a scene is made.
 """
 
 from __future__ import annotations
 
-from astra_xr.sample.scene import SCENE_ID, ensure_sample
+from typing import Final
 
-__all__ = ["SCENE_ID", "ensure_sample"]
+from astra_xr.sample.item import outline
+from astra_xr.sample.scene import ensure_sample
+from astra_xr.sample.series import SCENES, WHOLE
+
+SCENE_ID: Final = WHOLE.id
+"""The product name of the scene of the whole landscape, without ``.SAFE``."""
+
+__all__ = ["SCENES", "SCENE_ID", "ensure_sample", "outline"]

@@ -1,7 +1,7 @@
 """
-The STAC item of the sample scene, in the shape of Earth Search's ``sentinel-2-c1-l2a`` items.
+The STAC items of the sample scenes, in the shape of Earth Search's ``sentinel-2-c1-l2a`` items.
 
-Assets have the native names of their bands. What the item says of the files is true; platform,
+Assets have the native names of their bands. What an item says of the files is true; platform,
 time and product name are only worn by the scene, which is synthetic, as its description says.
 """
 
@@ -11,25 +11,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from astra_xr.sample.series import Frame, Scene
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-#: The product name of the scene, without ``.SAFE``.
-SCENE_ID: Final = "S2B_MSIL2A_20250115T184929_N0511_R113_T10SEG_20250115T210000"
 #: What the scene is, for people; also written into each file.
 DESCRIPTION: Final = (
     "SYNTHETIC scene made by astra-xr for examples and tests: an invented coast in the layout of "
     "a Sentinel-2 Level-2A product. No satellite took it and it shows no real place."
 )
-#: The upper left corner in EPSG:32610, metres; on the 10, 20 and 60 m grids of tile T10SEG.
+#: The landscape's upper left corner in EPSG:32610, metres; on the 10, 20 and 60 m grids of tile
+#: T10SEG.
 EAST: Final = 539940
 NORTH: Final = 4160040
 #: Values are written as processing baseline 05.11 does: reflectance = value * SCALE + OFFSET.
 SCALE: Final = 0.0001
 OFFSET: Final = -0.1
-#: Metres along a side of the scene.
-EXTENT: Final = 20480
 
 
 class Band(NamedTuple):
@@ -75,14 +74,14 @@ _EXTENSIONS: Final = ("eo/v1.1.0", "file/v2.1.0", "grid/v1.1.0", "mgrs/v1.0.0",
                       "view/v1.0.0")  # fmt: skip
 
 
-def pixels(gsd: int) -> int:
-    """Return the rows (and columns) of a grid of this pixel size that cover the scene."""
-    return -(-EXTENT // gsd)
+def pixels(frame: Frame, gsd: int) -> int:
+    """Return the rows (and columns) of a grid of this pixel size that cover a frame."""
+    return -(-frame.side * 10 // gsd)
 
 
-def transform(gsd: int) -> list[int]:
+def transform(frame: Frame, gsd: int) -> list[int]:
     """Return the six numbers that take (column, row) to (easting, northing)."""
-    return [gsd, 0, EAST, 0, -gsd, NORTH]
+    return [gsd, 0, EAST + frame.column * 10, 0, -gsd, NORTH - frame.row * 10]
 
 
 def _eo(name: str) -> dict[str, Any]:
@@ -96,7 +95,7 @@ def _eo(name: str) -> dict[str, Any]:
     }
 
 
-def _asset(key: str, folder: Path) -> dict[str, Any]:
+def _asset(key: str, frame: Frame, folder: Path) -> dict[str, Any]:
     """Return the asset of a file that is there already."""
     gsd = BANDS[key].gsd if key in BANDS else {"SCL": 20, "visual": 10}[key]
     raster: dict[str, Any] = {"nodata": 0, "data_type": "uint8", "spatial_resolution": gsd}
@@ -115,28 +114,29 @@ def _asset(key: str, folder: Path) -> dict[str, Any]:
         asset["title"] = "Scene classification map (SCL) - 20m"
     return asset | {
         "gsd": gsd,
-        "proj:shape": [pixels(gsd), pixels(gsd)],
-        "proj:transform": transform(gsd),
+        "proj:shape": [pixels(frame, gsd), pixels(frame, gsd)],
+        "proj:transform": transform(frame, gsd),
         "raster:bands": [dict(raster) for _ in range(3 if key == "visual" else 1)],
         "file:size": (folder / FILES[key]).stat().st_size,
         "roles": {"SCL": ["data"], "visual": ["visual"]}.get(key, ["data", "reflectance"]),
     }
 
 
-def _footprint() -> tuple[dict[str, Any], list[float]]:
-    """Return the scene's outline (a GeoJSON polygon) and its box in longitude and latitude."""
+def _footprint(frame: Frame) -> tuple[dict[str, Any], list[float]]:
+    """Return a frame's outline (a GeoJSON polygon) and its box in longitude and latitude."""
     from rasterio.warp import transform as reproject
     from rasterio.warp import transform_bounds
 
-    east, south = EAST + EXTENT, NORTH - EXTENT
+    west, north = EAST + frame.column * 10, NORTH - frame.row * 10
+    east, south = west + frame.side * 10, north - frame.side * 10
     # Counterclockwise, as GeoJSON wants it.
-    corners = ([EAST, EAST, east, east, EAST], [NORTH, south, south, NORTH, NORTH])
+    corners = ([west, west, east, east, west], [north, south, south, north, north])
     longitudes, latitudes = reproject("EPSG:32610", "EPSG:4326", *corners)[:2]
     ring = [
         [round(longitude, 6), round(latitude, 6)]
         for longitude, latitude in zip(longitudes, latitudes, strict=True)
     ]
-    box = transform_bounds("EPSG:32610", "EPSG:4326", EAST, south, east, NORTH)
+    box = transform_bounds("EPSG:32610", "EPSG:4326", west, south, east, north)
     return {"type": "Polygon", "coordinates": [ring]}, [round(edge, 6) for edge in box]
 
 
@@ -150,35 +150,35 @@ def _shares(scl: NDArray[np.uint8]) -> dict[str, float]:
     return {"eo:cloud_cover": round(part[8] + part[9] + part[10], 6), **shares}
 
 
-def describe(folder: Path, scl: NDArray[np.uint8]) -> dict[str, Any]:
+def outline(scene: Scene, shares: Mapping[str, float] | None = None) -> dict[str, Any]:
     """
-    Return the item as plain data.
+    Return the item of a scene as far as it is known before the files are made: no assets.
 
     Parameters
     ----------
-    folder
-        Where the files of `FILES` are, complete.
-    scl
-        (n, n) uint8, the scene classification, from which cloud cover is counted.
+    scene
+        The scene.
+    shares
+        Cloud cover and the share of each class, percent; its cloud cover alone when left out.
     """
-    from astra_xr.sample.sky import SUN_AZIMUTH, SUN_ELEVATION
-
-    geometry, bbox = _footprint()
+    geometry, bbox = _footprint(scene.frame)
+    made = scene.datetime
+    azimuth, elevation = scene.sun
     return {
         "type": "Feature",
         "stac_version": "1.0.0",
         "stac_extensions": [
             f"https://stac-extensions.github.io/{name}/schema.json" for name in _EXTENSIONS
         ],
-        "id": SCENE_ID,
+        "id": scene.id,
         "collection": "sample",
         "geometry": geometry,
         "bbox": bbox,
         "properties": {
             "title": "Synthetic sample scene",
             "description": DESCRIPTION,
-            "datetime": "2025-01-15T18:49:29Z",
-            "platform": "sentinel-2b",
+            "datetime": made,
+            "platform": f"sentinel-{scene.id[1:3].lower()}",
             "constellation": "sentinel-2",
             "instruments": ["msi"],
             "proj:epsg": 32610,
@@ -187,15 +187,33 @@ def describe(folder: Path, scl: NDArray[np.uint8]) -> dict[str, Any]:
             "mgrs:latitude_band": "S",
             "mgrs:grid_square": "EG",
             "grid:code": "MGRS-10SEG",
-            "view:sun_azimuth": SUN_AZIMUTH,
-            "view:sun_elevation": SUN_ELEVATION,
-            **_shares(scl),
+            "view:sun_azimuth": azimuth,
+            "view:sun_elevation": elevation,
+            **(shares or {"eo:cloud_cover": scene.cloud_cover}),
             "s2:product_type": "S2MSI2A",
             "s2:processing_baseline": "05.11",
-            "s2:product_uri": f"{SCENE_ID}.SAFE",
-            "s2:generation_time": "2025-01-15T21:00:00.000000Z",
+            "s2:product_uri": f"{scene.id}.SAFE",
+            "s2:generation_time": f"{made[:10]}T21:00:00.000000Z",
             "s2:datatake_type": "INS-NOBS",
         },
         "links": [],
-        "assets": {key: _asset(key, folder) for key in FILES},
+        "assets": {},
     }
+
+
+def describe(scene: Scene, folder: Path, scl: NDArray[np.uint8]) -> dict[str, Any]:
+    """
+    Return the item of a scene as plain data.
+
+    Parameters
+    ----------
+    scene
+        The scene.
+    folder
+        Where the files of `FILES` are, complete.
+    scl
+        (n, n) uint8, the scene classification, from which cloud cover is counted.
+    """
+    item = outline(scene, _shares(scl))
+    item["assets"] = {key: _asset(key, scene.frame, folder) for key in FILES}
+    return item

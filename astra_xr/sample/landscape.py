@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from astra_xr.sample import cover, sky, spectra, terrain
 from astra_xr.sample.fractal import F32, coarser, generator, smoothstep
+from astra_xr.sample.series import WHOLE, Frame
 
-#: Rows and columns at 10 m, and what is painted: 342 whole pixels of 60 m.
-SIDE: Final = 2048
+# Rows and columns of the landscape that are painted: 342 whole pixels of 60 m.
 _PAINTED: Final = 2052
 #: How often `paint` reports progress.
 STEPS: Final = 3 + len(spectra.GSD)
@@ -38,9 +38,10 @@ class Landscape:
     ----------
     reflectance
         Surface reflectance (0..1 and a little beyond) of each band by its native name, at the
-        band's own pixel size: (2048, 2048), (1024, 1024) or (342, 342) float32, no gaps.
+        band's own pixel size: for the whole landscape (2048, 2048), (1024, 1024) or (342, 342)
+        float32, no gaps.
     scl
-        Scene classification as of Sen2Cor, (1024, 1024) uint8, 20 m, no class 0.
+        Scene classification as of Sen2Cor, uint8, 20 m, no class 0.
     """
 
     reflectance: Mapping[str, F32]
@@ -48,8 +49,43 @@ class Landscape:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ground:
+    """
+    The landscape, or a part of it, without sun and sky; (n, n) each, 10 m.
+
+    Attributes
+    ----------
+    label, gain, water
+        As of `cover.Cover`.
+    relief
+        Metres, the surface that the sun shines on.
+    lake
+        Metres of water in the reservoir when it is full; negative is above its level.
+    """
+
+    label: NDArray[np.uint16]
+    gain: F32
+    water: NDArray[np.bool_]
+    relief: F32
+    lake: F32
+
+    def part(self, frame: Frame) -> Ground:
+        """Return the ground of a frame."""
+        rows = slice(frame.row, frame.row + frame.side)
+        columns = slice(frame.column, frame.column + frame.side)
+        # Copies, so that a part does not keep the whole.
+        return Ground(
+            label=self.label[rows, columns].copy(),
+            gain=self.gain[rows, columns].copy(),
+            water=self.water[rows, columns].copy(),
+            relief=self.relief[rows, columns].copy(),
+            lake=self.lake[rows, columns].copy(),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Scene:
-    """What all bands share, (2052, 2052) each."""
+    """What all bands share, (n, n) each, n a multiple of 6."""
 
     label: NDArray[np.uint16]
     gain: F32
@@ -57,6 +93,7 @@ class _Scene:
     clear: F32
     cloud: F32
     veil: F32
+    burnt: F32 | None
 
 
 def _blur(field: F32) -> F32:
@@ -71,13 +108,15 @@ def _blur(field: F32) -> F32:
 
 
 def _ground(number: int, colours: F32, scene: _Scene, rows: slice) -> F32:
-    """Return some rows of a band at 10 m, without noise, (n, 2052)."""
+    """Return some rows of a band at 10 m, without noise, as wide as the scene."""
     name = list(spectra.GSD)[number]
     # The optics mix neighbours, so one more row is needed on each side.
-    start, stop = max(rows.start - 1, 0), min(rows.stop + 1, _PAINTED)
+    start, stop = max(rows.start - 1, 0), min(rows.stop + 1, len(scene.label))
     more = slice(start, stop)
     field = np.take(colours[:, number], scene.label[more])
     field *= scene.gain[more]
+    if scene.burnt is not None:
+        field += (float(spectra.spectrum("char")[number]) - field) * scene.burnt[more]
     sky_share = spectra.SKYLIGHT[number] * 0.001
     lit = scene.sun[more] * (1.0 - sky_share)
     lit += sky_share
@@ -91,19 +130,21 @@ def _ground(number: int, colours: F32, scene: _Scene, rows: slice) -> F32:
     return field
 
 
-def _band(seed: int, number: int, colours: F32, scene: _Scene) -> F32:
-    """Return one band at its own pixel size."""
+def _band(seed: int, number: int, colours: F32, scene: _Scene, shown: int) -> F32:
+    """Return one band at its own pixel size; of the scene the first `shown` pixels of 10 m."""
     gsd = list(spectra.GSD.values())[number]
     factor = gsd // 10
-    side = _PAINTED // factor
+    painted = len(scene.label)
+    side = painted // factor
     field = np.empty((side, side), np.float32)
     # Strips of 36 rows (six at 60 m) stay in the processor's cache.
-    for start in range(0, _PAINTED, _STRIP):
-        strip = _ground(number, colours, scene, slice(start, start + _STRIP))
-        place = slice(start // factor, (start + _STRIP) // factor)
+    for start in range(0, painted, _STRIP):
+        stop = min(start + _STRIP, painted)
+        strip = _ground(number, colours, scene, slice(start, stop))
+        place = slice(start // factor, stop // factor)
         field[place] = strip if factor == 1 else coarser(strip, factor)
     if gsd != 60:
-        field = field[: SIDE // factor, : SIDE // factor]
+        field = field[: shown // factor, : shown // factor]
     rng = generator(seed, 200 + number)
     noise = rng.random(field.shape, dtype=np.float32)
     noise += rng.random(field.shape, dtype=np.float32)
@@ -114,9 +155,30 @@ def _band(seed: int, number: int, colours: F32, scene: _Scene) -> F32:
     return noise
 
 
+def ground(seed: int, tick: Callable[[], object] = lambda: None) -> Ground:
+    """Return the ground of the landscape of this seed, (2064, 2064); calls `tick` three times."""
+    with ThreadPoolExecutor(1) as pool:
+        later_grains = pool.submit(cover.grain, seed)
+        land = terrain.grow(seed)
+        tick()
+        grains = later_grains.result()
+        tick()
+        relief = _relief(land, grains.bars)
+        # Woods grow where there is little sun in January.
+        covered = cover.lay(seed, land, sky.sunlight(relief, *WHOLE.sun), grains)
+        tick()
+    return Ground(
+        label=covered.label,
+        gain=covered.gain,
+        water=covered.water,
+        relief=relief,
+        lake=land.lake,
+    )
+
+
 def paint(*, seed: int = 9, tick: Callable[[], object] = lambda: None) -> Landscape:
     """
-    Paint the scene.
+    Paint the whole scene.
 
     Parameters
     ----------
@@ -125,26 +187,73 @@ def paint(*, seed: int = 9, tick: Callable[[], object] = lambda: None) -> Landsc
     tick
         Is called after each of `STEPS` parts of the work.
     """
+    with ThreadPoolExecutor(1) as pool:
+        later_sky = pool.submit(
+            sky.cover, seed, size=terrain.SIZE, sun=WHOLE.sun, share=WHOLE.clouds
+        )
+        below = ground(seed, tick)
+        above = later_sky.result()
+    return show(
+        below,
+        above,
+        sun=WHOLE.sun,
+        painted=_PAINTED,
+        colours=spectra.palette(),
+        seed=seed,
+        shown=WHOLE.frame.side,
+        tick=tick,
+    )
+
+
+def show(
+    below: Ground,
+    above: sky.Sky,
+    *,
+    sun: tuple[float, float],
+    colours: F32,
+    seed: int,
+    painted: int,
+    shown: int,
+    burnt: F32 | None = None,
+    tick: Callable[[], object] = lambda: None,
+) -> Landscape:
+    """
+    Return what a sensor sees of some ground.
+
+    Parameters
+    ----------
+    below
+        The ground.
+    above
+        The sky, as large.
+    sun
+        Azimuth and elevation, degrees.
+    colours
+        The palette of the day, as of `spectra.palette`.
+    seed
+        Of the sensor's noise.
+    painted
+        How many of its pixels along a side, from the first, are seen at 60 m; a multiple of 6.
+    shown
+        How many of them are seen at 10 and 20 m.
+    burnt
+        As large as the ground, float32, how much of each pixel is burnt, 0..1.
+    tick
+        Is called once a band.
+    """
+    light = sky.sunlight(below.relief, *sun)
+    light[below.water] = 1.0
+    scene = _compose(below, above, light, burnt, painted)
+    numbers = range(len(spectra.GSD))
+    reflectance = {}
     with ThreadPoolExecutor(2) as pool:
-        later_sky = pool.submit(sky.cover, seed)
-        later_grains = pool.submit(cover.grain, seed)
-        ground = terrain.grow(seed)
-        tick()
-        grains, above = later_grains.result(), later_sky.result()
-        tick()
-        light = sky.sunlight(_relief(ground, grains.bars))
-        covered = cover.lay(seed, ground, light, grains)
-        tick()
-        light[covered.water] = 1.0
-        scene = _compose(covered, above, light)
-        colours = spectra.palette()
-        numbers = range(len(spectra.GSD))
-        bands = pool.map(lambda number: _band(seed, number, colours, scene), numbers)
-        reflectance = {}
+        bands = pool.map(lambda number: _band(seed, number, colours, scene, shown), numbers)
         for name, band in zip(spectra.GSD, bands, strict=True):
             reflectance[name] = band
             tick()
-    return Landscape(reflectance=reflectance, scl=_classify(reflectance, covered, above, light))
+    part = (slice(shown), slice(shown))
+    scl = _classify(reflectance, below.water[part], above, light[part])
+    return Landscape(reflectance=reflectance, scl=scl)
 
 
 def _relief(ground: terrain.Terrain, bars: F32) -> F32:
@@ -154,35 +263,36 @@ def _relief(ground: terrain.Terrain, bars: F32) -> F32:
     return relief
 
 
-def _compose(covered: cover.Cover, above: sky.Sky, light: F32) -> _Scene:
+def _compose(below: Ground, above: sky.Sky, light: F32, burnt: F32 | None, painted: int) -> _Scene:
     """Return what all bands share."""
-    part = (slice(_PAINTED), slice(_PAINTED))
+    part = (slice(painted), slice(painted))
     sun = light[part] * (1.0 - above.shade[part] * 0.86)
     sun *= 1.0 - above.cirrus[part] * 0.3
     cloud, cirrus = above.cloud[part], above.cirrus[part]
     clear = (1.0 - cloud) * (1.0 - cirrus)
     return _Scene(
-        label=np.ascontiguousarray(covered.label[part]),
-        gain=np.ascontiguousarray(covered.gain[part]),
+        label=np.ascontiguousarray(below.label[part]),
+        gain=np.ascontiguousarray(below.gain[part]),
         sun=sun,
         clear=clear,
         cloud=cloud * above.glow[part],
         veil=cirrus * (1.0 - cloud),
+        burnt=None if burnt is None else burnt[part],
     )
 
 
 def _classify(
-    reflectance: Mapping[str, F32], covered: cover.Cover, above: sky.Sky, light: F32
+    reflectance: Mapping[str, F32], wet: NDArray[np.bool_], above: sky.Sky, light: F32
 ) -> NDArray[np.uint8]:
     """Return the classes of Sen2Cor, from what is known and, on clear land, from NDVI."""
-    part = (slice(SIDE), slice(SIDE))
+    part = (slice(len(wet)), slice(len(wet)))
     red, nir = coarser(reflectance["B04"], 2), coarser(reflectance["B08"], 2)
     green = (nir - red) / np.maximum(nir + red, 0.02)
-    water = coarser(covered.water[part].astype(np.float32), 2) > 0.5
+    water = coarser(wet.astype(np.float32), 2) > 0.5
     cloud, cirrus = coarser(above.cloud[part], 2), coarser(above.cirrus[part], 2)
     scl = np.where(green > 0.42, 4, 5)
     scl[(green <= 0.42) & (green > 0.37) & (nir > 0.2)] = 7
-    scl[coarser(light[part], 2) < 0.22] = 2
+    scl[coarser(light, 2) < 0.22] = 2
     scl[water] = 6
     scl[coarser(above.shade[part], 2) > 0.45] = 3
     scl[cirrus > 0.038] = 10

@@ -1,7 +1,7 @@
 """
-The sample scene as files: cloud-optimized GeoTIFFs and a STAC item, made on first use.
+The sample scenes as files: cloud-optimized GeoTIFFs and a STAC item each, made on first use.
 
-The scene is SYNTHETIC. It has the layout, the encoding, the metadata and the name of a Sentinel-2
+They are SYNTHETIC. A scene has the layout, the encoding, the metadata and the name of a Sentinel-2
 Level-2A product, so that everything that reads such products reads it too, but no satellite ever
 took these pixels.
 """
@@ -17,15 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from astra_xr.sample import item
-from astra_xr.sample.item import SCENE_ID
+from astra_xr.sample.series import SCENES, WHOLE, Frame, Scene
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from astra_xr.sample.landscape import Landscape
-
-__all__ = ["SCENE_ID", "ensure_sample"]
 
 # To be raised with every change of what is written: an old folder is then no longer looked at.
 _VERSION: Final = 1
@@ -35,18 +33,21 @@ _WHITE: Final = 0.3558
 _PREFIX: Final = ".astra-sample-"
 
 
-def ensure_sample(folder: Path, *, progress: bool = True) -> Path:
+def ensure_sample(folder: Path, scene_id: str = WHOLE.id, *, progress: bool = True) -> Path:
     """
-    Return the sample scene's STAC item, after making the scene if it is not there.
+    Return the STAC item of a sample scene, after making the scene if it is not there.
 
-    The scene is synthetic. Making it takes some seconds, finding it next to nothing. Several
-    processes may ask at once: each works on its own, and the first to finish is kept.
+    The scene is synthetic. Making it takes some seconds, a further scene of the year one, finding
+    it next to nothing. Several processes may ask at once: each works on its own, and the first to
+    finish is kept.
 
     Parameters
     ----------
     folder
         Where the scene's own folder is looked for and made; is made if missing. Needs to be
         writable only for making the scene.
+    scene_id
+        A key of `series.SCENES`.
     progress
         Show a progress bar on standard error while the scene is made.
 
@@ -57,23 +58,25 @@ def ensure_sample(folder: Path, *, progress: bool = True) -> Path:
         reflectance (value * 0.0001 - 0.1, 0 for no data), uint8 scene classification and true
         colours.
     """
-    home = Path(folder) / f"{SCENE_ID}-v{_VERSION}"
-    if not _is_complete(home):
+    home = Path(folder) / f"{scene_id}-v{_VERSION}"
+    document = home / f"{scene_id}.json"
+    if not _is_complete(document):
         home.parent.mkdir(parents=True, exist_ok=True)
-        with _workshop(home) as work:
-            _make(work, progress)
-    return home / f"{SCENE_ID}.json"
+        with _workshop(document) as work:
+            _make(SCENES[scene_id], work, progress)
+    return document
 
 
-def _is_complete(home: Path) -> bool:
+def _is_complete(document: Path) -> bool:
     """Return whether all files are there; a folder gets its name only when they are."""
-    names = (f"{SCENE_ID}.json", *item.FILES.values())
-    return all((home / name).is_file() for name in names)
+    names = (document.name, *item.FILES.values())
+    return all((document.parent / name).is_file() for name in names)
 
 
 @contextlib.contextmanager
-def _workshop(home: Path) -> Iterator[Path]:
-    """Give a folder to work in that becomes `home` at the end, or vanishes if that fails."""
+def _workshop(document: Path) -> Iterator[Path]:
+    """Give a folder to work in that becomes the document's, or vanishes if that fails."""
+    home = document.parent
     # A sibling is on the same file system, so the last step is one rename.
     outer = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=home.parent))
     try:
@@ -85,7 +88,7 @@ def _workshop(home: Path) -> Iterator[Path]:
             work.rename(home)
         except OSError:
             # Another process was faster, and its files are the same as ours ...
-            if not _is_complete(home):
+            if not _is_complete(document):
                 # ... or somebody took files away from a finished scene.
                 home.rename(outer / "broken")
                 work.rename(home)
@@ -93,26 +96,29 @@ def _workshop(home: Path) -> Iterator[Path]:
         shutil.rmtree(outer, ignore_errors=True)
 
 
-def _make(work: Path, progress: bool) -> None:
-    """Write all files of the scene, the item last."""
+def _make(scene: Scene, work: Path, progress: bool) -> None:
+    """Write all files of a scene, the item last."""
     import tqdm
 
-    from astra_xr.sample.landscape import STEPS, paint
+    from astra_xr.sample import landscape, year
 
     with tqdm.tqdm(
-        total=STEPS + len(item.FILES),
-        desc="Making the synthetic sample scene",
+        total=landscape.STEPS + len(item.FILES),
+        desc=f"Making the synthetic sample scene of {scene.datetime[:10]}",
         bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}",
         disable=not progress,
     ) as bar:
-        landscape = paint(tick=bar.update)
+        if scene.season is None:
+            painted = landscape.paint(tick=bar.update)
+        else:
+            painted = year.paint(scene, tick=bar.update)
         for key in item.FILES:
             # Both cores are at work within: GDAL compresses blocks in threads of its own.
-            _write(work, key, _values(key, landscape))
+            _write(work, key, scene.frame, _values(key, painted))
             bar.update()
-        document = item.describe(work, landscape.scl)
+        document = item.describe(scene, work, painted.scl)
         text = json.dumps(document, indent=2, ensure_ascii=False)
-        (work / f"{SCENE_ID}.json").write_text(text + "\n", encoding="utf-8")
+        (work / f"{scene.id}.json").write_text(text + "\n", encoding="utf-8")
 
 
 def _values(key: str, landscape: Landscape) -> NDArray[np.uint16] | NDArray[np.uint8]:
@@ -131,7 +137,9 @@ def _values(key: str, landscape: Landscape) -> NDArray[np.uint16] | NDArray[np.u
     return values[None]
 
 
-def _write(work: Path, key: str, values: NDArray[np.uint16] | NDArray[np.uint8]) -> None:
+def _write(
+    work: Path, key: str, frame: Frame, values: NDArray[np.uint16] | NDArray[np.uint8]
+) -> None:
     """Write one cloud-optimized GeoTIFF."""
     import rasterio.shutil
     from rasterio.io import MemoryFile
@@ -145,7 +153,7 @@ def _write(work: Path, key: str, values: NDArray[np.uint16] | NDArray[np.uint8])
         "width": columns,
         "dtype": values.dtype.name,
         "crs": "EPSG:32610",
-        "transform": rasterio.Affine(*item.transform(gsd)),
+        "transform": rasterio.Affine(*item.transform(frame, gsd)),
         "nodata": 0,
         "photometric": "RGB" if count == 3 else "MINISBLACK",
     }
@@ -162,7 +170,7 @@ def _write(work: Path, key: str, values: NDArray[np.uint16] | NDArray[np.uint8])
                 # Sensor noise does not compress: more effort costs time and gains nothing.
                 LEVEL=1,
                 PREDICTOR="STANDARD",
-                BLOCKSIZE=256 if gsd == 60 else 512,
+                BLOCKSIZE=512 if rows > 600 else 256,
                 OVERVIEW_RESAMPLING="NEAREST" if key == "SCL" else "AVERAGE",
                 NUM_THREADS="ALL_CPUS",
             )

@@ -1,7 +1,7 @@
 """
 The sky above the sample scene: the sun, fair-weather clouds, their shadows, a veil of cirrus.
 
-Grids are float32, (2064, 2064), 10 m, row 0 in the north.
+Grids are float32, 10 m, row 0 in the north.
 """
 
 from __future__ import annotations
@@ -12,14 +12,9 @@ from typing import Final
 import numpy as np
 
 from astra_xr.sample.fractal import F32, cosine, finer, fractal, generator, sine, smoothstep
-from astra_xr.sample.terrain import SIZE
 
-#: Where the sun is, in degrees: clockwise from north, and above the horizon.
-SUN_AZIMUTH: Final = 156.2
-SUN_ELEVATION: Final = 27.7
-# Height of the clouds above the ground in metres, and how much of the scene they reach.
+# Height of the clouds above the ground in metres.
 _BASE: Final = 850.0
-_COVER: Final = 0.066
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +38,17 @@ class Sky:
     shade: F32
 
 
-def sunlight(height: F32) -> F32:
-    """Return the sun's light on the slopes, 1 on level ground, 0 where it does not reach."""
+def sunlight(height: F32, azimuth: float, elevation: float) -> F32:
+    """
+    Return the sun's light on the slopes, 1 on level ground, 0 where it does not reach.
+
+    Parameters
+    ----------
+    height
+        Metres, for each pixel of 10 m.
+    azimuth, elevation
+        Where the sun is, in degrees: clockwise from north, and above the horizon.
+    """
     rise = np.empty_like(height)
     east = np.empty_like(height)
     np.subtract(height[:, 2:], height[:, :-2], out=east[:, 1:-1])
@@ -56,43 +60,57 @@ def sunlight(height: F32) -> F32:
     length = east * east
     length += rise * rise
     length += 1.0
-    tilt = cosine(SUN_ELEVATION) / sine(SUN_ELEVATION)
-    east *= -sine(SUN_AZIMUTH) * tilt
-    rise *= -cosine(SUN_AZIMUTH) * tilt
+    tilt = cosine(elevation) / sine(elevation)
+    east *= -sine(azimuth) * tilt
+    rise *= -cosine(azimuth) * tilt
     east += rise
     east += 1.0
     east /= np.sqrt(length)
     return np.clip(east, 0.0, 1.8)
 
 
-def cover(seed: int) -> Sky:
-    """Return the sky of the landscape of this seed."""
-    reach = _BASE / 10.0 * cosine(SUN_ELEVATION) / sine(SUN_ELEVATION)
-    down, right = round(-cosine(SUN_AZIMUTH) * reach), round(sine(SUN_AZIMUTH) * reach)
+def cover(seed: int, *, size: int, sun: tuple[float, float], share: float) -> Sky:
+    """
+    Return a sky.
+
+    Parameters
+    ----------
+    seed
+        Another seed gives other clouds.
+    size
+        Pixels along a side, a multiple of 4.
+    sun
+        Azimuth and elevation, degrees.
+    share
+        How much of it clouds reach, above 0 and below 1.
+    """
+    azimuth, elevation = sun
+    reach = _BASE / 10.0 * cosine(elevation) / sine(elevation)
+    down, right = round(-cosine(azimuth) * reach), round(sine(azimuth) * reach)
     # Clouds outside may shade the scene, so the sky is a bit larger.
-    side = SIZE + 4 * (max(down, right) // 4 + 1)
+    side = size + 4 * (max(down, right) // 4 + 1)
     thick = fractal(generator(seed, 50), side, coarse=512, fine=128, gain=0.7)
     thick += fractal(generator(seed, 51), side, coarse=64, gain=0.56) * 0.6
-    sample = np.sort(thick[:SIZE:8, :SIZE:8], axis=None)
-    thick -= float(sample[int(sample.size * (1.0 - _COVER))])
+    sample = np.sort(thick[:size:8, :size:8], axis=None)
+    thick -= float(sample[int(sample.size * (1.0 - share))])
     cloud = smoothstep(thick, -0.12, 0.42)
     # Towers catch the sun on the side that faces it.
-    glow = thick[:SIZE, :SIZE] - thick[4 : SIZE + 4, 2 : SIZE + 2]
+    glow = thick[:size, :size] - thick[4 : size + 4, 2 : size + 2]
     glow *= 0.9
-    glow += smoothstep(thick[:SIZE, :SIZE], -0.1, 1.1) * 0.35
+    glow += smoothstep(thick[:size, :size], -0.1, 1.1) * 0.35
     glow += 0.72
     np.clip(glow, 0.5, 1.25, out=glow)
     return Sky(
-        cloud=cloud[:SIZE, :SIZE],
-        cirrus=_cirrus(seed),
+        cloud=cloud[:size, :size],
+        cirrus=_cirrus(seed, size),
         glow=glow,
-        shade=cloud[down : down + SIZE, right : right + SIZE],
+        shade=cloud[down : down + size, right : right + size],
     )
 
 
-def _cirrus(seed: int) -> F32:
+def _cirrus(seed: int, size: int) -> F32:
     """Return a veil of ice cloud, streaks from the west south-west, in a few patches."""
-    side = SIZE // 4
+    side = size // 4
     streaks = fractal(generator(seed, 60), side + side // 4, coarse=64, gain=0.6)
     drawn = finer(streaks[:, : side // 8 + 1], 3, rows=False)
     row, column = np.indices((side, side))

@@ -13,7 +13,8 @@ from typing import Final
 
 import numpy as np
 
-from astra_xr.sample.fractal import F32
+from astra_xr.sample.fractal import F32, smoothstep
+from astra_xr.sample.series import Season
 
 #: Ground sample distance of each band in metres, in the order of the palette's columns.
 GSD: Final[Mapping[str, int]] = {
@@ -50,6 +51,7 @@ MATERIALS: Final[Mapping[str, tuple[int, ...]]] = {
     "brown water": (50, 66, 92, 88, 64, 28, 26, 23, 15, 14, 6, 4),
     "fresh water": (30, 34, 42, 28, 20, 12, 11, 10, 8, 8, 4, 3),
     "foam": (330, 370, 380, 370, 330, 285, 265, 245, 205, 190, 60, 36),
+    "char": (38, 42, 48, 56, 66, 78, 86, 94, 104, 108, 165, 205),
     "cloud": (610, 640, 645, 650, 655, 665, 672, 680, 685, 600, 480, 360),
     "cirrus": (560, 560, 545, 535, 530, 530, 530, 530, 525, 470, 330, 235),
 }  # fmt: skip
@@ -89,20 +91,41 @@ def spectrum(material: str) -> F32:
     return values
 
 
-def _ramp(start: F32, end: F32, count: int = LEVELS) -> F32:
-    """Return mixtures from one reflectance to another, (count, ..., 12)."""
+def _shares(count: int = LEVELS) -> F32:
+    """Return how much of its end each step of a mixture has, 0..1."""
     share = np.arange(count, dtype=np.float32)
     share += 0.5
     share /= count
+    return share
+
+
+def _mixed(start: F32, end: F32, share: F32) -> F32:
+    """Return mixtures of two reflectances, (shares, ..., 12)."""
     share = share.reshape(-1, *[1] * max(start.ndim, end.ndim))
     return start + (end - start) * share
 
 
-def palette() -> F32:
-    """Return the reflectance of each label in each band, (END, 12) float32."""
-    grass = _ramp(spectrum("dry grass"), spectrum("green grass"))
+def _ramp(start: F32, end: F32, count: int = LEVELS) -> F32:
+    """Return mixtures from one reflectance to another, (count, ..., 12)."""
+    return _mixed(start, end, _shares(count))
+
+
+def _grown(season: Season) -> F32:
+    """Return how green a field is that has each vigour in January, 0..1."""
+    vigour = _shares()
+    winter = smoothstep(vigour, 0.3, 0.7)
+    # What is bare in January bears a crop in summer.
+    bare = vigour + (0.95 - vigour) * season.summer
+    return winter * vigour * season.winter + (1.0 - winter) * bare
+
+
+def palette(season: Season | None = None) -> F32:
+    """Return the reflectance of each label in each band, (END, 12) float32; None: January."""
+    greenness = _shares() if season is None else _shares() * np.float32(season.grass)
+    vigour = _shares() if season is None else _grown(season)
+    grass = _mixed(spectrum("dry grass"), spectrum("green grass"), greenness)
     woods = [_ramp(grass, spectrum(tree)) for tree in ("conifer", "broadleaf")]
-    fields = [_ramp(spectrum(soil), spectrum(crop)) for crop, soil in CROPS]
+    fields = [_mixed(spectrum(soil), spectrum(crop), vigour) for crop, soil in CROPS]
     town = [_ramp(spectrum(name) * 0.75, spectrum(name) * 1.25) for name in SURFACES]
     blue = _ramp(spectrum("deep water"), spectrum("blue water"), LEVELS * 2)
     green = _ramp(spectrum("blue water"), spectrum("shallow water"), LEVELS * 2)

@@ -134,4 +134,4 @@ def test_a_mission_that_is_not_served(network: Loopback) -> None:
 )
 def test_the_sample_answers_too(wanted: dict[str, Any], found: bool) -> None:
     query = Query(**{"mission": "sentinel-2", **wanted})
-    assert names(query, "sample") == [items.PRODUCT] * found
+    assert (items.PRODUCT in names(query, "sample")) == found

@@ -221,10 +221,10 @@ def test_an_interrupted_run_leaves_nothing(
     write = scene._write
     written = []
 
-    def fail_in_the_middle(work: Path, key: str, values: Any) -> None:
+    def fail_in_the_middle(work: Path, key: str, *rest: Any) -> None:
         if key == "B03":
             raise failure
-        write(work, key, values)
+        write(work, key, *rest)
         written.append(work / item.FILES[key])
         assert written[-1].is_file()
 
@@ -237,11 +237,10 @@ def test_an_interrupted_run_leaves_nothing(
     assert "synthetic" in capsys.readouterr().err
 
 
-def pretend(before: Callable[[], object] = lambda: None) -> Callable[[Path, bool], None]:
+def pretend(before: Callable[[], object] = lambda: None) -> Callable[..., None]:
     """A stand-in for the making that writes a word into each file."""
 
-    def make(work: Path, progress: bool) -> None:
-        del progress
+    def make(_: object, work: Path, __: bool) -> None:
         for name in (*item.FILES.values(), f"{SCENE_ID}.json"):
             (work / name).write_text("made")
         before()

@@ -1,0 +1,97 @@
+"""
+A part of the landscape as it looks on some day of the year.
+
+The ground is that of the whole scene: the same fields, woods and slopes. Grids are float32 at
+10 m, as large as the part.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from astra_xr.sample import landscape, sky, spectra
+from astra_xr.sample.fractal import F32, fractal, generator, smoothstep
+from astra_xr.sample.series import Frame, Scene
+
+# The middle of the fire (row and column in the part), and how far it came, in 10 m pixels.
+_FIRE: Final = (375, 465, 125.0)
+
+_making = threading.Lock()
+
+
+@functools.lru_cache(maxsize=1)
+def _made(seed: int, frame: Frame) -> landscape.Ground:
+    return landscape.ground(seed).part(frame)
+
+
+def _part(seed: int, frame: Frame) -> landscape.Ground:
+    """Return a part of the ground; it takes some seconds the first time, and is then kept."""
+    with _making:
+        return _made(seed, frame)
+
+
+def paint(
+    scene: Scene, *, seed: int = 9, tick: Callable[[], object] = lambda: None
+) -> landscape.Landscape:
+    """
+    Paint a part of the landscape.
+
+    Parameters
+    ----------
+    scene
+        Which part, and when; its season is not None.
+    seed
+        The seed of the whole landscape.
+    tick
+        Is called `landscape.STEPS` times.
+    """
+    season = scene.season
+    assert season is not None
+    below = _draw_down(_part(seed, scene.frame), season.drawn)
+    for _ in range(landscape.STEPS - len(spectra.GSD)):
+        tick()
+    # Every day has clouds, and noise, of its own.
+    weather = seed * 10**9 + scene.weather
+    above = sky.cover(weather, size=scene.frame.side, sun=scene.sun, share=scene.clouds)
+    return landscape.show(
+        below,
+        above,
+        sun=scene.sun,
+        colours=spectra.palette(season),
+        seed=weather,
+        painted=scene.frame.side,
+        shown=scene.frame.side,
+        burnt=_burnt(seed, below) * np.float32(season.burnt),
+        tick=tick,
+    )
+
+
+def _draw_down(full: landscape.Ground, metres: float) -> landscape.Ground:
+    """Return the ground with less water in the reservoir: mud and sand lie bare."""
+    lake, label, relief = full.lake, full.label.copy(), full.relief.copy()
+    bare = (lake > 0.0) & (lake <= metres)
+    # What has been dry for long is pale.
+    dryness = (metres - lake[bare]) / np.float32(max(metres, 1.0))
+    level = np.minimum(dryness * spectra.LEVELS, spectra.LEVELS - 1).astype(np.uint16)
+    label[bare] = spectra.SAND + level
+    relief[lake > 0.0] -= np.minimum(lake[lake > 0.0], np.float32(metres))
+    return replace(full, label=label, relief=relief, water=full.water & ~bare)
+
+
+def _burnt(seed: int, below: landscape.Ground) -> F32:
+    """Return how much the fire took: of woods and grass, most in the middle, nothing of fields."""
+    middle, across, reach = _FIRE
+    side = len(below.label)
+    rows = np.arange(side, dtype=np.float32)[:, None] - np.float32(middle)
+    columns = np.arange(side, dtype=np.float32)[None, :] - np.float32(across)
+    away = np.sqrt(rows * rows + columns * columns) / np.float32(reach)
+    away += fractal(generator(seed, 130), side, coarse=128, gain=0.75) * np.float32(0.5)
+    severity = smoothstep(away, 1.0, 0.6)
+    wild = (below.label >= spectra.WILD) & (below.label < spectra.FIELD)
+    return np.where(wild & ~below.water, severity * np.float32(0.95), np.float32(0.0))
