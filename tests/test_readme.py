@@ -1,27 +1,144 @@
-"""The README's Python blocks run, and its commands are those that are there."""
+"""What the README says is so: its code runs, its commands are there, its links agree."""
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import re
+import shlex
+import socket
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
+import httpx
 import matplotlib as mpl
 import pytest
 
+from astra_xr.cli import main
 from astra_xr.missions import MISSIONS
 from astra_xr.resolver.ids import parse_scene_id
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+PYTHON = [code for kind, code in BLOCKS if kind == "python"]
+SHELL = [code for kind, code in BLOCKS if kind == ""]
+COMMAND = Path(sys.executable).parent / "astra-xr"
+SAMPLE = "sentinel-2:S2B_MSIL2A_20250115T184929"
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
+@pytest.mark.parametrize("block", PYTHON, ids=range(len(PYTHON)))
 def test_python_blocks_run(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     mpl.use("agg")
     exec(compile(block, "README.md", "exec"), {})
     mpl.pyplot.close("all")
+
+
+def test_every_block_is_run_by_some_test() -> None:
+    """The shell's blocks: installing and testing (CI's own), the demo, the service."""
+    assert len(PYTHON) + len(SHELL) == len(BLOCKS)
+    demo, service, tests = SHELL
+    assert demo.strip().endswith('".[all]" && .venv/bin/astra-xr demo')
+    assert service.startswith("astra-xr keys add alice")
+    assert (ROOT / ".ci" / "run").read_text().count("""grep -F '".[all,test]"' README.md""") == 1
+    assert tests.strip().endswith('pip install -e ".[all,test]" && .venv/bin/pytest')
+
+
+def test_the_demo_of_the_block_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["demo", "--help"])  # it is run by test_demo_does_what_it_says
+
+
+@pytest.fixture
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The block of the service, as it stands there but for the port; yields what it exports."""
+    add, serve, export = (shlex.split(line, comments=True) for line in SHELL[1].splitlines())
+    monkeypatch.setenv("ASTRA_KEYS_FILE", str(tmp_path / "keys.json"))
+    monkeypatch.setenv("ASTRA_CATALOG", "sample")
+    made = subprocess.run([COMMAND, *add[1:]], capture_output=True, text=True, check=True)
+    key = re.search(r"astra_sk_live_\w+", made.stdout)
+    assert key is not None
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    command = [str(COMMAND), *(port if word == "8000" else word for word in serve[1:])]
+    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(600):
+            with socket.socket() as there:
+                if there.connect_ex(("127.0.0.1", int(port))) == 0:
+                    break
+            time.sleep(0.05)
+        assert export[0] == "export"
+        url, placeholder = (word.split("=", 1) for word in export[1:])
+        assert url == ["ASTRA_API_URL", "http://127.0.0.1:8000"]
+        assert placeholder == ["ASTRA_API_KEY", "astra_sk_live_…"]
+        monkeypatch.setenv("ASTRA_API_KEY", key[0])
+        monkeypatch.setenv("ASTRA_API_URL", f"http://127.0.0.1:{port}")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        running.terminate()
+        running.wait(30)
+
+
+def test_the_service_block_serves(served: str) -> None:
+    import astra_xr
+
+    ds = astra_xr.open_scene(SAMPLE, bands=["red"])
+    assert ds.red[:4, :4].values.shape == (4, 4)
+    path = re.search(r"`GET (/api/v1/assets\?[^`]+)`", README)
+    assert path is not None
+    asked = path[1].replace("…", SAMPLE, 1)
+    headers = {"Authorization": f"Bearer {os.environ['ASTRA_API_KEY']}"}
+    answer = httpx.get(f"{served}{asked}", headers=headers, timeout=60)
+    assert list(answer.json()["assets"]) == ["B04", "B08"]
+    assert httpx.get(f"{served}/docs", timeout=60).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "command", sorted(set(re.findall(r"`(astra-xr (?:resolve|info|--help)[^`]*)`", README)))
+)
+def test_commands_in_the_text_work(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ASTRA_CATALOG", "sample")
+    words = [SAMPLE if word == "ID" else word for word in command.split()[1:]]
+    if "--help" in words:
+        with pytest.raises(SystemExit, match="0"):
+            main(words)
+    else:
+        assert main(words) == 0
+    assert capsys.readouterr().out
+
+
+def test_benchmarks_and_files_that_it_names_are_there() -> None:
+    modules = set(re.findall(r"python -m (tests\.benchmarks\.\w+)", README))
+    assert len(modules) >= 4
+    for module in modules:
+        assert importlib.util.find_spec(module), module
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
+        assert (ROOT / target).is_file(), target
+
+
+def test_links_agree_with_the_public_home() -> None:
+    home = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Source"]
+    host, repository = urlsplit(home).netloc, urlsplit(home).path.strip("/")
+    assert host == "github.com"
+    badges = re.findall(r"\]\((https://mybinder\.org/v2/[^)]+)\)", README)
+    assert badges
+    for badge in badges:
+        _, opened = badge.split(
+            f"https://mybinder.org/v2/gh/{repository}/HEAD?urlpath=lab%2Ftree%2F"
+        )
+        assert (ROOT / unquote(opened)).is_file(), opened
+    for other in re.findall(r"https://github\.com/([\w-]+/[\w-]+)", README):
+        assert other == repository
 
 
 def test_its_ids_are_ids() -> None:
