@@ -249,10 +249,14 @@ class UnknownBand(AstraError, LookupError):
         self.scene = scene
         self.available = dict(available)
         names = [*available, *(common for common in available.values() if common)]
-        listed = ", ".join(f"{n} ({c})" if c else n for n, c in available.items()) or "none"
+        listed = ", ".join(f"{n} ({c})" if c else n for n, c in available.items())
         super().__init__(
             f"{scene} has no band {self.band!r}.{_did_you_mean(self.band, names)} "
-            f"Bands, native (common): {listed}."
+            + (
+                f"Bands, native (common): {listed}."
+                if listed
+                else "It has none at all: nothing in it is a raster that can be opened."
+            )
         )
 
 

@@ -110,7 +110,7 @@ def select_bands(
     if names is None:
         listed = {entry.band.native: entry for entry in available if entry.listed}
         if not listed:
-            raise UnknownBand(band="(all)", scene=scene, available={})
+            raise UnknownBand(band="all", scene=scene, available={})
         return listed
     if not names:
         raise InvalidParameter(
