@@ -85,7 +85,7 @@ def _(network: Loopback, patch: pytest.MonkeyPatch, folder: Path) -> object:
     return sample("red", bbox=(10, 50, 11, 51))
 
 
-@cause("AWS credentials")
+@cause("cannot be signed")
 def _(network: Loopback, patch: pytest.MonkeyPatch, folder: Path) -> object:
     (folder / "item.json").write_text(json.dumps(items.plain("s3://our-own-bucket/red.tif")))
     return astra_xr.open_scene("field_7_Ernte", catalog=str(folder)).load()
