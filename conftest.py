@@ -114,3 +114,4 @@ def environment(monkeypatch: pytest.MonkeyPatch, cache_dir: Path) -> None:
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "NETRC"):
         monkeypatch.setenv(name, os.devnull)
     monkeypatch.setenv("ASTRA_CACHE_DIR", str(cache_dir))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(cache_dir / "config"))

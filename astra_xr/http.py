@@ -26,12 +26,7 @@ _LARGEST = 64 << 20
 
 
 _PROBE_TIMEOUT = 5.0
-
-
-class _RetryTooLate(Exception):
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"asked to wait {seconds:g} s")
-        self.seconds = seconds
+_CONNECT_TIMEOUT = 10.0
 
 
 class _Patience(Retry):
@@ -40,27 +35,30 @@ class _Patience(Retry):
     until: float = math.inf
     """On the clock of ``time.monotonic``."""
 
+    asked: list[float]
+    """Seconds that the last answer asked to wait, if it did; shared by an exchange's tries."""
+
     def increment(self) -> _Patience:
         again = super().increment()
         assert isinstance(again, _Patience)
-        again.until = self.until
+        again.until, again.asked = self.until, self.asked
         return again
 
     def is_exhausted(self) -> bool:
         # What the service said is worth more than a last try that has no time left.
-        longest = self.backoff_factor * 2 ** (self.attempts_made + 1)
-        return super().is_exhausted() or time.monotonic() + longest >= self.until
+        wait = self.backoff_factor * 2 ** (self.attempts_made + 1)
+        if self.asked:
+            wait = self.asked[-1]
+        return super().is_exhausted() or time.monotonic() + wait >= self.until
 
     def sleep(self, response: httpx.Response | Exception) -> None:
         left = self.until - time.monotonic()
         seconds = retry_after(response) if isinstance(response, httpx.Response) else None
-        if seconds is not None and seconds > left:
-            raise _RetryTooLate(seconds)
         time.sleep(max(0.0, min(self.backoff_strategy() if seconds is None else seconds, left)))
 
 
 class _InTime(httpx.BaseTransport):
-    """Gives each try no more time than the whole exchange has left."""
+    """Gives each try no more time than the whole exchange has left, and hears how long to wait."""
 
     def __init__(self, inner: httpx.BaseTransport) -> None:
         self._inner = inner
@@ -69,10 +67,18 @@ class _InTime(httpx.BaseTransport):
         until = request.extensions.get("until")
         if until is not None:
             left = _left(until, request)
-            request.extensions["timeout"] = dict.fromkeys(
-                ("connect", "read", "write", "pool"), left
-            )
-        return self._inner.handle_request(request)
+            request.extensions["timeout"] = {
+                **dict.fromkeys(("read", "write", "pool"), left),
+                "connect": min(left, _CONNECT_TIMEOUT),
+            }
+        patience = request.extensions.get("retry")
+        told = patience.asked if isinstance(patience, _Patience) else []
+        told.clear()
+        response = self._inner.handle_request(request)
+        seconds = retry_after(response)
+        if seconds is not None:
+            told.append(seconds)
+        return response
 
     def close(self) -> None:
         self._inner.close()
@@ -123,7 +129,7 @@ def _patience(until: float, *, considered: bool = False) -> _Patience:
         status_forcelist=[429, 503] if considered else [429, 500, 502, 503, 504],
         allowed_methods=["GET", "HEAD", "POST"],
     )
-    patience.until = until
+    patience.until, patience.asked = until, []
     return patience
 
 
@@ -197,7 +203,7 @@ def fetch_json(
         follow = headers is None and form is None
         response = client().send(request, stream=True, follow_redirects=follow)
         content = _content(response, until)
-    except (httpx.HTTPError, httpx.InvalidURL, _RetryTooLate) as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         failure = upstream_error(service, error, url)
     else:
         told = explain and not response.is_success and explain(response.status_code, _json(content))
@@ -246,7 +252,7 @@ def probe(url: str) -> Mapping[str, str]:
     extensions = {"until": until, "retry": Retry(total=0)}
     try:
         return client().head(url, follow_redirects=False, extensions=extensions).headers
-    except (httpx.HTTPError, httpx.InvalidURL, _RetryTooLate):
+    except (httpx.HTTPError, httpx.InvalidURL):
         return {}
 
 
@@ -270,19 +276,18 @@ def redirect_of(
         )
         response = client().send(request, stream=True, follow_redirects=False)
         response.close()
-        return response.status_code, response.headers.get("Location", "")
-    except (httpx.HTTPError, httpx.InvalidURL, _RetryTooLate) as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         failure = upstream_error(service, error, url)
+    else:
+        if response.status_code != 429 and response.status_code < 500:
+            return response.status_code, response.headers.get("Location", "")
+        failure = _refusal(service, response, b"")
     raise failure
 
 
 def upstream_error(service: str, error: Exception, url: str) -> UpstreamError:
     """Map an exception of the HTTP client to one of ours."""
     host = httpx.URL(url).host if not isinstance(error, httpx.InvalidURL) else redact(url)
-    if isinstance(error, _RetryTooLate):
-        return UpstreamUnavailable(
-            service=service, reason="too many requests", retry_after=error.seconds
-        )
     if isinstance(error, httpx.TimeoutException):
         return UpstreamTimeout(service=service, reason=f"{host} did not answer in time")
     if isinstance(error, httpx.TransportError):

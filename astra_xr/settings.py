@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import platformdirs
 
@@ -134,7 +136,11 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """Read the settings from what :func:`configure` was given and environment variables.
+        """Read the settings: what :func:`configure` was given, else variables, else the file.
+
+        The file is ``config.toml`` in the user's configuration folder (``~/.config/astra-xr`` on
+        Linux). It may hold ``api_url`` and ``api_key``, and opens to nobody else where it holds a
+        key. A key that came with one URL is not used with another.
 
         Parameters
         ----------
@@ -144,9 +150,10 @@ class Settings:
         Raises
         ------
         InvalidParameter
-            A variable holds a value of the wrong form.
+            A variable holds a value of the wrong form, or the file cannot be used.
         """
         configured = _configured if environ is None else {}
+        filed = _filed() if environ is None else {}
         environ = os.environ if environ is None else environ
         values: dict[str, Any] = {
             name: environ[variable]
@@ -171,11 +178,11 @@ class Settings:
         sas = values.get("planetary_computer_sas_url")
         if sas:
             values["planetary_computer_sas_url"] = sas.rstrip("/").removesuffix("/token")
-        return cls(**values | configured)
+        return cls(**_joined(filed, values, configured))
 
     def renewed(self) -> Settings:
         """Return the same settings with the secrets that the environment holds now."""
-        here = Settings.from_env()
+        here = service_at(Settings.from_env(), self.api_url, None)
         names = [f.name for f in fields(self) if f.metadata.get("secret")]
         return replace(self, **{n: getattr(here, n) for n in names if getattr(here, n)})
 
@@ -228,6 +235,82 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
 
 
 _configured: dict[str, Any] = {}
+
+
+def config_file() -> Path:
+    """Return where the user's service and key may be kept."""
+    return Path(platformdirs.user_config_dir("astra-xr", appauthor=False)) / "config.toml"
+
+
+def _filed() -> Mapping[str, str]:
+    path = config_file()
+    try:
+        told = path.stat()
+    except OSError:
+        return {}
+    return _read(path, (told.st_mtime_ns, told.st_ino, told.st_size, told.st_mode, told.st_uid))
+
+
+@functools.lru_cache(4)
+def _read(path: Path, stamp: tuple[int, ...]) -> Mapping[str, str]:
+    """Read the file; it is read again when its stamp is another."""
+    import tomllib
+
+    held: dict[str, Any] | None = None
+    expected = "TOML with api_url and api_key, as text"
+    try:
+        with path.open("rb") as file:
+            about = os.fstat(file.fileno())
+            held = tomllib.load(file)
+    except (OSError, ValueError):
+        pass
+    if held is None or not all(
+        name in ("api_url", "api_key") and isinstance(value, str) for name, value in held.items()
+    ):
+        raise InvalidParameter(name="config.toml", value=str(path), expected=expected)
+    if "api_key" in held and os.name == "posix":
+        # As ssh and netrc do with theirs.
+        if about.st_uid not in (os.getuid(), 0):
+            expected = "a file of yours, as it holds api_key"
+            raise InvalidParameter(name="config.toml", value=str(path), expected=expected)
+        if about.st_mode & 0o077:
+            expected = f"that nobody else may read it, as it holds api_key: chmod 600 {path}"
+            raise InvalidParameter(name="config.toml", value=str(path), expected=expected)
+    return {name: value for name, value in held.items() if value}
+
+
+def _joined(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Join settings, of which later ones win; a key goes with its URL alone."""
+    told: dict[str, Any] = {}
+    for layer in layers:
+        if not _same_service(told.get("api_url"), layer.get("api_url")):
+            told.pop("api_key", None)
+        told |= layer
+    return told
+
+
+def _same_service(one: str | None, other: str | None) -> bool:
+    """Tell whether a key for one URL is for the other: None is any."""
+    if one is None or other is None:
+        return True
+    origins = [urlsplit(url)[:2] for url in (one.casefold(), other.casefold())]
+    return origins[0] == origins[1]
+
+
+def service_at(settings: Settings, url: str | None, key: str | None) -> Settings:
+    """Return settings for a service; their own key goes to no other than their own service.
+
+    Parameters
+    ----------
+    settings : Settings
+    url : str, optional
+        Root of the service; that of the settings when left out.
+    key : str, optional
+        Its key; when left out that of the settings, where it is for the same host.
+    """
+    own = settings.api_key if _same_service(settings.api_url, url) else None
+    return replace(settings, api_url=url or settings.api_url, api_key=key or own)
+
 
 Reset = Callable[[], None]
 _listeners: list[Reset] = []
@@ -286,7 +369,7 @@ def _bytes(name: str, text: str) -> int:
 
 
 def _arrive(public: dict[str, Any]) -> Settings:
-    here = Settings.from_env()
+    here = service_at(Settings.from_env(), public.get("api_url"), None)
     secrets = {f.name: getattr(here, f.name) for f in fields(Settings) if f.metadata.get("secret")}
     return Settings(**public, **secrets)
 

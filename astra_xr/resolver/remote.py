@@ -23,7 +23,7 @@ from astra_xr.resolver.radiometry import check_override
 from astra_xr.resolver.resolution import Resolution
 from astra_xr.resolver.routing import check_format
 from astra_xr.resolver.wire import resolution_of
-from astra_xr.settings import Settings
+from astra_xr.settings import Settings, service_at
 
 _PATH = "/api/v1/assets"
 _PATIENCE = 6.0
@@ -50,7 +50,7 @@ class RemoteResolver:
         Root of the service, e.g. ``https://resolver.example``; ``ASTRA_API_URL`` when left out.
         It has to be https, save for loopback and the hosts of ``ASTRA_ALLOW_HOSTS``.
     api_key : str, optional
-        ``ASTRA_API_KEY`` when left out.
+        ``ASTRA_API_KEY`` when left out, unless ``ASTRA_API_URL`` names another service.
     settings : Settings, optional
         From the environment when left out.
 
@@ -69,7 +69,7 @@ class RemoteResolver:
     ) -> None:
         settings = settings or Settings.from_env()
         url = _checked(base_url or settings.api_url, settings.allow_hosts)
-        self.settings = replace(settings, api_url=url, api_key=api_key or settings.api_key)
+        self.settings = service_at(settings, url, api_key)
 
     def __repr__(self) -> str:
         return f"RemoteResolver({self.settings.api_url!r})"
@@ -166,6 +166,7 @@ class ServiceUrl:
         raise UpstreamError(service=_name(self.settings), reason=reason, hint=_VERSIONS)
 
 
+_KEYLESS = "Set ASTRA_API_URL and ASTRA_API_KEY, or pass api_key=."
 _VERSIONS = "Is it an astra-xr service, and of this version?"
 
 
@@ -207,7 +208,7 @@ def _ask(settings: Settings, query: Mapping[str, str | None]) -> Any:
 def _problem(service: str, status: int, body: Any) -> AstraError | None:
     """Return the very error that the service raised; None: its answer tells of none."""
     if status == 401:
-        return AuthenticationRequired(service=service, hint="Set ASTRA_API_KEY, or pass api_key=.")
+        return AuthenticationRequired(service=service, hint=_KEYLESS)
     if not isinstance(body, Mapping) or not isinstance(body.get("detail"), str):
         return None
     return errors.revived(str(body.get("code")), body["detail"], body.get("error"))
