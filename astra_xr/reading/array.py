@@ -15,6 +15,7 @@ from xarray.core import indexing
 from astra_xr.errors import ReadError
 from astra_xr.model import Radiometry, UrlSource
 from astra_xr.reading.loop import run, start
+from astra_xr.reading.points import points_under, read_warped_points
 from astra_xr.reading.read import read
 from astra_xr.reading.tiles import Span, bounds_of
 from astra_xr.reading.values import decoded_dtype
@@ -92,28 +93,39 @@ class RasterArray(BackendArray):
         if not isinstance(key, indexing.VectorizedIndexer):
             # Slices are passed on as they are: xarray's adapter fails on empty backward ones.
             return await self._outer(key.tuple)
-        if not self._planes and not self._warp:
-            return await self._points(key)
+        points = self._points(key)
+        if points is not None:
+            return await self._at(*points)
         support = indexing.IndexingSupport.OUTER
         outer, rest = indexing.decompose_indexer(key, self.shape, support)
         values = await self._outer(outer.tuple)
         adapter = indexing.NumpyIndexingAdapter(values)  # type: ignore[no-untyped-call, unused-ignore]
         return indexing.apply_indexer(adapter, rest)
 
-    async def _points(self, key: indexing.VectorizedIndexer) -> npt.NDArray[Any]:
-        """Read points, each given by its row and its column."""
-        rows, cols = (_positions(k, size) for k, size in zip(key.tuple, self.shape, strict=True))
-        shape = np.broadcast_shapes(rows.shape, cols.shape)
+    def _points(
+        self, key: indexing.VectorizedIndexer
+    ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.intp]] | None:
+        """Return planes, rows and columns of points; None where every row meets every column."""
+        *lead, rows, cols = (_positions(k, n) for k, n in zip(key.tuple, self.shape, strict=True))
         down, across = _axes(rows), _axes(cols)
         if len(down) < 2 and len(across) < 2 and down != across:
-            # Every row at every column, as in a transposed array.
-            values = await self._outer((_along(rows, down), _along(cols, across)))
-            return np.asarray(values.T if down > across else values).reshape(shape)
-        return np.asarray((await self._read(self._point_window(rows, cols)))[0]).reshape(shape)
+            return None  # as in a transposed array
+        return lead[0] if lead else np.zeros((1,) * rows.ndim, np.intp), rows, cols
+
+    async def _at(
+        self, planes: npt.NDArray[np.intp], rows: npt.NDArray[np.intp], cols: npt.NDArray[np.intp]
+    ) -> npt.NDArray[Any]:
+        """Read points, each given by its row and its column."""
+        rows, cols = np.broadcast_arrays(rows, cols)
+        down, across = rows.reshape(-1), cols.reshape(-1)
+        if self._warp:
+            values = await read_warped_points(self._whole, self._warp, down, across, self.dtype)
+        else:
+            values = await self._read(self._point_window(down, across))
+        return np.asarray(values[planes, np.arange(rows.size).reshape(rows.shape)])
 
     def _point_window(self, rows: npt.NDArray[np.intp], cols: npt.NDArray[np.intp]) -> Window:
-        rows, cols = np.broadcast_arrays(rows, cols)
-        return replace(self._whole, rows=rows.reshape(-1), cols=cols.reshape(-1), pointwise=True)
+        return replace(self._whole, rows=rows, cols=cols, pointwise=True)
 
     async def _outer(self, key: tuple[Any, ...]) -> npt.NDArray[Any]:
         part = self._part(key)
@@ -160,10 +172,13 @@ class RasterArray(BackendArray):
             The header, which lists the overviews, cannot be read.
         """
         if isinstance(key, indexing.VectorizedIndexer):
+            points = self._points(key)
+            if points is not None:
+                rows, cols = (v.reshape(-1) for v in np.broadcast_arrays(*points[1:]))
+                if self._warp:
+                    return await points_under(self._whole, self._warp, rows, cols)
+                return self._point_window(rows, cols)
             support = indexing.IndexingSupport.OUTER
-            both = [_positions(k, size) for k, size in zip(key.tuple, self.shape, strict=True)]
-            if not self._planes and not self._warp:
-                return self._point_window(*both)
             key, _ = indexing.decompose_indexer(key, self.shape, support)
         part = self._part(key.tuple)
         if not self._warp:
@@ -186,11 +201,6 @@ def _positions(key: Any, length: int) -> npt.NDArray[np.intp]:
 def _axes(numbers: npt.NDArray[np.intp]) -> list[int]:
     """List the axes along which numbers may differ."""
     return [n for n in range(numbers.ndim) if numbers.shape[n] != 1 and numbers.strides[n] != 0]
-
-
-def _along(numbers: npt.NDArray[np.intp], axes: list[int]) -> npt.NDArray[np.intp]:
-    keep = tuple(slice(None) if n in axes else 0 for n in range(numbers.ndim))
-    return np.atleast_1d(numbers[keep])
 
 
 def _span(key: Any, length: int) -> Span:

@@ -33,6 +33,8 @@ class _Threads:
         self.wait = ThreadPoolExecutor(8, thread_name_prefix="astra-xr wait")
         # Apart again: GDAL waits for ranges, which may come through the threads above.
         self.gdal = ThreadPoolExecutor(4, thread_name_prefix="astra-xr gdal")
+        # One: rasterio silences a warning while it warps, which other threads may undo.
+        self.warp = ThreadPoolExecutor(1, thread_name_prefix="astra-xr warp")
 
     def _prepare(self) -> None:
         with contextlib.suppress(RuntimeError):  # the process is ending already
@@ -68,6 +70,11 @@ async def in_thread(function: Callable[..., T], *args: object) -> T:
 async def in_gdal_thread(function: Callable[..., T], *args: object) -> T:
     """Let GDAL work beside the loop."""
     return await asyncio.get_running_loop().run_in_executor(_threads().gdal, function, *args)
+
+
+async def in_warp_thread(function: Callable[..., T], *args: object) -> T:
+    """Let GDAL warp beside the loop, one array after the other."""
+    return await asyncio.get_running_loop().run_in_executor(_threads().warp, function, *args)
 
 
 async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:

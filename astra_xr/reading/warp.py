@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from odc.geo.geobox import GeoBox
 from odc.geo.overlap import compute_reproject_roi
 
 from astra_xr.model import Grid
-from astra_xr.reading.loop import decode_pool, in_gdal_thread
+from astra_xr.reading.loop import decode_pool, in_warp_thread
 from astra_xr.reading.read import level_shapes, read
 from astra_xr.reading.window import Window
 
@@ -92,7 +93,7 @@ async def read_warped(
         if warp.resampling == "average" and min(step.a, step.e) > 0:
             await _beside(_means, pixels, step, nodata, out)
             return out
-    await in_gdal_thread(_by_gdal, pixels, origin, out, goal, warp, nodata)
+    await in_warp_thread(_by_gdal, pixels, origin, out, goal, warp, nodata)
     return out
 
 
@@ -114,14 +115,7 @@ async def source_window(
     ReadError, SigningError, UpstreamError
         The file's header cannot be read.
     """
-    shapes = await level_shapes(whole)
-    across, down = _scale(warp)
-    full = shapes[0]
-    # The size of an overview may have been rounded down.
-    fits = [(h + 1) * down > full[0] and (w + 1) * across > full[1] for h, w in shapes]
-    level = max((number for number, fit in enumerate(fits) if fit), default=0)
-    height, width = shapes[level]
-    affine = Affine(*warp.source.transform) @ Affine.scale(full[1] / width, full[0] / height)
+    level, (height, width), affine = await overview_for(whole, warp)
     here = GeoBox((height, width), affine, warp.source.crs)
     size = (rows[1] - rows[0], cols[1] - cols[0])
     goal = GeoBox(size, _moved(warp.target, cols[0], rows[0]), warp.target.crs)
@@ -132,6 +126,34 @@ async def source_window(
         for roi, size in zip(plan.roi_src, (height, width), strict=True)
     )
     return whole.cut(ys, xs, level), affine @ Affine.translation(xs[0], ys[0])
+
+
+async def overview_for(whole: Window, warp: Warp) -> tuple[int, tuple[int, int], Affine]:
+    """Choose the coarsest overview that is no coarser than the target.
+
+    Returns
+    -------
+    level : int
+        0 is the full image.
+    shape : (int, int)
+        Its rows and columns.
+    affine : Affine
+        From its columns and rows to the CRS of the file.
+
+    Raises
+    ------
+    ReadError, SigningError, UpstreamError
+        The file's header cannot be read.
+    """
+    shapes = await level_shapes(whole)
+    across, down = _scale(warp)
+    full = shapes[0]
+    # The size of an overview may have been rounded down.
+    fits = [(h + 1) * down > full[0] and (w + 1) * across > full[1] for h, w in shapes]
+    level = max((number for number, fit in enumerate(fits) if fit), default=0)
+    height, width = shapes[level]
+    scale = Affine.scale(full[1] / width, full[0] / height)
+    return level, (height, width), Affine(*warp.source.transform) @ scale
 
 
 def _scale(warp: Warp) -> tuple[float, float]:
@@ -254,6 +276,7 @@ def _by_gdal(
             dst_crs=warp.target.crs,
             dst_nodata=nodata,
             resampling=Resampling[warp.resampling],
+            num_threads=min(8, os.cpu_count() or 1),
             # Else GDAL guesses the reach of its kernels from each window.
             XSCALE=math.hypot(origin.a, origin.d) / math.hypot(full.a, full.d) / across,
             YSCALE=math.hypot(origin.b, origin.e) / math.hypot(full.b, full.e) / down,

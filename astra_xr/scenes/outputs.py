@@ -21,8 +21,6 @@ class Outputs:
     def sample(self, points: Any) -> xr.Dataset:
         """Take the pixels that hold some points; only their tiles are read.
 
-        (Of bands on another grid than their file's: the tiles where rows and columns cross.)
-
         Parameters
         ----------
         points : sequence of (longitude, latitude), GeoDataFrame or GeoSeries
@@ -31,8 +29,8 @@ class Outputs:
         Returns
         -------
         xarray.Dataset
-            Along ``point``, lazy, with the coordinates of the pixels' centres; NaN beyond the
-            Dataset, where integers become floats.
+            Along ``point`` (and ``time``, where the Dataset has it), lazy, with the coordinates of
+            the pixels' centres; NaN beyond the Dataset, where integers become floats.
 
         Raises
         ------

@@ -19,6 +19,7 @@ from astra_xr.errors import ReadError
 from astra_xr.model import Radiometry
 from astra_xr.reading.array import RasterArray
 from astra_xr.reading.ranges import traffic
+from astra_xr.reading.stream import tile_cache
 from astra_xr.reading.values import decode_into, decoded_dtype
 from astra_xr.testing import write_cog
 
@@ -78,6 +79,24 @@ def test_vectorised_index(path: Path, stored: np.ndarray) -> None:
     points = {"y": xr.Variable("p", [5, 699, 5]), "x": xr.Variable("p", [0, 611, 300])}
     got = lazy(path, planes=False).isel(points)
     np.testing.assert_array_equal(got.values, stored[1][[5, 699, 5], [0, 611, 300]])
+
+
+def test_points_of_a_picture(path: Path, stored: np.ndarray) -> None:
+    points = {"y": xr.Variable("p", [5, 699, 5]), "x": xr.Variable("p", [0, 611, 300])}
+    truth = xr.Variable(("band", "y", "x"), stored)
+    tile_cache.clear()
+    before = traffic().bytes
+    for key in (points, {"band": 1, **points}, {"band": [2, 0], **points}):
+        got = lazy(path, planes=True).isel(key)
+        np.testing.assert_array_equal(got.values, truth.isel(key).values)
+        assert got.dims == truth.isel(key).dims
+    assert traffic().bytes - before < path.stat().st_size / 3
+    every = {
+        "y": xr.Variable(("a", "b"), [[1, 2], [9, 8]]),
+        "x": xr.Variable(("a", "b"), [[3, 4]] * 2),
+    }
+    got = lazy(path, planes=True).isel(every)
+    np.testing.assert_array_equal(got.values, truth.isel(every).values)
 
 
 def test_empty_selection_reads_nothing(path: Path) -> None:

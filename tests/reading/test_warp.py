@@ -21,8 +21,9 @@ from astra_xr.catalogs.urls import FixedUrl
 from astra_xr.model import Grid, Radiometry
 from astra_xr.reading.array import RasterArray
 from astra_xr.reading.ranges import traffic
+from astra_xr.reading.stream import tile_cache
 from astra_xr.reading.warp import Warp
-from astra_xr.testing import write_cog
+from astra_xr.testing import RangeServer, write_cog
 
 ROWS, COLS = 1100, 1000
 FILE = (10.0, 0.0, 499980.0, 0.0, -10.0, 4200000.0)
@@ -61,10 +62,12 @@ def pyramid(path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
-def lazy(path: Path, target: Grid, resampling: str, *, decode: bool = True) -> xr.Variable:
+def lazy(
+    path: Path, target: Grid, resampling: str, *, decode: bool = True, base: str = ""
+) -> xr.Variable:
     source = Grid(crs="EPSG:32610", shape=(ROWS, COLS), transform=FILE)
     array = RasterArray(
-        source=FixedUrl(str(path)), label="scene red", shape=(ROWS, COLS), indexes=(1,),
+        source=FixedUrl(f"{base}{path}"), label="scene red", shape=(ROWS, COLS), indexes=(1,),
         radiometry=RADIOMETRY, decode=decode, planes=False,
         warp=Warp(source=source, target=target, resampling=resampling, nodata=0),
     )  # fmt: skip
@@ -201,6 +204,45 @@ def test_a_window_is_that_part_of_the_whole(data: st.DataObject, path: Path, pyr
         few = max(3, got.size // 20)
         assert (np.isnan(got) != np.isnan(whole[key])).sum() <= few
         assert (np.abs(got - whole[key]) > 5e-3).sum() <= few
+
+
+@pytest.mark.parametrize("resampling", ["nearest", "average", "bilinear"])
+@pytest.mark.parametrize("crs", ["EPSG:32610", "EPSG:32611"])
+@pytest.mark.parametrize("size", [3.7, 25, 60])
+def test_points_are_those_of_the_whole(
+    pyramid: Path, resampling: str, crs: str, size: float
+) -> None:
+    target = coarser(size)
+    if crs != target.crs:
+        shape = (int(9000 / size), int(10200 / size))
+        affine = (size, 0, -28000.0, 0, -size, 4211000.0)
+        target = Grid(crs=crs, shape=shape, transform=affine)
+    rng = np.random.default_rng(1)
+    rows, cols = (xr.Variable("p", rng.integers(0, n, 40)) for n in target.shape)
+    array = lazy(pyramid, target, resampling)
+    got, expected = array[rows, cols].values, array.values[rows.values, cols.values]
+    if crs == "EPSG:32610":
+        np.testing.assert_allclose(got, expected, rtol=0, atol=1e-7 if size != 3.7 else 2e-3)
+    else:  # places between CRSs are approximated, from other origins
+        assert (np.isnan(got) != np.isnan(expected)).sum() <= 2
+        assert (np.abs(got - expected) > 5e-3).sum() <= 2
+    assert array[rows[:0], cols[:0]].values.shape == (0,)
+
+
+@pytest.mark.parametrize("resampling", ["nearest", "average"])
+def test_points_read_their_tiles_alone(path: Path, resampling: str) -> None:
+    """Four points in the corners: not the sixteen tiles where their rows and columns cross."""
+    target = coarser(20)
+    ends = ([3, 3, 200, 546], [3, 496, 300, 3])
+    rows, cols = (xr.Variable("p", each) for each in ends)
+    picked = lazy(path, target, resampling)[rows, cols]
+    tile_cache.clear()
+    asked = []
+    with RangeServer(path.parent) as server:
+        array = lazy(Path("a.tif"), target, resampling, base=server.url())
+        np.testing.assert_array_equal(array[rows, cols].values, picked.values)
+        asked = server.requests
+    assert len(asked) <= 2 + 4
 
 
 def test_where_the_file_has_nothing_there_is_nothing(path: Path) -> None:

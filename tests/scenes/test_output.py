@@ -120,6 +120,34 @@ def test_points_are_the_pixels_that_hold_them() -> None:
     assert found.SCL.dtype == np.uint8
 
 
+@pytest.mark.parametrize("options", [{}, {"resolution": 60}, {"crs": "EPSG:4326"}])
+def test_points_of_bands_on_another_grid(options: dict[str, Any]) -> None:
+    ds = scene(["B11", "SCL", "visual", "red"], **options)
+    places = [(10, 20), (ds.sizes["y"] - 9, 200), (ds.sizes["y"] // 2, ds.sizes["x"] - 70)]
+    found = ds.astra.sample([centre(ds, *place) for place in places])
+    assert found.astra.explain().tiles <= 4 * len(places)
+    rows, cols = (list(each) for each in zip(*places, strict=True))
+    for name in ("B11", "SCL", "red"):
+        np.testing.assert_allclose(found[name], ds[name].values[rows, cols], rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(found.visual, ds.visual.values[:, rows, cols])
+
+
+def test_points_over_time() -> None:
+    ds = scene(["red", "SCL"])
+    series = xr.concat([ds, ds], "time").assign_coords(time=[10, 20])
+    points = [centre(ds, 10, 20), centre(ds, 30, 40)]
+    for each in (series, series.chunk(time=1)):
+        found = each.astra.sample(points)
+        assert (found.red.dims, found.SCL.dims) == (("time", "point"),) * 2
+        np.testing.assert_array_equal(
+            found.red, ds.red.values[[10, 30], [20, 40]][None].repeat(2, 0)
+        )
+        np.testing.assert_array_equal(found.time, [10, 20])
+        partly = each.astra.sample([*points, (0, 0)])
+        assert np.isnan(partly.red.sel(point=2)).all()
+        assert float(partly.red[1, 0]) == float(ds.red[10, 20])
+
+
 def test_points_of_a_table() -> None:
     ds = scene(["red"])
     points = [centre(ds, 10, 20), centre(ds, 30, 40), (0.0, 0.0)]

@@ -1,0 +1,103 @@
+"""Single pixels of a grid that is not the file's: of the tiles under them alone."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from affine import Affine
+from pyproj import Transformer
+
+from astra_xr.reading.loop import together
+from astra_xr.reading.warp import Warp, overview_for, read_warped
+from astra_xr.reading.window import Window
+
+_BLOCK = 256
+"""Rows and columns of the overview whose points are read at once: they lie in one tile of any
+file whose tiles are multiples of this."""
+
+_AT_ONCE = 16
+
+
+async def read_warped_points(
+    whole: Window,
+    warp: Warp,
+    rows: npt.NDArray[np.intp],
+    cols: npt.NDArray[np.intp],
+    dtype: np.dtype[Any],
+) -> npt.NDArray[Any]:
+    """Read pixels of the target grid, each given by its row and its column.
+
+    Parameters
+    ----------
+    whole : Window
+        The file; its rows and columns do not count.
+    rows, cols : ndarray
+        1-D, of one length.
+    dtype : numpy dtype
+        Of the result.
+
+    Returns
+    -------
+    ndarray
+        (planes, points), the same values as a window around them has.
+
+    Raises
+    ------
+    ReadError, SigningError, UpstreamError
+        As of :func:`astra_xr.reading.read.read`.
+    """
+    out = np.empty((len(whole.indexes), len(rows)), dtype)
+    if not len(rows):
+        return out
+    under = await points_under(whole, warp, rows, cols)
+    blocks = np.stack([np.asarray(under.rows), np.asarray(under.cols)]) // _BLOCK
+    _, group = np.unique(blocks, axis=1, return_inverse=True)
+    slots = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(members: npt.NDArray[np.intp]) -> None:
+        y, x = rows[members], cols[members]
+        (top, bottom), (left, right) = ((int(v.min()), int(v.max()) + 1) for v in (y, x))
+        async with slots:
+            pixels = await read_warped(whole, warp, (top, bottom), (left, right), dtype)
+        out[:, members] = pixels[:, y - top, x - left]
+
+    order = np.argsort(group, kind="stable")
+    edges = np.flatnonzero(np.diff(group[order].ravel())) + 1
+    await together(map(one, np.split(order, edges)))
+    return out
+
+
+async def points_under(
+    whole: Window, warp: Warp, rows: npt.NDArray[np.intp], cols: npt.NDArray[np.intp]
+) -> Window:
+    """Return the pixels of the file's overview under the centres of pixels of the target grid.
+
+    Raises
+    ------
+    ReadError, SigningError, UpstreamError
+        The file's header cannot be read.
+    """
+    level, (height, width), affine = await overview_for(whole, warp)
+    x, y = _place(Affine(*warp.target.transform), cols + 0.5, rows + 0.5)
+    if warp.source.crs != warp.target.crs:
+        x, y = _transformer(warp.target.crs, warp.source.crs).transform(x, y)
+    across, down = _place(~affine, x, y)
+    ys, xs = (
+        np.clip(np.nan_to_num(v, nan=0, posinf=size, neginf=0), 0, size - 1).astype(np.intp)
+        for v, size in ((np.asarray(down), height), (np.asarray(across), width))
+    )
+    return replace(whole, rows=ys, cols=xs, level=level, pointwise=True)
+
+
+def _place(affine: Affine, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> Any:
+    return affine.a * x + affine.b * y + affine.c, affine.d * x + affine.e * y + affine.f
+
+
+@functools.lru_cache(maxsize=64)
+def _transformer(source: str, target: str) -> Transformer:
+    return Transformer.from_crs(source, target, always_xy=True)
