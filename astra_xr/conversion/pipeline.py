@@ -9,7 +9,7 @@ import shutil
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -114,17 +114,18 @@ class Converter:
         return _arrive, (self.store, self.folder, self.limits)
 
     @contextmanager
-    def started(self, jobs: Iterable[Job]) -> Iterator[None]:
+    def started(self, jobs: Iterable[Job]) -> Iterator[Mapping[Job, Future[StoredAsset]]]:
         """Have several jobs under way, so that :meth:`convert` of one need not wait for the last.
 
-        At the end of the context, those that nobody waits for are stopped.
+        Yields those that are not done yet. At the end of the context, those that nobody waits
+        for are stopped.
         """
         with self._lock:
-            flights = [self._board(job, None) for job in jobs if job not in self._known]
+            flights = {job: self._board(job, None) for job in jobs if job not in self._known}
         try:
-            yield
+            yield {job: flight.future for job, flight in flights.items()}
         finally:
-            for flight in flights:
+            for flight in flights.values():
                 self._leave(flight)
 
     def convert(self, job: Job, progress: Progress | None = None) -> StoredAsset:
@@ -145,15 +146,41 @@ class Converter:
         UpstreamError, SigningError
             The source's storage is down or refuses.
         """
-        with self._lock:
-            known = self._known.get(job)
-        if known is not None and self.store.find(known.key) is not None:
+        known = self._remembered(job)
+        if known is not None:
             return known
         flight = self._board(job, progress)
         try:
             return flight.future.result()
         finally:
             self._leave(flight)
+
+    def find(self, job: Job) -> StoredAsset | None:
+        """Return what the store has of a job already; None: it has to be converted.
+
+        Raises
+        ------
+        ConversionFailed, UpstreamError, SigningError
+            The source cannot be looked at.
+        """
+        known = self._remembered(job)
+        if known is not None:
+            return known
+        remote = _source(job).look()
+        found = self.store.find(key_of(job, remote.version))
+        if found is not None:
+            with self._lock:
+                self._known[job] = found
+        return found
+
+    def _remembered(self, job: Job) -> StoredAsset | None:
+        with self._lock:
+            known = self._known.get(job)
+        if known is None or self.store.find(known.key) is not None:
+            return known
+        with self._lock:
+            self._known.pop(job, None)
+        return None
 
     def _leave(self, flight: _Flight) -> None:
         with self._lock:
@@ -216,7 +243,7 @@ def perform(
 ) -> StoredAsset:
     """Do one job from end to end, in whatever thread or process this is."""
     progress = progress or (lambda share: None)
-    source = Source(job.source, job.label, trusted=job.trusted, allowed=job.allowed)
+    source = _source(job)
     remote = source.look()
     if driver_of(remote.head) is None:
         reason = f"it is no TIFF or JPEG 2000 file (it begins with {remote.head[:8]!r})"
@@ -244,6 +271,10 @@ def perform(
         finally:
             # What was fetched is of no more use; what was broken off before is kept, to go on.
             shutil.rmtree(fetched, ignore_errors=True)
+
+
+def _source(job: Job) -> Source:
+    return Source(job.source, job.label, trusted=job.trusted, allowed=job.allowed)
 
 
 def _made(

@@ -6,6 +6,7 @@ A signature is HMAC-SHA256 over version, method, path, expiry and key id. One fo
 from __future__ import annotations
 
 import base64
+import functools
 import hmac
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -114,6 +115,7 @@ class UrlSigner:
         return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
+@functools.lru_cache(maxsize=512)
 def _canonical(path: str) -> str | None:
     """Return a path in the one spelling that is signed; None: it has none."""
     plain = unquote(path, errors="replace")

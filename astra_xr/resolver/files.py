@@ -48,10 +48,15 @@ class Files:
     settings : Settings
     converter : Converter, optional
         Makes them; one that keeps them in the cache folder when left out.
+    bare : bool
+        True where URLs have to be enough: what is read with a header too is made anew.
     """
 
-    def __init__(self, settings: Settings, converter: Converter | None = None) -> None:
+    def __init__(
+        self, settings: Settings, converter: Converter | None = None, *, bare: bool = False
+    ) -> None:
         self._settings = settings
+        self._bare = bare
         self.converter = converter or _default(settings)
 
     def serving(self, asset: Asset, origin: Origin) -> Asset:
@@ -77,9 +82,13 @@ class Files:
             return {name: _signed(asset) for name, asset in assets.items()}
 
     def _looked_at(self, asset: Asset, origin: Origin) -> Asset:
+        if isinstance(asset.source, ConvertedUrl):
+            return asset
+        if self._bare and asset.source().headers:
+            return self._made(asset, origin)
         raw = origin.item["assets"][asset.key]
         unsaid = needs_conversion(raw, origin.format) is None
-        if isinstance(asset.source, ConvertedUrl) or (asset.size is not None and not unsaid):
+        if asset.size is not None and not unsaid:
             return asset
         remote = self._look(asset, origin)
         if remote is None:

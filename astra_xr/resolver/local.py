@@ -58,6 +58,9 @@ class LocalResolver:
     converter : Converter, optional
         Makes the files that no catalogue serves in the format that is wanted. When left out,
         they are made in this process and kept in the cache folder.
+    bare_urls : bool
+        True where URLs have to be enough to read by: a file that takes a header too is fetched
+        and kept like one that is converted.
     """
 
     def __init__(
@@ -66,15 +69,22 @@ class LocalResolver:
         *,
         hedge: float = HEDGE,
         converter: Converter | None = None,
+        bare_urls: bool = False,
     ) -> None:
         self.settings = settings or Settings.from_env()
         self._hedge = hedge
+        self._bare = bare_urls
         self._lookup = Lookup(self.settings, hedge=hedge)
-        self._files = Files(self.settings, converter)
+        self._files = Files(self.settings, converter, bare=bare_urls)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # What was found stays in this process.
-        kept = partial(LocalResolver, hedge=self._hedge, converter=self._files.converter)
+        kept = partial(
+            LocalResolver,
+            hedge=self._hedge,
+            converter=self._files.converter,
+            bare_urls=self._bare,
+        )
         return kept, (self.settings,)
 
     def resolve(

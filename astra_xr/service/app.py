@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -20,12 +22,14 @@ from starlette.routing import Route
 from astra_xr import http
 from astra_xr.catalogs import CATALOGS
 from astra_xr.conversion.signing import UrlSigner
-from astra_xr.conversion.stores import workroom
+from astra_xr.conversion.stores import LocalStore, workroom
 from astra_xr.errors import AstraError, AuthenticationRequired, InvalidParameter
 from astra_xr.resolver.local import LocalResolver
 from astra_xr.resolver.resolution import Resolution
 from astra_xr.resolver.wire import detail_of
+from astra_xr.service.answers import Answer, Answers
 from astra_xr.service.config import ServiceSettings
+from astra_xr.service.conversions import PatientConverter
 from astra_xr.service.docs import DOCS_POLICY, docs_page, openapi
 from astra_xr.service.files import PREFIX, LocalFiles
 from astra_xr.service.keys import Keyring, Limiter
@@ -33,13 +37,17 @@ from astra_xr.service.problems import PLAIN, PROBLEM_TYPE, document, problem, st
 from astra_xr.service.requests import AssetsRequest
 from astra_xr.service.shell import Shell, log_failure
 
-_QUICK = 32
-"""Requests that are resolved side by side."""
+_QUICK = 64
+"""Requests that are resolved side by side; those that wait for conversions are not among them."""
 
-_SLOW = 128
-"""Requests that wait for conversions side by side; they hold up no other."""
+_HUNG_UP = 499
+"""Status in the log where nobody was left to answer."""
 
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:\d{1,5})?|\[[0-9a-fA-F:]{2,45}\](:\d{1,5})?", re.ASCII)
+
+T = TypeVar("T")
+_Asked = tuple[bytes, str, str]
+"""Query, scheme and host of a request."""
 
 
 def create_app(settings: ServiceSettings | None = None) -> Any:
@@ -63,12 +71,15 @@ class Service:
 
     def __init__(self, settings: ServiceSettings) -> None:
         self._settings = settings
-        self._resolver = LocalResolver(settings.core)
+        root = settings.core.cache_dir / "converted"
+        store = LocalStore(root=root, max_bytes=settings.core.cache_bytes)
+        self._converter = PatientConverter(store, root)
+        self._resolver = LocalResolver(settings.core, converter=self._converter, bare_urls=True)
+        self._answers = Answers(self._made)
         self._keys = Keyring(settings.keys_file, settings.api_keys)
         self._limiter = Limiter(settings.limits_url, settings.rate)
         self._files = LocalFiles(_roots(settings), UrlSigner(settings.url_keys))
         self._quick = anyio.CapacityLimiter(_QUICK)
-        self._slow = anyio.CapacityLimiter(_SLOW)
 
     def app(self) -> Any:
         """Return all routes, within what stands around every request."""
@@ -102,41 +113,49 @@ class Service:
             hint = "Send it as `Authorization: Bearer astra_sk_live_…`."
             raise AuthenticationRequired(service="The resolver service", hint=hint)
         request.scope["key_id"] = key.id
-        self._limiter.count(key)
-        wish = AssetsRequest.parse(request.scope["query_string"])
-        base = self._base(request)
-        body = await anyio.to_thread.run_sync(
-            self._answer, wish, base, not wish.sign, limiter=self._quick
-        )
+        if self._settings.limits_url.startswith("memory:"):
+            self._limiter.count(key)
+        else:
+            await _in_thread(self._quick, self._limiter.count, key)
+        scope = request.scope
+        asked = (scope["query_string"], scope["scheme"], request.headers.get("host", ""))
+        # What is kept was checked when it was made: it need not be parsed again.
+        body = self._answers.kept(asked)
         if body is None:
-            body = await anyio.to_thread.run_sync(
-                self._answer, wish, base, True, limiter=self._slow
-            )
+            body = await _while_there(request, self._answers.get(asked))
+        if body is None:
+            return Response(status_code=_HUNG_UP)
         return Response(body, media_type="application/json")
 
-    def _answer(self, wish: AssetsRequest, base: str, patient: bool) -> bytes | None:
-        """Resolve; None where that takes a conversion and the caller is not patient."""
-        ask = partial(
-            self._resolver.resolve,
+    async def _made(self, asked: _Asked) -> Answer:
+        query, scheme, host = asked
+        wish, base = AssetsRequest.parse(query), self._base(scheme, host)
+        return await self._converter.awaited(
+            lambda: _in_thread(self._quick, self._answer, wish, base)
+        )
+
+    def _answer(self, wish: AssetsRequest, base: str) -> Answer:
+        answer = self._resolver.resolve(
             wish.scene_id,
             wish.bands,
             wish.format,
             catalog=wish.catalog,
+            sign=wish.sign,
             radiometry=wish.radiometry,
         )
-        if not patient:
-            plan = ask(sign=False)
-            if any(asset.routing == "converted" for asset in plan.assets.values()):
-                return None
-        answer = self._files.published(ask(sign=wish.sign), base)
+        answer = self._files.published(answer, base)
         told = answer.to_dict()
         if wish.full:
             told["detail"] = detail_of(answer) | {"catalog": _shown(answer)}
-        return json.dumps(told, ensure_ascii=False).encode()
+        ends = [a.signed.expires_at for a in answer.assets.values() if a.signed]
+        return Answer(
+            body=json.dumps(told, ensure_ascii=False).encode(),
+            expires_at=min((end for end in ends if end), default=None),
+        )
 
     async def ready(self, request: Request) -> Response:
         """Tell whether the store can be written to and a catalogue be reached."""
-        told = await anyio.to_thread.run_sync(self._ready, limiter=self._slow)
+        told = await _in_thread(self._quick, self._ready)
         body = json.dumps({"ready": all(told.values()), **told})
         status = 200 if all(told.values()) else 503
         return Response(body, status, media_type="application/json")
@@ -158,13 +177,33 @@ class Service:
             catalogs = named not in urls or bool(http.probe(urls[named]))
         return {"store": store, "catalogs": catalogs}
 
-    def _base(self, request: Request) -> str:
+    def _base(self, scheme: str, host: str) -> str:
         if self._settings.public_url:
             return self._settings.public_url.rstrip("/")
-        host = request.headers.get("host", "")
         if not _HOST.fullmatch(host):
             raise InvalidParameter(name="Host", value=host[:80], expected="a host and port")
-        return f"{request.url.scheme}://{host}"
+        return f"{scheme}://{host}"
+
+
+async def _in_thread(limiter: anyio.CapacityLimiter, call: Callable[..., T], *args: Any) -> T:
+    # Left to itself where nobody waits for it any more.
+    return await anyio.to_thread.run_sync(call, *args, abandon_on_cancel=True, limiter=limiter)
+
+
+async def _while_there(request: Request, work: Coroutine[Any, Any, T]) -> T | None:
+    """Return what comes of the work; None: whoever asked has hung up, and the work is stopped."""
+    task, gone = asyncio.ensure_future(work), asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        task.cancel()
+        gone.cancel()
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _dispatch(files: LocalFiles, pages: Any, scope: Any, receive: Any, send: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import mimetypes
 import os
 import re
@@ -15,6 +17,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from urllib.request import url2pathname
 
 import anyio.to_thread
+from cachetools import LRUCache
 
 from astra_xr.conversion.recipe import COG_TYPE
 from astra_xr.conversion.signing import UrlSigner
@@ -25,21 +28,41 @@ from astra_xr.service.problems import PLAIN, PROBLEM_TYPE, document, problem
 
 PREFIX = "/assets/"
 _AT_ONCE = 1 << 20
-"""Bytes that are read in the event loop: longer answers are read in threads, bit by bit."""
+"""Bytes that are read in the event loop, where they are in memory: longer answers, and what lies
+on the disk alone, are read in threads, bit by bit."""
 
 _OPENING = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 """No link, and no pipe that somebody has to write to first."""
 
-_RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.ASCII)
+_NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)
+_OPEN = 128
+"""Files that are kept open."""
+
+_LONGEST_PATH = 4096
+_LONGEST_QUERY = 1000
+_RANGE = re.compile(rb"bytes=(\d{0,19})-(\d{0,19})")
 
 
 @dataclass(frozen=True)
 class _File:
     descriptor: int
+    path: str
+    stamp: tuple[int, ...]
+    """What changes when another file lies there, or the file itself is another."""
+
     size: int
-    etag: str
-    modified: str
-    type: str
+    etag: bytes
+    modified: bytes
+    headers: tuple[tuple[bytes, bytes], ...]
+
+
+class _OpenFiles(LRUCache[str, _File]):
+    """Files that are kept open, by the path of their URL."""
+
+    def popitem(self) -> tuple[str, _File]:
+        path, file = super().popitem()
+        os.close(file.descriptor)
+        return path, file
 
 
 class LocalFiles:
@@ -55,6 +78,7 @@ class LocalFiles:
     def __init__(self, roots: Mapping[str, Path], signer: UrlSigner) -> None:
         self._roots = {name: Path(os.path.realpath(root)) for name, root in roots.items()}
         self._signer = signer
+        self._files = _OpenFiles(_OPEN)
 
     def published(self, answer: Resolution, base: str) -> Resolution:
         """Return an answer whose local files are read from the service at ``base``.
@@ -115,21 +139,36 @@ class LocalFiles:
             await _refuse(send, 405, request_id, [(b"allow", b"GET, HEAD")])
             return
         raw = scope["raw_path"].decode("latin-1").partition("?")[0]
-        if not self._signer.accepts(scope["method"], raw, _fields(scope["query_string"])):
+        if not self._opens(scope["method"], raw, scope["query_string"]):
             error = Forbidden(
                 reason="This URL was altered, or has expired. Ask for the scene's assets anew."
             )
             status, body, _ = problem(error, request_id)
             await _send(send, status, [(b"content-type", PROBLEM_TYPE.encode())], body)
             return
-        file = self._open(unquote(raw))
+        file = self._file(unquote(raw))
         if file is None:
             await _refuse(send, 404, request_id)
             return
-        try:
-            await _serve(file, scope, send, request_id)
-        finally:
-            os.close(file.descriptor)
+        await _serve(file, scope, send, request_id)
+
+    def _opens(self, method: str, raw: str, query: bytes) -> bool:
+        short = len(raw) <= _LONGEST_PATH and len(query) <= _LONGEST_QUERY
+        return short and self._signer.accepts(method, raw, _fields(query))
+
+    def _file(self, path: str) -> _File | None:
+        """Return an open file; None: there is none, or none that is served."""
+        kept = self._files.get(path)
+        if kept is not None:
+            with contextlib.suppress(OSError):
+                # Looked at by its real path: what is the same file now may be served now.
+                if _stamp(os.stat(kept.path, follow_symlinks=False)) == kept.stamp:  # noqa: PTH116
+                    return kept
+            os.close(self._files.pop(path).descriptor)
+        file = self._open(path)
+        if file is not None:
+            self._files[path] = file
+        return file
 
     def _open(self, path: str) -> _File | None:
         name, _, rest = path.removeprefix(PREFIX).partition("/")
@@ -148,13 +187,28 @@ class LocalFiles:
             os.close(descriptor)
             return None
         tiff = real.endswith((".tif", ".tiff"))
+        kind = COG_TYPE if tiff else mimetypes.guess_type(real)[0] or "application/octet-stream"
+        etag = f'"{told.st_mtime_ns:x}-{told.st_size:x}"'.encode()
+        modified = formatdate(told.st_mtime, usegmt=True).encode()
         return _File(
             descriptor=descriptor,
+            path=real,
+            stamp=_stamp(told),
             size=told.st_size,
-            etag=f'"{told.st_mtime_ns:x}-{told.st_size:x}"',
-            modified=formatdate(told.st_mtime, usegmt=True),
-            type=COG_TYPE if tiff else mimetypes.guess_type(real)[0] or "application/octet-stream",
+            etag=etag,
+            modified=modified,
+            headers=(
+                (b"content-type", kind.encode()),
+                (b"accept-ranges", b"bytes"),
+                (b"etag", etag),
+                (b"last-modified", modified),
+                (b"cache-control", b"private, max-age=3600"),
+            ),
         )
+
+
+def _stamp(told: os.stat_result) -> tuple[int, ...]:
+    return told.st_dev, told.st_ino, told.st_mtime_ns, told.st_size
 
 
 def _file_path(url: str) -> str:
@@ -162,10 +216,9 @@ def _file_path(url: str) -> str:
     return url2pathname(parts.path) if parts.scheme == "file" else url
 
 
-def _fields(query: bytes) -> dict[str, str]:
+@functools.lru_cache(maxsize=512)
+def _fields(query: bytes) -> Mapping[str, str]:
     """Return a query's parameters; none where it is no query that we made."""
-    if len(query) > 1000:
-        return {}
     try:
         pairs = parse_qsl(query.decode("ascii"), strict_parsing=True, max_num_fields=8)
     except ValueError:
@@ -175,24 +228,18 @@ def _fields(query: bytes) -> dict[str, str]:
 
 
 async def _serve(file: _File, scope: Any, send: Any, request_id: str) -> None:
-    asked = {name: value.decode("latin-1") for name, value in scope["headers"]}
-    headers = [
-        (b"content-type", file.type.encode()),
-        (b"accept-ranges", b"bytes"),
-        (b"etag", file.etag.encode()),
-        (b"last-modified", file.modified.encode()),
-        (b"cache-control", b"private, max-age=3600"),
-    ]
-    if file.etag in (tag.strip() for tag in asked.get(b"if-none-match", "").split(",")):
+    asked = dict(scope["headers"])
+    headers = list(file.headers)
+    if file.etag in (tag.strip() for tag in asked.get(b"if-none-match", b"").split(b",")):
         await _send(send, 304, headers, b"")
         return
     start, stop, status = 0, file.size, 200
     same = asked.get(b"if-range", file.etag) in (file.etag, file.modified)
-    match = _RANGE.fullmatch(asked.get(b"range", "").strip()) if same else None
+    match = _RANGE.fullmatch(asked.get(b"range", b"").strip()) if same else None
     if match and (match[1] or match[2]):
         start, stop = _bounds(match[1], match[2], file.size)
         if start >= stop:
-            whole = [(b"content-range", f"bytes */{file.size}".encode())]
+            whole = [(b"content-range", b"bytes */%d" % file.size)]
             if match[1] and match[2] and int(match[1]) > int(match[2]):
                 start, stop = 0, file.size  # no range at all: RFC 9110 has it ignored
             else:
@@ -200,19 +247,33 @@ async def _serve(file: _File, scope: Any, send: Any, request_id: str) -> None:
                 return
         else:
             status = 206
-            told = f"bytes {start}-{stop - 1}/{file.size}"
-            headers.append((b"content-range", told.encode()))
-    headers.append((b"content-length", str(stop - start).encode()))
+            headers.append((b"content-range", b"bytes %d-%d/%d" % (start, stop - 1, file.size)))
+    headers.append((b"content-length", b"%d" % (stop - start)))
     if scope["method"] == "HEAD":
         await _send(send, status, headers, None)
-    elif stop - start <= _AT_ONCE:
-        data = os.pread(file.descriptor, stop - start, start)
+        return
+    data = _in_memory(file.descriptor, stop - start, start)
+    if data is not None:
         await _send(send, status, headers, data)
     else:
         await _stream(file, start, stop, status, headers, send)
 
 
-def _bounds(first: str, last: str, size: int) -> tuple[int, int]:
+def _in_memory(descriptor: int, length: int, start: int) -> bytes | bytearray | None:
+    """Return bytes that the system has in memory; None: they may take a while to come."""
+    if length > _AT_ONCE:
+        return None
+    if _NOWAIT is None:
+        data = os.pread(descriptor, length, start)
+        return data if len(data) == length else None
+    buffer = bytearray(length)
+    with contextlib.suppress(OSError):
+        if os.preadv(descriptor, [buffer], start, _NOWAIT) == length:
+            return buffer
+    return None
+
+
+def _bounds(first: bytes, last: bytes, size: int) -> tuple[int, int]:
     if not first:
         return max(0, size - int(last)), size if int(last) else 0
     return int(first), min(int(last) + 1, size) if last else size
@@ -221,14 +282,19 @@ def _bounds(first: str, last: str, size: int) -> tuple[int, int]:
 async def _stream(
     file: _File, start: int, stop: int, status: int, headers: list[tuple[bytes, bytes]], send: Any
 ) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    while start < stop:
-        length = min(_AT_ONCE, stop - start)
-        data = await anyio.to_thread.run_sync(os.pread, file.descriptor, length, start)
-        if not data:
-            raise OSError("the file became shorter while it was sent")
-        start += len(data)
-        await send({"type": "http.response.body", "body": data, "more_body": start < stop})
+    # Its own, since the file may be closed while it is sent.
+    descriptor = os.dup(file.descriptor)
+    try:
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        while start < stop:
+            length = min(_AT_ONCE, stop - start)
+            data = await anyio.to_thread.run_sync(os.pread, descriptor, length, start)
+            if not data:
+                raise OSError("the file became shorter while it was sent")
+            start += len(data)
+            await send({"type": "http.response.body", "body": data, "more_body": start < stop})
+    finally:
+        os.close(descriptor)
 
 
 async def _refuse(
@@ -239,7 +305,7 @@ async def _refuse(
 
 
 async def _send(
-    send: Any, status: int, headers: list[tuple[bytes, bytes]], body: bytes | None
+    send: Any, status: int, headers: list[tuple[bytes, bytes]], body: bytes | bytearray | None
 ) -> None:
     """Send an answer; a body of None leaves the length as the headers tell it."""
     told = status == 304 or any(name == b"content-length" for name, _ in headers)

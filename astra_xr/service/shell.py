@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
+import itertools
 import json
 import logging
 import secrets
 import time
 import traceback
+from datetime import UTC, datetime
 from typing import Any
 
-from astra_xr.errors import AstraError, redact
+from astra_xr.errors import AstraError, UpstreamUnavailable, redact
 from astra_xr.service.problems import PROBLEM_TYPE, problem
 
 log = logging.getLogger("astra_xr.service")
@@ -23,12 +27,21 @@ _HEADERS = (
 _CLOSED = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 _UNKEPT = (b"cache-control", b"no-store")
 
+_ENDING = UpstreamUnavailable(
+    service="The resolver service",
+    reason="it is being shut down",
+    retry_after=5.0,
+    hint="Ask again: what was done of the work is kept.",
+)
+
 
 class Shell:
     """Wraps an ASGI app."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
+        # Numbered on from a random number: ids of several workers do not meet.
+        self._ids = itertools.count(secrets.randbits(63))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one request, and log a line about it."""
@@ -36,39 +49,52 @@ class Shell:
             await self._app(scope, receive, send)
             return
         start, status = time.perf_counter(), 0
-        request_id = scope["request_id"] = secrets.token_hex(8)
+        request_id = scope["request_id"] = f"{next(self._ids):016x}"
 
         async def told(message: Any) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = list(message["headers"])
+                headers = [*message["headers"], (b"x-request-id", request_id.encode()), *_HEADERS]
                 names = {name for name, _ in headers}
-                headers.append((b"x-request-id", request_id.encode()))
-                headers.extend(_HEADERS)
                 headers.extend(h for h in (_CLOSED, _UNKEPT) if h[0] not in names)
                 message = {**message, "headers": headers}
             await send(message)
 
         try:
             await self._app(scope, receive, told)
+        except asyncio.CancelledError:
+            # The service ends, and its patience is over.
+            if status:
+                raise
+            await _refuse(told, _ENDING, request_id)
         except Exception as error:  # noqa: BLE001 - the last catch: nothing of it may get out
             log_failure(error, request_id)
             if not status:
-                code, body, _ = problem(AstraError(), request_id)
-                head = [(b"content-type", PROBLEM_TYPE.encode())]
-                await told({"type": "http.response.start", "status": code, "headers": head})
-                await told({"type": "http.response.body", "body": body})
+                await _refuse(told, AstraError(), request_id)
         if log.isEnabledFor(logging.INFO):
             line = {
                 "id": request_id,
                 "method": scope["method"],
-                "path": redact(scope["path"])[:200],
+                "path": _clean(scope["path"])[:200],
                 "status": status,
                 "ms": round((time.perf_counter() - start) * 1000, 2),
                 "key": scope.get("key_id"),
             }
-            log.info("request", extra={"told": line})
+            # Not log.info, which looks for its caller's file and line each time.
+            log.handle(
+                log.makeRecord(
+                    log.name, logging.INFO, "", 0, "request", (), None, "", {"told": line}
+                )
+            )
+
+
+async def _refuse(send: Any, error: AstraError, request_id: str) -> None:
+    status, body, more = problem(error, request_id)
+    head = [(b"content-type", PROBLEM_TYPE.encode()), (b"content-length", b"%d" % len(body))]
+    head.extend((name.lower().encode(), value.encode()) for name, value in more)
+    await send({"type": "http.response.start", "status": status, "headers": head})
+    await send({"type": "http.response.body", "body": body})
 
 
 def log_failure(error: BaseException, request_id: str) -> None:
@@ -89,12 +115,21 @@ class JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line; text from elsewhere in it is redacted."""
         line = {
-            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "time": _moment(int(record.created)),
             "level": record.levelname.lower(),
-            "event": redact(record.getMessage())[:2000],
+            "event": _clean(record.getMessage())[:2000],
             **getattr(record, "told", {}),
         }
         if record.exc_info and record.exc_info[1] is not None:
             line["error"] = type(record.exc_info[1]).__name__
             line["detail"] = redact(record.exc_info[1])[:2000]
-        return json.dumps(line, default=str)
+        return _json(line)
+
+
+_clean = functools.lru_cache(maxsize=64)(redact)
+_json = json.JSONEncoder(default=str).encode
+
+
+@functools.lru_cache(maxsize=4)
+def _moment(second: int) -> str:
+    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -1,86 +1,154 @@
 """Requests a second of the service: ``python -m tests.benchmarks.serving``.
 
-The load comes from this process's threads of raw sockets, on the cores that the service shares.
+It is run as users run it (``astra-xr serve``), over the sample, and asked by wrk
+(``apt-get install wrk``) with 64 connections, on the cores that it shares with it. ``--workers 2``
+asks two processes; ``--requests 1000000`` asks so many, and tells what memory that leaves.
 """
 
 from __future__ import annotations
 
-import multiprocessing
+import argparse
 import os
-import socket
+import re
+import shutil
+import signal
 import statistics
-import threading
+import subprocess
+import sys
+import tempfile
 import time
-from urllib.parse import urlsplit
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 
-from astra_xr.service.config import ServiceSettings
 from astra_xr.service.keys import new_key
-from astra_xr.service.serve import running
-from astra_xr.settings import Settings
+from tests.servers import free_port
 
 _SCENE = "sentinel-2:S2B_MSIL2A_20250115T184929"
+_CONNECTIONS = 64
+_TICK = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
-def _load(url: str, headers: str, seconds: float, results: multiprocessing.Queue[int]) -> None:
-    parts = urlsplit(url)
-    target = f"{parts.path}?{parts.query}"
-    head = f"GET {target} HTTP/1.1\r\nHost: {parts.netloc}\r\n{headers}\r\n".encode()
-    count, until = 0, time.perf_counter() + seconds
-    with socket.create_connection((parts.hostname, parts.port)) as wire:
-        while time.perf_counter() < until:
-            wire.sendall(head)
-            data = wire.recv(1 << 17)
-            while b"\r\n\r\n" not in data:
-                data += wire.recv(1 << 17)
-            first, _, rest = data.partition(b"\r\n\r\n")
-            assert first[9:12] in (b"200", b"206"), first
-            left = int(first.lower().split(b"content-length: ")[1].split(b"\r\n")[0]) - len(rest)
-            while left > 0:
-                left -= len(wire.recv(min(left, 1 << 17)))
-            count += 1
-    results.put(count)
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """What one run of wrk saw."""
+
+    rate: float
+    """Requests a second."""
+
+    p99: float
+    """Milliseconds."""
+
+    cpu: float
+    """Microseconds of the service's processor time a request."""
 
 
-def _rate(url: str, headers: str, seconds: float = 3.0, connections: int = 8) -> float:
-    results: multiprocessing.Queue[int] = multiprocessing.Queue()
-    load = [
-        threading.Thread(target=_load, args=(url, headers, seconds, results))
-        for _ in range(connections)
-    ]
-    for one in load:
-        one.start()
-    total = sum(results.get() for _ in load)
-    for one in load:
-        one.join()
-    return total / seconds
+@contextmanager
+def _service(key: str, workers: int, folder: Path) -> Iterator[tuple[str, int]]:
+    """Yield its root URL and the number of its process group."""
+    url = f"http://127.0.0.1:{(port := free_port())}"
+    command = [sys.executable, "-m", "astra_xr.cli", "serve", "--catalog", "sample"]
+    command += ["--port", str(port), "--workers", str(workers)]
+    command += ["--keys-file", str(folder / "keys.json")]
+    environ = os.environ | {"ASTRA_API_KEYS": key}
+    with (folder / "log").open("wb") as log:
+        run = subprocess.Popen(command, env=environ, stdout=log, stderr=log, start_new_session=True)
+        try:
+            for _ in range(300):
+                try:
+                    httpx.get(f"{url}/healthz")
+                    break
+                except httpx.TransportError:
+                    time.sleep(0.1)
+            yield url, run.pid
+        finally:
+            os.killpg(run.pid, signal.SIGKILL)
+            run.wait()
 
 
-def _serve(key: str, told: multiprocessing.Queue[str]) -> None:
-    core = Settings(catalog="sample", cache_dir=Settings.from_env().cache_dir)
-    with running(ServiceSettings(core=core, api_keys=(key,))) as url:
-        told.put(url)
-        time.sleep(600)
+def _processes(group: int) -> Iterator[Path]:
+    for path in Path("/proc").iterdir():
+        if path.name.isdigit():
+            try:
+                told = (path / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(told[2]) == group:
+                yield path
+
+
+def _cpu(group: int) -> float:
+    """Seconds of processor time that a process group took."""
+    told = [(p / "stat").read_text().rpartition(")")[2].split() for p in _processes(group)]
+    return sum(int(one[11]) + int(one[12]) for one in told) / _TICK
+
+
+def _memory(group: int) -> float:
+    """MB that the largest process of a group holds."""
+    texts = [(path / "status").read_text() for path in _processes(group)]
+    return max(int(m[1]) for m in (re.search(r"VmRSS:\s+(\d+)", t) for t in texts) if m) / 1000
+
+
+def _load(url: str, headers: list[str], seconds: float, group: int) -> Round:
+    command = ["wrk", "-t1", f"-c{_CONNECTIONS}", f"-d{seconds:.0f}s", "--latency"]
+    for header in headers:
+        command += ["-H", header]
+    before = _cpu(group)
+    told = subprocess.run([*command, url], capture_output=True, text=True, check=True).stdout
+    taken = _cpu(group) - before
+    errors = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+)", told)
+    if "Non-2xx" in told or (errors and any(map(int, errors.groups()))):
+        sys.exit(told)
+    late = re.search(r"99%\s+([\d.]+)(us|ms|s)\b", told)
+    count = re.search(r"(\d+) requests in", told)
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", told)
+    assert late
+    assert count
+    assert rate
+    unit = {"us": 1e-3, "ms": 1.0, "s": 1e3}[late[2]]
+    return Round(rate=float(rate[1]), p99=float(late[1]) * unit, cpu=taken / int(count[1]) * 1e6)
 
 
 def main() -> None:
-    """Print medians of three."""
+    """Print medians."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--requests", type=int, default=0)
+    args = parser.parse_args()
+    if shutil.which("wrk") is None:
+        sys.exit("wrk is not here, which makes the load: apt-get install wrk")
     _, key = new_key("benchmark")
-    told: multiprocessing.Queue[str] = multiprocessing.Queue()
-    service = multiprocessing.Process(target=_serve, args=(key, told), daemon=True)
-    service.start()
-    auth = f"Authorization: Bearer {key}\r\n"
-    ask = f"{told.get()}/api/v1/assets?scene_id={_SCENE}&bands=red,nir"
-    headers = {"Authorization": f"Bearer {key}"}
-    href = httpx.get(ask, headers=headers, timeout=120).json()["assets"]["B04"]["href"]
-    for name, url, extra in (
-        ("warm resolve", ask, auth),
-        ("64 KiB signed ranges", href, "Range: bytes=65536-131071\r\n"),
+    auth = [f"Authorization: Bearer {key}"]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        _service(key, args.workers, Path(folder)) as (root, group),
     ):
-        rates = [_rate(url, extra) for _ in range(3)]
-        print(f"{name}: {statistics.median(rates):,.0f}/s on {os.cpu_count()} cores, load included")
-    service.terminate()
+        ask = f"{root}/api/v1/assets?scene_id={_SCENE}&bands=red,nir"
+        answer = httpx.get(ask, headers={"Authorization": auth[0].partition(" ")[2]}, timeout=120)
+        href = answer.json()["assets"]["B04"]["href"]
+        print(f"{args.workers} worker(s), wrk on the same {os.cpu_count()} cores")
+        for name, url, headers in (
+            ("warm resolve", ask, auth),
+            ("64 KiB signed ranges", href, ["Range: bytes=65536-131071"]),
+        ):
+            _load(url, headers, 1, group)
+            rounds = [_load(url, headers, args.seconds, group) for _ in range(args.rounds)]
+            rate, p99, cpu = (
+                statistics.median(getattr(one, part) for one in rounds)
+                for part in ("rate", "p99", "cpu")
+            )
+            print(f"{name}: {rate:,.0f}/s, p99 {p99:.1f} ms, {cpu:.0f} µs of CPU a request")
+        print(f"memory: {_memory(group):.0f} MB")
+        if args.requests:
+            seconds = args.requests / rate
+            for share in range(1, 5):
+                _load(ask, auth, seconds / 4, group)
+                print(f"after {share}/4 of {args.requests:,}: {_memory(group):.0f} MB")
 
 
 if __name__ == "__main__":

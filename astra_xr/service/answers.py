@@ -1,0 +1,120 @@
+"""Answers, each made once for all who ask the same at a time, and kept for a little while."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Generic, TypeVar
+
+from cachetools import LRUCache
+
+_LIFE = 30.0
+"""Seconds for which an answer is given again: of the hour that its URLs are good for, as much
+may be gone when a client gets them."""
+
+_SPARE = timedelta(minutes=2)
+"""Time that URLs have to have left, of which the storage tells an earlier end."""
+
+_BYTES = 32 << 20
+
+K = TypeVar("K", bound=Hashable)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """The body of an answer."""
+
+    body: bytes
+
+    expires_at: datetime | None = None
+    """When the first of its URLs stops working, in UTC; None: none does."""
+
+
+@dataclass
+class _Flight:
+    """An answer in the making, and how many wait for it."""
+
+    task: asyncio.Task[Answer]
+    waiting: int = 0
+
+
+class Answers(Generic[K]):
+    """Answers by what was asked; failures are not kept. For one event loop.
+
+    Parameters
+    ----------
+    make : callable
+        Takes a key, and makes the answer. It is cancelled when nobody waits any more.
+    life : float
+        Seconds that an answer is kept.
+    max_bytes : int
+        Of all that are kept; the least recently used goes first.
+    clock : callable
+        Gives seconds.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[K], Awaitable[Answer]],
+        *,
+        life: float = _LIFE,
+        max_bytes: int = _BYTES,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._make = make
+        self._life = life
+        self._clock = clock
+        self._kept: LRUCache[K, tuple[float, bytes]] = LRUCache(max_bytes, _size)
+        self._flights: dict[K, _Flight] = {}
+
+    def kept(self, key: K) -> bytes | None:
+        """Return an answer that is there, and still good."""
+        entry = self._kept.get(key)
+        return entry[1] if entry and self._clock() < entry[0] else None
+
+    async def get(self, key: K) -> bytes:
+        """Return an answer, made where it is not there.
+
+        Raises
+        ------
+        Exception
+            What making it raised, for everybody who waited.
+        """
+        body = self.kept(key)
+        if body is not None:
+            return body
+        flight = self._flights.get(key)
+        if flight is None:
+            flight = self._flights[key] = _Flight(asyncio.ensure_future(self._made(key)))
+            flight.task.add_done_callback(partial(self._land, key, flight))
+        flight.waiting += 1
+        try:
+            return (await asyncio.shield(flight.task)).body
+        finally:
+            flight.waiting -= 1
+            if not flight.waiting and not flight.task.done():
+                flight.task.cancel()
+                self._land(key, flight, flight.task)
+
+    async def _made(self, key: K) -> Answer:
+        answer = await self._make(key)
+        life = self._life
+        if answer.expires_at is not None:
+            left = answer.expires_at - _SPARE - datetime.now(UTC)
+            life = min(life, left.total_seconds())
+        if life > 0 and len(answer.body) <= self._kept.maxsize:
+            self._kept[key] = (self._clock() + life, answer.body)
+        return answer
+
+    def _land(self, key: K, flight: _Flight, task: asyncio.Task[Answer]) -> None:
+        if self._flights.get(key) is flight:
+            del self._flights[key]
+
+
+def _size(entry: tuple[float, bytes]) -> int:
+    # What an entry takes beside its body, so that empty ones are bounded too.
+    return len(entry[1]) + 1000
