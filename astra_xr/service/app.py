@@ -246,6 +246,9 @@ async def _no_such(request: Request, error: Exception) -> Response:
 
 
 async def _failure(request: Request, error: Exception) -> Response:
+    # Before the answer goes out: who gets it may look for its id at once.
+    log_failure(error, request.scope["request_id"])
+    request.scope["logged"] = True
     status, body, _ = problem(AstraError(), request.scope["request_id"])
     return Response(body, status, media_type=PROBLEM_TYPE)
 
