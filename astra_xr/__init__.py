@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from astra_xr.scenes import indices
     from astra_xr.scenes.open import open_item, open_scene, resolve
     from astra_xr.scenes.search import search
+    from astra_xr.scenes.stack import open_scenes
     from astra_xr.scenes.tree import open_scene_tree
     from astra_xr.settings import Settings, configure
 
@@ -37,6 +38,7 @@ __all__ = [
     "open_item",
     "open_scene",
     "open_scene_tree",
+    "open_scenes",
     "resolve",
     "search",
 ]
@@ -51,6 +53,7 @@ _HOMES = {
     "open_item": "astra_xr.scenes.open",
     "open_scene": "astra_xr.scenes.open",
     "open_scene_tree": "astra_xr.scenes.tree",
+    "open_scenes": "astra_xr.scenes.stack",
     "resolve": "astra_xr.scenes.open",
     "search": "astra_xr.scenes.search",
 }

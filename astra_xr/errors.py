@@ -279,8 +279,10 @@ class MixedGrids(AstraError, ValueError):
 
     code = "mixed-grids"
 
-    def __init__(self, *, scene: str, bands: Mapping[str, str]) -> None:
-        """Take ``bands`` as name → CRS."""
+    def __init__(
+        self, *, scene: str, bands: Mapping[str, str], hint: str = "Open one group at a time."
+    ) -> None:
+        """Take ``bands`` (or scenes) as name → CRS."""
         self.scene = scene
         self.bands = dict(bands)
         groups: dict[str, list[str]] = {}
@@ -289,7 +291,7 @@ class MixedGrids(AstraError, ValueError):
         listed = "; ".join(f"{crs}: {', '.join(names)}" for crs, names in sorted(groups.items()))
         super().__init__(
             f"The bands of {scene} lie in several coordinate reference systems ({listed}), and "
-            f"one Dataset has one. Open one group at a time."
+            f"one Dataset has one. {hint}"
         )
 
 

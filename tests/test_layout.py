@@ -26,6 +26,7 @@ def test_the_public_names() -> None:
         "open_item",
         "open_scene",
         "open_scene_tree",
+        "open_scenes",
         "resolve",
         "search",
     ]

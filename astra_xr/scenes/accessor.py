@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, overload
 
@@ -70,6 +71,25 @@ class AstraAccessor(Outputs):
         from astra_xr.scenes.shown import as_table
 
         return as_table(self._ds)
+
+    @property
+    def failures(self) -> pd.DataFrame:
+        """A table of what :func:`astra_xr.open_scenes` left out with ``fail_on_error=False``.
+
+        Columns are scene, band (None: the scene itself) and reason; empty where all was opened.
+
+        Examples
+        --------
+        >>> import astra_xr
+        >>> ids = ["sentinel-2:S2B_MSIL2A_20250614T184929", "sentinel-2:S2B_MSIL2A_20250615T184929"]
+        >>> ds = astra_xr.open_scenes(ids, ["red"], catalog="sample", fail_on_error=False)
+        >>> ds.sizes["time"], list(ds.astra.failures.scene)
+        (1, ['sentinel-2:S2B_MSIL2A_20250615T184929'])
+        """
+        import pandas as pd
+
+        rows = json.loads(self._ds.attrs.get("failures", "[]"))
+        return pd.DataFrame(rows, columns=["scene", "band", "reason"])
 
     @overload
     def index(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,37 +28,51 @@ _CHUNK = 2048
 """Rows and columns of the smallest chunk: whole tiles of 256, 512, 1024 or 2048."""
 
 
-def dataset_of(
-    resolution: Resolution,
-    *,
-    size: Size = None,
-    resampling: Resampling = None,
-    place: Place | None = None,
-    chunks: Chunks = None,
-    decode: bool = True,
-    radiometry: str | None = None,
-) -> xr.Dataset:
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What is wanted of a scene, as it was written; see :func:`astra_xr.open_scene`."""
+
+    bands: str | Iterable[str] | None = None
+    catalog: str | None = None
+    size: Size = None
+    resampling: Resampling = None
+    place: Place = field(default_factory=Place)
+    chunks: Chunks = None
+    decode: bool = True
+    radiometry: str | None = None
+
+
+def dataset_of(resolution: Resolution, wish: Wish) -> xr.Dataset:
     """Put the bands of a resolution on one grid, lazily; see :func:`astra_xr.open_scene`."""
-    assets = described(resolution, decode=decode, radiometry=radiometry)
+    assets = described(resolution, decode=wish.decode, radiometry=wish.radiometry)
     grids = {name: asset.grid for name, asset in assets.items() if asset.grid}
-    target = target_grid(grids, size, place or Place(), scene=resolution.full_id)
+    target = target_grid(grids, wish.size, wish.place, scene=resolution.full_id)
     variables = {
-        name: _variable(asset, name, resolution.full_id, target, resampling, decode)
+        name: band_variable(asset, name, resolution.full_id, target, wish)
         for name, asset in assets.items()
     }
-    coords = grid_coords(target, resolution.full_id)
-    labels = {
-        name: tuple(plane.common or plane.native for plane in asset.planes)
-        for name, asset in assets.items()
-        if asset.planes
-    }
-    if len(set(labels.values())) > 1:
-        expected = "files that hold the same bands, since they share one band dimension"
-        raise InvalidParameter(name="bands", value=list(labels), expected=expected)
-    for planes in labels.values():
-        coords["band"] = ("band", list(planes))
+    coords = grid_coords(target, resolution.full_id) | plane_coords([assets])
     dataset = xr.Dataset(variables, coords=coords, attrs=attrs_of(resolution))
-    return dataset if chunks is None else _chunked(dataset, chunks)
+    return dataset if wish.chunks is None else chunked(dataset, wish.chunks)
+
+
+def plane_coords(scenes: Iterable[Mapping[str, Asset]]) -> dict[str, Any]:
+    """Return the ``band`` coordinate of pictures; none where there are no pictures.
+
+    Raises
+    ------
+    InvalidParameter
+        Files hold several sets of bands, which no one coordinate can name.
+    """
+    labels: dict[tuple[str, ...], str] = {}
+    for assets in scenes:
+        for name, asset in assets.items():
+            if asset.planes:
+                labels[tuple(plane.common or plane.native for plane in asset.planes)] = name
+    if len(labels) > 1:
+        expected = "files that hold the same bands, since they share one band dimension"
+        raise InvalidParameter(name="bands", value=list(labels.values()), expected=expected)
+    return {"band": ("band", list(next(iter(labels))))} if labels else {}
 
 
 def described(resolution: Resolution, *, decode: bool, radiometry: str | None) -> dict[str, Asset]:
@@ -112,26 +126,25 @@ def _described(asset: Asset, label: str, decode: bool, wish: str | None) -> Asse
     )
 
 
-def _variable(
-    asset: Asset, name: str, scene: str, target: Grid, resampling: Resampling, decode: bool
-) -> xr.Variable:
+def band_variable(asset: Asset, name: str, scene: str, target: Grid, wish: Wish) -> xr.Variable:
+    """Bring a band to a grid, lazily."""
     assert asset.grid is not None
     assert asset.radiometry is not None
     assert asset.indexes is not None
     radiometry = asset.radiometry
     cut = cut_of(target, asset.grid)
-    warp = None if cut else warp_to(target, asset, name, resampling)
+    warp = None if cut else warp_to(target, asset, name, wish.resampling)
     array = RasterArray(
         source=asset.source,
         label=f"{scene} {name}",
         shape=asset.grid.shape,
         indexes=asset.indexes,
         radiometry=radiometry,
-        decode=decode,
+        decode=wish.decode,
         planes=bool(asset.planes),
         warp=warp,
     )
-    decoded = decode and not radiometry.as_is
+    decoded = wish.decode and not radiometry.as_is
     attrs = _band_attrs(asset, radiometry) | _flags(asset.band.classes, radiometry)
     if warp:
         attrs["resampling"] = f"{warp.resampling}, from {warp.source.resolution:g}"
@@ -219,14 +232,20 @@ def attrs_of(resolution: Resolution) -> dict[str, Any]:
     return {name: value for name, value in told.items() if value is not None}
 
 
-def _chunked(dataset: xr.Dataset, chunks: Chunks) -> xr.Dataset:
+def chunked(dataset: xr.Dataset, chunks: Chunks) -> xr.Dataset:
+    """Make the arrays of a Dataset those of dask; see :func:`astra_xr.open_scene`."""
     from astra_xr.extras import require
 
     require("dask", extra="dask", purpose="chunks=")
+    # Scenes of a stack lie in files of their own.
+    alone = {"time": 1} if "time" in dataset.dims else {}
     try:
         if chunks == "auto":
-            return dataset.chunk(_auto_chunks(dataset))
-        return dataset.chunk({"y": _CHUNK, "x": _CHUNK} if chunks == {} else chunks)
+            return dataset.chunk(alone | _auto_chunks(dataset))
+        if chunks == {} or (alone and isinstance(chunks, int)):
+            side = chunks if isinstance(chunks, int) else _CHUNK
+            return dataset.chunk(alone | {"y": side, "x": side})
+        return dataset.chunk({**alone, **chunks} if isinstance(chunks, Mapping) else chunks)
     except (ValueError, TypeError) as error:
         reason = str(error)
     raise InvalidParameter(

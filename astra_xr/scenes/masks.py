@@ -105,16 +105,22 @@ def _classes(ds: xr.Dataset, band: Band) -> xr.DataArray:
     import odc.geo.xr  # noqa: F401  (registers .odc)
 
     from astra_xr.scenes.open import open_scene
+    from astra_xr.scenes.stack import open_again
 
     scene, grid = ds.attrs.get("scene_id"), ds.odc.geobox
+    if scene is None and "id" in ds.coords:
+        scene = "a stack"
     if scene is None or grid is None or ds.odc.spatial_dims != ("y", "x"):
         expected = f"open, e.g. with bands=[…, {band.native!r}], or fetched: this Dataset has lost "
         lost = "its scene_id" if scene is None else "its grid"
         raise InvalidParameter(name="class band", value=band.native, expected=expected + lost)
     told = dict(ds.chunksizes)
-    chunks: Chunks = {dim: told[dim] for dim in ("y", "x") if dim in told} or None
+    chunks: Chunks = {dim: told[dim] for dim in ("time", "y", "x") if dim in told} or None
     catalog = ds.attrs.get("catalog")
-    found = open_scene(str(scene), [band.native], catalog=catalog, like=grid, chunks=chunks)
+    if scene == "a stack":
+        found = open_again(ds, band.native, like=grid, chunks=chunks)
+    else:
+        found = open_scene(str(scene), [band.native], catalog=catalog, like=grid, chunks=chunks)
     # Coordinates that are equal but for rounding would not be aligned.
     return found[band.native].assign_coords({dim: ds[dim] for dim in ("y", "x")})
 

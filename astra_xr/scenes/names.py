@@ -14,7 +14,11 @@ def band_table(ds: xr.Dataset) -> tuple[Band, ...]:
     mission = MISSIONS.get(str(ds.attrs.get("mission")))
     if mission is None:
         return ()
-    item: Item = {"id": str(ds.attrs.get("scene_id", "")).rpartition(":")[2], "assets": {}}
+    scene = str(ds.attrs.get("scene_id", ""))
+    if not scene and "id" in ds.coords and ds["id"].size:
+        # Of a stack: all its scenes have the same bands.
+        scene = str(ds["id"].values.flat[0]).partition(",")[0]
+    item: Item = {"id": scene.rpartition(":")[2], "assets": {}}
     return mission.bands(item)
 
 

@@ -13,7 +13,7 @@ from astra_xr.missions import Item
 from astra_xr.resolver.local import LocalResolver
 from astra_xr.resolver.remote import RemoteResolver
 from astra_xr.resolver.resolution import Resolution, Resolver
-from astra_xr.scenes.dataset import Chunks, dataset_of
+from astra_xr.scenes.dataset import Chunks, Wish, dataset_of
 from astra_xr.scenes.grids import Resampling, Size
 from astra_xr.scenes.place import Place
 from astra_xr.settings import Settings
@@ -35,6 +35,13 @@ def chosen_resolver(resolver: Resolver | str | None) -> Resolver:
     if isinstance(resolver, str):
         return RemoteResolver(resolver)
     return resolver or default_resolver()
+
+
+def _opened(scene: Any, wish: Wish, resolver: Resolver | str | None) -> xr.Dataset:
+    found = chosen_resolver(resolver).resolve(
+        scene, wish.bands, catalog=wish.catalog, sign=False, radiometry=wish.radiometry
+    )
+    return dataset_of(found, wish)
 
 
 def resolve(
@@ -201,10 +208,9 @@ def open_scene(
     place = Place(
         crs=crs, bbox=bbox, intersects=intersects, x=x, y=y, geobox=geobox, like=like, anchor=anchor
     )
-    asked = chosen_resolver(resolver)
-    found = asked.resolve(scene_id, bands, catalog=catalog, sign=False, radiometry=radiometry)
-    return dataset_of(
-        found,
+    wish = Wish(
+        bands=bands,
+        catalog=catalog,
         size=resolution,
         resampling=resampling,
         place=place,
@@ -212,6 +218,7 @@ def open_scene(
         decode=mask_and_scale,
         radiometry=radiometry,
     )
+    return _opened(scene_id, wish, resolver)
 
 
 def open_item(
@@ -277,10 +284,9 @@ def open_item(
     place = Place(
         crs=crs, bbox=bbox, intersects=intersects, x=x, y=y, geobox=geobox, like=like, anchor=anchor
     )
-    asked = chosen_resolver(resolver)
-    found = asked.resolve(item, bands, catalog=catalog, sign=False, radiometry=radiometry)
-    return dataset_of(
-        found,
+    wish = Wish(
+        bands=bands,
+        catalog=catalog,
         size=resolution,
         resampling=resampling,
         place=place,
@@ -288,3 +294,4 @@ def open_item(
         decode=mask_and_scale,
         radiometry=radiometry,
     )
+    return _opened(item, wish, resolver)

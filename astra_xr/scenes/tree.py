@@ -11,7 +11,7 @@ import xarray as xr
 from astra_xr.model import Asset, Grid
 from astra_xr.resolver.resolution import Resolver
 from astra_xr.scenes.coords import geobox_of
-from astra_xr.scenes.dataset import Chunks, attrs_of, dataset_of, described
+from astra_xr.scenes.dataset import Chunks, Wish, attrs_of, dataset_of, described
 from astra_xr.scenes.open import chosen_resolver
 from astra_xr.scenes.place import Place
 
@@ -65,6 +65,7 @@ def open_scene_tree(
     place = Place(bbox=bbox, intersects=intersects, x=x, y=y)
     asked = chosen_resolver(resolver)
     found = asked.resolve(scene_id, bands, catalog=catalog, sign=False, radiometry=radiometry)
+    wish = Wish(place=place, chunks=chunks, decode=mask_and_scale, radiometry=radiometry)
     assets = described(found, decode=mask_and_scale, radiometry=radiometry)
     groups: dict[Grid, dict[str, Asset]] = {}
     for name, asset in assets.items():
@@ -73,9 +74,7 @@ def open_scene_tree(
     nodes: dict[str, xr.Dataset] = {}
     for grid in sorted(groups, key=lambda grid: grid.resolution):
         part = replace(found, assets=groups[grid])
-        ds = dataset_of(
-            part, place=place, chunks=chunks, decode=mask_and_scale, radiometry=radiometry
-        )
+        ds = dataset_of(part, wish)
         nodes[_named(grid, found.full_id, nodes)] = ds
     return xr.DataTree.from_dict({"/": xr.Dataset(attrs=attrs_of(found)), **nodes})
 

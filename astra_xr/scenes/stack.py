@@ -1,0 +1,366 @@
+"""Open scenes behind each other in time, on one grid."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from astra_xr.errors import AstraError, InvalidParameter, UnknownBand
+from astra_xr.missions import MISSIONS, Item
+from astra_xr.model import Grid
+from astra_xr.reading.array import cached
+from astra_xr.resolver.resolution import Resolver
+from astra_xr.scenes.alike import check_alike
+from astra_xr.scenes.coords import grid_coords
+from astra_xr.scenes.dataset import (
+    Chunks,
+    Wish,
+    attrs_of,
+    band_variable,
+    chunked,
+    described,
+    plane_coords,
+)
+from astra_xr.scenes.grids import Resampling, Size
+from astra_xr.scenes.groups import Member, grouped, time_coords, time_of
+from astra_xr.scenes.hidden import Hide
+from astra_xr.scenes.layers import Layer, StackArray
+from astra_xr.scenes.open import chosen_resolver, default_resolver
+from astra_xr.scenes.place import Place
+from astra_xr.scenes.union import Part, part_of, stack_grid
+
+_log = logging.getLogger(__name__)
+
+_AT_ONCE = 16
+"""Scenes that are looked up side by side."""
+
+_HIDING = ("clouds", "shadows", "cirrus")
+
+
+def open_scenes(
+    scenes: Iterable[str | Item | Any],
+    bands: str | Iterable[str] | None = None,
+    *,
+    groupby: str = "solar_day",
+    fail_on_error: bool = True,
+    catalog: str | None = None,
+    resolver: Resolver | str | None = None,
+    resolution: Size = None,
+    resampling: Resampling = None,
+    crs: Any = None,
+    bbox: Any = None,
+    intersects: Any = None,
+    x: tuple[float, float] | None = None,
+    y: tuple[float, float] | None = None,
+    geobox: Any = None,
+    like: Any = None,
+    anchor: str | None = None,
+    chunks: Chunks = None,
+    mask_and_scale: bool = True,
+    radiometry: str | None = None,
+) -> xr.Dataset:
+    """Open several scenes on one grid, behind each other in time, lazily.
+
+    Parameters
+    ----------
+    scenes : iterable of str, pystac.Item or dict
+        Scene ids, what :func:`search` found, or STAC items, mixed; in any order, each once.
+    bands : str or iterable of str, optional
+        As in :func:`open_scene`. Scenes of several missions go together where their bands have
+        the same names and are of the same light, such as ``red``, ``nir`` or ``swir16``; the
+        coordinates ``mission`` and ``platform`` say which is which.
+    groupby : {"solar_day", "time", "id"}
+        Which scenes make one moment: those of a day, by the sun where they lie, those of the
+        very same time, or each its own. Where scenes of a moment overlap, a pixel is that of
+        the least cloudy scene (by its item) that has it clear, by SCL, QA_PIXEL or Fmask; where
+        none has, of the first that has data. Several missions are never one moment.
+    fail_on_error : bool
+        False: scenes that cannot be opened are left out, and ``ds.astra.failures`` tells which
+        and why. What fails later, when values are read, is raised, and names scene and band.
+    catalog : str, optional
+        As in :func:`open_scene`; for what :func:`search` found, the catalogue that answered.
+    crs, resolution, bbox, intersects, x, y, geobox, like, anchor
+        As in :func:`open_scene`. Without a place the grid holds all scenes, in the pixels of the
+        first. Scenes of several CRSs need ``crs`` (``"utm"``: the zone of the middle), ``like``
+        or ``geobox``. Scenes that lie outside are left out; the log says which.
+    resolver, resampling, mask_and_scale, radiometry
+        As in :func:`open_scene`.
+    chunks : dict, int, "auto" or None
+        As in :func:`open_scene`; one moment a chunk, unless the dict names ``time``.
+
+    Returns
+    -------
+    xarray.Dataset
+        A (time, y, x) variable a band. ``time`` is sorted, datetime64[ns], UTC: when the first
+        scene of the moment was taken. Along it lie the coordinates ``id``, ``mission``,
+        ``platform``, ``catalog`` and ``cloud_cover`` (percent, by the items).
+
+    Raises
+    ------
+    MixedGrids
+        Scenes have several CRSs, and none was asked for.
+    InvalidParameter
+        There are no scenes, or one twice; their bands are not alike; an option makes no sense.
+    SceneNotFound, UnknownBand, UpstreamError, …
+        As of :func:`open_scene`, for any of the scenes unless ``fail_on_error=False``.
+
+    Examples
+    --------
+    >>> import astra_xr
+    >>> found = astra_xr.search(
+    ...     "sentinel-2", datetime="2025-06/2025-09", cloud_cover=10, catalog="sample"
+    ... )
+    >>> ds = astra_xr.open_scenes(found, ["red", "nir"])
+    >>> dict(ds.sizes), [str(day)[:10] for day in ds.time.values]
+    ({'time': 3, 'y': 600, 'x': 600}, ['2025-06-14', '2025-08-18', '2025-09-17'])
+    """
+    wish = Wish(
+        bands=bands if bands is None or isinstance(bands, str) else tuple(bands),
+        catalog=catalog or getattr(scenes, "catalog", None),
+        size=resolution,
+        resampling=resampling,
+        place=Place(
+            crs=crs,
+            bbox=bbox,
+            intersects=intersects,
+            x=x,
+            y=y,
+            geobox=geobox,
+            like=like,
+            anchor=anchor,
+        ),
+        chunks=chunks,
+        decode=mask_and_scale,
+        radiometry=radiometry,
+    )
+    asked = chosen_resolver(resolver)
+    return _stacked(scenes, wish, asked, groupby=groupby, fail_on_error=fail_on_error)
+
+
+def open_again(ds: xr.Dataset, band: str, *, like: Any, chunks: Chunks) -> xr.Dataset:
+    """Open another band of the scenes of a stack, by its coordinates.
+
+    Returns
+    -------
+    xarray.Dataset
+        Moment by moment as ``ds`` has them, whichever were selected since it was opened.
+
+    Raises
+    ------
+    InvalidParameter
+        They are the user's own items, which no id opens.
+    """
+    told = [str(each) for each in np.atleast_1d(ds["id"].values)]
+    catalogs = {str(each) for each in np.atleast_1d(ds["catalog"].values)}
+    if "" in catalogs:
+        expected = f"open with them, e.g. bands=[…, {band!r}]: items at hand open by no id"
+        raise InvalidParameter(name="class band", value=band, expected=expected)
+    wish = Wish(
+        bands=(band,),
+        catalog=catalogs.pop() if len(catalogs) == 1 else None,
+        place=Place(like=like),
+        chunks=chunks,
+    )
+    ids = list(dict.fromkeys(name for each in told for name in each.split(", ")))
+    groupby = str(ds.attrs.get("groupby", "id"))
+    found = _stacked(ids, wish, default_resolver(), groupby=groupby, fail_on_error=True, drop=False)
+    numbers = {str(name): number for number, name in enumerate(found["id"].values)}
+    picked = found.isel(time=[numbers[each] for each in told])
+    return picked if ds["id"].ndim else picked.isel(time=0)
+
+
+def _stacked(
+    scenes: Any,
+    wish: Wish,
+    resolver: Resolver,
+    *,
+    groupby: str,
+    fail_on_error: bool,
+    drop: bool = True,
+) -> xr.Dataset:
+    grouped([], groupby)
+    listed = _listed(scenes)
+    members, failures = _resolved(listed, wish, resolver, fail_on_error)
+    check_alike(members, wish)
+    grids = {m.id: {n: a.grid for n, a in m.assets.items() if a.grid} for m in members}
+    target = stack_grid(grids, wish.size, wish.place)
+    parts = {m.id: part_of(target, grids[m.id].values()) for m in members}
+    if drop:
+        members = _within(members, parts)
+    groups = grouped(members, groupby)
+    classes = _classes(groups, parts, target, resolver)
+    layers = _Layers(target=target, parts=parts, wish=wish, classes=classes)
+    variables = {name: layers.stack(name, groups) for name in members[0].assets}
+    coords = grid_coords(target, groups[0][0].id) | time_coords(groups)
+    coords |= plane_coords(member.assets for member in members)
+    attrs = _shared([attrs_of(member.resolution) for member in members])
+    told = {"groupby": groupby, "failures": json.dumps(failures)}
+    dataset = xr.Dataset(variables, coords=coords, attrs=attrs | told)
+    return dataset if wish.chunks is None else chunked(dataset, wish.chunks)
+
+
+def _listed(scenes: Any) -> list[Any]:
+    if isinstance(scenes, str | Mapping) or not isinstance(scenes, Iterable):
+        expected = "a list of scene ids or items, or what search() found; open_scene opens one"
+        raise InvalidParameter(name="scenes", value=scenes, expected=expected)
+    listed = list(scenes)
+    if not listed:
+        expected = "at least one scene: this list, or what the search found, is empty"
+        raise InvalidParameter(name="scenes", value=[], expected=expected)
+    return listed
+
+
+def _resolved(
+    scenes: Sequence[Any], wish: Wish, resolver: Resolver, fail_on_error: bool
+) -> tuple[list[Member], list[dict[str, str | None]]]:
+    """Look up all scenes side by side; return them, and what could not be had and why."""
+
+    def member(scene: Any) -> Member | AstraError:
+        try:
+            found = resolver.resolve(
+                scene, wish.bands, catalog=wish.catalog, sign=False, radiometry=wish.radiometry
+            )
+            assets = described(found, decode=wish.decode, radiometry=wish.radiometry)
+            return Member(source=scene, resolution=found, assets=assets, time=time_of(found))
+        except AstraError as error:
+            return error
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        answers = list(pool.map(member, scenes))
+    members = [answer for answer in answers if isinstance(answer, Member)]
+    wrong = [
+        (scene, answer)
+        for scene, answer in zip(scenes, answers, strict=True)
+        if isinstance(answer, AstraError)
+    ]
+    if wrong and (fail_on_error or not members):
+        raise wrong[0][1]
+    names = [each.id for each in members]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        expected = "each scene once; list(dict.fromkeys(ids)) drops what is there again"
+        raise InvalidParameter(name="scenes", value=", ".join(twice), expected=expected)
+    failures = [
+        {"scene": _name(scene), "band": getattr(error, "band", None), "reason": str(error)}
+        for scene, error in wrong
+    ]
+    return members, failures
+
+
+def _name(scene: Any) -> str:
+    told = scene.get("id") if isinstance(scene, Mapping) else getattr(scene, "id", scene)
+    return str(told)[:200]
+
+
+def _within(members: Sequence[Member], parts: Mapping[str, Part | None]) -> list[Member]:
+    """Leave out the scenes that have nothing on the grid, and say so."""
+    outside = [name for name, part in parts.items() if part is None]
+    if len(outside) == len(members):
+        expected = "a grid that meets one of the scenes"
+        raise InvalidParameter(name="geobox", value=", ".join(outside), expected=expected)
+    if outside:
+        _log.info("left out, since they lie outside: %s", ", ".join(outside))
+    return [member for member in members if parts[member.id] is not None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Layers:
+    """Makes the layers of a stack."""
+
+    target: Grid
+    parts: Mapping[str, Part | None]
+    wish: Wish
+    classes: Mapping[str, tuple[xr.Variable, Hide]]
+
+    def stack(self, name: str, groups: Sequence[Sequence[Member]]) -> xr.Variable:
+        """Put a band of all scenes into one lazy variable."""
+        moments = [[self._layer(member, name) for member in group] for group in groups]
+        pixels = [layer.pixels for layer in itertools.chain(*moments)]
+        array = StackArray(moments, np.result_type(*(each.dtype for each in pixels)))
+        attrs, encoding = (
+            _shared([getattr(each, told) for each in pixels]) for told in ("attrs", "encoding")
+        )
+        encoding["preferred_chunks"] = {"time": 1, **encoding.get("preferred_chunks", {})}
+        return xr.Variable(("time", *pixels[0].dims), cached(array), attrs, encoding)
+
+    def _layer(self, member: Member, name: str) -> Layer:
+        asset, part = member.assets[name], self.parts[member.id] or ((0, 0), (0, 0))
+        assert asset.radiometry is not None
+        pixels = band_variable(asset, name, member.id, self.target, self.wish)
+        classes, hide = self.classes.get(member.id, (None, None))
+        nodata = asset.radiometry.nodata
+        return Layer(
+            pixels=pixels,
+            rows=part[0],
+            cols=part[1],
+            fill=math.nan if pixels.dtype.kind in "fc" else nodata or 0,
+            classes=classes,
+            hide=hide,
+        )
+
+
+def _classes(
+    groups: Sequence[Sequence[Member]],
+    parts: Mapping[str, Part | None],
+    target: Grid,
+    resolver: Resolver,
+) -> dict[str, tuple[xr.Variable, Hide]]:
+    """Return the class bands of scenes that lie over one another at one moment, by id."""
+    rivals = [
+        member
+        for group in groups
+        for member in group
+        if any(_meet(parts[member.id], parts[other.id]) for other in group if other is not member)
+    ]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        found = list(pool.map(lambda member: _class_band(member, target, resolver), rivals))
+    return {m.id: told for m, told in zip(rivals, found, strict=True) if told is not None}
+
+
+def _class_band(
+    member: Member, target: Grid, resolver: Resolver
+) -> tuple[xr.Variable, Hide] | None:
+    """Return a scene's class band and what of it hides the ground; None where it has none."""
+    mission = MISSIONS.get(str(member.resolution.mission))
+    for native, kinds in (mission.masks if mission else {}).items():
+        try:
+            found = resolver.resolve(
+                member.source, [native], catalog=member.resolution.catalog, sign=False
+            )
+        except UnknownBand:
+            continue
+        (asset,) = described(found, decode=True, radiometry=None).values()
+        names = {name for kind in _HIDING for name in kinds.get(kind, ())}
+        hide = Hide(
+            classes=tuple(each for each in asset.band.classes if each.name in names),
+            nodata=asset.band.nodata,
+        )
+        return band_variable(asset, native, member.id, target, Wish()), hide
+    return None
+
+
+def _meet(a: Part | None, b: Part | None) -> bool:
+    return (
+        a is not None
+        and b is not None
+        and all(max(p[0], q[0]) < min(p[1], q[1]) for p, q in zip(a, b, strict=True))
+    )
+
+
+def _shared(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the entries that are the same in all."""
+    first = told[0]
+    return {
+        name: value
+        for name, value in first.items()
+        if all(name in other and np.array_equal(other[name], value) for other in told[1:])
+    }
