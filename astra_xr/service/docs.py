@@ -26,13 +26,16 @@ _NUMBER: dict[str, Any] = {"type": "number"}
 _TEXT_OR_NOTHING: dict[str, Any] = {"type": ["string", "null"]}
 
 
-def _parameter(name: str, says: str, schema: dict[str, Any], required: bool = False) -> Any:
+def _parameter(
+    name: str, says: str, schema: dict[str, Any], required: bool = False, **more: Any
+) -> Any:
     return {
         "name": name,
         "in": "query",
         "required": required,
         "description": says,
         "schema": schema,
+        **more,
     }
 
 
@@ -42,19 +45,28 @@ _PARAMETERS = [
         "Scene id, e.g. sentinel-2:S2B_MSIL2A_20250115T184929.",
         {**_TEXT, "minLength": 1, "maxLength": 500},
         required=True,
+        example="sentinel-2:S2B_MSIL2A_20250115T184929",
     ),
     _parameter(
         "bands",
         "Native (B04,B08) or common (red,nir) band names, mixed; all bands when left out.",
         {**_TEXT, "maxLength": 4000},
+        example="red,nir",
     ),
     _parameter(
-        "format", "Format of the files.", {**_TEXT, "enum": list(FORMATS), "default": "cog"}
+        "format",
+        "Format of the files; what no catalogue serves so is converted.",
+        {**_TEXT, "enum": list(FORMATS), "default": "cog"},
     ),
-    _parameter("catalog", "The one catalogue to ask.", {**_TEXT, "enum": list(CATALOGS)}),
+    _parameter(
+        "catalog",
+        "The one catalogue to ask; the mission's own in turn when left out. sample is synthetic.",
+        {**_TEXT, "enum": list(CATALOGS)},
+    ),
     _parameter(
         "radiometry",
-        "Which scale and offset are told: the right ones when left out.",
+        "Which scale and offset are told. Left out: those that are right, by processing baseline "
+        "and catalogue. file: those of the file's own tags. none: none.",
         {**_TEXT, "enum": ["file", "none"]},
     ),
     _parameter(
@@ -136,6 +148,9 @@ def _problem_answer(says: str) -> dict[str, Any]:
     return {"description": says, "content": {PROBLEM_TYPE: {"schema": schema}}}
 
 
+_TOO_LONG = {"431": {"description": "The request's line and headers are over 64 KiB."}}
+
+
 def _codes() -> dict[int, list[str]]:
     codes: dict[int, list[str]] = {}
     for cls, status in STATUS.items():
@@ -171,6 +186,7 @@ def openapi() -> dict[str, Any]:
             "304": {"description": "It is as it was."},
             **{str(s): _problem_answer(w) for s, (_, w) in PLAIN.items()},
             "403": _problem_answer("forbidden"),
+            **_TOO_LONG,
         },
     }
     return {
@@ -189,6 +205,7 @@ def openapi() -> dict[str, Any]:
                     "responses": {
                         "200": {"description": "The files.", "content": answer},
                         **refused,
+                        **_TOO_LONG,
                     },
                 }
             },

@@ -39,7 +39,7 @@ def send(url: str, *pieces: bytes, patience: float = 5.0) -> Answers:
         except OSError:
             pass  # refused before it was all sent; what was said of it is read below
         try:
-            while not _whole(raw):
+            while not _whole(raw, bare=pieces[0].startswith(b"HEAD ")):
                 data = wire.recv(1 << 16)
                 if not data:
                     closed = True
@@ -57,10 +57,10 @@ def send(url: str, *pieces: bytes, patience: float = 5.0) -> Answers:
     return Answers(raw=bytes(raw), closed=closed)
 
 
-def _whole(raw: bytearray) -> bool:
+def _whole(raw: bytearray, *, bare: bool) -> bool:
     head, blank, body = raw.partition(b"\r\n\r\n")
-    if not blank:
-        return False
+    if not blank or bare or b" 304 " in head[:20]:
+        return bool(blank)
     for line in head.lower().split(b"\r\n"):
         if line.startswith(b"content-length:"):
             return len(body) >= int(line.partition(b":")[2])

@@ -1,0 +1,102 @@
+"""The OpenAPI document is true, and the page tells people the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import httpx
+import pytest
+
+from astra_xr.catalogs import CATALOGS
+from astra_xr.service.requests import PARAMETERS
+from tests.service.conftest import SCENE, Served
+from tests.service.test_table import ROWS
+
+EXAMPLES = os.environ.get("ASTRA_SCHEMATHESIS", "4")
+
+
+def document(served: Served) -> Any:
+    return httpx.get(f"{served.url}/openapi.json").json()
+
+
+def test_schemathesis(served: Served, tmp_path: Path) -> None:
+    """Requests made up from the document, right and wrong ones, are answered as it says."""
+    pytest.importorskip("schemathesis")
+    told = document(served)
+    href = served.ask({"scene_id": SCENE, "bands": "red"}).json()["assets"]["B04"]["href"]
+    parts = urlsplit(href)
+    _, _, root, file = parts.path.split("/", 3)
+    # So that a file is really read, and not only refused.
+    real = {"key": root, "file": file, **dict(parse_qsl(parts.query))}
+    for method in ("get", "head"):
+        for parameter in told["paths"]["/assets/{key}/{file}"][method]["parameters"]:
+            parameter["example"] = real[parameter["name"]]
+    # The others are not here to be asked, which would be a 503.
+    for parameter in told["paths"]["/api/v1/assets"]["get"]["parameters"]:
+        if parameter["name"] == "catalog":
+            parameter["schema"]["enum"] = ["sample"]
+    (tmp_path / "openapi.json").write_text(json.dumps(told))
+    command = [
+        *(sys.executable, "-m", "schemathesis.cli", "run", "openapi.json", "--url", served.url),
+        *("-H", f"Authorization: Bearer {served.key}", "-n", EXAMPLES, "--seed", "1"),
+        # Not every text is a scene id, and not every id has a scene.
+        *("--exclude-checks", "positive_data_acceptance"),
+        *("--generation-database", "none", "--no-color", "--request-timeout", "60"),
+    ]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    assert "✅ 3 passed" in done.stdout.partition("Examples")[2][:80], done.stdout[:2000]
+    assert served.key not in done.stdout
+
+
+def test_each_route_and_parameter(served: Served) -> None:
+    paths = document(served)["paths"]
+    assert set(paths) == {
+        "/api/v1/assets", "/assets/{key}/{file}", "/healthz", "/readyz", "/openapi.json", "/docs",
+    }  # fmt: skip
+    for path, told in paths.items():
+        response = httpx.get(served.url + path.replace("{", "").replace("}", ""))
+        if "{" not in path:
+            assert (response.status_code == 401) == (told["get"].get("security") != []), path
+        assert str(response.status_code) in told["get"]["responses"], path
+        media = response.headers["content-type"].partition(";")[0]
+        assert media in told["get"]["responses"][str(response.status_code)]["content"], path
+    parameters = {p["name"]: p for p in paths["/api/v1/assets"]["get"]["parameters"]}
+    assert tuple(parameters) == PARAMETERS
+    assert [name for name, p in parameters.items() if p["required"]] == ["scene_id"]
+    for name, parameter in parameters.items():
+        for value in parameter["schema"].get("enum", []):
+            if (name, value) not in {("format", "png"), ("format", "jpeg"), ("format", "geotiff")}:
+                told = served.ask({"scene_id": "x", name: value} if name != "scene_id" else {})
+                assert told.json()["code"] == "invalid-scene-id", (name, value)
+        if "enum" in parameter["schema"]:
+            told = served.ask({"scene_id": SCENE, name: "something else"})
+            assert told.status_code == 400, name
+
+
+def test_each_status(served: Served) -> None:
+    get = document(served)["paths"]["/api/v1/assets"]["get"]["responses"]
+    for row in ROWS:
+        assert row.raised.code in get[str(row.status)]["description"].split(", "), row.name
+    assert {"200", "401", "403", "405", "429", "431"} <= set(get)
+    assert "WWW-Authenticate" in get["401"]["headers"]
+    assert all("Retry-After" in get[status]["headers"] for status in ("429", "503"))
+
+
+def test_the_page_tells_people(served: Served) -> None:
+    page = httpx.get(f"{served.url}/docs").text
+    for name in PARAMETERS:
+        assert f"<code>{name}</code>" in page
+    for words in (
+        *CATALOGS, "Authorization: Bearer $KEY",
+        "cog, geotiff, png, jpeg", "file, none", "nothing is signed",
+        "all that astra-xr", "GET /assets/{key}/{file}",
+        *(row.raised.code for row in ROWS), "rate-limited", "authentication-required",
+    ):  # fmt: skip
+        assert words in page, words
