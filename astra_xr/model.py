@@ -274,6 +274,10 @@ class Asset:
     stretch: tuple[tuple[float, float], ...] = ()
     """Of a picture, for each plane the stored numbers that are drawn as 0 and 255."""
 
+    stretch_without: tuple[str, ...] = ()
+    """What the stretch was found without: ``nodata``, and ``clouds`` where the scene has a band
+    that tells them."""
+
     signed: SignedUrl | None = None
     """None where signing was not asked for."""
 

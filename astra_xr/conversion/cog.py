@@ -20,6 +20,7 @@ import imagecodecs
 import numpy as np
 import numpy.typing as npt
 import rasterio
+from isal import isal_zlib
 from rasterio.windows import Window
 
 from astra_xr.conversion.describe import described
@@ -33,9 +34,9 @@ TILE = 512
 _BLOCK = 2 * TILE
 """Rows, and least columns, that are read at once: whole tiles of the first overview too."""
 
-_LEVEL = 1
-"""Of deflate: on predicted reflectance libdeflate's first level is not larger than its sixth,
-and half again as fast."""
+_LEVEL = 2
+"""Of ISA-L's deflate: on predicted reflectance 1 % larger than libdeflate's best, in 0.4 of the
+time of its fastest."""
 
 _AHEAD = 4
 """Blocks that may wait to be written."""
@@ -173,7 +174,7 @@ class _Job:
             predicted = _predict_floats(tile)
         else:
             predicted = imagecodecs.delta_encode(tile, axis=1)
-        return bytes(imagecodecs.deflate_encode(predicted, level=_LEVEL))  # type: ignore[arg-type]
+        return isal_zlib.compress(predicted, _LEVEL)
 
 
 def _cut(pixels: Pixels, row: int, col: int) -> Iterator[tuple[tuple[int, int], Pixels]]:

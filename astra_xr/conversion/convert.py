@@ -52,6 +52,7 @@ def convert(
     limits: Limits | None = None,
     progress: Progress | None = None,
     threads: int | None = None,
+    classes: Path | None = None,
 ) -> Made:
     """Make a file of another format; nothing is left at ``target`` if that fails.
 
@@ -69,6 +70,8 @@ def convert(
         Takes the share that is done, 0 to 1; what it raises ends the conversion.
     threads : int, optional
         As many as there are processors when left out.
+    classes : Path, optional
+        For pictures, the class band that tells where ``recipe.left_out`` lies.
 
     Raises
     ------
@@ -95,7 +98,7 @@ def convert(
             elif recipe.format == "geotiff":
                 write_geotiff(source, new, recipe, limits, progress, threads)
             else:
-                drawn = write_picture(source, new, recipe, limits)
+                drawn = write_picture(source, new, recipe, limits, classes)
                 world = _write_world(new, recipe, drawn)
                 progress(1.0)
                 world.replace(target.parent / world.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +24,9 @@ from astra_xr.model import SignedUrl, UrlSource
 
 _PIECE = 8 << 20
 """Bytes of one request."""
+
+_SMALL = 1 << 20
+"""The same, where parts of a file are fetched."""
 
 _CONNECTIONS = 4
 """To one host, of this process: what the Copernicus Data Space allows."""
@@ -55,8 +58,26 @@ class Remote:
     """False where the storage sends the whole file whatever is asked for."""
 
 
-class _Refused(Exception):
-    """The storage did not accept the URL."""
+@dataclass(frozen=True)
+class _Pieces:
+    """How a source is cut into requests."""
+
+    size: int
+    """Bytes of each."""
+
+    numbers: Sequence[int]
+    """Those to fetch, from 0."""
+
+    @classmethod
+    def of(cls, remote: Remote, ranges: Sequence[tuple[int, int]] | None) -> _Pieces:
+        if not remote.ranged:
+            # It sends all at once.
+            return cls(max(remote.size, 1), range(min(remote.size, 1)))
+        if ranges is None:
+            return cls(_PIECE, range(-(-remote.size // _PIECE)))
+        inside = ((start, min(stop, remote.size)) for start, stop in ranges)
+        wanted = {n for a, b in inside for n in range(a // _SMALL, -(-b // _SMALL))}
+        return cls(_SMALL, sorted(wanted))
 
 
 class Source:
@@ -148,8 +169,21 @@ class Source:
             reason = (error.strerror or type(error).__name__).lower()
         raise self._failed(reason)
 
-    def fetch(self, remote: Remote, folder: Path, limits: Limits, progress: Progress) -> Path:
+    def fetch(
+        self,
+        remote: Remote,
+        folder: Path,
+        limits: Limits,
+        progress: Progress,
+        ranges: Sequence[tuple[int, int]] | None = None,
+    ) -> Path:
         """Bring the source into a folder; what a broken attempt left there is not fetched again.
+
+        Parameters
+        ----------
+        ranges : sequence of (start, stop), optional
+            Bytes to fetch at least, of a file that has its whole size all the same; all of them
+            when left out.
 
         Raises
         ------
@@ -166,16 +200,18 @@ class Source:
         path, journal = folder / "source", folder / "source.pieces"
         reason = ""
         try:
+            pieces = _Pieces.of(remote, ranges)
+            first = f"{remote.size} {pieces.size} {remote.version}"
             known = journal.read_text().split("\n") if journal.exists() else []
-            if known[:1] != [f"{remote.size} {remote.version}"]:
+            if known[:1] != [first]:
                 path.unlink(missing_ok=True)
-                journal.write_text(f"{remote.size} {remote.version}\n")
+                journal.write_text(f"{first}\n")
                 known = []
-            # A last line without its end was cut off in the writing.
-            done = {int(line) for line in known[1:-1]}
             path.touch()
             os.truncate(path, remote.size)
-            self._fetch(remote, path, journal, done, progress)
+            # A last line without its end was cut off in the writing.
+            missing = [n for n in pieces.numbers if n not in set(map(int, known[1:-1]))]
+            self._fetch(remote, path, journal, pieces, missing, progress)
         except OSError as error:
             reason = (error.strerror or type(error).__name__).lower()
         if reason:
@@ -183,25 +219,24 @@ class Source:
         return path
 
     def _fetch(
-        self, remote: Remote, path: Path, journal: Path, done: set[int], progress: Progress
-    ) -> None:
-        # A storage that sends no ranges sends all at once.
-        size = _PIECE if remote.ranged else max(remote.size, 1)
-        pieces = range(-(-remote.size // size))
-        missing = [piece for piece in pieces if piece not in done]
+        self, remote: Remote, path: Path, journal: Path, pieces: _Pieces, missing: Sequence[int],
+        progress: Progress,
+    ) -> None:  # fmt: skip
         with path.open("r+b") as file, journal.open("a") as log:
 
             def bring(piece: int) -> None:
-                start = piece * size
-                self._piece(remote, start, min(start + size, remote.size), file.fileno())
+                start = piece * pieces.size
+                stop = min(start + pieces.size, remote.size)
+                self._piece(remote, start, stop, file.fileno())
 
             pool = ThreadPoolExecutor(_CONNECTIONS, "astra-download")
             try:
+                left = len(missing)
                 for piece, _ in zip(missing, pool.map(bring, missing), strict=True):
                     log.write(f"{piece}\n")
                     log.flush()
-                    done.add(piece)
-                    progress(len(done) / len(pieces))
+                    left -= 1
+                    progress(1 - left / len(pieces.numbers))
             finally:
                 pool.shutdown(cancel_futures=True)
 

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import numpy.typing as npt
 import rasterio
 from rasterio.enums import ColorInterp, Resampling
 
 from astra_xr.conversion.limits import Limits
+from astra_xr.conversion.parts import coarsest, fit
+from astra_xr.conversion.png import encode_png
 from astra_xr.conversion.recipe import Recipe
 from astra_xr.conversion.source import opened
+from astra_xr.missions.classes import belongs
 
 _PERCENTILES = (2.0, 98.0)
-"""Shares of the valid pixels that are drawn darkest and brightest."""
+"""Shares of the pixels that are drawn darkest and brightest, of those that count."""
 
 _SAMPLE = 1 << 20
 """Pixels that percentiles are taken of, at most."""
@@ -26,9 +31,9 @@ _SAMPLE = 1 << 20
 _JPEG_QUALITY = 90
 
 Pixels = npt.NDArray[Any]
+Mask = npt.NDArray[np.bool_]
 Color = tuple[int, int, int, int]
 Palette = Mapping[int, Color]
-_Drawing = tuple[str, Pixels, Palette | None, dict[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,27 +49,42 @@ class Drawn:
     stretch: tuple[tuple[float, float], ...] = ()
     """For each plane the stored numbers that are drawn as 0 and 255; empty: as they are."""
 
+    without: tuple[str, ...] = ()
+    """What the stretch was found without: ``nodata``, and ``clouds`` where a class band told."""
+
     @classmethod
     def from_json(cls, told: Mapping[str, Any]) -> Drawn:
         """Take it from JSON, which knows no tuples."""
         rows, cols = told["shape"]
         a, b, c, d, e, f = told["transform"]
         stretch = tuple((low, high) for low, high in told["stretch"])
-        return cls(shape=(rows, cols), transform=(a, b, c, d, e, f), stretch=stretch)
+        return cls(
+            shape=(rows, cols),
+            transform=(a, b, c, d, e, f),
+            stretch=stretch,
+            without=tuple(told["without"]),
+        )
 
 
-def write_picture(source: Path, target: Path, recipe: Recipe, limits: Limits) -> Drawn:
+def write_picture(
+    source: Path, target: Path, recipe: Recipe, limits: Limits, classes: Path | None = None
+) -> Drawn:
     """Draw ``source`` as a PNG or JPEG at ``target``.
 
     It is as large as the largest overview within ``recipe.max_size``, which is all that is read.
 
+    Parameters
+    ----------
+    classes : Path, optional
+        The class band of the same scene, by which ``recipe.left_out`` takes no part in the
+        stretch.
+
     Raises
     ------
     ConversionFailed
-        The source cannot be read.
+        A source cannot be read.
     """
-    with opened(source, limits) as dataset:
-        shape = _fit(dataset.shape, recipe.max_size)
+    with _overview(source, limits, recipe) as (dataset, shape):
         palette = _palette(dataset, recipe)
         indexes = _planes(dataset, palette)
         method = Resampling.nearest if recipe.categorical or palette else Resampling.average
@@ -73,21 +93,44 @@ def write_picture(source: Path, target: Path, recipe: Recipe, limits: Limits) ->
         scale = dataset.width / shape[1], dataset.height / shape[0]
         transform = dataset.transform @ rasterio.Affine.scale(*scale)
     stretch: tuple[tuple[float, float], ...] = ()
+    without: tuple[str, ...] = ()
     if palette is None and pixels.dtype != np.uint8:
-        stretch = tuple(_limits_of(plane, valid) for plane in pixels)
+        shown, without = valid, ("nodata",)
+        if classes is not None and recipe.left_out:
+            clear = valid & ~_hidden(classes, recipe, limits, shape)
+            if clear.any():
+                shown, without = clear, ("nodata", "clouds")
+        stretch = tuple(_limits_of(plane, shown) for plane in pixels)
         pixels = np.stack([_stretched(p, s) for p, s in zip(pixels, stretch, strict=True)])
-    draw = _png if recipe.format == "png" else _jpeg
-    driver, pixels, colors, options = draw(pixels, valid, palette)
-    # Neither driver writes the transform; given none, rasterio warns.
-    _write(target, pixels, colors, driver=driver, transform=transform, **options)
-    return Drawn(shape=shape, transform=transform[:6], stretch=stretch)
+    encode = _png if recipe.format == "png" else _jpeg
+    target.write_bytes(encode(pixels.astype(np.uint8, copy=False), valid, palette))
+    return Drawn(shape=shape, transform=transform[:6], stretch=stretch, without=without)
 
 
-def _fit(shape: tuple[int, int], largest: int) -> tuple[int, int]:
-    rows, cols = shape
-    while max(rows, cols) > largest:
-        rows, cols = -(-rows // 2), -(-cols // 2)
-    return rows, cols
+@contextmanager
+def _overview(
+    path: Path, limits: Limits, recipe: Recipe
+) -> Iterator[tuple[rasterio.io.DatasetReader, tuple[int, int]]]:
+    """Open the coarsest overview that is fine enough; tell the shape of a picture of the file."""
+    with opened(path, limits) as dataset:
+        shapes = [dataset.shape]
+        number = len(dataset.overviews(1))
+    for level in range(number):
+        with opened(path, limits, overview_level=level) as overview:
+            shapes.append(overview.shape)
+    shape = fit(shapes[0], recipe.max_size)
+    level = coarsest(shapes, shape)
+    with opened(path, limits, **({"overview_level": level - 1} if level else {})) as dataset:
+        yield dataset, shape
+
+
+def _hidden(classes: Path, recipe: Recipe, limits: Limits, shape: tuple[int, int]) -> Mask:
+    """Tell which pixels of the picture a class band says to leave out: (rows, columns)."""
+    with _overview(classes, limits, recipe) as (dataset, _):
+        stored = dataset.read(1, out_shape=shape, resampling=Resampling.nearest)
+    if stored.dtype.kind == "f":
+        stored = np.nan_to_num(stored).astype(np.int64)
+    return belongs(stored, recipe.left_out)
 
 
 def _palette(dataset: rasterio.io.DatasetReader, recipe: Recipe) -> Palette | None:
@@ -138,39 +181,32 @@ def _limits_of(plane: Pixels, valid: npt.NDArray[np.bool_]) -> tuple[float, floa
 
 
 def _stretched(plane: Pixels, stretch: tuple[float, float]) -> npt.NDArray[np.uint8]:
+    if plane.dtype.kind in "iu" and plane.dtype.itemsize == 2:
+        # Drawn once for each number that there is, not for each pixel.
+        numbers = np.arange(1 << 16, dtype=np.uint16).view(plane.dtype)
+        return _stretched(numbers.astype(np.float32), stretch)[plane.view(np.uint16)]
     low, high = stretch
     share = (np.nan_to_num(plane.astype(np.float32)) - low) * (255 / (high - low))
     return np.asarray(np.clip(np.rint(share), 0, 255)).astype(np.uint8)
 
 
-def _png(pixels: Pixels, valid: npt.NDArray[np.bool_], palette: Palette | None) -> _Drawing:
+def _png(pixels: Pixels, valid: Mask, palette: Palette | None) -> bytes:
     if palette is None:
         alpha = np.where(valid, 255, 0).astype(np.uint8)
-        return "PNG", np.concatenate([pixels, alpha[None]]), None, {"zlevel": 3}
-    colors = dict.fromkeys(range(256), (0, 0, 0, 0)) | dict(palette)
+        return encode_png(np.stack([*pixels, alpha], axis=-1))
+    colors = dict(palette)
     for value in np.unique(pixels[0][~valid]):
         # A class band's pixels without data are a value of their own.
-        colors[int(value)] = (*colors[int(value)][:3], 0)
-    return "PNG", pixels, colors, {"zlevel": 3}
+        colors[int(value)] = (*colors.get(int(value), (0, 0, 0, 0))[:3], 0)
+    return encode_png(pixels[0][..., None], colors)
 
 
-def _jpeg(pixels: Pixels, valid: npt.NDArray[np.bool_], palette: Palette | None) -> _Drawing:
+def _jpeg(pixels: Pixels, valid: Mask, palette: Palette | None) -> bytes:
     if palette is not None:
         table = np.zeros((256, 3), np.uint8)
         for value, color in palette.items():
             table[value] = color[:3]
         pixels = table[pixels[0]].transpose(2, 0, 1)
-    return "JPEG", np.where(valid, pixels, 0).astype(np.uint8), None, {"quality": _JPEG_QUALITY}
-
-
-def _write(target: Path, pixels: Pixels, colors: Palette | None, **profile: Any) -> None:
-    count, rows, cols = pixels.shape
-    with (
-        rasterio.Env(GDAL_PAM_ENABLED="NO"),
-        rasterio.open(
-            target, "w", count=count, height=rows, width=cols, dtype="uint8", **profile
-        ) as picture,
-    ):
-        picture.write(pixels)
-        if colors is not None:
-            picture.write_colormap(1, colors)
+    drawn = np.where(valid, pixels, 0).astype(np.uint8)
+    planes = np.ascontiguousarray(drawn[0] if len(drawn) == 1 else drawn.transpose(1, 2, 0))
+    return bytes(imagecodecs.jpeg8_encode(planes, level=_JPEG_QUALITY))

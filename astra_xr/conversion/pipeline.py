@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
 import shutil
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -18,40 +16,17 @@ from typing import Any
 
 from cachetools import TTLCache
 
-from astra_xr.conversion.download import Source
+from astra_xr.conversion.job import Job, looked_at, plain
 from astra_xr.conversion.limits import Limits, Progress
-from astra_xr.conversion.magic import driver_of
-from astra_xr.conversion.recipe import FORMATS, Recipe
+from astra_xr.conversion.recipe import FORMATS
 from astra_xr.conversion.stores import Store, StoredAsset, only_one, workroom
-from astra_xr.errors import ConversionFailed
-from astra_xr.model import SignedUrl, UrlSource
+from astra_xr.model import SignedUrl
 
 _FETCHED = 0.4
 """Share of the progress that fetching is told to be."""
 
 _REMEMBERED = 600.0
 """Seconds for which nobody asks whether a source has changed."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """One asset to be had in another format. It pickles, and holds no secret."""
-
-    mission: str
-    item: str
-    asset: str
-    """Key of the asset in its item."""
-
-    source: UrlSource
-    recipe: Recipe
-    label: str = field(compare=False)
-    """What the user knows it by, for messages."""
-
-    trusted: bool = False
-    """True where the user named the source: it may lie on a private host, or be a file."""
-
-    allowed: tuple[str, ...] = ()
-    """Private hosts that a catalogue may name."""
 
 
 class _Stopped(Exception):
@@ -166,8 +141,7 @@ class Converter:
         known = self._remembered(job)
         if known is not None:
             return known
-        remote = _source(job).look()
-        found = self.store.find(key_of(job, remote.version))
+        found = self.store.find(looked_at(job)[1])
         if found is not None:
             with self._lock:
                 self._known[job] = found
@@ -243,12 +217,7 @@ def perform(
 ) -> StoredAsset:
     """Do one job from end to end, in whatever thread or process this is."""
     progress = progress or (lambda share: None)
-    source = _source(job)
-    remote = source.look()
-    if driver_of(remote.head) is None:
-        reason = f"it is no TIFF or JPEG 2000 file (it begins with {remote.head[:8]!r})"
-        raise ConversionFailed(source=job.label, reason=reason)
-    key = key_of(job, remote.version)
+    inputs, key = looked_at(job)
     found = store.find(key)
     if found is not None:
         return found
@@ -257,30 +226,29 @@ def perform(
         if found is not None:
             return found
         fetched = workroom(folder) / f"source-{key.rpartition('-')[2]}"
-        path = source.local
-        if path is None:
-            fetched.mkdir(exist_ok=True)
-            path = source.fetch(remote, fetched, limits, lambda share: progress(_FETCHED * share))
-        done = 0.0 if source.local else _FETCHED
+        done = 0.0 if all(each.source.local for each in inputs) else _FETCHED
+        paths = []
+        for number, each in enumerate(inputs):
+
+            def fetching(share: float, before: int = number) -> None:
+                progress(done * (before + share) / len(inputs))
+
+            paths.append(each.bring(fetched / str(number), job.recipe, limits, fetching))
 
         def converting(share: float) -> None:
             progress(done + (1 - done) * share)
 
         try:
-            return _made(job, key, path, store, folder, limits, converting)
+            return _made(job, key, paths, store, folder, limits, converting)
         finally:
             # What was fetched is of no more use; what was broken off before is kept, to go on.
             shutil.rmtree(fetched, ignore_errors=True)
 
 
-def _source(job: Job) -> Source:
-    return Source(job.source, job.label, trusted=job.trusted, allowed=job.allowed)
-
-
 def _made(
     job: Job,
     key: str,
-    path: Path,
+    paths: Sequence[Path],
     store: Store,
     folder: Path,
     limits: Limits,
@@ -290,13 +258,13 @@ def _made(
     from astra_xr.conversion.worker import convert_apart
 
     kind = FORMATS[job.recipe.format]
-    name = f"{_plain(job.asset)}.{kind.extension}"
+    name = f"{plain(job.asset)}.{kind.extension}"
     out = Path(tempfile.mkdtemp(prefix="made-", dir=workroom(folder)))
     try:
         threads = min(4, os.cpu_count() or 1)
         made = convert_apart(
-            path, out / name, job.recipe, limits=limits, progress=progress, threads=threads,
-            label=job.label,
+            paths[0], out / name, job.recipe, limits=limits, progress=progress, threads=threads,
+            classes=paths[1] if job.classes else None, label=job.label,
         )  # fmt: skip
         details: dict[str, Any] = {"crs": made.crs}
         if made.drawn is not None:
@@ -308,17 +276,6 @@ def _made(
         return asset
     finally:
         shutil.rmtree(out, ignore_errors=True)
-
-
-def key_of(job: Job, version: str) -> str:
-    """Return the key of a job's result: another source or recipe never meets an old file."""
-    told = "\n".join((job.mission, job.item, job.asset, version, job.recipe.digest))
-    digest = hashlib.sha256(told.encode()).hexdigest()[:24]
-    return f"{_plain(job.mission)}/{_plain(job.item)}/{_plain(job.asset)}-{digest}"
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_.-]", "_", text).strip(".")[:80] or "_"
 
 
 @dataclass(frozen=True, kw_only=True)

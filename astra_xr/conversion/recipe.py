@@ -12,7 +12,7 @@ from astra_xr.model import ClassValue
 
 COG_TYPE = "image/tiff; application=geotiff; profile=cloud-optimized"
 
-VERSION = 1
+VERSION = 2
 """Raised with every change to the bytes that a recipe makes: old files are not met again."""
 
 
@@ -32,6 +32,8 @@ FORMATS = {
     "png": Format(extension="png", media_type="image/png", sidecar="pgw"),
     "jpeg": Format(extension="jpg", media_type="image/jpeg", sidecar="jgw"),
 }
+
+PICTURES = tuple(name for name, each in FORMATS.items() if each.sidecar)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +65,9 @@ class Recipe:
     classes: tuple[ClassValue, ...] = ()
     """What a class band's numbers mean, with their colours, for pictures."""
 
+    left_out: tuple[ClassValue, ...] = ()
+    """Classes, of another band of the scene, whose pixels take no part in a picture's stretch."""
+
     max_size: int = 4096
     """Longest side of a picture in pixels."""
 
@@ -76,8 +81,11 @@ class Recipe:
     @classmethod
     def from_json(cls, told: Mapping[str, Any]) -> Recipe:
         """Take what :func:`dataclasses.asdict` made, after its way through JSON."""
-        classes = tuple(ClassValue(**each) for each in told["classes"])
-        return cls(**{**told, "classes": classes})
+        lists = {
+            name: tuple(ClassValue(**each) for each in told[name])
+            for name in ("classes", "left_out")
+        }
+        return cls(**{**told, **lists})
 
     @property
     def digest(self) -> str:

@@ -26,8 +26,17 @@ _GDAL = {
 
 
 @contextmanager
-def opened(path: Path, limits: Limits, *, threads: int = 1) -> Iterator[rasterio.io.DatasetReader]:
+def opened(
+    path: Path, limits: Limits, *, threads: int = 1, **options: int
+) -> Iterator[rasterio.io.DatasetReader]:
     """Open a source with the one driver that its first bytes name.
+
+    Parameters
+    ----------
+    threads : int
+        Of GDAL.
+    **options
+        Of GDAL's driver, e.g. ``overview_level``.
 
     Raises
     ------
@@ -39,7 +48,7 @@ def opened(path: Path, limits: Limits, *, threads: int = 1) -> Iterator[rasterio
         driver = _sniffed(path)
         with (
             rasterio.Env(**_GDAL, GDAL_NUM_THREADS=threads),
-            rasterio.open(path, driver=driver) as dataset,
+            rasterio.open(path, driver=driver, **options) as dataset,
         ):
             _check(dataset, path, limits)
             yield dataset

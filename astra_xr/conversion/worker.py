@@ -32,9 +32,11 @@ _ENVIRON = ("PATH", "HOME", "TMPDIR", "TEMP", "SYSTEMROOT", "LD_LIBRARY_PATH", "
 """What the process gets of the environment: no credentials."""
 
 # Most of the time to start would go into xarray, which `import astra_xr` brings along for
-# `ds.astra`: the package stands in without its own `__init__`.
+# `ds.astra`, and into boto3, which rasterio takes where it is: the package stands in without its
+# own `__init__`, and boto3 is kept out.
 _BOOT = """
 import sys, types
+sys.modules["boto3"] = None
 package = sys.modules["astra_xr"] = types.ModuleType("astra_xr")
 package.__path__ = [sys.argv[1]]
 from astra_xr.conversion.worker import main
@@ -52,13 +54,14 @@ def convert_apart(
     limits: Limits | None = None,
     progress: Progress | None = None,
     threads: int | None = None,
+    classes: Path | None = None,
     label: str | None = None,
 ) -> Made:
     """Convert a file in a process of its own; see :func:`astra_xr.conversion.convert.convert`.
 
     Parameters
     ----------
-    source, target, recipe, progress, threads
+    source, target, recipe, progress, threads, classes
         As there.
     limits : Limits, optional
         Those of memory and time are the process's.
@@ -77,6 +80,7 @@ def convert_apart(
         "recipe": asdict(recipe),
         "limits": asdict(limits),
         "threads": threads,
+        "classes": str(classes.absolute()) if classes else None,
     }
     try:
         # Here, so that nothing is left of a process that was killed.
@@ -121,7 +125,7 @@ def _process() -> Iterator[subprocess.Popen[bytes]]:
     # The same modules as here, wherever they were found.
     environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
     process = subprocess.Popen(  # noqa: S603  (this very interpreter, and a text of ours)
-        [sys.executable, "-P", "-c", _BOOT, str(Path(__file__).parents[1])],
+        [sys.executable, "-P", "-S", "-c", _BOOT, str(Path(__file__).parents[1])],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -202,6 +206,7 @@ def _answer(job: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
             limits=limits,
             progress=progress,
             threads=job["threads"],
+            classes=Path(job["classes"]) if job["classes"] else None,
         )
     except ConversionFailed as error:
         return {"failed": error.reason}

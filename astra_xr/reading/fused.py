@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy.typing as npt
 
+from astra_xr.conversion.tags import Unsupported
 from astra_xr.reading.decode import scratch
 from astra_xr.reading.loop import decode_pool, in_thread, run, together
 from astra_xr.reading.ranges import RangeFile
 from astra_xr.reading.stream import Job, Part, overlap, stream, tile_pixels
-from astra_xr.reading.tags import Unsupported
 from astra_xr.reading.values import decode_into, decoded_dtype, warn_of_offset
 from astra_xr.reading.window import Window, find_layout
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from astra_xr.conversion.tags import Malformed, Tags, Unsupported, number, read_directories
 from astra_xr.reading.decode import CODECS
 from astra_xr.reading.ranges import RangeFile
-from astra_xr.reading.tags import Malformed, Tags, Unsupported, number, read_directories
 
 _LARGEST_TILE = 256 << 20
 _KINDS = {1: "u", 2: "i", 3: "f", 6: "c"}

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from astra_xr.conversion.tags import Unsupported
 from astra_xr.errors import redact
 from astra_xr.reading.loop import in_thread
 from astra_xr.reading.ranges import RangeFile
 from astra_xr.reading.stream import jobs_of, plan
-from astra_xr.reading.tags import Unsupported
 from astra_xr.reading.window import Window, find_layout
 
 

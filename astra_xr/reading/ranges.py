@@ -22,9 +22,6 @@ from astra_xr.errors import ReadError, redact
 from astra_xr.model import SignedUrl, UrlSource
 from astra_xr.reading.loop import in_thread
 
-HEAD = 32 * 1024
-"""Bytes of the first request: the header of nearly every COG."""
-
 _TRIES = 4
 _TIMEOUT = timedelta(seconds=30)
 _FIRST_WAIT = timedelta(milliseconds=100)

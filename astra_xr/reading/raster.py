@@ -17,11 +17,12 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window as Part
 
 from astra_xr.conversion.magic import driver_of
+from astra_xr.conversion.tags import HEAD
 from astra_xr.errors import AstraError, redact
 from astra_xr.model import Grid, Radiometry, UrlSource
 from astra_xr.reading.cache import ByteCache
 from astra_xr.reading.loop import run
-from astra_xr.reading.ranges import HEAD, RangeFile
+from astra_xr.reading.ranges import RangeFile
 from astra_xr.reading.tiles import bounds_of
 from astra_xr.reading.window import Window
 

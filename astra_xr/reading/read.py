@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from astra_xr.conversion.tags import Unsupported
 from astra_xr.model import Radiometry, SignedUrl
 from astra_xr.reading.loop import decode_pool, in_gdal_thread, in_thread
 from astra_xr.reading.ranges import RangeFile
 from astra_xr.reading.stream import Job, Part, jobs_of, overlap, stream, tile_pixels
-from astra_xr.reading.tags import Unsupported
 from astra_xr.reading.values import decode_into, decoded_dtype, warn_of_offset
 from astra_xr.reading.window import Window, find_layout
 

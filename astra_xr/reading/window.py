@@ -7,11 +7,11 @@ import logging
 from dataclasses import dataclass, replace
 from weakref import WeakValueDictionary
 
+from astra_xr.conversion.tags import Unsupported
 from astra_xr.model import Radiometry, UrlSource
 from astra_xr.reading.cache import ByteCache
 from astra_xr.reading.header import Layout, read_layout
 from astra_xr.reading.ranges import RangeFile
-from astra_xr.reading.tags import Unsupported
 from astra_xr.reading.tiles import Span
 
 _log = logging.getLogger(__name__)

@@ -10,18 +10,31 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from astra_xr.conversion.download import Remote, Source
-from astra_xr.conversion.pipeline import ConvertedUrl, Converter, Job
-from astra_xr.conversion.recipe import FORMATS, Recipe
+from astra_xr.conversion.job import Job
+from astra_xr.conversion.pipeline import ConvertedUrl, Converter
+from astra_xr.conversion.recipe import FORMATS, PICTURES, Recipe
 from astra_xr.conversion.stores import LocalStore, StoredAsset
 from astra_xr.conversion.tiff import looks_like_cog
 from astra_xr.errors import AstraError
-from astra_xr.model import Asset, Grid
+from astra_xr.model import Asset, ClassValue, Grid, UrlSource
 from astra_xr.resolver.routing import needs_conversion, route
 from astra_xr.settings import Settings
 
 _CLASSES = ("class", "mask")
+_AS_THEY_ARE = (*_CLASSES, "visual")
+"""Roles of bands that pictures do not stretch."""
+
 _LOOKS = 8
 """Files that are looked at side by side."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clouds:
+    """The band of a scene that tells clouds from ground."""
+
+    source: UrlSource
+    classes: tuple[ClassValue, ...]
+    """Those of its classes that are clouds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +51,9 @@ class Origin:
     """True where the caller named the files: they may lie anywhere."""
 
     format: str
+
+    clouds: Clouds | None = None
+    """None where no band of the scene tells clouds from ground."""
 
 
 class Files:
@@ -117,12 +133,15 @@ class Files:
 
     def _job(self, asset: Asset, origin: Origin) -> Job:
         ours = self._settings.cache_dir.as_uri() + "/"
+        drawn = origin.format in PICTURES and asset.band.role not in _AS_THEY_ARE
+        clouds = origin.clouds if drawn else None
         return Job(
             mission=origin.mission,
             item=str(origin.item.get("id")),
             asset=asset.key,
             source=asset.source,
-            recipe=_recipe(asset, origin.format),
+            recipe=_recipe(asset, origin.format, clouds),
+            classes=clouds.source if clouds else None,
             label=f"{origin.scene} {asset.name}",
             trusted=origin.brought or asset.href.startswith(ours),
             allowed=_allowed(self._settings),
@@ -141,7 +160,7 @@ def _allowed(settings: Settings) -> tuple[str, ...]:
     return tuple(sorted({host for host in hosts if host} | set(settings.allow_hosts)))
 
 
-def _recipe(asset: Asset, format: str) -> Recipe:
+def _recipe(asset: Asset, format: str, clouds: Clouds | None) -> Recipe:
     radiometry = asset.radiometry
     valued = radiometry is not None and not radiometry.as_is
     return Recipe(
@@ -153,6 +172,7 @@ def _recipe(asset: Asset, format: str) -> Recipe:
         unit=radiometry.unit if radiometry and valued else None,
         categorical=asset.band.role in _CLASSES,
         classes=asset.band.classes,
+        left_out=clouds.classes if clouds else (),
     )
 
 
@@ -170,7 +190,13 @@ def _drawn(asset: Asset, kept: StoredAsset) -> Asset:
     grid = asset.grid and Grid(
         crs=asset.grid.crs, shape=tuple(details["shape"]), transform=tuple(details["transform"])
     )
-    return replace(asset, grid=grid, radiometry=None, stretch=tuple(map(tuple, details["stretch"])))
+    return replace(
+        asset,
+        grid=grid,
+        radiometry=None,
+        stretch=tuple(map(tuple, details["stretch"])),
+        stretch_without=tuple(details["without"]),
+    )
 
 
 def _side_by_side(call: Any, assets: Mapping[str, Asset]) -> list[Asset]:

@@ -11,11 +11,12 @@ from urllib.parse import urljoin, urlsplit
 from astra_xr.catalogs import Catalog, catalog_name, connect, holds_any, owner_of
 from astra_xr.catalogs.urls import CatalogUrl, FixedUrl, is_signed
 from astra_xr.conversion.pipeline import Converter
+from astra_xr.conversion.recipe import PICTURES
 from astra_xr.errors import AstraError, InvalidItem, UnknownBand, redact
 from astra_xr.missions import Factors, Item, clean_item
 from astra_xr.model import Asset, Radiometry, UrlSource
 from astra_xr.resolver.bands import BandAsset, select_bands, split_names
-from astra_xr.resolver.files import Files, Origin
+from astra_xr.resolver.files import Clouds, Files, Origin
 from astra_xr.resolver.grids import item_grid
 from astra_xr.resolver.ids import parse_item_id, parse_scene_id
 from astra_xr.resolver.lookup import HEDGE, PASSED_OVER, Found, Lookup, said
@@ -149,6 +150,7 @@ class LocalResolver:
             item=found.item,
             brought=found.brought,
             format=wish.format,
+            clouds=self._clouds(found) if wish.format in PICTURES else None,
         )
         keys = {
             name: (entry.key, entry.band.native, wish.format, wish.radiometry)
@@ -192,6 +194,20 @@ class LocalResolver:
             title=_title(entry),
             size=size if isinstance(size, int) else None,
         )
+
+    def _clouds(self, found: Found) -> Clouds | None:
+        """Find the band that tells where clouds are, which pictures are stretched without."""
+        masks = found.mission.masks if found.mission else {}
+        for entry in found.bands:
+            kinds = masks.get(entry.band.native)
+            if kinds and entry.listed:
+                names = {*kinds.get("clouds", ()), *kinds.get("cirrus", ())}
+                source = self._source(
+                    found.owner, _href(found.item, entry.key, found.owner), found.brought
+                )
+                classes = tuple(each for each in entry.band.classes if each.name in names)
+                return Clouds(source=source, classes=classes)
+        return None
 
     def _factors(self, found: Found, entries: Iterable[BandAsset]) -> Mapping[str, Factors]:
         def source_of(key: str) -> UrlSource:

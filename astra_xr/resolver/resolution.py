@@ -172,6 +172,7 @@ class Resolution:
             wire["proj:transform"] = [_plain(value) for value in asset.grid.transform]
         if asset.stretch:
             wire["astra:stretch"] = [list(limits) for limits in asset.stretch]
+            wire["astra:stretch_without"] = list(asset.stretch_without)
         if asset.radiometry:
             entry = _raster_band(asset.radiometry)
             wire["raster:bands"] = [entry] * max(1, len(asset.planes))

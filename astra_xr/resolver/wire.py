@@ -68,6 +68,7 @@ def _asset_json(asset: Asset) -> dict[str, Any]:
         "grid": _json(asset.grid),
         "radiometry": _json(asset.radiometry),
         "stretch": _json(asset.stretch),
+        "stretch_without": _json(asset.stretch_without),
     }
 
 
@@ -86,6 +87,7 @@ def _asset(told: Mapping[str, Any], source: UrlSource) -> Asset:
         size=told["size"],
         routing=told["routing"],
         stretch=tuple((low, high) for low, high in told["stretch"]),
+        stretch_without=tuple(told.get("stretch_without", ())),
     )
 
 

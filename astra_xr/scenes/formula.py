@@ -16,9 +16,9 @@ import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
+from astra_xr.conversion.tags import Unsupported
 from astra_xr.reading.array import behind, window_of
 from astra_xr.reading.fused import Formula, read_fused
-from astra_xr.reading.tags import Unsupported
 
 _BLOCK = 1024
 """Rows and columns of a block: a multiple of common tile sizes."""

@@ -12,6 +12,7 @@ import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
+from astra_xr.missions.classes import belongs
 from astra_xr.model import ClassValue
 
 
@@ -35,11 +36,7 @@ class Hide:
     def bare(self, stored: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
         """Return True where a pixel is of one of the classes itself."""
         stored, valid = self.valid(stored)
-        hidden = np.zeros(stored.shape, np.bool_)
-        for each in self.classes:
-            hidden |= (stored if each.mask is None else stored & each.mask) == each.value
-        hidden &= valid
-        return hidden
+        return belongs(stored, self.classes) & valid
 
     def valid(self, stored: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
         """Return the numbers as integers, and True where there is data."""

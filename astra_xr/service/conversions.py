@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TypeVar
 
+from astra_xr.conversion.job import Job
 from astra_xr.conversion.limits import Progress
-from astra_xr.conversion.pipeline import Converter, Job
+from astra_xr.conversion.pipeline import Converter
 from astra_xr.conversion.stores import StoredAsset
 from astra_xr.errors import ConversionFailed
 

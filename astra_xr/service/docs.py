@@ -100,6 +100,7 @@ _ASSET = {
         "proj:transform": {"type": "array", "items": _NUMBER},
         "raster:bands": {"type": "array", "items": {"type": "object"}},
         "astra:stretch": {"type": "array", "items": {"type": "array", "items": _NUMBER}},
+        "astra:stretch_without": {"type": "array", "items": {"enum": ["nodata", "clouds"]}},
     },
 }
 

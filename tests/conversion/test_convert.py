@@ -6,14 +6,19 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pytest
 import rasterio
+from hypothesis import given
+from hypothesis import strategies as st
 from rasterio.enums import ColorInterp, MaskFlags
 from rio_cogeo.cogeo import cog_validate
 
 from astra_xr.conversion.convert import Made, convert
 from astra_xr.conversion.overview import halve
+from astra_xr.conversion.parts import fit
+from astra_xr.conversion.png import encode_png
 from astra_xr.conversion.recipe import Recipe
 from astra_xr.errors import InvalidFormat, InvalidParameter
 from astra_xr.model import ClassValue
@@ -289,3 +294,77 @@ def test_masks_stay_internal(shared: Path, tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"made.tif"}
     with rasterio.open(tmp_path / "made.tif") as made:
         assert MaskFlags.per_dataset in made.mask_flag_enums[0]
+
+
+class TestClouds:
+    """A picture of a cloudy scene shows the ground."""
+
+    CLOUD = ClassValue(value=9, name="cloud_high_probability")
+
+    def scene(self, folder: Path, share: float) -> tuple[Path, Path]:
+        """Dark ground of 200 to 1000 with a bright cloud over a share of it, and its classes."""
+        ground = numbers((600, 600)).astype(float)
+        pixels = np.where(ground > 0, 200 + ground / 10, 0).astype("uint16")
+        classes = np.full((300, 300), 4, "uint8")
+        cloudy = int(300 * share)
+        classes[:, 300 - cloudy :] = 9
+        pixels[:, 600 - 2 * cloudy :] = 9000
+        return (
+            write(folder / "B04.tif", pixels, nodata=0),
+            write(folder / "SCL.tif", classes, transform=PLACE * PLACE.scale(2)),
+        )
+
+    @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+    @pytest.mark.parametrize("form", ["png", "jpeg"])
+    def test_clouds_take_no_part_in_the_stretch(self, tmp_path: Path, form: str) -> None:
+        band, classes = self.scene(tmp_path, 0.06)
+        recipe = Recipe(format=form, left_out=(self.CLOUD,))
+        bare = convert(band, tmp_path / "bare", recipe).drawn
+        clear = convert(band, tmp_path / "clear", recipe, classes=classes).drawn
+        assert bare is not None
+        assert clear is not None
+        assert (bare.without, clear.without) == (("nodata",), ("nodata", "clouds"))
+        assert bare.stretch[0][1] == 9000
+        assert 800 < clear.stretch[0][1] < 1000
+        with rasterio.open(tmp_path / "bare") as a, rasterio.open(tmp_path / "clear") as b:
+            ground = np.s_[300:, :500]
+            assert np.median(a.read(1)[ground]) < 30
+            assert np.median(b.read(1)[ground]) > 100
+            assert (b.read(1)[:, 570:] >= 250).all()
+
+    def test_under_a_closed_cover_clouds_are_all_there_is(self, tmp_path: Path) -> None:
+        band, classes = self.scene(tmp_path, 1)
+        recipe = Recipe(format="png", left_out=(self.CLOUD,))
+        drawn = convert(band, tmp_path / "a.png", recipe, classes=classes).drawn
+        assert drawn is not None
+        assert drawn.without == ("nodata",)
+
+    def test_bits(self, tmp_path: Path) -> None:
+        """As of Landsat's QA_PIXEL: bit 3 is a cloud, among others."""
+        band, _ = self.scene(tmp_path, 0.06)
+        classes = np.where(np.arange(600) < 564, 21824, 22280).astype("uint16")
+        quality = write(tmp_path / "QA.tif", np.tile(classes, (600, 1)))
+        cloud = ClassValue(value=8, mask=8, name="cloud")
+        recipe = Recipe(format="png", left_out=(cloud,))
+        drawn = convert(band, tmp_path / "a.png", recipe, classes=quality).drawn
+        assert drawn is not None
+        assert drawn.without == ("nodata", "clouds")
+        assert drawn.stretch[0][1] < 1000
+
+
+class TestPng:
+    @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+    @pytest.mark.parametrize("shape", [(1, 1, 1), (7, 5, 2), (40, 30, 3), (3, 900, 4)])
+    def test_others_read_it(self, tmp_path: Path, shape: tuple[int, int, int]) -> None:
+        pixels = np.random.default_rng(3).integers(0, 256, shape, dtype=np.uint8)
+        (tmp_path / "a.png").write_bytes(encode_png(pixels))
+        with rasterio.open(tmp_path / "a.png") as picture:
+            np.testing.assert_array_equal(picture.read().transpose(1, 2, 0), pixels)
+        read = imagecodecs.png_decode((tmp_path / "a.png").read_bytes())
+        np.testing.assert_array_equal(read.reshape(shape), pixels)
+
+    @given(rows=st.integers(2, 5000), cols=st.integers(2, 5000), largest=st.integers(1, 5000))
+    def test_sizes(self, rows: int, cols: int, largest: int) -> None:
+        shape = fit((rows, cols), largest)
+        assert max(shape) <= largest
+        assert max(shape) * 2 > min(largest, max(rows, cols))

@@ -12,7 +12,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -22,13 +24,15 @@ from rio_cogeo.cogeo import cog_validate
 
 from astra_xr.catalogs.urls import FixedUrl
 from astra_xr.conversion import download
+from astra_xr.conversion.convert import convert
 from astra_xr.conversion.hosts import check_url
+from astra_xr.conversion.job import Job
 from astra_xr.conversion.limits import Limits
-from astra_xr.conversion.pipeline import ConvertedUrl, Converter, Job
+from astra_xr.conversion.pipeline import ConvertedUrl, Converter
 from astra_xr.conversion.recipe import Recipe
 from astra_xr.conversion.stores import LocalStore, StoredAsset
 from astra_xr.errors import AstraError, ConversionFailed, UpstreamUnavailable
-from astra_xr.model import SignedUrl, UrlSource
+from astra_xr.model import ClassValue, SignedUrl, UrlSource
 from astra_xr.testing import RangeServer, Reply, Request, require_query
 from conftest import Loopback
 from tests.conversion.rasters import numbers, write
@@ -40,6 +44,17 @@ HOST = "storage.example"
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sources")
     write(folder / "B04.jp2", numbers((900, 700)), driver="JP2OpenJPEG")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cogs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A band and its classes, each larger than its overviews by much."""
+    folder = tmp_path_factory.mktemp("cogs")
+    noise = np.random.default_rng(2).integers(1, 9000, (3000, 3000), dtype="uint16")
+    convert(write(folder / "a.tif", noise), folder / "B04.tif", Recipe(nodata=0))
+    classes = np.kron(noise[::300, ::300] % 2 + 8, np.ones((300, 300))).astype("uint8")
+    convert(write(folder / "b.tif", classes), folder / "SCL.tif", Recipe(categorical=True))
     return folder
 
 
@@ -159,6 +174,47 @@ class TestOnce:
         assert asset.details["shape"] in ([450, 350], (450, 350))
         assert kept(converter, asset).with_suffix(".pgw").exists()
         assert make_converter(converter.folder.parent).store.find(asset.key) is not None
+
+
+class TestPictures:
+    """A picture of a remote COG takes the overview that it shows, and no more of it."""
+
+    @pytest.mark.parametrize("size", [800, 4096])
+    def test_reads_the_overview_alone(self, tmp_path: Path, cogs: Path, size: int) -> None:
+        recipe: Any = {"format": "png", "max_size": size}
+        whole = (cogs / "B04.tif").stat().st_size
+        here = make_converter(tmp_path / "here")
+        expected = here.convert(job(str(cogs / "B04.tif"), **recipe))
+        there = make_converter(tmp_path / "there")
+        with RangeServer(cogs) as server:
+            asset = there.convert(job(server.url("B04.tif"), **recipe))
+            sent = server.bytes_sent
+        assert kept(there, asset).read_bytes() == kept(here, expected).read_bytes()
+        assert asset.details == expected.details
+        if size == 800:
+            assert sent < (1 << 20) + whole / 16 + (2 << 20)
+        else:
+            assert sent >= whole
+
+    def test_clouds_of_a_remote_class_band(self, tmp_path: Path, cogs: Path) -> None:
+        converter = make_converter(tmp_path)
+        cloud = ClassValue(value=9, name="cloud")
+        with RangeServer(cogs) as server:
+            wanted = job(server.url("B04.tif"), format="jpeg", max_size=800, left_out=(cloud,))
+            wanted = replace(wanted, classes=FixedUrl(server.url("SCL.tif")))
+            asset = converter.convert(wanted)
+            assert {request.path for request in server.requests} == {"/B04.tif", "/SCL.tif"}
+        assert asset.details["without"] in (["nodata", "clouds"], ("nodata", "clouds"))
+        assert leftovers(converter) == []
+
+    def test_a_class_band_that_cannot_be_had_is_no_picture_without_it(
+        self, tmp_path: Path, cogs: Path
+    ) -> None:
+        """A file that is kept for long holds no makeshift."""
+        converter = make_converter(tmp_path)
+        wanted = job(str(cogs / "B04.tif"), format="jpeg")
+        with pytest.raises(ConversionFailed, match="no such file"):
+            converter.convert(replace(wanted, classes=FixedUrl(str(tmp_path / "none.tif"))))
 
 
 class TestExecutors:
@@ -376,7 +432,8 @@ _SCRIPT = """
 import sys
 from pathlib import Path
 from astra_xr.catalogs.urls import FixedUrl
-from astra_xr.conversion.pipeline import Converter, Job
+from astra_xr.conversion.job import Job
+from astra_xr.conversion.pipeline import Converter
 from astra_xr.conversion.recipe import Recipe
 from astra_xr.conversion.stores import LocalStore
 root = Path(sys.argv[2])

@@ -172,6 +172,32 @@ class TestFormats:
         assert asset["proj:shape"] == [SIZE, SIZE]
         assert "raster:bands" not in asset
 
+    def test_clouds_take_no_part_where_a_band_tells_them(
+        self, storage: RangeServer, folder: Path, network: Loopback, resolver: LocalResolver
+    ) -> None:
+        classes = np.full((SIZE // 2, SIZE // 2), 4, "uint8")
+        classes[:, :50] = 9
+        path = write(folder / f"{PRODUCT}/SCL_20m.jp2", classes, driver="JP2OpenJPEG",
+                     options={"NBITS": 8})  # fmt: skip
+        told = items.cdse(SIZE)
+        red = told["assets"]["B04_10m"]
+        href = red["alternate"]["https"]["href"].replace("B04_10m", "SCL_20m")
+        told["assets"]["SCL_20m"] = {
+            "href": f"s3://{PRODUCT}/{path.name}", "type": "image/jp2",
+            "roles": ["data", "sampling:original"], "bands": [{"name": "SCL"}],
+            "alternate": {"https": {"href": href}},
+        }  # fmt: skip
+        bare = resolver.resolve(ID, "B04", "png", catalog="cdse").to_dict()["assets"]["B04"]
+        assert bare["astra:stretch_without"] == ["nodata"]
+        network.routes["stac.dataspace.copernicus.eu"] = StacApi([told])
+        fresh = LocalResolver()
+        clear = fresh.resolve(ID, "B04", "png", catalog="cdse").to_dict()["assets"]["B04"]
+        assert clear["astra:stretch_without"] == ["nodata", "clouds"]
+        assert clear["href"] != bare["href"]
+        assert f"/{PRODUCT}/SCL_20m.jp2" in {request.path for request in storage.requests}
+        drawn = fresh.resolve(ID, "SCL", "png", catalog="cdse").to_dict()["assets"]["SCL"]
+        assert "astra:stretch" not in drawn
+
     def test_geotiff(self, tmp_path: Path, resolver: LocalResolver) -> None:
         path = write_cog(tmp_path / "a.tif", numbers((SIZE, SIZE)))
         answer = resolver.resolve(item(str(path), COG), format="geotiff").to_dict()

@@ -10,13 +10,12 @@ import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from astra_xr.conversion.magic import TIFF_MAGIC
-from astra_xr.reading.ranges import HEAD, RangeFile
 
 WANTED = {
     254: "subfile",
@@ -46,6 +45,9 @@ _TYPES = {
 }  # fmt: skip
 """numpy types of the field types."""
 
+HEAD = 32 * 1024
+"""Bytes of the first request: the header of nearly every COG."""
+
 _MOST_DIRECTORIES = 64
 _MOST_ENTRIES = 1024
 _LARGEST_TAG = 64 << 20
@@ -53,6 +55,19 @@ _LARGEST_TAG = 64 << 20
 
 Tags = Mapping[str, npt.NDArray[Any]]
 """Values of a directory's tags by the names of :data:`WANTED`; each has one dimension."""
+
+
+class Bytes(Protocol):
+    """A file of which ranges can be had."""
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of the whole file, known when the first range has been had."""
+        ...
+
+    async def get(self, start: int, stop: int) -> memoryview:
+        """Return bytes, as far as the file has them."""
+        ...
 
 
 class Malformed(Exception):
@@ -82,7 +97,7 @@ class _Form:
 class _Blocks:
     """Ranges of a file, with a little more than asked for, as what comes next is mostly near."""
 
-    def __init__(self, file: RangeFile, head: memoryview) -> None:
+    def __init__(self, file: Bytes, head: memoryview) -> None:
         self._file = file
         self._kept = [(0, head)]
 
@@ -100,7 +115,7 @@ class _Blocks:
         return block[:size]
 
 
-async def read_directories(file: RangeFile) -> tuple[str, list[Tags]]:
+async def read_directories(file: Bytes) -> tuple[str, list[Tags]]:
     """Read what a TIFF says of its images.
 
     Returns

@@ -1,0 +1,103 @@
+"""Which bytes of a GeoTIFF a picture of it takes: its directories, and one overview."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from astra_xr.conversion.tags import Malformed, Tags, Unsupported, number, read_directories
+
+HEAD = 1 << 20
+"""Bytes that hold the directories of nearly every COG."""
+
+_OVERVIEW, _MASK = 1, 4
+"""Bits of the tag NewSubfileType."""
+
+_STRICT = {7, 8, 32946, 34887, 50000, 50001}
+"""Compressions (JPEG, deflate, Lerc, zstd, WebP) of which noughts are no tile: should GDAL read
+what was not fetched, it fails."""
+
+Range = tuple[int, int]
+
+
+def fit(shape: tuple[int, int], largest: int) -> tuple[int, int]:
+    """Halve rows and columns until neither is above ``largest``.
+
+    Examples
+    --------
+    >>> fit((10980, 10980), 4096)
+    (2745, 2745)
+    """
+    rows, cols = shape
+    while max(rows, cols) > largest:
+        rows, cols = -(-rows // 2), -(-cols // 2)
+    return rows, cols
+
+
+def coarsest(shapes: Sequence[tuple[int, int]], wanted: tuple[int, int]) -> int:
+    """Return the number of the smallest level that has as many pixels as wanted, each way.
+
+    Examples
+    --------
+    >>> coarsest([(100, 80), (50, 40), (25, 20)], (30, 24))
+    1
+    """
+    enough = [n for n, (rows, cols) in enumerate(shapes) if rows >= wanted[0] and cols >= wanted[1]]
+    return min(enough, key=lambda n: shapes[n], default=0)
+
+
+def ranges_of(path: Path, have: int, wanted: int) -> list[Range] | None:
+    """Return the ranges of bytes that a picture takes; None: all of the file.
+
+    Parameters
+    ----------
+    path : Path
+        A file of the source's size, of which there are the first bytes alone.
+    have : int
+        How many.
+    wanted : int
+        Longest side of the picture in pixels, at most.
+    """
+    try:
+        _, directories = asyncio.run(read_directories(_Beginning(path, have)))
+        return _ranges(directories, wanted)
+    except (Malformed, Unsupported):
+        # Then GDAL sees the whole file, and says what is wrong with it.
+        return None
+
+
+def _ranges(directories: Sequence[Tags], wanted: int) -> list[Range] | None:
+    first, *others = directories
+    overviews = [tags for tags in others if number(tags, "subfile", 0) & (_OVERVIEW | _MASK) == 1]
+    shapes = [_shape(tags) for tags in (first, *overviews)]
+    chosen = shapes[coarsest(shapes, fit(shapes[0], wanted))]
+    if chosen == shapes[0] or number(first, "compression", 1) not in _STRICT:
+        return None
+    found: list[Range] = []
+    for tags in directories:
+        if _shape(tags) != chosen:
+            continue
+        if "offsets" not in tags or "counts" not in tags:
+            return None
+        offsets, counts = (tags[name].astype(np.int64) for name in ("offsets", "counts"))
+        found += [(int(o), int(o + c)) for o, c in zip(offsets, counts, strict=False) if c > 0]
+    return found
+
+
+def _shape(tags: Tags) -> tuple[int, int]:
+    return number(tags, "height"), number(tags, "width")
+
+
+class _Beginning:
+    """The first bytes of a file, as far as they are there."""
+
+    def __init__(self, path: Path, have: int) -> None:
+        self.size: int | None = path.stat().st_size
+        with path.open("rb") as file:
+            self._bytes = file.read(have)
+
+    async def get(self, start: int, stop: int) -> memoryview:
+        return memoryview(self._bytes)[start:stop]
