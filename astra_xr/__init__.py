@@ -12,8 +12,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-# Registers ``ds.astra``; light, as it imports nothing but xarray.
+# Registers ``ds.astra`` and ``da.astra``; light, as they import nothing but xarray.
 from astra_xr.scenes import accessor as _accessor
+from astra_xr.scenes import array_accessor as _array_accessor
 
 if TYPE_CHECKING:
     from astra_xr.errors import AstraError
@@ -58,7 +59,7 @@ _HOMES = {
     "search": "astra_xr.scenes.search",
 }
 
-del _accessor
+del _accessor, _array_accessor
 
 
 def __getattr__(name: str) -> Any:

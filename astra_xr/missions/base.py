@@ -66,6 +66,20 @@ class Sidecar:
     """Native band name → factors, of the file's JSON; empty where it does not tell."""
 
 
+OPTICAL_PRESETS: Mapping[str, tuple[str, str, str]] = {
+    "True colour": ("red", "green", "blue"),
+    "False colour": ("nir", "red", "green"),
+    "Short-wave infrared": ("swir22", "nir", "red"),
+    "Agriculture": ("swir16", "nir", "blue"),
+    "Geology": ("swir22", "swir16", "blue"),
+    "Bathymetry": ("red", "green", "coastal"),
+    "Urban": ("swir22", "swir16", "red"),
+    "Land and water": ("nir", "swir16", "red"),
+    "Through haze": ("swir22", "swir16", "nir"),
+}
+"""The pictures that are usual for reflectance, by common names; ``nir`` is also ``nir08``."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Mission:
     """Names, bands and rules of one mission; data and pure functions only."""
@@ -104,6 +118,9 @@ class Mission:
     masks: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     """Native name of a class band → what can be hidden by it (``clouds``, ``shadows``, ``cirrus``,
     ``snow``, ``water``) → the names of the classes that mean it."""
+
+    presets: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
+    """Names of pictures → the bands shown in red, green and blue, by common or native names."""
 
     sidecar: Sidecar | None = None
     """Where the factors of bands that have no unit in the table are; None: there is no such."""

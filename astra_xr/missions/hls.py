@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from astra_xr.missions.base import Correction, IdForm, Item, Mission
+from astra_xr.missions.base import OPTICAL_PRESETS, Correction, IdForm, Item, Mission
 from astra_xr.model import Band, ClassValue
 
 _GRANULE = re.compile(
@@ -177,6 +177,7 @@ MISSION = Mission(
     id_forms=(
         IdForm(name="granule", pattern=_GRANULE, example="HLS.S30.T10SEG.2025015T184929.v2.0"),
     ),
+    presets=OPTICAL_PRESETS,
     bands=bands,
     describe=describe,
     acquisition=("sensor", "tile", "start"),

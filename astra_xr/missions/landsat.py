@@ -12,7 +12,15 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from astra_xr.missions.base import Correction, Factors, IdForm, Item, Mission, Sidecar
+from astra_xr.missions.base import (
+    OPTICAL_PRESETS,
+    Correction,
+    Factors,
+    IdForm,
+    Item,
+    Mission,
+    Sidecar,
+)
 from astra_xr.missions.landsat_bands import (
     EARLY_MSS_BANDS,
     ETM_LEVEL1,
@@ -140,6 +148,7 @@ MISSION = Mission(
             example="LC08_L2SP_044034_20171020_02_T1",
         ),
     ),
+    presets=OPTICAL_PRESETS,
     bands=bands,
     masks={
         "QA_PIXEL": {

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from astra_xr.missions.base import IdForm, Item, Mission
+from astra_xr.missions.base import OPTICAL_PRESETS, IdForm, Item, Mission
 from astra_xr.model import Band
 
 _SCENE = re.compile(
@@ -66,6 +66,7 @@ MISSION = Mission(
             name="photograph", pattern=_SCENE, example="id_m_4611606_ne_11_060_20231117_20240103"
         ),
     ),
+    presets=OPTICAL_PRESETS,
     bands=lambda item: BANDS,
     describe=describe,
     acquisition=("quad", "quarter", "zone", "size", "day"),

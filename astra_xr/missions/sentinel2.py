@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from astra_xr.missions.base import Correction, IdForm, Item, Mission
+from astra_xr.missions.base import OPTICAL_PRESETS, Correction, IdForm, Item, Mission
 from astra_xr.model import Band, ClassValue
 
 _PLATFORM = r"(?P<platform>S2[A-D])"
@@ -250,6 +250,7 @@ MISSION = Mission(
             example="S2B_T10SEG_20250115T185934_L2A",
         ),
     ),
+    presets=OPTICAL_PRESETS,
     bands=lambda item: BANDS,
     describe=describe,
     acquisition=("platform", "start", "orbit", "tile"),

@@ -9,17 +9,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
+from affine import Affine
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from astra_xr.errors import ReadError
-from astra_xr.model import Radiometry, UrlSource
+from astra_xr.model import Grid, Radiometry, UrlSource
 from astra_xr.reading.loop import run, start
 from astra_xr.reading.points import points_under, read_warped_points
 from astra_xr.reading.read import read
 from astra_xr.reading.tiles import Span, bounds_of
 from astra_xr.reading.values import decoded_dtype
-from astra_xr.reading.warp import Warp, read_warped, source_window
+from astra_xr.reading.warp import Warp, read_coarse, read_warped, source_window
 from astra_xr.reading.window import Window
 
 
@@ -71,6 +72,7 @@ class RasterArray(BackendArray):
         )
         self._planes = planes
         self._warp = warp
+        self._nodata = radiometry.nodata
         grid = warp.target.shape if warp else shape
         self.shape: tuple[int, ...] = (len(indexes), *grid) if planes else grid
         stored = np.dtype(radiometry.dtype)
@@ -158,6 +160,49 @@ class RasterArray(BackendArray):
         rows, cols = (_span(k, n) for k, n in zip(key[-2:], self.shape[-2:], strict=True))
         indexes = tuple(self._whole.indexes[n] for n in np.atleast_1d(planes))
         return replace(self._whole, indexes=indexes, rows=rows, cols=cols)
+
+    async def coarse(
+        self, key: indexing.ExplicitIndexer, shape: tuple[int, int], *, average: bool
+    ) -> npt.NDArray[Any] | None:
+        """Read what an index takes at fewer pixels, from the overview that suffices.
+
+        Parameters
+        ----------
+        key : ExplicitIndexer
+            Plain slices of rows and columns.
+        shape : (int, int)
+            Rows and columns of the result.
+        average : bool
+            Mean of the valid pixels under each of the result; else the one at its centre.
+
+        Returns
+        -------
+        ndarray or None
+            (rows, columns); None where the index is of another kind, or takes several planes.
+
+        Raises
+        ------
+        ReadError, SigningError, UpstreamError
+        """
+        if self._planes or isinstance(key, indexing.VectorizedIndexer):
+            return None
+        part = self._part(key.tuple)
+        if not (isinstance(part.rows, tuple) and isinstance(part.cols, tuple)) or 0 in part.size:
+            return None
+        if not self._warp:
+            values = await read_coarse(
+                part, shape, average=average, nodata=self._nodata, dtype=self.dtype
+            )
+            return np.asarray(values[0])
+        base = Affine(*self._warp.target.transform) @ Affine.translation(part.cols[0], part.rows[0])
+        scale = Affine.scale(
+            (part.cols[1] - part.cols[0]) / shape[1], (part.rows[1] - part.rows[0]) / shape[0]
+        )
+        target = Grid(crs=self._warp.target.crs, shape=shape, transform=tuple(base @ scale)[:6])
+        way = "average" if average else "nearest"
+        warp = replace(self._warp, target=target, resampling=way)
+        rows, cols = (0, shape[0]), (0, shape[1])
+        return np.asarray((await read_warped(part, warp, rows, cols, self.dtype))[0])
 
     def window(self, key: tuple[Any, ...]) -> Window | None:
         """Return what an index takes as a window of the file; None for pictures, other grids."""

@@ -156,6 +156,67 @@ async def overview_for(whole: Window, warp: Warp) -> tuple[int, tuple[int, int],
     return level, (height, width), Affine(*warp.source.transform) @ scale
 
 
+async def read_coarse(
+    window: Window,
+    shape: tuple[int, int],
+    *,
+    average: bool,
+    nodata: float | None,
+    dtype: np.dtype[Any],
+) -> npt.NDArray[Any]:
+    """Read a window of the file's own grid at fewer pixels, from the overview that suffices.
+
+    Parameters
+    ----------
+    window : Window
+        Half-open ranges of rows and columns of the full image.
+    shape : (int, int)
+        Rows and columns of the result.
+    average : bool
+        Mean of the valid pixels under each of the result; else the one at its centre.
+    nodata : float or None
+        What stands for pixels without data, where they are stored numbers.
+    dtype : numpy dtype
+        Of the result.
+
+    Returns
+    -------
+    ndarray
+        (planes, rows, columns).
+
+    Raises
+    ------
+    ReadError, SigningError, UpstreamError
+        As of :func:`astra_xr.reading.read.read`.
+    """
+    shapes = await level_shapes(window)
+    spans = tuple(span for span in (window.rows, window.cols) if isinstance(span, tuple))
+    steps = [(stop - start) / n for (start, stop), n in zip(spans, shape, strict=True)]
+    fits = [
+        all((n + 1) * step > full for n, step, full in zip(level, steps, shapes[0], strict=True))
+        for level in shapes
+    ]
+    level = max((number for number, fit in enumerate(fits) if fit), default=0)
+    ratios = [full / n for full, n in zip(shapes[0], shapes[level], strict=True)]
+    edges = [
+        (int(start / ratio + _CLOSE), min(n, math.ceil(stop / ratio - _CLOSE)))
+        for (start, stop), ratio, n in zip(spans, ratios, shapes[level], strict=True)
+    ]
+    pixels = (await read(window.cut(edges[0], edges[1], level))).astype(dtype, copy=False)
+    (down, top), (across, left) = (
+        (step / ratio, start / ratio - edge[0])
+        for step, ratio, (start, _), edge in zip(steps, ratios, spans, edges, strict=True)
+    )
+    step = Affine(across, 0, left, 0, down, top)
+    missing = math.nan if dtype.kind in "fc" else nodata
+    out = np.full((len(pixels), *shape), missing or 0, dtype)
+    if average:
+        await _beside(_means, pixels, step, missing, out)
+    else:
+        await _beside(_nearest, pixels, step, out)
+    return out
+
+
 def _scale(warp: Warp) -> tuple[float, float]:
     """Return how many pixels of the file go into one of the target, across and down.
 

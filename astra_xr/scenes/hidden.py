@@ -80,8 +80,8 @@ class HiddenArray(BackendArray):
     """
 
     def __init__(self, classes: xr.Variable, hide: Hide) -> None:
-        self._classes = classes
-        self._hide = hide
+        self.classes = classes
+        self.hide = hide
         self.shape: tuple[int, ...] = classes.shape
         self.dtype = np.dtype(bool)
 
@@ -102,14 +102,14 @@ class HiddenArray(BackendArray):
 
     def _get(self, key: tuple[Any, ...]) -> Any:
         classes, down, across = self._around(key)
-        return self._hide(np.asarray(classes))[..., down, :][..., across]
+        return self.hide(np.asarray(classes))[..., down, :][..., across]
 
     def _around(self, key: tuple[Any, ...]) -> tuple[xr.Variable, Any, Any]:
         """Return the pixels that an index takes and those around them, and where they are."""
         *lead, row, col = key
-        rows, down = _reach(row, self.shape[-2], self._hide.dilate)
-        cols, across = _reach(col, self.shape[-1], self._hide.dilate)
-        return self._classes[(*lead, rows, cols)], down, across
+        rows, down = _reach(row, self.shape[-2], self.hide.dilate)
+        cols, across = _reach(col, self.shape[-1], self.hide.dilate)
+        return self.classes[(*lead, rows, cols)], down, across
 
 
 def _reach(key: Any, size: int, margin: int) -> tuple[slice, Any]:

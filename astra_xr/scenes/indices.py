@@ -216,7 +216,7 @@ def _inputs(ds: xr.Dataset) -> dict[str, str]:
     symbols = {band.native: band.symbol for band in band_table(ds)}
     inputs: dict[str, str] = {}
     for variable in variables_of(ds):
-        attrs = ds[variable].attrs
+        attrs = ds.variables[variable].attrs
         native = str(attrs.get("native_name", variable))
         symbol = symbols.get(native) or _COMMON_SYMBOLS.get(str(attrs.get("common_name", variable)))
         if symbol:

@@ -50,6 +50,15 @@ def hidden(ds: xr.Dataset, wishes: dict[str, bool], dilate: int) -> xr.DataArray
     return xr.DataArray(xr.Variable(classes.dims, data, attrs), classes.coords, name="mask")
 
 
+def hides(ds: xr.Dataset) -> bool:
+    """Tell whether clouds can be told, as far as that is known without asking a catalogue."""
+    try:
+        _class_band(ds)
+    except InvalidParameter:
+        return False
+    return ds.attrs.get("scene_id") is not None
+
+
 def cloud_cover(ds: xr.Dataset, bbox: Any) -> float:
     """Return the share of clouds; see ``ds.astra.cloud_cover``."""
     band, kinds = _class_band(ds)

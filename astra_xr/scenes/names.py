@@ -29,8 +29,8 @@ def variables_of(ds: xr.Dataset) -> list[str]:
     """
     return [
         str(name)
-        for name, variable in ds.data_vars.items()
-        if {"y", "x"} <= set(variable.dims) or "native_name" in variable.attrs
+        for name in ds.data_vars
+        if {"y", "x"} <= set(ds.variables[name].dims) or "native_name" in ds.variables[name].attrs
     ]
 
 
@@ -71,10 +71,10 @@ def find_variable(ds: xr.Dataset, name: str) -> str:
 
 
 def _native(ds: xr.Dataset, variable: str) -> str:
-    return str(ds[variable].attrs.get("native_name", variable))
+    return str(ds.variables[variable].attrs.get("native_name", variable))
 
 
 def _names(ds: xr.Dataset, variable: str) -> set[str]:
-    attrs = ds[variable].attrs
+    attrs = ds.variables[variable].attrs
     names = (variable, attrs.get("native_name"), attrs.get("common_name"))
     return {str(name).casefold() for name in names if name}

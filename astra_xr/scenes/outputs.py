@@ -11,6 +11,7 @@ import xarray as xr
 
 if TYPE_CHECKING:
     from astra_xr.scenes.picture import Limits
+    from astra_xr.widgets.picker import Picker
 
 
 class Outputs:
@@ -118,6 +119,7 @@ class Outputs:
         *,
         limits: Limits | Sequence[Limits] | None = None,
         gamma: float = 1.0,
+        mask_clouds: bool = False,
     ) -> xr.DataArray:
         """Compose three bands into a picture; reads them.
 
@@ -130,6 +132,8 @@ class Outputs:
             98th percentile of each, leaving out nodata and what is as bright as cloud.
         gamma : float
             Above 1 lightens the middle tones.
+        mask_clouds : bool
+            Transparent where :meth:`mask` finds clouds, shadows or cirrus.
 
         Returns
         -------
@@ -153,4 +157,51 @@ class Outputs:
         """
         from astra_xr.scenes.picture import compose
 
-        return compose(self._ds, bands, limits, gamma)
+        return compose(self._ds, bands, limits, gamma, mask_clouds=mask_clouds)
+
+    def pick(self, **state: Any) -> Picker:
+        """Open the band picker, in a notebook: choose bands, limits and indices with the mouse.
+
+        Bands are read in the background, as overviews of what is looked at; nothing of the
+        Dataset itself is loaded. "Copy code" gives the Python of the picture.
+
+        Parameters
+        ----------
+        **state
+            How to begin; all of ``picker.state``, or any of
+
+            - ``mode``: ``"rgb"``, ``"index"`` or ``"single"``; ``bands``: three names; ``index``;
+              ``band``; ``colormap``;
+            - ``stretch``: ``"minmax"``, ``{"kind": "percentile", "low": 2, "high": 98}``,
+              ``{"kind": "sigma", "sigma": 2}`` or ``"custom"``, each also with ``"of": "view"``;
+              ``limits``: band or index → (low, high); ``gamma``;
+            - ``mask``: hide clouds; ``view``: (top, left, bottom, right) in pixels; ``pins``: a
+              list of (x, y).
+
+        Returns
+        -------
+        Picker
+            A widget, to be shown alone or within others. ``selection`` (a Dataset), ``image``,
+            ``code``, ``spectra`` and ``state`` are what was picked; ``observe(f, "state")``
+            follows it; ``to_html(path)`` writes it as a file; ``close()`` stops its reads.
+
+        Raises
+        ------
+        InvalidParameter, UnknownBand, UnknownIndex
+            There is nothing to show, or ``state`` cannot be.
+
+        Examples
+        --------
+        >>> import astra_xr
+        >>> ds = astra_xr.open_scene(
+        ...     "sentinel-2:S2B_MSIL2A_20250115T184929",
+        ...     bands=["red", "green", "blue", "nir"], catalog="sample",
+        ... )
+        >>> picker = ds.astra.pick(bands=["nir", "red", "green"], gamma=1.2)
+        >>> list(picker.selection)
+        ['nir', 'red', 'green']
+        >>> picker.close()
+        """
+        from astra_xr.widgets.picker import Picker
+
+        return Picker(self._ds, **state)

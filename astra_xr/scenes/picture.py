@@ -26,6 +26,8 @@ def compose(
     bands: Sequence[str],
     limits: Limits | Sequence[Limits] | None = None,
     gamma: float = 1.0,
+    *,
+    mask_clouds: bool = False,
 ) -> xr.DataArray:
     """Make an 8-bit picture; see ``ds.astra.rgb``."""
     if isinstance(bands, str) or len(bands) != 3:
@@ -39,7 +41,10 @@ def compose(
     for channel, (low, high) in enumerate(chosen):
         level = np.clip((values[channel] - low) / (high - low), 0, 1)
         picture[..., channel] = np.nan_to_num(level ** (1 / gamma) * 255).round()
-    picture[..., 3] = np.where(np.isfinite(values).all(axis=0), 255, 0)
+    shown = np.isfinite(values).all(axis=0)
+    if mask_clouds:
+        shown &= ~ds.astra.mask().values
+    picture[..., 3] = np.where(shown, 255, 0)
     return xr.DataArray(
         picture,
         dims=(*arrays[0].dims, "rgb"),

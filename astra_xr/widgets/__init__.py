@@ -1,1 +1,1 @@
-"""Interactive widgets for notebooks; the band picker will live here."""
+"""Interactive widgets for notebooks: the band picker, ``ds.astra.pick()``."""

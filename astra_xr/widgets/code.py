@@ -1,0 +1,82 @@
+"""The Python that makes a picture; ``picker.js`` writes the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def code_of(about: Mapping[str, Any], state: Mapping[str, Any], *, whole: bool = False) -> str:
+    """Write the line that makes what a picker shows.
+
+    Parameters
+    ----------
+    about : mapping
+        What the picker knows of the scene.
+    state : mapping
+        What it shows, limits included.
+    whole : bool
+        With the import and the ``open_scene`` before it.
+    """
+    name, mode, mask = about["name"], state["mode"], state["mask"]
+    shown = {"rgb": state["bands"], "index": [state["index"]], "single": [state["band"]]}[mode]
+    limits = [[number(edge) for edge in state["limits"][key]] for key in shown]
+    masked = ", mask_clouds=True" if mask else ""
+    view = _view(about["grid"], state["view"])
+    (low, high), colormap = limits[0], f"cmap={quoted(state['colormap'])}"
+    plot = f".plot.imshow({colormap}, vmin={low}, vmax={high})"
+    if mode == "rgb":
+        pairs = ", ".join(f"({low}, {high})" for low, high in limits)
+        gamma = "" if state["gamma"] == 1 else f", gamma={number(state['gamma'])}"
+        line = f"{name}{view}.astra.rgb({_listed(shown)}, limits=[{pairs}]{gamma}{masked})"
+    elif mode == "index":
+        line = f"{name}{view}.astra.index({quoted(shown[0])}{masked}){plot}"
+    else:
+        clear = f".where(~{name}{view}.astra.mask())" if mask else ""
+        classes = about["bands"][shown[0]]["classes"]
+        line = f"{name}{view}[{quoted(shown[0])}]{clear}{'.plot.imshow()' if classes else plot}"
+    if not whole or not about["scene"]:
+        return line
+    needed = about["needs"].get(state["index"], []) if mode == "index" else shown
+    return f"import astra_xr\n\n{name} = {_opened(about, needed)}\n{line}"
+
+
+def _opened(about: Mapping[str, Any], names: Sequence[str]) -> str:
+    grid = about["grid"]
+    catalog = f", catalog={quoted(about['catalog'])}" if about["catalog"] else ""
+    unique = list(dict.fromkeys(names))
+    bands = f"bands={_listed(unique)}" if unique else 'bands="reflectance"'
+    sizes = [about["bands"][name]["gsd"] for name in unique or about["bands"]]
+    own = min((size for size in sizes if size), default=None)
+    crs = f", crs={quoted(grid['crs'])}" if grid["degrees"] else ""
+    size = "" if own == abs(grid["dx"]) else f", resolution={number(abs(grid['dx']))}"
+    return f"astra_xr.open_scene({quoted(about['scene'])}, {bands}{catalog}{crs}{size})"
+
+
+def _view(grid: Mapping[str, Any], view: Sequence[int] | None) -> str:
+    if not view:
+        return ""
+    top, left, bottom, right = view
+    if not grid["placed"]:
+        return f".isel(y=slice({top}, {bottom}), x=slice({left}, {right}))"
+    ends = [grid["y"] + grid["dy"] * edge for edge in (top, bottom)]
+    if grid["up"]:
+        ends = ends[::-1]
+    sides = [grid["x"] + grid["dx"] * edge for edge in (left, right)]
+    y, x = (", ".join(number(edge, 12) for edge in each) for each in (ends, sides))
+    return f".sel(y=slice({y}), x=slice({x}))"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"[{', '.join(map(quoted, names))}]"
+
+
+def quoted(text: str) -> str:
+    """Write a text as Python and JavaScript both do, in double quotes."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def number(value: float, digits: int = 6) -> str:
+    """Write a number to some digits, without those that say nothing."""
+    return f"{value:.{digits}g}"

@@ -1,0 +1,42 @@
+"""Colour maps as tables of 256 colours; the browser gets the same.
+
+``colormaps.json`` holds them as matplotlib has them: viridis and its kin (CC0), turbo (Google,
+Apache-2.0), and those of ColorBrewer (Cynthia Brewer, Apache-2.0).
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from astra_xr.errors import InvalidParameter
+
+
+@functools.cache
+def colormaps() -> dict[str, str]:
+    """Return name → 256 colours of red, green and blue, as hexadecimal digits."""
+    found: dict[str, str] = json.loads(Path(__file__).with_name("colormaps.json").read_text())
+    return found
+
+
+def colors(name: str) -> npt.NDArray[np.uint8]:
+    """Return the colours of a map, (256, 3).
+
+    Raises
+    ------
+    InvalidParameter
+        There is no such map.
+
+    Examples
+    --------
+    >>> colors("gray")[255].tolist()
+    [255, 255, 255]
+    """
+    if name not in colormaps():
+        expected = f"one of {', '.join(colormaps())}"
+        raise InvalidParameter(name="colormap", value=name, expected=expected)
+    return np.frombuffer(bytes.fromhex(colormaps()[name]), np.uint8).reshape(256, 3)

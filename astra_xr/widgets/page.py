@@ -1,0 +1,104 @@
+"""A picker without a kernel: the still picture of saved notebooks, and a page of its own."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import imagecodecs
+import numpy as np
+import numpy.typing as npt
+
+from astra_xr.errors import ConversionFailed, InvalidParameter
+from astra_xr.scenes.names import find_variable
+from astra_xr.widgets.scene import MASK
+
+if TYPE_CHECKING:
+    from astra_xr.widgets.picker import Picker
+
+_HERE = Path(__file__).parent
+
+
+def still(title: str, picture: npt.NDArray[np.uint8] | None) -> str:
+    """Return HTML for where no widget can be: a JPEG, or in words that there is none."""
+    told = html.escape(title)
+    if picture is None:
+        return f"<p>Band picker of {told}. Run the cell to see it.</p>"
+    alpha = picture[..., 3:] / 255
+    solid = (picture[..., :3] * alpha + 255 * (1 - alpha)).round().astype(np.uint8)
+    jpeg = base64.b64encode(imagecodecs.jpeg8_encode(solid, level=82)).decode()
+    return (
+        f'<figure style="margin:0"><img alt="{told}" style="max-width:100%" '
+        f'src="data:image/jpeg;base64,{jpeg}"><figcaption style="font-size:smaller;opacity:.7">'
+        f"{told}. Run the cell to pick bands.</figcaption></figure>"
+    )
+
+
+_PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{title}</title><style>
+body {{ margin: 12px; background: #fff; color-scheme: light dark }}
+@media (prefers-color-scheme: dark) {{ body {{ background: #16181c }} }}
+{css}</style><main id="picker"></main><script type="application/json" id="held">{held}</script>
+<script type="module">{esm}
+const held = JSON.parse(document.getElementById("held").textContent);
+render({{ model: await offline(held), el: document.getElementById("picker") }});
+</script></html>
+"""
+
+
+def write(picker: Picker, path: Path, bands: Iterable[str], size: int) -> Path:
+    """Write a page with the pixels in it; see ``Picker.to_html``."""
+    if not isinstance(size, int) or not 16 <= size <= 1024:
+        raise InvalidParameter(name="size", value=size, expected="a whole number, 16 to 1024")
+    if isinstance(bands, str):
+        raise InvalidParameter(name="bands", value=bands, expected="a list of band names")
+    scene = picker._scene  # noqa: SLF001  (one room)
+    more = [b if b in scene.indices else find_variable(scene.ds, b) for b in bands]
+    keys = dict.fromkeys([*picker._needed(), *picker._tiles, *more])  # noqa: SLF001
+    tiles = picker._channels(scene.whole, (size, size), keys)  # noqa: SLF001
+    held = {
+        "about": picker.about | {"offline": [key for key in tiles if key != MASK]},
+        "state": picker._settled(),  # noqa: SLF001
+        "tiles": [
+            {
+                "key": tile.key,
+                "box": list(tile.box),
+                "shape": list(tile.codes.shape),
+                "low": tile.low,
+                "step": tile.step,
+                "codes": _packed(tile.codes),
+            }
+            for tile in tiles.values()
+        ],
+        "spectra": [
+            {"x": row.pop("x"), "y": row.pop("y"), "values": row}
+            for row in ({"x": x, "y": y} | picker._spectrum(x, y) for x, y in picker.state["pins"])  # noqa: SLF001
+        ],
+    }
+    text = _PAGE.format(
+        title=html.escape(picker.about["title"]),
+        css=(_HERE / "picker.css").read_text(),
+        esm=(_HERE / "picker.js").read_text(),
+        held=json.dumps(held).replace("<", "\\u003c"),
+    )
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        reason = error.strerror or "it cannot be written"
+    else:
+        return path
+    raise ConversionFailed(source=path.name, reason=reason)
+
+
+def _packed(codes: npt.NDArray[np.uint16]) -> str:
+    """Deflate codes as differences along rows, high bytes apart from low ones."""
+    flat = np.ascontiguousarray(codes, "<u2")
+    steps = np.diff(flat, axis=1, prepend=np.zeros((len(flat), 1), np.uint16))
+    planes = np.stack([steps & 255, steps >> 8]).astype(np.uint8)
+    return base64.b64encode(zlib.compress(planes.tobytes(), 6)).decode()

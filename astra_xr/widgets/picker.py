@@ -1,0 +1,384 @@
+"""``ds.astra.pick()``: choose bands with the mouse, see the picture follow, take the code along.
+
+The browser holds what it shows as 16-bit codes and redraws them itself; the kernel reads what is
+asked for in the background and answers with further codes. Neither waits for the other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TooLate
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+import numpy as np
+import numpy.typing as npt
+import traitlets
+import xarray as xr
+
+from astra_xr.errors import redact
+from astra_xr.reading.loop import start
+from astra_xr.scenes.preview import Box
+from astra_xr.widgets import page
+from astra_xr.widgets.code import code_of
+from astra_xr.widgets.colormaps import colormaps, colors
+from astra_xr.widgets.scene import MASK, USUAL, Scene
+from astra_xr.widgets.state import completed
+from astra_xr.widgets.tiles import Limits, Tile, bright, classes, colored, rgb, stretch_of
+
+if TYPE_CHECKING:
+    import os
+
+    import pandas as pd
+
+_log = logging.getLogger(__name__)
+_HERE = Path(__file__).parent
+
+_OVERVIEW = (768, 768)
+"""Rows and columns at which the whole scene is read first, at most."""
+
+_MOST = 1024
+"""Rows and columns of a view, at most."""
+
+_KEPT = 32
+"""Channels of the whole scene that are remembered; 1.2 MB each."""
+
+_PATIENCE = 3.0
+"""Seconds that showing the picker waits for the picture that saved notebooks keep."""
+
+
+class Picker(anywidget.AnyWidget):
+    """A band picker; made by ``ds.astra.pick()``.
+
+    ``state`` is a plain dict that tells all that is shown; ``picker.observe(f, "state")`` calls
+    ``f`` at each change, and ``ds.astra.pick(**picker.state)`` opens it as it was.
+    """
+
+    _esm = _HERE / "picker.js"
+    _css = _HERE / "picker.css"
+
+    about = traitlets.Dict(help="What the scene is; does not change.").tag(sync=True)
+    state = traitlets.Dict(help="What is shown; see `astra_xr.widgets.state`.").tag(sync=True)
+
+    _closed = True  # until it is made: ipywidgets closes also those that were not
+
+    def __init__(self, ds: xr.Dataset, **state: Any) -> None:
+        self._scene = Scene(ds)
+        self._tiles: OrderedDict[str, Tile] = OrderedDict()
+        self._spectra: dict[tuple[float, float], dict[str, float | None]] = {}
+        self._reads: dict[Future[Any], int] = {}
+        self._lock = threading.Lock()
+        # One thread, so that answers leave in order and no read waits for the wire.
+        self._post = ThreadPoolExecutor(1, thread_name_prefix="astra-xr picker")
+        super().__init__(about=_about(self._scene), state=completed(self._scene, state))
+        self._closed = False
+        self.on_msg(self._asked)
+        self.observe(self._follow, "state")
+        self._first = [self._read(key, self._scene.whole, _OVERVIEW) for key in self._needed()]
+
+    @traitlets.validate("state")
+    def _check(self, proposal: Any) -> dict[str, Any]:
+        return completed(self._scene, proposal["value"])
+
+    # What users take along.
+
+    @property
+    def selection(self) -> xr.Dataset:
+        """The bands that are shown, of the part that is shown; lazy as the Dataset is."""
+        names = self.state["bands"]
+        if self.state["mode"] == "single":
+            names = [self.state["band"]]
+        elif self.state["mode"] == "index":
+            names = self._scene.needs(self.state["index"])
+        top, left, bottom, right = self._box()
+        part = self._scene.ds[list(dict.fromkeys(names))]
+        return part.isel(y=slice(top, bottom), x=slice(left, right))
+
+    @property
+    def image(self) -> xr.DataArray:
+        """The picture, of at most 1024 rows and columns; reads what it needs.
+
+        Returns
+        -------
+        xarray.DataArray
+            uint8, dims (y, x, rgb) with red, green, blue and alpha, as of ``ds.astra.rgb``.
+
+        Raises
+        ------
+        ReadError, SigningError, UpstreamError
+        """
+        picture = self._picture(self._channels(self._box(), (_MOST, _MOST)))
+        rows, cols = picture.shape[:2]
+        grid, (top, left, bottom, right) = self._scene.grid, self._box()
+        y = grid["y"] + grid["dy"] * (top + (np.arange(rows) + 0.5) * (bottom - top) / rows)
+        x = grid["x"] + grid["dx"] * (left + (np.arange(cols) + 0.5) * (right - left) / cols)
+        channels = ["red", "green", "blue", "alpha"]
+        return xr.DataArray(
+            picture,
+            dims=("y", "x", "rgb"),
+            coords={"y": y, "x": x, "rgb": channels},
+            name="picture",
+        )
+
+    @property
+    def code(self) -> str:
+        """The Python that makes this picture."""
+        return code_of(self.about, self._settled())
+
+    @property
+    def spectra(self) -> pd.DataFrame:
+        """The values under the pins, a row a pin; reads those that are not known yet."""
+        import pandas as pd
+
+        rows = [{"x": x, "y": y} | self._spectrum(x, y) for x, y in self.state["pins"]]
+        return pd.DataFrame(rows)
+
+    def to_html(
+        self, path: str | os.PathLike[str], *, bands: Iterable[str] = (), size: int = 512
+    ) -> Path:
+        """Write one file that shows this picker without kernel and network.
+
+        Parameters
+        ----------
+        path : str or path
+            Where to.
+        bands : iterable of str
+            Bands and indices that can be chosen in it, besides those that were shown so far.
+        size : int
+            Rows and columns of the picture, at most 1024.
+
+        Returns
+        -------
+        pathlib.Path
+
+        Raises
+        ------
+        InvalidParameter, UnknownBand, UnknownIndex
+            ``bands`` or ``size`` cannot be.
+        ReadError, SigningError, UpstreamError
+        """
+        return page.write(self, Path(path), bands, size)
+
+    def close(self) -> None:
+        """Stop all reads and forget all pixels."""
+        if self._closed:
+            return
+        with self._lock:
+            self._closed = True
+            reads = list(self._reads)
+        for read in reads:
+            read.cancel()
+        self._post.shutdown(wait=False, cancel_futures=True)
+        self._tiles.clear()
+        self._spectra.clear()
+        self._first = []
+        super().close()
+
+    def __repr__(self) -> str:
+        title = self.about.get("title") if not self._closed else "closed"
+        return f"<astra picker: {title}>"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        found = super()._repr_mimebundle_(**kwargs)
+        if found is None or self._closed:
+            return found
+        data, metadata = found
+        return data | {"text/html": page.still(self.about["title"], self._thumbnail())}, metadata
+
+    # Pixels.
+
+    def _box(self) -> Box:
+        view = self.state["view"]
+        return tuple(view) if view else self._scene.whole
+
+    def _shown(self) -> list[str]:
+        key = {"index": "index", "single": "band"}.get(self.state["mode"])
+        return [self.state[key]] if key else list(self.state["bands"])
+
+    def _needed(self) -> list[str]:
+        return [*dict.fromkeys(self._shown()), *([MASK] if self._scene.masked else [])]
+
+    def _read(self, key: str, box: Box, most: tuple[int, int], request: int = 0) -> Future[Tile]:
+        """Start reading a channel; what is known of the whole scene is remembered."""
+        known = self._tiles.get(key)
+        if known is not None and known.box == box and most <= _OVERVIEW:
+            done: Future[Tile] = Future()
+            done.set_result(known)
+            return done
+        future = start(self._scene.read(key, box, most))
+        with self._lock:
+            self._reads[future] = request
+        future.add_done_callback(lambda _: self._done(future, box))
+        return future
+
+    def _done(self, future: Future[Tile], box: Box) -> None:
+        with self._lock:
+            self._reads.pop(future, None)
+            if self._closed or future.cancelled() or future.exception():
+                return
+            tile = future.result()
+            if box == self._scene.whole and max(tile.codes.shape) <= max(_OVERVIEW):
+                self._tiles[tile.key] = tile
+                self._tiles.move_to_end(tile.key)
+                while len(self._tiles) > _KEPT:
+                    self._tiles.popitem(last=False)
+
+    def _channels(
+        self, box: Box, most: tuple[int, int], keys: Iterable[str] | None = None
+    ) -> dict[str, Tile]:
+        """Read channels and wait for them; without a cloud mask where that cannot be had."""
+        work = {key: self._read(key, box, most) for key in (keys or self._needed())}
+        tiles = {}
+        for key, future in work.items():
+            try:
+                tiles[key] = future.result()
+            except Exception as error:
+                if key != MASK or self.state["mask"]:
+                    raise
+                _log.info("no cloud mask for the stretch: %s", redact(error))
+        return tiles
+
+    def _limits(self, tiles: Mapping[str, Tile]) -> dict[str, Limits]:
+        """Return the limits of the channels that are shown: those set, else by the stretch."""
+        leave_out: npt.NDArray[np.bool_] | None = None
+        shown = self._shown()
+        if MASK in tiles:
+            leave_out = tiles[MASK].codes > 0
+        elif self.state["mode"] == "rgb" and self.about["reflectance"]:
+            leave_out = bright([tiles[key] for key in shown])
+        stretch = self.state["stretch"]
+        return {
+            key: tuple(self.state["limits"].get(key) or stretch_of(tiles[key], stretch, leave_out))
+            for key in shown
+        }
+
+    def _settled(self) -> dict[str, Any]:
+        """Return the state with all limits that are shown."""
+        missing = [key for key in self._shown() if key not in self.state["limits"]]
+        if not missing:
+            return dict(self.state)
+        of_view = self.state["stretch"]["of"] == "view"
+        box = self._box() if of_view else self._scene.whole
+        limits = self._limits(self._channels(box, (_MOST, _MOST) if of_view else _OVERVIEW))
+        told = {key: list(pair) for key, pair in limits.items()}
+        return self.state | {"limits": self.state["limits"] | told}
+
+    def _picture(self, tiles: Mapping[str, Tile]) -> npt.NDArray[np.uint8]:
+        shown = self._shown()
+        named = self._scene.bands.get(shown[0], {}).get("classes")
+        if self.state["mode"] == "single" and named:
+            picture = classes(tiles[shown[0]], named)
+        else:
+            limits = self._settled()["limits"]
+            if self.state["mode"] == "rgb":
+                pairs = [limits[key] for key in shown]
+                picture = rgb([tiles[key] for key in shown], pairs, self.state["gamma"])
+            else:
+                table = colors(self.state["colormap"])
+                picture = colored(tiles[shown[0]], limits[shown[0]], table)
+        if self.state["mask"] and MASK in tiles:
+            picture[tiles[MASK].codes > 0, 3] = 0
+        return picture
+
+    def _thumbnail(self) -> npt.NDArray[np.uint8] | None:
+        """Return the picture of the whole, if it is there soon; the kernel is not held up long."""
+        try:
+            for future in self._first:
+                with contextlib.suppress(TooLate):
+                    future.result(_PATIENCE)
+            if any(key not in self._tiles for key in self._shown()):
+                return None
+            tiles = {key: self._tiles[key] for key in self._needed() if key in self._tiles}
+            return self._picture(tiles)
+        except Exception as error:  # noqa: BLE001  (the widget itself tells what went wrong)
+            _log.info("no still picture: %s", redact(error))
+            return None
+
+    def _spectrum(self, x: float, y: float) -> dict[str, float | None]:
+        if (x, y) not in self._spectra:
+            self._spectra[x, y] = start(self._scene.spectrum(x, y)).result()
+        return self._spectra[x, y]
+
+    # What the browser asks.
+
+    def _asked(self, _: Any, content: Any, __: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # closed meanwhile
+            if content.get("type") == "read":
+                self._post.submit(self._answer, content)
+            elif content.get("type") == "spectra":
+                self._post.submit(self._tell_spectra)
+
+    def _answer(self, content: Mapping[str, Any]) -> None:
+        request, box = int(content["id"]), content.get("box")
+        most = tuple(min(_MOST, max(1, int(side))) for side in content["most"])
+        if box is None:
+            box, most = self._scene.whole, _OVERVIEW
+        else:
+            # Of the views that were asked for, the last one alone is still looked at.
+            with self._lock:
+                stale = [future for future, number in self._reads.items() if 0 < number < request]
+            for future in stale:
+                future.cancel()
+        for key in content["keys"]:
+            number = request if content.get("box") else 0
+            future = self._read(str(key), tuple(box), (most[0], most[1]), number)
+            future.add_done_callback(
+                lambda done, key=key: self._send_soon(done, str(key), request)  # type: ignore[misc]
+            )
+
+    def _send_soon(self, done: Future[Tile], key: str, request: int) -> None:
+        with contextlib.suppress(RuntimeError):
+            self._post.submit(self._send_tile, done, key, request)
+
+    def _send_tile(self, done: Future[Tile], key: str, request: int) -> None:
+        told: dict[str, Any] = {"key": key, "id": request}
+        try:
+            tile = done.result()
+        except CancelledError:
+            self.send(told | {"type": "dropped"})
+            return
+        except Exception as error:  # noqa: BLE001  (any failure is told where it is seen)
+            self.send(told | {"type": "failed", "message": redact(error)})
+            return
+        told |= {"type": "tile", "box": list(tile.box), "shape": list(tile.codes.shape)}
+        told |= {"low": tile.low, "step": tile.step}
+        self.send(told, [np.ascontiguousarray(tile.codes, "<u2").data])
+
+    def _follow(self, change: Any) -> None:
+        if change["new"]["pins"] != change["old"]["pins"]:
+            with contextlib.suppress(RuntimeError):
+                self._post.submit(self._tell_spectra)
+
+    def _tell_spectra(self) -> None:
+        found = []
+        for x, y in self.state["pins"]:
+            try:
+                found.append({"x": x, "y": y, "values": self._spectrum(x, y)})
+            except Exception as error:  # noqa: BLE001  (as above)
+                found.append({"x": x, "y": y, "values": {}, "message": redact(error)})
+        self.send({"type": "spectra", "spectra": found})
+
+
+def _about(scene: Scene) -> dict[str, Any]:
+    attrs = scene.ds.attrs
+    bands = scene.bands
+    return {
+        "name": "ds",
+        "title": redact(str(attrs.get("scene_id") or ", ".join(bands))[:120]),
+        "scene": str(attrs["scene_id"]) if attrs.get("scene_id") else None,
+        "catalog": redact(str(attrs["catalog"])) if attrs.get("catalog") else None,
+        "reflectance": any(told["role"] == "reflectance" for told in bands.values()),
+        "bands": bands,
+        "indices": scene.indices,
+        "needs": {name: scene.needs(name) for name in USUAL if name in scene.indices},
+        "presets": scene.presets,
+        "colormaps": colormaps(),
+        "masked": scene.masked,
+        "grid": scene.grid,
+    }

@@ -1,0 +1,310 @@
+"""The Dataset behind a picker: what can be shown of it, where it lies, and its pixels."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from astra_xr.errors import AstraError, InvalidParameter
+from astra_xr.missions import MISSIONS
+from astra_xr.missions.base import OPTICAL_PRESETS
+from astra_xr.reading.loop import together
+from astra_xr.scenes.evaluate import reflectance
+from astra_xr.scenes.indices import available
+from astra_xr.scenes.masks import hides
+from astra_xr.scenes.names import find_variable
+from astra_xr.scenes.preview import Box, preview
+from astra_xr.widgets.tiles import Tile, encode, fitting
+
+MASK = ":mask"
+"""Key of the cloud mask among the channels."""
+
+USUAL = ("NDVI", "EVI", "SAVI", "NDWI", "MNDWI", "NDMI", "NBR", "NDBI", "NDSI", "NDREI", "BI")
+"""Indices that come first in the menu."""
+
+_MAPS = {"water": "RdYlBu", "burn": "inferno", "snow": "YlGnBu", "urban": "cividis"}
+"""Colour maps by the index's domain; others have RdYlGn."""
+
+
+class Scene:
+    """What a picker shows.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        Any with variables along y and x.
+
+    Raises
+    ------
+    InvalidParameter
+        There is nothing in it to show; the message says what to do.
+    """
+
+    def __init__(self, ds: xr.Dataset) -> None:
+        flat = _flat(ds)
+        self._up = _climbs(flat)
+        # North up, as pictures are.
+        self.ds = flat.isel(y=slice(None, None, -1)) if self._up else flat
+        first = next(iter(self.ds.data_vars.values()))
+        self.shape = (first.sizes["y"], first.sizes["x"])
+
+    @property
+    def whole(self) -> Box:
+        """All of it."""
+        return 0, 0, *self.shape
+
+    @functools.cached_property
+    def bands(self) -> dict[str, dict[str, Any]]:
+        """What is known of each band, by the variable's name."""
+        return {str(name): _told(variable) for name, variable in self.ds.data_vars.items()}
+
+    @functools.cached_property
+    def indices(self) -> dict[str, dict[str, str]]:
+        """The spectral indices that the bands are enough for, the usual ones first."""
+        table = available(self.ds)
+        names = [name for name in USUAL if name in table.index]
+        names += [str(name) for name in table.index if name not in names]
+        return {
+            name: {
+                "title": str(table.loc[name, "long_name"]),
+                "domain": str(table.loc[name, "domain"]),
+                "formula": str(table.loc[name, "formula"]),
+                "colormap": _MAPS.get(str(table.loc[name, "domain"]), "RdYlGn"),
+            }
+            for name in names
+            if name not in self.bands
+        }
+
+    @functools.cached_property
+    def presets(self) -> dict[str, list[str]]:
+        """The mission's usual pictures that its bands here are enough for."""
+        mission = MISSIONS.get(str(self.ds.attrs.get("mission")))
+        known = mission.presets if mission else OPTICAL_PRESETS
+        found = {}
+        for title, names in known.items():
+            bands = [self._named(name) for name in names]
+            if all(bands):
+                found[title] = [str(band) for band in bands]
+        return found
+
+    def _named(self, name: str) -> str | None:
+        for each in (name, "nir08") if name == "nir" else (name,):
+            try:
+                return find_variable(self.ds, each)
+            except AstraError:
+                continue
+        return None
+
+    @functools.cached_property
+    def masked(self) -> bool:
+        """Whether clouds can be told by a class band."""
+        return hides(self.ds)
+
+    @functools.cached_property
+    def grid(self) -> dict[str, Any]:
+        """Where it lies: corner, pixel size, CRS, and longitudes and latitudes of a few points."""
+        rows, cols = self.shape
+        x, dx = _axis(self.ds, "x", cols)
+        y, dy = _axis(self.ds, "y", rows)
+        crs = _crs(self.ds)
+        told = {"rows": rows, "cols": cols, "x": x, "y": y, "dx": dx, "dy": dy}
+        told |= {
+            "placed": _coord(self.ds, "x") is not None and _coord(self.ds, "y") is not None,
+            "up": self._up,
+            "degrees": False,
+        }
+        return told | {"crs": None, "metres": None, "lonlat": None} | _placed(told, crs)
+
+    async def read(self, key: str, box: Box, most: tuple[int, int]) -> Tile:
+        """Read a channel of a part of the scene; runs on the engine's loop.
+
+        Raises
+        ------
+        AstraError
+            It cannot be read, or there is no such band or index.
+        """
+        shape = fitting(box, most)
+        if key == MASK:
+            mask = await asyncio.to_thread(self.ds.astra.mask)
+            hidden = await preview(mask.variable, box, shape, average=False)
+            return Tile(key=key, box=box, codes=hidden.astype(np.uint16), low=0.0, step=1.0)
+        if key in self.bands:
+            values = await self._band(key, box, shape)
+            nodata = self.ds[key].attrs.get("_FillValue") if self.bands[key]["classes"] else None
+            return await asyncio.to_thread(encode, key, box, values, nodata=nodata)
+        names = self.needs(key)
+        arrays = await together([self._band(name, box, shape) for name in names])
+        small = xr.Dataset(
+            {
+                name: (("y", "x"), values, _plain(self.ds[name].attrs))
+                for name, values in zip(names, arrays, strict=True)
+            },
+            attrs=self.ds.attrs,
+        )
+        index = await asyncio.to_thread(lambda: small.astra.index(key).values)
+        return await asyncio.to_thread(encode, key, box, index)
+
+    def needs(self, index: str) -> list[str]:
+        """Return the variables that an index is computed of."""
+        empty = self.ds.isel(x=slice(0), y=slice(0))
+        used = str(empty.astra.index(index).attrs["bands"])
+        return [each.partition("=")[2] for each in used.split(", ")]
+
+    async def _band(self, name: str, box: Box, shape: tuple[int, int]) -> npt.NDArray[Any]:
+        band = self.ds[name]
+        average = band.dtype.kind in "fc" or not self.bands[name]["classes"]
+        values = await preview(band.variable, box, shape, average=average)
+        if values.dtype.kind == "c":
+            return np.asarray(np.abs(values))
+        if self.bands[name]["classes"]:
+            return values
+        decoded: npt.NDArray[Any] = reflectance(
+            xr.DataArray(values, dims=("y", "x"), attrs=dict(band.attrs))
+        ).values
+        return decoded
+
+    async def spectrum(self, x: float, y: float) -> dict[str, float | None]:
+        """Read the pixel that holds a point, in the coordinates of the grid."""
+        grid = self.grid
+        row = int((y - grid["y"]) // grid["dy"])
+        col = int((x - grid["x"]) // grid["dx"])
+        if not (0 <= row < grid["rows"] and 0 <= col < grid["cols"]):
+            return {}
+        names = [name for name, told in self.bands.items() if not told["classes"]]
+        box = (row, col, row + 1, col + 1)
+        found = await together([self._band(name, box, (1, 1)) for name in names])
+        numbers = (float(values[0, 0]) for values in found)
+        return {
+            name: number if np.isfinite(number) else None
+            for name, number in zip(names, numbers, strict=True)
+        }
+
+
+def _flat(ds: xr.Dataset) -> xr.Dataset:
+    """Keep the variables along y and x alone, north up."""
+    ds = ds.squeeze([d for d in ds.dims if d not in ("y", "x") and ds.sizes[d] == 1], drop=True)
+    names = [name for name, each in ds.data_vars.items() if set(each.dims) == {"y", "x"}]
+    numbers = [name for name in names if ds[name].dtype.kind in "iufcb"]
+    if not numbers or 0 in (ds.sizes["y"], ds.sizes["x"]):
+        dims = ", ".join(f"{dim}={size}" for dim, size in ds.sizes.items()) or "none"
+        expected = (
+            f"numbers along the dimensions y and x, of at least one pixel (there are: {dims}); "
+            "rename others, e.g. ds.rename(lat='y', lon='x'), and choose one of further "
+            "dimensions, e.g. ds.isel(time=0)"
+        )
+        raise InvalidParameter(
+            name="dataset", value=list(map(str, ds.data_vars)), expected=expected
+        )
+    flat = ds[numbers].transpose("y", "x")
+    return flat.rename({name: str(name) for name in numbers})
+
+
+def _climbs(ds: xr.Dataset) -> bool:
+    """Tell whether rows go from south to north."""
+    y = _coord(ds, "y")
+    return y is not None and y.size > 1 and bool(y[0] < y[-1])
+
+
+def _coord(ds: xr.Dataset, dim: str) -> npt.NDArray[Any] | None:
+    """Return the numbers along a dimension; xarray makes some up where there are none."""
+    if dim not in ds.coords or ds[dim].ndim != 1 or ds[dim].dtype.kind not in "iuf":
+        return None
+    return np.asarray(ds[dim].values)
+
+
+def _told(band: xr.DataArray) -> dict[str, Any]:
+    attrs = band.attrs
+    units = str(attrs.get("units", ""))
+    return {
+        "native": _text(attrs.get("native_name")),
+        "common": _text(attrs.get("common_name")),
+        "title": _text(attrs.get("long_name")),
+        "wavelength": _number(attrs.get("center_wavelength")),
+        "gsd": _number(attrs.get("gsd")),
+        "units": "" if units == "1" else units,
+        "role": _text(attrs.get("role")),
+        "classes": _classes(attrs) if band.dtype.kind in "iub" else [],
+    }
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)[:80]
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float | np.number) else None
+
+
+def _classes(attrs: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the classes of a band whose numbers are classes and not bits."""
+    values = np.atleast_1d(attrs.get("flag_values", ()))
+    if not len(values) or "flag_masks" in attrs:
+        return []
+    names = str(attrs.get("flag_meanings", "")).split()
+    told = str(attrs.get("flag_colors", "")).split()
+    tints = [told[n] if n < len(told) else _TINTS[n % len(_TINTS)] for n in range(len(values))]
+    return [
+        {"value": int(value), "name": name.replace("_", " "), "color": color}
+        for value, name, color in zip(values, names, tints, strict=False)
+    ]
+
+
+_TINTS = ("#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#76b7b2", "#edc948", "#b07aa1", "#9c755f")
+
+
+def _plain(attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """Drop what would have values scaled again."""
+    packing = ("scale_factor", "add_offset", "_FillValue")
+    return {key: value for key, value in attrs.items() if key not in packing}
+
+
+def _axis(ds: xr.Dataset, dim: str, size: int) -> tuple[float, float]:
+    """Return the edge of the first pixel and the size of one; pixels are counted where unknown."""
+    coord = _coord(ds, dim)
+    if coord is None:
+        return 0.0, 1.0
+    first, last = float(coord[0]), float(coord[-1])
+    step = (last - first) / (size - 1) if size > 1 else (-1.0 if dim == "y" else 1.0)
+    step = step or 1.0
+    return first - step / 2, step
+
+
+def _crs(ds: xr.Dataset) -> Any:
+    import odc.geo.xr  # noqa: F401  (registers .odc)
+
+    try:
+        return ds.odc.crs
+    except (ValueError, KeyError):
+        return None
+
+
+def _placed(grid: Mapping[str, Any], crs: Any) -> dict[str, Any]:
+    if crs is None:
+        return {}
+    from pyproj import Transformer
+
+    count = 13
+    xs = grid["x"] + grid["dx"] * grid["cols"] * np.linspace(0, 1, count)
+    ys = grid["y"] + grid["dy"] * grid["rows"] * np.linspace(0, 1, count)
+    to_degrees = Transformer.from_crs(crs.proj, "EPSG:4326", always_xy=True)
+    lon, lat = to_degrees.transform(*np.meshgrid(xs, ys))
+    if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
+        return {"crs": str(crs)[:60]}
+    metres = abs(grid["dx"])
+    if crs.geographic:
+        metres *= 111_320 * float(np.cos(np.radians(lat.mean())))
+    else:
+        metres *= crs.proj.axis_info[0].unit_conversion_factor
+    lonlat = [[round(float(v), 6) for v in row.ravel()] for row in (lon, lat)]
+    return {
+        "crs": str(crs)[:60],
+        "degrees": bool(crs.geographic),
+        "metres": metres,
+        "lonlat": {"count": count, "lon": lonlat[0], "lat": lonlat[1]},
+    }

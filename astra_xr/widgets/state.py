@@ -1,0 +1,221 @@
+"""What a picker shows, as a plain dict: defaults, and what may be set."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from numbers import Real
+from typing import Any
+
+from astra_xr.errors import InvalidParameter, UnknownIndex
+from astra_xr.scenes.names import find_variable
+from astra_xr.widgets.colormaps import colors
+from astra_xr.widgets.scene import Scene
+
+State = dict[str, Any]
+"""See :func:`completed`."""
+
+STRETCH = {"kind": "percentile", "low": 2.0, "high": 98.0, "sigma": 2.0, "of": "whole"}
+
+
+def completed(scene: Scene, given: Mapping[str, Any]) -> State:
+    """Check what is given of a state, and fill in the rest.
+
+    Parameters
+    ----------
+    scene : Scene
+        What is shown.
+    given : mapping
+        Any of
+
+        mode : ``"rgb"``, ``"index"`` or ``"single"``
+        bands : three band names
+        index, band : what is shown in the other modes
+        colormap : for these
+        stretch : ``{"kind": "percentile", "low": 2, "high": 98}``, ``{"kind": "sigma", "sigma":
+            2}``, ``{"kind": "minmax"}`` or ``{"kind": "custom"}``; ``"of"`` is ``"whole"`` or
+            ``"view"``
+        limits : band or index → (low, high); those that are missing follow from the stretch
+        gamma : 0.1 to 10
+        mask : whether clouds are hidden
+        view : (top, left, bottom, right) in pixels; None: all
+        pins : list of (x, y), in the coordinates of the Dataset
+
+    Raises
+    ------
+    InvalidParameter, UnknownBand, AmbiguousBand, UnknownIndex
+        Something given cannot be.
+    """
+    unknown = sorted(set(given) - set(_CHECKS))
+    if unknown:
+        raise InvalidParameter(
+            name=unknown[0], value=given[unknown[0]], expected=f"one of {', '.join(_CHECKS)}"
+        )
+    told = {
+        key: _CHECKS[key](scene, key, value)
+        for key, value in copy.deepcopy(dict(given)).items()
+        if value is not None
+    }
+    if "mode" not in told:
+        told["mode"] = next((m for m, key in _IMPLIED if key in told), _usual_mode(scene))
+    if told["mode"] == "index" and not (told.get("index") or scene.indices):
+        expected = "'rgb' or 'single': no spectral index can be computed of these bands"
+        raise InvalidParameter(name="mode", value="index", expected=expected)
+    state = _defaults(scene) | told
+    if "colormap" not in told:
+        state["colormap"] = usual_colormap(scene, state)
+    return state
+
+
+def _usual_mode(scene: Scene) -> str:
+    return "rgb" if len(scene.bands) >= 3 or scene.presets else "single"
+
+
+_IMPLIED = (("rgb", "bands"), ("index", "index"), ("single", "band"))
+"""Which mode a key makes likely, where none is given."""
+
+
+def usual_colormap(scene: Scene, state: Mapping[str, Any]) -> str:
+    """Return the colour map that suits the mode, and the domain of the index."""
+    if state["mode"] == "index":
+        return scene.indices[state["index"]]["colormap"]
+    return "gray"
+
+
+def _defaults(scene: Scene) -> State:
+    names = list(scene.bands)
+    plain = [name for name in names if not scene.bands[name]["classes"]] or names
+    bands = next(iter(scene.presets.values()), None) or (plain * 3)[:3]
+    return {
+        "mode": "rgb",
+        "bands": bands,
+        "index": next(iter(scene.indices), None),
+        "band": bands[0],
+        "stretch": dict(STRETCH),
+        "limits": {},
+        "gamma": 1.0,
+        "mask": False,
+        "view": None,
+        "pins": [],
+    }
+
+
+def _bad(name: str, value: Any, expected: str) -> InvalidParameter:
+    return InvalidParameter(name=name, value=value, expected=expected)
+
+
+def _mode(_: Scene, name: str, value: Any) -> str:
+    if value not in ("rgb", "index", "single"):
+        raise _bad(name, value, "'rgb', 'index' or 'single'")
+    return str(value)
+
+
+def _bands(scene: Scene, name: str, value: Any) -> list[str]:
+    if isinstance(value, str) or not hasattr(value, "__iter__") or len(list(value)) != 3:
+        raise _bad(name, value, "three band names")
+    return [_band(scene, name, each) for each in value]
+
+
+def _band(scene: Scene, name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise _bad(name, value, "the name of a band")
+    return find_variable(scene.ds, value)
+
+
+def _index(scene: Scene, _: str, value: Any) -> str:
+    if value in scene.indices:
+        return str(value)
+    import spyndex
+
+    if value not in spyndex.indices:
+        raise UnknownIndex(index=str(value), known=list(spyndex.indices))
+    scene.needs(str(value))  # says which bands are missing
+    raise _bad("index", value, "an index that is no variable's name")
+
+
+def _colormap(_: Scene, __: str, value: Any) -> str:
+    colors(str(value))
+    return str(value)
+
+
+def _stretch(_: Scene, name: str, value: Any) -> dict[str, Any]:
+    told = STRETCH | (dict(value) if isinstance(value, Mapping) else {"kind": value})
+    fine = (
+        told["kind"] in ("percentile", "sigma", "minmax", "custom")
+        and told["of"] in ("whole", "view")
+        and all(isinstance(told[each], Real) for each in ("low", "high", "sigma"))
+        and set(told) == set(STRETCH)
+        and 0 <= told["low"] < told["high"] <= 100
+        and 0 < told["sigma"] <= 100
+    )
+    if not fine:
+        expected = (
+            "{'kind': 'percentile', 'low': 2, 'high': 98}, {'kind': 'sigma', 'sigma': 2}, "
+            "'minmax' or 'custom', with 'of': 'whole' or 'view'"
+        )
+        raise _bad(name, value, expected)
+    return told
+
+
+def _limits(scene: Scene, name: str, value: Any) -> dict[str, list[float]]:
+    expected = "band or index → (low, high), low < high"
+    if not isinstance(value, Mapping):
+        raise _bad(name, value, expected)
+    found = {}
+    for key, pair in value.items():
+        own = key if key in scene.indices else find_variable(scene.ds, str(key))
+        try:
+            low, high = (float(edge) for edge in pair)
+        except (TypeError, ValueError):
+            low, high = 1.0, 0.0
+        if not low < high:
+            raise _bad(name, value, expected)
+        found[own] = [low, high]
+    return found
+
+
+def _gamma(_: Scene, name: str, value: Any) -> float:
+    if not isinstance(value, Real) or not 0.1 <= float(value) <= 10:
+        raise _bad(name, value, "a number from 0.1 to 10")
+    return float(value)
+
+
+def _mask(scene: Scene, name: str, value: Any) -> bool:
+    if value and not scene.masked:
+        raise _bad(name, value, "False: this Dataset has no class band that tells clouds")
+    return bool(value)
+
+
+def _view(scene: Scene, name: str, value: Any) -> list[int]:
+    rows, cols = scene.shape
+    expected = f"(top, left, bottom, right) within {rows} rows and {cols} columns"
+    try:
+        top, left, bottom, right = (int(edge) for edge in value)
+    except (TypeError, ValueError):
+        top, left, bottom, right = 0, 0, 0, 0
+    if not (0 <= top < bottom <= rows and 0 <= left < right <= cols):
+        raise _bad(name, value, expected)
+    return [top, left, bottom, right]
+
+
+def _pins(_: Scene, name: str, value: Any) -> list[list[float]]:
+    try:
+        return [[float(x), float(y)] for x, y in value]
+    except (TypeError, ValueError):
+        pass
+    raise _bad(name, value, "a list of (x, y), in the coordinates of the Dataset")
+
+
+_CHECKS: dict[str, Callable[[Scene, str, Any], Any]] = {
+    "mode": _mode,
+    "bands": _bands,
+    "index": _index,
+    "band": _band,
+    "colormap": _colormap,
+    "stretch": _stretch,
+    "limits": _limits,
+    "gamma": _gamma,
+    "mask": _mask,
+    "view": _view,
+    "pins": _pins,
+}

@@ -1,0 +1,170 @@
+"""What is on the screen: pixels as 16-bit codes, their stretch, and their colours. Pure.
+
+The browser does the same in ``picker.js``; the tests hold the two against each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from astra_xr.scenes.preview import Box
+
+Limits = tuple[float, float]
+
+_LAST = 65535
+"""The highest code; 0 is "no data"."""
+
+BRIGHT = 0.4
+"""Reflectance above which a pixel that is so in all three bands is taken for cloud or snow."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tile:
+    """One channel of a view: a band, an index or the cloud mask."""
+
+    key: str
+    """Name of the band or index."""
+
+    box: Box
+    """What part of the scene it shows, in pixels of the scene."""
+
+    codes: npt.NDArray[np.uint16]
+    """(rows, columns); 0: no data, else the value is ``low + (code - 1) * step``."""
+
+    low: float
+    step: float
+
+    @property
+    def values(self) -> npt.NDArray[np.float64]:
+        """The values, NaN without data."""
+        values = self.low + (self.codes.astype(np.float64) - 1) * self.step
+        values[self.codes == 0] = np.nan
+        return values
+
+
+def encode(key: str, box: Box, values: npt.NDArray[Any], *, nodata: float | None = None) -> Tile:
+    """Write values as codes.
+
+    Integers of a small range keep their values exactly. Floats are told to a 65 534th of their
+    range, without the few that lie far out: those are shown as the ends of the range.
+    """
+    valid = np.isfinite(values)
+    if nodata is not None:
+        valid &= values != nodata
+    if not valid.any():
+        return Tile(key=key, box=box, codes=np.zeros(values.shape, np.uint16), low=0.0, step=1.0)
+    some = values[valid]
+    low, high = float(some.min()), float(some.max())
+    if values.dtype.kind in "iub" and high - low < _LAST:
+        step = 1.0
+    else:
+        stride = max(1, some.size // 100_000)
+        near, far = (float(edge) for edge in np.percentile(some[::stride], (0.1, 99.9)))
+        low, high = max(low, near - 4 * (far - near)), min(high, far + 4 * (far - near))
+        step = (high - low) / (_LAST - 1) or 1.0
+    filled = np.where(valid, values, low).astype(np.float64)
+    codes = np.clip(np.rint((filled - low) / step), 0, _LAST - 1).astype(np.uint16)
+    codes += 1
+    codes[~valid] = 0
+    return Tile(key=key, box=box, codes=codes, low=low, step=step)
+
+
+def stretch_of(
+    tile: Tile, stretch: Mapping[str, Any], leave_out: npt.NDArray[np.bool_] | None = None
+) -> Limits:
+    """Return the values that become black and white.
+
+    Parameters
+    ----------
+    tile : Tile
+        The channel.
+    stretch : mapping
+        ``kind`` (percentile, sigma, minmax) with ``low`` and ``high`` (percent) or ``sigma``.
+    leave_out : ndarray of bool, optional
+        Pixels that do not count, such as clouds; unless they are nearly all there is.
+
+    Returns
+    -------
+    (float, float)
+        Rounded to six digits; (0, 1) where there is no data.
+    """
+    valid = tile.codes > 0
+    if leave_out is not None and (valid & ~leave_out).sum() * 100 >= valid.sum():
+        valid &= ~leave_out
+    if not valid.any():
+        return 0.0, 1.0
+    values = tile.low + (tile.codes[valid].astype(np.float64) - 1) * tile.step
+    if stretch["kind"] == "sigma":
+        mean, reach = values.mean(), values.std() * stretch["sigma"]
+        low, high = mean - reach, mean + reach
+    elif stretch["kind"] == "minmax":
+        low, high = values.min(), values.max()
+    else:
+        low, high = np.percentile(values, (stretch["low"], stretch["high"]))
+    return parted(float(low), float(high))
+
+
+def parted(low: float, high: float) -> Limits:
+    """Round limits to six digits and keep them apart."""
+    low, high = float(f"{low:.6g}"), float(f"{high:.6g}")
+    if high <= low:
+        high = low + max(abs(low) * 1e-3, 1e-6)
+    return low, high
+
+
+def bright(tiles: Sequence[Tile]) -> npt.NDArray[np.bool_] | None:
+    """Find pixels as bright as cloud in all channels; None where that is most of the picture."""
+    found = np.logical_and.reduce([tile.values > BRIGHT for tile in tiles])
+    valid = np.logical_and.reduce([tile.codes > 0 for tile in tiles])
+    return found if found.sum() * 2 < valid.sum() else None
+
+
+def rgb(tiles: Sequence[Tile], limits: Sequence[Limits], gamma: float) -> npt.NDArray[np.uint8]:
+    """Compose three channels, (rows, columns, 4); transparent where one has no data."""
+    out = np.zeros((*tiles[0].codes.shape, 4), np.uint8)
+    for channel, (tile, (low, high)) in enumerate(zip(tiles, limits, strict=True)):
+        codes = np.arange(_LAST + 1, dtype=np.float64)
+        level = np.clip((tile.low + (codes - 1) * tile.step - low) / (high - low), 0, 1)
+        out[..., channel] = (level ** (1 / gamma) * 255).round().astype(np.uint8)[tile.codes]
+    out[..., 3] = np.where(np.logical_and.reduce([t.codes > 0 for t in tiles]), 255, 0)
+    return out
+
+
+def colored(tile: Tile, limits: Limits, table: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Colour one channel by a map of 256 colours, (rows, columns, 4)."""
+    low, high = limits
+    codes = np.arange(_LAST + 1, dtype=np.float64)
+    level = (tile.low + (codes - 1) * tile.step - low) / (high - low)
+    picks = np.clip(np.floor(level * 256), 0, 255).astype(np.uint8)
+    out = np.zeros((*tile.codes.shape, 4), np.uint8)
+    out[..., :3] = table[picks][tile.codes]
+    out[..., 3] = np.where(tile.codes > 0, 255, 0)
+    return out
+
+
+def classes(tile: Tile, named: Sequence[Mapping[str, Any]]) -> npt.NDArray[np.uint8]:
+    """Colour a class band by the colours of its classes; values of none are grey."""
+    out = np.full((*tile.codes.shape, 4), 128, np.uint8)
+    values = tile.values
+    for each in named:
+        out[values == each["value"], :3] = list(bytes.fromhex(each["color"][1:]))
+    out[..., 3] = np.where(tile.codes > 0, 255, 0)
+    return out
+
+
+def fitting(box: Box, most: tuple[int, int]) -> tuple[int, int]:
+    """Return rows and columns at which a part of the scene fits a screen; never enlarged.
+
+    Examples
+    --------
+    >>> fitting((0, 0, 10980, 5490), (768, 768))
+    (768, 384)
+    """
+    rows, cols = box[2] - box[0], box[3] - box[1]
+    factor = min(1.0, most[0] / rows, most[1] / cols)
+    return max(1, round(rows * factor)), max(1, round(cols * factor))

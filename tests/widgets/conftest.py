@@ -1,0 +1,176 @@
+"""Pickers, and a browser to see them in."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import xarray as xr
+
+import astra_xr
+from astra_xr.widgets import picker as module
+from astra_xr.widgets.picker import Picker
+
+SAMPLE = "sentinel-2:S2B_MSIL2A_20250115T184929"
+ESM = Path(module.__file__).with_name("picker.js").read_text()
+CSS = Path(module.__file__).with_name("picker.css").read_text()
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Debian's Chromium, driven by playwright."""
+    api = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not here: pip install -e '.[browser]'"
+    )
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not here: apt-get install --no-install-recommends chromium")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def console() -> list[str]:
+    """What pages complain of; nothing, in the end."""
+    return []
+
+
+@pytest.fixture
+def page(browser: Any, console: list[str], request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A page that reaches no network, of the size and theme that a test asks for."""
+    wish = getattr(request, "param", {})
+    size = {"width": wish.get("width", 1000), "height": 900}
+    theme = "dark" if wish.get("dark") else "light"
+    context = browser.new_context(viewport=size, color_scheme=theme, offline=True)
+    page = context.new_page()
+    page.on("pageerror", lambda error: console.append(str(error)))
+    page.on(
+        "console",
+        lambda said: console.append(said.text) if said.type in ("error", "warning") else None,
+    )
+    yield page
+    folder = os.environ.get("ASTRA_SCREENSHOTS")
+    if folder:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        name = request.node.name.replace("/", "-")
+        page.screenshot(path=f"{folder}/{name}.png", full_page=True)
+    context.close()
+    assert console == []
+
+
+def scene(side: int = 300) -> xr.Dataset:
+    """The sample at 30 m: small enough to be shown pixel by pixel."""
+    bands = ["red", "green", "blue", "nir", "swir16", "SCL"]
+    ds = astra_xr.open_scene(SAMPLE, bands, catalog="sample", resolution=30)
+    return ds.isel(x=slice(100, 100 + side), y=slice(150, 150 + side))
+
+
+@pytest.fixture
+def picker(environment: None) -> Iterator[Picker]:
+    picker = scene().astra.pick()
+    yield picker
+    picker.close()
+
+
+_KERNEL = """
+async ({about, state, held, esm}) => {
+  const module = await import("data:text/javascript;base64," + esm);
+  const heard = {}, kept = {about, state};
+  const codes = text => new Uint16Array(Uint8Array.from(atob(text), c => c.charCodeAt(0)).buffer);
+  const model = window.model = {
+    get: key => kept[key],
+    set: (key, value) => { kept[key] = value; (heard["change:" + key] || []).forEach(f => f()); },
+    save_changes: () => { window.saved = kept.state; window.saves = (window.saves || 0) + 1; },
+    on: (event, f) => (heard[event] ||= []).push(f),
+    off: (event, f) => { heard[event] = (heard[event] || []).filter(g => g !== f); },
+    send: message => { window.asked.push(message); window.kernel(message); },
+  };
+  window.asked = [];
+  window.tell = (message, buffers = []) =>
+    (heard["msg:custom"] || []).forEach(f => f(message, buffers));
+  window.reply = ({id, keys, box}) => setTimeout(() => keys.forEach(key => {
+    const tile = held[key];
+    if (!tile) return window.tell({type: "failed", key, id, message: `no ${key} here`});
+    const buffers = [new DataView(codes(tile.codes).buffer)];
+    window.tell({...tile, type: "tile", id, ...(box ? {box} : {})}, buffers);
+  }));
+  window.kernel ||= message => message.type === "read" && window.reply(message);
+  window.module = module;
+  window.cleanup = module.default.render({model, el: document.getElementById("root")});
+}
+"""
+
+Show = Callable[..., Any]
+
+
+@pytest.fixture
+def show(page: Any) -> Show:
+    """Show a picker in a plain page, with a kernel of a few lines that has its tiles.
+
+    ``before`` is JavaScript that may put another ``window.kernel`` in its place.
+    """
+
+    def show(picker: Picker, *keys: str, before: str = "", wait: bool = True) -> Any:
+        wanted = keys or (*picker._needed(), "NDVI", "nir", "swir16", "SCL")
+        known = [k for k in wanted if k[0] == ":" or k in picker._scene.bands or k == "NDVI"]
+        tiles = picker._channels(picker._scene.whole, (768, 768), dict.fromkeys(known))
+        held = {
+            tile.key: {
+                "key": tile.key,
+                "box": tile.box,
+                "shape": tile.codes.shape,
+                "low": tile.low,
+                "step": tile.step,
+                "codes": base64.b64encode(tile.codes.tobytes()).decode(),
+            }
+            for tile in tiles.values()
+        }
+        page.set_content(
+            f'<!doctype html><html lang="en"><head><title>Test</title><style>{CSS}</style></head>'
+            '<body><main id="root"></main></body></html>'
+        )
+        if before:
+            page.evaluate(before)
+        page.evaluate(
+            _KERNEL,
+            {
+                "about": json.loads(json.dumps(picker.about)),
+                "state": json.loads(json.dumps(picker.state)),
+                "held": held,
+                "esm": base64.b64encode(ESM.encode()).decode(),
+            },
+        )
+        if wait:
+            drawn(page)
+        return page
+
+    return show
+
+
+def drawn(page: Any, after: int = 0) -> int:
+    """Wait until the picture was drawn anew, and nothing is on its way; returns its number."""
+    page.wait_for_function(
+        """after => Number(document.querySelector(".astra-canvas")?.dataset.rev || 0) > after
+           && document.querySelector(".astra-picker").dataset.busy === "false" """,
+        arg=after,
+    )
+    return int(page.evaluate("document.querySelector('.astra-canvas').dataset.rev"))

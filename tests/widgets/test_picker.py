@@ -1,0 +1,320 @@
+"""The picker from Python: state, what is taken along, odd inputs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import xarray as xr
+
+import astra_xr
+from astra_xr.errors import AstraError, InvalidParameter, UnknownBand, UnknownIndex
+from astra_xr.widgets.picker import Picker
+from tests.widgets.conftest import SAMPLE, scene
+
+mpl.use("agg")
+
+
+def run(code: str, ds: xr.Dataset) -> object:
+    """Do what a user does with the copied line."""
+    lines = code.splitlines()
+    names = {"ds": ds}
+    exec("\n".join(lines[:-1]), names)
+    return eval(lines[-1], names)
+
+
+def plain(*bands: str) -> xr.Dataset:
+    """Arrays that are none of ours."""
+    rng = np.random.default_rng(1)
+    return xr.Dataset({name: (("y", "x"), rng.random((8, 9))) for name in bands})
+
+
+def test_it_opens_in_true_colour_stretched_without_clouds(picker: Picker) -> None:
+    assert picker.state["mode"] == "rgb"
+    assert picker.state["bands"] == ["red", "green", "blue"]
+    picture = picker.image
+    assert picture.dims == ("y", "x", "rgb")
+    clear = ~scene().astra.mask().values
+    # 2 to 98 % of what is no cloud.
+    assert 90 < picture.values[clear][:, :3].mean() < 165
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {},
+        {"bands": ["nir", "red", "green"], "gamma": 1.4},
+        {"bands": ["swir16", "nir", "blue"], "stretch": "minmax", "mask": True},
+        {"view": [20, 30, 120, 250], "stretch": {"kind": "sigma", "sigma": 1.5, "of": "view"}},
+    ],
+    ids=["default", "gamma", "masked", "view"],
+)
+def test_the_copied_line_makes_the_same_picture(state: dict[str, object]) -> None:
+    ds = scene()
+    picker = ds.astra.pick(**state)
+    made = run(picker.code, ds)
+    assert isinstance(made, xr.DataArray)
+    np.testing.assert_array_equal(made[..., 3], picker.image[..., 3])
+    shown = picker.image.values[..., 3] > 0
+    far = np.abs(made.values[shown].astype(int) - picker.image.values[shown]).max()
+    assert far <= 1  # codes are rounded
+    np.testing.assert_allclose(made.x, picker.image.x)
+    picker.close()
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"index": "NDVI", "mask": True},
+        {"index": "EVI", "colormap": "viridis"},
+        {"band": "nir", "limits": {"nir": (0.05, 0.4)}},
+        {"band": "nir", "mask": True},
+    ],
+    ids=["NDVI", "EVI", "band", "masked"],
+)
+def test_the_copied_line_plots_the_same(state: dict[str, object]) -> None:
+    ds = scene(120)
+    picker = ds.astra.pick(**state)
+    figure = plt.figure()
+    plot = run(picker.code, ds)
+    made = plot.to_rgba(plot.get_array(), bytes=True)  # type: ignore[attr-defined]
+    plt.close(figure)
+    ours = picker.image.values
+    shown = (ours[..., 3] > 0) & (made[..., 3] > 0)
+    assert shown.mean() > 0.5
+    np.testing.assert_array_equal(ours[..., 3] > 0, made[..., 3] > 0)
+    # A code's rounding may take a value to the next colour.
+    assert (np.abs(ours[shown].astype(int) - made[shown]).max(axis=-1) <= 8).mean() > 0.999
+    picker.close()
+
+
+def test_the_copied_script_opens_the_scene() -> None:
+    ds = astra_xr.open_scene(SAMPLE, ["B04", "B11", "B02"], catalog="sample", resolution=60)
+    picker = ds.astra.pick(bands=["B11", "B04", "B02"], view=[10, 20, 60, 90])
+    from astra_xr.widgets.code import code_of
+
+    script = code_of(picker.about, picker._settled(), whole=True)
+    assert "open_scene(" in script
+    made = run(script, None)  # type: ignore[arg-type]
+    assert isinstance(made, xr.DataArray)
+    far = np.abs(made.values.astype(int) - picker.image.values).max()
+    assert far <= 1
+    picker.close()
+
+
+def test_state_opens_it_again_as_it_was(picker: Picker) -> None:
+    picker.state = picker.state | {"mode": "index", "index": "NDWI", "pins": [[551000, 4150000]]}
+    told = json.loads(json.dumps(picker.state))
+    again = scene().astra.pick(**told)
+    assert again.state == picker.state
+    assert again.code == picker.code
+    again.close()
+
+
+def test_observers_follow(picker: Picker) -> None:
+    seen = []
+    picker.observe(lambda change: seen.append(change["new"]["gamma"]), "state")
+    picker.state = picker.state | {"gamma": 2.0}
+    assert seen == [2.0]
+
+
+def test_what_is_picked(picker: Picker) -> None:
+    picker.state = picker.state | {"bands": ["nir", "B11", "red"], "view": [0, 0, 50, 60]}
+    assert list(picker.selection) == ["nir", "swir16", "red"]
+    assert picker.selection.sizes == {"y": 50, "x": 60}
+    assert not picker.selection.nir.variable._in_memory
+    picker.state = picker.state | {"mode": "index", "index": "NDVI"}
+    assert set(picker.selection) == {"nir", "red"}
+    picker.state = picker.state | {"mode": "single", "band": "SCL"}
+    assert list(picker.selection) == ["SCL"]
+
+
+def test_spectra_are_the_pixels_own(picker: Picker) -> None:
+    ds = scene()
+    x, y = float(ds.x[17]) + 3, float(ds.y[40]) - 2
+    picker.state = picker.state | {"pins": [[x, y]]}
+    table = picker.spectra
+    assert table.loc[0, "x"] == x
+    here = ds.sel(x=x, y=y, method="nearest")
+    for band in ("red", "nir", "swir16"):
+        assert table.loc[0, band] == pytest.approx(here[band].item())
+    assert "SCL" not in table
+
+
+def test_presets_and_indices_are_those_the_bands_suffice_for(picker: Picker) -> None:
+    assert picker.about["presets"]["Agriculture"] == ["swir16", "nir", "blue"]
+    assert "Geology" not in picker.about["presets"]
+    assert list(picker.about["indices"])[:3] == ["NDVI", "EVI", "SAVI"]
+    assert "NBR" not in picker.about["indices"]
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ({"mode": "cmyk"}, "'rgb', 'index' or 'single'"),
+        ({"bands": ["red", "green"]}, "three band names"),
+        ({"bands": "red"}, "three band names"),
+        ({"stretch": "log"}, "percentile"),
+        ({"stretch": {"kind": "percentile", "low": 98, "high": 2}}, "percentile"),
+        ({"limits": {"red": (0.3, 0.1)}}, "low < high"),
+        ({"limits": {"red": "wide"}}, "low < high"),
+        ({"gamma": 0}, "0.1 to 10"),
+        ({"view": [0, 0, 9999, 10]}, "within 300 rows and 300 columns"),
+        ({"pins": [1, 2]}, r"a list of \(x, y\)"),
+        ({"colormap": "jet2"}, "one of gray"),
+        ({"colour": "red"}, "one of mode, bands"),
+    ],
+)
+def test_states_that_cannot_be(state: dict[str, object], told: str) -> None:
+    with pytest.raises(InvalidParameter, match=told):
+        scene().astra.pick(**state)
+
+
+def test_bands_and_indices_that_are_not_there(picker: Picker) -> None:
+    with pytest.raises(UnknownBand, match="Did you mean"):
+        picker.state = picker.state | {"bands": ["rde", "green", "blue"]}
+    with pytest.raises(UnknownIndex, match="NDVI"):
+        picker.state = picker.state | {"index": "NVDI"}
+    with pytest.raises(AstraError, match="swir22"):
+        picker.state = picker.state | {"index": "NBR"}
+
+
+# Odd inputs.
+
+
+def test_one_band() -> None:
+    picker = plain("one").astra.pick()
+    assert picker.state["mode"] == "single"
+    assert picker.image.shape == (8, 9, 4)
+    assert picker.code.startswith('ds["one"].plot.imshow(cmap="gray"')
+    assert picker.about["grid"]["crs"] is None
+    picker.close()
+
+
+def test_a_single_array() -> None:
+    picker = scene(50).astra.index("NDVI").astra.pick(colormap="RdYlGn")
+    assert picker.state["band"] == "NDVI"
+    assert picker.image.shape == (50, 50, 4)
+    picker.close()
+    unnamed = xr.DataArray(np.random.default_rng(0).random((3, 5, 6)), dims=("band", "y", "x"))
+    picker = unnamed.astra.pick()
+    assert picker.state["bands"] == ["1", "2", "3"]
+    picker.close()
+
+
+def test_nothing_but_nan() -> None:
+    picker = xr.Dataset({"a": (("y", "x"), np.full((4, 4), np.nan))}).astra.pick()
+    assert (picker.image[..., 3] == 0).all()
+    picker.close()
+
+
+def test_a_class_band_keeps_its_colours() -> None:
+    picker = scene(60).astra.pick(band="SCL")
+    scl = scene(60).SCL.values
+    picture = picker.image.values
+    assert (picture[scl == 6][:, :3] == [0, 0, 255]).all()
+    assert ".plot.imshow()" in picker.code
+    picker.state = picker.state | {"mode": "rgb", "bands": ["SCL", "red", "nir"]}
+    assert picker.image.shape == (60, 60, 4)
+    picker.close()
+
+
+def test_two_hundred_bands() -> None:
+    ds = plain(*(f"b{n}" for n in range(200)))
+    picker = ds.astra.pick(bands=["b7", "b100", "b199"])
+    assert len(picker.about["bands"]) == 200
+    assert picker.image.shape == (8, 9, 4)
+    picker.state = picker.state | {"pins": [[2.5, 3.5]]}
+    assert picker.spectra.loc[0, "b150"] == ds.b150[3, 2]
+    picker.close()
+
+
+def test_dask_arrays() -> None:
+    pytest.importorskip("dask")
+    ds = scene(100)
+    lazy = ds.chunk({"y": 40, "x": 40})
+    picker, same = lazy.astra.pick(), ds.astra.pick()
+    np.testing.assert_array_equal(picker.image, same.image)
+    picker.close()
+    same.close()
+
+
+def test_rows_that_go_north_are_shown_north_up() -> None:
+    rows = np.arange(5.0)
+    ds = xr.Dataset(
+        {"a": (("y", "x"), np.tile(rows[:, None], (1, 4)))}, {"y": rows, "x": np.arange(4.0)}
+    )
+    picker = ds.astra.pick(view=[0, 0, 2, 4])
+    assert picker.image[0, 0, 0] > picker.image[1, 0, 0]
+    made = run(picker.code.split(".plot")[0], ds)
+    assert isinstance(made, xr.DataArray)
+    assert sorted(made.y.values) == [3, 4]
+    picker.close()
+
+
+@pytest.mark.parametrize(
+    "ds",
+    [
+        xr.Dataset({"a": (("lat", "lon"), np.zeros((2, 2)))}),
+        xr.Dataset({"a": (("time", "y", "x"), np.zeros((2, 2, 2)))}),
+        xr.Dataset({"a": (("y", "x"), np.zeros((0, 2)))}),
+        xr.Dataset({"a": (("y", "x"), np.array([["x"]]))}),
+        xr.Dataset(),
+    ],
+    ids=["lat-lon", "time", "empty", "text", "none"],
+)
+def test_what_cannot_be_shown_says_what_to_do(ds: xr.Dataset) -> None:
+    with pytest.raises(InvalidParameter, match=r"isel\(time=0\)"):
+        ds.astra.pick()
+
+
+def test_a_time_of_one_will_do() -> None:
+    ds = xr.Dataset({"a": (("time", "y", "x"), np.random.default_rng(0).random((1, 4, 4)))})
+    picker = ds.astra.pick()
+    assert picker.image.shape == (4, 4, 4)
+    picker.close()
+
+
+def test_the_whole_scene_is_read_from_overviews() -> None:
+    ds = astra_xr.open_scene(SAMPLE, ["red", "green", "blue"], catalog="sample")
+    picker = ds.astra.pick()
+    for read in picker._first:
+        read.result()
+    assert picker._tiles["red"].codes.shape == (768, 768)
+    assert not ds.red.variable._in_memory
+    coarse = ds.red.coarsen(y=8, x=8).mean().values
+    ours = picker._tiles["red"].values[4::3, 4::3]
+    assert abs(ours.mean() - coarse.mean()) < 2e-3
+    picker.close()
+
+
+# Saved and closed.
+
+
+def test_saved_notebooks_have_a_picture_and_no_secret(picker: Picker, tmp_path: Path) -> None:
+    data, _ = picker._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in data
+    assert "data:image/jpeg;base64," in data["text/html"]
+    assert len(data["text/html"]) < 200_000
+    page = picker.to_html(tmp_path / "picker.html").read_text()
+    for text in (
+        data["text/html"],
+        page,
+        json.dumps(picker.get_state(), default=str),
+        repr(picker),
+    ):
+        for word in ("sig=", "token", str(Path.home()), "file://"):
+            assert word not in text
+
+
+def test_a_closed_picker_holds_nothing(picker: Picker) -> None:
+    _ = picker.image
+    picker.close()
+    assert not picker._tiles
+    assert not picker._reads
+    assert repr(picker) == "<astra picker: closed>"
+    picker._asked(None, {"type": "read", "id": 1, "keys": ["red"], "box": None, "most": [9, 9]}, [])
