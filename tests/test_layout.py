@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -71,3 +72,16 @@ def test_a_missing_extra_says_how_to_install_it() -> None:
         MissingExtra, match=r"chunks= needs no_such_thing.*pip install 'astra-xr\[dask\]'"
     ):
         require("no_such_thing", extra="dask", purpose="chunks=")
+
+
+def test_the_tests_that_the_threat_model_names_are_there() -> None:
+    text = (ROOT / "SECURITY.md").read_text()
+    code = "".join(path.read_text() for path in (ROOT / "tests").rglob("*.py"))
+    modules = {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
+    names = re.findall(
+        r"`(?:[\w/.]*?(test_\w+)(?:\.py)?::)?((?:test_|Test)\w+)(?:\[[^`]*\])?`", text
+    )
+    assert len(names) > 15
+    for module, name in names:
+        assert not module or module in modules, module
+        assert name in modules or f"def {name}(" in code or f"class {name}:" in code, name

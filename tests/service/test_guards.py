@@ -7,7 +7,10 @@ import contextlib
 import json
 import os
 import re
+import signal
 import socket
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +28,7 @@ from astra_xr.service.keys import KeyFile
 from astra_xr.testing import RangeServer, write_cog
 from tests import items
 from tests.conftest import make_dn
+from tests.servers import free_port
 from tests.service.conftest import SCENE, Served, core_settings, serving
 from tests.service.wire import send
 
@@ -205,6 +209,39 @@ class TestKeys:
                 headers = {"Authorization": f"Bearer {key}"}
                 told = [httpx.get(url, headers=headers, timeout=60).status_code for _ in range(3)]
                 assert told == expected
+
+    def test_the_first_key_is_printed_once(self, tmp_path: Path) -> None:
+        path = tmp_path / "keys.json"
+
+        def started() -> tuple[list[str], int]:
+            """Start the service for a moment; return what it printed, and how the key does."""
+            port = free_port()
+            command = [sys.executable, "-m", "astra_xr.cli", "serve", "--port", str(port)]
+            command += ["--catalog", "sample", "--keys-file", str(path)]
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+                assert process.stdout
+                lines = [process.stdout.readline()]
+                while "/docs" not in lines[-1]:
+                    lines.append(process.stdout.readline())
+                keys.extend(re.findall(r"astra_sk_live_\w+", "".join(lines)))
+                headers = {"Authorization": f"Bearer {keys[0]}"}
+                url = f"http://127.0.0.1:{port}/api/v1/assets?scene_id=x"
+                for _ in range(200):
+                    with contextlib.suppress(httpx.TransportError):
+                        status = httpx.get(url, headers=headers).status_code
+                        break
+                    time.sleep(0.05)
+                process.send_signal(signal.SIGTERM)
+            return lines, status
+
+        keys: list[str] = []
+        lines, status = started()
+        assert "A first key, shown this once: astra_sk_live_" in lines[0]
+        assert status == 400  # no scene id, but a key that is known
+        assert keys[0] not in path.read_text()
+        lines, status = started()
+        assert not any("astra_sk_live_" in line for line in lines)
+        assert (status, len(keys)) == (400, 1)
 
 
 class TestPagesOfOtherSites:
