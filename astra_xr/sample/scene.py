@@ -12,6 +12,7 @@ import contextlib
 import json
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -32,6 +33,8 @@ _WHITE: Final = 0.3558
 # How the folders are named that unfinished scenes are made in.
 _PREFIX: Final = ".astra-sample-"
 
+_making = threading.Lock()
+
 
 def ensure_sample(folder: Path, scene_id: str = WHOLE.id, *, progress: bool = True) -> Path:
     """
@@ -49,7 +52,8 @@ def ensure_sample(folder: Path, scene_id: str = WHOLE.id, *, progress: bool = Tr
     scene_id
         A key of `series.SCENES`.
     progress
-        Show a progress bar on standard error while the scene is made.
+        Show a progress bar on standard error while the scene is made; of a scene of the year,
+        where that takes more than three seconds.
 
     Returns
     -------
@@ -102,12 +106,17 @@ def _make(scene: Scene, work: Path, progress: bool) -> None:
 
     from astra_xr.sample import landscape, year
 
-    with tqdm.tqdm(
-        total=landscape.STEPS + len(item.FILES),
-        desc=f"Making the synthetic sample scene of {scene.datetime[:10]}",
-        bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}",
-        disable=not progress,
-    ) as bar:
+    # One at a time: a scene keeps all cores busy, and those of the year share their ground.
+    with (
+        _making,
+        tqdm.tqdm(
+            total=landscape.STEPS + len(item.FILES),
+            desc=f"Making the synthetic sample scene of {scene.datetime[:10]}",
+            bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}",
+            delay=3 if scene.season else 0,
+            disable=not progress,
+        ) as bar,
+    ):
         if scene.season is None:
             painted = landscape.paint(tick=bar.update)
         else:
