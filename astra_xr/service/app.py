@@ -22,23 +22,28 @@ from starlette.routing import Route
 from astra_xr import http
 from astra_xr.catalogs import CATALOGS
 from astra_xr.conversion.signing import UrlSigner
-from astra_xr.conversion.stores import LocalStore, workroom
+from astra_xr.conversion.stores import workroom
 from astra_xr.errors import AstraError, AuthenticationRequired, InvalidParameter
 from astra_xr.resolver.local import LocalResolver
+from astra_xr.resolver.memo import Memo
 from astra_xr.resolver.resolution import Resolution
 from astra_xr.resolver.wire import detail_of
 from astra_xr.service.answers import Answer, Answers
 from astra_xr.service.config import ServiceSettings
-from astra_xr.service.conversions import PatientConverter
 from astra_xr.service.docs import DOCS_POLICY, docs_page, openapi
 from astra_xr.service.files import PREFIX, LocalFiles
 from astra_xr.service.keys import Keyring, Limiter
+from astra_xr.service.metrics import Metrics
 from astra_xr.service.problems import PLAIN, PROBLEM_TYPE, document, problem, status_of
 from astra_xr.service.requests import AssetsRequest
 from astra_xr.service.shell import Shell, log_failure
+from astra_xr.service.store import converter_of
 
 _QUICK = 64
 """Requests that are resolved side by side; those that wait for conversions are not among them."""
+
+_READY = 3.0
+"""Seconds for which nobody asks again whether all is ready."""
 
 _HUNG_UP = 499
 """Status in the log where nobody was left to answer."""
@@ -71,11 +76,11 @@ class Service:
 
     def __init__(self, settings: ServiceSettings) -> None:
         self._settings = settings
-        root = settings.core.cache_dir / "converted"
-        store = LocalStore(root=root, max_bytes=settings.core.cache_bytes)
-        self._converter = PatientConverter(store, root)
+        self._converter = converter_of(settings)
+        self._metrics = Metrics() if settings.metrics else None
         self._resolver = LocalResolver(settings.core, converter=self._converter, bare_urls=True)
         self._answers = Answers(self._made)
+        self._readiness = Memo[str, dict[str, bool]](size=1, life=_READY)
         self._keys = Keyring(settings.keys_file, settings.api_keys)
         self._limiter = Limiter(settings.limits_url, settings.rate)
         self._files = LocalFiles(_roots(settings), UrlSigner(settings.url_keys))
@@ -83,8 +88,10 @@ class Service:
 
     def app(self) -> Any:
         """Return all routes, within what stands around every request."""
+        counted = [Route("/metrics", self.counted)] if self._metrics else []
         pages = Starlette(
             routes=[
+                *counted,
                 Route("/api/v1/assets", self.assets),
                 Route("/healthz", _alive),
                 Route("/readyz", self.ready),
@@ -104,7 +111,7 @@ class Service:
                 allow_headers=["Authorization", "Range", "If-Range"],
                 expose_headers=["Content-Range", "ETag", "Retry-After", "X-Request-ID"],
             )
-        return Shell(app)
+        return Shell(app, self._metrics.count if self._metrics else None)
 
     async def assets(self, request: Request) -> Response:
         """Answer ``GET /api/v1/assets``."""
@@ -153,9 +160,16 @@ class Service:
             expires_at=min((end for end in ends if end), default=None),
         )
 
+    async def counted(self, request: Request) -> Response:
+        """Tell what was counted."""
+        assert self._metrics is not None
+        body, media_type = await _in_thread(self._quick, self._metrics.page)
+        return Response(body, headers={"content-type": media_type})
+
     async def ready(self, request: Request) -> Response:
         """Tell whether the store can be written to and a catalogue be reached."""
-        told = await _in_thread(self._quick, self._ready)
+        # Strangers may ask this: what it costs others is bounded.
+        told = await _in_thread(self._quick, self._readiness.get, "", self._ready)
         body = json.dumps({"ready": all(told.values()), **told})
         status = 200 if all(told.values()) else 503
         return Response(body, status, media_type="application/json")
@@ -163,9 +177,10 @@ class Service:
     def _ready(self) -> dict[str, bool]:
         core = self._settings.core
         try:
-            workroom(core.cache_dir / "converted")
+            workroom(self._converter.folder)
+            self._converter.store.find("ready")
             store = True
-        except OSError:
+        except (OSError, AstraError):
             store = False
         urls = {"earth-search": core.earth_search_url, "planetary-computer":
                 core.planetary_computer_url, "cdse": core.cdse_url, "usgs": core.usgs_url,

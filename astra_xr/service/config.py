@@ -53,6 +53,21 @@ class ServiceSettings:
     limits_url: str = field(default="memory://", repr=False)
     """Where rates are counted: ``redis://…`` for several processes (``ASTRA_LIMITS_URL``)."""
 
+    store: str | None = field(default=None, repr=False)
+    """Object store of converted files, e.g. ``s3://bucket/prefix?region=eu-west-1``, with keys
+    in the environment (``ASTRA_STORE``); None: the cache folder."""
+
+    dask: str | None = None
+    """Address of a Dask scheduler whose workers convert (``ASTRA_DASK``); they need the store,
+    and keep unfinished work in the same folder as here. None: this process converts."""
+
+    metrics: bool = False
+    """True to answer ``GET /metrics``, to anybody (``ASTRA_METRICS=1``)."""
+
+    drain: float = 60.0
+    """Seconds that requests under way have left when the service is told to end
+    (``ASTRA_DRAIN``)."""
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> ServiceSettings:
         """Read the settings from environment variables.
@@ -68,9 +83,12 @@ class ServiceSettings:
             told["keys_file"] = Path(env["ASTRA_KEYS_FILE"]).expanduser()
         for name in ("api_keys", "cors_origins"):
             told[name] = _listed(env.get(f"ASTRA_{name.upper()}", ""))
-        for name in ("public_url", "rate", "limits_url"):
+        for name in ("public_url", "rate", "limits_url", "store", "dask"):
             if env.get(f"ASTRA_{name.upper()}"):
                 told[name] = env[f"ASTRA_{name.upper()}"]
+        told["metrics"] = env.get("ASTRA_METRICS", "").lower() in ("1", "on", "true", "yes")
+        if env.get("ASTRA_DRAIN"):
+            told["drain"] = _seconds(env["ASTRA_DRAIN"])
         if env.get("ASTRA_URL_KEYS"):
             told["url_keys"] = _url_keys(env["ASTRA_URL_KEYS"])
         return cls(**told)  # type: ignore[arg-type]
@@ -78,6 +96,12 @@ class ServiceSettings:
 
 def _listed(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _seconds(text: str) -> float:
+    if text.replace(".", "", 1).isdecimal() and text.isascii():
+        return float(text)
+    raise InvalidParameter(name="ASTRA_DRAIN", value=text, expected="a number of seconds")
 
 
 def _url_keys(text: str) -> dict[str, bytes]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import math
 import os
 import secrets
 import socket
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +22,7 @@ from astra_xr.errors import AstraError
 from astra_xr.service.app import create_app
 from astra_xr.service.config import ServiceSettings, default_keys_file
 from astra_xr.service.keys import KeyFile, Keyring
+from astra_xr.service.metrics import MANY
 
 _MOST_HEAD = 64 << 10
 """Bytes of a request's line and headers."""
@@ -142,9 +145,8 @@ _OPTIONS: Mapping[str, Any] = {
     "server_header": False,
     "proxy_headers": False,
     "ws": "none",
-    "lifespan": "off",
+    "lifespan": "on",
     "timeout_keep_alive": 30,
-    "timeout_graceful_shutdown": 60,
 }
 
 
@@ -176,6 +178,8 @@ def serve(
     Keyring(settings.keys_file, settings.api_keys)
     if not settings.api_keys and not KeyFile(path).read():
         print(f"A first key, shown this once: {KeyFile(path).add('first')}", flush=True)  # noqa: T201
+    if settings.metrics and workers > 1 and MANY not in os.environ:
+        os.environ[MANY] = tempfile.mkdtemp(prefix="astra-metrics-")
     print(f"http://{host}:{port}/docs", flush=True)  # noqa: T201
     uvicorn.run(
         "astra_xr.service.app:create_app",
@@ -184,8 +188,13 @@ def serve(
         port=port,
         workers=workers,
         log_config=dict(_LOGGING),
+        timeout_graceful_shutdown=_drain(settings),
         **_OPTIONS,
     )
+
+
+def _drain(settings: ServiceSettings) -> int:
+    return max(1, math.ceil(settings.drain))
 
 
 @contextmanager
@@ -193,7 +202,10 @@ def running(settings: ServiceSettings) -> Iterator[str]:
     """Run the service in a thread, on a free port of loopback; yields its root URL."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(create_app(settings), log_config=None, **_OPTIONS)
+        config = uvicorn.Config(
+            create_app(settings), log_config=None, timeout_graceful_shutdown=_drain(settings),
+            **_OPTIONS,
+        )  # fmt: skip
         server = uvicorn.Server(config)
         started = threading.Event()
         startup = server.startup

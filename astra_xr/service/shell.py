@@ -10,6 +10,7 @@ import logging
 import secrets
 import time
 import traceback
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,6 +28,9 @@ _HEADERS = (
 _CLOSED = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 _UNKEPT = (b"cache-control", b"no-store")
 
+_LAST_WORDS = 5.0
+"""Seconds to tell clients that the service ends."""
+
 _ENDING = UpstreamUnavailable(
     service="The resolver service",
     reason="it is being shut down",
@@ -36,19 +40,29 @@ _ENDING = UpstreamUnavailable(
 
 
 class Shell:
-    """Wraps an ASGI app."""
+    """Wraps an ASGI app.
 
-    def __init__(self, app: Any) -> None:
+    Parameters
+    ----------
+    app : ASGI app
+    count : callable, optional
+        Takes the scope, status and seconds of each request.
+    """
+
+    def __init__(self, app: Any, count: Callable[[Any, int, float], None] | None = None) -> None:
         self._app = app
+        self._count = count
+        self._open = 0
         # Numbered on from a random number: ids of several workers do not meet.
         self._ids = itertools.count(secrets.randbits(63))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one request, and log a line about it."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
             return
         start, status = time.perf_counter(), 0
+        self._open += 1
         request_id = scope["request_id"] = f"{next(self._ids):016x}"
 
         async def told(message: Any) -> None:
@@ -73,21 +87,38 @@ class Shell:
                 log_failure(error, request_id)
             if not status:
                 await _refuse(told, AstraError(), request_id)
-        if log.isEnabledFor(logging.INFO):
-            line = {
-                "id": request_id,
-                "method": scope["method"],
-                "path": _clean(scope["path"])[:200],
-                "status": status,
-                "ms": round((time.perf_counter() - start) * 1000, 2),
-                "key": scope.get("key_id"),
-            }
-            # Not log.info, which looks for its caller's file and line each time.
-            log.handle(
-                log.makeRecord(
-                    log.name, logging.INFO, "", 0, "request", (), None, "", {"told": line}
-                )
-            )
+        finally:
+            self._open -= 1
+        seconds = time.perf_counter() - start
+        if self._count:
+            self._count(scope, status, seconds)
+        _log_request(scope, status, seconds)
+
+    async def _live(self, receive: Any, send: Any) -> None:
+        """Begin and end with the server; the end waits for requests that were broken off."""
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        until = time.monotonic() + _LAST_WORDS
+        while self._open and time.monotonic() < until:
+            await asyncio.sleep(0.01)
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def _log_request(scope: Any, status: int, seconds: float) -> None:
+    if not log.isEnabledFor(logging.INFO):
+        return
+    line = {
+        "id": scope["request_id"],
+        "method": scope["method"],
+        "path": _clean(scope["path"])[:200],
+        "status": status,
+        "ms": round(seconds * 1000, 2),
+        "key": scope.get("key_id"),
+    }
+    # Not log.info, which looks for its caller's file and line each time.
+    extra = {"told": line}
+    log.handle(log.makeRecord(log.name, logging.INFO, "", 0, "request", (), None, "", extra))
 
 
 async def _refuse(send: Any, error: AstraError, request_id: str) -> None:

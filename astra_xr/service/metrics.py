@@ -1,0 +1,66 @@
+"""Prometheus metrics of the service: how many requests, of what, and how long they took."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from astra_xr.extras import require
+
+MANY = "PROMETHEUS_MULTIPROC_DIR"
+"""Environment variable: the folder where several workers count together."""
+
+_ROUTES = ("/api/v1/assets", "/healthz", "/readyz", "/openapi.json", "/docs", "/metrics")
+_FILES = "/assets/"
+_METHODS = ("GET", "HEAD")
+_BUCKETS = (0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0, 300.0)
+
+
+class Metrics:
+    """Counts what the service answers.
+
+    Labels are of a closed set of values and hold nothing that a caller sent. Several workers of
+    one ``astra-xr serve`` count together, and each answers for all of them; several machines are
+    scraped one by one.
+
+    Raises
+    ------
+    MissingExtra
+        prometheus_client is not installed.
+    """
+
+    def __init__(self) -> None:
+        self._client: Any = require("prometheus_client", extra="service", purpose="ASTRA_METRICS")
+        self._registry = self._client.CollectorRegistry()
+        self._requests = self._client.Counter(
+            "astra_requests",
+            "Requests, by route, method and status (499: the client hung up).",
+            ("route", "method", "status"),
+            registry=self._registry,
+        )
+        self._seconds = self._client.Histogram(
+            "astra_request_seconds",
+            "Time until an answer was sent.",
+            ("route",),
+            buckets=_BUCKETS,
+            registry=self._registry,
+        )
+
+    def count(self, scope: Any, status: int, seconds: float) -> None:
+        """Count one request."""
+        path, method = scope["path"], scope["method"]
+        route = _FILES if path.startswith(_FILES) else path if path in _ROUTES else "other"
+        method = method if method in _METHODS else "other"
+        self._requests.labels(route, method, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def page(self) -> tuple[bytes, str]:
+        """Return what was counted as text, and its media type."""
+        registry = self._registry
+        if os.environ.get(MANY):
+            many: Any = require(
+                "prometheus_client.multiprocess", extra="service", purpose="ASTRA_METRICS"
+            )
+            registry = self._client.CollectorRegistry()
+            many.MultiProcessCollector(registry)
+        return self._client.generate_latest(registry), self._client.CONTENT_TYPE_LATEST

@@ -1,0 +1,220 @@
+"""Several workers that share store, rates and counts, as a team would run them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import rasterio
+
+from astra_xr.errors import InvalidParameter
+from astra_xr.service.app import create_app
+from astra_xr.service.config import ServiceSettings
+from astra_xr.service.keys import new_key
+from tests import items
+from tests.conversion.rasters import PLACE, numbers, write
+from tests.servers import free_port, s3_missing, serve_s3
+from tests.service.conftest import Served, core_settings, serving
+
+ITEM = "field-1"
+SHAPE = (300, 400)
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Path:
+    folder = tmp_path / "catalog"
+    folder.mkdir()
+    write(folder / "B04.jp2", numbers(SHAPE), driver="JP2OpenJPEG")
+    item = items.plain("./B04.jp2", size=400)
+    grid = {"proj:code": "EPSG:32610", "proj:shape": SHAPE, "proj:transform": tuple(PLACE)[:6]}
+    item["id"] = ITEM
+    item["assets"] = {"red": {"href": "./B04.jp2", "type": "image/jp2", **grid}}
+    (folder / f"{ITEM}.json").write_text(json.dumps(item))
+    return folder
+
+
+@contextmanager
+def command(
+    folder: Path, catalog: str, environ: dict[str, str], *, workers: int = 1
+) -> Iterator[Served]:
+    """Run ``astra-xr serve`` with a cache folder of its own."""
+    folder.mkdir(exist_ok=True)
+    port = free_port()
+    told = os.environ | {"ASTRA_CACHE_DIR": str(folder)} | environ
+    run = subprocess.Popen(
+        [sys.executable, "-m", "astra_xr.cli", "serve", "--catalog", catalog, "--port", str(port),
+         "--workers", str(workers), "--keys-file", str(folder / "keys.json")],
+        env=told, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    url = f"http://127.0.0.1:{port}"
+    try:
+        until(lambda: answers(url))
+        yield Served(url, environ["ASTRA_API_KEYS"], [], b"")
+    finally:
+        os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
+
+
+def until(happens: Callable[[], Any], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not happens():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/healthz").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@contextmanager
+def serve_redis(folder: Path) -> Iterator[str]:
+    program = shutil.which("redis-server")
+    if program is None:
+        pytest.skip("Redis is not installed (apt-get install redis-server).")
+    port = free_port()
+    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    run = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
+    import redis
+
+    client = redis.Redis(port=port)
+
+    def ready() -> bool:
+        try:
+            return bool(client.ping())
+        except redis.ConnectionError:
+            return False
+
+    try:
+        until(ready)
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        client.close()
+        run.kill()
+        run.wait()
+
+
+def test_two_services_share_store_and_rates(catalog: Path, tmp_path: Path) -> None:
+    """What one converts the other serves, and a key's rate is of both together."""
+    missing = s3_missing()
+    if missing:
+        pytest.skip(missing)
+    _, key = new_key("team")
+    with serve_redis(tmp_path) as limits, serve_s3("team") as (s3, access, secret):
+        shared = {
+            "ASTRA_API_KEYS": key,
+            "ASTRA_STORE": f"s3://team/converted?endpoint={s3}&region=us-east-1",
+            "ASTRA_LIMITS_URL": limits,
+            "ASTRA_RATE": "6/hour",
+            "AWS_ACCESS_KEY_ID": access,
+            "AWS_SECRET_ACCESS_KEY": secret,
+        }
+        with (
+            command(tmp_path / "one", str(catalog), shared) as one,
+            command(tmp_path / "two", str(catalog), shared) as two,
+        ):
+            made, found = (
+                served.ask({"scene_id": ITEM}).json()["assets"]["red"] for served in (one, two)
+            )
+            assert httpx.get(f"{one.url}/readyz").json()["store"] is True
+            # Signed by the store itself, each time anew; it is the same file.
+            assert made["href"].startswith(f"{s3}/team/converted/")
+            assert found["href"].split("?")[0] == made["href"].split("?")[0]
+            assert not list((tmp_path / "two/converted").rglob("made-*"))
+            body = httpx.get(found["href"]).content
+            assert len(body) == made["file:size"]
+            (tmp_path / "got.tif").write_bytes(body)
+            with rasterio.open(tmp_path / "got.tif") as file:
+                np.testing.assert_array_equal(file.read(1), numbers(SHAPE))
+            statuses = [
+                served.ask({"scene_id": ITEM}).status_code
+                for served in (one, two)
+                for _ in range(4)
+            ]
+            assert statuses == [200] * 4 + [429] * 4
+
+
+def test_workers_of_one_service_count_together(tmp_path: Path) -> None:
+    _, key = new_key("team")
+    environ = {"ASTRA_METRICS": "1", "ASTRA_API_KEYS": key}
+    with command(tmp_path / "c", "sample", environ, workers=2) as served:
+        # Connections of their own: whichever worker is free takes each.
+        for _ in range(30):
+            httpx.get(f"{served.url}/docs")
+        assert _count(served, 'route="/docs",status="200"') == 30
+
+
+def test_metrics_tell_no_secret_and_no_path(tmp_path: Path) -> None:
+    with serving() as served:
+        assert httpx.get(f"{served.url}/metrics").status_code == 404
+    with serving(metrics=True) as served:
+        assert served.ask("scene_id=nonsense").status_code == 400
+        httpx.get(f"{served.url}/a/path/of/mine?sig=secret")
+        httpx.get(f"{served.url}/assets/sample/x.tif?sig=secret")
+        httpx.request("PROPFIND", f"{served.url}/docs")
+        page = httpx.get(f"{served.url}/metrics")
+        assert page.headers["content-type"].startswith("text/plain")
+        assert _count(served, 'route="/api/v1/assets",status="400"') == 1
+        assert _count(served, 'route="other",status="404"') == 1
+        assert _count(served, 'route="/assets/",status="403"') == 1
+        assert 'method="other",route="/docs"' in page.text
+        for hidden in ("mine", "x.tif", "secret", served.key, "PROPFIND"):
+            assert hidden not in page.text
+
+
+def _count(served: Served, labels: str) -> float:
+    lines = httpx.get(f"{served.url}/metrics").text.splitlines()
+    found = [line for line in lines if "astra_requests_total" in line and labels in line]
+    return sum(float(line.rpartition(" ")[2]) for line in found)
+
+
+def test_a_dask_cluster_converts(catalog: Path, tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    core = core_settings(catalog=str(catalog), cache_dir=tmp_path / "service")
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+        ) as cluster,
+        serving(core=core, dask=cluster.scheduler_address) as served,
+    ):
+        answer = served.ask({"scene_id": ITEM})
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["assets"]["red"]["routing"] == "converted"
+        tasks = cluster.scheduler.task_prefixes
+        assert [prefix for prefix in tasks if "perform" in prefix]
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ({"store": "bucket"}, "ASTRA_STORE"),
+        ({"store": "file:///etc"}, "ASTRA_STORE"),
+        ({"store": "s3://bucket?colour=red"}, "ASTRA_STORE"),
+        ({"dask": "nonsense://"}, "ASTRA_DASK"),
+    ],
+)
+def test_settings_that_cannot_work(setting: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidParameter, match=words):
+        create_app(ServiceSettings(core=core_settings(catalog="sample"), **setting))
+
+
+def test_settings_from_the_environment() -> None:
+    environ = {"ASTRA_STORE": "s3://b", "ASTRA_METRICS": "on", "ASTRA_DRAIN": "2.5"}
+    told = ServiceSettings.from_env(environ | {"ASTRA_DASK": "tcp://h:1"})
+    assert (told.store, told.metrics, told.drain, told.dask) == ("s3://b", True, 2.5, "tcp://h:1")
+    with pytest.raises(InvalidParameter, match="ASTRA_DRAIN"):
+        ServiceSettings.from_env({"ASTRA_DRAIN": "-1"})
