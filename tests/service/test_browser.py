@@ -66,12 +66,13 @@ def shown(browser: Any, site: str, folder: Path, url: str, key: str) -> list[str
     (folder / "page.html").write_text(page)
     tab = browser.new_page()
     tab.goto(f"{site}/page.html")
-    tab.wait_for_function("document.title == 'done'")
+    tab.wait_for_function("document.title == 'done'", timeout=120_000)
     return str(tab.text_content("body")).splitlines()
 
 
 def test_a_page_that_may(browser: Any, site: str, tmp_path: Path) -> None:
     with serving(cors_origins=(site,)) as served:
+        served.ask()  # the sample is there, then
         lines = shown(browser, site, tmp_path, served.url, served.key)
         for line, band in zip(lines[:2], ("B04", "B08"), strict=True):
             assert line.startswith(f"{band} {served.url}/assets/sample/")

@@ -26,11 +26,13 @@ from astra_xr.service import serve
 from astra_xr.service.config import ServiceSettings
 from astra_xr.service.keys import KeyFile
 from astra_xr.testing import RangeServer, write_cog
+from conftest import Loopback
 from tests import items
 from tests.conftest import make_dn
 from tests.servers import free_port
 from tests.service.conftest import SCENE, Served, core_settings, serving
 from tests.service.wire import send
+from tests.stac_api import StacApi
 
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: h\r\n"
 
@@ -374,6 +376,22 @@ class TestRequestsOfItsOwn:
             )
             assert told.json()["assets"]["B04"]["href"].startswith(f"{served.url}/assets/sample/")
             assert canary.requests == []
+
+    def test_no_item_url_is_fetched(self, tmp_path: Path, network: Loopback) -> None:
+        """The URL of an item says which scene is meant; the catalogue is asked at its own place."""
+        network.routes["earth-search.aws.element84.com"] = asked = StacApi([])
+        with RangeServer(tmp_path) as canary:
+            url = canary.url("collections/sentinel-2-l2a/items/S2B_10SEG_20250115_0_L2A")
+            with serving(core=core_settings(catalog="earth-search")) as served:
+                for text in (url, f"sentinel-2:{url}", url.replace("http://", "s3://")):
+                    assert served.ask({"scene_id": text}).status_code in (400, 404)
+                right = (
+                    "https://earth-search.aws.element84.com/v1/collections/sentinel-2-l2a/items/"
+                )
+                told = served.ask({"scene_id": f"{right}S2B_10SEG_20250115_0_L2A"})
+                assert told.json()["code"] == "scene-not-found"
+            assert canary.requests == []
+            assert asked.asked
 
     def test_nobody_is_sent_elsewhere(self, served: Served) -> None:
         for path in ("//evil.example/%2e%2e", "/docs/", "//evil.example/docs/", "/readyz/",
