@@ -6,6 +6,7 @@
     ├── InvalidSceneId (ValueError)       the text is no scene id
     ├── InvalidParameter (ValueError)     an argument is not one of the forms that work
     │   └── InvalidFormat                 no such output format
+    ├── TooLarge (ValueError)             a result is larger than memory, or than makes sense
     ├── InvalidItem (ValueError)          a STAC item lacks what is needed to open it
     ├── SceneNotFound (LookupError)       no catalogue that was asked has the scene
     ├── AmbiguousSceneId (LookupError)    the id is a prefix of several scenes
@@ -194,6 +195,17 @@ class InvalidFormat(InvalidParameter):
 
     def __init__(self, *, value: object, formats: Sequence[str]) -> None:
         super().__init__(name="format", value=value, expected=f"one of {', '.join(formats)}")
+
+
+class TooLarge(AstraError, ValueError):
+    """A result would be larger than memory, or than makes sense."""
+
+    code = "too-large"
+
+    def __init__(self, *, what: str, size: str, limit: str, hint: str) -> None:
+        self.what = what
+        self.size = size
+        super().__init__(f"{redact(what)} would take {size}, and {limit}. {hint}")
 
 
 class InvalidItem(AstraError, ValueError):

@@ -46,6 +46,11 @@ SAMPLES: list[tuple[AstraError, str, str]] = [
         "format='gif' cannot work: expected one of cog, png.",
     ),
     (
+        errors.TooLarge(what="red", size="9 GB", limit="1 GB is free", hint="Take a window."),
+        "too-large",
+        "red would take 9 GB, and 1 GB is free. Take a window.",
+    ),
+    (
         errors.InvalidItem(item="S2", reason="it has no assets"),
         "invalid-item",
         "STAC item 'S2' cannot be used: it has no assets",
@@ -225,6 +230,7 @@ class TestTree:
             "mixed-grids",
             "unknown-index",
             "missing-index-band",
+            "too-large",
             "signing-failed",
             "read-failed",
             "missing-extra",

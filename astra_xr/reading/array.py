@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from xarray.core import indexing
 from astra_xr.errors import ReadError
 from astra_xr.model import Grid, Radiometry, UrlSource
 from astra_xr.reading.loop import run, start
+from astra_xr.reading.memory import check_memory
 from astra_xr.reading.points import points_under, read_warped_points
 from astra_xr.reading.read import read
 from astra_xr.reading.tiles import Span, bounds_of
@@ -46,6 +48,8 @@ class RasterArray(BackendArray):
         True: the array is (band, y, x); False: it is the one plane, (y, x).
     warp : Warp, optional
         The grid of the array, where it is not the file's.
+    allow_large : bool
+        True: read even what is larger than memory.
     """
 
     def __init__(
@@ -59,7 +63,9 @@ class RasterArray(BackendArray):
         decode: bool,
         planes: bool,
         warp: Warp | None = None,
+        allow_large: bool = False,
     ) -> None:
+        self.allow_large = allow_large
         decode = decode and not radiometry.as_is
         self._whole = Window(
             source=source,
@@ -131,6 +137,8 @@ class RasterArray(BackendArray):
 
     async def _outer(self, key: tuple[Any, ...]) -> npt.NDArray[Any]:
         part = self._part(key)
+        if not self.allow_large:
+            check_memory(math.prod(part.size) * self.dtype.itemsize, part.label)
         if self._warp:
             (ys, take_y), (xs, take_x) = bounds_of(part.rows), bounds_of(part.cols)
             pixels = await read_warped(part, self._warp, ys, xs, self.dtype)

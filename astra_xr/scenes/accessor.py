@@ -272,7 +272,7 @@ class AstraAccessor(Outputs):
 
         return class_table(self._ds, name)
 
-    def load(self, *, progress: bool = True) -> xr.Dataset:
+    def load(self, *, progress: bool = True, allow_large: bool = False) -> xr.Dataset:
         """Read all bands at once, side by side, and keep their values in this Dataset.
 
         Indices of the same bands are computed in one pass over them.
@@ -281,6 +281,8 @@ class AstraAccessor(Outputs):
         ----------
         progress : bool
             Show a progress bar, one step a band.
+        allow_large : bool
+            True: read even more than fits into free memory.
 
         Returns
         -------
@@ -290,6 +292,8 @@ class AstraAccessor(Outputs):
 
         Raises
         ------
+        TooLarge
+            It takes more memory than is free.
         ReadError, SigningError, UpstreamError
 
         Examples
@@ -303,7 +307,7 @@ class AstraAccessor(Outputs):
         """
         from astra_xr.scenes.load import load
 
-        return load(self._ds, progress=progress)
+        return load(self._ds, progress=progress, allow_large=allow_large)
 
     def explain(self) -> Explanation:
         """Tell what reading this Dataset will cost, before it is read.

@@ -18,7 +18,7 @@ from astra_xr.resolver.radiometry import one_radiometry, override
 from astra_xr.resolver.resolution import Resolution
 from astra_xr.scenes.coords import grid_coords
 from astra_xr.scenes.grids import Resampling, Size, cut_of, warp_to
-from astra_xr.scenes.place import Place, target_grid
+from astra_xr.scenes.place import Place, check_size, target_grid
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +40,7 @@ class Wish:
     chunks: Chunks = None
     decode: bool = True
     radiometry: str | None = None
+    allow_large: bool = False
 
 
 def dataset_of(resolution: Resolution, wish: Wish) -> xr.Dataset:
@@ -47,6 +48,8 @@ def dataset_of(resolution: Resolution, wish: Wish) -> xr.Dataset:
     assets = described(resolution, decode=wish.decode, radiometry=wish.radiometry)
     grids = {name: asset.grid for name, asset in assets.items() if asset.grid}
     target = target_grid(grids, wish.size, wish.place, scene=resolution.full_id)
+    if not wish.allow_large:
+        check_size(target, wish.size)
     variables = {
         name: band_variable(asset, name, resolution.full_id, target, wish)
         for name, asset in assets.items()
@@ -143,6 +146,7 @@ def band_variable(asset: Asset, name: str, scene: str, target: Grid, wish: Wish)
         decode=wish.decode,
         planes=bool(asset.planes),
         warp=warp,
+        allow_large=wish.allow_large,
     )
     decoded = wish.decode and not radiometry.as_is
     attrs = _band_attrs(asset, radiometry) | _flags(asset.band.classes, radiometry)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +20,7 @@ from xarray.core import indexing
 from astra_xr.conversion.tags import Unsupported
 from astra_xr.reading.array import behind, window_of
 from astra_xr.reading.fused import Formula, read_fused
+from astra_xr.reading.memory import check_memory
 
 _BLOCK = 1024
 """Rows and columns of a block: a multiple of common tile sizes."""
@@ -51,6 +53,8 @@ class FormulaArray(BackendArray):
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
         inputs = self.inputs(key)
         shape = next(iter(inputs.values())).shape
+        if not any(getattr(behind(v)[0], "allow_large", False) for v in inputs.values()):
+            check_memory(math.prod(shape) * self.dtype.itemsize, "a formula of bands")
         out = np.empty(shape, self.dtype)
         compute(inputs, [self.formula], [out])
         return out

@@ -83,9 +83,9 @@ def _computed(
     values = evaluate(recipe.text, bands, constants, bounds=bounds, mask=mask)
     values.attrs = {
         "long_name": recipe.title,
-        "units": "1",
         "formula": recipe.told,
         "reference": recipe.reference,
+        "domain": recipe.domain,
         "bands": ", ".join(f"{symbol}={variable}" for symbol, variable in used.items()),
     }
     if constants:

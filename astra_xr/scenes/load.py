@@ -9,11 +9,16 @@ from tqdm.auto import tqdm
 
 from astra_xr.reading.array import RasterArray, behind
 from astra_xr.reading.loop import run, together
+from astra_xr.reading.memory import check_memory
 from astra_xr.scenes.formula import FormulaArray, load_together
 
 
-def load(ds: xr.Dataset, *, progress: bool) -> xr.Dataset:
+def load(ds: xr.Dataset, *, progress: bool, allow_large: bool) -> xr.Dataset:
     """Read all bands side by side; see ``ds.astra.load``."""
+    if not allow_large:
+        unread = [v.nbytes for v in ds.data_vars.values() if not v.variable._in_memory]  # noqa: SLF001
+        hint = "Take a window (.isel), fewer bands or coarser pixels, or pass allow_large=True."
+        check_memory(sum(unread), f"Loading {len(unread)} variables", hint)
     variables = [ds.variables[name] for name in ds.data_vars]
     lazy = [v for v in variables if isinstance(behind(v)[0], RasterArray)]
     computed: dict[tuple[int, ...], list[xr.Variable]] = {}

@@ -120,6 +120,7 @@ def open_scene(
     chunks: Chunks = None,
     mask_and_scale: bool = True,
     radiometry: str | None = None,
+    allow_large: bool = False,
 ) -> xr.Dataset:
     """Open a satellite scene by its id, lazily.
 
@@ -177,6 +178,8 @@ def open_scene(
         Which scale and offset hold. None: those that give the right values, as each variable's
         ``attrs["radiometry"]`` says. ``"file"``: those of the file's own tags. ``"none"``:
         none, so that stored numbers come as floats, with NaN where there is no data.
+    allow_large : bool
+        True: make grids of more than 2³⁶ pixels, and read what is larger than free memory.
 
     Returns
     -------
@@ -191,6 +194,8 @@ def open_scene(
         What was asked for cannot be had; the message says what can.
     MixedGrids
         The bands have several CRSs.
+    TooLarge
+        The grid would have more than 2³⁶ pixels; in reading, more bytes than memory is free.
     InvalidParameter
         An argument makes no sense; the message says what does.
     UpstreamError
@@ -217,6 +222,7 @@ def open_scene(
         chunks=chunks,
         decode=mask_and_scale,
         radiometry=radiometry,
+        allow_large=allow_large,
     )
     return _opened(scene_id, wish, resolver)
 
@@ -240,6 +246,7 @@ def open_item(
     chunks: Chunks = None,
     mask_and_scale: bool = True,
     radiometry: str | None = None,
+    allow_large: bool = False,
 ) -> xr.Dataset:
     """Open a STAC item that is at hand, lazily; no catalogue is asked.
 
@@ -252,7 +259,7 @@ def open_item(
     catalog : str, optional
         Whose item it is (it decides how URLs are signed); found out from its links when left
         out.
-    bands, resolver, resolution, resampling, chunks, mask_and_scale, radiometry
+    bands, resolver, resolution, resampling, chunks, mask_and_scale, radiometry, allow_large
         As in :func:`open_scene`.
     crs, bbox, intersects, x, y, geobox, like, anchor
         As in :func:`open_scene`.
@@ -266,7 +273,7 @@ def open_item(
     ------
     InvalidItem
         It has not the outline of an item.
-    UnknownBand, AmbiguousBand, MixedGrids, InvalidParameter, ReadError
+    UnknownBand, AmbiguousBand, MixedGrids, InvalidParameter, TooLarge, ReadError
         As in :func:`open_scene`.
 
     Examples
@@ -293,5 +300,6 @@ def open_item(
         chunks=chunks,
         decode=mask_and_scale,
         radiometry=radiometry,
+        allow_large=allow_large,
     )
     return _opened(item, wish, resolver)

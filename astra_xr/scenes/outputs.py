@@ -94,6 +94,7 @@ class Outputs:
         *,
         limits: Limits | Sequence[Limits] | None = None,
         gamma: float = 1.0,
+        allow_large: bool = False,
     ) -> Path:
         """Write the picture of :meth:`rgb` as PNG, transparent where there is no data.
 
@@ -101,7 +102,7 @@ class Outputs:
         ----------
         path : str or path
             Where to.
-        bands, limits, gamma
+        bands, limits, gamma, allow_large
             As of :meth:`rgb`.
 
         Raises
@@ -111,7 +112,8 @@ class Outputs:
         """
         from astra_xr.scenes.output import write_png
 
-        return write_png(self.rgb(bands, limits=limits, gamma=gamma), Path(path))
+        picture = self.rgb(bands, limits=limits, gamma=gamma, allow_large=allow_large)
+        return write_png(picture, Path(path))
 
     def rgb(
         self,
@@ -120,6 +122,7 @@ class Outputs:
         limits: Limits | Sequence[Limits] | None = None,
         gamma: float = 1.0,
         mask_clouds: bool = False,
+        allow_large: bool = False,
     ) -> xr.DataArray:
         """Compose three bands into a picture; reads them.
 
@@ -134,6 +137,8 @@ class Outputs:
             Above 1 lightens the middle tones.
         mask_clouds : bool
             Transparent where :meth:`mask` finds clouds, shadows or cirrus.
+        allow_large : bool
+            True: even where it takes more memory than is free.
 
         Returns
         -------
@@ -144,6 +149,8 @@ class Outputs:
         Raises
         ------
         UnknownBand, AmbiguousBand, InvalidParameter
+        TooLarge
+            It takes more memory than is free.
 
         Examples
         --------
@@ -157,7 +164,93 @@ class Outputs:
         """
         from astra_xr.scenes.picture import compose
 
-        return compose(self._ds, bands, limits, gamma, mask_clouds=mask_clouds)
+        return compose(
+            self._ds, bands, limits, gamma, mask_clouds=mask_clouds, allow_large=allow_large
+        )
+
+    def thumbnail(
+        self,
+        bands: Sequence[str] | None = None,
+        *,
+        size: int = 512,
+        limits: Limits | Sequence[Limits] | None = None,
+        gamma: float = 1.0,
+    ) -> xr.DataArray:
+        """Compose a small picture; reads overviews, and of what is in memory or of dask a part.
+
+        Parameters
+        ----------
+        bands : sequence of str, optional
+            What is shown in red, green and blue; red, green and blue when left out, or the first
+            band in grey where one of them is not here.
+        size : int
+            Rows and columns, at most.
+        limits, gamma
+            As of :meth:`rgb`.
+
+        Returns
+        -------
+        xarray.DataArray
+            As of :meth:`rgb`, in larger pixels.
+
+        Raises
+        ------
+        UnknownBand, AmbiguousBand, InvalidParameter
+            As of :meth:`rgb`.
+
+        Examples
+        --------
+        >>> import astra_xr
+        >>> ds = astra_xr.open_scene(
+        ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red", "nir"], catalog="sample"
+        ... )
+        >>> ds.astra.thumbnail(size=128).shape
+        (128, 128, 4)
+        """
+        from astra_xr.scenes.picture import thumbnail
+
+        return thumbnail(self._ds, bands, size, limits, gamma)
+
+    def plot(self, name: str, *, size: int = 1200, **options: Any) -> Any:
+        """Draw a map of a band or an index, as it is best seen.
+
+        Limits leave out the darkest and brightest 2 %; classes have their colours and names;
+        metres are as long in x as in y. What is not read yet is read from overviews.
+
+        Parameters
+        ----------
+        name : str
+            A band by any of its names, or an index whose bands are here.
+        size : int
+            Rows and columns that are read and drawn, at most.
+        **options
+            Of :meth:`xarray.DataArray.plot.imshow`, e.g. ``ax`` or ``cmap``.
+
+        Returns
+        -------
+        matplotlib.image.AxesImage
+            Or a FacetGrid, one map a step of the dimension before (y, x).
+
+        Raises
+        ------
+        UnknownBand, AmbiguousBand, MissingIndexBand
+            There is no such band or index, or its bands are not here.
+        MissingExtra
+            matplotlib is not installed.
+
+        Examples
+        --------
+        >>> import astra_xr
+        >>> ds = astra_xr.open_scene(
+        ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red", "nir"], catalog="sample"
+        ... )
+        >>> image = ds.astra.plot("NDVI", size=200)
+        >>> image.cmap.name, image.axes.get_aspect()
+        ('RdYlGn', 1.0)
+        """
+        from astra_xr.scenes.plot import plot_of
+
+        return plot_of(self._ds, name, size, options)
 
     def pick(self, **state: Any) -> Picker:
         """Open the band picker, in a notebook: choose bands, limits and indices with the mouse.

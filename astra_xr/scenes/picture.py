@@ -8,14 +8,19 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from astra_xr.errors import InvalidParameter
+from astra_xr.errors import InvalidParameter, UnknownBand
+from astra_xr.reading.memory import check_memory
 from astra_xr.scenes.evaluate import reflectance
-from astra_xr.scenes.names import find_variable
+from astra_xr.scenes.names import find_variable, variables_of
+from astra_xr.scenes.preview import coarser
 
 Limits = tuple[float, float]
 
 _BRIGHT = 0.4
 """Reflectance above which a pixel that is so in all three bands is taken for cloud or snow."""
+
+_BYTES = 3 * 4 + 4 * 4 + 4
+"""Of memory that a pixel of a picture takes while it is made: values, one stretched, the result."""
 
 _SAMPLE = 1 << 20
 """Pixels that percentiles are computed from, at most."""
@@ -28,6 +33,7 @@ def compose(
     gamma: float = 1.0,
     *,
     mask_clouds: bool = False,
+    allow_large: bool = False,
 ) -> xr.DataArray:
     """Make an 8-bit picture; see ``ds.astra.rgb``."""
     if isinstance(bands, str) or len(bands) != 3:
@@ -35,6 +41,9 @@ def compose(
     if not 0.1 <= gamma <= 10:
         raise InvalidParameter(name="gamma", value=gamma, expected="a number from 0.1 to 10")
     arrays = [reflectance(ds[find_variable(ds, name)]) for name in bands]
+    if not allow_large:
+        hint = "Take .astra.thumbnail(), a window, or pass allow_large=True."
+        check_memory(_BYTES * arrays[0].size, "The picture", hint)
     values = np.stack([np.asarray(array.values, np.float32) for array in arrays])
     chosen = _limits(limits) or [_stretch(values, channel) for channel in range(3)]
     picture = np.zeros((*values.shape[1:], 4), np.uint8)
@@ -55,6 +64,35 @@ def compose(
             "limits": [float(edge) for pair in chosen for edge in pair],
         },
     )
+
+
+def thumbnail(
+    ds: xr.Dataset,
+    bands: Sequence[str] | None,
+    size: int,
+    limits: Limits | Sequence[Limits] | None,
+    gamma: float,
+) -> xr.DataArray:
+    """Make a small 8-bit picture; see ``ds.astra.thumbnail``."""
+    if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+        raise InvalidParameter(name="size", value=size, expected="a number of pixels, at least 1")
+    chosen = _usual(ds) if bands is None else bands
+    names = {name: find_variable(ds, name) for name in chosen}
+    few = coarser(ds[list(dict.fromkeys(names.values()))], size)
+    return compose(few, [names[name] for name in chosen], limits, gamma)
+
+
+def _usual(ds: xr.Dataset) -> Sequence[str]:
+    """Name red, green and blue, or the first band thrice."""
+    try:
+        return [find_variable(ds, name) for name in ("red", "green", "blue")]
+    except UnknownBand:
+        pass
+    maps = [name for name in variables_of(ds) if ds[name].ndim == 2]
+    if not maps:
+        expected = "a Dataset with bands of (y, x)"
+        raise InvalidParameter(name="thumbnail of", value=list(ds.data_vars), expected=expected)
+    return [maps[0]] * 3
 
 
 def _limits(limits: Limits | Sequence[Limits] | None) -> list[Limits] | None:

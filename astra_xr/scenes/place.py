@@ -13,7 +13,7 @@ from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
 
 from astra_xr.catalogs.terms import read_box, read_geometry
-from astra_xr.errors import InvalidParameter
+from astra_xr.errors import InvalidParameter, TooLarge
 from astra_xr.model import Grid
 from astra_xr.scenes.coords import geobox_of
 from astra_xr.scenes.grids import Size, common_grid
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 _LONGEST = 1 << 22
 """Rows or columns above which a grid is refused: its coordinates alone would fill memory."""
+
+_MOST = 1 << 36
+"""Pixels above which a grid takes ``allow_large=True``: 24 times as fine as Sentinel-2's."""
 
 _CLOSE = 1e-3
 """Part of a pixel that a box may reach into the next one and not take it in."""
@@ -128,6 +131,25 @@ def target_grid(grids: Mapping[str, Grid], size: Size, place: Place, *, scene: s
         expected = f"larger pixels or a smaller place: that makes {rows} x {cols} pixels"
         raise InvalidParameter(name="resolution", value=size, expected=expected)
     return base
+
+
+def check_size(grid: Grid, size: Size) -> None:
+    """Refuse a grid that nobody means.
+
+    Raises
+    ------
+    TooLarge
+        It has more pixels than :data:`_MOST`.
+    """
+    rows, cols = grid.shape
+    if rows * cols > _MOST:
+        wish = "" if size is None else f" at resolution={size}"
+        raise TooLarge(
+            what=f"A grid of {rows} x {cols} pixels{wish}",
+            size=f"{4 * rows * cols / 1e9:.3g} GB a band",
+            limit=f"more than {4 * _MOST / 1e9:.3g} GB is seldom meant",
+            hint="Take larger pixels or a smaller place, or pass allow_large=True.",
+        )
 
 
 def _placed(base: Grid, size: Size, place: Place, region: _Region | None, scene: str) -> Grid:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -12,12 +13,50 @@ import xarray as xr
 from xarray.core import indexing
 
 from astra_xr.reading.array import RasterArray, behind
-from astra_xr.reading.loop import together
+from astra_xr.reading.loop import run, together
 from astra_xr.scenes.formula import FormulaArray
 from astra_xr.scenes.hidden import HiddenArray
 
 Box = tuple[int, int, int, int]
 """Half-open rows and columns: (top, left, bottom, right)."""
+
+
+def coarser(ds: xr.Dataset, size: int) -> xr.Dataset:
+    """Read the (y, x) variables of a Dataset in pixels so large that few are left.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        On a grid; without one, coordinates are means.
+    size : int
+        Rows and columns that are left, at most.
+
+    Returns
+    -------
+    xarray.Dataset
+        In memory, by :func:`preview`; the Dataset itself, unread, where it is small.
+    """
+    import odc.geo.xr  # noqa: F401  (registers .odc)
+    from odc.geo.xr import xr_coords
+
+    kept = ds[[name for name, each in ds.data_vars.items() if each.dims[-2:] == ("y", "x")]]
+    factor = math.ceil(max(kept.sizes.get("y", 0), kept.sizes.get("x", 0)) / size)
+    if factor <= 1:
+        return kept
+    shape = (max(1, kept.sizes["y"] // factor), max(1, kept.sizes["x"] // factor))
+    box = kept.odc.geobox
+    coords: dict[Any, Any] = {n: v for n, v in kept.coords.items() if not {"y", "x"} & set(v.dims)}
+    if box is not None and box.crs is not None:
+        coords |= xr_coords(box.zoom_to(shape), always_yx=True)
+    variables = {}
+    for name, each in kept.data_vars.items():
+        average = each.attrs.get("role") not in ("class", "mask") and each.dtype.kind not in "bm"
+        flat = [each.variable[at] for at in np.ndindex(each.shape[:-2])]
+        whole = (0, 0, kept.sizes["y"], kept.sizes["x"])
+        values = run(together(preview(part, whole, shape, average=average) for part in flat))
+        stacked = np.stack(values).reshape((*each.shape[:-2], *shape))
+        variables[name] = xr.Variable(each.dims, stacked, each.attrs)
+    return xr.Dataset(variables, coords=coords, attrs=ds.attrs)
 
 
 async def preview(

@@ -29,6 +29,9 @@ class Recipe:
     title: str
     reference: str
 
+    domain: str
+    """What it is for: ``vegetation``, ``water``, ``burn``, …"""
+
     formula: str
     """As spyndex writes it, for people."""
 
@@ -96,6 +99,7 @@ def recipe_of(name: str, constants: Mapping[str, float], kernel: str = "RBF") ->
         name=name,
         title=index.long_name,
         reference=index.reference,
+        domain=index.application_domain,
         formula=index.formula,
         text=text,
         # Where nothing was written out, in spyndex's order.

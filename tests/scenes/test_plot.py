@@ -1,0 +1,142 @@
+"""Maps, and pictures of few pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import xarray as xr
+
+import astra_xr
+from astra_xr import errors
+from astra_xr.reading.ranges import traffic
+from astra_xr.reading.stream import tile_cache
+from astra_xr.sample import SCENE_ID
+from tests.conftest import World
+
+
+@pytest.fixture(autouse=True)
+def pyplot() -> Iterator[Any]:
+    mpl.use("agg")
+    import matplotlib.pyplot as plt
+
+    yield plt
+    plt.close("all")
+
+
+def scene(bands: Any, **options: Any) -> xr.Dataset:
+    return astra_xr.open_scene(SCENE_ID, bands=bands, catalog="sample", **options)
+
+
+def test_a_band_has_robust_limits_and_a_unit() -> None:
+    ds = scene(["red"])
+    tile_cache.clear()
+    before = traffic().bytes
+    image = ds.astra.plot("B04", size=300)
+    assert traffic().bytes - before < 1_000_000  # the overviews; the full image has some 6 MB
+    low, high = np.nanpercentile(np.ma.filled(image.get_array(), np.nan), (2, 98))
+    assert image.get_clim() == pytest.approx((low, high))
+    assert image.cmap.name == "gray"
+    assert image.axes.get_aspect() == 1
+    assert image.axes.get_xlabel() == "x [metre]"
+    assert image.colorbar.ax.get_ylabel() == "Red reflectance"
+    assert image.axes.get_title() == "red"
+    assert image.get_extent() == pytest.approx(ds.rio.bounds()[::2] + ds.rio.bounds()[1::2], abs=80)
+    stored = scene(["red"], mask_and_scale=False).red.astra.plot(size=300)
+    np.testing.assert_allclose(stored.get_array(), image.get_array(), atol=1e-4)
+
+
+def test_an_index_is_found_by_its_name() -> None:
+    ds = scene(["red", "nir"])
+    image = ds.astra.plot("NDVI", size=256)
+    assert image.cmap.name == "RdYlGn"
+    assert "Vegetation" in image.colorbar.ax.get_ylabel()
+    means = {name: ds[name].coarsen(y=8, x=8).mean() for name in ds}
+    expected = (means["nir"] - means["red"]) / (means["nir"] + means["red"])
+    got = np.flipud(image.get_array()) if image.origin == "lower" else image.get_array()
+    assert float(np.nanmedian(np.ma.filled(abs(got - expected.values), np.nan))) < 2e-3
+    assert ds.astra.index("NDVI").astra.plot(size=100, cmap="gray").cmap.name == "gray"
+    with pytest.raises(errors.UnknownBand, match="NVDI"):
+        ds.astra.plot("NVDI")
+    with pytest.raises(errors.MissingIndexBand, match="swir16"):
+        ds.astra.plot("NDMI")
+    with pytest.raises(errors.InvalidParameter, match=r"a map of \(y, x\)"):
+        ds.red[0].astra.plot()
+
+
+def test_classes_have_their_colours_and_names(world: World) -> None:
+    scl = scene(["SCL"]).SCL
+    image = scl.astra.plot(size=400)
+    names = [label.get_text() for label in image.colorbar.ax.get_yticklabels()]
+    assert {"vegetation", "water", "cloud high probability"} <= set(names)
+    assert "no data" not in names
+    color = image.cmap(image.norm(names.index("vegetation")))
+    assert mpl.colors.to_hex(color) == "#00a000"
+    landsat = astra_xr.open_scene("landsat:LC08_L2SP_044034_20250115_02_T1", bands=["QA_PIXEL"])
+    image = landsat.QA_PIXEL.astra.plot()
+    names = [label.get_text() for label in image.colorbar.ax.get_yticklabels()]
+    codes = np.flipud(image.get_array()) if image.origin == "lower" else image.get_array()
+    stored = landsat.QA_PIXEL.values
+    where = (stored & 0b1000 > 0) & (stored & 0b111 == 0)
+    assert (codes[where] == names.index("cloud")).all()
+    assert np.ma.getmaskarray(np.ma.masked_invalid(codes))[stored == 1].all()
+
+
+def test_steps_of_time_and_pictures() -> None:
+    ds = scene(["red", "visual"]).isel(x=slice(99), y=slice(99))
+    grid = xr.concat([ds.red, ds.red], "time").rename("red").astra.plot()
+    assert [axes.get_aspect() for axes in grid.axs.flat] == [1, 1]
+    assert ds.visual.astra.plot().get_array().shape[:2] == (99, 99)
+
+
+def test_thumbnails_read_overviews() -> None:
+    ds = scene(["red", "green", "blue", "SCL"])
+    tile_cache.clear()
+    before = traffic().bytes
+    picture = ds.astra.thumbnail(size=256, limits=(0, 0.3))
+    assert traffic().bytes - before < 2_000_000
+    full = ds.astra.rgb(limits=(0, 0.3))
+    assert (picture.shape, picture.dtype) == ((256, 256, 4), np.uint8)
+    means = full[..., :3].astype(float).coarsen(y=8, x=8).mean()
+    assert float(abs(picture[..., :3].values - means.values).mean()) < 2
+    assert picture.rio.crs == ds.rio.crs
+    np.testing.assert_allclose(picture.rio.bounds(), ds.rio.bounds())
+
+
+def test_thumbnails_of_windows_other_grids_dask_and_memory() -> None:
+    ds = scene(["red", "B11", "visual"])
+    window = ds.isel(x=slice(300, 1300), y=slice(500, 1500))
+    expected = window.red.coarsen(y=4, x=4).mean().values
+    values: dict[str, np.ndarray] = {}
+    memory = window.copy().load()
+    window = scene(["red", "B11", "visual"]).isel(x=slice(300, 1300), y=slice(500, 1500))
+    for name, each in {"lazy": window, "dask": window.chunk(250), "memory": memory}.items():
+        picture = each.astra.thumbnail(size=250, limits=(0, 0.5))
+        assert picture.shape == (250, 250, 4)
+        assert picture.attrs["long_name"] == "red, red, red"
+        values[name] = picture[..., 0].values / 255 / 2
+    np.testing.assert_allclose(values["lazy"], expected.clip(0, 0.5), atol=3e-3)
+    np.testing.assert_array_equal(values["dask"], values["memory"])
+    for options in ({"crs": "EPSG:4326"}, {"resolution": 30}):
+        other = scene(["red", "B11"], **options)
+        half = other.astra.thumbnail(["red", "B11", "red"], size=128)
+        assert 100 <= max(half.shape) <= 128
+        assert int((half[..., 3] > 0).sum()) > 1000
+    with pytest.raises(errors.InvalidParameter, match="a number of pixels"):
+        ds.astra.thumbnail(size=0)
+    with pytest.raises(errors.InvalidParameter, match=r"bands of \(y, x\)"):
+        ds[["visual"]].astra.thumbnail()
+
+
+def test_a_masked_index_is_drawn_from_overviews_too() -> None:
+    ds = scene(["red", "nir"])
+    masked = ds.astra.index("NDVI", mask_clouds=True)
+    tile_cache.clear()
+    before = traffic().bytes
+    image = masked.astra.plot(size=128)
+    assert traffic().bytes - before < 2_000_000
+    share = float(np.isnan(np.ma.filled(image.get_array(), np.nan)).mean())
+    assert share == pytest.approx(float(masked.isnull().mean()), abs=0.05)
