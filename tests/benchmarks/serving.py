@@ -45,6 +45,9 @@ class Round:
     cpu: float
     """Microseconds of the service's processor time a request."""
 
+    count: int
+    """Requests."""
+
 
 @contextmanager
 def _service(key: str, workers: int, folder: Path) -> Iterator[tuple[str, int]]:
@@ -109,7 +112,10 @@ def _load(url: str, headers: list[str], seconds: float, group: int) -> Round:
     assert count
     assert rate
     unit = {"us": 1e-3, "ms": 1.0, "s": 1e3}[late[2]]
-    return Round(rate=float(rate[1]), p99=float(late[1]) * unit, cpu=taken / int(count[1]) * 1e6)
+    asked = int(count[1])
+    return Round(
+        rate=float(rate[1]), p99=float(late[1]) * unit, cpu=taken / asked * 1e6, count=asked
+    )
 
 
 def main() -> None:
@@ -144,11 +150,10 @@ def main() -> None:
             )
             print(f"{name}: {rate:,.0f}/s, p99 {p99:.1f} ms, {cpu:.0f} µs of CPU a request")
         print(f"memory: {_memory(group):.0f} MB")
-        if args.requests:
-            seconds = args.requests / rate
-            for share in range(1, 5):
-                _load(ask, auth, seconds / 4, group)
-                print(f"after {share}/4 of {args.requests:,}: {_memory(group):.0f} MB")
+        asked = 0
+        while asked < args.requests:
+            asked += _load(ask, auth, 60, group).count
+            print(f"memory after {asked:,} warm resolves more: {_memory(group):.0f} MB", flush=True)
 
 
 if __name__ == "__main__":

@@ -35,10 +35,18 @@ urllib.request.urlretrieve(assets["B04"]["href"], f"{folder}/B04.tif")
 """
 
 GDAL = """
-import sys, numpy, rasterio
-with rasterio.open("/vsicurl/" + sys.argv[1]) as file:
+import sys, numpy, rasterio, xarray
+href, out = sys.argv[1:]
+with rasterio.open("/vsicurl/" + href) as file:
     window = rasterio.windows.Window(500, 600, 64, 64)
-    numpy.save(sys.argv[2], file.read(1, window=window))
+    numpy.save(out, file.read(1, window=window))
+# What QGIS and rasterio make of an URL that they are given as it is.
+for path in (href, "/vsicurl?url=" + href.replace("&", "%26")):
+    with rasterio.open(path) as file:
+        assert file.crs.to_epsg() == 32610
+with xarray.open_dataset(href, engine="rasterio") as ds:
+    part = ds.band_data.isel(band=0, y=slice(600, 664), x=slice(500, 564))
+    assert (part.fillna(0) == numpy.load(out)).all()
 """
 
 FETCH = """
