@@ -84,6 +84,6 @@ def test_its_links_lead_somewhere(path: Path) -> None:
 
 
 def test_they_are_numbered_and_the_readme_lists_them() -> None:
-    assert len({path.name[:2] for path in NOTEBOOKS}) == len(NOTEBOOKS)
+    assert [path.name[:2] for path in NOTEBOOKS] == [f"{i:02}" for i in range(len(NOTEBOOKS))]
     listed = re.findall(r"\]\(notebooks/([\w-]+\.ipynb)\)", (ROOT / "README.md").read_text())
     assert listed == [path.name for path in NOTEBOOKS]

@@ -117,6 +117,15 @@ def test_a_dataset_says_whence_and_where_it_is() -> None:
     assert "EPSG" not in lonlat.astra._repr_html_()
 
 
+def test_a_stack_says_how_many_and_from_when_to_when() -> None:
+    found = astra_xr.search("sentinel-2", datetime="2025-06/2025-08", catalog="sample")
+    stack = astra_xr.open_scenes(found, ["red"])
+    page = Page(stack.astra._repr_html_())
+    assert "3 moments of sentinel-2" in page.text
+    assert "2025-06-14 to 2025-08-18 · from sample · 600 × 600 pixels" in page.text
+    assert "moments" in repr(stack.astra)
+
+
 def test_all_of_them_are_small(answer: Resolution) -> None:
     ds = astra_xr.open_scene(SCENE, bands=["red"], catalog="sample")
     found = astra_xr.search("sentinel-2", catalog="sample")

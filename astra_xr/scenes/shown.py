@@ -64,14 +64,20 @@ def _facts(ds: xr.Dataset) -> tuple[str, ...]:
     """Tell whence it comes and where it lies, as far as it says."""
     attrs = ds.attrs
     cloud, catalog = attrs.get("cloud_cover"), attrs.get("catalog")
-    times = ds.sizes.get("time")
     return (
-        f"{times} times" if times else str(attrs.get("datetime", ""))[:16].replace("T", " "),
+        _when(ds),
         f"{cloud:.0f} % cloud" if isinstance(cloud, int | float) else "",
         f"from {catalog}" if catalog else "",
         f"{ds.sizes['y']} × {ds.sizes['x']} pixels" if {"y", "x"} <= set(ds.sizes) else "",
         _crs(ds),
     )
+
+
+def _when(ds: xr.Dataset) -> str:
+    if ds.sizes.get("time"):
+        first, last = (str(ds["time"].values[i])[:10] for i in (0, -1))
+        return f"{first} to {last}"
+    return str(ds.attrs.get("datetime", ""))[:16].replace("T", " ")
 
 
 def _crs(ds: xr.Dataset) -> str:
@@ -84,6 +90,8 @@ def _crs(ds: xr.Dataset) -> str:
 
 
 def _title(ds: xr.Dataset) -> str:
+    if "time" in ds.dims and "mission" in ds.attrs:
+        return f"{ds.sizes['time']} moments of {ds.attrs['mission']}"
     return str(ds.attrs.get("scene_id", "a Dataset of unknown origin"))
 
 
