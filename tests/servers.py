@@ -7,7 +7,9 @@ public catalogues do, but needs a database and some seconds.
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hmac
 import importlib.util
 import json
 import os
@@ -23,7 +25,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +128,54 @@ def _has_buckets(url: str, access: str, secret: str, buckets: Sequence[str]) -> 
     except (BaseError, OSError):
         return False
     return True
+
+
+def azure_missing() -> str | None:
+    """Say in one sentence what `serve_azure` lacks here; None if nothing."""
+    if shutil.which("azurite-blob"):
+        return None
+    return "azurite-blob is not on the PATH (npm install -g azurite)."
+
+
+@contextlib.contextmanager
+def serve_azure(container: str) -> Iterator[tuple[str, str, str]]:
+    """Run a new Azure blob server; yields the URL of an account, its name and its key.
+
+    Each request that it does not accept is answered by 403 ``AuthorizationFailure``.
+    """
+    account, key = "converted01", base64.b64encode(secrets.token_bytes(64)).decode()
+    with tempfile.TemporaryDirectory(prefix="azurite-", ignore_cleanup_errors=True) as folder:
+        port = free_port()
+        command = [str(shutil.which("azurite-blob")), "--blobHost", "127.0.0.1"]
+        command += ["--blobPort", str(port), "--inMemoryPersistence", "--disableTelemetry"]
+        command += ["--skipApiVersionCheck"]
+        environ = {**os.environ, "AZURITE_ACCOUNTS": f"{account}:{key}"}
+        log = Path(folder, "log")
+        with _running(command, log, environ=environ, cwd=folder) as process:
+            url = f"http://127.0.0.1:{port}/{account}"
+            _wait_until(lambda: _made_container(url, container, key), process, log)
+            yield url, account, key
+
+
+def _made_container(url: str, container: str, key: str) -> bool:
+    """Make a container (Azure Storage, "Authorize with Shared Key"); obstore makes none."""
+    account = url.rpartition("/")[2]
+    now = f"{datetime.now(UTC):%a, %d %b %Y %H:%M:%S GMT}"
+    headers = {"x-ms-date": now, "x-ms-version": "2023-11-03", "Content-Length": "0"}
+    told = f"x-ms-date:{now}\nx-ms-version:2023-11-03\n"
+    text = "PUT" + "\n" * 12 + f"{told}/{account}/{account}/{container}\nrestype:container"
+    digest = hmac.digest(base64.b64decode(key), text.encode(), "sha256")
+    headers["Authorization"] = f"SharedKey {account}:{base64.b64encode(digest).decode()}"
+    request = urllib.request.Request(
+        f"{url}/{container}?restype=container", method="PUT", headers=headers
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=5):
+            return True
+    except urllib.error.HTTPError as error:
+        return error.code == 409
+    except OSError:
+        return False
 
 
 def pgstac_missing() -> str | None:

@@ -107,7 +107,9 @@ def convert(
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
     if reason:
-        raise ConversionFailed(source=source.name, reason=f"{target.parent}: {reason}")
+        raise ConversionFailed(
+            source=source.name, reason=f"the new file cannot be written: {reason}"
+        )
     return Made(
         path=target, size=size, crs=crs.to_wkt(version="WKT2_2019") if crs else None, drawn=drawn
     )

@@ -215,7 +215,7 @@ class Source:
         except OSError as error:
             reason = (error.strerror or type(error).__name__).lower()
         if reason:
-            raise self._failed(f"{folder}: {reason}")
+            raise self._failed(f"what is fetched of it cannot be kept: {reason}")
         return path
 
     def _fetch(

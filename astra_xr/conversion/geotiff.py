@@ -13,8 +13,10 @@ from rasterio.windows import Window
 
 from astra_xr.conversion.describe import described
 from astra_xr.conversion.limits import Limits, Progress
+from astra_xr.conversion.parts import is_whole
 from astra_xr.conversion.recipe import Recipe
 from astra_xr.conversion.source import has_mask, opened
+from astra_xr.errors import ConversionFailed
 
 _ROWS = 1024
 """Rows that are read at once."""
@@ -56,6 +58,10 @@ def write_geotiff(
                 if masked:
                     out.write_mask(dataset.read_masks(1, window=window), window=window)
                 progress((row + window.height) / dataset.height)
+    # GDAL only logs what goes wrong while it writes in threads, or closes.
+    if not is_whole(target):
+        reason = "the new file cannot be written: it ends early, as on a full disk"
+        raise ConversionFailed(source=source.name, reason=reason)
 
 
 def write_masked_cog(

@@ -20,7 +20,6 @@ from astra_xr.conversion.parts import coarsest, fit
 from astra_xr.conversion.png import encode_png
 from astra_xr.conversion.recipe import Recipe
 from astra_xr.conversion.source import opened
-from astra_xr.missions.classes import belongs
 
 _PERCENTILES = (2.0, 98.0)
 """Shares of the pixels that are drawn darkest and brightest, of those that count."""
@@ -126,6 +125,9 @@ def _overview(
 
 def _hidden(classes: Path, recipe: Recipe, limits: Limits, shape: tuple[int, int]) -> Mask:
     """Tell which pixels of the picture a class band says to leave out: (rows, columns)."""
+    # It brings all missions along, which most pictures are drawn without.
+    from astra_xr.missions.classes import belongs
+
     with _overview(classes, limits, recipe) as (dataset, _):
         stored = dataset.read(1, out_shape=shape, resampling=Resampling.nearest)
     if stored.dtype.kind == "f":

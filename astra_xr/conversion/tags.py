@@ -54,7 +54,7 @@ _LARGEST_TAG = 64 << 20
 """Bytes: the places of eight million tiles."""
 
 Tags = Mapping[str, npt.NDArray[Any]]
-"""Values of a directory's tags by the names of :data:`WANTED`; each has one dimension."""
+"""Values of a directory's tags by the names that were wanted; each has one dimension."""
 
 
 class Bytes(Protocol):
@@ -115,8 +115,16 @@ class _Blocks:
         return block[:size]
 
 
-async def read_directories(file: Bytes) -> tuple[str, list[Tags]]:
+async def read_directories(
+    file: Bytes, wanted: Mapping[int, str] = WANTED
+) -> tuple[str, list[Tags]]:
     """Read what a TIFF says of its images.
+
+    Parameters
+    ----------
+    file : Bytes
+    wanted : mapping
+        Tag → what it is called in the answer.
 
     Returns
     -------
@@ -150,12 +158,14 @@ async def read_directories(file: Bytes) -> tuple[str, list[Tags]]:
         if len(seen) >= _MOST_DIRECTORIES:
             raise Unsupported(f"it has more than {_MOST_DIRECTORIES} directories")
         seen.append(position)
-        tags, position = await _directory(blocks, form, position)
+        tags, position = await _directory(blocks, form, position, wanted)
         directories.append(tags)
     return form.order, directories
 
 
-async def _directory(blocks: _Blocks, form: _Form, position: int) -> tuple[Tags, int]:
+async def _directory(
+    blocks: _Blocks, form: _Form, position: int, wanted: Mapping[int, str]
+) -> tuple[Tags, int]:
     """Read the directory at a position, and where the next one is (0: nowhere)."""
     head = form.count.size
     (number,) = form.count.unpack(await blocks.get(position, head))
@@ -165,8 +175,8 @@ async def _directory(blocks: _Blocks, form: _Form, position: int) -> tuple[Tags,
     data = await blocks.get(position + head, size + form.offset.size)
     tags = {}
     for tag, kind, count, value in form.entry.iter_unpack(data[:size]):
-        if tag in WANTED:
-            tags[WANTED[tag]] = await _value(blocks, form, (tag, kind, count), value)
+        if tag in wanted:
+            tags[wanted[tag]] = await _value(blocks, form, (tag, kind, count), value)
     (following,) = form.offset.unpack(data[size:])
     return tags, following
 

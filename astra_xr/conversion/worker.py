@@ -93,7 +93,7 @@ def convert_apart(
         reason = (error.strerror or type(error).__name__).lower()
     else:
         return replace(made, path=target)
-    raise ConversionFailed(source=label, reason=f"{target.parent}: {reason}")
+    raise ConversionFailed(source=label, reason=f"the new file cannot be written: {reason}")
 
 
 def _run(job: Mapping[str, Any], limits: Limits, progress: Progress, label: str) -> Made:

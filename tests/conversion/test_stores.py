@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import pickle
+import re
+import shutil
+import subprocess
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
+import httpx
+import numpy as np
 import obstore
 import pytest
-from obstore.store import MemoryStore, S3Store
+from obstore.store import AzureStore, GCSStore, MemoryStore, S3Store
 
+from astra_xr.catalogs.urls import FixedUrl
+from astra_xr.conversion.job import Job
+from astra_xr.conversion.pipeline import Converter
+from astra_xr.conversion.recipe import Recipe
 from astra_xr.conversion.stores import LocalStore, ObjectStore, Store, StoredAsset, workroom
+from astra_xr.conversion.worker import convert_apart
 from astra_xr.errors import AstraError, ConversionFailed, SigningError
-from tests.servers import s3_missing, serve_s3
+from astra_xr.testing import RangeServer
+from tests.conversion.rasters import write
+from tests.servers import azure_missing, s3_missing, serve_azure, serve_s3
 
 KEY = "sentinel-2/S2B/B04-0123"
 
@@ -136,6 +151,44 @@ class TestLocal:
         assert pickle.loads(pickle.dumps(store)) == store
 
 
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can mount a disk")
+class TestFullDisk:
+    """A disk of 2 MB, which the file that is made does not fit on."""
+
+    @pytest.fixture
+    def disk(self, tmp_path: Path) -> Iterator[Path]:
+        small = tmp_path / "disk"
+        small.mkdir()
+        mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(small)]
+        if subprocess.run(mount, capture_output=True, check=False).returncode:
+            pytest.skip("no disk can be mounted here")
+        try:
+            yield small
+        finally:
+            subprocess.run(["umount", "-l", str(small)], check=True)
+
+    @pytest.mark.parametrize("form", ["cog", "geotiff", "png"])
+    def test_while_converting(self, disk: Path, tmp_path: Path, form: str) -> None:
+        noise = np.random.default_rng(1).integers(1, 60000, (2000, 2000), dtype="uint16")
+        source = write(tmp_path / "a.tif", noise)
+        with pytest.raises(ConversionFailed, match="no space left|as on a full disk") as caught:
+            convert_apart(source, disk / "made.tif", Recipe(format=form))
+        assert str(disk) not in str(caught.value)
+        assert list(disk.iterdir()) == []
+
+    def test_while_fetching(self, disk: Path, tmp_path: Path) -> None:
+        noise = np.random.default_rng(1).integers(1, 60000, (1500, 1500), dtype="uint16")
+        write(tmp_path / "a.tif", noise)
+        store = LocalStore(root=disk)
+        with RangeServer(tmp_path) as server:
+            job = Job(mission="m", item="i", asset="a", recipe=Recipe(), label="i a",
+                      source=FixedUrl(server.url("a.tif")), trusted=True)  # fmt: skip
+            with pytest.raises(ConversionFailed, match="no space left") as caught:
+                Converter(store, disk).convert(job)
+        assert str(disk) not in str(caught.value)
+        assert not list(disk.rglob("*.tif"))
+
+
 class TestObjects:
     def test_a_broken_upload_is_not_there(self, tmp_path: Path) -> None:
         memory = MemoryStore()
@@ -198,6 +251,75 @@ class TestObjects:
         )  # fmt: skip
         with pytest.raises(AstraError, match="the store cannot be read"):
             ObjectStore(store=wrong).find(KEY)
+
+    def test_azure(self, azure: tuple[str, str, str], tmp_path: Path) -> None:
+        url, account, key = azure
+        options: Any = {"account_name": account, "endpoint": url,
+                        "client_options": {"allow_http": True}}  # fmt: skip
+        store = ObjectStore(store=AzureStore("converted", account_key=key, **options))
+        assert store.find(KEY) is None
+        kept = put(store, tmp_path / "a")
+        assert store.find(KEY) == kept
+        signed = store.url(kept)
+        assert signed.expires_at is not None
+        assert timedelta(minutes=59) < signed.expires_at - datetime.now(UTC) <= timedelta(hours=1)
+        assert key not in repr(store) + str(signed)
+        told = dict(parse_qsl(urlsplit(signed.url).query))
+        assert told["sp"] == "r"
+        assert datetime.fromisoformat(told["se"]) <= signed.expires_at + timedelta(seconds=2)
+        part = httpx.get(signed.url, headers={"Range": "bytes=2-4"}, trust_env=False)
+        assert (part.status_code, part.content) == (206, b"xel")
+        assert httpx.get(signed.url, trust_env=False).content == b"pixels"
+        other = signed.url.replace("B04.tif", "B04.pgw")
+        longer = signed.url.replace(f"se={told['se'][:4]}", "se=2099")
+        for bad in (signed.url.split("?")[0], other, longer):
+            assert httpx.get(bad, trust_env=False).status_code in (403, 404, 409)
+        assert httpx.put(signed.url, content=b"x", headers={"x-ms-blob-type": "BlockBlob"},
+                         trust_env=False).status_code == 403  # fmt: skip
+        wrong = AzureStore("converted", account_key=base64.b64encode(b"w" * 64).decode(), **options)
+        with pytest.raises(ConversionFailed, match="the store cannot be read"):
+            ObjectStore(store=wrong).find(KEY)
+        with pytest.raises(ConversionFailed, match="the store cannot be written to"):
+            put(ObjectStore(store=wrong), tmp_path / "b")
+
+    def test_google(self, tmp_path: Path) -> None:
+        """Signed offline with the key of a service account, as version 4 has it."""
+        account = "astra@example.iam.gserviceaccount.com"
+        pem = openssl(tmp_path, "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048")
+        told = {"type": "service_account", "client_email": account, "private_key": pem.decode(),
+                "private_key_id": "1", "client_id": "1", "gcs_base_url": "https://127.0.0.1:9",
+                "disable_oauth": False}  # fmt: skip
+        store = ObjectStore(store=GCSStore("bucket", service_account_key=json.dumps(told)))
+        signed = store.url(asset())
+        assert signed.expires_at is not None
+        parts = urlsplit(signed.url)
+        query = dict(parse_qsl(parts.query))
+        assert parts.path == f"/bucket/astra-xr/{KEY}/B04.tif"
+        assert query["X-Goog-Algorithm"] == "GOOG4-RSA-SHA256"
+        assert query["X-Goog-Credential"].startswith(f"{account}/")
+        assert query["X-Goog-Expires"] == "3600"
+        assert query["X-Goog-SignedHeaders"] == "host"
+        assert re.fullmatch("[0-9a-f]{512}", query["X-Goog-Signature"])
+        started = datetime.strptime(f"{query['X-Goog-Date']}+0000", "%Y%m%dT%H%M%SZ%z")
+        assert abs(started + timedelta(hours=1) - signed.expires_at) < timedelta(seconds=2)
+        assert "PRIVATE KEY" not in repr(store)
+
+
+def openssl(folder: Path, *arguments: str) -> bytes:
+    program = shutil.which("openssl")
+    if program is None:
+        pytest.skip("openssl is not on the PATH.")
+    command = [program, *arguments]
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True).stdout
+
+
+@pytest.fixture(scope="module")
+def azure() -> Iterator[tuple[str, str, str]]:
+    missing = azure_missing()
+    if missing:
+        pytest.skip(missing)
+    with serve_azure("converted") as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
