@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import random
@@ -231,11 +232,34 @@ class TestExecutors:
             with pytest.raises(ConversionFailed, match="no such file"):
                 converter.convert(job(str(sources / "none.jp2")))
 
-    def test_many_at_once_are_all_served(self, converter: Converter, tmp_path: Path) -> None:
-        paths = [write(tmp_path / f"{n}.tif", numbers((60, 50), seed=n)) for n in range(6)]
-        with ThreadPoolExecutor(6) as callers:
-            assets = list(callers.map(lambda path: converter.convert(job(str(path))), paths))
-        assert len({asset.key for asset in assets}) == 6
+    def test_many_at_once_are_all_served_a_few_at_a_time(
+        self, converter: Converter, tmp_path: Path
+    ) -> None:
+        paths = [write(tmp_path / f"{n}.tif", numbers((60, 50), seed=n)) for n in range(20)]
+        most = 0
+
+        def count(share: float) -> None:
+            nonlocal most
+            most = max(most, len(workers()))
+
+        with ThreadPoolExecutor(20) as callers:
+            ask = lambda path: converter.convert(job(str(path)), count)  # noqa: E731
+            assets = list(callers.map(ask, paths))
+        assert len({asset.key for asset in assets}) == 20
+        # Each takes up to two gigabytes.
+        assert most <= max(2, (os.cpu_count() or 2) // 4)
+
+
+def workers() -> list[Path]:
+    """Conversions under way that this process started, where /proc tells."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/status"):
+        with contextlib.suppress(OSError):
+            command = status.with_name("cmdline").read_bytes()
+            ours = f"\nPPid:\t{os.getpid()}\n" in status.read_text()
+            if ours and b"from astra_xr.conversion.worker import main" in command:
+                found.append(status.parent)
+    return found
 
 
 class TestDownload:
