@@ -213,6 +213,50 @@ class AstraAccessor(Outputs):
         wishes = {"clouds": clouds, "shadows": shadows, "cirrus": cirrus, "snow": snow}
         return hidden(self._ds, wishes | {"water": water}, dilate)
 
+    def composite(
+        self, how: str = "median", *, mask_clouds: bool = True, dilate: int = 2
+    ) -> xr.Dataset:
+        """Make one picture of a stack, of each pixel's moments; lazy.
+
+        Values are computed block by block when they are asked for, in bounded memory.
+
+        Parameters
+        ----------
+        how : {"median", "max-ndvi", "best-pixel"}
+            The median of each band; the values of the moment when NDVI was highest; or those
+            of the moment with the fewest clouds that has a pixel there (by ``cloud_cover``, the
+            later of equals).
+        mask_clouds : bool
+            Leave out the pixels where :meth:`mask` finds clouds, shadows or cirrus.
+        dilate : int
+            Pixels by which these grow.
+
+        Returns
+        -------
+        xarray.Dataset
+            The bands as (y, x), float, without class bands; NaN where no moment has a value.
+
+        Raises
+        ------
+        InvalidParameter
+            No such way; the Dataset has no time, or stored numbers; or as of :meth:`mask`.
+        UnknownBand
+            ``max-ndvi`` without red or near infrared.
+
+        Examples
+        --------
+        >>> import astra_xr
+        >>> found = astra_xr.search(
+        ...     "sentinel-2", datetime="2025-06/2025-09", cloud_cover=10, catalog="sample"
+        ... )
+        >>> ds = astra_xr.open_scenes(found, ["red"]).isel(x=slice(64), y=slice(64))
+        >>> ds.astra.composite("median").red.shape
+        (64, 64)
+        """
+        from astra_xr.scenes.composite import composite
+
+        return composite(self._ds, how, mask_clouds=mask_clouds, dilate=dilate)
+
     def cloud_cover(self, bbox: Sequence[float] | None = None) -> float:
         """Return the percentage of pixels that are cloud or cirrus, of those that have data.
 

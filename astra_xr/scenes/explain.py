@@ -10,8 +10,10 @@ from xarray.core import indexing
 from astra_xr.reading.array import RasterArray, behind
 from astra_xr.reading.loop import run, together
 from astra_xr.reading.plan import Plan, plan_of
+from astra_xr.scenes.composite import CompositeArray
 from astra_xr.scenes.formula import FormulaArray
 from astra_xr.scenes.hidden import HiddenArray
+from astra_xr.scenes.layers import StackArray
 from astra_xr.tables import Table
 
 
@@ -91,7 +93,7 @@ def explain(ds: xr.Dataset) -> Explanation:
         array, key = behind(variable)
         if key is None or variable.size == 0:
             rest.append(name)
-        elif isinstance(array, FormulaArray | HiddenArray):
+        elif isinstance(array, FormulaArray | HiddenArray | StackArray | CompositeArray):
             variables |= {f"{name} {of}": each for of, each in array.inputs(key).items()}
         elif isinstance(array, RasterArray):
             reads.append((array, key))

@@ -95,6 +95,18 @@ class StackArray(BackendArray):
         """Read from any event loop; what :meth:`xarray.Dataset.load_async` awaits."""
         return await asyncio.wrap_future(start(self._get(key)))
 
+    def inputs(self, key: indexing.ExplicitIndexer) -> dict[str, xr.Variable]:
+        """Return what an index takes of each layer at most, lazily."""
+        if isinstance(key, indexing.VectorizedIndexer):
+            support = indexing.IndexingSupport.OUTER
+            key, _ = indexing.decompose_indexer(key, self.shape, support)
+        moments = np.atleast_1d(np.arange(self.shape[0])[key.tuple[0]])
+        return {
+            f"{moment}.{number}": layer.pixels[key.tuple[1:]]
+            for moment in moments
+            for number, layer in enumerate(self._moments[moment])
+        }
+
     async def _get(self, key: indexing.ExplicitIndexer) -> Any:
         if not isinstance(key, indexing.VectorizedIndexer):
             return await self._outer(key.tuple)

@@ -17,6 +17,7 @@ from astra_xr.model import Grid, Radiometry
 from astra_xr.reading.array import RasterArray, behind, cached
 from astra_xr.reading.warp import Warp
 from astra_xr.sample import SCENE_ID
+from astra_xr.scenes.layers import Layer, StackArray
 from astra_xr.testing import write_cog
 from tests.signing import AskedUrl, SigningStorage
 
@@ -62,6 +63,30 @@ def test_a_cluster_of_processes_signs_for_itself(
     assert storage.refused > 0
     assert storage.given > 2  # each process, and anew
     assert "sig=" not in repr(lazy.data.dask) + str(pickle.dumps(lazy))
+
+
+def test_a_stack_signs_for_itself_too(storage: SigningStorage, pixels: np.ndarray) -> None:
+    distributed = pytest.importorskip("distributed")
+    layers = []
+    for _ in range(3):
+        pixel = band(AskedUrl(storage.server.url(""), "B04.tif")).variable
+        layers.append(Layer(pixels=pixel, rows=(0, SIZE), cols=(0, SIZE), fill=np.nan))
+    array = StackArray([layers[:1], layers[1:]], "float32")
+    stack = xr.DataArray(xr.Variable(("time", "y", "x"), cached(array)), name="red")
+    lazy = stack.chunk({"time": 1, "y": 512, "x": 512})
+    sent = str(pickle.dumps(lazy)) + repr(lazy.data.dask)
+    assert len(lazy.data.dask) <= lazy.data.npartitions + 3
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=2, processes=True, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster),
+    ):
+        got = lazy.compute()
+    for moment in got:
+        np.testing.assert_allclose(moment, pixels * 1e-4 - 0.1, atol=1e-6)
+    assert storage.refused > 0
+    assert "sig=" not in sent
 
 
 def test_a_pickle_is_small_and_reads(storage: SigningStorage, pixels: np.ndarray) -> None:
