@@ -257,7 +257,7 @@ def _read(path: Path, stamp: tuple[int, ...]) -> Mapping[str, str]:
     import tomllib
 
     held: dict[str, Any] | None = None
-    expected = "TOML with api_url and api_key, as text"
+    expected = "TOML that can be read, with api_url and api_key as text"
     try:
         with path.open("rb") as file:
             about = os.fstat(file.fileno())
@@ -293,8 +293,10 @@ def _same_service(one: str | None, other: str | None) -> bool:
     """Tell whether a key for one URL is for the other: None is any."""
     if one is None or other is None:
         return True
-    origins = [urlsplit(url)[:2] for url in (one.casefold(), other.casefold())]
-    return origins[0] == origins[1]
+    try:
+        return urlsplit(one.casefold())[:2] == urlsplit(other.casefold())[:2]
+    except ValueError:
+        return False
 
 
 def service_at(settings: Settings, url: str | None, key: str | None) -> Settings:

@@ -112,6 +112,13 @@ class TestWhereTheKeyGoes:
         pickle.loads(pickle.dumps(there)).resolve(SCENE, "red")
         assert service.keys[3:] == [None, f"Bearer {KEY}"]
 
+    def test_to_none_where_a_url_makes_no_sense(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("ASTRA_API_URL", "https://[")
+        monkeypatch.setenv("ASTRA_API_KEY", KEY)
+        assert RemoteResolver(URL).settings.api_key is None
+        with pytest.raises(InvalidParameter, match="the service's root"):
+            RemoteResolver()
+
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
     def test_across_no_redirect(self, service: Service, network: Loopback, status: int) -> None:
         elsewhere: list[httpx.Request] = []
@@ -204,7 +211,7 @@ class TestConfigFile:
     )
     def test_what_is_none(self, text: str) -> None:
         self.write(text)
-        with pytest.raises(InvalidParameter, match="TOML with api_url and api_key") as caught:
+        with pytest.raises(InvalidParameter, match="TOML that can be read") as caught:
             RemoteResolver()
         assert "hUsH" not in str(caught.value)
         assert caught.value.__context__ is None
