@@ -17,7 +17,6 @@ from astra_xr.model import Grid, Radiometry
 from astra_xr.reading.array import RasterArray, behind, cached
 from astra_xr.reading.warp import Warp
 from astra_xr.sample import SCENE_ID
-from astra_xr.scenes.layers import Layer, StackArray
 from astra_xr.testing import write_cog
 from tests.signing import AskedUrl, SigningStorage
 
@@ -65,30 +64,6 @@ def test_a_cluster_of_processes_signs_for_itself(
     assert "sig=" not in repr(lazy.data.dask) + str(pickle.dumps(lazy))
 
 
-def test_a_stack_signs_for_itself_too(storage: SigningStorage, pixels: np.ndarray) -> None:
-    distributed = pytest.importorskip("distributed")
-    layers = []
-    for _ in range(3):
-        pixel = band(AskedUrl(storage.server.url(""), "B04.tif")).variable
-        layers.append(Layer(pixels=pixel, rows=(0, SIZE), cols=(0, SIZE), fill=np.nan))
-    array = StackArray([layers[:1], layers[1:]], "float32")
-    stack = xr.DataArray(xr.Variable(("time", "y", "x"), cached(array)), name="red")
-    lazy = stack.chunk({"time": 1, "y": 512, "x": 512})
-    sent = str(pickle.dumps(lazy)) + repr(lazy.data.dask)
-    assert len(lazy.data.dask) <= lazy.data.npartitions + 3
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=2, processes=True, dashboard_address=None
-        ) as cluster,
-        distributed.Client(cluster),
-    ):
-        got = lazy.compute()
-    for moment in got:
-        np.testing.assert_allclose(moment, pixels * 1e-4 - 0.1, atol=1e-6)
-    assert storage.refused > 0
-    assert "sig=" not in sent
-
-
 def test_a_pickle_is_small_and_reads(storage: SigningStorage, pixels: np.ndarray) -> None:
     lazy = band(AskedUrl(storage.server.url(""), "B04.tif"))
     lazy[:10, :10].load()
@@ -132,3 +107,23 @@ def test_a_graph_has_a_task_a_chunk(storage: SigningStorage) -> None:
     lazy = band(FixedUrl("https://example.org/B04.tif")).chunk({"y": 256, "x": 256})
     assert len(lazy.data.dask) <= 2 * lazy.data.npartitions + 3
     assert len(pickle.dumps(lazy.data.dask)) < 60_000
+
+
+def test_indices_and_masks_on_a_cluster() -> None:
+    distributed = pytest.importorskip("distributed")
+    scene = astra_xr.open_scene(SCENE_ID, ["red", "nir"], catalog="sample", chunks=512)
+    part = scene.isel(x=slice(1024), y=slice(1024))
+    lazy = part.astra.index(["NDVI", "EVI2"], mask_clouds=True)
+    assert len(lazy.NDVI.data.dask) <= 24 * lazy.NDVI.data.npartitions
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster),
+    ):
+        got = lazy.compute()
+    plain = astra_xr.open_scene(SCENE_ID, ["red", "nir"], catalog="sample")
+    window = plain.isel(x=slice(1024), y=slice(1024))
+    expected = window.astra.index(["NDVI", "EVI2"], mask_clouds=True)
+    for name in got:
+        np.testing.assert_array_equal(got[name], expected[name])
