@@ -126,6 +126,15 @@ def test_benchmarks_and_files_that_it_names_are_there() -> None:
         assert (ROOT / target).is_file(), target
 
 
+def test_pictures_are_small_and_say_what_they_show() -> None:
+    pictures = re.findall(r"!\[([^\]]+)\]\((?!https:)([^)]+)\)", README)
+    assert pictures
+    for words, path in pictures:
+        assert "synthetic" in words
+        assert (ROOT / path).read_bytes()[:2] == b"\xff\xd8"  # JPEG
+        assert (ROOT / path).stat().st_size < 200_000
+
+
 def test_links_agree_with_the_public_home() -> None:
     home = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Source"]
     host, repository = urlsplit(home).netloc, urlsplit(home).path.strip("/")
