@@ -627,7 +627,7 @@ class Picker {
     this.high = percent("high", "Upper percentile");
     this.sigma = make("input", { type: "number", class: "astra-number", min: 0.1, max: 100, step: 0.5, "aria-label": "Standard deviations", onchange: (e) => e.target.value > 0 && this.chooseStretch({ sigma: Number(e.target.value) }) });
     this.of = make("select", { "aria-label": "Statistics of", onchange: () => this.chooseStretch({ of: this.of.value }) },
-      make("option", { value: "whole" }, "of the scene"), make("option", { value: "view" }, "of the view"));
+      make("option", { value: "whole" }, "of scene"), make("option", { value: "view" }, "of view"));
     this.percents = make("span", { class: "astra-pair" }, this.low, this.high, make("span", { class: "astra-unit" }, "%"));
     this.sigmas = make("span", { class: "astra-pair" }, this.sigma, make("span", { class: "astra-unit" }, "σ"));
     this.gamma = make("input", { type: "range", min: -1, max: 1, step: 0.02, "aria-label": "Gamma", oninput: () => this.set({ gamma: Number((3 ** Number(this.gamma.value)).toFixed(2)) }) });
@@ -994,12 +994,14 @@ class Picker {
       const tiles = this.tilesOf(of);
       if (!tiles || (state.mask && this.about.masked && !this.maskOf(of))) continue;
       // What lies under a picture that is whole need not be made.
-      if (of === "whole" && view && this.tilesOf("view") && (!state.mask || this.maskOf("view")) && !this.looking_) continue;
+      if (of === "whole" && view && this.tilesOf("view") && (!state.mask || this.maskOf("view"))) continue;
       if (of === "view" && !this.zoomedIn) continue;
       this.layers[of].paint(tiles, state.mask ? this.maskOf(of) : null, look, this.about);
       this.put(context, this.layers[of]);
       shown++;
     }
+    // Until what was chosen is there, what was shown before.
+    if (!shown && this.layers.whole.box) this.put(context, this.layers.whole);
     this.marks(context);
     this.scale();
     if (shown) {
@@ -1063,7 +1065,7 @@ class Picker {
       put(this.rows[n].menu, key);
       this.rows[n].limits.forEach((input, i) => {
         input.hidden = classes.length > 0;
-        put(input, shortNumber(this.limitsOf(key)[i]));
+        put(input, numberText(this.limitsOf(key)[i], 3));
         input.step = stepOf(this.limitsOf(key));
       });
     });

@@ -29,8 +29,8 @@ from astra_xr.widgets import page
 from astra_xr.widgets.code import code_of
 from astra_xr.widgets.colormaps import colormaps, colors
 from astra_xr.widgets.scene import MASK, USUAL, Scene
-from astra_xr.widgets.state import completed
-from astra_xr.widgets.tiles import Limits, Tile, bright, classes, colored, rgb, stretch_of
+from astra_xr.widgets.state import completed, usual_colormap
+from astra_xr.widgets.tiles import Limits, Tile, bright, classes, colored, fitting, rgb, stretch_of
 
 if TYPE_CHECKING:
     import os
@@ -84,7 +84,13 @@ class Picker(anywidget.AnyWidget):
 
     @traitlets.validate("state")
     def _check(self, proposal: Any) -> dict[str, Any]:
-        return completed(self._scene, proposal["value"])
+        state = completed(self._scene, proposal["value"])
+        before = self.state
+        changed = any(state[key] != before.get(key) for key in ("mode", "index"))
+        if before and changed and state["colormap"] == before["colormap"]:
+            # Another thing is shown: its own colours, as the browser does it.
+            state["colormap"] = usual_colormap(self._scene, state)
+        return state
 
     # What users take along.
 
@@ -207,7 +213,7 @@ class Picker(anywidget.AnyWidget):
     def _read(self, key: str, box: Box, most: tuple[int, int], request: int = 0) -> Future[Tile]:
         """Start reading a channel; what is known of the whole scene is remembered."""
         known = self._tiles.get(key)
-        if known is not None and known.box == box and most <= _OVERVIEW:
+        if known is not None and (known.box, known.codes.shape) == (box, fitting(box, most)):
             done: Future[Tile] = Future()
             done.set_result(known)
             return done
@@ -223,7 +229,8 @@ class Picker(anywidget.AnyWidget):
             if self._closed or future.cancelled() or future.exception():
                 return
             tile = future.result()
-            if box == self._scene.whole and max(tile.codes.shape) <= max(_OVERVIEW):
+            whole = self._scene.whole
+            if box == whole and tile.codes.shape == fitting(whole, _OVERVIEW):
                 self._tiles[tile.key] = tile
                 self._tiles.move_to_end(tile.key)
                 while len(self._tiles) > _KEPT:

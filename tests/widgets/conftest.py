@@ -62,13 +62,14 @@ def page(browser: Any, console: list[str], request: pytest.FixtureRequest) -> It
     theme = "dark" if wish.get("dark") else "light"
     context = browser.new_context(viewport=size, color_scheme=theme, offline=True)
     page = context.new_page()
+    page.set_default_timeout(60_000)
     page.on("pageerror", lambda error: console.append(str(error)))
     page.on(
         "console",
         lambda said: console.append(said.text) if said.type in ("error", "warning") else None,
     )
     yield page
-    folder = os.environ.get("ASTRA_SCREENSHOTS")
+    folder = os.environ.get("PICKER_SCREENSHOTS")
     if folder:
         Path(folder).mkdir(parents=True, exist_ok=True)
         name = request.node.name.replace("/", "-")

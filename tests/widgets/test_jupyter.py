@@ -1,0 +1,240 @@
+"""The picker in JupyterLab and Notebook 7, with a real kernel."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.widgets.conftest import SAMPLE, drawn
+
+pytestmark = [
+    pytest.mark.skipif(
+        find_spec("notebook") is None, reason="JupyterLab is not here: pip install -e '.[browser]'"
+    ),
+    # One browser and one server for all of them.
+    pytest.mark.xdist_group("browser"),
+]
+
+OPEN = f"""
+import astra_xr, time
+ds = astra_xr.open_scene({SAMPLE!r}, ["red", "green", "blue", "nir"], catalog="sample")
+picker = ds.astra.pick()
+picker
+"""
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterator[tuple[str, Path]]:
+    """A Jupyter server with JupyterLab and Notebook 7, on loopback."""
+    root, config = tmp_path_factory.mktemp("notebooks"), tmp_path_factory.mktemp("config")
+    for name, told in {
+        "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+        "notebook-extension/tracker": {"windowingMode": "none"},
+    }.items():
+        path = config / "settings/@jupyterlab" / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(told))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "notebook", "--no-browser", "--allow-root", "--ip=127.0.0.1"]
+    options = {
+        "ServerApp.port": port,
+        "ServerApp.port_retries": 0,
+        "ServerApp.root_dir": root,
+        "IdentityProvider.token": "token",
+        "LanguageServerManager.autodetect": False,
+        "JupyterNotebookApp.expose_app_in_browser": True,
+        "LabApp.expose_app_in_browser": True,
+    }
+    environ = os.environ | {
+        "JUPYTER_CONFIG_DIR": str(config),
+        "JUPYTERLAB_SETTINGS_DIR": str(config / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(config / "workspaces"),
+        "JUPYTER_PLATFORM_DIRS": "1",
+        "ASTRA_CACHE_DIR": str(cache_dir),
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
+    log = root.parent / "server.log"
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            [*command, *(f"--{name}={value}" for name, value in options.items())],
+            stdout=out,
+            stderr=out,
+            env=environ,
+            start_new_session=True,
+        )
+    url = f"http://127.0.0.1:{port}"
+    for _ in range(600):
+        assert process.poll() is None, log.read_text()
+        try:
+            urllib.request.urlopen(f"{url}/api/status?token=token", timeout=1).read()
+            break
+        except OSError:
+            time.sleep(0.1)
+    yield url, root
+    os.killpg(process.pid, signal.SIGTERM)
+    process.wait(20)
+
+
+@pytest.fixture
+def page(browser: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A page that may reach the server, whose complaints about the picker are collected."""
+    context = browser.new_context(viewport={"width": 1300, "height": 1100})
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    said: list[str] = []
+    page.on("pageerror", lambda error: said.append(str(error)))
+    yield page
+    folder = os.environ.get("PICKER_SCREENSHOTS")
+    if folder:
+        page.screenshot(path=f"{folder}/{request.node.name}.png")
+    page.evaluate("async () => await jupyterapp.shell.currentWidget?.sessionContext?.shutdown()")
+    context.close()
+    assert [each for each in said if "astra" in each or "widget" in each.lower()] == []
+
+
+@pytest.fixture
+def run(server: tuple[str, Path], page: Any) -> Run:
+    """Write a notebook, open it in an application and run its cells."""
+    url, root = server
+
+    def run(application: str, *cells: str, execute: bool = True, name: str = "") -> Any:
+        name = name or f"n{time.time_ns()}.ipynb"
+        if cells:
+            notebook = {
+                "cells": [
+                    {
+                        "cell_type": "code",
+                        "source": cell,
+                        "metadata": {},
+                        "outputs": [],
+                        "execution_count": None,
+                    }
+                    for cell in cells
+                ],
+                "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+                "nbformat": 4,
+                "nbformat_minor": 4,
+            }
+            (root / name).write_text(json.dumps(notebook))
+        where = "lab/tree" if application == "lab" else "notebooks"
+        page.goto(f"{url}/{where}/{name}?token=token{'&reset' if application == 'lab' else ''}")
+        page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.sessionContext")
+        page.evaluate(
+            """async execute => {
+              const app = window.jupyterapp;
+              await app.restored;
+              const widget = app.shell.currentWidget;
+              await widget.context.ready;
+              await widget.sessionContext.ready;
+              if (!execute) return;
+              await widget.sessionContext.session.kernel.info;
+              await app.commands.execute("notebook:run-all-cells");
+            }""",
+            execute,
+        )
+        return page
+
+    return run
+
+
+def kernel(page: Any, code: str) -> str:
+    """Run code in the notebook's kernel, beside its cells, and return what it prints."""
+    return str(
+        page.evaluate(
+            """async code => {
+              const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+              const future = kernel.requestExecute({code, store_history: false});
+              let out = "";
+              future.onIOPub = m => { if (m.content.name === "stdout") out += m.content.text; };
+              await future.done;
+              return out.trim();
+            }""",
+            code,
+        )
+    )
+
+
+@pytest.mark.parametrize("application", ["lab", "notebook"])
+def test_pick_drag_zoom_and_code(run: Run, application: str) -> None:
+    page = run(application, OPEN)
+    rev = drawn(page)
+    page.get_by_label("Preset").select_option("False colour")
+    rev = drawn(page, rev)
+    handle = page.get_by_label("Upper limit of nir in red")
+    box = handle.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] - 40, box["y"], steps=4)
+    page.mouse.up()
+    rev = drawn(page, rev)
+    canvas = page.locator(".astra-canvas")
+    canvas.focus()
+    page.keyboard.press("+")
+    page.keyboard.press("+")
+    page.wait_for_function("document.querySelector('.astra-canvas').dataset.fine === 'true'")
+    page.keyboard.press("Enter")
+    page.locator(".astra-spectra circle").nth(3).wait_for(state="attached")
+    shown = page.locator(".astra-code").inner_text()
+    page.wait_for_timeout(200)  # what is shown is sent at most every 80 ms
+    assert kernel(page, "print(picker.code)") == shown
+    assert '["nir", "red", "green"]' in shown
+    assert ".sel(" in shown
+    assert int(kernel(page, "print(len(picker.spectra))")) == 1
+    kernel(page, "picker.state = picker.state | {'mode': 'index'}")
+    page.get_by_text("Normalized Difference Vegetation Index").first.wait_for(state="attached")
+
+
+def test_it_reacts_while_the_kernel_is_busy_and_stays_when_reopened(
+    run: Run, server: tuple[str, Path]
+) -> None:
+    page = run("lab", OPEN)
+    rev = drawn(page)
+    page.evaluate(
+        """() => { jupyterapp.shell.currentWidget.sessionContext.session.kernel
+                     .requestExecute({code: "time.sleep(6)"}); }"""
+    )
+    handle = page.get_by_label("Upper limit of red in red")
+    handle.focus()
+    started = time.monotonic()
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_function(
+        "rev => Number(document.querySelector('.astra-canvas').dataset.rev) > rev", arg=rev
+    )
+    assert time.monotonic() - started < 5
+    assert (
+        "Custom" in page.get_by_label("Stretch", exact=True).locator("option:checked").inner_text()
+    )
+    page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
+    page.wait_for_function("() => !jupyterapp.shell.currentWidget.context.model.dirty")
+    name = page.evaluate("() => jupyterapp.shell.currentWidget.context.path")
+    saved = (server[1] / name).read_text()
+    assert "data:image/jpeg;base64," in saved
+    assert len(saved) < 400_000
+    # Opened anew in another window, while the kernel lives: as it was.
+    run("lab", execute=False, name=name)
+    drawn(page)
+    menu = page.get_by_label("Stretch", exact=True)
+    assert menu.locator("option:checked").inner_text() == "Custom"
+    # Exported: the still picture.
+    command = [sys.executable, "-m", "nbconvert", "--to", "html", str(server[1] / name)]
+    subprocess.run(command, check=True, capture_output=True)
+    exported = page.context.new_page()
+    exported.goto((server[1] / name).with_suffix(".html").as_uri())
+    exported.locator("figure img[src^='data:image/jpeg']").first.wait_for()
+    exported.close()
