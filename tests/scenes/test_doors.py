@@ -1,4 +1,4 @@
-"""Other tools: xarray's engine, odc-stac."""
+"""Other tools: xarray's engine, odc-stac, stackstac, rioxarray, hvplot, xarray-spatial, rasterix."""
 
 from __future__ import annotations
 
@@ -77,3 +77,63 @@ def test_odc_stac_opens_the_item() -> None:
     assert theirs.odc.geobox == ours.odc.geobox
     cut = {"x": slice(500, 600), "y": slice(700, 800)}
     np.testing.assert_array_equal(theirs.B04.isel(cut), ours.B04.isel(cut))
+
+
+def test_stackstac_opens_the_item() -> None:
+    stackstac = pytest.importorskip("stackstac")
+    item = astra_xr.resolve(SCENE_ID, "red,nir", catalog="sample").to_item()
+    # stackstac knows no CRS but as a number.
+    theirs = stackstac.stack([item], assets=["B04"], epsg=32610, resolution=10, rescale=False)
+    ours = astra_xr.open_scene(SCENE_ID, ["B04"], catalog="sample", mask_and_scale=False)
+    # Its coordinates are corners of pixels.
+    corner = {"x": float(ours.x[500]) - 5, "y": float(ours.y[700]) + 5}
+    window = theirs.sel(corner, method="nearest")
+    assert (float(window.x), float(window.y)) == tuple(corner.values())
+    assert int(window.squeeze()) == int(ours.B04[700, 500])
+
+
+@pytest.fixture
+def window() -> xr.Dataset:
+    ds = astra_xr.open_scene(SCENE_ID, ["red", "nir"], catalog="sample")
+    return ds.isel(x=slice(500, 600), y=slice(700, 780))
+
+
+def test_the_engine_goes_by_its_name(window: xr.Dataset) -> None:
+    if "astra" not in xr.backends.list_engines():
+        pytest.skip("astra-xr is on the path, but not installed: pip install -e .")
+    named = xr.open_dataset(SCENE_ID, engine="astra", bands=["red", "nir"], catalog="sample")
+    xr.testing.assert_identical(named.isel(x=slice(500, 600), y=slice(700, 780)), window)
+
+
+def test_rioxarray_and_odc_geo_work_on_it(window: xr.Dataset) -> None:
+    lonlat = window.rio.reproject("EPSG:4326")
+    assert lonlat.rio.crs == "EPSG:4326"
+    assert lonlat.red.attrs["units"] == window.red.attrs["units"]
+    assert window.odc.reproject("EPSG:3857").odc.crs == "EPSG:3857"
+    clipped = window.rio.clip_box(*window.isel(x=slice(9), y=slice(9)).rio.bounds())
+    assert clipped.sizes["x"] >= 9
+
+
+def test_hvplot_draws_it(window: xr.Dataset) -> None:
+    pytest.importorskip("hvplot", reason='needs pip install -e ".[doors]"')
+    import hvplot.xarray  # noqa: F401
+
+    image = window.red.hvplot.image(x="x", y="y")
+    np.testing.assert_array_equal(image.dimension_values("red", flat=False)[::-1], window.red)
+
+
+def test_xarray_spatial_takes_it(window: xr.Dataset) -> None:
+    xrspatial = pytest.importorskip("xrspatial", reason='needs pip install -e ".[doors]"')
+    theirs = xrspatial.multispectral.ndvi(window.nir.load(), window.red.load())
+    np.testing.assert_allclose(theirs, window.astra.index("NDVI"), rtol=1e-5)
+
+
+def test_rasterix_takes_it() -> None:
+    rasterix = pytest.importorskip("rasterix", reason='needs pip install -e ".[doors]"')
+    ds = astra_xr.open_scene(SCENE_ID, ["red"], catalog="sample")
+    # It takes the transform as it was opened: assigned first, cut after.
+    cut = rasterix.assign_index(ds).isel(x=slice(500, 600), y=slice(700, 780))
+    plain = ds.isel(x=slice(500, 600), y=slice(700, 780))
+    assert cut.xindexes["x"].transform() == plain.rio.transform(recalc=True)
+    np.testing.assert_allclose(cut.x, plain.x)
+    np.testing.assert_array_equal(cut.red, plain.red)
