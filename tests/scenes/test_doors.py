@@ -1,4 +1,4 @@
-"""Other tools: xarray's engine, odc-stac, stackstac, rioxarray, hvplot, xarray-spatial, rasterix."""
+"""Other tools: xarray's engine, odc-stac, stackstac, hvplot, xarray-spatial, rasterix."""
 
 from __future__ import annotations
 
