@@ -70,15 +70,15 @@ class AstraArrayAccessor:
         from astra_xr.widgets.picker import Picker
 
         da = self._da
-        if "band" in da.dims:
-            labels = da["band"].values if "band" in da.coords else range(1, da.sizes["band"] + 1)
-            bands = {str(label): da.isel(band=n) for n, label in enumerate(labels)}
-            ds = xr.Dataset(
-                {name: band.drop_vars("band", errors="ignore") for name, band in bands.items()}
-            )
-        else:
-            name = (
-                str(da.name) if da.name is not None and str(da.name) not in da.coords else "values"
-            )
-            ds = da.rename(name).to_dataset()
-        return Picker(ds, **state)
+        if "band" not in da.dims:
+            used = {*map(str, da.coords), *map(str, da.dims)}
+            name = "values" if da.name is None or str(da.name) in used else str(da.name)
+            return Picker(da.rename(name).to_dataset(), name="da", **state)
+        count = da.sizes["band"]
+        labels = list(da["band"].values) if "band" in da.coords else []
+        named = 'da.to_dataset("band")'
+        if not labels or not all(isinstance(label, str) for label in labels):
+            labels = [str(label) for label in labels or range(1, count + 1)]
+            listed = ", ".join(f'"{label}"' for label in labels)
+            named = f'da.assign_coords(band=[{listed}]).to_dataset("band")'
+        return Picker(da.assign_coords(band=labels).to_dataset("band"), name=named, **state)

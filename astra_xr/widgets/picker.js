@@ -165,7 +165,8 @@ export function codeOf(about, state, whole = false) {
   } else {
     const clear = state.mask ? `.where(~${name}${view}.astra.mask())` : "";
     const classes = about.bands[shown[0]].classes.length > 0;
-    line = `${name}${view}[${JSON.stringify(shown[0])}]${clear}${classes ? ".plot.imshow()" : plot}`;
+    const band = name === "da" ? "" : `[${JSON.stringify(shown[0])}]`;
+    line = `${name}${view}${band}${clear}${classes ? ".plot.imshow()" : plot}`;
   }
   if (!whole || !about.scene) return line;
   const names = [...new Set(state.mode === "index" ? about.needs[state.index] || [] : shown)];

@@ -11,8 +11,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as TooLate
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +67,8 @@ class Picker(anywidget.AnyWidget):
 
     _closed = True  # until it is made: ipywidgets closes also those that were not
 
-    def __init__(self, ds: xr.Dataset, **state: Any) -> None:
+    def __init__(self, ds: xr.Dataset, *, name: str = "ds", **state: Any) -> None:
+        # ``name`` is how the copied code calls the Dataset, or "da" for the one array in it.
         self._scene = Scene(ds)
         self._tiles: OrderedDict[str, Tile] = OrderedDict()
         self._spectra: dict[tuple[float, float], dict[str, float | None]] = {}
@@ -76,7 +76,7 @@ class Picker(anywidget.AnyWidget):
         self._lock = threading.Lock()
         # One thread, so that answers leave in order and no read waits for the wire.
         self._post = ThreadPoolExecutor(1, thread_name_prefix="astra-xr picker")
-        super().__init__(about=_about(self._scene), state=completed(self._scene, state))
+        super().__init__(about=_about(self._scene, name), state=completed(self._scene, state))
         self._closed = False
         self.on_msg(self._asked)
         self.observe(self._follow, "state")
@@ -296,9 +296,8 @@ class Picker(anywidget.AnyWidget):
     def _thumbnail(self) -> npt.NDArray[np.uint8] | None:
         """Return the picture of the whole, if it is there soon; the kernel is not held up long."""
         try:
-            for future in self._first:
-                with contextlib.suppress(TooLate):
-                    future.result(_PATIENCE)
+            # All together: the kernel is not held up for each of them.
+            wait(self._first, _PATIENCE)
             if any(key not in self._tiles for key in self._shown()):
                 return None
             tiles = {key: self._tiles[key] for key in self._needed() if key in self._tiles}
@@ -372,18 +371,18 @@ class Picker(anywidget.AnyWidget):
         self.send({"type": "spectra", "spectra": found})
 
 
-def _about(scene: Scene) -> dict[str, Any]:
+def _about(scene: Scene, name: str) -> dict[str, Any]:
     attrs = scene.ds.attrs
     bands = scene.bands
     return {
-        "name": "ds",
+        "name": name,
         "title": redact(str(attrs.get("scene_id") or ", ".join(bands))[:120]),
         "scene": str(attrs["scene_id"]) if attrs.get("scene_id") else None,
         "catalog": redact(str(attrs["catalog"])) if attrs.get("catalog") else None,
         "reflectance": any(told["role"] == "reflectance" for told in bands.values()),
         "bands": bands,
         "indices": scene.indices,
-        "needs": {name: scene.needs(name) for name in USUAL if name in scene.indices},
+        "needs": {index: scene.needs(index) for index in USUAL if index in scene.indices},
         "presets": scene.presets,
         "colormaps": colormaps(),
         "masked": scene.masked,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -13,7 +14,9 @@ import xarray as xr
 
 import astra_xr
 from astra_xr.errors import AstraError, InvalidParameter, UnknownBand, UnknownIndex
+from astra_xr.widgets import picker as module
 from astra_xr.widgets.picker import Picker
+from astra_xr.widgets.scene import Scene
 from tests.widgets.conftest import SAMPLE, scene
 
 mpl.use("agg")
@@ -199,11 +202,17 @@ def test_a_single_array() -> None:
     picker = scene(50).astra.index("NDVI").astra.pick(colormap="RdYlGn")
     assert picker.state["band"] == "NDVI"
     assert picker.image.shape == (50, 50, 4)
+    assert picker.code.startswith('da.plot.imshow(cmap="RdYlGn", vmin=')
     picker.close()
-    unnamed = xr.DataArray(np.random.default_rng(0).random((3, 5, 6)), dims=("band", "y", "x"))
-    picker = unnamed.astra.pick()
-    assert picker.state["bands"] == ["1", "2", "3"]
-    picker.close()
+
+
+def test_an_array_of_bands() -> None:
+    da = xr.DataArray(np.random.default_rng(0).random((3, 5, 6)), dims=("band", "y", "x"))
+    for each in (da, da.assign_coords(band=[4, 5, 6]), da.assign_coords(band=["a", "b", "c"])):
+        picker = each.astra.pick()
+        made = eval(picker.code, {"da": each})
+        assert np.abs(made.values.astype(int) - picker.image.values).max() <= 1
+        picker.close()
 
 
 def test_nothing_but_nan() -> None:
@@ -309,6 +318,20 @@ def test_saved_notebooks_have_a_picture_and_no_secret(picker: Picker, tmp_path: 
     ):
         for word in ("sig=", "token", str(Path.home()), "file://"):
             assert word not in text
+
+
+def test_closing_stops_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def forever(*_: object) -> None:
+        await asyncio.sleep(3600)
+
+    monkeypatch.setattr(Scene, "read", forever)
+    picker = plain("a", "b", "c").astra.pick()
+    monkeypatch.setattr(module, "_PATIENCE", 0.1)
+    assert "Run the cell to see it" in picker._repr_mimebundle_()[0]["text/html"]
+    reads = list(picker._first)
+    assert len(reads) == 3
+    picker.close()
+    assert all(read.cancelled() for read in reads)
 
 
 def test_a_closed_picker_holds_nothing(picker: Picker) -> None:
