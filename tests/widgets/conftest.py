@@ -146,7 +146,8 @@ def show(page: Any) -> Show:
             for tile in tiles.values()
         }
         page.set_content(
-            f'<!doctype html><html lang="en"><head><title>Test</title><style>{CSS}</style></head>'
+            '<!doctype html><html lang="en"><head><title>Test</title>'
+            f'<meta name="color-scheme" content="light dark"><style>{CSS}</style></head>'
             '<body><main id="root"></main></body></html>'
         )
         if before:
