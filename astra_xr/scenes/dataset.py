@@ -49,7 +49,7 @@ def dataset_of(resolution: Resolution, wish: Wish) -> xr.Dataset:
     grids = {name: asset.grid for name, asset in assets.items() if asset.grid}
     target = target_grid(grids, wish.size, wish.place, scene=resolution.full_id)
     if not wish.allow_large:
-        check_size(target, wish.size)
+        check_size(target, wish.size, wish.place)
     variables = {
         name: band_variable(asset, name, resolution.full_id, target, wish)
         for name, asset in assets.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from xarray.core import indexing
 
 from astra_xr.reading.array import behind
 from astra_xr.reading.loop import run, start, together
+from astra_xr.reading.memory import check_memory
 from astra_xr.scenes.hidden import Hide
 
 _AT_ONCE = 8
@@ -73,10 +75,23 @@ class StackArray(BackendArray):
         Of each moment at least one, best first; all of one shape.
     dtype : numpy dtype
         One that holds the numbers of all layers.
+    label : str
+        For messages.
+    allow_large : bool
+        True: read even what is larger than memory.
     """
 
-    def __init__(self, moments: Sequence[Sequence[Layer]], dtype: npt.DTypeLike) -> None:
+    def __init__(
+        self,
+        moments: Sequence[Sequence[Layer]],
+        dtype: npt.DTypeLike,
+        *,
+        label: str,
+        allow_large: bool = False,
+    ) -> None:
         self._moments = tuple(map(tuple, moments))
+        self._label = label
+        self.allow_large = allow_large
         self.shape: tuple[int, ...] = (len(moments), *moments[0][0].pixels.shape)
         self.dtype = np.dtype(dtype)
 
@@ -121,7 +136,10 @@ class StackArray(BackendArray):
             np.arange(size)[np.atleast_1d(k) if not isinstance(k, slice) else k]
             for k, size in zip(key, self.shape, strict=True)
         ]
-        out = np.empty([place.size for place in places], self.dtype)
+        size = [place.size for place in places]
+        if not self.allow_large:
+            check_memory(math.prod(size) * self.dtype.itemsize, self._label)
+        out = np.empty(size, self.dtype)
         slots = asyncio.Semaphore(_AT_ONCE)
         inner = tuple(
             k if isinstance(k, slice) else place for k, place in zip(key, places, strict=True)

@@ -127,9 +127,9 @@ def _classes(ds: xr.Dataset, band: Band) -> xr.DataArray:
     chunks: Chunks = {dim: told[dim] for dim in ("time", "y", "x") if dim in told} or None
     catalog = ds.attrs.get("catalog")
     if scene == "a stack":
-        found = open_again(ds, band.native, like=grid, chunks=chunks)
+        found = open_again(ds, band.native, chunks=chunks)
     else:
-        found = open_scene(str(scene), [band.native], catalog=catalog, like=grid, chunks=chunks)
+        found = open_scene(str(scene), [band.native], catalog=catalog, like=ds, chunks=chunks)
     # Coordinates that are equal but for rounding would not be aligned.
     return found[band.native].assign_coords({dim: ds[dim] for dim in ("y", "x")})
 

@@ -133,16 +133,16 @@ def target_grid(grids: Mapping[str, Grid], size: Size, place: Place, *, scene: s
     return base
 
 
-def check_size(grid: Grid, size: Size) -> None:
+def check_size(grid: Grid, size: Size, place: Place) -> None:
     """Refuse a grid that nobody means.
 
     Raises
     ------
     TooLarge
-        It has more pixels than :data:`_MOST`.
+        It has more pixels than :data:`_MOST`, and no Dataset is there whose grid it is.
     """
     rows, cols = grid.shape
-    if rows * cols > _MOST:
+    if rows * cols > _MOST and not hasattr(place.like, "dims"):
         wish = "" if size is None else f" at resolution={size}"
         raise TooLarge(
             what=f"A grid of {rows} x {cols} pixels{wish}",

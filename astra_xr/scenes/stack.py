@@ -35,7 +35,7 @@ from astra_xr.scenes.groups import Member, grouped, time_coords, time_of
 from astra_xr.scenes.hidden import Hide
 from astra_xr.scenes.layers import Layer, StackArray
 from astra_xr.scenes.open import chosen_resolver, default_resolver
-from astra_xr.scenes.place import Place
+from astra_xr.scenes.place import Place, check_size
 from astra_xr.scenes.union import Part, part_of, stack_grid
 
 _log = logging.getLogger(__name__)
@@ -67,6 +67,7 @@ def open_scenes(
     chunks: Chunks = None,
     mask_and_scale: bool = True,
     radiometry: str | None = None,
+    allow_large: bool = False,
 ) -> xr.Dataset:
     """Open several scenes on one grid, behind each other in time, lazily.
 
@@ -92,7 +93,7 @@ def open_scenes(
         As in :func:`open_scene`. Without a place the grid holds all scenes, in the pixels of the
         first. Scenes of several CRSs need ``crs`` (``"utm"``: the zone of the middle), ``like``
         or ``geobox``. Scenes that lie outside are left out; the log says which.
-    resolver, resampling, mask_and_scale, radiometry
+    resolver, resampling, mask_and_scale, radiometry, allow_large
         As in :func:`open_scene`.
     chunks : dict, int, "auto" or None
         As in :func:`open_scene`; one moment a chunk, unless the dict names ``time``.
@@ -108,6 +109,8 @@ def open_scenes(
     ------
     MixedGrids
         Scenes have several CRSs, and none was asked for.
+    TooLarge
+        As of :func:`open_scene`; scenes that lie far apart make a large grid too.
     InvalidParameter
         There are no scenes, or one twice; their bands are not alike; an option makes no sense.
     SceneNotFound, UnknownBand, UpstreamError, …
@@ -141,12 +144,13 @@ def open_scenes(
         chunks=chunks,
         decode=mask_and_scale,
         radiometry=radiometry,
+        allow_large=allow_large,
     )
     asked = chosen_resolver(resolver)
     return _stacked(scenes, wish, asked, groupby=groupby, fail_on_error=fail_on_error)
 
 
-def open_again(ds: xr.Dataset, band: str, *, like: Any, chunks: Chunks) -> xr.Dataset:
+def open_again(ds: xr.Dataset, band: str, *, chunks: Chunks) -> xr.Dataset:
     """Open another band of the scenes of a stack, by its coordinates.
 
     Returns
@@ -167,7 +171,7 @@ def open_again(ds: xr.Dataset, band: str, *, like: Any, chunks: Chunks) -> xr.Da
     wish = Wish(
         bands=(band,),
         catalog=catalogs.pop() if len(catalogs) == 1 else None,
-        place=Place(like=like),
+        place=Place(like=ds),
         chunks=chunks,
     )
     ids = list(dict.fromkeys(name for each in told for name in each.split(", ")))
@@ -193,11 +197,13 @@ def _stacked(
     check_alike(members, wish)
     grids = {m.id: {n: a.grid for n, a in m.assets.items() if a.grid} for m in members}
     target = stack_grid(grids, wish.size, wish.place)
+    if not wish.allow_large:
+        check_size(target, wish.size, wish.place)
     parts = {m.id: part_of(target, grids[m.id].values()) for m in members}
     if drop:
         members = _within(members, parts)
     groups = grouped(members, groupby)
-    classes = _classes(groups, parts, target, resolver)
+    classes = _classes(groups, parts, target, resolver, Wish(allow_large=wish.allow_large))
     layers = _Layers(target=target, parts=parts, wish=wish, classes=classes)
     variables = {name: layers.stack(name, groups) for name in members[0].assets}
     coords = grid_coords(target, groups[0][0].id) | time_coords(groups)
@@ -285,7 +291,12 @@ class _Layers:
         """Put a band of all scenes into one lazy variable."""
         moments = [[self._layer(member, name) for member in group] for group in groups]
         pixels = [layer.pixels for layer in itertools.chain(*moments)]
-        array = StackArray(moments, np.result_type(*(each.dtype for each in pixels)))
+        array = StackArray(
+            moments,
+            np.result_type(*(each.dtype for each in pixels)),
+            label=f"{name} of {len(groups)} moments",
+            allow_large=self.wish.allow_large,
+        )
         attrs, encoding = (
             _shared([getattr(each, told) for each in pixels]) for told in ("attrs", "encoding")
         )
@@ -313,6 +324,7 @@ def _classes(
     parts: Mapping[str, Part | None],
     target: Grid,
     resolver: Resolver,
+    wish: Wish,
 ) -> dict[str, tuple[xr.Variable, Hide]]:
     """Return the class bands of scenes that lie over one another at one moment, by id."""
     rivals = [
@@ -322,12 +334,12 @@ def _classes(
         if any(_meet(parts[member.id], parts[other.id]) for other in group if other is not member)
     ]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        found = list(pool.map(lambda member: _class_band(member, target, resolver), rivals))
+        found = list(pool.map(lambda member: _class_band(member, target, resolver, wish), rivals))
     return {m.id: told for m, told in zip(rivals, found, strict=True) if told is not None}
 
 
 def _class_band(
-    member: Member, target: Grid, resolver: Resolver
+    member: Member, target: Grid, resolver: Resolver, wish: Wish
 ) -> tuple[xr.Variable, Hide] | None:
     """Return a scene's class band and what of it hides the ground; None where it has none."""
     mission = MISSIONS.get(str(member.resolution.mission))
@@ -344,7 +356,7 @@ def _class_band(
             classes=tuple(each for each in asset.band.classes if each.name in names),
             nodata=asset.band.nodata,
         )
-        return band_variable(asset, native, member.id, target, Wish()), hide
+        return band_variable(asset, native, member.id, target, wish), hide
     return None
 
 

@@ -29,6 +29,23 @@ def test_a_giant_grid_is_refused_at_opening() -> None:
         scene(resolution=0.001, allow_large=True)
 
 
+def stack(**options: Any) -> xr.Dataset:
+    found = astra_xr.search("sentinel-2", datetime="2025-06/2025-09", catalog="sample")
+    return astra_xr.open_scenes(found, ["red"], **options)
+
+
+def test_a_giant_grid_over_time_is_refused_at_opening() -> None:
+    words = r"A grid of 300000 x 300000 pixels at resolution=0.02 would take 360 GB a band.*allow_"
+    with pytest.raises(errors.TooLarge, match=words):
+        stack(resolution=0.02)
+    ds = stack(resolution=0.02, allow_large=True)
+    window = ds.isel(x=3, y=4)
+    assert window.red[0].values == stack().red[0, 0, 0].values
+    # What is opened later on the same grid was allowed with it.
+    assert ds.astra.mask().shape == ds.red.shape
+    assert scene(["red"], like=ds).red.shape == ds.red.shape[1:]
+
+
 @pytest.fixture
 def little(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine with 20 MB of free memory, to which a megabyte is much."""
@@ -53,6 +70,20 @@ def test_what_does_not_fit_into_memory_is_refused() -> None:
         ds.astra.to_png("a.png", ["red", "nir", "red"])
     assert ds.astra.thumbnail(size=64).shape == (64, 64, 4)
     assert ds.isel(x=slice(500)).astra.load(progress=False).red.variable._in_memory
+
+
+@pytest.mark.usefixtures("little")
+def test_what_does_not_fit_over_time_is_refused() -> None:
+    ds = stack(resolution=5)
+    words = "red of 5 moments would take 0.0288 GB, and 0.02 GB of memory are free.*chunks=.*allow_"
+    with pytest.raises(errors.TooLarge, match=words):
+        _ = ds.red.values
+    with pytest.raises(errors.TooLarge, match="Loading 1 variables would take 0.0288 GB"):
+        ds.astra.load(progress=False)
+    assert ds.red[0].values.shape == (1200, 1200)
+    assert ds.red[:, 7, 7].values.shape == (5,)
+    allowed = stack(resolution=5, allow_large=True)
+    assert allowed.red.values.shape == (5, 1200, 1200)
 
 
 @pytest.mark.usefixtures("little")
