@@ -15,7 +15,7 @@ from astra_xr.conversion.describe import described
 from astra_xr.conversion.limits import Limits, Progress
 from astra_xr.conversion.parts import is_whole
 from astra_xr.conversion.recipe import Recipe
-from astra_xr.conversion.source import has_mask, opened
+from astra_xr.conversion.source import has_mask, opened, told
 from astra_xr.errors import ConversionFailed
 
 _ROWS = 1024
@@ -58,10 +58,7 @@ def write_geotiff(
                 if masked:
                     out.write_mask(dataset.read_masks(1, window=window), window=window)
                 progress((row + window.height) / dataset.height)
-    # GDAL only logs what goes wrong while it writes in threads, or closes.
-    if not is_whole(target):
-        reason = "the new file cannot be written: it ends early, as on a full disk"
-        raise ConversionFailed(source=source.name, reason=reason)
+    _check_whole(target, source)
 
 
 def write_masked_cog(
@@ -77,18 +74,31 @@ def write_masked_cog(
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         plain = Path(folder, "plain.tif")
         write_geotiff(source, plain, recipe, limits, lambda share: progress(share / 2), threads)
+        said = ""
         with opened(plain, limits, threads=threads) as dataset:
             floats = np.dtype(dataset.dtypes[0]).kind == "f"
-            rasterio.shutil.copy(
-                dataset,
-                target,
-                driver="COG",
-                compress="deflate",
-                predictor="floating_point" if floats else "standard",
-                blocksize=512,
-                overviews="ignore_existing",
-                resampling="nearest" if recipe.categorical else "average",
-                bigtiff="if_safer",
-                num_threads=threads,
-            )
+            try:
+                rasterio.shutil.copy(
+                    dataset,
+                    target,
+                    driver="COG",
+                    compress="deflate",
+                    predictor="floating_point" if floats else "standard",
+                    blocksize=512,
+                    overviews="ignore_existing",
+                    resampling="nearest" if recipe.categorical else "average",
+                    bigtiff="if_safer",
+                    num_threads=threads,
+                )
+            except Exception as error:  # noqa: BLE001  (GDAL's own, which rasterio has no name for)
+                said = told(error, target)
+    _check_whole(target, source, said)
     progress(1.0)
+
+
+def _check_whole(target: Path, source: Path, said: str = "") -> None:
+    """Raise where a new file is cut short; ``said`` is what GDAL says of it, if anything."""
+    # It only logs what goes wrong while it writes in threads, or closes.
+    if said or not is_whole(target):
+        reason = f"the new file cannot be written: {said or 'it ends early'}, as on a full disk"
+        raise ConversionFailed(source=source.name, reason=reason)

@@ -1,4 +1,8 @@
-"""PNG, since a picture is drawn in less time than others compress it.
+"""PNG, since others take longer to compress a picture than it takes to draw.
+
+Processor seconds for 2745² pixels of gray and alpha, of RGB and alpha, and of a palette, the files
+about as large: 0.07, 0.16, 0.007; imagecodecs (level 1, filter "sub") 0.21, 0.51, and it knows no
+palettes; GDAL's driver (level 1) 0.35, 0.99, 0.06.
 
 W3C, "Portable Network Graphics (PNG) Specification (Third Edition)", 2025, sections 5 to 11.
 """

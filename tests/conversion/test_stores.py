@@ -22,9 +22,12 @@ import httpx
 import numpy as np
 import obstore
 import pytest
+import rasterio
+import rasterio.shutil
 from obstore.store import AzureStore, GCSStore, MemoryStore, S3Store
 
 from astra_xr.catalogs.urls import FixedUrl
+from astra_xr.conversion.convert import convert
 from astra_xr.conversion.job import Job
 from astra_xr.conversion.pipeline import Converter
 from astra_xr.conversion.recipe import Recipe
@@ -175,6 +178,36 @@ class TestFullDisk:
             convert_apart(source, disk / "made.tif", Recipe(format=form))
         assert str(disk) not in str(caught.value)
         assert list(disk.iterdir()) == []
+
+    @pytest.mark.parametrize("rows", [700, 950])
+    def test_while_copying_what_has_a_mask(self, disk: Path, tmp_path: Path, rows: int) -> None:
+        """GDAL's first file fits; the COG that it is copied to does not, or its end."""
+        noise = np.random.default_rng(1).integers(1, 60000, (rows, rows), dtype="uint16")
+        source = write(tmp_path / "a.tif", noise)
+        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(source, "r+") as made:
+            made.write_mask(noise > 3000)
+        with pytest.raises(ConversionFailed, match=r"written: GDAL says.*full disk") as caught:
+            convert(source, disk / "made.tif", Recipe())
+        assert str(disk) not in str(caught.value)
+        assert list(disk.iterdir()) == []
+
+    def test_a_copy_that_gdal_cuts_short_in_silence(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As it may where it writes in threads, or closes."""
+        copy = rasterio.shutil.copy
+
+        def cut(*arguments: Any, **options: Any) -> None:
+            copy(*arguments, **options)
+            os.truncate(arguments[1], arguments[1].stat().st_size - 100)
+
+        source = write(tmp_path / "a.tif", np.ones((600, 600), "uint16"))
+        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(source, "r+") as made:
+            made.write_mask(np.tile(np.arange(600) % 7 > 3, (600, 1)))
+        monkeypatch.setattr(rasterio.shutil, "copy", cut)
+        with pytest.raises(ConversionFailed, match="it ends early, as on a full disk"):
+            convert(source, tmp_path / "made.tif", Recipe())
+        assert list(tmp_path.iterdir()) == [source]
 
     def test_while_fetching(self, disk: Path, tmp_path: Path) -> None:
         noise = np.random.default_rng(1).integers(1, 60000, (1500, 1500), dtype="uint16")
