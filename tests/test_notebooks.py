@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -49,6 +50,17 @@ def test_one_marked_cell_switches_to_live_data(path: Path) -> None:
     assert "LIVE = False  # True: " in cell["source"]
     switches = [cell for cell in read(path) if re.search(r"^LIVE =", cell["source"], re.M)]
     assert len(switches) == 1
+
+
+@each
+def test_live_data_binds_all_names_that_the_sample_does(path: Path) -> None:
+    def bound(body: list[ast.stmt]) -> set[str]:
+        names = [node for each in body for node in ast.walk(each) if isinstance(node, ast.Name)]
+        return {node.id for node in names if isinstance(node.ctx, ast.Store)}
+
+    (cell,) = (cell for cell in read(path) if "live" in cell["metadata"].get("tags", []))
+    (switch,) = (node for node in ast.parse(cell["source"]).body if isinstance(node, ast.If))
+    assert bound(switch.orelse) <= bound(switch.body)
 
 
 @each
