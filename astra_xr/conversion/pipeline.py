@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from astra_xr.conversion.job import Job, looked_at, plain
 from astra_xr.conversion.limits import Limits, Progress
 from astra_xr.conversion.recipe import FORMATS
 from astra_xr.conversion.stores import Store, StoredAsset, only_one, workroom
+from astra_xr.conversion.wire import Stopped, Wire
 from astra_xr.model import SignedUrl
 
 _FETCHED = 0.4
@@ -28,9 +29,8 @@ _FETCHED = 0.4
 _REMEMBERED = 600.0
 """Seconds for which nobody asks whether a source has changed."""
 
-
-class _Stopped(Exception):
-    """Nobody waits for the conversion any more."""
+_LOOK = 0.2
+"""Seconds between looks at what another process has done."""
 
 
 @dataclass
@@ -41,12 +41,32 @@ class _Flight:
     callbacks: list[Progress] = field(default_factory=list)
     waiting: int = 0
     stop: threading.Event = field(default_factory=threading.Event)
+    wire: Wire | None = None
+    """To where it runs, if that is not a thread of ours."""
 
     def progress(self, share: float) -> None:
         if self.stop.is_set():
-            raise _Stopped
+            raise Stopped
         for callback in list(self.callbacks):
             callback(share)
+
+    def result(self, progress: Progress | None) -> StoredAsset:
+        """Wait for it, and tell of what is done elsewhere."""
+        if self.wire is None or progress is None:
+            return self.future.result()
+        progress(0.0)
+        while wait([self.future], timeout=_LOOK).not_done:
+            progress(self.wire.told())
+        asset = self.future.result()
+        progress(1.0)
+        return asset
+
+    def end(self) -> None:
+        """Stop what is still under way, wherever it runs."""
+        self.stop.set()
+        self.future.cancel()
+        if self.wire is not None:
+            self.wire.cut()
 
 
 class Converter:
@@ -62,7 +82,8 @@ class Converter:
     executor : concurrent.futures.Executor, optional
         Runs the conversions, each of which has a process of its own in any case; a few threads
         when left out. Another machine's (``dask.distributed.Client.get_executor()``) needs a
-        store and a folder that both reach, and tells no progress.
+        store that both reach, and, to tell of progress and to stop a conversion that nobody waits
+        for, a folder that both reach; without, progress is told at the beginning and the end.
     limits : Limits, optional
         What one conversion may take.
     """
@@ -111,8 +132,9 @@ class Converter:
         job : Job
             What to convert.
         progress : callable, optional
-            Takes the share that is done, 0 to 1. It is called in another thread, and not at all
-            where the store has the asset.
+            Takes the share that is done, 0 to 1. It is called in another thread, or with an
+            ``executor`` in this one; not at all where this object knows that the store has the
+            asset.
 
         Raises
         ------
@@ -126,7 +148,7 @@ class Converter:
             return known
         flight = self._board(job, progress)
         try:
-            return flight.future.result()
+            return flight.result(progress)
         finally:
             self._leave(flight)
 
@@ -160,8 +182,7 @@ class Converter:
         with self._lock:
             flight.waiting -= 1
             if not flight.waiting:
-                flight.stop.set()
-                flight.future.cancel()
+                flight.end()
 
     def _board(self, job: Job, progress: Progress | None) -> _Flight:
         with self._lock:
@@ -180,7 +201,8 @@ class Converter:
         arguments = (job, self.store, self.folder, self.limits)
         if self._executor is None:
             return _threads().submit(perform, *arguments, flight.progress)
-        return self._executor.submit(perform, *arguments)
+        flight.wire = Wire.laid(self.folder)
+        return self._executor.submit(perform_afar, *arguments, flight.wire)
 
     def _land(self, job: Job, future: Future[StoredAsset]) -> None:
         with self._lock:
@@ -243,6 +265,11 @@ def perform(
         finally:
             # What was fetched is of no more use; what was broken off before is kept, to go on.
             shutil.rmtree(fetched, ignore_errors=True)
+
+
+def perform_afar(job: Job, store: Store, folder: Path, limits: Limits, wire: Wire) -> StoredAsset:
+    """Do one job in another process, or on another machine."""
+    return perform(job, store, folder, limits, wire.progress())
 
 
 def _made(

@@ -32,6 +32,7 @@ from astra_xr.conversion.limits import Limits
 from astra_xr.conversion.pipeline import ConvertedUrl, Converter
 from astra_xr.conversion.recipe import Recipe
 from astra_xr.conversion.stores import LocalStore, StoredAsset
+from astra_xr.conversion.wire import Wire
 from astra_xr.errors import AstraError, ConversionFailed, UpstreamUnavailable
 from astra_xr.model import ClassValue, SignedUrl, UrlSource
 from astra_xr.testing import RangeServer, Reply, Request, require_query
@@ -223,14 +224,76 @@ class TestExecutors:
         distributed = pytest.importorskip("distributed")
         with (
             distributed.LocalCluster(
-                n_workers=1, threads_per_worker=2, dashboard_address=None
+                n_workers=1, threads_per_worker=2, dashboard_address="127.0.0.1:0"
             ) as cluster,
             distributed.Client(cluster) as client,
         ):
             converter = make_converter(tmp_path, executor=client.get_executor())
-            assert_whole(kept(converter, converter.convert(job(str(sources / "B04.jp2")))))
+            told: list[float] = []
+            asset = converter.convert(job(str(sources / "B04.jp2")), told.append)
+            assert_whole(kept(converter, asset))
+            assert (told[0], told[-1]) == (0.0, 1.0)
+            assert told == sorted(told)
             with pytest.raises(ConversionFailed, match="no such file"):
                 converter.convert(job(str(sources / "none.jp2")))
+            assert leftovers(converter) == []
+            slow = write(tmp_path / "slow.jp2", numbers((3000, 3000)), driver="JP2OpenJPEG")
+            with pytest.raises(KeyboardInterrupt):
+                converter.convert(job(str(slow)), interrupt_after(0.0))
+            until(lambda: leftovers(converter) == [])
+        assert len(list((tmp_path / "store").rglob("*.tif"))) == 1
+
+    @pytest.mark.parametrize("end", ["ctrl-c", "timeout"])
+    def test_dask_stops_what_nobody_waits_for(
+        self, tmp_path: Path, server: RangeServer, monkeypatch: pytest.MonkeyPatch, end: str
+    ) -> None:
+        """What was fetched of the source is kept, to go on from; nothing is converted."""
+        distributed = pytest.importorskip("distributed")
+        monkeypatch.setattr(download, "_PIECE", 100_000)
+        begun, ended = threading.Event(), threading.Event()
+
+        def hold(request: Request) -> None:
+            if request.number > 2:
+                begun.set()
+                ended.wait(30)
+
+        server.rule = hold
+        wanted = job(server.url("B04.jp2"))
+        with (
+            distributed.LocalCluster(
+                n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0"
+            ) as cluster,
+            distributed.Client(cluster) as client,
+        ):
+            converter = make_converter(tmp_path, executor=client.get_executor())
+            try:
+                if end == "ctrl-c":
+                    with pytest.raises(KeyboardInterrupt):
+                        converter.convert(wanted, interrupt_after(0.0))
+                else:
+                    with converter.started([wanted]) as futures:
+                        assert begun.wait(30)
+                        with pytest.raises(TimeoutError):
+                            futures[wanted].result(timeout=0.01)
+                until(lambda: not client.futures)
+            finally:
+                ended.set()
+            state = next(iter(cluster.workers.values())).state
+            until(lambda: not state.executing_count)
+            assert [name[:7] for name in leftovers(converter)] == ["source-"]
+            assert not list((tmp_path / "store").rglob("*.tif"))
+            assert_whole(kept(converter, converter.convert(wanted)))
+            assert leftovers(converter) == []
+
+    def test_a_folder_that_the_other_machine_does_not_reach(
+        self, tmp_path: Path, sources: Path
+    ) -> None:
+        told: list[float] = []
+        with Elsewhere(1) as executor:
+            converter = make_converter(tmp_path, executor=executor)
+            asset = converter.convert(job(str(sources / "B04.jp2")), told.append)
+        assert_whole(kept(converter, asset))
+        assert set(told) == {0.0, 1.0}
 
     def test_many_at_once_are_all_served_a_few_at_a_time(
         self, converter: Converter, tmp_path: Path
@@ -248,6 +311,39 @@ class TestExecutors:
         assert len({asset.key for asset in assets}) == 20
         # Each takes up to two gigabytes.
         assert most <= max(2, (os.cpu_count() or 2) // 4)
+
+    def test_a_folder_that_cannot_be_written_to_tells_nothing(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        wire = Wire.laid(tmp_path / "file")
+        wire.progress()(0.5)
+        assert wire.told() == 0.0
+        wire.cut()
+        assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+class Elsewhere(ThreadPoolExecutor):
+    """Threads as if on a machine where the folder of unfinished work is another."""
+
+    def submit(self, function: Callable[..., Any], /, *given: Any, **options: Any) -> Any:
+        there = (replace(a, path=a.path / "x") if isinstance(a, Wire) else a for a in given)
+        return super().submit(function, *there, **options)
+
+
+def interrupt_after(least: float) -> Callable[[float], None]:
+    """Press Ctrl-C once more than a share, and not all, is done."""
+
+    def progress(share: float) -> None:
+        if least < share < 1:
+            signal.raise_signal(signal.SIGINT)
+
+    return progress
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def workers() -> list[Path]:

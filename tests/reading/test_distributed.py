@@ -53,7 +53,7 @@ def test_a_cluster_of_processes_signs_for_itself(
     lazy = band(AskedUrl(storage.server.url(""), "B04.tif")).chunk({"y": 256, "x": 256})
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=2, processes=True, dashboard_address=None
+            n_workers=2, threads_per_worker=2, processes=True, dashboard_address="127.0.0.1:0"
         ) as cluster,
         distributed.Client(cluster),
     ):
@@ -117,7 +117,7 @@ def test_indices_and_masks_on_a_cluster() -> None:
     assert len(lazy.NDVI.data.dask) <= 24 * lazy.NDVI.data.npartitions
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0"
         ) as cluster,
         distributed.Client(cluster),
     ):

@@ -187,7 +187,7 @@ def test_a_dask_cluster_converts(catalog: Path, tmp_path: Path) -> None:
     core = core_settings(catalog=str(catalog), cache_dir=tmp_path / "service")
     with (
         distributed.LocalCluster(
-            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+            n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0"
         ) as cluster,
         serving(core=core, dask=cluster.scheduler_address) as served,
     ):
