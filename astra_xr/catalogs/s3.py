@@ -11,6 +11,7 @@ import hmac
 import importlib.util
 import os
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import obstore
+from cachetools import TTLCache
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
@@ -29,6 +31,10 @@ from astra_xr.settings import Settings
 
 _HREF = re.compile(r"s3://([A-Za-z0-9][A-Za-z0-9._-]+)/(.+)")
 _LIFE = timedelta(hours=1)
+_KEPT = timedelta(minutes=5)
+"""For so long a URL is given again, as long as it still has as much to live: reads one after the
+other share a connection, which belongs to a URL."""
+
 _HEADER_LIFE = timedelta(minutes=15)
 """How far a server's clock may be from the time in a signed header."""
 
@@ -75,6 +81,10 @@ class S3:
     def __init__(self, settings: Settings, clock: Callable[[], datetime] = utc_now) -> None:
         self._settings = settings
         self._clock = clock
+        self._kept: TTLCache[str, SignedUrl] = TTLCache(
+            1024, _KEPT.total_seconds(), timer=lambda: clock().timestamp()
+        )
+        self._lock = threading.Lock()
 
     def sign(self, href: str, *, refused: SignedUrl | None = None, instead: str = "") -> SignedUrl:
         """Return a URL that reads an object, good for an hour or as long as the credentials.
@@ -93,9 +103,17 @@ class S3:
         SigningError
             There are no credentials, or the href has not that form.
         """
+        with self._lock:
+            if refused:
+                self._settings = self._settings.renewed()
+                self._kept.clear()
+            kept = self._kept.get(href)
+            if kept is None or (kept.expires_at and kept.expires_at - self._clock() < _KEPT):
+                kept = self._kept[href] = self._sign(href, instead)
+            return kept
+
+    def _sign(self, href: str, instead: str) -> SignedUrl:
         bucket, key = split(href)
-        if refused:
-            self._settings = self._settings.renewed()
         endpoint = self._settings.aws_endpoint_url
         keys = self.keys(href, instead=instead)
         if keys is None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from astra_xr.catalogs import connect
+from astra_xr.catalogs.s3 import S3
 from astra_xr.errors import SigningError, redact
 from astra_xr.model import SignedUrl
 from astra_xr.settings import Settings
@@ -40,6 +42,29 @@ class CatalogUrl:
     def __call__(self, *, refused: SignedUrl | None = None) -> SignedUrl:
         """Return a URL that is good for minutes at least."""
         return connect(self.catalog, self.settings).sign(self.href, refused=refused)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BucketUrl:
+    """Signs an href of S3 that no catalogue of ours knows, with the caller's AWS keys."""
+
+    settings: Settings = field(repr=False)
+    href: str
+
+    def __call__(self, *, refused: SignedUrl | None = None) -> SignedUrl:
+        """Return a URL that is good for minutes at least.
+
+        Raises
+        ------
+        SigningError
+            There are no keys.
+        """
+        return _buckets(self.settings).sign(self.href, refused=refused)
+
+
+@functools.lru_cache(maxsize=8)
+def _buckets(settings: Settings) -> S3:
+    return S3(settings)
 
 
 class FixedUrl:

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from astra_xr.catalogs import Catalog, catalog_name, connect, holds_any, owner_of
-from astra_xr.catalogs.urls import CatalogUrl, FixedUrl, is_signed
+from astra_xr.catalogs.urls import BucketUrl, CatalogUrl, FixedUrl, is_signed
 from astra_xr.conversion.pipeline import Converter
 from astra_xr.conversion.recipe import PICTURES
 from astra_xr.errors import AstraError, InvalidItem, UnknownBand, redact
@@ -221,6 +221,8 @@ class LocalResolver:
     def _source(self, owner: Catalog | None, href: str, brought: bool) -> UrlSource:
         scheme = urlsplit(href).scheme
         # The caller's own item may name local files; what a catalogue answers may not.
+        if owner is None and scheme == "s3":
+            return BucketUrl(settings=self.settings, href=href)
         if owner is None or (brought and scheme in ("", "file")):
             return FixedUrl(href)
         # A signature that the catalogue can make anew is dropped; another is kept as it is.

@@ -38,6 +38,8 @@ class SearchResult(Sequence[str]):
         """Return an id, or for a slice the rows of it."""
         if isinstance(index, slice):
             return replace(self, rows=self.rows[index])
+        if not self.rows:
+            raise IndexError("The search found no scene: widen bbox, datetime or cloud_cover.")
         return self.rows[index].id
 
     def __len__(self) -> int:

@@ -224,3 +224,29 @@ def test_public_buckets_need_no_keys() -> None:
 def test_without_keys_the_error_says_what_to_do(href: str, words: str) -> None:
     with pytest.raises(SigningError, match=words):
         connect("earth-search", Settings()).sign(href)
+
+
+def test_reads_of_one_file_share_a_url_for_a_while() -> None:
+    clock = FakeClock(NOW)
+    signer = S3(Settings(aws_access_key_id="AKID", aws_secret_access_key="HUSH"), clock=clock)
+    first = signer.sign("s3://bucket/B04.tif")
+    assert signer.sign("s3://bucket/B04.tif") is first
+    assert signer.sign("s3://bucket/B08.tif").url != first.url
+    clock.advance(timedelta(minutes=6))
+    second = signer.sign("s3://bucket/B04.tif")
+    assert second.expires_at == NOW + timedelta(minutes=66)
+    assert signer.sign("s3://bucket/B04.tif", refused=second) is not second
+
+
+def test_an_item_at_hand_of_any_bucket_is_signed(monkeypatch: pytest.MonkeyPatch) -> None:
+    item = field("s3://mine/red.tif")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKID")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "HUSH")
+    source = astra_xr.resolve(item, "red", sign=False).assets["red"].source
+    signed = pickle.loads(pickle.dumps(source))()
+    assert "amazonaws.com/mine/red.tif?" in signed.url
+    assert "X-Amz-Signature=" in signed.url
+    assert b"HUSH" not in pickle.dumps(source)
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    with pytest.raises(SigningError, match="AWS_ACCESS_KEY_ID"):
+        astra_xr.resolve(item, "red", sign=False).assets["red"].source()

@@ -225,3 +225,9 @@ def test_recorded_thumbnails(shared: Any) -> None:
     assert c1.thumbnail
     assert c1.thumbnail.endswith(".jpg")
     assert c1.cloud_cover == 26.02542
+
+
+def test_the_first_of_nothing_says_what_to_do(world: World) -> None:
+    days(world)
+    with pytest.raises(IndexError, match="widen bbox, datetime or cloud_cover"):
+        search(bbox=BAY, catalog="earth-search")[0]
