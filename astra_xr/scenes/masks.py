@@ -11,7 +11,6 @@ from astra_xr.errors import InvalidParameter
 from astra_xr.missions import MISSIONS
 from astra_xr.model import Band
 from astra_xr.reading.array import cached
-from astra_xr.scenes.dataset import Chunks
 from astra_xr.scenes.hidden import HiddenArray, Hide
 from astra_xr.scenes.names import band_table, find_variable, variables_of
 
@@ -33,6 +32,7 @@ def hidden(ds: xr.Dataset, wishes: dict[str, bool], dilate: int) -> xr.DataArray
         raise InvalidParameter(name=" ".join(wishes), value=False, expected="one of them True")
     hide = _hide(band, [name for kind in asked for name in kinds.get(kind, ())], dilate)
     classes = _classes(ds, band)
+    chunks: dict[str, Any] = {}
     if classes.chunks is not None:
         import dask.array as da
 
@@ -40,14 +40,23 @@ def hidden(ds: xr.Dataset, wishes: dict[str, bool], dilate: int) -> xr.DataArray
         depth = {classes.ndim - 2: dilate, classes.ndim - 1: dilate}
         data = da.map_overlap(hide, classes.data, depth=depth, boundary="none", dtype=bool)  # type: ignore[no-untyped-call, unused-ignore]
     else:
+        # Each chunk reads its own surroundings: no chunk waits for others.
         data = cached(HiddenArray(classes.variable, hide))
+        chunks = _chunks(ds)
     attrs = {
         "long_name": f"hidden: {', '.join(asked)}",
         "classes": ", ".join(each.name for each in hide.classes),
         "band": band.native,
         "dilate": dilate,
     }
-    return xr.DataArray(xr.Variable(classes.dims, data, attrs), classes.coords, name="mask")
+    mask = xr.DataArray(xr.Variable(classes.dims, data, attrs), classes.coords, name="mask")
+    return mask.chunk(chunks) if chunks else mask
+
+
+def _chunks(ds: xr.Dataset) -> dict[str, Any]:
+    """Return the chunks of the bands; nothing without dask."""
+    told = next((band.chunksizes for band in ds.values() if band.chunks), {})
+    return {str(dim): told[dim] for dim in ("time", "y", "x") if dim in told}
 
 
 def hides(ds: xr.Dataset) -> bool:
@@ -123,13 +132,11 @@ def _classes(ds: xr.Dataset, band: Band) -> xr.DataArray:
         expected = f"open, e.g. with bands=[…, {band.native!r}], or fetched: this Dataset has lost "
         lost = "its scene_id" if scene is None else "its grid"
         raise InvalidParameter(name="class band", value=band.native, expected=expected + lost)
-    told = dict(ds.chunksizes)
-    chunks: Chunks = {dim: told[dim] for dim in ("time", "y", "x") if dim in told} or None
     catalog = ds.attrs.get("catalog")
     if scene == "a stack":
-        found = open_again(ds, band.native, chunks=chunks)
+        found = open_again(ds, band.native)
     else:
-        found = open_scene(str(scene), [band.native], catalog=catalog, like=ds, chunks=chunks)
+        found = open_scene(str(scene), [band.native], catalog=catalog, like=ds)
     # Coordinates that are equal but for rounding would not be aligned.
     return found[band.native].assign_coords({dim: ds[dim] for dim in ("y", "x")})
 

@@ -150,7 +150,7 @@ def open_scenes(
     return _stacked(scenes, wish, asked, groupby=groupby, fail_on_error=fail_on_error)
 
 
-def open_again(ds: xr.Dataset, band: str, *, chunks: Chunks) -> xr.Dataset:
+def open_again(ds: xr.Dataset, band: str) -> xr.Dataset:
     """Open another band of the scenes of a stack, by its coordinates.
 
     Returns
@@ -172,7 +172,6 @@ def open_again(ds: xr.Dataset, band: str, *, chunks: Chunks) -> xr.Dataset:
         bands=(band,),
         catalog=catalogs.pop() if len(catalogs) == 1 else None,
         place=Place(like=ds),
-        chunks=chunks,
     )
     ids = list(dict.fromkeys(name for each in told for name in each.split(", ")))
     groupby = str(ds.attrs.get("groupby", "id"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,6 +30,19 @@ def pixels() -> np.ndarray:
     return np.random.default_rng(3).integers(1, 9000, (SIZE, SIZE)).astype(np.uint16)
 
 
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """Two processes, which take longer to start than to compute."""
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=2, processes=True, dashboard_address="127.0.0.1:0"
+        ) as workers,
+        distributed.Client(workers) as client,
+    ):
+        yield client
+
+
 @pytest.fixture
 def storage(tmp_path: Path, pixels: np.ndarray) -> Iterator[SigningStorage]:
     write_cog(tmp_path / "B04.tif", pixels, blocksize=256)
@@ -45,19 +59,13 @@ def band(source: object, *, warp: Warp | None = None) -> xr.DataArray:
     return xr.DataArray(xr.Variable(("y", "x"), cached(array)), name="red")
 
 
+@pytest.mark.xdist_group("cluster")
 def test_a_cluster_of_processes_signs_for_itself(
-    storage: SigningStorage, pixels: np.ndarray
+    cluster: Any, storage: SigningStorage, pixels: np.ndarray
 ) -> None:
     """Signatures are refused after a dozen requests, in the middle of the computation."""
-    distributed = pytest.importorskip("distributed")
     lazy = band(AskedUrl(storage.server.url(""), "B04.tif")).chunk({"y": 256, "x": 256})
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=2, processes=True, dashboard_address="127.0.0.1:0"
-        ) as cluster,
-        distributed.Client(cluster),
-    ):
-        got = lazy.compute()
+    got = cluster.compute(lazy).result()
     np.testing.assert_allclose(got, pixels * 1e-4 - 0.1, atol=1e-6)
     assert storage.refused > 0
     assert storage.given > 2  # each process, and anew
@@ -109,21 +117,19 @@ def test_a_graph_has_a_task_a_chunk(storage: SigningStorage) -> None:
     assert len(pickle.dumps(lazy.data.dask)) < 60_000
 
 
-def test_indices_and_masks_on_a_cluster() -> None:
-    distributed = pytest.importorskip("distributed")
-    scene = astra_xr.open_scene(SCENE_ID, ["red", "nir"], catalog="sample", chunks=512)
-    part = scene.isel(x=slice(1024), y=slice(1024))
-    lazy = part.astra.index(["NDVI", "EVI2"], mask_clouds=True)
-    assert len(lazy.NDVI.data.dask) <= 24 * lazy.NDVI.data.npartitions
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0"
-        ) as cluster,
-        distributed.Client(cluster),
-    ):
-        got = lazy.compute()
-    plain = astra_xr.open_scene(SCENE_ID, ["red", "nir"], catalog="sample")
-    window = plain.isel(x=slice(1024), y=slice(1024))
-    expected = window.astra.index(["NDVI", "EVI2"], mask_clouds=True)
+@pytest.mark.xdist_group("cluster")
+def test_indices_and_masks_on_a_cluster(cluster: Any) -> None:
+    def indices(**options: Any) -> xr.Dataset:
+        ds = astra_xr.open_scene(SCENE_ID, ["red", "nir"], catalog="sample", **options)
+        part = ds.isel(x=slice(768), y=slice(768))
+        found: xr.Dataset = part.astra.index(["NDVI", "EVI2"], mask_clouds=True)
+        return found
+
+    lazy, expected = indices(chunks=256), indices().load()
+    chunks = lazy.NDVI.data.npartitions
+    # Red, nir and mask of the file, red and nir of the part, and three of the formula.
+    assert len(lazy.NDVI.data.dask.cull(lazy.NDVI.data.__dask_keys__())) <= 8 * chunks + 3
+    assert len(lazy.astra.mask().data.dask) == chunks + 1
+    got = cluster.compute(lazy).result()
     for name in got:
         np.testing.assert_array_equal(got[name], expected[name])

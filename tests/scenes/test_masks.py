@@ -116,11 +116,24 @@ def test_it_is_lazy_and_a_window_reads_what_it_needs() -> None:
     assert mask[3:3].shape == (0, 2048)
 
 
-def test_with_dask() -> None:
-    ds = scene(chunks=512)
+@pytest.mark.parametrize("bands", [("red",), ("red", "SCL")])
+def test_with_dask(bands: tuple[str, ...]) -> None:
+    place = {"x": (552000, 560000), "y": (4150000, 4158000)}
+    ds = scene(bands, chunks=512, **place)
     mask = ds.astra.mask(dilate=5)
-    assert mask.chunks == ds.red.chunks
-    np.testing.assert_array_equal(mask, scene().astra.mask(dilate=5))
+    assert mask.chunks == ds.red.chunks == ((512, 288), (512, 288))
+    assert mask.data.name == ds.astra.mask(dilate=5).data.name != ds.astra.mask().data.name
+    np.testing.assert_array_equal(mask, scene(**place).astra.mask(dilate=5))
+
+
+def test_with_dask_a_fetched_class_band_takes_a_task_a_chunk() -> None:
+    mask = scene(chunks=256).astra.mask(dilate=5)
+    assert len(mask.data.dask) == mask.data.npartitions + 1
+    uneven = scene(chunks=512).chunk({"x": 700}).isel(x=slice(100, 900))
+    assert uneven.astra.mask().chunks == uneven.red.chunks
+    mixed = scene(["red", "nir"], chunks=512)
+    mixed["nir"] = mixed.nir.chunk(300)
+    assert mixed.astra.mask().chunks == mixed.red.chunks
 
 
 def test_of_landsat_fetched(world: World) -> None:

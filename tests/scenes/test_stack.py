@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 from odc.geo.geobox import GeoBox
+from pyproj import Transformer
 
 import astra_xr
 from astra_xr.errors import (
@@ -108,6 +109,26 @@ def test_the_accessor_works_over_time(sample: xr.Dataset) -> None:
     assert "B04" in repr(part.astra)
     assert part.astra.failures.empty
     assert part.astra["B08"].name == "nir"
+
+
+@pytest.mark.parametrize("options", [{}, {"chunks": {"y": 256, "x": 256}}])
+def test_points_have_their_values_over_time(sample: xr.Dataset, options: dict[str, Any]) -> None:
+    rows, cols = [3, 310, 599], [590, 17, 300]
+    edge = [float(sample[name][0] - step / 2) for name, step in (("x", 10), ("y", -10))]
+    east, north = edge[0] + 10 * np.array(cols) + 4, edge[1] - 10 * np.array(rows) - 7
+    lonlat = Transformer.from_crs(sample.rio.crs, "EPSG:4326", always_xy=True)
+    points = list(zip(*lonlat.transform(east, north), strict=True))
+    ds = astra_xr.open_scenes(IDS, ["red", "nir"], catalog="sample", **options)
+    found = ds.astra.sample(points)
+    assert found.red.dims == ("time", "point")
+    assert list(found.id.values) == list(sample.id.values)
+    for name in ("red", "nir"):
+        np.testing.assert_array_equal(found[name], sample[name].values[:, rows, cols])
+    ndvi = found.astra.index("NDVI", mask_clouds=False)
+    np.testing.assert_array_equal(ndvi, sample.astra.index("NDVI").values[:, rows, cols])
+    beside = ds.astra.sample([points[1], (10.0, 50.0)])
+    np.testing.assert_array_equal(beside.red[:, 0], found.red[:, 1])
+    assert np.isnan(beside.red[:, 1]).all()
 
 
 def test_a_mask_fetches_the_class_band_of_each_scene(sample: xr.Dataset) -> None:

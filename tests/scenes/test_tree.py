@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,31 @@ def test_grids_of_the_same_pixels_that_lie_otherwise(world: World) -> None:
     )
     assert list(found.children) == ["r10m", "r10m_2"]
     assert found["r10m_2"].to_dataset().rio.crs.to_epsg() == 32611
+
+
+@pytest.mark.parametrize("form", ["netcdf", "zarr"])
+def test_it_goes_through_a_file_and_back(form: str, tmp_path: Path) -> None:
+    if form == "zarr":
+        pytest.importorskip("zarr")
+    found = tree(["red", "nir", "B11", "SCL"], x=(552000, 554000), y=(4150000, 4152000))
+    path = tmp_path / f"scene.{form}"
+    written: dict[str, Any] = {"consolidated": False} if form == "zarr" else {}
+    getattr(found, f"to_{form}")(path, **written)
+    options: dict[str, Any] = {"engine": "zarr", "consolidated": False} if form == "zarr" else {}
+    with xr.open_datatree(path, decode_coords="all", **options) as back:
+        assert sorted(back.children) == ["r10m", "r20m"]
+        assert back.attrs["scene_id"] == found.attrs["scene_id"]
+        for name in back.children:
+            ds, own = back[name].to_dataset(), found[name].to_dataset()
+            assert ds.rio.crs == own.rio.crs
+            assert ds.rio.transform() == own.rio.transform()
+            for band in own:
+                np.testing.assert_allclose(ds[band], own[band], atol=1e-6)
+        fine, coarse = (back[name].to_dataset() for name in ("r10m", "r20m"))
+        np.testing.assert_allclose(
+            fine.astra.index("NDVI"), found["r10m"].to_dataset().astra.index("NDVI"), atol=1e-5
+        )
+        np.testing.assert_array_equal(coarse.astra.mask(), found["r20m"].to_dataset().astra.mask())
 
 
 def test_errors_are_those_of_open_scene() -> None:
