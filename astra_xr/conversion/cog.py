@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import imagecodecs
@@ -24,10 +23,11 @@ from isal import isal_zlib
 from rasterio.windows import Window
 
 from astra_xr.conversion.describe import described
-from astra_xr.conversion.limits import Limits, Progress
+from astra_xr.conversion.limits import Progress
 from astra_xr.conversion.overview import halve
 from astra_xr.conversion.recipe import Recipe
 from astra_xr.conversion.source import opened
+from astra_xr.conversion.task import Task
 from astra_xr.conversion.tiff import Level, Tag, head_of, read_tags
 
 TILE = 512
@@ -60,25 +60,17 @@ class _Block:
     """Its part of the second overview: (planes, rows, columns)."""
 
 
-def write_cog(
-    source: Path, target: Path, recipe: Recipe, limits: Limits, progress: Progress, threads: int
-) -> None:
-    """Convert ``source`` to a COG at ``target``.
-
-    Raises
-    ------
-    ConversionFailed
-        The source cannot be read.
-    """
-    with opened(source, limits) as dataset:
-        job = _Job(dataset, recipe)
-    pool = ThreadPoolExecutor(threads, "astra-convert")
+def write_cog(task: Task, progress: Progress) -> None:
+    """Convert a source to a COG while it is being decoded."""
+    with opened(task.source, task.limits) as dataset:
+        job = _Job(dataset, task.recipe)
+    pool = ThreadPoolExecutor(task.threads, "astra-convert")
     try:
         with (
-            tempfile.TemporaryFile(dir=target.parent) as image,
-            tempfile.TemporaryFile(dir=target.parent) as overview,
+            tempfile.TemporaryFile(dir=task.target.parent) as image,
+            tempfile.TemporaryFile(dir=task.target.parent) as overview,
         ):
-            for block, share in _blocks(job, source, limits, pool):
+            for block, share in _blocks(job, task, pool):
                 for level, file, tiles in zip(
                     job.levels, (image, overview), block.tiles, strict=False
                 ):
@@ -88,7 +80,7 @@ def write_cog(
                 job.keep(block)
                 progress(0.95 * share)
             coarse = [job.compress(level, pool) for level in range(2, len(job.levels))]
-            with target.open("wb") as out:
+            with task.target.open("wb") as out:
                 out.write(head_of(job.tags, job.levels))
                 for bodies in reversed(coarse):
                     out.writelines(bodies)
@@ -196,14 +188,12 @@ def _predict_floats(tile: Pixels) -> npt.NDArray[np.uint8]:
     return predicted
 
 
-def _blocks(
-    job: _Job, source: Path, limits: Limits, pool: Executor
-) -> Iterator[tuple[_Block, float]]:
+def _blocks(job: _Job, task: Task, pool: Executor) -> Iterator[tuple[_Block, float]]:
     """Give each block in order, and the share of the source that is done with it."""
 
     def block(window: Window) -> _Block:
         # A dataset of GDAL serves one thread; opening one takes 2 ms.
-        with opened(source, limits) as dataset:
+        with opened(task.source, task.limits) as dataset:
             return job.block(dataset, window)
 
     windows = job.windows()

@@ -14,6 +14,7 @@ from astra_xr.conversion.limits import Limits, Progress
 from astra_xr.conversion.picture import Drawn, write_picture
 from astra_xr.conversion.recipe import FORMATS, Recipe
 from astra_xr.conversion.source import has_mask, opened
+from astra_xr.conversion.task import Task
 from astra_xr.errors import ConversionFailed
 
 
@@ -89,14 +90,15 @@ def convert(
                 masked = has_mask(dataset)
                 crs = dataset.crs or dataset.gcps[1]
             drawn = None
+            task = Task(source=source, target=new, recipe=recipe, limits=limits, threads=threads)
             if recipe.format == "cog":
                 # Its compressors take as long to import as a small picture takes to draw.
                 from astra_xr.conversion.cog import write_cog
 
                 write = write_masked_cog if masked else write_cog
-                write(source, new, recipe, limits, progress, threads)
+                write(task, progress)
             elif recipe.format == "geotiff":
-                write_geotiff(source, new, recipe, limits, progress, threads)
+                write_geotiff(task, progress)
             else:
                 drawn = write_picture(source, new, recipe, limits, classes)
                 world = _write_world(new, recipe, drawn)
