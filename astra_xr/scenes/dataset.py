@@ -33,14 +33,31 @@ class Wish:
     """What is wanted of a scene, as it was written; see :func:`astra_xr.open_scene`."""
 
     bands: str | Iterable[str] | None = None
+    """Names or roles of bands; None: all."""
+
     catalog: str | None = None
+    """The one to ask; None: the mission's in turn."""
+
     size: Size = None
+    """Of pixels, in units of the CRS; None: that of the bands, the finest where they differ."""
+
     resampling: Resampling = None
+    """How, for all bands or by name; None: by what the band is and which size it gets."""
+
     place: Place = field(default_factory=Place)
+    """Which part of the earth, in which CRS."""
+
     chunks: Chunks = None
+    """Of dask arrays; None: lazy without dask."""
+
     decode: bool = True
+    """True: values in their unit, nodata as NaN; False: stored numbers."""
+
     radiometry: str | None = None
+    """None: the right scale and offset; ``"file"``: those of the tags; ``"none"``: none."""
+
     allow_large: bool = False
+    """True: neither grids nor reads are refused for their size."""
 
 
 def dataset_of(resolution: Resolution, wish: Wish) -> xr.Dataset:
