@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -79,7 +80,8 @@ def draw(da: xr.DataArray, size: int, options: dict[str, Any]) -> Any:
         drawn.axes.set_title(name)
     bar = getattr(drawn, "cbar", None) or getattr(drawn, "colorbar", None)
     if names and bar is not None:
-        bar.set_ticks(range(len(names)), labels=names)
+        # Wrapped, so that a figure of usual size shows them whole.
+        bar.set_ticks(range(len(names)), labels=[textwrap.fill(name, 13) for name in names])
     return drawn
 
 

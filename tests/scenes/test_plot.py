@@ -71,7 +71,7 @@ def test_classes_have_their_colours_and_names(world: World) -> None:
     scl = scene(["SCL"]).SCL
     image = scl.astra.plot(size=400)
     names = [label.get_text() for label in image.colorbar.ax.get_yticklabels()]
-    assert {"vegetation", "water", "cloud high probability"} <= set(names)
+    assert {"vegetation", "water", "cloud high\nprobability"} <= set(names)
     assert "no data" not in names
     color = image.cmap(image.norm(names.index("vegetation")))
     assert mpl.colors.to_hex(color) == "#00a000"
