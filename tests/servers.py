@@ -104,6 +104,7 @@ def serve_s3(*buckets: str) -> Iterator[tuple[str, str, str]]:
         command = [_script("weed"), "mini", f"-dir={folder}", "-ip=127.0.0.1"]
         command += ["-ip.bind=127.0.0.1", f"-s3.port={port}", f"-bucket={','.join(buckets)}"]
         command += ["-admin.ui=false", "-webdav=false", "-master.telemetry=false"]
+        command += ["-s3.port.iceberg=0", "-s3.port.lance=0"]
         command += [f"-{part}.port={free_port()}" for part in ("master", "volume", "filer")]
         keys = {"AWS_ACCESS_KEY_ID": access, "AWS_SECRET_ACCESS_KEY": secret}
         log = Path(folder, "log")

@@ -124,6 +124,7 @@ _WANTED: dict[str, Callable[[Any], bool]] = {
     "providers": _objects,
     "gsd": _positive,
     "data_type": _text,
+    "eo:cloud_cover": lambda value: _number(value) and 0 <= value <= 100,
 }
 """Optional fields of assets and properties that are left out unless they have this form."""
 

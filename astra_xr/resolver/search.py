@@ -55,7 +55,7 @@ class Row:
             id=f"{mission.name}:{told['product']}",
             datetime=moment if isinstance(moment, str) else "",
             tile=told.get("tile") or f"{told.get('path', '')}{told.get('row', '')}",
-            cloud_cover=float(cloud) if isinstance(cloud, int | float) else None,
+            cloud_cover=None if cloud is None else float(cloud),
             catalog=catalog,
             thumbnail=_thumbnail(item),
             geometry=geometry if isinstance(geometry, Mapping) else None,

@@ -45,7 +45,7 @@ class Member:
     def cloud_cover(self) -> float | None:
         """Percent, as its item tells."""
         cover = self.told("eo:cloud_cover")
-        return float(cover) if isinstance(cover, int | float) else None
+        return None if cover is None else float(cover)
 
 
 def time_of(resolution: Resolution) -> datetime:
