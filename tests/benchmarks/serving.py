@@ -95,6 +95,12 @@ def _memory(group: int) -> float:
     return max(int(m[1]) for m in (re.search(r"VmRSS:\s+(\d+)", t) for t in texts) if m) / 1000
 
 
+def _stolen() -> tuple[int, int]:
+    """Return the ticks of all cores that a hypervisor gave to others, and all ticks."""
+    told = [int(each) for each in Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
+    return told[7], sum(told)
+
+
 def _load(url: str, headers: list[str], seconds: float, group: int) -> Round:
     command = ["wrk", "-t1", f"-c{_CONNECTIONS}", f"-d{seconds:.0f}s", "--latency"]
     for header in headers:
@@ -138,6 +144,7 @@ def main() -> None:
         answer = httpx.get(ask, headers={"Authorization": auth[0].partition(" ")[2]}, timeout=120)
         href = answer.json()["assets"]["B04"]["href"]
         print(f"{args.workers} worker(s), wrk on the same {os.cpu_count()} cores")
+        before = _stolen()
         for name, url, headers in (
             ("warm resolve", ask, auth),
             ("64 KiB signed ranges", href, ["Range: bytes=65536-131071"]),
@@ -149,6 +156,8 @@ def main() -> None:
                 for part in ("rate", "p99", "cpu")
             )
             print(f"{name}: {rate:,.0f}/s, p99 {p99:.1f} ms, {cpu:.0f} µs of CPU a request")
+        stolen, ticks = (now - then for now, then in zip(_stolen(), before, strict=True))
+        print(f"meanwhile the hypervisor gave {stolen / ticks:.0%} of the cores' time to others")
         print(f"memory: {_memory(group):.0f} MB")
         asked = 0
         while asked < args.requests:
