@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,11 +22,11 @@ from astra_xr.reading.array import cached
 from astra_xr.scenes.masks import hidden
 from astra_xr.scenes.names import find_variable, variables_of
 
-_BLOCK_VALUES = 1 << 24
-"""Values of a band over time that are held at once: 64 MiB."""
+_BLOCK_VALUES = 1 << 23
+"""Values of a band over time that are held at once: 32 MiB."""
 
-_SIDES = (1024, 512, 256, 128)
-"""Rows and columns of a block: whole tiles of most files."""
+_BLOCKS = ((1024, 1024), (512, 1024), (512, 512), (256, 512), (256, 256), (128, 256), (128, 128))
+"""Rows and columns of a block: whole tiles of most files, as long as that many fit."""
 
 _AHEAD = 2
 """Blocks that are read while one is computed."""
@@ -176,8 +177,9 @@ def _read(parts: Mapping[str, xr.Variable], block: tuple[slice, slice]) -> Value
 def _blocks(shape: tuple[int, ...]) -> list[tuple[slice, slice]]:
     """Cut rows and columns into blocks, the smaller the more moments there are."""
     count, rows, cols = shape
-    side = next((side for side in _SIDES if side * side * count <= _BLOCK_VALUES), _SIDES[-1])
-    edges = ([*range(0, size, side), size] for size in (rows, cols))
+    fit = (block for block in _BLOCKS if math.prod(block) * count <= _BLOCK_VALUES)
+    block = next(fit, _BLOCKS[-1])
+    edges = ([*range(0, size, side), size] for size, side in zip((rows, cols), block, strict=True))
     down, across = ([slice(*pair) for pair in itertools.pairwise(e)] for e in edges)
     return list(itertools.product(down, across))
 
