@@ -27,6 +27,9 @@ from astra_xr.errors import ConversionFailed, SigningError, redact
 from astra_xr.model import SignedUrl
 
 _ABOUT = "about.json"
+_TRIES = 5
+"""To put a folder in its place."""
+
 _LIFE = timedelta(hours=1)
 _STALE = 24 * 3600.0
 """Seconds after which work that nobody finished is swept away."""
@@ -125,14 +128,18 @@ class LocalStore:
         try:
             (folder / _ABOUT).write_text(json.dumps(asdict(asset)), encoding="utf-8")
             target.parent.mkdir(parents=True, exist_ok=True)
-            if target.exists() and self.find(asset.key) is None:
-                self._remove(target)
-            with contextlib.suppress(FileExistsError, NotADirectoryError):
+            for left in reversed(range(_TRIES)):
+                if target.exists() and self.find(asset.key) is None:
+                    self._remove(target)
                 try:
                     folder.rename(target)
+                    break
                 except OSError:
-                    # Somebody was quicker; what they put is the same.
-                    if self.find(asset.key) is None:
+                    # Somebody was quicker, and what they put is the same; but it may have had to
+                    # make room for others since.
+                    if self.find(asset.key):
+                        break
+                    if not left:
                         raise
             self._evict(keep=target)
         except OSError as error:
