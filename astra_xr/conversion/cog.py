@@ -165,7 +165,7 @@ class _Job:
         if self.dtype.kind == "f":
             predicted = _predict_floats(tile)
         else:
-            predicted = imagecodecs.delta_encode(tile, axis=1)
+            predicted = np.asarray(imagecodecs.delta_encode(tile, axis=1))
         return isal_zlib.compress(predicted, _LEVEL)
 
 

@@ -60,6 +60,8 @@ class UrlSigner:
             raise InvalidParameter(name="keys", value=sorted(keys), expected=expected)
         self._keys = dict(keys)
         self._clock = clock
+        # A reader asks for many ranges with one URL.
+        self._signature = functools.lru_cache(maxsize=1024)(self._signed)
 
     def __repr__(self) -> str:
         return f"UrlSigner({', '.join(self._keys)})"
@@ -108,7 +110,7 @@ class UrlSigner:
             same and key_id == known and version == _VERSION and canonical is not None and not late
         )
 
-    def _signature(self, key_id: str, method: str, path: str, expiry: str) -> str:
+    def _signed(self, key_id: str, method: str, path: str, expiry: str) -> str:
         method = "GET" if method.upper() == "HEAD" else method.upper()
         text = "\n".join((_VERSION, method, path, expiry, key_id))
         digest = hmac.digest(self._keys[key_id], text.encode("utf-8", "replace"), "sha256")

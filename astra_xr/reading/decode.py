@@ -131,6 +131,7 @@ def _floats(flat: Any, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> npt
     rows, cols, planes = shape
     width = dtype.itemsize
     parts = np.frombuffer(flat, np.uint8).reshape(rows, cols * width, planes)
-    parts = imagecodecs.delta_decode(parts, axis=1).reshape(rows, width, cols * planes)
+    parts = np.asarray(imagecodecs.delta_decode(parts, axis=1))
+    parts = parts.reshape(rows, width, cols * planes)
     numbers = np.ascontiguousarray(parts.swapaxes(1, 2)).view(f">f{width}")
     return numbers.astype(dtype.newbyteorder("=")).reshape(shape)

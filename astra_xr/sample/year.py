@@ -90,7 +90,7 @@ def _burnt(seed: int, below: landscape.Ground) -> F32:
     side = len(below.label)
     rows = np.arange(side, dtype=np.float32)[:, None] - np.float32(middle)
     columns = np.arange(side, dtype=np.float32)[None, :] - np.float32(across)
-    away = np.sqrt(rows * rows + columns * columns) / np.float32(reach)
+    away = (np.sqrt(rows * rows + columns * columns) / np.float32(reach)).astype(np.float32)
     away += fractal(generator(seed, 130), side, coarse=128, gain=0.75) * np.float32(0.5)
     severity = smoothstep(away, 1.0, 0.6)
     wild = (below.label >= spectra.WILD) & (below.label < spectra.FIELD)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import math
 import os
 import secrets
 import socket
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -17,6 +19,7 @@ from typing import Any, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.supervisors import Multiprocess
 
 from astra_xr.errors import AstraError
 from astra_xr.service.app import create_app
@@ -32,6 +35,9 @@ _HEAD_SECONDS = 15.0
 
 _STALL_SECONDS = 120.0
 """For a client to take what lies ready for it, a megabyte at most."""
+
+_DOORS = 1 if sys.platform == "win32" else 16
+"""Connections that are taken in a turn of the event loop."""
 
 _LOGGING: Mapping[str, Any] = {
     "version": 1,
@@ -81,6 +87,7 @@ class Protocol(HttpToolsProtocol):
 
     _read = 0
     _whole = False
+    _due = 0.0
     _timer: asyncio.TimerHandle | None = None
     _stalled: asyncio.TimerHandle | None = None
 
@@ -88,6 +95,7 @@ class Protocol(HttpToolsProtocol):
         """Begin to wait for a request."""
         super().connection_made(cast("asyncio.Transport", _Whole(transport, self.loop)))
         self._begin()
+        self._watch()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes, as long as a head is not too long."""
@@ -107,12 +115,12 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Stop to wait."""
         self._whole = True
-        self._stop()
         super().on_headers_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop to wait."""
-        self._stop()
+        if self._timer:
+            self._timer.cancel()
         if self._stalled:
             self._stalled.cancel()
         super().connection_lost(exc)
@@ -130,13 +138,16 @@ class Protocol(HttpToolsProtocol):
 
     def _begin(self) -> None:
         self._read, self._whole = 0, False
-        self._stop()
-        self._timer = self.loop.call_later(_HEAD_SECONDS, self.transport.close)
+        self._due = self.loop.time() + _HEAD_SECONDS
 
-    def _stop(self) -> None:
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
+    def _watch(self) -> None:
+        # One timer for all requests of a connection: one for each costs more than their parsing.
+        now = self.loop.time()
+        if self._whole or now < self._due:
+            after = now + _HEAD_SECONDS if self._whole else self._due
+            self._timer = self.loop.call_at(after, self._watch)
+        else:
+            self.transport.close()
 
 
 _OPTIONS: Mapping[str, Any] = {
@@ -181,7 +192,7 @@ def serve(
     if settings.metrics and workers > 1 and MANY not in os.environ:
         os.environ[MANY] = tempfile.mkdtemp(prefix="astra-metrics-")
     print(f"http://{host}:{port}/docs", flush=True)  # noqa: T201
-    uvicorn.run(
+    config = uvicorn.Config(
         "astra_xr.service.app:create_app",
         factory=True,
         host=host,
@@ -191,6 +202,24 @@ def serve(
         timeout_graceful_shutdown=_drain(settings),
         **_OPTIONS,
     )
+    server, listening = _Server(config), [config.bind_socket()]
+    if workers > 1:
+        Multiprocess(config, target=server.run, sockets=listening).run()
+        return
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run(listening)
+    if not server.started:
+        sys.exit(1)
+
+
+class _Server(uvicorn.Server):
+    """Takes connections as fast as they come."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen."""
+        # libuv takes one connection a turn from each listening socket, and in a turn all who are
+        # connected are answered: the last of 64 who come at once would wait for 64 turns.
+        await super().startup([one.dup() for one in sockets or () for _ in range(_DOORS)])
 
 
 def _drain(settings: ServiceSettings) -> int:
@@ -206,7 +235,7 @@ def running(settings: ServiceSettings) -> Iterator[str]:
             create_app(settings), log_config=None, timeout_graceful_shutdown=_drain(settings),
             **_OPTIONS,
         )  # fmt: skip
-        server = uvicorn.Server(config)
+        server = _Server(config)
         started = threading.Event()
         startup = server.startup
 

@@ -53,6 +53,7 @@ class Shell:
         self._app = app
         self._count = count
         self._open = 0
+        self._unlogged: list[dict[str, Any]] = []
         # Numbered on from a random number: ids of several workers do not meet.
         self._ids = itertools.count(secrets.randbits(63))
 
@@ -92,7 +93,28 @@ class Shell:
         seconds = time.perf_counter() - start
         if self._count:
             self._count(scope, status, seconds)
-        _log_request(scope, status, seconds)
+        self._log(scope, status, seconds)
+
+    def _log(self, scope: Any, status: int, seconds: float) -> None:
+        if not log.isEnabledFor(logging.INFO):
+            return
+        if not self._unlogged:
+            # Those that are answered in one turn of the event loop are written at once.
+            asyncio.get_running_loop().call_soon(self._write)
+        self._unlogged.append(
+            {
+                "id": scope["request_id"],
+                "method": scope["method"],
+                "path": _clean(scope["path"])[:200],
+                "status": status,
+                "ms": round(seconds * 1000, 2),
+                "key": scope.get("key_id"),
+            }
+        )
+
+    def _write(self) -> None:
+        lines, self._unlogged = self._unlogged, []
+        log.info("request", extra={"lines": lines})
 
     async def _live(self, receive: Any, send: Any) -> None:
         """Begin and end with the server; the end waits for requests that were broken off."""
@@ -103,22 +125,6 @@ class Shell:
         while self._open and time.monotonic() < until:
             await asyncio.sleep(0.01)
         await send({"type": "lifespan.shutdown.complete"})
-
-
-def _log_request(scope: Any, status: int, seconds: float) -> None:
-    if not log.isEnabledFor(logging.INFO):
-        return
-    line = {
-        "id": scope["request_id"],
-        "method": scope["method"],
-        "path": _clean(scope["path"])[:200],
-        "status": status,
-        "ms": round(seconds * 1000, 2),
-        "key": scope.get("key_id"),
-    }
-    # Not log.info, which looks for its caller's file and line each time.
-    extra = {"told": line}
-    log.handle(log.makeRecord(log.name, logging.INFO, "", 0, "request", (), None, "", extra))
 
 
 async def _refuse(send: Any, error: AstraError, request_id: str) -> None:
@@ -138,30 +144,24 @@ def log_failure(error: BaseException, request_id: str) -> None:
         "detail": redact(error)[:2000],
         "at": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
     }
-    log.error("failure", extra={"told": line})
+    log.error("failure", extra={"lines": [line]})
 
 
 class JsonLines(logging.Formatter):
-    """One line of JSON a record."""
+    """A line of JSON for each dict in a record's ``lines``; one where it has none."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line; text from elsewhere in it is redacted."""
-        line = {
-            "time": _moment(int(record.created)),
+        """Return the lines; text from elsewhere in them is redacted."""
+        head = {
+            "time": f"{datetime.fromtimestamp(int(record.created), UTC):%Y-%m-%dT%H:%M:%SZ}",
             "level": record.levelname.lower(),
-            "event": _clean(record.getMessage())[:2000],
-            **getattr(record, "told", {}),
+            "event": redact(record.getMessage())[:2000],
         }
         if record.exc_info and record.exc_info[1] is not None:
-            line["error"] = type(record.exc_info[1]).__name__
-            line["detail"] = redact(record.exc_info[1])[:2000]
-        return _json(line)
+            head["error"] = type(record.exc_info[1]).__name__
+            head["detail"] = redact(record.exc_info[1])[:2000]
+        return "\n".join(_json(head | line) for line in getattr(record, "lines", [{}]))
 
 
 _clean = functools.lru_cache(maxsize=64)(redact)
 _json = json.JSONEncoder(default=str).encode
-
-
-@functools.lru_cache(maxsize=4)
-def _moment(second: int) -> str:
-    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%SZ}"

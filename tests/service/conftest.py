@@ -49,7 +49,7 @@ class Lines(logging.Handler):
         self.setFormatter(JsonLines())
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(self.format(record))
+        self.lines.extend(self.format(record).splitlines())
 
 
 @pytest.fixture
