@@ -5,19 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Callable, Coroutine
-from functools import partial
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from astra_xr import http
 from astra_xr.catalogs import CATALOGS
@@ -51,6 +47,7 @@ _HUNG_UP = 499
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:\d{1,5})?|\[[0-9a-fA-F:]{2,45}\](:\d{1,5})?", re.ASCII)
 
 T = TypeVar("T")
+_Page = Callable[[Request], Awaitable[Response]]
 _Asked = tuple[bytes, str, str]
 """Query, scheme and host of a request."""
 
@@ -85,24 +82,19 @@ class Service:
         self._limiter = Limiter(settings.limits_url, settings.rate)
         self._files = LocalFiles(_roots(settings), UrlSigner(settings.url_keys))
         self._quick = anyio.CapacityLimiter(_QUICK)
+        self._pages: dict[str, _Page] = {
+            "/api/v1/assets": self.assets,
+            "/healthz": _alive,
+            "/readyz": self.ready,
+            "/openapi.json": _openapi,
+            "/docs": _docs,
+        }
+        if self._metrics:
+            self._pages["/metrics"] = self.counted
 
     def app(self) -> Any:
         """Return all routes, within what stands around every request."""
-        counted = [Route("/metrics", self.counted)] if self._metrics else []
-        pages = Starlette(
-            routes=[
-                *counted,
-                Route("/api/v1/assets", self.assets),
-                Route("/healthz", _alive),
-                Route("/readyz", self.ready),
-                Route("/openapi.json", _openapi),
-                Route("/docs", _docs),
-            ],
-            exception_handlers={AstraError: _refusal, HTTPException: _no_such, Exception: _failure},
-        )
-        # Nobody is sent elsewhere: the Host of a redirect would be the caller's.
-        pages.router.redirect_slashes = False
-        app: Any = partial(_dispatch, self._files, pages)
+        app: Any = self._dispatch
         if self._settings.cors_origins:
             app = CORSMiddleware(
                 app,
@@ -112,6 +104,22 @@ class Service:
                 expose_headers=["Content-Range", "ETag", "Retry-After", "X-Request-ID"],
             )
         return Shell(app, self._metrics.count if self._metrics else None)
+
+    async def _dispatch(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"].startswith(PREFIX):
+            await self._files(scope, receive, send)
+            return
+        page = self._pages.get(scope["path"])
+        if page is None:
+            response = _plain(404, scope["request_id"])
+        elif scope["method"] not in ("GET", "HEAD"):
+            response = _plain(405, scope["request_id"], {"Allow": "GET, HEAD"})
+        else:
+            try:
+                response = await page(Request(scope, receive))
+            except Exception as error:  # noqa: BLE001 - answered here, so that pages may read it
+                response = _refusal(error, scope["request_id"])
+        await response(scope, receive, send)
 
     async def assets(self, request: Request) -> Response:
         """Answer ``GET /api/v1/assets``."""
@@ -221,13 +229,6 @@ async def _gone(request: Request) -> None:
         pass
 
 
-async def _dispatch(files: LocalFiles, pages: Any, scope: Any, receive: Any, send: Any) -> None:
-    if scope["type"] == "http" and scope["path"].startswith(PREFIX):
-        await files(scope, receive, send)
-    else:
-        await pages(scope, receive, send)
-
-
 def _roots(settings: ServiceSettings) -> dict[str, Path]:
     cache = settings.core.cache_dir
     roots = {"sample": cache / "sample", "converted": cache / "converted" / "assets"}
@@ -244,28 +245,18 @@ def _shown(answer: Resolution) -> str | None:
     return name if name is None or name in CATALOGS else name.rstrip("/").rpartition("/")[2]
 
 
-async def _refusal(request: Request, error: Exception) -> Response:
-    assert isinstance(error, AstraError)
-    if status_of(error) >= 500:
-        log_failure(error, request.scope["request_id"])
-    status, body, headers = problem(error, request.scope["request_id"])
+def _refusal(error: Exception, request_id: str) -> Response:
+    told = error if isinstance(error, AstraError) else AstraError()
+    if status_of(told) >= 500:
+        # Before the answer goes out: who gets it may look for its id at once.
+        log_failure(error, request_id)
+    status, body, headers = problem(told, request_id)
     return Response(body, status, headers=dict(headers), media_type=PROBLEM_TYPE)
 
 
-async def _no_such(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    status = error.status_code if error.status_code in PLAIN else 404
-    body = document(status, *PLAIN[status], request.scope["request_id"])
-    headers = {"Allow": "GET, HEAD"} if status == 405 else {}
+def _plain(status: int, request_id: str, headers: Mapping[str, str] | None = None) -> Response:
+    body = document(status, *PLAIN[status], request_id)
     return Response(body, status, headers=headers, media_type=PROBLEM_TYPE)
-
-
-async def _failure(request: Request, error: Exception) -> Response:
-    # Before the answer goes out: who gets it may look for its id at once.
-    log_failure(error, request.scope["request_id"])
-    request.scope["logged"] = True
-    status, body, _ = problem(AstraError(), request.scope["request_id"])
-    return Response(body, status, media_type=PROBLEM_TYPE)
 
 
 async def _alive(request: Request) -> Response:

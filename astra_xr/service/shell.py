@@ -84,8 +84,7 @@ class Shell:
                 raise
             await _refuse(told, _ENDING, request_id)
         except Exception as error:  # noqa: BLE001 - the last catch: nothing of it may get out
-            if "logged" not in scope:
-                log_failure(error, request_id)
+            log_failure(error, request_id)
             if not status:
                 await _refuse(told, AstraError(), request_id)
         finally:
