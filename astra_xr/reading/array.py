@@ -231,9 +231,7 @@ class RasterArray(BackendArray):
                 if self._warp:
                     return await points_under(self._whole, self._warp, rows, cols)
                 return self._point_window(rows, cols)
-            support = indexing.IndexingSupport.OUTER
-            key, _ = indexing.decompose_indexer(key, self.shape, support)
-        part = self._part(key.tuple)
+        part = self._part(outer_of(key, self.shape).tuple)
         if not self._warp:
             return part
         spans = bounds_of(part.rows)[0], bounds_of(part.cols)[0]
@@ -241,6 +239,13 @@ class RasterArray(BackendArray):
 
 
 _INTEGERS = (int, np.integer)
+
+
+def outer_of(key: indexing.ExplicitIndexer, shape: tuple[int, ...]) -> indexing.ExplicitIndexer:
+    """Return an index by axes that takes all that ``key`` takes, or more where that is points."""
+    if isinstance(key, indexing.VectorizedIndexer):
+        key, _ = indexing.decompose_indexer(key, shape, indexing.IndexingSupport.OUTER)
+    return key
 
 
 def _positions(key: Any, length: int) -> npt.NDArray[np.intp]:

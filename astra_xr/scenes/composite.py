@@ -18,7 +18,8 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from astra_xr.errors import InvalidParameter
-from astra_xr.reading.array import cached
+from astra_xr.reading.array import cached, outer_of
+from astra_xr.scenes.blocks import blocks
 from astra_xr.scenes.masks import hidden
 from astra_xr.scenes.names import find_variable, variables_of
 
@@ -146,9 +147,7 @@ class CompositeArray(BackendArray):
 
     def inputs(self, key: indexing.ExplicitIndexer) -> dict[str, xr.Variable]:
         """Return what an index takes of each input, lazily."""
-        if isinstance(key, indexing.VectorizedIndexer):
-            support = indexing.IndexingSupport.OUTER
-            key, _ = indexing.decompose_indexer(key, self.shape, support)
+        key = outer_of(key, self.shape)
         return {name: each[(slice(None), *key.tuple)] for name, each in self._inputs.items()}
 
     def _outer(self, key: tuple[Any, ...]) -> npt.NDArray[Any]:
@@ -158,10 +157,10 @@ class CompositeArray(BackendArray):
         first = next(iter(parts.values()))
         out = np.empty(first.shape[1:], self.dtype)
         with ThreadPoolExecutor(_AHEAD) as readers:
-            blocks = iter(_blocks(first.shape))
+            parted = iter(_blocks(first.shape))
             waiting = deque[tuple[Any, Future[Values]]]()
             while True:
-                for block in itertools.islice(blocks, _AHEAD - len(waiting)):
+                for block in itertools.islice(parted, _AHEAD - len(waiting)):
                     waiting.append((block, readers.submit(_read, parts, block)))
                 if not waiting:
                     break
@@ -179,9 +178,7 @@ def _blocks(shape: tuple[int, ...]) -> list[tuple[slice, slice]]:
     count, rows, cols = shape
     fit = (block for block in _BLOCKS if math.prod(block) * count <= _BLOCK_VALUES)
     block = next(fit, _BLOCKS[-1])
-    edges = ([*range(0, size, side), size] for size, side in zip((rows, cols), block, strict=True))
-    down, across = ([slice(*pair) for pair in itertools.pairwise(e)] for e in edges)
-    return list(itertools.product(down, across))
+    return blocks((rows, cols), block)
 
 
 @dataclass(frozen=True, kw_only=True)

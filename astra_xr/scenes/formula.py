@@ -21,6 +21,7 @@ from astra_xr.conversion.tags import Unsupported
 from astra_xr.reading.array import behind, window_of
 from astra_xr.reading.fused import Formula, read_fused
 from astra_xr.reading.memory import check_memory
+from astra_xr.scenes.blocks import blocks
 
 _BLOCK = 1024
 """Rows and columns of a block: a multiple of common tile sizes."""
@@ -115,11 +116,11 @@ def _by_blocks(
     formulas: Sequence[Formula],
     outs: Sequence[npt.NDArray[Any]],
 ) -> None:
-    blocks = iter(_blocks(outs[0].shape))
+    parted = iter(_blocks(outs[0].shape))
     waiting = deque[tuple[tuple[Any, ...], dict[str, Future[npt.NDArray[Any]]]]]()
     with ThreadPoolExecutor(_AHEAD * len(inputs)) as readers:
         while True:
-            for block in itertools.islice(blocks, _AHEAD - len(waiting)):
+            for block in itertools.islice(parted, _AHEAD - len(waiting)):
                 parts = {name: variable[block] for name, variable in inputs.items()}
                 futures = {n: readers.submit(np.asarray, part) for n, part in parts.items()}
                 waiting.append((block, futures))
@@ -189,6 +190,5 @@ def _blocks(shape: tuple[int, ...]) -> list[tuple[Any, ...]]:
     """Cut an array into blocks of its last two dimensions, and one by one along the others."""
     if len(shape) < 2:
         return [(...,)]
-    edges = ([*range(0, size, _BLOCK), size] for size in shape[-2:])
-    rows, cols = ([slice(*pair) for pair in itertools.pairwise(e)] for e in edges)
-    return list(itertools.product(*map(range, shape[:-2]), rows, cols))
+    parts = blocks((shape[-2], shape[-1]), (_BLOCK, _BLOCK))
+    return [(*lead, *part) for lead in itertools.product(*map(range, shape[:-2])) for part in parts]

@@ -14,6 +14,7 @@ from xarray.core import indexing
 
 from astra_xr.missions.classes import belongs
 from astra_xr.model import ClassValue
+from astra_xr.reading.array import outer_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,9 +96,7 @@ class HiddenArray(BackendArray):
 
     def inputs(self, key: indexing.ExplicitIndexer) -> dict[str, xr.Variable]:
         """Return what an index takes of the class band, lazily."""
-        if isinstance(key, indexing.VectorizedIndexer):
-            support = indexing.IndexingSupport.OUTER
-            key, _ = indexing.decompose_indexer(key, self.shape, support)
+        key = outer_of(key, self.shape)
         return {"classes": self._around(key.tuple)[0]}
 
     def _get(self, key: tuple[Any, ...]) -> Any:

@@ -14,7 +14,7 @@ import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from astra_xr.reading.array import behind
+from astra_xr.reading.array import behind, outer_of
 from astra_xr.reading.loop import run, start, together
 from astra_xr.reading.memory import check_memory
 from astra_xr.scenes.hidden import Hide
@@ -112,9 +112,7 @@ class StackArray(BackendArray):
 
     def inputs(self, key: indexing.ExplicitIndexer) -> dict[str, xr.Variable]:
         """Return what an index takes of each layer at most, lazily."""
-        if isinstance(key, indexing.VectorizedIndexer):
-            support = indexing.IndexingSupport.OUTER
-            key, _ = indexing.decompose_indexer(key, self.shape, support)
+        key = outer_of(key, self.shape)
         moments = np.atleast_1d(np.arange(self.shape[0])[key.tuple[0]])
         return {
             f"{moment}.{number}": layer.pixels[key.tuple[1:]]

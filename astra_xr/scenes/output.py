@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,9 @@ import numpy as np
 import xarray as xr
 
 from astra_xr.errors import ConversionFailed, InvalidParameter
+from astra_xr.scenes.blocks import blocks
 
-_BLOCK = 2048
+_BLOCK = (2048, 2048)
 """Rows and columns that are read and written at once."""
 
 
@@ -20,7 +23,6 @@ def write_cog(ds: xr.Dataset, path: Path) -> Path:
     """Write all bands of a Dataset into one COG."""
     import odc.geo.xr  # noqa: F401  (registers .odc)
     import rasterio
-    from rasterio.errors import RasterioError
     from rasterio.shutil import copy
 
     bands = [(str(name), ds[name]) for name in ds.data_vars if ds[name].dims == ("y", "x")]
@@ -31,9 +33,10 @@ def write_cog(ds: xr.Dataset, path: Path) -> Path:
     dtype = np.result_type(*(_stored(band) for _, band in bands))
     fills = {band.attrs.get("_FillValue") for _, band in bands}
     nodata = np.nan if dtype.kind == "f" else fills.pop() if len(fills) == 1 else None
+    height, width = grid.shape
     profile: dict[str, Any] = {
         "driver": "GTiff", "count": len(bands), "dtype": dtype, "nodata": nodata,
-        "height": grid.shape.y, "width": grid.shape.x, "transform": grid.affine,
+        "height": height, "width": width, "transform": grid.affine,
         "crs": grid.crs.to_wkt(), "tiled": True, "blockxsize": 512, "blockysize": 512,
         "bigtiff": "IF_SAFER",
     }  # fmt: skip
@@ -42,38 +45,23 @@ def write_cog(ds: xr.Dataset, path: Path) -> Path:
         "compress": "deflate", "predictor": "yes", "bigtiff": "if_safer", "blocksize": 512,
         "overview_resampling": "nearest" if classes else "average",
     }  # fmt: skip
-    reason = ""
-    try:
-        with tempfile.TemporaryDirectory(prefix=".making-", dir=path.parent) as folder:
-            plain, made = Path(folder, "plain.tif"), Path(folder, "made.tif")
-            with rasterio.open(plain, "w", **profile) as file:
-                file.update_tags(**{k: str(v) for k, v in ds.attrs.items()})
-                for number, (name, band) in enumerate(bands, 1):
-                    file.set_band_description(number, name)
-                    file.set_band_unit(number, str(band.attrs.get("units", "")))
-                    for rows, cols in _blocks(*band.shape):
-                        values = np.asarray(band[rows, cols].values, dtype)
-                        file.write(values, number, window=_window(rows, cols))
-            copy(plain, made, driver="COG", **options)
-            made.replace(path)
-    except (OSError, RasterioError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-    if reason:
-        raise ConversionFailed(source=path.name, reason=f"{path.parent}: {reason}")
+    with _making(path) as made:
+        plain = made.with_name("plain.tif")
+        with rasterio.open(plain, "w", **profile) as file:
+            file.update_tags(**{k: str(v) for k, v in ds.attrs.items()})
+            for number, (name, band) in enumerate(bands, 1):
+                file.set_band_description(number, name)
+                file.set_band_unit(number, str(band.attrs.get("units", "")))
+                for rows, cols in blocks((height, width), _BLOCK):
+                    values = np.asarray(band[rows, cols].values, dtype)
+                    file.write(values, number, window=_window(rows, cols))
+        copy(plain, made, driver="COG", **options)
     return path
 
 
 def _stored(band: xr.DataArray) -> np.dtype[Any]:
     """Return the type that a band is written in: TIFF knows no booleans."""
     return np.dtype("uint8") if band.dtype == bool else band.dtype
-
-
-def _blocks(rows: int, cols: int) -> list[tuple[slice, slice]]:
-    edges = ([*range(0, size, _BLOCK), size] for size in (rows, cols))
-    return [
-        (slice(*row), slice(*col))
-        for row, col in itertools.product(*(list(itertools.pairwise(e)) for e in edges))
-    ]
 
 
 def _window(rows: slice, cols: slice) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -83,37 +71,34 @@ def _window(rows: slice, cols: slice) -> tuple[tuple[int, int], tuple[int, int]]
 def write_png(picture: xr.DataArray, path: Path) -> Path:
     """Write a picture of (y, x, rgb) with alpha."""
     import rasterio
-    from rasterio.errors import RasterioError
+    from rasterio.errors import NotGeoreferencedWarning
 
     pixels = np.moveaxis(picture.values, -1, 0)
     profile = {"driver": "PNG", "dtype": "uint8", "count": 4}
     height, width = pixels.shape[1:]
+    # A picture has no place here, and no file beside it that would tell one.
+    with (
+        _making(path) as made,
+        rasterio.Env(GDAL_PAM_ENABLED="NO"),
+        warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning),
+        rasterio.open(made, "w", height=height, width=width, **profile) as file,
+    ):
+        file.write(pixels)
+    return path
+
+
+@contextmanager
+def _making(path: Path) -> Iterator[Path]:
+    """Yield where to make a file; it stands at ``path`` when it is whole, and only then."""
+    from rasterio.errors import RasterioError
+
     reason = ""
     try:
         with tempfile.TemporaryDirectory(prefix=".making-", dir=path.parent) as folder:
-            made = Path(folder, "made.png")
-            # A picture has no place here, and no file beside it that would tell one.
-            with (
-                rasterio.Env(GDAL_PAM_ENABLED="NO"),
-                _unplaced(),
-                rasterio.open(made, "w", height=height, width=width, **profile) as file,
-            ):
-                file.write(pixels)
+            made = Path(folder, f"made{path.suffix}")
+            yield made
             made.replace(path)
     except (OSError, RasterioError) as error:
         reason = getattr(error, "strerror", None) or str(error)
     if reason:
-        raise ConversionFailed(source=path.name, reason=f"{path.parent}: {reason}")
-    return path
-
-
-def _unplaced() -> Any:
-    import contextlib
-    import warnings
-
-    from rasterio.errors import NotGeoreferencedWarning
-
-    stack = contextlib.ExitStack()
-    stack.enter_context(warnings.catch_warnings())
-    warnings.simplefilter("ignore", NotGeoreferencedWarning)
-    return stack
+        raise ConversionFailed(source=path.name, reason=f"{path.parent}: {reason}") from None
