@@ -19,7 +19,6 @@ from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.supervisors import Multiprocess
 
 from astra_xr.errors import AstraError
 from astra_xr.service.app import create_app
@@ -159,22 +158,21 @@ def serve(
     if settings.metrics and workers > 1 and MANY not in os.environ:
         os.environ[MANY] = tempfile.mkdtemp(prefix="astra-metrics-")
     print(f"http://{host}:{port}/docs", flush=True)  # noqa: T201
-    config = uvicorn.Config(
-        "astra_xr.service.app:create_app",
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        log_config=dict(_LOGGING),
-        timeout_graceful_shutdown=_drain(settings),
+    app = "astra_xr.service.app:create_app"
+    options: dict[str, Any] = {
+        "factory": True,
+        "host": host,
+        "port": port,
+        "log_config": dict(_LOGGING),
+        "timeout_graceful_shutdown": _drain(settings),
         **_OPTIONS,
-    )
-    server, listening = _Server(config), [config.bind_socket()]
+    }
     if workers > 1:
-        Multiprocess(config, target=server.run, sockets=listening).run()
+        uvicorn.run(app, workers=workers, **options)
         return
+    server = _Server(config := uvicorn.Config(app, **options))
     with contextlib.suppress(KeyboardInterrupt):
-        server.run(listening)
+        server.run([config.bind_socket()])
     if not server.started:
         sys.exit(1)
 
