@@ -20,7 +20,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from astra_xr.errors import AstraError
+from astra_xr.errors import AstraError, InvalidParameter
 from astra_xr.service.app import create_app
 from astra_xr.service.config import ServiceSettings, default_keys_file
 from astra_xr.service.keys import KeyFile, Keyring
@@ -142,8 +142,9 @@ def serve(
     Raises
     ------
     InvalidParameter
-        A setting cannot work.
+        A setting cannot work, or nobody can listen there.
     """
+    _check_address(host, port)
     if catalog:
         os.environ["ASTRA_CATALOG"] = catalog
     path = keys_file or ServiceSettings.from_env().keys_file or default_keys_file()
@@ -175,6 +176,20 @@ def serve(
         server.run([config.bind_socket()])
     if not server.started:
         sys.exit(1)
+
+
+def _check_address(host: str, port: int) -> None:
+    # Before a key is made, and in words: uvicorn would tell an errno in the log.
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind((host, port))
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+    else:
+        return
+    expected = f"an address that can be listened on ({reason}); try another host or port"
+    raise InvalidParameter(name="address", value=f"{host}:{port}", expected=expected)
 
 
 class _Server(uvicorn.Server):
