@@ -1,0 +1,95 @@
+"""The picker in marimo, with a real kernel."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.servers import free_port
+from tests.widgets.conftest import SAMPLE
+
+pytestmark = [
+    pytest.mark.skipif(
+        find_spec("marimo") is None, reason="marimo is not here: pip install -e '.[browser]'"
+    ),
+    pytest.mark.xdist_group("browser"),
+]
+
+APP = f"""
+import marimo
+app = marimo.App()
+
+@app.cell
+def _():
+    import astra_xr
+    bands = ["red", "green", "blue", "nir"]
+    ds = astra_xr.open_scene({SAMPLE!r}, bands, catalog="sample", resolution=60)
+    ds.astra.pick()
+    return
+"""
+
+
+@pytest.fixture
+def url(tmp_path: Path, cache_dir: Path) -> Iterator[str]:
+    """The notebook as marimo runs it, on loopback."""
+    path, port = tmp_path / "notebook.py", free_port()
+    path.write_text(APP)
+    command = [sys.executable, "-m", "marimo", "run", str(path), "--headless", "--no-token"]
+    environ = os.environ | {
+        "ASTRA_CACHE_DIR": str(cache_dir),
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "XDG_CONFIG_HOME": str(tmp_path),
+        "XDG_STATE_HOME": str(tmp_path),
+    }
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(
+            [*command, "--host=127.0.0.1", f"--port={port}"],
+            stdout=log, stderr=log, env=environ, start_new_session=True,
+        )  # fmt: skip
+        try:
+            until = time.monotonic() + 60
+            while True:
+                assert process.poll() is None, (tmp_path / "log").read_text()
+                try:
+                    httpx.get(f"http://127.0.0.1:{port}/health", timeout=1)
+                    break
+                except httpx.TransportError:
+                    assert time.monotonic() < until
+                    time.sleep(0.1)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(20)
+
+
+def test_pick_an_index_and_a_pixel(browser: Any, url: str) -> None:
+    page = browser.new_page(viewport={"width": 1200, "height": 1000})
+    said: list[str] = []
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.set_default_timeout(60_000)
+    page.goto(url)
+    canvas = page.locator(".astra-canvas[data-rev]")
+    canvas.wait_for()
+    # Each needs an answer of the kernel: the index is computed there, and the pixel is read.
+    page.locator(".astra-picker[data-busy=false]").wait_for()
+    rev = canvas.get_attribute("data-rev")
+    page.locator("input[value=index]").click()
+    page.locator(f".astra-canvas:not([data-rev='{rev}'])").wait_for()
+    page.locator(".astra-picker[data-busy=false]").wait_for()
+    canvas.click(position={"x": 200, "y": 200})
+    page.locator(".astra-spectra circle").nth(3).wait_for(state="attached")
+    folder = os.environ.get("PICKER_SCREENSHOTS")
+    if folder:
+        page.screenshot(path=f"{folder}/marimo.png")
+    page.close()
+    assert said == []
