@@ -82,9 +82,9 @@ def serve_stac_rustac(collections: Sequence[Json], items: Sequence[Json]) -> Ite
             paths.append(str(path))
         port = free_port()
         command = [_script("rustac"), "serve", "--addr", f"127.0.0.1:{port}", *paths]
-        with _running(command, Path(folder, "log")) as process:
+        with running(command, Path(folder, "log")) as process:
             url = f"http://127.0.0.1:{port}"
-            _wait_until(lambda: _answers(url), process, Path(folder, "log"))
+            wait_until(lambda: answers(url), process, Path(folder, "log"))
             yield url
 
 
@@ -109,9 +109,9 @@ def serve_s3(*buckets: str) -> Iterator[tuple[str, str, str]]:
         keys = {"AWS_ACCESS_KEY_ID": access, "AWS_SECRET_ACCESS_KEY": secret}
         log = Path(folder, "log")
         # It takes 8 s to stop when asked to.
-        with _running(command, log, environ={**os.environ, **keys}, stop=signal.SIGKILL) as process:
+        with running(command, log, environ={**os.environ, **keys}, stop=signal.SIGKILL) as process:
             url = f"http://127.0.0.1:{port}"
-            _wait_until(lambda: _has_buckets(url, access, secret, buckets), process, log)
+            wait_until(lambda: _has_buckets(url, access, secret, buckets), process, log)
             yield url, access, secret
 
 
@@ -152,9 +152,9 @@ def serve_azure(container: str) -> Iterator[tuple[str, str, str]]:
         command += ["--skipApiVersionCheck"]
         environ = {**os.environ, "AZURITE_ACCOUNTS": f"{account}:{key}"}
         log = Path(folder, "log")
-        with _running(command, log, environ=environ, cwd=folder) as process:
+        with running(command, log, environ=environ, cwd=folder) as process:
             url = f"http://127.0.0.1:{port}/{account}"
-            _wait_until(lambda: _made_container(url, container, key), process, log)
+            wait_until(lambda: _made_container(url, container, key), process, log)
             yield url, account, key
 
 
@@ -209,9 +209,9 @@ def serve_stac_pgstac(collections: Sequence[Json], items: Sequence[Json]) -> Ite
         port = free_port()
         command = [sys.executable, "-m", "uvicorn", "stac_fastapi.pgstac.app:create_app"]
         command += ["--factory", "--host", "127.0.0.1", "--port", str(port)]
-        with _running(command, Path(folder, "log"), environ=environ, cwd=folder) as process:
+        with running(command, Path(folder, "log"), environ=environ, cwd=folder) as process:
             url = f"http://127.0.0.1:{port}"
-            _wait_until(lambda: _answers(f"{url}/_mgmt/ping"), process, Path(folder, "log"))
+            wait_until(lambda: answers(f"{url}/_mgmt/ping"), process, Path(folder, "log"))
             yield url
 
 
@@ -247,10 +247,10 @@ def _postgres() -> Iterator[Mapping[str, str]]:
             command += ["-c", option]
         log = folder / "log"
         # SIGINT is PostgreSQL's "fast" stop: unlike SIGTERM it does not wait for clients to leave.
-        with _running(command, log, stop=signal.SIGINT, **run) as process:
+        with running(command, log, stop=signal.SIGINT, **run) as process:
             ready = [str(_database_program("pg_isready")), "-q"]
             environ = {**os.environ, **settings}
-            _wait_until(lambda: subprocess.call(ready, env=environ) == 0, process, log)
+            wait_until(lambda: subprocess.call(ready, env=environ) == 0, process, log)
             yield settings
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -280,7 +280,7 @@ def _load_pgstac(
 
 
 @contextlib.contextmanager
-def _running(
+def running(
     command: Sequence[str],
     log: Path,
     *,
@@ -309,7 +309,7 @@ def _running(
             process.wait()
 
 
-def _wait_until(
+def wait_until(
     ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path, seconds: float = 30
 ) -> None:
     """Wait until a server answers; raise with what it printed if it ends or takes too long."""
@@ -323,7 +323,7 @@ def _wait_until(
     raise RuntimeError(f"{process.args!r} did not start:\n{text}")
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:
             return int(answer.status) == 200

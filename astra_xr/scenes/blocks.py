@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+B = TypeVar("B")
+T = TypeVar("T")
 
 
 def blocks(size: tuple[int, int], block: tuple[int, int]) -> list[tuple[slice, slice]]:
@@ -16,3 +22,19 @@ def blocks(size: tuple[int, int], block: tuple[int, int]) -> list[tuple[slice, s
     edges = ([*range(0, n, side), n] for n, side in zip(size, block, strict=True))
     down, across = ([slice(*pair) for pair in itertools.pairwise(e)] for e in edges)
     return list(itertools.product(down, across))
+
+
+def ahead(parts: Iterable[B], start: Callable[[B], T], count: int) -> Iterator[tuple[B, T]]:
+    """Give each block in order and what ``start`` returned for it, ``count`` of them started.
+
+    Examples
+    --------
+    >>> list(ahead("ab", str.upper, 2))
+    [('a', 'A'), ('b', 'B')]
+    """
+    left, waiting = iter(parts), deque[tuple[B, T]]()
+    while True:
+        waiting.extend((part, start(part)) for part in itertools.islice(left, count - len(waiting)))
+        if not waiting:
+            return
+        yield waiting.popleft()

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import math
-from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +17,7 @@ from xarray.core import indexing
 
 from astra_xr.errors import InvalidParameter
 from astra_xr.reading.array import cached, outer_of
-from astra_xr.scenes.blocks import blocks
+from astra_xr.scenes.blocks import ahead, blocks
 from astra_xr.scenes.masks import hidden
 from astra_xr.scenes.names import find_variable, variables_of
 
@@ -157,14 +155,10 @@ class CompositeArray(BackendArray):
         first = next(iter(parts.values()))
         out = np.empty(first.shape[1:], self.dtype)
         with ThreadPoolExecutor(_AHEAD) as readers:
-            parted = iter(_blocks(first.shape))
-            waiting = deque[tuple[Any, Future[Values]]]()
-            while True:
-                for block in itertools.islice(parted, _AHEAD - len(waiting)):
-                    waiting.append((block, readers.submit(_read, parts, block)))
-                if not waiting:
-                    break
-                block, values = waiting.popleft()
+            parted = ahead(
+                _blocks(first.shape), lambda block: readers.submit(_read, parts, block), _AHEAD
+            )
+            for block, values in parted:
                 out[block] = self._way(values.result())
         return out[tuple(0 if isinstance(k, int | np.integer) else slice(None) for k in key)]
 

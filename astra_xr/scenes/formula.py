@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
-from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from astra_xr.conversion.tags import Unsupported
 from astra_xr.reading.array import behind, window_of
 from astra_xr.reading.fused import Formula, read_fused
 from astra_xr.reading.memory import check_memory
-from astra_xr.scenes.blocks import blocks
+from astra_xr.scenes.blocks import ahead, blocks
 
 _BLOCK = 1024
 """Rows and columns of a block: a multiple of common tile sizes."""
@@ -116,17 +115,12 @@ def _by_blocks(
     formulas: Sequence[Formula],
     outs: Sequence[npt.NDArray[Any]],
 ) -> None:
-    parted = iter(_blocks(outs[0].shape))
-    waiting = deque[tuple[tuple[Any, ...], dict[str, Future[npt.NDArray[Any]]]]]()
     with ThreadPoolExecutor(_AHEAD * len(inputs)) as readers:
-        while True:
-            for block in itertools.islice(parted, _AHEAD - len(waiting)):
-                parts = {name: variable[block] for name, variable in inputs.items()}
-                futures = {n: readers.submit(np.asarray, part) for n, part in parts.items()}
-                waiting.append((block, futures))
-            if not waiting:
-                return
-            block, futures = waiting.popleft()
+
+        def start(block: tuple[Any, ...]) -> dict[str, Future[npt.NDArray[Any]]]:
+            return {n: readers.submit(np.asarray, each[block]) for n, each in inputs.items()}
+
+        for block, futures in ahead(_blocks(outs[0].shape), start, _AHEAD):
             values = {name: future.result() for name, future in futures.items()}
             for formula, out in zip(formulas, outs, strict=True):
                 out[block] = formula(values)

@@ -195,11 +195,16 @@ def _check_address(host: str, port: int) -> None:
 class _Server(uvicorn.Server):
     """Takes connections as fast as they come."""
 
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = threading.Event()
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen."""
         # libuv takes one connection a turn from each listening socket, and in a turn all who are
         # connected are answered: the last of 64 who come at once would wait for 64 turns.
         await super().startup([one.dup() for one in sockets or () for _ in range(_DOORS)])
+        self.listening.set()
 
 
 def _drain(settings: ServiceSettings) -> int:
@@ -216,17 +221,9 @@ def running(settings: ServiceSettings) -> Iterator[str]:
             **_OPTIONS,
         )  # fmt: skip
         server = _Server(config)
-        started = threading.Event()
-        startup = server.startup
-
-        async def starting(sockets: Any = None) -> None:
-            await startup(sockets)
-            started.set()
-
-        server.startup = starting  # type: ignore[method-assign]
         run = threading.Thread(target=server.run, args=([listening],), daemon=True)
         run.start()
-        if not started.wait(30):
+        if not server.listening.wait(30):
             raise AstraError("the service does not start")
         try:
             yield f"http://127.0.0.1:{listening.getsockname()[1]}"

@@ -118,6 +118,17 @@ def make_scene() -> None:
         write_cog(path, stored)
 
 
+def start_server(latency: float) -> tuple[subprocess.Popen[str], str]:
+    """Start :func:`serve` in a process, ``latency`` in milliseconds; returns it and its URL."""
+    command = [sys.executable, "-m", "tests.benchmarks.peers", "--serve"]
+    server = subprocess.Popen(
+        [*command, "--latency", str(latency)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    assert server.stdout is not None
+    return server, server.stdout.readline().strip()
+
+
 def serve(latency: float) -> None:
     """Serve the folder until standard input ends; ``/stats`` tells and resets what was asked."""
     from astra_xr.testing import RangeServer, Reply, Request
@@ -449,13 +460,7 @@ def main() -> None:
     if args.serve:
         return serve(args.latency / 1000)
     make_scene()
-    command = [sys.executable, "-m", "tests.benchmarks.peers", "--serve"]
-    server = subprocess.Popen(
-        [*command, "--latency", str(args.latency)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        text=True,
-    )  # fmt: skip
-    assert server.stdout is not None
-    base = server.stdout.readline().strip()
+    server, base = start_server(args.latency)
     if "lazycogs" in args.readers:
         write_parquet(base)
     print(f"latency {args.latency:g} ms, median of {args.rounds}, {os.cpu_count()} cores\n")

@@ -17,7 +17,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.benchmarks.peers import item, make_scene
+from tests.benchmarks.peers import item, make_scene, start_server
 
 NAMES = ("red", "green", "blue", "nir")
 
@@ -89,13 +89,7 @@ def main() -> None:
     if args.work:
         return first_picture(args.work)
     make_scene()
-    command = [sys.executable, "-m", "tests.benchmarks.peers", "--serve"]
-    server = subprocess.Popen(
-        [*command, "--latency", str(args.latency)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        text=True,
-    )  # fmt: skip
-    assert server.stdout is not None
-    base = server.stdout.readline().strip()
+    server, base = start_server(args.latency)
     runs = []
     for _ in range(args.rounds):
         work = [sys.executable, "-m", "tests.benchmarks.picking", "--work", base]

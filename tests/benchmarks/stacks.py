@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from affine import Affine
 
-from tests.benchmarks.peers import FOLDER, SIZE, TRANSFORM, make_scene, peak_kib
+from tests.benchmarks.peers import FOLDER, SIZE, TRANSFORM, make_scene, peak_kib, start_server
 
 SCENES = 10
 COARSE = [20.0, 0.0, TRANSFORM[2], 0.0, -20.0, TRANSFORM[5]]
@@ -159,12 +159,7 @@ def main() -> None:
     make_scene()
     make_classes()
     module = [sys.executable, "-m"]
-    server = subprocess.Popen(
-        [*module, "tests.benchmarks.peers", "--serve", "--latency", str(args.latency)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert server.stdout is not None
-    base = server.stdout.readline().strip()
+    server, base = start_server(args.latency)
     runs: dict[str, list[dict[str, float]]] = {reader: [] for reader in READERS}
     for _ in range(args.rounds):
         for reader, told in runs.items():

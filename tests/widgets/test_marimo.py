@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
-from tests.servers import free_port
+from tests.servers import answers, free_port, running, wait_until
 from tests.widgets.conftest import SAMPLE
 
 pytestmark = [
@@ -51,25 +47,11 @@ def url(tmp_path: Path, cache_dir: Path) -> Iterator[str]:
         "XDG_CONFIG_HOME": str(tmp_path),
         "XDG_STATE_HOME": str(tmp_path),
     }
-    with (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen(
-            [*command, "--host=127.0.0.1", f"--port={port}"],
-            stdout=log, stderr=log, env=environ, start_new_session=True,
-        )  # fmt: skip
-        try:
-            until = time.monotonic() + 60
-            while True:
-                assert process.poll() is None, (tmp_path / "log").read_text()
-                try:
-                    httpx.get(f"http://127.0.0.1:{port}/health", timeout=1)
-                    break
-                except httpx.TransportError:
-                    assert time.monotonic() < until
-                    time.sleep(0.1)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait(20)
+    log, root = tmp_path / "log", f"http://127.0.0.1:{port}"
+    command += ["--host=127.0.0.1", f"--port={port}"]
+    with running(command, log, environ=environ) as process:
+        wait_until(lambda: answers(f"{root}/health"), process, log, seconds=60)
+        yield root
 
 
 def test_pick_an_index_and_a_pixel(browser: Any, url: str) -> None:
