@@ -91,7 +91,7 @@ async def read_warped(
             await _beside(_nearest, pixels, step, out)
             return out
         if warp.resampling == "average" and min(step.a, step.e) > 0:
-            await _beside(_means, pixels, step, nodata, out)
+            await _beside(area_means, pixels, step, nodata, out)
             return out
     await in_warp_thread(_by_gdal, pixels, origin, out, goal, warp, nodata)
     return out
@@ -211,7 +211,7 @@ async def read_coarse(
     missing = math.nan if dtype.kind in "fc" else nodata
     out = np.full((len(pixels), *shape), missing or 0, dtype)
     if average:
-        await _beside(_means, pixels, step, missing, out)
+        await _beside(area_means, pixels, step, missing, out)
     else:
         await _beside(_nearest, pixels, step, out)
     return out
@@ -261,7 +261,7 @@ _STRIP = 1 << 22
 """Source pixels that are averaged at once: bounds the memory that takes."""
 
 
-def _means(
+def area_means(
     pixels: npt.NDArray[Any], step: Affine, nodata: float | None, out: npt.NDArray[Any]
 ) -> None:
     """Average the valid source pixels under each target pixel, by the area that lies under it."""

@@ -144,6 +144,7 @@ class Analysis:
         """Make one picture of a stack, of each pixel's moments; lazy.
 
         Values are computed block by block when they are asked for, in bounded memory.
+        :meth:`thumbnail`, :meth:`plot` and :meth:`pick` show the composite of overviews.
 
         Parameters
         ----------

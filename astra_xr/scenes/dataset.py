@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from astra_xr.arrays.lazy import wrap
+from astra_xr.arrays.raster import RasterArray
 from astra_xr.errors import InvalidParameter, UnknownBand
 from astra_xr.model import Asset, ClassValue, Grid, Radiometry
-from astra_xr.reading.array import RasterArray, cached
 from astra_xr.resolver.grids import check_gridded
 from astra_xr.resolver.radiometry import one_radiometry, override
 from astra_xr.resolver.resolution import Resolution
@@ -186,7 +187,7 @@ def band_variable(asset: Asset, name: str, scene: str, target: Grid, wish: Wish)
     else:
         attrs |= packing
     dims = ("band", "y", "x") if asset.planes else ("y", "x")
-    variable = xr.Variable(dims, cached(array), attrs, encoding)
+    variable = xr.Variable(dims, wrap(array), attrs, encoding)
     return variable[(..., *cut)] if cut else variable
 
 

@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from astra_xr.arrays.formula import FormulaArray, compute
+from astra_xr.arrays.lazy import is_unread, wrap
 from astra_xr.model import Radiometry
-from astra_xr.reading.array import cached
 from astra_xr.reading.fused import Formula
 from astra_xr.reading.values import decode_into, decoded_dtype
-from astra_xr.scenes.formula import FormulaArray, compute
 
 
 def evaluate(
@@ -63,8 +63,8 @@ def evaluate(
         )  # fmt: skip
         return result
     variables = {name: each.variable for name, each in inputs.items()}
-    if any(_unread(each) for each in inputs.values()):
-        data = cached(FormulaArray(variables, formula, dtype))
+    if any(is_unread(each.variable) for each in inputs.values()):
+        data = wrap(FormulaArray(variables, formula, dtype))
     else:
         data = np.empty(first.shape, dtype)
         compute(variables, [formula], [data])
@@ -113,11 +113,6 @@ def _positional(*arrays: npt.NDArray[Any], formula: Formula, names: tuple[str, .
 def _compiled(formula: str) -> CodeType:
     # spyndex itself reads its whole catalogue at each call: too slow for many small strips.
     return compile(formula, formula, "eval")
-
-
-def _unread(band: xr.DataArray) -> bool:
-    """Tell whether a band's pixels are still in the file, with no dask between."""
-    return band.chunks is None and not band.variable._in_memory  # noqa: SLF001  (no public way)
 
 
 _PACKING = {"scale_factor", "add_offset", "_FillValue"}

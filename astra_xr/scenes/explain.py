@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import xarray as xr
-from xarray.core import indexing
 
-from astra_xr.reading.array import RasterArray, behind
+from astra_xr.arrays.base import LazyArray
+from astra_xr.arrays.index import Index
+from astra_xr.arrays.lazy import identity, in_memory, unwrap
 from astra_xr.reading.loop import run, together
 from astra_xr.reading.plan import Plan, plan_of
-from astra_xr.scenes.composite import CompositeArray
-from astra_xr.scenes.formula import FormulaArray
-from astra_xr.scenes.hidden import HiddenArray
-from astra_xr.scenes.layers import StackArray
 from astra_xr.tables import Table
 
 
@@ -25,7 +23,11 @@ class Explanation:
     """One a file and window."""
 
     rest: tuple[str, ...]
-    """Variables that read no file: in memory already, or dask's to compute."""
+    """Variables that read no file: they are in memory."""
+
+    unknown: tuple[str, ...] = ()
+    """Variables that may read files, while nothing tells which: of dask, or computed of bands by
+    other means than this package's, as by ``xarray.decode_cf``."""
 
     @property
     def tiles(self) -> int:
@@ -63,7 +65,8 @@ class Explanation:
         )
         if any(plan.tiles is None for plan in self.files):
             title += ", and what GDAL reads"
-        return title + (f"; no file for {', '.join(self.rest)}" if self.rest else "")
+        title += f"; no file for {', '.join(self.rest)}" if self.rest else ""
+        return title + (f"; not known for {', '.join(self.unknown)}" if self.unknown else "")
 
 
 _HEAD = ("band", "level", "tiles", "cached", "requests", "MB", "signed until", "reader", "file")
@@ -85,23 +88,29 @@ def _row(plan: Plan) -> tuple[str, ...]:
 
 def explain(ds: xr.Dataset) -> Explanation:
     """Plan the reads of a Dataset; see ``ds.astra.explain``."""
-    rest: list[str] = []
-    variables: dict[str, xr.Variable] = {str(name): ds.variables[name] for name in ds.data_vars}
-    reads = []
-    while variables:
-        name, variable = variables.popitem()
-        array, key = behind(variable)
-        if key is None or variable.size == 0:
-            rest.append(name)
-        elif isinstance(array, FormulaArray | HiddenArray | StackArray | CompositeArray):
-            variables |= {f"{name} {of}": each for of, each in array.inputs(key).items()}
-        elif isinstance(array, RasterArray):
-            reads.append((array, key))
+    here: list[str] = []
+    unknown: list[str] = []
+    # By the pixels: what several variables are made of is read once.
+    arrays: dict[Any, tuple[str, LazyArray, Index]] = {}
+    waiting = [(str(name), ds.variables[name]) for name in ds.data_vars]
+    while waiting:
+        name, variable = waiting.pop()
+        found = unwrap(variable) if variable.size else None
+        if found:
+            arrays[identity(variable)] = (name, *found)
+            inputs = found[0].inputs(found[1])
+            waiting += [(f"{name} {of}", each) for of, each in inputs.items()]
+        elif in_memory(variable) or not variable.size:
+            here.append(name)
         else:
-            rest.append(name)
+            unknown.append(name)
 
-    async def one(array: RasterArray, key: indexing.ExplicitIndexer) -> Plan:
-        return await plan_of(await array.reads(key))
+    async def plan(name: str, array: LazyArray, index: Index) -> Plan | None:
+        window = await array.reads(index)
+        if window is None and not array.inputs(index):
+            unknown.append(name)
+        return await plan_of(window) if window else None
 
-    plans = run(together(one(array, key) for array, key in reads))
-    return Explanation(tuple(sorted(plans, key=lambda plan: plan.label)), tuple(sorted(rest)))
+    plans = filter(None, run(together(plan(*each) for each in arrays.values())))
+    files = tuple(sorted(plans, key=lambda plan: plan.label))
+    return Explanation(files, tuple(sorted(here)), tuple(sorted(unknown)))

@@ -2,42 +2,32 @@
 
 from __future__ import annotations
 
-import itertools
-
 import xarray as xr
 from tqdm.auto import tqdm
 
-from astra_xr.reading.array import RasterArray, behind
+from astra_xr.arrays.formula import load_formulas
+from astra_xr.arrays.lazy import in_memory, is_unread
 from astra_xr.reading.loop import run, together
 from astra_xr.reading.memory import check_memory
-from astra_xr.scenes.formula import FormulaArray, load_together
 
 
 def load(ds: xr.Dataset, *, progress: bool, allow_large: bool) -> xr.Dataset:
     """Read all bands side by side; see ``ds.astra.load``."""
     if not allow_large:
-        unread = [v.nbytes for v in ds.data_vars.values() if not v.variable._in_memory]  # noqa: SLF001
+        sizes = [v.nbytes for v in ds.data_vars.values() if not in_memory(v.variable)]
         hint = "Take a window (.isel), fewer bands or coarser pixels, or pass allow_large=True."
-        check_memory(sum(unread), f"Loading {len(unread)} variables", hint)
+        check_memory(sum(sizes), f"Loading {len(sizes)} variables", hint)
     variables = [ds.variables[name] for name in ds.data_vars]
-    lazy = [v for v in variables if isinstance(behind(v)[0], RasterArray)]
-    computed: dict[tuple[int, ...], list[xr.Variable]] = {}
-    for each in variables:
-        if isinstance(behind(each)[0], FormulaArray):
-            computed.setdefault(each.shape, []).append(each)
     with tqdm(total=len(variables), disable=not progress, unit="band") as bar:
 
         async def read(variable: xr.Variable) -> None:
             await variable.load_async()
             bar.update()
 
-        run(together(map(read, lazy)))
-        for group in computed.values():
-            load_together(group)
-            bar.update(len(group))
-        done = {id(each) for each in [*lazy, *itertools.chain(*computed.values())]}
-        for variable in variables:
-            if id(variable) not in done:  # of dask, masks, or in memory
-                variable.load()
-                bar.update()
+        formulas = load_formulas(variables)
+        bar.update(len(formulas))
+        unread = [each for each in variables if is_unread(each)]
+        run(together(map(read, unread)))
+        ds.load()  # what is left is of dask, which computes all of it in one go
+        bar.update(len(variables) - len(formulas) - len(unread))
     return ds

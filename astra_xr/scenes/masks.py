@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from astra_xr.arrays.lazy import wrap
+from astra_xr.arrays.mask import ClassMask, MaskArray
 from astra_xr.errors import InvalidParameter
 from astra_xr.missions import MISSIONS
 from astra_xr.model import Band
-from astra_xr.reading.array import cached
-from astra_xr.scenes.hidden import HiddenArray, Hide
 from astra_xr.scenes.names import band_table, find_variable, variables_of
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def hidden(ds: xr.Dataset, wishes: dict[str, bool], dilate: int) -> xr.DataArray
         data = da.map_overlap(hide, classes.data, depth=depth, boundary="none", dtype=bool)  # type: ignore[no-untyped-call, unused-ignore]
     else:
         # Each chunk reads its own surroundings: no chunk waits for others.
-        data = cached(HiddenArray(classes.variable, hide))
+        data = wrap(MaskArray(classes.variable, hide))
         chunks = _chunks(ds)
     attrs = {
         "long_name": f"hidden: {', '.join(asked)}",
@@ -110,9 +110,9 @@ def _class_band(ds: xr.Dataset) -> tuple[Band, dict[str, tuple[str, ...]]]:
     raise InvalidParameter(name="mission", value=ds.attrs.get("mission"), expected=expected)
 
 
-def _hide(band: Band, names: list[str], dilate: int) -> Hide:
+def _hide(band: Band, names: list[str], dilate: int) -> ClassMask:
     classes = tuple(each for each in band.classes if each.name in names)
-    return Hide(classes=classes, nodata=band.nodata, dilate=dilate)
+    return ClassMask(classes=classes, nodata=band.nodata, dilate=dilate)
 
 
 def _classes(ds: xr.Dataset, band: Band) -> xr.DataArray:

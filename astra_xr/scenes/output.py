@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from astra_xr.arrays.blocks import blocks
 from astra_xr.errors import ConversionFailed, InvalidParameter
-from astra_xr.scenes.blocks import blocks
 
 _BLOCK = (2048, 2048)
 """Rows and columns that are read and written at once."""

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from astra_xr.arrays.thumbnail import coarser
 from astra_xr.errors import InvalidParameter, UnknownBand, UnknownIndex
 from astra_xr.extras import require
 from astra_xr.scenes.evaluate import reflectance
 from astra_xr.scenes.names import find_variable
-from astra_xr.scenes.preview import coarser
 
 _COLORS = {
     "thermal": "inferno",

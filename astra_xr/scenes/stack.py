@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from astra_xr.arrays.lazy import wrap
+from astra_xr.arrays.mask import ClassMask
+from astra_xr.arrays.mosaic import Layer, MosaicArray
 from astra_xr.errors import AstraError, InvalidParameter, UnknownBand
 from astra_xr.missions import MISSIONS, Item
 from astra_xr.model import Grid
-from astra_xr.reading.array import cached
 from astra_xr.resolver.resolution import Resolver
 from astra_xr.scenes.alike import check_alike
 from astra_xr.scenes.coords import grid_coords
@@ -32,8 +34,6 @@ from astra_xr.scenes.dataset import (
 )
 from astra_xr.scenes.grids import Resampling, Size
 from astra_xr.scenes.groups import Member, grouped, time_coords, time_of
-from astra_xr.scenes.hidden import Hide
-from astra_xr.scenes.layers import Layer, StackArray
 from astra_xr.scenes.open import chosen_resolver, default_resolver
 from astra_xr.scenes.place import Place, check_size
 from astra_xr.scenes.union import Part, part_of, stack_grid
@@ -284,13 +284,13 @@ class _Layers:
     target: Grid
     parts: Mapping[str, Part | None]
     wish: Wish
-    classes: Mapping[str, tuple[xr.Variable, Hide]]
+    classes: Mapping[str, tuple[xr.Variable, ClassMask]]
 
     def stack(self, name: str, groups: Sequence[Sequence[Member]]) -> xr.Variable:
         """Put a band of all scenes into one lazy variable."""
         moments = [[self._layer(member, name) for member in group] for group in groups]
         pixels = [layer.pixels for layer in itertools.chain(*moments)]
-        array = StackArray(
+        array = MosaicArray(
             moments,
             np.result_type(*(each.dtype for each in pixels)),
             label=f"{name} of {len(groups)} moments",
@@ -300,13 +300,13 @@ class _Layers:
             _shared([getattr(each, told) for each in pixels]) for told in ("attrs", "encoding")
         )
         encoding["preferred_chunks"] = {"time": 1, **encoding.get("preferred_chunks", {})}
-        return xr.Variable(("time", *pixels[0].dims), cached(array), attrs, encoding)
+        return xr.Variable(("time", *pixels[0].dims), wrap(array), attrs, encoding)
 
     def _layer(self, member: Member, name: str) -> Layer:
         asset, part = member.assets[name], self.parts[member.id] or ((0, 0), (0, 0))
         assert asset.radiometry is not None
         pixels = band_variable(asset, name, member.id, self.target, self.wish)
-        classes, hide = self.classes.get(member.id, (None, None))
+        classes, mask = self.classes.get(member.id, (None, None))
         nodata = asset.radiometry.nodata
         return Layer(
             pixels=pixels,
@@ -314,7 +314,7 @@ class _Layers:
             cols=part[1],
             fill=math.nan if pixels.dtype.kind in "fc" else nodata or 0,
             classes=classes,
-            hide=hide,
+            mask=mask,
         )
 
 
@@ -324,7 +324,7 @@ def _classes(
     target: Grid,
     resolver: Resolver,
     wish: Wish,
-) -> dict[str, tuple[xr.Variable, Hide]]:
+) -> dict[str, tuple[xr.Variable, ClassMask]]:
     """Return the class bands of scenes that lie over one another at one moment, by id."""
     rivals = [
         member
@@ -339,7 +339,7 @@ def _classes(
 
 def _class_band(
     member: Member, target: Grid, resolver: Resolver, wish: Wish
-) -> tuple[xr.Variable, Hide] | None:
+) -> tuple[xr.Variable, ClassMask] | None:
     """Return a scene's class band and what of it hides the ground; None where it has none."""
     mission = MISSIONS.get(str(member.resolution.mission))
     for native, kinds in (mission.masks if mission else {}).items():
@@ -351,11 +351,11 @@ def _class_band(
             continue
         (asset,) = described(found, decode=True, radiometry=None).values()
         names = {name for kind in _HIDING for name in kinds.get(kind, ())}
-        hide = Hide(
+        mask = ClassMask(
             classes=tuple(each for each in asset.band.classes if each.name in names),
             nodata=asset.band.nodata,
         )
-        return band_variable(asset, native, member.id, target, wish), hide
+        return band_variable(asset, native, member.id, target, wish), mask
     return None
 
 

@@ -23,13 +23,22 @@ import xarray as xr
 
 from astra_xr.errors import redact
 from astra_xr.reading.loop import start
-from astra_xr.scenes.preview import Box
 from astra_xr.widgets import page
 from astra_xr.widgets.code import code_of
 from astra_xr.widgets.colormaps import colormaps, colors
 from astra_xr.widgets.scene import MASK, USUAL, Scene
 from astra_xr.widgets.state import completed, usual_colormap
-from astra_xr.widgets.tiles import Limits, Tile, bright, classes, colored, fitting, rgb, stretch_of
+from astra_xr.widgets.tiles import (
+    Box,
+    Limits,
+    Tile,
+    bright,
+    classes,
+    colored,
+    fitting,
+    rgb,
+    stretch_of,
+)
 
 if TYPE_CHECKING:
     import os

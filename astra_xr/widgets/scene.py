@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from astra_xr.arrays.thumbnail import coarse
 from astra_xr.errors import AstraError, InvalidParameter
 from astra_xr.missions import MISSIONS
 from astra_xr.missions.base import OPTICAL_PRESETS
@@ -19,8 +20,7 @@ from astra_xr.scenes.evaluate import reflectance
 from astra_xr.scenes.indices import available
 from astra_xr.scenes.masks import hides
 from astra_xr.scenes.names import find_variable
-from astra_xr.scenes.preview import Box, preview
-from astra_xr.widgets.tiles import Tile, encode, fitting
+from astra_xr.widgets.tiles import Box, Tile, encode, fitting
 
 MASK = ":mask"
 """Key of the cloud mask among the channels."""
@@ -132,8 +132,8 @@ class Scene:
         shape = fitting(box, most)
         if key == MASK:
             mask = await asyncio.to_thread(self.ds.astra.mask)
-            hidden = await preview(mask.variable, box, shape, average=False)
-            return Tile(key=key, box=box, codes=hidden.astype(np.uint16), low=0.0, step=1.0)
+            masked = await coarse(_part(mask, box), shape, average=False)
+            return Tile(key=key, box=box, codes=masked.astype(np.uint16), low=0.0, step=1.0)
         if key in self.bands:
             values = await self._band(key, box, shape)
             nodata = self.ds[key].attrs.get("_FillValue") if self.bands[key]["classes"] else None
@@ -159,7 +159,7 @@ class Scene:
     async def _band(self, name: str, box: Box, shape: tuple[int, int]) -> npt.NDArray[Any]:
         band = self.ds[name]
         average = band.dtype.kind in "fc" or not self.bands[name]["classes"]
-        values = await preview(band.variable, box, shape, average=average)
+        values = await coarse(_part(band, box), shape, average=average)
         if values.dtype.kind == "c":
             return np.asarray(np.abs(values))
         if self.bands[name]["classes"]:
@@ -184,6 +184,11 @@ class Scene:
             name: number if np.isfinite(number) else None
             for name, number in zip(names, numbers, strict=True)
         }
+
+
+def _part(da: xr.DataArray, box: Box) -> xr.Variable:
+    top, left, bottom, right = box
+    return da.variable[top:bottom, left:right]
 
 
 def _flat(ds: xr.Dataset) -> xr.Dataset:

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from astra_xr.scenes.preview import Box
+Box = tuple[int, int, int, int]
+"""Half-open rows and columns: (top, left, bottom, right)."""
 
 Limits = tuple[float, float]
 

@@ -17,9 +17,9 @@ from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 from xarray.core import indexing
 
+from astra_xr.arrays.raster import RasterArray
 from astra_xr.catalogs.urls import FixedUrl
 from astra_xr.model import Grid, Radiometry
-from astra_xr.reading.array import RasterArray
 from astra_xr.reading.ranges import traffic
 from astra_xr.reading.stream import tile_cache
 from astra_xr.reading.warp import Warp

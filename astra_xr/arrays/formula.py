@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -13,14 +11,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
-from xarray.backends import BackendArray
-from xarray.core import indexing
 
+from astra_xr.arrays.blocks import ahead, blocks
+from astra_xr.arrays.computed import ComputedArray
+from astra_xr.arrays.index import Index
+from astra_xr.arrays.lazy import identity, unwrap
 from astra_xr.conversion.tags import Unsupported
-from astra_xr.reading.array import behind, window_of
 from astra_xr.reading.fused import Formula, read_fused
-from astra_xr.reading.memory import check_memory
-from astra_xr.scenes.blocks import ahead, blocks
+from astra_xr.reading.window import Window
 
 _BLOCK = 1024
 """Rows and columns of a block: a multiple of common tile sizes."""
@@ -29,7 +27,7 @@ _AHEAD = 6
 """Blocks that are being read while one is computed."""
 
 
-class FormulaArray(BackendArray):
+class FormulaArray(ComputedArray):
     """Values of a formula, computed when indexed, with no full-size intermediate.
 
     Parameters
@@ -42,32 +40,22 @@ class FormulaArray(BackendArray):
         Of the result.
     """
 
+    label = "a formula of bands"
+    takes_points = True
+
     def __init__(
         self, inputs: Mapping[str, xr.Variable], formula: Formula, dtype: npt.DTypeLike
     ) -> None:
-        self._inputs = dict(inputs)
+        super().__init__(inputs, next(iter(inputs.values())).shape, dtype)
         self.formula = formula
-        self.shape: tuple[int, ...] = next(iter(inputs.values())).shape
-        self.dtype = np.dtype(dtype)
 
-    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
-        inputs = self.inputs(key)
-        shape = next(iter(inputs.values())).shape
-        if not any(getattr(behind(v)[0], "allow_large", False) for v in inputs.values()):
-            check_memory(math.prod(shape) * self.dtype.itemsize, "a formula of bands")
-        out = np.empty(shape, self.dtype)
-        compute(inputs, [self.formula], [out])
+    def _compute(self, index: Index) -> npt.NDArray[Any]:
+        out = np.empty(index.shape, self.dtype)
+        compute(self.inputs(index), [self.formula], [out])
         return out
 
-    async def async_getitem(self, key: indexing.ExplicitIndexer) -> Any:
-        """Compute beside any event loop; what :meth:`xarray.Dataset.load_async` awaits."""
-        return await asyncio.to_thread(self.__getitem__, key)
-
-    def inputs(self, key: indexing.ExplicitIndexer) -> dict[str, xr.Variable]:
-        """Return what an index takes of each input, lazily."""
-        if isinstance(key, indexing.VectorizedIndexer):
-            return {name: _picked(variable, key) for name, variable in self._inputs.items()}
-        return {name: variable[key.tuple] for name, variable in self._inputs.items()}
+    def _apply(self, values: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        return np.asarray(self.formula(values))
 
 
 def compute(
@@ -96,9 +84,8 @@ def _fused(
     outs: Sequence[npt.NDArray[Any]],
 ) -> bool:
     """Compute tile by tile as bytes arrive, where all inputs are plain cuts of files."""
-    windows = {name: window_of(variable) for name, variable in inputs.items()}
-    found = {name: window for name, window in windows.items() if window}
-    if len(found) < len(windows):
+    found = {name: window for name, each in inputs.items() if (window := _window(each))}
+    if len(found) < len(inputs):
         return False
     first = next(iter(found.values()))
     if any((w.rows, w.cols) != (first.rows, first.cols) for w in found.values()):
@@ -126,58 +113,59 @@ def _by_blocks(
                 out[block] = formula(values)
 
 
-def load_together(variables: Sequence[xr.Variable]) -> None:
-    """Compute several lazy formulas of one shape in one pass, and keep their values in them.
+def _window(variable: xr.Variable) -> Window | None:
+    found = unwrap(variable)
+    return found[0].window(found[1]) if found else None
 
-    Parameters
-    ----------
-    variables : sequence of xarray.Variable
-        Each with a :class:`FormulaArray` behind it.
+
+def load_formulas(variables: Iterable[xr.Variable]) -> list[xr.Variable]:
+    """Compute those variables that are lazy formulas, the ones of one shape in one pass.
+
+    Returns
+    -------
+    list of xarray.Variable
+        Those that were computed; they keep their values.
     """
+    groups: dict[tuple[int, ...], list[_Member]] = {}
+    for variable in variables:
+        array, index = unwrap(variable) or (None, None)
+        exact = index and not index.rest and index.shape == variable.shape
+        if isinstance(array, FormulaArray) and index and exact:
+            groups.setdefault(variable.shape, []).append((variable, array, index))
+    for group in groups.values():
+        _load_together(group)
+    return [variable for group in groups.values() for variable, _, _ in group]
+
+
+_Member = tuple[xr.Variable, FormulaArray, Index]
+
+
+def _load_together(group: Sequence[_Member]) -> None:
     inputs: dict[str, xr.Variable] = {}
     known: dict[Any, str] = {}
     formulas: list[Formula] = []
-    for variable in variables:
-        array, key = behind(variable)
-        assert key is not None
+    for _, array, index in group:
         names = {}
-        for name, each in array.inputs(key).items():
+        for name, each in array.inputs(index).items():
             # The red of one index is that of the other: it is read once.
-            names[name] = known.setdefault(_identity(each), str(len(known)))
+            names[name] = known.setdefault(identity(each), str(len(known)))
             inputs[names[name]] = each
         formulas.append(_Renamed(array.formula, names))
-    outs = [np.empty(variable.shape, variable.dtype) for variable in variables]
+    outs = [np.empty(variable.shape, variable.dtype) for variable, _, _ in group]
     compute(inputs, formulas, outs)
-    for variable, out in zip(variables, outs, strict=True):
+    for (variable, _, _), out in zip(group, outs, strict=True):
         variable.data = out
 
 
 @dataclass(frozen=True)
 class _Renamed:
-    """A formula of inputs that go by other names."""
+    """A formula of inputs under other names."""
 
     formula: Formula
     names: Mapping[str, str]
 
     def __call__(self, values: Mapping[str, npt.NDArray[Any]]) -> Any:
         return self.formula({name: values[other] for name, other in self.names.items()})
-
-
-def _identity(variable: xr.Variable) -> Any:
-    """Return something that is equal for variables of the same pixels."""
-    array, key = behind(variable)
-    if key is None or not all(isinstance(k, slice | int | np.integer) for k in key.tuple):
-        return id(variable._data)  # noqa: SLF001  (alive as long as the variable)
-    cut = tuple((k.start, k.stop, k.step) if isinstance(k, slice) else int(k) for k in key.tuple)
-    return id(array), cut
-
-
-def _picked(variable: xr.Variable, key: indexing.VectorizedIndexer) -> xr.Variable:
-    data: Any = variable._data  # noqa: SLF001  (the indexer is xarray's own)
-    if not isinstance(data, indexing.ExplicitlyIndexed):
-        data = indexing.NumpyIndexingAdapter(np.asarray(data))  # type: ignore[no-untyped-call, unused-ignore]
-    picked = indexing.apply_indexer(data, key)
-    return xr.Variable([f"dim_{n}" for n in range(picked.ndim)], picked)
 
 
 def _blocks(shape: tuple[int, ...]) -> list[tuple[Any, ...]]:

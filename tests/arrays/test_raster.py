@@ -1,4 +1,4 @@
-"""The lazy array against numpy, over every kind of index, and what it reads for it."""
+"""The lazy array of a file against numpy, over every kind of index, and what it reads for it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from xarray.core import indexing
 
+from astra_xr.arrays.raster import RasterArray
 from astra_xr.catalogs.urls import FixedUrl
 from astra_xr.errors import ReadError
 from astra_xr.model import Radiometry
-from astra_xr.reading.array import RasterArray
 from astra_xr.reading.ranges import traffic
 from astra_xr.reading.stream import tile_cache
 from astra_xr.reading.values import decode_into, decoded_dtype

@@ -1,0 +1,130 @@
+"""What all lazy arrays have in common, and what others may ask of each."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+from xarray.backends import BackendArray
+from xarray.core import indexing
+
+from astra_xr.arrays.index import Index
+from astra_xr.reading.loop import run, start
+from astra_xr.reading.memory import check_memory
+from astra_xr.reading.window import Window
+
+
+class LazyArray(BackendArray):
+    """Values that are read or computed when the array is indexed.
+
+    What is asked about an array (:meth:`inputs`, :meth:`coarse`, :meth:`reads`, :meth:`window`)
+    has a default that is right for any array: it is made of no others, no part of it costs less
+    than all of its pixels, and nothing is known of its files.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    label = "an array"
+    """What it is, for messages."""
+
+    allow_large = False
+    """True: read even what is larger than memory."""
+
+    takes_points = False
+    """True: an index may name points; False: only rows and columns."""
+
+    @abstractmethod
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+        """Return values, in the thread that asks."""
+
+    @abstractmethod
+    async def async_getitem(self, key: indexing.ExplicitIndexer) -> Any:
+        """Return values in any event loop; what :meth:`xarray.Dataset.load_async` awaits."""
+
+    def index(self, key: indexing.ExplicitIndexer) -> Index:
+        """Return what an indexer of xarray asks of this array."""
+        return Index.of(key, self.shape, points=self.takes_points)
+
+    def inputs(self, index: Index) -> Mapping[str, xr.Variable]:
+        """Return what an index needs of the variables that the values are made of, lazily.
+
+        Returns
+        -------
+        mapping of str to xarray.Variable
+            By a name for messages; all that may be needed.
+        """
+        return {}
+
+    async def coarse(
+        self, index: Index, shape: tuple[int, int], *, average: bool
+    ) -> npt.NDArray[Any] | None:
+        """Read what an index takes at fewer pixels; runs on the engine's loop.
+
+        Parameters
+        ----------
+        index : Index
+        shape : (int, int)
+            Rows and columns of the result, no more than the index takes.
+        average : bool
+            Mean of the valid pixels under each of the result, as suits measured values; else the
+            pixel at its center, as suits classes.
+
+        Returns
+        -------
+        ndarray or None
+            (…, rows, columns), all dimensions kept; None where it costs as much as reading all.
+
+        Raises
+        ------
+        ReadError, SigningError, UpstreamError
+        """
+        return None
+
+    async def reads(self, index: Index) -> Window | None:
+        """Return the window of a file that an index is going to read; None: none of its own.
+
+        Raises
+        ------
+        ReadError, SigningError, UpstreamError
+            The header, which lists the overviews, cannot be read.
+        """
+        return None
+
+    def window(self, index: Index) -> Window | None:
+        """Return the window of a file whose pixels are the values; None where there is no such.
+
+        Formulas of such windows are computed tile by tile, as the bytes arrive.
+        """
+        return None
+
+    def _checked(self, key: indexing.ExplicitIndexer) -> Index:
+        """Return what is asked for; refuse what does not fit into memory."""
+        index = self.index(key)
+        if not self.allow_large:
+            check_memory(math.prod(index.shape) * self.dtype.itemsize, self.label)
+        return index
+
+
+class ReadArray(LazyArray):
+    """Values that are read on the engine's loop."""
+
+    @abstractmethod
+    async def _read(self, index: Index) -> npt.NDArray[Any]:
+        """Read the values under ``index.axes``, all dimensions kept."""
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+        """Read and wait."""
+        index = self._checked(key)
+        return index.finish(run(self._read(index)))
+
+    async def async_getitem(self, key: indexing.ExplicitIndexer) -> Any:
+        """Read beside the loop that asks."""
+        index = self._checked(key)
+        return index.finish(await asyncio.wrap_future(start(self._read(index))))

@@ -1,0 +1,121 @@
+"""Which pixels of a classification band are masked: clouds and the like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from astra_xr.arrays.computed import ComputedArray, Values
+from astra_xr.arrays.index import Index, ends, numbers_of
+from astra_xr.arrays.thumbnail import coarse
+from astra_xr.missions.classes import belongs
+from astra_xr.model import ClassValue
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassMask:
+    """From the stored numbers of a classification band to what is masked."""
+
+    classes: tuple[ClassValue, ...]
+    """What is masked."""
+
+    nodata: float | None
+    """Stored number of pixels without data, which are not masked by themselves."""
+
+    dilate: int = 0
+    """Pixels within which the neighbors of a masked pixel are masked too."""
+
+    def __call__(self, stored: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        """Return True where a pixel is masked."""
+        return _dilated(self.bare(stored), self.dilate)
+
+    def bare(self, stored: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        """Return True where a pixel is of one of the classes itself."""
+        stored, valid = self.valid(stored)
+        return belongs(stored, self.classes) & valid
+
+    def valid(self, stored: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+        """Return the numbers as integers, and True where there is data."""
+        valid = np.ones(stored.shape, np.bool_)
+        if stored.dtype.kind == "f":  # as after .where()
+            valid = np.isfinite(stored)
+            stored = np.where(valid, stored, 0).astype(np.int64)
+        if self.nodata is not None:
+            valid &= stored != self.nodata
+        return stored, valid
+
+
+def _dilated(masked: npt.NDArray[np.bool_], radius: int) -> npt.NDArray[np.bool_]:
+    """Return True within ``radius`` pixels of a True, in the last two dimensions."""
+    if not radius or not masked.any():
+        return masked
+    wide, out = masked.copy(), masked.copy()
+    width = 0
+    for step in range(radius, -1, -1):  # rows away: the farther, the narrower
+        reach = int((radius**2 - step**2) ** 0.5)
+        for shift in range(width + 1, reach + 1):
+            wide[..., shift:] |= masked[..., :-shift]
+            wide[..., :-shift] |= masked[..., shift:]
+        width = reach
+        rows = masked.shape[-2]
+        if step < rows:
+            out[..., step:, :] |= wide[..., : rows - step, :]
+            out[..., : rows - step, :] |= wide[..., step:, :]
+    return out
+
+
+class MaskArray(ComputedArray):
+    """Where the pixels of a classification band are masked, computed when indexed.
+
+    Parameters
+    ----------
+    classes : xarray.Variable
+        The classification band, (y, x) last; lazy or not.
+    mask : ClassMask
+        What is masked.
+    """
+
+    label = "a mask"
+
+    def __init__(self, classes: xr.Variable, mask: ClassMask) -> None:
+        super().__init__({"classes": classes}, classes.shape, bool)
+        self._mask = mask
+
+    def inputs(self, index: Index) -> Mapping[str, xr.Variable]:
+        """Return the classes of an index, and of what is within ``dilate`` pixels of it."""
+        rows, cols = self._around(index)
+        return {"classes": self._inputs["classes"][(*index.axes[:-2], rows, cols)]}
+
+    def _apply(self, values: Values) -> npt.NDArray[Any]:
+        return self._mask(values["classes"])
+
+    def _compute(self, index: Index) -> npt.NDArray[Any]:
+        masked = self._mask(np.asarray(self.inputs(index)["classes"]))
+        for axis, taken, around in zip((-2, -1), index.axes[-2:], self._around(index), strict=True):
+            masked = np.take(masked, numbers_of(taken) - around.start, axis)
+        return masked
+
+    async def coarse(
+        self, index: Index, shape: tuple[int, int], *, average: bool
+    ) -> npt.NDArray[Any] | None:
+        """Mask the classes at fewer pixels, dilated as far; see :meth:`LazyArray.coarse`."""
+        if index.window is None:
+            return None
+        del average
+        stored = await coarse(self._inputs["classes"][index.axes], shape, average=False)
+        dilate = round(self._mask.dilate * shape[0] / index.shape[-2])
+        return replace(self._mask, dilate=dilate)(stored)
+
+    def _around(self, index: Index) -> tuple[slice, slice]:
+        """Return the rows and columns that decide what is masked under an index."""
+        reach = self._mask.dilate
+        rows, cols = (
+            slice(max(0, first - reach), min(size, stop + reach)) if stop > first else slice(0, 0)
+            for (first, stop), size in zip(map(ends, index.axes[-2:]), self.shape[-2:], strict=True)
+        )
+        return rows, cols

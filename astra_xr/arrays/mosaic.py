@@ -1,0 +1,221 @@
+"""Scenes stacked along time as one lazy array; those of one time step are mosaicked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from astra_xr.arrays.base import ReadArray
+from astra_xr.arrays.index import Axis, Index, ends, numbers_of
+from astra_xr.arrays.lazy import unwrap
+from astra_xr.arrays.mask import ClassMask
+from astra_xr.arrays.thumbnail import coarse
+from astra_xr.reading.loop import together
+
+_AT_ONCE = 8
+"""Scenes that are read side by side."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """A band of one scene on the grid of the stack."""
+
+    pixels: xr.Variable
+    """(y, x), or (band, y, x) for a picture; lazy."""
+
+    rows: tuple[int, int]
+    """Half-open range of the grid's rows outside which the scene has no data."""
+
+    cols: tuple[int, int]
+
+    fill: float
+    """What stands where there is no data: NaN, or a stored number."""
+
+    classes: xr.Variable | None = None
+    """The classification band on the same grid; None: nothing is known of clouds, or no other
+    scene is there to fill what they cover."""
+
+    mask: ClassMask | None = None
+    """What of ``classes`` covers the ground."""
+
+    def meets(self, rows: Axis, cols: Axis) -> bool:
+        """Return True where the scene may have data in some rows and columns."""
+        return all(
+            low < stop and high > start
+            for (low, high), (start, stop) in (
+                (ends(rows), self.rows),
+                (ends(cols), self.cols),
+            )
+        )
+
+    def has_data(self, values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        """Return True where values are data."""
+        found: npt.NDArray[np.bool_] = (
+            ~np.isnan(values) if np.isnan(self.fill) else values != self.fill
+        )
+        return found
+
+
+Take = Callable[[xr.Variable, bool], Awaitable[npt.NDArray[Any]]]
+"""Reads what is asked of a layer's variable; True: it holds classes."""
+
+
+class MosaicArray(ReadArray):
+    """(time, …, y, x) of the layers of each time step, read when indexed.
+
+    Where a time step has several layers, each pixel is that of the first layer whose pixel is
+    data and clear; where no layer is clear, of the first that has data. At fewer pixels the same
+    rule holds for the overviews of the layers.
+
+    Parameters
+    ----------
+    steps : sequence of sequences of Layer
+        Of each time step at least one, best first; all of one shape.
+    dtype : numpy dtype
+        One that holds the numbers of all layers.
+    label : str
+        For messages.
+    allow_large : bool
+        True: read even what is larger than memory.
+    """
+
+    def __init__(
+        self,
+        steps: Sequence[Sequence[Layer]],
+        dtype: npt.DTypeLike,
+        *,
+        label: str,
+        allow_large: bool = False,
+    ) -> None:
+        self._steps = tuple(map(tuple, steps))
+        self.label = label
+        self.allow_large = allow_large
+        self.shape: tuple[int, ...] = (len(steps), *steps[0][0].pixels.shape)
+        self.takes_points = len(self.shape) == 3
+        self.dtype = np.dtype(dtype)
+
+    def __dask_tokenize__(self) -> tuple[Any, ...]:
+        layers = [
+            (unwrap(layer.pixels), layer.classes is not None and unwrap(layer.classes), layer.fill)
+            for step in self._steps
+            for layer in step
+        ]
+        return type(self).__qualname__, tuple(map(len, self._steps)), layers, str(self.dtype)
+
+    def inputs(self, index: Index) -> Mapping[str, xr.Variable]:
+        """Return what an index takes of the layers that it meets, and of their classes."""
+        rows, cols = index.axes[-2:]
+        needed: dict[str, xr.Variable] = {}
+        for step in map(int, np.unique(numbers_of(index.axes[0]))):
+            layers = _layers_under(self._steps[step], rows, cols)
+            for number, layer in enumerate(layers):
+                needed[f"{step}.{number}"] = _part(layer.pixels, index, step)
+                if len(layers) > 1 and layer.classes is not None:
+                    needed[f"{step}.{number} classes"] = _part(layer.classes, index, step)
+        return needed
+
+    async def _read(self, index: Index) -> npt.NDArray[Any]:
+        if index.points:
+            return await self._read_points(index)
+        rows, cols = index.axes[-2:]
+
+        async def take(variable: xr.Variable, _: bool) -> npt.NDArray[Any]:
+            return await _values(_part(variable, index))
+
+        return await self._stacked(index, rows, cols, index.shape[1:], take)
+
+    async def coarse(
+        self, index: Index, shape: tuple[int, int], *, average: bool
+    ) -> npt.NDArray[Any] | None:
+        """Mosaic the layers at fewer pixels; see :meth:`LazyArray.coarse`."""
+        if index.window is None:
+            return None
+
+        async def take(variable: xr.Variable, classes: bool) -> npt.NDArray[Any]:
+            part = _part(variable, index)
+            return await coarse(part, shape, average=average and not classes)
+
+        return await self._stacked(index, *index.window, (*index.shape[1:-2], *shape), take)
+
+    async def _stacked(
+        self, index: Index, rows: Axis, cols: Axis, shape: tuple[int, ...], take: Take
+    ) -> npt.NDArray[Any]:
+        """Mosaic each time step that an index takes, side by side."""
+        steps = numbers_of(index.axes[0])
+        out = np.empty((len(steps), *shape), self.dtype)
+        slots = asyncio.Semaphore(_AT_ONCE)
+
+        async def read(number: int, step: int) -> None:
+            async with slots:
+                layers = _layers_under(self._steps[step], rows, cols)
+                out[number] = await _mosaic(layers, take, self.dtype)
+
+        if out.size:
+            await together(read(n, int(step)) for n, step in enumerate(steps))
+        return out
+
+    async def _read_points(self, index: Index) -> npt.NDArray[Any]:
+        steps = numbers_of(index.axes[0])
+        out = np.empty(index.shape, self.dtype)
+        slots = asyncio.Semaphore(_AT_ONCE)
+
+        async def read(step: int) -> None:
+            here = steps == step
+            rows, cols = (numbers_of(axis)[here] for axis in index.axes[-2:])
+
+            async def take(variable: xr.Variable, _: bool) -> npt.NDArray[Any]:
+                return await _values(_part(variable, index, step))
+
+            async with slots:
+                layers = _layers_under(self._steps[step], rows, cols)
+                out[here] = await _mosaic(layers, take, self.dtype)
+
+        await together(read(int(step)) for step in np.unique(steps))
+        return out
+
+
+def _layers_under(layers: Sequence[Layer], rows: Axis, cols: Axis) -> Sequence[Layer]:
+    """Return the layers that may have data in rows and columns; of none the first."""
+    return [layer for layer in layers if layer.meets(rows, cols)] or layers[:1]
+
+
+def _part(variable: xr.Variable, index: Index, step: int | None = None) -> xr.Variable:
+    """Cut a layer's variable, (y, x) or (band, y, x), to what an index takes, lazily."""
+    if index.points:
+        here = numbers_of(index.axes[0]) == step
+        return variable[tuple(xr.Variable("p", numbers_of(a)[here]) for a in index.axes[-2:])]
+    return variable[index.axes[-variable.ndim :]]
+
+
+async def _mosaic(layers: Sequence[Layer], take: Take, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """Read layers of one time step, and return the best pixel at each place."""
+    first, *others = layers
+    if not others:
+        return (await take(first.pixels, False)).astype(dtype, copy=False)
+    out: npt.NDArray[Any] | None = None
+    for layer in layers:
+        values = await take(layer.pixels, False)
+        data = layer.has_data(values)
+        clear = data
+        if layer.classes is not None and layer.mask is not None:
+            clear = data & ~layer.mask(await take(layer.classes, True))
+        if out is None:
+            out, filled, done = values.astype(dtype), data, clear
+        else:
+            np.copyto(out, values, where=(clear & ~done) | (data & ~filled), casting="unsafe")
+            filled, done = filled | data, done | clear
+        if done.all():
+            break
+    assert out is not None
+    return out
+
+
+async def _values(variable: xr.Variable) -> npt.NDArray[Any]:
+    await variable.load_async()
+    return np.asarray(variable.values)
