@@ -13,15 +13,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 # Registers ``ds.astra`` and ``da.astra``; light, as they import nothing but xarray.
-from astra_xr.scenes import accessor as _accessor
-from astra_xr.scenes import array_accessor as _array_accessor
+from astra_xr.accessor import accessor as _accessor
+from astra_xr.accessor import array_accessor as _array_accessor
 
 if TYPE_CHECKING:
+    from astra_xr.accessor import indices
     from astra_xr.errors import AstraError
     from astra_xr.resolver.local import LocalResolver
     from astra_xr.resolver.remote import RemoteResolver
     from astra_xr.resolver.resolution import Resolution
-    from astra_xr.scenes import indices
     from astra_xr.scenes.open import open_item, open_scene, resolve
     from astra_xr.scenes.search import search
     from astra_xr.scenes.stack import open_scenes
@@ -68,7 +68,7 @@ def __getattr__(name: str) -> Any:
 
         return version("astra-xr")
     if name == "indices":
-        return importlib.import_module("astra_xr.scenes.indices")
+        return importlib.import_module("astra_xr.accessor.indices")
     if name in _HOMES:
         value = getattr(importlib.import_module(_HOMES[name]), name)
         globals()[name] = value

@@ -60,8 +60,15 @@ def test_imports_point_one_way() -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_modules_stay_small(path: Path) -> None:
-    limit = 500 if path.name in ("errors.py", "testing.py") else 400
+    # The page of ds.astra is mostly docstrings; the others are lists of small things.
+    limit = {"accessor.py": 800, "errors.py": 500, "testing.py": 500}.get(path.name, 400)
     assert len(path.read_text().splitlines()) <= limit
+
+
+def test_only_arrays_look_at_the_inside_of_xarray() -> None:
+    inside = re.compile(r"xarray\.core|\._data\b|\._in_memory\b")
+    found = {path.parent.name for path in MODULES if inside.search(path.read_text())}
+    assert found == {"arrays"}
 
 
 def test_a_missing_extra_says_how_to_install_it() -> None:

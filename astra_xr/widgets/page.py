@@ -14,8 +14,8 @@ import imagecodecs
 import numpy as np
 import numpy.typing as npt
 
+from astra_xr.accessor.band_names import find_variable
 from astra_xr.errors import ConversionFailed, InvalidParameter
-from astra_xr.scenes.names import find_variable
 from astra_xr.widgets.scene import MASK
 
 if TYPE_CHECKING:

@@ -11,15 +11,15 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from astra_xr.accessor.band_names import find_variable
+from astra_xr.accessor.cloud_masks import hides
+from astra_xr.accessor.evaluate import reflectance
+from astra_xr.accessor.indices import available
 from astra_xr.arrays.thumbnail import coarse
 from astra_xr.errors import AstraError, InvalidParameter
 from astra_xr.missions import MISSIONS
 from astra_xr.missions.base import OPTICAL_PRESETS
 from astra_xr.reading.loop import together
-from astra_xr.scenes.evaluate import reflectance
-from astra_xr.scenes.indices import available
-from astra_xr.scenes.masks import hides
-from astra_xr.scenes.names import find_variable
 from astra_xr.widgets.tiles import Box, Tile, encode, fitting
 
 MASK = ":mask"

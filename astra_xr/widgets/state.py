@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from numbers import Real
 from typing import Any
 
+from astra_xr.accessor.band_names import find_variable
 from astra_xr.errors import InvalidParameter, UnknownIndex
-from astra_xr.scenes.names import find_variable
 from astra_xr.widgets.colormaps import colors
 from astra_xr.widgets.scene import Scene
 

@@ -380,7 +380,7 @@ GDAL = {
 }
 
 IMPORTS = {
-    "astra-xr": "astra_xr.scenes.open astra_xr.scenes.indices rioxarray odc.geo.xr spyndex",
+    "astra-xr": "astra_xr.scenes.open astra_xr.accessor.indices rioxarray odc.geo.xr spyndex",
     "rioxarray, GDAL threads": "rioxarray",
     "rioxarray, dask": "rioxarray dask.array",
     "odc-stac": "odc.stac dask.array pystac",

@@ -113,7 +113,7 @@ def with_odc(base: str, side: int) -> Any:
 
 
 READERS: dict[str, tuple[str, Callable[[str, int], Any]]] = {
-    "astra-xr": ("astra_xr.scenes.composite astra_xr.scenes.stack rioxarray", with_astra),
+    "astra-xr": ("astra_xr.accessor.composites astra_xr.scenes.stack rioxarray", with_astra),
     "odc-stac, dask": ("odc.stac dask.array", with_odc),
 }
 

@@ -54,7 +54,7 @@ class AstraArrayAccessor:
         >>> [label.get_text() for label in image.colorbar.ax.get_yticklabels()][:2]
         ['dark area', 'cloud shadow']
         """
-        from astra_xr.scenes.plot import draw
+        from astra_xr.accessor.plot import draw
 
         return draw(self._da, size, options)
 

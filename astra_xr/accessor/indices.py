@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
+from astra_xr.accessor.band_names import band_table, variables_of
+from astra_xr.accessor.evaluate import evaluate
+from astra_xr.accessor.spyndex_formulas import Recipe, bounds_of, recipe_of, settable
 from astra_xr.errors import InvalidParameter, MissingIndexBand
-from astra_xr.scenes.evaluate import evaluate
-from astra_xr.scenes.names import band_table, variables_of
-from astra_xr.scenes.recipe import Recipe, bounds_of, recipe_of, settable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,7 +97,7 @@ def _computed(
 
 
 def _clouds(ds: xr.Dataset) -> xr.DataArray:
-    from astra_xr.scenes.masks import hidden
+    from astra_xr.accessor.cloud_masks import hidden
 
     return hidden(ds, {"clouds": True, "shadows": True, "cirrus": True}, dilate=2)
 

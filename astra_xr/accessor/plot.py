@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from astra_xr.accessor.band_names import find_variable
+from astra_xr.accessor.evaluate import reflectance
 from astra_xr.arrays.thumbnail import coarser
 from astra_xr.errors import InvalidParameter, UnknownBand, UnknownIndex
 from astra_xr.extras import require
-from astra_xr.scenes.evaluate import reflectance
-from astra_xr.scenes.names import find_variable
 
 _COLORS = {
     "thermal": "inferno",
@@ -34,7 +34,7 @@ def plot_of(ds: xr.Dataset, name: str, size: int, options: dict[str, Any]) -> An
         unknown = error
     else:
         return draw(ds[variable], size, options)
-    from astra_xr.scenes.indices import spectral_index
+    from astra_xr.accessor.indices import spectral_index
 
     try:
         index = spectral_index(ds, name, {})

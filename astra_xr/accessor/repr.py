@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from astra_xr.scenes.names import variables_of
+from astra_xr.accessor.band_names import variables_of
 from astra_xr.tables import Table
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from astra_xr.accessor.band_names import band_table, find_variable, variables_of
 from astra_xr.arrays.lazy import wrap
 from astra_xr.arrays.mask import ClassMask, MaskArray
 from astra_xr.errors import InvalidParameter
 from astra_xr.missions import MISSIONS
 from astra_xr.model import Band
-from astra_xr.scenes.names import band_table, find_variable, variables_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from astra_xr.accessor.band_names import find_variable, variables_of
+from astra_xr.accessor.cloud_masks import hidden
 from astra_xr.arrays.composite import MASK, REDUCTIONS, CompositeArray, Reduction
 from astra_xr.arrays.lazy import wrap
 from astra_xr.errors import InvalidParameter
-from astra_xr.scenes.masks import hidden
-from astra_xr.scenes.names import find_variable, variables_of
 
 
 def composite(ds: xr.Dataset, how: str, *, mask_clouds: bool, dilate: int) -> xr.Dataset:

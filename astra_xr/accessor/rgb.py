@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from astra_xr.accessor.band_names import find_variable, variables_of
+from astra_xr.accessor.evaluate import reflectance
 from astra_xr.arrays.thumbnail import coarser
 from astra_xr.errors import InvalidParameter, UnknownBand
 from astra_xr.reading.memory import check_memory
-from astra_xr.scenes.evaluate import reflectance
-from astra_xr.scenes.names import find_variable, variables_of
 
 Limits = tuple[float, float]
 

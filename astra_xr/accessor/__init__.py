@@ -1,0 +1,1 @@
+"""What ``ds.astra`` and ``da.astra`` do; one module a group of methods."""

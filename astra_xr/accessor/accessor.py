@@ -1,0 +1,678 @@
+"""``ds.astra``: what a scene can do."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+import xarray as xr
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from astra_xr.accessor.explain import Explanation
+    from astra_xr.accessor.rgb import Limits
+    from astra_xr.widgets.picker import Picker
+
+
+@xr.register_dataset_accessor("astra")  # type: ignore[no-untyped-call, unused-ignore]
+class AstraAccessor:
+    """Bands, indices and pictures of a scene.
+
+    Made for Datasets of :func:`astra_xr.open_scene`; works on any Dataset with (y, x)
+    variables whose names or ``common_name`` attributes are those of bands.
+
+    Examples
+    --------
+    >>> import astra_xr
+    >>> ds = astra_xr.open_scene(
+    ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["B04", "nir"], catalog="sample"
+    ... )
+    >>> ds.astra["red"].name
+    'B04'
+    >>> ds.astra
+    <astra: sentinel-2:S2B_MSIL2A_20250115T184929_N0511_R113_T10SEG_20250115T210000>
+      B04  red  0.665 µm  10 m  reflectance  offset -0.1: baseline 05.11
+      nir  B08  0.842 µm  10 m  reflectance  offset -0.1: baseline 05.11
+    """
+
+    def __init__(self, ds: xr.Dataset) -> None:
+        self._ds = ds
+
+    def __getitem__(self, name: str) -> xr.DataArray:
+        """Return a band by any of its names: the variable's, native, common.
+
+        Raises
+        ------
+        UnknownBand, AmbiguousBand
+            No band, or several, have that name.
+        """
+        from astra_xr.accessor.band_names import find_variable
+
+        return self._ds[find_variable(self._ds, name)]
+
+    @property
+    def bands(self) -> pd.DataFrame:
+        """A table of the bands, one row a variable.
+
+        Columns are native_name, common_name, center_wavelength (µm), gsd (m), role, units,
+        scale, offset and radiometry (why scale and offset are so); None where not known.
+
+        Examples
+        --------
+        >>> import astra_xr
+        >>> ds = astra_xr.open_scene(
+        ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red"], catalog="sample"
+        ... )
+        >>> str(ds.astra.bands.loc["red", "native_name"])
+        'B04'
+        """
+        from astra_xr.accessor.repr import as_table
+
+        return as_table(self._ds)
+
+    @property
+    def failures(self) -> pd.DataFrame:
+        """A table of what :func:`astra_xr.open_scenes` left out with ``fail_on_error=False``.
+
+        Columns are scene, band (None: the scene itself) and reason; empty where all was opened.
+
+        Examples
+        --------
+        >>> import astra_xr
+        >>> ids = ["sentinel-2:S2B_MSIL2A_20250614T184929", "sentinel-2:S2B_MSIL2A_20250615T184929"]
+        >>> ds = astra_xr.open_scenes(ids, ["red"], catalog="sample", fail_on_error=False)
+        >>> ds.sizes["time"], list(ds.astra.failures.scene)
+        (1, ['sentinel-2:S2B_MSIL2A_20250615T184929'])
+        """
+        import pandas as pd
+
+        rows = json.loads(self._ds.attrs.get("failures", "[]"))
+        return pd.DataFrame(rows, columns=["scene", "band", "reason"])
+
+    def load(self, *, progress: bool = True, allow_large: bool = False) -> xr.Dataset:
+        """Read all bands at once, side by side, and keep their values in this Dataset.
+
+        Indices of the same bands are computed in one pass over them.
+
+        Parameters
+        ----------
+        progress : bool
+            Show a progress bar, one step a band.
+        allow_large : bool
+            True: read even more than fits into free memory.
+
+        Returns
+        -------
+        xarray.Dataset
+            The Dataset itself, as :meth:`xarray.Dataset.load` does. An interrupt (Ctrl-C) or an
+            error stops all reads.
+
+        Raises
+        ------
+        TooLarge
+            It takes more memory than is free.
+        ReadError, SigningError, UpstreamError
+
+        Examples
+        --------
+        >>> import astra_xr
+        >>> ds = astra_xr.open_scene(
+        ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red", "nir"], catalog="sample"
+        ... ).isel(x=slice(64), y=slice(64))
+        >>> ds.astra.load(progress=False).red.shape
+        (64, 64)
+        """
+        from astra_xr.accessor.load import load
+
+        return load(self._ds, progress=progress, allow_large=allow_large)
+
+    def explain(self) -> Explanation:
+        """Tell what reading this Dataset will cost, before it is read.
+
+        Files' headers are read where they are not known yet; pixels are not.
+
+        Returns
+        -------
+        Explanation
+            A table in notebooks, one row a file: overview level, tiles, how many of them are in
+            memory, requests, bytes, and until when the URL is signed. ``tiles``, ``requests``
+            and ``bytes`` have the sums, ``files`` the rows.
+
+        Raises
+        ------
+        ReadError, SigningError, UpstreamError
+            A header cannot be read.
+
+        Examples
+        --------
+        >>> import astra_xr
+        >>> ds = astra_xr.open_scene(
+        ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red", "nir"], catalog="sample"
+        ... )
+        >>> cost = ds.isel(x=slice(0, 600), y=slice(0, 600)).astra.explain()
+        >>> cost.tiles, len(cost.files)
+        (8, 2)
+        """
+        from astra_xr.accessor.explain import explain
+
+        return explain(self._ds)
+
+    @overload
+    def index(
+        self, name: str, *, mask_clouds: bool = False, kernel: str = "RBF", **constants: float
+    ) -> xr.DataArray: ...
+
+    @overload
+    def index(
+        self,
+        name: list[str] | tuple[str, ...],
+        *,
+        mask_clouds: bool = False,
+        kernel: str = "RBF",
+        **constants: float,
+    ) -> xr.Dataset: ...
+
+    def index(
+        self,
+        name: str | list[str] | tuple[str, ...],
+        *,
+        mask_clouds: bool = False,
+        kernel: str = "RBF",
+        **constants: float,
+    ) -> xr.DataArray | xr.Dataset:
+        """Compute a spectral index; of bands not read yet, when its values are asked for.
+
+        Parameters
+        ----------
+        name : str, or list of str
+            Any index of spyndex whose bands are here, e.g. ``"NDVI"``; several make a Dataset,
+            whose ``.astra.load()`` computes them in one pass over the bands.
+            ``astra_xr.indices.available(ds)`` lists them.
+        mask_clouds : bool
+            NaN where :meth:`mask` finds clouds, shadows or cirrus.
+        kernel : {"RBF", "poly", "linear"}
+            Of the kernel indices (``"kNDVI"``): with ``sigma=``, or ``p=`` and ``c=``, among the
+            constants. ``sigma`` is the mean of the two bands in each pixel when left out, so that
+            kNDVI is tanh(NDVI²).
+        **constants : float
+            Values of the formula's constants, e.g. ``L=0.5``; spyndex's defaults otherwise, and
+            for wavelengths those of the bands.
+
+        Returns
+        -------
+        xarray.DataArray
+            Named after the index, float32, NaN where a band has no data; formula, reference, bands
+            and constants that were used are in ``attrs``. A normalised difference lies within
+            -1 and 1 wherever reflectance is not below 0; where it is, the index is set to these
+            limits.
+
+        Raises
+        ------
+        UnknownIndex
+            No such index; the message has the closest.
+        MissingIndexBand
+            The Dataset lacks a band that the formula needs; the message says which.
+        InvalidParameter
+            A constant that the formula does not have, or that is no number; no such kernel.
+
+        Examples
+        --------
+        >>> import astra_xr
+        >>> ds = astra_xr.open_scene(
+        ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red", "nir"], catalog="sample"
+        ... )
+        >>> ndvi = ds.isel(x=slice(0, 64), y=slice(0, 64)).astra.index("NDVI")
+        >>> ndvi.name, ndvi.attrs["formula"]
+        ('NDVI', '(N-R)/(N+R)')
+        """
+        from astra_xr.accessor.indices import spectral_index, spectral_indices
+
+        if isinstance(name, str):
+            return spectral_index(self._ds, name, constants, kernel=kernel, mask_clouds=mask_clouds)
+        return spectral_indices(self._ds, name, constants, kernel=kernel, mask_clouds=mask_clouds)
+
+    def mask(
+        self,
+        *,
+        clouds: bool = True,
+        shadows: bool = True,
+        cirrus: bool = True,
+        snow: bool = False,
+        water: bool = False,
+        dilate: int = 2,
+    ) -> xr.DataArray:
+        """Find what hides the ground, by the mission's class band (SCL, QA_PIXEL, Fmask).
+
+        The class band is opened on the grid of the Dataset where it is not there yet.
+
+        Parameters
+        ----------
+        clouds, shadows, cirrus, snow, water : bool
+            What to find. Clouds include those of medium probability, and the margins that the
+            agency put around them.
+        dilate : int
+            Pixels of this Dataset by which all that is found grows.
+
+        Returns
+        -------
+        xarray.DataArray
+            bool, lazy: True where a pixel is hidden, so that ``ds.where(~ds.astra.mask())`` is
+            what can be seen. Pixels without data are not hidden.
+
+        Raises
+        ------
+        InvalidParameter
+            The mission has no class band, or nothing is asked for.
+        UnknownBand
+            The scene lacks the class band, as Sentinel-2 L1C does.
+
+        Examples
+        --------
+        >>> import astra_xr
+        >>> ds = astra_xr.open_scene(
+        ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red"], catalog="sample"
+        ... ).isel(x=slice(64), y=slice(64))
+        >>> clear = ds.where(~ds.astra.mask())
+        """
+        from astra_xr.accessor.cloud_masks import hidden
+
+        wishes = {"clouds": clouds, "shadows": shadows, "cirrus": cirrus, "snow": snow}
+        return hidden(self._ds, wishes | {"water": water}, dilate)
+
+    def composite(
+        self, how: str = "median", *, mask_clouds: bool = True, dilate: int = 2
+    ) -> xr.Dataset:
+        """Make one picture of a stack, of each pixel's moments; lazy.
+
+        Values are computed block by block when they are asked for, in bounded memory.
+        :meth:`thumbnail`, :meth:`plot` and :meth:`pick` show the composite of overviews.
+
+        Parameters
+        ----------
+        how : {"median", "max-ndvi", "best-pixel"}
+            The median of each band; the values of the moment when NDVI was highest; or those
+            of the moment with the fewest clouds that has a pixel there (by ``cloud_cover``, the
+            later of equals).
+        mask_clouds : bool
+            Leave out the pixels where :meth:`mask` finds clouds, shadows or cirrus.
+        dilate : int
+            Pixels by which these grow.
+
+        Returns
+        -------
+        xarray.Dataset
+            The bands as (y, x), float, without class bands; NaN where no moment has a value.
+
+        Raises
+        ------
+        InvalidParameter
+            No such way; the Dataset has no time, or stored numbers; or as of :meth:`mask`.
+        UnknownBand
+            ``max-ndvi`` without red or near infrared.
+
+        Examples
+        --------
+        >>> import astra_xr
+        >>> found = astra_xr.search(
+        ...     "sentinel-2", datetime="2025-06/2025-09", cloud_cover=10, catalog="sample"
+        ... )
+        >>> ds = astra_xr.open_scenes(found, ["red"]).isel(x=slice(64), y=slice(64))
+        >>> ds.astra.composite("median").red.shape
+        (64, 64)
+        """
+        from astra_xr.accessor.composites import composite
+
+        return composite(self._ds, how, mask_clouds=mask_clouds, dilate=dilate)
+
+    def cloud_cover(self, bbox: Sequence[float] | None = None) -> float:
+        """Return the percentage of pixels that are cloud or cirrus, of those that have data.
+
+        Reads the class band.
+
+        Parameters
+        ----------
+        bbox : (west, south, east, north), optional
+            The part to look at, degrees; all of the Dataset when left out.
+
+        Returns
+        -------
+        float
+            0 to 100, NaN where no pixel has data.
+
+        Raises
+        ------
+        InvalidParameter, UnknownBand
+            As of :meth:`mask`; or the box lies elsewhere.
+
+        Examples
+        --------
+        >>> import astra_xr
+        >>> ds = astra_xr.open_scene(
+        ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["B11"], catalog="sample"
+        ... )
+        >>> 0 <= ds.astra.cloud_cover() <= 100
+        True
+        """
+        from astra_xr.accessor.cloud_masks import cloud_cover
+
+        return cloud_cover(self._ds, bbox)
+
+    def classes(self, name: str) -> pd.DataFrame:
+        """Return what the numbers of a class or mask band mean; the band need not be open.
+
+        Returns
+        -------
+        pandas.DataFrame
+            By value: meaning, mask (the bits that count; none: all) and color.
+
+        Raises
+        ------
+        UnknownBand, InvalidParameter
+            There is no such band, or its numbers are no classes.
+
+        Examples
+        --------
+        >>> import astra_xr
+        >>> ds = astra_xr.open_scene(
+        ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red"], catalog="sample"
+        ... )
+        >>> str(ds.astra.classes("SCL").loc[9, "meaning"])
+        'cloud_high_probability'
+        """
+        from astra_xr.accessor.cloud_masks import class_table
+
+        return class_table(self._ds, name)
+
+    def sample(self, points: Any) -> xr.Dataset:
+        """Take the pixels that hold some points; only their tiles are read.
+
+        Parameters
+        ----------
+        points : sequence of (longitude, latitude), GeoDataFrame or GeoSeries
+            Degrees, or the CRS of the GeoDataFrame, whose index is kept.
+
+        Returns
+        -------
+        xarray.Dataset
+            Along ``point`` (and ``time``, where the Dataset has it), lazy, with the coordinates of
+            the pixels' centres; NaN beyond the Dataset, where integers become floats.
+
+        Raises
+        ------
+        InvalidParameter
+            They are no points, none lies on the Dataset, or look swapped.
+
+        Examples
+        --------
+        >>> import astra_xr
+        >>> ds = astra_xr.open_scene(
+        ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red", "nir"], catalog="sample"
+        ... )
+        >>> ds.astra.sample([(-122.43, 37.5), (-122.41, 37.52)]).red.shape
+        (2,)
+        """
+        from astra_xr.accessor.sample_points import sample
+
+        return sample(self._ds, points)
+
+    def to_cog(self, path: str | os.PathLike[str]) -> Path:
+        """Write all bands into one cloud-optimized GeoTIFF, block by block.
+
+        Parameters
+        ----------
+        path : str or path
+            Where to; a file that is there is replaced once the new one is whole.
+
+        Returns
+        -------
+        pathlib.Path
+            Its bands are the variables in their order, by their names, with values as they are
+            here (reflectance, NaN without data); deflate, with overviews.
+
+        Raises
+        ------
+        InvalidParameter
+            No variable lies on a grid with a CRS.
+        ConversionFailed
+            It cannot be written.
+        ReadError, SigningError, UpstreamError
+            A band cannot be read.
+
+        Examples
+        --------
+        >>> import astra_xr, tempfile
+        >>> ds = astra_xr.open_scene(
+        ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red"], catalog="sample"
+        ... ).isel(x=slice(64), y=slice(64))
+        >>> ds.astra.to_cog(f"{tempfile.mkdtemp()}/red.tif").name
+        'red.tif'
+        """
+        from astra_xr.accessor.export import write_cog
+
+        return write_cog(self._ds, Path(path))
+
+    def to_png(
+        self,
+        path: str | os.PathLike[str],
+        bands: Sequence[str] = ("red", "green", "blue"),
+        *,
+        limits: Limits | Sequence[Limits] | None = None,
+        gamma: float = 1.0,
+        allow_large: bool = False,
+    ) -> Path:
+        """Write the picture of :meth:`rgb` as PNG, transparent where there is no data.
+
+        Parameters
+        ----------
+        path : str or path
+            Where to.
+        bands, limits, gamma, allow_large
+            As of :meth:`rgb`.
+
+        Raises
+        ------
+        ConversionFailed
+            It cannot be written; else as of :meth:`rgb`.
+        """
+        from astra_xr.accessor.export import write_png
+
+        picture = self.rgb(bands, limits=limits, gamma=gamma, allow_large=allow_large)
+        return write_png(picture, Path(path))
+
+    def rgb(
+        self,
+        bands: Sequence[str] = ("red", "green", "blue"),
+        *,
+        limits: Limits | Sequence[Limits] | None = None,
+        gamma: float = 1.0,
+        mask_clouds: bool = False,
+        allow_large: bool = False,
+    ) -> xr.DataArray:
+        """Compose three bands into a picture; reads them.
+
+        Parameters
+        ----------
+        bands : sequence of str
+            What is shown in red, green and blue.
+        limits : (low, high), three of them, or None
+            Values that become black and full colour, in the bands' unit. None: the 2nd and
+            98th percentile of each, leaving out nodata and what is as bright as cloud.
+        gamma : float
+            Above 1 lightens the middle tones.
+        mask_clouds : bool
+            Transparent where :meth:`mask` finds clouds, shadows or cirrus.
+        allow_large : bool
+            True: even where it takes more memory than is free.
+
+        Returns
+        -------
+        xarray.DataArray
+            uint8, dims (y, x, rgb) with red, green, blue and alpha; alpha is 0 where a band has
+            no data. ``attrs["limits"]`` has the limits used. ``.plot.imshow()`` shows it.
+
+        Raises
+        ------
+        UnknownBand, AmbiguousBand, InvalidParameter
+        TooLarge
+            It takes more memory than is free.
+
+        Examples
+        --------
+        >>> import astra_xr
+        >>> ds = astra_xr.open_scene(
+        ...     "sentinel-2:S2B_MSIL2A_20250115T184929",
+        ...     bands=["red", "green", "blue"], catalog="sample",
+        ... )
+        >>> ds.isel(x=slice(64), y=slice(64)).astra.rgb(limits=(0, 0.3)).shape
+        (64, 64, 4)
+        """
+        from astra_xr.accessor.rgb import compose
+
+        return compose(
+            self._ds, bands, limits, gamma, mask_clouds=mask_clouds, allow_large=allow_large
+        )
+
+    def thumbnail(
+        self,
+        bands: Sequence[str] | None = None,
+        *,
+        size: int = 512,
+        limits: Limits | Sequence[Limits] | None = None,
+        gamma: float = 1.0,
+    ) -> xr.DataArray:
+        """Compose a small picture; reads overviews, and of what is in memory or of dask a part.
+
+        Parameters
+        ----------
+        bands : sequence of str, optional
+            What is shown in red, green and blue; red, green and blue when left out, or the first
+            band in grey where one of them is not here.
+        size : int
+            Rows and columns, at most.
+        limits, gamma
+            As of :meth:`rgb`.
+
+        Returns
+        -------
+        xarray.DataArray
+            As of :meth:`rgb`, in larger pixels.
+
+        Raises
+        ------
+        UnknownBand, AmbiguousBand, InvalidParameter
+            As of :meth:`rgb`.
+
+        Examples
+        --------
+        >>> import astra_xr
+        >>> ds = astra_xr.open_scene(
+        ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red", "nir"], catalog="sample"
+        ... )
+        >>> ds.astra.thumbnail(size=128).shape
+        (128, 128, 4)
+        """
+        from astra_xr.accessor.rgb import thumbnail
+
+        return thumbnail(self._ds, bands, size, limits, gamma)
+
+    def plot(self, name: str, *, size: int = 1200, **options: Any) -> Any:
+        """Draw a map of a band or an index, as it is best seen.
+
+        Limits leave out the darkest and brightest 2 %; classes have their colours and names;
+        metres are as long in x as in y. What is not read yet is read from overviews.
+
+        Parameters
+        ----------
+        name : str
+            A band by any of its names, or an index whose bands are here.
+        size : int
+            Rows and columns that are read and drawn, at most.
+        **options
+            Of :meth:`xarray.DataArray.plot.imshow`, e.g. ``ax`` or ``cmap``.
+
+        Returns
+        -------
+        matplotlib.image.AxesImage
+            Or a FacetGrid, one map a step of the dimension before (y, x).
+
+        Raises
+        ------
+        UnknownBand, AmbiguousBand, MissingIndexBand
+            There is no such band or index, or its bands are not here.
+        MissingExtra
+            matplotlib is not installed.
+
+        Examples
+        --------
+        >>> import astra_xr
+        >>> ds = astra_xr.open_scene(
+        ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red", "nir"], catalog="sample"
+        ... )
+        >>> image = ds.astra.plot("NDVI", size=200)
+        >>> image.cmap.name, image.axes.get_aspect()
+        ('RdYlGn', 1.0)
+        """
+        from astra_xr.accessor.plot import plot_of
+
+        return plot_of(self._ds, name, size, options)
+
+    def pick(self, **state: Any) -> Picker:
+        """Open the band picker, in a notebook: choose bands, limits and indices with the mouse.
+
+        Bands are read in the background, as overviews of what is looked at; nothing of the
+        Dataset itself is loaded. "Copy code" gives the Python of the picture.
+
+        Parameters
+        ----------
+        **state
+            How to begin; all of ``picker.state``, or any of
+
+            - ``mode``: ``"rgb"``, ``"index"`` or ``"single"``; ``bands``: three names; ``index``;
+              ``band``; ``colormap``;
+            - ``stretch``: ``"minmax"``, ``{"kind": "percentile", "low": 2, "high": 98}``,
+              ``{"kind": "sigma", "sigma": 2}`` or ``"custom"``, each also with ``"of": "view"``;
+              ``limits``: band or index → (low, high); ``gamma``;
+            - ``mask``: hide clouds; ``view``: (top, left, bottom, right) in pixels; ``pins``: a
+              list of (x, y).
+
+        Returns
+        -------
+        Picker
+            A widget, to be shown alone or within others. ``selection`` (a Dataset), ``image``,
+            ``code``, ``spectra`` and ``state`` are what was picked; ``observe(f, "state")``
+            follows it; ``to_html(path)`` writes it as a file; ``close()`` stops its reads.
+
+        Raises
+        ------
+        InvalidParameter, UnknownBand, UnknownIndex
+            There is nothing to show, or ``state`` cannot be.
+
+        Examples
+        --------
+        >>> import astra_xr
+        >>> ds = astra_xr.open_scene(
+        ...     "sentinel-2:S2B_MSIL2A_20250115T184929",
+        ...     bands=["red", "green", "blue", "nir"], catalog="sample",
+        ... )
+        >>> picker = ds.astra.pick(bands=["nir", "red", "green"], gamma=1.2)
+        >>> list(picker.selection)
+        ['nir', 'red', 'green']
+        >>> picker.close()
+        """
+        from astra_xr.widgets.picker import Picker
+
+        return Picker(self._ds, **state)
+
+    def __repr__(self) -> str:
+        from astra_xr.accessor.repr import as_text
+
+        return as_text(self._ds)
+
+    def _repr_html_(self) -> str:
+        from astra_xr.accessor.repr import as_html
+
+        return as_html(self._ds)
