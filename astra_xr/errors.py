@@ -6,6 +6,7 @@
     ├── InvalidSceneId (ValueError)       the text is no scene id
     ├── InvalidParameter (ValueError)     an argument is not one of the forms that work
     │   └── InvalidFormat                 no such output format
+    ├── InvalidDataset (ValueError)       a Dataset lacks what a method needs
     ├── TooLarge (ValueError)             a result is larger than memory, or than makes sense
     ├── InvalidItem (ValueError)          a STAC item lacks what is needed to open it
     ├── SceneNotFound (LookupError)       no catalogue that was asked has the scene
@@ -106,6 +107,13 @@ def _did_you_mean(name: str, choices: Iterable[str]) -> str:
     return f" Did you mean {' or '.join(repr(hit) for hit in hits)}?" if hits else ""
 
 
+def _one_line(value: object) -> str:
+    """Return a repr that fits into a sentence; of tables and Datasets, what they are."""
+    text = redact(repr(value))
+    kind = type(value)
+    return text[:200] if "\n" not in text else f"<{kind.__module__.split('.')[0]}.{kind.__name__}>"
+
+
 def _rebuild(cls: type[AstraError], message: str, state: dict[str, Any]) -> AstraError:
     error = cls.__new__(cls)
     error.args = (message,)
@@ -177,15 +185,25 @@ class InvalidSceneId(AstraError, ValueError):
 
 
 class InvalidParameter(AstraError, ValueError):
-    """An argument has a value that cannot work."""
+    """An argument has a value that no call can use.
+
+    Attributes
+    ----------
+    name : str
+        Of the parameter.
+    value : str
+        Its repr, on one line, without secrets.
+    expected : str
+        What would do.
+    """
 
     code = "invalid-parameter"
 
     def __init__(self, *, name: str, value: object, expected: str) -> None:
         self.name = name
-        self.value = redact(repr(value))[:200]
+        self.value = _one_line(value)
         self.expected = expected
-        super().__init__(f"{name}={self.value} cannot work: expected {expected}.")
+        super().__init__(f"Invalid {name}={self.value}: expected {expected}.")
 
 
 class InvalidFormat(InvalidParameter):
@@ -195,6 +213,18 @@ class InvalidFormat(InvalidParameter):
 
     def __init__(self, *, value: object, formats: Sequence[str]) -> None:
         super().__init__(name="format", value=value, expected=f"one of {', '.join(formats)}")
+
+
+class InvalidDataset(AstraError, ValueError):
+    """A Dataset or DataArray lacks what a method needs of it."""
+
+    code = "invalid-dataset"
+
+    def __init__(self, *, method: str, needs: str, hint: str) -> None:
+        """Take ``needs`` as what completes "method needs …", and a sentence on what would do."""
+        self.method = method
+        self.needs = redact(needs)
+        super().__init__(f"{method} needs {self.needs}. {hint}")
 
 
 class TooLarge(AstraError, ValueError):
@@ -440,3 +470,11 @@ class MissingExtra(AstraError, ImportError):
         super().__init__(
             f"{purpose} needs {package}, which is not installed: pip install 'astra-xr[{extra}]'"
         )
+
+
+def __dir__() -> list[str]:
+    return sorted(
+        name
+        for name, each in globals().items()
+        if isinstance(each, type) and issubclass(each, AstraError)
+    )

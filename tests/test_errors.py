@@ -38,12 +38,17 @@ SAMPLES: list[tuple[AstraError, str, str]] = [
     (
         errors.InvalidParameter(name="bands", value=[], expected="at least one band name"),
         "invalid-parameter",
-        "bands=[] cannot work: expected at least one band name.",
+        "Invalid bands=[]: expected at least one band name.",
     ),
     (
         errors.InvalidFormat(value="gif", formats=("cog", "png")),
         "invalid-format",
-        "format='gif' cannot work: expected one of cog, png.",
+        "Invalid format='gif': expected one of cog, png.",
+    ),
+    (
+        errors.InvalidDataset(method="mask()", needs="the band SCL", hint="Open it too."),
+        "invalid-dataset",
+        "mask() needs the band SCL. Open it too.",
     ),
     (
         errors.TooLarge(what="red", size="9 GB", limit="1 GB is free", hint="Take a window."),
@@ -226,6 +231,7 @@ class TestTree:
         assert codes >= ON_THE_WIRE
         # What else there is never leaves this process: no server computes indices or plots.
         assert codes - ON_THE_WIRE == {
+            "invalid-dataset",
             "invalid-item",
             "mixed-grids",
             "unknown-index",

@@ -121,9 +121,9 @@ def test_a_stack_says_how_many_and_from_when_to_when() -> None:
     found = astra_xr.search("sentinel-2", datetime="2025-06/2025-08", catalog="sample")
     stack = astra_xr.open_scenes(found, ["red"])
     page = Page(stack.astra._repr_html_())
-    assert "3 moments of sentinel-2" in page.text
+    assert "3 time steps of sentinel-2" in page.text
     assert "2025-06-14 to 2025-08-18 · from sample · 600 × 600 pixels" in page.text
-    assert "moments" in repr(stack.astra)
+    assert "time steps" in repr(stack.astra)
 
 
 def test_all_of_them_are_small(answer: Resolution) -> None:

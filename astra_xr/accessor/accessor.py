@@ -237,38 +237,38 @@ class AstraAccessor:
 
     def mask(
         self,
+        what: str | Sequence[str] = ("clouds", "shadows", "cirrus"),
         *,
-        clouds: bool = True,
-        shadows: bool = True,
-        cirrus: bool = True,
-        snow: bool = False,
-        water: bool = False,
-        dilate: int = 2,
+        dilate: int | str = 2,
     ) -> xr.DataArray:
-        """Find what hides the ground, by the mission's class band (SCL, QA_PIXEL, Fmask).
+        """Return True where a pixel is cloud, shadow or the like, by SCL, QA_PIXEL or Fmask.
 
-        The class band is opened on the grid of the Dataset where it is not there yet.
+        The classification band is opened on the grid of the Dataset where it is not there yet.
 
         Parameters
         ----------
-        clouds, shadows, cirrus, snow, water : bool
-            What to find. Clouds include those of medium probability, and the margins that the
-            agency put around them.
-        dilate : int
-            Pixels of this Dataset by which all that is found grows.
+        what : str or sequence of str
+            Any of ``"clouds"``, ``"shadows"``, ``"cirrus"``, ``"snow"`` and ``"water"``. Clouds
+            include those of medium probability, and the margins that the agency put around them.
+        dilate : int or str
+            Distance by which all of it grows: a number of pixels of this Dataset, 0 to 200, or
+            meters such as ``"60m"``, rounded up to whole pixels.
 
         Returns
         -------
         xarray.DataArray
-            bool, lazy: True where a pixel is hidden, so that ``ds.where(~ds.astra.mask())`` is
-            what can be seen. Pixels without data are not hidden.
+            bool, (y, x) or (time, y, x), lazy: True where a pixel is masked, so that
+            ``ds.where(~ds.astra.mask())`` is what can be seen. Pixels without data are False.
 
         Raises
         ------
         InvalidParameter
-            The mission has no class band, or nothing is asked for.
+            ``what`` or ``dilate`` is none of these.
+        InvalidDataset
+            The mission has no classification band, or the Dataset no longer says which scene it
+            is of.
         UnknownBand
-            The scene lacks the class band, as Sentinel-2 L1C does.
+            The scene lacks the classification band, as Sentinel-2 L1C does.
 
         Examples
         --------
@@ -277,16 +277,17 @@ class AstraAccessor:
         ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red"], catalog="sample"
         ... ).isel(x=slice(64), y=slice(64))
         >>> clear = ds.where(~ds.astra.mask())
+        >>> ds.astra.mask("water", dilate=0).dtype
+        dtype('bool')
         """
-        from astra_xr.accessor.cloud_masks import hidden
+        from astra_xr.accessor.cloud_masks import mask
 
-        wishes = {"clouds": clouds, "shadows": shadows, "cirrus": cirrus, "snow": snow}
-        return hidden(self._ds, wishes | {"water": water}, dilate)
+        return mask(self._ds, what, dilate)
 
     def composite(
-        self, how: str = "median", *, mask_clouds: bool = True, dilate: int = 2
+        self, how: str = "median", *, mask_clouds: bool = True, dilate: int | str = 2
     ) -> xr.Dataset:
-        """Make one picture of a stack, of each pixel's moments; lazy.
+        """Reduce a stack to one image, pixel by pixel over time; lazy.
 
         Values are computed block by block when they are asked for, in bounded memory.
         :meth:`thumbnail`, :meth:`plot` and :meth:`pick` show the composite of overviews.
@@ -294,23 +295,26 @@ class AstraAccessor:
         Parameters
         ----------
         how : {"median", "max-ndvi", "best-pixel"}
-            The median of each band; the values of the moment when NDVI was highest; or those
-            of the moment with the fewest clouds that has a pixel there (by ``cloud_cover``, the
-            later of equals).
+            The median of each band; the values at the time of the highest NDVI; or those of the
+            time step with the fewest clouds that has a value there (by ``cloud_cover``; of
+            equals, the later).
         mask_clouds : bool
             Leave out the pixels where :meth:`mask` finds clouds, shadows or cirrus.
-        dilate : int
-            Pixels by which these grow.
+        dilate : int or str
+            Distance by which these grow; see :meth:`mask`.
 
         Returns
         -------
         xarray.Dataset
-            The bands as (y, x), float, without class bands; NaN where no moment has a value.
+            The bands as (y, x), float, without classification bands; NaN where no time step has
+            a value.
 
         Raises
         ------
         InvalidParameter
-            No such way; the Dataset has no time, or stored numbers; or as of :meth:`mask`.
+            There is no such method.
+        InvalidDataset
+            The Dataset has no time or holds stored numbers; or as of :meth:`mask`.
         UnknownBand
             ``max-ndvi`` without red or near infrared.
 
@@ -511,7 +515,7 @@ class AstraAccessor:
         Returns
         -------
         xarray.DataArray
-            uint8, dims (y, x, rgb) with red, green, blue and alpha; alpha is 0 where a band has
+            uint8, dims (y, x, band) with red, green, blue and alpha; alpha is 0 where a band has
             no data. ``attrs["limits"]`` has the limits used. ``.plot.imshow()`` shows it.
 
         Raises
@@ -579,20 +583,22 @@ class AstraAccessor:
 
         return thumbnail(self._ds, bands, size, limits, gamma)
 
-    def plot(self, name: str, *, size: int = 1200, **options: Any) -> Any:
-        """Draw a map of a band or an index, as it is best seen.
+    def plot(self, name: str | None = None, *, max_pixels: int = 1200, **options: Any) -> Any:
+        """Draw a map of a band, an index or true color.
 
-        Limits leave out the darkest and brightest 2 %; classes have their colours and names;
-        metres are as long in x as in y. What is not read yet is read from overviews.
+        Limits leave out the darkest and brightest 2 %; classes have their colors and names;
+        meters are as long in x as in y. What is not read yet is read from overviews.
 
         Parameters
         ----------
-        name : str
-            A band by any of its names, or an index whose bands are here.
-        size : int
+        name : str, optional
+            A band by any of its names, or an index whose bands are here. When left out: red,
+            green and blue as true color, or the one band that the Dataset has.
+        max_pixels : int
             Rows and columns that are read and drawn, at most.
         **options
-            Of :meth:`xarray.DataArray.plot.imshow`, e.g. ``ax`` or ``cmap``.
+            Of :meth:`xarray.DataArray.plot.imshow`: ``cmap``, ``vmin``, ``vmax``, ``ax``,
+            ``figsize``, ``size`` and ``aspect`` (inches, as there), …
 
         Returns
         -------
@@ -603,6 +609,8 @@ class AstraAccessor:
         ------
         UnknownBand, AmbiguousBand, MissingIndexBand
             There is no such band or index, or its bands are not here.
+        InvalidParameter, InvalidDataset
+            No name, and the Dataset has neither red, green and blue nor a single band.
         MissingExtra
             matplotlib is not installed.
 
@@ -612,13 +620,13 @@ class AstraAccessor:
         >>> ds = astra_xr.open_scene(
         ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red", "nir"], catalog="sample"
         ... )
-        >>> image = ds.astra.plot("NDVI", size=200)
+        >>> image = ds.astra.plot("NDVI", max_pixels=200)
         >>> image.cmap.name, image.axes.get_aspect()
         ('RdYlGn', 1.0)
         """
-        from astra_xr.accessor.plot import plot_of
+        from astra_xr.accessor.plot import plot
 
-        return plot_of(self._ds, name, size, options)
+        return plot(self._ds, name, max_pixels, options)
 
     def pick(self, **state: Any) -> Picker:
         """Open the band picker, in a notebook: choose bands, limits and indices with the mouse.

@@ -29,19 +29,19 @@ class AstraArrayAccessor:
     def __init__(self, da: xr.DataArray) -> None:
         self._da = da
 
-    def plot(self, *, size: int = 1200, **options: Any) -> Any:
+    def plot(self, *, max_pixels: int = 1200, **options: Any) -> Any:
         """Draw a map, as ``ds.astra.plot`` does of a band.
 
         Parameters
         ----------
-        size : int
+        max_pixels : int
             Rows and columns that are read and drawn, at most.
         **options
-            Of :meth:`xarray.DataArray.plot.imshow`.
+            Of :meth:`xarray.DataArray.plot.imshow`, as they are there.
 
         Raises
         ------
-        InvalidParameter
+        InvalidDataset
             It is no map of (y, x).
 
         Examples
@@ -50,13 +50,13 @@ class AstraArrayAccessor:
         >>> ds = astra_xr.open_scene(
         ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["SCL"], catalog="sample"
         ... )
-        >>> image = ds.SCL.astra.plot(size=100)
+        >>> image = ds.SCL.astra.plot(max_pixels=100)
         >>> [label.get_text() for label in image.colorbar.ax.get_yticklabels()][:2]
         ['dark area', 'cloud shadow']
         """
         from astra_xr.accessor.plot import draw
 
-        return draw(self._da, size, options)
+        return draw(self._da, max_pixels, options)
 
     def pick(self, **state: Any) -> Picker:
         """Open the band picker on this array; see ``ds.astra.pick``.

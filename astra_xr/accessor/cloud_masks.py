@@ -1,7 +1,10 @@
-"""Clouds and the like, by the class band of the mission; see ``ds.astra.mask``."""
+"""Masks of clouds and the like, by the classification band of the mission."""
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,78 +13,108 @@ import xarray as xr
 from astra_xr.accessor.band_names import band_table, find_variable, variables_of
 from astra_xr.arrays.lazy import wrap
 from astra_xr.arrays.mask import ClassMask, MaskArray
-from astra_xr.errors import InvalidParameter
+from astra_xr.errors import InvalidDataset, InvalidParameter
 from astra_xr.missions import MISSIONS
 from astra_xr.model import Band
 
 if TYPE_CHECKING:
     import pandas as pd
 
+WHAT = ("clouds", "shadows", "cirrus")
+"""What is masked where nothing else is asked for."""
+
 _FARTHEST = 200
 """Pixels of ``dilate`` above which a mask would cost more than it is worth."""
 
 
-def hidden(ds: xr.Dataset, wishes: dict[str, bool], dilate: int) -> xr.DataArray:
-    """Return True where a pixel is one of what was wished; see ``ds.astra.mask``."""
-    if not isinstance(dilate, int) or isinstance(dilate, bool) or not 0 <= dilate <= _FARTHEST:
-        expected = f"a whole number of pixels, 0 to {_FARTHEST}"
-        raise InvalidParameter(name="dilate", value=dilate, expected=expected)
-    band, kinds = _class_band(ds)
-    asked = [kind for kind, wished in wishes.items() if wished]
-    if not asked:
-        raise InvalidParameter(name=" ".join(wishes), value=False, expected="one of them True")
-    hide = _hide(band, [name for kind in asked for name in kinds.get(kind, ())], dilate)
+def mask(ds: xr.Dataset, what: str | Sequence[str], dilate: int | str) -> xr.DataArray:
+    """Return True where a pixel is of one of some kinds; see ``ds.astra.mask``."""
+    reach = _pixels(ds, dilate)
+    band, kinds = _class_band(ds, "mask()")
+    asked = (what,) if isinstance(what, str) else tuple(what)
+    if not asked or not set(asked) <= set(kinds):
+        expected = f"one or several of {', '.join(map(repr, kinds))}"
+        raise InvalidParameter(name="what", value=what, expected=expected)
+    masked = _class_mask(band, [name for kind in asked for name in kinds[kind]], reach)
     classes = _classes(ds, band)
     chunks: dict[str, Any] = {}
     if classes.chunks is not None:
         import dask.array as da
 
         # "none": nothing lies beyond the edges.
-        depth = {classes.ndim - 2: dilate, classes.ndim - 1: dilate}
-        data = da.map_overlap(hide, classes.data, depth=depth, boundary="none", dtype=bool)  # type: ignore[no-untyped-call, unused-ignore]
+        depth = {classes.ndim - 2: reach, classes.ndim - 1: reach}
+        data = da.map_overlap(masked, classes.data, depth=depth, boundary="none", dtype=bool)  # type: ignore[no-untyped-call, unused-ignore]
     else:
         # Each chunk reads its own surroundings: no chunk waits for others.
-        data = wrap(MaskArray(classes.variable, hide))
+        data = wrap(MaskArray(classes.variable, masked))
         chunks = _chunks(ds)
     attrs = {
-        "long_name": f"hidden: {', '.join(asked)}",
-        "classes": ", ".join(each.name for each in hide.classes),
+        "long_name": f"mask: {', '.join(asked)}",
+        "classes": ", ".join(each.name for each in masked.classes),
         "band": band.native,
-        "dilate": dilate,
+        "dilate": reach,
     }
-    mask = xr.DataArray(xr.Variable(classes.dims, data, attrs), classes.coords, name="mask")
-    return mask.chunk(chunks) if chunks else mask
+    found = xr.DataArray(xr.Variable(classes.dims, data, attrs), classes.coords, name="mask")
+    return found.chunk(chunks) if chunks else found
+
+
+def _pixels(ds: xr.Dataset, dilate: int | str) -> int:
+    """Return a distance in pixels of a Dataset; one in meters is rounded up."""
+    expected = f"a whole number of pixels, 0 to {_FARTHEST}, or meters such as '60m'"
+    meters = re.fullmatch(r"(\d+(?:\.\d+)?)\s?m", dilate) if isinstance(dilate, str) else None
+    if meters:
+        reach = math.ceil(float(meters[1]) / _pixel_size(ds) - 1e-6)
+    elif isinstance(dilate, int) and not isinstance(dilate, bool):
+        reach = dilate
+    else:
+        reach = -1
+    if not 0 <= reach <= _FARTHEST:
+        raise InvalidParameter(name="dilate", value=dilate, expected=expected)
+    return reach
+
+
+def _pixel_size(ds: xr.Dataset) -> float:
+    """Return the size of a pixel in meters, the smaller side."""
+    import odc.geo.xr  # noqa: F401  (registers .odc)
+
+    grid = ds.odc.geobox
+    if grid is None or grid.crs is None or not grid.crs.projected:
+        needs = "a grid in a projected CRS to dilate by meters"
+        hint = "Pass dilate as a number of pixels."
+        raise InvalidDataset(method="mask()", needs=needs, hint=hint)
+    factor = grid.crs.proj.axis_info[0].unit_conversion_factor
+    return float(min(abs(grid.resolution.x), abs(grid.resolution.y)) * factor)
 
 
 def _chunks(ds: xr.Dataset) -> dict[str, Any]:
     """Return the chunks of the bands; nothing without dask."""
-    told = next((band.chunksizes for band in ds.values() if band.chunks), {})
-    return {str(dim): told[dim] for dim in ("time", "y", "x") if dim in told}
+    sizes = next((band.variable.chunksizes for band in ds.values() if band.chunks), {})
+    return {str(dim): sizes[dim] for dim in ("time", "y", "x") if dim in sizes}
 
 
-def hides(ds: xr.Dataset) -> bool:
-    """Tell whether clouds can be told, as far as that is known without asking a catalogue."""
+def can_mask(ds: xr.Dataset) -> bool:
+    """Return True where clouds can be masked, as far as is known without asking a catalog."""
     try:
-        _class_band(ds)
-    except InvalidParameter:
+        _class_band(ds, "mask()")
+    except InvalidDataset:
         return False
     return ds.attrs.get("scene_id") is not None
 
 
 def cloud_cover(ds: xr.Dataset, bbox: Any) -> float:
     """Return the share of clouds; see ``ds.astra.cloud_cover``."""
-    band, kinds = _class_band(ds)
-    hide = _hide(band, [*kinds["clouds"], *kinds["cirrus"]], 0)
+    band, kinds = _class_band(ds, "cloud_cover()")
+    clouds = _class_mask(band, [*kinds["clouds"], *kinds["cirrus"]], 0)
     classes = _classes(ds, band)
     if bbox is not None:
         classes = _inside(classes, bbox)
     stored = np.asarray(classes.values)
-    valid = int(hide.valid(stored)[1].sum())
-    return 100 * int(hide.bare(stored).sum()) / valid if valid else float("nan")
+    valid = int(clouds.valid(stored)[1].sum())
+    return 100 * int(clouds.bare(stored).sum()) / valid if valid else float("nan")
 
 
 def class_table(ds: xr.Dataset, name: str) -> pd.DataFrame:
-    """Return what the numbers of a class band mean; see ``ds.astra.classes``."""
+    """Return what the numbers of a classification band mean; see ``ds.astra.classes``."""
     import pandas as pd
 
     wanted = name.strip().casefold()
@@ -98,25 +131,28 @@ def class_table(ds: xr.Dataset, name: str) -> pd.DataFrame:
     return table.astype({"mask": "Int64"}).set_index("value")
 
 
-def _class_band(ds: xr.Dataset) -> tuple[Band, dict[str, tuple[str, ...]]]:
-    """Return the mission's class band, and which of its classes mean what."""
+def _class_band(ds: xr.Dataset, method: str) -> tuple[Band, dict[str, tuple[str, ...]]]:
+    """Return the mission's classification band, and which of its classes mean what."""
     mission = MISSIONS.get(str(ds.attrs.get("mission")))
     masks = mission.masks if mission else {}
     for band in band_table(ds):
         if band.native in masks:
             return band, dict(masks[band.native])
     able = ", ".join(name for name, each in MISSIONS.items() if each.masks)
-    expected = f"a Dataset of a mission that tells clouds by a class band: {able}"
-    raise InvalidParameter(name="mission", value=ds.attrs.get("mission"), expected=expected)
+    raise InvalidDataset(
+        method=method,
+        needs=f"a scene with a classification band that is known here ({able})",
+        hint="Pass mask_clouds=False, and mask with a band of your own: ds.where(ds.udm == 0).",
+    )
 
 
-def _hide(band: Band, names: list[str], dilate: int) -> ClassMask:
+def _class_mask(band: Band, names: list[str], dilate: int) -> ClassMask:
     classes = tuple(each for each in band.classes if each.name in names)
     return ClassMask(classes=classes, nodata=band.nodata, dilate=dilate)
 
 
 def _classes(ds: xr.Dataset, band: Band) -> xr.DataArray:
-    """Return the class band, opened on the Dataset's grid if it is not there yet."""
+    """Return the classification band, opened on the Dataset's grid if it is not there yet."""
     for name in variables_of(ds):
         if ds[name].attrs.get("native_name", name) == band.native:
             return ds[name]
@@ -129,9 +165,13 @@ def _classes(ds: xr.Dataset, band: Band) -> xr.DataArray:
     if scene is None and "id" in ds.coords:
         scene = "a stack"
     if scene is None or grid is None or ds.odc.spatial_dims != ("y", "x"):
-        expected = f"open, e.g. with bands=[…, {band.native!r}], or fetched: this Dataset has lost "
-        lost = "its scene_id" if scene is None else "its grid"
-        raise InvalidParameter(name="class band", value=band.native, expected=expected + lost)
+        lost = "scene id" if scene is None else "grid"
+        raise InvalidDataset(
+            method="mask()",
+            needs=f"the band {band.native}, which is not here and cannot be fetched: this Dataset "
+            f"has lost its {lost}",
+            hint=f"Open the scene with bands=[…, {band.native!r}].",
+        )
     catalog = ds.attrs.get("catalog")
     if scene == "a stack":
         found = open_again(ds, band.native)
@@ -142,7 +182,7 @@ def _classes(ds: xr.Dataset, band: Band) -> xr.DataArray:
 
 
 def _inside(classes: xr.DataArray, bbox: Any) -> xr.DataArray:
-    """Cut a band down to the pixels that a box in degrees touches."""
+    """Return the part of a band that a box in degrees touches."""
     from odc.geo import geom
 
     from astra_xr.catalogs.terms import read_box
@@ -154,6 +194,6 @@ def _inside(classes: xr.DataArray, bbox: Any) -> xr.DataArray:
     cut = classes[..., rows, cols]
     if not cut.size:
         edges = ", ".join(f"{edge:.4f}" for edge in grid.geographic_extent.boundingbox.bbox)
-        expected = f"a place that the Dataset covers, of ({edges})"
+        expected = f"a box that meets the Dataset, ({edges})"
         raise InvalidParameter(name="bbox", value=bbox, expected=expected)
     return cut

@@ -16,6 +16,8 @@ from astra_xr.errors import InvalidParameter, MissingIndexBand
 if TYPE_CHECKING:
     import pandas as pd
 
+__all__ = ["available", "search"]
+
 _NEAR = {"N": "N2", "N2": "N", "T": "T1"}
 """Sentinel-2 has two near infrared bands, Landsat 8 and 9 two thermal ones: where the usual one is
 not there the other serves."""
@@ -97,9 +99,9 @@ def _computed(
 
 
 def _clouds(ds: xr.Dataset) -> xr.DataArray:
-    from astra_xr.accessor.cloud_masks import hidden
+    from astra_xr.accessor.cloud_masks import WHAT, mask
 
-    return hidden(ds, {"clouds": True, "shadows": True, "cirrus": True}, dilate=2)
+    return mask(ds, WHAT, dilate=2)
 
 
 def search(text: str) -> pd.DataFrame:
@@ -268,3 +270,7 @@ def _hint(ds: xr.Dataset, lacking: Sequence[str]) -> str:
         lost = [symbol for symbol, name in zip(lacking, names, strict=True) if not name]
         hint = f"{mission} has no band for {', '.join(lost)}; pass a constant by its name."
     return hint
+
+
+def __dir__() -> list[str]:
+    return __all__

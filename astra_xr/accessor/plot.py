@@ -1,17 +1,19 @@
-"""Maps that look right: limits, colours, labels and proportions by what a variable is."""
+"""Maps that look right: limits, colors, labels and proportions by what a variable is."""
 
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from astra_xr.accessor.band_names import find_variable
+from astra_xr.accessor.band_names import find_variable, variables_of
 from astra_xr.accessor.evaluate import reflectance
+from astra_xr.accessor.rgb import compose, usual_bands
 from astra_xr.arrays.thumbnail import coarser
-from astra_xr.errors import InvalidParameter, UnknownBand, UnknownIndex
+from astra_xr.errors import InvalidDataset, InvalidParameter, UnknownBand, UnknownIndex
 from astra_xr.extras import require
 
 _COLORS = {
@@ -26,14 +28,22 @@ _COLORS = {
 """Role of a band, or domain of an index → colormap of matplotlib."""
 
 
-def plot_of(ds: xr.Dataset, name: str, size: int, options: dict[str, Any]) -> Any:
-    """Draw a band or an index of a Dataset; see ``ds.astra.plot``."""
+def plot(ds: xr.Dataset, name: str | None, max_pixels: int, options: dict[str, Any]) -> Any:
+    """Draw a band, an index or true color; see ``ds.astra.plot``."""
+    if name is None and len(variables_of(ds)) != 1:
+        bands = usual_bands(ds, "plot()")
+        if len(set(bands)) > 1:
+            return _draw_rgb(ds, bands, max_pixels, options)
+        listed = ", ".join(map(repr, variables_of(ds)))
+        expected = f"one of {listed}, or an index: this Dataset lacks red, green and blue"
+        raise InvalidParameter(name="name", value=name, expected=expected)
+    name = variables_of(ds)[0] if name is None else name
     try:
         variable = find_variable(ds, name)
     except UnknownBand as error:
         unknown = error
     else:
-        return draw(ds[variable], size, options)
+        return draw(ds[variable], max_pixels, options)
     from astra_xr.accessor.indices import spectral_index
 
     try:
@@ -42,17 +52,16 @@ def plot_of(ds: xr.Dataset, name: str, size: int, options: dict[str, Any]) -> An
         index = None
     if index is None:
         raise unknown
-    return draw(index, size, options)
+    return draw(index, max_pixels, options)
 
 
-def draw(da: xr.DataArray, size: int, options: dict[str, Any]) -> Any:
+def draw(da: xr.DataArray, max_pixels: int, options: dict[str, Any]) -> Any:
     """Draw a map; see ``da.astra.plot``."""
-    require("matplotlib", extra="plot", purpose=".plot()")
     if da.dims[-2:] != ("y", "x") or da.ndim > 3:
-        expected = "a map of (y, x), with one further dimension at most"
-        raise InvalidParameter(name="plot of", value=da.dims, expected=expected)
+        needs = f"a map of (y, x), with one further dimension at most, not {da.dims}"
+        raise InvalidDataset(method="plot()", needs=needs, hint="Choose one, e.g. .isel(time=0).")
     name = str(da.name or "values")
-    seen = coarser(da.to_dataset(name=name), size)[name]
+    seen = coarser(da.to_dataset(name=name), _checked(max_pixels))[name]
     names: list[str] = []
     usual: dict[str, Any] = {}
     if "band" in da.dims:
@@ -68,21 +77,43 @@ def draw(da: xr.DataArray, size: int, options: dict[str, Any]) -> Any:
         if da.attrs.get("units") == "1":
             label = f"{da.attrs.get('long_name', name)} {kind}".strip()
             usual["cbar_kwargs"] = {"label": label}
-    if da.ndim == 3 and "band" not in da.dims:
-        usual |= {"col": da.dims[0], "col_wrap": min(4, da.sizes[da.dims[0]])}
-    drawn = seen.plot.imshow(**(usual | options))
+    drawn = _imshow(seen, name, usual | options, facets="band" not in da.dims)
+    bar = getattr(drawn, "cbar", None) or getattr(drawn, "colorbar", None)
+    if names and bar is not None:
+        # Wrapped, so that a figure of usual size shows them whole.
+        bar.set_ticks(range(len(names)), labels=[textwrap.fill(name, 13) for name in names])
+    return drawn
+
+
+def _draw_rgb(
+    ds: xr.Dataset, bands: Sequence[str], max_pixels: int, options: dict[str, Any]
+) -> Any:
+    few = coarser(ds[list(bands)], _checked(max_pixels))
+    return _imshow(compose(few, bands), "true color", {"rgb": "band"} | options)
+
+
+def _imshow(da: xr.DataArray, title: str, options: dict[str, Any], *, facets: bool = True) -> Any:
+    """Draw by xarray, with proportions as on the ground."""
+    require("matplotlib", extra="plot", purpose=".plot()")
+    further = [dim for dim in da.dims if dim not in ("y", "x", "band")]
+    if further and facets:
+        options = {"col": further[0], "col_wrap": min(4, da.sizes[further[0]])} | options
+    drawn = da.plot.imshow(**options)
     several = hasattr(drawn, "axs")
     for axes in drawn.axs.flat if several else [drawn.axes]:
         axes.set_aspect("equal")
         axes.locator_params(nbins=5)
         axes.ticklabel_format(style="plain", useOffset=False)
     if not several:
-        drawn.axes.set_title(name)
-    bar = getattr(drawn, "cbar", None) or getattr(drawn, "colorbar", None)
-    if names and bar is not None:
-        # Wrapped, so that a figure of usual size shows them whole.
-        bar.set_ticks(range(len(names)), labels=[textwrap.fill(name, 13) for name in names])
+        drawn.axes.set_title(title)
     return drawn
+
+
+def _checked(max_pixels: int) -> int:
+    if not isinstance(max_pixels, int) or isinstance(max_pixels, bool) or max_pixels < 1:
+        expected = "a number of rows and columns, at least 1"
+        raise InvalidParameter(name="max_pixels", value=max_pixels, expected=expected)
+    return max_pixels
 
 
 def _in_classes(colors: list[str]) -> dict[str, Any]:
@@ -93,7 +124,7 @@ def _in_classes(colors: list[str]) -> dict[str, Any]:
 
 
 def _classes(da: xr.DataArray) -> tuple[xr.DataArray, list[str], list[str]]:
-    """Give the classes that are there numbers; return their colours and names too.
+    """Return the classes that occur as numbers from 0, with their colors and names.
 
     Of bits that hold at once, the one that is listed first counts.
     """

@@ -1,4 +1,4 @@
-"""How ``ds.astra`` shows itself: its bands as text, HTML and a table."""
+"""The repr of ``ds.astra``: its bands as text, HTML and a table."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def as_text(ds: xr.Dataset) -> str:
 
 
 def as_html(ds: xr.Dataset) -> str:
-    """Return one row of a table a band, with all that is foreign escaped."""
+    """Return a table with one row a band; untrusted text is escaped."""
     return _table(ds, _title(ds)).html()
 
 
@@ -61,7 +61,7 @@ def _table(ds: xr.Dataset, title: str) -> Table:
 
 
 def _facts(ds: xr.Dataset) -> tuple[str, ...]:
-    """Tell whence it comes and where it lies, as far as it says."""
+    """Return date, clouds, catalog, shape and CRS, as far as they are known."""
     attrs = ds.attrs
     cloud, catalog = attrs.get("cloud_cover"), attrs.get("catalog")
     return (
@@ -91,7 +91,7 @@ def _crs(ds: xr.Dataset) -> str:
 
 def _title(ds: xr.Dataset) -> str:
     if "time" in ds.dims and "mission" in ds.attrs:
-        return f"{ds.sizes['time']} moments of {ds.attrs['mission']}"
+        return f"{ds.sizes['time']} time steps of {ds.attrs['mission']}"
     return str(ds.attrs.get("scene_id", "a Dataset of unknown origin"))
 
 

@@ -1,4 +1,4 @@
-"""Three bands as a picture."""
+"""Three bands as an image."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import xarray as xr
 from astra_xr.accessor.band_names import find_variable, variables_of
 from astra_xr.accessor.evaluate import reflectance
 from astra_xr.arrays.thumbnail import coarser
-from astra_xr.errors import InvalidParameter, UnknownBand
+from astra_xr.errors import InvalidDataset, InvalidParameter, UnknownBand
 from astra_xr.reading.memory import check_memory
 
 Limits = tuple[float, float]
@@ -20,7 +20,7 @@ _BRIGHT = 0.4
 """Reflectance above which a pixel that is so in all three bands is taken for cloud or snow."""
 
 _BYTES = 3 * 4 + 4 * 4 + 4
-"""Of memory that a pixel of a picture takes while it is made: values, one stretched, the result."""
+"""Memory that a pixel takes while an image is made: values, one stretched, the result."""
 
 _SAMPLE = 1 << 20
 """Pixels that percentiles are computed from, at most."""
@@ -35,7 +35,7 @@ def compose(
     mask_clouds: bool = False,
     allow_large: bool = False,
 ) -> xr.DataArray:
-    """Make an 8-bit picture; see ``ds.astra.rgb``."""
+    """Make an 8-bit image; see ``ds.astra.rgb``."""
     if isinstance(bands, str) or len(bands) != 3:
         raise InvalidParameter(name="bands", value=bands, expected="three band names")
     if not 0.1 <= gamma <= 10:
@@ -43,21 +43,21 @@ def compose(
     arrays = [reflectance(ds[find_variable(ds, name)]) for name in bands]
     if not allow_large:
         hint = "Take .astra.thumbnail(), a window, or pass allow_large=True."
-        check_memory(_BYTES * arrays[0].size, "The picture", hint)
+        check_memory(_BYTES * arrays[0].size, "The image", hint)
     values = np.stack([np.asarray(array.values, np.float32) for array in arrays])
     chosen = _limits(limits) or [_stretch(values, channel) for channel in range(3)]
-    picture = np.zeros((*values.shape[1:], 4), np.uint8)
+    image = np.zeros((*values.shape[1:], 4), np.uint8)
     for channel, (low, high) in enumerate(chosen):
         level = np.clip((values[channel] - low) / (high - low), 0, 1)
-        picture[..., channel] = np.nan_to_num(level ** (1 / gamma) * 255).round()
+        image[..., channel] = np.nan_to_num(level ** (1 / gamma) * 255).round()
     shown = np.isfinite(values).all(axis=0)
     if mask_clouds:
         shown &= ~ds.astra.mask().values
-    picture[..., 3] = np.where(shown, 255, 0)
+    image[..., 3] = np.where(shown, 255, 0)
     return xr.DataArray(
-        picture,
-        dims=(*arrays[0].dims, "rgb"),
-        coords={**arrays[0].coords, "rgb": ["red", "green", "blue", "alpha"]},
+        image,
+        dims=(*arrays[0].dims, "band"),
+        coords={**arrays[0].coords, "band": ["red", "green", "blue", "alpha"]},
         name="rgb",
         attrs={
             "long_name": ", ".join(bands),
@@ -73,25 +73,26 @@ def thumbnail(
     limits: Limits | Sequence[Limits] | None,
     gamma: float,
 ) -> xr.DataArray:
-    """Make a small 8-bit picture; see ``ds.astra.thumbnail``."""
+    """Make a small 8-bit image; see ``ds.astra.thumbnail``."""
     if not isinstance(size, int) or isinstance(size, bool) or size < 1:
         raise InvalidParameter(name="size", value=size, expected="a number of pixels, at least 1")
-    chosen = _usual(ds) if bands is None else bands
+    chosen = usual_bands(ds, "thumbnail()") if bands is None else bands
     names = {name: find_variable(ds, name) for name in chosen}
     few = coarser(ds[list(dict.fromkeys(names.values()))], size)
     return compose(few, [names[name] for name in chosen], limits, gamma)
 
 
-def _usual(ds: xr.Dataset) -> Sequence[str]:
-    """Name red, green and blue, or the first band thrice."""
+def usual_bands(ds: xr.Dataset, method: str) -> Sequence[str]:
+    """Return red, green and blue, or the first band three times."""
     try:
         return [find_variable(ds, name) for name in ("red", "green", "blue")]
     except UnknownBand:
         pass
-    maps = [name for name in variables_of(ds) if ds[name].ndim == 2]
+    dims = {name: ds[name].dims for name in variables_of(ds)}
+    maps = [name for name, each in dims.items() if each[-2:] == ("y", "x") and "band" not in each]
     if not maps:
-        expected = "a Dataset with bands of (y, x)"
-        raise InvalidParameter(name="thumbnail of", value=list(ds.data_vars), expected=expected)
+        hint = "Choose variables along y and x, e.g. ds.isel(time=0)."
+        raise InvalidDataset(method=method, needs="bands of (y, x)", hint=hint)
     return [maps[0]] * 3
 
 
@@ -111,7 +112,7 @@ def _limits(limits: Limits | Sequence[Limits] | None) -> list[Limits] | None:
 def _stretch(values: npt.NDArray[np.float32], channel: int) -> Limits:
     """Take the 2nd and 98th percentile of what is neither nodata nor, mostly, cloud or snow."""
     step = max(1, int(np.sqrt(values[0].size / _SAMPLE)))
-    sample = values[:, ::step, ::step].reshape(3, -1)
+    sample = values[..., ::step, ::step].reshape(3, -1)
     sample = sample[:, np.isfinite(sample).all(axis=0)]
     dark = sample[:, ~(sample > _BRIGHT).all(axis=0)]
     # Where most of the scene is bright, the bright part is the subject.

@@ -1,4 +1,4 @@
-"""Pixels under points; see ``ds.astra.sample``."""
+"""Values of pixels at points; see ``ds.astra.sample``."""
 
 from __future__ import annotations
 
@@ -8,20 +8,24 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from astra_xr.errors import InvalidParameter
+from astra_xr.errors import InvalidDataset, InvalidParameter
 
-_FORMS = "pairs of longitude and latitude in degrees, or a GeoDataFrame of points with a CRS"
+_FORMS = (
+    "pairs of longitude and latitude in degrees, or a GeoDataFrame or GeoSeries of points with a "
+    "CRS (of polygons, take the .centroid)"
+)
 
 
 def sample(ds: xr.Dataset, points: Any) -> xr.Dataset:
-    """Take the pixels that hold some points."""
+    """Return the pixels that hold some points."""
     import odc.geo.xr  # noqa: F401  (registers .odc)
     from pyproj import Transformer
 
     grid = ds.odc.geobox
     if grid is None or grid.crs is None or ds.odc.spatial_dims != ("y", "x"):
-        expected = "a Dataset on a grid of y and x with a CRS, which this one has lost"
-        raise InvalidParameter(name="sample of", value=tuple(ds.dims), expected=expected)
+        needs = "a grid of y and x with a CRS, which this Dataset does not have"
+        hint = "Set one with ds.rio.write_crs, or open the scene anew."
+        raise InvalidDataset(method="sample()", needs=needs, hint=hint)
     x, y, crs, labels = _read(points)
     there = Transformer.from_crs(crs, str(grid.crs), always_xy=True)
     a, b, c, d, e, f = list(~grid.affine)[:6]
@@ -37,13 +41,13 @@ def sample(ds: xr.Dataset, points: Any) -> xr.Dataset:
     if not inside.any():
         edges = ", ".join(f"{edge:.4f}" for edge in grid.geographic_extent.boundingbox.bbox)
         swapped = "; longitude and latitude look swapped" if place(y, x)[2].any() else ""
-        expected = f"points that lie on the Dataset, within ({edges}){swapped}"
+        expected = f"points within the Dataset, ({edges}){swapped}"
         raise InvalidParameter(name="points", value=points, expected=expected)
     picked = ds.isel(y=xr.DataArray(rows, dims="point"), x=xr.DataArray(cols, dims="point"))
     picked = picked.assign_coords(point=labels)
     if inside.all():
         return picked
-    # What is picked for the others lies somewhere else.
+    # The pixels picked for the points outside are of other places.
     keep = xr.DataArray(inside, dims="point")
     picked = picked.assign_coords(x=picked.x.where(keep), y=picked.y.where(keep))
     return picked.where(keep)

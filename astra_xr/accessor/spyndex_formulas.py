@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from astra_xr.errors import InvalidParameter, UnknownIndex
@@ -53,7 +53,7 @@ def recipe_of(name: str, constants: Mapping[str, float], kernel: str = "RBF") ->
     Parameters
     ----------
     name : str
-        Of spyndex, e.g. ``"NDVI"``.
+        Of spyndex, e.g. ``"NDVI"``, in any case.
     constants : mapping of str to float
         What is given a value; a kernel's term that is given one is not written out. The width
         ``sigma`` of the RBF kernel is the mean of its two bands in each pixel where it is not
@@ -75,9 +75,8 @@ def recipe_of(name: str, constants: Mapping[str, float], kernel: str = "RBF") ->
     """
     import spyndex
 
-    index = spyndex.indices.get(name)
-    if index is None:
-        raise UnknownIndex(index=name, known=list(spyndex.indices))
+    name = _known(name, spyndex.indices)
+    index = spyndex.indices[name]
     if kernel not in _KERNELS:
         raise InvalidParameter(
             name="kernel", value=kernel, expected=f"one of {', '.join(_KERNELS)}"
@@ -105,6 +104,14 @@ def recipe_of(name: str, constants: Mapping[str, float], kernel: str = "RBF") ->
         # Where nothing was written out, in spyndex's order.
         symbols=tuple(index.bands if text == index.formula else in_order),
     )
+
+
+def _known(name: str, names: Collection[str]) -> str:
+    """Return an index as spyndex writes it; in any case where that leaves one."""
+    hits = [each for each in names if each.casefold() == str(name).casefold()]
+    if name in names or len(hits) == 1:
+        return name if name in names else hits[0]
+    raise UnknownIndex(index=str(name), known=hits or names)
 
 
 def settable(recipe: Recipe, kernel: str) -> list[str]:

@@ -136,8 +136,8 @@ class Picker(anywidget.AnyWidget):
         channels = ["red", "green", "blue", "alpha"]
         return xr.DataArray(
             picture,
-            dims=("y", "x", "rgb"),
-            coords={"y": y, "x": x, "rgb": channels},
+            dims=("y", "x", "band"),
+            coords={"y": y, "x": x, "band": channels},
             name="picture",
         )
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from astra_xr.accessor.band_names import find_variable
-from astra_xr.accessor.cloud_masks import hides
+from astra_xr.accessor.cloud_masks import can_mask
 from astra_xr.accessor.evaluate import reflectance
 from astra_xr.accessor.indices import available
 from astra_xr.arrays.thumbnail import coarse
@@ -104,7 +104,7 @@ class Scene:
     @functools.cached_property
     def masked(self) -> bool:
         """Whether clouds can be told by a class band."""
-        return hides(self.ds)
+        return can_mask(self.ds)
 
     @functools.cached_property
     def grid(self) -> dict[str, Any]:

@@ -123,8 +123,9 @@ def _band(scene: Scene, name: str, value: Any) -> str:
 
 
 def _index(scene: Scene, _: str, value: Any) -> str:
-    if value in scene.indices:
-        return str(value)
+    for name in scene.indices:
+        if str(value).casefold() == name.casefold():
+            return name
     import spyndex
 
     if value not in spyndex.indices:

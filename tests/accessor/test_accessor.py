@@ -212,7 +212,7 @@ def test_bad_indices(ds: xr.Dataset) -> None:
         ds.astra.index("NDBaI")
     with pytest.raises(errors.MissingIndexBand, match="Open the scene with these bands too"):
         ds.drop_attrs().astra.index("NDMI")
-    with pytest.raises(errors.InvalidParameter, match="L='a' cannot work: expected a number"):
+    with pytest.raises(errors.InvalidParameter, match="Invalid L='a': expected a number"):
         ds.astra.index("SAVI", L="a")
     with pytest.raises(errors.InvalidParameter, match="one of RBF, poly, linear"):
         ds.astra.index("kNDVI", kernel="rbf")
@@ -226,9 +226,11 @@ def test_a_picture_with_given_limits(ds: xr.Dataset) -> None:
     ds.red[0, 0] = np.nan
     ds.green[0, 1], ds.green[0, 2] = 0.1, 0.3
     picture = ds.astra.rgb(["B08", "red", "green"], limits=(0.1, 0.3))
-    assert picture.dims == ("y", "x", "rgb")
+    assert picture.dims == ("y", "x", "band")
     assert picture.dtype == np.uint8
-    assert list(picture.rgb.values) == ["red", "green", "blue", "alpha"]
+    assert list(picture.band.values) == ["red", "green", "blue", "alpha"]
+    assert list(picture.to_dataset("band")) == ["red", "green", "blue", "alpha"]
+    assert picture.to_dataset().rgb.dims == ("y", "x", "band")
     assert picture[0, 0, 3] == 0
     assert picture[1, 0, 3] == 255
     assert (picture[0, 1, 2], picture[0, 2, 2]) == (0, 255)
@@ -284,7 +286,7 @@ def test_integers_of_elsewhere_do_not_wrap_around() -> None:
 
 
 def test_a_constant_that_the_formula_lacks_is_refused(ds: xr.Dataset) -> None:
-    with pytest.raises(errors.InvalidParameter, match="constant='l' cannot work"):
+    with pytest.raises(errors.InvalidParameter, match="Invalid constant='l'"):
         ds.astra.index("SAVI", l=5.0)
 
 

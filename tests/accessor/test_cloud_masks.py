@@ -14,6 +14,7 @@ from scipy import ndimage
 
 import astra_xr
 from astra_xr import errors
+from astra_xr.accessor.cloud_masks import WHAT
 from astra_xr.sample import SCENE_ID
 from tests import items
 from tests.conftest import World
@@ -24,10 +25,6 @@ FMASK = {"clouds": (1, 2), "shadows": (3,), "cirrus": (0,), "snow": (4,), "water
 """Values, and numbers of bits, as the agencies document them."""
 
 KINDS = list(SCL)
-
-
-def only(*kinds: str) -> dict[str, bool]:
-    return {kind: kind in kinds for kind in KINDS}
 
 
 def scene(bands: Any = ("red",), **options: Any) -> xr.Dataset:
@@ -47,7 +44,7 @@ def classes_of(mission: str, name: str, stored: np.ndarray) -> xr.Dataset:
 @pytest.mark.parametrize("kind", KINDS)
 def test_sentinel2_classes(kind: str) -> None:
     stored = np.arange(12, dtype="uint8").reshape(3, 4)
-    mask = classes_of("sentinel-2", "SCL", stored).astra.mask(**only(kind), dilate=0)
+    mask = classes_of("sentinel-2", "SCL", stored).astra.mask(kind, dilate=0)
     np.testing.assert_array_equal(mask, np.isin(stored, SCL[kind]))
     assert mask.dtype == bool
 
@@ -64,7 +61,7 @@ def test_bits(
     ds = classes_of(mission, name, stored)
     expected = np.isin(stored, stored[(stored & sum(1 << bit for bit in bits[kind])) > 0])
     expected &= stored != nodata
-    np.testing.assert_array_equal(ds.astra.mask(**only(kind), dilate=0), expected)
+    np.testing.assert_array_equal(ds.astra.mask(kind, dilate=0), expected)
 
 
 @pytest.mark.parametrize("radius", [0, 1, 2, 3, 7, 30])
@@ -174,7 +171,7 @@ def test_cloud_cover() -> None:
     there = astra_xr.open_scene(SCENE_ID, ["SCL"], catalog="sample", bbox=middle).SCL.values
     expected = 100 * np.isin(there, (8, 9, 10)).sum() / (there != 0).sum()
     assert scl.astra.cloud_cover(middle) == pytest.approx(expected)
-    with pytest.raises(errors.InvalidParameter, match="a place that the Dataset covers"):
+    with pytest.raises(errors.InvalidParameter, match="a box that meets the Dataset"):
         scl.astra.cloud_cover((10, 10, 11, 11))
     empty = classes_of("sentinel-2", "SCL", np.zeros((2, 2), "uint8"))
     assert np.isnan(empty.astra.cloud_cover())
@@ -194,20 +191,36 @@ def test_the_table_of_classes(world: World) -> None:
         ds.astra.classes("SLC")
 
 
+def test_a_margin_in_meters() -> None:
+    ds = scene(["red"], resolution=20)
+    for meters, pixels in (("60m", 3), ("61 m", 4), ("0m", 0), ("19.5m", 1)):
+        np.testing.assert_array_equal(ds.astra.mask(dilate=meters), ds.astra.mask(dilate=pixels))
+    degrees = scene(["red"], crs="EPSG:4326")
+    assert degrees.astra.mask(dilate=1).any()
+    with pytest.raises(errors.InvalidDataset, match="a projected CRS to dilate by meters"):
+        degrees.astra.mask(dilate="60m")
+
+
 def test_what_cannot_be_masked() -> None:
     ds = scene()
-    with pytest.raises(errors.InvalidParameter, match="one of them True"):
-        ds.astra.mask(clouds=False, shadows=False, cirrus=False)
-    for dilate in (-1, 1.5, 10_000):
-        with pytest.raises(errors.InvalidParameter, match="a whole number of pixels"):
+    for what in ("cloud", [], ["clouds", "haze"]):
+        with pytest.raises(errors.InvalidParameter, match="Invalid what=.*'clouds', 'shadows'"):
+            ds.astra.mask(what)
+    for dilate in (-1, 1.5, 10_000, True, "60", "60km", "1e9m", "-5m"):
+        with pytest.raises(errors.InvalidParameter, match="a whole number of pixels.*'60m'"):
             ds.astra.mask(dilate=dilate)
-    with pytest.raises(errors.InvalidParameter, match=r"clouds by a class band: sentinel-2, land"):
+    with pytest.raises(
+        errors.InvalidDataset, match=r"a classification band.*sentinel-2, land.*mask_clouds=False"
+    ):
         ds.assign_attrs(mission="naip").astra.mask()
     for lost in (ds.drop_vars("spatial_ref").drop_attrs(), ds.isel(x=0)):
-        with pytest.raises(errors.InvalidParameter, match=r"mission|has lost its grid"):
+        with pytest.raises(errors.InvalidDataset, match=r"known here|has lost its grid"):
             lost.astra.mask()
     ds.attrs.pop("scene_id")
-    with pytest.raises(errors.InvalidParameter, match="has lost its scene_id"):
+    with pytest.raises(
+        errors.InvalidDataset,
+        match=r"the band SCL.*has lost its scene id. Open .*bands=\[…, 'SCL'\]",
+    ):
         ds.astra.mask()
 
 
@@ -220,4 +233,4 @@ def test_real_classes(shared: Path) -> None:
     with rasterio.open(path) as file:
         stored = file.read(1)
     expected = ndimage.binary_dilation(np.isin(stored, (3, 8, 9, 10, 6)), disc(2))
-    np.testing.assert_array_equal(ds.astra.mask(water=True), expected)
+    np.testing.assert_array_equal(ds.astra.mask([*WHAT, "water"]), expected)

@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 
 import astra_xr
-from astra_xr.errors import InvalidParameter, UnknownBand
+from astra_xr.errors import InvalidDataset, InvalidParameter, UnknownBand
 from tests.stacks import landsat_item, s2_item
 
 SIDE = 300
@@ -59,7 +59,7 @@ def test_the_median(stack: xr.Dataset, mask_clouds: bool) -> None:
     assert picture.red.dtype == np.float32
     assert picture.rio.crs == "EPSG:32610"
     assert "time" not in picture.coords
-    assert picture.red.attrs["composite"].startswith("median of 5 moments")
+    assert picture.red.attrs["composite"].startswith("median of 5 time steps")
     assert picture.attrs["datetime"] == "2025-01-15T18:49:29/2025-02-24T18:49:29"
     assert picture.astra.index("NDVI").dims == ("y", "x")
 
@@ -124,9 +124,10 @@ def test_landsat_clouds(tmp_path: Path) -> None:
 def test_bad_input(stack: xr.Dataset) -> None:
     with pytest.raises(InvalidParameter, match="median, max-ndvi, best-pixel"):
         stack.astra.composite("mean")
-    with pytest.raises(InvalidParameter, match="moments along time"):
-        stack.isel(time=0).astra.composite()
-    with pytest.raises(InvalidParameter, match="not classes"):
+    for undated in (stack.isel(time=0), stack.drop_vars("time")):
+        with pytest.raises(InvalidDataset, match=r"scenes along a dimension time.*open_scenes"):
+            undated.astra.composite()
+    with pytest.raises(InvalidDataset, match="not classes"):
         stack[["SCL"]].astra.composite()
     with pytest.raises(UnknownBand, match="nir"):
         stack[["red"]].astra.composite("max-ndvi", mask_clouds=False)
@@ -135,5 +136,5 @@ def test_bad_input(stack: xr.Dataset) -> None:
     stored = astra_xr.open_scenes(
         ["sentinel-2:S2B_MSIL2A_20250614T184929"], ["red"], catalog="sample", mask_and_scale=False
     )
-    with pytest.raises(InvalidParameter, match="stored numbers"):
+    with pytest.raises(InvalidDataset, match="stored numbers.*mask_and_scale=True"):
         stored.astra.composite()

@@ -35,7 +35,7 @@ def test_a_band_has_robust_limits_and_a_unit() -> None:
     ds = scene(["red"])
     tile_cache.clear()
     before = traffic().bytes
-    image = ds.astra.plot("B04", size=300)
+    image = ds.astra.plot("B04", max_pixels=300)
     assert traffic().bytes - before < 1_000_000  # the overviews; the full image has some 6 MB
     low, high = np.nanpercentile(np.ma.filled(image.get_array(), np.nan), (2, 98))
     assert image.get_clim() == pytest.approx((low, high))
@@ -45,31 +45,54 @@ def test_a_band_has_robust_limits_and_a_unit() -> None:
     assert image.colorbar.ax.get_ylabel() == "Red reflectance"
     assert image.axes.get_title() == "red"
     assert image.get_extent() == pytest.approx(ds.rio.bounds()[::2] + ds.rio.bounds()[1::2], abs=80)
-    stored = scene(["red"], mask_and_scale=False).red.astra.plot(size=300)
+    stored = scene(["red"], mask_and_scale=False).red.astra.plot(max_pixels=300)
     np.testing.assert_allclose(stored.get_array(), image.get_array(), atol=1e-4)
 
 
 def test_an_index_is_found_by_its_name() -> None:
     ds = scene(["red", "nir"])
-    image = ds.astra.plot("NDVI", size=256)
+    image = ds.astra.plot("NDVI", max_pixels=256)
     assert image.cmap.name == "RdYlGn"
     assert "Vegetation" in image.colorbar.ax.get_ylabel()
     means = {name: ds[name].coarsen(y=8, x=8).mean() for name in ds}
     expected = (means["nir"] - means["red"]) / (means["nir"] + means["red"])
     got = np.flipud(image.get_array()) if image.origin == "lower" else image.get_array()
     assert float(np.nanmedian(np.ma.filled(abs(got - expected.values), np.nan))) < 2e-3
-    assert ds.astra.index("NDVI").astra.plot(size=100, cmap="gray").cmap.name == "gray"
+    assert ds.astra.index("NDVI").astra.plot(max_pixels=100, cmap="gray").cmap.name == "gray"
     with pytest.raises(errors.UnknownBand, match="NVDI"):
         ds.astra.plot("NVDI")
     with pytest.raises(errors.MissingIndexBand, match="swir16"):
         ds.astra.plot("NDMI")
-    with pytest.raises(errors.InvalidParameter, match=r"a map of \(y, x\)"):
+    with pytest.raises(errors.InvalidDataset, match=r"a map of \(y, x\)"):
         ds.red[0].astra.plot()
+
+
+def test_without_a_name_it_is_true_color_or_the_one_band() -> None:
+    ds = scene(["red", "green", "blue", "nir"]).isel(x=slice(64), y=slice(64))
+    image = ds.astra.plot()
+    np.testing.assert_array_equal(image.get_array(), ds.astra.rgb().values)
+    assert image.axes.get_title() == "true color"
+    assert ds[["nir"]].astra.plot().axes.get_title() == "nir"
+    with pytest.raises(errors.InvalidParameter, match="Invalid name=None: .*'red', 'nir', or an"):
+        ds[["red", "nir"]].astra.plot()
+    steps = xr.concat([ds, ds], "time")
+    assert steps.astra.plot().axs.shape == (1, 2)
+
+
+def test_size_and_aspect_are_those_of_xarray() -> None:
+    ds = scene(["red", "nir"]).isel(x=slice(64), y=slice(64))
+    image = ds.astra.plot("ndvi", size=4, aspect=1.5, vmin=-0.2, vmax=0.9, cmap="Greens")
+    assert image.figure.get_size_inches().tolist() == [6.0, 4.0]
+    assert image.get_array().shape == (64, 64)
+    assert (*image.get_clim(), image.cmap.name) == (-0.2, 0.9, "Greens")
+    for wrong in (0, True, 2.5):
+        with pytest.raises(errors.InvalidParameter, match="Invalid max_pixels"):
+            ds.astra.plot("NDVI", max_pixels=wrong)
 
 
 def test_classes_have_their_colours_and_names(world: World) -> None:
     scl = scene(["SCL"]).SCL
-    image = scl.astra.plot(size=400)
+    image = scl.astra.plot(max_pixels=400)
     names = [label.get_text() for label in image.colorbar.ax.get_yticklabels()]
     assert {"vegetation", "water", "cloud high\nprobability"} <= set(names)
     assert "no data" not in names
@@ -127,7 +150,7 @@ def test_thumbnails_of_windows_other_grids_dask_and_memory() -> None:
         assert int((half[..., 3] > 0).sum()) > 1000
     with pytest.raises(errors.InvalidParameter, match="a number of pixels"):
         ds.astra.thumbnail(size=0)
-    with pytest.raises(errors.InvalidParameter, match=r"bands of \(y, x\)"):
+    with pytest.raises(errors.InvalidDataset, match=r"bands of \(y, x\)"):
         ds[["visual"]].astra.thumbnail()
 
 
@@ -136,7 +159,7 @@ def test_a_masked_index_is_drawn_from_overviews_too() -> None:
     masked = ds.astra.index("NDVI", mask_clouds=True)
     tile_cache.clear()
     before = traffic().bytes
-    image = masked.astra.plot(size=128)
+    image = masked.astra.plot(max_pixels=128)
     assert traffic().bytes - before < 2_000_000
     share = float(np.isnan(np.ma.filled(image.get_array(), np.nan)).mean())
     assert share == pytest.approx(float(masked.isnull().mean()), abs=0.05)

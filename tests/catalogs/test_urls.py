@@ -142,7 +142,7 @@ class TestCatalogUrl:
         with pytest.raises(InvalidParameter) as caught:
             self.source(tmp_path, catalog="google")()
         told = str(caught.value)
-        assert told.startswith("catalog='google' cannot work: expected one of earth-search, ")
+        assert told.startswith("Invalid catalog='google': expected one of earth-search, ")
         assert told.endswith(
             "or the URL of a STAC catalogue, a folder of items, or a stac-geoparquet file."
         )

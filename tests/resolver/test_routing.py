@@ -27,7 +27,7 @@ class TestFormat:
         with pytest.raises(InvalidFormat) as caught:
             check_format(format)
         assert str(caught.value) == (
-            f"format={format!r} cannot work: expected one of cog, geotiff, png, jpeg."
+            f"Invalid format={format!r}: expected one of cog, geotiff, png, jpeg."
         )
 
 

@@ -40,7 +40,7 @@ def test_it_opens_in_true_colour_stretched_without_clouds(picker: Picker) -> Non
     assert picker.state["mode"] == "rgb"
     assert picker.state["bands"] == ["red", "green", "blue"]
     picture = picker.image
-    assert picture.dims == ("y", "x", "rgb")
+    assert picture.dims == ("y", "x", "band")
     clear = ~scene().astra.mask().values
     # 2 to 98 % of what is no cloud.
     assert 90 < picture.values[clear][:, :3].mean() < 165
