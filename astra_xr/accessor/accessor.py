@@ -628,7 +628,7 @@ class AstraAccessor:
 
         return plot(self._ds, name, max_pixels, options)
 
-    def pick(self, **state: Any) -> Picker:
+    def pick(self, name: str | None = None, **state: Any) -> Picker:
         """Open the band picker, in a notebook: choose bands, limits and indices with the mouse.
 
         Bands are read in the background, as overviews of what is looked at; nothing of the
@@ -636,11 +636,13 @@ class AstraAccessor:
 
         Parameters
         ----------
+        name : str, optional
+            A band or an index to begin with; the mission's first band combination when left out.
         **state
             How to begin; all of ``picker.state``, or any of
 
             - ``mode``: ``"rgb"``, ``"index"`` or ``"single"``; ``bands``: three names; ``index``;
-              ``band``; ``colormap``;
+              ``band``; ``cmap``;
             - ``stretch``: ``"minmax"``, ``{"kind": "percentile", "low": 2, "high": 98}``,
               ``{"kind": "sigma", "sigma": 2}`` or ``"custom"``, each also with ``"of": "view"``;
               ``limits``: band or index → (low, high); ``gamma``;
@@ -671,9 +673,11 @@ class AstraAccessor:
         ['nir', 'red', 'green']
         >>> picker.close()
         """
+        from astra_xr.accessor.band_names import has_band
         from astra_xr.widgets.picker import Picker
 
-        return Picker(self._ds, **state)
+        first = {} if name is None else {"band" if has_band(self._ds, name) else "index": name}
+        return Picker(self._ds, **first | state)
 
     def __repr__(self) -> str:
         from astra_xr.accessor.repr import as_text

@@ -70,6 +70,17 @@ def find_variable(ds: xr.Dataset, name: str) -> str:
     raise UnknownBand(band=name, scene="this Dataset", available=available)
 
 
+def has_band(ds: xr.Dataset, name: str) -> bool:
+    """Return True where a name is that of a band, or of several."""
+    try:
+        find_variable(ds, name)
+    except UnknownBand:
+        return False
+    except AmbiguousBand:
+        return True
+    return True
+
+
 def _native(ds: xr.Dataset, variable: str) -> str:
     return str(ds.variables[variable].attrs.get("native_name", variable))
 

@@ -24,8 +24,8 @@ def code_of(about: Mapping[str, Any], state: Mapping[str, Any], *, whole: bool =
     limits = [[number(edge) for edge in state["limits"][key]] for key in shown]
     masked = ", mask_clouds=True" if mask else ""
     view = _view(about["grid"], state["view"])
-    (low, high), colormap = limits[0], f"cmap={quoted(state['colormap'])}"
-    plot = f".plot.imshow({colormap}, vmin={low}, vmax={high})"
+    (low, high), cmap = limits[0], f"cmap={quoted(state['cmap'])}"
+    plot = f".plot.imshow({cmap}, vmin={low}, vmax={high})"
     if mode == "rgb":
         pairs = ", ".join(f"({low}, {high})" for low, high in limits)
         gamma = "" if state["gamma"] == 1 else f", gamma={number(state['gamma'])}"

@@ -38,5 +38,5 @@ def colors(name: str) -> npt.NDArray[np.uint8]:
     """
     if name not in colormaps():
         expected = f"one of {', '.join(colormaps())}"
-        raise InvalidParameter(name="colormap", value=name, expected=expected)
+        raise InvalidParameter(name="cmap", value=name, expected=expected)
     return np.frombuffer(bytes.fromhex(colormaps()[name]), np.uint8).reshape(256, 3)

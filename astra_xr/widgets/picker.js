@@ -154,7 +154,7 @@ export function codeOf(about, state, whole = false) {
   const listed = (names) => `[${names.map((n) => JSON.stringify(n)).join(", ")}]`;
   const masked = state.mask ? ", mask_clouds=True" : "";
   const view = viewCode(grid, state.view);
-  const plot = `.plot.imshow(cmap=${JSON.stringify(state.colormap)}, vmin=${limits[0][0]}, vmax=${limits[0][1]})`;
+  const plot = `.plot.imshow(cmap=${JSON.stringify(state.cmap)}, vmin=${limits[0][0]}, vmax=${limits[0][1]})`;
   let line;
   if (state.mode === "rgb") {
     const pairs = limits.map(([low, high]) => `(${low}, ${high})`).join(", ");
@@ -459,7 +459,7 @@ class Layer {
     const classes = look.mode === "single" ? about.bands[tiles[0].key].classes : [];
     if (look.mode === "rgb") composeRgb(this.words, tiles, look.limits, look.gamma, hidden);
     else if (classes.length) composeClasses(this.words, tiles[0], classes, hidden);
-    else composeColored(this.words, tiles[0], look.limits[0], about.colormaps[look.colormap], hidden);
+    else composeColored(this.words, tiles[0], look.limits[0], about.colormaps[look.cmap], hidden);
     this.canvas.getContext("2d").putImageData(this.image, 0, 0);
     this.box = tiles[0].box;
     this.made = wanted;
@@ -613,7 +613,7 @@ class Picker {
     this.maps = make("div", { class: "astra-maps", role: "radiogroup", "aria-label": "Colour map" },
       ...Object.entries(this.about.colormaps).map(([name, hex]) => {
         const stops = [0, 36, 73, 109, 146, 182, 219, 255].map((i) => `#${hex.slice(6 * i, 6 * i + 6)}`);
-        const input = make("input", { type: "radio", name: `${this.id}-map`, value: name, "aria-label": name, onchange: () => this.set({ colormap: name }) });
+        const input = make("input", { type: "radio", name: `${this.id}-map`, value: name, "aria-label": name, onchange: () => this.set({ cmap: name }) });
         return make("label", { title: name }, input, make("span", { style: `background:linear-gradient(90deg,${stops})` }));
       }));
     this.legend = make("ul", { class: "astra-legend", "aria-label": "Classes" });
@@ -684,9 +684,9 @@ class Picker {
     const patch = { mode };
     if (mode === "index") {
       if (!this.here(this.state.index)) patch.index = this.about.offline.find((key) => this.about.indices[key]);
-      patch.colormap = this.about.indices[patch.index || this.state.index].colormap;
+      patch.cmap = this.about.indices[patch.index || this.state.index].cmap;
     }
-    if (mode === "single") patch.colormap = "gray";
+    if (mode === "single") patch.cmap = "gray";
     this.set(patch);
   }
 
@@ -698,7 +698,7 @@ class Picker {
   chooseBand(n, name) {
     const { mode, bands } = this.state;
     if (mode === "rgb") this.set({ bands: bands.map((band, i) => (i === n ? name : band)) });
-    else if (mode === "index") this.set({ index: name, colormap: this.about.indices[name].colormap });
+    else if (mode === "index") this.set({ index: name, cmap: this.about.indices[name].cmap });
     else this.set({ band: name });
   }
 
@@ -985,7 +985,7 @@ class Picker {
     if (!this.eye.width) return;
     const started = performance.now();
     const { state, eye, canvas, dpr } = this;
-    const look = { mode: state.mode, limits: shownIn(state).map((k) => this.limitsOf(k)), gamma: state.gamma, colormap: state.colormap };
+    const look = { mode: state.mode, limits: shownIn(state).map((k) => this.limitsOf(k)), gamma: state.gamma, cmap: state.cmap };
     const context = canvas.getContext("2d");
     context.setTransform(dpr, 0, 0, dpr, 0, 0);
     context.clearRect(0, 0, eye.width, eye.height);
@@ -1074,7 +1074,7 @@ class Picker {
     this.formula.hidden = !index;
     if (index) this.formula.textContent = `${index.title}: ${index.formula}`;
     this.maps.hidden = state.mode === "rgb" || classes.length > 0;
-    for (const label of this.maps.children) label.firstChild.checked = label.firstChild.value === state.colormap;
+    for (const label of this.maps.children) label.firstChild.checked = label.firstChild.value === state.cmap;
     this.legend.hidden = !classes.length;
     if (this.legend.dataset.of !== (classes.length ? state.band : "")) {
       this.legend.dataset.of = classes.length ? state.band : "";
@@ -1202,7 +1202,7 @@ class Histogram {
   tint(keys) {
     const { state, about, id } = this.picker;
     if (state.mode === "rgb") { if (this.tinted) { this.tinted.remove(); this.tinted = null; } return; }
-    const hex = about.colormaps[state.colormap];
+    const hex = about.colormaps[state.cmap];
     const [low, high] = this.picker.limitsOf(keys[0]);
     const stops = Array.from({ length: 16 }, (_, i) => draw("stop", { offset: i / 15, "stop-color": `#${hex.slice(102 * i, 102 * i + 6)}` }));
     const next = draw("linearGradient", { id: `${id}-tint`, gradientUnits: "userSpaceOnUse", x1: this.x(low), x2: Math.max(this.x(high), this.x(low) + 0.1) }, ...stops);

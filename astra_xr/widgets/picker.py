@@ -96,9 +96,9 @@ class Picker(anywidget.AnyWidget):
         state = completed(self._scene, proposal["value"])
         before = self.state
         changed = any(state[key] != before.get(key) for key in ("mode", "index"))
-        if before and changed and state["colormap"] == before["colormap"]:
+        if before and changed and state["cmap"] == before["cmap"]:
             # Another thing is shown: its own colours, as the browser does it.
-            state["colormap"] = usual_colormap(self._scene, state)
+            state["cmap"] = usual_colormap(self._scene, state)
         return state
 
     # What users take along.
@@ -296,7 +296,7 @@ class Picker(anywidget.AnyWidget):
                 pairs = [limits[key] for key in shown]
                 picture = rgb([tiles[key] for key in shown], pairs, self.state["gamma"])
             else:
-                table = colors(self.state["colormap"])
+                table = colors(self.state["cmap"])
                 picture = colored(tiles[shown[0]], limits[shown[0]], table)
         if self.state["mask"] and MASK in tiles:
             picture[tiles[MASK].codes > 0, 3] = 0

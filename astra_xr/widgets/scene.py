@@ -75,7 +75,7 @@ class Scene:
                 "title": str(table.loc[name, "long_name"]),
                 "domain": str(table.loc[name, "domain"]),
                 "formula": str(table.loc[name, "formula"]),
-                "colormap": _MAPS.get(str(table.loc[name, "domain"]), "RdYlGn"),
+                "cmap": _MAPS.get(str(table.loc[name, "domain"]), "RdYlGn"),
             }
             for name in names
             if name not in self.bands

@@ -31,7 +31,7 @@ def completed(scene: Scene, given: Mapping[str, Any]) -> State:
         mode : ``"rgb"``, ``"index"`` or ``"single"``
         bands : three band names
         index, band : what is shown in the other modes
-        colormap : for these
+        cmap : for these
         stretch : ``{"kind": "percentile", "low": 2, "high": 98}``, ``{"kind": "sigma", "sigma":
             2}``, ``{"kind": "minmax"}`` or ``{"kind": "custom"}``; ``"of"`` is ``"whole"`` or
             ``"view"``
@@ -62,8 +62,8 @@ def completed(scene: Scene, given: Mapping[str, Any]) -> State:
         expected = "'rgb' or 'single': no spectral index can be computed of these bands"
         raise InvalidParameter(name="mode", value="index", expected=expected)
     state = _defaults(scene) | told
-    if "colormap" not in told:
-        state["colormap"] = usual_colormap(scene, state)
+    if "cmap" not in told:
+        state["cmap"] = usual_colormap(scene, state)
     return state
 
 
@@ -78,7 +78,7 @@ _IMPLIED = (("rgb", "bands"), ("index", "index"), ("single", "band"))
 def usual_colormap(scene: Scene, state: Mapping[str, Any]) -> str:
     """Return the colour map that suits the mode, and the domain of the index."""
     if state["mode"] == "index":
-        return scene.indices[state["index"]]["colormap"]
+        return scene.indices[state["index"]]["cmap"]
     return "gray"
 
 
@@ -212,7 +212,7 @@ _CHECKS: dict[str, Callable[[Scene, str, Any], Any]] = {
     "bands": _bands,
     "index": _index,
     "band": _band,
-    "colormap": _colormap,
+    "cmap": _colormap,
     "stretch": _stretch,
     "limits": _limits,
     "gamma": _gamma,

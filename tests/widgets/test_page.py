@@ -134,7 +134,7 @@ def test_coloured_pictures_are_pythons(module: Any) -> None:
     [
         {"bands": ["nir", "red", "green"], "gamma": 1.3, "mask": True},
         {"view": [3, 4, 50, 61], "limits": {"red": (0.0123456, 0.3)}},
-        {"index": "NDVI", "colormap": "viridis", "view": [3, 4, 50, 61], "mask": True},
+        {"index": "NDVI", "cmap": "viridis", "view": [3, 4, 50, 61], "mask": True},
         {"band": "nir", "mask": True},
         {"band": "SCL"},
     ],
@@ -175,7 +175,7 @@ def test_modes_presets_and_menus(show: Show, picker: Picker) -> None:
         in page.locator(".astra-code").inner_text()
     )
     page.get_by_label("magma").check(force=True)
-    assert page.evaluate("window.model.get('state').colormap") == "magma"
+    assert page.evaluate("window.model.get('state').cmap") == "magma"
     page.get_by_role("radio", name="Band", exact=True).click()
     page.get_by_role("combobox", name="Band", exact=True).select_option("SCL")
     page.get_by_text("cloud shadow").wait_for()

@@ -73,7 +73,7 @@ def test_the_copied_line_makes_the_same_picture(state: dict[str, object]) -> Non
     "state",
     [
         {"index": "NDVI", "mask": True},
-        {"index": "EVI", "colormap": "viridis"},
+        {"index": "EVI", "cmap": "viridis"},
         {"band": "nir", "limits": {"nir": (0.05, 0.4)}},
         {"band": "nir", "mask": True},
     ],
@@ -168,7 +168,7 @@ def test_presets_and_indices_are_those_the_bands_suffice_for(picker: Picker) -> 
         ({"gamma": 0}, "0.1 to 10"),
         ({"view": [0, 0, 9999, 10]}, "within 300 rows and 300 columns"),
         ({"pins": [1, 2]}, r"a list of \(x, y\)"),
-        ({"colormap": "jet2"}, "one of gray"),
+        ({"cmap": "jet2"}, "one of gray"),
         ({"colour": "red"}, "one of mode, bands"),
     ],
 )
@@ -199,7 +199,7 @@ def test_one_band() -> None:
 
 
 def test_a_single_array() -> None:
-    picker = scene(50).astra.index("NDVI").astra.pick(colormap="RdYlGn")
+    picker = scene(50).astra.index("NDVI").astra.pick(cmap="RdYlGn")
     assert picker.state["band"] == "NDVI"
     assert picker.image.shape == (50, 50, 4)
     assert picker.code.startswith('da.plot.imshow(cmap="RdYlGn", vmin=')
@@ -341,3 +341,17 @@ def test_a_closed_picker_holds_nothing(picker: Picker) -> None:
     assert not picker._reads
     assert repr(picker) == "<astra picker: closed>"
     picker._asked(None, {"type": "read", "id": 1, "keys": ["red"], "box": None, "most": [9, 9]}, [])
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("NDVI", ("index", "NDVI", "index")), ("ndvi", ("index", "NDVI", "index")),
+     ("B04", ("single", "red", "band"))],
+)  # fmt: skip
+def test_a_name_is_what_it_begins_with(name: str, shown: tuple[str, str, str]) -> None:
+    mode, variable, key = shown
+    picker = scene(50).astra.pick(name, cmap="magma")
+    assert (picker.state["mode"], picker.state[key], picker.state["cmap"]) == (
+        mode, variable, "magma",
+    )  # fmt: skip
+    picker.close()
