@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @xr.register_dataset_accessor("astra")  # type: ignore[no-untyped-call, unused-ignore]
 class AstraAccessor:
-    """Bands, indices and pictures of a scene.
+    """Bands, indices, masks and images of a scene.
 
     Made for Datasets of :func:`astra_xr.open_scene`; works on any Dataset with (y, x)
     variables whose names or ``common_name`` attributes are those of bands.
@@ -131,7 +131,7 @@ class AstraAccessor:
         return load(self._ds, progress=progress, allow_large=allow_large)
 
     def explain(self) -> Explanation:
-        """Tell what reading this Dataset will cost, before it is read.
+        """Return what reading this Dataset will cost, before it is read.
 
         Files' headers are read where they are not known yet; pixels are not.
 
@@ -213,11 +213,11 @@ class AstraAccessor:
         Raises
         ------
         UnknownIndex
-            No such index; the message has the closest.
+            There is no such index; the message names the closest.
         MissingIndexBand
             The Dataset lacks a band that the formula needs; the message says which.
         InvalidParameter
-            A constant that the formula does not have, or that is no number; no such kernel.
+            The formula has no such constant, its value is not a number, or there is no such kernel.
 
         Examples
         --------
@@ -376,7 +376,7 @@ class AstraAccessor:
         Raises
         ------
         UnknownBand, InvalidParameter
-            There is no such band, or its numbers are no classes.
+            There is no such band, or its numbers are not classes.
 
         Examples
         --------
@@ -403,7 +403,7 @@ class AstraAccessor:
         -------
         xarray.Dataset
             Along ``point`` (and ``time``, where the Dataset has it), lazy, with the coordinates of
-            the pixels' centres; NaN beyond the Dataset, where integers become floats.
+            the pixels' centers; NaN outside the Dataset, where integers become floats.
 
         Raises
         ------
@@ -468,7 +468,7 @@ class AstraAccessor:
         gamma: float = 1.0,
         allow_large: bool = False,
     ) -> Path:
-        """Write the picture of :meth:`rgb` as PNG, transparent where there is no data.
+        """Write the image of :meth:`rgb` as PNG, transparent where there is no data.
 
         Parameters
         ----------
@@ -484,8 +484,8 @@ class AstraAccessor:
         """
         from astra_xr.accessor.export import write_png
 
-        picture = self.rgb(bands, limits=limits, gamma=gamma, allow_large=allow_large)
-        return write_png(picture, Path(path))
+        image = self.rgb(bands, limits=limits, gamma=gamma, allow_large=allow_large)
+        return write_png(image, Path(path))
 
     def rgb(
         self,
@@ -496,14 +496,14 @@ class AstraAccessor:
         mask_clouds: bool = False,
         allow_large: bool = False,
     ) -> xr.DataArray:
-        """Compose three bands into a picture; reads them.
+        """Compose three bands into an image; this reads them.
 
         Parameters
         ----------
         bands : sequence of str
             What is shown in red, green and blue.
         limits : (low, high), three of them, or None
-            Values that become black and full colour, in the bands' unit. None: the 2nd and
+            Values that become black and full color, in the bands' unit. None: the 2nd and
             98th percentile of each, leaving out nodata and what is as bright as cloud.
         gamma : float
             Above 1 lightens the middle tones.
@@ -548,13 +548,13 @@ class AstraAccessor:
         limits: Limits | Sequence[Limits] | None = None,
         gamma: float = 1.0,
     ) -> xr.DataArray:
-        """Compose a small picture; reads overviews, and of what is in memory or of dask a part.
+        """Compose a small image; bands that are not in memory are read from overviews.
 
         Parameters
         ----------
         bands : sequence of str, optional
             What is shown in red, green and blue; red, green and blue when left out, or the first
-            band in grey where one of them is not here.
+            band in gray where one of them is not here.
         size : int
             Rows and columns, at most.
         limits, gamma
@@ -632,7 +632,7 @@ class AstraAccessor:
         """Open the band picker, in a notebook: choose bands, limits and indices with the mouse.
 
         Bands are read in the background, as overviews of what is looked at; nothing of the
-        Dataset itself is loaded. "Copy code" gives the Python of the picture.
+        Dataset itself is loaded. "Copy code" gives the Python code of the image.
 
         Parameters
         ----------

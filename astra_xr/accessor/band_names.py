@@ -10,7 +10,7 @@ from astra_xr.model import Band
 
 
 def band_table(ds: xr.Dataset) -> tuple[Band, ...]:
-    """Return the band table of the mission that the Dataset says it is of; else nothing."""
+    """Return the band table of a Dataset's mission; empty where the mission is not known."""
     mission = MISSIONS.get(str(ds.attrs.get("mission")))
     if mission is None:
         return ()
@@ -47,11 +47,11 @@ def find_variable(ds: xr.Dataset, name: str) -> str:
     wanted = name.strip().casefold()
     spellings = {band.native: {n.casefold() for n in band.names} for band in band_table(ds)}
     shared = {band.native: {n.casefold() for n in band.shared} for band in band_table(ds)}
-    for told in (spellings, shared):
+    for names in (spellings, shared):
         hits = [
             variable
             for variable in variables
-            if wanted in _names(ds, variable) | told.get(_native(ds, variable), set())
+            if wanted in _names(ds, variable) | names.get(_native(ds, variable), set())
         ]
         if len(hits) > 1:
             raise AmbiguousBand(

@@ -91,12 +91,12 @@ class _Arithmetic:
 
 
 _MASK = "mask"
-"""Among the bands of a formula, whose names are of letters and digits: what is hidden."""
+"""Among the bands of a formula, whose names are of letters and digits: what is masked."""
 
 
 @dataclass(frozen=True)
 class _Masked:
-    """A formula's values, NaN where they are hidden."""
+    """A formula's values, NaN where they are masked."""
 
     formula: Formula
 
@@ -111,7 +111,7 @@ def _positional(*arrays: npt.NDArray[Any], formula: Formula, names: tuple[str, .
 
 @functools.cache
 def _compiled(formula: str) -> CodeType:
-    # spyndex itself reads its whole catalogue at each call: too slow for many small strips.
+    # spyndex itself reads its whole catalog at each call: too slow for many small strips.
     return compile(formula, formula, "eval")
 
 

@@ -1,4 +1,4 @@
-"""Datasets and pictures as files; see ``ds.astra.to_cog`` and ``ds.astra.to_png``."""
+"""Datasets and images as files; see ``ds.astra.to_cog`` and ``ds.astra.to_png``."""
 
 from __future__ import annotations
 

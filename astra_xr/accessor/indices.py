@@ -36,7 +36,7 @@ def spectral_index(
     unknown = sorted(set(constants) - set(settable(recipe, kernel)))
     if unknown:
         has = ", ".join(settable(recipe, kernel))
-        expected = f"one of {has}, which {name} = {recipe.told} has"
+        expected = f"one of {has}, which {name} = {recipe.shown} has"
         raise InvalidParameter(name="constant", value=unknown[0], expected=expected)
     return _computed(ds, recipe, constants, _clouds(ds) if mask_clouds else None)
 
@@ -77,7 +77,7 @@ def _computed(
         raise MissingIndexBand(
             index=recipe.name,
             missing=[_needed(ds, s) for s in lacking] or ["at least one band, not constants alone"],
-            formula=recipe.told,
+            formula=recipe.shown,
             hint=_hint(ds, lacking),
         )
     bands = {symbol: ds[variable] for symbol, variable in used.items()}
@@ -85,7 +85,7 @@ def _computed(
     values = evaluate(recipe.text, bands, constants, bounds=bounds, mask=mask)
     values.attrs = {
         "long_name": recipe.title,
-        "formula": recipe.told,
+        "formula": recipe.shown,
         "reference": recipe.reference,
         "domain": recipe.domain,
         "bands": ", ".join(f"{symbol}={variable}" for symbol, variable in used.items()),
@@ -258,7 +258,7 @@ def _needed(ds: xr.Dataset, symbol: str) -> str:
 
 
 def _hint(ds: xr.Dataset, lacking: Sequence[str]) -> str:
-    """Say how to come by the bands that a formula lacks."""
+    """Return a hint on where the bands that a formula lacks can be had."""
     there = {band.symbol: band.common or band.native for band in band_table(ds) if band.symbol}
     names = [there.get(symbol) or there.get(_NEAR.get(symbol, "")) for symbol in lacking]
     found = [repr(name) for name in names if name]

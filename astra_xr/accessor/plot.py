@@ -132,17 +132,17 @@ def _classes(da: xr.DataArray) -> tuple[xr.DataArray, list[str], list[str]]:
     values = np.atleast_1d(da.attrs["flag_values"])
     masks = np.atleast_1d(da.attrs.get("flag_masks", np.zeros_like(values)))
     words = str(da.attrs["flag_meanings"]).split()
-    told = str(da.attrs.get("flag_colors", "")).split()
-    if len(told) != len(words):
+    hexes = str(da.attrs.get("flag_colors", "")).split()
+    if len(hexes) != len(words):
         from matplotlib import colormaps
         from matplotlib.colors import to_hex
 
-        told = [to_hex(colormaps["tab20"](n % 20)) for n in range(len(words))]
+        hexes = [to_hex(colormaps["tab20"](n % 20)) for n in range(len(words))]
     codes = np.full(stored.shape, np.nan, np.float32)
     colors: list[str] = []
     names: list[str] = []
     free = np.ones(stored.shape, np.bool_)
-    for value, mask, word, color in zip(values, masks, words, told, strict=True):
+    for value, mask, word, color in zip(values, masks, words, hexes, strict=True):
         bits = stored & mask if "flag_masks" in da.attrs else stored
         here = free & (bits == value)
         if value == da.attrs.get("_FillValue") or word == "fill":

@@ -30,24 +30,26 @@ def sample(ds: xr.Dataset, points: Any) -> xr.Dataset:
     there = Transformer.from_crs(crs, str(grid.crs), always_xy=True)
     a, b, c, d, e, f = list(~grid.affine)[:6]
 
-    def place(x: Any, y: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[np.bool_]]:
+    def pixel_of(
+        x: Any, y: Any
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[np.bool_]]:
         east, north = (np.asarray(v, np.float64) for v in there.transform(x, y))
         with np.errstate(invalid="ignore"):
             col, row = np.floor(a * east + b * north + c), np.floor(d * east + e * north + f)
         inside = (col >= 0) & (col < grid.shape.x) & (row >= 0) & (row < grid.shape.y)
         return np.where(inside, row, 0).astype(int), np.where(inside, col, 0).astype(int), inside
 
-    rows, cols, inside = place(x, y)
+    rows, cols, inside = pixel_of(x, y)
     if not inside.any():
         edges = ", ".join(f"{edge:.4f}" for edge in grid.geographic_extent.boundingbox.bbox)
-        swapped = "; longitude and latitude look swapped" if place(y, x)[2].any() else ""
+        swapped = "; longitude and latitude look swapped" if pixel_of(y, x)[2].any() else ""
         expected = f"points within the Dataset, ({edges}){swapped}"
         raise InvalidParameter(name="points", value=points, expected=expected)
     picked = ds.isel(y=xr.DataArray(rows, dims="point"), x=xr.DataArray(cols, dims="point"))
     picked = picked.assign_coords(point=labels)
     if inside.all():
         return picked
-    # The pixels picked for the points outside are of other places.
+    # The pixels picked for the points outside are of other ground.
     keep = xr.DataArray(inside, dims="point")
     picked = picked.assign_coords(x=picked.x.where(keep), y=picked.y.where(keep))
     return picked.where(keep)

@@ -42,7 +42,7 @@ class Recipe:
     """Letters of ``text``: bands and constants."""
 
     @property
-    def told(self) -> str:
+    def shown(self) -> str:
         """The formula for people, with its kernels where it has some."""
         return self.formula if self.formula == self.text else f"{self.formula} = {self.text}"
 
@@ -152,7 +152,7 @@ def bounds_of(text: str, constants: Mapping[str, float]) -> tuple[float, float] 
 
 
 def _positive(node: ast.expr, constants: Mapping[str, float]) -> bool:
-    """Tell whether something is at least 0 wherever the bands are."""
+    """Return True where an expression is at least 0 wherever the bands are."""
     if isinstance(node, ast.Name):
         return constants.get(node.id, 0.0) >= 0
     if isinstance(node, ast.Constant):

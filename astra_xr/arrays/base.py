@@ -98,7 +98,7 @@ class LazyArray(BackendArray):
         return None
 
     def window(self, index: Index) -> Window | None:
-        """Return the window of a file whose pixels are the values; None where there is no such.
+        """Return the window of a file whose pixels are the values; None where there is none.
 
         Formulas of such windows are computed tile by tile, as the bytes arrive.
         """

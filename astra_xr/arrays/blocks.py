@@ -25,7 +25,7 @@ def blocks(size: tuple[int, int], block: tuple[int, int]) -> list[tuple[slice, s
 
 
 def ahead(parts: Iterable[B], start: Callable[[B], T], count: int) -> Iterator[tuple[B, T]]:
-    """Give each block in order and what ``start`` returned for it, ``count`` of them started.
+    """Yield ``(part, start(part))`` in order, keeping ``count`` parts started ahead.
 
     Examples
     --------

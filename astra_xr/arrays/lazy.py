@@ -1,4 +1,4 @@
-"""Into a variable of xarray and back out of it: the one place that looks at how xarray wraps."""
+"""Lazy arrays in variables of xarray: the one module that knows how xarray wraps arrays."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class Layer:
     """A band of one scene on the grid of the stack."""
 
     pixels: xr.Variable
-    """(y, x), or (band, y, x) for a picture; lazy."""
+    """(y, x), or (band, y, x) for an image of several planes; lazy."""
 
     rows: tuple[int, int]
     """Half-open range of the grid's rows outside which the scene has no data."""
@@ -194,7 +194,7 @@ def _part(variable: xr.Variable, index: Index, step: int | None = None) -> xr.Va
 
 
 async def _mosaic(layers: Sequence[Layer], take: Take, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    """Read layers of one time step, and return the best pixel at each place."""
+    """Read layers of one time step, and return the best of each pixel."""
     first, *others = layers
     if not others:
         return (await take(first.pixels, False)).astype(dtype, copy=False)

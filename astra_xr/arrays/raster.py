@@ -120,7 +120,7 @@ class RasterArray(ReadArray):
                 source=window.label,
                 href="",
                 reason=f"the file holds {values.dtype}, while its item says {self.dtype}",
-                hint="The item does not describe this file; try another catalogue.",
+                hint="The item does not describe this file; try another catalog.",
             )
         return values.astype(self.dtype, copy=False)
 
