@@ -15,6 +15,9 @@ _FORMS = (
     "CRS (of polygons, take the .centroid)"
 )
 
+_Pixels = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.bool_]]
+"""Rows, columns, and True where a point lies on the grid."""
+
 
 def sample(ds: xr.Dataset, points: Any) -> xr.Dataset:
     """Return the pixels that hold some points."""
