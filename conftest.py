@@ -12,9 +12,8 @@ import httpx
 import pytest
 from obstore.store import HTTPStore
 
-import astra_xr.http
 import astra_xr.scenes.open
-from astra_xr.conversion import hosts
+from astra_xr.net import client, hosts
 from astra_xr.reading import ranges
 from astra_xr.reading.stream import tile_cache
 from astra_xr.reading.window import header_cache
@@ -80,8 +79,8 @@ class Loopback(httpx.BaseTransport):
 def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
     """A network of loopback servers alone; ``routes`` leads the hosts of the world to them."""
     transport = Loopback()
-    monkeypatch.setattr(astra_xr.http, "_transport", lambda: transport)
-    astra_xr.http._client_of.cache_clear()
+    monkeypatch.setattr(client, "_transport", lambda: transport)
+    client._client_of.cache_clear()
     monkeypatch.setattr(ranges, "_http", functools.partial(transport.store, ranges._http))
     monkeypatch.setattr(hosts, "addresses_of", transport.addresses_of)
     for cache in (header_cache, tile_cache):
@@ -89,7 +88,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
     astra_xr.scenes.open._embedded.cache_clear()
     yield transport
     transport.close()
-    astra_xr.http._client_of.cache_clear()
+    client._client_of.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -15,9 +15,9 @@ from urllib.parse import parse_qsl, urlsplit
 from astra_xr.catalogs.stac import ById, Lookup, StacCatalog
 from astra_xr.catalogs.tokens import Token, Tokens, ask_for_token, bearer, carried, login, utc_now
 from astra_xr.errors import SigningError
-from astra_xr.http import redirect_of
 from astra_xr.missions import Item
 from astra_xr.model import SceneId, SignedUrl
+from astra_xr.net.client import redirect_of
 from astra_xr.settings import Settings
 
 _LOGIN_HOST = "urs.earthdata.nasa.gov"

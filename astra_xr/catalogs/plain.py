@@ -21,9 +21,9 @@ from astra_xr.catalogs.query import Query
 from astra_xr.catalogs.s3 import S3
 from astra_xr.catalogs.stac import StacCatalog, day_window, tile_window, time_window
 from astra_xr.errors import InvalidParameter, UpstreamError, redact
-from astra_xr.http import fetch_json
 from astra_xr.missions import Item, mission_of
 from astra_xr.model import SceneId, SignedUrl
+from astra_xr.net.client import fetch_json
 from astra_xr.settings import Settings
 
 _MOST_FILES = 200

@@ -18,9 +18,9 @@ from astra_xr.catalogs.stac import (
 )
 from astra_xr.catalogs.tokens import Token, Tokens, utc_now
 from astra_xr.errors import SigningError, UpstreamError
-from astra_xr.http import fetch_json
 from astra_xr.missions import Item
 from astra_xr.model import SceneId, SignedUrl
+from astra_xr.net.client import fetch_json
 from astra_xr.settings import Settings
 
 _BLOB_HOST = ".blob.core.windows.net"

@@ -25,8 +25,8 @@ from obstore.store import S3Store
 
 from astra_xr.catalogs.tokens import utc_now
 from astra_xr.errors import SigningError, redact
-from astra_xr.http import probe
 from astra_xr.model import SignedUrl
+from astra_xr.net.client import probe
 from astra_xr.settings import Settings
 
 _HREF = re.compile(r"s3://([A-Za-z0-9][A-Za-z0-9._-]+)/(.+)")

@@ -12,10 +12,10 @@ from urllib.parse import quote
 from astra_xr.catalogs.base import Catalog, choose
 from astra_xr.catalogs.query import Query
 from astra_xr.errors import AmbiguousSceneId, InvalidItem, SceneNotFound, UpstreamError
-from astra_xr.http import fetch_json
 from astra_xr.missions import Item, clean_item
 from astra_xr.missions.sentinel2 import sensing_starts
 from astra_xr.model import SceneId
+from astra_xr.net.client import fetch_json
 
 _MOST_PAGES = 10
 """Pages that one lookup may take; what it looks for is a tile's day."""

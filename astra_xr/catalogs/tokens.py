@@ -13,8 +13,8 @@ from typing import Any, Generic, TypeVar
 from cachetools import LRUCache
 
 from astra_xr.errors import SigningError, UpstreamError, UpstreamTimeout, UpstreamUnavailable
-from astra_xr.http import fetch_json
 from astra_xr.model import SignedUrl
+from astra_xr.net.client import fetch_json
 
 _KEPT = 4096
 

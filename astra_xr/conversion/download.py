@@ -16,11 +16,11 @@ from urllib.request import url2pathname
 import httpx
 from httpx_retries import Retry
 
-from astra_xr.conversion.hosts import check_url
 from astra_xr.conversion.limits import Limits, Progress
 from astra_xr.errors import AstraError, ConversionFailed, UpstreamUnavailable, redact
-from astra_xr.http import client
 from astra_xr.model import SignedUrl, UrlSource
+from astra_xr.net.client import client
+from astra_xr.net.hosts import why_refused
 
 _PIECE = 8 << 20
 """Bytes of one request."""
@@ -91,7 +91,7 @@ class Source:
         What the user knows it by, for messages.
     trusted : bool
         True where the user named it: it may lie anywhere. Else see
-        :func:`astra_xr.conversion.hosts.check_url`, for each redirect too.
+        :func:`check_url`, for each redirect too.
     allowed : collection of str
         Hosts that a catalogue may name though they are private.
     """
@@ -314,6 +314,20 @@ class Source:
 
     def _failed(self, reason: str) -> ConversionFailed:
         return ConversionFailed(source=self._label, reason=redact(reason))
+
+
+def check_url(url: str, *, label: str, allowed: Collection[str] = ()) -> None:
+    """Let pass only what :func:`~astra_xr.net.hosts.why_refused` has nothing against.
+
+    Raises
+    ------
+    ConversionFailed
+        The URL leads to a file, a private address, or a host that has none.
+    """
+    reason = why_refused(url, allowed)
+    if reason:
+        hint = "A host of your own can be named in ASTRA_ALLOW_HOSTS."
+        raise ConversionFailed(source=label, reason=reason, hint=hint)
 
 
 def _slot(url: str) -> threading.BoundedSemaphore:

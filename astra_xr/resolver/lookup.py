@@ -22,8 +22,8 @@ from astra_xr.errors import (
 )
 from astra_xr.missions import Item, Mission, mission_of
 from astra_xr.model import Asset, SceneId
+from astra_xr.net.memo import Memo
 from astra_xr.resolver.bands import BandAsset, match_bands
-from astra_xr.resolver.memo import Memo
 from astra_xr.resolver.race import Finish, Gate, Runner, race
 from astra_xr.sample import SCENES
 from astra_xr.settings import Settings

@@ -12,11 +12,12 @@ from urllib.parse import urlencode, urlsplit
 
 from cachetools import LRUCache
 
-from astra_xr import errors, http
+from astra_xr import errors
 from astra_xr.catalogs import CATALOGS, catalog_name
 from astra_xr.errors import AstraError, AuthenticationRequired, InvalidParameter, UpstreamError
 from astra_xr.missions import Item
 from astra_xr.model import SignedUrl
+from astra_xr.net.client import fetch_json
 from astra_xr.resolver.bands import split_names
 from astra_xr.resolver.local import LocalResolver
 from astra_xr.resolver.radiometry import check_override
@@ -193,7 +194,7 @@ def _ask(settings: Settings, query: Mapping[str, str | None]) -> Any:
     if settings.api_key:
         headers["Authorization"] = f"Bearer {settings.api_key}"
     name = _name(settings)
-    told = http.fetch_json(
+    told = fetch_json(
         name,
         f"{settings.api_url}{_PATH}?{urlencode(fields)}",
         headers=headers,

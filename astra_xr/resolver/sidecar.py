@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from astra_xr.errors import AstraError, ReadError
-from astra_xr.http import fetch_json
 from astra_xr.missions import Factors, Item, Mission
 from astra_xr.model import SignedUrl, UrlSource
+from astra_xr.net.client import fetch_json
 from astra_xr.resolver.bands import BandAsset
 from astra_xr.resolver.radiometry import is_declared
 

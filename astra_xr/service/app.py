@@ -15,13 +15,13 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
-from astra_xr import http
 from astra_xr.catalogs import CATALOGS
 from astra_xr.conversion.signing import UrlSigner
 from astra_xr.conversion.stores import workroom
 from astra_xr.errors import AstraError, AuthenticationRequired, InvalidParameter
+from astra_xr.net.client import probe
+from astra_xr.net.memo import Memo
 from astra_xr.resolver.local import LocalResolver
-from astra_xr.resolver.memo import Memo
 from astra_xr.resolver.resolution import Resolution
 from astra_xr.resolver.wire import detail_of
 from astra_xr.service.answers import Answer, Answers
@@ -195,9 +195,9 @@ class Service:
                 "lpdaac": core.lpdaac_url}  # fmt: skip
         named = core.catalog
         if named is None:
-            catalogs = any(bool(http.probe(url)) for url in list(urls.values())[:2])
+            catalogs = any(bool(probe(url)) for url in list(urls.values())[:2])
         else:
-            catalogs = named not in urls or bool(http.probe(urls[named]))
+            catalogs = named not in urls or bool(probe(urls[named]))
         return {"store": store, "catalogs": catalogs}
 
     def _base(self, scheme: str, host: str) -> str:

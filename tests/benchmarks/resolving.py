@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 
 import astra_xr
-import astra_xr.http
+import astra_xr.net.client
 from astra_xr.missions import clean_item, mission_of
 from astra_xr.resolver.bands import match_bands
 from astra_xr.resolver.grids import item_grid
@@ -121,7 +121,7 @@ def main() -> None:
     if not _ITEMS.is_dir():
         sys.exit("recorded items are not here (../shared/real)")
     api = EarthSearch()
-    astra_xr.http._transport = lambda: api
+    astra_xr.net.client._transport = lambda: api
     print(f"| {'what':<54} | median | best | at most |\n|{'-' * 56}|---:|---:|---:|")
     for what, (limit, work) in ROWS.items():
         median, best = milliseconds(work)

@@ -26,7 +26,7 @@ from rio_cogeo.cogeo import cog_validate
 from astra_xr.catalogs.urls import FixedUrl
 from astra_xr.conversion import download
 from astra_xr.conversion.convert import convert
-from astra_xr.conversion.hosts import check_url
+from astra_xr.conversion.download import check_url
 from astra_xr.conversion.job import Job
 from astra_xr.conversion.limits import Limits
 from astra_xr.conversion.pipeline import ConvertedUrl, Converter

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from astra_xr.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable
-from astra_xr.http import fetch_json
+from astra_xr.net.client import fetch_json
 from conftest import Loopback
 from tests import faulty
 
@@ -142,7 +142,7 @@ def test_what_is_no_json(network: Loopback, content: bytes) -> None:
 
 
 def test_an_answer_that_never_ends(network: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("astra_xr.http._LARGEST", 1 << 20)
+    monkeypatch.setattr("astra_xr.net.client._LARGEST", 1 << 20)
     script(network, httpx.Response(200, content=b" " * (2 << 20)))
     with pytest.raises(UpstreamError, match="larger than 1 MiB"):
         fetch()

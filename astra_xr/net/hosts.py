@@ -1,4 +1,4 @@
-"""Which hosts a source may lie on, where not the user but a catalogue names it."""
+"""Which hosts a source may lie on, where not the user but a catalog names it."""
 
 from __future__ import annotations
 
@@ -7,45 +7,41 @@ import socket
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
-from astra_xr.errors import ConversionFailed
 
+def why_refused(url: str, allowed: Collection[str] = ()) -> str | None:
+    """Return why a URL that a catalog or a redirect names may not be read; None: it may.
 
-def check_url(url: str, *, label: str, allowed: Collection[str] = ()) -> None:
-    """Let pass https URLs of public hosts, and any http of the hosts that are allowed.
+    Only https URLs of public hosts may be, and any http of the hosts that are allowed.
 
     Parameters
     ----------
     url : str
-        Where a catalogue, or a redirect, leads.
-    label : str
-        What the user knows the source by, for the error.
+        Where a catalog, or a redirect, leads.
     allowed : collection of str
         Host names that may be private, loopback and without TLS.
-
-    Raises
-    ------
-    ConversionFailed
-        The URL leads to a file, a private address, or a host that has none.
     """
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        raise _refused(label, "its URL makes no sense") from None
+        return "its URL makes no sense"
     if parts.scheme not in ("http", "https") or not host:
-        raise _refused(label, f"a catalogue may not name {parts.scheme or 'local'} files")
+        return f"a catalogue may not name {parts.scheme or 'local'} files"
     if host in allowed:
-        return
+        return None
     if parts.scheme != "https":
-        raise _refused(label, f"{host} is read without TLS")
+        return f"{host} is read without TLS"
     if parts.username is not None or port not in (None, 443):
-        raise _refused(label, f"{host} is read at an odd port or with a password")
+        return f"{host} is read at an odd port or with a password"
+    return _why_private(host)
+
+
+def _why_private(host: str) -> str | None:
     addresses = addresses_of(host)
     if not addresses:
-        raise _refused(label, f"{host} is not known")
-    for address in addresses:
-        if not _public(address):
-            raise _refused(label, f"{host} is a private address, or leads to one")
+        return f"{host} is not known"
+    private = not all(map(_public, addresses))
+    return f"{host} is a private address, or leads to one" if private else None
 
 
 def addresses_of(host: str) -> list[str]:
@@ -65,8 +61,3 @@ def _public(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         ip = inner or ip
     return ip.is_global and not ip.is_multicast
-
-
-def _refused(label: str, reason: str) -> ConversionFailed:
-    hint = "A host of your own can be named in ASTRA_ALLOW_HOSTS."
-    return ConversionFailed(source=label, reason=reason, hint=hint)

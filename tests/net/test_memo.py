@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from astra_xr.resolver.memo import Memo
+from astra_xr.net.memo import Memo
 
 
 def test_entries_live_for_a_time_and_the_least_used_goes_first() -> None:
