@@ -53,7 +53,7 @@ class Cdse(StacCatalog):
         super().__init__(url=settings.cdse_url, timeout=settings.timeout)
         self._settings = settings
         self._clock = clock
-        self._tokens = Tokens(self._log_in, renew_before=_RENEW_BEFORE, clock=clock)
+        self._tokens = Tokens[tuple[str, str]](renew_before=_RENEW_BEFORE, clock=clock)
 
     def lookups(self, scene: SceneId) -> Iterable[Lookup]:
         """Give the ways to find a scene: its product id, then a search."""
@@ -91,7 +91,8 @@ class Cdse(StacCatalog):
             now = self._clock()
             return header_signed(href, keys, endpoint=endpoint, region=_REGION, now=now)
         if _is_protected(href) and account:
-            return bearer(href, self._tokens.get(account, carried(refused)))
+            token = self._tokens.get(account, lambda: self._log_in(*account), carried(refused))
+            return bearer(href, token)
         return SignedUrl(url=href)
 
     def check(self, href: str) -> None:
@@ -124,8 +125,7 @@ class Cdse(StacCatalog):
             hosts=_LOGIN_HOSTS,
         )
 
-    def _log_in(self, account: tuple[str, str]) -> Token:
-        username, password = account
+    def _log_in(self, username: str, password: str) -> Token:
         form = {
             "grant_type": "password",
             "client_id": "cdse-public",

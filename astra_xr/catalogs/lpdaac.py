@@ -49,8 +49,8 @@ class LpDaac(StacCatalog):
         super().__init__(url=settings.lpdaac_url, timeout=settings.timeout)
         self._settings = settings
         self._clock = clock
-        self._tokens = Tokens(self._log_in, renew_before=_RENEW_BEFORE, clock=clock)
-        self._urls = Tokens(self._enter, renew_before=_RENEW_BEFORE, clock=clock)
+        self._tokens = Tokens[tuple[str, str]](renew_before=_RENEW_BEFORE, clock=clock)
+        self._urls = Tokens[str](renew_before=_RENEW_BEFORE, clock=clock)
 
     def lookups(self, scene: SceneId) -> Iterable[Lookup]:
         """Give the ways to find a scene: its granule id, in either spelling of the collection."""
@@ -84,7 +84,11 @@ class LpDaac(StacCatalog):
         self.check(href)
         if not _is_protected(href):
             return SignedUrl(url=href)
-        entry = self._urls.get(href, lambda kept: refused is not None and refused.url == kept.value)
+        entry = self._urls.get(
+            href,
+            lambda: self._enter(href),
+            lambda kept: refused is not None and refused.url == kept.value,
+        )
         if entry.value:
             return SignedUrl(url=entry.value, expires_at=entry.expires_at)
         return bearer(href, self._bearer(carried(refused)))
@@ -111,7 +115,7 @@ class LpDaac(StacCatalog):
             return Token(value=self._settings.earthdata_token, expires_at=None)
         account = self._login()
         assert account is not None  # check() was asked
-        return self._tokens.get(account, was_refused)
+        return self._tokens.get(account, lambda: self._log_in(account), was_refused)
 
     def check(self, href: str) -> None:
         """Tell early where there is neither a token nor an account.

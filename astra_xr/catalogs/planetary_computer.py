@@ -78,7 +78,7 @@ class PlanetaryComputer(StacCatalog):
         self._sas_url = settings.planetary_computer_sas_url.rstrip("/")
         self._key = settings.planetary_computer_key
         self._clock = clock
-        self._tokens = Tokens(self._fetch_token, renew_before=_RENEW_BEFORE, clock=clock)
+        self._tokens = Tokens[tuple[str, str]](renew_before=_RENEW_BEFORE, clock=clock)
 
     def lookups(self, scene: SceneId) -> Iterable[Lookup]:
         """Give the ways to find a scene: the product id less its baseline, then a search."""
@@ -125,13 +125,14 @@ class PlanetaryComputer(StacCatalog):
                 return SignedUrl(url=href)
             raise SigningError(href=href, reason="it is not https", hint="Open another asset.")
         token = self._tokens.get(
-            place, lambda token: refused is not None and urlsplit(refused.url).query == token.value
+            place,
+            lambda: self._fetch_token(*place),
+            lambda kept: refused is not None and urlsplit(refused.url).query == kept.value,
         )
         bare = urlunsplit((parts.scheme, parts.netloc, parts.path, token.value, ""))
         return SignedUrl(url=bare, expires_at=token.expires_at)
 
-    def _fetch_token(self, place: tuple[str, str]) -> Token:
-        account, container = place
+    def _fetch_token(self, account: str, container: str) -> Token:
         headers = {"Ocp-Apim-Subscription-Key": self._key} if self._key else None
         answer = fetch_json(
             f"{self.title} (signing)",

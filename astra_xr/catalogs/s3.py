@@ -9,9 +9,9 @@ import functools
 import hashlib
 import hmac
 import importlib.util
+import math
 import os
 import re
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,7 +19,6 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import obstore
-from cachetools import TTLCache
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
@@ -27,6 +26,7 @@ from astra_xr.catalogs.tokens import utc_now
 from astra_xr.errors import SigningError, redact
 from astra_xr.model import SignedUrl
 from astra_xr.net.client import probe
+from astra_xr.net.memo import Memo
 from astra_xr.settings import Settings
 
 _HREF = re.compile(r"s3://([A-Za-z0-9][A-Za-z0-9._-]+)/(.+)")
@@ -81,10 +81,9 @@ class S3:
     def __init__(self, settings: Settings, clock: Callable[[], datetime] = utc_now) -> None:
         self._settings = settings
         self._clock = clock
-        self._kept: TTLCache[str, SignedUrl] = TTLCache(
-            1024, _KEPT.total_seconds(), timer=lambda: clock().timestamp()
+        self._kept: Memo[str, SignedUrl] = Memo(
+            size=1024, life=self._life, clock=lambda: clock().timestamp()
         )
-        self._lock = threading.Lock()
 
     def sign(self, href: str, *, refused: SignedUrl | None = None, instead: str = "") -> SignedUrl:
         """Return a URL that reads an object, good for an hour or as long as the credentials.
@@ -103,14 +102,14 @@ class S3:
         SigningError
             There are no credentials, or the href has not that form.
         """
-        with self._lock:
-            if refused:
-                self._settings = self._settings.renewed()
-                self._kept.clear()
-            kept = self._kept.get(href)
-            if kept is None or (kept.expires_at and kept.expires_at - self._clock() < _KEPT):
-                kept = self._kept[href] = self._sign(href, instead)
-            return kept
+        if refused:
+            self._settings = self._settings.renewed()
+            self._kept.clear()
+        return self._kept.get(href, lambda: self._sign(href, instead))
+
+    def _life(self, signed: SignedUrl) -> float:
+        left = signed.expires_at - self._clock() - _KEPT if signed.expires_at else _KEPT
+        return min(_KEPT, left).total_seconds()
 
     def _sign(self, href: str, instead: str) -> SignedUrl:
         bucket, key = split(href)
@@ -273,12 +272,14 @@ def region_of(bucket: str) -> str:
     """Return the region of an AWS bucket; S3 tells it to anybody, whoever may read there."""
     known = {**_PUBLIC, **_REQUESTER_PAYS}.get(bucket)
     try:
-        return known or _asked_region(bucket)
+        return known or _regions.get(bucket, lambda: _asked_region(bucket))
     except LookupError:
         return "us-east-1"
 
 
-@functools.lru_cache(maxsize=256)
+_regions: Memo[str, str] = Memo(size=256, life=math.inf)
+
+
 def _asked_region(bucket: str) -> str:
     return probe(f"https://s3.amazonaws.com/{bucket}")["x-amz-bucket-region"]
 
@@ -286,8 +287,9 @@ def _asked_region(bucket: str) -> str:
 def _keys_of_boto3() -> Keys | None:
     from botocore.exceptions import BotoCoreError
 
+    environment = tuple(os.environ.get(name) for name in _BOTO3_READS)
     try:
-        found = _boto3_credentials(*(os.environ.get(name) for name in _BOTO3_READS))
+        found = _found.get(environment, _boto3_credentials)
         frozen = found.get_frozen_credentials()
     except (BotoCoreError, LookupError):
         # No profile, none of that name, a login that ran out.
@@ -302,10 +304,11 @@ def _keys_of_boto3() -> Keys | None:
 
 _BOTO3_READS = ("AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
 
+_found: Memo[tuple[str | None, ...], Any] = Memo(size=8, life=math.inf)
+"""Environment → credentials of boto3, which renew themselves."""
 
-@functools.lru_cache(maxsize=8)
-def _boto3_credentials(*environment: str | None) -> Any:
-    """Find credentials once; they renew themselves."""
+
+def _boto3_credentials() -> Any:
     import boto3
 
     found = boto3.Session().get_credentials()

@@ -1,20 +1,19 @@
-"""Short-lived tokens: kept until shortly before they end, fetched once for all who wait."""
+"""Short-lived tokens, and the logins that they are fetched with."""
 
 from __future__ import annotations
 
+import math
 import netrc
-import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Generic, TypeVar
-
-from cachetools import LRUCache
+from typing import Any, TypeVar
 
 from astra_xr.errors import SigningError, UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from astra_xr.model import SignedUrl
 from astra_xr.net.client import fetch_json
+from astra_xr.net.memo import Memo
 
 _KEPT = 4096
 
@@ -35,46 +34,23 @@ class Token:
     """UTC time at which it stops working; None: nobody knows."""
 
 
-class Tokens(Generic[K]):
-    """The tokens of one service, each under what it is for.
+class Tokens(Memo[K, Token]):
+    """The tokens of one service, each under what it is for, until shortly before its end.
 
     Parameters
     ----------
-    fetch : callable
-        Gets a new token; one thread at a time for each key.
     renew_before : timedelta
         How long before its end a token is replaced.
     clock : callable
-        Tells the time.
+        Returns the time.
     """
 
-    def __init__(
-        self, fetch: Callable[[K], Token], *, renew_before: timedelta, clock: Callable[[], datetime]
-    ) -> None:
-        self._fetch = fetch
-        self._renew_before = renew_before
-        self._clock = clock
-        self._tokens: LRUCache[K, Token] = LRUCache(_KEPT)
-        self._locks: LRUCache[K, threading.Lock] = LRUCache(_KEPT)
-        self._guard = threading.Lock()
+    def __init__(self, *, renew_before: timedelta, clock: Callable[[], datetime]) -> None:
+        def life(token: Token) -> float:
+            ends = token.expires_at
+            return math.inf if ends is None else (ends - renew_before - clock()).total_seconds()
 
-    def get(self, key: K, was_refused: Callable[[Token], bool]) -> Token:
-        """Return a token that lasts for minutes, and is not the one that storage refused."""
-        with self._guard:
-            lock = self._locks.setdefault(key, threading.Lock())
-        with lock:
-            with self._guard:
-                token = self._tokens.get(key)
-            # Who comes with an older token than ours just missed its renewal.
-            if token is None or self._ends_soon(token) or was_refused(token):
-                token = self._fetch(key)
-                with self._guard:
-                    self._tokens[key] = token
-            return token
-
-    def _ends_soon(self, token: Token) -> bool:
-        ends = token.expires_at
-        return ends is not None and self._clock() >= ends - self._renew_before
+        super().__init__(size=_KEPT, life=life, clock=lambda: clock().timestamp())
 
 
 def ask_for_token(service: str, url: str, *, advice: str, **how: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What was found lately, kept for a while, and found once however many ask for it at a time."""
+"""What was found or fetched lately: kept until its end, and made once however many ask for it."""
 
 from __future__ import annotations
 
@@ -8,34 +8,53 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import CancelledError, Future
 from typing import Generic, TypeVar
 
-from cachetools import TTLCache
+from cachetools import TLRUCache
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
 
 class Memo(Generic[K, T]):
-    """A bounded cache whose entries live for a time; failures are not kept.
+    """A bounded cache, each entry of which has an end; failures are not kept.
 
     Parameters
     ----------
     size : int
         Entries at most; the least recently used goes first.
-    life : float
-        Seconds that an entry is good for.
+    life : float or callable
+        Seconds that an entry is good for; or takes an entry that was just made, and returns them.
+        One that has none left is returned once, and not kept.
     clock : callable, optional
-        Gives seconds; for tests.
+        Returns seconds.
     """
 
     def __init__(
-        self, *, size: int, life: float, clock: Callable[[], float] = time.monotonic
+        self,
+        *,
+        size: int,
+        life: float | Callable[[T], float],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._kept: TTLCache[K, T] = TTLCache(size, life, clock)
+        def end(key: K, value: T, now: float) -> float:
+            return now + (life(value) if callable(life) else life)
+
+        self._kept: TLRUCache[K, T, float] = TLRUCache(size, end, clock)
         self._coming: dict[K, Future[T]] = {}
         self._lock = threading.Lock()
 
-    def get(self, key: K, make: Callable[[], T]) -> T:
+    def get(
+        self, key: K, make: Callable[[], T], refused: Callable[[T], bool] = lambda _: False
+    ) -> T:
         """Return the entry of a key, made by this caller, or by another who is at it already.
+
+        Parameters
+        ----------
+        key : hashable
+        make : callable
+            Returns a new entry.
+        refused : callable, optional
+            Takes the entry that is kept; True: it is of no use any more, and made anew. Who comes
+            with one that was replaced meanwhile just gets the new one.
 
         Raises
         ------
@@ -44,9 +63,13 @@ class Memo(Generic[K, T]):
         """
         with self._lock:
             try:
-                return self._kept[key]
+                kept = self._kept[key]
             except KeyError:
                 pass
+            else:
+                if not refused(kept):
+                    return kept
+                self._kept.pop(key, None)
             future = self._coming.get(key)
             mine = future is None
             if future is None:
@@ -55,18 +78,18 @@ class Memo(Generic[K, T]):
             try:
                 return future.result()
             except CancelledError:
-                return self.get(key, make)
+                return self.get(key, make, refused)
         try:
             made = make()
         except BaseException as error:
-            self._done(key)
+            self._done(key, future)
             if isinstance(error, Exception):
                 future.set_exception(error)
             else:
                 # Interrupted: the work is left to those who wait.
                 future.cancel()
             raise
-        self._done(key, made)
+        self._done(key, future, made)
         future.set_result(made)
         return made
 
@@ -75,8 +98,15 @@ class Memo(Generic[K, T]):
         with self._lock:
             self._kept[key] = value
 
-    def _done(self, key: K, *made: T) -> None:
+    def clear(self) -> None:
+        """Forget all entries, those too that are being made: they go to who waits for them."""
         with self._lock:
-            del self._coming[key]
-            for value in made:
-                self._kept[key] = value
+            self._kept.clear()
+            self._coming.clear()
+
+    def _done(self, key: K, future: Future[T], *made: T) -> None:
+        with self._lock:
+            if self._coming.get(key) is future:
+                del self._coming[key]
+                for value in made:
+                    self._kept[key] = value

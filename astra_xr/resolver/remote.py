@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-import threading
+import math
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode, urlsplit
-
-from cachetools import LRUCache
 
 from astra_xr import errors
 from astra_xr.catalogs import CATALOGS, catalog_name
@@ -18,6 +17,7 @@ from astra_xr.errors import AstraError, AuthenticationRequired, InvalidParameter
 from astra_xr.missions import Item
 from astra_xr.model import SignedUrl
 from astra_xr.net.client import fetch_json
+from astra_xr.net.memo import Memo
 from astra_xr.resolver.bands import split_names
 from astra_xr.resolver.local import LocalResolver
 from astra_xr.resolver.radiometry import check_override
@@ -35,9 +35,6 @@ _CONVERSION = 900.0
 
 _MARGIN = timedelta(minutes=2)
 """A URL with less life than this is asked for anew."""
-
-_signed: LRUCache[Any, SignedUrl] = LRUCache(4096)
-_lock = threading.Lock()
 
 
 class RemoteResolver:
@@ -145,10 +142,13 @@ class ServiceUrl:
 
     def __call__(self, *, refused: SignedUrl | None = None) -> SignedUrl:
         """Return a URL that is good for minutes at least."""
-        with _lock:
-            held = _signed.get(self)
-        if held and held.url != (refused and refused.url) and _lasts(held):
-            return held
+        return _signed.get(
+            self,
+            self._asked_for,
+            lambda kept: refused is not None and kept.url == refused.url,
+        )
+
+    def _asked_for(self) -> SignedUrl:
         wish = {
             "scene_id": self.scene,
             "bands": self.band,
@@ -157,13 +157,9 @@ class ServiceUrl:
         }
         told = _ask(self.settings, wish)
         try:
-            fresh = _signed_url(told["assets"][self.band])
+            return _signed_url(told["assets"][self.band])
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             reason = f"its answer has another form ({type(error).__name__})"
-        else:
-            with _lock:
-                _signed[self] = fresh
-            return fresh
         raise UpstreamError(service=_name(self.settings), reason=reason, hint=_VERSIONS)
 
 
@@ -175,8 +171,12 @@ def _arrive(settings: Settings) -> RemoteResolver:
     return RemoteResolver(settings=settings)
 
 
-def _lasts(url: SignedUrl) -> bool:
-    return url.expires_at is None or url.expires_at - datetime.now(UTC) > _MARGIN
+def _life(url: SignedUrl) -> float:
+    ends = url.expires_at
+    return math.inf if ends is None else (ends - _MARGIN).timestamp() - time.time()
+
+
+_signed: Memo[ServiceUrl, SignedUrl] = Memo(size=4096, life=_life, clock=time.time)
 
 
 def _signed_url(asset: Mapping[str, Any]) -> SignedUrl:

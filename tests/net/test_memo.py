@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -83,3 +84,68 @@ def test_one_who_is_interrupted_leaves_the_work_to_the_others() -> None:
         go.set()
         assert isinstance(first.exception(), KeyboardInterrupt)
         assert second.result() == 4
+
+
+def test_each_entry_may_have_a_life_of_its_own() -> None:
+    seconds = [0.0]
+    memo: Memo[str, float] = Memo(size=9, life=lambda entry: entry, clock=lambda: seconds[0])
+    made: list[str] = []
+
+    def get(key: str, life: float) -> float:
+        return memo.get(key, lambda: made.append(key) or life)  # type: ignore[func-returns-value]
+
+    for _ in range(2):
+        assert [get("short", 5), get("ever", math.inf), get("none", 0), get("past", -1)] == [
+            5, math.inf, 0, -1,
+        ]  # fmt: skip
+        seconds[0] += 4
+    assert made == ["short", "ever", "none", "past", "none", "past"]
+    get("short", 5)
+    get("ever", math.inf)
+    assert made[6:] == ["short"]
+
+
+def test_one_that_is_refused_is_replaced_once_for_all_who_held_it() -> None:
+    memo: Memo[str, int] = Memo(size=2, life=10)
+    begun, go = threading.Event(), threading.Event()
+    made: list[int] = []
+
+    def make() -> int:
+        made.append(len(made))
+        return made[-1]
+
+    def slowly() -> int:
+        begun.set()
+        go.wait()
+        return make()
+
+    assert memo.get("a", make) == 0
+    with ThreadPoolExecutor(8) as pool:
+        jobs = [pool.submit(memo.get, "a", slowly, lambda kept: kept == 0)]
+        begun.wait()
+        # Who comes meanwhile does not get the one that was refused, whether they held it or not.
+        jobs += [pool.submit(memo.get, "a", make, lambda kept: kept == 0) for _ in range(4)]
+        jobs += [pool.submit(memo.get, "a", make) for _ in range(3)]
+        go.set()
+        assert [job.result() for job in jobs] == [1] * 8
+    assert memo.get("a", make, lambda kept: kept == 0) == 1
+    assert made == [0, 1]
+
+
+def test_what_is_being_made_when_all_is_forgotten_is_not_kept() -> None:
+    memo: Memo[str, str] = Memo(size=2, life=10)
+    begun, go = threading.Event(), threading.Event()
+
+    def old() -> str:
+        begun.set()
+        go.wait()
+        return "old"
+
+    with ThreadPoolExecutor(1) as pool:
+        job = pool.submit(memo.get, "a", old)
+        begun.wait()
+        memo.clear()
+        assert memo.get("a", lambda: "new") == "new"
+        go.set()
+        assert job.result() == "old"
+    assert memo.get("a", lambda: "newer") == "new"
