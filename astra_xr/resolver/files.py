@@ -1,4 +1,4 @@
-"""Which file serves an asset: the provider's own, or one that is made of it."""
+"""Routing: which file serves an asset, the provider's own or one that is made of it."""
 
 from __future__ import annotations
 
@@ -6,19 +6,23 @@ import contextlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from astra_xr.conversion.download import Remote, Source
 from astra_xr.conversion.job import Job
 from astra_xr.conversion.pipeline import ConvertedUrl, Converter
-from astra_xr.conversion.recipe import FORMATS, PICTURES, Recipe
+from astra_xr.conversion.recipe import FORMATS as _FORMATS
+from astra_xr.conversion.recipe import PICTURES, Recipe
 from astra_xr.conversion.stores import LocalStore, StoredAsset
 from astra_xr.conversion.tiff import looks_like_cog
-from astra_xr.errors import AstraError
+from astra_xr.errors import AstraError, InvalidFormat
 from astra_xr.model import Asset, ClassValue, Grid, UrlSource
-from astra_xr.resolver.routing import needs_conversion, route
 from astra_xr.settings import Settings
+
+FORMATS = tuple(_FORMATS)
+
+Routing = Literal["direct", "converted"]
 
 _CLASSES = ("class", "mask")
 _AS_THEY_ARE = (*_CLASSES, "visual")
@@ -26,6 +30,58 @@ _AS_THEY_ARE = (*_CLASSES, "visual")
 
 _LOOKS = 8
 """Files that are looked at side by side."""
+
+
+def check_format(format: str) -> str:
+    """Return the format, lower case.
+
+    Raises
+    ------
+    InvalidFormat
+        There is no such format.
+    """
+    lowered = format.lower() if isinstance(format, str) else format
+    if lowered not in FORMATS:
+        raise InvalidFormat(value=format, formats=FORMATS)
+    return lowered
+
+
+def needs_conversion(asset: Mapping[str, Any], format: str) -> bool | None:
+    """Tell whether an asset has to be converted to be in a format.
+
+    Parameters
+    ----------
+    asset : mapping
+        Of a STAC item: its ``type`` is believed where it names a profile or another format, else
+        the extension of its ``href``.
+    format : str
+        One of `FORMATS`.
+
+    Returns
+    -------
+    bool or None
+        None: the item does not say; the file's header does.
+    """
+    if format != "cog":
+        return True
+    kind = str(asset.get("type") or "").lower()
+    if "cloud-optimized" in kind:
+        return False
+    if kind and "tiff" not in kind and kind != "application/octet-stream":
+        return True
+    return None
+
+
+def route(asset: Mapping[str, Any], format: str) -> Routing:
+    """Decide how an asset gets to the caller, without a look at the file.
+
+    Where the item does not say, any TIFF is served as it is: readers read it.
+    """
+    needed = needs_conversion(asset, format)
+    if needed is None:
+        href = str(asset.get("href") or "").split("?")[0].lower()
+        needed = not asset.get("type") and href.endswith((".jp2", ".j2k"))
+    return "converted" if needed else "direct"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +112,7 @@ class Origin:
     """None where no band of the scene tells clouds from ground."""
 
 
-class Files:
+class Router:
     """Decides for a resolver which files serve its assets, and has them made.
 
     Parameters
@@ -127,7 +183,7 @@ class Files:
             asset,
             source=ConvertedUrl(job=job, converter=self.converter),
             size=None,
-            media_type=FORMATS[origin.format].media_type,
+            media_type=_FORMATS[origin.format].media_type,
             routing="converted",
         )
 

@@ -16,7 +16,7 @@ from astra_xr.errors import AstraError, InvalidItem, UnknownBand, redact
 from astra_xr.missions import Factors, Item, clean_item
 from astra_xr.model import Asset, Radiometry, UrlSource
 from astra_xr.resolver.bands import BandAsset, select_bands, split_names
-from astra_xr.resolver.files import Clouds, Files, Origin
+from astra_xr.resolver.files import Clouds, Origin, Router, check_format
 from astra_xr.resolver.grids import item_grid
 from astra_xr.resolver.ids import parse_item_id, parse_scene_id
 from astra_xr.resolver.lookup import HEDGE, PASSED_OVER, Found, Lookup, said
@@ -27,7 +27,6 @@ from astra_xr.resolver.radiometry import (
     override,
 )
 from astra_xr.resolver.resolution import Resolution
-from astra_xr.resolver.routing import check_format
 from astra_xr.resolver.sidecar import needs_factors, read_factors
 from astra_xr.settings import Settings
 
@@ -76,14 +75,14 @@ class LocalResolver:
         self._hedge = hedge
         self._bare = bare_urls
         self._lookup = Lookup(self.settings, hedge=hedge)
-        self._files = Files(self.settings, converter, bare=bare_urls)
+        self._router = Router(self.settings, converter, bare=bare_urls)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # What was found stays in this process.
         kept = partial(
             LocalResolver,
             hedge=self._hedge,
-            converter=self._files.converter,
+            converter=self._router.converter,
             bare_urls=self._bare,
         )
         return kept, (self.settings,)
@@ -163,7 +162,7 @@ class LocalResolver:
             if wish.choosing and found.owner:
                 found.owner.check(_href(found.item, entry.key, found.owner))
             told = factors.get(entry.band.native)
-            asset = found.assets.get(keys[name]) or self._files.serving(
+            asset = found.assets.get(keys[name]) or self._router.serving(
                 self._asset(entry, found, wish, told), origin
             )
             # Factors that could not be had now may be had later.
@@ -172,9 +171,9 @@ class LocalResolver:
             assets[name] = asset
         if not wish.sign:
             return assets
-        assets = self._files.looked_at(assets, origin)
+        assets = self._router.looked_at(assets, origin)
         found.assets.update({keys[n]: a for n, a in assets.items() if keys[n] in found.assets})
-        return self._files.signed(assets)
+        return self._router.signed(assets)
 
     def _asset(self, entry: BandAsset, found: Found, wish: _Wish, factors: Factors | None) -> Asset:
         item, owner = found.item, found.owner

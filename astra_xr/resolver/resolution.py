@@ -1,4 +1,4 @@
-"""The answer of a resolver, and its form on the wire."""
+"""The answer of a resolver: which files hold a scene's bands; as JSON, as an item, as a table."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from astra_xr.conversion.recipe import COG_TYPE
 from astra_xr.errors import InvalidItem, redact
 from astra_xr.missions import Item
 from astra_xr.model import Asset, Band, Radiometry
+from astra_xr.tables import Table
 
 if TYPE_CHECKING:
     import pystac
@@ -133,14 +134,10 @@ class Resolution:
         raise InvalidItem(item=str(raw["id"]), reason=reason)
 
     def __repr__(self) -> str:
-        from astra_xr.resolver.shown import table_of
-
-        return str(replace(table_of(self), title=f"<Resolution: {redact(self.full_id)}>"))
+        return str(replace(_table_of(self), title=f"<Resolution: {redact(self.full_id)}>"))
 
     def _repr_html_(self) -> str:
-        from astra_xr.resolver.shown import table_of
-
-        return table_of(self).html()
+        return _table_of(self).html()
 
     def _item_asset(self, asset: Asset) -> dict[str, Any]:
         original = {k: v for k, v in self.item["assets"][asset.key].items() if k != "alternate"}
@@ -221,3 +218,53 @@ def _raster_band(radiometry: Radiometry) -> dict[str, Any]:
 def _plain(value: float) -> float | int:
     """Write whole numbers without a point, as catalogues do."""
     return int(value) if float(value).is_integer() else float(value)
+
+
+_COLUMNS = ("name", "band", "m", "pixels", "MB", "radiometry", "served", "signed until", "file")
+
+
+def _table_of(answer: Resolution) -> Table:
+    """Return one row an asset."""
+    where = f" at {answer.catalog}" if answer.catalog else ""
+    count = len(answer.assets)
+    codes = sorted({a.grid.crs for a in answer.assets.values() if a.grid and "[" not in a.grid.crs})
+    notes = [f"Passed over {name}: {why}" for name, why in answer.passed_over.items()]
+    if answer.other_processings:
+        notes.append(f"Other processings: {', '.join(answer.other_processings)}")
+    return Table(
+        title=redact(answer.full_id),
+        facts=(
+            f"{count} file{'' if count == 1 else 's'} as {answer.format}{where}",
+            f"from {answer.provider}" if answer.provider != "unknown" else "",
+            ", ".join(codes),
+        ),
+        columns=_COLUMNS,
+        rows=tuple(_row(name, asset) for name, asset in answer.assets.items()),
+        notes=tuple(redact(note) for note in notes),
+        numbers={"m", "MB"},
+        words={"radiometry"},
+    )
+
+
+def _row(name: str, asset: Asset) -> tuple[str, ...]:
+    band, grid = asset.band, asset.grid
+    other = band.common if name == band.native else band.native
+    size = f"{asset.size / 1e6:.1f}" if asset.size else ""
+    return (
+        name,
+        other or "",
+        f"{band.gsd:g}" if band.gsd else "",
+        f"{grid.shape[0]} × {grid.shape[1]}" if grid else "",
+        size,
+        asset.radiometry.reason if asset.radiometry else "",
+        asset.routing,
+        _until(asset),
+        redact(asset.href).rsplit("/", 1)[-1],
+    )
+
+
+def _until(asset: Asset) -> str:
+    if asset.signed is None:
+        return "not signed"
+    moment = asset.signed.expires_at
+    return f"{moment:%Y-%m-%d %H:%M} UTC" if moment else "for good"
