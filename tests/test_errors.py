@@ -19,10 +19,10 @@ from astra_xr.catalogs.urls import FixedUrl
 from astra_xr.errors import AstraError, closest, redact
 from astra_xr.model import Band, SignedUrl
 from astra_xr.resolver.bands import BandAsset, select_bands, split_names
-from astra_xr.resolver.files import check_format
 from astra_xr.resolver.grids import item_grid
 from astra_xr.resolver.ids import parse_scene_id
 from astra_xr.resolver.radiometry import decide_radiometry
+from astra_xr.resolver.routing import check_format
 
 SECRET = "hUsH0123"
 URL = f"https://user:{SECRET}@store.example/B04.tif?sv=1&sig={SECRET}"

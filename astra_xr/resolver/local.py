@@ -16,7 +16,6 @@ from astra_xr.errors import AstraError, InvalidItem, UnknownBand, redact
 from astra_xr.missions import Factors, Item, clean_item
 from astra_xr.model import Asset, Radiometry, UrlSource
 from astra_xr.resolver.bands import BandAsset, select_bands, split_names
-from astra_xr.resolver.files import Clouds, Origin, Router, check_format
 from astra_xr.resolver.grids import item_grid
 from astra_xr.resolver.ids import parse_item_id, parse_scene_id
 from astra_xr.resolver.lookup import HEDGE, PASSED_OVER, Found, Lookup, said
@@ -27,6 +26,7 @@ from astra_xr.resolver.radiometry import (
     override,
 )
 from astra_xr.resolver.resolution import Resolution
+from astra_xr.resolver.routing import Clouds, Origin, Router, check_format
 from astra_xr.resolver.sidecar import needs_factors, read_factors
 from astra_xr.settings import Settings
 

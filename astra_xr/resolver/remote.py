@@ -19,10 +19,10 @@ from astra_xr.model import SignedUrl
 from astra_xr.net.client import fetch_json
 from astra_xr.net.memo import Memo
 from astra_xr.resolver.bands import split_names
-from astra_xr.resolver.files import check_format
 from astra_xr.resolver.local import LocalResolver
 from astra_xr.resolver.radiometry import check_override
 from astra_xr.resolver.resolution import Resolution
+from astra_xr.resolver.routing import check_format
 from astra_xr.resolver.wire import resolution_of
 from astra_xr.settings import Settings, service_at
 

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from typing import Any
 
 from astra_xr.catalogs import CATALOGS
-from astra_xr.resolver.files import FORMATS
+from astra_xr.resolver.routing import FORMATS
 from astra_xr.service.problems import PLAIN, PROBLEM_TYPE, STATUS
 
 _STYLE = (

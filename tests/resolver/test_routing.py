@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from astra_xr.errors import InvalidFormat
-from astra_xr.resolver.files import FORMATS, check_format, needs_conversion, route
+from astra_xr.resolver.routing import FORMATS, check_format, needs_conversion, route
 from tests.items import COG
 
 JP2 = {"href": "s3://sentinel-s2-l2a/B04.jp2", "type": "image/jp2"}
