@@ -37,6 +37,10 @@ _MARGIN = timedelta(minutes=2)
 """A URL with less life than this is asked for anew."""
 
 
+_OTHER_FORM = (LookupError, TypeError, ValueError, AttributeError, OverflowError)
+"""What reading an answer raises that is not of the form that it should be."""
+
+
 class RemoteResolver:
     """Asks a resolver service; a caller cannot tell it from the embedded one.
 
@@ -111,7 +115,7 @@ class RemoteResolver:
                 for name, asset in answer.assets.items()
             }
             return replace(answer, assets=assets)
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
+        except _OTHER_FORM as error:
             reason = f"its answer has another form ({type(error).__name__})"
         raise UpstreamError(service=_name(self.settings), reason=reason, hint=_VERSIONS)
 
@@ -158,7 +162,7 @@ class ServiceUrl:
         told = _ask(self.settings, wish)
         try:
             return _signed_url(told["assets"][self.band])
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
+        except _OTHER_FORM as error:
             reason = f"its answer has another form ({type(error).__name__})"
         raise UpstreamError(service=_name(self.settings), reason=reason, hint=_VERSIONS)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import fields
-from typing import Any
+from dataclasses import fields, is_dataclass
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
-from astra_xr.model import Asset, Band, ClassValue, Grid, Radiometry, UrlSource
+from astra_xr.model import Asset, UrlSource
 from astra_xr.resolver.resolution import Resolution
 
 
@@ -37,90 +39,39 @@ def resolution_of(
 
     Raises
     ------
-    LookupError, TypeError, ValueError, AttributeError
+    LookupError, TypeError, ValueError, AttributeError, OverflowError
         It has another form.
     """
     detail = told["detail"]
     return Resolution(
-        scene_id=str(told["scene_id"]),
-        format=str(told["format"]),
+        scene_id=_value(str, told["scene_id"]),
+        format=_value(str, told["format"]),
         assets={
-            str(name): _asset(entry, source_of(entry)) for name, entry in detail["assets"].items()
+            name: Asset(source=source_of(entry), **_values(Asset, entry))
+            for name, entry in detail["assets"].items()
         },
         item=dict(detail["item"]),
-        full_id=str(detail["full_id"]),
-        mission=detail["mission"],
-        catalog=detail["catalog"],
-        passed_over=dict(detail["passed_over"]),
-        provider=str(told["metadata"]["source_provider"]),
+        full_id=_value(str, detail["full_id"]),
+        mission=_value(str | None, detail["mission"]),
+        catalog=_value(str | None, detail["catalog"]),
+        passed_over={name: _value(str, why) for name, why in detail["passed_over"].items()},
+        provider=_value(str, told["metadata"]["source_provider"]),
     )
+
+
+@functools.cache
+def _fields(kind: type) -> Mapping[str, Any]:
+    """Return name → type of a dataclass's fields, less those that never travel."""
+    return {k: v for k, v in get_type_hints(kind).items() if k not in ("source", "signed")}
 
 
 def _asset_json(asset: Asset) -> dict[str, Any]:
-    plain = {
-        name: getattr(asset, name)
-        for name in ("key", "href", "media_type", "title", "size", "routing")
-    }
-    return plain | {
-        "band": _json(asset.band),
-        "planes": _json(asset.planes),
-        "indexes": asset.indexes,
-        "grid": _json(asset.grid),
-        "radiometry": _json(asset.radiometry),
-        "stretch": _json(asset.stretch),
-        "stretch_without": _json(asset.stretch_without),
-    }
-
-
-def _asset(told: Mapping[str, Any], source: UrlSource) -> Asset:
-    return Asset(
-        key=told["key"],
-        band=_band(told["band"]),
-        planes=tuple(_band(plane) for plane in told["planes"]),
-        href=told["href"],
-        source=source,
-        indexes=None if told["indexes"] is None else tuple(told["indexes"]),
-        grid=told["grid"] and _grid(told["grid"]),
-        radiometry=told["radiometry"] and Radiometry(**_known(Radiometry, told["radiometry"])),
-        media_type=told["media_type"],
-        title=told["title"],
-        size=told["size"],
-        routing=told["routing"],
-        stretch=tuple((low, high) for low, high in told["stretch"]),
-        stretch_without=tuple(told.get("stretch_without", ())),
-    )
-
-
-def _grid(told: Mapping[str, Any]) -> Grid:
-    return Grid(crs=told["crs"], shape=tuple(told["shape"]), transform=tuple(told["transform"]))
-
-
-def _band(told: Mapping[str, Any]) -> Band:
-    known = _known(Band, told)
-    return Band(
-        **known
-        | {
-            "spellings": tuple(told.get("spellings", ())),
-            "shared": tuple(told.get("shared", ())),
-            "classes": tuple(ClassValue(**entry) for entry in told.get("classes", ())),
-            "planes": tuple(_band(entry) for entry in told.get("planes", ())),
-        }
-    )
-
-
-def _known(cls: type, told: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields that a class has: a newer service may tell more."""
-    known = {f.name: told[f.name] for f in fields(cls) if f.name in told}
-    for name in ("nodata", "scale", "offset"):
-        # JSON has no NaN and no infinity.
-        if isinstance(known.get(name), str):
-            known[name] = float(known[name])
-    return known
+    return {name: _json(getattr(asset, name)) for name in _fields(Asset)}
 
 
 def _json(value: Any) -> Any:
     """Return a value of the model as JSON, without what is as it is by default."""
-    if hasattr(value, "__dataclass_fields__"):
+    if is_dataclass(value):
         told = {f.name: getattr(value, f.name) for f in fields(value)}
         plain = {f.name: f.default for f in fields(value)}
         return {name: _json(v) for name, v in told.items() if v != plain[name]}
@@ -129,3 +80,28 @@ def _json(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value
+
+
+def _value(kind: Any, told: Any) -> Any:
+    """Return the value of a type that JSON tells of; raise TypeError or ValueError for others."""
+    if isinstance(kind, type) and is_dataclass(kind):
+        return kind(**_values(kind, told))
+    parts = get_args(kind)
+    if isinstance(kind, UnionType):
+        return None if told is None else _value(parts[0], told)
+    if get_origin(kind) is tuple and isinstance(told, list):
+        kinds = parts if Ellipsis not in parts else [parts[0]] * len(told)
+        return tuple(_value(each, entry) for each, entry in zip(kinds, told, strict=True))
+    # JSON has no NaN and no infinity; what was a whole number stays one, as in this process.
+    if kind is float and (type(told) is int or told in ("nan", "inf", "-inf")):
+        number = float(told)
+        return told if number == told else number
+    if type(told) is not kind:
+        raise TypeError(kind)
+    return told
+
+
+def _values(kind: Any, told: Mapping[str, Any]) -> dict[str, Any]:
+    # A newer service may tell more.
+    known = _fields(kind)
+    return {name: _value(known[name], value) for name, value in told.items() if name in known}
