@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, NoReturn, Protocol
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from astra_xr.errors import redact
 
@@ -215,6 +218,22 @@ class SignedUrl:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a signed URL stays in its process: send its UrlSource instead")
+
+
+def utc_now() -> datetime:
+    """Return the time, in UTC: the clock of whatever is given no other."""
+    return datetime.now(UTC)
+
+
+def local_path(url: str) -> Path:
+    """Return the path of a file of this machine, by its ``file:`` URL or the path itself.
+
+    Examples
+    --------
+    >>> local_path("file:///data/a%20b.tif").as_posix(), local_path("a.tif").as_posix()
+    ('/data/a b.tif', 'a.tif')
+    """
+    return Path(url2pathname(urlsplit(url).path) if url[:5].lower() == "file:" else url)
 
 
 class UrlSource(Protocol):

@@ -19,9 +19,9 @@ from astra_xr.catalogs.stac import (
     StacCatalog,
     sensing_window,
 )
-from astra_xr.catalogs.tokens import Token, Tokens, ask_for_token, bearer, carried, login, utc_now
+from astra_xr.catalogs.tokens import Token, Tokens, ask_for_token, bearer, carried, login
 from astra_xr.errors import SigningError
-from astra_xr.model import SceneId, SignedUrl
+from astra_xr.model import SceneId, SignedUrl, utc_now
 from astra_xr.settings import Settings
 
 _COLLECTIONS = {"1C": "sentinel-2-l1c", "2A": "sentinel-2-l2a"}

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urljoin
 
 from astra_xr.catalogs.base import choose
+from astra_xr.catalogs.query import Query
 from astra_xr.catalogs.s3 import S3
 from astra_xr.errors import AmbiguousSceneId, InvalidItem, SceneNotFound
-from astra_xr.missions import MISSIONS, clean_item
+from astra_xr.missions import MISSIONS, clean_item, mission_of
 from astra_xr.model import SceneId, SignedUrl
 
 _HTTP = re.compile(r"https?://[\w.-]")
@@ -82,6 +83,23 @@ def pick(scene: SceneId, items: Iterable[dict[str, Any]], *, asked: str) -> dict
     if item is None:
         raise SceneNotFound(scene_id=str(scene), asked=[asked])
     return item
+
+
+def wanted(query: Query, items: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the items of a query's mission that it wants."""
+    for item in items:
+        mission = mission_of(item)
+        if mission and mission.name == query.mission and query.wants(item):
+            yield item
+
+
+def newest_first(items: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return items in the order that a search gives them."""
+
+    def when(item: dict[str, Any]) -> str:
+        return str(item["properties"].get("datetime") or "")
+
+    return sorted(items, key=when, reverse=True)
 
 
 def storage_url(href: str, s3: S3, refused: SignedUrl | None) -> SignedUrl:

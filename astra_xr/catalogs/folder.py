@@ -7,17 +7,22 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from astra_xr.catalogs.base import Catalog
-from astra_xr.catalogs.documents import items_of, pick, resolved, spellings, storage_url
+from astra_xr.catalogs.documents import (
+    items_of,
+    newest_first,
+    pick,
+    resolved,
+    spellings,
+    storage_url,
+    wanted,
+)
 from astra_xr.catalogs.query import Query
 from astra_xr.catalogs.s3 import S3
 from astra_xr.errors import InvalidParameter, UpstreamError, redact
 from astra_xr.extras import require
-from astra_xr.missions import Item, mission_of
-from astra_xr.model import SceneId, SignedUrl
+from astra_xr.model import SceneId, SignedUrl, local_path
 from astra_xr.settings import Settings
 
 _PARQUET = (".parquet", ".geoparquet")
@@ -44,8 +49,7 @@ class Folder(Catalog):
 
     def __init__(self, path: str, settings: Settings) -> None:
         self._s3 = S3(settings)
-        bare = url2pathname(urlsplit(path).path) if path.startswith("file:") else path
-        self._path = Path(bare).expanduser().absolute()
+        self._path = local_path(path).expanduser().absolute()
         if not self._path.exists():
             expected = "a folder or file that is there"
             raise InvalidParameter(name="catalog", value=path, expected=expected)
@@ -72,12 +76,7 @@ class Folder(Catalog):
         ------
         UpstreamError, MissingExtra
         """
-        wanted = []
-        for item in self._items():
-            mission = mission_of(item)
-            if mission and mission.name == query.mission and query.wants(item):
-                wanted.append(item)
-        yield from sorted(wanted, key=_moment, reverse=True)
+        yield from newest_first(wanted(query, self._items()))
 
     def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
         """Return the URL of what lies elsewhere; on S3, presigned with the caller's AWS keys.
@@ -127,7 +126,3 @@ def _read_parquet(path: Path) -> Any:
         assets = feature.get("assets") or {}
         feature["assets"] = {key: asset for key, asset in assets.items() if asset}
     return document
-
-
-def _moment(item: Item) -> str:
-    return str(item.get("properties", {}).get("datetime") or "")

@@ -13,10 +13,10 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from astra_xr.catalogs.stac import ById, Lookup, StacCatalog
-from astra_xr.catalogs.tokens import Token, Tokens, ask_for_token, bearer, carried, login, utc_now
+from astra_xr.catalogs.tokens import Token, Tokens, ask_for_token, bearer, carried, login
 from astra_xr.errors import SigningError
 from astra_xr.missions import Item
-from astra_xr.model import SceneId, SignedUrl
+from astra_xr.model import SceneId, SignedUrl, utc_now
 from astra_xr.net.client import redirect_of
 from astra_xr.settings import Settings
 

@@ -11,17 +11,19 @@ from astra_xr.catalogs.documents import (
     items_of,
     join,
     links_of,
+    newest_first,
     pick,
     resolved,
     self_link,
     spellings,
     storage_url,
+    wanted,
 )
 from astra_xr.catalogs.query import Query
 from astra_xr.catalogs.s3 import S3
 from astra_xr.catalogs.stac import StacCatalog, day_window, tile_window, time_window
 from astra_xr.errors import InvalidParameter, UpstreamError, redact
-from astra_xr.missions import Item, mission_of
+from astra_xr.missions import Item
 from astra_xr.model import SceneId, SignedUrl
 from astra_xr.net.client import fetch_json
 from astra_xr.settings import Settings
@@ -81,11 +83,9 @@ class PlainCatalog(StacCatalog):
             pages = self._pages({"limit": min(_PAGE, query.limit), **query.body()})
             items = itertools.chain.from_iterable(pages)
         else:
-            items = sorted(self._walk(None), key=_moment, reverse=True)
-        for item in items:
-            mission = mission_of(item)
-            if mission and mission.name == query.mission and query.wants(item):
-                yield resolved(item, self_link(item) or self._url)
+            items = newest_first(self._walk(None))
+        for item in wanted(query, items):
+            yield resolved(item, self_link(item) or self._url)
 
     def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
         """Return https hrefs as they are, and s3 hrefs presigned with the caller's AWS keys.
@@ -153,7 +153,3 @@ class PlainCatalog(StacCatalog):
         if not isinstance(document, Mapping):
             raise UpstreamError(service=self.title, reason=f"there is no STAC at {redact(url)}")
         return document
-
-
-def _moment(item: Item) -> str:
-    return str(item.get("properties", {}).get("datetime") or "")

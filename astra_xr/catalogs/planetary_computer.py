@@ -16,10 +16,10 @@ from astra_xr.catalogs.stac import (
     landsat_lookups,
     sensing_window,
 )
-from astra_xr.catalogs.tokens import Token, Tokens, utc_now
+from astra_xr.catalogs.tokens import Token, Tokens
 from astra_xr.errors import SigningError, UpstreamError
 from astra_xr.missions import Item
-from astra_xr.model import SceneId, SignedUrl
+from astra_xr.model import SceneId, SignedUrl, utc_now
 from astra_xr.net.client import fetch_json
 from astra_xr.settings import Settings
 

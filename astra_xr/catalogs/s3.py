@@ -22,9 +22,8 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
-from astra_xr.catalogs.tokens import utc_now
 from astra_xr.errors import SigningError, redact
-from astra_xr.model import SignedUrl
+from astra_xr.model import SignedUrl, utc_now
 from astra_xr.net.client import probe
 from astra_xr.net.memo import Memo
 from astra_xr.settings import Settings

@@ -6,7 +6,7 @@ import math
 import netrc
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,11 +18,6 @@ from astra_xr.net.memo import Memo
 _KEPT = 4096
 
 K = TypeVar("K", bound=Hashable)
-
-
-def utc_now() -> datetime:
-    """Return the time."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, kw_only=True)

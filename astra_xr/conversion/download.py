@@ -11,14 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
-from urllib.request import url2pathname
 
 import httpx
 from httpx_retries import Retry
 
 from astra_xr.conversion.limits import Limits, Progress
 from astra_xr.errors import AstraError, ConversionFailed, UpstreamUnavailable, redact
-from astra_xr.model import SignedUrl, UrlSource
+from astra_xr.model import SignedUrl, UrlSource, local_path
 from astra_xr.net.client import client
 from astra_xr.net.hosts import why_refused
 
@@ -118,13 +117,13 @@ class Source:
         url = self._signed.url
         if url.startswith(("https://", "http://")):
             return None
-        parts = urlsplit(url)
         if not self._trusted:
             # It says why not.
             check_url(url, label=self._label)
-        if parts.scheme not in ("", "file"):
-            raise self._failed(f"{parts.scheme}:// cannot be read")
-        return Path(url2pathname(parts.path) if parts.scheme else url)
+        scheme = urlsplit(url).scheme
+        if scheme not in ("", "file"):
+            raise self._failed(f"{scheme}:// cannot be read")
+        return local_path(url)
 
     def look(self, *, patient: bool = True) -> Remote:
         """Return size, version and first bytes, at the price of one small request.

@@ -9,10 +9,11 @@ import base64
 import functools
 import hmac
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from urllib.parse import quote, unquote, urlencode
 
 from astra_xr.errors import InvalidParameter
+from astra_xr.model import utc_now
 
 LIFE = timedelta(hours=1)
 _LEEWAY = timedelta(seconds=30)
@@ -20,11 +21,6 @@ _LEEWAY = timedelta(seconds=30)
 
 _VERSION = "1"
 _FIELDS = ("v", "kid", "exp", "sig")
-
-
-def utc_now() -> datetime:
-    """Return the time."""
-    return datetime.now(UTC)
 
 
 class UrlSigner:

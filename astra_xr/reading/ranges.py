@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import obstore
 from obstore.exceptions import BaseError
 from obstore.store import HTTPStore
 
 from astra_xr.errors import ReadError, redact
-from astra_xr.model import SignedUrl, UrlSource
+from astra_xr.model import SignedUrl, UrlSource, local_path
 from astra_xr.reading.loop import in_thread
 
 _TRIES = 4
@@ -156,19 +155,16 @@ class RangeFile:
         if urlsplit(self.signed.url).scheme in ("http", "https"):
             return True
         try:
-            told = await in_thread(_stat, self._path())
+            told = await in_thread(_stat, local_path(self.signed.url))
         except OSError:
             return False
         return told == (size, etag)
 
-    def _path(self) -> Path:
-        parts = urlsplit(self.signed.url)
-        return Path(url2pathname(parts.path) if parts.scheme else self.signed.url)
-
     async def _get_file(self, start: int, stop: int) -> memoryview:
         reason = ""
         try:
-            size, stamp, body = await in_thread(_pread, self._path(), start, stop)
+            path = local_path(self.signed.url)
+            size, stamp, body = await in_thread(_pread, path, start, stop)
         except OSError as error:
             reason = error.strerror or type(error).__name__
         if reason:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from astra_xr.errors import AstraError, ReadError
 from astra_xr.missions import Factors, Item, Mission
-from astra_xr.model import SignedUrl, UrlSource
+from astra_xr.model import SignedUrl, UrlSource, local_path
 from astra_xr.net.client import fetch_json
 from astra_xr.resolver.bands import BandAsset
 from astra_xr.resolver.radiometry import is_declared
@@ -71,12 +69,11 @@ def needs_factors(entry: BandAsset, item: Item) -> bool:
 
 def _read_json(signed: SignedUrl, timeout: float) -> Any:
     label, url = "the scene's metadata file", signed.url
-    parts = urlsplit(url)
-    if parts.scheme not in ("", "file"):
+    if urlsplit(url).scheme not in ("", "file"):
         headers = dict(signed.headers) or None
         return fetch_json(label.capitalize(), url, headers=headers, timeout=timeout)
     try:
-        return json.loads(Path(url2pathname(parts.path) if parts.scheme else url).read_bytes())
+        return json.loads(local_path(url).read_bytes())
     except (OSError, ValueError) as error:
         reason = type(error).__name__
     raise ReadError(source=label, href=url, reason=reason)

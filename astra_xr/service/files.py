@@ -14,7 +14,6 @@ from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
-from urllib.request import url2pathname
 
 import anyio.to_thread
 from cachetools import LRUCache
@@ -22,7 +21,7 @@ from cachetools import LRUCache
 from astra_xr.conversion.recipe import COG_TYPE
 from astra_xr.conversion.signing import UrlSigner
 from astra_xr.errors import Forbidden, SigningError
-from astra_xr.model import Asset, SignedUrl
+from astra_xr.model import Asset, SignedUrl, local_path
 from astra_xr.resolver.resolution import Resolution
 from astra_xr.service.problems import PLAIN, PROBLEM_TYPE, document, problem
 
@@ -115,7 +114,7 @@ class LocalFiles:
             raise SigningError(href=href, reason=reason, hint="Ask the service's operator.")
         query, expires_at = self._signer.sign("GET", path)
         fresh = SignedUrl(url=f"{base}{path}?{query}", expires_at=expires_at)
-        size = asset.size or os.stat(_file_path(signed.url)).st_size  # noqa: PTH116
+        size = asset.size or local_path(signed.url).stat().st_size
         return replace(asset, href=href, signed=fresh, size=size)
 
     def _bare(self, href: str, base: str) -> str:
@@ -126,7 +125,7 @@ class LocalFiles:
         return base + (path or f"{PREFIX}{quote(href.rpartition('/')[2])}")
 
     def _path_of(self, url: str) -> str | None:
-        real = Path(os.path.realpath(_file_path(url)))
+        real = Path(os.path.realpath(local_path(url)))
         for name, root in self._roots.items():
             if real.is_relative_to(root):
                 return f"{PREFIX}{name}/{quote(real.relative_to(root).as_posix())}"
@@ -209,11 +208,6 @@ class LocalFiles:
 
 def _stamp(told: os.stat_result) -> tuple[int, ...]:
     return told.st_dev, told.st_ino, told.st_mtime_ns, told.st_size
-
-
-def _file_path(url: str) -> str:
-    parts = urlsplit(url)
-    return url2pathname(parts.path) if parts.scheme == "file" else url
 
 
 @functools.lru_cache(maxsize=512)

@@ -23,9 +23,9 @@ from typing import Any
 
 import filelock
 
-from astra_xr.conversion.signing import utc_now
 from astra_xr.errors import InvalidParameter, RateLimited, UpstreamUnavailable
 from astra_xr.extras import require
+from astra_xr.model import utc_now
 
 _KEY = re.compile(r"astra_sk_live_([a-z0-9]{8})_([0-9a-f]{64})", re.ASCII)
 _NONE = "0" * 64
