@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 from astra_xr.catalogs.s3 import Keys, header_signed
 from astra_xr.catalogs.stac import (
     ById,
-    BySearch,
     Lookup,
     StacCatalog,
     sensing_window,
+    sentinel2_search,
 )
 from astra_xr.catalogs.tokens import Token, Tokens, ask_for_token, bearer, carried, login
 from astra_xr.errors import SigningError
@@ -63,7 +63,7 @@ class Cdse(StacCatalog):
         collection = _COLLECTIONS[parts["level"]]
         if scene.form == "product" and "generation" in parts:
             yield ById(collection=collection, item=scene.name)
-        yield _search(collection, parts)
+        yield sentinel2_search(parts, [collection], sensing_window(parts))
 
     def href(self, asset: Mapping[str, Any]) -> str:
         """Return the asset's s3 href, or where only an account is there its https one."""
@@ -161,14 +161,6 @@ def _https(asset: Mapping[str, Any]) -> str | None:
         return href if isinstance(href, str) and urlsplit(href).scheme == "https" else None
     except ValueError:
         return None
-
-
-def _search(collection: str, parts: Mapping[str, str]) -> BySearch:
-    query: dict[str, Any] = {"platform": {"eq": f"sentinel-2{parts['platform'][-1].lower()}"}}
-    if "tile" in parts:
-        query["grid:code"] = {"eq": f"MGRS-{parts['tile']}"}
-    window = sensing_window(parts)
-    return BySearch(body={"collections": [collection], "datetime": window, "query": query})
 
 
 def _how_to() -> str:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from astra_xr.catalogs.s3 import S3, split
 from astra_xr.catalogs.stac import (
     ById,
-    BySearch,
     Lookup,
     StacCatalog,
     landsat_lookups,
+    sentinel2_search,
     tile_window,
 )
 from astra_xr.missions import Item
@@ -58,7 +57,10 @@ class EarthSearch(StacCatalog):
                 yield ById(collection=older, item=name.format(zone=_zone(parts), **parts))
             elif scene.form == "earth-search-c1":
                 yield ById(collection=_C1, item=scene.name)
-            yield _sentinel2(scene, [_C1, _L2A] if older == _L2A else [_L1C])
+            # No collection's item ids follow from the product's.
+            collections = [_C1, _L2A] if older == _L2A else [_L1C]
+            tile = {"tile": _zone(parts)} if "tile" in parts else {}
+            yield sentinel2_search({**parts, **tile}, collections, tile_window(parts))
 
     def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
         """Return public https hrefs as they are, and s3 hrefs presigned with AWS keys.
@@ -102,16 +104,6 @@ class EarthSearch(StacCatalog):
         if any(properties.get(flag) is True for flag in flags) and not asset_key.endswith("-jp2"):
             return "already applied by earth-search"
         return None
-
-
-def _sentinel2(scene: SceneId, collections: list[str]) -> BySearch:
-    """Search by tile and time, since no collection's item ids follow from the product's."""
-    platform = {"eq": f"sentinel-2{scene.parts['platform'][-1].lower()}"}
-    query: dict[str, Any] = {"platform": platform}
-    if "tile" in scene.parts:
-        query["grid:code"] = {"eq": f"MGRS-{_zone(scene.parts)}"}
-    window = tile_window(scene.parts)
-    return BySearch(body={"collections": collections, "datetime": window, "query": query})
 
 
 def _zone(parts: Mapping[str, str]) -> str:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from astra_xr.catalogs.stac import ById, Lookup, StacCatalog
+from astra_xr.catalogs.stac import ById, Lookup, StacCatalog, hls_name
 from astra_xr.catalogs.tokens import Token, Tokens, ask_for_token, bearer, carried, login
 from astra_xr.errors import SigningError
 from astra_xr.missions import Item
@@ -57,9 +57,8 @@ class LpDaac(StacCatalog):
         if scene.mission != "hls":
             return
         parts = {"version": "2.0", **scene.parts}
-        name = "HLS.{sensor}.T{tile}.{start}.v{version}".format(**parts)
         for form in ("HLS{sensor}_{version}", "HLS{sensor}.v{version}"):
-            yield ById(collection=form.format(**parts), item=name)
+            yield ById(collection=form.format(**parts), item=hls_name(parts))
 
     def owns(self, item: Item) -> bool:
         """Tell whether the item's links lead here, or its files to Earthdata."""

@@ -13,6 +13,7 @@ from astra_xr.catalogs.stac import (
     Lookup,
     StacCatalog,
     day_window,
+    hls_name,
     landsat_lookups,
     sensing_window,
 )
@@ -182,9 +183,7 @@ def _sentinel2(scene: SceneId) -> Iterator[Lookup]:
 
 
 def _hls(scene: SceneId) -> ById:
-    parts = {"version": "2.0", **scene.parts}
-    name = "HLS.{sensor}.T{tile}.{start}.v{version}".format(**parts)
-    return ById(collection=_HLS[parts["sensor"]], item=name)
+    return ById(collection=_HLS[scene.parts["sensor"]], item=hls_name(scene.parts))
 
 
 def _rtc(scene: SceneId) -> ById:

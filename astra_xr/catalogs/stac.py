@@ -158,12 +158,31 @@ def landsat_lookups(scene: SceneId, collection: str) -> Iterator[Lookup]:
     if "tier" in parts:
         name = "{sensor}_{level}_{path}{row}_{day}_{collection}_{tier}".format(**parts)
         yield ById(collection=collection, item=name)
+    yield landsat_search(scene, [collection])
+
+
+def landsat_search(scene: SceneId, collections: list[str]) -> BySearch:
+    """Search by path, row and day."""
+    parts = scene.parts
     query = {
         "landsat:wrs_path": {"eq": parts["path"]},
         "landsat:wrs_row": {"eq": parts["row"]},
     }
-    body = {"collections": [collection], "datetime": day_window(parts["day"]), "query": query}
-    yield BySearch(body=body)
+    body = {"collections": collections, "datetime": day_window(parts["day"]), "query": query}
+    return BySearch(body=body)
+
+
+def sentinel2_search(parts: Mapping[str, str], collections: list[str], window: str) -> BySearch:
+    """Search by satellite, time and tile, where items have the grid extension's code of it."""
+    query: dict[str, Any] = {"platform": {"eq": f"sentinel-2{parts['platform'][-1].lower()}"}}
+    if "tile" in parts:
+        query["grid:code"] = {"eq": f"MGRS-{parts['tile']}"}
+    return BySearch(body={"collections": collections, "datetime": window, "query": query})
+
+
+def hls_name(parts: Mapping[str, str]) -> str:
+    """Return the id of an HLS granule's item."""
+    return "HLS.{sensor}.T{tile}.{start}.v{version}".format(**{"version": "2.0", **parts})
 
 
 def sensing_window(parts: Mapping[str, str]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from astra_xr.catalogs.s3 import S3
-from astra_xr.catalogs.stac import BySearch, Lookup, StacCatalog, day_window
+from astra_xr.catalogs.stac import BySearch, Lookup, StacCatalog, landsat_search
 from astra_xr.errors import SigningError
 from astra_xr.missions import MISSIONS, Item
 from astra_xr.model import SceneId, SignedUrl
@@ -52,12 +52,7 @@ class Usgs(StacCatalog):
             ids = [name.format(**parts) + ending for ending in endings]
             yield BySearch(body={"collections": collections, "ids": ids})
         # The scene may have been processed anew since its id was written down.
-        query = {
-            "landsat:wrs_path": {"eq": parts["path"]},
-            "landsat:wrs_row": {"eq": parts["row"]},
-        }
-        window = day_window(parts["day"])
-        yield BySearch(body={"collections": collections, "datetime": window, "query": query})
+        yield landsat_search(scene, collections)
 
     def owns(self, item: Item) -> bool:
         """Tell whether the item's links lead here, or its files to LandsatLook's data."""
