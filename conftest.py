@@ -15,8 +15,8 @@ from obstore.store import HTTPStore
 import astra_xr.scenes.open
 from astra_xr.net import client, hosts
 from astra_xr.reading import ranges
-from astra_xr.reading.stream import tile_cache
-from astra_xr.reading.window import header_cache
+from astra_xr.reading.cache import tile_cache
+from astra_xr.reading.headers import header_cache
 
 
 class Loopback(httpx.BaseTransport):

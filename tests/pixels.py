@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from astra_xr.reading import read as _read
+from astra_xr.reading import engine
 from astra_xr.reading.loop import run
 from astra_xr.reading.window import Window
 
 
 def read(**fields: Any) -> np.ndarray:
     """Read the window that has these fields."""
-    return run(_read.read(Window(**fields)))
+    return run(engine.read(Window(**fields)))

@@ -116,7 +116,7 @@ def test_opening_reads_no_pixel_file(sentinel2: dict[str, Any], storage: RangeSe
 
 def test_real_jp2_is_not_served_as_a_cog(shared: Path) -> None:
     from astra_xr.catalogs.urls import FixedUrl
-    from astra_xr.reading.raster import read_header
+    from astra_xr.reading.gdal import read_header
 
     path = shared / "rasters/jp2/T31TDH_20180101T105441_B01.jp2"
     header = read_header(FixedUrl(str(path)), "B01")

@@ -15,8 +15,8 @@ import xarray as xr
 from astra_xr.arrays.formula import FormulaArray, compute
 from astra_xr.arrays.lazy import is_unread, wrap
 from astra_xr.model import Radiometry
+from astra_xr.reading.decoding import decode_into, decoded_dtype
 from astra_xr.reading.fused import Formula
-from astra_xr.reading.values import decode_into, decoded_dtype
 
 
 def evaluate(

@@ -16,7 +16,6 @@ from astra_xr.arrays.blocks import ahead, blocks
 from astra_xr.arrays.computed import ComputedArray
 from astra_xr.arrays.index import Index
 from astra_xr.arrays.lazy import identity, unwrap
-from astra_xr.conversion.tags import Unsupported
 from astra_xr.reading.fused import Formula, read_fused
 from astra_xr.reading.window import Window
 
@@ -90,11 +89,7 @@ def _fused(
     first = next(iter(found.values()))
     if any((w.rows, w.cols) != (first.rows, first.cols) for w in found.values()):
         return False
-    try:
-        read_fused(found, formulas, outs)
-    except Unsupported:
-        return False
-    return True
+    return read_fused(found, formulas, outs)
 
 
 def _by_blocks(

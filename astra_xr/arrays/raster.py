@@ -13,12 +13,12 @@ from astra_xr.arrays.base import ReadArray
 from astra_xr.arrays.index import Axis, Index, numbers_of
 from astra_xr.errors import ReadError
 from astra_xr.model import Grid, Radiometry, UrlSource
-from astra_xr.reading.points import points_under, read_warped_points
-from astra_xr.reading.read import read
-from astra_xr.reading.tiles import Span, bounds_of
-from astra_xr.reading.values import decoded_dtype
-from astra_xr.reading.warp import Warp, read_coarse, read_warped, source_window
-from astra_xr.reading.window import Window
+from astra_xr.reading.decoding import decoded_dtype
+from astra_xr.reading.engine import read
+from astra_xr.reading.overview import read_coarse
+from astra_xr.reading.pixels import points_under, read_warped_points
+from astra_xr.reading.warp import Warp, read_warped, source_window
+from astra_xr.reading.window import Span, Window, range_around
 
 
 class RasterArray(ReadArray):
@@ -94,7 +94,7 @@ class RasterArray(ReadArray):
         part = self._part(index)
         if not self._warp:
             return self._planed(await self._pixels(part))
-        (ys, take_y), (xs, take_x) = bounds_of(part.rows), bounds_of(part.cols)
+        (ys, take_y), (xs, take_x) = range_around(part.rows), range_around(part.cols)
         pixels = await read_warped(part, self._warp, ys, xs, self.dtype)
         return self._planed(pixels[:, take_y][:, :, take_x])
 
@@ -175,7 +175,7 @@ class RasterArray(ReadArray):
         part = self._part(index)
         if not self._warp:
             return part
-        spans = bounds_of(part.rows)[0], bounds_of(part.cols)[0]
+        spans = range_around(part.rows)[0], range_around(part.cols)[0]
         return (await source_window(part, self._warp, *spans))[0]
 
 

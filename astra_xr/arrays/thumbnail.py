@@ -13,7 +13,7 @@ from affine import Affine
 
 from astra_xr.arrays.lazy import unwrap
 from astra_xr.reading.loop import run, together
-from astra_xr.reading.warp import area_means
+from astra_xr.reading.resampling import area_means
 
 _STRIP = 1 << 26
 """Pixels that are averaged at once."""

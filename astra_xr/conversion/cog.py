@@ -15,7 +15,6 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-import imagecodecs
 import numpy as np
 import numpy.typing as npt
 import rasterio
@@ -28,7 +27,9 @@ from astra_xr.conversion.overview import halve
 from astra_xr.conversion.recipe import Recipe
 from astra_xr.conversion.source import opened
 from astra_xr.conversion.task import Task
-from astra_xr.conversion.tiff import Level, Tag, head_of, read_tags
+from astra_xr.tiff.codecs import predict
+from astra_xr.tiff.directories import Tag, read_tags
+from astra_xr.tiff.writer import WrittenLevel, head_of
 
 TILE = 512
 _BLOCK = 2 * TILE
@@ -102,10 +103,10 @@ class _Job:
         self.nearest = recipe.categorical or any(i.name == "palette" for i in dataset.colorinterp)
         self.tags = _template(dataset, recipe)
         shape = dataset.shape
-        self.levels = [Level(shape=shape, tile=TILE)]
+        self.levels = [WrittenLevel(shape=shape, tile=TILE)]
         while max(shape) > TILE:
             shape = (-(-shape[0] // 2), -(-shape[1] // 2))
-            self.levels.append(Level(shape=shape, tile=TILE))
+            self.levels.append(WrittenLevel(shape=shape, tile=TILE))
         # Blocks of the source that do not divide ours would be decoded twice at each edge.
         wide = dataset.block_shapes[0][1]
         self.columns = _BLOCK if _BLOCK % wide == 0 else -(-dataset.width // _BLOCK) * _BLOCK
@@ -162,11 +163,7 @@ class _Job:
             # Repeated edges compress best; nobody reads them.
             part = np.pad(part, ((0, 0), (0, TILE - rows), (0, TILE - cols)), mode="edge")
         tile = np.ascontiguousarray(part.transpose(1, 2, 0))
-        if self.dtype.kind == "f":
-            predicted = _predict_floats(tile)
-        else:
-            predicted = np.asarray(imagecodecs.delta_encode(tile, axis=1))
-        return isal_zlib.compress(predicted, _LEVEL)
+        return isal_zlib.compress(predict(tile), _LEVEL)
 
 
 def _cut(pixels: Pixels, row: int, col: int) -> Iterator[tuple[tuple[int, int], Pixels]]:
@@ -175,17 +172,6 @@ def _cut(pixels: Pixels, row: int, col: int) -> Iterator[tuple[tuple[int, int], 
         for left in range(0, cols, TILE):
             at = ((row + top) // TILE, (col + left) // TILE)
             yield at, pixels[:, top : top + TILE, left : left + TILE]
-
-
-def _predict_floats(tile: Pixels) -> npt.NDArray[np.uint8]:
-    """Apply TIFF's predictor 3 to (rows, columns, planes): bytes by weight, then differences."""
-    rows, cols, planes = tile.shape
-    size = tile.dtype.itemsize
-    raw = tile.astype(tile.dtype.newbyteorder(">")).view(np.uint8).reshape(rows, -1, size)
-    apart = raw.transpose(0, 2, 1).reshape(rows, size * cols * planes)
-    predicted = apart.copy()
-    predicted[:, planes:] -= apart[:, :-planes]
-    return predicted
 
 
 def _blocks(job: _Job, task: Task, pool: Executor) -> Iterator[tuple[_Block, float]]:
@@ -225,4 +211,4 @@ def _template(dataset: rasterio.io.DatasetReader, recipe: Recipe) -> dict[int, T
     with rasterio.MemoryFile() as memory:
         with described(memory.open, dataset, recipe, options):
             pass
-        return read_tags(bytes(memory.getbuffer()))
+        return read_tags(bytes(memory.getbuffer()))[0]

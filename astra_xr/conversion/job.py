@@ -9,11 +9,10 @@ from pathlib import Path
 
 from astra_xr.conversion.download import Remote, Source
 from astra_xr.conversion.limits import Limits, Progress
-from astra_xr.conversion.magic import driver_of
 from astra_xr.conversion.recipe import PICTURES, Recipe
-from astra_xr.conversion.tiff import looks_like_cog
 from astra_xr.errors import ConversionFailed
 from astra_xr.model import UrlSource
+from astra_xr.tiff.signatures import driver_of, looks_like_cog
 
 
 @dataclass(frozen=True, kw_only=True)

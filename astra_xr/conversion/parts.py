@@ -7,13 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
-from astra_xr.conversion.tags import Malformed, Tags, Unsupported, number, read_directories
+from astra_xr.tiff.directories import (
+    MASK,
+    OVERVIEW,
+    Malformed,
+    Tags,
+    Unsupported,
+    number,
+    read_held,
+)
 
 HEAD = 1 << 20
 """Bytes that hold the directories of nearly every COG."""
-
-_OVERVIEW, _MASK = 1, 4
-"""Bits of the tag NewSubfileType."""
 
 _STRICT = {7, 8, 32946, 34887, 50000, 50001}
 """Compressions (JPEG, deflate, Lerc, zstd, WebP) of which noughts are no tile: should GDAL read
@@ -63,11 +68,9 @@ def ranges_of(path: Path, have: int, wanted: int) -> list[Range] | None:
     wanted : int
         Longest side of the picture in pixels, at most.
     """
-    # Whoever draws takes `fit` and `coarsest` from here, and starts sooner without it.
-    import asyncio
-
     try:
-        _, directories = asyncio.run(read_directories(_Beginning(path, have)))
+        with path.open("rb") as file:
+            directories = read_held(file, path.stat().st_size, have=have)
         return _ranges(directories, wanted)
     except (Malformed, Unsupported):
         # Then GDAL sees the whole file, and says what is wrong with it.
@@ -76,11 +79,10 @@ def ranges_of(path: Path, have: int, wanted: int) -> list[Range] | None:
 
 def is_whole(path: Path) -> bool:
     """Tell whether a GeoTIFF of ours has all the bytes that its directories name."""
-    import asyncio
-
     size = path.stat().st_size
     try:
-        _, directories = asyncio.run(read_directories(_Beginning(path, size), _PLACES))
+        with path.open("rb") as file:
+            directories = read_held(file, size, _PLACES)
     except (Malformed, Unsupported):
         return False
     for tags in directories:
@@ -93,7 +95,9 @@ def is_whole(path: Path) -> bool:
 
 def _ranges(directories: Sequence[Tags], wanted: int) -> list[Range] | None:
     first, *others = directories
-    overviews = [tags for tags in others if number(tags, "subfile", 0) & (_OVERVIEW | _MASK) == 1]
+    overviews = [
+        tags for tags in others if number(tags, "subfile", 0) & (OVERVIEW | MASK) == OVERVIEW
+    ]
     shapes = [_shape(tags) for tags in (first, *overviews)]
     chosen = shapes[coarsest(shapes, fit(shapes[0], wanted))]
     if chosen == shapes[0] or number(first, "compression", 1) not in _STRICT:
@@ -111,17 +115,3 @@ def _ranges(directories: Sequence[Tags], wanted: int) -> list[Range] | None:
 
 def _shape(tags: Tags) -> tuple[int, int]:
     return number(tags, "height"), number(tags, "width")
-
-
-class _Beginning:
-    """The first bytes of a file, as far as they are there."""
-
-    def __init__(self, path: Path, have: int) -> None:
-        self.size: int | None = path.stat().st_size
-        self._path = path
-        self._have = have
-
-    async def get(self, start: int, stop: int) -> memoryview:
-        with self._path.open("rb") as file:
-            file.seek(start)
-            return memoryview(file.read(max(0, min(stop, self._have) - start)))

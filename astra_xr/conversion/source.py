@@ -12,8 +12,8 @@ from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
 
 from astra_xr.conversion.limits import Limits
-from astra_xr.conversion.magic import MAGIC_BYTES, driver_of
 from astra_xr.errors import ConversionFailed, redact
+from astra_xr.tiff.signatures import MAGIC_BYTES, driver_of
 
 _GDAL = {
     # No other file is looked for or read beside the source, and none is written.

@@ -72,3 +72,7 @@ class ByteCache(Generic[T]):
             return 0
         with self._lock:
             return int(self._kept.currsize)
+
+
+tile_cache: ByteCache[memoryview] = ByteCache("tile_cache")
+"""Tiles as they are stored, compressed."""

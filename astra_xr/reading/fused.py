@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy.typing as npt
 
-from astra_xr.conversion.tags import Unsupported
-from astra_xr.reading.decode import scratch
-from astra_xr.reading.loop import decode_pool, in_thread, run, together
+from astra_xr.reading.decoding import decode_into, decoded_dtype, warn_of_offset
+from astra_xr.reading.engine import stream, tile_pixels
+from astra_xr.reading.headers import find_layout
+from astra_xr.reading.loop import in_decode_thread, in_thread, run, together
+from astra_xr.reading.plan import Job, Part
 from astra_xr.reading.ranges import RangeFile
-from astra_xr.reading.stream import Job, Part, overlap, stream, tile_pixels
-from astra_xr.reading.values import decode_into, decoded_dtype, warn_of_offset
-from astra_xr.reading.window import Window, find_layout
+from astra_xr.reading.tiles import overlap
+from astra_xr.reading.window import Window
+from astra_xr.tiff.codecs import scratch
+from astra_xr.tiff.directories import Unsupported
 
 _STRIP = 1 << 14
 """Pixels that a formula is computed of at once: its temporaries stay in the processor's cache."""
@@ -24,7 +26,7 @@ Formula = Callable[[Mapping[str, npt.NDArray[Any]]], Any]
 
 def read_fused(
     windows: Mapping[str, Window], formulas: Sequence[Formula], outs: Sequence[npt.NDArray[Any]]
-) -> None:
+) -> bool:
     """Compute formulas of windows of several files, reading each once.
 
     Parameters
@@ -36,31 +38,36 @@ def read_fused(
     outs : sequence of ndarray
         One a formula, (rows, columns) of the windows; filled.
 
+    Returns
+    -------
+    bool
+        False: nothing is filled, as a file has to be read by GDAL, has a mask of its own, or the
+        files are not cut into the same tiles.
+
     Raises
     ------
-    Unsupported
-        A file is one for GDAL, or the files are not cut into the same tiles; nothing is filled.
     ReadError, SigningError, UpstreamError
-        As of :func:`astra_xr.reading.read.read`.
+        As of :func:`astra_xr.reading.engine.read`.
     """
-    run(_read_fused(windows, formulas, outs))
+    return run(_read_fused(windows, formulas, outs))
 
 
 async def _read_fused(
     windows: Mapping[str, Window], formulas: Sequence[Formula], outs: Sequence[npt.NDArray[Any]]
-) -> None:
+) -> bool:
     signed = await together(in_thread(window.source) for window in windows.values())
     files = [RangeFile(w.source, s, w.label) for w, s in zip(windows.values(), signed, strict=True)]
-    layouts = await together(map(find_layout, files, windows.values()))
-    if len({layout.levels[0].tile for layout in layouts}) > 1:
-        raise Unsupported("the files are not cut into the same tiles")
-    if any(layout.mask or layout.alpha is not None for layout in layouts):
-        raise Unsupported("a file has a mask of its own")
+    try:
+        layouts = await together(map(find_layout, files, windows.values()))
+    except Unsupported:
+        return False
+    alike = len({layout.levels[0].tile for layout in layouts}) == 1
+    if not alike or any(layout.mask or layout.alpha is not None for layout in layouts):
+        return False
     jobs = list(map(Job, files, windows.values(), layouts))
     names = dict(zip(map(id, jobs), windows, strict=True))
     # Row and column of a tile -> what has come of it, by band.
     arrived: dict[tuple[int, int], dict[str, tuple[Job, Part]]] = {}
-    loop = asyncio.get_running_loop()
 
     def compute(places: Sequence[dict[str, tuple[Job, Part]]]) -> None:
         for bands in places:
@@ -77,9 +84,10 @@ async def _read_fused(
             if len(bands) == len(jobs):
                 complete.append(arrived.pop((tile.row, tile.col)))
         if complete:
-            await loop.run_in_executor(decode_pool(), compute, complete)
+            await in_decode_thread(compute, complete)
 
     await stream(jobs, use)
+    return True
 
 
 def _fill(

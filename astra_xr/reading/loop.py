@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from astra_xr.errors import ReadError
-from astra_xr.reading.decode import prepare
+from astra_xr.tiff.codecs import prepare
 
 T = TypeVar("T")
 
@@ -57,14 +57,14 @@ def _threads() -> _Threads:
     return _started
 
 
-def decode_pool() -> ThreadPoolExecutor:
-    """Return the threads that decode tiles: one a core."""
-    return _threads().decode
-
-
 async def in_thread(function: Callable[..., T], *args: object) -> T:
     """Do what blocks, such as reading a disk or asking for a signature, beside the loop."""
     return await asyncio.get_running_loop().run_in_executor(_threads().wait, function, *args)
+
+
+async def in_decode_thread(function: Callable[..., T], *args: object) -> T:
+    """Let a thread of those that decode tiles, one a core, work beside the loop."""
+    return await asyncio.get_running_loop().run_in_executor(_threads().decode, function, *args)
 
 
 async def in_gdal_thread(function: Callable[..., T], *args: object) -> T:

@@ -9,17 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from astra_xr.reading.header import Layout, Level
+from astra_xr.reading.window import Span, Window
+from astra_xr.tiff.layout import Layout, Level
 
 GAP = 32 * 1024
 """Bytes between two tiles that are rather read along than cost a request."""
 
 LARGEST_RUN = 2 << 20
 """Bytes of one request: several under way beat one large one."""
-
-
-Span = tuple[int, int] | npt.NDArray[np.integer[Any]]
-"""Rows or columns, from 0: a half-open range, or one by one, in any order."""
 
 
 @dataclass(frozen=True)
@@ -49,35 +46,23 @@ class Run:
     tiles: tuple[Tile, ...]
 
 
-def tiles_of(
-    layout: Layout,
-    level: Level,
-    planes: Sequence[int],
-    rows: Span,
-    cols: Span,
-    *,
-    pointwise: bool = False,
-) -> list[Tile]:
-    """List the tiles that hold some pixels.
+def tiles_of(layout: Layout, planes: Sequence[int], window: Window) -> list[Tile]:
+    """List the tiles that hold a window.
 
     Parameters
     ----------
     planes : sequence of int
         From 0.
-    rows, cols : (int, int) or ndarray of int
-        Half-open ranges of pixels, or the pixels themselves, from 0.
-    pointwise : bool
-        True: ``rows`` and ``cols`` are arrays that name points in pairs; False: every row at
-        every column.
     """
+    level = layout.levels[window.level]
     height, width = level.tile
     places: Iterable[tuple[int, int]]
-    if pointwise:
-        pairs = np.stack([np.asarray(rows) // height, np.asarray(cols) // width], axis=1)
-        places = [(int(row), int(col)) for row, col in np.unique(pairs, axis=0)]
+    if window.pointwise:
+        tiles = np.asarray(window.rows) // height, np.asarray(window.cols) // width
+        places = [(int(row), int(col)) for row, col in np.unique(np.stack(tiles, 1), axis=0)]
     else:
-        across = _touched(cols, width)
-        places = [(row, col) for row in _touched(rows, height) for col in across]
+        across = _touched(window.cols, width)
+        places = [(row, col) for row in _touched(window.rows, height) for col in across]
     found = []
     for plane in planes if layout.planar else (0,):
         base = plane * level.across * level.down
@@ -88,21 +73,45 @@ def tiles_of(
     return found
 
 
-def bounds_of(span: Span) -> tuple[tuple[int, int], slice | npt.NDArray[np.integer[Any]]]:
-    """Return the range that holds rows or columns, and what to take of that range."""
-    if isinstance(span, tuple):
-        return span, slice(None)
-    if not span.size:
-        return (0, 0), span
-    low = int(span.min())
-    return (low, int(span.max()) + 1), span - low
-
-
 def _touched(span: Span, size: int) -> Iterable[int]:
     """Give the numbers of the tiles of a size that rows or columns lie in."""
     if isinstance(span, tuple):
         return range(span[0] // size, -(-span[1] // size))
     return [int(number) for number in np.unique(span // size)]
+
+
+def overlap(level: Level, tile: Tile, window: Window) -> tuple[Any, Any]:
+    """Return what a window has of a tile.
+
+    Returns
+    -------
+    cut, place : index of the first two axes
+        Its part of the tile, and where that goes in the window.
+    """
+    height, width = level.tile
+    top, left = tile.row * height, tile.col * width
+    if window.pointwise:
+        rows, cols = np.asarray(window.rows), np.asarray(window.cols)
+        place = np.flatnonzero((rows // height == tile.row) & (cols // width == tile.col))
+        return (rows[place] - top, cols[place] - left), (place,)
+    cut_y, place_y = _overlap(window.rows, top, height)
+    cut_x, place_x = _overlap(window.cols, left, width)
+    if isinstance(cut_y, slice) and isinstance(cut_x, slice):
+        return (cut_y, cut_x), (place_y, place_x)
+    return np.ix_(*map(_numbers, (cut_y, cut_x))), np.ix_(*map(_numbers, (place_y, place_x)))
+
+
+def _numbers(span: slice | npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return np.arange(span.start, span.stop) if isinstance(span, slice) else span
+
+
+def _overlap(span: Span, first: int, size: int) -> tuple[Any, Any]:
+    """Do :func:`overlap` along one axis, for the tile that begins at a pixel."""
+    if isinstance(span, tuple):
+        low, high = max(first, span[0]), min(first + size, span[1])
+        return slice(low - first, high - first), slice(low - span[0], high - span[0])
+    place = np.flatnonzero((span >= first) & (span < first + size))
+    return span[place] - first, place
 
 
 def runs_of(tiles: Sequence[Tile]) -> list[Run]:

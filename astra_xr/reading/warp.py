@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +14,10 @@ from odc.geo.geobox import GeoBox
 from odc.geo.overlap import compute_reproject_roi
 
 from astra_xr.model import Grid
-from astra_xr.reading.loop import decode_pool, in_warp_thread
-from astra_xr.reading.read import level_shapes, read
+from astra_xr.reading.engine import read
+from astra_xr.reading.loop import in_decode_thread, in_warp_thread
+from astra_xr.reading.overview import level_for, level_shapes
+from astra_xr.reading.resampling import CLOSE, area_means, nearest
 from astra_xr.reading.window import Window
 
 RESAMPLINGS = ("nearest", "average", "bilinear", "cubic", "lanczos", "mode", "min", "max", "med")
@@ -25,9 +25,6 @@ RESAMPLINGS = ("nearest", "average", "bilinear", "cubic", "lanczos", "mode", "mi
 
 _REACH = {"bilinear": 1, "cubic": 2, "lanczos": 3}
 """Source pixels that a kernel takes in on either side, at a scale of 1."""
-
-_CLOSE = 1e-6
-"""Part of a pixel that is no difference: transforms are published as rounded decimals."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +58,7 @@ async def read_warped(
     rows, cols : (int, int)
         Half-open ranges of pixels of the target grid.
     dtype : numpy dtype
-        Of the result: what :func:`astra_xr.reading.read.read` gives.
+        Of the result: what :func:`astra_xr.reading.engine.read` gives.
 
     Returns
     -------
@@ -72,7 +69,7 @@ async def read_warped(
     Raises
     ------
     ReadError, SigningError, UpstreamError
-        As of :func:`astra_xr.reading.read.read`.
+        As of :func:`astra_xr.reading.engine.read`.
     """
     nodata = math.nan if dtype.kind in "fc" else warp.nodata
     out = np.full((len(whole.indexes), rows[1] - rows[0], cols[1] - cols[0]), nodata or 0, dtype)
@@ -84,14 +81,14 @@ async def read_warped(
     pixels = (await read(window)).astype(dtype, copy=False)
     goal = _moved(warp.target, cols[0], rows[0])
     step = ~origin @ goal
-    if warp.source.crs == warp.target.crs and abs(step.b) + abs(step.d) < _CLOSE:
+    if warp.source.crs == warp.target.crs and abs(step.b) + abs(step.d) < CLOSE:
         if warp.resampling == "nearest" or (
             warp.resampling == "average" and _rounded(step, warp.target)
         ):
-            await _beside(_nearest, pixels, step, out)
+            await in_decode_thread(nearest, pixels, step, out)
             return out
         if warp.resampling == "average" and min(step.a, step.e) > 0:
-            await _beside(area_means, pixels, step, nodata, out)
+            await in_decode_thread(area_means, pixels, step, nodata, out)
             return out
     await in_warp_thread(_by_gdal, pixels, origin, out, goal, warp, nodata)
     return out
@@ -147,74 +144,10 @@ async def overview_for(whole: Window, warp: Warp) -> tuple[int, tuple[int, int],
     """
     shapes = await level_shapes(whole)
     across, down = _scale(warp)
-    full = shapes[0]
-    # The size of an overview may have been rounded down.
-    fits = [(h + 1) * down > full[0] and (w + 1) * across > full[1] for h, w in shapes]
-    level = max((number for number, fit in enumerate(fits) if fit), default=0)
-    height, width = shapes[level]
+    level = level_for(shapes, (down, across))
+    full, (height, width) = shapes[0], shapes[level]
     scale = Affine.scale(full[1] / width, full[0] / height)
     return level, (height, width), Affine(*warp.source.transform) @ scale
-
-
-async def read_coarse(
-    window: Window,
-    shape: tuple[int, int],
-    *,
-    average: bool,
-    nodata: float | None,
-    dtype: np.dtype[Any],
-) -> npt.NDArray[Any]:
-    """Read a window of the file's own grid at fewer pixels, from the overview that suffices.
-
-    Parameters
-    ----------
-    window : Window
-        Half-open ranges of rows and columns of the full image.
-    shape : (int, int)
-        Rows and columns of the result.
-    average : bool
-        Mean of the valid pixels under each of the result; else the one at its centre.
-    nodata : float or None
-        What stands for pixels without data, where they are stored numbers.
-    dtype : numpy dtype
-        Of the result.
-
-    Returns
-    -------
-    ndarray
-        (planes, rows, columns).
-
-    Raises
-    ------
-    ReadError, SigningError, UpstreamError
-        As of :func:`astra_xr.reading.read.read`.
-    """
-    shapes = await level_shapes(window)
-    spans = tuple(span for span in (window.rows, window.cols) if isinstance(span, tuple))
-    steps = [(stop - start) / n for (start, stop), n in zip(spans, shape, strict=True)]
-    fits = [
-        all((n + 1) * step > full for n, step, full in zip(level, steps, shapes[0], strict=True))
-        for level in shapes
-    ]
-    level = max((number for number, fit in enumerate(fits) if fit), default=0)
-    ratios = [full / n for full, n in zip(shapes[0], shapes[level], strict=True)]
-    edges = [
-        (int(start / ratio + _CLOSE), min(n, math.ceil(stop / ratio - _CLOSE)))
-        for (start, stop), ratio, n in zip(spans, ratios, shapes[level], strict=True)
-    ]
-    pixels = (await read(window.cut(edges[0], edges[1], level))).astype(dtype, copy=False)
-    (down, top), (across, left) = (
-        (step / ratio, start / ratio - edge[0])
-        for step, ratio, (start, _), edge in zip(steps, ratios, spans, edges, strict=True)
-    )
-    step = Affine(across, 0, left, 0, down, top)
-    missing = math.nan if dtype.kind in "fc" else nodata
-    out = np.full((len(pixels), *shape), missing or 0, dtype)
-    if average:
-        await _beside(area_means, pixels, step, missing, out)
-    else:
-        await _beside(_nearest, pixels, step, out)
-    return out
 
 
 def _scale(warp: Warp) -> tuple[float, float]:
@@ -234,82 +167,8 @@ def _rounded(step: Affine, target: Grid) -> bool:
     return abs(step.e - 1) * rows <= 1 and abs(step.a - 1) * cols <= 1
 
 
-async def _beside(work: Callable[..., None], *args: object) -> None:
-    await asyncio.get_running_loop().run_in_executor(decode_pool(), work, *args)
-
-
 def _moved(grid: Grid, col: int, row: int) -> Affine:
     return Affine(*grid.transform) @ Affine.translation(col, row)
-
-
-def _nearest(pixels: npt.NDArray[Any], step: Affine, out: npt.NDArray[Any]) -> None:
-    """Take the pixel that holds the centre of each pixel of the target."""
-    picks, places = [], []
-    for scale, first, length, size in (
-        (step.e, step.f, out.shape[1], pixels.shape[1]),
-        (step.a, step.c, out.shape[2], pixels.shape[2]),
-    ):
-        found = np.floor((np.arange(length) + 0.5) * scale + first + _CLOSE).astype(np.intp)
-        inside = np.flatnonzero((found >= 0) & (found < size))
-        places.append(inside)
-        picks.append(found[inside])
-    planes = np.arange(len(out))
-    out[np.ix_(planes, *places)] = pixels[np.ix_(planes, *picks)]
-
-
-_STRIP = 1 << 22
-"""Source pixels that are averaged at once: bounds the memory that takes."""
-
-
-def area_means(
-    pixels: npt.NDArray[Any], step: Affine, nodata: float | None, out: npt.NDArray[Any]
-) -> None:
-    """Average the valid source pixels under each target pixel, by the area that lies under it."""
-    _, height, width = pixels.shape
-    down = np.clip(np.arange(out.shape[1] + 1) * step.e + step.f, 0, height)
-    across = np.clip(np.arange(out.shape[2] + 1) * step.a + step.c, 0, width)
-    strip = max(1, int(_STRIP / step.e / width))
-    for top in range(0, out.shape[1], strip):
-        rows = slice(top, min(out.shape[1], top + strip))
-        edges = down[rows.start : rows.stop + 1]
-        first = int(edges[0])
-        part = pixels[:, first : math.ceil(edges[-1])]
-        valid = _valid(part, nodata)
-        if valid.all():
-            total = _integrals(_integrals(part, edges - first, 1), across, 2)
-            area = np.broadcast_to(np.outer(np.diff(edges), np.diff(across)), total.shape)
-        else:
-            total = _integrals(_integrals(np.where(valid, part, 0), edges - first, 1), across, 2)
-            area = _integrals(_integrals(valid, edges - first, 1), across, 2)
-        some = area > _CLOSE
-        means = np.divide(total, area, out=total, where=some)
-        np.copyto(
-            out[:, rows],
-            means if out.dtype.kind == "f" else np.rint(means),
-            where=some,
-            casting="unsafe",
-        )
-
-
-def _integrals(values: npt.NDArray[Any], edges: npt.NDArray[Any], axis: int) -> npt.NDArray[Any]:
-    """Add up values between each edge and the next along an axis, pixels cut by an edge in part."""
-    size = values.shape[axis]
-    whole = np.minimum((edges + _CLOSE).astype(np.intp), size)
-    shape = [-1 if n == axis else 1 for n in range(values.ndim)]
-    sums = np.cumsum(values, axis=axis, dtype=np.float64)
-    at = np.take(sums, np.maximum(whole - 1, 0), axis)
-    at *= (whole > 0).reshape(shape)
-    part = np.maximum(edges - whole, 0) * (whole < size)
-    if part.any():
-        at += np.take(values, np.minimum(whole, size - 1), axis) * part.reshape(shape)
-    return np.diff(at, axis=axis)
-
-
-def _valid(pixels: npt.NDArray[Any], nodata: float | None) -> npt.NDArray[np.bool_]:
-    if nodata is None:
-        return np.ones(pixels.shape, np.bool_)
-    valid: npt.NDArray[np.bool_] = ~np.isnan(pixels) if math.isnan(nodata) else pixels != nodata
-    return valid
 
 
 def _by_gdal(

@@ -1,26 +1,17 @@
-"""What to read of a file: a window, and the header that says where its tiles are."""
+"""What to read of a file: a window."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from dataclasses import dataclass, replace
-from weakref import WeakValueDictionary
+from typing import Any
 
-from astra_xr.conversion.tags import Unsupported
+import numpy as np
+import numpy.typing as npt
+
 from astra_xr.model import Radiometry, UrlSource
-from astra_xr.reading.cache import ByteCache
-from astra_xr.reading.header import Layout, read_layout
-from astra_xr.reading.ranges import RangeFile
-from astra_xr.reading.tiles import Span
 
-_log = logging.getLogger(__name__)
-
-header_cache: ByteCache[Layout | str] = ByteCache("header_cache")
-"""Layouts, or why GDAL has to read the file, by source."""
-
-_reading: WeakValueDictionary[UrlSource, asyncio.Lock] = WeakValueDictionary()
-"""Held while a source's header is read; lives on the background loop."""
+Span = tuple[int, int] | npt.NDArray[np.integer[Any]]
+"""Rows or columns, from 0: a half-open range, or one by one, in any order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,43 +56,11 @@ class Window:
         return replace(self, rows=rows, cols=cols, level=level, pointwise=False)
 
 
-async def find_layout(file: RangeFile, window: Window) -> Layout:
-    """Return the layout of a window's file, remembered or read.
-
-    Raises
-    ------
-    Unsupported
-        GDAL has to read this file.
-    ReadError
-        It cannot be read, or is not what its item says.
-    """
-    known = header_cache.get(window.source)
-    if known is None:
-        # Those who ask together wait for one that reads.
-        async with _reading.setdefault(window.source, asyncio.Lock()):
-            known = header_cache.get(window.source) or await _read(file, window)
-    elif isinstance(known, Layout) and not await file.unchanged(known.size, known.etag):
-        known = await _read(file, window)
-    if isinstance(known, str):
-        raise Unsupported(known)
-    # From here on the file must be the one that the header was read of.
-    file.size, file.etag = known.size, known.etag
-    if known.levels[0].shape != tuple(window.shape) or max(window.indexes) > known.samples:
-        raise file.error(
-            f"the file has {known.samples} bands of {known.levels[0].shape} pixels, while its "
-            f"item says {tuple(window.shape)}",
-            "The item does not describe this file; try another catalogue.",
-        )
-    return known
-
-
-async def _read(file: RangeFile, window: Window) -> Layout | str:
-    known: Layout | str
-    try:
-        known = await read_layout(file)
-    except Unsupported as reason:
-        _log.info("%s is read by GDAL: %s", window.label, reason)
-        known = str(reason)
-    size = 1000 + (known.nbytes if isinstance(known, Layout) else 0)
-    header_cache.put(window.source, known, size)
-    return known
+def range_around(span: Span) -> tuple[tuple[int, int], slice | npt.NDArray[np.integer[Any]]]:
+    """Return the range that holds rows or columns, and what to take of that range."""
+    if isinstance(span, tuple):
+        return span, slice(None)
+    if not span.size:
+        return (0, 0), span
+    low = int(span.min())
+    return (low, int(span.max()) + 1), span - low

@@ -118,7 +118,7 @@ def _described(asset: Asset, label: str, decode: bool, wish: str | None) -> Asse
     """Fill in from the file's header what the item leaves open; most items leave nothing."""
     if asset.grid and asset.radiometry and asset.indexes:
         return asset
-    from astra_xr.reading.raster import read_header
+    from astra_xr.reading.gdal import read_header
 
     told = {"grid": asset.grid, "scale": asset.radiometry, "number of bands": asset.indexes}
     missing = ", ".join(name for name, value in told.items() if value is None)

@@ -12,8 +12,8 @@ import xarray as xr
 
 import astra_xr
 from astra_xr import errors
+from astra_xr.reading.cache import tile_cache
 from astra_xr.reading.ranges import traffic
-from astra_xr.reading.stream import tile_cache
 from astra_xr.sample import SCENE_ID
 from tests.conftest import World
 

@@ -14,8 +14,8 @@ import pytest
 import xarray as xr
 
 import astra_xr
+from astra_xr.reading.cache import tile_cache
 from astra_xr.reading.ranges import traffic
-from astra_xr.reading.stream import tile_cache
 from astra_xr.testing import RangeServer, Reply, write_cog
 from tests import items
 

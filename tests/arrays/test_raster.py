@@ -18,9 +18,9 @@ from astra_xr.arrays.raster import RasterArray
 from astra_xr.catalogs.urls import FixedUrl
 from astra_xr.errors import ReadError
 from astra_xr.model import Radiometry
+from astra_xr.reading.cache import tile_cache
+from astra_xr.reading.decoding import decode_into, decoded_dtype
 from astra_xr.reading.ranges import traffic
-from astra_xr.reading.stream import tile_cache
-from astra_xr.reading.values import decode_into, decoded_dtype
 from astra_xr.testing import write_cog
 
 ROWS, COLS = 700, 612

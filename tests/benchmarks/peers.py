@@ -304,11 +304,12 @@ def lower_bound(base: str, task: Task) -> None:
     from obstore.store import HTTPStore
 
     from astra_xr.catalogs.urls import FixedUrl
-    from astra_xr.reading.decode import decode_tile
-    from astra_xr.reading.header import read_layout
+    from astra_xr.reading import window as wanted
     from astra_xr.reading.loop import run
     from astra_xr.reading.ranges import RangeFile
     from astra_xr.reading.tiles import runs_of, tiles_of
+    from astra_xr.tiff.codecs import decode_tile
+    from astra_xr.tiff.layout import read_layout
 
     layouts = {}
     for band in task.bands:
@@ -338,8 +339,11 @@ def lower_bound(base: str, task: Task) -> None:
                 loop = asyncio.get_running_loop()
                 await loop.run_in_executor(pool, paint, memoryview(body), r, layout, out, window)
 
-        wanted = tiles_of(layout, layout.levels[number], [0], rows, cols)
-        await asyncio.gather(*map(fetch, runs_of(wanted)))
+        part = wanted.Window(
+            source=FixedUrl(""), label="", shape=layout.levels[0].shape, indexes=(1,),
+            rows=rows, cols=cols, level=number, radiometry=None,
+        )  # fmt: skip
+        await asyncio.gather(*map(fetch, runs_of(tiles_of(layout, [0], part))))
 
     async def everything() -> None:
         slots = asyncio.Semaphore(32)
@@ -387,7 +391,7 @@ IMPORTS = {
     "stackstac": "stackstac dask.array",
     "async-geotiff": "async_geotiff obstore.store",
     "lazycogs": "lazycogs dask.array rustac",
-    "lower bound": "obstore imagecodecs astra_xr.reading.read astra_xr.catalogs.urls",
+    "lower bound": "obstore imagecodecs astra_xr.reading.engine astra_xr.catalogs.urls",
 }
 
 started: tuple[float, float] = (0.0, 0.0)

@@ -158,17 +158,18 @@ def jp2_bomb(path: Path) -> None:
 
 def tiff_bomb(path: Path) -> None:
     """All tiles are one and the same few bytes of the file."""
-    from astra_xr.conversion.tiff import Level, head_of, read_tags
+    from astra_xr.tiff.directories import read_tags
+    from astra_xr.tiff.writer import WrittenLevel, head_of
 
     size = 30_000
     small = write(path.with_name("small.tif"), np.zeros((512, 512), "uint8"),
                   options={"COMPRESS": "DEFLATE", "TILED": "YES", "BLOCKXSIZE": 512,
                            "BLOCKYSIZE": 512})  # fmt: skip
     body = zlib.compress(bytes(512 * 512))
-    level = Level(shape=(size, size), tile=512)
+    level = WrittenLevel(shape=(size, size), tile=512)
     down, across = level.tiles
     level.places = {(r, c): (0, len(body)) for r in range(down) for c in range(across)}
-    path.write_bytes(head_of(read_tags(small.read_bytes()), [level]) + body)
+    path.write_bytes(head_of(read_tags(small.read_bytes())[0], [level]) + body)
 
 
 @pytest.mark.parametrize("make", [jp2_bomb, tiff_bomb])

@@ -13,8 +13,8 @@ import pytest
 import astra_xr
 from astra_xr.catalogs.urls import FixedUrl
 from astra_xr.errors import InvalidParameter
-from astra_xr.reading.stream import tile_cache
-from astra_xr.reading.window import header_cache
+from astra_xr.reading.cache import tile_cache
+from astra_xr.reading.headers import header_cache
 from astra_xr.settings import Settings
 from astra_xr.testing import RangeServer, write_cog
 from tests.pixels import read

@@ -18,7 +18,7 @@ from astra_xr.catalogs.planetary_computer import PlanetaryComputer
 from astra_xr.errors import ReadError, UpstreamError
 from astra_xr.model import SignedUrl
 from astra_xr.reading import tiles
-from astra_xr.reading.stream import tile_cache
+from astra_xr.reading.cache import tile_cache
 from astra_xr.settings import Settings
 from astra_xr.testing import FakeClock, RangeServer, Reply, Request, write_cog
 from conftest import Loopback

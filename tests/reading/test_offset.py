@@ -11,7 +11,7 @@ import pytest
 
 import astra_xr
 from astra_xr.model import Radiometry
-from astra_xr.reading import values
+from astra_xr.reading import decoding
 from astra_xr.testing import write_cog
 from tests import items
 
@@ -21,7 +21,7 @@ TWICE = "below -0.05, darker than any ground.*offset -0.1: baseline 05.11.*radio
 
 @pytest.fixture(autouse=True)
 def _forget(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(values, "_warned", set())
+    monkeypatch.setattr(decoding, "_warned", set())
 
 
 def item(folder: Path, dark: float, *, applied: bool = False) -> dict[str, Any]:
@@ -84,6 +84,6 @@ def test_nor_where_no_offset_was_inferred(tmp_path: Path, mode: str) -> None:
 def test_landsats_offset_is_nothing_to_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
     fixed = Radiometry(dtype="uint16", scale=2.75e-5, offset=-0.2, unit="1")
     dark = np.full((4, 100), -0.19, "float32")
-    values.warn_of_offset(dark, fixed, "a")
-    values.warn_of_offset(dark * np.nan, fixed, "b")
-    assert not values._warned
+    decoding.warn_of_offset(dark, fixed, "a")
+    decoding.warn_of_offset(dark * np.nan, fixed, "b")
+    assert not decoding._warned

@@ -17,10 +17,11 @@ from affine import Affine
 from astra_xr.catalogs.urls import FixedUrl
 from astra_xr.errors import ReadError
 from astra_xr.model import Radiometry
+from astra_xr.reading.cache import tile_cache
+from astra_xr.reading.headers import header_cache
 from astra_xr.reading.loop import run
-from astra_xr.reading.read import level_shapes
-from astra_xr.reading.stream import tile_cache
-from astra_xr.reading.window import Window, header_cache
+from astra_xr.reading.overview import level_shapes
+from astra_xr.reading.window import Window
 from astra_xr.testing import RangeServer
 from tests.pixels import read
 

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from astra_xr.catalogs.urls import FixedUrl
-from astra_xr.conversion.tags import HEAD
 from astra_xr.errors import ReadError
 from astra_xr.model import SignedUrl
+from astra_xr.reading.gdal import read_by_gdal, read_header
 from astra_xr.reading.loop import run
 from astra_xr.reading.ranges import RangeFile, traffic
-from astra_xr.reading.raster import read_by_gdal, read_header
 from astra_xr.reading.window import Window
 from astra_xr.testing import RangeServer, Reply, Request, write_cog
+from astra_xr.tiff.directories import HEAD
 
 BODY = bytes(range(256)) * 1000
 

@@ -12,8 +12,8 @@ import pytest
 from astra_xr.catalogs.urls import FixedUrl
 from astra_xr.errors import ReadError
 from astra_xr.reading import ranges
-from astra_xr.reading.stream import tile_cache
-from astra_xr.reading.window import header_cache
+from astra_xr.reading.cache import tile_cache
+from astra_xr.reading.headers import header_cache
 from astra_xr.testing import RangeServer, Reply, Request, write_cog
 from tests.pixels import read
 

@@ -20,8 +20,8 @@ from xarray.core import indexing
 from astra_xr.arrays.raster import RasterArray
 from astra_xr.catalogs.urls import FixedUrl
 from astra_xr.model import Grid, Radiometry
+from astra_xr.reading.cache import tile_cache
 from astra_xr.reading.ranges import traffic
-from astra_xr.reading.stream import tile_cache
 from astra_xr.reading.warp import Warp
 from astra_xr.testing import RangeServer, write_cog
 

@@ -1,4 +1,4 @@
-"""Tiles from bytes: decompress, undo the predictor, in the machine's byte order."""
+"""Tiles from bytes: decompress, undo the predictor, in the machine's byte order; and back."""
 
 from __future__ import annotations
 
@@ -135,3 +135,27 @@ def _floats(flat: Any, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> npt
     parts = parts.reshape(rows, width, cols * planes)
     numbers = np.ascontiguousarray(parts.swapaxes(1, 2)).view(f">f{width}")
     return numbers.astype(dtype.newbyteorder("=")).reshape(shape)
+
+
+def predict(tile: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Apply the predictor that suits numbers before they are compressed: 3 to floats, else 2.
+
+    Parameters
+    ----------
+    tile : ndarray
+        (rows, columns, planes), contiguous, in the machine's byte order.
+
+    Returns
+    -------
+    ndarray
+        As many bytes.
+    """
+    if tile.dtype.kind != "f":
+        return np.asarray(imagecodecs.delta_encode(tile, axis=1))
+    rows, cols, planes = tile.shape
+    width = tile.dtype.itemsize
+    raw = tile.astype(tile.dtype.newbyteorder(">")).view(np.uint8).reshape(rows, -1, width)
+    apart = raw.transpose(0, 2, 1).reshape(rows, width * cols * planes)
+    predicted = apart.copy()
+    predicted[:, planes:] -= apart[:, :-planes]
+    return predicted

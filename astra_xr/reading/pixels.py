@@ -49,7 +49,7 @@ async def read_warped_points(
     Raises
     ------
     ReadError, SigningError, UpstreamError
-        As of :func:`astra_xr.reading.read.read`.
+        As of :func:`astra_xr.reading.engine.read`.
     """
     out = np.empty((len(whole.indexes), len(rows)), dtype)
     if not len(rows):

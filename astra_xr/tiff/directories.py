@@ -6,16 +6,18 @@ others is used, since those at hand trust the counts that a file claims, and end
 
 from __future__ import annotations
 
+import io
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Collection, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from astra_xr.conversion.magic import TIFF_MAGIC
+TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""How TIFF and BigTIFF files begin, in either byte order."""
 
 WANTED = {
     254: "subfile",
@@ -39,6 +41,9 @@ WANTED = {
 }
 """Tags that say how pixels are stored, and what they are called here."""
 
+OVERVIEW, MASK = 1, 4
+"""Bits of the tag NewSubfileType."""
+
 _TYPES = {
     1: "u1", 2: "S1", 3: "u2", 4: "u4", 5: "u8", 6: "i1", 7: "u1", 8: "i2", 9: "i4", 10: "u8",
     11: "f4", 12: "f8", 13: "u4", 16: "u8", 17: "i8", 18: "u8",
@@ -55,6 +60,9 @@ _LARGEST_TAG = 64 << 20
 
 Tags = Mapping[str, npt.NDArray[Any]]
 """Values of a directory's tags by the names that were wanted; each has one dimension."""
+
+
+T = TypeVar("T")
 
 
 class Bytes(Protocol):
@@ -75,7 +83,29 @@ class Malformed(Exception):
 
 
 class Unsupported(Exception):
-    """GDAL has to read this file; the text says why."""
+    """The file is no TIFF, or one stored in a way that is not known here; the text says why."""
+
+
+@dataclass(frozen=True)
+class Tag:
+    """One entry of a directory, as it is stored."""
+
+    kind: int
+    """TIFF's number of the type."""
+
+    count: int
+    """How many values."""
+
+    value: bytes
+    """Their bytes."""
+
+    order: str = "<"
+    """Byte order: ``"<"`` or ``">"``."""
+
+    @property
+    def values(self) -> npt.NDArray[Any]:
+        """The values, 1-D."""
+        return np.frombuffer(self.value, self.order + _TYPES[self.kind])
 
 
 @dataclass(frozen=True)
@@ -142,16 +172,9 @@ async def read_directories(
     ReadError
         Its bytes cannot be had.
     """
-    head = await file.get(0, HEAD)
-    magic = bytes(head[:4])
-    if magic not in TIFF_MAGIC or len(head) < 16:
-        raise Unsupported("it is no TIFF")
-    big = 43 in magic[2:]
-    form = _Form.of("<" if magic[:2] == b"II" else ">", big=big)
-    blocks = _Blocks(file, head)
-    (position,) = form.offset.unpack_from(head, 8 if big else 4)
+    blocks, form, position = await _open(file)
     seen: list[int] = []
-    directories = []
+    directories: list[Tags] = []
     while position:
         if position in seen:
             raise Malformed("its directories have no end")
@@ -159,13 +182,97 @@ async def read_directories(
             raise Unsupported(f"it has more than {_MOST_DIRECTORIES} directories")
         seen.append(position)
         tags, position = await _directory(blocks, form, position, wanted)
-        directories.append(tags)
+        directories.append({wanted[code]: tag.values for code, tag in tags.items()})
     return form.order, directories
 
 
+def read_held(
+    file: BinaryIO, size: int, wanted: Mapping[int, str] = WANTED, *, have: int | None = None
+) -> list[Tags]:
+    """Read what a TIFF on this machine says of its images; see :func:`read_directories`.
+
+    Parameters
+    ----------
+    file : binary file object
+    size : int
+        Bytes of the whole file.
+    wanted : mapping
+        Tag → what it is called in the answer.
+    have : int, optional
+        How many bytes are there, from its beginning; all when left out.
+    """
+    return _at_once(read_directories(_Held(file, size, have), wanted))[1]
+
+
+def read_tags(head: bytes, wanted: Collection[int] | None = None) -> tuple[dict[int, Tag], int]:
+    """Read the first directory of a TIFF.
+
+    Parameters
+    ----------
+    head : bytes
+        The whole file, or as much of it as holds the directory and what is wanted.
+    wanted : collection of int, optional
+        Tags; all of them when left out.
+
+    Returns
+    -------
+    tags : dict
+        By number.
+    following : int
+        Where the next directory begins; 0: there is none.
+
+    Raises
+    ------
+    Unsupported
+        It is no TIFF, or one with oddities.
+    Malformed
+        It claims what cannot be, or what lies behind ``head``.
+    """
+
+    async def first() -> tuple[dict[int, Tag], int]:
+        return await _directory(*await _open(_Held(io.BytesIO(head), len(head))), wanted)
+
+    return _at_once(first())
+
+
+class _Held:
+    """A file on this machine as :class:`Bytes` that never wait."""
+
+    def __init__(self, file: BinaryIO, size: int, have: int | None = None) -> None:
+        self.size: int | None = size
+        self._file = file
+        self._have = size if have is None else have
+
+    async def get(self, start: int, stop: int) -> memoryview:
+        self._file.seek(start)
+        return memoryview(self._file.read(max(0, min(stop, self._have) - start)))
+
+
+def _at_once(reading: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that never waits, without a loop."""
+    try:
+        reading.send(None)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    raise AssertionError("a file at hand does not wait")
+
+
+async def _open(file: Bytes) -> tuple[_Blocks, _Form, int]:
+    """Read how a TIFF's numbers are laid out, and where its first directory is."""
+    head = await file.get(0, HEAD)
+    magic = bytes(head[:4])
+    if magic not in TIFF_MAGIC or len(head) < 16:
+        raise Unsupported("it is no TIFF")
+    big = 43 in magic[2:]
+    form = _Form.of("<" if magic[:2] == b"II" else ">", big=big)
+    (position,) = form.offset.unpack_from(head, 8 if big else 4)
+    return _Blocks(file, head), form, position
+
+
 async def _directory(
-    blocks: _Blocks, form: _Form, position: int, wanted: Mapping[int, str]
-) -> tuple[Tags, int]:
+    blocks: _Blocks, form: _Form, position: int, wanted: Collection[int] | None
+) -> tuple[dict[int, Tag], int]:
     """Read the directory at a position, and where the next one is (0: nowhere)."""
     head = form.count.size
     (number,) = form.count.unpack(await blocks.get(position, head))
@@ -175,27 +282,24 @@ async def _directory(
     data = await blocks.get(position + head, size + form.offset.size)
     tags = {}
     for tag, kind, count, value in form.entry.iter_unpack(data[:size]):
-        if tag in wanted:
-            tags[wanted[tag]] = await _value(blocks, form, (tag, kind, count), value)
+        if wanted is None or tag in wanted:
+            tags[tag] = await _tag(blocks, form, (tag, kind, count), value)
     (following,) = form.offset.unpack(data[size:])
     return tags, following
 
 
-async def _value(
-    blocks: _Blocks, form: _Form, entry: tuple[int, int, int], value: bytes
-) -> npt.NDArray[Any]:
+async def _tag(blocks: _Blocks, form: _Form, entry: tuple[int, int, int], value: bytes) -> Tag:
     tag, kind, count = entry
     if kind not in _TYPES:
         raise Unsupported(f"tag {tag} has the unknown type {kind}")
-    dtype = np.dtype(form.order + _TYPES[kind])
-    size = dtype.itemsize * count
+    size = np.dtype(_TYPES[kind]).itemsize * count
     data: bytes | memoryview = value
     if size > len(value):
         if size > _LARGEST_TAG:
             raise Malformed(f"tag {tag} claims {count} numbers")
         (start,) = form.offset.unpack(value)
         data = await blocks.get(start, size)
-    return np.frombuffer(data[:size], dtype)
+    return Tag(kind, count, bytes(data[:size]), form.order)
 
 
 def number(tags: Tags, name: str, default: float = math.nan) -> int:

@@ -10,27 +10,17 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-_WIDTH, _LENGTH, _KIND, _OFFSETS, _COUNTS = 256, 257, 254, 324, 325
-_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
-"""Bytes of a value, by TIFF type."""
+from astra_xr.tiff.directories import OVERVIEW, Tag
 
+_WIDTH, _LENGTH, _KIND, _OFFSETS, _COUNTS = 256, 257, 254, 324, 325
 _PIXELS = {258, 259, 262, 277, 284, 317, 320, 322, 323, 338, 339, 42113}
 """Tags of overviews too: how pixels are stored, and nodata. The rest is said once."""
 
 _CLASSIC_END = (1 << 32) - 1
 
 
-@dataclass(frozen=True)
-class Tag:
-    """One entry of a directory: a TIFF type, how many values, and their bytes, little-endian."""
-
-    kind: int
-    count: int
-    value: bytes
-
-
 @dataclass
-class Level:
+class WrittenLevel:
     """The image or one overview, as it is laid out."""
 
     shape: tuple[int, int]
@@ -56,63 +46,15 @@ class Level:
         self.size += count
 
 
-def read_tags(template: bytes) -> dict[int, Tag]:
-    """Return the first directory of a little-endian classic TIFF."""
-    order, magic, start = struct.unpack_from("<2sHI", template)
-    assert (order, magic) == (b"II", 42)
-    (entries,) = struct.unpack_from("<H", template, start)
-    tags = {}
-    for number in range(entries):
-        at = start + 2 + 12 * number
-        code, kind, count = struct.unpack_from("<HHI", template, at)
-        size = _SIZES[kind] * count
-        place = at + 8 if size <= 4 else struct.unpack_from("<I", template, at + 8)[0]
-        tags[code] = Tag(kind, count, template[place : place + size])
-    return tags
-
-
-def looks_like_cog(head: bytes) -> bool:
-    """Tell by the first bytes of a file whether it is tiled, and begins with its directories.
-
-    Parameters
-    ----------
-    head : bytes
-        The first 4 KiB, or the whole file.
-    """
-    order = {b"II": "<", b"MM": ">"}.get(head[:2])
-    if order is None or len(head) < 16:
-        return False
-    big = struct.unpack_from(f"{order}H", head, 2)[0] == 43
-    start = struct.unpack_from(f"{order}{'Q' if big else 'I'}", head, 8 if big else 4)[0]
-    count, entry, room = ("Q", 20, 8) if big else ("H", 12, 4)
-    if start + 8 > len(head):
-        return False
-    (entries,) = struct.unpack_from(f"{order}{count}", head, start)
-    first = start + struct.calcsize(count)
-    after = first + entry * entries
-    if after + room > len(head):
-        return False
-    told = {}
-    for at in range(first, after, entry):
-        code, kind = struct.unpack_from(f"{order}HH", head, at)
-        if kind in (3, 4):
-            form = "H" if kind == 3 else "I"
-            told[code] = struct.unpack_from(f"{order}{form}", head, at + entry - room)[0]
-        else:
-            told[code] = 0
-    following = struct.unpack_from(f"{order}{'Q' if big else 'I'}", head, after)[0]
-    small = max(told.get(_WIDTH, 0), told.get(_LENGTH, 0)) <= 1024
-    return 322 in told and bool(following or small)
-
-
-def head_of(tags: Mapping[int, Tag], levels: Sequence[Level]) -> bytes:
+def head_of(tags: Mapping[int, Tag], levels: Sequence[WrittenLevel]) -> bytes:
     """Return all that stands before the tiles.
 
     Parameters
     ----------
     tags : mapping
-        Those of the image; where tiles lie and the sizes of levels are put in their place.
-    levels : sequence of Level
+        Those of the image, little-endian; where tiles lie and the sizes of levels are put in
+        their place.
+    levels : sequence of WrittenLevel
         The image, then overviews from fine to coarse. Their tiles follow in the file from
         coarse to fine, each level's in the order in which they were added.
     """
@@ -124,7 +66,9 @@ def head_of(tags: Mapping[int, Tag], levels: Sequence[Level]) -> bytes:
     return _head(tags, levels, length, big=big)
 
 
-def _head(tags: Mapping[int, Tag], levels: Sequence[Level], base: int, *, big: bool) -> bytes:
+def _head(
+    tags: Mapping[int, Tag], levels: Sequence[WrittenLevel], base: int, *, big: bool
+) -> bytes:
     bases = []
     for level in reversed(levels):
         bases.append(base)
@@ -140,13 +84,13 @@ def _head(tags: Mapping[int, Tag], levels: Sequence[Level], base: int, *, big: b
 
 
 def _level_tags(
-    tags: Mapping[int, Tag], level: Level, base: int, number: int, big: bool
+    tags: Mapping[int, Tag], level: WrittenLevel, base: int, number: int, big: bool
 ) -> dict[int, Tag]:
     down, across = level.tiles
     places = [level.places[r, c] for r in range(down) for c in range(across)]
     kept = {code: tag for code, tag in tags.items() if number == 0 or code in _PIXELS}
     return kept | {
-        _KIND: Tag(4, 1, struct.pack("<I", 1 if number else 0)),
+        _KIND: Tag(4, 1, struct.pack("<I", OVERVIEW if number else 0)),
         _WIDTH: Tag(4, 1, struct.pack("<I", level.shape[1])),
         _LENGTH: Tag(4, 1, struct.pack("<I", level.shape[0])),
         _OFFSETS: Tag(

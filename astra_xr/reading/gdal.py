@@ -16,15 +16,14 @@ from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.windows import Window as Part
 
-from astra_xr.conversion.magic import driver_of
-from astra_xr.conversion.tags import HEAD
 from astra_xr.errors import AstraError, redact
 from astra_xr.model import Grid, Radiometry, UrlSource
 from astra_xr.reading.cache import ByteCache
 from astra_xr.reading.loop import run
 from astra_xr.reading.ranges import RangeFile
-from astra_xr.reading.tiles import bounds_of
-from astra_xr.reading.window import Window
+from astra_xr.reading.window import Window, range_around
+from astra_xr.tiff.directories import HEAD
+from astra_xr.tiff.signatures import MAGIC_BYTES, driver_of
 
 _GDAL = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
@@ -133,7 +132,7 @@ MultiByteRangeResourceContainer.register(_Opener)
 
 @contextmanager
 def _opened(file: RangeFile, **options: Any) -> Iterator[rasterio.io.DatasetReader]:
-    magic = bytes(run(file.get(0, HEAD))[:12])
+    magic = bytes(run(file.get(0, HEAD))[:MAGIC_BYTES])
     driver = driver_of(magic)
     if driver is None:
         raise file.error(
@@ -254,8 +253,8 @@ def read_by_gdal(window: Window) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_
     """
     file = RangeFile(window.source, window.source(), window.label)
     options = {"overview_level": window.level - 1} if window.level else {}
-    rows, take_rows = bounds_of(window.rows)
-    cols, take_cols = bounds_of(window.cols)
+    rows, take_rows = range_around(window.rows)
+    cols, take_cols = range_around(window.cols)
     part = Part(cols[0], rows[0], cols[1] - cols[0], rows[1] - rows[0])
     with _opened(file, **options) as dataset:
         wrong = not window.level and dataset.shape != tuple(window.shape)

@@ -1,4 +1,4 @@
-"""TIFF headers: what a file says of its tiles, and whether our own decoders can read them."""
+"""How the image of a TIFF is stored: its tiles and overviews, and whether we can decode them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from astra_xr.conversion.tags import Malformed, Tags, Unsupported, number, read_directories
-from astra_xr.reading.decode import CODECS
-from astra_xr.reading.ranges import RangeFile
+from astra_xr.tiff.codecs import CODECS
+from astra_xr.tiff.directories import (
+    MASK,
+    OVERVIEW,
+    Bytes,
+    Malformed,
+    Tags,
+    Unsupported,
+    number,
+    read_directories,
+)
 
 _LARGEST_TILE = 256 << 20
 _KINDS = {1: "u", 2: "i", 3: "f", 6: "c"}
@@ -70,7 +78,7 @@ class Layout:
     """True: each plane has tiles of its own; False: a tile holds all planes, pixel by pixel."""
 
     codec: str
-    """How tiles are compressed: a key of :data:`astra_xr.reading.decode.CODECS`."""
+    """How tiles are compressed: a key of :data:`astra_xr.tiff.codecs.CODECS`."""
 
     predictor: int
     fill: float
@@ -88,11 +96,6 @@ class Layout:
     mask: Layout | None = None
     """A plane beside the image, 0 where there is no data; its levels are those of the image."""
 
-    size: int
-    """Bytes of the file."""
-
-    etag: str | None
-
     @property
     def nbytes(self) -> int:
         """Memory of its lists of tiles."""
@@ -100,37 +103,25 @@ class Layout:
         return own + (self.mask.nbytes if self.mask else 0)
 
 
-async def read_layout(file: RangeFile) -> Layout:
+async def read_layout(file: Bytes) -> Layout:
     """Read the header of a TIFF, in one request in the usual case.
 
     Raises
     ------
     Unsupported
         It is no TIFF of tiles that our decoders know.
-    ReadError
-        Its bytes cannot be had, or it claims what cannot be.
+    Malformed
+        It claims what cannot be.
     """
-    reason = ""
-    try:
-        order, directories = await read_directories(file)
-        return _image(order, directories, file)
-    except Malformed as error:
-        reason = str(error)
-    raise file.error(f"its header is damaged: {reason}", "Try another catalogue with catalog=.")
-
-
-_OVERVIEW, _MASK = 1, 4
-"""Bits of the tag NewSubfileType."""
-
-
-def _image(order: str, directories: list[Tags], file: RangeFile) -> Layout:
-    images = [tags for tags in directories if not number(tags, "subfile", 0) & _MASK]
-    masks = [tags for tags in directories if number(tags, "subfile", 0) & _MASK]
+    order, directories = await read_directories(file)
+    size = file.size or 0
+    images = [tags for tags in directories if not number(tags, "subfile", 0) & MASK]
+    masks = [tags for tags in directories if number(tags, "subfile", 0) & MASK]
     if not images:
         raise Unsupported("it holds no image")
-    overviews = [tags for tags in images[1:] if number(tags, "subfile", 0) & _OVERVIEW]
-    mask = _layout(order, masks, file, is_mask=True) if masks else None
-    layout = _layout(order, [images[0], *overviews], file)
+    overviews = [tags for tags in images[1:] if number(tags, "subfile", 0) & OVERVIEW]
+    mask = _layout(order, masks, size, is_mask=True) if masks else None
+    layout = _layout(order, [images[0], *overviews], size)
     if mask is None:
         return layout
     shapes = [level.shape for level in mask.levels]
@@ -140,9 +131,7 @@ def _image(order: str, directories: list[Tags], file: RangeFile) -> Layout:
     return replace(layout, levels=levels, mask=mask)
 
 
-def _layout(
-    order: str, directories: list[Tags], file: RangeFile, *, is_mask: bool = False
-) -> Layout:
+def _layout(order: str, directories: list[Tags], size: int, *, is_mask: bool = False) -> Layout:
     """Describe an image and its overviews, which have to be stored in the same way."""
     first = directories[0]
     _check(first)
@@ -153,7 +142,6 @@ def _layout(
     codec = _codec(first)
     if codec.startswith("lerc") and not dtype.isnative:
         raise Unsupported("its Lerc tiles hold swapped bytes")
-    size = file.size or 0
     overviews = sorted(directories[1:], key=lambda tags: -number(tags, "width"))
     alike = [tags for tags in overviews if _alike(tags, first)]
     return Layout(
@@ -166,8 +154,6 @@ def _layout(
         levels=tuple(_level(tags, dtype, size) for tags in [first, *alike]),
         bits=bits,
         alpha=_alpha(first),
-        size=size,
-        etag=file.etag,
     )
 
 

@@ -1,0 +1,221 @@
+"""Read a window: its tiles fetched side by side in few requests, decoded as they come."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from astra_xr.errors import ReadError
+from astra_xr.model import Radiometry, SignedUrl
+from astra_xr.reading.cache import tile_cache
+from astra_xr.reading.decoding import decode_into, decoded_dtype, warn_of_offset
+from astra_xr.reading.headers import find_layout, header_cache
+from astra_xr.reading.loop import in_decode_thread, in_gdal_thread, in_thread, together
+from astra_xr.reading.plan import Job, Part, jobs_of, requests_of
+from astra_xr.reading.ranges import RangeFile
+from astra_xr.reading.tiles import Run, Tile, overlap
+from astra_xr.reading.window import Window
+from astra_xr.tiff.codecs import CorruptTile, decode_tile
+from astra_xr.tiff.directories import Unsupported
+
+_IN_FLIGHT = 16
+"""Requests of one read under way, or waiting to be decoded: bounds its memory."""
+
+
+async def read(window: Window) -> npt.NDArray[Any]:
+    """Read a window of a file.
+
+    Returns
+    -------
+    ndarray
+        Of ``window.size``: values where the window has a radiometry, else the stored numbers.
+
+    Raises
+    ------
+    ReadError
+        The file cannot be read, or is not what its item says.
+    SigningError, UpstreamError
+        There is no URL to read it by.
+    """
+    values = await _read(window)
+    warn_of_offset(values, window.radiometry, window.label)
+    return values
+
+
+async def _read(window: Window) -> npt.NDArray[Any]:
+    # Signing may take a request: it must not hold the loop up.
+    signed = await in_thread(window.source)
+    try:
+        return await _by_engine(window, signed)
+    except Unsupported:
+        pass
+    from astra_xr.reading.gdal import read_by_gdal
+
+    stored, valid = await in_gdal_thread(read_by_gdal, window)
+    if window.radiometry is None:
+        return stored
+    values = np.empty(stored.shape, decoded_dtype(stored.dtype))
+    decode_into(stored, window.radiometry, values)
+    if valid is not None:
+        values[:, ~valid] = np.nan
+    return values
+
+
+async def _by_engine(window: Window, signed: SignedUrl) -> npt.NDArray[Any]:
+    """Read a window.
+
+    Returns
+    -------
+    ndarray
+        Of ``window.size``: values as of :func:`decode_into`, or the stored numbers.
+
+    Raises
+    ------
+    Unsupported
+        GDAL has to read this file.
+    ReadError
+        It cannot be read, or is not what its item says.
+    """
+    file = RangeFile(window.source, signed, window.label)
+    layout = await find_layout(file, window)
+    jobs = jobs_of(file, window, layout)
+    image = jobs[0]
+    native = layout.dtype.newbyteorder("=")
+    dtype = decoded_dtype(native) if window.radiometry else native
+    out = np.empty(window.size, dtype)
+    judged = len(jobs) > 1 or image.alpha is not None
+    valid = np.ones(out.shape[1:], np.bool_) if judged else None
+
+    def paint(job: Job, parts: Sequence[Part]) -> None:
+        for tile, data in parts:
+            pixels = tile_pixels(job, tile, data)
+            cut, place = overlap(job.level, tile, job.window)
+            judge = job.judge(tile)
+            if valid is not None and judge is not None:
+                valid[place] = pixels[cut][..., judge] != 0
+            if job is image:
+                for plane, index in enumerate(window.indexes):
+                    if not layout.planar or index - 1 == tile.plane:
+                        stored = pixels[cut][..., 0 if layout.planar else index - 1]
+                        _put(stored, window.radiometry, out[plane], place)
+
+    async def use(job: Job, parts: Sequence[Part]) -> None:
+        await in_decode_thread(paint, job, parts)
+
+    await stream(jobs, use)
+    if valid is not None:
+        out[:, ~valid] = np.nan
+    return out
+
+
+def _put(
+    stored: npt.NDArray[Any], radiometry: Radiometry | None, out: npt.NDArray[Any], place: Any
+) -> None:
+    """Write stored numbers, or their values, to a place of the result."""
+    if radiometry is None:
+        out[place] = stored
+    elif isinstance(place[0], slice):
+        decode_into(stored, radiometry, out[place])
+    else:
+        values = np.empty(stored.shape, out.dtype)
+        decode_into(stored, radiometry, values)
+        out[place] = values
+
+
+Use = Callable[[Job, Sequence[Part]], Coroutine[Any, Any, None]]
+
+
+async def stream(jobs: Sequence[Job], use: Use) -> None:
+    """Get all tiles of some windows, in as few requests as pays, and hand them on as they come.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+        Tiles of one place come close to each other over all jobs.
+    use : coroutine function
+        Called with some tiles of a job; when it is done their bytes are let go.
+
+    Raises
+    ------
+    ReadError
+        Bytes cannot be had, or do not decode. All that was under way is cancelled.
+    """
+    slots = asyncio.Semaphore(_IN_FLIGHT)
+    here, runs = requests_of(jobs)
+    # A read that would push everything else out is not remembered.
+    remember = sum(run.stop - run.start for _, run in runs) <= tile_cache.limit // 8
+
+    async def fetch(job: Job, run: Run) -> None:
+        async with slots:
+            body = await _body(job, run)
+            parts = [(t, body[t.start - run.start : t.stop - run.start]) for t in run.tiles]
+            if remember:
+                for tile, part in parts:
+                    # A copy: a slice would keep the whole run in memory.
+                    tile_cache.put(job.key(tile), memoryview(bytes(part)), len(part))
+            await use(job, parts)
+
+    work = [fetch(job, run) for job, run in runs]
+    work += [use(job, parts) for job, parts in here]
+    await together(work)
+
+
+async def _body(job: Job, run: Run) -> memoryview:
+    try:
+        body = await job.file.get(run.start, run.stop)
+    except ReadError:
+        header_cache.drop(job.window.source)
+        raise
+    if len(body) != run.stop - run.start:
+        raise job.file.error(
+            f"bytes {run.start}-{run.stop - 1} lie beyond its end",
+            "The file is damaged; try another catalogue.",
+        )
+    return body
+
+
+def tile_pixels(job: Job, tile: Tile, data: memoryview | None) -> npt.NDArray[Any]:
+    """Decode a tile of the full image, or make up one that is not stored.
+
+    Returns
+    -------
+    ndarray
+        (rows, columns, planes) of the whole tile, in the machine's byte order; valid until the
+        thread's next tile.
+
+    Raises
+    ------
+    ReadError
+        The tile is damaged.
+    """
+    layout = job.layout
+    rows, cols = job.level.tile
+    planes = 1 if layout.planar else layout.samples
+    if data is None:
+        native = layout.dtype.newbyteorder("=")
+        value = layout.fill if _fits(layout.fill, native) else 0
+        return np.full((rows, cols, planes), value, native)
+    stored = (rows, -(-cols // 8) if layout.bits else cols, planes)
+    try:
+        pixels = decode_tile(data, stored, layout.dtype, layout.codec, layout.predictor)
+        return np.unpackbits(pixels, axis=1, count=cols) if layout.bits else pixels
+    except CorruptTile as error:
+        reason = str(error)
+    # What does not decode is better asked for again.
+    tile_cache.drop(job.key(tile))
+    raise job.file.error(
+        f"the tile at bytes {tile.start}-{tile.stop - 1} is corrupt ({reason})",
+        "The file is damaged; try another catalogue.",
+    )
+
+
+def _fits(value: float, dtype: np.dtype[Any]) -> bool:
+    if dtype.kind == "f":
+        return True
+    told = np.iinfo(dtype)
+    return math.isfinite(value) and told.min <= value <= told.max

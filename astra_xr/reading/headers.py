@@ -1,0 +1,83 @@
+"""Headers of files: read once, remembered, and held against what an item says of the file."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from weakref import WeakValueDictionary
+
+from astra_xr.model import UrlSource
+from astra_xr.reading.cache import ByteCache
+from astra_xr.reading.ranges import RangeFile
+from astra_xr.reading.window import Window
+from astra_xr.tiff.directories import Malformed, Unsupported
+from astra_xr.tiff.layout import Layout, read_layout
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Header:
+    """How a file is stored, and which version of it that was read of."""
+
+    layout: Layout
+    size: int
+    etag: str | None
+
+
+header_cache: ByteCache[_Header | str] = ByteCache("header_cache")
+"""By source: headers, or why GDAL has to read the file."""
+
+_reading: WeakValueDictionary[UrlSource, asyncio.Lock] = WeakValueDictionary()
+"""Held while a source's header is read; lives on the background loop."""
+
+
+async def find_layout(file: RangeFile, window: Window) -> Layout:
+    """Return the layout of a window's file, remembered or read.
+
+    Raises
+    ------
+    Unsupported
+        GDAL has to read this file.
+    ReadError
+        It cannot be read, or is not what its item says.
+    """
+    known = header_cache.get(window.source)
+    if known is None:
+        # Those who ask together wait for one that reads.
+        async with _reading.setdefault(window.source, asyncio.Lock()):
+            known = header_cache.get(window.source) or await _read(file, window)
+    elif isinstance(known, _Header) and not await file.unchanged(known.size, known.etag):
+        known = await _read(file, window)
+    if isinstance(known, str):
+        raise Unsupported(known)
+    # From here on the file must be the one that the header was read of.
+    file.size, file.etag = known.size, known.etag
+    layout = known.layout
+    if layout.levels[0].shape != tuple(window.shape) or max(window.indexes) > layout.samples:
+        raise file.error(
+            f"the file has {layout.samples} bands of {layout.levels[0].shape} pixels, while its "
+            f"item says {tuple(window.shape)}",
+            "The item does not describe this file; try another catalogue.",
+        )
+    return layout
+
+
+async def _read(file: RangeFile, window: Window) -> _Header | str:
+    known: _Header | str
+    damage = ""
+    try:
+        layout = await read_layout(file)
+        known = _Header(layout, file.size or 0, file.etag)
+    except Unsupported as reason:
+        _log.info("%s is read by GDAL: %s", window.label, reason)
+        known = str(reason)
+    except Malformed as reason:
+        damage = str(reason)
+    if damage:
+        hint = "Try another catalogue with catalog=."
+        raise file.error(f"its header is damaged: {damage}", hint)
+    size = 1000 + (known.layout.nbytes if isinstance(known, _Header) else 0)
+    header_cache.put(window.source, known, size)
+    return known

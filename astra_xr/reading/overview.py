@@ -1,0 +1,118 @@
+"""Overviews of a file: which one suffices, and reading the file's own grid from it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from affine import Affine
+
+from astra_xr.reading.engine import read
+from astra_xr.reading.headers import find_layout
+from astra_xr.reading.loop import in_decode_thread, in_gdal_thread, in_thread
+from astra_xr.reading.ranges import RangeFile
+from astra_xr.reading.resampling import CLOSE, area_means, nearest
+from astra_xr.reading.window import Window
+from astra_xr.tiff.directories import Unsupported
+
+
+async def level_shapes(window: Window) -> tuple[tuple[int, int], ...]:
+    """Return rows and columns of the image and its overviews, from fine to coarse.
+
+    Raises
+    ------
+    ReadError, SigningError, UpstreamError
+        As of :func:`astra_xr.reading.engine.read`.
+    """
+    signed = await in_thread(window.source)
+    try:
+        layout = await find_layout(RangeFile(window.source, signed, window.label), window)
+        return tuple(level.shape for level in layout.levels)
+    except Unsupported:
+        pass
+    from astra_xr.reading.gdal import gdal_levels
+
+    return await in_gdal_thread(gdal_levels, window)
+
+
+def level_for(shapes: Sequence[tuple[int, int]], steps: Sequence[float]) -> int:
+    """Return the number of the coarsest level whose pixels are no larger than those wanted.
+
+    Parameters
+    ----------
+    shapes : sequence of (int, int)
+        Rows and columns of the full image and its overviews.
+    steps : (float, float)
+        Rows and columns of the full image in one pixel that is wanted.
+
+    Examples
+    --------
+    >>> level_for([(1000, 800), (500, 400), (250, 200)], (3.0, 2.5))
+    1
+    """
+    # The size of an overview may have been rounded down.
+    fits = [
+        all((n + 1) * step > full for n, step, full in zip(level, steps, shapes[0], strict=True))
+        for level in shapes
+    ]
+    return max((number for number, fit in enumerate(fits) if fit), default=0)
+
+
+async def read_coarse(
+    window: Window,
+    shape: tuple[int, int],
+    *,
+    average: bool,
+    nodata: float | None,
+    dtype: np.dtype[Any],
+) -> npt.NDArray[Any]:
+    """Read a window of the file's own grid at fewer pixels, from the overview that suffices.
+
+    Parameters
+    ----------
+    window : Window
+        Half-open ranges of rows and columns of the full image.
+    shape : (int, int)
+        Rows and columns of the result.
+    average : bool
+        Mean of the valid pixels under each of the result; else the one at its centre.
+    nodata : float or None
+        What stands for pixels without data, where they are stored numbers.
+    dtype : numpy dtype
+        Of the result.
+
+    Returns
+    -------
+    ndarray
+        (planes, rows, columns).
+
+    Raises
+    ------
+    ReadError, SigningError, UpstreamError
+        As of :func:`astra_xr.reading.engine.read`.
+    """
+    shapes = await level_shapes(window)
+    spans = tuple(span for span in (window.rows, window.cols) if isinstance(span, tuple))
+    steps = [(stop - start) / n for (start, stop), n in zip(spans, shape, strict=True)]
+    level = level_for(shapes, steps)
+    ratios = [full / n for full, n in zip(shapes[0], shapes[level], strict=True)]
+    edges = [
+        (int(start / ratio + CLOSE), min(n, math.ceil(stop / ratio - CLOSE)))
+        for (start, stop), ratio, n in zip(spans, ratios, shapes[level], strict=True)
+    ]
+    pixels = (await read(window.cut(edges[0], edges[1], level))).astype(dtype, copy=False)
+    (down, top), (across, left) = (
+        (step / ratio, start / ratio - edge[0])
+        for step, ratio, (start, _), edge in zip(steps, ratios, spans, edges, strict=True)
+    )
+    step = Affine(across, 0, left, 0, down, top)
+    missing = math.nan if dtype.kind in "fc" else nodata
+    out = np.full((len(pixels), *shape), missing or 0, dtype)
+    if average:
+        await in_decode_thread(area_means, pixels, step, missing, out)
+    else:
+        await in_decode_thread(nearest, pixels, step, out)
+    return out

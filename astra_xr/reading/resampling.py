@@ -1,0 +1,82 @@
+"""Pixels at other places of the same axes: the nearest, or means by area. Pure."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from affine import Affine
+
+CLOSE = 1e-6
+"""Part of a pixel that is no difference: transforms are published as rounded decimals."""
+
+_STRIP = 1 << 22
+"""Source pixels that are averaged at once: bounds the memory that takes."""
+
+
+def nearest(pixels: npt.NDArray[Any], step: Affine, out: npt.NDArray[Any]) -> None:
+    """Take the pixel that holds the centre of each pixel of the target."""
+    picks, places = [], []
+    for scale, first, length, size in (
+        (step.e, step.f, out.shape[1], pixels.shape[1]),
+        (step.a, step.c, out.shape[2], pixels.shape[2]),
+    ):
+        found = np.floor((np.arange(length) + 0.5) * scale + first + CLOSE).astype(np.intp)
+        inside = np.flatnonzero((found >= 0) & (found < size))
+        places.append(inside)
+        picks.append(found[inside])
+    planes = np.arange(len(out))
+    out[np.ix_(planes, *places)] = pixels[np.ix_(planes, *picks)]
+
+
+def area_means(
+    pixels: npt.NDArray[Any], step: Affine, nodata: float | None, out: npt.NDArray[Any]
+) -> None:
+    """Average the valid source pixels under each target pixel, by the area that lies under it."""
+    _, height, width = pixels.shape
+    down = np.clip(np.arange(out.shape[1] + 1) * step.e + step.f, 0, height)
+    across = np.clip(np.arange(out.shape[2] + 1) * step.a + step.c, 0, width)
+    strip = max(1, int(_STRIP / step.e / width))
+    for top in range(0, out.shape[1], strip):
+        rows = slice(top, min(out.shape[1], top + strip))
+        edges = down[rows.start : rows.stop + 1]
+        first = int(edges[0])
+        part = pixels[:, first : math.ceil(edges[-1])]
+        valid = _valid(part, nodata)
+        if valid.all():
+            total = _integrals(_integrals(part, edges - first, 1), across, 2)
+            area = np.broadcast_to(np.outer(np.diff(edges), np.diff(across)), total.shape)
+        else:
+            total = _integrals(_integrals(np.where(valid, part, 0), edges - first, 1), across, 2)
+            area = _integrals(_integrals(valid, edges - first, 1), across, 2)
+        some = area > CLOSE
+        means = np.divide(total, area, out=total, where=some)
+        np.copyto(
+            out[:, rows],
+            means if out.dtype.kind == "f" else np.rint(means),
+            where=some,
+            casting="unsafe",
+        )
+
+
+def _integrals(values: npt.NDArray[Any], edges: npt.NDArray[Any], axis: int) -> npt.NDArray[Any]:
+    """Add up values between each edge and the next along an axis, pixels cut by an edge in part."""
+    size = values.shape[axis]
+    whole = np.minimum((edges + CLOSE).astype(np.intp), size)
+    shape = [-1 if n == axis else 1 for n in range(values.ndim)]
+    sums = np.cumsum(values, axis=axis, dtype=np.float64)
+    at = np.take(sums, np.maximum(whole - 1, 0), axis)
+    at *= (whole > 0).reshape(shape)
+    part = np.maximum(edges - whole, 0) * (whole < size)
+    if part.any():
+        at += np.take(values, np.minimum(whole, size - 1), axis) * part.reshape(shape)
+    return np.diff(at, axis=axis)
+
+
+def _valid(pixels: npt.NDArray[Any], nodata: float | None) -> npt.NDArray[np.bool_]:
+    if nodata is None:
+        return np.ones(pixels.shape, np.bool_)
+    valid: npt.NDArray[np.bool_] = ~np.isnan(pixels) if math.isnan(nodata) else pixels != nodata
+    return valid
