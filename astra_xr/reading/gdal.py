@@ -102,7 +102,7 @@ class _GdalFile:
 
 
 class _Opener:
-    """Gives GDAL one file, whatever name it asks for, and nothing beside it."""
+    """Opens one file for GDAL, whatever name it asks for, and nothing beside it."""
 
     def __init__(self, file: RangeFile, failures: list[Exception]) -> None:
         self._file = file
@@ -163,7 +163,7 @@ def _opened(file: RangeFile, **options: Any) -> Iterator[rasterio.io.DatasetRead
 
 
 def read_header(source: UrlSource, label: str) -> Header:
-    """Ask a file for its grid, planes, types, nodata, scales and offsets.
+    """Read a file's own word on its grid, planes, types, nodata, scales and offsets.
 
     Raises
     ------

@@ -58,22 +58,22 @@ def _threads() -> _Threads:
 
 
 async def in_thread(function: Callable[..., T], *args: object) -> T:
-    """Do what blocks, such as reading a disk or asking for a signature, beside the loop."""
+    """Run what blocks, such as reading a disk or asking for a signature, beside the loop."""
     return await asyncio.get_running_loop().run_in_executor(_threads().wait, function, *args)
 
 
 async def in_decode_thread(function: Callable[..., T], *args: object) -> T:
-    """Let a thread of those that decode tiles, one a core, work beside the loop."""
+    """Run a function in the pool that decodes tiles, which has one thread a core."""
     return await asyncio.get_running_loop().run_in_executor(_threads().decode, function, *args)
 
 
 async def in_gdal_thread(function: Callable[..., T], *args: object) -> T:
-    """Let GDAL work beside the loop."""
+    """Run what calls GDAL in the pool kept for it."""
     return await asyncio.get_running_loop().run_in_executor(_threads().gdal, function, *args)
 
 
 async def in_warp_thread(function: Callable[..., T], *args: object) -> T:
-    """Let GDAL warp beside the loop, one array after the other."""
+    """Run GDAL's warper beside the loop, on one array after the other."""
     return await asyncio.get_running_loop().run_in_executor(_threads().warp, function, *args)
 
 

@@ -78,7 +78,7 @@ async def read_coarse(
     shape : (int, int)
         Rows and columns of the result.
     average : bool
-        Mean of the valid pixels under each of the result; else the one at its centre.
+        Mean of the valid pixels under each of the result; else the one at its center.
     nodata : float or None
         What stands for pixels without data, where they are stored numbers.
     dtype : numpy dtype

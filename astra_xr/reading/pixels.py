@@ -75,7 +75,7 @@ async def read_warped_points(
 async def points_under(
     whole: Window, warp: Warp, rows: npt.NDArray[np.intp], cols: npt.NDArray[np.intp]
 ) -> Window:
-    """Return the pixels of the file's overview under the centres of pixels of the target grid.
+    """Return the pixels of the file's overview under the centers of pixels of the target grid.
 
     Raises
     ------

@@ -44,7 +44,7 @@ class Job:
         return self.layout.alpha if self.window.radiometry and not self.layout.mask else None
 
     def judge(self, tile: Tile) -> int | None:
-        """Tell which plane of a tile is 0 where values are not valid; None: none is."""
+        """Return the plane of a tile that is 0 where values are not valid; None: there is none."""
         if self.is_mask:
             return 0
         if self.layout.planar:
@@ -58,7 +58,7 @@ class Job:
         return tiles_of(self.layout, wanted, self.window)
 
     def key(self, tile: Tile) -> tuple[Any, ...]:
-        """Name a tile in the cache."""
+        """Return what a tile is cached by."""
         return self.window.source, self.file.etag, tile.start
 
 
@@ -73,7 +73,7 @@ def jobs_of(file: RangeFile, window: Window, layout: Layout) -> list[Job]:
 def requests_of(
     jobs: Sequence[Job],
 ) -> tuple[list[tuple[Job, list[Part]]], list[tuple[Job, Run]]]:
-    """Part the tiles of jobs into batches at hand, or not stored, and requests to make."""
+    """Split the tiles of jobs into batches at hand, or not stored, and requests to make."""
     here: list[tuple[Job, list[Part]]] = []
     runs: list[tuple[Job, Run]] = []
     for job in jobs:

@@ -151,7 +151,7 @@ class RangeFile:
         return body
 
     async def unchanged(self, size: int, etag: str | None) -> bool:
-        """Tell whether a local file is still what it was; what is remote tells when it is read."""
+        """Return True if a local file is as it was; a remote one is checked as it is read."""
         if urlsplit(self.signed.url).scheme in ("http", "https"):
             return True
         try:

@@ -17,7 +17,7 @@ _STRIP = 1 << 22
 
 
 def nearest(pixels: npt.NDArray[Any], step: Affine, out: npt.NDArray[Any]) -> None:
-    """Take the pixel that holds the centre of each pixel of the target."""
+    """Write the source pixel that holds the center of each target pixel to ``out``."""
     picks, places = [], []
     for scale, first, length, size in (
         (step.e, step.f, out.shape[1], pixels.shape[1]),
@@ -34,7 +34,21 @@ def nearest(pixels: npt.NDArray[Any], step: Affine, out: npt.NDArray[Any]) -> No
 def area_means(
     pixels: npt.NDArray[Any], step: Affine, nodata: float | None, out: npt.NDArray[Any]
 ) -> None:
-    """Average the valid source pixels under each target pixel, by the area that lies under it."""
+    """Write the mean of the valid source pixels under each target pixel, by area.
+
+    Target pixels without valid pixels under them are left as they are.
+
+    Parameters
+    ----------
+    pixels : ndarray
+        (planes, rows, columns) of the source.
+    step : Affine
+        From columns and rows of ``out`` to those of ``pixels``, with no rotation.
+    nodata : float or None
+        Value that takes no part; NaN too.
+    out : ndarray
+        (planes, rows, columns); integers get the rounded mean.
+    """
     _, height, width = pixels.shape
     down = np.clip(np.arange(out.shape[1] + 1) * step.e + step.f, 0, height)
     across = np.clip(np.arange(out.shape[2] + 1) * step.a + step.c, 0, width)

@@ -74,7 +74,7 @@ def tiles_of(layout: Layout, planes: Sequence[int], window: Window) -> list[Tile
 
 
 def _touched(span: Span, size: int) -> Iterable[int]:
-    """Give the numbers of the tiles of a size that rows or columns lie in."""
+    """Return the numbers of the tiles of a size that rows or columns lie in."""
     if isinstance(span, tuple):
         return range(span[0] // size, -(-span[1] // size))
     return [int(number) for number in np.unique(span // size)]
@@ -106,7 +106,7 @@ def _numbers(span: slice | npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _overlap(span: Span, first: int, size: int) -> tuple[Any, Any]:
-    """Do :func:`overlap` along one axis, for the tile that begins at a pixel."""
+    """Return :func:`overlap` along one axis, for the tile that begins at a pixel."""
     if isinstance(span, tuple):
         low, high = max(first, span[0]), min(first + size, span[1])
         return slice(low - first, high - first), slice(low - span[0], high - span[0])

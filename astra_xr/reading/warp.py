@@ -162,7 +162,7 @@ def _scale(warp: Warp) -> tuple[float, float]:
 
 
 def _rounded(step: Affine, target: Grid) -> bool:
-    """Tell whether pixels differ in size by no more than an overview's, whose shape is whole."""
+    """Return True if pixels differ in size by no more than an overview's, whose shape is whole."""
     rows, cols = target.shape
     return abs(step.e - 1) * rows <= 1 and abs(step.a - 1) * cols <= 1
 

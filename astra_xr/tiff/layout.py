@@ -191,7 +191,7 @@ def _alpha(tags: Tags) -> int | None:
 
 
 def _alike(tags: Tags, first: Tags) -> bool:
-    """Tell whether an overview is stored as the image is, and has its proportions."""
+    """Return True if an overview is stored as the image is, and has its proportions."""
     same = ("compression", "predictor", "samples", "planar", "bits", "formats", "lerc")
     height, width = number(first, "height"), number(first, "width")
     own = number(tags, "height"), number(tags, "width")

@@ -41,7 +41,7 @@ class WrittenLevel:
         return -(-self.shape[0] // self.tile), -(-self.shape[1] // self.tile)
 
     def add(self, at: tuple[int, int], count: int) -> None:
-        """Say that the tile ``at`` (row, column) of ``count`` bytes comes next."""
+        """Note that the tile ``at`` (row, column) of ``count`` bytes comes next."""
         self.places[at] = (self.size, count)
         self.size += count
 
