@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from astra_xr.resolver.remote import RemoteResolver
     from astra_xr.resolver.resolution import Resolution
     from astra_xr.scenes.open import open_item, open_scene, resolve
-    from astra_xr.scenes.search import search
+    from astra_xr.scenes.search_result import search
     from astra_xr.scenes.stack import open_scenes
     from astra_xr.scenes.tree import open_scene_tree
     from astra_xr.settings import Settings, configure
@@ -56,7 +56,7 @@ _HOMES = {
     "open_scene_tree": "astra_xr.scenes.tree",
     "open_scenes": "astra_xr.scenes.stack",
     "resolve": "astra_xr.scenes.open",
-    "search": "astra_xr.scenes.search",
+    "search": "astra_xr.scenes.search_result",
 }
 
 del _accessor, _array_accessor

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from astra_xr.errors import InvalidParameter
 from astra_xr.model import Asset
 from astra_xr.scenes.dataset import Wish
-from astra_xr.scenes.groups import Member
+from astra_xr.scenes.time_steps import Member
 
 _SAME_LIGHT = 0.05
 """Micrometres that the middles of a band may be apart from mission to mission."""

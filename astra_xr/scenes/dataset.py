@@ -18,8 +18,8 @@ from astra_xr.resolver.grids import check_gridded
 from astra_xr.resolver.radiometry import one_radiometry, override
 from astra_xr.resolver.resolution import Resolution
 from astra_xr.scenes.coords import grid_coords
+from astra_xr.scenes.grid import Place, check_size, target_grid
 from astra_xr.scenes.grids import Resampling, Size, cut_of, warp_to
-from astra_xr.scenes.place import Place, check_size, target_grid
 
 _log = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ from astra_xr.resolver.local import LocalResolver
 from astra_xr.resolver.remote import RemoteResolver
 from astra_xr.resolver.resolution import Resolution, Resolver
 from astra_xr.scenes.dataset import Chunks, Wish, dataset_of
+from astra_xr.scenes.grid import Place
 from astra_xr.scenes.grids import Resampling, Size
-from astra_xr.scenes.place import Place
 from astra_xr.settings import Settings
 
 

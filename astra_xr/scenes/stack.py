@@ -32,11 +32,11 @@ from astra_xr.scenes.dataset import (
     described,
     plane_coords,
 )
+from astra_xr.scenes.grid import Place, check_size
 from astra_xr.scenes.grids import Resampling, Size
-from astra_xr.scenes.groups import Member, grouped, time_coords, time_of
 from astra_xr.scenes.open import chosen_resolver, default_resolver
-from astra_xr.scenes.place import Place, check_size
-from astra_xr.scenes.union import Part, part_of, stack_grid
+from astra_xr.scenes.stack_grid import Part, part_of, stack_grid
+from astra_xr.scenes.time_steps import Member, grouped, time_coords, time_of
 
 _log = logging.getLogger(__name__)
 

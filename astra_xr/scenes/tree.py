@@ -12,8 +12,8 @@ from astra_xr.model import Asset, Grid
 from astra_xr.resolver.resolution import Resolver
 from astra_xr.scenes.coords import geobox_of
 from astra_xr.scenes.dataset import Chunks, Wish, attrs_of, dataset_of, described
+from astra_xr.scenes.grid import Place
 from astra_xr.scenes.open import chosen_resolver
-from astra_xr.scenes.place import Place
 
 
 def open_scene_tree(

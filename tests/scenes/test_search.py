@@ -10,7 +10,7 @@ import pytest
 
 import astra_xr
 from astra_xr.errors import InvalidParameter, MissingExtra, UpstreamUnavailable
-from astra_xr.scenes.search import SearchResult
+from astra_xr.scenes.search_result import SearchResult
 from conftest import Loopback
 from tests import items
 from tests.conftest import SIZE, World

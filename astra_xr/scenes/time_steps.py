@@ -12,7 +12,7 @@ import numpy as np
 from astra_xr.errors import InvalidItem, InvalidParameter
 from astra_xr.model import Asset
 from astra_xr.resolver.resolution import Resolution
-from astra_xr.scenes.union import bounds_of
+from astra_xr.scenes.stack_grid import bounds_of
 
 GROUPBY = ("solar_day", "time", "id")
 """What makes scenes one moment: the day where they lie, the very time, or nothing."""

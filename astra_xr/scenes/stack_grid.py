@@ -12,8 +12,8 @@ from odc.geo.crs import CRS
 from astra_xr.errors import AstraError, InvalidParameter, MixedGrids
 from astra_xr.model import Grid
 from astra_xr.scenes.coords import geobox_of
+from astra_xr.scenes.grid import Place, target_grid
 from astra_xr.scenes.grids import Size
-from astra_xr.scenes.place import Place, target_grid
 
 _EDGE = 20
 """Points along each side of an outline that goes to another CRS, where it bends."""
@@ -30,7 +30,7 @@ def stack_grid(scenes: Mapping[str, Mapping[str, Grid]], size: Size, place: Plac
     scenes : mapping of str to mapping of str to Grid
         Of each scene, by id, the grids of its bands, by name.
     size, place
-        As of :func:`astra_xr.scenes.place.target_grid`.
+        As of :func:`astra_xr.scenes.grid.target_grid`.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def stack_grid(scenes: Mapping[str, Mapping[str, Grid]], size: Size, place: Plac
     MixedGrids
         Scenes have several CRSs, and none was asked for.
     InvalidParameter, InvalidItem
-        As of :func:`astra_xr.scenes.place.target_grid`.
+        As of :func:`astra_xr.scenes.grid.target_grid`.
 
     Examples
     --------
