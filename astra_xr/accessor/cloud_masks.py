@@ -14,6 +14,7 @@ from astra_xr.accessor.band_names import band_table, find_variable, variables_of
 from astra_xr.arrays.lazy import wrap
 from astra_xr.arrays.mask import ClassMask, MaskArray
 from astra_xr.errors import InvalidDataset, InvalidParameter
+from astra_xr.geometry import box_polygon
 from astra_xr.missions import MISSIONS
 from astra_xr.model import Band
 
@@ -183,14 +184,9 @@ def _classes(ds: xr.Dataset, band: Band) -> xr.DataArray:
 
 def _inside(classes: xr.DataArray, bbox: Any) -> xr.DataArray:
     """Return the part of a band that a box in degrees touches."""
-    from odc.geo import geom
-
-    from astra_xr.catalogs.terms import read_box
-
-    west, south, east, north = read_box(bbox)
-    box = geom.box(west, south, east + (360 if east < west else 0), north, "EPSG:4326")
     grid = classes.odc.geobox
-    rows, cols = grid.overlap_roi(grid.enclosing(box.to_crs(grid.crs, resolution=0.05)))
+    box = box_polygon(bbox).to_crs(grid.crs, resolution=0.05)
+    rows, cols = grid.overlap_roi(grid.enclosing(box))
     cut = classes[..., rows, cols]
     if not cut.size:
         edges = ", ".join(f"{edge:.4f}" for edge in grid.geographic_extent.boundingbox.bbox)

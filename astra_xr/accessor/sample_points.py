@@ -9,11 +9,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from astra_xr.errors import InvalidDataset, InvalidParameter
-
-_FORMS = (
-    "pairs of longitude and latitude in degrees, or a GeoDataFrame or GeoSeries of points with a "
-    "CRS (of polygons, take the .centroid)"
-)
+from astra_xr.geometry import read_points
 
 _Pixels = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.bool_]]
 """Rows, columns, and True where a point lies on the grid."""
@@ -29,7 +25,7 @@ def sample(ds: xr.Dataset, points: Any) -> xr.Dataset:
         needs = "a grid of y and x with a CRS, which this Dataset does not have"
         hint = "Set one with ds.rio.write_crs, or open the scene anew."
         raise InvalidDataset(method="sample()", needs=needs, hint=hint)
-    x, y, crs, labels = _read(points)
+    x, y, crs, labels = read_points(points)
     there = Transformer.from_crs(crs, str(grid.crs), always_xy=True)
     a, b, c, d, e, f = list(~grid.affine)[:6]
 
@@ -56,27 +52,3 @@ def sample(ds: xr.Dataset, points: Any) -> xr.Dataset:
     keep = xr.DataArray(inside, dims="point")
     picked = picked.assign_coords(x=picked.x.where(keep), y=picked.y.where(keep))
     return picked.where(keep)
-
-
-def _read(points: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any], str, npt.NDArray[Any]]:
-    """Return x, y, the CRS and a label of each point."""
-    shapes = getattr(points, "geometry", None)
-    x: npt.NDArray[Any]
-    y: npt.NDArray[Any]
-    labels: npt.NDArray[Any]
-    x = y = labels = np.empty(0)
-    crs = "EPSG:4326"
-    if shapes is not None and hasattr(shapes, "geom_type"):
-        if shapes.crs is not None and (shapes.geom_type == "Point").all():
-            x, y, labels = shapes.x.to_numpy(), shapes.y.to_numpy(), shapes.index.to_numpy()
-            crs = shapes.crs.to_wkt()
-    else:
-        try:
-            pairs = np.asarray([(float(each[0]), float(each[1])) for each in points])
-        except (TypeError, ValueError, LookupError, OverflowError):
-            pairs = np.empty((0, 2))
-        x, y = pairs.reshape(-1, 2).T
-        labels = np.arange(len(x))
-    if not len(x) or not np.isfinite(np.asarray(x) + np.asarray(y)).all():
-        raise InvalidParameter(name="points", value=points, expected=_FORMS)
-    return x, y, crs, labels

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from astra_xr.geometry import Box, geometry_bounds
 from astra_xr.missions import Item
 
 
@@ -17,7 +18,7 @@ class Query:
     mission: str
     """Name of the mission, e.g. ``sentinel-2``."""
 
-    bbox: tuple[float, float, float, float] | None = None
+    bbox: Box | None = None
     """West, south, east, north in degrees; west beyond east crosses the antimeridian."""
 
     intersects: Mapping[str, Any] | None = None
@@ -75,7 +76,7 @@ class Query:
         return (start is None or start <= moment) and (stop is None or moment <= stop)
 
     def _at_that_place(self, box: Any) -> bool:
-        wanted = self.bbox or (_bounds(self.intersects) if self.intersects else None)
+        wanted = self.bbox or (geometry_bounds(self.intersects) if self.intersects else None)
         if wanted is None or not isinstance(box, list) or len(box) not in (4, 6):
             return True
         half = len(box) // 2
@@ -101,22 +102,3 @@ def _moment(text: Any) -> datetime | None:
 def _spans(west: float, east: float) -> list[tuple[float, float]]:
     """Cut a span of longitudes at the antimeridian."""
     return [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
-
-
-def _bounds(geometry: Mapping[str, Any]) -> tuple[float, float, float, float] | None:
-    """Return the box of a GeoJSON geometry; None where it has no coordinates."""
-    points: list[tuple[float, float]] = []
-    stack: list[Any] = [geometry.get("coordinates"), *(geometry.get("geometries") or ())]
-    while stack:
-        part = stack.pop()
-        if isinstance(part, Mapping):
-            stack += [part.get("coordinates"), *(part.get("geometries") or ())]
-        elif isinstance(part, list | tuple):
-            if len(part) >= 2 and all(isinstance(value, int | float) for value in part):
-                points.append((part[0], part[1]))
-            else:
-                stack += part
-    if not points:
-        return None
-    xs, ys = zip(*points, strict=True)
-    return min(xs), min(ys), max(xs), max(ys)

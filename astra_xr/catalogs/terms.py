@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import calendar
-import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
 from typing import Any
 
 from astra_xr.catalogs.query import Query
 from astra_xr.errors import InvalidParameter, closest
+from astra_xr.geometry import read_box, read_geometry
 from astra_xr.missions import MISSIONS
 
-_GEOMETRIES = (
-    "Point",
-    "MultiPoint",
-    "LineString",
-    "MultiLineString",
-    "Polygon",
-    "MultiPolygon",
-    "GeometryCollection",
-)
 _MOST = 10_000
 
 
@@ -65,104 +56,6 @@ def _mission(name: Any) -> str:
         expected = f"one of {', '.join(MISSIONS)}{hint}"
         raise InvalidParameter(name="mission", value=name, expected=expected)
     return lowered
-
-
-def read_box(value: Any) -> tuple[float, float, float, float]:
-    """Read a box in degrees; heights of a box with six numbers are dropped.
-
-    Examples
-    --------
-    >>> read_box([-122.6, 37.4, -122.3, 37.6])
-    (-122.6, 37.4, -122.3, 37.6)
-    """
-    wanted = "(west, south, east, north) in degrees"
-    try:
-        numbers = [float(number) for number in value]
-    except (TypeError, ValueError, OverflowError):
-        numbers = []
-    if len(numbers) == 6:
-        numbers = [*numbers[:2], *numbers[3:5]]
-    if len(numbers) != 4 or not all(math.isfinite(number) for number in numbers):
-        raise InvalidParameter(name="bbox", value=value, expected=wanted)
-    west, south, east, north = numbers
-    if not _on_earth([(west, south), (east, north)]):
-        swapped = _on_earth([(south, west), (north, east)])
-        hint = "; longitude and latitude look swapped" if swapped else ", -180..180 and -90..90"
-        raise InvalidParameter(name="bbox", value=value, expected=wanted + hint)
-    if south > north or (west > east and not (west > 0 > east)):
-        which = "south is north of north" if south > north else "west is east of east"
-        expected = f"{wanted}; {which} (west may be beyond east across the antimeridian alone)"
-        raise InvalidParameter(name="bbox", value=value, expected=expected)
-    return west, south, east, north
-
-
-def _on_earth(points: Sequence[tuple[float, float]]) -> bool:
-    return all(abs(lon) <= 180 and abs(lat) <= 90 for lon, lat in points)
-
-
-def read_geometry(value: Any) -> dict[str, Any]:
-    """Read a GeoJSON geometry or feature, or whatever has a ``__geo_interface__``.
-
-    Examples
-    --------
-    >>> read_geometry({"type": "Point", "coordinates": (-122.4, 37.5)})
-    {'type': 'Point', 'coordinates': [-122.4, 37.5]}
-    """
-    shape = getattr(value, "__geo_interface__", value)
-    if isinstance(shape, Mapping) and shape.get("type") == "FeatureCollection":
-        features = shape.get("features")
-        if isinstance(features, list | tuple) and len(features) == 1:
-            shape = features[0]
-    if isinstance(shape, Mapping) and shape.get("type") == "Feature":
-        shape = shape.get("geometry")
-    try:
-        geometry = _geometry(shape)
-        points = list(_points(geometry))
-    except (TypeError, ValueError, LookupError, OverflowError, RecursionError):
-        geometry, points = {}, []
-    wanted = "one GeoJSON geometry or feature in longitude and latitude, or a shapely geometry"
-    if not points:
-        raise InvalidParameter(name="intersects", value=value, expected=wanted)
-    if not _on_earth(points):
-        swapped = _on_earth([(lat, lon) for lon, lat in points])
-        hint = "longitude and latitude look swapped" if swapped else "it leaves -180..180, -90..90"
-        expected = f"{wanted}; {hint}"
-        raise InvalidParameter(name="intersects", value=value, expected=expected)
-    return geometry
-
-
-def _geometry(shape: Any) -> dict[str, Any]:
-    """Copy a geometry as JSON; raises ValueError or TypeError where it is none."""
-    kind = shape["type"]
-    if kind not in _GEOMETRIES:
-        raise ValueError(kind)
-    if kind == "GeometryCollection":
-        return {"type": kind, "geometries": [_geometry(part) for part in shape["geometries"]]}
-    return {"type": kind, "coordinates": _numbers(shape["coordinates"])}
-
-
-def _numbers(value: Any) -> Any:
-    if isinstance(value, list | tuple):
-        return [_numbers(part) for part in value]
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(value)
-    return number
-
-
-def _points(geometry: Mapping[str, Any]) -> Iterator[tuple[float, float]]:
-    for part in geometry.get("geometries", ()):
-        yield from _points(part)
-    stack = [geometry["coordinates"]] if "coordinates" in geometry else []
-    while stack:
-        part = stack.pop()
-        if not isinstance(part, list):
-            raise TypeError(part)
-        if part and not isinstance(part[0], list):
-            lon, lat = part[:2]
-            yield lon, lat
-        else:
-            stack += part
 
 
 def read_clouds(value: Any) -> tuple[float, float]:

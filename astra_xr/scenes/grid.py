@@ -12,8 +12,8 @@ from odc.geo import geom
 from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
 
-from astra_xr.catalogs.terms import read_box, read_geometry
 from astra_xr.errors import InvalidParameter, TooLarge
+from astra_xr.geometry import read_box, read_geometry
 from astra_xr.model import Grid
 from astra_xr.scenes.coords import geobox_of
 from astra_xr.scenes.grids import Size, common_grid

@@ -12,22 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astra_xr.catalogs.terms import (
-    make_query,
-    read_box,
-    read_clouds,
-    read_geometry,
-    read_interval,
-)
+from astra_xr.catalogs.terms import make_query, read_clouds, read_interval
 from astra_xr.errors import AstraError, InvalidParameter
 
 SQUARE = {"type": "Polygon", "coordinates": [[[5, 50], [6, 50], [6, 51], [5, 51], [5, 50]]]}
-
-
-class Shape:
-    """What shapely geometries look like from outside."""
-
-    __geo_interface__ = SQUARE
 
 
 class TestInterval:
@@ -78,76 +66,6 @@ class TestInterval:
             read_interval("2025-02/2025-01")
 
 
-class TestPlace:
-    @pytest.mark.parametrize(
-        "value",
-        [
-            (5, 50, 6, 51),
-            [5.0, 50.0, 6.0, 51.0],
-            np.array([5, 50, 6, 51]),
-            ("5", "50", "6", "51"),
-            (5, 50, -100, 6, 51, 4000),
-        ],
-    )
-    def test_boxes(self, value: Any) -> None:
-        assert read_box(value) == (5.0, 50.0, 6.0, 51.0)
-
-    def test_across_the_antimeridian(self) -> None:
-        assert read_box((177, -19, -178, -16)) == (177.0, -19.0, -178.0, -16.0)
-
-    @pytest.mark.parametrize(
-        ("value", "words"),
-        [
-            ((37.0, -123.0, 38.0, -122.0), "longitude and latitude look swapped"),
-            ((5, 51, 6, 50), "south is north of north"),
-            ((6, 50, 5, 51), "west is east of east"),
-            ((5, 50, 6, 200), "-180..180 and -90..90"),
-            ((5, 50, 6), "(west, south, east, north) in degrees"),
-            ((5, 50, 6, math.nan), "(west, south, east, north) in degrees"),
-            ("world", "(west, south, east, north) in degrees"),
-            (7, "(west, south, east, north) in degrees"),
-        ],
-    )
-    def test_boxes_that_cannot_be(self, value: Any, words: str) -> None:
-        with pytest.raises(InvalidParameter) as caught:
-            read_box(value)
-        assert words in str(caught.value)
-        assert caught.value.name == "bbox"
-
-    @pytest.mark.parametrize(
-        "value",
-        [
-            SQUARE,
-            Shape(),
-            {"type": "Feature", "geometry": SQUARE, "properties": {}},
-            {"type": "FeatureCollection", "features": [{"type": "Feature", "geometry": SQUARE}]},
-        ],
-    )
-    def test_geometries(self, value: Any) -> None:
-        assert read_geometry(value) == SQUARE
-
-    def test_a_collection_of_geometries(self) -> None:
-        parts = {"type": "GeometryCollection", "geometries": [SQUARE]}
-        assert read_geometry(parts) == parts
-
-    @pytest.mark.parametrize(
-        ("value", "words"),
-        [
-            ({"type": "Point", "coordinates": [50, 120]}, "look swapped"),
-            ({"type": "Point", "coordinates": [500, 120]}, "leaves -180..180"),
-            ({"type": "Point", "coordinates": []}, "one GeoJSON geometry"),
-            ({"type": "Point", "coordinates": ["a", "b"]}, "one GeoJSON geometry"),
-            ({"type": "Point"}, "one GeoJSON geometry"),
-            ({"type": "Circle", "coordinates": [5, 50]}, "one GeoJSON geometry"),
-            ({"type": "FeatureCollection", "features": []}, "one GeoJSON geometry"),
-            ("POINT (5 50)", "one GeoJSON geometry"),
-        ],
-    )
-    def test_geometries_that_cannot_be(self, value: Any, words: str) -> None:
-        with pytest.raises(InvalidParameter, match=words):
-            read_geometry(value)
-
-
 def test_clouds() -> None:
     assert read_clouds(20) == (0, 20)
     assert read_clouds((10, 30.5)) == (10, 30.5)
@@ -173,28 +91,14 @@ def test_other_terms(terms: dict[str, Any], words: str) -> None:
 
 junk = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates(),
-    lambda inner: (
-        st.lists(inner, max_size=6)
-        | st.dictionaries(st.sampled_from(["type", "coordinates", "geometries", "geometry"]), inner)
-    ),
+    lambda inner: st.lists(inner, max_size=6),
     max_leaves=8,
 )
-geojson = st.fixed_dictionaries(
-    {"type": st.sampled_from(["Point", "Polygon", "Feature", "GeometryCollection"])},
-    optional={"coordinates": junk, "geometries": junk, "geometry": junk},
-)
 
 
-@given(junk, junk | geojson, junk | st.datetimes() | st.text("0123456789-T:Z/."), junk)
-def test_anything_is_taken_or_refused_in_our_words(
-    box: Any, shape: Any, when: Any, clouds: Any
-) -> None:
-    for read, value in (
-        (read_box, box),
-        (read_geometry, shape),
-        (read_interval, when),
-        (read_clouds, clouds),
-    ):
+@given(junk | st.datetimes() | st.text("0123456789-T:Z/."), junk)
+def test_anything_is_taken_or_refused_in_our_words(when: Any, clouds: Any) -> None:
+    for read, value in ((read_interval, when), (read_clouds, clouds)):
         try:
             read(value)
         except AstraError:
