@@ -1,4 +1,4 @@
-"""From a resolution to a Dataset: grids, lazy arrays, coordinates, attributes, chunks."""
+"""From a resolution to a Dataset: grids, lazy arrays, coordinates, attributes."""
 
 from __future__ import annotations
 
@@ -9,72 +9,56 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from odc.geo.geobox import GeoBox
 
 from astra_xr.arrays.lazy import wrap
 from astra_xr.arrays.raster import RasterArray
 from astra_xr.errors import InvalidParameter, UnknownBand
 from astra_xr.model import Asset, ClassValue, Grid, Radiometry
+from astra_xr.reading.warp import RESAMPLINGS, Warp
 from astra_xr.resolver.grids import check_gridded
 from astra_xr.resolver.radiometry import one_radiometry, override
 from astra_xr.resolver.resolution import Resolution
-from astra_xr.scenes.coords import grid_coords
-from astra_xr.scenes.grid import Place, check_size, target_grid
-from astra_xr.scenes.grids import Resampling, Size, cut_of, warp_to
+from astra_xr.scenes.chunks import SIDE, chunked
+from astra_xr.scenes.grid import (
+    check_size,
+    cut_of,
+    geobox_of,
+    grid_coords,
+    grid_of,
+    is_coarser,
+    target_grid,
+)
+from astra_xr.scenes.options import OpenOptions, Resampling
 
 _log = logging.getLogger(__name__)
 
-Chunks = Mapping[str, Any] | int | str | None
-
-_CHUNK = 2048
-"""Rows and columns of the smallest chunk: whole tiles of 256, 512, 1024 or 2048."""
-
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
-    """What is wanted of a scene, as it was written; see :func:`astra_xr.open_scene`."""
+class ReadableAsset(Asset):
+    """An asset of which all is known that reading takes."""
 
-    bands: str | Iterable[str] | None = None
-    """Names or roles of bands; None: all."""
-
-    catalog: str | None = None
-    """The one to ask; None: the mission's in turn."""
-
-    size: Size = None
-    """Of pixels, in units of the CRS; None: that of the bands, the finest where they differ."""
-
-    resampling: Resampling = None
-    """How, for all bands or by name; None: by what the band is and which size it gets."""
-
-    place: Place = field(default_factory=Place)
-    """Which part of the earth, in which CRS."""
-
-    chunks: Chunks = None
-    """Of dask arrays; None: lazy without dask."""
-
-    decode: bool = True
-    """True: values in their unit, nodata as NaN; False: stored numbers."""
-
-    radiometry: str | None = None
-    """None: the right scale and offset; ``"file"``: those of the tags; ``"none"``: none."""
-
-    allow_large: bool = False
-    """True: neither grids nor reads are refused for their size."""
+    grid: Grid = field()
+    radiometry: Radiometry = field()
+    indexes: tuple[int, ...] = field()
+    geobox: GeoBox = field()
+    """The grid, as odc-geo has it."""
 
 
-def dataset_of(resolution: Resolution, wish: Wish) -> xr.Dataset:
+def dataset_of(resolution: Resolution, options: OpenOptions) -> xr.Dataset:
     """Put the bands of a resolution on one grid, lazily; see :func:`astra_xr.open_scene`."""
-    assets = described(resolution, decode=wish.decode, radiometry=wish.radiometry)
-    grids = {name: asset.grid for name, asset in assets.items() if asset.grid}
-    target = target_grid(grids, wish.size, wish.place, scene=resolution.full_id)
-    if not wish.allow_large:
-        check_size(target, wish.size, wish.place)
+    assets = described(resolution, options)
+    boxes = {name: asset.geobox for name, asset in assets.items()}
+    target = target_grid(boxes, options.grid, scene=resolution.full_id)
+    if not options.allow_large:
+        check_size(target, options.grid)
     variables = {
-        name: band_variable(asset, name, resolution.full_id, target, wish)
+        name: band_variable(asset, name, resolution.full_id, target, options)
         for name, asset in assets.items()
     }
-    coords = grid_coords(target, resolution.full_id) | plane_coords([assets])
+    coords = grid_coords(target, plane_coords([assets]))
     dataset = xr.Dataset(variables, coords=coords, attrs=attrs_of(resolution))
-    return dataset if wish.chunks is None else chunked(dataset, wish.chunks)
+    return dataset if options.chunks is None else chunked(dataset, options.chunks)
 
 
 def plane_coords(scenes: Iterable[Mapping[str, Asset]]) -> dict[str, Any]:
@@ -96,28 +80,34 @@ def plane_coords(scenes: Iterable[Mapping[str, Asset]]) -> dict[str, Any]:
     return {"band": ("band", list(next(iter(labels))))} if labels else {}
 
 
-def described(resolution: Resolution, *, decode: bool, radiometry: str | None) -> dict[str, Asset]:
+def described(resolution: Resolution, options: OpenOptions) -> dict[str, ReadableAsset]:
     """Return the assets of a resolution, each with grid and radiometry.
 
     Raises
     ------
     InvalidItem
-        There is no grid, and no file can tell it.
+        There is no grid and no file can tell it, or PROJ does not know its CRS.
     ReadError, SigningError, UpstreamError
         A header that is asked cannot be read.
     """
     if not all(asset.grid for asset in resolution.assets.values()):
         check_gridded(resolution.item)
     return {
-        name: _described(asset, f"{resolution.full_id} {name}", decode, radiometry)
+        name: _described(asset, name, resolution.full_id, options)
         for name, asset in resolution.assets.items()
     }
 
 
-def _described(asset: Asset, label: str, decode: bool, wish: str | None) -> Asset:
+def _described(asset: Asset, name: str, scene: str, options: OpenOptions) -> ReadableAsset:
     """Fill in from the file's header what the item leaves open; most items leave nothing."""
-    if asset.grid and asset.radiometry and asset.indexes:
-        return asset
+    known = vars(asset)
+    if not (asset.grid and asset.radiometry and asset.indexes):
+        known = known | _by_header(asset, f"{scene} {name}", options)
+    return ReadableAsset(**known | {"geobox": geobox_of(known["grid"], scene)})
+
+
+def _by_header(asset: Asset, label: str, options: OpenOptions) -> dict[str, Any]:
+    """Read the header of a file for what its item leaves open, by the fields of an asset."""
     from astra_xr.reading.gdal import read_header
 
     told = {"grid": asset.grid, "scale": asset.radiometry, "number of bands": asset.indexes}
@@ -136,44 +126,45 @@ def _described(asset: Asset, label: str, decode: bool, wish: str | None) -> Asse
     if radiometry is None:
         tags = [header.radiometries[index - 1] for index in indexes]
         # Stored numbers are asked for as they are: their scales may differ then.
-        own = one_radiometry(tags, label) if decode else tags[0]
-        radiometry = own if wish == "file" else override(own, wish)
-    return replace(
-        asset,
-        grid=asset.grid or header.grid,
-        radiometry=radiometry,
-        indexes=indexes,
-        planes=planes,
-    )
+        own = one_radiometry(tags, label) if options.mask_and_scale else tags[0]
+        asked = options.radiometry
+        radiometry = own if asked == "file" else override(own, asked)
+    return {
+        "grid": asset.grid or header.grid,
+        "radiometry": radiometry,
+        "indexes": indexes,
+        "planes": planes,
+    }
 
 
-def band_variable(asset: Asset, name: str, scene: str, target: Grid, wish: Wish) -> xr.Variable:
+def band_variable(
+    asset: ReadableAsset, name: str, scene: str, target: GeoBox, options: OpenOptions
+) -> xr.Variable:
     """Bring a band to a grid, lazily."""
-    assert asset.grid is not None
-    assert asset.radiometry is not None
-    assert asset.indexes is not None
     radiometry = asset.radiometry
-    cut = cut_of(target, asset.grid)
-    warp = None if cut else warp_to(target, asset, name, wish.resampling)
+    grid = grid_of(target, asset.grid)
+    same = grid == asset.grid
+    cut = None if same else cut_of(grid, asset.grid)
+    warp = None if same or cut else _warp_to(grid, asset, name, options.resampling)
     array = RasterArray(
         source=asset.source,
         label=f"{scene} {name}",
         shape=asset.grid.shape,
         indexes=asset.indexes,
         radiometry=radiometry,
-        decode=wish.decode,
+        decode=options.mask_and_scale,
         planes=bool(asset.planes),
         warp=warp,
-        allow_large=wish.allow_large,
+        allow_large=options.allow_large,
     )
-    decoded = wish.decode and not radiometry.as_is
+    decoded = options.mask_and_scale and not radiometry.as_is
     attrs = _band_attrs(asset, radiometry) | _flags(asset.band.classes, radiometry)
     if warp:
         attrs["resampling"] = f"{warp.resampling}, from {warp.source.resolution:g}"
     encoding: dict[str, Any] = {
         "source": scene,
         "grid_mapping": "spatial_ref",
-        "preferred_chunks": {"y": _CHUNK, "x": _CHUNK},
+        "preferred_chunks": {"y": SIDE, "x": SIDE},
     }
     packing: dict[str, Any] = {}
     fill = _fill_value(radiometry)
@@ -189,6 +180,28 @@ def band_variable(asset: Asset, name: str, scene: str, target: Grid, wish: Wish)
     dims = ("band", "y", "x") if asset.planes else ("y", "x")
     variable = xr.Variable(dims, wrap(array), attrs, encoding)
     return variable[(..., *cut)] if cut else variable
+
+
+def _warp_to(target: Grid, asset: ReadableAsset, name: str, resampling: Resampling) -> Warp:
+    """Say how a band comes to another grid.
+
+    Raises
+    ------
+    InvalidParameter
+        ``resampling`` names no way to resample.
+    """
+    asked = resampling if isinstance(resampling, str | None) else resampling.get(name)
+    if asked is not None and asked not in RESAMPLINGS:
+        expected = f"one of {', '.join(RESAMPLINGS)}"
+        raise InvalidParameter(name="resampling", value=asked, expected=expected)
+    usual = "average" if is_coarser(target, asset.grid) else "nearest"
+    classes = asset.band.role in ("class", "mask")
+    return Warp(
+        source=asset.grid,
+        target=target,
+        resampling="nearest" if classes else asked or usual,
+        nodata=asset.radiometry.nodata,
+    )
 
 
 def _fill_value(radiometry: Radiometry) -> np.generic | None:
@@ -252,37 +265,3 @@ def attrs_of(resolution: Resolution) -> dict[str, Any]:
         "other_processings": ", ".join(resolution.other_processings) or None,
     }
     return {name: value for name, value in told.items() if value is not None}
-
-
-def chunked(dataset: xr.Dataset, chunks: Chunks) -> xr.Dataset:
-    """Make the arrays of a Dataset those of dask; see :func:`astra_xr.open_scene`."""
-    from astra_xr.extras import require
-
-    require("dask", extra="dask", purpose="chunks=")
-    # Scenes of a stack lie in files of their own.
-    alone = {"time": 1} if "time" in dataset.dims else {}
-    try:
-        if chunks == "auto":
-            return dataset.chunk(alone | _auto_chunks(dataset))
-        if chunks == {} or (alone and isinstance(chunks, int)):
-            side = chunks if isinstance(chunks, int) else _CHUNK
-            return dataset.chunk(alone | {"y": side, "x": side})
-        return dataset.chunk({**alone, **chunks} if isinstance(chunks, Mapping) else chunks)
-    except (ValueError, TypeError) as error:
-        reason = str(error)
-    raise InvalidParameter(
-        name="chunks",
-        value=chunks,
-        expected=f"None, 'auto', an int or {{'y': …, 'x': …}} ({reason})",
-    )
-
-
-def _auto_chunks(dataset: xr.Dataset) -> dict[str, int]:
-    """Make chunks as large as dask's settings allow, of whole tiles, the same for each band."""
-    from dask import config
-    from dask.utils import parse_bytes
-
-    itemsize = max(variable.dtype.itemsize for variable in dataset.variables.values())
-    limit = parse_bytes(config.get("array.chunk-size")) / itemsize
-    side = max(1, int(limit**0.5) // _CHUNK) * _CHUNK
-    return {"y": side, "x": side}

@@ -13,9 +13,8 @@ from astra_xr.missions import Item
 from astra_xr.resolver.local import LocalResolver
 from astra_xr.resolver.remote import RemoteResolver
 from astra_xr.resolver.resolution import Resolution, Resolver
-from astra_xr.scenes.dataset import Chunks, Wish, dataset_of
-from astra_xr.scenes.grid import Place
-from astra_xr.scenes.grids import Resampling, Size
+from astra_xr.scenes.dataset import dataset_of
+from astra_xr.scenes.options import Chunks, OpenOptions, Resampling, Size, options_of
 from astra_xr.settings import Settings
 
 
@@ -37,11 +36,13 @@ def chosen_resolver(resolver: Resolver | str | None) -> Resolver:
     return resolver or default_resolver()
 
 
-def _opened(scene: Any, wish: Wish, resolver: Resolver | str | None) -> xr.Dataset:
-    found = chosen_resolver(resolver).resolve(
-        scene, wish.bands, catalog=wish.catalog, sign=False, radiometry=wish.radiometry
+def resolve_unsigned(
+    scene: Any, options: OpenOptions, resolver: Resolver | str | None
+) -> Resolution:
+    """Find the files of a scene, unsigned."""
+    return chosen_resolver(resolver).resolve(
+        scene, options.bands, catalog=options.catalog, sign=False, radiometry=options.radiometry
     )
-    return dataset_of(found, wish)
 
 
 def resolve(
@@ -210,21 +211,8 @@ def open_scene(
     >>> dict(ds.sizes), str(ds.red.dtype), str(ds.rio.crs)
     ({'y': 2048, 'x': 2048}, 'float32', 'EPSG:32610')
     """
-    place = Place(
-        crs=crs, bbox=bbox, intersects=intersects, x=x, y=y, geobox=geobox, like=like, anchor=anchor
-    )
-    wish = Wish(
-        bands=bands,
-        catalog=catalog,
-        size=resolution,
-        resampling=resampling,
-        place=place,
-        chunks=chunks,
-        decode=mask_and_scale,
-        radiometry=radiometry,
-        allow_large=allow_large,
-    )
-    return _opened(scene_id, wish, resolver)
+    options = options_of(locals())
+    return dataset_of(resolve_unsigned(scene_id, options, resolver), options)
 
 
 def open_item(
@@ -288,18 +276,5 @@ def open_item(
     if isinstance(item, str):
         expected = "a pystac.Item or a dict; open_scene takes ids"
         raise InvalidParameter(name="item", value=item, expected=expected)
-    place = Place(
-        crs=crs, bbox=bbox, intersects=intersects, x=x, y=y, geobox=geobox, like=like, anchor=anchor
-    )
-    wish = Wish(
-        bands=bands,
-        catalog=catalog,
-        size=resolution,
-        resampling=resampling,
-        place=place,
-        chunks=chunks,
-        decode=mask_and_scale,
-        radiometry=radiometry,
-        allow_large=allow_large,
-    )
-    return _opened(item, wish, resolver)
+    options = options_of(locals())
+    return dataset_of(resolve_unsigned(item, options, resolver), options)

@@ -8,35 +8,26 @@ import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from odc.geo.geobox import GeoBox
 
 from astra_xr.arrays.lazy import wrap
 from astra_xr.arrays.mask import ClassMask
 from astra_xr.arrays.mosaic import Layer, MosaicArray
 from astra_xr.errors import AstraError, InvalidParameter, UnknownBand
 from astra_xr.missions import MISSIONS, Item
-from astra_xr.model import Grid
 from astra_xr.resolver.resolution import Resolver
-from astra_xr.scenes.alike import check_alike
-from astra_xr.scenes.coords import grid_coords
-from astra_xr.scenes.dataset import (
-    Chunks,
-    Wish,
-    attrs_of,
-    band_variable,
-    chunked,
-    described,
-    plane_coords,
-)
-from astra_xr.scenes.grid import Place, check_size
-from astra_xr.scenes.grids import Resampling, Size
-from astra_xr.scenes.open import chosen_resolver, default_resolver
+from astra_xr.scenes.chunks import chunked
+from astra_xr.scenes.dataset import attrs_of, band_variable, described, plane_coords
+from astra_xr.scenes.grid import check_size, grid_coords
+from astra_xr.scenes.open import chosen_resolver, default_resolver, resolve_unsigned
+from astra_xr.scenes.options import Chunks, OpenOptions, Resampling, Size, options_of
 from astra_xr.scenes.stack_grid import Part, part_of, stack_grid
-from astra_xr.scenes.time_steps import Member, grouped, time_coords, time_of
+from astra_xr.scenes.time_steps import Member, check_alike, grouped, time_coords, time_of
 
 _log = logging.getLogger(__name__)
 
@@ -126,28 +117,10 @@ def open_scenes(
     >>> dict(ds.sizes), [str(day)[:10] for day in ds.time.values]
     ({'time': 3, 'y': 600, 'x': 600}, ['2025-06-14', '2025-08-18', '2025-09-17'])
     """
-    wish = Wish(
-        bands=bands if bands is None or isinstance(bands, str) else tuple(bands),
-        catalog=catalog or getattr(scenes, "catalog", None),
-        size=resolution,
-        resampling=resampling,
-        place=Place(
-            crs=crs,
-            bbox=bbox,
-            intersects=intersects,
-            x=x,
-            y=y,
-            geobox=geobox,
-            like=like,
-            anchor=anchor,
-        ),
-        chunks=chunks,
-        decode=mask_and_scale,
-        radiometry=radiometry,
-        allow_large=allow_large,
-    )
+    options = options_of(locals())
+    options = replace(options, catalog=catalog or getattr(scenes, "catalog", None))
     asked = chosen_resolver(resolver)
-    return _stacked(scenes, wish, asked, groupby=groupby, fail_on_error=fail_on_error)
+    return _stacked(scenes, options, asked, groupby=groupby, fail_on_error=fail_on_error)
 
 
 def open_again(ds: xr.Dataset, band: str) -> xr.Dataset:
@@ -168,14 +141,13 @@ def open_again(ds: xr.Dataset, band: str) -> xr.Dataset:
     if "" in catalogs:
         expected = f"open with them, e.g. bands=[…, {band!r}]: items at hand open by no id"
         raise InvalidParameter(name="class band", value=band, expected=expected)
-    wish = Wish(
-        bands=(band,),
-        catalog=catalogs.pop() if len(catalogs) == 1 else None,
-        place=Place(like=ds),
-    )
+    catalog = catalogs.pop() if len(catalogs) == 1 else None
+    options = options_of({"bands": (band,), "catalog": catalog, "like": ds})
     ids = list(dict.fromkeys(name for each in told for name in each.split(", ")))
     groupby = str(ds.attrs.get("groupby", "id"))
-    found = _stacked(ids, wish, default_resolver(), groupby=groupby, fail_on_error=True, drop=False)
+    found = _stacked(
+        ids, options, default_resolver(), groupby=groupby, fail_on_error=True, drop=False
+    )
     numbers = {str(name): number for number, name in enumerate(found["id"].values)}
     picked = found.isel(time=[numbers[each] for each in told])
     return picked if ds["id"].ndim else picked.isel(time=0)
@@ -183,7 +155,7 @@ def open_again(ds: xr.Dataset, band: str) -> xr.Dataset:
 
 def _stacked(
     scenes: Any,
-    wish: Wish,
+    options: OpenOptions,
     resolver: Resolver,
     *,
     groupby: str,
@@ -192,25 +164,27 @@ def _stacked(
 ) -> xr.Dataset:
     grouped([], groupby)
     listed = _listed(scenes)
-    members, failures = _resolved(listed, wish, resolver, fail_on_error)
-    check_alike(members, wish)
-    grids = {m.id: {n: a.grid for n, a in m.assets.items() if a.grid} for m in members}
-    target = stack_grid(grids, wish.size, wish.place)
-    if not wish.allow_large:
-        check_size(target, wish.size, wish.place)
-    parts = {m.id: part_of(target, grids[m.id].values()) for m in members}
+    members, failures = _resolved(listed, options, resolver, fail_on_error)
+    check_alike(members, options)
+    boxes = {m.id: {name: asset.geobox for name, asset in m.assets.items()} for m in members}
+    target = stack_grid(boxes, options.grid)
+    if not options.allow_large:
+        check_size(target, options.grid)
+    parts = {m.id: part_of(target, boxes[m.id].values()) for m in members}
     if drop:
         members = _within(members, parts)
     groups = grouped(members, groupby)
-    classes = _classes(groups, parts, target, resolver, Wish(allow_large=wish.allow_large))
-    layers = _Layers(target=target, parts=parts, wish=wish, classes=classes)
+    classes = _classes(
+        groups, parts, target, resolver, OpenOptions(allow_large=options.allow_large)
+    )
+    layers = _Layers(target=target, parts=parts, options=options, classes=classes)
     variables = {name: layers.stack(name, groups) for name in members[0].assets}
-    coords = grid_coords(target, groups[0][0].id) | time_coords(groups)
-    coords |= plane_coords(member.assets for member in members)
+    planes = plane_coords(member.assets for member in members)
+    coords = grid_coords(target, time_coords(groups) | planes)
     attrs = _shared([attrs_of(member.resolution) for member in members])
     told = {"groupby": groupby, "failures": json.dumps(failures)}
     dataset = xr.Dataset(variables, coords=coords, attrs=attrs | told)
-    return dataset if wish.chunks is None else chunked(dataset, wish.chunks)
+    return dataset if options.chunks is None else chunked(dataset, options.chunks)
 
 
 def _listed(scenes: Any) -> list[Any]:
@@ -225,16 +199,14 @@ def _listed(scenes: Any) -> list[Any]:
 
 
 def _resolved(
-    scenes: Sequence[Any], wish: Wish, resolver: Resolver, fail_on_error: bool
+    scenes: Sequence[Any], options: OpenOptions, resolver: Resolver, fail_on_error: bool
 ) -> tuple[list[Member], list[dict[str, str | None]]]:
     """Look up all scenes side by side; return them, and what could not be had and why."""
 
     def member(scene: Any) -> Member | AstraError:
         try:
-            found = resolver.resolve(
-                scene, wish.bands, catalog=wish.catalog, sign=False, radiometry=wish.radiometry
-            )
-            assets = described(found, decode=wish.decode, radiometry=wish.radiometry)
+            found = resolve_unsigned(scene, options, resolver)
+            assets = described(found, options)
             return Member(source=scene, resolution=found, assets=assets, time=time_of(found))
         except AstraError as error:
             return error
@@ -281,9 +253,9 @@ def _within(members: Sequence[Member], parts: Mapping[str, Part | None]) -> list
 class _Layers:
     """Makes the layers of a stack."""
 
-    target: Grid
+    target: GeoBox
     parts: Mapping[str, Part | None]
-    wish: Wish
+    options: OpenOptions
     classes: Mapping[str, tuple[xr.Variable, ClassMask]]
 
     def stack(self, name: str, groups: Sequence[Sequence[Member]]) -> xr.Variable:
@@ -294,7 +266,7 @@ class _Layers:
             moments,
             np.result_type(*(each.dtype for each in pixels)),
             label=f"{name} of {len(groups)} moments",
-            allow_large=self.wish.allow_large,
+            allow_large=self.options.allow_large,
         )
         attrs, encoding = (
             _shared([getattr(each, told) for each in pixels]) for told in ("attrs", "encoding")
@@ -304,8 +276,7 @@ class _Layers:
 
     def _layer(self, member: Member, name: str) -> Layer:
         asset, part = member.assets[name], self.parts[member.id] or ((0, 0), (0, 0))
-        assert asset.radiometry is not None
-        pixels = band_variable(asset, name, member.id, self.target, self.wish)
+        pixels = band_variable(asset, name, member.id, self.target, self.options)
         classes, mask = self.classes.get(member.id, (None, None))
         nodata = asset.radiometry.nodata
         return Layer(
@@ -321,9 +292,9 @@ class _Layers:
 def _classes(
     groups: Sequence[Sequence[Member]],
     parts: Mapping[str, Part | None],
-    target: Grid,
+    target: GeoBox,
     resolver: Resolver,
-    wish: Wish,
+    options: OpenOptions,
 ) -> dict[str, tuple[xr.Variable, ClassMask]]:
     """Return the class bands of scenes that lie over one another at one moment, by id."""
     rivals = [
@@ -333,29 +304,32 @@ def _classes(
         if any(_meet(parts[member.id], parts[other.id]) for other in group if other is not member)
     ]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        found = list(pool.map(lambda member: _class_band(member, target, resolver, wish), rivals))
+        found = list(
+            pool.map(lambda member: _class_band(member, target, resolver, options), rivals)
+        )
     return {m.id: told for m, told in zip(rivals, found, strict=True) if told is not None}
 
 
 def _class_band(
-    member: Member, target: Grid, resolver: Resolver, wish: Wish
+    member: Member, target: GeoBox, resolver: Resolver, options: OpenOptions
 ) -> tuple[xr.Variable, ClassMask] | None:
     """Return a scene's class band and what of it hides the ground; None where it has none."""
     mission = MISSIONS.get(str(member.resolution.mission))
     for native, kinds in (mission.masks if mission else {}).items():
         try:
-            found = resolver.resolve(
-                member.source, [native], catalog=member.resolution.catalog, sign=False
+            catalog = member.resolution.catalog
+            found = resolve_unsigned(
+                member.source, replace(options, bands=[native], catalog=catalog), resolver
             )
         except UnknownBand:
             continue
-        (asset,) = described(found, decode=True, radiometry=None).values()
+        (asset,) = described(found, options).values()
         names = {name for kind in _HIDING for name in kinds.get(kind, ())}
         mask = ClassMask(
             classes=tuple(each for each in asset.band.classes if each.name in names),
             nodata=asset.band.nodata,
         )
-        return band_variable(asset, native, member.id, target, wish), mask
+        return band_variable(asset, native, member.id, target, options), mask
     return None
 
 

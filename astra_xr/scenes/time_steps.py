@@ -1,7 +1,8 @@
-"""Which scenes make one moment of a stack, in which order, and what is told of it."""
+"""The time steps of a stack: which scenes make one, its coordinates, and whether bands fit."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,12 +11,16 @@ from typing import Any
 import numpy as np
 
 from astra_xr.errors import InvalidItem, InvalidParameter
-from astra_xr.model import Asset
+from astra_xr.geometry import LONLAT, bounds_in
 from astra_xr.resolver.resolution import Resolution
-from astra_xr.scenes.stack_grid import bounds_of
+from astra_xr.scenes.dataset import ReadableAsset
+from astra_xr.scenes.options import OpenOptions
 
 GROUPBY = ("solar_day", "time", "id")
-"""What makes scenes one moment: the day where they lie, the very time, or nothing."""
+"""What makes scenes one time step: the day where they lie, the very time, or nothing."""
+
+_SAME_LIGHT = 0.05
+"""Micrometres that the middles of a band may be apart from mission to mission."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,9 +31,7 @@ class Member:
     """The id or item that was asked for."""
 
     resolution: Resolution
-    assets: Mapping[str, Asset]
-    """As of the resolution, each with grid and radiometry."""
-
+    assets: Mapping[str, ReadableAsset]
     time: datetime
     """When it was taken, UTC."""
 
@@ -37,14 +40,14 @@ class Member:
         """Its whole id."""
         return self.resolution.full_id
 
-    def told(self, name: str) -> Any:
+    def reported(self, name: str) -> Any:
         """Return a property of its item; None where it has none."""
         return self.resolution.item.get("properties", {}).get(name)
 
     @property
     def cloud_cover(self) -> float | None:
-        """Percent, as its item tells."""
-        cover = self.told("eo:cloud_cover")
+        """Percent, as its item reports it."""
+        cover = self.reported("eo:cloud_cover")
         return None if cover is None else float(cover)
 
 
@@ -54,13 +57,13 @@ def time_of(resolution: Resolution) -> datetime:
     Raises
     ------
     InvalidItem
-        Its item does not tell.
+        Its item reports none.
     """
     told = resolution.item.get("properties", {})
     text = told.get("datetime") or told.get("start_datetime")
     try:
-        moment = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        time = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
     reason = "a stack is sorted by time, and it has no datetime"
@@ -68,9 +71,9 @@ def time_of(resolution: Resolution) -> datetime:
 
 
 def grouped(members: Sequence[Member], groupby: str) -> list[list[Member]]:
-    """Part scenes into the moments of a stack, sorted by time.
+    """Return scenes by the time steps of a stack, sorted by time.
 
-    Scenes of several missions are never one moment. In each the clearest scene comes first.
+    Scenes of several missions never make one time step. In each the clearest scene comes first.
 
     Raises
     ------
@@ -108,28 +111,27 @@ def _solar_day(member: Member) -> Any:
     try:
         west, east = float(bbox[0]), float(bbox[len(bbox) // 2])
     except (TypeError, ValueError, IndexError):
-        grid = next(iter(member.assets.values())).grid
-        assert grid is not None
-        west, _, east, _ = bounds_of(grid, "EPSG:4326")
+        box = next(iter(member.assets.values())).geobox
+        west, east = bounds_in(box.extent, LONLAT).range_x
     east += 360 if east < west else 0
     # The sun takes an hour for 15 degrees.
     return (member.time + timedelta(hours=(west + east) / 2 / 15)).date()
 
 
 def time_coords(groups: Sequence[Sequence[Member]]) -> dict[str, Any]:
-    """Return what is told of each moment, as coordinates along ``time``.
+    """Return what is known of each time step, as coordinates along ``time``.
 
     Returns
     -------
     dict
         ``time`` (datetime64[ns], UTC: of the first scene), ``id``, ``mission``, ``platform`` and
         ``catalog`` (several joined by ", "), ``cloud_cover`` (percent, the mean; NaN where no
-        item tells).
+        item reports it).
     """
     names: dict[str, list[list[Any]]] = {
         "id": [[member.id for member in group] for group in groups],
         "mission": [[member.resolution.mission for member in group] for group in groups],
-        "platform": [[member.told("platform") for member in group] for group in groups],
+        "platform": [[member.reported("platform") for member in group] for group in groups],
         "catalog": [[member.resolution.catalog for member in group] for group in groups],
     }
     covers = [[m.cloud_cover for m in group if m.cloud_cover is not None] for group in groups]
@@ -141,3 +143,55 @@ def time_coords(groups: Sequence[Sequence[Member]]) -> dict[str, Any]:
     means = [sum(told) / len(told) if told else np.nan for told in covers]
     coords["cloud_cover"] = ("time", np.array(means, float), {"units": "percent"})
     return coords
+
+
+def check_alike(members: Sequence[Member], options: OpenOptions) -> None:
+    """Refuse to put under one name what is not the same.
+
+    Raises
+    ------
+    InvalidParameter
+        Scenes have other names, or bands of another kind, light, unit or classes under one.
+    """
+    first = members[0]
+    for other in members[1:]:
+        if list(other.assets) != list(first.assets):
+            expected = (
+                "names that mean one band in each scene, such as red or nir: "
+                f"{first.id} has {', '.join(first.assets)}, {other.id} {', '.join(other.assets)}"
+            )
+            raise InvalidParameter(name="bands", value=options.bands, expected=expected)
+        for name, asset in other.assets.items():
+            reason = _unlike(first.assets[name], asset, options.mask_and_scale)
+            if reason:
+                expected = (
+                    f"bands that are alike in all scenes: that of {first.id} and that of "
+                    f"{other.id} {reason}"
+                )
+                raise InvalidParameter(name="bands", value=name, expected=expected)
+
+
+def _unlike(a: ReadableAsset, b: ReadableAsset, decode: bool) -> str:
+    """Say how two bands differ, so that their numbers cannot be compared; empty: they can."""
+    if a.band.role != b.band.role or len(a.planes) != len(b.planes):
+        return f"are {a.band.native} ({a.band.role}) and {b.band.native} ({b.band.role})"
+    light = [each.band.wavelength for each in (a, b)]
+    if light[0] and light[1] and abs(light[0] - light[1]) > _SAME_LIGHT:
+        return f"are of {light[0]:g} and {light[1]:g} µm"
+    if a.band.classes and b.band.classes and a.band.classes != b.band.classes:
+        return "have classes of other meanings"
+    if decode and a.radiometry.unit != b.radiometry.unit:
+        return f"have the units {a.radiometry.unit} and {b.radiometry.unit}"
+    numbers = [
+        (each.radiometry.dtype, each.radiometry.scale, each.radiometry.offset, _same(each))
+        for each in (a, b)
+    ]
+    if not decode and numbers[0] != numbers[1]:
+        return "are stored with other scales, offsets or nodata; mask_and_scale=True makes them one"
+    return ""
+
+
+def _same(asset: ReadableAsset) -> float | None:
+    """Return nodata, NaN as something that equals itself."""
+    nodata = asset.radiometry.nodata
+    return math.inf if nodata is not None and math.isnan(nodata) else nodata

@@ -8,12 +8,11 @@ from typing import Any
 
 import xarray as xr
 
-from astra_xr.model import Asset, Grid
+from astra_xr.model import Grid
 from astra_xr.resolver.resolution import Resolver
-from astra_xr.scenes.coords import geobox_of
-from astra_xr.scenes.dataset import Chunks, Wish, attrs_of, dataset_of, described
-from astra_xr.scenes.grid import Place
-from astra_xr.scenes.open import chosen_resolver
+from astra_xr.scenes.dataset import ReadableAsset, attrs_of, dataset_of, described
+from astra_xr.scenes.open import resolve_unsigned
+from astra_xr.scenes.options import Chunks, options_of
 
 
 def open_scene_tree(
@@ -62,27 +61,21 @@ def open_scene_tree(
     >>> {name: list(node.data_vars) for name, node in tree.children.items()}
     {'r10m': ['red'], 'r20m': ['B11', 'SCL']}
     """
-    place = Place(bbox=bbox, intersects=intersects, x=x, y=y)
-    asked = chosen_resolver(resolver)
-    found = asked.resolve(scene_id, bands, catalog=catalog, sign=False, radiometry=radiometry)
-    wish = Wish(place=place, chunks=chunks, decode=mask_and_scale, radiometry=radiometry)
-    assets = described(found, decode=mask_and_scale, radiometry=radiometry)
-    groups: dict[Grid, dict[str, Asset]] = {}
-    for name, asset in assets.items():
-        assert asset.grid is not None
+    options = options_of(locals())
+    found = resolve_unsigned(scene_id, options, resolver)
+    groups: dict[Grid, dict[str, ReadableAsset]] = {}
+    for name, asset in described(found, options).items():
         groups.setdefault(asset.grid, {})[name] = asset
     nodes: dict[str, xr.Dataset] = {}
     for grid in sorted(groups, key=lambda grid: grid.resolution):
         part = replace(found, assets=groups[grid])
-        ds = dataset_of(part, wish)
-        nodes[_named(grid, found.full_id, nodes)] = ds
+        nodes[_named(next(iter(groups[grid].values())), nodes)] = dataset_of(part, options)
     return xr.DataTree.from_dict({"/": xr.Dataset(attrs=attrs_of(found)), **nodes})
 
 
-def _named(grid: Grid, scene: str, taken: Iterable[str]) -> str:
-    """Name a node; grids of the same pixels that lie otherwise are counted."""
-    crs = geobox_of(grid, scene).crs
-    unit = "deg" if crs is not None and crs.geographic else "m"
-    name = f"r{grid.resolution:.6g}{unit}"
+def _named(asset: ReadableAsset, taken: Iterable[str]) -> str:
+    """Name the node of an asset; grids of the same pixels that lie otherwise are counted."""
+    unit = "deg" if asset.geobox.crs is not None and asset.geobox.crs.geographic else "m"
+    name = f"r{asset.grid.resolution:.6g}{unit}"
     others = sum(each.split("_")[0] == name for each in taken)
     return f"{name}_{others + 1}" if others else name
