@@ -15,10 +15,10 @@ from astra_xr.conversion.pipeline import ConvertedUrl, Converter
 from astra_xr.conversion.recipe import FORMATS as _FORMATS
 from astra_xr.conversion.recipe import PICTURES, Recipe
 from astra_xr.conversion.stores import LocalStore, StoredAsset
-from astra_xr.tiff.signatures import looks_like_cog
 from astra_xr.errors import AstraError, InvalidFormat
 from astra_xr.model import Asset, ClassValue, Grid, UrlSource
 from astra_xr.settings import Settings
+from astra_xr.tiff.signatures import looks_like_cog
 
 FORMATS = tuple(_FORMATS)
 
