@@ -64,9 +64,9 @@ def test_what_does_not_fit_into_memory_is_refused() -> None:
         _ = fine.red.values
     with pytest.raises(errors.TooLarge, match="a formula of bands would take"):
         fine.astra.index("NDVI").load()
-    with pytest.raises(errors.TooLarge, match=r"The picture would take.*thumbnail\(\)"):
+    with pytest.raises(errors.TooLarge, match=r"The image would take.*thumbnail\(\)"):
         ds.astra.rgb(["red", "nir", "red"])
-    with pytest.raises(errors.TooLarge, match="The picture"):
+    with pytest.raises(errors.TooLarge, match="The image"):
         ds.astra.to_png("a.png", ["red", "nir", "red"])
     assert ds.astra.thumbnail(size=64).shape == (64, 64, 4)
     assert ds.isel(x=slice(500)).astra.load(progress=False).red.variable._in_memory
