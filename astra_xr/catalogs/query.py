@@ -1,14 +1,19 @@
-"""What is searched for: one value, checked when it is made."""
+"""What is searched for: as users write it, checked, in one form that is held against items."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import calendar
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any
 
-from astra_xr.geometry import Box, geometry_bounds
-from astra_xr.missions import Item
+from astra_xr.errors import InvalidParameter, closest
+from astra_xr.geometry import Box, geometry_bounds, read_box, read_geometry
+from astra_xr.missions import MISSIONS, Item
+
+_MOST = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,3 +107,144 @@ def _moment(text: Any) -> datetime | None:
 def _spans(west: float, east: float) -> list[tuple[float, float]]:
     """Cut a span of longitudes at the antimeridian."""
     return [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
+
+
+def make_query(
+    mission: Any,
+    *,
+    bbox: Any = None,
+    intersects: Any = None,
+    when: Any = None,
+    cloud_cover: Any = None,
+    limit: Any = 20,
+) -> Query:
+    """Check the terms of a search; see :func:`astra_xr.search` for their forms.
+
+    Raises
+    ------
+    InvalidParameter
+        One of them has no form that works; the message says which do.
+    """
+    if bbox is not None and intersects is not None:
+        expected = "either bbox or intersects, not both"
+        raise InvalidParameter(name="bbox", value=bbox, expected=expected)
+    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= _MOST:
+        expected = f"a whole number from 1 to {_MOST}"
+        raise InvalidParameter(name="limit", value=limit, expected=expected)
+    return Query(
+        mission=_mission(mission),
+        bbox=None if bbox is None else read_box(bbox),
+        intersects=None if intersects is None else read_geometry(intersects),
+        when=None if when is None else read_interval(when),
+        cloud_cover=None if cloud_cover is None else read_clouds(cloud_cover),
+        limit=limit,
+    )
+
+
+def _mission(name: Any) -> str:
+    lowered = name.strip().lower() if isinstance(name, str) else ""
+    if lowered not in MISSIONS:
+        near = closest(lowered, MISSIONS, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        expected = f"one of {', '.join(MISSIONS)}{hint}"
+        raise InvalidParameter(name="mission", value=name, expected=expected)
+    return lowered
+
+
+def read_clouds(value: Any) -> tuple[float, float]:
+    """Read a share of clouds: the most, or the least and the most, percent.
+
+    Examples
+    --------
+    >>> read_clouds(20), read_clouds((5, 50))
+    ((0.0, 20.0), (5.0, 50.0))
+    """
+    try:
+        least, most = (0.0, float(value)) if not _pair(value) else map(float, value)
+    except (TypeError, ValueError, OverflowError):
+        least, most = 1.0, 0.0
+    if not 0 <= least <= most <= 100:
+        expected = "the most clouds in percent (0..100), or a pair of the least and the most"
+        raise InvalidParameter(name="cloud_cover", value=value, expected=expected)
+    return least, most
+
+
+def _pair(value: Any) -> bool:
+    return isinstance(value, list | tuple) and len(value) == 2
+
+
+def read_interval(value: Any) -> str:
+    """Read a time or a span of time as the interval that STAC searches for, in UTC.
+
+    Examples
+    --------
+    >>> read_interval("2025-01")
+    '2025-01-01T00:00:00Z/2025-01-31T23:59:59Z'
+    >>> read_interval(("2025-01-15", None))
+    '2025-01-15T00:00:00Z/..'
+    """
+    ends: Sequence[Any]
+    if isinstance(value, slice):
+        ends = [value.start, value.stop]
+    elif isinstance(value, str) and "/" in value:
+        ends = value.split("/")
+    elif _pair(value):
+        ends = value
+    else:
+        ends = [value, value]
+    try:
+        if len(ends) != 2 or (isinstance(value, slice) and value.step is not None):
+            raise ValueError(value)
+        start, stop = _span(ends[0])[0], _span(ends[1])[1]
+    except (TypeError, ValueError, OverflowError):
+        start = stop = None
+    if (start is None and stop is None) or (start and stop and start > stop):
+        order = "; the start is after the end" if start and stop else ""
+        expected = (
+            "a day, month or year ('2025-01-15', '2025-01', '2025'), a date or datetime, or a "
+            f"pair or 'start/end' of them, one of which may be None or '..'{order}"
+        )
+        raise InvalidParameter(name="datetime", value=value, expected=expected)
+    return "/".join(
+        f"{end.replace(tzinfo=None).isoformat()}Z" if end else ".." for end in (start, stop)
+    )
+
+
+_DAY = re.compile(r"(\d{4})(?:-?(\d{2})(?:-?(\d{2}))?)?")
+
+
+def _span(value: Any) -> tuple[datetime | None, datetime | None]:
+    """Return the first and the last second of what a value names; None: it is open."""
+    if value is None or (isinstance(value, str) and value.strip() in ("", "..")):
+        return None, None
+    if hasattr(value, "start_time") and hasattr(value, "end_time"):  # a pandas Period
+        return _utc(value.start_time), _utc(value.end_time)
+    midnight = isinstance(value, datetime) and value.tzinfo is None and value.time() == time.min
+    if isinstance(value, datetime) and not midnight:
+        return _utc(value), _utc(value)
+    if isinstance(value, date):
+        # A datetime at midnight of no time zone is how a day is often written.
+        text = value.isoformat()[:10]
+    elif isinstance(value, str) or type(value).__name__ == "datetime64":
+        text = str(value).strip()
+    else:
+        raise TypeError(value)
+    match = _DAY.fullmatch(text)
+    if not match:
+        moment = _utc(datetime.fromisoformat(text))
+        return moment, moment
+    year, month, day = (int(part) if part else None for part in match.groups())
+    assert year is not None
+    first = datetime(year, month or 1, day or 1, tzinfo=UTC)
+    last_month = month or 12
+    last_day = day or calendar.monthrange(year, last_month)[1]
+    last = datetime(year, last_month, last_day, 23, 59, 59, tzinfo=UTC)
+    return first, last
+
+
+def _utc(moment: datetime) -> datetime:
+    if moment != moment:  # NaT  # noqa: PLR0124
+        raise ValueError(moment)
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    # A plain datetime of whole seconds, where pandas has nanoseconds.
+    return datetime(*aware.astimezone(UTC).timetuple()[:6], tzinfo=UTC)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, overload
 
-from astra_xr.catalogs.terms import make_query
+from astra_xr.catalogs.query import make_query
 from astra_xr.errors import redact
 from astra_xr.resolver.search import Row, find_rows
 from astra_xr.settings import Settings

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astra_xr.catalogs.terms import make_query, read_clouds, read_interval
+from astra_xr.catalogs.query import make_query, read_clouds, read_interval
 from astra_xr.errors import AstraError, InvalidParameter
 
 SQUARE = {"type": "Polygon", "coordinates": [[[5, 50], [6, 50], [6, 51], [5, 51], [5, 50]]]}
