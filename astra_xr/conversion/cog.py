@@ -23,9 +23,9 @@ from rasterio.windows import Window
 
 from astra_xr.conversion.describe import described
 from astra_xr.conversion.limits import Progress
-from astra_xr.conversion.overview import halve
+from astra_xr.conversion.opened import opened
+from astra_xr.conversion.pyramid import halve
 from astra_xr.conversion.recipe import Recipe
-from astra_xr.conversion.source import opened
 from astra_xr.conversion.task import Task
 from astra_xr.tiff.codecs import predict
 from astra_xr.tiff.directories import Tag, read_tags

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from astra_xr.conversion.geotiff import write_geotiff, write_masked_cog
+from astra_xr.conversion.image import Drawn, write_picture
 from astra_xr.conversion.limits import Limits, Progress
-from astra_xr.conversion.picture import Drawn, write_picture
+from astra_xr.conversion.opened import has_mask, opened
 from astra_xr.conversion.recipe import FORMATS, Recipe
-from astra_xr.conversion.source import has_mask, opened
 from astra_xr.conversion.task import Task
 from astra_xr.errors import ConversionFailed
 

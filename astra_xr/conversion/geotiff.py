@@ -14,8 +14,8 @@ from rasterio.windows import Window
 
 from astra_xr.conversion.describe import described
 from astra_xr.conversion.limits import Progress
+from astra_xr.conversion.opened import has_mask, opened, told
 from astra_xr.conversion.parts import is_whole
-from astra_xr.conversion.source import has_mask, opened, told
 from astra_xr.conversion.task import Task
 from astra_xr.errors import ConversionFailed
 

@@ -16,7 +16,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from astra_xr.catalogs import CATALOGS
-from astra_xr.conversion.signing import UrlSigner
 from astra_xr.conversion.stores import workroom
 from astra_xr.errors import AstraError, AuthenticationRequired, InvalidParameter
 from astra_xr.net.client import probe
@@ -33,6 +32,7 @@ from astra_xr.service.metrics import Metrics
 from astra_xr.service.problems import PLAIN, PROBLEM_TYPE, document, problem, status_of
 from astra_xr.service.requests import AssetsRequest
 from astra_xr.service.shell import Shell, log_failure
+from astra_xr.service.signing import UrlSigner
 from astra_xr.service.store import converter_of
 
 _QUICK = 64

@@ -19,11 +19,11 @@ import anyio.to_thread
 from cachetools import LRUCache
 
 from astra_xr.conversion.recipe import COG_TYPE
-from astra_xr.conversion.signing import UrlSigner
 from astra_xr.errors import Forbidden, SigningError
 from astra_xr.model import Asset, SignedUrl, local_path
 from astra_xr.resolver.resolution import Resolution
 from astra_xr.service.problems import PLAIN, PROBLEM_TYPE, document, problem
+from astra_xr.service.signing import UrlSigner
 
 PREFIX = "/assets/"
 _AT_ONCE = 1 << 20

@@ -10,7 +10,7 @@ from astra_xr.conversion.stores import LocalStore, ObjectStore, Store
 from astra_xr.errors import InvalidParameter, redact
 from astra_xr.extras import require
 from astra_xr.service.config import ServiceSettings
-from astra_xr.service.conversions import PatientConverter
+from astra_xr.service.queue import PatientConverter
 
 _EXPECTED = (
     "s3://bucket/prefix, az:// or gs://; options as ?region=…&endpoint=…, keys in the environment"

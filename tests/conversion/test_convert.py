@@ -16,9 +16,9 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rio_cogeo.cogeo import cog_validate
 
 from astra_xr.conversion.convert import Made, convert
-from astra_xr.conversion.overview import halve
 from astra_xr.conversion.parts import fit
 from astra_xr.conversion.png import encode_png
+from astra_xr.conversion.pyramid import halve
 from astra_xr.conversion.recipe import Recipe
 from astra_xr.errors import InvalidFormat, InvalidParameter
 from astra_xr.model import ClassValue

@@ -20,11 +20,11 @@ from urllib.parse import quote, urlsplit
 import httpx
 import pytest
 
-from astra_xr.conversion.signing import UrlSigner
 from astra_xr.errors import InvalidParameter
 from astra_xr.service import serve
 from astra_xr.service.config import ServiceSettings
 from astra_xr.service.keys import KeyFile
+from astra_xr.service.signing import UrlSigner
 from astra_xr.testing import RangeServer, write_cog
 from conftest import Loopback
 from tests import items

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astra_xr.conversion.signing import UrlSigner
 from astra_xr.errors import InvalidParameter
+from astra_xr.service.signing import UrlSigner
 from astra_xr.testing import FakeClock
 
 OLD, NEW = b"o" * 32, b"n" * 32

@@ -16,10 +16,10 @@ import rasterio
 from rasterio.enums import ColorInterp, Resampling
 
 from astra_xr.conversion.limits import Limits
+from astra_xr.conversion.opened import opened
 from astra_xr.conversion.parts import coarsest, fit
 from astra_xr.conversion.png import encode_png
 from astra_xr.conversion.recipe import Recipe
-from astra_xr.conversion.source import opened
 
 _PERCENTILES = (2.0, 98.0)
 """Shares of the pixels that are drawn darkest and brightest, of those that count."""
