@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,10 @@ import rasterio
 from isal import isal_zlib
 from rasterio.windows import Window
 
-from astra_xr.conversion.describe import described
-from astra_xr.conversion.limits import Progress
+from astra_xr.conversion.geotiff import described
 from astra_xr.conversion.opened import opened
 from astra_xr.conversion.pyramid import halve
-from astra_xr.conversion.recipe import Recipe
-from astra_xr.conversion.task import Task
+from astra_xr.conversion.recipe import Limits, Progress, Recipe
 from astra_xr.tiff.codecs import predict
 from astra_xr.tiff.directories import Tag, read_tags
 from astra_xr.tiff.writer import WrittenLevel, head_of
@@ -61,28 +60,30 @@ class _Block:
     """Its part of the second overview: (planes, rows, columns)."""
 
 
-def write_cog(task: Task, progress: Progress) -> None:
+def write_cog(
+    source: Path, target: Path, recipe: Recipe, limits: Limits, progress: Progress
+) -> None:
     """Convert a source to a COG while it is being decoded."""
-    with opened(task.source, task.limits) as dataset:
-        job = _Job(dataset, task.recipe)
-    pool = ThreadPoolExecutor(task.threads, "astra-convert")
+    with opened(source, limits) as dataset:
+        cog = _Cog(dataset, recipe)
+    pool = ThreadPoolExecutor(limits.threads, "astra-convert")
     try:
         with (
-            tempfile.TemporaryFile(dir=task.target.parent) as image,
-            tempfile.TemporaryFile(dir=task.target.parent) as overview,
+            tempfile.TemporaryFile(dir=target.parent) as image,
+            tempfile.TemporaryFile(dir=target.parent) as overview,
         ):
-            for block, share in _blocks(job, task, pool):
+            for block, share in cog.blocks(source, limits, pool):
                 for level, file, tiles in zip(
-                    job.levels, (image, overview), block.tiles, strict=False
+                    cog.levels, (image, overview), block.tiles, strict=False
                 ):
                     for at, body in tiles:
                         level.add(at, len(body))
                         file.write(body)
-                job.keep(block)
+                cog.keep(block)
                 progress(0.95 * share)
-            coarse = [job.compress(level, pool) for level in range(2, len(job.levels))]
-            with task.target.open("wb") as out:
-                out.write(head_of(job.tags, job.levels))
+            coarse = [cog.compress(level, pool) for level in range(2, len(cog.levels))]
+            with target.open("wb") as out:
+                out.write(head_of(cog.tags, cog.levels))
                 for bodies in reversed(coarse):
                     out.writelines(bodies)
                 for file in (overview, image):
@@ -93,8 +94,8 @@ def write_cog(task: Task, progress: Progress) -> None:
     progress(1.0)
 
 
-class _Job:
-    """One conversion: what is known of the source, and what is laid out so far."""
+class _Cog:
+    """The file in the making: what is known of its source, and what is laid out so far."""
 
     def __init__(self, dataset: rasterio.io.DatasetReader, recipe: Recipe) -> None:
         self.dtype = np.dtype(dataset.dtypes[0])
@@ -113,7 +114,26 @@ class _Job:
         small = [(self.planes, *level.shape) for level in self.levels[2:3]]
         self.rest: Pixels | None = np.empty(small[0], self.dtype) if small else None
 
-    def windows(self) -> list[Window]:
+    def blocks(
+        self, source: Path, limits: Limits, pool: Executor
+    ) -> Iterator[tuple[_Block, float]]:
+        """Give each block in order, and the share of the source that is done with it."""
+
+        def block(window: Window) -> _Block:
+            # A dataset of GDAL serves one thread; opening one takes 2 ms.
+            with opened(source, limits) as dataset:
+                return self._block(dataset.read(window=window), window)
+
+        windows = self._windows()
+        waiting: deque[Future[_Block]] = deque()
+        for number, window in enumerate(windows, start=1):
+            waiting.append(pool.submit(block, window))
+            if len(waiting) > _AHEAD:
+                yield waiting.popleft().result(), (number - len(waiting)) / len(windows)
+        while waiting:
+            yield waiting.popleft().result(), 1 - len(waiting) / len(windows)
+
+    def _windows(self) -> list[Window]:
         rows, cols = self.levels[0].shape
         return [
             Window(col, row, min(self.columns, cols - col), min(_BLOCK, rows - row))
@@ -121,20 +141,15 @@ class _Job:
             for col in range(0, cols, self.columns)
         ]
 
-    def halve(self, pixels: Pixels) -> Pixels:
-        return halve(pixels, nodata=self.nodata, nearest=self.nearest)
-
-    def block(self, dataset: rasterio.io.DatasetReader, window: Window) -> _Block:
-        """Read a window and make it ready; runs in a thread."""
-        pixels = dataset.read(window=window)
-        half = self.halve(pixels)
+    def _block(self, pixels: Pixels, window: Window) -> _Block:
+        half = self._halve(pixels)
         return _Block(
             tiles=(
-                self.tiles(pixels, window.row_off, window.col_off),
-                self.tiles(half, window.row_off // 2, window.col_off // 2),
+                self._tiles(pixels, window.row_off, window.col_off),
+                self._tiles(half, window.row_off // 2, window.col_off // 2),
             ),
             at=(window.row_off // 4, window.col_off // 4),
-            rest=self.halve(half),
+            rest=self._halve(half),
         )
 
     def keep(self, block: _Block) -> None:
@@ -150,10 +165,13 @@ class _Job:
         bodies = list(pool.map(self._tile, parts.values()))
         for at, body in zip(parts, bodies, strict=True):
             self.levels[number].add(at, len(body))
-        self.rest = self.halve(self.rest)
+        self.rest = self._halve(self.rest)
         return bodies
 
-    def tiles(self, pixels: Pixels, row: int, col: int) -> Tiles:
+    def _halve(self, pixels: Pixels) -> Pixels:
+        return halve(pixels, nodata=self.nodata, nearest=self.nearest)
+
+    def _tiles(self, pixels: Pixels, row: int, col: int) -> Tiles:
         """Compress (planes, rows, columns) that begin at a pixel of a level."""
         return [(at, self._tile(part)) for at, part in _cut(pixels, row, col)]
 
@@ -172,24 +190,6 @@ def _cut(pixels: Pixels, row: int, col: int) -> Iterator[tuple[tuple[int, int], 
         for left in range(0, cols, TILE):
             at = ((row + top) // TILE, (col + left) // TILE)
             yield at, pixels[:, top : top + TILE, left : left + TILE]
-
-
-def _blocks(job: _Job, task: Task, pool: Executor) -> Iterator[tuple[_Block, float]]:
-    """Give each block in order, and the share of the source that is done with it."""
-
-    def block(window: Window) -> _Block:
-        # A dataset of GDAL serves one thread; opening one takes 2 ms.
-        with opened(task.source, task.limits) as dataset:
-            return job.block(dataset, window)
-
-    windows = job.windows()
-    waiting: deque[Future[_Block]] = deque()
-    for number, window in enumerate(windows, start=1):
-        waiting.append(pool.submit(block, window))
-        if len(waiting) > _AHEAD:
-            yield waiting.popleft().result(), (number - len(waiting)) / len(windows)
-    while waiting:
-        yield waiting.popleft().result(), 1 - len(waiting) / len(windows)
 
 
 def _template(dataset: rasterio.io.DatasetReader, recipe: Recipe) -> dict[int, Tag]:

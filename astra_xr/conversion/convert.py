@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -10,11 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from astra_xr.conversion.geotiff import write_geotiff, write_masked_cog
-from astra_xr.conversion.image import Drawn, write_picture
-from astra_xr.conversion.limits import Limits, Progress
+from astra_xr.conversion.image import Drawn, write_image
 from astra_xr.conversion.opened import has_mask, opened
-from astra_xr.conversion.recipe import FORMATS, Recipe
-from astra_xr.conversion.task import Task
+from astra_xr.conversion.recipe import FORMATS, Limits, Progress, Recipe
 from astra_xr.errors import ConversionFailed
 
 
@@ -52,7 +49,6 @@ def convert(
     *,
     limits: Limits | None = None,
     progress: Progress | None = None,
-    threads: int | None = None,
     classes: Path | None = None,
 ) -> Made:
     """Make a file of another format; nothing is left at ``target`` if that fails.
@@ -66,11 +62,9 @@ def convert(
     recipe : Recipe
         The format, and what the file says of its pixels.
     limits : Limits, optional
-        What the source may hold.
+        What the source may hold, and how many threads work on it.
     progress : callable, optional
         Takes the share that is done, 0 to 1; what it raises ends the conversion.
-    threads : int, optional
-        As many as there are processors when left out.
     classes : Path, optional
         For pictures, the class band that tells where ``recipe.left_out`` lies.
 
@@ -81,7 +75,6 @@ def convert(
     """
     limits = limits or Limits()
     progress = progress or (lambda share: None)
-    threads = threads or os.cpu_count() or 1
     reason = ""
     try:
         with tempfile.TemporaryDirectory(prefix=".making-", dir=target.parent) as folder:
@@ -90,17 +83,16 @@ def convert(
                 masked = has_mask(dataset)
                 crs = dataset.crs or dataset.gcps[1]
             drawn = None
-            task = Task(source=source, target=new, recipe=recipe, limits=limits, threads=threads)
             if recipe.format == "cog":
                 # Its compressors take as long to import as a small picture takes to draw.
                 from astra_xr.conversion.cog import write_cog
 
                 write = write_masked_cog if masked else write_cog
-                write(task, progress)
+                write(source, new, recipe, limits, progress)
             elif recipe.format == "geotiff":
-                write_geotiff(task, progress)
+                write_geotiff(source, new, recipe, limits, progress)
             else:
-                drawn = write_picture(source, new, recipe, limits, classes)
+                drawn = write_image(source, new, recipe, limits, classes)
                 world = _write_world(new, recipe, drawn)
                 progress(1.0)
                 world.replace(target.parent / world.name)

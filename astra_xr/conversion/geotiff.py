@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
 import rasterio.shutil
+from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
-from astra_xr.conversion.describe import described
-from astra_xr.conversion.limits import Progress
 from astra_xr.conversion.opened import has_mask, opened, told
 from astra_xr.conversion.parts import is_whole
-from astra_xr.conversion.task import Task
+from astra_xr.conversion.recipe import Limits, Progress, Recipe
 from astra_xr.errors import ConversionFailed
 
 _ROWS = 1024
 """Rows that are read at once."""
 
+_OURS = {"AREA_OR_POINT"}
+"""Tags of the file that are copied; others tell of the source's making."""
 
-def write_geotiff(task: Task, progress: Progress) -> None:
+
+def write_geotiff(
+    source: Path, target: Path, recipe: Recipe, limits: Limits, progress: Progress
+) -> None:
     """Write a GeoTIFF in strips, without overviews, compressed as every reader knows it."""
-    with opened(task.source, task.limits, threads=task.threads) as dataset:
+    with opened(source, limits, threads=limits.threads) as dataset:
         options = {
             "driver": "GTiff",
             "width": dataset.width,
@@ -37,13 +43,13 @@ def write_geotiff(task: Task, progress: Progress) -> None:
             "predictor": 1 if np.dtype(dataset.dtypes[0]).kind == "f" else 2,
             "interleave": "pixel",
             "bigtiff": "if_safer",
-            "num_threads": task.threads,
+            "num_threads": limits.threads,
         }
-        create = partial(rasterio.open, task.target, "w")
+        create = partial(rasterio.open, target, "w")
         masked = has_mask(dataset)
         with (
             rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
-            described(create, dataset, task.recipe, options) as out,
+            described(create, dataset, recipe, options) as out,
         ):
             for row in range(0, dataset.height, _ROWS):
                 window = Window(0, row, dataset.width, min(_ROWS, dataset.height - row))
@@ -51,39 +57,97 @@ def write_geotiff(task: Task, progress: Progress) -> None:
                 if masked:
                     out.write_mask(dataset.read_masks(1, window=window), window=window)
                 progress((row + window.height) / dataset.height)
-    _check_whole(task)
+    _check_whole(source, target)
 
 
-def write_masked_cog(task: Task, progress: Progress) -> None:
+def write_masked_cog(
+    source: Path, target: Path, recipe: Recipe, limits: Limits, progress: Progress
+) -> None:
     """Write a COG of a source that has a mask, by GDAL's COG driver."""
-    with tempfile.TemporaryDirectory(dir=task.target.parent) as folder:
-        plain = replace(task, target=Path(folder, "plain.tif"))
-        write_geotiff(plain, lambda share: progress(share / 2))
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        plain = Path(folder, "plain.tif")
+        write_geotiff(source, plain, recipe, limits, lambda share: progress(share / 2))
         said = ""
-        with opened(plain.target, task.limits, threads=task.threads) as dataset:
+        with opened(plain, limits, threads=limits.threads) as dataset:
             floats = np.dtype(dataset.dtypes[0]).kind == "f"
             try:
                 rasterio.shutil.copy(
                     dataset,
-                    task.target,
+                    target,
                     driver="COG",
                     compress="deflate",
                     predictor="floating_point" if floats else "standard",
                     blocksize=512,
                     overviews="ignore_existing",
-                    resampling="nearest" if task.recipe.categorical else "average",
+                    resampling="nearest" if recipe.categorical else "average",
                     bigtiff="if_safer",
-                    num_threads=task.threads,
+                    num_threads=limits.threads,
                 )
             except Exception as error:  # noqa: BLE001  (GDAL's own, which rasterio has no name for)
-                said = told(error, task.target)
-    _check_whole(task, said)
+                said = told(error, target)
+    _check_whole(source, target, said)
     progress(1.0)
 
 
-def _check_whole(task: Task, said: str = "") -> None:
+def _check_whole(source: Path, target: Path, said: str = "") -> None:
     """Raise where a new file is cut short; ``said`` is what GDAL says of it, if anything."""
     # It only logs what goes wrong while it writes in threads, or closes.
-    if said or not is_whole(task.target):
+    if said or not is_whole(target):
         reason = f"the new file cannot be written: {said or 'it ends early'}, as on a full disk"
-        raise ConversionFailed(source=task.source.name, reason=reason)
+        raise ConversionFailed(source=source.name, reason=reason)
+
+
+@contextmanager
+def described(
+    create: Callable[..., rasterio.io.DatasetWriter],
+    source: rasterio.io.DatasetReader,
+    recipe: Recipe,
+    options: Mapping[str, Any],
+) -> Iterator[rasterio.io.DatasetWriter]:
+    """Create a GeoTIFF that lies where the source does, and describe its bands.
+
+    Parameters
+    ----------
+    create : callable
+        Takes rasterio's creation options and opens the new file.
+    source : DatasetReader
+        Open.
+    recipe : Recipe
+        What it says goes before what the source says.
+    options : mapping
+        Driver, size and layout.
+    """
+    gcps, gcp_crs = source.gcps
+    profile: dict[str, Any] = {
+        "count": source.count,
+        "dtype": source.dtypes[0],
+        "crs": gcp_crs if gcps else source.crs,
+        "nodata": source.nodata if recipe.nodata is None else recipe.nodata,
+    }
+    profile |= {"gcps": gcps} if gcps else {"transform": source.transform}
+    rgb = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+    if ColorInterp.palette not in source.colorinterp:
+        profile["photometric"] = "rgb" if source.colorinterp[:3] == rgb else "minisblack"
+    with create(**profile, **options) as target:
+        _describe(target, source, recipe)
+        yield target
+
+
+def _describe(
+    target: rasterio.io.DatasetWriter, source: rasterio.io.DatasetReader, recipe: Recipe
+) -> None:
+    one = source.count == 1
+    if ColorInterp.palette in source.colorinterp:
+        target.write_colormap(1, source.colormap(1))
+    else:
+        target.colorinterp = source.colorinterp
+    scale, offset = recipe.scale, recipe.offset
+    target.scales = [scale] * source.count if scale is not None else source.scales
+    target.offsets = [offset] * source.count if offset is not None else source.offsets
+    units = [recipe.unit] * source.count if recipe.unit else source.units
+    for number, (name, unit) in enumerate(zip(source.descriptions, units, strict=True), start=1):
+        if (recipe.name and one) or name:
+            target.set_band_description(number, recipe.name if recipe.name and one else name)
+        if unit:
+            target.set_band_unit(number, unit)
+    target.update_tags(**{k: v for k, v in source.tags().items() if k in _OURS})

@@ -15,11 +15,10 @@ import numpy.typing as npt
 import rasterio
 from rasterio.enums import ColorInterp, Resampling
 
-from astra_xr.conversion.limits import Limits
 from astra_xr.conversion.opened import opened
 from astra_xr.conversion.parts import coarsest, fit
 from astra_xr.conversion.png import encode_png
-from astra_xr.conversion.recipe import Recipe
+from astra_xr.conversion.recipe import Limits, Recipe
 
 _PERCENTILES = (2.0, 98.0)
 """Shares of the pixels that are drawn darkest and brightest, of those that count."""
@@ -54,18 +53,14 @@ class Drawn:
     @classmethod
     def from_json(cls, told: Mapping[str, Any]) -> Drawn:
         """Take it from JSON, which knows no tuples."""
-        rows, cols = told["shape"]
-        a, b, c, d, e, f = told["transform"]
-        stretch = tuple((low, high) for low, high in told["stretch"])
-        return cls(
-            shape=(rows, cols),
-            transform=(a, b, c, d, e, f),
-            stretch=stretch,
-            without=tuple(told["without"]),
-        )
+        return cls(**{name: _tuples(value) for name, value in told.items()})
 
 
-def write_picture(
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def write_image(
     source: Path, target: Path, recipe: Recipe, limits: Limits, classes: Path | None = None
 ) -> Drawn:
     """Draw ``source`` as a PNG or JPEG at ``target``.

@@ -11,7 +11,7 @@ import rasterio
 from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
 
-from astra_xr.conversion.limits import Limits
+from astra_xr.conversion.recipe import Limits
 from astra_xr.errors import ConversionFailed, redact
 from astra_xr.tiff.signatures import MAGIC_BYTES, driver_of
 

@@ -1,36 +1,31 @@
-"""From a source somewhere to a converted file in a store: looked at, fetched, converted, kept."""
+"""Jobs done in threads of this process, each once however many ask for it."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cachetools import TTLCache
 
-from astra_xr.conversion.job import Job, looked_at, plain
-from astra_xr.conversion.limits import Limits, Progress
-from astra_xr.conversion.recipe import FORMATS
-from astra_xr.conversion.stores import Store, StoredAsset, only_one, workroom
-from astra_xr.conversion.wire import Stopped, Wire
+from astra_xr.conversion.job import Job, perform
+from astra_xr.conversion.recipe import Limits, Progress
+from astra_xr.conversion.stores import Store, StoredAsset
 from astra_xr.model import SignedUrl
-
-_FETCHED = 0.4
-"""Share of the progress that fetching is told to be."""
 
 _REMEMBERED = 600.0
 """Seconds for which nobody asks whether a source has changed."""
 
-_LOOK = 0.2
-"""Seconds between looks at what another process has done."""
+
+class Stopped(Exception):
+    """Nobody waits for the conversion any more."""
 
 
 @dataclass
@@ -41,32 +36,12 @@ class _Flight:
     callbacks: list[Progress] = field(default_factory=list)
     waiting: int = 0
     stop: threading.Event = field(default_factory=threading.Event)
-    wire: Wire | None = None
-    """To where it runs, if that is not a thread of ours."""
 
     def progress(self, share: float) -> None:
         if self.stop.is_set():
             raise Stopped
         for callback in list(self.callbacks):
             callback(share)
-
-    def result(self, progress: Progress | None) -> StoredAsset:
-        """Wait for it, and tell of what is done elsewhere."""
-        if self.wire is None or progress is None:
-            return self.future.result()
-        progress(0.0)
-        while wait([self.future], timeout=_LOOK).not_done:
-            progress(self.wire.told())
-        asset = self.future.result()
-        progress(1.0)
-        return asset
-
-    def end(self) -> None:
-        """Stop what is still under way, wherever it runs."""
-        self.stop.set()
-        self.future.cancel()
-        if self.wire is not None:
-            self.wire.cut()
 
 
 class Converter:
@@ -79,35 +54,21 @@ class Converter:
     folder : Path
         For unfinished work and locks. Processes that share it do not convert the same asset
         twice. For a local store it has to be the store's own.
-    executor : concurrent.futures.Executor, optional
-        Runs the conversions, each of which has a process of its own in any case; a few threads
-        when left out. Another machine's (``dask.distributed.Client.get_executor()``) needs a
-        store that both reach, and, to tell of progress and to stop a conversion that nobody waits
-        for, a folder that both reach; without, progress is told at the beginning and the end.
     limits : Limits, optional
         What one conversion may take.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        folder: Path,
-        *,
-        executor: Executor | None = None,
-        limits: Limits | None = None,
-    ) -> None:
+    def __init__(self, store: Store, folder: Path, *, limits: Limits | None = None) -> None:
         self.store = store
         self.folder = folder
         self.limits = limits or Limits()
-        self._executor = executor
         # One that is done at once calls back in the thread that started it.
         self._lock = threading.RLock()
         self._flights: dict[Job, _Flight] = {}
         self._known: TTLCache[Job, StoredAsset] = TTLCache(4096, _REMEMBERED)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # An executor stays where it is; threads are everywhere.
-        return _arrive, (self.store, self.folder, self.limits)
+        return partial(Converter, limits=self.limits), (self.store, self.folder)
 
     @contextmanager
     def started(self, jobs: Iterable[Job]) -> Iterator[Mapping[Job, Future[StoredAsset]]]:
@@ -132,9 +93,8 @@ class Converter:
         job : Job
             What to convert.
         progress : callable, optional
-            Takes the share that is done, 0 to 1. It is called in another thread, or with an
-            ``executor`` in this one; not at all where this object knows that the store has the
-            asset.
+            Takes the share that is done, 0 to 1. It is called in another thread; not at all where
+            this object knows that the store has the asset.
 
         Raises
         ------
@@ -148,7 +108,7 @@ class Converter:
             return known
         flight = self._board(job, progress)
         try:
-            return flight.result(progress)
+            return flight.future.result()
         finally:
             self._leave(flight)
 
@@ -163,7 +123,7 @@ class Converter:
         known = self._remembered(job)
         if known is not None:
             return known
-        found = self.store.find(looked_at(job)[1])
+        found = self.store.find(job.look()[1])
         if found is not None:
             with self._lock:
                 self._known[job] = found
@@ -182,27 +142,23 @@ class Converter:
         with self._lock:
             flight.waiting -= 1
             if not flight.waiting:
-                flight.end()
+                flight.stop.set()
+                flight.future.cancel()
 
     def _board(self, job: Job, progress: Progress | None) -> _Flight:
         with self._lock:
             flight = self._flights.get(job)
             if flight is None or flight.stop.is_set():
                 flight = _Flight(future=Future())
-                flight.future = self._start(job, flight)
+                flight.future = _threads().submit(
+                    perform, job, self.store, self.folder, self.limits, flight.progress
+                )
                 self._flights[job] = flight
                 flight.future.add_done_callback(lambda future: self._land(job, future))
             flight.waiting += 1
             if progress:
                 flight.callbacks.append(progress)
             return flight
-
-    def _start(self, job: Job, flight: _Flight) -> Future[StoredAsset]:
-        arguments = (job, self.store, self.folder, self.limits)
-        if self._executor is None:
-            return _threads().submit(perform, *arguments, flight.progress)
-        flight.wire = Wire.laid(self.folder)
-        return self._executor.submit(perform_afar, *arguments, flight.wire)
 
     def _land(self, job: Job, future: Future[StoredAsset]) -> None:
         with self._lock:
@@ -213,96 +169,13 @@ class Converter:
                 self._known[job] = future.result()
 
 
-def _arrive(store: Store, folder: Path, limits: Limits) -> Converter:
-    return Converter(store, folder, limits=limits)
-
-
-def _threads() -> ThreadPoolExecutor:
-    return _pool_of(os.getpid())
-
-
 _pools: dict[int, ThreadPoolExecutor] = {}
 
 
-def _pool_of(pid: int) -> ThreadPoolExecutor:
+def _threads() -> ThreadPoolExecutor:
     """Return the threads of this process; a fork's are not its parent's."""
     workers = max(2, (os.cpu_count() or 2) // 4)
-    return _pools.setdefault(pid, ThreadPoolExecutor(workers, "astra-conversion"))
-
-
-def perform(
-    job: Job,
-    store: Store,
-    folder: Path,
-    limits: Limits,
-    progress: Progress | None = None,
-) -> StoredAsset:
-    """Do one job from end to end, in whatever thread or process this is."""
-    progress = progress or (lambda share: None)
-    inputs, key = looked_at(job)
-    found = store.find(key)
-    if found is not None:
-        return found
-    with only_one(folder, key):
-        found = store.find(key)
-        if found is not None:
-            return found
-        fetched = workroom(folder) / f"source-{key.rpartition('-')[2]}"
-        done = 0.0 if all(each.source.local for each in inputs) else _FETCHED
-        paths = []
-        for number, each in enumerate(inputs):
-
-            def fetching(share: float, before: int = number) -> None:
-                progress(done * (before + share) / len(inputs))
-
-            paths.append(each.bring(fetched / str(number), job.recipe, limits, fetching))
-
-        def converting(share: float) -> None:
-            progress(done + (1 - done) * share)
-
-        try:
-            return _made(job, key, paths, store, folder, limits, converting)
-        finally:
-            # What was fetched is of no more use; what was broken off before is kept, to go on.
-            shutil.rmtree(fetched, ignore_errors=True)
-
-
-def perform_afar(job: Job, store: Store, folder: Path, limits: Limits, wire: Wire) -> StoredAsset:
-    """Do one job in another process, or on another machine."""
-    return perform(job, store, folder, limits, wire.progress())
-
-
-def _made(
-    job: Job,
-    key: str,
-    paths: Sequence[Path],
-    store: Store,
-    folder: Path,
-    limits: Limits,
-    progress: Progress,
-) -> StoredAsset:
-    # It brings GDAL along, which resolving alone has no need of.
-    from astra_xr.conversion.worker import convert_apart
-
-    kind = FORMATS[job.recipe.format]
-    name = f"{plain(job.asset)}.{kind.extension}"
-    out = Path(tempfile.mkdtemp(prefix="made-", dir=workroom(folder)))
-    try:
-        threads = min(4, os.cpu_count() or 1)
-        made = convert_apart(
-            paths[0], out / name, job.recipe, limits=limits, progress=progress, threads=threads,
-            classes=paths[1] if job.classes else None, label=job.label,
-        )  # fmt: skip
-        details: dict[str, Any] = {"crs": made.crs}
-        if made.drawn is not None:
-            details |= asdict(made.drawn)
-        asset = StoredAsset(
-            key=key, name=name, size=made.size, media_type=kind.media_type, details=details
-        )
-        store.put(asset, out)
-        return asset
-    finally:
-        shutil.rmtree(out, ignore_errors=True)
+    return _pools.setdefault(os.getpid(), ThreadPoolExecutor(workers, "astra-conversion"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,16 +1,20 @@
-"""What a conversion makes: the format, and what the file says of its pixels."""
+"""What a conversion makes, and within which limits."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from astra_xr.errors import InvalidFormat, InvalidParameter
 from astra_xr.model import ClassValue
 
 COG_TYPE = "image/tiff; application=geotiff; profile=cloud-optimized"
+
+Progress = Callable[[float], None]
+"""Takes the share of a conversion that is done, 0 to 1."""
 
 VERSION = 2
 """Raised with every change to the bytes that a recipe makes: old files are not met again."""
@@ -91,3 +95,35 @@ class Recipe:
     def digest(self) -> str:
         """Sixteen hexadecimal digits that change with whatever changes the file."""
         return hashlib.sha256(f"{VERSION} {self!r}".encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What one conversion may take; beyond, it fails."""
+
+    pixels: int = 1 << 30
+    """Pixels of a source, all its planes together."""
+
+    block_bytes: int = 256 << 20
+    """Decoded bytes of one block, which is in memory as a whole."""
+
+    expansion: int = 30_000
+    """Decoded bytes to a byte of the file, for sources that decode to more than 64 MiB. An empty
+    band of 10980² as JPEG 2000 comes to 28,600; files made to harm, to more."""
+
+    source_bytes: int = 4 << 30
+    """Bytes of a source."""
+
+    output_bytes: int = 8 << 30
+    """Bytes of a file that is made."""
+
+    memory: int = 2 << 30
+    """Bytes of address space that a conversion may take beside what its process has."""
+
+    cpu_seconds: float = 300.0
+    """Seconds of all its threads together."""
+
+    wall_seconds: float = 600.0
+
+    threads: int = field(default_factory=lambda: min(4, os.cpu_count() or 1))
+    """How many decode and compress."""

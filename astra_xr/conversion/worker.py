@@ -23,8 +23,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from astra_xr.conversion.convert import Made, convert
-from astra_xr.conversion.limits import Limits, Progress
-from astra_xr.conversion.recipe import Recipe
+from astra_xr.conversion.recipe import Limits, Progress, Recipe
 from astra_xr.errors import ConversionFailed
 
 _ENVIRON = ("PATH", "HOME", "TMPDIR", "TEMP", "SYSTEMROOT", "LD_LIBRARY_PATH", "LANG", "LC_ALL",
@@ -53,7 +52,6 @@ def convert_apart(
     *,
     limits: Limits | None = None,
     progress: Progress | None = None,
-    threads: int | None = None,
     classes: Path | None = None,
     label: str | None = None,
 ) -> Made:
@@ -61,7 +59,7 @@ def convert_apart(
 
     Parameters
     ----------
-    source, target, recipe, progress, threads, classes
+    source, target, recipe, progress, classes
         As there.
     limits : Limits, optional
         Those of memory and time are the process's.
@@ -79,7 +77,6 @@ def convert_apart(
         "source": str(source.absolute()),
         "recipe": asdict(recipe),
         "limits": asdict(limits),
-        "threads": threads,
         "classes": str(classes.absolute()) if classes else None,
     }
     try:
@@ -205,7 +202,6 @@ def _answer(job: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
             Recipe.from_json(job["recipe"]),
             limits=limits,
             progress=progress,
-            threads=job["threads"],
             classes=Path(job["classes"]) if job["classes"] else None,
         )
     except ConversionFailed as error:

@@ -9,11 +9,11 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from astra_xr.conversion.download import Remote, Source
 from astra_xr.conversion.job import Job
 from astra_xr.conversion.pipeline import ConvertedUrl, Converter
 from astra_xr.conversion.recipe import FORMATS as _FORMATS
 from astra_xr.conversion.recipe import PICTURES, Recipe
+from astra_xr.conversion.source import Source
 from astra_xr.conversion.stores import LocalStore, StoredAsset
 from astra_xr.errors import AstraError, InvalidFormat
 from astra_xr.model import Asset, ClassValue, Grid, UrlSource
@@ -162,19 +162,20 @@ class Router:
         unsaid = needs_conversion(raw, origin.format) is None
         if asset.size is not None and not unsaid:
             return asset
-        remote = self._look(asset, origin)
-        if remote is None:
+        source = self._look(asset, origin)
+        if source is None:
             return asset
-        if unsaid and not looks_like_cog(remote.head):
+        if unsaid and not looks_like_cog(source.head):
             return self._made(asset, origin)
-        return replace(asset, size=remote.size if remote.size >= 0 else asset.size)
+        return replace(asset, size=source.size if source.size >= 0 else asset.size)
 
-    def _look(self, asset: Asset, origin: Origin) -> Remote | None:
+    def _look(self, asset: Asset, origin: Origin) -> Source | None:
         job = self._job(asset, origin)
         # Whoever reads the file is told what is wrong with it; the answer is good without.
         with contextlib.suppress(AstraError):
-            source = Source(job.source, job.label, trusted=job.trusted, allowed=job.allowed)
-            return source.look(patient=False)
+            return Source.look(
+                job.source, job.label, trusted=job.trusted, allowed=job.allowed, patient=False
+            )
         return None
 
     def _made(self, asset: Asset, origin: Origin) -> Asset:

@@ -24,7 +24,7 @@ from astra_xr.resolver.local import LocalResolver
 from astra_xr.resolver.resolution import Resolution
 from astra_xr.resolver.wire import detail_of
 from astra_xr.service.answers import Answer, Answers
-from astra_xr.service.config import ServiceSettings
+from astra_xr.service.config import ServiceSettings, converter_of
 from astra_xr.service.docs import DOCS_POLICY, docs_page, openapi
 from astra_xr.service.files import PREFIX, LocalFiles
 from astra_xr.service.keys import Keyring, Limiter
@@ -33,7 +33,6 @@ from astra_xr.service.problems import PLAIN, PROBLEM_TYPE, document, problem, st
 from astra_xr.service.requests import AssetsRequest
 from astra_xr.service.shell import Shell, log_failure
 from astra_xr.service.signing import UrlSigner
-from astra_xr.service.store import converter_of
 
 _QUICK = 64
 """Requests that are resolved side by side; those that wait for conversions are not among them."""

@@ -1,4 +1,4 @@
-"""What the service is told from outside."""
+"""What the service is told from outside, and where it keeps what it converts."""
 
 from __future__ import annotations
 
@@ -8,9 +8,18 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
-from astra_xr.errors import InvalidParameter
+from astra_xr.conversion.stores import LocalStore, ObjectStore, Store
+from astra_xr.errors import InvalidParameter, redact
+from astra_xr.service.queue import PatientConverter
 from astra_xr.settings import Settings
+
+_STORES = (
+    "s3://bucket/prefix, az:// or gs://; options as ?region=…&endpoint=…, keys in the environment"
+)
+_SCHEMES = ("s3", "az", "gs")
 
 
 def default_keys_file() -> Path:
@@ -57,10 +66,6 @@ class ServiceSettings:
     """Object store of converted files, e.g. ``s3://bucket/prefix?region=eu-west-1``, with keys
     in the environment (``ASTRA_STORE``); None: the cache folder."""
 
-    dask: str | None = None
-    """Address of a Dask scheduler whose workers convert (``ASTRA_DASK``); they need the store,
-    and keep unfinished work in the same folder as here. None: this process converts."""
-
     metrics: bool = False
     """True to answer ``GET /metrics``, to anybody (``ASTRA_METRICS=1``)."""
 
@@ -83,7 +88,7 @@ class ServiceSettings:
             told["keys_file"] = Path(env["ASTRA_KEYS_FILE"]).expanduser()
         for name in ("api_keys", "cors_origins"):
             told[name] = _listed(env.get(f"ASTRA_{name.upper()}", ""))
-        for name in ("public_url", "rate", "limits_url", "store", "dask"):
+        for name in ("public_url", "rate", "limits_url", "store"):
             if env.get(f"ASTRA_{name.upper()}"):
                 told[name] = env[f"ASTRA_{name.upper()}"]
         told["metrics"] = env.get("ASTRA_METRICS", "").lower() in ("1", "on", "true", "yes")
@@ -92,6 +97,43 @@ class ServiceSettings:
         if env.get("ASTRA_URL_KEYS"):
             told["url_keys"] = _url_keys(env["ASTRA_URL_KEYS"])
         return cls(**told)  # type: ignore[arg-type]
+
+
+def converter_of(settings: ServiceSettings) -> PatientConverter:
+    """Return the converter that the settings name.
+
+    Raises
+    ------
+    InvalidParameter
+        ``ASTRA_STORE`` is no URL of a store.
+    """
+    root = settings.core.cache_dir / "converted"
+    store: Store = LocalStore(root=root, max_bytes=settings.core.cache_bytes)
+    if settings.store:
+        store = _object_store(settings.store)
+    return PatientConverter(store, root)
+
+
+def _object_store(url: str) -> ObjectStore:
+    from obstore.exceptions import BaseError
+    from obstore.store import from_url
+
+    parts = urlsplit(url)
+    options: Any = dict(parse_qsl(parts.query))
+    plain = str(options.get("endpoint", "")).startswith("http://")
+    reason = "" if parts.scheme in _SCHEMES and parts.netloc else "it names none"
+    try:
+        if not reason:
+            bucket = f"{parts.scheme}://{parts.netloc}"
+            made: Any = from_url(
+                bucket, config=options or None, client_options={"allow_http": plain}
+            )
+            prefix = parts.path.strip("/")
+            return ObjectStore(store=made, prefix=prefix) if prefix else ObjectStore(store=made)
+    except (BaseError, ValueError, TypeError) as error:
+        reason = redact(error)[:200]
+    shown = redact(url)
+    raise InvalidParameter(name="ASTRA_STORE", value=shown, expected=f"{_STORES} ({reason})")
 
 
 def _listed(text: str) -> tuple[str, ...]:

@@ -10,8 +10,8 @@ from contextvars import ContextVar
 from typing import TypeVar
 
 from astra_xr.conversion.job import Job
-from astra_xr.conversion.limits import Progress
 from astra_xr.conversion.pipeline import Converter
+from astra_xr.conversion.recipe import Progress
 from astra_xr.conversion.stores import StoredAsset
 from astra_xr.errors import ConversionFailed
 

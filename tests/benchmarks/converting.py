@@ -31,7 +31,7 @@ import rasterio
 import rasterio.shutil
 from rasterio.windows import Window
 
-from astra_xr.conversion.recipe import Recipe
+from astra_xr.conversion.recipe import Limits, Recipe
 
 SIZE = 10980
 FOLDER = Path(tempfile.gettempdir()) / "astra-xr-benchmark"
@@ -87,7 +87,7 @@ def apart(source: Path, name: str, recipe: Recipe) -> None:
     """Convert as users do: in a process of its own."""
     from astra_xr.conversion.worker import convert_apart
 
-    convert_apart(source, TARGET / name, recipe, threads=2)
+    convert_apart(source, TARGET / name, recipe, limits=Limits(threads=2))
 
 
 def fetched(name: str, recipe: Recipe) -> None:

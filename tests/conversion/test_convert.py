@@ -19,7 +19,7 @@ from astra_xr.conversion.convert import Made, convert
 from astra_xr.conversion.parts import fit
 from astra_xr.conversion.png import encode_png
 from astra_xr.conversion.pyramid import halve
-from astra_xr.conversion.recipe import Recipe
+from astra_xr.conversion.recipe import Limits, Recipe
 from astra_xr.errors import InvalidFormat, InvalidParameter
 from astra_xr.model import ClassValue
 from tests.conversion.rasters import PLACE, numbers, write
@@ -27,7 +27,7 @@ from tests.conversion.rasters import PLACE, numbers, write
 
 def make(source: Path, recipe: Recipe, name: str = "made.tif") -> tuple[Path, Made]:
     target = source.parent / name if source.parent.stat().st_mode & 0o200 else Path(name)
-    made = convert(source, target, recipe, threads=2)
+    made = convert(source, target, recipe, limits=Limits(threads=2))
     assert made.path == target
     assert made.size == target.stat().st_size
     return target, made
@@ -122,7 +122,7 @@ class TestCog:
         source = write(tmp_path / "a.tif", numbers((2, 1500, 2600)))
         first, _ = make(source, Recipe())
         second = tmp_path / "second.tif"
-        convert(source, second, Recipe(), threads=1)
+        convert(source, second, Recipe(), limits=Limits(threads=1))
         assert first.read_bytes() == second.read_bytes()
 
     def test_progress_rises_to_one(self, tmp_path: Path) -> None:

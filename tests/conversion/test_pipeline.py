@@ -24,15 +24,12 @@ import rasterio
 from rio_cogeo.cogeo import cog_validate
 
 from astra_xr.catalogs.urls import FixedUrl
-from astra_xr.conversion import download
 from astra_xr.conversion.convert import convert
-from astra_xr.conversion.download import check_url
 from astra_xr.conversion.job import Job
-from astra_xr.conversion.limits import Limits
 from astra_xr.conversion.pipeline import ConvertedUrl, Converter
-from astra_xr.conversion.recipe import Recipe
+from astra_xr.conversion.recipe import Limits, Recipe
+from astra_xr.conversion.source import check_url
 from astra_xr.conversion.stores import LocalStore, StoredAsset
-from astra_xr.conversion.wire import Wire
 from astra_xr.errors import AstraError, ConversionFailed, UpstreamUnavailable
 from astra_xr.model import ClassValue, SignedUrl, UrlSource
 from astra_xr.testing import RangeServer, Reply, Request, require_query
@@ -219,37 +216,18 @@ class TestPictures:
             converter.convert(replace(wanted, classes=FixedUrl(str(tmp_path / "none.tif"))))
 
 
-class TestExecutors:
-    def test_dask_cluster(self, tmp_path: Path, sources: Path) -> None:
-        distributed = pytest.importorskip("distributed")
-        with (
-            distributed.LocalCluster(
-                n_workers=1, threads_per_worker=2, dashboard_address="127.0.0.1:0"
-            ) as cluster,
-            distributed.Client(cluster) as client,
-        ):
-            converter = make_converter(tmp_path, executor=client.get_executor())
-            told: list[float] = []
-            asset = converter.convert(job(str(sources / "B04.jp2")), told.append)
-            assert_whole(kept(converter, asset))
-            assert (told[0], told[-1]) == (0.0, 1.0)
-            assert told == sorted(told)
-            with pytest.raises(ConversionFailed, match="no such file"):
-                converter.convert(job(str(sources / "none.jp2")))
-            assert leftovers(converter) == []
-            slow = write(tmp_path / "slow.jp2", numbers((3000, 3000)), driver="JP2OpenJPEG")
-            with pytest.raises(KeyboardInterrupt):
-                converter.convert(job(str(slow)), interrupt_after(0.0))
-            until(lambda: leftovers(converter) == [])
-        assert len(list((tmp_path / "store").rglob("*.tif"))) == 1
-
+class TestThreads:
     @pytest.mark.parametrize("end", ["ctrl-c", "timeout"])
-    def test_dask_stops_what_nobody_waits_for(
-        self, tmp_path: Path, server: RangeServer, monkeypatch: pytest.MonkeyPatch, end: str
+    def test_what_nobody_waits_for_is_stopped(
+        self,
+        converter: Converter,
+        server: RangeServer,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+        end: str,
     ) -> None:
         """What was fetched of the source is kept, to go on from; nothing is converted."""
-        distributed = pytest.importorskip("distributed")
-        monkeypatch.setattr(download, "_PIECE", 100_000)
+        monkeypatch.setattr("astra_xr.conversion.source._PIECE", 100_000)
         begun, ended = threading.Event(), threading.Event()
 
         def hold(request: Request) -> None:
@@ -259,41 +237,23 @@ class TestExecutors:
 
         server.rule = hold
         wanted = job(server.url("B04.jp2"))
-        with (
-            distributed.LocalCluster(
-                n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0"
-            ) as cluster,
-            distributed.Client(cluster) as client,
-        ):
-            converter = make_converter(tmp_path, executor=client.get_executor())
-            try:
-                if end == "ctrl-c":
-                    with pytest.raises(KeyboardInterrupt):
-                        converter.convert(wanted, interrupt_after(0.0))
-                else:
-                    with converter.started([wanted]) as futures:
-                        assert begun.wait(30)
-                        with pytest.raises(TimeoutError):
-                            futures[wanted].result(timeout=0.01)
-                until(lambda: not client.futures)
-            finally:
-                ended.set()
-            state = next(iter(cluster.workers.values())).state
-            until(lambda: not state.executing_count)
-            assert [name[:7] for name in leftovers(converter)] == ["source-"]
-            assert not list((tmp_path / "store").rglob("*.tif"))
-            assert_whole(kept(converter, converter.convert(wanted)))
-            assert leftovers(converter) == []
-
-    def test_a_folder_that_the_other_machine_does_not_reach(
-        self, tmp_path: Path, sources: Path
-    ) -> None:
-        told: list[float] = []
-        with Elsewhere(1) as executor:
-            converter = make_converter(tmp_path, executor=executor)
-            asset = converter.convert(job(str(sources / "B04.jp2")), told.append)
-        assert_whole(kept(converter, asset))
-        assert set(told) == {0.0, 1.0}
+        try:
+            if end == "ctrl-c":
+                with pytest.raises(KeyboardInterrupt):
+                    converter.convert(wanted, interrupt_after(0.0))
+            else:
+                with converter.started([wanted]) as futures:
+                    future = futures[wanted]
+                    assert begun.wait(30)
+                    with pytest.raises(TimeoutError):
+                        future.result(timeout=0.01)
+        finally:
+            ended.set()
+        until(lambda: not converter._flights)
+        assert [name[:7] for name in leftovers(converter)] == ["source-"]
+        assert not list((tmp_path / "store").rglob("*.tif"))
+        assert_whole(kept(converter, converter.convert(wanted)))
+        assert leftovers(converter) == []
 
     def test_many_at_once_are_all_served_a_few_at_a_time(
         self, converter: Converter, tmp_path: Path
@@ -311,22 +271,6 @@ class TestExecutors:
         assert len({asset.key for asset in assets}) == 20
         # Each takes up to two gigabytes.
         assert most <= max(2, (os.cpu_count() or 2) // 4)
-
-    def test_a_folder_that_cannot_be_written_to_tells_nothing(self, tmp_path: Path) -> None:
-        (tmp_path / "file").touch()
-        wire = Wire.laid(tmp_path / "file")
-        wire.progress()(0.5)
-        assert wire.told() == 0.0
-        wire.cut()
-        assert [path.name for path in tmp_path.iterdir()] == ["file"]
-
-
-class Elsewhere(ThreadPoolExecutor):
-    """Threads as if on a machine where the folder of unfinished work is another."""
-
-    def submit(self, function: Callable[..., Any], /, *given: Any, **options: Any) -> Any:
-        there = (replace(a, path=a.path / "x") if isinstance(a, Wire) else a for a in given)
-        return super().submit(function, *there, **options)
 
 
 def interrupt_after(least: float) -> Callable[[float], None]:
@@ -361,7 +305,7 @@ def workers() -> list[Path]:
 class TestDownload:
     @pytest.fixture(autouse=True)
     def small_pieces(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(download, "_PIECE", 100_000)
+        monkeypatch.setattr("astra_xr.conversion.source._PIECE", 100_000)
 
     def test_resumes(self, converter: Converter, server: RangeServer, sources: Path) -> None:
         size = (sources / "B04.jp2").stat().st_size
@@ -554,7 +498,7 @@ from pathlib import Path
 from astra_xr.catalogs.urls import FixedUrl
 from astra_xr.conversion.job import Job
 from astra_xr.conversion.pipeline import Converter
-from astra_xr.conversion.recipe import Recipe
+from astra_xr.conversion.recipe import Limits, Recipe
 from astra_xr.conversion.stores import LocalStore
 root = Path(sys.argv[2])
 job = Job(mission="sentinel-2", item="S2B", asset="B04", source=FixedUrl(sys.argv[1]),

@@ -20,8 +20,7 @@ import pytest
 import rasterio
 
 from astra_xr.conversion.convert import convert
-from astra_xr.conversion.limits import Limits
-from astra_xr.conversion.recipe import Recipe
+from astra_xr.conversion.recipe import Limits, Recipe
 from astra_xr.conversion.worker import convert_apart
 from astra_xr.errors import ConversionFailed
 from astra_xr.testing import RangeServer
@@ -246,7 +245,7 @@ def test_a_callback_that_raises_ends_it(slow: Path, out: Path) -> None:
 _SCRIPT = """
 import sys
 from pathlib import Path
-from astra_xr.conversion.recipe import Recipe
+from astra_xr.conversion.recipe import Limits, Recipe
 from astra_xr.conversion.worker import convert_apart
 source, target = map(Path, sys.argv[1:])
 convert_apart(source, target, Recipe(), progress=lambda share: print(share, flush=True))

@@ -182,29 +182,12 @@ def _count(served: Served, labels: str) -> float:
     return sum(float(line.rpartition(" ")[2]) for line in found)
 
 
-def test_a_dask_cluster_converts(catalog: Path, tmp_path: Path) -> None:
-    distributed = pytest.importorskip("distributed")
-    core = core_settings(catalog=str(catalog), cache_dir=tmp_path / "service")
-    with (
-        distributed.LocalCluster(
-            n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0"
-        ) as cluster,
-        serving(core=core, dask=cluster.scheduler_address) as served,
-    ):
-        answer = served.ask({"scene_id": ITEM})
-        assert answer.status_code == 200, answer.text
-        assert answer.json()["assets"]["red"]["routing"] == "converted"
-        tasks = cluster.scheduler.task_prefixes
-        assert [prefix for prefix in tasks if "perform" in prefix]
-
-
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
         ({"store": "bucket"}, "ASTRA_STORE"),
         ({"store": "file:///etc"}, "ASTRA_STORE"),
         ({"store": "s3://bucket?colour=red"}, "ASTRA_STORE"),
-        ({"dask": "nonsense://"}, "ASTRA_DASK"),
     ],
 )
 def test_settings_that_cannot_work(setting: dict[str, Any], words: str) -> None:
@@ -214,7 +197,7 @@ def test_settings_that_cannot_work(setting: dict[str, Any], words: str) -> None:
 
 def test_settings_from_the_environment() -> None:
     environ = {"ASTRA_STORE": "s3://b", "ASTRA_METRICS": "on", "ASTRA_DRAIN": "2.5"}
-    told = ServiceSettings.from_env(environ | {"ASTRA_DASK": "tcp://h:1"})
-    assert (told.store, told.metrics, told.drain, told.dask) == ("s3://b", True, 2.5, "tcp://h:1")
+    told = ServiceSettings.from_env(environ)
+    assert (told.store, told.metrics, told.drain) == ("s3://b", True, 2.5)
     with pytest.raises(InvalidParameter, match="ASTRA_DRAIN"):
         ServiceSettings.from_env({"ASTRA_DRAIN": "-1"})

@@ -1,21 +1,21 @@
-"""Fetch a remote source whole: in pieces side by side, resumed where it was left, checked."""
+"""A source file: looked at, and fetched in pieces side by side, resumed where it was left."""
 
 from __future__ import annotations
 
 import os
 import re
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 import httpx
 from httpx_retries import Retry
 
-from astra_xr.conversion.limits import Limits, Progress
+from astra_xr.conversion.recipe import Limits, Progress
 from astra_xr.errors import AstraError, ConversionFailed, UpstreamUnavailable, redact
 from astra_xr.model import SignedUrl, UrlSource, local_path
 from astra_xr.net.client import client
@@ -40,70 +40,74 @@ _slots: dict[str, threading.BoundedSemaphore] = {}
 _slots_lock = threading.Lock()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Remote:
-    """What the storage says of a source."""
-
-    size: int
-    """Bytes."""
-
-    version: str
-    """Its ETag, else what else changes with it."""
-
-    head: bytes
-    """Its first bytes, enough for the directory that a COG begins with."""
-
-    ranged: bool = True
-    """False where the storage sends the whole file whatever is asked for."""
-
-
-@dataclass(frozen=True)
-class _Pieces:
-    """How a source is cut into requests."""
-
-    size: int
-    """Bytes of each."""
-
-    numbers: Sequence[int]
-    """Those to fetch, from 0."""
-
-    @classmethod
-    def of(cls, remote: Remote, ranges: Sequence[tuple[int, int]] | None) -> _Pieces:
-        if not remote.ranged:
-            # It sends all at once.
-            return cls(max(remote.size, 1), range(min(remote.size, 1)))
-        if ranges is None:
-            return cls(_PIECE, range(-(-remote.size // _PIECE)))
-        inside = ((start, min(stop, remote.size)) for start, stop in ranges)
-        wanted = {n for a, b in inside for n in range(a // _SMALL, -(-b // _SMALL))}
-        return cls(_SMALL, sorted(wanted))
-
-
 class Source:
-    """One source, local or remote, through the `UrlSource` that signs its URLs.
+    """A source that was looked at, local or remote.
 
-    Parameters
+    Attributes
     ----------
-    source : UrlSource
-        Is asked for a URL, and for another one where the storage refuses it.
-    label : str
-        What the user knows it by, for messages.
-    trusted : bool
-        True where the user named it: it may lie anywhere. Else see
-        :func:`check_url`, for each redirect too.
-    allowed : collection of str
-        Hosts that a catalogue may name though they are private.
+    size : int
+        Bytes; negative where the storage does not say.
+    version : str
+        Its ETag, else what else changes with it.
+    head : bytes
+        Its first bytes, enough for the directory that a COG begins with.
+    ranged : bool
+        False where the storage sends the whole file whatever is asked for.
     """
 
+    size: int
+    version: str
+    head: bytes
+    ranged: bool = True
+
     def __init__(
-        self, source: UrlSource, label: str, *, trusted: bool, allowed: Collection[str] = ()
+        self, urls: UrlSource, label: str, *, trusted: bool, allowed: Collection[str]
     ) -> None:
-        self._source = source
+        self._urls = urls
         self._label = label
         self._trusted = trusted
         self._allowed = allowed
-        self._signed = source()
+        self._signed = urls()
         self._lock = threading.Lock()
+
+    @classmethod
+    def look(
+        cls,
+        urls: UrlSource,
+        label: str,
+        *,
+        trusted: bool,
+        allowed: Collection[str] = (),
+        patient: bool = True,
+    ) -> Source:
+        """Look at a source, at the price of one small request.
+
+        Parameters
+        ----------
+        urls : UrlSource
+            Is asked for a URL, and for another one where the storage refuses it.
+        label : str
+            What the user knows it by, for messages.
+        trusted : bool
+            True where the user named it: it may lie anywhere. Else see
+            :func:`check_url`, for each redirect too.
+        allowed : collection of str
+            Hosts that a catalog may name though they are private.
+        patient : bool
+            False: one try, of a few seconds.
+
+        Raises
+        ------
+        ConversionFailed, UpstreamError, SigningError
+            It is not there, or may not be read.
+        """
+        source = cls(urls, label, trusted=trusted, allowed=allowed)
+        path = source.local
+        if path is None:
+            source._look(patient)
+        else:
+            source._look_at(path)
+        return source
 
     @property
     def local(self) -> Path | None:
@@ -112,7 +116,7 @@ class Source:
         Raises
         ------
         ConversionFailed
-            A catalogue named a file.
+            A catalog named a file.
         """
         url = self._signed.url
         if url.startswith(("https://", "http://")):
@@ -125,52 +129,35 @@ class Source:
             raise self._failed(f"{scheme}:// cannot be read")
         return local_path(url)
 
-    def look(self, *, patient: bool = True) -> Remote:
-        """Return size, version and first bytes, at the price of one small request.
-
-        Parameters
-        ----------
-        patient : bool
-            False: one try, of a few seconds.
-
-        Raises
-        ------
-        ConversionFailed, UpstreamError, SigningError
-            It is not there, or may not be read.
-        """
-        path = self.local
-        if path is not None:
-            return self._look_local(path)
+    def _look(self, patient: bool) -> None:
         failure = ""
         try:
             with self._get(0, _HEAD, patient) as response:
                 if response.status_code == 416:
                     raise self._failed("it is empty")
-                head = b"".join(_up_to(response, _HEAD))
-                return Remote(
-                    size=_size(response),
-                    version=_version(response),
-                    head=head,
-                    ranged=response.status_code == 206,
-                )
+                self.head = b"".join(_up_to(response, _HEAD))
+                self.size, self.version = _size(response), _version(response)
+                self.ranged = response.status_code == 206
+                return
         except httpx.HTTPError as error:
             failure = type(error).__name__
         raise UpstreamUnavailable(service=self._label, reason=f"its storage fails ({failure})")
 
-    def _look_local(self, path: Path) -> Remote:
+    def _look_at(self, path: Path) -> None:
         reason = ""
         try:
             with path.open("rb") as file:
                 status = os.fstat(file.fileno())
-                version = f"{status.st_mtime_ns:x}-{status.st_size:x}"
-                return Remote(size=status.st_size, version=version, head=file.read(_HEAD))
+                self.head = file.read(_HEAD)
         except OSError as error:
             reason = (error.strerror or type(error).__name__).lower()
-        raise self._failed(reason)
+        if reason:
+            raise self._failed(reason)
+        self.size = status.st_size
+        self.version = f"{status.st_mtime_ns:x}-{status.st_size:x}"
 
     def fetch(
         self,
-        remote: Remote,
         folder: Path,
         limits: Limits,
         progress: Progress,
@@ -191,62 +178,74 @@ class Source:
         UpstreamError, SigningError
             The storage is down or refuses.
         """
-        if remote.size > limits.source_bytes:
+        if self.size > limits.source_bytes:
             most = limits.source_bytes
-            raise self._failed(f"it has {remote.size} bytes, and {most} are the limit")
-        if remote.size < 0:
+            raise self._failed(f"it has {self.size} bytes, and {most} are the limit")
+        if self.size < 0:
             raise self._failed("its storage does not say how large it is")
         path, journal = folder / "source", folder / "source.pieces"
         reason = ""
         try:
-            pieces = _Pieces.of(remote, ranges)
-            first = f"{remote.size} {pieces.size} {remote.version}"
+            step, numbers = self._pieces(ranges)
+            first = f"{self.size} {step} {self.version}"
             known = journal.read_text().split("\n") if journal.exists() else []
             if known[:1] != [first]:
                 path.unlink(missing_ok=True)
                 journal.write_text(f"{first}\n")
                 known = []
             path.touch()
-            os.truncate(path, remote.size)
+            os.truncate(path, self.size)
             # A last line without its end was cut off in the writing.
-            missing = [n for n in pieces.numbers if n not in set(map(int, known[1:-1]))]
-            self._fetch(remote, path, journal, pieces, missing, progress)
+            missing = [n for n in numbers if n not in set(map(int, known[1:-1]))]
+            self._fetch(
+                path, journal, step, missing, lambda left: progress(1 - left / len(numbers))
+            )
         except OSError as error:
             reason = (error.strerror or type(error).__name__).lower()
         if reason:
             raise self._failed(f"what is fetched of it cannot be kept: {reason}")
         return path
 
+    def _pieces(self, ranges: Sequence[tuple[int, int]] | None) -> tuple[int, Sequence[int]]:
+        """Return the bytes of one request, and the numbers of the requests to make, from 0."""
+        if not self.ranged:
+            # It sends all at once.
+            return max(self.size, 1), range(min(self.size, 1))
+        if ranges is None:
+            return _PIECE, range(-(-self.size // _PIECE))
+        inside = ((start, min(stop, self.size)) for start, stop in ranges)
+        return _SMALL, sorted({n for a, b in inside for n in range(a // _SMALL, -(-b // _SMALL))})
+
     def _fetch(
-        self, remote: Remote, path: Path, journal: Path, pieces: _Pieces, missing: Sequence[int],
-        progress: Progress,
-    ) -> None:  # fmt: skip
+        self,
+        path: Path,
+        journal: Path,
+        step: int,
+        numbers: Sequence[int],
+        left: Callable[[int], None],
+    ) -> None:
+        """Write pieces into a file and their numbers into the journal; report how many are left."""
+        pool = ThreadPoolExecutor(_CONNECTIONS, "astra-fetch")
         with path.open("r+b") as file, journal.open("a") as log:
-
-            def bring(piece: int) -> None:
-                start = piece * pieces.size
-                stop = min(start + pieces.size, remote.size)
-                self._piece(remote, start, stop, file.fileno())
-
-            pool = ThreadPoolExecutor(_CONNECTIONS, "astra-download")
             try:
-                left = len(missing)
-                for piece, _ in zip(missing, pool.map(bring, missing), strict=True):
-                    log.write(f"{piece}\n")
+                pieces = pool.map(partial(self._piece, file.fileno(), step), numbers)
+                for done, (number, _) in enumerate(zip(numbers, pieces, strict=True), start=1):
+                    log.write(f"{number}\n")
                     log.flush()
-                    left -= 1
-                    progress(1 - left / len(pieces.numbers))
+                    left(len(numbers) - done)
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _piece(self, remote: Remote, start: int, stop: int, file: int) -> None:
+    def _piece(self, file: int, step: int, number: int) -> None:
+        start = number * step
+        stop = min(start + step, self.size)
         failure = ""
         for _ in range(_TRIES):
             try:
                 with self._get(start, stop) as response:
-                    if (_size(response), _version(response)) != (remote.size, remote.version):
+                    if (_size(response), _version(response)) != (self.size, self.version):
                         raise self._failed("it changed while it was fetched")
-                    if remote.ranged and response.status_code != 206:
+                    if self.ranged and response.status_code != 206:
                         raise self._failed("its storage sends no ranges any more")
                     at = start
                     for chunk in _up_to(response, stop - start):
@@ -280,7 +279,7 @@ class Source:
     def _renewed(self, refused: SignedUrl) -> SignedUrl:
         with self._lock:
             if self._signed is refused:
-                self._signed = self._source(refused=refused)
+                self._signed = self._urls(refused=refused)
             return self._signed
 
     def _follow(self, signed: SignedUrl, start: int, stop: int, patient: bool) -> httpx.Response:
