@@ -17,7 +17,6 @@ from rasterio.enums import ColorInterp, Resampling
 
 from astra_xr.conversion.opened import opened
 from astra_xr.conversion.parts import coarsest, fit
-from astra_xr.conversion.png import encode_png
 from astra_xr.conversion.recipe import Limits, Recipe
 
 _PERCENTILES = (2.0, 98.0)
@@ -27,6 +26,9 @@ _SAMPLE = 1 << 20
 """Pixels that percentiles are taken of, at most."""
 
 _JPEG_QUALITY = 90
+
+_PNG_LEVEL = 2
+"""Of GDAL's deflate: its first makes palettes twice as large, its sixth takes six times as long."""
 
 Pixels = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
@@ -189,13 +191,29 @@ def _stretched(plane: Pixels, stretch: tuple[float, float]) -> npt.NDArray[np.ui
 
 def _png(pixels: Pixels, valid: Mask, palette: Palette | None) -> bytes:
     if palette is None:
-        alpha = np.where(valid, 255, 0).astype(np.uint8)
-        return encode_png(np.stack([*pixels, alpha], axis=-1))
-    colors = dict(palette)
-    for value in np.unique(pixels[0][~valid]):
-        # A class band's pixels without data are a value of their own.
-        colors[int(value)] = (*colors.get(int(value), (0, 0, 0, 0))[:3], 0)
-    return encode_png(pixels[0][..., None], colors)
+        pixels = np.stack([*pixels, np.where(valid, 255, 0).astype(np.uint8)])
+    count, height, width = pixels.shape
+    # PNG keeps no place; rasterio warns where it is given none.
+    place = rasterio.Affine.scale(2)
+    profile = {"driver": "PNG", "dtype": "uint8", "zlevel": _PNG_LEVEL, "transform": place}
+    with (
+        rasterio.Env(GDAL_PAM_ENABLED=False),
+        # In memory, since GDAL only logs that a disk is full.
+        rasterio.MemoryFile() as memory,
+    ):
+        with memory.open(**profile, count=count, height=height, width=width) as image:
+            image.write(pixels)
+            if palette is not None:
+                image.write_colormap(1, _colors(pixels[0], valid, palette))
+        return bytes(memory.getbuffer())
+
+
+def _colors(numbers: Pixels, valid: Mask, palette: Palette) -> Palette:
+    """Return a color for each number; those of pixels without data, and unknown ones, are clear."""
+    colors = {number: palette.get(number, (0, 0, 0, 0)) for number in range(256)}
+    for number in map(int, np.unique(numbers[~valid])):
+        colors[number] = (*colors[number][:3], 0)
+    return colors
 
 
 def _jpeg(pixels: Pixels, valid: Mask, palette: Palette | None) -> bytes:

@@ -16,7 +16,7 @@ COG_TYPE = "image/tiff; application=geotiff; profile=cloud-optimized"
 Progress = Callable[[float], None]
 """Takes the share of a conversion that is done, 0 to 1."""
 
-VERSION = 2
+VERSION = 3
 """Raised with every change to the bytes that a recipe makes: old files are not met again."""
 
 

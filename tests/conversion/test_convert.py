@@ -17,7 +17,6 @@ from rio_cogeo.cogeo import cog_validate
 
 from astra_xr.conversion.convert import Made, convert
 from astra_xr.conversion.parts import fit
-from astra_xr.conversion.png import encode_png
 from astra_xr.conversion.pyramid import halve
 from astra_xr.conversion.recipe import Limits, Recipe
 from astra_xr.errors import InvalidFormat, InvalidParameter
@@ -354,14 +353,17 @@ class TestClouds:
 
 class TestPng:
     @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
-    @pytest.mark.parametrize("shape", [(1, 1, 1), (7, 5, 2), (40, 30, 3), (3, 900, 4)])
+    @pytest.mark.parametrize("shape", [(3, 1, 1), (1, 7, 5), (3, 40, 30), (3, 3, 900)])
     def test_others_read_it(self, tmp_path: Path, shape: tuple[int, int, int]) -> None:
         pixels = np.random.default_rng(3).integers(0, 256, shape, dtype=np.uint8)
-        (tmp_path / "a.png").write_bytes(encode_png(pixels))
-        with rasterio.open(tmp_path / "a.png") as picture:
-            np.testing.assert_array_equal(picture.read().transpose(1, 2, 0), pixels)
-        read = imagecodecs.png_decode((tmp_path / "a.png").read_bytes())
-        np.testing.assert_array_equal(read.reshape(shape), pixels)
+        options = {"PHOTOMETRIC": "RGB"} if shape[0] == 3 else {}
+        source = write(tmp_path / "a.tif", pixels, options=options)
+        target, _ = make(source, Recipe(format="png"), "made.png")
+        expected = np.concatenate([pixels, np.full_like(pixels[:1], 255)])
+        with rasterio.open(target) as picture:
+            np.testing.assert_array_equal(picture.read(), expected)
+        read = imagecodecs.png_decode(target.read_bytes())
+        np.testing.assert_array_equal(read.transpose(2, 0, 1), expected)
 
     @given(rows=st.integers(2, 5000), cols=st.integers(2, 5000), largest=st.integers(1, 5000))
     def test_sizes(self, rows: int, cols: int, largest: int) -> None:
