@@ -93,9 +93,10 @@ def convert(
                 write_geotiff(source, new, recipe, limits, progress)
             else:
                 drawn = write_image(source, new, recipe, limits, classes)
-                world = _write_world(new, recipe, drawn)
                 progress(1.0)
-                world.replace(target.parent / world.name)
+                if recipe.world_file:
+                    world = _write_world(new, recipe, drawn)
+                    world.replace(target.parent / world.name)
             size = new.stat().st_size
             new.replace(target)
     except OSError as error:
@@ -109,10 +110,10 @@ def convert(
     )
 
 
-def _write_world(picture: Path, recipe: Recipe, drawn: Drawn) -> Path:
-    """Write beside a picture where its first pixel's centre lies, and how far the next is."""
+def _write_world(image: Path, recipe: Recipe, drawn: Drawn) -> Path:
+    """Write beside an image where its first pixel's center lies, and how far the next is."""
     a, b, c, d, e, f = drawn.transform
     lines = (a, d, b, e, c + (a + b) / 2, f + (d + e) / 2)
-    world = picture.with_suffix(f".{FORMATS[recipe.format].sidecar}")
+    world = image.with_suffix(f".{FORMATS[recipe.format].sidecar}")
     world.write_text("".join(f"{line!r}\n" for line in lines))
     return world

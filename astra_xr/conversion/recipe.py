@@ -75,6 +75,9 @@ class Recipe:
     max_size: int = 4096
     """Longest side of a picture in pixels."""
 
+    world_file: bool = True
+    """False: no world file lies beside a picture, as where URLs lead to one file each."""
+
     def __post_init__(self) -> None:
         if self.format not in FORMATS:
             raise InvalidFormat(value=self.format, formats=tuple(FORMATS))

@@ -197,7 +197,7 @@ class Router:
             item=str(origin.item.get("id")),
             asset=asset.key,
             source=asset.source,
-            recipe=_recipe(asset, origin.format, clouds),
+            recipe=_recipe(asset, origin.format, clouds, bare=self._bare),
             classes=clouds.source if clouds else None,
             label=f"{origin.scene} {asset.name}",
             trusted=origin.brought or asset.href.startswith(ours),
@@ -217,7 +217,7 @@ def _allowed(settings: Settings) -> tuple[str, ...]:
     return tuple(sorted({host for host in hosts if host} | set(settings.allow_hosts)))
 
 
-def _recipe(asset: Asset, format: str, clouds: Clouds | None) -> Recipe:
+def _recipe(asset: Asset, format: str, clouds: Clouds | None, *, bare: bool) -> Recipe:
     radiometry = asset.radiometry
     valued = radiometry is not None and not radiometry.as_is
     return Recipe(
@@ -230,6 +230,7 @@ def _recipe(asset: Asset, format: str, clouds: Clouds | None) -> Recipe:
         categorical=asset.band.role in _CLASSES,
         classes=asset.band.classes,
         left_out=clouds.classes if clouds else (),
+        world_file=not (bare and format in PICTURES),
     )
 
 

@@ -12,7 +12,8 @@ import time
 import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from astra_xr.errors import AstraError, UpstreamUnavailable, redact
 from astra_xr.service.problems import PROBLEM_TYPE, problem
@@ -49,15 +50,16 @@ class Shell:
         Takes the scope, status and seconds of each request.
     """
 
-    def __init__(self, app: Any, count: Callable[[Any, int, float], None] | None = None) -> None:
+    def __init__(
+        self, app: ASGIApp, count: Callable[[Scope, int, float], None] | None = None
+    ) -> None:
         self._app = app
         self._count = count
         self._open = 0
-        self._unlogged: list[str] = []
         # Numbered on from a random number: ids of several workers do not meet.
         self._ids = itertools.count(secrets.randbits(63))
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, and log a line about it."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
@@ -66,7 +68,7 @@ class Shell:
         self._open += 1
         request_id = scope["request_id"] = f"{next(self._ids):016x}"
 
-        async def told(message: Any) -> None:
+        async def told(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -92,27 +94,17 @@ class Shell:
         seconds = time.perf_counter() - start
         if self._count:
             self._count(scope, status, seconds)
-        self._log(scope, status, seconds)
+        told = {
+            "id": request_id,
+            "method": scope["method"],
+            "path": _redacted(scope["path"][:1000])[:200],
+            "status": status,
+            "ms": round(seconds * 1000, 2),
+            "key": scope.get("key_id"),
+        }
+        log.info("request", extra={"told": told})
 
-    def _log(self, scope: Any, status: int, seconds: float) -> None:
-        if not log.isEnabledFor(logging.INFO):
-            return
-        if not self._unlogged:
-            # Those that are answered in one turn of the event loop are written at once.
-            asyncio.get_running_loop().call_soon(self._write)
-        # By hand, which takes a third of the encoder's time; strings are encoded once each.
-        told = (scope["method"], scope["path"][:1000], scope.get("key_id"))
-        method, path, key = map(_encoded, told)
-        self._unlogged.append(
-            f'"id": "{scope["request_id"]}", "method": {method}, "path": {path}, '
-            f'"status": {status}, "ms": {seconds * 1000:.2f}, "key": {key}'
-        )
-
-    def _write(self) -> None:
-        lines, self._unlogged = self._unlogged, []
-        log.info("request", extra={"lines": lines})
-
-    async def _live(self, receive: Any, send: Any) -> None:
+    async def _live(self, receive: Receive, send: Send) -> None:
         """Begin and end with the server; the end waits for requests that were broken off."""
         await receive()
         await send({"type": "lifespan.startup.complete"})
@@ -123,7 +115,7 @@ class Shell:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-async def _refuse(send: Any, error: AstraError, request_id: str) -> None:
+async def _refuse(send: Send, error: AstraError, request_id: str) -> None:
     status, body, more = problem(error, request_id)
     head = [(b"content-type", PROBLEM_TYPE.encode()), (b"content-length", b"%d" % len(body))]
     head.extend((name.lower().encode(), value.encode()) for name, value in more)
@@ -134,35 +126,35 @@ async def _refuse(send: Any, error: AstraError, request_id: str) -> None:
 def log_failure(error: BaseException, request_id: str) -> None:
     """Log where an error comes from, without the values that it may hold."""
     frames = traceback.extract_tb(error.__traceback__)[-12:]
-    line = {
+    told = {
         "id": request_id,
-        "error": type(error).__name__,
-        "detail": redact(error)[:2000],
+        **_described(error),
         "at": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
     }
-    log.error("failure", extra={"lines": [_json(line)[1:-1]]})
+    log.error("failure", extra={"told": told})
 
 
 class JsonLines(logging.Formatter):
-    """Lines of JSON: one for each of a record's ``lines`` (what stands in an object's braces)."""
+    """A line of JSON for each record, with what its ``told`` holds."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the lines; text from elsewhere in them is redacted."""
-        head = {
-            "time": f"{datetime.fromtimestamp(int(record.created), UTC):%Y-%m-%dT%H:%M:%SZ}",
+        """Return the line; text from elsewhere in it is redacted."""
+        time = datetime.fromtimestamp(int(record.created), UTC)
+        line = {
+            "time": f"{time:%Y-%m-%dT%H:%M:%SZ}",
             "level": record.levelname.lower(),
-            "event": redact(record.getMessage())[:2000],
+            "event": _redacted(record.getMessage())[:2000],
+            **getattr(record, "told", {}),
         }
         if record.exc_info and record.exc_info[1] is not None:
-            head["error"] = type(record.exc_info[1]).__name__
-            head["detail"] = redact(record.exc_info[1])[:2000]
-        told, lines = _json(head)[:-1], getattr(record, "lines", None)
-        return "\n".join(f"{told}, {line}}}" for line in lines) if lines else f"{told}}}"
+            line |= _described(record.exc_info[1])
+        return _json(line)
 
 
+def _described(error: BaseException) -> dict[str, str]:
+    return {"error": type(error).__name__, "detail": redact(error)[:2000]}
+
+
+# Most requests are like one before them.
+_redacted = functools.lru_cache(maxsize=256)(redact)
 _json = json.JSONEncoder(default=str).encode
-
-
-@functools.lru_cache(maxsize=256)
-def _encoded(text: str | None) -> str:
-    return _json(text and redact(text)[:200])

@@ -127,6 +127,16 @@ def test_open_scene_cannot_tell_a_folder_behind_the_service(catalog: Path, tmp_p
         assert str(tmp_path) not in ask(served, detail="full").text
 
 
+def test_no_picture_brings_a_world_file(catalog: Path, tmp_path: Path) -> None:
+    """Nobody could read it: a signed URL leads to one file."""
+    core = core_settings(catalog=str(catalog), cache_dir=tmp_path / "service")
+    with serving(core=core) as served:
+        asset = ask(served, bands="nir", format="png").json()["assets"]["nir"]
+        assert httpx.get(asset["href"]).headers["content-type"] == "image/png"
+    made = (tmp_path / "service/converted/assets").rglob("*.*")
+    assert sorted(path.name for path in made if path.is_file()) == ["about.json", "nir.png"]
+
+
 def test_conversions_starve_nobody(catalog: Path, storage: RangeServer, tmp_path: Path) -> None:
     gate = storage.rule = Gate()
     core = core_settings(catalog=str(catalog), cache_dir=tmp_path / "service")
