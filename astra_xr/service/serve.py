@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import math
 import os
 import secrets
 import socket
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -20,7 +18,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from astra_xr.errors import AstraError, InvalidParameter
+from astra_xr.errors import InvalidParameter
 from astra_xr.service.app import create_app
 from astra_xr.service.config import ServiceSettings, default_keys_file
 from astra_xr.service.keys import KeyFile, Keyring
@@ -31,12 +29,6 @@ _MOST_HEAD = 64 << 10
 
 _HEAD_SECONDS = 15.0
 """For a request's headers to arrive."""
-
-_STALL_SECONDS = 120.0
-"""For a client to take what lies ready for it, a megabyte at most."""
-
-_DOORS = 1 if sys.platform == "win32" else 16
-"""Connections that are taken in a turn of the event loop."""
 
 _LOGGING: Mapping[str, Any] = {
     "version": 1,
@@ -49,13 +41,12 @@ _LOGGING: Mapping[str, Any] = {
 
 
 class Protocol(HttpToolsProtocol):
-    """HTTP/1.1 that waits for no slow head and no slow reader, and keeps no long head."""
+    """HTTP/1.1 that hangs up on a head that is slow or long, which uvicorn waits for."""
 
     _read = 0
     _whole = False
     _due = 0.0
-    _timer: asyncio.TimerHandle | None = None
-    _stalled: asyncio.TimerHandle | None = None
+    _timer: asyncio.TimerHandle
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
@@ -85,22 +76,8 @@ class Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop to wait."""
-        if self._timer:
-            self._timer.cancel()
-        if self._stalled:
-            self._stalled.cancel()
+        self._timer.cancel()
         super().connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        """Begin to wait for the client to read."""
-        super().pause_writing()
-        self._stalled = self.loop.call_later(_STALL_SECONDS, self.transport.abort)
-
-    def resume_writing(self) -> None:
-        """Stop to wait for the client to read."""
-        if self._stalled:
-            self._stalled.cancel()
-        super().resume_writing()
 
     def _begin(self) -> None:
         self._read, self._whole = 0, False
@@ -116,7 +93,7 @@ class Protocol(HttpToolsProtocol):
             self.transport.close()
 
 
-_OPTIONS: Mapping[str, Any] = {
+_OPTIONS: dict[str, Any] = {
     "http": Protocol,
     "access_log": False,
     "server_header": False,
@@ -159,23 +136,16 @@ def serve(
     if settings.metrics and workers > 1 and MANY not in os.environ:
         os.environ[MANY] = tempfile.mkdtemp(prefix="astra-metrics-")
     print(f"http://{host}:{port}/docs", flush=True)  # noqa: T201
-    app = "astra_xr.service.app:create_app"
-    options: dict[str, Any] = {
-        "factory": True,
-        "host": host,
-        "port": port,
-        "log_config": dict(_LOGGING),
-        "timeout_graceful_shutdown": _drain(settings),
+    uvicorn.run(
+        "astra_xr.service.app:create_app",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        log_config=dict(_LOGGING),
+        timeout_graceful_shutdown=_drain(settings),
         **_OPTIONS,
-    }
-    if workers > 1:
-        uvicorn.run(app, workers=workers, **options)
-        return
-    server = _Server(config := uvicorn.Config(app, **options))
-    with contextlib.suppress(KeyboardInterrupt):
-        server.run([config.bind_socket()])
-    if not server.started:
-        sys.exit(1)
+    )
 
 
 def _check_address(host: str, port: int) -> None:
@@ -192,21 +162,6 @@ def _check_address(host: str, port: int) -> None:
     raise InvalidParameter(name="address", value=f"{host}:{port}", expected=expected)
 
 
-class _Server(uvicorn.Server):
-    """Takes connections as fast as they come."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listening = threading.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to listen."""
-        # libuv takes one connection a turn from each listening socket, and in a turn all who are
-        # connected are answered: the last of 64 who come at once would wait for 64 turns.
-        await super().startup([one.dup() for one in sockets or () for _ in range(_DOORS)])
-        self.listening.set()
-
-
 def _drain(settings: ServiceSettings) -> int:
     return max(1, math.ceil(settings.drain))
 
@@ -215,16 +170,16 @@ def _drain(settings: ServiceSettings) -> int:
 def running(settings: ServiceSettings) -> Iterator[str]:
     """Run the service in a thread, on a free port of loopback; yields its root URL."""
     with socket.socket() as listening:
+        # Who asks before the thread runs waits for it.
         listening.bind(("127.0.0.1", 0))
+        listening.listen()
         config = uvicorn.Config(
             create_app(settings), log_config=None, timeout_graceful_shutdown=_drain(settings),
             **_OPTIONS,
         )  # fmt: skip
-        server = _Server(config)
+        server = uvicorn.Server(config)
         run = threading.Thread(target=server.run, args=([listening],), daemon=True)
         run.start()
-        if not server.listening.wait(30):
-            raise AstraError("the service does not start")
         try:
             yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         finally:

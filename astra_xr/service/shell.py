@@ -94,7 +94,7 @@ class Shell:
         seconds = time.perf_counter() - start
         if self._count:
             self._count(scope, status, seconds)
-        told = {
+        line = {
             "id": request_id,
             "method": scope["method"],
             "path": _redacted(scope["path"][:1000])[:200],
@@ -102,7 +102,7 @@ class Shell:
             "ms": round(seconds * 1000, 2),
             "key": scope.get("key_id"),
         }
-        log.info("request", extra={"told": told})
+        log.info("request", extra={"told": line})
 
     async def _live(self, receive: Receive, send: Send) -> None:
         """Begin and end with the server; the end waits for requests that were broken off."""

@@ -331,28 +331,6 @@ class TestSlowAndLarge:
         answers = send(served.url, head, *[b"100000\r\n" + b"x" * (1 << 20) + b"\r\n"] * 4)
         assert answers.statuses[:1] == [200]
 
-    def test_a_reader_who_stops_reading(
-        self, served: Served, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(serve, "_STALL_SECONDS", 0.3)
-        asset = served.ask({"scene_id": SCENE, "bands": "nir"}).json()["assets"]["B08"]
-        size, parts = asset["file:size"], urlsplit(asset["href"])
-        raw = f"GET {parts.path}?{parts.query} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n"
-        with socket.socket() as wire:
-            wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            wire.settimeout(20)
-            wire.connect((parts.hostname, parts.port))
-            wire.sendall(raw.encode())
-            until = time.monotonic() + 20
-            while not any('"/assets/' in line for line in served.lines):
-                assert time.monotonic() < until
-                time.sleep(0.02)
-            got = 0
-            with contextlib.suppress(OSError):
-                while data := wire.recv(1 << 16):
-                    got += len(data)
-        assert got < size
-
 
 class TestRequestsOfItsOwn:
     """The service asks nobody whom a caller names, and sends nobody elsewhere."""
