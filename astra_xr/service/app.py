@@ -14,6 +14,7 @@ import anyio.to_thread
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from astra_xr.catalogs import CATALOGS
 from astra_xr.conversion.stores import workroom
@@ -24,13 +25,12 @@ from astra_xr.resolver.local import LocalResolver
 from astra_xr.resolver.resolution import Resolution
 from astra_xr.resolver.wire import detail_of
 from astra_xr.service.answers import Answer, Answers
+from astra_xr.service.api import DOCS_POLICY, AssetsRequest, docs_page, openapi
 from astra_xr.service.config import ServiceSettings, converter_of
-from astra_xr.service.docs import DOCS_POLICY, docs_page, openapi
 from astra_xr.service.files import PREFIX, LocalFiles
 from astra_xr.service.keys import Keyring, Limiter
 from astra_xr.service.metrics import Metrics
 from astra_xr.service.problems import PLAIN, PROBLEM_TYPE, document, problem, status_of
-from astra_xr.service.requests import AssetsRequest
 from astra_xr.service.shell import Shell, log_failure
 from astra_xr.service.signing import UrlSigner
 
@@ -51,7 +51,7 @@ _Asked = tuple[bytes, str, str]
 """Query, scheme and host of a request."""
 
 
-def create_app(settings: ServiceSettings | None = None) -> Any:
+def create_app(settings: ServiceSettings | None = None) -> ASGIApp:
     """Return the service as an ASGI app.
 
     Parameters
@@ -91,9 +91,9 @@ class Service:
         if self._metrics:
             self._pages["/metrics"] = self.counted
 
-    def app(self) -> Any:
+    def app(self) -> ASGIApp:
         """Return all routes, within what stands around every request."""
-        app: Any = self._dispatch
+        app: ASGIApp = self._dispatch
         if self._settings.cors_origins:
             app = CORSMiddleware(
                 app,
@@ -104,7 +104,7 @@ class Service:
             )
         return Shell(app, self._metrics.count if self._metrics else None)
 
-    async def _dispatch(self, scope: Any, receive: Any, send: Any) -> None:
+    async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"].startswith(PREFIX):
             await self._files(scope, receive, send)
             return

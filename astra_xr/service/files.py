@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from email.utils import formatdate
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import anyio.to_thread
 from cachetools import LRUCache
+from starlette.types import Receive, Scope, Send
 
 from astra_xr.conversion.recipe import COG_TYPE
 from astra_xr.errors import Forbidden, SigningError
@@ -131,7 +131,7 @@ class LocalFiles:
                 return f"{PREFIX}{name}/{quote(real.relative_to(root).as_posix())}"
         return None
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         request_id = scope.get("request_id", "")
         if scope["method"] not in ("GET", "HEAD"):
@@ -221,7 +221,7 @@ def _fields(query: bytes) -> Mapping[str, str]:
     return fields if len(fields) == len(pairs) else {}
 
 
-async def _serve(file: _File, scope: Any, send: Any, request_id: str) -> None:
+async def _serve(file: _File, scope: Scope, send: Send, request_id: str) -> None:
     asked = dict(scope["headers"])
     headers = list(file.headers)
     if file.etag in (tag.strip() for tag in asked.get(b"if-none-match", b"").split(b",")):
@@ -274,7 +274,7 @@ def _bounds(first: bytes, last: bytes, size: int) -> tuple[int, int]:
 
 
 async def _stream(
-    file: _File, start: int, stop: int, status: int, headers: list[tuple[bytes, bytes]], send: Any
+    file: _File, start: int, stop: int, status: int, headers: list[tuple[bytes, bytes]], send: Send
 ) -> None:
     # Its own, since the file may be closed while it is sent.
     descriptor = os.dup(file.descriptor)
@@ -292,14 +292,14 @@ async def _stream(
 
 
 async def _refuse(
-    send: Any, status: int, request_id: str, headers: list[tuple[bytes, bytes]] | None = None
+    send: Send, status: int, request_id: str, headers: list[tuple[bytes, bytes]] | None = None
 ) -> None:
     body = document(status, *PLAIN[status], request_id)
     await _send(send, status, [(b"content-type", PROBLEM_TYPE.encode()), *(headers or ())], body)
 
 
 async def _send(
-    send: Any, status: int, headers: list[tuple[bytes, bytes]], body: bytes | bytearray | None
+    send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes | bytearray | None
 ) -> None:
     """Send an answer; a body of None leaves the length as the headers tell it."""
     told = status == 304 or any(name == b"content-length" for name, _ in headers)

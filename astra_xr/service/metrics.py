@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from starlette.types import Scope
+
 from astra_xr.extras import require
 
 MANY = "PROMETHEUS_MULTIPROC_DIR"
@@ -46,7 +48,7 @@ class Metrics:
             registry=self._registry,
         )
 
-    def count(self, scope: Any, status: int, seconds: float) -> None:
+    def count(self, scope: Scope, status: int, seconds: float) -> None:
         """Count one request."""
         path, method = scope["path"], scope["method"]
         route = _FILES if path.startswith(_FILES) else path if path in _ROUTES else "other"

@@ -20,7 +20,8 @@ _LEEWAY = timedelta(seconds=30)
 """How far the clocks of two servers may be apart."""
 
 _VERSION = "1"
-_FIELDS = ("v", "kid", "exp", "sig")
+FIELDS = ("v", "kid", "exp", "sig")
+"""Parameters that a signed URL carries."""
 
 
 class UrlSigner:
@@ -79,7 +80,7 @@ class UrlSigner:
         expiry = str(int(expires_at.timestamp()))
         key_id = next(iter(self._keys))
         signature = self._signature(key_id, method, canonical, expiry)
-        query = dict(zip(_FIELDS, (_VERSION, key_id, expiry, signature), strict=True))
+        query = dict(zip(FIELDS, (_VERSION, key_id, expiry, signature), strict=True))
         return urlencode(query), expires_at
 
     def accepts(self, method: str, path: str, query: Mapping[str, str]) -> bool:
@@ -95,7 +96,7 @@ class UrlSigner:
             Decoded parameters; whoever parses them refuses repeated ones.
         """
         canonical = _canonical(path)
-        version, key_id, expiry, signature = (query.get(name, "") for name in _FIELDS)
+        version, key_id, expiry, signature = (query.get(name, "") for name in FIELDS)
         known = key_id if key_id in self._keys else next(iter(self._keys))
         plain = expiry.isascii() and expiry.isdigit() and len(expiry) <= 12
         # Computed and compared whatever is wrong, so that the time it takes tells nothing.

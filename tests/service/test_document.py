@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from astra_xr.catalogs import CATALOGS
-from astra_xr.service.requests import PARAMETERS
+from astra_xr.service.api import PARAMETERS
 from tests.service.conftest import SCENE, Served
 from tests.service.test_table import ROWS
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document, and the page that shows it without a network."""
+"""What may be asked: one table, by which requests are read and the OpenAPI document is written."""
 
 from __future__ import annotations
 
@@ -6,80 +6,155 @@ import base64
 import functools
 import hashlib
 import html
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
+from urllib.parse import parse_qsl
 
 from astra_xr.catalogs import CATALOGS
+from astra_xr.errors import InvalidParameter
 from astra_xr.resolver.routing import FORMATS
 from astra_xr.service.problems import PLAIN, PROBLEM_TYPE, STATUS
+from astra_xr.service.signing import FIELDS
 
-_STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
-    "table{border-collapse:collapse}td,th{border:1px solid #8888;padding:.3rem .6rem;"
-    "text-align:left;vertical-align:top}pre{background:#8882;padding:.8rem;overflow:auto}"
-)
-_DIGEST = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-DOCS_POLICY = f"default-src 'none'; style-src 'sha256-{_DIGEST}'; frame-ancestors 'none'"
+_SCENE = "sentinel-2:S2B_MSIL2A_20250115T184929"
+_LONGEST_QUERY = 8000
+_MOST_BANDS = 200
 
 _TEXT: dict[str, Any] = {"type": "string"}
 _NUMBER: dict[str, Any] = {"type": "number"}
 _TEXT_OR_NOTHING: dict[str, Any] = {"type": ["string", "null"]}
 
 
-def _parameter(
-    name: str, says: str, schema: dict[str, Any], required: bool = False, **more: Any
-) -> Any:
-    return {
-        "name": name,
-        "in": "query",
-        "required": required,
-        "description": says,
-        "schema": schema,
-        **more,
-    }
+def _parameter(name: str, says: str, schema: dict[str, Any], **more: Any) -> dict[str, Any]:
+    known = {"name": name, "in": "query", "required": False, "description": says}
+    return known | {"schema": _TEXT | schema} | more
 
 
-_PARAMETERS = [
-    _parameter(
-        "scene_id",
-        "Scene id, e.g. sentinel-2:S2B_MSIL2A_20250115T184929.",
-        {**_TEXT, "minLength": 1, "maxLength": 500},
-        required=True,
-        example="sentinel-2:S2B_MSIL2A_20250115T184929",
-    ),
-    _parameter(
-        "bands",
-        "Native (B04,B08) or common (red,nir) band names, mixed; all bands when left out.",
-        {**_TEXT, "maxLength": 4000},
-        example="red,nir",
-    ),
-    _parameter(
-        "format",
-        "Format of the files; what no catalogue serves so is converted.",
-        {**_TEXT, "enum": list(FORMATS), "default": "cog"},
-    ),
-    _parameter(
-        "catalog",
-        "The one catalogue to ask; the mission's own in turn when left out. sample is synthetic.",
-        {**_TEXT, "enum": list(CATALOGS)},
-    ),
-    _parameter(
-        "radiometry",
-        "Which scale and offset are told. Left out: those that are right, by processing baseline "
-        "and catalogue. file: those of the file's own tags. none: none.",
-        {**_TEXT, "enum": ["file", "none"]},
-    ),
-    _parameter(
-        "sign",
-        "false: nothing is signed, and nothing converted.",
-        {**_TEXT, "enum": ["true", "false"], "default": "true"},
-    ),
-    _parameter(
-        "detail", "full: all that astra-xr's client needs comes along.", {**_TEXT, "enum": ["full"]}
-    ),
-]
+_TABLE = {
+    parameter["name"]: parameter
+    for parameter in (
+        _parameter(
+            "scene_id",
+            f"Scene id, e.g. {_SCENE}.",
+            {"minLength": 1, "maxLength": 500},
+            required=True,
+            example=_SCENE,
+        ),
+        _parameter(
+            "bands",
+            "Native (B04,B08) or common (red,nir) band names, mixed; all bands when left out.",
+            {"maxLength": 4000},
+            example="red,nir",
+        ),
+        _parameter(
+            "format",
+            "Format of the files; what no catalog serves so is converted.",
+            {"enum": list(FORMATS), "default": "cog"},
+        ),
+        _parameter(
+            "catalog",
+            "The one catalog to ask; the mission's own in turn when left out. sample is synthetic.",
+            {"enum": list(CATALOGS)},
+        ),
+        _parameter(
+            "radiometry",
+            "Which scale and offset are given. Left out: those that are right, by processing "
+            "baseline and catalog. file: those of the file's own tags. none: none.",
+            {"enum": ["file", "none"]},
+        ),
+        _parameter(
+            "sign",
+            "false: nothing is signed, and nothing converted.",
+            {"enum": ["true", "false"], "default": "true"},
+        ),
+        _parameter(
+            "detail", "full: all that astra-xr's client needs comes along.", {"enum": ["full"]}
+        ),
+    )
+}
+"""The parameters of ``GET /api/v1/assets``, as OpenAPI has them."""
 
-_SIGNED_BY = ("v", "kid", "exp", "sig")
+PARAMETERS = tuple(_TABLE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssetsRequest:
+    """The parameters of ``GET /api/v1/assets``, as they were given."""
+
+    scene_id: str
+    bands: str | None = None
+    format: str = "cog"
+    catalog: str | None = None
+    radiometry: str | None = None
+
+    sign: bool = True
+    """False: nothing is signed, and nothing converted."""
+
+    full: bool = False
+    """True: everything that a reader needs comes along."""
+
+    @classmethod
+    def parse(cls, query: bytes) -> AssetsRequest:
+        """Read a query string.
+
+        Raises
+        ------
+        InvalidParameter
+            A parameter is missing, unknown, repeated, too long or none of the values there are.
+        """
+        given = _pairs(query)
+        if not given.get("scene_id"):
+            raise _invalid("scene_id", given.get("scene_id"), f"an id such as {_SCENE}")
+        bands = given.get("bands", "")
+        if bands.count(",") >= _MOST_BANDS:
+            raise _invalid("bands", "…", f"at most {_MOST_BANDS} band names")
+        for name in ("catalog", "sign", "detail"):  # the resolver checks the others
+            known = _TABLE[name]["schema"]["enum"]
+            if given.get(name, known[0]) not in known:
+                raise _invalid(name, given[name], f"one of {', '.join(known)}")
+        return cls(
+            scene_id=given["scene_id"],
+            bands=bands if bands.strip() else None,
+            format=given.get("format", "cog"),
+            catalog=given.get("catalog"),
+            radiometry=given.get("radiometry"),
+            sign=given.get("sign") != "false",
+            full="detail" in given,
+        )
+
+
+def _pairs(query: bytes) -> dict[str, str]:
+    expected = f"at most {_LONGEST_QUERY} characters of name=value, percent-encoded UTF-8"
+    pairs = None
+    if len(query) <= _LONGEST_QUERY:
+        try:
+            text = query.decode("ascii")
+            pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=20, errors="strict")
+        except ValueError:
+            pass
+    if pairs is None:
+        raise _invalid("query", "…", expected)
+    given: dict[str, str] = {}
+    for name, value in pairs:
+        if name not in PARAMETERS:
+            raise _invalid("parameter", name, f"parameters: {', '.join(PARAMETERS)}")
+        if name in given:
+            raise _invalid(name, value, "to be given once")
+        longest = _TABLE[name]["schema"].get("maxLength", 100)
+        # Neither controls nor letters that cannot be seen belong into a name.
+        odd = any(unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Co") for letter in value)
+        if len(value) > longest or odd:
+            raise _invalid(name, value, f"at most {longest} characters that can be seen")
+        given[name] = value
+    return given
+
+
+def _invalid(name: str, value: str | None, expected: str) -> InvalidParameter:
+    return InvalidParameter(name=name, value=value and value[:80], expected=expected)
+
 
 _ASSET = {
     "type": "object",
@@ -180,7 +255,7 @@ def openapi() -> dict[str, Any]:
         "summary": "A file, by the signed URL that an answer gave; byte ranges work.",
         "security": [],
         "parameters": path
-        + [_parameter(name, "Of the signature.", _TEXT, True) for name in _SIGNED_BY],
+        + [_parameter(name, "Of the signature.", {}, required=True) for name in FIELDS],
         "responses": {
             "200": {"description": "The file.", "content": {"*/*": {}}},
             "206": {"description": "A range of it.", "content": {"*/*": {}}},
@@ -202,7 +277,7 @@ def openapi() -> dict[str, Any]:
             "/api/v1/assets": {
                 "get": {
                     "summary": "The files of a scene's bands, signed.",
-                    "parameters": _PARAMETERS,
+                    "parameters": list(_TABLE.values()),
                     "responses": {
                         "200": {"description": "The files.", "content": answer},
                         **refused,
@@ -213,7 +288,7 @@ def openapi() -> dict[str, Any]:
             "/assets/{key}/{file}": {"get": file, "head": file},
             "/healthz": _simple("It is alive.", "application/json"),
             "/readyz": _simple(
-                "Store and catalogues can be reached.",
+                "Store and catalogs can be reached.",
                 "application/json",
                 **{"503": {"description": "They cannot.", "content": {"application/json": {}}}},
             ),
@@ -227,13 +302,22 @@ def openapi() -> dict[str, Any]:
     }
 
 
+_STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
+    "table{border-collapse:collapse}td,th{border:1px solid #8888;padding:.3rem .6rem;"
+    "text-align:left;vertical-align:top}pre{background:#8882;padding:.8rem;overflow:auto}"
+)
+_DIGEST = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+DOCS_POLICY = f"default-src 'none'; style-src 'sha256-{_DIGEST}'; frame-ancestors 'none'"
+
+
 @functools.cache
 def docs_page() -> str:
     """Return the document as a page that needs nothing from elsewhere."""
     rows = "".join(
         f"<tr><td><code>{p['name']}</code></td><td>{'yes' if p['required'] else 'no'}</td>"
         f"<td>{html.escape(p['description'])}{_choices(p['schema'])}</td></tr>"
-        for p in _PARAMETERS
+        for p in _TABLE.values()
     )
     errors = "".join(
         f"<tr><td>{status}</td><td><code>{', '.join(codes)}</code></td></tr>"
@@ -258,5 +342,5 @@ def docs_page() -> str:
     )
 
 
-def _choices(schema: dict[str, Any]) -> str:
+def _choices(schema: Mapping[str, Any]) -> str:
     return f" One of {', '.join(schema['enum'])}." if "enum" in schema else ""
