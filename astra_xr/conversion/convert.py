@@ -20,7 +20,7 @@ class Made:
     """A file that a conversion made."""
 
     path: Path
-    """The file; the world file of a picture lies beside it."""
+    """The file; the world file of an image lies beside it."""
 
     size: int
     """Bytes."""
@@ -29,17 +29,17 @@ class Made:
     """WKT2 of where it lies; None: the source does not say."""
 
     drawn: Drawn | None = None
-    """For pictures: their size, place and stretch."""
+    """For images: their size, transform and stretch."""
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON."""
         return {**asdict(self), "path": str(self.path)}
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> Made:
+    def from_json(cls, given: Mapping[str, Any]) -> Made:
         """Take it from JSON."""
-        drawn = Drawn.from_json(told["drawn"]) if told["drawn"] else None
-        return cls(**{**told, "path": Path(told["path"]), "drawn": drawn})
+        drawn = Drawn.from_json(given["drawn"]) if given["drawn"] else None
+        return cls(**{**given, "path": Path(given["path"]), "drawn": drawn})
 
 
 def convert(
@@ -66,7 +66,7 @@ def convert(
     progress : callable, optional
         Takes the share that is done, 0 to 1; what it raises ends the conversion.
     classes : Path, optional
-        For pictures, the class band that tells where ``recipe.left_out`` lies.
+        For images, the class band in which ``recipe.left_out`` is looked up.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def convert(
                 crs = dataset.crs or dataset.gcps[1]
             drawn = None
             if recipe.format == "cog":
-                # Its compressors take as long to import as a small picture takes to draw.
+                # Its compressors take as long to import as a small image takes to draw.
                 from astra_xr.conversion.cog import write_cog
 
                 write = write_masked_cog if masked else write_cog

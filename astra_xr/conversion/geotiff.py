@@ -15,7 +15,7 @@ import rasterio.shutil
 from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
-from astra_xr.conversion.opened import has_mask, opened, told
+from astra_xr.conversion.opened import has_mask, opened, said
 from astra_xr.conversion.parts import is_whole
 from astra_xr.conversion.recipe import Limits, Progress, Recipe
 from astra_xr.errors import ConversionFailed
@@ -24,7 +24,7 @@ _ROWS = 1024
 """Rows that are read at once."""
 
 _OURS = {"AREA_OR_POINT"}
-"""Tags of the file that are copied; others tell of the source's making."""
+"""Tags of the file that are copied; others say how the source was made."""
 
 
 def write_geotiff(
@@ -67,7 +67,7 @@ def write_masked_cog(
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         plain = Path(folder, "plain.tif")
         write_geotiff(source, plain, recipe, limits, lambda share: progress(share / 2))
-        said = ""
+        failure = ""
         with opened(plain, limits, threads=limits.threads) as dataset:
             floats = np.dtype(dataset.dtypes[0]).kind == "f"
             try:
@@ -84,16 +84,16 @@ def write_masked_cog(
                     num_threads=limits.threads,
                 )
             except Exception as error:  # noqa: BLE001  (GDAL's own, which rasterio has no name for)
-                said = told(error, target)
-    _check_whole(source, target, said)
+                failure = said(error, target)
+    _check_whole(source, target, failure)
     progress(1.0)
 
 
-def _check_whole(source: Path, target: Path, said: str = "") -> None:
-    """Raise where a new file is cut short; ``said`` is what GDAL says of it, if anything."""
+def _check_whole(source: Path, target: Path, failure: str = "") -> None:
+    """Raise where a new file is cut short; ``failure`` is what GDAL says of it, if anything."""
     # It only logs what goes wrong while it writes in threads, or closes.
-    if said or not is_whole(target):
-        reason = f"the new file cannot be written: {said or 'it ends early'}, as on a full disk"
+    if failure or not is_whole(target):
+        reason = f"the new file cannot be written: {failure or 'it ends early'}, as on a full disk"
         raise ConversionFailed(source=source.name, reason=reason)
 
 

@@ -1,4 +1,4 @@
-"""Draw a raster as a picture of 8 bits that a person can look at."""
+"""Draw a raster as an image of 8 bits that a person can look at."""
 
 from __future__ import annotations
 
@@ -38,24 +38,24 @@ Palette = Mapping[int, Color]
 
 @dataclass(frozen=True, kw_only=True)
 class Drawn:
-    """How a picture came about."""
+    """How an image came about."""
 
     shape: tuple[int, int]
     """Rows, columns."""
 
     transform: tuple[float, float, float, float, float, float]
-    """Affine (a, b, c, d, e, f) of the picture's pixels."""
+    """Affine (a, b, c, d, e, f) of the image's pixels."""
 
     stretch: tuple[tuple[float, float], ...] = ()
     """For each plane the stored numbers that are drawn as 0 and 255; empty: as they are."""
 
     without: tuple[str, ...] = ()
-    """What the stretch was found without: ``nodata``, and ``clouds`` where a class band told."""
+    """What the stretch leaves out: ``nodata``, and ``clouds`` where a class band was at hand."""
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> Drawn:
+    def from_json(cls, given: Mapping[str, Any]) -> Drawn:
         """Take it from JSON, which knows no tuples."""
-        return cls(**{name: _tuples(value) for name, value in told.items()})
+        return cls(**{name: _tuples(value) for name, value in given.items()})
 
 
 def _tuples(value: Any) -> Any:
@@ -107,7 +107,7 @@ def write_image(
 def _overview(
     path: Path, limits: Limits, recipe: Recipe
 ) -> Iterator[tuple[rasterio.io.DatasetReader, tuple[int, int]]]:
-    """Open the coarsest overview that is fine enough; tell the shape of a picture of the file."""
+    """Open the coarsest overview that is fine enough; give it, and the shape of the image."""
     with opened(path, limits) as dataset:
         shapes = [dataset.shape]
         number = len(dataset.overviews(1))
@@ -121,8 +121,8 @@ def _overview(
 
 
 def _hidden(classes: Path, recipe: Recipe, limits: Limits, shape: tuple[int, int]) -> Mask:
-    """Tell which pixels of the picture a class band says to leave out: (rows, columns)."""
-    # It brings all missions along, which most pictures are drawn without.
+    """Return which pixels of the image are of classes to leave out: (rows, columns)."""
+    # It brings all missions along, which most images are drawn without.
     from astra_xr.missions.classes import belongs
 
     with _overview(classes, limits, recipe) as (dataset, _):
@@ -133,12 +133,12 @@ def _hidden(classes: Path, recipe: Recipe, limits: Limits, shape: tuple[int, int
 
 
 def _palette(dataset: rasterio.io.DatasetReader, recipe: Recipe) -> Palette | None:
-    """Return the colours of a class band; None for other bands."""
+    """Return the colors of a class band; None for other bands."""
     if dataset.count > 1 or np.dtype(dataset.dtypes[0]) != np.uint8:
         return None
-    told = {c.value: _color(c.color) for c in recipe.classes if c.color and c.mask is None}
-    if told:
-        return told
+    known = {c.value: _color(c.color) for c in recipe.classes if c.color and c.mask is None}
+    if known:
+        return known
     if dataset.colorinterp[0] is ColorInterp.palette:
         return {value: tuple(color) for value, color in dataset.colormap(1).items()}
     return None
@@ -161,7 +161,7 @@ def _planes(dataset: rasterio.io.DatasetReader, palette: Palette | None) -> list
 def _valid(
     dataset: rasterio.io.DatasetReader, pixels: Pixels, recipe: Recipe, indexes: list[int]
 ) -> npt.NDArray[np.bool_]:
-    """Tell which pixels hold data: (rows, columns)."""
+    """Return which pixels hold data: (rows, columns)."""
     shape = pixels.shape[1:]
     nodata = dataset.nodata if recipe.nodata is None else recipe.nodata
     valid = np.isfinite(pixels).any(axis=0)

@@ -36,7 +36,7 @@ class Job:
     """What the user knows it by, for messages."""
 
     classes: UrlSource | None = None
-    """Of a picture, the class band that tells where ``recipe.left_out`` lies."""
+    """Of an image, the class band in which ``recipe.left_out`` is looked up."""
 
     trusted: bool = False
     """True where the user named the source: it may lie on a private host, or be a file."""
@@ -56,12 +56,12 @@ class Job:
         """
         sources = [self._look(urls) for urls in (self.source, self.classes) if urls]
         version = " ".join(source.version for source in sources)
-        told = "\n".join((self.mission, self.item, self.asset, version, self.recipe.digest))
-        digest = hashlib.sha256(told.encode()).hexdigest()[:24]
+        parts = "\n".join((self.mission, self.item, self.asset, version, self.recipe.digest))
+        digest = hashlib.sha256(parts.encode()).hexdigest()[:24]
         return sources, f"{_plain(self.mission)}/{_plain(self.item)}/{_plain(self.asset)}-{digest}"
 
     def _look(self, urls: UrlSource) -> Source:
-        source = Source.look(urls, self.label, trusted=self.trusted, allowed=self.allowed)
+        source = Source(urls, self.label, trusted=self.trusted, allowed=self.allowed)
         if driver_of(source.head) is None:
             reason = f"it is no TIFF or JPEG 2000 file (it begins with {source.head[:8]!r})"
             raise ConversionFailed(source=self.label, reason=reason)

@@ -53,7 +53,7 @@ def opened(
             _check(dataset, path, limits)
             yield dataset
     except (RasterioError, OSError, ValueError) as error:
-        failure = ConversionFailed(source=path.name, reason=told(error, path))
+        failure = ConversionFailed(source=path.name, reason=said(error, path))
     # Raised outside the handler: what GDAL says may hold paths.
     if failure:
         raise failure
@@ -69,7 +69,7 @@ def _sniffed(path: Path) -> str:
     return driver
 
 
-def told(error: Exception, path: Path) -> str:
+def said(error: Exception, path: Path) -> str:
     """Return what went wrong with a file, in words that name no folder."""
     if isinstance(error, OSError) and error.strerror and not isinstance(error, RasterioError):
         return error.strerror.lower()

@@ -1,4 +1,4 @@
-"""Which bytes of a GeoTIFF a picture of it takes: its directories, and one overview."""
+"""Which bytes of a GeoTIFF an image of it takes: its directories, and one overview."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def coarsest(shapes: Sequence[tuple[int, int]], wanted: tuple[int, int]) -> int:
 
 
 def ranges_of(path: Path, have: int, wanted: int) -> list[Range] | None:
-    """Return the ranges of bytes that a picture takes; None: all of the file.
+    """Return the ranges of bytes that an image takes; None: all of the file.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def ranges_of(path: Path, have: int, wanted: int) -> list[Range] | None:
     have : int
         How many.
     wanted : int
-        Longest side of the picture in pixels, at most.
+        Longest side of the image in pixels, at most.
     """
     try:
         with path.open("rb") as file:

@@ -64,19 +64,19 @@ class Recipe:
     """Of the scaled value, for the file's tags."""
 
     categorical: bool = False
-    """True for class and mask bands: overviews take a neighbour, pictures draw classes."""
+    """True for class and mask bands: overviews take a neighbor, images draw classes."""
 
     classes: tuple[ClassValue, ...] = ()
-    """What a class band's numbers mean, with their colours, for pictures."""
+    """What a class band's numbers mean, with their colors, for images."""
 
     left_out: tuple[ClassValue, ...] = ()
-    """Classes, of another band of the scene, whose pixels take no part in a picture's stretch."""
+    """Classes, of another band of the scene, whose pixels take no part in an image's stretch."""
 
     max_size: int = 4096
-    """Longest side of a picture in pixels."""
+    """Longest side of an image in pixels."""
 
     world_file: bool = True
-    """False: no world file lies beside a picture, as where URLs lead to one file each."""
+    """False: no world file lies beside an image, as where URLs lead to one file each."""
 
     def __post_init__(self) -> None:
         if self.format not in FORMATS:
@@ -86,13 +86,13 @@ class Recipe:
             raise InvalidParameter(name="max_size", value=self.max_size, expected=expected)
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> Recipe:
+    def from_json(cls, given: Mapping[str, Any]) -> Recipe:
         """Take what :func:`dataclasses.asdict` made, after its way through JSON."""
         lists = {
-            name: tuple(ClassValue(**each) for each in told[name])
+            name: tuple(ClassValue(**each) for each in given[name])
             for name in ("classes", "left_out")
         }
-        return cls(**{**told, **lists})
+        return cls(**{**given, **lists})
 
     @property
     def digest(self) -> str:

@@ -41,7 +41,21 @@ _slots_lock = threading.Lock()
 
 
 class Source:
-    """A source that was looked at, local or remote.
+    """A source file that was looked at, local or remote, at the price of one small request.
+
+    Parameters
+    ----------
+    urls : UrlSource
+        Is asked for a URL, and for another one where the storage refuses it.
+    label : str
+        What the user knows it by, for messages.
+    trusted : bool
+        True where the user named it: it may lie anywhere. Else see
+        :func:`check_url`, for each redirect too.
+    allowed : collection of str
+        Hosts that a catalog may name though they are private.
+    patient : bool
+        False: it is looked at in one try, of a few seconds.
 
     Attributes
     ----------
@@ -53,6 +67,11 @@ class Source:
         Its first bytes, enough for the directory that a COG begins with.
     ranged : bool
         False where the storage sends the whole file whatever is asked for.
+
+    Raises
+    ------
+    ConversionFailed, UpstreamError, SigningError
+        It is not there, or may not be read.
     """
 
     size: int
@@ -61,7 +80,13 @@ class Source:
     ranged: bool = True
 
     def __init__(
-        self, urls: UrlSource, label: str, *, trusted: bool, allowed: Collection[str]
+        self,
+        urls: UrlSource,
+        label: str,
+        *,
+        trusted: bool,
+        allowed: Collection[str] = (),
+        patient: bool = True,
     ) -> None:
         self._urls = urls
         self._label = label
@@ -69,45 +94,10 @@ class Source:
         self._allowed = allowed
         self._signed = urls()
         self._lock = threading.Lock()
-
-    @classmethod
-    def look(
-        cls,
-        urls: UrlSource,
-        label: str,
-        *,
-        trusted: bool,
-        allowed: Collection[str] = (),
-        patient: bool = True,
-    ) -> Source:
-        """Look at a source, at the price of one small request.
-
-        Parameters
-        ----------
-        urls : UrlSource
-            Is asked for a URL, and for another one where the storage refuses it.
-        label : str
-            What the user knows it by, for messages.
-        trusted : bool
-            True where the user named it: it may lie anywhere. Else see
-            :func:`check_url`, for each redirect too.
-        allowed : collection of str
-            Hosts that a catalog may name though they are private.
-        patient : bool
-            False: one try, of a few seconds.
-
-        Raises
-        ------
-        ConversionFailed, UpstreamError, SigningError
-            It is not there, or may not be read.
-        """
-        source = cls(urls, label, trusted=trusted, allowed=allowed)
-        path = source.local
-        if path is None:
-            source._look(patient)
+        if path := self.local:
+            self._look_at(path)
         else:
-            source._look_at(path)
-        return source
+            self._look(patient)
 
     @property
     def local(self) -> Path | None:

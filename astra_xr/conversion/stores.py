@@ -53,7 +53,7 @@ class StoredAsset:
     media_type: str
 
     details: Mapping[str, Any] = field(default_factory=dict)
-    """What the conversion told: CRS, and of pictures shape, transform and stretch."""
+    """What the conversion reported: CRS, and of images shape, transform and stretch."""
 
 
 class Store(Protocol):
@@ -212,7 +212,7 @@ class ObjectStore:
         raise ConversionFailed(source=key, reason=f"the store cannot be read ({reason[:200]})")
 
     def put(self, asset: StoredAsset, folder: Path) -> None:
-        """Upload the files of a folder, and last what tells that they are there."""
+        """Upload the files of a folder, and last what says that they are there."""
         reason = ""
         try:
             for path in sorted(folder.iterdir()):

@@ -139,7 +139,7 @@ def _process() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _listen(lines: IO[bytes], progress: Progress) -> dict[str, Any] | None:
-    """Pass on what the process tells of its progress; return its answer, None: it died."""
+    """Pass on the progress that the process reports; return its answer, None: it died."""
     for line in lines:
         try:
             told = json.loads(line)

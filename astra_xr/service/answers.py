@@ -17,7 +17,7 @@ _LIFE = 30.0
 may be gone when a client gets them."""
 
 _SPARE = timedelta(minutes=2)
-"""Time that URLs have to have left, of which the storage tells an earlier end."""
+"""Time that URLs have to have left, whose storage reports an earlier end."""
 
 _BYTES = 32 << 20
 

@@ -143,23 +143,23 @@ class Service:
 
     async def _made(self, asked: _Asked) -> Answer:
         query, scheme, host = asked
-        wish, base = AssetsRequest.parse(query), self._base(scheme, host)
+        parsed, base = AssetsRequest.parse(query), self._base(scheme, host)
         return await self._converter.awaited(
-            lambda: _in_thread(self._quick, self._answer, wish, base)
+            lambda: _in_thread(self._quick, self._answer, parsed, base)
         )
 
-    def _answer(self, wish: AssetsRequest, base: str) -> Answer:
+    def _answer(self, asked: AssetsRequest, base: str) -> Answer:
         answer = self._resolver.resolve(
-            wish.scene_id,
-            wish.bands,
-            wish.format,
-            catalog=wish.catalog,
-            sign=wish.sign,
-            radiometry=wish.radiometry,
+            asked.scene_id,
+            asked.bands,
+            asked.format,
+            catalog=asked.catalog,
+            sign=asked.sign,
+            radiometry=asked.radiometry,
         )
         answer = self._files.published(answer, base)
         told = answer.to_dict()
-        if wish.full:
+        if asked.full:
             told["detail"] = detail_of(answer) | {"catalog": _shown(answer)}
         ends = [a.signed.expires_at for a in answer.assets.values() if a.signed]
         return Answer(
@@ -174,7 +174,7 @@ class Service:
         return Response(body, headers={"content-type": media_type})
 
     async def ready(self, request: Request) -> Response:
-        """Tell whether the store can be written to and a catalogue be reached."""
+        """Tell whether the store can be written to and a catalog be reached."""
         # Strangers may ask this: what it costs others is bounded.
         told = await _in_thread(self._quick, self._readiness.get, "", self._ready)
         body = json.dumps({"ready": all(told.values()), **told})
@@ -239,7 +239,7 @@ def _roots(settings: ServiceSettings) -> dict[str, Path]:
 
 
 def _shown(answer: Resolution) -> str | None:
-    """Return the catalogue's name, without the folder where it lies."""
+    """Return the catalog's name, without the folder where it lies."""
     name = answer.catalog
     return name if name is None or name in CATALOGS else name.rstrip("/").rpartition("/")[2]
 

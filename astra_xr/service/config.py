@@ -1,4 +1,4 @@
-"""What the service is told from outside, and where it keeps what it converts."""
+"""Settings of the service, and where it keeps what it converts."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class ServiceSettings:
     """True to answer ``GET /metrics``, to anybody (``ASTRA_METRICS=1``)."""
 
     drain: float = 60.0
-    """Seconds that requests under way have left when the service is told to end
+    """Seconds that requests under way have left when the service is to end
     (``ASTRA_DRAIN``)."""
 
     @classmethod

@@ -118,7 +118,7 @@ class LocalFiles:
         return replace(asset, href=href, signed=fresh, size=size)
 
     def _bare(self, href: str, base: str) -> str:
-        """Return an href that tells nothing of this machine's folders."""
+        """Return an href that says nothing of this machine's folders."""
         if urlsplit(href).scheme not in ("file", ""):
             return href
         path = self._path_of(href)
@@ -301,7 +301,7 @@ async def _refuse(
 async def _send(
     send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes | bytearray | None
 ) -> None:
-    """Send an answer; a body of None leaves the length as the headers tell it."""
+    """Send an answer; a body of None leaves the length as the headers give it."""
     told = status == 304 or any(name == b"content-length" for name, _ in headers)
     if body is not None and not told:
         headers = [*headers, (b"content-length", str(len(body)).encode())]

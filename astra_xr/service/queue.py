@@ -39,7 +39,7 @@ class PatientConverter(Converter):
 
     Within ``awaited`` a conversion that is not done yet raises `Unfinished` out of the resolver.
     It is waited for in the event loop, and the resolver is asked again with its outcome: so it
-    may still pass over a catalogue whose files turn out to be damaged.
+    may still pass over a catalog whose files turn out to be damaged.
     """
 
     async def awaited(self, ask: Callable[[], Awaitable[T]]) -> T:

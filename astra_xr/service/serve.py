@@ -149,7 +149,7 @@ def serve(
 
 
 def _check_address(host: str, port: int) -> None:
-    # Before a key is made, and in words: uvicorn would tell an errno in the log.
+    # Before a key is made, and in words: uvicorn would log an errno.
     try:
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as trial:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

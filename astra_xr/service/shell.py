@@ -102,7 +102,7 @@ class Shell:
             "ms": round(seconds * 1000, 2),
             "key": scope.get("key_id"),
         }
-        log.info("request", extra={"told": line})
+        log.info("request", extra={"fields": line})
 
     async def _live(self, receive: Receive, send: Send) -> None:
         """Begin and end with the server; the end waits for requests that were broken off."""
@@ -126,16 +126,16 @@ async def _refuse(send: Send, error: AstraError, request_id: str) -> None:
 def log_failure(error: BaseException, request_id: str) -> None:
     """Log where an error comes from, without the values that it may hold."""
     frames = traceback.extract_tb(error.__traceback__)[-12:]
-    told = {
+    line = {
         "id": request_id,
         **_described(error),
         "at": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
     }
-    log.error("failure", extra={"told": told})
+    log.error("failure", extra={"fields": line})
 
 
 class JsonLines(logging.Formatter):
-    """A line of JSON for each record, with what its ``told`` holds."""
+    """A line of JSON for each record, with its ``fields``."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line; text from elsewhere in it is redacted."""
@@ -144,7 +144,7 @@ class JsonLines(logging.Formatter):
             "time": f"{time:%Y-%m-%dT%H:%M:%SZ}",
             "level": record.levelname.lower(),
             "event": _redacted(record.getMessage())[:2000],
-            **getattr(record, "told", {}),
+            **getattr(record, "fields", {}),
         }
         if record.exc_info and record.exc_info[1] is not None:
             line |= _described(record.exc_info[1])
