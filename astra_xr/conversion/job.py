@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from astra_xr.conversion.recipe import FORMATS, PICTURES, Limits, Progress, Recipe
+from astra_xr.conversion.recipe import FORMATS, IMAGES, Limits, Progress, Recipe
 from astra_xr.conversion.source import Source
 from astra_xr.conversion.stores import Store, StoredAsset, only_one, workroom
 from astra_xr.errors import ConversionFailed
@@ -123,7 +123,7 @@ def _bring(
         return source.local
     folder.mkdir(parents=True, exist_ok=True)
     ranges = None
-    if recipe.format in PICTURES and source.ranged and looks_like_cog(source.head):
+    if recipe.format in IMAGES and source.ranged and looks_like_cog(source.head):
         from astra_xr.conversion.parts import HEAD, ranges_of
 
         path = source.fetch(folder, limits, lambda share: None, [(0, HEAD)])

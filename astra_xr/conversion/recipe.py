@@ -37,7 +37,7 @@ FORMATS = {
     "jpeg": Format(extension="jpg", media_type="image/jpeg", sidecar="jgw"),
 }
 
-PICTURES = tuple(name for name, each in FORMATS.items() if each.sidecar)
+IMAGES = tuple(name for name, each in FORMATS.items() if each.sidecar)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from urllib.parse import urljoin, urlsplit
 from astra_xr.catalogs import Catalog, catalog_name, connect, holds_any, owner_of
 from astra_xr.catalogs.urls import BucketUrl, CatalogUrl, FixedUrl, is_signed
 from astra_xr.conversion.pipeline import Converter
-from astra_xr.conversion.recipe import PICTURES
+from astra_xr.conversion.recipe import IMAGES
 from astra_xr.errors import AstraError, InvalidItem, UnknownBand, redact
 from astra_xr.missions import Factors, Item, clean_item
 from astra_xr.model import Asset, Radiometry, UrlSource
@@ -149,7 +149,7 @@ class LocalResolver:
             item=found.item,
             brought=found.brought,
             format=wish.format,
-            clouds=self._clouds(found) if wish.format in PICTURES else None,
+            clouds=self._clouds(found) if wish.format in IMAGES else None,
         )
         keys = {
             name: (entry.key, entry.band.native, wish.format, wish.radiometry)

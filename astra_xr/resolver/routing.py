@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from astra_xr.conversion.job import Job
 from astra_xr.conversion.pipeline import ConvertedUrl, Converter
 from astra_xr.conversion.recipe import FORMATS as _FORMATS
-from astra_xr.conversion.recipe import PICTURES, Recipe
+from astra_xr.conversion.recipe import IMAGES, Recipe
 from astra_xr.conversion.source import Source
 from astra_xr.conversion.stores import LocalStore, StoredAsset
 from astra_xr.errors import AstraError, InvalidFormat
@@ -190,7 +190,7 @@ class Router:
 
     def _job(self, asset: Asset, origin: Origin) -> Job:
         ours = self._settings.cache_dir.as_uri() + "/"
-        drawn = origin.format in PICTURES and asset.band.role not in _AS_THEY_ARE
+        drawn = origin.format in IMAGES and asset.band.role not in _AS_THEY_ARE
         clouds = origin.clouds if drawn else None
         return Job(
             mission=origin.mission,
@@ -230,7 +230,7 @@ def _recipe(asset: Asset, format: str, clouds: Clouds | None, *, bare: bool) -> 
         categorical=asset.band.role in _CLASSES,
         classes=asset.band.classes,
         left_out=clouds.classes if clouds else (),
-        world_file=not (bare and format in PICTURES),
+        world_file=not (bare and format in IMAGES),
     )
 
 
