@@ -1,0 +1,115 @@
+"""Files of the scenes, written once, and what each test asks for of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+from astra_xr.testing import RangeServer, Request
+from conftest import Loopback
+from tests.arrays.strips import SIDE, STRIPS, Source, write_large
+from tests.arrays.subjects import SUBJECTS
+from tests.stac_api import StacApi
+
+HOSTS = (
+    "earth-search.aws.element84.com",
+    "planetarycomputer.microsoft.com",
+    "stac.dataspace.copernicus.eu",
+)
+
+
+@dataclass
+class Traffic:
+    """What one test is sent: its files have URLs of their own, so that others do not count."""
+
+    server: RangeServer
+    folder: str
+    start: int = 0
+
+    @property
+    def requests(self) -> list[Request]:
+        """The requests since the last reset."""
+        told = self.server.requests[self.start :]
+        return [each for each in told if each.path.startswith(f"/{self.folder}/")]
+
+    @property
+    def bytes(self) -> int:
+        """The bytes of their answers."""
+        return sum(each.sent for each in self.requests)
+
+    def reset(self) -> None:
+        """Forget what was asked so far."""
+        self.start = len(self.server.requests)
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("strips")
+    for strip in STRIPS:
+        strip.write(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def large_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("large")
+    write_large(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def links(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The server's folder: links to the others, one a test."""
+    return tmp_path_factory.mktemp("links")
+
+
+@pytest.fixture(scope="session")
+def server(links: Path) -> Iterator[RangeServer]:
+    with RangeServer(links) as server:
+        yield server
+
+
+@pytest.fixture
+def traffic(server: RangeServer, links: Path) -> Iterator[Traffic]:
+    yield Traffic(server, str(len(list(links.iterdir()))), len(server.requests))
+    server.rule, server.latency = None, 0.0
+
+
+@pytest.fixture
+def source(traffic: Traffic, links: Path, folder: Path, tmp_path: Path) -> Source:
+    (links / traffic.folder).symlink_to(folder)
+    return Source(traffic.server.url(f"{traffic.folder}/"), tmp_path)
+
+
+@pytest.fixture
+def large(traffic: Traffic, links: Path, large_folder: Path, tmp_path: Path) -> Source:
+    (links / traffic.folder).symlink_to(large_folder)
+    return Source(traffic.server.url(f"{traffic.folder}/"), tmp_path, (SIDE, SIDE))
+
+
+@pytest.fixture(autouse=True)
+def empty_catalogs(network: Loopback) -> None:
+    """Whatever looks for a class band by the id of a scene finds that catalogs lack it."""
+    for host in HOSTS:
+        network.routes[host] = StacApi([])
+
+
+Loaded = Callable[[str], xr.Dataset]
+
+
+@pytest.fixture(scope="session")
+def loaded(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Loaded:
+    """Return a subject with its values in memory, read of the files and not of the server."""
+    local = Source(f"{folder}/", tmp_path_factory.mktemp("scratch"))
+    known: dict[str, xr.Dataset] = {}
+
+    def loaded(name: str) -> xr.Dataset:
+        if name not in known:
+            known[name] = SUBJECTS[name].open(local).load()
+        return known[name].copy()
+
+    return loaded
