@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -75,11 +77,8 @@ def _image(inputs: Mapping[str, xr.DataArray], reduction: Reduction) -> xr.DataA
     coords = {name: each for name, each in alone.coords.items() if "time" not in pixels[name].dims}
     dtype = np.result_type(pixels.dtype, np.float32)
     if any(each.chunks is not None for each in inputs.values()):
-        names = list(inputs)
         data = xr.apply_ufunc(
-            lambda *parts: reduction(
-                {n: np.moveaxis(part, -1, 0) for n, part in zip(names, parts, strict=True)}
-            ),
+            functools.partial(_reduced, names=tuple(inputs), reduction=reduction),
             *(each.variable.chunk({"time": -1}) for each in inputs.values()),
             input_core_dims=[["time"]] * len(inputs),
             dask="parallelized",
@@ -89,3 +88,10 @@ def _image(inputs: Mapping[str, xr.DataArray], reduction: Reduction) -> xr.DataA
         variables = {name: each.variable for name, each in inputs.items()}
         data = wrap(CompositeArray(variables, reduction, dtype))
     return xr.DataArray(xr.Variable(alone.dims, data), coords, name=reduction.band)
+
+
+def _reduced(
+    *parts: npt.NDArray[Any], names: tuple[str, ...], reduction: Reduction
+) -> npt.NDArray[Any]:
+    """Reduce chunks whose last dimension is time."""
+    return reduction({n: np.moveaxis(part, -1, 0) for n, part in zip(names, parts, strict=True)})

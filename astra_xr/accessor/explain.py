@@ -88,29 +88,31 @@ def _row(plan: Plan) -> tuple[str, ...]:
 
 def explain(ds: xr.Dataset) -> Explanation:
     """Plan the reads of a Dataset; see ``ds.astra.explain``."""
-    here: list[str] = []
-    unknown: list[str] = []
+    here: set[str] = set()
+    unknown: set[str] = set()
     # By the pixels: what several variables are made of is read once.
-    arrays: dict[Any, tuple[str, LazyArray, Index]] = {}
-    waiting = [(str(name), ds.variables[name]) for name in ds.data_vars]
-    while waiting:
-        name, variable = waiting.pop()
+    reads: dict[Any, tuple[str, LazyArray, Index]] = {}
+
+    def walk(name: str, variable: xr.Variable) -> None:
         found = unwrap(variable) if variable.size else None
-        if found:
-            arrays[identity(variable)] = (name, *found)
-            inputs = found[0].inputs(found[1])
-            waiting += [(f"{name} {of}", each) for of, each in inputs.items()]
-        elif in_memory(variable) or not variable.size:
-            here.append(name)
-        else:
-            unknown.append(name)
+        if found is None:
+            (here if in_memory(variable) or not variable.size else unknown).add(name)
+        elif (pixels := identity(variable)) not in reads:
+            array, index = found
+            reads[pixels] = (name, array, index)
+            for part in array.parts(index):
+                for of, each in array.inputs(part).items():
+                    walk(f"{name} {of}", each)
 
-    async def plan(name: str, array: LazyArray, index: Index) -> Plan | None:
-        window = await array.reads(index)
-        if window is None and not array.inputs(index):
-            unknown.append(name)
-        return await plan_of(window) if window else None
+    for name in ds.data_vars:
+        walk(str(name), ds.variables[name])
 
-    plans = filter(None, run(together(plan(*each) for each in arrays.values())))
-    files = tuple(sorted(plans, key=lambda plan: plan.label))
+    async def plan() -> list[Plan]:
+        windows = await together(array.reads(index) for _, array, index in reads.values())
+        for (name, array, index), window in zip(reads.values(), windows, strict=True):
+            if window is None and not array.inputs(index):
+                unknown.add(name)
+        return await plan_of([window for window in windows if window])
+
+    files = tuple(sorted(run(plan()), key=lambda each: each.label))
     return Explanation(files, tuple(sorted(here)), tuple(sorted(unknown)))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import xarray as xr
 from tqdm.auto import tqdm
 
 from astra_xr.arrays.formula import load_formulas
-from astra_xr.arrays.lazy import in_memory, is_unread
+from astra_xr.arrays.lazy import in_memory, is_unread, unwrap
 from astra_xr.reading.loop import run, together
 from astra_xr.reading.memory import check_memory
 
@@ -21,7 +23,8 @@ def load(ds: xr.Dataset, *, progress: bool, allow_large: bool) -> xr.Dataset:
     with tqdm(total=len(variables), disable=not progress, unit="band") as bar:
 
         async def read(variable: xr.Variable) -> None:
-            await variable.load_async()
+            # Only our own arrays are known to have an asynchronous way.
+            await (variable.load_async() if unwrap(variable) else asyncio.to_thread(variable.load))
             bar.update()
 
         formulas = load_formulas(variables)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -61,6 +61,10 @@ class LazyArray(BackendArray):
             By a name for messages; all that may be needed.
         """
         return {}
+
+    def parts(self, index: Index) -> Sequence[Index]:
+        """Return what an index takes as it is read, one part after the other."""
+        return (index,)
 
     async def coarse(
         self, index: Index, shape: tuple[int, int], *, average: bool

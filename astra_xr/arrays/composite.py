@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -70,6 +70,11 @@ class CompositeArray(ComputedArray):
             for block, values in parted:
                 out[block] = self._apply(values.result())
         return out
+
+    def parts(self, index: Index) -> Sequence[Index]:
+        """Return the blocks that are reduced one by one."""
+        count = next(iter(self._inputs.values())).shape[0]
+        return [index.cut(block) for block in _blocks((count, *index.shape))]
 
     def _apply(self, values: Values) -> npt.NDArray[Any]:
         return self._reduce(values)

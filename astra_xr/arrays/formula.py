@@ -53,6 +53,12 @@ class FormulaArray(ComputedArray):
         compute(self.inputs(index), [self.formula], [out])
         return out
 
+    def parts(self, index: Index) -> Sequence[Index]:
+        """Return the index itself where tiles are computed as they arrive, else its blocks."""
+        if index.points or len(index.axes) < 2 or all(map(_window, self.inputs(index).values())):
+            return (index,)
+        return [index.cut(block) for block in _blocks(index.shape)]
+
     def _apply(self, values: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[Any]:
         return np.asarray(self.formula(values))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,6 +79,18 @@ class Index:
         if not (isinstance(rows, slice) and isinstance(cols, slice)) or 0 in self.shape[-2:]:
             return None
         return rows, cols
+
+    def cut(self, block: Sequence[slice | int]) -> Index:
+        """Return a block of what an index takes; whole numbers leave one position each."""
+        parts = (slice(b, b + 1) if isinstance(b, int) else b for b in block)
+        return Index(
+            axes=tuple(
+                slice(axis.start + part.start, axis.start + part.stop)
+                if isinstance(axis, slice)
+                else axis[part]
+                for axis, part in zip(self.axes, parts, strict=True)
+            )
+        )
 
     def finish(self, values: npt.NDArray[Any]) -> Any:
         """Return what was asked for, of the values under ``axes``."""

@@ -16,9 +16,9 @@ from astra_xr.reading.cache import tile_cache
 from astra_xr.reading.decoding import decode_into, decoded_dtype, warn_of_offset
 from astra_xr.reading.headers import find_layout, header_cache
 from astra_xr.reading.loop import in_decode_thread, in_gdal_thread, in_thread, together
-from astra_xr.reading.plan import Job, Part, jobs_of, requests_of
+from astra_xr.reading.plan import Job, Key, Part, jobs_of, requests_of
 from astra_xr.reading.ranges import RangeFile
-from astra_xr.reading.tiles import Run, Tile, overlap
+from astra_xr.reading.tiles import Run, Tile, overlap, runs_of
 from astra_xr.reading.window import Window
 from astra_xr.tiff.codecs import CorruptTile, decode_tile
 from astra_xr.tiff.directories import Unsupported
@@ -146,23 +146,55 @@ async def stream(jobs: Sequence[Job], use: Use) -> None:
         Bytes cannot be had, or do not decode. All that was under way is cancelled.
     """
     slots = asyncio.Semaphore(_IN_FLIGHT)
-    here, runs = requests_of(jobs)
+    found = requests_of(jobs, _fetching)
     # A read that would push everything else out is not remembered.
-    remember = sum(run.stop - run.start for _, run in runs) <= tile_cache.limit // 8
+    remember = sum(run.stop - run.start for _, run in found.runs) <= tile_cache.limit // 8
+    new = asyncio.get_running_loop().create_future
+    own = {job.key(tile): new() for job, run in found.runs for tile in run.tiles}
+    _fetching.update(own)
+    others = [_fetching[job.key(tile)] for job, tile in found.coming]
 
     async def fetch(job: Job, run: Run) -> None:
         async with slots:
             body = await _body(job, run)
             parts = [(t, body[t.start - run.start : t.stop - run.start]) for t in run.tiles]
-            if remember:
-                for tile, part in parts:
+            for tile, part in parts:
+                if remember:
                     # A copy: a slice would keep the whole run in memory.
                     tile_cache.put(job.key(tile), memoryview(bytes(part)), len(part))
+                _hand_over(own, job.key(tile), part)
             await use(job, parts)
 
-    work = [fetch(job, run) for job, run in runs]
-    work += [use(job, parts) for job, parts in here]
-    await together(work)
+    async def wait(job: Job, tile: Tile, other: asyncio.Future[memoryview | None]) -> None:
+        # Shielded: whoever stops waiting does not stop the others.
+        part = await asyncio.shield(other)
+        if part is None:
+            await fetch(job, *runs_of([tile]))
+        else:
+            await use(job, [(tile, part)])
+
+    work = [fetch(job, run) for job, run in found.runs]
+    work += [use(job, parts) for job, parts in found.here]
+    work += [wait(*each, other) for each, other in zip(found.coming, others, strict=True)]
+    try:
+        await together(work)
+    finally:
+        for key in list(own):
+            _hand_over(own, key, None)
+
+
+_fetching: dict[Key, asyncio.Future[memoryview | None]] = {}
+"""Tiles on their way, for other reads that need them; None: whoever fetched it gave up. Lives on
+the background loop."""
+
+
+def _hand_over(
+    own: dict[Key, asyncio.Future[memoryview | None]], key: Key, part: memoryview | None
+) -> None:
+    future = own.pop(key, None)
+    if future is not None:
+        del _fetching[key]
+        future.set_result(part)
 
 
 async def _body(job: Job, run: Run) -> memoryview:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from astra_xr.errors import redact
+from astra_xr.model import SignedUrl
 from astra_xr.reading.cache import tile_cache
 from astra_xr.reading.headers import find_layout
-from astra_xr.reading.loop import in_thread
+from astra_xr.reading.loop import in_thread, together
 from astra_xr.reading.ranges import RangeFile
 from astra_xr.reading.tiles import Run, Tile, runs_of, tiles_of
 from astra_xr.reading.window import Window
@@ -22,6 +23,9 @@ _BATCH = 4
 
 Part = tuple[Tile, memoryview | None]
 """A tile and its bytes; None where it is not stored."""
+
+Key = tuple[Any, ...]
+"""What a tile is cached by."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ class Job:
         wanted = sorted(plane for plane in planes if plane is not None)
         return tiles_of(self.layout, wanted, self.window)
 
-    def key(self, tile: Tile) -> tuple[Any, ...]:
+    def key(self, tile: Tile) -> Key:
         """Return what a tile is cached by."""
         return self.window.source, self.file.etag, tile.start
 
@@ -70,30 +74,53 @@ def jobs_of(file: RangeFile, window: Window, layout: Layout) -> list[Job]:
     return jobs
 
 
-def requests_of(
-    jobs: Sequence[Job],
-) -> tuple[list[tuple[Job, list[Part]]], list[tuple[Job, Run]]]:
-    """Split the tiles of jobs into batches at hand, or not stored, and requests to make."""
-    here: list[tuple[Job, list[Part]]] = []
-    runs: list[tuple[Job, Run]] = []
+@dataclass(frozen=True)
+class Requests:
+    """How the tiles of some jobs are had."""
+
+    here: list[tuple[Job, list[Part]]]
+    """Batches that are cached, or not stored in the file."""
+
+    coming: list[tuple[Job, Tile]]
+    """Tiles that another job, or another read, is fetching."""
+
+    runs: list[tuple[Job, Run]]
+    """Byte ranges to ask for."""
+
+
+def requests_of(jobs: Sequence[Job], fetching: Container[Key] = frozenset()) -> Requests:
+    """Return how the tiles of jobs are had, each of them once.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+    fetching : container of tuple
+        Keys of tiles that are on their way already.
+    """
+    found = Requests([], [], [])
+    asked: set[Key] = set()
     for job in jobs:
         at_hand: list[Part] = []
         missing: list[Tile] = []
         for tile in job.tiles():
-            kept = tile_cache.get(job.key(tile))
+            key = job.key(tile)
+            kept = tile_cache.get(key)
             if kept is not None or tile.stop == tile.start:
                 at_hand.append((tile, kept))
+            elif key in fetching or key in asked:
+                found.coming.append((job, tile))
             else:
                 missing.append(tile)
-        here += [(job, at_hand[i : i + _BATCH]) for i in range(0, len(at_hand), _BATCH)]
-        runs += [(job, run) for run in runs_of(missing)]
-    runs.sort(key=lambda entry: (entry[1].tiles[0].row, entry[1].tiles[0].col))
-    return here, runs
+                asked.add(key)
+        found.here.extend((job, at_hand[i : i + _BATCH]) for i in range(0, len(at_hand), _BATCH))
+        found.runs.extend((job, run) for run in runs_of(missing))
+    found.runs.sort(key=lambda entry: (entry[1].tiles[0].row, entry[1].tiles[0].col))
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What reading a window of one file takes."""
+    """What reading windows of one file takes."""
 
     label: str
     """Scene and band."""
@@ -108,7 +135,7 @@ class Plan:
     """``astra-xr``, or ``GDAL`` and why."""
 
     tiles: int | None
-    """Tiles that hold the window; None where GDAL reads."""
+    """Tiles that hold the windows; None where GDAL reads."""
 
     cached: int | None
     """How many of them are in memory, or are not stored in the file."""
@@ -123,35 +150,78 @@ class Plan:
     """UTC time until which the URL at hand works; None: it does not expire."""
 
 
-async def plan_of(window: Window) -> Plan:
-    """Work out what reading a window takes; reads the file's header where it is not known yet.
+async def plan_of(windows: Sequence[Window]) -> list[Plan]:
+    """Work out what reading some windows takes; reads headers where they are not known yet.
+
+    Parameters
+    ----------
+    windows : sequence of Window
+        In the order in which they are read; what one has fetched the next does not fetch again.
+
+    Returns
+    -------
+    list of Plan
+        One a file and overview.
 
     Raises
     ------
     ReadError, SigningError, UpstreamError
-        The header cannot be read.
+        A header cannot be read.
     """
+    groups: dict[tuple[Any, ...], list[Window]] = {}
+    for window in windows:
+        groups.setdefault((window.source, window.label, window.level), []).append(window)
+    opened = await together(_opened(group[0]) for group in groups.values())
+    files = dict(zip(groups, opened, strict=True))
+    counts = {key: _Counts() for key in groups}
+    fetched: set[Key] = set()
+    for window in windows:
+        key = (window.source, window.label, window.level)
+        file, layout, _ = files[key]
+        if isinstance(layout, Layout):
+            counts[key].add(jobs_of(file, window, layout), fetched)
+    return [_plan(group[0], files[key][1:], counts[key]) for key, group in groups.items()]
+
+
+async def _opened(window: Window) -> tuple[RangeFile, Layout | Unsupported, SignedUrl]:
     signed = await in_thread(window.source)
-    reader = "astra-xr"
-    counts: dict[str, int | None] = dict.fromkeys(("tiles", "cached", "requests", "bytes"))
     file = RangeFile(window.source, signed, window.label)
     try:
-        layout = await find_layout(file, window)
-        jobs = jobs_of(file, window, layout)
-        here, runs = requests_of(jobs)
-        counts |= {
-            "tiles": sum(len(job.tiles()) for job in jobs),
-            "cached": sum(len(parts) for _, parts in here),
-            "requests": len(runs),
-            "bytes": sum(run.stop - run.start for _, run in runs),
-        }
+        return file, await find_layout(file, window), signed
     except Unsupported as reason:
-        reader = f"GDAL: {reason}"
+        return file, reason, signed
+
+
+@dataclass
+class _Counts:
+    """What some reads of a file take, in all."""
+
+    tiles: set[Key] = field(default_factory=set)
+    cached: set[Key] = field(default_factory=set)
+    requests: int = 0
+    bytes: int = 0
+
+    def add(self, jobs: Sequence[Job], fetched: set[Key]) -> None:
+        """Count one more read, and note what it fetches."""
+        found = requests_of(jobs, fetched)
+        self.tiles |= {job.key(tile) for job in jobs for tile in job.tiles()}
+        self.cached |= {job.key(tile) for job, parts in found.here for tile, _ in parts}
+        self.requests += len(found.runs)
+        self.bytes += sum(run.stop - run.start for _, run in found.runs)
+        fetched |= {job.key(tile) for job, run in found.runs for tile in run.tiles}
+
+
+def _plan(window: Window, opened: tuple[Layout | Unsupported, SignedUrl], counts: _Counts) -> Plan:
+    layout, signed = opened
+    ours = isinstance(layout, Layout)
     return Plan(
         label=window.label,
         href=redact(signed),
         level=window.level,
-        reader=reader,
+        reader="astra-xr" if ours else f"GDAL: {layout}",
         expires_at=signed.expires_at,
-        **counts,
+        tiles=len(counts.tiles) if ours else None,
+        cached=len(counts.cached) if ours else None,
+        requests=counts.requests if ours else None,
+        bytes=counts.bytes if ours else None,
     )
