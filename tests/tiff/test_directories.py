@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from astra_xr.catalogs.urls import FixedUrl
@@ -94,10 +94,11 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @given(
     changes=st.lists(st.tuples(st.integers(0, 700), st.integers(0, 255)), min_size=1, max_size=4)
 )
+@example(changes=[(330, 0)])
 def test_a_damaged_header_is_never_wrong_without_a_word(
     good: Path, changes: list[tuple[int, int]], tmp_path: Path
 ) -> None:
-    """Our pixels are those that GDAL reads of the same bytes, or there is our error."""
+    """Our pixels are those of the whole file, or what GDAL reads of these bytes, or our error."""
     damaged = bytearray(good.read_bytes())
     for place, value in changes:
         damaged[place] = value
@@ -106,6 +107,10 @@ def test_a_damaged_header_is_never_wrong_without_a_word(
     try:
         got = get(path, (300, 300))
     except ReadError:
+        return
+    if np.array_equal(got[0], np.arange(300 * 300).reshape(300, 300)[:10, :10]):
+        # GDAL itself may lose them: without byte counts it reads zeros of a path, and by the
+        # sizes that a COG has before its tiles of anything else.
         return
     try:
         with rasterio.open(path) as file:
