@@ -423,24 +423,41 @@ class AstraAccessor:
 
         return sample(self._ds, points)
 
-    def to_cog(self, path: str | os.PathLike[str]) -> Path:
+    def to_cog(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        profile: str = "deflate",
+        web_optimized: bool = False,
+    ) -> Path:
         """Write all bands into one cloud-optimized GeoTIFF, block by block.
 
         Parameters
         ----------
         path : str or path
             Where to; a file that is there is replaced once the new one is whole.
+        profile : str
+            How the pixels are compressed, by rio-cogeo's names: ``"deflate"``, ``"lzw"``,
+            ``"zstd"``, ``"lzma"``, ``"packbits"``, ``"raw"``, ``"lerc"``, ``"lerc_deflate"`` and
+            ``"lerc_zstd"`` keep all values; ``"jpeg"`` (1 to 4 bands of uint8) and ``"webp"`` (3)
+            do not, and turn nodata into a mask.
+        web_optimized : bool
+            True: in web mercator, on the pixels and tiles (256) of the zoom level of nearest
+            resolution, for map servers. Each pixel takes the value of the nearest one here.
 
         Returns
         -------
         pathlib.Path
-            Its bands are the variables in their order, by their names, with values as they are
-            here (reflectance, NaN without data); deflate, with overviews.
+            Its bands are the variables in their order, by their names, with values and units as
+            they are here (reflectance, NaN without data), and overviews; the attributes of the
+            Dataset are its tags. It has one dtype, which holds those of all variables.
 
         Raises
         ------
         InvalidParameter
-            No variable lies on a grid with a CRS.
+            No variable lies on a grid with a CRS; the profile is unknown or cannot hold the
+            bands; the web's grid does not hold this one (beyond 85° of latitude, across 180° of
+            longitude), or integers have no ``_FillValue`` for what lies beyond their edges.
         ConversionFailed
             It cannot be written.
         ReadError, SigningError, UpstreamError
@@ -452,12 +469,21 @@ class AstraAccessor:
         >>> ds = astra_xr.open_scene(
         ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red"], catalog="sample"
         ... ).isel(x=slice(64), y=slice(64))
-        >>> ds.astra.to_cog(f"{tempfile.mkdtemp()}/red.tif").name
+        >>> folder = tempfile.mkdtemp()
+        >>> ds.astra.to_cog(f"{folder}/red.tif").name
         'red.tif'
+
+        For a map server:
+
+        >>> import rasterio
+        >>> path = ds.astra.to_cog(f"{folder}/web.tif", profile="zstd", web_optimized=True)
+        >>> with rasterio.open(path) as file:
+        ...     file.crs.to_epsg(), file.tags()["TILING_SCHEME_ZOOM_LEVEL"], file.units
+        (3857, '14', ('1',))
         """
         from astra_xr.accessor.export import write_cog
 
-        return write_cog(self._ds, Path(path))
+        return write_cog(self._ds, Path(path), profile, web_optimized=web_optimized)
 
     def to_png(
         self,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -15,48 +15,168 @@ import xarray as xr
 from astra_xr.arrays.blocks import blocks
 from astra_xr.errors import ConversionFailed, InvalidParameter
 
+if TYPE_CHECKING:
+    from odc.geo.geobox import GeoBox
+
+_Resampling = Literal["nearest", "average"]
+
 _BLOCK = (2048, 2048)
 """Rows and columns that are read and written at once."""
 
+_CACHE = 64 << 20
+"""Bytes that GDAL keeps of its files while one is written; by itself, a 20th of all memory."""
 
-def write_cog(ds: xr.Dataset, path: Path) -> Path:
-    """Write all bands of a Dataset into one COG."""
+_CLASSES = {"class", "mask"}
+"""Roles of bands whose values are no amounts."""
+
+_LOSSY = {"jpeg": (1, 2, 3, 4), "webp": (3,)}
+"""Profiles that change values a little, and how many bands they hold; a fourth of WebP is alpha."""
+
+_MERCATOR_ENDS = 85.05
+"""Degrees of latitude."""
+
+
+def write_cog(ds: xr.Dataset, path: Path, profile: str, *, web_optimized: bool) -> Path:
+    """Write all bands of a Dataset into one COG; see ``ds.astra.to_cog``."""
+    bands, grid, crs = _bands_of(ds)
+    dtype = np.result_type(*(_stored(band) for band in bands.values()))
+    fills = {band.attrs.get("_FillValue") for band in bands.values()}
+    nodata = np.nan if dtype.kind == "f" else fills.pop() if len(fills) == 1 else None
+    _check_profile(profile, bands, dtype)
+    if web_optimized:
+        _check_web(crs, grid, nodata)
+    height, width = grid.shape
+    layout: dict[str, Any] = {
+        "driver": "GTiff", "count": len(bands), "dtype": dtype, "nodata": nodata,
+        "height": height, "width": width, "transform": grid.affine,
+        "crs": crs, "tiled": True, "blockxsize": 512, "blockysize": 512,
+        "bigtiff": "IF_SAFER", "alpha": "no",  # which GDAL takes the fourth of four bytes for
+    }  # fmt: skip
+    classes = all(band.attrs.get("role") in _CLASSES for band in bands.values())
+    resampling: _Resampling = "nearest" if classes else "average"
+    with _making(path) as made, _small_cache():
+        plain = made.with_name("plain.tif")
+        _write_plain(ds, bands, plain, layout)
+        if (profile, web_optimized) == ("deflate", False):
+            _copy_to_cog(plain, made, resampling)
+        else:
+            _copy_by_rio_cogeo(plain, made, profile, resampling, web_optimized=web_optimized)
+    return path
+
+
+def _bands_of(ds: xr.Dataset) -> tuple[dict[str, xr.DataArray], GeoBox, str]:
+    """Return the (y, x) bands by name, their grid, and its CRS as WKT."""
     import odc.geo.xr  # noqa: F401  (registers .odc)
-    import rasterio
-    from rasterio.shutil import copy
 
-    bands = [(str(name), ds[name]) for name in ds.data_vars if ds[name].dims == ("y", "x")]
+    bands = {str(name): ds[name] for name in ds.data_vars if ds[name].dims == ("y", "x")}
     grid = ds.odc.geobox if bands else None
     if grid is None or grid.crs is None:
         expected = "a Dataset of (y, x) bands on a grid with a CRS"
         raise InvalidParameter(name="to_cog of", value=list(ds.data_vars), expected=expected)
-    dtype = np.result_type(*(_stored(band) for _, band in bands))
-    fills = {band.attrs.get("_FillValue") for _, band in bands}
-    nodata = np.nan if dtype.kind == "f" else fills.pop() if len(fills) == 1 else None
-    height, width = grid.shape
-    profile: dict[str, Any] = {
-        "driver": "GTiff", "count": len(bands), "dtype": dtype, "nodata": nodata,
-        "height": height, "width": width, "transform": grid.affine,
-        "crs": grid.crs.to_wkt(), "tiled": True, "blockxsize": 512, "blockysize": 512,
-        "bigtiff": "IF_SAFER",
-    }  # fmt: skip
-    classes = all(band.attrs.get("role") in ("class", "mask") for _, band in bands)
+    return bands, grid, grid.crs.to_wkt()
+
+
+def _check_profile(profile: str, bands: Mapping[str, xr.DataArray], dtype: np.dtype[Any]) -> None:
+    """Refuse a profile that rio-cogeo does not have, or that does not hold the bands."""
+    if profile == "deflate":  # needs no import
+        return
+    from rio_cogeo.profiles import cog_profiles
+
+    expected = ""
+    if profile not in cog_profiles:
+        expected = f"one of {', '.join(sorted(cog_profiles))}"
+    elif profile in _LOSSY and (dtype != "uint8" or len(bands) not in _LOSSY[profile]):
+        counts = " or ".join(str(each) for each in _LOSSY[profile])
+        expected = f"a profile for {len(bands)} × {dtype}; this one holds {counts} × uint8"
+    elif profile in _LOSSY and any(_is_class(band) for band in bands.values()):
+        expected = "a lossless profile for classes and masks; this one changes their numbers"
+    elif profile.startswith("lerc") and dtype in ("int64", "uint64"):
+        expected = f"a profile for {dtype}; this one does not hold it"
+    if expected:
+        raise InvalidParameter(name="profile", value=profile, expected=expected)
+
+
+def _check_web(crs: str, grid: GeoBox, nodata: float | None) -> None:
+    """Refuse what the web's grid does not hold, or would leave zeros around."""
+    from rasterio.warp import transform_bounds
+
+    west, south, east, north = transform_bounds(crs, 4326, *grid.boundingbox)
+    expected = ""
+    if nodata is None:
+        expected = "bands with one _FillValue in attrs, for the pixels beyond their edges"
+    elif west > east or max(-south, north) > _MERCATOR_ENDS:
+        expected = f"a grid between {_MERCATOR_ENDS}° S and N that does not cross 180° E"
+    if expected:
+        raise InvalidParameter(name="web_optimized", value=True, expected=expected)
+
+
+def _is_class(band: xr.DataArray) -> bool:
+    return band.dtype == bool or band.attrs.get("role") in _CLASSES
+
+
+def _write_plain(
+    ds: xr.Dataset, bands: Mapping[str, xr.DataArray], path: Path, layout: Mapping[str, Any]
+) -> None:
+    """Write the bands into a GeoTIFF, block by block."""
+    import rasterio
+
+    with rasterio.open(path, "w", **layout) as file:
+        file.update_tags(**{k: str(v) for k, v in ds.attrs.items()})
+        for number, (name, band) in enumerate(bands.items(), 1):
+            file.set_band_description(number, name)
+            file.set_band_unit(number, str(band.attrs.get("units", "")))
+            for rows, cols in blocks(file.shape, _BLOCK):
+                values = np.asarray(band[rows, cols].values, layout["dtype"])
+                file.write(values, number, window=_window(rows, cols))
+
+
+def _copy_to_cog(plain: Path, made: Path, resampling: _Resampling) -> None:
+    from rasterio.shutil import copy
+
     options = {
         "compress": "deflate", "predictor": "yes", "bigtiff": "if_safer", "blocksize": 512,
-        "overview_resampling": "nearest" if classes else "average",
+        "overview_resampling": resampling,
     }  # fmt: skip
-    with _making(path) as made:
-        plain = made.with_name("plain.tif")
-        with rasterio.open(plain, "w", **profile) as file:
-            file.update_tags(**{k: str(v) for k, v in ds.attrs.items()})
-            for number, (name, band) in enumerate(bands, 1):
-                file.set_band_description(number, name)
-                file.set_band_unit(number, str(band.attrs.get("units", "")))
-                for rows, cols in blocks((height, width), _BLOCK):
-                    values = np.asarray(band[rows, cols].values, dtype)
-                    file.write(values, number, window=_window(rows, cols))
-        copy(plain, made, driver="COG", **options)
-    return path
+    copy(plain, made, driver="COG", **options)
+
+
+def _copy_by_rio_cogeo(
+    plain: Path, made: Path, profile: str, resampling: _Resampling, *, web_optimized: bool
+) -> None:
+    """Copy a GeoTIFF into a COG by one of rio-cogeo's profiles, nodata as a mask if it is lossy."""
+    import morecantile
+    import rasterio
+    from rasterio.shutil import copy
+    from rio_cogeo.cogeo import cog_translate
+    from rio_cogeo.profiles import cog_profiles
+
+    with rasterio.open(plain) as file:
+        units, dtype = file.units, np.dtype(file.dtypes[0])
+        masked = profile in _LOSSY and file.nodata is not None
+    side = 256 if web_optimized else 512  # that of the web's tiles
+    tiles = {"blockxsize": side, "blockysize": side, "bigtiff": "IF_SAFER"}
+    options = cog_profiles[profile] | tiles
+    if profile in ("deflate", "lzw", "zstd"):
+        options["predictor"] = 3 if dtype.kind == "f" else 2
+    if profile.startswith("lerc"):
+        options["interleave"] = "band"  # before libtiff 4.6.1, NaN in one is in all of a pixel
+    if len(units) != 3:
+        options.pop("photometric", None)
+    between = made.with_name("between.tif")
+    config = {"GDAL_TIFF_INTERNAL_MASK": True, "GDAL_TIFF_OVR_BLOCKSIZE": side}
+    with rasterio.Env(**config):
+        cog_translate(
+            plain, between, cog_profiles["raw"] | tiles, add_mask=masked, in_memory=False,
+            overview_resampling=resampling, quiet=True,
+            tms=morecantile.tms.get("WebMercatorQuad") if web_optimized else None,
+        )  # fmt: skip
+        plain.unlink()
+        # rio-cogeo drops the units, and an edited COG is no COG any more: a VRT of it takes them.
+        view = made.with_name("view.vrt")
+        copy(between, view, driver="VRT")
+        with rasterio.open(view, "r+") as file:
+            file.units = units
+        copy(view, made, copy_src_overviews=True, **options)
 
 
 def _stored(band: xr.DataArray) -> np.dtype[Any]:
@@ -88,8 +208,25 @@ def write_png(picture: xr.DataArray, path: Path) -> Path:
 
 
 @contextmanager
+def _small_cache() -> Iterator[None]:
+    """Have GDAL, whose cache is the process's, keep less while this writes."""
+    from rasterio.env import get_gdal_config, set_gdal_config
+
+    before = get_gdal_config("GDAL_CACHEMAX")
+    if before <= _CACHE:  # as in a second thread that writes
+        yield
+        return
+    set_gdal_config("GDAL_CACHEMAX", _CACHE)
+    try:
+        yield
+    finally:
+        set_gdal_config("GDAL_CACHEMAX", before)
+
+
+@contextmanager
 def _making(path: Path) -> Iterator[Path]:
     """Yield where to make a file; it stands at ``path`` when it is whole, and only then."""
+    from rasterio._err import CPLE_BaseError
     from rasterio.errors import RasterioError
 
     reason = ""
@@ -98,7 +235,7 @@ def _making(path: Path) -> Iterator[Path]:
             made = Path(folder, f"made{path.suffix}")
             yield made
             made.replace(path)
-    except (OSError, RasterioError) as error:
+    except (OSError, RasterioError, CPLE_BaseError) as error:  # the last of a full disk
         reason = getattr(error, "strerror", None) or str(error)
     if reason:
         raise ConversionFailed(source=path.name, reason=f"{path.parent}: {reason}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,15 @@ import numpy as np
 import pytest
 import rasterio
 import xarray as xr
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from odc.geo.xr import xr_zeros
+from pyproj import Transformer
+from rasterio.enums import ColorInterp
+from rasterio.env import get_gdal_config
+from rasterio.warp import transform_bounds
 from rio_cogeo.cogeo import cog_validate
+from rio_cogeo.profiles import cog_profiles
 
 import astra_xr
 from astra_xr import errors
@@ -52,6 +61,178 @@ def test_cogs_of_classes_and_stored_numbers(tmp_path: Path) -> None:
         with rasterio.open(ds.astra.to_cog(str(tmp_path / "a.tif"))) as file:
             np.testing.assert_array_equal(file.read(1), ds[bands[0]])
             assert (file.dtypes[0], file.nodata) == (str(ds[bands[0]].dtype), 0)
+
+
+LOSSLESS = sorted(set(cog_profiles) - {"jpeg", "webp"})
+
+
+@pytest.mark.parametrize("options", [{}, {"mask_and_scale": False}], ids=["values", "stored"])
+@pytest.mark.parametrize("profile", LOSSLESS)
+def test_cogs_by_the_profiles_of_rio_cogeo(
+    tmp_path: Path, profile: str, options: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    ds = scene(**options).isel(x=slice(700), y=slice(100, 800)).load()
+    ds.red[:50, :50] = ds.red.attrs.get("_FillValue", np.nan)
+    path = ds.astra.to_cog(tmp_path / "a.tif", profile=profile)
+    assert not [each for each in caplog.records if each.levelno > logging.INFO]
+    assert cog_validate(path, strict=True) == (True, [], [])
+    with rasterio.open(path) as file:
+        for number, name in enumerate(("red", "nir"), 1):
+            np.testing.assert_array_equal(file.read(number), ds[name])
+        np.testing.assert_array_equal(file.nodata, ds.red.attrs.get("_FillValue", np.nan))
+        assert not file.read_masks(1)[:50, :50].any()
+        assert (file.descriptions, file.units) == (("red", "nir"), (ds.red.units, ds.nir.units))
+        assert file.tags()["scene_id"] == ds.attrs["scene_id"]
+        assert (file.crs, file.transform) == (ds.rio.crs, ds.rio.transform())
+        compression = file.tags(ns="IMAGE_STRUCTURE").get("COMPRESSION", "raw")
+        assert compression.lower() == profile
+        assert file.overviews(1) == [2]
+    with rasterio.open(path, overview_level=0) as file:
+        assert set(file.block_shapes) == {(512, 512)}
+    assert [each.name for each in tmp_path.iterdir()] == ["a.tif"]
+
+
+def photograph(*names: str, nodata: int | None = None) -> xr.Dataset:
+    """Bands of uint8, the first 100 rows without data where ``nodata`` is given."""
+    y, x = np.mgrid[:600, :700]
+    grid = scene(["red"]).odc.geobox[:600, :700]
+    ds: xr.Dataset = xr_zeros(grid, "uint8").to_dataset(name="_").drop_vars("_")
+    for number, name in enumerate(names):
+        pixels = (100 + 10 * number + 50 * np.sin(x / 60 + y / 80)).astype("uint8")
+        attrs: dict[str, Any] = {"units": "1"}
+        if nodata is not None:
+            pixels[:100], attrs["_FillValue"] = nodata, nodata
+        ds[name] = ("y", "x"), pixels, attrs
+    return ds
+
+
+@pytest.mark.parametrize(
+    ("profile", "names"),
+    [("jpeg", "r"), ("jpeg", "rg"), ("jpeg", "rgb"), ("jpeg", "rgbn"), ("webp", "rgb")],
+)
+@pytest.mark.parametrize("web_optimized", [False, True])
+def test_a_lossy_cog_has_its_nodata_in_a_mask(
+    tmp_path: Path, profile: str, names: str, web_optimized: bool
+) -> None:
+    ds = photograph(*names, nodata=0)
+    path = ds.astra.to_cog(tmp_path / "a.tif", profile=profile, web_optimized=web_optimized)
+    assert cog_validate(path, strict=True) == (True, [], [])
+    with rasterio.open(path) as file:
+        assert (file.descriptions, file.nodata) == (tuple(names), None)
+        assert file.colorinterp.count(ColorInterp.alpha) == 0
+        there = file.dataset_mask() > 0
+        pixels = file.read().astype(int)
+    with rasterio.open(path, overview_level=0) as file:
+        assert 0 < (file.dataset_mask() > 0).mean() < 1
+    assert not there[:50].any()
+    if web_optimized:
+        assert pixels[:, there].min() > 20
+    else:
+        np.testing.assert_array_equal(there, ds.r > 0)
+        expected = np.stack([ds[name] for name in names]).astype(int)
+        assert np.abs(pixels - expected)[:, there].max() < 20
+
+
+def test_four_bands_of_bytes_have_no_alpha(tmp_path: Path) -> None:
+    ds = photograph("red", "green", "blue", "nir")
+    for profile in ("deflate", "zstd"):
+        with rasterio.open(ds.astra.to_cog(tmp_path / "a.tif", profile=profile)) as file:
+            assert ColorInterp.alpha not in file.colorinterp
+            assert file.dataset_mask().all()
+            np.testing.assert_array_equal(file.read(4), ds.nir)
+
+
+@pytest.mark.parametrize("profile", ["deflate", "lerc_zstd"])
+@pytest.mark.parametrize("options", [{}, {"mask_and_scale": False}, {"crs": "EPSG:4326"}])
+def test_a_web_optimized_cog_lies_on_the_grid_of_web_maps(
+    tmp_path: Path, profile: str, options: dict[str, Any]
+) -> None:
+    ds = scene(["red", "SCL"], **options).isel(x=slice(700), y=slice(100, 800))
+    path = ds.astra.to_cog(tmp_path / "a.tif", profile=profile, web_optimized=True)
+    assert cog_validate(path, strict=True) == (True, [], [])
+    with rasterio.open(path) as file:
+        zoom = int(file.tags()["TILING_SCHEME_ZOOM_LEVEL"])
+        assert (file.tags()["TILING_SCHEME_NAME"], file.crs.to_epsg()) == ("WebMercatorQuad", 3857)
+        tile = 40075016.685578488 / 2**zoom
+        np.testing.assert_allclose(file.res, tile / 256, rtol=1e-12)
+        # Its blocks are the tiles, of which a rim at most is empty.
+        assert set(file.block_shapes) == {(256, 256)}
+        corner = np.divide([file.bounds.left, file.bounds.top], tile)
+        np.testing.assert_allclose(corner, np.round(corner), rtol=0, atol=1e-6)
+        reach = transform_bounds(ds.rio.crs, 3857, *ds.rio.bounds())
+        assert np.abs(np.subtract(file.bounds, reach)).max() <= tile
+        for number, name in enumerate(("red", "SCL"), 1):
+            assert_nearest(file.read(number), file.transform, ds[name], file.nodata)
+        assert (file.descriptions, file.units[0]) == (("red", "SCL"), ds.red.units)
+        assert file.tags()["scene_id"] == ds.attrs["scene_id"]
+    with rasterio.open(path, overview_level=0) as file:
+        assert set(file.block_shapes) == {(256, 256)}
+
+
+def assert_nearest(got: Any, transform: Affine, da: xr.DataArray, nodata: float) -> None:
+    """Each pixel of web mercator has the value of the pixel where it lies, to an eighth of one."""
+    rows, cols = np.indices(got.shape)
+    x, y = transform @ (cols.ravel() + 0.5, rows.ravel() + 0.5)
+    x, y = Transformer.from_crs(3857, da.rio.crs, always_xy=True).transform(x, y)
+    col, row = ~da.rio.transform() @ (x, y)
+    padded = np.pad(da.values.astype(got.dtype), 1, constant_values=nodata)
+    around = [
+        padded[
+            np.clip(np.floor(row + dy).astype(int) + 1, 0, da.shape[0] + 1),
+            np.clip(np.floor(col + dx).astype(int) + 1, 0, da.shape[1] + 1),
+        ].reshape(got.shape)
+        for dy in (-0.13, 0.13)
+        for dx in (-0.13, 0.13)
+    ]
+    assert np.any([(got == each) | (np.isnan(got) & np.isnan(each)) for each in around], 0).all()
+    assert (np.isfinite(got) & (got != nodata)).mean() > 0.3
+
+
+def elsewhere(crs: str, left: float, top: float) -> xr.Dataset:
+    grid = GeoBox((99, 99), Affine(100, 0, left, 0, -100, top), crs)
+    ds: xr.Dataset = xr_zeros(grid, "float32").to_dataset(name="red")
+    return ds
+
+
+@pytest.mark.parametrize(
+    ("ds", "options", "words"),
+    [
+        (photograph("r"), {"profile": "zip"}, r"'zip'.*deflate, jpeg, lerc, .*webp, zstd"),
+        (photograph("r"), {"profile": "ZSTD"}, "expected one of deflate"),
+        (elsewhere("EPSG:32610", 5e5, 4e6), {"profile": "jpeg"}, r"1 × float32.*1 or .*× uint8"),
+        (photograph(*"rgbne"), {"profile": "jpeg"}, "5 × uint8; this one holds 1 or 2 or 3 or 4"),
+        (photograph("r"), {"profile": "webp"}, "1 × uint8; this one holds 3 × uint8"),
+        (photograph("r") > 1, {"profile": "jpeg"}, "lossless profile for classes and masks"),
+        (photograph("r").astype("int64"), {"profile": "lerc"}, "for int64"),
+        (photograph("r"), {"web_optimized": True}, "one _FillValue in attrs"),
+        (elsewhere("EPSG:3413", 0, 0), {"web_optimized": True}, "between 85.05° S and N"),
+        (elsewhere("EPSG:32733", 5e5, 4e5), {"web_optimized": True}, "between 85.05° S and N"),
+        (elsewhere("EPSG:32660", 825000, 1e6), {"web_optimized": True}, "not cross 180° E"),
+    ],
+)
+def test_cogs_that_a_profile_or_the_web_does_not_hold(
+    tmp_path: Path, ds: xr.Dataset, options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(errors.InvalidParameter, match=words):
+        ds.astra.to_cog(tmp_path / "a.tif", **options)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("options", [{}, {"profile": "zstd"}, {"web_optimized": True}])
+def test_gdal_keeps_little_while_a_cog_is_written(tmp_path: Path, options: dict[str, Any]) -> None:
+    kept = []
+
+    def block(pixels: Any) -> Any:
+        kept.append(get_gdal_config("GDAL_CACHEMAX"))
+        return pixels
+
+    ds = elsewhere("EPSG:32610", 5e5, 4e6)
+    ds["red"] = ds.red.copy(data=ds.red.chunk(y=50).data.map_blocks(block))
+    before = get_gdal_config("GDAL_CACHEMAX")
+    kept.clear()
+    ds.astra.to_cog(tmp_path / "a.tif", **options)
+    assert set(kept) == {64 << 20}
+    assert get_gdal_config("GDAL_CACHEMAX") == before > 64 << 20
 
 
 def test_a_png_is_the_picture(tmp_path: Path) -> None:
