@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import xarray as xr
 
 from astra_xr.errors import InvalidParameter
-from astra_xr.extras import require
 from astra_xr.scenes.options import Chunks
 
 SIDE = 2048
@@ -16,7 +15,6 @@ SIDE = 2048
 
 def chunked(dataset: xr.Dataset, chunks: Chunks) -> xr.Dataset:
     """Make the arrays of a Dataset those of dask; see :func:`astra_xr.open_scene`."""
-    require("dask", extra="dask", purpose="chunks=")
     # Scenes of a stack lie in files of their own.
     alone = {"time": 1} if "time" in dataset.dims else {}
     try:

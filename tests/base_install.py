@@ -1,0 +1,171 @@
+"""What ``pip install astra-xr`` gives without extras; run by the Python of such an environment.
+
+::
+
+    python3 -m venv base && base/bin/pip install dist/astra_xr-*.whl
+    base/bin/python tests/base_install.py
+
+Every line of Python in the README runs on the sample, but for those that need an extra; whatever
+needs one says so, and how to install it.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sysconfig
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import requires
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+README = Path(__file__).parents[1] / "README.md"
+SCENE = "sentinel-2:S2B_MSIL2A_20250115T184929"
+FOR_DEVELOPERS = {"all", "bench", "doors", "servers", "browser", "test"}
+
+
+def main() -> None:
+    check_environment()
+    with tempfile.TemporaryDirectory(prefix="astra-base-") as folder:
+        os.chdir(folder)
+        os.environ["ASTRA_CACHE_DIR"] = str(Path(folder, "cache"))
+        os.environ["ASTRA_KEYS_FILE"] = str(Path(folder, "keys.json"))
+        print(f"README: {run_readme()} statements run")
+        check_commands()
+        print("commands: they work, or say which extra they need")
+        print(f"extras asked for by name: {', '.join(check_extras())}")
+
+
+def check_environment() -> None:
+    """Refuse an environment that would prove nothing."""
+    spec = find_spec("astra_xr")
+    assert spec, "astra_xr is not installed here"
+    assert spec.origin
+    home = sysconfig.get_path("purelib")
+    assert spec.origin.startswith(home), f"{spec.origin} is not in {home}: no installed wheel"
+    there = [name for name in ("distributed", "matplotlib", "uvicorn") if find_spec(name)]
+    assert not there, f"{', '.join(there)}: not an environment without extras"
+
+
+def run_readme() -> int:
+    """Run the README's Python, statement by statement; return how many ran to their end."""
+    count = 0
+    text = README.read_text("utf-8")
+    for block in re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        names: dict[str, Any] = {}
+        for node in ast.parse(block).body:
+            try:
+                exec(compile(ast.Module([node], []), "README.md", "exec"), names)
+                count += 1
+            except ImportError as error:
+                refusal = str(error)
+            else:
+                continue
+            # .plot() of a DataArray is xarray's own.
+            known = r"pip install 'astra-xr\[|matplotlib package is required for plotting"
+            assert re.search(known, refusal), refusal
+    return count
+
+
+def check_commands() -> None:
+    """Run the command line: what needs no extra works, the rest ends in one line."""
+    info = command("info", SCENE, "--catalog", "sample")
+    assert info.returncode == 0, info.stderr
+    assert "B04" in info.stdout
+    resolved = command("resolve", SCENE, "--bands", "red", "--catalog", "sample", "--json")
+    assert resolved.returncode == 0, resolved.stderr
+    assert command("keys", "add", "alice").returncode == 0
+    for extra, words in (
+        ("plot", ["demo"]),
+        ("service", ["serve"]),
+        ("service", ["keys", "add", "bob", "--rate", "6/minute"]),
+    ):
+        ended = command(*words)
+        assert ended.returncode == 1, ended
+        assert ended.stderr.count("\n") == 1, ended.stderr
+        assert f"pip install 'astra-xr[{extra}]'" in ended.stderr
+
+
+def command(*words: str) -> subprocess.CompletedProcess[str]:
+    program = Path(sysconfig.get_path("scripts"), "astra-xr")
+    return subprocess.run([program, *words], capture_output=True, text=True, check=False)
+
+
+def check_extras() -> list[str]:
+    """Call what needs each extra, and return their names."""
+    told = "\n".join(requires("astra-xr") or ())
+    extras = sorted(set(re.findall(r"extra == '([\w-]+)'", told)) - FOR_DEVELOPERS)
+    assert extras == sorted(NEEDS), extras
+    for extra in extras:
+        with refused(extra):
+            NEEDS[extra]()
+    return extras
+
+
+@contextmanager
+def refused(extra: str) -> Iterator[None]:
+    from astra_xr.errors import MissingExtra, SigningError
+
+    kind, words = SigningError if extra == "aws" else MissingExtra, "nothing was missing"
+    try:
+        yield
+    except kind as error:
+        words = str(error)
+    assert f"pip install 'astra-xr[{extra}]'" in words, f"{extra}: {words}"
+
+
+def plot() -> None:
+    import astra_xr
+
+    astra_xr.open_scene(SCENE, ["SCL"], catalog="sample").SCL.astra.plot(size=9)
+
+
+def geo() -> None:
+    import astra_xr
+
+    astra_xr.search("sentinel-2", catalog="sample").to_geodataframe()
+
+
+def service() -> None:
+    from astra_xr.service.metrics import Metrics
+
+    Metrics()
+
+
+def dask() -> None:
+    from astra_xr.service.config import ServiceSettings
+    from astra_xr.service.store import converter_of
+
+    converter_of(ServiceSettings(dask="tcp://127.0.0.1:9"))
+
+
+def geoparquet() -> None:
+    import astra_xr
+
+    Path("items.parquet").touch()
+    astra_xr.search("sentinel-2", catalog="items.parquet")
+
+
+def aws() -> None:
+    import astra_xr
+
+    href = "s3://usgs-landsat/collection02/B4.TIF"
+    item: dict[str, Any] = {
+        "type": "Feature", "stac_version": "1.0.0", "id": "a", "geometry": None, "links": [],
+        "properties": {"datetime": "2025-01-15T00:00:00Z"},
+        "assets": {"red": {"href": href, "roles": ["data"]}},
+    }  # fmt: skip
+    astra_xr.open_item(item, ["red"])
+
+
+NEEDS: dict[str, Callable[[], None]] = {
+    each.__name__: each for each in (plot, geo, service, dask, geoparquet, aws)
+}
+
+if __name__ == "__main__":
+    main()
