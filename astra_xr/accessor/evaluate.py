@@ -59,7 +59,7 @@ def evaluate(
     if not alike or any(each.chunks is not None for each in inputs.values()):
         result: xr.DataArray = xr.apply_ufunc(
             _positional, *inputs.values(), kwargs={"formula": formula, "names": tuple(inputs)},
-            dask="parallelized", output_dtypes=[dtype],
+            dask="parallelized", output_dtypes=[dtype], keep_attrs=True,  # spatial_ref's too
         )  # fmt: skip
         return result
     variables = {name: each.variable for name, each in inputs.items()}
@@ -156,6 +156,7 @@ def reflectance(da: xr.DataArray) -> xr.DataArray:
         kwargs={"attrs": dict(da.attrs)},
         dask="parallelized",
         output_dtypes=[values_of(np.empty(0, da.dtype), da.attrs).dtype],
+        keep_attrs=True,
     )
     values.attrs = {key: value for key, value in da.attrs.items() if key not in _PACKING}
     return values

@@ -104,6 +104,14 @@ def test_an_index_of_dask_arrays_stays_lazy(world: World) -> None:
     assert ds.astra.index("NDVI").chunks is not None
 
 
+def test_an_index_keeps_its_grid_whatever_xarray_does_with_attrs(world: World) -> None:
+    ds = astra_xr.open_scene(PRODUCT, ["red", "nir"], mask_and_scale=False)
+    with xr.set_options(keep_attrs=False):  # the default before xarray 2025.11
+        for each in (ds, ds.chunk(), ds.load()):
+            found = each.astra.index(["NDVI", "SAVI"])
+            assert found.odc.geobox == found.NDVI.odc.geobox == ds.odc.geobox
+
+
 def test_every_index_equals_spyndex() -> None:
     """In memory, of dask, and of what is not read yet; all that these bands are enough for."""
     natives = ["B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12"]
