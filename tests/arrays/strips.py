@@ -132,9 +132,9 @@ def write_large(folder: Path) -> None:
     scl = np.kron(rng.choice([4, 5, 9], (256, 256)), np.ones((8, 8))).astype(np.uint8)
     visual = np.stack([red >> shift for shift in (5, 6, 7)]).astype(np.uint8)
     here = Affine(10, 0, EAST, 0, -10, NORTH)
-    write_cog(folder / "B04.tif", red, transform=here)
+    write_cog(folder / "B04.tif", red, transform=here, compress="zstd")
     write_cog(folder / "SCL.tif", scl, transform=here @ Affine.scale(2), overviews="nearest")
-    write_cog(folder / "TCI.tif", visual, transform=here)
+    write_cog(folder / "TCI.tif", visual, transform=here, compress="zstd")
     for strip in STRIPS:
         for band, file in {"B04": "B04", "B08": "B04", "SCL": "SCL", "TCI": "TCI"}.items():
             (folder / f"{strip.name}-{band}.tif").symlink_to(folder / f"{file}.tif")
@@ -186,7 +186,7 @@ class Pixels:
 
     factor: int = 1
     """Pixels of 10 m along a side of one of these: measured values are means of those that have
-    data, classes the pixel at the centre."""
+    data, classes the pixel at the center."""
 
     reach: int = 0
     """Pixels by which clouds are dilated."""
@@ -274,7 +274,7 @@ def means(values: Array, factor: int) -> Array:
 
 
 def picks(values: Array, factor: int) -> Array:
-    """Return the pixel at the centre of squares of some pixels."""
+    """Return the pixel at the center of squares of some pixels."""
     picked: Array = values[..., factor // 2 :: factor, factor // 2 :: factor]
     return picked
 

@@ -9,11 +9,11 @@ What is compared, and how closely:
 - maps of few pixels (thumbnail, plot, pick), where files have overviews made by averaging:
   measured values are the mean of the full-resolution pixels that have data under each of the
   map's, to 3e-4 of reflectance and 1.5 of an 8-bit image, since each overview rounds; classes and
-  masks are exactly the pixel at the centre. What is computed of bands is computed of such means
+  masks are exactly the pixel at the center. What is computed of bands is computed of such means
   and picks: NDVI of mean bands (to 3e-3), the median of mean bands, the clearest-first rule on
   picked classes. Clouds' margins of 2 pixels may be 0 or 1 of larger ones wide;
 - the same, where there are no overviews to read (memory, dask, wrappers that nobody knows): that,
-  or the mean of all the values that lie under each pixel of the map, or the one at its centre;
+  or the mean of all the values that lie under each pixel of the map, or the one at its center;
 - maps of grids in another CRS: the median error is below 0.03; single pixels would give 0.1.
 
 `tests.arrays.subjects` lists the arrays, and what numpy makes of the same stored numbers.
@@ -77,6 +77,12 @@ def small(ds: xr.Dataset) -> xr.Dataset:
     return ds.isel(y=slice(100, 500, 2), x=slice(5, 31, 2))
 
 
+def few(ds: xr.Dataset) -> xr.Dataset:
+    """Take the first band, and the classes: near infrared is read as red is."""
+    names = [str(each) for each in ds.data_vars]
+    return ds[[names[0], *(["SCL"] if "SCL" in names else [])]]
+
+
 # Values
 
 
@@ -97,11 +103,11 @@ def test_values(name: str, source: Source, traffic: Traffic, loaded: Loaded) -> 
 
 @each_subject
 def test_cuts(name: str, source: Source, loaded: Loaded) -> None:
-    ds = SUBJECTS[name].open(source)
+    ds, expected = few(SUBJECTS[name].open(source)), few(loaded(name))
     sizes = {str(dim): size for dim, size in ds.sizes.items()}
     for told, key in cuts(sizes, turned=name == "raster upside down"):
         try:
-            same(name, ds.isel(key), loaded(name).isel(key))
+            same(name, ds.isel(key), expected.isel(key))
         except AssertionError as error:
             error.add_note(f"cut: {told} {key}")
             raise
@@ -120,7 +126,7 @@ def one_index(length: int) -> st.SearchStrategy[Any]:
 )
 @given(data=st.data())
 def test_any_cut_of_a_cut(data: st.DataObject, name: str, source: Source, loaded: Loaded) -> None:
-    ds, expected = SUBJECTS[name].open(source), loaded(name)
+    ds, expected = few(SUBJECTS[name].open(source)), few(loaded(name))
     for _ in range(2):
         dims = [str(dim) for dim in expected.dims if data.draw(st.booleans())]
         key = {dim: data.draw(one_index(expected.sizes[dim])) for dim in dims}
@@ -131,8 +137,8 @@ def test_any_cut_of_a_cut(data: st.DataObject, name: str, source: Source, loaded
 @each_subject
 def test_transposed(name: str, source: Source, loaded: Loaded) -> None:
     part = {"y": slice(100), "x": slice(31)}
-    ds = SUBJECTS[name].open(source).isel(part).transpose("x", "y", ...)
-    expected = loaded(name).isel(part).transpose("x", "y", ...)
+    ds = few(SUBJECTS[name].open(source)).isel(part).transpose("x", "y", ...)
+    expected = few(loaded(name)).isel(part).transpose("x", "y", ...)
     same(name, ds, expected)
     same(name, ds.isel(x=slice(5, 20), y=7), expected.isel(x=slice(5, 20), y=7))
     same(name, ds.isel(x=[4, 2]).transpose(..., "x"), expected.isel(x=[4, 2]).transpose(..., "x"))
