@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 
 from astra_xr.arrays.blocks import blocks
-from astra_xr.errors import ConversionFailed, InvalidParameter
+from astra_xr.errors import ConversionFailed, InvalidDataset, InvalidParameter
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
@@ -24,10 +24,10 @@ _BLOCK = (2048, 2048)
 """Rows and columns that are read and written at once."""
 
 _CACHE = 64 << 20
-"""Bytes that GDAL keeps of its files while one is written; by itself, a 20th of all memory."""
+"""Bytes of GDAL's block cache while a file is written; its default is 5 % of all memory."""
 
 _CLASSES = {"class", "mask"}
-"""Roles of bands whose values are no amounts."""
+"""Roles of bands whose values are not quantities."""
 
 _LOSSY = {"jpeg": (1, 2, 3, 4), "webp": (3,)}
 """Profiles that change values a little, and how many bands they hold; a fourth of WebP is alpha."""
@@ -71,8 +71,8 @@ def _bands_of(ds: xr.Dataset) -> tuple[dict[str, xr.DataArray], GeoBox, str]:
     bands = {str(name): ds[name] for name in ds.data_vars if ds[name].dims == ("y", "x")}
     grid = ds.odc.geobox if bands else None
     if grid is None or grid.crs is None:
-        expected = "a Dataset of (y, x) bands on a grid with a CRS"
-        raise InvalidParameter(name="to_cog of", value=list(ds.data_vars), expected=expected)
+        hint = "Choose one of further dimensions, e.g. .isel(time=0), and set the CRS with .rio."
+        raise InvalidDataset(method="to_cog()", needs="bands on a grid with a CRS", hint=hint)
     return bands, grid, grid.crs.to_wkt()
 
 
@@ -188,15 +188,15 @@ def _window(rows: slice, cols: slice) -> tuple[tuple[int, int], tuple[int, int]]
     return (rows.start, rows.stop), (cols.start, cols.stop)
 
 
-def write_png(picture: xr.DataArray, path: Path) -> Path:
-    """Write a picture of (y, x, rgb) with alpha."""
+def write_png(image: xr.DataArray, path: Path) -> Path:
+    """Write an image of (y, x, band) with alpha."""
     import rasterio
     from rasterio.errors import NotGeoreferencedWarning
 
-    pixels = np.moveaxis(picture.values, -1, 0)
+    pixels = np.moveaxis(image.values, -1, 0)
     profile = {"driver": "PNG", "dtype": "uint8", "count": 4}
     height, width = pixels.shape[1:]
-    # A picture has no place here, and no file beside it that would tell one.
+    # PNG holds no georeference; no file is written beside it that would.
     with (
         _making(path) as made,
         rasterio.Env(GDAL_PAM_ENABLED="NO"),

@@ -106,7 +106,8 @@ def test_an_index_of_dask_arrays_stays_lazy(world: World) -> None:
 
 def test_an_index_keeps_its_grid_whatever_xarray_does_with_attrs(world: World) -> None:
     ds = astra_xr.open_scene(PRODUCT, ["red", "nir"], mask_and_scale=False)
-    with xr.set_options(keep_attrs=False):  # the default before xarray 2025.11
+    # False was the default before xarray 2025.11.
+    with xr.set_options(keep_attrs=False):  # type: ignore[no-untyped-call, unused-ignore]
         for each in (ds, ds.chunk(), ds.load()):
             found = each.astra.index(["NDVI", "SAVI"])
             assert found.odc.geobox == found.NDVI.odc.geobox == ds.odc.geobox

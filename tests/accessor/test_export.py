@@ -250,7 +250,7 @@ def test_what_cannot_be_written(tmp_path: Path) -> None:
         ds.astra.to_cog(tmp_path / "no/such/a.tif")
     with pytest.raises(errors.ConversionFailed, match="No such file"):
         ds.astra.to_png(tmp_path / "no/such/a.png", ["red"] * 3)
-    with pytest.raises(errors.InvalidParameter, match="on a grid with a CRS"):
+    with pytest.raises(errors.InvalidDataset, match="on a grid with a CRS"):
         ds.isel(x=0).astra.to_cog(tmp_path / "a.tif")
 
 
