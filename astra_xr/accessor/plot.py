@@ -57,6 +57,7 @@ def plot(ds: xr.Dataset, name: str | None, max_pixels: int, options: dict[str, A
 
 def draw(da: xr.DataArray, max_pixels: int, options: dict[str, Any]) -> Any:
     """Draw a map; see ``da.astra.plot``."""
+    require("matplotlib", extra="plot", purpose=".plot()")
     if da.dims[-2:] != ("y", "x") or da.ndim > 3:
         needs = f"a map of (y, x), with one further dimension at most, not {da.dims}"
         raise InvalidDataset(method="plot()", needs=needs, hint="Choose one, e.g. .isel(time=0).")
@@ -88,13 +89,13 @@ def draw(da: xr.DataArray, max_pixels: int, options: dict[str, Any]) -> Any:
 def _draw_rgb(
     ds: xr.Dataset, bands: Sequence[str], max_pixels: int, options: dict[str, Any]
 ) -> Any:
+    require("matplotlib", extra="plot", purpose=".plot()")
     few = coarser(ds[list(bands)], _checked(max_pixels))
     return _imshow(compose(few, bands), "true color", {"rgb": "band"} | options)
 
 
 def _imshow(da: xr.DataArray, title: str, options: dict[str, Any], *, facets: bool = True) -> Any:
     """Draw by xarray, with proportions as on the ground."""
-    require("matplotlib", extra="plot", purpose=".plot()")
     further = [dim for dim in da.dims if dim not in ("y", "x", "band")]
     if further and facets:
         options = {"col": further[0], "col_wrap": min(4, da.sizes[further[0]])} | options
