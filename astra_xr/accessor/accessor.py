@@ -457,8 +457,9 @@ class AstraAccessor:
         InvalidDataset
             No variable lies on a grid with a CRS.
         InvalidParameter
-            The profile is unknown or cannot hold the bands; the web's grid does not hold this one (beyond 85° of latitude, across 180° of
-            longitude), or integers have no ``_FillValue`` for what lies beyond their edges.
+            The profile is unknown or cannot hold the bands; the web's grid does not hold this
+            one (beyond 85° of latitude, across 180° of longitude), or integers have no
+            ``_FillValue`` for what lies beyond their edges.
         ConversionFailed
             It cannot be written.
         ReadError, SigningError, UpstreamError
