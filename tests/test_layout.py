@@ -65,6 +65,11 @@ def test_modules_stay_small(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= limit
 
 
+def test_a_module_is_found_by_its_name() -> None:
+    names = [path.name for path in MODULES if path.name != "__init__.py"]
+    assert {name for name in names if names.count(name) > 1} == {"base.py"}
+
+
 def test_only_arrays_look_at_the_inside_of_xarray() -> None:
     inside = re.compile(r"xarray\.core|\._data\b|\._in_memory\b")
     found = {path.parent.name for path in MODULES if inside.search(path.read_text())}

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from astra_xr.accessor.band_names import find_variable
 from astra_xr.errors import ConversionFailed, InvalidParameter
-from astra_xr.widgets.scene import MASK
+from astra_xr.widgets.picker_scene import MASK
 
 if TYPE_CHECKING:
     from astra_xr.widgets.picker import Picker

@@ -26,9 +26,8 @@ from astra_xr.reading.loop import start
 from astra_xr.widgets import page
 from astra_xr.widgets.code import code_of
 from astra_xr.widgets.colormaps import colormaps, colors
-from astra_xr.widgets.scene import MASK, USUAL, Scene
-from astra_xr.widgets.state import completed, usual_colormap
-from astra_xr.widgets.tiles import (
+from astra_xr.widgets.picker_scene import MASK, USUAL, Scene
+from astra_xr.widgets.picker_tiles import (
     Box,
     Limits,
     Tile,
@@ -39,6 +38,7 @@ from astra_xr.widgets.tiles import (
     rgb,
     stretch_of,
 )
+from astra_xr.widgets.state import completed, usual_colormap
 
 if TYPE_CHECKING:
     import os

@@ -10,7 +10,7 @@ from typing import Any
 from astra_xr.accessor.band_names import find_variable
 from astra_xr.errors import InvalidParameter, UnknownIndex
 from astra_xr.widgets.colormaps import colors
-from astra_xr.widgets.scene import Scene
+from astra_xr.widgets.picker_scene import Scene
 
 State = dict[str, Any]
 """See :func:`completed`."""

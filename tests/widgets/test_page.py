@@ -15,8 +15,8 @@ from astra_xr.errors import ReadError
 from astra_xr.widgets.code import code_of
 from astra_xr.widgets.colormaps import colormaps, colors
 from astra_xr.widgets.picker import Picker
-from astra_xr.widgets.scene import MASK
-from astra_xr.widgets.tiles import Tile, bright, colored, encode, rgb, stretch_of
+from astra_xr.widgets.picker_scene import MASK
+from astra_xr.widgets.picker_tiles import Tile, bright, colored, encode, rgb, stretch_of
 from tests.widgets.conftest import ESM, Show, drawn, scene
 
 # One browser for all of them.

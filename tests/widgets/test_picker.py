@@ -16,7 +16,7 @@ import astra_xr
 from astra_xr.errors import AstraError, InvalidParameter, UnknownBand, UnknownIndex
 from astra_xr.widgets import picker as module
 from astra_xr.widgets.picker import Picker
-from astra_xr.widgets.scene import Scene
+from astra_xr.widgets.picker_scene import Scene
 from tests.widgets.conftest import SAMPLE, scene
 
 mpl.use("agg")

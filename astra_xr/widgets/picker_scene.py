@@ -20,7 +20,7 @@ from astra_xr.errors import AstraError, InvalidParameter
 from astra_xr.missions import MISSIONS
 from astra_xr.missions.base import OPTICAL_PRESETS
 from astra_xr.reading.loop import together
-from astra_xr.widgets.tiles import Box, Tile, encode, fitting
+from astra_xr.widgets.picker_tiles import Box, Tile, encode, fitting
 
 MASK = ":mask"
 """Key of the cloud mask among the channels."""
