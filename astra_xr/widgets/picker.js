@@ -7,7 +7,7 @@
 //   panels           channels, histogram, spectra
 //   render           puts them together
 
-// ── Pure: the same as tiles.py and code.py ───────────────────────────────────────────────────────
+// ── Pure: the same as picker_tiles.py and code.py ───────────────────────────────────────────────────────
 
 const LAST = 65535;
 const BRIGHT = 0.4;
