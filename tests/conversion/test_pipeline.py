@@ -275,10 +275,12 @@ class TestThreads:
 
 def interrupt_after(least: float) -> Callable[[float], None]:
     """Press Ctrl-C once more than a share, and not all, is done."""
+    waits = threading.get_ident()
 
     def progress(share: float) -> None:
         if least < share < 1:
-            signal.raise_signal(signal.SIGINT)
+            # In the thread that tells of progress it would wake nobody.
+            signal.pthread_kill(waits, signal.SIGINT)
 
     return progress
 
