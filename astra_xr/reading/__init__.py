@@ -1,1 +1,1 @@
-"""Pixels from a URL source: a lazy array that asks for its URL at each read."""
+"""Byte ranges to NumPy arrays: windows of files, read through URLs that are signed when needed."""

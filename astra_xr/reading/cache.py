@@ -1,4 +1,4 @@
-"""Memory of headers and tiles that were read before, bounded in bytes, shared by all threads."""
+"""Cache of headers and tiles, bounded in bytes, shared by all threads."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ T = TypeVar("T")
 
 
 class ByteCache(Generic[T]):
-    """Keeps what was used last, up to a number of bytes; 0 keeps nothing.
+    """A least-recently-used cache with a limit in bytes; 0 keeps nothing.
 
     Parameters
     ----------
     setting : str
-        The field of :class:`astra_xr.Settings` that has the number.
+        The field of :class:`astra_xr.Settings` that holds the limit.
     """
 
     def __init__(self, setting: str) -> None:
@@ -30,13 +30,13 @@ class ByteCache(Generic[T]):
 
     @property
     def limit(self) -> int:
-        """Bytes that are kept at most; the setting is read when first needed."""
+        """Return the limit in bytes; the setting is read when first needed."""
         if self._limit is None:
             self.clear()
         return self._limit or 0
 
     def clear(self) -> None:
-        """Forget everything, and read the setting anew."""
+        """Drop all entries and read the setting again."""
         limit: int = getattr(Settings.from_env(), self._setting)
         with self._lock:
             self._limit = limit
@@ -45,7 +45,7 @@ class ByteCache(Generic[T]):
             )
 
     def get(self, key: Hashable) -> T | None:
-        """Return what is kept under a key; None where nothing is."""
+        """Return the value of a key, or None."""
         if not self.limit:
             return None
         with self._lock:
@@ -53,13 +53,13 @@ class ByteCache(Generic[T]):
             return None if entry is None else entry[1]
 
     def put(self, key: Hashable, value: T, size: int) -> None:
-        """Keep a value of so many bytes, unless it is larger than the whole cache."""
+        """Store a value of ``size`` bytes, unless it is larger than the whole cache."""
         if size <= self.limit:
             with self._lock:
                 self._kept[key] = (size, value)
 
     def drop(self, key: Hashable) -> None:
-        """Forget one key."""
+        """Drop one key."""
         if not self.limit:
             return
         with self._lock:
@@ -67,7 +67,7 @@ class ByteCache(Generic[T]):
 
     @property
     def bytes(self) -> int:
-        """Bytes kept at the moment."""
+        """Return the number of bytes kept."""
         if not self.limit:
             return 0
         with self._lock:
@@ -75,4 +75,4 @@ class ByteCache(Generic[T]):
 
 
 tile_cache: ByteCache[memoryview] = ByteCache("tile_cache")
-"""Tiles as they are stored, compressed."""
+"""Tiles as stored, compressed."""

@@ -1,4 +1,4 @@
-"""Stored numbers to values: scale, offset, nodata."""
+"""Decode stored numbers into values: scale, offset, nodata."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from astra_xr.model import Radiometry
 
 
 def decoded_dtype(stored: npt.DTypeLike) -> np.dtype[Any]:
-    """Return the type of values: float32, or wider where it cannot hold the stored numbers.
+    """Return the dtype of decoded values: float32, or wider if it cannot hold the stored numbers.
 
     Examples
     --------
@@ -32,7 +32,7 @@ def decoded_dtype(stored: npt.DTypeLike) -> np.dtype[Any]:
 def decode_into(
     stored: npt.NDArray[Any], radiometry: Radiometry, out: npt.NDArray[np.floating[Any]]
 ) -> None:
-    """Write ``stored · scale + offset`` to ``out``, NaN where stored is nodata.
+    """Write ``stored · scale + offset`` to ``out``, and NaN where stored is nodata.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def decode_into(
     radiometry : Radiometry
         Scale, offset and nodata.
     out : ndarray of float or complex
-        Of the same shape; in the type of :func:`decoded_dtype`.
+        Of the same shape, with the dtype of :func:`decoded_dtype`.
 
     Examples
     --------
@@ -63,21 +63,21 @@ def decode_into(
 _TOO_DARK = -0.05
 _LARGE_SHARE = 0.2
 _SAMPLE = 1 << 13
-"""Pixels of a read that are looked at, which takes some 20 µs."""
+"""Pixels checked per read, which takes about 20 µs."""
 
 _warned: set[str] = set()
 _warning = threading.Lock()
 
 
 def warn_of_offset(values: npt.NDArray[Any], radiometry: Radiometry | None, label: str) -> None:
-    """Warn, once an asset, where its values show that an inferred offset cannot be right.
+    """Warn once per asset if its values show that an inferred offset is wrong.
 
     Parameters
     ----------
     values : ndarray of float
-        Reflectance, NaN where there is no data; a sample of it is looked at.
+        Reflectance, NaN where there is no data; a sample of it is checked.
     radiometry : Radiometry or None
-        What the values were decoded by.
+        How the values were decoded.
     label : str
         Scene and band.
     """
@@ -93,8 +93,8 @@ def warn_of_offset(values: npt.NDArray[Any], radiometry: Radiometry | None, labe
             return
         _warned.add(label)
     warnings.warn(
-        f"{label}: {share:.0%} of the valid pixels read are below {_TOO_DARK}, darker than any "
-        f"ground. The {radiometry.reason} may be in the pixels already, whatever the item says: "
-        "compare with another catalogue=, or take the stored numbers with radiometry='none'.",
+        f"{label}: {share:.0%} of the valid pixels are below {_TOO_DARK}, darker than any "
+        f"surface. The pixels may already include {radiometry.reason}. Compare with another "
+        "catalog=, or read the stored numbers with radiometry='none'.",
         stacklevel=2,
     )

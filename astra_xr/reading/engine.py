@@ -1,4 +1,4 @@
-"""Read a window: its tiles fetched side by side in few requests, decoded as they come."""
+"""Read a window: its tiles are fetched concurrently in few requests and decoded as they arrive."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from astra_xr.tiff.codecs import CorruptTile, decode_tile
 from astra_xr.tiff.directories import Unsupported
 
 _IN_FLIGHT = 16
-"""Requests of one read under way, or waiting to be decoded: bounds its memory."""
+"""Requests of one read in flight or waiting to be decoded; bounds its memory."""
 
 
 async def read(window: Window) -> npt.NDArray[Any]:
@@ -33,14 +33,14 @@ async def read(window: Window) -> npt.NDArray[Any]:
     Returns
     -------
     ndarray
-        Of ``window.size``: values where the window has a radiometry, else the stored numbers.
+        Of ``window.size``: values if the window has a radiometry, else the stored numbers.
 
     Raises
     ------
     ReadError
-        The file cannot be read, or is not what its item says.
+        The file cannot be read, or differs from its item.
     SigningError, UpstreamError
-        There is no URL to read it by.
+        No URL can be signed for it.
     """
     values = await _read(window)
     warn_of_offset(values, window.radiometry, window.label)
@@ -48,7 +48,7 @@ async def read(window: Window) -> npt.NDArray[Any]:
 
 
 async def _read(window: Window) -> npt.NDArray[Any]:
-    # Signing may take a request: it must not hold the loop up.
+    # Signing may take a request: it must not block the loop.
     signed = await in_thread(window.source)
     try:
         return await _by_engine(window, signed)
@@ -67,7 +67,7 @@ async def _read(window: Window) -> npt.NDArray[Any]:
 
 
 async def _by_engine(window: Window, signed: SignedUrl) -> npt.NDArray[Any]:
-    """Read a window.
+    """Read a window without GDAL.
 
     Returns
     -------
@@ -79,7 +79,7 @@ async def _by_engine(window: Window, signed: SignedUrl) -> npt.NDArray[Any]:
     Unsupported
         GDAL has to read this file.
     ReadError
-        It cannot be read, or is not what its item says.
+        The file cannot be read, or differs from its item.
     """
     file = RangeFile(window.source, signed, window.label)
     layout = await find_layout(file, window)
@@ -88,21 +88,21 @@ async def _by_engine(window: Window, signed: SignedUrl) -> npt.NDArray[Any]:
     native = layout.dtype.newbyteorder("=")
     dtype = decoded_dtype(native) if window.radiometry else native
     out = np.empty(window.size, dtype)
-    judged = len(jobs) > 1 or image.alpha is not None
-    valid = np.ones(out.shape[1:], np.bool_) if judged else None
+    masked = len(jobs) > 1 or image.alpha is not None
+    valid = np.ones(out.shape[1:], np.bool_) if masked else None
 
     def paint(job: Job, parts: Sequence[Part]) -> None:
         for tile, data in parts:
             pixels = tile_pixels(job, tile, data)
-            cut, place = overlap(job.level, tile, job.window)
-            judge = job.judge(tile)
-            if valid is not None and judge is not None:
-                valid[place] = pixels[cut][..., judge] != 0
+            cut, target = overlap(job.level, tile, job.window)
+            mask = job.mask_plane(tile)
+            if valid is not None and mask is not None:
+                valid[target] = pixels[cut][..., mask] != 0
             if job is image:
                 for plane, index in enumerate(window.indexes):
                     if not layout.planar or index - 1 == tile.plane:
                         stored = pixels[cut][..., 0 if layout.planar else index - 1]
-                        _put(stored, window.radiometry, out[plane], place)
+                        _put(stored, window.radiometry, out[plane], target)
 
     async def use(job: Job, parts: Sequence[Part]) -> None:
         await in_decode_thread(paint, job, parts)
@@ -114,40 +114,40 @@ async def _by_engine(window: Window, signed: SignedUrl) -> npt.NDArray[Any]:
 
 
 def _put(
-    stored: npt.NDArray[Any], radiometry: Radiometry | None, out: npt.NDArray[Any], place: Any
+    stored: npt.NDArray[Any], radiometry: Radiometry | None, out: npt.NDArray[Any], target: Any
 ) -> None:
-    """Write stored numbers, or their values, to a place of the result."""
+    """Write stored numbers, or their values, to ``out[target]``."""
     if radiometry is None:
-        out[place] = stored
-    elif isinstance(place[0], slice):
-        decode_into(stored, radiometry, out[place])
+        out[target] = stored
+    elif isinstance(target[0], slice):
+        decode_into(stored, radiometry, out[target])
     else:
         values = np.empty(stored.shape, out.dtype)
         decode_into(stored, radiometry, values)
-        out[place] = values
+        out[target] = values
 
 
 Use = Callable[[Job, Sequence[Part]], Coroutine[Any, Any, None]]
 
 
 async def stream(jobs: Sequence[Job], use: Use) -> None:
-    """Get all tiles of some windows, in as few requests as pays, and hand them on as they come.
+    """Fetch all tiles of several windows in few requests, and pass them on as they arrive.
 
     Parameters
     ----------
     jobs : sequence of Job
-        Tiles of one place come close to each other over all jobs.
+        Tiles at the same position are fetched at about the same time for all jobs.
     use : coroutine function
-        Called with some tiles of a job; when it is done their bytes are let go.
+        Called with some tiles of a job; their bytes are released when it returns.
 
     Raises
     ------
     ReadError
-        Bytes cannot be had, or do not decode. All that was under way is cancelled.
+        Bytes cannot be fetched or decoded. All pending requests are canceled.
     """
     slots = asyncio.Semaphore(_IN_FLIGHT)
     found = requests_of(jobs, _fetching)
-    # A read that would push everything else out is not remembered.
+    # A read that would evict everything else is not cached.
     remember = sum(run.stop - run.start for _, run in found.runs) <= tile_cache.limit // 8
     new = asyncio.get_running_loop().create_future
     own = {job.key(tile): new() for job, run in found.runs for tile in run.tiles}
@@ -166,7 +166,7 @@ async def stream(jobs: Sequence[Job], use: Use) -> None:
             await use(job, parts)
 
     async def wait(job: Job, tile: Tile, other: asyncio.Future[memoryview | None]) -> None:
-        # Shielded: whoever stops waiting does not stop the others.
+        # Shielded: a canceled read does not cancel the others.
         part = await asyncio.shield(other)
         if part is None:
             await fetch(job, *runs_of([tile]))
@@ -184,8 +184,8 @@ async def stream(jobs: Sequence[Job], use: Use) -> None:
 
 
 _fetching: dict[Key, asyncio.Future[memoryview | None]] = {}
-"""Tiles on their way, for other reads that need them; None: whoever fetched it gave up. Lives on
-the background loop."""
+"""Tiles being fetched, for other reads that need them; None if the fetch failed. Lives on the
+background loop."""
 
 
 def _hand_over(
@@ -205,19 +205,19 @@ async def _body(job: Job, run: Run) -> memoryview:
         raise
     if len(body) != run.stop - run.start:
         raise job.file.error(
-            f"bytes {run.start}-{run.stop - 1} lie beyond its end",
-            "The file is damaged; try another catalogue.",
+            f"bytes {run.start}-{run.stop - 1} are beyond the end of the file",
+            "The file is damaged; try another catalog.",
         )
     return body
 
 
 def tile_pixels(job: Job, tile: Tile, data: memoryview | None) -> npt.NDArray[Any]:
-    """Decode a tile of the full image, or make up one that is not stored.
+    """Decode a tile, or fill one that is not stored.
 
     Returns
     -------
     ndarray
-        (rows, columns, planes) of the whole tile, in the machine's byte order; valid until the
+        (rows, columns, planes) of the whole tile, in native byte order; valid until the
         thread's next tile.
 
     Raises
@@ -238,16 +238,16 @@ def tile_pixels(job: Job, tile: Tile, data: memoryview | None) -> npt.NDArray[An
         return np.unpackbits(pixels, axis=1, count=cols) if layout.bits else pixels
     except CorruptTile as error:
         reason = str(error)
-    # What does not decode is better asked for again.
+    # Fetch it again next time: the transfer may have been at fault.
     tile_cache.drop(job.key(tile))
     raise job.file.error(
         f"the tile at bytes {tile.start}-{tile.stop - 1} is corrupt ({reason})",
-        "The file is damaged; try another catalogue.",
+        "The file is damaged; try another catalog.",
     )
 
 
 def _fits(value: float, dtype: np.dtype[Any]) -> bool:
     if dtype.kind == "f":
         return True
-    told = np.iinfo(dtype)
-    return math.isfinite(value) and told.min <= value <= told.max
+    limits = np.iinfo(dtype)
+    return math.isfinite(value) and limits.min <= value <= limits.max

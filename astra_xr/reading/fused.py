@@ -1,4 +1,4 @@
-"""Formulas over windows of several files, tile by tile: nothing full-size but the results."""
+"""Formulas over windows of several files, computed tile by tile; only the results are full-size."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from astra_xr.tiff.codecs import scratch
 from astra_xr.tiff.directories import Unsupported
 
 _STRIP = 1 << 14
-"""Pixels that a formula is computed of at once: its temporaries stay in the processor's cache."""
+"""Pixels computed at once: a formula's temporaries stay in the processor's cache."""
 
 Formula = Callable[[Mapping[str, npt.NDArray[Any]]], Any]
 
@@ -27,22 +27,22 @@ Formula = Callable[[Mapping[str, npt.NDArray[Any]]], Any]
 def read_fused(
     windows: Mapping[str, Window], formulas: Sequence[Formula], outs: Sequence[npt.NDArray[Any]]
 ) -> bool:
-    """Compute formulas of windows of several files, reading each once.
+    """Compute formulas over windows of several files, reading each file once.
 
     Parameters
     ----------
     windows : mapping of str to Window
-        By the names that the formulas use: one plane each, the same rows and columns.
+        Keyed by the names that the formulas use; one plane each, the same rows and columns.
     formulas : sequence of callable
-        Each takes arrays by the same names, returns an array of their shape; pixel by pixel.
+        Each works pixel by pixel: takes arrays by name, returns an array of their shape.
     outs : sequence of ndarray
-        One a formula, (rows, columns) of the windows; filled.
+        One per formula, (rows, columns) of the windows; filled in place.
 
     Returns
     -------
     bool
-        False: nothing is filled, as a file has to be read by GDAL, has a mask of its own, or the
-        files are not cut into the same tiles.
+        False if nothing was filled: a file needs GDAL or has its own mask, or the files are
+        tiled differently.
 
     Raises
     ------
@@ -61,20 +61,20 @@ async def _read_fused(
         layouts = await together(map(find_layout, files, windows.values()))
     except Unsupported:
         return False
-    alike = len({layout.levels[0].tile for layout in layouts}) == 1
-    if not alike or any(layout.mask or layout.alpha is not None for layout in layouts):
+    same_tiling = len({layout.levels[0].tile for layout in layouts}) == 1
+    if not same_tiling or any(layout.mask or layout.alpha is not None for layout in layouts):
         return False
     jobs = list(map(Job, files, windows.values(), layouts))
     names = dict(zip(map(id, jobs), windows, strict=True))
-    # Row and column of a tile -> what has come of it, by band.
+    # Row and column of a tile -> its bands that have arrived.
     arrived: dict[tuple[int, int], dict[str, tuple[Job, Part]]] = {}
 
-    def compute(places: Sequence[dict[str, tuple[Job, Part]]]) -> None:
-        for bands in places:
+    def compute(complete: Sequence[dict[str, tuple[Job, Part]]]) -> None:
+        for bands in complete:
             values = {name: _values(name, job, part) for name, (job, part) in bands.items()}
             job, (tile, _) = next(iter(bands.values()))
-            place = overlap(job.level, tile, job.window)[1]
-            _fill(values, formulas, [out[place] for out in outs])
+            target = overlap(job.level, tile, job.window)[1]
+            _fill(values, formulas, [out[target] for out in outs])
 
     async def use(job: Job, parts: Sequence[Part]) -> None:
         complete = []

@@ -1,4 +1,4 @@
-"""GDAL over byte ranges: open, describe and read one raster file, with our errors."""
+"""Read and describe a raster file with GDAL, over byte ranges and with our errors."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ _GDAL = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "GDAL_PAM_ENABLED": "NO",
     "GDAL_GEOREF_SOURCES": "INTERNAL",
-    # GDAL's own worker threads cannot call the opener, and then decode garbage without a word.
+    # GDAL's own worker threads cannot call the opener, and then silently decode garbage.
     "GDAL_NUM_THREADS": "1",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """What a raster file says of itself."""
+    """Metadata of a raster file."""
 
     grid: Grid
     count: int
     """Number of planes."""
 
     radiometries: tuple[Radiometry, ...]
-    """One a plane."""
+    """One per plane."""
 
 
 class _GdalFile:
-    """A :class:`RangeFile` in the shape that rasterio's ``opener`` wants.
+    """A :class:`RangeFile` with the methods that rasterio's ``opener`` needs.
 
-    What is raised in it would go astray between GDAL and Python: a failure is kept for whoever
-    opened the file, and GDAL gets fewer bytes than it asked for, which it takes for an error.
+    Exceptions do not pass through GDAL: a failure is kept for whoever opened the file, and GDAL
+    gets fewer bytes than requested, which it treats as an error.
     """
 
     def __init__(self, file: RangeFile, failures: list[Exception]) -> None:
@@ -92,7 +92,7 @@ class _GdalFile:
         return self._file.size or 0
 
     def close(self) -> None:
-        """Do nothing: the file is the opener's."""
+        """Do nothing: the opener owns the file."""
 
     def __enter__(self) -> _GdalFile:
         return self
@@ -136,11 +136,11 @@ def _opened(file: RangeFile, **options: Any) -> Iterator[rasterio.io.DatasetRead
     driver = driver_of(magic)
     if driver is None:
         raise file.error(
-            f"it is no TIFF or JPEG 2000 file (it begins with {magic[:8]!r})",
-            "Name an asset that holds pixels.",
+            f"it is not a TIFF or JPEG 2000 file (it begins with {magic[:8]!r})",
+            "Choose an asset that holds pixels.",
         )
     failures: list[Exception] = []
-    told = ""
+    reason = ""
     try:
         with (
             rasterio.Env(**_GDAL),
@@ -150,32 +150,32 @@ def _opened(file: RangeFile, **options: Any) -> Iterator[rasterio.io.DatasetRead
         ):
             yield dataset
     except (RasterioError, OSError, ValueError) as error:
-        # What GDAL says may hold the URL.
-        told = redact(error)
+        # GDAL's message may hold the URL.
+        reason = redact(error)
     failure = next((f for f in failures if isinstance(f, AstraError)), None)
     if failure:
         raise failure
-    if told or failures:
+    if reason or failures:
         raise file.error(
-            f"GDAL says: {told or redact(failures[0])}",
-            "The file may be damaged; try another catalogue with catalog=.",
+            f"GDAL says: {reason or redact(failures[0])}",
+            "The file may be damaged; try another catalog with catalog=.",
         )
 
 
 def read_header(source: UrlSource, label: str) -> Header:
-    """Read a file's own word on its grid, planes, types, nodata, scales and offsets.
+    """Read grid, planes, dtypes, nodata, scales and offsets from a file.
 
     Raises
     ------
     ReadError
-        It cannot be read, or has no CRS.
+        The file cannot be read, or has no CRS.
     """
     file = RangeFile(source, source(), label)
     with _opened(file) as dataset:
         if dataset.crs is None:
             points = dataset.gcps[0]
             raise file.error(
-                "the file has ground control points and no grid"
+                "the file has ground control points instead of a grid"
                 if points
                 else "the file has no coordinate reference system",
                 "Warp it onto a grid first."
@@ -211,7 +211,7 @@ def read_header(source: UrlSource, label: str) -> Header:
 
 
 def gdal_levels(window: Window) -> tuple[tuple[int, int], ...]:
-    """Return rows and columns of the image and its overviews, from fine to coarse.
+    """Return rows and columns of the image and its overviews, finest first.
 
     Raises
     ------
@@ -243,13 +243,13 @@ def read_by_gdal(window: Window) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_
     stored : ndarray
         Of ``window.size``, in the file's dtype.
     valid : ndarray of bool or None
-        Of the same size without the planes: False where the file's own mask or alpha plane
-        says that there is no data. None: it has neither, or values are not asked for.
+        Of the same size without the planes: False where the file's mask or alpha plane marks
+        missing data. None if it has neither, or stored numbers are read.
 
     Raises
     ------
     ReadError
-        The file cannot be read, or is not what its item says.
+        The file cannot be read, or differs from its item.
     """
     file = RangeFile(window.source, window.source(), window.label)
     options = {"overview_level": window.level - 1} if window.level else {}
@@ -262,7 +262,7 @@ def read_by_gdal(window: Window) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_
             raise file.error(
                 f"the file has {dataset.count} bands of {dataset.shape} pixels, while its item "
                 f"says {tuple(window.shape)}",
-                "The item does not describe this file; try another catalogue.",
+                "The item does not describe this file; try another catalog.",
             )
         stored = np.asarray(dataset.read(list(window.indexes), window=part))
         masked = any(MaskFlags.per_dataset in flags for flags in dataset.mask_flag_enums)

@@ -1,4 +1,4 @@
-"""Headers of files: read once, remembered, and held against what an item says of the file."""
+"""Headers of files: read once, cached, and checked against the item."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Header:
-    """How a file is stored, and which version of it that was read of."""
+    """How a file is stored, and the version of the file that it was read from."""
 
     layout: Layout
     size: int
@@ -27,39 +27,39 @@ class _Header:
 
 
 header_cache: ByteCache[_Header | str] = ByteCache("header_cache")
-"""By source: headers, or why GDAL has to read the file."""
+"""Headers by source, or the reason why GDAL has to read the file."""
 
 _reading: WeakValueDictionary[UrlSource, asyncio.Lock] = WeakValueDictionary()
-"""Held while a source's header is read; lives on the background loop."""
+"""Locks held while a source's header is read; they live on the background loop."""
 
 
 async def find_layout(file: RangeFile, window: Window) -> Layout:
-    """Return the layout of a window's file, remembered or read.
+    """Return the layout of a window's file, from the cache or the file.
 
     Raises
     ------
     Unsupported
         GDAL has to read this file.
     ReadError
-        It cannot be read, or is not what its item says.
+        The file cannot be read, or differs from its item.
     """
     known = header_cache.get(window.source)
     if known is None:
-        # Those who ask together wait for one that reads.
+        # Concurrent callers wait for one read.
         async with _reading.setdefault(window.source, asyncio.Lock()):
             known = header_cache.get(window.source) or await _read(file, window)
     elif isinstance(known, _Header) and not await file.unchanged(known.size, known.etag):
         known = await _read(file, window)
     if isinstance(known, str):
         raise Unsupported(known)
-    # From here on the file must be the one that the header was read of.
+    # From here on the file must be the version that the header was read from.
     file.size, file.etag = known.size, known.etag
     layout = known.layout
     if layout.levels[0].shape != tuple(window.shape) or max(window.indexes) > layout.samples:
         raise file.error(
             f"the file has {layout.samples} bands of {layout.levels[0].shape} pixels, while its "
             f"item says {tuple(window.shape)}",
-            "The item does not describe this file; try another catalogue.",
+            "The item does not describe this file; try another catalog.",
         )
     return layout
 
@@ -76,7 +76,7 @@ async def _read(file: RangeFile, window: Window) -> _Header | str:
     except Malformed as reason:
         damage = str(reason)
     if damage:
-        hint = "Try another catalogue with catalog=."
+        hint = "Try another catalog with catalog=."
         raise file.error(f"its header is damaged: {damage}", hint)
     size = 1000 + (known.layout.nbytes if isinstance(known, _Header) else 0)
     header_cache.put(window.source, known, size)

@@ -1,4 +1,4 @@
-"""The process's one background event loop, and its threads."""
+"""The background event loop of the process, and its thread pools."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ _started: _Threads | None = None
 
 
 class _Threads:
-    """What is started at the first read."""
+    """The loop and the pools, started at the first read."""
 
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.loop = asyncio.new_event_loop()
         self.decode = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="astra-xr decode")
-        # While the first header is on its way.
+        # While the first header is being fetched.
         self.loop.call_later(0.02, self._prepare)
         threading.Thread(target=self.loop.run_forever, name="astra-xr loop", daemon=True).start()
-        # Apart, so that a slow disk or signing service holds no decoding up.
+        # Separate, so that a slow disk or signing service does not delay decoding.
         self.wait = ThreadPoolExecutor(8, thread_name_prefix="astra-xr wait")
-        # Apart again: GDAL waits for ranges, which may come through the threads above.
+        # Separate: GDAL waits for ranges, which may come through the threads above.
         self.gdal = ThreadPoolExecutor(4, thread_name_prefix="astra-xr gdal")
-        # One: rasterio silences a warning while it warps, which other threads may undo.
+        # One thread: rasterio silences a warning while it warps, which other threads may undo.
         self.warp = ThreadPoolExecutor(1, thread_name_prefix="astra-xr warp")
 
     def _prepare(self) -> None:
@@ -42,43 +42,43 @@ class _Threads:
 
 
 def _threads() -> _Threads:
-    global _started  # noqa: PLW0603  (one a process, made when first needed)
+    global _started  # noqa: PLW0603  (one per process, made when first needed)
     with _lock:
         if _started is None:
             _started = _Threads()
     if _started.pid != os.getpid():
-        # Threads do not survive a fork, nor does the runtime beneath obstore: a read would hang.
+        # Neither threads nor obstore's runtime survive a fork: a read would hang.
         raise ReadError(
             source="a scene in a forked process",
             href="",
-            reason="the process was forked from one that had read pixels already",
+            reason="the process was forked from one that had already read pixels",
             hint='Start processes with multiprocessing\'s "spawn" or "forkserver" method.',
         )
     return _started
 
 
 async def in_thread(function: Callable[..., T], *args: object) -> T:
-    """Run what blocks, such as reading a disk or asking for a signature, beside the loop."""
+    """Run a blocking function, such as a disk read or a signing request, off the loop."""
     return await asyncio.get_running_loop().run_in_executor(_threads().wait, function, *args)
 
 
 async def in_decode_thread(function: Callable[..., T], *args: object) -> T:
-    """Run a function in the pool that decodes tiles, which has one thread a core."""
+    """Run a function in the pool that decodes tiles, which has one thread per core."""
     return await asyncio.get_running_loop().run_in_executor(_threads().decode, function, *args)
 
 
 async def in_gdal_thread(function: Callable[..., T], *args: object) -> T:
-    """Run what calls GDAL in the pool kept for it."""
+    """Run a function that calls GDAL in the pool for GDAL."""
     return await asyncio.get_running_loop().run_in_executor(_threads().gdal, function, *args)
 
 
 async def in_warp_thread(function: Callable[..., T], *args: object) -> T:
-    """Run GDAL's warper beside the loop, on one array after the other."""
+    """Run GDAL's warper off the loop, one array at a time."""
     return await asyncio.get_running_loop().run_in_executor(_threads().warp, function, *args)
 
 
 async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Run coroutines side by side; at the first failure the rest is cancelled, and it is raised."""
+    """Run coroutines concurrently; raise the first failure and cancel the rest."""
     failure: BaseException | None = None
     try:
         async with asyncio.TaskGroup() as group:
@@ -90,7 +90,7 @@ async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
 
 
 def start(coroutine: Coroutine[Any, Any, T]) -> Future[T]:
-    """Start a coroutine on the background loop, from any other thread."""
+    """Start a coroutine on the background loop from another thread."""
     try:
         loop = _threads().loop
     except ReadError:
@@ -100,9 +100,9 @@ def start(coroutine: Coroutine[Any, Any, T]) -> Future[T]:
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine on the background loop and wait for it, from any other thread.
+    """Run a coroutine on the background loop from another thread, and wait for it.
 
-    An interrupt (Ctrl-C) cancels it: nothing goes on behind the caller's back.
+    An interrupt (Ctrl-C) cancels it.
     """
     future = start(coroutine)
     try:

@@ -1,4 +1,4 @@
-"""Overviews of a file: which one suffices, and reading the file's own grid from it."""
+"""Overviews of a file: choose one, and read the file's own grid from it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from astra_xr.tiff.directories import Unsupported
 
 
 async def level_shapes(window: Window) -> tuple[tuple[int, int], ...]:
-    """Return rows and columns of the image and its overviews, from fine to coarse.
+    """Return rows and columns of the image and its overviews, finest first.
 
     Raises
     ------
@@ -39,21 +39,21 @@ async def level_shapes(window: Window) -> tuple[tuple[int, int], ...]:
 
 
 def level_for(shapes: Sequence[tuple[int, int]], steps: Sequence[float]) -> int:
-    """Return the number of the coarsest level whose pixels are no larger than those wanted.
+    """Return the number of the coarsest level whose pixels are no larger than requested.
 
     Parameters
     ----------
     shapes : sequence of (int, int)
         Rows and columns of the full image and its overviews.
     steps : (float, float)
-        Rows and columns of the full image in one pixel that is wanted.
+        Rows and columns of the full image per requested pixel.
 
     Examples
     --------
     >>> level_for([(1000, 800), (500, 400), (250, 200)], (3.0, 2.5))
     1
     """
-    # The size of an overview may have been rounded down.
+    # The size of an overview may be rounded down.
     fits = [
         all((n + 1) * step > full for n, step, full in zip(level, steps, shapes[0], strict=True))
         for level in shapes
@@ -69,7 +69,7 @@ async def read_coarse(
     nodata: float | None,
     dtype: np.dtype[Any],
 ) -> npt.NDArray[Any]:
-    """Read a window of the file's own grid at fewer pixels, from the overview that suffices.
+    """Read a window of the file's own grid with fewer pixels, from an overview.
 
     Parameters
     ----------
@@ -78,9 +78,9 @@ async def read_coarse(
     shape : (int, int)
         Rows and columns of the result.
     average : bool
-        Mean of the valid pixels under each of the result; else the one at its center.
+        True: the mean of the valid source pixels under each pixel; False: the one at its center.
     nodata : float or None
-        What stands for pixels without data, where they are stored numbers.
+        The stored number of pixels without data.
     dtype : numpy dtype
         Of the result.
 

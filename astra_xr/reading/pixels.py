@@ -1,4 +1,4 @@
-"""Single pixels of a grid that is not the file's: of the tiles under them alone."""
+"""Read single pixels of a target grid, fetching only the tiles under them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from astra_xr.reading.warp import Warp, overview_for, read_warped
 from astra_xr.reading.window import Window
 
 _BLOCK = 256
-"""Rows and columns of the overview whose points are read at once: they lie in one tile of any
-file whose tiles are multiples of this."""
+"""Points within so many rows and columns of the overview are read together: they lie in one tile
+of any file whose tiles are multiples of this."""
 
 _AT_ONCE = 16
 
@@ -30,21 +30,21 @@ async def read_warped_points(
     cols: npt.NDArray[np.intp],
     dtype: np.dtype[Any],
 ) -> npt.NDArray[Any]:
-    """Read pixels of the target grid, each given by its row and its column.
+    """Read pixels of the target grid, given by row and column.
 
     Parameters
     ----------
     whole : Window
-        The file; its rows and columns do not count.
+        The file; its rows and columns are ignored.
     rows, cols : ndarray
-        1-D, of one length.
+        1-D, of the same length.
     dtype : numpy dtype
         Of the result.
 
     Returns
     -------
     ndarray
-        (planes, points), the same values as a window around them has.
+        (planes, points), the same values as in a window around them.
 
     Raises
     ------
@@ -75,7 +75,7 @@ async def read_warped_points(
 async def points_under(
     whole: Window, warp: Warp, rows: npt.NDArray[np.intp], cols: npt.NDArray[np.intp]
 ) -> Window:
-    """Return the pixels of the file's overview under the centers of pixels of the target grid.
+    """Return the pixels of the file's overview under the centers of target pixels.
 
     Raises
     ------
@@ -83,10 +83,10 @@ async def points_under(
         The file's header cannot be read.
     """
     level, (height, width), affine = await overview_for(whole, warp)
-    x, y = _place(Affine(*warp.target.transform), cols + 0.5, rows + 0.5)
+    x, y = _apply(Affine(*warp.target.transform), cols + 0.5, rows + 0.5)
     if warp.source.crs != warp.target.crs:
         x, y = _transformer(warp.target.crs, warp.source.crs).transform(x, y)
-    across, down = _place(~affine, x, y)
+    across, down = _apply(~affine, x, y)
     ys, xs = (
         np.clip(np.nan_to_num(v, nan=0, posinf=size, neginf=0), 0, size - 1).astype(np.intp)
         for v, size in ((np.asarray(down), height), (np.asarray(across), width))
@@ -94,7 +94,7 @@ async def points_under(
     return replace(whole, rows=ys, cols=xs, level=level, pointwise=True)
 
 
-def _place(affine: Affine, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> Any:
+def _apply(affine: Affine, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> Any:
     return affine.a * x + affine.b * y + affine.c, affine.d * x + affine.e * y + affine.f
 
 

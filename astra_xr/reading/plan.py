@@ -1,4 +1,4 @@
-"""What a read takes: which tiles are at hand, which requests are to be made, and what they cost."""
+"""What a read costs: which tiles are cached, which requests are needed, and their bytes."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from astra_xr.tiff.directories import Unsupported
 from astra_xr.tiff.layout import Layout, Level
 
 _BATCH = 4
-"""Tiles at hand that one decode thread takes at once."""
+"""Cached tiles that one decode thread takes at once."""
 
 Part = tuple[Tile, memoryview | None]
-"""A tile and its bytes; None where it is not stored."""
+"""A tile and its bytes; None if it is not stored."""
 
 Key = tuple[Any, ...]
-"""What a tile is cached by."""
+"""Cache key of a tile."""
 
 
 @dataclass(frozen=True)
@@ -39,16 +39,16 @@ class Job:
 
     @property
     def level(self) -> Level:
-        """The full image or the overview that is read."""
+        """Return the full image or the overview that is read."""
         return self.layout.levels[self.window.level]
 
     @property
     def alpha(self) -> int | None:
-        """The plane, from 0, that says where values are valid; None: no plane does."""
+        """Return the plane, from 0, that marks valid values; None if there is none."""
         return self.layout.alpha if self.window.radiometry and not self.layout.mask else None
 
-    def judge(self, tile: Tile) -> int | None:
-        """Return the plane of a tile that is 0 where values are not valid; None: there is none."""
+    def mask_plane(self, tile: Tile) -> int | None:
+        """Return the plane of a tile that is 0 where values are invalid; None if there is none."""
         if self.is_mask:
             return 0
         if self.layout.planar:
@@ -62,12 +62,12 @@ class Job:
         return tiles_of(self.layout, wanted, self.window)
 
     def key(self, tile: Tile) -> Key:
-        """Return what a tile is cached by."""
+        """Return the cache key of a tile."""
         return self.window.source, self.file.etag, tile.start
 
 
 def jobs_of(file: RangeFile, window: Window, layout: Layout) -> list[Job]:
-    """Return what a window reads of its file: the image, and the mask where it counts."""
+    """Return what a window reads from its file: the image, and the mask if it applies."""
     jobs = [Job(file, window, layout)]
     if window.radiometry and layout.mask:
         jobs.append(Job(file, replace(window, indexes=(1,)), layout.mask, is_mask=True))
@@ -76,7 +76,7 @@ def jobs_of(file: RangeFile, window: Window, layout: Layout) -> list[Job]:
 
 @dataclass(frozen=True)
 class Requests:
-    """How the tiles of some jobs are had."""
+    """Where the tiles of some jobs come from."""
 
     here: list[tuple[Job, list[Part]]]
     """Batches that are cached, or not stored in the file."""
@@ -85,34 +85,34 @@ class Requests:
     """Tiles that another job, or another read, is fetching."""
 
     runs: list[tuple[Job, Run]]
-    """Byte ranges to ask for."""
+    """Byte ranges to request."""
 
 
 def requests_of(jobs: Sequence[Job], fetching: Container[Key] = frozenset()) -> Requests:
-    """Return how the tiles of jobs are had, each of them once.
+    """Return where the tiles of jobs come from; each tile is fetched once.
 
     Parameters
     ----------
     jobs : sequence of Job
     fetching : container of tuple
-        Keys of tiles that are on their way already.
+        Keys of tiles that are being fetched.
     """
     found = Requests([], [], [])
     asked: set[Key] = set()
     for job in jobs:
-        at_hand: list[Part] = []
+        cached: list[Part] = []
         missing: list[Tile] = []
         for tile in job.tiles():
             key = job.key(tile)
             kept = tile_cache.get(key)
             if kept is not None or tile.stop == tile.start:
-                at_hand.append((tile, kept))
+                cached.append((tile, kept))
             elif key in fetching or key in asked:
                 found.coming.append((job, tile))
             else:
                 missing.append(tile)
                 asked.add(key)
-        found.here.extend((job, at_hand[i : i + _BATCH]) for i in range(0, len(at_hand), _BATCH))
+        found.here.extend((job, cached[i : i + _BATCH]) for i in range(0, len(cached), _BATCH))
         found.runs.extend((job, run) for run in runs_of(missing))
     found.runs.sort(key=lambda entry: (entry[1].tiles[0].row, entry[1].tiles[0].col))
     return found
@@ -120,48 +120,48 @@ def requests_of(jobs: Sequence[Job], fetching: Container[Key] = frozenset()) -> 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What reading windows of one file takes."""
+    """What reading windows of one file costs."""
 
     label: str
     """Scene and band."""
 
     href: str
-    """Where the file is; no query."""
+    """URL of the file, without its query."""
 
     level: int
     """0: the full image; 1: its finest overview; and so on."""
 
     reader: str
-    """``astra-xr``, or ``GDAL`` and why."""
+    """``astra-xr``, or ``GDAL`` and the reason."""
 
     tiles: int | None
-    """Tiles that hold the windows; None where GDAL reads."""
+    """Tiles that cover the windows; None if GDAL reads."""
 
     cached: int | None
     """How many of them are in memory, or are not stored in the file."""
 
     requests: int | None
-    """Byte ranges that will be asked for."""
+    """Byte ranges that will be requested."""
 
     bytes: int | None
-    """Bytes that will come."""
+    """Bytes that will be transferred."""
 
     expires_at: datetime | None
-    """UTC time until which the URL at hand works; None: it does not expire."""
+    """UTC time at which the current URL expires; None if it does not."""
 
 
 async def plan_of(windows: Sequence[Window]) -> list[Plan]:
-    """Work out what reading some windows takes; reads headers where they are not known yet.
+    """Return what reading some windows costs; reads headers that are not cached.
 
     Parameters
     ----------
     windows : sequence of Window
-        In the order in which they are read; what one has fetched the next does not fetch again.
+        In reading order; tiles that one has fetched are not fetched again by the next.
 
     Returns
     -------
     list of Plan
-        One a file and overview.
+        One per file and overview.
 
     Raises
     ------
@@ -194,7 +194,7 @@ async def _opened(window: Window) -> tuple[RangeFile, Layout | Unsupported, Sign
 
 @dataclass
 class _Counts:
-    """What some reads of a file take, in all."""
+    """Totals of several reads of a file."""
 
     tiles: set[Key] = field(default_factory=set)
     cached: set[Key] = field(default_factory=set)
@@ -202,7 +202,7 @@ class _Counts:
     bytes: int = 0
 
     def add(self, jobs: Sequence[Job], fetched: set[Key]) -> None:
-        """Count one more read, and note what it fetches."""
+        """Add a read, and record the tiles that it fetches."""
         found = requests_of(jobs, fetched)
         self.tiles |= {job.key(tile) for job in jobs for tile in job.tiles()}
         self.cached |= {job.key(tile) for job, parts in found.here for tile, _ in parts}

@@ -1,4 +1,4 @@
-"""Byte ranges of one file, local or over HTTP, through a URL that is signed when needed."""
+"""Read byte ranges of one file, local or over HTTP, through a URL that is signed when needed."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from astra_xr.reading.loop import in_thread
 _TRIES = 4
 _TIMEOUT = timedelta(seconds=30)
 _FIRST_WAIT = timedelta(milliseconds=100)
-"""Between the first two tries; doubled from try to try."""
+"""Wait between the first two tries; doubled each time."""
 
 _AT_ONCE = 32
-"""Requests under way for one file."""
+"""Concurrent requests for one file."""
 
 
 @dataclass
 class Traffic:
-    """What reading has cost so far, in this process."""
+    """Requests and bytes read so far by this process."""
 
     requests: int = 0
-    """Ranges asked for, of local files too."""
+    """Byte ranges requested, including those of local files."""
 
     bytes: int = 0
-    """Bytes that came."""
+    """Bytes received."""
 
 
 _traffic = Traffic()
@@ -58,7 +58,7 @@ def _count(size: int) -> None:
 
 
 class _Refused(Exception):
-    """One request failed; holds the HTTP status, or what went wrong without one."""
+    """One request failed, with an HTTP status or, without one (0), a reason."""
 
     def __init__(self, status: int, reason: str = "") -> None:
         super().__init__(status)
@@ -70,10 +70,10 @@ _PLAIN = re.compile(r"(https?://[^/?#@]+/)([\w-][\w.-]*(?:/[\w-][\w.-]*)*)")
 
 
 def _locate(url: str) -> tuple[str, str]:
-    """Split a URL into what a store is made for and the path in it.
+    """Split a URL into the root of a store and the path in it.
 
-    Files of one host share its connections. Where a query signs the URL, or the path holds what
-    a store would escape anew, the store is the file's own.
+    Files of one host share a store and its connections. A URL with a query, or with characters
+    that the store would escape again, gets a store of its own.
     """
     match = _PLAIN.fullmatch(url)
     return (match[1], match[2]) if match else (url, "")
@@ -105,16 +105,16 @@ class RangeFile:
     Parameters
     ----------
     source : UrlSource
-        Gave the URL, and is asked for another one when the storage refuses it.
+        Signs another URL when the storage refuses the first.
     signed : SignedUrl
-        The URL that it gave.
+        The first URL.
     label : str
-        What the user knows the file by (scene and band), for messages.
+        Scene and band, for messages.
 
     Raises
     ------
     ReadError
-        From everything that reads: the bytes cannot be had, or the file changed between two
+        From all reading methods: the bytes cannot be read, or the file changed between two
         requests.
     """
 
@@ -143,22 +143,22 @@ class RangeFile:
             elif scheme in ("file", ""):
                 body = await self._get_file(start, stop)
             else:
-                hint = "Take a catalogue with https hrefs."
-                raise self.error(f"{scheme}:// cannot be read yet", hint)
+                hint = "Use a catalog with https hrefs."
+                raise self.error(f"{scheme}:// URLs are not supported", hint)
         _count(len(body))
         if start == 0:
             self._head = body
         return body
 
     async def unchanged(self, size: int, etag: str | None) -> bool:
-        """Return True if a local file is as it was; a remote one is checked as it is read."""
+        """Return True if a local file is unchanged; a remote one is checked as it is read."""
         if urlsplit(self.signed.url).scheme in ("http", "https"):
             return True
         try:
-            told = await in_thread(_stat, local_path(self.signed.url))
+            current = await in_thread(_stat, local_path(self.signed.url))
         except OSError:
             return False
-        return told == (size, etag)
+        return current == (size, etag)
 
     async def _get_file(self, start: int, stop: int) -> memoryview:
         reason = ""
@@ -168,7 +168,7 @@ class RangeFile:
         except OSError as error:
             reason = error.strerror or type(error).__name__
         if reason:
-            raise self.error(reason, "Is the file still there?")
+            raise self.error(reason, "Check that the file still exists.")
         self._note(size, stamp)
         return memoryview(body)
 
@@ -185,7 +185,7 @@ class RangeFile:
                 await self._renew(signed)
                 renewed = True
             elif last.status in (0, 206, 429) and attempt + 1 < _TRIES:
-                # Full jitter, so that the many requests of a read do not come back as one.
+                # Full jitter, so that the requests of a read are not all repeated at once.
                 wait = 2 * _FIRST_WAIT.total_seconds() * 2**attempt
                 await asyncio.sleep(random.uniform(0, wait))  # noqa: S311
             else:
@@ -202,7 +202,7 @@ class RangeFile:
             body = memoryview(await answer.bytes_async())
         except (BaseError, OSError, ValueError) as error:
             failure = _classify(error)
-        # Raised outside the handler: what obstore says holds the URL.
+        # Raised outside the handler: obstore's message holds the URL.
         if failure:
             raise failure
         self._note(meta["size"], meta.get("e_tag") or str(meta.get("last_modified")))
@@ -211,39 +211,37 @@ class RangeFile:
         return body
 
     async def _renew(self, refused: SignedUrl) -> None:
-        """Get another URL, once for all requests that were refused together."""
+        """Sign another URL, once for all requests that were refused together."""
         async with self._renewing:
             if self.signed is refused:
                 self.signed = await in_thread(functools.partial(self._source, refused=refused))
 
     def _note(self, size: int, etag: str | None) -> None:
-        """Remember what the first answer said of the file; a later one must say the same."""
+        """Keep size and ETag of the first response; later ones must have the same."""
         if self.size is None:
             self.size, self.etag = size, etag
         elif (size, etag) != (self.size, self.etag):
-            raise self.error(
-                "the file changed while it was being read", "Read again to have it as it is now."
-            )
+            raise self.error("the file changed while it was being read", "Read it again.")
 
     def error(self, reason: str, hint: str) -> ReadError:
-        """Make the error of a failed read of this file."""
+        """Return the error for a failed read of this file."""
         return ReadError(source=self._label, href=redact(self.signed), reason=reason, hint=hint)
 
 
 def _stat(path: Path) -> tuple[int, str]:
-    told = path.stat()
-    return told.st_size, f"{told.st_mtime_ns}"
+    status = path.stat()
+    return status.st_size, f"{status.st_mtime_ns}"
 
 
 def _pread(path: Path, start: int, stop: int) -> tuple[int, str, bytes]:
     with path.open("rb") as file:
-        told = os.fstat(file.fileno())
+        status = os.fstat(file.fileno())
         file.seek(start)
-        return told.st_size, f"{told.st_mtime_ns}", file.read(stop - start)
+        return status.st_size, f"{status.st_mtime_ns}", file.read(stop - start)
 
 
 def _classify(error: Exception) -> _Refused:
-    """Read the HTTP status off what obstore raises; 0 where there was none."""
+    """Read the HTTP status from an obstore exception; 0 if there is none."""
     if isinstance(error, FileNotFoundError):
         return _Refused(404)
     text = str(error)
@@ -257,23 +255,23 @@ def _classify(error: Exception) -> _Refused:
 
 
 def _explain(refused: _Refused) -> tuple[str, str]:
-    told = {
-        200: ("the server does not serve byte ranges (HTTP 200)", "Download the file first."),
-        206: ("the server sent another range than was asked for, each time", "Try again."),
+    known = {
+        200: ("the server does not support byte ranges (HTTP 200)", "Download the file first."),
+        206: ("the server repeatedly sent a different range than requested", "Try again."),
         401: ("the storage refuses the URL (HTTP 401)", "Check the credentials."),
         403: (
-            "the storage refuses the URL, asked for anew as it was (HTTP 403)",
-            "The file may be gone, or the credentials may not reach it.",
+            "the storage refuses the URL, also after signing it again (HTTP 403)",
+            "The file may be gone, or the credentials may not give access to it.",
         ),
-        404: ("there is no such file (HTTP 404)", "Try another catalogue with catalog=."),
+        404: ("there is no such file (HTTP 404)", "Try another catalog with catalog=."),
         409: (
-            "the storage takes no unsigned URL (HTTP 409)",
+            "the storage requires a signed URL (HTTP 409)",
             "Open the scene by its id, or the item with catalog='planetary-computer'.",
         ),
-        416: ("the file is empty", "Try another catalogue with catalog=."),
+        416: ("the file is empty", "Try another catalog with catalog=."),
         429: ("too many requests (HTTP 429)", "Wait a minute, then read again."),
     }
     if refused.status == 0:
-        return refused.reason or "the connection failed each time", "Try again."
+        return refused.reason or "the connection failed repeatedly", "Try again."
     default = f"the storage answered HTTP {refused.status}", "Try again."
-    return told.get(refused.status, default)
+    return known.get(refused.status, default)

@@ -1,4 +1,4 @@
-"""Pixels at other places of the same axes: the nearest, or means by area. Pure."""
+"""Resample along the same axes: nearest pixel, or area means. Pure."""
 
 from __future__ import annotations
 
@@ -10,44 +10,44 @@ import numpy.typing as npt
 from affine import Affine
 
 CLOSE = 1e-6
-"""Part of a pixel that is no difference: transforms are published as rounded decimals."""
+"""Tolerance in pixels: transforms are published as rounded decimals."""
 
 _STRIP = 1 << 22
-"""Source pixels that are averaged at once: bounds the memory that takes."""
+"""Source pixels averaged at once; bounds memory."""
 
 
 def nearest(pixels: npt.NDArray[Any], step: Affine, out: npt.NDArray[Any]) -> None:
-    """Write the source pixel that holds the center of each target pixel to ``out``."""
-    picks, places = [], []
+    """Write the source pixel under the center of each target pixel to ``out``."""
+    picks, targets = [], []
     for scale, first, length, size in (
         (step.e, step.f, out.shape[1], pixels.shape[1]),
         (step.a, step.c, out.shape[2], pixels.shape[2]),
     ):
         found = np.floor((np.arange(length) + 0.5) * scale + first + CLOSE).astype(np.intp)
         inside = np.flatnonzero((found >= 0) & (found < size))
-        places.append(inside)
+        targets.append(inside)
         picks.append(found[inside])
     planes = np.arange(len(out))
-    out[np.ix_(planes, *places)] = pixels[np.ix_(planes, *picks)]
+    out[np.ix_(planes, *targets)] = pixels[np.ix_(planes, *picks)]
 
 
 def area_means(
     pixels: npt.NDArray[Any], step: Affine, nodata: float | None, out: npt.NDArray[Any]
 ) -> None:
-    """Write the mean of the valid source pixels under each target pixel, by area.
+    """Write the area-weighted mean of the valid source pixels under each target pixel to ``out``.
 
-    Target pixels without valid pixels under them are left as they are.
+    Target pixels without valid source pixels are left unchanged.
 
     Parameters
     ----------
     pixels : ndarray
         (planes, rows, columns) of the source.
     step : Affine
-        From columns and rows of ``out`` to those of ``pixels``, with no rotation.
+        From columns and rows of ``out`` to those of ``pixels``, without rotation.
     nodata : float or None
-        Value that takes no part; NaN too.
+        Value to leave out; may be NaN.
     out : ndarray
-        (planes, rows, columns); integers get the rounded mean.
+        (planes, rows, columns); integer arrays get the rounded mean.
     """
     _, height, width = pixels.shape
     down = np.clip(np.arange(out.shape[1] + 1) * step.e + step.f, 0, height)
@@ -76,7 +76,7 @@ def area_means(
 
 
 def _integrals(values: npt.NDArray[Any], edges: npt.NDArray[Any], axis: int) -> npt.NDArray[Any]:
-    """Add up values between each edge and the next along an axis, pixels cut by an edge in part."""
+    """Integrate values between consecutive edges along an axis; edges may cut pixels."""
     size = values.shape[axis]
     whole = np.minimum((edges + CLOSE).astype(np.intp), size)
     shape = [-1 if n == axis else 1 for n in range(values.ndim)]

@@ -1,4 +1,4 @@
-"""Pixels on another grid than the file's: from the overview, and the part of it, that it needs."""
+"""Read pixels on a target grid, from the part of the overview that is needed."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from astra_xr.reading.resampling import CLOSE, area_means, nearest
 from astra_xr.reading.window import Window
 
 RESAMPLINGS = ("nearest", "average", "bilinear", "cubic", "lanczos", "mode", "min", "max", "med")
-"""Ways to resample, by GDAL's names."""
+"""Resampling methods, by GDAL's names."""
 
 _REACH = {"bilinear": 1, "cubic": 2, "lanczos": 3}
-"""Source pixels that a kernel takes in on either side, at a scale of 1."""
+"""Radius of the kernels in source pixels, at a scale of 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Warp:
-    """From the grid of a file to another one."""
+    """From the grid of a file to a target grid."""
 
     source: Grid
-    """Of the file's full image."""
+    """Grid of the file's full image."""
 
     target: Grid
     resampling: str
     """One of :data:`RESAMPLINGS`."""
 
     nodata: float | None = None
-    """Stored number of pixels without data, for stored numbers; values have NaN."""
+    """Stored number of pixels without data; decoded values have NaN."""
 
 
 async def read_warped(
@@ -54,17 +54,17 @@ async def read_warped(
     Parameters
     ----------
     whole : Window
-        The file; its rows and columns do not count.
+        The file; its rows and columns are ignored.
     rows, cols : (int, int)
         Half-open ranges of pixels of the target grid.
     dtype : numpy dtype
-        Of the result: what :func:`astra_xr.reading.engine.read` gives.
+        Of the result, as of :func:`astra_xr.reading.engine.read`.
 
     Returns
     -------
     ndarray
-        (planes, rows, columns). Where the file has no pixels: NaN, or for stored integers
-        ``warp.nodata`` (0 where there is none).
+        (planes, rows, columns). Outside the file: NaN, or for stored integers ``warp.nodata``
+        (0 if there is none).
 
     Raises
     ------
@@ -97,13 +97,13 @@ async def read_warped(
 async def source_window(
     whole: Window, warp: Warp, rows: tuple[int, int], cols: tuple[int, int]
 ) -> tuple[Window, Affine]:
-    """Choose the overview, and what of it a window of the target grid needs.
+    """Return the overview, and the part of it, that a window of the target grid needs.
 
     Returns
     -------
     window : Window
-        Of the coarsest overview that is no coarser than the target; empty where the two do not
-        meet.
+        Of the coarsest overview that is no coarser than the target; empty if the two do not
+        overlap.
     origin : Affine
         From its columns and rows to the CRS of the file.
 
@@ -126,7 +126,7 @@ async def source_window(
 
 
 async def overview_for(whole: Window, warp: Warp) -> tuple[int, tuple[int, int], Affine]:
-    """Choose the coarsest overview that is no coarser than the target.
+    """Return the coarsest overview that is no coarser than the target.
 
     Returns
     -------
@@ -151,9 +151,9 @@ async def overview_for(whole: Window, warp: Warp) -> tuple[int, tuple[int, int],
 
 
 def _scale(warp: Warp) -> tuple[float, float]:
-    """Return how many pixels of the file go into one of the target, across and down.
+    """Return the number of file pixels per target pixel, across and down.
 
-    It is taken of the whole target, so that each window of it is resampled in the same way.
+    It is computed for the whole target: all windows of it are resampled alike.
     """
     full = GeoBox(warp.source.shape, Affine(*warp.source.transform), warp.source.crs)
     goal = GeoBox(warp.target.shape, Affine(*warp.target.transform), warp.target.crs)
@@ -162,7 +162,7 @@ def _scale(warp: Warp) -> tuple[float, float]:
 
 
 def _rounded(step: Affine, target: Grid) -> bool:
-    """Return True if pixels differ in size by no more than an overview's, whose shape is whole."""
+    """Return True if pixels differ in size only because an overview's shape is rounded."""
     rows, cols = target.shape
     return abs(step.e - 1) * rows <= 1 and abs(step.a - 1) * cols <= 1
 
@@ -197,7 +197,7 @@ def _by_gdal(
             dst_nodata=nodata,
             resampling=Resampling[warp.resampling],
             num_threads=min(8, os.cpu_count() or 1),
-            # Else GDAL guesses the reach of its kernels from each window.
+            # Otherwise GDAL guesses its kernels' radius from each window.
             XSCALE=math.hypot(origin.a, origin.d) / math.hypot(full.a, full.d) / across,
             YSCALE=math.hypot(origin.b, origin.e) / math.hypot(full.b, full.e) / down,
         )

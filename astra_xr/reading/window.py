@@ -1,4 +1,4 @@
-"""What to read of a file: a window."""
+"""The window of a file that is read."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import numpy.typing as npt
 from astra_xr.model import Radiometry, UrlSource
 
 Span = tuple[int, int] | npt.NDArray[np.integer[Any]]
-"""Rows or columns, from 0: a half-open range, or one by one, in any order."""
+"""Rows or columns, from 0: a half-open range, or single ones in any order."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """What to read of a file, and how."""
+    """What to read from a file, and how."""
 
     source: UrlSource
-    """Where the file is; also what its tiles are remembered by."""
+    """Where the file is; also part of the cache key of its tiles."""
 
     label: str
     """Scene and band, for messages."""
@@ -37,17 +37,17 @@ class Window:
     """Pixels from the left."""
 
     pointwise: bool = False
-    """True: ``rows`` and ``cols`` are arrays that name points in pairs."""
+    """True: ``rows`` and ``cols`` are arrays of paired points."""
 
     level: int = 0
-    """What ``rows`` and ``cols`` are counted in: 0 is the full image, 1 its finest overview."""
+    """Level that ``rows`` and ``cols`` refer to: 0 is the full image, 1 its finest overview."""
 
     radiometry: Radiometry | None
-    """How stored numbers become values; None: they stay as they are."""
+    """How to decode stored numbers; None returns them as they are."""
 
     @property
     def size(self) -> tuple[int, ...]:
-        """Shape of the result: (planes, rows, columns), or (planes, points)."""
+        """Return the shape of the result: (planes, rows, columns), or (planes, points)."""
         lengths = [s[1] - s[0] if isinstance(s, tuple) else len(s) for s in (self.rows, self.cols)]
         return (len(self.indexes), *(lengths[:1] if self.pointwise else lengths))
 
@@ -57,7 +57,7 @@ class Window:
 
 
 def range_around(span: Span) -> tuple[tuple[int, int], slice | npt.NDArray[np.integer[Any]]]:
-    """Return the range that holds rows or columns, and what to take of that range."""
+    """Return the range around rows or columns, and their index in that range."""
     if isinstance(span, tuple):
         return span, slice(None)
     if not span.size:

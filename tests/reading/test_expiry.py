@@ -158,6 +158,6 @@ def test_the_recorded_refusals_of_azure(azure: Azure, shared: Path) -> None:
     np.testing.assert_array_equal(scene.read(), TRUTH)
     assert len(azure.given) == 2
     azure.server.rule = lambda request: unsigned
-    with pytest.raises(ReadError, match=r"takes no unsigned URL \(HTTP 409\)") as caught:
+    with pytest.raises(ReadError, match=r"requires a signed URL \(HTTP 409\)") as caught:
         scene.read()
     assert "sig=" not in str(caught.value)

@@ -16,7 +16,7 @@ from astra_xr.testing import write_cog
 from tests import items
 
 SIZE = 600
-TWICE = "below -0.05, darker than any ground.*offset -0.1: baseline 05.11.*radiometry='none'"
+TWICE = "below -0.05, darker than any surface.*offset -0.1: baseline 05.11.*radiometry='none'"
 
 
 @pytest.fixture(autouse=True)

@@ -223,11 +223,11 @@ def test_an_expired_signature_is_renewed_once(world: World) -> None:
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        (403, "asked for anew as it was"),
+        (403, "also after signing it again"),
         (404, "no such file"),
-        (409, "takes no unsigned URL"),
+        (409, "requires a signed URL"),
         (500, "HTTP 500"),
-        (200, "does not serve byte ranges"),
+        (200, "does not support byte ranges"),
     ],
 )
 def test_storage_failures_raise_and_say_so(
@@ -250,5 +250,5 @@ def test_href_that_is_no_raster(world: World) -> None:
     world.storage.rule = lambda request: Reply(
         status=206, body=page, headers={"Content-Range": f"bytes 0-{len(page) - 1}/{len(page)}"}
     )
-    with pytest.raises(errors.ReadError, match="no TIFF or JPEG 2000"):
+    with pytest.raises(errors.ReadError, match="not a TIFF or JPEG 2000"):
         ds.red.load()
