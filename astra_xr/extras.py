@@ -1,4 +1,4 @@
-"""Optional dependencies: imported where they are needed, with one clear error where missing."""
+"""Optional dependencies: imported when needed, with a clear error if missing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def require(package: str, *, extra: str, purpose: str) -> ModuleType:
     extra : str
         The extra of astra-xr that installs it.
     purpose : str
-        What it is for; begins the error message.
+        What needs it; begins the error message.
 
     Raises
     ------
@@ -27,7 +27,7 @@ def require(package: str, *, extra: str, purpose: str) -> ModuleType:
 
     Examples
     --------
-    >>> require("json", extra="plot", purpose="a picture").__name__
+    >>> require("json", extra="plot", purpose="a plot").__name__
     'json'
     """
     try:

@@ -1,4 +1,4 @@
-"""The one HTTP client of the process, and the one place where its failures become our errors."""
+"""The HTTP client of the process, and the mapping of its failures to our errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from astra_xr.errors import AstraError, UpstreamError, UpstreamTimeout, Upstream
 
 _RETRIES = 3
 _LARGEST = 64 << 20
-"""Bytes of an answer; what is larger is no answer to anything that is asked here."""
+"""Largest answer in bytes; no valid answer is larger."""
 
 
 _PROBE_TIMEOUT = 5.0
@@ -30,13 +30,13 @@ _CONNECT_TIMEOUT = 10.0
 
 
 class _Patience(Retry):
-    """Full-jitter retries up to a moment; they end at once where the service asks for longer."""
+    """Full-jitter retries until a deadline; none if the service asks for a longer wait."""
 
     until: float = math.inf
-    """On the clock of ``time.monotonic``."""
+    """Deadline, on the clock of ``time.monotonic``."""
 
     asked: list[float]
-    """Seconds that the last answer asked to wait, if it did; shared by an exchange's tries."""
+    """Seconds that the last answer asked to wait, if any; shared by all tries of an exchange."""
 
     def increment(self) -> _Patience:
         again = super().increment()
@@ -45,7 +45,7 @@ class _Patience(Retry):
         return again
 
     def is_exhausted(self) -> bool:
-        # What the service said is worth more than a last try that has no time left.
+        # The service's answer is worth more than a last try that has no time left.
         wait = self.backoff_factor * 2 ** (self.attempts_made + 1)
         if self.asked:
             wait = self.asked[-1]
@@ -58,7 +58,7 @@ class _Patience(Retry):
 
 
 class _InTime(httpx.BaseTransport):
-    """Gives each try no more time than the whole exchange has left, and hears how long to wait."""
+    """Limits each try to the time that the exchange has left, and records requested waits."""
 
     def __init__(self, inner: httpx.BaseTransport) -> None:
         self._inner = inner
@@ -72,12 +72,12 @@ class _InTime(httpx.BaseTransport):
                 "connect": min(left, _CONNECT_TIMEOUT),
             }
         patience = request.extensions.get("retry")
-        told = patience.asked if isinstance(patience, _Patience) else []
-        told.clear()
+        asked = patience.asked if isinstance(patience, _Patience) else []
+        asked.clear()
         response = self._inner.handle_request(request)
         seconds = retry_after(response)
         if seconds is not None:
-            told.append(seconds)
+            asked.append(seconds)
         return response
 
     def close(self) -> None:
@@ -92,7 +92,7 @@ def _left(until: float, request: httpx.Request) -> float:
 
 
 class _RedactUrls(logging.Filter):
-    """httpx and httpx-retries log each URL, signature and all: drop the queries."""
+    """Drop queries from the URLs that httpx and httpx-retries log: they hold signatures."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):
@@ -104,7 +104,7 @@ class _RedactUrls(logging.Filter):
 
 
 def _transport() -> httpx.BaseTransport:
-    """Return what carries the requests; tests put a transport that leads to loopback here."""
+    """Return the transport of the client; tests replace it by one that leads to loopback."""
     limits = httpx.Limits(max_connections=64, max_keepalive_connections=32)
     return httpx.HTTPTransport(limits=limits)
 
@@ -139,17 +139,17 @@ def client() -> httpx.Client:
 
 
 def retry_after(response: httpx.Response, text: str = "") -> float | None:
-    """Return the seconds that a response asks to wait, by its header or its text."""
+    """Return the seconds that a response asks to wait, in its header or its text."""
     header = response.headers.get("Retry-After", "").strip()
     if header.isascii() and header.isdigit():
         return float(header)
     if header:
         try:
-            moment = parsedate_to_datetime(header)
+            date = parsedate_to_datetime(header)
         except (TypeError, ValueError, OverflowError):
             return None
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+        date = date if date.tzinfo else date.replace(tzinfo=UTC)
+        return max(0.0, (date - datetime.now(UTC)).total_seconds())
     match = re.search(r"[Tt]ry again in (\d+) seconds", text)
     return float(match[1]) if match else None
 
@@ -164,12 +164,12 @@ def fetch_json(
     timeout: float,
     explain: Callable[[int, Any], AstraError | None] | None = None,
 ) -> Any:
-    """Get (or, with a body or form, post to) a URL and return the JSON it answers; None for 404.
+    """Return the JSON at a URL, by GET, or by POST if there is a body or form; None for 404.
 
     Parameters
     ----------
     service : str
-        Who is asked, in words, for error messages.
+        Name of the service, for error messages.
     url : str
         The whole URL.
     body : mapping, optional
@@ -181,8 +181,8 @@ def fetch_json(
     timeout : float
         Seconds for the whole exchange, with its retries and their waits.
     explain : callable, optional
-        Takes the status and the JSON (None: it is none) of an answer that refuses, and gives the
-        error to raise, or None. Only "too busy" is tried again then: the rest is well considered.
+        Takes the status and the JSON of an error response (None if it is not JSON), and returns
+        the error to raise, or None. With it, only 429 and 503 are retried.
 
     Raises
     ------
@@ -199,16 +199,16 @@ def fetch_json(
             headers=headers,
             extensions={"until": until, "retry": _patience(until, considered=bool(explain))},
         )
-        # A key in the headers, a password in the form: they must not follow a redirect elsewhere.
+        # A key in the headers or a password in the form must not follow a redirect elsewhere.
         follow = headers is None and form is None
         response = client().send(request, stream=True, follow_redirects=follow)
         content = _content(response, until)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         failure = upstream_error(service, error, url)
     else:
-        told = explain and not response.is_success and explain(response.status_code, _json(content))
-        if told:
-            raise told
+        ours = explain and not response.is_success and explain(response.status_code, _json(content))
+        if ours:
+            raise ours
         if response.status_code == 404:
             return None
         if not response.is_success:
@@ -221,7 +221,7 @@ def fetch_json(
                 return json.loads(content)
             except (ValueError, RecursionError):
                 failure = UpstreamError(service=service, reason="the answer is not JSON")
-    # Raised outside the handler, so that no exception with a URL in it hangs on as context.
+    # Raised outside the handler: the context would keep an exception that holds the URL.
     raise failure
 
 
@@ -233,7 +233,7 @@ def _json(content: bytes | None) -> Any:
 
 
 def _content(response: httpx.Response, until: float) -> bytes | None:
-    """Read an answer, in time; None where it is too large."""
+    """Read an answer before the deadline; None if it is too large."""
     content = bytearray()
     try:
         for chunk in response.iter_bytes():
@@ -247,7 +247,7 @@ def _content(response: httpx.Response, until: float) -> bytes | None:
 
 
 def probe(url: str) -> Mapping[str, str]:
-    """Return the headers of the answer to a HEAD request, whatever its status; none: empty."""
+    """Return the headers of the answer to a HEAD request, whatever its status; empty on failure."""
     until = time.monotonic() + _PROBE_TIMEOUT
     extensions = {"until": until, "retry": Retry(total=0)}
     try:
@@ -259,7 +259,7 @@ def probe(url: str) -> Mapping[str, str]:
 def redirect_of(
     service: str, url: str, *, headers: Mapping[str, str], timeout: float
 ) -> tuple[int, str]:
-    """Ask for the first byte of a file, and return the status and where a redirect leads.
+    """Request the first byte of a file, and return the status and the target of a redirect.
 
     Raises
     ------
@@ -286,7 +286,7 @@ def redirect_of(
 
 
 def upstream_error(service: str, error: Exception, url: str) -> UpstreamError:
-    """Map an exception of the HTTP client to one of ours."""
+    """Return our error for an exception of the HTTP client."""
     host = httpx.URL(url).host if not isinstance(error, httpx.InvalidURL) else redact(url)
     if isinstance(error, httpx.TimeoutException):
         return UpstreamTimeout(service=service, reason=f"{host} did not answer in time")
@@ -294,7 +294,7 @@ def upstream_error(service: str, error: Exception, url: str) -> UpstreamError:
         return UpstreamUnavailable(
             service=service,
             reason=f"{host} cannot be reached ({type(error).__name__}: {error})",
-            hint="Check the network connection, or name another catalogue with catalog=.",
+            hint="Check the network connection, or name another catalog with catalog=.",
         )
     return UpstreamError(service=service, reason=f"{type(error).__name__} from {host}")
 

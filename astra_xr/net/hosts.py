@@ -1,4 +1,4 @@
-"""Which hosts a source may lie on, where not the user but a catalog names it."""
+"""Which hosts may be read when a catalog, not the user, names the URL."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 
 
 def why_refused(url: str, allowed: Collection[str] = ()) -> str | None:
-    """Return why a URL that a catalog or a redirect names may not be read; None: it may.
+    """Return why a URL from a catalog or a redirect may not be read; None if it may.
 
-    Only https URLs of public hosts may be, and any http of the hosts that are allowed.
+    Allowed are https URLs of public hosts, and any http(s) URL of the allowed hosts.
 
     Parameters
     ----------
     url : str
-        Where a catalog, or a redirect, leads.
+        URL from a catalog or a redirect.
     allowed : collection of str
         Host names that may be private, loopback and without TLS.
     """
@@ -24,28 +24,28 @@ def why_refused(url: str, allowed: Collection[str] = ()) -> str | None:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        return "its URL makes no sense"
+        return "its URL is invalid"
     if parts.scheme not in ("http", "https") or not host:
-        return f"a catalogue may not name {parts.scheme or 'local'} files"
+        return f"a catalog may not refer to {parts.scheme or 'local'} files"
     if host in allowed:
         return None
     if parts.scheme != "https":
-        return f"{host} is read without TLS"
+        return f"its URL at {host} is not https"
     if parts.username is not None or port not in (None, 443):
-        return f"{host} is read at an odd port or with a password"
+        return f"its URL at {host} has a password or a port other than 443"
     return _why_private(host)
 
 
 def _why_private(host: str) -> str | None:
     addresses = addresses_of(host)
     if not addresses:
-        return f"{host} is not known"
+        return f"{host} is unknown"
     private = not all(map(_public, addresses))
-    return f"{host} is a private address, or leads to one" if private else None
+    return f"{host} is or resolves to a private address" if private else None
 
 
 def addresses_of(host: str) -> list[str]:
-    """Return the IP addresses of a host; none: it is not known."""
+    """Return the IP addresses of a host; empty if it is unknown."""
     try:
         return [str(entry[4][0]) for entry in socket.getaddrinfo(host, 443)]
     except (OSError, UnicodeError):
@@ -55,7 +55,7 @@ def addresses_of(host: str) -> list[str]:
 def _public(address: str) -> bool:
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
-        # IPv4 in the clothes of IPv6: ::ffff:127.0.0.1, 2002:7f00:1::, 64:ff9b::7f00:1.
+        # IPv4 embedded in IPv6: ::ffff:127.0.0.1, 2002:7f00:1::, 64:ff9b::7f00:1.
         inner = ip.ipv4_mapped or ip.sixtofour
         if inner is None and ip in ipaddress.ip_network("64:ff9b::/96"):
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)

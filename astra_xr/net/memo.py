@@ -1,4 +1,4 @@
-"""What was found or fetched lately: kept until its end, and made once however many ask for it."""
+"""A cache with expiry that makes each entry once, however many threads wait for it."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ T = TypeVar("T")
 
 
 class Memo(Generic[K, T]):
-    """A bounded cache, each entry of which has an end; failures are not kept.
+    """A bounded cache whose entries expire; failures are not kept.
 
     Parameters
     ----------
     size : int
-        Entries at most; the least recently used goes first.
+        Maximum number of entries; the least recently used is dropped first.
     life : float or callable
-        Seconds that an entry is good for; or takes an entry that was just made, and returns them.
-        One that has none left is returned once, and not kept.
+        Seconds until an entry expires, or a function of a new entry that returns them. An entry
+        with no time left is returned once and not kept.
     clock : callable, optional
         Returns seconds.
     """
@@ -45,7 +45,7 @@ class Memo(Generic[K, T]):
     def get(
         self, key: K, make: Callable[[], T], refused: Callable[[T], bool] = lambda _: False
     ) -> T:
-        """Return the entry of a key, made by this caller, or by another who is at it already.
+        """Return the entry of a key; if it is being made by another thread, wait for it.
 
         Parameters
         ----------
@@ -53,13 +53,13 @@ class Memo(Generic[K, T]):
         make : callable
             Returns a new entry.
         refused : callable, optional
-            Takes the entry that is kept; True: it is of no use any more, and made anew. Who comes
-            with one that was replaced meanwhile just gets the new one.
+            Takes the kept entry, and returns True if it is no longer usable and must be made
+            again.
 
         Raises
         ------
         Exception
-            What ``make`` raised, for everybody who waited for it.
+            What ``make`` raised, in all threads that waited for it.
         """
         with self._lock:
             try:
@@ -86,7 +86,7 @@ class Memo(Generic[K, T]):
             if isinstance(error, Exception):
                 future.set_exception(error)
             else:
-                # Interrupted: the work is left to those who wait.
+                # Interrupted: one of the waiting threads makes it.
                 future.cancel()
             raise
         self._done(key, future, made)
@@ -94,12 +94,12 @@ class Memo(Generic[K, T]):
         return made
 
     def put(self, key: K, value: T) -> None:
-        """Keep an entry."""
+        """Store an entry."""
         with self._lock:
             self._kept[key] = value
 
     def clear(self) -> None:
-        """Forget all entries, those too that are being made: they go to who waits for them."""
+        """Drop all entries; those being made are returned to their waiters and not kept."""
         with self._lock:
             self._kept.clear()
             self._coming.clear()

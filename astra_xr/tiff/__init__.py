@@ -1,1 +1,1 @@
-"""TIFF as bytes: what a file says of its images, and their tiles; no URL, no xarray."""
+"""TIFF as bytes: directories, layout and tiles; no URL, no xarray."""

@@ -1,4 +1,4 @@
-"""Tiles from bytes: decompress, undo the predictor, in the machine's byte order; and back."""
+"""Decode tiles: decompress and undo the predictor; and apply predictors."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def _lerc(data: Any, pixels: npt.NDArray[Any]) -> None:
     out = pixels[..., 0] if pixels.shape[2] == 1 else pixels
     _, valid = imagecodecs.lerc_decode(data, masks=True, out=out)
     if valid is not None and pixels.dtype.kind == "f":
-        # Lerc has no number for NaN: it says so beside them.
+        # Lerc stores NaN as a mask beside the numbers.
         pixels[~valid.astype(bool)] = np.nan
 
 
 def _unpacked(data: Any, pixels: npt.NDArray[Any], unpack: Callable[..., Any]) -> Any:
-    """Undo a compression around Lerc, whose own bytes are hardly ever more than the pixels'."""
+    """Undo the compression around Lerc; Lerc's bytes are rarely more than those of the pixels."""
     return unpack(data, out=pixels.nbytes + 4096)
 
 
@@ -49,11 +49,11 @@ CODECS: dict[str, Decompress] = {
     "lerc+deflate": lambda data, out: _lerc(_unpacked(data, out, imagecodecs.deflate_decode), out),
     "lerc+zstd": lambda data, out: _lerc(_unpacked(data, out, imagecodecs.zstd_decode), out),
 }
-"""What writes a tile's pixels into an array, by the name of its compression."""
+"""Decoders by the name of the compression; each writes a tile's pixels into an array."""
 
 
 def prepare() -> None:
-    """Load the usual decoders, which imagecodecs puts off until they are used (10 ms)."""
+    """Load the usual decoders, which imagecodecs imports at first use (10 ms)."""
     _ = imagecodecs.deflate_decode, imagecodecs.delta_decode
 
 
@@ -61,9 +61,9 @@ _threads = threading.local()
 
 
 def scratch(use: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """Return an array for intermediate values, the same memory for each use in each thread.
+    """Return an array for intermediate values; each thread keeps one buffer per use.
 
-    Fresh memory for each tile costs more than decoding it: the system has to map and clear it.
+    New memory for each tile would cost more than decoding it: the system maps and clears it.
     """
     kept: dict[str, npt.NDArray[np.uint8]] = _threads.__dict__.setdefault("kept", {})
     size = math.prod(shape) * np.dtype(dtype).itemsize
@@ -84,7 +84,7 @@ def decode_tile(
     shape : (int, int, int)
         Rows, columns, planes of the tile.
     dtype : numpy dtype
-        Of the stored numbers, in the file's byte order.
+        Of the stored numbers, with the file's byte order.
     codec : str
         A key of :data:`CODECS`.
     predictor : int
@@ -93,20 +93,20 @@ def decode_tile(
     Returns
     -------
     ndarray
-        (rows, columns, planes) in the machine's byte order; the thread's next tile overwrites it.
+        (rows, columns, planes) in native byte order; the thread's next tile overwrites it.
 
     Raises
     ------
     CorruptTile
-        The bytes are damaged, or too few.
+        The bytes are damaged or incomplete.
     """
     pixels = scratch("tile", shape, dtype)
     reason = ""
     try:
-        told = CODECS[codec](data, pixels)
-        # Decoders return what they filled, which is less where the data ended early.
-        if told is not None and len(told) != pixels.nbytes:
-            reason = f"{len(told)} of {pixels.nbytes} bytes came out"
+        filled = CODECS[codec](data, pixels)
+        # Decoders return what they filled, which is less if the data ended early.
+        if filled is not None and len(filled) != pixels.nbytes:
+            reason = f"only {len(filled)} of {pixels.nbytes} bytes were decoded"
     except Exception as error:  # noqa: BLE001  (each codec has exceptions of its own)
         reason = f"{type(error).__name__}: {error}"
     if reason:
@@ -116,7 +116,7 @@ def decode_tile(
     if not dtype.isnative:
         pixels = pixels.byteswap(inplace=True).view(dtype.newbyteorder("="))
     if predictor == 2:
-        # Differences are taken of the bits, whatever number they stand for.
+        # Differences are of the bits, even for floats.
         bits = pixels.view(f"u{dtype.itemsize}")
         imagecodecs.delta_decode(bits, axis=1, out=bits)
     return pixels
@@ -125,8 +125,8 @@ def decode_tile(
 def _floats(flat: Any, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     """Undo the floating-point predictor (Adobe Photoshop TIFF technical note 3).
 
-    A row holds the first bytes of all its numbers, then the second bytes, and so on, the most
-    significant first in any file; then differences of bytes were taken, plane by plane.
+    A row holds the most significant bytes of all its numbers, then the second bytes, and so on,
+    stored as differences of bytes, plane by plane.
     """
     rows, cols, planes = shape
     width = dtype.itemsize
@@ -138,17 +138,17 @@ def _floats(flat: Any, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> npt
 
 
 def predict(tile: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Apply the predictor that suits numbers before they are compressed: 3 to floats, else 2.
+    """Apply a predictor before compression: 3 to floats, else 2.
 
     Parameters
     ----------
     tile : ndarray
-        (rows, columns, planes), contiguous, in the machine's byte order.
+        (rows, columns, planes), contiguous, in native byte order.
 
     Returns
     -------
     ndarray
-        As many bytes.
+        Of the same number of bytes.
     """
     if tile.dtype.kind != "f":
         return np.asarray(imagecodecs.delta_encode(tile, axis=1))

@@ -1,7 +1,7 @@
-"""The directories of a TIFF: its tags, read by ranges, within bounds whatever the file claims.
+"""Read the directories of a TIFF: its tags, by ranges, within bounds whatever the file claims.
 
-TIFF 6.0, part 1, section 2 (image file directories), and the BigTIFF extension of it. No parser of
-others is used, since those at hand trust the counts that a file claims, and end the process by it.
+TIFF 6.0, part 1, section 2 (image file directories), and its BigTIFF extension. Existing parsers
+trust the counts that a file claims, and a forged count ends the process.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-"""How TIFF and BigTIFF files begin, in either byte order."""
+"""First bytes of TIFF and BigTIFF files, in either byte order."""
 
 WANTED = {
     254: "subfile",
@@ -39,7 +39,7 @@ WANTED = {
     42113: "nodata",
     50674: "lerc",
 }
-"""Tags that say how pixels are stored, and what they are called here."""
+"""Tags that describe how pixels are stored, and their names here."""
 
 OVERVIEW, MASK = 1, 4
 """Bits of the tag NewSubfileType."""
@@ -48,7 +48,7 @@ _TYPES = {
     1: "u1", 2: "S1", 3: "u2", 4: "u4", 5: "u8", 6: "i1", 7: "u1", 8: "i2", 9: "i4", 10: "u8",
     11: "f4", 12: "f8", 13: "u4", 16: "u8", 17: "i8", 18: "u8",
 }  # fmt: skip
-"""numpy types of the field types."""
+"""NumPy types of TIFF's field types."""
 
 HEAD = 32 * 1024
 """Bytes of the first request: the header of nearly every COG."""
@@ -56,67 +56,67 @@ HEAD = 32 * 1024
 _MOST_DIRECTORIES = 64
 _MOST_ENTRIES = 1024
 _LARGEST_TAG = 64 << 20
-"""Bytes: the places of eight million tiles."""
+"""In bytes: the positions of eight million tiles."""
 
 Tags = Mapping[str, npt.NDArray[Any]]
-"""Values of a directory's tags by the names that were wanted; each has one dimension."""
+"""Values of a directory's tags by name; each is 1-D."""
 
 
 T = TypeVar("T")
 
 
 class Bytes(Protocol):
-    """A file of which ranges can be had."""
+    """A file that is read by ranges."""
 
     @property
     def size(self) -> int | None:
-        """Bytes of the whole file, known when the first range has been had."""
+        """Return the bytes of the whole file; None before the first range is read."""
         ...
 
     async def get(self, start: int, stop: int) -> memoryview:
-        """Return bytes, as far as the file has them."""
+        """Return bytes ``start:stop``, fewer at the end of the file."""
         ...
 
 
 class Malformed(Exception):
-    """What is claimed contradicts itself or the size of the file."""
+    """The header contradicts itself or the size of the file."""
 
 
 class Unsupported(Exception):
-    """The file is no TIFF, or one stored in a way that is not known here; the text says why."""
+    """The file is not a TIFF, or is stored in an unsupported way; the text says why."""
 
 
 @dataclass(frozen=True)
 class Tag:
-    """One entry of a directory, as it is stored."""
+    """One entry of a directory, as stored."""
 
     kind: int
     """TIFF's number of the type."""
 
     count: int
-    """How many values."""
+    """Number of values."""
 
     value: bytes
-    """Their bytes."""
+    """The bytes of the values."""
 
     order: str = "<"
     """Byte order: ``"<"`` or ``">"``."""
 
     @property
     def values(self) -> npt.NDArray[Any]:
-        """The values, 1-D."""
+        """Return the values, 1-D."""
         return np.frombuffer(self.value, self.order + _TYPES[self.kind])
 
 
 @dataclass(frozen=True)
 class _Form:
-    """How numbers are laid out: struct formats of TIFF or BigTIFF, in one byte order."""
+    """Struct formats of TIFF or BigTIFF, in one byte order."""
 
     order: str
     offset: struct.Struct
     count: struct.Struct
     entry: struct.Struct
-    """Tag, type, count, and the value or where it is."""
+    """Tag, type, count, and the value or its position."""
 
     @classmethod
     def of(cls, order: str, *, big: bool) -> _Form:
@@ -125,7 +125,7 @@ class _Form:
 
 
 class _Blocks:
-    """Ranges of a file, with a little more than asked for, as what comes next is mostly near."""
+    """Cached ranges of a file; reads ahead, since the next range is usually close."""
 
     def __init__(self, file: Bytes, head: memoryview) -> None:
         self._file = file
@@ -134,50 +134,50 @@ class _Blocks:
     async def get(self, start: int, size: int) -> memoryview:
         end = self._file.size or 0
         if start < 0 or start + size > end:
-            raise Malformed(f"bytes {start}-{start + size - 1} lie beyond its end")
+            raise Malformed(f"bytes {start}-{start + size - 1} are beyond the end of the file")
         for first, block in self._kept:
             if first <= start and start + size <= first + len(block):
                 return block[start - first : start - first + size]
         block = await self._file.get(start, min(end, start + max(size, HEAD)))
         self._kept.append((start, block))
         if len(block) < size:
-            raise Malformed(f"bytes {start}-{start + size - 1} cannot be had")
+            raise Malformed(f"bytes {start}-{start + size - 1} are missing")
         return block[:size]
 
 
 async def read_directories(
     file: Bytes, wanted: Mapping[int, str] = WANTED
 ) -> tuple[str, list[Tags]]:
-    """Read what a TIFF says of its images.
+    """Read the directories of a TIFF.
 
     Parameters
     ----------
     file : Bytes
     wanted : mapping
-        Tag → what it is called in the answer.
+        Tag → its name in the result.
 
     Returns
     -------
     order : str
         ``"<"`` or ``">"``, the file's byte order.
     directories : list of mapping
-        In file order: tags by name, as far as they are there.
+        In file order: the tags that are present, by name.
 
     Raises
     ------
     Unsupported
-        It is no TIFF, or one with oddities.
+        It is not a TIFF, or has unsupported features.
     Malformed
-        It claims what cannot be.
+        Its directories are inconsistent.
     ReadError
-        Its bytes cannot be had.
+        Its bytes cannot be read.
     """
     blocks, form, position = await _open(file)
     seen: list[int] = []
     directories: list[Tags] = []
     while position:
         if position in seen:
-            raise Malformed("its directories have no end")
+            raise Malformed("its directories form a loop")
         if len(seen) >= _MOST_DIRECTORIES:
             raise Unsupported(f"it has more than {_MOST_DIRECTORIES} directories")
         seen.append(position)
@@ -189,7 +189,7 @@ async def read_directories(
 def read_held(
     file: BinaryIO, size: int, wanted: Mapping[int, str] = WANTED, *, have: int | None = None
 ) -> list[Tags]:
-    """Read what a TIFF on this machine says of its images; see :func:`read_directories`.
+    """Read the directories of a local TIFF; see :func:`read_directories`.
 
     Parameters
     ----------
@@ -197,9 +197,9 @@ def read_held(
     size : int
         Bytes of the whole file.
     wanted : mapping
-        Tag → what it is called in the answer.
+        Tag → its name in the result.
     have : int, optional
-        How many bytes are there, from its beginning; all when left out.
+        Number of bytes present, from the beginning; default: all.
     """
     return _at_once(read_directories(_Held(file, size, have), wanted))[1]
 
@@ -210,23 +210,23 @@ def read_tags(head: bytes, wanted: Collection[int] | None = None) -> tuple[dict[
     Parameters
     ----------
     head : bytes
-        The whole file, or as much of it as holds the directory and what is wanted.
+        The beginning of the file, with the directory and the values of the tags.
     wanted : collection of int, optional
-        Tags; all of them when left out.
+        Tags; default: all.
 
     Returns
     -------
     tags : dict
         By number.
     following : int
-        Where the next directory begins; 0: there is none.
+        Position of the next directory; 0 if there is none.
 
     Raises
     ------
     Unsupported
-        It is no TIFF, or one with oddities.
+        It is not a TIFF, or has unsupported features.
     Malformed
-        It claims what cannot be, or what lies behind ``head``.
+        The directory is inconsistent, or not contained in ``head``.
     """
 
     async def first() -> tuple[dict[int, Tag], int]:
@@ -236,7 +236,7 @@ def read_tags(head: bytes, wanted: Collection[int] | None = None) -> tuple[dict[
 
 
 class _Held:
-    """A file on this machine as :class:`Bytes` that never wait."""
+    """A local file as :class:`Bytes` that never wait."""
 
     def __init__(self, file: BinaryIO, size: int, have: int | None = None) -> None:
         self.size: int | None = size
@@ -249,21 +249,21 @@ class _Held:
 
 
 def _at_once(reading: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine that never waits, without a loop."""
+    """Run a coroutine that never waits, without an event loop."""
     try:
         reading.send(None)
     except StopIteration as done:
         result: T = done.value
         return result
-    raise AssertionError("a file at hand does not wait")
+    raise AssertionError("a local file does not wait")
 
 
 async def _open(file: Bytes) -> tuple[_Blocks, _Form, int]:
-    """Read how a TIFF's numbers are laid out, and where its first directory is."""
+    """Read a TIFF's number formats and the position of its first directory."""
     head = await file.get(0, HEAD)
     magic = bytes(head[:4])
     if magic not in TIFF_MAGIC or len(head) < 16:
-        raise Unsupported("it is no TIFF")
+        raise Unsupported("it is not a TIFF")
     big = 43 in magic[2:]
     form = _Form.of("<" if magic[:2] == b"II" else ">", big=big)
     (position,) = form.offset.unpack_from(head, 8 if big else 4)
@@ -273,7 +273,7 @@ async def _open(file: Bytes) -> tuple[_Blocks, _Form, int]:
 async def _directory(
     blocks: _Blocks, form: _Form, position: int, wanted: Collection[int] | None
 ) -> tuple[dict[int, Tag], int]:
-    """Read the directory at a position, and where the next one is (0: nowhere)."""
+    """Read the directory at a position, and the position of the next one (0: none)."""
     head = form.count.size
     (number,) = form.count.unpack(await blocks.get(position, head))
     if not 0 < number <= _MOST_ENTRIES:
@@ -296,7 +296,7 @@ async def _tag(blocks: _Blocks, form: _Form, entry: tuple[int, int, int], value:
     data: bytes | memoryview = value
     if size > len(value):
         if size > _LARGEST_TAG:
-            raise Malformed(f"tag {tag} claims {count} numbers")
+            raise Malformed(f"tag {tag} claims to have {count} values")
         (start,) = form.offset.unpack(value)
         data = await blocks.get(start, size)
     return Tag(kind, count, bytes(data[:size]), form.order)
@@ -308,11 +308,11 @@ def number(tags: Tags, name: str, default: float = math.nan) -> int:
     Raises
     ------
     Unsupported
-        There is none, and no default.
+        The tag is missing, and there is no default.
     """
     values = tags.get(name)
     if values is not None and len(values) and values.dtype.kind in "ui":
         return int(values[0])
     if math.isnan(default):
-        raise Unsupported(f"it tells no {name.replace('_', ' ')}")
+        raise Unsupported(f"it has no {name.replace('_', ' ')}")
     return int(default)

@@ -1,4 +1,4 @@
-"""How the image of a TIFF is stored: its tiles and overviews, and whether we can decode them."""
+"""Layout of the image of a TIFF: its tiles and overviews, and whether we can decode them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _CODECS = {
 """Names of the values of the TIFF tag Compression."""
 
 _LERC = {0: "lerc", 1: "lerc+deflate", 2: "lerc+zstd"}
-"""By the second number of the tag LercParameters."""
+"""Codecs by the second number of the tag LercParameters."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,19 +48,19 @@ class Level:
     """Rows, columns of a tile."""
 
     offsets: npt.NDArray[np.uint64]
-    """Byte position of each tile, row by row, plane after plane where planes are apart."""
+    """Byte position of each tile, row by row, and plane by plane if planes are separate."""
 
     counts: npt.NDArray[np.uint64]
-    """Bytes of each tile; 0: the tile is not stored."""
+    """Bytes of each tile; 0 if it is not stored."""
 
     @property
     def across(self) -> int:
-        """Tiles in a row of tiles."""
+        """Return the number of tiles per row."""
         return -(-self.shape[1] // self.tile[1])
 
     @property
     def down(self) -> int:
-        """Rows of tiles."""
+        """Return the number of rows of tiles."""
         return -(-self.shape[0] // self.tile[0])
 
 
@@ -72,53 +72,53 @@ class Layout:
     """Of the stored numbers, in the file's byte order."""
 
     samples: int
-    """Planes of a pixel."""
+    """Number of planes."""
 
     planar: bool
-    """True: each plane has tiles of its own; False: a tile holds all planes, pixel by pixel."""
+    """True: each plane has its own tiles; False: a tile holds all planes, pixel by pixel."""
 
     codec: str
     """How tiles are compressed: a key of :data:`astra_xr.tiff.codecs.CODECS`."""
 
     predictor: int
     fill: float
-    """What stands for tiles that are not stored: nodata, else 0."""
+    """Value of tiles that are not stored: nodata, else 0."""
 
     levels: tuple[Level, ...]
-    """The full image first, then overviews from fine to coarse."""
+    """The full image, then its overviews, finest first."""
 
     bits: int | None = None
-    """1 where a byte holds eight pixels, as in masks; None: each number has bytes of its own."""
+    """1 if a byte holds eight pixels, as in masks; None if each number has its own bytes."""
 
     alpha: int | None = None
     """The plane, from 0, that is 0 where there is no data."""
 
     mask: Layout | None = None
-    """A plane beside the image, 0 where there is no data; its levels are those of the image."""
+    """A separate plane, 0 where there is no data; with the same levels as the image."""
 
     @property
     def nbytes(self) -> int:
-        """Memory of its lists of tiles."""
+        """Return the memory of its lists of tiles."""
         own = sum(level.offsets.nbytes + level.counts.nbytes for level in self.levels)
         return own + (self.mask.nbytes if self.mask else 0)
 
 
 async def read_layout(file: Bytes) -> Layout:
-    """Read the header of a TIFF, in one request in the usual case.
+    """Read the header of a TIFF, usually in one request.
 
     Raises
     ------
     Unsupported
-        It is no TIFF of tiles that our decoders know.
+        It is not a tiled TIFF that our decoders support.
     Malformed
-        It claims what cannot be.
+        Its header is inconsistent.
     """
     order, directories = await read_directories(file)
     size = file.size or 0
     images = [tags for tags in directories if not number(tags, "subfile", 0) & MASK]
     masks = [tags for tags in directories if number(tags, "subfile", 0) & MASK]
     if not images:
-        raise Unsupported("it holds no image")
+        raise Unsupported("it contains no image")
     overviews = [tags for tags in images[1:] if number(tags, "subfile", 0) & OVERVIEW]
     mask = _layout(order, masks, size, is_mask=True) if masks else None
     layout = _layout(order, [images[0], *overviews], size)
@@ -127,12 +127,12 @@ async def read_layout(file: Bytes) -> Layout:
     shapes = [level.shape for level in mask.levels]
     levels = tuple(level for level in layout.levels if level.shape in shapes)
     if [level.shape for level in levels] != shapes or mask.samples > 1:
-        raise Unsupported("its mask has other overviews than the image")
+        raise Unsupported("its mask and its image have different overviews")
     return replace(layout, levels=levels, mask=mask)
 
 
 def _layout(order: str, directories: list[Tags], size: int, *, is_mask: bool = False) -> Layout:
-    """Describe an image and its overviews, which have to be stored in the same way."""
+    """Return the layout of an image and of those overviews that are stored like it."""
     first = directories[0]
     _check(first)
     bits = 1 if set(_numbers(first, "bits", 1)) == {1} else None
@@ -141,9 +141,9 @@ def _layout(order: str, directories: list[Tags], size: int, *, is_mask: bool = F
     dtype = np.dtype(np.uint8) if bits else _dtype(first, order)
     codec = _codec(first)
     if codec.startswith("lerc") and not dtype.isnative:
-        raise Unsupported("its Lerc tiles hold swapped bytes")
+        raise Unsupported("its Lerc tiles have swapped bytes")
     overviews = sorted(directories[1:], key=lambda tags: -number(tags, "width"))
-    alike = [tags for tags in overviews if _alike(tags, first)]
+    usable = [tags for tags in overviews if _alike(tags, first)]
     return Layout(
         dtype=dtype,
         samples=number(first, "samples", 1),
@@ -151,7 +151,7 @@ def _layout(order: str, directories: list[Tags], size: int, *, is_mask: bool = F
         codec=codec,
         predictor=number(first, "predictor", 1),
         fill=_fill(first),
-        levels=tuple(_level(tags, dtype, size) for tags in [first, *alike]),
+        levels=tuple(_level(tags, dtype, size) for tags in [first, *usable]),
         bits=bits,
         alpha=_alpha(first),
     )
@@ -166,9 +166,9 @@ def _check(tags: Tags) -> None:
     if "tile_width" not in tags or "tile_height" not in tags:
         raise Unsupported("it is stored in strips")
     if number(tags, "photometric", 1) in (6, 8):
-        raise Unsupported("its colours are YCbCr or Lab")
+        raise Unsupported("its color space is YCbCr or Lab")
     if number(tags, "fill_order", 1) != 1:
-        raise Unsupported("its bytes hold their bits in reverse")
+        raise Unsupported("its bit order is reversed")
 
 
 def _codec(tags: Tags) -> str:
@@ -177,12 +177,12 @@ def _codec(tags: Tags) -> str:
     if codec == "lerc":
         codec = _LERC.get((*_numbers(tags, "lerc", 0), 0)[1])
     if codec not in CODECS:
-        raise Unsupported(f"its compression is {compression}")
+        raise Unsupported(f"its compression is TIFF number {compression}")
     return codec
 
 
 def _alpha(tags: Tags) -> int | None:
-    """Find the plane of opacity (ExtraSamples 1 or 2); extra samples come last."""
+    """Return the alpha plane (ExtraSamples 1 or 2), or None; extra samples come last."""
     kinds = _numbers(tags, "extra", 0) if "extra" in tags else ()
     samples = number(tags, "samples", 1)
     planes = range(max(0, samples - len(kinds)), samples)
@@ -191,7 +191,7 @@ def _alpha(tags: Tags) -> int | None:
 
 
 def _alike(tags: Tags, first: Tags) -> bool:
-    """Return True if an overview is stored as the image is, and has its proportions."""
+    """Return True if an overview is stored like the image and has its proportions."""
     same = ("compression", "predictor", "samples", "planar", "bits", "formats", "lerc")
     height, width = number(first, "height"), number(first, "width")
     own = number(tags, "height"), number(tags, "width")
@@ -205,18 +205,18 @@ def _alike(tags: Tags, first: Tags) -> bool:
 def _dtype(tags: Tags, order: str) -> np.dtype[Any]:
     bits, formats = set(_numbers(tags, "bits", 1)), set(_numbers(tags, "formats", 1))
     if len(bits) != 1 or len(formats) != 1:
-        raise Unsupported("its planes have several types")
+        raise Unsupported("its planes have different dtypes")
     width, kind = bits.pop(), _KINDS.get(formats.pop())
     widths = {"u": (8, 16, 32, 64), "i": (8, 16, 32, 64), "f": (16, 32, 64), "c": (64, 128)}
     if kind is None or width not in widths[kind]:
-        raise Unsupported(f"its samples have {width} bits of an odd format")
+        raise Unsupported(f"its samples have {width} bits in an unknown format")
     predictor = number(tags, "predictor", 1)
     if (
         predictor not in (1, 2, 3)
         or (predictor == 3 and kind != "f")
         or (predictor > 1 and kind == "c")
     ):
-        raise Unsupported(f"it predicts numbers of another kind (predictor {predictor})")
+        raise Unsupported(f"predictor {predictor} does not fit its dtype")
     return np.dtype(f"{order}{kind}{width // 8}")
 
 
@@ -241,7 +241,7 @@ def _level(tags: Tags, dtype: np.dtype[Any], size: int) -> Level:
     offsets, counts = (tags.get(name, none).astype(np.uint64) for name in ("offsets", "counts"))
     level = Level(shape=shape, tile=tile, offsets=offsets, counts=counts)
     if not len(offsets) == len(counts) == level.across * level.down * planes:
-        raise Malformed("it does not list each of its tiles")
+        raise Malformed("its list of tiles is incomplete")
     if bool((((offsets + counts > size) | (offsets > size)) & (counts > 0)).any()):
-        raise Malformed("tiles lie beyond the end of the file")
+        raise Malformed("tiles are beyond the end of the file")
     return level

@@ -1,4 +1,4 @@
-"""What a raster is by its first bytes: all that is believed before a parser or GDAL sees it."""
+"""Recognize a raster by its first bytes, before a parser or GDAL sees it."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ _JP2_BOX = b"jP  "
 _JP2_CODESTREAM = b"\xff\x4f\xff\x51"
 
 MAGIC_BYTES = 12
-"""As many bytes as :func:`driver_of` needs."""
+"""Number of bytes that :func:`driver_of` needs."""
 
 _COG = (256, 257, 322)
-"""The tags that :func:`looks_like_cog` asks for: width, height, and the width of a tile."""
+"""Tags that :func:`looks_like_cog` reads: width, height, and tile width."""
 
 _SMALL = 1024
 """Rows and columns of an image that needs no overviews."""
 
 
 def driver_of(head: bytes) -> str | None:
-    r"""Return the GDAL driver that may open a file, by its first bytes; None: it is no raster.
+    r"""Return the GDAL driver for a file by its first bytes; None if it is not a raster.
 
-    The driver is pinned so that a text file named ``.tif`` cannot make GDAL open a VRT, and with
-    it other files and URLs.
+    With the driver fixed, a text file named ``.tif`` cannot make GDAL open a VRT, and through it
+    other files and URLs.
 
     Examples
     --------
@@ -43,7 +43,7 @@ def driver_of(head: bytes) -> str | None:
 
 
 def looks_like_cog(head: bytes) -> bool:
-    """Return True if a TIFF is tiled and begins with its directories, of overviews too if large.
+    """Return True if a TIFF is tiled, begins with its directories, and has overviews if large.
 
     Parameters
     ----------

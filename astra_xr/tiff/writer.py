@@ -1,7 +1,7 @@
-"""The order of a cloud-optimized GeoTIFF: all directories first, then overviews, then the image.
+"""Lay out a cloud-optimized GeoTIFF: all directories first, then overviews, then the image.
 
-GDAL writes the description: tags are taken, as they are, from a tiny file that it makes. What is
-ours is where the tiles lie, so that they can be written as soon as they are compressed.
+The tags come unchanged from a tiny file that GDAL writes. Only the positions of the tiles are
+ours: tiles can be written as soon as they are compressed.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from astra_xr.tiff.directories import OVERVIEW, Tag
 
 _WIDTH, _LENGTH, _KIND, _OFFSETS, _COUNTS = 256, 257, 254, 324, 325
 _PIXELS = {258, 259, 262, 277, 284, 317, 320, 322, 323, 338, 339, 42113}
-"""Tags of overviews too: how pixels are stored, and nodata. The rest is said once."""
+"""Tags that overviews have too: how pixels are stored, and nodata."""
 
 _CLASSIC_END = (1 << 32) - 1
 
 
 @dataclass
 class WrittenLevel:
-    """The image or one overview, as it is laid out."""
+    """Tile positions of the image or one overview."""
 
     shape: tuple[int, int]
     """Rows, columns."""
@@ -30,33 +30,32 @@ class WrittenLevel:
     """Rows and columns of a tile."""
 
     places: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
-    """Row and column of a tile → where it begins among the level's bytes, and its bytes."""
+    """Row and column of a tile → its position among the level's bytes, and its size in bytes."""
 
     size: int = 0
     """Bytes of all tiles so far."""
 
     @property
     def tiles(self) -> tuple[int, int]:
-        """Rows and columns of tiles."""
+        """Return the number of rows and columns of tiles."""
         return -(-self.shape[0] // self.tile), -(-self.shape[1] // self.tile)
 
     def add(self, at: tuple[int, int], count: int) -> None:
-        """Note that the tile ``at`` (row, column) of ``count`` bytes comes next."""
+        """Append the tile ``at`` (row, column), which has ``count`` bytes."""
         self.places[at] = (self.size, count)
         self.size += count
 
 
 def head_of(tags: Mapping[int, Tag], levels: Sequence[WrittenLevel]) -> bytes:
-    """Return all that stands before the tiles.
+    """Return the bytes of the file before its tiles.
 
     Parameters
     ----------
     tags : mapping
-        Those of the image, little-endian; where tiles lie and the sizes of levels are put in
-        their place.
+        Tags of the image, little-endian; tile positions and level sizes are replaced.
     levels : sequence of WrittenLevel
-        The image, then overviews from fine to coarse. Their tiles follow in the file from
-        coarse to fine, each level's in the order in which they were added.
+        The image, then its overviews, finest first. In the file their tiles follow coarsest
+        first, within a level in the order in which they were added.
     """
     total = sum(level.size for level in levels)
     length = len(_head(tags, levels, 0, big=False))
