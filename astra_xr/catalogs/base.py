@@ -1,4 +1,4 @@
-"""What a catalogue is to the rest of the package."""
+"""The interface of a catalog, and choosing among the items that it finds."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from astra_xr.model import SceneId, SignedUrl
 _log = logging.getLogger(__name__)
 
 OTHERS = "astra:other_processings"
-"""Property of an item: products of the same acquisition that were there too."""
+"""Property of an item: the other products of the same acquisition."""
 
 
 @runtime_checkable
 class Catalog(Protocol):
     """Finds items and makes their hrefs readable. One instance serves many threads.
 
-    A subclass says how it finds, searches and signs; the rest is as most catalogues have it.
+    A subclass implements find, search and sign; the other methods have usable defaults.
     """
 
     name: str
-    """How users name it, e.g. ``earth-search``."""
+    """Its name for ``catalog=``, e.g. ``earth-search``."""
 
     title: str
-    """Its name in prose, for messages."""
+    """Its name in messages."""
 
     provider: str
-    """Who serves the source data: ``metadata.source_provider`` of the contract; empty: the item
-    tells."""
+    """Who serves the source data: ``metadata.source_provider`` of the contract; empty: taken
+    from the item."""
 
     own_files: bool = False
-    """True where it is made of the user's own files, so that its items may name such."""
+    """True if it consists of the user's own files; its items may then refer to local files."""
 
     def find(self, scene: SceneId) -> dict[str, Any]:
         """Return the scene's item as plain JSON.
@@ -46,9 +46,9 @@ class Catalog(Protocol):
         ...
 
     def search(self, query: Query) -> Iterator[dict[str, Any]]:
-        """Yield the items that a query wants, newest first, page by page as they are taken.
+        """Yield the items that match a query, newest first; pages are fetched as needed.
 
-        ``query.limit`` is a hint for the size of pages. A mission that is not served has none.
+        ``query.limit`` is a hint for the page size. A mission that is not served has no items.
 
         Raises
         ------
@@ -57,7 +57,7 @@ class Catalog(Protocol):
         ...
 
     def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
-        """Return a URL that reads ``href`` with no further authentication.
+        """Return a URL that reads ``href`` without further authentication.
 
         Raises
         ------
@@ -66,13 +66,13 @@ class Catalog(Protocol):
         ...
 
     def href(self, asset: Mapping[str, Any]) -> str:
-        """Return where to read an asset, of the places that its item names; empty: of none."""
+        """Return the preferred href of an asset that may have several; empty if it has none."""
         return str(asset.get("href") or "")
 
     def check(self, href: str) -> None:
-        """Tell early, asking nobody, where credentials that :meth:`sign` needs are not there.
+        """Raise early, without a request, if credentials that :meth:`sign` needs are missing.
 
-        Asked where the caller names no catalogue; what costs money is refused then, too.
+        Called if the user names no catalog; reads that cost money are refused then, too.
 
         Raises
         ------
@@ -81,30 +81,30 @@ class Catalog(Protocol):
         return
 
     def signs(self, href: str) -> bool:
-        """Tell whether :meth:`sign` makes another of the signature that an href carries."""
+        """Return True if :meth:`sign` can replace the signature of an href."""
         return False
 
     def owns(self, item: Item) -> bool:
-        """Tell whether an item that a user brings came from this catalogue."""
+        """Return True if a user's item comes from this catalog."""
         return False
 
     def offset_applied(self, item: Item, asset_key: str) -> str | None:
-        """Return why the mission's offset is in the asset's pixels already; None: it is not."""
+        """Return why the asset's pixels already include the mission's offset; None if not."""
         return None
 
 
 def choose(scene: SceneId, items: list[dict[str, Any]]) -> tuple[list[str], dict[str, Any] | None]:
-    """Pick the item that an id means among the items that a search brought.
+    """Return the item that a scene id refers to, from the results of a search.
 
-    Items of another acquisition are dropped. Of several processings of one acquisition the one
-    that the id names wins, else the newest.
+    Items of other acquisitions are dropped. Among several processings of one acquisition, the
+    one named by the id is taken, else the newest.
 
     Returns
     -------
     candidates : list of str
-        Ids, as ``mission:name``, of the acquisitions that fit; more than one: ambiguous.
+        Ids, as ``mission:name``, of the matching acquisitions; several if the id is ambiguous.
     item : dict or None
-        The item, where exactly one acquisition fits.
+        The item, if exactly one acquisition matches.
     """
     mission = MISSIONS[scene.mission]
     fitting = [item for item in items if mission.matches(scene.parts, item)]
@@ -121,21 +121,21 @@ def choose(scene: SceneId, items: list[dict[str, Any]]) -> tuple[list[str], dict
 
 
 def _log_choice(
-    scene: SceneId, chosen: str, told: Mapping[str, str], version: Iterable[str], others: list[str]
+    scene: SceneId, chosen: str, found: Mapping[str, str], version: Iterable[str], others: list[str]
 ) -> None:
     missed = [
         f"{part} {scene.parts[part]}"
         for part in version
-        if part in scene.parts and part in told and scene.parts[part] != told[part]
+        if part in scene.parts and part in found and scene.parts[part] != found[part]
     ]
     if missed:
-        _log.info("%s: %s, for %s is not there", scene, chosen, ", ".join(missed))
+        _log.info("%s: using %s; %s not found", scene, chosen, ", ".join(missed))
     elif others:
-        _log.info("%s: %s, and not %s", scene, chosen, ", ".join(others))
+        _log.info("%s: using %s instead of %s", scene, chosen, ", ".join(others))
 
 
 def acquisitions(mission: Mission, items: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """Bring together the items of one acquisition each, in the order of their first."""
+    """Group items by acquisition, in the order of each group's first item."""
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for item in items:
         groups.setdefault(acquisition(mission, item), []).append(item)
@@ -143,22 +143,22 @@ def acquisitions(mission: Mission, items: Iterable[dict[str, Any]]) -> list[list
 
 
 def acquisition(mission: Mission, item: Item) -> tuple[str, ...]:
-    """Return what tells an item's acquisition from others of the mission."""
-    told = mission.describe(item)
-    moment = told.get("start") or told.get("day", "")
-    return (*(told.get(part, "") for part in mission.acquisition), moment)
+    """Return a key that identifies an item's acquisition within the mission."""
+    parts = mission.describe(item)
+    start = parts.get("start") or parts.get("day", "")
+    return (*(parts.get(part, "") for part in mission.acquisition), start)
 
 
 def newest(
     mission: Mission, items: Iterable[dict[str, Any]], named: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """Pick the processing that an id's parts name, else the newest; the first of equals."""
+    """Return the processing that an id's parts name, else the newest; the first of equals."""
     wanted = named or {}
 
     def rank(item: dict[str, Any]) -> tuple[int, tuple[str, ...]]:
-        told = mission.describe(item)
-        fitting = sum(told.get(part) == wanted.get(part, "") for part in mission.version)
-        return fitting, tuple(told.get(part, "") for part in mission.version)
+        parts = mission.describe(item)
+        fitting = sum(parts.get(part) == wanted.get(part, "") for part in mission.version)
+        return fitting, tuple(parts.get(part, "") for part in mission.version)
 
     # max() keeps the first of equals.
     return max(items, key=rank)

@@ -1,4 +1,4 @@
-"""Copernicus Data Space Ecosystem: ESA's own products, in JPEG 2000, with a free account.
+"""Copernicus Data Space Ecosystem: ESA's products in JPEG 2000, with a free account.
 
 Access: "documentation.dataspace.copernicus.eu", APIs: S3 (keys, header-signed) and OData
 (OpenID Connect token).
@@ -32,16 +32,16 @@ _LOGIN_HOSTS = ("identity.dataspace.copernicus.eu", "dataspace.copernicus.eu")
 _DOMAIN = ".dataspace.copernicus.eu"
 _REGION = "default"
 _LIFE = 600.0
-"""Seconds that a token lives where the service does not say."""
+"""Lifetime of a token in seconds if the service does not report it."""
 _RENEW_BEFORE = timedelta(minutes=2)
 _FREE = "Level 2A opens without an account with catalog='earth-search'."
 
 
 class Cdse(StacCatalog):
-    """Sentinel-2 levels 1C and 2A, read with S3 keys or with the account itself.
+    """Sentinel-2 levels 1C and 2A, read with S3 keys or with an account.
 
     With S3 keys the ``s3://eodata`` hrefs are read, and each request is signed in its headers;
-    with an account alone the https ones, with a token that lives ten minutes.
+    with only an account the https ones, with a token that lasts ten minutes.
     """
 
     name = "cdse"
@@ -56,7 +56,7 @@ class Cdse(StacCatalog):
         self._tokens = Tokens[tuple[str, str]](renew_before=_RENEW_BEFORE, clock=clock)
 
     def lookups(self, scene: SceneId) -> Iterable[Lookup]:
-        """Give the ways to find a scene: its product id, then a search."""
+        """Yield the lookups for a scene: its product id, then a search."""
         parts = scene.parts
         if scene.mission != "sentinel-2" or parts.get("level") not in _COLLECTIONS:
             return
@@ -66,7 +66,7 @@ class Cdse(StacCatalog):
         yield sentinel2_search(parts, [collection], sensing_window(parts))
 
     def href(self, asset: Mapping[str, Any]) -> str:
-        """Return the asset's s3 href, or where only an account is there its https one."""
+        """Return the asset's s3 href, or its https href if there is only an account."""
         href = str(asset.get("href") or "")
         if self._keys() is None and self._login() is not None:
             return _https(asset) or href
@@ -78,7 +78,7 @@ class Cdse(StacCatalog):
         Raises
         ------
         SigningError
-            The credentials that it takes are not there, or are refused.
+            The credentials are missing or refused.
         UpstreamError
             The login service is down.
         """
@@ -96,7 +96,7 @@ class Cdse(StacCatalog):
         return SignedUrl(url=href)
 
     def check(self, href: str) -> None:
-        """Tell early where neither S3 keys nor an account for an href are there.
+        """Raise early if there are no credentials for an href.
 
         Raises
         ------
@@ -106,7 +106,7 @@ class Cdse(StacCatalog):
             if self._keys() is None:
                 raise SigningError(href=href, reason="there are no S3 keys", hint=_how_to())
         elif not href.startswith(("https://", "http://")):
-            hint = "Take another asset."
+            hint = "Choose another asset."
             raise SigningError(href=href, reason="it is neither https nor s3", hint=hint)
         elif _is_protected(href) and self._login() is None:
             raise SigningError(href=href, reason="there is no account", hint=_how_to())
@@ -147,7 +147,7 @@ class Cdse(StacCatalog):
 
 
 def _is_protected(href: str) -> bool:
-    """Tell whether a URL is this service's: a token goes nowhere else, and never unencrypted."""
+    """Return True if a URL may be sent a token: this service's hosts, over https."""
     parts = urlsplit(href)
     return parts.scheme == "https" and str(parts.hostname).endswith(_DOMAIN)
 

@@ -1,4 +1,4 @@
-"""STAC as files, here or behind a URL: which items a document holds, and which of them is meant."""
+"""STAC as files, local or remote: the items of a document, and the one that an id refers to."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HTTP = re.compile(r"https?://[\w.-]")
 
 
 def items_of(document: Any) -> list[dict[str, Any]]:
-    """Return the items of a document: an item, a collection of items, or anything else."""
+    """Return the items of a document: an item or an item collection; empty for anything else."""
     kind = document.get("type") if isinstance(document, Mapping) else None
     raw = document.get("features") if kind == "FeatureCollection" else [document]
     items = []
@@ -41,7 +41,7 @@ def resolved(item: dict[str, Any], base: str) -> dict[str, Any]:
 
 
 def join(base: str, href: object) -> str:
-    """Return an href as an absolute URL; what can be none is left as it is."""
+    """Return an href as an absolute URL; an invalid one is returned unchanged."""
     try:
         return urljoin(base, str(href))
     except ValueError:
@@ -49,7 +49,7 @@ def join(base: str, href: object) -> str:
 
 
 def self_link(item: Mapping[str, Any]) -> str | None:
-    """Return the absolute URL that an item says it has."""
+    """Return the absolute URL in an item's self link, or None."""
     hrefs = (str(link.get("href")) for link in links_of(item) if link.get("rel") == "self")
     return next((href for href in hrefs if _HTTP.match(href)), None)
 
@@ -61,12 +61,12 @@ def links_of(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def spellings(scene: SceneId) -> list[str]:
-    """Return what the id of a scene's item may be: as it was written, and as it is known."""
+    """Return the possible ids of a scene's item: as the user wrote it, and its canonical form."""
     return list(dict.fromkeys((scene.text, scene.name)))
 
 
 def pick(scene: SceneId, items: Iterable[dict[str, Any]], *, asked: str) -> dict[str, Any]:
-    """Return the item that an id means: one of that id, else the one of that acquisition.
+    """Return the item that a scene id refers to: by id, else by acquisition.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def pick(scene: SceneId, items: Iterable[dict[str, Any]], *, asked: str) -> dict
 
 
 def wanted(query: Query, items: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield the items of a query's mission that it wants."""
+    """Yield the items that match a query."""
     for item in items:
         mission = mission_of(item)
         if mission and mission.name == query.mission and query.wants(item):
@@ -94,7 +94,7 @@ def wanted(query: Query, items: Iterable[dict[str, Any]]) -> Iterator[dict[str, 
 
 
 def newest_first(items: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return items in the order that a search gives them."""
+    """Return items sorted by time, newest first."""
 
     def when(item: dict[str, Any]) -> str:
         return str(item["properties"].get("datetime") or "")
@@ -103,13 +103,13 @@ def newest_first(items: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def storage_url(href: str, s3: S3, refused: SignedUrl | None) -> SignedUrl:
-    """Return what reads an href of storage that no catalogue of ours knows.
+    """Return a URL that reads an href in storage unknown to our catalogs.
 
     Raises
     ------
     SigningError
-        The href is neither https nor s3, so that what lies elsewhere cannot lead to files of this
-        machine; or there are no credentials for S3.
+        The href is neither https nor s3 (a remote item must not lead to local files), or there
+        are no credentials for S3.
     """
     if href.startswith(("https://", "http://")):
         return SignedUrl(url=href)

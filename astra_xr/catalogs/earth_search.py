@@ -27,11 +27,11 @@ _FREE = {
     "sentinel-s2-l2a": "The scene's other assets are COGs, which need no account.",
     "sentinel-s2-l1c": "The same scenes are in catalog='cdse', with a free account.",
 }
-"""Bucket where the requester pays → where the same is without payment."""
+"""Requester-pays bucket → a free alternative."""
 
 
 class EarthSearch(StacCatalog):
-    """Sentinel-2 as Collection 1, as the older L2A set and as L1C; Landsat Collection 2 Level 2."""
+    """Sentinel-2 as Collection 1, as older L2A and as L1C; Landsat Collection 2 Level 2."""
 
     name = "earth-search"
     title = "Earth Search"
@@ -46,7 +46,7 @@ class EarthSearch(StacCatalog):
         self._s3 = S3(settings)
 
     def lookups(self, scene: SceneId) -> Iterable[Lookup]:
-        """Give the ways to find a scene; ids of this catalogue's own forms go first."""
+        """Yield the lookups for a scene; ids in this catalog's own form come first."""
         parts = scene.parts
         if scene.mission == "landsat" and parts["level"].startswith("L2"):
             yield from landsat_lookups(scene, _LANDSAT)
@@ -57,7 +57,7 @@ class EarthSearch(StacCatalog):
                 yield ById(collection=older, item=name.format(zone=_zone(parts), **parts))
             elif scene.form == "earth-search-c1":
                 yield ById(collection=_C1, item=scene.name)
-            # No collection's item ids follow from the product's.
+            # Item ids cannot be derived from product ids in any collection.
             collections = [_C1, _L2A] if older == _L2A else [_L1C]
             tile = {"tile": _zone(parts)} if "tile" in parts else {}
             yield sentinel2_search({**parts, **tile}, collections, tile_window(parts))
@@ -68,14 +68,14 @@ class EarthSearch(StacCatalog):
         Raises
         ------
         SigningError
-            The href lies in a bucket where the requester pays, and there are no AWS keys.
+            The href is in a requester-pays bucket, and there are no AWS keys.
         """
         if href.startswith(("https://", "http://")):
             return SignedUrl(url=href)
         return self._s3.sign(href, refused=refused, instead=_FREE.get(split(href)[0], ""))
 
     def check(self, href: str) -> None:
-        """Tell early where an s3 href needs AWS keys that are not there, or leave to pay.
+        """Raise early if an s3 href needs AWS keys that are missing, or consent to pay.
 
         Raises
         ------
@@ -85,7 +85,7 @@ class EarthSearch(StacCatalog):
             self._s3.check(href, instead=_FREE.get(split(href)[0], ""))
 
     def owns(self, item: Item) -> bool:
-        """Tell whether the item is of Earth Search, of its v0 too, by links or properties."""
+        """Return True if the item is from Earth Search v0 or v1, by links or properties."""
         names = item.get("properties", {})
         return (
             super().owns(item)
@@ -94,10 +94,10 @@ class EarthSearch(StacCatalog):
         )
 
     def offset_applied(self, item: Item, asset_key: str) -> str | None:
-        """Tell whether the COG's pixels are shifted already; its JPEG 2000 twin never is.
+        """Return why the offset is already in the COG's pixels; it never is in the JPEG 2000.
 
-        Items of baseline 04.00 and later say ``boa_offset_applied: true`` and an offset of
-        -0.1 at once; the pixels of the COG are shifted, so that applying it would shift twice.
+        Items of baseline 04.00 and later have both ``boa_offset_applied: true`` and an offset of
+        -0.1. The pixels of the COG are shifted already: the offset must not be applied again.
         """
         properties = item.get("properties", {})
         flags = ("earthsearch:boa_offset_applied", "sentinel:boa_offset_applied")
@@ -107,5 +107,5 @@ class EarthSearch(StacCatalog):
 
 
 def _zone(parts: Mapping[str, str]) -> str:
-    """Write a tile as here: zones 1 to 9 have one digit."""
+    """Return the tile as Earth Search writes it: zones 1 to 9 have one digit."""
     return parts["tile"].lstrip("0")

@@ -1,4 +1,4 @@
-"""A catalogue of the user's own files: a folder of JSON, one JSON file, or stac-geoparquet."""
+"""A catalog of local files: a folder of JSON, one JSON file, or stac-geoparquet."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _PARQUET = (".parquet", ".geoparquet")
 
 
 class Folder(Catalog):
-    """Items of any mission or none, by their own ids or by any id form of a mission.
+    """Items of any mission or none, by item id or any scene id of a mission.
 
     Parameters
     ----------
     path : str
-        A folder, whose ``*.json`` files are read at any depth; a JSON file with an item or a
-        collection of items; or a stac-geoparquet file. Also as a ``file:`` URL.
+        A folder, whose ``*.json`` files are read at any depth; a JSON file with an item or an
+        item collection; or a stac-geoparquet file. Also as a ``file:`` URL.
     settings : Settings
 
     Raises
@@ -51,26 +51,26 @@ class Folder(Catalog):
         self._s3 = S3(settings)
         self._path = local_path(path).expanduser().absolute()
         if not self._path.exists():
-            expected = "a folder or file that is there"
+            expected = "an existing folder or file"
             raise InvalidParameter(name="catalog", value=path, expected=expected)
         self.name = self.title = str(self._path)
 
     def find(self, scene: SceneId) -> dict[str, Any]:
-        """Return the item of that id, or of that acquisition; its hrefs are absolute.
+        """Return the item by id, else by acquisition, with absolute hrefs.
 
         Raises
         ------
         SceneNotFound, AmbiguousSceneId, UpstreamError, MissingExtra
         """
         named = {f"{name}.json".casefold() for name in spellings(scene)}
-        # The usual name of an item's file is its id: then the others need no reading.
+        # An item's file is usually named after its id: then only that file is read.
         likely = [path for path in self._files() if path.name.casefold() in named]
         found = [item for path in likely for item in _read(path, path.stat().st_mtime_ns)]
         known = [item for item in found if item["id"] in spellings(scene)]
         return pick(scene, known or self._items(), asked=self.title)
 
     def search(self, query: Query) -> Iterator[dict[str, Any]]:
-        """Yield the items of a mission that a query wants, newest first.
+        """Yield the items that match a query, newest first.
 
         Raises
         ------
@@ -98,7 +98,7 @@ class Folder(Catalog):
 
 @functools.lru_cache(maxsize=1000)
 def _read(path: Path, changed: int) -> tuple[dict[str, Any], ...]:
-    """Read the items of one file; of a JSON file that is no STAC there are none."""
+    """Return the items of one file; none if its JSON is not STAC."""
     if path.suffix.lower() in _PARQUET:
         document = _read_parquet(path)
     else:
@@ -121,7 +121,7 @@ def _read_parquet(path: Path) -> Any:
         raise UpstreamError(
             service=str(path), reason=f"it cannot be read as stac-geoparquet ({reason})"
         )
-    # Columns are those of all items together: of one item, many hold nothing.
+    # Each row has the columns of all items; many of them are empty.
     for feature in document.get("features", ()):
         assets = feature.get("assets") or {}
         feature["assets"] = {key: asset for key, asset in assets.items() if asset}

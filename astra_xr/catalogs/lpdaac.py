@@ -1,7 +1,7 @@
 """NASA LP DAAC through CMR-STAC: Harmonized Landsat Sentinel-2, read with an Earthdata login.
 
-Access: NASA Earthdata Login, "User Token Management": a bearer token of 60 days, which storage
-follows with a redirect to a signed URL elsewhere.
+Access: NASA Earthdata Login, "User Token Management": a bearer token that is valid for 60 days.
+The storage answers it with a redirect to a signed URL.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _TOKEN_URL = f"https://{_LOGIN_HOST}/api/users/find_or_create_token"
 _DOMAINS = (".earthdata.nasa.gov", ".earthdatacloud.nasa.gov")
 _RENEW_BEFORE = timedelta(minutes=5)
 _LIFE = timedelta(hours=1)
-"""How long a token is kept whose end the service does not tell."""
+"""How long a token is kept if the service does not report its expiry."""
 
-_UNTOLD = timedelta(minutes=10)
-"""… and a URL whose query does not."""
+_URL_LIFE = timedelta(minutes=10)
+"""How long a URL is kept if its query does not contain its expiry."""
 
 _HOW_TO = (
     "Set EARTHDATA_TOKEN (https://urs.earthdata.nasa.gov, Generate Token), or "
@@ -38,7 +38,7 @@ _HOW_TO = (
 
 
 class LpDaac(StacCatalog):
-    """HLS L30 and S30, whose files redirect whoever has a bearer token to a signed URL."""
+    """HLS L30 and S30, whose files redirect requests with a bearer token to a signed URL."""
 
     name = "lpdaac"
     title = "NASA LP DAAC"
@@ -53,7 +53,7 @@ class LpDaac(StacCatalog):
         self._urls = Tokens[str](renew_before=_RENEW_BEFORE, clock=clock)
 
     def lookups(self, scene: SceneId) -> Iterable[Lookup]:
-        """Give the ways to find a scene: its granule id, in either spelling of the collection."""
+        """Yield the lookups for a scene: its granule id, in both spellings of the collection."""
         if scene.mission != "hls":
             return
         parts = {"version": "2.0", **scene.parts}
@@ -61,15 +61,15 @@ class LpDaac(StacCatalog):
             yield ById(collection=form.format(**parts), item=hls_name(parts))
 
     def owns(self, item: Item) -> bool:
-        """Tell whether the item's links lead here, or its files to Earthdata."""
+        """Return True if the item's links point to this API, or its files to Earthdata."""
         hrefs = (str(asset.get("href", "")) for asset in item["assets"].values())
         return super().owns(item) or any(map(_is_protected, hrefs))
 
     def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
-        """Return the signed URL elsewhere that storage redirects who has a token to.
+        """Return the signed URL that the storage redirects to.
 
-        Asked for once a file, so that not every range goes through the gate; the token goes no
-        further than there. What is not Earthdata's is public.
+        It is requested once per file, with the token; ranges are then read without the token.
+        Files outside Earthdata are public.
 
         Raises
         ------
@@ -93,7 +93,7 @@ class LpDaac(StacCatalog):
         return bearer(href, self._bearer(carried(refused)))
 
     def _enter(self, href: str) -> Token:
-        """Find out where a file's redirect leads; the value is empty where there is none."""
+        """Return the target of a file's redirect; the value is empty if there is none."""
         refused: list[Token] = []
         while len(refused) < 2:
             token = self._bearer(lambda token: token in refused)
@@ -105,7 +105,7 @@ class LpDaac(StacCatalog):
                 refused.append(token)
                 continue
             found = location if location.startswith("https://") else ""
-            return Token(value=found, expires_at=_end_of(found) or self._clock() + _UNTOLD)
+            return Token(value=found, expires_at=_end_of(found) or self._clock() + _URL_LIFE)
         name = "EARTHDATA_TOKEN" if self._settings.earthdata_token else "the account"
         raise SigningError(href=href, reason=f"{name} is refused", hint=_HOW_TO)
 
@@ -117,16 +117,16 @@ class LpDaac(StacCatalog):
         return self._tokens.get(account, lambda: self._log_in(account), was_refused)
 
     def check(self, href: str) -> None:
-        """Tell early where there is neither a token nor an account.
+        """Raise early if there is neither a token nor an account.
 
         Raises
         ------
         SigningError
         """
         if not href.startswith(("https://", "http://")):
-            raise SigningError(href=href, reason="it is not https", hint="Take another asset.")
+            raise SigningError(href=href, reason="it is not https", hint="Choose another asset.")
         if _is_protected(href) and not self._settings.earthdata_token and not self._login():
-            reason = "there is neither a token nor an account of Earthdata"
+            reason = "there is neither an Earthdata token nor an Earthdata account"
             raise SigningError(href=href, reason=reason, hint=_HOW_TO)
 
     def _login(self) -> tuple[str, str] | None:
@@ -159,13 +159,13 @@ class LpDaac(StacCatalog):
 
 
 def _is_protected(href: str) -> bool:
-    """Tell whether a URL is Earthdata's: a token goes nowhere else, and never unencrypted."""
+    """Return True if a URL may be sent a token: Earthdata's hosts, over https."""
     parts = urlsplit(href)
     return parts.scheme == "https" and str(parts.hostname).endswith(_DOMAINS)
 
 
 def _end_of(url: str) -> datetime | None:
-    """Return when a signed URL ends: CloudFront's or S3's; None: it does not tell."""
+    """Return when a signed URL of CloudFront or S3 expires; None if it does not say."""
     try:
         query = {name.lower(): value for name, value in parse_qsl(urlsplit(url).query)}
         if "expires" in query:

@@ -1,4 +1,4 @@
-"""A STAC catalogue of the user's own, named by its URL: an API, or static JSON files."""
+"""Any STAC catalog, given by its URL: an API, or static JSON files."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ from astra_xr.net.client import fetch_json
 from astra_xr.settings import Settings
 
 _MOST_FILES = 200
-"""Files of a static catalogue that one look reads."""
+"""Files of a static catalog that one lookup or search reads."""
 _PAGE = 100
 
 
 class PlainCatalog(StacCatalog):
-    """Items of any mission or none, by their own ids or by any id form of a mission.
+    """Items of any mission or none, by item id or any scene id of a mission.
 
     Parameters
     ----------
     url : str
-        Root of a STAC API, or a static catalogue, item or collection of items as JSON.
+        Root of a STAC API, or a static catalog, item or item collection as JSON.
     settings : Settings
 
     Raises
     ------
     InvalidParameter
-        The URL holds a user, a query or a fragment: names of catalogues are shown and stored.
+        The URL has a user, a query or a fragment; names of catalogs are shown and stored.
     """
 
     provider = ""
 
     def __init__(self, url: str, settings: Settings) -> None:
         if redact(url) != url:
-            expected = "a URL without user, query and fragment"
+            expected = "a URL without user, query or fragment"
             raise InvalidParameter(name="catalog", value=url, expected=expected)
         super().__init__(url=url, timeout=settings.timeout)
         self.name = url
@@ -61,7 +61,7 @@ class PlainCatalog(StacCatalog):
         self._is_api: bool | None = None
 
     def find(self, scene: SceneId) -> dict[str, Any]:
-        """Return the item of that id, or of that acquisition; its hrefs are absolute.
+        """Return the item by id, else by acquisition, with absolute hrefs.
 
         Raises
         ------
@@ -72,7 +72,7 @@ class PlainCatalog(StacCatalog):
         return resolved(item, self_link(item) or self._url)
 
     def search(self, query: Query) -> Iterator[dict[str, Any]]:
-        """Yield the items of a mission that a query wants.
+        """Yield the items that match a query.
 
         Raises
         ------
@@ -98,7 +98,7 @@ class PlainCatalog(StacCatalog):
         return storage_url(href, self._s3, refused)
 
     def owns(self, item: Item) -> bool:
-        """Return False: nobody but the user can tell that an item is from here."""
+        """Return False: an item does not show that it comes from this catalog."""
         return False
 
     def _answers_searches(self) -> bool:
@@ -108,14 +108,14 @@ class PlainCatalog(StacCatalog):
         return self._is_api
 
     def _ask(self, scene: SceneId) -> list[dict[str, Any]]:
-        """Search by the item's id, then by time, among all collections."""
+        """Search all collections by item id, then by time."""
         names = spellings(scene)
         items = self._search({"ids": names})
         found = [item for item in items if item["id"] in names]
         if found:
             return found
         if scene.mission == "sentinel-2":
-            # Items have the sensing start, or the tile's own time some minutes later.
+            # Items have the sensing start, or the tile's own time a few minutes later.
             window = tile_window(scene.parts)
         elif len(scene.parts.get("start", "")) == len("YYYYMMDDTHHMMSS"):
             start, minutes = scene.parts["start"], timedelta(minutes=1)
@@ -127,7 +127,7 @@ class PlainCatalog(StacCatalog):
         return self._search({"datetime": window})
 
     def _walk(self, scene: SceneId | None) -> Iterator[dict[str, Any]]:
-        """Read static files, those whose URL holds the id first, and stop at the item of it."""
+        """Yield items of static files, those whose URL contains the id first; stop at its item."""
         names = [name.casefold() for name in spellings(scene)] if scene else []
         todo, read = [self._url], set[str]()
         while todo and len(read) < _MOST_FILES:

@@ -41,9 +41,9 @@ _ACCOUNTS = {
     "sentinel1euwestrtc",
     "sentinel2l2a01",
 }
-"""Storage accounts that this catalogue's items lie in; its own links tell of the others."""
+"""Known storage accounts of this catalog; items in other accounts are recognized by their links."""
 _TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
-"""Microsoft's tenant id, in whose name the tokens of other accounts are signed."""
+"""Microsoft's tenant id, which signs the tokens of other accounts."""
 _RENEW_BEFORE = timedelta(minutes=5)
 _SENTINEL2 = "sentinel-2-l2a"
 _OWN_PROCESSOR_UNTIL = "20240722T240000"
@@ -58,8 +58,8 @@ _DEM = {"10": "cop-dem-glo-30", "30": "cop-dem-glo-90"}
 class PlanetaryComputer(StacCatalog):
     """Sentinel-2 Level 2A, Landsat, HLS, Sentinel-1 RTC, NAIP and Copernicus DEM, with SAS tokens.
 
-    A token serves a whole storage container. It is fetched when first needed, kept until five
-    minutes before its own expiry, and fetched once however many threads wait for it.
+    A token serves a whole storage container. It is fetched when first needed, once for all
+    threads that wait for it, and kept until five minutes before it expires.
     """
 
     name = "planetary-computer"
@@ -82,7 +82,7 @@ class PlanetaryComputer(StacCatalog):
         self._tokens = Tokens[tuple[str, str]](renew_before=_RENEW_BEFORE, clock=clock)
 
     def lookups(self, scene: SceneId) -> Iterable[Lookup]:
-        """Give the ways to find a scene: the product id less its baseline, then a search."""
+        """Yield the lookups for a scene: the product id without its baseline, then a search."""
         parts = scene.parts
         if scene.mission == "landsat":
             if parts["level"].startswith("L2"):
@@ -96,21 +96,21 @@ class PlanetaryComputer(StacCatalog):
             yield _FURTHER[scene.mission](scene)
 
     def owns(self, item: Item) -> bool:
-        """Tell whether the item's links lead here, or its files lie in this catalogue's storage."""
+        """Return True if the item's links point to this API, or its files are in its storage."""
         hrefs = (str(asset.get("href", "")) for asset in item["assets"].values())
         return super().owns(item) or any(self.signs(href) for href in hrefs)
 
     def signs(self, href: str) -> bool:
-        """Tell whether a blob is this catalogue's, by its account or by who signed it.
+        """Return True if a blob belongs to this catalog, by its account or its signature.
 
-        A SAS token of the caller's own for other Azure storage is left as it is.
+        The user's own SAS tokens for other Azure storage are left unchanged.
         """
-        place = _container(href)
+        blob = _container(href)
         query = parse_qs(urlsplit(href).query)
-        return place is not None and (place[0] in _ACCOUNTS or query.get("sktid") == [_TENANT])
+        return blob is not None and (blob[0] in _ACCOUNTS or query.get("sktid") == [_TENANT])
 
     def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
-        """Put the container's token on a blob's URL; a signature that it has is replaced.
+        """Return a blob's URL with the container's token, which replaces any other signature.
 
         Raises
         ------
@@ -119,15 +119,15 @@ class PlanetaryComputer(StacCatalog):
         UpstreamError
             The signing service is down or refuses.
         """
-        place = _container(href)
+        blob = _container(href)
         parts = urlsplit(href)
-        if place is None:
+        if blob is None:
             if parts.scheme in ("http", "https"):
                 return SignedUrl(url=href)
-            raise SigningError(href=href, reason="it is not https", hint="Open another asset.")
+            raise SigningError(href=href, reason="it is not https", hint="Choose another asset.")
         token = self._tokens.get(
-            place,
-            lambda: self._fetch_token(*place),
+            blob,
+            lambda: self._fetch_token(*blob),
             lambda kept: refused is not None and urlsplit(refused.url).query == kept.value,
         )
         bare = urlunsplit((parts.scheme, parts.netloc, parts.path, token.value, ""))
@@ -149,13 +149,13 @@ class PlanetaryComputer(StacCatalog):
         if not query:
             raise UpstreamError(
                 service=f"{self.title} (signing)",
-                reason=f"it gave no token for {account}/{container}",
+                reason=f"it returned no token for {account}/{container}",
             )
         return Token(value=query, expires_at=expiry.astimezone(UTC))
 
 
 def _container(href: str) -> tuple[str, str] | None:
-    """Return the storage account and container that a blob's URL names."""
+    """Return storage account and container from a blob's URL, or None."""
     parts = urlsplit(href)
     host = parts.hostname or ""
     container = parts.path.lstrip("/").split("/", 1)[0]
@@ -165,10 +165,10 @@ def _container(href: str) -> tuple[str, str] | None:
 
 
 def _sentinel2(scene: SceneId) -> Iterator[Lookup]:
-    """Look up by this catalogue's own id, then by tile and time.
+    """Yield the lookups by this catalog's own id, then by tile and time.
 
-    As long as this catalogue ran the processor itself, generation times in its ids differ from
-    the agency's, and only the search finds them by an id of the agency's.
+    While this catalog ran the processor itself, generation times in its ids differed from ESA's:
+    only the search finds those items by an ESA id.
     """
     parts = scene.parts
     own = scene.form == "planetary-computer" or parts.get("start", "") > _OWN_PROCESSOR_UNTIL
@@ -192,7 +192,7 @@ def _rtc(scene: SceneId) -> ById:
 
 
 def _naip(scene: SceneId) -> Lookup:
-    """Look a photograph up by its id, or where that lacks the state in its cell of one degree."""
+    """Return the lookup by id, or if the id lacks the state, by the cell of one degree."""
     parts = scene.parts
     if "state" in parts:
         return ById(collection=_NAIP, item=scene.name.lower())
@@ -215,4 +215,4 @@ _FURTHER: Mapping[str, Callable[[SceneId], Lookup]] = {
     "naip": _naip,
     "copernicus-dem": _dem,
 }
-"""Missions of which this catalogue is asked by one lookup alone."""
+"""Missions that need only one lookup."""

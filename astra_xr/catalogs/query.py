@@ -1,4 +1,4 @@
-"""What is searched for: as users write it, checked, in one form that is held against items."""
+"""The terms of a search: read as users write them, checked, and matched against items."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _MOST = 10_000
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """Which scenes of a mission a search is for; what is None does not matter."""
+    """Which scenes of a mission to search for; fields that are None match any scene."""
 
     mission: str
     """Name of the mission, e.g. ``sentinel-2``."""
 
     bbox: Box | None = None
-    """West, south, east, north in degrees; west beyond east crosses the antimeridian."""
+    """West, south, east, north in degrees; west > east crosses the antimeridian."""
 
     intersects: Mapping[str, Any] | None = None
     """A GeoJSON geometry in longitude and latitude, instead of ``bbox``."""
@@ -33,10 +33,10 @@ class Query:
     """RFC 3339 interval ``start/end`` in UTC; ``..`` leaves an end open."""
 
     cloud_cover: tuple[float, float] | None = None
-    """Least and greatest share of clouds, percent, both included."""
+    """Minimum and maximum cloud cover in percent, both included."""
 
     limit: int = 20
-    """Scenes to return at most."""
+    """Maximum number of scenes."""
 
     def body(self) -> dict[str, Any]:
         """Return the parameters of a STAC item search, newest first, for any collection."""
@@ -55,32 +55,32 @@ class Query:
         return body
 
     def wants(self, item: Item) -> bool:
-        """Tell whether an item is one of those searched for, as far as it tells itself.
+        """Return True if an item matches, as far as its properties show.
 
-        Places are compared by their boxes alone. For catalogues without an API, and for APIs
-        that do not heed all that :meth:`body` says.
+        Areas are compared by their bounding boxes. For catalogs without an API, and for APIs
+        that ignore parts of :meth:`body`.
         """
         properties = item.get("properties", {})
         return (
-            self._cloudy_as_wanted(properties.get("eo:cloud_cover"))
-            and self._at_that_time(properties.get("datetime") or properties.get("start_datetime"))
-            and self._at_that_place(item.get("bbox"))
+            self._matches_clouds(properties.get("eo:cloud_cover"))
+            and self._matches_time(properties.get("datetime") or properties.get("start_datetime"))
+            and self._matches_area(item.get("bbox"))
         )
 
-    def _cloudy_as_wanted(self, cloud: Any) -> bool:
+    def _matches_clouds(self, cloud: Any) -> bool:
         if self.cloud_cover is None:
             return True
         least, greatest = self.cloud_cover
         return isinstance(cloud, int | float) and least <= cloud <= greatest
 
-    def _at_that_time(self, text: Any) -> bool:
-        moment = _moment(text)
-        if self.when is None or moment is None:
+    def _matches_time(self, text: Any) -> bool:
+        when = _time(text)
+        if self.when is None or when is None:
             return True
-        start, stop = (_moment(end) for end in self.when.split("/"))
-        return (start is None or start <= moment) and (stop is None or moment <= stop)
+        start, stop = (_time(end) for end in self.when.split("/"))
+        return (start is None or start <= when) and (stop is None or when <= stop)
 
-    def _at_that_place(self, box: Any) -> bool:
+    def _matches_area(self, box: Any) -> bool:
         wanted = self.bbox or (geometry_bounds(self.intersects) if self.intersects else None)
         if wanted is None or not isinstance(box, list) or len(box) not in (4, 6):
             return True
@@ -95,13 +95,13 @@ class Query:
         )
 
 
-def _moment(text: Any) -> datetime | None:
-    """Read an RFC 3339 time, or a day; None for ``..`` and for what is none."""
+def _time(text: Any) -> datetime | None:
+    """Read an RFC 3339 time or a date; None for ``..`` and invalid text."""
     try:
-        moment = datetime.fromisoformat(text)
+        when = datetime.fromisoformat(text)
     except (TypeError, ValueError):
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 
 def _spans(west: float, east: float) -> list[tuple[float, float]]:
@@ -118,12 +118,12 @@ def make_query(
     cloud_cover: Any = None,
     limit: Any = 20,
 ) -> Query:
-    """Check the terms of a search; see :func:`astra_xr.search` for their forms.
+    """Return the query for the terms of a search; see :func:`astra_xr.search` for their forms.
 
     Raises
     ------
     InvalidParameter
-        One of them has no form that works; the message says which do.
+        A term is invalid; the message says what is expected.
     """
     if bbox is not None and intersects is not None:
         expected = "either bbox or intersects, not both"
@@ -152,7 +152,7 @@ def _mission(name: Any) -> str:
 
 
 def read_clouds(value: Any) -> tuple[float, float]:
-    """Read a share of clouds: the most, or the least and the most, percent.
+    """Read cloud cover in percent: the maximum, or minimum and maximum.
 
     Examples
     --------
@@ -164,7 +164,7 @@ def read_clouds(value: Any) -> tuple[float, float]:
     except (TypeError, ValueError, OverflowError):
         least, most = 1.0, 0.0
     if not 0 <= least <= most <= 100:
-        expected = "the most clouds in percent (0..100), or a pair of the least and the most"
+        expected = "a maximum in percent (0..100), or a pair of minimum and maximum"
         raise InvalidParameter(name="cloud_cover", value=value, expected=expected)
     return least, most
 
@@ -174,7 +174,7 @@ def _pair(value: Any) -> bool:
 
 
 def read_interval(value: Any) -> str:
-    """Read a time or a span of time as the interval that STAC searches for, in UTC.
+    """Read a time or a time span as a STAC interval, in UTC.
 
     Examples
     --------
@@ -214,7 +214,7 @@ _DAY = re.compile(r"(\d{4})(?:-?(\d{2})(?:-?(\d{2}))?)?")
 
 
 def _span(value: Any) -> tuple[datetime | None, datetime | None]:
-    """Return the first and the last second of what a value names; None: it is open."""
+    """Return the first and the last second of a value; None if it is open."""
     if value is None or (isinstance(value, str) and value.strip() in ("", "..")):
         return None, None
     if hasattr(value, "start_time") and hasattr(value, "end_time"):  # a pandas Period
@@ -223,7 +223,7 @@ def _span(value: Any) -> tuple[datetime | None, datetime | None]:
     if isinstance(value, datetime) and not midnight:
         return _utc(value), _utc(value)
     if isinstance(value, date):
-        # A datetime at midnight of no time zone is how a day is often written.
+        # A datetime at midnight without a time zone is often meant as a day.
         text = value.isoformat()[:10]
     elif isinstance(value, str) or type(value).__name__ == "datetime64":
         text = str(value).strip()
@@ -231,8 +231,8 @@ def _span(value: Any) -> tuple[datetime | None, datetime | None]:
         raise TypeError(value)
     match = _DAY.fullmatch(text)
     if not match:
-        moment = _utc(datetime.fromisoformat(text))
-        return moment, moment
+        instant = _utc(datetime.fromisoformat(text))
+        return instant, instant
     year, month, day = (int(part) if part else None for part in match.groups())
     assert year is not None
     first = datetime(year, month or 1, day or 1, tzinfo=UTC)
@@ -242,9 +242,9 @@ def _span(value: Any) -> tuple[datetime | None, datetime | None]:
     return first, last
 
 
-def _utc(moment: datetime) -> datetime:
-    if moment != moment:  # NaT  # noqa: PLR0124
-        raise ValueError(moment)
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+def _utc(value: datetime) -> datetime:
+    if value != value:  # NaT  # noqa: PLR0124
+        raise ValueError(value)
+    aware = value if value.tzinfo else value.replace(tzinfo=UTC)
     # A plain datetime of whole seconds, where pandas has nanoseconds.
     return datetime(*aware.astimezone(UTC).timetuple()[:6], tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""S3 objects as URLs that plain HTTP reads: signed with the caller's keys, in the query or headers.
+"""Sign S3 objects for plain HTTP reads, with the user's keys, in the query or in headers.
 
 Signature Version 4 as in "Amazon S3 API Reference: Authenticating Requests".
 """
@@ -31,11 +31,10 @@ from astra_xr.settings import Settings
 _HREF = re.compile(r"s3://([A-Za-z0-9][A-Za-z0-9._-]+)/(.+)")
 _LIFE = timedelta(hours=1)
 _KEPT = timedelta(minutes=5)
-"""For so long a URL is given again, as long as it still has as much to live: reads one after the
-other share a connection, which belongs to a URL."""
+"""How long a URL is reused, if it remains valid as long again: connections are kept per URL."""
 
 _HEADER_LIFE = timedelta(minutes=15)
-"""How far a server's clock may be from the time in a signed header."""
+"""Allowed difference between a server's clock and the time in a signed header."""
 
 _PUBLIC = {
     "copernicus-dem-30m": "eu-central-1",
@@ -43,8 +42,7 @@ _PUBLIC = {
     "e84-earth-search-sentinel-data": "us-west-2",
     "sentinel-cogs": "us-west-2",
 }
-"""Buckets of the catalogues that anybody reads, and their regions, by the Registry of Open Data
-on AWS."""
+"""Public buckets of the catalogs and their regions, from the Registry of Open Data on AWS."""
 
 _REQUESTER_PAYS = {
     "naip-analytic": "us-west-2",
@@ -54,7 +52,7 @@ _REQUESTER_PAYS = {
     "sentinel-s2-l2a": "eu-central-1",
     "usgs-landsat": "us-west-2",
 }
-"""Buckets of the catalogues whose readers pay for requests and transfer, and their regions."""
+"""Requester-pays buckets of the catalogs and their regions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,14 +65,14 @@ class Keys:
     """Session token of temporary credentials."""
 
     expires_at: datetime | None = None
-    """UTC time at which they, and all that they signed, stop working; None: they do not."""
+    """UTC time at which they and their signatures expire; None if they do not."""
 
 
 class S3:
-    """Signs ``s3://`` hrefs with the caller's AWS credentials, asked for at each signature.
+    """Signs ``s3://`` hrefs with the user's AWS credentials, which are looked up each time.
 
-    They are those of the settings; else, where boto3 is installed, those of its profiles and
-    roles, which it renews.
+    They come from the settings, or else from boto3 if it is installed: profiles and roles, which
+    boto3 renews.
     """
 
     def __init__(self, settings: Settings, clock: Callable[[], datetime] = utc_now) -> None:
@@ -85,21 +83,21 @@ class S3:
         )
 
     def sign(self, href: str, *, refused: SignedUrl | None = None, instead: str = "") -> SignedUrl:
-        """Return a URL that reads an object, good for an hour or as long as the credentials.
+        """Return a URL that reads an object, valid for an hour or as long as the credentials.
 
         Parameters
         ----------
         href : str
             ``s3://bucket/key``.
         refused : SignedUrl, optional
-            What the storage did not accept: keys in the environment are read again.
+            URL that the storage refused: keys in the environment are read again.
         instead : str
-            What to do without credentials, for the error.
+            Alternative without credentials, for the error message.
 
         Raises
         ------
         SigningError
-            There are no credentials, or the href has not that form.
+            There are no credentials, or the href has another form.
         """
         if refused:
             self._settings = self._settings.renewed()
@@ -131,7 +129,7 @@ class S3:
         return SignedUrl(url=url, expires_at=now + life)
 
     def check(self, href: str, *, instead: str) -> None:
-        """Tell early where there are no keys, or where reading costs and nobody asked for that.
+        """Raise early if keys are missing, or if reading costs and the user did not allow it.
 
         Raises
         ------
@@ -142,12 +140,12 @@ class S3:
         if self.keys(href, instead=instead) and bucket in _REQUESTER_PAYS and not pays:
             raise SigningError(
                 href=href,
-                reason=f"readers of bucket {bucket} pay, which is not done unasked",
-                hint="Name the catalogue with catalog=, or set AWS_REQUEST_PAYER=requester.",
+                reason=f"bucket {bucket} is requester-pays, and reading it was not allowed",
+                hint="Allow it with catalog= or AWS_REQUEST_PAYER=requester.",
             )
 
     def keys(self, href: str, *, instead: str = "") -> Keys | None:
-        """Return the keys that read an object; None where it is public.
+        """Return the keys that read an object; None if it is public.
 
         Raises
         ------
@@ -162,7 +160,7 @@ class S3:
         if keys is None:
             raise SigningError(href=href, reason=_missing(bucket), hint=_how_to(instead))
         if keys.expires_at and keys.expires_at <= self._clock():
-            hint = "Renew them, e.g. with aws sso login."
+            hint = "Renew them, e.g., with `aws sso login`."
             raise SigningError(href=href, reason="the AWS credentials have expired", hint=hint)
         return keys
 
@@ -183,12 +181,12 @@ def split(href: str) -> tuple[str, str]:
     Raises
     ------
     SigningError
-        It has not that form.
+        The href has another form.
     """
     match = _HREF.fullmatch(href)
     bucket, key = match.groups() if match else ("", "")
     if not key.isprintable() or not bucket or {"", ".", ".."} & set(key.split("/")):
-        hint = "Take another asset, or another catalogue."
+        hint = "Choose another asset or another catalog."
         raise SigningError(href=href, reason="it is neither https nor s3://bucket/key", hint=hint)
     return bucket, key
 
@@ -196,7 +194,7 @@ def split(href: str) -> tuple[str, str]:
 def sign_headers(
     url: str, keys: Keys, *, region: str, now: datetime
 ) -> tuple[tuple[str, str], ...]:
-    """Return the request headers that read an S3 URL, for servers that take no signed query.
+    """Return the request headers that read an S3 URL, for servers that accept no signed query.
 
     Parameters
     ----------
@@ -205,9 +203,9 @@ def sign_headers(
     keys : Keys
         Without a session token: in a header it would follow a redirect to another host.
     region : str
-        What the server calls its region.
+        Name of the server's region.
     now : datetime
-        The time, in UTC; the headers are good for 15 minutes from then.
+        The time in UTC; the headers are valid for 15 minutes.
     """
     parts = urlsplit(url)
     stamp = f"{now:%Y%m%dT%H%M%SZ}"
@@ -235,7 +233,7 @@ def header_signed(href: str, keys: Keys, *, endpoint: str, region: str, now: dat
     Raises
     ------
     SigningError
-        The href has not that form.
+        The href has another form.
     """
     bucket, key = split(href)
     url = f"{endpoint.rstrip('/')}/{bucket}/{quote(key, safe='/~')}"
@@ -268,7 +266,7 @@ def _unsigned(bucket: str, key: str, endpoint: str | None) -> str:
 
 
 def region_of(bucket: str) -> str:
-    """Return the region of an AWS bucket; S3 tells it to anybody, whoever may read there."""
+    """Return the region of an AWS bucket; S3 reports it without credentials."""
     known = {**_PUBLIC, **_REQUESTER_PAYS}.get(bucket)
     try:
         return known or _regions.get(bucket, lambda: _asked_region(bucket))
@@ -291,7 +289,7 @@ def _keys_of_boto3() -> Keys | None:
         found = _found.get(environment, _boto3_credentials)
         frozen = found.get_frozen_credentials()
     except (BotoCoreError, LookupError):
-        # No profile, none of that name, a login that ran out.
+        # No profile, an unknown profile, or an expired login.
         return None
     if not frozen.access_key or not frozen.secret_key:
         return None
@@ -325,5 +323,5 @@ def _missing(bucket: str) -> str:
 def _how_to(instead: str) -> str:
     how = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, keys of your AWS account"
     if not importlib.util.find_spec("boto3"):
-        how += ", or for profiles and roles pip install 'astra-xr[aws]'"
-    return f"{how}. {instead or 'Of a public bucket, AWS_NO_SIGN_REQUEST=YES reads without.'}"
+        how += ", or pip install 'astra-xr[aws]' to use profiles and roles"
+    return f"{how}. {instead or 'Public buckets need only AWS_NO_SIGN_REQUEST=YES.'}"

@@ -1,4 +1,4 @@
-"""The built-in sample: synthetic Sentinel-2 scenes, made on first use, needing no network."""
+"""The built-in sample: synthetic Sentinel-2 scenes, made on first use, without a network."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from astra_xr.settings import Settings
 
 
 class Sample(Catalog):
-    """A catalogue of local files; its scenes are synthetic and only served when asked for by name.
+    """A catalog of local files; its scenes are synthetic and served only with catalog="sample".
 
-    They go by products' ids, so that everything downstream works as for live ones.
+    They have realistic product ids: downstream code behaves as with real scenes.
     """
 
     name = "sample"
@@ -31,12 +31,12 @@ class Sample(Catalog):
         self._folder = settings.cache_dir / "sample"
 
     def find(self, scene: SceneId) -> dict[str, Any]:
-        """Return a scene's item, after making its files where they are not there yet.
+        """Return a scene's item; makes its files if they do not exist.
 
         Raises
         ------
         SceneNotFound
-            The id is another scene's.
+            The sample does not contain the scene.
         """
         known = [{"id": name, "properties": {}, "assets": {}} for name in SCENES]
         _, item = choose(scene, known)
@@ -44,14 +44,14 @@ class Sample(Catalog):
             raise SceneNotFound(
                 scene_id=str(scene),
                 asked=[self.title],
-                hint="It holds sentinel-2: " + ", ".join(SCENES),
+                hint="It contains sentinel-2: " + ", ".join(SCENES),
             )
         return self._item(item["id"])
 
     def search(self, query: Query) -> Iterator[dict[str, Any]]:
-        """Yield outlines of the scenes, the newest first, where a search is for Sentinel-2.
+        """Yield the items of the Sentinel-2 scenes without assets, newest first.
 
-        Their files, and so the assets, come when a scene is opened.
+        Files and assets are made when a scene is opened.
         """
         if query.mission == "sentinel-2":
             yield from filter(query.wants, map(outline, reversed(tuple(SCENES.values()))))
@@ -64,10 +64,10 @@ class Sample(Catalog):
         return item
 
     def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
-        """Return the file URL as it is: valid as long as the file is there."""
+        """Return the file URL unchanged."""
         return SignedUrl(url=href)
 
     def owns(self, item: Item) -> bool:
-        """Tell whether the item's files lie in the sample's folder."""
+        """Return True if the item's files are in the sample's folder."""
         root = self._folder.as_uri()
         return any(str(a.get("href", "")).startswith(root) for a in item["assets"].values())

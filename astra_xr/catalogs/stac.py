@@ -1,4 +1,4 @@
-"""A STAC API as a source of items: lookups by id and by search, over HTTP and JSON."""
+"""A STAC API: look items up by id or by search, over HTTP and JSON."""
 
 from __future__ import annotations
 
@@ -18,16 +18,15 @@ from astra_xr.model import SceneId
 from astra_xr.net.client import fetch_json
 
 _MOST_PAGES = 10
-"""Pages that one lookup may take; what it looks for is a tile's day."""
+"""Pages that one lookup may read; it looks for one day of a tile."""
 _PAGE = 250
 _SEARCH_PAGE = 100
-"""Items of one page of a search: a whole item is some 40 KB, and answers of Earth Search end
-at 6 MB."""
+"""Items per page of a search: an item has about 40 KB, and Earth Search limits answers to 6 MB."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ById:
-    """Look an item up by its id."""
+    """Look up an item by its id."""
 
     collection: str
     item: str
@@ -35,7 +34,7 @@ class ById:
 
 @dataclass(frozen=True, kw_only=True)
 class BySearch:
-    """Look for items with a ``POST /search``; what fits is picked from the answer."""
+    """Look up items with ``POST /search``; the matching ones are chosen from the answer."""
 
     body: Mapping[str, Any]
     """Item-search parameters, e.g. collections, datetime, query."""
@@ -45,17 +44,17 @@ Lookup = ById | BySearch
 
 
 class StacCatalog(Catalog):
-    """Base of the catalogues behind a STAC API: subclasses say how they spell a scene id."""
+    """Base of the catalogs with a STAC API: subclasses translate scene ids into lookups."""
 
     collections: Mapping[str, tuple[str, ...]] = {}
-    """Mission → the collections that hold its scenes, the preferred one first."""
+    """Mission → the collections of its scenes, the preferred one first."""
 
     def __init__(self, *, url: str, timeout: float) -> None:
         self._url = url.rstrip("/")
         self._timeout = timeout
 
     def lookups(self, scene: SceneId) -> Iterable[Lookup]:
-        """Give the ways to find a scene here, the surest first; none: not served here."""
+        """Return the lookups for a scene, the most specific first; empty if it is not served."""
         raise NotImplementedError
 
     def find(self, scene: SceneId) -> dict[str, Any]:
@@ -64,11 +63,11 @@ class StacCatalog(Catalog):
         Raises
         ------
         SceneNotFound
-            No lookup brought an item that fits the id.
+            No lookup found an item that matches the id.
         AmbiguousSceneId
-            Several acquisitions fit.
+            Several acquisitions match.
         UpstreamError
-            The catalogue is down or answers nonsense.
+            The catalog is down or its answer is invalid.
         """
         for lookup in self.lookups(scene):
             candidates, item = choose(scene, self._look(lookup))
@@ -79,17 +78,17 @@ class StacCatalog(Catalog):
         raise SceneNotFound(scene_id=str(scene), asked=[self.title])
 
     def search(self, query: Query) -> Iterator[dict[str, Any]]:
-        """Yield the items that a query wants, newest first, a page a request.
+        """Yield the items that match a query, newest first, with one request per page.
 
         Raises
         ------
         UpstreamError
-            The catalogue is down or answers nonsense.
+            The catalog is down or its answer is invalid.
         """
         collections = self.collections.get(query.mission, ())
         if not collections:
             return
-        # An acquisition may be in each of the collections.
+        # Each collection may hold the same acquisition.
         page = min(_SEARCH_PAGE, query.limit * len(collections))
         body = {"collections": list(collections), "limit": page, **query.body()}
         seen: set[tuple[Any, Any]] = set()
@@ -101,7 +100,7 @@ class StacCatalog(Catalog):
             yield from (item for item in new if query.wants(item))
 
     def owns(self, item: Item) -> bool:
-        """Tell whether one of the item's own links leads into this API."""
+        """Return True if one of the item's links points to this API."""
         links = [link for link in item.get("links") or () if isinstance(link, Mapping)]
         return any(
             str(link.get("href", "")).startswith(self._url)
@@ -116,7 +115,7 @@ class StacCatalog(Catalog):
                 f"/items/{quote(lookup.item, safe='')}"
             )
             return [] if found is None else [self._checked(found)]
-        # Of equals the collection that was named first is taken.
+        # Among equals, the collection listed first is taken.
         order = list(lookup.body["collections"])
         items = self._search(lookup.body)
         return sorted(items, key=lambda item: _position(order, item.get("collection")))
@@ -131,7 +130,7 @@ class StacCatalog(Catalog):
             url, post = following
             page = fetch_json(self.title, url, body=post, timeout=self._timeout)
             if not isinstance(page, dict) or not isinstance(page.get("features"), list):
-                raise UpstreamError(service=self.title, reason="the search answer has no features")
+                raise UpstreamError(service=self.title, reason="the search result has no features")
             yield [self._checked(feature) for feature in page["features"]]
             following = _next_page(page, body=dict(post or {}))
 
@@ -139,20 +138,18 @@ class StacCatalog(Catalog):
         return fetch_json(self.title, f"{self._url}{path}", timeout=self._timeout)
 
     def _checked(self, item: Any) -> dict[str, Any]:
-        """Let only what has the outline of an item through."""
+        """Return a valid item, or raise."""
         try:
             return clean_item(item)
         except InvalidItem as error:
             reason = error.reason
-        raise UpstreamError(
-            service=self.title, reason=f"it answered something that is no item ({reason})"
-        )
+        raise UpstreamError(service=self.title, reason=f"its answer is not a STAC item ({reason})")
 
 
 def landsat_lookups(scene: SceneId, collection: str) -> Iterator[Lookup]:
-    """Give the lookups of a Landsat Collection 2 scene, whose ids here lack the processing date.
+    """Yield the lookups for a Landsat Collection 2 scene; item ids lack the processing date.
 
-    A scene may have come to another tier since its id was written down.
+    The search finds scenes that were moved to another tier after the id was written.
     """
     parts = scene.parts
     if "tier" in parts:
@@ -162,7 +159,7 @@ def landsat_lookups(scene: SceneId, collection: str) -> Iterator[Lookup]:
 
 
 def landsat_search(scene: SceneId, collections: list[str]) -> BySearch:
-    """Search by path, row and day."""
+    """Return the search by path, row and day."""
     parts = scene.parts
     query = {
         "landsat:wrs_path": {"eq": parts["path"]},
@@ -173,7 +170,7 @@ def landsat_search(scene: SceneId, collections: list[str]) -> BySearch:
 
 
 def sentinel2_search(parts: Mapping[str, str], collections: list[str], window: str) -> BySearch:
-    """Search by satellite, time and tile, where items have the grid extension's code of it."""
+    """Return the search by satellite, time and tile (as ``grid:code``)."""
     query: dict[str, Any] = {"platform": {"eq": f"sentinel-2{parts['platform'][-1].lower()}"}}
     if "tile" in parts:
         query["grid:code"] = {"eq": f"MGRS-{parts['tile']}"}
@@ -186,12 +183,12 @@ def hls_name(parts: Mapping[str, str]) -> str:
 
 
 def sensing_window(parts: Mapping[str, str]) -> str:
-    """Give the search interval of a Sentinel-2 id where items have the sensing start."""
+    """Return the search interval for a Sentinel-2 id if items have the sensing start."""
     return _interval(*sensing_starts(parts))
 
 
 def tile_window(parts: Mapping[str, str]) -> str:
-    """Give the search interval of a Sentinel-2 id where items have the tile's own time.
+    """Return the search interval for a Sentinel-2 id if items have the tile's own time.
 
     That is up to 15 minutes after the sensing start.
     """
@@ -200,19 +197,19 @@ def tile_window(parts: Mapping[str, str]) -> str:
 
 
 def _interval(first: datetime, last: datetime) -> str:
-    return "/".join(f"{moment:%Y-%m-%dT%H:%M:%SZ}" for moment in (first, last))
+    return "/".join(f"{end:%Y-%m-%dT%H:%M:%SZ}" for end in (first, last))
 
 
 def day_window(day: str) -> str:
-    """Turn ``YYYYMMDD`` into the search interval of that UTC day."""
+    """Return the search interval of the UTC day ``YYYYMMDD``."""
     date = f"{day[:4]}-{day[4:6]}-{day[6:]}"
     return f"{date}T00:00:00Z/{date}T23:59:59Z"
 
 
 def time_window(start: str, *, before: timedelta, after: timedelta) -> str:
-    """Turn ``YYYYMMDDTHHMMSS`` (UTC) into the search interval around it."""
-    moment = datetime.strptime(start, "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
-    return _interval(moment - before, moment + after)
+    """Return the search interval around ``YYYYMMDDTHHMMSS`` (UTC)."""
+    time = datetime.strptime(start, "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    return _interval(time - before, time + after)
 
 
 def _position(order: list[str], collection: Any) -> int:
@@ -222,7 +219,7 @@ def _position(order: list[str], collection: Any) -> int:
 def _next_page(
     page: Mapping[str, Any], body: dict[str, Any]
 ) -> tuple[str, dict[str, Any] | None] | None:
-    """Read the ``next`` link: where, and what to post (None: get)."""
+    """Return URL and body of the ``next`` link (body None: GET), or None."""
     links = page.get("links")
     for link in links if isinstance(links, list) else ():
         if not isinstance(link, Mapping) or not isinstance(link.get("href"), str):
@@ -232,6 +229,6 @@ def _next_page(
                 return link["href"], None
             sent = link.get("body")
             sent = sent if isinstance(sent, Mapping) else {}
-            # Earth Search leaves `merge` out although its body is the token alone.
+            # Earth Search omits `merge` although its body is only the token.
             return link["href"], {**body, **sent}
     return None

@@ -1,4 +1,4 @@
-"""Short-lived tokens, and the logins that they are fetched with."""
+"""Short-lived tokens, and the logins that fetch them."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ K = TypeVar("K", bound=Hashable)
 
 @dataclass(frozen=True, kw_only=True)
 class Token:
-    """A secret that opens storage for a while."""
+    """A secret that gives access to storage until it expires."""
 
     value: str = field(repr=False)
     expires_at: datetime | None
-    """UTC time at which it stops working; None: nobody knows."""
+    """UTC time at which it expires; None if unknown."""
 
 
 class Tokens(Memo[K, Token]):
-    """The tokens of one service, each under what it is for, until shortly before its end.
+    """The tokens of one service, by purpose; each is kept until shortly before it expires.
 
     Parameters
     ----------
     renew_before : timedelta
-        How long before its end a token is replaced.
+        How long before its expiry a token is replaced.
     clock : callable
         Returns the time.
     """
@@ -49,18 +49,18 @@ class Tokens(Memo[K, Token]):
 
 
 def ask_for_token(service: str, url: str, *, advice: str, **how: Any) -> dict[str, Any]:
-    """Return the JSON of a login service; ``how`` is handed on to :func:`fetch_json`.
+    """Return the JSON of a login service; ``how`` is passed to :func:`fetch_json`.
 
     Raises
     ------
     SigningError
-        It refuses the login; ``advice`` says what to check.
+        It refuses the login; ``advice`` is the hint in the message.
     UpstreamUnavailable, UpstreamTimeout
         It is down.
     """
     try:
         answer = fetch_json(service, url, **how)
-        reason = "it gave no token"
+        reason = "it returned no token"
     except (UpstreamUnavailable, UpstreamTimeout):
         raise
     except UpstreamError as error:
@@ -71,35 +71,35 @@ def ask_for_token(service: str, url: str, *, advice: str, **how: Any) -> dict[st
 
 
 def bearer(href: str, token: Token) -> SignedUrl:
-    """Return an https URL that is read with the token in a header."""
+    """Return an https URL with the token in a header."""
     header = ("Authorization", f"Bearer {token.value}")
     return SignedUrl(url=href, headers=(header,), expires_at=token.expires_at)
 
 
 def carried(refused: SignedUrl | None) -> Callable[[Token], bool]:
-    """Return the test whether a token is the one that a refused URL was read with."""
+    """Return a function that returns True for the token of a refused URL."""
     return lambda token: refused is not None and bearer("", token).headers == refused.headers
 
 
 def login(
     username: str | None, password: str | None, *, file: Path, hosts: tuple[str, ...]
 ) -> tuple[str, str] | None:
-    """Return an account: as it was set, else from a ``.netrc`` file, else None.
+    """Return username and password: from the settings, else from a ``.netrc`` file, else None.
 
     Parameters
     ----------
     username, password : str or None
-        As set.
+        From the settings.
     file : Path
         The ``.netrc``.
     hosts : tuple of str
-        Under which of its machines to look.
+        Machines to look up in it.
     """
     if username and password:
         return username, password
     try:
-        told = netrc.netrc(str(file))
+        entries = netrc.netrc(str(file)).hosts
     except (OSError, netrc.NetrcParseError, ValueError):
         return None
-    found = (told.hosts[host] for host in hosts if host in told.hosts)
+    found = (entries[host] for host in hosts if host in entries)
     return next(((user, word) for user, _, word in found if user and word), None)

@@ -1,4 +1,4 @@
-"""URL sources: what a lazy array holds instead of a URL."""
+"""URL sources: lazy arrays hold them instead of URLs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SIGNED = re.compile(
 
 
 def is_signed(text: str) -> bool:
-    """Tell whether a URL, or a URL in a text, carries a signature, a key or a password.
+    """Return True if a URL, or a URL in a text, has a signature, a key or a password.
 
     Examples
     --------
@@ -33,26 +33,26 @@ def is_signed(text: str) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class CatalogUrl:
-    """Signs an href through its catalogue, whenever it is asked; pickles without a secret."""
+    """Signs an href through its catalog at each call; pickles without a secret."""
 
     catalog: str
     settings: Settings = field(repr=False)
     href: str
 
     def __call__(self, *, refused: SignedUrl | None = None) -> SignedUrl:
-        """Return a URL that is good for minutes at least."""
+        """Return a URL that is valid for minutes at least."""
         return connect(self.catalog, self.settings).sign(self.href, refused=refused)
 
 
 @dataclass(frozen=True, kw_only=True)
 class BucketUrl:
-    """Signs an href of S3 that no catalogue of ours knows, with the caller's AWS keys."""
+    """Signs an s3 href outside our catalogs, with the user's AWS keys."""
 
     settings: Settings = field(repr=False)
     href: str
 
     def __call__(self, *, refused: SignedUrl | None = None) -> SignedUrl:
-        """Return a URL that is good for minutes at least.
+        """Return a URL that is valid for minutes at least.
 
         Raises
         ------
@@ -68,29 +68,29 @@ def _buckets(settings: Settings) -> S3:
 
 
 class FixedUrl:
-    """A URL that the user brought; if it is signed, its signature stays in this process."""
+    """A URL given by the user; if it is signed, its signature stays in this process."""
 
     def __init__(self, url: str, *, cut: bool = False) -> None:
-        """Take ``cut`` as True where a signature was left behind in another process."""
+        """Take ``cut`` as True if a signature was left behind in another process."""
         self._url = url
         self._cut = cut
 
     def __call__(self, *, refused: SignedUrl | None = None) -> SignedUrl:
-        """Return the URL as it was brought.
+        """Return the URL as given.
 
         Raises
         ------
         SigningError
-            Its signature was refused, or did not come along to this process.
+            Its signature was refused, or stayed in another process.
         """
         hint = "Pass an item with fresh URLs, or open the scene by its id."
         if self._cut:
-            reason = "its signature stays in the process that was given it"
+            reason = "its signature is not sent to other processes"
             raise SigningError(href=self._url, reason=reason, hint=hint)
         if refused is not None:
             raise SigningError(
                 href=self._url,
-                reason="the storage refuses it, and no catalogue here can sign it anew",
+                reason="the storage refuses it, and no catalog can sign it again",
                 hint=hint,
             )
         return SignedUrl(url=self._url)

@@ -1,4 +1,4 @@
-"""USGS LandsatLook: Landsat Collection 2 from the agency, in a bucket where the reader pays."""
+"""USGS LandsatLook: Landsat Collection 2 from the USGS, in a requester-pays bucket."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _BUCKET = "s3://usgs-landsat/"
 _TEXT = (".json", ".txt", ".xml")
 _INSTEAD = (
     "The same scenes open with catalog='planetary-computer', without an account. Downloads by "
-    "https take an EROS account with special authorisation (https://ers.cr.usgs.gov)."
+    "https need an EROS account with special authorization (https://ers.cr.usgs.gov)."
 )
 
 
 class Usgs(StacCatalog):
-    """Landsat 4 to 9; surface reflectance and temperature of a scene are two items, joined here."""
+    """Landsat 4 to 9; joins a scene's two items, surface reflectance and temperature."""
 
     name = "usgs"
     title = "USGS LandsatLook"
@@ -39,7 +39,7 @@ class Usgs(StacCatalog):
         self._s3 = S3(settings)
 
     def lookups(self, scene: SceneId) -> Iterable[Lookup]:
-        """Give the way to find a scene: its ids, else its path, row and day."""
+        """Yield the lookups for a scene: its ids, then its path, row and day."""
         parts = scene.parts
         if scene.mission != "landsat":
             return
@@ -51,16 +51,16 @@ class Usgs(StacCatalog):
             name = "{sensor}_{level}_{path}{row}_{day}_{processed}_{collection}_{tier}"
             ids = [name.format(**parts) + ending for ending in endings]
             yield BySearch(body={"collections": collections, "ids": ids})
-        # The scene may have been processed anew since its id was written down.
+        # The scene may have been reprocessed since its id was written.
         yield landsat_search(scene, collections)
 
     def owns(self, item: Item) -> bool:
-        """Tell whether the item's links lead here, or its files to LandsatLook's data."""
+        """Return True if the item's links point to this API, or its files to LandsatLook's data."""
         hrefs = (str(asset.get("href", "")) for asset in item["assets"].values())
         return super().owns(item) or any(_in_bucket(href) for href in hrefs)
 
     def check(self, href: str) -> None:
-        """Tell early where there are no AWS keys to pay with, or no leave to.
+        """Raise early if there are no AWS keys, or no consent to pay.
 
         Raises
         ------
@@ -71,12 +71,12 @@ class Usgs(StacCatalog):
             self._s3.check(in_bucket or href, instead=_INSTEAD)
 
     def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
-        """Return a presigned URL of the bucket; the https hrefs of its files take a web login.
+        """Return a presigned URL of the bucket; the files' https hrefs need a web login.
 
         Raises
         ------
         SigningError
-            There are no AWS keys to pay with.
+            There are no AWS keys.
         """
         in_bucket = _in_bucket(href)
         if in_bucket is None and href.startswith(("https://", "http://")):
@@ -84,7 +84,7 @@ class Usgs(StacCatalog):
         try:
             return self._s3.sign(in_bucket or href, refused=refused, instead=_INSTEAD)
         except SigningError:
-            # Text beside the pixels may be had without the login; if not, that is no loss.
+            # Text files may be readable without a login, and are optional.
             if in_bucket is None or not href.endswith(_TEXT):
                 raise
         return SignedUrl(url=href)
@@ -94,14 +94,14 @@ class Usgs(StacCatalog):
 
 
 def joined(items: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Join the items of one product into one, which goes by the product's id.
+    """Join the items of each product into one item, which has the product's id.
 
-    What both have (quality bands, metadata) is taken of the first: they name the same files.
+    Assets that both have (quality bands, metadata) are taken from the first: they are the same.
     """
     products: dict[str, list[dict[str, Any]]] = {}
     for item in items:
-        told = MISSIONS["landsat"].describe(item)
-        products.setdefault(told.get("product", item["id"]), []).append(item)
+        product = MISSIONS["landsat"].describe(item).get("product", item["id"])
+        products.setdefault(product, []).append(item)
     whole = []
     for product, parts in products.items():
         assets = {key: asset for part in reversed(parts) for key, asset in part["assets"].items()}
@@ -110,7 +110,7 @@ def joined(items: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _in_bucket(href: str) -> str | None:
-    """Return the s3 href of a file that LandsatLook serves by https."""
+    """Return the s3 href of a file that LandsatLook serves over https, or None."""
     parts = urlsplit(href)
     if parts.hostname == _HOST and parts.path.startswith(_DATA):
         return _BUCKET + unquote(parts.path.removeprefix(_DATA))

@@ -207,7 +207,7 @@ def test_a_signature_in_an_answer_is_used_and_stays_here(network: Loopback) -> N
     assert "SECRET" not in repr(answer)
     sent = pickle.dumps(answer)
     assert b"SECRET" not in sent
-    with pytest.raises(SigningError, match="its signature stays in the process"):
+    with pytest.raises(SigningError, match="its signature is not sent to other processes"):
         pickle.loads(sent).assets["red"].source()
 
 
@@ -223,7 +223,7 @@ def test_search_gives_the_scenes_of_a_mission(folder: Path, site: RangeServer) -
 @pytest.mark.parametrize(
     ("catalog", "error", "words"),
     [
-        ("/no/such/folder", InvalidParameter, "a folder or file that is there"),
+        ("/no/such/folder", InvalidParameter, "an existing folder or file"),
         ("https://me:SECRET@stac.example", InvalidParameter, "a URL without user"),
         ("https://stac.example?token=SECRET", InvalidParameter, "a URL without user"),
         ("https://stac.example", UpstreamError, "there is no STAC at"),

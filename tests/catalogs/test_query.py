@@ -103,7 +103,7 @@ def test_an_api_that_does_not_heed_the_clouds(network: Loopback) -> None:
 
 def test_garbage_is_an_upstream_error(network: Loopback) -> None:
     bodies(network, [{"message": "Forbidden"}])
-    with pytest.raises(UpstreamError, match="Earth Search: the search answer has no features"):
+    with pytest.raises(UpstreamError, match="Earth Search: the search result has no features"):
         names(Query(mission="sentinel-2"))
 
 

@@ -70,7 +70,7 @@ def test_clouds() -> None:
     assert read_clouds(20) == (0, 20)
     assert read_clouds((10, 30.5)) == (10, 30.5)
     for value in (-1, 101, (30, 10), "cloudy", math.nan, (1, 2, 3)):
-        with pytest.raises(InvalidParameter, match=r"the most clouds in percent \(0..100\)"):
+        with pytest.raises(InvalidParameter, match=r"a maximum in percent \(0..100\)"):
             read_clouds(value)
 
 

@@ -79,7 +79,7 @@ class TestFixedUrl:
             source(refused=source())
         assert str(caught.value) == (
             "https://store.example/B04.tif cannot be signed: the storage refuses it, and no "
-            f"catalogue here can sign it anew. {HINT}"
+            f"catalog can sign it again. {HINT}"
         )
 
     @pytest.mark.parametrize("url", [PLAIN, "/data/x.tif", "file:///data/x.tif"])
@@ -101,7 +101,7 @@ class TestFixedUrl:
 
     def test_twice_pickled_it_still_says_so(self) -> None:
         arrived = there_and_back(there_and_back(FixedUrl(SIGNED)))
-        with pytest.raises(SigningError, match="its signature stays in the process"):
+        with pytest.raises(SigningError, match="its signature is not sent to other processes"):
             arrived()
 
 

@@ -397,7 +397,7 @@ class TestSecrets:
         assert SECRET not in wire["source_href"]
         # In another process there is no signature to read it by, and it says so.
         (arrived,) = pickle.loads(pickle.dumps(found)).assets.values()
-        with pytest.raises(SigningError, match="its signature stays in the process"):
+        with pytest.raises(SigningError, match="its signature is not sent to other processes"):
             arrived.source()
 
     @pytest.mark.parametrize("sign", [True, False])
