@@ -1,4 +1,4 @@
-"""The values that travel between the rooms: frozen, keyword-only, valid by construction."""
+"""The data types shared by all packages: frozen, keyword-only, valid by construction."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from astra_xr.errors import redact
 
 @dataclass(frozen=True, kw_only=True)
 class SceneId:
-    """The id of one scene, or of the scenes that begin so: ``mission:name``."""
+    """The id of a scene, or the beginning of one: ``mission:name``."""
 
     mission: str
-    """Name of the mission, e.g. ``sentinel-2``; empty: an item's own id, of no mission's form."""
+    """Name of the mission, e.g. ``sentinel-2``; empty for an item id of no known mission."""
 
     name: str
-    """The id in the spelling of its form, upper case, without ``.SAFE``."""
+    """The id in canonical spelling: upper case, without ``.SAFE``."""
 
     form: str = field(compare=False)
-    """Which of the mission's id forms it has, e.g. ``product`` or ``earth-search``."""
+    """Name of its id form, e.g. ``product`` or ``earth-search``."""
 
     parts: Mapping[str, str] = field(compare=False)
-    """What the id says: platform, tile, start, …; the keys are the mission's."""
+    """Parts of the id: platform, tile, start, …; the keys depend on the mission."""
 
     text: str = field(default="", compare=False)
     """The id as it was written, without its mission."""
@@ -39,19 +39,19 @@ class SceneId:
 
 @dataclass(frozen=True, kw_only=True)
 class ClassValue:
-    """One value of a class band, or one bit field's value of a mask band."""
+    """One value of a classification band, or of a bit field of a QA band."""
 
     value: int
-    """The number in the pixels; for bit fields already shifted to its place."""
+    """The number in the pixels; for bit fields, shifted to its position."""
 
     name: str
     """CF ``flag_meanings`` word: lower case, no blanks."""
 
     mask: int | None = None
-    """CF ``flag_masks`` entry for bit fields; None where the whole pixel is the class."""
+    """CF ``flag_masks`` entry for bit fields; None if the whole number is the class."""
 
     color: str | None = None
-    """``#rrggbb`` to draw it in."""
+    """Its color, ``#rrggbb``."""
 
 
 ROLES = (
@@ -66,27 +66,27 @@ ROLES = (
     "visual",
     "data",
 )
-"""What the numbers of a band are; ``data`` is all that has no role of its own."""
+"""What the numbers of a band are; ``data`` is anything else."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Band:
-    """What is known of a band, whichever catalogue serves it."""
+    """Description of a band, independent of the catalog."""
 
     native: str
-    """The mission's own name, e.g. ``B04``; how a resolution is keyed."""
+    """The mission's name, e.g. ``B04``; the key in a resolution."""
 
     common: str | None = None
-    """STAC common name, e.g. ``red``; None where there is none."""
+    """STAC common name, e.g. ``red``; None if there is none."""
 
     spellings: tuple[str, ...] = ()
-    """All other names that catalogues and people use for this very band."""
+    """Other names for exactly this band."""
 
     shared: tuple[str, ...] = ()
     """Names that fit this band and others too, e.g. ``rededge``."""
 
     wavelength: float | None = None
-    """Centre wavelength, µm."""
+    """Center wavelength, µm."""
 
     fwhm: float | None = None
     """Full width at half maximum, µm."""
@@ -95,19 +95,19 @@ class Band:
     """Ground sample distance, m."""
 
     role: str = "data"
-    """One of :data:`ROLES`: what its numbers are, and a name that selects all bands of it."""
+    """One of :data:`ROLES`; as a band name it selects all bands with this role."""
 
     title: str = ""
-    """A few words for people, e.g. ``Red``."""
+    """Title for display, e.g. ``Red``."""
 
     symbol: str | None = None
     """The letter that spectral-index formulas use (spyndex), e.g. ``R``."""
 
     dtype: str | None = None
-    """numpy name of the stored numbers' type."""
+    """NumPy dtype of the stored numbers."""
 
     nodata: float | None = None
-    """Stored number of pixels without data; None: there is none, or nobody knows."""
+    """Stored number of pixels without data; None if there is none or it is unknown."""
 
     scale: float = 1.0
     """Factor of the stored number, before any mission-wide correction."""
@@ -119,23 +119,23 @@ class Band:
     """Unit of the scaled value; ``1`` for reflectance."""
 
     classes: tuple[ClassValue, ...] = ()
-    """Meanings of a class or mask band's numbers."""
+    """Meanings of the numbers of a classification or QA band."""
 
     planes: tuple[Band, ...] = ()
-    """The bands that its file holds, in file order, where they are several."""
+    """The bands in its file, in file order, if there are several."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every name that means this band alone: native, common, spellings."""
+        """Return the names of only this band: native, common, spellings."""
         return (self.native, *((self.common,) if self.common else ()), *self.spellings)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """Where the pixels of a raster lie."""
+    """CRS, shape and transform of a raster."""
 
     crs: str
-    """``EPSG:32610``, or WKT2 where there is no code."""
+    """``EPSG:32610``, or WKT2 if there is no code."""
 
     shape: tuple[int, int]
     """Rows, columns."""
@@ -149,19 +149,19 @@ class Grid:
         if not all(math.isfinite(v) for v in self.transform) or a * e - b * d == 0:
             raise ValueError(f"transform {self.transform} cannot be inverted")
         if min(self.shape) < 1:
-            raise ValueError(f"shape {self.shape} holds no pixel")
+            raise ValueError(f"shape {self.shape} has no pixels")
         if max(self.shape) >= 2**31:
-            raise ValueError("its shape is larger than a raster can be")
+            raise ValueError(f"shape {self.shape} is larger than a raster can be")
 
     @property
     def resolution(self) -> float:
-        """Width of a pixel in units of the CRS."""
+        """Return the width of a pixel in units of the CRS."""
         a, _, _, d, _, _ = self.transform
         return math.hypot(a, d)
 
     @property
     def bounds(self) -> tuple[float, float, float, float]:
-        """Outer edges as (left, bottom, right, top) in units of the CRS."""
+        """Return the outer edges as (left, bottom, right, top) in units of the CRS."""
         a, b, c, d, e, f = self.transform
         rows, cols = self.shape
         xs = [c, c + a * cols, c + b * rows, c + a * cols + b * rows]
@@ -174,7 +174,7 @@ class Radiometry:
     """How stored numbers become values: ``value = stored · scale + offset``."""
 
     dtype: str
-    """numpy name of the stored numbers' type."""
+    """NumPy dtype of the stored numbers."""
 
     scale: float = 1.0
     """Factor of the stored number."""
@@ -183,50 +183,50 @@ class Radiometry:
     """Added after scaling, in ``unit``."""
 
     nodata: float | None = None
-    """Stored number of pixels without data (NaN too); None: every pixel is valid."""
+    """Stored number of pixels without data (may be NaN); None if all pixels are valid."""
 
     unit: str | None = None
     """Unit of the value; ``1`` for reflectance, ``K`` for temperature."""
 
     reason: str = ""
-    """Where scale and offset come from, for people."""
+    """Source of scale and offset, for attrs and messages."""
 
     as_is: bool = False
-    """True for class, mask and picture bands: the stored numbers are the values, integers stay
-    integers, and nodata is a number among them."""
+    """True for classification, QA and visual bands: the stored numbers are the values, integers
+    stay integers, and nodata is one of them."""
 
     inferred: bool = False
-    """True where the offset was inferred from flags of the item, which are known to be wrong at
-    times: readers then look whether the values can be."""
+    """True if the offset was inferred from flags of the item, which are sometimes wrong: readers
+    then check that the values are plausible."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SignedUrl:
-    """A URL, with what reading it takes. Its text and repr never show the query or the headers."""
+    """A URL and its request headers. Its str and repr never show the query or the headers."""
 
     url: str = field(repr=False)
-    """The secret itself."""
+    """The URL, which is secret."""
 
     expires_at: datetime | None = None
-    """UTC time at which it stops working; None: it does not."""
+    """UTC time at which it expires; None if it does not."""
 
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    """Request headers to send along, as (name, value): secret too, and for this host alone."""
+    """Request headers as (name, value); they are secret too, and only for this host."""
 
     def __str__(self) -> str:
         return redact(self.url)
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a signed URL stays in its process: send its UrlSource instead")
+        raise TypeError("A signed URL cannot be pickled; pickle its UrlSource instead.")
 
 
 def utc_now() -> datetime:
-    """Return the time, in UTC: the clock of whatever is given no other."""
+    """Return the current time in UTC; the default clock."""
     return datetime.now(UTC)
 
 
 def local_path(url: str) -> Path:
-    """Return the path of a file of this machine, by its ``file:`` URL or the path itself.
+    """Return the path of a local file, given as a ``file:`` URL or a path.
 
     Examples
     --------
@@ -237,20 +237,20 @@ def local_path(url: str) -> Path:
 
 
 class UrlSource(Protocol):
-    """Where a readable URL comes from; called at each read, so that nothing goes stale.
+    """Source of a readable URL, called at each read, so that URLs do not expire.
 
     It is picklable and holds no secret.
     """
 
     def __call__(self, *, refused: SignedUrl | None = None) -> SignedUrl:
-        """Return a URL that is good for minutes at least.
+        """Return a URL that is valid for minutes at least.
 
-        ``refused`` is a URL that the storage did not accept: the answer is another one.
+        ``refused`` is a URL that the storage did not accept: another one is returned.
         """
         ...
 
     def __hash__(self) -> int:
-        """Two sources are equal where they lead to the same file: caches go by them."""
+        """Return a hash; sources of the same file are equal, and are keys of caches."""
         ...
 
 
@@ -262,49 +262,49 @@ class Asset:
     """Key of the asset in its STAC item."""
 
     band: Band
-    """The band, or what the file holds as a whole where it has several planes."""
+    """The band, or the file as a whole if it has several planes."""
 
     planes: tuple[Band, ...] = ()
-    """The bands of a file of several, in file order; empty for one band."""
+    """The bands of a multi-band file, in file order; empty for one band."""
 
     href: str
-    """Where it lies, unsigned."""
+    """Unsigned href."""
 
     source: UrlSource = field(repr=False)
-    """Gives the URL to read it by."""
+    """Source of the URL to read."""
 
     indexes: tuple[int, ...] | None = None
-    """Numbers of the planes to read, from 1; None: only the file knows."""
+    """Planes to read, from 1; None if only the file has this information."""
 
     grid: Grid | None = None
-    """None where the item does not say; then only the file knows."""
+    """None if only the file has this information."""
 
     radiometry: Radiometry | None = None
-    """None where the item does not say; then only the file knows."""
+    """None if only the file has this information."""
 
     media_type: str | None = None
     title: str = ""
     size: int | None = None
-    """Bytes of the file; None where the item does not say."""
+    """Bytes of the file; None if unknown."""
 
     routing: str = "direct"
-    """``direct``: the provider's own file; ``converted``: made by our pipeline."""
+    """``direct``: the provider's file; ``converted``: made by our pipeline."""
 
     stretch: tuple[tuple[float, float], ...] = ()
-    """Of a picture, for each plane the stored numbers that are drawn as 0 and 255."""
+    """For images: per plane, the stored numbers that become 0 and 255."""
 
     stretch_without: tuple[str, ...] = ()
-    """What the stretch was found without: ``nodata``, and ``clouds`` where the scene has a band
-    that tells them."""
+    """Pixels left out of the stretch: ``nodata``, and ``clouds`` if the scene has a
+    classification band."""
 
     signed: SignedUrl | None = None
-    """None where signing was not asked for."""
+    """None if signing was not requested."""
 
     @property
     def name(self) -> str:
-        """The native name of the band; how a resolution is keyed."""
+        """Return the native name of the band, the key in a resolution."""
         return self.band.native
 
     def __getstate__(self) -> dict[str, Any]:
-        # A signature never travels: whoever unpickles this signs anew through `source`.
+        # Signatures are never pickled: the receiver signs again through `source`.
         return {**self.__dict__, "signed": None}

@@ -1,4 +1,4 @@
-"""A small table of what was found, as text and as HTML that follows the notebook's theme."""
+"""Small tables, as text and as HTML that follows the notebook's theme."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ _STYLE = """\
 }
 .astra-shown.astra-shown.astra-shown td.words { white-space: normal; min-width: 12em; }
 </style>"""
-# Notebooks style the tables of their output: a name said thrice goes before what they say.
+# A class name repeated three times overrides the notebook's own table styles.
 
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A cell that shows a picture; empty where tables are text."""
+    """A cell with an image; empty in text tables."""
 
     url: str
-    """https, of somewhere anybody can read."""
+    """A public https URL."""
 
 
 Cell = str | Picture
@@ -54,7 +54,7 @@ Cell = str | Picture
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """What an object shows of itself: a title, a few facts, rows and notes.
+    """The table in an object's repr: a title, a few facts, rows and notes.
 
     Examples
     --------
@@ -70,22 +70,22 @@ class Table:
     columns: tuple[str, ...]
 
     rows: Sequence[tuple[Cell, ...]]
-    """A cell a column."""
+    """One cell per column."""
 
     facts: tuple[str, ...] = ()
-    """A few words each, in one line under the title; in HTML alone."""
+    """A few words each, in one line under the title; only in HTML."""
 
     notes: tuple[str, ...] = ()
-    """Sentences under the table; in HTML alone."""
+    """Sentences under the table; only in HTML."""
 
     numbers: Collection[str] = ()
-    """Columns that are set flush right."""
+    """Columns that are right-aligned."""
 
     words: Collection[str] = ()
-    """Columns whose text may take several lines."""
+    """Columns whose text may wrap."""
 
     head: bool = True
-    """False: text comes without the names of the columns."""
+    """False leaves out the column names in text."""
 
     def __str__(self) -> str:
         rows = [self.columns] * self.head + [
@@ -97,7 +97,7 @@ class Table:
         return "\n".join([self.title, *(f"  {line}".rstrip() for line in lines)])
 
     def html(self) -> str:
-        """Return a piece of HTML, with all text escaped; it is a plain table without its style."""
+        """Return an HTML fragment with all text escaped; it is readable without its style."""
         facts = " · ".join(fact for fact in self.facts if fact)
         parts = [
             f'{_STYLE}<div class="astra-shown"><div class="head">{escape(self.title)}</div>',
@@ -111,11 +111,11 @@ class Table:
         return "".join(parts)
 
     def _row(self, cells: tuple[Cell, ...], tag: str) -> str:
-        told = "".join(
+        html = "".join(
             f"<{tag}{self._class(name)}>{_content(cell)}</{tag}>"
             for name, cell in zip(self.columns, cells, strict=True)
         )
-        return f"<tr>{told}</tr>"
+        return f"<tr>{html}</tr>"
 
     def _class(self, column: str) -> str:
         if column in self.numbers:

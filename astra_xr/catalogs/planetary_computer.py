@@ -187,7 +187,7 @@ def _hls(scene: SceneId) -> ById:
 
 
 def _rtc(scene: SceneId) -> ById:
-    name = "{platform}_{mode}_{product_type}_{polarisation}_{start}_{stop}_{orbit}_{datatake}_rtc"
+    name = "{platform}_{mode}_{product_type}_{polarization}_{start}_{stop}_{orbit}_{datatake}_rtc"
     return ById(collection=_RTC, item=name.format(**scene.parts))
 
 

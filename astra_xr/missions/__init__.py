@@ -1,4 +1,4 @@
-"""The missions: data of each, one module a mission, and this registry of them."""
+"""The registry of missions; each mission has a module of data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MISSIONS: dict[str, Mission] = {
     module.MISSION.name: module.MISSION
     for module in (sentinel2, landsat, hls, sentinel1_rtc, naip, copernicus_dem)
 }
-"""Every mission, by the name that begins its scene ids."""
+"""All missions, by the prefix of their scene ids."""
 
 __all__ = [
     "MISSIONS",
@@ -26,7 +26,7 @@ __all__ = [
 
 
 def mission_of(item: Item) -> Mission | None:
-    """Return the mission that took an item's scene; None where none of ours did.
+    """Return the mission of an item; None if it is not one of ours.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What a mission module says about its mission."""
+"""The data types that describe a mission."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class IdForm:
     """One way to write a scene id of the mission."""
 
     name: str
-    """``product``, or the catalogue whose own form it is."""
+    """``product``, or the catalog that uses this form."""
 
     pattern: re.Pattern[str]
-    """Matches the whole id in upper case; its named groups are the id's parts."""
+    """Matches the whole id in upper case; its named groups are the parts of the id."""
 
     example: str
     """An id of this form, for error messages."""
@@ -29,18 +29,18 @@ class IdForm:
 
 @dataclass(frozen=True, kw_only=True)
 class Correction:
-    """What the mission's processing added to the stored numbers of a band."""
+    """The offset that corrects for what the mission's processing added to a band's numbers."""
 
     offset: float
-    """To add after scaling, in the band's unit."""
+    """Added after scaling, in the band's unit."""
 
     reason: str
-    """Why, for people."""
+    """Reason, for attrs and messages."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Factors:
-    """How the stored numbers of one band of one scene become values, where no table can tell."""
+    """Scale and offset of one band of one scene, for bands without constant factors."""
 
     scale: float
     """Factor of the stored number."""
@@ -52,23 +52,23 @@ class Factors:
     """Unit of the value; ``1`` for reflectance."""
 
     reason: str
-    """Where they come from, for people."""
+    """Source of the factors, for attrs and messages."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sidecar:
-    """A JSON file that lies beside a scene's bands and holds what its item leaves out."""
+    """A JSON file of a scene with factors that its item lacks."""
 
     asset: Callable[[Item], str | None]
-    """Key of the asset that is the file; None where the item has none."""
+    """Key of the file's asset; None if the item has none."""
 
     read: Callable[[Any], Mapping[str, Factors]]
-    """Native band name → factors, of the file's JSON; empty where it does not tell."""
+    """Native band name → factors, from the file's JSON; empty if it has none."""
 
 
 OPTICAL_PRESETS: Mapping[str, tuple[str, str, str]] = {
-    "True colour": ("red", "green", "blue"),
-    "False colour": ("nir", "red", "green"),
+    "True color": ("red", "green", "blue"),
+    "False color": ("nir", "red", "green"),
     "Short-wave infrared": ("swir22", "nir", "red"),
     "Agriculture": ("swir16", "nir", "blue"),
     "Geology": ("swir22", "swir16", "blue"),
@@ -77,7 +77,7 @@ OPTICAL_PRESETS: Mapping[str, tuple[str, str, str]] = {
     "Land and water": ("nir", "swir16", "red"),
     "Through haze": ("swir22", "swir16", "nir"),
 }
-"""The pictures that are usual for reflectance, by common names; ``nir`` is also ``nir08``."""
+"""The usual band combinations for reflectance, by common name; ``nir`` also means ``nir08``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +88,7 @@ class Mission:
     """The prefix of its scene ids, e.g. ``sentinel-2``."""
 
     title: str
-    """Its name in prose."""
+    """Its name in messages."""
 
     id_forms: tuple[IdForm, ...]
 
@@ -96,37 +96,37 @@ class Mission:
     """The bands that a scene may have, by its item (sensors of one mission differ)."""
 
     describe: Callable[[Item], Mapping[str, str]]
-    """The parts, named as in the id forms, that an item tells of itself; empty: not this
-    mission's. ``product`` is the id that works everywhere."""
+    """The id parts, named as in the id forms, read from an item; empty if it is of another
+    mission. ``product`` is the id that works in every catalog."""
 
     acquisition: tuple[str, ...]
-    """Names of the parts that tell one acquisition from another."""
+    """Names of the parts that identify an acquisition."""
 
-    fits: Callable[[Mapping[str, str], Mapping[str, str]], bool] = lambda wanted, told: True
-    """Whether the parts of an id and those of an item can be of one acquisition, beyond the parts
-    that both have."""
+    fits: Callable[[Mapping[str, str], Mapping[str, str]], bool] = lambda wanted, found: True
+    """Returns True if the parts of an id and of an item can be of one acquisition, beyond the
+    parts that both have."""
 
     version: tuple[str, ...] = ()
-    """Names of the parts that tell its processings apart, each sorting oldest to newest."""
+    """Names of the parts that identify a processing; their values sort oldest to newest."""
 
     correction: Callable[[Item], Correction | None] = lambda _: None
-    """The mission-wide offset of reflectance bands; None: the item does not tell enough."""
+    """The mission-wide offset of reflectance bands; None if the item does not determine it."""
 
     widths: Mapping[str, int] = field(default_factory=dict)
-    """Digits and letters of parts that some ids write without their leading noughts."""
+    """Full width of parts that some ids write without leading zeros."""
 
     masks: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
-    """Native name of a class band → what can be hidden by it (``clouds``, ``shadows``, ``cirrus``,
-    ``snow``, ``water``) → the names of the classes that mean it."""
+    """Native name of a classification band → what it can mask (``clouds``, ``shadows``,
+    ``cirrus``, ``snow``, ``water``) → the names of the classes."""
 
     presets: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
-    """Names of pictures → the bands shown in red, green and blue, by common or native names."""
+    """Names of band combinations → red, green and blue band, by common or native name."""
 
     sidecar: Sidecar | None = None
-    """Where the factors of bands that have no unit in the table are; None: there is no such."""
+    """The file with the factors of bands that have no unit in the table; None if there is none."""
 
     def parts(self, match: re.Match[str]) -> dict[str, str]:
-        """Return the parts that a form's pattern found, each at its full width."""
+        """Return the parts of an id that a form's pattern matched, each at its full width."""
         return {
             name: value.zfill(self.widths.get(name, 0))
             for name, value in match.groupdict().items()
@@ -134,9 +134,8 @@ class Mission:
         }
 
     def matches(self, wanted: Mapping[str, str], item: Item) -> bool:
-        """Tell whether an item can be the scene that an id's parts describe."""
-        told = self.describe(item)
-        keys = {*self.acquisition, "level"} & wanted.keys() & told.keys()
-        return (
-            bool(told) and all(wanted[key] == told[key] for key in keys) and self.fits(wanted, told)
-        )
+        """Return True if an item can be the scene with the given id parts."""
+        found = self.describe(item)
+        keys = {*self.acquisition, "level"} & wanted.keys() & found.keys()
+        same = all(wanted[key] == found[key] for key in keys)
+        return bool(found) and same and self.fits(wanted, found)

@@ -1,4 +1,4 @@
-"""What the numbers of a class band mean, pixel by pixel."""
+"""Which pixels of a classification band belong to a class."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from astra_xr.model import ClassValue
 
 
 def belongs(stored: npt.NDArray[Any], classes: Iterable[ClassValue]) -> npt.NDArray[np.bool_]:
-    """Return True where a pixel of a class or mask band is of one of the classes.
+    """Return True where a pixel of a classification or QA band has one of the classes.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Copernicus DEM: heights of the earth's surface, GLO-30 and GLO-90, in tiles of one degree.
 
-Heights are metres above the EGM2008 geoid, float32, with no nodata number: ESA and Airbus,
-"Copernicus DEM Product Handbook" 5.0; where there is sea alone there is no tile.
+Heights are meters above the EGM2008 geoid, float32, without a nodata number: ESA and Airbus,
+"Copernicus DEM Product Handbook" 5.0. There are no tiles over the open sea.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _TILE = re.compile(
 
 
 def bands(item: Item) -> tuple[Band, ...]:
-    """Return the one band, of 30 or 90 m: names tell the spacing in tenths of arc seconds."""
+    """Return the band, of 30 or 90 m: ids contain the spacing in tenths of arc seconds."""
     gsd = 90 if describe(item).get("spacing") == "30" else 30
     return (
         Band(
@@ -35,7 +35,7 @@ def bands(item: Item) -> tuple[Band, ...]:
 
 
 def describe(item: Item) -> Mapping[str, str]:
-    """Read spacing and corner off an item's id."""
+    """Read spacing and corner from an item's id."""
     match = _TILE.fullmatch(str(item.get("id", "")).upper())
     if not match:
         return {}

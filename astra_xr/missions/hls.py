@@ -1,8 +1,8 @@
 """Harmonized Landsat Sentinel-2 (HLS): L30 of Landsat 8 and 9, S30 of Sentinel-2, 30 m.
 
 Bands, scales, fill values and the bits of Fmask: NASA LP DAAC, "Harmonized Landsat Sentinel-2
-(HLS) Product User Guide", versions 1.5 and 2.0; centres and widths of S30 as the Planetary
-Computer publishes them.
+(HLS) Product User Guide", versions 1.5 and 2.0; centers and widths of S30 as published by the
+Planetary Computer.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ S30_BANDS: tuple[Band, ...] = (
     _reflectance("B07", "rededge078", "Red edge 3", 0.7825, 0.028, "RE3", ("rededge3",), _RED_EDGE),
     _reflectance("B08", "nir", "Broad near infrared", 0.8351, 0.145, "N"),
     _reflectance("B8A", "nir08", "Narrow near infrared", 0.8648, 0.033, "N2", ("B08A",)),
-    _reflectance("B09", "nir09", "Water vapour", 0.945, 0.026, "WV"),
+    _reflectance("B09", "nir09", "Water vapor", 0.945, 0.026, "WV"),
     _reflectance("B10", "cirrus", "Cirrus", 1.3735, 0.075, None),
     _reflectance("B11", "swir16", "Short-wave infrared 1.6", 1.6137, 0.143, "S1"),
     _reflectance("B12", "swir22", "Short-wave infrared 2.2", 2.2024, 0.242, "S2"),
@@ -149,9 +149,9 @@ def bands(item: Item) -> tuple[Band, ...]:
 
 
 def describe(item: Item) -> Mapping[str, str]:
-    """Read product, tile, start and version off an item's id, or off its files' names.
+    """Read product, tile, start and version from an item's id, or from its file names.
 
-    CMR's items of version 1.5 go by a number of that catalogue's own.
+    CMR's items of version 1.5 have a number of CMR as their id.
     """
     name = str(item.get("id", ""))
     match = _GRANULE.fullmatch(name.upper())
@@ -166,7 +166,7 @@ def describe(item: Item) -> Mapping[str, str]:
 
 
 def correction(item: Item) -> Correction | None:
-    """Return no further offset: HLS stores reflectance as it is."""
+    """Return a zero offset: HLS stores unshifted reflectance."""
     version = describe(item).get("version")
     return Correction(offset=0.0, reason=f"HLS {'v' + version if version else ''}".strip())
 

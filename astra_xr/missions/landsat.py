@@ -1,8 +1,8 @@
 """Landsat Collection 2: Level 2 of Landsat 4 to 9, Level 1 of Landsat 1 to 9.
 
-Level 1 holds digital numbers, which the scene's own MTL file takes to reflectance or radiance:
-USGS, "Using the USGS Landsat Level-1 Data Product". What the reflectance factors of an MTL give
-is not corrected for the sun's height; dividing by the sine of its elevation does that.
+Level 1 holds digital numbers; the scene's MTL file has the factors for reflectance or radiance:
+USGS, "Using the USGS Landsat Level-1 Data Product". The MTL's reflectance is not corrected for
+the sun's elevation; dividing by its sine does that.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ _NO_PROCESSED = re.compile(rf"{_HEAD}{_TAIL}")
 
 
 def bands(item: Item) -> tuple[Band, ...]:
-    """Return the band table of the sensor and level that an item is of."""
-    told = describe(item)
-    sensor, level1 = told.get("sensor", ""), told.get("level", "").startswith("L1")
+    """Return the band table of an item's sensor and level."""
+    parts = describe(item)
+    sensor, level1 = parts.get("sensor", ""), parts.get("level", "").startswith("L1")
     if sensor.startswith("LM"):
         return MSS_BANDS if sensor[-1] in "45" else EARLY_MSS_BANDS
     if sensor[-1:] in ("8", "9"):
@@ -60,7 +60,7 @@ def bands(item: Item) -> tuple[Band, ...]:
 
 
 def describe(item: Item) -> Mapping[str, str]:
-    """Read sensor, level, path, row, day, processing date and tier off an item's id."""
+    """Read sensor, level, path, row, day, processing date and tier from an item's id."""
     name = str(item.get("id", "")).upper()
     match = _NO_PROCESSED.fullmatch(name) or _PRODUCT.fullmatch(name)
     if not match:
@@ -70,12 +70,12 @@ def describe(item: Item) -> Mapping[str, str]:
 
 
 def correction(item: Item) -> Correction | None:
-    """Return no further offset: scale and offset of Level 2 are fixed for the collection."""
+    """Return a zero offset: scale and offset of Level 2 are fixed for the collection."""
     return Correction(offset=0.0, reason="Collection 2 Level-2") if describe(item) else None
 
 
 def mtl_asset(item: Item) -> str | None:
-    """Return the key of the item's MTL file in its JSON form."""
+    """Return the key of the item's MTL file in JSON, or None."""
     keys = {str(key).lower(): str(key) for key in item.get("assets", {})}
     return keys.get("mtl.json") or keys.get("mtl_json")
 
@@ -86,8 +86,8 @@ def read_mtl(mtl: Any) -> Mapping[str, Factors]:
     Returns
     -------
     mapping of str to Factors
-        By native band name: reflectance at the top of the atmosphere, corrected for the sun's
-        height, where the MTL tells factors for it, else radiance.
+        By native band name: top-of-atmosphere reflectance, corrected for the sun's elevation, if
+        the MTL has factors for it, else radiance.
     """
     root = mtl.get("LANDSAT_METADATA_FILE") if isinstance(mtl, Mapping) else None
     sections = root if isinstance(root, Mapping) else {}
@@ -112,7 +112,7 @@ def _factors(
         offset = _number(rescaling, f"REFLECTANCE_ADD_BAND_{name}")
         if scale and offset is not None and elevation and 0 < elevation <= 90:
             height = math.sin(math.radians(elevation))
-            reason = f"reflectance of the MTL, sun at {elevation:.2f} degrees"
+            reason = f"reflectance factors of the MTL, sun elevation {elevation:.2f} degrees"
             yield (
                 native,
                 Factors(scale=scale / height, offset=offset / height, unit="1", reason=reason),
@@ -121,15 +121,15 @@ def _factors(
         scale = _number(rescaling, f"RADIANCE_MULT_BAND_{name}")
         offset = _number(rescaling, f"RADIANCE_ADD_BAND_{name}")
         if scale and offset is not None:
-            reason = "radiance of the MTL"
+            reason = "radiance factors of the MTL"
             unit = "W m-2 sr-1 um-1"
             yield native, Factors(scale=scale, offset=offset, unit=unit, reason=reason)
 
 
-def _number(told: Mapping[str, Any], name: str) -> float | None:
-    """Read a number, which an MTL writes as text."""
+def _number(section: Mapping[str, Any], name: str) -> float | None:
+    """Read a number, which an MTL stores as text; None if it is missing or invalid."""
     try:
-        number = float(told[name])
+        number = float(section[name])
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None

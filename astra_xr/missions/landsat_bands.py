@@ -2,8 +2,8 @@
 
 Scale factors, fill values and bit fields of Level 2: USGS, "Landsat Collection 2 Level-2 Science
 Product Guides" (LSDS-1618, LSDS-1619). Files and types of Level 1: USGS, "Landsat Collection 2
-Level-1 Data Format Control Books" (LSDS-1822, -1414, -1415, -1416). Band centres and widths: as
-published by the STAC catalogues.
+Level-1 Data Format Control Books" (LSDS-1822, -1414, -1415, -1416). Band centers and widths: as
+published by the STAC catalogs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from astra_xr.model import Band, ClassValue
 
 
 def _flags(*fields: tuple[str, int, int, tuple[str, ...]]) -> tuple[ClassValue, ...]:
-    """Build CF flags of bit fields given as (name, first bit, number of bits, meanings)."""
+    """Return CF flags for bit fields given as (name, first bit, number of bits, meanings)."""
     return tuple(
         ClassValue(value=number << first, name=meaning, mask=((1 << bits) - 1) << first)
         for _, first, bits, meanings in fields
@@ -192,7 +192,7 @@ TM_BANDS: tuple[Band, ...] = (
 
 
 def _raw(band: Band, dtype: str) -> Band:
-    """Take a band of Level 2 to Level 1: no scale or offset that holds for every scene."""
+    """Return the Level 1 band for one of Level 2: without constant scale and offset."""
     level2 = ("SR_", "ST_")
     title = "Thermal infrared" if band.role == "thermal" else band.title
     return replace(
@@ -235,7 +235,7 @@ def _level1(
 
 
 def _mss(first: int) -> tuple[Band, ...]:
-    """Return the bands of the Multispectral Scanner, whose numbers begin at ``first``."""
+    """Return the bands of the Multispectral Scanner, numbered from ``first``."""
     rows = (
         ("green", "Green", 0.55, 0.1, "G", ()),
         ("red", "Red", 0.65, 0.1, "R", ()),
@@ -317,4 +317,4 @@ MSS_BANDS = (*_mss(1), *_QUALITY)
 """Landsat 4 and 5, Multispectral Scanner, Level 1."""
 
 EARLY_MSS_BANDS = (*_mss(4), *_QUALITY)
-"""Landsat 1 to 3, Level 1: the same bands, counted from 4."""
+"""Landsat 1 to 3, Level 1: the same bands, numbered from 4."""

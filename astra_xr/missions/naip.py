@@ -1,8 +1,8 @@
 """NAIP: aerial photographs of the United States, four bands in one file, 0.3 to 1 m.
 
 Names: USDA, "National Agriculture Imagery Program, Imagery Specifications". Its numbers are
-those of a picture, fitted for the eye: no factor takes them to reflectance. Band centres are
-those of the Leica ADS camera that most flights carried; other cameras differ by a few hundredths.
+enhanced for display and cannot be converted to reflectance. Band centers are those of the Leica
+ADS camera of most flights; other cameras differ by a few hundredths of a micrometer.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ BANDS: tuple[Band, ...] = (
 
 
 def describe(item: Item) -> Mapping[str, str]:
-    """Read state, quarter quadrangle, zone, pixel size and dates off an item's id."""
+    """Read state, quarter quadrangle, zone, pixel size and dates from an item's id."""
     name = str(item.get("id", ""))
     match = _SCENE.fullmatch(name.upper())
     if not match:

@@ -1,6 +1,6 @@
-"""Sentinel-1 RTC: radiometrically terrain-corrected backscatter, made by Catalyst for Microsoft.
+"""Sentinel-1 RTC: radiometrically terrain-corrected backscatter, produced by Catalyst.
 
-Values are gamma naught as linear power, not decibels: Planetary Computer, "Sentinel 1
+Values are gamma naught in linear power, not decibels: Planetary Computer, "Sentinel 1
 Radiometrically Terrain Corrected (RTC)". Product names: ESA, "Sentinel-1 Product Specification"
 (S1-RS-MDA-52-7441).
 """
@@ -15,7 +15,7 @@ from astra_xr.model import Band
 
 _SCENE = re.compile(
     r"(?P<platform>S1[A-D])_(?P<mode>IW|EW|SM)_(?P<product_type>GRD[FHM])"
-    r"_(?P<polarisation>1S(?:SH|SV|DH|DV))"
+    r"_(?P<polarization>1S(?:SH|SV|DH|DV))"
     r"_(?P<start>\d{8}T\d{6})_(?P<stop>\d{8}T\d{6})_(?P<orbit>\d{6})_(?P<datatake>[0-9A-F]{6})"
     # The last part is the GRD product's own; RTC ids lack it.
     r"(?:_(?P<unique>[0-9A-F]{4}))?(?P<rtc>_RTC)?"
@@ -43,7 +43,7 @@ BANDS: tuple[Band, ...] = tuple(
 
 
 def describe(item: Item) -> Mapping[str, str]:
-    """Read platform, mode, times, orbit and datatake off an RTC item's id; GRD is another."""
+    """Read platform, mode, times, orbit and datatake from an RTC item's id; empty for GRD."""
     match = _SCENE.fullmatch(str(item.get("id", "")).upper())
     if not match or not match["rtc"]:
         return {}
@@ -63,5 +63,5 @@ MISSION = Mission(
     ),
     bands=lambda item: BANDS,
     describe=describe,
-    acquisition=("platform", "mode", "polarisation", "start", "stop", "orbit", "datatake"),
+    acquisition=("platform", "mode", "polarization", "start", "stop", "orbit", "datatake"),
 )

@@ -1,9 +1,9 @@
 """Sentinel-2 MSI, levels 1C and 2A.
 
-Band centres and widths: ESA, Sentinel-2 MSI Technical Guide (values as published by the STAC
-catalogues). Level 1C is reflectance at the top of the atmosphere, of the same bands and B10.
-Radiometry: ESA, "Sentinel-2 Products Specification Document" 14.9: from processing baseline
-04.00 on, 1000 is added to every stored reflectance number. Scene classes: ESA, Level-2A Algorithm
+Band centers and widths: ESA, Sentinel-2 MSI Technical Guide (values as published by the STAC
+catalogs). Level 1C is top-of-atmosphere reflectance, of the same bands and B10.
+Radiometry: ESA, "Sentinel-2 Products Specification Document" 14.9: since processing baseline
+04.00, 1000 is added to all stored reflectance numbers. Scene classes: ESA, Level-2A Algorithm
 Theoretical Basis Document.
 """
 
@@ -104,7 +104,7 @@ BANDS: tuple[Band, ...] = (
     ),
     _reflectance("B08", "nir", "Near infrared", 0.842, 0.145, 10, "N"),
     _reflectance("B8A", "nir08", "Narrow near infrared", 0.865, 0.033, 20, "N2", ("B08A",)),
-    _reflectance("B09", "nir09", "Water vapour", 0.945, 0.026, 60, "WV"),
+    _reflectance("B09", "nir09", "Water vapor", 0.945, 0.026, 60, "WV"),
     _reflectance("B10", "cirrus", "Cirrus", 1.3735, 0.075, 60, None),
     _reflectance("B11", "swir16", "Short-wave infrared 1.6", 1.610, 0.143, 20, "S1"),
     _reflectance("B12", "swir22", "Short-wave infrared 2.2", 2.190, 0.242, 20, "S2"),
@@ -121,7 +121,7 @@ BANDS: tuple[Band, ...] = (
     ),
     Band(
         native="WVP",
-        title="Water vapour",
+        title="Water vapor",
         spellings=("water_vapour",),
         gsd=20,
         dtype="uint16",
@@ -140,7 +140,7 @@ BANDS: tuple[Band, ...] = (
     ),
     Band(
         native="TCI",
-        title="True colour picture",
+        title="True-color image",
         spellings=("visual",),
         gsd=10,
         role="visual",
@@ -152,7 +152,7 @@ BANDS: tuple[Band, ...] = (
 
 
 def describe(item: Item) -> Mapping[str, str]:
-    """Read platform, level, start, tile, orbit, baseline and generation off an item."""
+    """Read platform, level, start, tile, orbit, baseline and generation from an item."""
     properties = item.get("properties", {})
     product = str(properties.get("s2:product_uri") or properties.get("sentinel:product_id") or "")
     for text in (product, str(item.get("id", ""))):
@@ -169,34 +169,34 @@ def describe(item: Item) -> Mapping[str, str]:
 
 
 _LONGEST = timedelta(minutes=45)
-"""From the start of sensing to the last of its tiles, and to the last of its datastrips, with room
-to spare: less than half an orbit, after which the platform may see the same tile again."""
+"""Upper limit of the time from the start of sensing to its last tile or datastrip. It is less than
+half an orbit, after which the platform may see the same tile again."""
 
 
 def sensing_starts(parts: Mapping[str, str]) -> tuple[datetime, datetime]:
-    """Return the first and the last moment, UTC, at which sensing may have started by an id.
+    """Return the earliest and latest sensing start, UTC, that an id allows.
 
-    Product ids tell the start to the second. Those of Earth Search tell the day of the tile's own
-    time, or the start of the datastrip, which is seconds before the sensing's or minutes after.
+    Product ids contain the start to the second. Earth Search ids contain the day of the tile's own
+    time, or the start of the datastrip, which is seconds before or minutes after the sensing start.
     """
     if "start" in parts:
-        start = _moment(parts["start"])
+        start = _time(parts["start"])
         return start, start + timedelta(seconds=1)
     if "datastrip" in parts:
-        strip = _moment(parts["datastrip"])
+        strip = _time(parts["datastrip"])
         return strip - _LONGEST, strip + timedelta(minutes=1)
-    day = _moment(f"{parts['day']}T000000")
+    day = _time(f"{parts['day']}T000000")
     return day - _LONGEST, day + timedelta(days=1)
 
 
-def _moment(text: str) -> datetime:
+def _time(text: str) -> datetime:
     return datetime.strptime(text, "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
 
 
-def _fits(wanted: Mapping[str, str], told: Mapping[str, str]) -> bool:
+def _fits(wanted: Mapping[str, str], found: Mapping[str, str]) -> bool:
     try:
         first, last = sensing_starts(wanted)
-        earliest, latest = sensing_starts(told)
+        earliest, latest = sensing_starts(found)
     except (ValueError, OverflowError):
         return False
     return first <= latest and earliest <= last
@@ -221,7 +221,7 @@ def _baseline(item: Item) -> str | None:
 
 
 def correction(item: Item) -> Correction | None:
-    """Return the offset of reflectance that the item's processing baseline calls for."""
+    """Return the reflectance offset of the item's processing baseline; None if it is unknown."""
     baseline = _baseline(item)
     if baseline is None:
         return None

@@ -109,7 +109,7 @@ def test_an_answer_that_is_no_item(earth_search: StacApi, spoil: Any) -> None:
         return httpx.Response(200, json=item)
 
     earth_search.__class__ = type("Odd", (StacApi,), {"__call__": lambda self, r: answer(r)})
-    with pytest.raises(UpstreamError, match="something that is no item"):
+    with pytest.raises(UpstreamError, match="its answer is not a STAC item"):
         found(f"sentinel-2:{keep[0]}")
 
 

@@ -95,8 +95,8 @@ class TestFixedUrl:
             with pytest.raises(SigningError) as caught:
                 arrived(refused=refused)
             assert str(caught.value) == (
-                "https://store.example/B04.tif cannot be signed: its signature stays in the "
-                f"process that was given it. {HINT}"
+                "https://store.example/B04.tif cannot be signed: its signature is not sent to "
+                f"other processes. {HINT}"
             )
 
     def test_twice_pickled_it_still_says_so(self) -> None:
@@ -155,5 +155,5 @@ class TestSignedUrl:
         assert str(url) == f"{url}" == "https://store.example/B04.tif"
 
     def test_stays_in_its_process(self) -> None:
-        with pytest.raises(TypeError, match="a signed URL stays in its process"):
+        with pytest.raises(TypeError, match="A signed URL cannot be pickled"):
             pickle.dumps(SignedUrl(url=SIGNED))

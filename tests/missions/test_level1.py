@@ -70,11 +70,14 @@ class TestReadMtl:
         red = found["B04"]
         height = math.sin(math.radians(ELEVATION))
         assert (red.scale, red.offset) == pytest.approx((2e-5 / height, -0.1 / height))
-        assert (red.unit, red.reason) == ("1", "reflectance of the MTL, sun at 40.00 degrees")
+        assert (red.unit, red.reason) == (
+            "1",
+            "reflectance factors of the MTL, sun elevation 40.00 degrees",
+        )
         # What USGS's own formula gives for a number of the file.
         assert 10000 * red.scale + red.offset == pytest.approx((10000 * 2e-5 - 0.1) / height)
         assert found["B10"] == Factors(
-            scale=3.342e-4, offset=0.1, unit="W m-2 sr-1 um-1", reason="radiance of the MTL"
+            scale=3.342e-4, offset=0.1, unit="W m-2 sr-1 um-1", reason="radiance factors of the MTL"
         )
 
     def test_without_the_sun_there_is_radiance(self) -> None:
@@ -146,7 +149,7 @@ class TestOpening:
         assert thermal is not None
         assert (red.scale, red.offset) == pytest.approx((2e-5 / height, -0.1 / height))
         assert (red.unit, red.nodata, red.dtype) == ("1", 0, "uint16")
-        assert red.reason.endswith("reflectance of the MTL, sun at 40.00 degrees")
+        assert red.reason.endswith("reflectance factors of the MTL, sun elevation 40.00 degrees")
         assert (thermal.scale, thermal.unit) == (3.342e-4, "W m-2 sr-1 um-1")
         assert asked == [f"/data/{SCENE}_MTL.json"], "once for all bands"
 

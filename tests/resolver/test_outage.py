@@ -56,12 +56,12 @@ FAULTS: dict[str, tuple[faulty.Misbehave | None, str]] = {
     "garbage": (faulty.answer(200, b"<html>sig=SECRET</html>"), "not JSON"),
     "other JSON": (faulty.answer(200, b"[1]"), "no features"),
     "nothing": (faulty.answer(200, b'{"features":[]}'), "has no such scene"),
-    "no assets": (spoiled(assets=None), "something that is no item"),
+    "no assets": (spoiled(assets=None), "its answer is not a STAC item"),
     "assets without href": (
         spoiled(assets=without("href")),
         "no href|not in the asked format|no band",
     ),
-    "odd properties": (spoiled(properties=[]), "something that is no item"),
+    "odd properties": (spoiled(properties=[]), "its answer is not a STAC item"),
     "no red": (spoiled(assets={"nir": items.earth_search_c1(SIZE)["assets"]["nir"]}), "no band"),
 }
 

@@ -174,7 +174,7 @@ def kernel(page: Any, code: str) -> str:
 def test_pick_drag_zoom_and_code(run: Run, application: str) -> None:
     page = run(application, OPEN)
     rev = drawn(page)
-    page.get_by_label("Preset").select_option("False colour")
+    page.get_by_label("Preset").select_option("False color")
     rev = drawn(page, rev)
     handle = page.get_by_label("Upper limit of nir in red")
     box = handle.bounding_box()

@@ -163,7 +163,7 @@ def test_modes_presets_and_menus(show: Show, picker: Picker) -> None:
     page = show(picker)
     asked = page.evaluate("window.asked.flatMap(m => m.keys)")
     assert sorted(asked) == sorted(["red", "green", "blue", MASK])  # no others, until needed
-    page.get_by_label("Preset").select_option("False colour")
+    page.get_by_label("Preset").select_option("False color")
     drawn(page, 1)
     assert page.evaluate("window.saved.bands") == ["nir", "red", "green"]
     menu = page.get_by_label("Band in red", exact=True)
@@ -357,7 +357,7 @@ def test_a_static_export_works_offline(page: Any, picker: Picker, tmp_path: Path
     assert path.stat().st_size < 2_000_000
     page.goto(path.as_uri())
     drawn(page)
-    page.get_by_label("Preset").select_option("False colour")
+    page.get_by_label("Preset").select_option("False color")
     drawn(page, 1)
     assert '["nir", "red", "green"]' in page.locator(".astra-code").inner_text()
     page.locator(".astra-canvas").click(position={"x": 200, "y": 150})
