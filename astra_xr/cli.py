@@ -23,12 +23,12 @@ examples:
   astra-xr resolve landsat:LC08_L2SP_044034_20171020_02_T1 --json
   astra-xr info sentinel-2:S2B_MSIL2A_20250115T184929 --catalog sample
 
-exit codes: 0 done, 1 the request cannot be met, 2 it is malformed, 3 a service is down
+exit codes: 0 success, 1 not found or not possible, 2 invalid request, 3 a service is down
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0, 1 not to be had, 2 malformed, 3 upstream."""
+    """Run a command and return its exit code, see the help; 130 if interrupted."""
     args = _parser().parse_args(argv)
     try:
         return int(args.run(args) or 0)
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 3
         return 2 if isinstance(error, ValueError) else 1
     except KeyboardInterrupt:
-        print("astra-xr: stopped", file=sys.stderr)
+        print("astra-xr: interrupted", file=sys.stderr)
         return 130
 
 
@@ -51,18 +51,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    demo = commands.add_parser("demo", help="open the built-in sample scene and draw two pictures")
-    demo.add_argument("--out", type=Path, default=Path(), help="folder for the pictures")
+    demo = commands.add_parser("demo", help="open the built-in sample scene and save two images")
+    demo.add_argument("--out", type=Path, default=Path(), help="folder for the images")
     demo.set_defaults(run=_demo)
 
     resolve = commands.add_parser("resolve", help="print the signed URLs of a scene's bands")
     _scene_arguments(resolve)
-    resolve.add_argument("--bands", help="band names, comma-separated; all when left out")
-    resolve.add_argument("--format", default="cog", help="cog (default)")
+    resolve.add_argument("--bands", help="band names, comma-separated (default: all)")
+    resolve.add_argument("--format", default="cog", help="file format (default: cog)")
     resolve.add_argument("--json", action="store_true", help="print the API's JSON")
     resolve.set_defaults(run=_resolve)
 
-    info = commands.add_parser("info", help="say what is known of a scene, signing nothing")
+    info = commands.add_parser("info", help="print a scene's metadata and bands; signs nothing")
     _scene_arguments(info)
     info.set_defaults(run=_info)
     _service_commands(commands)
@@ -70,28 +70,28 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _service_commands(commands: Any) -> None:
-    serve = commands.add_parser("serve", help="answer other programs over HTTP")
+    serve = commands.add_parser("serve", help="run the HTTP service")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (loopback)")
-    serve.add_argument("--port", type=int, default=8000)
-    serve.add_argument("--workers", type=int, default=1, help="processes")
-    serve.add_argument("--catalog", help="the one catalogue to ask where a request names none")
-    serve.add_argument("--keys-file", type=Path, help="file that `astra-xr keys` makes")
+    serve.add_argument("--port", type=int, default=8000, help="port to listen on (default: 8000)")
+    serve.add_argument("--workers", type=int, default=1, help="number of processes")
+    serve.add_argument("--catalog", help="catalog to use if a request names none")
+    serve.add_argument("--keys-file", type=Path, help="file made by `astra-xr keys`")
     serve.set_defaults(run=_serve)
 
-    keys = commands.add_parser("keys", help="who may ask the service")
+    keys = commands.add_parser("keys", help="manage the API keys of the service")
     actions = keys.add_subparsers(required=True, metavar="ACTION")
-    add = actions.add_parser("add", help="make a key, and print it this once")
-    add.add_argument("name", help="whose it is")
-    add.add_argument("--days", type=float, help="how long it works; for good when left out")
-    add.add_argument("--rate", help="requests that it may make, e.g. 600/minute")
+    add = actions.add_parser("add", help="create a key and print it; it cannot be shown again")
+    add.add_argument("name", help="owner of the key")
+    add.add_argument("--days", type=float, help="days until it expires (default: never)")
+    add.add_argument("--rate", help="rate limit, e.g. 600/minute")
     add.set_defaults(run=_keys_add)
-    listing = actions.add_parser("list", help="tell what keys there are")
+    listing = actions.add_parser("list", help="list the keys")
     listing.set_defaults(run=_keys_list)
-    revoke = actions.add_parser("revoke", help="close a key")
-    revoke.add_argument("id", help="as `list` tells it")
+    revoke = actions.add_parser("revoke", help="revoke a key")
+    revoke.add_argument("id", help="the id shown by `list`")
     revoke.set_defaults(run=_keys_revoke)
     for action in (add, listing, revoke):
-        action.add_argument("--keys-file", type=Path, help="a file other than the usual one")
+        action.add_argument("--keys-file", type=Path, help="use another keys file")
 
 
 def _serve(args: argparse.Namespace) -> None:
@@ -123,7 +123,7 @@ def _keys_add(args: argparse.Namespace) -> None:
 
 def _keys_list(args: argparse.Namespace) -> None:
     for key in _keys_file(args).read():
-        ends = key.expires_at or "does not end"
+        ends = key.expires_at or "never expires"
         print(f"{key.id}  {key.created_at}  {ends}  {key.rate or '-'}  {key.name}")
 
 
@@ -133,9 +133,9 @@ def _keys_revoke(args: argparse.Namespace) -> None:
 
 def _scene_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("scene_id", metavar="ID", help="e.g. sentinel-2:S2B_MSIL2A_20250115T184929")
-    parser.add_argument("--catalog", help="the one catalogue to ask: earth-search, "
+    parser.add_argument("--catalog", help="the only catalog to ask: earth-search, "
                         "planetary-computer, cdse, usgs, lpdaac or sample; or the URL, folder or "
-                        "file of your own")  # fmt: skip
+                        "file of your own catalog")  # fmt: skip
 
 
 def _demo(args: argparse.Namespace) -> None:
@@ -161,18 +161,18 @@ def _info(args: argparse.Namespace) -> None:
     answer = resolve(args.scene_id, catalog=args.catalog, sign=False)
     properties = answer.item.get("properties", {})
     print(f"{answer.full_id}")
-    print(f"  catalogue {answer.catalog} (source: {answer.provider})")
-    print(f"  taken     {properties.get('datetime')} by {properties.get('platform')}")
+    print(f"  catalog   {answer.catalog} (source: {answer.provider})")
+    print(f"  acquired  {properties.get('datetime')} by {properties.get('platform')}")
     if properties.get("eo:cloud_cover") is not None:
         print(f"  cloud     {properties['eo:cloud_cover']:g} %")
     crs = sorted({a.grid.crs for a in answer.assets.values() if a.grid})
-    print(f"  CRS       {', '.join(crs) or 'told by the files alone'}")
+    print(f"  CRS       {', '.join(crs) or 'in the files only'}")
     for asset in answer.assets.values():
         band, radiometry = asset.band, asset.radiometry
         wavelength = f"{band.wavelength:g} µm" if band.wavelength else ""
         gsd = f"{band.gsd:g} m" if band.gsd else ""
-        told = radiometry.reason if radiometry else "scale and offset are told by the file alone"
-        print(f"  {band.native:<12} {band.common or '':<11} {wavelength:<9} {gsd:<6} {told}")
+        reason = radiometry.reason if radiometry else "scale and offset are in the file only"
+        print(f"  {band.native:<12} {band.common or '':<11} {wavelength:<9} {gsd:<6} {reason}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""``astra-xr demo``: the whole way on the built-in sample, with pictures and plain words."""
+"""``astra-xr demo``: from scene id to NDVI on the built-in sample, with images and timings."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ _BANDS = ["red", "green", "blue", "nir"]
 
 
 def run_demo(folder: Path) -> list[Path]:
-    """Open the sample scene, compute NDVI, draw both, and print what that took.
+    """Open the sample scene, compute NDVI, save images of both, and print the timings.
 
     Parameters
     ----------
     folder : Path
-        Where ``astra-true-colour.png`` and ``astra-ndvi.png`` are written.
+        Folder for ``astra-true-color.png`` and ``astra-ndvi.png``.
 
     Returns
     -------
     list of Path
-        The pictures.
+        The images.
 
     Raises
     ------
     MissingExtra
         matplotlib is not installed.
     """
-    require("matplotlib", extra="plot", purpose="drawing the demo's pictures")
+    require("matplotlib", extra="plot", purpose="Drawing the demo's images")
     from astra_xr.scenes.open import open_scene, resolve
 
-    print("astra-xr demo: a scene id becomes an xarray Dataset, on a scene that comes with the")
-    print("package. It is synthetic: a landscape made up by a program, not a satellite picture.\n")
-    with _step("Made sure that the sample's files are there (made on first use)"):
+    print("astra-xr demo: a scene id becomes an xarray Dataset, with the built-in sample scene.")
+    print("It is synthetic: the landscape is made by a program, it is not a satellite image.\n")
+    with _step("Checked that the sample's files exist (they are made on first use)"):
         resolve(_SCENE, "red", catalog="sample", sign=False)
     with _step(f"Opened {_SCENE}: metadata only, no pixel read"):
         ds = open_scene(_SCENE, bands=_BANDS, catalog="sample")
@@ -60,19 +60,19 @@ def run_demo(folder: Path) -> list[Path]:
         )
     )
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = [folder / "astra-true-colour.png", folder / "astra-ndvi.png"]
-    with _step(f"Drew {pictures[0]} and {pictures[1]}"):
-        _draw_true_colour(ds, pictures[0])
-        _draw_ndvi(ndvi, pictures[1])
+    images = [folder / "astra-true-color.png", folder / "astra-ndvi.png"]
+    with _step(f"Saved {images[0]} and {images[1]}"):
+        _draw_true_color(ds, images[0])
+        _draw_ndvi(ndvi, images[1])
     _over_http(ndvi)
     print(_NEXT)
-    return pictures
+    return images
 
 
 def _over_http(ndvi: xr.DataArray) -> None:
-    """Open the scene again, by a service of its own on a free port of loopback."""
+    """Open the scene again through a local service on a free port."""
     if find_spec("uvicorn") is None or find_spec("starlette") is None:
-        print("  * Left out the HTTP service: pip install 'astra-xr[service]'")
+        print("  * Skipped the HTTP service: pip install 'astra-xr[service]'")
         return
     from astra_xr.resolver.remote import RemoteResolver
     from astra_xr.scenes.open import open_scene
@@ -84,12 +84,14 @@ def _over_http(ndvi: xr.DataArray) -> None:
     core = replace(Settings.from_env(), catalog="sample", api_url=None)
     settings = ServiceSettings(core=core, api_keys=(key,))
     corner = {"x": slice(0, 512), "y": slice(0, 512)}
-    with _step("Did so for a corner by the HTTP service, a throwaway key and signed URLs"):
+    with _step(
+        "Repeated this for a corner through a local HTTP service, with a key and signed URLs"
+    ):
         with running(settings) as url:
             ds = open_scene(_SCENE, ["red", "nir"], resolver=RemoteResolver(url, key))
             again = ds.isel(corner).astra.index("NDVI").load()
         if not again.equals(ndvi.isel(corner)):
-            raise AstraError("the service gave other values than this process")
+            raise AstraError("The values from the service differ from those of this process.")
 
 
 _NEXT = """
@@ -115,10 +117,10 @@ def _step(what: str) -> Iterator[None]:
     print(f"  * {what}\n    {seconds:.2f} s, {cost}, no network")
 
 
-def _draw_true_colour(ds: xr.Dataset, path: Path) -> None:
+def _draw_true_color(ds: xr.Dataset, path: Path) -> None:
     figure, axes = _figure()
     ds.astra.rgb().plot.imshow(ax=axes)
-    axes.set_title("True colour (red, green, blue), synthetic sample scene")
+    axes.set_title("True color (red, green, blue), synthetic sample scene")
     _finish(figure, axes, path)
 
 
@@ -138,7 +140,7 @@ def _draw_ndvi(ndvi: xr.DataArray, path: Path) -> None:
 def _figure() -> tuple[Any, Any]:
     from matplotlib.figure import Figure
 
-    # No pyplot: a command must neither need nor change a display's backend.
+    # No pyplot: a command must neither need nor change a display backend.
     figure = Figure(figsize=(9, 8), layout="constrained")
     return figure, figure.subplots()
 

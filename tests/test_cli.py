@@ -28,9 +28,9 @@ def test_demo_does_what_it_says(tmp_path: Path, capsys: Capture) -> None:
     assert "NDVI: " in out
     assert "MB" in out
     assert "no network" in out
-    assert "by the HTTP service" in out
+    assert "through a local HTTP service" in out
     assert "astra_sk" not in out
-    for name in ("astra-true-colour.png", "astra-ndvi.png"):
+    for name in ("astra-true-color.png", "astra-ndvi.png"):
         picture = matplotlib.image.imread(tmp_path / name)
         assert picture.shape[0] > 800
         assert picture.std() > 0.1  # something is drawn

@@ -1,4 +1,4 @@
-"""The Python that makes a picture; ``picker.js`` writes the same."""
+"""The Python code for an image; ``picker.js`` writes the same."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 
 
 def code_of(about: Mapping[str, Any], state: Mapping[str, Any], *, whole: bool = False) -> str:
-    """Write the line that makes what a picker shows.
+    """Return the line of Python that makes a picker's image.
 
     Parameters
     ----------
     about : mapping
-        What the picker knows of the scene.
+        Description of the scene, see ``Picker.about``.
     state : mapping
-        What it shows, limits included.
+        State of the picker, with limits.
     whole : bool
-        With the import and the ``open_scene`` before it.
+        Include the import and ``open_scene``.
     """
     name, mode, mask = about["name"], state["mode"], state["mask"]
     shown = {"rgb": state["bands"], "index": [state["index"]], "single": [state["band"]]}[mode]
@@ -74,10 +74,10 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def quoted(text: str) -> str:
-    """Write a text as Python and JavaScript both do, in double quotes."""
+    """Return a text in double quotes, as valid Python and JavaScript."""
     return json.dumps(text, ensure_ascii=False)
 
 
 def number(value: float, digits: int = 6) -> str:
-    """Write a number to some digits, without those that say nothing."""
+    """Return a number as text, without trailing zeros."""
     return f"{value:.{digits}g}"

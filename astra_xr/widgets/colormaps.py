@@ -1,6 +1,6 @@
-"""Colour maps as tables of 256 colours; the browser gets the same.
+"""Colormaps as tables of 256 colors; the browser gets the same.
 
-``colormaps.json`` holds them as matplotlib has them: viridis and its kin (CC0), turbo (Google,
+``colormaps.json`` has matplotlib's values: viridis and similar (CC0), turbo (Google,
 Apache-2.0), and those of ColorBrewer (Cynthia Brewer, Apache-2.0).
 """
 
@@ -18,18 +18,18 @@ from astra_xr.errors import InvalidParameter
 
 @functools.cache
 def colormaps() -> dict[str, str]:
-    """Return name → 256 colours of red, green and blue, as hexadecimal digits."""
+    """Return name → 256 colors of red, green and blue, as hexadecimal digits."""
     found: dict[str, str] = json.loads(Path(__file__).with_name("colormaps.json").read_text())
     return found
 
 
 def colors(name: str) -> npt.NDArray[np.uint8]:
-    """Return the colours of a map, (256, 3).
+    """Return the colors of a colormap, (256, 3).
 
     Raises
     ------
     InvalidParameter
-        There is no such map.
+        There is no such colormap.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""A picker without a kernel: the still picture of saved notebooks, and a page of its own."""
+"""A picker without a kernel: a still image for saved notebooks, and a standalone page."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _HERE = Path(__file__).parent
 
 
 def still(title: str, picture: npt.NDArray[np.uint8] | None) -> str:
-    """Return HTML for where no widget can be: a JPEG, or in words that there is none."""
-    told = html.escape(title)
+    """Return HTML for viewers without widgets: a JPEG, or a sentence if there is no image."""
+    caption = html.escape(title)
     if picture is None:
-        return f"<p>Band picker of {told}. Run the cell to see it.</p>"
+        return f"<p>Band picker of {caption}. Run the cell to see it.</p>"
     alpha = picture[..., 3:] / 255
     solid = (picture[..., :3] * alpha + 255 * (1 - alpha)).round().astype(np.uint8)
     jpeg = base64.b64encode(imagecodecs.jpeg8_encode(solid, level=82)).decode()
     return (
-        f'<figure style="margin:0"><img alt="{told}" style="max-width:100%" '
+        f'<figure style="margin:0"><img alt="{caption}" style="max-width:100%" '
         f'src="data:image/jpeg;base64,{jpeg}"><figcaption style="font-size:smaller;opacity:.7">'
-        f"{told}. Run the cell to pick bands.</figcaption></figure>"
+        f"{caption}. Run the cell to pick bands.</figcaption></figure>"
     )
 
 
@@ -53,9 +53,9 @@ render({{ model: await offline(held), el: document.getElementById("picker") }});
 
 
 def write(picker: Picker, path: Path, bands: Iterable[str], size: int) -> Path:
-    """Write a page with the pixels in it; see ``Picker.to_html``."""
+    """Write a page that includes the pixels; see ``Picker.to_html``."""
     if not isinstance(size, int) or not 16 <= size <= 1024:
-        raise InvalidParameter(name="size", value=size, expected="a whole number, 16 to 1024")
+        raise InvalidParameter(name="size", value=size, expected="a whole number from 16 to 1024")
     if isinstance(bands, str):
         raise InvalidParameter(name="bands", value=bands, expected="a list of band names")
     scene = picker._scene  # noqa: SLF001  (one room)
@@ -97,7 +97,7 @@ def write(picker: Picker, path: Path, bands: Iterable[str], size: int) -> Path:
 
 
 def _packed(codes: npt.NDArray[np.uint16]) -> str:
-    """Deflate codes as differences along rows, high bytes apart from low ones."""
+    """Deflate codes as differences along rows, low bytes first, then high bytes."""
     flat = np.ascontiguousarray(codes, "<u2")
     steps = np.diff(flat, axis=1, prepend=np.zeros((len(flat), 1), np.uint16))
     planes = np.stack([steps & 255, steps >> 8]).astype(np.uint8)

@@ -1,7 +1,7 @@
-// The band picker in the browser: holds what it shows as 16-bit codes, and stretches and colours
+// The band picker in the browser: holds what it shows as 16-bit codes, and stretches and colors
 // them here, so that it follows the hand while the kernel is busy. One file, no build step.
 //
-//   pure functions   codes -> statistics -> limits -> colours, and the Python of a picture
+//   pure functions   codes -> statistics -> limits -> colors, and the Python of a picture
 //   Store            which channels are here, and asking the kernel for the others
 //   Eye              which part of the scene is looked at
 //   panels           channels, histogram, spectra
@@ -77,7 +77,7 @@ export function stretchOf(tile, stretch, stats) {
   return parted(...ends.map((percent) => percentile(tile, stats, percent)));
 }
 
-/** Pixels as bright as cloud in all channels; null where that is most of the picture. */
+/** Pixels as bright as clouds in all channels; null if these are most of the image. */
 export function brightIn(tiles) {
   const n = tiles[0].codes.length;
   const found = new Uint8Array(n);
@@ -127,7 +127,7 @@ function applyTable(out, tile, table, hidden) {
   if (hidden) for (let i = 0; i < out.length; i++) if (hidden[i]) out[i] = 0;
 }
 
-/** Colour one channel by a map, given as 256 colours of six hexadecimal digits. */
+/** Color one channel by a map, given as 256 colors of six hexadecimal digits. */
 export function composeColored(out, tile, [low, high], colormap, hidden = null) {
   const colors = Array.from({ length: 256 }, (_, i) => word(colormap.slice(6 * i, 6 * i + 6)));
   const table = new Uint32Array(LAST + 1);
@@ -436,7 +436,7 @@ class Eye {
 
 const middle = (values) => values[values.length >> 1];
 
-// ── Layer: a coloured picture of some tiles ──────────────────────────────────────────────────────
+// ── Layer: a colored picture of some tiles ──────────────────────────────────────────────────────
 
 class Layer {
   constructor() {
@@ -444,7 +444,7 @@ class Layer {
     this.made = "";
   }
 
-  /** Colour the tiles, unless they are so already. */
+  /** Color the tiles, unless they are so already. */
   paint(tiles, mask, look, about) {
     const keys = tiles.map((t) => `${t.key} ${t.box} ${t.shape} ${t.serial || (t.serial = ++serial)}`);
     const wanted = JSON.stringify([keys, look, mask ? mask.serial || (mask.serial = ++serial) : 0]);
@@ -543,8 +543,8 @@ class Picker {
     const { about } = this;
     this.stage = make("div", { class: "astra-stage" });
     this.canvas = make("canvas", {
-      class: "astra-canvas", tabIndex: 0, role: "application", "aria-roledescription": "picture",
-      "aria-label": `Picture of ${about.title}. Arrows move, plus and minus zoom, 0 shows all, Enter marks the middle, Delete takes the last mark away.`,
+      class: "astra-canvas", tabIndex: 0, role: "application", "aria-roledescription": "image",
+      "aria-label": `Image of ${about.title}. Arrow keys pan, plus and minus zoom, 0 shows all, Enter marks the center, Delete removes the last mark.`,
     });
     this.scalebar = make("div", { class: "astra-scalebar", "aria-hidden": "true" }, make("i"), make("span"));
     this.bar = make("div", { class: "astra-bar", role: "progressbar", "aria-label": "Reading", hidden: true });
@@ -562,9 +562,9 @@ class Picker {
     this.buildPanel();
     this.code = make("code");
     this.copy = make("button", { type: "button", class: "astra-main", onclick: (e) => this.copied(e.target, false) }, "Copy code");
-    this.script = about.scene && make("button", { type: "button", title: "With the line that opens the scene", onclick: (e) => this.copied(e.target, true) }, "Copy script");
+    this.script = about.scene && make("button", { type: "button", title: "Includes the line that opens the scene", onclick: (e) => this.copied(e.target, true) }, "Copy script");
     const foot = make("div", { class: "astra-foot" },
-      make("pre", { class: "astra-code", tabIndex: 0, role: "region", "aria-label": "Python of this picture" }, this.code),
+      make("pre", { class: "astra-code", tabIndex: 0, role: "region", "aria-label": "Python code for this image" }, this.code),
       make("div", { class: "astra-row" }, this.copy, this.script));
     const body = make("div", { class: "astra-body" }, make("div", { class: "astra-left" }, this.stage, this.readout, this.alert), this.panel);
     this.root.classList.add("astra-picker");
@@ -580,7 +580,7 @@ class Picker {
       const input = make("input", { type: "radio", name: `${this.id}-mode`, value: mode, onchange: () => this.chooseMode(mode) });
       const none = (mode === "index" && !Object.keys(about.indices).length) || !this.offers(mode);
       input.disabled = none;
-      return make("label", { class: "astra-segment", title: none ? "The bands are not enough for it" : "" }, input, make("span", {}, title));
+      return make("label", { class: "astra-segment", title: none ? "Not possible with these bands" : "" }, input, make("span", {}, title));
     });
     const options = [make("option", { value: "" }, "Preset…")];
     for (const title of Object.keys(about.presets)) {
@@ -591,7 +591,7 @@ class Picker {
     this.mask = make("input", { type: "checkbox", checked: state.mask, onchange: () => this.set({ mask: this.mask.checked }) });
     this.maskLabel = make("label", { class: "astra-check", hidden: !about.masked }, this.mask, "Hide clouds");
     this.head = make("div", { class: "astra-head" },
-      make("div", { class: "astra-segments", role: "radiogroup", "aria-label": "What is shown" }, ...this.modes),
+      make("div", { class: "astra-segments", role: "radiogroup", "aria-label": "Mode" }, ...this.modes),
       this.preset, this.maskLabel,
       make("span", { class: "astra-title", title: about.title }, about.title.replace(/^[\w-]+:/, "")));
   }
@@ -610,7 +610,7 @@ class Picker {
   buildPanel() {
     this.channels = make("div", { class: "astra-channels" });
     this.formula = make("div", { class: "astra-formula" });
-    this.maps = make("div", { class: "astra-maps", role: "radiogroup", "aria-label": "Colour map" },
+    this.maps = make("div", { class: "astra-maps", role: "radiogroup", "aria-label": "Color map" },
       ...Object.entries(this.about.colormaps).map(([name, hex]) => {
         const stops = [0, 36, 73, 109, 146, 182, 219, 255].map((i) => `#${hex.slice(6 * i, 6 * i + 6)}`);
         const input = make("input", { type: "radio", name: `${this.id}-map`, value: name, "aria-label": name, onchange: () => this.set({ cmap: name }) });
@@ -661,19 +661,19 @@ class Picker {
   }
 
   bandOptions() {
-    return Object.entries(this.about.bands).map(([name, told]) => {
-      const names = [...new Set([name, told.native, told.common].filter(Boolean))];
-      const wave = told.wavelength ? `${numberText(told.wavelength, 4)} µm` : "";
-      return make("option", { value: name, disabled: !this.here(name), title: told.title }, [names.join(" · "), wave].filter(Boolean).join("  "));
+    return Object.entries(this.about.bands).map(([name, band]) => {
+      const names = [...new Set([name, band.native, band.common].filter(Boolean))];
+      const wave = band.wavelength ? `${numberText(band.wavelength, 4)} µm` : "";
+      return make("option", { value: name, disabled: !this.here(name), title: band.title }, [names.join(" · "), wave].filter(Boolean).join("  "));
     });
   }
 
   indexOptions() {
     const groups = new Map([["usual", []]]);
-    for (const [name, told] of Object.entries(this.about.indices)) {
-      const group = this.about.needs[name] ? "usual" : told.domain;
+    for (const [name, index] of Object.entries(this.about.indices)) {
+      const group = this.about.needs[name] ? "usual" : index.domain;
       if (!groups.has(group)) groups.set(group, []);
-      groups.get(group).push(make("option", { value: name, disabled: !this.here(name), title: told.title }, `${name}  ${told.title}`));
+      groups.get(group).push(make("option", { value: name, disabled: !this.here(name), title: index.title }, `${name}  ${index.title}`));
     }
     return [...groups].map(([label, options]) => make("optgroup", { label }, ...options));
   }
@@ -729,8 +729,8 @@ class Picker {
   async copied(button, whole) {
     const text = button.textContent;
     const done = await copyText(codeOf(this.about, this.state, whole));
-    button.textContent = done ? "Copied" : "Not copied: select the text";
-    this.status.textContent = done ? "Copied." : "The browser gave no clipboard.";
+    button.textContent = done ? "Copied" : "Not copied; select the text";
+    this.status.textContent = done ? "Copied." : "The browser denied access to the clipboard.";
     setTimeout(() => { button.textContent = text; }, 1500);
   }
 
@@ -881,10 +881,10 @@ class Picker {
       const tile = this.best(key, row, col);
       if (!tile) continue;
       const value = this.valueAt(tile, row, col);
-      const told = bands[key] || {};
-      const named = (told.classes || []).find((c) => c.value === value);
+      const band = bands[key] || {};
+      const named = (band.classes || []).find((c) => c.value === value);
       const text = value === null || value === undefined ? "no data" : named ? named.name : shortNumber(value);
-      parts.push(`${key} ${text}${value !== null && told.units ? ` ${told.units}` : ""}`);
+      parts.push(`${key} ${text}${value !== null && band.units ? ` ${band.units}` : ""}`);
     }
     const mask = this.best(MASK, row, col);
     if (mask && this.valueAt(mask, row, col)) parts.push("cloud or shadow");
@@ -1040,13 +1040,13 @@ class Picker {
   }
 
   scale() {
-    const { metres } = this.about.grid;
-    this.scalebar.hidden = !metres;
-    if (!metres) return;
-    const most = (this.eye.width / 4 / this.eye.scale) * metres;
+    const { meters } = this.about.grid;
+    this.scalebar.hidden = !meters;
+    if (!meters) return;
+    const most = (this.eye.width / 4 / this.eye.scale) * meters;
     const ten = 10 ** Math.floor(Math.log10(most));
     const length = ten * [5, 2, 1].find((n) => n * ten <= most);
-    this.scalebar.firstChild.style.width = `${((length / metres) * this.eye.scale).toFixed(1)}px`;
+    this.scalebar.firstChild.style.width = `${((length / meters) * this.eye.scale).toFixed(1)}px`;
     this.scalebar.lastChild.textContent = length >= 1000 ? `${length / 1000} km` : `${length} m`;
   }
 
@@ -1060,7 +1060,7 @@ class Picker {
     put(this.preset, preset || "");
     this.mask.checked = state.mask;
     const unmasked = this.store.failed.get(MASK);
-    this.maskLabel.title = unmasked || "By the class band of the scene";
+    this.maskLabel.title = unmasked || "From the scene's classification band";
     this.mask.disabled = Boolean(unmasked) && !state.mask;
     shownIn(state).forEach((key, n) => {
       put(this.rows[n].menu, key);
@@ -1101,15 +1101,15 @@ class Picker {
     this.root.dataset.busy = String(reading.length > 0);
     const busy = store.waiting > 4000 ? "Still waiting; the kernel may be busy" : reading.length ? `Reading ${reading.map((k) => (k === MASK ? "clouds" : k)).join(", ")}` : "";
     const empty = !reading.length && this.tilesOf("whole") && this.tilesOf("whole").some((t) => !countsOfAny(t));
-    const text = busy || (empty ? "There is no data here." : "");
+    const text = busy || (empty ? "No data here." : "");
     if (this.said !== text) this.status.textContent = this.said = text;
     const wanted = [...shownIn(this.state), ...(this.state.mask ? [MASK] : [])];
     const failures = [...new Set(wanted)].filter((key) => store.failed.has(key));
-    const told = failures.map((key) => store.failed.get(key)).join("\n");
-    if (this.told === told) return;
-    this.told = told;
-    this.alert.hidden = !told;
-    this.alert.replaceChildren(make("span", {}, told), make("button", { type: "button", onclick: () => { store.failed.clear(); this.refresh(); } }, "Try again"));
+    const text = failures.map((key) => store.failed.get(key)).join("\n");
+    if (this.shownFailures === text) return;
+    this.shownFailures = text;
+    this.alert.hidden = !text;
+    this.alert.replaceChildren(make("span", {}, text), make("button", { type: "button", onclick: () => { store.failed.clear(); this.refresh(); } }, "Try again"));
   }
 }
 
@@ -1198,7 +1198,7 @@ class Histogram {
     }));
   }
 
-  /** In one channel, the bars have the colours of the map. */
+  /** In one channel, the bars have the colors of the map. */
   tint(keys) {
     const { state, about, id } = this.picker;
     if (state.mode === "rgb") { if (this.tinted) { this.tinted.remove(); this.tinted = null; } return; }
@@ -1304,7 +1304,7 @@ class Histogram {
 class Spectra {
   constructor(picker) {
     this.picker = picker;
-    this.hint = make("p", { class: "astra-hint" }, "Click the picture for the spectrum of a pixel.");
+    this.hint = make("p", { class: "astra-hint" }, "Click the image to see the spectrum of a pixel.");
     this.svg = draw("svg", { class: "astra-spectra", viewBox: `0 0 ${WIDE} 130`, role: "img", "aria-label": "Spectra of the marked pixels" });
     this.list = make("ul", { class: "astra-pins", "aria-label": "Marked pixels" });
     const table = make("button", { type: "button", onclick: (e) => this.copyTable(e.target) }, "Copy table");
@@ -1424,7 +1424,7 @@ export async function offline(held) {
       if (type !== "read") return;
       for (const key of keys) {
         const tile = tiles.get(key);
-        const message = tile ? { ...tile, type: "tile", id } : { type: "failed", key, id, message: `${key} is not in this page.` };
+        const message = tile ? { ...tile, type: "tile", id } : { type: "failed", key, id, message: `${key} is not included in this page.` };
         for (const f of heard.get("msg:custom") || []) f(message, tile ? [new DataView(tile.codes.buffer)] : []);
       }
     }),

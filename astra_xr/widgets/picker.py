@@ -1,7 +1,7 @@
-"""``ds.astra.pick()``: choose bands with the mouse, see the picture follow, take the code along.
+"""``ds.astra.pick()``: choose bands with the mouse, see the image, and copy its code.
 
-The browser holds what it shows as 16-bit codes and redraws them itself; the kernel reads what is
-asked for in the background and answers with further codes. Neither waits for the other.
+The browser holds pixels as 16-bit codes and draws them itself; the kernel reads requested pixels
+in the background and sends further codes. Neither waits for the other.
 """
 
 from __future__ import annotations
@@ -49,41 +49,41 @@ _log = logging.getLogger(__name__)
 _HERE = Path(__file__).parent
 
 _OVERVIEW = (768, 768)
-"""Rows and columns at which the whole scene is read first, at most."""
+"""Maximum rows and columns of the first read of the whole scene."""
 
 _MOST = 1024
-"""Rows and columns of a view, at most."""
+"""Maximum rows and columns of a view."""
 
 _KEPT = 32
-"""Channels of the whole scene that are remembered; 1.2 MB each."""
+"""Number of channels of the whole scene that are cached; 1.2 MB each."""
 
 _PATIENCE = 3.0
-"""Seconds that showing the picker waits for the picture that saved notebooks keep."""
+"""Seconds to wait, when the picker is shown, for the still image of saved notebooks."""
 
 
 class Picker(anywidget.AnyWidget):
-    """A band picker; made by ``ds.astra.pick()``.
+    """A band picker, made by ``ds.astra.pick()``.
 
-    ``state`` is a plain dict that tells all that is shown; ``picker.observe(f, "state")`` calls
-    ``f`` at each change, and ``ds.astra.pick(**picker.state)`` opens it as it was.
+    ``state`` is a plain dict that describes what is shown. ``picker.observe(f, "state")`` calls
+    ``f`` at each change, and ``ds.astra.pick(**picker.state)`` opens the picker in that state.
     """
 
     _esm = _HERE / "picker.js"
     _css = _HERE / "picker.css"
 
-    about = traitlets.Dict(help="What the scene is; does not change.").tag(sync=True)
+    about = traitlets.Dict(help="Description of the scene; constant.").tag(sync=True)
     state = traitlets.Dict(help="What is shown; see `astra_xr.widgets.state`.").tag(sync=True)
 
-    _closed = True  # until it is made: ipywidgets closes also those that were not
+    _closed = True  # until it is initialized: ipywidgets closes uninitialized widgets too
 
     def __init__(self, ds: xr.Dataset, *, name: str = "ds", **state: Any) -> None:
-        # ``name`` is how the copied code calls the Dataset, or "da" for the one array in it.
+        # ``name`` is the name of the Dataset in the copied code, or "da" for a single array.
         self._scene = Scene(ds)
         self._tiles: OrderedDict[str, Tile] = OrderedDict()
         self._spectra: dict[tuple[float, float], dict[str, float | None]] = {}
         self._reads: dict[Future[Any], int] = {}
         self._lock = threading.Lock()
-        # One thread, so that answers leave in order and no read waits for the wire.
+        # One thread: answers are sent in order, and no read waits for the connection.
         self._post = ThreadPoolExecutor(1, thread_name_prefix="astra-xr picker")
         super().__init__(about=_about(self._scene, name), state=completed(self._scene, state))
         self._closed = False
@@ -97,15 +97,15 @@ class Picker(anywidget.AnyWidget):
         before = self.state
         changed = any(state[key] != before.get(key) for key in ("mode", "index"))
         if before and changed and state["cmap"] == before["cmap"]:
-            # Another thing is shown: its own colours, as the browser does it.
+            # Another mode or index has its own colormap, as in the browser.
             state["cmap"] = usual_colormap(self._scene, state)
         return state
 
-    # What users take along.
+    # Results for users.
 
     @property
     def selection(self) -> xr.Dataset:
-        """The bands that are shown, of the part that is shown; lazy as the Dataset is."""
+        """Return the visible bands of the visible area; as lazy as the Dataset."""
         names = self.state["bands"]
         if self.state["mode"] == "single":
             names = [self.state["band"]]
@@ -117,7 +117,7 @@ class Picker(anywidget.AnyWidget):
 
     @property
     def image(self) -> xr.DataArray:
-        """The picture, of at most 1024 rows and columns; reads what it needs.
+        """Return the image, of at most 1024 rows and columns; reads pixels as needed.
 
         Returns
         -------
@@ -143,12 +143,12 @@ class Picker(anywidget.AnyWidget):
 
     @property
     def code(self) -> str:
-        """The Python that makes this picture."""
+        """Return the Python code for this image."""
         return code_of(self.about, self._settled())
 
     @property
     def spectra(self) -> pd.DataFrame:
-        """The values under the pins, a row a pin; reads those that are not known yet."""
+        """Return the values under the pins, one row per pin; reads pixels as needed."""
         import pandas as pd
 
         rows = [{"x": x, "y": y} | self._spectrum(x, y) for x, y in self.state["pins"]]
@@ -157,16 +157,16 @@ class Picker(anywidget.AnyWidget):
     def to_html(
         self, path: str | os.PathLike[str], *, bands: Iterable[str] = (), size: int = 512
     ) -> Path:
-        """Write one file that shows this picker without kernel and network.
+        """Write an HTML file that shows this picker without a kernel or network.
 
         Parameters
         ----------
         path : str or path
-            Where to.
+            The file.
         bands : iterable of str
-            Bands and indices that can be chosen in it, besides those that were shown so far.
+            Bands and indices to include, besides those shown so far.
         size : int
-            Rows and columns of the picture, at most 1024.
+            Maximum rows and columns of the image, from 16 to 1024.
 
         Returns
         -------
@@ -175,13 +175,13 @@ class Picker(anywidget.AnyWidget):
         Raises
         ------
         InvalidParameter, UnknownBand, UnknownIndex
-            ``bands`` or ``size`` cannot be.
+            ``bands`` or ``size`` is invalid.
         ReadError, SigningError, UpstreamError
         """
         return page.write(self, Path(path), bands, size)
 
     def close(self) -> None:
-        """Stop all reads and forget all pixels."""
+        """Stop all reads and release all pixels."""
         if self._closed:
             return
         with self._lock:
@@ -220,7 +220,7 @@ class Picker(anywidget.AnyWidget):
         return [*dict.fromkeys(self._shown()), *([MASK] if self._scene.masked else [])]
 
     def _read(self, key: str, box: Box, most: tuple[int, int], request: int = 0) -> Future[Tile]:
-        """Start reading a channel; what is known of the whole scene is remembered."""
+        """Start reading a channel; channels of the whole scene are cached."""
         known = self._tiles.get(key)
         if known is not None and (known.box, known.codes.shape) == (box, fitting(box, most)):
             done: Future[Tile] = Future()
@@ -248,7 +248,7 @@ class Picker(anywidget.AnyWidget):
     def _channels(
         self, box: Box, most: tuple[int, int], keys: Iterable[str] | None = None
     ) -> dict[str, Tile]:
-        """Read channels and wait for them; without a cloud mask where that cannot be had."""
+        """Read channels and wait for them; continue without a cloud mask that cannot be read."""
         work = {key: self._read(key, box, most) for key in (keys or self._needed())}
         tiles = {}
         for key, future in work.items():
@@ -261,7 +261,7 @@ class Picker(anywidget.AnyWidget):
         return tiles
 
     def _limits(self, tiles: Mapping[str, Tile]) -> dict[str, Limits]:
-        """Return the limits of the channels that are shown: those set, else by the stretch."""
+        """Return the limits of the visible channels: those that are set, else by the stretch."""
         leave_out: npt.NDArray[np.bool_] | None = None
         shown = self._shown()
         if MASK in tiles:
@@ -275,15 +275,15 @@ class Picker(anywidget.AnyWidget):
         }
 
     def _settled(self) -> dict[str, Any]:
-        """Return the state with all limits that are shown."""
+        """Return the state with the limits of all visible channels."""
         missing = [key for key in self._shown() if key not in self.state["limits"]]
         if not missing:
             return dict(self.state)
         of_view = self.state["stretch"]["of"] == "view"
         box = self._box() if of_view else self._scene.whole
         limits = self._limits(self._channels(box, (_MOST, _MOST) if of_view else _OVERVIEW))
-        told = {key: list(pair) for key, pair in limits.items()}
-        return self.state | {"limits": self.state["limits"] | told}
+        found = {key: list(pair) for key, pair in limits.items()}
+        return self.state | {"limits": self.state["limits"] | found}
 
     def _picture(self, tiles: Mapping[str, Tile]) -> npt.NDArray[np.uint8]:
         shown = self._shown()
@@ -303,16 +303,16 @@ class Picker(anywidget.AnyWidget):
         return picture
 
     def _thumbnail(self) -> npt.NDArray[np.uint8] | None:
-        """Return the picture of the whole, if it is there soon; the kernel is not held up long."""
+        """Return the image of the whole scene, or None if it is not read within seconds."""
         try:
-            # All together: the kernel is not held up for each of them.
+            # Wait for all together, once.
             wait(self._first, _PATIENCE)
             if any(key not in self._tiles for key in self._shown()):
                 return None
             tiles = {key: self._tiles[key] for key in self._needed() if key in self._tiles}
             return self._picture(tiles)
-        except Exception as error:  # noqa: BLE001  (the widget itself tells what went wrong)
-            _log.info("no still picture: %s", redact(error))
+        except Exception as error:  # noqa: BLE001  (the widget itself shows the error)
+            _log.info("no still image: %s", redact(error))
             return None
 
     def _spectrum(self, x: float, y: float) -> dict[str, float | None]:
@@ -320,14 +320,14 @@ class Picker(anywidget.AnyWidget):
             self._spectra[x, y] = start(self._scene.spectrum(x, y)).result()
         return self._spectra[x, y]
 
-    # What the browser asks.
+    # Requests from the browser.
 
     def _asked(self, _: Any, content: Any, __: Any) -> None:
         with contextlib.suppress(RuntimeError):  # closed meanwhile
             if content.get("type") == "read":
                 self._post.submit(self._answer, content)
             elif content.get("type") == "spectra":
-                self._post.submit(self._tell_spectra)
+                self._post.submit(self._send_spectra)
 
     def _answer(self, content: Mapping[str, Any]) -> None:
         request, box = int(content["id"]), content.get("box")
@@ -335,7 +335,7 @@ class Picker(anywidget.AnyWidget):
         if box is None:
             box, most = self._scene.whole, _OVERVIEW
         else:
-            # Of the views that were asked for, the last one alone is still looked at.
+            # Only the last requested view is still visible.
             with self._lock:
                 stale = [future for future, number in self._reads.items() if 0 < number < request]
             for future in stale:
@@ -352,25 +352,25 @@ class Picker(anywidget.AnyWidget):
             self._post.submit(self._send_tile, done, key, request)
 
     def _send_tile(self, done: Future[Tile], key: str, request: int) -> None:
-        told: dict[str, Any] = {"key": key, "id": request}
+        message: dict[str, Any] = {"key": key, "id": request}
         try:
             tile = done.result()
         except CancelledError:
-            self.send(told | {"type": "dropped"})
+            self.send(message | {"type": "dropped"})
             return
-        except Exception as error:  # noqa: BLE001  (any failure is told where it is seen)
-            self.send(told | {"type": "failed", "message": redact(error)})
+        except Exception as error:  # noqa: BLE001  (any failure is shown in the widget)
+            self.send(message | {"type": "failed", "message": redact(error)})
             return
-        told |= {"type": "tile", "box": list(tile.box), "shape": list(tile.codes.shape)}
-        told |= {"low": tile.low, "step": tile.step}
-        self.send(told, [np.ascontiguousarray(tile.codes, "<u2").data])
+        message |= {"type": "tile", "box": list(tile.box), "shape": list(tile.codes.shape)}
+        message |= {"low": tile.low, "step": tile.step}
+        self.send(message, [np.ascontiguousarray(tile.codes, "<u2").data])
 
     def _follow(self, change: Any) -> None:
         if change["new"]["pins"] != change["old"]["pins"]:
             with contextlib.suppress(RuntimeError):
-                self._post.submit(self._tell_spectra)
+                self._post.submit(self._send_spectra)
 
-    def _tell_spectra(self) -> None:
+    def _send_spectra(self) -> None:
         found = []
         for x, y in self.state["pins"]:
             try:
@@ -388,7 +388,7 @@ def _about(scene: Scene, name: str) -> dict[str, Any]:
         "title": redact(str(attrs.get("scene_id") or ", ".join(bands))[:120]),
         "scene": str(attrs["scene_id"]) if attrs.get("scene_id") else None,
         "catalog": redact(str(attrs["catalog"])) if attrs.get("catalog") else None,
-        "reflectance": any(told["role"] == "reflectance" for told in bands.values()),
+        "reflectance": any(band["role"] == "reflectance" for band in bands.values()),
         "bands": bands,
         "indices": scene.indices,
         "needs": {index: scene.needs(index) for index in USUAL if index in scene.indices},

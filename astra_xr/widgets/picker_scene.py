@@ -1,4 +1,4 @@
-"""The Dataset behind a picker: what can be shown of it, where it lies, and its pixels."""
+"""The Dataset behind a picker: its bands and indices, its grid, and its pixels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from astra_xr.accessor.cloud_masks import can_mask
 from astra_xr.accessor.evaluate import reflectance
 from astra_xr.accessor.indices import available
 from astra_xr.arrays.thumbnail import coarse
-from astra_xr.errors import AstraError, InvalidParameter
+from astra_xr.errors import AstraError, InvalidDataset
 from astra_xr.missions import MISSIONS
 from astra_xr.missions.base import OPTICAL_PRESETS
 from astra_xr.reading.loop import together
@@ -26,47 +26,47 @@ MASK = ":mask"
 """Key of the cloud mask among the channels."""
 
 USUAL = ("NDVI", "EVI", "SAVI", "NDWI", "MNDWI", "NDMI", "NBR", "NDBI", "NDSI", "NDREI", "BI")
-"""Indices that come first in the menu."""
+"""Indices listed first in the menu."""
 
 _MAPS = {"water": "RdYlBu", "burn": "inferno", "snow": "YlGnBu", "urban": "cividis"}
-"""Colour maps by the index's domain; others have RdYlGn."""
+"""Colormaps by the index's domain; others have RdYlGn."""
 
 
 class Scene:
-    """What a picker shows.
+    """A Dataset that a picker shows.
 
     Parameters
     ----------
     ds : xarray.Dataset
-        Any with variables along y and x.
+        Any Dataset with variables along y and x.
 
     Raises
     ------
-    InvalidParameter
-        There is nothing in it to show; the message says what to do.
+    InvalidDataset
+        It has nothing to show; the message says what to do.
     """
 
     def __init__(self, ds: xr.Dataset) -> None:
         flat = _flat(ds)
         self._up = _climbs(flat)
-        # North up, as pictures are.
+        # North up, as images are.
         self.ds = flat.isel(y=slice(None, None, -1)) if self._up else flat
         first = next(iter(self.ds.data_vars.values()))
         self.shape = (first.sizes["y"], first.sizes["x"])
 
     @property
     def whole(self) -> Box:
-        """All of it."""
+        """Return the box of the whole scene."""
         return 0, 0, *self.shape
 
     @functools.cached_property
     def bands(self) -> dict[str, dict[str, Any]]:
-        """What is known of each band, by the variable's name."""
-        return {str(name): _told(variable) for name, variable in self.ds.data_vars.items()}
+        """Return a description of each band, by variable name."""
+        return {str(name): _described(band) for name, band in self.ds.data_vars.items()}
 
     @functools.cached_property
     def indices(self) -> dict[str, dict[str, str]]:
-        """The spectral indices that the bands are enough for, the usual ones first."""
+        """Return the spectral indices that the bands allow, the usual ones first."""
         table = available(self.ds)
         names = [name for name in USUAL if name in table.index]
         names += [str(name) for name in table.index if name not in names]
@@ -83,7 +83,7 @@ class Scene:
 
     @functools.cached_property
     def presets(self) -> dict[str, list[str]]:
-        """The mission's usual pictures that its bands here are enough for."""
+        """Return the mission's band combinations that these bands allow."""
         mission = MISSIONS.get(str(self.ds.attrs.get("mission")))
         known = mission.presets if mission else OPTICAL_PRESETS
         found = {}
@@ -103,23 +103,23 @@ class Scene:
 
     @functools.cached_property
     def masked(self) -> bool:
-        """Whether clouds can be told by a class band."""
+        """Return True if a classification band can mask clouds."""
         return can_mask(self.ds)
 
     @functools.cached_property
     def grid(self) -> dict[str, Any]:
-        """Where it lies: corner, pixel size, CRS, and longitudes and latitudes of a few points."""
+        """Return corner, pixel size, CRS, and longitude and latitude of a few points."""
         rows, cols = self.shape
         x, dx = _axis(self.ds, "x", cols)
         y, dy = _axis(self.ds, "y", rows)
         crs = _crs(self.ds)
-        told = {"rows": rows, "cols": cols, "x": x, "y": y, "dx": dx, "dy": dy}
-        told |= {
+        grid = {"rows": rows, "cols": cols, "x": x, "y": y, "dx": dx, "dy": dy}
+        grid |= {
             "placed": _coord(self.ds, "x") is not None and _coord(self.ds, "y") is not None,
             "up": self._up,
             "degrees": False,
         }
-        return told | {"crs": None, "metres": None, "lonlat": None} | _placed(told, crs)
+        return grid | {"crs": None, "meters": None, "lonlat": None} | _georeference(grid, crs)
 
     async def read(self, key: str, box: Box, most: tuple[int, int]) -> Tile:
         """Read a channel of a part of the scene; runs on the engine's loop.
@@ -127,7 +127,7 @@ class Scene:
         Raises
         ------
         AstraError
-            It cannot be read, or there is no such band or index.
+            The channel cannot be read, or there is no such band or index.
         """
         shape = fitting(box, most)
         if key == MASK:
@@ -151,7 +151,7 @@ class Scene:
         return await asyncio.to_thread(encode, key, box, index)
 
     def needs(self, index: str) -> list[str]:
-        """Return the variables that an index is computed of."""
+        """Return the variables that an index is computed from."""
         empty = self.ds.isel(x=slice(0), y=slice(0))
         used = str(empty.astra.index(index).attrs["bands"])
         return [each.partition("=")[2] for each in used.split(", ")]
@@ -170,13 +170,13 @@ class Scene:
         return decoded
 
     async def spectrum(self, x: float, y: float) -> dict[str, float | None]:
-        """Read the pixel that holds a point, in the coordinates of the grid."""
+        """Read all bands of the pixel at a point, given in the coordinates of the grid."""
         grid = self.grid
         row = int((y - grid["y"]) // grid["dy"])
         col = int((x - grid["x"]) // grid["dx"])
         if not (0 <= row < grid["rows"] and 0 <= col < grid["cols"]):
             return {}
-        names = [name for name, told in self.bands.items() if not told["classes"]]
+        names = [name for name, band in self.bands.items() if not band["classes"]]
         box = (row, col, row + 1, col + 1)
         found = await together([self._band(name, box, (1, 1)) for name in names])
         numbers = (float(values[0, 0]) for values in found)
@@ -192,38 +192,36 @@ def _part(da: xr.DataArray, box: Box) -> xr.Variable:
 
 
 def _flat(ds: xr.Dataset) -> xr.Dataset:
-    """Keep the variables along y and x alone, north up."""
+    """Return the numeric variables along y and x."""
     ds = ds.squeeze([d for d in ds.dims if d not in ("y", "x") and ds.sizes[d] == 1], drop=True)
     names = [name for name, each in ds.data_vars.items() if set(each.dims) == {"y", "x"}]
     numbers = [name for name in names if ds[name].dtype.kind in "iufcb"]
     if not numbers or 0 in (ds.sizes["y"], ds.sizes["x"]):
         dims = ", ".join(f"{dim}={size}" for dim, size in ds.sizes.items()) or "none"
-        expected = (
-            f"numbers along the dimensions y and x, of at least one pixel (there are: {dims}); "
-            "rename others, e.g. ds.rename(lat='y', lon='x'), and choose one of further "
-            "dimensions, e.g. ds.isel(time=0)"
+        needs = f"numbers along the dimensions y and x; the dimensions are {dims}"
+        hint = (
+            "Rename dimensions, e.g. ds.rename(lat='y', lon='x'), and select along others, e.g. "
+            "ds.isel(time=0)."
         )
-        raise InvalidParameter(
-            name="dataset", value=list(map(str, ds.data_vars)), expected=expected
-        )
+        raise InvalidDataset(method="pick()", needs=needs, hint=hint)
     flat = ds[numbers].transpose("y", "x")
     return flat.rename({name: str(name) for name in numbers})
 
 
 def _climbs(ds: xr.Dataset) -> bool:
-    """Tell whether rows go from south to north."""
+    """Return True if rows go from south to north."""
     y = _coord(ds, "y")
     return y is not None and y.size > 1 and bool(y[0] < y[-1])
 
 
 def _coord(ds: xr.Dataset, dim: str) -> npt.NDArray[Any] | None:
-    """Return the numbers along a dimension; xarray makes some up where there are none."""
+    """Return the numeric coordinate of a dimension, or None."""
     if dim not in ds.coords or ds[dim].ndim != 1 or ds[dim].dtype.kind not in "iuf":
         return None
     return np.asarray(ds[dim].values)
 
 
-def _told(band: xr.DataArray) -> dict[str, Any]:
+def _described(band: xr.DataArray) -> dict[str, Any]:
     attrs = band.attrs
     units = str(attrs.get("units", ""))
     return {
@@ -247,30 +245,30 @@ def _number(value: Any) -> float | None:
 
 
 def _classes(attrs: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the classes of a band whose numbers are classes and not bits."""
+    """Return the classes of a band whose numbers are classes, not bit fields."""
     values = np.atleast_1d(attrs.get("flag_values", ()))
     if not len(values) or "flag_masks" in attrs:
         return []
     names = str(attrs.get("flag_meanings", "")).split()
-    told = str(attrs.get("flag_colors", "")).split()
-    tints = [told[n] if n < len(told) else _TINTS[n % len(_TINTS)] for n in range(len(values))]
+    own = str(attrs.get("flag_colors", "")).split()
+    colors = [own[n] if n < len(own) else _COLORS[n % len(_COLORS)] for n in range(len(values))]
     return [
         {"value": int(value), "name": name.replace("_", " "), "color": color}
-        for value, name, color in zip(values, names, tints, strict=False)
+        for value, name, color in zip(values, names, colors, strict=False)
     ]
 
 
-_TINTS = ("#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#76b7b2", "#edc948", "#b07aa1", "#9c755f")
+_COLORS = ("#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#76b7b2", "#edc948", "#b07aa1", "#9c755f")
 
 
 def _plain(attrs: Mapping[str, Any]) -> dict[str, Any]:
-    """Drop what would have values scaled again."""
+    """Drop attrs that would cause values to be scaled again."""
     packing = ("scale_factor", "add_offset", "_FillValue")
     return {key: value for key, value in attrs.items() if key not in packing}
 
 
 def _axis(ds: xr.Dataset, dim: str, size: int) -> tuple[float, float]:
-    """Return the edge of the first pixel and the size of one; pixels are counted where unknown."""
+    """Return the edge of the first pixel and the pixel size; in pixels without a coordinate."""
     coord = _coord(ds, dim)
     if coord is None:
         return 0.0, 1.0
@@ -289,7 +287,7 @@ def _crs(ds: xr.Dataset) -> Any:
         return None
 
 
-def _placed(grid: Mapping[str, Any], crs: Any) -> dict[str, Any]:
+def _georeference(grid: Mapping[str, Any], crs: Any) -> dict[str, Any]:
     if crs is None:
         return {}
     from pyproj import Transformer
@@ -301,15 +299,15 @@ def _placed(grid: Mapping[str, Any], crs: Any) -> dict[str, Any]:
     lon, lat = to_degrees.transform(*np.meshgrid(xs, ys))
     if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
         return {"crs": str(crs)[:60]}
-    metres = abs(grid["dx"])
+    meters = abs(grid["dx"])
     if crs.geographic:
-        metres *= 111_320 * float(np.cos(np.radians(lat.mean())))
+        meters *= 111_320 * float(np.cos(np.radians(lat.mean())))
     else:
-        metres *= crs.proj.axis_info[0].unit_conversion_factor
+        meters *= crs.proj.axis_info[0].unit_conversion_factor
     lonlat = [[round(float(v), 6) for v in row.ravel()] for row in (lon, lat)]
     return {
         "crs": str(crs)[:60],
         "degrees": bool(crs.geographic),
-        "metres": metres,
+        "meters": meters,
         "lonlat": {"count": count, "lon": lonlat[0], "lat": lonlat[1]},
     }

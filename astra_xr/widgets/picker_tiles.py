@@ -1,6 +1,6 @@
-"""What is on the screen: pixels as 16-bit codes, their stretch, and their colours. Pure.
+"""Pixels as 16-bit codes, their stretch and their colors. Pure.
 
-The browser does the same in ``picker.js``; the tests hold the two against each other.
+``picker.js`` does the same in the browser; tests compare the two.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LAST = 65535
 """The highest code; 0 is "no data"."""
 
 BRIGHT = 0.4
-"""Reflectance above which a pixel that is so in all three bands is taken for cloud or snow."""
+"""A pixel with a higher reflectance in all three bands counts as cloud or snow."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,27 +32,27 @@ class Tile:
     """Name of the band or index."""
 
     box: Box
-    """What part of the scene it shows, in pixels of the scene."""
+    """The part of the scene that it shows, in pixels of the scene."""
 
     codes: npt.NDArray[np.uint16]
-    """(rows, columns); 0: no data, else the value is ``low + (code - 1) * step``."""
+    """(rows, columns); 0 is no data, else the value is ``low + (code - 1) * step``."""
 
     low: float
     step: float
 
     @property
     def values(self) -> npt.NDArray[np.float64]:
-        """The values, NaN without data."""
+        """Return the values, NaN where there is no data."""
         values = self.low + (self.codes.astype(np.float64) - 1) * self.step
         values[self.codes == 0] = np.nan
         return values
 
 
 def encode(key: str, box: Box, values: npt.NDArray[Any], *, nodata: float | None = None) -> Tile:
-    """Write values as codes.
+    """Return values as codes.
 
-    Integers of a small range keep their values exactly. Floats are told to a 65 534th of their
-    range, without the few that lie far out: those are shown as the ends of the range.
+    Integers with a small range keep their exact values. Floats are quantized to a 65,534th of
+    their range; outliers are clipped to its ends.
     """
     valid = np.isfinite(values)
     if nodata is not None:
@@ -87,12 +87,12 @@ def stretch_of(
     stretch : mapping
         ``kind`` (percentile, sigma, minmax) with ``low`` and ``high`` (percent) or ``sigma``.
     leave_out : ndarray of bool, optional
-        Pixels that do not count, such as clouds; unless they are nearly all there is.
+        Pixels to leave out, such as clouds, unless they are nearly all pixels.
 
     Returns
     -------
     (float, float)
-        Rounded to six digits; (0, 1) where there is no data.
+        Rounded to six digits; (0, 1) if there is no data.
     """
     valid = tile.codes > 0
     if leave_out is not None and (valid & ~leave_out).sum() * 100 >= valid.sum():
@@ -111,7 +111,7 @@ def stretch_of(
 
 
 def parted(low: float, high: float) -> Limits:
-    """Round limits to six digits and keep them apart."""
+    """Return limits rounded to six digits, and not equal."""
     low, high = float(f"{low:.6g}"), float(f"{high:.6g}")
     if high <= low:
         high = low + max(abs(low) * 1e-3, 1e-6)
@@ -119,14 +119,14 @@ def parted(low: float, high: float) -> Limits:
 
 
 def bright(tiles: Sequence[Tile]) -> npt.NDArray[np.bool_] | None:
-    """Find pixels as bright as cloud in all channels; None where that is most of the picture."""
+    """Return pixels as bright as clouds in all channels; None if these are most of the image."""
     found = np.logical_and.reduce([tile.values > BRIGHT for tile in tiles])
     valid = np.logical_and.reduce([tile.codes > 0 for tile in tiles])
     return found if found.sum() * 2 < valid.sum() else None
 
 
 def rgb(tiles: Sequence[Tile], limits: Sequence[Limits], gamma: float) -> npt.NDArray[np.uint8]:
-    """Compose three channels, (rows, columns, 4); transparent where one has no data."""
+    """Return an RGBA image of three channels, (rows, columns, 4); transparent without data."""
     out = np.zeros((*tiles[0].codes.shape, 4), np.uint8)
     for channel, (tile, (low, high)) in enumerate(zip(tiles, limits, strict=True)):
         codes = np.arange(_LAST + 1, dtype=np.float64)
@@ -137,7 +137,7 @@ def rgb(tiles: Sequence[Tile], limits: Sequence[Limits], gamma: float) -> npt.ND
 
 
 def colored(tile: Tile, limits: Limits, table: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Colour one channel by a map of 256 colours, (rows, columns, 4)."""
+    """Return an RGBA image of one channel with a colormap of 256 colors, (rows, columns, 4)."""
     low, high = limits
     codes = np.arange(_LAST + 1, dtype=np.float64)
     level = (tile.low + (codes - 1) * tile.step - low) / (high - low)
@@ -149,7 +149,7 @@ def colored(tile: Tile, limits: Limits, table: npt.NDArray[np.uint8]) -> npt.NDA
 
 
 def classes(tile: Tile, named: Sequence[Mapping[str, Any]]) -> npt.NDArray[np.uint8]:
-    """Colour a class band by the colours of its classes; values of none are grey."""
+    """Return an RGBA image of a classification band in its class colors; other values are gray."""
     out = np.full((*tile.codes.shape, 4), 128, np.uint8)
     values = tile.values
     for each in named:
@@ -159,7 +159,7 @@ def classes(tile: Tile, named: Sequence[Mapping[str, Any]]) -> npt.NDArray[np.ui
 
 
 def fitting(box: Box, most: tuple[int, int]) -> tuple[int, int]:
-    """Return rows and columns at which a part of the scene fits a screen; never enlarged.
+    """Return rows and columns that a part of the scene has within limits; never enlarged.
 
     Examples
     --------

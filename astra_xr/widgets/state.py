@@ -1,4 +1,4 @@
-"""What a picker shows, as a plain dict: defaults, and what may be set."""
+"""The state of a picker, as a plain dict: defaults and checks."""
 
 from __future__ import annotations
 
@@ -19,50 +19,50 @@ STRETCH = {"kind": "percentile", "low": 2.0, "high": 98.0, "sigma": 2.0, "of": "
 
 
 def completed(scene: Scene, given: Mapping[str, Any]) -> State:
-    """Check what is given of a state, and fill in the rest.
+    """Return a complete state from a partial one, after checking it.
 
     Parameters
     ----------
     scene : Scene
-        What is shown.
+        The scene that is shown.
     given : mapping
         Any of
 
         mode : ``"rgb"``, ``"index"`` or ``"single"``
-        bands : three band names
-        index, band : what is shown in the other modes
-        cmap : for these
+        bands : three band names, for mode ``"rgb"``
+        index, band : names, for the other modes
+        cmap : colormap, for the other modes
         stretch : ``{"kind": "percentile", "low": 2, "high": 98}``, ``{"kind": "sigma", "sigma":
             2}``, ``{"kind": "minmax"}`` or ``{"kind": "custom"}``; ``"of"`` is ``"whole"`` or
             ``"view"``
-        limits : band or index → (low, high); those that are missing follow from the stretch
+        limits : band or index → (low, high); missing ones follow from the stretch
         gamma : 0.1 to 10
-        mask : whether clouds are hidden
-        view : (top, left, bottom, right) in pixels; None: all
+        mask : True to mask clouds
+        view : (top, left, bottom, right) in pixels; None for the whole scene
         pins : list of (x, y), in the coordinates of the Dataset
 
     Raises
     ------
     InvalidParameter, UnknownBand, AmbiguousBand, UnknownIndex
-        Something given cannot be.
+        A value is invalid.
     """
     unknown = sorted(set(given) - set(_CHECKS))
     if unknown:
         raise InvalidParameter(
             name=unknown[0], value=given[unknown[0]], expected=f"one of {', '.join(_CHECKS)}"
         )
-    told = {
+    own = {
         key: _CHECKS[key](scene, key, value)
         for key, value in copy.deepcopy(dict(given)).items()
         if value is not None
     }
-    if "mode" not in told:
-        told["mode"] = next((m for m, key in _IMPLIED if key in told), _usual_mode(scene))
-    if told["mode"] == "index" and not (told.get("index") or scene.indices):
-        expected = "'rgb' or 'single': no spectral index can be computed of these bands"
+    if "mode" not in own:
+        own["mode"] = next((m for m, key in _IMPLIED if key in own), _usual_mode(scene))
+    if own["mode"] == "index" and not (own.get("index") or scene.indices):
+        expected = "'rgb' or 'single'; these bands allow no spectral index"
         raise InvalidParameter(name="mode", value="index", expected=expected)
-    state = _defaults(scene) | told
-    if "cmap" not in told:
+    state = _defaults(scene) | own
+    if "cmap" not in own:
         state["cmap"] = usual_colormap(scene, state)
     return state
 
@@ -72,11 +72,11 @@ def _usual_mode(scene: Scene) -> str:
 
 
 _IMPLIED = (("rgb", "bands"), ("index", "index"), ("single", "band"))
-"""Which mode a key makes likely, where none is given."""
+"""The mode that a key implies if no mode is given."""
 
 
 def usual_colormap(scene: Scene, state: Mapping[str, Any]) -> str:
-    """Return the colour map that suits the mode, and the domain of the index."""
+    """Return the default colormap of the mode and the index."""
     if state["mode"] == "index":
         return scene.indices[state["index"]]["cmap"]
     return "gray"
@@ -118,7 +118,7 @@ def _bands(scene: Scene, name: str, value: Any) -> list[str]:
 
 def _band(scene: Scene, name: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise _bad(name, value, "the name of a band")
+        raise _bad(name, value, "a band name")
     return find_variable(scene.ds, value)
 
 
@@ -130,8 +130,8 @@ def _index(scene: Scene, _: str, value: Any) -> str:
 
     if value not in spyndex.indices:
         raise UnknownIndex(index=str(value), known=list(spyndex.indices))
-    scene.needs(str(value))  # says which bands are missing
-    raise _bad("index", value, "an index that is no variable's name")
+    scene.needs(str(value))  # raises if bands are missing
+    raise _bad("index", value, "an index that does not have the name of a variable")
 
 
 def _colormap(_: Scene, __: str, value: Any) -> str:
@@ -140,14 +140,14 @@ def _colormap(_: Scene, __: str, value: Any) -> str:
 
 
 def _stretch(_: Scene, name: str, value: Any) -> dict[str, Any]:
-    told = STRETCH | (dict(value) if isinstance(value, Mapping) else {"kind": value})
+    stretch = STRETCH | (dict(value) if isinstance(value, Mapping) else {"kind": value})
     fine = (
-        told["kind"] in ("percentile", "sigma", "minmax", "custom")
-        and told["of"] in ("whole", "view")
-        and all(isinstance(told[each], Real) for each in ("low", "high", "sigma"))
-        and set(told) == set(STRETCH)
-        and 0 <= told["low"] < told["high"] <= 100
-        and 0 < told["sigma"] <= 100
+        stretch["kind"] in ("percentile", "sigma", "minmax", "custom")
+        and stretch["of"] in ("whole", "view")
+        and all(isinstance(stretch[each], Real) for each in ("low", "high", "sigma"))
+        and set(stretch) == set(STRETCH)
+        and 0 <= stretch["low"] < stretch["high"] <= 100
+        and 0 < stretch["sigma"] <= 100
     )
     if not fine:
         expected = (
@@ -155,11 +155,11 @@ def _stretch(_: Scene, name: str, value: Any) -> dict[str, Any]:
             "'minmax' or 'custom', with 'of': 'whole' or 'view'"
         )
         raise _bad(name, value, expected)
-    return told
+    return stretch
 
 
 def _limits(scene: Scene, name: str, value: Any) -> dict[str, list[float]]:
-    expected = "band or index → (low, high), low < high"
+    expected = "a dict of band or index → (low, high), with low < high"
     if not isinstance(value, Mapping):
         raise _bad(name, value, expected)
     found = {}
@@ -183,7 +183,7 @@ def _gamma(_: Scene, name: str, value: Any) -> float:
 
 def _mask(scene: Scene, name: str, value: Any) -> bool:
     if value and not scene.masked:
-        raise _bad(name, value, "False: this Dataset has no class band that tells clouds")
+        raise _bad(name, value, "False: this Dataset has no classification band with clouds")
     return bool(value)
 
 

@@ -320,7 +320,7 @@ def test_nothing_is_said_to_be_nothing(show: Show) -> None:
     ds = scene(40).where(False)
     picker = ds.drop_vars("SCL").assign_attrs(mission="none").astra.pick()
     page = show(picker, "red", "green", "blue")
-    page.get_by_text("There is no data here.").wait_for(state="attached")
+    page.get_by_text("No data here.").wait_for(state="attached")
     picker.close()
 
 
