@@ -20,7 +20,7 @@ _N: Final = spectra.LEVELS
 @dataclass(frozen=True, kw_only=True)
 class Grain:
     """
-    Random fields that all covers share, (2064, 2064) float32 each.
+    Random fields that all covers share, each (2064, 2064) float32.
 
     Attributes
     ----------
@@ -47,14 +47,14 @@ def grain(seed: int) -> Grain:
 @dataclass(frozen=True, kw_only=True)
 class Cover:
     """
-    What is on the ground.
+    The land cover.
 
     Attributes
     ----------
     label
         (2064, 2064) uint16, rows of `spectra.palette`.
     gain
-        (2064, 2064) float32, about 1, how bright each pixel is against its label.
+        (2064, 2064) float32, brightness of each pixel relative to its label, about 1.
     water
         (2064, 2064) bool, sea, river and lake.
     """
@@ -73,7 +73,7 @@ def _level(field: F32, dither: F32, count: int = _N) -> NDArray[np.uint16]:
 
 
 def _wild(seed: int, terrain: Terrain, light: F32, dither: F32) -> NDArray[np.uint16]:
-    """Return woods where it is shady and moist, grass where it is not."""
+    """Return the labels of woods, where it is shady and moist, and of grass elsewhere."""
     moist = finer(np.sqrt(np.minimum(terrain.flow, 900.0)) * np.float32(1 / 30), 2)
     trees = fractal(generator(seed, 100), SIZE, coarse=128, gain=0.68)
     trees -= light
@@ -98,15 +98,15 @@ def _farms(
     seed: int, terrain: Terrain, light: F32, bank: F32, grains: Grain
 ) -> tuple[NDArray[np.intp], NDArray[np.uint16], F32]:
     """
-    Return the flat indices of the pixels of farm land, their labels and their brightness.
+    Return the flat indices of the pixels of farmland, their labels and their brightness.
 
-    Farm land is level, low, and neither too near to the sea nor to the river.
+    Farmland is level, low, and away from the sea and the river.
     """
     quarter = (slice(None, None, 4), slice(None, None, 4))
     steep = np.abs(light[quarter] - 1.0)
     ragged = fractal(generator(seed, 110), SIZE // 4, coarse=64)
     good = 0.16 - steep + ragged * 0.025
-    # Nobody farms a terrace among steep slopes.
+    # No farmland on terraces among steep slopes.
     good = np.minimum(good, 0.15 - finer(coarser(steep, 4), 2))
     good = np.minimum(good, (terrain.shore[quarter] - 230.0) * 0.004)
     good = np.minimum(good, (80.0 - terrain.height[quarter]) * 0.004)
@@ -185,7 +185,7 @@ def _flood(
     label[fresh] = spectra.FRESH + _level(silt, grains.dither[fresh])
     gain[fresh] = 1.0 + grains.fine[fresh] * 0.05
     salt = (shore < 0.0) & ~fresh
-    # East of the sea's last column nothing need be painted as sea.
+    # There is no sea east of its last column.
     west = (slice(None), slice(int(np.flatnonzero(salt.any(axis=0))[-1]) + 1))
     column, row = np.clip(terrain.river.T.astype(np.intp), 0, SIZE - 1)
     last = int(np.flatnonzero(terrain.shore[row, column] > 0.0)[-1])

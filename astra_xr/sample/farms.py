@@ -1,7 +1,7 @@
 """
-Fields of the sample scene: land split again and again, first freely, then into rectangles.
+Fields of the sample scene: land is split repeatedly, first freely, then into rectangles.
 
-Works on the flat list of the pixels that are farmed. Lengths are in 10 m pixels.
+Works on the flat list of farmed pixels. Lengths are in 10 m pixels.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _DISTRICTS: Final = 5
 _FIELDS: Final = 8
 # Half the side of the square that the fields of a district are cut from.
 _HALF: Final = 190.0
-# How often each kind of field is met, in the order of `spectra.CROPS`.
+# Frequency of each kind of field, in the order of `spectra.CROPS`.
 _OFTEN: Final = (0.19, 0.18, 0.17, 0.16, 0.08, 0.12, 0.08, 0.02)
 
 
@@ -131,12 +131,12 @@ def sow(
     # Few fields are half grown: most are bare or green.
     grown = _spread(rng, fields, 0.0, 1.0)
     grown = grown * grown * (3.0 - 2.0 * grown)
-    vigour = grown[node] * 0.86 + 0.06
-    vigour += patchy * _spread(rng, fields, 0.02, 0.16)[node]
+    vigor = grown[node] * 0.86 + 0.06
+    vigor += patchy * _spread(rng, fields, 0.02, 0.16)[node]
     rows = across * (1.0 / _spread(rng, fields, 2.3, 7.0))[node]
     rows -= np.floor(rows)
-    vigour += (np.abs(rows - 0.5) - 0.25) * _spread(rng, fields, 0.0, 0.35)[node]
-    level = np.clip(vigour * spectra.LEVELS + dither - 0.5, 0, spectra.LEVELS - 1)
+    vigor += (np.abs(rows - 0.5) - 0.25) * _spread(rng, fields, 0.0, 0.35)[node]
+    level = np.clip(vigor * spectra.LEVELS + dither - 0.5, 0, spectra.LEVELS - 1)
     label = spectra.FIELD + kind[node] * spectra.LEVELS + level.astype(np.intp)
     bright = _spread(rng, fields, 0.86, 1.14)[node] + patchy * 0.05
     _paths(label, edge, border, patchy, dither)

@@ -1,10 +1,10 @@
 """
 Random fields for the sample scene, made of additions and multiplications only.
 
-Everything here must give the same bits on every machine. So there is no FFT, no matrix
-product and no transcendental function of an array: those may differ in the last bit between
-processors and builds of NumPy. What is left is IEEE 754 arithmetic, which may not. Of the random
-generator only `random` is used, which turns the bits of PCG64 into numbers without rounding.
+All results must have the same bits on every machine. So there is no FFT, no matrix product and
+no transcendental function of an array: these may differ in the last bit between processors and
+builds of NumPy. IEEE 754 arithmetic may not. Of the random generator only `random` is used, which
+converts the bits of PCG64 to numbers without rounding.
 All fields are float32 and indexed (row, column), row 0 in the north.
 """
 
@@ -28,7 +28,7 @@ def generator(seed: int, key: int) -> np.random.Generator:
     seed
         The seed of the whole landscape.
     key
-        The number of the part. With a stream each, a changed part leaves the others as they are.
+        The number of the part. Each part has its own stream: changing one leaves the others alone.
     """
     return np.random.Generator(np.random.PCG64([seed, key]))
 
@@ -68,7 +68,7 @@ def finer(field: F32, times: int = 1, *, rows: bool = True) -> F32:
     """
     Double the resolution `times` times with a smooth (quadratic B-spline) surface.
 
-    Pixel centres stay where they are on the ground: the edge pixels are repeated outwards.
+    Pixel centers stay where they are on the ground: the edge pixels are repeated outwards.
     Without `rows` only the columns are doubled, which stretches the field.
     """
     for _ in range(times):

@@ -1,8 +1,8 @@
 """
 The STAC items of the sample scenes, in the shape of Earth Search's ``sentinel-2-c1-l2a`` items.
 
-Assets have the native names of their bands. What an item says of the files is true; platform,
-time and product name are only worn by the scene, which is synthetic, as its description says.
+Assets have the native names of their bands. An item describes the files correctly; platform, time
+and product id are invented, since the scene is synthetic, as its description says.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-#: What the scene is, for people; also written into each file.
+#: Description of the scene; also written into each file.
 DESCRIPTION: Final = (
     "SYNTHETIC scene made by astra-xr for examples and tests: an invented coast in the layout of "
     "a Sentinel-2 Level-2A product. No satellite took it and it shows no real place."
 )
-#: The landscape's upper left corner in EPSG:32610, metres; on the 10, 20 and 60 m grids of tile
+#: The landscape's upper left corner in EPSG:32610, meters; on the 10, 20 and 60 m grids of tile
 #: T10SEG.
 EAST: Final = 539940
 NORTH: Final = 4160040
@@ -32,7 +32,7 @@ OFFSET: Final = -0.1
 
 
 class Band(NamedTuple):
-    """What the item says of a spectral band; wavelengths in micrometres, `gsd` in metres."""
+    """A spectral band in the item; wavelengths in micrometers, `gsd` in meters."""
 
     gsd: int
     title: str
@@ -85,7 +85,7 @@ def transform(frame: Frame, gsd: int) -> list[int]:
 
 
 def _eo(name: str) -> dict[str, Any]:
-    """Return a band as the EO extension has it."""
+    """Return a band as in the EO extension."""
     band = BANDS[name]
     return {
         "name": name,
@@ -96,7 +96,7 @@ def _eo(name: str) -> dict[str, Any]:
 
 
 def _asset(key: str, frame: Frame, folder: Path) -> dict[str, Any]:
-    """Return the asset of a file that is there already."""
+    """Return the asset of an existing file."""
     gsd = BANDS[key].gsd if key in BANDS else {"SCL": 20, "visual": 10}[key]
     raster: dict[str, Any] = {"nodata": 0, "data_type": "uint8", "spatial_resolution": gsd}
     asset: dict[str, Any] = {
@@ -129,7 +129,7 @@ def _footprint(frame: Frame) -> tuple[dict[str, Any], list[float]]:
 
     west, north = EAST + frame.column * 10, NORTH - frame.row * 10
     east, south = west + frame.side * 10, north - frame.side * 10
-    # Counterclockwise, as GeoJSON wants it.
+    # Counterclockwise, as GeoJSON requires.
     corners = ([west, west, east, east, west], [north, south, south, north, north])
     longitudes, latitudes = reproject("EPSG:32610", "EPSG:4326", *corners)[:2]
     ring = [
@@ -152,14 +152,14 @@ def _shares(scl: NDArray[np.uint8]) -> dict[str, float]:
 
 def outline(scene: Scene, shares: Mapping[str, float] | None = None) -> dict[str, Any]:
     """
-    Return the item of a scene as far as it is known before the files are made: no assets.
+    Return the item of a scene before its files are made: without assets.
 
     Parameters
     ----------
     scene
         The scene.
     shares
-        Cloud cover and the share of each class, percent; its cloud cover alone when left out.
+        Cloud cover and the share of each class, percent; default: only cloud cover.
     """
     geometry, bbox = _footprint(scene.frame)
     made = scene.datetime
@@ -210,7 +210,7 @@ def describe(scene: Scene, folder: Path, scl: NDArray[np.uint8]) -> dict[str, An
     scene
         The scene.
     folder
-        Where the files of `FILES` are, complete.
+        Folder with all files of `FILES`.
     scl
         (n, n) uint8, the scene classification, from which cloud cover is counted.
     """

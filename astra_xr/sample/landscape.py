@@ -1,8 +1,8 @@
 """
-The sample scene as numbers: a synthetic coast, painted band by band.
+The sample scene as arrays: a synthetic coast, painted band by band.
 
-Nothing here was measured: the ground is made up, only its look is taken from nature. The same
-seed gives the same bits everywhere.
+Nothing was measured: the landscape is invented to look natural. The same seed gives the same bits
+on every machine.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class Landscape:
     Attributes
     ----------
     reflectance
-        Surface reflectance (0..1 and a little beyond) of each band by its native name, at the
-        band's own pixel size: for the whole landscape (2048, 2048), (1024, 1024) or (342, 342)
-        float32, no gaps.
+        Surface reflectance (0..1 and a little beyond) of each band by native name, at the band's
+        pixel size: for the whole landscape (2048, 2048), (1024, 1024) or (342, 342) float32,
+        without gaps.
     scl
         Scene classification as of Sen2Cor, uint8, 20 m, no class 0.
     """
@@ -51,16 +51,16 @@ class Landscape:
 @dataclass(frozen=True, kw_only=True)
 class Ground:
     """
-    The landscape, or a part of it, without sun and sky; (n, n) each, 10 m.
+    The landscape, or a part of it, without sun and sky; arrays of (n, n), 10 m.
 
     Attributes
     ----------
     label, gain, water
         As of `cover.Cover`.
     relief
-        Metres, the surface that the sun shines on.
+        Height in meters of the surface that the sun shines on.
     lake
-        Metres of water in the reservoir when it is full; negative is above its level.
+        Depth in meters of the full reservoir; negative above its level.
     """
 
     label: NDArray[np.uint16]
@@ -73,7 +73,7 @@ class Ground:
         """Return the ground of a frame."""
         rows = slice(frame.row, frame.row + frame.side)
         columns = slice(frame.column, frame.column + frame.side)
-        # Copies, so that a part does not keep the whole.
+        # Copies: a view would keep the whole in memory.
         return Ground(
             label=self.label[rows, columns].copy(),
             gain=self.gain[rows, columns].copy(),
@@ -97,7 +97,7 @@ class _Scene:
 
 
 def _blur(field: F32) -> F32:
-    """Return what the optics make of a field: each pixel takes some of its neighbours."""
+    """Return a field blurred by the optics: each pixel mixes with its neighbors."""
     out = field * 0.64
     out[1:-1] += (field[:-2] + field[2:]) * 0.18
     out[[0, -1]] += field[[0, -1]] * 0.36
@@ -107,13 +107,13 @@ def _blur(field: F32) -> F32:
     return back
 
 
-def _ground(number: int, colours: F32, scene: _Scene, rows: slice) -> F32:
+def _ground(number: int, colors: F32, scene: _Scene, rows: slice) -> F32:
     """Return some rows of a band at 10 m, without noise, as wide as the scene."""
     name = list(spectra.GSD)[number]
-    # The optics mix neighbours, so one more row is needed on each side.
+    # The optics mix neighbors, so one more row is needed on each side.
     start, stop = max(rows.start - 1, 0), min(rows.stop + 1, len(scene.label))
     more = slice(start, stop)
-    field = np.take(colours[:, number], scene.label[more])
+    field = np.take(colors[:, number], scene.label[more])
     field *= scene.gain[more]
     if scene.burnt is not None:
         field += (float(spectra.spectrum("char")[number]) - field) * scene.burnt[more]
@@ -130,7 +130,7 @@ def _ground(number: int, colours: F32, scene: _Scene, rows: slice) -> F32:
     return field
 
 
-def _band(seed: int, number: int, colours: F32, scene: _Scene, shown: int) -> F32:
+def _band(seed: int, number: int, colors: F32, scene: _Scene, shown: int) -> F32:
     """Return one band at its own pixel size; of the scene the first `shown` pixels of 10 m."""
     gsd = list(spectra.GSD.values())[number]
     factor = gsd // 10
@@ -140,7 +140,7 @@ def _band(seed: int, number: int, colours: F32, scene: _Scene, shown: int) -> F3
     # Strips of 36 rows (six at 60 m) stay in the processor's cache.
     for start in range(0, painted, _STRIP):
         stop = min(start + _STRIP, painted)
-        strip = _ground(number, colours, scene, slice(start, stop))
+        strip = _ground(number, colors, scene, slice(start, stop))
         place = slice(start // factor, stop // factor)
         field[place] = strip if factor == 1 else coarser(strip, factor)
     if gsd != 60:
@@ -198,7 +198,7 @@ def paint(*, seed: int = 9, tick: Callable[[], object] = lambda: None) -> Landsc
         above,
         sun=WHOLE.sun,
         painted=_PAINTED,
-        colours=spectra.palette(),
+        colors=spectra.palette(),
         seed=seed,
         shown=WHOLE.frame.side,
         tick=tick,
@@ -210,7 +210,7 @@ def show(
     above: sky.Sky,
     *,
     sun: tuple[float, float],
-    colours: F32,
+    colors: F32,
     seed: int,
     painted: int,
     shown: int,
@@ -218,7 +218,7 @@ def show(
     tick: Callable[[], object] = lambda: None,
 ) -> Landscape:
     """
-    Return what a sensor sees of some ground.
+    Return the scene that a sensor sees over some ground.
 
     Parameters
     ----------
@@ -228,7 +228,7 @@ def show(
         The sky, as large.
     sun
         Azimuth and elevation, degrees.
-    colours
+    colors
         The palette of the day, as of `spectra.palette`.
     seed
         Of the sensor's noise.
@@ -237,9 +237,9 @@ def show(
     shown
         How many of them are seen at 10 and 20 m.
     burnt
-        As large as the ground, float32, how much of each pixel is burnt, 0..1.
+        Burnt share of each pixel, 0..1, float32, of the shape of the ground.
     tick
-        Is called once a band.
+        Called once per band.
     """
     light = sky.sunlight(below.relief, *sun)
     light[below.water] = 1.0
@@ -247,7 +247,7 @@ def show(
     numbers = range(len(spectra.GSD))
     reflectance = {}
     with ThreadPoolExecutor(2) as pool:
-        bands = pool.map(lambda number: _band(seed, number, colours, scene, shown), numbers)
+        bands = pool.map(lambda number: _band(seed, number, colors, scene, shown), numbers)
         for name, band in zip(spectra.GSD, bands, strict=True):
             reflectance[name] = band
             tick()
@@ -264,7 +264,7 @@ def _relief(ground: terrain.Terrain, bars: F32) -> F32:
 
 
 def _compose(below: Ground, above: sky.Sky, light: F32, burnt: F32 | None, painted: int) -> _Scene:
-    """Return what all bands share."""
+    """Return the data that all bands share."""
     part = (slice(painted), slice(painted))
     sun = light[part] * (1.0 - above.shade[part] * 0.86)
     sun *= 1.0 - above.cirrus[part] * 0.3
@@ -284,7 +284,7 @@ def _compose(below: Ground, above: sky.Sky, light: F32, burnt: F32 | None, paint
 def _classify(
     reflectance: Mapping[str, F32], wet: NDArray[np.bool_], above: sky.Sky, light: F32
 ) -> NDArray[np.uint8]:
-    """Return the classes of Sen2Cor, from what is known and, on clear land, from NDVI."""
+    """Return Sen2Cor's classes, from the known cover and, on clear land, from NDVI."""
     part = (slice(len(wet)), slice(len(wet)))
     red, nir = coarser(reflectance["B04"], 2), coarser(reflectance["B08"], 2)
     green = (nir - red) / np.maximum(nir + red, 0.02)

@@ -1,9 +1,8 @@
 """
 The sample scenes as files: cloud-optimized GeoTIFFs and a STAC item each, made on first use.
 
-They are SYNTHETIC. A scene has the layout, the encoding, the metadata and the name of a Sentinel-2
-Level-2A product, so that everything that reads such products reads it too, but no satellite ever
-took these pixels.
+They are SYNTHETIC. A scene has the layout, encoding, metadata and name of a Sentinel-2 Level-2A
+product, and is read like one, but its pixels do not come from a satellite.
 """
 
 from __future__ import annotations
@@ -26,11 +25,11 @@ if TYPE_CHECKING:
 
     from astra_xr.sample.landscape import Landscape
 
-# To be raised with every change of what is written: an old folder is then no longer looked at.
+# Raise it with every change of the files: old folders are then ignored.
 _VERSION: Final = 1
-# The reflectance that is 255 in the true colour image, about the one of ESA's. Linear from 0.
+# The reflectance that is 255 in the true-color image, about ESA's. Linear from 0.
 _WHITE: Final = 0.3558
-# How the folders are named that unfinished scenes are made in.
+# Prefix of the folders of unfinished scenes.
 _PREFIX: Final = ".astra-sample-"
 
 _making = threading.Lock()
@@ -38,29 +37,27 @@ _making = threading.Lock()
 
 def ensure_sample(folder: Path, scene_id: str = WHOLE.id, *, progress: bool = True) -> Path:
     """
-    Return the STAC item of a sample scene, after making the scene if it is not there.
+    Return the path of a sample scene's STAC item; makes the scene if it does not exist.
 
-    The scene is synthetic. Making it takes some seconds, a further scene of the year one, finding
-    it next to nothing. Several processes may ask at once: each works on its own, and the first to
-    finish is kept.
+    The scene is synthetic. Making it takes a few seconds, each further scene of the year about
+    one. Several processes may make it at once: the first to finish wins.
 
     Parameters
     ----------
     folder
-        Where the scene's own folder is looked for and made; is made if missing. Needs to be
-        writable only for making the scene.
+        Parent of the scene's folder; created if missing. It has to be writable only to make the
+        scene.
     scene_id
         A key of `series.SCENES`.
     progress
-        Show a progress bar on standard error while the scene is made; of a scene of the year,
-        where that takes more than three seconds.
+        Show a progress bar on standard error while the scene is made; for a scene of the year,
+        only if it takes more than three seconds.
 
     Returns
     -------
     pathlib.Path
-        The JSON file of the item, next to the files that its assets name: uint16 surface
-        reflectance (value * 0.0001 - 0.1, 0 for no data), uint8 scene classification and true
-        colours.
+        The JSON file of the item, next to its assets: uint16 surface reflectance (value * 0.0001
+        - 0.1, 0 for no data), uint8 scene classification and true color.
     """
     home = Path(folder) / f"{scene_id}-v{_VERSION}"
     document = home / f"{scene_id}.json"
@@ -72,28 +69,28 @@ def ensure_sample(folder: Path, scene_id: str = WHOLE.id, *, progress: bool = Tr
 
 
 def _is_complete(document: Path) -> bool:
-    """Return whether all files are there; a folder gets its name only when they are."""
+    """Return True if all files exist; a folder gets its name only when they do."""
     names = (document.name, *item.FILES.values())
     return all((document.parent / name).is_file() for name in names)
 
 
 @contextlib.contextmanager
 def _workshop(document: Path) -> Iterator[Path]:
-    """Give a folder to work in that becomes the document's, or vanishes if that fails."""
+    """Yield a temporary folder; on success it becomes the document's, else it is removed."""
     home = document.parent
     # A sibling is on the same file system, so the last step is one rename.
     outer = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=home.parent))
     try:
-        # A folder within: mkdtemp lets in its owner only, this has the usual permissions.
+        # A subfolder, with the usual permissions: mkdtemp gives access only to its owner.
         work = outer / "scene"
         work.mkdir()
         yield work
         try:
             work.rename(home)
         except OSError:
-            # Another process was faster, and its files are the same as ours ...
+            # Another process was faster and made the same files, ...
             if not _is_complete(document):
-                # ... or somebody took files away from a finished scene.
+                # ... or files of a finished scene were deleted.
                 home.rename(outer / "broken")
                 work.rename(home)
     finally:
@@ -106,7 +103,7 @@ def _make(scene: Scene, work: Path, progress: bool) -> None:
 
     from astra_xr.sample import landscape, year
 
-    # One at a time: a scene keeps all cores busy, and those of the year share their ground.
+    # One at a time: a scene keeps all cores busy, and those of the year share the ground.
     with (
         _making,
         tqdm.tqdm(
@@ -122,7 +119,7 @@ def _make(scene: Scene, work: Path, progress: bool) -> None:
         else:
             painted = year.paint(scene, tick=bar.update)
         for key in item.FILES:
-            # Both cores are at work within: GDAL compresses blocks in threads of its own.
+            # Sequentially: GDAL compresses blocks in its own threads.
             _write(work, key, scene.frame, _values(key, painted))
             bar.update()
         document = item.describe(scene, work, painted.scl)
@@ -131,7 +128,7 @@ def _make(scene: Scene, work: Path, progress: bool) -> None:
 
 
 def _values(key: str, landscape: Landscape) -> NDArray[np.uint16] | NDArray[np.uint8]:
-    """Return a file's pixels, (bands, rows, columns), 0 for no data, of which there is none."""
+    """Return a file's pixels, (bands, rows, columns); all are valid, 0 is nodata."""
     import numpy as np
 
     if key == "SCL":
@@ -139,8 +136,8 @@ def _values(key: str, landscape: Landscape) -> NDArray[np.uint16] | NDArray[np.u
     if key == "visual":
         stack = np.stack([landscape.reflectance[name] for name in ("B04", "B03", "B02")])
         stack *= 255.0 / _WHITE
-        colours: NDArray[np.uint8] = np.clip(np.rint(stack), 1, 255).astype(np.uint8)
-        return colours
+        colors: NDArray[np.uint8] = np.clip(np.rint(stack), 1, 255).astype(np.uint8)
+        return colors
     digital = np.rint(landscape.reflectance[key] * 10000.0) + 1000.0
     values: NDArray[np.uint16] = np.clip(digital, 1, 65535).astype(np.uint16)
     return values[None]
@@ -176,7 +173,7 @@ def _write(
                 work / item.FILES[key],
                 driver="COG",
                 COMPRESS="DEFLATE",
-                # Sensor noise does not compress: more effort costs time and gains nothing.
+                # Sensor noise does not compress: higher levels only cost time.
                 LEVEL=1,
                 PREDICTOR="STANDARD",
                 BLOCKSIZE=512 if rows > 600 else 256,

@@ -1,8 +1,8 @@
 """
-The scenes of the sample: a whole one, and a year of a small part of it.
+The scenes of the sample: one of the whole landscape, and a year of a small part of it.
 
 All are SYNTHETIC. The year has winter rain and dry summers: grass that turns yellow, winter and
-summer crops, a reservoir that is drawn down, clouds, and in late August a fire that never was.
+summer crops, a reservoir that is drawn down, clouds, and an invented fire in late August.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 
 @dataclass(frozen=True, kw_only=True)
 class Frame:
-    """Where a scene lies in the landscape, in 10 m pixels; multiples of 6, so of 60 m."""
+    """The part of the landscape in a scene, in 10 m pixels; multiples of 6, that is 60 m."""
 
     row: int
     """Rows of the landscape above it."""
@@ -23,27 +23,27 @@ class Frame:
     """Columns of the landscape to its left."""
 
     side: int
-    """Rows, and columns."""
+    """Number of rows, and of columns."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Season:
-    """What the time of the year does to the ground."""
+    """The state of vegetation and water at a time of the year."""
 
     grass: float
     """How green grass is, 0..1."""
 
     winter: float
-    """How far crops are grown that are green in January, 0 (bare soil) to 1."""
+    """Growth of winter crops, which are green in January, 0 (bare soil) to 1."""
 
     summer: float
-    """How far crops are grown whose fields lie bare in January, 0..1."""
+    """Growth of summer crops, whose fields are bare in January, 0..1."""
 
     drawn: float
-    """Metres that the reservoir is below its full level."""
+    """Meters of the reservoir's surface below its full level."""
 
     burnt: float
-    """How much of what burns is burnt, 0..1."""
+    """Burnt share of what the fire reaches, 0..1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class Scene:
     """One scene of the sample."""
 
     id: str
-    """Its product name, without ``.SAFE``."""
+    """Its product id, without ``.SAFE``."""
 
     frame: Frame
 
@@ -59,20 +59,20 @@ class Scene:
     """Azimuth (clockwise from north) and elevation, degrees."""
 
     clouds: float
-    """Share of the scene that fair-weather clouds reach, 0..1; cirrus and thin rims not counted."""
+    """Share of the scene under fair-weather clouds, 0..1, without cirrus and thin edges."""
 
     cloud_cover: float
-    """Percent of its pixels that its SCL calls clouds or cirrus."""
+    """Percentage of clouds and cirrus in its SCL."""
 
     weather: int = 0
-    """Which of all skies of that many clouds."""
+    """Seed of the clouds."""
 
     season: Season | None = None
-    """None: the whole landscape as it was first painted, in January."""
+    """None: January, as painted first."""
 
     @property
     def datetime(self) -> str:
-        """Return its sensing time, RFC 3339."""
+        """Return the sensing time, RFC 3339."""
         day, time = self.id.split("_")[2].split("T")
         return f"{day[:4]}-{day[4:6]}-{day[6:]}T{time[:2]}:{time[2:4]}:{time[4:]}Z"
 
@@ -111,7 +111,7 @@ def _scene(
     )
 
 
-# Sun as of an almanac for 18:49:29 UTC at 122.37° W, 37.45° N. Both satellites pass every ten
+# Sun from an almanac for 18:49:29 UTC at 122.37° W, 37.45° N. Both satellites pass every ten
 # days, five days apart.
 _YEAR: Final = (
     _scene("20250214", "S2B", (151.6, 35.2), 0.30, 69.352222, 1.00, 1.00, 0.00, 0, 0.0),
@@ -130,4 +130,4 @@ _YEAR: Final = (
 )  # fmt: skip
 
 SCENES: Final[Mapping[str, Scene]] = {scene.id: scene for scene in (WHOLE, *_YEAR)}
-"""All scenes by id, from the first to the last."""
+"""All scenes by id, oldest first."""

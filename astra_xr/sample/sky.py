@@ -13,23 +13,23 @@ import numpy as np
 
 from astra_xr.sample.fractal import F32, cosine, finer, fractal, generator, sine, smoothstep
 
-# Height of the clouds above the ground in metres.
+# Height of the clouds above the ground in meters.
 _BASE: Final = 850.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sky:
     """
-    What is between the sun, the ground and the sensor.
+    Clouds and their shadows.
 
     Attributes
     ----------
     cloud, cirrus
-        How much of the ground they hide, 0..1.
+        Opacity, 0..1.
     glow
-        How bright the clouds are against their spectrum.
+        Brightness of the clouds relative to their spectrum.
     shade
-        How much of the sun the clouds take from the ground, 0..1.
+        Share of the sunlight that the clouds block, 0..1.
     """
 
     cloud: F32
@@ -45,7 +45,7 @@ def sunlight(height: F32, azimuth: float, elevation: float) -> F32:
     Parameters
     ----------
     height
-        Metres, for each pixel of 10 m.
+        Meters, for each pixel of 10 m.
     azimuth, elevation
         Where the sun is, in degrees: clockwise from north, and above the horizon.
     """

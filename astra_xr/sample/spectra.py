@@ -1,9 +1,8 @@
 """
-What the ground of the sample scene reflects: one spectrum per material, one palette for all.
+Reflectance of the sample scene: one spectrum per material, one palette for all.
 
-The spectra are typical surface reflectances (0..1) written down for this scene; none is a
-measurement. A label picks a row of the palette, so a landscape is one uint16 image of labels
-and a band is one look-up in it.
+The spectra are typical surface reflectances (0..1), invented for this scene, not measured. A
+label is a row of the palette: a landscape is one uint16 image of labels, and a band is a lookup.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import numpy as np
 from astra_xr.sample.fractal import F32, smoothstep
 from astra_xr.sample.series import Season
 
-#: Ground sample distance of each band in metres, in the order of the palette's columns.
+#: Ground sample distance of each band in meters, in the order of the palette's columns.
 GSD: Final[Mapping[str, int]] = {
     "B01": 60, "B02": 10, "B03": 10, "B04": 10, "B05": 20, "B06": 20,
     "B07": 20, "B08": 10, "B8A": 20, "B09": 60, "B11": 20, "B12": 20,
@@ -56,16 +55,16 @@ MATERIALS: Final[Mapping[str, tuple[int, ...]]] = {
     "cirrus": (560, 560, 545, 535, 530, 530, 530, 530, 525, 470, 330, 235),
 }  # fmt: skip
 
-#: Share of the light that comes from the sky and so reaches what the sun does not, in thousandths.
+#: Share of the light that comes from the sky and also reaches shadows, in thousandths.
 SKYLIGHT: Final = (520, 455, 370, 300, 275, 255, 240, 225, 215, 210, 150, 130)
 
-#: The mixtures a field may be: (its crop, its soil).
+#: The mixtures of fields: (crop, soil).
 CROPS: Final = (
     ("lush crop", "brown soil"), ("blue crop", "dark soil"), ("young crop", "brown soil"),
     ("green grass", "pale soil"), ("lush crop", "red soil"), ("young crop", "pale soil"),
     ("dry grass", "pale soil"), ("blue crop", "plastic"),
 )  # fmt: skip
-#: What a pixel in town may be.
+#: The surfaces in towns.
 SURFACES: Final = (
     "asphalt", "concrete", "houses", "tile roof", "dark roof", "white roof", "green grass",
     "broadleaf",
@@ -74,7 +73,7 @@ SURFACES: Final = (
 #: Where each block of labels starts, and how many values each of its parameters may take.
 LEVELS: Final = 16
 WILD: Final = 0  # grass greenness, tree cover, kind of tree (2)
-FIELD: Final = WILD + LEVELS * LEVELS * 2  # vigour, kind of field
+FIELD: Final = WILD + LEVELS * LEVELS * 2  # vigor, kind of field
 TOWN: Final = FIELD + LEVELS * len(CROPS)  # brightness, surface
 SEA: Final = TOWN + LEVELS * len(SURFACES)  # turbidity, shallowness (4 * 16)
 FOAM: Final = SEA + LEVELS * LEVELS * 4  # foam in shallow water
@@ -92,7 +91,7 @@ def spectrum(material: str) -> F32:
 
 
 def _shares(count: int = LEVELS) -> F32:
-    """Return how much of its end each step of a mixture has, 0..1."""
+    """Return the share of the second part in each step of a mixture, 0..1."""
     share = np.arange(count, dtype=np.float32)
     share += 0.5
     share /= count
@@ -111,21 +110,21 @@ def _ramp(start: F32, end: F32, count: int = LEVELS) -> F32:
 
 
 def _grown(season: Season) -> F32:
-    """Return how green a field is that has each vigour in January, 0..1."""
-    vigour = _shares()
-    winter = smoothstep(vigour, 0.3, 0.7)
+    """Return the greenness in a season of fields with each vigor in January, 0..1."""
+    vigor = _shares()
+    winter = smoothstep(vigor, 0.3, 0.7)
     # What is bare in January bears a crop in summer.
-    bare = vigour + (0.95 - vigour) * season.summer
-    return winter * vigour * season.winter + (1.0 - winter) * bare
+    bare = vigor + (0.95 - vigor) * season.summer
+    return winter * vigor * season.winter + (1.0 - winter) * bare
 
 
 def palette(season: Season | None = None) -> F32:
     """Return the reflectance of each label in each band, (END, 12) float32; None: January."""
     greenness = _shares() if season is None else _shares() * np.float32(season.grass)
-    vigour = _shares() if season is None else _grown(season)
+    vigor = _shares() if season is None else _grown(season)
     grass = _mixed(spectrum("dry grass"), spectrum("green grass"), greenness)
     woods = [_ramp(grass, spectrum(tree)) for tree in ("conifer", "broadleaf")]
-    fields = [_mixed(spectrum(soil), spectrum(crop), vigour) for crop, soil in CROPS]
+    fields = [_mixed(spectrum(soil), spectrum(crop), vigor) for crop, soil in CROPS]
     town = [_ramp(spectrum(name) * 0.75, spectrum(name) * 1.25) for name in SURFACES]
     blue = _ramp(spectrum("deep water"), spectrum("blue water"), LEVELS * 2)
     green = _ramp(spectrum("blue water"), spectrum("shallow water"), LEVELS * 2)

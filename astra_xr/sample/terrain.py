@@ -1,8 +1,8 @@
 """
 The relief of the sample scene: a coast, hills cut by running water, a river, a reservoir.
 
-Land is lifted slowly while rain wears it down along its own drainage (the stream power law, solved
-implicitly), which gives branching valleys as real hills have them. Lengths are in metres; grids
+Land is lifted slowly while rain erodes it along its drainage (the stream power law, solved
+implicitly), which gives branching valleys like those of real hills. Lengths are in meters; grids
 are float32, indexed (row, column), row 0 in the north.
 """
 
@@ -45,7 +45,7 @@ _VALLEY: Final = (
     (1700, 1420), (1570, 1390), (1460, 1290), (1310, 1290), (1180, 1200), (1020, 1210),
     (900, 1160), (760, 1110), (600, 1120),
 )  # fmt: skip
-# The reservoir's dam: column and row of its 40 m cell, and the metres of water behind it.
+# The reservoir's dam: column and row of its 40 m cell, and the meters of water behind it.
 _DAM: Final = (351, 128, 42.0)
 
 
@@ -57,15 +57,15 @@ class Terrain:
     Attributes
     ----------
     height
-        (2064, 2064) float32, metres above the sea; negative is the sea floor.
+        (2064, 2064) float32, meters above the sea; negative is the sea floor.
     shore
-        (2064, 2064) float32, about the metres to the shore line, positive on land.
+        (2064, 2064) float32, about the meters to the shore line, positive on land.
     flow
         (516, 516) float32, the area that drains through each 40 m cell, in cells.
     river
         (n, 2) float64, the column and row (10 m pixels) of the river from source to mouth.
     lake
-        (2064, 2064) float32, metres below (positive) the reservoir's water level.
+        (2064, 2064) float32, meters below (positive) the reservoir's water level.
     rugged
         (2064, 1) float32, how rocky the shore is in each row, 0..1.
     """
@@ -80,9 +80,9 @@ class Terrain:
 
 def receivers(height: F32, rng: np.random.Generator | None = None) -> tuple[NDArray[np.intp], F32]:
     """
-    Return each cell's steepest lower neighbour and 1/distance to it, both flattened.
+    Return each cell's steepest lower neighbor and 1/distance to it, both flattened.
 
-    A cell with no lower neighbour is its own. Distances are in cells (1 or square root of 2).
+    A cell with no lower neighbor is its own. Distances are in cells (1 or square root of 2).
     With `rng` the choice is a bit blurred, or valleys would prefer the eight directions.
     """
     rows, columns = height.shape
@@ -141,9 +141,9 @@ def wear(
     Parameters
     ----------
     height
-        (n, n) float32, metres.
+        (n, n) float32, meters.
     lift
-        (n, n) float32, metres of uplift in a step.
+        (n, n) float32, meters of uplift in a step.
     free
         (n, n) bool. Elsewhere the height stays as it is: there the water leaves.
     steps
@@ -191,7 +191,7 @@ def _profile(values: tuple[int, ...], count: int) -> F32:
 
 
 def _distance(line: Line) -> F32:
-    """Return the metres from each 160 m cell of the world to a polyline in 10 m pixels."""
+    """Return the meters from each 160 m cell of the world to a polyline in 10 m pixels."""
     x = ((np.arange(_WORLD) + 0.5) * 16.0).astype(np.float32)
     y = x - _MARGIN * 16.0
     nearest = np.full((_WORLD, _WORLD), np.inf, np.float32)
@@ -209,7 +209,7 @@ def _ruggedness(side: int) -> F32:
 
 
 def _foundation(seed: int) -> tuple[F32, F32, F32]:
-    """Return the metres to the shore, the uplift per step and the first height, at 160 m."""
+    """Return the meters to the shore, the uplift per step and the first height, at 160 m."""
     column = ((np.arange(_WORLD) + 0.5) * 16.0).astype(np.float32)[None, :]
     shore = (column - _profile(_SHORE, _WORLD)) * 10.0
     shore += fractal(generator(seed, 1), _WORLD, coarse=16, gain=0.7) * 420.0 * _ruggedness(_WORLD)
@@ -274,7 +274,7 @@ def grow(seed: int) -> Terrain:
 
 
 def _flood(height: F32, target: NDArray[np.intp]) -> F32:
-    """Return the depth of a reservoir, (516, 516), metres, -10 where it can not be."""
+    """Return the depth of the reservoir, (516, 516), meters, at least -10."""
     column, row, above = _DAM
     dam = row * _SIDE + column
     level = float(height[row, column]) + above

@@ -11,10 +11,10 @@ from astra_xr.sample import spectra
 from astra_xr.sample.fractal import F32, cosine, fractal, generator, sine
 from astra_xr.sample.lines import lengthen, stroke
 
-# Column and row of the centre, radius, direction of the streets in degrees.
+# Column and row of the center, radius, direction of the streets in degrees.
 _TOWNS: Final = ((735, 905, 190, 24.0), (640, 1395, 70, -20.0), (1235, 1120, 66, 12.0),
                  (1640, 1335, 42, 35.0))  # fmt: skip
-# The shares of `spectra.SURFACES` in houses with gardens, in the centre, in parks, in works.
+# The shares of `spectra.SURFACES` in houses with gardens, in the center, in parks, in works.
 _MIX: Final = np.asarray(
     (
         (0.08, 0.06, 0.58, 0.06, 0.06, 0.01, 0.06, 0.09),
@@ -37,7 +37,7 @@ _ROADS: Final = (
 _PAVED: Final = spectra.LEVELS // 2
 # The air strip: half width and ends.
 _STRIP: Final = (1.6, ((905, 700), (985, 838)))
-#: Breakwaters of the harbour.
+#: Breakwaters of the harbor.
 _MOLES: Final = (((540, 838), (500, 850), (480, 885), (487, 925)),
                  ((628, 958), (570, 966), (520, 950)))  # fmt: skip
 
@@ -90,7 +90,7 @@ def build(seed: int, label: NDArray[np.uint16], land: NDArray[np.bool_], dither:
     label
         (n, n) uint16, labels of `spectra.palette`, changed in place.
     land
-        (n, n) bool, where there may be some.
+        (n, n) bool, True where they are allowed.
     dither
         (n, n) float32, random in 0..1.
     """
@@ -106,7 +106,7 @@ def build(seed: int, label: NDArray[np.uint16], land: NDArray[np.bool_], dither:
 
 
 def moor(label: NDArray[np.uint16], dither: F32) -> NDArray[np.bool_]:
-    """Paint the breakwaters of the harbour over a landscape; return where they are."""
+    """Paint the breakwaters of the harbor over a landscape; return their mask."""
     size = label.shape[0]
     stones = np.zeros(label.shape, np.bool_)
     for points in _MOLES:

@@ -1,8 +1,8 @@
 """
-A part of the landscape as it looks on some day of the year.
+A part of the landscape on a day of the year.
 
-The ground is that of the whole scene: the same fields, woods and slopes. Grids are float32 at
-10 m, as large as the part.
+It has the same fields, woods and slopes as the whole scene. Grids are float32 at 10 m, of the
+shape of the part.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _made(seed: int, frame: Frame) -> landscape.Ground:
 
 
 def _part(seed: int, frame: Frame) -> landscape.Ground:
-    """Return a part of the ground; it takes some seconds the first time, and is then kept."""
+    """Return a part of the ground; takes a few seconds the first time, and is then cached."""
     with _making:
         return _made(seed, frame)
 
@@ -45,25 +45,25 @@ def paint(
     Parameters
     ----------
     scene
-        Which part, and when; its season is not None.
+        The part and the day; its season is not None.
     seed
         The seed of the whole landscape.
     tick
-        Is called `landscape.STEPS` times.
+        Called `landscape.STEPS` times.
     """
     season = scene.season
     assert season is not None
     below = _draw_down(_part(seed, scene.frame), season.drawn)
     for _ in range(landscape.STEPS - len(spectra.GSD)):
         tick()
-    # Every day has clouds, and noise, of its own.
+    # Each day has its own clouds and noise.
     weather = seed * 10**9 + scene.weather
     above = sky.cover(weather, size=scene.frame.side, sun=scene.sun, share=scene.clouds)
     return landscape.show(
         below,
         above,
         sun=scene.sun,
-        colours=spectra.palette(season),
+        colors=spectra.palette(season),
         seed=weather,
         painted=scene.frame.side,
         shown=scene.frame.side,
@@ -72,20 +72,20 @@ def paint(
     )
 
 
-def _draw_down(full: landscape.Ground, metres: float) -> landscape.Ground:
-    """Return the ground with less water in the reservoir: mud and sand lie bare."""
+def _draw_down(full: landscape.Ground, meters: float) -> landscape.Ground:
+    """Return the ground with less water in the reservoir, and bare mud and sand around it."""
     lake, label, relief = full.lake, full.label.copy(), full.relief.copy()
-    bare = (lake > 0.0) & (lake <= metres)
-    # What has been dry for long is pale.
-    dryness = (metres - lake[bare]) / np.float32(max(metres, 1.0))
+    bare = (lake > 0.0) & (lake <= meters)
+    # Ground that has been dry for long is pale.
+    dryness = (meters - lake[bare]) / np.float32(max(meters, 1.0))
     level = np.minimum(dryness * spectra.LEVELS, spectra.LEVELS - 1).astype(np.uint16)
     label[bare] = spectra.SAND + level
-    relief[lake > 0.0] -= np.minimum(lake[lake > 0.0], np.float32(metres))
+    relief[lake > 0.0] -= np.minimum(lake[lake > 0.0], np.float32(meters))
     return replace(full, label=label, relief=relief, water=full.water & ~bare)
 
 
 def _burnt(seed: int, below: landscape.Ground) -> F32:
-    """Return how much the fire took: of woods and grass, most in the middle, nothing of fields."""
+    """Return the burnt share: highest in the middle of the fire, woods and grass only."""
     middle, across, reach = _FIRE
     side = len(below.label)
     rows = np.arange(side, dtype=np.float32)[:, None] - np.float32(middle)
