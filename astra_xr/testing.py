@@ -1,7 +1,7 @@
 """Fakes for tests: a byte-range server with faults on demand, a clock, and small real COGs.
 
-They serve the tests of programs that use astra-xr as well as its own. Nothing here leaves the
-machine: the server listens on the loopback address alone.
+For the tests of astra-xr and of programs that use it. The server listens only on the loopback
+address.
 """
 
 from __future__ import annotations
@@ -38,34 +38,34 @@ _INVERTED = bytes(range(255, -1, -1))
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One request, as the server's log and a rule see it."""
+    """One request, as in the server's log and as passed to a rule."""
 
     number: int
-    """Ordinal since the start or the last ``reset()``, from 0."""
+    """Number since the start or the last ``reset()``, from 0."""
     method: str
     path: str
     """Decoded, with its leading slash."""
     query: str
-    """As it was sent, without the question mark."""
+    """As sent, without the question mark."""
     headers: Mapping[str, str]
     """Names in lower case."""
     range: tuple[int, int] | None = None
-    """Half-open ``(start, stop)`` of the bytes asked for, resolved against the file's size; None
+    """Half-open ``(start, stop)`` of the requested bytes, resolved against the file's size; None
     without a range, or with one that does not apply."""
     status: int = 0
-    """Status of the answer; 0 while a rule looks, and for a connection that a rule resets."""
+    """Status of the answer; 0 in a rule, and for a connection that a rule resets."""
     sent: int = 0
-    """Bytes of the answer's body that left, headers not counted; 0 while a rule looks."""
+    """Bytes of the answer's body that were sent, without headers; 0 in a rule."""
 
     @property
     def params(self) -> dict[str, str]:
-        """The query's parameters, decoded."""
+        """Return the query's parameters, decoded."""
         return dict(parse_qsl(self.query, keep_blank_values=True))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """What a rule does to one answer; what is not named stays as the file's own answer.
+    """Changes to one answer; fields with their default leave the file's answer unchanged.
 
     Examples
     --------
@@ -74,21 +74,21 @@ class Reply:
     """
 
     status: int | None = None
-    """With a status, `body` is the answer, and no file is read."""
+    """If set, `body` is the answer, and no file is read."""
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Set beside, or in place of, those of the answer: ``{"Content-Range": "bytes 7-9/10"}`` is a
-    server that sends other bytes than it was asked for."""
+    """Added to the answer's headers, or replace them: ``{"Content-Range": "bytes 7-9/10"}`` is a
+    server that sends bytes other than requested."""
     delay: float = 0.0
     """Seconds before the answer, in addition to the server's latency."""
     reset: bool = False
-    """Nothing is sent: the connection ends with a TCP reset."""
+    """Sends nothing and ends the connection with a TCP reset."""
     truncate_at: int | None = None
-    """The connection closes after so many bytes of the body; the headers promise all of it."""
+    """Closes the connection after this many bytes of the body; the headers announce all of it."""
     trickle: float | None = None
     """Bytes of the body per second."""
     corrupt: bool = False
-    """Every byte of the body is inverted."""
+    """Inverts every byte of the body."""
 
 
 Rule = Callable[[Request], Reply | None]
@@ -101,7 +101,7 @@ def require_query(
     status: int = 403,
     body: bytes = b"The signature is missing or not valid.",
 ) -> Rule:
-    """Return a rule that refuses each request whose query parameter is missing or not valid.
+    """Return a rule that refuses requests whose query parameter is missing or invalid.
 
     Examples
     --------
@@ -131,9 +131,9 @@ class _Answer:
 
 
 class RangeServer:
-    """A byte-range server for one folder, on loopback, in a thread of its own.
+    """A byte-range server for one folder, on loopback, in its own thread.
 
-    It keeps connections open, answers GET and HEAD with strong ETags, honours ``Range``,
+    It keeps connections open, answers GET and HEAD with strong ETags, honors ``Range``,
     ``If-Range`` and ``If-Match``, and logs each request. Symbolic links in the folder are followed.
 
     Parameters
@@ -141,13 +141,13 @@ class RangeServer:
     root
         The folder.
     latency
-        Seconds before each answer. May be changed at any time.
+        Seconds before each answer. Can be changed at any time.
 
     Attributes
     ----------
     rule
-        Looks at each request first; returns a `Reply` to disturb the answer, or None. It runs in
-        the server's thread. If it raises, the answer is status 500 with the error's text.
+        Called with each request; returns a `Reply` that changes the answer, or None. It runs in
+        the server's thread. If it raises, the answer has status 500 and the error's text.
 
     Examples
     --------
@@ -172,7 +172,7 @@ class RangeServer:
         self._count = 0
 
     def __enter__(self) -> Self:
-        """Start to listen on a free port."""
+        """Start the server on a free port."""
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self._port = int(self._listener.getsockname()[1])
         self._loop = asyncio.new_event_loop()
@@ -183,35 +183,35 @@ class RangeServer:
 
     def __exit__(self, *_: object) -> None:
         """Close all connections."""
-        # Stopped while it starts, it would leave its socket open.
+        # A server stopped while it starts would leave its socket open.
         self._started.wait()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 
     def url(self, path: str = "", **query: str) -> str:
-        """Return the URL of a file, with query parameters if any are given."""
+        """Return the URL of a file, with optional query parameters."""
         tail = f"?{urlencode(query)}" if query else ""
         return f"http://127.0.0.1:{self._port}/{quote(path.lstrip('/'))}{tail}"
 
     @property
     def requests(self) -> list[Request]:
-        """A copy of the log. A request is in it before the first byte of its answer leaves."""
+        """Return a copy of the log; requests are logged before their answer is sent."""
         with self._lock:
             return list(self._log)
 
     @property
     def bytes_sent(self) -> int:
-        """Bytes of all bodies; headers are not counted."""
+        """Return the bytes of all bodies, without headers."""
         return sum(request.sent for request in self.requests)
 
     def reset(self) -> None:
-        """Empty the log, and count requests from 0 again."""
+        """Clear the log, and number requests from 0 again."""
         with self._lock:
             self._log.clear()
             self._count = 0
 
     def _run(self) -> None:
-        # The runner's end cancels the conversations that still go on.
+        # When the runner ends, it cancels open connections.
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
             server = runner.run(asyncio.start_server(self._converse, sock=self._listener))
             self._started.set()
@@ -233,7 +233,7 @@ class RangeServer:
             writer.transport.abort()
 
     def _parse(self, head: str) -> tuple[Request, _Answer]:
-        """Return a request, and the answer that it gets if no rule disturbs it."""
+        """Return a request, and its answer if no rule changes it."""
         first, *lines = head.split("\r\n")
         method, target, _ = first.split(" ", 2)
         path, _, query = target.partition("?")
@@ -255,7 +255,7 @@ class RangeServer:
     async def _answer(
         self, writer: asyncio.StreamWriter, request: Request, answer: _Answer
     ) -> bool:
-        """Answer one request; return whether the connection stays open."""
+        """Answer one request; return True if the connection stays open."""
         reply = self._ask_rule(request)
         if wait := self.latency + reply.delay:
             await asyncio.sleep(wait)
@@ -278,7 +278,7 @@ class RangeServer:
         try:
             reply = self.rule(request) if self.rule else None
         except Exception as error:  # noqa: BLE001 - whatever a test's rule raises
-            # Raised here it would only end the connection, and leave the test guessing.
+            # Raised here, it would only end the connection.
             return Reply(status=500, body=f"The rule raised {error!r}".encode())
         return reply or Reply()
 
@@ -289,7 +289,7 @@ class RangeServer:
         if reply.truncate_at is not None:
             stop = min(stop, start + reply.truncate_at)
         step = _PIECE if reply.trickle is None else max(1, int(reply.trickle / 50))
-        # Logged before it is sent: whoever has read the answer finds it in the log.
+        # Logged before it is sent: a client that has the answer finds it in the log.
         logged = self._record(request, status=answer.status, sent=stop - start)
         head, at = _head(answer), start
         file = os.open(path, os.O_RDONLY) if path else None
@@ -317,7 +317,7 @@ class RangeServer:
         return entry
 
     def _correct(self, entry: Request, *, sent: int) -> None:
-        """Log how much of a body left before the client did."""
+        """Log how much of a body was sent before the client closed the connection."""
         with self._lock:
             if entry in self._log:
                 self._log[self._log.index(entry)] = replace(entry, sent=sent)
@@ -359,9 +359,9 @@ def _file_answer(path: Path, method: str, asked: Mapping[str, str]) -> _Answer:
 
 
 def _resolve(header: str, size: int) -> tuple[int, int] | None:
-    """Return the half-open range that a Range header means, an empty one if it cannot be met.
+    """Return the half-open range of a Range header; empty if it cannot be satisfied.
 
-    None says to send the whole file: no range, several ranges, or a header that makes no sense.
+    None means the whole file: no range, several ranges, or an invalid header.
     """
     found = re.fullmatch(r"bytes=(\d*)-(\d*)", header.strip())
     if found is None or not any(found.groups()):
@@ -383,7 +383,7 @@ def _head(answer: _Answer) -> bytes:
 
 
 class FakeClock:
-    """A clock that moves only when told to: call it for the time.
+    """A clock that only moves by :meth:`advance`; call it for the time.
 
     Examples
     --------
@@ -403,7 +403,7 @@ class FakeClock:
         return self._now
 
     def advance(self, by: timedelta = timedelta(0), *, seconds: float = 0.0) -> None:
-        """Move the clock on."""
+        """Move the clock forward."""
         self._now += by + timedelta(seconds=seconds)
 
 
@@ -421,22 +421,22 @@ def write_cog(
     scales: tuple[float, ...] | None = None,
     offsets: tuple[float, ...] | None = None,
 ) -> Path:
-    """Write a cloud-optimized GeoTIFF with GDAL's own COG driver.
+    """Write a cloud-optimized GeoTIFF with GDAL's COG driver.
 
     Parameters
     ----------
     path
-        Where to. No ``.aux.xml`` is left beside it.
+        The file. No ``.aux.xml`` is written.
     array
         ``(bands, rows, columns)``, or one band as ``(rows, columns)``.
     crs, transform
-        Where the array lies; by default 10 m pixels, north up, in UTM zone 10.
+        Georeferencing; by default 10 m pixels, north up, in UTM zone 10.
     nodata, scales, offsets
-        Recorded in the file; the values are written as they are.
+        Metadata of the file; the values are written unchanged.
     blocksize, compress, predictor
         Tile size in pixels, GDAL's name of the compression, TIFF's number of the predictor.
     overviews
-        How they are resampled; None for a file without any.
+        Resampling of the overviews; None for a file without overviews.
 
     Returns
     -------

@@ -1,1 +1,1 @@
-"""From a scene id to signed URLs of its bands."""
+"""Resolve a scene id to signed URLs of its bands."""

@@ -1,4 +1,4 @@
-"""Grids: where an asset's pixels lie, as its item tells. Pure."""
+"""Grids of assets, read from their item. Pure."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ _Transform = tuple[float, float, float, float, float, float]
 
 
 def item_grid(item: Item, asset: Mapping[str, Any]) -> Grid | None:
-    """Read the projection extension, of the asset first and of the item where that is silent.
+    """Read an asset's grid from the projection extension of the asset, else of the item.
 
-    A transform that is not told follows from shape and box where both are.
+    A missing transform is computed from shape and bounding box.
 
     Returns
     -------
     Grid or None
-        None where CRS, shape or transform are told nowhere, or contradict each other: the file
-        has to be asked.
+        None if CRS, shape or transform are missing, or contradict each other: the file has to be
+        read.
 
     Raises
     ------
     InvalidItem
-        What is told cannot be a grid.
+        The fields do not describe a valid grid.
     """
     properties = item.get("properties", {})
     reason = ""
     try:
         crs = _crs(asset) or _crs(properties)
-        # Shape and transform belong together: one of the asset never goes with one of the item.
-        for told in (asset, properties):
-            shape = _numbers(told, "proj:shape", (2,), _whole)
-            transform = _transform(told, shape)
+        # Shape and transform belong together: never mix those of the asset and of the item.
+        for fields in (asset, properties):
+            shape = _numbers(fields, "proj:shape", (2,), _whole)
+            transform = _transform(fields, shape)
             if crs and shape and transform:
                 if _has_points_alone(item, crs):
                     return None
@@ -57,53 +57,53 @@ def item_grid(item: Item, asset: Mapping[str, Any]) -> Grid | None:
 
 
 def check_gridded(item: Item) -> None:
-    """Refuse an item whose files lie along the satellite's path, on no grid.
+    """Refuse an item whose files are in radar geometry, without a grid.
 
     Raises
     ------
     InvalidItem
-        They hold ground control points alone.
+        The files have only ground control points.
     """
     if _has_points_alone(item, _crs(item.get("properties", {})) or ""):
         raise InvalidItem(
             item=str(item.get("id")),
-            reason="its files have ground control points and no grid, so that they have to be "
-            "terrain-corrected first. The Planetary Computer has that done: "
-            "mission sentinel-1-rtc.",
+            reason="its files have ground control points instead of a grid and need terrain "
+            "correction first. The Planetary Computer has corrected scenes: mission "
+            "sentinel-1-rtc.",
         )
 
 
 def _has_points_alone(item: Item, crs: str) -> bool:
-    """Tell whether a radar product is in ground or slant range, whatever grid its item tells.
+    """Return True if a radar product is in ground or slant range, whatever grid its item has.
 
-    Earth Search makes a transform in degrees up for these. What was made of them, such as RTC,
-    keeps their product type and has the CRS of a map.
+    Earth Search invents a transform in degrees for these. Products made from them, such as RTC,
+    keep their product type but have a projected CRS.
     """
     product = item.get("properties", {}).get("sar:product_type")
     return product in ("GRD", "SLC") and crs in ("", "EPSG:4326")
 
 
-def _transform(told: Mapping[str, Any], shape: list[int] | None) -> _Transform | None:
-    numbers = _numbers(told, "proj:transform", (6, 9), float)
+def _transform(fields: Mapping[str, Any], shape: list[int] | None) -> _Transform | None:
+    numbers = _numbers(fields, "proj:transform", (6, 9), float)
     if numbers:
         a, b, c, d, e, f = numbers
         return a, b, c, d, e, f
-    box = _numbers(told, "proj:bbox", (4, 6), float)
+    box = _numbers(fields, "proj:bbox", (4, 6), float)
     if not box or not shape or min(shape) < 1:
         return None
-    # Of six numbers the third and the sixth are heights.
+    # In a box of six numbers, the third and the sixth are heights.
     left, bottom, right, top = box[:4] if len(box) == 4 else (box[0], box[1], box[3], box[4])
     rows, cols = shape
     return (right - left) / cols, 0.0, left, 0.0, (bottom - top) / rows, top
 
 
 def _numbers(
-    told: Mapping[str, Any],
+    fields: Mapping[str, Any],
     name: str,
     counts: tuple[int, int] | tuple[int],
     read: Callable[[Any], Any],
 ) -> list[Any] | None:
-    value = told.get(name)
+    value = fields.get(name)
     if not value:
         return None
     try:
@@ -121,24 +121,24 @@ def _whole(number: Any) -> int:
     return int(number)
 
 
-def _crs(told: Mapping[str, Any]) -> str | None:
-    code = told.get("proj:code")
+def _crs(fields: Mapping[str, Any]) -> str | None:
+    code = fields.get("proj:code")
     if code:
         return f"EPSG:{code}" if str(code).isdecimal() else str(code)
-    epsg = told.get("proj:epsg")
+    epsg = fields.get("proj:epsg")
     if epsg:
         (number,) = _numbers({"proj:epsg": [epsg]}, "proj:epsg", (1,), _whole) or (0,)
         return f"EPSG:{number}"
-    wkt = told.get("proj:wkt2")
+    wkt = fields.get("proj:wkt2")
     return str(wkt) if wkt else None
 
 
 def _mended(grid: Grid, item: Item) -> Grid:
-    """Mend the code of a UTM zone that is not where the item says that it lies.
+    """Return the grid with a corrected UTM code if the code contradicts the item's bounding box.
 
-    The Planetary Computer's older Landsat items say 3271, of an Antarctic map, for zone 1;
-    some of its HLS items name the other hemisphere. Nothing is changed where the code agrees
-    with the item's box, nor where no hemisphere of the zone does.
+    The Planetary Computer's older Landsat items have 3271, an Antarctic CRS, for zone 1; some of
+    its HLS items have the other hemisphere. The code stays if it agrees with the bounding box, or
+    if neither hemisphere of the zone does.
     """
     match = _UTM.fullmatch(grid.crs)
     box = item.get("bbox")
@@ -152,7 +152,7 @@ def _mended(grid: Grid, item: Item) -> Grid:
             if crs == grid.crs:
                 return grid
             _log.warning(
-                "%s: %s is not where the item lies, %s is taken", item.get("id"), grid.crs, crs
+                "%s: %s contradicts the item's bbox, using %s", item.get("id"), grid.crs, crs
             )
             return Grid(crs=crs, shape=grid.shape, transform=grid.transform)
     return grid
@@ -162,7 +162,7 @@ _UTM = re.compile(r"EPSG:32(?P<hemisphere>[67])(?P<zone>0[1-9]|[1-5]\d|60|[1-9])
 
 
 def _lies_in(grid: Grid, zone: int, false_northing: float, box: list[Any]) -> bool:
-    """Tell whether a UTM grid's centre is within an item's box, to about a degree."""
+    """Return True if a UTM grid's center is within an item's box, to about a degree."""
     try:
         west, south, east, north = (
             float(edge) for edge in (box if len(box) == 4 else (box[0], box[1], box[3], box[4]))

@@ -1,4 +1,4 @@
-"""Find a scene's item: whom to ask, in which order, and what to say when nobody has it."""
+"""Find a scene's item: which catalogs to ask, in which order, and the error if none has it."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from astra_xr.settings import Settings
 _log = logging.getLogger(__name__)
 
 HEDGE = 2.0
-"""Seconds of silence after which the next catalogue is asked as well."""
+"""Seconds without an answer after which the next catalog is asked too."""
 _KEPT = 256
-"""Entries in memory: two a scene, by the catalogue that was named and without. An item is up to
-half a megabyte there."""
+"""Entries in memory: two per scene, with and without the catalog. An item takes up to half a
+megabyte."""
 _LIFE = 3600.0
-"""Seconds. Items change when a scene is processed anew."""
+"""Seconds. Items change when a scene is reprocessed."""
 
 PASSED_OVER = (
     SceneNotFound,
@@ -46,44 +46,44 @@ PASSED_OVER = (
     ConversionFailed,
     SigningError,
 )
-"""After these another catalogue is asked; anything else would be the same everywhere."""
+"""Errors after which another catalog is asked; other errors would be the same in all catalogs."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """A scene's item, whose it is, and the bands in it."""
+    """A scene's item, its owner, and its bands."""
 
     item: Item
     shown: Item
-    """The item without the signatures that its hrefs may carry, for people."""
+    """The item without signatures in its hrefs, for display."""
 
     mission: Mission | None
     owner: Catalog | None
-    """Whose ways it follows: how it is signed, what its pixels are."""
+    """The catalog that signs its hrefs and defines its radiometry."""
 
     full_id: str
-    """``mission:product``; of no known mission: the item's own id."""
+    """``mission:product``; the item's id if the mission is unknown."""
 
     bands: Sequence[BandAsset]
     brought: bool
-    """True where the caller handed the item over, or it is from the user's own files."""
+    """True if the item was given by the caller, or is from the user's own files."""
 
     assets: dict[Hashable, Asset] = field(default_factory=dict, repr=False, compare=False)
-    """What was made of it already, unsigned."""
+    """Assets made from it so far, unsigned."""
 
     giver: str = ""
-    """Name of the catalogue that was asked; empty where none was."""
+    """Name of the catalog that returned it; empty if given by the caller."""
 
     @classmethod
     def of(
         cls, item: Item, owner: Catalog | None, *, brought: bool = False, giver: str = ""
     ) -> Found:
-        """Find out what an item is.
+        """Return an item with its mission, owner and bands.
 
         Raises
         ------
         InvalidItem
-            A field that is needed has a value that cannot be.
+            A required field has an invalid value.
         """
         mission = mission_of(item)
         name = str(item.get("id"))
@@ -100,7 +100,7 @@ class Found:
 
 
 def _unsigned(value: Any) -> Any:
-    """Copy an item without the signatures that its hrefs may carry."""
+    """Return a copy of an item without signatures in its hrefs."""
     if isinstance(value, Mapping):
         return {key: _unsigned(entry) for key, entry in value.items()}
     if isinstance(value, list):
@@ -109,14 +109,14 @@ def _unsigned(value: Any) -> Any:
 
 
 class Lookup:
-    """Finds items; keeps those found lately, and asks once however many threads want one.
+    """Finds and caches items; concurrent threads share one request.
 
     Parameters
     ----------
     settings : Settings
-        ``timeout`` is what each catalogue has when several may be asked.
+        ``timeout`` is the time for each catalog if several may be asked.
     hedge : float
-        Seconds of silence after which the next catalogue is asked as well.
+        Seconds without an answer after which the next catalog is asked too.
     """
 
     def __init__(self, settings: Settings, *, hedge: float) -> None:
@@ -128,26 +128,26 @@ class Lookup:
     def find(
         self, scene: SceneId, name: str | None, failures: Mapping[str, AstraError]
     ) -> tuple[Found, Mapping[str, AstraError]]:
-        """Return a scene as one catalogue has it, and why others were passed over.
+        """Return a scene from the first catalog that has it, and the failures of others.
 
         Parameters
         ----------
         scene : SceneId
         name : str or None
-            The one catalogue to ask; None: the mission's, in order.
+            The only catalog to ask; None asks those of the mission, in order.
         failures : mapping
-            Catalogues that are of no use for this scene, and why.
+            Catalogs that cannot be used for this scene, and the reasons.
 
         Raises
         ------
         SceneNotFound, AmbiguousSceneId, UpstreamError
-            Nobody gave the scene; or what the one catalogue that was named said.
+            No catalog returned the scene.
         InvalidItem, UnknownBand, ConversionFailed, SigningError
-            A catalogue has it, but not so that it can be used, and nobody else has it at all.
+            A catalog has an unusable item of the scene, and no other catalog has one.
         """
         order = (name,) if name else ORDER.get(scene.mission, ())
         names = tuple(each for each in order if each not in failures)
-        # The user's own files may change at any moment.
+        # The user's own files may change at any time.
         kept = not (name and connect(name, self._settings).own_files)
         try:
             if kept:
@@ -164,8 +164,8 @@ class Lookup:
         if name:
             raise failures[name]
         titles = {each: connect(each, self._settings).title for each in order}
-        told = {titles[each]: failures[each] for each in order}
-        raise verdict(str(scene), told, hint=_sample_hint(scene))
+        by_title = {titles[each]: failures[each] for each in order}
+        raise verdict(str(scene), by_title, hint=_sample_hint(scene))
 
     def _ask(self, scene: SceneId, names: Sequence[str]) -> Finish[Found]:
         finish = race(
@@ -174,8 +174,8 @@ class Lookup:
             hedge=self._hedge,
             passed_over=PASSED_OVER,
         )
-        told = "".join(f"; {name}: {said(error)}" for name, error in finish.failures.items())
-        _log.info("%s: %s%s", scene, finish.winner or "nobody", told)
+        others = "".join(f"; {name}: {said(error)}" for name, error in finish.failures.items())
+        _log.info("%s: %s%s", scene, finish.winner or "no catalog", others)
         if finish.winner is None:
             raise _NobodyError(finish.failures)
         return finish
@@ -199,7 +199,7 @@ class _NobodyError(Exception):
 
 
 def said(error: AstraError) -> str:
-    """Put a catalogue's failure in a few words.
+    """Return a catalog's failure in a few words.
 
     Examples
     --------
@@ -215,18 +215,18 @@ def said(error: AstraError) -> str:
 
 
 def verdict(asked: str, failures: Mapping[str, AstraError], *, hint: str = "") -> AstraError:
-    """Say in one error what each catalogue, by its title, said to what was asked."""
+    """Return one error for the failures of all catalogs, which are keyed by their titles."""
     errors = failures.values()
     down = [error for error in errors if isinstance(error, UpstreamError)]
     useless = [error for error in errors if not isinstance(error, UpstreamError | SceneNotFound)]
     if down:
         waits = [error.retry_after for error in down if error.retry_after]
-        told = "; ".join(f"{title}: {said(error)}" for title, error in failures.items())
+        reason = "; ".join(f"{title}: {said(error)}" for title, error in failures.items())
         return UpstreamUnavailable(
-            service=f"No catalogue could give {asked}",
-            reason=told,
+            service=f"No catalog could provide {asked}",
+            reason=reason,
             retry_after=min(waits, default=None),
-            hint=hint or "Try again, or name a catalogue with catalog=.",
+            hint=hint or "Try again, or name a catalog with catalog=.",
         )
     if useless:
         return useless[0]
@@ -237,7 +237,7 @@ def verdict(asked: str, failures: Mapping[str, AstraError], *, hint: str = "") -
 def _sample_hint(scene: SceneId) -> str:
     if scene.mission == "sentinel-2" and any(name.startswith(scene.name) for name in SCENES):
         return (
-            "The built-in sample, a synthetic scene, has this id and needs no network: "
+            "The built-in sample has a synthetic scene with this id, which needs no network: "
             "catalog='sample'."
         )
     return ""

@@ -1,4 +1,4 @@
-"""Ask several services in order, the next one when one fails or is slow; the first answer wins."""
+"""Ask services in order, the next one if one fails or is slow; the first answer wins."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SLOTS = 16
 
 
 class Gate:
-    """Lets so many requests at a time into one service, and knows when it last answered."""
+    """Limits concurrent requests to a service, and records when it last answered."""
 
     def __init__(self, slots: int = _SLOTS) -> None:
         self.slots = threading.BoundedSemaphore(slots)
@@ -26,7 +26,7 @@ class Gate:
         """On the clock of ``time.monotonic``."""
 
     def pass_through(self, ask: Callable[[], T]) -> T:
-        """Ask while holding a slot; wait for it where all are taken."""
+        """Call ``ask`` while holding a slot; waits for a free slot."""
         with self.slots:
             try:
                 answer = ask()
@@ -41,11 +41,11 @@ class Gate:
 
 @dataclass(frozen=True, kw_only=True)
 class Runner(Generic[T]):
-    """One who can be asked."""
+    """A service that can be asked."""
 
     name: str
     title: str
-    """Its name in prose, for messages."""
+    """Its name in messages."""
 
     ask: Callable[[], T]
     gate: Gate = field(repr=False)
@@ -56,11 +56,11 @@ class Finish(Generic[T]):
     """How a race ended."""
 
     winner: str | None
-    """Name of who answered; None: nobody."""
+    """Name of the service that answered; None if none did."""
 
     answer: T | None
     failures: Mapping[str, AstraError]
-    """Name → what was wrong with those that were passed over, in the order of their failing."""
+    """Name → failure of the services that were passed over, in order of failure."""
 
 
 def race(
@@ -75,14 +75,14 @@ def race(
     Parameters
     ----------
     runners : sequence of Runner
-        Whom to ask, the preferred one first. The last that is left is asked in this very thread,
-        for as long as it takes: it keeps time itself.
+        Services to ask, the preferred one first. A single one is asked in this thread, without
+        a timeout: it has its own.
     timeout : float
-        Seconds that each has, from when its request goes out, until it is passed over.
+        Seconds after its request at which a service is passed over.
     hedge : float
-        Seconds of silence after which the next is asked as well.
+        Seconds without an answer after which the next is asked too.
     passed_over : tuple of exception types
-        Those after which the next is asked at once. Every other ends the race and is raised.
+        Exceptions after which the next is asked at once. Others end the race and are raised.
     """
     if len(runners) == 1:
         return _ask_one(runners[0], passed_over)
@@ -116,7 +116,7 @@ class _Lane(Generic[T]):
     started: float | None = None
 
     def quiet_since(self) -> float:
-        # Waiting for a slot of a service that does answer others is not its silence.
+        # A service that answers other requests is not silent while this one waits for a slot.
         return self.started or max(self.queued, self.runner.gate.answered)
 
 
@@ -126,7 +126,7 @@ class _Answer(Generic[T]):
 
 
 class _Race(Generic[T]):
-    """The state of one race; everything but the asking happens in the caller's thread."""
+    """The state of a race; only requests run in other threads."""
 
     def __init__(self, timeout: float, passed_over: tuple[type[AstraError], ...]) -> None:
         self._timeout = timeout
@@ -139,7 +139,7 @@ class _Race(Generic[T]):
 
     def start(self, runner: Runner[T]) -> None:
         self.lanes[runner.name] = _Lane(runner, time.monotonic())
-        # A daemon: nobody waits for a service that hangs, nor does the end of the process.
+        # A daemon thread: a service that hangs must not delay the end of the process.
         name = f"astra-xr asks {runner.name}"
         threading.Thread(target=self._run, args=(runner,), name=name, daemon=True).start()
 
@@ -159,15 +159,15 @@ class _Race(Generic[T]):
                 self._news.put((runner.name, _Answer(answer)))
 
     def silence(self) -> float:
-        """Return for how many seconds the last who was asked has been silent."""
+        """Return the seconds without an answer from the service asked last."""
         newest = next(reversed(self.lanes.values()), None)
         return time.monotonic() - newest.quiet_since() if newest else math.inf
 
     def wait(self, hedge: float) -> tuple[str, T] | None:
-        """Wait for news, or until somebody's time has run out; return an answer."""
-        moments = [lane.quiet_since() + self._timeout for lane in self.lanes.values()]
+        """Wait for an event or a timeout; return the answer if there is one."""
+        deadlines = [lane.quiet_since() + self._timeout for lane in self.lanes.values()]
         newest = next(reversed(self.lanes.values()))
-        until = min(*moments, newest.quiet_since() + hedge)
+        until = min(*deadlines, newest.quiet_since() + hedge)
         try:
             name, news = self._news.get(timeout=max(0.0, until - time.monotonic()))
         except queue.Empty:

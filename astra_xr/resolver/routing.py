@@ -1,4 +1,4 @@
-"""Routing: which file serves an asset, the provider's own or one that is made of it."""
+"""Routing: which file serves an asset, the provider's or a converted one."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ Routing = Literal["direct", "converted"]
 
 _CLASSES = ("class", "mask")
 _AS_THEY_ARE = (*_CLASSES, "visual")
-"""Roles of bands that pictures do not stretch."""
+"""Roles of bands that are not stretched in images."""
 
 _LOOKS = 8
-"""Files that are looked at side by side."""
+"""Files that are inspected concurrently."""
 
 
 def check_format(format: str) -> str:
@@ -47,20 +47,19 @@ def check_format(format: str) -> str:
 
 
 def needs_conversion(asset: Mapping[str, Any], format: str) -> bool | None:
-    """Tell whether an asset has to be converted to be in a format.
+    """Return True if an asset has to be converted to a format.
 
     Parameters
     ----------
     asset : mapping
-        Of a STAC item: its ``type`` is believed where it names a profile or another format, else
-        the extension of its ``href``.
+        Of a STAC item; its ``type`` decides if it names a profile or another format.
     format : str
         One of `FORMATS`.
 
     Returns
     -------
     bool or None
-        None: the item does not say; the file's header does.
+        None if only the file's header can decide.
     """
     if format != "cog":
         return True
@@ -73,9 +72,9 @@ def needs_conversion(asset: Mapping[str, Any], format: str) -> bool | None:
 
 
 def route(asset: Mapping[str, Any], format: str) -> Routing:
-    """Decide how an asset gets to the caller, without a look at the file.
+    """Return how an asset is served, without reading the file.
 
-    Where the item does not say, any TIFF is served as it is: readers read it.
+    If the item does not decide, TIFF files are served directly: readers support them.
     """
     needed = needs_conversion(asset, format)
     if needed is None:
@@ -86,16 +85,16 @@ def route(asset: Mapping[str, Any], format: str) -> Routing:
 
 @dataclass(frozen=True, kw_only=True)
 class Clouds:
-    """The band of a scene that tells clouds from ground."""
+    """The band of a scene that classifies clouds."""
 
     source: UrlSource
     classes: tuple[ClassValue, ...]
-    """Those of its classes that are clouds."""
+    """Its cloud classes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """Where assets come from."""
+    """The scene and item of assets."""
 
     scene: str
     """Scene id, for messages."""
@@ -104,24 +103,24 @@ class Origin:
     item: Mapping[str, Any]
 
     brought: bool
-    """True where the caller named the files: they may lie anywhere."""
+    """True if the caller chose the files: they may be anywhere."""
 
     format: str
 
     clouds: Clouds | None = None
-    """None where no band of the scene tells clouds from ground."""
+    """None if no band of the scene classifies clouds."""
 
 
 class Router:
-    """Decides for a resolver which files serve its assets, and has them made.
+    """Decides which files serve the assets of a resolver, and has them converted.
 
     Parameters
     ----------
     settings : Settings
     converter : Converter, optional
-        Makes them; one that keeps them in the cache folder when left out.
+        Converts files; by default into the cache folder.
     bare : bool
-        True where URLs have to be enough: what is read with a header too is made anew.
+        True if URLs have to work without request headers: files that need headers are copied.
     """
 
     def __init__(
@@ -132,18 +131,18 @@ class Router:
         self.converter = converter or _default(settings)
 
     def serving(self, asset: Asset, origin: Origin) -> Asset:
-        """Return the asset in the format that is wanted, by what its item says."""
+        """Return the asset in the requested format, as far as its item decides."""
         raw = origin.item["assets"][asset.key]
         return asset if route(raw, origin.format) == "direct" else self._made(asset, origin)
 
     def looked_at(self, assets: Mapping[str, Asset], origin: Origin) -> dict[str, Asset]:
-        """Ask the files themselves for what the item leaves open: their sizes and formats."""
+        """Return the assets with sizes and formats that only the files determine."""
         return dict(
             zip(assets, _side_by_side(lambda a: self._looked_at(a, origin), assets), strict=True)
         )
 
     def signed(self, assets: Mapping[str, Asset]) -> dict[str, Asset]:
-        """Sign all, which converts those that need it.
+        """Return the assets signed; converts those that need it.
 
         Raises
         ------
@@ -171,7 +170,7 @@ class Router:
 
     def _look(self, asset: Asset, origin: Origin) -> Source | None:
         job = self._job(asset, origin)
-        # Whoever reads the file is told what is wrong with it; the answer is good without.
+        # The answer is valid without it; errors of the file are raised when it is read.
         with contextlib.suppress(AstraError):
             return Source(
                 job.source, job.label, trusted=job.trusted, allowed=job.allowed, patient=False
@@ -211,9 +210,9 @@ def _default(settings: Settings) -> Converter:
 
 
 def _allowed(settings: Settings) -> tuple[str, ...]:
-    """Return the hosts that the settings name, as services or as allowed."""
-    told = (getattr(settings, f.name) for f in fields(settings) if f.name.endswith("_url"))
-    hosts = (urlsplit(str(url)).hostname for url in told if url)
+    """Return the hosts in the settings: those of services, and those allowed."""
+    urls = (getattr(settings, f.name) for f in fields(settings) if f.name.endswith("_url"))
+    hosts = (urlsplit(str(url)).hostname for url in urls if url)
     return tuple(sorted({host for host in hosts if host} | set(settings.allow_hosts)))
 
 
@@ -243,7 +242,7 @@ def _signed(asset: Asset) -> Asset:
 
 
 def _drawn(asset: Asset, kept: StoredAsset) -> Asset:
-    """Describe a picture, whose pixels are not the source's."""
+    """Return the asset of an image, whose pixels differ from the source's."""
     details = kept.details
     grid = asset.grid and Grid(
         crs=asset.grid.crs, shape=tuple(details["shape"]), transform=tuple(details["transform"])

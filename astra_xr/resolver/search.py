@@ -1,4 +1,4 @@
-"""Search: which scenes a catalogue has of a place and a time, one row an acquisition."""
+"""Search a catalog for scenes of an area and a time; one row per acquisition."""
 
 from __future__ import annotations
 
@@ -23,38 +23,38 @@ class Row:
     """One scene that a search found."""
 
     id: str
-    """``mission:product``, which opens."""
+    """``mission:product``, which can be opened."""
 
     datetime: str
-    """RFC 3339, as the catalogue has it; empty where it tells none."""
+    """RFC 3339, from the catalog; empty if unknown."""
 
     tile: str
-    """Tile, or path and row; empty where the mission has none."""
+    """Tile, or path and row; empty if the mission has none."""
 
     cloud_cover: float | None
-    """Percent; None where the catalogue does not tell."""
+    """Percent; None if unknown."""
 
     catalog: str
-    """Name of the catalogue that has it."""
+    """Name of its catalog."""
 
     thumbnail: str | None = None
-    """https URL of a small picture that anybody can read; None where there is none."""
+    """Public https URL of a small image; None if there is none."""
 
     geometry: Mapping[str, Any] | None = field(default=None, repr=False)
-    """GeoJSON of the outline, longitude and latitude."""
+    """GeoJSON of the footprint, in longitude and latitude."""
 
     @classmethod
     def of(cls, item: Item, mission: Mission, catalog: str) -> Row:
-        """Read a row off an item of the mission."""
+        """Return the row of an item of the mission."""
         properties = item.get("properties", {})
-        told = mission.describe(item)
+        parts = mission.describe(item)
         cloud = properties.get("eo:cloud_cover")
-        moment = properties.get("datetime") or properties.get("start_datetime")
+        time = properties.get("datetime") or properties.get("start_datetime")
         geometry = item.get("geometry")
         return cls(
-            id=f"{mission.name}:{told['product']}",
-            datetime=moment if isinstance(moment, str) else "",
-            tile=told.get("tile") or f"{told.get('path', '')}{told.get('row', '')}",
+            id=f"{mission.name}:{parts['product']}",
+            datetime=time if isinstance(time, str) else "",
+            tile=parts.get("tile") or f"{parts.get('path', '')}{parts.get('row', '')}",
             cloud_cover=None if cloud is None else float(cloud),
             catalog=catalog,
             thumbnail=_thumbnail(item),
@@ -64,7 +64,7 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """What a search found, and why other catalogues were passed over."""
+    """The results of a search, and why other catalogs were passed over."""
 
     rows: tuple[Row, ...]
     catalog: str
@@ -74,14 +74,14 @@ class Rows:
 def find_rows(
     query: Query, settings: Settings, *, catalog: str | None = None, hedge: float = HEDGE
 ) -> Rows:
-    """Ask one catalogue, or the mission's in order until one answers.
+    """Search one catalog, or those of the mission in order until one answers.
 
     Raises
     ------
     InvalidParameter
-        There is no such catalogue.
+        There is no such catalog.
     UpstreamError
-        The catalogue, or each of them, is down.
+        All catalogs are down.
     """
     named = catalog_name(catalog) or settings.catalog
     order = (named,) if named else ORDER[query.mission]
@@ -99,7 +99,7 @@ def find_rows(
         if named:
             raise finish.failures[named]
         failures = {catalogs[name].title: finish.failures[name] for name in order}
-        raise verdict(f"a search for {query.mission}", failures)
+        raise verdict(f"scenes of {query.mission}", failures)
     return Rows(
         rows=tuple(_rows(finish.answer, query, finish.winner)),
         catalog=finish.winner,
@@ -109,7 +109,7 @@ def find_rows(
 
 def _asker(catalog: Catalog, query: Query) -> Callable[[], Iterator[Item]]:
     def ask() -> Iterator[Item]:
-        # The first page tells whether it answers; the others come as they are needed.
+        # Fetch the first page, to see if the catalog answers; fetch the others as needed.
         found = catalog.search(query)
         return itertools.chain(list(itertools.islice(found, 1)), found)
 
@@ -117,7 +117,7 @@ def _asker(catalog: Catalog, query: Query) -> Callable[[], Iterator[Item]]:
 
 
 def _rows(items: Iterator[Item], query: Query, catalog: str) -> Iterator[Row]:
-    """Yield a row an acquisition, the newest first, of its newest processing."""
+    """Yield a row per acquisition, newest first, of its newest processing."""
     mission = MISSIONS[query.mission]
     taken: list[dict[str, Any]] = []
     seen: set[tuple[str, ...]] = set()
@@ -125,7 +125,7 @@ def _rows(items: Iterator[Item], query: Query, catalog: str) -> Iterator[Row]:
         if not mission.describe(item):
             continue
         seen.add(acquisition(mission, item))
-        # One acquisition more than is wanted: by then all items of the others have come.
+        # One acquisition more than requested: then all items of the others have been read.
         if len(seen) > query.limit + 1:
             break
         taken.append(dict(item))
@@ -136,17 +136,17 @@ def _rows(items: Iterator[Item], query: Query, catalog: str) -> Iterator[Row]:
 
 
 def _thumbnail(item: Item) -> str | None:
-    """Return the picture that anybody can read: made by a service, or lying openly."""
+    """Return the URL of a public thumbnail, or None."""
 
     def rank(entry: tuple[str, Mapping[str, Any]]) -> int:
         key, asset = entry
         roles = asset.get("roles") or ()
-        wishes = (key == "rendered_preview", "thumbnail" in roles, key == "thumbnail")
-        return wishes.index(True) if any(wishes) else len(wishes)
+        tests = (key == "rendered_preview", "thumbnail" in roles, key == "thumbnail")
+        return tests.index(True) if any(tests) else len(tests)
 
     for key, asset in sorted(item["assets"].items(), key=rank):
         href = str(asset.get("href") or "")
-        picture = str(asset.get("type") or "").startswith(("image/png", "image/jpeg", "image/webp"))
-        if rank((key, asset)) < 3 and picture and urlsplit(href).scheme == "https":
+        image = str(asset.get("type") or "").startswith(("image/png", "image/jpeg", "image/webp"))
+        if rank((key, asset)) < 3 and image and urlsplit(href).scheme == "https":
             return None if is_signed(href) else href
     return None

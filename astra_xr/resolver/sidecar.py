@@ -1,4 +1,4 @@
-"""The file beside a scene's bands that takes its digital numbers to values."""
+"""The metadata file of a scene with scale and offset of its digital numbers."""
 
 from __future__ import annotations
 
@@ -26,42 +26,42 @@ def read_factors(
     *,
     timeout: float,
 ) -> Mapping[str, Factors]:
-    """Read the factors of the bands that neither the mission's table nor the item has any of.
+    """Read the factors of bands that neither the mission's table nor the item has.
 
     Parameters
     ----------
     item : dict
         The scene's STAC item.
     mission : Mission or None
-        Its mission, where known.
+        Its mission, if known.
     entries : iterable of BandAsset
-        The bands that are to be opened; nothing is asked for where none of them needs it.
+        The bands to open; if none of them needs factors, nothing is read.
     source_of : callable
-        Gives the URL source of an asset, by its key.
+        Returns the URL source of an asset, by its key.
     timeout : float
-        Seconds for each step of the request.
+        Seconds for the request.
 
     Returns
     -------
     mapping of str to Factors
-        By native band name; empty where there is no such file, or it cannot be read.
+        By native band name; empty if there is no such file, or it cannot be read.
     """
     sidecar = mission.sidecar if mission else None
     key = sidecar.asset(item) if sidecar else None
     if sidecar is None or key is None or not any(needs_factors(entry, item) for entry in entries):
         return {}
     try:
-        told = _read_json(source_of(key)(), timeout)
+        document = _read_json(source_of(key)(), timeout)
     except AstraError as error:
         reason = str(error)
     else:
-        return sidecar.read(told)
+        return sidecar.read(document)
     _log.warning("%s opens as digital numbers: %s", item.get("id"), reason)
     return {}
 
 
 def needs_factors(entry: BandAsset, item: Item) -> bool:
-    """Tell whether neither the mission's table nor the item tells a band's factors."""
+    """Return True if neither the mission's table nor the item has a band's factors."""
     spectral = entry.band.role in ("reflectance", "thermal")
     asset = item["assets"][entry.key]
     return spectral and entry.band.unit is None and not is_declared(item, asset)

@@ -1,4 +1,4 @@
-"""A whole resolution as JSON and back, for a resolver that is asked over HTTP."""
+"""Convert a whole resolution to JSON and back, for resolving over HTTP."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from astra_xr.resolver.resolution import Resolution
 
 
 def detail_of(answer: Resolution) -> dict[str, Any]:
-    """Return what the API's JSON leaves out of an answer. It holds no signature."""
+    """Return the parts of a resolution that the API's JSON lacks, without signatures."""
     return {
         "full_id": answer.full_id,
         "mission": answer.mission,
@@ -26,26 +26,26 @@ def detail_of(answer: Resolution) -> dict[str, Any]:
 
 
 def resolution_of(
-    told: Mapping[str, Any], source_of: Callable[[Mapping[str, Any]], UrlSource]
+    document: Mapping[str, Any], source_of: Callable[[Mapping[str, Any]], UrlSource]
 ) -> Resolution:
-    """Return the resolution that a service's JSON tells of, unsigned.
+    """Return the resolution in a service's JSON, unsigned.
 
     Parameters
     ----------
-    told : mapping
+    document : mapping
         The API's JSON with :func:`detail_of` under ``detail``.
     source_of : callable
-        Takes an asset's JSON and gives the source of its URL.
+        Takes an asset's JSON and returns the source of its URL.
 
     Raises
     ------
     LookupError, TypeError, ValueError, AttributeError, OverflowError
-        It has another form.
+        The JSON has another form.
     """
-    detail = told["detail"]
+    detail = document["detail"]
     return Resolution(
-        scene_id=_value(str, told["scene_id"]),
-        format=_value(str, told["format"]),
+        scene_id=_value(str, document["scene_id"]),
+        format=_value(str, document["format"]),
         assets={
             name: Asset(source=source_of(entry), **_values(Asset, entry))
             for name, entry in detail["assets"].items()
@@ -55,13 +55,13 @@ def resolution_of(
         mission=_value(str | None, detail["mission"]),
         catalog=_value(str | None, detail["catalog"]),
         passed_over={name: _value(str, why) for name, why in detail["passed_over"].items()},
-        provider=_value(str, told["metadata"]["source_provider"]),
+        provider=_value(str, document["metadata"]["source_provider"]),
     )
 
 
 @functools.cache
 def _fields(kind: type) -> Mapping[str, Any]:
-    """Return name → type of a dataclass's fields, less those that never travel."""
+    """Return name → type of a dataclass's fields, except those that are never sent."""
     return {k: v for k, v in get_type_hints(kind).items() if k not in ("source", "signed")}
 
 
@@ -70,11 +70,11 @@ def _asset_json(asset: Asset) -> dict[str, Any]:
 
 
 def _json(value: Any) -> Any:
-    """Return a value of the model as JSON, without what is as it is by default."""
+    """Return a value of the model as JSON, without fields that have their default."""
     if is_dataclass(value):
-        told = {f.name: getattr(value, f.name) for f in fields(value)}
+        own = {f.name: getattr(value, f.name) for f in fields(value)}
         plain = {f.name: f.default for f in fields(value)}
-        return {name: _json(v) for name, v in told.items() if v != plain[name]}
+        return {name: _json(v) for name, v in own.items() if v != plain[name]}
     if isinstance(value, tuple):
         return [_json(entry) for entry in value]
     if isinstance(value, float) and not math.isfinite(value):
@@ -82,26 +82,26 @@ def _json(value: Any) -> Any:
     return value
 
 
-def _value(kind: Any, told: Any) -> Any:
-    """Return the value of a type that JSON tells of; raise TypeError or ValueError for others."""
+def _value(kind: Any, raw: Any) -> Any:
+    """Return the value of a type from JSON; raise TypeError or ValueError if it does not fit."""
     if isinstance(kind, type) and is_dataclass(kind):
-        return kind(**_values(kind, told))
+        return kind(**_values(kind, raw))
     parts = get_args(kind)
     if isinstance(kind, UnionType):
-        return None if told is None else _value(parts[0], told)
-    if get_origin(kind) is tuple and isinstance(told, list):
-        kinds = parts if Ellipsis not in parts else [parts[0]] * len(told)
-        return tuple(_value(each, entry) for each, entry in zip(kinds, told, strict=True))
-    # JSON has no NaN and no infinity; what was a whole number stays one, as in this process.
-    if kind is float and (type(told) is int or told in ("nan", "inf", "-inf")):
-        number = float(told)
-        return told if number == told else number
-    if type(told) is not kind:
+        return None if raw is None else _value(parts[0], raw)
+    if get_origin(kind) is tuple and isinstance(raw, list):
+        kinds = parts if Ellipsis not in parts else [parts[0]] * len(raw)
+        return tuple(_value(each, entry) for each, entry in zip(kinds, raw, strict=True))
+    # JSON has no NaN and no infinity; integers stay integers.
+    if kind is float and (type(raw) is int or raw in ("nan", "inf", "-inf")):
+        number = float(raw)
+        return raw if number == raw else number
+    if type(raw) is not kind:
         raise TypeError(kind)
-    return told
+    return raw
 
 
-def _values(kind: Any, told: Mapping[str, Any]) -> dict[str, Any]:
-    # A newer service may tell more.
+def _values(kind: Any, raw: Mapping[str, Any]) -> dict[str, Any]:
+    # A newer service may send more fields.
     known = _fields(kind)
-    return {name: _value(known[name], value) for name, value in told.items() if name in known}
+    return {name: _value(known[name], value) for name, value in raw.items() if name in known}

@@ -1,9 +1,9 @@
-// The band picker in the browser: holds what it shows as 16-bit codes, and stretches and colors
-// them here, so that it follows the hand while the kernel is busy. One file, no build step.
+// The band picker in the browser: holds pixels as 16-bit codes, and stretches and colors them
+// here: it responds at once while the kernel is busy. One file, no build step.
 //
-//   pure functions   codes -> statistics -> limits -> colors, and the Python of a picture
-//   Store            which channels are here, and asking the kernel for the others
-//   Eye              which part of the scene is looked at
+//   pure functions   codes -> statistics -> limits -> colors, and the Python code for an image
+//   Store            the channels that are loaded, and requests to the kernel
+//   Eye              the visible part of the scene
 //   panels           channels, histogram, spectra
 //   render           puts them together
 
@@ -436,7 +436,7 @@ class Eye {
 
 const middle = (values) => values[values.length >> 1];
 
-// ── Layer: a colored picture of some tiles ──────────────────────────────────────────────────────
+// ── Layer: a colored image of some tiles ──────────────────────────────────────────────────────
 
 class Layer {
   constructor() {
@@ -896,9 +896,9 @@ class Picker {
     this.readout.textContent = this.pixelText(row, col);
   }
 
-  // From state to picture.
+  // From state to image.
 
-  /** The tiles that a picture of the whole, or of the view, is made of; null: not all here. */
+  /** The tiles for an image of the whole, or of the view; null if not all are loaded. */
   tilesOf(of) {
     const from = of === "view" ? this.store.view.tiles : this.store.whole;
     const tiles = shownIn(this.state).map((key) => from.get(key));
@@ -994,7 +994,7 @@ class Picker {
     for (const of of ["whole", "view"]) {
       const tiles = this.tilesOf(of);
       if (!tiles || (state.mask && this.about.masked && !this.maskOf(of))) continue;
-      // What lies under a picture that is whole need not be made.
+      // Nothing needs to be drawn under a complete image.
       if (of === "whole" && view && this.tilesOf("view") && (!state.mask || this.maskOf("view"))) continue;
       if (of === "view" && !this.zoomedIn) continue;
       this.layers[of].paint(tiles, state.mask ? this.maskOf(of) : null, look, this.about);

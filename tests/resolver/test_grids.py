@@ -231,7 +231,7 @@ class TestWrongZones:
 
     def test_mended_and_logged(self, caplog: pytest.LogCaptureFixture) -> None:
         assert self.found(3271, 7_870_000, self.FIJI) == "EPSG:32701"
-        assert caplog.messages == ["x: EPSG:3271 is not where the item lies, EPSG:32701 is taken"]
+        assert caplog.messages == ["x: EPSG:3271 contradicts the item's bbox, using EPSG:32701"]
 
     @pytest.mark.parametrize(
         ("epsg", "top", "box", "crs"),

@@ -112,7 +112,7 @@ def test_a_catalogue_that_is_down_is_passed_over(
     del network.routes["stac.dataspace.copernicus.eu"]
     with pytest.raises(
         UpstreamUnavailable,
-        match=r"a search for sentinel-2: Earth Search: down.*; Planetary Computer: .*HTTP 500",
+        match=r"scenes of sentinel-2: Earth Search: down.*; Planetary Computer: .*HTTP 500",
     ):
         search(bbox=BAY)
 
