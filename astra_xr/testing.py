@@ -324,7 +324,7 @@ class RangeServer:
 
 
 def _file_answer(path: Path, method: str, asked: Mapping[str, str]) -> _Answer:
-    """Return the right answer to a request, as RFC 9110 has it."""
+    """Return the correct answer to a request, by RFC 9110."""
     if method not in ("GET", "HEAD"):
         return _Answer(405, {"allow": "GET, HEAD", "content-length": "0"})
     try:

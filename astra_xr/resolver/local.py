@@ -32,35 +32,35 @@ from astra_xr.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Wish:
-    """What of a scene is asked for, checked."""
+class _Request:
+    """The checked options of a call."""
 
     names: list[str] | None
-    """Band names; None: all bands."""
+    """Band names; None for all bands."""
 
     format: str
     sign: bool
     radiometry: str | None
 
     choosing: bool = False
-    """True where no catalogue is named: one whose credentials are not there is passed over."""
+    """True if no catalog is named: catalogs without credentials are then passed over."""
 
 
 class LocalResolver:
-    """Resolves scenes in this process: no server, no account.
+    """Resolves scenes in this process, without a server or an account.
 
     Parameters
     ----------
     settings : Settings, optional
-        Where services are, and credentials; from the environment when left out.
+        URLs of services, and credentials; by default from the environment.
     hedge : float
-        Seconds of silence after which the next catalogue of a mission is asked as well.
+        Seconds without an answer after which the next catalog of a mission is asked too.
     converter : Converter, optional
-        Makes the files that no catalogue serves in the format that is wanted. When left out,
-        they are made in this process and kept in the cache folder.
+        Converts files that no catalog serves in the requested format; by default in this
+        process, into the cache folder.
     bare_urls : bool
-        True where URLs have to be enough to read by: a file that takes a header too is fetched
-        and kept like one that is converted.
+        True if URLs have to work without request headers: files that need headers are copied like
+        converted ones.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class LocalResolver:
         self._router = Router(self.settings, converter, bare=bare_urls)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # What was found stays in this process.
+        # The cache is not pickled.
         kept = partial(
             LocalResolver,
             hedge=self._hedge,
@@ -97,8 +97,8 @@ class LocalResolver:
         sign: bool = True,
         radiometry: str | None = None,
     ) -> Resolution:
-        """Tell which files hold a scene's bands; see :func:`astra_xr.resolve`."""
-        wish = _Wish(
+        """Return the files of a scene's bands; see :func:`astra_xr.resolve`."""
+        request = _Request(
             names=split_names(bands),
             format=check_format(format),
             sign=sign,
@@ -109,30 +109,30 @@ class LocalResolver:
             named = catalog_name(catalog)
             whose = connect(named, self.settings) if named else owner_of(item, self.settings)
             found = Found.of(item, whose, brought=True)
-            return self._resolution(found, found.full_id, wish)
+            return self._resolution(found, found.full_id, request)
         named = catalog_name(catalog) or self.settings.catalog
-        wish = replace(wish, choosing=named is None)
+        request = replace(request, choosing=named is None)
         wanted = parse_item_id(scene) if holds_any(named) else parse_scene_id(scene)
         useless: dict[str, AstraError] = {}
         while True:
             found, failures = self._lookup.find(wanted, named, useless)
             try:
-                answer = self._resolution(found, str(wanted), wish)
+                answer = self._resolution(found, str(wanted), request)
             except PASSED_OVER as error:
                 if named or _is_slip(error, found):
                     raise
                 useless[found.giver] = error
             else:
-                told = {name: said(error) for name, error in failures.items()}
-                return replace(answer, passed_over=told)
+                passed_over = {name: said(error) for name, error in failures.items()}
+                return replace(answer, passed_over=passed_over)
 
-    def _resolution(self, found: Found, asked: str, wish: _Wish) -> Resolution:
+    def _resolution(self, found: Found, asked: str, request: _Request) -> Resolution:
         owner = found.owner
-        chosen = select_bands(found.bands, wish.names, scene=asked)
+        chosen = select_bands(found.bands, request.names, scene=asked)
         return Resolution(
             scene_id=asked,
-            format=wish.format,
-            assets=self._assets(found, chosen, wish, asked),
+            format=request.format,
+            assets=self._assets(found, chosen, request, asked),
             item=found.shown,
             full_id=found.full_id,
             mission=found.mission.name if found.mission else None,
@@ -141,41 +141,43 @@ class LocalResolver:
         )
 
     def _assets(
-        self, found: Found, chosen: Mapping[str, BandAsset], wish: _Wish, asked: str
+        self, found: Found, chosen: Mapping[str, BandAsset], request: _Request, asked: str
     ) -> dict[str, Asset]:
         origin = Origin(
             scene=asked,
             mission=found.mission.name if found.mission else "item",
             item=found.item,
             brought=found.brought,
-            format=wish.format,
-            clouds=self._clouds(found) if wish.format in IMAGES else None,
+            format=request.format,
+            clouds=self._clouds(found) if request.format in IMAGES else None,
         )
         keys = {
-            name: (entry.key, entry.band.native, wish.format, wish.radiometry)
+            name: (entry.key, entry.band.native, request.format, request.radiometry)
             for name, entry in chosen.items()
         }
         new = [entry for name, entry in chosen.items() if keys[name] not in found.assets]
-        factors = self._factors(found, new) if new and not wish.radiometry else {}
+        factors = self._factors(found, new) if new and not request.radiometry else {}
         assets = {}
         for name, entry in chosen.items():
-            if wish.choosing and found.owner:
+            if request.choosing and found.owner:
                 found.owner.check(_href(found.item, entry.key, found.owner))
-            told = factors.get(entry.band.native)
+            own = factors.get(entry.band.native)
             asset = found.assets.get(keys[name]) or self._router.serving(
-                self._asset(entry, found, wish, told), origin
+                self._asset(entry, found, request, own), origin
             )
-            # Factors that could not be had now may be had later.
-            if told or wish.radiometry or not needs_factors(entry, found.item):
+            # Factors that could not be read now may be readable later.
+            if own or request.radiometry or not needs_factors(entry, found.item):
                 found.assets[keys[name]] = asset
             assets[name] = asset
-        if not wish.sign:
+        if not request.sign:
             return assets
         assets = self._router.looked_at(assets, origin)
         found.assets.update({keys[n]: a for n, a in assets.items() if keys[n] in found.assets})
         return self._router.signed(assets)
 
-    def _asset(self, entry: BandAsset, found: Found, wish: _Wish, factors: Factors | None) -> Asset:
+    def _asset(
+        self, entry: BandAsset, found: Found, request: _Request, factors: Factors | None
+    ) -> Asset:
         item, owner = found.item, found.owner
         raw = item["assets"][entry.key]
         href = _href(item, entry.key, owner)
@@ -188,14 +190,14 @@ class LocalResolver:
             href=redact(href),
             source=self._source(owner, href, found.brought),
             grid=item_grid(item, raw),
-            radiometry=override(_radiometry(entry, found, raw, factors), wish.radiometry),
+            radiometry=override(_radiometry(entry, found, raw, factors), request.radiometry),
             media_type=raw.get("type"),
             title=_title(entry),
             size=size if isinstance(size, int) else None,
         )
 
     def _clouds(self, found: Found) -> Clouds | None:
-        """Find the band that tells where clouds are, which pictures are stretched without."""
+        """Return the band that classifies clouds, which image stretches leave out; else None."""
         masks = found.mission.masks if found.mission else {}
         for entry in found.bands:
             kinds = masks.get(entry.band.native)
@@ -219,12 +221,12 @@ class LocalResolver:
 
     def _source(self, owner: Catalog | None, href: str, brought: bool) -> UrlSource:
         scheme = urlsplit(href).scheme
-        # The caller's own item may name local files; what a catalogue answers may not.
+        # The caller's own item may refer to local files; an item from a catalog may not.
         if owner is None and scheme == "s3":
             return BucketUrl(settings=self.settings, href=href)
         if owner is None or (brought and scheme in ("", "file")):
             return FixedUrl(href)
-        # A signature that the catalogue can make anew is dropped; another is kept as it is.
+        # A signature that the catalog can replace is dropped; others are kept.
         signed = is_signed(href)
         if signed and not owner.signs(href) and scheme in ("http", "https"):
             return FixedUrl(href)
@@ -252,12 +254,12 @@ def _radiometry(
 
 
 def item_json(item: Any) -> dict[str, Any]:
-    """Take a STAC item as pystac object or dict and return it as JSON, unshared.
+    """Return a copy of a STAC item, given as a pystac object or a dict, as JSON.
 
     Raises
     ------
     InvalidItem
-        It is neither, or has not the outline of an item.
+        It is neither, or is not a valid item.
     """
     if hasattr(item, "to_dict"):
         item = item.to_dict(include_self_link=True, transform_hrefs=False)
@@ -269,7 +271,7 @@ def item_json(item: Any) -> dict[str, Any]:
 
 
 def _href(item: Item, key: str, owner: Catalog | None) -> str:
-    """Return where an asset lies; relative to the item's own place where the item says so."""
+    """Return the href of an asset, absolute if the item has a self link."""
     asset = item["assets"][key]
     href = owner.href(asset) if owner else str(asset.get("href") or "")
     if not href:
@@ -294,7 +296,7 @@ def _title(entry: BandAsset) -> str:
 
 
 def _is_slip(error: AstraError, found: Found) -> bool:
-    """Tell whether a band is one that the mission does not know, in whichever catalogue."""
+    """Return True if the error is about a band that the mission does not have in any catalog."""
     if not isinstance(error, UnknownBand) or found.mission is None:
         return False
     known = {

@@ -1,4 +1,4 @@
-"""The resolver over HTTP: a service answers in place of this process."""
+"""The resolver over HTTP: a service resolves instead of this process."""
 
 from __future__ import annotations
 
@@ -28,38 +28,38 @@ from astra_xr.settings import Settings, service_at
 
 _PATH = "/api/v1/assets"
 _PATIENCE = 6.0
-"""Times of the timeout that a service has, which itself asks catalogues in turn."""
+"""Multiple of the timeout for a service, which itself asks several catalogs in turn."""
 
 _CONVERSION = 900.0
-"""Seconds for an answer that may have to wait for conversions."""
+"""Seconds for an answer that may wait for conversions."""
 
 _MARGIN = timedelta(minutes=2)
-"""A URL with less life than this is asked for anew."""
+"""A URL that expires sooner is signed again."""
 
 
 _OTHER_FORM = (LookupError, TypeError, ValueError, AttributeError, OverflowError)
-"""What reading an answer raises that is not of the form that it should be."""
+"""Exceptions raised while reading an answer that has another form."""
 
 
 class RemoteResolver:
-    """Asks a resolver service; a caller cannot tell it from the embedded one.
+    """Resolves scenes by a service, with the same results as the embedded resolver.
 
-    Its repr and pickles show no key. The key goes to the service's own host alone.
+    Its repr and pickles contain no key. The key is sent only to the service's host.
 
     Parameters
     ----------
     base_url : str, optional
-        Root of the service, e.g. ``https://resolver.example``; ``ASTRA_API_URL`` when left out.
-        It has to be https, save for loopback and the hosts of ``ASTRA_ALLOW_HOSTS``.
+        Root of the service, e.g. ``https://resolver.example``; default: ``ASTRA_API_URL``. It has
+        to be https, except for loopback and the hosts in ``ASTRA_ALLOW_HOSTS``.
     api_key : str, optional
-        ``ASTRA_API_KEY`` when left out, unless ``ASTRA_API_URL`` names another service.
+        Default: ``ASTRA_API_KEY``, unless ``ASTRA_API_URL`` is another service.
     settings : Settings, optional
-        From the environment when left out.
+        Default: from the environment.
 
     Raises
     ------
     InvalidParameter
-        There is no URL, or none that a key may be sent to.
+        There is no URL, or a key must not be sent to it.
     """
 
     def __init__(
@@ -89,54 +89,54 @@ class RemoteResolver:
         sign: bool = True,
         radiometry: str | None = None,
     ) -> Resolution:
-        """Tell which files hold a scene's bands; see :func:`astra_xr.resolve`.
+        """Return the files of a scene's bands; see :func:`astra_xr.resolve`.
 
-        A STAC item that is at hand is resolved in this process: nobody needs to be asked.
+        STAC items are resolved in this process, without the service.
         """
         if not isinstance(scene, str):
             return LocalResolver(self.settings).resolve(
                 scene, bands, format, catalog=catalog, sign=sign, radiometry=radiometry
             )
         names = split_names(bands)
-        wish = {
+        query = {
             "scene_id": scene,
             "bands": None if names is None else ",".join(names),
             "format": check_format(format),
             "catalog": catalog_name(catalog),
             "radiometry": check_override(radiometry),
         }
-        told = _ask(self.settings, {**wish, "sign": str(sign).lower(), "detail": "full"})
+        document = _ask(self.settings, {**query, "sign": str(sign).lower(), "detail": "full"})
         try:
-            answer = resolution_of(told, lambda entry: self._source(told, entry, wish))
+            answer = resolution_of(document, lambda entry: self._source(document, entry, query))
             if not sign:
                 return answer
             assets = {
-                name: replace(asset, signed=_signed_url(told["assets"][asset.name]))
+                name: replace(asset, signed=_signed_url(document["assets"][asset.name]))
                 for name, asset in answer.assets.items()
             }
             return replace(answer, assets=assets)
         except _OTHER_FORM as error:
-            reason = f"its answer has another form ({type(error).__name__})"
+            reason = f"its answer has an unexpected form ({type(error).__name__})"
         raise UpstreamError(service=_name(self.settings), reason=reason, hint=_VERSIONS)
 
     def _source(
-        self, told: Mapping[str, Any], entry: Mapping[str, Any], wish: Mapping[str, Any]
+        self, document: Mapping[str, Any], entry: Mapping[str, Any], query: Mapping[str, Any]
     ) -> ServiceUrl:
-        detail = told["detail"]
-        # One of the service's own goes by a name that means nothing elsewhere.
-        whose = detail["catalog"] if detail["catalog"] in CATALOGS else wish["catalog"]
+        detail = document["detail"]
+        # The name of a service's own catalog has no meaning elsewhere.
+        whose = detail["catalog"] if detail["catalog"] in CATALOGS else query["catalog"]
         return ServiceUrl(
             settings=self.settings,
             scene=str(detail["full_id"]),
             band=str(entry["band"]["native"]),
-            format=str(told["format"]),
+            format=str(document["format"]),
             catalog=whose,
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceUrl:
-    """Has a URL signed by the service, whenever it is asked; pickles without the key."""
+    """Has a URL signed by the service at each call; pickles without the key."""
 
     settings: Settings = field(repr=False)
     scene: str
@@ -145,7 +145,7 @@ class ServiceUrl:
     catalog: str | None
 
     def __call__(self, *, refused: SignedUrl | None = None) -> SignedUrl:
-        """Return a URL that is good for minutes at least."""
+        """Return a URL that is valid for minutes at least."""
         return _signed.get(
             self,
             self._asked_for,
@@ -153,22 +153,22 @@ class ServiceUrl:
         )
 
     def _asked_for(self) -> SignedUrl:
-        wish = {
+        query = {
             "scene_id": self.scene,
             "bands": self.band,
             "format": self.format,
             "catalog": self.catalog,
         }
-        told = _ask(self.settings, wish)
+        document = _ask(self.settings, query)
         try:
-            return _signed_url(told["assets"][self.band])
+            return _signed_url(document["assets"][self.band])
         except _OTHER_FORM as error:
-            reason = f"its answer has another form ({type(error).__name__})"
+            reason = f"its answer has an unexpected form ({type(error).__name__})"
         raise UpstreamError(service=_name(self.settings), reason=reason, hint=_VERSIONS)
 
 
 _KEYLESS = "Set ASTRA_API_URL and ASTRA_API_KEY, or pass api_key=."
-_VERSIONS = "Is it an astra-xr service, and of this version?"
+_VERSIONS = "Check that it is an astra-xr service of the same version."
 
 
 def _arrive(settings: Settings) -> RemoteResolver:
@@ -185,7 +185,7 @@ _signed: Memo[ServiceUrl, SignedUrl] = Memo(size=4096, life=_life, clock=time.ti
 
 def _signed_url(asset: Mapping[str, Any]) -> SignedUrl:
     href = str(asset["href"])
-    # A service must not make this process read its own files.
+    # A service must not make this process read local files.
     if urlsplit(href).scheme not in ("https", "http"):
         raise ValueError("href")
     return SignedUrl(url=href, expires_at=datetime.fromisoformat(asset["expires_at"]))
@@ -198,20 +198,20 @@ def _ask(settings: Settings, query: Mapping[str, str | None]) -> Any:
     if settings.api_key:
         headers["Authorization"] = f"Bearer {settings.api_key}"
     name = _name(settings)
-    told = fetch_json(
+    document = fetch_json(
         name,
         f"{settings.api_url}{_PATH}?{urlencode(fields)}",
         headers=headers,
         timeout=_CONVERSION if waits else _PATIENCE * settings.timeout,
         explain=lambda status, body: _problem(name, status, body),
     )
-    if told is None:
+    if document is None:
         raise UpstreamError(service=name, reason="it has no such page (HTTP 404)", hint=_VERSIONS)
-    return told
+    return document
 
 
 def _problem(service: str, status: int, body: Any) -> AstraError | None:
-    """Return the very error that the service raised; None: its answer tells of none."""
+    """Return the error that the service raised; None if its answer contains none."""
     if status == 401:
         return AuthenticationRequired(service=service, hint=_KEYLESS)
     if not isinstance(body, Mapping) or not isinstance(body.get("detail"), str):
@@ -224,7 +224,7 @@ def _name(settings: Settings) -> str:
 
 
 def _checked(url: str | None, allowed: tuple[str, ...]) -> str:
-    expected = "the service's root, e.g. https://resolver.example, here or in ASTRA_API_URL"
+    expected = "the service's root, e.g. https://resolver.example (or set ASTRA_API_URL)"
     parts, port_is_good = urlsplit(""), True
     try:
         parts = urlsplit(url or "")
@@ -236,7 +236,7 @@ def _checked(url: str | None, allowed: tuple[str, ...]) -> str:
     if not good or parts.username or parts.password or parts.query or parts.fragment:
         raise InvalidParameter(name="base_url", value=url, expected=expected)
     if parts.scheme == "http" and not (_is_loopback(host) or host in allowed):
-        expected = "https, so that nobody reads the key; or its host in ASTRA_ALLOW_HOSTS"
+        expected = "https, to protect the key, or a host in ASTRA_ALLOW_HOSTS"
         raise InvalidParameter(name="base_url", value=url, expected=expected)
     return str(url).rstrip("/")
 

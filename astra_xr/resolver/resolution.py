@@ -1,4 +1,4 @@
-"""The answer of a resolver: which files hold a scene's bands; as JSON, as an item, as a table."""
+"""The answer of a resolver: the files of a scene's bands, as JSON, as an item, and as a table."""
 
 from __future__ import annotations
 
@@ -28,36 +28,35 @@ _EXTENSIONS = (
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Resolution:
-    """Which files hold the bands of a scene, and how to read them.
+    """The files of a scene's bands, and how to read them.
 
-    Its repr shows no signature; :meth:`to_dict` and :meth:`to_item` hold the signed URLs.
+    Its repr shows no signature; :meth:`to_dict` and :meth:`to_item` contain the signed URLs.
     """
 
     scene_id: str
-    """The id that was asked for."""
+    """The requested id."""
 
     format: str
     """``cog``, ``geotiff``, ``png`` or ``jpeg``."""
 
     assets: Mapping[str, Asset]
-    """Name as it was asked for → asset, in the order that was asked for."""
+    """Requested name → asset, in the requested order."""
 
     item: Item
-    """The catalogue's item, as JSON; shared by the answers to one id, so copy it to change it."""
+    """The catalog's item, as JSON; shared by the answers to one id: copy it to change it."""
 
     full_id: str
-    """The scene's whole id, ``mission:product``, which works again; of no known mission: the
-    item's own id."""
+    """The scene's full id, ``mission:product``; the item's id if the mission is unknown."""
 
     mission: str | None = None
-    """None where the item is of no mission that we know."""
+    """None if the mission is unknown."""
 
     catalog: str | None = None
-    """Who answered; None where the caller brought the item."""
+    """Name of the catalog; None if the item was given by the caller."""
 
     passed_over: Mapping[str, str] = field(default_factory=dict, compare=False)
-    """Name of each catalogue that was asked before or beside the one that answered → what was
-    wrong with it: down, slow, has no such scene, …"""
+    """Name of each catalog that was asked in vain → the reason: down, slow, has no such
+    scene, …"""
 
     provider: str = "unknown"
     """Who serves the source data."""
@@ -66,21 +65,21 @@ class Resolution:
 
     @property
     def other_processings(self) -> tuple[str, ...]:
-        """Products of the same acquisition that the catalogue has too, and that were not taken.
+        """Return other products of the same acquisition in the catalog.
 
-        The one that the id names is taken, else that of the newest baseline.
+        The one named by the id is resolved, else that of the newest baseline.
         """
         return tuple(self.item.get("properties", {}).get(OTHERS) or ())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON of the asset-resolver API.
 
-        ``assets`` is keyed by native band name. A public URL never stops working; it is given
-        the hour that the API promises. A URL that takes a header to be read (Earthdata's, the
-        Copernicus Data Space's) stands here without it: this JSON holds no token.
+        ``assets`` is keyed by native band name. A public URL never expires; its ``expires_at`` is
+        the hour that the API promises. A URL that needs a request header (Earthdata, Copernicus
+        Data Space) is given without it: this JSON contains no token.
         """
         assets = self.assets.values()
-        # In metres, whatever the CRS counts in.
+        # In meters, whatever the units of the CRS.
         resolutions = [asset.band.gsd for asset in assets if asset.band.gsd] or [
             asset.grid.resolution for asset in assets if asset.grid
         ]
@@ -101,13 +100,13 @@ class Resolution:
     def to_item(self) -> pystac.Item:
         """Return a STAC item of the resolved bands, for other tools such as odc-stac.
 
-        Asset keys are native band names, hrefs are signed where the resolution is, and the
-        raster extension's scale and offset are ours.
+        Asset keys are native band names, hrefs are signed if the resolution is, and the raster
+        extension has our scale and offset.
 
         Raises
         ------
         InvalidItem
-            The catalogue's item is none that pystac takes.
+            pystac does not accept the catalog's item.
         """
         import pystac
 
@@ -130,7 +129,7 @@ class Resolution:
         try:
             return pystac.Item.from_dict(raw, preserve_dict=False)
         except (pystac.STACError, ValueError, TypeError, LookupError, AttributeError) as error:
-            reason = f"pystac refuses it ({type(error).__name__}: {error})"
+            reason = f"pystac does not accept it ({type(error).__name__}: {error})"
         raise InvalidItem(item=str(raw["id"]), reason=reason)
 
     def __repr__(self) -> str:
@@ -161,8 +160,8 @@ class Resolution:
             "source_href": asset.href,
         }
         if asset.signed:
-            moment = asset.signed.expires_at or self.resolved_at + timedelta(hours=1)
-            wire["expires_at"] = f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+            end = asset.signed.expires_at or self.resolved_at + timedelta(hours=1)
+            wire["expires_at"] = f"{end.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
         if asset.grid:
             wire["proj:wkt2" if "[" in asset.grid.crs else "proj:code"] = asset.grid.crs
             wire["proj:shape"] = list(asset.grid.shape)
@@ -177,7 +176,7 @@ class Resolution:
 
 
 class Resolver(Protocol):
-    """Whoever tells which files hold a scene's bands: this process, or a server."""
+    """Resolves scenes, in this process or by a service."""
 
     def resolve(
         self,
@@ -194,29 +193,29 @@ class Resolver(Protocol):
 
 
 def _eo_band(band: Band) -> dict[str, Any]:
-    told = {
+    fields = {
         "name": band.native,
         "common_name": band.common,
         "center_wavelength": band.wavelength,
         "full_width_half_max": band.fwhm,
     }
-    return {key: value for key, value in told.items() if value is not None}
+    return {key: value for key, value in fields.items() if value is not None}
 
 
 def _raster_band(radiometry: Radiometry) -> dict[str, Any]:
-    told: dict[str, Any] = {"data_type": radiometry.dtype}
+    fields: dict[str, Any] = {"data_type": radiometry.dtype}
     if radiometry.nodata is not None:
         nodata = radiometry.nodata
-        told["nodata"] = _plain(nodata) if math.isfinite(nodata) else str(nodata)
+        fields["nodata"] = _plain(nodata) if math.isfinite(nodata) else str(nodata)
     if not radiometry.as_is:
-        told |= {"scale": radiometry.scale, "offset": radiometry.offset}
+        fields |= {"scale": radiometry.scale, "offset": radiometry.offset}
     if radiometry.unit is not None:
-        told["unit"] = radiometry.unit
-    return {**told, "reason": radiometry.reason}
+        fields["unit"] = radiometry.unit
+    return {**fields, "reason": radiometry.reason}
 
 
 def _plain(value: float) -> float | int:
-    """Write whole numbers without a point, as catalogues do."""
+    """Return whole numbers as integers, as catalogs do."""
     return int(value) if float(value).is_integer() else float(value)
 
 
@@ -224,7 +223,7 @@ _COLUMNS = ("name", "band", "m", "pixels", "MB", "radiometry", "served", "signed
 
 
 def _table_of(answer: Resolution) -> Table:
-    """Return one row an asset."""
+    """Return a table with one row per asset."""
     where = f" at {answer.catalog}" if answer.catalog else ""
     count = len(answer.assets)
     codes = sorted({a.grid.crs for a in answer.assets.values() if a.grid and "[" not in a.grid.crs})
@@ -266,5 +265,5 @@ def _row(name: str, asset: Asset) -> tuple[str, ...]:
 def _until(asset: Asset) -> str:
     if asset.signed is None:
         return "not signed"
-    moment = asset.signed.expires_at
-    return f"{moment:%Y-%m-%d %H:%M} UTC" if moment else "for good"
+    end = asset.signed.expires_at
+    return f"{end:%Y-%m-%d %H:%M} UTC" if end else "never expires"

@@ -278,9 +278,9 @@ class TestAnswers:
     def test_no_file_of_ours_is_believed(self, service: Service, href: str | None) -> None:
         source = RemoteResolver(URL, KEY).resolve(SCENE, "red", sign=False).assets["red"].source
         service.right["assets"]["B04"]["href"] = href
-        with pytest.raises(UpstreamError, match="another form"):
+        with pytest.raises(UpstreamError, match="an unexpected form"):
             RemoteResolver(URL, KEY).resolve(SCENE, "red")
-        with pytest.raises(UpstreamError, match="another form"):
+        with pytest.raises(UpstreamError, match="an unexpected form"):
             source()
 
     @pytest.mark.parametrize(
