@@ -686,8 +686,10 @@ class AstraAccessor:
 
         Raises
         ------
+        InvalidDataset
+            There is nothing to show.
         InvalidParameter, UnknownBand, UnknownIndex
-            There is nothing to show, or ``state`` cannot be.
+            ``state`` is invalid.
 
         Examples
         --------

@@ -1105,11 +1105,11 @@ class Picker {
     if (this.said !== text) this.status.textContent = this.said = text;
     const wanted = [...shownIn(this.state), ...(this.state.mask ? [MASK] : [])];
     const failures = [...new Set(wanted)].filter((key) => store.failed.has(key));
-    const text = failures.map((key) => store.failed.get(key)).join("\n");
-    if (this.shownFailures === text) return;
-    this.shownFailures = text;
-    this.alert.hidden = !text;
-    this.alert.replaceChildren(make("span", {}, text), make("button", { type: "button", onclick: () => { store.failed.clear(); this.refresh(); } }, "Try again"));
+    const failure = failures.map((key) => store.failed.get(key)).join("\n");
+    if (this.shownFailures === failure) return;
+    this.shownFailures = failure;
+    this.alert.hidden = !failure;
+    this.alert.replaceChildren(make("span", {}, failure), make("button", { type: "button", onclick: () => { store.failed.clear(); this.refresh(); } }, "Try again"));
   }
 }
 

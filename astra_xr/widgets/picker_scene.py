@@ -198,7 +198,7 @@ def _flat(ds: xr.Dataset) -> xr.Dataset:
     numbers = [name for name in names if ds[name].dtype.kind in "iufcb"]
     if not numbers or 0 in (ds.sizes["y"], ds.sizes["x"]):
         dims = ", ".join(f"{dim}={size}" for dim, size in ds.sizes.items()) or "none"
-        needs = f"numbers along the dimensions y and x; the dimensions are {dims}"
+        needs = f"at least one number along the dimensions y and x; the dimensions are {dims}"
         hint = (
             "Rename dimensions, e.g. ds.rename(lat='y', lon='x'), and select along others, e.g. "
             "ds.isel(time=0)."

@@ -13,7 +13,7 @@ import pytest
 import xarray as xr
 
 import astra_xr
-from astra_xr.errors import AstraError, InvalidParameter, UnknownBand, UnknownIndex
+from astra_xr.errors import AstraError, InvalidDataset, InvalidParameter, UnknownBand, UnknownIndex
 from astra_xr.widgets import picker as module
 from astra_xr.widgets.picker import Picker
 from astra_xr.widgets.picker_scene import Scene
@@ -277,7 +277,7 @@ def test_rows_that_go_north_are_shown_north_up() -> None:
     ids=["lat-lon", "time", "empty", "text", "none"],
 )
 def test_what_cannot_be_shown_says_what_to_do(ds: xr.Dataset) -> None:
-    with pytest.raises(InvalidParameter, match=r"isel\(time=0\)"):
+    with pytest.raises(InvalidDataset, match=r"isel\(time=0\)"):
         ds.astra.pick()
 
 
