@@ -87,7 +87,9 @@ def _image(inputs: Mapping[str, xr.DataArray], reduction: Reduction) -> xr.DataA
     else:
         variables = {name: each.variable for name, each in inputs.items()}
         data = wrap(CompositeArray(variables, reduction, dtype))
-    return xr.DataArray(xr.Variable(alone.dims, data), coords, name=reduction.band)
+    image = xr.DataArray(xr.Variable(alone.dims, data), coords, name=reduction.band)
+    image.encoding["_FillValue"] = np.nan
+    return image
 
 
 def _reduced(

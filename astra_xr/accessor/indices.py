@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 from typing import TYPE_CHECKING
@@ -95,6 +96,7 @@ def _computed(
         values.attrs["constants"] = ", ".join(told)
     if bounds:
         values.attrs["valid_range"] = list(bounds)
+    values.encoding["_FillValue"] = math.nan
     return values.rename(recipe.name)
 
 

@@ -166,17 +166,11 @@ def band_variable(
         "grid_mapping": "spatial_ref",
         "preferred_chunks": {"y": SIDE, "x": SIDE},
     }
-    packing: dict[str, Any] = {}
-    fill = _fill_value(radiometry)
-    if fill is not None:
-        packing["_FillValue"] = fill
-    if not radiometry.as_is and (radiometry.scale, radiometry.offset) != (1.0, 0.0):
-        packing |= {"scale_factor": radiometry.scale, "add_offset": radiometry.offset}
     if decoded:
-        # Written to netCDF or Zarr, values go back to the numbers they were made of.
-        encoding |= packing | ({"dtype": np.dtype(radiometry.dtype)} if packing else {})
+        # No scale and offset: rioxarray would tag values with them that are scaled already.
+        encoding["_FillValue"] = np.nan
     else:
-        attrs |= packing
+        attrs |= _packing(radiometry)
     dims = ("band", "y", "x") if asset.planes else ("y", "x")
     variable = xr.Variable(dims, wrap(array), attrs, encoding)
     return variable[(..., *cut)] if cut else variable
@@ -202,6 +196,15 @@ def _warp_to(target: Grid, asset: ReadableAsset, name: str, resampling: Resampli
         resampling="nearest" if classes else asked or usual,
         nodata=asset.radiometry.nodata,
     )
+
+
+def _packing(radiometry: Radiometry) -> dict[str, Any]:
+    """Say how stored numbers become values, as the CF conventions do."""
+    fill = _fill_value(radiometry)
+    packing: dict[str, Any] = {} if fill is None else {"_FillValue": fill}
+    if not radiometry.as_is and (radiometry.scale, radiometry.offset) != (1.0, 0.0):
+        packing |= {"scale_factor": radiometry.scale, "add_offset": radiometry.offset}
+    return packing
 
 
 def _fill_value(radiometry: Radiometry) -> np.generic | None:
