@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from astra_xr.resolver.local import LocalResolver
     from astra_xr.resolver.remote import RemoteResolver
     from astra_xr.resolver.resolution import Resolution
-    from astra_xr.scenes.open import open_item, open_scene, resolve
+    from astra_xr.scenes.open import open_scene, resolve
     from astra_xr.scenes.search_result import search
     from astra_xr.scenes.stack import open_scenes
     from astra_xr.scenes.tree import open_scene_tree
@@ -36,7 +36,6 @@ __all__ = [
     "Settings",
     "configure",
     "indices",
-    "open_item",
     "open_scene",
     "open_scene_tree",
     "open_scenes",
@@ -51,7 +50,6 @@ _HOMES = {
     "Resolution": "astra_xr.resolver.resolution",
     "Settings": "astra_xr.settings",
     "configure": "astra_xr.settings",
-    "open_item": "astra_xr.scenes.open",
     "open_scene": "astra_xr.scenes.open",
     "open_scene_tree": "astra_xr.scenes.tree",
     "open_scenes": "astra_xr.scenes.stack",

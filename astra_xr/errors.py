@@ -174,14 +174,15 @@ class InvalidSceneId(AstraError, ValueError):
 
     code = "invalid-scene-id"
 
-    def __init__(self, *, scene_id: str, reason: str, forms: Sequence[str]) -> None:
+    def __init__(
+        self, *, scene_id: str, reason: str, forms: Sequence[str] = (), hint: str = ""
+    ) -> None:
+        """Take ``forms`` as examples of ids; without any, ``hint`` is what would do."""
         self.scene_id = redact(scene_id[:200])
         self.reason = redact(reason)
         self.forms = tuple(forms)
-        super().__init__(
-            f"{self.scene_id!r} is not a scene id: {self.reason}. "
-            f"Forms that work: {', '.join(forms)}."
-        )
+        ways = f"Forms that work: {', '.join(forms)}." if forms else hint
+        super().__init__(f"{self.scene_id!r} is not a scene id: {self.reason}. {ways}")
 
 
 class InvalidParameter(AstraError, ValueError):

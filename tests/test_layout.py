@@ -24,7 +24,6 @@ def test_the_public_names() -> None:
         "Settings",
         "configure",
         "indices",
-        "open_item",
         "open_scene",
         "open_scene_tree",
         "open_scenes",

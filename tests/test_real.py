@@ -77,20 +77,20 @@ def check(da: Any, path: Path, scale: float, offset: float) -> None:
     [["red", "green", "blue", "nir"], ["B05", "nir08", "swir16", "B12"], ["coastal", "B09"]],
 )
 def test_sentinel2_pixels(sentinel2: dict[str, Any], shared: Path, group: list[str]) -> None:
-    ds = astra_xr.open_item(sentinel2, bands=group)
+    ds = astra_xr.open_scene(sentinel2, bands=group)
     for name in group:
         native = ds[name].attrs["native_name"]
         check(ds[name], shared / "rasters" / S2 / f"{native}.tif", 1e-4, 0.0)  # baseline 02.14
 
 
 def test_sentinel2_classes_and_picture(sentinel2: dict[str, Any], shared: Path) -> None:
-    scl = astra_xr.open_item(sentinel2, bands=["SCL"]).SCL
+    scl = astra_xr.open_scene(sentinel2, bands=["SCL"]).SCL
     with rasterio.open(shared / "rasters" / S2 / "SCL.tif") as file:
         np.testing.assert_array_equal(scl, file.read(1))
         assert scl.dtype == file.dtypes[0]
     meanings = scl.attrs["flag_meanings"].split()
     assert meanings[list(scl.attrs["flag_values"]).index(4)] == "vegetation"
-    visual = astra_xr.open_item(sentinel2, bands=["visual"]).visual
+    visual = astra_xr.open_scene(sentinel2, bands=["visual"]).visual
     with rasterio.open(shared / "rasters" / S2 / "TCI.tif") as file:
         np.testing.assert_array_equal(visual, file.read())
     assert list(visual.band.values) == ["red", "green", "blue"]
@@ -98,7 +98,7 @@ def test_sentinel2_classes_and_picture(sentinel2: dict[str, Any], shared: Path) 
 
 def test_landsat_pixels(landsat: dict[str, Any], shared: Path) -> None:
     """The item is of STAC 0.7: it tells no CRS, so that the files' headers are asked."""
-    ds = astra_xr.open_item(landsat, bands=["red", "nir", "B06", "QA_PIXEL"])
+    ds = astra_xr.open_scene(landsat, bands=["red", "nir", "B06", "QA_PIXEL"])
     for name, file in (("red", "SR_B4"), ("nir", "SR_B5"), ("B06", "SR_B6")):
         path = shared / "rasters" / LANDSAT / f"LC08_L2SP_005009_20150710_20200908_02_T2_{file}.TIF"
         check(ds[name], path, 2.75e-5, -0.2)
@@ -108,7 +108,7 @@ def test_landsat_pixels(landsat: dict[str, Any], shared: Path) -> None:
 
 
 def test_opening_reads_no_pixel_file(sentinel2: dict[str, Any], storage: RangeServer) -> None:
-    ds = astra_xr.open_item(sentinel2, bands=["red", "nir"])
+    ds = astra_xr.open_scene(sentinel2, bands=["red", "nir"])
     assert storage.requests == []
     ds.red[500:510, 500:510].load()
     assert {request.path for request in storage.requests} == {f"/{S2}/B04.tif"}
@@ -136,7 +136,7 @@ def test_odd_rasters_open_as_rasterio_sees_them_or_say_why(shared: Path, name: s
     path = shared / "rasters/odd" / f"{name}.tif"
     item = {"id": name, "properties": {}, "assets": {"data": {"href": str(path)}}}
     try:
-        ds = astra_xr.open_item(item, mask_and_scale=False)
+        ds = astra_xr.open_scene(item, mask_and_scale=False)
         values = ds.data.values
     except ReadError as error:
         told = str(error)

@@ -34,7 +34,7 @@ def opened(folder: Path, files: dict[str, str], mission: str, **options: Any) ->
     """Open files as bands of a mission, by their own names."""
     assets = {native: {"href": str(folder / name)} for native, name in files.items()}
     item = {"id": "real", "properties": {}, "assets": assets}
-    ds = astra_xr.open_item(item, mask_and_scale=False, **options).assign_attrs(
+    ds = astra_xr.open_scene(item, mask_and_scale=False, **options).assign_attrs(
         mission=mission, scene_id=f"landsat:{PRODUCT}" if mission == "landsat" else "sentinel-2:S2A"
     )
     scale, offset = (1e-4, 0.0) if mission == "sentinel-2" else (2.75e-5, -0.2)

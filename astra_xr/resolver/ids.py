@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -55,8 +56,8 @@ def _parse(stripped: str) -> SceneId:
         raise InvalidSceneId(
             scene_id=stripped, reason="it is too long or holds odd characters", forms=_examples()
         )
-    if stripped.lower().startswith(("https://", "http://", "s3://")):
-        stripped = redact(stripped).rstrip("/").rpartition("/")[2].removesuffix(".json")
+    if _is_file(stripped):
+        return _parse_end(stripped)
     prefix, colon, name = stripped.rpartition(":")
     if not colon:
         missions = tuple(MISSIONS.values())
@@ -81,6 +82,31 @@ def _parse(stripped: str) -> SceneId:
     )
 
 
+def _is_file(text: str) -> bool:
+    """Return True for what reads as a URL, or as the path of a JSON file."""
+    return "://" in text or bool(_FILE.search(text))
+
+
+def _parse_end(url: str) -> SceneId:
+    """Read the URL or path of an item as the id that it ends in."""
+    try:
+        return _parse(_end_of(url))
+    except InvalidSceneId:
+        pass
+    raise InvalidSceneId(
+        scene_id=url,
+        reason="it looks like the file of a STAC item, and ends in no id of a known form",
+        hint=f"Open the item itself: open_scene(pystac.Item.from_file({redact(url)!r})).",
+    )
+
+
+def _end_of(url: str) -> str:
+    return _FILE.sub("", redact(url).replace("\\", "/").rstrip("/").rpartition("/")[2])
+
+
+_FILE = re.compile(r"(\.(geo)?json)+$", re.IGNORECASE)
+
+
 def parse_item_id(text: str) -> SceneId:
     """Read a scene id, or else take the text as the id of an item of no mission we know.
 
@@ -93,11 +119,14 @@ def parse_item_id(text: str) -> SceneId:
     --------
     >>> str(parse_item_id("field-7")), parse_item_id("LC08_L2SP_044034_20171020").mission
     ('field-7', 'landsat')
+    >>> str(parse_item_id("https://stac.example/collections/flights/items/field-7"))
+    'field-7'
     """
     try:
         return parse_scene_id(text)
     except InvalidSceneId:
         bare = text.strip() if isinstance(text, str) else ""
+        bare = _end_of(bare) if _is_file(bare) else bare
         if not 0 < len(bare) <= _LONGEST or not bare.isprintable():
             raise
     return SceneId(mission="", name=bare, form="item", parts={}, text=bare)

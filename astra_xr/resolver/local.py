@@ -13,7 +13,7 @@ from astra_xr.catalogs.urls import BucketUrl, CatalogUrl, FixedUrl, is_signed
 from astra_xr.conversion.pipeline import Converter
 from astra_xr.conversion.recipe import IMAGES
 from astra_xr.errors import AstraError, InvalidItem, UnknownBand, redact
-from astra_xr.missions import Factors, Item, clean_item
+from astra_xr.missions import Factors, Item
 from astra_xr.model import Asset, Radiometry, UrlSource
 from astra_xr.resolver.bands import BandAsset, select_bands, split_names
 from astra_xr.resolver.grids import item_grid
@@ -27,6 +27,7 @@ from astra_xr.resolver.radiometry import (
 )
 from astra_xr.resolver.resolution import Resolution
 from astra_xr.resolver.routing import Clouds, Origin, Router, check_format
+from astra_xr.resolver.scene_input import read_scene
 from astra_xr.resolver.sidecar import needs_factors, read_factors
 from astra_xr.settings import Settings
 
@@ -104,11 +105,11 @@ class LocalResolver:
             sign=sign,
             radiometry=check_override(radiometry),
         )
+        scene = read_scene(scene)
         if not isinstance(scene, str):
-            item = item_json(scene)
             named = catalog_name(catalog)
-            whose = connect(named, self.settings) if named else owner_of(item, self.settings)
-            found = Found.of(item, whose, brought=True)
+            whose = connect(named, self.settings) if named else owner_of(scene, self.settings)
+            found = Found.of(scene, whose, brought=True)
             return self._resolution(found, found.full_id, request)
         named = catalog_name(catalog) or self.settings.catalog
         request = replace(request, choosing=named is None)
@@ -251,23 +252,6 @@ def _radiometry(
         for index in entry.indexes or (1,)
     ]
     return one_radiometry(planes, str(found.item.get("id")))
-
-
-def item_json(item: Any) -> dict[str, Any]:
-    """Return a copy of a STAC item, given as a pystac object or a dict, as JSON.
-
-    Raises
-    ------
-    InvalidItem
-        It is neither, or is not a valid item.
-    """
-    if hasattr(item, "to_dict"):
-        item = item.to_dict(include_self_link=True, transform_hrefs=False)
-    if not isinstance(item, Mapping):
-        raise InvalidItem(
-            item=type(item).__name__, reason="expected a scene id, a pystac.Item or a dict"
-        )
-    return clean_item(item)
 
 
 def _href(item: Item, key: str, owner: Catalog | None) -> str:

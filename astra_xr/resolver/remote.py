@@ -23,6 +23,7 @@ from astra_xr.resolver.local import LocalResolver
 from astra_xr.resolver.radiometry import check_override
 from astra_xr.resolver.resolution import Resolution
 from astra_xr.resolver.routing import check_format
+from astra_xr.resolver.scene_input import read_scene
 from astra_xr.resolver.wire import resolution_of
 from astra_xr.settings import Settings, service_at
 
@@ -93,6 +94,7 @@ class RemoteResolver:
 
         STAC items are resolved in this process, without the service.
         """
+        scene = read_scene(scene)
         if not isinstance(scene, str):
             return LocalResolver(self.settings).resolve(
                 scene, bands, format, catalog=catalog, sign=sign, radiometry=radiometry

@@ -180,7 +180,7 @@ class Resolver(Protocol):
 
     def resolve(
         self,
-        scene: str | Item,
+        scene: Any,
         bands: str | Iterable[str] | None = None,
         format: str = "cog",
         *,
@@ -188,7 +188,7 @@ class Resolver(Protocol):
         sign: bool = True,
         radiometry: str | None = None,
     ) -> Resolution:
-        """Return the files of a scene's bands."""
+        """Return the files of the bands of a scene: its id, a pystac.Item or an item as a dict."""
         ...
 
 

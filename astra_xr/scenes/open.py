@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from astra_xr.errors import InvalidParameter
 from astra_xr.missions import Item
 from astra_xr.resolver.local import LocalResolver
 from astra_xr.resolver.remote import RemoteResolver
@@ -16,6 +15,9 @@ from astra_xr.resolver.resolution import Resolution, Resolver
 from astra_xr.scenes.dataset import dataset_of
 from astra_xr.scenes.options import Chunks, OpenOptions, Resampling, Size, options_of
 from astra_xr.settings import Settings
+
+if TYPE_CHECKING:
+    import pystac
 
 
 @functools.cache
@@ -46,7 +48,7 @@ def resolve_unsigned(
 
 
 def resolve(
-    scene: str | Item | Any,
+    scene: str | Item | pystac.Item,
     bands: str | Iterable[str] | None = None,
     format: str = "cog",
     *,
@@ -103,7 +105,7 @@ def resolve(
 
 
 def open_scene(
-    scene_id: str,
+    scene_id: str | Item | pystac.Item,
     bands: str | Iterable[str] | None = None,
     *,
     catalog: str | None = None,
@@ -123,24 +125,28 @@ def open_scene(
     radiometry: str | None = None,
     allow_large: bool = False,
 ) -> xr.Dataset:
-    """Open a satellite scene by its id, lazily.
+    """Open a satellite scene by its id, or a STAC item, lazily.
 
-    Opening asks the catalogue once and reads no pixel; pixels are read, through a URL signed at
-    that moment, when values are asked for.
+    Opening asks the catalog once and reads no pixel; pixels are read, through a URL signed at
+    that time, when values are asked for.
 
     Parameters
     ----------
-    scene_id : str
+    scene_id : str, pystac.Item or dict
         ``mission:name``, where the name is an agency's product id, the beginning of one, an id
-        of one of the catalogues, or the URL of an item there; the mission may be left out.
+        of one of the catalogs, or the URL of an item there; the mission may be left out.
+        Or a STAC item of any catalog and mission, for which no catalog is asked. Where its
+        mission is not one of ours, bands are named by asset key or by the item's own band names,
+        and scale and offset are those of its raster extension or of the file's tags.
     bands : str or iterable of str, optional
         Native or common band names, mixed; each becomes a variable of that name. A role
         (``"reflectance"``, ``"thermal"``, ``"mask"``, …) stands for all bands of it, ``"all"``
         for all bands, as when left out.
     catalog : str, optional
-        The one catalogue to ask: ``earth-search``, ``planetary-computer``, ``cdse``, ``usgs``,
+        The one catalog to ask: ``earth-search``, ``planetary-computer``, ``cdse``, ``usgs``,
         ``lpdaac``, or ``sample`` for the built-in synthetic scene; or one of your own, by its
-        URL, folder or stac-geoparquet file. When left out, the mission's catalogues in turn.
+        URL, folder or stac-geoparquet file. When left out, the mission's catalogs in turn. Of an
+        item, the catalog that signs its URLs; when left out, it is found from the item's links.
     resolver : Resolver or str, optional
         Who finds the files, or the URL of a resolver service. When left out, the service that
         is set (``ASTRA_API_URL``), else the resolver in this process.
@@ -193,6 +199,8 @@ def open_scene(
     ------
     InvalidSceneId, SceneNotFound, AmbiguousSceneId, UnknownBand, AmbiguousBand
         What was asked for cannot be had; the message says what can.
+    InvalidItem
+        The item lacks an id, properties or assets, or a value in it cannot be.
     MixedGrids
         The bands have several CRSs.
     TooLarge
@@ -210,71 +218,14 @@ def open_scene(
     ... )
     >>> dict(ds.sizes), str(ds.red.dtype), str(ds.rio.crs)
     ({'y': 2048, 'x': 2048}, 'float32', 'EPSG:32610')
-    """
-    options = options_of(locals())
-    return dataset_of(resolve_unsigned(scene_id, options, resolver), options)
 
+    A STAC item opens the same way:
 
-def open_item(
-    item: Item | Any,
-    bands: str | Iterable[str] | None = None,
-    *,
-    catalog: str | None = None,
-    resolver: Resolver | str | None = None,
-    resolution: Size = None,
-    resampling: Resampling = None,
-    crs: Any = None,
-    bbox: Any = None,
-    intersects: Any = None,
-    x: tuple[float, float] | None = None,
-    y: tuple[float, float] | None = None,
-    geobox: Any = None,
-    like: Any = None,
-    anchor: str | None = None,
-    chunks: Chunks = None,
-    mask_and_scale: bool = True,
-    radiometry: str | None = None,
-    allow_large: bool = False,
-) -> xr.Dataset:
-    """Open a STAC item that is at hand, lazily; no catalogue is asked.
-
-    Parameters
-    ----------
-    item : pystac.Item or dict
-        Of any catalogue and mission. Where the mission is not one of ours, bands are named by
-        asset key or by the item's own band names, and scale and offset are what its raster
-        extension or the file's tags say.
-    catalog : str, optional
-        Whose item it is (it decides how URLs are signed); found out from its links when left
-        out.
-    bands, resolver, resolution, resampling, chunks, mask_and_scale, radiometry, allow_large
-        As in :func:`open_scene`.
-    crs, bbox, intersects, x, y, geobox, like, anchor
-        As in :func:`open_scene`.
-
-    Returns
-    -------
-    xarray.Dataset
-        As of :func:`open_scene`.
-
-    Raises
-    ------
-    InvalidItem
-        It has not the outline of an item.
-    UnknownBand, AmbiguousBand, MixedGrids, InvalidParameter, TooLarge, ReadError
-        As in :func:`open_scene`.
-
-    Examples
-    --------
-    >>> import astra_xr
     >>> item = astra_xr.resolve(
     ...     "sentinel-2:S2B_MSIL2A_20250115T184929", "red", catalog="sample"
     ... ).to_item()
-    >>> list(astra_xr.open_item(item, bands=["B04"]))
+    >>> list(astra_xr.open_scene(item, bands=["B04"]))
     ['B04']
     """
-    if isinstance(item, str):
-        expected = "a pystac.Item or a dict; open_scene takes ids"
-        raise InvalidParameter(name="item", value=item, expected=expected)
     options = options_of(locals())
-    return dataset_of(resolve_unsigned(item, options, resolver), options)
+    return dataset_of(resolve_unsigned(scene_id, options, resolver), options)

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -21,6 +21,7 @@ from astra_xr.arrays.mosaic import Layer, MosaicArray
 from astra_xr.errors import AstraError, InvalidParameter, UnknownBand
 from astra_xr.missions import MISSIONS, Item
 from astra_xr.resolver.resolution import Resolver
+from astra_xr.resolver.scene_input import HasItems, read_scenes
 from astra_xr.scenes.chunks import chunked
 from astra_xr.scenes.dataset import attrs_of, band_variable, described, plane_coords
 from astra_xr.scenes.grid import check_size, grid_coords
@@ -28,6 +29,9 @@ from astra_xr.scenes.open import chosen_resolver, default_resolver, resolve_unsi
 from astra_xr.scenes.options import Chunks, OpenOptions, Resampling, Size, options_of
 from astra_xr.scenes.stack_grid import Part, part_of, stack_grid
 from astra_xr.scenes.time_steps import Member, check_alike, grouped, time_coords, time_of
+
+if TYPE_CHECKING:
+    import pystac
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +42,7 @@ _HIDING = ("clouds", "shadows", "cirrus")
 
 
 def open_scenes(
-    scenes: Iterable[str | Item | Any],
+    scenes: Iterable[str | Item | pystac.Item] | HasItems,
     bands: str | Iterable[str] | None = None,
     *,
     groupby: str = "solar_day",
@@ -60,12 +64,15 @@ def open_scenes(
     radiometry: str | None = None,
     allow_large: bool = False,
 ) -> xr.Dataset:
-    """Open several scenes on one grid, behind each other in time, lazily.
+    """Open several scenes on one grid, stacked along time, lazily.
 
     Parameters
     ----------
-    scenes : iterable of str, pystac.Item or dict
-        Scene ids, what :func:`search` found, or STAC items, mixed; in any order, each once.
+    scenes : iterable of str, pystac.Item or dict, ItemSearch or FeatureCollection
+        Scene ids and STAC items, as :func:`open_scene` takes one of them, mixed: a list, what
+        :func:`search` found, a ``pystac.ItemCollection``, a ``pystac_client.ItemSearch`` (or
+        whatever has a method ``items()``), or a GeoJSON FeatureCollection of items; in any
+        order, each once.
     bands : str or iterable of str, optional
         As in :func:`open_scene`. Scenes of several missions go together where their bands have
         the same names and are of the same light, such as ``red``, ``nir`` or ``swir16``; the
@@ -163,8 +170,7 @@ def _stacked(
     drop: bool = True,
 ) -> xr.Dataset:
     grouped([], groupby)
-    listed = _listed(scenes)
-    members, failures = _resolved(listed, options, resolver, fail_on_error)
+    members, failures = _resolved(read_scenes(scenes), options, resolver, fail_on_error)
     check_alike(members, options)
     boxes = {m.id: {name: asset.geobox for name, asset in m.assets.items()} for m in members}
     target = stack_grid(boxes, options.grid)
@@ -185,17 +191,6 @@ def _stacked(
     told = {"groupby": groupby, "failures": json.dumps(failures)}
     dataset = xr.Dataset(variables, coords=coords, attrs=attrs | told)
     return dataset if options.chunks is None else chunked(dataset, options.chunks)
-
-
-def _listed(scenes: Any) -> list[Any]:
-    if isinstance(scenes, str | Mapping) or not isinstance(scenes, Iterable):
-        expected = "a list of scene ids or items, or what search() found; open_scene opens one"
-        raise InvalidParameter(name="scenes", value=scenes, expected=expected)
-    listed = list(scenes)
-    if not listed:
-        expected = "at least one scene: this list, or what the search found, is empty"
-        raise InvalidParameter(name="scenes", value=[], expected=expected)
-    return listed
 
 
 def _resolved(

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
+from astra_xr.missions import Item
 from astra_xr.model import Grid
 from astra_xr.resolver.resolution import Resolver
 from astra_xr.scenes.dataset import ReadableAsset, attrs_of, dataset_of, described
 from astra_xr.scenes.open import resolve_unsigned
 from astra_xr.scenes.options import Chunks, options_of
 
+if TYPE_CHECKING:
+    import pystac
+
 
 def open_scene_tree(
-    scene_id: str,
+    scene_id: str | Item | pystac.Item,
     bands: str | Iterable[str] | None = None,
     *,
     catalog: str | None = None,
@@ -29,7 +33,7 @@ def open_scene_tree(
     mask_and_scale: bool = True,
     radiometry: str | None = None,
 ) -> xr.DataTree:
-    """Open a satellite scene by its id, each band in its own pixels, lazily.
+    """Open a satellite scene by its id, or a STAC item, each band in its own pixels, lazily.
 
     Parameters
     ----------

@@ -229,7 +229,7 @@ def test_real_classes(shared: Path) -> None:
     path = folder / "SCL.tif"
     item = {"id": "S2A_29RKH_20200219_0_L2A", "collection": "sentinel-2-l2a", "properties": {},
             "assets": {"SCL": {"href": str(path)}}}  # fmt: skip
-    ds = astra_xr.open_item(item, bands=["SCL"]).assign_attrs(mission="sentinel-2")
+    ds = astra_xr.open_scene(item, bands=["SCL"]).assign_attrs(mission="sentinel-2")
     with rasterio.open(path) as file:
         stored = file.read(1)
     expected = ndimage.binary_dilation(np.isin(stored, (3, 8, 9, 10, 6)), disc(2))

@@ -32,7 +32,7 @@ def ds(server: RangeServer) -> xr.Dataset:
     raw = items.earth_search_c1(SIZE)
     for asset in raw["assets"].values():
         asset["href"] = server.url(asset["href"].rsplit("/", 1)[1])
-    return astra_xr.open_item(raw, bands=["red", "nir"])
+    return astra_xr.open_scene(raw, bands=["red", "nir"])
 
 
 CUTS: dict[str, dict[str, Any]] = {
@@ -69,7 +69,7 @@ def test_overviews_and_indices(server: RangeServer) -> None:
     raw = items.earth_search_c1(SIZE)
     for asset in raw["assets"].values():
         asset["href"] = server.url(asset["href"].rsplit("/", 1)[1])
-    coarse = astra_xr.open_item(raw, bands=["red", "nir"], resolution=40)
+    coarse = astra_xr.open_scene(raw, bands=["red", "nir"], resolution=40)
     assert {plan.level for plan in coarse.astra.explain().files} == {2}
     ndvi = xr.Dataset({"ndvi": coarse.astra.index("NDVI")})
     cost = ndvi.astra.explain()

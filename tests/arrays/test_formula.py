@@ -63,7 +63,7 @@ CUTS = [
 @pytest.mark.parametrize("cut", CUTS, ids=str)
 @pytest.mark.parametrize("first", ["cut", "index"])
 def test_any_part(folder: Path, cut: dict[str, Any], first: str) -> None:
-    ds = astra_xr.open_item(item(str(folder)))
+    ds = astra_xr.open_scene(item(str(folder)))
     part = ds.isel(cut).astra.index("NDVI") if first == "cut" else ds.astra.index("NDVI").isel(cut)
     expected = xr.DataArray(truth(folder), dims=("y", "x")).isel(cut)
     np.testing.assert_allclose(part.values, expected.values, rtol=1e-3, atol=2e-5)
@@ -87,13 +87,13 @@ def test_files_of_other_tiles_or_strips_are_computed_too(folder: Path, tmp_path:
                 tmp_path / f"{name}.tif", "w", driver="GTiff", **profile | options
             ) as out:
                 out.write(file.read())
-    got = astra_xr.open_item(item(str(tmp_path))).astra.index("NDVI")
+    got = astra_xr.open_scene(item(str(tmp_path))).astra.index("NDVI")
     np.testing.assert_allclose(got.values, expected, rtol=1e-3, atol=2e-5)
 
 
 def test_an_index_is_lazy_and_its_values_are_kept(folder: Path) -> None:
     before = traffic().requests
-    ndvi = astra_xr.open_item(item(str(folder))).astra.index("NDVI")
+    ndvi = astra_xr.open_scene(item(str(folder))).astra.index("NDVI")
     assert traffic().requests == before
     window = ndvi[:10, 700:710]
     assert window.values is not None
@@ -105,7 +105,7 @@ def test_an_index_is_lazy_and_its_values_are_kept(folder: Path) -> None:
 
 def test_load_reads_all_bands_at_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with RangeServer(folder, latency=0.5) as server:
-        ds = astra_xr.open_item(item(server.url().rstrip("/")), bands=["red", "nir"])
+        ds = astra_xr.open_scene(item(server.url().rstrip("/")), bands=["red", "nir"])
         ds = ds.isel(x=slice(64), y=slice(64))
         start = time.perf_counter()
         assert ds.astra.load(progress=True) is ds
@@ -120,7 +120,7 @@ def test_load_reads_all_bands_at_once(folder: Path, capsys: pytest.CaptureFixtur
 def test_an_interrupt_stops_all_reads_at_once(folder: Path) -> None:
     with RangeServer(folder) as server:
         server.rule = lambda request: Reply(delay=3.0)
-        ds = astra_xr.open_item(item(server.url().rstrip("/")))
+        ds = astra_xr.open_scene(item(server.url().rstrip("/")))
         timer = threading.Timer(0.45, os.kill, [os.getpid(), signal.SIGINT])
         timer.start()
         start = time.perf_counter()
@@ -137,7 +137,7 @@ def test_an_interrupt_stops_all_reads_at_once(folder: Path) -> None:
 def test_an_interrupt_of_load_stops_all_reads(folder: Path) -> None:
     with RangeServer(folder) as server:
         server.rule = lambda request: Reply(delay=3.0)
-        ds = astra_xr.open_item(item(server.url().rstrip("/")))
+        ds = astra_xr.open_scene(item(server.url().rstrip("/")))
         threading.Timer(0.45, os.kill, [os.getpid(), signal.SIGINT]).start()
         start = time.perf_counter()
         with pytest.raises(KeyboardInterrupt):
@@ -150,7 +150,7 @@ def test_an_interrupt_of_load_stops_all_reads(folder: Path) -> None:
 
 
 def test_a_backward_empty_cut_of_an_index(folder: Path) -> None:
-    ndvi = astra_xr.open_item(item(str(folder))).astra.index("NDVI")
+    ndvi = astra_xr.open_scene(item(str(folder))).astra.index("NDVI")
     assert ndvi.isel(x=slice(2, 8, -1)).values.shape == (SIZE, 0)
 
 
@@ -161,13 +161,13 @@ def test_the_damaged_band_is_named(folder: Path, tmp_path: Path) -> None:
     middle = len(body) // 2
     body[middle : middle + 5000] = bytes(5000)
     (tmp_path / "B04.tif").write_bytes(body)
-    ds = astra_xr.open_item(item(str(tmp_path)), bands=["red", "nir"])
+    ds = astra_xr.open_scene(item(str(tmp_path)), bands=["red", "nir"])
     with pytest.raises(astra_xr.AstraError, match=r" red from .*B04.tif: the tile at bytes"):
         _ = ds.astra.index("NDVI").values
 
 
 def test_several_indices_take_one_pass(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ds = astra_xr.open_item(item(str(folder)), bands=["red", "nir"])
+    ds = astra_xr.open_scene(item(str(folder)), bands=["red", "nir"])
     found = ds.astra.index(["NDVI", "EVI2", "kNDVI"])
     expected = {name: ds.astra.index(name).values for name in found}
     tile_cache.clear()
@@ -186,7 +186,7 @@ def test_several_indices_take_one_pass(folder: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_time_series_is_computed_block_by_block(folder: Path) -> None:
-    ds = astra_xr.open_item(item(str(folder)), bands=["red", "nir"]).load()
+    ds = astra_xr.open_scene(item(str(folder)), bands=["red", "nir"]).load()
     series = xr.concat([ds, ds * 2, ds * 3], "time", combine_attrs="override")
     found = series.astra.index("NDVI")
     assert found.dims == ("time", "y", "x")

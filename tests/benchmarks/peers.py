@@ -164,7 +164,7 @@ def with_astra(base: str, task: Task) -> None:
     for asset, name in zip(told["assets"].values(), ("red", "nir"), strict=False):
         asset["eo:bands"] = [{"name": name, "common_name": name}]
     resolution = 10 * task.factor if task.factor > 1 else None
-    ds = astra_xr.open_item(told, bands=task.bands, resolution=resolution)
+    ds = astra_xr.open_scene(told, bands=task.bands, resolution=resolution)
     cuts = [ds.isel(y=rows, x=cols) for rows, cols in task.windows]
     if len(task.bands) == 2:
         for cut in cuts:

@@ -30,7 +30,7 @@ def first_picture(base: str) -> None:
     told = item(base)
     for asset, name in zip(told["assets"].values(), NAMES, strict=False):
         asset["eo:bands"] = [{"name": name, "common_name": name}]
-    ds = astra_xr.open_item(told, bands=list(told["assets"])[:4])
+    ds = astra_xr.open_scene(told, bands=list(told["assets"])[:4])
     start, cpu = time.perf_counter(), time.process_time()
     picker = ds.astra.pick()
     made = time.perf_counter() - start

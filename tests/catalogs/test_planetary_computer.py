@@ -243,7 +243,7 @@ def test_the_callers_own_token_is_used_as_it_is(world: World, network: Loopback)
         for asset in item["assets"].values():
             moved = asset["href"].replace(items.BLOB_HOST, "mine.blob.core.windows.net")
             asset["href"] = f"{moved}?sp=r&sig=MINE"
-        ds = astra_xr.open_item(item, bands=["red"])
+        ds = astra_xr.open_scene(item, bands=["red"])
         assert float(ds.red.max()) > 0
         assert b"MINE" not in pickle.dumps(ds)
     assert world.tokens == []

@@ -158,7 +158,7 @@ class TestOpening:
         dn[0, 0] = 0
         write_cog(tmp_path / f"{SCENE}_B4.TIF", dn)
         (tmp_path / f"{SCENE}_MTL.json").write_text(json.dumps(mtl()))
-        ds = astra_xr.open_item(item(tmp_path), bands="red")
+        ds = astra_xr.open_scene(item(tmp_path), bands="red")
         expected = (12000 * 2e-5 - 0.1) / math.sin(math.radians(ELEVATION))
         assert ds.red.values[1, 1] == pytest.approx(expected, rel=1e-5)
         assert np.isnan(ds.red.values[0, 0])

@@ -42,21 +42,21 @@ def item(folder: Path, dark: float, *, applied: bool = False) -> dict[str, Any]:
 
 
 def test_once_an_asset(tmp_path: Path) -> None:
-    ds = astra_xr.open_item(item(tmp_path, dark=0.5), ["red", "nir"])
+    ds = astra_xr.open_scene(item(tmp_path, dark=0.5), ["red", "nir"])
     with pytest.warns(UserWarning, match=TWICE) as caught:
         ds.red[:, :300].load()
     assert len(caught) == 1
     assert items.PRODUCT in str(caught[0].message)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        again = astra_xr.open_item(item(tmp_path, dark=0.5), ["red"])
+        again = astra_xr.open_scene(item(tmp_path, dark=0.5), ["red"])
         again.red[100:200].load()
     with pytest.warns(UserWarning, match="nir: .*" + TWICE):
         ds.nir.load()
 
 
 def test_where_an_index_is_computed_of_tiles(tmp_path: Path) -> None:
-    ds = astra_xr.open_item(item(tmp_path, dark=0.5), ["red", "nir"])
+    ds = astra_xr.open_scene(item(tmp_path, dark=0.5), ["red", "nir"])
     with pytest.warns(UserWarning, match=TWICE) as caught:
         ds.astra.index("NDVI").load()
     assert len({str(w.message).partition(":")[0] for w in caught}) == 1
@@ -73,12 +73,12 @@ def test_where_an_index_is_computed_of_tiles(tmp_path: Path) -> None:
 )
 def test_else_not(tmp_path: Path, told: Any) -> None:
     # Warnings are errors here.
-    astra_xr.open_item(item(tmp_path, **told), ["red", "nir"]).load()
+    astra_xr.open_scene(item(tmp_path, **told), ["red", "nir"]).load()
 
 
 @pytest.mark.parametrize("mode", ["none", "file"])
 def test_nor_where_no_offset_was_inferred(tmp_path: Path, mode: str) -> None:
-    astra_xr.open_item(item(tmp_path, dark=0.9), "red", radiometry=mode).load()
+    astra_xr.open_scene(item(tmp_path, dark=0.9), "red", radiometry=mode).load()
 
 
 def test_landsats_offset_is_nothing_to_doubt(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from astra_xr.errors import AmbiguousBand, AstraError, InvalidParameter, UnknownBand
-from astra_xr.missions import MISSIONS, mission_of
+from astra_xr.missions import MISSIONS, clean_item, mission_of
 from astra_xr.resolver.bands import (
     BandAsset,
     describe_planes,
@@ -21,7 +21,6 @@ from astra_xr.resolver.bands import (
     select_bands,
     split_names,
 )
-from astra_xr.resolver.local import item_json
 from tests import items
 from tests.items import COG
 
@@ -500,7 +499,7 @@ class TestAnyItem:
     @given(item=odd_items)
     def test_only_our_errors_for_odd_types(self, item: Json) -> None:
         with contextlib.suppress(AstraError):
-            found = match(item_json(item))
+            found = match(clean_item(item))
             select_bands(found, ["red"], scene="s:1")
 
 

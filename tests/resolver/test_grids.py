@@ -307,7 +307,7 @@ class TestOpening:
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         with caplog.at_level(logging.INFO, "astra_xr.scenes"):
-            ds = astra_xr.open_item(self.item(tmp_path))
+            ds = astra_xr.open_scene(self.item(tmp_path))
         assert ds.rio.crs.to_epsg() == 32610
         assert caplog.messages == [
             "x a: the file is asked for what its item leaves out: grid, scale, number of bands"
@@ -318,20 +318,20 @@ class TestOpening:
         for code in ("EPSG:999999", "nonsense", "PROJCS["):
             item = self.item(tmp_path, **told, **{"proj:code": code})
             with pytest.raises(InvalidItem, match="is none that PROJ knows") as caught:
-                astra_xr.open_item(item)
+                astra_xr.open_scene(item)
             assert caught.value.__context__ is None
 
     def test_control_points(self, tmp_path: Path) -> None:
         item = self.item(tmp_path, **{"sar:product_type": "GRD"})
         with pytest.raises(InvalidItem, match="ground control points"):
-            astra_xr.open_item(item)
+            astra_xr.open_scene(item)
         assert astra_xr.resolve(item).assets
 
     def test_a_file_of_control_points(self, shared: Path) -> None:
         item = self.item(None)
         item["assets"]["a"]["href"] = str(shared / "rasters/odd/cog_gcps_ovr.tif")
         with pytest.raises(ReadError, match="has ground control points instead of a grid"):
-            astra_xr.open_item(item)
+            astra_xr.open_scene(item)
 
 
 @pytest.mark.parametrize("rows", [2**31, 10**400])

@@ -471,7 +471,7 @@ class TestOverride:
         path = write_cog(tmp_path / "B04.tif", dn, scales=(1e-4,), offsets=(1e-4,))
         item = items.earth_search_c1(64)
         item["assets"] = {"red": item["assets"]["red"] | {"href": str(path)}}
-        ds = astra_xr.open_item(item, "red", radiometry=mode)
+        ds = astra_xr.open_scene(item, "red", radiometry=mode)
         assert ds.red.dtype == "float32"
         assert ds.red.values[1, 1] == pytest.approx(expected)
         assert np.isnan(ds.red.values[0, 0])

@@ -260,8 +260,6 @@ class TestResolve:
     @pytest.mark.parametrize(
         ("item", "words"),
         [
-            (5, "expected a scene id, a pystac.Item or a dict"),
-            (None, "expected a scene id, a pystac.Item or a dict"),
             ({}, "it has no id"),
             ({"id": "x", "assets": None}, "it has no assets"),
             ({"id": "x", "assets": {"a": "https://h/a.tif"}}, "it has no assets"),
@@ -270,6 +268,11 @@ class TestResolve:
     )
     def test_no_items(self, resolver: LocalResolver, item: Any, words: str) -> None:
         with pytest.raises(InvalidItem, match=words):
+            resolver.resolve(item, sign=False)
+
+    @pytest.mark.parametrize("item", [5, None, ["x"], ("x",)])
+    def test_neither_id_nor_item(self, resolver: LocalResolver, item: Any) -> None:
+        with pytest.raises(InvalidParameter, match="expected a scene id, a pystac.Item or an item"):
             resolver.resolve(item, sign=False)
 
     @pytest.mark.parametrize(

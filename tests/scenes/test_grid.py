@@ -143,7 +143,7 @@ def test_a_crs_keeps_its_spelling_where_it_is_the_same() -> None:
     ("function", "others"),
     [
         (astra_xr.open_scene, {"scene_id", "resolver"}),
-        (astra_xr.open_item, {"item", "resolver"}),
+        (astra_xr.open_scene, {"item", "resolver"}),
         (astra_xr.open_scenes, {"scenes", "resolver", "groupby", "fail_on_error"}),
         (astra_xr.open_scene_tree, {"scene_id", "resolver"}),
     ],

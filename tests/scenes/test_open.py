@@ -1,4 +1,4 @@
-"""open_scene and open_item over the whole way: catalogue, signing, storage, pixels."""
+"""open_scene, of ids and items, over the whole way: catalogue, signing, storage, pixels."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_landsat_by_its_names(world: World) -> None:
 def test_item_of_pystac_or_json_asks_no_catalogue(world: World, network: Loopback) -> None:
     raw = items.planetary_computer(SIZE)
     for item in (raw, pystac.Item.from_dict(raw)):
-        ds = astra_xr.open_item(item, bands="nir")
+        ds = astra_xr.open_scene(item, bands="nir")
         np.testing.assert_allclose(ds.nir.values, truth(world, "B08"), atol=3e-7)
     asked = {url.split("/")[2] for _, url in network.log}
     assert asked == {"planetarycomputer.microsoft.com", items.BLOB_HOST}
@@ -137,11 +137,11 @@ def test_item_of_no_known_mission(world: World, storage_folder: object) -> None:
     properties = {"datetime": None, "proj:epsg": 32610}
     item = raw | {"id": "mine", "properties": properties, "assets": {"data": asset, "bare": {
         "href": f"{storage_folder}/B08.tif", "type": items.COG}}}  # fmt: skip
-    ds = astra_xr.open_item(item, bands=["red"])  # the item's own band name
+    ds = astra_xr.open_scene(item, bands=["red"])  # the item's own band name
     np.testing.assert_allclose(
         ds.red, np.where(world.dn["B04"] == 0, np.nan, world.dn["B04"] * 0.5 + 7)
     )
-    bare = astra_xr.open_item(item, bands=["bare"])  # nothing told: the file decides
+    bare = astra_xr.open_scene(item, bands=["bare"])  # nothing told: the file decides
     expected = np.where(world.dn["B08"] == 0, np.nan, world.dn["B08"])
     np.testing.assert_array_equal(bare.bare, expected)
     assert bare.bare.attrs["radiometry"] == "offset 0: the file's own tags"
@@ -162,13 +162,8 @@ def test_bad_bands(world: World, bands: list[str], error: type[Exception], words
         astra_xr.open_scene(PRODUCT, bands=bands)
 
 
-def test_an_id_is_no_item() -> None:
-    with pytest.raises(errors.InvalidParameter, match="open_scene takes ids"):
-        astra_xr.open_item("sentinel-2:S2B")
-
-
 def test_a_file_that_its_item_does_not_describe_raises(world: World) -> None:
-    ds = astra_xr.open_item(items.earth_search_c1(SIZE + 1), bands=["red"])
+    ds = astra_xr.open_scene(items.earth_search_c1(SIZE + 1), bands=["red"])
     with pytest.raises(errors.ReadError, match=f"its item says .{SIZE + 1}"):
         ds.red.load()
 

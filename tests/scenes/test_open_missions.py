@@ -43,7 +43,7 @@ def naip(tmp_path: Path) -> Json:
 
 
 def test_a_photograph_is_one_variable_with_named_bands(naip: Json) -> None:
-    ds = astra_xr.open_item(naip)
+    ds = astra_xr.open_scene(naip)
     assert list(ds) == ["image"]
     assert ds.image.dims == ("band", "y", "x")
     assert ds.band.values.tolist() == ["red", "green", "blue", "nir"]
@@ -53,7 +53,7 @@ def test_a_photograph_is_one_variable_with_named_bands(naip: Json) -> None:
 
 
 def test_its_bands_alone(naip: Json) -> None:
-    ds = astra_xr.open_item(naip, ["red", "NIR", "image"])
+    ds = astra_xr.open_scene(naip, ["red", "NIR", "image"])
     assert ds.red.dims == ("y", "x")
     assert (ds.red.values == 200).all()
     assert ds.NIR.attrs["center_wavelength"] == 0.86
@@ -68,7 +68,7 @@ def test_radar_is_linear_power(tmp_path: Path) -> None:
     name = "S1A_IW_GRDH_1SDV_20240419T045749_20240419T045814_053498_067DF2_rtc"
     assets = {"vv": {"href": str(path)}, "vh": {"href": str(path)}}
     told = {**UTM, "sar:product_type": "GRD"}
-    ds = astra_xr.open_item(item_of(name, assets, **told), "backscatter")
+    ds = astra_xr.open_scene(item_of(name, assets, **told), "backscatter")
     assert list(ds) == ["vv", "vh"]
     assert np.isnan(ds.vv.values[0, 0])
     assert ds.vv.values[1, 1] == 0.25
@@ -88,7 +88,7 @@ def test_heights_are_metres(tmp_path: Path) -> None:
         "proj:transform": list(transform)[:6],
     }
     name = "Copernicus_DSM_COG_10_N38_00_W123_00_DEM"
-    ds = astra_xr.open_item(item_of(name, {"data": {"href": str(path)}}, **told), "elevation")
+    ds = astra_xr.open_scene(item_of(name, {"data": {"href": str(path)}}, **told), "elevation")
     assert ds.elevation.attrs["units"] == "m"
     assert (ds.elevation.values == -3.5).all()
     assert ds.rio.crs.to_epsg() == 4326
@@ -99,7 +99,7 @@ def test_harmonised_reflectance_and_kelvin(tmp_path: Path) -> None:
     stored[0, 0] = -9999
     path = str(write_cog(tmp_path / "a.tif", stored, nodata=-9999))
     assets = {"B04": {"href": path}, "B10": {"href": path}}
-    ds = astra_xr.open_item(
+    ds = astra_xr.open_scene(
         item_of("HLS.L30.T10SEG.2025015T184929.v2.0", assets), ["red", "thermal"]
     )
     assert list(ds) == ["red", "B10"]
@@ -115,4 +115,4 @@ def test_files_of_other_bands_share_no_dimension(naip: Json, tmp_path: Path) -> 
     item = naip | {"id": "x"}
     item["assets"]["other"] = {"href": str(path), "type": COG, "eo:bands": bands}
     with pytest.raises(InvalidParameter, match="one band dimension"):
-        astra_xr.open_item(item, ["image", "other"])
+        astra_xr.open_scene(item, ["image", "other"])

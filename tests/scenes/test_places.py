@@ -186,15 +186,15 @@ def test_a_box_the_wrong_way_round_is_told() -> None:
             }
         },
     }
-    assert astra_xr.open_item(item, bbox=(9.01, 47.8, 9.02, 47.81)).sizes["x"] > 70
+    assert astra_xr.open_scene(item, bbox=(9.01, 47.8, 9.02, 47.81)).sizes["x"] > 70
     with pytest.raises(errors.InvalidParameter, match="longitude and latitude look swapped"):
-        astra_xr.open_item(item, bbox=(47.8, 9.01, 47.81, 9.02))
+        astra_xr.open_scene(item, bbox=(47.8, 9.01, 47.81, 9.02))
 
 
 def test_real_pixels_in_another_crs(shared: Path) -> None:
     path = shared / "rasters/sentinel2-S2A_29RKH_20200219_0_L2A/B04.tif"
     item = {"id": "real", "properties": {}, "assets": {"B04": {"href": str(path)}}}
-    ds = astra_xr.open_item(item, crs="EPSG:4326", mask_and_scale=False)
+    ds = astra_xr.open_scene(item, crs="EPSG:4326", mask_and_scale=False)
     part = ds.isel(x=slice(200, 500), y=slice(100, 300))
     with rasterio.open(path) as file:
         stored, affine, crs = file.read(1), file.transform, file.crs

@@ -112,7 +112,7 @@ def test_bands_in_several_crs_are_refused(world: World) -> None:
     raw["assets"]["B8A"] |= {"proj:epsg": 32611, "proj:shape": [SIZE, SIZE],
                              "proj:transform": [10, 0, 499980, 0, -10, 4200000]}  # fmt: skip
     with pytest.raises(errors.MixedGrids, match=r"EPSG:32610: B04, B08; EPSG:32611: B8A"):
-        astra_xr.open_item(raw)
+        astra_xr.open_scene(raw)
 
 
 def test_an_index_over_bands_of_several_resolutions() -> None:
