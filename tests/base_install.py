@@ -154,7 +154,7 @@ def aws() -> None:
         "properties": {"datetime": "2025-01-15T00:00:00Z"},
         "assets": {"red": {"href": href, "roles": ["data"]}},
     }  # fmt: skip
-    astra_xr.open_item(item, ["red"])
+    astra_xr.open_scene(item, ["red"])
 
 
 NEEDS: dict[str, Callable[[], None]] = {

@@ -95,6 +95,6 @@ def warn_of_offset(values: npt.NDArray[Any], radiometry: Radiometry | None, labe
     warnings.warn(
         f"{label}: {share:.0%} of the valid pixels are below {_TOO_DARK}, darker than any "
         f"surface. The pixels may already include {radiometry.reason}. Compare with another "
-        "catalog=, or read the stored numbers with radiometry='none'.",
+        "catalog=, or read the stored numbers with radiometry='raw'.",
         stacklevel=2,
     )

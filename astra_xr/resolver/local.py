@@ -20,10 +20,11 @@ from astra_xr.resolver.grids import item_grid
 from astra_xr.resolver.ids import parse_item_id, parse_scene_id
 from astra_xr.resolver.lookup import HEDGE, PASSED_OVER, Found, Lookup, said
 from astra_xr.resolver.radiometry import (
-    check_override,
+    RadiometryMode,
     decide_radiometry,
     one_radiometry,
     override,
+    read_mode,
 )
 from astra_xr.resolver.resolution import Resolution
 from astra_xr.resolver.routing import Clouds, Origin, Router, check_format
@@ -41,7 +42,7 @@ class _Request:
 
     format: str
     sign: bool
-    radiometry: str | None
+    radiometry: RadiometryMode
 
     choosing: bool = False
     """True if no catalog is named: catalogs without credentials are then passed over."""
@@ -96,14 +97,14 @@ class LocalResolver:
         *,
         catalog: str | None = None,
         sign: bool = True,
-        radiometry: str | None = None,
+        radiometry: RadiometryMode | None = "auto",
     ) -> Resolution:
         """Return the files of a scene's bands; see :func:`astra_xr.resolve`."""
         request = _Request(
             names=split_names(bands),
             format=check_format(format),
             sign=sign,
-            radiometry=check_override(radiometry),
+            radiometry=read_mode(radiometry),
         )
         scene = read_scene(scene)
         if not isinstance(scene, str):
@@ -157,7 +158,7 @@ class LocalResolver:
             for name, entry in chosen.items()
         }
         new = [entry for name, entry in chosen.items() if keys[name] not in found.assets]
-        factors = self._factors(found, new) if new and not request.radiometry else {}
+        factors = self._factors(found, new) if new and request.radiometry == "auto" else {}
         assets = {}
         for name, entry in chosen.items():
             if request.choosing and found.owner:
@@ -167,7 +168,7 @@ class LocalResolver:
                 self._asset(entry, found, request, own), origin
             )
             # Factors that could not be read now may be readable later.
-            if own or request.radiometry or not needs_factors(entry, found.item):
+            if own or request.radiometry != "auto" or not needs_factors(entry, found.item):
                 found.assets[keys[name]] = asset
             assets[name] = asset
         if not request.sign:

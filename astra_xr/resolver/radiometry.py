@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 
@@ -104,41 +104,47 @@ def is_declared(item: Item, asset: Mapping[str, Any], index: int = 1) -> bool:
     return not {"scale", "offset"}.isdisjoint(_declared(item, asset, index))
 
 
-def check_override(mode: str | None) -> str | None:
-    """Return the wish for another radiometry than ours: ``file``, ``none`` or None.
+RadiometryMode = Literal["auto", "file", "raw"]
+"""Which scale and offset apply: the correct ones, those of the file's tags, or none."""
+
+
+def read_mode(value: object) -> RadiometryMode:
+    """Return which radiometry is asked for; None is ``"auto"``.
 
     Raises
     ------
     InvalidParameter
-        It is none of these.
+        It is none of the modes.
     """
-    if mode in (None, "file", "none"):
-        return mode
-    expected = "'file' (the file's own tags), 'none' (stored numbers) or None (right values)"
-    raise InvalidParameter(name="radiometry", value=mode, expected=expected)
+    if value is None:
+        return "auto"
+    if isinstance(value, str) and value in get_args(RadiometryMode):
+        return cast("RadiometryMode", value)
+    expected = "'auto' (correct values), 'file' (the file's own tags) or 'raw' (stored numbers)"
+    raise InvalidParameter(name="radiometry", value=value, expected=expected)
 
 
-def override(decided: Radiometry | None, mode: str | None) -> Radiometry | None:
-    """Put the caller's wish in place of what was decided; class and mask numbers stay.
+def override(decided: Radiometry | None, mode: RadiometryMode) -> Radiometry | None:
+    """Return the radiometry of the mode in place of what was decided; of classes and masks, that.
 
     Returns
     -------
     Radiometry or None
-        None where the file's own tags are to decide, by wish or since nothing else tells.
+        None where the file's own tags are to decide: by the mode, or since nothing else does.
 
     Examples
     --------
-    >>> override(Radiometry(dtype="uint16", scale=1e-4, offset=-0.1, nodata=0), "none").scale
+    >>> override(Radiometry(dtype="uint16", scale=1e-4, offset=-0.1, nodata=0), "raw").scale
     1.0
     """
-    if mode is None or decided is None or decided.as_is:
+    if mode == "auto" or decided is None or decided.as_is:
         return decided
     if mode == "file":
         return None
     return Radiometry(
         dtype=decided.dtype,
         nodata=decided.nodata,
-        reason="stored numbers, as asked for by radiometry='none'",
+        reason="stored numbers, as asked for by radiometry='raw'",
     )
 
 

@@ -20,7 +20,7 @@ from astra_xr.net.client import fetch_json
 from astra_xr.net.memo import Memo
 from astra_xr.resolver.bands import split_names
 from astra_xr.resolver.local import LocalResolver
-from astra_xr.resolver.radiometry import check_override
+from astra_xr.resolver.radiometry import RadiometryMode, read_mode
 from astra_xr.resolver.resolution import Resolution
 from astra_xr.resolver.routing import check_format
 from astra_xr.resolver.scene_input import read_scene
@@ -88,7 +88,7 @@ class RemoteResolver:
         *,
         catalog: str | None = None,
         sign: bool = True,
-        radiometry: str | None = None,
+        radiometry: RadiometryMode | None = "auto",
     ) -> Resolution:
         """Return the files of a scene's bands; see :func:`astra_xr.resolve`.
 
@@ -105,7 +105,7 @@ class RemoteResolver:
             "bands": None if names is None else ",".join(names),
             "format": check_format(format),
             "catalog": catalog_name(catalog),
-            "radiometry": check_override(radiometry),
+            "radiometry": read_mode(radiometry),
         }
         document = _ask(self.settings, {**query, "sign": str(sign).lower(), "detail": "full"})
         try:

@@ -14,6 +14,7 @@ from astra_xr.conversion.recipe import COG_TYPE
 from astra_xr.errors import InvalidItem, redact
 from astra_xr.missions import Item
 from astra_xr.model import Asset, Band, Radiometry
+from astra_xr.resolver.radiometry import RadiometryMode
 from astra_xr.tables import Table
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ class Resolver(Protocol):
         *,
         catalog: str | None = None,
         sign: bool = True,
-        radiometry: str | None = None,
+        radiometry: RadiometryMode | None = "auto",
     ) -> Resolution:
         """Return the files of the bands of a scene: its id, a pystac.Item or an item as a dict."""
         ...

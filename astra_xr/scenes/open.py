@@ -10,6 +10,7 @@ import xarray as xr
 
 from astra_xr.missions import Item
 from astra_xr.resolver.local import LocalResolver
+from astra_xr.resolver.radiometry import RadiometryMode
 from astra_xr.resolver.remote import RemoteResolver
 from astra_xr.resolver.resolution import Resolution, Resolver
 from astra_xr.scenes.dataset import dataset_of
@@ -54,7 +55,7 @@ def resolve(
     *,
     catalog: str | None = None,
     sign: bool = True,
-    radiometry: str | None = None,
+    radiometry: RadiometryMode | None = "auto",
 ) -> Resolution:
     """Find the files of a scene's bands, and sign their URLs.
 
@@ -74,7 +75,7 @@ def resolve(
     sign : bool
         False: no URL of the answer is signed; they are as the item has them, and nothing is
         converted.
-    radiometry : {None, "file", "none"}
+    radiometry : {"auto", "file", "raw"}
         As in :func:`open_scene`.
 
     Returns
@@ -122,7 +123,7 @@ def open_scene(
     anchor: str | None = None,
     chunks: Chunks = None,
     mask_and_scale: bool = True,
-    radiometry: str | None = None,
+    radiometry: RadiometryMode | None = "auto",
     allow_large: bool = False,
 ) -> xr.Dataset:
     """Open a satellite scene by its id, or a STAC item, lazily.
@@ -181,10 +182,11 @@ def open_scene(
         True: float32 values (reflectance 0..1, kelvin, …) with NaN where there is no data;
         class and mask bands stay integers. False: the file's own numbers, with
         ``scale_factor``, ``add_offset`` and ``_FillValue`` in ``attrs``.
-    radiometry : {None, "file", "none"}
-        Which scale and offset hold. None: those that give the right values, as each variable's
-        ``attrs["radiometry"]`` says. ``"file"``: those of the file's own tags. ``"none"``:
-        none, so that stored numbers come as floats, with NaN where there is no data.
+    radiometry : {"auto", "file", "raw"}
+        Which scale and offset apply. ``"auto"`` (or None): those that give correct values, as
+        each variable's ``attrs["radiometry"]`` says. ``"file"``: those of the file's own tags.
+        ``"raw"``: none. Its values are the stored numbers as float32, with NaN where there is no
+        data; with ``mask_and_scale=False`` they keep their integer type and the nodata number.
     allow_large : bool
         True: make grids of more than 2³⁶ pixels, and read what is larger than free memory.
 

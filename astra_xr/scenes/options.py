@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from astra_xr.resolver.radiometry import RadiometryMode, read_mode
+
 Size = float | str | None
 """Pixel size in units of the CRS, ``"finest"``, ``"coarsest"``, or None for the bands' own."""
 
@@ -71,8 +73,8 @@ class OpenOptions:
     mask_and_scale: bool = True
     """True: values in their unit, nodata as NaN; False: stored numbers."""
 
-    radiometry: str | None = None
-    """None: the right scale and offset; ``"file"``: those of the tags; ``"none"``: none."""
+    radiometry: RadiometryMode = "auto"
+    """Which scale and offset apply: the correct ones, those of the file's tags, or none."""
 
     allow_large: bool = False
     """True: neither grids nor reads are refused for their size."""
@@ -98,6 +100,7 @@ def options_of(given: Mapping[str, Any]) -> OpenOptions:
         return {each.name: given[each.name] for each in fields(kind) if each.name in given}
 
     options = OpenOptions(grid=TargetGrid(**of(TargetGrid)), **of(OpenOptions))
+    options = replace(options, radiometry=read_mode(options.radiometry))
     if isinstance(options.bands, Iterator):  # which several scenes would share
         options = replace(options, bands=tuple(options.bands))
     return options

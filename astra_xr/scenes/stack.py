@@ -20,6 +20,7 @@ from astra_xr.arrays.mask import ClassMask
 from astra_xr.arrays.mosaic import Layer, MosaicArray
 from astra_xr.errors import AstraError, InvalidParameter, UnknownBand
 from astra_xr.missions import MISSIONS, Item
+from astra_xr.resolver.radiometry import RadiometryMode
 from astra_xr.resolver.resolution import Resolver
 from astra_xr.resolver.scene_input import HasItems, read_scenes
 from astra_xr.scenes.chunks import chunked
@@ -61,7 +62,7 @@ def open_scenes(
     anchor: str | None = None,
     chunks: Chunks = None,
     mask_and_scale: bool = True,
-    radiometry: str | None = None,
+    radiometry: RadiometryMode | None = "auto",
     allow_large: bool = False,
 ) -> xr.Dataset:
     """Open several scenes on one grid, stacked along time, lazily.

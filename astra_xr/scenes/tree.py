@@ -10,6 +10,7 @@ import xarray as xr
 
 from astra_xr.missions import Item
 from astra_xr.model import Grid
+from astra_xr.resolver.radiometry import RadiometryMode
 from astra_xr.resolver.resolution import Resolver
 from astra_xr.scenes.dataset import ReadableAsset, attrs_of, dataset_of, described
 from astra_xr.scenes.open import resolve_unsigned
@@ -31,7 +32,7 @@ def open_scene_tree(
     y: tuple[float, float] | None = None,
     chunks: Chunks = None,
     mask_and_scale: bool = True,
-    radiometry: str | None = None,
+    radiometry: RadiometryMode | None = "auto",
 ) -> xr.DataTree:
     """Open a satellite scene by its id, or a STAC item, each band in its own pixels, lazily.
 

@@ -10,11 +10,12 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import parse_qsl
 
 from astra_xr.catalogs import CATALOGS
 from astra_xr.errors import InvalidParameter
+from astra_xr.resolver.radiometry import RadiometryMode, read_mode
 from astra_xr.resolver.routing import FORMATS
 from astra_xr.service.problems import PLAIN, PROBLEM_TYPE, STATUS
 from astra_xr.service.signing import FIELDS
@@ -61,9 +62,9 @@ _TABLE = {
         ),
         _parameter(
             "radiometry",
-            "Which scale and offset are given. Left out: those that are right, by processing "
-            "baseline and catalog. file: those of the file's own tags. none: none.",
-            {"enum": ["file", "none"]},
+            "Which scale and offset are given. auto: those that are right, by processing baseline "
+            "and catalog. file: those of the file's own tags. raw: none.",
+            {"enum": list(get_args(RadiometryMode)), "default": "auto"},
         ),
         _parameter(
             "sign",
@@ -88,7 +89,7 @@ class AssetsRequest:
     bands: str | None = None
     format: str = "cog"
     catalog: str | None = None
-    radiometry: str | None = None
+    radiometry: RadiometryMode = "auto"
 
     sign: bool = True
     """False: nothing is signed, and nothing converted."""
@@ -120,7 +121,7 @@ class AssetsRequest:
             bands=bands if bands.strip() else None,
             format=given.get("format", "cog"),
             catalog=given.get("catalog"),
-            radiometry=given.get("radiometry"),
+            radiometry=read_mode(given.get("radiometry")),
             sign=given.get("sign") != "false",
             full="detail" in given,
         )

@@ -155,7 +155,7 @@ class Source:
     def scene(self, *bands: str, **options: Any) -> xr.Dataset:
         """Open the first scene."""
         names = list(bands) or ["red", "nir", "SCL"]
-        return astra_xr.open_item(FIRST.item(self.base, self.shape), names, **options)
+        return astra_xr.open_scene(FIRST.item(self.base, self.shape), names, **options)
 
     def stack(self, strips: Sequence[Strip], *bands: str, **options: Any) -> xr.Dataset:
         """Open several scenes over time."""

@@ -15,6 +15,7 @@ import pytest
 import astra_xr
 from astra_xr.missions import MISSIONS, Factors
 from astra_xr.missions.landsat import mtl_asset, read_mtl
+from astra_xr.resolver.radiometry import RadiometryMode
 from astra_xr.testing import write_cog
 from conftest import Loopback
 from tests.items import COG
@@ -200,5 +201,6 @@ class TestOpening:
             assert asset.radiometry is not None
             assert (asset.radiometry.scale, asset.radiometry.offset) == (0.5, 2)
             assert asset.radiometry.unit == "W"
-        for mode in ("file", "none"):
+        modes: tuple[RadiometryMode, ...] = ("file", "raw")
+        for mode in modes:
             assert astra_xr.resolve(item(), bands, sign=False, radiometry=mode).assets

@@ -12,11 +12,12 @@ import pytest
 import astra_xr
 from astra_xr.model import Radiometry
 from astra_xr.reading import decoding
+from astra_xr.resolver.radiometry import RadiometryMode
 from astra_xr.testing import write_cog
 from tests import items
 
 SIZE = 600
-TWICE = "below -0.05, darker than any surface.*offset -0.1: baseline 05.11.*radiometry='none'"
+TWICE = "below -0.05, darker than any surface.*offset -0.1: baseline 05.11.*radiometry='raw'"
 
 
 @pytest.fixture(autouse=True)
@@ -76,8 +77,8 @@ def test_else_not(tmp_path: Path, told: Any) -> None:
     astra_xr.open_scene(item(tmp_path, **told), ["red", "nir"]).load()
 
 
-@pytest.mark.parametrize("mode", ["none", "file"])
-def test_nor_where_no_offset_was_inferred(tmp_path: Path, mode: str) -> None:
+@pytest.mark.parametrize("mode", ["raw", "file"])
+def test_nor_where_no_offset_was_inferred(tmp_path: Path, mode: RadiometryMode) -> None:
     astra_xr.open_scene(item(tmp_path, dark=0.9), "red", radiometry=mode).load()
 
 

@@ -20,7 +20,7 @@ from astra_xr.missions import MISSIONS, landsat, mission_of, sentinel2
 from astra_xr.model import Band, Radiometry
 from astra_xr.resolver.bands import match_bands, select_bands
 from astra_xr.resolver.local import LocalResolver
-from astra_xr.resolver.radiometry import decide_radiometry, override
+from astra_xr.resolver.radiometry import RadiometryMode, decide_radiometry, override
 from astra_xr.settings import Settings
 from astra_xr.testing import write_cog
 from tests import items
@@ -435,7 +435,7 @@ class TestOverride:
     @pytest.mark.parametrize("item", [items.earth_search_c1(8), items.planetary_computer(8)])
     def test_stored_numbers(self, item: Json) -> None:
         (asset,) = (
-            LocalResolver().resolve(item, "red", sign=False, radiometry="none").assets.values()
+            LocalResolver().resolve(item, "red", sign=False, radiometry="raw").assets.values()
         )
         assert numbers(asset.radiometry) == ("uint16", 1, 0, 0)
         assert asset.radiometry is not None
@@ -450,8 +450,8 @@ class TestOverride:
         )
         assert asset.radiometry is None, "the file's header is to tell"
 
-    @pytest.mark.parametrize("mode", ["file", "none"])
-    def test_classes_stay(self, mode: str) -> None:
+    @pytest.mark.parametrize("mode", ["file", "raw"])
+    def test_classes_stay(self, mode: RadiometryMode) -> None:
         band = S2["SCL"]
         decided = decide_radiometry(
             band, cdse(), cdse()["assets"]["SCL"], mission=MISSIONS["sentinel-2"],
@@ -459,13 +459,17 @@ class TestOverride:
         )  # fmt: skip
         assert override(decided, mode) == decided
 
-    @pytest.mark.parametrize("mode", ["raw", "None", 1, True, ["file"]])
+    @pytest.mark.parametrize(
+        "mode", ["none", "None", "RAW", "", 1, True, False, ["file"], np.array(["file", "raw"])]
+    )
     def test_other_wishes(self, mode: Any) -> None:
-        with pytest.raises(InvalidParameter, match=r"radiometry=.* expected 'file'"):
+        with pytest.raises(InvalidParameter, match=r"radiometry=.* expected 'auto'"):
             LocalResolver().resolve(items.earth_search_c1(8), "red", radiometry=mode)
 
-    @pytest.mark.parametrize(("mode", "expected"), [(None, 0.3), ("file", 0.4001), ("none", 4000)])
-    def test_values(self, tmp_path: Path, mode: str | None, expected: float) -> None:
+    @pytest.mark.parametrize(
+        ("mode", "expected"), [(None, 0.3), ("auto", 0.3), ("file", 0.4001), ("raw", 4000)]
+    )
+    def test_values(self, tmp_path: Path, mode: RadiometryMode | None, expected: float) -> None:
         dn = np.full((64, 64), 4000, "uint16")
         dn[0, 0] = 0
         path = write_cog(tmp_path / "B04.tif", dn, scales=(1e-4,), offsets=(1e-4,))
@@ -475,4 +479,4 @@ class TestOverride:
         assert ds.red.dtype == "float32"
         assert ds.red.values[1, 1] == pytest.approx(expected)
         assert np.isnan(ds.red.values[0, 0])
-        assert ds.red.attrs.get("units") == ("1" if mode is None else None)
+        assert ds.red.attrs.get("units") == ("1" if mode in (None, "auto") else None)

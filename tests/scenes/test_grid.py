@@ -143,7 +143,6 @@ def test_a_crs_keeps_its_spelling_where_it_is_the_same() -> None:
     ("function", "others"),
     [
         (astra_xr.open_scene, {"scene_id", "resolver"}),
-        (astra_xr.open_scene, {"item", "resolver"}),
         (astra_xr.open_scenes, {"scenes", "resolver", "groupby", "fail_on_error"}),
         (astra_xr.open_scene_tree, {"scene_id", "resolver"}),
     ],
@@ -151,7 +150,8 @@ def test_a_crs_keeps_its_spelling_where_it_is_the_same() -> None:
 def test_each_parameter_is_an_option_of_its_name(function: object, others: set[str]) -> None:
     assert callable(function)
     parameters = inspect.signature(function).parameters
-    given = {name: object() for name in set(parameters) - others}
+    given: dict[str, object] = {name: object() for name in set(parameters) - others}
+    given["radiometry"] = "raw"
     options = options_of(dict.fromkeys(others) | given)
     grid = {each.name for each in fields(TargetGrid)}
     for name, value in given.items():

@@ -51,7 +51,7 @@ def made(scenes: list[Item], what: str, chunks: Any) -> xr.Dataset:
         composite: xr.Dataset = stack.astra.composite()
         return composite
     options: dict[str, Any] = {"crs": 3857, "resolution": 13} if what == "resampled" else {}
-    ds = astra_xr.open_item(scenes[0], ["red", "nir"], chunks=chunks, **options)
+    ds = astra_xr.open_scene(scenes[0], ["red", "nir"], chunks=chunks, **options)
     found: xr.Dataset = ds.astra.index(["NDVI", "EVI2"]) if what == "indices" else ds
     return found
 
@@ -111,7 +111,7 @@ def test_a_geotiff_of_a_band(scenes: list[Item], what: str, how: str, tmp_path: 
 
 
 def test_a_geotiff_beside_classes_and_of_masked_values(scenes: list[Item], tmp_path: Path) -> None:
-    ds = astra_xr.open_item(scenes[0], ["red", "SCL"])
+    ds = astra_xr.open_scene(scenes[0], ["red", "SCL"])
     ds.rio.to_raster(tmp_path / "both.tif")
     with read_raster(tmp_path / "both.tif", mask_and_scale=True) as back:
         np.testing.assert_array_equal(back[0], ds.red)
@@ -123,8 +123,8 @@ def test_a_geotiff_beside_classes_and_of_masked_values(scenes: list[Item], tmp_p
 
 
 def test_a_geotiff_of_stored_numbers(scenes: list[Item], tmp_path: Path) -> None:
-    stored = astra_xr.open_item(scenes[0], ["red", "nir"], mask_and_scale=False)
-    scaled = astra_xr.open_item(scenes[0], ["red", "nir"])
+    stored = astra_xr.open_scene(scenes[0], ["red", "nir"], mask_and_scale=False)
+    scaled = astra_xr.open_scene(scenes[0], ["red", "nir"])
     stored.rio.to_raster(tmp_path / "out.tif")
     with read_raster(tmp_path / "out.tif", mask_and_scale=True) as back:
         np.testing.assert_allclose(np.asarray(back), scaled.to_array(), atol=1e-6)
