@@ -69,6 +69,14 @@ ROLES = (
 """What the numbers of a band are; ``data`` is anything else."""
 
 
+TEXTBOOK: Mapping[str, tuple[str, ...]] = {
+    "swir16": ("swir1",),
+    "swir22": ("swir2",),
+    "nir08": ("nir_narrow",),
+}
+"""STAC common name → what textbooks and other tools call that band, of whichever mission."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Band:
     """Description of a band, independent of the catalog."""
@@ -126,8 +134,9 @@ class Band:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Return the names of only this band: native, common, spellings."""
-        return (self.native, *((self.common,) if self.common else ()), *self.spellings)
+        """Return the names of only this band: native, common, those of textbooks, spellings."""
+        common = (self.common, *TEXTBOOK.get(self.common, ())) if self.common else ()
+        return tuple(dict.fromkeys((self.native, *common, *self.spellings)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
+import re
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Protocol
 
 from astra_xr.catalogs.base import Catalog
 from astra_xr.catalogs.cdse import Cdse
@@ -17,7 +20,7 @@ from astra_xr.catalogs.plain import PlainCatalog
 from astra_xr.catalogs.planetary_computer import PlanetaryComputer
 from astra_xr.catalogs.sample import Sample
 from astra_xr.catalogs.usgs import Usgs
-from astra_xr.errors import InvalidParameter
+from astra_xr.errors import InvalidParameter, closest
 from astra_xr.missions import Item
 from astra_xr.settings import Settings
 
@@ -52,15 +55,27 @@ _lock = threading.Lock()
 def _connect(name: str, settings: Settings) -> Catalog:
     if name in CATALOGS:
         return CATALOGS[name](settings)
-    if name.startswith(("https://", "http://")):
+    if name.startswith(_HTTP):
         return PlainCatalog(name, settings)
-    if name.startswith(("file:", "~")) or "/" in name or Path(name).exists():
+    if _is_own(name):
         return Folder(name, settings)
-    expected = (
-        f"one of {', '.join(CATALOGS)}; or the URL of a STAC catalogue, a folder of items, "
-        "or a stac-geoparquet file"
-    )
-    raise InvalidParameter(name="catalog", value=name, expected=expected)
+    raise InvalidParameter(name="catalog", value=name, expected=_EXPECTED)
+
+
+_HTTP = ("https://", "http://")
+_EXPECTED = (
+    f"one of {', '.join(CATALOGS)}; or the URL of a STAC catalog, a folder of items, "
+    "or a stac-geoparquet file"
+)
+
+
+def _is_own(name: str) -> bool:
+    """Return True for what names a catalog of the user's own: a URL, a folder or a file."""
+    if name.startswith((*_HTTP, "file:", "~")) or "/" in name:
+        return True
+    with contextlib.suppress(OSError, ValueError):  # what no path can be
+        return Path(name).exists()
+    return False
 
 
 def connect(name: str, settings: Settings) -> Catalog:
@@ -81,18 +96,57 @@ def connect(name: str, settings: Settings) -> Catalog:
         return _connect(name, settings)
 
 
-def catalog_name(catalog: object) -> str | None:
-    """Return what users name a catalogue by as text; None: they name none.
+class OpenCatalog(Protocol):
+    """A ``pystac_client.Client``, ``pystac.Catalog`` or the like, which knows its own URL."""
+
+    def get_self_href(self) -> str | None:
+        """Return the URL; None: it has none."""
+        ...
+
+
+AnyCatalog = str | os.PathLike[str] | OpenCatalog | None
+"""What users name a catalog by; None: none in particular."""
+
+_SHORT = {"pc": "planetary-computer", "mpc": "planetary-computer", "es": "earth-search"}
+_SPELLINGS = {**{name.replace("-", ""): name for name in CATALOGS}, **_SHORT}
+
+
+def catalog_name(catalog: AnyCatalog) -> str | None:
+    """Return the name of a catalog as :func:`connect` takes it; None: none was given.
+
+    Parameters
+    ----------
+    catalog : str, path, pystac_client.Client or pystac.Catalog, optional
+        A name in any case, with or without its hyphens, also ``pc``, ``mpc`` or ``es``; the URL,
+        folder or file of one of the user's own; or an open catalog, which counts as its own URL.
 
     Raises
     ------
     InvalidParameter
-        It is neither text nor a path.
+        It is none of these, or no catalog has that name.
+
+    Examples
+    --------
+    >>> catalog_name("Sample"), catalog_name("pc"), catalog_name("https://stac.example/v1")
+    ('sample', 'planetary-computer', 'https://stac.example/v1')
     """
-    name = os.fspath(catalog) if isinstance(catalog, os.PathLike) else catalog
-    if name is None or isinstance(name, str):
-        return name or None
-    raise InvalidParameter(name="catalog", value=catalog, expected="the name of a catalogue")
+    name: object = os.fspath(catalog) if isinstance(catalog, os.PathLike) else catalog
+    own = getattr(catalog, "get_self_href", None)
+    if callable(own):
+        name = own()
+        if not isinstance(name, str):
+            expected = "a catalog that has its own URL (.get_self_href() is None), or that URL"
+            raise InvalidParameter(name="catalog", value=catalog, expected=expected)
+    if name is None or name == "":
+        return None
+    if not isinstance(name, str):
+        raise InvalidParameter(name="catalog", value=catalog, expected=_EXPECTED)
+    known = _SPELLINGS.get(re.sub(r"[-_\s]", "", name.casefold()))
+    if known or _is_own(name):
+        return known or name
+    near = closest(name, [*CATALOGS, *_SHORT], 1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise InvalidParameter(name="catalog", value=name, expected=_EXPECTED + hint)
 
 
 def holds_any(name: str | None) -> bool:

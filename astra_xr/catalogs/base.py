@@ -48,7 +48,7 @@ class Catalog(Protocol):
     def search(self, query: Query) -> Iterator[dict[str, Any]]:
         """Yield the items that match a query, newest first; pages are fetched as needed.
 
-        ``query.limit`` is a hint for the page size. A mission that is not served has no items.
+        ``query.max_items`` is a hint for the page size. A mission that is not served has no items.
 
         Raises
         ------

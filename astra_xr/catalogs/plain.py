@@ -80,7 +80,7 @@ class PlainCatalog(StacCatalog):
         """
         items: Iterable[dict[str, Any]]
         if self._answers_searches():
-            pages = self._pages({"limit": min(_PAGE, query.limit), **query.body()})
+            pages = self._pages({"limit": min(_PAGE, query.max_items), **query.body()})
             items = itertools.chain.from_iterable(pages)
         else:
             items = newest_first(self._walk(None))

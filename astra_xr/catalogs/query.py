@@ -11,7 +11,7 @@ from typing import Any
 
 from astra_xr.errors import InvalidParameter, closest
 from astra_xr.geometry import Box, geometry_bounds, read_box, read_geometry
-from astra_xr.missions import MISSIONS, Item
+from astra_xr.missions import MISSIONS, Item, read_mission
 
 _MOST = 10_000
 
@@ -35,7 +35,7 @@ class Query:
     cloud_cover: tuple[float, float] | None = None
     """Minimum and maximum cloud cover in percent, both included."""
 
-    limit: int = 20
+    max_items: int = 20
     """Maximum number of scenes."""
 
     def body(self) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def make_query(
     intersects: Any = None,
     when: Any = None,
     cloud_cover: Any = None,
-    limit: Any = 20,
+    max_items: Any = 20,
 ) -> Query:
     """Return the query for the terms of a search; see :func:`astra_xr.search` for their forms.
 
@@ -128,27 +128,28 @@ def make_query(
     if bbox is not None and intersects is not None:
         expected = "either bbox or intersects, not both"
         raise InvalidParameter(name="bbox", value=bbox, expected=expected)
-    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= _MOST:
+    if not isinstance(max_items, int) or max_items is True or not 1 <= max_items <= _MOST:
         expected = f"a whole number from 1 to {_MOST}"
-        raise InvalidParameter(name="limit", value=limit, expected=expected)
+        raise InvalidParameter(name="max_items", value=max_items, expected=expected)
     return Query(
         mission=_mission(mission),
         bbox=None if bbox is None else read_box(bbox),
         intersects=None if intersects is None else read_geometry(intersects),
         when=None if when is None else read_interval(when),
         cloud_cover=None if cloud_cover is None else read_clouds(cloud_cover),
-        limit=limit,
+        max_items=max_items,
     )
 
 
 def _mission(name: Any) -> str:
-    lowered = name.strip().lower() if isinstance(name, str) else ""
-    if lowered not in MISSIONS:
-        near = closest(lowered, MISSIONS, 1)
+    text = name if isinstance(name, str) else ""
+    found = read_mission(text)
+    if found is None:
+        near = closest(text, MISSIONS, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         expected = f"one of {', '.join(MISSIONS)}{hint}"
         raise InvalidParameter(name="mission", value=name, expected=expected)
-    return lowered
+    return found.name
 
 
 def read_clouds(value: Any) -> tuple[float, float]:

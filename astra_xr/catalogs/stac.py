@@ -89,7 +89,7 @@ class StacCatalog(Catalog):
         if not collections:
             return
         # Each collection may hold the same acquisition.
-        page = min(_SEARCH_PAGE, query.limit * len(collections))
+        page = min(_SEARCH_PAGE, query.max_items * len(collections))
         body = {"collections": list(collections), "limit": page, **query.body()}
         seen: set[tuple[Any, Any]] = set()
         for items in self._pages(body):

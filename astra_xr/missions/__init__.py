@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from astra_xr.missions import copernicus_dem, hls, landsat, naip, sentinel1_rtc, sentinel2
 from astra_xr.missions.base import Correction, Factors, IdForm, Item, Mission, Sidecar
 from astra_xr.missions.items import clean_item
@@ -22,7 +24,23 @@ __all__ = [
     "Sidecar",
     "clean_item",
     "mission_of",
+    "read_mission",
 ]
+
+_SHORT = {"s2": "sentinel-2"}
+_SPELLINGS = {**{name.replace("-", ""): name for name in MISSIONS}, **_SHORT}
+
+
+def read_mission(name: str) -> Mission | None:
+    """Return the mission of a name in any case, with or without its hyphens; None: there is none.
+
+    Examples
+    --------
+    >>> [read_mission(name).name for name in ("sentinel-2", "Sentinel2", "SENTINEL_2", "s2")]
+    ['sentinel-2', 'sentinel-2', 'sentinel-2', 'sentinel-2']
+    """
+    bare = re.sub("[-_ ]", "", name.casefold())
+    return MISSIONS[_SPELLINGS[bare]] if bare in _SPELLINGS else None
 
 
 def mission_of(item: Item) -> Mission | None:

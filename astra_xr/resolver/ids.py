@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from astra_xr.errors import InvalidSceneId, redact
-from astra_xr.missions import MISSIONS, Mission
+from astra_xr.errors import InvalidSceneId, closest, redact
+from astra_xr.missions import MISSIONS, Mission, read_mission
 from astra_xr.model import SceneId
 
 _LONGEST = 500
@@ -59,14 +59,17 @@ def _parse(stripped: str) -> SceneId:
     if _is_file(stripped):
         return _parse_end(stripped)
     prefix, colon, name = stripped.rpartition(":")
+    named = read_mission(prefix)
     if not colon:
         missions = tuple(MISSIONS.values())
-    elif prefix.lower() in MISSIONS:
-        missions = (MISSIONS[prefix.lower()],)
+    elif named:
+        missions = (named,)
     else:
+        near = closest(prefix, MISSIONS, 1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
         raise InvalidSceneId(
             scene_id=stripped,
-            reason=f"there is no mission {prefix!r} (missions: {', '.join(MISSIONS)})",
+            reason=f"there is no mission {prefix!r} ({hint}missions: {', '.join(MISSIONS)})",
             forms=_examples(),
         )
     bare = name.strip().upper().removesuffix(".SAFE")

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from astra_xr.catalogs import Catalog, catalog_name, connect, holds_any, owner_of
+from astra_xr.catalogs import AnyCatalog, Catalog, catalog_name, connect, holds_any, owner_of
 from astra_xr.catalogs.urls import BucketUrl, CatalogUrl, FixedUrl, is_signed
 from astra_xr.conversion.pipeline import Converter
 from astra_xr.conversion.recipe import IMAGES
@@ -95,7 +95,7 @@ class LocalResolver:
         bands: str | Iterable[str] | None = None,
         format: str = "cog",
         *,
-        catalog: str | None = None,
+        catalog: AnyCatalog = None,
         sign: bool = True,
         radiometry: RadiometryMode | None = "auto",
     ) -> Resolution:
@@ -112,7 +112,7 @@ class LocalResolver:
             whose = connect(named, self.settings) if named else owner_of(scene, self.settings)
             found = Found.of(scene, whose, brought=True)
             return self._resolution(found, found.full_id, request)
-        named = catalog_name(catalog) or self.settings.catalog
+        named = catalog_name(catalog) or catalog_name(self.settings.catalog)
         request = replace(request, choosing=named is None)
         wanted = parse_item_id(scene) if holds_any(named) else parse_scene_id(scene)
         useless: dict[str, AstraError] = {}

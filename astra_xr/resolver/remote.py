@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from astra_xr import errors
-from astra_xr.catalogs import CATALOGS, catalog_name
+from astra_xr.catalogs import CATALOGS, AnyCatalog, catalog_name
 from astra_xr.errors import AstraError, AuthenticationRequired, InvalidParameter, UpstreamError
 from astra_xr.missions import Item
 from astra_xr.model import SignedUrl
@@ -86,7 +86,7 @@ class RemoteResolver:
         bands: str | Iterable[str] | None = None,
         format: str = "cog",
         *,
-        catalog: str | None = None,
+        catalog: AnyCatalog = None,
         sign: bool = True,
         radiometry: RadiometryMode | None = "auto",
     ) -> Resolution:

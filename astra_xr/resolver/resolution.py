@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
+from astra_xr.catalogs import AnyCatalog
 from astra_xr.catalogs.base import OTHERS
 from astra_xr.conversion.recipe import COG_TYPE
 from astra_xr.errors import InvalidItem, redact
@@ -185,7 +186,7 @@ class Resolver(Protocol):
         bands: str | Iterable[str] | None = None,
         format: str = "cog",
         *,
-        catalog: str | None = None,
+        catalog: AnyCatalog = None,
         sign: bool = True,
         radiometry: RadiometryMode | None = "auto",
     ) -> Resolution:

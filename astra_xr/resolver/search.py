@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from astra_xr.catalogs import ORDER, Catalog, catalog_name, connect
+from astra_xr.catalogs import ORDER, AnyCatalog, Catalog, catalog_name, connect
 from astra_xr.catalogs.base import acquisition, acquisitions, newest
 from astra_xr.catalogs.query import Query
 from astra_xr.catalogs.urls import is_signed
@@ -72,7 +72,7 @@ class Rows:
 
 
 def find_rows(
-    query: Query, settings: Settings, *, catalog: str | None = None, hedge: float = HEDGE
+    query: Query, settings: Settings, *, catalog: AnyCatalog = None, hedge: float = HEDGE
 ) -> Rows:
     """Search one catalog, or those of the mission in order until one answers.
 
@@ -83,7 +83,7 @@ def find_rows(
     UpstreamError
         All catalogs are down.
     """
-    named = catalog_name(catalog) or settings.catalog
+    named = catalog_name(catalog) or catalog_name(settings.catalog)
     order = (named,) if named else ORDER[query.mission]
     catalogs = {name: connect(name, settings) for name in order}
     finish = race(
@@ -126,13 +126,13 @@ def _rows(items: Iterator[Item], query: Query, catalog: str) -> Iterator[Row]:
             continue
         seen.add(acquisition(mission, item))
         # One acquisition more than requested: then all items of the others have been read.
-        if len(seen) > query.limit + 1:
+        if len(seen) > query.max_items + 1:
             break
         taken.append(dict(item))
     groups = acquisitions(mission, taken)
     rows = [Row.of(newest(mission, group), mission, catalog) for group in groups]
     rows.sort(key=lambda row: row.datetime, reverse=True)
-    yield from rows[: query.limit]
+    yield from rows[: query.max_items]
 
 
 def _thumbnail(item: Item) -> str | None:

@@ -55,9 +55,9 @@ class AstraBackend(BackendEntrypoint):
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:
         """Claim what begins with the name of a mission and a colon, and nothing else."""
-        from astra_xr.missions import MISSIONS
+        from astra_xr.missions import read_mission
 
         if not isinstance(filename_or_obj, str):
             return False
-        mission, colon, name = filename_or_obj.partition(":")
-        return bool(colon) and mission.lower() in MISSIONS and bool(name) and "/" not in name
+        mission, _, name = filename_or_obj.partition(":")
+        return read_mission(mission) is not None and bool(name) and "/" not in name

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
+from astra_xr.catalogs import AnyCatalog
 from astra_xr.missions import Item
 from astra_xr.resolver.local import LocalResolver
 from astra_xr.resolver.radiometry import RadiometryMode
@@ -53,7 +54,7 @@ def resolve(
     bands: str | Iterable[str] | None = None,
     format: str = "cog",
     *,
-    catalog: str | None = None,
+    catalog: AnyCatalog = None,
     sign: bool = True,
     radiometry: RadiometryMode | None = "auto",
 ) -> Resolution:
@@ -109,7 +110,7 @@ def open_scene(
     scene_id: str | Item | pystac.Item,
     bands: str | Iterable[str] | None = None,
     *,
-    catalog: str | None = None,
+    catalog: AnyCatalog = None,
     resolver: Resolver | str | None = None,
     resolution: Size = None,
     resampling: Resampling = None,

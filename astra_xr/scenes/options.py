@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from astra_xr.catalogs import catalog_name
 from astra_xr.resolver.radiometry import RadiometryMode, read_mode
 
 Size = float | str | None
@@ -100,7 +101,11 @@ def options_of(given: Mapping[str, Any]) -> OpenOptions:
         return {each.name: given[each.name] for each in fields(kind) if each.name in given}
 
     options = OpenOptions(grid=TargetGrid(**of(TargetGrid)), **of(OpenOptions))
-    options = replace(options, radiometry=read_mode(options.radiometry))
+    options = replace(
+        options,
+        catalog=catalog_name(options.catalog),
+        radiometry=read_mode(options.radiometry),
+    )
     if isinstance(options.bands, Iterator):  # which several scenes would share
         options = replace(options, bands=tuple(options.bands))
     return options

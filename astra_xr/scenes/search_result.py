@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, overload
 
+from astra_xr.catalogs import AnyCatalog
 from astra_xr.catalogs.query import make_query
 from astra_xr.errors import redact
 from astra_xr.resolver.search import Row, find_rows
@@ -121,8 +122,8 @@ def search(
     intersects: Any = None,
     datetime: Any = None,
     cloud_cover: float | tuple[float, float] | None = None,
-    limit: int = 20,
-    catalog: str | None = None,
+    max_items: int = 20,
+    catalog: AnyCatalog = None,
 ) -> SearchResult:
     """Search for scenes of a place and a time, newest first.
 
@@ -141,7 +142,7 @@ def search(
         open. Without a time zone: UTC.
     cloud_cover : float or pair of floats, optional
         The most clouds, percent; or the least and the most.
-    limit : int
+    max_items : int
         Scenes to return at most.
     catalog : str, optional
         The one catalogue to ask; the mission's in order when left out, as for
@@ -175,7 +176,7 @@ def search(
         intersects=intersects,
         when=datetime,
         cloud_cover=cloud_cover,
-        limit=limit,
+        max_items=max_items,
     )
     found = find_rows(query, Settings.from_env(), catalog=catalog)
     return SearchResult(

@@ -18,6 +18,7 @@ from odc.geo.geobox import GeoBox
 from astra_xr.arrays.lazy import wrap
 from astra_xr.arrays.mask import ClassMask
 from astra_xr.arrays.mosaic import Layer, MosaicArray
+from astra_xr.catalogs import AnyCatalog
 from astra_xr.errors import AstraError, InvalidParameter, UnknownBand
 from astra_xr.missions import MISSIONS, Item
 from astra_xr.resolver.radiometry import RadiometryMode
@@ -48,7 +49,7 @@ def open_scenes(
     *,
     groupby: str = "solar_day",
     fail_on_error: bool = True,
-    catalog: str | None = None,
+    catalog: AnyCatalog = None,
     resolver: Resolver | str | None = None,
     resolution: Size = None,
     resampling: Resampling = None,
@@ -126,7 +127,9 @@ def open_scenes(
     ({'time': 3, 'y': 600, 'x': 600}, ['2025-06-14', '2025-08-18', '2025-09-17'])
     """
     options = options_of(locals())
-    options = replace(options, catalog=catalog or getattr(scenes, "catalog", None))
+    searched = getattr(scenes, "catalog", None)
+    if options.catalog is None and isinstance(searched, str):
+        options = replace(options, catalog=searched)
     asked = chosen_resolver(resolver)
     return _stacked(scenes, options, asked, groupby=groupby, fail_on_error=fail_on_error)
 

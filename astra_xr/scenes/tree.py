@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
+from astra_xr.catalogs import AnyCatalog
 from astra_xr.missions import Item
 from astra_xr.model import Grid
 from astra_xr.resolver.radiometry import RadiometryMode
@@ -24,7 +25,7 @@ def open_scene_tree(
     scene_id: str | Item | pystac.Item,
     bands: str | Iterable[str] | None = None,
     *,
-    catalog: str | None = None,
+    catalog: AnyCatalog = None,
     resolver: Resolver | str | None = None,
     bbox: Any = None,
     intersects: Any = None,

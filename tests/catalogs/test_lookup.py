@@ -6,10 +6,11 @@ import copy
 from typing import Any
 
 import httpx
+import pystac
 import pytest
 
 import astra_xr
-from astra_xr.catalogs import CATALOGS, ORDER, Catalog, connect
+from astra_xr.catalogs import CATALOGS, ORDER, Catalog, catalog_name, connect
 from astra_xr.errors import (
     AmbiguousSceneId,
     InvalidParameter,
@@ -147,6 +148,59 @@ def test_catalogues_cannot_lead_to_local_files(earth_search: StacApi) -> None:
 def test_unknown_catalogue() -> None:
     with pytest.raises(InvalidParameter, match="one of earth-search, .*sample; or the URL"):
         astra_xr.open_scene(PREFIX, catalog="google")
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("Sample", "sample"),
+        (" SAMPLE", "sample"),
+        ("earthsearch", "earth-search"),
+        ("Earth Search", "earth-search"),
+        ("es", "earth-search"),
+        ("pc", "planetary-computer"),
+        ("MPC", "planetary-computer"),
+        ("planetary_computer", "planetary-computer"),
+        ("LPDAAC", "lpdaac"),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_catalogs_as_users_spell_them(written: str | None, name: str | None) -> None:
+    assert catalog_name(written) == name
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("smaple", "sample"), ("earth-serch", "earth-search"), ("planetary", "planetary-computer")],
+)
+def test_a_slip_in_a_catalogs_name(written: str, meant: str) -> None:
+    for door in (
+        lambda: astra_xr.open_scene(PREFIX, catalog=written),
+        lambda: astra_xr.resolve(PREFIX, catalog=written),
+        lambda: astra_xr.search("sentinel-2", catalog=written),
+    ):
+        with pytest.raises(InvalidParameter, match=f"did you mean '{meant}'"):
+            door()
+
+
+def test_an_open_catalog_counts_as_its_url() -> None:
+    url = "https://stac.example/v1"
+    opened = pystac.Catalog("theirs", "as pystac_client.Client is one", href=url)
+    assert catalog_name(opened) == url
+    with pytest.raises(InvalidParameter, match="that has its own URL"):
+        catalog_name(pystac.Catalog("memory", "lies nowhere"))
+
+
+@pytest.mark.parametrize("odd", [7, True, ["sample"], object(), b"sample", {"sample": 1}])
+def test_what_names_no_catalog(odd: Any) -> None:
+    for door in (
+        lambda: astra_xr.open_scene(PREFIX, catalog=odd),
+        lambda: astra_xr.open_scenes([PREFIX], catalog=odd),
+        lambda: astra_xr.search("sentinel-2", catalog=odd),
+    ):
+        with pytest.raises(InvalidParameter, match="Invalid catalog="):
+            door()
 
 
 def test_catalogue_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

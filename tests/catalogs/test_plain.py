@@ -270,9 +270,9 @@ def test_odd_documents_give_no_foreign_error(
 
 
 def test_a_path_names_a_folder(folder: Path) -> None:
-    assert astra_xr.resolve(FIELD, catalog=folder, sign=False).full_id == FIELD  # type: ignore[arg-type]
+    assert astra_xr.resolve(FIELD, catalog=folder, sign=False).full_id == FIELD
     for odd in (7, ["sample"]):
-        with pytest.raises(InvalidParameter, match="catalog=.*the name of a catalogue"):
+        with pytest.raises(InvalidParameter, match="catalog=.*the URL of a STAC catalog"):
             astra_xr.resolve(FIELD, catalog=odd)  # type: ignore[arg-type]
 
 

@@ -56,7 +56,7 @@ def test_what_is_asked(network: Loopback, catalog: str) -> None:
 
     network.routes[HOSTS[catalog]] = keep
     when = "2025-01-01T00:00:00Z/2025-01-31T23:59:59Z"
-    query = Query(mission="sentinel-2", bbox=BAY, when=when, cloud_cover=(0, 20), limit=5)
+    query = Query(mission="sentinel-2", bbox=BAY, when=when, cloud_cover=(0, 20), max_items=5)
     assert names(query, catalog) == []
     (body,) = posted
     assert body["bbox"] == [-123, 37, -122, 38]

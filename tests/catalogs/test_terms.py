@@ -77,10 +77,10 @@ def test_clouds() -> None:
 @pytest.mark.parametrize(
     ("terms", "words"),
     [
-        ({"mission": "sentinel2"}, "did you mean 'sentinel-2'"),
+        ({"mission": "sentinal-2"}, "did you mean 'sentinel-2'"),
         ({"mission": None}, "one of sentinel-2, landsat"),
-        ({"limit": 0}, "a whole number from 1 to 10000"),
-        ({"limit": True}, "a whole number"),
+        ({"max_items": 0}, "a whole number from 1 to 10000"),
+        ({"max_items": True}, "a whole number"),
         ({"bbox": (5, 50, 6, 51), "intersects": SQUARE}, "either bbox or intersects, not both"),
     ],
 )

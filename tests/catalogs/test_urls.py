@@ -144,7 +144,7 @@ class TestCatalogUrl:
         told = str(caught.value)
         assert told.startswith("Invalid catalog='google': expected one of earth-search, ")
         assert told.endswith(
-            "or the URL of a STAC catalogue, a folder of items, or a stac-geoparquet file."
+            "or the URL of a STAC catalog, a folder of items, or a stac-geoparquet file."
         )
 
 

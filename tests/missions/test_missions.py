@@ -71,6 +71,15 @@ def named(table: str, name: str) -> list[str]:
     return [b.native for b in TABLES[table] if wanted in {n.casefold() for n in b.names}]
 
 
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize(
+    ("name", "common"),
+    [("swir1", "swir16"), ("SWIR2", "swir22"), ("nir_narrow", "nir08")],
+)
+def test_the_names_of_textbooks(table: str, name: str, common: str) -> None:
+    assert named(table, name) == named(table, common)
+
+
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 class TestTables:
     def test_a_name_means_one_band(self, table: tuple[Band, ...]) -> None:

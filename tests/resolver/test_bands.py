@@ -47,6 +47,12 @@ def select(item: Json, *names: str) -> dict[str, tuple[str, str, tuple[int, ...]
     return {name: (e.band.native, e.key, e.indexes) for name, e in chosen.items()}
 
 
+def test_textbook_names_of_an_item_of_no_mission() -> None:
+    described = {"eo:bands": [{"name": "b6", "common_name": "swir16"}]}
+    item = item_of({"sw": tiff() | described, "red": tiff("b")})
+    assert select(item, "swir1") == {"swir1": ("sw", "sw", (1,))}
+
+
 def full_sentinel2() -> Json:
     """Every reflectance band as Earth Search c1 names them."""
     keys = {

@@ -289,6 +289,14 @@ class TestBadIds:
         with pytest.raises(InvalidSceneId, match=f"it is a {type(value).__name__}, not text"):
             parse_scene_id(value)
 
+    @pytest.mark.parametrize("prefix", ["sentinel2", "s2", "S2", "Sentinel-2", "sentinel_2"])
+    def test_missions_as_users_spell_them(self, prefix: str) -> None:
+        assert parse_scene_id(f"{prefix}:{PRODUCT}") == parse_scene_id(f"sentinel-2:{PRODUCT}")
+
+    def test_a_slip_in_the_mission(self) -> None:
+        with pytest.raises(InvalidSceneId, match=r"no mission 'lansdat' \(did you mean 'landsat'"):
+            parse_scene_id("lansdat:LC08_L2SP_044034_20171020_02_T1")
+
     @pytest.mark.parametrize(
         "text", ["S2B_MSIL2A_20251399T999999", "LC08_L2SP_044034_20170230_02_T1"]
     )

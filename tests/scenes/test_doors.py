@@ -41,6 +41,8 @@ def test_the_engine_opens_ids_with_all_options() -> None:
     [
         (f"sentinel-2:{SCENE_ID}", True),
         ("landsat:LC08_L2SP_044034_20171020", True),
+        (f"sentinel2:{SCENE_ID}", True),
+        (f"s2:{SCENE_ID}", True),
         ("sentinel-2:", False),
         ("sentinel-2/B04.tif", False),
         ("s3://bucket/sentinel-2:x", False),

@@ -151,7 +151,7 @@ def test_each_parameter_is_an_option_of_its_name(function: object, others: set[s
     assert callable(function)
     parameters = inspect.signature(function).parameters
     given: dict[str, object] = {name: object() for name in set(parameters) - others}
-    given["radiometry"] = "raw"
+    given |= {"radiometry": "raw", "catalog": "sample"}
     options = options_of(dict.fromkeys(others) | given)
     grid = {each.name for each in fields(TargetGrid)}
     for name, value in given.items():

@@ -40,14 +40,14 @@ def test_newest_first_as_many_as_wanted_whatever_the_pages(world: World) -> None
     days(world, 3, 9, 1, 7, 5)
     for page in (1, 2, 100):
         world.earth_search.page = page
-        assert [name[22:30] for name in search(limit=3)] == ["20250109", "20250107", "20250105"]
+        assert [name[22:30] for name in search(max_items=3)] == ["20250109", "20250107", "20250105"]
         assert len(search()) == 5
 
 
 def test_pages_that_nobody_needs_are_not_fetched(world: World) -> None:
     days(world, *range(1, 20))
     world.earth_search.page = 1
-    search(limit=2)
+    search(max_items=2)
     # One acquisition more tells that all items of the second have come, and one more its end.
     assert len(world.earth_search.searches) <= 4
 
@@ -65,7 +65,7 @@ def test_place_time_and_clouds(world: World) -> None:
 
 
 def test_rows_say_what_they_are_and_open(world: World) -> None:
-    found = search(bbox=BAY, limit=5)
+    found = search(bbox=BAY, max_items=5)
     # The acquisition is in both of the catalogue's collections; it is one scene.
     (row,) = found.rows
     assert row.id == f"sentinel-2:{items.PRODUCT}"
@@ -125,6 +125,12 @@ def test_bad_terms_ask_nobody(network: Loopback) -> None:
     with pytest.raises(InvalidParameter, match="catalog='google'"):
         search(catalog="google")
     assert network.log == []
+
+
+@pytest.mark.parametrize("mission", ["sentinel-2", "Sentinel2", "s2"])
+def test_missions_as_users_spell_them(mission: str) -> None:
+    found = astra_xr.search(mission, catalog="Sample", max_items=2)
+    assert (found.mission, found.catalog, len(found)) == ("sentinel-2", "sample", 2)
 
 
 class TestResult:
