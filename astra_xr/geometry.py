@@ -1,15 +1,17 @@
-"""The one reader of boxes, geometries and points, however users have them at hand."""
+"""The one reader of boxes, geometries, points and CRSs, in whichever form users have them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, Literal
 
-from astra_xr.errors import InvalidParameter
+from astra_xr.errors import InvalidParameter, redact
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+    from odc.geo.crs import CRS
     from odc.geo.geom import BoundingBox, Geometry
 
 Box = tuple[float, float, float, float]
@@ -32,7 +34,9 @@ _GEOMETRIES = (
 
 
 def read_box(value: Any) -> Box:
-    """Read a box in degrees; heights of a box with six numbers are dropped.
+    """Read a box in degrees, or an odc-geo BoundingBox, which is brought to degrees.
+
+    Heights of a box with six numbers are dropped.
 
     Raises
     ------
@@ -45,24 +49,42 @@ def read_box(value: Any) -> Box:
     (-122.6, 37.4, -122.3, 37.6)
     """
     wanted = "(west, south, east, north) in degrees"
-    try:
-        numbers = [float(number) for number in value]
-    except (TypeError, ValueError, OverflowError):
-        numbers = []
-    if len(numbers) == 6:
-        numbers = [*numbers[:2], *numbers[3:5]]
+    numbers = _box_numbers(value)
     if len(numbers) != 4 or not all(math.isfinite(number) for number in numbers):
+        if hasattr(value, "__geo_interface__") or isinstance(value, Mapping):
+            wanted += "; intersects= takes geometries and GeoDataFrames"
         raise InvalidParameter(name="bbox", value=value, expected=wanted)
     west, south, east, north = numbers
     if not _on_earth([(west, south), (east, north)]):
-        swapped = _on_earth([(south, west), (north, east)])
-        hint = "; longitude and latitude look swapped" if swapped else ", -180..180 and -90..90"
+        hint = ", -180..180 and -90..90"
+        if _on_earth([(south, west), (north, east)]):
+            hint = "; longitude and latitude look swapped"
+        elif max(map(abs, numbers)) > 1000:
+            hint += "; projected coordinates go into x= and y= of open_scene"
         raise InvalidParameter(name="bbox", value=value, expected=wanted + hint)
-    if south > north or (west > east and not (west > 0 > east)):
-        which = "south is north of north" if south > north else "west is east of east"
-        expected = f"{wanted}; {which} (west may be beyond east across the antimeridian alone)"
+    if south > north:
+        expected = f"{wanted}; south ({south:g}) is greater than north ({north:g})"
+        raise InvalidParameter(name="bbox", value=value, expected=expected)
+    if west > east and not west > 0 > east:
+        expected = (
+            f"{wanted}; west ({west:g}) is greater than east ({east:g}), which is valid only for "
+            "boxes that cross the antimeridian"
+        )
         raise InvalidParameter(name="bbox", value=value, expected=expected)
     return west, south, east, north
+
+
+def _box_numbers(value: Any) -> list[float]:
+    """Return the four numbers of a box; of what is none, fewer or more."""
+    if getattr(value, "crs", None) is not None and hasattr(value, "bbox"):
+        value = value.to_crs(LONLAT).bbox
+    if isinstance(value, Mapping | str | bytes):
+        return []
+    try:
+        numbers = [float(number) for number in value]
+    except (TypeError, ValueError, OverflowError):
+        return []
+    return [*numbers[:2], *numbers[3:5]] if len(numbers) == 6 else numbers
 
 
 def box_polygon(value: Any) -> Geometry:
@@ -96,7 +118,14 @@ def _on_earth(points: Sequence[tuple[float, float]]) -> bool:
 
 
 def read_geometry(value: Any) -> dict[str, Any]:
-    """Read a GeoJSON geometry or feature, or whatever has a ``__geo_interface__``.
+    """Read one geometry, or the union of several.
+
+    Parameters
+    ----------
+    value : mapping, geometry, GeoDataFrame, GeoSeries or iterable of these
+        A GeoJSON geometry, feature or collection of features, or whatever has a
+        ``__geo_interface__``, such as a shapely geometry, in longitude and latitude; or what has
+        a CRS of its own, from which it is brought to longitude and latitude.
 
     Returns
     -------
@@ -113,27 +142,98 @@ def read_geometry(value: Any) -> dict[str, Any]:
     >>> read_geometry({"type": "Point", "coordinates": (-122.4, 37.5)})
     {'type': 'Point', 'coordinates': [-122.4, 37.5]}
     """
-    shape = getattr(value, "__geo_interface__", value)
-    if isinstance(shape, Mapping) and shape.get("type") == "FeatureCollection":
-        features = shape.get("features")
-        if isinstance(features, list | tuple) and len(features) == 1:
-            shape = features[0]
-    if isinstance(shape, Mapping) and shape.get("type") == "Feature":
-        shape = shape.get("geometry")
     try:
-        geometry = _geometry(shape)
+        geometry = _union([_geometry(shape) for shape in _shapes(value)])
         points = list(_points(geometry))
     except (TypeError, ValueError, LookupError, OverflowError, RecursionError):
         geometry, points = {}, []
-    wanted = "one GeoJSON geometry or feature in longitude and latitude, or a shapely geometry"
+    wanted = (
+        "a GeoJSON geometry or feature in longitude and latitude, a shapely geometry, or a "
+        "GeoDataFrame or GeoSeries with a CRS"
+    )
     if not points:
-        raise InvalidParameter(name="intersects", value=value, expected=wanted)
+        hint = "; this one has no CRS: .set_crs() names it" if _lacks_crs(value) else ""
+        raise InvalidParameter(name="intersects", value=value, expected=wanted + hint)
     if not _on_earth(points):
         swapped = _on_earth([(lat, lon) for lon, lat in points])
         hint = "longitude and latitude look swapped" if swapped else "it leaves -180..180, -90..90"
         expected = f"{wanted}; {hint}"
         raise InvalidParameter(name="intersects", value=value, expected=expected)
     return geometry
+
+
+def _lacks_crs(value: Any) -> bool:
+    """Return True for a table, column or array of geopandas that has no CRS."""
+    return hasattr(value, "set_crs") and getattr(value, "crs", None) is None
+
+
+def _shapes(value: Any) -> Iterator[Any]:
+    """Yield the geometries in a value, as GeoJSON in longitude and latitude."""
+    if _lacks_crs(value):
+        raise ValueError("no CRS")
+    if hasattr(value, "to_crs") and value.crs is not None:
+        value = getattr(value, "geometry", value).to_crs(LONLAT)
+    shape = getattr(value, "__geo_interface__", value)
+    if isinstance(shape, Mapping):
+        features = shape["features"] if shape["type"] == "FeatureCollection" else [shape]
+        geometries = (e["geometry"] if e["type"] == "Feature" else e for e in features)
+        yield from (each for each in geometries if each is not None)
+    elif not isinstance(shape, str | bytes):
+        for each in shape:
+            yield from _shapes(each)
+
+
+def _union(shapes: list[dict[str, Any]]) -> dict[str, Any]:
+    if len(shapes) < 2:
+        return shapes[0]
+    import shapely
+    from shapely.errors import ShapelyError
+    from shapely.geometry import mapping, shape
+
+    try:
+        parts = [shapely.make_valid(shape(each)) for each in shapes]
+        return _geometry(mapping(shapely.union_all(parts)))
+    except ShapelyError as error:
+        reason = str(error)
+    raise ValueError(reason)
+
+
+def read_crs(value: Any) -> CRS | Literal["utm"] | None:
+    """Read a CRS: an EPSG code, WKT, whatever pyproj takes, or ``"utm"``; None stays None.
+
+    Raises
+    ------
+    InvalidParameter
+        It is none of these.
+
+    Examples
+    --------
+    >>> str(read_crs(32610)), read_crs("UTM")
+    ('EPSG:32610', 'utm')
+    """
+    if value is None:
+        return None
+    text = value.strip().lower() if isinstance(value, str) else ""
+    if text == "utm":
+        return "utm"
+    code = value if isinstance(value, Integral) else text
+    is_code = not isinstance(value, bool) and str(code).isdecimal()
+    reason = ""
+    try:
+        return plain_crs(int(code) if is_code else value)
+    # pyproj's own error is a RuntimeError.
+    except (ValueError, TypeError, RuntimeError, AttributeError, LookupError) as error:
+        reason = " ".join(str(error).split())[:200]
+    expected = f"an EPSG code, WKT or whatever pyproj takes, or 'utm' ({redact(reason)})"
+    raise InvalidParameter(name="crs", value=value, expected=expected)
+
+
+def plain_crs(crs: Any) -> CRS:
+    """Return a CRS by its EPSG code, else by WKT, however it was written."""
+    from odc.geo.crs import CRS
+
+    found = CRS(crs)
+    return CRS(f"EPSG:{found.epsg}" if found.epsg else found.to_wkt())
 
 
 def geometry_bounds(geometry: Mapping[str, Any]) -> Box:

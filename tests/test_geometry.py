@@ -56,8 +56,8 @@ def test_across_the_antimeridian() -> None:
     ("value", "words"),
     [
         ((37.0, -123.0, 38.0, -122.0), "longitude and latitude look swapped"),
-        ((5, 51, 6, 50), "south is north of north"),
-        ((6, 50, 5, 51), "west is east of east"),
+        ((5, 51, 6, 50), "south (51) is greater than north (50)"),
+        ((6, 50, 5, 51), "west (6) is greater than east (5)"),
         ((5, 50, 6, 200), "-180..180 and -90..90"),
         ((5, 50, 6), "(west, south, east, north) in degrees"),
         ((5, 50, 6, math.nan), "(west, south, east, north) in degrees"),
@@ -95,12 +95,12 @@ def test_a_collection_of_geometries() -> None:
     [
         ({"type": "Point", "coordinates": [50, 120]}, "look swapped"),
         ({"type": "Point", "coordinates": [500, 120]}, "leaves -180..180"),
-        ({"type": "Point", "coordinates": []}, "one GeoJSON geometry"),
-        ({"type": "Point", "coordinates": ["a", "b"]}, "one GeoJSON geometry"),
-        ({"type": "Point"}, "one GeoJSON geometry"),
-        ({"type": "Circle", "coordinates": [5, 50]}, "one GeoJSON geometry"),
-        ({"type": "FeatureCollection", "features": []}, "one GeoJSON geometry"),
-        ("POINT (5 50)", "one GeoJSON geometry"),
+        ({"type": "Point", "coordinates": []}, "a GeoJSON geometry"),
+        ({"type": "Point", "coordinates": ["a", "b"]}, "a GeoJSON geometry"),
+        ({"type": "Point"}, "a GeoJSON geometry"),
+        ({"type": "Circle", "coordinates": [5, 50]}, "a GeoJSON geometry"),
+        ({"type": "FeatureCollection", "features": []}, "a GeoJSON geometry"),
+        ("POINT (5 50)", "a GeoJSON geometry"),
     ],
 )
 def test_geometries_that_cannot_be(value: Any, words: str) -> None:

@@ -1,20 +1,26 @@
-"""Chunks of dask arrays, in whole tiles of the files."""
+"""Chunks of dask arrays."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Integral
+from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from astra_xr.errors import InvalidParameter
-from astra_xr.scenes.options import Chunks
+
+Chunks = Mapping[str, Any] | int | str | None
+"""As in :meth:`xarray.Dataset.chunk`, also ``"auto"`` and True, which is the same; None and False:
+lazy without dask."""
 
 SIDE = 2048
 """Rows and columns of the smallest chunk: whole tiles of 256, 512, 1024 or 2048."""
 
 
 def chunked(dataset: xr.Dataset, chunks: Chunks) -> xr.Dataset:
-    """Make the arrays of a Dataset those of dask; see :func:`astra_xr.open_scene`."""
+    """Make the arrays of a Dataset those of dask, with chunks as :func:`read_chunks` returns."""
     # Scenes of a stack lie in files of their own.
     alone = {"time": 1} if "time" in dataset.dims else {}
     try:
@@ -26,11 +32,51 @@ def chunked(dataset: xr.Dataset, chunks: Chunks) -> xr.Dataset:
         return dataset.chunk({**alone, **chunks} if isinstance(chunks, Mapping) else chunks)
     except (ValueError, TypeError) as error:
         reason = str(error)
-    raise InvalidParameter(
-        name="chunks",
-        value=chunks,
-        expected=f"None, 'auto', an int or {{'y': …, 'x': …}} ({reason})",
-    )
+    raise InvalidParameter(name="chunks", value=chunks, expected=f"{_EXPECTED} ({reason})")
+
+
+_EXPECTED = "None, 'auto', a number of pixels or {'y': …, 'x': …}"
+
+
+def read_chunks(value: Any) -> Chunks:
+    """Return chunks as a mapping of dimensions, one number, a text such as ``"auto"``, or None.
+
+    Raises
+    ------
+    InvalidParameter
+        It is none of these, or a number is neither positive nor -1, which is all.
+
+    Examples
+    --------
+    >>> read_chunks(True), read_chunks(False), read_chunks({"x": 512, "time": -1})
+    ('auto', None, {'x': 512, 'time': -1})
+    """
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool | np.bool_):
+        return "auto" if value else None
+    if isinstance(value, Mapping):
+        return {name: _side(side, value) for name, side in value.items()}
+    if isinstance(value, Integral):
+        return int(_side(value, value))
+    expected = f"{_EXPECTED}; of a tuple, name the dimensions" if _is_tuple(value) else _EXPECTED
+    raise InvalidParameter(name="chunks", value=value, expected=expected)
+
+
+def _is_tuple(value: Any) -> bool:
+    return isinstance(value, tuple | list)
+
+
+def _side(side: Any, given: Any) -> Any:
+    """Check the chunks along one dimension: a number, several that add up, a text or None."""
+    if side is None or isinstance(side, str):
+        return side
+    sides = side if _is_tuple(side) else (side,)
+    if not all(isinstance(n, Integral) and not isinstance(n, bool) for n in sides) or not all(
+        n > 0 or n == -1 for n in sides
+    ):
+        raise InvalidParameter(name="chunks", value=given, expected=_EXPECTED)
+    return tuple(map(int, side)) if _is_tuple(side) else int(side)
 
 
 def _auto_chunks(dataset: xr.Dataset) -> dict[str, int]:

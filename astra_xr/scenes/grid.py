@@ -22,8 +22,9 @@ from odc.geo.xr import xr_coords
 from pyproj.exceptions import CRSError
 
 from astra_xr.errors import InvalidItem, InvalidParameter, MixedGrids, TooLarge
+from astra_xr.geometry import plain_crs
 from astra_xr.model import Grid
-from astra_xr.scenes.options import Size, TargetGrid
+from astra_xr.scenes.options import TargetGrid
 from astra_xr.scenes.region import Region, region_of
 
 if TYPE_CHECKING:
@@ -67,15 +68,9 @@ def _geobox(grid: Grid) -> GeoBox:
 
 def grid_of(box: GeoBox, like: Grid) -> Grid:
     """Return a GeoBox as a Grid, whose CRS is spelled as that of ``like`` where it is the same."""
-    crs = like.crs if box.crs == _geobox(like).crs else str(_plain(box.crs))
+    crs = like.crs if box.crs == _geobox(like).crs else str(plain_crs(box.crs))
     a, b, c, d, e, f = list(box.affine)[:6]
     return Grid(crs=crs, shape=box.shape.yx, transform=(a, b, c, d, e, f))
-
-
-def _plain(crs: Any) -> CRS:
-    """Return a CRS by its EPSG code, else by WKT, however it was written."""
-    found = CRS(crs)
-    return CRS(f"EPSG:{found.epsg}" if found.epsg else found.to_wkt())
 
 
 def grid_coords(box: GeoBox, others: Mapping[Any, Any]) -> xr.Coordinates:
@@ -97,7 +92,7 @@ def pixel_size(box: GeoBox) -> float:
     return math.hypot(box.affine.a, box.affine.d)
 
 
-def common_grid(boxes: Mapping[str, GeoBox], size: Size, *, scene: str) -> GeoBox:
+def common_grid(boxes: Mapping[str, GeoBox], size: float | str | None, *, scene: str) -> GeoBox:
     """Choose the grid of bands, wherever they lie.
 
     Parameters
@@ -105,7 +100,7 @@ def common_grid(boxes: Mapping[str, GeoBox], size: Size, *, scene: str) -> GeoBo
     boxes : mapping of str to GeoBox
         Of each band, by name.
     size : float, "finest", "coarsest" or None
-        See :data:`astra_xr.scenes.options.Size`.
+        As :func:`astra_xr.scenes.options.read_resolution` returns it.
 
     Returns
     -------
@@ -117,13 +112,11 @@ def common_grid(boxes: Mapping[str, GeoBox], size: Size, *, scene: str) -> GeoBo
     ------
     MixedGrids
         The bands have several CRSs.
-    InvalidParameter
-        ``size`` is none of the above.
 
     Examples
     --------
     >>> fine = GeoBox((100, 100), Affine(10, 0, 0, 0, -10, 0), "EPSG:32610")
-    >>> common_grid({"red": fine}, 30, scene="s").shape
+    >>> common_grid({"red": fine}, 30.0, scene="s").shape
     Shape2d(x=34, y=34)
     """
     if len({str(box.crs) for box in boxes.values()}) > 1:
@@ -136,14 +129,11 @@ def common_grid(boxes: Mapping[str, GeoBox], size: Size, *, scene: str) -> GeoBo
         return finest
     if size == "coarsest":
         return max(boxes.values(), key=pixel_size)
-    if isinstance(size, str | bool) or not 0 < float(size or 0) < math.inf:
-        expected = "a size in units of the CRS, 'finest' or 'coarsest'"
-        raise InvalidParameter(name="resolution", value=size, expected=expected)
-    wanted = float(size or 0)
+    assert isinstance(size, float)
     for box in boxes.values():
-        if math.isclose(pixel_size(box), wanted, rel_tol=1e-6):
+        if math.isclose(pixel_size(box), size, rel_tol=1e-6):
             return box
-    factor = wanted / pixel_size(finest)
+    factor = size / pixel_size(finest)
     # A sliver of a pixel that rounding makes is no further pixel.
     rows, cols = (max(1, math.ceil(length / factor - 1e-6)) for length in finest.shape)
     return GeoBox((rows, cols), finest.affine @ Affine.scale(factor), finest.crs)
@@ -269,13 +259,13 @@ def _given(asked: TargetGrid, region: Region | None) -> GeoBox | None:
     if not isinstance(found, GeoBox) or found.crs is None or 0 in found.shape:
         expected = "an odc.geo GeoBox with a CRS, or an xarray object that has one (.odc.geobox)"
         raise InvalidParameter(name=name, value=value, expected=expected)
-    return GeoBox(found.shape, found.affine, _plain(found.crs))
+    return GeoBox(found.shape, found.affine, plain_crs(found.crs))
 
 
 def _placed(base: GeoBox, asked: TargetGrid, region: Region | None, scene: str) -> GeoBox:
     """Bring the bands' grid to another CRS, anchor or region."""
     assert base.crs is not None
-    crs = base.crs if asked.crs is None else _crs(asked.crs, region, base)
+    crs = _utm(region, base) if asked.crs == "utm" else asked.crs or base.crs
     crs = base.crs if crs == base.crs else crs
     bounds = None if region is None else region.meeting(base, crs)
     if crs == base.crs and asked.anchor is None and is_aligned(base):
@@ -301,15 +291,8 @@ def _there(own: GeoBox, crs: CRS) -> GeoBox:
     return found
 
 
-def _crs(asked: Any, region: Region | None, own: GeoBox) -> CRS:
+def _utm(region: Region | None, own: GeoBox) -> CRS:
+    """Return the UTM zone of the middle of the region, else of the grid."""
     shape = region.shape if region and region.shape.crs else own.geographic_extent
-    if isinstance(asked, str) and asked.strip().lower() == "utm":
-        lon, lat = shape.centroid.coords[0]
-        return CRS.utm((lon + 180) % 360 - 180, lat)
-    reason = ""
-    try:
-        return _plain(asked)
-    except (ValueError, TypeError, RuntimeError) as error:  # pyproj's own is a RuntimeError
-        reason = str(error)[:200]
-    expected = f"an EPSG code, WKT or whatever pyproj takes, or 'utm' ({reason})"
-    raise InvalidParameter(name="crs", value=asked, expected=expected)
+    lon, lat = shape.centroid.coords[0]
+    return CRS.utm((lon + 180) % 360 - 180, lat)

@@ -14,8 +14,9 @@ from astra_xr.resolver.local import LocalResolver
 from astra_xr.resolver.radiometry import RadiometryMode
 from astra_xr.resolver.remote import RemoteResolver
 from astra_xr.resolver.resolution import Resolution, Resolver
+from astra_xr.scenes.chunks import Chunks
 from astra_xr.scenes.dataset import dataset_of
-from astra_xr.scenes.options import Chunks, OpenOptions, Resampling, Size, options_of
+from astra_xr.scenes.options import OpenOptions, Resampling, Size, options_of
 from astra_xr.settings import Settings
 
 if TYPE_CHECKING:
@@ -144,18 +145,19 @@ def open_scene(
         Native or common band names, mixed; each becomes a variable of that name. A role
         (``"reflectance"``, ``"thermal"``, ``"mask"``, …) stands for all bands of it, ``"all"``
         for all bands, as when left out.
-    catalog : str, optional
+    catalog : str, path or pystac_client.Client, optional
         The one catalog to ask: ``earth-search``, ``planetary-computer``, ``cdse``, ``usgs``,
         ``lpdaac``, or ``sample`` for the built-in synthetic scene; or one of your own, by its
-        URL, folder or stac-geoparquet file. When left out, the mission's catalogs in turn. Of an
-        item, the catalog that signs its URLs; when left out, it is found from the item's links.
+        URL, folder or stac-geoparquet file, or as a client. When left out, the mission's
+        catalogs in turn. Of an item, the catalog that signs its URLs; when left out, it is found
+        from the item's links.
     resolver : Resolver or str, optional
         Who finds the files, or the URL of a resolver service. When left out, the service that
         is set (``ASTRA_API_URL``), else the resolver in this process.
-    resolution : float, "finest", "coarsest" or None
-        Pixel size of the Dataset in units of its CRS (metres for UTM), or that of the finest or
-        coarsest band. None: the bands' own, and the finest where they differ. What is coarser
-        than a file is read from its overviews.
+    resolution : float, pair of floats, "finest", "coarsest" or None
+        Pixel size of the Dataset in units of its CRS (meters for UTM), also as a pair such as
+        ``(10, -10)`` for x and y, or that of the finest or coarsest band. None: the bands' own,
+        and the finest where they differ. What is coarser than a file is read from its overviews.
     resampling : str, dict of str to str, or None
         How bands come to another pixel size, for all or by name: ``nearest``, ``average``,
         ``bilinear``, ``cubic``, ``lanczos``, ``mode``, ``min``, ``max`` or ``med``. None:
@@ -166,8 +168,9 @@ def open_scene(
     bbox : (west, south, east, north), optional
         The part of the earth to cover, degrees; west beyond east crosses the antimeridian. It is
         covered whole, by the pixels that it touches: NaN where the scene has none.
-    intersects : dict or geometry, optional
-        The same, by the bounds of a GeoJSON or shapely geometry in longitude and latitude.
+    intersects : dict, geometry, GeoDataFrame or GeoSeries, optional
+        The same, by the bounds of a GeoJSON or shapely geometry in longitude and latitude, or of
+        all rows of a GeoDataFrame or GeoSeries in any CRS.
     x, y : (float, float), optional
         The same, as ranges in units of the CRS of the Dataset.
     geobox, like : odc.geo GeoBox or xarray object, optional
@@ -175,10 +178,11 @@ def open_scene(
     anchor : {None, "edge", "center", "floating"}
         Where pixels lie: their edges or centres at multiples of their size, or at the corner of
         the box. None: the file's own pixels in its CRS, else ``"edge"``.
-    chunks : dict, int, "auto" or None
-        None: lazy without dask. Else the chunks of dask arrays, as in
-        :meth:`xarray.Dataset.chunk`, in whole tiles of the files: ``{}`` makes chunks of 2048²,
-        ``"auto"`` as large ones as dask's ``array.chunk-size`` allows. Needs the ``dask`` extra.
+    chunks : dict, int, "auto", bool or None
+        None or False: lazy without dask. Else the chunks of dask arrays: ``"auto"`` or True as
+        large ones as dask's ``array.chunk-size`` allows and ``{}`` ones of 2048², both whole
+        tiles of the files; a number of pixels or a dict as in :meth:`xarray.Dataset.chunk`.
+        Needs the ``dask`` extra.
     mask_and_scale : bool
         True: float32 values (reflectance 0..1, kelvin, …) with NaN where there is no data;
         class and mask bands stay integers. False: the file's own numbers, with

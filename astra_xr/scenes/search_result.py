@@ -133,9 +133,10 @@ def search(
         ``"sentinel-2"``, ``"landsat"``, …: what scene ids begin with.
     bbox : sequence of 4 floats, optional
         West, south, east, north in degrees; west beyond east crosses the antimeridian.
-    intersects : dict or geometry, optional
+    intersects : dict, geometry, GeoDataFrame or GeoSeries, optional
         A GeoJSON geometry or feature, a shapely geometry, or whatever has a
-        ``__geo_interface__``, in longitude and latitude; instead of ``bbox``.
+        ``__geo_interface__``, in longitude and latitude; or all rows of a GeoDataFrame or
+        GeoSeries in any CRS. Instead of ``bbox``.
     datetime : str, date, datetime, pair of them or slice, optional
         A year, month or day (``"2025"``, ``"2025-01"``, ``"2025-01-15"``) means all of it; a
         pair or ``"start/end"`` is a span, both ends included, where None or ``..`` leaves an end

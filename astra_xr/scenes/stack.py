@@ -24,11 +24,11 @@ from astra_xr.missions import MISSIONS, Item
 from astra_xr.resolver.radiometry import RadiometryMode
 from astra_xr.resolver.resolution import Resolver
 from astra_xr.resolver.scene_input import HasItems, read_scenes
-from astra_xr.scenes.chunks import chunked
+from astra_xr.scenes.chunks import Chunks, chunked
 from astra_xr.scenes.dataset import attrs_of, band_variable, described, plane_coords
 from astra_xr.scenes.grid import check_size, grid_coords
 from astra_xr.scenes.open import chosen_resolver, default_resolver, resolve_unsigned
-from astra_xr.scenes.options import Chunks, OpenOptions, Resampling, Size, options_of
+from astra_xr.scenes.options import OpenOptions, Resampling, Size, options_of
 from astra_xr.scenes.stack_grid import Part, part_of, stack_grid
 from astra_xr.scenes.time_steps import Member, check_alike, grouped, time_coords, time_of
 
@@ -95,8 +95,8 @@ def open_scenes(
         or ``geobox``. Scenes that lie outside are left out; the log says which.
     resolver, resampling, mask_and_scale, radiometry, allow_large
         As in :func:`open_scene`.
-    chunks : dict, int, "auto" or None
-        As in :func:`open_scene`; one moment a chunk, unless the dict names ``time``.
+    chunks : dict, int, "auto", bool or None
+        As in :func:`open_scene`; one time step a chunk, unless the dict names ``time``.
 
     Returns
     -------

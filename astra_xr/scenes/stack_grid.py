@@ -62,7 +62,7 @@ def stack_grid(scenes: Mapping[str, Boxes], asked: TargetGrid) -> GeoBox:
     if asked.crs is None and len(set(codes.values())) > 1:
         hint = "Name one of them as crs=, or another (crs='utm': the zone of the middle)."
         raise MixedGrids(scene="these scenes", bands=codes, hint=hint)
-    if isinstance(asked.crs, str) and asked.crs.strip().lower() == "utm":
+    if asked.crs == "utm":
         asked = replace(asked, crs=asked.crs if asked.has_region else _zone(every))
     order = _nearest_first(scenes, asked)
     if not asked.has_region:
@@ -108,10 +108,6 @@ def _zone(boxes: Sequence[GeoBox]) -> str:
 
 def _nearest_first(scenes: Mapping[str, Boxes], asked: TargetGrid) -> list[str]:
     """Sort scenes that have the CRS asked for before the others."""
-    try:
-        crs = None if asked.crs is None else CRS(asked.crs)
-    except (ValueError, TypeError, RuntimeError):  # which target_grid reports
-        crs = None
-    return sorted(
-        scenes, key=lambda scene: crs is not None and next(iter(scenes[scene].values())).crs != crs
-    )
+    if not isinstance(asked.crs, CRS):
+        return list(scenes)
+    return sorted(scenes, key=lambda scene: next(iter(scenes[scene].values())).crs != asked.crs)

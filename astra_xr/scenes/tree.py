@@ -13,9 +13,10 @@ from astra_xr.missions import Item
 from astra_xr.model import Grid
 from astra_xr.resolver.radiometry import RadiometryMode
 from astra_xr.resolver.resolution import Resolver
+from astra_xr.scenes.chunks import Chunks
 from astra_xr.scenes.dataset import ReadableAsset, attrs_of, dataset_of, described
 from astra_xr.scenes.open import resolve_unsigned
-from astra_xr.scenes.options import Chunks, options_of
+from astra_xr.scenes.options import options_of
 
 if TYPE_CHECKING:
     import pystac

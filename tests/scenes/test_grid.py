@@ -150,11 +150,19 @@ def test_a_crs_keeps_its_spelling_where_it_is_the_same() -> None:
 def test_each_parameter_is_an_option_of_its_name(function: object, others: set[str]) -> None:
     assert callable(function)
     parameters = inspect.signature(function).parameters
-    given: dict[str, object] = {name: object() for name in set(parameters) - others}
-    given |= {"radiometry": "raw", "catalog": "sample"}
+    read: dict[str, object] = {
+        "radiometry": "raw",
+        "catalog": "sample",
+        "resolution": 20.0,
+        "chunks": {"x": 512},
+        "crs": CRS("EPSG:32610"),
+        "bbox": (5.0, 50.0, 6.0, 51.0),
+        "intersects": {"type": "Point", "coordinates": [5.0, 50.0]},
+    }
+    given = {name: read.get(name, object()) for name in set(parameters) - others}
     options = options_of(dict.fromkeys(others) | given)
     grid = {each.name for each in fields(TargetGrid)}
     for name, value in given.items():
-        assert getattr(options.grid if name in grid else options, name) is value
+        assert getattr(options.grid if name in grid else options, name) == value
     defaults = options_of({name: parameters[name].default for name in given})
     assert replace(defaults, bands=None) == OpenOptions()

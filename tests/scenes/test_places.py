@@ -150,7 +150,7 @@ def test_the_grid_of_something_else(middle: Box) -> None:
         ({"x": (0, 1)}, "two numbers each"),
         ({"x": (0, 1), "y": (0, 1)}, "that the scene covers, of x 5.* in EPSG:32610"),
         ({"x": (5, 5), "y": (0, 1)}, "two numbers each"),
-        ({"intersects": {"type": "Polygon"}}, "one GeoJSON geometry"),
+        ({"intersects": {"type": "Polygon"}}, "a GeoJSON geometry"),
         (
             {"intersects": geom.box(-179, 30, 179, 40, "EPSG:4326")},
             "over the antimeridian.*west beyond east",
