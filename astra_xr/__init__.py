@@ -18,6 +18,7 @@ from astra_xr.accessor import array_accessor as _array_accessor
 
 if TYPE_CHECKING:
     from astra_xr.accessor import indices
+    from astra_xr.configuration import configure
     from astra_xr.errors import AstraError
     from astra_xr.resolver.local import LocalResolver
     from astra_xr.resolver.remote import RemoteResolver
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from astra_xr.scenes.search_result import search
     from astra_xr.scenes.stack import open_scenes
     from astra_xr.scenes.tree import open_scene_tree
-    from astra_xr.settings import Settings, configure
+    from astra_xr.settings import Settings
 
 __all__ = [
     "AstraError",
@@ -49,7 +50,7 @@ _HOMES = {
     "RemoteResolver": "astra_xr.resolver.remote",
     "Resolution": "astra_xr.resolver.resolution",
     "Settings": "astra_xr.settings",
-    "configure": "astra_xr.settings",
+    "configure": "astra_xr.configuration",
     "open_scene": "astra_xr.scenes.open",
     "open_scene_tree": "astra_xr.scenes.tree",
     "open_scenes": "astra_xr.scenes.stack",

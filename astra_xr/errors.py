@@ -35,6 +35,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 from urllib.parse import unquote
@@ -112,6 +113,15 @@ def _one_line(value: object) -> str:
     text = redact(repr(value))
     kind = type(value)
     return text[:200] if "\n" not in text else f"<{kind.__module__.split('.')[0]}.{kind.__name__}>"
+
+
+_TO_WORKERS = "astra_xr.configure(..., client=client) sets what you configure on all workers too."
+
+
+def on_dask_worker() -> bool:
+    """Return True in the process of a dask worker, whichever of its threads asks."""
+    module = sys.modules.get("distributed.worker")
+    return module is not None and bool(list(getattr(module.Worker, "_instances", ())))
 
 
 def _rebuild(cls: type[AstraError], message: str, state: dict[str, Any]) -> AstraError:
@@ -405,6 +415,8 @@ class AuthenticationRequired(AstraError):
     code = "authentication-required"
 
     def __init__(self, *, service: str, hint: str = "") -> None:
+        if on_dask_worker():
+            hint = f"{hint} On this dask worker there is none that it knows. {_TO_WORKERS}".strip()
         self.service = service
         self.hint = hint
         super().__init__(f"{service} takes an API key that it knows.{' ' + hint if hint else ''}")
@@ -425,7 +437,10 @@ class SigningError(AstraError):
 
     code = "signing-failed"
 
-    def __init__(self, *, href: str, reason: str, hint: str) -> None:
+    def __init__(self, *, href: str, reason: str, hint: str, no_keys: bool = False) -> None:
+        """Take ``no_keys`` as True where the reader's own credentials are missing here."""
+        if no_keys and on_dask_worker():
+            reason, hint = f"{reason} on this dask worker", f"{hint} {_TO_WORKERS}"
         self.href = redact(href)
         self.reason = redact(reason)
         super().__init__(f"{self.href} cannot be signed: {self.reason}. {hint}")

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 import platformdirs
 
-from astra_xr.errors import InvalidParameter
+from astra_xr.errors import InvalidParameter, closest
+from astra_xr.setting_values import read_value
 
 
 def _secret() -> Any:
@@ -161,30 +162,13 @@ class Settings:
             for variable in reversed(variables)
             if environ.get(variable)
         }
-        for name in ("cache_dir", "netrc"):
-            if name in values:
-                values[name] = Path(values[name]).expanduser()
-        if "timeout" in values:
-            values["timeout"] = _positive("ASTRA_TIMEOUT", values["timeout"])
-        for name in ("header_cache", "tile_cache", "cache_bytes"):
-            if name in values:
-                values[name] = _bytes(_VARIABLES[name][0], values[name])
-        if "allow_hosts" in values:
-            hosts = (host.strip() for host in values["allow_hosts"].split(","))
-            values["allow_hosts"] = tuple(host for host in hosts if host)
-        if "aws_no_sign_request" in values:
-            values["aws_no_sign_request"] = values["aws_no_sign_request"].lower() in _YES
-        # The Planetary Computer's own tools give this URL with the token path on it.
-        sas = values.get("planetary_computer_sas_url")
-        if sas:
-            values["planetary_computer_sas_url"] = sas.rstrip("/").removesuffix("/token")
+        values = {name: _read(name, text, _VARIABLES[name][0]) for name, text in values.items()}
         return cls(**_joined(filed, values, configured))
 
     def renewed(self) -> Settings:
         """Return the same settings with the secrets that the environment holds now."""
         here = service_at(Settings.from_env(), self.api_url, None)
-        names = [f.name for f in fields(self) if f.metadata.get("secret")]
-        return replace(self, **{n: getattr(here, n) for n in names if getattr(here, n)})
+        return replace(self, **{n: getattr(here, n) for n in _SECRETS if getattr(here, n)})
 
     def __reduce__(self) -> tuple[Any, ...]:
         plain = Settings()
@@ -195,8 +179,6 @@ class Settings:
         }
         return _arrive, (public,)
 
-
-_YES = ("1", "on", "true", "yes")
 
 _VARIABLES: dict[str, tuple[str, ...]] = {
     "catalog": ("ASTRA_CATALOG",),
@@ -248,11 +230,13 @@ def _filed() -> Mapping[str, str]:
         told = path.stat()
     except OSError:
         return {}
-    return _read(path, (told.st_mtime_ns, told.st_ino, told.st_size, told.st_mode, told.st_uid))
+    return _read_file(
+        path, (told.st_mtime_ns, told.st_ino, told.st_size, told.st_mode, told.st_uid)
+    )
 
 
 @functools.lru_cache(4)
-def _read(path: Path, stamp: tuple[int, ...]) -> Mapping[str, str]:
+def _read_file(path: Path, stamp: tuple[int, ...]) -> Mapping[str, str]:
     """Read the file; it is read again when its stamp is another."""
     import tomllib
 
@@ -318,45 +302,33 @@ Reset = Callable[[], None]
 _listeners: list[Reset] = []
 
 
-def configure(**values: Any) -> Settings:
-    """Set settings of this process, which go before environment variables.
-
-    Parameters
-    ----------
-    **values
-        Fields of :class:`Settings`, e.g. ``tile_cache=0`` or ``catalog="earth-search"``; None
-        leaves a setting to its environment variable again.
-
-    Returns
-    -------
-    Settings
-        What holds now.
+def set_settings(values: Mapping[str, Any]) -> Settings:
+    """Set settings of this process; see :func:`astra_xr.configure`. All or none of them hold.
 
     Raises
     ------
     InvalidParameter
-        There is no such setting.
-
-    Examples
-    --------
-    >>> import astra_xr
-    >>> astra_xr.configure(tile_cache=64 << 20).tile_cache
-    67108864
-    >>> _ = astra_xr.configure(tile_cache=None)
+        There is no such setting, or a value has no form that works.
     """
-    names = {f.name for f in fields(Settings)}
+    names = [f.name for f in fields(Settings)]
     for name in values:
         if name not in names:
-            expected = f"settings: {', '.join(sorted(names))}"
-            raise InvalidParameter(name="configure", value=name, expected=expected)
-    for name, value in values.items():
-        if value is None:
-            _configured.pop(name, None)
-        else:
-            _configured[name] = value
+            near = closest(name, names, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            expected = f"one of {', '.join(sorted(names))}{hint}"
+            raise InvalidParameter(name="setting", value=name, expected=expected)
+    read = {name: _read(name, value, name) for name, value in values.items() if value is not None}
+    for name in values:
+        _configured.pop(name, None)
+    _configured.update(read)
     for reset in _listeners:
         reset()
     return Settings.from_env()
+
+
+def configured() -> dict[str, Any]:
+    """Return what was set in this process, by name, with secrets."""
+    return dict(_configured)
 
 
 def on_configure(reset: Reset) -> None:
@@ -364,23 +336,14 @@ def on_configure(reset: Reset) -> None:
     _listeners.append(reset)
 
 
-def _bytes(name: str, text: str) -> int:
-    if not text.strip().isdigit():
-        raise InvalidParameter(name=name, value=text, expected="a number of bytes")
-    return int(text)
-
-
 def _arrive(public: dict[str, Any]) -> Settings:
     here = service_at(Settings.from_env(), public.get("api_url"), None)
-    secrets = {f.name: getattr(here, f.name) for f in fields(Settings) if f.metadata.get("secret")}
-    return Settings(**public, **secrets)
+    return Settings(**public, **{name: getattr(here, name) for name in _SECRETS})
 
 
-def _positive(name: str, text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise InvalidParameter(name=name, value=text, expected="a positive number of seconds")
-    return value
+_SECRETS = {f.name for f in fields(Settings) if f.metadata.get("secret")}
+
+
+def _read(name: str, value: Any, shown: str) -> Any:
+    """Read the value of a setting, without showing it where it is a secret."""
+    return read_value(name, value, shown=shown, secret=name in _SECRETS)

@@ -104,12 +104,16 @@ class Cdse(StacCatalog):
         """
         if href.startswith("s3://"):
             if self._keys() is None:
-                raise SigningError(href=href, reason="there are no S3 keys", hint=_how_to())
+                raise SigningError(
+                    href=href, reason="there are no S3 keys", hint=_how_to(), no_keys=True
+                )
         elif not href.startswith(("https://", "http://")):
             hint = "Choose another asset."
             raise SigningError(href=href, reason="it is neither https nor s3", hint=hint)
         elif _is_protected(href) and self._login() is None:
-            raise SigningError(href=href, reason="there is no account", hint=_how_to())
+            raise SigningError(
+                href=href, reason="there is no account", hint=_how_to(), no_keys=True
+            )
 
     def _keys(self) -> Keys | None:
         settings = self._settings

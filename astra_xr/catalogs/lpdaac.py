@@ -127,7 +127,7 @@ class LpDaac(StacCatalog):
             raise SigningError(href=href, reason="it is not https", hint="Choose another asset.")
         if _is_protected(href) and not self._settings.earthdata_token and not self._login():
             reason = "there is neither an Earthdata token nor an Earthdata account"
-            raise SigningError(href=href, reason=reason, hint=_HOW_TO)
+            raise SigningError(href=href, reason=reason, hint=_HOW_TO, no_keys=True)
 
     def _login(self) -> tuple[str, str] | None:
         settings = self._settings

@@ -158,7 +158,9 @@ class S3:
             return None
         keys = self._found()
         if keys is None:
-            raise SigningError(href=href, reason=_missing(bucket), hint=_how_to(instead))
+            raise SigningError(
+                href=href, reason=_missing(bucket), hint=_how_to(instead), no_keys=True
+            )
         if keys.expires_at and keys.expires_at <= self._clock():
             hint = "Renew them, e.g., with `aws sso login`."
             raise SigningError(href=href, reason="the AWS credentials have expired", hint=hint)

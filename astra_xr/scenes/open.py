@@ -182,7 +182,6 @@ def open_scene(
         None or False: lazy without dask. Else the chunks of dask arrays: ``"auto"`` or True as
         large ones as dask's ``array.chunk-size`` allows and ``{}`` ones of 2048², both whole
         tiles of the files; a number of pixels or a dict as in :meth:`xarray.Dataset.chunk`.
-        Needs the ``dask`` extra.
     mask_and_scale : bool
         True: float32 values (reflectance 0..1, kelvin, …) with NaN where there is no data;
         class and mask bands stay integers. False: the file's own numbers, with

@@ -1,0 +1,107 @@
+"""Values of settings: from text, as in the environment, or from their own types. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from astra_xr.errors import InvalidParameter
+
+
+def read_value(name: str, value: Any, *, shown: str, secret: bool = False) -> Any:
+    """Return the value of a setting.
+
+    Parameters
+    ----------
+    name : str
+        A field of :class:`astra_xr.Settings`.
+    value : object
+        Text, or of the field's own type.
+    shown : str
+        What errors call the setting: its name, or its environment variable.
+    secret : bool
+        True: errors do not quote the value.
+
+    Raises
+    ------
+    InvalidParameter
+        It has no form that works.
+
+    Examples
+    --------
+    >>> read_value("timeout", "5", shown="ASTRA_TIMEOUT"), read_value("timeout", 5, shown="timeout")
+    (5.0, 5.0)
+    """
+    reader: Callable[[Any], Any] = _READERS.get(name, _text)
+    try:
+        return reader(value)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    given = "***" if secret else value
+    raise InvalidParameter(name=shown, value=given, expected=_EXPECTED.get(reader, "text"))
+
+
+_YES = ("1", "on", "true", "yes")
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _path(value: Any) -> Path:
+    return Path(value).expanduser()
+
+
+def _seconds(value: Any) -> float:
+    number = float(value)
+    if isinstance(value, bool) or not 0 < number < float("inf"):
+        raise ValueError
+    return number
+
+
+def _bytes(value: Any) -> int:
+    if isinstance(value, bool | float) or (isinstance(value, str) and not value.strip().isdigit()):
+        raise ValueError
+    number = int(value)
+    if number < 0:
+        raise ValueError
+    return number
+
+
+def _hosts(value: Any) -> tuple[str, ...]:
+    hosts = value.split(",") if isinstance(value, str) else value
+    return tuple(host.strip() for host in map(_text, hosts) if host.strip())
+
+
+def _flag(value: Any) -> bool:
+    return value if isinstance(value, bool) else _text(value).lower() in _YES
+
+
+def _sas_url(value: Any) -> str:
+    # The Planetary Computer's own tools give this URL with the token path on it.
+    return _text(value).rstrip("/").removesuffix("/token")
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "cache_dir": _path,
+    "netrc": _path,
+    "timeout": _seconds,
+    "header_cache": _bytes,
+    "tile_cache": _bytes,
+    "cache_bytes": _bytes,
+    "allow_hosts": _hosts,
+    "aws_no_sign_request": _flag,
+    "planetary_computer_sas_url": _sas_url,
+}
+"""Setting → what reads it; the others are text."""
+
+_EXPECTED: dict[Callable[[Any], Any], str] = {
+    _path: "a path",
+    _seconds: "a positive number of seconds",
+    _bytes: "a number of bytes",
+    _hosts: "hosts, as a list or comma-separated text",
+    _flag: "True, False or text such as YES",
+}
