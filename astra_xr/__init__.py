@@ -17,25 +17,36 @@ from astra_xr.accessor import accessor as _accessor
 from astra_xr.accessor import array_accessor as _array_accessor
 
 if TYPE_CHECKING:
+    from astra_xr import errors
     from astra_xr.accessor import indices
+    from astra_xr.accessor.accessor import AstraAccessor
+    from astra_xr.accessor.array_accessor import AstraArrayAccessor
+    from astra_xr.accessor.explain import Explanation
     from astra_xr.configuration import configure
     from astra_xr.errors import AstraError
     from astra_xr.resolver.local import LocalResolver
     from astra_xr.resolver.remote import RemoteResolver
     from astra_xr.resolver.resolution import Resolution
     from astra_xr.scenes.open import open_scene, resolve
-    from astra_xr.scenes.search_result import search
+    from astra_xr.scenes.search_result import SearchResult, search
     from astra_xr.scenes.stack import open_scenes
     from astra_xr.scenes.tree import open_scene_tree
     from astra_xr.settings import Settings
+    from astra_xr.widgets.picker import Picker
 
 __all__ = [
+    "AstraAccessor",
+    "AstraArrayAccessor",
     "AstraError",
+    "Explanation",
     "LocalResolver",
+    "Picker",
     "RemoteResolver",
     "Resolution",
+    "SearchResult",
     "Settings",
     "configure",
+    "errors",
     "indices",
     "open_scene",
     "open_scene_tree",
@@ -45,10 +56,15 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AstraAccessor": "astra_xr.accessor.accessor",
+    "AstraArrayAccessor": "astra_xr.accessor.array_accessor",
     "AstraError": "astra_xr.errors",
+    "Explanation": "astra_xr.accessor.explain",
     "LocalResolver": "astra_xr.resolver.local",
+    "Picker": "astra_xr.widgets.picker",
     "RemoteResolver": "astra_xr.resolver.remote",
     "Resolution": "astra_xr.resolver.resolution",
+    "SearchResult": "astra_xr.scenes.search_result",
     "Settings": "astra_xr.settings",
     "configure": "astra_xr.configuration",
     "open_scene": "astra_xr.scenes.open",
@@ -58,6 +74,8 @@ _HOMES = {
     "search": "astra_xr.scenes.search_result",
 }
 
+_MODULES = {"errors": "astra_xr.errors", "indices": "astra_xr.accessor.indices"}
+
 del _accessor, _array_accessor
 
 
@@ -66,8 +84,8 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("astra-xr")
-    if name == "indices":
-        return importlib.import_module("astra_xr.accessor.indices")
+    if name in _MODULES:
+        return importlib.import_module(_MODULES[name])
     if name in _HOMES:
         value = getattr(importlib.import_module(_HOMES[name]), name)
         globals()[name] = value

@@ -17,12 +17,18 @@ MODULES = sorted((ROOT / "astra_xr").rglob("*.py"))
 
 def test_the_public_names() -> None:
     assert astra_xr.__all__ == [
+        "AstraAccessor",
+        "AstraArrayAccessor",
         "AstraError",
+        "Explanation",
         "LocalResolver",
+        "Picker",
         "RemoteResolver",
         "Resolution",
+        "SearchResult",
         "Settings",
         "configure",
+        "errors",
         "indices",
         "open_scene",
         "open_scene_tree",
