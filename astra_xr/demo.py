@@ -101,8 +101,8 @@ Next, in Python or a notebook:
     ds = astra_xr.open_scene("sentinel-2:S2B_MSIL2A_20250115T184929",
                              bands=["red", "green", "blue", "nir"], catalog="sample")
     ds.astra                              # what the bands are, and their radiometry
-    ds.astra.index("NDVI").plot()         # any index of spyndex
-    ds.astra.rgb().plot.imshow()          # true colour
+    ds.astra.plot("NDVI")                 # any index of spyndex, or a band
+    ds.astra.plot()                       # true color
 
 Leave catalog= out, and the id of a real scene opens from Earth Search or the Planetary Computer."""
 

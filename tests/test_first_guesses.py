@@ -1,0 +1,206 @@
+"""What users of xarray, odc-stac, rioxarray and pystac-client type first, and what they get.
+
+Each line is something that somebody typed: it works as its peer's does, or the message says what
+would do. Forms of single options are in ``tests/scenes/test_options.py`` and
+``tests/scenes/test_scene_input.py``. Searching collections of one's own, filtering a search, zonal
+statistics and stacks in the picker have tests of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import geopandas
+import matplotlib as mpl
+import numpy as np
+import pystac
+import pytest
+import shapely
+import xarray as xr
+
+import astra_xr
+from astra_xr.errors import AstraError, InvalidParameter, InvalidSceneId
+from astra_xr.sample import SCENES
+
+SCENE = "sentinel-2:S2B_MSIL2A_20250115T184929"
+BANDS = ["red", "green", "blue", "nir"]
+FIELD = geopandas.GeoDataFrame(
+    geometry=[shapely.box(551000, 4152000, 551500, 4152500)], crs="EPSG:32610"
+)
+YEAR = [f"sentinel-2:{name}" for name in SCENES if "_20250818T" in name or "_20250917T" in name]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_display() -> Iterator[None]:
+    with mpl.rc_context({"backend": "Agg"}):
+        yield
+
+
+@pytest.fixture(scope="module")
+def ds() -> xr.Dataset:
+    return astra_xr.open_scene(SCENE, BANDS, catalog="sample").isel(
+        x=slice(500, 600), y=slice(700, 780)
+    )
+
+
+@pytest.fixture(scope="module")
+def item() -> pystac.Item:
+    return astra_xr.resolve(SCENE, BANDS, catalog="sample").to_item()
+
+
+class Search:
+    """As ``pystac_client.ItemSearch``."""
+
+    def __init__(self, *found: pystac.Item) -> None:
+        self._found = found
+
+    def items(self) -> Iterator[pystac.Item]:
+        yield from self._found
+
+
+def scene(**options: Any) -> xr.Dataset:
+    return astra_xr.open_scene(SCENE, ["red"], **{"catalog": "sample"} | options)
+
+
+# What raised a TypeError or ValueError of something deep down
+
+
+@pytest.mark.parametrize("size", [(20, 20), [20], (20, -20), 20, np.int64(20)])
+def test_resolution_as_odc_and_rioxarray_write_it(size: Any) -> None:
+    assert scene(resolution=size).odc.geobox.resolution.xy == (20, -20)
+
+
+def test_a_collection_of_items(item: pystac.Item) -> None:
+    collection = pystac.ItemCollection([item])
+    assert astra_xr.open_scenes(collection, ["B04"]).sizes["time"] == 1
+    with pytest.raises(InvalidParameter, match="open_scenes opens several"):
+        astra_xr.open_scene(collection)  # type: ignore[arg-type]
+
+
+def test_true_color_as_a_dataset(ds: xr.Dataset) -> None:
+    rgb = ds.astra.rgb()
+    assert rgb.dims == ("y", "x", "band")
+    assert (
+        set(rgb.to_dataset("band").data_vars) == {"red", "green", "blue"}
+        or len(rgb.to_dataset("band")) == 3
+    )
+    assert list(rgb.to_dataset()) == ["rgb"]
+
+
+def test_plot_without_a_name(ds: xr.Dataset) -> None:
+    assert ds.astra.plot() is not None
+
+
+@pytest.mark.parametrize("method", ["mask", "sample", "plot"])
+def test_arguments_that_a_method_lacks_name_the_accessor(ds: xr.Dataset, method: str) -> None:
+    with pytest.raises(TypeError, match=rf"AstraAccessor\.{method}\(\)"):
+        getattr(ds.astra, method)(1, 2, 3, 4, odd=True)
+
+
+def test_composite_of_scenes_that_were_concatenated() -> None:
+    parts = [astra_xr.open_scene(name, ["red"], catalog="sample") for name in YEAR]
+    with pytest.raises(AstraError):
+        xr.concat(parts, dim="time").astra.composite()
+
+
+def test_a_slip_in_configure() -> None:
+    with pytest.raises(InvalidParameter, match="did you mean 'sample'"):
+        astra_xr.configure(catalog="smaple")
+
+
+# What was refused although each works in a peer
+
+
+@pytest.mark.parametrize(
+    "area", [FIELD, FIELD.geometry, FIELD.to_crs(4326), FIELD.to_crs(4326).geometry.iloc[0]]
+)
+def test_an_area_of_interest_as_geopandas_has_it(area: Any) -> None:
+    assert 50 <= scene(intersects=area).sizes["x"] <= 54
+    assert len(astra_xr.search("sentinel-2", intersects=area, catalog="sample")) > 0
+
+
+def test_a_search_of_pystac_client(item: pystac.Item) -> None:
+    assert astra_xr.open_scenes(Search(item), ["B04"]).sizes["time"] == 1
+
+
+def test_an_open_client_as_the_catalog(tmp_path: Any, item: pystac.Item) -> None:
+    (tmp_path / "item.json").write_text(__import__("json").dumps(item.to_dict()))
+    client = pystac.Catalog("mine", "what pystac_client.Client is", href=str(tmp_path))
+    opened = astra_xr.open_scene(SCENE, ["B04"], catalog=client)
+    assert opened.attrs["scene_id"].startswith(SCENE)
+
+
+@pytest.mark.parametrize("where", ["item.json", "https://stac.example/items/flight_20250603"])
+def test_the_file_of_an_item(where: str) -> None:
+    with pytest.raises(InvalidSceneId, match=r"open_scene\(pystac.Item.from_file\("):
+        astra_xr.open_scene(where)
+
+
+def test_a_feature_collection(item: pystac.Item) -> None:
+    several = {"type": "FeatureCollection", "features": [item.to_dict()]}
+    assert astra_xr.open_scenes(several, ["B04"]).sizes["time"] == 1
+
+
+def test_a_list_of_one_scene() -> None:
+    with pytest.raises(InvalidParameter, match="open_scenes opens several"):
+        astra_xr.open_scene([SCENE])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("name", "native"), [("swir1", "B11"), ("swir2", "B12"), ("SWIR1", "B11")])
+def test_bands_as_textbooks_name_them(name: str, native: str) -> None:
+    ds = astra_xr.open_scene(SCENE, [name], catalog="sample")
+    assert ds[name].attrs["native_name"] == native
+    assert ds.astra.plot(name) is not None
+
+
+def test_narrow_near_infrared() -> None:
+    ds = astra_xr.open_scene(SCENE, ["nir_narrow"], catalog="sample")
+    assert ds.nir_narrow.attrs["native_name"] == "B8A"
+
+
+@pytest.mark.parametrize("catalog", ["sample", "Sample", "SAMPLE"])
+@pytest.mark.parametrize("mission", ["sentinel-2", "sentinel2", "s2", "Sentinel-2"])
+def test_ids_and_catalogs_in_any_spelling(mission: str, catalog: str) -> None:
+    name = f"{mission}:{SCENE.partition(':')[2]}"
+    assert astra_xr.resolve(name, "red", catalog=catalog, sign=False).catalog == "sample"
+
+
+@pytest.mark.parametrize("option", ["assets", "measurements", "epsg", "groupby"])
+def test_options_of_peers_that_it_lacks(option: str) -> None:
+    with pytest.raises(TypeError, match=rf"open_scene\(\) got an unexpected .* '{option}'"):
+        scene(**{option: "x"})
+
+
+@pytest.mark.parametrize(
+    ("chunks", "count"), [(True, 1), (False, None), ({}, 1), ("auto", 1), (1024, 4)]
+)
+def test_chunks_as_rioxarray_takes_them(chunks: Any, count: int | None) -> None:
+    assert getattr(scene(chunks=chunks).red.data, "npartitions", None) == count
+
+
+def test_points_that_are_polygons(ds: xr.Dataset) -> None:
+    with pytest.raises(InvalidParameter, match=r"of polygons, take the \.centroid"):
+        ds.astra.sample(FIELD)
+
+
+NEVER_RAW: dict[str, Callable[[], object]] = {
+    "resolution": lambda: scene(resolution=(10, 20)),
+    "chunks": lambda: scene(chunks=(512, 512)),
+    "crs": lambda: scene(crs=FIELD),
+    "bbox": lambda: scene(bbox=FIELD),
+    "intersects": lambda: scene(intersects=FIELD.set_crs(None, allow_override=True)),
+    "catalog": lambda: scene(catalog=5),
+    "radiometry": lambda: scene(radiometry="none"),
+    "max_items": lambda: astra_xr.search("sentinel-2", max_items="5", catalog="sample"),  # type: ignore[arg-type]
+    "client": lambda: astra_xr.configure(client=5),
+}
+
+
+@pytest.mark.parametrize("name", NEVER_RAW)
+def test_what_cannot_be_is_said_of_its_parameter(name: str) -> None:
+    with pytest.raises(InvalidParameter) as caught:
+        NEVER_RAW[name]()
+    assert caught.value.name == name
+    assert str(caught.value).startswith(f"Invalid {name}=")
+    assert "\n" not in str(caught.value)
