@@ -9,14 +9,14 @@
     ├── InvalidDataset (ValueError)       a Dataset lacks what a method needs
     ├── TooLarge (ValueError)             a result is larger than memory, or than makes sense
     ├── InvalidItem (ValueError)          a STAC item lacks what is needed to open it
-    ├── SceneNotFound (LookupError)       no catalogue that was asked has the scene
+    ├── SceneNotFound (LookupError)       no catalog that was asked has the scene
     ├── AmbiguousSceneId (LookupError)    the id is a prefix of several scenes
     ├── UnknownBand (LookupError)         the scene has no band of that name
     ├── AmbiguousBand (LookupError)       the name fits several bands
     ├── MixedGrids (ValueError)           bands of several CRSs asked for as one grid
     ├── UnknownIndex (LookupError)        no spectral index of that name
     ├── MissingIndexBand (LookupError)    the dataset lacks a band that the index needs
-    ├── UpstreamError                     a catalogue or signing service fails
+    ├── UpstreamError                     a catalog or signing service fails
     │   ├── UpstreamUnavailable           … is down, or says "too many requests"
     │   │   └── RateLimited               the resolver service asks one key to slow down
     │   └── UpstreamTimeout               … did not answer in time
@@ -261,7 +261,7 @@ class InvalidItem(AstraError, ValueError):
 
 
 class SceneNotFound(AstraError, LookupError):
-    """None of the catalogues that were asked has the scene."""
+    """None of the catalogs that were asked has the scene."""
 
     code = "scene-not-found"
 
@@ -269,7 +269,7 @@ class SceneNotFound(AstraError, LookupError):
         self.scene_id = scene_id
         self.asked = tuple(asked)
         self.hint = hint
-        where = ", ".join(asked) if asked else "no catalogue (none serves this kind of scene)"
+        where = ", ".join(asked) if asked else "no catalog (none serves this kind of scene)"
         super().__init__(
             f"No scene {scene_id!r} found. Asked: {where}.{' ' + hint if hint else ''}"
         )
@@ -375,10 +375,10 @@ class MissingIndexBand(AstraError, LookupError):
 
 
 class UpstreamError(AstraError):
-    """A catalogue or signing service answered in a way that cannot be used."""
+    """A catalog or signing service answered in a way that cannot be used."""
 
     code = "upstream-error"
-    _hint: ClassVar[str] = "Try again, or name another catalogue with catalog=."
+    _hint: ClassVar[str] = "Try again, or name another catalog with catalog=."
 
     def __init__(
         self, *, service: str, reason: str, retry_after: float | None = None, hint: str = ""

@@ -34,11 +34,11 @@ class Settings:
     """
 
     catalog: str | None = None
-    """Name of the catalogue that is asked where the caller names none; None: the mission's own
+    """Name of the catalog that is asked where the caller names none; None: the mission's own
     order (``ASTRA_CATALOG``)."""
 
     api_url: str | None = None
-    """Root of a resolver service to ask in place of the catalogues (``ASTRA_API_URL``)."""
+    """Root of a resolver service to ask in place of the catalogs (``ASTRA_API_URL``)."""
 
     api_key: str | None = _secret()
     """Key that the service gave out (``ASTRA_API_KEY``)."""
@@ -52,11 +52,11 @@ class Settings:
     """Bytes of converted files kept in the cache folder (``ASTRA_CACHE_BYTES``)."""
 
     allow_hosts: tuple[str, ...] = ()
-    """Private hosts that a catalogue may name for files to be fetched, comma-separated
+    """Private hosts that a catalog may name for files to be fetched, comma-separated
     (``ASTRA_ALLOW_HOSTS``)."""
 
     timeout: float = 10.0
-    """Seconds that a catalogue or signing service has to answer, with all retries
+    """Seconds that a catalog or signing service has to answer, with all retries
     (``ASTRA_TIMEOUT``)."""
 
     earth_search_url: str = "https://earth-search.aws.element84.com/v1"
@@ -117,7 +117,7 @@ class Settings:
     """S3 server to ask instead of Amazon's (``AWS_ENDPOINT_URL_S3``, ``AWS_ENDPOINT_URL``)."""
 
     aws_request_payer: str | None = None
-    """``requester`` to pay for reading wherever it costs; else only at a catalogue that is named
+    """``requester`` to pay for reading wherever it costs; else only at a catalog that is named
     (``AWS_REQUEST_PAYER``)."""
 
     aws_no_sign_request: bool = False

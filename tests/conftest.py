@@ -38,7 +38,7 @@ def make_dn(seed: int, size: int = SIZE) -> npt.NDArray[np.uint16]:
 
 @dataclass(frozen=True)
 class World:
-    """Catalogues and storage of one Sentinel-2 acquisition, and a Landsat scene."""
+    """Catalogs and storage of one Sentinel-2 acquisition, and a Landsat scene."""
 
     earth_search: StacApi
     planetary_computer: StacApi

@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that misbehaves as catalogues do."""
+"""A real HTTP server on loopback that misbehaves as catalogs do."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""STAC items in the real shapes of the catalogues, for files that a test makes itself.
+"""STAC items in the real shapes of the catalogs, for files that a test makes itself.
 
-Written by hand from what the catalogues publish: which fields stand where, how bands are
+Written by hand from what the catalogs publish: which fields stand where, how bands are
 spelled, and what is left out.
 """
 
@@ -310,7 +310,7 @@ def lpdaac_hls(size: int) -> Json:
 
 
 def plain(href: str = "./red.tif", size: int = 700) -> Json:
-    """No mission of ours, and relative hrefs, as in a catalogue of one's own."""
+    """No mission of ours, and relative hrefs, as in a catalog of one's own."""
     asset = {"href": href, "type": COG, "roles": ["data"], "raster:bands": [{"nodata": 0}]}
     grid = {"proj:epsg": 32610, "proj:shape": [size, size], "proj:transform": TRANSFORM}
     properties = {"datetime": "2025-01-15T18:49:29Z", **grid}

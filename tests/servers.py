@@ -2,7 +2,7 @@
 
 Two of them, because neither alone is enough: ``rustac`` starts at once and needs only a Python
 package, but answers no ``query`` or ``filter``; PostgreSQL with pgstac answers everything that the
-public catalogues do, but needs a database and some seconds.
+public catalogs do, but needs a database and some seconds.
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ def pgstac_missing() -> str | None:
 def serve_stac_pgstac(collections: Sequence[Json], items: Sequence[Json]) -> Iterator[str]:
     """Serve the documents from a new PostgreSQL with pgstac; yields the API's base URL.
 
-    It answers all that the public catalogues do: ids, collections, bbox, datetime, query, CQL2,
+    It answers all that the public catalogs do: ids, collections, bbox, datetime, query, CQL2,
     sortby, fields and paging. Ask `pgstac_missing` first.
     """
     with _postgres() as settings, tempfile.TemporaryDirectory(prefix="pgstac-") as folder:

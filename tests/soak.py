@@ -1,6 +1,6 @@
 """The service under load while all around it fails: ``python -m tests.soak --seconds 600``.
 
-Clients ask two workers for scenes of a catalogue that fails a third of the time, and one worker is
+Clients ask two workers for scenes of a catalog that fails a third of the time, and one worker is
 killed now and then. No answer may be wrong (hrefs and pixels are looked at), no conversion may be
 lost, and every failure has to be one that the contract names.
 """
@@ -67,7 +67,7 @@ class Tally:
                 self.wrong.append(what)
 
 
-class Catalogue(ThreadingHTTPServer):
+class Catalog(ThreadingHTTPServer):
     """A STAC API that fails a third of the time, in all the ways there are."""
 
     daemon_threads, block_on_close, request_queue_size = True, False, 256
@@ -83,15 +83,15 @@ class Catalogue(ThreadingHTTPServer):
                 item["assets"][key] = asset | {"href": f"{storage}{number % SOURCES}/{band}.tif"}
             found.append(item)
         self.api = StacApi(found)
-        super().__init__(("127.0.0.1", 0), _CatalogueHandler)
+        super().__init__(("127.0.0.1", 0), _CatalogHandler)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Keep quiet of workers that are gone."""
 
 
-class _CatalogueHandler(BaseHTTPRequestHandler):
+class _CatalogHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: Catalogue
+    server: Catalog
 
     def handle_any(self) -> None:
         content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -206,12 +206,12 @@ def make_sources(folder: Path) -> Truth:
 
 
 @contextlib.contextmanager
-def service(folder: Path, catalogue: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def service(folder: Path, catalog: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Run ``astra-xr serve`` with two workers."""
     port = free_port()
     told = {
         "ASTRA_CACHE_DIR": str(folder / "cache"),
-        "ASTRA_EARTH_SEARCH_URL": catalogue,
+        "ASTRA_EARTH_SEARCH_URL": catalog,
         "ASTRA_ALLOW_HOSTS": "127.0.0.1",
         "ASTRA_TIMEOUT": "3",
     }
@@ -258,11 +258,11 @@ def soak(seconds: float, clients: int, kill_every: float) -> Tally:
         sources.mkdir()
         truth = make_sources(sources)
         storage = stack.enter_context(RangeServer(sources)).url()
-        catalogue = stack.enter_context(Catalogue(storage))
-        threading.Thread(target=catalogue.serve_forever, daemon=True).start()
-        stack.callback(catalogue.shutdown)
+        catalog = stack.enter_context(Catalog(storage))
+        threading.Thread(target=catalog.serve_forever, daemon=True).start()
+        stack.callback(catalog.shutdown)
         key = KeyFile(folder / "keys.json").add("soak")
-        at = f"http://127.0.0.1:{catalogue.server_port}"
+        at = f"http://127.0.0.1:{catalog.server_port}"
         url, process = stack.enter_context(service(folder, at))
         until = time.monotonic() + seconds
         asking = [Client(url, key, storage, truth, tally) for _ in range(clients)]
@@ -278,7 +278,7 @@ def soak(seconds: float, clients: int, kill_every: float) -> Tally:
             if thread.is_alive():
                 tally.add("a client that waits for ever", wrong=True)
         # What was asked for once is there, or can be had: nothing stands in its way.
-        catalogue.failing = False
+        catalog.failing = False
         for number, band in sorted(tally.converted):
             try:
                 asking[0].converted(number, band)

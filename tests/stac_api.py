@@ -1,4 +1,4 @@
-"""An item search in a few lines, for catalogues that a test needs no real server of."""
+"""An item search in a few lines, for catalogs that a test needs no real server of."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ SAMPLES: list[tuple[AstraError, str, str]] = [
     (
         errors.SceneNotFound(scene_id="landsat:LC08", asked=[]),
         "scene-not-found",
-        "No scene 'landsat:LC08' found. Asked: no catalogue (none serves this kind of scene).",
+        "No scene 'landsat:LC08' found. Asked: no catalog (none serves this kind of scene).",
     ),
     (
         errors.AmbiguousSceneId(scene_id="s:1", candidates=["s:1a", "s:1b"]),
@@ -120,14 +120,14 @@ SAMPLES: list[tuple[AstraError, str, str]] = [
     (
         errors.UpstreamError(service="Earth Search", reason="it answered nonsense"),
         "upstream-error",
-        "Earth Search: it answered nonsense. Try again, or name another catalogue with catalog=.",
+        "Earth Search: it answered nonsense. Try again, or name another catalog with catalog=.",
     ),
     (
         errors.UpstreamUnavailable(service="Earth Search", reason="HTTP 429", retry_after=30),
         "upstream-unavailable",
         (
             "Earth Search: HTTP 429. It asks to wait 30 s. "
-            "Try again, or name another catalogue with catalog=."
+            "Try again, or name another catalog with catalog=."
         ),
     ),
     (

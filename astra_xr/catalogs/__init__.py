@@ -1,4 +1,4 @@
-"""The catalogues: one module each, and this registry of them."""
+"""The catalogs: one module each, and this registry of them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CATALOGS: Mapping[str, Callable[[Settings], Catalog]] = {
     "lpdaac": LpDaac,
     "sample": Sample,
 }
-"""Every catalogue, by name."""
+"""Every catalog, by name."""
 
 ORDER: Mapping[str, tuple[str, ...]] = {
     "sentinel-2": ("earth-search", "planetary-computer", "cdse"),
@@ -79,18 +79,18 @@ def _is_own(name: str) -> bool:
 
 
 def connect(name: str, settings: Settings) -> Catalog:
-    """Return the process's one instance of a catalogue, with its token cache.
+    """Return the process's one instance of a catalog, with its token cache.
 
     Parameters
     ----------
     name : str
-        One of ``CATALOGS``; or a STAC catalogue of the user's: its URL, a folder or a file.
+        One of ``CATALOGS``; or a STAC catalog of the user's: its URL, a folder or a file.
     settings : Settings
 
     Raises
     ------
     InvalidParameter
-        There is no catalogue of that name.
+        There is no catalog of that name.
     """
     with _lock:
         return _connect(name, settings)
@@ -150,12 +150,12 @@ def catalog_name(catalog: AnyCatalog) -> str | None:
 
 
 def holds_any(name: str | None) -> bool:
-    """Tell whether a catalogue is the user's own, which may hold items of no mission of ours."""
+    """Tell whether a catalog is the user's own, which may hold items of no mission of ours."""
     return name is not None and name not in CATALOGS
 
 
 def owner_of(item: Item, settings: Settings, *, found_in: Catalog | None = None) -> Catalog | None:
-    """Return the catalogue whose ways an item follows: how it is signed, what its pixels are.
+    """Return the catalog whose ways an item follows: how it is signed, what its pixels are.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ def owner_of(item: Item, settings: Settings, *, found_in: Catalog | None = None)
         A STAC item as JSON.
     settings : Settings
     found_in : Catalog, optional
-        Who gave it. A catalogue of the user's own may hold copies of others' items.
+        Who gave it. A catalog of the user's own may hold copies of others' items.
 
     Returns
     -------

@@ -42,7 +42,7 @@ from astra_xr.conversion.worker import main
 main()
 """
 
-_HINT = "The file may be damaged; try another catalogue with catalog=."
+_HINT = "The file may be damaged; try another catalog with catalog=."
 
 
 def convert_apart(

@@ -210,7 +210,7 @@ def _band_of(
     if stem in by_name or _NO_DATA_ROLES & set(asset.get("roles") or ()):
         return by_name.get(stem)
     described = describe_planes(item, asset) if by_name else ()
-    # The name alone: catalogues disagree on common names.
+    # The name alone: catalogs disagree on common names.
     return by_name.get(described[0].native.casefold()) if len(described) == 1 else None
 
 
@@ -250,7 +250,7 @@ _TWIN_SUFFIX = re.compile(r"(-jp2|_\d+m)$")
 
 
 def _mission_band(item: Item, key: str, band: Band) -> BandAsset:
-    # A catalogue may hold a band at another pixel size than its own; NAIP's is the flight's.
+    # A catalog may hold a band at another pixel size than its own; NAIP's is the flight's.
     told = item["assets"][key].get("gsd")
     gsd = told or band.gsd or item.get("properties", {}).get("gsd")
     if gsd != band.gsd:

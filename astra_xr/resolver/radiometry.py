@@ -33,8 +33,8 @@ def decide_radiometry(
 ) -> Radiometry | None:
     """Decide scale, offset, nodata and unit of one band of one item.
 
-    The mission's table and processing rules decide; what a catalogue publishes is taken for
-    missions that we do not know, since catalogues contradict the data (see the reasons).
+    The mission's table and processing rules decide; what a catalog publishes is taken for
+    missions that we do not know, since catalogs contradict the data (see the reasons).
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def decide_radiometry(
     mission : Mission or None
         The mission, where known.
     offset_applied : str or None
-        Why the catalogue's pixels hold the mission's offset already; None: they do not.
+        Why the catalog's pixels hold the mission's offset already; None: they do not.
     factors : Factors, optional
         What a file beside the scene tells of the band, for bands that the mission's table gives
         no unit.

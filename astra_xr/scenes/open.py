@@ -65,15 +65,15 @@ def resolve(
     ----------
     scene : str, pystac.Item or dict
         A scene id such as ``"sentinel-2:S2B_MSIL2A_20250115T184929"`` (see
-        :func:`open_scene`), or a STAC item; with an item no catalogue is asked.
+        :func:`open_scene`), or a STAC item; with an item no catalog is asked.
     bands : str or iterable of str, optional
         As in :func:`open_scene`, as a list or comma-separated.
     format : str
-        ``cog``, ``geotiff``, ``png`` or ``jpeg``. What its catalogue does not serve so is
+        ``cog``, ``geotiff``, ``png`` or ``jpeg``. What its catalog does not serve so is
         fetched and converted, and kept in the cache folder.
     catalog : str, optional
-        The one catalogue to ask, as for :func:`open_scene`. When left out, the mission's
-        catalogues are asked in turn.
+        The one catalog to ask, as for :func:`open_scene`. When left out, the mission's
+        catalogs are asked in turn.
     sign : bool
         False: no URL of the answer is signed; they are as the item has them, and nothing is
         converted.
@@ -214,7 +214,7 @@ def open_scene(
     InvalidParameter
         An argument makes no sense; the message says what does.
     UpstreamError
-        The catalogue is down or refuses. Reading values may raise it too, or ``ReadError``.
+        The catalog is down or refuses. Reading values may raise it too, or ``ReadError``.
 
     Examples
     --------

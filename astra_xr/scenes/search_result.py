@@ -22,14 +22,14 @@ class SearchResult(Sequence[str]):
     """Ids of the scenes that were found, newest first; shows itself as a table in notebooks."""
 
     rows: tuple[Row, ...]
-    """What is known of each scene: id, datetime, tile, cloud cover, catalogue, …"""
+    """What is known of each scene: id, datetime, tile, cloud cover, catalog, …"""
 
     mission: str
     catalog: str
-    """Name of the catalogue that answered."""
+    """Name of the catalog that answered."""
 
     passed_over: Mapping[str, str] = field(default_factory=dict)
-    """Name of each catalogue that was asked before it → what was wrong with it."""
+    """Name of each catalog that was asked before it → what was wrong with it."""
 
     @overload
     def __getitem__(self, index: int) -> str: ...
@@ -98,7 +98,7 @@ class SearchResult(Sequence[str]):
         notes = [f"Passed over {name}: {why}" for name, why in self.passed_over.items()]
         return Table(
             title=self._title(),
-            columns=("", "date", "tile", "cloud", "catalogue", "scene id"),
+            columns=("", "date", "tile", "cloud", "catalog", "scene id"),
             rows=tuple(map(_cells, self.rows)),
             notes=tuple(redact(note) for note in notes),
             numbers={"cloud"},
@@ -146,7 +146,7 @@ def search(
     max_items : int
         Scenes to return at most.
     catalog : str, optional
-        The one catalogue to ask; the mission's in order when left out, as for
+        The one catalog to ask; the mission's in order when left out, as for
         :func:`astra_xr.open_scene`.
 
     Returns
@@ -159,7 +159,7 @@ def search(
     InvalidParameter
         A term has no form that works; the message says which do.
     UpstreamError
-        No catalogue answers.
+        No catalog answers.
 
     Examples
     --------

@@ -88,7 +88,7 @@ def open_scenes(
         False: scenes that cannot be opened are left out, and ``ds.astra.failures`` tells which
         and why. What fails later, when values are read, is raised, and names scene and band.
     catalog : str, optional
-        As in :func:`open_scene`; for what :func:`search` found, the catalogue that answered.
+        As in :func:`open_scene`; for what :func:`search` found, the catalog that answered.
     crs, resolution, bbox, intersects, x, y, geobox, like, anchor
         As in :func:`open_scene`. Without a place the grid holds all scenes, in the pixels of the
         first. Scenes of several CRSs need ``crs`` (``"utm"``: the zone of the middle), ``like``

@@ -1,4 +1,4 @@
-"""Catalogues whose files open to an account alone: CDSE, USGS, NASA LP DAAC."""
+"""Catalogs whose files open to an account alone: CDSE, USGS, NASA LP DAAC."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ class TestUsgs:
             assert url == f"https://s3.us-west-2.amazonaws.com/usgs-landsat/{key}"
             assert "x-amz-request-payer=requester" in query
 
-    def test_without_keys_the_error_names_the_free_catalogue(self) -> None:
+    def test_without_keys_the_error_names_the_free_catalog(self) -> None:
         with pytest.raises(SigningError, match="planetary-computer'.*https://ers.cr.usgs.gov"):
             Usgs(Settings()).sign(items.usgs_landsat(SIZE)[0]["assets"]["red"]["href"])
 
@@ -226,7 +226,7 @@ class TestUsgs:
                     assert signed[0] == signed[1]
 
 
-def test_one_landsat_scene_is_the_same_in_every_catalogue(
+def test_one_landsat_scene_is_the_same_in_every_catalog(
     world: World, usgs: StacApi, network: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Free and signed by a token, or paid for with AWS keys."""
@@ -277,7 +277,7 @@ def test_where_none_is_named_one_without_its_credentials_is_passed_over(
 
 @pytest.fixture
 def lpdaac(network: Loopback, tmp_path: Path) -> Iterator[tuple[RangeServer, RangeServer]]:
-    """The catalogue, its storage that asks for a token, and where that redirects to."""
+    """The catalog, its storage that asks for a token, and where that redirects to."""
     network.routes["cmr.earthdata.nasa.gov"] = StacApi([items.lpdaac_hls(SIZE)])
     folder = tmp_path / "lp-prod-protected/HLSS30.020"
     folder.mkdir(parents=True)

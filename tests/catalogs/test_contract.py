@@ -1,4 +1,4 @@
-"""What holds of every catalogue, whichever it is."""
+"""What holds of every catalog, whichever it is."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ WITH_KEYS = Settings(
 
 @dataclass(frozen=True)
 class Case:
-    """A catalogue with the items of one scene, in its real shape."""
+    """A catalog with the items of one scene, in its real shape."""
 
     root: str
     make: Callable[[int], Any]
@@ -93,7 +93,7 @@ each = pytest.mark.parametrize("name", CASES)
 
 
 def serve(network: Loopback, name: str) -> StacApi:
-    """Lead a catalogue's host to its items; a signing service on the same host answers too."""
+    """Lead a catalog's host to its items; a signing service on the same host answers too."""
     api = StacApi(CASES[name].served())
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -108,14 +108,14 @@ def serve(network: Loopback, name: str) -> StacApi:
 
 
 def fresh(name: str) -> Catalog:
-    """Return a catalogue that has no token yet."""
+    """Return a catalog that has no token yet."""
     from astra_xr.catalogs import _connect
 
     _connect.cache_clear()
     return connect(name, WITH_KEYS)
 
 
-def test_every_catalogue_has_its_case() -> None:
+def test_every_catalog_has_its_case() -> None:
     assert set(CATALOGS) <= {*CASES, "sample"}
 
 
@@ -206,7 +206,7 @@ def test_odd_hrefs_give_no_foreign_error(
     network: Loopback, name: str, href: str, alternate: Any
 ) -> None:
     catalog = connect(name, WITH_KEYS)
-    # As every item comes: from a catalogue or from the caller.
+    # As every item comes: from a catalog or from the caller.
     asset = {"href": href, "alternate": alternate}
     item = clean_item({"id": "x", "properties": {}, "assets": {"red": asset}, "links": []})
     place = catalog.href(item["assets"]["red"])
@@ -223,7 +223,7 @@ def test_odd_hrefs_give_no_foreign_error(
     assert signed is None or name == "sample" or signed.url.startswith(("http://", "https://"))
 
 
-def test_recorded_items_are_known_by_their_catalogues(shared: Path) -> None:
+def test_recorded_items_are_known_by_their_catalogs(shared: Path) -> None:
     folders = {
         "earth-search-v0": "earth-search",
         "earth-search-v1": "earth-search",

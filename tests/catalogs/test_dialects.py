@@ -1,4 +1,4 @@
-"""One acquisition in every dialect of ids opens through every catalogue that has it."""
+"""One acquisition in every dialect of ids opens through every catalog that has it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ DIALECTS = {
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_reflectance_is_the_same_by_every_id_at_every_catalogue(
+def test_reflectance_is_the_same_by_every_id_at_every_catalog(
     world: World, network: Loopback, dialect: str
 ) -> None:
     both = list(world.earth_search.items)
@@ -72,7 +72,7 @@ def test_reflectance_is_the_same_by_every_id_at_every_catalogue(
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_one_request_where_the_catalogue_has_it(world: World, dialect: str) -> None:
+def test_one_request_where_the_catalog_has_it(world: World, dialect: str) -> None:
     for catalog, api in (
         ("earth-search", world.earth_search),
         ("planetary-computer", world.planetary_computer),

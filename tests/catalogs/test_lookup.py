@@ -1,4 +1,4 @@
-"""Finding scenes: ids, prefixes, reprocessings, outages; each catalogue's own ways."""
+"""Finding scenes: ids, prefixes, reprocessings, outages; each catalog's own ways."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_landsat_at_earth_search_says_who_has_it_without_payment(earth_search: S
         astra_xr.resolve(f"landsat:{item['id']}", "red", catalog="earth-search")
 
 
-def test_catalogues_cannot_lead_to_local_files(earth_search: StacApi) -> None:
+def test_catalogs_cannot_lead_to_local_files(earth_search: StacApi) -> None:
     item = items.earth_search_c1(SIZE)
     item["assets"]["red"]["href"] = "file:///etc/hostname"
     earth_search.items = [item]
@@ -145,7 +145,7 @@ def test_catalogues_cannot_lead_to_local_files(earth_search: StacApi) -> None:
         ds.red.load()
 
 
-def test_unknown_catalogue() -> None:
+def test_unknown_catalog() -> None:
     with pytest.raises(InvalidParameter, match="one of earth-search, .*sample; or the URL"):
         astra_xr.open_scene(PREFIX, catalog="google")
 
@@ -203,13 +203,13 @@ def test_what_names_no_catalog(odd: Any) -> None:
             door()
 
 
-def test_catalogue_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_catalog_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ASTRA_CATALOG", "sample")
     assert astra_xr.resolve(PREFIX, "red").catalog == "sample"
 
 
 @pytest.mark.parametrize("name", CATALOGS)
-def test_contract_of_every_catalogue(name: str) -> None:
+def test_contract_of_every_catalog(name: str) -> None:
     catalog = connect(name, Settings())
     assert isinstance(catalog, Catalog)
     assert catalog.name == name
@@ -304,7 +304,7 @@ def test_level_1c_at_earth_search(earth_search: StacApi) -> None:
         assert found(scene)["id"] == "S2B_10SEG_20250115_0_L1C"
 
 
-def test_levels_that_a_catalogue_lacks_are_not_asked_for(network: Loopback) -> None:
+def test_levels_that_a_catalog_lacks_are_not_asked_for(network: Loopback) -> None:
     for scene, catalog in (
         ("LC08_L1TP_044034_20171020_20200902_02_T1", "earth-search"),
         ("LC08_L1TP_044034_20171020_20200902_02_T1", "planetary-computer"),

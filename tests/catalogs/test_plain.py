@@ -1,4 +1,4 @@
-"""A catalogue of the user's own: a STAC API, static files, a folder, stac-geoparquet."""
+"""A catalog of the user's own: a STAC API, static files, a folder, stac-geoparquet."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def site(folder: Path) -> Iterator[RangeServer]:
-    """The folder behind a URL, as a static catalogue of two levels."""
+    """The folder behind a URL, as a static catalog of two levels."""
     for sub, item in (("fields", items.plain()), ("s2", sentinel2())):
         links = [{"rel": "item", "href": f"./{item['id']}.json"}]
         links.append({"rel": "root", "href": "../catalog.json"})
@@ -119,7 +119,7 @@ def test_every_form_of_a_missions_id_opens(folder: Path, site: RangeServer) -> N
             check_red(astra_xr.open_scene(scene, bands=["red"], catalog=catalog))
 
 
-def test_of_a_static_catalogue_the_file_named_so_is_read_first(site: RangeServer) -> None:
+def test_of_a_static_catalog_the_file_named_so_is_read_first(site: RangeServer) -> None:
     links = [
         {"rel": "item", "href": f"./{n}.json"} for n in ("x1", "x2", "a%20name%20of%20its%20own")
     ]
@@ -170,7 +170,7 @@ def test_stac_geoparquet(folder: Path) -> None:
         astra_xr.open_scene(FIELD, catalog=str(path))
 
 
-def test_copies_of_a_catalogues_items_keep_its_ways(world: World, tmp_path: Path) -> None:
+def test_copies_of_a_catalogs_items_keep_its_ways(world: World, tmp_path: Path) -> None:
     """Of Earth Search the shifted pixels, of the Planetary Computer the tokens."""
     copies = [world.earth_search.items[0], world.planetary_computer.items[0]]
     for item in copies:
@@ -188,7 +188,7 @@ def test_copies_of_a_catalogues_items_keep_its_ways(world: World, tmp_path: Path
 @pytest.mark.parametrize(
     "href", ["file:///etc/hostname", "file:///etc/hostname?sig=1", "/etc/hostname"]
 )
-def test_a_remote_catalogue_cannot_lead_to_local_files(network: Loopback, href: str) -> None:
+def test_a_remote_catalog_cannot_lead_to_local_files(network: Loopback, href: str) -> None:
     network.routes[HOST] = StacApi([items.plain(href)])
     answer = astra_xr.resolve(FIELD, catalog=API, sign=False)
     source = answer.assets["red"].source
@@ -229,7 +229,7 @@ def test_search_gives_the_scenes_of_a_mission(folder: Path, site: RangeServer) -
         ("https://stac.example", UpstreamError, "there is no STAC at"),
     ],
 )
-def test_what_is_no_catalogue(
+def test_what_is_no_catalog(
     network: Loopback, catalog: str, error: type[Exception], words: str
 ) -> None:
     network.routes[HOST] = lambda request: httpx.Response(404)

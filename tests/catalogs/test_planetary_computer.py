@@ -220,7 +220,7 @@ def test_the_recorded_rate_limit(network: Loopback, shared: Path) -> None:
     assert caught.value.retry_after == 57
 
 
-def test_only_its_own_storage_is_taken_for_this_catalogues(catalog: PlanetaryComputer) -> None:
+def test_only_its_own_storage_is_taken_for_this_catalogs(catalog: PlanetaryComputer) -> None:
     def item(href: str) -> dict[str, Any]:
         return {"id": "x", "properties": {}, "links": [], "assets": {"red": {"href": href}}}
 
@@ -234,7 +234,7 @@ def test_only_its_own_storage_is_taken_for_this_catalogues(catalog: PlanetaryCom
 
 
 def test_the_callers_own_token_is_used_as_it_is(world: World, network: Loopback) -> None:
-    """Even where the item's links still lead to the catalogue that it was copied from."""
+    """Even where the item's links still lead to the catalog that it was copied from."""
     root = {"rel": "root", "href": f"https://{HOST}/api/stac/v1/"}
     network.routes["mine.blob.core.windows.net"] = world.storage.url()
     world.storage.rule = require_query("sig", lambda sig: sig == "MINE")

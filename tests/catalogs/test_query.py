@@ -1,4 +1,4 @@
-"""Search at a catalogue: what is asked of it, page by page, and what comes back."""
+"""Search at a catalog: what is asked of it, page by page, and what comes back."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def _paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 @st.composite
 def spoiled(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
-    """Draw a catalogue and its search answer with a few fields gone or spoiled."""
+    """Draw a catalog and its search answer with a few fields gone or spoiled."""
     catalog = draw(st.sampled_from(list(HELD)))
     page = {"type": "FeatureCollection", "features": [copy.deepcopy(HELD[catalog])], "links": []}
     for _ in range(draw(st.integers(1, 4))):

@@ -112,7 +112,7 @@ class TestCatalogUrl:
         values: dict[str, Any] = {"catalog": "earth-search", "settings": settings, "href": PLAIN}
         return CatalogUrl(**(values | changed))
 
-    def test_asks_its_catalogue(self, tmp_path: Path) -> None:
+    def test_asks_its_catalog(self, tmp_path: Path) -> None:
         source = self.source(tmp_path)
         assert source() == SignedUrl(url=PLAIN)
         # A public URL that was refused is the same the next time: reading says what is wrong.
@@ -138,7 +138,7 @@ class TestCatalogUrl:
         with pytest.raises(SigningError, match="it is not https"):
             self.source(tmp_path, catalog="planetary-computer", href="s3://usgs/B4.TIF")()
 
-    def test_no_such_catalogue(self, tmp_path: Path) -> None:
+    def test_no_such_catalog(self, tmp_path: Path) -> None:
         with pytest.raises(InvalidParameter) as caught:
             self.source(tmp_path, catalog="google")()
         told = str(caught.value)

@@ -425,7 +425,7 @@ class Renewing:
         return SignedUrl(url=f"{self.url}?sig={self.given}")
 
 
-class TestWhatACatalogueMayName:
+class TestWhatACatalogMayName:
     @pytest.mark.parametrize(
         "url",
         [

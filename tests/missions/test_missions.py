@@ -160,9 +160,7 @@ class TestNames:
             ("sentinel-2", "WVP", ["wvp"]),
         ],
     )
-    def test_spellings_of_the_catalogues(
-        self, table: str, native: str, spellings: list[str]
-    ) -> None:
+    def test_spellings_of_the_catalogs(self, table: str, native: str, spellings: list[str]) -> None:
         assert {name: named(table, name) for name in spellings} == {
             name: [native] for name in spellings
         }
@@ -245,7 +243,7 @@ class TestDescribe:
         [
             ({"id": items.PRODUCT}, PRODUCT),
             ({"id": f"{items.PRODUCT}.SAFE"}, PRODUCT),
-            # Catalogues whose own ids say less name the product in a property.
+            # Catalogs whose own ids say less name the product in a property.
             (items.earth_search_l2a(8), PRODUCT),
             (items.earth_search_c1(8), PRODUCT),
             (items.planetary_computer(8), PRODUCT),

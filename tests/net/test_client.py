@@ -15,7 +15,7 @@ from astra_xr.net.client import fetch_json
 from conftest import Loopback
 from tests import faulty
 
-HOST = "catalogue.example"
+HOST = "catalog.example"
 URL = f"https://{HOST}/search?sig=SECRET"
 
 
@@ -43,7 +43,7 @@ def script(network: Loopback, *answers: httpx.Response | Exception) -> list[str]
 
 
 def fetch(timeout: float = 10, **kwargs: Any) -> Any:
-    return fetch_json("The catalogue", URL, timeout=timeout, **kwargs)
+    return fetch_json("The catalog", URL, timeout=timeout, **kwargs)
 
 
 GOOD = httpx.Response(200, json={"id": 1})
@@ -81,7 +81,7 @@ def test_a_refusal_is_not_tried_again(network: Loopback, naps: list[float], stat
 
 def test_tries_are_counted(network: Loopback, naps: list[float]) -> None:
     asked = script(network, httpx.Response(503))
-    with pytest.raises(UpstreamUnavailable, match=r"The catalogue: down \(HTTP 503\)"):
+    with pytest.raises(UpstreamUnavailable, match=r"The catalog: down \(HTTP 503\)"):
         fetch()
     assert len(asked) == 4
 

@@ -128,7 +128,7 @@ class TestNames:
         assert list(chosen) == names
         assert [native for native, _, _ in chosen.values()] == natives
 
-    def test_same_names_on_every_catalogue(self) -> None:
+    def test_same_names_on_every_catalog(self) -> None:
         for item in (
             items.earth_search_l2a(8),
             items.earth_search_c1(8),

@@ -206,7 +206,7 @@ class TestFormats:
             np.testing.assert_array_equal(made.read(1), numbers((SIZE, SIZE)))
 
 
-class TestWhatACatalogueNames:
+class TestWhatACatalogNames:
     @pytest.mark.parametrize("href", ["file:///etc/passwd", "http://127.0.0.1:9/a.jp2"])
     def test_is_not_read(self, network: Loopback, resolver: LocalResolver, href: str) -> None:
         evil = items.cdse(SIZE)

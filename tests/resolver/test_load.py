@@ -80,7 +80,7 @@ def test_one_id_wanted_by_many_is_asked_for_once(busy: Busy) -> None:
     assert busy.asked == 1
 
 
-def test_known_ids_are_known_by_catalogue_too(busy: Busy) -> None:
+def test_known_ids_are_known_by_catalog_too(busy: Busy) -> None:
     resolver = LocalResolver(Settings())
     for bands in ("red", "nir", None):
         resolver.resolve(scene("10SEG"), bands, sign=False)

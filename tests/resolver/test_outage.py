@@ -1,4 +1,4 @@
-"""Outages over the wire: the scene opens through another catalogue, or the error lists them all."""
+"""Outages over the wire: the scene opens through another catalog, or the error lists them all."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def without(field: str) -> dict[str, Any]:
     return {key: {k: v for k, v in a.items() if k != field} for key, a in assets.items()}
 
 
-# What a catalogue does → what is said of it.
+# What a catalog does → what is said of it.
 FAULTS: dict[str, tuple[faulty.Misbehave | None, str]] = {
     "dead": (None, "cannot be reached"),
     "hanging": (faulty.hang, "did not answer"),

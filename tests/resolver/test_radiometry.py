@@ -1,6 +1,6 @@
-"""Radiometry: the same ground gives the same value, whichever catalogue serves it.
+"""Radiometry: the same ground gives the same value, whichever catalog serves it.
 
-The expected numbers are the agencies' and the catalogues' own (ESA, USGS, recorded items).
+The expected numbers are the agencies' and the catalogs' own (ESA, USGS, recorded items).
 """
 
 from __future__ import annotations

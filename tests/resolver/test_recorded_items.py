@@ -1,4 +1,4 @@
-"""Recorded items of real catalogues: grid and radiometry of each, by native and common names."""
+"""Recorded items of real catalogs: grid and radiometry of each, by native and common names."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ RECORDED = {
     "earth-search-v0.sentinel-s2-l2a-cogs/S2B_20EPT_20250731_0_L2A": Told(
         *S2, ("EPSG:32720", TILE, (10, 600000, 3300040)), 1e-4, 0, catalog=ES
     ),
-    # Baseline 05.11: shifted by this catalogue, published as -0.1.
+    # Baseline 05.11: shifted by this catalog, published as -0.1.
     "earth-search-v1.sentinel-2-l2a/S2B_20EPT_20250731_0_L2A": Told(
         *S2, ("EPSG:32720", TILE, (10, 600000, 3300040)), 1e-4, 0, catalog=ES
     ),
@@ -147,7 +147,7 @@ RECORDED = {
         mission="naip",
         dtype="uint8",
     ),
-    # No grid, no bands; the id is the catalogue's own.
+    # No grid, no bands; the id is the catalog's own.
     "nasa-cmr.HLSL30.v1.5/G1994512890-LPCLOUD": Told(
         ("B04", "red"),
         ("B05", "nir", "nir08"),

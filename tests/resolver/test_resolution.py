@@ -37,7 +37,7 @@ TRANSFORM = [10, 0, 499980, 0, -10, 4200000]
 
 @pytest.fixture
 def resolver(tmp_path: Path) -> LocalResolver:
-    # Catalogues and their tokens are kept by settings: these are this test's own.
+    # Catalogs and their tokens are kept by settings: these are this test's own.
     return LocalResolver(Settings(cache_dir=tmp_path))
 
 
@@ -140,7 +140,7 @@ class TestWire:
         answer = resolver.resolve(item, "nir,QA_PIXEL,lwir11", sign=False).to_dict()
         assert list(answer["assets"]) == ["B05", "QA_PIXEL", "B10"]
         nir, quality, thermal = answer["assets"].values()
-        # Nothing was signed: the href is the catalogue's and nothing is promised.
+        # Nothing was signed: the href is the catalog's and nothing is promised.
         assert nir["href"] == nir["source_href"] == item["assets"]["nir08"]["href"]
         assert nir["expires_at"] is None
         assert nir["file:size"] is None
@@ -354,7 +354,7 @@ class TestItem:
     def test_scale_and_grid_are_ours(self, resolver: LocalResolver) -> None:
         item = resolver.resolve(items.earth_search_l2a(64), "red").to_item()
         (asset,) = item.assets.values()
-        # The catalogue says -0.1 of pixels that are shifted already.
+        # The catalog says -0.1 of pixels that are shifted already.
         assert asset.extra_fields["raster:bands"][0]["offset"] == 0
         assert asset.extra_fields["raster:bands"][0]["scale"] == 0.0001
         assert asset.extra_fields["proj:shape"] == [64, 64]
@@ -404,7 +404,7 @@ class TestSecrets:
             arrived.source()
 
     @pytest.mark.parametrize("sign", [True, False])
-    def test_of_a_catalogue(self, resolver: LocalResolver, network: Loopback, sign: bool) -> None:
+    def test_of_a_catalog(self, resolver: LocalResolver, network: Loopback, sign: bool) -> None:
         signing(network, "2099-01-01T00:00:00Z")
         found = resolver.resolve(signed_planetary_computer(), ["red", "nir"], sign=sign)
         self.assert_silent(found)

@@ -1,4 +1,4 @@
-"""open_scene, of ids and items, over the whole way: catalogue, signing, storage, pixels."""
+"""open_scene, of ids and items, over the whole way: catalog, signing, storage, pixels."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def truth(world: World, band: str) -> np.ndarray:
         ("sentinel-2:S2B_MSIL2A_20250115T184929", "planetary-computer", "offset -0.1: baseline"),
     ],
 )
-def test_same_ground_gives_the_same_reflectance_from_every_catalogue(
+def test_same_ground_gives_the_same_reflectance_from_every_catalog(
     world: World, scene: str, catalog: str | None, reason: str
 ) -> None:
     ds = astra_xr.open_scene(scene, bands=["red", "B08"], catalog=catalog)
@@ -50,7 +50,7 @@ def test_same_ground_gives_the_same_reflectance_from_every_catalogue(
     assert ds.attrs["scene_id"] == PRODUCT
 
 
-def test_opening_asks_the_catalogue_once_and_touches_no_file(world: World) -> None:
+def test_opening_asks_the_catalog_once_and_touches_no_file(world: World) -> None:
     ds = astra_xr.open_scene(PRODUCT, bands=["red", "nir"])
     assert world.earth_search.asked == ["POST /v1/search"]
     assert world.storage.requests == []
@@ -120,7 +120,7 @@ def test_landsat_by_its_names(world: World) -> None:
     assert len(flags["flag_values"]) == len(flags["flag_meanings"].split())
 
 
-def test_item_of_pystac_or_json_asks_no_catalogue(world: World, network: Loopback) -> None:
+def test_item_of_pystac_or_json_asks_no_catalog(world: World, network: Loopback) -> None:
     raw = items.planetary_computer(SIZE)
     for item in (raw, pystac.Item.from_dict(raw)):
         ds = astra_xr.open_scene(item, bands="nir")

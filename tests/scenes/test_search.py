@@ -1,4 +1,4 @@
-"""astra_xr.search: ids newest first that open, as a table, from whichever catalogue answers."""
+"""astra_xr.search: ids newest first that open, as a table, from whichever catalog answers."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_place_time_and_clouds(world: World) -> None:
 
 def test_rows_say_what_they_are_and_open(world: World) -> None:
     found = search(bbox=BAY, max_items=5)
-    # The acquisition is in both of the catalogue's collections; it is one scene.
+    # The acquisition is in both of the catalog's collections; it is one scene.
     (row,) = found.rows
     assert row.id == f"sentinel-2:{items.PRODUCT}"
     assert (row.tile, row.catalog, found.catalog) == ("10SEG", "earth-search", "earth-search")
@@ -97,7 +97,7 @@ def test_landsat_passes_of_one_place_are_several_scenes(world: World) -> None:
     assert [name.split("_")[3] for name in found] == ["20250131", "20250115"]
 
 
-def test_a_catalogue_that_is_down_is_passed_over(
+def test_a_catalog_that_is_down_is_passed_over(
     world: World, network: Loopback, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda seconds: None)
@@ -181,7 +181,7 @@ class TestResult:
         assert "<img" not in html
         assert "SECRET" not in html
 
-    def test_html_of_a_hostile_catalogue(self, world: World) -> None:
+    def test_html_of_a_hostile_catalog(self, world: World) -> None:
         item = items.earth_search_c1(SIZE)
         picture = {"href": 'https://h/"><script>', "type": "image/png", "roles": ["thumbnail"]}
         item["assets"]["thumbnail"] = picture

@@ -356,7 +356,7 @@ class TestRequestsOfItsOwn:
             assert canary.requests == []
 
     def test_no_item_url_is_fetched(self, tmp_path: Path, network: Loopback) -> None:
-        """The URL of an item says which scene is meant; the catalogue is asked at its own place."""
+        """The URL of an item says which scene is meant; the catalog is asked at its own place."""
         network.routes["earth-search.aws.element84.com"] = asked = StacApi([])
         with RangeServer(tmp_path) as canary:
             url = canary.url("collections/sentinel-2-l2a/items/S2B_10SEG_20250115_0_L2A")

@@ -35,8 +35,8 @@ def no_naps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.sleep", lambda seconds: None)
 
 
-def catalogue(misbehave: faulty.Misbehave) -> Setting:
-    """Have a service whose one catalogue is a server that misbehaves."""
+def catalog(misbehave: faulty.Misbehave) -> Setting:
+    """Have a service whose one catalog is a server that misbehaves."""
 
     @contextmanager
     def setting(folder: Path, network: Loopback) -> Iterator[dict[str, Any]]:
@@ -142,7 +142,7 @@ ROWS = [
     ),
     Row(
         name="no such scene",
-        setting=catalogue(faulty.answer(200, b'{"type":"FeatureCollection","features":[]}')),
+        setting=catalog(faulty.answer(200, b'{"type":"FeatureCollection","features":[]}')),
         scene=PRODUCT,
         status=404,
         raised=errors.SceneNotFound,
@@ -172,7 +172,7 @@ ROWS = [
     ),
     Row(
         name="failing",
-        setting=catalogue(faulty.answer(500, f"Traceback sig={SECRET}".encode())),
+        setting=catalog(faulty.answer(500, f"Traceback sig={SECRET}".encode())),
         scene=PRODUCT,
         status=502,
         raised=errors.UpstreamError,
@@ -180,7 +180,7 @@ ROWS = [
     ),
     Row(
         name="garbage",
-        setting=catalogue(faulty.answer(200, f"<html>{SECRET}".encode())),
+        setting=catalog(faulty.answer(200, f"<html>{SECRET}".encode())),
         scene=PRODUCT,
         status=502,
         raised=errors.UpstreamError,
@@ -188,7 +188,7 @@ ROWS = [
     ),
     Row(
         name="an odd item",
-        setting=catalogue(faulty.answer(200, b'{"features":[{"id":"x","assets":null}]}')),
+        setting=catalog(faulty.answer(200, b'{"features":[{"id":"x","assets":null}]}')),
         scene=PRODUCT,
         status=502,
         raised=errors.UpstreamError,
@@ -196,7 +196,7 @@ ROWS = [
     ),
     Row(
         name="closed to us",
-        setting=catalogue(faulty.answer(401, SECRET.encode(), WWW_Authenticate="Basic")),
+        setting=catalog(faulty.answer(401, SECRET.encode(), WWW_Authenticate="Basic")),
         scene=PRODUCT,
         status=502,
         raised=errors.UpstreamError,
@@ -204,7 +204,7 @@ ROWS = [
     ),
     Row(
         name="too busy",
-        setting=catalogue(BUSY),
+        setting=catalog(BUSY),
         scene=PRODUCT,
         status=503,
         raised=errors.UpstreamUnavailable,
@@ -213,7 +213,7 @@ ROWS = [
     ),
     Row(
         name="down",
-        setting=catalogue(DOWN),
+        setting=catalog(DOWN),
         scene=PRODUCT,
         status=503,
         raised=errors.UpstreamUnavailable,
@@ -230,7 +230,7 @@ ROWS = [
     ),
     Row(
         name="silent",
-        setting=catalogue(faulty.hang),
+        setting=catalog(faulty.hang),
         scene=PRODUCT,
         status=504,
         raised=errors.UpstreamTimeout,
