@@ -192,7 +192,8 @@ class Radiometry:
     """Added after scaling, in ``unit``."""
 
     nodata: float | None = None
-    """Stored number of pixels without data (may be NaN); None if all pixels are valid."""
+    """Stored number of pixels without data (may be NaN); None if all pixels are valid. An int if
+    given as a whole number, since a float cannot hold every 64-bit integer."""
 
     unit: str | None = None
     """Unit of the value; ``1`` for reflectance, ``K`` for temperature."""

@@ -128,7 +128,7 @@ def values_of(stored: npt.NDArray[Any], attrs: Mapping[str, Any]) -> npt.NDArray
         dtype=str(stored.dtype),
         scale=float(attrs.get("scale_factor", 1.0)),
         offset=float(attrs.get("add_offset", 0.0)),
-        nodata=float(attrs["_FillValue"]) if "_FillValue" in attrs else None,
+        nodata=np.asarray(attrs["_FillValue"]).item() if "_FillValue" in attrs else None,
     )
     # Integers never go into a formula: differences of unsigned ones wrap around.
     values = np.empty(stored.shape, decoded_dtype(stored.dtype))

@@ -13,7 +13,7 @@ from astra_xr.arrays.base import ReadArray
 from astra_xr.arrays.index import Axis, Index, numbers_of
 from astra_xr.errors import ReadError
 from astra_xr.model import Grid, Radiometry, UrlSource
-from astra_xr.reading.decoding import decoded_dtype
+from astra_xr.reading.decoding import decoded_dtype, fitting
 from astra_xr.reading.engine import read
 from astra_xr.reading.overview import read_coarse
 from astra_xr.reading.pixels import points_under, read_warped_points
@@ -76,7 +76,7 @@ class RasterArray(ReadArray):
         )
         self._planes = planes
         self._warp = warp
-        self._nodata = radiometry.nodata
+        self._nodata = fitting(radiometry.nodata, radiometry.dtype)
         grid = warp.target.shape if warp else shape
         self.shape: tuple[int, ...] = (len(indexes), *grid) if planes else grid
         stored = np.dtype(radiometry.dtype)

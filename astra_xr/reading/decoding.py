@@ -29,6 +29,26 @@ def decoded_dtype(stored: npt.DTypeLike) -> np.dtype[Any]:
     return np.dtype(np.float32 if dtype.itemsize <= 2 else np.float64)
 
 
+def fitting(nodata: float | None, dtype: npt.DTypeLike) -> float | None:
+    """Return nodata as a number of a type; None where that type cannot hold it, as no pixel does.
+
+    Examples
+    --------
+    >>> fitting(-9999.0, "int32"), fitting(-9999.0, "uint32"), fitting(2.0**64, "uint64")
+    (-9999, None, 18446744073709551615)
+    """
+    kind = np.dtype(dtype)
+    if nodata is None or kind.kind not in "iu":
+        return nodata
+    if not math.isfinite(nodata) or nodata != int(nodata):
+        return None
+    low, high = int(np.iinfo(kind).min), int(np.iinfo(kind).max)
+    if isinstance(nodata, float) and nodata == float(high):
+        # As a float, the highest 64-bit integer is rounded to one that the type cannot hold.
+        return high
+    return int(nodata) if low <= nodata <= high else None
+
+
 def decode_into(
     stored: npt.NDArray[Any], radiometry: Radiometry, out: npt.NDArray[np.floating[Any]]
 ) -> None:
@@ -55,7 +75,7 @@ def decode_into(
     np.multiply(stored, kind(radiometry.scale), out=out, casting="unsafe")
     if radiometry.offset:
         np.add(out, kind(radiometry.offset), out=out)
-    nodata = radiometry.nodata
+    nodata = fitting(radiometry.nodata, stored.dtype)
     if nodata is not None and not math.isnan(nodata):
         np.copyto(out, np.nan, where=stored == nodata)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy.typing as npt
 from astra_xr.errors import ReadError
 from astra_xr.model import Radiometry, SignedUrl
 from astra_xr.reading.cache import tile_cache
-from astra_xr.reading.decoding import decode_into, decoded_dtype, warn_of_offset
+from astra_xr.reading.decoding import decode_into, decoded_dtype, fitting, warn_of_offset
 from astra_xr.reading.headers import find_layout, header_cache
 from astra_xr.reading.loop import in_decode_thread, in_gdal_thread, in_thread, together
 from astra_xr.reading.plan import Job, Key, Part, jobs_of, requests_of
@@ -230,8 +229,7 @@ def tile_pixels(job: Job, tile: Tile, data: memoryview | None) -> npt.NDArray[An
     planes = 1 if layout.planar else layout.samples
     if data is None:
         native = layout.dtype.newbyteorder("=")
-        value = layout.fill if _fits(layout.fill, native) else 0
-        return np.full((rows, cols, planes), value, native)
+        return np.full((rows, cols, planes), fitting(layout.nodata, native) or 0, native)
     stored = (rows, -(-cols // 8) if layout.bits else cols, planes)
     try:
         pixels = decode_tile(data, stored, layout.dtype, layout.codec, layout.predictor)
@@ -244,10 +242,3 @@ def tile_pixels(job: Job, tile: Tile, data: memoryview | None) -> npt.NDArray[An
         f"the tile at bytes {tile.start}-{tile.stop - 1} is corrupt ({reason})",
         "The file is damaged; try another catalog.",
     )
-
-
-def _fits(value: float, dtype: np.dtype[Any]) -> bool:
-    if dtype.kind == "f":
-        return True
-    limits = np.iinfo(dtype)
-    return math.isfinite(value) and limits.min <= value <= limits.max

@@ -59,7 +59,7 @@ def decide_radiometry(
     """
     declared = _declared(item, asset, index)
     dtype = _COMPLEX.get(str(declared.get("data_type")), declared.get("data_type") or band.dtype)
-    nodata = _number(item, "nodata", declared["nodata"]) if "nodata" in declared else band.nodata
+    nodata = _nodata(item, declared["nodata"]) if "nodata" in declared else band.nodata
     if not isinstance(dtype, str) or dtype not in _TYPES:
         return None
     if band.role in ("class", "mask", "visual"):
@@ -192,6 +192,15 @@ def _declared(item: Item, asset: Mapping[str, Any], index: int) -> dict[str, Any
         for key in (name, f"raster:{name}")
         if source.get(key) is not None and (key != "scale" or source is not asset)
     }
+
+
+def _nodata(item: Item, value: Any) -> float:
+    """Read nodata; whole numbers stay exact, which 64 bits need."""
+    number = _number(item, "nodata", value)
+    try:
+        return int(value) if isinstance(value, int | str) else number
+    except ValueError:
+        return number
 
 
 def _number(item: Item, name: str, value: Any) -> float:

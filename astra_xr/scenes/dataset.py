@@ -15,6 +15,7 @@ from astra_xr.arrays.lazy import wrap
 from astra_xr.arrays.raster import RasterArray
 from astra_xr.errors import InvalidParameter, UnknownBand
 from astra_xr.model import Asset, ClassValue, Grid, Radiometry
+from astra_xr.reading.decoding import fitting
 from astra_xr.reading.warp import RESAMPLINGS, Warp
 from astra_xr.resolver.grids import check_gridded
 from astra_xr.resolver.radiometry import one_radiometry, override
@@ -194,7 +195,7 @@ def _warp_to(target: Grid, asset: ReadableAsset, name: str, resampling: Resampli
         source=asset.grid,
         target=target,
         resampling="nearest" if classes else asked or usual,
-        nodata=asset.radiometry.nodata,
+        nodata=fitting(asset.radiometry.nodata, asset.radiometry.dtype),
     )
 
 
@@ -210,13 +211,10 @@ def _packing(radiometry: Radiometry) -> dict[str, Any]:
 def _fill_value(radiometry: Radiometry) -> np.generic | None:
     """Return nodata in the stored type; None where that type cannot hold it, as no pixel does."""
     dtype = np.dtype(radiometry.dtype)
-    if radiometry.nodata is None:
+    nodata = fitting(radiometry.nodata, dtype)
+    if nodata is None:
         return None
-    if dtype.kind in "iu" and radiometry.nodata not in range(
-        np.iinfo(dtype).min, np.iinfo(dtype).max + 1
-    ):
-        return None
-    fill: np.generic = dtype.type(radiometry.nodata)
+    fill: np.generic = dtype.type(nodata)
     return fill
 
 

@@ -21,6 +21,7 @@ from astra_xr.arrays.mosaic import Layer, MosaicArray
 from astra_xr.catalogs import AnyCatalog
 from astra_xr.errors import AstraError, InvalidParameter, UnknownBand
 from astra_xr.missions import MISSIONS, Item
+from astra_xr.reading.decoding import fitting
 from astra_xr.resolver.radiometry import RadiometryMode
 from astra_xr.resolver.resolution import Resolver
 from astra_xr.resolver.scene_input import HasItems, read_scenes
@@ -277,7 +278,7 @@ class _Layers:
         asset, part = member.assets[name], self.parts[member.id] or ((0, 0), (0, 0))
         pixels = band_variable(asset, name, member.id, self.target, self.options)
         classes, mask = self.classes.get(member.id, (None, None))
-        nodata = asset.radiometry.nodata
+        nodata = fitting(asset.radiometry.nodata, asset.radiometry.dtype)
         return Layer(
             pixels=pixels,
             rows=part[0],

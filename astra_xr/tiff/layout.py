@@ -81,8 +81,9 @@ class Layout:
     """How tiles are compressed: a key of :data:`astra_xr.tiff.codecs.CODECS`."""
 
     predictor: int
-    fill: float
-    """Value of tiles that are not stored: nodata, else 0."""
+    nodata: float | None
+    """Stored number of pixels without data, and of tiles that are not stored; None if the file
+    gives none, and such tiles are 0. An int if written as one."""
 
     levels: tuple[Level, ...]
     """The full image, then its overviews, finest first."""
@@ -150,7 +151,7 @@ def _layout(order: str, directories: list[Tags], size: int, *, is_mask: bool = F
         planar=number(first, "planar", 1) == 2,
         codec=codec,
         predictor=number(first, "predictor", 1),
-        fill=_fill(first),
+        nodata=_nodata(first),
         levels=tuple(_level(tags, dtype, size) for tags in [first, *usable]),
         bits=bits,
         alpha=_alpha(first),
@@ -220,12 +221,14 @@ def _dtype(tags: Tags, order: str) -> np.dtype[Any]:
     return np.dtype(f"{order}{kind}{width // 8}")
 
 
-def _fill(tags: Tags) -> float:
-    text = tags["nodata"].tobytes().rstrip(b"\0 ") if "nodata" in tags else b"0"
-    try:
-        return float(text)
-    except ValueError:
-        return 0.0
+def _nodata(tags: Tags) -> float | None:
+    text = tags["nodata"].tobytes().rstrip(b"\0 ") if "nodata" in tags else b""
+    for number_of in (int, float):
+        try:
+            return number_of(text)
+        except ValueError:
+            pass
+    return None
 
 
 def _level(tags: Tags, dtype: np.dtype[Any], size: int) -> Level:
