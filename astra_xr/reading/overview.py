@@ -15,7 +15,7 @@ from astra_xr.reading.headers import find_layout
 from astra_xr.reading.loop import in_decode_thread, in_gdal_thread, in_thread
 from astra_xr.reading.ranges import RangeFile
 from astra_xr.reading.resampling import CLOSE, area_means, nearest
-from astra_xr.reading.window import Window
+from astra_xr.reading.window import Window, clamped
 from astra_xr.tiff.directories import Unsupported
 
 
@@ -100,7 +100,7 @@ async def read_coarse(
     level = level_for(shapes, steps)
     ratios = [full / n for full, n in zip(shapes[0], shapes[level], strict=True)]
     edges = [
-        (int(start / ratio + CLOSE), min(n, math.ceil(stop / ratio - CLOSE)))
+        clamped(start / ratio + CLOSE, stop / ratio - CLOSE, n)
         for (start, stop), ratio, n in zip(spans, ratios, shapes[level], strict=True)
     ]
     pixels = (await read(window.cut(edges[0], edges[1], level))).astype(dtype, copy=False)

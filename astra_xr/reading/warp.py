@@ -18,7 +18,7 @@ from astra_xr.reading.engine import read
 from astra_xr.reading.loop import in_decode_thread, in_warp_thread
 from astra_xr.reading.overview import level_for, level_shapes
 from astra_xr.reading.resampling import CLOSE, area_means, nearest
-from astra_xr.reading.window import Window
+from astra_xr.reading.window import Window, clamped
 
 RESAMPLINGS = ("nearest", "average", "bilinear", "cubic", "lanczos", "mode", "min", "max", "med")
 """Resampling methods, by GDAL's names."""
@@ -119,7 +119,7 @@ async def source_window(
     plan = compute_reproject_roi(here, goal)
     reach = math.ceil(_REACH.get(warp.resampling, 0) * max(1, plan.scale))
     ys, xs = (
-        (max(0, roi.start - reach), min(size, roi.stop + reach))
+        clamped(roi.start - reach, roi.stop + reach, size)
         for roi, size in zip(plan.roi_src, (height, width), strict=True)
     )
     return whole.cut(ys, xs, level), affine @ Affine.translation(xs[0], ys[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -54,6 +55,18 @@ class Window:
     def cut(self, rows: tuple[int, int], cols: tuple[int, int], level: int = 0) -> Window:
         """Return another window of the same file."""
         return replace(self, rows=rows, cols=cols, level=level, pointwise=False)
+
+
+def clamped(start: float, stop: float, size: int) -> tuple[int, int]:
+    """Return the whole pixels from ``start`` to ``stop`` that a side of ``size`` pixels has.
+
+    Examples
+    --------
+    >>> clamped(-2, 3.5, 10), clamped(12, 14, 10)
+    ((0, 4), (10, 10))
+    """
+    low = min(max(0, math.floor(start)), size)
+    return low, max(low, min(size, math.ceil(stop)))
 
 
 def range_around(span: Span) -> tuple[tuple[int, int], slice | npt.NDArray[np.integer[Any]]]:
