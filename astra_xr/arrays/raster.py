@@ -11,7 +11,6 @@ from affine import Affine
 
 from astra_xr.arrays.base import ReadArray
 from astra_xr.arrays.index import Axis, Index, numbers_of
-from astra_xr.errors import ReadError
 from astra_xr.model import Grid, Radiometry, UrlSource
 from astra_xr.reading.decoding import decoded_dtype, fitting
 from astra_xr.reading.engine import read
@@ -65,6 +64,8 @@ class RasterArray(ReadArray):
         self.label = label
         self.allow_large = allow_large
         decode = decode and not radiometry.as_is
+        stored = np.dtype(radiometry.dtype)
+        self.dtype = decoded_dtype(stored) if decode else stored
         self._whole = Window(
             source=source,
             label=label,
@@ -73,14 +74,13 @@ class RasterArray(ReadArray):
             rows=(0, shape[0]),
             cols=(0, shape[1]),
             radiometry=radiometry if decode else None,
+            dtype=self.dtype,
         )
         self._planes = planes
         self._warp = warp
         self._nodata = fitting(radiometry.nodata, radiometry.dtype)
         grid = warp.target.shape if warp else shape
         self.shape: tuple[int, ...] = (len(indexes), *grid) if planes else grid
-        stored = np.dtype(radiometry.dtype)
-        self.dtype = decoded_dtype(stored) if decode else stored
 
     def __repr__(self) -> str:
         return f"RasterArray({self.label!r}, shape={self.shape}, dtype={self.dtype})"
@@ -114,15 +114,7 @@ class RasterArray(ReadArray):
     async def _pixels(self, window: Window) -> npt.NDArray[Any]:
         if 0 in window.size:
             return np.empty(window.size, self.dtype)
-        values = await read(window)
-        if window.radiometry is None and not np.can_cast(values.dtype, self.dtype):
-            raise ReadError(
-                source=window.label,
-                href="",
-                reason=f"the file holds {values.dtype}, while its item says {self.dtype}",
-                hint="The item does not describe this file; try another catalog.",
-            )
-        return values.astype(self.dtype, copy=False)
+        return await read(window)
 
     def _part(self, index: Index) -> Window:
         """Return what an index takes, as a window of the file (or of the other grid)."""

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from astra_xr.errors import ReadError
 from astra_xr.model import Radiometry, SignedUrl
 from astra_xr.reading.cache import tile_cache
-from astra_xr.reading.decoding import decode_into, decoded_dtype, fitting, warn_of_offset
+from astra_xr.reading.decoding import decode_into, fitting, warn_of_offset
 from astra_xr.reading.headers import find_layout, header_cache
 from astra_xr.reading.loop import in_decode_thread, in_gdal_thread, in_thread, together
 from astra_xr.reading.plan import Job, Key, Part, jobs_of, requests_of
@@ -56,9 +56,10 @@ async def _read(window: Window) -> npt.NDArray[Any]:
     from astra_xr.reading.gdal import read_by_gdal
 
     stored, valid = await in_gdal_thread(read_by_gdal, window)
+    dtype = window.dtype_of(stored.dtype)
     if window.radiometry is None:
-        return stored
-    values = np.empty(stored.shape, decoded_dtype(stored.dtype))
+        return stored.astype(dtype, copy=False)
+    values = np.empty(stored.shape, dtype)
     decode_into(stored, window.radiometry, values)
     if valid is not None:
         values[:, ~valid] = np.nan
@@ -84,9 +85,7 @@ async def _by_engine(window: Window, signed: SignedUrl) -> npt.NDArray[Any]:
     layout = await find_layout(file, window)
     jobs = jobs_of(file, window, layout)
     image = jobs[0]
-    native = layout.dtype.newbyteorder("=")
-    dtype = decoded_dtype(native) if window.radiometry else native
-    out = np.empty(window.size, dtype)
+    out = np.empty(window.size, window.dtype_of(layout.dtype.newbyteorder("=")))
     masked = len(jobs) > 1 or image.alpha is not None
     valid = np.ones(out.shape[1:], np.bool_) if masked else None
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from astra_xr.reading.decoding import decode_into, decoded_dtype, warn_of_offset
+from astra_xr.reading.decoding import decode_into, warn_of_offset
 from astra_xr.reading.engine import stream, tile_pixels
 from astra_xr.reading.headers import find_layout
 from astra_xr.reading.loop import in_decode_thread, in_thread, run, together
@@ -109,11 +109,10 @@ def _values(name: str, job: Job, part: Part) -> npt.NDArray[Any]:
     cut, _ = overlap(job.level, tile, job.window)
     plane = 0 if job.layout.planar else job.window.indexes[0] - 1
     stored = tile_pixels(job, tile, data)[(*cut, plane)]
+    values = scratch(f"band {name}", stored.shape, job.window.dtype_of(stored.dtype))
     if job.window.radiometry is None:
-        kept = scratch(f"band {name}", stored.shape, stored.dtype)
-        kept[...] = stored
-        return kept
-    values = scratch(f"band {name}", stored.shape, decoded_dtype(stored.dtype))
+        values[...] = stored
+        return values
     decode_into(stored, job.window.radiometry, values)
     warn_of_offset(values, job.window.radiometry, job.window.label)
     return values

@@ -19,6 +19,7 @@ from rasterio.windows import Window as Part
 from astra_xr.errors import AstraError, redact
 from astra_xr.model import Grid, Radiometry, UrlSource
 from astra_xr.reading.cache import ByteCache
+from astra_xr.reading.headers import check_described
 from astra_xr.reading.loop import run
 from astra_xr.reading.ranges import RangeFile
 from astra_xr.reading.window import Window, range_around
@@ -257,13 +258,9 @@ def read_by_gdal(window: Window) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_
     cols, take_cols = range_around(window.cols)
     part = Part(cols[0], rows[0], cols[1] - cols[0], rows[1] - rows[0])
     with _opened(file, **options) as dataset:
-        wrong = not window.level and dataset.shape != tuple(window.shape)
-        if wrong or max(window.indexes) > dataset.count:
-            raise file.error(
-                f"the file has {dataset.count} bands of {dataset.shape} pixels, while its item "
-                f"says {tuple(window.shape)}",
-                "The item does not describe this file; try another catalog.",
-            )
+        # An overview has a shape of its own.
+        shape = window.shape if window.level else dataset.shape
+        check_described(file, window, shape, dataset.count, dataset.dtypes[0])
         stored = np.asarray(dataset.read(list(window.indexes), window=part))
         masked = any(MaskFlags.per_dataset in flags for flags in dataset.mask_flag_enums)
         valid = None

@@ -7,6 +7,9 @@ import logging
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
+import numpy as np
+import numpy.typing as npt
+
 from astra_xr.model import UrlSource
 from astra_xr.reading.cache import ByteCache
 from astra_xr.reading.ranges import RangeFile
@@ -55,13 +58,39 @@ async def find_layout(file: RangeFile, window: Window) -> Layout:
     # From here on the file must be the version that the header was read from.
     file.size, file.etag = known.size, known.etag
     layout = known.layout
-    if layout.levels[0].shape != tuple(window.shape) or max(window.indexes) > layout.samples:
-        raise file.error(
-            f"the file has {layout.samples} bands of {layout.levels[0].shape} pixels, while its "
-            f"item says {tuple(window.shape)}",
-            "The item does not describe this file; try another catalog.",
-        )
+    check_described(file, window, layout.levels[0].shape, layout.samples, layout.dtype)
     return layout
+
+
+def check_described(
+    file: RangeFile, window: Window, shape: tuple[int, int], samples: int, dtype: npt.DTypeLike
+) -> None:
+    """Hold a file against what its item says of it.
+
+    Parameters
+    ----------
+    shape, samples, dtype : (int, int), int, numpy dtype
+        The file's own rows and columns, number of bands, and type of stored numbers.
+
+    Raises
+    ------
+    ReadError
+        It has another shape, or fewer bands, or numbers that would not fit.
+    """
+    told = ""
+    if shape != tuple(window.shape) or max(window.indexes) > samples:
+        told = f"the file has {samples} bands of {shape} pixels, while its item says "
+        told += f"{tuple(window.shape)}"
+    elif window.dtype is not None and not np.can_cast(
+        # Values may be rounded to the type of the result, but never wrap around.
+        dtype,
+        window.dtype,
+        "same_kind" if window.radiometry else "safe",
+    ):
+        promised = window.radiometry.dtype if window.radiometry else window.dtype
+        told = f"the file holds {np.dtype(dtype).name}, while its item says {promised}"
+    if told:
+        raise file.error(told, "The item does not describe this file; try another catalog.")
 
 
 async def _read(file: RangeFile, window: Window) -> _Header | str:

@@ -103,7 +103,7 @@ async def read_coarse(
         clamped(start / ratio + CLOSE, stop / ratio - CLOSE, n)
         for (start, stop), ratio, n in zip(spans, ratios, shapes[level], strict=True)
     ]
-    pixels = (await read(window.cut(edges[0], edges[1], level))).astype(dtype, copy=False)
+    pixels = await read(window.cut(edges[0], edges[1], level))
     (down, top), (across, left) = (
         (step / ratio, start / ratio - edge[0])
         for step, ratio, (start, _), edge in zip(steps, ratios, spans, edges, strict=True)

@@ -78,7 +78,7 @@ async def read_warped(
     window, origin = await source_window(whole, warp, rows, cols)
     if 0 in window.size:
         return out
-    pixels = (await read(window)).astype(dtype, copy=False)
+    pixels = await read(window)
     goal = _moved(warp.target, cols[0], rows[0])
     step = ~origin @ goal
     if warp.source.crs == warp.target.crs and abs(step.b) + abs(step.d) < CLOSE:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from astra_xr.model import Radiometry, UrlSource
+from astra_xr.reading.decoding import decoded_dtype
 
 Span = tuple[int, int] | npt.NDArray[np.integer[Any]]
 """Rows or columns, from 0: a half-open range, or single ones in any order."""
@@ -46,11 +47,20 @@ class Window:
     radiometry: Radiometry | None
     """How to decode stored numbers; None returns them as they are."""
 
+    dtype: np.dtype[Any] | None = None
+    """Of the result, which must hold the file's numbers; None: as these need."""
+
     @property
     def size(self) -> tuple[int, ...]:
         """Return the shape of the result: (planes, rows, columns), or (planes, points)."""
         lengths = [s[1] - s[0] if isinstance(s, tuple) else len(s) for s in (self.rows, self.cols)]
         return (len(self.indexes), *(lengths[:1] if self.pointwise else lengths))
+
+    def dtype_of(self, stored: np.dtype[Any]) -> np.dtype[Any]:
+        """Return the type of the result, for stored numbers of a type."""
+        if self.dtype is not None:
+            return self.dtype
+        return decoded_dtype(stored) if self.radiometry else stored
 
     def cut(self, rows: tuple[int, int], cols: tuple[int, int], level: int = 0) -> Window:
         """Return another window of the same file."""

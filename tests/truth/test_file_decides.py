@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 import xarray as xr
 
 import astra_xr
+from astra_xr.arrays.thumbnail import coarser
+from astra_xr.errors import ReadError
 from astra_xr.testing import write_cog
 
 SIDE = 300
@@ -82,3 +86,73 @@ def test_a_bare_item_of_wide_integers_opens_at_once(tmp_path: Path) -> None:
     stored[:10] = -9999
     values = band(write(tmp_path / "a.tif", stored, nodata=-9999))
     np.testing.assert_array_equal(np.isnan(values), stored == -9999)
+
+
+def ways(path: Path, described: dict[str, Any], **options: Any) -> dict[str, xr.DataArray]:
+    """A band as it is read by each path: plain, warped, coarse, points."""
+    plain = band(path, described, **options)
+    points = {"x": xr.DataArray([499985.0, 501005.0], dims="p"),
+              "y": xr.DataArray([4199995.0, 4199005.0], dims="p")}  # fmt: skip
+    grids: dict[str, dict[str, Any]] = {
+        "finer": {"resolution": 5},
+        "coarser": {"resolution": 20},
+        "coarser, nearest": {"resolution": 40, "resampling": "nearest"},
+        "other CRS": {"crs": "EPSG:3857"},
+    }
+    found = {name: band(path, described, **options, **grid) for name, grid in grids.items()}
+    found |= {f"points, {name}": each.sel(points, method="nearest")
+              for name, each in found.items() if name != "other CRS"}  # fmt: skip
+    return found | {"plain": plain, "points": plain.sel(points, method="nearest")}
+
+
+@pytest.fixture(params=["tiles", "strips"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Path]:
+    """Write a file for our own decoders, or one that only GDAL can read."""
+
+    def write_one(stored: Any, *, nodata: float | None = None) -> Path:
+        path = write(tmp_path / "a.tif", stored, nodata=nodata)
+        if request.param == "tiles":
+            return path
+        strips = tmp_path / "strips.tif"
+        with rasterio.open(path) as tiled:
+            profile = tiled.profile | {"tiled": False, "driver": "GTiff"}
+            with rasterio.open(strips, "w", **profile) as file:
+                file.write(tiled.read())
+        return strips
+
+    return write_one
+
+
+TYPES = [("uint8", "int16"), ("int16", "uint16"), ("uint16", "float32"), ("int16", "complex64")]
+
+
+@pytest.mark.parametrize(("told", "held"), TYPES)
+def test_numbers_that_do_not_fit_are_refused_on_every_path(
+    make: Callable[..., Path], told: str, held: str
+) -> None:
+    path = make(np.full((SIDE, SIDE), 1000, held))
+    both = f"the file holds {held}, while its item says {told}"
+    for name, lazy in ways(path, {"data_type": told}, mask_and_scale=False).items():
+        with pytest.raises(ReadError, match=both):
+            pytest.fail(f"{name}: {lazy.values}")
+    with pytest.raises(ReadError, match=both):
+        coarser(band(path, {"data_type": told}, mask_and_scale=False).to_dataset(), 50)
+
+
+def test_numbers_of_another_type_that_fit_are_read(make: Callable[..., Path]) -> None:
+    stored = np.arange(SIDE**2).reshape(SIDE, SIDE) % 250
+    path = make(stored.astype("uint8"))
+    numbers = band(path, {"data_type": "int16"}, mask_and_scale=False)
+    assert numbers.dtype == "int16"
+    np.testing.assert_array_equal(numbers, stored)
+
+
+def test_values_of_another_type_do_not_wrap(make: Callable[..., Path]) -> None:
+    path = make(np.full((SIDE, SIDE), 1000, "int16"))
+    for lazy in ways(path, {"data_type": "uint8", "scale": 0.5}).values():
+        assert lazy.dtype == "float32"
+        assert np.nanmin(lazy) == np.nanmax(lazy) == 500
+    path = make(np.full((SIDE, SIDE), 1000, "complex64"))
+    for lazy in ways(path, {"data_type": "int16", "scale": 0.5}).values():
+        with pytest.raises(ReadError, match="the file holds complex64"):
+            lazy.load()
