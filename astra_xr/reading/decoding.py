@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,42 @@ def decode_into(
         np.copyto(out, np.nan, where=stored == nodata)
 
 
+def own_nodata(
+    radiometry: Radiometry, nodata: float | None, stored: npt.DTypeLike, label: str
+) -> Radiometry:
+    """Return a radiometry with the nodata that a file itself gives, where it gives one.
+
+    Warns, once an asset, where the item gives another number.
+
+    Parameters
+    ----------
+    radiometry : Radiometry
+        As the item has it.
+    nodata : float or None
+        The file's own.
+    stored : numpy dtype
+        Of the file's numbers: what that type cannot hold does not count.
+    label : str
+        Scene and band.
+    """
+    dtype = np.dtype(stored)
+    told, own = fitting(radiometry.nodata, dtype), fitting(nodata, dtype)
+    if own is None or own == told:
+        return radiometry
+    if told is not None:
+        with np.errstate(over="ignore"):
+            numbers = np.asarray(told).astype(dtype), np.asarray(own).astype(dtype)
+        if np.array_equal(*numbers, equal_nan=True):
+            return radiometry
+        if _first(f"nodata of {label}"):
+            warnings.warn(
+                f"{label}: its item says that nodata is {told:g}, the file itself {own:g}. The "
+                "file's is taken; stored numbers come with mask_and_scale=False.",
+                stacklevel=2,
+            )
+    return replace(radiometry, nodata=own)
+
+
 _TOO_DARK = -0.05
 _LARGE_SHARE = 0.2
 _SAMPLE = 1 << 13
@@ -108,13 +145,20 @@ def warn_of_offset(values: npt.NDArray[Any], radiometry: Radiometry | None, labe
     share = np.count_nonzero(valid < _TOO_DARK) / max(1, valid.size)
     if valid.size < 16 or share < _LARGE_SHARE:
         return
-    with _warning:
-        if label in _warned:
-            return
-        _warned.add(label)
+    if not _first(label):
+        return
     warnings.warn(
         f"{label}: {share:.0%} of the valid pixels are below {_TOO_DARK}, darker than any "
         f"surface. The pixels may already include {radiometry.reason}. Compare with another "
         "catalog=, or read the stored numbers with radiometry='raw'.",
         stacklevel=2,
     )
+
+
+def _first(what: str) -> bool:
+    """Return True when something is to be warned of for the first time."""
+    with _warning:
+        if what in _warned:
+            return False
+        _warned.add(what)
+        return True

@@ -55,7 +55,8 @@ async def _read(window: Window) -> npt.NDArray[Any]:
         pass
     from astra_xr.reading.gdal import read_by_gdal
 
-    stored, valid = await in_gdal_thread(read_by_gdal, window)
+    stored, valid, nodata = await in_gdal_thread(read_by_gdal, window)
+    window = window.with_nodata(nodata, stored.dtype)
     dtype = window.dtype_of(stored.dtype)
     if window.radiometry is None:
         return stored.astype(dtype, copy=False)
@@ -83,6 +84,7 @@ async def _by_engine(window: Window, signed: SignedUrl) -> npt.NDArray[Any]:
     """
     file = RangeFile(window.source, signed, window.label)
     layout = await find_layout(file, window)
+    window = window.with_nodata(layout.nodata, layout.dtype)
     jobs = jobs_of(file, window, layout)
     image = jobs[0]
     out = np.empty(window.size, window.dtype_of(layout.dtype.newbyteorder("=")))

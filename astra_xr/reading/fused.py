@@ -64,7 +64,11 @@ async def _read_fused(
     same_tiling = len({layout.levels[0].tile for layout in layouts}) == 1
     if not same_tiling or any(layout.mask or layout.alpha is not None for layout in layouts):
         return False
-    jobs = list(map(Job, files, windows.values(), layouts))
+    own = [
+        window.with_nodata(layout.nodata, layout.dtype)
+        for window, layout in zip(windows.values(), layouts, strict=True)
+    ]
+    jobs = list(map(Job, files, own, layouts))
     names = dict(zip(map(id, jobs), windows, strict=True))
     # Row and column of a tile -> its bands that have arrived.
     arrived: dict[tuple[int, int], dict[str, tuple[Job, Part]]] = {}

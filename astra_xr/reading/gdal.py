@@ -236,7 +236,9 @@ def gdal_levels(window: Window) -> tuple[tuple[int, int], ...]:
 _levels: ByteCache[tuple[tuple[int, int], ...]] = ByteCache("header_cache")
 
 
-def read_by_gdal(window: Window) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None]:
+def read_by_gdal(
+    window: Window,
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None, float | None]:
     """Read the stored numbers of a window.
 
     Returns
@@ -246,6 +248,8 @@ def read_by_gdal(window: Window) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_
     valid : ndarray of bool or None
         Of the same size without the planes: False where the file's mask or alpha plane marks
         missing data. None if it has neither, or stored numbers are read.
+    nodata : float or None
+        The file's own.
 
     Raises
     ------
@@ -261,6 +265,7 @@ def read_by_gdal(window: Window) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_
         # An overview has a shape of its own.
         shape = window.shape if window.level else dataset.shape
         check_described(file, window, shape, dataset.count, dataset.dtypes[0])
+        nodata = dataset.nodatavals[window.indexes[0] - 1]
         stored = np.asarray(dataset.read(list(window.indexes), window=part))
         masked = any(MaskFlags.per_dataset in flags for flags in dataset.mask_flag_enums)
         valid = None
@@ -268,6 +273,6 @@ def read_by_gdal(window: Window) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_
             valid = np.asarray(dataset.read_masks(window.indexes[0], window=part)) != 0
     if window.pointwise:
         stored = stored[:, take_rows, take_cols]
-        return stored, None if valid is None else valid[take_rows, take_cols]
+        return stored, None if valid is None else valid[take_rows, take_cols], nodata
     stored = stored[:, take_rows][:, :, take_cols]
-    return stored, None if valid is None else valid[take_rows][:, take_cols]
+    return stored, None if valid is None else valid[take_rows][:, take_cols], nodata

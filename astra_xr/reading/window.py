@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from astra_xr.model import Radiometry, UrlSource
-from astra_xr.reading.decoding import decoded_dtype
+from astra_xr.reading.decoding import decoded_dtype, own_nodata
 
 Span = tuple[int, int] | npt.NDArray[np.integer[Any]]
 """Rows or columns, from 0: a half-open range, or single ones in any order."""
@@ -61,6 +61,13 @@ class Window:
         if self.dtype is not None:
             return self.dtype
         return decoded_dtype(stored) if self.radiometry else stored
+
+    def with_nodata(self, nodata: float | None, stored: np.dtype[Any]) -> Window:
+        """Return the window of a file that gives a nodata itself; see :func:`own_nodata`."""
+        if self.radiometry is None:
+            return self
+        radiometry = own_nodata(self.radiometry, nodata, stored, self.label)
+        return self if radiometry is self.radiometry else replace(self, radiometry=radiometry)
 
     def cut(self, rows: tuple[int, int], cols: tuple[int, int], level: int = 0) -> Window:
         """Return another window of the same file."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ import rasterio
 import xarray as xr
 
 import astra_xr
+from astra_xr.arrays.formula import compute
 from astra_xr.arrays.thumbnail import coarser
 from astra_xr.errors import ReadError
+from astra_xr.reading import decoding
 from astra_xr.testing import write_cog
 
 SIDE = 300
@@ -156,3 +159,75 @@ def test_values_of_another_type_do_not_wrap(make: Callable[..., Path]) -> None:
     for lazy in ways(path, {"data_type": "int16", "scale": 0.5}).values():
         with pytest.raises(ReadError, match="the file holds complex64"):
             lazy.load()
+
+
+ITEMS = [{"data_type": "int16", "scale": 1e-4}, {"data_type": "int16", "nodata": 0, "scale": 1e-4}]
+
+
+@pytest.fixture
+def holed() -> Any:
+    """Stored numbers with a block of -28672, the file's nodata, and one of 0."""
+    stored = np.random.default_rng(2).integers(1, 9000, (SIDE, SIDE)).astype("int16")
+    stored[40:120, 40:120], stored[200:240, 200:240] = -28672, 0
+    return stored
+
+
+def opened(path: Path, described: dict[str, Any], **options: Any) -> xr.DataArray:
+    """A band; where the item gives another nodata than the file, one warning says so."""
+    lazy = band(path, described, **options)
+    decoding._warned.clear()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        lazy.load()
+        lazy.copy().load()
+    caught = [each for each in caught if "nodata" in str(each.message)]
+    if "nodata" in described and options.get("mask_and_scale", True):
+        (warning,) = caught
+        assert "nodata is 0, the file itself -28672" in str(warning.message)
+    else:
+        assert not caught, str(caught[0].message)
+    return lazy
+
+
+@pytest.mark.parametrize("described", ITEMS, ids=["the item gives none", "the item gives another"])
+@pytest.mark.parametrize(
+    "grid",
+    [{}, {"resolution": 5}, {"resolution": 20, "resampling": "average"}, {"resolution": 40},
+     {"crs": "EPSG:3857", "resampling": "bilinear"}],
+    ids=str,
+)  # fmt: skip
+def test_the_files_own_nodata_counts(
+    make: Callable[..., Path], holed: Any, described: dict[str, Any], grid: dict[str, Any]
+) -> None:
+    right = make(holed, nodata=-28672)
+    got = opened(right, described, **grid)
+    expected = band(right, {**described, "nodata": -28672}, **grid)
+    np.testing.assert_array_equal(got, expected)
+    assert np.isnan(got).any()
+    assert np.nanmin(got) == 0
+    if not grid:
+        with rasterio.open(right) as file:
+            masked = file.read(1, masked=True)
+        np.testing.assert_array_equal(np.isnan(got), masked.mask)
+        np.testing.assert_allclose(got, (masked * 1e-4).filled(np.nan), rtol=1e-6)
+        numbers = opened(right, described, mask_and_scale=False)
+        np.testing.assert_array_equal(numbers, holed)
+
+
+@pytest.mark.parametrize("described", ITEMS)
+def test_the_files_own_nodata_counts_in_points_formulas_and_thumbnails(
+    make: Callable[..., Path], holed: Any, described: dict[str, Any]
+) -> None:
+    path = make(holed, nodata=-28672)
+    known = {**described, "nodata": -28672}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, lazy in ways(path, described).items():
+            np.testing.assert_array_equal(lazy, ways(path, known)[name])
+        small = coarser(band(path, described).to_dataset(), 50)["data"]
+        expected = coarser(band(path, known).to_dataset(), 50)["data"]
+        np.testing.assert_array_equal(small, expected)
+        inputs = {"a": band(path, described).variable, "b": band(path, known).variable}
+        out = np.empty((SIDE, SIDE), "float32")
+        compute(inputs, [lambda bands: bands["a"] + bands["b"]], [out])
+    np.testing.assert_array_equal(np.isnan(out), holed == -28672)
