@@ -31,6 +31,8 @@ class RasterArray(ReadArray):
         Scene and band, for messages.
     shape : (int, int)
         Rows and columns of the file.
+    transform : tuple of float, optional
+        Where its pixels must lie; see :class:`astra_xr.model.Grid`.
     indexes : tuple of int
         Planes of the file, counted from 1.
     radiometry : Radiometry
@@ -58,6 +60,7 @@ class RasterArray(ReadArray):
         radiometry: Radiometry,
         decode: bool,
         planes: bool,
+        transform: tuple[float, ...] | None = None,
         warp: Warp | None = None,
         allow_large: bool = False,
     ) -> None:
@@ -70,6 +73,7 @@ class RasterArray(ReadArray):
             source=source,
             label=label,
             shape=shape,
+            transform=transform,
             indexes=indexes,
             rows=(0, shape[0]),
             cols=(0, shape[1]),

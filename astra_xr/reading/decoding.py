@@ -108,7 +108,7 @@ def own_nodata(
             numbers = np.asarray(told).astype(dtype), np.asarray(own).astype(dtype)
         if np.array_equal(*numbers, equal_nan=True):
             return radiometry
-        if _first(f"nodata of {label}"):
+        if first(f"nodata of {label}"):
             warnings.warn(
                 f"{label}: its item says that nodata is {told:g}, the file itself {own:g}. The "
                 "file's is taken; stored numbers come with mask_and_scale=False.",
@@ -145,7 +145,7 @@ def warn_of_offset(values: npt.NDArray[Any], radiometry: Radiometry | None, labe
     share = np.count_nonzero(valid < _TOO_DARK) / max(1, valid.size)
     if valid.size < 16 or share < _LARGE_SHARE:
         return
-    if not _first(label):
+    if not first(label):
         return
     warnings.warn(
         f"{label}: {share:.0%} of the valid pixels are below {_TOO_DARK}, darker than any "
@@ -155,8 +155,8 @@ def warn_of_offset(values: npt.NDArray[Any], radiometry: Radiometry | None, labe
     )
 
 
-def _first(what: str) -> bool:
-    """Return True when something is to be warned of for the first time."""
+def first(what: str) -> bool:
+    """Return True when users are to be warned of something for the first time."""
     with _warning:
         if what in _warned:
             return False

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import rasterio
+from affine import Affine
 from rasterio.abc import MultiByteRangeResourceContainer
 from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
@@ -264,7 +265,10 @@ def read_by_gdal(
     with _opened(file, **options) as dataset:
         # An overview has a shape of its own.
         shape = window.shape if window.level else dataset.shape
-        check_described(file, window, shape, dataset.count, dataset.dtypes[0])
+        height, width = window.shape
+        t = dataset.transform @ Affine.scale(dataset.width / width, dataset.height / height)
+        place = None if dataset.transform.is_identity else tuple(t)[:6]
+        check_described(file, window, shape, dataset.count, dataset.dtypes[0], place)
         nodata = dataset.nodatavals[window.indexes[0] - 1]
         stored = np.asarray(dataset.read(list(window.indexes), window=part))
         masked = any(MaskFlags.per_dataset in flags for flags in dataset.mask_flag_enums)

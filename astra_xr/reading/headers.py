@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import warnings
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 import numpy as np
 import numpy.typing as npt
+from affine import Affine
 
 from astra_xr.model import UrlSource
 from astra_xr.reading.cache import ByteCache
+from astra_xr.reading.decoding import first
 from astra_xr.reading.ranges import RangeFile
 from astra_xr.reading.window import Window
 from astra_xr.tiff.directories import Malformed, Unsupported
@@ -58,12 +62,18 @@ async def find_layout(file: RangeFile, window: Window) -> Layout:
     # From here on the file must be the version that the header was read from.
     file.size, file.etag = known.size, known.etag
     layout = known.layout
-    check_described(file, window, layout.levels[0].shape, layout.samples, layout.dtype)
+    shape, samples = layout.levels[0].shape, layout.samples
+    check_described(file, window, shape, samples, layout.dtype, layout.transform)
     return layout
 
 
 def check_described(
-    file: RangeFile, window: Window, shape: tuple[int, int], samples: int, dtype: npt.DTypeLike
+    file: RangeFile,
+    window: Window,
+    shape: tuple[int, int],
+    samples: int,
+    dtype: npt.DTypeLike,
+    transform: tuple[float, ...] | None,
 ) -> None:
     """Hold a file against what its item says of it.
 
@@ -71,11 +81,14 @@ def check_described(
     ----------
     shape, samples, dtype : (int, int), int, numpy dtype
         The file's own rows and columns, number of bands, and type of stored numbers.
+    transform : tuple of float or None
+        Where its pixels lie, as it says; None: it does not.
 
     Raises
     ------
     ReadError
-        It has another shape, or fewer bands, or numbers that would not fit.
+        It has another shape, or fewer bands, or numbers that would not fit, or it lies elsewhere,
+        by a pixel or more.
     """
     told = ""
     if shape != tuple(window.shape) or max(window.indexes) > samples:
@@ -91,6 +104,37 @@ def check_described(
         told = f"the file holds {np.dtype(dtype).name}, while its item says {promised}"
     if told:
         raise file.error(told, "The item does not describe this file; try another catalog.")
+    _check_place(file, window, transform)
+
+
+_APART = 0.05
+"""Part of a pixel by which grids may differ without a word."""
+
+
+def _check_place(file: RangeFile, window: Window, transform: tuple[float, ...] | None) -> None:
+    """Refuse a file that lies a pixel or more from where its item says; warn of less."""
+    told = window.transform
+    if transform is None or told is None or transform == told:
+        return
+    back = ~Affine(*told[:6]) @ Affine(*transform[:6])
+    corners = [(col, row) for col in (0, window.shape[1]) for row in (0, window.shape[0])]
+    away = max(math.dist(back @ corner, corner) for corner in corners)
+    if away <= _APART:
+        return
+    own, said = ([float(f"{value:.10g}") for value in each] for each in (transform, told))
+    places = f"the transform of the file is {own}, that of the item {said}"
+    if away >= 1:
+        raise file.error(
+            f"it lies {away:.4g} pixels from where its item says: {places}",
+            "Try another catalog, or open the item without its proj:transform and proj:shape: "
+            "the file's own grid is taken then.",
+        )
+    if first(f"place of {window.label}"):
+        warnings.warn(
+            f"{window.label}: the file lies {away:.2g} pixels from where its item says, which is "
+            f"believed: {places}",
+            stacklevel=2,
+        )
 
 
 async def _read(file: RangeFile, window: Window) -> _Header | str:

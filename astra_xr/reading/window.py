@@ -29,6 +29,9 @@ class Window:
     shape: tuple[int, int]
     """Rows and columns that the whole file must have."""
 
+    transform: tuple[float, ...] | None = None
+    """Where its pixels must lie, as in :attr:`astra_xr.model.Grid.transform`; None: anywhere."""
+
     indexes: tuple[int, ...]
     """Planes, from 1."""
 

@@ -151,6 +151,7 @@ def band_variable(
         source=asset.source,
         label=f"{scene} {name}",
         shape=asset.grid.shape,
+        transform=asset.grid.transform,
         indexes=asset.indexes,
         radiometry=radiometry,
         decode=options.mask_and_scale,

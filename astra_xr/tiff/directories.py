@@ -36,10 +36,14 @@ WANTED = {
     325: "counts",
     338: "extra",
     339: "formats",
+    33550: "pixel_size",
+    33922: "tie_points",
+    34264: "matrix",
+    34735: "geo_keys",
     42113: "nodata",
     50674: "lerc",
 }
-"""Tags that describe how pixels are stored, and their names here."""
+"""Tags that describe how pixels are stored and where they lie, and their names here."""
 
 OVERVIEW, MASK = 1, 4
 """Bits of the tag NewSubfileType."""

@@ -88,6 +88,10 @@ class Layout:
     levels: tuple[Level, ...]
     """The full image, then its overviews, finest first."""
 
+    transform: tuple[float, float, float, float, float, float] | None = None
+    """From columns and rows to the CRS, as in :attr:`astra_xr.model.Grid.transform`; None if
+    the file says it in no way that is known here."""
+
     bits: int | None = None
     """1 if a byte holds eight pixels, as in masks; None if each number has its own bytes."""
 
@@ -152,6 +156,7 @@ def _layout(order: str, directories: list[Tags], size: int, *, is_mask: bool = F
         codec=codec,
         predictor=number(first, "predictor", 1),
         nodata=_nodata(first),
+        transform=_transform(first),
         levels=tuple(_level(tags, dtype, size) for tags in [first, *usable]),
         bits=bits,
         alpha=_alpha(first),
@@ -229,6 +234,26 @@ def _nodata(tags: Tags) -> float | None:
         except ValueError:
             pass
     return None
+
+
+def _transform(tags: Tags) -> tuple[float, float, float, float, float, float] | None:
+    """Work out where pixels lie, as GeoTIFF 1.1 has it (section 7.2)."""
+    none = np.empty(0)
+    names = ("pixel_size", "tie_points", "matrix")
+    size, ties, matrix = (tags.get(name, none).tolist() for name in names)
+    if len(matrix) == 16:
+        a, b, _, c, d, e, _, f = matrix[:8]
+    elif len(size) >= 2 and len(ties) == 6:
+        a, b, d, e = size[0], 0.0, 0.0, -size[1]
+        c, f = ties[3] - a * ties[0], ties[4] - e * ties[1]
+    else:
+        return None
+    keys = tags.get("geo_keys", np.empty(0, np.uint16))
+    entries = keys[4 : len(keys) // 4 * 4].reshape(-1, 4).tolist()
+    if any((key, value) == (1025, 2) for key, _, _, value in entries):
+        # The place is that of a pixel's center.
+        c, f = c - (a + b) / 2, f - (d + e) / 2
+    return a, b, c, d, e, f
 
 
 def _level(tags: Tags, dtype: np.dtype[Any], size: int) -> Level:

@@ -11,13 +11,18 @@ import numpy as np
 import pytest
 import rasterio
 import xarray as xr
+from affine import Affine
 
 import astra_xr
 from astra_xr.arrays.formula import compute
 from astra_xr.arrays.thumbnail import coarser
+from astra_xr.catalogs.urls import FixedUrl
 from astra_xr.errors import ReadError
 from astra_xr.reading import decoding
+from astra_xr.reading.loop import run
+from astra_xr.reading.ranges import RangeFile
 from astra_xr.testing import write_cog
+from astra_xr.tiff.layout import read_layout
 
 SIDE = 300
 
@@ -112,8 +117,11 @@ def ways(path: Path, described: dict[str, Any], **options: Any) -> dict[str, xr.
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Path]:
     """Write a file for our own decoders, or one that only GDAL can read."""
 
-    def write_one(stored: Any, *, nodata: float | None = None) -> Path:
-        path = write(tmp_path / "a.tif", stored, nodata=nodata)
+    def write_one(
+        stored: Any, *, nodata: float | None = None, shift: tuple[float, float] = (0, 0)
+    ) -> Path:
+        place = Affine(10, 0, 499980 + shift[0], 0, -10, 4200000 + shift[1])
+        path = write(tmp_path / "a.tif", stored, nodata=nodata, transform=place)
         if request.param == "tiles":
             return path
         strips = tmp_path / "strips.tif"
@@ -231,3 +239,55 @@ def test_the_files_own_nodata_counts_in_points_formulas_and_thumbnails(
         out = np.empty((SIDE, SIDE), "float32")
         compute(inputs, [lambda bands: bands["a"] + bands["b"]], [out])
     np.testing.assert_array_equal(np.isnan(out), holed == -28672)
+
+
+@pytest.mark.parametrize(("right", "down"), [(230, -140), (10, 0), (1e6, 0)])
+def test_a_file_that_lies_elsewhere_is_refused_on_every_path(
+    make: Callable[..., Path], right: float, down: float
+) -> None:
+    path = make(np.ones((SIDE, SIDE), "int16"), shift=(right, down))
+    for name, lazy in ways(path, {"data_type": "int16"}).items():
+        with pytest.raises(ReadError, match=r"it lies .* from where its item says") as caught:
+            pytest.fail(f"{name}: {lazy.values}")
+        assert f"{499980 + right}" in str(caught.value)
+        assert "499980.0" in str(caught.value)
+    bare = band(path)
+    with rasterio.open(path) as file:
+        assert bare.odc.geobox.affine == file.transform
+    bare.load()
+
+
+def test_a_part_of_a_pixel_warns_once_and_rounding_is_silent(make: Callable[..., Path]) -> None:
+    decoding._warned.clear()
+    path = make(np.ones((SIDE, SIDE), "int16"), shift=(5, 0))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for lazy in ways(path, {"data_type": "int16"}).values():
+            lazy.load()
+    told = [str(each.message) for each in caught if "the file lies" in str(each.message)]
+    assert len(told) == 1
+    assert "0.5 pixels from where its item says" in told[0]
+    path = make(np.ones((SIDE, SIDE), "int16"), shift=(1e-3, 0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        band(path, {"data_type": "int16"}).load()
+
+
+@pytest.mark.parametrize("point", [False, True])
+@pytest.mark.parametrize("rotation", [0, 20])
+def test_the_transform_of_a_header_is_gdals(tmp_path: Path, point: bool, rotation: float) -> None:
+    path = tmp_path / "a.tif"
+    transform = Affine(10, 0, 499980, 0, -12, 4200000) @ Affine.rotation(rotation)
+    profile = {"driver": "GTiff", "width": 64, "height": 64, "count": 1, "dtype": "uint8",
+               "crs": "EPSG:32610", "transform": transform, "tiled": True, "blockxsize": 64,
+               "blockysize": 64}  # fmt: skip
+    with rasterio.open(path, "w", **profile) as file:
+        file.write(np.ones((1, 64, 64), "uint8"))
+        if point:
+            file.update_tags(AREA_OR_POINT="Point")
+    source = FixedUrl(str(path))
+    layout = run(read_layout(RangeFile(source, source(), "a")))
+    with rasterio.open(path) as file:
+        assert file.tags()["AREA_OR_POINT"] == ("Point" if point else "Area")
+        assert layout.transform is not None
+        np.testing.assert_allclose(layout.transform, file.transform[:6], rtol=1e-12)
