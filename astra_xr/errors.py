@@ -27,7 +27,7 @@
     ├── ReadError                         pixels could not be read
     └── MissingExtra (ImportError)        an optional dependency is not installed
 
-Messages say what was asked, what exists, and what to do next. They never hold a signature, a
+Messages say what was requested, what exists, and what to do next. They never hold a signature, a
 token or a key: text from elsewhere goes through :func:`redact` first.
 """
 
@@ -62,7 +62,7 @@ _API_KEY = re.compile(r"\bastra_sk_\w+")
 
 
 def redact(text: object) -> str:
-    """Turn any text or URL into text that is safe to show: no query, no user info, no key.
+    """Return a text or URL without secrets: without query, user info and keys.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def _did_you_mean(name: str, choices: Iterable[str]) -> str:
 
 
 def _one_line(value: object) -> str:
-    """Return a repr that fits into a sentence; of tables and Datasets, what they are."""
+    """Return a repr that fits into a sentence; the type of tables and Datasets."""
     text = redact(repr(value))
     kind = type(value)
     return text[:200] if "\n" not in text else f"<{kind.__module__.split('.')[0]}.{kind.__name__}>"
@@ -132,16 +132,16 @@ def _rebuild(cls: type[AstraError], message: str, state: dict[str, Any]) -> Astr
 
 
 def revived(code: str, message: str, state: object) -> AstraError | None:
-    """Return the error that a service tells of; None: there is no such error.
+    """Return the error that a service reported; None if its code is unknown.
 
     Parameters
     ----------
     code : str
-        Of the error's class.
+        Code of the error's class.
     message : str
-        Its words.
+        Its message.
     state : object
-        Its attributes, as they came through JSON.
+        Its attributes, from JSON.
     """
     classes: list[type[AstraError]] = [AstraError]
     for cls in classes:
@@ -150,7 +150,7 @@ def revived(code: str, message: str, state: object) -> AstraError | None:
     if code not in cls_of:
         return None
     known = state if isinstance(state, Mapping) else {}
-    # A list comes of a tuple; names that are none of an attribute are dropped.
+    # JSON lists were tuples; invalid attribute names are dropped.
     held = {
         str(name): tuple(value) if isinstance(value, list) else value
         for name, value in known.items()
@@ -232,14 +232,14 @@ class InvalidDataset(AstraError, ValueError):
     code = "invalid-dataset"
 
     def __init__(self, *, method: str, needs: str, hint: str) -> None:
-        """Take ``needs`` as what completes "method needs …", and a sentence on what would do."""
+        """Take ``needs`` as the end of "method needs …", and ``hint`` as a sentence."""
         self.method = method
         self.needs = redact(needs)
         super().__init__(f"{method} needs {self.needs}. {hint}")
 
 
 class TooLarge(AstraError, ValueError):
-    """A result would be larger than memory, or than makes sense."""
+    """A result would be larger than memory, or unreasonably large."""
 
     code = "too-large"
 
@@ -250,7 +250,7 @@ class TooLarge(AstraError, ValueError):
 
 
 class InvalidItem(AstraError, ValueError):
-    """A STAC item lacks something that opening it needs, or holds a value that cannot be."""
+    """A STAC item lacks a required field, or has an invalid value."""
 
     code = "invalid-item"
 
@@ -308,7 +308,7 @@ class UnknownBand(AstraError, LookupError):
             + (
                 f"Bands, native (common): {listed}."
                 if listed
-                else "It has none at all: nothing in it is a raster that can be opened."
+                else "It has no bands: none of its assets is a raster that can be opened."
             )
         )
 
@@ -319,7 +319,7 @@ class AmbiguousBand(AstraError, LookupError):
     code = "ambiguous-band"
 
     def __init__(self, *, band: str, scene: str, candidates: Mapping[str, str]) -> None:
-        """Take ``candidates`` as native name → what tells it apart, e.g. its wavelength."""
+        """Take ``candidates`` as native name → a distinguishing property, e.g. its wavelength."""
         self.band = band
         self.scene = scene
         self.candidates = dict(candidates)
@@ -328,7 +328,7 @@ class AmbiguousBand(AstraError, LookupError):
 
 
 class MixedGrids(AstraError, ValueError):
-    """Bands in several CRSs were asked for as one grid."""
+    """Bands in several CRSs were requested on one grid."""
 
     code = "mixed-grids"
 
@@ -375,7 +375,7 @@ class MissingIndexBand(AstraError, LookupError):
 
 
 class UpstreamError(AstraError):
-    """A catalog or signing service answered in a way that cannot be used."""
+    """A catalog or signing service returned an unusable answer."""
 
     code = "upstream-error"
     _hint: ClassVar[str] = "Try again, or name another catalog with catalog=."
@@ -404,13 +404,13 @@ class UpstreamTimeout(UpstreamError):
 
 
 class RateLimited(UpstreamUnavailable):
-    """The resolver service asks the holder of one key to slow down."""
+    """The resolver service limits the requests of an API key."""
 
     code = "rate-limited"
 
 
 class AuthenticationRequired(AstraError):
-    """The resolver service was shown no key, or none that is good."""
+    """The resolver service received no API key, or an invalid one."""
 
     code = "authentication-required"
 
@@ -423,7 +423,7 @@ class AuthenticationRequired(AstraError):
 
 
 class Forbidden(AstraError):
-    """What was asked for is closed, or closed by now."""
+    """The requested resource is not accessible, or not any more."""
 
     code = "forbidden"
 
@@ -433,7 +433,7 @@ class Forbidden(AstraError):
 
 
 class SigningError(AstraError):
-    """No URL that the storage accepts could be made."""
+    """No URL that the storage accepts could be signed."""
 
     code = "signing-failed"
 
@@ -447,7 +447,7 @@ class SigningError(AstraError):
 
 
 class ConversionFailed(AstraError):
-    """A file could not be made in the format that was asked for; none was left behind."""
+    """A file could not be made in the requested format; no partial file remains."""
 
     code = "conversion-failed"
 

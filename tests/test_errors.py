@@ -88,7 +88,7 @@ SAMPLES: list[tuple[AstraError, str, str]] = [
     (
         errors.UnknownBand(band="x", scene="s:1", available={}),
         "unknown-band",
-        "s:1 has no band 'x'. It has none at all: nothing in it is a raster that can be opened.",
+        "s:1 has no band 'x'. It has no bands: none of its assets is a raster that can be opened.",
     ),
     (
         errors.AmbiguousBand(

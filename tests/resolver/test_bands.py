@@ -196,7 +196,7 @@ class TestNames:
     def test_no_bands_at_all(self) -> None:
         item = item_of({"metadata": {"href": "https://h/x.xml", "type": "application/xml"}})
         for names in ([], ["red"]):
-            with pytest.raises(UnknownBand, match="nothing in it is a raster"):
+            with pytest.raises(UnknownBand, match="none of its assets is a raster"):
                 select(item, *names)
 
 

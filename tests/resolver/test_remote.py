@@ -312,7 +312,7 @@ class TestAnswers:
     )
     def test_other_forms(self, service: Service, spoil: Callable[[dict[str, Any]], None]) -> None:
         spoil(service.right)
-        with pytest.raises(UpstreamError, match="an astra-xr service, and of this version"):
+        with pytest.raises(UpstreamError, match="an astra-xr service of the same version"):
             RemoteResolver(URL, KEY).resolve(SCENE, "red")
 
 

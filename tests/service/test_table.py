@@ -192,7 +192,7 @@ ROWS = [
         scene=PRODUCT,
         status=502,
         raised=errors.UpstreamError,
-        words=("Earth Search", "no item"),
+        words=("Earth Search", "not a STAC item"),
     ),
     Row(
         name="closed to us",
