@@ -3,27 +3,27 @@
 ::
 
     AstraError
-    ├── InvalidSceneId (ValueError)       the text is no scene id
+    ├── InvalidSceneId (ValueError)       the text is not a scene id
     ├── InvalidParameter (ValueError)     an argument is not one of the forms that work
     │   └── InvalidFormat                 no such output format
     ├── InvalidDataset (ValueError)       a Dataset lacks what a method needs
-    ├── TooLarge (ValueError)             a result is larger than memory, or than makes sense
+    ├── TooLarge (ValueError)             a result is larger than memory, or unreasonably large
     ├── InvalidItem (ValueError)          a STAC item lacks what is needed to open it
     ├── SceneNotFound (LookupError)       no catalog that was asked has the scene
     ├── AmbiguousSceneId (LookupError)    the id is a prefix of several scenes
     ├── UnknownBand (LookupError)         the scene has no band of that name
     ├── AmbiguousBand (LookupError)       the name fits several bands
-    ├── MixedGrids (ValueError)           bands of several CRSs asked for as one grid
+    ├── MixedGrids (ValueError)           bands of several CRSs requested on one grid
     ├── UnknownIndex (LookupError)        no spectral index of that name
     ├── MissingIndexBand (LookupError)    the dataset lacks a band that the index needs
     ├── UpstreamError                     a catalog or signing service fails
-    │   ├── UpstreamUnavailable           … is down, or says "too many requests"
-    │   │   └── RateLimited               the resolver service asks one key to slow down
+    │   ├── UpstreamUnavailable           … is down or answers "too many requests"
+    │   │   └── RateLimited               the resolver service limits an API key
     │   └── UpstreamTimeout               … did not answer in time
-    ├── AuthenticationRequired            the resolver service was shown no key that it knows
+    ├── AuthenticationRequired            the resolver service got no valid API key
     ├── Forbidden                         a signed URL was altered, or has expired
     ├── SigningError                      no URL that storage accepts could be made
-    ├── ConversionFailed                  a file could not be made in the asked format
+    ├── ConversionFailed                  a file could not be made in the requested format
     ├── ReadError                         pixels could not be read
     └── MissingExtra (ImportError)        an optional dependency is not installed
 

@@ -79,12 +79,12 @@ class Folder(Catalog):
         yield from newest_first(wanted(query, self._items()))
 
     def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
-        """Return the URL of what lies elsewhere; on S3, presigned with the caller's AWS keys.
+        """Return https hrefs as they are, and s3 hrefs presigned with the user's AWS keys.
 
         Raises
         ------
         SigningError
-            It is of a kind that cannot be read, or there are no keys.
+            The href is of another kind, or there are no keys.
         """
         return storage_url(href, self._s3, refused)
 

@@ -226,7 +226,7 @@ def test_search_gives_the_scenes_of_a_mission(folder: Path, site: RangeServer) -
         ("/no/such/folder", InvalidParameter, "an existing folder or file"),
         ("https://me:SECRET@stac.example", InvalidParameter, "a URL without user"),
         ("https://stac.example?token=SECRET", InvalidParameter, "a URL without user"),
-        ("https://stac.example", UpstreamError, "there is no STAC at"),
+        ("https://stac.example", UpstreamError, "no STAC document found at"),
     ],
 )
 def test_what_is_no_catalog(
