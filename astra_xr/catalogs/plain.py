@@ -151,5 +151,7 @@ class PlainCatalog(StacCatalog):
         if url.startswith(("http://", "https://")):
             document = fetch_json(self.title, url, timeout=self._timeout)
         if not isinstance(document, Mapping):
-            raise UpstreamError(service=self.title, reason=f"no STAC document found at {redact(url)}")
+            raise UpstreamError(
+                service=self.title, reason=f"no STAC document found at {redact(url)}"
+            )
         return document
