@@ -183,7 +183,7 @@ def _codec(tags: Tags) -> str:
     if codec == "lerc":
         codec = _LERC.get((*_numbers(tags, "lerc", 0), 0)[1])
     if codec not in CODECS:
-        raise Unsupported(f"its compression is TIFF number {compression}")
+        raise Unsupported(f"its compression is {compression}")
     return codec
 
 

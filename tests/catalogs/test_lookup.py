@@ -87,7 +87,7 @@ def test_a_scene_that_nobody_has(world: World) -> None:
 def test_the_synthetic_sample_is_offered_but_never_taken_unasked(network: Loopback) -> None:
     for host in (HOST, "planetarycomputer.microsoft.com", "stac.dataspace.copernicus.eu"):
         network.routes[host] = StacApi([])
-    with pytest.raises(SceneNotFound, match="synthetic scene, has this id.*catalog='sample'"):
+    with pytest.raises(SceneNotFound, match="synthetic scene with this id.*catalog='sample'"):
         astra_xr.open_scene(PREFIX)
     assert all("sample" not in order for order in ORDER.values())
 
