@@ -42,7 +42,8 @@ def opened(folder: Path, files: dict[str, str], mission: str, **options: Any) ->
         if name not in ("SCL", "QA_PIXEL"):
             ds[name].attrs |= {"scale_factor": scale, "add_offset": offset, "_FillValue": 0}
         ds[name].attrs["native_name"] = name
-    return ds
+        del ds[name].attrs["scene_id"]  # it has that of the attrs alone
+    return ds.drop_vars("id")
 
 
 def values(path: Path, scale: float, offset: float) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from astra_xr.accessor.band_names import band_table, find_variable, variables_of
+from astra_xr.accessor.provenance import check_provenance, ids_of
 from astra_xr.arrays.lazy import wrap
 from astra_xr.arrays.mask import ClassMask, MaskArray
 from astra_xr.errors import InvalidDataset, InvalidParameter
@@ -32,6 +33,7 @@ def mask(ds: xr.Dataset, what: str | Sequence[str], dilate: int | str) -> xr.Dat
     """Return True where a pixel is of one of some kinds; see ``ds.astra.mask``."""
     reach = _pixels(ds, dilate)
     band, kinds = _class_band(ds, "mask()")
+    check_provenance(ds, "mask()")
     asked = (what,) if isinstance(what, str) else tuple(what)
     if not asked or not set(asked) <= set(kinds):
         expected = f"one or several of {', '.join(map(repr, kinds))}"
@@ -97,14 +99,16 @@ def can_mask(ds: xr.Dataset) -> bool:
     """Return True where clouds can be masked, as far as is known without asking a catalog."""
     try:
         _class_band(ds, "mask()")
+        check_provenance(ds, "mask()")
     except InvalidDataset:
         return False
-    return ds.attrs.get("scene_id") is not None
+    return bool(ids_of(ds))
 
 
 def cloud_cover(ds: xr.Dataset, bbox: Any) -> float:
     """Return the share of clouds; see ``ds.astra.cloud_cover``."""
     band, kinds = _class_band(ds, "cloud_cover()")
+    check_provenance(ds, "cloud_cover()")
     clouds = _class_mask(band, [*kinds["clouds"], *kinds["cirrus"]], 0)
     classes = _classes(ds, band)
     if bbox is not None:
@@ -162,24 +166,23 @@ def _classes(ds: xr.Dataset, band: Band) -> xr.DataArray:
     from astra_xr.scenes.open import open_scene
     from astra_xr.scenes.stack import open_again
 
-    scene, grid = ds.attrs.get("scene_id"), ds.odc.geobox
-    if scene is None and "id" in ds.coords:
-        scene = "a stack"
-    if scene is None or grid is None or ds.odc.spatial_dims != ("y", "x"):
-        lost = "scene id" if scene is None else "grid"
+    known, grid = bool(ids_of(ds)), ds.odc.geobox
+    if not known or grid is None or ds.odc.spatial_dims != ("y", "x"):
+        lost = "grid" if known else "scene id"
         raise InvalidDataset(
             method="mask()",
             needs=f"the band {band.native}, which is not here and cannot be fetched: this Dataset "
             f"has lost its {lost}",
             hint=f"Open the scene with bands=[…, {band.native!r}].",
         )
-    catalog = ds.attrs.get("catalog")
-    if scene == "a stack":
+    if ds["id"].ndim or "catalog" in ds.coords:
         found = open_again(ds, band.native)
     else:
-        found = open_scene(str(scene), [band.native], catalog=catalog, like=ds)
+        catalog = ds.attrs.get("catalog")
+        found = open_scene(str(ds["id"].values), [band.native], catalog=catalog, like=ds)
     # Coordinates that are equal but for rounding would not be aligned.
-    return found[band.native].assign_coords({dim: ds[dim] for dim in ("y", "x")})
+    dims = [dim for dim in ("time", "y", "x") if dim in ds.dims]
+    return found[band.native].assign_coords({dim: ds[dim] for dim in dims})
 
 
 def _inside(classes: xr.DataArray, bbox: Any) -> xr.DataArray:

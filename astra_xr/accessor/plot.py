@@ -98,6 +98,8 @@ def _imshow(da: xr.DataArray, title: str, options: dict[str, Any], *, facets: bo
     """Draw by xarray, with proportions as on the ground."""
     further = [dim for dim in da.dims if dim not in ("y", "x", "band")]
     if further and facets:
+        if further[0] in da.indexes and not da.indexes[further[0]].is_unique:
+            da = da.drop_vars([further[0]])  # panels are counted
         options = {"col": further[0], "col_wrap": min(4, da.sizes[further[0]])} | options
     drawn = da.plot.imshow(**options)
     several = hasattr(drawn, "axs")

@@ -31,6 +31,7 @@ from astra_xr.scenes.grid import (
     target_grid,
 )
 from astra_xr.scenes.options import OpenOptions, Resampling
+from astra_xr.scenes.time_steps import scene_coords
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +58,8 @@ def dataset_of(resolution: Resolution, options: OpenOptions) -> xr.Dataset:
         name: band_variable(asset, name, resolution.full_id, target, options)
         for name, asset in assets.items()
     }
-    coords = grid_coords(target, plane_coords([assets]))
+    others = plane_coords([assets]) | scene_coords(resolution)
+    coords = grid_coords(target, others)
     dataset = xr.Dataset(variables, coords=coords, attrs=attrs_of(resolution))
     return dataset if options.chunks is None else chunked(dataset, options.chunks)
 
@@ -160,7 +162,9 @@ def band_variable(
         allow_large=options.allow_large,
     )
     decoded = options.mask_and_scale and not radiometry.as_is
-    attrs = _band_attrs(asset, radiometry) | _flags(asset.band.classes, radiometry)
+    attrs = {**_band_attrs(asset, radiometry), "scene_id": scene} | _flags(
+        asset.band.classes, radiometry
+    )
     if warp:
         attrs["resampling"] = f"{warp.resampling}, from {warp.source.resolution:g}"
     encoding: dict[str, Any] = {

@@ -136,7 +136,7 @@ def open_scenes(
 
 
 def open_again(ds: xr.Dataset, band: str) -> xr.Dataset:
-    """Open another band of the scenes of a stack, by its coordinates.
+    """Open another band of the scenes of a stack, by its coordinates; of joined scenes too.
 
     Returns
     -------
@@ -149,7 +149,8 @@ def open_again(ds: xr.Dataset, band: str) -> xr.Dataset:
         They are the user's own items, which no id opens.
     """
     told = [str(each) for each in np.atleast_1d(ds["id"].values)]
-    catalogs = {str(each) for each in np.atleast_1d(ds["catalog"].values)}
+    reported = ds["catalog"].values if "catalog" in ds.coords else ds.attrs.get("catalog", "")
+    catalogs = {str(each) for each in np.atleast_1d(reported)}
     if "" in catalogs:
         expected = f"open with them, e.g. bands=[…, {band!r}]: items at hand open by no id"
         raise InvalidParameter(name="class band", value=band, expected=expected)

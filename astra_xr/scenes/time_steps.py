@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from astra_xr.errors import InvalidItem, InvalidParameter
 from astra_xr.geometry import LONLAT, bounds_in
 from astra_xr.resolver.resolution import Resolution
-from astra_xr.scenes.dataset import ReadableAsset
 from astra_xr.scenes.options import OpenOptions
+
+if TYPE_CHECKING:
+    from astra_xr.scenes.dataset import ReadableAsset
 
 GROUPBY = ("solar_day", "time", "id")
 """What makes scenes one time step: the day where they lie, the very time, or nothing."""
@@ -68,6 +71,22 @@ def time_of(resolution: Resolution) -> datetime:
         pass
     reason = "a stack is sorted by time, and it has no datetime"
     raise InvalidItem(item=resolution.full_id, reason=reason)
+
+
+def scene_coords(resolution: Resolution) -> dict[str, Any]:
+    """Return the scalar coordinates of one scene, as one time step of a stack has them.
+
+    Returns
+    -------
+    dict
+        ``id``, and ``time`` (datetime64[ns], UTC) where its item reports it.
+    """
+    coords: dict[str, Any] = {}
+    with contextlib.suppress(InvalidItem):
+        time = time_of(resolution).replace(tzinfo=None)
+        coords["time"] = ((), np.datetime64(time, "ns"))
+    # Zarr has no type for strings of one length.
+    return coords | {"id": ((), np.array(resolution.full_id, object))}
 
 
 def grouped(members: Sequence[Member], groupby: str) -> list[list[Member]]:

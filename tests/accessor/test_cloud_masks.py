@@ -216,7 +216,7 @@ def test_what_cannot_be_masked() -> None:
     for lost in (ds.drop_vars("spatial_ref").drop_attrs(), ds.isel(x=0)):
         with pytest.raises(errors.InvalidDataset, match=r"known here|has lost its grid"):
             lost.astra.mask()
-    ds.attrs.pop("scene_id")
+    ds = ds.drop_vars("id").drop_attrs(deep=True).assign_attrs(mission="sentinel-2")
     with pytest.raises(
         errors.InvalidDataset,
         match=r"the band SCL.*has lost its scene id. Open .*bands=\[…, 'SCL'\]",
