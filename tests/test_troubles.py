@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import xarray as xr
 
 import astra_xr
 from astra_xr.errors import AstraError
@@ -122,8 +123,10 @@ def _(network: Loopback, patch: pytest.MonkeyPatch, folder: Path) -> object:
 
 @cause("is not installed")
 def _(network: Loopback, patch: pytest.MonkeyPatch, folder: Path) -> object:
-    patch.setitem(sys.modules, "dask", None)
-    return sample("red", chunks={})
+    patch.setitem(sys.modules, "matplotlib", None)
+    ds = sample("red")
+    assert isinstance(ds, xr.Dataset)
+    return ds.astra.plot()
 
 
 @pytest.mark.parametrize("words", CAUSES)

@@ -137,10 +137,12 @@ def catalog_name(catalog: AnyCatalog) -> str | None:
         if not isinstance(name, str):
             expected = "a catalog that has its own URL (.get_self_href() is None), or that URL"
             raise InvalidParameter(name="catalog", value=catalog, expected=expected)
-    if name is None or name == "":
+    if name is None:
         return None
     if not isinstance(name, str):
         raise InvalidParameter(name="catalog", value=catalog, expected=_EXPECTED)
+    if not name:
+        return None
     known = _SPELLINGS.get(re.sub(r"[-_\s]", "", name.casefold()))
     if known or _is_own(name):
         return known or name
