@@ -199,8 +199,9 @@ def open_scene(
     xarray.Dataset
         A (y, x) variable a band, or (band, y, x) for a picture; coordinates are pixel centres
         in the CRS of the file, described by ``spatial_ref``, and the scene's ``time`` (UTC) and
-        ``id``, so that ``xr.concat(scenes, "time")`` is a stack. Each variable's ``attrs`` name its
-        band, wavelength (µm), gsd (m), scale, offset and why they are so (``radiometry``).
+        ``id``; ``xr.concat(scenes, "time", coords="different", compat="equals")`` keeps them along
+        time, as :func:`open_scenes` does. Each variable's ``attrs`` name its band, wavelength (µm),
+        gsd (m), scale, offset and why they are so (``radiometry``).
 
     Raises
     ------
