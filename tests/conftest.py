@@ -10,6 +10,7 @@ import httpx
 import numpy as np
 import numpy.typing as npt
 import pytest
+from affine import Affine
 
 from astra_xr.testing import RangeServer, require_query, write_cog
 from conftest import Loopback
@@ -17,6 +18,7 @@ from tests import items
 from tests.stac_api import StacApi
 
 SIZE = 700
+LANDSAT_PLACE = Affine(30, 0, 499980, 0, -30, 4200000)
 SHARED = Path(__file__).parents[2] / "shared"
 
 
@@ -65,7 +67,8 @@ def storage_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_cog(folder / "shifted" / f"{band}.tif", shifted)
     for seed, name in enumerate(("SR_B4", "SR_B5", "ST_B10", "QA_PIXEL")):
         nodata = 1 if name == "QA_PIXEL" else 0
-        write_cog(folder / "landsat-c2" / f"{name}.TIF", make_dn(10 + seed), nodata=nodata)
+        path = folder / "landsat-c2" / f"{name}.TIF"
+        write_cog(path, make_dn(10 + seed), nodata=nodata, transform=LANDSAT_PLACE)
     return folder
 
 

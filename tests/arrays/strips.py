@@ -126,18 +126,22 @@ STRIPS = (FIRST, BESIDE, SECOND, THIRD)
 
 
 def write_large(folder: Path) -> None:
-    """Write files of 4096 x 4096 pixels of noise; one a kind, under the names of all scenes."""
+    """Write files of 4096 x 4096 pixels of noise; one a kind and place, under scenes' names."""
     rng = np.random.default_rng(1)
     red = rng.integers(1100, 9000, (SIDE, SIDE), dtype=np.uint16)
     scl = np.kron(rng.choice([4, 5, 9], (256, 256)), np.ones((8, 8))).astype(np.uint8)
     visual = np.stack([red >> shift for shift in (5, 6, 7)]).astype(np.uint8)
-    here = Affine(10, 0, EAST, 0, -10, NORTH)
-    write_cog(folder / "B04.tif", red, transform=here, compress="zstd")
-    write_cog(folder / "SCL.tif", scl, transform=here @ Affine.scale(2), overviews="nearest")
-    write_cog(folder / "TCI.tif", visual, transform=here, compress="zstd")
+    for shift in {strip.shift * SIDE // COLS for strip in STRIPS}:
+        here = Affine(10, 0, EAST + 10 * shift, 0, -10, NORTH)
+        wide = here @ Affine.scale(2)
+        write_cog(folder / f"B04{shift}.tif", red, transform=here, compress="zstd")
+        write_cog(folder / f"SCL{shift}.tif", scl, transform=wide, overviews="nearest")
+        write_cog(folder / f"TCI{shift}.tif", visual, transform=here, compress="zstd")
     for strip in STRIPS:
+        shift = strip.shift * SIDE // COLS
         for band, file in {"B04": "B04", "B08": "B04", "SCL": "SCL", "TCI": "TCI"}.items():
-            (folder / f"{strip.name}-{band}.tif").symlink_to(folder / f"{file}.tif")
+            path = folder / f"{strip.name}-{band}.tif"
+            path.symlink_to(folder / f"{file}{shift}.tif")
 
 
 @dataclass(frozen=True)
