@@ -1,4 +1,4 @@
-"""astra-xr: open satellite scenes as xarray by their ids, in true reflectance, lazily.
+"""astra-xr: open satellite scenes as xarray by their ids, in surface reflectance, lazily.
 
 >>> import astra_xr
 >>> ds = astra_xr.open_scene(
