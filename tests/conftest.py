@@ -18,7 +18,7 @@ from tests import items
 from tests.stac_api import StacApi
 
 SIZE = 700
-LANDSAT_PLACE = Affine(30, 0, 499980, 0, -30, 4200000)
+PLACE_OF_30_M = Affine(30, 0, 499980, 0, -30, 4200000)
 SHARED = Path(__file__).parents[2] / "shared"
 
 
@@ -68,7 +68,7 @@ def storage_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for seed, name in enumerate(("SR_B4", "SR_B5", "ST_B10", "QA_PIXEL")):
         nodata = 1 if name == "QA_PIXEL" else 0
         path = folder / "landsat-c2" / f"{name}.TIF"
-        write_cog(path, make_dn(10 + seed), nodata=nodata, transform=LANDSAT_PLACE)
+        write_cog(path, make_dn(10 + seed), nodata=nodata, transform=PLACE_OF_30_M)
     return folder
 
 

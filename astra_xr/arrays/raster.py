@@ -64,11 +64,10 @@ class RasterArray(ReadArray):
         warp: Warp | None = None,
         allow_large: bool = False,
     ) -> None:
-        self.label = label
-        self.allow_large = allow_large
+        if allow_large:
+            self.allow_large = True
         decode = decode and not radiometry.as_is
         stored = np.dtype(radiometry.dtype)
-        self.dtype = decoded_dtype(stored) if decode else stored
         self._whole = Window(
             source=source,
             label=label,
@@ -78,13 +77,29 @@ class RasterArray(ReadArray):
             rows=(0, shape[0]),
             cols=(0, shape[1]),
             radiometry=radiometry if decode else None,
-            dtype=self.dtype,
+            dtype=decoded_dtype(stored) if decode else stored,
         )
-        self._planes = planes
         self._warp = warp
         self._nodata = fitting(radiometry.nodata, radiometry.dtype)
         grid = warp.target.shape if warp else shape
         self.shape: tuple[int, ...] = (len(indexes), *grid) if planes else grid
+
+    # What the window holds is not held twice: a graph of many chunks pickles many arrays.
+
+    @property
+    def label(self) -> str:  # type: ignore[override]
+        """Scene and band."""
+        return self._whole.label
+
+    @property
+    def dtype(self) -> np.dtype[Any]:  # type: ignore[override]
+        """Of the values, or of the stored numbers."""
+        assert self._whole.dtype is not None
+        return self._whole.dtype
+
+    @property
+    def _planes(self) -> bool:
+        return len(self.shape) == 3
 
     def __repr__(self) -> str:
         return f"RasterArray({self.label!r}, shape={self.shape}, dtype={self.dtype})"

@@ -53,6 +53,11 @@ class Window:
     dtype: np.dtype[Any] | None = None
     """Of the result, which must hold the file's numbers; None: as these need."""
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Defaults stay out of pickles, of which a graph of many chunks holds many.
+        default = vars(type(self))
+        return {name: v for name, v in vars(self).items() if v is not default.get(name, self)}
+
     @property
     def size(self) -> tuple[int, ...]:
         """Return the shape of the result: (planes, rows, columns), or (planes, points)."""

@@ -25,7 +25,7 @@ from astra_xr.settings import Settings
 from astra_xr.testing import FakeClock, RangeServer, Reply, Request, require_query, write_cog
 from conftest import Loopback
 from tests import items
-from tests.conftest import SIZE, World, make_dn
+from tests.conftest import PLACE_OF_30_M, SIZE, World, make_dn
 from tests.stac_api import StacApi
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -283,7 +283,8 @@ def lpdaac(network: Loopback, tmp_path: Path) -> Iterator[tuple[RangeServer, Ran
     folder.mkdir(parents=True)
     for seed, band in enumerate(("B04", "B8A")):
         dn = make_dn(seed).astype("int16")
-        write_cog(folder / f"{items.GRANULE}.{band}.tif", dn, nodata=-9999)
+        path = folder / f"{items.GRANULE}.{band}.tif"
+        write_cog(path, dn, nodata=-9999, transform=PLACE_OF_30_M)
     with RangeServer(tmp_path) as gate, RangeServer(tmp_path) as cloud:
 
         def rule(request: Request) -> Reply:

@@ -18,6 +18,7 @@ from astra_xr.missions.landsat import mtl_asset, read_mtl
 from astra_xr.resolver.radiometry import RadiometryMode
 from astra_xr.testing import write_cog
 from conftest import Loopback
+from tests.conftest import PLACE_OF_30_M
 from tests.items import COG
 
 Json = dict[str, Any]
@@ -157,7 +158,7 @@ class TestOpening:
     def test_values(self, tmp_path: Path) -> None:
         dn = np.full((64, 64), 12000, "uint16")
         dn[0, 0] = 0
-        write_cog(tmp_path / f"{SCENE}_B4.TIF", dn)
+        write_cog(tmp_path / f"{SCENE}_B4.TIF", dn, transform=PLACE_OF_30_M)
         (tmp_path / f"{SCENE}_MTL.json").write_text(json.dumps(mtl()))
         ds = astra_xr.open_scene(item(tmp_path), bands="red")
         expected = (12000 * 2e-5 - 0.1) / math.sin(math.radians(ELEVATION))
