@@ -84,6 +84,8 @@ def grid_coords(box: GeoBox, others: Mapping[Any, Any]) -> xr.Coordinates:
     # With their indexes, which a Dataset would else build again.
     indexes = {dim: found[dim].xindexes[dim] for dim in ("y", "x")} | dict(more.xindexes)
     variables = {name: each.variable for name, each in found.items()} | dict(more.variables)
+    # Of their own kind, which chunk() leaves alone.
+    variables |= {dim: variables[dim].to_index_variable() for dim in indexes}
     return xr.Coordinates(variables, indexes)
 
 

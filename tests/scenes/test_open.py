@@ -247,3 +247,9 @@ def test_href_that_is_no_raster(world: World) -> None:
     )
     with pytest.raises(errors.ReadError, match="not a TIFF or JPEG 2000"):
         ds.red.load()
+
+
+def test_chunks_leave_coordinates_in_memory(world: World) -> None:
+    ds = astra_xr.open_scene("sentinel-2:S2B_MSIL2A_20250115T184929", ["red"], chunks={"y": 256})
+    assert ds.red.chunks is not None
+    assert {name for name, each in ds.coords.items() if each.chunks} == set()
