@@ -35,7 +35,8 @@ class AstraBackend(BackendEntrypoint):
         drop_variables : str or iterable of str, optional
             Bands to leave out.
         bands, mask_and_scale, **options
-            As in :func:`astra_xr.open_scene`; ``chunks`` is xarray's own.
+            As in :func:`astra_xr.open_scene`; ``chunks`` is xarray's own, which takes an id from
+            xarray 2026.7 on.
 
         Raises
         ------
