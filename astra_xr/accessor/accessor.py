@@ -335,7 +335,7 @@ class AstraAccessor:
     def cloud_cover(self, bbox: Sequence[float] | None = None) -> float:
         """Return the percentage of pixels that are cloud or cirrus, of those that have data.
 
-        Reads the class band.
+        Reads the classification band.
 
         Parameters
         ----------

@@ -65,7 +65,7 @@ def dataset_of(resolution: Resolution, options: OpenOptions) -> xr.Dataset:
 
 
 def plane_coords(scenes: Iterable[Mapping[str, Asset]]) -> dict[str, Any]:
-    """Return the ``band`` coordinate of pictures; none where there are no pictures.
+    """Return the ``band`` coordinate of images of several planes; none where there are none.
 
     Raises
     ------

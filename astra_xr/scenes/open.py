@@ -197,7 +197,7 @@ def open_scene(
     Returns
     -------
     xarray.Dataset
-        A (y, x) variable a band, or (band, y, x) for a picture; coordinates are pixel centres
+        A (y, x) variable a band, or (band, y, x) for an image; coordinates are pixel centers
         in the CRS of the file, described by ``spatial_ref``, and the scene's ``time`` (UTC) and
         ``id``; ``xr.concat(scenes, "time", coords="different", compat="equals")`` keeps them along
         time, as :func:`open_scenes` does. Each variable's ``attrs`` name its band, wavelength (µm),

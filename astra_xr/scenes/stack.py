@@ -1,4 +1,4 @@
-"""Open scenes behind each other in time, on one grid."""
+"""Open several scenes on one grid, stacked along time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from astra_xr.arrays.lazy import wrap
 from astra_xr.arrays.mask import ClassMask
 from astra_xr.arrays.mosaic import Layer, MosaicArray
 from astra_xr.catalogs import AnyCatalog
-from astra_xr.errors import AstraError, InvalidParameter, UnknownBand
+from astra_xr.errors import AstraError, InvalidDataset, InvalidParameter, UnknownBand
 from astra_xr.missions import MISSIONS, Item
 from astra_xr.reading.decoding import fitting
 from astra_xr.resolver.radiometry import RadiometryMode
@@ -77,23 +77,23 @@ def open_scenes(
         whatever has a method ``items()``), or a GeoJSON FeatureCollection of items; in any
         order, each once.
     bands : str or iterable of str, optional
-        As in :func:`open_scene`. Scenes of several missions go together where their bands have
-        the same names and are of the same light, such as ``red``, ``nir`` or ``swir16``; the
-        coordinates ``mission`` and ``platform`` say which is which.
+        As in :func:`open_scene`. Scenes of different missions can be stacked if their bands share
+        names and wavelengths, such as ``red``, ``nir`` or ``swir16``; the coordinates ``mission``
+        and ``platform`` tell them apart.
     groupby : {"solar_day", "time", "id"}
-        Which scenes make one moment: those of a day, by the sun where they lie, those of the
-        very same time, or each its own. Where scenes of a moment overlap, a pixel is that of
-        the least cloudy scene (by its item) that has it clear, by SCL, QA_PIXEL or Fmask; where
-        none has, of the first that has data. Several missions are never one moment.
+        How scenes are merged along time: by solar day, by acquisition time, or not at all. Where
+        scenes of a time step overlap, each pixel is that of the least cloudy scene (by its item)
+        in which it is clear, by SCL, QA_PIXEL or Fmask; where it is clear in none, of the first
+        that has data. Scenes of different missions are never merged.
     fail_on_error : bool
-        False: scenes that cannot be opened are left out, and ``ds.astra.failures`` tells which
-        and why. What fails later, when values are read, is raised, and names scene and band.
+        False: scenes that cannot be opened are left out, and ``ds.astra.failures`` lists them
+        with the reasons. An error while values are read is always raised; it names scene and band.
     catalog : str, optional
         As in :func:`open_scene`; for what :func:`search` found, the catalog that answered.
     crs, resolution, bbox, intersects, x, y, geobox, like, anchor
-        As in :func:`open_scene`. Without a place the grid holds all scenes, in the pixels of the
-        first. Scenes of several CRSs need ``crs`` (``"utm"``: the zone of the middle), ``like``
-        or ``geobox``. Scenes that lie outside are left out; the log says which.
+        As in :func:`open_scene`. Without an area of interest the grid holds all scenes, with the
+        pixels of the first. Scenes in several CRSs need ``crs`` (``"utm"``: the zone of the
+        center), ``like`` or ``geobox``. Scenes outside the grid are left out; the log names them.
     resolver, resampling, mask_and_scale, radiometry, allow_large
         As in :func:`open_scene`.
     chunks : dict, int, "auto", bool or None
@@ -103,7 +103,7 @@ def open_scenes(
     -------
     xarray.Dataset
         A (time, y, x) variable a band. ``time`` is sorted, datetime64[ns], UTC: when the first
-        scene of the moment was taken. Along it lie the coordinates ``id``, ``mission``,
+        scene of the time step was acquired. Along it lie the coordinates ``id``, ``mission``,
         ``platform``, ``catalog`` and ``cloud_cover`` (percent, by the items).
 
     Raises
@@ -113,7 +113,7 @@ def open_scenes(
     TooLarge
         As of :func:`open_scene`; scenes that lie far apart make a large grid too.
     InvalidParameter
-        There are no scenes, or one twice; their bands are not alike; an option makes no sense.
+        There are no scenes, or one twice; their bands do not match; an option is invalid.
     SceneNotFound, UnknownBand, UpstreamError, …
         As of :func:`open_scene`, for any of the scenes unless ``fail_on_error=False``.
 
@@ -141,28 +141,29 @@ def open_again(ds: xr.Dataset, band: str) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        Moment by moment as ``ds`` has them, whichever were selected since it was opened.
+        With the time steps of ``ds``, whichever were selected since it was opened.
 
     Raises
     ------
-    InvalidParameter
-        They are the user's own items, which no id opens.
+    InvalidDataset
+        They are items of the user's own, which cannot be opened by id.
     """
-    told = [str(each) for each in np.atleast_1d(ds["id"].values)]
+    names = [str(each) for each in np.atleast_1d(ds["id"].values)]
     reported = ds["catalog"].values if "catalog" in ds.coords else ds.attrs.get("catalog", "")
     catalogs = {str(each) for each in np.atleast_1d(reported)}
     if "" in catalogs:
-        expected = f"open with them, e.g. bands=[…, {band!r}]: items at hand open by no id"
-        raise InvalidParameter(name="class band", value=band, expected=expected)
+        needs = f"the band {band}, which cannot be fetched: the scenes are items of your own"
+        hint = f"Open them with bands=[…, {band!r}]."
+        raise InvalidDataset(method="mask()", needs=needs, hint=hint)
     catalog = catalogs.pop() if len(catalogs) == 1 else None
     options = options_of({"bands": (band,), "catalog": catalog, "like": ds})
-    ids = list(dict.fromkeys(name for each in told for name in each.split(", ")))
+    ids = list(dict.fromkeys(name for each in names for name in each.split(", ")))
     groupby = str(ds.attrs.get("groupby", "id"))
     found = _stacked(
         ids, options, default_resolver(), groupby=groupby, fail_on_error=True, drop=False
     )
     numbers = {str(name): number for number, name in enumerate(found["id"].values)}
-    picked = found.isel(time=[numbers[each] for each in told])
+    picked = found.isel(time=[numbers[each] for each in names])
     return picked if ds["id"].ndim else picked.isel(time=0)
 
 
@@ -261,12 +262,12 @@ class _Layers:
 
     def stack(self, name: str, groups: Sequence[Sequence[Member]]) -> xr.Variable:
         """Put a band of all scenes into one lazy variable."""
-        moments = [[self._layer(member, name) for member in group] for group in groups]
-        pixels = [layer.pixels for layer in itertools.chain(*moments)]
+        steps = [[self._layer(member, name) for member in group] for group in groups]
+        pixels = [layer.pixels for layer in itertools.chain(*steps)]
         array = MosaicArray(
-            moments,
+            steps,
             np.result_type(*(each.dtype for each in pixels)),
-            label=f"{name} of {len(groups)} moments",
+            label=f"{name} of {len(groups)} time steps",
             allow_large=self.options.allow_large,
         )
         attrs, encoding = (
@@ -297,7 +298,7 @@ def _classes(
     resolver: Resolver,
     options: OpenOptions,
 ) -> dict[str, tuple[xr.Variable, ClassMask]]:
-    """Return the class bands of scenes that lie over one another at one moment, by id."""
+    """Return the classification bands of scenes that overlap in a time step, by id."""
     rivals = [
         member
         for group in groups
@@ -314,7 +315,7 @@ def _classes(
 def _class_band(
     member: Member, target: GeoBox, resolver: Resolver, options: OpenOptions
 ) -> tuple[xr.Variable, ClassMask] | None:
-    """Return a scene's class band and what of it hides the ground; None where it has none."""
+    """Return a scene's classification band and what of it is masked; None if it has none."""
     mission = MISSIONS.get(str(member.resolution.mission))
     for native, kinds in (mission.masks if mission else {}).items():
         try:

@@ -62,7 +62,7 @@ def create_app(settings: ServiceSettings | None = None) -> ASGIApp:
     Raises
     ------
     InvalidParameter
-        A setting cannot work.
+        A setting is invalid.
     """
     return Service(settings or ServiceSettings.from_env()).app()
 

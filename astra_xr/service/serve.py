@@ -119,7 +119,7 @@ def serve(
     Raises
     ------
     InvalidParameter
-        A setting cannot work, or nobody can listen there.
+        A setting is invalid, or the address is in use.
     """
     _check_address(host, port)
     if catalog:

@@ -1,4 +1,4 @@
-"""One picture of many moments, against numpy."""
+"""One image of many time steps, against numpy."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_bad_input(stack: xr.Dataset) -> None:
         stack[["SCL"]].astra.composite()
     with pytest.raises(UnknownBand, match="nir"):
         stack[["red"]].astra.composite("max-ndvi", mask_clouds=False)
-    with pytest.raises(InvalidParameter, match="items at hand open by no id"):
+    with pytest.raises(InvalidDataset, match="the scenes are items of your own"):
         stack[["red"]].astra.composite()
     stored = astra_xr.open_scenes(
         ["sentinel-2:S2B_MSIL2A_20250614T184929"], ["red"], catalog="sample", mask_and_scale=False

@@ -75,7 +75,9 @@ def test_what_does_not_fit_into_memory_is_refused() -> None:
 @pytest.mark.usefixtures("little")
 def test_what_does_not_fit_over_time_is_refused() -> None:
     ds = stack(resolution=5)
-    words = "red of 5 moments would take 0.0288 GB, and 0.02 GB of memory are free.*chunks=.*allow_"
+    words = (
+        "red of 5 time steps would take 0.0288 GB, and 0.02 GB of memory are free.*chunks=.*allow_"
+    )
     with pytest.raises(errors.TooLarge, match=words):
         _ = ds.red.values
     with pytest.raises(errors.TooLarge, match="Loading 1 variables would take 0.0288 GB"):
