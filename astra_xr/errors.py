@@ -214,7 +214,8 @@ class InvalidParameter(AstraError, ValueError):
         self.name = name
         self.value = _one_line(value)
         self.expected = expected
-        super().__init__(f"Invalid {name}={self.value}: expected {expected}.")
+        end = "" if expected.endswith("?") else "."
+        super().__init__(f"Invalid {name}={self.value}: expected {expected}{end}")
 
 
 class InvalidFormat(InvalidParameter):
