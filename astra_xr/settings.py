@@ -274,7 +274,7 @@ def _joined(*layers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _same_service(one: str | None, other: str | None) -> bool:
-    """Tell whether a key for one URL is for the other: None is any."""
+    """Return True if a key for one URL is for the other: None is any."""
     if one is None or other is None:
         return True
     try:

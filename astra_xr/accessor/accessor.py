@@ -392,7 +392,7 @@ class AstraAccessor:
         return class_table(self._ds, name)
 
     def sample(self, points: Any) -> xr.Dataset:
-        """Take the pixels that hold some points; only their tiles are read.
+        """Return the pixels that hold some points; only their tiles are read.
 
         Parameters
         ----------
@@ -408,7 +408,7 @@ class AstraAccessor:
         Raises
         ------
         InvalidParameter
-            They are no points, none lies on the Dataset, or look swapped.
+            These are not points, none lies on the Dataset, or they look swapped.
 
         Examples
         --------

@@ -110,7 +110,7 @@ def _limits(limits: Limits | Sequence[Limits] | None) -> list[Limits] | None:
 
 
 def _stretch(values: npt.NDArray[np.float32], channel: int) -> Limits:
-    """Take the 2nd and 98th percentile of what is neither nodata nor, mostly, cloud or snow."""
+    """Return the 2nd and 98th percentile, leaving out nodata and most cloud and snow."""
     step = max(1, int(np.sqrt(values[0].size / _SAMPLE)))
     sample = values[..., ::step, ::step].reshape(3, -1)
     sample = sample[:, np.isfinite(sample).all(axis=0)]

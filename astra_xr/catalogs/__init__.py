@@ -152,7 +152,7 @@ def catalog_name(catalog: AnyCatalog) -> str | None:
 
 
 def holds_any(name: str | None) -> bool:
-    """Tell whether a catalog is the user's own, which may hold items of no mission of ours."""
+    """Return True if a catalog is the user's own, which may hold items of no mission of ours."""
     return name is not None and name not in CATALOGS
 
 

@@ -117,7 +117,7 @@ class _Cog:
     def blocks(
         self, source: Path, limits: Limits, pool: Executor
     ) -> Iterator[tuple[_Block, float]]:
-        """Give each block in order, and the share of the source that is done with it."""
+        """Yield each block in order, and the share of the source that is done with it."""
 
         def block(window: Window) -> _Block:
             # A dataset of GDAL serves one thread; opening one takes 2 ms.

@@ -101,6 +101,6 @@ def _check(dataset: rasterio.io.DatasetReader, path: Path, limits: Limits) -> No
 
 
 def has_mask(dataset: rasterio.io.DatasetReader) -> bool:
-    """Tell whether a file marks its pixels without data by a plane of their own."""
+    """Return True if a file marks its pixels without data by a plane of their own."""
     flags = dataset.mask_flag_enums[0]
     return MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags

@@ -78,7 +78,7 @@ def ranges_of(path: Path, have: int, wanted: int) -> list[Range] | None:
 
 
 def is_whole(path: Path) -> bool:
-    """Tell whether a GeoTIFF of ours has all the bytes that its directories name."""
+    """Return True if a GeoTIFF of ours has all the bytes that its directories name."""
     size = path.stat().st_size
     try:
         with path.open("rb") as file:

@@ -325,7 +325,7 @@ def _slot(url: str) -> threading.BoundedSemaphore:
 
 
 def _up_to(response: httpx.Response, most: int) -> Iterator[bytes]:
-    """Give at most so many bytes of a body, whatever the storage sends."""
+    """Yield at most so many bytes of a body, whatever the storage sends."""
     left = most
     for chunk in response.iter_raw():
         yield chunk[:left]

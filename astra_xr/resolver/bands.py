@@ -36,7 +36,7 @@ class BandAsset:
 
 
 def match_bands(item: Item, mission: Mission | None) -> list[BandAsset]:
-    """Find the bands of an item, those of the mission's table first and in its order.
+    """Return the bands of an item, those of the mission's table first and in its order.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def match_bands(item: Item, mission: Mission | None) -> list[BandAsset]:
 
 
 def is_raster(asset: Mapping[str, Any]) -> bool:
-    """Tell whether an asset is a georeferenced raster: TIFF or JPEG 2000, by type or name."""
+    """Return True if an asset is a georeferenced raster: TIFF or JPEG 2000, by type or name."""
     kind = str(asset.get("type") or "").lower()
     href = str(asset.get("href") or "").split("?")[0].lower()
     return kind.startswith(_RASTER_TYPES) or (not kind and href.endswith(_RASTER_ENDINGS))
@@ -131,7 +131,7 @@ def select_bands(
 
 
 def split_names(bands: str | Iterable[str] | None) -> list[str] | None:
-    """Take band names as a list or as comma-separated text, as on the wire.
+    """Return band names given as a list or as comma-separated text, as on the wire.
 
     Examples
     --------
@@ -152,7 +152,7 @@ def split_names(bands: str | Iterable[str] | None) -> list[str] | None:
 def _named(
     available: Sequence[BandAsset], name: str, scene: str
 ) -> Iterable[tuple[str, BandAsset]]:
-    """Find the band of a name, else the bands of a role; these go by their native names."""
+    """Return the band of a name, else the bands of a role, by their native names."""
     entry = _find(available, name.strip(), scene)
     if entry:
         return [(name, entry)]
@@ -229,7 +229,7 @@ def _preference(
 
 
 def is_cog_type(media_type: str | None) -> bool:
-    """Tell whether a media type says cloud-optimised GeoTIFF."""
+    """Return True if a media type says cloud-optimized GeoTIFF."""
     return "cloud-optimized" in (media_type or "").lower()
 
 
@@ -274,7 +274,7 @@ def _known_plane(told: Band, band: Band) -> Band:
 
 
 def _planes_alone(whole: BandAsset) -> Iterator[BandAsset]:
-    """Give the planes of a file as bands of their own, as ``image.red`` too.
+    """Return the planes of a file as bands of their own, as ``image.red`` too.
 
     A picture's ``red`` is no measurement: it goes by that longer name alone.
     """

@@ -166,7 +166,7 @@ def _any_of(missions: Sequence[Mission]) -> str:
 
 
 def _examples(*missions: Mission) -> list[str]:
-    """Give every form of a mission, or one of each where the mission is not known."""
+    """Return every id form of a mission, or one of each mission where it is not known."""
     if len(missions) == 1:
         return [f"{missions[0].name}:{form.example}" for form in missions[0].id_forms]
     return [f"{m.name}:{m.id_forms[0].example}" for m in missions or MISSIONS.values()]

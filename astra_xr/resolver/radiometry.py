@@ -100,7 +100,7 @@ def decide_radiometry(
 
 
 def is_declared(item: Item, asset: Mapping[str, Any], index: int = 1) -> bool:
-    """Tell whether an item gives a scale or an offset for a plane of an asset's file."""
+    """Return True if an item gives a scale or an offset for a plane of an asset's file."""
     return not {"scale", "offset"}.isdisjoint(_declared(item, asset, index))
 
 

@@ -48,7 +48,7 @@ class ReadableAsset(Asset):
 
 
 def dataset_of(resolution: Resolution, options: OpenOptions) -> xr.Dataset:
-    """Put the bands of a resolution on one grid, lazily; see :func:`astra_xr.open_scene`."""
+    """Open the bands of a resolution on one grid, lazily; see :func:`astra_xr.open_scene`."""
     assets = described(resolution, options)
     boxes = {name: asset.geobox for name, asset in assets.items()}
     target = target_grid(boxes, options.grid, scene=resolution.full_id)
@@ -143,7 +143,7 @@ def _by_header(asset: Asset, label: str, options: OpenOptions) -> dict[str, Any]
 def band_variable(
     asset: ReadableAsset, name: str, scene: str, target: GeoBox, options: OpenOptions
 ) -> xr.Variable:
-    """Bring a band to a grid, lazily."""
+    """Return a band on a grid, lazily."""
     radiometry = asset.radiometry
     grid = grid_of(target, asset.grid)
     same = grid == asset.grid
@@ -205,7 +205,7 @@ def _warp_to(target: Grid, asset: ReadableAsset, name: str, resampling: Resampli
 
 
 def _packing(radiometry: Radiometry) -> dict[str, Any]:
-    """Say how stored numbers become values, as the CF conventions do."""
+    """Return scale, offset and nodata as attributes of the CF conventions."""
     fill = _fill_value(radiometry)
     packing: dict[str, Any] = {} if fill is None else {"_FillValue": fill}
     if not radiometry.as_is and (radiometry.scale, radiometry.offset) != (1.0, 0.0):
@@ -258,7 +258,7 @@ def _flags(classes: tuple[ClassValue, ...], radiometry: Radiometry) -> dict[str,
 
 
 def attrs_of(resolution: Resolution) -> dict[str, Any]:
-    """Say which scene it is, as the ``attrs`` of a Dataset do."""
+    """Return the ``attrs`` of a scene's Dataset."""
     properties = resolution.item.get("properties", {})
     told = {
         "scene_id": resolution.full_id,

@@ -51,13 +51,13 @@ def geobox_of(grid: Grid, scene: str) -> GeoBox:
     Raises
     ------
     InvalidItem
-        The CRS is none that PROJ knows; ``scene`` is named as the item.
+        PROJ does not know the CRS; ``scene`` is named as the item.
     """
     try:
         return _geobox(grid)
     except CRSError:
         pass
-    reason = f"its coordinate reference system {grid.crs[:80]!r} is none that PROJ knows"
+    reason = f"its coordinate reference system {grid.crs[:80]!r} is unknown to PROJ"
     raise InvalidItem(item=scene, reason=reason)
 
 
@@ -208,7 +208,7 @@ def check_size(box: GeoBox, asked: TargetGrid) -> None:
 
 @functools.lru_cache(maxsize=256)
 def cut_of(target: Grid, source: Grid) -> NormalizedROI | None:
-    """Return the rows and columns of a grid that another one is; None where it is none of it."""
+    """Return ``target`` as rows and columns of ``source``; None if it is not a part of it."""
     (a, b, _, d, e, _), (p, q, _, r, s, _) = target.transform, source.transform
     # overlap_roi lets steps pass that are but nearly the same.
     if (a, b, d, e) != (p, q, r, s):
@@ -265,7 +265,7 @@ def _given(asked: TargetGrid, region: Region | None) -> GeoBox | None:
 
 
 def _placed(base: GeoBox, asked: TargetGrid, region: Region | None, scene: str) -> GeoBox:
-    """Bring the bands' grid to another CRS, anchor or region."""
+    """Return the bands' grid in another CRS, anchor or region."""
     assert base.crs is not None
     crs = _utm(region, base) if asked.crs == "utm" else asked.crs or base.crs
     crs = base.crs if crs == base.crs else crs

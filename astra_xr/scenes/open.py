@@ -44,7 +44,7 @@ def chosen_resolver(resolver: Resolver | str | None) -> Resolver:
 def resolve_unsigned(
     scene: Any, options: OpenOptions, resolver: Resolver | str | None
 ) -> Resolution:
-    """Find the files of a scene, unsigned."""
+    """Return the files of a scene, unsigned."""
     return chosen_resolver(resolver).resolve(
         scene, options.bands, catalog=options.catalog, sign=False, radiometry=options.radiometry
     )
@@ -59,7 +59,7 @@ def resolve(
     sign: bool = True,
     radiometry: RadiometryMode | None = "auto",
 ) -> Resolution:
-    """Find the files of a scene's bands, and sign their URLs.
+    """Return the files of a scene's bands, with signed URLs.
 
     Parameters
     ----------

@@ -261,7 +261,7 @@ class _Layers:
     classes: Mapping[str, tuple[xr.Variable, ClassMask]]
 
     def stack(self, name: str, groups: Sequence[Sequence[Member]]) -> xr.Variable:
-        """Put a band of all scenes into one lazy variable."""
+        """Return a band of all scenes as one lazy variable."""
         steps = [[self._layer(member, name) for member in group] for group in groups]
         pixels = [layer.pixels for layer in itertools.chain(*steps)]
         array = MosaicArray(

@@ -191,7 +191,7 @@ def check_alike(members: Sequence[Member], options: OpenOptions) -> None:
 
 
 def _unlike(a: ReadableAsset, b: ReadableAsset, decode: bool) -> str:
-    """Say how two bands differ, so that their numbers cannot be compared; empty: they can."""
+    """Return how two bands differ if their numbers cannot be compared; empty if they can."""
     if a.band.role != b.band.role or len(a.planes) != len(b.planes):
         return f"are {a.band.native} ({a.band.role}) and {b.band.native} ({b.band.role})"
     light = [each.band.wavelength for each in (a, b)]

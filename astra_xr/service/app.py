@@ -168,13 +168,13 @@ class Service:
         )
 
     async def counted(self, request: Request) -> Response:
-        """Tell what was counted."""
+        """Return the counters."""
         assert self._metrics is not None
         body, media_type = await _in_thread(self._quick, self._metrics.page)
         return Response(body, headers={"content-type": media_type})
 
     async def ready(self, request: Request) -> Response:
-        """Tell whether the store can be written to and a catalog be reached."""
+        """Return True if the store can be written to and a catalog be reached."""
         # Strangers may ask this: what it costs others is bounded.
         told = await _in_thread(self._quick, self._readiness.get, "", self._ready)
         body = json.dumps({"ready": all(told.values()), **told})

@@ -57,7 +57,7 @@ class ApiKey:
     """Requests that it may make, e.g. ``600/minute``; None: the service's own rule."""
 
     def expired(self, now: datetime) -> bool:
-        """Tell whether its time is over."""
+        """Return True if its time is over."""
         return self.expires_at is not None and now >= datetime.fromisoformat(self.expires_at)
 
 
@@ -200,7 +200,7 @@ class Keyring:
         return f"Keyring({', '.join(self._held)})"
 
     def holder(self, header: str | None) -> ApiKey | None:
-        """Return the key of an ``Authorization`` header; None: none that is good."""
+        """Return the key of an ``Authorization`` header; None if it has no valid key."""
         self._look()
         scheme, _, text = (header or "").partition(" ")
         match = _KEY.fullmatch(text.strip(" ")) if scheme.lower() == "bearer" else None

@@ -84,7 +84,7 @@ class UrlSigner:
         return urlencode(query), expires_at
 
     def accepts(self, method: str, path: str, query: Mapping[str, str]) -> bool:
-        """Tell whether a request's query opens its path now.
+        """Return True if a request's query opens its path now.
 
         Parameters
         ----------

@@ -317,7 +317,7 @@ class TestOpening:
         told = {"proj:shape": [64, 64], "proj:transform": [1, 0, 0, 0, -1, 0]}
         for code in ("EPSG:999999", "nonsense", "PROJCS["):
             item = self.item(tmp_path, **told, **{"proj:code": code})
-            with pytest.raises(InvalidItem, match="is none that PROJ knows") as caught:
+            with pytest.raises(InvalidItem, match="is unknown to PROJ") as caught:
                 astra_xr.open_scene(item)
             assert caught.value.__context__ is None
 
