@@ -122,6 +122,10 @@ def test_hvplot_draws_it(window: xr.Dataset) -> None:
 
     image = window.red.hvplot.image(x="x", y="y")
     np.testing.assert_array_equal(image.dimension_values("red", flat=False)[::-1], window.red)
+    rgb = window.astra.rgb(["nir", "red", "red"])
+    drawn = rgb.hvplot.rgb(x="x", y="y", bands="band")
+    first = drawn.dimension_values(drawn.vdims[0], flat=False)[::-1]
+    np.testing.assert_array_equal(np.asarray(first), rgb.isel(band=0))
 
 
 def test_xarray_spatial_takes_it(window: xr.Dataset) -> None:
