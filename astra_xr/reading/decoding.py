@@ -100,17 +100,17 @@ def own_nodata(
         Scene and band.
     """
     dtype = np.dtype(stored)
-    told, own = fitting(radiometry.nodata, dtype), fitting(nodata, dtype)
-    if own is None or own == told:
+    promised, own = fitting(radiometry.nodata, dtype), fitting(nodata, dtype)
+    if own is None or own == promised:
         return radiometry
-    if told is not None:
+    if promised is not None:
         with np.errstate(over="ignore"):
-            numbers = np.asarray(told).astype(dtype), np.asarray(own).astype(dtype)
+            numbers = np.asarray(promised).astype(dtype), np.asarray(own).astype(dtype)
         if np.array_equal(*numbers, equal_nan=True):
             return radiometry
         if first(f"nodata of {label}"):
             warnings.warn(
-                f"{label}: its item says that nodata is {told:g}, the file itself {own:g}. The "
+                f"{label}: its item says that nodata is {promised:g}, the file itself {own:g}. The "
                 "file's is taken; stored numbers come with mask_and_scale=False.",
                 stacklevel=2,
             )

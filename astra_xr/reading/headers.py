@@ -90,10 +90,10 @@ def check_described(
         It has another shape, or fewer bands, or numbers that would not fit, or it lies elsewhere,
         by a pixel or more.
     """
-    told = ""
+    problem = ""
     if shape != tuple(window.shape) or max(window.indexes) > samples:
-        told = f"the file has {samples} bands of {shape} pixels, while its item says "
-        told += f"{tuple(window.shape)}"
+        problem = f"the file has {samples} bands of {shape} pixels, while its item says "
+        problem += f"{tuple(window.shape)}"
     elif window.dtype is not None and not np.can_cast(
         # Values may be rounded to the type of the result, but never wrap around.
         dtype,
@@ -101,9 +101,9 @@ def check_described(
         "same_kind" if window.radiometry else "safe",
     ):
         promised = window.radiometry.dtype if window.radiometry else window.dtype
-        told = f"the file holds {np.dtype(dtype).name}, while its item says {promised}"
-    if told:
-        raise file.error(told, "The item does not describe this file; try another catalog.")
+        problem = f"the file holds {np.dtype(dtype).name}, while its item says {promised}"
+    if problem:
+        raise file.error(problem, "The item does not describe this file; try another catalog.")
     _check_place(file, window, transform)
 
 
@@ -113,15 +113,15 @@ _APART = 0.05
 
 def _check_place(file: RangeFile, window: Window, transform: tuple[float, ...] | None) -> None:
     """Refuse a file that lies a pixel or more from where its item says; warn of less."""
-    told = window.transform
-    if transform is None or told is None or transform == told:
+    promised = window.transform
+    if transform is None or promised is None or transform == promised:
         return
-    back = ~Affine(*told[:6]) @ Affine(*transform[:6])
+    back = ~Affine(*promised[:6]) @ Affine(*transform[:6])
     corners = [(col, row) for col in (0, window.shape[1]) for row in (0, window.shape[0])]
     away = max(math.dist(back @ corner, corner) for corner in corners)
     if away <= _APART:
         return
-    own, said = ([float(f"{value:.10g}") for value in each] for each in (transform, told))
+    own, said = ([float(f"{value:.10g}") for value in each] for each in (transform, promised))
     places = f"the transform of the file is {own}, that of the item {said}"
     if away >= 1:
         raise file.error(

@@ -204,11 +204,13 @@ class _Counts:
     def add(self, jobs: Sequence[Job], fetched: set[Key]) -> None:
         """Add a read, and record the tiles that it fetches."""
         found = requests_of(jobs, fetched)
-        self.tiles |= {job.key(tile) for job in jobs for tile in job.tiles()}
-        self.cached |= {job.key(tile) for job, parts in found.here for tile, _ in parts}
+        here = {job.key(tile) for job, parts in found.here for tile, _ in parts}
+        new = {job.key(tile) for job, run in found.runs for tile in run.tiles}
+        self.cached |= here
+        self.tiles |= here | new | {job.key(tile) for job, tile in found.coming}
         self.requests += len(found.runs)
         self.bytes += sum(run.stop - run.start for _, run in found.runs)
-        fetched |= {job.key(tile) for job, run in found.runs for tile in run.tiles}
+        fetched |= new
 
 
 def _plan(window: Window, opened: tuple[Layout | Unsupported, SignedUrl], counts: _Counts) -> Plan:
