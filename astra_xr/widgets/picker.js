@@ -506,6 +506,7 @@ class Picker {
 
   refresh() {
     if (this.frame || this.closed) return;
+    this.root.dataset.busy = "true";
     this.frame = requestAnimationFrame(() => { this.frame = 0; this.update(); });
   }
 
@@ -1098,7 +1099,7 @@ class Picker {
     const { store } = this;
     const reading = store.reading;
     this.bar.hidden = !reading.length;
-    this.root.dataset.busy = String(reading.length > 0);
+    this.root.dataset.busy = String(this.frame > 0 || reading.length > 0);
     const busy = store.waiting > 4000 ? "Still waiting; the kernel may be busy" : reading.length ? `Reading ${reading.map((k) => (k === MASK ? "clouds" : k)).join(", ")}` : "";
     const empty = !reading.length && this.tilesOf("whole") && this.tilesOf("whole").some((t) => !countsOfAny(t));
     const text = busy || (empty ? "No data here." : "");

@@ -165,7 +165,7 @@ def test_modes_presets_and_menus(show: Show, picker: Picker) -> None:
     assert sorted(asked) == sorted(["red", "green", "blue", MASK])  # no others, until needed
     page.get_by_label("Preset").select_option("False color")
     drawn(page, 1)
-    assert page.evaluate("window.saved.bands") == ["nir", "red", "green"]
+    page.wait_for_function("String(window.saved.bands) === 'nir,red,green'")
     menu = page.get_by_label("Band in red", exact=True)
     assert menu.locator("option:checked").inner_text() == "nir · B08  0.842 µm"
     page.get_by_role("radio", name="Index", exact=True).click()
@@ -221,7 +221,7 @@ def test_zoom_asks_for_what_is_seen(show: Show) -> None:
     assert 0 < top < bottom < 6000
     assert (bottom - top) == pytest.approx(6000 / 2.56, rel=0.01)
     assert max(asked["most"]) <= 1024
-    assert page.evaluate("window.saved.view") == asked["box"]
+    page.wait_for_function("box => String(window.saved.view) === String(box)", arg=asked["box"])
     canvas = page.locator(".astra-canvas")
     assert canvas.get_attribute("data-fine") == "true"
     canvas.focus()
