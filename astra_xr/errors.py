@@ -379,6 +379,7 @@ class UpstreamError(AstraError):
     """A catalog or signing service returned an unusable answer."""
 
     code = "upstream-error"
+    status: int | None = None  # HTTP
     _hint: ClassVar[str] = "Try again, or name another catalog with catalog=."
 
     def __init__(

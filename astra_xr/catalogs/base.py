@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from astra_xr.catalogs.query import Query
@@ -14,6 +15,23 @@ _log = logging.getLogger(__name__)
 
 OTHERS = "astra:other_processings"
 """Property of an item: the other products of the same acquisition."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """A part of what a search finds."""
+
+    items: list[dict[str, Any]]
+    """Those that no earlier page had."""
+
+    broken: tuple[str, ...] = ()
+    """Why entries were left out: they are no STAC items."""
+
+    matched: int | None = None
+    """Number of items that the catalog says match; None if it says nothing."""
+
+    trouble: str = ""
+    """Why the answers end here although the catalog has more; empty at a proper end."""
 
 
 @runtime_checkable
@@ -45,10 +63,10 @@ class Catalog(Protocol):
         """
         ...
 
-    def search(self, query: Query) -> Iterator[dict[str, Any]]:
+    def search(self, query: Query) -> Iterator[Page]:
         """Yield the items that match a query, newest first; pages are fetched as needed.
 
-        ``query.max_items`` is a hint for the page size. A mission that is not served has no items.
+        ``query.max_items`` is a hint for the page size. A mission that is not served has no pages.
 
         Raises
         ------

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from astra_xr.catalogs.base import choose
-from astra_xr.catalogs.query import Query
+from astra_xr.catalogs.query import Query, time_of
 from astra_xr.catalogs.s3 import S3
-from astra_xr.errors import AmbiguousSceneId, InvalidItem, SceneNotFound
+from astra_xr.errors import (
+    AmbiguousSceneId,
+    InvalidItem,
+    InvalidParameter,
+    SceneNotFound,
+    closest,
+)
 from astra_xr.missions import MISSIONS, clean_item, mission_of
 from astra_xr.model import SceneId, SignedUrl
 
+_SHOWN = 20
+_EVER = datetime.min.replace(tzinfo=UTC)
 _HTTP = re.compile(r"https?://[\w.-]")
 
 
@@ -48,6 +57,15 @@ def join(base: str, href: object) -> str:
         return str(href)
 
 
+def origin(url: str) -> tuple[str, str]:
+    """Return scheme and host of a URL; empty of an invalid one."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "", ""
+    return parts.scheme.casefold(), parts.netloc.casefold()
+
+
 def self_link(item: Mapping[str, Any]) -> str | None:
     """Return the absolute URL in an item's self link, or None."""
     hrefs = (str(link.get("href")) for link in links_of(item) if link.get("rel") == "self")
@@ -75,6 +93,8 @@ def pick(scene: SceneId, items: Iterable[dict[str, Any]], *, asked: str) -> dict
     items = list(items)
     for name in spellings(scene):
         exact = [item for item in items if item["id"] == name]
+        if len({item.get("collection") for item in exact}) > 1:
+            raise AmbiguousSceneId(scene_id=str(scene), candidates=_places(exact, asked))
         if exact:
             return exact[0]
     candidates, item = choose(scene, items) if scene.mission in MISSIONS else ([], None)
@@ -85,21 +105,57 @@ def pick(scene: SceneId, items: Iterable[dict[str, Any]], *, asked: str) -> dict
     return item
 
 
+def _places(items: Iterable[Mapping[str, Any]], root: str) -> list[str]:
+    """Return what tells items of one id apart: their URLs, which open them."""
+    return [
+        self_link(item) or f"{root}/collections/{item.get('collection')}/items/{item['id']}"
+        for item in items
+    ]
+
+
 def wanted(query: Query, items: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield the items that match a query."""
+    """Yield the items that match a query, of its mission or of its collection."""
     for item in items:
-        mission = mission_of(item)
-        if mission and mission.name == query.mission and query.wants(item):
+        mission = None if query.collection else mission_of(item)
+        if query.collection:
+            fits = item.get("collection") == query.collection
+        else:
+            fits = mission is not None and mission.name == query.mission
+        if fits and query.wants(item):
             yield item
+
+
+def check_collection(query: Query, items: Iterable[Mapping[str, Any]]) -> None:
+    """Raise if a query is for a collection, and no item is of it.
+
+    Raises
+    ------
+    InvalidParameter
+        The message names those that there are.
+    """
+    if query.collection:
+        no_collection(query, {str(item["collection"]) for item in items if item.get("collection")})
+
+
+def no_collection(query: Query, names: Collection[str]) -> None:
+    """Raise if the collection of a query is not among these.
+
+    Raises
+    ------
+    InvalidParameter
+    """
+    if query.collection in names:
+        return
+    near = closest(query.collection, names, 1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    shown = ", ".join(sorted(names)[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+    expected = f"a mission, or a collection of this catalog, which has {shown or 'none'}{hint}"
+    raise InvalidParameter(name="mission", value=query.collection, expected=expected)
 
 
 def newest_first(items: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return items sorted by time, newest first."""
-
-    def when(item: dict[str, Any]) -> str:
-        return str(item["properties"].get("datetime") or "")
-
-    return sorted(items, key=when, reverse=True)
+    return sorted(items, key=lambda item: time_of(item) or _EVER, reverse=True)
 
 
 def storage_url(href: str, s3: S3, refused: SignedUrl | None) -> SignedUrl:

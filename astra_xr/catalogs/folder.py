@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from astra_xr.catalogs.base import Catalog
+from astra_xr.catalogs.base import Catalog, Page
 from astra_xr.catalogs.documents import (
+    check_collection,
     items_of,
     newest_first,
     pick,
@@ -69,14 +70,16 @@ class Folder(Catalog):
         known = [item for item in found if item["id"] in spellings(scene)]
         return pick(scene, known or self._items(), asked=self.title)
 
-    def search(self, query: Query) -> Iterator[dict[str, Any]]:
+    def search(self, query: Query) -> Iterator[Page]:
         """Yield the items that match a query, newest first.
 
         Raises
         ------
         UpstreamError, MissingExtra
         """
-        yield from newest_first(wanted(query, self._items()))
+        items = list(self._items())
+        check_collection(query, items)
+        yield Page(items=newest_first(wanted(query, items)))
 
     def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
         """Return https hrefs as they are, and s3 hrefs presigned with the user's AWS keys.

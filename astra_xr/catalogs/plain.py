@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator, Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from astra_xr.catalogs.base import Page
 from astra_xr.catalogs.documents import (
+    check_collection,
     items_of,
     join,
     links_of,
     newest_first,
+    no_collection,
+    origin,
     pick,
     resolved,
     self_link,
@@ -19,18 +24,24 @@ from astra_xr.catalogs.documents import (
     storage_url,
     wanted,
 )
-from astra_xr.catalogs.query import Query
+from astra_xr.catalogs.item_search import ItemSearch
+from astra_xr.catalogs.query import MOST, Query
 from astra_xr.catalogs.s3 import S3
 from astra_xr.catalogs.stac import StacCatalog, day_window, tile_window, time_window
 from astra_xr.errors import InvalidParameter, UpstreamError, redact
 from astra_xr.missions import Item
 from astra_xr.model import SceneId, SignedUrl
 from astra_xr.net.client import fetch_json
+from astra_xr.net.hosts import why_refused
 from astra_xr.settings import Settings
 
-_MOST_FILES = 200
+_log = logging.getLogger(__name__)
+
+_MOST_FILES = 2000
 """Files of a static catalog that one lookup or search reads."""
 _PAGE = 100
+_MOST_UNSORTED = 10 * MOST
+"""Items of an API that does not sort, all of which are read to find the newest."""
 
 
 class PlainCatalog(StacCatalog):
@@ -54,11 +65,10 @@ class PlainCatalog(StacCatalog):
         if redact(url) != url:
             expected = "a URL without user, query or fragment"
             raise InvalidParameter(name="catalog", value=url, expected=expected)
+        self.name = self.title = url
         super().__init__(url=url, timeout=settings.timeout)
-        self.name = url
-        self.title = url
         self._s3 = S3(settings)
-        self._is_api: bool | None = None
+        self._items = ItemSearch(title=url, root=self._url, timeout=settings.timeout, known=False)
 
     def find(self, scene: SceneId) -> dict[str, Any]:
         """Return the item by id, else by acquisition, with absolute hrefs.
@@ -67,25 +77,60 @@ class PlainCatalog(StacCatalog):
         ------
         SceneNotFound, AmbiguousSceneId, UpstreamError
         """
-        found = self._ask(scene) if self._answers_searches() else list(self._walk(scene))
+        found = self._ask(scene) if self._items.offered() else list(self._walk(scene))
         item = pick(scene, found, asked=self.title)
         return resolved(item, self_link(item) or self._url)
 
-    def search(self, query: Query) -> Iterator[dict[str, Any]]:
-        """Yield the items that match a query.
+    def search(self, query: Query) -> Iterator[Page]:
+        """Yield the items that match a query, newest first.
 
         Raises
         ------
+        InvalidParameter
+            It has no such collection; the message names those that it has.
         UpstreamError
         """
-        items: Iterable[dict[str, Any]]
-        if self._answers_searches():
-            pages = self._pages({"limit": min(_PAGE, query.max_items), **query.body()})
-            items = itertools.chain.from_iterable(pages)
-        else:
-            items = newest_first(self._walk(None))
-        for item in wanted(query, items):
-            yield resolved(item, self_link(item) or self._url)
+        if not self._items.offered():
+            items = list(self._walk(None))
+            check_collection(query, items)
+            yield Page(items=newest_first(wanted(query, items)))
+            return
+        found = False
+        for page in self._paged(query):
+            found = found or bool(page.items)
+            items = [resolved(item, self_link(item) or self._url) for item in page.items]
+            yield replace(page, items=items)
+        if query.collection and not found:
+            no_collection(query, self._collections())
+
+    def _paged(self, query: Query) -> Iterator[Page]:
+        """Yield the pages of an API, all in one where it does not sort."""
+        limit = min(_PAGE, query.most)
+        collections = {"collections": [query.collection]} if query.collection else {}
+        pages = self._items.pages({"limit": limit, **collections, **query.body()})
+        fitting = (replace(page, items=list(wanted(query, page.items))) for page in pages)
+        if self._items.sorts():
+            yield from fitting
+            return
+        items: list[dict[str, Any]] = []
+        broken: tuple[str, ...] = ()
+        matched, trouble = None, ""
+        for page in fitting:
+            items += page.items
+            broken += page.broken
+            matched, trouble = page.matched, page.trouble
+            if len(items) > _MOST_UNSORTED:
+                trouble = f"it does not sort, and has more than {_MOST_UNSORTED} items"
+                break
+        items = newest_first(items)
+        yield Page(items=items, broken=broken, matched=matched, trouble=trouble)
+
+    def _collections(self) -> set[str]:
+        """Return the ids of the API's collections, of the first page of their list."""
+        answer = self._fetch("/collections")
+        listed = answer.get("collections") if isinstance(answer, Mapping) else None
+        entries = listed if isinstance(listed, list) else ()
+        return {str(each["id"]) for each in entries if isinstance(each, Mapping) and "id" in each}
 
     def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
         """Return https hrefs as they are, and s3 hrefs presigned with the caller's AWS keys.
@@ -100,12 +145,6 @@ class PlainCatalog(StacCatalog):
     def owns(self, item: Item) -> bool:
         """Return False: an item does not show that it comes from this catalog."""
         return False
-
-    def _answers_searches(self) -> bool:
-        if self._is_api is None:
-            root = self._document(self._url)
-            self._is_api = any(link.get("rel") == "search" for link in links_of(root))
-        return self._is_api
 
     def _ask(self, scene: SceneId) -> list[dict[str, Any]]:
         """Search all collections by item id, then by time."""
@@ -127,24 +166,45 @@ class PlainCatalog(StacCatalog):
         return self._search({"datetime": window})
 
     def _walk(self, scene: SceneId | None) -> Iterator[dict[str, Any]]:
-        """Yield items of static files, those whose URL contains the id first; stop at its item."""
+        """Yield items of static files, those whose URL contains the id first; stop at its item.
+
+        Raises
+        ------
+        UpstreamError
+            There are too many files, or a file cannot be read.
+        """
         names = [name.casefold() for name in spellings(scene)] if scene else []
         todo, read = [self._url], set[str]()
-        while todo and len(read) < _MOST_FILES:
+        while todo:
             url = todo.pop(0)
             if url in read:
                 continue
+            if len(read) >= _MOST_FILES:
+                reason = (
+                    f"it has more than {_MOST_FILES} files, which are read one by one; open the "
+                    "item by its own URL, or name the part that holds it as the catalog"
+                )
+                raise UpstreamError(service=self.title, reason=reason)
             read.add(url)
             document = self._document(url)
             for item in items_of(document):
                 yield resolved(item, self_link(item) or url)
                 if item["id"].casefold() in names:
                     return
-            for link in links_of(document):
-                if link.get("rel") in ("child", "item"):
-                    href = join(url, link.get("href"))
-                    first = any(name in href.casefold() for name in names)
-                    todo.insert(0 if first else len(todo), href)
+            for href in self._below(document, url):
+                first = any(name in href.casefold() for name in names)
+                todo.insert(0 if first else len(todo), href)
+
+    def _below(self, document: Mapping[str, Any], url: str) -> Iterator[str]:
+        """Yield the URLs of the files that a static file names, of its own host or a public one."""
+        for link in links_of(document):
+            if link.get("rel") in ("child", "item"):
+                href = join(url, link.get("href"))
+                reason = origin(href) != origin(self._url) and why_refused(href)
+                if reason:
+                    _log.warning("%s: left out %s: %s", self.title, redact(href), reason)
+                else:
+                    yield href
 
     def _document(self, url: str) -> Mapping[str, Any]:
         document = None

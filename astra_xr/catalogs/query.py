@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 import calendar
+import functools
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from typing import Any
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
 
+from shapely.geometry import mapping, shape
+
+from astra_xr.catalogs.footprints import box_shape, footprint
 from astra_xr.errors import InvalidParameter, closest
-from astra_xr.geometry import Box, geometry_bounds, read_box, read_geometry
+from astra_xr.geometry import Box, read_box, read_geometry
 from astra_xr.missions import MISSIONS, Item, read_mission
 
-_MOST = 10_000
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
+
+MOST = 10_000
+"""Scenes at which a search stops that names no other number."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
     """Which scenes of a mission to search for; fields that are None match any scene."""
 
-    mission: str
-    """Name of the mission, e.g. ``sentinel-2``."""
+    mission: str = ""
+    """Name of the mission, e.g. ``sentinel-2``; empty: items of ``collection``."""
+
+    collection: str = ""
+    """Id of a collection of the user's own catalog."""
 
     bbox: Box | None = None
     """West, south, east, north in degrees; west > east crosses the antimeridian."""
@@ -35,16 +48,24 @@ class Query:
     cloud_cover: tuple[float, float] | None = None
     """Minimum and maximum cloud cover in percent, both included."""
 
-    max_items: int = 20
-    """Maximum number of scenes."""
+    max_items: int | None = None
+    """Maximum number of scenes; None: :data:`MOST`."""
+
+    @property
+    def most(self) -> int:
+        """Return the number of scenes at which to stop."""
+        return self.max_items or MOST
 
     def body(self) -> dict[str, Any]:
         """Return the parameters of a STAC item search, newest first, for any collection."""
         body: dict[str, Any] = {
             "sortby": [{"field": "properties.datetime", "direction": "desc"}],
         }
-        if self.bbox is not None:
+        if self.bbox is not None and self.bbox[0] <= self.bbox[2]:
             body["bbox"] = list(self.bbox)
+        elif self.bbox is not None:
+            # PostGIS takes a box across the antimeridian as the rest of the world.
+            body["intersects"] = json.loads(json.dumps(mapping(box_shape(self.bbox))))
         if self.intersects is not None:
             body["intersects"] = dict(self.intersects)
         if self.when is not None:
@@ -55,16 +76,15 @@ class Query:
         return body
 
     def wants(self, item: Item) -> bool:
-        """Return True if an item matches, as far as its properties show.
+        """Return True if an item matches, as far as its properties and footprint show.
 
-        Areas are compared by their bounding boxes. For catalogs without an API, and for APIs
-        that ignore parts of :meth:`body`.
+        For catalogs without an API, and for APIs that ignore parts of :meth:`body`.
         """
         properties = item.get("properties", {})
         return (
             self._matches_clouds(properties.get("eo:cloud_cover"))
-            and self._matches_time(properties.get("datetime") or properties.get("start_datetime"))
-            and self._matches_area(item.get("bbox"))
+            and self._matches_time(item)
+            and self._matches_area(item)
         )
 
     def _matches_clouds(self, cloud: Any) -> bool:
@@ -73,26 +93,28 @@ class Query:
         least, greatest = self.cloud_cover
         return isinstance(cloud, int | float) and least <= cloud <= greatest
 
-    def _matches_time(self, text: Any) -> bool:
-        when = _time(text)
+    def _matches_time(self, item: Item) -> bool:
+        when = time_of(item)
         if self.when is None or when is None:
             return True
         start, stop = (_time(end) for end in self.when.split("/"))
         return (start is None or start <= when) and (stop is None or when <= stop)
 
-    def _matches_area(self, box: Any) -> bool:
-        wanted = self.bbox or (geometry_bounds(self.intersects) if self.intersects else None)
-        if wanted is None or not isinstance(box, list) or len(box) not in (4, 6):
-            return True
-        half = len(box) // 2
-        west, south, east, north = box[0], box[1], box[half], box[half + 1]
-        if south > wanted[3] or north < wanted[1]:
-            return False
-        return any(
-            left <= other_right and other_left <= right
-            for left, right in _spans(west, east)
-            for other_left, other_right in _spans(wanted[0], wanted[2])
-        )
+    def _matches_area(self, item: Item) -> bool:
+        outline = footprint(item) if self._area is not None else None
+        return outline is None or bool(outline.intersects(self._area))
+
+    @functools.cached_property
+    def _area(self) -> BaseGeometry | None:
+        if self.bbox is not None:
+            return box_shape(self.bbox)
+        return None if self.intersects is None else shape(self.intersects)
+
+
+def time_of(item: Item) -> datetime | None:
+    """Return when an item was acquired, or began to be; None if it does not say."""
+    properties = item.get("properties", {})
+    return _time(properties.get("datetime")) or _time(properties.get("start_datetime"))
 
 
 def _time(text: Any) -> datetime | None:
@@ -104,11 +126,6 @@ def _time(text: Any) -> datetime | None:
     return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 
-def _spans(west: float, east: float) -> list[tuple[float, float]]:
-    """Cut a span of longitudes at the antimeridian."""
-    return [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
-
-
 def make_query(
     mission: Any,
     *,
@@ -116,9 +133,12 @@ def make_query(
     intersects: Any = None,
     when: Any = None,
     cloud_cover: Any = None,
-    max_items: Any = 20,
+    max_items: Any = None,
+    own: bool = False,
 ) -> Query:
     """Return the query for the terms of a search; see :func:`astra_xr.search` for their forms.
+
+    ``own`` is True for the user's own catalogs: what is no mission is then a collection.
 
     Raises
     ------
@@ -128,16 +148,20 @@ def make_query(
     if bbox is not None and intersects is not None:
         expected = "either bbox or intersects, not both"
         raise InvalidParameter(name="bbox", value=bbox, expected=expected)
-    if not isinstance(max_items, int) or max_items is True or not 1 <= max_items <= _MOST:
-        expected = f"a whole number from 1 to {_MOST}"
+    if max_items is not None and (
+        not isinstance(max_items, Integral) or isinstance(max_items, bool) or max_items < 1
+    ):
+        expected = f"a whole number from 1, or None for all (at most {MOST})"
         raise InvalidParameter(name="max_items", value=max_items, expected=expected)
+    collection = mission.strip() if own and isinstance(mission, str) else ""
     return Query(
-        mission=_mission(mission),
+        mission="" if collection and not read_mission(collection) else _mission(mission),
+        collection="" if read_mission(collection) else collection,
         bbox=None if bbox is None else read_box(bbox),
         intersects=None if intersects is None else read_geometry(intersects),
         when=None if when is None else read_interval(when),
         cloud_cover=None if cloud_cover is None else read_clouds(cloud_cover),
-        max_items=max_items,
+        max_items=None if max_items is None else int(max_items),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urljoin
 
-from astra_xr.catalogs.base import Catalog, choose
+from astra_xr.catalogs.base import Catalog, Page, choose
 from astra_xr.catalogs.query import Query
 from astra_xr.errors import SceneNotFound
 from astra_xr.missions import Item
@@ -48,13 +48,14 @@ class Sample(Catalog):
             )
         return self._item(item["id"])
 
-    def search(self, query: Query) -> Iterator[dict[str, Any]]:
+    def search(self, query: Query) -> Iterator[Page]:
         """Yield the items of the Sentinel-2 scenes without assets, newest first.
 
         Files and assets are made when a scene is opened.
         """
         if query.mission == "sentinel-2":
-            yield from filter(query.wants, map(outline, reversed(tuple(SCENES.values()))))
+            outlines = map(outline, reversed(tuple(SCENES.values())))
+            yield Page(items=list(filter(query.wants, outlines)))
 
     def _item(self, name: str) -> dict[str, Any]:
         path = ensure_sample(self._folder, name)

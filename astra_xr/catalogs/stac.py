@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from astra_xr.catalogs.base import Catalog, choose
+from astra_xr.catalogs.base import Catalog, Page, choose
+from astra_xr.catalogs.item_search import ItemSearch
 from astra_xr.catalogs.query import Query
 from astra_xr.errors import AmbiguousSceneId, InvalidItem, SceneNotFound, UpstreamError
 from astra_xr.missions import Item, clean_item
@@ -52,6 +53,7 @@ class StacCatalog(Catalog):
     def __init__(self, *, url: str, timeout: float) -> None:
         self._url = url.rstrip("/")
         self._timeout = timeout
+        self._items = ItemSearch(title=self.title, root=self._url, timeout=timeout, known=True)
 
     def lookups(self, scene: SceneId) -> Iterable[Lookup]:
         """Return the lookups for a scene, the most specific first; empty if it is not served."""
@@ -77,7 +79,7 @@ class StacCatalog(Catalog):
                 return item
         raise SceneNotFound(scene_id=str(scene), asked=[self.title])
 
-    def search(self, query: Query) -> Iterator[dict[str, Any]]:
+    def search(self, query: Query) -> Iterator[Page]:
         """Yield the items that match a query, newest first, with one request per page.
 
         Raises
@@ -89,15 +91,10 @@ class StacCatalog(Catalog):
         if not collections:
             return
         # Each collection may hold the same acquisition.
-        page = min(_SEARCH_PAGE, query.max_items * len(collections))
-        body = {"collections": list(collections), "limit": page, **query.body()}
-        seen: set[tuple[Any, Any]] = set()
-        for items in self._pages(body):
-            new = [item for item in items if (item.get("collection"), item["id"]) not in seen]
-            if not new:
-                return
-            seen.update((item.get("collection"), item["id"]) for item in new)
-            yield from (item for item in new if query.wants(item))
+        size = min(_SEARCH_PAGE, (query.max_items or _SEARCH_PAGE) * len(collections))
+        body = {"collections": list(collections), "limit": size, **query.body()}
+        for page in self._items.pages(body):
+            yield replace(page, items=[item for item in page.items if query.wants(item)])
 
     def owns(self, item: Item) -> bool:
         """Return True if one of the item's links points to this API."""
@@ -121,18 +118,20 @@ class StacCatalog(Catalog):
         return sorted(items, key=lambda item: _position(order, item.get("collection")))
 
     def _search(self, body: Mapping[str, Any]) -> list[dict[str, Any]]:
-        pages = itertools.islice(self._pages({"limit": _PAGE, **body}), _MOST_PAGES)
-        return list(itertools.chain.from_iterable(pages))
+        """Return the items of a lookup, which looks for one day of a tile.
 
-    def _pages(self, body: Mapping[str, Any]) -> Iterator[list[dict[str, Any]]]:
-        following: tuple[str, Mapping[str, Any] | None] | None = f"{self._url}/search", body
-        while following:
-            url, post = following
-            page = fetch_json(self.title, url, body=post, timeout=self._timeout)
-            if not isinstance(page, dict) or not isinstance(page.get("features"), list):
-                raise UpstreamError(service=self.title, reason="the search result has no features")
-            yield [self._checked(feature) for feature in page["features"]]
-            following = _next_page(page, body=dict(post or {}))
+        Raises
+        ------
+        UpstreamError
+            As of :meth:`search`; or there are entries, but none is a STAC item.
+        """
+        pages = list(itertools.islice(self._items.pages({"limit": _PAGE, **body}), _MOST_PAGES))
+        found = [item for page in pages for item in page.items]
+        broken = [reason for page in pages for reason in page.broken]
+        if broken and not found:
+            reason = f"its answer is not a STAC item ({broken[0]})"
+            raise UpstreamError(service=self.title, reason=reason)
+        return found
 
     def _fetch(self, path: str) -> Any:
         return fetch_json(self.title, f"{self._url}{path}", timeout=self._timeout)
@@ -214,21 +213,3 @@ def time_window(start: str, *, before: timedelta, after: timedelta) -> str:
 
 def _position(order: list[str], collection: Any) -> int:
     return order.index(collection) if collection in order else len(order)
-
-
-def _next_page(
-    page: Mapping[str, Any], body: dict[str, Any]
-) -> tuple[str, dict[str, Any] | None] | None:
-    """Return URL and body of the ``next`` link (body None: GET), or None."""
-    links = page.get("links")
-    for link in links if isinstance(links, list) else ():
-        if not isinstance(link, Mapping) or not isinstance(link.get("href"), str):
-            continue
-        if link.get("rel") == "next" and page["features"]:
-            if str(link.get("method", "GET")).upper() == "GET":
-                return link["href"], None
-            sent = link.get("body")
-            sent = sent if isinstance(sent, Mapping) else {}
-            # Earth Search omits `merge` although its body is only the token.
-            return link["href"], {**body, **sent}
-    return None

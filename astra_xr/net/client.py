@@ -19,6 +19,8 @@ import httpx
 from httpx_retries import Retry, RetryTransport
 
 from astra_xr.errors import AstraError, UpstreamError, UpstreamTimeout, UpstreamUnavailable, redact
+from astra_xr.net.hosts import why_refused
+from astra_xr.net.problem_text import problem_text
 
 _RETRIES = 3
 _LARGEST = 64 << 20
@@ -118,7 +120,18 @@ def _client_of(pid: int) -> httpx.Client:
         transport=RetryTransport(_InTime(_transport()), retry=_patience(math.inf)),
         headers={"User-Agent": f"astra-xr/{version('astra-xr')}"},
         follow_redirects=True,
+        event_hooks={"response": [_guard_redirect]},
     )
+
+
+def _guard_redirect(response: httpx.Response) -> None:
+    """Refuse a redirect to another host that is not public, where redirects are followed."""
+    if not response.request.extensions.get("guarded") or not response.has_redirect_location:
+        return
+    target = response.url.join(response.headers["Location"])
+    reason = target.host != response.url.host and why_refused(str(target))
+    if reason:
+        raise httpx.RemoteProtocolError(f"it redirects elsewhere, and {reason}")
 
 
 def _patience(until: float, *, considered: bool = False) -> _Patience:
@@ -190,6 +203,9 @@ def fetch_json(
         There was no usable answer after the retries.
     """
     until = time.monotonic() + timeout
+    # A key in the headers or a password in the form must not follow a redirect elsewhere.
+    follow = headers is None and form is None
+    patience = _patience(until, considered=bool(explain))
     try:
         request = client().build_request(
             "GET" if body is None and form is None else "POST",
@@ -197,10 +213,8 @@ def fetch_json(
             json=body,
             data=form,
             headers=headers,
-            extensions={"until": until, "retry": _patience(until, considered=bool(explain))},
+            extensions={"until": until, "retry": patience, "guarded": follow},
         )
-        # A key in the headers or a password in the form must not follow a redirect elsewhere.
-        follow = headers is None and form is None
         response = client().send(request, stream=True, follow_redirects=follow)
         content = _content(response, until)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -220,7 +234,8 @@ def fetch_json(
             try:
                 return json.loads(content)
             except (ValueError, RecursionError):
-                failure = UpstreamError(service=service, reason="the answer is not JSON")
+                kind = "not JSON but HTML" if content.lstrip()[:1] == b"<" else "not JSON"
+                failure = UpstreamError(service=service, reason=f"the answer is {kind}")
     # Raised outside the handler: the context would keep an exception that holds the URL.
     raise failure
 
@@ -308,4 +323,8 @@ def _refusal(service: str, response: httpx.Response, content: bytes) -> Upstream
         )
     if response.status_code in (502, 503, 504):
         return UpstreamUnavailable(service=service, reason=f"down ({status})", retry_after=wait)
-    return UpstreamError(service=service, reason=f"it refused the request ({status})")
+    said = problem_text(content)
+    reason = f"it refused the request ({status}{f': {said}' if said else ''})"
+    error = UpstreamError(service=service, reason=reason)
+    error.status = response.status_code
+    return error

@@ -110,7 +110,7 @@ def find_rows(
 def _asker(catalog: Catalog, query: Query) -> Callable[[], Iterator[Item]]:
     def ask() -> Iterator[Item]:
         # Fetch the first page, to see if the catalog answers; fetch the others as needed.
-        found = catalog.search(query)
+        found = (item for page in catalog.search(query) for item in page.items)
         return itertools.chain(list(itertools.islice(found, 1)), found)
 
     return ask
@@ -126,13 +126,13 @@ def _rows(items: Iterator[Item], query: Query, catalog: str) -> Iterator[Row]:
             continue
         seen.add(acquisition(mission, item))
         # One acquisition more than requested: then all items of the others have been read.
-        if len(seen) > query.max_items + 1:
+        if len(seen) > query.most + 1:
             break
         taken.append(dict(item))
     groups = acquisitions(mission, taken)
     rows = [Row.of(newest(mission, group), mission, catalog) for group in groups]
     rows.sort(key=lambda row: row.datetime, reverse=True)
-    yield from rows[: query.max_items]
+    yield from rows[: query.most]
 
 
 def _thumbnail(item: Item) -> str | None:

@@ -214,10 +214,14 @@ def test_a_signature_in_an_answer_is_used_and_stays_here(network: Loopback) -> N
 def test_search_gives_the_scenes_of_a_mission(folder: Path, site: RangeServer) -> None:
     for name in (str(folder), site.url("catalog.json")):
         catalog = connect(name, Settings())
-        found = list(catalog.search(Query(mission="sentinel-2", bbox=(-123, 37, -122, 38))))
-        assert [item["id"] for item in found] == ["a name of its own"]
-        assert list(catalog.search(Query(mission="sentinel-2", when="2020-01-01/2020-02-01"))) == []
-        assert list(catalog.search(Query(mission="landsat"))) == []
+        (page,) = catalog.search(Query(mission="sentinel-2", bbox=(-123, 37, -122, 38)))
+        assert [item["id"] for item in page.items] == ["a name of its own"]
+        for other in (
+            Query(mission="sentinel-2", when="2020-01-01/2020-02-01"),
+            Query(mission="landsat"),
+        ):
+            (page,) = catalog.search(other)
+            assert page.items == []
 
 
 @pytest.mark.parametrize(

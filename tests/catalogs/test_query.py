@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -36,7 +37,12 @@ def bodies(network: Loopback, answers: list[dict[str, Any]]) -> list[dict[str, A
 
 
 def names(query: Query, catalog: str = "earth-search") -> list[str]:
-    return [item["id"] for item in connect(catalog, Settings()).search(query)]
+    return [item["id"] for item in items_found(query, catalog)]
+
+
+def items_found(query: Query, catalog: str = "earth-search") -> Iterator[dict[str, Any]]:
+    pages = connect(catalog, Settings()).search(query)
+    return (item for page in pages for item in page.items)
 
 
 def page(number: int, **link: Any) -> dict[str, Any]:
@@ -77,7 +83,7 @@ def test_pages_are_fetched_as_they_are_taken(network: Loopback) -> None:
             page(1),
         ],
     )
-    found = connect("earth-search", Settings()).search(Query(mission="sentinel-2", bbox=BAY))
+    found = items_found(Query(mission="sentinel-2", bbox=BAY))
     assert next(found)["id"] == "S2B_T10SEG_20250113T184927_L2A"
     assert len(posted) == 1
     assert [item["id"][11:19] for item in found] == ["20250112", "20250111"]
@@ -89,7 +95,9 @@ def test_pages_are_fetched_as_they_are_taken(network: Loopback) -> None:
 def test_pages_that_repeat_themselves_end(network: Loopback) -> None:
     again = page(1, method="POST", body={"next": "a"})
     posted = bodies(network, [again] * 5)
-    assert len(names(Query(mission="sentinel-2"))) == 1
+    first, second = connect("earth-search", Settings()).search(Query(mission="sentinel-2"))
+    assert (len(first.items), first.trouble) == (1, "")
+    assert (second.items, second.trouble) == ([], "its pages repeat themselves")
     assert len(posted) == 2
 
 

@@ -79,7 +79,7 @@ def test_clouds() -> None:
     [
         ({"mission": "sentinal-2"}, "did you mean 'sentinel-2'"),
         ({"mission": None}, "one of sentinel-2, landsat"),
-        ({"max_items": 0}, "a whole number from 1 to 10000"),
+        ({"max_items": 0}, "a whole number from 1, or None for all"),
         ({"max_items": True}, "a whole number"),
         ({"bbox": (5, 50, 6, 51), "intersects": SQUARE}, "either bbox or intersects, not both"),
     ],
