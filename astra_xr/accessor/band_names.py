@@ -19,7 +19,9 @@ def band_table(ds: xr.Dataset) -> tuple[Band, ...]:
         # Of a stack: all its scenes have the same bands.
         scene = str(ds["id"].values.flat[0]).partition(",")[0]
     item: Item = {"id": scene.rpartition(":")[2], "assets": {}}
-    return mission.bands(item)
+    # Of an id that has no known form, attrs have the parts that count.
+    parts = {name: str(ds.attrs[name]) for name in ("sensor", "level") if name in ds.attrs}
+    return mission.table(mission.describe(item) or parts)
 
 
 def variables_of(ds: xr.Dataset) -> list[str]:

@@ -14,10 +14,12 @@ from astra_xr.accessor.band_names import band_table, find_variable, variables_of
 from astra_xr.accessor.provenance import check_provenance, ids_of
 from astra_xr.arrays.lazy import wrap
 from astra_xr.arrays.mask import ClassMask, MaskArray
-from astra_xr.errors import InvalidDataset, InvalidParameter
+from astra_xr.catalogs import holds_any
+from astra_xr.errors import InvalidDataset, InvalidParameter, InvalidSceneId
 from astra_xr.geometry import box_polygon
 from astra_xr.missions import MISSIONS
 from astra_xr.model import Band
+from astra_xr.resolver.ids import parse_scene_id
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -163,6 +165,7 @@ def _classes(ds: xr.Dataset, band: Band) -> xr.DataArray:
             return ds[name]
     import odc.geo.xr  # noqa: F401  (registers .odc)
 
+    from astra_xr.scenes.given import item_of
     from astra_xr.scenes.open import open_scene
     from astra_xr.scenes.stack import open_again
 
@@ -178,11 +181,28 @@ def _classes(ds: xr.Dataset, band: Band) -> xr.DataArray:
     if ds["id"].ndim or "catalog" in ds.coords:
         found = open_again(ds, band.native)
     else:
-        catalog = ds.attrs.get("catalog")
-        found = open_scene(str(ds["id"].values), [band.native], catalog=catalog, like=ds)
+        name, catalog = str(ds["id"].values), ds.attrs.get("catalog")
+        if not (own := item_of(name)) and not holds_any(catalog):
+            _check_id(name, band)
+        found = open_scene(own or name, [band.native], catalog=catalog, like=ds)
     # Coordinates that are equal but for rounding would not be aligned.
     dims = [dim for dim in ("time", "y", "x") if dim in ds.dims]
     return found[band.native].assign_coords({dim: ds[dim] for dim in dims})
+
+
+def _check_id(name: str, band: Band) -> None:
+    """Refuse an id that no catalog knows."""
+    try:
+        parse_scene_id(name)
+    except InvalidSceneId:
+        pass
+    else:
+        return
+    raise InvalidDataset(
+        method="mask()",
+        needs=f"the band {band.native}, which cannot be fetched: no catalog knows the id {name}",
+        hint=f"Open the item with bands=[…, {band.native!r}].",
+    )
 
 
 def _inside(classes: xr.DataArray, bbox: Any) -> xr.DataArray:

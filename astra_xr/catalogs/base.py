@@ -128,7 +128,7 @@ def choose(scene: SceneId, items: list[dict[str, Any]]) -> tuple[list[str], dict
     fitting = [item for item in items if mission.matches(scene.parts, item)]
     groups = acquisitions(mission, fitting)
     best = [newest(mission, group, scene.parts) for group in groups]
-    candidates = sorted(f"{scene.mission}:{mission.describe(item)['product']}" for item in best)
+    candidates = sorted(map(mission.scene_id, best))
     if len(best) != 1:
         return candidates, None
     products = {mission.describe(item)["product"] for item in groups[0]}
@@ -164,7 +164,8 @@ def acquisition(mission: Mission, item: Item) -> tuple[str, ...]:
     """Return a key that identifies an item's acquisition within the mission."""
     parts = mission.describe(item)
     start = parts.get("start") or parts.get("day", "")
-    return (*(parts.get(part, "") for part in mission.acquisition), start)
+    # Parts of an acquisition may have ids of their own.
+    return (*(parts.get(part, "") for part in (*mission.acquisition, "item")), start)
 
 
 def newest(

@@ -92,12 +92,13 @@ class Mission:
 
     id_forms: tuple[IdForm, ...]
 
-    bands: Callable[[Item], tuple[Band, ...]]
-    """The bands that a scene may have, by its item (sensors of one mission differ)."""
+    table: Callable[[Mapping[str, str]], tuple[Band, ...]]
+    """The bands that a scene may have, by its parts (sensors of one mission differ)."""
 
     describe: Callable[[Item], Mapping[str, str]]
     """The id parts, named as in the id forms, read from an item; empty if it is of another
-    mission. ``product`` is the id that works in every catalog."""
+    mission. ``product`` is the id that works in every catalog; ``item`` is the item's own id if
+    that has none of the forms, which works in its own catalog alone."""
 
     acquisition: tuple[str, ...]
     """Names of the parts that identify an acquisition."""
@@ -132,6 +133,18 @@ class Mission:
             for name, value in match.groupdict().items()
             if value is not None
         }
+
+    def bands(self, item: Item) -> tuple[Band, ...]:
+        """Return the bands that a scene may have, by its item."""
+        return self.table(self.describe(item))
+
+    def scene_id(self, item: Item) -> str:
+        """Return the id that opens an item of the mission again: ``mission:product``.
+
+        An id of none of the mission's forms stays as it is, since no other catalog knows it.
+        """
+        parts = self.describe(item)
+        return parts["item"] if "item" in parts else f"{self.name}:{parts['product']}"
 
     def matches(self, wanted: Mapping[str, str], item: Item) -> bool:
         """Return True if an item can be the scene with the given id parts."""

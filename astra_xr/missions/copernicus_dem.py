@@ -18,9 +18,9 @@ _TILE = re.compile(
 )
 
 
-def bands(item: Item) -> tuple[Band, ...]:
+def table(parts: Mapping[str, str]) -> tuple[Band, ...]:
     """Return the band, of 30 or 90 m: ids contain the spacing in tenths of arc seconds."""
-    gsd = 90 if describe(item).get("spacing") == "30" else 30
+    gsd = 90 if parts.get("spacing") == "30" else 30
     return (
         Band(
             native="data",
@@ -50,7 +50,7 @@ MISSION = Mission(
     id_forms=(
         IdForm(name="tile", pattern=_TILE, example="Copernicus_DSM_COG_10_N38_00_W123_00_DEM"),
     ),
-    bands=bands,
+    table=table,
     describe=describe,
     acquisition=("spacing", "lat", "lon"),
 )

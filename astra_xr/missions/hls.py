@@ -11,13 +11,13 @@ import re
 from collections.abc import Mapping
 
 from astra_xr.missions.base import OPTICAL_PRESETS, Correction, IdForm, Item, Mission
+from astra_xr.missions.evidence import instruments_of, is_of
 from astra_xr.model import Band, ClassValue
 
 _GRANULE = re.compile(
     r"HLS\.(?P<sensor>[LS]30)\.T(?P<tile>\d{2}[A-Z]{3})\.(?P<start>\d{7}T\d{6})"
     r"(?:\.V(?P<version>\d\.\d))?"
 )
-_CMR_GRANULE = re.compile(r"G\d+-\w+")
 
 
 def _reflectance(
@@ -143,26 +143,46 @@ S30_BANDS: tuple[Band, ...] = (
 )
 
 
-def bands(item: Item) -> tuple[Band, ...]:
+def table(parts: Mapping[str, str]) -> tuple[Band, ...]:
     """Return the band table of the product: L30 or S30."""
-    return S30_BANDS if describe(item).get("sensor") == "S30" else L30_BANDS
+    return {"S30": S30_BANDS, "L30": L30_BANDS}.get(parts.get("sensor", ""), _SHARED)
 
 
 def describe(item: Item) -> Mapping[str, str]:
-    """Read product, tile, start and version from an item's id, or from its file names.
+    """Read product, tile, start and version from an item's id, else from its file names.
 
-    CMR's items of version 1.5 have a number of CMR as their id.
+    CMR's items of version 1.5 have a number of CMR as their id, copies may have any.
     """
-    name = str(item.get("id", ""))
-    match = _GRANULE.fullmatch(name.upper())
-    if not match and _CMR_GRANULE.fullmatch(name):
-        hrefs = (str(asset.get("href", "")) for asset in item.get("assets", {}).values())
-        files = (href.rpartition("/")[2].upper() for href in hrefs)
-        match = next((found for file in files if (found := _GRANULE.match(file))), None)
+    match = _GRANULE.fullmatch(str(item.get("id", "")).upper()) or _by_files(item)
     if not match:
         return {}
     parts = {k: v for k, v in match.groupdict().items() if v is not None}
     return {**parts, "product": match[0].replace(".V", ".v")}
+
+
+def _by_files(item: Item) -> re.Match[str] | None:
+    """Return the granule that all files of bands name; None unless it is certain."""
+    hrefs = [str(asset.get("href", "")) for asset in item.get("assets", {}).values()]
+    files = (href.partition("?")[0].rpartition("/")[2].upper() for href in hrefs)
+    rasters = [file for file in files if file.endswith(".TIF")]
+    found = {match[0]: match for file in rasters if (match := _GRANULE.match(file))}
+    named = len(found) == 1 and all(_GRANULE.match(file) for file in rasters)
+    match = next(iter(found.values())) if named else None
+    if match is None or not _agrees(item, match["sensor"]):
+        return None
+    bands = table({"sensor": match["sensor"]})
+    return match if is_of(item, bands) else None
+
+
+def _agrees(item: Item, sensor: str) -> bool:
+    """Return True if neither platform nor instruments say that it is the other product."""
+    platform = str(item.get("properties", {}).get("platform") or "").upper()
+    satellites, others = {
+        "L30": (r"LANDSAT[-_ ]?[89]", {"MSI"}),
+        "S30": (r"SENTINEL[-_ ]?2[A-D]", {"OLI", "TIRS"}),
+    }[sensor]
+    fits = not platform or re.fullmatch(satellites, platform) is not None
+    return fits and others.isdisjoint(instruments_of(item))
 
 
 def correction(item: Item) -> Correction | None:
@@ -178,7 +198,7 @@ MISSION = Mission(
         IdForm(name="granule", pattern=_GRANULE, example="HLS.S30.T10SEG.2025015T184929.v2.0"),
     ),
     presets=OPTICAL_PRESETS,
-    bands=bands,
+    table=table,
     describe=describe,
     acquisition=("sensor", "tile", "start"),
     version=("version",),

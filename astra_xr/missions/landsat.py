@@ -21,6 +21,7 @@ from astra_xr.missions.base import (
     Mission,
     Sidecar,
 )
+from astra_xr.missions.evidence import agreed, day_of, instruments_of, is_of, read
 from astra_xr.missions.landsat_bands import (
     EARLY_MSS_BANDS,
     ETM_LEVEL1,
@@ -28,6 +29,7 @@ from astra_xr.missions.landsat_bands import (
     OLI_BANDS,
     OLI_LEVEL1,
     QA_PIXEL_FLAGS,
+    QUALITY_BANDS,
     TM_BANDS,
     TM_LEVEL1,
 )
@@ -46,10 +48,11 @@ _PRODUCT = re.compile(rf"{_HEAD}(?:_(?P<processed>\d{{8}})(?:{_TAIL})?)?")
 _NO_PROCESSED = re.compile(rf"{_HEAD}{_TAIL}")
 
 
-def bands(item: Item) -> tuple[Band, ...]:
-    """Return the band table of an item's sensor and level."""
-    parts = describe(item)
+def table(parts: Mapping[str, str]) -> tuple[Band, ...]:
+    """Return the band table of a sensor and level; the bands that all share if none is given."""
     sensor, level1 = parts.get("sensor", ""), parts.get("level", "").startswith("L1")
+    if not sensor:
+        return QUALITY_BANDS
     if sensor.startswith("LM"):
         return MSS_BANDS if sensor[-1] in "45" else EARLY_MSS_BANDS
     if sensor[-1:] in ("8", "9"):
@@ -60,13 +63,89 @@ def bands(item: Item) -> tuple[Band, ...]:
 
 
 def describe(item: Item) -> Mapping[str, str]:
-    """Read sensor, level, path, row, day, processing date and tier from an item's id."""
+    """Read sensor, level, path, row, day, processing date and tier from an item.
+
+    By its id; else by its properties, where they agree.
+    """
     name = str(item.get("id", "")).upper()
     match = _NO_PROCESSED.fullmatch(name) or _PRODUCT.fullmatch(name)
+    if match:
+        parts = {k: v for k, v in match.groupdict().items() if v is not None}
+        return {**parts, "product": re.sub(r"_S[RT]$", "", name)}
+    own = _by_own_id(name) or _by_properties(item)
+    return {**own, "product": str(item["id"]), "item": str(item["id"])} if own else {}
+
+
+# Scenes in Albers projection (tiers A1, A2), and the tiles of U.S. Analysis Ready Data (USGS,
+# LSDS-1435): other grids, which only their own collections have. TA and BT are of the top of the
+# atmosphere.
+_ALBERS = re.compile(
+    rf"{_HEAD}(?:_(?P<processed>\d{{8}}))?_(?P<collection>02)_(?P<tier>A[12])(?:_S[RT])?"
+)
+_ARD = re.compile(
+    r"(?P<sensor>L[COTE]0[45789])_(?P<tile>(?:CU|AK|HI)_\d{6})_(?P<day>\d{8})"
+    r"_(?P<processed>\d{8})_(?P<collection>02)_S[RT]"
+)
+
+
+def _by_own_id(name: str) -> dict[str, str]:
+    """Read the parts of an id that no catalog of ours knows."""
+    match = _ALBERS.fullmatch(name) or _ARD.fullmatch(name)
     if not match:
         return {}
-    parts = {k: v for k, v in match.groupdict().items() if v is not None}
-    return {**parts, "product": re.sub(r"_S[RT]$", "", name)}
+    return {"level": "L2SP"} | {k: v for k, v in match.groupdict().items() if v is not None}
+
+
+_SATELLITE = re.compile(r"LANDSAT[-_ ]?([1-9])")
+_LEVEL = re.compile(r"(L2S[PR]|L1(?:TP|GT|GS))")
+_COLLECTION = re.compile(r"0?([1-9])")
+_SENSORS = {
+    "C": ({"OLI", "TIRS"}, "89"),
+    "O": ({"OLI"}, "89"),
+    "T": ({"TM"}, "45"),
+    "E": ({"ETM", "ETM+"}, "7"),
+    "M": ({"MSS"}, "12345"),
+}
+"""Letter of a sensor in ids → its instruments, and the satellites that carry it."""
+
+
+def _by_properties(item: Item) -> dict[str, str]:
+    """Read the parts of an item whose id has no known form; empty unless they are certain.
+
+    Satellite, instruments, level and collection 2 are given and agree, and its assets hold what
+    that level stores.
+    """
+    told = item.get("properties", {})
+    satellite = agreed(*read(_SATELLITE, told.get("platform"), told.get("eo:platform")))
+    names = ("landsat:correction", "landsat:processing_level", "processing:level")
+    level = agreed(*read(_LEVEL, *map(told.get, names)))
+    collection = agreed(*read(_COLLECTION, told.get("landsat:collection_number")))
+    letter, day = _letter(satellite or "", instruments_of(item)), day_of(item)
+    if not (satellite and level and letter and day) or collection != "2":
+        return {}
+    if letter == "M" and level.startswith("L2"):
+        return {}
+    parts = {"sensor": f"L{letter}0{satellite}", "level": level, "collection": "02", "day": day}
+    path, row = told.get("landsat:wrs_path"), told.get("landsat:wrs_row")
+    if str(path).isdecimal() and str(row).isdecimal():
+        parts |= {"path": str(path).zfill(3), "row": str(row).zfill(3)}
+    return parts if _is_surface(item, level) and is_of(item, table(parts)) else {}
+
+
+def _letter(satellite: str, instruments: set[str]) -> str | None:
+    fitting = [letter for letter, (names, satellites) in _SENSORS.items()
+               if instruments and instruments <= names and satellite in satellites]  # fmt: skip
+    # OLI alone is a part of OLI and TIRS, which have the same bands.
+    return fitting[0] if fitting else None
+
+
+def _is_surface(item: Item, level: str) -> bool:
+    """Return False for what calls itself Level 2 and is of the top of the atmosphere."""
+    name = f"{item.get('id')} {item.get('collection')}".lower()
+    texts = [name, *(str(asset.get("title")) + " " + str(asset.get("description"))
+                     for asset in item.get("assets", {}).values())]  # fmt: skip
+    top = re.compile(r"[-_](ta|bt|toa)\b|top.of.atmosphere|brightness temperature", re.IGNORECASE)
+    return level.startswith("L1") or not any(top.search(text) for text in texts)
 
 
 def correction(item: Item) -> Correction | None:
@@ -149,7 +228,7 @@ MISSION = Mission(
         ),
     ),
     presets=OPTICAL_PRESETS,
-    bands=bands,
+    table=table,
     masks={
         "QA_PIXEL": {
             "clouds": ("cloud", "dilated_cloud"),

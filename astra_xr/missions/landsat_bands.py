@@ -119,7 +119,7 @@ def _auxiliary(native: str, key: str, title: str, scale: float, unit: str | None
     )
 
 
-_QUALITY: tuple[Band, ...] = (
+QUALITY_BANDS: tuple[Band, ...] = (
     Band(
         native="QA_PIXEL",
         title="Pixel quality",
@@ -133,7 +133,7 @@ _QUALITY: tuple[Band, ...] = (
 )
 
 _LEVEL2: tuple[Band, ...] = (
-    *_QUALITY,
+    *QUALITY_BANDS,
     Band(
         native="QA_AEROSOL",
         title="Aerosol quality",
@@ -275,14 +275,14 @@ OLI_LEVEL1: tuple[Band, ...] = (
     _level1("B10", "lwir11", "Thermal infrared 1", 10.9, 0.59, 100, ("TIRS_B10",), role="thermal"),
     _level1("B11", "lwir12", "Thermal infrared 2", 12.0, 1.01, 100, ("TIRS_B11",), role="thermal"),
     *_ANGLES,
-    *_QUALITY,
+    *QUALITY_BANDS,
 )
 """Landsat 8 and 9, Level 1."""
 
 TM_LEVEL1: tuple[Band, ...] = (
     *(_raw(band, "uint8") for band in TM_BANDS if band.role in ("reflectance", "thermal")),
     *_ANGLES,
-    *_QUALITY,
+    *QUALITY_BANDS,
 )
 """Landsat 4 and 5, Thematic Mapper, Level 1."""
 
@@ -309,12 +309,12 @@ ETM_LEVEL1: tuple[Band, ...] = (
     *_GAINS,
     _level1("B08", "pan", "Panchromatic", 0.71, 0.38, 15, ("B8", "ETM_B8"), dtype="uint8"),
     *_ANGLES,
-    *_QUALITY,
+    *QUALITY_BANDS,
 )
 """Landsat 7, Level 1."""
 
-MSS_BANDS = (*_mss(1), *_QUALITY)
+MSS_BANDS = (*_mss(1), *QUALITY_BANDS)
 """Landsat 4 and 5, Multispectral Scanner, Level 1."""
 
-EARLY_MSS_BANDS = (*_mss(4), *_QUALITY)
+EARLY_MSS_BANDS = (*_mss(4), *QUALITY_BANDS)
 """Landsat 1 to 3, Level 1: the same bands, numbered from 4."""

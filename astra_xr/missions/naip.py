@@ -67,7 +67,7 @@ MISSION = Mission(
         ),
     ),
     presets=OPTICAL_PRESETS,
-    bands=lambda item: BANDS,
+    table=lambda parts: BANDS,
     describe=describe,
     acquisition=("quad", "quarter", "zone", "size", "day"),
     version=("made",),

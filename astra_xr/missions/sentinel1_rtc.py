@@ -61,7 +61,7 @@ MISSION = Mission(
             example="S1A_IW_GRDH_1SDV_20240419T045749_20240419T045814_053498_067DF2_rtc",
         ),
     ),
-    bands=lambda item: BANDS,
+    table=lambda parts: BANDS,
     describe=describe,
     acquisition=("platform", "mode", "polarization", "start", "stop", "orbit", "datatake"),
 )

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from astra_xr.missions.base import OPTICAL_PRESETS, Correction, IdForm, Item, Mission
+from astra_xr.missions.evidence import agreed, bands_in, day_of, instruments_of, is_of, read
 from astra_xr.model import Band, ClassValue
 
 _PLATFORM = r"(?P<platform>S2[A-D])"
@@ -152,7 +153,10 @@ BANDS: tuple[Band, ...] = (
 
 
 def describe(item: Item) -> Mapping[str, str]:
-    """Read platform, level, start, tile, orbit, baseline and generation from an item."""
+    """Read platform, level, start, tile, orbit, baseline and generation from an item.
+
+    By its product id or its own; else by its properties, where they agree.
+    """
     properties = item.get("properties", {})
     product = str(properties.get("s2:product_uri") or properties.get("sentinel:product_id") or "")
     for text in (product, str(item.get("id", ""))):
@@ -165,7 +169,65 @@ def describe(item: Item) -> Mapping[str, str]:
                 if baseline and "baseline" not in parts:
                     parts["baseline"] = baseline.replace(".", "")
                 return {**parts, "product": upper}
-    return {}
+    return _by_properties(item)
+
+
+_OFFSETS = (0.0, -0.1)
+"""What items give for reflectance."""
+_SATELLITE = re.compile(r"S(?:ENTINEL)?[-_ ]?2([A-D])")
+_NAMES = {"platform": _SATELLITE, "constellation": re.compile(r"(SENTINEL[-_ ]?2)")}
+_GRANULE = re.compile(
+    r"S2([A-D])_(?:OPER|USER)_MSI_L(1C|2A)_(?:TL|DS)_\w{4}_\w+?"
+    r"(?:_T(\d{2}[A-Z]{3}))?(?:_N(\d{2}\.\d{2}))?"
+)
+_LEVEL = re.compile(r"(?:S2MSI|L|LEVEL-?)(1C|2A)")
+_MGRS = re.compile(r"(?:MGRS-)?(\d{1,2}[A-Z]{3})")
+
+
+def _by_properties(item: Item) -> Mapping[str, str]:
+    """Read the parts of an item whose id has no known form; empty unless they are certain.
+
+    It is ESA's own product, by product type or granule id and by baseline; satellite, level, tile
+    and day are given once or agree; and its assets hold what that level stores.
+    """
+    told = item.get("properties", {})
+    granules = _granules(item)
+    satellite = agreed(*read(_SATELLITE, told.get("platform")), *(each[1] for each in granules))
+    types = [told.get(name) for name in ("s2:product_type", "product:type", "processing:level")]
+    level = agreed(*read(_LEVEL, *types), *(each[2] for each in granules))
+    grids = (told.get(name) for name in ("grid:code", "s2:mgrs_tile"))
+    tiles = [*(each.zfill(5) for each in read(_MGRS, *grids)), *(each[3] for each in granules)]
+    tile, day, baseline = agreed(*tiles), day_of(item), _baseline(item)
+    esa = granules or any(str(each).upper().startswith("S2MSI") for each in types)
+    if not (satellite and level and day and baseline and esa) or (tiles and not tile):
+        return {}
+    if not _agrees(item) or not _is_level(item, level):
+        return {}
+    name = str(item.get("id"))
+    parts = {"platform": f"S2{satellite}", "level": level, "day": day, "tile": tile}
+    own = {"baseline": baseline.replace(".", ""), "product": name, "item": name}
+    return {key: value for key, value in parts.items() if value} | own
+
+
+def _granules(item: Item) -> list[re.Match[str]]:
+    """Return the ids of ESA's granule and datastrip that an item has."""
+    properties = item.get("properties", {})
+    told = [item.get("id"), *(properties.get(name) for name in ("s2:tile_id", "s2:datastrip_id"))]
+    return [match for each in told if (match := _GRANULE.fullmatch(str(each).upper()))]
+
+
+def _agrees(item: Item) -> bool:
+    """Return True if what is given of platform, constellation and instruments is Sentinel-2's."""
+    told, instruments = item.get("properties", {}), instruments_of(item)
+    given = [(pattern, told[name]) for name, pattern in _NAMES.items() if told.get(name)]
+    fits = all([*read(pattern, value)] for pattern, value in given)
+    return fits and instruments <= {"MSI"} and bool(given or instruments)
+
+
+def _is_level(item: Item, level: str) -> bool:
+    """Return True if assets hold bands as the level stores them: 2A has no B10, 1C no classes."""
+    strange = {"B10"} if level == "2A" else {"SCL", "AOT", "WVP"}
+    return is_of(item, BANDS, _OFFSETS) and strange.isdisjoint(bands_in(item, BANDS))
 
 
 _LONGEST = timedelta(minutes=45)
@@ -217,7 +279,7 @@ def _baseline(item: Item) -> str | None:
         match = re.search(r"_N(\d{2})(\d{2})_", str(text))
         if match:
             return f"{match[1]}.{match[2]}"
-    return None
+    return next((each[4] for each in _granules(item) if each[4]), None)
 
 
 def correction(item: Item) -> Correction | None:
@@ -251,7 +313,7 @@ MISSION = Mission(
         ),
     ),
     presets=OPTICAL_PRESETS,
-    bands=lambda item: BANDS,
+    table=lambda parts: BANDS,
     describe=describe,
     acquisition=("platform", "start", "orbit", "tile"),
     fits=_fits,

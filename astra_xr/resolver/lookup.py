@@ -92,7 +92,7 @@ class Found:
             shown=_unsigned(item),
             mission=mission,
             owner=owner,
-            full_id=f"{mission.name}:{mission.describe(item)['product']}" if mission else name,
+            full_id=mission.scene_id(item) if mission else name,
             bands=match_bands(item, mission),
             brought=brought,
             giver=giver,

@@ -198,7 +198,7 @@ def _nodata(item: Item, value: Any) -> float:
     """Read nodata; whole numbers stay exact, which 64 bits need."""
     number = _number(item, "nodata", value)
     try:
-        return int(value) if isinstance(value, int | str) else number
+        return int(value) if isinstance(value, int | str) and math.isfinite(number) else number
     except ValueError:
         return number
 

@@ -52,7 +52,7 @@ class Row:
         time = properties.get("datetime") or properties.get("start_datetime")
         geometry = item.get("geometry")
         return cls(
-            id=f"{mission.name}:{parts['product']}",
+            id=mission.scene_id(item),
             datetime=time if isinstance(time, str) else "",
             tile=parts.get("tile") or f"{parts.get('path', '')}{parts.get('row', '')}",
             cloud_cover=None if cloud is None else float(cloud),

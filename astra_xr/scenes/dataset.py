@@ -14,6 +14,7 @@ from odc.geo.geobox import GeoBox
 from astra_xr.arrays.lazy import wrap
 from astra_xr.arrays.raster import RasterArray
 from astra_xr.errors import InvalidParameter, UnknownBand
+from astra_xr.missions import MISSIONS
 from astra_xr.model import Asset, ClassValue, Grid, Radiometry
 from astra_xr.reading.decoding import fitting
 from astra_xr.reading.warp import RESAMPLINGS, Warp
@@ -270,4 +271,12 @@ def attrs_of(resolution: Resolution) -> dict[str, Any]:
         "cloud_cover": properties.get("eo:cloud_cover"),
         "other_processings": ", ".join(resolution.other_processings) or None,
     }
+    told |= _sensor_of(resolution)
     return {name: value for name, value in told.items() if value is not None}
+
+
+def _sensor_of(resolution: Resolution) -> dict[str, str]:
+    """Return the sensor and level, which say what bands there are, where the id does not."""
+    mission = MISSIONS.get(resolution.mission or "")
+    parts = mission.describe(resolution.item) if mission else {}
+    return {name: parts[name] for name in ("sensor", "level") if name in parts and "item" in parts}

@@ -16,6 +16,7 @@ from astra_xr.resolver.remote import RemoteResolver
 from astra_xr.resolver.resolution import Resolution, Resolver
 from astra_xr.scenes.chunks import Chunks
 from astra_xr.scenes.dataset import dataset_of
+from astra_xr.scenes.given import keep
 from astra_xr.scenes.options import OpenOptions, Resampling, Size, options_of
 from astra_xr.settings import Settings
 
@@ -45,9 +46,11 @@ def resolve_unsigned(
     scene: Any, options: OpenOptions, resolver: Resolver | str | None
 ) -> Resolution:
     """Return the files of a scene, unsigned."""
-    return chosen_resolver(resolver).resolve(
+    found = chosen_resolver(resolver).resolve(
         scene, options.bands, catalog=options.catalog, sign=False, radiometry=options.radiometry
     )
+    keep(scene, found)
+    return found
 
 
 def resolve(

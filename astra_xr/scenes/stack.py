@@ -27,6 +27,7 @@ from astra_xr.resolver.resolution import Resolver
 from astra_xr.resolver.scene_input import HasItems, read_scenes
 from astra_xr.scenes.chunks import Chunks, chunked
 from astra_xr.scenes.dataset import attrs_of, band_variable, described, plane_coords
+from astra_xr.scenes.given import item_of
 from astra_xr.scenes.grid import check_size, grid_coords
 from astra_xr.scenes.open import chosen_resolver, default_resolver, resolve_unsigned
 from astra_xr.scenes.options import OpenOptions, Resampling, Size, options_of
@@ -151,16 +152,18 @@ def open_again(ds: xr.Dataset, band: str) -> xr.Dataset:
     names = [str(each) for each in np.atleast_1d(ds["id"].values)]
     reported = ds["catalog"].values if "catalog" in ds.coords else ds.attrs.get("catalog", "")
     catalogs = {str(each) for each in np.atleast_1d(reported)}
-    if "" in catalogs:
+    ids = dict.fromkeys(name for each in names for name in each.split(", "))
+    own = {name: item for name in ids if (item := item_of(name))}
+    if "" in catalogs and len(own) < len(ids):
         needs = f"the band {band}, which cannot be fetched: the scenes are items of your own"
         hint = f"Open them with bands=[…, {band!r}]."
         raise InvalidDataset(method="mask()", needs=needs, hint=hint)
-    catalog = catalogs.pop() if len(catalogs) == 1 else None
+    catalog = (catalogs.pop() or None) if len(catalogs) == 1 else None
     options = options_of({"bands": (band,), "catalog": catalog, "like": ds})
-    ids = list(dict.fromkeys(name for each in names for name in each.split(", ")))
     groupby = str(ds.attrs.get("groupby", "id"))
+    scenes = [own.get(name, name) for name in ids]
     found = _stacked(
-        ids, options, default_resolver(), groupby=groupby, fail_on_error=True, drop=False
+        scenes, options, default_resolver(), groupby=groupby, fail_on_error=True, drop=False
     )
     numbers = {str(name): number for number, name in enumerate(found["id"].values)}
     picked = found.isel(time=[numbers[each] for each in names])

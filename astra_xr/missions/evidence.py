@@ -1,0 +1,119 @@
+"""What an item whose id has no known form says of its mission: believed where all of it agrees."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from astra_xr.missions.base import Item
+from astra_xr.model import Band
+
+_SUFFIX = re.compile(r"(_\d+m|\.tif)$")
+
+
+def agreed(*told: str | None) -> str | None:
+    """Return the one value that is given; None if there is none, or several differ.
+
+    Examples
+    --------
+    >>> agreed(None, "2A", "2A"), agreed("1C", "2A")
+    ('2A', None)
+    """
+    values = {value for value in told if value is not None}
+    return values.pop() if len(values) == 1 else None
+
+
+def read(pattern: re.Pattern[str], *values: object) -> Iterator[str]:
+    """Yield the first group of each text that the pattern matches whole, in upper case."""
+    for value in values:
+        match = pattern.fullmatch(str(value).strip().upper())
+        if match:
+            yield match[1]
+
+
+def instruments_of(item: Item) -> set[str]:
+    """Return the words of an item's instruments, in upper case: ``OLI_TIRS`` are two."""
+    properties = item.get("properties", {})
+    told = properties.get("instruments") or properties.get("eo:instrument") or ()
+    texts = [told] if isinstance(told, str) else told if isinstance(told, list) else []
+    return {word for text in texts for word in re.split(r"[\s_,/]+", str(text).upper()) if word}
+
+
+def day_of(item: Item) -> str | None:
+    """Return the day of acquisition, ``YYYYMMDD``."""
+    properties = item.get("properties", {})
+    time = str(properties.get("datetime") or properties.get("start_datetime") or "")
+    match = re.match(r"(\d{4})-(\d{2})-(\d{2})", time)
+    return "".join(match.groups()) if match else None
+
+
+def bands_in(item: Item, table: Iterable[Band]) -> Mapping[str, list[str]]:
+    """Return the keys of the assets that hold a table's bands, by native name of the band.
+
+    Bands are known by asset key or by the asset's own name of its only band.
+    """
+    by_name = {name.casefold(): band.native for band in table for name in band.names}
+    found: dict[str, list[str]] = {}
+    for key, asset in item.get("assets", {}).items():
+        described: list[Any] = asset.get("eo:bands") or asset.get("bands") or []
+        only = described[0] if len(described) == 1 and isinstance(described[0], Mapping) else {}
+        for name in (_SUFFIX.sub("", str(key).casefold()), str(only.get("name")).casefold()):
+            if name in by_name:
+                found.setdefault(by_name[name], []).append(str(key))
+                break
+    return found
+
+
+def is_of(item: Item, table: Iterable[Band], offsets: Iterable[float] | None = None) -> bool:
+    """Return True if an item holds bands of a table, and none is of other numbers by its own word.
+
+    Parameters
+    ----------
+    item : dict
+    table : iterable of Band
+    offsets : iterable of float, optional
+        Offsets that items give for reflectance; by default that of the table.
+    """
+    bands = {band.native: band for band in table}
+    found = bands_in(item, bands.values())
+    if not any(bands[name].role in ("reflectance", "thermal", "class", "mask") for name in found):
+        return False
+    return all(
+        _is_like(item["assets"][key], bands[name], offsets)
+        for name, keys in found.items()
+        for key in keys
+    )
+
+
+def _is_like(asset: Mapping[str, Any], band: Band, offsets: Iterable[float] | None) -> bool:
+    if _told(asset, "data_type") not in (None, band.dtype):
+        return False
+    if band.role not in ("reflectance", "thermal") or band.unit is None:
+        return True
+    usual = offsets if offsets is not None and band.role == "reflectance" else (band.offset,)
+    return (
+        _near(_told(asset, "nodata"), (band.nodata,))
+        and _near(_told(asset, "scale"), (band.scale,))
+        and _near(_told(asset, "offset"), usual)
+    )
+
+
+def _told(asset: Mapping[str, Any], name: str) -> Any:
+    """Return a field of the raster extension, in its 1.1 or its STAC 1.1 form; None: not given."""
+    bands = (entries[0] for field in ("raster:bands", "bands") if (entries := asset.get(field)))
+    sources = [*(each for each in bands if isinstance(each, Mapping)), asset]
+    given = (each.get(key) for each in sources for key in (name, f"raster:{name}"))
+    return next((value for value in given if value is not None), None)
+
+
+def _near(value: Any, usual: Iterable[float | None]) -> bool:
+    if value is None:
+        return True
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return any(each is not None and math.isclose(number, each, abs_tol=1e-9, rel_tol=1e-4)
+               for each in usual)  # fmt: skip
