@@ -14,6 +14,7 @@ from astra_xr.accessor.band_names import band_table, find_variable, variables_of
 from astra_xr.accessor.provenance import check_provenance, ids_of
 from astra_xr.arrays.lazy import wrap
 from astra_xr.arrays.mask import ClassMask, MaskArray
+from astra_xr.arrays.pixel_grid import PixelGrid, pixel_grid
 from astra_xr.catalogs import holds_any
 from astra_xr.errors import InvalidDataset, InvalidParameter, InvalidSceneId
 from astra_xr.geometry import box_polygon
@@ -33,7 +34,8 @@ _FARTHEST = 200
 
 def mask(ds: xr.Dataset, what: str | Sequence[str], dilate: int | str) -> xr.DataArray:
     """Return True where a pixel is of one of some kinds; see ``ds.astra.mask``."""
-    reach = _pixels(ds, dilate)
+    grid = pixel_grid(ds, "mask()")
+    reach = _pixels(grid, dilate)
     band, kinds = _class_band(ds, "mask()")
     check_provenance(ds, "mask()")
     asked = (what,) if isinstance(what, str) else tuple(what)
@@ -41,7 +43,7 @@ def mask(ds: xr.Dataset, what: str | Sequence[str], dilate: int | str) -> xr.Dat
         expected = f"one or several of {', '.join(map(repr, kinds))}"
         raise InvalidParameter(name="what", value=what, expected=expected)
     masked = _class_mask(band, [name for kind in asked for name in kinds[kind]], reach)
-    classes = _classes(ds, band)
+    classes = _classes(ds, band, grid)
     chunks: dict[str, Any] = {}
     if classes.chunks is not None:
         import dask.array as da
@@ -60,15 +62,16 @@ def mask(ds: xr.Dataset, what: str | Sequence[str], dilate: int | str) -> xr.Dat
         "dilate": reach,
     }
     found = xr.DataArray(xr.Variable(classes.dims, data, attrs), classes.coords, name="mask")
+    found = _kept(found, ds, grid)
     return found.chunk(chunks) if chunks else found
 
 
-def _pixels(ds: xr.Dataset, dilate: int | str) -> int:
+def _pixels(grid: PixelGrid | None, dilate: int | str) -> int:
     """Return a distance in pixels of a Dataset; one in meters is rounded up."""
     expected = f"a whole number of pixels, 0 to {_FARTHEST}, or meters such as '60m'"
     meters = re.fullmatch(r"(\d+(?:\.\d+)?)\s?m", dilate) if isinstance(dilate, str) else None
     if meters:
-        reach = math.ceil(float(meters[1]) / _pixel_size(ds) - 1e-6)
+        reach = math.ceil(float(meters[1]) / _pixel_size(grid) - 1e-6)
     elif isinstance(dilate, int) and not isinstance(dilate, bool):
         reach = dilate
     else:
@@ -78,17 +81,15 @@ def _pixels(ds: xr.Dataset, dilate: int | str) -> int:
     return reach
 
 
-def _pixel_size(ds: xr.Dataset) -> float:
+def _pixel_size(grid: PixelGrid | None) -> float:
     """Return the size of a pixel in meters, the smaller side."""
-    import odc.geo.xr  # noqa: F401  (registers .odc)
-
-    grid = ds.odc.geobox
-    if grid is None or grid.crs is None or not grid.crs.projected:
+    box = None if grid is None else grid.box
+    if box is None or box.crs is None or not box.crs.projected:
         needs = "a grid in a projected CRS to dilate by meters"
         hint = "Pass dilate as a number of pixels."
         raise InvalidDataset(method="mask()", needs=needs, hint=hint)
-    factor = grid.crs.proj.axis_info[0].unit_conversion_factor
-    return float(min(abs(grid.resolution.x), abs(grid.resolution.y)) * factor)
+    factor = box.crs.proj.axis_info[0].unit_conversion_factor
+    return float(min(abs(box.resolution.x), abs(box.resolution.y)) * factor)
 
 
 def _chunks(ds: xr.Dataset) -> dict[str, Any]:
@@ -112,7 +113,8 @@ def cloud_cover(ds: xr.Dataset, bbox: Any) -> float:
     band, kinds = _class_band(ds, "cloud_cover()")
     check_provenance(ds, "cloud_cover()")
     clouds = _class_mask(band, [*kinds["clouds"], *kinds["cirrus"]], 0)
-    classes = _classes(ds, band)
+    grid = pixel_grid(ds, "cloud_cover()")
+    classes = _kept(_classes(ds, band, grid), ds, grid)
     if bbox is not None:
         classes = _inside(classes, bbox)
     stored = np.asarray(classes.values)
@@ -158,19 +160,17 @@ def _class_mask(band: Band, names: list[str], dilate: int) -> ClassMask:
     return ClassMask(classes=classes, nodata=band.nodata, dilate=dilate)
 
 
-def _classes(ds: xr.Dataset, band: Band) -> xr.DataArray:
-    """Return the classification band, opened on the Dataset's grid if it is not there yet."""
+def _classes(ds: xr.Dataset, band: Band, grid: PixelGrid | None) -> xr.DataArray:
+    """Return the classification band, opened if it is not there yet, without gaps."""
     for name in variables_of(ds):
         if ds[name].attrs.get("native_name", name) == band.native:
-            return ds[name]
-    import odc.geo.xr  # noqa: F401  (registers .odc)
-
+            return grid.filled(ds[name]) if grid is not None and grid.kept else ds[name]
     from astra_xr.scenes.given import item_of
     from astra_xr.scenes.open import open_scene
     from astra_xr.scenes.stack import open_again
 
-    known, grid = bool(ids_of(ds)), ds.odc.geobox
-    if not known or grid is None or ds.odc.spatial_dims != ("y", "x"):
+    known = bool(ids_of(ds))
+    if not known or grid is None or grid.box.crs is None:
         lost = "grid" if known else "scene id"
         raise InvalidDataset(
             method="mask()",
@@ -178,16 +178,28 @@ def _classes(ds: xr.Dataset, band: Band) -> xr.DataArray:
             f"has lost its {lost}",
             hint=f"Open the scene with bands=[…, {band.native!r}].",
         )
+    like = grid.box if grid.kept else ds
     if ds["id"].ndim or "catalog" in ds.coords:
-        found = open_again(ds, band.native)
+        found = open_again(ds, band.native, like)
     else:
         name, catalog = str(ds["id"].values), ds.attrs.get("catalog")
         if not (own := item_of(name)) and not holds_any(catalog):
             _check_id(name, band)
-        found = open_scene(own or name, [band.native], catalog=catalog, like=ds)
+        found = open_scene(own or name, [band.native], catalog=catalog, like=like)
+    classes = found[band.native]
+    return classes if grid.kept else _with_coords_of(ds, classes)
+
+
+def _kept(found: xr.DataArray, ds: xr.Dataset, grid: PixelGrid | None) -> xr.DataArray:
+    """Return the pixels that a Dataset has of an array without gaps."""
+    if grid is None or not grid.kept:
+        return found
+    return _with_coords_of(ds, found.isel(grid.kept))
+
+
+def _with_coords_of(ds: xr.Dataset, found: xr.DataArray) -> xr.DataArray:
     # Coordinates that are equal but for rounding would not be aligned.
-    dims = [dim for dim in ("time", "y", "x") if dim in ds.dims]
-    return found[band.native].assign_coords({dim: ds[dim] for dim in dims})
+    return found.assign_coords({dim: ds[dim] for dim in ("time", "y", "x") if dim in ds.dims})
 
 
 def _check_id(name: str, band: Band) -> None:
@@ -207,10 +219,16 @@ def _check_id(name: str, band: Band) -> None:
 
 def _inside(classes: xr.DataArray, bbox: Any) -> xr.DataArray:
     """Return the part of a band that a box in degrees touches."""
-    grid = classes.odc.geobox
-    box = box_polygon(bbox).to_crs(grid.crs, resolution=0.05)
-    rows, cols = grid.overlap_roi(grid.enclosing(box))
-    cut = classes[..., rows, cols]
+    placed = pixel_grid(classes, "cloud_cover()")
+    if placed is None or placed.box.crs is None:
+        needs = "a grid with a CRS to look into a box"
+        hint = "Set one with ds.rio.write_crs, or leave bbox out."
+        raise InvalidDataset(method="cloud_cover()", needs=needs, hint=hint)
+    grid = placed.box
+    box = box_polygon(bbox).to_crs(placed.box.crs, resolution=0.05)
+    roi = grid.overlap_roi(grid.enclosing(box))
+    rows, cols = placed.y.found()[roi[0]], placed.x.found()[roi[1]]  # type: ignore[call-overload]
+    cut = classes.isel(y=rows[rows >= 0], x=cols[cols >= 0])
     if not cut.size:
         edges = ", ".join(f"{edge:.4f}" for edge in grid.geographic_extent.boundingbox.bbox)
         expected = f"a box that meets the Dataset, ({edges})"

@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from astra_xr.arrays.blocks import blocks
+from astra_xr.arrays.pixel_grid import pixel_grid
 from astra_xr.errors import ConversionFailed, InvalidDataset, InvalidParameter
 
 if TYPE_CHECKING:
@@ -66,14 +67,13 @@ def write_cog(ds: xr.Dataset, path: Path, profile: str, *, web_optimized: bool) 
 
 def _bands_of(ds: xr.Dataset) -> tuple[dict[str, xr.DataArray], GeoBox, str]:
     """Return the (y, x) bands by name, their grid, and its CRS as WKT."""
-    import odc.geo.xr  # noqa: F401  (registers .odc)
-
     bands = {str(name): ds[name] for name in ds.data_vars if ds[name].dims == ("y", "x")}
-    grid = ds.odc.geobox if bands else None
-    if grid is None or grid.crs is None:
+    grid = pixel_grid(ds, "to_cog()") if bands else None
+    if grid is None or grid.box.crs is None:
         hint = "Choose one of further dimensions, e.g. .isel(time=0), and set the CRS with .rio."
         raise InvalidDataset(method="to_cog()", needs="bands on a grid with a CRS", hint=hint)
-    return bands, grid, grid.crs.to_wkt()
+    grid.check_even("to_cog()")
+    return bands, grid.box, grid.box.crs.to_wkt()
 
 
 def _check_profile(profile: str, bands: Mapping[str, xr.DataArray], dtype: np.dtype[Any]) -> None:

@@ -101,6 +101,8 @@ def _imshow(da: xr.DataArray, title: str, options: dict[str, Any], *, facets: bo
         if further[0] in da.indexes and not da.indexes[further[0]].is_unique:
             da = da.drop_vars([further[0]])  # panels are counted
         options = {"col": further[0], "col_wrap": min(4, da.sizes[further[0]])} | options
+    if options.get("add_colorbar") is False:
+        options = {name: each for name, each in options.items() if name != "cbar_kwargs"}
     drawn = da.plot.imshow(**options)
     several = hasattr(drawn, "axs")
     for axes in drawn.axs.flat if several else [drawn.axes]:

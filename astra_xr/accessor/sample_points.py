@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from astra_xr.arrays.pixel_grid import pixel_grid
 from astra_xr.errors import InvalidDataset, InvalidParameter
 from astra_xr.geometry import read_points
 
@@ -17,32 +18,37 @@ _Pixels = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.bool_
 
 def sample(ds: xr.Dataset, points: Any) -> xr.Dataset:
     """Return the pixels that hold some points."""
-    import odc.geo.xr  # noqa: F401  (registers .odc)
     from pyproj import Transformer
 
-    grid = ds.odc.geobox
-    if grid is None or grid.crs is None or ds.odc.spatial_dims != ("y", "x"):
+    placed = pixel_grid(ds, "sample()")
+    if placed is None or placed.box.crs is None:
         needs = "a grid of y and x with a CRS, which this Dataset does not have"
         hint = "Set one with ds.rio.write_crs, or open the scene anew."
         raise InvalidDataset(method="sample()", needs=needs, hint=hint)
+    grid, there = placed.box, (placed.y.found(), placed.x.found())
     x, y, crs, labels = read_points(points)
-    there = Transformer.from_crs(crs, str(grid.crs), always_xy=True)
+    to_grid = Transformer.from_crs(crs, str(grid.crs), always_xy=True)
     a, b, c, d, e, f = list(~grid.affine)[:6]
 
     def pixel_of(
         x: Any, y: Any
     ) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[np.bool_]]:
-        east, north = (np.asarray(v, np.float64) for v in there.transform(x, y))
+        east, north = (np.asarray(v, np.float64) for v in to_grid.transform(x, y))
         with np.errstate(invalid="ignore"):
             col, row = np.floor(a * east + b * north + c), np.floor(d * east + e * north + f)
         inside = (col >= 0) & (col < grid.shape.x) & (row >= 0) & (row < grid.shape.y)
-        return np.where(inside, row, 0).astype(int), np.where(inside, col, 0).astype(int), inside
+        rows, cols = (
+            found[np.where(inside, n, 0).astype(int)]
+            for found, n in zip(there, (row, col), strict=True)
+        )
+        return rows, cols, inside & (rows >= 0) & (cols >= 0)
 
     rows, cols, inside = pixel_of(x, y)
     if not inside.any():
         edges = ", ".join(f"{edge:.4f}" for edge in grid.geographic_extent.boundingbox.bbox)
         swapped = "; longitude and latitude look swapped" if pixel_of(y, x)[2].any() else ""
-        expected = f"points within the Dataset, ({edges}){swapped}"
+        gaps = " and none between the rows and columns that were kept" if placed.kept else ""
+        expected = f"points within the Dataset, ({edges}){gaps}{swapped}"
         raise InvalidParameter(name="points", value=points, expected=expected)
     picked = ds.isel(y=xr.DataArray(rows, dims="point"), x=xr.DataArray(cols, dims="point"))
     picked = picked.assign_coords(point=labels)

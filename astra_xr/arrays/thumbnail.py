@@ -12,6 +12,7 @@ import xarray as xr
 from affine import Affine
 
 from astra_xr.arrays.lazy import unwrap
+from astra_xr.arrays.pixel_grid import pixel_grid
 from astra_xr.reading.loop import run, together
 from astra_xr.reading.resampling import area_means
 
@@ -34,15 +35,20 @@ def coarser(ds: xr.Dataset, size: int) -> xr.Dataset:
     xarray.Dataset
         In memory, by :func:`coarse`; the Dataset itself, unread, where it is small.
     """
-    import odc.geo.xr  # noqa: F401  (registers .odc)
     from odc.geo.xr import xr_coords
 
     kept = ds[[name for name, each in ds.data_vars.items() if each.dims[-2:] == ("y", "x")]]
-    factor = math.ceil(max(kept.sizes.get("y", 0), kept.sizes.get("x", 0)) / size)
-    if factor <= 1:
+    if 0 in kept.sizes.values() or not kept.data_vars:
         return kept
-    shape = (max(1, kept.sizes["y"] // factor), max(1, kept.sizes["x"] // factor))
-    box = kept.odc.geobox
+    grid = pixel_grid(kept, "an image")
+    rows, cols = grid.box.shape if grid else (kept.sizes["y"], kept.sizes["x"])
+    factor = math.ceil(max(rows, cols) / size)
+    shape = max(1, rows // factor), max(1, cols // factor)
+    if grid is not None and grid.kept:  # nearest: what lies between must stay empty
+        return grid.filled(kept, *map(_nearest, (rows, cols), shape))
+    if factor == 1:
+        return kept
+    box = None if grid is None else grid.box
     coords: dict[Any, Any] = {n: v for n, v in kept.coords.items() if not {"y", "x"} & set(v.dims)}
     if box is not None and box.crs is not None:
         coords |= xr_coords(box.zoom_to(shape), always_yx=True)
@@ -56,6 +62,11 @@ def coarser(ds: xr.Dataset, size: int) -> xr.Dataset:
     read = run(together(one(kept[name]) for name in names))
     variables = dict(zip(names, read, strict=True))
     return xr.Dataset(variables, coords=coords, attrs=ds.attrs)
+
+
+def _nearest(size: int, count: int) -> npt.NDArray[np.intp]:
+    """Return the pixels at the centers of fewer, larger ones."""
+    return ((np.arange(count) + 0.5) * size / count).astype(np.intp)
 
 
 async def coarse(
@@ -98,10 +109,7 @@ def _shrunk(variable: xr.Variable, shape: tuple[int, int], *, average: bool) -> 
     if (rows, cols) == shape:
         return np.asarray(variable.values)
     if not average or variable.dtype.kind not in "iuf":
-        down, across = (
-            ((np.arange(count) + 0.5) * size / count).astype(np.intp)
-            for size, count in zip((rows, cols), shape, strict=True)
-        )
+        down, across = map(_nearest, (rows, cols), shape)
         return np.asarray(variable[..., down, :][..., across].values)
     missing = math.nan if variable.dtype.kind == "f" else variable.attrs.get("_FillValue")
     count = math.prod(variable.shape[:-2])

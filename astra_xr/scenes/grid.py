@@ -21,6 +21,7 @@ from odc.geo.overlap import compute_reproject_roi
 from odc.geo.xr import xr_coords
 from pyproj.exceptions import CRSError
 
+from astra_xr.arrays.pixel_grid import pixel_grid
 from astra_xr.errors import InvalidItem, InvalidParameter, MixedGrids, TooLarge
 from astra_xr.geometry import plain_crs
 from astra_xr.model import Grid
@@ -256,8 +257,11 @@ def _given(asked: TargetGrid, region: Region | None) -> GeoBox | None:
         expected = "it alone: it says crs, resolution and extent itself"
         raise InvalidParameter(name=name, value=value, expected=expected)
     found = value
-    if not isinstance(value, GeoBox) and hasattr(value, "dims"):
-        found = value.odc.geobox
+    if isinstance(value, xr.Dataset | xr.DataArray):
+        grid = pixel_grid(value, f"{name}=")
+        if grid is not None:
+            grid.check_even(f"{name}=")
+        found = None if grid is None else grid.box
     if not isinstance(found, GeoBox) or found.crs is None or 0 in found.shape:
         expected = "an odc.geo GeoBox with a CRS, or an xarray object that has one (.odc.geobox)"
         raise InvalidParameter(name=name, value=value, expected=expected)

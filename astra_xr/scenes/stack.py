@@ -136,8 +136,13 @@ def open_scenes(
     return _stacked(scenes, options, asked, groupby=groupby, fail_on_error=fail_on_error)
 
 
-def open_again(ds: xr.Dataset, band: str) -> xr.Dataset:
+def open_again(ds: xr.Dataset, band: str, like: Any) -> xr.Dataset:
     """Open another band of the scenes of a stack, by its coordinates; of joined scenes too.
+
+    Parameters
+    ----------
+    like : GeoBox or xarray object
+        On whose grid; ``ds`` itself has none where rows or columns were dropped.
 
     Returns
     -------
@@ -159,7 +164,7 @@ def open_again(ds: xr.Dataset, band: str) -> xr.Dataset:
         hint = f"Open them with bands=[…, {band!r}]."
         raise InvalidDataset(method="mask()", needs=needs, hint=hint)
     catalog = (catalogs.pop() or None) if len(catalogs) == 1 else None
-    options = options_of({"bands": (band,), "catalog": catalog, "like": ds})
+    options = options_of({"bands": (band,), "catalog": catalog, "like": like})
     groupby = str(ds.attrs.get("groupby", "id"))
     scenes = [own.get(name, name) for name in ids]
     found = _stacked(

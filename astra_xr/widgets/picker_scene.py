@@ -15,6 +15,7 @@ from astra_xr.accessor.band_names import find_variable
 from astra_xr.accessor.cloud_masks import can_mask
 from astra_xr.accessor.evaluate import reflectance
 from astra_xr.accessor.indices import available
+from astra_xr.arrays.pixel_grid import pixel_grid
 from astra_xr.arrays.thumbnail import coarse
 from astra_xr.errors import AstraError, InvalidDataset
 from astra_xr.missions import MISSIONS
@@ -48,6 +49,8 @@ class Scene:
 
     def __init__(self, ds: xr.Dataset) -> None:
         flat = _flat(ds)
+        grid = pixel_grid(flat, "pick()")
+        flat = grid.filled(flat) if grid is not None and grid.kept else flat
         self._up = _climbs(flat)
         # North up, as images are.
         self.ds = flat.isel(y=slice(None, None, -1)) if self._up else flat
