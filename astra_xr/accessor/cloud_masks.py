@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
-from astra_xr.accessor.band_names import band_table, find_variable, variables_of
+from astra_xr.accessor.band_names import band_table, find_variable, has_band, variables_of
 from astra_xr.accessor.provenance import check_provenance, ids_of
 from astra_xr.arrays.lazy import wrap
 from astra_xr.arrays.mask import ClassMask, MaskArray
@@ -19,7 +19,7 @@ from astra_xr.catalogs import holds_any
 from astra_xr.errors import InvalidDataset, InvalidParameter, InvalidSceneId
 from astra_xr.geometry import box_polygon
 from astra_xr.missions import MISSIONS
-from astra_xr.model import Band
+from astra_xr.model import Band, ClassValue
 from astra_xr.resolver.ids import parse_scene_id
 
 if TYPE_CHECKING:
@@ -128,16 +128,35 @@ def class_table(ds: xr.Dataset, name: str) -> pd.DataFrame:
 
     wanted = name.strip().casefold()
     bands = [band for band in band_table(ds) if wanted in {n.casefold() for n in band.names}]
-    if not bands:
-        native = ds[find_variable(ds, name)].attrs.get("native_name", name)
-        bands = [band for band in band_table(ds) if band.native == native]
-    if not bands or not bands[0].classes:
-        known = ", ".join(band.native for band in band_table(ds) if band.classes) or "none here"
+    classes = bands[0].classes if bands else ()
+    if not classes and (not bands or has_band(ds, name)):
+        classes = _written(ds[find_variable(ds, name)].attrs)
+    if not classes:
+        table_bands = [band.native for band in band_table(ds) if band.classes]
+        written = [each for each in variables_of(ds) if _written(ds[each].attrs)]
+        known = ", ".join(dict.fromkeys([*table_bands, *written])) or "none here"
         expected = f"a band whose numbers are classes or bits: {known}"
         raise InvalidParameter(name="name", value=name, expected=expected)
-    rows = [(each.value, each.name, each.mask, each.color) for each in bands[0].classes]
+    rows = [(each.value, each.name, each.mask, each.color) for each in classes]
     table = pd.DataFrame(rows, columns=["value", "meaning", "mask", "color"])
     return table.astype({"mask": "Int64"}).set_index("value")
+
+
+def _written(attrs: Mapping[Any, Any]) -> tuple[ClassValue, ...]:
+    """Return the classes in CF attributes, as they are after netCDF and Zarr too."""
+    values, masks = (np.atleast_1d(attrs.get(f"flag_{name}", ())) for name in ("values", "masks"))
+    words, colors = (str(attrs.get(f"flag_{name}", "")).split() for name in ("meanings", "colors"))
+    if values.dtype.kind not in "iu" or masks.dtype.kind not in "iuf":
+        return ()
+    return tuple(
+        ClassValue(
+            value=int(value),
+            name=word,
+            mask=int(masks[n]) if n < len(masks) else None,
+            color=colors[n] if n < len(colors) else None,
+        )
+        for n, (value, word) in enumerate(zip(values, words, strict=False))
+    )
 
 
 def _class_band(ds: xr.Dataset, method: str) -> tuple[Band, dict[str, tuple[str, ...]]]:
@@ -148,10 +167,14 @@ def _class_band(ds: xr.Dataset, method: str) -> tuple[Band, dict[str, tuple[str,
         if band.native in masks:
             return band, dict(masks[band.native])
     able = ", ".join(name for name, each in MISSIONS.items() if each.masks)
+    own = next((name for name in variables_of(ds) if _written(ds[name].attrs)), None)
+    example = "ds.where(ds.udm == 0)"
+    if own:
+        example = f"ds.where(ds[{own!r}] != value), values as in ds.astra.classes({own!r})"
     raise InvalidDataset(
         method=method,
         needs=f"a scene with a classification band that is known here ({able})",
-        hint="Pass mask_clouds=False, and mask with a band of your own: ds.where(ds.udm == 0).",
+        hint=f"Pass mask_clouds=False, and mask with a band of your own: {example}.",
     )
 
 

@@ -131,7 +131,7 @@ def _in_classes(colors: list[str]) -> dict[str, Any]:
 def _classes(da: xr.DataArray) -> tuple[xr.DataArray, list[str], list[str]]:
     """Return the classes that occur as numbers from 0, with their colors and names.
 
-    Of bits that hold at once, the one that is listed first counts.
+    Of bits that hold at once, the one that is listed first counts; bits that are 0 come last.
     """
     stored = np.asarray(da.values)
     values = np.atleast_1d(da.attrs["flag_values"])
@@ -147,7 +147,10 @@ def _classes(da: xr.DataArray) -> tuple[xr.DataArray, list[str], list[str]]:
     colors: list[str] = []
     names: list[str] = []
     free = np.ones(stored.shape, np.bool_)
-    for value, mask, word, color in zip(values, masks, words, hexes, strict=True):
+    rows = sorted(
+        zip(values, masks, words, hexes, strict=True), key=lambda row: _is_unset(*row[:2])
+    )
+    for value, mask, word, color in rows:
         bits = stored & mask if "flag_masks" in da.attrs else stored
         here = free & (bits == value)
         if value == da.attrs.get("_FillValue") or word == "fill":
@@ -158,3 +161,7 @@ def _classes(da: xr.DataArray) -> tuple[xr.DataArray, list[str], list[str]]:
             names.append(word.replace("_", " "))
             colors.append(color)
     return da.copy(data=codes), colors or ["#000000"], names
+
+
+def _is_unset(value: int, mask: int) -> bool:
+    return mask != 0 and value == 0

@@ -14,6 +14,7 @@ from astra_xr.catalogs.stac import (
     tile_window,
 )
 from astra_xr.missions import Item
+from astra_xr.missions.media import raster_kind
 from astra_xr.model import SceneId, SignedUrl
 from astra_xr.settings import Settings
 
@@ -101,7 +102,8 @@ class EarthSearch(StacCatalog):
         """
         properties = item.get("properties", {})
         flags = ("earthsearch:boa_offset_applied", "sentinel:boa_offset_applied")
-        if any(properties.get(flag) is True for flag in flags) and not asset_key.endswith("-jp2"):
+        flagged = any(properties.get(flag) is True for flag in flags)
+        if flagged and raster_kind(item["assets"][asset_key]) != "jp2":
             return "already applied by earth-search"
         return None
 

@@ -10,10 +10,11 @@ from typing import Any
 
 from astra_xr.errors import AmbiguousBand, InvalidParameter, UnknownBand
 from astra_xr.missions import Item, Mission
+from astra_xr.missions.media import is_cog_type, raster_kind
 from astra_xr.model import Band
+from astra_xr.resolver.classification import CLASS_ROLES, classified, classified_file
+from astra_xr.resolver.descriptions import describe_planes
 
-_RASTER_TYPES = ("image/tiff", "image/vnd.stac.geotiff", "image/jp2")
-_RASTER_ENDINGS = (".tif", ".tiff", ".jp2")
 _NO_DATA_ROLES = {"thumbnail", "overview", "metadata"}
 
 
@@ -56,7 +57,7 @@ def match_bands(item: Item, mission: Mission | None) -> list[BandAsset]:
             keys.setdefault(band.native, []).append(key)
     for band in table:
         if band.native in keys:
-            best = min(keys[band.native], key=lambda key: _preference(by_name, key, rasters))
+            best = min(keys[band.native], key=lambda key: _preference(band, key, rasters))
             whole = _mission_band(item, best, band)
             found += (whole, *_planes_alone(whole))
     taken = {entry.key for entry in found}
@@ -74,10 +75,13 @@ def match_bands(item: Item, mission: Mission | None) -> list[BandAsset]:
 
 
 def is_raster(asset: Mapping[str, Any]) -> bool:
-    """Return True if an asset is a georeferenced raster: TIFF or JPEG 2000, by type or name."""
-    kind = str(asset.get("type") or "").lower()
-    href = str(asset.get("href") or "").split("?")[0].lower()
-    return kind.startswith(_RASTER_TYPES) or (not kind and href.endswith(_RASTER_ENDINGS))
+    """Return True if an asset is a georeferenced raster: TIFF or JPEG 2000, by type or name.
+
+    Data without a media type and without an ending is taken for one: its file decides.
+    """
+    unnamed = "." not in str(asset.get("href") or ".").rpartition("/")[2]
+    unsaid = not asset.get("type") and unnamed and "data" in (asset.get("roles") or ())
+    return raster_kind(asset) is not None or unsaid
 
 
 def select_bands(
@@ -167,6 +171,10 @@ def _named(
 
 
 def _find(available: Sequence[BandAsset], name: str, scene: str) -> BandAsset | None:
+    # A file comes before its planes.
+    exact = next((entry for entry in available if entry.key == name), None)
+    if exact:
+        return exact
     # The mission's own names come first: an asset key may mean something else elsewhere. An
     # exact match beats one in another case.
     for names_of in (_own_names, _shared_names, lambda entry: (entry.key,)):
@@ -209,7 +217,7 @@ def _band_of(
     stem = _SUFFIX.sub("", key.casefold())
     if stem in by_name or _NO_DATA_ROLES & set(asset.get("roles") or ()):
         return by_name.get(stem)
-    described = describe_planes(item, asset) if by_name else ()
+    described = describe_planes(item, key, asset) if by_name else ()
     # The name alone: catalogs disagree on common names.
     return by_name.get(described[0].native.casefold()) if len(described) == 1 else None
 
@@ -218,19 +226,17 @@ _SUFFIX = re.compile(r"(_\d+m|\.tif)$")
 
 
 def _preference(
-    by_name: Mapping[str, Band], key: str, rasters: Mapping[str, Any]
-) -> tuple[bool, bool, bool, float]:
-    """Rank assets of one band, best first: COGs, native resolution, its own key, then finest."""
+    band: Band, key: str, rasters: Mapping[str, Any]
+) -> tuple[bool, bool, bool, bool, float]:
+    """Rank assets of one band, best first.
+
+    The one of its native name, which is also a key; COGs; native resolution; its own key; finest.
+    """
     asset = rasters[key]
     resampled = "sampling:original" not in (asset.get("roles") or ())
-    by_key = key.casefold() in by_name
+    by_key = key.casefold() in {name.casefold() for name in band.names}
     gsd = asset.get("gsd") or math.inf
-    return not is_cog_type(asset.get("type")), resampled, not by_key, gsd
-
-
-def is_cog_type(media_type: str | None) -> bool:
-    """Return True if a media type says cloud-optimized GeoTIFF."""
-    return "cloud-optimized" in (media_type or "").lower()
+    return key != band.native, not is_cog_type(asset.get("type")), resampled, not by_key, gsd
 
 
 def _twin(
@@ -240,7 +246,7 @@ def _twin(
     if not by_name:
         return None
     stem = _TWIN_SUFFIX.sub("", key.casefold())
-    described = describe_planes(item, asset)
+    described = describe_planes(item, key, asset)
     names = (stem, *(plane.native.casefold() for plane in described if len(described) == 1))
     band = next((by_name[name] for name in names if name in by_name), None)
     return band and replace(band, native=key, common=None, spellings=(), shared=())
@@ -255,9 +261,11 @@ def _mission_band(item: Item, key: str, band: Band) -> BandAsset:
     gsd = told or band.gsd or item.get("properties", {}).get("gsd")
     if gsd != band.gsd:
         band = replace(band, gsd=gsd)
+    if band.role in CLASS_ROLES and not band.classes:
+        band = replace(band, classes=classified(band, item["assets"][key]).classes)
     planes = band.planes
     if planes:
-        described = describe_planes(item, item["assets"][key])
+        described = describe_planes(item, key, item["assets"][key])
         # Some files of a mission hold fewer bands than others, in another order.
         if len(described) > 1:
             planes = tuple(_known_plane(plane, band) for plane in described)
@@ -298,12 +306,9 @@ def _own_bands(
     item: Item, key: str, asset: Mapping[str, Any], *, listed: bool
 ) -> Iterator[BandAsset]:
     """Describe an asset of no table: the file as a whole, and each of its planes."""
-    planes = describe_planes(item, asset)
-    listed = listed and not _NO_DATA_ROLES & set(asset.get("roles") or ())
+    planes = describe_planes(item, key, asset)
+    roles = set(asset.get("roles") or ())
     title = str(asset.get("title") or key)
-    if len(planes) == 1 and not listed:
-        yield BandAsset(key=key, band=Band(native=key, title=title), listed=False)
-        return
     if len(planes) == 1:
         only = planes[0]
         band = Band(
@@ -315,38 +320,25 @@ def _own_bands(
             gsd=asset.get("gsd") or only.gsd,
             title=title,
         )
+        band = classified(band, asset)
+        listed = listed and _is_data(band, roles)
+        if not listed:
+            band = Band(native=key, title=title, role=band.role, classes=band.classes)
         yield BandAsset(key=key, band=band, listed=listed)
         return
     raster = asset.get("raster:bands") or asset.get("bands") or ()
     count = _count(len(planes or raster)) or None
+    planes = tuple(classified(plane, asset, n) for n, plane in enumerate(planes, 1))
     band = Band(native=key, gsd=asset.get("gsd"), title=title)
+    told = planes or tuple(classified(band, asset, n) for n in count or (1,))
+    band = classified_file(band, asset, told)
+    listed = listed and _is_data(band, roles)
     yield BandAsset(key=key, band=band, planes=planes, indexes=count, listed=listed)
     if listed:
         yield from _planes_alone(BandAsset(key=key, band=band, planes=planes))
 
 
-def describe_planes(item: Item, asset: Mapping[str, Any]) -> tuple[Band, ...]:
-    """Read an asset's own description of its bands: ``eo:bands`` or STAC 1.1 ``bands``."""
-    described = asset.get("eo:bands") or asset.get("bands") or ()
-    of_item = item.get("properties", {}).get("eo:bands") or ()
-    planes = []
-    for told in described:
-        # STAC 0.7 and beta items list indexes into the item's eo:bands.
-        by_index = isinstance(told, int) and 0 <= told < len(of_item)
-        entry = of_item[told] if by_index else told
-        if not isinstance(entry, Mapping):
-            continue
-        common = entry.get("common_name") or entry.get("eo:common_name")
-        name = entry.get("name") or common
-        if name:
-            planes.append(
-                Band(
-                    native=str(name),
-                    common=str(common) if common else None,
-                    wavelength=entry.get("center_wavelength") or entry.get("eo:center_wavelength"),
-                    fwhm=entry.get("full_width_half_max") or entry.get("eo:full_width_half_max"),
-                    gsd=entry.get("gsd"),
-                    title=str(entry.get("description") or ""),
-                )
-            )
-    return tuple(planes) if len(planes) == len(described) else ()
+def _is_data(band: Band, roles: set[str]) -> bool:
+    """Return True unless an asset is a picture, or metadata that flags no pixels."""
+    apart = _NO_DATA_ROLES & roles
+    return not apart or (apart == {"metadata"} and band.role in CLASS_ROLES)

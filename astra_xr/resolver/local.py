@@ -16,6 +16,7 @@ from astra_xr.errors import AstraError, InvalidItem, UnknownBand, redact
 from astra_xr.missions import Factors, Item
 from astra_xr.model import Asset, Radiometry, UrlSource
 from astra_xr.resolver.bands import BandAsset, select_bands, split_names
+from astra_xr.resolver.classification import CLASS_ROLES
 from astra_xr.resolver.grids import item_grid
 from astra_xr.resolver.ids import parse_item_id, parse_scene_id
 from astra_xr.resolver.lookup import HEDGE, PASSED_OVER, Found, Lookup, said
@@ -240,9 +241,10 @@ def _radiometry(
     entry: BandAsset, found: Found, raw: Mapping[str, Any], factors: Factors | None
 ) -> Radiometry | None:
     owner = found.owner
+    roles = {n: plane.role for n, plane in enumerate(entry.planes, 1) if plane.role in CLASS_ROLES}
     planes = [
         decide_radiometry(
-            entry.band,
+            replace(entry.band, role=roles.get(index, entry.band.role)),
             found.item,
             raw,
             index=index,

@@ -62,13 +62,9 @@ def decide_radiometry(
     nodata = _nodata(item, declared["nodata"]) if "nodata" in declared else band.nodata
     if not isinstance(dtype, str) or dtype not in _TYPES:
         return None
-    if band.role in ("class", "mask", "visual"):
-        return Radiometry(
-            dtype=dtype,
-            nodata=nodata,
-            reason=f"{band.role} numbers, never scaled",
-            as_is=True,
-        )
+    kept = as_they_are(band, Radiometry(dtype=dtype, nodata=nodata))
+    if kept is not None:
+        return kept
     scale, offset, unit, reason = band.scale, band.offset, band.unit, ""
     extra = 0.0
     if mission is not None and band.unit is not None:
@@ -97,6 +93,26 @@ def decide_radiometry(
         reason=f"offset {offset:g}: {reason}",
         inferred=extra != 0,
     )
+
+
+def as_they_are(band: Band, read: Radiometry) -> Radiometry | None:
+    """Return the radiometry of classes, flags and pictures, whose stored numbers are the values.
+
+    Parameters
+    ----------
+    band : Band
+    read : Radiometry
+        What item or file tell of type and nodata.
+
+    Returns
+    -------
+    Radiometry or None
+        None where scale and offset count: the band measures something, or holds no integers.
+    """
+    if band.role not in ("class", "mask", "visual") or np.dtype(read.dtype).kind not in "iub":
+        return None
+    reason = f"{band.role} numbers, never scaled"
+    return Radiometry(dtype=read.dtype, nodata=read.nodata, reason=reason, as_is=True)
 
 
 def is_declared(item: Item, asset: Mapping[str, Any], index: int = 1) -> bool:

@@ -16,6 +16,7 @@ from astra_xr.conversion.recipe import IMAGES, Recipe
 from astra_xr.conversion.source import Source
 from astra_xr.conversion.stores import LocalStore, StoredAsset
 from astra_xr.errors import AstraError, InvalidFormat
+from astra_xr.missions.media import is_cog_type, raster_kind
 from astra_xr.model import Asset, ClassValue, Grid, UrlSource
 from astra_xr.settings import Settings
 from astra_xr.tiff.signatures import looks_like_cog
@@ -23,6 +24,9 @@ from astra_xr.tiff.signatures import looks_like_cog
 FORMATS = tuple(_FORMATS)
 
 Routing = Literal["direct", "converted"]
+
+_ANY = "application/octet-stream"
+"""The media type of bytes of any kind."""
 
 _CLASSES = ("class", "mask")
 _AS_THEY_ARE = (*_CLASSES, "visual")
@@ -64,11 +68,9 @@ def needs_conversion(asset: Mapping[str, Any], format: str) -> bool | None:
     if format != "cog":
         return True
     kind = str(asset.get("type") or "").lower()
-    if "cloud-optimized" in kind:
+    if is_cog_type(kind):
         return False
-    if kind and "tiff" not in kind and kind != "application/octet-stream":
-        return True
-    return None
+    return None if kind in ("", _ANY) or raster_kind(asset) == "tiff" else True
 
 
 def route(asset: Mapping[str, Any], format: str) -> Routing:
@@ -78,8 +80,7 @@ def route(asset: Mapping[str, Any], format: str) -> Routing:
     """
     needed = needs_conversion(asset, format)
     if needed is None:
-        href = str(asset.get("href") or "").split("?")[0].lower()
-        needed = not asset.get("type") and href.endswith((".jp2", ".j2k"))
+        needed = raster_kind(asset) == "jp2"
     return "converted" if needed else "direct"
 
 

@@ -18,8 +18,9 @@ from astra_xr.missions import MISSIONS
 from astra_xr.model import Asset, ClassValue, Grid, Radiometry
 from astra_xr.reading.decoding import fitting
 from astra_xr.reading.warp import RESAMPLINGS, Warp
+from astra_xr.resolver.classification import CLASS_ROLES
 from astra_xr.resolver.grids import check_gridded
-from astra_xr.resolver.radiometry import one_radiometry, override
+from astra_xr.resolver.radiometry import as_they_are, one_radiometry, override
 from astra_xr.resolver.resolution import Resolution
 from astra_xr.scenes.chunks import SIDE, chunked
 from astra_xr.scenes.grid import (
@@ -132,7 +133,8 @@ def _by_header(asset: Asset, label: str, options: OpenOptions) -> dict[str, Any]
         # Stored numbers are asked for as they are: their scales may differ then.
         own = one_radiometry(tags, label) if options.mask_and_scale else tags[0]
         asked = options.radiometry
-        radiometry = own if asked == "file" else override(own, asked)
+        kept = own and as_they_are(asset.band, own)
+        radiometry = kept or (own if asked == "file" else override(own, asked))
     return {
         "grid": asset.grid or header.grid,
         "radiometry": radiometry,
@@ -196,7 +198,7 @@ def _warp_to(target: Grid, asset: ReadableAsset, name: str, resampling: Resampli
         expected = f"one of {', '.join(RESAMPLINGS)}"
         raise InvalidParameter(name="resampling", value=asked, expected=expected)
     usual = "average" if is_coarser(target, asset.grid) else "nearest"
-    classes = asset.band.role in ("class", "mask")
+    classes = asset.band.role in CLASS_ROLES
     return Warp(
         source=asset.grid,
         target=target,
@@ -243,15 +245,17 @@ def _band_attrs(asset: Asset, radiometry: Radiometry) -> dict[str, Any]:
 
 
 def _flags(classes: tuple[ClassValue, ...], radiometry: Radiometry) -> dict[str, Any]:
-    """Write class meanings as the CF conventions do."""
+    """Return class meanings as attributes of the CF conventions, in the type of the pixels."""
+    dtype = np.dtype(radiometry.dtype)
+    # No pixel has a class that the type cannot hold.
+    classes = tuple(c for c in classes if fitting(c.value, dtype) is not None)
     if not classes:
         return {}
-    dtype = np.dtype(radiometry.dtype)
     flags: dict[str, Any] = {
         "flag_values": np.array([c.value for c in classes], dtype),
         "flag_meanings": " ".join(c.name for c in classes),
     }
-    if any(c.mask is not None for c in classes):
+    if all(c.mask is not None for c in classes):
         flags["flag_masks"] = np.array([c.mask for c in classes], dtype)
     if all(c.color for c in classes):
         flags["flag_colors"] = " ".join(str(c.color) for c in classes)

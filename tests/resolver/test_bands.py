@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 
 from astra_xr.errors import AmbiguousBand, AstraError, InvalidParameter, UnknownBand
 from astra_xr.missions import MISSIONS, clean_item, mission_of
+from astra_xr.missions.media import is_cog_type
 from astra_xr.resolver.bands import (
     BandAsset,
-    describe_planes,
-    is_cog_type,
     is_raster,
     match_bands,
     select_bands,
     split_names,
 )
+from astra_xr.resolver.descriptions import describe_planes
 from tests import items
 from tests.items import COG
 
@@ -264,9 +264,9 @@ class TestLandsat:
             "red": ("B04", "four", (1,)),
             "nir": ("B05", "SR_B5.TIF", (1,)),
         }
-        assert [b.common for b in describe_planes(item, assets["four"])] == ["red"]
+        assert [b.common for b in describe_planes(item, "four", assets["four"])] == ["red"]
         for odd in ([2], [-1], ["0"], [None], [0, 2]):
-            assert describe_planes(item, {"eo:bands": odd}) == ()
+            assert describe_planes(item, "a", {"eo:bands": odd}) == ()
 
     @pytest.mark.parametrize("sensor", ["LE07", "LT05"])
     def test_thematic_mapper(self, sensor: str) -> None:

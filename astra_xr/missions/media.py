@@ -1,0 +1,47 @@
+"""What kind of file an asset is, by its media type and the end of its name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+Kind = Literal["tiff", "jp2"]
+
+_WORDS: Mapping[str, Kind] = {
+    **dict.fromkeys(("tif", "tiff", "geotiff", "gtiff", "cog"), "tiff"),
+    **dict.fromkeys(("jp2", "jpx", "j2k", "jpeg2000"), "jp2"),
+}
+"""Words of media types, and endings of names."""
+
+_OTHER = re.compile(r"text/.*|image/(png|jpe?g|gif|webp|svg)\b.*|.*\b(json|xml|html|pdf|zip)")
+"""Media types that a name does not overrule."""
+
+
+def raster_kind(asset: Mapping[str, Any]) -> Kind | None:
+    """Return the kind of georeferenced raster that an asset is; None if it is none.
+
+    The media type decides where it names one, else the end of the file's name.
+
+    Examples
+    --------
+    >>> raster_kind({"type": "image/x.geotiff"})
+    'tiff'
+    >>> raster_kind({"type": "application/octet-stream", "href": "https://h/B04.JP2?v=1"})
+    'jp2'
+    """
+    media_type = str(asset.get("type") or "").casefold().partition(";")[0].strip()
+    for word in re.split(r"[^a-z0-9]+", media_type):
+        if word in _WORDS:
+            return _WORDS[word]
+    if _OTHER.fullmatch(media_type):
+        return None
+    href = str(asset.get("href") or "").casefold()
+    # In the name of a local file, # is a letter like others.
+    ends = r"[?#]" if href.startswith(("http:", "https:", "s3:")) else r"\?"
+    return _WORDS.get(re.split(ends, href)[0].rpartition(".")[2])
+
+
+def is_cog_type(media_type: str | None) -> bool:
+    """Return True if a media type says cloud-optimized GeoTIFF."""
+    return "cloud-optimized" in (media_type or "").lower()

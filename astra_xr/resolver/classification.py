@@ -1,0 +1,166 @@
+"""Classification: what a STAC item says of a band whose numbers are classes, bits or flags. Pure.
+
+Forms: the classification extension, 1.0 to 2.0, at the asset or at a band of it; ``file:values``
+of the file extension; roles of assets and bands.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from astra_xr.model import Band, ClassValue
+
+CLASS_ROLES = ("class", "mask")
+"""Roles of bands whose numbers are never averaged or scaled."""
+
+_FLAG_ROLES = {
+    "classification", "cloud", "cloud-shadow", "land-water", "mask", "qa", "quality", "saturation",
+    "shadow", "snow", "snow-ice", "terrain-shadow", "usable-data",
+}  # fmt: skip
+"""Roles of assets that flag pixels, besides those that end in ``-mask``."""
+
+_DEGREES = re.compile(r"probabilit|percent|fraction|confidence|uncertaint|optical", re.IGNORECASE)
+"""Words of titles of measurements that catalogs give such a role too."""
+
+_LONGEST = 60
+"""Letters of a class's name; some descriptions are sentences."""
+
+
+def classified(band: Band, asset: Mapping[str, Any], index: int = 1) -> Band:
+    """Return a band with the role and the classes that an asset tells; else as it is.
+
+    Parameters
+    ----------
+    band : Band
+    asset : mapping
+        The STAC asset that holds it.
+    index : int
+        Number of the band in the file, from 1.
+    """
+    sources = [*_entries(asset, index), asset]
+    if _tells(sources, scale=1, offset=0):
+        return band
+    for source in sources:
+        for role, read in (("class", _whole_numbers), ("mask", _bit_fields)):
+            classes = _distinct(read(source))
+            if classes:
+                return replace(band, role=role, classes=classes)
+    measured = _tells(sources, unit="1") or any(map(_is_float, sources))
+    flags = not measured and any(map(_flags_pixels, sources))
+    return replace(band, role="mask") if flags else band
+
+
+def classified_file(band: Band, asset: Mapping[str, Any], planes: Sequence[Band]) -> Band:
+    """Return a file of several bands with the role and the classes of its bands.
+
+    One that has classes suffices where none is scaled: they share one array, which is then not
+    averaged.
+    """
+    roles = [plane.role for plane in planes if plane.role in CLASS_ROLES]
+    entries = [entry for n in range(len(planes)) for entry in _entries(asset, n + 1)]
+    if not roles or _tells([*entries, asset], scale=1, offset=0):
+        return band
+    same = {plane.classes for plane in planes}
+    return replace(band, role=roles[0], classes=same.pop() if len(same) == 1 else ())
+
+
+def _entries(asset: Mapping[str, Any], index: int) -> Iterator[Mapping[str, Any]]:
+    for field in ("bands", "raster:bands", "eo:bands"):
+        entries = asset.get(field) or ()
+        if index <= len(entries) and isinstance(entries[index - 1], Mapping):
+            yield entries[index - 1]
+
+
+def _tells(sources: Iterable[Mapping[str, Any]], **plain: Any) -> bool:
+    """Return True if a field of some names has another value than the plain one."""
+    return any(
+        source.get(key) not in (None, value)
+        for source in sources
+        for name, value in plain.items()
+        for key in (name, f"raster:{name}")
+    )
+
+
+def _is_float(source: Mapping[str, Any]) -> bool:
+    return str(source.get("data_type")).startswith(("float", "cfloat"))
+
+
+def _flags_pixels(source: Mapping[str, Any]) -> bool:
+    told = source.get("roles")
+    roles = {str(role).casefold() for role in told} if isinstance(told, list) else set()
+    named = any(role in _FLAG_ROLES or role.endswith("-mask") for role in roles)
+    words = (str(source.get(key) or "") for key in ("title", "description", "name"))
+    return named and not any(map(_DEGREES.search, words))
+
+
+def _whole_numbers(source: Mapping[str, Any]) -> Iterator[ClassValue]:
+    for entry in _objects(source.get("classification:classes")):
+        value = _whole(entry.get("value"))
+        if value is not None:
+            yield ClassValue(value=value, name=_name_of(entry), color=_color(entry))
+    for entry in _objects(source.get("file:values")):
+        values = entry.get("values")
+        for value in map(_whole, values if isinstance(values, list) else ()):
+            if value is not None:
+                yield ClassValue(value=value, name=_word(entry.get("summary")))
+
+
+def _bit_fields(source: Mapping[str, Any]) -> Iterator[ClassValue]:
+    for field in _objects(source.get("classification:bitfields")):
+        first, bits = _whole(field.get("offset")), _whole(field.get("length"))
+        if first is None or bits is None or not (first >= 0 < bits and first + bits <= 64):
+            continue
+        ones, about = (1 << bits) - 1, _name_of(field)
+        for entry in _objects(field.get("classes")):
+            value, name = _whole(entry.get("value")), _name_of(entry)
+            if value is not None and 0 <= value <= ones:
+                yield ClassValue(
+                    value=value << first,
+                    mask=ones << first,
+                    name=name if about in name else f"{about}_{name}",
+                    color=_color(entry),
+                )
+
+
+def _distinct(classes: Iterable[ClassValue]) -> tuple[ClassValue, ...]:
+    """Return classes of different numbers and names; of equal numbers the first."""
+    found: dict[tuple[int, int | None], ClassValue] = {}
+    names: set[str] = set()
+    for each in classes:
+        if (each.value, each.mask) not in found:
+            name = each.name or "class"
+            if name in names or not each.name:
+                name = f"{name}_{each.value}"
+            names.add(name)
+            found[each.value, each.mask] = replace(each, name=name)
+    return tuple(found.values())
+
+
+def _objects(value: Any) -> list[Mapping[str, Any]]:
+    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
+
+
+def _whole(value: Any) -> int | None:
+    """Return a whole number of 64 bits; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if abs(value) < 2**64 and value == int(value) else None
+
+
+def _name_of(entry: Mapping[str, Any]) -> str:
+    return _word(entry.get("name")) or _word(entry.get("title")) or _word(entry.get("description"))
+
+
+def _word(text: Any) -> str:
+    """Return a text as one word of CF's ``flag_meanings``: empty if nothing of it can be one."""
+    plain = unicodedata.normalize("NFKD", str(text or "")).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9.+@-]+", "_", plain.casefold())[:_LONGEST].strip("_")
+
+
+def _color(entry: Mapping[str, Any]) -> str | None:
+    told = str(entry.get("color_hint") or entry.get("color-hint") or "").removeprefix("#")
+    return f"#{told.casefold()}" if re.fullmatch("[0-9a-fA-F]{6}", told) else None

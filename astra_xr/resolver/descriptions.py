@@ -1,0 +1,73 @@
+"""Descriptions: what a STAC item says of the bands of an asset, in any of its versions. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from astra_xr.missions import Item
+from astra_xr.missions.media import raster_kind
+from astra_xr.model import Band
+
+_SPECTRAL = ("common_name", "center_wavelength", "full_width_half_max")
+
+
+def describe_planes(item: Item, key: str, asset: Mapping[str, Any]) -> tuple[Band, ...]:
+    """Read an asset's description of its bands; empty if there is none, or one of some alone.
+
+    It is the asset's ``eo:bands``, or STAC 1.1 ``bands``, or the asset's own fields; else what
+    the item's properties say of a band of the asset's name.
+    """
+    described = asset.get("eo:bands") or asset.get("bands") or _of_item(item, key, asset)
+    rasters = asset.get("raster:bands") or ()
+    whole = _spectral(asset)
+    if len(described or rasters) <= 1 and whole:
+        # One band: what the asset says holds for it.
+        described = [{**whole, **told} for told in described if isinstance(told, Mapping)] or [
+            whole
+        ]
+    planes = tuple(_planes(item, key, described))
+    return planes if len(planes) == len(described) else ()
+
+
+def _planes(item: Item, key: str, described: list[Any]) -> Iterator[Band]:
+    of_item = item.get("properties", {}).get("eo:bands") or ()
+    for told in described:
+        # STAC 0.7 and beta items list indexes into the item's eo:bands.
+        by_index = isinstance(told, int) and 0 <= told < len(of_item)
+        entry = of_item[told] if by_index else told
+        if not isinstance(entry, Mapping):
+            continue
+        spectral = _spectral(entry)
+        common = spectral.get("common_name")
+        alone = key if spectral and len(described) == 1 else None
+        name = entry.get("name") or common or alone
+        if name:
+            yield Band(
+                native=str(name),
+                common=str(common) if common else None,
+                wavelength=spectral.get("center_wavelength"),
+                fwhm=spectral.get("full_width_half_max"),
+                gsd=entry.get("gsd"),
+                title=str(entry.get("description") or ""),
+            )
+
+
+def _spectral(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of the eo extension, without its prefix of later versions."""
+    found = {name: told.get(name) or told.get(f"eo:{name}") for name in _SPECTRAL}
+    return {name: value for name, value in found.items() if value}
+
+
+def _of_item(item: Item, key: str, asset: Mapping[str, Any]) -> list[Any]:
+    """Return what the item's properties say of the bands of an asset, where that is certain.
+
+    Of a band that the asset is named after; or of all bands, if no other asset can be meant.
+    """
+    properties = item.get("properties", {})
+    told = list(properties.get("eo:bands") or properties.get("bands") or ())
+    named = [e for e in told if isinstance(e, Mapping) and e.get("name") == key]
+    if len(named) == 1:
+        return named
+    sole = [each for each in item.get("assets", {}).values() if raster_kind(each)] == [asset]
+    return told if sole and len(told) == len(asset.get("raster:bands") or (1,)) else []

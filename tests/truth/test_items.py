@@ -1,0 +1,337 @@
+"""Items of any kind: what a STAC item says of itself, in whichever version and place, is heeded."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from affine import Affine
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import astra_xr
+from astra_xr.errors import AmbiguousBand, InvalidDataset
+from astra_xr.missions import clean_item
+from astra_xr.resolver.bands import match_bands
+from astra_xr.testing import write_cog
+
+Json = dict[str, Any]
+COG = "image/tiff; application=geotiff; profile=cloud-optimized"
+SIDE = 256
+
+
+def item_of(assets: Json, **properties: Any) -> Json:
+    grid = {
+        "proj:code": "EPSG:32610",
+        "proj:shape": [SIDE, SIDE],
+        "proj:transform": [10, 0, 499980, 0, -10, 4200000],
+    }
+    return {
+        "type": "Feature",
+        "stac_version": "1.1.0",
+        "id": "x-1",
+        "geometry": None,
+        "properties": {"datetime": "2024-06-01T10:00:00Z"} | grid | properties,
+        "assets": assets,
+        "links": [],
+    }
+
+
+def case(shared: Path, name: str) -> Json:
+    item: Json = json.loads((shared.parent / "cases" / f"{name}.json").read_text())
+    return item
+
+
+@pytest.fixture
+def classes_file(tmp_path: Path) -> Path:
+    """Classes 10 and 80 side by side: any average of them is another number."""
+    stored = np.random.default_rng(0).choice(np.array([10, 80], "uint8"), (SIDE, SIDE))
+    return write_cog(tmp_path / "classes.tif", stored, nodata=None, overviews=None, blocksize=128)
+
+
+def opened(item: Json, band: str, **options: Any) -> xr.DataArray:
+    return astra_xr.open_scene(item, [band], **options)[band]
+
+
+LAND = [
+    {"value": 10, "name": "trees", "description": "Tree cover", "color_hint": "006400"},
+    {"value": 80, "description": "Permanent water bodies!", "color-hint": "0064C8"},
+]
+BITS = [
+    {
+        "name": "cloud",
+        "offset": 1,
+        "length": 1,
+        "classes": [{"value": 0, "name": "not_cloud"}, {"value": 1, "name": "cloud"}],
+    },
+    {
+        "description": "Cirrus confidence",
+        "offset": 6,
+        "length": 2,
+        "classes": [{"value": 1, "name": "low"}, {"value": 3, "description": "very high"}],
+    },
+]
+VALUES = [{"values": [10], "summary": "Trees"}, {"values": [80, 81], "summary": "Water"}]
+
+TOLD = [
+    ({"classification:classes": LAND}, "trees permanent_water_bodies"),
+    ({"raster:bands": [{"classification:classes": LAND}]}, "trees permanent_water_bodies"),
+    (
+        {"bands": [{"data_type": "uint8", "classification:classes": LAND}]},
+        "trees permanent_water_bodies",
+    ),
+    ({"eo:bands": [{"name": "m", "classification:classes": LAND}]}, "trees permanent_water_bodies"),
+    ({"file:values": VALUES}, "trees water water_81"),
+    (
+        {"classification:bitfields": BITS},
+        "not_cloud cloud cirrus_confidence_low cirrus_confidence_very_high",
+    ),
+    (
+        {"bands": [{"name": "m", "classification:bitfields": BITS}]},
+        "not_cloud cloud cirrus_confidence_low cirrus_confidence_very_high",
+    ),
+    ({"roles": ["data", "cloud"]}, None),
+    ({"roles": ["snow-ice"], "raster:bands": [{"data_type": "uint8"}]}, None),
+    ({"roles": ["metadata", "water-mask"]}, None),
+    ({"bands": [{"name": "m", "roles": ["quality"]}]}, None),
+]
+
+
+class TestClasses:
+    @pytest.mark.parametrize("typed", [True, False], ids=["typed", "untyped"])
+    @pytest.mark.parametrize(("told", "meanings"), TOLD, ids=lambda each: str(each)[:40])
+    def test_classes_are_never_averaged(
+        self, classes_file: Path, told: Json, meanings: str | None, typed: bool
+    ) -> None:
+        asset: Json = {"href": str(classes_file), "type": COG, "title": "Map"} | told
+        if typed and not {"raster:bands", "bands"} & told.keys():
+            asset["raster:bands"] = [{"data_type": "uint8", "nodata": 0}]
+        item = item_of({"map": asset})
+        own = opened(item, "map")
+        for grid in ({"resolution": 40}, {"resolution": 35}, {"crs": "EPSG:3857"}):
+            coarse = opened(item, "map", resampling="average", **grid)
+            assert coarse.dtype == np.uint8
+            # Beyond the edges of the file there is nothing: 0.
+            assert set(np.unique(coarse)) - {0} == {10, 80}
+            assert "average" not in coarse.attrs["resampling"]
+        # Listed among the bands of the scene, and never scaled.
+        assert list(astra_xr.open_scene(item)) == ["map"]
+        np.testing.assert_array_equal(own, opened(item, "map", mask_and_scale=False))
+        assert own.attrs.get("flag_meanings") == meanings
+
+    def test_worldcover(self, shared: Path, tmp_path: Path) -> None:
+        stored = np.full((512, 512), 10, "uint8")
+        stored[:, 1::2] = 80
+        place = Affine(8.333333333333333e-05, 0, 6, 0, -8.333333333333333e-05, 3)
+        path = write_cog(tmp_path / "wc.tif", stored, crs="EPSG:4326", transform=place,
+                         overviews="nearest")  # fmt: skip
+        item = case(shared, "worldcover-classes-averaged")
+        item["assets"]["map"]["href"] = str(path)
+        coarse = opened(item, "map", resolution=3 * place.a)
+        assert set(np.unique(coarse)) == {10, 80}
+        flags = dict(zip(coarse.attrs["flag_meanings"].split(), coarse.attrs["flag_values"],
+                         strict=True))  # fmt: skip
+        assert flags["tree_cover"] == 10
+        assert flags["permanent_water_bodies"] == 80
+        table = coarse.to_dataset().astra.classes("map")
+        assert table.loc[50, "meaning"] == "built-up"
+        assert table.loc[50, "color"] == "#fa0000"
+
+    @pytest.mark.parametrize("form", [LAND, BITS], ids=["classes", "bits"])
+    @pytest.mark.parametrize("stored_as", ["netcdf", "zarr"])
+    def test_flags_survive_files(
+        self, classes_file: Path, tmp_path: Path, form: list[Json], stored_as: str
+    ) -> None:
+        field = "classification:classes" if form is LAND else "classification:bitfields"
+        item = item_of({"map": {"href": str(classes_file), "type": COG, field: form}})
+        before = opened(item, "map").to_dataset()
+        path = tmp_path / "a"
+        if stored_as == "zarr":
+            pytest.importorskip("zarr")
+            before.to_zarr(path, zarr_format=2)
+            after = xr.open_zarr(path, mask_and_scale=False)
+        else:
+            before.to_netcdf(path)
+            after = xr.open_dataset(path, mask_and_scale=False)
+        for name in ("flag_values", "flag_meanings", "flag_masks"):
+            np.testing.assert_array_equal(
+                after["map"].attrs.get(name, "none"), before["map"].attrs.get(name, "none")
+            )
+        assert after["map"].dtype == np.uint8
+        assert after.astra.classes("map").equals(before.astra.classes("map"))
+
+    def test_a_scaled_band_with_special_values_is_a_measurement(self, tmp_path: Path) -> None:
+        stored = np.arange(SIDE * SIDE, dtype="uint16").reshape(SIDE, SIDE) % 100 + 1
+        path = write_cog(tmp_path / "a.tif", stored, nodata=255, overviews=None)
+        bands = [{"data_type": "uint16", "scale": 0.01, "nodata": 255,
+                  "classification:classes": [{"value": 250, "name": "cloud"}]}]  # fmt: skip
+        item = item_of({"snow": {"href": str(path), "type": COG, "raster:bands": bands}})
+        values = opened(item, "snow")
+        assert values.dtype == np.float32
+        np.testing.assert_allclose(values, stored * np.float32(0.01))
+        assert "flag_values" not in values.attrs
+
+    @pytest.mark.parametrize(
+        "told",
+        [
+            {"title": "Cloud Probabilities", "roles": ["data", "cloud"]},
+            {"roles": ["quality"], "raster:bands": [{"data_type": "float32"}]},
+            {"roles": ["cloud"], "bands": [{"unit": "%", "data_type": "uint8"}]},
+        ],
+    )
+    def test_a_degree_is_no_flag(self, classes_file: Path, told: Json) -> None:
+        item = clean_item(item_of({"a": {"href": str(classes_file), "type": COG} | told}))
+        assert [entry.band.role for entry in match_bands(item, None)] == ["data"]
+
+    def test_planes_of_classes(self, tmp_path: Path) -> None:
+        stored = np.random.default_rng(0).choice(np.array([0, 1], "uint8"), (2, SIDE, SIDE))
+        path = write_cog(tmp_path / "udm.tif", stored, nodata=None, overviews=None)
+        clear = [{"value": 0, "description": "not clear"}, {"value": 1, "description": "clear"}]
+        snow = [{"value": 0, "description": "no snow"}, {"value": 1, "description": "snow"}]
+        bands = [
+            {"name": "clear", "classification:classes": clear},
+            {"name": "snow", "classification:classes": snow},
+        ]
+        udm = {"href": str(path), "type": COG, "roles": ["metadata", "cloud"], "eo:bands": bands}
+        ds = astra_xr.open_scene(item_of({"udm": udm}), resolution=40)
+        assert ds["udm"].dims == ("band", "y", "x")
+        assert set(np.unique(ds["udm"])) == {0, 1}
+        alone = opened(item_of({"udm": udm}), "udm.snow", resolution=40)
+        np.testing.assert_array_equal(alone, ds["udm"][1])
+        assert alone.attrs["flag_meanings"] == "no_snow snow"
+
+    def test_a_mask_of_such_a_scene_is_refused_with_its_own_band(self, classes_file: Path) -> None:
+        told = {"href": str(classes_file), "type": COG, "classification:classes": LAND}
+        ds = astra_xr.open_scene(item_of({"map": told}))
+        with pytest.raises(InvalidDataset, match=r"ds\.where\(ds\['map'\] != value\)"):
+            ds.astra.mask("clouds")
+
+    def test_flags_of_a_mission_come_from_its_table(self) -> None:
+        ds = astra_xr.open_scene("sentinel-2:S2B_MSIL2A_20250115T184929", ["SCL"], catalog="sample")
+        attrs = ds["SCL"].attrs
+        assert attrs["flag_values"].dtype == ds["SCL"].dtype == np.uint8
+        assert attrs["flag_meanings"].split()[9] == "cloud_high_probability"
+
+
+words = st.text(max_size=12) | st.sampled_from(["cloud", "Snow/ice", "été", "水", "a  b", "-", ""])
+numbers = st.integers(-300, 70000) | st.floats() | st.none() | st.booleans() | words
+entries = st.fixed_dictionaries(
+    {},
+    optional={
+        "value": numbers, "values": st.lists(numbers, max_size=3) | words, "name": words,
+        "description": words, "summary": words, "color_hint": words | st.just("00ff00"),
+        "offset": numbers | st.integers(0, 8), "length": numbers | st.integers(1, 3),
+    },
+)  # fmt: skip
+fields = entries.flatmap(
+    lambda field: st.lists(entries, max_size=3).map(lambda inner: {**field, "classes": inner})
+)
+told_fields = st.fixed_dictionaries(
+    {},
+    optional={
+        "classification:classes": st.lists(entries, max_size=5) | words,
+        "classification:bitfields": st.lists(fields, max_size=3) | words,
+        "file:values": st.lists(entries, max_size=4) | numbers,
+        "roles": st.lists(st.sampled_from(["cloud", "data", "qa"]), max_size=2) | words,
+    },
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(told=told_fields, at=st.sampled_from(["asset", "raster:bands", "bands", "eo:bands"]))
+def test_flags_are_of_the_cf_form_whatever_is_told_and_wherever(told: Json, at: str) -> None:
+    asset: Json = {"href": "https://h/a.tif", "type": COG}
+    asset |= told if at == "asset" else {at: [{"name": "a", **told}]}
+    (entry,) = match_bands(clean_item(item_of({"a": asset})), None)
+    classes = entry.band.classes
+    names = [each.name for each in classes]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[a-z0-9_.+@-]+", name) for name in names)
+    assert len({(each.value, each.mask) for each in classes}) == len(classes)
+    assert all(each.mask is None or each.value & ~each.mask == 0 for each in classes)
+    assert not classes or entry.band.role in ("class", "mask")
+
+
+@pytest.mark.parametrize("field", ["classification:classes", "file:values"])
+def test_classes_that_a_pixel_cannot_have_are_no_flags(classes_file: Path, field: str) -> None:
+    told = [{"value": v, "values": [v], "name": f"c{v}", "summary": f"c{v}"} for v in (-1, 10, 300)]
+    item = item_of({"map": {"href": str(classes_file), "type": COG, field: told}})
+    assert list(opened(item, "map").attrs["flag_values"]) == [10]
+
+
+EO_FORMS: dict[str, tuple[Json, Json]] = {
+    "eo:bands": ({"eo:bands": [{"name": "B04", "common_name": "red",
+                                "center_wavelength": 0.665}]}, {}),
+    "bands": ({"bands": [{"name": "B04", "eo:common_name": "red",
+                          "eo:center_wavelength": 0.665}]}, {}),
+    "asset": ({"eo:common_name": "red", "eo:center_wavelength": 0.665}, {}),
+    "asset, unnamed bands": ({"eo:common_name": "red", "eo:center_wavelength": 0.665,
+                              "bands": [{"data_type": "uint16"}]}, {}),
+    "asset and band": ({"eo:center_wavelength": 0.665,
+                        "bands": [{"name": "B04", "eo:common_name": "red"}]}, {}),
+    "asset and raster:bands": ({"eo:common_name": "red", "eo:center_wavelength": 0.665,
+                                "raster:bands": [{"data_type": "uint16"}]}, {}),
+    "indexes": ({"eo:bands": [1]},
+                {"eo:bands": [{"name": "B03", "common_name": "green"},
+                              {"name": "B04", "common_name": "red",
+                               "center_wavelength": 0.665}]}),
+    "properties by name": ({}, {"bands": [{"name": "B03", "eo:common_name": "green"},
+                                          {"name": "a", "eo:common_name": "red",
+                                           "eo:center_wavelength": 0.665}]}),
+    "properties": ({}, {"bands": [{"name": "B04", "eo:common_name": "red",
+                                   "eo:center_wavelength": 0.665}]}),
+}  # fmt: skip
+
+
+class TestNames:
+    @pytest.mark.parametrize("other", ["red_20m", "red-jp2", "red_60m", "a"])
+    def test_an_assets_own_key_opens_it(self, other: str) -> None:
+        bands = {"eo:bands": [{"name": "B04", "common_name": "red"}]}
+        assets = {key: {"href": f"https://h/{key}.tif", "type": COG} | bands
+                  for key in (other, "red")}  # fmt: skip
+        item = item_of(assets)
+        for key in assets:
+            answer = astra_xr.resolve(item, [key], sign=False)
+            assert answer.assets[key].key == key
+        with pytest.raises(AmbiguousBand, match="Ask for one by name"):
+            astra_xr.resolve(item, ["B04"], sign=False)
+        with pytest.raises(AmbiguousBand):
+            astra_xr.resolve(item, ["RED"], sign=False)
+
+    def test_red_and_red_20m(self, shared: Path) -> None:
+        item = case(shared, "asset-key-red-and-red_20m")
+        for key in ("red", "red_20m"):
+            assert astra_xr.resolve(item, [key], sign=False).assets[key].key == key
+
+    def test_common_names_at_the_asset(self, shared: Path, tmp_path: Path) -> None:
+        place = Affine(30, 0, 500000, 0, -30, 4000000)
+        stored = np.full((512, 512), 3000, "uint16")
+        path = write_cog(tmp_path / "one.tif", stored, transform=place)
+        item = case(shared, "stac11-common-name-at-asset")
+        for asset in item["assets"].values():
+            asset["href"] = str(path)
+        ds = astra_xr.open_scene(item, ["red", "nir"])
+        assert float(ds["red"][0, 0]) == pytest.approx(0.2)
+        assert ds["red"].attrs["native_name"] == "B4"
+        assert ds["red"].attrs["center_wavelength"] == 0.665
+        assert ds["nir"].attrs["native_name"] == "B5"
+
+    @pytest.mark.parametrize("form", EO_FORMS)
+    def test_each_version_of_the_eo_fields(self, form: str) -> None:
+        told, properties = EO_FORMS[form]
+        item = item_of({"a": {"href": "https://h/a.tif", "type": COG} | told}, **properties)
+        for name in ("red", "a", "RED"):
+            asset = astra_xr.resolve(item, [name], sign=False).assets[name]
+            assert (asset.key, asset.indexes) == ("a", (1,))
+            assert asset.band.wavelength == 0.665
+
+    def test_what_the_properties_say_of_several_files_names_none(self) -> None:
+        assets = {key: {"href": f"https://h/{key}.tif", "type": COG} for key in ("a", "b")}
+        bands = [{"name": "B04", "eo:common_name": "red"}]
+        found = match_bands(clean_item(item_of(assets, bands=bands)), None)
+        assert [entry.band.common for entry in found] == [None, None]
