@@ -402,6 +402,10 @@ class FakeClock:
         """Return the time, in UTC."""
         return self._now
 
+    def seconds(self) -> float:
+        """Return the time as ``time.monotonic`` does."""
+        return self._now.timestamp()
+
     def advance(self, by: timedelta = timedelta(0), *, seconds: float = 0.0) -> None:
         """Move the clock forward."""
         self._now += by + timedelta(seconds=seconds)

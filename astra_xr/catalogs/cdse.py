@@ -6,6 +6,7 @@ Access: "documentation.dataspace.copernicus.eu", APIs: S3 (keys, header-signed) 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -49,11 +50,16 @@ class Cdse(StacCatalog):
     provider = "copernicus"
     collections: Mapping[str, tuple[str, ...]] = {"sentinel-2": (_COLLECTIONS["2A"],)}
 
-    def __init__(self, settings: Settings, clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Callable[[], datetime] = utc_now,
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
         super().__init__(url=settings.cdse_url, timeout=settings.timeout)
         self._settings = settings
         self._clock = clock
-        self._tokens = Tokens[tuple[str, str]](renew_before=_RENEW_BEFORE, clock=clock)
+        self._tokens = Tokens[tuple[str, str]](renew_before=_RENEW_BEFORE, timer=timer)
 
     def lookups(self, scene: SceneId) -> Iterable[Lookup]:
         """Yield the lookups for a scene: its product id, then a search."""
@@ -145,9 +151,8 @@ class Cdse(StacCatalog):
         )
         life = answer.get("expires_in")
         seconds = life if isinstance(life, int | float) and life > 0 else _LIFE
-        return Token(
-            value=answer["access_token"], expires_at=self._clock() + timedelta(seconds=seconds)
-        )
+        ends = self._clock() + timedelta(seconds=seconds)
+        return Token(value=answer["access_token"], expires_at=ends, life=seconds)
 
 
 def _is_protected(href: str) -> bool:

@@ -7,6 +7,7 @@ The storage answers it with a redirect to a signed URL.
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -45,12 +46,17 @@ class LpDaac(StacCatalog):
     provider = "nasa"
     collections: Mapping[str, tuple[str, ...]] = {"hls": ("HLSS30_2.0", "HLSL30_2.0")}
 
-    def __init__(self, settings: Settings, clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Callable[[], datetime] = utc_now,
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
         super().__init__(url=settings.lpdaac_url, timeout=settings.timeout)
         self._settings = settings
         self._clock = clock
-        self._tokens = Tokens[tuple[str, str]](renew_before=_RENEW_BEFORE, clock=clock)
-        self._urls = Tokens[str](renew_before=_RENEW_BEFORE, clock=clock)
+        self._tokens = Tokens[tuple[str, str]](renew_before=_RENEW_BEFORE, timer=timer)
+        self._urls = Tokens[str](renew_before=_RENEW_BEFORE, timer=timer)
 
     def lookups(self, scene: SceneId) -> Iterable[Lookup]:
         """Yield the lookups for a scene: its granule id, in both spellings of the collection."""
@@ -105,13 +111,13 @@ class LpDaac(StacCatalog):
                 refused.append(token)
                 continue
             found = location if location.startswith("https://") else ""
-            return Token(value=found, expires_at=_end_of(found) or self._clock() + _URL_LIFE)
+            return self._until(found, _end_of(found) or self._clock() + _URL_LIFE)
         name = "EARTHDATA_TOKEN" if self._settings.earthdata_token else "the account"
         raise SigningError(href=href, reason=f"{name} is refused", hint=_HOW_TO)
 
     def _bearer(self, was_refused: Callable[[Token], bool]) -> Token:
         if self._settings.earthdata_token:
-            return Token(value=self._settings.earthdata_token, expires_at=None)
+            return Token(value=self._settings.earthdata_token, expires_at=None, life=None)
         account = self._login()
         assert account is not None  # check() was asked
         return self._tokens.get(account, lambda: self._log_in(account), was_refused)
@@ -148,7 +154,11 @@ class LpDaac(StacCatalog):
             timeout=self._timeout,
             advice=f"Check the account. {_HOW_TO}",
         )
-        return Token(value=answer["access_token"], expires_at=self._end(answer))
+        return self._until(answer["access_token"], self._end(answer))
+
+    def _until(self, value: str, end: datetime) -> Token:
+        life = (end - self._clock()).total_seconds()
+        return Token(value=value, expires_at=end, life=life)
 
     def _end(self, answer: Mapping[str, Any]) -> datetime:
         try:

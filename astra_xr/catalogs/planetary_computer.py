@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,10 +19,10 @@ from astra_xr.catalogs.stac import (
     sensing_window,
 )
 from astra_xr.catalogs.tokens import Token, Tokens
-from astra_xr.errors import SigningError, UpstreamError
+from astra_xr.errors import SigningError, UpstreamError, UpstreamUnavailable
 from astra_xr.missions import Item
 from astra_xr.model import SceneId, SignedUrl, utc_now
-from astra_xr.net.client import fetch_json
+from astra_xr.net.client import fetch_dated_json
 from astra_xr.settings import Settings
 
 _BLOB_HOST = ".blob.core.windows.net"
@@ -45,6 +46,8 @@ _ACCOUNTS = {
 _TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
 """Microsoft's tenant id, which signs the tokens of other accounts."""
 _RENEW_BEFORE = timedelta(minutes=5)
+_PAUSES = (1.0, 2.0, 4.0)
+"""Seconds between requests while the service gives out tokens that have expired."""
 _SENTINEL2 = "sentinel-2-l2a"
 _OWN_PROCESSOR_UNTIL = "20240722T240000"
 _LANDSAT = "landsat-c2-l2"
@@ -59,7 +62,7 @@ class PlanetaryComputer(StacCatalog):
     """Sentinel-2 Level 2A, Landsat, HLS, Sentinel-1 RTC, NAIP and Copernicus DEM, with SAS tokens.
 
     A token serves a whole storage container. It is fetched when first needed, once for all
-    threads that wait for it, and kept until five minutes before it expires.
+    threads that wait for it, and renewed from five minutes before it expires.
     """
 
     name = "planetary-computer"
@@ -74,12 +77,17 @@ class PlanetaryComputer(StacCatalog):
         "copernicus-dem": tuple(_DEM.values()),
     }
 
-    def __init__(self, settings: Settings, clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Callable[[], datetime] = utc_now,
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
         super().__init__(url=settings.planetary_computer_url, timeout=settings.timeout)
         self._sas_url = settings.planetary_computer_sas_url.rstrip("/")
         self._key = settings.planetary_computer_key
         self._clock = clock
-        self._tokens = Tokens[tuple[str, str]](renew_before=_RENEW_BEFORE, clock=clock)
+        self._tokens = Tokens[tuple[str, str]](renew_before=_RENEW_BEFORE, timer=timer)
 
     def lookups(self, scene: SceneId) -> Iterable[Lookup]:
         """Yield the lookups for a scene: the product id without its baseline, then a search."""
@@ -134,24 +142,39 @@ class PlanetaryComputer(StacCatalog):
         return SignedUrl(url=bare, expires_at=token.expires_at)
 
     def _fetch_token(self, account: str, container: str) -> Token:
+        """Return a new token. The service is known to give out expired ones for seconds."""
+        for pause in _PAUSES:
+            token = self._ask(account, container)
+            if token.life is None or token.life >= 0:
+                return token
+            time.sleep(pause)
+        raise UpstreamUnavailable(
+            service=f"{self.title} (signing)",
+            reason=f"it returns tokens that have expired (at {token.expires_at})",
+        )
+
+    def _ask(self, account: str, container: str) -> Token:
         headers = {"Ocp-Apim-Subscription-Key": self._key} if self._key else None
-        answer = fetch_json(
+        answer, date = fetch_dated_json(
             f"{self.title} (signing)",
             f"{self._sas_url}/token/{account}/{container}",
             headers=headers,
             timeout=self._timeout,
         )
-        try:
-            expiry = datetime.fromisoformat(answer["msft:expiry"])
-            query = str(answer["token"]).lstrip("?")
-        except (TypeError, KeyError, ValueError):
-            expiry, query = self._clock(), ""
+        value = answer.get("token") if isinstance(answer, dict) else None
+        query = value.lstrip("?") if isinstance(value, str) else ""
         if not query:
             raise UpstreamError(
                 service=f"{self.title} (signing)",
                 reason=f"it returned no token for {account}/{container}",
             )
-        return Token(value=query, expires_at=expiry.astimezone(UTC))
+        try:
+            expiry = datetime.fromisoformat(answer["msft:expiry"]).astimezone(UTC)
+        except (TypeError, KeyError, ValueError):
+            return Token(value=query, expires_at=None, life=0.0)
+        # By the service's clock. By ours it may only seem to have expired.
+        life = (expiry - (date or self._clock())).total_seconds()
+        return Token(value=query, expires_at=expiry, life=life if date else max(life, 0.0))
 
 
 def _container(href: str) -> tuple[str, str] | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
 from astra_xr.catalogs.base import Catalog, Page, choose
 from astra_xr.catalogs.query import Query
-from astra_xr.errors import SceneNotFound
+from astra_xr.errors import SceneNotFound, UpstreamUnavailable
 from astra_xr.missions import Item
 from astra_xr.model import SceneId, SignedUrl
 from astra_xr.sample import SCENES, ensure_sample, outline
@@ -37,6 +38,8 @@ class Sample(Catalog):
         ------
         SceneNotFound
             The sample does not contain the scene.
+        UpstreamUnavailable
+            The cache folder cannot take the files.
         """
         known = [{"id": name, "properties": {}, "assets": {}} for name in SCENES]
         _, item = choose(scene, known)
@@ -58,7 +61,20 @@ class Sample(Catalog):
             yield Page(items=list(filter(query.wants, outlines)))
 
     def _item(self, name: str) -> dict[str, Any]:
-        path = ensure_sample(self._folder, name)
+        path, reason = Path(), ""
+        try:
+            path = ensure_sample(self._folder, name)
+        except Exception as error:
+            # GDAL's errors are of several kinds, and of a library that is not imported here.
+            if not isinstance(error, OSError) and not type(error).__module__.startswith("rasterio"):
+                raise
+            reason = getattr(error, "strerror", None) or f"{error}"
+        if reason:
+            raise UpstreamUnavailable(
+                service=self.title,
+                reason=f"the cache folder {self._folder} cannot take it: {reason.lower()}",
+                hint="Set ASTRA_CACHE_DIR to a folder with room that can be written.",
+            )
         item: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         for asset in item["assets"].values():
             asset["href"] = urljoin(path.as_uri(), asset["href"])

@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import netrc
+import threading
+import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
-from astra_xr.errors import SigningError, UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from astra_xr.errors import (
+    AstraError,
+    SigningError,
+    UpstreamError,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
 from astra_xr.model import SignedUrl
 from astra_xr.net.client import fetch_json
 from astra_xr.net.memo import Memo
 
 _KEPT = 4096
+_AGAIN = 60.0
+"""Least seconds between two requests for one token, unless the storage refuses it."""
+_SOON = 120.0
+"""Whoever asks when fewer seconds are left waits for a new one."""
 
 K = TypeVar("K", bound=Hashable)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,24 +42,96 @@ class Token:
     expires_at: datetime | None
     """UTC time at which it expires; None if unknown."""
 
+    life: float | None
+    """Seconds for which it is good from when it was given out; None if unknown."""
 
-class Tokens(Memo[K, Token]):
-    """The tokens of one service, by purpose; each is kept until shortly before it expires.
+
+@dataclass
+class _Held:
+    token: Token
+    renew_at: float
+    ends: float
+
+
+class Tokens(Generic[K]):
+    """The tokens of one service, by purpose.
+
+    A token is used until it expires or is refused. Shortly before it expires a new one is fetched
+    beside, so that neither a slow nor a failing service holds up those who have a good token.
+    How long one lives is measured from when it was given out: the local clock may be wrong.
 
     Parameters
     ----------
     renew_before : timedelta
-        How long before its expiry a token is replaced.
-    clock : callable
-        Returns the time.
+        How long before its expiry a token is replaced; half its life if it lives for less than
+        twice that.
+    timer : callable, optional
+        Returns seconds.
     """
 
-    def __init__(self, *, renew_before: timedelta, clock: Callable[[], datetime]) -> None:
-        def life(token: Token) -> float:
-            ends = token.expires_at
-            return math.inf if ends is None else (ends - renew_before - clock()).total_seconds()
+    def __init__(
+        self, *, renew_before: timedelta, timer: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._ahead = renew_before.total_seconds()
+        self._timer = timer
+        self._held: Memo[K, _Held] = Memo(
+            size=_KEPT, life=lambda held: _life(held.token), clock=timer
+        )
 
-        super().__init__(size=_KEPT, life=life, clock=lambda: clock().timestamp())
+    def get(
+        self, key: K, fetch: Callable[[], Token], refused: Callable[[Token], bool] = lambda _: False
+    ) -> Token:
+        """Return the token of a purpose; all who wait for it share one request, and its failure.
+
+        Parameters
+        ----------
+        key : hashable
+        fetch : callable
+            Returns a new token.
+        refused : callable, optional
+            Takes the kept token, and returns True if the storage no longer accepts it.
+
+        Raises
+        ------
+        AstraError
+            What ``fetch`` raised, where there is no good token.
+        """
+        held = self._held.get(key, lambda: self._hold(fetch()), lambda held: refused(held.token))
+        now = self._timer()
+        if now < held.renew_at:
+            return held.token
+        held.renew_at = now + _AGAIN
+        if held.ends - now < _SOON:
+            return self._renewed(key, fetch, held)
+        threading.Thread(
+            target=self._renewed, args=(key, fetch, held), name="astra-xr token", daemon=True
+        ).start()
+        return held.token
+
+    def _hold(self, token: Token) -> _Held:
+        now, life = self._timer(), _life(token)
+        renew_at = now + max(life - min(self._ahead, life / 2), _AGAIN)
+        return _Held(token=token, renew_at=renew_at, ends=now + life)
+
+    def _renewed(self, key: K, fetch: Callable[[], Token], held: _Held) -> Token:
+        """Return a new token, or on failure the one that is still good."""
+        try:
+            new = self._hold(fetch())
+        except AstraError as error:
+            _log.info("A token that is still good was not renewed: %s", error)
+            return held.token
+        self._held.put(key, new)
+        return new.token
+
+
+def _life(token: Token) -> float:
+    """Return the seconds for which a token is kept: one that should have expired, for a minute.
+
+    Then the clock is wrong, or its service; the storage knows.
+    """
+    if token.life is None:
+        return math.inf
+    return token.life if token.life > 0 else _AGAIN
 
 
 def ask_for_token(service: str, url: str, *, advice: str, **how: Any) -> dict[str, Any]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -93,7 +95,7 @@ def perform(
     found = store.find(key)
     if found is not None:
         return found
-    with only_one(folder, key):
+    with _writable(job.label), only_one(folder, key):
         found = store.find(key)
         if found is not None:
             return found
@@ -109,6 +111,19 @@ def perform(
         finally:
             # What was fetched is of no more use; what was broken off before is kept, to go on.
             shutil.rmtree(fetched, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _writable(label: str) -> Iterator[None]:
+    """Map the errors of the folder; the service's answers carry them: no path is named."""
+    try:
+        yield
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise ConversionFailed(
+            source=label,
+            reason=f"the folder of converted files (ASTRA_CACHE_DIR) cannot take it: {reason}",
+        ) from None
 
 
 def _part(progress: Progress, start: float, length: float) -> Progress:

@@ -9,6 +9,7 @@ import math
 import os
 import re
 import time
+import urllib.request
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -105,10 +106,38 @@ class _RedactUrls(logging.Filter):
         return True
 
 
+class _Proxied(httpx.BaseTransport):
+    """Sends requests through the proxies of the environment or the system, and else directly.
+
+    httpx does so only where it makes the transport itself.
+    """
+
+    def __init__(self) -> None:
+        limits = httpx.Limits(max_connections=64, max_keepalive_connections=32)
+        self._direct = httpx.HTTPTransport(limits=limits)
+        self._proxies = {
+            scheme: httpx.HTTPTransport(
+                proxy=address if "://" in address else f"http://{address}", limits=limits
+            )
+            for scheme, address in urllib.request.getproxies().items()
+            if scheme in ("http", "https", "all")
+        }
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        url = request.url
+        proxy = self._proxies.get(url.scheme, self._proxies.get("all"))
+        if proxy is None or urllib.request.proxy_bypass(url.host):
+            return self._direct.handle_request(request)
+        return proxy.handle_request(request)
+
+    def close(self) -> None:
+        for transport in (self._direct, *self._proxies.values()):
+            transport.close()
+
+
 def _transport() -> httpx.BaseTransport:
     """Return the transport of the client; tests replace it by one that leads to loopback."""
-    limits = httpx.Limits(max_connections=64, max_keepalive_connections=32)
-    return httpx.HTTPTransport(limits=limits)
+    return _Proxied()
 
 
 @functools.cache
@@ -157,14 +186,19 @@ def retry_after(response: httpx.Response, text: str = "") -> float | None:
     if header.isascii() and header.isdigit():
         return float(header)
     if header:
-        try:
-            date = parsedate_to_datetime(header)
-        except (TypeError, ValueError, OverflowError):
-            return None
-        date = date if date.tzinfo else date.replace(tzinfo=UTC)
-        return max(0.0, (date - datetime.now(UTC)).total_seconds())
+        date = _date(header)
+        return max(0.0, (date - datetime.now(UTC)).total_seconds()) if date else None
     match = re.search(r"[Tt]ry again in (\d+) seconds", text)
     return float(match[1]) if match else None
+
+
+def _date(header: str) -> datetime | None:
+    """Return the time in an HTTP header, or None."""
+    try:
+        date = parsedate_to_datetime(header)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 def fetch_json(
@@ -202,6 +236,24 @@ def fetch_json(
     UpstreamTimeout, UpstreamUnavailable, UpstreamError
         There was no usable answer after the retries.
     """
+    how: dict[str, Any] = {"body": body, "form": form, "headers": headers, "explain": explain}
+    return fetch_dated_json(service, url, timeout=timeout, **how)[0]
+
+
+def fetch_dated_json(
+    service: str,
+    url: str,
+    *,
+    body: Mapping[str, Any] | None = None,
+    form: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+    timeout: float,
+    explain: Callable[[int, Any], AstraError | None] | None = None,
+) -> tuple[Any, datetime | None]:
+    """Return what :func:`fetch_json` does, and the server's time (UTC; None if it did not say).
+
+    The local clock may be wrong; an expiry is compared with the time of the server that set it.
+    """
     until = time.monotonic() + timeout
     # A key in the headers or a password in the form must not follow a redirect elsewhere.
     follow = headers is None and form is None
@@ -224,7 +276,7 @@ def fetch_json(
         if ours:
             raise ours
         if response.status_code == 404:
-            return None
+            return None, None
         if not response.is_success:
             failure = _refusal(service, response, content or b"")
         elif content is None:
@@ -232,7 +284,7 @@ def fetch_json(
             failure = UpstreamError(service=service, reason=reason)
         else:
             try:
-                return json.loads(content)
+                return json.loads(content), _date(response.headers.get("Date", ""))
             except (ValueError, RecursionError):
                 kind = "not JSON but HTML" if content.lstrip()[:1] == b"<" else "not JSON"
                 failure = UpstreamError(service=service, reason=f"the answer is {kind}")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Hashable
 from concurrent.futures import CancelledError, Future
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from cachetools import TLRUCache
+
+_memos: weakref.WeakSet[Memo[Any, Any]] = weakref.WeakSet()
+"""All of the process. A forked child has none of the threads that make entries for them."""
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
@@ -41,6 +46,7 @@ class Memo(Generic[K, T]):
         self._kept: TLRUCache[K, T, float] = TLRUCache(size, end, clock)
         self._coming: dict[K, Future[T]] = {}
         self._lock = threading.Lock()
+        _memos.add(self)
 
     def get(
         self, key: K, make: Callable[[], T], refused: Callable[[T], bool] = lambda _: False
@@ -110,3 +116,13 @@ class Memo(Generic[K, T]):
                 del self._coming[key]
                 for value in made:
                     self._kept[key] = value
+
+
+def _after_fork() -> None:
+    for memo in tuple(_memos):
+        memo._lock = threading.Lock()  # noqa: SLF001  (of this module)
+        memo._coming = {}  # noqa: SLF001
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_after_fork)

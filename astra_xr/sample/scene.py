@@ -69,9 +69,13 @@ def ensure_sample(folder: Path, scene_id: str = WHOLE.id, *, progress: bool = Tr
 
 
 def _is_complete(document: Path) -> bool:
-    """Return True if all files exist; a folder gets its name only when they do."""
-    names = (document.name, *item.FILES.values())
-    return all((document.parent / name).is_file() for name in names)
+    """Return True if all files have the size that the item says: a disk may fill up, or fail."""
+    try:
+        assets = json.loads(document.read_text(encoding="utf-8"))["assets"].values()
+        sizes = {document.parent / asset["href"]: asset["file:size"] for asset in assets}
+        return all(path.stat().st_size == size for path, size in sizes.items())
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 @contextlib.contextmanager

@@ -102,7 +102,7 @@ class TestCdse:
     def test_an_account_reads_by_https_with_a_token_that_is_renewed(self, login: Login) -> None:
         clock = FakeClock(START)
         settings = Settings(cdse_username="me", cdse_password=HUSH)
-        catalog = Cdse(settings, clock=clock)
+        catalog = Cdse(settings, clock=clock, timer=clock.seconds)
         asset = items.cdse(SIZE)["assets"]["B04_10m"]
         assert catalog.href(asset).startswith(f"https://{items.CDSE_HOST}/")
         signed = catalog.sign(ZIPPER)
@@ -416,15 +416,15 @@ class TestLpDaac:
 
         lpdaac[0].rule = rule
         settings = Settings(earthdata_username="me", earthdata_password=HUSH)
-        catalog = LpDaac(settings, clock=clock)
+        catalog = LpDaac(settings, clock=clock, timer=clock.seconds)
         href = items.lpdaac_hls(SIZE)["assets"]["B04"]["href"]
         first = catalog.sign(href)
         assert first.expires_at == START + timedelta(hours=1)
         clock.advance(timedelta(minutes=50))
         assert catalog.sign(href) == first
-        clock.advance(timedelta(minutes=6))
+        clock.advance(timedelta(minutes=9))
         second = catalog.sign(href)
-        assert second.expires_at == START + timedelta(minutes=116)
+        assert second.expires_at == START + timedelta(minutes=119)
         third = catalog.sign(href, refused=second)
         assert third.url != second.url
         assert catalog.sign(href, refused=second) == third

@@ -241,8 +241,11 @@ def pretend(before: Callable[[], object] = lambda: None) -> Callable[..., None]:
     """A stand-in for the making that writes a word into each file."""
 
     def make(_: object, work: Path, __: bool) -> None:
-        for name in (*item.FILES.values(), f"{SCENE_ID}.json"):
+        assets = {}
+        for key, name in item.FILES.items():
             (work / name).write_text("made")
+            assets[key] = {"href": f"./{name}", "file:size": 4}
+        (work / f"{SCENE_ID}.json").write_text(json.dumps({"assets": assets}))
         before()
 
     return make
@@ -265,12 +268,15 @@ def test_of_several_at_once_one_is_kept(tmp_path: Path, monkeypatch: pytest.Monk
     assert [path.name for path in (tmp_path / "new").iterdir()] == [found[0].parent.name]
 
 
-def test_a_scene_with_a_missing_file_is_made_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("left", [None, "", "ma"])
+def test_a_scene_with_a_missing_or_cut_file_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: str | None
 ) -> None:
     monkeypatch.setattr(scene, "_make", pretend())
     home = ensure_sample(tmp_path).parent
     (home / "B04.tif").unlink()
+    if left is not None:
+        (home / "B04.tif").write_text(left)
     ensure_sample(tmp_path)
     assert (home / "B04.tif").read_text() == "made"
     assert list(tmp_path.iterdir()) == [home]

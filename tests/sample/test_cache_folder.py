@@ -1,0 +1,42 @@
+"""A cache folder that cannot be used is told as such."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+import astra_xr
+from astra_xr.errors import ConversionFailed, UpstreamUnavailable
+from astra_xr.sample import scene
+
+SAMPLE = "sentinel-2:S2B_MSIL2A_20250115T184929"
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("ASTRA_CACHE_DIR", str(tmp_path / "file" / "cache"))
+    with pytest.raises(UpstreamUnavailable, match="cannot take it.*Set ASTRA_CACHE_DIR"):
+        astra_xr.open_scene(SAMPLE, ["red"], catalog="sample")
+
+
+def test_a_disk_that_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(scene, "_make", full)
+    monkeypatch.setenv("ASTRA_CACHE_DIR", str(tmp_path))
+    with pytest.raises(UpstreamUnavailable, match="no space left on device"):
+        astra_xr.open_scene(SAMPLE, ["red"], catalog="sample")
+    assert list((tmp_path / "sample").iterdir()) == []
+
+
+def test_a_folder_of_conversions_that_cannot_be_made(
+    tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    red = astra_xr.resolve(SAMPLE, "red", catalog="sample").to_item()
+    (tmp_path / "converted").touch()
+    monkeypatch.setenv("ASTRA_CACHE_DIR", str(tmp_path))
+    with pytest.raises(ConversionFailed, match="ASTRA_CACHE_DIR. cannot take it"):
+        astra_xr.resolve(red, "red", format="png").to_dict()
