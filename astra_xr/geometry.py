@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from numbers import Integral
@@ -234,6 +235,34 @@ def plain_crs(crs: Any) -> CRS:
 
     found = CRS(crs)
     return CRS(f"EPSG:{found.epsg}" if found.epsg else found.to_wkt())
+
+
+@functools.lru_cache(maxsize=256)
+def map_crs(text: str) -> str | None:
+    """Return a CRS without heights; None where PROJ knows no such CRS of maps.
+
+    Examples
+    --------
+    >>> map_crs("EPSG:32632+5773"), map_crs("EPSG:4979"), map_crs("EPSG:None")
+    ('EPSG:32632', 'EPSG:4326', None)
+    """
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    try:
+        given = CRS.from_user_input(text)
+        found = given.sub_crs_list[0] if given.is_compound else given
+        found = found.source_crs if found.is_bound and found.source_crs else found
+        if len(found.axis_info) > 2:
+            found = found.to_2d()
+    except CRSError:
+        return None
+    if not (found.is_geographic or found.is_projected):
+        return None
+    if found is given:
+        return text
+    code = found.to_authority(min_confidence=100)
+    return ":".join(code) if code else found.to_wkt()
 
 
 def geometry_bounds(geometry: Mapping[str, Any]) -> Box:

@@ -61,6 +61,29 @@ class Layer:
         )
         return found
 
+    def clipped(self, values: npt.NDArray[Any], rows: Axis, cols: Axis) -> npt.NDArray[Any]:
+        """Return values without those outside the scene's rows and columns.
+
+        A file that does not lie where its item says may have some there.
+        """
+        lengths = values.shape * 2 if values.ndim == 1 else values.shape[-2:]
+        inside = [
+            _inside(axis, own, length)
+            for axis, own, length in zip((rows, cols), (self.rows, self.cols), lengths, strict=True)
+        ]
+        if all(each.all() for each in inside):
+            return values
+        kept = np.logical_and(*inside) if values.ndim == 1 else np.logical_and.outer(*inside)
+        return np.where(kept, values, np.asarray(self.fill).astype(values.dtype))
+
+
+def _inside(axis: Axis, own: tuple[int, int], length: int) -> npt.NDArray[np.bool_]:
+    """Return True where positions, or the parts of a range cut evenly, meet a half-open range."""
+    if not isinstance(axis, slice):
+        return (axis >= own[0]) & (axis < own[1])
+    edges = np.linspace(axis.start, axis.stop, length + 1)
+    return (edges[1:] > own[0]) & (edges[:-1] < own[1])
+
 
 Take = Callable[[xr.Variable, bool], Awaitable[npt.NDArray[Any]]]
 """Reads what is asked of a layer's variable; True: it holds classes."""
@@ -154,7 +177,7 @@ class MosaicArray(ReadArray):
         async def read(number: int, step: int) -> None:
             async with slots:
                 layers = _layers_under(self._steps[step], rows, cols)
-                out[number] = await _mosaic(layers, take, self.dtype)
+                out[number] = await _mosaic(layers, rows, cols, take, self.dtype)
 
         if out.size:
             await together(read(n, int(step)) for n, step in enumerate(steps))
@@ -174,7 +197,7 @@ class MosaicArray(ReadArray):
 
             async with slots:
                 layers = _layers_under(self._steps[step], rows, cols)
-                out[here] = await _mosaic(layers, take, self.dtype)
+                out[here] = await _mosaic(layers, rows, cols, take, self.dtype)
 
         await together(read(int(step)) for step in np.unique(steps))
         return out
@@ -193,14 +216,17 @@ def _part(variable: xr.Variable, index: Index, step: int | None = None) -> xr.Va
     return variable[index.axes[-variable.ndim :]]
 
 
-async def _mosaic(layers: Sequence[Layer], take: Take, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+async def _mosaic(
+    layers: Sequence[Layer], rows: Axis, cols: Axis, take: Take, dtype: np.dtype[Any]
+) -> npt.NDArray[Any]:
     """Read layers of one time step, and return the best of each pixel."""
     first, *others = layers
     if not others:
-        return (await take(first.pixels, False)).astype(dtype, copy=False)
+        values = await take(first.pixels, False)
+        return first.clipped(values, rows, cols).astype(dtype, copy=False)
     out: npt.NDArray[Any] | None = None
     for layer in layers:
-        values = await take(layer.pixels, False)
+        values = layer.clipped(await take(layer.pixels, False), rows, cols)
         data = layer.has_data(values)
         clear = data
         if layer.classes is not None and layer.mask is not None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +15,13 @@ from astra_xr.arrays.index import Axis, Index, numbers_of
 from astra_xr.model import Grid, Radiometry, UrlSource
 from astra_xr.reading.decoding import decoded_dtype, fitting
 from astra_xr.reading.engine import read
-from astra_xr.reading.overview import read_coarse
+from astra_xr.reading.overview import level_shapes, read_coarse
 from astra_xr.reading.pixels import points_under, read_warped_points
-from astra_xr.reading.warp import Warp, read_warped, source_window
+from astra_xr.reading.place import Elsewhere, is_shift
+from astra_xr.reading.warp import Warp, read_warped, source_window, usual_resampling
 from astra_xr.reading.window import Span, Window, range_around
+
+T = TypeVar("T")
 
 
 class RasterArray(ReadArray):
@@ -31,8 +35,9 @@ class RasterArray(ReadArray):
         Scene and band, for messages.
     shape : (int, int)
         Rows and columns of the file.
-    transform : tuple of float, optional
-        Where its pixels must lie; see :class:`astra_xr.model.Grid`.
+    transform, crs : tuple of float and str, optional
+        Where its pixels must lie; see :class:`astra_xr.model.Grid`. If they lie elsewhere, they
+        are read from there.
     indexes : tuple of int
         Planes of the file, counted from 1.
     radiometry : Radiometry
@@ -44,6 +49,8 @@ class RasterArray(ReadArray):
         True: the array is (band, y, x); False: it is the one plane, (y, x).
     warp : Warp, optional
         The grid of the array, where it is not the file's.
+    resampling : str, optional
+        How pixels come from where they lie elsewhere; by default as is usual.
     allow_large : bool
         True: read even what is larger than memory.
     """
@@ -60,8 +67,10 @@ class RasterArray(ReadArray):
         radiometry: Radiometry,
         decode: bool,
         planes: bool,
-        transform: tuple[float, ...] | None = None,
+        transform: tuple[float, float, float, float, float, float] | None = None,
+        crs: str | None = None,
         warp: Warp | None = None,
+        resampling: str | None = None,
         allow_large: bool = False,
     ) -> None:
         if allow_large:
@@ -73,6 +82,7 @@ class RasterArray(ReadArray):
             label=label,
             shape=shape,
             transform=transform,
+            crs=crs,
             indexes=indexes,
             rows=(0, shape[0]),
             cols=(0, shape[1]),
@@ -80,6 +90,7 @@ class RasterArray(ReadArray):
             dtype=decoded_dtype(stored) if decode else stored,
         )
         self._warp = warp
+        self._resampling = resampling
         self._nodata = fitting(radiometry.nodata, radiometry.dtype)
         grid = warp.target.shape if warp else shape
         self.shape: tuple[int, ...] = (len(indexes), *grid) if planes else grid
@@ -105,22 +116,42 @@ class RasterArray(ReadArray):
         return f"RasterArray({self.label!r}, shape={self.shape}, dtype={self.dtype})"
 
     def __dask_tokenize__(self) -> tuple[Any, ...]:
-        return type(self).__qualname__, self._whole, self._warp, self._planes, str(self.dtype)
+        how = self._warp, self._resampling, self._planes
+        return type(self).__qualname__, self._whole, *how, str(self.dtype)
+
+    async def _placed(self, read: Callable[[Window, Warp | None], Awaitable[T]]) -> T:
+        """Call ``read`` with the file as its item describes it, else as it lies itself."""
+        try:
+            return await read(self._whole, self._warp)
+        except Elsewhere as error:
+            elsewhere = error
+        elsewhere.warn()
+        own, target = elsewhere.grid, self._warp.target if self._warp else self._whole.grid
+        assert target is not None
+        way = self._resampling or usual_resampling(target, own)
+        way = "nearest" if is_shift(target, own) else way
+        warp = Warp(source=own, target=target, resampling=way, nodata=self._nodata)
+        return await read(self._whole.of_file(own), warp)
 
     async def _read(self, index: Index) -> npt.NDArray[Any]:
-        if index.points:
-            return await self._read_points(index)
-        part = self._part(index)
-        if not self._warp:
-            return self._planed(await self._pixels(part))
-        (ys, take_y), (xs, take_x) = range_around(part.rows), range_around(part.cols)
-        pixels = await read_warped(part, self._warp, ys, xs, self.dtype)
-        return self._planed(pixels[:, take_y][:, :, take_x])
+        async def read(whole: Window, warp: Warp | None) -> npt.NDArray[Any]:
+            if index.points:
+                return await self._read_points(index, whole, warp)
+            part = self._part(index, whole)
+            if not warp:
+                return self._planed(await self._pixels(part))
+            (ys, take_y), (xs, take_x) = range_around(part.rows), range_around(part.cols)
+            pixels = await read_warped(part, warp, ys, xs, self.dtype)
+            return self._planed(pixels[:, take_y][:, :, take_x])
 
-    async def _read_points(self, index: Index) -> npt.NDArray[Any]:
+        return await self._placed(read)
+
+    async def _read_points(
+        self, index: Index, whole: Window, warp: Warp | None
+    ) -> npt.NDArray[Any]:
         rows, cols = (axis.reshape(-1) for axis in map(numbers_of, index.axes[-2:]))
-        if self._warp:
-            values = await read_warped_points(self._whole, self._warp, rows, cols, self.dtype)
+        if warp:
+            values = await read_warped_points(whole, warp, rows, cols, self.dtype)
         else:
             values = await self._pixels(self._points(index))
         planes = index.axes[0] if self._planes else 0
@@ -135,12 +166,13 @@ class RasterArray(ReadArray):
             return np.empty(window.size, self.dtype)
         return await read(window)
 
-    def _part(self, index: Index) -> Window:
+    def _part(self, index: Index, whole: Window | None = None) -> Window:
         """Return what an index takes, as a window of the file (or of the other grid)."""
-        planes = numbers_of(index.axes[0]) if self._planes else range(len(self._whole.indexes))
+        whole = whole or self._whole
+        planes = numbers_of(index.axes[0]) if self._planes else range(len(whole.indexes))
         rows, cols = map(_span, index.axes[-2:])
-        indexes = tuple(self._whole.indexes[n] for n in planes)
-        return replace(self._whole, indexes=indexes, rows=rows, cols=cols)
+        indexes = tuple(whole.indexes[n] for n in planes)
+        return replace(whole, indexes=indexes, rows=rows, cols=cols)
 
     def _points(self, index: Index) -> Window:
         """Return points as a window of the file."""
@@ -153,22 +185,24 @@ class RasterArray(ReadArray):
         """Read fewer pixels from the overview that suffices; see :meth:`LazyArray.coarse`."""
         if index.window is None:
             return None
-        part = self._part(index)
-        if not self._warp:
-            pixels = await read_coarse(
-                part, shape, average=average, nodata=self._nodata, dtype=self.dtype
-            )
-            return self._planed(pixels)
         rows, cols = index.window
-        base = Affine(*self._warp.target.transform) @ Affine.translation(cols.start, rows.start)
-        scale = Affine.scale(
-            (cols.stop - cols.start) / shape[1], (rows.stop - rows.start) / shape[0]
-        )
-        target = Grid(crs=self._warp.target.crs, shape=shape, transform=tuple(base @ scale)[:6])
-        way = "average" if average else "nearest"
-        warp = replace(self._warp, target=target, resampling=way)
-        whole = (0, shape[0]), (0, shape[1])
-        return self._planed(await read_warped(part, warp, *whole, self.dtype))
+
+        async def read(whole: Window, warp: Warp | None) -> npt.NDArray[Any]:
+            part = self._part(index, whole)
+            if not warp:
+                return await read_coarse(
+                    part, shape, average=average, nodata=self._nodata, dtype=self.dtype
+                )
+            base = Affine(*warp.target.transform) @ Affine.translation(cols.start, rows.start)
+            scale = Affine.scale(
+                (cols.stop - cols.start) / shape[1], (rows.stop - rows.start) / shape[0]
+            )
+            target = Grid(crs=warp.target.crs, shape=shape, transform=tuple(base @ scale)[:6])
+            way = "average" if average else "nearest"
+            fewer = replace(warp, target=target, resampling=way)
+            return await read_warped(part, fewer, (0, shape[0]), (0, shape[1]), self.dtype)
+
+        return self._planed(await self._placed(read))
 
     def window(self, index: Index) -> Window | None:
         """Return what an index takes as a window of the file; see :meth:`LazyArray.window`."""
@@ -177,17 +211,20 @@ class RasterArray(ReadArray):
 
     async def reads(self, index: Index) -> Window:
         """Return the window of the file that an index is going to read."""
-        if index.points:
-            window = self._points(index)
-            if not self._warp:
-                return window
-            rows, cols = np.asarray(window.rows), np.asarray(window.cols)
-            return await points_under(self._whole, self._warp, rows, cols)
-        part = self._part(index)
-        if not self._warp:
-            return part
-        spans = range_around(part.rows)[0], range_around(part.cols)[0]
-        return (await source_window(part, self._warp, *spans))[0]
+
+        async def read(whole: Window, warp: Warp | None) -> Window:
+            if not warp:
+                # Reads the header, which may say that the file lies elsewhere.
+                await level_shapes(whole)
+                return self._points(index) if index.points else self._part(index)
+            if index.points:
+                rows, cols = (axis.reshape(-1) for axis in map(numbers_of, index.axes[-2:]))
+                return await points_under(whole, warp, rows, cols)
+            part = self._part(index, whole)
+            spans = range_around(part.rows)[0], range_around(part.cols)[0]
+            return (await source_window(part, warp, *spans))[0]
+
+        return await self._placed(read)
 
 
 def _span(axis: Axis) -> Span:

@@ -11,6 +11,7 @@ from astra_xr.reading.decoding import decode_into, warn_of_offset
 from astra_xr.reading.engine import stream, tile_pixels
 from astra_xr.reading.headers import find_layout
 from astra_xr.reading.loop import in_decode_thread, in_thread, run, together
+from astra_xr.reading.place import Elsewhere
 from astra_xr.reading.plan import Job, Part
 from astra_xr.reading.ranges import RangeFile
 from astra_xr.reading.tiles import overlap
@@ -41,8 +42,8 @@ def read_fused(
     Returns
     -------
     bool
-        False if nothing was filled: a file needs GDAL or has its own mask, or the files are
-        tiled differently.
+        False if nothing was filled: a file needs GDAL, has its own mask or lies elsewhere than
+        its item says, or the files are tiled differently.
 
     Raises
     ------
@@ -59,7 +60,7 @@ async def _read_fused(
     files = [RangeFile(w.source, s, w.label) for w, s in zip(windows.values(), signed, strict=True)]
     try:
         layouts = await together(map(find_layout, files, windows.values()))
-    except Unsupported:
+    except (Unsupported, Elsewhere):
         return False
     same_tiling = len({layout.levels[0].tile for layout in layouts}) == 1
     if not same_tiling or any(layout.mask or layout.alpha is not None for layout in layouts):

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import rasterio
-from affine import Affine
 from rasterio.abc import MultiByteRangeResourceContainer
 from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.windows import Window as Part
 
-from astra_xr.errors import AstraError, redact
+from astra_xr.errors import AstraError, ReadError, redact
+from astra_xr.geometry import map_crs
 from astra_xr.model import Grid, Radiometry, UrlSource
 from astra_xr.reading.cache import ByteCache
 from astra_xr.reading.headers import check_described
@@ -164,17 +165,24 @@ def _opened(file: RangeFile, **options: Any) -> Iterator[rasterio.io.DatasetRead
         )
 
 
-def read_header(source: UrlSource, label: str) -> Header:
+def read_header(source: UrlSource, label: str, crs: str | None = None) -> Header:
     """Read grid, planes, dtypes, nodata, scales and offsets from a file.
+
+    Parameters
+    ----------
+    crs : str, optional
+        That of a file that names none itself.
 
     Raises
     ------
     ReadError
-        The file cannot be read, or has no CRS.
+        The file cannot be read, or nothing tells where it lies.
     """
     file = RangeFile(source, source(), label)
     with _opened(file) as dataset:
-        if dataset.crs is None:
+        own = _crs_of(dataset)
+        placed = crs is not None and not dataset.transform.is_identity
+        if own is None and not placed:
             points = dataset.gcps[0]
             raise file.error(
                 "the file has ground control points instead of a grid"
@@ -184,10 +192,9 @@ def read_header(source: UrlSource, label: str) -> Header:
                 if points
                 else "Only georeferenced rasters can be opened.",
             )
-        code = dataset.crs.to_epsg()
         t = dataset.transform
         grid = Grid(
-            crs=f"EPSG:{code}" if code else dataset.crs.to_wkt(version="WKT2_2019"),
+            crs=own or str(crs),
             shape=(dataset.height, dataset.width),
             transform=(t.a, t.b, t.c, t.d, t.e, t.f),
         )
@@ -212,29 +219,76 @@ def read_header(source: UrlSource, label: str) -> Header:
         return Header(grid=grid, count=dataset.count, radiometries=radiometries)
 
 
+def _crs_of(dataset: rasterio.io.DatasetReader) -> str | None:
+    """Return the CRS by its EPSG code, else as WKT; None if it has none that PROJ knows."""
+    return _crs_by_wkt(dataset.crs.to_wkt()) if dataset.crs else None
+
+
+@functools.lru_cache(maxsize=256)
+def _crs_by_wkt(wkt: str) -> str | None:
+    found = rasterio.CRS.from_wkt(wkt)
+    code = found.to_epsg()
+    return map_crs(f"EPSG:{code}" if code else found.to_wkt(version="WKT2_2019"))
+
+
+def gdal_crs(file: RangeFile) -> str | None:
+    """Return the CRS of a file, which takes no bytes but those of its header."""
+    try:
+        with _opened(file) as dataset:
+            return _crs_of(dataset)
+    except ReadError:
+        return None
+
+
+@dataclass(frozen=True)
+class _Described:
+    """What GDAL says of a file that a window is held against."""
+
+    shape: tuple[int, int]
+    count: int
+    dtype: str
+    transform: tuple[float, ...] | None
+    crs: str | None
+
+    @classmethod
+    def of(cls, dataset: rasterio.io.DatasetReader) -> _Described:
+        """Return what is said of the full image."""
+        place = None if dataset.transform.is_identity else tuple(dataset.transform)[:6]
+        return cls(dataset.shape, dataset.count, dataset.dtypes[0], place, _crs_of(dataset))
+
+    def check(self, file: RangeFile, window: Window) -> None:
+        """Hold it against what a window has from its item; see :func:`check_described`."""
+        check_described(file, window, self.shape, self.count, self.dtype, self.transform, self.crs)
+
+
 def gdal_levels(window: Window) -> tuple[tuple[int, int], ...]:
     """Return rows and columns of the image and its overviews, finest first.
 
     Raises
     ------
     ReadError
-        The file cannot be read.
+        The file cannot be read, or differs from its item.
+    Elsewhere
+        It lies elsewhere than its item says.
     """
     known = _levels.get(window.source)
+    file = RangeFile(window.source, window.source(), window.label)
     if known is None:
-        file = RangeFile(window.source, window.source(), window.label)
         with _opened(file) as dataset:
+            described = _Described.of(dataset)
             shapes = [dataset.shape]
             count = len(dataset.overviews(1))
         for level in range(count):
             with _opened(file, overview_level=level) as dataset:
                 shapes.append(dataset.shape)
-        known = tuple(shapes)
+        known = described, tuple(shapes)
         _levels.put(window.source, known, 1000)
-    return known
+    described, levels = known
+    described.check(file, window)
+    return levels
 
 
-_levels: ByteCache[tuple[tuple[int, int], ...]] = ByteCache("header_cache")
+_levels: ByteCache[tuple[_Described, tuple[tuple[int, int], ...]]] = ByteCache("header_cache")
 
 
 def read_by_gdal(
@@ -256,6 +310,8 @@ def read_by_gdal(
     ------
     ReadError
         The file cannot be read, or differs from its item.
+    Elsewhere
+        It lies elsewhere than its item says.
     """
     file = RangeFile(window.source, window.source(), window.label)
     options = {"overview_level": window.level - 1} if window.level else {}
@@ -263,12 +319,15 @@ def read_by_gdal(
     cols, take_cols = range_around(window.cols)
     part = Part(cols[0], rows[0], cols[1] - cols[0], rows[1] - rows[0])
     with _opened(file, **options) as dataset:
-        # An overview has a shape of its own.
-        shape = window.shape if window.level else dataset.shape
-        height, width = window.shape
-        t = dataset.transform @ Affine.scale(dataset.width / width, dataset.height / height)
-        place = None if dataset.transform.is_identity else tuple(t)[:6]
-        check_described(file, window, shape, dataset.count, dataset.dtypes[0], place)
+        described = _Described.of(dataset)
+        if window.level:
+            # An overview has a shape of its own; that of the full image was checked to choose it.
+            described = replace(described, shape=window.shape, transform=window.transform)
+        try:
+            described.check(file, window)
+        except ReadError:
+            _levels.drop(window.source)  # The file may be another one by now.
+            raise
         nodata = dataset.nodatavals[window.indexes[0] - 1]
         stored = np.asarray(dataset.read(list(window.indexes), window=part))
         masked = any(MaskFlags.per_dataset in flags for flags in dataset.mask_flag_enums)

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
-import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from weakref import WeakValueDictionary
 
 import numpy as np
 import numpy.typing as npt
-from affine import Affine
 
 from astra_xr.model import UrlSource
 from astra_xr.reading.cache import ByteCache
-from astra_xr.reading.decoding import first
+from astra_xr.reading.loop import in_gdal_thread
+from astra_xr.reading.place import check_place
 from astra_xr.reading.ranges import RangeFile
 from astra_xr.reading.window import Window
 from astra_xr.tiff.directories import Malformed, Unsupported
-from astra_xr.tiff.layout import Layout, read_layout
+from astra_xr.tiff.layout import OWN_TERMS, Layout, read_layout
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +47,8 @@ async def find_layout(file: RangeFile, window: Window) -> Layout:
         GDAL has to read this file.
     ReadError
         The file cannot be read, or differs from its item.
+    Elsewhere
+        It lies elsewhere than its item says.
     """
     known = header_cache.get(window.source)
     if known is None:
@@ -63,7 +63,8 @@ async def find_layout(file: RangeFile, window: Window) -> Layout:
     file.size, file.etag = known.size, known.etag
     layout = known.layout
     shape, samples = layout.levels[0].shape, layout.samples
-    check_described(file, window, shape, samples, layout.dtype, layout.transform)
+    place = layout.transform, layout.crs
+    check_described(file, window, shape, samples, layout.dtype, *place)
     return layout
 
 
@@ -74,6 +75,7 @@ def check_described(
     samples: int,
     dtype: npt.DTypeLike,
     transform: tuple[float, ...] | None,
+    crs: str | None,
 ) -> None:
     """Hold a file against what its item says of it.
 
@@ -81,19 +83,19 @@ def check_described(
     ----------
     shape, samples, dtype : (int, int), int, numpy dtype
         The file's own rows and columns, number of bands, and type of stored numbers.
-    transform : tuple of float or None
+    transform, crs : tuple of float or None, str or None
         Where its pixels lie, as it says; None: it does not.
 
     Raises
     ------
     ReadError
-        It has another shape, or fewer bands, or numbers that would not fit, or it lies elsewhere,
-        by a pixel or more.
+        It has fewer bands, or numbers that would not fit, or another shape and no place.
+    Elsewhere
+        It lies elsewhere.
     """
     problem = ""
-    if shape != tuple(window.shape) or max(window.indexes) > samples:
-        problem = f"the file has {samples} bands of {shape} pixels, while its item says "
-        problem += f"{tuple(window.shape)}"
+    if max(window.indexes) > samples:
+        problem = f"the file has {samples} bands, while its item says {max(window.indexes)}"
     elif window.dtype is not None and not np.can_cast(
         # Values may be rounded to the type of the result, but never wrap around.
         dtype,
@@ -104,37 +106,7 @@ def check_described(
         problem = f"the file holds {np.dtype(dtype).name}, while its item says {promised}"
     if problem:
         raise file.error(problem, "The item does not describe this file; try another catalog.")
-    _check_place(file, window, transform)
-
-
-_APART = 0.05
-"""Part of a pixel by which grids may differ without a word."""
-
-
-def _check_place(file: RangeFile, window: Window, transform: tuple[float, ...] | None) -> None:
-    """Refuse a file that lies a pixel or more from where its item says; warn of less."""
-    promised = window.transform
-    if transform is None or promised is None or transform == promised:
-        return
-    back = ~Affine(*promised[:6]) @ Affine(*transform[:6])
-    corners = [(col, row) for col in (0, window.shape[1]) for row in (0, window.shape[0])]
-    away = max(math.dist(back @ corner, corner) for corner in corners)
-    if away <= _APART:
-        return
-    own, said = ([float(f"{value:.10g}") for value in each] for each in (transform, promised))
-    places = f"the transform of the file is {own}, that of the item {said}"
-    if away >= 1:
-        raise file.error(
-            f"it lies {away:.4g} pixels from where its item says: {places}",
-            "Try another catalog, or open the item without its proj:transform and proj:shape: "
-            "the file's own grid is taken then.",
-        )
-    if first(f"place of {window.label}"):
-        warnings.warn(
-            f"{window.label}: the file lies {away:.2g} pixels from where its item says, which is "
-            f"believed: {places}",
-            stacklevel=2,
-        )
+    check_place(file, window, shape, transform, crs)
 
 
 async def _read(file: RangeFile, window: Window) -> _Header | str:
@@ -142,6 +114,10 @@ async def _read(file: RangeFile, window: Window) -> _Header | str:
     damage = ""
     try:
         layout = await read_layout(file)
+        if layout.crs == OWN_TERMS:
+            from astra_xr.reading.gdal import gdal_crs
+
+            layout = replace(layout, crs=await in_gdal_thread(gdal_crs, file))
         known = _Header(layout, file.size or 0, file.etag)
     except Unsupported as reason:
         _log.info("%s is read by GDAL: %s", window.label, reason)

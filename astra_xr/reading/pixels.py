@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from affine import Affine
-from pyproj import Transformer
 
 from astra_xr.reading.loop import together
+from astra_xr.reading.place import transformer
 from astra_xr.reading.warp import Warp, overview_for, read_warped
 from astra_xr.reading.window import Window
 
@@ -85,7 +84,7 @@ async def points_under(
     level, (height, width), affine = await overview_for(whole, warp)
     x, y = _apply(Affine(*warp.target.transform), cols + 0.5, rows + 0.5)
     if warp.source.crs != warp.target.crs:
-        x, y = _transformer(warp.target.crs, warp.source.crs).transform(x, y)
+        x, y = transformer(warp.target.crs, warp.source.crs).transform(x, y)
     across, down = _apply(~affine, x, y)
     ys, xs = (
         np.clip(np.nan_to_num(v, nan=0, posinf=size, neginf=0), 0, size - 1).astype(np.intp)
@@ -96,8 +95,3 @@ async def points_under(
 
 def _apply(affine: Affine, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> Any:
     return affine.a * x + affine.b * y + affine.c, affine.d * x + affine.e * y + affine.f
-
-
-@functools.lru_cache(maxsize=64)
-def _transformer(source: str, target: str) -> Transformer:
-    return Transformer.from_crs(source, target, always_xy=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 from dataclasses import dataclass
@@ -40,6 +41,21 @@ class Warp:
 
     nodata: float | None = None
     """Stored number of pixels without data; decoded values have NaN."""
+
+
+def usual_resampling(target: Grid, source: Grid) -> str:
+    """Return how measured values come to another grid where nothing else is asked for."""
+    return "average" if is_coarser(target, source) else "nearest"
+
+
+@functools.lru_cache(maxsize=256)
+def is_coarser(target: Grid, source: Grid) -> bool:
+    """Return True where a grid has larger pixels than another one."""
+    if target.crs == source.crs:
+        return target.resolution > source.resolution
+    full, goal = (GeoBox(g.shape, Affine(*g.transform), g.crs) for g in (source, target))
+    # Pixels of the same size in two projections differ by some percent.
+    return bool(compute_reproject_roi(full, goal).scale > 1.1)
 
 
 async def read_warped(

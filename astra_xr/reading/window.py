@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from astra_xr.model import Radiometry, UrlSource
+from astra_xr.model import Grid, Radiometry, UrlSource
 from astra_xr.reading.decoding import decoded_dtype, own_nodata
 
 Span = tuple[int, int] | npt.NDArray[np.integer[Any]]
@@ -29,8 +29,11 @@ class Window:
     shape: tuple[int, int]
     """Rows and columns that the whole file must have."""
 
-    transform: tuple[float, ...] | None = None
+    transform: tuple[float, float, float, float, float, float] | None = None
     """Where its pixels must lie, as in :attr:`astra_xr.model.Grid.transform`; None: anywhere."""
+
+    crs: str | None = None
+    """The CRS of ``transform``, as in :attr:`astra_xr.model.Grid.crs`."""
 
     indexes: tuple[int, ...]
     """Planes, from 1."""
@@ -57,6 +60,17 @@ class Window:
         # Defaults stay out of pickles, of which a graph of many chunks holds many.
         default = vars(type(self))
         return {name: v for name, v in vars(self).items() if v is not default.get(name, self)}
+
+    @property
+    def grid(self) -> Grid | None:
+        """Return the grid that the whole file must have; None: any."""
+        if self.transform is None or self.crs is None:
+            return None
+        return Grid(crs=self.crs, shape=self.shape, transform=self.transform)
+
+    def of_file(self, grid: Grid) -> Window:
+        """Return the same window of a file that has this grid."""
+        return replace(self, crs=grid.crs, shape=grid.shape, transform=grid.transform)
 
     @property
     def size(self) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ from astra_xr.errors import InvalidParameter, UnknownBand
 from astra_xr.missions import MISSIONS
 from astra_xr.model import Asset, ClassValue, Grid, Radiometry
 from astra_xr.reading.decoding import fitting
-from astra_xr.reading.warp import RESAMPLINGS, Warp
+from astra_xr.reading.warp import RESAMPLINGS, Warp, usual_resampling
 from astra_xr.resolver.classification import CLASS_ROLES
 from astra_xr.resolver.grids import check_gridded
 from astra_xr.resolver.radiometry import as_they_are, one_radiometry, override
@@ -29,7 +29,6 @@ from astra_xr.scenes.grid import (
     geobox_of,
     grid_coords,
     grid_of,
-    is_coarser,
     target_grid,
 )
 from astra_xr.scenes.options import OpenOptions, Resampling
@@ -151,12 +150,15 @@ def band_variable(
     grid = grid_of(target, asset.grid)
     same = grid == asset.grid
     cut = None if same else cut_of(grid, asset.grid)
-    warp = None if same or cut else _warp_to(grid, asset, name, options.resampling)
+    resampling = _resampling(asset, name, options.resampling)
+    warp = None if same or cut else _warp_to(grid, asset, resampling)
     array = RasterArray(
         source=asset.source,
         label=f"{scene} {name}",
         shape=asset.grid.shape,
         transform=asset.grid.transform,
+        crs=asset.grid.crs,
+        resampling=resampling,
         indexes=asset.indexes,
         radiometry=radiometry,
         decode=options.mask_and_scale,
@@ -185,8 +187,8 @@ def band_variable(
     return variable[(..., *cut)] if cut else variable
 
 
-def _warp_to(target: Grid, asset: ReadableAsset, name: str, resampling: Resampling) -> Warp:
-    """Say how a band comes to another grid.
+def _resampling(asset: Asset, name: str, resampling: Resampling) -> str | None:
+    """Return how a band comes to another grid; None: as is usual for measured values.
 
     Raises
     ------
@@ -197,12 +199,15 @@ def _warp_to(target: Grid, asset: ReadableAsset, name: str, resampling: Resampli
     if asked is not None and asked not in RESAMPLINGS:
         expected = f"one of {', '.join(RESAMPLINGS)}"
         raise InvalidParameter(name="resampling", value=asked, expected=expected)
-    usual = "average" if is_coarser(target, asset.grid) else "nearest"
-    classes = asset.band.role in CLASS_ROLES
+    return "nearest" if asset.band.role in CLASS_ROLES else asked
+
+
+def _warp_to(target: Grid, asset: ReadableAsset, resampling: str | None) -> Warp:
+    """Say how a band comes to another grid."""
     return Warp(
         source=asset.grid,
         target=target,
-        resampling="nearest" if classes else asked or usual,
+        resampling=resampling or usual_resampling(target, asset.grid),
         nodata=fitting(asset.radiometry.nodata, asset.radiometry.dtype),
     )
 

@@ -17,7 +17,6 @@ import xarray as xr
 from affine import Affine
 from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
-from odc.geo.overlap import compute_reproject_roi
 from odc.geo.xr import xr_coords
 from pyproj.exceptions import CRSError
 
@@ -220,15 +219,6 @@ def cut_of(target: Grid, source: Grid) -> NormalizedROI | None:
         return None
     whole = (rows.stop - rows.start, cols.stop - cols.start) == target.shape
     return (rows, cols) if whole else None
-
-
-@functools.lru_cache(maxsize=256)
-def is_coarser(target: Grid, source: Grid) -> bool:
-    """Return True where a grid has larger pixels than another one."""
-    if target.crs == source.crs:
-        return target.resolution > source.resolution
-    # Pixels of the same size in two projections differ by some percent.
-    return bool(compute_reproject_roi(_geobox(source), _geobox(target)).scale > 1.1)
 
 
 def touched(box: GeoBox, bounds: BoundingBox) -> GeoBox:

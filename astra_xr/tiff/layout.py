@@ -20,6 +20,9 @@ from astra_xr.tiff.directories import (
     read_directories,
 )
 
+OWN_TERMS = "user-defined"
+"""A CRS that a file describes by parameters instead of a code."""
+
 _LARGEST_TILE = 256 << 20
 _KINDS = {1: "u", 2: "i", 3: "f", 6: "c"}
 _CODECS = {
@@ -92,6 +95,10 @@ class Layout:
     """From columns and rows to the CRS, as in :attr:`astra_xr.model.Grid.transform`; None if
     the file says it in no way that is known here."""
 
+    crs: str | None = None
+    """The CRS by its EPSG code; :data:`OWN_TERMS` if the file defines one itself; None if it
+    names none."""
+
     bits: int | None = None
     """1 if a byte holds eight pixels, as in masks; None if each number has its own bytes."""
 
@@ -157,6 +164,7 @@ def _layout(order: str, directories: list[Tags], size: int, *, is_mask: bool = F
         predictor=number(first, "predictor", 1),
         nodata=_nodata(first),
         transform=_transform(first),
+        crs=_crs(first),
         levels=tuple(_level(tags, dtype, size) for tags in [first, *usable]),
         bits=bits,
         alpha=_alpha(first),
@@ -248,12 +256,26 @@ def _transform(tags: Tags) -> tuple[float, float, float, float, float, float] | 
         c, f = ties[3] - a * ties[0], ties[4] - e * ties[1]
     else:
         return None
-    keys = tags.get("geo_keys", np.empty(0, np.uint16))
-    entries = keys[4 : len(keys) // 4 * 4].reshape(-1, 4).tolist()
-    if any((key, value) == (1025, 2) for key, _, _, value in entries):
+    if _geo_keys(tags).get(1025) == 2:
         # The place is that of a pixel's center.
         c, f = c - (a + b) / 2, f - (d + e) / 2
     return a, b, c, d, e, f
+
+
+def _crs(tags: Tags) -> str | None:
+    """Return the EPSG code of a projected or geographic CRS, as GeoTIFF 1.1 has it."""
+    keys = _geo_keys(tags)
+    if keys.get(1024) not in (1, 2):
+        return OWN_TERMS if keys else None
+    code = keys.get(3072 if keys[1024] == 1 else 2048, 0)
+    return f"EPSG:{code}" if 1024 <= code < 32767 else OWN_TERMS
+
+
+def _geo_keys(tags: Tags) -> dict[int, int]:
+    """Return those GeoKeys whose values are short integers."""
+    keys = tags.get("geo_keys", np.empty(0, np.uint16))
+    entries = keys[4 : len(keys) // 4 * 4].reshape(-1, 4).tolist()
+    return {key: value for key, place, _, value in entries if place == 0}
 
 
 def _level(tags: Tags, dtype: np.dtype[Any], size: int) -> Level:

@@ -117,10 +117,8 @@ def ways(path: Path, described: dict[str, Any], **options: Any) -> dict[str, xr.
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Path]:
     """Write a file for our own decoders, or one that only GDAL can read."""
 
-    def write_one(
-        stored: Any, *, nodata: float | None = None, shift: tuple[float, float] = (0, 0)
-    ) -> Path:
-        place = Affine(10, 0, 499980 + shift[0], 0, -10, 4200000 + shift[1])
+    def write_one(stored: Any, *, nodata: float | None = None) -> Path:
+        place = Affine(10, 0, 499980, 0, -10, 4200000)
         path = write(tmp_path / "a.tif", stored, nodata=nodata, transform=place)
         if request.param == "tiles":
             return path
@@ -239,38 +237,6 @@ def test_the_files_own_nodata_counts_in_points_formulas_and_thumbnails(
         out = np.empty((SIDE, SIDE), "float32")
         compute(inputs, [lambda bands: bands["a"] + bands["b"]], [out])
     np.testing.assert_array_equal(np.isnan(out), holed == -28672)
-
-
-@pytest.mark.parametrize(("right", "down"), [(230, -140), (10, 0), (1e6, 0)])
-def test_a_file_that_lies_elsewhere_is_refused_on_every_path(
-    make: Callable[..., Path], right: float, down: float
-) -> None:
-    path = make(np.ones((SIDE, SIDE), "int16"), shift=(right, down))
-    for name, lazy in ways(path, {"data_type": "int16"}).items():
-        with pytest.raises(ReadError, match=r"it lies .* from where its item says") as caught:
-            pytest.fail(f"{name}: {lazy.values}")
-        assert f"{499980 + right}" in str(caught.value)
-        assert "499980.0" in str(caught.value)
-    bare = band(path)
-    with rasterio.open(path) as file:
-        assert bare.odc.geobox.affine == file.transform
-    bare.load()
-
-
-def test_a_part_of_a_pixel_warns_once_and_rounding_is_silent(make: Callable[..., Path]) -> None:
-    decoding._warned.clear()
-    path = make(np.ones((SIDE, SIDE), "int16"), shift=(5, 0))
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        for lazy in ways(path, {"data_type": "int16"}).values():
-            lazy.load()
-    told = [str(each.message) for each in caught if "the file lies" in str(each.message)]
-    assert len(told) == 1
-    assert "0.5 pixels from where its item says" in told[0]
-    path = make(np.ones((SIDE, SIDE), "int16"), shift=(1e-3, 0))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)
-        band(path, {"data_type": "int16"}).load()
 
 
 @pytest.mark.parametrize("point", [False, True])
