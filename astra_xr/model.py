@@ -205,9 +205,19 @@ class Radiometry:
     """True for classification, QA and visual bands: the stored numbers are the values, integers
     stay integers, and nodata is one of them."""
 
+    file_tags: str = "ignored"
+    """What scale and offset in the file's own tags are to these: ``ignored``, ``compared`` (the
+    file is read by these, and a difference is warned of), or ``applied`` when the file is read,
+    since nothing else tells any; scale and offset are 1 and 0 until then."""
+
     inferred: bool = False
     """True if the offset was inferred from flags of the item, which are sometimes wrong: readers
     then check that the values are plausible."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Defaults stay out of pickles, of which a graph of many chunks holds many.
+        default = vars(type(self))
+        return {name: v for name, v in vars(self).items() if v is not default.get(name, self)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -286,11 +296,17 @@ class Asset:
     indexes: tuple[int, ...] | None = None
     """Planes to read, from 1; None if only the file has this information."""
 
+    alone: bool = False
+    """True if it is one plane of a file that has, or may have, several."""
+
     grid: Grid | None = None
     """None if only the file has this information."""
 
     radiometry: Radiometry | None = None
     """None if only the file has this information."""
+
+    by_plane: tuple[Radiometry, ...] = ()
+    """The radiometry of each plane, where they differ."""
 
     media_type: str | None = None
     title: str = ""

@@ -15,7 +15,7 @@ from astra_xr.arrays.index import Axis, Index, numbers_of
 from astra_xr.model import Grid, Radiometry, UrlSource
 from astra_xr.reading.decoding import decoded_dtype, fitting
 from astra_xr.reading.engine import read
-from astra_xr.reading.overview import level_shapes, read_coarse
+from astra_xr.reading.overview import facts_of, read_coarse
 from astra_xr.reading.pixels import points_under, read_warped_points
 from astra_xr.reading.place import Elsewhere, is_shift
 from astra_xr.reading.warp import Warp, read_warped, source_window, usual_resampling
@@ -40,8 +40,12 @@ class RasterArray(ReadArray):
         are read from there.
     indexes : tuple of int
         Planes of the file, counted from 1.
+    count : int, optional
+        Number of planes that the item says the file has; a file of more is warned of.
     radiometry : Radiometry
         How stored numbers become values.
+    by_plane : tuple of Radiometry, optional
+        Of each plane, where they differ.
     decode : bool
         True: values in ``radiometry.unit``, float, nodata as NaN (unless it is ``as_is``).
         False: the stored numbers.
@@ -69,6 +73,8 @@ class RasterArray(ReadArray):
         planes: bool,
         transform: tuple[float, float, float, float, float, float] | None = None,
         crs: str | None = None,
+        by_plane: tuple[Radiometry, ...] = (),
+        count: int | None = None,
         warp: Warp | None = None,
         resampling: str | None = None,
         allow_large: bool = False,
@@ -87,11 +93,13 @@ class RasterArray(ReadArray):
             rows=(0, shape[0]),
             cols=(0, shape[1]),
             radiometry=radiometry if decode else None,
+            by_plane=by_plane if decode else (),
+            nodata=None if decode else fitting(radiometry.nodata, radiometry.dtype),
+            count=count,
             dtype=decoded_dtype(stored) if decode else stored,
         )
         self._warp = warp
         self._resampling = resampling
-        self._nodata = fitting(radiometry.nodata, radiometry.dtype)
         grid = warp.target.shape if warp else shape
         self.shape: tuple[int, ...] = (len(indexes), *grid) if planes else grid
 
@@ -130,7 +138,7 @@ class RasterArray(ReadArray):
         assert target is not None
         way = self._resampling or usual_resampling(target, own)
         way = "nearest" if is_shift(target, own) else way
-        warp = Warp(source=own, target=target, resampling=way, nodata=self._nodata)
+        warp = Warp(source=own, target=target, resampling=way)
         return await read(self._whole.of_file(own), warp)
 
     async def _read(self, index: Index) -> npt.NDArray[Any]:
@@ -172,7 +180,8 @@ class RasterArray(ReadArray):
         planes = numbers_of(index.axes[0]) if self._planes else range(len(whole.indexes))
         rows, cols = map(_span, index.axes[-2:])
         indexes = tuple(whole.indexes[n] for n in planes)
-        return replace(whole, indexes=indexes, rows=rows, cols=cols)
+        by_plane = tuple(whole.by_plane[n] for n in planes if whole.by_plane)
+        return replace(whole, indexes=indexes, by_plane=by_plane, rows=rows, cols=cols)
 
     def _points(self, index: Index) -> Window:
         """Return points as a window of the file."""
@@ -190,9 +199,7 @@ class RasterArray(ReadArray):
         async def read(whole: Window, warp: Warp | None) -> npt.NDArray[Any]:
             part = self._part(index, whole)
             if not warp:
-                return await read_coarse(
-                    part, shape, average=average, nodata=self._nodata, dtype=self.dtype
-                )
+                return await read_coarse(part, shape, average=average, dtype=self.dtype)
             base = Affine(*warp.target.transform) @ Affine.translation(cols.start, rows.start)
             scale = Affine.scale(
                 (cols.stop - cols.start) / shape[1], (rows.stop - rows.start) / shape[0]
@@ -215,7 +222,7 @@ class RasterArray(ReadArray):
         async def read(whole: Window, warp: Warp | None) -> Window:
             if not warp:
                 # Reads the header, which may say that the file lies elsewhere.
-                await level_shapes(whole)
+                await facts_of(whole)
                 return self._points(index) if index.points else self._part(index)
             if index.points:
                 rows, cols = (axis.reshape(-1) for axis in map(numbers_of, index.axes[-2:]))

@@ -81,40 +81,68 @@ def decode_into(
         np.copyto(out, np.nan, where=stored == nodata)
 
 
-def own_nodata(
-    radiometry: Radiometry, nodata: float | None, stored: npt.DTypeLike, label: str
-) -> Radiometry:
-    """Return a radiometry with the nodata that a file itself gives, where it gives one.
+def in_force(told: Radiometry, own: Radiometry, label: str) -> Radiometry:
+    """Return the radiometry of a plane whose file says something itself.
 
-    Warns, once an asset, where the item gives another number.
+    The file's nodata counts where it gives one. Its scale and offset count where nothing else tells
+    any. What the item or the mission says otherwise is warned of, once an asset.
 
     Parameters
     ----------
-    radiometry : Radiometry
-        As the item has it.
-    nodata : float or None
-        The file's own.
-    stored : numpy dtype
-        Of the file's numbers: what that type cannot hold does not count.
+    told : Radiometry
+        As the item and the mission have it.
+    own : Radiometry
+        As the file's own tags have it, with the dtype of its numbers.
     label : str
         Scene and band.
     """
-    dtype = np.dtype(stored)
-    promised, own = fitting(radiometry.nodata, dtype), fitting(nodata, dtype)
-    if own is None or own == promised:
-        return radiometry
-    if promised is not None:
-        with np.errstate(over="ignore"):
-            numbers = np.asarray(promised).astype(dtype), np.asarray(own).astype(dtype)
-        if np.array_equal(*numbers, equal_nan=True):
-            return radiometry
-        if first(f"nodata of {label}"):
-            warnings.warn(
-                f"{label}: its item says that nodata is {promised:g}, the file itself {own:g}. The "
-                "file's is taken; stored numbers come with mask_and_scale=False.",
-                stacklevel=2,
-            )
-    return replace(radiometry, nodata=own)
+    nodata = nodata_in_force(told.nodata, own, label)
+    found = told if nodata is told.nodata else replace(told, nodata=nodata)
+    if told.as_is or told.file_tags == "ignored" or (own.scale, own.offset) == (1.0, 0.0):
+        return found
+    if told.file_tags == "applied":
+        reason = own.reason or told.reason
+        return replace(found, scale=own.scale, offset=own.offset, reason=reason)
+    alike = math.isclose(told.scale, own.scale, rel_tol=1e-5) and math.isclose(
+        told.offset, own.offset, rel_tol=1e-5, abs_tol=abs(told.scale) / 100
+    )
+    if not alike and first(f"scale of {label}"):
+        warnings.warn(
+            f"{label}: scale {told.scale:g} and offset {told.offset:g} are taken ({told.reason}), "
+            f"while the file's own tags are {own.scale:g} and {own.offset:g}. These come with "
+            "radiometry='file'.",
+            stacklevel=2,
+        )
+    return found
+
+
+def nodata_in_force(
+    told: float | None, own: Radiometry, label: str, *, stored: bool = False
+) -> float | None:
+    """Return the nodata of a file where it gives one, else the number that was told.
+
+    Warns, once an asset, where they differ; ``stored`` is True if stored numbers are read.
+    """
+    dtype = np.dtype(own.dtype)
+    promised, nodata = fitting(told, dtype), fitting(own.nodata, dtype)
+    if nodata is None or nodata == promised:
+        return told
+    if promised is None:
+        return nodata
+    with np.errstate(over="ignore"):
+        numbers = np.asarray(promised).astype(dtype), np.asarray(nodata).astype(dtype)
+    if np.array_equal(*numbers, equal_nan=True):
+        return told
+    end = "masked; stored numbers come with mask_and_scale=False"
+    if stored:
+        end = "in no average; _FillValue is the item's"
+    if first(f"nodata of {label}"):
+        warnings.warn(
+            f"{label}: its item says that nodata is {promised:g}, the file itself {nodata:g}. The "
+            f"file's is {end}.",
+            stacklevel=2,
+        )
+    return nodata
 
 
 _TOO_DARK = -0.05

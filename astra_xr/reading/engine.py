@@ -13,7 +13,7 @@ from astra_xr.errors import ReadError
 from astra_xr.model import Radiometry, SignedUrl
 from astra_xr.reading.cache import tile_cache
 from astra_xr.reading.decoding import decode_into, fitting, warn_of_offset
-from astra_xr.reading.headers import find_layout, header_cache
+from astra_xr.reading.headers import find_layout, header_cache, tags_of
 from astra_xr.reading.loop import in_decode_thread, in_gdal_thread, in_thread, together
 from astra_xr.reading.plan import Job, Key, Part, jobs_of, requests_of
 from astra_xr.reading.ranges import RangeFile
@@ -55,13 +55,14 @@ async def _read(window: Window) -> npt.NDArray[Any]:
         pass
     from astra_xr.reading.gdal import read_by_gdal
 
-    stored, valid, nodata = await in_gdal_thread(read_by_gdal, window)
-    window = window.with_nodata(nodata, stored.dtype)
+    stored, valid, tags = await in_gdal_thread(read_by_gdal, window)
+    window = window.read_by(tags)
     dtype = window.dtype_of(stored.dtype)
     if window.radiometry is None:
         return stored.astype(dtype, copy=False)
     values = np.empty(stored.shape, dtype)
-    decode_into(stored, window.radiometry, values)
+    for plane, numbers in enumerate(stored):
+        _put(numbers, window.plane_radiometry(plane), values[plane], (slice(None),))
     if valid is not None:
         values[:, ~valid] = np.nan
     return values
@@ -84,7 +85,7 @@ async def _by_engine(window: Window, signed: SignedUrl) -> npt.NDArray[Any]:
     """
     file = RangeFile(window.source, signed, window.label)
     layout = await find_layout(file, window)
-    window = window.with_nodata(layout.nodata, layout.dtype)
+    window = window.read_by(tags_of(layout, window))
     jobs = jobs_of(file, window, layout)
     image = jobs[0]
     out = np.empty(window.size, window.dtype_of(layout.dtype.newbyteorder("=")))
@@ -102,7 +103,7 @@ async def _by_engine(window: Window, signed: SignedUrl) -> npt.NDArray[Any]:
                 for plane, index in enumerate(window.indexes):
                     if not layout.planar or index - 1 == tile.plane:
                         stored = pixels[cut][..., 0 if layout.planar else index - 1]
-                        _put(stored, window.radiometry, out[plane], target)
+                        _put(stored, window.plane_radiometry(plane), out[plane], target)
 
     async def use(job: Job, parts: Sequence[Part]) -> None:
         await in_decode_thread(paint, job, parts)

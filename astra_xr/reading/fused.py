@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from astra_xr.reading.decoding import decode_into, warn_of_offset
 from astra_xr.reading.engine import stream, tile_pixels
-from astra_xr.reading.headers import find_layout
+from astra_xr.reading.headers import find_layout, tags_of
 from astra_xr.reading.loop import in_decode_thread, in_thread, run, together
 from astra_xr.reading.place import Elsewhere
 from astra_xr.reading.plan import Job, Part
@@ -66,7 +66,7 @@ async def _read_fused(
     if not same_tiling or any(layout.mask or layout.alpha is not None for layout in layouts):
         return False
     own = [
-        window.with_nodata(layout.nodata, layout.dtype)
+        window.read_by(tags_of(layout, window))
         for window, layout in zip(windows.values(), layouts, strict=True)
     ]
     jobs = list(map(Job, files, own, layouts))
@@ -118,6 +118,6 @@ def _values(name: str, job: Job, part: Part) -> npt.NDArray[Any]:
     if job.window.radiometry is None:
         values[...] = stored
         return values
-    decode_into(stored, job.window.radiometry, values)
+    decode_into(stored, job.window.plane_radiometry(0) or job.window.radiometry, values)
     warn_of_offset(values, job.window.radiometry, job.window.label)
     return values

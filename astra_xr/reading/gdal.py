@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import rasterio
 from rasterio.abc import MultiByteRangeResourceContainer
-from rasterio.enums import MaskFlags
+from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.windows import Window as Part
 
@@ -21,11 +21,12 @@ from astra_xr.errors import AstraError, ReadError, redact
 from astra_xr.geometry import map_crs
 from astra_xr.model import Grid, Radiometry, UrlSource
 from astra_xr.reading.cache import ByteCache
-from astra_xr.reading.headers import check_described
+from astra_xr.reading.headers import Facts, check_described, warn_of_planes
 from astra_xr.reading.loop import run
 from astra_xr.reading.ranges import RangeFile
 from astra_xr.reading.window import Window, range_around
 from astra_xr.tiff.directories import HEAD
+from astra_xr.tiff.layout import usable
 from astra_xr.tiff.signatures import MAGIC_BYTES, driver_of
 
 _GDAL = {
@@ -47,6 +48,9 @@ class Header:
 
     radiometries: tuple[Radiometry, ...]
     """One per plane."""
+
+    palette: bool
+    """True if it has a color table: its numbers are classes."""
 
 
 class _GdalFile:
@@ -198,25 +202,35 @@ def read_header(source: UrlSource, label: str, crs: str | None = None) -> Header
             shape=(dataset.height, dataset.width),
             transform=(t.a, t.b, t.c, t.d, t.e, t.f),
         )
-        radiometries = tuple(
-            Radiometry(
-                dtype=dtype,
-                scale=scale,
-                offset=offset,
-                nodata=nodata,
-                unit=unit,
-                reason=f"offset {offset:g}: the file's own tags",
-            )
-            for dtype, scale, offset, nodata, unit in zip(
-                dataset.dtypes,
-                dataset.scales,
-                dataset.offsets,
-                dataset.nodatavals,
-                dataset.units,
-                strict=True,
-            )
+        return Header(
+            grid=grid,
+            count=dataset.count,
+            radiometries=tuple(_tags_of(dataset)),
+            palette=_has_palette(dataset),
         )
-        return Header(grid=grid, count=dataset.count, radiometries=radiometries)
+
+
+_COMPLEX = {"complex_int16": "complex64", "complex_int32": "complex128"}
+"""rasterio's names of types that numpy lacks → those that they are read as."""
+
+
+def _tags_of(dataset: rasterio.io.DatasetReader) -> Iterator[Radiometry]:
+    """Return what a file says of each of its planes."""
+    factors = map(usable, dataset.scales, dataset.offsets)
+    told = (factors, dataset.nodatavals, dataset.units)
+    for dtype, (scale, offset), nodata, unit in zip(dataset.dtypes, *told, strict=True):
+        yield Radiometry(
+            dtype=_COMPLEX.get(dtype, dtype),
+            scale=scale,
+            offset=offset,
+            nodata=nodata,
+            unit=unit,
+            reason=f"offset {offset:g}: the file's own tags",
+        )
+
+
+def _has_palette(dataset: rasterio.io.DatasetReader) -> bool:
+    return ColorInterp.palette in dataset.colorinterp
 
 
 def _crs_of(dataset: rasterio.io.DatasetReader) -> str | None:
@@ -249,20 +263,24 @@ class _Described:
     dtype: str
     transform: tuple[float, ...] | None
     crs: str | None
+    alphas: int
 
     @classmethod
     def of(cls, dataset: rasterio.io.DatasetReader) -> _Described:
         """Return what is said of the full image."""
         place = None if dataset.transform.is_identity else tuple(dataset.transform)[:6]
-        return cls(dataset.shape, dataset.count, dataset.dtypes[0], place, _crs_of(dataset))
+        dtype = _COMPLEX.get(dataset.dtypes[0], dataset.dtypes[0])
+        alphas = dataset.colorinterp.count(ColorInterp.alpha)
+        return cls(dataset.shape, dataset.count, dtype, place, _crs_of(dataset), alphas)
 
     def check(self, file: RangeFile, window: Window) -> None:
         """Hold it against what a window has from its item; see :func:`check_described`."""
         check_described(file, window, self.shape, self.count, self.dtype, self.transform, self.crs)
+        warn_of_planes(window.label, window.count, self.count - self.alphas)
 
 
-def gdal_levels(window: Window) -> tuple[tuple[int, int], ...]:
-    """Return rows and columns of the image and its overviews, finest first.
+def gdal_facts(window: Window) -> Facts:
+    """Return what a file says of its pixels.
 
     Raises
     ------
@@ -271,29 +289,30 @@ def gdal_levels(window: Window) -> tuple[tuple[int, int], ...]:
     Elsewhere
         It lies elsewhere than its item says.
     """
-    known = _levels.get(window.source)
+    known = _facts.get(window.source)
     file = RangeFile(window.source, window.source(), window.label)
     if known is None:
         with _opened(file) as dataset:
             described = _Described.of(dataset)
             shapes = [dataset.shape]
             count = len(dataset.overviews(1))
+            nodata, palette = dataset.nodata, _has_palette(dataset)
         for level in range(count):
             with _opened(file, overview_level=level) as dataset:
                 shapes.append(dataset.shape)
-        known = described, tuple(shapes)
-        _levels.put(window.source, known, 1000)
-    described, levels = known
+        known = described, Facts(shapes=tuple(shapes), nodata=nodata, palette=palette)
+        _facts.put(window.source, known, 1000)
+    described, facts = known
     described.check(file, window)
-    return levels
+    return facts
 
 
-_levels: ByteCache[tuple[_Described, tuple[tuple[int, int], ...]]] = ByteCache("header_cache")
+_facts: ByteCache[tuple[_Described, Facts]] = ByteCache("header_cache")
 
 
 def read_by_gdal(
     window: Window,
-) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None, float | None]:
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None, list[Radiometry]]:
     """Read the stored numbers of a window.
 
     Returns
@@ -303,8 +322,8 @@ def read_by_gdal(
     valid : ndarray of bool or None
         Of the same size without the planes: False where the file's mask or alpha plane marks
         missing data. None if it has neither, or stored numbers are read.
-    nodata : float or None
-        The file's own.
+    tags : list of Radiometry
+        What the file says of each plane.
 
     Raises
     ------
@@ -326,9 +345,10 @@ def read_by_gdal(
         try:
             described.check(file, window)
         except ReadError:
-            _levels.drop(window.source)  # The file may be another one by now.
+            _facts.drop(window.source)  # The file may be another one by now.
             raise
-        nodata = dataset.nodatavals[window.indexes[0] - 1]
+        own = list(_tags_of(dataset))
+        tags = [own[index - 1] for index in window.indexes]
         stored = np.asarray(dataset.read(list(window.indexes), window=part))
         masked = any(MaskFlags.per_dataset in flags for flags in dataset.mask_flag_enums)
         valid = None
@@ -336,6 +356,6 @@ def read_by_gdal(
             valid = np.asarray(dataset.read_masks(window.indexes[0], window=part)) != 0
     if window.pointwise:
         stored = stored[:, take_rows, take_cols]
-        return stored, None if valid is None else valid[take_rows, take_cols], nodata
+        return stored, None if valid is None else valid[take_rows, take_cols], tags
     stored = stored[:, take_rows][:, :, take_cols]
-    return stored, None if valid is None else valid[take_rows][:, take_cols], nodata
+    return stored, None if valid is None else valid[take_rows][:, take_cols], tags

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import warnings
 from dataclasses import dataclass, replace
 from weakref import WeakValueDictionary
 
 import numpy as np
 import numpy.typing as npt
 
-from astra_xr.model import UrlSource
+from astra_xr.model import Radiometry, UrlSource
 from astra_xr.reading.cache import ByteCache
+from astra_xr.reading.decoding import first
 from astra_xr.reading.loop import in_gdal_thread
 from astra_xr.reading.place import check_place
 from astra_xr.reading.ranges import RangeFile
@@ -29,6 +31,20 @@ class _Header:
     layout: Layout
     size: int
     etag: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What a file says of its pixels, whether GDAL reads it or our own decoders."""
+
+    shapes: tuple[tuple[int, int], ...]
+    """Rows and columns of the image and its overviews, finest first."""
+
+    nodata: float | None
+    """Stored number of pixels without data."""
+
+    palette: bool
+    """True if it has a color table: its numbers are classes."""
 
 
 header_cache: ByteCache[_Header | str] = ByteCache("header_cache")
@@ -65,7 +81,23 @@ async def find_layout(file: RangeFile, window: Window) -> Layout:
     shape, samples = layout.levels[0].shape, layout.samples
     place = layout.transform, layout.crs
     check_described(file, window, shape, samples, layout.dtype, *place)
+    warn_of_planes(window.label, window.count, samples - (layout.alpha is not None))
     return layout
+
+
+def tags_of(layout: Layout, window: Window) -> list[Radiometry]:
+    """Return what a file's tags say of each plane of a window."""
+    dtype = layout.dtype.newbyteorder("=").name
+    factors = layout.factors or ((1.0, 0.0),) * layout.samples
+    return [
+        Radiometry(
+            dtype=dtype,
+            scale=factors[index - 1][0],
+            offset=factors[index - 1][1],
+            nodata=layout.nodata,
+        )
+        for index in window.indexes
+    ]
 
 
 def check_described(
@@ -95,7 +127,7 @@ def check_described(
     """
     problem = ""
     if max(window.indexes) > samples:
-        problem = f"the file has {samples} bands, while its item says {max(window.indexes)}"
+        problem = f"the file has {samples} bands, while {max(window.indexes)} are expected of it"
     elif window.dtype is not None and not np.can_cast(
         # Values may be rounded to the type of the result, but never wrap around.
         dtype,
@@ -107,6 +139,24 @@ def check_described(
     if problem:
         raise file.error(problem, "The item does not describe this file; try another catalog.")
     check_place(file, window, shape, transform, crs)
+
+
+def warn_of_planes(label: str, described: int | None, held: int) -> None:
+    """Warn once an asset that a file has more planes than its item says.
+
+    Parameters
+    ----------
+    described : int or None
+        Planes that the item describes; None: one of several is read, or the item tells nothing.
+    held : int
+        Planes of the file, without alpha.
+    """
+    if described is not None and held > described and first(f"planes of {label}"):
+        warnings.warn(
+            f"{label}: the file has {held} bands, of which its item describes {described}. Others "
+            f"open by number: bands=['data.{held}'] is the last one of an asset 'data'.",
+            stacklevel=2,
+        )
 
 
 async def _read(file: RangeFile, window: Window) -> _Header | str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from affine import Affine
 
+from astra_xr.reading.decoding import first, fitting
 from astra_xr.reading.engine import read
-from astra_xr.reading.headers import find_layout
+from astra_xr.reading.headers import Facts, find_layout
 from astra_xr.reading.loop import in_decode_thread, in_gdal_thread, in_thread
 from astra_xr.reading.ranges import RangeFile
 from astra_xr.reading.resampling import CLOSE, area_means, nearest
@@ -19,8 +21,8 @@ from astra_xr.reading.window import Window, clamped
 from astra_xr.tiff.directories import Unsupported
 
 
-async def level_shapes(window: Window) -> tuple[tuple[int, int], ...]:
-    """Return rows and columns of the image and its overviews, finest first.
+async def facts_of(window: Window) -> Facts:
+    """Return what the file of a window says of its pixels.
 
     Raises
     ------
@@ -30,12 +32,37 @@ async def level_shapes(window: Window) -> tuple[tuple[int, int], ...]:
     signed = await in_thread(window.source)
     try:
         layout = await find_layout(RangeFile(window.source, signed, window.label), window)
-        return tuple(level.shape for level in layout.levels)
+        shapes = tuple(level.shape for level in layout.levels)
+        return Facts(shapes=shapes, nodata=layout.nodata, palette=layout.palette)
     except Unsupported:
         pass
-    from astra_xr.reading.gdal import gdal_levels
+    from astra_xr.reading.gdal import gdal_facts
 
-    return await in_gdal_thread(gdal_levels, window)
+    return await in_gdal_thread(gdal_facts, window)
+
+
+def nodata_of(window: Window, facts: Facts, dtype: np.dtype[Any]) -> tuple[float | None, float]:
+    """Return the number of pixels without data in a window, and what to fill with where none lie.
+
+    The file's nodata counts, while filled is with the promised one where that is another.
+    """
+    if window.radiometry is not None:
+        return None, math.nan
+    own, promised = (fitting(value, dtype) for value in (facts.nodata, window.nodata))
+    fill = own if promised is None else promised
+    if fill is None:
+        fill = math.nan if dtype.kind in "fc" else 0
+    return promised if own is None else own, fill
+
+
+def warn_of_palette(label: str, asked: str) -> None:
+    """Warn once an asset that its numbers are classes, and not resampled as was promised."""
+    if first(f"palette of {label}"):
+        warnings.warn(
+            f"{label}: the file has a color table, so that its numbers are classes: resampling is "
+            f"nearest, not {asked}.",
+            stacklevel=2,
+        )
 
 
 def level_for(shapes: Sequence[tuple[int, int]], steps: Sequence[float]) -> int:
@@ -66,7 +93,6 @@ async def read_coarse(
     shape: tuple[int, int],
     *,
     average: bool,
-    nodata: float | None,
     dtype: np.dtype[Any],
 ) -> npt.NDArray[Any]:
     """Read a window of the file's own grid with fewer pixels, from an overview.
@@ -78,9 +104,8 @@ async def read_coarse(
     shape : (int, int)
         Rows and columns of the result.
     average : bool
-        True: the mean of the valid source pixels under each pixel; False: the one at its center.
-    nodata : float or None
-        The stored number of pixels without data.
+        True: the mean of the valid source pixels under each pixel; False, or of a file with a
+        color table: the one at its center.
     dtype : numpy dtype
         Of the result.
 
@@ -94,7 +119,8 @@ async def read_coarse(
     ReadError, SigningError, UpstreamError
         As of :func:`astra_xr.reading.engine.read`.
     """
-    shapes = await level_shapes(window)
+    facts = await facts_of(window)
+    shapes = facts.shapes
     spans = tuple(span for span in (window.rows, window.cols) if isinstance(span, tuple))
     steps = [(stop - start) / n for (start, stop), n in zip(spans, shape, strict=True)]
     level = level_for(shapes, steps)
@@ -109,9 +135,9 @@ async def read_coarse(
         for step, ratio, (start, _), edge in zip(steps, ratios, spans, edges, strict=True)
     )
     step = Affine(across, 0, left, 0, down, top)
-    missing = math.nan if dtype.kind in "fc" else nodata
-    out = np.full((len(pixels), *shape), missing or 0, dtype)
-    if average:
+    missing, fill = nodata_of(window, facts, dtype)
+    out = np.full((len(pixels), *shape), fill, dtype)
+    if average and not facts.palette:
         await in_decode_thread(area_means, pixels, step, missing, out)
     else:
         await in_decode_thread(nearest, pixels, step, out)

@@ -45,7 +45,7 @@ def area_means(
     step : Affine
         From columns and rows of ``out`` to those of ``pixels``, without rotation.
     nodata : float or None
-        Value to leave out; may be NaN.
+        Value to leave out, beside NaN.
     out : ndarray
         (planes, rows, columns); integer arrays get the rounded mean.
     """
@@ -90,7 +90,7 @@ def _integrals(values: npt.NDArray[Any], edges: npt.NDArray[Any], axis: int) -> 
 
 
 def _valid(pixels: npt.NDArray[Any], nodata: float | None) -> npt.NDArray[np.bool_]:
-    if nodata is None:
-        return np.ones(pixels.shape, np.bool_)
-    valid: npt.NDArray[np.bool_] = ~np.isnan(pixels) if math.isnan(nodata) else pixels != nodata
+    valid = np.ones(pixels.shape, np.bool_) if pixels.dtype.kind in "iub" else ~np.isnan(pixels)
+    if nodata is not None:
+        valid &= pixels != nodata
     return valid

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,9 @@ from odc.geo.overlap import compute_reproject_roi
 
 from astra_xr.model import Grid
 from astra_xr.reading.engine import read
+from astra_xr.reading.headers import Facts
 from astra_xr.reading.loop import in_decode_thread, in_warp_thread
-from astra_xr.reading.overview import level_for, level_shapes
+from astra_xr.reading.overview import facts_of, level_for, nodata_of, warn_of_palette
 from astra_xr.reading.resampling import CLOSE, area_means, nearest
 from astra_xr.reading.window import Window, clamped
 
@@ -38,9 +39,6 @@ class Warp:
     target: Grid
     resampling: str
     """One of :data:`RESAMPLINGS`."""
-
-    nodata: float | None = None
-    """Stored number of pixels without data; decoded values have NaN."""
 
 
 def usual_resampling(target: Grid, source: Grid) -> str:
@@ -79,22 +77,29 @@ async def read_warped(
     Returns
     -------
     ndarray
-        (planes, rows, columns). Outside the file: NaN, or for stored integers ``warp.nodata``
-        (0 if there is none).
+        (planes, rows, columns). Outside the file: NaN, or for stored numbers their nodata, if
+        there is any, else NaN or 0.
 
     Raises
     ------
     ReadError, SigningError, UpstreamError
         As of :func:`astra_xr.reading.engine.read`.
     """
-    nodata = math.nan if dtype.kind in "fc" else warp.nodata
-    out = np.full((len(whole.indexes), rows[1] - rows[0], cols[1] - cols[0]), nodata or 0, dtype)
-    if not out.size:
-        return out
-    window, origin = await source_window(whole, warp, rows, cols)
+    size = (len(whole.indexes), rows[1] - rows[0], cols[1] - cols[0])
+    if 0 in size:
+        return np.empty(size, dtype)
+    facts = await facts_of(whole)
+    missing, fill = nodata_of(whole, facts, dtype)
+    out = np.full(size, fill, dtype)
+    if facts.palette and warp.resampling != "nearest":
+        warn_of_palette(whole.label, warp.resampling)
+        warp = replace(warp, resampling="nearest")
+    window, origin = await source_window(whole, warp, rows, cols, facts)
     if 0 in window.size:
         return out
     pixels = await read(window)
+    if missing is not None and warp.resampling != "nearest" and dtype.kind in "fc":
+        pixels = np.where(pixels == missing, dtype.type(math.nan), pixels)
     goal = _moved(warp.target, cols[0], rows[0])
     step = ~origin @ goal
     if warp.source.crs == warp.target.crs and abs(step.b) + abs(step.d) < CLOSE:
@@ -104,14 +109,21 @@ async def read_warped(
             await in_decode_thread(nearest, pixels, step, out)
             return out
         if warp.resampling == "average" and min(step.a, step.e) > 0:
-            await in_decode_thread(area_means, pixels, step, nodata, out)
+            await in_decode_thread(area_means, pixels, step, missing, out)
             return out
+    nodata = (math.nan, math.nan) if dtype.kind in "fc" else (missing, fill)
     await in_warp_thread(_by_gdal, pixels, origin, out, goal, warp, nodata)
+    if dtype.kind in "fc" and not math.isnan(fill):
+        out[np.isnan(out)] = fill
     return out
 
 
 async def source_window(
-    whole: Window, warp: Warp, rows: tuple[int, int], cols: tuple[int, int]
+    whole: Window,
+    warp: Warp,
+    rows: tuple[int, int],
+    cols: tuple[int, int],
+    facts: Facts | None = None,
 ) -> tuple[Window, Affine]:
     """Return the overview, and the part of it, that a window of the target grid needs.
 
@@ -128,7 +140,7 @@ async def source_window(
     ReadError, SigningError, UpstreamError
         The file's header cannot be read.
     """
-    level, (height, width), affine = await overview_for(whole, warp)
+    level, (height, width), affine = await overview_for(whole, warp, facts)
     here = GeoBox((height, width), affine, warp.source.crs)
     size = (rows[1] - rows[0], cols[1] - cols[0])
     goal = GeoBox(size, _moved(warp.target, cols[0], rows[0]), warp.target.crs)
@@ -141,7 +153,9 @@ async def source_window(
     return whole.cut(ys, xs, level), affine @ Affine.translation(xs[0], ys[0])
 
 
-async def overview_for(whole: Window, warp: Warp) -> tuple[int, tuple[int, int], Affine]:
+async def overview_for(
+    whole: Window, warp: Warp, facts: Facts | None = None
+) -> tuple[int, tuple[int, int], Affine]:
     """Return the coarsest overview that is no coarser than the target.
 
     Returns
@@ -158,7 +172,7 @@ async def overview_for(whole: Window, warp: Warp) -> tuple[int, tuple[int, int],
     ReadError, SigningError, UpstreamError
         The file's header cannot be read.
     """
-    shapes = await level_shapes(whole)
+    shapes = (facts or await facts_of(whole)).shapes
     across, down = _scale(warp)
     level = level_for(shapes, (down, across))
     full, (height, width) = shapes[0], shapes[level]
@@ -193,7 +207,7 @@ def _by_gdal(
     out: npt.NDArray[Any],
     goal: Affine,
     warp: Warp,
-    nodata: float | None,
+    nodata: tuple[float | None, float],
 ) -> None:
     import rasterio
     from rasterio.enums import Resampling
@@ -207,10 +221,10 @@ def _by_gdal(
             out,
             src_transform=origin,
             src_crs=warp.source.crs,
-            src_nodata=nodata,
+            src_nodata=nodata[0],
             dst_transform=goal,
             dst_crs=warp.target.crs,
-            dst_nodata=nodata,
+            dst_nodata=None if nodata[0] is None else nodata[1],
             resampling=Resampling[warp.resampling],
             num_threads=min(8, os.cpu_count() or 1),
             # Otherwise GDAL guesses its kernels' radius from each window.

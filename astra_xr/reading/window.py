@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from astra_xr.model import Grid, Radiometry, UrlSource
-from astra_xr.reading.decoding import decoded_dtype, own_nodata
+from astra_xr.reading.decoding import decoded_dtype, in_force, nodata_in_force
 
 Span = tuple[int, int] | npt.NDArray[np.integer[Any]]
 """Rows or columns, from 0: a half-open range, or single ones in any order."""
@@ -53,6 +54,15 @@ class Window:
     radiometry: Radiometry | None
     """How to decode stored numbers; None returns them as they are."""
 
+    by_plane: tuple[Radiometry, ...] = ()
+    """How to decode each plane, where that differs; empty: all by ``radiometry``."""
+
+    nodata: float | None = None
+    """Stored number of pixels without data, where stored numbers are returned."""
+
+    count: int | None = None
+    """Number of planes that the item says the file has; None: any."""
+
     dtype: np.dtype[Any] | None = None
     """Of the result, which must hold the file's numbers; None: as these need."""
 
@@ -84,12 +94,20 @@ class Window:
             return self.dtype
         return decoded_dtype(stored) if self.radiometry else stored
 
-    def with_nodata(self, nodata: float | None, stored: np.dtype[Any]) -> Window:
-        """Return the window of a file that gives a nodata itself; see :func:`own_nodata`."""
+    def read_by(self, own: Sequence[Radiometry]) -> Window:
+        """Return the window with what the file says of each of its planes; see :func:`in_force`."""
         if self.radiometry is None:
+            nodata_in_force(self.nodata, own[0], self.label, stored=True)
             return self
-        radiometry = own_nodata(self.radiometry, nodata, stored, self.label)
-        return self if radiometry is self.radiometry else replace(self, radiometry=radiometry)
+        told = self.by_plane or (self.radiometry,) * len(own)
+        each = tuple(in_force(*pair, self.label) for pair in zip(told, own, strict=True))
+        if all(plane == self.radiometry for plane in each):
+            return self
+        return replace(self, by_plane=each)
+
+    def plane_radiometry(self, plane: int) -> Radiometry | None:
+        """Return how to decode a plane of the window, from 0; None: not at all."""
+        return self.by_plane[plane] if self.by_plane else self.radiometry
 
     def cut(self, rows: tuple[int, int], cols: tuple[int, int], level: int = 0) -> Window:
         """Return another window of the same file."""

@@ -35,6 +35,9 @@ class BandAsset:
     listed: bool = True
     """False where it is opened only when asked for by name."""
 
+    alone: bool = False
+    """True where it is one plane of a file that has, or may have, several."""
+
 
 def match_bands(item: Item, mission: Mission | None) -> list[BandAsset]:
     """Return the bands of an item, those of the mission's table first and in its order.
@@ -186,14 +189,36 @@ def _find(available: Sequence[BandAsset], name: str, scene: str) -> BandAsset | 
                 raise AmbiguousBand(band=name, scene=scene, candidates=_candidates(whole))
             if whole:
                 return whole[0]
-    return None
+    return _plane_by_number(available, name)
+
+
+def _plane_by_number(available: Sequence[BandAsset], name: str) -> BandAsset | None:
+    """Return one plane of a file, ``key.2``.
+
+    An item may describe fewer planes than the file has, or tell nothing: the file decides then.
+    """
+    key, _, digits = name.rpartition(".")
+    number = int(digits) if digits.isdecimal() and len(digits) < 6 else 0
+    of_key = [e for e in available if number and e.key.casefold() == key.casefold()]
+    whole = next((entry for entry in of_key if not entry.alone), None)
+    if whole is None or 0 < len(whole.planes) < number:
+        return None
+    band = whole.planes[number - 1] if whole.planes else replace(whole.band, common=None, shared=())
+    band = replace(
+        band, native=f"{whole.key}.{number}", spellings=(), gsd=band.gsd or whole.band.gsd
+    )
+    new = BandAsset(key=whole.key, band=band, indexes=(number,), listed=False, alone=True)
+    return next((e for e in of_key if e.alone and e.indexes == (number,)), new)
 
 
 def _candidates(entries: Sequence[BandAsset]) -> dict[str, str]:
     natives = [entry.band.native for entry in entries]
     if len(set(natives)) == len(natives):
         return {entry.band.native: _tell_apart(entry.band) for entry in entries}
-    return {entry.key: f"{entry.band.native} of this file" for entry in entries}
+    # The key of a file would open all of its planes.
+    names = [f"{e.key}.{e.indexes[0]}" if e.alone and e.indexes else e.key for e in entries]
+    told = (f"{entry.band.native} of this file" for entry in entries)
+    return dict(zip(names, told, strict=True))
 
 
 def _own_names(entry: BandAsset) -> tuple[str, ...]:
@@ -295,7 +320,7 @@ def _planes_alone(whole: BandAsset) -> Iterator[BandAsset]:
         else:
             band = replace(plane, spellings=(*plane.spellings, *long))
         band = replace(band, gsd=whole.band.gsd if band.gsd is None else band.gsd)
-        yield BandAsset(key=whole.key, band=band, indexes=(index,), listed=False)
+        yield BandAsset(key=whole.key, band=band, indexes=(index,), listed=False, alone=True)
 
 
 def _count(planes: int) -> tuple[int, ...]:
@@ -306,7 +331,11 @@ def _own_bands(
     item: Item, key: str, asset: Mapping[str, Any], *, listed: bool
 ) -> Iterator[BandAsset]:
     """Describe an asset of no table: the file as a whole, and each of its planes."""
-    planes = describe_planes(item, key, asset)
+    planes = named = describe_planes(item, key, asset)
+    raster = asset.get("raster:bands") or asset.get("bands") or ()
+    if len(raster) > 1:
+        unnamed = range(len(planes) + 1, len(raster) + 1)
+        planes += tuple(Band(native=str(number)) for number in unnamed)
     roles = set(asset.get("roles") or ())
     title = str(asset.get("title") or key)
     if len(planes) == 1:
@@ -326,7 +355,6 @@ def _own_bands(
             band = Band(native=key, title=title, role=band.role, classes=band.classes)
         yield BandAsset(key=key, band=band, listed=listed)
         return
-    raster = asset.get("raster:bands") or asset.get("bands") or ()
     count = _count(len(planes or raster)) or None
     planes = tuple(classified(plane, asset, n) for n, plane in enumerate(planes, 1))
     band = Band(native=key, gsd=asset.get("gsd"), title=title)
@@ -335,7 +363,7 @@ def _own_bands(
     listed = listed and _is_data(band, roles)
     yield BandAsset(key=key, band=band, planes=planes, indexes=count, listed=listed)
     if listed:
-        yield from _planes_alone(BandAsset(key=key, band=band, planes=planes))
+        yield from _planes_alone(BandAsset(key=key, band=band, planes=planes[: len(named)]))
 
 
 def _is_data(band: Band, roles: set[str]) -> bool:

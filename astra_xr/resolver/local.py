@@ -23,7 +23,7 @@ from astra_xr.resolver.lookup import HEDGE, PASSED_OVER, Found, Lookup, said
 from astra_xr.resolver.radiometry import (
     RadiometryMode,
     decide_radiometry,
-    one_radiometry,
+    joined,
     override,
     read_mode,
 )
@@ -185,15 +185,19 @@ class LocalResolver:
         raw = item["assets"][entry.key]
         href = _href(item, entry.key, owner)
         size = raw.get("file:size")
+        each = [override(told, request.radiometry) for told in _told(entry, found, raw, factors)]
+        radiometry, by_plane = joined(each)
         return Asset(
             key=entry.key,
             band=entry.band,
             planes=entry.planes,
             indexes=entry.indexes,
+            alone=entry.alone,
             href=redact(href),
             source=self._source(owner, href, found.brought),
             grid=item_grid(item, raw),
-            radiometry=override(_radiometry(entry, found, raw, factors), request.radiometry),
+            radiometry=radiometry,
+            by_plane=by_plane,
             media_type=raw.get("type"),
             title=_title(entry),
             size=size if isinstance(size, int) else None,
@@ -237,12 +241,13 @@ class LocalResolver:
         return CatalogUrl(catalog=owner.name, settings=self.settings, href=bare)
 
 
-def _radiometry(
+def _told(
     entry: BandAsset, found: Found, raw: Mapping[str, Any], factors: Factors | None
-) -> Radiometry | None:
+) -> list[Radiometry | None]:
+    """Return what is told of each plane of a band."""
     owner = found.owner
     roles = {n: plane.role for n, plane in enumerate(entry.planes, 1) if plane.role in CLASS_ROLES}
-    planes = [
+    return [
         decide_radiometry(
             replace(entry.band, role=roles.get(index, entry.band.role)),
             found.item,
@@ -254,7 +259,6 @@ def _radiometry(
         )
         for index in entry.indexes or (1,)
     ]
-    return one_radiometry(planes, str(found.item.get("id")))
 
 
 def _href(item: Item, key: str, owner: Catalog | None) -> str:

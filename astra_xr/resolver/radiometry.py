@@ -18,6 +18,8 @@ _COMPLEX = {"cint16": "complex64", "cfloat32": "complex64", "cfloat64": "complex
 
 _TYPES = {np.dtype(code).name for code in np.typecodes["AllInteger"] + np.typecodes["AllFloat"]}
 
+_UNTOLD = "the item gives no scale or offset; the file's own tags apply, if it has any"
+
 _log = logging.getLogger(__name__)
 
 
@@ -66,7 +68,7 @@ def decide_radiometry(
     if kept is not None:
         return kept
     scale, offset, unit, reason = band.scale, band.offset, band.unit, ""
-    extra = 0.0
+    extra, tags = 0.0, "compared"
     if mission is not None and band.unit is not None:
         reason = f"fixed for {mission.title}"
         if band.role == "reflectance":
@@ -82,15 +84,17 @@ def decide_radiometry(
         return None
     elif mission is not None and band.role in ("reflectance", "thermal"):
         reason = "digital numbers, since neither the item nor a file beside it tells factors"
+        tags = "applied"
     else:
-        reason = "the item gives no scale or offset"
+        unit, reason, tags = unit or declared.get("unit"), _UNTOLD, "applied"
     return Radiometry(
         dtype=dtype,
         scale=scale,
         offset=offset,
         nodata=nodata,
         unit=unit,
-        reason=f"offset {offset:g}: {reason}",
+        reason=reason if tags == "applied" else f"offset {offset:g}: {reason}",
+        file_tags=tags,
         inferred=extra != 0,
     )
 
@@ -164,21 +168,40 @@ def override(decided: Radiometry | None, mode: RadiometryMode) -> Radiometry | N
     )
 
 
-def one_radiometry(planes: Sequence[Radiometry | None], item: str) -> Radiometry | None:
-    """Return the radiometry that all planes of a file share.
+def joined(
+    planes: Sequence[Radiometry | None],
+) -> tuple[Radiometry | None, tuple[Radiometry, ...]]:
+    """Return what the planes of a file have in common, and of each its own where they differ.
 
-    Raises
-    ------
-    InvalidItem
-        They differ: such planes cannot be one variable.
+    Parameters
+    ----------
+    planes : sequence of Radiometry or None
+        Of each plane; None where nothing is told of it.
+
+    Returns
+    -------
+    Radiometry or None
+        None where nothing is told of any.
+    tuple of Radiometry
+        Empty where all planes share the first.
     """
-    if len(set(planes)) > 1:
-        raise InvalidItem(
-            item=item,
-            reason="the bands of one file differ in type, scale, offset or nodata. Open them by "
-            "their own names, or a file without such with mask_and_scale=False",
-        )
-    return planes[0]
+    known = [plane for plane in planes if plane is not None]
+    if not known:
+        return None, ()
+    untold = Radiometry(dtype=known[0].dtype, reason=_UNTOLD, file_tags="applied")
+    each = tuple(plane or untold for plane in planes)
+    if len(set(each)) == 1:
+        return each[0], ()
+    nodata, units = {plane.nodata for plane in each}, {plane.unit for plane in each}
+    whole = Radiometry(
+        dtype=np.result_type(*(plane.dtype for plane in each)).name,
+        nodata=nodata.pop() if len(nodata) == 1 else None,
+        unit=units.pop() if len(units) == 1 else None,
+        reason="each band by its own scale and offset",
+        as_is=all(plane.as_is for plane in each),
+        inferred=any(plane.inferred for plane in each),
+    )
+    return whole, each
 
 
 def _correction(item: Item, mission: Mission, applied: str | None) -> tuple[float, str]:
@@ -198,8 +221,10 @@ def _declared(item: Item, asset: Mapping[str, Any], index: int) -> dict[str, Any
     sources: list[Mapping[str, Any]] = [asset]
     for field in ("bands", "raster:bands"):
         entries = asset.get(field) or []
-        if 0 < index <= len(entries):
-            sources.append(entries[index - 1])
+        # One entry may describe all bands that the item names.
+        number = 1 if len(entries) == 1 < len(asset.get("eo:bands") or ()) else index
+        if 0 < number <= len(entries):
+            sources.append(entries[number - 1])
     names = ("data_type", "nodata", "scale", "offset", "unit")
     return {
         name: source[key]

@@ -143,7 +143,7 @@ class Resolution:
     def _item_asset(self, asset: Asset) -> dict[str, Any]:
         original = {k: v for k, v in self.item["assets"][asset.key].items() if k != "alternate"}
         ours = {k: v for k, v in self._wire(asset).items() if v is not None}
-        if asset.indexes not in (None, (1,)) and not asset.planes:
+        if asset.alone:
             # One plane of several: the item has to describe the whole file.
             for name in ("eo:bands", "raster:bands"):
                 ours.pop(name, None)
@@ -172,8 +172,8 @@ class Resolution:
             wire["astra:stretch"] = [list(limits) for limits in asset.stretch]
             wire["astra:stretch_without"] = list(asset.stretch_without)
         if asset.radiometry:
-            entry = _raster_band(asset.radiometry)
-            wire["raster:bands"] = [entry] * max(1, len(asset.planes))
+            each = asset.by_plane or (asset.radiometry,) * max(1, len(asset.planes))
+            wire["raster:bands"] = [_raster_band(radiometry) for radiometry in each]
         return wire
 
 
@@ -209,7 +209,7 @@ def _raster_band(radiometry: Radiometry) -> dict[str, Any]:
     if radiometry.nodata is not None:
         nodata = radiometry.nodata
         fields["nodata"] = _plain(nodata) if math.isfinite(nodata) else str(nodata)
-    if not radiometry.as_is:
+    if not radiometry.as_is and radiometry.file_tags != "applied":
         fields |= {"scale": radiometry.scale, "offset": radiometry.offset}
     if radiometry.unit is not None:
         fields["unit"] = radiometry.unit

@@ -219,7 +219,9 @@ def _allowed(settings: Settings) -> tuple[str, ...]:
 
 def _recipe(asset: Asset, format: str, clouds: Clouds | None, *, bare: bool) -> Recipe:
     radiometry = asset.radiometry
-    valued = radiometry is not None and not radiometry.as_is
+    valued = radiometry is not None and not (
+        radiometry.as_is or asset.by_plane or radiometry.file_tags == "applied"
+    )
     return Recipe(
         format=format,
         name=None if asset.planes else asset.name,

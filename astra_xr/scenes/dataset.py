@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,12 +15,12 @@ from astra_xr.arrays.lazy import wrap
 from astra_xr.arrays.raster import RasterArray
 from astra_xr.errors import InvalidParameter, UnknownBand
 from astra_xr.missions import MISSIONS
-from astra_xr.model import Asset, ClassValue, Grid, Radiometry
-from astra_xr.reading.decoding import fitting
+from astra_xr.model import Asset, Band, ClassValue, Grid, Radiometry
+from astra_xr.reading.decoding import fitting, in_force
 from astra_xr.reading.warp import RESAMPLINGS, Warp, usual_resampling
 from astra_xr.resolver.classification import CLASS_ROLES
 from astra_xr.resolver.grids import check_gridded
-from astra_xr.resolver.radiometry import as_they_are, one_radiometry, override
+from astra_xr.resolver.radiometry import as_they_are, joined, override
 from astra_xr.resolver.resolution import Resolution
 from astra_xr.scenes.chunks import SIDE, chunked
 from astra_xr.scenes.grid import (
@@ -106,40 +106,55 @@ def _described(asset: Asset, name: str, scene: str, options: OpenOptions) -> Rea
     """Fill in from the file's header what the item leaves open; most items leave nothing."""
     known = vars(asset)
     if not (asset.grid and asset.radiometry and asset.indexes):
-        known = known | _by_header(asset, f"{scene} {name}", options)
+        known = known | _by_header(asset, name, scene, options)
     return ReadableAsset(**known | {"geobox": geobox_of(known["grid"], scene)})
 
 
-def _by_header(asset: Asset, label: str, options: OpenOptions) -> dict[str, Any]:
+def _by_header(asset: Asset, name: str, scene: str, options: OpenOptions) -> dict[str, Any]:
     """Read the header of a file for what its item leaves open, by the fields of an asset."""
     from astra_xr.reading.gdal import read_header
 
+    label = f"{scene} {name}"
     told = {"grid": asset.grid, "scale": asset.radiometry, "number of bands": asset.indexes}
     missing = ", ".join(name for name, value in told.items() if value is None)
     _log.info("%s: the file is asked for what its item leaves out: %s", label, missing)
     header = read_header(asset.source, label)
     indexes = asset.indexes or tuple(range(1, header.count + 1))
     if max(indexes) > header.count:
-        raise UnknownBand(
-            band=label, scene=asset.href, available={str(n + 1): None for n in range(header.count)}
-        )
-    planes = asset.planes
+        names = [f"{asset.key}.{n + 1}" for n in range(header.count)]
+        available = dict.fromkeys(names if header.count > 1 else [asset.key])
+        raise UnknownBand(band=name, scene=scene, available=available)
+    planes, band = asset.planes, asset.band
     if len(indexes) > 1 and len(planes) != len(indexes):
-        planes = tuple(replace(asset.band, native=str(n), common=None) for n in indexes)
-    radiometry = asset.radiometry
-    if radiometry is None:
-        tags = [header.radiometries[index - 1] for index in indexes]
-        # Stored numbers are asked for as they are: their scales may differ then.
-        own = one_radiometry(tags, label) if options.mask_and_scale else tags[0]
-        asked = options.radiometry
-        kept = own and as_they_are(asset.band, own)
-        radiometry = kept or (own if asked == "file" else override(own, asked))
+        planes = tuple(replace(band, native=str(n), common=None) for n in indexes)
+    if header.palette and band.role == "data":
+        band = replace(band, role="class")
+    tags = [header.radiometries[index - 1] for index in indexes]
+    radiometry, by_plane = joined(_in_force(asset, band, tags, label, options))
     return {
         "grid": asset.grid or header.grid,
+        "band": band,
         "radiometry": radiometry,
+        "by_plane": by_plane,
         "indexes": indexes,
         "planes": planes,
     }
+
+
+def _in_force(
+    asset: Asset, band: Band, tags: Sequence[Radiometry], label: str, options: OpenOptions
+) -> list[Radiometry | None]:
+    """Return the radiometry of each plane of a file, by what was told and what its tags are."""
+    asked = options.radiometry
+    if asset.radiometry is None:
+        return [
+            as_they_are(band, own) or (own if asked == "file" else override(own, asked))
+            for own in tags
+        ]
+    told = asset.by_plane or (asset.radiometry,) * len(tags)
+    each = [in_force(*pair, label) for pair in zip(told, tags, strict=True)]
+    each = [replace(r, dtype=own.dtype) for r, own in zip(each, tags, strict=True)]
+    return [as_they_are(band, r) or r for r in each] if band != asset.band else list(each)
 
 
 def band_variable(
@@ -160,7 +175,9 @@ def band_variable(
         crs=asset.grid.crs,
         resampling=resampling,
         indexes=asset.indexes,
+        count=None if asset.alone else len(asset.indexes),
         radiometry=radiometry,
+        by_plane=asset.by_plane,
         decode=options.mask_and_scale,
         planes=bool(asset.planes),
         warp=warp,
@@ -181,7 +198,7 @@ def band_variable(
         # No scale and offset: rioxarray would tag values with them that are scaled already.
         encoding["_FillValue"] = np.nan
     else:
-        attrs |= _packing(radiometry)
+        attrs |= _packing(radiometry, by_plane=bool(asset.by_plane))
     dims = ("band", "y", "x") if asset.planes else ("y", "x")
     variable = xr.Variable(dims, wrap(array), attrs, encoding)
     return variable[(..., *cut)] if cut else variable
@@ -208,15 +225,15 @@ def _warp_to(target: Grid, asset: ReadableAsset, resampling: str | None) -> Warp
         source=asset.grid,
         target=target,
         resampling=resampling or usual_resampling(target, asset.grid),
-        nodata=fitting(asset.radiometry.nodata, asset.radiometry.dtype),
     )
 
 
-def _packing(radiometry: Radiometry) -> dict[str, Any]:
-    """Return scale, offset and nodata as attributes of the CF conventions."""
+def _packing(radiometry: Radiometry, *, by_plane: bool) -> dict[str, Any]:
+    """Return scale, offset and nodata as attributes of the CF conventions, which know one each."""
     fill = _fill_value(radiometry)
     packing: dict[str, Any] = {} if fill is None else {"_FillValue": fill}
-    if not radiometry.as_is and (radiometry.scale, radiometry.offset) != (1.0, 0.0):
+    scaled = (radiometry.scale, radiometry.offset) != (1.0, 0.0)
+    if scaled and not radiometry.as_is and not by_plane:
         packing |= {"scale_factor": radiometry.scale, "add_offset": radiometry.offset}
     return packing
 
@@ -233,6 +250,12 @@ def _fill_value(radiometry: Radiometry) -> np.generic | None:
 
 def _band_attrs(asset: Asset, radiometry: Radiometry) -> dict[str, Any]:
     band = asset.band
+    scales = {
+        "scale": [plane.scale for plane in asset.by_plane] or radiometry.scale,
+        "offset": [plane.offset for plane in asset.by_plane] or radiometry.offset,
+    }
+    if radiometry.as_is or radiometry.file_tags == "applied":
+        scales = {}
     told = {
         "long_name": band.title or band.native,
         "units": radiometry.unit,
@@ -242,8 +265,7 @@ def _band_attrs(asset: Asset, radiometry: Radiometry) -> dict[str, Any]:
         "center_wavelength": band.wavelength,
         "full_width_half_max": band.fwhm,
         "gsd": band.gsd,
-        "scale": None if radiometry.as_is else radiometry.scale,
-        "offset": None if radiometry.as_is else radiometry.offset,
+        **scales,
         "radiometry": radiometry.reason,
     }
     return {name: value for name, value in told.items() if value is not None}

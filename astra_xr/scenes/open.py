@@ -147,7 +147,8 @@ def open_scene(
     bands : str or iterable of str, optional
         Native or common band names, mixed; each becomes a variable of that name. A role
         (``"reflectance"``, ``"thermal"``, ``"mask"``, …) stands for all bands of it, ``"all"``
-        for all bands, as when left out.
+        for all bands, as when left out. ``"data.2"`` is the second band of the file of an asset
+        ``data``.
     catalog : str, path or pystac_client.Client, optional
         The one catalog to ask: ``earth-search``, ``planetary-computer``, ``cdse``, ``usgs``,
         ``lpdaac``, or ``sample`` for the built-in synthetic scene; or one of your own, by its
@@ -187,11 +188,15 @@ def open_scene(
         tiles of the files; a number of pixels or a dict as in :meth:`xarray.Dataset.chunk`.
     mask_and_scale : bool
         True: float32 values (reflectance 0..1, kelvin, …) with NaN where there is no data;
-        class and mask bands stay integers. False: the file's own numbers, with
-        ``scale_factor``, ``add_offset`` and ``_FillValue`` in ``attrs``.
+        class and mask bands, and files with a color table, stay integers, whose nodata is
+        ``_FillValue`` in ``attrs``. False: the file's own numbers, with ``scale_factor``,
+        ``add_offset`` and ``_FillValue`` in ``attrs``, as far as they are known at opening:
+        by the mission or the item, and by the file where the item does not describe it. What the
+        file says beyond that counts when it is read: averages leave out its nodata too.
     radiometry : {"auto", "file", "raw"}
         Which scale and offset apply. ``"auto"`` (or None): those that give correct values, as
-        each variable's ``attrs["radiometry"]`` says. ``"file"``: those of the file's own tags.
+        each variable's ``attrs["radiometry"]`` says: the mission's, else the item's, else those of
+        the file's own tags; tags that say otherwise are warned of. ``"file"``: those of the tags.
         ``"raw"``: none. Its values are the stored numbers as float32, with NaN where there is no
         data; with ``mask_and_scale=False`` they keep their integer type and the nodata number.
     allow_large : bool

@@ -40,10 +40,11 @@ WANTED = {
     33922: "tie_points",
     34264: "matrix",
     34735: "geo_keys",
+    42112: "metadata",
     42113: "nodata",
     50674: "lerc",
 }
-"""Tags that describe how pixels are stored and where they lie, and their names here."""
+"""Tags that describe how pixels are stored, where they lie and what they mean, by our names."""
 
 OVERVIEW, MASK = 1, 4
 """Bits of the tag NewSubfileType."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import re
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,6 +38,9 @@ _CODECS = {
     50000: "zstd",
 }
 """Names of the values of the TIFF tag Compression."""
+
+_PALETTE = 3
+"""Value of the TIFF tag PhotometricInterpretation for color tables."""
 
 _LERC = {0: "lerc", 1: "lerc+deflate", 2: "lerc+zstd"}
 """Codecs by the second number of the tag LercParameters."""
@@ -102,6 +108,12 @@ class Layout:
     bits: int | None = None
     """1 if a byte holds eight pixels, as in masks; None if each number has its own bytes."""
 
+    factors: tuple[tuple[float, float], ...] = ()
+    """Scale and offset of each plane, by GDAL's metadata; empty if there are none."""
+
+    palette: bool = False
+    """True if a color table gives each stored number its color: the numbers are classes."""
+
     alpha: int | None = None
     """The plane, from 0, that is 0 where there is no data."""
 
@@ -167,6 +179,8 @@ def _layout(order: str, directories: list[Tags], size: int, *, is_mask: bool = F
         crs=_crs(first),
         levels=tuple(_level(tags, dtype, size) for tags in [first, *usable]),
         bits=bits,
+        factors=_factors(first),
+        palette=number(first, "photometric", 1) == _PALETTE,
         alpha=_alpha(first),
     )
 
@@ -242,6 +256,33 @@ def _nodata(tags: Tags) -> float | None:
         except ValueError:
             pass
     return None
+
+
+_ITEM = re.compile(r"<Item\s([^<>]*)>([^<>]*)</Item>")
+_FIELD = re.compile(r"""(\w+)\s*=\s*["']([^"']*)["']""")
+
+
+def _factors(tags: Tags) -> tuple[tuple[float, float], ...]:
+    """Read scale and offset of each plane from GDAL's metadata, which is XML."""
+    if "metadata" not in tags:
+        return ()
+    text = tags["metadata"].tobytes().decode(errors="replace")
+    found: dict[tuple[str, str], float] = {}
+    for fields, value in _ITEM.findall(text):
+        item = dict(_FIELD.findall(fields))
+        with suppress(ValueError):
+            found[item.get("role", "").lower(), item.get("sample", "")] = float(value)
+    planes = map(str, range(number(tags, "samples", 1)))
+    factors = tuple(
+        usable(found.get(("scale", plane), 1.0), found.get(("offset", plane), 0.0))
+        for plane in planes
+    )
+    return factors if set(factors) != {(1.0, 0.0)} else ()
+
+
+def usable(scale: float, offset: float) -> tuple[float, float]:
+    """Return scale and offset of a file's tags; 1 and 0 where no number has a value by them."""
+    return (scale, offset) if scale and math.isfinite(scale + offset) else (1.0, 0.0)
 
 
 def _transform(tags: Tags) -> tuple[float, float, float, float, float, float] | None:

@@ -69,7 +69,7 @@ def lazy(
     array = RasterArray(
         source=FixedUrl(f"{base}{path}"), label="scene red", shape=(ROWS, COLS), indexes=(1,),
         radiometry=RADIOMETRY, decode=decode, planes=False,
-        warp=Warp(source=source, target=target, resampling=resampling, nodata=0),
+        warp=Warp(source=source, target=target, resampling=resampling),
     )  # fmt: skip
     return xr.Variable(("y", "x"), indexing.LazilyIndexedArray(array))
 

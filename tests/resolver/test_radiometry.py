@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from astra_xr.catalogs import owner_of
 from astra_xr.errors import InvalidItem, InvalidParameter
 from astra_xr.missions import MISSIONS, landsat, mission_of, sentinel2
 from astra_xr.model import Band, Radiometry
+from astra_xr.reading import decoding
 from astra_xr.resolver.bands import match_bands, select_bands
 from astra_xr.resolver.local import LocalResolver
 from astra_xr.resolver.radiometry import RadiometryMode, decide_radiometry, override
@@ -340,8 +342,9 @@ class TestUnknownMission:
         assert found is not None
         assert found.unit == unit
         declares = "scale" in str(asset) or "offset" in str(asset)
-        said = "as the item says" if declares else "the item gives no scale or offset"
-        assert found.reason == f"offset {found.offset:g}: {said}"
+        said = f"offset {found.offset:g}: as the item says" if declares else "no scale or offset"
+        assert said in found.reason
+        assert found.file_tags == ("compared" if declares else "applied")
 
     @pytest.mark.parametrize(
         "asset",
@@ -477,6 +480,14 @@ class TestOverride:
         item["assets"] = {"red": item["assets"]["red"] | {"href": str(path)}}
         ds = astra_xr.open_scene(item, "red", radiometry=mode)
         assert ds.red.dtype == "float32"
-        assert ds.red.values[1, 1] == pytest.approx(expected)
+        told = warnings.catch_warnings(record=True)
+        decoding._warned.clear()
+        with told as caught:
+            warnings.simplefilter("always")
+            assert ds.red.values[1, 1] == pytest.approx(expected)
+            assert ds.red.copy().values[2, 2] == pytest.approx(expected)
+        said = [str(each.message) for each in caught]
+        assert len(said) == (mode in (None, "auto")), said
+        assert all("file's own tags are 0.0001 and 0.0001" in each for each in said)
         assert np.isnan(ds.red.values[0, 0])
         assert ds.red.attrs.get("units") == ("1" if mode in (None, "auto") else None)

@@ -187,7 +187,7 @@ def opened(path: Path, described: dict[str, Any], **options: Any) -> xr.DataArra
         lazy.load()
         lazy.copy().load()
     caught = [each for each in caught if "nodata" in str(each.message)]
-    if "nodata" in described and options.get("mask_and_scale", True):
+    if "nodata" in described:
         (warning,) = caught
         assert "nodata is 0, the file itself -28672" in str(warning.message)
     else:
