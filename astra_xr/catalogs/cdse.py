@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+from astra_xr.catalogs.hrefs import https_twins
 from astra_xr.catalogs.s3 import Keys, header_signed
 from astra_xr.catalogs.stac import (
     ById,
@@ -75,7 +76,7 @@ class Cdse(StacCatalog):
         """Return the asset's s3 href, or its https href if there is only an account."""
         href = str(asset.get("href") or "")
         if self._keys() is None and self._login() is not None:
-            return _https(asset) or href
+            return next((str(twin["href"]) for twin in https_twins(asset)), href)
         return href
 
     def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
@@ -159,17 +160,6 @@ def _is_protected(href: str) -> bool:
     """Return True if a URL may be sent a token: this service's hosts, over https."""
     parts = urlsplit(href)
     return parts.scheme == "https" and str(parts.hostname).endswith(_DOMAIN)
-
-
-def _https(asset: Mapping[str, Any]) -> str | None:
-    """Return the https twin of an s3 href (STAC extension "alternate-assets")."""
-    alternates = asset.get("alternate")
-    twin = alternates.get("https") if isinstance(alternates, Mapping) else None
-    href = twin.get("href") if isinstance(twin, Mapping) else None
-    try:
-        return href if isinstance(href, str) and urlsplit(href).scheme == "https" else None
-    except ValueError:
-        return None
 
 
 def _how_to() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from astra_xr.catalogs.documents import (
     storage_url,
     wanted,
 )
+from astra_xr.catalogs.hrefs import readable
 from astra_xr.catalogs.query import Query
 from astra_xr.catalogs.s3 import S3
 from astra_xr.errors import InvalidParameter, UpstreamError, redact
@@ -80,6 +81,10 @@ class Folder(Catalog):
         items = list(self._items())
         check_collection(query, items)
         yield Page(items=newest_first(wanted(query, items)))
+
+    def href(self, asset: Mapping[str, Any]) -> str:
+        """Return the asset's href, or its https twin if there are no keys for S3."""
+        return readable(asset, self._s3)
 
     def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
         """Return https hrefs as they are, and s3 hrefs presigned with the user's AWS keys.

@@ -24,6 +24,7 @@ from astra_xr.catalogs.documents import (
     storage_url,
     wanted,
 )
+from astra_xr.catalogs.hrefs import readable
 from astra_xr.catalogs.item_search import ItemSearch
 from astra_xr.catalogs.query import MOST, Query
 from astra_xr.catalogs.s3 import S3
@@ -131,6 +132,10 @@ class PlainCatalog(StacCatalog):
         listed = answer.get("collections") if isinstance(answer, Mapping) else None
         entries = listed if isinstance(listed, list) else ()
         return {str(each["id"]) for each in entries if isinstance(each, Mapping) and "id" in each}
+
+    def href(self, asset: Mapping[str, Any]) -> str:
+        """Return the asset's href, or its https twin if there are no keys for S3."""
+        return readable(asset, self._s3)
 
     def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
         """Return https hrefs as they are, and s3 hrefs presigned with the caller's AWS keys.

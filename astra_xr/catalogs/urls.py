@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from astra_xr.catalogs import connect
+from astra_xr.catalogs.hrefs import readable
 from astra_xr.catalogs.s3 import S3
 from astra_xr.errors import SigningError, redact
 from astra_xr.model import SignedUrl
@@ -60,6 +62,11 @@ class BucketUrl:
             There are no keys.
         """
         return _buckets(self.settings).sign(self.href, refused=refused)
+
+
+def readable_href(asset: Mapping[str, Any], settings: Settings) -> str:
+    """Return the href of an asset outside our catalogs, or its https twin; see :func:`readable`."""
+    return readable(asset, _buckets(settings))
 
 
 @functools.lru_cache(maxsize=8)

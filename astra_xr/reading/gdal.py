@@ -144,7 +144,7 @@ def _opened(file: RangeFile, **options: Any) -> Iterator[rasterio.io.DatasetRead
     if driver is None:
         raise file.error(
             f"it is not a TIFF or JPEG 2000 file (it begins with {magic[:8]!r})",
-            "Choose an asset that holds pixels.",
+            "Choose another asset, or open the scene from another catalog with catalog=….",
         )
     failures: list[Exception] = []
     reason = ""

@@ -116,8 +116,12 @@ def select_bands(
     """
     if names is None:
         listed = {entry.band.native: entry for entry in available if entry.listed}
-        if not listed:
+        if not available:
             raise UnknownBand(band="all", scene=scene, available={})
+        if not listed:
+            names = ", ".join(repr(entry.band.native) for entry in available)
+            expected = f"band names: {scene} has previews and metadata alone, {names}"
+            raise InvalidParameter(name="bands", value=None, expected=expected)
         return listed
     if not names:
         raise InvalidParameter(

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from astra_xr.catalogs import AnyCatalog, Catalog, catalog_name, connect, holds_any, owner_of
-from astra_xr.catalogs.urls import BucketUrl, CatalogUrl, FixedUrl, is_signed
+from astra_xr.catalogs.hrefs import absolute
+from astra_xr.catalogs.urls import BucketUrl, CatalogUrl, FixedUrl, is_signed, readable_href
 from astra_xr.conversion.pipeline import Converter
 from astra_xr.conversion.recipe import IMAGES
 from astra_xr.errors import AstraError, InvalidItem, UnknownBand, redact
@@ -32,6 +33,9 @@ from astra_xr.resolver.routing import Clouds, Origin, Router, check_format
 from astra_xr.resolver.scene_input import read_scene
 from astra_xr.resolver.sidecar import needs_factors, read_factors
 from astra_xr.settings import Settings
+
+_SHOWN = 8
+"""Assets that a message names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +135,8 @@ class LocalResolver:
 
     def _resolution(self, found: Found, asked: str, request: _Request) -> Resolution:
         owner = found.owner
+        if not found.bands:
+            raise InvalidItem(item=str(found.item["id"]), reason=_no_raster(found.item))
         chosen = select_bands(found.bands, request.names, scene=asked)
         return Resolution(
             scene_id=asked,
@@ -163,7 +169,7 @@ class LocalResolver:
         assets = {}
         for name, entry in chosen.items():
             if request.choosing and found.owner:
-                found.owner.check(_href(found.item, entry.key, found.owner))
+                found.owner.check(self._href(found, entry.key))
             own = factors.get(entry.band.native)
             asset = found.assets.get(keys[name]) or self._router.serving(
                 self._asset(entry, found, request, own), origin
@@ -183,7 +189,7 @@ class LocalResolver:
     ) -> Asset:
         item, owner = found.item, found.owner
         raw = item["assets"][entry.key]
-        href = _href(item, entry.key, owner)
+        href = self._href(found, entry.key)
         size = raw.get("file:size")
         each = [override(told, request.radiometry) for told in _told(entry, found, raw, factors)]
         radiometry, by_plane = joined(each)
@@ -210,21 +216,29 @@ class LocalResolver:
             kinds = masks.get(entry.band.native)
             if kinds and entry.listed:
                 names = {*kinds.get("clouds", ()), *kinds.get("cirrus", ())}
-                source = self._source(
-                    found.owner, _href(found.item, entry.key, found.owner), found.brought
-                )
+                source = self._source(found.owner, self._href(found, entry.key), found.brought)
                 classes = tuple(each for each in entry.band.classes if each.name in names)
                 return Clouds(source=source, classes=classes)
         return None
 
     def _factors(self, found: Found, entries: Iterable[BandAsset]) -> Mapping[str, Factors]:
         def source_of(key: str) -> UrlSource:
-            href = _href(found.item, key, found.owner)
+            href = self._href(found, key)
             return self._source(found.owner, href, found.brought)
 
         return read_factors(
             found.item, found.mission, entries, source_of, timeout=self.settings.timeout
         )
+
+    def _href(self, found: Found, key: str) -> str:
+        """Return the absolute href of an asset."""
+        asset, owner = found.item["assets"][key], found.owner
+        href = owner.href(asset) if owner else readable_href(asset, self.settings)
+        if not href:
+            raise InvalidItem(
+                item=str(found.item.get("id")), reason=f"its asset {key!r} has no href"
+            )
+        return absolute(found.item, href)
 
     def _source(self, owner: Catalog | None, href: str, brought: bool) -> UrlSource:
         scheme = urlsplit(href).scheme
@@ -261,16 +275,10 @@ def _told(
     ]
 
 
-def _href(item: Item, key: str, owner: Catalog | None) -> str:
-    """Return the href of an asset, absolute if the item has a self link."""
-    asset = item["assets"][key]
-    href = owner.href(asset) if owner else str(asset.get("href") or "")
-    if not href:
-        raise InvalidItem(item=str(item.get("id")), reason=f"its asset {key!r} has no href")
-    if urlsplit(href).scheme or href.startswith("/"):
-        return href
-    links = {link.get("rel"): str(link.get("href")) for link in item.get("links") or ()}
-    return urljoin(links["self"], href) if "self" in links else href
+def _no_raster(item: Item) -> str:
+    told = [f"{key} ({asset.get('type') or 'no type'})" for key, asset in item["assets"].items()]
+    shown = ", ".join(told[:_SHOWN]) + (", …" if len(told) > _SHOWN else "")
+    return f"none of its assets is a GeoTIFF or a JPEG 2000 file: {shown or 'it has none'}"
 
 
 def _provider(item: Item) -> str:

@@ -15,10 +15,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import astra_xr
-from astra_xr.errors import AmbiguousBand, InvalidDataset
+from astra_xr.catalogs import connect
+from astra_xr.errors import (
+    AmbiguousBand,
+    InvalidDataset,
+    InvalidItem,
+    InvalidParameter,
+    SigningError,
+)
 from astra_xr.missions import clean_item
-from astra_xr.resolver.bands import match_bands
+from astra_xr.resolver.bands import is_raster, match_bands
+from astra_xr.resolver.local import LocalResolver
+from astra_xr.resolver.routing import needs_conversion, route
+from astra_xr.settings import Settings
 from astra_xr.testing import write_cog
+from tests import items
 
 Json = dict[str, Any]
 COG = "image/tiff; application=geotiff; profile=cloud-optimized"
@@ -335,3 +346,161 @@ class TestNames:
         bands = [{"name": "B04", "eo:common_name": "red"}]
         found = match_bands(clean_item(item_of(assets, bands=bands)), None)
         assert [entry.band.common for entry in found] == [None, None]
+
+
+class TestMediaTypes:
+    @pytest.mark.parametrize(
+        ("media_type", "href", "raster", "served"),
+        [
+            ("image/geotiff", "https://h/a", True, "direct"),
+            ("image/x.geotiff", "https://h/a", True, "direct"),
+            ("application/x-geotiff", "https://h/a", True, "direct"),
+            ("image/tif", "https://h/a", True, "direct"),
+            ("IMAGE/TIFF; Application=GeoTIFF", "https://h/a", True, "direct"),
+            ("application/octet-stream", "https://h/a.TIF?sig=1", True, "direct"),
+            ("binary/octet-stream", "https://h/a.tif", True, "direct"),
+            ("application/octet-stream", "https://h/a.jp2", True, "converted"),
+            ("image/jpx", "https://h/a", True, "converted"),
+            (None, "https://h/a.TIFF#part", True, "direct"),
+            (None, "https://h/a.Jp2?v=2.tif", True, "converted"),
+            (None, "/data/50%/a#1.tif", True, "direct"),
+            (None, "https://h/a.tif.aux.xml", False, None),
+            (None, "https://h/a.nc", False, None),
+            (None, "https://h/a.zarr", False, None),
+            (None, "https://h/tif", False, None),
+            ("application/x-netcdf", "https://h/a.nc", False, None),
+            ("application/x-hdf5", "https://h/a.h5", False, None),
+            ("application/vnd+zarr", "https://h/a.zarr", False, None),
+            ("image/jpeg", "https://h/a.jpg", False, None),
+            ("image/png", "https://h/preview.png?url=a.tif", False, None),
+            ("text/html", "https://h/a.tif", False, None),
+        ],
+    )
+    def test_by_type_else_by_ending(
+        self, media_type: str | None, href: str, raster: bool, served: str | None
+    ) -> None:
+        asset = {"href": href} | ({"type": media_type} if media_type else {})
+        assert is_raster(asset) is raster
+        if raster:
+            assert route(asset, "cog") == served
+            assert needs_conversion(asset, "png") is True
+
+    def test_data_without_type_and_ending_is_looked_at(self, tmp_path: Path) -> None:
+        path = write_cog(tmp_path / "data", np.full((SIDE, SIDE), 7, "uint8"), nodata=None)
+        item = item_of({"a": {"href": str(path), "roles": ["data"]},
+                        "index": {"href": str(tmp_path / "index")}})  # fmt: skip
+        assert list(astra_xr.open_scene(item)) == ["a"]
+        assert int(opened(item, "a")[0, 0]) == 7
+
+    def test_an_item_without_a_raster_names_its_assets(self) -> None:
+        assets = {"data": {"href": "https://h/a.nc", "type": "application/x-netcdf"},
+                  "log": {"href": "https://h/a.txt"}}  # fmt: skip
+        for bands in (None, ["data"], ["all"]):
+            with pytest.raises(
+                InvalidItem, match=r"data \(application/x-netcdf\), log \(no type\)"
+            ):
+                astra_xr.open_scene(item_of(assets), bands)
+
+    def test_an_item_of_previews_alone_says_so(self) -> None:
+        item = item_of({"small": {"href": "https://h/a.tif", "type": COG, "roles": ["overview"]}})
+        with pytest.raises(InvalidParameter, match="x-1 has previews and metadata alone, 'small'"):
+            astra_xr.open_scene(item)
+        assert astra_xr.resolve(item, ["small"], sign=False).assets["small"].key == "small"
+
+
+TWINS: Json = {
+    "s3": {"href": "s3://maxar/a.tif"},
+    "public": {"href": "https://maxar.example/a.tif"},
+}
+KEYS = Settings(aws_access_key_id="a", aws_secret_access_key="b")
+
+
+class TestHrefs:
+    def asset(self, settings: Settings, **told: Any) -> str:
+        item = item_of({"a": {"href": "s3://maxar/a.tif", "type": COG} | told})
+        answer = LocalResolver(settings).resolve(item, sign=False)
+        return answer.assets["a"].href
+
+    def test_the_https_twin_is_taken_without_keys(self) -> None:
+        assert self.asset(Settings(), alternate=TWINS) == "https://maxar.example/a.tif"
+        assert self.asset(KEYS, alternate=TWINS) == "s3://maxar/a.tif"
+        unsigned = Settings(aws_no_sign_request=True)
+        assert self.asset(unsigned, alternate=TWINS) == "s3://maxar/a.tif"
+
+    @pytest.mark.parametrize(
+        "alternate",
+        [
+            None,
+            4,
+            {"a": {}},
+            {"a": {"href": "http://h/a.tif"}},
+            {"a": {"href": "file:///etc/passwd"}},
+            {"login": {"href": "https://h/a.tif", "auth:refs": ["oidc"]}},
+        ],
+    )
+    def test_no_other_address_is(self, alternate: Any) -> None:
+        assert self.asset(Settings(), alternate=alternate) == "s3://maxar/a.tif"
+        item = item_of({"a": {"href": "s3://maxar/a.tif", "type": COG, "alternate": alternate}})
+        with pytest.raises(SigningError, match="no AWS credentials"):
+            LocalResolver(Settings()).resolve(item)
+
+    def test_in_the_users_own_catalogs_too(self, tmp_path: Path) -> None:
+        item = item_of({"a": {"href": "s3://maxar/a.tif", "type": COG, "alternate": TWINS}})
+        (tmp_path / "item.json").write_text(json.dumps(item))
+        for catalog in (str(tmp_path), "https://stac.example"):
+            hrefs = {connect(catalog, settings).href(item["assets"]["a"])
+                     for settings in (Settings(), KEYS)}  # fmt: skip
+            assert hrefs == {"https://maxar.example/a.tif", "s3://maxar/a.tif"}
+
+    @pytest.mark.parametrize(
+        ("href", "whole"),
+        [
+            ("/data/one.tif", "https://h.example/data/one.tif"),
+            ("//cdn.example/one.tif", "https://cdn.example/one.tif"),
+            ("one.tif", "https://h.example/items/one.tif"),
+            ("./a b/é+%23.tif", "https://h.example/items/a b/é+%23.tif"),
+            ("../one.tif", "https://h.example/one.tif"),
+            ("https://other.example/../one.tif", "https://other.example/../one.tif"),
+        ],
+    )
+    def test_relative_to_an_item_on_the_web(self, href: str, whole: str) -> None:
+        item = item_of({"a": {"href": href, "type": COG}})
+        item["links"] = [{"rel": "self", "href": "https://h.example/items/x-1.json"}]
+        assert astra_xr.resolve(item, sign=False).assets["a"].href == whole
+
+    def test_an_item_on_the_web_opens_no_local_file(self, classes_file: Path) -> None:
+        item = item_of({"a": {"href": str(classes_file), "type": COG}})
+        item["links"] = [{"rel": "self", "href": "https://h.example/items/x-1.json"}]
+        answer = astra_xr.resolve(item, sign=False)
+        assert answer.assets["a"].source().url == f"https://h.example{classes_file}"
+
+    @pytest.mark.parametrize("name", ["one.tif", "a b.tif", "é+.tif", "50%23.tif", "a#1.tif"])
+    @pytest.mark.parametrize("form", ["path", "url", "beside"])
+    def test_relative_to_an_item_on_disk(self, tmp_path: Path, name: str, form: str) -> None:
+        path = write_cog(tmp_path / name, np.full((SIDE, SIDE), 7, "uint8"), nodata=None)
+        href = {"path": str(path), "url": path.as_uri(), "beside": name}[form]
+        item = item_of({"a": {"href": href, "type": COG}})
+        item["links"] = [{"rel": "self", "href": str(tmp_path / "item.json")}]
+        assert int(opened(item, "a")[0, 0]) == 7
+
+
+@pytest.mark.parametrize(
+    ("told", "offset"),
+    [
+        ({"type": COG, "href": "https://h/B04.tif"}, 0.0),
+        ({"type": "image/jp2", "href": "https://h/B04.jp2"}, -0.1),
+        ({"href": "https://h/B04.jp2?v=1"}, -0.1),
+        ({"type": "application/octet-stream", "href": "https://h/B04.jp2"}, -0.1),
+    ],
+)
+@pytest.mark.parametrize("key", ["red", "red-jp2", "B04"])
+def test_what_a_file_is_decides_on_its_offset_not_its_key(
+    key: str, told: Json, offset: float
+) -> None:
+    item = items.earth_search_l2a(8)
+    item["assets"] = {key: item["assets"]["red"] | told}
+    if "type" not in told:
+        del item["assets"][key]["type"]
+    (asset,) = astra_xr.resolve(item, [key], sign=False).assets.values()
+    assert asset.radiometry is not None
+    assert asset.radiometry.offset == pytest.approx(offset)

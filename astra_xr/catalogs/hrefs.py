@@ -1,0 +1,60 @@
+"""Hrefs: where the file of an asset is, and which of several addresses can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from astra_xr.catalogs.documents import join, links_of, self_link
+from astra_xr.catalogs.s3 import S3
+from astra_xr.errors import SigningError
+from astra_xr.missions import Item
+
+
+def absolute(item: Item, href: str) -> str:
+    """Return an href of an item as an absolute URL or path, by the item's self link.
+
+    Of an item on the web everything without a scheme is on the web (RFC 3986), ``/data/a.tif``
+    too; it is never a local file.
+
+    Examples
+    --------
+    >>> item = {"links": [{"rel": "self", "href": "https://h/items/a.json"}]}
+    >>> absolute(item, "/data/a.tif"), absolute(item, "b.tif")
+    ('https://h/data/a.tif', 'https://h/items/b.tif')
+    """
+    if urlsplit(href).scheme:
+        return href
+    own = self_link(item)
+    if own:
+        return join(own, href)
+    links = {link.get("rel"): str(link.get("href")) for link in links_of(item)}
+    return urljoin(links["self"], href) if "self" in links and not href.startswith("/") else href
+
+
+def readable(asset: Mapping[str, Any], s3: S3) -> str:
+    """Return an asset's href; if that is in S3 and there are no keys for it, its https twin.
+
+    Returns
+    -------
+    str
+        Empty if the asset has none.
+    """
+    href = str(asset.get("href") or "")
+    twin = next((each["href"] for each in https_twins(asset) if not each.get("auth:refs")), None)
+    if twin and href.startswith("s3://"):
+        try:
+            s3.keys(href)
+        except SigningError:
+            return str(twin)
+    return href
+
+
+def https_twins(asset: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the https addresses of an asset's file (STAC extension "alternate-assets")."""
+    alternates = asset.get("alternate")
+    for each in alternates.values() if isinstance(alternates, Mapping) else ():
+        href = each.get("href") if isinstance(each, Mapping) else None
+        if isinstance(href, str) and href.casefold().startswith("https://"):
+            yield each
