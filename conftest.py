@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 import pytest
-from obstore.store import HTTPStore
 
 import astra_xr.scenes.open
-from astra_xr.net import client, hosts
-from astra_xr.reading import ranges
+from astra_xr.net import client, hosts, storage
 from astra_xr.reading.cache import tile_cache
 from astra_xr.reading.headers import header_cache
 
@@ -47,23 +45,21 @@ class Loopback(httpx.BaseTransport):
             raise httpx.ConnectError(f"tests reach no network: {host}", request=request)
         return self._inner.handle_request(request)
 
-    def store(
-        self,
-        make: Callable[..., HTTPStore],
-        url: str,
-        headers: tuple[tuple[str, str], ...],
-        pid: int,
-    ) -> HTTPStore:
+    def storage(self, exchange: Callable[..., Any]) -> Callable[..., Any]:
         """Lead the storage hosts of the reading engine to loopback, too."""
-        parts = urlsplit(url)
-        route = self.routes.get(str(parts.hostname))
-        self.log.append(("GET", url))
-        if isinstance(route, str):
-            target = urlsplit(route)
-            url = urlunsplit((target.scheme, target.netloc, parts.path, parts.query, ""))
-        elif parts.hostname != "127.0.0.1":
-            raise OSError(f"tests reach no network: {parts.hostname}")
-        return make(url, headers, pid)
+
+        async def routed(url: str, *rest: Any) -> Any:
+            parts = urlsplit(url)
+            route = self.routes.get(str(parts.hostname))
+            self.log.append(("GET", url))
+            if isinstance(route, str):
+                target = urlsplit(route)
+                url = urlunsplit((target.scheme, target.netloc, parts.path, parts.query, ""))
+            elif parts.hostname != "127.0.0.1":
+                return storage.Failure(reason=f"tests reach no network: {parts.hostname}")
+            return await exchange(url, *rest)
+
+        return routed
 
     def addresses_of(self, host: str) -> list[str]:
         """Resolve the hosts of the world as public, and loopback as what it is."""
@@ -81,7 +77,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
     transport = Loopback()
     monkeypatch.setattr(client, "_transport", lambda: transport)
     client._client_of.cache_clear()
-    monkeypatch.setattr(ranges, "_http", functools.partial(transport.store, ranges._http))
+    monkeypatch.setattr(storage, "_exchange", transport.storage(storage._exchange))
     monkeypatch.setattr(hosts, "addresses_of", transport.addresses_of)
     for cache in (header_cache, tile_cache):
         cache.clear()
@@ -108,6 +104,8 @@ def environment(monkeypatch: pytest.MonkeyPatch, cache_dir: Path) -> None:
     for name in list(os.environ):
         if name.startswith(("ASTRA_", "PC_SDK_", "AWS_", "CDSE_", "EARTHDATA_", "NETRC")):
             monkeypatch.delenv(name)
+    # Lasting faults are given up soon.
+    monkeypatch.setenv("ASTRA_PATIENCE", "0.6")
     # boto3 asks no metadata service, and finds no profiles.
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "NETRC"):

@@ -89,6 +89,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "cache_dir": _path,
     "netrc": _path,
     "timeout": _seconds,
+    "patience": _seconds,
     "header_cache": _bytes,
     "tile_cache": _bytes,
     "cache_bytes": _bytes,

@@ -59,6 +59,10 @@ class Settings:
     """Seconds that a catalog or signing service has to answer, with all retries
     (``ASTRA_TIMEOUT``)."""
 
+    patience: float = 60.0
+    """Seconds that failures of a storage may cost a request, which is repeated meanwhile
+    (``ASTRA_PATIENCE``)."""
+
     earth_search_url: str = "https://earth-search.aws.element84.com/v1"
     """Root of the Earth Search STAC API (``ASTRA_EARTH_SEARCH_URL``)."""
 
@@ -186,6 +190,7 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
     "api_key": ("ASTRA_API_KEY",),
     "cache_dir": ("ASTRA_CACHE_DIR",),
     "timeout": ("ASTRA_TIMEOUT",),
+    "patience": ("ASTRA_PATIENCE",),
     "earth_search_url": ("ASTRA_EARTH_SEARCH_URL",),
     "planetary_computer_url": ("ASTRA_PLANETARY_COMPUTER_URL",),
     "planetary_computer_sas_url": ("PC_SDK_SAS_URL",),

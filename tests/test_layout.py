@@ -46,7 +46,8 @@ def test_the_public_names() -> None:
 
 
 def test_importing_is_light() -> None:
-    heavy = "rasterio rioxarray odc httpx pystac spyndex dask ipywidgets matplotlib uvicorn scipy"
+    heavy = "aiohttp rasterio rioxarray odc httpx pystac spyndex dask ipywidgets matplotlib scipy"
+    heavy += " uvicorn"
     code = (
         "import sys, astra_xr, xarray as xr; xr.Dataset().astra;"
         f"print([m for m in {heavy.split()} if m in sys.modules])"

@@ -7,12 +7,10 @@ import json
 import logging
 import math
 import os
-import re
 import time
 import urllib.request
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from importlib.metadata import version
 from typing import Any
 
@@ -20,6 +18,7 @@ import httpx
 from httpx_retries import Retry, RetryTransport
 
 from astra_xr.errors import AstraError, UpstreamError, UpstreamTimeout, UpstreamUnavailable, redact
+from astra_xr.net.endurance import asked_wait, http_date
 from astra_xr.net.hosts import why_refused
 from astra_xr.net.problem_text import problem_text
 
@@ -182,23 +181,7 @@ def client() -> httpx.Client:
 
 def retry_after(response: httpx.Response, text: str = "") -> float | None:
     """Return the seconds that a response asks to wait, in its header or its text."""
-    header = response.headers.get("Retry-After", "").strip()
-    if header.isascii() and header.isdigit():
-        return float(header)
-    if header:
-        date = _date(header)
-        return max(0.0, (date - datetime.now(UTC)).total_seconds()) if date else None
-    match = re.search(r"[Tt]ry again in (\d+) seconds", text)
-    return float(match[1]) if match else None
-
-
-def _date(header: str) -> datetime | None:
-    """Return the time in an HTTP header, or None."""
-    try:
-        date = parsedate_to_datetime(header)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return date if date.tzinfo else date.replace(tzinfo=UTC)
+    return asked_wait(response.headers, text)
 
 
 def fetch_json(
@@ -284,7 +267,7 @@ def fetch_dated_json(
             failure = UpstreamError(service=service, reason=reason)
         else:
             try:
-                return json.loads(content), _date(response.headers.get("Date", ""))
+                return json.loads(content), http_date(response.headers.get("Date", ""))
             except (ValueError, RecursionError):
                 kind = "not JSON but HTML" if content.lstrip()[:1] == b"<" else "not JSON"
                 failure = UpstreamError(service=service, reason=f"the answer is {kind}")

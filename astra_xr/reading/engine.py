@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,6 @@ from astra_xr.reading.tiles import Run, Tile, overlap, runs_of
 from astra_xr.reading.window import Window
 from astra_xr.tiff.codecs import CorruptTile, decode_tile
 from astra_xr.tiff.directories import Unsupported
-
-_IN_FLIGHT = 16
-"""Requests of one read in flight or waiting to be decoded; bounds its memory."""
 
 
 async def read(window: Window) -> npt.NDArray[Any]:
@@ -146,7 +144,6 @@ async def stream(jobs: Sequence[Job], use: Use) -> None:
     ReadError
         Bytes cannot be fetched or decoded. All pending requests are canceled.
     """
-    slots = asyncio.Semaphore(_IN_FLIGHT)
     found = requests_of(jobs, _fetching)
     # A read that would evict everything else is not cached.
     remember = sum(run.stop - run.start for _, run in found.runs) <= tile_cache.limit // 8
@@ -156,11 +153,10 @@ async def stream(jobs: Sequence[Job], use: Use) -> None:
     others = [_fetching[job.key(tile)] for job, tile in found.coming]
 
     async def fetch(job: Job, run: Run) -> None:
-        async with slots:
-            body = await _body(job, run)
+        async with _body(job, run) as body:
             parts = [(t, body[t.start - run.start : t.stop - run.start]) for t in run.tiles]
             for tile, part in parts:
-                if remember:
+                if remember and job.file.etag:
                     # A copy: a slice would keep the whole run in memory.
                     tile_cache.put(job.key(tile), memoryview(bytes(part)), len(part))
                 _hand_over(own, job.key(tile), part)
@@ -198,18 +194,20 @@ def _hand_over(
         future.set_result(part)
 
 
-async def _body(job: Job, run: Run) -> memoryview:
+@asynccontextmanager
+async def _body(job: Job, run: Run) -> AsyncIterator[memoryview]:
     try:
-        body = await job.file.get(run.start, run.stop)
+        async with job.file.borrowed(run.start, run.stop) as body:
+            if len(body) != run.stop - run.start:
+                raise job.file.error(
+                    f"bytes {run.start}-{run.stop - 1} are beyond the end of the file",
+                    "The file is damaged; try another catalog.",
+                )
+            yield body
     except ReadError:
+        # It may have changed.
         header_cache.drop(job.window.source)
         raise
-    if len(body) != run.stop - run.start:
-        raise job.file.error(
-            f"bytes {run.start}-{run.stop - 1} are beyond the end of the file",
-            "The file is damaged; try another catalog.",
-        )
-    return body
 
 
 def tile_pixels(job: Job, tile: Tile, data: memoryview | None) -> npt.NDArray[Any]:

@@ -178,5 +178,7 @@ async def _read(file: RangeFile, window: Window) -> _Header | str:
         hint = "Try another catalog with catalog=."
         raise file.error(f"its header is damaged: {damage}", hint)
     size = 1000 + (known.layout.nbytes if isinstance(known, _Header) else 0)
-    header_cache.put(window.source, known, size)
+    if file.etag:
+        # Without a version nobody knows whether it is still that of the file.
+        header_cache.put(window.source, known, size)
     return known

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import os
 import threading
@@ -11,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from astra_xr.errors import ReadError
+from astra_xr.net.storage import close_connections
 from astra_xr.tiff.codecs import prepare
 
 T = TypeVar("T")
@@ -28,7 +30,10 @@ class _Threads:
         self.decode = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="astra-xr decode")
         # While the first header is being fetched.
         self.loop.call_later(0.02, self._prepare)
-        threading.Thread(target=self.loop.run_forever, name="astra-xr loop", daemon=True).start()
+        self.thread = threading.Thread(
+            target=self.loop.run_forever, name="astra-xr loop", daemon=True
+        )
+        self.thread.start()
         # Separate, so that a slow disk or signing service does not delay decoding.
         self.wait = ThreadPoolExecutor(8, thread_name_prefix="astra-xr wait")
         # Separate: GDAL waits for ranges, which may come through the threads above.
@@ -41,9 +46,41 @@ class _Threads:
             self.decode.submit(prepare)
 
 
+_ended = False
+
+
+def _end() -> None:
+    """Cancel what is still read when the process ends, and close all connections."""
+    global _ended  # noqa: PLW0603
+    with _lock:
+        _ended = True
+        ending = _started
+    if ending is None or ending.pid != os.getpid():
+        return
+
+    async def close() -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await close_connections()
+
+    with contextlib.suppress(Exception):
+        asyncio.run_coroutine_threadsafe(close(), ending.loop).result(2)
+    ending.loop.call_soon_threadsafe(ending.loop.stop)
+    ending.thread.join(2)
+
+
+atexit.register(_end)
+
+
 def _threads() -> _Threads:
     global _started  # noqa: PLW0603  (one per process, made when first needed)
     with _lock:
+        if _ended:
+            raise ReadError(
+                source="a scene", href="", reason="the process is ending", hint="Read it before."
+            )
         if _started is None:
             _started = _Threads()
     if _started.pid != os.getpid():

@@ -63,7 +63,8 @@ class Job:
 
     def key(self, tile: Tile) -> Key:
         """Return the cache key of a tile."""
-        return self.window.source, self.file.etag, tile.start
+        # What has no version is the same only within one read.
+        return self.window.source, self.file.etag or id(self.file), tile.start
 
 
 def jobs_of(file: RangeFile, window: Window, layout: Layout) -> list[Job]:

@@ -73,7 +73,10 @@ def test_a_cluster_of_processes_signs_for_itself(
     assert "sig=" not in repr(lazy.data.dask) + str(pickle.dumps(lazy))
 
 
-def test_a_pickle_is_small_and_reads(storage: SigningStorage, pixels: np.ndarray) -> None:
+def test_a_pickle_is_small_and_reads(
+    storage: SigningStorage, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ASTRA_PATIENCE")  # settings that are not the default's travel
     lazy = band(AskedUrl(storage.server.url(""), "B04.tif"))
     lazy[:10, :10].load()
     sent = pickle.dumps(lazy.variable._data)

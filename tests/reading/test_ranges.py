@@ -82,10 +82,10 @@ def test_a_passing_fault_is_overcome(server: RangeServer, reply: Reply) -> None:
 @pytest.mark.parametrize(
     ("reply", "words"),
     [
-        (Reply(truncate_at=0), "[Ee]rror"),
-        (Reply(reset=True), "[Ee]rror"),
-        (Reply(headers={"Content-Range": "bytes 7-9/256000"}), "different range|[Ee]rror"),
-        (Reply(headers={"Content-Range": "odd"}), "[Ee]rror"),
+        (Reply(truncate_at=0), "ended early"),
+        (Reply(reset=True), "closed the connection"),
+        (Reply(headers={"Content-Range": "bytes 7-9/256000"}), "different range"),
+        (Reply(headers={"Content-Range": "odd"}), "different range"),
         (Reply(status=429), "too many requests"),
         (Reply(status=418), "HTTP 418"),
     ],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 
 from astra_xr.catalogs.urls import FixedUrl
 from astra_xr.errors import ReadError
-from astra_xr.reading import ranges
+from astra_xr.net import endurance, storage
 from astra_xr.reading.cache import tile_cache
 from astra_xr.reading.headers import header_cache
 from astra_xr.testing import RangeServer, Reply, Request, write_cog
@@ -47,7 +46,8 @@ def fault(rng: random.Random, request: Request) -> Reply | None:
 def test_never_other_pixels(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, odds: float, count: int
 ) -> None:
-    monkeypatch.setattr(ranges, "_FIRST_WAIT", timedelta(milliseconds=1))
+    monkeypatch.setattr(endurance, "_FIRST_WAIT", 0.001)
+    monkeypatch.setenv("ASTRA_PATIENCE", "0.05")
     rng = random.Random(f"storm {odds}")
     truth = np.random.default_rng(0).integers(1, 9000, (SIZE, SIZE)).astype(np.uint16)
     write_cog(tmp_path / "a.tif", truth, blocksize=128)
@@ -86,8 +86,7 @@ def test_never_other_pixels(
 
 
 def test_a_slow_server_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ranges, "_TIMEOUT", timedelta(seconds=0.3))
-    monkeypatch.setattr(ranges, "_FIRST_WAIT", timedelta(milliseconds=1))
+    monkeypatch.setattr(storage, "_NO_PROGRESS", 0.3)
     write_cog(tmp_path / "a.tif", np.ones((64, 64), np.uint8))
     with RangeServer(tmp_path) as server:
         server.rule = lambda request: Reply(trickle=10)

@@ -1,0 +1,214 @@
+"""How hosts that fail, refuse or are slow are asked: again, later, and less at once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+_log = logging.getLogger(__name__)
+
+_FIRST_WAIT = 0.2
+"""Longest wait in seconds after the first failure; doubled each time."""
+
+_LONGEST_WAIT = 8.0
+
+MOST_REQUESTS = 64
+"""Requests to one host at once, and so its connections."""
+
+_MOST_BYTES = 32 << 20
+"""Bytes of one host that are on their way, or wait to be decoded."""
+
+_FEWEST = 4
+"""Requests at once that a host which refuses some is asked at least."""
+
+_SLOW = 5.0
+"""Seconds after which an answer counts as slow."""
+
+
+def asked_wait(headers: Mapping[str, str], text: str = "") -> float | None:
+    """Return the seconds that an answer asks to wait, in ``Retry-After`` or in its text.
+
+    Examples
+    --------
+    >>> asked_wait({"Retry-After": "7"}), asked_wait({}, "Try again in 23 seconds"), asked_wait({})
+    (7.0, 23.0, None)
+    """
+    header = headers.get("Retry-After", "").strip()
+    if header.isascii() and header.isdigit():
+        return float(header)
+    if header:
+        date = http_date(header)
+        return max(0.0, (date - datetime.now(UTC)).total_seconds()) if date else None
+    match = re.search(r"[Tt]ry again in (\d+) seconds", text)
+    return float(match[1]) if match else None
+
+
+def http_date(header: str) -> datetime | None:
+    """Return the time in an HTTP header, or None."""
+    try:
+        date = parsedate_to_datetime(header)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
+
+
+class Patience:
+    """The time that failures of one request may cost, and how it is spent.
+
+    Parameters
+    ----------
+    seconds : float
+        What failing tries and the waits after them may take together. Waiting for a place in a
+        :class:`Budget` costs nothing.
+
+    Examples
+    --------
+    >>> patience = Patience(60)
+    >>> patience.wait() <= 0.2, 7 <= patience.wait(asked=7) <= 9, patience.wait(asked=90)
+    (True, True, None)
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.left = seconds
+        self._tries = 0
+
+    def spend(self, seconds: float) -> None:
+        """Count the time that a failing try took."""
+        self.left -= seconds
+
+    def wait(self, asked: float | None = None) -> float | None:
+        """Return how long to wait before the next try, with full jitter; None to give up.
+
+        Parameters
+        ----------
+        asked : float, optional
+            Seconds that the host asked to wait (``Retry-After``).
+        """
+        if self.left <= 0 or (asked or 0) > self.left:
+            return None
+        # Jitter, so that the requests of a read are not all repeated at once.
+        longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2**self._tries)
+        wait = max(random.uniform(0, longest), random.uniform(1, 1.2) * (asked or 0))  # noqa: S311
+        self._tries += 1
+        wait = min(wait, self.left)
+        self.left -= wait
+        return wait
+
+
+class Budget:
+    """What may be asked of one host at once, by all reads of the process.
+
+    It is halved when the host refuses or slows down, and grows again with each answer. Lives on
+    an event loop; whoever waits is served in order.
+
+    Parameters
+    ----------
+    host : str
+        For messages.
+    most : callable
+        Returns how many requests there may be at once at best.
+    """
+
+    def __init__(self, host: str, most: Callable[[], int] = lambda: MOST_REQUESTS) -> None:
+        self.host = host
+        self.requests = 0
+        """Requests under way."""
+        self._most = most
+        self._limit = float(MOST_REQUESTS)
+        self._held = 0
+        self._most_held = _MOST_BYTES
+        self._halved_at = 0.0
+        self._paused_until = 0.0
+        self._waiting: deque[tuple[asyncio.Future[None], int]] = deque()
+
+    @property
+    def busy(self) -> bool:
+        """Return True if there are requests under way, or waiting."""
+        return bool(self.requests or self._waiting)
+
+    async def enter(self, size: int) -> None:
+        """Wait until a request for some bytes may be sent.
+
+        Its end is told by :meth:`leave`, and when its bytes are used up by :meth:`release`.
+        """
+        if not self._waiting and self._fits(size):
+            self._admit(size)
+            return
+        place = asyncio.get_running_loop().create_future()
+        self._waiting.append((place, size))
+        try:
+            await place
+        except asyncio.CancelledError:
+            if place.done() and not place.cancelled():
+                self.leave()
+                self.release(size)
+            raise
+
+    def leave(self) -> None:
+        """End a request."""
+        self.requests -= 1
+        self._serve()
+
+    def release(self, size: int) -> None:
+        """Give back bytes that are used up."""
+        self._held -= size
+        self._serve()
+
+    def worked(self, began: float, size: int) -> None:
+        """Note an answer to a request that began at a time of ``time.monotonic``."""
+        if time.monotonic() - began > _SLOW:
+            if began > self._halved_at:
+                self._halved_at = time.monotonic()
+                self._most_held = max(size, self._most_held // 2)
+            return
+        self._limit = min(MOST_REQUESTS, self._limit + 1 / self._limit)
+        self._most_held = min(_MOST_BYTES, self._most_held + size)
+
+    def refused(self, began: float, asked: float | None) -> None:
+        """Note that the host refused a request, and asked to wait some seconds."""
+        self._halve(began, _FEWEST)
+        until = time.monotonic() + (asked or 0)
+        if asked and until > self._paused_until:
+            _log.info("waiting for %s, asked to wait %.0f s", self.host, asked)
+            self._paused_until = until
+            asyncio.get_running_loop().call_later(asked, self._serve)
+
+    def stalled(self, began: float) -> None:
+        """Note that a request got no answer, or a part of one."""
+        self._halve(began, 1)
+
+    def _halve(self, began: float, least: int) -> None:
+        # What was sent before the last time tells nothing new.
+        if began > self._halved_at:
+            self._halved_at = time.monotonic()
+            self._limit = max(least, min(self._limit, max(self.requests, 1)) / 2)
+            self._most_held = max(1, self._most_held // 2)
+
+    def _fits(self, size: int) -> bool:
+        if time.monotonic() < self._paused_until:
+            return False
+        # One request is always allowed, however large; held bytes alone may block all others.
+        if self._held and self._held + size > self._most_held:
+            return False
+        return self.requests < max(1, min(int(self._limit), self._most()))
+
+    def _admit(self, size: int) -> None:
+        self.requests += 1
+        self._held += size
+
+    def _serve(self) -> None:
+        while self._waiting:
+            place, size = self._waiting[0]
+            if not place.done():
+                if not self._fits(size):
+                    return
+                self._admit(size)
+                place.set_result(None)
+            self._waiting.popleft()

@@ -1,0 +1,318 @@
+"""Byte ranges of remote files, over one pool of connections per host."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import re
+import ssl
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from urllib.parse import urljoin, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+from yarl import URL
+
+from astra_xr.errors import redact
+from astra_xr.model import SignedUrl
+from astra_xr.net.endurance import MOST_REQUESTS, Budget, asked_wait
+from astra_xr.net.hosts import why_refused
+from astra_xr.settings import Settings
+
+_NO_PROGRESS = 10.0
+"""Seconds without a byte, or with only a few, after which a request is repeated."""
+
+_FEW = 1024
+
+_MOST_CONNECTIONS = 88
+"""Connections of the process, over all hosts."""
+
+_FEWEST = 8
+"""Connections that a host may have, however many others there are."""
+
+_KEPT = 15.0
+"""Seconds that an unused connection is kept."""
+
+_STALLED = "the server sent nothing for {:g} s"
+_SHORT = "the answer ended early"
+_REDIRECTS = 5
+_SMALL = 1 << 16
+_PASSING = {0, 206, 408, 425, 429, 500, 502, 503, 504}
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Why a request gave no bytes, or a part of them."""
+
+    status: int = 0
+    """HTTP status; 0 if there was none, 206 if the answer contradicts itself or the request."""
+
+    reason: str = ""
+    """In words, where the status does not say it."""
+
+    asked: float | None = None
+    """Seconds that the host asked to wait."""
+
+    lasting: bool = False
+    """True: asking again does not help, although the status does not say so."""
+
+    first: bool = False
+    """True: the host has never answered yet; it may not exist."""
+
+    @property
+    def passing(self) -> bool:
+        """Return True if asking again may help."""
+        return self.status in _PASSING and not self.lasting
+
+
+class Part:
+    """Bytes ``start:stop`` of a file as they arrive; what has come is kept from try to try."""
+
+    def __init__(self, start: int, stop: int) -> None:
+        self.start = start
+        self.stop = stop
+        self.data = bytearray()
+        self.size: int | None = None
+        """Bytes of the whole file; None if the host does not say."""
+        self.version: str | None = None
+        """ETag, else the time of the last change; None if the host gives neither."""
+
+    @property
+    def at(self) -> int:
+        """Return the position of the next byte that is missing."""
+        return self.start + len(self.data)
+
+    async def receive(self, answer: aiohttp.ClientResponse) -> Failure | None:
+        """Take the body of a 206."""
+        found = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
+        length = self._length(answer, found) if found else None
+        if found is None or length is None:
+            return Failure(status=206)
+        size = None if found[3] == "*" else int(found[3])
+        told = size, answer.headers.get("ETag") or answer.headers.get("Last-Modified")
+        if self.data and (told != (self.size, self.version) or told[1] is None):
+            # Two versions do not make one file.
+            self.data.clear()
+            return Failure(reason="the file changed between two tries")
+        self.size, self.version = told
+        left = length
+        mark, due = left, time.monotonic() + _NO_PROGRESS
+        async for chunk in answer.content.iter_any():
+            left -= len(chunk)
+            if left < 0:
+                self.data.clear()
+                return Failure(status=206)
+            self.data += chunk
+            if left and time.monotonic() > due:
+                if mark - left < _FEW:
+                    return Failure(reason=_STALLED.format(_NO_PROGRESS))
+                mark, due = left, time.monotonic() + _NO_PROGRESS
+        return Failure(reason=_SHORT) if left else None
+
+    def _length(self, answer: aiohttp.ClientResponse, found: re.Match[str]) -> int | None:
+        """Return how many bytes come, by ``Content-Range``; None if these are not the missing."""
+        first, last = int(found[1]), int(found[2])
+        end = self.stop if found[3] == "*" else min(self.stop, int(found[3]))
+        length = last + 1 - first
+        exact = first == self.at and first <= last < end and (last + 1 == end or found[3] == "*")
+        plain = answer.headers.get("Content-Encoding", "identity") == "identity"
+        return length if exact and plain and answer.content_length in (None, length) else None
+
+
+class _Host:
+    """The connections to one host."""
+
+    def __init__(self, origin: URL) -> None:
+        self.budget = Budget(str(origin.host), self._most)
+        self.answered = False
+        """True once there was any answer."""
+        self.proxy = _proxy_of(origin)
+        self.secure = origin.scheme == "https"
+        self._session: aiohttp.ClientSession | None = None
+        self._open = 0
+        self._used_at = time.monotonic()
+
+    @property
+    def idle(self) -> bool:
+        """Return True if nothing was asked for so long that no connection is open."""
+        return not self.budget.busy and time.monotonic() - self._used_at > _KEPT + 1
+
+    @property
+    def connections(self) -> int:
+        """Return how many connections may be open."""
+        return 0 if self.idle else self._open
+
+    def _most(self) -> int:
+        others = sum(each.connections for each in _hosts.values() if each is not self)
+        if others > _MOST_CONNECTIONS - MOST_REQUESTS:
+            for each in list(_hosts.values()):
+                if each is not self and not each.budget.busy:
+                    each.close()
+            others = sum(each.connections for each in _hosts.values() if each is not self)
+        return max(_FEWEST, min(MOST_REQUESTS, _MOST_CONNECTIONS - others))
+
+    def session(self) -> aiohttp.ClientSession:
+        """Return the client, for one more request."""
+        self._open = max(self._open, self.budget.requests)
+        self._used_at = time.monotonic()
+        if self._session is None:
+            connector = aiohttp.TCPConnector(
+                limit=MOST_REQUESTS,
+                keepalive_timeout=_KEPT,
+                ssl=_trusted() if self.secure else False,
+            )
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                read_bufsize=1 << 18,
+                timeout=aiohttp.ClientTimeout(sock_connect=_NO_PROGRESS, sock_read=_NO_PROGRESS),
+                headers={
+                    "User-Agent": f"astra-xr/{version('astra-xr')}",
+                    "Accept-Encoding": "identity",
+                },
+            )
+        return self._session
+
+    def close(self) -> asyncio.Task[None] | None:
+        """Close all connections; the next request opens new ones."""
+        session, self._session, self._open = self._session, None, 0
+        return asyncio.ensure_future(session.close()) if session else None
+
+
+_hosts: dict[URL, _Host] = {}
+"""By origin; lives on the background loop."""
+
+
+def _host(url: str) -> _Host:
+    origin = URL(url, encoded=True).origin()
+    if origin not in _hosts:
+        for key, each in list(_hosts.items()):
+            if each.idle:
+                each.close()
+                del _hosts[key]
+        _hosts[origin] = _Host(origin)
+    return _hosts[origin]
+
+
+def budget_of(signed: SignedUrl) -> Budget:
+    """Return what may be asked at once of the host of a URL.
+
+    Raises
+    ------
+    ValueError
+        It is no URL.
+    """
+    return _host(signed.url).budget
+
+
+async def close_connections() -> None:
+    """Close the connections to all hosts."""
+    tasks = [each.close() for each in _hosts.values()]
+    _hosts.clear()
+    await asyncio.gather(*filter(None, tasks))
+
+
+@functools.cache
+def _trusted() -> ssl.SSLContext:
+    """Return whom to trust: as httpx does, by which catalogs are asked."""
+    import httpx
+
+    return httpx.create_ssl_context()
+
+
+def _proxy_of(origin: URL) -> str | None:
+    proxies = getproxies()
+    found = proxies.get(origin.scheme) or proxies.get("all")
+    if not found or proxy_bypass(str(origin.host)):
+        return None
+    return found if "://" in found else f"http://{found}"
+
+
+async def fetch(signed: SignedUrl, part: Part) -> Failure | None:
+    """Request what is missing of a part of a file; redirects to public hosts are followed.
+
+    Returns
+    -------
+    Failure or None
+        None if all of it is there. Nothing is raised: a traceback would hold the URL.
+    """
+    url, headers = signed.url, dict(signed.headers)
+    for _ in range(_REDIRECTS):
+        found = await _exchange(url, headers, part)
+        if not isinstance(found, str):
+            return found
+        target = urljoin(url, found)
+        refused = await asyncio.to_thread(_why_not_to, target, signed)
+        if refused:
+            return Failure(reason=f"it is redirected, but {refused}", lasting=True)
+        if urlsplit(target)[:2] != urlsplit(url)[:2]:
+            # Keys are for their own host.
+            headers = {}
+        url = target
+    return Failure(reason="it is redirected in a circle", lasting=True)
+
+
+async def size_of(signed: SignedUrl) -> int | None:
+    """Return the bytes of a file whose ranges do not say it; None if nothing does."""
+    try:
+        host = _host(signed.url)
+        request = host.session().head(
+            URL(signed.url, encoded=True), headers=dict(signed.headers), proxy=host.proxy
+        )
+        async with request as answer:
+            return answer.content_length if answer.ok else None
+    except (aiohttp.ClientError, OSError, ValueError):
+        return None
+
+
+def _why_not_to(target: str, signed: SignedUrl) -> str | None:
+    """Return why a redirect is not followed; None if it is."""
+    first = urlsplit(signed.url)
+    if first.scheme == "https" and urlsplit(target).scheme != "https":
+        return "not to https"
+    # Who names a private host may be led on within it.
+    return why_refused(target, {first.hostname or "", *Settings.from_env().allow_hosts})
+
+
+async def _exchange(url: str, headers: dict[str, str], part: Part) -> Failure | str | None:
+    """Send one request, and receive its answer; a redirect is returned as its target."""
+    host = None
+    try:
+        host = _host(url)
+        request = host.session().get(
+            URL(url, encoded=True),
+            headers={**headers, "Range": f"bytes={part.at}-{part.stop - 1}"},
+            allow_redirects=False,
+            proxy=host.proxy,
+        )
+        async with request as answer:
+            host.answered = True
+            if answer.status == 206:
+                return await part.receive(answer)
+            if 300 <= answer.status < 400 and answer.headers.get("Location"):
+                return answer.headers["Location"]
+            if (answer.content_length or 0) < _SMALL:
+                # Read to its end, so that the connection can be used again.
+                await answer.content.read(_SMALL)
+            return Failure(status=answer.status, asked=asked_wait(answer.headers))
+    except (aiohttp.ClientError, OSError, ValueError, TypeError) as error:
+        # An invalid URL, or a certificate that is not trusted.
+        lasting = isinstance(error, ValueError | TypeError)
+        first = host is None or not host.answered
+        return Failure(reason=_words(error), lasting=lasting, first=first)
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return _STALLED.format(_NO_PROGRESS)
+    if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError) and not (
+        isinstance(error, aiohttp.ClientConnectorError)
+    ):
+        return "the server closed the connection"
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return _SHORT
+    return redact(error) or type(error).__name__
