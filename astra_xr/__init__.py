@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from astra_xr.resolver.remote import RemoteResolver
     from astra_xr.resolver.resolution import Resolution
     from astra_xr.scenes.open import open_scene, resolve
-    from astra_xr.scenes.search_result import SearchResult, search
+    from astra_xr.scenes.scene_search import search
+    from astra_xr.scenes.search_result import SearchResult
     from astra_xr.scenes.stack import open_scenes
     from astra_xr.scenes.tree import open_scene_tree
     from astra_xr.settings import Settings
@@ -71,7 +72,7 @@ _HOMES = {
     "open_scene_tree": "astra_xr.scenes.tree",
     "open_scenes": "astra_xr.scenes.stack",
     "resolve": "astra_xr.scenes.open",
-    "search": "astra_xr.scenes.search_result",
+    "search": "astra_xr.scenes.scene_search",
 }
 
 _MODULES = {"errors": "astra_xr.errors", "indices": "astra_xr.accessor.indices"}

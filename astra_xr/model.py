@@ -37,6 +37,22 @@ class SceneId:
         return f"{self.mission}:{self.name}" if self.mission else self.name
 
 
+class FoundId(str):
+    """A scene id that a search found, and who has the scene; else a str like any other."""
+
+    catalogs: tuple[str, ...]
+    """Names of the catalogs that have it, the one to ask first in front."""
+
+    only: str | None
+    """The catalog that was searched, where the user named one; None: all were."""
+
+    def __new__(cls, text: str, catalogs: tuple[str, ...] = (), only: str | None = None) -> FoundId:
+        """Return the id of a scene that these catalogs have."""
+        made = super().__new__(cls, text)
+        made.catalogs, made.only = catalogs, only
+        return made
+
+
 @dataclass(frozen=True, kw_only=True)
 class ClassValue:
     """One value of a classification band, or of a bit field of a QA band."""

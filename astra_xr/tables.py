@@ -78,6 +78,9 @@ class Table:
     notes: tuple[str, ...] = ()
     """Sentences under the table; only in HTML."""
 
+    figure: str = ""
+    """HTML between the facts and the rows, which is not escaped; only in HTML."""
+
     numbers: Collection[str] = ()
     """Columns that are right-aligned."""
 
@@ -102,6 +105,7 @@ class Table:
         parts = [
             f'{_STYLE}<div class="astra-shown"><div class="head">{escape(self.title)}</div>',
             f'<div class="note">{escape(facts)}</div>' if facts else "",
+            self.figure,
             f"<table><thead>{self._row(self.columns, 'th')}</thead><tbody>",
             *(self._row(row, "td") for row in self.rows),
             "</tbody></table>",

@@ -12,7 +12,7 @@ import httpx
 
 
 class StacApi:
-    """Answers ``GET …/items/{id}``, ``POST …/search`` and the root from a list of items.
+    """Answers ``GET …/items/{id}``, ``…/collections``, ``POST …/search`` and the root from items.
 
     ``fault``, when set, is the answer to everything. Requests are kept in ``asked``.
     """
@@ -34,6 +34,9 @@ class StacApi:
             return httpx.Response(fault.status_code, headers=fault.headers, content=fault.content)
         if request.method == "POST":
             return self._search(request)
+        if request.url.path.endswith("/collections"):
+            names = sorted({item["collection"] for item in self.items})
+            return httpx.Response(200, json={"collections": [{"id": name} for name in names]})
         if "/items/" not in request.url.path:
             link = {"rel": "search", "method": "POST", "href": f"{request.url}/search"}
             return httpx.Response(200, json={"type": "Catalog", "id": "api", "links": [link]})

@@ -162,7 +162,11 @@ def acquisitions(mission: Mission, items: Iterable[dict[str, Any]]) -> list[list
 
 def acquisition(mission: Mission, item: Item) -> tuple[str, ...]:
     """Return a key that identifies an item's acquisition within the mission."""
-    parts = mission.describe(item)
+    return acquisition_key(mission, mission.describe(item))
+
+
+def acquisition_key(mission: Mission, parts: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the same by the parts that the mission reads off the item."""
     start = parts.get("start") or parts.get("day", "")
     # Parts of an acquisition may have ids of their own.
     return (*(parts.get(part, "") for part in (*mission.acquisition, "item")), start)

@@ -31,6 +31,11 @@ def box_shape(box: Box) -> BaseGeometry:
 def footprint(item: Mapping[str, Any]) -> BaseGeometry | None:
     """Return the footprint of an item within -180..180, by its geometry, else its bbox.
 
+    Parameters
+    ----------
+    item : mapping
+        As :func:`~astra_xr.missions.clean_item` returns it.
+
     Returns
     -------
     shapely geometry or None
@@ -48,10 +53,13 @@ def _by_geometry(told: Any) -> BaseGeometry | None:
     if not isinstance(told, Mapping):
         return None
     try:
-        found = shapely.make_valid(shapely.force_2d(geometry.shape(told)))
+        found = geometry.shape(told)
+        if not all(map(math.isfinite, found.bounds)):
+            return None
+        found = shapely.make_valid(shapely.force_2d(found))
         parts = [_unwrapped(part) for part in getattr(found, "geoms", [found])]
         whole = shapely.union_all([each for part in parts for each in _on_map(part)])
-    except (ShapelyError, ValueError, TypeError, LookupError, AttributeError):
+    except (ShapelyError, ArithmeticError, ValueError, TypeError, LookupError, AttributeError):
         return None
     return None if whole.is_empty else whole
 
@@ -60,7 +68,7 @@ def _by_box(box: Any) -> BaseGeometry | None:
     if not isinstance(box, Sequence) or len(box) not in (4, 6):
         return None
     half = len(box) // 2
-    west, south, east, north = map(float, (box[0], box[1], box[half], box[half + 1]))
+    west, south, east, north = box[0], box[1], box[half], box[half + 1]
     if not all(map(math.isfinite, (west, south, east, north))) or south > north:
         return None
     found = _on_map(geometry.box(west, south, east + (360 if east < west else 0), north))

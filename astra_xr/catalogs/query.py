@@ -56,6 +56,11 @@ class Query:
         """Return the number of scenes at which to stop."""
         return self.max_items or MOST
 
+    @property
+    def has_area(self) -> bool:
+        """Return True if it is for an area."""
+        return self.bbox is not None or self.intersects is not None
+
     def body(self) -> dict[str, Any]:
         """Return the parameters of a STAC item search, newest first, for any collection."""
         body: dict[str, Any] = {

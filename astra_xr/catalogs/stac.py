@@ -91,7 +91,7 @@ class StacCatalog(Catalog):
         if not collections:
             return
         # Each collection may hold the same acquisition.
-        size = min(_SEARCH_PAGE, (query.max_items or _SEARCH_PAGE) * len(collections))
+        size = min(_SEARCH_PAGE, (query.most + 2) * len(collections))
         body = {"collections": list(collections), "limit": size, **query.body()}
         for page in self._items.pages(body):
             yield replace(page, items=[item for item in page.items if query.wants(item)])

@@ -359,7 +359,7 @@ def _refusal(service: str, response: httpx.Response, content: bytes) -> Upstream
     if response.status_code in (502, 503, 504):
         return UpstreamUnavailable(service=service, reason=f"down ({status})", retry_after=wait)
     said = problem_text(content)
-    reason = f"it refused the request ({status}{f': {said}' if said else ''})"
+    reason = f"it refused the request ({status}){f': {said!r}' if said else ''}"
     error = UpstreamError(service=service, reason=reason)
     error.status = response.status_code
     return error

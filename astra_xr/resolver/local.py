@@ -15,7 +15,7 @@ from astra_xr.conversion.pipeline import Converter
 from astra_xr.conversion.recipe import IMAGES
 from astra_xr.errors import AstraError, InvalidItem, UnknownBand, redact
 from astra_xr.missions import Factors, Item
-from astra_xr.model import Asset, Radiometry, UrlSource
+from astra_xr.model import Asset, FoundId, Radiometry, UrlSource
 from astra_xr.resolver.bands import BandAsset, select_bands, split_names
 from astra_xr.resolver.classification import CLASS_ROLES
 from astra_xr.resolver.grids import item_grid
@@ -117,12 +117,16 @@ class LocalResolver:
             whose = connect(named, self.settings) if named else owner_of(scene, self.settings)
             found = Found.of(scene, whose, brought=True)
             return self._resolution(found, found.full_id, request)
-        named = catalog_name(catalog) or catalog_name(self.settings.catalog)
+        named = catalog_name(catalog)
+        first: tuple[str, ...] = ()
+        if isinstance(scene, FoundId):
+            named, first = named or scene.only, scene.catalogs
+        named = named or catalog_name(self.settings.catalog)
         request = replace(request, choosing=named is None)
         wanted = parse_item_id(scene) if holds_any(named) else parse_scene_id(scene)
         useless: dict[str, AstraError] = {}
         while True:
-            found, failures = self._lookup.find(wanted, named, useless)
+            found, failures = self._lookup.find(wanted, named, useless, first=first)
             try:
                 answer = self._resolution(found, str(wanted), request)
             except PASSED_OVER as error:

@@ -126,7 +126,12 @@ class Lookup:
         self._memo: Memo[Any, Finish[Found]] = Memo(size=_KEPT, life=_LIFE)
 
     def find(
-        self, scene: SceneId, name: str | None, failures: Mapping[str, AstraError]
+        self,
+        scene: SceneId,
+        name: str | None,
+        failures: Mapping[str, AstraError],
+        *,
+        first: Sequence[str] = (),
     ) -> tuple[Found, Mapping[str, AstraError]]:
         """Return a scene from the first catalog that has it, and the failures of others.
 
@@ -137,6 +142,8 @@ class Lookup:
             The only catalog to ask; None asks those of the mission, in order.
         failures : mapping
             Catalogs that cannot be used for this scene, and the reasons.
+        first : sequence of str
+            Catalogs known to have the scene, which are asked before the others.
 
         Raises
         ------
@@ -145,7 +152,7 @@ class Lookup:
         InvalidItem, UnknownBand, ConversionFailed, SigningError
             A catalog has an unusable item of the scene, and no other catalog has one.
         """
-        order = (name,) if name else ORDER.get(scene.mission, ())
+        order = (name,) if name else tuple(dict.fromkeys((*first, *ORDER.get(scene.mission, ()))))
         names = tuple(each for each in order if each not in failures)
         # The user's own files may change at any time.
         kept = not (name and connect(name, self._settings).own_files)

@@ -15,7 +15,7 @@ from astra_xr import errors
 from astra_xr.catalogs import CATALOGS, AnyCatalog, catalog_name
 from astra_xr.errors import AstraError, AuthenticationRequired, InvalidParameter, UpstreamError
 from astra_xr.missions import Item
-from astra_xr.model import SignedUrl
+from astra_xr.model import FoundId, SignedUrl
 from astra_xr.net.client import fetch_json
 from astra_xr.net.memo import Memo
 from astra_xr.resolver.bands import split_names
@@ -99,9 +99,11 @@ class RemoteResolver:
             return LocalResolver(self.settings).resolve(
                 scene, bands, format, catalog=catalog, sign=sign, radiometry=radiometry
             )
+        if isinstance(scene, FoundId):
+            catalog = scene.only if catalog is None else catalog
         names = split_names(bands)
         query = {
-            "scene_id": scene,
+            "scene_id": str(scene),
             "bands": None if names is None else ",".join(names),
             "format": check_format(format),
             "catalog": catalog_name(catalog),

@@ -1,152 +1,165 @@
-"""Search a catalog for scenes of an area and a time; one row per acquisition."""
+"""Search the catalogs of a mission side by side for scenes of an area and a time."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator, Mapping
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
-from urllib.parse import urlsplit
+from functools import partial
 
 from astra_xr.catalogs import ORDER, AnyCatalog, Catalog, catalog_name, connect
-from astra_xr.catalogs.base import acquisition, acquisitions, newest
+from astra_xr.catalogs.base import Page, acquisition_key
 from astra_xr.catalogs.query import Query
-from astra_xr.catalogs.urls import is_signed
-from astra_xr.missions import MISSIONS, Item, Mission
-from astra_xr.resolver.lookup import HEDGE, PASSED_OVER, said, verdict
-from astra_xr.resolver.race import Gate, Runner, race
+from astra_xr.errors import AstraError
+from astra_xr.missions import MISSIONS, Item
+from astra_xr.resolver.lookup import PASSED_OVER, said, verdict
+from astra_xr.resolver.sightings import Row, Sighting, merged
 from astra_xr.settings import Settings
 
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One scene that a search found."""
-
-    id: str
-    """``mission:product``, which can be opened."""
-
-    datetime: str
-    """RFC 3339, from the catalog; empty if unknown."""
-
-    tile: str
-    """Tile, or path and row; empty if the mission has none."""
-
-    cloud_cover: float | None
-    """Percent; None if unknown."""
-
-    catalog: str
-    """Name of its catalog."""
-
-    thumbnail: str | None = None
-    """Public https URL of a small image; None if there is none."""
-
-    geometry: Mapping[str, Any] | None = field(default=None, repr=False)
-    """GeoJSON of the footprint, in longitude and latitude."""
-
-    @classmethod
-    def of(cls, item: Item, mission: Mission, catalog: str) -> Row:
-        """Return the row of an item of the mission."""
-        properties = item.get("properties", {})
-        parts = mission.describe(item)
-        cloud = properties.get("eo:cloud_cover")
-        time = properties.get("datetime") or properties.get("start_datetime")
-        geometry = item.get("geometry")
-        return cls(
-            id=mission.scene_id(item),
-            datetime=time if isinstance(time, str) else "",
-            tile=parts.get("tile") or f"{parts.get('path', '')}{parts.get('row', '')}",
-            cloud_cover=None if cloud is None else float(cloud),
-            catalog=catalog,
-            thumbnail=_thumbnail(item),
-            geometry=geometry if isinstance(geometry, Mapping) else None,
-        )
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """The results of a search, and why other catalogs were passed over."""
+    """The results of a search, and what may be missing from them."""
 
     rows: tuple[Row, ...]
-    catalog: str
+    """Newest first."""
+
+    catalog: str | None
+    """The one catalog that was asked; None: all of the mission."""
+
+    asked: tuple[str, ...]
+    """Names of the catalogs that were asked."""
+
     passed_over: Mapping[str, str]
+    """Name of a catalog → why it could not be asked, or not to the end."""
+
+    total: int | None
+    """Number of scenes that there are, as far as the catalogs say; None if they say nothing."""
+
+    exact: bool
+    """True if ``total`` was counted; False if it is what the catalogs' own counts come to."""
 
 
-def find_rows(
-    query: Query, settings: Settings, *, catalog: AnyCatalog = None, hedge: float = HEDGE
-) -> Rows:
-    """Search one catalog, or those of the mission in order until one answers.
+@dataclass
+class _Answer:
+    """What one catalog found."""
+
+    sightings: list[Sighting] = field(default_factory=list)
+    acquisitions: set[tuple[str, ...]] = field(default_factory=set)
+    entries: int = 0
+    matched: int | None = None
+    broken: list[str] = field(default_factory=list)
+    trouble: str = ""
+    error: AstraError | None = None
+    ended: bool = False
+    """True if all that the catalog has was read."""
+
+    def missing(self) -> str:
+        """Return why the answer may lack scenes; empty if it lacks none."""
+        reasons = [self.trouble] if self.trouble else []
+        if self.error:
+            part = f"after {self.entries} items: " if self.entries else ""
+            reasons.append(part + said(self.error))
+        if self.broken:
+            count = len(self.broken)
+            what = "1 entry is no STAC item" if count == 1 else f"{count} entries are no STAC items"
+            reasons.append(f"{what} ({self.broken[0]})")
+        return "; ".join(reasons)
+
+    def scenes(self) -> int | None:
+        """Return the number of scenes that the catalog has, by its own count of its items."""
+        if self.matched is None or not self.entries:
+            return None
+        return max(
+            len(self.acquisitions), round(self.matched * len(self.acquisitions) / self.entries)
+        )
+
+
+def find_rows(query: Query, settings: Settings, *, catalog: AnyCatalog = None) -> Rows:
+    """Search one catalog, or all of the mission side by side, each page by page.
 
     Raises
     ------
     InvalidParameter
         There is no such catalog.
     UpstreamError
-        All catalogs are down.
+        The catalog, or all of them, are down.
     """
     named = catalog_name(catalog) or catalog_name(settings.catalog)
     order = (named,) if named else ORDER[query.mission]
     catalogs = {name: connect(name, settings) for name in order}
-    finish = race(
-        [
-            Runner(name=name, title=each.title, ask=_asker(each, query), gate=Gate())
-            for name, each in catalogs.items()
-        ],
-        timeout=settings.timeout,
-        hedge=hedge,
-        passed_over=PASSED_OVER,
+    with ThreadPoolExecutor(len(order), thread_name_prefix="astra-xr searches") as pool:
+        ask = partial(_asked, query=query)
+        answers = dict(zip(order, pool.map(ask, catalogs.values()), strict=True))
+    failures = {name: answer.error for name, answer in answers.items() if answer.error}
+    if named and failures:
+        raise failures[named]
+    if len(failures) == len(order):
+        titles = {catalogs[name].title: error for name, error in failures.items()}
+        raise verdict(f"scenes of {query.mission}", titles)
+    rows = merged(
+        {name: answer.sightings for name, answer in answers.items()},
+        MISSIONS.get(query.mission),
+        only=named,
     )
-    if finish.winner is None or finish.answer is None:
-        if named:
-            raise finish.failures[named]
-        failures = {catalogs[name].title: finish.failures[name] for name in order}
-        raise verdict(f"scenes of {query.mission}", failures)
+    total, exact = _total(len(rows), list(answers.values()))
+    missing = {name: reason for name, each in answers.items() if (reason := each.missing())}
+    if missing:
+        _log.warning("search: %s", "; ".join(f"{name}: {why}" for name, why in missing.items()))
     return Rows(
-        rows=tuple(_rows(finish.answer, query, finish.winner)),
-        catalog=finish.winner,
-        passed_over={name: said(error) for name, error in finish.failures.items()},
+        rows=tuple(rows[: query.most]),
+        catalog=named,
+        asked=tuple(order),
+        passed_over=missing,
+        total=total,
+        exact=exact,
     )
 
 
-def _asker(catalog: Catalog, query: Query) -> Callable[[], Iterator[Item]]:
-    def ask() -> Iterator[Item]:
-        # Fetch the first page, to see if the catalog answers; fetch the others as needed.
-        found = (item for page in catalog.search(query) for item in page.items)
-        return itertools.chain(list(itertools.islice(found, 1)), found)
+def _asked(catalog: Catalog, query: Query) -> _Answer:
+    """Read the pages of one catalog, as many as the query needs; keep what failed."""
+    answer = _Answer()
+    try:
+        for page in catalog.search(query):
+            _take(page, answer, catalog, query)
+            # One acquisition more than wanted: then all items of the others have been read.
+            if len(answer.acquisitions) > query.most + 1:
+                return answer
+        answer.ended = not answer.trouble
+    except PASSED_OVER as error:
+        answer.error = error
+    return answer
 
-    return ask
+
+def _take(page: Page, answer: _Answer, catalog: Catalog, query: Query) -> None:
+    answer.matched = page.matched if answer.matched is None else answer.matched
+    answer.broken += page.broken
+    answer.trouble = page.trouble
+    for sighting in _sightings(page.items, catalog, query):
+        answer.sightings.append(sighting)
+        answer.acquisitions.add(sighting.key)
+    answer.entries = len(answer.sightings)
 
 
-def _rows(items: Iterator[Item], query: Query, catalog: str) -> Iterator[Row]:
-    """Yield a row per acquisition, newest first, of its newest processing."""
-    mission = MISSIONS[query.mission]
-    taken: list[dict[str, Any]] = []
-    seen: set[tuple[str, ...]] = set()
+def _sightings(items: Sequence[Item], catalog: Catalog, query: Query) -> Iterator[Sighting]:
+    mission = MISSIONS.get(query.mission)
     for item in items:
-        if not mission.describe(item):
-            continue
-        seen.add(acquisition(mission, item))
-        # One acquisition more than requested: then all items of the others have been read.
-        if len(seen) > query.most + 1:
-            break
-        taken.append(dict(item))
-    groups = acquisitions(mission, taken)
-    rows = [Row.of(newest(mission, group), mission, catalog) for group in groups]
-    rows.sort(key=lambda row: row.datetime, reverse=True)
-    yield from rows[: query.most]
+        parts = mission.describe(item) if mission else {}
+        if not mission:
+            yield Sighting.of(item, catalog, key=(str(item.get("collection")), str(item["id"])))
+        elif parts:
+            key = acquisition_key(mission, parts)
+            yield Sighting.of(item, catalog, key=key, mission=mission, parts=parts)
 
 
-def _thumbnail(item: Item) -> str | None:
-    """Return the URL of a public thumbnail, or None."""
-
-    def rank(entry: tuple[str, Mapping[str, Any]]) -> int:
-        key, asset = entry
-        roles = asset.get("roles") or ()
-        tests = (key == "rendered_preview", "thumbnail" in roles, key == "thumbnail")
-        return tests.index(True) if any(tests) else len(tests)
-
-    for key, asset in sorted(item["assets"].items(), key=rank):
-        href = str(asset.get("href") or "")
-        image = str(asset.get("type") or "").startswith(("image/png", "image/jpeg", "image/webp"))
-        if rank((key, asset)) < 3 and image and urlsplit(href).scheme == "https":
-            return None if is_signed(href) else href
-    return None
+def _total(found: int, answers: Sequence[_Answer]) -> tuple[int | None, bool]:
+    """Return how many scenes there are, and whether they were counted."""
+    answers = [answer for answer in answers if not answer.error]
+    if all(answer.ended for answer in answers):
+        return found, True
+    counts = [answer.scenes() for answer in answers if not answer.ended]
+    known = [count for count in counts if count is not None]
+    return (max(found, *known) if known else None), False

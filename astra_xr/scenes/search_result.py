@@ -1,47 +1,88 @@
-"""Search for scenes: a sequence of ids that shows itself as a table."""
+"""What a search found: a sequence of ids that shows itself as a map and a table."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
-from astra_xr.catalogs import AnyCatalog
 from astra_xr.catalogs.query import make_query
-from astra_xr.errors import redact
-from astra_xr.resolver.search import Row, find_rows
-from astra_xr.settings import Settings
+from astra_xr.errors import InvalidParameter, redact
+from astra_xr.geometry import Box
+from astra_xr.resolver.sightings import Row
+from astra_xr.scenes.footprint_map import map_svg
 from astra_xr.tables import Cell, Picture, Table
 
 if TYPE_CHECKING:
+    import pandas as pd
     from geopandas import GeoDataFrame
+
+_SHOWN = 100
+"""Rows in a repr; a search may find thousands."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class SearchResult(Sequence[str]):
-    """Ids of the scenes that were found, newest first; shows itself as a table in notebooks."""
+    """Ids of the scenes that were found, newest first; in notebooks a map and a table.
+
+    Examples
+    --------
+    >>> import astra_xr
+    >>> found = astra_xr.search("sentinel-2", datetime="2025-06/2025-09", catalog="sample")
+    >>> len(found), len(found[:2]), len(found.filter(cloud_cover=10))
+    (5, 2, 3)
+    >>> clear = found[found.to_dataframe()["cloud_cover"] < 10]
+    >>> [row.datetime[:10] for row in clear.rows]
+    ['2025-09-17', '2025-08-18', '2025-06-14']
+    """
 
     rows: tuple[Row, ...]
-    """What is known of each scene: id, datetime, tile, cloud cover, catalog, …"""
+    """What is known of each scene: id, datetime, tile, cloud cover, catalogs, …"""
 
     mission: str
-    catalog: str
-    """Name of the catalog that answered."""
+    """Name of the mission, or of the collection of one's own catalog."""
+
+    asked: tuple[str, ...] = ()
+    """Names of the catalogs that were asked."""
+
+    catalog: str | None = None
+    """The one catalog that was asked; None: all of the mission."""
 
     passed_over: Mapping[str, str] = field(default_factory=dict)
-    """Name of each catalog that was asked before it → what was wrong with it."""
+    """Name of each catalog that could not be asked, or not to the end → why."""
+
+    total: int | None = None
+    """Number of scenes that there are where more than ``rows`` were found; None: not known."""
+
+    exact: bool = True
+    """True if all scenes were counted; False if ``total`` follows from the catalogs' counts."""
+
+    bbox: Box | None = None
+    """The box that was searched; None: everywhere."""
 
     @overload
-    def __getitem__(self, index: int) -> str: ...
+    def __getitem__(self, index: SupportsIndex) -> str: ...
     @overload
-    def __getitem__(self, index: slice) -> SearchResult: ...
-    def __getitem__(self, index: int | slice) -> str | SearchResult:
-        """Return an id, or for a slice the rows of it."""
+    def __getitem__(self, index: slice | Iterable[Any]) -> SearchResult: ...
+    def __getitem__(self, index: Any) -> str | SearchResult:
+        """Return an id; for a slice, a mask of booleans or a list of numbers, the rows of it.
+
+        Raises
+        ------
+        IndexError
+            There is no such row, or the mask is of another length.
+        """
         if isinstance(index, slice):
-            return replace(self, rows=self.rows[index])
+            return self._part(self.rows[index])
+        if isinstance(index, Iterable):
+            return self._part(_chosen(self.rows, index))
         if not self.rows:
             raise IndexError("The search found no scene: widen bbox, datetime or cloud_cover.")
-        return self.rows[index].id
+        row: Row = self.rows[index]
+        return row.id
+
+    def _part(self, rows: Sequence[Row]) -> SearchResult:
+        return replace(self, rows=tuple(rows), total=None, exact=True)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -49,140 +90,165 @@ class SearchResult(Sequence[str]):
     def __iter__(self) -> Iterator[str]:
         return (row.id for row in self.rows)
 
+    def filter(
+        self,
+        *,
+        bbox: Sequence[float] | None = None,
+        intersects: Any = None,
+        datetime: Any = None,
+        cloud_cover: float | tuple[float, float] | None = None,
+        tile: str | Iterable[str] | None = None,
+        catalog: str | None = None,
+    ) -> SearchResult:
+        """Return the scenes that also meet these terms; nobody is asked.
+
+        Parameters
+        ----------
+        bbox, intersects, datetime, cloud_cover
+            As in :func:`astra_xr.search`. Scenes of unknown cloud cover meet no ``cloud_cover``.
+        tile : str or iterable of str, optional
+            Tiles, or paths and rows, as the column ``tile`` has them.
+        catalog : str, optional
+            Scenes that this catalog has.
+
+        Raises
+        ------
+        InvalidParameter
+            A term is invalid; the message says what is expected.
+        """
+        query = make_query(
+            self.mission,
+            bbox=bbox,
+            intersects=intersects,
+            when=datetime,
+            cloud_cover=cloud_cover,
+            own=True,
+        )
+        tiles = {tile} if isinstance(tile, str) else None if tile is None else set(tile)
+        return self._part(
+            [
+                row
+                for row in self.rows
+                if query.wants(_outline(row))
+                and (tiles is None or row.tile in tiles)
+                and (catalog is None or catalog in row.catalogs)
+            ]
+        )
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return the rows as a table.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns id, datetime (UTC), tile, cloud_cover (percent), catalog (opened first),
+            catalogs (all that have it, joined by ", "), needs_account (True if each of them does,
+            and it is not set up here), thumbnail.
+        """
+        import pandas as pd
+
+        frame = pd.DataFrame(map(_record, self.rows), columns=_COLUMNS)
+        frame["datetime"] = pd.to_datetime(frame["datetime"], utc=True, format="ISO8601")
+        frame["cloud_cover"] = frame["cloud_cover"].astype(float)
+        return frame
+
     def to_geodataframe(self) -> GeoDataFrame:
         """Return the rows with their outlines, in longitude and latitude (EPSG:4326).
 
         Returns
         -------
         geopandas.GeoDataFrame
-            Columns id, datetime (UTC), tile, cloud_cover (percent), catalog, thumbnail, geometry.
+            The columns of :meth:`to_dataframe`, and geometry.
 
         Raises
         ------
         MissingExtra
             geopandas is not installed.
         """
+        from shapely.geometry import shape
+
         from astra_xr.extras import require
 
         geopandas = require("geopandas", extra="geo", purpose="to_geodataframe()")
-        import pandas as pd
-
-        columns = ["id", "datetime", "tile", "cloud_cover", "catalog", "thumbnail"]
-        features = [
-            {
-                "type": "Feature",
-                "geometry": row.geometry,
-                "properties": {name: getattr(row, name) for name in columns},
-            }
-            for row in self.rows
-        ]
-        frame = geopandas.GeoDataFrame.from_features(
-            features, crs="EPSG:4326", columns=[*columns, "geometry"]
-        )
-        frame["datetime"] = pd.to_datetime(frame["datetime"], utc=True, format="ISO8601")
-        return frame
+        shapes = [shape(row.geometry) if row.geometry else None for row in self.rows]
+        return geopandas.GeoDataFrame(self.to_dataframe(), geometry=shapes, crs="EPSG:4326")
 
     def __repr__(self) -> str:
         lines = [f"<{self._title()}>"]
-        lines += [
-            f"{row.id}  {row.datetime[:16]}  {row.tile}  {_percent(row.cloud_cover)}".rstrip()
-            for row in self.rows
-        ]
-        return "\n".join(lines)
+        for row in self.rows[:_SHOWN]:
+            cells = (row.id, row.datetime[:16], row.tile, _percent(row.cloud_cover), _holders(row))
+            lines.append("  ".join(cells))
+        return "\n".join([*lines, *self._notes()])
 
     def _title(self) -> str:
         count = len(self.rows)
-        return f"{count} scene{'' if count == 1 else 's'} of {self.mission} at {self.catalog}"
+        more = self.total is not None and self.total > count
+        many = f"{count} of {'' if self.exact else 'about '}{self.total}" if more else f"{count}"
+        *others, last = self.asked or ("",)
+        where = f"{', '.join(others)} and {last}" if others else last
+        scenes = "scene" if many == "1" else "scenes"
+        end = "" if more or self.exact else ", and there are more"
+        return f"{many} {scenes} of {self.mission} at {where}{end}"
+
+    def _notes(self) -> list[str]:
+        hidden = len(self.rows) - _SHOWN
+        notes = [f"… and {hidden} more; to_dataframe() has all"] if hidden > 0 else []
+        if any(row.need_account for row in self.rows[:_SHOWN]):
+            notes.append("* files there open to an account, which is not set up here")
+        notes += [f"Passed over {name}: {why}" for name, why in self.passed_over.items()]
+        return [redact(note) for note in notes]
 
     def _repr_html_(self) -> str:
-        notes = [f"Passed over {name}: {why}" for name, why in self.passed_over.items()]
         return Table(
             title=self._title(),
-            columns=("", "date", "tile", "cloud", "catalog", "scene id"),
-            rows=tuple(map(_cells, self.rows)),
-            notes=tuple(redact(note) for note in notes),
+            columns=("", "date", "tile", "cloud", "catalogs", "scene id"),
+            rows=tuple(map(_cells, self.rows[:_SHOWN])),
+            notes=tuple(self._notes()),
+            figure=map_svg(self.rows, self.bbox),
             numbers={"cloud"},
         ).html()
+
+
+_COLUMNS = [
+    *("id", "datetime", "tile", "cloud_cover", "catalog", "catalogs", "needs_account"),
+    "thumbnail",
+]
+
+
+def _record(row: Row) -> dict[str, Any]:
+    told = {name: getattr(row, name) for name in _COLUMNS if name != "needs_account"}
+    needs_account = len(row.need_account) == len(row.catalogs)
+    return {**told, "catalogs": ", ".join(row.catalogs), "needs_account": needs_account}
+
+
+def _chosen(rows: Sequence[Row], index: Iterable[Any]) -> list[Row]:
+    """Return the rows of a mask of booleans, or of a list of numbers."""
+    picks = [each.item() if hasattr(each, "item") else each for each in index]
+    if all(isinstance(pick, bool) for pick in picks) and picks:
+        if len(picks) != len(rows):
+            raise IndexError(f"a mask of {len(picks)} booleans for {len(rows)} scenes")
+        return [row for row, pick in zip(rows, picks, strict=True) if pick]
+    if not all(isinstance(pick, int) for pick in picks):
+        expected = "a number, a slice, a mask of booleans or a list of numbers"
+        raise InvalidParameter(name="index", value=index, expected=expected)
+    return [rows[pick] for pick in picks]
+
+
+def _outline(row: Row) -> dict[str, Any]:
+    """Return the parts of a scene's item that a query looks at."""
+    properties = {"datetime": row.datetime or None, "eo:cloud_cover": row.cloud_cover}
+    return {"properties": properties, "geometry": row.geometry, "bbox": row.bbox}
 
 
 def _percent(cloud: float | None) -> str:
     return "" if cloud is None else f"{cloud:.0f} %"
 
 
+def _holders(row: Row) -> str:
+    return ", ".join(f"{name}{'*' * (name in row.need_account)}" for name in row.catalogs)
+
+
 def _cells(row: Row) -> tuple[Cell, ...]:
     picture = Picture(url=row.thumbnail) if row.thumbnail else ""
     date = row.datetime.replace("T", " ")[:16]
-    return picture, date, row.tile, _percent(row.cloud_cover), row.catalog, row.id
-
-
-def search(
-    mission: str,
-    *,
-    bbox: Sequence[float] | None = None,
-    intersects: Any = None,
-    datetime: Any = None,
-    cloud_cover: float | tuple[float, float] | None = None,
-    max_items: int = 20,
-    catalog: AnyCatalog = None,
-) -> SearchResult:
-    """Search for scenes of a place and a time, newest first.
-
-    Parameters
-    ----------
-    mission : str
-        ``"sentinel-2"``, ``"landsat"``, …: what scene ids begin with.
-    bbox : sequence of 4 floats, optional
-        West, south, east, north in degrees; west beyond east crosses the antimeridian.
-    intersects : dict, geometry, GeoDataFrame or GeoSeries, optional
-        A GeoJSON geometry or feature, a shapely geometry, or whatever has a
-        ``__geo_interface__``, in longitude and latitude; or all rows of a GeoDataFrame or
-        GeoSeries in any CRS. Instead of ``bbox``.
-    datetime : str, date, datetime, pair of them or slice, optional
-        A year, month or day (``"2025"``, ``"2025-01"``, ``"2025-01-15"``) means all of it; a
-        pair or ``"start/end"`` is a span, both ends included, where None or ``..`` leaves an end
-        open. Without a time zone: UTC.
-    cloud_cover : float or pair of floats, optional
-        The most clouds, percent; or the least and the most.
-    max_items : int
-        Scenes to return at most.
-    catalog : str, optional
-        The one catalog to ask; the mission's in order when left out, as for
-        :func:`astra_xr.open_scene`.
-
-    Returns
-    -------
-    SearchResult
-        A sequence of scene ids. Several processings of one acquisition are one row, the newest.
-
-    Raises
-    ------
-    InvalidParameter
-        A term has no form that works; the message says which do.
-    UpstreamError
-        No catalog answers.
-
-    Examples
-    --------
-    >>> import astra_xr
-    >>> found = astra_xr.search(
-    ...     "sentinel-2", bbox=(-122.5, 37.4, -122.3, 37.5), datetime="2025-01", catalog="sample"
-    ... )
-    >>> found[0]
-    'sentinel-2:S2B_MSIL2A_20250115T184929_N0511_R113_T10SEG_20250115T210000'
-    >>> ds = astra_xr.open_scene(found[0], bands=["red"], catalog=found.catalog)
-    """
-    query = make_query(
-        mission,
-        bbox=bbox,
-        intersects=intersects,
-        when=datetime,
-        cloud_cover=cloud_cover,
-        max_items=max_items,
-    )
-    found = find_rows(query, Settings.from_env(), catalog=catalog)
-    return SearchResult(
-        rows=found.rows,
-        mission=query.mission,
-        catalog=found.catalog,
-        passed_over=found.passed_over,
-    )
+    return picture, date, row.tile, _percent(row.cloud_cover), _holders(row), row.id

@@ -90,7 +90,8 @@ def open_scenes(
         False: scenes that cannot be opened are left out, and ``ds.astra.failures`` lists them
         with the reasons. An error while values are read is always raised; it names scene and band.
     catalog : str, optional
-        As in :func:`open_scene`; for what :func:`search` found, the catalog that answered.
+        As in :func:`open_scene`. When left out, what :func:`search` found is asked of a catalog
+        that has it, one that needs no account first, and of the others where that fails.
     crs, resolution, bbox, intersects, x, y, geobox, like, anchor
         As in :func:`open_scene`. Without an area of interest the grid holds all scenes, with the
         pixels of the first. Scenes in several CRSs need ``crs`` (``"utm"``: the zone of the
@@ -129,9 +130,6 @@ def open_scenes(
     ({'time': 3, 'y': 600, 'x': 600}, ['2025-06-14', '2025-08-18', '2025-09-17'])
     """
     options = options_of(locals())
-    searched = getattr(scenes, "catalog", None)
-    if options.catalog is None and isinstance(searched, str):
-        options = replace(options, catalog=searched)
     asked = chosen_resolver(resolver)
     return _stacked(scenes, options, asked, groupby=groupby, fail_on_error=fail_on_error)
 

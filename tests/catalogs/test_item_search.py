@@ -262,7 +262,7 @@ def test_broken_items_are_left_out_and_counted(network: Loopback) -> None:
 def test_the_servers_own_words_are_quoted(network: Loopback, body: Json, words: str) -> None:
     refusal = httpx.Response(400, json=body)
     network.routes[HOST] = OddApi(plots(1), methods=("POST",), takes=(), refusal=refusal)
-    with pytest.raises(UpstreamError, match=rf"\(HTTP 400: {words}") as caught:
+    with pytest.raises(UpstreamError, match=rf"\(HTTP 400\): '{words}") as caught:
         pages()
     assert "HUSH" not in str(caught.value)
 

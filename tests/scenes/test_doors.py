@@ -1,7 +1,8 @@
-"""Other tools: xarray's engine, odc-stac, stackstac, hvplot, xarray-spatial, rasterix."""
+"""Other tools: xarray, pystac-client, odc-stac, stackstac, hvplot, xarray-spatial, rasterix."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ import astra_xr
 from astra_xr import errors
 from astra_xr.sample import SCENE_ID
 from astra_xr.scenes.backend import AstraBackend
+from tests.servers import pgstac_missing, serve_stac_pgstac
 
 
 def test_the_engine_opens_ids_with_all_options() -> None:
@@ -143,3 +145,31 @@ def test_rasterix_takes_it() -> None:
     assert cut.xindexes["x"].transform() == plain.rio.transform(recalc=True)
     np.testing.assert_allclose(cut.x, plain.x)
     np.testing.assert_array_equal(cut.red, plain.red)
+
+
+@pytest.mark.filterwarnings("ignore:.*storage extension", "ignore:Could not parse bucket")
+def test_other_clients_find_the_same(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """pystac-client and odc-stac on the same real server, of recorded items."""
+    client, odc = pytest.importorskip("pystac_client"), pytest.importorskip("odc.stac")
+    if missing := pgstac_missing():
+        pytest.skip(missing)
+    paths = sorted((shared / "items").glob("earth-search-v1.sentinel-2-*l2a/*.json"))
+    paths += sorted((shared / "items").glob("planetary-computer.landsat-c2-l2/*.json"))
+    documents = [json.loads(path.read_text()) for path in paths]
+    with serve_stac_pgstac([], documents) as url:
+        opened = client.Client.open(url)
+        monkeypatch.setenv("ASTRA_EARTH_SEARCH_URL", url)
+        box = documents[0]["bbox"]
+        asked = {"bbox": box, "datetime": "2025-07/2025-08"}
+        theirs = list(opened.search(collections=["sentinel-2-c1-l2a"], **asked).items())
+        for catalog in ("earth-search", url, opened):
+            found = astra_xr.search("sentinel-2", catalog=catalog, **asked)
+            assert len(found) == len(theirs) == 1
+            product = theirs[0].properties["s2:product_uri"].removesuffix(".SAFE")
+            assert list(found) == [f"sentinel-2:{product}"]
+        loaded = odc.load(theirs, bands=["red"], bbox=box, resolution=1000, chunks={})
+        assert loaded.sizes["time"] == len(found)
+        for collection in ("sentinel-2-l2a", "landsat-c2-l2"):
+            theirs = list(opened.search(collections=[collection]).items())
+            found = astra_xr.search(collection, catalog=opened)
+            assert set(found) == {item.id for item in theirs}

@@ -21,7 +21,7 @@ PC = "planetarycomputer.microsoft.com"
 
 def days(world: World, *wanted: int) -> None:
     """Give Earth Search a c1 scene of each of these days of January, in this order."""
-    world.earth_search.items = []
+    world.earth_search.items, world.planetary_computer.items = [], []
     for day in wanted:
         text = json.dumps(items.earth_search_c1(SIZE))
         text = text.replace("20250115", f"202501{day:02d}").replace(
@@ -33,21 +33,25 @@ def days(world: World, *wanted: int) -> None:
 
 
 def search(**terms: Any) -> SearchResult:
-    return astra_xr.search("sentinel-2", **terms)
+    return astra_xr.search("sentinel-2", **{"datetime": "2025", **terms})
 
 
 def test_newest_first_as_many_as_wanted_whatever_the_pages(world: World) -> None:
     days(world, 3, 9, 1, 7, 5)
     for page in (1, 2, 100):
         world.earth_search.page = page
-        assert [name[22:30] for name in search(max_items=3)] == ["20250109", "20250107", "20250105"]
+        with pytest.warns(UserWarning, match="the newest 3.* scenes.*: max_items=None"):
+            found = search(max_items=3)
+        assert [name[22:30] for name in found] == ["20250109", "20250107", "20250105"]
         assert len(search()) == 5
 
 
 def test_pages_that_nobody_needs_are_not_fetched(world: World) -> None:
     days(world, *range(1, 20))
     world.earth_search.page = 1
-    search(max_items=2)
+    with pytest.warns(UserWarning, match="the newest 2 scenes; there are more: max"):
+        found = search(max_items=2, catalog="earth-search")
+    assert repr(found).startswith("<2 scenes of sentinel-2 at earth-search, and there are more>")
     # One acquisition more tells that all items of the second have come, and one more its end.
     assert len(world.earth_search.searches) <= 4
 
@@ -69,7 +73,8 @@ def test_rows_say_what_they_are_and_open(world: World) -> None:
     # The acquisition is in both of the catalog's collections; it is one scene.
     (row,) = found.rows
     assert row.id == f"sentinel-2:{items.PRODUCT}"
-    assert (row.tile, row.catalog, found.catalog) == ("10SEG", "earth-search", "earth-search")
+    assert (row.tile, row.catalog, found.catalog) == ("10SEG", "earth-search", None)
+    assert row.catalogs == ("earth-search", "planetary-computer")
     assert row.datetime.startswith("2025-01-15T18:54:10")
     ds = astra_xr.open_scene(found[0], bands=["red"], catalog=row.catalog)
     assert ds.attrs["scene_id"] == found[0]
@@ -79,11 +84,12 @@ def test_of_two_processings_the_newest_is_the_row(world: World) -> None:
     old = items.earth_search_l2a(SIZE, baseline="02.14", applied=False, sequence=0)
     new = items.earth_search_l2a(SIZE, baseline="05.00", sequence=1)
     world.earth_search.items = [old, new]
-    assert list(search()) == [f"sentinel-2:{items.PRODUCT.replace('N0511', 'N0500')}"]
+    found = search(catalog="earth-search")
+    assert list(found) == [f"sentinel-2:{items.PRODUCT.replace('N0511', 'N0500')}"]
 
 
 def test_landsat_rows(world: World) -> None:
-    (row,) = astra_xr.search("landsat").rows
+    (row,) = astra_xr.search("landsat", datetime="2025").rows
     assert row.id == "landsat:LC08_L2SP_044034_20250115_02_T1"
     assert (row.tile, row.catalog) == ("044034", "planetary-computer")
 
@@ -93,7 +99,7 @@ def test_landsat_passes_of_one_place_are_several_scenes(world: World) -> None:
     other = json.loads(json.dumps(one).replace("20250115", "20250131"))
     other["properties"]["datetime"] = "2025-01-31T18:45:00Z"
     world.planetary_computer.items = [one, other]
-    found = astra_xr.search("landsat")
+    found = astra_xr.search("landsat", datetime="2025")
     assert [name.split("_")[3] for name in found] == ["20250131", "20250115"]
 
 
@@ -103,9 +109,10 @@ def test_a_catalog_that_is_down_is_passed_over(
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     world.earth_search.fault = httpx.Response(503)
     found = search(bbox=BAY)
-    assert found.catalog == "planetary-computer"
+    assert found.rows[0].catalogs == ("planetary-computer",)
     assert found.passed_over == {"earth-search": "down (HTTP 503)"}
     assert list(found) == [f"sentinel-2:{items.PRODUCT}"]
+    assert "Passed over earth-search: down (HTTP 503)" in repr(found)
     with pytest.raises(UpstreamUnavailable, match=r"Earth Search: down \(HTTP 503\)"):
         search(bbox=BAY, catalog="earth-search")
     world.planetary_computer.fault = httpx.Response(500)
@@ -129,8 +136,8 @@ def test_bad_terms_ask_nobody(network: Loopback) -> None:
 
 @pytest.mark.parametrize("mission", ["sentinel-2", "Sentinel2", "s2"])
 def test_missions_as_users_spell_them(mission: str) -> None:
-    found = astra_xr.search(mission, catalog="Sample", max_items=2)
-    assert (found.mission, found.catalog, len(found)) == ("sentinel-2", "sample", 2)
+    found = astra_xr.search(mission, catalog="Sample")
+    assert (found.mission, found.catalog, len(found)) == ("sentinel-2", "sample", 14)
 
 
 class TestResult:
@@ -147,9 +154,10 @@ class TestResult:
     def test_as_text(self, world: World) -> None:
         days(world, 1, 2)
         text = repr(search())
-        assert text.splitlines()[0] == "<2 scenes of sentinel-2 at earth-search>"
-        assert "2025-01-02T18:54  10SEG  2 %" in text
-        assert repr(search(bbox=(10, 50, 11, 51))) == "<0 scenes of sentinel-2 at earth-search>"
+        everywhere = "scenes of sentinel-2 at earth-search, planetary-computer and cdse>"
+        assert text.splitlines()[0] == f"<2 {everywhere}"
+        assert "2025-01-02T18:54  10SEG  2 %  earth-search" in text
+        assert repr(search(bbox=(10, 50, 11, 51))) == f"<0 {everywhere}"
 
     def test_as_html(self, world: World) -> None:
         item = items.earth_search_c1(SIZE)
@@ -159,7 +167,7 @@ class TestResult:
         world.earth_search.items = [item]
         html = search()._repr_html_()
         assert '<img src="https://pictures.example/a.jpg?w=1&amp;h=2"' in html
-        for cell in ("2025-01-15 18:54", "10SEG", "13 %", "earth-search"):
+        for cell in ("2025-01-15 18:54", "10SEG", "13 %", "earth-search, planetary-computer"):
             assert f">{cell}</td>" in html
         assert f">sentinel-2:{items.PRODUCT}</td>" in html
 
@@ -193,9 +201,12 @@ class TestResult:
         pytest.importorskip("geopandas")
         days(world, 1, 2)
         frame = search().to_geodataframe()
-        assert list(frame.columns[:6]) == [
-            "id", "datetime", "tile", "cloud_cover", "catalog", "thumbnail",
+        assert list(frame.columns) == [
+            "id", "datetime", "tile", "cloud_cover", "catalog", "catalogs", "needs_account",
+            "thumbnail", "geometry",
         ]  # fmt: skip
+        assert list(frame["catalogs"]) == ["earth-search"] * 2
+        assert not frame["needs_account"].any()
         assert frame.crs.to_epsg() == 4326
         assert list(frame.total_bounds) == [-123, 37, -122, 38]
         assert str(frame["datetime"].dtype).startswith("datetime64[")
@@ -211,14 +222,18 @@ class TestResult:
 
 
 def test_recorded_thumbnails(shared: Any) -> None:
+    from astra_xr.catalogs import connect
     from astra_xr.missions import mission_of
-    from astra_xr.resolver.search import Row
+    from astra_xr.resolver.sightings import Row, Sighting
+    from astra_xr.settings import Settings
 
     def row(path: str) -> Row:
         item = json.loads((shared / "items" / path).read_text())
         mission = mission_of(item)
         assert mission is not None
-        return Row.of(item, mission, "x")
+        catalog = connect("earth-search", Settings())
+        parts = mission.describe(item)
+        return Sighting.of(item, catalog, key=("x",), mission=mission, parts=parts).row
 
     pc = row(
         "planetary-computer.sentinel-2-l2a/"

@@ -1,0 +1,231 @@
+"""A scene as the catalogs of a search have it, and the one row that it makes of them all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from astra_xr.catalogs import Catalog
+from astra_xr.catalogs.query import time_of
+from astra_xr.catalogs.urls import is_signed
+from astra_xr.errors import SigningError
+from astra_xr.missions import Item, Mission
+from astra_xr.model import FoundId
+from astra_xr.resolver.bands import is_raster
+
+_EVER = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One scene that a search found."""
+
+    id: FoundId
+    """``mission:product``, which can be opened; of no mission of ours the item's id."""
+
+    datetime: str
+    """RFC 3339, from the catalog; empty if unknown."""
+
+    tile: str
+    """Tile, or path and row; empty if the mission has none."""
+
+    cloud_cover: float | None
+    """Percent; None if unknown."""
+
+    catalogs: tuple[str, ...]
+    """Names of the catalogs that have it, the one that is opened first in front."""
+
+    need_account: tuple[str, ...] = ()
+    """Those of ``catalogs`` whose files open to an account that is not set up here."""
+
+    thumbnail: str | None = None
+    """Public https URL of a small image; None if there is none."""
+
+    geometry: Mapping[str, Any] | None = field(default=None, repr=False)
+    """GeoJSON of the footprint, in longitude and latitude."""
+
+    bbox: Sequence[float] | None = field(default=None, repr=False)
+    """Box of the item, in degrees."""
+
+    @property
+    def catalog(self) -> str:
+        """Name of the catalog that is opened first."""
+        return self.catalogs[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sighting:
+    """One item of one catalog, without what a row does not show."""
+
+    row: Row
+    key: tuple[str, ...]
+    """Equal for items of one acquisition."""
+
+    parts: Mapping[str, str]
+    """What the mission reads off the item; empty if it is of none."""
+
+    version: tuple[str, ...]
+    """Of the processing; the newest sorts last."""
+
+    time: datetime
+
+    @classmethod
+    def of(
+        cls,
+        item: Item,
+        catalog: Catalog,
+        *,
+        key: tuple[str, ...],
+        mission: Mission | None = None,
+        parts: Mapping[str, str] | None = None,
+    ) -> Sighting:
+        """Return an item of a catalog, seen by a search."""
+        known = parts or {}
+        properties = item.get("properties", {})
+        cloud = properties.get("eo:cloud_cover")
+        text = properties.get("datetime") or properties.get("start_datetime")
+        geometry = item.get("geometry")
+        name = mission.scene_id(item) if mission else str(item["id"])
+        closed = _needs_account(item, catalog)
+        row = Row(
+            id=FoundId(name),
+            datetime=text if isinstance(text, str) else "",
+            tile=known.get("tile") or f"{known.get('path', '')}{known.get('row', '')}",
+            cloud_cover=None if cloud is None else float(cloud),
+            catalogs=(catalog.name,),
+            need_account=(catalog.name,) if closed else (),
+            thumbnail=_thumbnail(item),
+            geometry=geometry if isinstance(geometry, Mapping) else None,
+            bbox=item.get("bbox"),
+        )
+        version = tuple(known.get(part, "") for part in mission.version) if mission else ()
+        time = time_of(item) or _EVER
+        return cls(row=row, key=key, parts=known, version=version, time=time)
+
+
+def merged(
+    sightings: Mapping[str, Iterable[Sighting]], mission: Mission | None, *, only: str | None
+) -> list[Row]:
+    """Return a row per acquisition, newest first.
+
+    Parameters
+    ----------
+    sightings : mapping
+        Name of a catalog, the preferred first → what it has.
+    mission : Mission or None
+        Whose scenes they are; None: items of no mission.
+    only : str or None
+        The one catalog that was asked; None: all were.
+
+    Returns
+    -------
+    list of Row
+        Each of the processing that is opened: the newest at the first catalog that has one and
+        needs no account that is missing here.
+    """
+    groups: dict[tuple[str, ...], dict[str, Sighting]] = {}
+    for name, seen in sightings.items():
+        for sighting in seen:
+            best = groups.setdefault(sighting.key, {})
+            if name not in best or best[name].version < sighting.version:
+                best[name] = sighting
+    if mission:
+        _join_partial(groups, mission)
+    made = [
+        (max(each.time for each in best.values()), _row(best, only)) for best in groups.values()
+    ]
+    made.sort(key=lambda pair: pair[0], reverse=True)
+    return [row for _, row in made]
+
+
+def _join_partial(groups: dict[tuple[str, ...], dict[str, Sighting]], mission: Mission) -> None:
+    """Join acquisitions whose ids lack the start of sensing to those that they can only be."""
+    partial = [key for key, best in groups.items() if _is_partial(best, mission)]
+    if len(partial) == len(groups):
+        return
+    places: dict[str, list[tuple[str, ...]]] = {}
+    for key in groups.keys() - set(partial):
+        places.setdefault(_place(groups[key]), []).append(key)
+    for key in partial:
+        parts = next(iter(groups[key].values())).parts
+        fitting = [
+            other
+            for other in places.get(_place(groups[key]), ())
+            if _same(mission, parts, next(iter(groups[other].values())).parts)
+        ]
+        if len(fitting) == 1:
+            best = groups[fitting[0]]
+            for name, sighting in groups.pop(key).items():
+                if name not in best or best[name].version < sighting.version:
+                    best[name] = sighting
+
+
+def _is_partial(best: Mapping[str, Sighting], mission: Mission) -> bool:
+    parts = next(iter(best.values())).parts
+    return "item" not in parts and any(part not in parts for part in mission.acquisition)
+
+
+def _place(best: Mapping[str, Sighting]) -> str:
+    return next(iter(best.values())).row.tile
+
+
+def _same(mission: Mission, one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    shared = {*mission.acquisition} & one.keys() & other.keys()
+    return all(one[part] == other[part] for part in shared) and mission.fits(one, other)
+
+
+def _row(best: Mapping[str, Sighting], only: str | None) -> Row:
+    closed = [name for name, each in best.items() if each.row.need_account]
+    names = (*(name for name in best if name not in closed), *closed)
+    rows = [best[name].row for name in names]
+    first = rows[0]
+    told = {
+        name: next((value for row in rows if (value := getattr(row, name)) is not None), None)
+        for name in ("cloud_cover", "thumbnail", "geometry", "bbox")
+    }
+    return Row(
+        id=FoundId(first.id, names, only),
+        datetime=first.datetime,
+        tile=first.tile,
+        catalogs=names,
+        need_account=tuple(closed),
+        **told,
+    )
+
+
+def _needs_account(item: Item, catalog: Catalog) -> bool:
+    """Return True if none of an item's rasters can be read without keys that are missing here."""
+    places = set()
+    for asset in item["assets"].values():
+        if is_raster(asset):
+            href = catalog.href(asset)
+            place = tuple(href.split("/", 4)[:3])
+            if place in places:
+                continue
+            places.add(place)
+            try:
+                catalog.check(href)
+            except SigningError:
+                continue
+            return False
+    return bool(places)
+
+
+def _thumbnail(item: Item) -> str | None:
+    """Return the URL of a public thumbnail, or None."""
+
+    def rank(entry: tuple[str, Mapping[str, Any]]) -> int:
+        key, asset = entry
+        roles = asset.get("roles") or ()
+        tests = (key == "rendered_preview", "thumbnail" in roles, key == "thumbnail")
+        return tests.index(True) if any(tests) else len(tests)
+
+    for key, asset in sorted(item["assets"].items(), key=rank):
+        href = str(asset.get("href") or "")
+        image = str(asset.get("type") or "").startswith(("image/png", "image/jpeg", "image/webp"))
+        if rank((key, asset)) < 3 and image and urlsplit(href).scheme == "https":
+            return None if is_signed(href) else href
+    return None

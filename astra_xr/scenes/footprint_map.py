@@ -1,0 +1,152 @@
+"""A small map of footprints, as SVG that follows the notebook's theme and needs no network."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from astra_xr.geometry import Box
+
+if TYPE_CHECKING:
+    from astra_xr.resolver.sightings import Row
+
+_WIDTH, _HEIGHT = 320, 200
+_MARGIN = 0.08
+_MOST = 500
+"""Outlines that are drawn; scenes of one tile lie on each other."""
+_STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60)
+_SCENE = 'fill="currentColor" fill-opacity=".08"'
+_AREA = 'stroke="#e8710a" stroke-width="1.5"'
+_Ring = list[tuple[float, float]]
+
+
+def map_svg(rows: Sequence[Row], box: Box | None) -> str:
+    """Return a map of the outlines of scenes, and of the box that was searched.
+
+    Returns
+    -------
+    str
+        An ``<svg>`` element: longitude and latitude with true proportions in the middle, a line
+        each few degrees. Empty where no scene has an outline.
+    """
+    outlines = [_rings(row) for row in rows]
+    # Scenes of one tile share their corners but for meters.
+    shapes = list({_rounded(rings): rings for rings in outlines if rings}.values())[:_MOST]
+    if not shapes:
+        return ""
+    area = [_box_ring(box)] if box else []
+    across = _crosses([*area, *(ring for rings in shapes for ring in rings)])
+    shapes = [[_turned(ring, across) for ring in rings] for rings in shapes]
+    area = [_turned(ring, across) for ring in area]
+    view = _View([point for rings in shapes for ring in rings for point in ring])
+    parts = [
+        *view.graticule(),
+        *(
+            f'<path d="{view.path(rings)}" fill-opacity=".08" fill="currentColor"/>'
+            for rings in shapes
+        ),
+        *(f'<path d="{view.path([ring])}" stroke="#e8710a" stroke-width="1.5"/>' for ring in area),
+    ]
+    label = f"Footprints of {len(rows)} scene{'' if len(rows) == 1 else 's'}"
+    return (
+        f'<svg role="img" aria-label="{escape(label)}" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
+        f'width="{_WIDTH}" height="{_HEIGHT}" fill="none" stroke="currentColor" '
+        'stroke-width=".75" style="max-width:100%;height:auto;margin:.4em 0;display:block;'
+        f'border:1px solid var(--line, rgba(128,128,128,.35))"><title>{escape(label)}</title>'
+        f"{''.join(parts)}</svg>"
+    )
+
+
+class _View:
+    """Longitude and latitude → pixels of the map."""
+
+    def __init__(self, points: _Ring) -> None:
+        lons, lats = zip(*points, strict=True)
+        west, east, south, north = min(lons), max(lons), min(lats), max(lats)
+        self._lon, self._lat = (west + east) / 2, (south + north) / 2
+        self._squeeze = max(0.1, math.cos(math.radians(self._lat)))
+        span_x = max((east - west) * self._squeeze, 1e-3) * (1 + 2 * _MARGIN)
+        span_y = max(north - south, 1e-3) * (1 + 2 * _MARGIN)
+        self._scale = min(_WIDTH / span_x, _HEIGHT / span_y)
+
+    def _at(self, lon: float, lat: float) -> tuple[float, float]:
+        x = _WIDTH / 2 + (lon - self._lon) * self._squeeze * self._scale
+        return x, _HEIGHT / 2 - (lat - self._lat) * self._scale
+
+    def path(self, rings: Iterable[_Ring]) -> str:
+        """Return the path of closed rings."""
+        texts = []
+        for ring in rings:
+            points = (self._at(*point) for point in ring)
+            texts.append("M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points) + "Z")
+        return "".join(texts)
+
+    def graticule(self) -> list[str]:
+        """Return the lines of longitude and latitude, with their degrees."""
+        half_lon = _WIDTH / 2 / self._squeeze / self._scale
+        half_lat = _HEIGHT / 2 / self._scale
+        step = next((each for each in _STEPS if half_lat * 2 / each <= 5), 90)
+        step_x = next((each for each in _STEPS if half_lon * 2 / each <= 6), 90)
+        text = 'font-size="9" fill="currentColor" stroke="none" opacity=".7"'
+        made = []
+        for lon in _steps(self._lon - half_lon, self._lon + half_lon, step_x):
+            x, _ = self._at(lon, 0)
+            name = _degrees((lon + 180) % 360 - 180, "E", "W")
+            made.append(f'<path d="M{x:.1f} 0V{_HEIGHT}" opacity=".2"/>')
+            made.append(f'<text x="{x + 2:.1f}" y="{_HEIGHT - 3}" {text}>{name}</text>')
+        for lat in _steps(max(-90, self._lat - half_lat), min(90, self._lat + half_lat), step):
+            _, y = self._at(0, lat)
+            made.append(f'<path d="M0 {y:.1f}H{_WIDTH}" opacity=".2"/>')
+            made.append(f'<text x="2" y="{y - 2:.1f}" {text}>{_degrees(lat, "N", "S")}</text>')
+        return made
+
+
+def _steps(first: float, last: float, step: float) -> list[float]:
+    start, stop = math.ceil(first / step), math.floor(last / step)
+    return [round(number * step, 6) for number in range(start, stop + 1)]
+
+
+def _degrees(value: float, positive: str, negative: str) -> str:
+    side = positive if value > 0 else negative if value < 0 else ""
+    return f"{abs(value):g}°{side}"
+
+
+def _rings(row: Row) -> list[_Ring]:
+    """Return the outer rings of a scene's outline, else its box; empty if it has neither."""
+    told: Any = row.geometry or {}
+    kind, found = told.get("type"), told.get("coordinates")
+    try:
+        polygons = {"Polygon": [found], "MultiPolygon": found}.get(str(kind)) or []
+        rings = [[(float(p[0]), float(p[1])) for p in polygon[0]] for polygon in polygons]
+        if not rings and row.bbox is not None:
+            half = len(row.bbox) // 2
+            west, south = row.bbox[:2]
+            rings = [_box_ring((west, south, row.bbox[half], row.bbox[half + 1]))]
+    except (TypeError, ValueError, LookupError, OverflowError):
+        return []
+    good = [ring for ring in rings if ring and all(map(math.isfinite, itertools.chain(*ring)))]
+    return good if len(good) == len(rings) else []
+
+
+def _box_ring(box: Box) -> _Ring:
+    west, south, east, north = box
+    east += 360 if east < west else 0
+    return [(west, south), (east, south), (east, north), (west, north)]
+
+
+def _rounded(rings: Iterable[_Ring]) -> tuple[tuple[tuple[float, float], ...], ...]:
+    return tuple(tuple((round(x, 2), round(y, 2)) for x, y in ring) for ring in rings)
+
+
+def _crosses(rings: Iterable[_Ring]) -> bool:
+    """Return True if outlines lie on both sides of the antimeridian, closer than around 0°."""
+    lons = sorted({lon for ring in rings for lon, _ in ring})
+    gap = max((b - a for a, b in itertools.pairwise(lons)), default=0)
+    return lons[-1] - lons[0] > 180 and gap > 360 - (lons[-1] - lons[0])
+
+
+def _turned(ring: _Ring, across: bool) -> _Ring:
+    return [(lon + 360 if across and lon < 0 else lon, lat) for lon, lat in ring]
