@@ -176,3 +176,12 @@ def owner_of(item: Item, settings: Settings, *, found_in: Catalog | None = None)
         return found_in
     catalogs = (connect(name, settings) for name in CATALOGS if name != "sample" or not found_in)
     return next((catalog for catalog in catalogs if catalog.owns(item)), found_in)
+
+
+def offset_applied(item: Item, asset_key: str, settings: Settings) -> str | None:
+    """Return why an asset's pixels include the mission's offset already; None if they do not.
+
+    Every catalog is asked, since copies of an item, and of its files, lie in others too.
+    """
+    told = (connect(name, settings).offset_applied(item, asset_key) for name in CATALOGS)
+    return next((reason for reason in told if reason), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from astra_xr.catalogs.s3 import S3, split
 from astra_xr.catalogs.stac import (
@@ -98,14 +99,20 @@ class EarthSearch(StacCatalog):
         """Return why the offset is already in the COG's pixels; it never is in the JPEG 2000.
 
         Items of baseline 04.00 and later have both ``boa_offset_applied: true`` and an offset of
-        -0.1. The pixels of the COG are shifted already: the offset must not be applied again.
+        -0.1. The pixels of the COG are shifted already: the offset must not be applied again. Any
+        key may name a JPEG 2000 file, which is ESA's own, where no COG was made of it.
         """
         properties = item.get("properties", {})
         flags = ("earthsearch:boa_offset_applied", "sentinel:boa_offset_applied")
-        flagged = any(properties.get(flag) is True for flag in flags)
-        if flagged and raster_kind(item["assets"][asset_key]) != "jp2":
+        applied = any(properties.get(flag) is True for flag in flags)
+        if applied and not _is_jpeg2000(item["assets"].get(asset_key, {})):
             return "already applied by earth-search"
         return None
+
+
+def _is_jpeg2000(asset: Mapping[str, Any]) -> bool:
+    """Return True for a JPEG 2000 file, by the end of its name, else by its media type."""
+    return (raster_kind({"href": asset.get("href")}) or raster_kind(asset)) == "jp2"
 
 
 def _zone(parts: Mapping[str, str]) -> str:

@@ -10,9 +10,10 @@ Theoretical Basis Document.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
+from astra_xr.errors import InvalidItem
 from astra_xr.missions.base import OPTICAL_PRESETS, Correction, IdForm, Item, Mission
 from astra_xr.missions.evidence import agreed, bands_in, day_of, instruments_of, is_of, read
 from astra_xr.model import Band, ClassValue
@@ -264,30 +265,55 @@ def _fits(wanted: Mapping[str, str], found: Mapping[str, str]) -> bool:
     return first <= latest and earliest <= last
 
 
-def _baseline(item: Item) -> str | None:
+def _baselines(item: Item) -> Iterator[tuple[str, str]]:
+    """Yield the processing baselines that an item tells, as ``NN.NN``, and where it does."""
     properties = item.get("properties", {})
-    for name in ("s2:processing_baseline", "sentinel:processing_baseline", "processing:version"):
-        value = properties.get(name)
-        if value is not None and re.fullmatch(r"\d{1,2}\.\d{1,2}", str(value)):
-            major, minor = str(value).split(".")
-            return f"{int(major):02d}.{minor:0<2}"
-    for text in (
-        properties.get("s2:product_uri"),
-        properties.get("sentinel:product_id"),
-        item.get("id"),
-    ):
-        match = re.search(r"_N(\d{2})(\d{2})_", str(text))
-        if match:
-            return f"{match[1]}.{match[2]}"
-    return next((each[4] for each in _granules(item) if each[4]), None)
+    for name in ("s2:processing_baseline", "sentinel:processing_baseline"):
+        if match := _NUMBER.fullmatch(str(properties.get(name))):
+            yield f"{int(match[1]):02d}.{match[2]:0<2}", name
+    names = ("s2:product_uri", "sentinel:product_id")
+    for name, text in (*((name, properties.get(name)) for name in names), ("id", item.get("id"))):
+        if match := re.search(r"_N(\d{2})(\d{2})_", str(text)):
+            yield f"{match[1]}.{match[2]}", name
+    yield from ((each[4], "s2:tile_id") for each in _granules(item) if each[4])
+    # Elsewhere it may be the version of other software.
+    if match := _NUMBER.fullmatch(str(properties.get("processing:version"))):
+        yield f"{int(match[1]):02d}.{match[2]:0<2}", "processing:version"
+
+
+_NUMBER = re.compile(r"(\d{1,2})\.(\d{1,2})")
+
+
+def _baseline(item: Item) -> str | None:
+    return next((baseline for baseline, _ in _baselines(item)), None)
+
+
+_SHIFTED = "04.00"
+"""The first baseline of shifted numbers."""
 
 
 def correction(item: Item) -> Correction | None:
-    """Return the reflectance offset of the item's processing baseline; None if it is unknown."""
-    baseline = _baseline(item)
-    if baseline is None:
+    """Return the reflectance offset of the item's processing baseline; None if it is unknown.
+
+    Raises
+    ------
+    InvalidItem
+        The item tells baselines of which one is shifted and the other is not.
+    """
+    told = [(each, name) for each, name in _baselines(item) if name != "processing:version"]
+    told = told or [*_baselines(item)]
+    if not told:
         return None
-    offset = -0.1 if baseline >= "04.00" else 0.0
+    baseline, place = told[0]
+    for other, name in told[1:]:
+        if (other >= _SHIFTED) != (baseline >= _SHIFTED):
+            raise InvalidItem(
+                item=str(item.get("id")),
+                reason=f"its {place} says baseline {baseline} and its {name} {other}, of which "
+                "only one adds 1000 to its numbers. Open it from another catalog=, or with "
+                "radiometry='file' or 'raw'",
+            )
+    offset = -0.1 if baseline >= _SHIFTED else 0.0
     return Correction(offset=offset, reason=f"baseline {baseline}")
 
 

@@ -8,7 +8,15 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from astra_xr.catalogs import AnyCatalog, Catalog, catalog_name, connect, holds_any, owner_of
+from astra_xr.catalogs import (
+    AnyCatalog,
+    Catalog,
+    catalog_name,
+    connect,
+    holds_any,
+    offset_applied,
+    owner_of,
+)
 from astra_xr.catalogs.hrefs import absolute
 from astra_xr.catalogs.urls import BucketUrl, CatalogUrl, FixedUrl, is_signed, readable_href
 from astra_xr.conversion.pipeline import Converter
@@ -179,7 +187,7 @@ class LocalResolver:
                 self._asset(entry, found, request, own), origin
             )
             # Factors that could not be read now may be readable later.
-            if own or request.radiometry != "auto" or not needs_factors(entry, found.item):
+            if own or request.radiometry != "auto" or not needs_factors(entry):
                 found.assets[keys[name]] = asset
             assets[name] = asset
         if not request.sign:
@@ -195,7 +203,7 @@ class LocalResolver:
         raw = item["assets"][entry.key]
         href = self._href(found, entry.key)
         size = raw.get("file:size")
-        each = [override(told, request.radiometry) for told in _told(entry, found, raw, factors)]
+        each = [override(told, request.radiometry) for told in self._told(entry, found, request, factors)]
         radiometry, by_plane = joined(each)
         return Asset(
             key=entry.key,
@@ -212,6 +220,26 @@ class LocalResolver:
             title=_title(entry),
             size=size if isinstance(size, int) else None,
         )
+
+    def _told(
+        self, entry: BandAsset, found: Found, request: _Request, factors: Factors | None
+    ) -> list[Radiometry | None]:
+        """Return what is told of each plane of a band."""
+        item, asset = found.item, found.item["assets"][entry.key]
+        roles = {n: p.role for n, p in enumerate(entry.planes, 1) if p.role in CLASS_ROLES}
+        return [
+            decide_radiometry(
+                replace(entry.band, role=roles.get(index, entry.band.role)),
+                item,
+                asset,
+                index=index,
+                mission=found.mission,
+                offset_applied=offset_applied(item, entry.key, self.settings),
+                factors=factors,
+                corrected=request.radiometry == "auto",
+            )
+            for index in entry.indexes or (1,)
+        ]
 
     def _clouds(self, found: Found) -> Clouds | None:
         """Return the band that classifies clouds, which image stretches leave out; else None."""
@@ -257,26 +285,6 @@ class LocalResolver:
             return FixedUrl(href)
         bare = redact(href) if signed else href
         return CatalogUrl(catalog=owner.name, settings=self.settings, href=bare)
-
-
-def _told(
-    entry: BandAsset, found: Found, raw: Mapping[str, Any], factors: Factors | None
-) -> list[Radiometry | None]:
-    """Return what is told of each plane of a band."""
-    owner = found.owner
-    roles = {n: plane.role for n, plane in enumerate(entry.planes, 1) if plane.role in CLASS_ROLES}
-    return [
-        decide_radiometry(
-            replace(entry.band, role=roles.get(index, entry.band.role)),
-            found.item,
-            raw,
-            index=index,
-            mission=found.mission,
-            offset_applied=owner.offset_applied(found.item, entry.key) if owner else None,
-            factors=factors,
-        )
-        for index in entry.indexes or (1,)
-    ]
 
 
 def _no_raster(item: Item) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 from collections.abc import Mapping, Sequence
@@ -32,6 +33,7 @@ def decide_radiometry(
     mission: Mission | None,
     offset_applied: str | None,
     factors: Factors | None = None,
+    corrected: bool = True,
 ) -> Radiometry | None:
     """Decide scale, offset, nodata and unit of one band of one item.
 
@@ -52,12 +54,19 @@ def decide_radiometry(
         Why the catalog's pixels hold the mission's offset already; None: they do not.
     factors : Factors, optional
         What a file beside the scene tells of the band, for bands that the mission's table gives
-        no unit.
+        no unit. It has the word over the item, which may tell those of some bands alone.
+    corrected : bool
+        False: the numbers are wanted as they are stored; the mission's offset is not looked for.
 
     Returns
     -------
     Radiometry or None
         None where neither table nor item tells: the file's own tags decide then.
+
+    Raises
+    ------
+    InvalidItem
+        The item contradicts itself in what decides the numbers.
     """
     declared = _declared(item, asset, index)
     dtype = _COMPLEX.get(str(declared.get("data_type")), declared.get("data_type") or band.dtype)
@@ -71,15 +80,17 @@ def decide_radiometry(
     extra, tags = 0.0, "compared"
     if mission is not None and band.unit is not None:
         reason = f"fixed for {mission.title}"
-        if band.role == "reflectance":
+        if band.role == "reflectance" and corrected:
             extra, reason = _correction(item, mission, offset_applied)
             offset += extra
+            if not offset_applied:
+                _compare(item, declared, scale, offset, reason)
+    elif factors is not None:
+        scale, offset, unit, reason = factors.scale, factors.offset, factors.unit, factors.reason
     elif is_declared(item, asset, index):
         scale = _factor(item, "scale", declared.get("scale", 1.0))
         offset = _factor(item, "offset", declared.get("offset", 0.0))
         unit, reason = declared.get("unit"), "as the item says"
-    elif factors is not None:
-        scale, offset, unit, reason = factors.scale, factors.offset, factors.unit, factors.reason
     elif not declared and band.dtype is None:
         return None
     elif mission is not None and band.role in ("reflectance", "thermal"):
@@ -214,6 +225,30 @@ def _correction(item: Item, mission: Mission, applied: str | None) -> tuple[floa
     if correction.offset and applied:
         return 0.0, f"{applied} ({correction.reason})"
     return correction.offset, correction.reason
+
+
+def _compare(
+    item: Item, declared: Mapping[str, Any], scale: float, offset: float, reason: str
+) -> None:
+    """Warn where an item gives other factors for reflectance than those that apply."""
+    told = (
+        _factor(item, "scale", declared.get("scale", scale)),
+        _factor(item, "offset", declared.get("offset", offset)),
+    )
+    if not np.allclose(told, (scale, offset), rtol=1e-4, atol=1e-9):
+        _warn_of_difference(str(item.get("id")), told, (scale, offset), reason)
+
+
+@functools.lru_cache(maxsize=1024)
+def _warn_of_difference(
+    name: str, told: tuple[float, float], applied: tuple[float, float], reason: str
+) -> None:
+    """Warn once of an item, not of each of its bands."""
+    _log.warning(
+        "%s gives reflectance scale %g and offset %g; %g and %g apply (%s). radiometry='raw' reads "
+        "the stored numbers, radiometry='file' by the file's own tags",
+        name, *told, *applied, reason,
+    )  # fmt: skip
 
 
 def _declared(item: Item, asset: Mapping[str, Any], index: int) -> dict[str, Any]:

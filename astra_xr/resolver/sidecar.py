@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from astra_xr.errors import AstraError, ReadError
 from astra_xr.missions import Factors, Item, Mission
+from astra_xr.missions.evidence import bands_in
 from astra_xr.model import SignedUrl, UrlSource, local_path
 from astra_xr.net.client import fetch_json
 from astra_xr.resolver.bands import BandAsset
@@ -26,7 +27,9 @@ def read_factors(
     *,
     timeout: float,
 ) -> Mapping[str, Factors]:
-    """Read the factors of bands that neither the mission's table nor the item has.
+    """Read the factors of bands that the mission's table gives none: of all of them, or of none.
+
+    One scene has one source of factors, since items tell radiance of some bands alone.
 
     Parameters
     ----------
@@ -44,27 +47,51 @@ def read_factors(
     Returns
     -------
     mapping of str to Factors
-        By native band name; empty if there is no such file, or it cannot be read.
+        By native band name; empty if there is no such file, or it cannot be read, or does not
+        have all bands.
     """
     sidecar = mission.sidecar if mission else None
     key = sidecar.asset(item) if sidecar else None
-    if sidecar is None or key is None or not any(needs_factors(entry, item) for entry in entries):
+    needy = [entry for entry in entries if needs_factors(entry)]
+    if mission is None or sidecar is None or key is None or not needy:
         return {}
     try:
-        document = _read_json(source_of(key)(), timeout)
+        factors = sidecar.read(_read_json(source_of(key)(), timeout))
     except AstraError as error:
         reason = str(error)
     else:
-        return sidecar.read(document)
-    _log.warning("%s opens as digital numbers: %s", item.get("id"), reason)
+        if _is_whole(factors, item, mission):
+            return factors
+        reason = f"{key} has no factors of one kind for all bands."
+    _log.warning("%s opens %s: %s", item.get("id"), _said(needy, item), reason)
     return {}
 
 
-def needs_factors(entry: BandAsset, item: Item) -> bool:
-    """Return True if neither the mission's table nor the item has a band's factors."""
-    spectral = entry.band.role in ("reflectance", "thermal")
-    asset = item["assets"][entry.key]
-    return spectral and entry.band.unit is None and not is_declared(item, asset)
+def needs_factors(entry: BandAsset) -> bool:
+    """Return True if the mission's table has no factors of a band that measures light or heat."""
+    return entry.band.role in ("reflectance", "thermal") and entry.band.unit is None
+
+
+def _is_whole(factors: Mapping[str, Factors], item: Item, mission: Mission) -> bool:
+    """Return True if the factors are of one unit, and of all bands that the item has some of."""
+    spectral = [band for band in mission.bands(item) if band.role == "reflectance"]
+    units = {factors[band.native].unit for band in spectral if band.native in factors}
+    declared = {
+        native
+        for native, keys in bands_in(item, spectral).items()
+        if any(is_declared(item, item["assets"][key]) for key in keys)
+    }
+    return len(units) < 2 and declared <= factors.keys()
+
+
+def _said(entries: Iterable[BandAsset], item: Item) -> str:
+    """Return what bands open as without the file: by the item's factors, or as stored."""
+    groups: dict[str, list[str]] = {}
+    for entry in entries:
+        declared = is_declared(item, item["assets"][entry.key])
+        kind = "by the factors of the item" if declared else "as digital numbers"
+        groups.setdefault(kind, []).append(entry.band.common or entry.band.native)
+    return ", ".join(f"{' and '.join(names)} {kind}" for kind, names in groups.items())
 
 
 def _read_json(signed: SignedUrl, timeout: float) -> Any:

@@ -61,7 +61,8 @@ def numbers(radiometry: Radiometry | None) -> tuple[Any, ...]:
 
 def planetary_computer(baseline: str) -> Json:
     item = items.planetary_computer(8)
-    item["properties"]["s2:processing_baseline"] = baseline
+    product = items.PRODUCT.replace("N0511", f"N{baseline.replace('.', '')}")
+    item["properties"] |= {"s2:processing_baseline": baseline, "s2:product_uri": product}
     return item
 
 
