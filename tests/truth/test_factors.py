@@ -68,7 +68,7 @@ def mss(folder: Path, document: Json | None) -> Json:
     assets["mtl.json"] = {"href": str(folder / "mtl.json"), "type": "application/json"}
     if document is not None:
         (folder / "mtl.json").write_text(json.dumps(document))
-    grid = {"proj:epsg": 32611, "proj:shape": [SIDE, SIDE],
+    grid = {"proj:epsg": 32610, "proj:shape": [SIDE, SIDE],
             "proj:transform": [30, 0, 499980, 0, -30, 4200000]}  # fmt: skip
     return {"type": "Feature", "id": MSS, "properties": grid, "assets": assets, "links": []}
 
