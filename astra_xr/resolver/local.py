@@ -203,7 +203,10 @@ class LocalResolver:
         raw = item["assets"][entry.key]
         href = self._href(found, entry.key)
         size = raw.get("file:size")
-        each = [override(told, request.radiometry) for told in self._told(entry, found, request, factors)]
+        each = [
+            override(told, request.radiometry)
+            for told in self._told(entry, found, request, factors)
+        ]
         radiometry, by_plane = joined(each)
         return Asset(
             key=entry.key,
