@@ -84,6 +84,9 @@ ROLES = (
 )
 """What the numbers of a band are; ``data`` is anything else."""
 
+CLASS_ROLES = ("class", "mask")
+"""Roles of bands whose numbers are classes, bits or flags: never averaged, never scaled."""
+
 
 TEXTBOOK: Mapping[str, tuple[str, ...]] = {
     "swir16": ("swir1",),

@@ -15,6 +15,7 @@ from astra_xr.accessor.cloud_masks import WHAT, mask
 from astra_xr.arrays.composite import MASK, REDUCTIONS, CompositeArray, Reduction
 from astra_xr.arrays.lazy import wrap
 from astra_xr.errors import InvalidDataset, InvalidParameter
+from astra_xr.model import CLASS_ROLES
 
 
 def composite(ds: xr.Dataset, how: str, *, mask_clouds: bool, dilate: int | str) -> xr.Dataset:
@@ -54,7 +55,7 @@ def _unfit(needs: str, hint: str = "Open one with astra_xr.open_scenes.") -> Inv
 
 def _is_measured(band: xr.DataArray) -> bool:
     """Return True where values compare over time; refuse stored numbers, which do not."""
-    if "time" not in band.dims or band.attrs.get("role") in ("class", "mask", "visual"):
+    if "time" not in band.dims or band.attrs.get("role") in (*CLASS_ROLES, "visual"):
         return False
     if "_FillValue" in band.attrs or "scale_factor" in band.attrs:
         needs = "scaled values: stored numbers can differ in scale and offset between scenes"

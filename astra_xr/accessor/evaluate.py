@@ -14,7 +14,7 @@ import xarray as xr
 
 from astra_xr.arrays.formula import FormulaArray, compute
 from astra_xr.arrays.lazy import is_unread, wrap
-from astra_xr.model import Radiometry
+from astra_xr.model import CLASS_ROLES, Radiometry
 from astra_xr.reading.decoding import decode_into, decoded_dtype
 from astra_xr.reading.fused import Formula
 
@@ -120,7 +120,7 @@ _PACKING = {"scale_factor", "add_offset", "_FillValue"}
 
 def values_of(stored: npt.NDArray[Any], attrs: Mapping[str, Any]) -> npt.NDArray[Any]:
     """Do for plain arrays what :func:`reflectance` does."""
-    if attrs.get("role") in ("class", "mask") or not (
+    if attrs.get("role") in CLASS_ROLES or not (
         _PACKING & attrs.keys() or stored.dtype.kind in "iub"
     ):
         return stored

@@ -15,6 +15,7 @@ import xarray as xr
 from astra_xr.arrays.blocks import blocks
 from astra_xr.arrays.pixel_grid import pixel_grid
 from astra_xr.errors import ConversionFailed, InvalidDataset, InvalidParameter
+from astra_xr.model import CLASS_ROLES
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
@@ -26,9 +27,6 @@ _BLOCK = (2048, 2048)
 
 _CACHE = 64 << 20
 """Bytes of GDAL's block cache while a file is written; its default is 5 % of all memory."""
-
-_CLASSES = {"class", "mask"}
-"""Roles of bands whose values are not quantities."""
 
 _LOSSY = {"jpeg": (1, 2, 3, 4), "webp": (3,)}
 """Profiles that change values a little, and how many bands they hold; a fourth of WebP is alpha."""
@@ -53,7 +51,7 @@ def write_cog(ds: xr.Dataset, path: Path, profile: str, *, web_optimized: bool) 
         "crs": crs, "tiled": True, "blockxsize": 512, "blockysize": 512,
         "bigtiff": "IF_SAFER", "alpha": "no",  # which GDAL takes the fourth of four bytes for
     }  # fmt: skip
-    classes = all(band.attrs.get("role") in _CLASSES for band in bands.values())
+    classes = all(band.attrs.get("role") in CLASS_ROLES for band in bands.values())
     resampling: _Resampling = "nearest" if classes else "average"
     with _making(path) as made, _small_cache():
         plain = made.with_name("plain.tif")
@@ -111,7 +109,7 @@ def _check_web(crs: str, grid: GeoBox, nodata: float | None) -> None:
 
 
 def _is_class(band: xr.DataArray) -> bool:
-    return band.dtype == bool or band.attrs.get("role") in _CLASSES
+    return band.dtype == bool or band.attrs.get("role") in CLASS_ROLES
 
 
 def _write_plain(

@@ -13,6 +13,7 @@ from affine import Affine
 
 from astra_xr.arrays.lazy import unwrap
 from astra_xr.arrays.pixel_grid import pixel_grid
+from astra_xr.model import CLASS_ROLES
 from astra_xr.reading.loop import run, together
 from astra_xr.reading.resampling import area_means
 
@@ -55,7 +56,7 @@ def coarser(ds: xr.Dataset, size: int) -> xr.Dataset:
     names = list(kept.data_vars)
 
     async def one(each: xr.DataArray) -> xr.Variable:
-        average = each.attrs.get("role") not in ("class", "mask") and each.dtype != bool
+        average = each.attrs.get("role") not in CLASS_ROLES and each.dtype != bool
         values = await coarse(each.variable, shape, average=average)
         return xr.Variable(each.dims, values, each.attrs)
 

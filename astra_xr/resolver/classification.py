@@ -12,10 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from astra_xr.model import Band, ClassValue
-
-CLASS_ROLES = ("class", "mask")
-"""Roles of bands whose numbers are never averaged or scaled."""
+from astra_xr.model import CLASS_ROLES, Band, ClassValue
 
 _FLAG_ROLES = {
     "classification", "cloud", "cloud-shadow", "land-water", "mask", "qa", "quality", "saturation",
@@ -121,9 +118,14 @@ def _bit_fields(source: Mapping[str, Any]) -> Iterator[ClassValue]:
                 yield ClassValue(
                     value=value << first,
                     mask=ones << first,
-                    name=name if about in name else f"{about}_{name}",
+                    name=_joined(about, name),
                     color=_color(entry),
                 )
+
+
+def _joined(field: str, name: str) -> str:
+    """Return the name of a class of a bit field, with that of the field unless it holds it."""
+    return f"{field}_{name}" if field and f"_{field}_" not in f"_{name}_" else name
 
 
 def _distinct(classes: Iterable[ClassValue]) -> tuple[ClassValue, ...]:

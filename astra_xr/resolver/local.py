@@ -23,9 +23,8 @@ from astra_xr.conversion.pipeline import Converter
 from astra_xr.conversion.recipe import IMAGES
 from astra_xr.errors import AstraError, InvalidItem, UnknownBand, redact
 from astra_xr.missions import Factors, Item
-from astra_xr.model import Asset, FoundId, Radiometry, UrlSource
+from astra_xr.model import CLASS_ROLES, Asset, FoundId, Radiometry, UrlSource
 from astra_xr.resolver.bands import BandAsset, select_bands, split_names
-from astra_xr.resolver.classification import CLASS_ROLES
 from astra_xr.resolver.grids import item_grid
 from astra_xr.resolver.ids import parse_item_id, parse_scene_id
 from astra_xr.resolver.lookup import HEDGE, PASSED_OVER, Found, Lookup, said

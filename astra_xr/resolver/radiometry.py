@@ -12,7 +12,7 @@ import numpy as np
 
 from astra_xr.errors import InvalidItem, InvalidParameter
 from astra_xr.missions import Factors, Item, Mission
-from astra_xr.model import Band, Radiometry
+from astra_xr.model import CLASS_ROLES, Band, Radiometry
 
 _COMPLEX = {"cint16": "complex64", "cfloat32": "complex64", "cfloat64": "complex128"}
 """The raster extension's names of types that numpy calls otherwise."""
@@ -124,7 +124,7 @@ def as_they_are(band: Band, read: Radiometry) -> Radiometry | None:
     Radiometry or None
         None where scale and offset count: the band measures something, or holds no integers.
     """
-    if band.role not in ("class", "mask", "visual") or np.dtype(read.dtype).kind not in "iub":
+    if band.role not in (*CLASS_ROLES, "visual") or np.dtype(read.dtype).kind not in "iub":
         return None
     reason = f"{band.role} numbers, never scaled"
     return Radiometry(dtype=read.dtype, nodata=read.nodata, reason=reason, as_is=True)

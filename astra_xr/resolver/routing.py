@@ -17,7 +17,7 @@ from astra_xr.conversion.source import Source
 from astra_xr.conversion.stores import LocalStore, StoredAsset
 from astra_xr.errors import AstraError, InvalidFormat
 from astra_xr.missions.media import is_cog_type, raster_kind
-from astra_xr.model import Asset, ClassValue, Grid, UrlSource
+from astra_xr.model import CLASS_ROLES, Asset, ClassValue, Grid, UrlSource
 from astra_xr.settings import Settings
 from astra_xr.tiff.signatures import looks_like_cog
 
@@ -28,8 +28,7 @@ Routing = Literal["direct", "converted"]
 _ANY = "application/octet-stream"
 """The media type of bytes of any kind."""
 
-_CLASSES = ("class", "mask")
-_AS_THEY_ARE = (*_CLASSES, "visual")
+_AS_THEY_ARE = (*CLASS_ROLES, "visual")
 """Roles of bands that are not stretched in images."""
 
 _LOOKS = 8
@@ -229,7 +228,7 @@ def _recipe(asset: Asset, format: str, clouds: Clouds | None, *, bare: bool) -> 
         scale=radiometry.scale if radiometry and valued else None,
         offset=radiometry.offset if radiometry and valued else None,
         unit=radiometry.unit if radiometry and valued else None,
-        categorical=asset.band.role in _CLASSES,
+        categorical=asset.band.role in CLASS_ROLES,
         classes=asset.band.classes,
         left_out=clouds.classes if clouds else (),
         world_file=not (bare and format in IMAGES),

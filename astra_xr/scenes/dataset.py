@@ -15,10 +15,9 @@ from astra_xr.arrays.lazy import wrap
 from astra_xr.arrays.raster import RasterArray
 from astra_xr.errors import InvalidParameter, UnknownBand
 from astra_xr.missions import MISSIONS
-from astra_xr.model import Asset, Band, ClassValue, Grid, Radiometry
+from astra_xr.model import CLASS_ROLES, Asset, Band, ClassValue, Grid, Radiometry
 from astra_xr.reading.decoding import fitting, in_force
 from astra_xr.reading.warp import RESAMPLINGS, Warp, usual_resampling
-from astra_xr.resolver.classification import CLASS_ROLES
 from astra_xr.resolver.grids import check_gridded
 from astra_xr.resolver.radiometry import as_they_are, joined, override
 from astra_xr.resolver.resolution import Resolution

@@ -20,6 +20,7 @@ from astra_xr.arrays.thumbnail import coarse
 from astra_xr.errors import AstraError, InvalidDataset
 from astra_xr.missions import MISSIONS
 from astra_xr.missions.base import OPTICAL_PRESETS
+from astra_xr.model import CLASS_ROLES
 from astra_xr.reading.loop import together
 from astra_xr.widgets.picker_tiles import Box, Tile, encode, fitting
 
@@ -161,7 +162,7 @@ class Scene:
 
     async def _band(self, name: str, box: Box, shape: tuple[int, int]) -> npt.NDArray[Any]:
         band = self.ds[name]
-        average = band.dtype.kind in "fc" or not self.bands[name]["classes"]
+        average = not (self.bands[name]["classes"] or band.attrs.get("role") in CLASS_ROLES)
         values = await coarse(_part(band, box), shape, average=average)
         if values.dtype.kind == "c":
             return np.asarray(np.abs(values))

@@ -24,11 +24,13 @@ from astra_xr.errors import (
     SigningError,
 )
 from astra_xr.missions import clean_item
+from astra_xr.reading.loop import run
 from astra_xr.resolver.bands import is_raster, match_bands
 from astra_xr.resolver.local import LocalResolver
 from astra_xr.resolver.routing import needs_conversion, route
 from astra_xr.settings import Settings
 from astra_xr.testing import write_cog
+from astra_xr.widgets.picker_scene import Scene
 from tests import items
 
 Json = dict[str, Any]
@@ -222,11 +224,46 @@ class TestClasses:
         with pytest.raises(InvalidDataset, match=r"ds\.where\(ds\['map'\] != value\)"):
             ds.astra.mask("clouds")
 
-    def test_flags_of_a_mission_come_from_its_table(self) -> None:
-        ds = astra_xr.open_scene("sentinel-2:S2B_MSIL2A_20250115T184929", ["SCL"], catalog="sample")
-        attrs = ds["SCL"].attrs
-        assert attrs["flag_values"].dtype == ds["SCL"].dtype == np.uint8
-        assert attrs["flag_meanings"].split()[9] == "cloud_high_probability"
+    @pytest.mark.parametrize(
+        ("name", "band", "dtype", "meaning", "value"),
+        [
+            (items.PRODUCT, "SCL", "uint8", "cloud_high_probability", 9),
+            ("LC08_L2SP_044034_20171020_02_T1", "QA_PIXEL", "uint16", "cloud_confidence_high", 768),
+            ("HLS.S30.T10SEG.2025015T184929.v2.0", "Fmask", "uint8", "cloud_shadow", 8),
+        ],
+    )
+    def test_flags_of_a_mission_come_from_its_table(
+        self, classes_file: Path, name: str, band: str, dtype: str, meaning: str, value: int
+    ) -> None:
+        # What the item says of them is of another catalog's wording.
+        told = {"href": str(classes_file), "type": COG, "classification:classes": LAND}
+        opened_band = opened(item_of({band: told}) | {"id": name}, band)
+        flags = opened_band.attrs
+        assert flags["flag_values"].dtype == np.dtype(dtype)
+        assert flags["flag_values"][flags["flag_meanings"].split().index(meaning)] == value
+        assert "trees" not in flags["flag_meanings"]
+
+    @pytest.mark.parametrize("form", [LAND, BITS], ids=["classes", "bits"])
+    def test_views_do_not_average_classes(self, classes_file: Path, form: list[Json]) -> None:
+        field = "classification:classes" if form is LAND else "classification:bitfields"
+        ds = astra_xr.open_scene(
+            item_of({"map": {"href": str(classes_file), "type": COG, field: form}})
+        )
+        scene = Scene(ds)
+        tile = run(scene.read("map", scene.whole, (60, 60)))
+        assert tile.values.shape == (60, 60)
+        assert set(np.unique(tile.values)) == {10, 80}
+        named = [(each["name"], each["color"]) for each in scene.bands["map"]["classes"]]
+        told = [("trees", "#006400"), ("permanent water bodies", "#0064c8")]
+        assert named == (told if form is LAND else [])
+
+    def test_a_plot_of_bits_shows_those_that_are_set(self, classes_file: Path) -> None:
+        pytest.importorskip("matplotlib").use("Agg")
+        told = {"href": str(classes_file), "type": COG, "classification:bitfields": BITS}
+        bar = astra_xr.open_scene(item_of({"map": told})).astra.plot("map").colorbar
+        # 10 has the bit of clouds, 80 that of cirrus alone.
+        labels = [" ".join(text.get_text().split()) for text in bar.ax.get_yticklabels()]
+        assert labels == ["cloud", "cirrus confidence low"]
 
 
 words = st.text(max_size=12) | st.sampled_from(["cloud", "Snow/ice", "été", "水", "a  b", "-", ""])
@@ -346,6 +383,70 @@ class TestNames:
         bands = [{"name": "B04", "eo:common_name": "red"}]
         found = match_bands(clean_item(item_of(assets, bands=bands)), None)
         assert [entry.band.common for entry in found] == [None, None]
+
+
+EO = {"common_name": "red", "center_wavelength": 0.665, "full_width_half_max": 0.03}
+EO2 = {f"eo:{name}": value for name, value in EO.items()}
+SAID: Json = {"data_type": "uint16", "nodata": 0}
+
+
+@st.composite
+def told_items(draw: st.DrawFn) -> tuple[Json, str]:
+    """An item that says the same of its band, in any version and place; and what the band is."""
+    what = draw(st.sampled_from(["scaled", "classes", "bits"]))
+    forms: dict[str, Json] = {
+        "scaled": {"scale": 0.01, "offset": -1.0, "unit": "K"},
+        "classes": {"classification:classes": LAND},
+        "bits": {"classification:bitfields": BITS},
+    }
+    numbers = forms[what]
+    version = draw(st.sampled_from(["indexes", "eo:bands", "bands", "asset", "properties"]))
+    properties: Json = {}
+    asset: Json = {"href": "https://h/a.tif", "type": COG}
+    if version in ("indexes", "eo:bands", "properties"):
+        asset["raster:bands"] = [SAID | numbers]
+        named = {"name": "B04" if version != "properties" else "a", **EO}
+        if version == "eo:bands":
+            asset["eo:bands"] = [named]
+        else:
+            properties = {"eo:bands": [{"name": "B03", "common_name": "green"}, named]}
+            asset |= {"eo:bands": [1]} if version == "indexes" else {}
+    elif version == "bands":
+        asset["bands"] = [{"name": "B04", **EO2, **SAID} | numbers]
+    else:
+        raster = {f"raster:{n}" if n in ("scale", "offset") else n: v for n, v in numbers.items()}
+        asset |= EO2 | SAID | raster
+        if draw(st.booleans()):
+            asset["bands"] = [{"name": "B04"}]
+    # Classes of a file of one band may stand at the asset in all versions.
+    if what != "scaled" and draw(st.booleans()):
+        for entry in (*asset.get("raster:bands", ()), *asset.get("bands", ())):
+            for field in numbers:
+                entry.pop(field, None)
+        asset |= numbers
+    other = {"href": "https://h/b.tif", "type": COG}
+    return item_of({"a": asset, "b": other}, **properties), what
+
+
+@settings(max_examples=60, deadline=None)
+@given(told=told_items())
+def test_items_of_all_versions_that_say_the_same_open_alike(told: tuple[Json, str]) -> None:
+    item, what = told
+    item = json.loads(json.dumps(item))
+    (asset,) = astra_xr.resolve(item, ["red"], sign=False).assets.values()
+    assert (asset.key, asset.indexes) == ("a", (1,))
+    assert (asset.band.common, asset.band.wavelength, asset.band.fwhm) == ("red", 0.665, 0.03)
+    read = asset.radiometry
+    assert read is not None
+    assert (read.dtype, read.nodata) == ("uint16", 0)
+    if what == "scaled":
+        assert (read.scale, read.offset, read.unit, read.as_is) == (0.01, -1.0, "K", False)
+        assert (asset.band.role, asset.band.classes) == ("data", ())
+    else:
+        assert read.as_is
+        assert asset.band.role == {"classes": "class", "bits": "mask"}[what]
+        values = {"classes": [10, 80], "bits": [0, 2, 64, 192]}[what]
+        assert [each.value for each in asset.band.classes] == values
 
 
 class TestMediaTypes:
