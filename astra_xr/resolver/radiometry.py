@@ -69,6 +69,8 @@ def decide_radiometry(
         The item contradicts itself in what decides the numbers.
     """
     declared = _declared(item, asset, index)
+    if band.dtype is None:
+        declared = _of_all_bands(item) | declared
     dtype = _COMPLEX.get(str(declared.get("data_type")), declared.get("data_type") or band.dtype)
     nodata = _nodata(item, declared["nodata"]) if "nodata" in declared else band.nodata
     if not isinstance(dtype, str) or dtype not in _TYPES:
@@ -87,7 +89,7 @@ def decide_radiometry(
                 _compare(item, declared, scale, offset, reason)
     elif factors is not None:
         scale, offset, unit, reason = factors.scale, factors.offset, factors.unit, factors.reason
-    elif is_declared(item, asset, index):
+    elif not {"scale", "offset"}.isdisjoint(declared):
         scale = _factor(item, "scale", declared.get("scale", 1.0))
         offset = _factor(item, "offset", declared.get("offset", 0.0))
         unit, reason = declared.get("unit"), "as the item says"
@@ -268,6 +270,32 @@ def _declared(item: Item, asset: Mapping[str, Any], index: int) -> dict[str, Any
         for key in (name, f"raster:{name}")
         if source.get(key) is not None and (key != "scale" or source is not asset)
     }
+
+
+def _of_all_bands(item: Item) -> dict[str, Any]:
+    """Return what an item's properties say of all bands that no mission's table describes.
+
+    A lone ``scale`` may be that of a map.
+    """
+    told = item.get("properties", {})
+    names = ["nodata", "raster:nodata", "raster:scale", "raster:offset"]
+    if {"scale", "offset"} <= told.keys():
+        names += ["scale", "offset"]
+    found = {n.removeprefix("raster:"): told[n] for n in names if _is_number(told.get(n))}
+    dtype = told.get("data_type") or told.get("raster:data_type")
+    if isinstance(dtype, str) and _COMPLEX.get(dtype, dtype) in _TYPES:
+        found["data_type"] = dtype
+    if isinstance(told.get("unit"), str):
+        found["unit"] = told["unit"]
+    return found
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return True
 
 
 def _nodata(item: Item, value: Any) -> float:

@@ -348,6 +348,42 @@ class TestUnknownMission:
         assert found.file_tags == ("compared" if declares else "applied")
 
     @pytest.mark.parametrize(
+        ("properties", "asset", "expected"),
+        [
+            (
+                {"data_type": "int16", "nodata": -1, "raster:scale": 0.1, "raster:offset": 2},
+                {},
+                ("int16", 0.1, 2, -1),
+            ),
+            ({"scale": 0.1, "offset": 2}, {"data_type": "uint8"}, ("uint8", 0.1, 2, None)),
+            # The asset, and a band of it, are nearer.
+            (
+                {"nodata": 0, "raster:scale": 7},
+                {"nodata": 1, "bands": [{"data_type": "int8", "raster:scale": 0.5}]},
+                ("int8", 0.5, 0, 1),
+            ),
+            # What may be something else: of a map, of a product, of nothing.
+            (
+                {"scale": 25000, "data_type": "DEM", "nodata": "none", "raster:scale": None},
+                {"data_type": "int8"},
+                ("int8", 1, 0, None),
+            ),
+        ],
+    )
+    def test_properties_of_the_item_are_of_all_its_bands(
+        self, properties: Json, asset: Json, expected: tuple[Any, ...]
+    ) -> None:
+        item = {"id": "x", "properties": properties}
+        found = decide_radiometry(PLAIN, item, asset, mission=None, offset_applied=None)
+        assert numbers(found) == expected
+
+    def test_properties_of_the_item_do_not_overrule_a_table(self) -> None:
+        item = usgs()
+        before = numbers(decide(item, "QA_PIXEL")), numbers(decide(item, "red"))
+        item["properties"] |= {"nodata": 7, "data_type": "int8", "raster:scale": 3}
+        assert (numbers(decide(item, "QA_PIXEL")), numbers(decide(item, "red"))) == before
+
+    @pytest.mark.parametrize(
         "asset",
         [
             {},
