@@ -101,6 +101,16 @@ class LazyArray(BackendArray):
         """
         return None
 
+    async def no_data(self) -> tuple[float | None, float]:
+        """Return which number is no data beside NaN, and what stands where there are no pixels.
+
+        Raises
+        ------
+        ReadError, SigningError, UpstreamError
+            The header, which tells it, cannot be read.
+        """
+        return None, math.nan
+
     def window(self, index: Index) -> Window | None:
         """Return the window of a file whose pixels are the values; None where there is none.
 

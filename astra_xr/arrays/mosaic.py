@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,9 +35,6 @@ class Layer:
 
     cols: tuple[int, int]
 
-    fill: float
-    """What stands where there is no data: NaN, or a stored number."""
-
     classes: xr.Variable | None = None
     """The classification band on the same grid; None: nothing is known of clouds, or no other
     scene is there to fill what they cover."""
@@ -54,15 +52,18 @@ class Layer:
             )
         )
 
-    def has_data(self, values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-        """Return True where values are data."""
-        found: npt.NDArray[np.bool_] = (
-            ~np.isnan(values) if np.isnan(self.fill) else values != self.fill
-        )
-        return found
+    async def absent(self) -> tuple[float | None, float]:
+        """Return which number is no data, and what stands where the scene has no pixels.
 
-    def clipped(self, values: npt.NDArray[Any], rows: Axis, cols: Axis) -> npt.NDArray[Any]:
-        """Return values without those outside the scene's rows and columns.
+        Both are NaN for values; of stored numbers the file decides, which is read anyway.
+        """
+        found = unwrap(self.pixels)
+        return await found[0].no_data() if found else (None, math.nan)
+
+    def clipped(
+        self, values: npt.NDArray[Any], rows: Axis, cols: Axis, fill: float
+    ) -> npt.NDArray[Any]:
+        """Return values, and ``fill`` outside the scene's rows and columns.
 
         A file that does not lie where its item says may have some there.
         """
@@ -74,7 +75,7 @@ class Layer:
         if all(each.all() for each in inside):
             return values
         kept = np.logical_and(*inside) if values.ndim == 1 else np.logical_and.outer(*inside)
-        return np.where(kept, values, np.asarray(self.fill).astype(values.dtype))
+        return np.where(kept, values, np.asarray(fill).astype(values.dtype))
 
 
 def _inside(axis: Axis, own: tuple[int, int], length: int) -> npt.NDArray[np.bool_]:
@@ -125,7 +126,7 @@ class MosaicArray(ReadArray):
 
     def __dask_tokenize__(self) -> tuple[Any, ...]:
         layers = [
-            (unwrap(layer.pixels), layer.classes is not None and unwrap(layer.classes), layer.fill)
+            (unwrap(layer.pixels), layer.classes is not None and unwrap(layer.classes))
             for step in self._steps
             for layer in step
         ]
@@ -223,11 +224,15 @@ async def _mosaic(
     first, *others = layers
     if not others:
         values = await take(first.pixels, False)
-        return first.clipped(values, rows, cols).astype(dtype, copy=False)
+        _, fill = await first.absent()
+        return first.clipped(values, rows, cols, fill).astype(dtype, copy=False)
     out: npt.NDArray[Any] | None = None
     for layer in layers:
-        values = layer.clipped(await take(layer.pixels, False), rows, cols)
-        data = layer.has_data(values)
+        missing, fill = await layer.absent()
+        values = layer.clipped(await take(layer.pixels, False), rows, cols, fill)
+        data = ~np.isnan(values) & (values != fill)
+        if missing is not None:
+            data &= values != missing
         clear = data
         if layer.classes is not None and layer.mask is not None:
             clear = data & ~layer.mask(await take(layer.classes, True))

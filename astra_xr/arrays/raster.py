@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -15,7 +16,7 @@ from astra_xr.arrays.index import Axis, Index, numbers_of
 from astra_xr.model import Grid, Radiometry, UrlSource
 from astra_xr.reading.decoding import decoded_dtype, fitting
 from astra_xr.reading.engine import read
-from astra_xr.reading.overview import facts_of, read_coarse
+from astra_xr.reading.overview import facts_of, nodata_of, read_coarse
 from astra_xr.reading.pixels import points_under, read_warped_points
 from astra_xr.reading.place import Elsewhere, is_shift
 from astra_xr.reading.warp import Warp, read_warped, source_window, usual_resampling
@@ -210,6 +211,16 @@ class RasterArray(ReadArray):
             return await read_warped(part, fewer, (0, shape[0]), (0, shape[1]), self.dtype)
 
         return self._planed(await self._placed(read))
+
+    async def no_data(self) -> tuple[float | None, float]:
+        """Return what is no data by the file, else by its item; see :meth:`LazyArray.no_data`."""
+        if self._whole.radiometry is not None:
+            return None, math.nan
+
+        async def read(whole: Window, _: Warp | None) -> tuple[float | None, float]:
+            return nodata_of(whole, await facts_of(whole), self.dtype)
+
+        return await self._placed(read)
 
     def window(self, index: Index) -> Window | None:
         """Return what an index takes as a window of the file; see :meth:`LazyArray.window`."""

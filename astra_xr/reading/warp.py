@@ -98,8 +98,6 @@ async def read_warped(
     if 0 in window.size:
         return out
     pixels = await read(window)
-    if missing is not None and warp.resampling != "nearest" and dtype.kind in "fc":
-        pixels = np.where(pixels == missing, dtype.type(math.nan), pixels)
     goal = _moved(warp.target, cols[0], rows[0])
     step = ~origin @ goal
     if warp.source.crs == warp.target.crs and abs(step.b) + abs(step.d) < CLOSE:
@@ -112,6 +110,8 @@ async def read_warped(
             await in_decode_thread(area_means, pixels, step, missing, out)
             return out
     nodata = (math.nan, math.nan) if dtype.kind in "fc" else (missing, fill)
+    if missing is not None and dtype.kind in "fc":
+        pixels = np.where(pixels == missing, dtype.type(math.nan), pixels)
     await in_warp_thread(_by_gdal, pixels, origin, out, goal, warp, nodata)
     if dtype.kind in "fc" and not math.isnan(fill):
         out[np.isnan(out)] = fill

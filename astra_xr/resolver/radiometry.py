@@ -68,9 +68,7 @@ def decide_radiometry(
     InvalidItem
         The item contradicts itself in what decides the numbers.
     """
-    declared = _declared(item, asset, index)
-    if band.dtype is None:
-        declared = _of_all_bands(item) | declared
+    declared = _of_all_bands(item, band) | _declared(item, asset, index)
     dtype = _COMPLEX.get(str(declared.get("data_type")), declared.get("data_type") or band.dtype)
     nodata = _nodata(item, declared["nodata"]) if "nodata" in declared else band.nodata
     if not isinstance(dtype, str) or dtype not in _TYPES:
@@ -272,11 +270,13 @@ def _declared(item: Item, asset: Mapping[str, Any], index: int) -> dict[str, Any
     }
 
 
-def _of_all_bands(item: Item) -> dict[str, Any]:
+def _of_all_bands(item: Item, band: Band) -> dict[str, Any]:
     """Return what an item's properties say of all bands that no mission's table describes.
 
     A lone ``scale`` may be that of a map.
     """
+    if band.dtype is not None:
+        return {}
     told = item.get("properties", {})
     names = ["nodata", "raster:nodata", "raster:scale", "raster:offset"]
     if {"scale", "offset"} <= told.keys():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import logging
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -21,7 +20,6 @@ from astra_xr.arrays.mosaic import Layer, MosaicArray
 from astra_xr.catalogs import AnyCatalog
 from astra_xr.errors import AstraError, InvalidDataset, InvalidParameter, UnknownBand
 from astra_xr.missions import MISSIONS, Item
-from astra_xr.reading.decoding import fitting
 from astra_xr.resolver.radiometry import RadiometryMode
 from astra_xr.resolver.resolution import Resolver
 from astra_xr.resolver.scene_input import HasItems, read_scenes
@@ -286,12 +284,10 @@ class _Layers:
         asset, part = member.assets[name], self.parts[member.id] or ((0, 0), (0, 0))
         pixels = band_variable(asset, name, member.id, self.target, self.options)
         classes, mask = self.classes.get(member.id, (None, None))
-        nodata = fitting(asset.radiometry.nodata, asset.radiometry.dtype)
         return Layer(
             pixels=pixels,
             rows=part[0],
             cols=part[1],
-            fill=math.nan if pixels.dtype.kind in "fc" else nodata or 0,
             classes=classes,
             mask=mask,
         )

@@ -1,0 +1,117 @@
+"""Stored numbers, as mask_and_scale=False gives them: nodata never bleeds, attrs are true."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+import xarray as xr
+
+import astra_xr
+from astra_xr.arrays.thumbnail import coarser
+from astra_xr.reading import decoding
+from tests.truth.test_file_decides import SIDE, band, item_of, make, write
+
+__all__ = ["make"]  # A fixture: one file for our own decoders, one that only GDAL can read.
+
+TYPES = [("int16", -28672), ("uint8", 255), ("float32", -9999.0), ("float64", np.nan)]
+HALF = SIDE // 2
+
+
+def holed(dtype: str, nodata: float) -> np.ndarray:
+    """Numbers of 100 to 200; blocks of nodata of odd size, and odd pixels of it."""
+    rng = np.random.default_rng(3)
+    stored = rng.integers(100, 200, (SIDE, SIDE)).astype(dtype)
+    stored[41:121, 41:121] = nodata
+    stored[rng.random(stored.shape) < 0.1] = nodata
+    return stored
+
+
+def means(stored: np.ndarray, nodata: float) -> np.ndarray:
+    """Return the means of 2 x 2 pixels, without nodata; NaN where all are."""
+    valid = ~np.isnan(stored) & (stored != nodata)
+    blocks = np.where(valid, stored, np.nan).reshape(HALF, 2, HALF, 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        found: np.ndarray = np.nanmean(blocks, axis=(1, 3))
+    return found
+
+
+@pytest.mark.parametrize("told", ["nothing", "the same", "another"])
+@pytest.mark.parametrize(("dtype", "nodata"), TYPES)
+@pytest.mark.filterwarnings("ignore:.*its item says that nodata")
+def test_averages_leave_out_the_files_nodata(
+    make: Callable[..., Path], dtype: str, nodata: float, told: str
+) -> None:
+    stored = holed(dtype, nodata)
+    path = make(stored, nodata=nodata)
+    described = {"data_type": dtype}
+    if told != "nothing":
+        described["nodata"] = str(nodata) if told == "the same" else 7  # type: ignore[assignment]
+    numbers = band(path, described, mask_and_scale=False, resolution=20)
+    expected = means(stored, nodata)
+    empty = np.isnan(expected)
+    got = numbers.values
+    np.testing.assert_allclose(
+        got[~empty], expected[~empty], rtol=0, atol=0.501 if got.dtype.kind in "iu" else 1e-4
+    )
+    fill = numbers.attrs.get("_FillValue", nodata)
+    assert fill == (7 if told == "another" else pytest.approx(nodata, nan_ok=True))
+    # Of an overview that is read as it is, pixels are the file's own numbers.
+    own = (got == nodata) | np.isnan(got)
+    np.testing.assert_array_equal(got[empty & ~own], fill)
+    assert told == "another" or np.array_equal(
+        got[empty], np.full(empty.sum(), fill), equal_nan=True
+    )
+    warped = band(path, described, mask_and_scale=False, crs="EPSG:3857", resampling="bilinear")
+    valid = warped.values[(warped.values != fill) & ~np.isnan(warped.values)]
+    assert valid.min() >= 100
+    assert valid.max() < 200
+    thumbnail = coarser(band(path, described, mask_and_scale=False).to_dataset(), HALF)["data"]
+    if told != "another":
+        np.testing.assert_array_equal(thumbnail.values[empty], got[empty])
+    np.testing.assert_allclose(thumbnail.values[~empty], got[~empty], atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:.*its item says that nodata")
+@pytest.mark.parametrize("described", [None, {"data_type": "int16"},
+                                       {"data_type": "int16", "nodata": 7}])  # fmt: skip
+def test_mosaics_leave_out_the_files_nodata(
+    make: Callable[..., Path], tmp_path: Path, described: dict[str, Any] | None
+) -> None:
+    stored = holed("int16", -9999)
+    first = item_of(make(stored, nodata=-9999), described)
+    other = tmp_path / "other"
+    other.mkdir()
+    second = item_of(write(other / "b.tif", np.full_like(stored, 5), nodata=-9999), described)
+    second["id"] = "b"
+    ds = astra_xr.open_scenes([first, second], mask_and_scale=False)
+    assert ds.sizes["time"] == 1
+    expected = np.where(stored == -9999, 5, stored)
+    np.testing.assert_array_equal(ds["data"][0], expected)
+
+
+def test_where_the_header_is_read_at_opening_attrs_are_the_files(tmp_path: Path) -> None:
+    stored = np.ones((SIDE, SIDE), "int16")
+    path = write(tmp_path / "a.tif", stored, nodata=-9999, scales=(0.5,), offsets=(2,))
+    bare = band(path, mask_and_scale=False)
+    assert (bare.attrs["_FillValue"], bare.attrs["scale_factor"], bare.attrs["add_offset"]) == (
+        -9999, 0.5, 2,
+    )  # fmt: skip
+    # Its item tells type and nodata, but not where it lies.
+    item = item_of(path)
+    item["assets"]["data"]["raster:bands"] = [{"data_type": "uint8", "nodata": 7}]
+    decoding._warned.clear()
+    with pytest.warns(UserWarning, match="nodata is 7, the file itself -9999"):
+        ds = astra_xr.open_scene(item, mask_and_scale=False)
+    assert ds["data"].attrs["_FillValue"] == -9999
+    assert ds["data"].attrs["scale_factor"] == 0.5
+    assert ds["data"].dtype == "int16"
+    decoded = xr.decode_cf(ds)["data"]
+    with rasterio.open(path) as file:
+        np.testing.assert_allclose(decoded, file.read(1) * 0.5 + 2)
