@@ -9,6 +9,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from astra_xr.catalogs.query import Query
 from astra_xr.missions import MISSIONS, Item, Mission
+from astra_xr.missions.evidence import bands_in
+from astra_xr.missions.media import raster_kind
 from astra_xr.model import SceneId, SignedUrl
 
 _log = logging.getLogger(__name__)
@@ -83,6 +85,21 @@ class Catalog(Protocol):
         """
         ...
 
+    def processings(self, scene: SceneId) -> list[dict[str, Any]]:
+        """Return all items of the scene that this catalog has, the best first.
+
+        Asked for a band that the item of :meth:`find` lacks. By default there are no others.
+
+        Raises
+        ------
+        UpstreamError
+        """
+        return []
+
+    def mended(self, item: Item) -> Item:
+        """Return an item without faults that this catalog is known for."""
+        return item
+
     def href(self, asset: Mapping[str, Any]) -> str:
         """Return the preferred href of an asset that may have several; empty if it has none."""
         return str(asset.get("href") or "")
@@ -115,7 +132,7 @@ def choose(scene: SceneId, items: list[dict[str, Any]]) -> tuple[list[str], dict
     """Return the item that a scene id refers to, from the results of a search.
 
     Items of other acquisitions are dropped. Among several processings of one acquisition, the
-    one named by the id is taken, else the newest.
+    one named by the id is taken, else the one that has most bands, else the newest.
 
     Returns
     -------
@@ -127,10 +144,11 @@ def choose(scene: SceneId, items: list[dict[str, Any]]) -> tuple[list[str], dict
     mission = MISSIONS[scene.mission]
     fitting = [item for item in items if mission.matches(scene.parts, item)]
     groups = acquisitions(mission, fitting)
-    best = [newest(mission, group, scene.parts) for group in groups]
+    best = [ranked(mission, group, scene.parts)[0] for group in groups]
     candidates = sorted(map(mission.scene_id, best))
     if len(best) != 1:
         return candidates, None
+    _log_bands(mission, best[0], groups[0])
     products = {mission.describe(item)["product"] for item in groups[0]}
     others = sorted(products - {mission.describe(best[0])["product"]})
     _log_choice(scene, candidates[0], mission.describe(best[0]), mission.version, others)
@@ -150,6 +168,16 @@ def _log_choice(
         _log.info("%s: using %s; %s not found", scene, chosen, ", ".join(missed))
     elif others:
         _log.info("%s: using %s instead of %s", scene, chosen, ", ".join(others))
+
+
+def _log_bands(mission: Mission, chosen: Item, group: Iterable[Item]) -> None:
+    """Say which processings of an acquisition gave way since they lack bands."""
+    count = count_bands(mission, chosen)[1]
+    for item in group:
+        if (other := count_bands(mission, item)[1]) < count:
+            told = "%s of %s: using %s of %s, which has %s bands and not %s"
+            names = (item["id"], item.get("collection"), chosen["id"], chosen.get("collection"))
+            _log.info(told, *names, count, other)
 
 
 def acquisitions(mission: Mission, items: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:
@@ -172,16 +200,31 @@ def acquisition_key(mission: Mission, parts: Mapping[str, str]) -> tuple[str, ..
     return (*(parts.get(part, "") for part in (*mission.acquisition, "item")), start)
 
 
-def newest(
+def ranked(
     mission: Mission, items: Iterable[dict[str, Any]], named: Mapping[str, str] | None = None
-) -> dict[str, Any]:
-    """Return the processing that an id's parts name, else the newest; the first of equals."""
+) -> list[dict[str, Any]]:
+    """Return processings of an acquisition, the best first, equals in their order.
+
+    The one that an id's parts name, else the one that has most bands, else the newest.
+    """
     wanted = named or {}
 
-    def rank(item: dict[str, Any]) -> tuple[int, tuple[str, ...]]:
+    def rank(item: dict[str, Any]) -> tuple[int, tuple[int, int], tuple[str, ...]]:
         parts = mission.describe(item)
         fitting = sum(parts.get(part) == wanted.get(part, "") for part in mission.version)
-        return fitting, tuple(parts.get(part, "") for part in mission.version)
+        version = tuple(parts.get(part, "") for part in mission.version)
+        return fitting, count_bands(mission, item), version
 
-    # max() keeps the first of equals.
-    return max(items, key=rank)
+    return sorted(items, key=rank, reverse=True)
+
+
+_COUNTED = ("reflectance", "thermal", "class", "mask")
+
+
+def count_bands(mission: Mission, item: Item) -> tuple[int, int]:
+    """Return how many bands that count for users an item has, as TIFF and in any form."""
+    bands = [band for band in mission.bands(item) if band.role in _COUNTED]
+    found = bands_in(item, bands).values()
+    assets = item.get("assets", {})
+    tiffs = sum(any(raster_kind(assets[key]) == "tiff" for key in keys) for keys in found)
+    return tiffs, len(found)

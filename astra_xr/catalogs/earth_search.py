@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,7 +15,7 @@ from astra_xr.catalogs.stac import (
     sentinel2_search,
     tile_window,
 )
-from astra_xr.missions import Item
+from astra_xr.missions import MISSIONS, Item
 from astra_xr.missions.media import raster_kind
 from astra_xr.model import SceneId, SignedUrl
 from astra_xr.settings import Settings
@@ -95,6 +96,21 @@ class EarthSearch(StacCatalog):
             or ("sentinel:boa_offset_applied" in names)
         )
 
+    def mended(self, item: Item) -> Item:
+        """Return an item whose JPEG 2000 files are where their bucket has them.
+
+        Items of Level 1C name the bucket of Level 2A, and older ones of 2A leave out the folder of
+        the pixel size: objects that do not exist.
+        """
+        levels = {
+            _LEVELS.get(str(item.get("collection"))),
+            MISSIONS["sentinel-2"].describe(item).get("level"),
+        }
+        if len(levels) > 1 or levels == {None}:
+            return item
+        assets = {key: _moved(asset, str(*levels)) for key, asset in item["assets"].items()}
+        return {**item, "assets": assets}
+
     def offset_applied(self, item: Item, asset_key: str) -> str | None:
         """Return why the offset is already in the COG's pixels; it never is in the JPEG 2000.
 
@@ -108,6 +124,26 @@ class EarthSearch(StacCatalog):
         if applied and not _is_jpeg2000(item["assets"].get(asset_key, {})):
             return "already applied by earth-search"
         return None
+
+
+_LEVELS = {_L1C: "1C", _L2A: "2A"}
+_LOST = re.compile(r"s3://sentinel-s2-l2a/(tiles/(?:\w+/){7})(\w+\.jp2)")
+"""A file beside the folders of pixel sizes, where Level 2A has none. The path is zone, band,
+square, year, month, day and number."""
+_FOLDERS = {10980: "R10m", 5490: "R20m", 1830: "R60m"}
+
+
+def _moved(asset: Mapping[str, Any], level: str) -> Mapping[str, Any]:
+    lost = _LOST.fullmatch(str(asset.get("href") or ""))
+    if not lost:
+        return asset
+    if level == "1C":
+        return {**asset, "href": f"s3://sentinel-s2-l1c/{lost[1]}{lost[2]}"}
+    rows = asset.get("proj:shape") or [0]
+    folder = _FOLDERS.get(rows[0]) if isinstance(rows, list) else None
+    return (
+        {**asset, "href": f"s3://sentinel-s2-l2a/{lost[1]}{folder}/{lost[2]}"} if folder else asset
+    )
 
 
 def _is_jpeg2000(asset: Mapping[str, Any]) -> bool:

@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from astra_xr.catalogs.base import Catalog, Page, choose
+from astra_xr.catalogs.base import Catalog, Page, choose, ranked
 from astra_xr.catalogs.item_search import ItemSearch
 from astra_xr.catalogs.query import Query
 from astra_xr.errors import AmbiguousSceneId, InvalidItem, SceneNotFound, UpstreamError
-from astra_xr.missions import Item, clean_item
+from astra_xr.missions import MISSIONS, Item, clean_item
 from astra_xr.missions.sentinel2 import sensing_starts
 from astra_xr.model import SceneId
 from astra_xr.net.client import fetch_json
@@ -78,6 +78,18 @@ class StacCatalog(Catalog):
             if item is not None:
                 return item
         raise SceneNotFound(scene_id=str(scene), asked=[self.title])
+
+    def processings(self, scene: SceneId) -> list[dict[str, Any]]:
+        """Return all items of the scene that this catalog has, the best first.
+
+        Raises
+        ------
+        UpstreamError
+        """
+        mission = MISSIONS[scene.mission]
+        found = [item for lookup in self.lookups(scene) for item in self._look(lookup)]
+        fitting = [item for item in found if mission.matches(scene.parts, item)]
+        return ranked(mission, fitting, scene.parts)
 
     def search(self, query: Query) -> Iterator[Page]:
         """Yield the items that match a query, newest first, with one request per page.

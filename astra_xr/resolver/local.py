@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,7 +24,7 @@ from astra_xr.conversion.pipeline import Converter
 from astra_xr.conversion.recipe import IMAGES
 from astra_xr.errors import AstraError, InvalidItem, UnknownBand, redact
 from astra_xr.missions import Factors, Item
-from astra_xr.model import CLASS_ROLES, Asset, FoundId, Radiometry, UrlSource
+from astra_xr.model import CLASS_ROLES, Asset, FoundId, Radiometry, SceneId, UrlSource
 from astra_xr.resolver.bands import BandAsset, select_bands, split_names
 from astra_xr.resolver.grids import item_grid
 from astra_xr.resolver.ids import parse_item_id, parse_scene_id
@@ -43,6 +44,8 @@ from astra_xr.settings import Settings
 
 _SHOWN = 8
 """Assets that a message names."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +138,7 @@ class LocalResolver:
         while True:
             found, failures = self._lookup.find(wanted, named, useless, first=first)
             try:
-                answer = self._resolution(found, str(wanted), request)
+                answer = self._best(found, wanted, request)
             except PASSED_OVER as error:
                 if named or _is_slip(error, found):
                     raise
@@ -143,6 +146,24 @@ class LocalResolver:
             else:
                 passed_over = {name: said(error) for name, error in failures.items()}
                 return replace(answer, passed_over=passed_over)
+
+    def _best(self, found: Found, wanted: SceneId, request: _Request) -> Resolution:
+        """Return the answer by an item, else by another processing that has the bands."""
+        try:
+            return self._resolution(found, str(wanted), request)
+        except UnknownBand as error:
+            if _is_slip(error, found) or found.mission is None:
+                raise
+            lacking = error
+        for other in self._lookup.others(wanted, found):
+            try:
+                answer = self._resolution(other, str(wanted), request)
+            except UnknownBand:
+                continue
+            _log.info("%s: using %s of %s, since %s has no band %r", wanted, other.item["id"],
+                      other.item.get("collection"), found.item["id"], lacking.band)  # fmt: skip
+            return answer
+        raise lacking
 
     def _resolution(self, found: Found, asked: str, request: _Request) -> Resolution:
         owner = found.owner

@@ -85,6 +85,7 @@ class Found:
         InvalidItem
             A required field has an invalid value.
         """
+        item = owner.mended(item) if owner else item
         mission = mission_of(item)
         name = str(item.get("id"))
         return cls(
@@ -173,6 +174,26 @@ class Lookup:
         titles = {each: connect(each, self._settings).title for each in order}
         by_title = {titles[each]: failures[each] for each in order}
         raise verdict(str(scene), by_title, hint=_sample_hint(scene))
+
+    def others(self, scene: SceneId, found: Found) -> list[Found]:
+        """Return the other items of a scene that the catalog of one has, the best first.
+
+        Raises
+        ------
+        UpstreamError
+        """
+        giver = connect(found.giver, self._settings)
+        known = [(found.item.get("collection"), found.item["id"])]
+        items = []
+        for item in giver.processings(scene):
+            if (item.get("collection"), item["id"]) not in known:
+                known.append((item.get("collection"), item["id"]))
+                items.append(item)
+        owners = [owner_of(item, self._settings, found_in=giver) for item in items]
+        return [
+            Found.of(item, owner, brought=giver.own_files, giver=found.giver)
+            for item, owner in zip(items, owners, strict=True)
+        ]
 
     def _ask(self, scene: SceneId, names: Sequence[str]) -> Finish[Found]:
         finish = race(
