@@ -144,7 +144,7 @@ def read_geometry(value: Any) -> dict[str, Any]:
     {'type': 'Point', 'coordinates': [-122.4, 37.5]}
     """
     try:
-        geometry = _union([_geometry(shape) for shape in _shapes(value)])
+        geometry = _union([_geometry(shape) for shape in shapes_of(value)])
         points = list(_points(geometry))
     except (TypeError, ValueError, LookupError, OverflowError, RecursionError):
         geometry, points = {}, []
@@ -153,7 +153,7 @@ def read_geometry(value: Any) -> dict[str, Any]:
         "GeoDataFrame or GeoSeries with a CRS"
     )
     if not points:
-        hint = "; this one has no CRS: .set_crs() names it" if _lacks_crs(value) else ""
+        hint = "; this one has no CRS: .set_crs() names it" if lacks_crs(value) else ""
         raise InvalidParameter(name="intersects", value=value, expected=wanted + hint)
     if not _on_earth(points):
         swapped = _on_earth([(lat, lon) for lon, lat in points])
@@ -163,14 +163,14 @@ def read_geometry(value: Any) -> dict[str, Any]:
     return geometry
 
 
-def _lacks_crs(value: Any) -> bool:
+def lacks_crs(value: Any) -> bool:
     """Return True for a table, column or array of geopandas that has no CRS."""
     return hasattr(value, "set_crs") and getattr(value, "crs", None) is None
 
 
-def _shapes(value: Any) -> Iterator[Any]:
+def shapes_of(value: Any) -> Iterator[Any]:
     """Yield the geometries in a value, as GeoJSON in longitude and latitude."""
-    if _lacks_crs(value):
+    if lacks_crs(value):
         raise ValueError("no CRS")
     if hasattr(value, "to_crs") and value.crs is not None:
         value = getattr(value, "geometry", value).to_crs(LONLAT)
@@ -181,7 +181,7 @@ def _shapes(value: Any) -> Iterator[Any]:
         yield from (each for each in geometries if each is not None)
     elif not isinstance(shape, str | bytes):
         for each in shape:
-            yield from _shapes(each)
+            yield from shapes_of(each)
 
 
 def _union(shapes: list[dict[str, Any]]) -> dict[str, Any]:
@@ -358,7 +358,7 @@ def read_points(
     if not len(x) or not np.isfinite(np.asarray(x) + np.asarray(y)).all():
         expected = (
             "pairs of longitude and latitude in degrees, or a GeoDataFrame or GeoSeries of points "
-            "with a CRS (of polygons, take the .centroid)"
+            "with a CRS; of polygons, zonal() has statistics"
         )
         raise InvalidParameter(name="points", value=points, expected=expected)
     return x, y, crs, labels

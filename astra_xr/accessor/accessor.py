@@ -423,6 +423,64 @@ class AstraAccessor:
 
         return sample(self._ds, points)
 
+    def zonal(
+        self,
+        fields: Any,
+        stats: str | Sequence[str] = ("mean", "count"),
+        *,
+        min_coverage: float = 0.75,
+        progress: bool = True,
+    ) -> xr.Dataset:
+        """Return statistics of the pixels in each polygon; only their tiles are read.
+
+        A pixel that lies partly within a polygon counts by the part that does (exactextract's
+        weights). Indices have this method as well.
+
+        Parameters
+        ----------
+        fields : GeoDataFrame, GeoSeries, shapely or GeoJSON polygons
+            In the CRS of the frame, whose index is kept; else in degrees. Several are a list, or
+            a FeatureCollection. Their sides are straight in the Dataset's CRS.
+        stats : str or sequence of str
+            Of ``mean``, ``median``, ``std``, ``min``, ``max``, ``sum``, ``count`` (of pixels, a
+            sum of parts), ``majority``, percentiles such as ``q10``, and of class bands
+            ``fractions``.
+        min_coverage : float
+            Statistics other than ``count`` are NaN where less of a polygon has data, 0 to 1.
+        progress : bool
+            Show a progress bar where it takes more than a second.
+
+        Returns
+        -------
+        xarray.Dataset
+            In memory: the variables along ``geometry`` (and ``time``, where the Dataset has it),
+            float64, along ``stat`` as well unless ``stats`` is one name; ``NAME_fractions``
+            along ``class``; and ``valid``, the part of each polygon that has data in all
+            variables, 0 to 1. ``to_dataframe()`` is a tidy table. A polygon off the Dataset, or
+            without a pixel that has data, has ``count`` 0 and is NaN else.
+
+        Raises
+        ------
+        InvalidParameter
+            These are no valid polygons (they are named), none meets the Dataset, or they look
+            swapped; a statistic is unknown, or no statistic of classes.
+        MissingExtra
+            exactextract is not installed.
+
+        Examples
+        --------
+        >>> import astra_xr, shapely
+        >>> ds = astra_xr.open_scene(
+        ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red", "nir"], catalog="sample"
+        ... )
+        >>> field = shapely.box(-122.43, 37.5, -122.42, 37.51)
+        >>> ds.astra.index(["NDVI"]).astra.zonal([field], "mean").NDVI.round(2).values
+        array([0.65])
+        """
+        from astra_xr.accessor.zonal import zonal
+
+        return zonal(self._ds, fields, stats, min_coverage, progress=progress)
+
     def to_cog(
         self,
         path: str | os.PathLike[str],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
@@ -57,6 +58,33 @@ class AstraArrayAccessor:
         from astra_xr.accessor.plot import draw
 
         return draw(self._da, max_pixels, options)
+
+    def zonal(
+        self,
+        fields: Any,
+        stats: str | Sequence[str] = ("mean", "count"),
+        *,
+        min_coverage: float = 0.75,
+        progress: bool = True,
+    ) -> xr.Dataset:
+        """Return statistics of the pixels in each polygon; see ``ds.astra.zonal``.
+
+        Examples
+        --------
+        >>> import astra_xr, shapely
+        >>> ds = astra_xr.open_scene(
+        ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red", "nir"], catalog="sample"
+        ... )
+        >>> field = shapely.box(-122.43, 37.5, -122.42, 37.51)
+        >>> table = ds.astra.index("NDVI", mask_clouds=True).astra.zonal(field)
+        >>> table.NDVI.sel(stat="mean").round(2).values
+        array([0.65])
+        """
+        from astra_xr.accessor.zonal import zonal
+
+        name = "values" if self._da.name is None else self._da.name
+        ds = self._da.to_dataset(name=name)
+        return zonal(ds, fields, stats, min_coverage, progress=progress)
 
     def pick(self, **state: Any) -> Picker:
         """Open the band picker on this array; see ``ds.astra.pick``.

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from astra_xr.arrays.pixel_grid import pixel_grid
-from astra_xr.errors import InvalidDataset, InvalidParameter
+from astra_xr.arrays.pixel_grid import grid_of
+from astra_xr.errors import InvalidParameter
 from astra_xr.geometry import read_points
 
 _Pixels = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.bool_]]
@@ -20,11 +20,7 @@ def sample(ds: xr.Dataset, points: Any) -> xr.Dataset:
     """Return the pixels that hold some points."""
     from pyproj import Transformer
 
-    placed = pixel_grid(ds, "sample()")
-    if placed is None or placed.box.crs is None:
-        needs = "a grid of y and x with a CRS, which this Dataset does not have"
-        hint = "Set one with ds.rio.write_crs, or open the scene anew."
-        raise InvalidDataset(method="sample()", needs=needs, hint=hint)
+    placed = grid_of(ds, "sample()")
     grid, there = placed.box, (placed.y.found(), placed.x.found())
     x, y, crs, labels = read_points(points)
     to_grid = Transformer.from_crs(crs, str(grid.crs), always_xy=True)

@@ -130,7 +130,8 @@ def pixel_grid(obj: xr.Dataset | xr.DataArray, method: str) -> PixelGrid | None:
     import odc.geo.xr  # noqa: F401  (registers .odc)
     from odc.geo.geobox import GeoBox
 
-    y, x = (obj.coords.get(dim) for dim in ("y", "x"))
+    # get() would give a range for a dimension without coordinates.
+    y, x = (obj.coords[dim] if dim in obj.coords else None for dim in ("y", "x"))  # noqa: SIM401
     if y is None or x is None or not (_is_axis(y) and _is_axis(x)):
         return None
     pixel = obj.isel(y=[0], x=[0])  # which odc-geo can read, whatever became of the others
@@ -148,6 +149,22 @@ def pixel_grid(obj: xr.Dataset | xr.DataArray, method: str) -> PixelGrid | None:
     affine = Affine(cols.step, 0, across.edge_of(cols), 0, rows.step, down.edge_of(rows))
     affine = opened @ affine if opened is not None and rotated else affine
     return PixelGrid(box=GeoBox((rows.size, cols.size), affine, pixel.odc.crs), y=rows, x=cols)
+
+
+def grid_of(obj: xr.Dataset | xr.DataArray, method: str) -> PixelGrid:
+    """Return the grid of an object along y and x, which has a CRS.
+
+    Raises
+    ------
+    InvalidDataset
+        There is none; ``method`` is named.
+    """
+    grid = pixel_grid(obj, method)
+    if grid is None or grid.box.crs is None:
+        needs = "a grid of y and x with a CRS, which this Dataset does not have"
+        hint = "Set one with ds.rio.write_crs, or open the scene anew."
+        raise InvalidDataset(method=method, needs=needs, hint=hint)
+    return grid
 
 
 @dataclass(frozen=True, kw_only=True)

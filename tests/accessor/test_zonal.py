@@ -1,0 +1,278 @@
+"""Statistics of polygons: exactextract's on loaded arrays, whatever is lazy, and in any CRS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+import shapely
+import xarray as xr
+from affine import Affine
+from exactextract import exact_extract
+from exactextract.raster import NumPyRasterSource
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import astra_xr
+from astra_xr.errors import InvalidDataset, InvalidParameter
+from astra_xr.testing import RangeServer, write_cog
+
+SAMPLE = "sentinel-2:S2B_MSIL2A_20250115T184929"
+PLACE = (-122.42, 37.49, -122.40, 37.51)
+
+
+@pytest.fixture(scope="module")
+def scene() -> xr.Dataset:
+    ds = astra_xr.open_scene(SAMPLE, ["red", "nir"], catalog="sample", bbox=PLACE)
+    return ds.load()
+
+
+@pytest.fixture(scope="module")
+def fields() -> gpd.GeoDataFrame:
+    """Also a hole, two in one, a sliver below a pixel, across the edge, and off."""
+    names = ["field", "ring", "two", "sliver", "edge", "off"]
+    middle = shapely.Point(-122.41, 37.5)
+    shapes = [
+        shapely.box(-122.413, 37.497, -122.41, 37.4993),
+        middle.buffer(0.004) - middle.buffer(0.002),
+        shapely.union_all([middle.buffer(0.001), shapely.box(-122.419, 37.491, -122.418, 37.492)]),
+        shapely.Polygon([(-122.405, 37.5), (-122.40495, 37.50003), (-122.40496, 37.5)]),
+        shapely.box(-122.425, 37.495, -122.4194, 37.5),
+        shapely.box(-122.9, 37.4, -122.8, 37.5),
+    ]
+    return gpd.GeoDataFrame(index=names, geometry=shapes, crs="EPSG:4326")
+
+
+def expected(
+    values: np.ndarray[Any, Any], fields: gpd.GeoDataFrame, like: xr.Dataset, stat: str
+) -> Any:
+    """Return what exactextract says of a loaded array, north up."""
+    left, bottom, right, top = like.odc.geobox.boundingbox.bbox
+    raster = NumPyRasterSource(values, left, bottom, right, top)
+    frame = fields.to_crs(like.rio.crs)
+    return exact_extract(raster, frame, [stat], output="pandas")[stat].to_numpy(float)
+
+
+def test_the_table_is_exactextracts(scene: xr.Dataset, fields: gpd.GeoDataFrame) -> None:
+    lazy = astra_xr.open_scene(SAMPLE, ["red", "nir"], catalog="sample", bbox=PLACE)
+    stats = ("mean", "median", "std", "min", "max", "sum", "count")
+    table = lazy.astra.zonal(fields, stats, min_coverage=0)
+    assert list(table.geometry.values) == list(fields.index)
+    for name in ("red", "nir"):
+        for stat in stats:
+            want = expected(scene[name].values, fields, scene, {"std": "stdev"}.get(stat, stat))
+            if stat == "sum":
+                want[-1] = np.nan  # nothing is not 0
+            np.testing.assert_allclose(table[name].sel(stat=stat), want, rtol=1e-6, err_msg=stat)
+    assert table.red.sel(geometry="off").isnull().sum() == len(stats) - 1
+    assert table.red.attrs["units"] == "1"
+
+
+def test_valid_is_the_part_of_a_polygon_that_has_data(
+    scene: xr.Dataset, fields: gpd.GeoDataFrame
+) -> None:
+    there = shapely.box(*scene.odc.geobox.boundingbox.bbox)
+    shapes = fields.to_crs(scene.rio.crs).geometry
+    share = (shapes.intersection(there).area / shapes.area).to_numpy()
+    cut = scene.where(scene.x > float(scene.x[40]))
+    for ds, want in ((scene, share), (cut[["red"]].assign(nir=scene.nir), None)):
+        table = ds.astra.zonal(fields, "mean", min_coverage=0.75)
+        if want is not None:
+            np.testing.assert_allclose(table.valid, want, atol=1e-6)
+        np.testing.assert_array_equal(table.red.isnull() | (table.valid >= 0.75 - 1e-6), True)
+    assert float(table.valid.sel(geometry="edge")) == 0
+    assert bool(table.nir.sel(geometry="field").notnull())
+
+
+def test_a_stack_is_read_step_by_step_as_a_whole(fields: gpd.GeoDataFrame) -> None:
+    found = astra_xr.search("sentinel-2", bbox=PLACE, catalog="sample")
+    stack = astra_xr.open_scenes(found[:4], ["red", "nir"], bbox=PLACE)
+    lazy = stack.astra.index(["NDVI", "EVI2"], mask_clouds=True)
+    table = lazy.astra.zonal(fields, ("mean", "count", "q10"))
+    assert table.NDVI.dims == ("time", "geometry", "stat")
+    loaded = lazy.load()
+    for step in range(4):
+        here = loaded.isel(time=step)
+        values = here.NDVI.values
+        count = expected(values, fields, here, "count")
+        np.testing.assert_allclose(table.NDVI[step].sel(stat="count"), count, rtol=1e-6)
+        want = np.where(table.valid[step] >= 0.75, expected(values, fields, here, "mean"), np.nan)
+        np.testing.assert_allclose(table.NDVI[step].sel(stat="mean"), want, rtol=1e-6)
+    xr.testing.assert_allclose(table, loaded.astra.zonal(fields, ("mean", "count", "q10")))
+    chunked = loaded.chunk({"time": 1, "x": 50})
+    xr.testing.assert_allclose(table, chunked.astra.zonal(fields, ("mean", "count", "q10")))
+    frame = table.to_dataframe()
+    assert frame.index.names == ["time", "geometry", "stat"]
+    assert {"NDVI", "EVI2", "valid", "id"} <= set(frame.columns)
+
+
+def test_only_the_tiles_beneath_are_read(tmp_path: Path, fields: gpd.GeoDataFrame) -> None:
+    values = np.random.default_rng(0).integers(1, 9000, (4096, 4096)).astype("uint16")
+    place = Affine(10, 0, 550000, 0, -10, 4160000)
+    write_cog(tmp_path / "B04.tif", values, blocksize=256, transform=place, crs="EPSG:32610")
+    with RangeServer(tmp_path) as server:
+        item = {"id": "a", "properties": {}, "assets": {"v": {"href": server.url("B04.tif")}}}
+        ds = astra_xr.open_scene(item | {"type": "Feature", "geometry": None})
+        table = ds.astra.zonal(fields.iloc[[0]])
+        assert server.bytes_sent < 3 * 256 * 256 * 2
+        want = expected(ds.v.values, fields.iloc[[0]], ds, "mean")
+    np.testing.assert_allclose(table.v.sel(stat="mean"), want, rtol=1e-6)
+
+
+def test_classes_have_a_majority_and_fractions(fields: gpd.GeoDataFrame) -> None:
+    ds = astra_xr.open_scene(SAMPLE, ["SCL"], catalog="sample", bbox=PLACE)
+    table = ds.astra.zonal(fields, ("majority", "count", "fractions"))
+    scl = ds.SCL.values
+    found = table.SCL_fractions.sel(geometry="field")
+    assert float(found.sum()) == pytest.approx(1)
+    for number in found["class"].values:
+        want = expected((scl == number).astype("f4"), fields, ds, "mean")[0]
+        assert float(found.sel({"class": number})) == pytest.approx(want, abs=1e-6)
+    most = found["class"][int(found.argmax("class"))]
+    assert float(table.SCL.sel(geometry="field", stat="majority")) == float(most)
+    assert table.SCL_fractions.sel(geometry="off").isnull().all()
+    with pytest.raises(InvalidParameter, match=r"SCL, whose numbers are classes.*drop_vars"):
+        ds.astra.zonal(fields)
+    with pytest.raises(InvalidParameter, match="not classes"):
+        ds.astra.mask().to_dataset(name="m").astra.zonal(fields, "fractions")
+
+
+def test_a_mask_has_a_share(scene: xr.Dataset, fields: gpd.GeoDataFrame) -> None:
+    dark = (scene.red < 0.05).to_dataset(name="dark")
+    dark = dark.assign_coords(spatial_ref=scene.spatial_ref)
+    got = dark.astra.zonal(fields, "mean", min_coverage=0)
+    np.testing.assert_allclose(
+        got.dark, expected((scene.red < 0.05).values.astype("f4"), fields, scene, "mean"), rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("turned", ["y", "x", "yx", "T"])
+def test_however_the_pixels_are_ordered(
+    scene: xr.Dataset, fields: gpd.GeoDataFrame, turned: str
+) -> None:
+    want = scene.astra.zonal(fields)
+    if turned == "T":
+        got = scene.transpose("x", "y").astra.zonal(fields)
+    else:
+        got = scene.isel({dim: slice(None, None, -1) for dim in turned}).astra.zonal(fields)
+    xr.testing.assert_allclose(got, want)
+
+
+@pytest.mark.parametrize("crs", ["EPSG:3857", "EPSG:32611", "EPSG:5070"])
+def test_fields_come_in_any_crs(scene: xr.Dataset, fields: gpd.GeoDataFrame, crs: str) -> None:
+    want = scene.astra.zonal(fields)
+    got = scene.astra.zonal(fields.to_crs(crs))
+    xr.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+    xr.testing.assert_allclose(scene.astra.zonal(fields.to_crs(crs).geometry), got)
+
+
+def test_fields_without_a_frame_are_numbered(scene: xr.Dataset, fields: gpd.GeoDataFrame) -> None:
+    want = scene.astra.zonal(fields).assign_coords(geometry=np.arange(6))
+    shapes = list(fields.geometry)
+    for given_ in (shapes, shapely.geometry.mapping(fields.geometry)):
+        xr.testing.assert_identical(scene.astra.zonal(given_), want)
+    one = scene.astra.zonal(shapes[0])
+    xr.testing.assert_identical(one, want.isel(geometry=[0]))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    data=st.data(),
+    corners=st.lists(
+        st.tuples(st.floats(-4, 24), st.floats(-4, 24)), min_size=3, max_size=7, unique=True
+    ),
+)
+def test_weights_are_areas_of_intersection(
+    data: st.DataObject, corners: list[tuple[float, float]]
+) -> None:
+    hull = shapely.MultiPoint(corners).convex_hull
+    if hull.geom_type != "Polygon" or hull.area < 1e-3:
+        return
+    values = np.random.default_rng(1).random((20, 20)).astype("float32")
+    values[3:6, 4] = np.nan
+    da = xr.DataArray(
+        values,
+        dims=("y", "x"),
+        coords={"y": 4_000_000 - 5 - 10.0 * np.arange(20), "x": 500_005 + 10.0 * np.arange(20)},
+        name="v",
+    )
+    ds = da.to_dataset().rio.write_crs("EPSG:32610")
+    place = shapely.transform(hull, lambda p: p * [10, -10] + [500_000, 4_000_000])
+    if not hull.intersects(shapely.box(0, 0, 20, 20)):
+        return
+    frame = gpd.GeoSeries([place], crs=32610)
+    try:
+        table = ds.astra.zonal(frame, ("sum", "count"), min_coverage=0)
+    except InvalidParameter:
+        assert hull.intersection(shapely.box(0, 0, 20, 20)).area == 0
+        return
+    rows, cols = np.mgrid[:20, :20]
+    weights = shapely.area(shapely.intersection(hull, shapely.box(cols, rows, cols + 1, rows + 1)))
+    there = np.isfinite(values)
+    assert float(table.v.sel(stat="count").item()) == pytest.approx(weights[there].sum(), abs=2e-4)
+    if weights[there].sum() > 1e-3:
+        total = (weights * np.nan_to_num(values)).sum()
+        assert float(table.v.sel(stat="sum").item()) == pytest.approx(total, abs=2e-4)
+    assert float(table.valid.item()) == pytest.approx(weights[there].sum() / hull.area, abs=1e-4)
+
+
+def test_nothing_is_left_out(scene: xr.Dataset) -> None:
+    shapes = [shapely.box(-122.413, 37.497, -122.41, 37.499), None, shapely.Polygon()]
+    table = scene.astra.zonal(gpd.GeoSeries(shapes, index=[7, 8, 9], crs=4326))
+    assert table.geometry.values.tolist() == [7, 8, 9]
+    assert table.red.sel(stat="count").values[1:].tolist() == [0, 0]
+    assert table.red.sel(stat="mean").isnull().values.tolist() == [False, True, True]
+    assert table.valid.values[1:].tolist() == [0, 0]
+
+
+bow = shapely.Polygon([(-122.41, 37.5), (-122.40, 37.51), (-122.40, 37.5), (-122.41, 37.51)])
+good = shapely.box(-122.413, 37.497, -122.41, 37.499)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ([], "there are none"),
+        (gpd.GeoSeries([], crs=4326), "there are none"),
+        ("fields.geojson", "a GeoDataFrame or GeoSeries"),
+        (gpd.GeoSeries([good]), r"\.set_crs\(\) names it"),
+        ([shapely.Point(-122.41, 37.5)], r"no polygons .sample.. takes points.: 0"),
+        ([good, shapely.LineString([(0, 0), (1, 1)])], "no polygons.*: 1"),
+        (gpd.GeoSeries([good, bow], index=["a", "b"], crs=4326), "not valid.*make_valid.*: 'b'"),
+        ([bow] * 7, "0, 1, 2, 3, 4 and 2 more"),
+        (gpd.GeoSeries([good, good], index=[1, 1], crs=4326), "reset_index"),
+        (shapely.box(0, 0, 1, 1), "meet the Dataset"),
+        (shapely.box(37.497, -122.413, 37.499, -122.41), "look swapped"),
+    ],
+)
+def test_bad_fields(scene: xr.Dataset, fields: Any, words: str) -> None:
+    with pytest.raises(InvalidParameter, match=words):
+        scene.astra.zonal(fields)
+
+
+def test_bad_options(scene: xr.Dataset) -> None:
+    for stats in ("avg", ("mean", "avg"), "q101", "q-1"):
+        with pytest.raises(InvalidParameter, match="some of mean, median.*percentile"):
+            scene.astra.zonal([good], stats)
+    for names in (list[str](), ["mean", "mean"]):
+        with pytest.raises(InvalidParameter, match="each once"):
+            scene.astra.zonal([good], names)
+    with pytest.raises(InvalidParameter, match="0 to 1"):
+        scene.astra.zonal([good], min_coverage=75)
+    with pytest.raises(InvalidDataset, match="a grid of y and x"):
+        scene.drop_vars(["y", "x"]).astra.zonal([good])
+    with pytest.raises(InvalidDataset, match="evenly spaced"):
+        scene.isel(x=[0, 1, 5, 9]).astra.zonal([good])
+    with pytest.raises(InvalidDataset, match="a variable along y and x"):
+        scene[[]].astra.zonal([good])
+
+
+def test_many_corners(scene: xr.Dataset) -> None:
+    circle = shapely.Point(-122.41, 37.5).buffer(0.003, quad_segs=50_000)
+    table = scene.astra.zonal(circle)
+    assert bool(table.red.sel(stat="mean").notnull().all())
+    assert pd.api.types.is_integer_dtype(table.geometry.dtype)
