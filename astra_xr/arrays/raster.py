@@ -47,6 +47,8 @@ class RasterArray(ReadArray):
         How stored numbers become values.
     by_plane : tuple of Radiometry, optional
         Of each plane, where they differ.
+    classes : tuple of int
+        Numbers of a class map, whose overviews are not used if they are no classes.
     decode : bool
         True: values in ``radiometry.unit``, float, nodata as NaN (unless it is ``as_is``).
         False: the stored numbers.
@@ -76,6 +78,7 @@ class RasterArray(ReadArray):
         crs: str | None = None,
         by_plane: tuple[Radiometry, ...] = (),
         count: int | None = None,
+        classes: tuple[int, ...] = (),
         warp: Warp | None = None,
         resampling: str | None = None,
         allow_large: bool = False,
@@ -97,6 +100,7 @@ class RasterArray(ReadArray):
             by_plane=by_plane if decode else (),
             nodata=None if decode else fitting(radiometry.nodata, radiometry.dtype),
             count=count,
+            classes=classes,
             dtype=decoded_dtype(stored) if decode else stored,
         )
         self._warp = warp

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from affine import Affine
 
+from astra_xr.reading.class_overviews import hold_classes
 from astra_xr.reading.decoding import first, fitting
 from astra_xr.reading.engine import read
 from astra_xr.reading.headers import Facts, find_layout
@@ -33,12 +35,14 @@ async def facts_of(window: Window) -> Facts:
     try:
         layout = await find_layout(RangeFile(window.source, signed, window.label), window)
         shapes = tuple(level.shape for level in layout.levels)
-        return Facts(shapes=shapes, nodata=layout.nodata, palette=layout.palette)
+        facts = Facts(shapes=shapes, nodata=layout.nodata, palette=layout.palette)
     except Unsupported:
-        pass
-    from astra_xr.reading.gdal import gdal_facts
+        from astra_xr.reading.gdal import gdal_facts
 
-    return await in_gdal_thread(gdal_facts, window)
+        facts = await in_gdal_thread(gdal_facts, window)
+    if window.classes and len(facts.shapes) > 1 and not await hold_classes(window, facts):
+        return replace(facts, shapes=facts.shapes[:1])
+    return facts
 
 
 def nodata_of(window: Window, facts: Facts, dtype: np.dtype[Any]) -> tuple[float | None, float]:

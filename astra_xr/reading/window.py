@@ -63,6 +63,9 @@ class Window:
     count: int | None = None
     """Number of planes that the item says the file has; None: any."""
 
+    classes: tuple[int, ...] = ()
+    """Numbers of a class map; overviews that hold means of them are not used. Empty: any."""
+
     dtype: np.dtype[Any] | None = None
     """Of the result, which must hold the file's numbers; None: as these need."""
 

@@ -179,6 +179,7 @@ def band_variable(
         by_plane=asset.by_plane,
         decode=options.mask_and_scale,
         planes=bool(asset.planes),
+        classes=_class_numbers(asset.band),
         warp=warp,
         allow_large=options.allow_large,
     )
@@ -225,6 +226,12 @@ def _warp_to(target: Grid, asset: ReadableAsset, resampling: str | None) -> Warp
         target=target,
         resampling=resampling or usual_resampling(target, asset.grid),
     )
+
+
+def _class_numbers(band: Band) -> tuple[int, ...]:
+    """Return the numbers of a class map of no mission of ours, whose files are not known."""
+    whole = all(each.mask is None for each in band.classes)
+    return tuple(c.value for c in band.classes) if whole and band.dtype is None else ()
 
 
 def _packing(radiometry: Radiometry, *, by_plane: bool) -> dict[str, Any]:

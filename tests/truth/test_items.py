@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 import xarray as xr
 from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rasterio.enums import Resampling
 
 import astra_xr
 from astra_xr.catalogs import connect
@@ -154,6 +156,35 @@ class TestClasses:
         table = coarse.to_dataset().astra.classes("map")
         assert table.loc[50, "meaning"] == "built-up"
         assert table.loc[50, "color"] == "#fa0000"
+
+    @pytest.mark.parametrize("strips", [False, True])
+    def test_averaged_overviews_are_not_used(self, tmp_path: Path, strips: bool) -> None:
+        # As GDAL makes them of a file without a color table.
+        stored = np.random.default_rng(0).choice(np.array([10, 80], "uint8"), (SIDE, SIDE))
+        path = write_cog(tmp_path / "a.tif", stored, nodata=None, blocksize=128)
+        if strips:
+            with rasterio.open(path) as tiled:
+                profile = tiled.profile | {"tiled": False, "driver": "GTiff"}
+            path = tmp_path / "strips.tif"
+            with rasterio.open(path, "w", **profile) as file:
+                file.write(stored, 1)
+                file.build_overviews([2, 4], Resampling.average)
+        told = {"href": str(path), "type": COG, "classification:classes": LAND}
+        item = item_of({"map": told}) | {"id": path.stem}
+        with pytest.warns(UserWarning, match=f"{path.stem} map: its overviews were averaged"):
+            coarse = opened(item, "map", resolution=40).load()
+        assert set(np.unique(coarse)) == {10, 80}
+        scene = Scene(astra_xr.open_scene(item))
+        assert set(np.unique(run(scene.read("map", scene.whole, (64, 64))).values)) == {10, 80}
+
+    def test_overviews_of_a_class_that_the_item_forgot_are_used(self, tmp_path: Path) -> None:
+        stored = np.random.default_rng(0).choice(np.array([10, 80, 90], "uint8"), (SIDE, SIDE))
+        path = write_cog(tmp_path / "a.tif", stored, nodata=None, blocksize=128,
+                         overviews="nearest")  # fmt: skip
+        told = {"href": str(path), "type": COG, "classification:classes": LAND}
+        coarse = opened(item_of({"map": told}), "map", resolution=20)
+        with rasterio.open(path, overview_level=0) as overview:
+            np.testing.assert_array_equal(coarse, overview.read(1))
 
     @pytest.mark.parametrize("form", [LAND, BITS], ids=["classes", "bits"])
     @pytest.mark.parametrize("stored_as", ["netcdf", "zarr"])
