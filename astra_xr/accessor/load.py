@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import xarray as xr
 from tqdm.auto import tqdm
 
-from astra_xr.arrays.formula import load_formulas
+from astra_xr.arrays.formula import formula_loads
 from astra_xr.arrays.lazy import in_memory, is_unread, unwrap
 from astra_xr.reading.loop import run, together
 from astra_xr.reading.memory import check_memory
@@ -22,15 +24,19 @@ def load(ds: xr.Dataset, *, progress: bool, allow_large: bool) -> xr.Dataset:
     variables = [ds.variables[name] for name in ds.data_vars]
     with tqdm(total=len(variables), disable=not progress, unit="band") as bar:
 
-        async def read(variable: xr.Variable) -> None:
-            # Only our own arrays are known to have an asynchronous way.
-            await (variable.load_async() if unwrap(variable) else asyncio.to_thread(variable.load))
-            bar.update()
+        async def read(variables: list[xr.Variable], way: Callable[[], Awaitable[object]]) -> None:
+            await way()
+            bar.update(len(variables))
 
-        formulas = load_formulas(variables)
-        bar.update(len(formulas))
-        unread = [each for each in variables if is_unread(each)]
-        run(together(map(read, unread)))
+        work = formula_loads(variables)
+        formulas = [id(each) for group, _ in work for each in group]
+        unread = [each for each in variables if is_unread(each) and id(each) not in formulas]
+        # Only our own arrays are known to have an asynchronous way.
+        work += [
+            ([each], each.load_async if unwrap(each) else partial(asyncio.to_thread, each.load))
+            for each in unread
+        ]
+        run(together(read(*each) for each in work))
         ds.load()  # what is left is of dask, which computes all of it in one go
         bar.update(len(variables) - len(formulas) - len(unread))
     return ds

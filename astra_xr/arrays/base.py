@@ -41,12 +41,18 @@ class LazyArray(BackendArray):
     """True: an index may name points; False: only rows and columns."""
 
     @abstractmethod
-    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
-        """Return values, in the thread that asks."""
+    async def read(self, index: Index) -> npt.NDArray[Any]:
+        """Read the values under ``index.axes``, all dimensions kept; runs on the engine's loop."""
 
-    @abstractmethod
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+        """Read and wait."""
+        index = self._checked(key)
+        return index.finish(run(self.read(index)))
+
     async def async_getitem(self, key: indexing.ExplicitIndexer) -> Any:
-        """Return values in any event loop; what :meth:`xarray.Dataset.load_async` awaits."""
+        """Read beside the loop that asks; what :meth:`xarray.Dataset.load_async` awaits."""
+        index = self._checked(key)
+        return index.finish(await asyncio.wrap_future(start(self.read(index))))
 
     def index(self, key: indexing.ExplicitIndexer) -> Index:
         """Return what an indexer of xarray asks of this array."""
@@ -124,21 +130,3 @@ class LazyArray(BackendArray):
         if not self.allow_large:
             check_memory(math.prod(index.shape) * self.dtype.itemsize, self.label)
         return index
-
-
-class ReadArray(LazyArray):
-    """Values that are read on the engine's loop."""
-
-    @abstractmethod
-    async def _read(self, index: Index) -> npt.NDArray[Any]:
-        """Read the values under ``index.axes``, all dimensions kept."""
-
-    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
-        """Read and wait."""
-        index = self._checked(key)
-        return index.finish(run(self._read(index)))
-
-    async def async_getitem(self, key: indexing.ExplicitIndexer) -> Any:
-        """Read beside the loop that asks."""
-        index = self._checked(key)
-        return index.finish(await asyncio.wrap_future(start(self._read(index))))

@@ -1,4 +1,4 @@
-"""Rows and columns, cut into blocks that are worked through one by one."""
+"""Rows and columns, cut into blocks that are worked through, so many at once."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import TypeVar
 
 B = TypeVar("B")
 T = TypeVar("T")
+
+_ROOM = 128 << 20
+"""Bytes of what is read and waits to be computed."""
 
 
 def blocks(size: tuple[int, int], block: tuple[int, int]) -> list[tuple[slice, slice]]:
@@ -22,6 +25,14 @@ def blocks(size: tuple[int, int], block: tuple[int, int]) -> list[tuple[slice, s
     edges = ([*range(0, n, side), n] for n, side in zip(size, block, strict=True))
     down, across = ([slice(*pair) for pair in itertools.pairwise(e)] for e in edges)
     return list(itertools.product(down, across))
+
+
+def at_once(size: int, least: int) -> int:
+    """Return how many parts of ``size`` bytes are read side by side: as many as memory allows.
+
+    The requests of all of them share the budget of their host.
+    """
+    return max(least, _ROOM // max(1, size))
 
 
 def ahead(parts: Iterable[B], start: Callable[[B], T], count: int) -> Iterator[tuple[B, T]]:

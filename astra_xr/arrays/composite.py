@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from astra_xr.arrays.blocks import ahead, blocks
-from astra_xr.arrays.computed import ComputedArray, Values
+from astra_xr.arrays.blocks import blocks
+from astra_xr.arrays.computed import ComputedArray, Values, compute_by_blocks
 from astra_xr.arrays.index import Index
 
 _BLOCK_VALUES = 1 << 23
@@ -22,8 +21,8 @@ _BLOCK_VALUES = 1 << 23
 _BLOCKS = ((1024, 1024), (512, 1024), (512, 512), (256, 512), (256, 256), (128, 256), (128, 128))
 """Rows and columns of a block: whole tiles of most files, as long as that many fit."""
 
-_AHEAD = 2
-"""Blocks that are read while one is computed."""
+_FEWEST = 2
+"""Blocks that are read or wait to be reduced at once, however large they are."""
 
 _STRIP = 1 << 15
 """Pixels that are sorted at once."""
@@ -59,16 +58,16 @@ class CompositeArray(ComputedArray):
         """Return what an index takes of each input, at all time steps."""
         return {name: each[(slice(None), *index.axes)] for name, each in self._inputs.items()}
 
-    def _compute(self, index: Index) -> npt.NDArray[Any]:
+    async def read(self, index: Index) -> npt.NDArray[Any]:
+        """Reduce block by block; see :meth:`LazyArray.read`."""
         parts = self.inputs(index)
-        first = next(iter(parts.values()))
         out = np.empty(index.shape, self.dtype)
-        with ThreadPoolExecutor(_AHEAD) as readers:
-            parted = ahead(
-                _blocks(first.shape), lambda block: readers.submit(_read, parts, block), _AHEAD
-            )
-            for block, values in parted:
-                out[block] = self._apply(values.result())
+        cuts = [(slice(None), *cut) for cut in _blocks(next(iter(parts.values())).shape)]
+
+        def use(cut: tuple[Any, ...], values: Values) -> None:
+            out[cut[1:]] = self._apply(values)
+
+        await compute_by_blocks(parts, cuts, use, least=_FEWEST)
         return out
 
     def parts(self, index: Index) -> Sequence[Index]:
@@ -78,10 +77,6 @@ class CompositeArray(ComputedArray):
 
     def _apply(self, values: Values) -> npt.NDArray[Any]:
         return self._reduce(values)
-
-
-def _read(parts: Mapping[str, xr.Variable], block: tuple[slice, slice]) -> Values:
-    return {name: np.asarray(each[(slice(None), *block)]) for name, each in parts.items()}
 
 
 def _blocks(shape: tuple[int, ...]) -> list[tuple[slice, slice]]:

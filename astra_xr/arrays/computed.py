@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
-from xarray.core import indexing
 
 from astra_xr.arrays.base import LazyArray
+from astra_xr.arrays.blocks import at_once
 from astra_xr.arrays.index import Index
-from astra_xr.arrays.lazy import points_of, unwrap
+from astra_xr.arrays.lazy import points_of, unwrap, values_of
 from astra_xr.arrays.thumbnail import coarse
-from astra_xr.reading.loop import together
+from astra_xr.reading.loop import in_decode_thread, together
 
 Values = Mapping[str, npt.NDArray[Any]]
 """Arrays by the names of the inputs."""
 
 
 class ComputedArray(LazyArray):
-    """Values that are computed of variables, in the thread that asks.
+    """Values that are computed of variables, beside the reading of them.
 
     Parameters
     ----------
@@ -43,21 +43,8 @@ class ComputedArray(LazyArray):
         self.allow_large = any(array.allow_large for array, _ in beneath)
 
     @abstractmethod
-    def _compute(self, index: Index) -> npt.NDArray[Any]:
-        """Compute the values under ``index.axes``, all dimensions kept."""
-
-    @abstractmethod
     def _apply(self, values: Values) -> npt.NDArray[Any]:
         """Compute values of those of the inputs."""
-
-    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
-        """Compute, block by block where it is large."""
-        index = self._checked(key)
-        return index.finish(self._compute(index))
-
-    async def async_getitem(self, key: indexing.ExplicitIndexer) -> Any:
-        """Compute in a thread beside the loop that asks."""
-        return await asyncio.to_thread(self.__getitem__, key)
 
     def inputs(self, index: Index) -> Mapping[str, xr.Variable]:
         """Return what an index takes of each input."""
@@ -79,3 +66,40 @@ class ComputedArray(LazyArray):
         work = (coarse(v, shape, average=average and v.dtype != bool) for v in inputs.values())
         values = dict(zip(inputs, await together(work), strict=True))
         return await asyncio.to_thread(self._apply, values)
+
+
+async def read_inputs(inputs: Mapping[str, xr.Variable]) -> Values:
+    """Read the values of all inputs side by side; runs on the engine's loop."""
+    return dict(zip(inputs, await together(map(values_of, inputs.values())), strict=True))
+
+
+async def compute_by_blocks(
+    inputs: Mapping[str, xr.Variable],
+    blocks: Sequence[tuple[Any, ...]],
+    use: Callable[[tuple[Any, ...], Values], None],
+    *,
+    least: int,
+) -> None:
+    """Read blocks of all inputs side by side, and use each in a thread as it has arrived.
+
+    Parameters
+    ----------
+    inputs : mapping of str to xarray.Variable
+    blocks : sequence of tuple
+        Indexes of the inputs.
+    use : callable
+        Called with an index and the values of all inputs there.
+    least : int
+        Blocks that are read or wait to be used at once, however large they are.
+    """
+    if not blocks:
+        return
+    size = sum(each[blocks[0]].nbytes for each in inputs.values())
+    slots = asyncio.Semaphore(at_once(size, least))
+
+    async def one(block: tuple[Any, ...]) -> None:
+        async with slots:
+            values = await read_inputs({name: each[block] for name, each in inputs.items()})
+            await in_decode_thread(use, block, values)
+
+    await together(map(one, blocks))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+import math
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,18 +13,19 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from astra_xr.arrays.blocks import ahead, blocks
-from astra_xr.arrays.computed import ComputedArray
+from astra_xr.arrays.blocks import blocks
+from astra_xr.arrays.computed import ComputedArray, Values, compute_by_blocks
 from astra_xr.arrays.index import Index
-from astra_xr.arrays.lazy import identity, unwrap
+from astra_xr.arrays.lazy import identity, in_memory, unwrap
 from astra_xr.reading.fused import Formula, read_fused
+from astra_xr.reading.loop import run
 from astra_xr.reading.window import Window
 
 _BLOCK = 1024
 """Rows and columns of a block: a multiple of common tile sizes."""
 
-_AHEAD = 6
-"""Blocks that are being read while one is computed."""
+_FEWEST = 6
+"""Blocks that are read or wait to be computed at once, however large they are."""
 
 
 class FormulaArray(ComputedArray):
@@ -48,9 +50,10 @@ class FormulaArray(ComputedArray):
         super().__init__(inputs, next(iter(inputs.values())).shape, dtype)
         self.formula = formula
 
-    def _compute(self, index: Index) -> npt.NDArray[Any]:
+    async def read(self, index: Index) -> npt.NDArray[Any]:
+        """Compute block by block; see :meth:`LazyArray.read`."""
         out = np.empty(index.shape, self.dtype)
-        compute(self.inputs(index), [self.formula], [out])
+        await _compute(self.inputs(index), [self.formula], [out])
         return out
 
     def parts(self, index: Index) -> Sequence[Index]:
@@ -79,11 +82,39 @@ def compute(
     outs : sequence of ndarray
         One a formula, of the inputs' shape; filled.
     """
-    if outs[0].size and not _fused(inputs, formulas, outs):
-        _by_blocks(inputs, formulas, outs)
+    if all(map(in_memory, inputs.values())):
+        for block in _blocks(outs[0].shape):
+            _fill({n: np.asarray(v[block]) for n, v in inputs.items()}, formulas, outs, block)
+    else:
+        run(_compute(inputs, formulas, outs))
 
 
-def _fused(
+async def _compute(
+    inputs: Mapping[str, xr.Variable],
+    formulas: Sequence[Formula],
+    outs: Sequence[npt.NDArray[Any]],
+) -> None:
+    """Do what :func:`compute` does, on the engine's loop."""
+    if not outs[0].size or await _fused(inputs, formulas, outs):
+        return
+
+    def use(block: tuple[Any, ...], values: Values) -> None:
+        _fill(values, formulas, outs, block)
+
+    await compute_by_blocks(inputs, _blocks(outs[0].shape), use, least=_FEWEST)
+
+
+def _fill(
+    values: Values,
+    formulas: Sequence[Formula],
+    outs: Sequence[npt.NDArray[Any]],
+    block: tuple[Any, ...],
+) -> None:
+    for formula, out in zip(formulas, outs, strict=True):
+        out[block] = formula(values)
+
+
+async def _fused(
     inputs: Mapping[str, xr.Variable],
     formulas: Sequence[Formula],
     outs: Sequence[npt.NDArray[Any]],
@@ -95,23 +126,7 @@ def _fused(
     first = next(iter(found.values()))
     if any((w.rows, w.cols) != (first.rows, first.cols) for w in found.values()):
         return False
-    return read_fused(found, formulas, outs)
-
-
-def _by_blocks(
-    inputs: Mapping[str, xr.Variable],
-    formulas: Sequence[Formula],
-    outs: Sequence[npt.NDArray[Any]],
-) -> None:
-    with ThreadPoolExecutor(_AHEAD * len(inputs)) as readers:
-
-        def start(block: tuple[Any, ...]) -> dict[str, Future[npt.NDArray[Any]]]:
-            return {n: readers.submit(np.asarray, each[block]) for n, each in inputs.items()}
-
-        for block, futures in ahead(_blocks(outs[0].shape), start, _AHEAD):
-            values = {name: future.result() for name, future in futures.items()}
-            for formula, out in zip(formulas, outs, strict=True):
-                out[block] = formula(values)
+    return await read_fused(found, formulas, outs)
 
 
 def _window(variable: xr.Variable) -> Window | None:
@@ -119,13 +134,15 @@ def _window(variable: xr.Variable) -> Window | None:
     return found[0].window(found[1]) if found else None
 
 
-def load_formulas(variables: Iterable[xr.Variable]) -> list[xr.Variable]:
-    """Compute those variables that are lazy formulas, the ones of one shape in one pass.
+def formula_loads(
+    variables: Iterable[xr.Variable],
+) -> list[tuple[list[xr.Variable], Callable[[], Awaitable[object]]]]:
+    """Return what computes the lazy formulas of some variables, those of one shape in one pass.
 
     Returns
     -------
-    list of xarray.Variable
-        Those that were computed; they keep their values.
+    list of (list of xarray.Variable, coroutine function)
+        For the engine's loop; the variables keep their values.
     """
     groups: dict[tuple[int, ...], list[_Member]] = {}
     for variable in variables:
@@ -133,15 +150,16 @@ def load_formulas(variables: Iterable[xr.Variable]) -> list[xr.Variable]:
         exact = index and not index.rest and index.shape == variable.shape
         if isinstance(array, FormulaArray) and index and exact:
             groups.setdefault(variable.shape, []).append((variable, array, index))
-    for group in groups.values():
-        _load_together(group)
-    return [variable for group in groups.values() for variable, _, _ in group]
+    return [
+        ([each for each, _, _ in group], functools.partial(_load_together, group))
+        for group in groups.values()
+    ]
 
 
 _Member = tuple[xr.Variable, FormulaArray, Index]
 
 
-def _load_together(group: Sequence[_Member]) -> None:
+async def _load_together(group: Sequence[_Member]) -> None:
     inputs: dict[str, xr.Variable] = {}
     known: dict[Any, str] = {}
     formulas: list[Formula] = []
@@ -153,7 +171,7 @@ def _load_together(group: Sequence[_Member]) -> None:
             inputs[names[name]] = each
         formulas.append(_Renamed(array.formula, names))
     outs = [np.empty(variable.shape, variable.dtype) for variable, _, _ in group]
-    compute(inputs, formulas, outs)
+    await _compute(inputs, formulas, outs)
     for (variable, _, _), out in zip(group, outs, strict=True):
         variable.data = out
 
@@ -170,8 +188,16 @@ class _Renamed:
 
 
 def _blocks(shape: tuple[int, ...]) -> list[tuple[Any, ...]]:
-    """Cut an array into blocks of its last two dimensions, and one by one along the others."""
+    """Cut an array into blocks, of rows and columns, and of so many time steps as fit in.
+
+    Along other dimensions it is cut one by one.
+    """
     if len(shape) < 2:
         return [(...,)]
-    parts = blocks((shape[-2], shape[-1]), (_BLOCK, _BLOCK))
-    return [(*lead, *part) for lead in itertools.product(*map(range, shape[:-2])) for part in parts]
+    parts: list[tuple[Any, ...]] = [*blocks((shape[-2], shape[-1]), (_BLOCK, _BLOCK))]
+    if len(shape) > 2:
+        pixels = math.prod(slice_.stop - slice_.start for slice_ in parts[0])
+        steps = max(1, _BLOCK**2 // max(1, pixels))
+        along = [slice(n, min(n + steps, shape[-3])) for n in range(0, shape[-3], steps)]
+        parts = [(step, *part) for step in along for part in parts]
+    return [(*lead, *part) for lead in itertools.product(*map(range, shape[:-3])) for part in parts]

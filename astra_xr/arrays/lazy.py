@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import xarray as xr
 from xarray.core import indexing
 
@@ -45,6 +48,20 @@ def unwrap(variable: xr.Variable) -> tuple[LazyArray, Index] | None:
     if not isinstance(data, LazyArray) or key is None:
         return None
     return data, data.index(key)
+
+
+async def values_of(variable: xr.Variable) -> npt.NDArray[Any]:
+    """Read a variable's values; runs on the engine's loop.
+
+    What is not ours, as of dask, is computed in a thread.
+    """
+    found = unwrap(variable)
+    if found is not None:
+        array, index = found
+        return np.asarray(index.finish(await array.read(index)))
+    if in_memory(variable):
+        return np.asarray(variable.values)
+    return await asyncio.to_thread(np.asarray, variable)
 
 
 def in_memory(variable: xr.Variable) -> bool:

@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from astra_xr.arrays.computed import ComputedArray, Values
+from astra_xr.arrays.computed import ComputedArray, Values, read_inputs
 from astra_xr.arrays.index import Index, ends, numbers_of
 from astra_xr.arrays.thumbnail import coarse
 from astra_xr.missions.classes import belongs
 from astra_xr.model import ClassValue
+from astra_xr.reading.loop import in_decode_thread
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +95,10 @@ class MaskArray(ComputedArray):
     def _apply(self, values: Values) -> npt.NDArray[Any]:
         return self._mask(values["classes"])
 
-    def _compute(self, index: Index) -> npt.NDArray[Any]:
-        masked = self._mask(np.asarray(self.inputs(index)["classes"]))
+    async def read(self, index: Index) -> npt.NDArray[Any]:
+        """Mask the classes; see :meth:`LazyArray.read`."""
+        values = await read_inputs(self.inputs(index))
+        masked = await in_decode_thread(self._apply, values)
         for axis, taken, around in zip((-2, -1), index.axes[-2:], self._around(index), strict=True):
             masked = np.take(masked, numbers_of(taken) - around.start, axis)
         return masked

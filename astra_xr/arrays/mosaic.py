@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,15 +12,16 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from astra_xr.arrays.base import ReadArray
+from astra_xr.arrays.base import LazyArray
+from astra_xr.arrays.blocks import at_once
 from astra_xr.arrays.index import Axis, Index, ends, numbers_of
-from astra_xr.arrays.lazy import unwrap
+from astra_xr.arrays.lazy import unwrap, values_of
 from astra_xr.arrays.mask import ClassMask
 from astra_xr.arrays.thumbnail import coarse
 from astra_xr.reading.loop import together
 
-_AT_ONCE = 8
-"""Scenes that are read side by side."""
+_FEWEST = 8
+"""Time steps that are read side by side, however large they are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,11 +87,11 @@ def _inside(axis: Axis, own: tuple[int, int], length: int) -> npt.NDArray[np.boo
     return (edges[1:] > own[0]) & (edges[:-1] < own[1])
 
 
-Take = Callable[[xr.Variable, bool], Awaitable[npt.NDArray[Any]]]
+Take = Callable[[xr.Variable, bool], Coroutine[Any, Any, npt.NDArray[Any]]]
 """Reads what is asked of a layer's variable; True: it holds classes."""
 
 
-class MosaicArray(ReadArray):
+class MosaicArray(LazyArray):
     """(time, …, y, x) of the layers of each time step, read when indexed.
 
     Where a time step has several layers, each pixel is that of the first layer whose pixel is
@@ -144,13 +145,14 @@ class MosaicArray(ReadArray):
                     needed[f"{step}.{number} classes"] = _part(layer.classes, index, step)
         return needed
 
-    async def _read(self, index: Index) -> npt.NDArray[Any]:
+    async def read(self, index: Index) -> npt.NDArray[Any]:
+        """Mosaic the layers of each time step; see :meth:`LazyArray.read`."""
         if index.points:
             return await self._read_points(index)
         rows, cols = index.axes[-2:]
 
         async def take(variable: xr.Variable, _: bool) -> npt.NDArray[Any]:
-            return await _values(_part(variable, index))
+            return await values_of(_part(variable, index))
 
         return await self._stacked(index, rows, cols, index.shape[1:], take)
 
@@ -173,7 +175,7 @@ class MosaicArray(ReadArray):
         """Mosaic each time step that an index takes, side by side."""
         steps = numbers_of(index.axes[0])
         out = np.empty((len(steps), *shape), self.dtype)
-        slots = asyncio.Semaphore(_AT_ONCE)
+        slots = asyncio.Semaphore(at_once(out.nbytes // max(1, len(steps)), _FEWEST))
 
         async def read(number: int, step: int) -> None:
             async with slots:
@@ -187,14 +189,14 @@ class MosaicArray(ReadArray):
     async def _read_points(self, index: Index) -> npt.NDArray[Any]:
         steps = numbers_of(index.axes[0])
         out = np.empty(index.shape, self.dtype)
-        slots = asyncio.Semaphore(_AT_ONCE)
+        slots = asyncio.Semaphore(at_once(out.nbytes, _FEWEST))
 
         async def read(step: int) -> None:
             here = steps == step
             rows, cols = (numbers_of(axis)[here] for axis in index.axes[-2:])
 
             async def take(variable: xr.Variable, _: bool) -> npt.NDArray[Any]:
-                return await _values(_part(variable, index, step))
+                return await values_of(_part(variable, index, step))
 
             async with slots:
                 layers = _layers_under(self._steps[step], rows, cols)
@@ -228,14 +230,16 @@ async def _mosaic(
         return first.clipped(values, rows, cols, fill).astype(dtype, copy=False)
     out: npt.NDArray[Any] | None = None
     for layer in layers:
+        work = [take(layer.pixels, False)]
+        if layer.classes is not None and layer.mask is not None:
+            work.append(take(layer.classes, True))
+        values, *stored = await together(work)
         missing, fill = await layer.absent()
-        values = layer.clipped(await take(layer.pixels, False), rows, cols, fill)
+        values = layer.clipped(values, rows, cols, fill)
         data = ~np.isnan(values) & (values != fill)
         if missing is not None:
             data &= values != missing
-        clear = data
-        if layer.classes is not None and layer.mask is not None:
-            clear = data & ~layer.mask(await take(layer.classes, True))
+        clear = data & ~layer.mask(stored[0]) if layer.mask and stored else data
         if out is None:
             out, filled, done = values.astype(dtype), data, clear
         else:
@@ -245,8 +249,3 @@ async def _mosaic(
             break
     assert out is not None
     return out
-
-
-async def _values(variable: xr.Variable) -> npt.NDArray[Any]:
-    await variable.load_async()
-    return np.asarray(variable.values)

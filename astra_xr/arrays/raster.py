@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from affine import Affine
 
-from astra_xr.arrays.base import ReadArray
+from astra_xr.arrays.base import LazyArray
 from astra_xr.arrays.index import Axis, Index, numbers_of
 from astra_xr.model import Grid, Radiometry, UrlSource
 from astra_xr.reading.decoding import decoded_dtype, fitting
@@ -25,7 +25,7 @@ from astra_xr.reading.window import Span, Window, range_around
 T = TypeVar("T")
 
 
-class RasterArray(ReadArray):
+class RasterArray(LazyArray):
     """Pixels of one raster asset, read when indexed.
 
     Parameters
@@ -146,7 +146,9 @@ class RasterArray(ReadArray):
         warp = Warp(source=own, target=target, resampling=way)
         return await read(self._whole.of_file(own), warp)
 
-    async def _read(self, index: Index) -> npt.NDArray[Any]:
+    async def read(self, index: Index) -> npt.NDArray[Any]:
+        """Read the pixels; see :meth:`LazyArray.read`."""
+
         async def read(whole: Window, warp: Warp | None) -> npt.NDArray[Any]:
             if index.points:
                 return await self._read_points(index, whole, warp)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from astra_xr.reading.decoding import decode_into, warn_of_offset
 from astra_xr.reading.engine import stream, tile_pixels
 from astra_xr.reading.headers import find_layout, tags_of
-from astra_xr.reading.loop import in_decode_thread, in_thread, run, together
+from astra_xr.reading.loop import in_decode_thread, in_thread, together
 from astra_xr.reading.place import Elsewhere
 from astra_xr.reading.plan import Job, Part
 from astra_xr.reading.ranges import RangeFile
@@ -25,7 +25,7 @@ _STRIP = 1 << 14
 Formula = Callable[[Mapping[str, npt.NDArray[Any]]], Any]
 
 
-def read_fused(
+async def read_fused(
     windows: Mapping[str, Window], formulas: Sequence[Formula], outs: Sequence[npt.NDArray[Any]]
 ) -> bool:
     """Compute formulas over windows of several files, reading each file once.
@@ -50,12 +50,6 @@ def read_fused(
     ReadError, SigningError, UpstreamError
         As of :func:`astra_xr.reading.engine.read`.
     """
-    return run(_read_fused(windows, formulas, outs))
-
-
-async def _read_fused(
-    windows: Mapping[str, Window], formulas: Sequence[Formula], outs: Sequence[npt.NDArray[Any]]
-) -> bool:
     signed = await together(in_thread(window.source) for window in windows.values())
     files = [RangeFile(w.source, s, w.label) for w, s in zip(windows.values(), signed, strict=True)]
     try:

@@ -19,7 +19,8 @@ _BLOCK = 256
 """Points within so many rows and columns of the overview are read together: they lie in one tile
 of any file whose tiles are multiples of this."""
 
-_AT_ONCE = 16
+_AT_ONCE = 256
+"""Such groups, whose pixels take a megabyte at most as a rule."""
 
 
 async def read_warped_points(

@@ -1,0 +1,74 @@
+"""A read of many files asks for all of them at once: no header waits for another file's tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import astra_xr
+from astra_xr.reading.cache import tile_cache
+from astra_xr.reading.headers import header_cache
+from astra_xr.testing import RangeServer
+from tests.stacks import s2_item
+
+DATES = 14
+SIDE = 300
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("series")
+
+
+@pytest.fixture(scope="module")
+def items(folder: Path) -> list[dict[str, Any]]:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(1, 9000, (SIDE, SIDE)).astype(np.uint16)
+    classes = rng.choice(np.array([4, 5, 9], np.uint8), (SIDE, SIDE))
+    return [
+        s2_item(folder, f"202501{day:02d}", B04=pixels + day, B08=pixels // 2 + day, SCL=classes)
+        for day in range(1, DATES + 1)
+    ]
+
+
+@pytest.fixture
+def served(folder: Path, items: list[dict[str, Any]]) -> Iterator[RangeServer]:
+    with RangeServer(folder, latency=0.15) as server:
+        for item in items:
+            for asset in item["assets"].values():
+                asset["href"] = server.url(Path(asset["href"]).name)
+        yield server
+
+
+def points(ds: xr.Dataset) -> xr.Dataset:
+    at = xr.DataArray(np.arange(0, SIDE, 37), dims="p")
+    return ds[["red"]].isel(x=at, y=at).load()
+
+
+WAYS: dict[str, tuple[int, Callable[[xr.Dataset], Any]]] = {
+    "values": (1, lambda ds: ds.red.values),
+    "load": (2, lambda ds: ds[["red", "nir"]].astra.load()),
+    "index": (2, lambda ds: ds.astra.index("NDVI").values),
+    "masked index": (3, lambda ds: ds.astra.index("NDVI", mask_clouds=True).values),
+    "composite": (2, lambda ds: ds[["red", "SCL"]].astra.composite("median").red.values),
+    "points": (1, points),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_all_headers_are_asked_for_at_once(
+    served: RangeServer, items: list[dict[str, Any]], way: str
+) -> None:
+    bands, work = WAYS[way]
+    ds = astra_xr.open_scenes(items, ["red", "nir", "SCL"])
+    header_cache.clear()
+    tile_cache.clear()
+    served.reset()
+    work(ds)
+    first = served.requests[: bands * DATES]
+    assert len({request.path for request in first}) == bands * DATES
