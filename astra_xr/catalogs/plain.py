@@ -6,7 +6,9 @@ import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import PurePosixPath
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from astra_xr.catalogs.base import Page
 from astra_xr.catalogs.documents import (
@@ -79,6 +81,10 @@ class PlainCatalog(StacCatalog):
         SceneNotFound, AmbiguousSceneId, UpstreamError
         """
         found = self._ask(scene) if self._items.offered() else list(self._walk(scene))
+        end = PurePosixPath(unquote(urlsplit(self._url).path)).name
+        if len(found) == 1 and scene.text in (end, PurePosixPath(end).stem):
+            # The URL of one item, whatever its file is called.
+            return found[0]
         item = pick(scene, found, asked=self.title)
         return resolved(item, self_link(item) or self._url)
 
@@ -192,10 +198,14 @@ class PlainCatalog(StacCatalog):
                 raise UpstreamError(service=self.title, reason=reason)
             read.add(url)
             document = self._document(url)
-            for item in items_of(document):
+            items = items_of(document)
+            for item in items:
                 yield resolved(item, self_link(item) or url)
                 if item["id"].casefold() in names:
                     return
+            if not items and document.get("type") == "Feature":
+                # One that is broken says why.
+                self._checked(document)
             for href in self._below(document, url):
                 first = any(name in href.casefold() for name in names)
                 todo.insert(0 if first else len(todo), href)

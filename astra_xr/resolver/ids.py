@@ -107,6 +107,25 @@ def _end_of(url: str) -> str:
     return _FILE.sub("", redact(url).replace("\\", "/").rstrip("/").rpartition("/")[2])
 
 
+def is_item_url(text: object) -> bool:
+    """Return True for the URL of an item that is of no mission of ours, by the id it ends in.
+
+    Examples
+    --------
+    >>> is_item_url("https://stac.example/collections/flights/items/field-7")
+    True
+    >>> is_item_url("https://h.example/items/LC08_L2SP_044034_20171020_02_T1")
+    False
+    """
+    if not isinstance(text, str) or not text.strip().startswith(("https://", "http://")):
+        return False
+    try:
+        _parse(text.strip())
+    except InvalidSceneId:
+        return redact(text) == text and bool(_end_of(text))
+    return False
+
+
 _FILE = re.compile(r"(\.(geo)?json)+$", re.IGNORECASE)
 
 

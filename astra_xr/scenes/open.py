@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from astra_xr.catalogs import AnyCatalog
+from astra_xr.catalogs import AnyCatalog, catalog_name, holds_any
 from astra_xr.missions import Item
+from astra_xr.resolver.ids import is_item_url
 from astra_xr.resolver.local import LocalResolver
 from astra_xr.resolver.radiometry import RadiometryMode
 from astra_xr.resolver.remote import RemoteResolver
@@ -47,10 +48,20 @@ def resolve_unsigned(
 ) -> Resolution:
     """Return the files of a scene, unsigned."""
     found = chosen_resolver(resolver).resolve(
-        scene, options.bands, catalog=options.catalog, sign=False, radiometry=options.radiometry
+        scene,
+        options.bands,
+        catalog=_catalog_of(scene, options.catalog),
+        sign=False,
+        radiometry=options.radiometry,
     )
     keep(scene, found)
     return found
+
+
+def _catalog_of(scene: Any, catalog: AnyCatalog) -> AnyCatalog:
+    """Return the catalog to ask; the URL of an item of one's own is a catalog of that item."""
+    own = catalog is None or holds_any(catalog_name(catalog))
+    return scene.strip() if own and is_item_url(scene) else catalog
 
 
 def resolve(
@@ -105,6 +116,7 @@ def resolve(
     >>> list(answer.to_dict()["assets"])
     ['B04', 'B08']
     """
+    catalog = _catalog_of(scene, catalog)
     return default_resolver().resolve(
         scene, bands, format, catalog=catalog, sign=sign, radiometry=radiometry
     )
@@ -140,7 +152,8 @@ def open_scene(
     ----------
     scene_id : str, pystac.Item or dict
         ``mission:name``, where the name is an agency's product id, the beginning of one, an id
-        of one of the catalogs, or the URL of an item there; the mission may be left out.
+        of one of the catalogs, or the URL of an item there; the mission may be left out. Also
+        the URL of an item of your own.
         Or a STAC item of any catalog and mission, for which no catalog is asked. Where its
         mission is not one of ours, bands are named by asset key or by the item's own band names,
         and scale and offset are those of its raster extension or of the file's tags.

@@ -51,6 +51,11 @@ def sentinel2(name: str = "a name of its own") -> Json:
     return item
 
 
+@pytest.fixture(autouse=True)
+def _forget() -> None:
+    _connect.cache_clear()
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Two items and a file that is none, in folders, with their pixels beside them."""
@@ -106,6 +111,60 @@ def test_an_items_own_id_opens_whatever_it_is_of(
     check_field(pickle.loads(pickle.dumps(ds)))
     with pytest.raises(SceneNotFound, match="No scene 'field_8' found"):
         astra_xr.open_scene("field_8", catalog=catalog)
+
+
+def test_the_url_of_an_item_opens_it(folder: Path, site: RangeServer, network: Loopback) -> None:
+    path = folder / "fields" / "item.json"
+    path.write_text(json.dumps(items.plain()))
+    for url in (site.url(f"fields/{FIELD}.json"), site.url("fields/item.json")):
+        for catalog in (None, site.url("catalog.json")):
+            ds = astra_xr.open_scene(url, catalog=catalog)
+            check_field(ds)
+            assert ds.attrs["scene_id"] == FIELD
+    twins = [items.plain(site.url("fields/red.tif")) | {"collection": name} for name in "ab"]
+    for twin in twins:
+        link = {"rel": "self", "href": f"{API}/collections/{twin['collection']}/items/{FIELD}"}
+        twin["links"] = [link]
+    network.routes[HOST] = StacApi(twins)
+    with pytest.raises(AmbiguousSceneId) as caught:
+        astra_xr.open_scene(FIELD, catalog=API)
+    # What it says works.
+    check_field(astra_xr.open_scene(caught.value.candidates[1], catalog=API))
+    (folder / "fields" / "bad.json").write_text(json.dumps(items.plain() | {"assets": None}))
+    with pytest.raises(UpstreamError, match="it has no assets"):
+        astra_xr.open_scene(site.url("fields/bad.json"))
+    with pytest.raises(UpstreamError, match="no STAC document found"):
+        astra_xr.open_scene(site.url("fields/nothing.json"))
+
+
+def test_a_large_static_catalog_has_no_silent_end(
+    site: RangeServer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(300):
+        item = items.plain() | {"id": f"day_{number}"}
+        (folder / "fields" / f"{number}.json").write_text(json.dumps(item))
+    links = [{"rel": "item", "href": f"./{number}.json"} for number in range(300)]
+    document = {"type": "Catalog", "id": "fields", "links": links}
+    (folder / "fields" / "catalog.json").write_text(json.dumps(document))
+    url = site.url("fields/catalog.json")
+    assert astra_xr.resolve("day_250", catalog=url, sign=False).full_id == "day_250"
+    assert len(astra_xr.search("fields", catalog=url)) == 300
+    monkeypatch.setattr("astra_xr.catalogs.plain._MOST_FILES", 200)
+    for ask in (
+        lambda: astra_xr.resolve("day_251", catalog=url, sign=False),
+        lambda: astra_xr.search("fields", catalog=url),
+    ):
+        with pytest.raises(UpstreamError, match="more than 200 files.*open the item by its own"):
+            ask()
+
+
+def test_a_static_catalog_leads_to_no_private_host(network: Loopback) -> None:
+    inner = "http://10.0.0.7/catalog.json"
+    root = {"type": "Catalog", "id": "x", "links": [{"rel": "child", "href": inner}]}
+    network.routes[HOST] = lambda request: httpx.Response(200, json=root)
+    with pytest.raises(SceneNotFound):
+        astra_xr.resolve(FIELD, catalog=f"{API}/catalog.json")
+    assert all("10.0.0.7" not in url for _, url in network.log)
 
 
 def test_every_form_of_a_missions_id_opens(folder: Path, site: RangeServer) -> None:

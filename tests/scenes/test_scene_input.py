@@ -152,7 +152,6 @@ class TestFiles:
             "./flights/flight_20250603.json",
             "flight_20250603.GEOJSON",
             "file:///data/flight_20250603",
-            "https://stac.example/collections/flights/items/flight_20250603",
         ],
     )
     def test_says_how_it_opens(self, where: str) -> None:
