@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
+import warnings
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -22,9 +24,16 @@ examples:
   astra-xr resolve sentinel-2:S2B_MSIL2A_20250115T184929 --bands red,nir --catalog sample
   astra-xr resolve landsat:LC08_L2SP_044034_20171020_02_T1 --json
   astra-xr info sentinel-2:S2B_MSIL2A_20250115T184929 --catalog sample
+  astra-xr search sentinel-2 --bbox -122.5 37.4 -122.3 37.5 --datetime 2025-01 --cloud-cover 20
+  astra-xr search sentinel-2 --datetime 2025-07/2025-09 --catalog sample --ids
 
 exit codes: 0 success, 1 not found or not possible, 2 invalid request, 3 a service is down
 """
+
+_CATALOG = (
+    "the only catalog to ask: earth-search, planetary-computer, cdse, usgs, lpdaac or sample; or "
+    "the URL, folder or file of your own catalog"
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,8 +74,25 @@ def _parser() -> argparse.ArgumentParser:
     info = commands.add_parser("info", help="print a scene's metadata and bands; signs nothing")
     _scene_arguments(info)
     info.set_defaults(run=_info)
+    _search_command(commands)
     _service_commands(commands)
     return parser
+
+
+def _search_command(commands: Any) -> None:
+    search = commands.add_parser("search", help="find scenes of an area and a time")
+    search.add_argument("mission", help="e.g. sentinel-2; in a catalog of yours any collection")
+    side = {"nargs": 4, "type": float, "metavar": ("WEST", "SOUTH", "EAST", "NORTH")}
+    search.add_argument("--bbox", help="the area, in degrees", **side)
+    search.add_argument("--intersects", type=Path, help="the area, as a GeoJSON file")
+    search.add_argument("--datetime", help="e.g. 2025-01-15, 2025-01 or 2025-01/2025-03")
+    search.add_argument("--cloud-cover", type=float, help="the most clouds, percent")
+    search.add_argument("--max-items", type=int, help="scenes to print at most (default: all)")
+    search.add_argument("--catalog", help=_CATALOG)
+    shown = search.add_mutually_exclusive_group()
+    shown.add_argument("--ids", action="store_true", help="print the ids alone, one a line")
+    shown.add_argument("--json", action="store_true", help="print the rows as JSON")
+    search.set_defaults(run=_search)
 
 
 def _service_commands(commands: Any) -> None:
@@ -133,9 +159,38 @@ def _keys_revoke(args: argparse.Namespace) -> None:
 
 def _scene_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("scene_id", metavar="ID", help="e.g. sentinel-2:S2B_MSIL2A_20250115T184929")
-    parser.add_argument("--catalog", help="the only catalog to ask: earth-search, "
-                        "planetary-computer, cdse, usgs, lpdaac or sample; or the URL, folder or "
-                        "file of your own catalog")  # fmt: skip
+    parser.add_argument("--catalog", help=_CATALOG)
+
+
+def _search(args: argparse.Namespace) -> None:
+    from astra_xr.scenes.scene_search import search
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", UserWarning)
+        found = search(
+            args.mission,
+            bbox=args.bbox,
+            intersects=args.intersects and _geojson(args.intersects),
+            datetime=args.datetime,
+            cloud_cover=args.cloud_cover,
+            max_items=args.max_items,
+            catalog=args.catalog,
+        )
+    if args.json:
+        print(found.to_dataframe().to_json(orient="records", date_format="iso", indent=2))
+    else:
+        print("\n".join(found) if args.ids else found)
+    notes = [str(warning.message) for warning in told]
+    if args.json or args.ids:
+        notes += [f"passed over {name}: {why}" for name, why in found.passed_over.items()]
+    for note in notes:
+        print(f"astra-xr: {note}", file=sys.stderr)
+
+
+def _geojson(path: Path) -> Any:
+    with contextlib.suppress(OSError, ValueError):
+        return json.loads(path.read_text(encoding="utf-8"))
+    raise InvalidParameter(name="--intersects", value=str(path), expected="a file of GeoJSON")
 
 
 def _demo(args: argparse.Namespace) -> None:

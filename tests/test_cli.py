@@ -120,3 +120,43 @@ def test_a_port_that_is_taken(tmp_path: Path, capsys: Capture) -> None:
     assert "try another host or port" in told.err
     assert "astra_sk" not in told.out
     assert not keys.exists()
+
+
+def test_search_prints_a_table_ids_or_json(capsys: Capture, tmp_path: Path) -> None:
+    asked = ["search", "sentinel-2", "--datetime", "2025-07/2025-09", "--catalog", "sample"]
+    assert main(asked) == 0
+    table = capsys.readouterr().out
+    assert table.startswith("<4 scenes of sentinel-2 at sample>")
+    assert main([*asked, "--ids", "--max-items", "3"]) == 0
+    printed = capsys.readouterr()
+    ids = printed.out.split()
+    assert len(ids) == 3
+    assert "astra-xr: the search returned the newest 3 of 4 scenes" in printed.err
+    assert main([*asked, "--json", "--cloud-cover", "20"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["cloud_cover"] <= 20 for row in rows] == [True] * 3
+    assert rows[0]["datetime"].startswith("2025-09-17T")
+    box = ["--bbox", "-122.5", "37.4", "-122.3", "37.5"]
+    assert main(["search", "Sentinel2", *box, "--catalog", "sample", "--ids"]) == 0
+    assert len(capsys.readouterr().out.split()) == 14
+    area = tmp_path / "area.geojson"
+    area.write_text('{"type": "Point", "coordinates": [10, 50]}')
+    assert main([*asked, "--intersects", str(area)]) == 0
+    assert capsys.readouterr().out.startswith("<0 scenes")
+
+
+def test_search_refuses_and_says_who_was_passed_over(
+    capsys: Capture, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    assert main(["search", "sentinel-2"]) == 2
+    assert "an area (bbox= or intersects=) or a time" in capsys.readouterr().err
+    assert main(["search", "sentinal-2", "--datetime", "2025"]) == 2
+    assert "did you mean 'sentinel-2'" in capsys.readouterr().err
+    assert main(["search", "sentinel-2", "--intersects", "/no/such.geojson"]) == 2
+    assert "a file of GeoJSON" in capsys.readouterr().err
+    world.earth_search.fault = httpx.Response(503)
+    assert main(["search", "sentinel-2", "--datetime", "2025-01", "--ids"]) == 0
+    printed = capsys.readouterr()
+    assert len(printed.out.split()) == 1
+    assert "passed over earth-search: down (HTTP 503)" in printed.err

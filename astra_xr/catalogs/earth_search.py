@@ -27,7 +27,8 @@ _LANDSAT = "landsat-c2-l2"
 
 _FREE = {
     "usgs-landsat": "The same scenes open with catalog='planetary-computer', without an account.",
-    "sentinel-s2-l2a": "The scene's other assets are COGs, which need no account.",
+    "sentinel-s2-l2a": "It is JPEG 2000; where the scene has COGs too, these need no account. The "
+    "same scenes open with catalog='planetary-computer', without an account.",
     "sentinel-s2-l1c": "The same scenes are in catalog='cdse', with a free account.",
 }
 """Requester-pays bucket → a free alternative."""
@@ -64,6 +65,19 @@ class EarthSearch(StacCatalog):
             collections = [_C1, _L2A] if older == _L2A else [_L1C]
             tile = {"tile": _zone(parts)} if "tile" in parts else {}
             yield sentinel2_search({**parts, **tile}, collections, tile_window(parts))
+
+    def find(self, scene: SceneId) -> dict[str, Any]:
+        """Return the scene's item; hrefs of Level 1C that name the bucket of Level 2A are mended.
+
+        Raises
+        ------
+        SceneNotFound, AmbiguousSceneId, UpstreamError
+        """
+        item = super().find(scene)
+        if item.get("collection") != _L1C:
+            return item
+        assets = {key: _in_its_bucket(asset) for key, asset in item["assets"].items()}
+        return {**item, "assets": assets}
 
     def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
         """Return public https hrefs as they are, and s3 hrefs presigned with AWS keys.
@@ -149,6 +163,17 @@ def _moved(asset: Mapping[str, Any], level: str) -> Mapping[str, Any]:
 def _is_jpeg2000(asset: Mapping[str, Any]) -> bool:
     """Return True for a JPEG 2000 file, by the end of its name, else by its media type."""
     return (raster_kind({"href": asset.get("href")}) or raster_kind(asset)) == "jp2"
+
+
+def _in_its_bucket(asset: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an asset of Level 1C with the bucket that holds it; only Level 2A has R10m and so on.
+
+    Some items name the other bucket, where no such file is.
+    """
+    href = str(asset.get("href") or "")
+    wrong = href.startswith("s3://sentinel-s2-l2a/") and not re.search(r"/R\d0m/", href)
+    right = {"href": href.replace("s3://sentinel-s2-l2a/", "s3://sentinel-s2-l1c/", 1)}
+    return {**asset, **(right if wrong else {})}
 
 
 def _zone(parts: Mapping[str, str]) -> str:

@@ -40,10 +40,8 @@ from astra_xr.resolver.resolution import Resolution
 from astra_xr.resolver.routing import Clouds, Origin, Router, check_format
 from astra_xr.resolver.scene_input import read_scene
 from astra_xr.resolver.sidecar import needs_factors, read_factors
+from astra_xr.resolver.unreadable import no_raster
 from astra_xr.settings import Settings
-
-_SHOWN = 8
-"""Assets that a message names."""
 
 _log = logging.getLogger(__name__)
 
@@ -168,7 +166,8 @@ class LocalResolver:
     def _resolution(self, found: Found, asked: str, request: _Request) -> Resolution:
         owner = found.owner
         if not found.bands:
-            raise InvalidItem(item=str(found.item["id"]), reason=_no_raster(found.item))
+            reason = no_raster(found.item, found.mission)
+            raise InvalidItem(item=str(found.item["id"]), reason=reason)
         chosen = select_bands(found.bands, request.names, scene=asked)
         return Resolution(
             scene_id=asked,
@@ -308,12 +307,6 @@ class LocalResolver:
             return FixedUrl(href)
         bare = redact(href) if signed else href
         return CatalogUrl(catalog=owner.name, settings=self.settings, href=bare)
-
-
-def _no_raster(item: Item) -> str:
-    told = [f"{key} ({asset.get('type') or 'no type'})" for key, asset in item["assets"].items()]
-    shown = ", ".join(told[:_SHOWN]) + (", …" if len(told) > _SHOWN else "")
-    return f"none of its assets is a GeoTIFF or a JPEG 2000 file: {shown or 'it has none'}"
 
 
 def _provider(item: Item) -> str:
