@@ -246,7 +246,7 @@ class RasterArray(LazyArray):
                 return await points_under(whole, warp, rows, cols)
             part = self._part(index, whole)
             spans = range_around(part.rows)[0], range_around(part.cols)[0]
-            return (await source_window(part, warp, *spans))[0]
+            return await source_window(part, warp, *spans)
 
         return await self._placed(read)
 

@@ -38,8 +38,6 @@ class _Threads:
         self.wait = ThreadPoolExecutor(8, thread_name_prefix="astra-xr wait")
         # Separate: GDAL waits for ranges, which may come through the threads above.
         self.gdal = ThreadPoolExecutor(4, thread_name_prefix="astra-xr gdal")
-        # One thread: rasterio silences a warning while it warps, which other threads may undo.
-        self.warp = ThreadPoolExecutor(1, thread_name_prefix="astra-xr warp")
 
     def _prepare(self) -> None:
         with contextlib.suppress(RuntimeError):  # the process is ending already
@@ -107,11 +105,6 @@ async def in_decode_thread(function: Callable[..., T], *args: object) -> T:
 async def in_gdal_thread(function: Callable[..., T], *args: object) -> T:
     """Run a function that calls GDAL in the pool for GDAL."""
     return await asyncio.get_running_loop().run_in_executor(_threads().gdal, function, *args)
-
-
-async def in_warp_thread(function: Callable[..., T], *args: object) -> T:
-    """Run GDAL's warper off the loop, one array at a time."""
-    return await asyncio.get_running_loop().run_in_executor(_threads().warp, function, *args)
 
 
 async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:

@@ -17,8 +17,9 @@ from astra_xr.reading.decoding import first, fitting
 from astra_xr.reading.engine import read
 from astra_xr.reading.headers import Facts, find_layout
 from astra_xr.reading.loop import in_decode_thread, in_gdal_thread, in_thread
+from astra_xr.reading.positions import CLOSE
 from astra_xr.reading.ranges import RangeFile
-from astra_xr.reading.resampling import CLOSE, area_means, nearest
+from astra_xr.reading.resampling import Part, aligned, area_means, nearest
 from astra_xr.reading.window import Window, clamped
 from astra_xr.tiff.directories import Unsupported
 
@@ -144,5 +145,6 @@ async def read_coarse(
     if average and not facts.palette:
         await in_decode_thread(area_means, pixels, step, missing, out)
     else:
-        await in_decode_thread(nearest, pixels, step, out)
+        part = Part(pixels=pixels, nodata=missing)
+        await in_decode_thread(nearest, part, aligned(step, shape), out)
     return out

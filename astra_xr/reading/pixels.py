@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from affine import Affine
 
 from astra_xr.reading.loop import together
-from astra_xr.reading.place import transformer
+from astra_xr.reading.overview import facts_of
+from astra_xr.reading.positions import positions
 from astra_xr.reading.warp import Warp, overview_for, read_warped
 from astra_xr.reading.window import Window
 
@@ -82,17 +82,10 @@ async def points_under(
     ReadError, SigningError, UpstreamError
         The file's header cannot be read.
     """
-    level, (height, width), affine = await overview_for(whole, warp)
-    x, y = _apply(Affine(*warp.target.transform), cols + 0.5, rows + 0.5)
-    if warp.source.crs != warp.target.crs:
-        x, y = transformer(warp.target.crs, warp.source.crs).transform(x, y)
-    across, down = _apply(~affine, x, y)
+    level, grid = overview_for(await facts_of(whole), warp)
+    found = positions(grid, warp.target).exact(rows + 0.5, cols + 0.5)
     ys, xs = (
         np.clip(np.nan_to_num(v, nan=0, posinf=size, neginf=0), 0, size - 1).astype(np.intp)
-        for v, size in ((np.asarray(down), height), (np.asarray(across), width))
+        for v, size in zip(found, grid.shape, strict=True)
     )
     return replace(whole, rows=ys, cols=xs, level=level, pointwise=True)
-
-
-def _apply(affine: Affine, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> Any:
-    return affine.a * x + affine.b * y + affine.c, affine.d * x + affine.e * y + affine.f

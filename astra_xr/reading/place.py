@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import warnings
 from dataclasses import replace
 
 import numpy as np
 from affine import Affine
-from pyproj import CRS, Transformer
+from pyproj import CRS
 from pyproj.exceptions import CRSError, ProjError
 
 from astra_xr.errors import ReadError
 from astra_xr.geometry import map_crs
 from astra_xr.model import Grid
 from astra_xr.reading.decoding import first
+from astra_xr.reading.positions import transformer
 from astra_xr.reading.ranges import RangeFile
 from astra_xr.reading.window import Window
 
@@ -91,12 +91,6 @@ def is_shift(target: Grid, source: Grid) -> bool:
     rows, cols = target.shape
     corners = [(col, row) for col in (0, cols) for row in (0, rows)]
     return max(math.dist(step @ each, shifted @ each) for each in corners) <= _APART
-
-
-@functools.lru_cache(maxsize=64)
-def transformer(source: str, target: str) -> Transformer:
-    """Return what brings x and y, east and north, from one CRS to another."""
-    return Transformer.from_crs(source, target, always_xy=True)
 
 
 def _grid_of(shape: tuple[int, int], transform: tuple[float, ...] | None, crs: str) -> Grid | None:

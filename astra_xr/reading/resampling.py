@@ -1,34 +1,131 @@
-"""Resample along the same axes: nearest pixel, or area means. Pure."""
+"""Resample pixels, each from its own place: nearest, means and ranks. Pure.
+
+A pixel is computed by the same operations on the same numbers wherever it lies in an array, so
+that a part of a result is that part of the whole, to the last bit.
+"""
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from affine import Affine
 
-CLOSE = 1e-6
-"""Tolerance in pixels: transforms are published as rounded decimals."""
+from astra_xr.reading.positions import CLOSE, Array, Place
 
-_STRIP = 1 << 22
-"""Source pixels averaged at once; bounds memory."""
+RESAMPLINGS = ("nearest", "average", "bilinear", "cubic", "lanczos", "mode", "min", "max", "med")
+"""Resampling methods, by GDAL's names."""
+
+RADIUS = {"bilinear": 1, "cubic": 2, "lanczos": 3}
+"""Of the kernels, in source pixels at a scale of 1."""
+
+_SHARP = 1 / 0.95
+"""Scale below which a kernel is not widened, as in GDAL."""
+
+_FINE = 4096
+"""Positions within a pixel for which kernels are tabulated."""
+
+_STRIP = 1 << 20
+"""Source pixels that are averaged at once; bounds memory."""
 
 
-def nearest(pixels: npt.NDArray[Any], step: Affine, out: npt.NDArray[Any]) -> None:
-    """Write the source pixel under the center of each target pixel to ``out``."""
-    picks, targets = [], []
-    for scale, first, length, size in (
-        (step.e, step.f, out.shape[1], pixels.shape[1]),
-        (step.a, step.c, out.shape[2], pixels.shape[2]),
-    ):
-        found = np.floor((np.arange(length) + 0.5) * scale + first + CLOSE).astype(np.intp)
-        inside = np.flatnonzero((found >= 0) & (found < size))
-        targets.append(inside)
-        picks.append(found[inside])
-    planes = np.arange(len(out))
-    out[np.ix_(planes, *targets)] = pixels[np.ix_(planes, *picks)]
+Tap = tuple[npt.NDArray[np.intp], Array]
+"""Source rows, or columns, of which each pixel takes one, and the weight of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Pixels of a source."""
+
+    pixels: npt.NDArray[Any]
+    """(planes, rows, columns): all that lie in the source and under what is resampled."""
+
+    first: tuple[int, int] = (0, 0)
+    """Row and column of the first of them in the source."""
+
+    nodata: float | None
+    """Number of pixels without data, beside NaN."""
+
+    def has_data(self) -> npt.NDArray[np.bool_]:
+        """Return which pixels have data."""
+        pixels = self.pixels
+        valid = np.ones(pixels.shape, np.bool_) if pixels.dtype.kind in "iub" else ~np.isnan(pixels)
+        if self.nodata is not None:
+            valid &= pixels != self.nodata
+        return valid
+
+
+def kernel_scale(scale: tuple[float, float]) -> tuple[float, float]:
+    """Return how much a kernel is widened where pixels get larger, down and across."""
+    if max(scale) <= _SHARP:
+        return 1.0, 1.0
+    down, across = (max(1.0, each) for each in scale)
+    return down, across
+
+
+def resample(
+    part: Part,
+    how: str,
+    place: Place,
+    reach: Place | None,
+    scale: tuple[float, float],
+    out: npt.NDArray[Any],
+) -> None:
+    """Write resampled pixels to ``out``; those without data are left as they are.
+
+    Parameters
+    ----------
+    part : Part
+    how : str
+        One of :data:`RESAMPLINGS`.
+    place : (ndarray, ndarray)
+        Row and column of each pixel's center in the source.
+    reach : (ndarray, ndarray), optional
+        Half the rows and columns that a pixel takes; for all but nearest and kernels.
+    scale : (float, float)
+        Rows and columns of the source per pixel, of the whole grid.
+    out : ndarray
+        (planes, rows, columns); integer arrays get rounded numbers.
+    """
+    if how == "nearest":
+        nearest(part, place, out)
+        return
+    if how in RADIUS:
+        taps = [_kernel(v, how, s) for v, s in zip(place, kernel_scale(scale), strict=True)]
+    else:
+        assert reach is not None
+        taps = [_footprint(v, half) for v, half in zip(place, reach, strict=True)]
+    (down, top, bottom), (across, left, right) = (
+        _within(*each, start, start + size)
+        for each, start, size in zip(taps, part.first, part.pixels.shape[1:], strict=True)
+    )
+    if top >= bottom or left >= right:
+        return
+    row, col = part.first
+    cut = part.pixels[:, top - row : bottom - row, left - col : right - col]
+    part = Part(pixels=cut, first=(top, left), nodata=part.nodata)
+    if how == "average" or how in RADIUS:
+        _means(part, down, across, place if how in RADIUS else None, out)
+    else:
+        _ranked(part, how, down, across, out)
+
+
+def nearest(part: Part, place: Place, out: npt.NDArray[Any]) -> None:
+    """Write the source pixel under the center of each pixel to ``out``."""
+    inside, row, col = _under(part, place)
+    pixels, inside = part.pixels, np.broadcast_to(inside, out.shape[1:])
+    if row.shape[1] == col.shape[0] == 1:
+        for plane, target in zip(pixels, out, strict=True):
+            np.copyto(target, plane[row[:, 0]][:, col[0]], where=inside)
+        return
+    number = row * pixels.shape[2] + col
+    for plane, target in zip(pixels, out, strict=True):
+        np.copyto(target, np.take(plane, number), where=inside)
 
 
 def area_means(
@@ -49,48 +146,187 @@ def area_means(
     out : ndarray
         (planes, rows, columns); integer arrays get the rounded mean.
     """
-    _, height, width = pixels.shape
-    down = np.clip(np.arange(out.shape[1] + 1) * step.e + step.f, 0, height)
-    across = np.clip(np.arange(out.shape[2] + 1) * step.a + step.c, 0, width)
-    strip = max(1, int(_STRIP / step.e / width))
+    part = Part(pixels=pixels, nodata=nodata)
+    scale = abs(step.e), abs(step.a)
+    down, across = np.full((1, 1), scale[0] / 2), np.full((1, 1), scale[1] / 2)
+    rows, cols = aligned(step, out.shape[1:])
+    strip = max(1, int(_STRIP / max(1.0, scale[0]) / pixels.shape[2]))
     for top in range(0, out.shape[1], strip):
-        rows = slice(top, min(out.shape[1], top + strip))
-        edges = down[rows.start : rows.stop + 1]
-        first = int(edges[0])
-        part = pixels[:, first : math.ceil(edges[-1])]
-        valid = _valid(part, nodata)
-        if valid.all():
-            total = _integrals(_integrals(part, edges - first, 1), across, 2)
-            area = np.broadcast_to(np.outer(np.diff(edges), np.diff(across)), total.shape)
-        else:
-            total = _integrals(_integrals(np.where(valid, part, 0), edges - first, 1), across, 2)
-            area = _integrals(_integrals(valid, edges - first, 1), across, 2)
-        some = area > CLOSE
-        means = np.divide(total, area, out=total, where=some)
-        np.copyto(
-            out[:, rows],
-            means if out.dtype.kind == "f" else np.rint(means),
-            where=some,
-            casting="unsafe",
-        )
+        here = slice(top, top + strip)
+        resample(part, "average", (rows[here], cols), (down, across), scale, out[:, here])
 
 
-def _integrals(values: npt.NDArray[Any], edges: npt.NDArray[Any], axis: int) -> npt.NDArray[Any]:
-    """Integrate values between consecutive edges along an axis; edges may cut pixels."""
-    size = values.shape[axis]
-    whole = np.minimum((edges + CLOSE).astype(np.intp), size)
-    shape = [-1 if n == axis else 1 for n in range(values.ndim)]
-    sums = np.cumsum(values, axis=axis, dtype=np.float64)
-    at = np.take(sums, np.maximum(whole - 1, 0), axis)
-    at *= (whole > 0).reshape(shape)
-    part = np.maximum(edges - whole, 0) * (whole < size)
-    if part.any():
-        at += np.take(values, np.minimum(whole, size - 1), axis) * part.reshape(shape)
-    return np.diff(at, axis=axis)
+def aligned(step: Affine, shape: tuple[int, ...]) -> Place:
+    """Return the places of pixels whose rows lie along the source's."""
+    rows, cols = (np.arange(n) + 0.5 for n in shape)
+    return (rows * step.e + step.f)[:, None], (cols * step.a + step.c)[None]
 
 
-def _valid(pixels: npt.NDArray[Any], nodata: float | None) -> npt.NDArray[np.bool_]:
-    valid = np.ones(pixels.shape, np.bool_) if pixels.dtype.kind in "iub" else ~np.isnan(pixels)
-    if nodata is not None:
-        valid &= pixels != nodata
-    return valid
+def _under(
+    part: Part, place: Place
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Return whether places are in the source, and their row and column in the part."""
+    numbers = [
+        np.floor(v + CLOSE).astype(np.intp) - first
+        for v, first in zip(place, part.first, strict=True)
+    ]
+    sizes = part.pixels.shape[1:]
+    inside = [(n >= 0) & (n < size) for n, size in zip(numbers, sizes, strict=True)]
+    row, col = (np.clip(n, 0, size - 1) for n, size in zip(numbers, sizes, strict=True))
+    return inside[0] & inside[1], row, col
+
+
+def _kernel(place: Array, how: str, scale: float) -> tuple[npt.NDArray[np.intp], list[Array]]:
+    """Return the first tap of a kernel around each place, and the weights of all."""
+    table = _table(how, scale)
+    first = np.floor(place - 0.5)
+    within = np.rint((place - 0.5 - first) * _FINE).astype(np.intp)
+    start = first.astype(np.intp) - (len(table) // 2 - 1)
+    return start, [np.take(weights, within) for weights in table]
+
+
+@functools.lru_cache(maxsize=64)
+def _table(how: str, scale: float) -> Array:
+    """Return the weights of a kernel's taps, (taps, places within a pixel)."""
+    taps = math.ceil(RADIUS[how] * scale)
+    x = np.arange(1 - taps, taps + 1)[:, None] - np.arange(_FINE + 1) / _FINE
+    x = np.abs(x) / scale
+    if how == "bilinear":
+        return np.maximum(1 - x, 0)
+    if how == "cubic":
+        near, far = (1.5 * x - 2.5) * x * x + 1, ((-0.5 * x + 2.5) * x - 4) * x + 2
+        return np.where(x < 1, near, np.where(x < 2, far, 0))
+    return np.where(x < 3, np.sinc(x) * np.sinc(x / 3), 0)
+
+
+def _footprint(place: Array, half: Array) -> tuple[npt.NDArray[np.intp], list[Array]]:
+    """Return the first tap within ``half`` a pixel's size of each place, and what of all is."""
+    first = np.floor(place - half + CLOSE)
+    count = max(1, int(np.max(np.ceil(place + half - CLOSE) - first)))
+    away, most = place - first - 0.5, np.minimum(2 * half, 1)
+    weights = [np.clip(half + 0.5 - np.abs(away - n), 0, most) for n in range(count)]
+    return first.astype(np.intp), weights
+
+
+def _within(
+    first: npt.NDArray[np.intp], weights: list[Array], start: int, stop: int
+) -> tuple[list[Tap], int, int]:
+    """Return taps, which have no weight outside a range, and which part of it they take."""
+    low, high = max(start, int(first.min())), min(stop, int(first.max()) + len(weights))
+    taps = []
+    for n, weight in enumerate(weights):
+        number = np.clip(first + n, low, high - 1)
+        if low == start or high == stop:
+            weight = np.where(number == first + n, weight, 0)  # noqa: PLW2901
+        taps.append((number - low, weight))
+    return taps, low, high
+
+
+def _means(
+    part: Part, down: list[Tap], across: list[Tap], under: Place | None, out: npt.NDArray[Any]
+) -> None:
+    """Write weighted means of what has data; with ``under``, only where the pixel there has."""
+    kind = np.result_type(part.pixels.dtype, np.float64)
+    inside = _under(part, under) if under else None
+    line = _total(weight for _, weight in across)
+    whole = _total(line * weight for _, weight in down)
+    for plane, data, target in zip(part.pixels, part.has_data(), out, strict=True):
+        full = bool(data.all())
+        values = (plane if full else np.where(data, plane, 0)).astype(kind)
+        total = _weighted(values, down, across)
+        weight = whole if full else _weighted(data.astype(float), down, across)
+        some = weight > CLOSE
+        if inside:
+            some &= inside[0] if full else inside[0] & data[inside[1], inside[2]]
+        means = np.divide(total, weight, out=np.zeros(target.shape, kind), where=some)
+        np.copyto(target, _stored(means, target.dtype, part.nodata), where=some, casting="unsafe")
+
+
+def _weighted(values: npt.NDArray[Any], down: list[Tap], across: list[Tap]) -> npt.NDArray[Any]:
+    """Return sums of what taps take of values, by weight.
+
+    However they are computed, sums are of the same terms in the same order: a row's first.
+    """
+    # Infinity times no weight would be NaN.
+    wild = not np.isfinite(values).all()
+
+    def times(taken: npt.NDArray[Any], weight: Array) -> npt.NDArray[Any]:
+        return (np.where(weight == 0, 0, taken) if wild else taken) * weight
+
+    if down[0][0].shape[1] == across[0][0].shape[0] == 1:
+        lines = _total(times(values[:, col[0]], weight) for col, weight in across)
+        return _total(times(lines[row[:, 0]], weight) for row, weight in down)
+    flat, width = values.ravel(), values.shape[1]
+    taken = np.empty(np.broadcast_shapes(down[0][0].shape, across[0][0].shape), values.dtype)
+
+    def line(start: npt.NDArray[np.intp]) -> Iterator[npt.NDArray[Any]]:
+        for col, weight in across:
+            np.take(flat, start + col, out=taken, mode="clip")
+            yield np.multiply(np.where(weight == 0, 0, taken) if wild else taken, weight, out=taken)
+
+    return _total(times(_total(line(row * width)), weight) for row, weight in down)
+
+
+def _total(terms: Iterator[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    total = next(terms).copy()
+    for term in terms:
+        total += term
+    return total
+
+
+def _stored(
+    means: npt.NDArray[Any], dtype: np.dtype[Any], nodata: float | None
+) -> npt.NDArray[Any]:
+    """Return means as a type holds them, none of which is by chance the nodata number."""
+    beside = None
+    if dtype.kind in "iu":
+        low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+        most = high if dtype.itemsize < 8 else np.nextafter(float(high), 0)
+        means = np.clip(np.rint(means), low, most)
+        beside = None if nodata is None else nodata + 1 if nodata < high else nodata - 1
+    elif nodata is not None:
+        beside = np.nextafter(dtype.type(nodata), np.inf)
+    return means if beside is None else np.where(means == nodata, beside, means)
+
+
+def _ranked(
+    part: Part, how: str, down: list[Tap], across: list[Tap], out: npt.NDArray[Any]
+) -> None:
+    """Write the least, greatest, median or most frequent of what has data."""
+    width = part.pixels.shape[2]
+    numbers = [
+        np.broadcast_to(row * width + col, out.shape[1:]) for row, _ in down for col, _ in across
+    ]
+    weights = np.stack([np.broadcast_to(y * x, out.shape[1:]) for _, y in down for _, x in across])
+    for plane, data, target in zip(part.pixels, part.has_data(), out, strict=True):
+        flat = plane.ravel()
+        values = np.stack([np.take(flat, each) for each in numbers])
+        weight = np.where(np.stack([np.take(data.ravel(), each) for each in numbers]), weights, 0)
+        some = (weight > CLOSE).any(axis=0)
+        np.copyto(target, _rank(values, weight, how), where=some)
+
+
+def _rank(values: npt.NDArray[Any], weight: Array, how: str) -> npt.NDArray[Any]:
+    """Return the value of a rank along the first axis, of those that weigh something."""
+    found: npt.NDArray[Any]
+    counts = weight > CLOSE
+    if how in ("min", "max"):
+        whole = np.iinfo(values.dtype) if values.dtype.kind in "iu" else None
+        edges = (whole.min, whole.max) if whole else (-np.inf, np.inf)
+        ends = np.min if how == "min" else np.max
+        found = ends(values, axis=0, where=counts, initial=edges[how == "min"])
+        return found
+    order = np.argsort(np.where(counts, values.astype(float), np.nan), axis=0, kind="stable")
+    values, weight = (
+        np.take_along_axis(v, order, 0) for v in (values, np.where(counts, weight, 0))
+    )
+    if how == "med":
+        rank = (np.maximum(counts.sum(axis=0), 1) - 1) // 2
+    else:
+        last = np.ones(values.shape, np.bool_)
+        last[:-1] = values[1:] != values[:-1]
+        sums = np.where(last, np.cumsum(weight, axis=0), 0)
+        sums[1:] -= np.maximum.accumulate(sums, axis=0)[:-1]
+        rank = np.argmax(sums, axis=0)
+    found = np.take_along_axis(values, rank[None], 0)[0]
+    return found

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-import functools
+import itertools
 import math
 import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from affine import Affine
-from odc.geo.geobox import GeoBox
-from odc.geo.overlap import compute_reproject_roi
 
 from astra_xr.model import Grid
 from astra_xr.reading.engine import read
 from astra_xr.reading.headers import Facts
-from astra_xr.reading.loop import in_decode_thread, in_warp_thread
+from astra_xr.reading.loop import in_decode_thread, together
 from astra_xr.reading.overview import facts_of, level_for, nodata_of, warn_of_palette
-from astra_xr.reading.resampling import CLOSE, area_means, nearest
+from astra_xr.reading.positions import CLOSE, Array, Range, positions
+from astra_xr.reading.resampling import RADIUS, Part, kernel_scale, resample
 from astra_xr.reading.window import Window, clamped
 
-RESAMPLINGS = ("nearest", "average", "bilinear", "cubic", "lanczos", "mode", "min", "max", "med")
-"""Resampling methods, by GDAL's names."""
+_THREADS = os.cpu_count() or 1
 
-_REACH = {"bilinear": 1, "cubic": 2, "lanczos": 3}
-"""Radius of the kernels in source pixels, at a scale of 1."""
+_MOST = 1 << 19
+"""Source pixels under those that are resampled at once; bounds memory."""
+
+_WIDTH = 2048
+"""Columns that are resampled at once, at most."""
+
+_BESIDE = 0.1
+"""By how much a footprint may lie beside the corners of its pixel, in source pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,22 +43,15 @@ class Warp:
 
     target: Grid
     resampling: str
-    """One of :data:`RESAMPLINGS`."""
+    """One of :data:`astra_xr.reading.resampling.RESAMPLINGS`."""
 
 
 def usual_resampling(target: Grid, source: Grid) -> str:
     """Return how measured values come to another grid where nothing else is asked for."""
-    return "average" if is_coarser(target, source) else "nearest"
-
-
-@functools.lru_cache(maxsize=256)
-def is_coarser(target: Grid, source: Grid) -> bool:
-    """Return True where a grid has larger pixels than another one."""
     if target.crs == source.crs:
-        return target.resolution > source.resolution
-    full, goal = (GeoBox(g.shape, Affine(*g.transform), g.crs) for g in (source, target))
+        return "average" if target.resolution > source.resolution else "nearest"
     # Pixels of the same size in two projections differ by some percent.
-    return bool(compute_reproject_roi(full, goal).scale > 1.1)
+    return "average" if min(positions(source, target).scale) > 1.1 else "nearest"
 
 
 async def read_warped(
@@ -93,141 +91,130 @@ async def read_warped(
     out = np.full(size, fill, dtype)
     if facts.palette and warp.resampling != "nearest":
         warn_of_palette(whole.label, warp.resampling)
-        warp = replace(warp, resampling="nearest")
-    window, origin = await source_window(whole, warp, rows, cols, facts)
+    level, way = _way(facts, warp)
+    spans = await in_decode_thread(way.source, rows, cols)
+    window = whole.cut(*spans, level)
     if 0 in window.size:
         return out
-    pixels = await read(window)
-    goal = _moved(warp.target, cols[0], rows[0])
-    step = ~origin @ goal
-    if warp.source.crs == warp.target.crs and abs(step.b) + abs(step.d) < CLOSE:
-        if warp.resampling == "nearest" or (
-            warp.resampling == "average" and _rounded(step, warp.target)
-        ):
-            await in_decode_thread(nearest, pixels, step, out)
-            return out
-        if warp.resampling == "average" and min(step.a, step.e) > 0:
-            await in_decode_thread(area_means, pixels, step, missing, out)
-            return out
-    nodata = (math.nan, math.nan) if dtype.kind in "fc" else (missing, fill)
-    if missing is not None and dtype.kind in "fc":
-        pixels = np.where(pixels == missing, dtype.type(math.nan), pixels)
-    await in_warp_thread(_by_gdal, pixels, origin, out, goal, warp, nodata)
-    if dtype.kind in "fc" and not math.isnan(fill):
-        out[np.isnan(out)] = fill
+    part = Part(pixels=await read(window), first=(spans[0][0], spans[1][0]), nodata=missing)
+    blocks = list(way.blocks(rows, cols))
+    threads = min(_THREADS, len(blocks))
+    await together(
+        in_decode_thread(way.resample, part, blocks[n::threads], (rows[0], cols[0]), out)
+        for n in range(threads)
+    )
     return out
 
 
-async def source_window(
-    whole: Window,
-    warp: Warp,
-    rows: tuple[int, int],
-    cols: tuple[int, int],
-    facts: Facts | None = None,
-) -> tuple[Window, Affine]:
+async def source_window(whole: Window, warp: Warp, rows: Range, cols: Range) -> Window:
     """Return the overview, and the part of it, that a window of the target grid needs.
 
     Returns
     -------
-    window : Window
+    Window
         Of the coarsest overview that is no coarser than the target; empty if the two do not
         overlap.
-    origin : Affine
-        From its columns and rows to the CRS of the file.
 
     Raises
     ------
     ReadError, SigningError, UpstreamError
         The file's header cannot be read.
     """
-    level, (height, width), affine = await overview_for(whole, warp, facts)
-    here = GeoBox((height, width), affine, warp.source.crs)
-    size = (rows[1] - rows[0], cols[1] - cols[0])
-    goal = GeoBox(size, _moved(warp.target, cols[0], rows[0]), warp.target.crs)
-    plan = compute_reproject_roi(here, goal)
-    reach = math.ceil(_REACH.get(warp.resampling, 0) * max(1, plan.scale))
-    ys, xs = (
-        clamped(roi.start - reach, roi.stop + reach, size)
-        for roi, size in zip(plan.roi_src, (height, width), strict=True)
-    )
-    return whole.cut(ys, xs, level), affine @ Affine.translation(xs[0], ys[0])
+    level, way = _way(await facts_of(whole), warp)
+    return whole.cut(*await in_decode_thread(way.source, rows, cols), level)
 
 
-async def overview_for(
-    whole: Window, warp: Warp, facts: Facts | None = None
-) -> tuple[int, tuple[int, int], Affine]:
-    """Return the coarsest overview that is no coarser than the target.
+def overview_for(facts: Facts, warp: Warp) -> tuple[int, Grid]:
+    """Return the coarsest overview that is no coarser than the target, for all of its windows.
 
     Returns
     -------
     level : int
         0 is the full image.
-    shape : (int, int)
-        Its rows and columns.
-    affine : Affine
-        From its columns and rows to the CRS of the file.
-
-    Raises
-    ------
-    ReadError, SigningError, UpstreamError
-        The file's header cannot be read.
+    grid : Grid
+        Of its pixels.
     """
-    shapes = (facts or await facts_of(whole)).shapes
-    across, down = _scale(warp)
-    level = level_for(shapes, (down, across))
-    full, (height, width) = shapes[0], shapes[level]
+    level = level_for(facts.shapes, positions(warp.source, warp.target).scale)
+    full, (height, width) = facts.shapes[0], facts.shapes[level]
     scale = Affine.scale(full[1] / width, full[0] / height)
-    return level, (height, width), Affine(*warp.source.transform) @ scale
+    a, b, c, d, e, f = list(Affine(*warp.source.transform) @ scale)[:6]
+    return level, replace(warp.source, shape=(height, width), transform=(a, b, c, d, e, f))
 
 
-def _scale(warp: Warp) -> tuple[float, float]:
-    """Return the number of file pixels per target pixel, across and down.
-
-    It is computed for the whole target: all windows of it are resampled alike.
-    """
-    full = GeoBox(warp.source.shape, Affine(*warp.source.transform), warp.source.crs)
-    goal = GeoBox(warp.target.shape, Affine(*warp.target.transform), warp.target.crs)
-    scale = compute_reproject_roi(full, goal).scale2
-    return float(scale.x), float(scale.y)
+def _way(facts: Facts, warp: Warp) -> tuple[int, _Way]:
+    """Return the overview of a file that is read, and how its pixels come to the target."""
+    level, grid = overview_for(facts, warp)
+    return level, _Way(replace(warp, resampling="nearest") if facts.palette else warp, grid)
 
 
-def _rounded(step: Affine, target: Grid) -> bool:
-    """Return True if pixels differ in size only because an overview's shape is rounded."""
-    rows, cols = target.shape
-    return abs(step.e - 1) * rows <= 1 and abs(step.a - 1) * cols <= 1
+class _Way:
+    """How pixels of an overview come to a target grid."""
 
-
-def _moved(grid: Grid, col: int, row: int) -> Affine:
-    return Affine(*grid.transform) @ Affine.translation(col, row)
-
-
-def _by_gdal(
-    pixels: npt.NDArray[Any],
-    origin: Affine,
-    out: npt.NDArray[Any],
-    goal: Affine,
-    warp: Warp,
-    nodata: tuple[float | None, float],
-) -> None:
-    import rasterio
-    from rasterio.enums import Resampling
-    from rasterio.warp import reproject
-
-    full = Affine(*warp.source.transform)
-    across, down = _scale(warp)
-    with rasterio.Env(GDAL_NUM_THREADS="1"):
-        reproject(
-            pixels,
-            out,
-            src_transform=origin,
-            src_crs=warp.source.crs,
-            src_nodata=nodata[0],
-            dst_transform=goal,
-            dst_crs=warp.target.crs,
-            dst_nodata=None if nodata[0] is None else nodata[1],
-            resampling=Resampling[warp.resampling],
-            num_threads=min(8, os.cpu_count() or 1),
-            # Otherwise GDAL guesses its kernels' radius from each window.
-            XSCALE=math.hypot(origin.a, origin.d) / math.hypot(full.a, full.d) / across,
-            YSCALE=math.hypot(origin.b, origin.e) / math.hypot(full.b, full.e) / down,
+    def __init__(self, warp: Warp, grid: Grid) -> None:
+        self._positions = positions(grid, warp.target)
+        self._size = grid.shape
+        step, (rows, cols) = self._positions.step, warp.target.shape
+        # They differ in size only because an overview's shape is rounded.
+        same = (
+            self._positions.aligned and abs(step.e - 1) * rows <= 1 and abs(step.a - 1) * cols <= 1
         )
+        self._as_it_is = same and warp.resampling == "average"
+        self._how = "nearest" if self._as_it_is else warp.resampling
+
+    def source(self, rows: Range, cols: Range) -> tuple[Range, Range]:
+        """Return which rows and columns of the overview pixels of the target take."""
+        if self._how == "nearest" and not self._as_it_is:
+            found = self._positions.bounds(rows, cols)
+            margins = [(CLOSE, CLOSE)] * 2
+        elif self._how in RADIUS:
+            found = self._positions.bounds(rows, cols)
+            taps = [math.ceil(RADIUS[self._how] * s) for s in kernel_scale(self._positions.scale)]
+            margins = [(0.5 - n, n - 0.5) for n in taps]
+        else:
+            found = self._positions.bounds((rows[0], rows[1] + 1), (cols[0], cols[1] + 1), 0)
+            # A footprint is nearly as wide as the corners of its pixel.
+            beyond = _BESIDE if self._positions.other_crs else -CLOSE / 2
+            margins = [(-beyond, beyond)] * 2
+        if found is None:
+            return (0, 0), (0, 0)
+        down, across = (
+            clamped(math.floor(low + before), math.floor(high + after) + 1, size)
+            for (low, high), (before, after), size in zip(found, margins, self._size, strict=True)
+        )
+        return down, across
+
+    def blocks(self, rows: Range, cols: Range) -> Iterator[tuple[Range, Range]]:
+        """Yield parts of a window that are resampled at once."""
+        down, across = self._positions.scale
+        most = max(1, int(_MOST / (down + 2) / (across + 2)))
+        width = min(_WIDTH, most)
+        height = most // width
+        for top, left in itertools.product(range(*rows, height), range(*cols, width)):
+            yield (top, min(top + height, rows[1])), (left, min(left + width, cols[1]))
+
+    def resample(
+        self,
+        part: Part,
+        blocks: Iterable[tuple[Range, Range]],
+        first: tuple[int, int],
+        out: npt.NDArray[Any],
+    ) -> None:
+        """Write blocks of the target to ``out``, which begins at row and column ``first``."""
+        for rows, cols in blocks:
+            place = self._positions.at(rows, cols)
+            reach = None if self._how in ("nearest", *RADIUS) else self._positions.reach(rows, cols)
+            if self._as_it_is:
+                down, across = (_meeting(*each) for each in zip(place, self._size, strict=True))
+                place = down, across
+            in_rows, in_cols = (
+                slice(start - zero, stop - zero)
+                for (start, stop), zero in zip((rows, cols), first, strict=True)
+            )
+            here = out[:, in_rows, in_cols]
+            resample(part, self._how, place, reach, self._positions.scale, here)
+
+
+def _meeting(place: Array, size: int) -> Array:
+    """Return centers of pixels, those of pixels that meet the file just within it."""
+    meets = (place > CLOSE - 0.5) & (place < size + 0.5 - CLOSE)
+    return np.where(meets, np.clip(place, 0.5, size - 0.5), place)

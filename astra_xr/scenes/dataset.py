@@ -17,7 +17,8 @@ from astra_xr.errors import InvalidParameter, UnknownBand
 from astra_xr.missions import MISSIONS
 from astra_xr.model import CLASS_ROLES, Asset, Band, ClassValue, Grid, Radiometry
 from astra_xr.reading.decoding import fitting, in_force
-from astra_xr.reading.warp import RESAMPLINGS, Warp, usual_resampling
+from astra_xr.reading.resampling import RESAMPLINGS
+from astra_xr.reading.warp import Warp, usual_resampling
 from astra_xr.resolver.grids import check_gridded
 from astra_xr.resolver.radiometry import as_they_are, joined, override
 from astra_xr.resolver.resolution import Resolution

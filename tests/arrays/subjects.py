@@ -49,10 +49,6 @@ class Subject:
     stored: bool = False
     """Whether its numbers are those of the files."""
 
-    exact: bool = True
-    """Whether a part has the pixels of the whole to the last bit. GDAL's way to another CRS takes
-    a neighbour's here and there."""
-
     awaited: bool = True
     """Whether xarray's `load_async` works; it does not where a backend has no such way."""
 
@@ -236,9 +232,7 @@ SUBJECTS = {
         near=6e-5,
         able="index mask",
     ),
-    "warped to degrees": Subject(
-        open=lambda s: s.scene(crs="EPSG:4326"), able="index mask", exact=False
-    ),
+    "warped to degrees": Subject(open=lambda s: s.scene(crs="EPSG:4326"), able="index mask"),
     "planes": Subject(
         open=lambda s: s.scene("visual"),
         truth=lambda p: {"visual": p.visual(FIRST)},

@@ -85,8 +85,7 @@ class File:
         way = pyproj.Transformer.from_crs(wkt(box), wkt(self.box), always_xy=True)
         x, y = way.transform(*(box.affine @ (cols, rows)))
         across, down = ~self.box.affine @ (np.asarray(x), np.asarray(y))
-        # The places of a warp are exact to an eighth of a pixel.
-        slack = 0.13
+        slack = 0.01
         height, width = self.box.shape
         values = np.asarray(found)
         data = np.isfinite(values)

@@ -1,0 +1,255 @@
+"""Where the pixels of one grid lie in another, the same in whichever window they are read."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from affine import Affine
+from numpy.lib.stride_tricks import sliding_window_view
+from pyproj import Transformer
+
+from astra_xr.model import Grid
+
+CLOSE = 1e-6
+"""Tolerance in pixels: transforms are published as rounded decimals."""
+
+NEAR = 0.005
+"""How far an interpolated place may be from the exact one, in pixels of the source. It is measured
+halfway between control points, where it is farthest."""
+
+_SIDES = (64, 8, 1)
+"""Pixels between control points; those of a cell are closer where :data:`NEAR` asks for it."""
+
+_FAR = -1e9
+"""Row and column of a pixel that has no place in the source."""
+
+_SITES = 9
+"""Rows and columns of places at which the scale is measured."""
+
+_WIDEST = 8
+"""How much larger than usual the footprint of a pixel may be: beside a pole it is the whole width
+of a file in degrees."""
+
+Range = tuple[int, int]
+"""Rows or columns, half-open."""
+
+Array = npt.NDArray[np.floating[Any]]
+
+Sides = tuple[int, ...] | list[int]
+
+Span = tuple[float, float]
+
+Place = tuple[Array, Array]
+"""Rows and columns in the source, from the outer corner of its first pixel; in shapes that are
+broadcast to rows and columns of the target."""
+
+
+class Positions:
+    """Where the pixels of a target grid lie in a source grid.
+
+    Between CRSs, places are interpolated between control points at fixed multiples of the target
+    grid's pixels. So a pixel has the same place in every window, to the last bit.
+
+    Parameters
+    ----------
+    source, target : Grid
+    """
+
+    def __init__(self, source: Grid, target: Grid) -> None:
+        self._grids = source, target
+        self._to_source, self._to_crs = ~Affine(*source.transform), Affine(*target.transform)
+        self.other_crs = source.crs != target.crs
+        self.step = self._to_source @ self._to_crs
+        """From columns and rows of the target to those of the source, in one CRS."""
+
+        self.aligned = not self.other_crs and abs(self.step.b) + abs(self.step.d) < CLOSE
+        """True: rows of the target lie along rows of the source."""
+
+    @functools.cached_property
+    def scale(self) -> tuple[float, float]:
+        """Return rows and columns of the source per pixel of the target: medians of the whole."""
+        source, target = self._grids
+        if not self.other_crs:
+            step = self.step
+            return math.hypot(step.d, step.e), math.hypot(step.a, step.b)
+        rows, cols = (np.linspace(0, n, 2 * _SITES + 1)[1::2] for n in source.shape)
+        sites = Positions(target, source).exact(rows[:, None], cols)
+        row, col = (
+            np.clip(np.nan_to_num(v, posinf=0, neginf=0), 0, n - 1)
+            for v, n in zip(sites, target.shape, strict=True)
+        )
+        here, right, below = (self.exact(row + r, col + c) for r, c in ((0, 0), (0, 1), (1, 0)))
+        steps = (np.hypot(right[n] - here[n], below[n] - here[n]) for n in (0, 1))
+        known = (step[np.isfinite(step)] for step in steps)
+        down, across = (float(np.median(step)) if step.size else 0.0 for step in known)
+        return down, across
+
+    def exact(self, rows: Array, cols: Array) -> Place:
+        """Return where points of the target lie, not finite where nowhere; shapes are broadcast."""
+        if not self.other_crs:
+            x, y = _apply(self.step, cols, rows)
+            return y, x
+        source, target = self._grids
+        x, y = np.broadcast_arrays(*_apply(self._to_crs, cols, rows))
+        x, y = transformer(target.crs, source.crs).transform(x, y)
+        with np.errstate(invalid="ignore"):  # infinite times nothing
+            x, y = _apply(self._to_source, x, y)
+        return y, x
+
+    def at(self, rows: Range, cols: Range, shift: float = 0.5) -> Place:
+        """Return where the pixels of a window lie: their centers, or with 0 their first corners."""
+        down, across = np.arange(*rows), np.arange(*cols)
+        if self.other_crs:
+            return self._between(down, across, shift, _SIDES)
+        if self.aligned:
+            y, x = (down + shift) * self.step.e + self.step.f, (across + shift) * self.step.a
+            return y[:, None], (x + self.step.c)[None]
+        return self.exact(down[:, None] + shift, across[None] + shift)
+
+    def reach(self, rows: Range, cols: Range) -> Place:
+        """Return half the rows and columns that the pixels of a window take of the source."""
+        widest = [_WIDEST * max(1.0, n) / 2 for n in self.scale]
+        if not self.other_crs:
+            down, across = (np.full((1, 1), n / 2) for n in self.scale)
+            return down, across
+        corners = self.at((rows[0], rows[1] + 1), (cols[0], cols[1] + 1), 0)
+        down, across = (
+            np.minimum(_length(v[:-1, 1:] - v[:-1, :-1], v[1:, :-1] - v[:-1, :-1]) / 2, most)
+            for v, most in zip(corners, widest, strict=True)
+        )
+        return down, across
+
+    def bounds(self, rows: Range, cols: Range, shift: float = 0.5) -> tuple[Span, Span] | None:
+        """Return the least and the greatest row, and column, that :meth:`at` gives for a window.
+
+        None where no pixel has a place.
+        """
+        if rows[0] == rows[1] or cols[0] == cols[1]:
+            return None
+        if self.other_crs:
+            parts = list(self._ends(rows, cols, shift, _SIDES))
+        else:
+            down, across = (np.array([first, last - 1]) + shift for first, last in (rows, cols))
+            parts = [self.exact(down[:, None], across[None])]
+        ends = []
+        for axis in (0, 1):
+            known = [part[axis][part[axis] > _FAR] for part in parts]
+            if not any(each.size for each in known):
+                return None
+            ends.append(
+                (min(e.min() for e in known if e.size), max(e.max() for e in known if e.size))
+            )
+        return ends[0], ends[1]
+
+    def _between(
+        self, rows: npt.NDArray[np.intp], cols: npt.NDArray[np.intp], shift: float, sides: Sides
+    ) -> Place:
+        """Return the places of pixels, from control points that are close enough."""
+        side, *closer = sides
+        if not closer:
+            found = self.exact(rows[:, None] + shift, cols[None] + shift)
+            known = np.isfinite(found[0]) & np.isfinite(found[1])
+            down, across = (np.where(known, v, _FAR) for v in found)
+            return down, across
+        down, across, coarse = self._interpolated(rows, cols, shift, side)
+        if coarse.all():
+            return self._between(rows, cols, shift, closer)
+        for in_rows, in_cols in _cells(rows, cols, side, coarse):
+            part = in_rows, in_cols
+            down[part], across[part] = self._between(rows[in_rows], cols[in_cols], shift, closer)
+        return down, across
+
+    def _ends(self, rows: Range, cols: Range, shift: float, sides: Sides) -> Iterator[Place]:
+        """Yield places of pixels, in parts: of a cell its corners, which are its extremes."""
+        side, *closer = sides
+        down, across = (_ends_of_cells(each, side) for each in (rows, cols))
+        if not closer:
+            yield self._between(down, across, shift, sides)
+            return
+        *found, coarse = self._interpolated(down, across, shift, side)
+        for in_rows, in_cols in _cells(down, across, side, coarse):
+            for v in found:
+                v[in_rows, in_cols] = _FAR
+            part = down[in_rows], across[in_cols]
+            (top, bottom), (left, right) = ((int(v[0]), int(v[-1]) + 1) for v in part)
+            yield from self._ends((top, bottom), (left, right), shift, closer)
+        yield found[0], found[1]
+
+    def _interpolated(
+        self, rows: npt.NDArray[np.intp], cols: npt.NDArray[np.intp], shift: float, side: int
+    ) -> tuple[Array, Array, npt.NDArray[np.bool_]]:
+        """Return places between control points, and in which cells these are too far apart."""
+        top, left = int(rows[0]) // side, int(cols[0]) // side
+        down, across = (
+            np.arange(2 * first, 2 * (int(v[-1]) // side + 1) + 1) * (side / 2)
+            for v, first in ((rows, top), (cols, left))
+        )
+        row, col = rows // side - top, cols // side - left
+        y, x = (rows % side + shift) / side, (cols % side + shift) / side
+        found, error = [], np.zeros((len(down), len(across)))
+        for exact in self.exact(down[:, None], across[None]):
+            points = exact[::2, ::2]
+            halfway = np.empty_like(exact)
+            halfway[::2, ::2] = points
+            halfway[1::2, ::2] = (points[1:] + points[:-1]) / 2
+            halfway[:, 1::2] = (halfway[:, 2::2] + halfway[:, :-2:2]) / 2
+            error = np.maximum(error, np.abs(halfway - exact))
+            lines = points[:, col] + (points[:, col + 1] - points[:, col]) * x
+            values = np.diff(lines, axis=0)[row]
+            values *= y[:, None]
+            values += lines[row]
+            found.append(values)
+        most = sliding_window_view(error, (3, 3))[::2, ::2].max(axis=(2, 3))
+        return found[0], found[1], ~(most < NEAR)
+
+
+def _cells(
+    rows: npt.NDArray[np.intp], cols: npt.NDArray[np.intp], side: int, which: npt.NDArray[np.bool_]
+) -> Iterator[tuple[slice, slice]]:
+    """Yield which of some rows and columns lie in each cell."""
+    top, left = int(rows[0]) // side, int(cols[0]) // side
+    for row, col in np.argwhere(which):
+        starts = (top + row) * side, (left + col) * side
+        down, across = (
+            slice(*np.searchsorted(v, (start, start + side)))
+            for v, start in zip((rows, cols), starts, strict=True)
+        )
+        yield down, across
+
+
+def _ends_of_cells(span: Range, side: int) -> npt.NDArray[np.intp]:
+    """Return the first and the last pixel of a range in each cell."""
+    pixels = np.arange(*span)
+    kept = (pixels % side == 0) | (pixels % side == side - 1)
+    kept[[0, -1]] = True
+    ends: npt.NDArray[np.intp] = pixels[kept]
+    return ends
+
+
+def _length(x: Array, y: Array) -> Array:
+    """Return as np.hypot, in a quarter of the time; not of numbers near the ends of the type."""
+    x *= x
+    y *= y
+    x += y
+    return np.sqrt(x, out=x)
+
+
+def _apply(affine: Affine, x: Any, y: Any) -> tuple[Any, Any]:
+    return affine.a * x + affine.b * y + affine.c, affine.d * x + affine.e * y + affine.f
+
+
+@functools.lru_cache(maxsize=64)
+def transformer(source: str, target: str) -> Transformer:
+    """Return what brings x and y, east and north, from one CRS to another."""
+    return Transformer.from_crs(source, target, always_xy=True)
+
+
+@functools.lru_cache(maxsize=256)
+def positions(source: Grid, target: Grid) -> Positions:
+    """Return where the pixels of a target grid lie in a source grid."""
+    return Positions(source, target)
