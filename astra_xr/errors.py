@@ -472,8 +472,9 @@ class ReadError(AstraError):
         self.source = source
         self.href = redact(href)
         self.reason = redact(reason)
+        place = f" from {self.href}" if href else ""
         super().__init__(
-            f"Could not read {source} from {self.href}: {self.reason}.{' ' + hint if hint else ''}"
+            f"Could not read {source}{place}: {self.reason}.{' ' + hint if hint else ''}"
         )
 
 

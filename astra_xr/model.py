@@ -202,7 +202,7 @@ class Radiometry:
     """How stored numbers become values: ``value = stored · scale + offset``."""
 
     dtype: str
-    """NumPy dtype of the stored numbers."""
+    """NumPy dtype of the stored numbers; empty where only the file tells it."""
 
     scale: float = 1.0
     """Factor of the stored number."""

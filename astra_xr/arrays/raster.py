@@ -13,6 +13,7 @@ from affine import Affine
 
 from astra_xr.arrays.base import LazyArray
 from astra_xr.arrays.index import Axis, Index, numbers_of
+from astra_xr.errors import AstraError, ReadError
 from astra_xr.model import Grid, Radiometry, UrlSource
 from astra_xr.reading.decoding import decoded_dtype, fitting
 from astra_xr.reading.engine import read
@@ -133,7 +134,20 @@ class RasterArray(LazyArray):
         return type(self).__qualname__, self._whole, *how, str(self.dtype)
 
     async def _placed(self, read: Callable[[Window, Warp | None], Awaitable[T]]) -> T:
-        """Call ``read`` with the file as its item describes it, else as it lies itself."""
+        """Call ``read`` with the file as its item describes it, else as it lies itself.
+
+        Whatever odd numbers of an item or a file make a library raise becomes a ReadError.
+        """
+        try:
+            return await self._as_it_lies(read)
+        except (AstraError, MemoryError, Warning):
+            raise
+        except Exception as error:  # noqa: BLE001
+            reason = f"{type(error).__name__}: {error}"
+        hint = "Its grid or its header may be wrong: try another catalog, resolution= or crs=."
+        raise ReadError(source=self.label, href="", reason=reason, hint=hint)
+
+    async def _as_it_lies(self, read: Callable[[Window, Warp | None], Awaitable[T]]) -> T:
         try:
             return await read(self._whole, self._warp)
         except Elsewhere as error:

@@ -113,6 +113,25 @@ class LocalResolver:
         radiometry: RadiometryMode | None = "auto",
     ) -> Resolution:
         """Return the files of a scene's bands; see :func:`astra_xr.resolve`."""
+        try:
+            return self._resolve(scene, bands, format, catalog, radiometry, sign=sign)
+        except (AstraError, MemoryError, Warning):
+            raise
+        except Exception as error:  # noqa: BLE001  (whatever odd items make libraries raise)
+            reason = f"what it says cannot be understood ({type(error).__name__}: {error})"
+        item = read_scene(scene)
+        raise InvalidItem(item=item if isinstance(item, str) else str(item["id"]), reason=reason)
+
+    def _resolve(
+        self,
+        scene: str | Item | Any,
+        bands: str | Iterable[str] | None,
+        format: str,
+        catalog: AnyCatalog,
+        radiometry: RadiometryMode | None,
+        *,
+        sign: bool,
+    ) -> Resolution:
         request = _Request(
             names=split_names(bands),
             format=check_format(format),

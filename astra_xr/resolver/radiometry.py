@@ -21,6 +21,9 @@ _TYPES = {np.dtype(code).name for code in np.typecodes["AllInteger"] + np.typeco
 
 _UNTOLD = "the item gives no scale or offset; the file's own tags apply, if it has any"
 
+_AS_IS = (*CLASS_ROLES, "visual")
+"""Roles of bands whose stored numbers are the values."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -69,9 +72,9 @@ def decide_radiometry(
         The item contradicts itself in what decides the numbers.
     """
     declared = _of_all_bands(item, band) | _declared(item, asset, index)
-    dtype = _COMPLEX.get(str(declared.get("data_type")), declared.get("data_type") or band.dtype)
+    dtype = _type_of(declared, band)
     nodata = _nodata(item, declared["nodata"]) if "nodata" in declared else band.nodata
-    if not isinstance(dtype, str) or dtype not in _TYPES:
+    if not dtype and (band.role in _AS_IS or {"scale", "offset", "nodata"}.isdisjoint(declared)):
         return None
     kept = as_they_are(band, Radiometry(dtype=dtype, nodata=nodata))
     if kept is not None:
@@ -110,6 +113,13 @@ def decide_radiometry(
     )
 
 
+def _type_of(declared: Mapping[str, Any], band: Band) -> str:
+    """Return the NumPy dtype of the stored numbers; empty where neither item nor table tells."""
+    told = declared.get("data_type") or band.dtype
+    name = _COMPLEX.get(str(told), told)
+    return name if isinstance(name, str) and name in _TYPES else ""
+
+
 def as_they_are(band: Band, read: Radiometry) -> Radiometry | None:
     """Return the radiometry of classes, flags and pictures, whose stored numbers are the values.
 
@@ -124,7 +134,7 @@ def as_they_are(band: Band, read: Radiometry) -> Radiometry | None:
     Radiometry or None
         None where scale and offset count: the band measures something, or holds no integers.
     """
-    if band.role not in (*CLASS_ROLES, "visual") or np.dtype(read.dtype).kind not in "iub":
+    if band.role not in _AS_IS or np.dtype(read.dtype).kind not in "iub":
         return None
     reason = f"{band.role} numbers, never scaled"
     return Radiometry(dtype=read.dtype, nodata=read.nodata, reason=reason, as_is=True)
@@ -203,9 +213,10 @@ def joined(
     each = tuple(plane or untold for plane in planes)
     if len(set(each)) == 1:
         return each[0], ()
+    types = [plane.dtype for plane in each]
     nodata, units = {plane.nodata for plane in each}, {plane.unit for plane in each}
     whole = Radiometry(
-        dtype=np.result_type(*(plane.dtype for plane in each)).name,
+        dtype=np.result_type(*types).name if all(types) else "",
         nodata=nodata.pop() if len(nodata) == 1 else None,
         unit=units.pop() if len(units) == 1 else None,
         reason="each band by its own scale and offset",
@@ -266,7 +277,9 @@ def _declared(item: Item, asset: Mapping[str, Any], index: int) -> dict[str, Any
         for source in sources
         for name in names
         for key in (name, f"raster:{name}")
-        if source.get(key) is not None and (key != "scale" or source is not asset)
+        if source.get(key) is not None
+        and (key != "scale" or source is not asset)
+        and (name != "unit" or isinstance(source[key], str))
     }
 
 

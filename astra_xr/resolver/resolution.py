@@ -205,7 +205,7 @@ def _eo_band(band: Band) -> dict[str, Any]:
 
 
 def _raster_band(radiometry: Radiometry) -> dict[str, Any]:
-    fields: dict[str, Any] = {"data_type": radiometry.dtype}
+    fields: dict[str, Any] = {"data_type": radiometry.dtype} if radiometry.dtype else {}
     if radiometry.nodata is not None:
         nodata = radiometry.nodata
         fields["nodata"] = _plain(nodata) if math.isfinite(nodata) else str(nodata)

@@ -13,7 +13,7 @@ from odc.geo.geobox import GeoBox
 
 from astra_xr.arrays.lazy import wrap
 from astra_xr.arrays.raster import RasterArray
-from astra_xr.errors import InvalidParameter, UnknownBand
+from astra_xr.errors import AstraError, InvalidParameter, ReadError, UnknownBand
 from astra_xr.missions import MISSIONS
 from astra_xr.model import CLASS_ROLES, Asset, Band, ClassValue, Grid, Radiometry
 from astra_xr.reading.decoding import fitting, in_force
@@ -105,9 +105,17 @@ def described(resolution: Resolution, options: OpenOptions) -> dict[str, Readabl
 def _described(asset: Asset, name: str, scene: str, options: OpenOptions) -> ReadableAsset:
     """Fill in from the file's header what the item leaves open; most items leave nothing."""
     known = vars(asset)
-    if not (asset.grid and asset.radiometry and asset.indexes):
-        known = known | _by_header(asset, name, scene, options)
-    return ReadableAsset(**known | {"geobox": geobox_of(known["grid"], scene)})
+    try:
+        typed = asset.radiometry and asset.radiometry.dtype
+        if not (asset.grid and typed and asset.indexes):
+            known = known | _by_header(asset, name, scene, options)
+        return ReadableAsset(**known | {"geobox": geobox_of(known["grid"], scene)})
+    except (AstraError, MemoryError, Warning):
+        raise
+    except Exception as error:  # noqa: BLE001  (whatever odd headers make libraries raise)
+        reason = f"{type(error).__name__}: {error}"
+    hint = "Its header may be damaged: try another catalog."
+    raise ReadError(source=f"{scene} {name}", href=asset.href, reason=reason, hint=hint)
 
 
 def _by_header(asset: Asset, name: str, scene: str, options: OpenOptions) -> dict[str, Any]:

@@ -279,7 +279,9 @@ def _placed(base: GeoBox, asked: TargetGrid, region: Region | None, scene: str) 
 
 def _there(own: GeoBox, crs: CRS) -> GeoBox:
     found = None
-    with contextlib.suppress(ValueError, RuntimeError, ArithmeticError, AssertionError):
+    with contextlib.suppress(
+        ValueError, RuntimeError, ArithmeticError, AssertionError, LookupError
+    ):
         found = own.to_crs(crs)
     if found is None or not all(map(math.isfinite, found.boundingbox.bbox)):
         expected = "a CRS in which the place of the scene has coordinates"

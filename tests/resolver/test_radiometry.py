@@ -333,6 +333,9 @@ class TestUnknownMission:
             ),
             ({"data_type": "int8", "raster:offset": -5}, 1, ("int8", 1, -5, None), None),
             ({"data_type": "cint16"}, 1, ("complex64", 1, 0, None), None),
+            # The type is the file's.
+            ({"raster:bands": [{"scale": 2, "nodata": 0}]}, 1, ("", 2, 0, 0), None),
+            ({"nodata": 9, "data_type": "other"}, 1, ("", 1, 0, 9), None),
         ],
     )
     def test_as_declared(
@@ -390,8 +393,6 @@ class TestUnknownMission:
             {"raster:bands": []},
             {"raster:bands": [{}]},
             {"raster:bands": None},
-            # Without a type nothing can be read before the file is asked.
-            {"raster:bands": [{"scale": 2, "nodata": 0}]},
             {"data_type": "other"},
         ],
     )
