@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from astra_xr.scenes.search_result import SearchResult
     from astra_xr.scenes.stack import open_scenes
     from astra_xr.scenes.tree import open_scene_tree
+    from astra_xr.scenes.verification import verify
     from astra_xr.settings import Settings
     from astra_xr.widgets.picker import Picker
 
@@ -54,6 +55,7 @@ __all__ = [
     "open_scenes",
     "resolve",
     "search",
+    "verify",
 ]
 
 _HOMES = {
@@ -73,6 +75,7 @@ _HOMES = {
     "open_scenes": "astra_xr.scenes.stack",
     "resolve": "astra_xr.scenes.open",
     "search": "astra_xr.scenes.scene_search",
+    "verify": "astra_xr.scenes.verification",
 }
 
 _MODULES = {"errors": "astra_xr.errors", "indices": "astra_xr.accessor.indices"}

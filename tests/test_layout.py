@@ -35,6 +35,7 @@ def test_the_public_names() -> None:
         "open_scenes",
         "resolve",
         "search",
+        "verify",
     ]
     assert sorted(astra_xr.__all__) == astra_xr.__all__
     for name in astra_xr.__all__:

@@ -1,0 +1,281 @@
+"""Compare a scene at the catalogs that have it: grid, scale and offset, and pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+from odc.geo.geobox import GeoBox
+
+from astra_xr.catalogs import ORDER, AnyCatalog, catalog_name
+from astra_xr.errors import AstraError, InvalidParameter, UnknownBand, redact
+from astra_xr.model import FoundId
+from astra_xr.resolver.ids import parse_scene_id
+from astra_xr.scenes.open import open_scene
+from astra_xr.tables import Table
+
+_ENOUGH = 0.5
+"""Part of a window that must have data; else another one is looked for."""
+_HALF = 0.6
+"""Steps of the stored number by which values may differ: what rounding makes of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """A scene at one catalog."""
+
+    catalog: str
+    scene: str = ""
+    """Id of the processing that is opened there."""
+
+    grid: str = ""
+    """CRS, shape and transform of the band."""
+
+    scale: float | None = None
+    offset: float | None = None
+    """In the unit of the values."""
+
+    reason: str = ""
+    """Why scale and offset are so."""
+
+    pixels: str = ""
+    """How the values compare to those that most catalogs have."""
+
+    same: bool | None = None
+    """True if grid and values are the same; None if they could not be compared."""
+
+    failure: str = ""
+    """Why it could not be read; empty if it could."""
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Verification:
+    """What :func:`verify` found; shows itself as a table."""
+
+    scene: str
+    band: str
+    window: tuple[slice, slice]
+    """Rows and columns that were compared, in the grid of the band."""
+
+    checks: tuple[Check, ...]
+    """One a catalog, in the order in which they are asked for scenes."""
+
+    @property
+    def agree(self) -> bool | None:
+        """True if all that could be read are the same; None if fewer than two could be read."""
+        known = [check.same for check in self.checks if check.same is not None]
+        return all(known) if len(known) > 1 else None
+
+    def _table(self) -> Table:
+        rows, columns = self.window
+        verdict = {True: "the same at", False: "not the same at", None: "not compared, at"}
+        read = sum(not check.failure for check in self.checks)
+        many = f"{read} catalog{'' if read == 1 else 's'}"
+        return Table(
+            title=f"{self.scene} {self.band}: {verdict[self.agree]} {many}",
+            columns=("catalog", "grid", "scale", "offset", "pixels", "scene"),
+            rows=tuple(map(_cells, self.checks)),
+            facts=(f"rows {rows.start}-{rows.stop}, columns {columns.start}-{columns.stop}",),
+            notes=tuple(f"{c.catalog}: {c.reason}" for c in self.checks if c.reason),
+            numbers={"scale", "offset"},
+            words={"pixels", "grid"},
+        )
+
+    def __repr__(self) -> str:
+        return str(self._table())
+
+    def _repr_html_(self) -> str:
+        return self._table().html()
+
+
+@dataclass
+class _Seen:
+    """A scene as one catalog has it."""
+
+    catalog: str
+    band: xr.DataArray | None = None
+    scene: str = ""
+    failure: str = ""
+    values: npt.NDArray[np.floating[Any]] = field(default_factory=lambda: np.empty(0))
+
+    @property
+    def geobox(self) -> GeoBox:
+        assert self.band is not None
+        found: GeoBox = self.band.odc.geobox
+        return found
+
+
+def verify(
+    scene_id: str,
+    band: str | None = None,
+    *,
+    size: int = 256,
+    catalogs: Sequence[AnyCatalog] | None = None,
+) -> Verification:
+    """Read the same window of a scene at each catalog that has it, and compare.
+
+    It finds what a catalog says wrongly of its own files: an offset that is applied twice or not
+    at all, a grid that is another, a file of another processing.
+
+    Parameters
+    ----------
+    scene_id : str
+        As for :func:`astra_xr.open_scene`.
+    band : str, optional
+        Any name of a band; red, or the first that the scene has, when left out.
+    size : int
+        Rows and columns of the window, in the middle of the scene or where there is data.
+    catalogs : sequence of str, optional
+        Which to compare; all of the mission when left out.
+
+    Returns
+    -------
+    Verification
+        A table; ``agree`` is True if grids and values are the same wherever they could be read.
+        A catalog that cannot be read (an account is missing, it is down) is a row that says so.
+
+    Raises
+    ------
+    InvalidSceneId, InvalidParameter
+        The id has no known form, or an argument makes no sense.
+
+    Examples
+    --------
+    >>> import astra_xr
+    >>> found = astra_xr.verify("S2B_MSIL2A_20250115T184929", catalogs=["sample", "Sample"])
+    >>> found.agree, len(found.checks), found.checks[0].offset
+    (None, 1, -0.1)
+    """
+    if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+        raise InvalidParameter(name="size", value=size, expected="a whole number of pixels from 1")
+    scene = parse_scene_id(scene_id)
+    named = [catalog_name(each) for each in catalogs or ()]
+    first = scene_id.catalogs if isinstance(scene_id, FoundId) else ()
+    order = list(dict.fromkeys(filter(None, named or (*first, *ORDER.get(scene.mission, ())))))
+    with ThreadPoolExecutor(max(1, len(order)), thread_name_prefix="astra-xr verifies") as pool:
+        seen = list(pool.map(lambda name: _open(scene_id, band, name), order))
+        readable = [each for each in seen if not each.failure]
+        window = _window(readable, size)
+        list(pool.map(lambda each: _read(each, window), readable))
+    readable = [each for each in readable if not each.failure]
+    reference = max(readable, key=lambda one: _supporters(one, readable), default=None)
+    checks = tuple(_check(each, reference, len(readable)) for each in seen)
+    name = next((str(each.band.name) for each in readable if each.band is not None), band or "")
+    return Verification(scene=str(scene), band=name, window=window, checks=checks)
+
+
+def _open(scene_id: str, band: str | None, catalog: str) -> _Seen:
+    seen = _Seen(catalog=catalog)
+    try:
+        try:
+            ds = open_scene(scene_id, [band or "red"], catalog=catalog)
+        except UnknownBand as error:
+            names = [] if band else list(error.available)
+            if not names:
+                raise
+            ds = open_scene(scene_id, names[:1], catalog=catalog)
+        (found,) = ds.data_vars.values()
+        seen.band, seen.scene = found, str(ds.attrs["scene_id"])
+    except AstraError as error:
+        seen.failure = redact(error)
+    return seen
+
+
+def _read(seen: _Seen, window: tuple[slice, slice]) -> None:
+    assert seen.band is not None
+    try:
+        values = seen.band.isel(y=window[0], x=window[1]).values
+        seen.values = np.asarray(values, float)
+    except AstraError as error:
+        seen.failure = redact(error)
+
+
+def _window(readable: list[_Seen], size: int) -> tuple[slice, slice]:
+    """Return the rows and columns to compare: in the middle, else where the first has data."""
+    if not readable:
+        return slice(0, 0), slice(0, 0)
+    first = readable[0]
+    height, width = first.geobox.shape
+    best, most = (slice(0, 0), slice(0, 0)), -1.0
+    for down, right in ((0.5, 0.5), (0.25, 0.25), (0.25, 0.75), (0.75, 0.25), (0.75, 0.75)):
+        window = _around(height, down, size), _around(width, right, size)
+        _read(first, window)
+        if first.failure:
+            return window
+        part = float(np.isfinite(first.values).mean()) if first.values.size else 0.0
+        if part > most:
+            best, most = window, part
+        if part >= _ENOUGH:
+            break
+    return best
+
+
+def _around(length: int, where: float, size: int) -> slice:
+    start = max(0, min(int(length * where) - size // 2, length - size))
+    return slice(start, min(length, start + size))
+
+
+def _supporters(one: _Seen, all_of_them: list[_Seen]) -> int:
+    return sum(_difference(one, other) == "" for other in all_of_them)
+
+
+def _check(seen: _Seen, reference: _Seen | None, count: int) -> Check:
+    if seen.failure or seen.band is None or reference is None:
+        return Check(catalog=seen.catalog, scene=seen.scene, failure=seen.failure)
+    difference = _difference(reference, seen)
+    how = difference or ("the same" if count > 1 else "nothing to compare with")
+    attrs = seen.band.attrs
+    return Check(
+        catalog=seen.catalog,
+        scene=seen.scene,
+        grid=_grid(seen.geobox),
+        scale=attrs.get("scale"),
+        offset=attrs.get("offset"),
+        reason=str(attrs.get("radiometry", "")),
+        pixels=how,
+        same=None if count < 2 else not difference,
+    )
+
+
+def _grid(box: GeoBox) -> str:
+    height, width = box.shape
+    numbers = ", ".join(f"{number:g}" for number in tuple(box.affine)[:6])
+    name = f"EPSG:{box.crs.epsg}" if box.crs and box.crs.epsg else "a CRS without a code"
+    return f"{name}, {height} x {width}, ({numbers})"
+
+
+def _difference(one: _Seen, other: _Seen) -> str:
+    """Return how the grid or the values of the other differ; empty if they are the same."""
+    if one.geobox != other.geobox:
+        return f"another grid than at {one.catalog}"
+    holes = np.isfinite(one.values) != np.isfinite(other.values)
+    both = np.isfinite(one.values) & np.isfinite(other.values)
+    apart = other.values[both] - one.values[both]
+    steps = [
+        abs(each.band.attrs.get("scale") or 0) for each in (one, other) if each.band is not None
+    ]
+    wrong = np.abs(apart) > _HALF * max(steps, default=0) + 1e-9
+    if not wrong.any():
+        # What is shifted to nodata in one is dark or saturated, and few.
+        return f"{holes.mean():.0%} have data in one alone" if holes.mean() > 0.01 else ""
+    middle = float(np.median(apart))
+    if np.abs(apart - middle).max() <= _HALF * max(steps) + 1e-9:
+        return (
+            f"all differ by {middle:+.4g} from {one.catalog}: its offset is wrong, or the other's"
+        )
+    return (
+        f"{wrong.mean():.0%} differ from {one.catalog}, by {middle:+.4g} in the median and up to "
+        f"{np.abs(apart).max():.4g}"
+    )
+
+
+def _cells(check: Check) -> tuple[str, ...]:
+    if check.failure:
+        return check.catalog, "", "", "", f"not read: {check.failure}", check.scene
+    numbers = ("" if each is None else f"{each:g}" for each in (check.scale, check.offset))
+    return check.catalog, check.grid, *numbers, check.pixels, check.scene
