@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from astra_xr.accessor.accessor import AstraAccessor
     from astra_xr.accessor.array_accessor import AstraArrayAccessor
     from astra_xr.accessor.explain import Explanation
+    from astra_xr.accessor.timeline import timeline
     from astra_xr.configuration import configure
     from astra_xr.errors import AstraError
     from astra_xr.resolver.local import LocalResolver
@@ -55,6 +56,7 @@ __all__ = [
     "open_scenes",
     "resolve",
     "search",
+    "timeline",
     "verify",
 ]
 
@@ -75,6 +77,7 @@ _HOMES = {
     "open_scenes": "astra_xr.scenes.stack",
     "resolve": "astra_xr.scenes.open",
     "search": "astra_xr.scenes.scene_search",
+    "timeline": "astra_xr.accessor.timeline",
     "verify": "astra_xr.scenes.verification",
 }
 

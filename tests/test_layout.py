@@ -35,6 +35,7 @@ def test_the_public_names() -> None:
         "open_scenes",
         "resolve",
         "search",
+        "timeline",
         "verify",
     ]
     assert sorted(astra_xr.__all__) == astra_xr.__all__

@@ -670,7 +670,7 @@ class AstraAccessor:
         return thumbnail(self._ds, bands, size, limits, gamma)
 
     def plot(self, name: str | None = None, *, max_pixels: int = 1200, **options: Any) -> Any:
-        """Draw a map of a band, an index or true color.
+        """Draw a map of a band, an index or true color; of a table of fields, a line a field.
 
         Limits leave out the darkest and brightest 2 %; classes have their colors and names;
         meters are as long in x as in y. What is not read yet is read from overviews.
@@ -689,7 +689,8 @@ class AstraAccessor:
         Returns
         -------
         matplotlib.image.AxesImage
-            Or a FacetGrid, one map a step of the dimension before (y, x).
+            Or a FacetGrid, one map a step of the dimension before (y, x); of a table of fields
+            lines.
 
         Raises
         ------

@@ -30,6 +30,8 @@ _COLORS = {
 
 def plot(ds: xr.Dataset, name: str | None, max_pixels: int, options: dict[str, Any]) -> Any:
     """Draw a band, an index or true color; see ``ds.astra.plot``."""
+    if "geometry" in ds.dims:
+        return _draw_fields(ds, name, options)
     if name is None and len(variables_of(ds)) != 1:
         bands = usual_bands(ds, "plot()")
         if len(set(bands)) > 1:
@@ -53,6 +55,24 @@ def plot(ds: xr.Dataset, name: str | None, max_pixels: int, options: dict[str, A
     if index is None:
         raise unknown
     return draw(index, max_pixels, options)
+
+
+def _draw_fields(table: xr.Dataset, name: str | None, options: dict[str, Any]) -> Any:
+    """Draw a line a field over time, with a gap where it has no value."""
+    require("matplotlib", extra="plot", purpose=".plot()")
+    names = [str(each) for each in table.data_vars if each != "valid" or name == "valid"]
+    known = {each.casefold(): each for each in names}
+    chosen = names[0] if name is None and len(names) == 1 else known.get(str(name).casefold())
+    if chosen is None:
+        raise InvalidParameter(name="name", value=name, expected=f"one of {', '.join(names)}")
+    lines = table[chosen]
+    if set(lines.dims) != {"time", "geometry"}:
+        needs = f"a table of (time, geometry), not {lines.dims}"
+        hint = "Choose one, e.g. .sel(stat='mean')."
+        raise InvalidDataset(method="plot()", needs=needs, hint=hint)
+    # Markers, as a value between two gaps makes no line.
+    usual = {"x": "time", "hue": "geometry", "marker": "o", "markersize": 3}
+    return lines.plot.line(**{**usual, **options})
 
 
 def draw(da: xr.DataArray, max_pixels: int, options: dict[str, Any]) -> Any:

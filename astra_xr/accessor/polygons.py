@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,23 +14,35 @@ from astra_xr.errors import InvalidParameter
 from astra_xr.geometry import LONLAT, lacks_crs, shapes_of
 
 
-def read_polygons(fields: Any) -> tuple[npt.NDArray[Any], str, pd.Index[Any]]:
+@dataclass(frozen=True)
+class Polygons:
+    """Polygons of one CRS, each with a label."""
+
+    shapes: npt.NDArray[Any]
+    """shapely geometries; None where there is none."""
+
+    crs: str
+    labels: pd.Index[Any]
+
+    def __getitem__(self, numbers: list[int]) -> Polygons:
+        return Polygons(self.shapes[numbers], self.crs, self.labels[numbers])
+
+
+def read_polygons(fields: Any) -> Polygons:
     """Read polygons: a GeoDataFrame or GeoSeries in any CRS, shapely or GeoJSON in degrees.
 
     Returns
     -------
-    polygons : ndarray of shapely geometries
-        Of one number a position; None where there is no geometry.
-    crs : str
-        ``EPSG:4326``, or WKT.
-    labels : pandas.Index
-        Of each polygon: the index of the frame, else its number.
+    Polygons
+        In ``EPSG:4326`` or the CRS of the frame, labeled by its index or else by numbers.
 
     Raises
     ------
     InvalidParameter
         There are none, or some are no valid polygons: those are named.
     """
+    if isinstance(fields, Polygons):
+        return fields
     shapes, crs = getattr(fields, "geometry", None), LONLAT
     if lacks_crs(fields):
         raise InvalidParameter(
@@ -47,7 +60,7 @@ def read_polygons(fields: Any) -> tuple[npt.NDArray[Any], str, pd.Index[Any]]:
     if reason:
         wanted = "a GeoDataFrame or GeoSeries with a CRS, or shapely or GeoJSON polygons in degrees"
         raise InvalidParameter(name="fields", value=fields, expected=f"{wanted}{reason}")
-    return shapely.force_2d(polygons), crs, labels.rename(labels.name or "geometry")
+    return Polygons(shapely.force_2d(polygons), crs, labels.rename("geometry"))
 
 
 def _fault(polygons: npt.NDArray[Any], labels: pd.Index[Any]) -> str:

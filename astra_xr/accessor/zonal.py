@@ -16,7 +16,7 @@ import xarray as xr
 from tqdm.auto import tqdm
 
 from astra_xr.accessor.load import load
-from astra_xr.accessor.polygons import read_polygons
+from astra_xr.accessor.polygons import Polygons, read_polygons
 from astra_xr.arrays.blocks import ahead
 from astra_xr.arrays.pixel_grid import PixelGrid, grid_of
 from astra_xr.errors import InvalidDataset, InvalidParameter
@@ -63,7 +63,7 @@ def zonal(
     ds: xr.Dataset, fields: Any, stats: str | Sequence[str], min_coverage: float, *, progress: bool
 ) -> xr.Dataset:
     """Return statistics of the pixels in each polygon."""
-    names = _checked(stats)
+    names = checked_stats(stats)
     if not 0 <= min_coverage <= 1:
         raise InvalidParameter(name="min_coverage", value=min_coverage, expected="0 to 1")
     require("exactextract", extra="geo", purpose="zonal()")
@@ -75,11 +75,11 @@ def zonal(
     grid.check_even("zonal()")
     maps = maps.transpose("time", ..., "y", "x", missing_dims="ignore")
     _check_classes(maps, names)
-    polygons, crs, labels = read_polygons(fields)
-    shapes = _in_pixels(polygons, crs, grid)
+    polygons = read_polygons(fields)
+    shapes = _in_pixels(polygons.shapes, polygons.crs, grid)
     windows = _windows(shapes, grid)
     if not windows:
-        raise InvalidParameter(name="fields", value=fields, expected=_nowhere(polygons, crs, grid))
+        raise InvalidParameter(name="fields", value=fields, expected=_nowhere(polygons, grid))
     parts = list(_parts(maps, windows))
     table = _Table(maps, names, shapes)
     with (
@@ -97,12 +97,19 @@ def zonal(
     coords = {name: c.variable for name, c in ds.coords.items() if not {"y", "x"} & set(c.dims)}
     coords.pop("spatial_ref", None)
     # In this order, which that of the table's index follows.
-    found = xr.Dataset(coords={**coords, "geometry": labels}, attrs=ds.attrs)
+    found = xr.Dataset(coords={**coords, "geometry": polygons.labels}, attrs=ds.attrs)
     found = found.assign(table.variables(min_coverage))
     return found.isel(stat=0, drop=True) if isinstance(stats, str) and "stat" in found else found
 
 
-def _checked(stats: str | Sequence[str]) -> tuple[str, ...]:
+def checked_stats(stats: str | Sequence[str]) -> tuple[str, ...]:
+    """Return names of statistics as a tuple.
+
+    Raises
+    ------
+    InvalidParameter
+        One is unknown, or there twice, or there are none.
+    """
     names = (stats,) if isinstance(stats, str) else tuple(stats)
     known = [*_OPERATIONS, "fractions"]
     for name in names:
@@ -162,8 +169,9 @@ def _windows(shapes: npt.NDArray[Any], grid: PixelGrid) -> dict[int, tuple[slice
     return windows
 
 
-def _nowhere(polygons: npt.NDArray[Any], crs: str, grid: PixelGrid) -> str:
-    swapped = _in_pixels(shapely.transform(polygons, lambda points: points[:, ::-1]), crs, grid)
+def _nowhere(polygons: Polygons, grid: PixelGrid) -> str:
+    turned = shapely.transform(polygons.shapes, lambda points: points[:, ::-1])
+    swapped = _in_pixels(turned, polygons.crs, grid)
     fit = _windows(swapped, grid)
     hint = "; longitude and latitude look swapped" if fit else ""
     edges = ", ".join(f"{edge:.4f}" for edge in grid.box.geographic_extent.boundingbox.bbox)

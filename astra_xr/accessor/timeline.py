@@ -1,0 +1,320 @@
+"""A table of fields over time, from a search to the statistics."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import shapely
+import xarray as xr
+
+from astra_xr.accessor.polygons import Polygons, read_polygons
+from astra_xr.accessor.spyndex_formulas import recipe_of
+from astra_xr.accessor.zonal import checked_stats, zonal
+from astra_xr.catalogs import AnyCatalog
+from astra_xr.errors import InvalidParameter, UnknownIndex
+from astra_xr.geometry import LONLAT
+from astra_xr.resolver.sightings import Row
+from astra_xr.scenes.scene_search import search
+from astra_xr.scenes.stack import open_scenes
+
+_CORNERS = 200
+"""Of the boxes that are searched; of more fields it is the hull around them."""
+
+_WHOLE = 0.99
+"""Part of a field from which on a tile covers it."""
+
+_WORLD = shapely.box(-180, -90, 180, 90)
+_KEPT = ("time", "geometry", "stat", "class")
+
+
+def timeline(
+    mission: str,
+    fields: Any,
+    datetime: Any,
+    names: str | Sequence[str],
+    *,
+    mask_clouds: bool = True,
+    stats: str | Sequence[str] = "mean",
+    min_coverage: float = 0.75,
+    cloud_cover: float | tuple[float, float] | None = None,
+    catalog: AnyCatalog = None,
+    previous: xr.Dataset | None = None,
+    progress: bool = True,
+) -> xr.Dataset:
+    """Return statistics of fields over time, in one call: search, masks, indices and table.
+
+    Each field is read on the native grid of one tile a day: of those that cover it best on that
+    day, the one that covers it on most days, in the zone of its centroid where two do alike.
+
+    Parameters
+    ----------
+    mission : str
+        As for :func:`astra_xr.search`.
+    fields : GeoDataFrame, GeoSeries, shapely or GeoJSON polygons
+        As for ``ds.astra.zonal``.
+    datetime
+        As for :func:`astra_xr.search`.
+    names : str or sequence of str
+        Indices such as ``"NDVI"``, and bands such as ``"red"``.
+    mask_clouds : bool
+        Leave out what the scene's own classification calls clouds, shadows or cirrus, with a
+        margin of two pixels.
+    stats, min_coverage
+        As for ``ds.astra.zonal``.
+    cloud_cover, catalog
+        As for :func:`astra_xr.search`.
+    previous : xarray.Dataset, optional
+        A table of the same fields, names and stats: days that are in it are not read again, and
+        the others are added to it.
+    progress : bool
+        Show progress bars where it takes more than a second.
+
+    Returns
+    -------
+    xarray.Dataset
+        In memory, float64: a variable a name and ``valid``, along ``time`` (when the first scene
+        of the day was acquired, UTC), ``geometry`` and, for several ``stats``, ``stat``. NaN, and
+        ``valid`` 0, where a field was not seen on a day. The coordinate ``id`` has the scenes of
+        each value, ``day`` the day by the sun. ``.astra.plot("NDVI")`` draws a line a field;
+        ``to_dataframe()`` is a tidy table.
+
+    Raises
+    ------
+    InvalidParameter
+        These are no fields, a term has no form that works, no scene was found, or ``previous``
+        is of other fields, names or stats.
+    UpstreamError, …
+        As of :func:`astra_xr.search` and :func:`astra_xr.open_scenes`.
+
+    Examples
+    --------
+    >>> import astra_xr, shapely
+    >>> field = shapely.box(-122.431, 37.4945, -122.4294, 37.4957)
+    >>> table = astra_xr.timeline("sentinel-2", field, "2025-06/2025-09", "NDVI", catalog="sample")
+    >>> table.NDVI.dims, int(table.NDVI.notnull().sum())
+    (('time', 'geometry'), 3)
+    """
+    wanted = (names,) if isinstance(names, str) else tuple(names)
+    checked_stats(stats)
+    fields = read_polygons(fields)
+    lonlat = _lonlat(fields)
+    found = search(
+        mission,
+        intersects=shapely.geometry.mapping(_around(lonlat)),
+        datetime=datetime,
+        cloud_cover=cloud_cover,
+        catalog=catalog,
+    )
+    sights = _sights([row for row in found.rows if row.datetime], lonlat)
+    if not sights:
+        expected = f"a time in which there are scenes of the fields; the search found {len(found)}"
+        raise InvalidParameter(name="datetime", value=datetime, expected=expected)
+    known = set() if previous is None else _days_of(previous, fields, wanted, stats)
+    tables = []
+    for tile in sorted({each.tile for each in sights}):
+        new = [each for each in sights if each.tile == tile and each.day not in known]
+        if new:
+            maps = _maps(new, lonlat, wanted, mask_clouds=mask_clouds, catalog=catalog)
+            members = sorted({number for each in new for number in each.members})
+            table = zonal(maps, fields[members], stats, min_coverage, progress=progress)
+            tables.append(_of_days(table, new, fields.labels))
+    return _joined(tables, previous, fields, stats).assign_attrs(mission=mission)
+
+
+@dataclass(frozen=True)
+class _Sight:
+    """The scenes of one tile that see some fields best on one day."""
+
+    day: date
+    tile: str
+    rows: list[Row]
+    members: list[int]
+    """Numbers of the fields."""
+
+
+def _lonlat(fields: Polygons) -> npt.NDArray[Any]:
+    from pyproj import Transformer
+
+    turn = Transformer.from_crs(fields.crs, LONLAT, always_xy=True)
+    shapes: npt.NDArray[Any] = shapely.transform(
+        fields.shapes, lambda points: np.column_stack(turn.transform(*points.T))
+    )
+    return shapes
+
+
+def _around(lonlat: npt.NDArray[Any]) -> Any:
+    """Return what to search: the boxes of the fields, or the hull around many."""
+    boxes = shapely.union_all(shapely.envelope(lonlat))
+    return boxes if shapely.get_num_coordinates(boxes) <= _CORNERS else boxes.convex_hull
+
+
+def _sights(rows: list[Row], lonlat: npt.NDArray[Any]) -> list[_Sight]:
+    """Choose a tile for each field and day."""
+    days = [_day_of(row) for row in rows]
+    shares = _shares(rows, lonlat)
+    found: dict[tuple[date, str], _Sight] = {}
+    for number, share in enumerate(shares):
+        by_day: dict[date, dict[str, float]] = {}
+        for index in np.flatnonzero(share):
+            tiles = by_day.setdefault(days[index], {})
+            tile = rows[index].tile
+            tiles[tile] = tiles.get(tile, 0.0) + share[index]
+        whole = Counter(tile for tiles in by_day.values() for tile in tiles if tiles[tile] > _WHOLE)
+        zone = _zone_of(lonlat[number])
+        for day, tiles in by_day.items():
+            best = max(
+                tiles,
+                key=lambda tile: (
+                    min(round(tiles[tile], 2), 1), whole[tile], tile[:2] == zone, tile
+                ),
+            )  # fmt: skip
+            if (day, best) not in found:
+                of_day = [
+                    row
+                    for row, its in zip(rows, days, strict=True)
+                    if (its, row.tile) == (day, best)
+                ]
+                found[day, best] = _Sight(day, best, of_day, [])
+            found[day, best].members.append(number)
+    return list(found.values())
+
+
+def _shares(rows: list[Row], lonlat: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return the part of each field that each scene's footprint covers, (fields, scenes)."""
+    shapes = [shapely.geometry.shape(row.geometry) if row.geometry else None for row in rows]
+    boxes = [shapely.box(*row.bbox) if row.bbox and len(row.bbox) == 4 else _WORLD for row in rows]
+    prints = np.array(
+        [box if shape is None else shapely.make_valid(shape)
+         for shape, box in zip(shapes, boxes, strict=True)]
+    )  # fmt: skip
+    shapely.prepare(prints)
+    shares: npt.NDArray[np.float64] = shapely.covers(prints, lonlat[:, None]).astype(float)
+    cut = shapely.intersects(prints, lonlat[:, None]) & (shares == 0)
+    for field, row in np.argwhere(cut):
+        part = shapely.intersection(prints[row], lonlat[field])
+        shares[field, row] = shapely.area(part) / max(shapely.area(lonlat[field]), 1e-300)
+    return shares
+
+
+def _day_of(row: Row) -> date:
+    """Return the day by the sun where a scene lies."""
+    west, east = (row.bbox[0], row.bbox[len(row.bbox) // 2]) if row.bbox else (0.0, 0.0)
+    east += 360 if east < west else 0
+    time = pd.Timestamp(row.datetime).tz_localize(None)
+    day: date = (time + timedelta(hours=(west + east) / 30)).date()
+    return day
+
+
+def _zone_of(shape: Any) -> str:
+    """Return the UTM zone of a field, as tiles of MGRS begin with it."""
+    return "" if shape is None else f"{int((shape.centroid.x + 180) // 6) % 60 + 1:02d}"
+
+
+def _maps(
+    sights: list[_Sight],
+    lonlat: npt.NDArray[Any],
+    names: tuple[str, ...],
+    *,
+    mask_clouds: bool,
+    catalog: AnyCatalog,
+) -> xr.Dataset:
+    """Open the scenes of a tile around its fields, and return what is asked of them, lazily."""
+    import spyndex
+
+    members = sorted({number for each in sights for number in each.members})
+    ids = list(dict.fromkeys(row.id for each in sights for row in each.rows))
+    indices, bands, needed = [], [], list[str]()
+    for name in names:
+        try:
+            recipe = recipe_of(name, {})
+        except UnknownIndex:
+            bands.append(name)
+        else:
+            indices.append(recipe.name)
+            symbols = (spyndex.bands.get(symbol) for symbol in recipe.symbols)
+            needed += [symbol.common_name for symbol in symbols if symbol is not None]
+    box = tuple(shapely.total_bounds(lonlat[members]))
+    ds = open_scenes(ids, list(dict.fromkeys([*bands, *needed])), bbox=box, catalog=catalog)
+    found = ds.astra.index(indices, mask_clouds=mask_clouds) if indices else ds[[]]
+    clear = ~ds.astra.mask() if mask_clouds and bands else None
+    for name in bands:
+        band = ds.astra[name]
+        found[name] = band if clear is None else band.where(clear).assign_attrs(band.attrs)
+    return found.assign_coords(ds.coords)
+
+
+def _of_days(table: xr.Dataset, sights: list[_Sight], labels: pd.Index[Any]) -> xr.Dataset:
+    """Keep of a tile's table what was chosen; name the day of each step, and the scenes."""
+    days = [_nearest(time, sights) for time in table.time.values]
+    chosen = {(each.day, labels[number]) for each in sights for number in each.members}
+    keep = xr.DataArray(
+        [[(day, label) in chosen for label in table.geometry.values] for day in days],
+        dims=("time", "geometry"),
+    )
+    ids = xr.DataArray(table.id.values.astype(object), dims="time").where(keep, "")
+    table = table.drop_vars([name for name in table.coords if name not in _KEPT])
+    attrs = {name: variable.attrs for name, variable in table.data_vars.items()}
+    table = table.where(keep).assign(id=ids.transpose("time", "geometry"))
+    for name, told in attrs.items():
+        table[name].attrs = told
+    return table.assign_coords(day=("time", np.array(days, "datetime64[ns]")))
+
+
+def _nearest(time: np.datetime64, sights: list[_Sight]) -> date:
+    """Return the day that a time step is of."""
+
+    def away(sight: _Sight) -> Any:
+        first = min(pd.Timestamp(row.datetime).tz_localize(None) for row in sight.rows)
+        return abs(first - pd.Timestamp(time))
+
+    return min(sights, key=away).day
+
+
+def _joined(
+    tables: list[xr.Dataset], previous: xr.Dataset | None, fields: Polygons, stats: Any
+) -> xr.Dataset:
+    """Join the tables of tiles; a day has the time of its first scene."""
+    parts = [] if previous is None else [previous]
+    if tables:
+        days = np.concatenate([table.day.values for table in tables])
+        times = np.concatenate([table.time.values for table in tables])
+        first = {day: times[days == day].min() for day in days}
+        alike = [
+            table.assign_coords(time=[first[day] for day in table.day.values]) for table in tables
+        ]
+        found = functools.reduce(xr.Dataset.combine_first, alike)
+        found = found.reindex(geometry=fields.labels).transpose("time", "geometry", ...)
+        for name in found.data_vars:
+            if name == "valid" or stats == "count":
+                found[name] = found[name].fillna(0)
+            elif "stat" in found[name].dims:
+                found[name] = found[name].where((found.stat != "count") | found[name].notnull(), 0)
+            found[name].attrs = tables[0][name].attrs
+        parts.append(found.assign(id=found.id.fillna("")).set_coords("id"))
+    joined = xr.concat(parts, "time", join="exact", coords="minimal", compat="override")
+    return joined.sortby("time").drop_attrs(deep=False)
+
+
+def _days_of(
+    previous: xr.Dataset, fields: Polygons, names: tuple[str, ...], stats: Any
+) -> set[date]:
+    """Return the days of a table, once it is seen to be of the same fields, names and stats."""
+    several = None if isinstance(stats, str) else list(stats)
+    alike = (
+        {"time", "day", "geometry"} <= set(previous.coords)
+        and list(previous.geometry.values) == list(fields.labels)
+        and {name.casefold() for name in names} <= {str(n).casefold() for n in previous.data_vars}
+        and (list(previous.stat.values) if "stat" in previous.coords else None) == several
+    )
+    if not alike:
+        expected = "a table that timeline() returned for the same fields, names and stats"
+        raise InvalidParameter(name="previous", value=type(previous).__name__, expected=expected)
+    return {pd.Timestamp(day).date() for day in previous.day.values}

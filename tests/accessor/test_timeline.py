@@ -1,0 +1,162 @@
+"""The table of fields over time: as by hand, on one tile a day, and added to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import shapely
+import xarray as xr
+from affine import Affine
+from pyproj import Transformer
+
+import astra_xr
+from astra_xr.errors import InvalidDataset, InvalidParameter
+from astra_xr.testing import write_cog
+
+BOX = shapely.box
+
+
+@pytest.fixture(scope="module")
+def fields() -> gpd.GeoSeries:
+    shapes = {
+        "winter": BOX(-122.43098, 37.49446, -122.42938, 37.49573),
+        "summer": BOX(-122.41651, 37.49241, -122.41492, 37.49368),
+        "off": BOX(-122.9, 37.2, -122.89, 37.21),
+    }
+    return gpd.GeoSeries(shapes, crs=4326)
+
+
+@pytest.fixture(scope="module")
+def table(fields: gpd.GeoSeries) -> xr.Dataset:
+    return astra_xr.timeline(
+        "sentinel-2", fields, "2025-02/2025-09", ["NDVI", "ndmi", "red"], catalog="sample"
+    )
+
+
+def test_it_is_what_one_does_by_hand(table: xr.Dataset, fields: gpd.GeoSeries) -> None:
+    found = astra_xr.search(
+        "sentinel-2",
+        bbox=tuple(fields[:2].total_bounds),
+        datetime="2025-02/2025-09",
+        catalog="sample",
+    )
+    stack = astra_xr.open_scenes(found, ["red", "nir", "swir16"], bbox=fields[:2].total_bounds)
+    by_hand = stack.astra.index(["NDVI", "NDMI"], mask_clouds=True).astra.zonal(fields, "mean")
+    assert list(table.geometry.values) == ["winter", "summer", "off"]
+    for name in ("NDVI", "NDMI"):
+        np.testing.assert_allclose(table[name], by_hand[name])
+    red = stack[["red"]].where(~stack.astra.mask()).astra.zonal(fields, "mean")
+    np.testing.assert_allclose(table.red, red.red)
+    assert table.NDVI.notnull().any("time").values.tolist() == [True, True, False]
+    assert (table.valid.sel(geometry="off") == 0).all()
+    assert str(table.id.sel(geometry="winter").values[0]).startswith("sentinel-2:S2B_MSIL2A_2025")
+    assert table.to_dataframe().index.names == ["time", "geometry"]
+
+
+def test_days_that_are_there_are_not_read_again(
+    table: xr.Dataset, fields: gpd.GeoSeries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["NDVI", "ndmi", "red"]
+    half = astra_xr.timeline("sentinel-2", fields, "2025-02/2025-05", names, catalog="sample")
+    opened: list[str] = []
+
+    def noted(ids: list[str], *args: Any, **how: Any) -> xr.Dataset:
+        opened.extend(ids)
+        return astra_xr.open_scenes(ids, *args, **how)
+
+    monkeypatch.setattr("astra_xr.accessor.timeline.open_scenes", noted)
+    more = astra_xr.timeline(
+        "sentinel-2", fields, "2025-02/2025-09", names, catalog="sample", previous=half
+    )
+    xr.testing.assert_identical(more, table)
+    assert len(opened) == table.sizes["time"] - half.sizes["time"]
+    opened.clear()
+    again = astra_xr.timeline(
+        "sentinel-2", fields, "2025-03", names, catalog="sample", previous=table
+    )
+    xr.testing.assert_identical(again, table)
+    assert not opened
+    for other in (fields[:1], fields.rename({"off": "away"})):
+        with pytest.raises(InvalidParameter, match="same fields, names and stats"):
+            astra_xr.timeline("sentinel-2", other, "2025", names, catalog="sample", previous=table)
+
+
+def test_several_stats_have_a_dimension(fields: gpd.GeoSeries) -> None:
+    table = astra_xr.timeline(
+        "sentinel-2", fields, "2025-06", "NDVI", stats=("mean", "count"), catalog="sample"
+    )
+    assert table.NDVI.dims == ("time", "geometry", "stat")
+    assert table.NDVI.sel(stat="count", geometry="off").values.tolist() == [0]
+
+
+def tile(folder: Path, name: str, crs: int, corner: tuple[float, float], value: int) -> None:
+    """A tile of constant numbers, 3 km wide, as Earth Search names them."""
+    x, y = Transformer.from_crs(4326, crs, always_xy=True).transform(*corner)
+    x, y = round(x, -1), round(y, -1)
+    values = np.full((300, 300), value + 1000, "uint16")
+    place = Affine(10, 0, x, 0, -10, y)
+    back = Transformer.from_crs(crs, 4326, always_xy=True)
+    west, south, east, north = back.transform_bounds(x, y - 3000, x + 3000, y)
+    assets: dict[str, Any] = {}
+    for band in ("red", "nir"):
+        path = write_cog(
+            folder / f"{name}-{band}.tif", values, transform=place, crs=f"EPSG:{crs}", nodata=0
+        )
+        assets[band] = {"href": path.as_uri(), "type": "image/tiff; application=geotiff"}
+    item = {
+        "type": "Feature",
+        "stac_version": "1.0.0",
+        "id": name,
+        "collection": "sentinel-2-l2a",
+        "geometry": shapely.geometry.mapping(BOX(west, south, east, north)),
+        "bbox": [west, south, east, north],
+        "links": [],
+        "properties": {
+            "datetime": "2025-03-01T10:00:00Z",
+            "proj:epsg": crs,
+            "proj:shape": [300, 300],
+            "proj:transform": list(place)[:6],
+            "raster:bands": [],
+        },
+        "assets": assets,
+    }
+    (folder / f"{name}.json").write_text(json.dumps(item))
+
+
+def test_one_tile_a_day_in_the_zone_of_the_field(tmp_path: Path) -> None:
+    # Zones 31 and 32 meet at 6 degrees east; each tile covers both fields.
+    tile(tmp_path, "S2A_31UGT_20250301_0_L2A", 32631, (5.985, 50.01), 100)
+    tile(tmp_path, "S2A_32ULD_20250301_0_L2A", 32632, (5.985, 50.01), 200)
+    west, east = BOX(5.99, 49.99, 5.992, 49.992), BOX(6.008, 49.99, 6.01, 49.992)
+    table = astra_xr.timeline(
+        "sentinel-2", [west, east], "2025-03", "red", mask_clouds=False, catalog=str(tmp_path)
+    )
+    assert table.sizes == {"time": 1, "geometry": 2}
+    assert ["31U" in table.id.values[0][0], "32U" in table.id.values[0][1]] == [True, True]
+    assert table.valid.values.round(6).tolist() == [[1, 1]]
+    low, high = table.red.values[0]
+    assert low < high
+
+
+def test_a_line_a_field(table: xr.Dataset) -> None:
+    lines = table.astra.plot("ndvi")
+    assert len(lines) == 3
+    with pytest.raises(InvalidParameter, match="one of NDVI, NDMI, red"):
+        table.astra.plot()
+    assert len(table[["NDVI", "valid"]].astra.plot()) == 3
+    with pytest.raises(InvalidDataset, match=r"\.sel\(stat='mean'\)"):
+        table[["NDVI"]].expand_dims(stat=["mean"]).astra.plot("NDVI")
+
+
+def test_bad_input(fields: gpd.GeoSeries) -> None:
+    with pytest.raises(InvalidParameter, match="a time in which there are scenes"):
+        astra_xr.timeline("sentinel-2", fields, "1999", "NDVI", catalog="sample")
+    with pytest.raises(InvalidParameter, match="some of mean"):
+        astra_xr.timeline("sentinel-2", fields, "2025", "NDVI", stats="avg", catalog="sample")
+    with pytest.raises(astra_xr.AstraError, match="NDVVI"):
+        astra_xr.timeline("sentinel-2", fields, "2025", "NDVVI", catalog="sample")
