@@ -11,7 +11,7 @@ from astra_xr.model import Band
 
 def band_table(ds: xr.Dataset) -> tuple[Band, ...]:
     """Return the band table of a Dataset's mission; empty where the mission is not known."""
-    mission = MISSIONS.get(str(ds.attrs.get("mission")))
+    mission = MISSIONS.get(mission_of(ds))
     if mission is None:
         return ()
     scene = str(ds.attrs.get("scene_id", ""))
@@ -22,6 +22,14 @@ def band_table(ds: xr.Dataset) -> tuple[Band, ...]:
     # Of an id that has no known form, attrs have the parts that count.
     parts = {name: str(ds.attrs[name]) for name in ("sensor", "level") if name in ds.attrs}
     return mission.table(mission.describe(item) or parts)
+
+
+def mission_of(ds: xr.Dataset) -> str:
+    """Return the name of a Dataset's mission: by its attrs, else by its id; empty if not known."""
+    told = str(ds.attrs.get("mission", ""))
+    if not told and "id" in ds.coords and ds["id"].size:
+        told = str(ds["id"].values.flat[0]).partition(":")[0]
+    return told
 
 
 def variables_of(ds: xr.Dataset) -> list[str]:

@@ -10,8 +10,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from astra_xr.accessor.band_names import band_table, find_variable, has_band, variables_of
-from astra_xr.accessor.provenance import check_provenance, ids_of
+from astra_xr.accessor.band_names import (
+    band_table,
+    find_variable,
+    has_band,
+    mission_of,
+    variables_of,
+)
+from astra_xr.accessor.provenance import (
+    catalog_of,
+    check_provenance,
+    check_times,
+    id_texts,
+    ids_of,
+)
 from astra_xr.arrays.lazy import wrap
 from astra_xr.arrays.mask import ClassMask, MaskArray
 from astra_xr.arrays.pixel_grid import PixelGrid, pixel_grid
@@ -63,6 +75,7 @@ def mask(ds: xr.Dataset, what: str | Sequence[str], dilate: int | str) -> xr.Dat
     }
     found = xr.DataArray(xr.Variable(classes.dims, data, attrs), classes.coords, name="mask")
     found = _kept(found, ds, grid)
+    chunks = {dim: each for dim, each in chunks.items() if dim in found.dims}
     return found.chunk(chunks) if chunks else found
 
 
@@ -161,7 +174,7 @@ def _written(attrs: Mapping[Any, Any]) -> tuple[ClassValue, ...]:
 
 def _class_band(ds: xr.Dataset, method: str) -> tuple[Band, dict[str, tuple[str, ...]]]:
     """Return the mission's classification band, and which of its classes mean what."""
-    mission = MISSIONS.get(str(ds.attrs.get("mission")))
+    mission = MISSIONS.get(mission_of(ds))
     masks = mission.masks if mission else {}
     for band in band_table(ds):
         if band.native in masks:
@@ -202,13 +215,18 @@ def _classes(ds: xr.Dataset, band: Band, grid: PixelGrid | None) -> xr.DataArray
             hint=f"Open the scene with bands=[…, {band.native!r}].",
         )
     like = grid.box if grid.kept else ds
-    if ds["id"].ndim or "catalog" in ds.coords:
-        found = open_again(ds, band.native, like)
+    names = id_texts(ds)
+    catalogs = ds["catalog"].values if "catalog" in ds.coords else catalog_of(ds) or ""
+    if ds["id"].ndim or ", " in names[0]:
+        found = open_again(names, band.native, like, catalogs, ds.attrs.get("groupby"))
+        found = found if ds["id"].ndim else found.isel(time=0)
     else:
-        name, catalog = str(ds["id"].values), ds.attrs.get("catalog")
+        (name,), catalog = names, str(catalogs) or None
         if not (own := item_of(name)) and not holds_any(catalog):
             _check_id(name, band)
         found = open_scene(own or name, [band.native], catalog=catalog, like=like)
+    if "time" in found.coords:
+        check_times(ds, found["time"].values, "mask()")
     classes = found[band.native]
     return classes if grid.kept else _with_coords_of(ds, classes)
 
@@ -222,7 +240,8 @@ def _kept(found: xr.DataArray, ds: xr.Dataset, grid: PixelGrid | None) -> xr.Dat
 
 def _with_coords_of(ds: xr.Dataset, found: xr.DataArray) -> xr.DataArray:
     # Coordinates that are equal but for rounding would not be aligned.
-    return found.assign_coords({dim: ds[dim] for dim in ("time", "y", "x") if dim in ds.dims})
+    dims = [dim for dim in ("time", "y", "x") if dim in found.dims and dim in ds.dims]
+    return found.assign_coords({dim: ds[dim] for dim in dims})
 
 
 def _check_id(name: str, band: Band) -> None:

@@ -91,6 +91,7 @@ def _computed(
         "domain": recipe.domain,
         "bands": ", ".join(f"{symbol}={variable}" for symbol, variable in used.items()),
     }
+    values.attrs |= _origin([band.attrs for band in bands.values()])
     if constants:
         told = (f"{symbol}={value:g}" for symbol, value in constants.items())
         values.attrs["constants"] = ", ".join(told)
@@ -98,6 +99,15 @@ def _computed(
         values.attrs["valid_range"] = list(bounds)
     values.encoding["_FillValue"] = math.nan
     return values.rename(recipe.name)
+
+
+def _origin(attrs: Sequence[Mapping[str, object]]) -> dict[str, str]:
+    """Return where all bands of an index are from; of several scenes, their names."""
+    names = ("scene_id", "catalog", "item_url", "resolved_at", "resolved_by")
+    told = {n: list(dict.fromkeys(str(each[n]) for each in attrs if n in each)) for n in names}
+    if len(told["scene_id"]) > 1:
+        return {"scene_id": ", ".join(told["scene_id"])}
+    return {name: each[0] for name, each in told.items() if len(each) == 1}
 
 
 def _clouds(ds: xr.Dataset) -> xr.DataArray:

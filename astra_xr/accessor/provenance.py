@@ -1,16 +1,29 @@
-"""Which scenes the pixels of a Dataset are of: believed only where all that is there agrees."""
+"""Which scenes the pixels of a Dataset are of: believed only where all that is there agrees.
+
+The coordinate ``id`` names them. It and each band have the attribute ``scene_id`` from when they
+were opened: as long as these are the same, whatever became of the Dataset, they belong together.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 import xarray as xr
 
 from astra_xr.accessor.band_names import variables_of
+from astra_xr.arrays.lazy import scenes_of
+from astra_xr.arrays.pixel_grid import pixel_grid
 from astra_xr.errors import InvalidDataset
 
 _HINT = (
     "Open the scenes with astra_xr.open_scenes, mask each scene before they are joined, or mask "
     "with a band of your own: ds.where(ds.udm == 0)."
 )
+
+_PLAIN = {"y", "x", "band"}
+"""Dimensions that one scene has."""
 
 
 def check_provenance(ds: xr.Dataset, method: str) -> None:
@@ -19,21 +32,24 @@ def check_provenance(ds: xr.Dataset, method: str) -> None:
     Raises
     ------
     InvalidDataset
-        Its bands, coordinates and attrs name several scenes, bands have a dimension along which
-        no ids lie, or what became of them leaves their scene open.
+        Its bands, their files, coordinates and attrs name several scenes, bands have a dimension
+        along which no ids lie, or what became of them leaves their scene open.
     """
     bands = [ds.variables[name] for name in variables_of(ds)]
+    bands = [band for band in bands if band.attrs.get("role") != "elevation"]  # seen by no one
     claims = {str(band.attrs["scene_id"]) for band in bands if "scene_id" in band.attrs}
-    if claims or "groupby" in ds.attrs:  # as opened here, with an id
+    opened = ds["id"].attrs.get("scene_id") if "id" in ds.coords else None
+    if claims or opened or "groupby" in ds.attrs:  # as opened here
         _check_ids(ds, bands, method)
-    ids = ids_of(ds)
     claims |= {str(ds.attrs["scene_id"])} if "scene_id" in ds.attrs else set()
-    strange = sorted(claims - ids) if ids else sorted(claims)[1:]
+    ids = ids_of(ds)
+    fit = {str(opened)} if opened else ids
+    fit |= ids if len(ids) == 1 else set()
+    strange = sorted(claims - fit) if ids else sorted(claims)[1:]
+    strange = strange or sorted(_files_of_others(ds, bands))
     if strange:
         raise _unfit(method, f"pixels of the scenes that its id names, not also of {strange[0]}")
-    # Of bands in scaled values it is in the encoding; this is what is left by a merge.
-    if any({"scene_id", "_FillValue"} <= band.attrs.keys() and band.dtype.kind == "f"
-           and "_FillValue" in band.encoding for band in bands):  # fmt: skip
+    if claims and _merged(ds, bands):
         raise _unfit(method, "pixels of one scene, and rioxarray merged these or set their nodata")
 
 
@@ -41,18 +57,109 @@ def ids_of(ds: xr.Dataset) -> set[str]:
     """Return the ids of scenes that the coordinate ``id`` names."""
     if "id" not in ds.coords:
         return set()
-    return {name for each in ds["id"].values.flat for name in str(each).split(", ")}
+    return {name for each in id_texts(ds) for name in each.split(", ")}
 
 
-def _check_ids(ds: xr.Dataset, bands: list[xr.Variable], method: str) -> None:
+def id_texts(ds: xr.Dataset) -> list[str]:
+    """Return the coordinate ``id`` as texts, as whichever type it came back from a file."""
+    texts = np.atleast_1d(ds["id"].values).ravel()
+    return [each.decode() if isinstance(each, bytes) else str(each) for each in texts]
+
+
+def catalog_of(ds: xr.Dataset) -> str | None:
+    """Return the catalog that a scene was opened from; None if it is not known, or several."""
+    named = {str(each.attrs["catalog"]) for each in ds.values() if "catalog" in each.attrs}
+    told = ds.attrs.get("catalog") or (named.pop() if len(named) == 1 else None)
+    return None if told is None else str(told)
+
+
+def check_times(ds: xr.Dataset, times: Any, method: str) -> None:
+    """Refuse a Dataset whose coordinate ``time`` is not that of the scenes that its id names.
+
+    Parameters
+    ----------
+    times : array_like of datetime64
+        When these were taken; NaT where nobody knows.
+
+    Raises
+    ------
+    InvalidDataset
+        It is another time: of another scene, whose id was lost when scenes were joined. A time
+        that was rounded down to a second, a minute, an hour or a day is the same.
+    """
+    expected = np.asarray(times, "datetime64[ns]").ravel()
+    if "time" not in ds.coords:
+        raise _unfit(method, "the coordinate time: without it, the id may be of one of several")
+    found = ds["time"].values.astype("datetime64[ns]").ravel()
+    if found.size == expected.size:
+        steps = ("s", "m", "h", "D")
+        same = np.abs(found - expected) < np.timedelta64(1, "s")
+        for step in steps:
+            same |= found == expected.astype(f"datetime64[{step}]")
+        same |= np.isnat(expected)
+        if same.all():
+            return
+    raise _unfit(method, f"pixels of the time when {id_texts(ds)[0]} was taken: its time differs")
+
+
+def _check_ids(ds: xr.Dataset, bands: Sequence[xr.Variable], method: str) -> None:
     if "id" not in ds.coords:
         raise _unfit(method, "a coordinate id: this Dataset has lost its scene id")
     along = set(ds["id"].dims)
-    further = {dim for band in bands for dim in band.dims if {"y", "x"} <= set(band.dims)}
-    further -= {"y", "x", "band"}
-    if along != further or not along <= {"time"}:
-        dims = ", ".join(sorted(map(str, along | further)))
-        raise _unfit(method, f"the ids of its scenes along time, and no other dimension ({dims})")
+    for band in bands:
+        if not {"y", "x"} <= set(band.dims):
+            continue
+        further = set(band.dims) - _PLAIN
+        alone = {dim for dim in further if not along and ds.sizes[dim] == 1}
+        if further - alone - along or not along <= {"time"} or (
+            "scene_id" in band.attrs and along - further
+        ):  # fmt: skip
+            dims = ", ".join(sorted(map(str, along | further)))
+            needs = f"the ids of its scenes along time, and no other dimension ({dims})"
+            raise _unfit(method, needs)
+    if any(text in ("nan", "None", "") for text in id_texts(ds)):
+        raise _unfit(method, "an id at each time step; ds.sel(time=ds.id.notnull()) has them")
+    attrs = ds["id"].attrs
+    if along or "scene_id" not in attrs:
+        return
+    if str(attrs["scene_id"]) == id_texts(ds)[0]:
+        if "datetime" in attrs:
+            check_times(ds, np.datetime64(str(attrs["datetime"])), method)
+    elif "time" not in ds.coords:
+        raise _unfit(method, "the coordinate time: without it, the id may be of one of several")
+
+
+def _merged(ds: xr.Dataset, bands: Sequence[xr.Variable]) -> bool:
+    """Return True where rioxarray's merge has been, which keeps all that the first scene says."""
+    for band in bands:
+        filled = "_FillValue" in band.attrs and "_FillValue" in band.encoding
+        if filled and band.dtype.kind == "f" and "scene_id" in band.attrs:
+            return True  # in both places
+    if not {"y", "x", "spatial_ref"} <= set(ds.coords) or ds["y"].attrs or ds["x"].attrs:
+        return False
+    # Coordinates without a word, beside a transform that begins with them, are made anew.
+    told = str(ds["spatial_ref"].attrs.get("GeoTransform", "")).split()
+    grid = pixel_grid(ds, "mask()")
+    return bool(
+        any("source" in band.encoding for band in bands)
+        and grid is not None
+        and len(told) == 6
+        and np.allclose(np.array(told, float), grid.box.affine.to_gdal())
+    )
+
+
+def _files_of_others(ds: xr.Dataset, bands: Sequence[xr.Variable]) -> set[str]:
+    """Return the scenes that bands will be read from and that the id does not name."""
+    if "id" not in ds.coords:
+        return set()
+    texts, others = id_texts(ds), set[str]()
+    for band in bands:
+        if ds["id"].ndim and "time" in band.dims and band.chunks is None:
+            for number, text in enumerate(texts):
+                others |= scenes_of(band.isel(time=number)) - set(text.split(", "))
+        else:
+            others |= scenes_of(band) - ids_of(ds)
+    return others
 
 
 def _unfit(method: str, needs: str) -> InvalidDataset:

@@ -34,6 +34,9 @@ class LazyArray(BackendArray):
     label = "an array"
     """What it is, for messages."""
 
+    scene = ""
+    """Id of the scene whose file it reads; empty: it reads none itself, or that is not known."""
+
     allow_large = False
     """True: read even what is larger than memory."""
 

@@ -84,6 +84,42 @@ def identity(variable: xr.Variable) -> Any:
     return id(array), index.points, index.dropped, tuple(cut)
 
 
+def scenes_of(variable: xr.Variable) -> set[str]:
+    """Return the ids of the scenes that a variable will be read from; empty if not known."""
+    if variable.chunks is not None:
+        return _scenes_in_graph(variable)
+    found = unwrap(variable) if variable.size else None
+    if found is None:
+        return set()
+    array, index = found
+    inputs = [each for part in array.parts(index) for each in array.inputs(part).values()]
+    return {array.scene}.union(*map(scenes_of, inputs)) - {""}
+
+
+def _scenes_in_graph(variable: xr.Variable) -> set[str]:
+    """Return the scenes whose files the chunks of a dask array read; not those of stacks."""
+    from dask.core import flatten, get_dependencies
+
+    graph = dict(variable.data.__dask_graph__())
+    scenes: dict[Any, str] = {}
+    for key, task in graph.items():
+        value: Any = getattr(task, "value", task)
+        while not isinstance(value, LazyArray) and hasattr(value, "array"):
+            value = value.array
+        if isinstance(value, LazyArray) and value.scene:
+            scenes[key] = value.scene
+    if len(set(scenes.values())) < 2:
+        return set(scenes.values())
+    # Of several, some may be left over in the graph: those that are reached count.
+    keys = set(flatten(variable.data.__dask_keys__()))  # type: ignore[no-untyped-call, unused-ignore]
+    pending = list(keys)
+    while pending:
+        new = get_dependencies(graph, pending.pop()) - keys
+        keys |= new
+        pending.extend(new)
+    return {scene for key, scene in scenes.items() if key in keys}
+
+
 def points_of(variable: xr.Variable, index: Index) -> xr.Variable:
     """Return points of a variable, lazily.
 

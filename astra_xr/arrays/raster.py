@@ -59,6 +59,8 @@ class RasterArray(LazyArray):
         The grid of the array, where it is not the file's.
     resampling : str, optional
         How pixels come from where they lie elsewhere; by default as is usual.
+    scene : str
+        With which ``label`` begins, for those who ask whose pixels these are.
     allow_large : bool
         True: read even what is larger than memory.
     """
@@ -82,8 +84,10 @@ class RasterArray(LazyArray):
         classes: tuple[int, ...] = (),
         warp: Warp | None = None,
         resampling: str | None = None,
+        scene: str = "",
         allow_large: bool = False,
     ) -> None:
+        self._named = len(scene)
         if allow_large:
             self.allow_large = True
         decode = decode and not radiometry.as_is
@@ -115,6 +119,11 @@ class RasterArray(LazyArray):
     def label(self) -> str:  # type: ignore[override]
         """Scene and band."""
         return self._whole.label
+
+    @property
+    def scene(self) -> str:  # type: ignore[override]
+        """Id of its scene."""
+        return self.label[: self._named]
 
     @property
     def dtype(self) -> np.dtype[Any]:  # type: ignore[override]

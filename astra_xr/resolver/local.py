@@ -197,6 +197,7 @@ class LocalResolver:
             mission=found.mission.name if found.mission else None,
             catalog=owner.name if owner else None,
             provider=(owner and owner.provider) or _provider(found.item),
+            looked_up_at=found.at if found.giver else None,
         )
 
     def _assets(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from astra_xr.catalogs import ORDER, Catalog, connect, owner_of
@@ -21,7 +22,7 @@ from astra_xr.errors import (
     redact,
 )
 from astra_xr.missions import Item, Mission, mission_of
-from astra_xr.model import Asset, SceneId
+from astra_xr.model import Asset, SceneId, utc_now
 from astra_xr.net.memo import Memo
 from astra_xr.resolver.bands import BandAsset, match_bands
 from astra_xr.resolver.race import Finish, Gate, Runner, race
@@ -73,6 +74,9 @@ class Found:
 
     giver: str = ""
     """Name of the catalog that returned it; empty if given by the caller."""
+
+    at: datetime = field(default_factory=utc_now, compare=False)
+    """When it was returned."""
 
     @classmethod
     def of(

@@ -65,6 +65,10 @@ class Resolution:
 
     resolved_at: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
 
+    looked_up_at: datetime | None = field(default=None, compare=False)
+    """When the catalog gave the item, UTC; the same for an hour, in which it is kept. None if the
+    item was given by the caller."""
+
     @property
     def other_processings(self) -> tuple[str, ...]:
         """Return other products of the same acquisition in the catalog.

@@ -6,6 +6,7 @@ import functools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -20,6 +21,7 @@ def detail_of(answer: Resolution) -> dict[str, Any]:
         "mission": answer.mission,
         "catalog": answer.catalog,
         "passed_over": dict(answer.passed_over),
+        "looked_up_at": answer.looked_up_at and answer.looked_up_at.isoformat(),
         "item": answer.item,
         "assets": {name: _asset_json(asset) for name, asset in answer.assets.items()},
     }
@@ -43,6 +45,7 @@ def resolution_of(
         The JSON has another form.
     """
     detail = document["detail"]
+    looked_up = _value(str | None, detail.get("looked_up_at"))
     return Resolution(
         scene_id=_value(str, document["scene_id"]),
         format=_value(str, document["format"]),
@@ -56,6 +59,7 @@ def resolution_of(
         catalog=_value(str | None, detail["catalog"]),
         passed_over={name: _value(str, why) for name, why in detail["passed_over"].items()},
         provider=_value(str, document["metadata"]["source_provider"]),
+        looked_up_at=datetime.fromisoformat(looked_up).astimezone(UTC) if looked_up else None,
     )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ from odc.geo.geobox import GeoBox
 
 from astra_xr.arrays.lazy import wrap
 from astra_xr.arrays.raster import RasterArray
-from astra_xr.errors import AstraError, InvalidParameter, ReadError, UnknownBand
+from astra_xr.errors import AstraError, InvalidParameter, ReadError, UnknownBand, redact
 from astra_xr.missions import MISSIONS
 from astra_xr.model import CLASS_ROLES, Asset, Band, ClassValue, Grid, Radiometry
 from astra_xr.reading.decoding import fitting, in_force
@@ -59,8 +61,10 @@ def dataset_of(resolution: Resolution, options: OpenOptions) -> xr.Dataset:
         name: band_variable(asset, name, resolution.full_id, target, options)
         for name, asset in assets.items()
     }
+    for each in variables.values():
+        each.attrs |= origin_of(resolution)
     others = plane_coords([assets]) | scene_coords(resolution)
-    coords = grid_coords(target, others)
+    coords = grid_coords(target, {n: each for n, each in others.items() if n not in variables})
     dataset = xr.Dataset(variables, coords=coords, attrs=attrs_of(resolution))
     return dataset if options.chunks is None else chunked(dataset, options.chunks)
 
@@ -178,6 +182,7 @@ def band_variable(
     array = RasterArray(
         source=asset.source,
         label=f"{scene} {name}",
+        scene=scene,
         shape=asset.grid.shape,
         transform=asset.grid.transform,
         crs=asset.grid.crs,
@@ -193,9 +198,7 @@ def band_variable(
         allow_large=options.allow_large,
     )
     decoded = options.mask_and_scale and not radiometry.as_is
-    attrs = {**_band_attrs(asset, radiometry), "scene_id": scene} | _flags(
-        asset.band.classes, radiometry
-    )
+    attrs = _band_attrs(asset, radiometry) | _flags(asset.band.classes, radiometry)
     if warp:
         attrs["resampling"] = f"{warp.resampling}, from {warp.source.resolution:g}"
     encoding: dict[str, Any] = {
@@ -302,6 +305,30 @@ def _flags(classes: tuple[ClassValue, ...], radiometry: Radiometry) -> dict[str,
     if all(c.color for c in classes):
         flags["flag_colors"] = " ".join(str(c.color) for c in classes)
     return flags
+
+
+def origin_of(resolution: Resolution) -> dict[str, str]:
+    """Return where the pixels of a scene are from, as ``attrs`` of each band."""
+    links, asked = resolution.item.get("links"), resolution.looked_up_at
+    hrefs = [
+        str(link.get("href"))
+        for link in (links if isinstance(links, list) else ())
+        if isinstance(link, Mapping) and link.get("rel") == "self"
+    ]
+    # Without a query, which may hold a signature; paths of this machine say nothing elsewhere.
+    urls = [redact(href) for href in hrefs if href.startswith(("https://", "http://", "s3://"))]
+    return {
+        "scene_id": resolution.full_id,
+        **({"catalog": resolution.catalog} if resolution.catalog else {}),
+        **({"item_url": urls[0]} if urls else {}),
+        **({"resolved_at": f"{asked:%Y-%m-%dT%H:%M:%SZ}"} if asked else {}),
+        "resolved_by": f"astra-xr {_version()}",
+    }
+
+
+@functools.cache
+def _version() -> str:
+    return version("astra-xr")
 
 
 def attrs_of(resolution: Resolution) -> dict[str, Any]:

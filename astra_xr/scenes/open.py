@@ -221,8 +221,11 @@ def open_scene(
         A (y, x) variable a band, or (band, y, x) for an image; coordinates are pixel centers
         in the CRS of the file, described by ``spatial_ref``, and the scene's ``time`` (UTC) and
         ``id``; ``xr.concat(scenes, "time", coords="different", compat="equals")`` keeps them along
-        time, as :func:`open_scenes` does. Each variable's ``attrs`` name its band, wavelength (µm),
-        gsd (m), scale, offset and why they are so (``radiometry``).
+        time, as :func:`open_scenes` does. Where the item reports them (STAC's ``view:``), angles in
+        degrees are coordinates too: ``sun_elevation``, ``sun_azimuth``, ``view_off_nadir``,
+        ``view_incidence_angle``, ``view_azimuth``. Each variable's ``attrs`` name its band,
+        wavelength (µm), gsd (m), scale, offset and why they are so (``radiometry``), and where it
+        is from: ``scene_id``, ``catalog``, ``item_url``, ``resolved_at`` (UTC) and ``resolved_by``.
 
     Raises
     ------

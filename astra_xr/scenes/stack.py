@@ -24,13 +24,20 @@ from astra_xr.resolver.radiometry import RadiometryMode
 from astra_xr.resolver.resolution import Resolver
 from astra_xr.resolver.scene_input import HasItems, read_scenes
 from astra_xr.scenes.chunks import Chunks, chunked
-from astra_xr.scenes.dataset import attrs_of, band_variable, described, plane_coords
+from astra_xr.scenes.dataset import attrs_of, band_variable, described, origin_of, plane_coords
 from astra_xr.scenes.given import item_of
 from astra_xr.scenes.grid import check_size, grid_coords
 from astra_xr.scenes.open import chosen_resolver, default_resolver, resolve_unsigned
 from astra_xr.scenes.options import OpenOptions, Resampling, Size, options_of
 from astra_xr.scenes.stack_grid import Part, part_of, stack_grid
-from astra_xr.scenes.time_steps import Member, check_alike, grouped, time_coords, time_of
+from astra_xr.scenes.time_steps import (
+    Member,
+    check_alike,
+    grouped,
+    scene_claim,
+    time_coords,
+    time_of,
+)
 
 if TYPE_CHECKING:
     import pystac
@@ -104,7 +111,8 @@ def open_scenes(
     xarray.Dataset
         A (time, y, x) variable a band. ``time`` is sorted, datetime64[ns], UTC: when the first
         scene of the time step was acquired. Along it lie the coordinates ``id``, ``mission``,
-        ``platform``, ``catalog`` and ``cloud_cover`` (percent, by the items).
+        ``platform``, ``catalog``, ``cloud_cover`` (percent, by the items) and, as of
+        :func:`open_scene`, the angles that items report.
 
     Raises
     ------
@@ -132,43 +140,59 @@ def open_scenes(
     return _stacked(scenes, options, asked, groupby=groupby, fail_on_error=fail_on_error)
 
 
-def open_again(ds: xr.Dataset, band: str, like: Any) -> xr.Dataset:
-    """Open another band of the scenes of a stack, by its coordinates; of joined scenes too.
+def open_again(
+    names: Sequence[str], band: str, like: Any, catalogs: Any, groupby: str | None
+) -> xr.Dataset:
+    """Open another band of time steps, by the ids of their scenes; of joined scenes too.
 
     Parameters
     ----------
+    names : sequence of str
+        The ids of each time step, as the coordinate ``id`` of a stack has them.
+    band : str
+        Its native name.
     like : GeoBox or xarray object
-        On whose grid; ``ds`` itself has none where rows or columns were dropped.
+        On whose grid.
+    catalogs : array_like of str
+        From which they were opened; empty: items of the user's own.
+    groupby : str, optional
+        Of the stack.
 
     Returns
     -------
     xarray.Dataset
-        With the time steps of ``ds``, whichever were selected since it was opened.
+        With these time steps.
 
     Raises
     ------
     InvalidDataset
-        They are items of the user's own, which cannot be opened by id.
+        They are items of the user's own, which cannot be opened by id, or make other time steps.
     """
-    names = [str(each) for each in np.atleast_1d(ds["id"].values)]
-    reported = ds["catalog"].values if "catalog" in ds.coords else ds.attrs.get("catalog", "")
-    catalogs = {str(each) for each in np.atleast_1d(reported)}
+    from_where = {str(each) for each in np.atleast_1d(catalogs)}
     ids = dict.fromkeys(name for each in names for name in each.split(", "))
     own = {name: item for name in ids if (item := item_of(name))}
-    if "" in catalogs and len(own) < len(ids):
+    if "" in from_where and len(own) < len(ids):
         needs = f"the band {band}, which cannot be fetched: the scenes are items of your own"
         hint = f"Open them with bands=[…, {band!r}]."
         raise InvalidDataset(method="mask()", needs=needs, hint=hint)
-    catalog = (catalogs.pop() or None) if len(catalogs) == 1 else None
+    catalog = (from_where.pop() or None) if len(from_where) == 1 else None
     options = options_of({"bands": (band,), "catalog": catalog, "like": like})
-    groupby = str(ds.attrs.get("groupby", "id"))
     scenes = [own.get(name, name) for name in ids]
+    usual = "solar_day" if any(", " in each for each in names) else "id"
     found = _stacked(
-        scenes, options, default_resolver(), groupby=groupby, fail_on_error=True, drop=False
+        scenes,
+        options,
+        default_resolver(),
+        groupby=groupby or usual,
+        fail_on_error=True,
+        drop=False,
     )
     numbers = {str(name): number for number, name in enumerate(found["id"].values)}
-    picked = found.isel(time=[numbers[each] for each in names])
-    return picked if ds["id"].ndim else picked.isel(time=0)
+    strange = [each for each in names if each not in numbers]
+    if strange:
+        needs = f"time steps as open_scenes makes them, and no other than {strange[0]!r}"
+        raise InvalidDataset(method="mask()", needs=needs, hint="Open the scenes anew.")
+    return found.isel(time=[numbers[each] for each in names])
 
 
 def _stacked(
@@ -196,8 +220,14 @@ def _stacked(
     )
     layers = _Layers(target=target, parts=parts, options=options, classes=classes)
     variables = {name: layers.stack(name, groups) for name in members[0].assets}
-    planes = plane_coords(member.assets for member in members)
-    coords = grid_coords(target, time_coords(groups) | planes)
+    others = time_coords(groups) | plane_coords(member.assets for member in members)
+    origins = [origin_of(member.resolution) for member in members]
+    claim = {"scene_id": scene_claim(others["id"][1])}
+    if all("resolved_at" in each for each in origins):
+        claim["resolved_at"] = min(each["resolved_at"] for each in origins)
+    for each in variables.values():
+        each.attrs |= _shared(origins) | claim
+    coords = grid_coords(target, {n: each for n, each in others.items() if n not in variables})
     attrs = _shared([attrs_of(member.resolution) for member in members])
     told = {"groupby": groupby, "failures": json.dumps(failures)}
     dataset = xr.Dataset(variables, coords=coords, attrs=attrs | told)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,16 @@ if TYPE_CHECKING:
 
 GROUPBY = ("solar_day", "time", "id")
 """What makes scenes one time step: the day where they lie, the very time, or nothing."""
+
+ANGLES = {
+    "sun_elevation": "view:sun_elevation",
+    "sun_azimuth": "view:sun_azimuth",
+    "view_off_nadir": "view:off_nadir",
+    "view_incidence_angle": "view:incidence_angle",
+    "view_azimuth": "view:azimuth",
+}
+"""Coordinate → property of an item (STAC's view extension), degrees: of the sun and the sensor at
+the middle of the scene; azimuths from north, clockwise."""
 
 _SAME_LIGHT = 0.05
 """Micrometres that the middles of a band may be apart from mission to mission."""
@@ -79,14 +90,37 @@ def scene_coords(resolution: Resolution) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``id``, and ``time`` (datetime64[ns], UTC) where its item reports it.
+        ``id``; ``time`` (datetime64[ns], UTC) and the angles of :data:`ANGLES` (degrees) where
+        its item reports them.
     """
     coords: dict[str, Any] = {}
+    attrs = {"long_name": "scene id", "scene_id": resolution.full_id}
     with contextlib.suppress(InvalidItem):
         time = time_of(resolution).replace(tzinfo=None)
         coords["time"] = ((), np.datetime64(time, "ns"))
+        # xarray joins scenes by keeping the id of the first, which then says whose it is.
+        attrs["datetime"] = time.isoformat()
     # Zarr has no type for strings of one length.
-    return coords | {"id": ((), np.array(resolution.full_id, object))}
+    coords["id"] = ((), np.array(resolution.full_id, object), attrs)
+    angles = {name: _angle([resolution], name) for name in ANGLES}
+    told = {name: each for name, each in angles.items() if not math.isnan(each)}
+    return coords | {name: ((), each, _angle_attrs(name)) for name, each in told.items()}
+
+
+def _angle_attrs(name: str) -> dict[str, str]:
+    return {"long_name": name.replace("_", " "), "units": "degrees"}
+
+
+def _angle(scenes: Sequence[Resolution], name: str) -> float:
+    """Return an angle of some scenes, the mean of several; NaN where no item reports it."""
+    told = [each.item.get("properties", {}).get(ANGLES[name]) for each in scenes]
+    known = [n for n in told if isinstance(n, int | float) and math.isfinite(n)]
+    if not known or len(known) == 1:
+        return float(known[0]) if known else math.nan
+    # 359° and 1° are 0° together.
+    east, north = (sum(map(f, map(math.radians, known))) for f in (math.sin, math.cos))
+    mean = math.degrees(math.atan2(east, north))
+    return mean % 360 if name.endswith("azimuth") and min(known) >= 0 else mean
 
 
 def grouped(members: Sequence[Member], groupby: str) -> list[list[Member]]:
@@ -145,7 +179,7 @@ def time_coords(groups: Sequence[Sequence[Member]]) -> dict[str, Any]:
     dict
         ``time`` (datetime64[ns], UTC: of the first scene), ``id``, ``mission``, ``platform`` and
         ``catalog`` (several joined by ", "), ``cloud_cover`` (percent, the mean; NaN where no
-        item reports it).
+        item reports it); the angles of :data:`ANGLES` (degrees) that some item reports.
     """
     names: dict[str, list[list[Any]]] = {
         "id": [[member.id for member in group] for group in groups],
@@ -159,9 +193,28 @@ def time_coords(groups: Sequence[Sequence[Member]]) -> dict[str, Any]:
     for name, lists in names.items():
         texts = [", ".join(dict.fromkeys(str(each) for each in told if each)) for told in lists]
         coords[name] = ("time", np.array(texts, str))
+    coords["id"] += ({"long_name": "scene id", "scene_id": scene_claim(coords["id"][1])},)
     means = [sum(told) / len(told) if told else np.nan for told in covers]
     coords["cloud_cover"] = ("time", np.array(means, float), {"units": "percent"})
+    for name in ANGLES:
+        angles = [_angle([member.resolution for member in group], name) for group in groups]
+        if not all(map(math.isnan, angles)):
+            coords[name] = ("time", np.array(angles), _angle_attrs(name))
     return coords
+
+
+def scene_claim(ids: Sequence[str]) -> str:
+    """Return what a band and the coordinate ``id`` both say, as long as they belong together.
+
+    Examples
+    --------
+    >>> scene_claim(["sentinel-2:A"]), scene_claim(["sentinel-2:A", "sentinel-2:B"])
+    ('sentinel-2:A', '2 time steps 4cb6d0f1')
+    """
+    if len(ids) == 1:
+        return str(ids[0])
+    digest = hashlib.sha256("\n".join(map(str, ids)).encode()).hexdigest()
+    return f"{len(ids)} time steps {digest[:8]}"
 
 
 def check_alike(members: Sequence[Member], options: OpenOptions) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from astra_xr.accessor.band_names import find_variable
+from astra_xr.accessor.band_names import find_variable, mission_of
 from astra_xr.accessor.cloud_masks import can_mask
 from astra_xr.accessor.evaluate import reflectance
 from astra_xr.accessor.indices import available
@@ -88,7 +88,7 @@ class Scene:
     @functools.cached_property
     def presets(self) -> dict[str, list[str]]:
         """Return the mission's band combinations that these bands allow."""
-        mission = MISSIONS.get(str(self.ds.attrs.get("mission")))
+        mission = MISSIONS.get(mission_of(self.ds))
         known = mission.presets if mission else OPTICAL_PRESETS
         found = {}
         for title, names in known.items():

@@ -120,7 +120,8 @@ def test_the_whole_scene_in_another_crs() -> None:
     assert ds.rio.bounds() == pytest.approx((west, south, east, north), abs=0.0021)
     assert ds.red.attrs["resampling"] == "average, from 10"
     assert ds.rio.resolution() == pytest.approx((0.001, -0.001))
-    assert set(ds.coords) == {"x", "y", "spatial_ref", "time", "id"}
+    angles = {"sun_elevation", "sun_azimuth"}
+    assert set(ds.coords) == {"x", "y", "spatial_ref", "time", "id"} | angles
     assert float(ds.x[0]) == pytest.approx(west, abs=0.002)
 
 

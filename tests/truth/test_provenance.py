@@ -84,6 +84,24 @@ MIXES: dict[str, Callable[[xr.Dataset, xr.Dataset], xr.Dataset]] = {
     "combine_first": lambda a, b: a.where(a.red > 0.1).combine_first(b),
     "where, else": lambda a, b: a.where(a.red > 0.1, b),
     "rioxarray": lambda a, b: merge_datasets([a, b]),
+    "rioxarray, halves": lambda a, b: merge_datasets(halves(a, b)),
+    "dask, concat x": lambda a, b: xr.concat(
+        halves(a.chunk(), b.chunk()), "x", coords="minimal", compat="override"
+    ),
+    "dask, one of another dimension": lambda a, b: xr.concat(
+        [a.chunk(), b.chunk()], "scene", coords="minimal", compat="override"
+    ).isel(scene=1),
+    "dask, values of both": lambda a, b: a.chunk().assign(
+        red=a.red.chunk().where(a.red > 0.1, b.red.chunk().drop_vars(["id", "time"]))
+    ),
+    "one of time, first's coords": lambda a, b: xr.concat(
+        [a, b], "time", coords="minimal", compat="override"
+    ).isel(time=1),
+    "max, first's coords": lambda a, b: xr.concat(
+        [a, b], "time", coords="minimal", compat="override"
+    ).max("time", keep_attrs=True),
+    "before and after": lambda a, b: a.assign(after=b.red.drop_vars(["id", "time"])),
+    "coordinates of the other": lambda a, b: a.assign_coords(b.coords),
     "max over time": lambda a, b: xr.concat(
         [a, b], "time", coords="different", compat="equals"
     ).max("time", keep_attrs=True),
@@ -127,3 +145,45 @@ def test_one_scene_stays_one(ids: list[str], same: str) -> None:
     changed = SAME[same](opened(ids[0]))
     mask, full = changed.astra.mask(dilate=0), opened(ids[0]).astra.mask(dilate=0)
     np.testing.assert_array_equal(mask.transpose("y", "x"), full.sel(x=changed.x, y=changed.y))
+
+
+def test_stored_numbers_that_rioxarray_merged_are_refused(ids: list[str]) -> None:
+    options: dict[str, Any] = {"catalog": "sample", "mask_and_scale": False}
+    a, b = (astra_xr.open_scene(name, ["red", "nir"], **options).isel(WINDOW) for name in ids[:2])
+    for parts in ([a, b], halves(a, b)):
+        with pytest.raises(InvalidDataset, match="rioxarray merged"):
+            merge_datasets(parts).astra.mask()
+    for one in (a, a.compute(), a.rio.reproject(3857), a.rio.clip_box(*a.rio.bounds())):
+        one.astra.mask()
+
+
+def test_bands_of_other_stacks_are_refused(ids: list[str]) -> None:
+    def stack(names: list[str], bands: list[str]) -> xr.Dataset:
+        return astra_xr.open_scenes(names, bands, catalog="sample").isel(WINDOW)
+
+    own, other = stack(ids[:2], ["red"]), stack(ids[1:], ["nir"]).compute()
+    foreign = own.assign(nir=(other.nir.dims, other.nir.data, other.nir.attrs))
+    for ds in (foreign, foreign.compute(), foreign.isel(time=0)):
+        with pytest.raises(InvalidDataset, match="not also of"):
+            ds.astra.mask()
+    whole = xr.merge([own, stack(ids[:2], ["nir"])])
+    np.testing.assert_array_equal(whole.astra.mask(), own.astra.mask())
+    longer = xr.concat([own, stack(ids[2:], ["red"])], "time").astra.mask().sortby("time")
+    np.testing.assert_array_equal(longer, stack(ids, ["red"]).astra.mask())
+
+
+def test_a_step_of_joined_scenes(ids: list[str]) -> None:
+    stack = xr.concat([opened(name) for name in ids], "time", coords="different", compat="equals")
+    for number in range(3):
+        for step in (stack.isel(time=number), stack.isel(time=[number])):
+            np.testing.assert_array_equal(step.astra.mask().squeeze(), mask_of(ids, number))
+    single = opened(ids[1]).expand_dims("time")
+    np.testing.assert_array_equal(single.astra.mask(), mask_of(ids, 1))
+
+
+def test_elevation_beside_a_scene(ids: list[str]) -> None:
+    scene = opened(ids[0])
+    ground = scene.red.copy(data=np.zeros(scene.red.shape)).assign_attrs(
+        role="elevation", scene_id="copernicus-dem:Copernicus_DSM_COG_10_N37_00_W123_00_DEM"
+    )
+    np.testing.assert_array_equal(scene.assign(dem=ground).astra.mask(), mask_of(ids, 0))
