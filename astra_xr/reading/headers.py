@@ -137,7 +137,8 @@ def check_described(
         promised = window.radiometry.dtype if window.radiometry else window.dtype
         problem = f"the file holds {np.dtype(dtype).name}, while its item says {promised}"
     if problem:
-        raise file.error(problem, "The item does not describe this file; try another catalog.")
+        hint = "The item does not describe this file: radiometry='file' takes what the file says; "
+        raise file.error(problem, f"{hint}another catalog may have the right one.")
     check_place(file, window, shape, transform, crs)
 
 

@@ -144,7 +144,10 @@ def test_numbers_that_do_not_fit_are_refused_on_every_path(
     for name, lazy in ways(path, {"data_type": told}, mask_and_scale=False).items():
         with pytest.raises(ReadError, match=both):
             pytest.fail(f"{name}: {lazy.values}")
-    with pytest.raises(ReadError, match=both):
+    way_out = band(path, {"data_type": told}, mask_and_scale=False, radiometry="file")
+    assert way_out.dtype == held
+    np.testing.assert_array_equal(way_out, 1000)
+    with pytest.raises(ReadError, match="radiometry='file' takes what the file says"):
         coarser(band(path, {"data_type": told}, mask_and_scale=False).to_dataset(), 50)
 
 

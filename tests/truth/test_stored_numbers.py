@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -115,3 +116,44 @@ def test_where_the_header_is_read_at_opening_attrs_are_the_files(tmp_path: Path)
     decoded = xr.decode_cf(ds)["data"]
     with rasterio.open(path) as file:
         np.testing.assert_allclose(decoded, file.read(1) * 0.5 + 2)
+
+
+CLASSES = [{"value": 10, "name": "trees"}, {"value": 80, "name": "water"}]
+
+
+@pytest.mark.parametrize("described", [None, {"data_type": "uint8"},
+                                       {"data_type": "uint8", "nodata": 0}])  # fmt: skip
+@pytest.mark.parametrize("own", [None, 0])
+def test_class_bands_stay_integers_and_keep_their_nodata_as_a_number(
+    make: Callable[..., Path], described: dict[str, Any] | None, own: int | None
+) -> None:
+    stored = np.where(np.arange(SIDE) % 2, 10, 80)[None] * np.ones((SIDE, 1))
+    stored[:50] = 0
+    path = make(stored.astype("uint8"), nodata=own)
+    item = item_of(path, described)
+    item["assets"]["data"]["classification:classes"] = CLASSES
+    for decoded in (True, False):
+        classes = astra_xr.open_scene(item, mask_and_scale=decoded)["data"]
+        np.testing.assert_array_equal(classes, stored)
+        assert classes.dtype == "uint8"
+        read = described is None
+        known = (described or {}).get("nodata", own if read else None)
+        assert classes.attrs.get("_FillValue") == known
+
+
+def test_a_modis_item_whose_file_alone_gives_nodata(tmp_path: Path, shared: Path) -> None:
+    found = json.loads((shared.parent / "cases/modis-nodata-only-in-file.json").read_text())
+    key, asset = next(
+        (key, asset) for key, asset in found["assets"].items() if "raster:bands" in asset
+    )
+    stored = np.full((64, 64), 1234, "int16")
+    stored[:8] = -28672
+    path = write(tmp_path / "a.tif", stored, nodata=-28672)
+    scale = asset["raster:bands"][0]["scale"]
+    item = {**found, "assets": {key: {**asset, "href": str(path)}}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # The file is smaller, and lies elsewhere.
+        item["properties"] = {"datetime": "2024-06-01T10:00:00Z"}
+        values = astra_xr.open_scene(item)[key]
+    np.testing.assert_array_equal(np.isnan(values), stored == -28672)
+    np.testing.assert_allclose(values[8:], 1234 * scale, rtol=1e-6)
