@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -45,10 +46,10 @@ def _planes(item: Item, key: str, described: list[Any]) -> Iterator[Band]:
         if name:
             yield Band(
                 native=str(name),
-                common=str(common) if common else None,
+                common=common,
                 wavelength=spectral.get("center_wavelength"),
                 fwhm=spectral.get("full_width_half_max"),
-                gsd=entry.get("gsd"),
+                gsd=_number(entry.get("gsd")),
                 title=str(entry.get("description") or ""),
             )
 
@@ -56,7 +57,17 @@ def _planes(item: Item, key: str, described: list[Any]) -> Iterator[Band]:
 def _spectral(told: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of the eo extension, without its prefix of later versions."""
     found = {name: told.get(name) or told.get(f"eo:{name}") for name in _SPECTRAL}
-    return {name: value for name, value in found.items() if value}
+    return {
+        name: value
+        for name, value in found.items()
+        if (isinstance(value, str) if name == "common_name" else _number(value)) and value
+    }
+
+
+def _number(value: Any) -> float | None:
+    """Return a positive number; None for anything else."""
+    number = isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+    return value if number and math.isfinite(value) else None
 
 
 def _of_item(item: Item, key: str, asset: Mapping[str, Any]) -> list[Any]:

@@ -15,7 +15,14 @@ from odc.geo.geobox import GeoBox
 
 from astra_xr.arrays.lazy import wrap
 from astra_xr.arrays.raster import RasterArray
-from astra_xr.errors import AstraError, InvalidParameter, ReadError, UnknownBand, redact
+from astra_xr.errors import (
+    AstraError,
+    InvalidItem,
+    InvalidParameter,
+    ReadError,
+    UnknownBand,
+    redact,
+)
 from astra_xr.missions import MISSIONS
 from astra_xr.model import CLASS_ROLES, Asset, Band, ClassValue, Grid, Radiometry
 from astra_xr.reading.decoding import fitting, in_force
@@ -132,6 +139,10 @@ def _by_header(asset: Asset, name: str, scene: str, options: OpenOptions) -> dic
     _log.info("%s: the file is asked for what its item leaves out: %s", label, missing)
     header = read_header(asset.source, label)
     indexes = asset.indexes or tuple(range(1, header.count + 1))
+    if max(indexes) > header.count and not asset.alone:
+        both = f"it says that {name!r} has {max(indexes)} bands, while its file has {header.count}"
+        reason = f"{both}; open them one by one, e.g. '{asset.key}.1'"
+        raise InvalidItem(item=scene, reason=reason)
     if max(indexes) > header.count:
         names = [f"{asset.key}.{n + 1}" for n in range(header.count)]
         available = dict.fromkeys(names if header.count > 1 else [asset.key])

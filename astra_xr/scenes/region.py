@@ -50,7 +50,7 @@ class Region:
             there = f"x {left:.10g} to {right:.10g}, y {bottom:.10g} to {top:.10g} in {crs}"
             raise self.invalid(f"a place that the scene covers, of {there}")
         lonlat = own.geographic_extent.boundingbox
-        there = f"({', '.join(f'{edge:.4f}' for edge in lonlat.bbox)})"
+        there = f"({', '.join(f'{edge:.4f}' for edge in _degrees(own))})"
         swapped = _overlap(BoundingBox(box.bottom, box.left, box.top, box.right), lonlat)
         hint = "; longitude and latitude look swapped" if swapped else ""
         raise self.invalid(f"a place that the scene covers, of {there}{hint}")
@@ -107,3 +107,13 @@ def _rectangle(x: Any, y: Any) -> Geometry:
 def _overlap(a: BoundingBox, b: BoundingBox) -> bool:
     apart = a.left >= b.right or b.left >= a.right or a.bottom >= b.top or b.bottom >= a.top
     return not apart
+
+
+def _degrees(own: GeoBox) -> tuple[float, float, float, float]:
+    """Return the bounds of a grid in degrees; west is greater across the antimeridian."""
+    west, south, east, north = own.geographic_extent.boundingbox.bbox
+    longitudes = [lon for lon, _ in own.extent.to_crs("EPSG:4326").exterior.coords]
+    if east - west > 180 and not any(-90 < lon < 90 for lon in longitudes):
+        west = min(lon for lon in longitudes if lon > 0)
+        east = max(lon for lon in longitudes if lon < 0)
+    return west, south, east, north

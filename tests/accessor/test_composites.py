@@ -121,6 +121,11 @@ def test_landsat_clouds(tmp_path: Path) -> None:
     np.testing.assert_allclose(picture.red, expected, atol=1e-6)
 
 
+def test_clouds_of_scenes_whose_classes_are_not_open(stack: xr.Dataset) -> None:
+    red = stack[["red"]].astra.composite().red
+    np.testing.assert_array_equal(red, stack.astra.composite().red)
+
+
 def test_bad_input(stack: xr.Dataset) -> None:
     with pytest.raises(InvalidParameter, match="median, max-ndvi, best-pixel"):
         stack.astra.composite("mean")
@@ -131,8 +136,6 @@ def test_bad_input(stack: xr.Dataset) -> None:
         stack[["SCL"]].astra.composite()
     with pytest.raises(UnknownBand, match="nir"):
         stack[["red"]].astra.composite("max-ndvi", mask_clouds=False)
-    with pytest.raises(InvalidDataset, match="the scenes are items of your own"):
-        stack[["red"]].astra.composite()
     stored = astra_xr.open_scenes(
         ["sentinel-2:S2B_MSIL2A_20250614T184929"], ["red"], catalog="sample", mask_and_scale=False
     )

@@ -23,6 +23,7 @@ from astra_xr.errors import (
     InvalidDataset,
     InvalidItem,
     InvalidParameter,
+    ReadError,
     SigningError,
 )
 from astra_xr.missions import clean_item
@@ -524,13 +525,18 @@ class TestMediaTypes:
         assert list(astra_xr.open_scene(item)) == ["a"]
         assert int(opened(item, "a")[0, 0]) == 7
 
-    def test_an_item_without_a_raster_names_its_assets(self) -> None:
-        assets = {"data": {"href": "https://h/a.nc", "type": "application/x-netcdf"},
+    @pytest.mark.parametrize(
+        ("media_type", "said"),
+        [
+            ("application/x-netcdf", r"netCDF \(data\).*xarray\.open_dataset"),
+            ("application/x-cloud", r"data \(application/x-cloud\), log \(no type\)"),
+        ],
+    )
+    def test_an_item_without_a_raster_names_its_assets(self, media_type: str, said: str) -> None:
+        assets = {"data": {"href": "https://h/a", "type": media_type},
                   "log": {"href": "https://h/a.txt"}}  # fmt: skip
         for bands in (None, ["data"], ["all"]):
-            with pytest.raises(
-                InvalidItem, match=r"data \(application/x-netcdf\), log \(no type\)"
-            ):
+            with pytest.raises(InvalidItem, match=said):
                 astra_xr.open_scene(item_of(assets), bands)
 
     def test_an_item_of_previews_alone_says_so(self) -> None:
@@ -636,3 +642,28 @@ def test_what_a_file_is_decides_on_its_offset_not_its_key(
     (asset,) = astra_xr.resolve(item, [key], sign=False).assets.values()
     assert asset.radiometry is not None
     assert asset.radiometry.offset == pytest.approx(offset)
+
+
+class TestMessages:
+    @pytest.mark.parametrize("field", ["raster:bands", "bands"])
+    def test_an_item_of_more_bands_than_its_file(self, classes_file: Path, field: str) -> None:
+        told = {"href": str(classes_file), "type": COG, field: [{"name": "B1"}, {"name": "B2"}]}
+        item = item_of({"a": told})
+        with pytest.raises(InvalidItem, match=r"'a' has 2 bands, while its file has 1; .*'a\.1'"):
+            opened(item, "a")
+        assert set(np.unique(opened(item, "a.1"))) == {10, 80}
+
+    def test_a_page_in_place_of_a_file(self, tmp_path: Path) -> None:
+        (tmp_path / "a.tif").write_text("<!DOCTYPE html><html><p>Sign in</p></html>")
+        item = item_of({"a": {"href": str(tmp_path / "a.tif"), "type": COG}})
+        with pytest.raises(ReadError, match=r"begins with b'<!DOCTYP'.*another catalog"):
+            opened(item, "a").load()
+
+    def test_a_place_beside_a_scene_across_the_antimeridian(self) -> None:
+        transform = [30, 0, 130000, 0, -30, 8100000]
+        told = {"href": "https://h/a.tif", "type": COG, "raster:bands": [{"data_type": "uint8"}]}
+        item = item_of({"a": told},
+                       **{"proj:code": "EPSG:32701", "proj:transform": transform,
+                          "proj:shape": [3000, 3000]})  # fmt: skip
+        with pytest.raises(InvalidParameter, match=r"covers, of \(179\.\d+, -\d.*, -179\.\d+, -"):
+            opened(item, "a", bbox=(0, 0, 1, 1))
