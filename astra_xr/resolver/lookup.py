@@ -106,7 +106,12 @@ class Found:
 
 def _unsigned(value: Any) -> Any:
     """Return a copy of an item without signatures in its hrefs."""
-    if isinstance(value, Mapping):
+    kind = type(value)
+    if kind is str:
+        # Most texts have neither a query nor a user, and need no closer look.
+        signed = ("=" in value or "@" in value) and is_signed(value)
+        return redact(value) if signed else value
+    if kind is dict or isinstance(value, Mapping):
         return {key: _unsigned(entry) for key, entry in value.items()}
     if isinstance(value, list):
         return [_unsigned(entry) for entry in value]
