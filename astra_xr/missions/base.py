@@ -143,7 +143,10 @@ class Mission:
 
         An id of none of the mission's forms stays as it is, since no other catalog knows it.
         """
-        parts = self.describe(item)
+        return self.id_of(self.describe(item))
+
+    def id_of(self, parts: Mapping[str, str]) -> str:
+        """Return the same by the parts that :attr:`describe` reads off the item."""
         return parts["item"] if "item" in parts else f"{self.name}:{parts['product']}"
 
     def matches(self, wanted: Mapping[str, str], item: Item) -> bool:

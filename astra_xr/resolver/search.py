@@ -54,6 +54,9 @@ class _Answer:
     broken: list[str] = field(default_factory=list)
     trouble: str = ""
     error: AstraError | None = None
+    closed: dict[str, bool] = field(default_factory=dict)
+    """Host or bucket → True if it opens to an account alone."""
+
     ended: bool = False
     """True if all that the catalog has was read."""
 
@@ -138,21 +141,25 @@ def _take(page: Page, answer: _Answer, catalog: Catalog, query: Query) -> None:
     answer.matched = page.matched if answer.matched is None else answer.matched
     answer.broken += page.broken
     answer.trouble = page.trouble
-    for sighting in _sightings(page.items, catalog, query):
+    for sighting in _sightings(page.items, catalog, query, answer.closed):
         answer.sightings.append(sighting)
         answer.acquisitions.add(sighting.key)
     answer.entries = len(answer.sightings)
 
 
-def _sightings(items: Sequence[Item], catalog: Catalog, query: Query) -> Iterator[Sighting]:
+def _sightings(
+    items: Sequence[Item], catalog: Catalog, query: Query, closed: dict[str, bool]
+) -> Iterator[Sighting]:
     mission = MISSIONS.get(query.mission)
+    key: tuple[str, ...]
     for item in items:
         parts = mission.describe(item) if mission else {}
         if not mission:
-            yield Sighting.of(item, catalog, key=(str(item.get("collection")), str(item["id"])))
+            key = (str(item.get("collection")), str(item["id"]))
+            yield Sighting.of(item, catalog, key=key, closed=closed)
         elif parts:
             key = acquisition_key(mission, parts)
-            yield Sighting.of(item, catalog, key=key, mission=mission, parts=parts)
+            yield Sighting.of(item, catalog, key=key, closed=closed, mission=mission, parts=parts)
 
 
 def _total(found: int, answers: Sequence[_Answer]) -> tuple[int | None, bool]:

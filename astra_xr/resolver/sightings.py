@@ -79,24 +79,28 @@ class Sighting:
         catalog: Catalog,
         *,
         key: tuple[str, ...],
+        closed: dict[str, bool],
         mission: Mission | None = None,
         parts: Mapping[str, str] | None = None,
     ) -> Sighting:
-        """Return an item of a catalog, seen by a search."""
+        """Return an item of a catalog, seen by a search.
+
+        ``closed`` holds which hosts and buckets open to an account alone, as far as is known;
+        what is found out is added to it.
+        """
         known = parts or {}
         properties = item.get("properties", {})
         cloud = properties.get("eo:cloud_cover")
         text = properties.get("datetime") or properties.get("start_datetime")
         geometry = item.get("geometry")
-        name = mission.scene_id(item) if mission else str(item["id"])
-        closed = _needs_account(item, catalog)
+        name = mission.id_of(known) if mission else str(item["id"])
         row = Row(
             id=FoundId(name),
             datetime=text if isinstance(text, str) else "",
             tile=known.get("tile") or f"{known.get('path', '')}{known.get('row', '')}",
             cloud_cover=None if cloud is None else float(cloud),
             catalogs=(catalog.name,),
-            need_account=(catalog.name,) if closed else (),
+            need_account=(catalog.name,) if _needs_account(item, catalog, closed) else (),
             thumbnail=_thumbnail(item),
             geometry=geometry if isinstance(geometry, Mapping) else None,
             bbox=item.get("bbox"),
@@ -196,22 +200,22 @@ def _row(best: Mapping[str, Sighting], only: str | None) -> Row:
     )
 
 
-def _needs_account(item: Item, catalog: Catalog) -> bool:
+def _needs_account(item: Item, catalog: Catalog, closed: dict[str, bool]) -> bool:
     """Return True if none of an item's rasters can be read without keys that are missing here."""
-    places = set()
-    for asset in item["assets"].values():
-        if is_raster(asset):
-            href = catalog.href(asset)
-            place = tuple(href.split("/", 4)[:3])
-            if place in places:
-                continue
-            places.add(place)
+    rasters = [asset for asset in item["assets"].values() if is_raster(asset)]
+    for asset in rasters:
+        href = catalog.href(asset)
+        place = "/".join(href.split("/", 3)[:3])
+        if place not in closed:
             try:
                 catalog.check(href)
             except SigningError:
-                continue
+                closed[place] = True
+            else:
+                closed[place] = False
+        if not closed[place]:
             return False
-    return bool(places)
+    return bool(rasters)
 
 
 def _thumbnail(item: Item) -> str | None:

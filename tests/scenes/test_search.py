@@ -233,7 +233,7 @@ def test_recorded_thumbnails(shared: Any) -> None:
         assert mission is not None
         catalog = connect("earth-search", Settings())
         parts = mission.describe(item)
-        return Sighting.of(item, catalog, key=("x",), mission=mission, parts=parts).row
+        return Sighting.of(item, catalog, key=("x",), closed={}, mission=mission, parts=parts).row
 
     pc = row(
         "planetary-computer.sentinel-2-l2a/"
