@@ -197,6 +197,13 @@ class Grid:
         return min(xs), min(ys), max(xs), max(ys)
 
 
+DIGITAL_NUMBERS = "digital numbers"
+"""Beginning of the reason of a radiometry where nothing gives integers a scale or an offset."""
+
+AS_STORED = "stored numbers"
+"""The same where the user asked for the stored numbers."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Radiometry:
     """How stored numbers become values: ``value = stored · scale + offset``."""

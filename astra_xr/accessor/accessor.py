@@ -219,6 +219,12 @@ class AstraAccessor:
         InvalidParameter
             The formula has no such constant, its value is not a number, or there is no such kernel.
 
+        Warns
+        -----
+        UserWarning
+            Once a scene, where bands as opened are no reflectance: numbers of unknown scale and
+            offset, radiance, or a mixture.
+
         Examples
         --------
         >>> import astra_xr

@@ -12,6 +12,7 @@ import xarray as xr
 from astra_xr.accessor.band_names import band_table, variables_of
 from astra_xr.accessor.evaluate import evaluate
 from astra_xr.accessor.spyndex_formulas import Recipe, bounds_of, recipe_of, settable
+from astra_xr.accessor.units import warn_of_units
 from astra_xr.errors import InvalidParameter, MissingIndexBand
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def _computed(
             hint=_hint(ds, lacking),
         )
     bands = {symbol: ds[variable] for symbol, variable in used.items()}
+    warn_of_units(ds, recipe, used, constants)
     bounds = bounds_of(recipe.text, constants)
     values = evaluate(recipe.text, bands, constants, bounds=bounds, mask=mask)
     values.attrs = {

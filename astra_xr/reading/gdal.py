@@ -19,7 +19,7 @@ from rasterio.windows import Window as Part
 
 from astra_xr.errors import AstraError, ReadError, redact
 from astra_xr.geometry import map_crs
-from astra_xr.model import Grid, Radiometry, UrlSource
+from astra_xr.model import DIGITAL_NUMBERS, Grid, Radiometry, UrlSource
 from astra_xr.reading.cache import ByteCache
 from astra_xr.reading.headers import Facts, check_described, warn_of_planes
 from astra_xr.reading.loop import run
@@ -225,8 +225,14 @@ def _tags_of(dataset: rasterio.io.DatasetReader) -> Iterator[Radiometry]:
             offset=offset,
             nodata=nodata,
             unit=unit,
-            reason=f"offset {offset:g}: the file's own tags",
+            reason=_reason(dtype, scale, offset),
         )
+
+
+def _reason(dtype: str, scale: float, offset: float) -> str:
+    if (scale, offset) == (1.0, 0.0) and dtype.startswith(("int", "uint")):
+        return f"{DIGITAL_NUMBERS}: neither the item nor the file's own tags give scale or offset"
+    return f"offset {offset:g}: the file's own tags"
 
 
 def _has_palette(dataset: rasterio.io.DatasetReader) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 
 from astra_xr.errors import InvalidItem, InvalidParameter
 from astra_xr.missions import Factors, Item, Mission
-from astra_xr.model import CLASS_ROLES, Band, Radiometry
+from astra_xr.model import AS_STORED, CLASS_ROLES, DIGITAL_NUMBERS, Band, Radiometry
 
 _COMPLEX = {"cint16": "complex64", "cfloat32": "complex64", "cfloat64": "complex128"}
 """The raster extension's names of types that numpy calls otherwise."""
@@ -97,10 +97,10 @@ def decide_radiometry(
     elif not declared and band.dtype is None:
         return None
     elif mission is not None and band.role in ("reflectance", "thermal"):
-        reason = "digital numbers, since neither the item nor a file beside it tells factors"
+        reason = f"{DIGITAL_NUMBERS}, since neither the item nor a file beside it tells factors"
         tags = "applied"
     else:
-        unit, reason, tags = unit or declared.get("unit"), _UNTOLD, "applied"
+        unit, reason, tags = unit or declared.get("unit"), _untold(dtype), "applied"
     return Radiometry(
         dtype=dtype,
         scale=scale,
@@ -118,6 +118,11 @@ def _type_of(declared: Mapping[str, Any], band: Band) -> str:
     told = declared.get("data_type") or band.dtype
     name = _COMPLEX.get(str(told), told)
     return name if isinstance(name, str) and name in _TYPES else ""
+
+
+def _untold(dtype: str) -> str:
+    whole = dtype.startswith(("int", "uint"))
+    return f"{DIGITAL_NUMBERS}: {_UNTOLD}" if whole else _UNTOLD
 
 
 def as_they_are(band: Band, read: Radiometry) -> Radiometry | None:
@@ -185,7 +190,7 @@ def override(decided: Radiometry | None, mode: RadiometryMode) -> Radiometry | N
     return Radiometry(
         dtype=decided.dtype,
         nodata=decided.nodata,
-        reason="stored numbers, as asked for by radiometry='raw'",
+        reason=f"{AS_STORED}, as asked for by radiometry='raw'",
     )
 
 
@@ -209,7 +214,7 @@ def joined(
     known = [plane for plane in planes if plane is not None]
     if not known:
         return None, ()
-    untold = Radiometry(dtype=known[0].dtype, reason=_UNTOLD, file_tags="applied")
+    untold = Radiometry(dtype=known[0].dtype, reason=_untold(known[0].dtype), file_tags="applied")
     each = tuple(plane or untold for plane in planes)
     if len(set(each)) == 1:
         return each[0], ()
