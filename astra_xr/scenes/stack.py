@@ -381,5 +381,9 @@ def _shared(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         name: value
         for name, value in first.items()
-        if all(name in other and np.array_equal(other[name], value) for other in told[1:])
+        if all(name in other and _same(other[name], value) for other in told[1:])
     }
+
+
+def _same(a: Any, b: Any) -> bool:
+    return a is b or bool(np.array_equal(a, b))  # NaN is nodata, and itself

@@ -209,7 +209,7 @@ def scene_claim(ids: Sequence[str]) -> str:
     Examples
     --------
     >>> scene_claim(["sentinel-2:A"]), scene_claim(["sentinel-2:A", "sentinel-2:B"])
-    ('sentinel-2:A', '2 time steps 4cb6d0f1')
+    ('sentinel-2:A', '2 time steps 9000c394')
     """
     if len(ids) == 1:
         return str(ids[0])

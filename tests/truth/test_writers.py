@@ -51,8 +51,11 @@ def made(scenes: list[Item], what: str, chunks: Any) -> xr.Dataset:
         composite: xr.Dataset = stack.astra.composite()
         return composite
     options: dict[str, Any] = {"crs": 3857, "resolution": 13} if what == "resampled" else {}
-    ds = astra_xr.open_scene(scenes[0], ["red", "nir"], chunks=chunks, **options)
-    found: xr.Dataset = ds.astra.index(["NDVI", "EVI2"]) if what == "indices" else ds
+    if what.startswith("step"):
+        ds = astra_xr.open_scenes(scenes, ["red", "nir"], chunks=chunks).isel(time=1)
+    else:
+        ds = astra_xr.open_scene(scenes[0], ["red", "nir"], chunks=chunks, **options)
+    found: xr.Dataset = ds.astra.index(["NDVI", "EVI2"]) if "indices" in what else ds
     return found
 
 
@@ -82,7 +85,7 @@ GEOTIFFS: dict[str, Callable[[xr.Dataset, Path], Any]] = {
     "to_array.rio.to_raster": lambda ds, path: ds.to_array("band").rio.to_raster(path),
 }
 
-WHAT = ["scene", "resampled", "indices", "composite"]
+WHAT = ["scene", "resampled", "indices", "step", "step's indices", "composite"]
 
 
 @pytest.mark.parametrize("chunks", [None, 64])
@@ -162,3 +165,53 @@ def test_a_grid_that_reaches_beyond(scenes: list[Item], what: str) -> None:
     for name, band in ds.odc.reproject(wide).items():
         assert band[:, -3:].isnull().all(), name
         assert band.notnull().any()
+
+
+@pytest.mark.filterwarnings("ignore:The data type")  # of strings of one length, in Zarr 3
+@pytest.mark.parametrize("what", ["scene", "stack", "step"])
+def test_classes_and_masks(scenes: list[Item], what: str, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"bands": ["red", "SCL"]}
+    ds = astra_xr.open_scene(scenes[0], **options)
+    ds = ds if what == "scene" else astra_xr.open_scenes(scenes, **options)
+    ds = ds.isel(time=1) if what == "step" else ds
+    expected = np.where(np.isnan(ds.red), 0, np.arange(ds.red.size).reshape(ds.red.shape) % 12)
+    classes = ds.SCL.copy(data=expected.astype("uint8"))
+    mask = ds.assign(SCL=classes).astra.mask(dilate=0)
+    classes.rio.to_raster(tmp_path / "classes.tif")
+    mask.astype("uint8").rio.to_raster(tmp_path / "mask.tif")
+    with rasterio.open(tmp_path / "classes.tif") as file:
+        assert (set(file.dtypes), file.nodata) == ({"uint8"}, 0)
+        np.testing.assert_array_equal(file.read().reshape(classes.shape), classes)
+    with rasterio.open(tmp_path / "mask.tif") as file:
+        assert file.nodata is None
+        np.testing.assert_array_equal(file.read().reshape(mask.shape), mask)
+    if what != "stack":
+        classes.odc.write_cog(tmp_path / "cog.tif")
+        classes.to_dataset(name="SCL").astra.to_cog(tmp_path / "own.tif")
+        for name in ("cog", "own"):
+            with rasterio.open(tmp_path / f"{name}.tif") as file:
+                assert (file.dtypes, file.nodata) == (("uint8",), 0)
+                np.testing.assert_array_equal(file.read(1), classes)
+    both = xr.Dataset({"SCL": classes, "mask": mask})
+    both.to_netcdf(tmp_path / "both.nc")
+    both.to_zarr(tmp_path / "both.zarr", consolidated=False)
+    zarr: dict[str, Any] = {"engine": "zarr", "consolidated": False}
+    for path, how in (("both.nc", {}), ("both.zarr", zarr)):
+        with xr.open_dataset(tmp_path / path, mask_and_scale=False, **how) as back:
+            assert (back.SCL.dtype, back.mask.dtype) == ("uint8", "bool")
+            np.testing.assert_array_equal(back.SCL, classes)
+            np.testing.assert_array_equal(back.mask, mask)
+            np.testing.assert_array_equal(back.SCL.flag_values, ds.SCL.flag_values)
+        with xr.open_dataset(tmp_path / path, **how) as back:
+            np.testing.assert_array_equal(back.SCL, classes.where(classes != 0))
+
+
+def test_classes_and_stored_numbers_on_a_grid_that_reaches_beyond(scenes: list[Item]) -> None:
+    ds = astra_xr.open_scene(scenes[0], ["red", "SCL"], mask_and_scale=False)
+    own = ds.odc.geobox
+    wide = GeoBox.from_bbox(own.boundingbox.buffered(500), own.crs, shape=own.shape)
+    found = ds.odc.reproject(wide)
+    for name, band in found.items():
+        assert band.dtype == ds[name].dtype
+        assert (band[:, -3:] == 0).all()  # nodata of both
+        assert set(np.unique(band)) <= {*np.unique(ds[name]), 0}
