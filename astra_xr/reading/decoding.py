@@ -98,11 +98,12 @@ def in_force(told: Radiometry, own: Radiometry, label: str) -> Radiometry:
     """
     nodata = nodata_in_force(told.nodata, own, label)
     found = told if nodata is told.nodata else replace(told, nodata=nodata)
-    if told.as_is or told.file_tags == "ignored" or (own.scale, own.offset) == (1.0, 0.0):
-        return found
     if told.file_tags == "applied":
         reason = own.reason or told.reason
-        return replace(found, scale=own.scale, offset=own.offset, reason=reason)
+        tags = {"scale": own.scale, "offset": own.offset, "reason": reason, "file_tags": "ignored"}
+        return replace(found, **tags)  # type: ignore[arg-type]
+    if told.file_tags == "ignored" or (own.scale, own.offset) == (1.0, 0.0):
+        return found
     alike = math.isclose(told.scale, own.scale, rel_tol=1e-5) and math.isclose(
         told.offset, own.offset, rel_tol=1e-5, abs_tol=abs(told.scale) / 100
     )

@@ -174,6 +174,10 @@ def _named(
     planes = {e.key for e in available if e.listed and e.planes}
     shown = [e for e in available if e.listed or e.key in planes] or available
     natives = {e.band.native: e.band.common for e in shown}
+    alone = {(e.key, e.indexes) for e in available if e.alone}
+    for entry in shown:
+        numbers = range(1, len(entry.planes) + 1)
+        natives |= {f"{entry.key}.{n}": None for n in numbers if (entry.key, (n,)) not in alone}
     raise UnknownBand(band=name.strip(), scene=scene, available=natives)
 
 

@@ -104,6 +104,9 @@ def test_where_the_header_is_read_at_opening_attrs_are_the_files(tmp_path: Path)
     assert (bare.attrs["_FillValue"], bare.attrs["scale_factor"], bare.attrs["add_offset"]) == (
         -9999, 0.5, 2,
     )  # fmt: skip
+    values = band(path)
+    assert (values.attrs["scale"], values.attrs["offset"]) == (0.5, 2)
+    assert values.attrs["radiometry"] == "offset 2: the file's own tags"
     # Its item tells type and nodata, but not where it lies.
     item = item_of(path)
     item["assets"]["data"]["raster:bands"] = [{"data_type": "uint8", "nodata": 7}]
@@ -113,6 +116,7 @@ def test_where_the_header_is_read_at_opening_attrs_are_the_files(tmp_path: Path)
     assert ds["data"].attrs["_FillValue"] == -9999
     assert ds["data"].attrs["scale_factor"] == 0.5
     assert ds["data"].dtype == "int16"
+    assert astra_xr.open_scene(item)["data"].attrs["scale"] == 0.5
     decoded = xr.decode_cf(ds)["data"]
     with rasterio.open(path) as file:
         np.testing.assert_allclose(decoded, file.read(1) * 0.5 + 2)
