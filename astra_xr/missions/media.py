@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -30,13 +31,20 @@ def raster_kind(asset: Mapping[str, Any]) -> Kind | None:
     >>> raster_kind({"type": "application/octet-stream", "href": "https://h/B04.JP2?v=1"})
     'jp2'
     """
-    media_type = str(asset.get("type") or "").casefold().partition(";")[0].strip()
-    for word in re.split(r"[^a-z0-9]+", media_type):
-        if word in _WORDS:
-            return _WORDS[word]
-    if _OTHER.fullmatch(media_type):
-        return None
-    href = str(asset.get("href") or "").casefold()
+    kind, certain = _by_type(str(asset.get("type") or ""))
+    return kind if certain else _by_name(str(asset.get("href") or ""))
+
+
+@functools.lru_cache(maxsize=256)
+def _by_type(media_type: str) -> tuple[Kind | None, bool]:
+    """Return the kind that a media type names, and whether it decides."""
+    plain = media_type.casefold().partition(";")[0].strip()
+    kind = next((_WORDS[word] for word in re.split(r"[^a-z0-9]+", plain) if word in _WORDS), None)
+    return kind, kind is not None or bool(_OTHER.fullmatch(plain))
+
+
+def _by_name(href: str) -> Kind | None:
+    href = href.casefold()
     # In the name of a local file, # is a letter like others.
     ends = r"[?#]" if href.startswith(("http:", "https:", "s3:")) else r"\?"
     return _WORDS.get(re.split(ends, href)[0].rpartition(".")[2])

@@ -77,6 +77,8 @@ def _of_item(item: Item, key: str, asset: Mapping[str, Any]) -> list[Any]:
     """
     properties = item.get("properties", {})
     told = list(properties.get("eo:bands") or properties.get("bands") or ())
+    if not told:
+        return []
     named = [e for e in told if isinstance(e, Mapping) and e.get("name") == key]
     if len(named) == 1:
         return named
