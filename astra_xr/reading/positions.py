@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -70,24 +69,36 @@ class Positions:
         self.aligned = not self.other_crs and abs(self.step.b) + abs(self.step.d) < CLOSE
         """True: rows of the target lie along rows of the source."""
 
-    @functools.cached_property
+    @property
     def scale(self) -> tuple[float, float]:
-        """Return rows and columns of the source per pixel of the target: medians of the whole."""
+        """Return rows and columns of the source in the distance of two pixels of the target.
+
+        It is the median of the whole, of whichever direction has pixels closer together.
+        """
+        return self._measured[0]
+
+    @functools.cached_property
+    def _measured(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Return the scale, and how many rows and columns a pixel of the target reaches over."""
         source, target = self._grids
-        if not self.other_crs:
-            step = self.step
-            return math.hypot(step.d, step.e), math.hypot(step.a, step.b)
-        rows, cols = (np.linspace(0, n, 2 * _SITES + 1)[1::2] for n in source.shape)
-        sites = Positions(target, source).exact(rows[:, None], cols)
+        if self.other_crs:
+            rows, cols = (np.linspace(0, n, 2 * _SITES + 1)[1::2] for n in source.shape)
+            sites = Positions(target, source).exact(rows[:, None], cols)
+        else:
+            sites = np.zeros((1, 1)), np.zeros((1, 1))
         row, col = (
             np.clip(np.nan_to_num(v, posinf=0, neginf=0), 0, n - 1)
             for v, n in zip(sites, target.shape, strict=True)
         )
         here, right, below = (self.exact(row + r, col + c) for r, c in ((0, 0), (0, 1), (1, 0)))
-        steps = (np.hypot(right[n] - here[n], below[n] - here[n]) for n in (0, 1))
-        known = (step[np.isfinite(step)] for step in steps)
-        down, across = (float(np.median(step)) if step.size else 0.0 for step in known)
-        return down, across
+        with np.errstate(all="ignore"):
+            (a, b), (c, d) = ((right[n] - here[n], below[n] - here[n]) for n in (0, 1))
+            down, across = np.hypot(a, b), np.hypot(c, d)
+            area = np.abs(a * d - b * c)
+            found = [area / across, area / down, down, across]
+        known = (each[np.isfinite(each)] for each in found)
+        steps = [float(np.median(each)) if each.size else 0.0 for each in known]
+        return (steps[0], steps[1]), (steps[2], steps[3])
 
     def exact(self, rows: Array, cols: Array) -> Place:
         """Return where points of the target lie, not finite where nowhere; shapes are broadcast."""
@@ -113,10 +124,11 @@ class Positions:
 
     def reach(self, rows: Range, cols: Range) -> Place:
         """Return half the rows and columns that the pixels of a window take of the source."""
-        widest = [_WIDEST * max(1.0, n) / 2 for n in self.scale]
+        usual = self._measured[1]
         if not self.other_crs:
-            down, across = (np.full((1, 1), n / 2) for n in self.scale)
+            down, across = (np.full((1, 1), n / 2) for n in usual)
             return down, across
+        widest = [_WIDEST * max(1.0, n) / 2 for n in usual]
         corners = self.at((rows[0], rows[1] + 1), (cols[0], cols[1] + 1), 0)
         down, across = (
             np.minimum(_length(v[:-1, 1:] - v[:-1, :-1], v[1:, :-1] - v[:-1, :-1]) / 2, most)

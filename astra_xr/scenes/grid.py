@@ -13,6 +13,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import xarray as xr
 from affine import Affine
 from odc.geo.crs import CRS
@@ -22,10 +23,11 @@ from pyproj.exceptions import CRSError
 
 from astra_xr.arrays.pixel_grid import pixel_grid
 from astra_xr.errors import InvalidItem, InvalidParameter, MixedGrids, TooLarge
-from astra_xr.geometry import plain_crs
+from astra_xr.geometry import bounds_in, plain_crs
 from astra_xr.model import Grid
+from astra_xr.reading.positions import transformer
 from astra_xr.scenes.options import TargetGrid
-from astra_xr.scenes.region import Region, region_of
+from astra_xr.scenes.region import Region, has_pole, region_of
 
 if TYPE_CHECKING:
     from odc.geo.geom import BoundingBox
@@ -41,6 +43,12 @@ _MOST = 1 << 36
 
 _CLOSE = 1e-3
 """Part of a pixel that a box may reach into the next one and not take it in."""
+
+_DISTORTED = 50
+"""By how many times the number of pixels may differ between CRSs that both suit a place."""
+
+_UTM_SOUTH, _UTM_NORTH = -80, 84
+"""Latitudes at which UTM ends."""
 
 _ANCHORS = ("edge", "center", "floating")
 
@@ -270,27 +278,71 @@ def _placed(base: GeoBox, asked: TargetGrid, region: Region | None, scene: str) 
     if asked.anchor not in (None, *_ANCHORS):
         expected = f"one of {', '.join(_ANCHORS)}"
         raise InvalidParameter(name="anchor", value=asked.anchor, expected=expected)
-    whole = base if crs == base.crs else _there(base, crs)
+    whole = base if crs == base.crs else _there(base, crs, region)
     pixel = pixel_size(common_grid({"": whole}, asked.resolution, scene=scene))
     anchor: Any = asked.anchor or "edge"
     bounds = bounds or whole.boundingbox
     return GeoBox.from_bbox(bounds, crs, resolution=pixel, anchor=anchor, tol=_CLOSE)
 
 
-def _there(own: GeoBox, crs: CRS) -> GeoBox:
+def _there(own: GeoBox, crs: CRS, region: Region | None) -> GeoBox:
+    """Return a grid in another CRS, or that of its part in a region where the whole has none."""
+    found = _fitting(own, crs)
+    if found is None and region is not None and region.shape.crs:
+        found = _fitting(own.enclosing(bounds_in(region.shape, own.crs)), crs)
+    if found is not None:
+        return found
+    expected = f"a CRS in which the place of the scene has coordinates, such as {_suitable(own)}"
+    raise InvalidParameter(name="crs", value=str(crs), expected=expected)
+
+
+def _fitting(own: GeoBox, crs: CRS) -> GeoBox | None:
+    """Return a grid in another CRS; None where that has no pixels for it, or has them afar."""
     found = None
-    with contextlib.suppress(
-        ValueError, RuntimeError, ArithmeticError, AssertionError, LookupError
+    with (
+        contextlib.suppress(ValueError, RuntimeError, ArithmeticError, AssertionError, LookupError),
+        np.errstate(all="ignore"),
     ):
         found = own.to_crs(crs)
     if found is None or not all(map(math.isfinite, found.boundingbox.bbox)):
-        expected = "a CRS in which the place of the scene has coordinates"
-        raise InvalidParameter(name="crs", value=str(crs), expected=expected)
+        return None
+    ratio = math.prod(found.shape) / math.prod(own.shape)
+    if math.prod(own.shape) > _DISTORTED and not 1 / _DISTORTED < ratio < _DISTORTED:
+        return None
+    if crs.geographic and own.crs is not None and not own.crs.geographic:
+        box, pixel = found.boundingbox, pixel_size(found)
+        on_earth = max(-box.bottom, box.top) < 90 + 2 * pixel
+        if not on_earth or box.span_x > 180 or has_pole(own):
+            return None
     return found
+
+
+def _suitable(own: GeoBox) -> str:
+    """Name CRSs that have coordinates around the middle of a grid."""
+    assert own.crs is not None
+    x, y = own.affine * (own.shape.x / 2, own.shape.y / 2)
+    _, lat = transformer(str(own.crs), "EPSG:4326").transform(x, y)
+    if lat > _UTM_NORTH:
+        return "'EPSG:3413' or 'EPSG:32661'"
+    return "'EPSG:3031' or 'EPSG:32761'" if lat < _UTM_SOUTH else "'utm'"
+
+
+def utm_zone(lon: float, lat: float, near: GeoBox) -> CRS:
+    """Return the UTM zone of a place.
+
+    Raises
+    ------
+    InvalidParameter
+        It has none, as around the poles; ``near`` is a grid there, for what would do.
+    """
+    if _UTM_SOUTH <= lat <= _UTM_NORTH and not has_pole(near):
+        return CRS.utm((lon + 180) % 360 - 180, lat)
+    expected = f"another CRS, such as {_suitable(near)}: UTM ends at 84° N and 80° S"
+    raise InvalidParameter(name="crs", value="utm", expected=expected)
 
 
 def _utm(region: Region | None, own: GeoBox) -> CRS:
     """Return the UTM zone of the middle of the region, else of the grid."""
     shape = region.shape if region and region.shape.crs else own.geographic_extent
     lon, lat = shape.centroid.coords[0]
-    return CRS.utm((lon + 180) % 360 - 180, lat)
+    return utm_zone(lon, lat, own)

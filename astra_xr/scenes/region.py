@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from odc.geo import geom
 from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
@@ -13,6 +14,7 @@ from odc.geo.geom import BoundingBox, Geometry
 
 from astra_xr.errors import InvalidParameter
 from astra_xr.geometry import LONLAT, bounds_in, box_polygon, read_geometry
+from astra_xr.reading.positions import transformer
 from astra_xr.scenes.options import TargetGrid
 
 
@@ -43,7 +45,11 @@ class Region:
             raise InvalidParameter(name="crs", value=str(crs), expected=expected)
         bounds = bounds_in(self.shape, crs) if self.shape.crs else BoundingBox(*box.bbox, crs)
         scene = bounds_in(own.extent, crs)
-        if all(map(math.isfinite, bounds.bbox)) and _overlap(bounds, scene):
+        # Around a pole, the outline of a scene has no bounds in longitude and latitude.
+        inside = _overlap(bounds, scene)
+        if self.shape.crs and has_pole(own):
+            inside = _overlap(bounds_in(self.shape, own.crs), own.boundingbox)
+        if all(map(math.isfinite, bounds.bbox)) and inside:
             return bounds
         if not self.shape.crs:
             left, bottom, right, top = scene.bbox
@@ -102,6 +108,18 @@ def _rectangle(x: Any, y: Any) -> Geometry:
         expected = "two numbers each, in units of the CRS, and not the same twice"
         raise InvalidParameter(name="x, y", value=(x, y), expected=expected)
     return geom.box(left, bottom, right, top, None)
+
+
+def has_pole(own: GeoBox) -> bool:
+    """Return True where a pole lies in a grid; its outline in degrees is then not one around it."""
+    if own.crs is None or own.crs.geographic:
+        return False
+    lon, lat = np.zeros(2), np.array([90.0, -90.0])
+    x, y = transformer("EPSG:4326", str(own.crs)).transform(lon, lat)
+    known = np.isfinite(x) & np.isfinite(y)
+    col, row = ~own.affine @ (x[known], y[known])
+    rows, cols = own.shape
+    return bool(((col >= 0) & (col <= cols) & (row >= 0) & (row <= rows)).any())
 
 
 def _overlap(a: BoundingBox, b: BoundingBox) -> bool:

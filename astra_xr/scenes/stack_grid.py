@@ -13,7 +13,7 @@ from odc.geo.roi import roi_pad
 
 from astra_xr.errors import AstraError, InvalidParameter, MixedGrids
 from astra_xr.geometry import LONLAT, bounds_in
-from astra_xr.scenes.grid import is_aligned, target_grid, touched
+from astra_xr.scenes.grid import is_aligned, target_grid, touched, utm_zone
 from astra_xr.scenes.options import TargetGrid
 
 Boxes = Mapping[str, GeoBox]
@@ -102,8 +102,7 @@ def _zone(boxes: Sequence[GeoBox]) -> str:
     lons = [(edge - first + 180) % 360 - 180 for box in bounds for edge in box.range_x]
     lats = [edge for box in bounds for edge in box.range_y]
     lon = (min(lons) + max(lons)) / 2 + first
-    crs = CRS.utm((lon + 180) % 360 - 180, (min(lats) + max(lats)) / 2)
-    return str(crs)
+    return str(utm_zone(lon, (min(lats) + max(lats)) / 2, boxes[0]))
 
 
 def _nearest_first(scenes: Mapping[str, Boxes], asked: TargetGrid) -> list[str]:
