@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 
-from astra_xr.catalogs import ORDER, AnyCatalog, Catalog, catalog_name, connect
+from astra_xr.catalogs import CATALOGS, ORDER, AnyCatalog, Catalog, catalog_name, connect
 from astra_xr.catalogs.base import Page, acquisition_key
 from astra_xr.catalogs.query import Query
-from astra_xr.errors import AstraError
+from astra_xr.errors import AstraError, InvalidParameter
 from astra_xr.missions import MISSIONS, Item
 from astra_xr.resolver.lookup import PASSED_OVER, said, verdict
 from astra_xr.resolver.sightings import Row, Sighting, merged
 from astra_xr.settings import Settings
 
 _log = logging.getLogger(__name__)
+
+_SAMPLED = "sentinel-2"
+"""The mission of the built-in sample."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,20 +91,27 @@ def find_rows(query: Query, settings: Settings, *, catalog: AnyCatalog = None) -
     Raises
     ------
     InvalidParameter
-        There is no such catalog.
+        There is no such catalog, or it does not have the mission.
     UpstreamError
         The catalog, or all of them, are down.
     """
     named = catalog_name(catalog) or catalog_name(settings.catalog)
+    if named and named in CATALOGS:
+        _check_serves(named, query.mission)
     order = (named,) if named else ORDER[query.mission]
     catalogs = {name: connect(name, settings) for name in order}
+    over = threading.Event()
     with ThreadPoolExecutor(len(order), thread_name_prefix="astra-xr searches") as pool:
-        ask = partial(_asked, query=query)
-        answers = dict(zip(order, pool.map(ask, catalogs.values()), strict=True))
+        try:
+            ask = partial(_asked, query=query, over=over)
+            answers = dict(zip(order, pool.map(ask, catalogs.values()), strict=True))
+        finally:
+            # After an interrupt nobody reads on.
+            over.set()
     failures = {name: answer.error for name, answer in answers.items() if answer.error}
     if named and failures:
         raise failures[named]
-    if len(failures) == len(order):
+    if len(failures) == len(order) and not any(each.sightings for each in answers.values()):
         titles = {catalogs[name].title: error for name, error in failures.items()}
         raise verdict(f"scenes of {query.mission}", titles)
     rows = merged(
@@ -122,14 +133,22 @@ def find_rows(query: Query, settings: Settings, *, catalog: AnyCatalog = None) -
     )
 
 
-def _asked(catalog: Catalog, query: Query) -> _Answer:
+def _check_serves(catalog: str, mission: str) -> None:
+    """Raise if a catalog has no scenes of a mission, rather than find none."""
+    serving = [*ORDER[mission], *(["sample"] if mission == _SAMPLED else [])]
+    if catalog not in serving:
+        expected = f"one that has scenes of {mission}: {', '.join(serving)}"
+        raise InvalidParameter(name="catalog", value=catalog, expected=expected)
+
+
+def _asked(catalog: Catalog, query: Query, over: threading.Event) -> _Answer:
     """Read the pages of one catalog, as many as the query needs; keep what failed."""
     answer = _Answer()
     try:
         for page in catalog.search(query):
             _take(page, answer, catalog, query)
             # One acquisition more than wanted: then all items of the others have been read.
-            if len(answer.acquisitions) > query.most + 1:
+            if len(answer.acquisitions) > query.most + 1 or over.is_set():
                 return answer
         answer.ended = not answer.trouble
     except PASSED_OVER as error:

@@ -16,7 +16,9 @@ from typing import Any
 import httpx
 import numpy as np
 import pandas as pd
+import pystac
 import pytest
+import rustac
 import shapely
 from hypothesis import given
 from hypothesis import strategies as st
@@ -167,6 +169,43 @@ def test_answers_that_are_not_whole_are_told(apis: dict[str, StacApi]) -> None:
     assert "Passed over earth-search: 1 entry is no STAC item" in found._repr_html_()
 
 
+def test_what_every_catalog_gave_before_it_failed_is_kept(
+    network: Loopback, apis: dict[str, StacApi], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    for name, api in apis.items():
+        api.page = 2
+        api.items = [on(day, MAKE[name](SIZE)) for day in range(1, 6)]
+
+        def ends(request: httpx.Request, api: StacApi = api) -> httpx.Response:
+            return api(request) if not api.searches else httpx.Response(503)
+
+        network.routes[HOSTS[name]] = ends
+    found = search()
+    assert len(found) == 2
+    assert set(found.passed_over.values()) == {"after 2 items: down (HTTP 503)"}
+
+
+def test_nobody_reads_on_after_an_interrupt(network: Loopback, apis: dict[str, StacApi]) -> None:
+    pages = 0
+
+    def endless(request: httpx.Request) -> httpx.Response:
+        nonlocal pages
+        pages += 1
+        item = items.planetary_computer(SIZE) | {"id": f"S2B_MSIL2A_{pages}"}
+        link = {"rel": "next", "href": f"https://{request.url.host}/search?page={pages}"}
+        return httpx.Response(200, json={"features": [item], "links": [link]})
+
+    def interrupted(request: httpx.Request) -> httpx.Response:
+        raise KeyboardInterrupt
+
+    network.routes[HOSTS["earth-search"]] = interrupted
+    network.routes[HOSTS["planetary-computer"]] = endless
+    with pytest.raises(KeyboardInterrupt):
+        search()
+    assert pages < 200
+
+
 class TestCut:
     def many(self, api: StacApi, count: int, *, matched: bool) -> None:
         api.items = [on(day, items.planetary_computer(SIZE)) for day in range(1, count + 1)]
@@ -271,12 +310,18 @@ class TestTerms:
             ({"datetime": "2025-02-30"}, "a day, month or year"),
             ({"datetime": "2025-03/2025-02"}, "the start is after the end"),
             ({"catalog": "earthsearhc"}, "did you mean 'earth-search'"),
+            ({"catalog": "usgs"}, "has scenes of sentinel-2: earth-search, .* sample"),
             ({"max_items": 0}, "None for all"),
         ],
     )
     def test_that_cannot_be_ask_nobody(self, network: Loopback, terms: Json, words: str) -> None:
         with pytest.raises(InvalidParameter, match=words):
             search(**terms)
+        assert network.log == []
+
+    def test_a_catalog_without_the_mission_does_not_find_none(self, network: Loopback) -> None:
+        with pytest.raises(InvalidParameter, match="one that has scenes of landsat: planetary-"):
+            astra_xr.search("landsat", datetime="2025", catalog="sample")
         assert network.log == []
 
     def test_the_world_is_a_box_and_a_point_is_one(self, apis: dict[str, StacApi]) -> None:
@@ -461,8 +506,11 @@ def test_collections_of_ones_own(network: Loopback, tmp_path: Path) -> None:
     network.routes["stac.example"] = StacApi(held)
     for item in held:
         (tmp_path / f"{item['id']}.json").write_text(json.dumps(item))
+    parquet = tmp_path / "items.parquet"
+    rustac.write_sync(str(parquet), held)
+    opened = pystac.Catalog("mine", "what pystac_client.Client is", href="https://stac.example/v1")
     with serve_stac_rustac([], held) as url:
-        for catalog in ("https://stac.example/v1", str(tmp_path), tmp_path, url):
+        for catalog in ("https://stac.example/v1", opened, tmp_path, parquet, url):
             _connect.cache_clear()
             found = astra_xr.search("orthos", catalog=catalog)
             assert list(found) == ["flight_2", "flight_1"]
