@@ -6,6 +6,7 @@ import functools
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal, cast, get_args
 
 import numpy as np
@@ -73,6 +74,7 @@ def decide_radiometry(
     """
     declared = _of_all_bands(item, band) | _declared(item, asset, index)
     dtype = _type_of(declared, band)
+    band = _converted(band, dtype)
     nodata = _nodata(item, declared["nodata"]) if "nodata" in declared else band.nodata
     if not dtype and (band.role in _AS_IS or {"scale", "offset", "nodata"}.isdisjoint(declared)):
         return None
@@ -88,9 +90,10 @@ def decide_radiometry(
             offset += extra
             if not offset_applied:
                 _compare(item, declared, scale, offset, reason)
-    elif factors is not None:
+    elif factors is not None and band.role != "data":
         scale, offset, unit, reason = factors.scale, factors.offset, factors.unit, factors.reason
     elif not {"scale", "offset"}.isdisjoint(declared):
+        _check_forms(item, asset, index, corrected)
         scale = _factor(item, "scale", declared.get("scale", 1.0))
         offset = _factor(item, "offset", declared.get("offset", 0.0))
         unit, reason = declared.get("unit"), "as the item says"
@@ -286,6 +289,29 @@ def _declared(item: Item, asset: Mapping[str, Any], index: int) -> dict[str, Any
         and (key != "scale" or source is not asset)
         and (name != "unit" or isinstance(source[key], str))
     }
+
+
+def _converted(band: Band, dtype: str) -> Band:
+    """Return a band without the mission's factors if others made floats of its numbers."""
+    if not dtype.startswith("float") or np.dtype(band.dtype or dtype).kind not in "iu":
+        return band
+    return replace(band, scale=1.0, offset=0.0, unit=None, nodata=None, role="data")
+
+
+def _check_forms(item: Item, asset: Mapping[str, Any], index: int, wanted: bool) -> None:
+    """Refuse an asset whose ``raster:bands`` and STAC 1.1 fields give different factors."""
+    if not wanted:
+        return
+    older = _declared(item, {k: v for k, v in asset.items() if k.endswith(":bands")}, index)
+    newer = _declared(item, {k: v for k, v in asset.items() if k != "raster:bands"}, index)
+    for name in {"scale", "offset"} & older.keys() & newer.keys():
+        told = _number(item, name, older[name]), _number(item, name, newer[name])
+        if not math.isclose(*told, rel_tol=1e-6):
+            raise InvalidItem(
+                item=str(item.get("id")),
+                reason=f"its raster:bands say {name} {told[0]:g}, its bands or asset {told[1]:g}. "
+                "Open it from another catalog=, or with radiometry='file' or 'raw'",
+            )
 
 
 def _of_all_bands(item: Item, band: Band) -> dict[str, Any]:

@@ -204,3 +204,44 @@ class TestSentinel2Offset:
             decided(items.planetary_computer(8))
             decided(items.planetary_computer_landsat(8))
         assert caplog.messages == []
+
+
+class TestContradictions:
+    def asset(self, folder: Path, **told: Any) -> Json:
+        pixels = np.full((SIDE, SIDE), 3000, "uint16")
+        path = write_cog(folder / "a.tif", pixels, transform=PLACE_OF_30_M)
+        item = mss(folder, None) | {"id": "any"}
+        item["assets"] = {"a": {"href": str(path), "type": COG, "data_type": "uint16", **told}}
+        return item
+
+    def test_two_forms_of_one_field_that_differ(self, tmp_path: Path) -> None:
+        told = {"raster:bands": [{"scale": 1e-4}], "bands": [{"raster:scale": 1e-3}]}
+        item = self.asset(tmp_path, **told)
+        with pytest.raises(InvalidItem, match=r"0\.0001.*0\.001.*radiometry='file' or 'raw'"):
+            astra_xr.open_scene(item)
+        for mode in ("file", "raw"):
+            ds = astra_xr.open_scene(item, radiometry=mode)
+            assert ds["a"].values[1, 1] == 3000
+
+    @pytest.mark.parametrize(
+        "told",
+        [
+            {"raster:bands": [{"scale": 1e-4, "offset": -0.1}], "bands": [{"raster:scale": 1e-4}]},
+            {"raster:offset": -0.1, "bands": [{"raster:scale": 1e-4}]},
+            {"raster:bands": [{"scale": 1e-4, "offset": -0.1}]},
+        ],
+    )
+    def test_forms_that_agree_or_complete_each_other(self, tmp_path: Path, told: Json) -> None:
+        ds = astra_xr.open_scene(self.asset(tmp_path, **told))
+        assert ds["a"].values[1, 1] == pytest.approx(0.2)
+
+    def test_floats_are_no_numbers_of_the_mission(self, tmp_path: Path) -> None:
+        values = np.full((SIDE, SIDE), 0.25, "float32")
+        path = write_cog(tmp_path / "B04.tif", values, transform=PLACE_OF_30_M, nodata=None)
+        item = items.planetary_computer(SIDE)
+        numbers = {"data_type": "float32"}
+        item["assets"] = {"B04": {"href": str(path), "type": COG, "raster:bands": [numbers]}}
+        item["properties"] |= {"proj:shape": [SIDE, SIDE],
+                               "proj:transform": [30, 0, 499980, 0, -30, 4200000]}  # fmt: skip
+        red = astra_xr.open_scene(item, "red").red
+        assert red.values[1, 1] == 0.25
