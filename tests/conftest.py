@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pytest
 from affine import Affine
 
+from astra_xr.scenes import given
 from astra_xr.testing import RangeServer, require_query, write_cog
 from conftest import Loopback
 from tests import items
@@ -20,6 +21,12 @@ from tests.stac_api import StacApi
 SIZE = 700
 PLACE_OF_30_M = Affine(30, 0, 499980, 0, -30, 4200000)
 SHARED = Path(__file__).parents[2] / "shared"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _own_items() -> None:
+    """Forget the items of other modules: two of one id with other files are not opened again."""
+    given._given.clear()
 
 
 @pytest.fixture(scope="session")

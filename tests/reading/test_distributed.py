@@ -86,7 +86,7 @@ def test_a_pickle_is_small_and_reads(
     for name in scene:
         found = unwrap(scene[name].variable)
         assert found
-        assert len(pickle.dumps(found[0])) < 1000
+        assert len(pickle.dumps(found[0])) < 1100
 
 
 def test_tokens_stay_when_urls_are_signed_anew(storage: SigningStorage) -> None:
