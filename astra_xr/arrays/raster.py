@@ -162,7 +162,7 @@ class RasterArray(LazyArray):
         except Elsewhere as error:
             elsewhere = error
         elsewhere.warn()
-        own, target = elsewhere.grid, self._warp.target if self._warp else self._whole.grid
+        own, target = elsewhere.own, self._warp.target if self._warp else self._whole.grid
         assert target is not None
         way = self._resampling or usual_resampling(target, own)
         way = "nearest" if is_shift(target, own) else way

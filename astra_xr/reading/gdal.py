@@ -7,7 +7,7 @@ import functools
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -169,13 +169,17 @@ def _opened(file: RangeFile, **options: Any) -> Iterator[rasterio.io.DatasetRead
         )
 
 
-def read_header(source: UrlSource, label: str, crs: str | None = None) -> Header:
+def read_header(
+    source: UrlSource, label: str, *, said: Grid | None = None, crs: str | None = None
+) -> Header:
     """Read grid, planes, dtypes, nodata, scales and offsets from a file.
 
     Parameters
     ----------
+    said : Grid, optional
+        Of a file of this shape that does not say itself where it lies.
     crs : str, optional
-        That of a file that names none itself.
+        Of a file that names none itself.
 
     Raises
     ------
@@ -184,30 +188,32 @@ def read_header(source: UrlSource, label: str, crs: str | None = None) -> Header
     """
     file = RangeFile(source, source(), label)
     with _opened(file) as dataset:
-        own = _crs_of(dataset)
-        placed = crs is not None and not dataset.transform.is_identity
-        if own is None and not placed:
-            points = dataset.gcps[0]
-            raise file.error(
-                "the file has ground control points instead of a grid"
-                if points
-                else "the file has no coordinate reference system",
-                "Warp it onto a grid first."
-                if points
-                else "Only georeferenced rasters can be opened.",
-            )
-        t = dataset.transform
-        grid = Grid(
-            crs=own or str(crs),
-            shape=(dataset.height, dataset.width),
-            transform=(t.a, t.b, t.c, t.d, t.e, t.f),
-        )
         return Header(
-            grid=grid,
+            grid=_grid_of(dataset, said, crs) or _no_grid(file, dataset),
             count=dataset.count,
             radiometries=tuple(_tags_of(dataset)),
             palette=_has_palette(dataset),
         )
+
+
+def _grid_of(dataset: rasterio.io.DatasetReader, said: Grid | None, crs: str | None) -> Grid | None:
+    """Return a file's own grid, else the one that was said of it; None if neither tells."""
+    own, nowhere = _crs_of(dataset), dataset.transform.is_identity
+    if own is None and (crs is None or nowhere):
+        return said if said and said.shape == dataset.shape and nowhere else None
+    a, b, c, d, e, f = tuple(dataset.transform)[:6]
+    return Grid(crs=own or str(crs), shape=dataset.shape, transform=(a, b, c, d, e, f))
+
+
+def _no_grid(file: RangeFile, dataset: rasterio.io.DatasetReader) -> NoReturn:
+    if dataset.gcps[0]:
+        raise file.error(
+            "the file has ground control points instead of a grid", "Warp it onto a grid first."
+        )
+    raise file.error(
+        "the file has no coordinate reference system that PROJ knows",
+        "Only georeferenced rasters can be opened.",
+    )
 
 
 _COMPLEX = {"complex_int16": "complex64", "complex_int32": "complex128"}

@@ -26,22 +26,27 @@ _APART = 0.05
 class Elsewhere(ReadError):
     """A file does not lie where its item says, but can be read from where it does."""
 
-    def __init__(self, grid: Grid, said: Grid, file: RangeFile, label: str) -> None:
+    def __init__(self, own: Grid, said: Grid, file: RangeFile, label: str) -> None:
         """Take the file's own grid, and the one that its item gives."""
-        self.grid = grid
-        self.label = label
-        self.places = f"its item says {_words(said)}; the file has {_words(grid)}"
-        error = file.error(self.places, "Open the scene again: the file may have changed.")
+        self.own, self.said, self.label = own, said, label
+        error = file.error(_places(own, said), "Open the scene again: the file may have changed.")
         super().__init__(source=label, href=error.href, reason=error.reason)
 
     def warn(self) -> None:
         """Warn, once a file, that its pixels are read from where it has them."""
-        if first(f"place of {self.label}"):
-            warnings.warn(
-                f"{self.label}: {self.places}. Pixels are read from where the file has them; an "
-                "item without proj:transform and proj:shape opens on the file's own grid.",
-                stacklevel=2,
-            )
+        warn_of_place(
+            self.own,
+            self.said,
+            self.label,
+            "Pixels are read from where the file has them; an item without proj:transform and "
+            "proj:shape opens on the file's own grid",
+        )
+
+
+def warn_of_place(own: Grid, said: Grid, label: str, consequence: str) -> None:
+    """Warn, once a file, that it lies elsewhere than its item says."""
+    if first(f"place of {label}"):
+        warnings.warn(f"{label}: {_places(own, said)}. {consequence}.", stacklevel=3)
 
 
 def check_place(
@@ -75,10 +80,18 @@ def check_place(
             "file does not say where they lie",
             "The item does not describe this file; try another catalog.",
         )
-    if own != said:
-        own = _in_terms_of(own, said)
-        if own.shape != said.shape or own.crs != said.crs or _pixels_apart(own, said) > _APART:
-            raise Elsewhere(own, said, file, window.label)
+    elsewhere = differing(own, said)
+    if elsewhere:
+        raise Elsewhere(elsewhere, said, file, window.label)
+
+
+def differing(own: Grid, said: Grid) -> Grid | None:
+    """Return a file's grid, by the item's CRS if that means the same; None if it is the item's."""
+    if own == said:
+        return None
+    own = _in_terms_of(own, said)
+    alike = own.shape == said.shape and own.crs == said.crs
+    return None if alike and _pixels_apart(own, said) <= _APART else own
 
 
 def is_shift(target: Grid, source: Grid) -> bool:
@@ -129,6 +142,10 @@ def _pixels_apart(own: Grid, said: Grid) -> float:
 def _corners(grid: Grid) -> list[tuple[float, float]]:
     affine, (rows, cols) = Affine(*grid.transform), grid.shape
     return [affine @ (col, row) for col in (0, cols) for row in (0, rows)]
+
+
+def _places(own: Grid, said: Grid) -> str:
+    return f"its item says {_words(said)}; the file has {_words(own)}"
 
 
 def _words(grid: Grid) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import logging
-import math
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from astra_xr.errors import InvalidItem
+from astra_xr.errors import InvalidItem, redact
+from astra_xr.geometry import map_crs
 from astra_xr.missions import Item
 from astra_xr.model import Grid
+from astra_xr.resolver.footprint import contradiction
 
 _log = logging.getLogger(__name__)
 
@@ -25,34 +28,49 @@ def item_grid(item: Item, asset: Mapping[str, Any]) -> Grid | None:
     Returns
     -------
     Grid or None
-        None if CRS, shape or transform are missing, or contradict each other: the file has to be
-        read.
-
-    Raises
-    ------
-    InvalidItem
-        The fields do not describe a valid grid.
+        None if CRS, shape or transform are missing or make no sense, or contradict each other or
+        the item's own boxes: the file has to be read.
     """
-    properties = item.get("properties", {})
-    reason = ""
-    try:
-        crs = _crs(asset) or _crs(properties)
-        # Shape and transform belong together: never mix those of the asset and of the item.
-        for fields in (asset, properties):
-            shape = _numbers(fields, "proj:shape", (2,), _whole)
-            transform = _transform(fields, shape)
-            if crs and shape and transform:
-                if _has_points_alone(item, crs):
-                    return None
-                rows, cols = shape
-                grid = Grid(crs=crs, shape=(rows, cols), transform=transform)
-                return _mended(grid, item)
-            if shape and list(shape) != properties.get("proj:shape"):
-                return None
-    except ValueError as error:
-        reason = str(error)
-    if reason:
-        raise InvalidItem(item=str(item.get("id")), reason=reason)
+    told = _told(item, asset)
+    if told is None:
+        return None
+    grid, fields = told
+    problem = contradiction(grid, item, fields)
+    if not problem:
+        return grid
+    for crs in _twins(grid.crs):
+        mended = replace(grid, crs=crs)
+        if not contradiction(mended, item, fields):
+            _warn(item, f"{grid.crs} contradicts the item's bbox, using {crs}")
+            return mended
+    _warn(item, f"the grid of its proj: fields is not used: {problem}. The file's own is taken")
+    return None
+
+
+def grid_problem(item: Item, asset: Mapping[str, Any]) -> str:
+    """Return why the grid that an item gives an asset cannot be believed; nothing if it can."""
+    told = _told(item, asset)
+    return contradiction(told[0], item, told[1]) if told else ""
+
+
+def item_crs(item: Item, asset: Mapping[str, Any]) -> str | None:
+    """Read the CRS of an asset from the projection extension of the asset, else of the item.
+
+    Returns
+    -------
+    str or None
+        The first of ``proj:code``, ``proj:epsg``, ``proj:wkt2`` and ``proj:projjson`` that PROJ
+        knows, without heights; None if there is none.
+    """
+    for fields in (asset, item.get("properties", {})):
+        for name, read in _CRS_FIELDS.items():
+            value = fields.get(name)
+            text = read(value) if value else None
+            crs = map_crs(text) if text else None
+            if crs:
+                return crs
+            if value:
+                _log.info("%s: %s names no CRS that PROJ knows", item.get("id"), name)
     return None
 
 
@@ -64,7 +82,7 @@ def check_gridded(item: Item) -> None:
     InvalidItem
         The files have only ground control points.
     """
-    if _has_points_alone(item, _crs(item.get("properties", {})) or ""):
+    if _has_points_alone(item, item_crs(item, {}) or ""):
         raise InvalidItem(
             item=str(item.get("id")),
             reason="its files have ground control points instead of a grid and need terrain "
@@ -81,6 +99,27 @@ def _has_points_alone(item: Item, crs: str) -> bool:
     """
     product = item.get("properties", {}).get("sar:product_type")
     return product in ("GRD", "SLC") and crs in ("", "EPSG:4326")
+
+
+def _told(item: Item, asset: Mapping[str, Any]) -> tuple[Grid, Mapping[str, Any]] | None:
+    """Return the grid that an item gives an asset, and the fields of which it is."""
+    properties = item.get("properties", {})
+    crs = item_crs(item, asset)
+    # Shape and transform belong together: never mix those of the asset and of the item.
+    for fields in (asset, properties):
+        try:
+            shape = _numbers(fields, "proj:shape", (2,), _whole)
+            transform = _transform(fields, shape)
+            if crs and shape and transform:
+                if _has_points_alone(item, crs):
+                    return None
+                return Grid(crs=crs, shape=(shape[0], shape[1]), transform=transform), fields
+        except ValueError as error:
+            _log.info("%s: %s", item.get("id"), redact(error))
+            return None
+        if shape and list(shape) != properties.get("proj:shape"):
+            return None
+    return None
 
 
 def _transform(fields: Mapping[str, Any], shape: list[int] | None) -> _Transform | None:
@@ -116,65 +155,53 @@ def _numbers(
 
 
 def _whole(number: Any) -> int:
-    if isinstance(number, str) or int(number) != number:
+    whole = int(number)
+    if whole != float(number):
         raise ValueError
-    return int(number)
+    return whole
 
 
-def _crs(fields: Mapping[str, Any]) -> str | None:
-    code = fields.get("proj:code")
-    if code:
-        return f"EPSG:{code}" if str(code).isdecimal() else str(code)
-    epsg = fields.get("proj:epsg")
-    if epsg:
-        (number,) = _numbers({"proj:epsg": [epsg]}, "proj:epsg", (1,), _whole) or (0,)
-        return f"EPSG:{number}"
-    wkt = fields.get("proj:wkt2")
-    return str(wkt) if wkt else None
+def _code(value: Any) -> str | None:
+    """Return an authority's code; ``EPSG`` is the authority of a bare number."""
+    if isinstance(value, bool):
+        return None
+    try:
+        return f"EPSG:{_whole(value)}"
+    except (TypeError, ValueError, OverflowError):
+        return value if isinstance(value, str) else None
 
 
-def _mended(grid: Grid, item: Item) -> Grid:
-    """Return the grid with a corrected UTM code if the code contradicts the item's bounding box.
+_CRS_FIELDS: dict[str, Callable[[Any], str | None]] = {
+    "proj:code": _code,
+    "proj:epsg": _code,
+    "proj:wkt2": lambda value: value if isinstance(value, str) else None,
+    "proj:projjson": lambda value: json.dumps(value) if isinstance(value, Mapping) else None,
+}
+"""Fields that name a CRS, best first, and how each becomes what PROJ reads."""
+
+
+def _twins(crs: str) -> list[str]:
+    """Return the UTM codes that may be meant by another one, best first.
 
     The Planetary Computer's older Landsat items have 3271, an Antarctic CRS, for zone 1; some of
-    its HLS items have the other hemisphere. The code stays if it agrees with the bounding box, or
-    if neither hemisphere of the zone does.
+    its HLS items have the other hemisphere.
     """
-    match = _UTM.fullmatch(grid.crs)
-    box = item.get("bbox")
-    if not match or not isinstance(box, list) or len(box) not in (4, 6):
-        return grid
-    zone, own = int(match["zone"]), int(match["hemisphere"])
+    match = _UTM.fullmatch(crs)
+    if not match:
+        return []
     # The code's own hemisphere first: Landsat goes south in northern zones too.
-    for hemisphere in (own, 13 - own):
-        if _lies_in(grid, zone, 1e7 if hemisphere == 7 else 0.0, box):
-            crs = f"EPSG:32{hemisphere}{zone:02d}"
-            if crs == grid.crs:
-                return grid
-            _log.warning(
-                "%s: %s contradicts the item's bbox, using %s", item.get("id"), grid.crs, crs
-            )
-            return Grid(crs=crs, shape=grid.shape, transform=grid.transform)
-    return grid
+    own, zone = int(match["hemisphere"]), int(match["zone"])
+    return [f"EPSG:32{hemisphere}{zone:02d}" for hemisphere in (own, 13 - own)]
 
 
 _UTM = re.compile(r"EPSG:32(?P<hemisphere>[67])(?P<zone>0[1-9]|[1-5]\d|60|[1-9])")
 
+_warned: set[str] = set()
+"""Items of which a warning was given: one is enough for all of an item's assets."""
 
-def _lies_in(grid: Grid, zone: int, false_northing: float, box: list[Any]) -> bool:
-    """Return True if a UTM grid's center is within an item's box, to about a degree."""
-    try:
-        west, south, east, north = (
-            float(edge) for edge in (box if len(box) == 4 else (box[0], box[1], box[3], box[4]))
-        )
-    except (TypeError, ValueError):
-        return False
-    left, bottom, right, top = grid.bounds
-    # A degree of latitude is 110.6 to 111.7 km long.
-    latitude = ((bottom + top) / 2 - false_northing) / 110_950
-    if not south - 1 <= latitude <= north + 1:
-        return False
-    width = 111_320 * math.cos(math.radians(min(abs(latitude), 85)))
-    longitude = 6 * zone - 183 + ((left + right) / 2 - 500_000) / width
-    span = (east - west) % 360 or 360
-    return (longitude - west + 1) % 360 <= span + 2
+
+def _warn(item: Item, text: str) -> None:
+    name = str(item.get("id"))
+    if name not in _warned:
+        _warned.add(name)
+        _log.warning("%s: %s", name, text)

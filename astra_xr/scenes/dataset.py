@@ -40,6 +40,7 @@ from astra_xr.scenes.grid import (
     grid_of,
     target_grid,
 )
+from astra_xr.scenes.header import asset_header
 from astra_xr.scenes.options import OpenOptions, Resampling
 from astra_xr.scenes.time_steps import scene_coords
 
@@ -108,18 +109,21 @@ def described(resolution: Resolution, options: OpenOptions) -> dict[str, Readabl
     if not all(asset.grid for asset in resolution.assets.values()):
         check_gridded(resolution.item)
     return {
-        name: _described(asset, name, resolution.full_id, options)
+        name: _described(asset, name, resolution, options)
         for name, asset in resolution.assets.items()
     }
 
 
-def _described(asset: Asset, name: str, scene: str, options: OpenOptions) -> ReadableAsset:
+def _described(
+    asset: Asset, name: str, resolution: Resolution, options: OpenOptions
+) -> ReadableAsset:
     """Fill in from the file's header what the item leaves open; most items leave nothing."""
     known = vars(asset)
+    scene = resolution.full_id
     try:
         typed = asset.radiometry and asset.radiometry.dtype
         if not (asset.grid and typed and asset.indexes):
-            known = known | _by_header(asset, name, scene, options)
+            known = known | _by_header(asset, name, resolution, options)
         return ReadableAsset(**known | {"geobox": geobox_of(known["grid"], scene)})
     except (AstraError, MemoryError, Warning):
         raise
@@ -129,15 +133,16 @@ def _described(asset: Asset, name: str, scene: str, options: OpenOptions) -> Rea
     raise ReadError(source=f"{scene} {name}", href=asset.href, reason=reason, hint=hint)
 
 
-def _by_header(asset: Asset, name: str, scene: str, options: OpenOptions) -> dict[str, Any]:
+def _by_header(
+    asset: Asset, name: str, resolution: Resolution, options: OpenOptions
+) -> dict[str, Any]:
     """Read the header of a file for what its item leaves open, by the fields of an asset."""
-    from astra_xr.reading.gdal import read_header
-
+    scene = resolution.full_id
     label = f"{scene} {name}"
     told = {"grid": asset.grid, "scale": asset.radiometry, "number of bands": asset.indexes}
     missing = ", ".join(name for name, value in told.items() if value is None)
     _log.info("%s: the file is asked for what its item leaves out: %s", label, missing)
-    header = read_header(asset.source, label)
+    header = asset_header(asset, label, resolution.item)
     indexes = asset.indexes or tuple(range(1, header.count + 1))
     if max(indexes) > header.count and not asset.alone:
         both = f"it says that {name!r} has {max(indexes)} bands, while its file has {header.count}"
@@ -155,7 +160,7 @@ def _by_header(asset: Asset, name: str, scene: str, options: OpenOptions) -> dic
     tags = [header.radiometries[index - 1] for index in indexes]
     radiometry, by_plane = joined(_in_force(asset, band, tags, label, options))
     return {
-        "grid": asset.grid or header.grid,
+        "grid": header.grid,
         "band": band,
         "radiometry": radiometry,
         "by_plane": by_plane,

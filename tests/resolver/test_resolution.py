@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pystac
 import pytest
+from pyproj import CRS
 
 from astra_xr.errors import (
     AstraError,
@@ -33,6 +34,7 @@ from tests.items import COG
 Json = dict[str, Any]
 SECRET = "hUsH0123"
 TRANSFORM = [10, 0, 499980, 0, -10, 4200000]
+DEGREES = [1e-3, 0, -122.5, 0, -1e-3, 37.5]
 
 
 @pytest.fixture
@@ -225,15 +227,16 @@ class TestWire:
         assert answer["metadata"]["resolution"] == pytest.approx(30, rel=0.1)
 
     def test_crs_codes(self, resolver: LocalResolver) -> None:
-        told = {"proj:code": "IAU_2015:30100", "proj:shape": [1, 1], "proj:transform": TRANSFORM}
+        told = {"proj:code": "IAU_2015:30100", "proj:shape": [1, 1], "proj:transform": DEGREES}
         asset = resolver.resolve(foreign(**told), sign=False).to_dict()["assets"]["a"]
         assert asset["proj:code"] == "IAU_2015:30100"
         assert "proj:wkt2" not in asset
 
     def test_crs_as_wkt(self, resolver: LocalResolver) -> None:
-        told = {"proj:wkt2": "PROJCS[…]", "proj:shape": [1, 1], "proj:transform": TRANSFORM}
+        wkt = CRS("+proj=sinu +lon_0=-128 +R=6371007.181").to_wkt()
+        told = {"proj:wkt2": wkt, "proj:shape": [1, 1], "proj:transform": TRANSFORM}
         asset = resolver.resolve(foreign(**told), sign=False).to_dict()["assets"]["a"]
-        assert asset["proj:wkt2"] == "PROJCS[…]"
+        assert asset["proj:wkt2"] == wkt
         assert "proj:code" not in asset
 
 

@@ -13,6 +13,7 @@ import xarray as xr
 
 import astra_xr
 from astra_xr import errors
+from astra_xr.reading import decoding
 from astra_xr.testing import Reply
 from conftest import Loopback
 from tests import items
@@ -164,10 +165,15 @@ def test_bad_bands(world: World, bands: list[str], error: type[Exception], words
         astra_xr.open_scene(PRODUCT, bands=bands)
 
 
-def test_a_file_that_its_item_does_not_describe_raises(world: World) -> None:
+def test_what_a_file_lacks_of_its_item_is_nan(world: World) -> None:
     ds = astra_xr.open_scene(items.earth_search_c1(SIZE + 1), bands=["red"])
-    with pytest.raises(errors.ReadError, match=f"its item says .{SIZE + 1}"):
+    decoding._warned.clear()
+    with pytest.warns(UserWarning, match=f"its item says {SIZE + 1} x .* the file has {SIZE} x"):
         ds.red.load()
+    assert ds.red.sizes == {"y": SIZE + 1, "x": SIZE + 1}
+    assert ds.red[-1].isnull().all()
+    whole = astra_xr.open_scene(items.earth_search_c1(SIZE), bands=["red"]).red
+    np.testing.assert_array_equal(ds.red[:-1, :-1], whole)
 
 
 def test_no_secret_anywhere(world: World, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:

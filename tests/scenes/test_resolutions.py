@@ -110,7 +110,7 @@ def test_a_resampling_that_there_is_not() -> None:
 def test_bands_in_several_crs_are_refused(world: World) -> None:
     raw = items.planetary_computer(SIZE)
     raw["assets"]["B8A"] |= {"proj:epsg": 32611, "proj:shape": [SIZE, SIZE],
-                             "proj:transform": [10, 0, 499980, 0, -10, 4200000]}  # fmt: skip
+                             "proj:transform": [10, 0, -26850, 0, -10, 4217000]}  # fmt: skip
     with pytest.raises(errors.MixedGrids, match=r"EPSG:32610: B04, B08; EPSG:32611: B8A"):
         astra_xr.open_scene(raw)
 

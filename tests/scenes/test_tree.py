@@ -55,7 +55,7 @@ def test_a_place_is_covered_by_the_pixels_of_each_node() -> None:
 def test_grids_of_the_same_pixels_that_lie_otherwise(world: World) -> None:
     raw = items.planetary_computer(SIZE)
     raw["assets"]["B8A"] |= {"proj:epsg": 32611, "proj:shape": [SIZE, SIZE],
-                             "proj:transform": [10, 0, 499980, 0, -10, 4200000]}  # fmt: skip
+                             "proj:transform": [10, 0, -26850, 0, -10, 4217000]}  # fmt: skip
     world.planetary_computer.items[:] = [raw]
     found = astra_xr.open_scene_tree(
         f"sentinel-2:{items.PRODUCT}", ["red", "nir", "B8A"], catalog="planetary-computer"

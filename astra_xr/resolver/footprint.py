@@ -1,0 +1,177 @@
+"""Where on the earth a grid lies, held against the boxes that its item gives."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from astra_xr.errors import InvalidParameter
+from astra_xr.geometry import Box, geometry_bounds, read_geometry
+from astra_xr.missions import Item
+from astra_xr.model import Grid
+
+_BEYOND = 0.1
+"""Part of a grid's sides by which a box may reach beyond it: boxes are of valid pixels."""
+
+_CLOSE = 0.01
+"""The same, of a box that fits a grid well."""
+
+_LONGEST = 3e8
+"""Longest side of a grid on the earth, in feet or meters."""
+
+_POINTS = 17
+"""Points along a row and a column of a grid that are brought to longitude and latitude."""
+
+
+def contradiction(grid: Grid, item: Item, fields: Mapping[str, Any]) -> str:
+    """Return how a grid contradicts the boxes of its item, in words; nothing if it does not.
+
+    A box within the grid is no contradiction: many catalogs give the box of the valid pixels.
+
+    Parameters
+    ----------
+    grid : Grid
+        As the item has it.
+    item : mapping
+        Its ``bbox``, else the box of its ``geometry``, counts.
+    fields : mapping
+        What the grid was read from, whose ``proj:bbox`` counts where the item's box leaves
+        open how large the grid is.
+    """
+    own = lonlat_bounds(grid)
+    if own is None:
+        return "it is larger than the earth, or beside it"
+    box = _box_of(item)
+    if box is not None:
+        turned = lonlat_bounds(replace(grid, shape=(grid.shape[1], grid.shape[0])))
+        if not _holds(own, box, _BEYOND) or (
+            turned and _holds(turned, box, _CLOSE) and not _holds(own, box, _CLOSE)
+        ):
+            return f"it covers {_words(own)} in degrees, while the item's bbox is {_words(box)}"
+        if _area(box) > _area(own) / 4:
+            return ""
+    told = _numbers(fields.get("proj:bbox"))
+    if told and not (
+        _holds_plain(grid.bounds, told, _BEYOND) and _holds_plain(told, grid.bounds, _BEYOND)
+    ):
+        return f"it covers {_words(grid.bounds)}, while proj:bbox is {_words(told)}"
+    return ""
+
+
+@functools.lru_cache(maxsize=1024)
+def lonlat_bounds(grid: Grid) -> Box | None:
+    """Return west, south, east, north of a grid in degrees; None if it does not lie on the earth.
+
+    East is greater than west, and may be greater than 180.
+    """
+    import numpy as np
+    from pyproj import CRS
+    from pyproj.exceptions import ProjError
+
+    left, bottom, right, top = grid.bounds
+    crs = CRS.from_user_input(grid.crs)
+    if crs.is_geographic:
+        on_earth = -91 <= bottom <= top <= 91 and right - left <= 361
+        return grid.bounds if on_earth else None
+    if max(right - left, top - bottom) > _LONGEST:
+        return None
+    try:
+        way = _to_lonlat(grid.crs)
+    except ProjError:
+        return None
+    a, b, c, d, e, f = grid.transform
+    down, across = np.meshgrid(
+        np.linspace(0, grid.shape[0], _POINTS), np.linspace(0, grid.shape[1], _POINTS)
+    )
+    lons, lats = way.transform(a * across + b * down + c, d * across + e * down + f)
+    known = np.isfinite(lons) & np.isfinite(lats)
+    if not known.any():
+        return None
+    lons, lats = lons[known], lats[known]
+    # From the middle one on, so that the antimeridian is no gap.
+    middle = float(lons[len(lons) // 2])
+    around = (lons - middle + 180) % 360 - 180 + middle
+    return float(around.min()), float(lats.min()), float(around.max()), float(lats.max())
+
+
+@functools.lru_cache(maxsize=256)
+def _to_lonlat(crs: str) -> Any:
+    from pyproj import CRS, Transformer
+
+    given = CRS.from_user_input(crs)
+    body = given.ellipsoid or CRS("EPSG:4326").ellipsoid
+    assert body is not None
+    # On the same ellipsoid: no datum, which takes long to look up, moves a grid by a pixel.
+    degrees = CRS({"proj": "longlat", "a": body.semi_major_metre, "b": body.semi_minor_metre})
+    return Transformer.from_crs(given, degrees, always_xy=True)
+
+
+def _box_of(item: Item) -> Box | None:
+    """Return the box of an item; None if it says nothing, or is in no degrees."""
+    box = _numbers(item.get("bbox"))
+    if box is None and item.get("geometry"):
+        try:
+            box = geometry_bounds(read_geometry(item["geometry"]))
+        except InvalidParameter:
+            return None
+    if box is None or max(abs(box[1]), abs(box[3])) > 91 or _span(box) > 540:
+        return None
+    everywhere = box[3] - box[1] > 170 and _span(box) > 340
+    return None if everywhere else box
+
+
+def _numbers(value: Any) -> Box | None:
+    if not isinstance(value, list | tuple) or len(value) not in (4, 6):
+        return None
+    try:
+        numbers = [float(number) for number in value]
+    except (TypeError, ValueError, OverflowError):
+        return None
+    if not all(map(math.isfinite, numbers)):
+        return None
+    # In a box of six numbers, the third and the sixth are heights.
+    half = len(numbers) // 2
+    return numbers[0], numbers[1], numbers[half], numbers[half + 1]
+
+
+def _span(box: Box) -> float:
+    """Return the degrees from west to east."""
+    return box[2] - box[0] if box[2] >= box[0] else (box[2] - box[0]) % 360
+
+
+def _holds(own: Box, box: Box, beyond: float) -> bool:
+    """Return True if a box in degrees reaches beyond another one by no more than a part of it."""
+    rounded = 10.0 ** -max(map(_decimals, box))
+    width, height = own[2] - own[0], own[3] - own[1]
+    if max(own[1] - box[1], box[3] - own[3]) > beyond * height + rounded:
+        return False
+    span = _span(box)
+    if max(width, span) > 180:
+        return True
+    shift = (box[0] + span / 2 - own[0] - width / 2 + 180) % 360 - 180
+    return abs(shift) + span / 2 - width / 2 <= beyond * width + rounded
+
+
+def _holds_plain(own: Box, box: Box, beyond: float) -> bool:
+    near_x, near_y = beyond * (own[2] - own[0]), beyond * (own[3] - own[1])
+    return (
+        own[0] - box[0] <= near_x
+        and box[2] - own[2] <= near_x
+        and own[1] - box[1] <= near_y
+        and box[3] - own[3] <= near_y
+    )
+
+
+def _decimals(number: float) -> int:
+    return len(f"{number:.8f}".rstrip("0").partition(".")[2])
+
+
+def _area(box: Box) -> float:
+    return _span(box) * (box[3] - box[1])
+
+
+def _words(box: Box) -> str:
+    return "(" + ", ".join(f"{edge:.7g}" for edge in box) + ")"
