@@ -7,8 +7,8 @@ import json
 import logging
 import math
 import os
+import threading
 import time
-import urllib.request
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from importlib.metadata import version
@@ -19,7 +19,7 @@ from httpx_retries import Retry, RetryTransport
 
 from astra_xr.errors import AstraError, UpstreamError, UpstreamTimeout, UpstreamUnavailable, redact
 from astra_xr.net.endurance import asked_wait, http_date
-from astra_xr.net.hosts import why_refused
+from astra_xr.net.hosts import proxy_of, why_refused
 from astra_xr.net.problem_text import problem_text
 
 _RETRIES = 3
@@ -112,25 +112,19 @@ class _Proxied(httpx.BaseTransport):
     """
 
     def __init__(self) -> None:
-        limits = httpx.Limits(max_connections=64, max_keepalive_connections=32)
-        self._direct = httpx.HTTPTransport(limits=limits)
-        self._proxies = {
-            scheme: httpx.HTTPTransport(
-                proxy=address if "://" in address else f"http://{address}", limits=limits
-            )
-            for scheme, address in urllib.request.getproxies().items()
-            if scheme in ("http", "https", "all")
-        }
+        self._transports: dict[str | None, httpx.HTTPTransport] = {}
+        self._lock = threading.Lock()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        url = request.url
-        proxy = self._proxies.get(url.scheme, self._proxies.get("all"))
-        if proxy is None or urllib.request.proxy_bypass(url.host):
-            return self._direct.handle_request(request)
-        return proxy.handle_request(request)
+        proxy = proxy_of(request.url.scheme, request.url.host)
+        with self._lock:
+            if proxy not in self._transports:
+                limits = httpx.Limits(max_connections=64, max_keepalive_connections=32)
+                self._transports[proxy] = httpx.HTTPTransport(proxy=proxy, limits=limits)
+        return self._transports[proxy].handle_request(request)
 
     def close(self) -> None:
-        for transport in (self._direct, *self._proxies.values()):
+        for transport in self._transports.values():
             transport.close()
 
 

@@ -10,7 +10,6 @@ import time
 from dataclasses import dataclass
 from importlib.metadata import version
 from urllib.parse import urljoin, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from yarl import URL
@@ -18,7 +17,7 @@ from yarl import URL
 from astra_xr.errors import redact
 from astra_xr.model import SignedUrl
 from astra_xr.net.endurance import MOST_REQUESTS, Budget, asked_wait
-from astra_xr.net.hosts import why_refused
+from astra_xr.net.hosts import proxy_of, why_refused
 from astra_xr.settings import Settings
 
 _NO_PROGRESS = 10.0
@@ -129,7 +128,7 @@ class _Host:
         self.budget = Budget(str(origin.host), self._most)
         self.answered = False
         """True once there was any answer."""
-        self.proxy = _proxy_of(origin)
+        self.proxy = proxy_of(origin.scheme, origin.host or "")
         self.secure = origin.scheme == "https"
         self._session: aiohttp.ClientSession | None = None
         self._open = 0
@@ -222,14 +221,6 @@ def _trusted() -> ssl.SSLContext:
     import httpx
 
     return httpx.create_ssl_context()
-
-
-def _proxy_of(origin: URL) -> str | None:
-    proxies = getproxies()
-    found = proxies.get(origin.scheme) or proxies.get("all")
-    if not found or proxy_bypass(str(origin.host)):
-        return None
-    return found if "://" in found else f"http://{found}"
 
 
 async def fetch(signed: SignedUrl, part: Part) -> Failure | None:
