@@ -67,6 +67,9 @@ class RasterArray(LazyArray):
 
     takes_points = True
 
+    _warp: Warp | None = None
+    _resampling: str | None = None
+
     def __init__(
         self,
         *,
@@ -134,6 +137,10 @@ class RasterArray(LazyArray):
     @property
     def _planes(self) -> bool:
         return len(self.shape) == 3
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Small: a graph of many chunks pickles many arrays.
+        return {name: value for name, value in vars(self).items() if value is not None}
 
     def __repr__(self) -> str:
         return f"RasterArray({self.label!r}, shape={self.shape}, dtype={self.dtype})"

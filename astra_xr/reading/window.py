@@ -72,7 +72,13 @@ class Window:
     def __getstate__(self) -> dict[str, Any]:
         # Defaults stay out of pickles, of which a graph of many chunks holds many.
         default = vars(type(self))
-        return {name: v for name, v in vars(self).items() if v is not default.get(name, self)}
+        state = {name: v for name, v in vars(self).items() if v is not default.get(name, self)}
+        return state | ({"dtype": self.dtype.str} if self.dtype is not None else {})
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if "dtype" in state:
+            vars(self)["dtype"] = np.dtype(state["dtype"])
 
     @property
     def grid(self) -> Grid | None:
