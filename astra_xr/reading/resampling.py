@@ -233,7 +233,8 @@ def _means(
     for plane, data, target in zip(part.pixels, part.has_data(), out, strict=True):
         full = bool(data.all())
         values = (plane if full else np.where(data, plane, 0)).astype(kind)
-        total = _weighted(values, down, across)
+        with np.errstate(invalid="ignore", over="ignore"):  # infinite ones
+            total = _weighted(values, down, across)
         weight = whole if full else _weighted(data.astype(float), down, across)
         some = weight > CLOSE
         if inside:
@@ -316,7 +317,8 @@ def _rank(values: npt.NDArray[Any], weight: Array, how: str) -> npt.NDArray[Any]
         ends = np.min if how == "min" else np.max
         found = ends(values, axis=0, where=counts, initial=edges[how == "min"])
         return found
-    order = np.argsort(np.where(counts, values.astype(float), np.nan), axis=0, kind="stable")
+    keys = (np.abs(values) if values.dtype.kind == "c" else values).astype(float)
+    order = np.argsort(np.where(counts, keys, np.nan), axis=0, kind="stable")
     values, weight = (
         np.take_along_axis(v, order, 0) for v in (values, np.where(counts, weight, 0))
     )
