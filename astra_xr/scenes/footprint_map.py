@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _WIDTH, _HEIGHT = 320, 200
 _MARGIN = 0.08
+_LABEL = 44
+"""Width of the degrees beside a line."""
 _MOST = 500
 """Outlines that are drawn; scenes of one tile lie on each other."""
 _STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60)
@@ -96,7 +98,8 @@ class _View:
             x, _ = self._at(lon, 0)
             name = _degrees((lon + 180) % 360 - 180, "E", "W")
             made.append(f'<path d="M{x:.1f} 0V{_HEIGHT}" opacity=".2"/>')
-            made.append(f'<text x="{x + 2:.1f}" y="{_HEIGHT - 3}" {text}>{name}</text>')
+            if x < _WIDTH - _LABEL:
+                made.append(f'<text x="{x + 2:.1f}" y="{_HEIGHT - 3}" {text}>{name}</text>')
         for lat in _steps(max(-90, self._lat - half_lat), min(90, self._lat + half_lat), step):
             _, y = self._at(0, lat)
             made.append(f'<path d="M0 {y:.1f}H{_WIDTH}" opacity=".2"/>')
