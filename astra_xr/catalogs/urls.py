@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from astra_xr.catalogs import connect
 from astra_xr.catalogs.hrefs import readable
@@ -112,9 +113,26 @@ class FixedUrl:
         return hash(self._url)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if self._cut or is_signed(self._url):
+        if self._cut or not _travels(self._url):
             return _cut, (redact(self._url).split("?", maxsplit=1)[0],)
         return FixedUrl, (self._url,)
+
+
+_HARMLESS = {"v", "version", "versionid", "generation", "snapshot", "format", "alt", "raw"}
+"""Parameters that name a version or a form of a file; all others may be secrets."""
+
+
+def _travels(url: str) -> bool:
+    """Return True if a URL, or a path, holds nothing that may be a secret."""
+    if "://" not in url:
+        return not is_signed(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    plain = all(name.lower() in _HARMLESS and len(value) <= 40 for name, value in query)
+    return plain and not is_signed(url) and "@" not in parts.netloc and not parts.fragment
 
 
 def _cut(url: str) -> FixedUrl:

@@ -7,6 +7,7 @@ import json
 import logging
 import math
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -93,10 +94,28 @@ def _left(until: float, request: httpx.Request) -> float:
     return left
 
 
+_LOGGERS = (
+    "httpx",
+    "httpx_retries.transport",
+    "httpx_retries.retry",
+    "httpcore.connection",
+    "httpcore.http11",
+    "httpcore.http2",
+    "httpcore.proxy",
+    "httpcore.socks",
+)
+_ANSWER = re.compile(r"(return_value=\(b'[^']*', \d+|return_value=\(\d+).*", re.DOTALL)
+
+
 class _RedactUrls(logging.Filter):
-    """Drop queries from the URLs that httpx and httpx-retries log: they hold signatures."""
+    """Drop signatures from what the HTTP stack logs: queries of URLs, and the headers of answers.
+
+    These have targets of redirects, and cookies.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.startswith("httpcore."):
+            record.msg = redact(_ANSWER.sub(r"\1, …)", str(record.msg)))
         if isinstance(record.args, tuple):
             record.args = tuple(
                 redact(arg) if isinstance(arg, httpx.URL | httpx.Request) else arg
@@ -136,7 +155,7 @@ def _transport() -> httpx.BaseTransport:
 @functools.cache
 def _client_of(pid: int) -> httpx.Client:
     # A forked process must not share its parent's sockets.
-    for name in ("httpx", "httpx_retries.transport", "httpx_retries.retry"):
+    for name in _LOGGERS:
         logging.getLogger(name).addFilter(_RedactUrls())
     return httpx.Client(
         transport=RetryTransport(_InTime(_transport()), retry=_patience(math.inf)),

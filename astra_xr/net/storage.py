@@ -290,9 +290,10 @@ async def _exchange(url: str, headers: dict[str, str], part: Part) -> Failure | 
                 # Read to its end, so that the connection can be used again.
                 await answer.content.read(_SMALL)
             return Failure(status=answer.status, asked=asked_wait(answer.headers))
-    except (aiohttp.ClientError, OSError, ValueError, TypeError) as error:
+    except Exception as error:  # noqa: BLE001  (whatever it is, its traceback holds the URL)
+        passing = isinstance(error, aiohttp.ClientError | OSError)
         # An invalid URL, or a certificate that is not trusted.
-        lasting = isinstance(error, ValueError | TypeError)
+        lasting = not passing or isinstance(error, ValueError)
         first = host is None or not host.answered
         return Failure(reason=_words(error), lasting=lasting, first=first)
 

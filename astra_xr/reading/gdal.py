@@ -155,6 +155,7 @@ def _opened(file: RangeFile, **options: Any) -> Iterator[rasterio.io.DatasetRead
                 "scene.tif", opener=_Opener(file, failures), driver=driver, **options
             ) as dataset,
         ):
+            _check_blocks(file, dataset)
             yield dataset
     except (RasterioError, OSError, ValueError) as error:
         # GDAL's message may hold the URL.
@@ -166,6 +167,23 @@ def _opened(file: RangeFile, **options: Any) -> Iterator[rasterio.io.DatasetRead
         raise file.error(
             f"GDAL says: {reason or redact(failures[0])}",
             "The file may be damaged; try another catalog with catalog=.",
+        )
+
+
+_LARGEST_BLOCK = 256 << 20
+"""Decoded bytes of a tile or strip, which GDAL has in memory as a whole."""
+
+
+def _check_blocks(file: RangeFile, dataset: rasterio.io.DatasetReader) -> None:
+    sizes = (
+        rows * cols * np.dtype(_COMPLEX.get(dtype, dtype)).itemsize
+        for (rows, cols), dtype in zip(dataset.block_shapes, dataset.dtypes, strict=True)
+    )
+    largest = max(sizes, default=0)
+    if largest > _LARGEST_BLOCK:
+        raise file.error(
+            f"one tile of it takes {largest} bytes of memory, and {_LARGEST_BLOCK} are the limit",
+            "Try another catalog with catalog=.",
         )
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from astra_xr.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable
-from astra_xr.net.client import fetch_json
+from astra_xr.net.client import fetch_json, redirect_of
+from astra_xr.testing import RangeServer, Reply
 from conftest import Loopback
 from tests import faulty
 
@@ -171,3 +174,17 @@ def test_odd_answers(network: Loopback, naps: list[float], answer: httpx.Respons
 def test_nothing_there(network: Loopback) -> None:
     script(network, httpx.Response(404, json={"code": "NotFound"}))
     assert fetch() is None
+
+
+def test_what_the_transport_logs_holds_no_signature(
+    tmp_path: Path, network: Loopback, caplog: pytest.LogCaptureFixture
+) -> None:
+    to = "https://cdn.example/B04.tif?Signature=HUSH"
+    caplog.set_level(logging.DEBUG)
+    with RangeServer(tmp_path) as server:
+        server.rule = lambda _: Reply(status=303, headers={"Location": to, "Set-Cookie": "HUSH"})
+        url = server.url("a.tif", sig="HUSH")
+        status, target = redirect_of("store", url, headers={}, timeout=5)
+    assert (status, target) == (303, to)
+    assert "receive_response_headers.complete" in caplog.text
+    assert "HUSH" not in caplog.text

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
+from affine import Affine
 
 from astra_xr.catalogs.urls import FixedUrl
 from astra_xr.errors import ReadError
@@ -17,6 +19,7 @@ from astra_xr.reading.ranges import RangeFile, traffic
 from astra_xr.reading.window import Window
 from astra_xr.testing import RangeServer, Reply, Request, write_cog
 from astra_xr.tiff.directories import HEAD
+from tests.pixels import read
 
 BODY = bytes(range(256)) * 1000
 
@@ -183,3 +186,19 @@ def test_headers_go_to_their_own_host_and_no_further(server: RangeServer, tmp_pa
         run(RangeFile(wrong, wrong(), "red").get(0, 5))
     shown = f"{caught.value} {caught.value.__context__} {wrong()!r} {wrong()}"
     assert "SECRET" not in shown
+
+
+def test_tiles_larger_than_the_limit_are_not_decoded(tmp_path: Path) -> None:
+    # A BigTIFF of 10 KB whose one tile would take 4 GB.
+    side = 65520
+    with rasterio.open(
+        tmp_path / "huge.tif", "w", driver="GTiff", width=side, height=side, count=1,
+        dtype="uint8", tiled=True, blockxsize=side, blockysize=side, SPARSE_OK=True,
+        compress="deflate", BIGTIFF="YES", crs="EPSG:32610", transform=Affine(10, 0, 0, 0, -10, 0),
+    ):  # fmt: skip
+        pass
+    with pytest.raises(ReadError, match="one tile of it takes 4292870400 bytes"):
+        read(
+            source=FixedUrl(str(tmp_path / "huge.tif")), label="scene red", shape=(side, side),
+            indexes=(1,), rows=(0, 20), cols=(0, 20), radiometry=None,
+        )  # fmt: skip
