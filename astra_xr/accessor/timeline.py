@@ -19,6 +19,7 @@ from astra_xr.accessor.polygons import Polygons, read_polygons
 from astra_xr.accessor.spyndex_formulas import recipe_of
 from astra_xr.accessor.zonal import checked_stats, zonal
 from astra_xr.catalogs import AnyCatalog
+from astra_xr.catalogs.footprints import footprint
 from astra_xr.errors import InvalidParameter, UnknownIndex
 from astra_xr.geometry import LONLAT
 from astra_xr.resolver.sightings import Row
@@ -103,6 +104,9 @@ def timeline(
     (('time', 'geometry'), 3)
     """
     wanted = (names,) if isinstance(names, str) else tuple(names)
+    if not wanted:
+        expected = "one or more indices or bands, such as 'NDVI' or 'red'"
+        raise InvalidParameter(name="names", value=names, expected=expected)
     checked_stats(stats)
     fields = read_polygons(fields)
     lonlat = _lonlat(fields)
@@ -189,12 +193,9 @@ def _sights(rows: list[Row], lonlat: npt.NDArray[Any]) -> list[_Sight]:
 
 def _shares(rows: list[Row], lonlat: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """Return the part of each field that each scene's footprint covers, (fields, scenes)."""
-    shapes = [shapely.geometry.shape(row.geometry) if row.geometry else None for row in rows]
-    boxes = [shapely.box(*row.bbox) if row.bbox and len(row.bbox) == 4 else _WORLD for row in rows]
     prints = np.array(
-        [box if shape is None else shapely.make_valid(shape)
-         for shape, box in zip(shapes, boxes, strict=True)]
-    )  # fmt: skip
+        [footprint({"geometry": row.geometry, "bbox": row.bbox}) or _WORLD for row in rows]
+    )
     shapely.prepare(prints)
     shares: npt.NDArray[np.float64] = shapely.covers(prints, lonlat[:, None]).astype(float)
     cut = shapely.intersects(prints, lonlat[:, None]) & (shares == 0)

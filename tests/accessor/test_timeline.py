@@ -94,7 +94,9 @@ def test_several_stats_have_a_dimension(fields: gpd.GeoSeries) -> None:
     assert table.NDVI.sel(stat="count", geometry="off").values.tolist() == [0]
 
 
-def tile(folder: Path, name: str, crs: int, corner: tuple[float, float], value: int) -> None:
+def tile(
+    folder: Path, name: str, crs: int, corner: tuple[float, float], value: int, *, like: str = "box"
+) -> None:
     """A tile of constant numbers, 3 km wide, as Earth Search names them."""
     x, y = Transformer.from_crs(4326, crs, always_xy=True).transform(*corner)
     x, y = round(x, -1), round(y, -1)
@@ -114,7 +116,7 @@ def tile(folder: Path, name: str, crs: int, corner: tuple[float, float], value: 
         "id": name,
         "collection": "sentinel-2-l2a",
         "geometry": shapely.geometry.mapping(BOX(west, south, east, north)),
-        "bbox": [west, south, east, north],
+        "bbox": [west, south, east, north] if like == "box" else [west, south, 0, east, north, 9],
         "links": [],
         "properties": {
             "datetime": "2025-03-01T10:00:00Z",
@@ -125,6 +127,8 @@ def tile(folder: Path, name: str, crs: int, corner: tuple[float, float], value: 
         },
         "assets": assets,
     }
+    if like != "box":
+        item["geometry"] = None if like == "heights" else {"type": "Polygon", "coordinates": "odd"}
     (folder / f"{name}.json").write_text(json.dumps(item))
 
 
@@ -143,6 +147,18 @@ def test_one_tile_a_day_in_the_zone_of_the_field(tmp_path: Path) -> None:
     assert low < high
 
 
+@pytest.mark.parametrize("like", ["heights", "odd geometry"])
+def test_a_footprint_is_a_box_where_there_is_no_better(tmp_path: Path, like: str) -> None:
+    tile(tmp_path, "S2A_31UGT_20250301_0_L2A", 32631, (5.985, 50.01), 100, like=like)
+    tile(tmp_path, "S2A_31UGV_20250301_0_L2A", 32631, (5.985, 50.91), 200, like=like)
+    fields = [BOX(5.99, y, 5.992, y + 0.002) for y in (49.99, 50.89)]
+    table = astra_xr.timeline(
+        "sentinel-2", fields, "2025-03", "red", mask_clouds=False, catalog=str(tmp_path)
+    )
+    assert ["31UGT" in table.id.values[0][0], "31UGV" in table.id.values[0][1]] == [True, True]
+    assert table.valid.values.round(6).tolist() == [[1, 1]]
+
+
 def test_a_line_a_field(table: xr.Dataset) -> None:
     lines = table.astra.plot("ndvi")
     assert len(lines) == 3
@@ -156,6 +172,8 @@ def test_a_line_a_field(table: xr.Dataset) -> None:
 def test_bad_input(fields: gpd.GeoSeries) -> None:
     with pytest.raises(InvalidParameter, match="a time in which there are scenes"):
         astra_xr.timeline("sentinel-2", fields, "1999", "NDVI", catalog="sample")
+    with pytest.raises(InvalidParameter, match=r"Invalid names=\[\]"):
+        astra_xr.timeline("sentinel-2", fields, "2025", [], catalog="sample")
     with pytest.raises(InvalidParameter, match="some of mean"):
         astra_xr.timeline("sentinel-2", fields, "2025", "NDVI", stats="avg", catalog="sample")
     with pytest.raises(astra_xr.AstraError, match="NDVVI"):
