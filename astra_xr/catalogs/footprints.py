@@ -94,8 +94,6 @@ def _unwrapped(part: BaseGeometry) -> BaseGeometry:
 
 def _on_map(part: BaseGeometry) -> list[BaseGeometry]:
     """Return the pieces of a part, each brought to -180..180."""
-    from shapely import geometry
-
     west, _, east, _ = part.bounds
     if west >= -180 and east <= 180:
         return [part]

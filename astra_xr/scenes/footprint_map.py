@@ -46,11 +46,8 @@ def map_svg(rows: Sequence[Row], box: Box | None) -> str:
     view = _View([point for rings in shapes for ring in rings for point in ring])
     parts = [
         *view.graticule(),
-        *(
-            f'<path d="{view.path(rings)}" fill-opacity=".08" fill="currentColor"/>'
-            for rings in shapes
-        ),
-        *(f'<path d="{view.path([ring])}" stroke="#e8710a" stroke-width="1.5"/>' for ring in area),
+        *(f'<path d="{view.path(rings)}" {_SCENE}/>' for rings in shapes),
+        *(f'<path d="{view.path([ring])}" {_AREA}/>' for ring in area),
     ]
     label = f"Footprints of {len(rows)} scene{'' if len(rows) == 1 else 's'}"
     return (

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
+from astra_xr.catalogs import AnyCatalog, catalog_name
 from astra_xr.catalogs.query import make_query
 from astra_xr.errors import InvalidParameter, redact
 from astra_xr.geometry import Box
@@ -98,7 +99,7 @@ class SearchResult(Sequence[str]):
         datetime: Any = None,
         cloud_cover: float | tuple[float, float] | None = None,
         tile: str | Iterable[str] | None = None,
-        catalog: str | None = None,
+        catalog: AnyCatalog = None,
     ) -> SearchResult:
         """Return the scenes that also meet these terms; nobody is asked.
 
@@ -109,7 +110,7 @@ class SearchResult(Sequence[str]):
         tile : str or iterable of str, optional
             Tiles, or paths and rows, as the column ``tile`` has them.
         catalog : str, optional
-            Scenes that this catalog has.
+            One that was asked, spelled as for :func:`astra_xr.search`: the scenes that it has.
 
         Raises
         ------
@@ -124,14 +125,18 @@ class SearchResult(Sequence[str]):
             cloud_cover=cloud_cover,
             own=True,
         )
-        tiles = {tile} if isinstance(tile, str) else None if tile is None else set(tile)
+        tiles = None if tile is None else _texts(tile)
+        holder = catalog_name(catalog)
+        if holder is not None and holder not in self.asked:
+            expected = f"one that was asked: {', '.join(self.asked)}"
+            raise InvalidParameter(name="catalog", value=catalog, expected=expected)
         return self._part(
             [
                 row
                 for row in self.rows
                 if query.wants(_outline(row))
                 and (tiles is None or row.tile in tiles)
-                and (catalog is None or catalog in row.catalogs)
+                and (holder is None or holder in row.catalogs)
             ]
         )
 
@@ -232,6 +237,14 @@ def _chosen(rows: Sequence[Row], index: Iterable[Any]) -> list[Row]:
         expected = "a number, a slice, a mask of booleans or a list of numbers"
         raise InvalidParameter(name="index", value=index, expected=expected)
     return [rows[pick] for pick in picks]
+
+
+def _texts(tile: Any) -> set[str]:
+    tiles = [tile] if isinstance(tile, str) or not isinstance(tile, Iterable) else list(tile)
+    if not all(isinstance(each, str) for each in tiles):
+        expected = "text, or several, as the column tile has it: '10SEG', '044034'"
+        raise InvalidParameter(name="tile", value=tile, expected=expected)
+    return set(tiles)
 
 
 def _outline(row: Row) -> dict[str, Any]:

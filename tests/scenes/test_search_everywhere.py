@@ -434,6 +434,13 @@ class TestParts:
         assert len(found.filter(bbox=(10, 50, 11, 51))) == 0
         assert len(found.filter(catalog="earth-search")) == 6
         assert len(found.filter(catalog="cdse")) == 0
+        assert len(found.filter(catalog="ES")) == 6
+        with pytest.raises(InvalidParameter, match="did you mean 'earth-search'"):
+            found.filter(catalog="earth-serch")
+        with pytest.raises(InvalidParameter, match="one that was asked: earth-search, "):
+            found.filter(catalog="usgs")
+        with pytest.raises(InvalidParameter, match="tile=44034: expected text"):
+            found.filter(tile=44034)  # type: ignore[arg-type]
         with pytest.raises(InvalidParameter, match="cloud_cover="):
             found.filter(cloud_cover=200)
         assert network.log == []
