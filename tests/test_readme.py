@@ -102,13 +102,14 @@ def test_the_service_block_serves(served: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", sorted(set(re.findall(r"`(astra-xr (?:resolve|info|--help)[^`]*)`", README)))
+    "command", sorted(set(re.findall(r"`(astra-xr (?:resolve|info|search|--help)[^`]*)`", README)))
 )
 def test_commands_in_the_text_work(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("ASTRA_CATALOG", "sample")
-    words = [SAMPLE if word == "ID" else word for word in command.split()[1:]]
+    stand_ins = dict(zip("WSEN", ("-122.5", "37.4", "-122.3", "37.5"), strict=True), ID=SAMPLE)
+    words = [stand_ins.get(word, word) for word in command.split()[1:]]
     if "--help" in words:
         with pytest.raises(SystemExit, match="0"):
             main(words)
