@@ -440,7 +440,7 @@ class TestParts:
         with pytest.raises(InvalidParameter, match="one that was asked: earth-search, "):
             found.filter(catalog="usgs")
         with pytest.raises(InvalidParameter, match="tile=44034: expected text"):
-            found.filter(tile=44034)  # type: ignore[arg-type]
+            found.filter(tile=44034)
         with pytest.raises(InvalidParameter, match="cloud_cover="):
             found.filter(cloud_cover=200)
         assert network.log == []
