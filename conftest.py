@@ -13,8 +13,10 @@ import pytest
 
 import astra_xr.scenes.open
 from astra_xr.net import client, hosts, storage
+from astra_xr.reading import decoding
 from astra_xr.reading.cache import tile_cache
 from astra_xr.reading.headers import header_cache
+from astra_xr.resolver import grids
 
 
 class Loopback(httpx.BaseTransport):
@@ -79,7 +81,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
     client._client_of.cache_clear()
     monkeypatch.setattr(storage, "_exchange", transport.storage(storage._exchange))
     monkeypatch.setattr(hosts, "addresses_of", transport.addresses_of)
-    for cache in (header_cache, tile_cache):
+    for cache in (header_cache, tile_cache, decoding._warned, grids._warned):
         cache.clear()
     astra_xr.scenes.open._embedded.cache_clear()
     yield transport
