@@ -65,9 +65,7 @@ class Scene:
     """One band behind that storage."""
 
     def __init__(self, azure: Azure) -> None:
-        self.catalog = PlanetaryComputer(
-            Settings(), clock=azure.clock, timer=azure.clock.seconds
-        )
+        self.catalog = PlanetaryComputer(Settings(), clock=azure.clock, timer=azure.clock.seconds)
 
     def __call__(self, *, refused: SignedUrl | None = None) -> SignedUrl:
         href = "https://account.blob.core.windows.net/container/a.tif"
