@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from astra_xr.errors import AmbiguousBand, InvalidParameter, UnknownBand
@@ -49,20 +50,13 @@ def match_bands(item: Item, mission: Mission | None) -> list[BandAsset]:
     mission : Mission or None
         Whose band table to match; None: every raster asset is a band, named by its key.
     """
-    rasters = {key: asset for key, asset in item["assets"].items() if is_raster(asset)}
+    rasters = _rasters(item)
     table = mission.bands(item) if mission else ()
+    by_name = _by_name(table)
     found: list[BandAsset] = []
-    by_name = {name.casefold(): band for band in table for name in band.names}
-    keys: dict[str, list[str]] = {}
-    for key, asset in rasters.items():
-        band = _band_of(item, key, asset, by_name)
-        if band:
-            keys.setdefault(band.native, []).append(key)
-    for band in table:
-        if band.native in keys:
-            best = min(keys[band.native], key=lambda key: _preference(band, key, rasters))
-            whole = _mission_band(item, best, band)
-            found += (whole, *_planes_alone(whole))
+    for band, best in _best(item, rasters, table, by_name):
+        whole = _mission_band(item, best, band)
+        found += (whole, *_planes_alone(whole))
     taken = {entry.key for entry in found}
     # Of a known mission, what is not in the table (previews, cloud masks, JPEG 2000 twins) opens
     # by its asset key alone.
@@ -75,6 +69,35 @@ def match_bands(item: Item, mission: Mission | None) -> list[BandAsset]:
         else:
             found += _own_bands(item, key, asset, listed=mission is None)
     return found
+
+
+def mask_keys(item: Item, mission: Mission) -> list[str]:
+    """Return the keys of the assets that hold the classification bands of a mission's masks."""
+    table = mission.bands(item)
+    masks = [band for band in table if band.native in mission.masks]
+    return [key for _, key in _best(item, _rasters(item), masks, _by_name(table))]
+
+
+def _rasters(item: Item) -> dict[str, Any]:
+    return {key: asset for key, asset in item["assets"].items() if is_raster(asset)}
+
+
+def _by_name(table: Iterable[Band]) -> dict[str, Band]:
+    return {name.casefold(): band for band in table for name in band.names}
+
+
+def _best(
+    item: Item, rasters: Mapping[str, Any], wanted: Iterable[Band], by_name: Mapping[str, Band]
+) -> Iterator[tuple[Band, str]]:
+    """Yield those of some bands that an item has, each with the key of its best asset."""
+    keys: dict[str, list[str]] = {}
+    for key, asset in rasters.items():
+        band = _band_of(item, key, asset, by_name)
+        if band:
+            keys.setdefault(band.native, []).append(key)
+    for band in wanted:
+        if band.native in keys:
+            yield band, min(keys[band.native], key=partial(_preference, band, rasters))
 
 
 def is_raster(asset: Mapping[str, Any]) -> bool:
@@ -188,7 +211,7 @@ def _find(available: Sequence[BandAsset], name: str, scene: str) -> BandAsset | 
         return exact
     # The mission's own names come first: an asset key may mean something else elsewhere. An
     # exact match beats one in another case.
-    for names_of in (_own_names, _shared_names, lambda entry: (entry.key,)):
+    for names_of in (lambda e: e.band.names, lambda e: e.band.shared, lambda e: (e.key,)):
         for folded in (str, str.casefold):
             hits = [e for e in available if folded(name) in map(folded, names_of(e))]
             # Asking for a whole file beats asking for the plane of the same name.
@@ -229,14 +252,6 @@ def _candidates(entries: Sequence[BandAsset]) -> dict[str, str]:
     return dict(zip(names, told, strict=True))
 
 
-def _own_names(entry: BandAsset) -> tuple[str, ...]:
-    return entry.band.names
-
-
-def _shared_names(entry: BandAsset) -> tuple[str, ...]:
-    return entry.band.shared
-
-
 def _tell_apart(band: Band) -> str:
     told = [band.title or band.common or "", f"{band.wavelength:g} µm" if band.wavelength else ""]
     return ", ".join(part for part in told if part) or "no description"
@@ -259,7 +274,7 @@ _SUFFIX = re.compile(r"(_\d+m|\.tif)$")
 
 
 def _preference(
-    band: Band, key: str, rasters: Mapping[str, Any]
+    band: Band, rasters: Mapping[str, Any], key: str
 ) -> tuple[bool, bool, bool, bool, float]:
     """Rank assets of one band, best first.
 

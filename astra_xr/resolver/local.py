@@ -271,7 +271,7 @@ class LocalResolver:
         roles = {n: p.role for n, p in enumerate(entry.planes, 1) if p.role in CLASS_ROLES}
         return [
             decide_radiometry(
-                replace(entry.band, role=roles.get(index, entry.band.role)),
+                replace(entry.band, role=roles[index]) if index in roles else entry.band,
                 item,
                 asset,
                 index=index,

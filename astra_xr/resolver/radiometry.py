@@ -254,7 +254,8 @@ def _compare(
         _factor(item, "scale", declared.get("scale", scale)),
         _factor(item, "offset", declared.get("offset", offset)),
     )
-    if not np.allclose(told, (scale, offset), rtol=1e-4, atol=1e-9):
+    close = functools.partial(math.isclose, rel_tol=1e-4, abs_tol=1e-9)
+    if not all(map(close, told, (scale, offset))):
         _warn_of_difference(str(item.get("id")), told, (scale, offset), reason)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from cachetools import LRUCache
 
 from astra_xr.missions import MISSIONS, Item
-from astra_xr.resolver.bands import match_bands
+from astra_xr.resolver.bands import mask_keys
 from astra_xr.resolver.resolution import Resolution
 
 _MOST = 4096
@@ -36,8 +36,7 @@ def keep(scene: Any, found: Resolution) -> None:
     mission = MISSIONS.get(found.mission or "")
     if isinstance(scene, str | os.PathLike) or mission is None or not mission.masks:
         return
-    entries = match_bands(found.item, mission)
-    keys = [e.key for e in entries if e.listed and e.band.native in mission.masks]
+    keys = mask_keys(found.item, mission)
     shown = {key: found.item["assets"][key] for key in keys}
     assets = {key: {**asset, "href": _href(scene, key)} for key, asset in shown.items()}
     given = _Given(item={**found.item, "assets": assets}, shown=shown) if keys else None

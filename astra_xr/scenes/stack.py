@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -257,8 +258,8 @@ def _resolved(
     ]
     if wrong and (fail_on_error or not members):
         raise wrong[0][1]
-    names = [each.id for each in members]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    counts = Counter(each.id for each in members)
+    twice = sorted(name for name, count in counts.items() if count > 1)
     if twice:
         expected = "each scene once; list(dict.fromkeys(ids)) drops what is there again"
         raise InvalidParameter(name="scenes", value=", ".join(twice), expected=expected)
