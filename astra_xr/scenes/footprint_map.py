@@ -127,8 +127,12 @@ def _rings(row: Row) -> list[_Ring]:
             rings = [_box_ring((west, south, row.bbox[half], row.bbox[half + 1]))]
     except (TypeError, ValueError, LookupError, OverflowError):
         return []
-    good = [ring for ring in rings if ring and all(map(math.isfinite, itertools.chain(*ring)))]
-    return good if len(good) == len(rings) else []
+    return rings if all(ring and all(map(_on_earth, ring)) for ring in rings) else []
+
+
+def _on_earth(point: tuple[float, float]) -> bool:
+    # Some count longitudes on to 360 or beyond.
+    return abs(point[0]) <= 720 and abs(point[1]) <= 91
 
 
 def _box_ring(box: Box) -> _Ring:

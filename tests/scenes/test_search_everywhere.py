@@ -498,6 +498,16 @@ class TestMap:
         assert max(xs) <= 320
         assert "180°" in html
 
+    @pytest.mark.parametrize("far", [1e7, 1e300])
+    def test_has_no_place_beyond_the_earth(self, far: float, apis: dict[str, StacApi]) -> None:
+        ring = [[0, 0], [far, 0], [far, 1], [0, 0]]
+        item = on(1, copy.deepcopy(ACROSS["above 180"]))
+        item["geometry"] = {"type": "Polygon", "coordinates": [ring]}
+        apis["planetary-computer"].items.append(item)
+        html = search()._repr_html_()
+        assert "T10SEG_20250101T210000" in html
+        assert "<svg" not in html
+
     def test_there_is_none_of_nothing(self, apis: dict[str, StacApi]) -> None:
         assert "<svg" not in search()._repr_html_()
 
