@@ -10,6 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, settings
 
 import astra_xr.scenes.open
 from astra_xr.net import client, hosts, storage
@@ -17,6 +18,16 @@ from astra_xr.reading import decoding
 from astra_xr.reading.cache import tile_cache
 from astra_xr.reading.headers import header_cache
 from astra_xr.resolver import grids
+
+# Properties are held however slow the machine is, and start anew for each example what they need of
+# a fixture. Under CI they draw the same examples each time, so that what was green stays green.
+settings.register_profile(
+    "astra",
+    deadline=None,
+    derandomize="CI" in os.environ,
+    suppress_health_check=list(HealthCheck),
+)
+settings.load_profile("astra")
 
 
 class Loopback(httpx.BaseTransport):

@@ -9,6 +9,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
+import rioxarray  # noqa: F401  (registers .rio)
 import shapely
 import xarray as xr
 from affine import Affine
@@ -179,7 +180,7 @@ def test_fields_without_a_frame_are_numbered(scene: xr.Dataset, fields: gpd.GeoD
     xr.testing.assert_identical(one, want.isel(geometry=[0]))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     data=st.data(),
     corners=st.lists(

@@ -175,7 +175,9 @@ class Source:
         ds = xr.open_dataset(
             name, engine="astra", catalog=str(self.scratch), bands=bands, **options
         )
-        return ds.assign_attrs(catalog="a folder")  # whichever it is
+        for each in (ds, *ds.data_vars.values()):
+            each.attrs |= {"catalog": "a folder", "resolved_at": "now"}  # whichever it is
+        return ds
 
 
 # What numpy makes of the same numbers

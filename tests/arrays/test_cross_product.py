@@ -32,7 +32,7 @@ import numpy as np
 import pytest
 import rioxarray  # noqa: F401  (registers .rio)
 import xarray as xr
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pyproj import Transformer
@@ -115,9 +115,7 @@ def one_index(length: int) -> st.SearchStrategy[Any]:
 
 
 @each_subject
-@settings(
-    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=4)
 @given(data=st.data())
 def test_any_cut_of_a_cut(data: st.DataObject, name: str, source: Source, loaded: Loaded) -> None:
     ds, expected = few(SUBJECTS[name].open(source)), few(loaded(name))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from xarray.core import indexing
@@ -56,9 +56,7 @@ def one_index(length: int) -> st.SearchStrategy[Any]:
     return st.one_of(st.integers(-length, length - 1), slices, arrays)
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_any_index_gives_what_numpy_gives(data: st.DataObject, path: Path, stored: Any) -> None:
     planes = data.draw(st.booleans())

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
@@ -198,9 +198,7 @@ ODD = st.one_of(
 
 
 @pytest.mark.parametrize("name", [*CASES, "sample"])
-@examples(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(max_examples=60)
 @given(href=ODD, alternate=st.one_of(st.none(), st.dictionaries(st.just("https"), ODD)))
 def test_odd_hrefs_give_no_foreign_error(
     network: Loopback, name: str, href: str, alternate: Any

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import astra_xr
@@ -286,7 +286,6 @@ answers = st.sampled_from(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(formed, answers)
 def test_any_id_with_any_answer_ends_in_a_resolution_or_one_of_our_errors(
     network: Loopback, scene: tuple[str, str], answer: httpx.Response

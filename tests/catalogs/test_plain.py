@@ -14,7 +14,7 @@ import httpx
 import numpy as np
 import pytest
 import rustac
-from hypothesis import HealthCheck, given
+from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
@@ -306,7 +306,7 @@ ODD = st.one_of(
 )
 
 
-@examples(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(max_examples=80)
 @given(
     href=ODD,
     links=st.lists(

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import astra_xr
@@ -58,7 +58,6 @@ def spoiled(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
     return catalog, page
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(spoiled())
 @pytest.mark.filterwarnings("ignore")
 def test_no_answer_gives_an_exception_that_is_not_ours(

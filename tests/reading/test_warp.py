@@ -197,7 +197,7 @@ def steps(target: Grid) -> tuple[float, float]:
     return tuple(math.hypot(v[1] - v[0], v[2] - v[0]) for v in (down, across))  # type: ignore[return-value]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_a_window_is_that_part_of_the_whole(data: st.DataObject, path: Path, pyramid: Path) -> None:
     size = data.draw(st.sampled_from([5.0, 10.0, 20.0, 33.0, 100.0]))

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from astra_xr.errors import AstraError
@@ -54,9 +54,7 @@ def recorded() -> list[tuple[Json, list[tuple[Any, ...]]]]:
     return [(item, [place for place in places(item) if place]) for item in items]
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_only_our_errors(
     data: st.DataObject,

@@ -16,7 +16,7 @@ import pytest
 import rasterio.crs
 import shapely
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from odc.geo import geom, resxy_, resyx_, wh_
 from odc.geo.crs import CRS
@@ -365,7 +365,6 @@ anything = st.recursive(
 
 
 @pytest.mark.parametrize("name", BAD)
-@settings(deadline=None)  # importing shapely takes its time
 @given(value=anything)
 def test_anything_is_read_or_refused(name: str, value: Any) -> None:
     with contextlib.suppress(InvalidParameter):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from astra_xr.catalogs.urls import FixedUrl
@@ -88,9 +88,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_cog(tmp_path_factory.mktemp("good") / "a.tif", pixels, blocksize=128)
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150)
 @given(
     changes=st.lists(st.tuples(st.integers(0, 700), st.integers(0, 255)), min_size=1, max_size=4)
 )

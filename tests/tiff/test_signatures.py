@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from astra_xr.testing import write_cog
@@ -72,7 +72,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return head(write_cog(tmp_path_factory.mktemp("good") / "a.tif", pixels, blocksize=128))
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 @given(
     changes=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=6),
     length=st.integers(0, 4096),

@@ -203,7 +203,7 @@ def test_coordinates_that_are_no_grid_are_refused(full: xr.Dataset) -> None:
 positions = st.lists(st.integers(0, SIDE - 1), min_size=1, max_size=12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(x=positions, y=positions, crs=st.sampled_from([32610, 4326]))
 def test_a_grid_encloses_its_pixels(x: list[int], y: list[int], crs: int) -> None:
     whole = _opened(crs)

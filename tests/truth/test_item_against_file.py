@@ -14,7 +14,7 @@ import pytest
 import rasterio
 import xarray as xr
 from affine import Affine
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import astra_xr
@@ -154,10 +154,7 @@ def opened(path: Path, file: File, said: Said, **options: Any) -> xr.DataArray:
     return astra_xr.open_scene(json.loads(json.dumps(item)), "data", **options)["data"].load()
 
 
-@settings(
-    max_examples=150, deadline=None, derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)  # fmt: skip
+@settings(max_examples=150, derandomize=True)
 @given(case=cases(), radiometry=st.sampled_from(["auto", "auto", "file", "raw"]))
 def test_values_are_right_whatever_the_item_says(
     folder: Path, case: tuple[File, Said], radiometry: str
@@ -187,10 +184,7 @@ def test_values_are_right_whatever_the_item_says(
         assert any("the file's own tags are" in each for each in messages) == differ
 
 
-@settings(
-    max_examples=60, deadline=None, derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)  # fmt: skip
+@settings(max_examples=60, derandomize=True)
 @given(case=cases(), number=st.integers(1, 4))
 def test_each_band_opens_by_its_number(folder: Path, case: tuple[File, Said], number: int) -> None:
     file, said = case
@@ -260,10 +254,7 @@ FIELDS = [
 ]
 
 
-@settings(
-    max_examples=100, deadline=None, derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)  # fmt: skip
+@settings(max_examples=100, derandomize=True)
 @given(
     odd=st.lists(
         st.tuples(st.sampled_from(["item", "asset", "band", "properties"]),

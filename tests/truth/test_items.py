@@ -322,7 +322,7 @@ told_fields = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(told=told_fields, at=st.sampled_from(["asset", "raster:bands", "bands", "eo:bands"]))
 def test_flags_are_of_the_cf_form_whatever_is_told_and_wherever(told: Json, at: str) -> None:
     asset: Json = {"href": "https://h/a.tif", "type": COG}
@@ -460,7 +460,7 @@ def told_items(draw: st.DrawFn) -> tuple[Json, str]:
     return item_of({"a": asset, "b": other}, **properties), what
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(told=told_items())
 def test_items_of_all_versions_that_say_the_same_open_alike(told: tuple[Json, str]) -> None:
     item, what = told

@@ -229,7 +229,7 @@ MADE = {"sentinel-2": lambda **changed: sentinel2(None, "any", **changed), "land
 missions = st.sampled_from([*MADE])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(name=missions, data=st.data())
 def test_what_is_left_out_makes_it_unknown_and_never_another(name: str, data: Any) -> None:
     item = MADE[name]()

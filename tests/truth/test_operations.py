@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import astra_xr
@@ -121,7 +121,7 @@ TWO: dict[str, Callable[[xr.Dataset, xr.Dataset], xr.Dataset]] = {
 
 
 @pytest.mark.parametrize("new", [False, True], ids=["old", "new"])
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12)
 @given(
     kind=st.sampled_from(["scene", "stack"]),
     classes=st.booleans(),

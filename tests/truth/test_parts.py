@@ -77,7 +77,7 @@ def joined(array: xr.DataArray, down: int, across: int) -> Any:
     return there
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(data=st.data())
 def test_a_part_of_the_whole_is_the_whole_of_the_part(data: st.DataObject) -> None:
     def pick(values: Any) -> Any:
@@ -251,7 +251,7 @@ PLACES = {
 }  # fmt: skip
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_pixels_lie_where_proj_has_them(data: st.DataObject) -> None:
     """Of any grids, over the antimeridian and near a pole too, and alike in any window."""

@@ -16,7 +16,7 @@ import pytest
 import rasterio
 import xarray as xr
 from affine import Affine
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 
@@ -303,7 +303,7 @@ def affines() -> st.SearchStrategy[Affine]:
     strips=st.booleans(),
     data=st.data(),
 )
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20)
 def test_any_file_against_any_item(
     change: Affine, shape: tuple[int, int], crs: str, strips: bool, data: st.DataObject
 ) -> None:
