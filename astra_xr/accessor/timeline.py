@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -103,7 +103,8 @@ def timeline(
     >>> table.NDVI.dims, int(table.NDVI.notnull().sum())
     (('time', 'geometry'), 3)
     """
-    wanted = (names,) if isinstance(names, str) else tuple(names)
+    several = isinstance(names, Iterable) and not isinstance(names, str)
+    wanted = tuple(names) if several else (str(names),)
     if not wanted:
         expected = "one or more indices or bands, such as 'NDVI' or 'red'"
         raise InvalidParameter(name="names", value=names, expected=expected)
@@ -310,7 +311,8 @@ def _days_of(
     """Return the days of a table, once it is seen to be of the same fields, names and stats."""
     several = None if isinstance(stats, str) else list(stats)
     alike = (
-        {"time", "day", "geometry"} <= set(previous.coords)
+        isinstance(previous, xr.Dataset)
+        and {"time", "day", "geometry"} <= set(previous.coords)
         and list(previous.geometry.values) == list(fields.labels)
         and {name.casefold() for name in names} <= {str(n).casefold() for n in previous.data_vars}
         and (list(previous.stat.values) if "stat" in previous.coords else None) == several

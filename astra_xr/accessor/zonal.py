@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -64,13 +64,16 @@ def zonal(
 ) -> xr.Dataset:
     """Return statistics of the pixels in each polygon."""
     names = checked_stats(stats)
-    if not 0 <= min_coverage <= 1:
+    if not isinstance(min_coverage, int | float) or not 0 <= min_coverage <= 1:
         raise InvalidParameter(name="min_coverage", value=min_coverage, expected="0 to 1")
     require("exactextract", extra="geo", purpose="zonal()")
     maps = ds[[name for name, v in ds.data_vars.items() if {"y", "x"} <= set(v.dims)]]
     if not maps:
         needs = "a variable along y and x, which this Dataset does not have"
         raise InvalidDataset(method="zonal()", needs=needs, hint="Open one: bands=…")
+    if "valid" in maps:
+        needs = "another name for the variable 'valid', which is the covered part of a polygon"
+        raise InvalidDataset(method="zonal()", needs=needs, hint="ds.rename(valid=…) gives one.")
     grid = grid_of(ds, "zonal()")
     grid.check_even("zonal()")
     maps = maps.transpose("time", ..., "y", "x", missing_dims="ignore")
@@ -110,7 +113,8 @@ def checked_stats(stats: str | Sequence[str]) -> tuple[str, ...]:
     InvalidParameter
         One is unknown, or there twice, or there are none.
     """
-    names = (stats,) if isinstance(stats, str) else tuple(stats)
+    several = isinstance(stats, Iterable) and not isinstance(stats, str)
+    names = tuple(stats) if several else (str(stats),)
     known = [*_OPERATIONS, "fractions"]
     for name in names:
         if name not in known and not (isinstance(name, str) and _PERCENTILE.fullmatch(name)):

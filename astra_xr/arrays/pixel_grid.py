@@ -162,7 +162,7 @@ def grid_of(obj: xr.Dataset | xr.DataArray, method: str) -> PixelGrid:
     grid = pixel_grid(obj, method)
     if grid is None or grid.box.crs is None:
         needs = "a grid of y and x with a CRS, which this Dataset does not have"
-        hint = "Set one with ds.rio.write_crs, or open the scene anew."
+        hint = "Set one with ds.rio.write_crs, or open the scene again."
         raise InvalidDataset(method=method, needs=needs, hint=hint)
     return grid
 

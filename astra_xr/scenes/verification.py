@@ -115,7 +115,7 @@ def verify(
     band: str | None = None,
     *,
     size: int = 256,
-    catalogs: Sequence[AnyCatalog] | None = None,
+    catalogs: str | Sequence[AnyCatalog] | None = None,
 ) -> Verification:
     """Read the same window of a scene at each catalog that has it, and compare.
 
@@ -130,7 +130,7 @@ def verify(
         Any name of a band; red, or the first that the scene has, when left out.
     size : int
         Rows and columns of the window, in the middle of the scene or where there is data.
-    catalogs : sequence of str, optional
+    catalogs : str or sequence of str, optional
         Which to compare; all of the mission when left out.
 
     Returns
@@ -154,7 +154,8 @@ def verify(
     if not isinstance(size, int) or isinstance(size, bool) or size < 1:
         raise InvalidParameter(name="size", value=size, expected="a whole number of pixels from 1")
     scene = parse_scene_id(scene_id)
-    named = [catalog_name(each) for each in catalogs or ()]
+    wanted = [catalogs] if isinstance(catalogs, str) else catalogs or ()
+    named = [catalog_name(each) for each in wanted]
     first = scene_id.catalogs if isinstance(scene_id, FoundId) else ()
     order = list(dict.fromkeys(filter(None, named or (*first, *ORDER.get(scene.mission, ())))))
     with ThreadPoolExecutor(max(1, len(order)), thread_name_prefix="astra-xr verifies") as pool:

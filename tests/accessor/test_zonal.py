@@ -256,20 +256,27 @@ def test_bad_fields(scene: xr.Dataset, fields: Any, words: str) -> None:
 
 
 def test_bad_options(scene: xr.Dataset) -> None:
-    for stats in ("avg", ("mean", "avg"), "q101", "q-1"):
+    for stats in ("avg", ("mean", "avg"), "q101", "q-1", 10):
         with pytest.raises(InvalidParameter, match="some of mean, median.*percentile"):
             scene.astra.zonal([good], stats)
     for names in (list[str](), ["mean", "mean"]):
         with pytest.raises(InvalidParameter, match="each once"):
             scene.astra.zonal([good], names)
-    with pytest.raises(InvalidParameter, match="0 to 1"):
-        scene.astra.zonal([good], min_coverage=75)
+    for part in (75, float("nan"), "half"):
+        with pytest.raises(InvalidParameter, match="0 to 1"):
+            scene.astra.zonal([good], min_coverage=part)
     with pytest.raises(InvalidDataset, match="a grid of y and x"):
         scene.drop_vars(["y", "x"]).astra.zonal([good])
     with pytest.raises(InvalidDataset, match="evenly spaced"):
         scene.isel(x=[0, 1, 5, 9]).astra.zonal([good])
     with pytest.raises(InvalidDataset, match="a variable along y and x"):
         scene[[]].astra.zonal([good])
+
+
+def test_a_variable_of_its_own_name_is_not_lost(scene: xr.Dataset) -> None:
+    field = shapely.box(-122.43, 37.5, -122.42, 37.51)
+    with pytest.raises(InvalidDataset, match=r"another name for the variable 'valid'"):
+        scene.assign(valid=scene.red).astra.zonal(field)
 
 
 def test_many_corners(scene: xr.Dataset) -> None:

@@ -94,3 +94,5 @@ def test_arguments() -> None:
         astra_xr.verify(items.PRODUCT, size=0)
     with pytest.raises(InvalidParameter, match="did you mean 'earth-search'"):
         astra_xr.verify(items.PRODUCT, catalogs=["earth-serach"])
+    with pytest.raises(InvalidParameter, match="did you mean 'earth-search'"):
+        astra_xr.verify(items.PRODUCT, catalogs="earth-serach")
