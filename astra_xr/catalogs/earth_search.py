@@ -66,19 +66,6 @@ class EarthSearch(StacCatalog):
             tile = {"tile": _zone(parts)} if "tile" in parts else {}
             yield sentinel2_search({**parts, **tile}, collections, tile_window(parts))
 
-    def find(self, scene: SceneId) -> dict[str, Any]:
-        """Return the scene's item; hrefs of Level 1C that name the bucket of Level 2A are mended.
-
-        Raises
-        ------
-        SceneNotFound, AmbiguousSceneId, UpstreamError
-        """
-        item = super().find(scene)
-        if item.get("collection") != _L1C:
-            return item
-        assets = {key: _in_its_bucket(asset) for key, asset in item["assets"].items()}
-        return {**item, "assets": assets}
-
     def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
         """Return public https hrefs as they are, and s3 hrefs presigned with AWS keys.
 
@@ -111,7 +98,7 @@ class EarthSearch(StacCatalog):
         )
 
     def mended(self, item: Item) -> Item:
-        """Return an item whose JPEG 2000 files are where their bucket has them.
+        """Return an item whose files are where their bucket has them.
 
         Items of Level 1C name the bucket of Level 2A, and older ones of 2A leave out the folder of
         the pixel size: objects that do not exist.
@@ -148,11 +135,14 @@ _FOLDERS = {10980: "R10m", 5490: "R20m", 1830: "R60m"}
 
 
 def _moved(asset: Mapping[str, Any], level: str) -> Mapping[str, Any]:
-    lost = _LOST.fullmatch(str(asset.get("href") or ""))
+    href = str(asset.get("href") or "")
+    if level == "1C":
+        # Only Level 2A has folders such as R10m.
+        wrong = href.startswith("s3://sentinel-s2-l2a/") and not re.search(r"/R\d0m/", href)
+        return {**asset, "href": href.replace("-l2a/", "-l1c/", 1)} if wrong else asset
+    lost = _LOST.fullmatch(href)
     if not lost:
         return asset
-    if level == "1C":
-        return {**asset, "href": f"s3://sentinel-s2-l1c/{lost[1]}{lost[2]}"}
     rows = asset.get("proj:shape") or [0]
     folder = _FOLDERS.get(rows[0]) if isinstance(rows, list) else None
     return (
@@ -163,17 +153,6 @@ def _moved(asset: Mapping[str, Any], level: str) -> Mapping[str, Any]:
 def _is_jpeg2000(asset: Mapping[str, Any]) -> bool:
     """Return True for a JPEG 2000 file, by the end of its name, else by its media type."""
     return (raster_kind({"href": asset.get("href")}) or raster_kind(asset)) == "jp2"
-
-
-def _in_its_bucket(asset: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an asset of Level 1C with the bucket that holds it; only Level 2A has R10m and so on.
-
-    Some items name the other bucket, where no such file is.
-    """
-    href = str(asset.get("href") or "")
-    wrong = href.startswith("s3://sentinel-s2-l2a/") and not re.search(r"/R\d0m/", href)
-    right = {"href": href.replace("s3://sentinel-s2-l2a/", "s3://sentinel-s2-l1c/", 1)}
-    return {**asset, **(right if wrong else {})}
 
 
 def _zone(parts: Mapping[str, str]) -> str:
