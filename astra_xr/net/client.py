@@ -27,7 +27,6 @@ _RETRIES = 3
 _LARGEST = 64 << 20
 """Largest answer in bytes; no valid answer is larger."""
 
-
 _PROBE_TIMEOUT = 5.0
 _CONNECT_TIMEOUT = 10.0
 
@@ -108,9 +107,9 @@ _ANSWER = re.compile(r"(return_value=\(b'[^']*', \d+|return_value=\(\d+).*", re.
 
 
 class _RedactUrls(logging.Filter):
-    """Drop signatures from what the HTTP stack logs: queries of URLs, and the headers of answers.
+    """Drop signatures from what the HTTP stack logs: queries of URLs, and headers of answers.
 
-    These have targets of redirects, and cookies.
+    Such headers hold cookies and the targets of redirects.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -138,13 +137,22 @@ class _Proxied(httpx.BaseTransport):
         proxy = proxy_of(request.url.scheme, request.url.host)
         with self._lock:
             if proxy not in self._transports:
-                limits = httpx.Limits(max_connections=64, max_keepalive_connections=32)
-                self._transports[proxy] = httpx.HTTPTransport(proxy=proxy, limits=limits)
+                self._transports[proxy] = _through(proxy)
         return self._transports[proxy].handle_request(request)
 
     def close(self) -> None:
         for transport in self._transports.values():
             transport.close()
+
+
+def _through(proxy: str | None) -> httpx.HTTPTransport:
+    limits = httpx.Limits(max_connections=64, max_keepalive_connections=32)
+    try:
+        return httpx.HTTPTransport(proxy=proxy, limits=limits)
+    except (ImportError, ValueError) as error:
+        # SOCKS without the package that it needs, or a scheme that is none of a proxy.
+        reason = redact(error)
+    raise httpx.ProxyError(reason)
 
 
 def _transport() -> httpx.BaseTransport:

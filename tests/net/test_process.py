@@ -9,8 +9,11 @@ import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import httpx
 import pytest
 
+from astra_xr.errors import UpstreamUnavailable
+from astra_xr.net.client import _Proxied, upstream_error
 from astra_xr.net.memo import Memo
 
 
@@ -48,6 +51,24 @@ def test_requests_go_through_the_proxy_of_the_environment(direct: str, reached: 
     assert "UpstreamUnavailable" in done.stderr
     assert bool(asked) is reached
     assert set(asked) <= {"catalog.example:443"}
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:9", "gopher://127.0.0.1:9"])
+def test_a_proxy_that_cannot_be_used_is_an_error_of_ours(
+    monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("ALL_PROXY", proxy.replace("//", "//user:SECRET@"))
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    transport = httpx.Client(transport=_Proxied())
+    with pytest.raises(httpx.ProxyError) as caught:
+        transport.get("https://catalog.example/search")
+    ours = upstream_error("it", caught.value, "https://catalog.example/search")
+    assert isinstance(ours, UpstreamUnavailable)
+    assert "proxy" in str(ours)
+    assert "SECRET" not in f"{ours} {caught.value.__context__!r}"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
