@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import rasterio
 from rasterio.abc import MultiByteRangeResourceContainer
-from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.enums import ColorInterp, Interleaving, MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.windows import Window as Part
 
@@ -24,9 +24,9 @@ from astra_xr.reading.cache import ByteCache
 from astra_xr.reading.headers import Facts, check_described, warn_of_planes
 from astra_xr.reading.loop import run
 from astra_xr.reading.ranges import RangeFile
-from astra_xr.reading.window import Window, range_around
+from astra_xr.reading.window import Window, rectangles
 from astra_xr.tiff.directories import HEAD
-from astra_xr.tiff.layout import usable
+from astra_xr.tiff.layout import LARGEST_TILE, usable
 from astra_xr.tiff.signatures import MAGIC_BYTES, driver_of
 
 _GDAL = {
@@ -170,19 +170,17 @@ def _opened(file: RangeFile, **options: Any) -> Iterator[rasterio.io.DatasetRead
         )
 
 
-_LARGEST_BLOCK = 256 << 20
-"""Decoded bytes of a tile or strip, which GDAL has in memory as a whole."""
-
-
 def _check_blocks(file: RangeFile, dataset: rasterio.io.DatasetReader) -> None:
+    """Refuse a tile or strip that is large when decoded: GDAL has it in memory as a whole."""
+    planes = dataset.count if dataset.interleaving == Interleaving.pixel else 1
     sizes = (
         rows * cols * np.dtype(_COMPLEX.get(dtype, dtype)).itemsize
         for (rows, cols), dtype in zip(dataset.block_shapes, dataset.dtypes, strict=True)
     )
-    largest = max(sizes, default=0)
-    if largest > _LARGEST_BLOCK:
+    largest = max(sizes, default=0) * planes
+    if largest > LARGEST_TILE:
         raise file.error(
-            f"one tile of it takes {largest} bytes of memory, and {_LARGEST_BLOCK} are the limit",
+            f"one tile of it takes {largest} bytes of memory, and {LARGEST_TILE} are the limit",
             "Try another catalog with catalog=.",
         )
 
@@ -364,9 +362,6 @@ def read_by_gdal(
     """
     file = RangeFile(window.source, window.source(), window.label)
     options = {"overview_level": window.level - 1} if window.level else {}
-    rows, take_rows = range_around(window.rows)
-    cols, take_cols = range_around(window.cols)
-    part = Part(cols[0], rows[0], cols[1] - cols[0], rows[1] - rows[0])
     with _opened(file, **options) as dataset:
         described = _Described.of(dataset)
         if window.level:
@@ -379,13 +374,15 @@ def read_by_gdal(
             raise
         own = list(_tags_of(dataset))
         tags = [own[index - 1] for index in window.indexes]
-        stored = np.asarray(dataset.read(list(window.indexes), window=part))
         masked = any(MaskFlags.per_dataset in flags for flags in dataset.mask_flag_enums)
-        valid = None
-        if masked and window.radiometry:
-            valid = np.asarray(dataset.read_masks(window.indexes[0], window=part)) != 0
-    if window.pointwise:
-        stored = stored[:, take_rows, take_cols]
-        return stored, None if valid is None else valid[take_rows, take_cols], tags
-    stored = stored[:, take_rows][:, :, take_cols]
-    return stored, None if valid is None else valid[take_rows][:, take_cols], tags
+        stored = np.empty(window.size, described.dtype)
+        valid = np.ones(stored.shape[1:], np.bool_) if masked and window.radiometry else None
+        for (top, bottom), (left, right), take, target in rectangles(
+            window, dataset.block_shapes[0]
+        ):
+            part = Part(left, top, right - left, bottom - top)
+            pixels = dataset.read(list(window.indexes), window=part)
+            stored[:, *target] = pixels[:, *take]
+            if valid is not None:
+                valid[target] = dataset.read_masks(window.indexes[0], window=part)[take] != 0
+    return stored, valid, tags

@@ -13,7 +13,7 @@ from astra_xr.reading.loop import together
 from astra_xr.reading.overview import facts_of
 from astra_xr.reading.positions import positions
 from astra_xr.reading.warp import Warp, overview_for, read_warped
-from astra_xr.reading.window import Window
+from astra_xr.reading.window import Window, by_block
 
 _BLOCK = 256
 """Points within so many rows and columns of the overview are read together: they lie in one tile
@@ -55,8 +55,7 @@ async def read_warped_points(
     if not len(rows):
         return out
     under = await points_under(whole, warp, rows, cols)
-    blocks = np.stack([np.asarray(under.rows), np.asarray(under.cols)]) // _BLOCK
-    _, group = np.unique(blocks, axis=1, return_inverse=True)
+    found = np.asarray(under.rows), np.asarray(under.cols)
     slots = asyncio.Semaphore(_AT_ONCE)
 
     async def one(members: npt.NDArray[np.intp]) -> None:
@@ -66,9 +65,7 @@ async def read_warped_points(
             pixels = await read_warped(whole, warp, (top, bottom), (left, right), dtype)
         out[:, members] = pixels[:, y - top, x - left]
 
-    order = np.argsort(group, kind="stable")
-    edges = np.flatnonzero(np.diff(group[order].ravel())) + 1
-    await together(map(one, np.split(order, edges)))
+    await together(map(one, by_block(found, (_BLOCK, _BLOCK))))
     return out
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -106,6 +107,7 @@ class Window:
     def read_by(self, own: Sequence[Radiometry]) -> Window:
         """Return the window with what the file says of each of its planes; see :func:`in_force`."""
         if self.radiometry is None:
+            # For its warning alone; a TIFF has one nodata for all of its planes.
             nodata_in_force(self.nodata, own[0], self.label, stored=True)
             return self
         told = self.by_plane or (self.radiometry,) * len(own)
@@ -135,6 +137,22 @@ def clamped(start: float, stop: float, size: int) -> tuple[int, int]:
     return low, max(low, min(size, math.ceil(stop)))
 
 
+def by_block(
+    numbers: Sequence[npt.NDArray[np.integer[Any]]], sides: Sequence[int]
+) -> list[npt.NDArray[np.intp]]:
+    """Return the positions of rows, columns or points in each block of a file that has some.
+
+    Examples
+    --------
+    >>> [each.tolist() for each in by_block([np.array([3, 900, 5])], [256])]
+    [[0, 2], [1]]
+    """
+    blocks = np.stack([each // side for each, side in zip(numbers, sides, strict=True)])
+    group = np.unique(blocks, axis=1, return_inverse=True)[1].ravel()
+    order = np.argsort(group, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
+
+
 def range_around(span: Span) -> tuple[tuple[int, int], slice | npt.NDArray[np.integer[Any]]]:
     """Return the range around rows or columns, and their index in that range."""
     if isinstance(span, tuple):
@@ -143,3 +161,57 @@ def range_around(span: Span) -> tuple[tuple[int, int], slice | npt.NDArray[np.in
         return (0, 0), span
     low = int(span.min())
     return (low, int(span.max()) + 1), span - low
+
+
+Cut = tuple[tuple[int, int], tuple[int, int], tuple[Any, ...], tuple[Any, ...]]
+
+
+def rectangles(window: Window, block: tuple[int, int]) -> Iterator[Cut]:
+    """Yield rectangles that hold the pixels of a window, small where these are far apart.
+
+    Parameters
+    ----------
+    block : (int, int)
+        Rows and columns of the file's tiles or strips. Ranges stay whole; single rows, columns
+        and points are parted by block.
+
+    Yields
+    ------
+    rows, cols : (int, int)
+        Half-open ranges.
+    take : tuple
+        Index of the pixels in the rectangle.
+    target : tuple
+        Where they belong in the result.
+
+    Examples
+    --------
+    >>> window = Window(source=None, label="", shape=(900, 900), indexes=(1,), radiometry=None,
+    ...                 rows=np.array([3, 899, 5]), cols=(0, 9))
+    >>> [(rows, cols) for rows, cols, _, _ in rectangles(window, (256, 256))]
+    [((3, 6), (0, 9)), ((899, 900), (0, 9))]
+    """
+    rows, cols = window.rows, window.cols
+    if window.pointwise:
+        numbers = np.asarray(rows), np.asarray(cols)
+        for here in by_block(numbers, block):
+            (down, ys), (across, xs) = (range_around(each[here]) for each in numbers)
+            yield down, across, (ys, xs), (here,)
+        return
+    spans = map(_spans, (rows, cols), block)
+    for (to_rows, some_rows), (to_cols, some_cols) in itertools.product(*spans):
+        (down, ys), (across, xs) = range_around(some_rows), range_around(some_cols)
+        yield down, across, _crossing(ys, xs), _crossing(to_rows, to_cols)
+
+
+def _spans(span: Span, side: int) -> list[tuple[Any, Span]]:
+    """Return a range as it is, or single rows or columns by block, and where each was."""
+    if isinstance(span, tuple):
+        return [(slice(None), span)]
+    return [(here, span[here]) for here in by_block([span], [side])]
+
+
+def _crossing(rows: Any, cols: Any) -> tuple[Any, Any]:
+    """Return the index of all rows at all columns; each is a slice or positions."""
+    whole = isinstance(rows, slice) or isinstance(cols, slice)
+    return (rows, cols) if whole else (rows[:, None], cols)

@@ -26,7 +26,9 @@ from astra_xr.tiff.directories import (
 OWN_TERMS = "user-defined"
 """A CRS that a file describes by parameters instead of a code."""
 
-_LARGEST_TILE = 256 << 20
+LARGEST_TILE = 256 << 20
+"""Bytes of a tile of all its planes, once decoded; more are not taken into memory."""
+
 _KINDS = {1: "u", 2: "i", 3: "f", 6: "c"}
 _CODECS = {
     1: "none",
@@ -167,7 +169,7 @@ def _layout(order: str, directories: list[Tags], size: int, *, is_mask: bool = F
     if codec.startswith("lerc") and not dtype.isnative:
         raise Unsupported("its Lerc tiles have swapped bytes")
     overviews = sorted(directories[1:], key=lambda tags: -number(tags, "width"))
-    usable = [tags for tags in overviews if _alike(tags, first)]
+    alike = [tags for tags in overviews if _alike(tags, first)]
     return Layout(
         dtype=dtype,
         samples=number(first, "samples", 1),
@@ -177,7 +179,7 @@ def _layout(order: str, directories: list[Tags], size: int, *, is_mask: bool = F
         nodata=_nodata(first),
         transform=_transform(first),
         crs=_crs(first),
-        levels=tuple(_level(tags, dtype, size) for tags in [first, *usable]),
+        levels=tuple(_level(tags, dtype, size) for tags in [first, *alike]),
         bits=bits,
         factors=_factors(first),
         palette=number(first, "photometric", 1) == _PALETTE,
@@ -326,7 +328,7 @@ def _level(tags: Tags, dtype: np.dtype[Any], size: int) -> Level:
     if min(*shape, *tile, samples) < 1:
         raise Malformed("it has no pixels")
     planes = samples if number(tags, "planar", 1) == 2 else 1
-    if tile[0] * tile[1] * dtype.itemsize * samples // planes > _LARGEST_TILE:
+    if tile[0] * tile[1] * dtype.itemsize * samples // planes > LARGEST_TILE:
         raise Unsupported(f"a tile of {tile[0]} x {tile[1]} pixels is too large")
     none = np.empty(0, np.uint64)
     offsets, counts = (tags.get(name, none).astype(np.uint64) for name in ("offsets", "counts"))

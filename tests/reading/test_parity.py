@@ -6,6 +6,7 @@ import itertools
 import logging
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -258,6 +259,38 @@ def test_overviews(tmp_path: Path, compress: str, predictor: int) -> None:
             got = read(**window, rows=(2, shape[0]), cols=(0, shape[1]), level=level)
             np.testing.assert_array_equal(got, file.read([2, 1])[:, 2:])
     assert len(shapes) == 4
+
+
+def test_gdal_reads_single_pixels_without_all_that_lies_between(tmp_path: Path) -> None:
+    side, path = 12_000, tmp_path / "strips.tif"
+    corner = np.arange(300 * 400, dtype="float32").reshape(1, 300, 400)
+    write(
+        path, corner[:, :0], width=side, height=side, tiled=False, blockxsize=side, blockysize=16,
+        compress="deflate", SPARSE_OK=True,
+    )  # fmt: skip
+    with rasterio.open(path, "r+") as file:
+        for row, col in ((0, 0), (side - 300, side - 400)):
+            file.write(corner, window=rasterio.windows.Window(col, row, 400, 300))
+    rows, cols = np.array([side - 1, 5, 290, 5, 9000]), np.array([side - 2, 7, 399, 7, 100])
+    with rasterio.open(path) as file:
+        expected = [next(file.sample([file.xy(*each)]))[0] for each in zip(rows, cols, strict=True)]
+    same: dict[str, Any] = {
+        "source": FixedUrl(str(path)), "label": "scene red", "shape": (side, side),
+        "indexes": (1,), "radiometry": None,
+    }  # fmt: skip
+    tracemalloc.start()
+    try:
+        points = read(rows=rows, cols=cols, pointwise=True, **same)
+        crossing = read(rows=rows, cols=cols, **same)
+        lines = read(rows=rows, cols=(side - 5, side), **same)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000  # the whole: 576 MB
+    finally:
+        tracemalloc.stop()
+    np.testing.assert_array_equal(points[0], expected)
+    np.testing.assert_array_equal(np.diagonal(crossing[0]), expected)
+    assert (crossing.shape, lines.shape) == ((1, 5, 5), (1, 5, 5))
+    np.testing.assert_array_equal(lines[0, 0], corner[0, -1, -5:])
+    assert not lines[0, 1:].any()
 
 
 def test_a_corrupt_tile_raises_and_names_its_bytes(tmp_path: Path) -> None:

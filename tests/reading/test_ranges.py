@@ -202,3 +202,17 @@ def test_tiles_larger_than_the_limit_are_not_decoded(tmp_path: Path) -> None:
             source=FixedUrl(str(tmp_path / "huge.tif")), label="scene red", shape=(side, side),
             indexes=(1,), rows=(0, 20), cols=(0, 20), radiometry=None,
         )  # fmt: skip
+
+
+def test_a_tile_is_as_large_as_all_the_planes_that_it_holds(tmp_path: Path) -> None:
+    with rasterio.open(
+        tmp_path / "planes.tif", "w", driver="GTiff", width=8000, height=1000, count=40,
+        dtype="uint8", blockysize=1000, interleave="pixel", SPARSE_OK=True, compress="deflate",
+        crs="EPSG:32610", transform=Affine(10, 0, 0, 0, -10, 0),
+    ):  # fmt: skip
+        pass
+    with pytest.raises(ReadError, match="one tile of it takes 320000000 bytes"):
+        read(
+            source=FixedUrl(str(tmp_path / "planes.tif")), label="scene red", shape=(1000, 8000),
+            indexes=(1,), rows=(0, 20), cols=(0, 20), radiometry=None,
+        )  # fmt: skip
