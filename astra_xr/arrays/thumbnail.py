@@ -27,7 +27,7 @@ def coarser(ds: xr.Dataset, size: int) -> xr.Dataset:
     Parameters
     ----------
     ds : xarray.Dataset
-        On a grid; without one, coordinates are means.
+        On a grid; without one, the result has no coordinates of y and x.
     size : int
         Rows and columns that are left, at most.
 
@@ -51,7 +51,7 @@ def coarser(ds: xr.Dataset, size: int) -> xr.Dataset:
         return kept
     box = None if grid is None else grid.box
     coords: dict[Any, Any] = {n: v for n, v in kept.coords.items() if not {"y", "x"} & set(v.dims)}
-    if box is not None and box.crs is not None:
+    if box is not None:
         coords |= xr_coords(box.zoom_to(shape), always_yx=True)
     names = list(kept.data_vars)
 
@@ -109,10 +109,12 @@ def _shrunk(variable: xr.Variable, shape: tuple[int, int], *, average: bool) -> 
     rows, cols = variable.shape[-2:]
     if (rows, cols) == shape:
         return np.asarray(variable.values)
-    if not average or variable.dtype.kind not in "iuf":
+    kind = variable.dtype.kind
+    if not average or kind not in "iufc":
         down, across = map(_nearest, (rows, cols), shape)
         return np.asarray(variable[..., down, :][..., across].values)
-    missing = math.nan if variable.dtype.kind == "f" else variable.attrs.get("_FillValue")
+    missing = None if kind == "c" else variable.attrs.get("_FillValue")
+    fill = (math.nan if kind in "fc" else 0) if missing is None else missing
     count = math.prod(variable.shape[:-2])
     high = max(1, min(shape[0], int(_STRIP / (count * cols * rows / shape[0]))))
     out = np.empty((count, *shape), variable.dtype)
@@ -122,6 +124,6 @@ def _shrunk(variable: xr.Variable, shape: tuple[int, int], *, average: bool) -> 
         strip = variable[..., int(edges[0]) : math.ceil(edges[1]), :]
         pixels = np.asarray(strip.values).reshape(count, -1, cols)
         step = Affine(cols / shape[1], 0, 0, 0, rows / shape[0], edges[0] - int(edges[0]))
-        out[:, top:bottom] = missing or 0
+        out[:, top:bottom] = fill
         area_means(pixels, step, missing, out[:, top:bottom])
     return out.reshape(*variable.shape[:-2], *shape)

@@ -163,3 +163,10 @@ def test_a_masked_index_is_drawn_from_overviews_too() -> None:
     assert traffic().bytes - before < 2_000_000
     share = float(np.isnan(np.ma.filled(image.get_array(), np.nan)).mean())
     assert share == pytest.approx(float(masked.isnull().mean()), abs=0.05)
+
+
+def test_few_pixels_without_a_crs_keep_their_coordinates() -> None:
+    red = scene(["red"]).red.isel(x=slice(0, 600), y=slice(0, 600)).compute()
+    bare = xr.DataArray(red.values, {"y": red.y.values, "x": red.x.values}, ("y", "x"), "red")
+    whole, few = (bare.astra.plot(max_pixels=n).get_extent() for n in (600, 100))
+    np.testing.assert_allclose(few, whole)

@@ -8,18 +8,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 import xarray as xr
+from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from xarray.core import indexing
 
 from astra_xr.arrays.raster import RasterArray
+from astra_xr.arrays.thumbnail import coarse
 from astra_xr.catalogs.urls import FixedUrl
 from astra_xr.errors import ReadError
 from astra_xr.model import Radiometry
 from astra_xr.reading.cache import tile_cache
 from astra_xr.reading.decoding import decode_into, decoded_dtype
+from astra_xr.reading.loop import run
 from astra_xr.reading.ranges import traffic
 from astra_xr.testing import write_cog
 
@@ -160,3 +164,35 @@ def test_repr_shows_the_band_and_no_url(path: Path) -> None:
     text = repr(make(path, planes=False)._data)
     assert "scene red" in text
     assert "file:" not in text
+
+
+def test_complex_numbers_are_averaged_read_or_not(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    pixels = (rng.random((1, 60, 80)) + 1j * rng.random((1, 60, 80))).astype("complex64")
+    with rasterio.open(
+        tmp_path / "slc.tif", "w", driver="GTiff", width=80, height=60, count=1, tiled=True,
+        dtype="complex64", crs="EPSG:32610", transform=Affine(10, 0, 0, 0, -10, 0),
+        blockxsize=64, blockysize=64,
+    ) as file:  # fmt: skip
+        file.write(pixels)
+    array = RasterArray(
+        source=FixedUrl((tmp_path / "slc.tif").as_uri()), label="scene vv", shape=(60, 80),
+        indexes=(1,), radiometry=Radiometry(dtype="complex64"), decode=True, planes=False,
+    )  # fmt: skip
+    unread = xr.Variable(("y", "x"), indexing.LazilyIndexedArray(array))
+    expected = pixels[0].reshape(6, 10, 8, 10).mean(axis=(1, 3))
+    for variable in (unread, xr.Variable(("y", "x"), pixels[0])):
+        found = run(coarse(variable, (6, 8), average=True))
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_averages_of_floats_in_memory_leave_out_their_fill_value() -> None:
+    pixels = np.arange(24, dtype="float32").reshape(4, 6)
+    pixels[:2, :2] = pixels[3, 5] = -9999
+    variable = xr.Variable(("y", "x"), pixels, {"_FillValue": -9999.0})
+    with np.errstate(all="raise"):
+        found = run(coarse(variable, (2, 3), average=True))
+    halves = np.where(pixels == -9999, np.nan, pixels).reshape(2, 2, 3, 2)
+    sums, counts = np.nansum(halves, (1, 3)), np.isfinite(halves).sum((1, 3))
+    expected = np.where(counts, sums / np.maximum(counts, 1), -9999)
+    np.testing.assert_allclose(found, expected)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pyproj import Transformer
 
@@ -183,6 +183,15 @@ def test_images_leave_gaps_empty(full: xr.Dataset, pick: str) -> None:
     picker.close()
 
 
+def test_of_rows_that_are_there_twice_the_first_counts(full: xr.Dataset) -> None:
+    joined = xr.concat([full.isel(y=slice(0, 8)), full.isel(y=slice(4, 12)) + 1], "y")
+    joined["spatial_ref"] = full.spatial_ref
+    grid = pixel_grid(joined, "it")
+    assert grid is not None
+    expected = joined.drop_duplicates("y").red
+    np.testing.assert_array_equal(grid.filled(joined).red.sortby("y", False), expected)
+
+
 def test_coordinates_that_are_no_grid_are_refused(full: xr.Dataset) -> None:
     bands = full[["red"]]
     uneven = bands.assign_coords(x=bands.x + np.linspace(0, 30, SIDE) ** 2)
@@ -205,6 +214,7 @@ positions = st.lists(st.integers(0, SIDE - 1), min_size=1, max_size=12)
 
 @settings(max_examples=60)
 @given(x=positions, y=positions, crs=st.sampled_from([32610, 4326]))
+@example(x=[0], y=[11, 5, 0], crs=32610)
 def test_a_grid_encloses_its_pixels(x: list[int], y: list[int], crs: int) -> None:
     whole = _opened(crs)
     part = whole.isel(x=x, y=y)
