@@ -28,6 +28,7 @@ _STRIP = 1 << 15
 """Pixels that are sorted at once."""
 
 MASK = "masked pixels"
+"""Name of the input that is True where a pixel is left out."""
 
 
 class CompositeArray(ComputedArray):

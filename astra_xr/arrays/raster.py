@@ -147,7 +147,7 @@ class RasterArray(LazyArray):
 
     def __dask_tokenize__(self) -> tuple[Any, ...]:
         how = self._warp, self._resampling, self._planes
-        return type(self).__qualname__, self._whole, *how, str(self.dtype)
+        return type(self).__qualname__, self._whole, *how
 
     async def _placed(self, read: Callable[[Window, Warp | None], Awaitable[T]]) -> T:
         """Call ``read`` with the file as its item describes it, else as it lies itself.

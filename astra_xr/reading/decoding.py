@@ -147,7 +147,11 @@ def nodata_in_force(
 
 
 _TOO_DARK = -0.05
+"""Reflectance below which no surface is."""
+
 _LARGE_SHARE = 0.2
+"""Share of the valid pixels that are below it where an offset is wrong."""
+
 _SAMPLE = 1 << 13
 """Pixels checked per read, which takes about 20 µs."""
 

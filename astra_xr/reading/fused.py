@@ -109,9 +109,10 @@ def _values(name: str, job: Job, part: Part) -> npt.NDArray[Any]:
     plane = 0 if job.layout.planar else job.window.indexes[0] - 1
     stored = tile_pixels(job, tile, data)[(*cut, plane)]
     values = scratch(f"band {name}", stored.shape, job.window.dtype_of(stored.dtype))
-    if job.window.radiometry is None:
+    radiometry = job.window.plane_radiometry(0)
+    if radiometry is None:
         values[...] = stored
         return values
-    decode_into(stored, job.window.plane_radiometry(0) or job.window.radiometry, values)
-    warn_of_offset(values, job.window.radiometry, job.window.label)
+    decode_into(stored, radiometry, values)
+    warn_of_offset(values, radiometry, job.window.label)
     return values

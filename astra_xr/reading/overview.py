@@ -49,7 +49,8 @@ async def facts_of(window: Window) -> Facts:
 def nodata_of(window: Window, facts: Facts, dtype: np.dtype[Any]) -> tuple[float | None, float]:
     """Return the number of pixels without data in a window, and what to fill with where none lie.
 
-    The file's nodata counts, while filled is with the promised one where that is another.
+    The file's own nodata marks pixels without data. Places without pixels are filled with the
+    item's, which is the array's ``_FillValue``.
     """
     if window.radiometry is not None:
         return None, math.nan
