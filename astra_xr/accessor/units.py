@@ -60,7 +60,7 @@ def _kind(attrs: Mapping[str, Any], *, known: bool) -> str:
     reason = str(attrs.get("radiometry", ""))
     if _RADIANCE.search(str(attrs.get("units", ""))):
         return "radiance"
-    if "units" in attrs:
+    if "units" in attrs or "scale_factor" in attrs:  # which formulas apply
         return ""
     if reason.startswith(AS_STORED):
         return "as stored"

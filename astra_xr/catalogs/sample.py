@@ -10,7 +10,7 @@ from urllib.parse import urljoin
 
 from astra_xr.catalogs.base import Catalog, Page, choose
 from astra_xr.catalogs.query import Query
-from astra_xr.errors import SceneNotFound, UpstreamUnavailable
+from astra_xr.errors import AstraError, SceneNotFound
 from astra_xr.missions import Item
 from astra_xr.model import SceneId, SignedUrl
 from astra_xr.sample import SCENES, ensure_sample, outline
@@ -38,7 +38,7 @@ class Sample(Catalog):
         ------
         SceneNotFound
             The sample does not contain the scene.
-        UpstreamUnavailable
+        AstraError
             The cache folder cannot take the files.
         """
         known = [{"id": name, "properties": {}, "assets": {}} for name in SCENES]
@@ -70,10 +70,10 @@ class Sample(Catalog):
                 raise
             reason = getattr(error, "strerror", None) or f"{error}"
         if reason:
-            raise UpstreamUnavailable(
-                service=self.title,
-                reason=f"the cache folder {self._folder} cannot take it: {reason.lower()}",
-                hint="Set ASTRA_CACHE_DIR to a folder with room that can be written.",
+            # Answers of the service carry this: it names no folder of the machine.
+            raise AstraError(
+                f"The cache folder (ASTRA_CACHE_DIR) cannot take the sample: {reason.lower()}. "
+                "Name one that can be written and has room."
             )
         item: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         for asset in item["assets"].values():

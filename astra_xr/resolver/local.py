@@ -61,6 +61,10 @@ class _Request:
     """True if no catalog is named: catalogs without credentials are then passed over."""
 
 
+_OF_LIBRARIES = (TypeError, ValueError, LookupError, ArithmeticError, AttributeError)
+"""What odd items make libraries raise."""
+
+
 class LocalResolver:
     """Resolves scenes in this process, without a server or an account.
 
@@ -115,9 +119,9 @@ class LocalResolver:
         """Return the files of a scene's bands; see :func:`astra_xr.resolve`."""
         try:
             return self._resolve(scene, bands, format, catalog, radiometry, sign=sign)
-        except (AstraError, MemoryError, Warning):
+        except (AstraError, Warning):
             raise
-        except Exception as error:  # noqa: BLE001  (whatever odd items make libraries raise)
+        except _OF_LIBRARIES as error:
             reason = f"what it says cannot be understood ({type(error).__name__}: {error})"
         item = read_scene(scene)
         raise InvalidItem(item=item if isinstance(item, str) else str(item["id"]), reason=reason)

@@ -325,7 +325,11 @@ def test_explained(name: str, of: str, source: Source, traffic: Traffic) -> None
     if strange:
         assert cost.bytes >= traffic.bytes
     else:
-        assert (cost.bytes, cost.requests) == (traffic.bytes, len(traffic.requests))
+        # Blocks that are read side by side share tiles: which of them asks for one, and with
+        # which others in one request, is a matter of timing. Gaps of 8 bytes lie between tiles.
+        requests = len(traffic.requests)
+        assert abs(cost.requests - requests) <= 4
+        assert abs(cost.bytes - traffic.bytes) <= 8 * abs(cost.requests - requests)
     assert ds[known].astra.explain().bytes == 0
 
 

@@ -112,6 +112,9 @@ def test_open_scene_cannot_tell_a_folder_behind_the_service(catalog: Path, tmp_p
         told = {name: dict(asset) for name, asset in ask(served).json()["assets"].items()}
         # Whoever asks the service learns the folder's name, not where on the machine it lies.
         assert (here.attrs.pop("catalog"), there.attrs.pop("catalog")) == (str(catalog), "catalog")
+        for each in (*here.values(), *there.values()):
+            assert each.attrs.pop("catalog") in (str(catalog), "catalog")
+            assert each.attrs.pop("resolved_at")
         xr.testing.assert_identical(there.load(), here.load())
         np.testing.assert_array_equal(
             astra_xr.open_scene(ITEM, ["red"], resolver=remote, mask_and_scale=False).red,
