@@ -36,7 +36,7 @@ class Signer:
     def __call__(self) -> Token:
         self.asked += 1
         number = self.asked
-        self.hangs.wait(10)
+        self.hangs.wait(60)
         if self.down:
             raise UpstreamUnavailable(service="signer", reason="down (HTTP 503)")
         return Token(value=f"{number}", expires_at=None, life=self.life)
@@ -47,7 +47,7 @@ def held(clock: FakeClock) -> Tokens[str]:
 
 
 def until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 5
+    end = time.monotonic() + 30
     while not holds():
         assert time.monotonic() < end
         time.sleep(0.005)
@@ -118,9 +118,10 @@ def test_all_who_wait_share_a_failure(clock: FakeClock) -> None:
     tokens, signer = held(clock), Signer()
     signer.down = True
     signer.hangs.clear()
-    failed: list[Exception] = []
+    begun, failed = list[bool](), list[Exception]()
 
     def read() -> None:
+        begun.append(True)
         try:
             tokens.get("c", signer)
         except UpstreamUnavailable as error:
@@ -129,11 +130,11 @@ def test_all_who_wait_share_a_failure(clock: FakeClock) -> None:
     threads = [threading.Thread(target=read) for _ in range(8)]
     for thread in threads:
         thread.start()
-    until(lambda: signer.asked == 1)
-    time.sleep(0.1)
+    until(lambda: signer.asked == 1 and len(begun) == 8)
+    time.sleep(0.3)  # the last of them comes to wait
     signer.hangs.set()
     for thread in threads:
-        thread.join(5)
+        thread.join(30)
     assert (len(failed), signer.asked) == (8, 1)
 
 

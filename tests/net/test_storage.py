@@ -103,7 +103,10 @@ def test_signed_files_of_one_host_share_its_connections(server: RangeServer) -> 
     assert len({request.query for request in server.requests}) == 301
 
 
-def test_what_has_arrived_is_not_fetched_again(server: RangeServer) -> None:
+def test_what_has_arrived_is_not_fetched_again(
+    server: RangeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASTRA_PATIENCE", "30")
     server.rule = lambda request: Reply(truncate_at=60_000) if request.number < 2 else None
     assert get(server.url("a.bin"), 1000, 201_000) == BODY[1000:201_000]
     ranges = [request.range for request in server.requests]
@@ -111,8 +114,10 @@ def test_what_has_arrived_is_not_fetched_again(server: RangeServer) -> None:
 
 
 def test_a_file_that_changes_between_two_tries_is_one_version(
-    server: RangeServer, tmp_path: Path
+    server: RangeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("ASTRA_PATIENCE", "30")
+
     def rule(request: Request) -> Reply | None:
         if request.number == 0:
             return Reply(truncate_at=50_000)
@@ -138,7 +143,7 @@ def test_a_wait_beyond_the_patience_is_told_at_once(
 def test_a_wait_that_is_asked_for_is_logged(
     server: RangeServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("ASTRA_PATIENCE", "5")
+    monkeypatch.setenv("ASTRA_PATIENCE", "30")
     server.rule = lambda r: (
         Reply(status=429, headers={"Retry-After": "1"}) if not r.number else None
     )

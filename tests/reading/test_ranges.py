@@ -77,7 +77,10 @@ Rule = Callable[[Request], Reply | None]
     "reply",
     [Reply(truncate_at=2), Reply(reset=True), Reply(status=503), Reply(status=429)],
 )
-def test_a_passing_fault_is_overcome(server: RangeServer, reply: Reply) -> None:
+def test_a_passing_fault_is_overcome(
+    server: RangeServer, reply: Reply, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASTRA_PATIENCE", "30")
     server.rule = lambda request: reply if request.number == 0 else None
     assert remote(server).read(0, 5) == BODY[:5]
 

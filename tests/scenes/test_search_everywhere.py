@@ -118,7 +118,7 @@ def test_the_catalogs_are_asked_side_by_side_one_page_each_at_a_time(
             now[name] += 1
             most[name] = max(most[name], now[name])
             # Nobody is answered before all are asked, page after page.
-            together.wait(timeout=10)
+            together.wait(timeout=60)
             now[name] -= 1
             return apis[name](request)
 
