@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 import rasterio
+from rasterio._err import CPLE_BaseError
 from rasterio.abc import MultiByteRangeResourceContainer
 from rasterio.enums import ColorInterp, Interleaving, MaskFlags
 from rasterio.errors import RasterioError
@@ -157,7 +158,7 @@ def _opened(file: RangeFile, **options: Any) -> Iterator[rasterio.io.DatasetRead
         ):
             _check_blocks(file, dataset)
             yield dataset
-    except (RasterioError, OSError, ValueError) as error:
+    except (RasterioError, CPLE_BaseError, OSError, ValueError) as error:
         # GDAL's message may hold the URL.
         reason = redact(error)
     failure = next((f for f in failures if isinstance(f, AstraError)), None)
