@@ -179,11 +179,19 @@ class _Host:
     def close(self) -> asyncio.Task[None] | None:
         """Close all connections; the next request opens new ones."""
         session, self._session, self._open = self._session, None, 0
-        return asyncio.ensure_future(session.close()) if session else None
+        if session is None:
+            return None
+        task = asyncio.ensure_future(session.close())
+        _closing.add(task)
+        task.add_done_callback(_closing.discard)
+        return task
 
 
 _hosts: dict[URL, _Host] = {}
 """By origin; lives on the background loop."""
+
+_closing: set[asyncio.Task[None]] = set()
+"""The loop itself holds no task."""
 
 
 def _host(url: str) -> _Host:

@@ -77,12 +77,15 @@ def _threads() -> _Threads:
     with _lock:
         if _ended:
             raise ReadError(
-                source="a scene", href="", reason="the process is ending", hint="Read it before."
+                source="a scene",
+                href="",
+                reason="the process is ending",
+                hint="Read it before the end.",
             )
         if _started is None:
             _started = _Threads()
     if _started.pid != os.getpid():
-        # Neither threads nor obstore's runtime survive a fork: a read would hang.
+        # Neither the loop nor its threads survive a fork: a read would hang.
         raise ReadError(
             source="a scene in a forked process",
             href="",

@@ -285,7 +285,7 @@ def _stored(
         most = high if dtype.itemsize < 8 else np.nextafter(float(high), 0)
         means = np.clip(np.rint(means), low, most)
         beside = None if nodata is None else nodata + 1 if nodata < high else nodata - 1
-    elif nodata is not None:
+    elif nodata is not None and dtype.kind == "f":
         beside = np.nextafter(dtype.type(nodata), np.inf)
     return means if beside is None else np.where(means == nodata, beside, means)
 
