@@ -59,12 +59,17 @@ def run_readme() -> int:
     text = README.read_text("utf-8")
     for block in re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
         names: dict[str, Any] = {}
+        lacking: set[str] = set()
         for node in ast.parse(block).body:
+            used = [each for each in ast.walk(node) if isinstance(each, ast.Name)]
+            if lacking & {each.id for each in used if isinstance(each.ctx, ast.Load)}:
+                continue
             try:
                 exec(compile(ast.Module([node], []), "README.md", "exec"), names)
                 count += 1
             except ImportError as error:
                 refusal = str(error)
+                lacking |= {each.id for each in used if isinstance(each.ctx, ast.Store)}
             else:
                 continue
             # .plot() of a DataArray is xarray's own.
