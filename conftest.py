@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,14 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
     yield transport
     transport.close()
     client._client_of.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def figures() -> Iterator[None]:
+    """No test draws into the axes that another left."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture(scope="session")
