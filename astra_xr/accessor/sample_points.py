@@ -18,20 +18,15 @@ _Pixels = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.bool_
 
 def sample(ds: xr.Dataset, points: Any) -> xr.Dataset:
     """Return the pixels that hold some points."""
-    from pyproj import Transformer
-
     placed = grid_of(ds, "sample()")
     grid, there = placed.box, (placed.y.found(), placed.x.found())
     x, y, crs, labels = read_points(points)
-    to_grid = Transformer.from_crs(crs, str(grid.crs), always_xy=True)
-    a, b, c, d, e, f = list(~grid.affine)[:6]
+    convert = placed.converter(crs)
 
     def pixel_of(
         x: Any, y: Any
     ) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[np.bool_]]:
-        east, north = (np.asarray(v, np.float64) for v in to_grid.transform(x, y))
-        with np.errstate(invalid="ignore"):
-            col, row = np.floor(a * east + b * north + c), np.floor(d * east + e * north + f)
+        col, row = map(np.floor, convert(x, y))
         inside = (col >= 0) & (col < grid.shape.x) & (row >= 0) & (row < grid.shape.y)
         rows, cols = (
             found[np.where(inside, n, 0).astype(int)]
@@ -41,10 +36,9 @@ def sample(ds: xr.Dataset, points: Any) -> xr.Dataset:
 
     rows, cols, inside = pixel_of(x, y)
     if not inside.any():
-        edges = ", ".join(f"{edge:.4f}" for edge in grid.geographic_extent.boundingbox.bbox)
         swapped = "; longitude and latitude look swapped" if pixel_of(y, x)[2].any() else ""
         gaps = " and none between the rows and columns that were kept" if placed.kept else ""
-        expected = f"points within the Dataset, ({edges}){gaps}{swapped}"
+        expected = f"points within the Dataset, ({placed.edges}){gaps}{swapped}"
         raise InvalidParameter(name="points", value=points, expected=expected)
     picked = ds.isel(y=xr.DataArray(rows, dims="point"), x=xr.DataArray(cols, dims="point"))
     picked = picked.assign_coords(point=labels)

@@ -6,7 +6,7 @@ import functools
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from astra_xr.geometry import LONLAT
 from astra_xr.resolver.sightings import Row
 from astra_xr.scenes.scene_search import search
 from astra_xr.scenes.stack import open_scenes
+from astra_xr.scenes.time_steps import solar_day
 
 _CORNERS = 200
 """Of the boxes that are searched; of more fields it is the hull around them."""
@@ -209,10 +210,7 @@ def _shares(rows: list[Row], lonlat: npt.NDArray[Any]) -> npt.NDArray[np.float64
 def _day_of(row: Row) -> date:
     """Return the day by the sun where a scene lies."""
     west, east = (row.bbox[0], row.bbox[len(row.bbox) // 2]) if row.bbox else (0.0, 0.0)
-    east += 360 if east < west else 0
-    time = pd.Timestamp(row.datetime).tz_localize(None)
-    day: date = (time + timedelta(hours=(west + east) / 30)).date()
-    return day
+    return solar_day(pd.Timestamp(row.datetime).tz_localize(None), west, east)
 
 
 def _zone_of(shape: Any) -> str:

@@ -142,15 +142,11 @@ def _check_classes(maps: xr.Dataset, names: tuple[str, ...]) -> None:
 
 def _in_pixels(polygons: npt.NDArray[Any], crs: str, grid: PixelGrid) -> npt.NDArray[Any]:
     """Return polygons in columns and negative rows of the grid, where a pixel has an area of 1."""
-    from pyproj import Transformer
-
-    to_grid = Transformer.from_crs(crs, str(grid.box.crs), always_xy=True)
-    a, b, c, d, e, f = list(~grid.box.affine)[:6]
+    to_pixels = grid.converter(crs)
 
     def convert(points: Floats) -> Floats:
-        x, y = (np.asarray(v) for v in to_grid.transform(*points.T))
-        with np.errstate(invalid="ignore"):
-            return np.column_stack([a * x + b * y + c, -(d * x + e * y + f)])
+        cols, rows = to_pixels(*points.T)
+        return np.column_stack([cols, -rows])
 
     points, owners = shapely.get_coordinates(polygons, return_index=True)
     reached = polygons.copy()
@@ -178,8 +174,7 @@ def _nowhere(polygons: Polygons, grid: PixelGrid) -> str:
     swapped = _in_pixels(turned, polygons.crs, grid)
     fit = _windows(swapped, grid)
     hint = "; longitude and latitude look swapped" if fit else ""
-    edges = ", ".join(f"{edge:.4f}" for edge in grid.box.geographic_extent.boundingbox.bbox)
-    return f"polygons some of which meet the Dataset, ({edges}){hint}"
+    return f"polygons some of which meet the Dataset, ({grid.edges}){hint}"
 
 
 def _parts(maps: xr.Dataset, windows: dict[int, tuple[slice, slice]]) -> Iterator[_Part]:

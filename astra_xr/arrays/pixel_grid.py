@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,6 +27,7 @@ _EQUAL = 1e-6
 _Placed = TypeVar("_Placed", xr.Dataset, xr.DataArray)
 
 _Positions = npt.NDArray[np.intp]
+_Numbers = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +71,29 @@ class PixelGrid:
         """What ``isel`` takes of an array on ``box`` to have the pixels that are there."""
         axes = {"y": self.y.positions, "x": self.x.positions}
         return {dim: each for dim, each in axes.items() if each is not None}
+
+    @property
+    def edges(self) -> str:
+        """West, south, east and north in degrees, for messages."""
+        return ", ".join(f"{v:.4f}" for v in self.box.geographic_extent.boundingbox.bbox)
+
+    def converter(self, crs: str) -> Callable[[Any, Any], tuple[_Numbers, _Numbers]]:
+        """Return a function of x and y in a CRS that returns columns and rows of ``box``.
+
+        They are counted from the outer corner of the first pixel; not finite where the CRSs do
+        not reach.
+        """
+        from pyproj import Transformer
+
+        to_grid = Transformer.from_crs(crs, str(self.box.crs), always_xy=True)
+        a, b, c, d, e, f = list(~self.box.affine)[:6]
+
+        def convert(x: Any, y: Any) -> tuple[_Numbers, _Numbers]:
+            east, north = (np.asarray(v, np.float64) for v in to_grid.transform(x, y))
+            with np.errstate(invalid="ignore"):
+                return a * east + b * north + c, d * east + e * north + f
+
+        return convert
 
     def filled(
         self, obj: _Placed, rows: _Positions | None = None, cols: _Positions | None = None

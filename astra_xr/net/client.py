@@ -240,57 +240,61 @@ def fetch_json(
     UpstreamTimeout, UpstreamUnavailable, UpstreamError
         There was no usable answer after the retries.
     """
-    how: dict[str, Any] = {"body": body, "form": form, "headers": headers, "explain": explain}
-    return fetch_dated_json(service, url, timeout=timeout, **how)[0]
+    method = "GET" if body is None and form is None else "POST"
+    # A key in the headers or a password in the form must not follow a redirect elsewhere.
+    follow = headers is None and form is None
+    content = {"json": body, "data": form, "headers": headers}
+    return _exchange(service, method, url, timeout, explain, follow=follow, **content)[0]
 
 
 def fetch_dated_json(
-    service: str,
-    url: str,
-    *,
-    body: Mapping[str, Any] | None = None,
-    form: Mapping[str, str] | None = None,
-    headers: Mapping[str, str] | None = None,
-    timeout: float,
-    explain: Callable[[int, Any], AstraError | None] | None = None,
+    service: str, url: str, *, headers: Mapping[str, str] | None = None, timeout: float
 ) -> tuple[Any, datetime | None]:
-    """Return what :func:`fetch_json` does, and the server's time (UTC; None if it did not say).
+    """Return the JSON at a URL as :func:`fetch_json` does, and the server's time.
 
-    The local clock may be wrong; an expiry is compared with the time of the server that set it.
+    It is UTC, and None if the server did not say it. The local clock may be wrong; an expiry is
+    compared with the time of the server that set it.
     """
+    follow = headers is None
+    return _exchange(service, "GET", url, timeout, None, follow=follow, headers=headers)
+
+
+def _exchange(
+    service: str,
+    method: str,
+    url: str,
+    timeout: float,
+    explain: Callable[[int, Any], AstraError | None] | None,
+    *,
+    follow: bool,
+    **content: Any,
+) -> tuple[Any, datetime | None]:
+    """Send a request, whose content is as httpx takes it; return the JSON and the server's time."""
     until = time.monotonic() + timeout
-    # A key in the headers or a password in the form must not follow a redirect elsewhere.
-    follow = headers is None and form is None
     patience = _patience(until, considered=bool(explain))
+    extensions = {"until": until, "retry": patience, "guarded": follow}
     try:
-        request = client().build_request(
-            "GET" if body is None and form is None else "POST",
-            url,
-            json=body,
-            data=form,
-            headers=headers,
-            extensions={"until": until, "retry": patience, "guarded": follow},
-        )
+        request = client().build_request(method, url, extensions=extensions, **content)
         response = client().send(request, stream=True, follow_redirects=follow)
-        content = _content(response, until)
+        body = _content(response, until)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         failure = upstream_error(service, error, url)
     else:
-        ours = explain and not response.is_success and explain(response.status_code, _json(content))
+        ours = explain and not response.is_success and explain(response.status_code, _json(body))
         if ours:
             raise ours
         if response.status_code == 404:
             return None, None
         if not response.is_success:
-            failure = _refusal(service, response, content or b"")
-        elif content is None:
+            failure = _refusal(service, response, body or b"")
+        elif body is None:
             reason = f"the answer is larger than {_LARGEST >> 20} MiB"
             failure = UpstreamError(service=service, reason=reason)
         else:
             try:
-                return json.loads(content), http_date(response.headers.get("Date", ""))
+                return json.loads(body), http_date(response.headers.get("Date", ""))
             except (ValueError, RecursionError):
-                kind = "not JSON but HTML" if content.lstrip()[:1] == b"<" else "not JSON"
+                kind = "not JSON but HTML" if body.lstrip()[:1] == b"<" else "not JSON"
                 failure = UpstreamError(service=service, reason=f"the answer is {kind}")
     # Raised outside the handler: the context would keep an exception that holds the URL.
     raise failure

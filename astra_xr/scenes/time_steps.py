@@ -7,7 +7,7 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -158,17 +158,35 @@ def _clearest_first(member: Member) -> tuple[float, datetime, str]:
     return (100.0 if cover is None else cover), member.time, member.id
 
 
-def _solar_day(member: Member) -> Any:
-    """Return the day by the sun where a scene lies, as all scenes of one pass share it."""
+def solar_day(time: datetime, west: float, east: float) -> date:
+    """Return the day by the sun between two meridians, as all scenes of one pass share it.
+
+    Parameters
+    ----------
+    time : datetime
+        UTC.
+    west, east : float
+        Degrees; west beyond east crosses the antimeridian.
+
+    Examples
+    --------
+    >>> solar_day(datetime(2025, 1, 15, 23), 170, 172).isoformat()
+    '2025-01-16'
+    """
+    east += 360 if east < west else 0
+    # The sun takes an hour for 15 degrees.
+    return (time + timedelta(hours=(west + east) / 2 / 15)).date()
+
+
+def _solar_day(member: Member) -> date:
+    """Return the day by the sun where a scene lies."""
     bbox: Any = member.resolution.item.get("bbox")
     try:
         west, east = float(bbox[0]), float(bbox[len(bbox) // 2])
     except (TypeError, ValueError, IndexError):
         box = next(iter(member.assets.values())).geobox
         west, east = bounds_in(box.extent, LONLAT).range_x
-    east += 360 if east < west else 0
-    # The sun takes an hour for 15 degrees.
-    return (member.time + timedelta(hours=(west + east) / 2 / 15)).date()
+    return solar_day(member.time, west, east)
 
 
 def time_coords(groups: Sequence[Sequence[Member]]) -> dict[str, Any]:
