@@ -136,7 +136,7 @@ class Budget:
     async def enter(self, size: int) -> None:
         """Wait until a request for some bytes may be sent.
 
-        Its end is told by :meth:`leave`, and when its bytes are used up by :meth:`release`.
+        Call :meth:`leave` at its end, and :meth:`release` when its bytes are used up.
         """
         if not self._waiting and self._fits(size):
             self._admit(size)

@@ -81,36 +81,36 @@ def decode_into(
         np.copyto(out, np.nan, where=stored == nodata)
 
 
-def in_force(told: Radiometry, own: Radiometry, label: str) -> Radiometry:
+def in_force(given: Radiometry, own: Radiometry, label: str) -> Radiometry:
     """Return the radiometry of a plane whose file says something itself.
 
-    The file's nodata counts where it gives one. Its scale and offset count where nothing else tells
-    any. What the item or the mission says otherwise is warned of, once an asset.
+    The file's nodata counts where it gives one. Its scale and offset count where no other
+    is given. What the item or the mission says otherwise is warned of, once an asset.
 
     Parameters
     ----------
-    told : Radiometry
+    given : Radiometry
         As the item and the mission have it.
     own : Radiometry
         As the file's own tags have it, with the dtype of its numbers.
     label : str
         Scene and band.
     """
-    nodata = nodata_in_force(told.nodata, own, label)
-    found = told if nodata is told.nodata else replace(told, nodata=nodata)
-    if told.file_tags == "applied":
-        reason = own.reason or told.reason
+    nodata = nodata_in_force(given.nodata, own, label)
+    found = given if nodata is given.nodata else replace(given, nodata=nodata)
+    if given.file_tags == "applied":
+        reason = own.reason or given.reason
         tags = {"scale": own.scale, "offset": own.offset, "reason": reason, "file_tags": "ignored"}
         return replace(found, **tags)  # type: ignore[arg-type]
-    if told.file_tags == "ignored" or (own.scale, own.offset) == (1.0, 0.0):
+    if given.file_tags == "ignored" or (own.scale, own.offset) == (1.0, 0.0):
         return found
-    alike = math.isclose(told.scale, own.scale, rel_tol=1e-5) and math.isclose(
-        told.offset, own.offset, rel_tol=1e-5, abs_tol=abs(told.scale) / 100
+    alike = math.isclose(given.scale, own.scale, rel_tol=1e-5) and math.isclose(
+        given.offset, own.offset, rel_tol=1e-5, abs_tol=abs(given.scale) / 100
     )
     if not alike and first(f"scale of {label}"):
         warnings.warn(
-            f"{label}: scale {told.scale:g} and offset {told.offset:g} are taken ({told.reason}), "
-            f"while the file's own tags are {own.scale:g} and {own.offset:g}. These come with "
+            f"{label}: scale {given.scale:g} and offset {given.offset:g} are taken "
+            f"({given.reason}), while the file's own tags are {own.scale:g} and {own.offset:g}. These come with "
             "radiometry='file'.",
             stacklevel=2,
         )
@@ -118,22 +118,22 @@ def in_force(told: Radiometry, own: Radiometry, label: str) -> Radiometry:
 
 
 def nodata_in_force(
-    told: float | None, own: Radiometry, label: str, *, stored: bool = False
+    given: float | None, own: Radiometry, label: str, *, stored: bool = False
 ) -> float | None:
-    """Return the nodata of a file where it gives one, else the number that was told.
+    """Return the nodata of a file where it gives one, else the given number.
 
     Warns, once an asset, where they differ; ``stored`` is True if stored numbers are read.
     """
     dtype = np.dtype(own.dtype)
-    promised, nodata = fitting(told, dtype), fitting(own.nodata, dtype)
+    promised, nodata = fitting(given, dtype), fitting(own.nodata, dtype)
     if nodata is None or nodata == promised:
-        return told
+        return given
     if promised is None:
         return nodata
     with np.errstate(over="ignore"):
         numbers = np.asarray(promised).astype(dtype), np.asarray(nodata).astype(dtype)
     if np.array_equal(*numbers, equal_nan=True):
-        return told
+        return given
     end = "masked; stored numbers come with mask_and_scale=False"
     if stored:
         end = "in no average; _FillValue is the item's"

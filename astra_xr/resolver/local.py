@@ -270,7 +270,7 @@ class LocalResolver:
     def _told(
         self, entry: BandAsset, found: Found, request: _Request, factors: Factors | None
     ) -> list[Radiometry | None]:
-        """Return what is told of each plane of a band."""
+        """Return the radiometry of each plane of a band, as item and mission give it."""
         item, asset = found.item, found.item["assets"][entry.key]
         roles = {n: p.role for n, p in enumerate(entry.planes, 1) if p.role in CLASS_ROLES}
         return [

@@ -205,12 +205,12 @@ def joined(
     Parameters
     ----------
     planes : sequence of Radiometry or None
-        Of each plane; None where nothing is told of it.
+        Of each plane; None where it is not known.
 
     Returns
     -------
     Radiometry or None
-        None where nothing is told of any.
+        None where none is known.
     tuple of Radiometry
         Empty where all planes share the first.
     """

@@ -172,7 +172,7 @@ def _by_header(
 def _in_force(
     asset: Asset, band: Band, tags: Sequence[Radiometry], label: str, options: OpenOptions
 ) -> list[Radiometry | None]:
-    """Return the radiometry of each plane of a file, by what was told and what its tags are."""
+    """Return the radiometry of each plane of a file, by what is given and what its tags are."""
     asked = options.radiometry
     if asset.radiometry is None:
         return [
