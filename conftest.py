@@ -14,11 +14,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import astra_xr.scenes.open
+from astra_xr import warned
 from astra_xr.net import client, hosts, storage
-from astra_xr.reading import decoding
 from astra_xr.reading.cache import tile_cache
 from astra_xr.reading.headers import header_cache
-from astra_xr.resolver import grids
 
 # Properties are held however slow the machine is, and start anew for each example what they need of
 # a fixture. Under CI they draw the same examples each time, so that what was green stays green.
@@ -93,7 +92,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
     client._client_of.cache_clear()
     monkeypatch.setattr(storage, "_exchange", transport.storage(storage._exchange))
     monkeypatch.setattr(hosts, "addresses_of", transport.addresses_of)
-    for cache in (header_cache, tile_cache, decoding._warned, grids._warned):
+    for cache in (header_cache, tile_cache, warned._seen):
         cache.clear()
     astra_xr.scenes.open._embedded.cache_clear()
     yield transport

@@ -13,7 +13,7 @@ import xarray as xr
 from astra_xr.accessor.evaluate import evaluate
 from astra_xr.accessor.spyndex_formulas import Recipe
 from astra_xr.model import AS_STORED, DIGITAL_NUMBERS
-from astra_xr.reading.decoding import first
+from astra_xr.warned import first_time
 
 _LIGHT = {"A", "B", "G", "G1", "Y", "R", "RE1", "RE2", "RE3", "N", "N2", "WV", "S1", "S2"}
 """Letters of bands that formulas take in reflectance."""
@@ -51,7 +51,7 @@ def warn_of_units(
         return
     scene = str(ds["id"].values.flat[0]) if "id" in ds.coords and ds["id"].size else ""
     scene = scene or str(ds.attrs.get("scene_id", "this Dataset"))
-    if first(f"units of {scene} {sorted(set(strange.values()))}"):
+    if first_time(f"units of {scene} {sorted(set(strange.values()))}"):
         warnings.warn(_message(recipe.name, scene, strange, mixed=not alike), stacklevel=5)
 
 

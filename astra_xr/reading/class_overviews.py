@@ -7,10 +7,10 @@ import warnings
 import numpy as np
 
 from astra_xr.model import UrlSource
-from astra_xr.reading.decoding import first
 from astra_xr.reading.engine import read
 from astra_xr.reading.headers import Facts
 from astra_xr.reading.window import Window, clamped
+from astra_xr.warned import first_time
 
 _SIDE = 512
 """Rows and columns of the coarsest overview that are looked at, in its middle."""
@@ -57,7 +57,7 @@ async def _look(window: Window, facts: Facts) -> bool:
         ]
         number = pixels[plane, row, col]
         if number not in (await read(window.cut(around[0], around[1])))[plane]:
-            if first(f"overviews of {window.label}"):
+            if first_time(f"overviews of {window.label}"):
                 warnings.warn(
                     f"{window.label}: its overviews were averaged and hold numbers that are no "
                     f"classes, such as {number}. The full image is read instead, which takes "

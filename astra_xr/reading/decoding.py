@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 import warnings
 from dataclasses import replace
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from astra_xr.model import Radiometry
+from astra_xr.warned import first_time, warned_of
 
 
 def decoded_dtype(stored: npt.DTypeLike) -> np.dtype[Any]:
@@ -107,11 +107,11 @@ def in_force(given: Radiometry, own: Radiometry, label: str) -> Radiometry:
     alike = math.isclose(given.scale, own.scale, rel_tol=1e-5) and math.isclose(
         given.offset, own.offset, rel_tol=1e-5, abs_tol=abs(given.scale) / 100
     )
-    if not alike and first(f"scale of {label}"):
+    if not alike and first_time(f"scale of {label}"):
         warnings.warn(
             f"{label}: scale {given.scale:g} and offset {given.offset:g} are taken "
-            f"({given.reason}), while the file's own tags are {own.scale:g} and {own.offset:g}. These come with "
-            "radiometry='file'.",
+            f"({given.reason}), while the file's own tags are {own.scale:g} and {own.offset:g}. "
+            "These come with radiometry='file'.",
             stacklevel=2,
         )
     return found
@@ -137,7 +137,7 @@ def nodata_in_force(
     end = "masked; stored numbers come with mask_and_scale=False"
     if stored:
         end = "in no average; _FillValue is the item's"
-    if first(f"nodata of {label}"):
+    if first_time(f"nodata of {label}"):
         warnings.warn(
             f"{label}: its item says that nodata is {promised:g}, the file itself {nodata:g}. The "
             f"file's is {end}.",
@@ -155,9 +155,6 @@ _LARGE_SHARE = 0.2
 _SAMPLE = 1 << 13
 """Pixels checked per read, which takes about 20 µs."""
 
-_warned: set[str] = set()
-_warning = threading.Lock()
-
 
 def warn_of_offset(values: npt.NDArray[Any], radiometry: Radiometry | None, label: str) -> None:
     """Warn once per asset if its values show that an inferred offset is wrong.
@@ -171,14 +168,14 @@ def warn_of_offset(values: npt.NDArray[Any], radiometry: Radiometry | None, labe
     label : str
         Scene and band.
     """
-    if radiometry is None or not radiometry.inferred or label in _warned:
+    if radiometry is None or not radiometry.inferred or warned_of(label):
         return
     sample = values.reshape(-1)[:: max(1, values.size // _SAMPLE) | 1]
     valid = sample[~np.isnan(sample)]
     share = np.count_nonzero(valid < _TOO_DARK) / max(1, valid.size)
     if valid.size < 16 or share < _LARGE_SHARE:
         return
-    if not first(label):
+    if not first_time(label):
         return
     warnings.warn(
         f"{label}: {share:.0%} of the valid pixels are below {_TOO_DARK}, darker than any "
@@ -186,12 +183,3 @@ def warn_of_offset(values: npt.NDArray[Any], radiometry: Radiometry | None, labe
         "catalog=, or read the stored numbers with radiometry='raw'.",
         stacklevel=2,
     )
-
-
-def first(what: str) -> bool:
-    """Return True when users are to be warned of something for the first time."""
-    with _warning:
-        if what in _warned:
-            return False
-        _warned.add(what)
-        return True

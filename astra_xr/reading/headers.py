@@ -13,13 +13,13 @@ import numpy.typing as npt
 
 from astra_xr.model import Radiometry, UrlSource
 from astra_xr.reading.cache import ByteCache
-from astra_xr.reading.decoding import first
 from astra_xr.reading.loop import in_gdal_thread
 from astra_xr.reading.place import check_place
 from astra_xr.reading.ranges import RangeFile
 from astra_xr.reading.window import Window
 from astra_xr.tiff.directories import Malformed, Unsupported
 from astra_xr.tiff.layout import OWN_TERMS, Layout, read_layout
+from astra_xr.warned import first_time
 
 _log = logging.getLogger(__name__)
 
@@ -152,7 +152,7 @@ def warn_of_planes(label: str, described: int | None, held: int) -> None:
     held : int
         Planes of the file, without alpha.
     """
-    if described is not None and held > described and first(f"planes of {label}"):
+    if described is not None and held > described and first_time(f"planes of {label}"):
         warnings.warn(
             f"{label}: the file has {held} bands, of which its item describes {described}. Others "
             f"open by number: bands=['data.{held}'] is the last one of an asset 'data'.",

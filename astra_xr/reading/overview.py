@@ -13,7 +13,7 @@ import numpy.typing as npt
 from affine import Affine
 
 from astra_xr.reading.class_overviews import hold_classes
-from astra_xr.reading.decoding import first, fitting
+from astra_xr.reading.decoding import fitting
 from astra_xr.reading.engine import read
 from astra_xr.reading.headers import Facts, find_layout
 from astra_xr.reading.loop import in_decode_thread, in_gdal_thread, in_thread
@@ -22,6 +22,7 @@ from astra_xr.reading.ranges import RangeFile
 from astra_xr.reading.resampling import Part, aligned, area_means, nearest
 from astra_xr.reading.window import Window, clamped
 from astra_xr.tiff.directories import Unsupported
+from astra_xr.warned import first_time
 
 
 async def facts_of(window: Window) -> Facts:
@@ -63,7 +64,7 @@ def nodata_of(window: Window, facts: Facts, dtype: np.dtype[Any]) -> tuple[float
 
 def warn_of_palette(label: str, asked: str) -> None:
     """Warn once an asset that its numbers are classes, and not resampled as was promised."""
-    if first(f"palette of {label}"):
+    if first_time(f"palette of {label}"):
         warnings.warn(
             f"{label}: the file has a color table, so that its numbers are classes: resampling is "
             f"nearest, not {asked}.",

@@ -14,10 +14,10 @@ from pyproj.exceptions import CRSError, ProjError
 from astra_xr.errors import ReadError
 from astra_xr.geometry import map_crs
 from astra_xr.model import Grid
-from astra_xr.reading.decoding import first
 from astra_xr.reading.positions import transformer
 from astra_xr.reading.ranges import RangeFile
 from astra_xr.reading.window import Window
+from astra_xr.warned import first_time
 
 _APART = 0.05
 """Part of a pixel by which grids may differ and still be the same place."""
@@ -45,7 +45,7 @@ class Elsewhere(ReadError):
 
 def warn_of_place(own: Grid, said: Grid, label: str, consequence: str) -> None:
     """Warn, once a file, that it lies elsewhere than its item says."""
-    if first(f"place of {label}"):
+    if first_time(f"place of {label}"):
         warnings.warn(f"{label}: {_places(own, said)}. {consequence}.", stacklevel=3)
 
 

@@ -14,6 +14,7 @@ from astra_xr.geometry import map_crs
 from astra_xr.missions import Item
 from astra_xr.model import Grid
 from astra_xr.resolver.footprint import contradiction
+from astra_xr.warned import first_time
 
 _log = logging.getLogger(__name__)
 
@@ -196,12 +197,9 @@ def _twins(crs: str) -> list[str]:
 
 _UTM = re.compile(r"EPSG:32(?P<hemisphere>[67])(?P<zone>0[1-9]|[1-5]\d|60|[1-9])")
 
-_warned: set[str] = set()
-"""Items of which a warning was given: one is enough for all of an item's assets."""
-
 
 def _warn(item: Item, text: str) -> None:
+    """Warn once of an item, not of each of its assets."""
     name = str(item.get("id"))
-    if name not in _warned:
-        _warned.add(name)
+    if first_time(f"grid of {name}"):
         _log.warning("%s: %s", name, text)

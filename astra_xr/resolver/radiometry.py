@@ -14,6 +14,7 @@ import numpy as np
 from astra_xr.errors import InvalidItem, InvalidParameter
 from astra_xr.missions import Factors, Item, Mission
 from astra_xr.model import AS_STORED, CLASS_ROLES, DIGITAL_NUMBERS, Band, Radiometry
+from astra_xr.warned import first_time
 
 _COMPLEX = {"cint16": "complex64", "cfloat32": "complex64", "cfloat64": "complex128"}
 """The raster extension's names of types that numpy calls otherwise."""
@@ -259,11 +260,12 @@ def _compare(
         _warn_of_difference(str(item.get("id")), told, (scale, offset), reason)
 
 
-@functools.lru_cache(maxsize=1024)
 def _warn_of_difference(
     name: str, told: tuple[float, float], applied: tuple[float, float], reason: str
 ) -> None:
     """Warn once of an item, not of each of its bands."""
+    if not first_time(f"factors of {name} {told} {applied} {reason}"):
+        return
     _log.warning(
         "%s gives reflectance scale %g and offset %g; %g and %g apply (%s). radiometry='raw' reads "
         "the stored numbers, radiometry='file' by the file's own tags",

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import astra_xr
+from astra_xr import warned
 from astra_xr.model import Radiometry
 from astra_xr.reading import decoding
 from astra_xr.resolver.radiometry import RadiometryMode
@@ -22,7 +23,7 @@ TWICE = "below -0.05, darker than any surface.*offset -0.1: baseline 05.11.*radi
 
 @pytest.fixture(autouse=True)
 def _forget(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoding, "_warned", set())
+    warned._seen.clear()
 
 
 def item(folder: Path, dark: float, *, applied: bool = False) -> dict[str, Any]:
@@ -87,4 +88,4 @@ def test_landsats_offset_is_nothing_to_doubt(monkeypatch: pytest.MonkeyPatch) ->
     dark = np.full((4, 100), -0.19, "float32")
     decoding.warn_of_offset(dark, fixed, "a")
     decoding.warn_of_offset(dark * np.nan, fixed, "b")
-    assert not decoding._warned
+    assert not warned._seen

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from pyproj import CRS
 
 import astra_xr
+from astra_xr import warned
 from astra_xr.errors import InvalidItem, ReadError
 from astra_xr.model import Grid
-from astra_xr.resolver import grids
 from astra_xr.resolver.grids import check_gridded, item_grid
 from astra_xr.testing import write_cog
 
@@ -243,7 +243,7 @@ class TestWrongZones:
 
     @pytest.fixture(autouse=True)
     def _anew(self) -> None:
-        grids._warned.clear()
+        warned._seen.clear()
 
     def found(self, epsg: int, top: float, box: Any) -> str | None:
         told = {

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 
 import astra_xr
+from astra_xr import warned
 from astra_xr.catalogs import owner_of
 from astra_xr.errors import InvalidItem, InvalidParameter
 from astra_xr.missions import MISSIONS, landsat, mission_of, sentinel2
 from astra_xr.model import Band, Radiometry
-from astra_xr.reading import decoding
 from astra_xr.resolver.bands import match_bands, select_bands
 from astra_xr.resolver.local import LocalResolver
 from astra_xr.resolver.radiometry import RadiometryMode, decide_radiometry, override
@@ -519,7 +519,7 @@ class TestOverride:
         ds = astra_xr.open_scene(item, "red", radiometry=mode)
         assert ds.red.dtype == "float32"
         told = warnings.catch_warnings(record=True)
-        decoding._warned.clear()
+        warned._seen.clear()
         with told as caught:
             warnings.simplefilter("always")
             assert ds.red.values[1, 1] == pytest.approx(expected)

@@ -12,8 +12,7 @@ import pytest
 import xarray as xr
 
 import astra_xr
-from astra_xr import errors
-from astra_xr.reading import decoding
+from astra_xr import errors, warned
 from astra_xr.testing import Reply
 from conftest import Loopback
 from tests import items
@@ -167,7 +166,7 @@ def test_bad_bands(world: World, bands: list[str], error: type[Exception], words
 
 def test_what_a_file_lacks_of_its_item_is_nan(world: World) -> None:
     ds = astra_xr.open_scene(items.earth_search_c1(SIZE + 1), bands=["red"])
-    decoding._warned.clear()
+    warned._seen.clear()
     with pytest.warns(UserWarning, match=f"its item says {SIZE + 1} x .* the file has {SIZE} x"):
         ds.red.load()
     assert ds.red.sizes == {"y": SIZE + 1, "x": SIZE + 1}

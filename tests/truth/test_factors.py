@@ -14,7 +14,6 @@ import pytest
 import astra_xr
 from astra_xr.errors import InvalidItem
 from astra_xr.model import Radiometry
-from astra_xr.resolver import radiometry
 from astra_xr.resolver.radiometry import RadiometryMode
 from astra_xr.testing import write_cog
 from tests import items
@@ -31,11 +30,6 @@ NATIVE = {"green": "B01", "red": "B02", "nir08": "B03", "nir09": "B04"}
 ELEVATION = 30.10936649
 REFLECTANCE = {"green": (2e-3, 2.5e-3), "red": (1.5e-3, 4e-3), "nir08": (1.9e-3, 1.3e-2),
                "nir09": (2.2e-3, 1e-2)}  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def _forget() -> None:
-    radiometry._warn_of_difference.cache_clear()
 
 
 def mtl(**left_out: str) -> Json:

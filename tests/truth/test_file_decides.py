@@ -14,11 +14,11 @@ import xarray as xr
 from affine import Affine
 
 import astra_xr
+from astra_xr import warned
 from astra_xr.arrays.formula import compute
 from astra_xr.arrays.thumbnail import coarser
 from astra_xr.catalogs.urls import FixedUrl
 from astra_xr.errors import ReadError
-from astra_xr.reading import decoding
 from astra_xr.reading.loop import run
 from astra_xr.reading.ranges import RangeFile
 from astra_xr.testing import write_cog
@@ -184,7 +184,7 @@ def holed() -> Any:
 def opened(path: Path, described: dict[str, Any], **options: Any) -> xr.DataArray:
     """A band; where the item gives another nodata than the file, one warning says so."""
     lazy = band(path, described, **options)
-    decoding._warned.clear()
+    warned._seen.clear()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         lazy.load()

@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import astra_xr
+from astra_xr import warned
 from astra_xr.errors import AstraError, UnknownBand
-from astra_xr.reading import decoding
 
 SIDE = 40
 PLACE = Affine(10, 0, 500000, 0, -10, 4200000)
@@ -149,7 +149,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def opened(path: Path, file: File, said: Said, **options: Any) -> xr.DataArray:
-    decoding._warned.clear()
+    warned._seen.clear()
     item = said.item(path, file.dtype)
     return astra_xr.open_scene(json.loads(json.dumps(item)), "data", **options)["data"].load()
 

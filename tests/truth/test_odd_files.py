@@ -16,9 +16,9 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning
 
 import astra_xr
+from astra_xr import warned
 from astra_xr.arrays.thumbnail import coarser
 from astra_xr.errors import AstraError
-from astra_xr.reading import decoding
 from tests.conftest import SHARED
 
 ROWS, COLS = 90, 130
@@ -198,7 +198,7 @@ def test_numbers_of_a_color_table_are_never_averaged(tmp_path: Path, name: str, 
     for options in ({"resolution": 20}, {"crs": "EPSG:3857", "resampling": "bilinear"}):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            decoding._warned.clear()
+            warned._seen.clear()
             lazy = opened(path, way, **options)
             found = set(np.unique(lazy.values[2:-3, 2:-3]))
             plain = opened(path, way).to_dataset()

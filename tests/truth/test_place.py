@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 
 import astra_xr
+from astra_xr import warned
 from astra_xr.arrays.thumbnail import coarser
 from astra_xr.errors import ReadError
-from astra_xr.reading import decoding
 
 pytestmark = pytest.mark.filterwarnings("always:.*its item says:UserWarning")
 UTM = "EPSG:32610"
@@ -104,7 +104,7 @@ class File:
 @pytest.fixture(autouse=True)
 def _anew() -> None:
     """Each test warns anew."""
-    decoding._warned.clear()
+    warned._seen.clear()
 
 
 @pytest.fixture

@@ -17,11 +17,10 @@ from odc.geo.geobox import GeoBox
 from pyproj import CRS, Transformer
 
 import astra_xr
+from astra_xr import warned
 from astra_xr.errors import ReadError
 from astra_xr.missions.items import clean_item
 from astra_xr.model import Grid
-from astra_xr.reading import decoding
-from astra_xr.resolver import grids
 from astra_xr.resolver.grids import grid_problem, item_grid
 
 Json = dict[str, Any]
@@ -34,8 +33,7 @@ pytestmark = pytest.mark.filterwarnings("always:.*its item says:UserWarning")
 
 @pytest.fixture(autouse=True)
 def _anew() -> None:
-    grids._warned.clear()
-    decoding._warned.clear()
+    warned._seen.clear()
 
 
 def write(folder: Path, crs: str | None = UTM, transform: Any = TRANSFORM) -> Path:
@@ -326,7 +324,7 @@ def test_heights_in_the_files_crs_are_no_other_place(tmp_path: Path, strips: boo
     bare = astra_xr.open_scene(item(path, typed=False))
     exact(path, bare)
     assert bare.rio.crs.to_epsg() == 32610
-    assert not decoding._warned
+    assert not warned._seen
 
 
 @pytest.mark.parametrize("typed", [True, False], ids=["typed", "bare"])
@@ -401,4 +399,4 @@ def test_a_code_of_none_beside_wkt(shared: Path, tmp_path: Path) -> None:
     band = astra_xr.open_scene(said, "red")["red"]
     assert band.odc.geobox.crs == CRS(said["properties"]["proj:wkt2"])
     assert float(band[3, 5]) == pytest.approx(0.1234)
-    assert not decoding._warned
+    assert not warned._seen

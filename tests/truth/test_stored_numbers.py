@@ -14,8 +14,8 @@ import rasterio
 import xarray as xr
 
 import astra_xr
+from astra_xr import warned
 from astra_xr.arrays.thumbnail import coarser
-from astra_xr.reading import decoding
 from tests.truth.test_file_decides import SIDE, band, item_of, make, write
 
 __all__ = ["make"]  # A fixture: one file for our own decoders, one that only GDAL can read.
@@ -110,7 +110,7 @@ def test_where_the_header_is_read_at_opening_attrs_are_the_files(tmp_path: Path)
     # Its item tells type and nodata, but not where it lies.
     item = item_of(path)
     item["assets"]["data"]["raster:bands"] = [{"data_type": "uint8", "nodata": 7}]
-    decoding._warned.clear()
+    warned._seen.clear()
     with pytest.warns(UserWarning, match="nodata is 7, the file itself -9999"):
         ds = astra_xr.open_scene(item, mask_and_scale=False)
     assert ds["data"].attrs["_FillValue"] == -9999

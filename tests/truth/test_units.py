@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 import astra_xr
-from astra_xr.reading import decoding
+from astra_xr import warned
 from astra_xr.sample import SCENE_ID
 from astra_xr.testing import write_cog
 from tests.conftest import PLACE_OF_30_M
@@ -24,7 +24,7 @@ SIDE = 64
 
 @pytest.fixture(autouse=True)
 def _forget(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoding, "_warned", set())
+    warned._seen.clear()
 
 
 @pytest.fixture
