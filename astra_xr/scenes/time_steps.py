@@ -34,7 +34,7 @@ ANGLES = {
 the middle of the scene; azimuths from north, clockwise."""
 
 _SAME_LIGHT = 0.05
-"""Micrometres that the middles of a band may be apart from mission to mission."""
+"""Micrometers that the middles of a band may be apart from mission to mission."""
 
 
 @dataclass(frozen=True, kw_only=True)
