@@ -165,7 +165,7 @@ def _scene_arguments(parser: argparse.ArgumentParser) -> None:
 def _search(args: argparse.Namespace) -> None:
     from astra_xr.scenes.scene_search import search
 
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always", UserWarning)
         found = search(
             args.mission,
@@ -180,7 +180,7 @@ def _search(args: argparse.Namespace) -> None:
         print(found.to_dataframe().to_json(orient="records", date_format="iso", indent=2))
     else:
         print("\n".join(found) if args.ids else found)
-    notes = [str(warning.message) for warning in told]
+    notes = [str(warning.message) for warning in warned]
     if args.json or args.ids:
         notes += [f"passed over {name}: {why}" for name, why in found.passed_over.items()]
     for note in notes:

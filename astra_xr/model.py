@@ -209,7 +209,7 @@ class Radiometry:
     """How stored numbers become values: ``value = stored · scale + offset``."""
 
     dtype: str
-    """NumPy dtype of the stored numbers; empty where only the file tells it."""
+    """NumPy dtype of the stored numbers; empty where only the file gives it."""
 
     scale: float = 1.0
     """Factor of the stored number."""
@@ -234,7 +234,7 @@ class Radiometry:
     file_tags: str = "ignored"
     """What scale and offset in the file's own tags are to these: ``ignored``, ``compared`` (the
     file is read by these, and a difference is warned of), or ``applied`` when the file is read,
-    since nothing else tells any; scale and offset are 1 and 0 until then."""
+    since nothing else gives any; scale and offset are 1 and 0 until then."""
 
     inferred: bool = False
     """True if the offset was inferred from flags of the item, which are sometimes wrong: readers

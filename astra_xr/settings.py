@@ -232,11 +232,11 @@ def config_file() -> Path:
 def _filed() -> Mapping[str, str]:
     path = config_file()
     try:
-        told = path.stat()
+        stat = path.stat()
     except OSError:
         return {}
     return _read_file(
-        path, (told.st_mtime_ns, told.st_ino, told.st_size, told.st_mode, told.st_uid)
+        path, (stat.st_mtime_ns, stat.st_ino, stat.st_size, stat.st_mode, stat.st_uid)
     )
 
 
@@ -270,12 +270,12 @@ def _read_file(path: Path, stamp: tuple[int, ...]) -> Mapping[str, str]:
 
 def _joined(*layers: Mapping[str, Any]) -> dict[str, Any]:
     """Join settings, of which later ones win; a key goes with its URL alone."""
-    told: dict[str, Any] = {}
+    merged: dict[str, Any] = {}
     for layer in layers:
-        if not _same_service(told.get("api_url"), layer.get("api_url")):
-            told.pop("api_key", None)
-        told |= layer
-    return told
+        if not _same_service(merged.get("api_url"), layer.get("api_url")):
+            merged.pop("api_key", None)
+        merged |= layer
+    return merged
 
 
 def _same_service(one: str | None, other: str | None) -> bool:

@@ -26,8 +26,8 @@ class Explanation:
     """Variables that read no file: they are in memory."""
 
     unknown: tuple[str, ...] = ()
-    """Variables that may read files, while nothing tells which: of dask, or computed of bands by
-    other means than this package's, as by ``xarray.decode_cf``."""
+    """Variables that may read files of which nothing is known: dask arrays, and those that others
+    computed of bands, such as ``xarray.decode_cf``."""
 
     @property
     def tiles(self) -> int:

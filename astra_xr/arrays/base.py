@@ -116,7 +116,7 @@ class LazyArray(BackendArray):
         Raises
         ------
         ReadError, SigningError, UpstreamError
-            The header, which tells it, cannot be read.
+            The header, which gives it, cannot be read.
         """
         return None, math.nan
 

@@ -56,7 +56,7 @@ class Layer:
     async def absent(self) -> tuple[float | None, float]:
         """Return which number is no data, and what stands where the scene has no pixels.
 
-        Of values these are None and NaN; of stored numbers the file tells, which is read anyway.
+        Of values these are None and NaN; of stored numbers the file gives them.
         """
         found = unwrap(self.pixels)
         return await found[0].no_data() if found else (None, math.nan)

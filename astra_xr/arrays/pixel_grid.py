@@ -147,7 +147,7 @@ class PixelGrid:
 
 
 def pixel_grid(obj: xr.Dataset | xr.DataArray, method: str) -> PixelGrid | None:
-    """Return the grid of an object along y and x; None where no coordinates tell it.
+    """Return the grid of an object along y and x; None where no coordinates give it.
 
     Raises
     ------
@@ -165,7 +165,7 @@ def pixel_grid(obj: xr.Dataset | xr.DataArray, method: str) -> PixelGrid | None:
     opened = _opened_as(pixel.odc.crs_coord)
     rotated = opened is not None and bool(opened.b or opened.d)
     if opened is None or rotated:  # of a rotated grid the coordinates count pixels
-        down, across = (_Lattice(step=float(rotated) or _told(each)) for each in (y, x))
+        down, across = (_Lattice(step=float(rotated) or _step_of(each)) for each in (y, x))
     else:
         down = _Lattice(step=opened.e, edge=opened.f)
         across = _Lattice(step=opened.a, edge=opened.c)
@@ -199,10 +199,10 @@ class _Lattice:
     """The pixels along y or x as they were opened."""
 
     step: float
-    """0 where nothing tells it."""
+    """0 where nothing gives it."""
 
     edge: float | None = None
-    """Where one of them begins; None where nothing tells it."""
+    """Where one of them begins; None where nothing gives it."""
 
     def edge_of(self, axis: _Axis) -> float:
         """Return where the first pixel of an axis begins; to the last bit where one does here."""
@@ -232,15 +232,15 @@ def _is_axis(coord: xr.DataArray) -> bool:
 
 def _opened_as(mapping: xr.DataArray | None) -> Affine | None:
     """Return the transform that ``spatial_ref`` has, which stays that of the whole."""
-    told = "" if mapping is None else str(mapping.attrs.get("GeoTransform", ""))
+    transform = "" if mapping is None else str(mapping.attrs.get("GeoTransform", ""))
     try:
-        found = Affine.from_gdal(*map(float, told.split()))
+        found = Affine.from_gdal(*map(float, transform.split()))
     except (ValueError, TypeError):
         return None
     return found if found.determinant else None
 
 
-def _told(coord: xr.DataArray) -> float:
+def _step_of(coord: xr.DataArray) -> float:
     """Return the pixel size that odc-geo notes at a coordinate."""
     size = coord.attrs.get("resolution")
     return float(size) if isinstance(size, int | float | np.number) else 0.0

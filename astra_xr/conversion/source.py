@@ -335,14 +335,14 @@ def _up_to(response: httpx.Response, most: int) -> Iterator[bytes]:
 
 
 def _size(response: httpx.Response) -> int:
-    told = re.fullmatch(r"bytes \d+-\d+/(\d+)", response.headers.get("content-range", ""))
-    if told:
-        return int(told[1])
+    match = re.fullmatch(r"bytes \d+-\d+/(\d+)", response.headers.get("content-range", ""))
+    if match:
+        return int(match[1])
     length = response.headers.get("content-length", "")
     return int(length) if response.status_code == 200 and length.isdigit() else -1
 
 
 def _version(response: httpx.Response) -> str:
     headers = response.headers
-    told = headers.get("etag") or headers.get("last-modified") or str(_size(response))
-    return str(told).strip()
+    validator = headers.get("etag") or headers.get("last-modified") or str(_size(response))
+    return str(validator).strip()

@@ -142,12 +142,12 @@ def _listen(lines: IO[bytes], progress: Progress) -> dict[str, Any] | None:
     """Pass on the progress that the process reports; return its answer, None: it died."""
     for line in lines:
         try:
-            told = json.loads(line)
+            message = json.loads(line)
         except ValueError:
             return None
-        if "done" not in told:
-            return dict(told)
-        progress(float(told["done"]))
+        if "done" not in message:
+            return dict(message)
+        progress(float(message["done"]))
     return None
 
 
@@ -187,12 +187,12 @@ def _leave_with_caller() -> None:
 
 
 def _answer(job: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
-    told = 0.0
+    reported = 0.0
 
     def progress(share: float) -> None:
-        nonlocal told
-        if share == 1.0 or share - told >= 0.01:
-            told = share
+        nonlocal reported
+        if share == 1.0 or share - reported >= 0.01:
+            reported = share
             _say({"done": share})
 
     try:

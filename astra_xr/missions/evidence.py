@@ -13,7 +13,7 @@ from astra_xr.model import Band
 _SUFFIX = re.compile(r"(_\d+m|\.tif)$")
 
 
-def agreed(*told: str | None) -> str | None:
+def agreed(*values: str | None) -> str | None:
     """Return the one value that is given; None if there is none, or several differ.
 
     Examples
@@ -21,8 +21,8 @@ def agreed(*told: str | None) -> str | None:
     >>> agreed(None, "2A", "2A"), agreed("1C", "2A")
     ('2A', None)
     """
-    values = {value for value in told if value is not None}
-    return values.pop() if len(values) == 1 else None
+    given = {value for value in values if value is not None}
+    return given.pop() if len(given) == 1 else None
 
 
 def read(pattern: re.Pattern[str], *values: object) -> Iterator[str]:
@@ -36,8 +36,8 @@ def read(pattern: re.Pattern[str], *values: object) -> Iterator[str]:
 def instruments_of(item: Item) -> set[str]:
     """Return the words of an item's instruments, in upper case: ``OLI_TIRS`` are two."""
     properties = item.get("properties", {})
-    told = properties.get("instruments") or properties.get("eo:instrument") or ()
-    texts = [told] if isinstance(told, str) else told if isinstance(told, list) else []
+    named = properties.get("instruments") or properties.get("eo:instrument") or ()
+    texts = [named] if isinstance(named, str) else named if isinstance(named, list) else []
     return {word for text in texts for word in re.split(r"[\s_,/]+", str(text).upper()) if word}
 
 
@@ -88,19 +88,19 @@ def is_of(item: Item, table: Iterable[Band], offsets: Iterable[float] | None = N
 
 
 def _is_like(asset: Mapping[str, Any], band: Band, offsets: Iterable[float] | None) -> bool:
-    if _told(asset, "data_type") not in (None, band.dtype):
+    if _raster_field(asset, "data_type") not in (None, band.dtype):
         return False
     if band.role not in ("reflectance", "thermal") or band.unit is None:
         return True
     usual = offsets if offsets is not None and band.role == "reflectance" else (band.offset,)
     return (
-        _near(_told(asset, "nodata"), (band.nodata,))
-        and _near(_told(asset, "scale"), (band.scale,))
-        and _near(_told(asset, "offset"), usual)
+        _near(_raster_field(asset, "nodata"), (band.nodata,))
+        and _near(_raster_field(asset, "scale"), (band.scale,))
+        and _near(_raster_field(asset, "offset"), usual)
     )
 
 
-def _told(asset: Mapping[str, Any], name: str) -> Any:
+def _raster_field(asset: Mapping[str, Any], name: str) -> Any:
     """Return a field of the raster extension, in its 1.1 or its STAC 1.1 form; None: not given."""
     bands = (entries[0] for field in ("raster:bands", "bands") if (entries := asset.get(field)))
     sources = [*(each for each in bands if isinstance(each, Mapping)), asset]

@@ -115,18 +115,18 @@ def _by_properties(item: Item) -> dict[str, str]:
     Satellite, instruments, level and collection 2 are given and agree, and its assets hold what
     that level stores.
     """
-    told = item.get("properties", {})
-    satellite = agreed(*read(_SATELLITE, told.get("platform"), told.get("eo:platform")))
+    properties = item.get("properties", {})
+    satellite = agreed(*read(_SATELLITE, *map(properties.get, ("platform", "eo:platform"))))
     names = ("landsat:correction", "landsat:processing_level", "processing:level")
-    level = agreed(*read(_LEVEL, *map(told.get, names)))
-    collection = agreed(*read(_COLLECTION, told.get("landsat:collection_number")))
+    level = agreed(*read(_LEVEL, *map(properties.get, names)))
+    collection = agreed(*read(_COLLECTION, properties.get("landsat:collection_number")))
     letter, day = _letter(satellite or "", instruments_of(item)), day_of(item)
     if not (satellite and level and letter and day) or collection != "2":
         return {}
     if letter == "M" and level.startswith("L2"):
         return {}
     parts = {"sensor": f"L{letter}0{satellite}", "level": level, "collection": "02", "day": day}
-    path, row = told.get("landsat:wrs_path"), told.get("landsat:wrs_row")
+    path, row = properties.get("landsat:wrs_path"), properties.get("landsat:wrs_row")
     if str(path).isdecimal() and str(row).isdecimal():
         parts |= {"path": str(path).zfill(3), "row": str(row).zfill(3)}
     return parts if _is_surface(item, level) and is_of(item, table(parts)) else {}

@@ -191,12 +191,16 @@ def _by_properties(item: Item) -> Mapping[str, str]:
     It is ESA's own product, by product type or granule id and by baseline; satellite, level, tile
     and day are given once or agree; and its assets hold what that level stores.
     """
-    told = item.get("properties", {})
+    properties = item.get("properties", {})
     granules = _granules(item)
-    satellite = agreed(*read(_SATELLITE, told.get("platform")), *(each[1] for each in granules))
-    types = [told.get(name) for name in ("s2:product_type", "product:type", "processing:level")]
+    satellite = agreed(
+        *read(_SATELLITE, properties.get("platform")), *(each[1] for each in granules)
+    )
+    types = [
+        properties.get(name) for name in ("s2:product_type", "product:type", "processing:level")
+    ]
     level = agreed(*read(_LEVEL, *types), *(each[2] for each in granules))
-    grids = (told.get(name) for name in ("grid:code", "s2:mgrs_tile"))
+    grids = (properties.get(name) for name in ("grid:code", "s2:mgrs_tile"))
     tiles = [*(each.zfill(5) for each in read(_MGRS, *grids)), *(each[3] for each in granules)]
     tile, day, baseline = agreed(*tiles), day_of(item), _baseline(item)
     esa = granules or any(str(each).upper().startswith("S2MSI") for each in types)
@@ -213,14 +217,16 @@ def _by_properties(item: Item) -> Mapping[str, str]:
 def _granules(item: Item) -> list[re.Match[str]]:
     """Return the ids of ESA's granule and datastrip that an item has."""
     properties = item.get("properties", {})
-    told = [item.get("id"), *(properties.get(name) for name in ("s2:tile_id", "s2:datastrip_id"))]
-    return [match for each in told if (match := _GRANULE.fullmatch(str(each).upper()))]
+    names = [item.get("id"), *(properties.get(name) for name in ("s2:tile_id", "s2:datastrip_id"))]
+    return [match for each in names if (match := _GRANULE.fullmatch(str(each).upper()))]
 
 
 def _agrees(item: Item) -> bool:
     """Return True if what is given of platform, constellation and instruments is Sentinel-2's."""
-    told, instruments = item.get("properties", {}), instruments_of(item)
-    given = [(pattern, told[name]) for name, pattern in _NAMES.items() if told.get(name)]
+    properties, instruments = item.get("properties", {}), instruments_of(item)
+    given = [
+        (pattern, properties[name]) for name, pattern in _NAMES.items() if properties.get(name)
+    ]
     fits = all([*read(pattern, value)] for pattern, value in given)
     return fits and instruments <= {"MSI"} and bool(given or instruments)
 
@@ -266,7 +272,7 @@ def _fits(wanted: Mapping[str, str], found: Mapping[str, str]) -> bool:
 
 
 def _baselines(item: Item) -> Iterator[tuple[str, str]]:
-    """Yield the processing baselines that an item tells, as ``NN.NN``, and where it does."""
+    """Yield the processing baselines of an item, as ``NN.NN``, and the field that gives each."""
     properties = item.get("properties", {})
     for name in ("s2:processing_baseline", "sentinel:processing_baseline"):
         if match := _NUMBER.fullmatch(str(properties.get(name))):
@@ -298,14 +304,14 @@ def correction(item: Item) -> Correction | None:
     Raises
     ------
     InvalidItem
-        The item tells baselines of which one is shifted and the other is not.
+        The item gives baselines of which one is shifted and the other is not.
     """
-    told = [(each, name) for each, name in _baselines(item) if name != "processing:version"]
-    told = told or [*_baselines(item)]
-    if not told:
+    baselines = [(each, name) for each, name in _baselines(item) if name != "processing:version"]
+    baselines = baselines or [*_baselines(item)]
+    if not baselines:
         return None
-    baseline, place = told[0]
-    for other, name in told[1:]:
+    baseline, place = baselines[0]
+    for other, name in baselines[1:]:
         if (other >= _SHIFTED) != (baseline >= _SHIFTED):
             raise InvalidItem(
                 item=str(item.get("id")),

@@ -31,7 +31,7 @@ class BandAsset:
     """The bands of a file of several, in file order."""
 
     indexes: tuple[int, ...] | None = (1,)
-    """Plane numbers in the file, from 1; None: the item does not tell how many there are."""
+    """Plane numbers in the file, from 1; None: the item does not say how many there are."""
 
     listed: bool = True
     """False where it is opened only when asked for by name."""
@@ -226,7 +226,7 @@ def _find(available: Sequence[BandAsset], name: str, scene: str) -> BandAsset | 
 def _plane_by_number(available: Sequence[BandAsset], name: str) -> BandAsset | None:
     """Return one plane of a file, ``key.2``.
 
-    An item may describe fewer planes than the file has, or tell nothing: the file decides then.
+    An item may describe fewer planes than the file has, or none: the file decides then.
     """
     key, _, digits = name.rpartition(".")
     number = int(digits) if digits.isdecimal() and len(digits) < 6 else 0
@@ -248,13 +248,13 @@ def _candidates(entries: Sequence[BandAsset]) -> dict[str, str]:
         return {entry.band.native: _tell_apart(entry.band) for entry in entries}
     # The key of a file would open all of its planes.
     names = [f"{e.key}.{e.indexes[0]}" if e.alone and e.indexes else e.key for e in entries]
-    told = (f"{entry.band.native} of this file" for entry in entries)
-    return dict(zip(names, told, strict=True))
+    labels = (f"{entry.band.native} of this file" for entry in entries)
+    return dict(zip(names, labels, strict=True))
 
 
 def _tell_apart(band: Band) -> str:
-    told = [band.title or band.common or "", f"{band.wavelength:g} µm" if band.wavelength else ""]
-    return ", ".join(part for part in told if part) or "no description"
+    parts = [band.title or band.common or "", f"{band.wavelength:g} µm" if band.wavelength else ""]
+    return ", ".join(part for part in parts if part) or "no description"
 
 
 def _band_of(
@@ -305,8 +305,8 @@ _TWIN_SUFFIX = re.compile(r"(-jp2|_\d+m)$")
 
 def _mission_band(item: Item, key: str, band: Band) -> BandAsset:
     # A catalog may hold a band at another pixel size than its own; NAIP's is the flight's.
-    told = item["assets"][key].get("gsd")
-    gsd = told or band.gsd or item.get("properties", {}).get("gsd")
+    of_asset = item["assets"][key].get("gsd")
+    gsd = of_asset or band.gsd or item.get("properties", {}).get("gsd")
     if gsd != band.gsd:
         band = replace(band, gsd=gsd)
     if band.role in CLASS_ROLES and not band.classes:
@@ -320,13 +320,13 @@ def _mission_band(item: Item, key: str, band: Band) -> BandAsset:
     return BandAsset(key=key, band=band, planes=planes, indexes=_count(len(planes) or 1))
 
 
-def _known_plane(told: Band, band: Band) -> Band:
-    """Return the mission's plane of a name that an item tells, else one of that name alone."""
-    names = {name.casefold() for name in told.names}
+def _known_plane(described: Band, band: Band) -> Band:
+    """Return the mission's plane of a name that an item gives, else one of that name alone."""
+    names = {name.casefold() for name in described.names}
     for plane in band.planes:
         if names & {name.casefold() for name in plane.names}:
             return plane
-    return replace(told, role=band.role, dtype=band.dtype, nodata=band.nodata)
+    return replace(described, role=band.role, dtype=band.dtype, nodata=band.nodata)
 
 
 def _planes_alone(whole: BandAsset) -> Iterator[BandAsset]:
@@ -381,8 +381,8 @@ def _own_bands(
     count = _count(len(planes or raster)) or None
     planes = tuple(classified(plane, asset, n) for n, plane in enumerate(planes, 1))
     band = Band(native=key, gsd=asset.get("gsd"), title=title)
-    told = planes or tuple(classified(band, asset, n) for n in count or (1,))
-    band = classified_file(band, asset, told)
+    described = planes or tuple(classified(band, asset, n) for n in count or (1,))
+    band = classified_file(band, asset, described)
     listed = listed and _is_data(band, roles)
     yield BandAsset(key=key, band=band, planes=planes, indexes=count, listed=listed)
     if listed:

@@ -28,7 +28,7 @@ _LONGEST = 60
 
 
 def classified(band: Band, asset: Mapping[str, Any], index: int = 1) -> Band:
-    """Return a band with the role and the classes that an asset tells; else as it is.
+    """Return a band with the role and the classes that an asset gives; else as it is.
 
     Parameters
     ----------
@@ -87,8 +87,8 @@ def _is_float(source: Mapping[str, Any]) -> bool:
 
 
 def _flags_pixels(source: Mapping[str, Any]) -> bool:
-    told = source.get("roles")
-    roles = {str(role).casefold() for role in told} if isinstance(told, list) else set()
+    listed = source.get("roles")
+    roles = {str(role).casefold() for role in listed} if isinstance(listed, list) else set()
     named = any(role in _FLAG_ROLES or role.endswith("-mask") for role in roles)
     words = (str(source.get(key) or "") for key in ("title", "description", "name"))
     return named and not any(map(_DEGREES.search, words))
@@ -164,5 +164,5 @@ def _word(text: Any) -> str:
 
 
 def _color(entry: Mapping[str, Any]) -> str | None:
-    told = str(entry.get("color_hint") or entry.get("color-hint") or "").removeprefix("#")
-    return f"#{told.casefold()}" if re.fullmatch("[0-9a-fA-F]{6}", told) else None
+    color = str(entry.get("color_hint") or entry.get("color-hint") or "").removeprefix("#")
+    return f"#{color.casefold()}" if re.fullmatch("[0-9a-fA-F]{6}", color) else None

@@ -24,7 +24,7 @@ def describe_planes(item: Item, key: str, asset: Mapping[str, Any]) -> tuple[Ban
     whole = _spectral(asset)
     if len(described or rasters) <= 1 and whole:
         # One band: what the asset says holds for it.
-        described = [{**whole, **told} for told in described if isinstance(told, Mapping)] or [
+        described = [{**whole, **entry} for entry in described if isinstance(entry, Mapping)] or [
             whole
         ]
     planes = tuple(_planes(item, key, described))
@@ -33,10 +33,10 @@ def describe_planes(item: Item, key: str, asset: Mapping[str, Any]) -> tuple[Ban
 
 def _planes(item: Item, key: str, described: list[Any]) -> Iterator[Band]:
     of_item = item.get("properties", {}).get("eo:bands") or ()
-    for told in described:
+    for listed in described:
         # STAC 0.7 and beta items list indexes into the item's eo:bands.
-        by_index = isinstance(told, int) and 0 <= told < len(of_item)
-        entry = of_item[told] if by_index else told
+        by_index = isinstance(listed, int) and 0 <= listed < len(of_item)
+        entry = of_item[listed] if by_index else listed
         if not isinstance(entry, Mapping):
             continue
         spectral = _spectral(entry)
@@ -54,9 +54,9 @@ def _planes(item: Item, key: str, described: list[Any]) -> Iterator[Band]:
             )
 
 
-def _spectral(told: Mapping[str, Any]) -> dict[str, Any]:
+def _spectral(entry: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of the eo extension, without its prefix of later versions."""
-    found = {name: told.get(name) or told.get(f"eo:{name}") for name in _SPECTRAL}
+    found = {name: entry.get(name) or entry.get(f"eo:{name}") for name in _SPECTRAL}
     return {
         name: value
         for name, value in found.items()
@@ -76,11 +76,11 @@ def _of_item(item: Item, key: str, asset: Mapping[str, Any]) -> list[Any]:
     Of a band that the asset is named after; or of all bands, if no other asset can be meant.
     """
     properties = item.get("properties", {})
-    told = list(properties.get("eo:bands") or properties.get("bands") or ())
-    if not told:
+    listed = list(properties.get("eo:bands") or properties.get("bands") or ())
+    if not listed:
         return []
-    named = [e for e in told if isinstance(e, Mapping) and e.get("name") == key]
+    named = [e for e in listed if isinstance(e, Mapping) and e.get("name") == key]
     if len(named) == 1:
         return named
     sole = [each for each in item.get("assets", {}).values() if raster_kind(each)] == [asset]
-    return told if sole and len(told) == len(asset.get("raster:bands") or (1,)) else []
+    return listed if sole and len(listed) == len(asset.get("raster:bands") or (1,)) else []

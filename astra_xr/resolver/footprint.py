@@ -53,11 +53,11 @@ def contradiction(grid: Grid, item: Item, fields: Mapping[str, Any]) -> str:
             return f"it covers {_words(own)} in degrees, while the item's bbox is {_words(box)}"
         if _area(box) > _area(own) / 4:
             return ""
-    told = _numbers(fields.get("proj:bbox"))
-    if told and not (
-        _holds_plain(grid.bounds, told, _BEYOND) and _holds_plain(told, grid.bounds, _BEYOND)
+    box = _numbers(fields.get("proj:bbox"))
+    if box and not (
+        _holds_plain(grid.bounds, box, _BEYOND) and _holds_plain(box, grid.bounds, _BEYOND)
     ):
-        return f"it covers {_words(grid.bounds)}, while proj:bbox is {_words(told)}"
+        return f"it covers {_words(grid.bounds)}, while proj:bbox is {_words(box)}"
     return ""
 
 

@@ -32,10 +32,10 @@ def item_grid(item: Item, asset: Mapping[str, Any]) -> Grid | None:
         None if CRS, shape or transform are missing or make no sense, or contradict each other or
         the item's own boxes: the file has to be read.
     """
-    told = _told(item, asset)
-    if told is None:
+    given = _given(item, asset)
+    if given is None:
         return None
-    grid, fields = told
+    grid, fields = given
     problem = contradiction(grid, item, fields)
     if not problem:
         return grid
@@ -50,8 +50,8 @@ def item_grid(item: Item, asset: Mapping[str, Any]) -> Grid | None:
 
 def grid_problem(item: Item, asset: Mapping[str, Any]) -> str:
     """Return why the grid that an item gives an asset cannot be believed; nothing if it can."""
-    told = _told(item, asset)
-    return contradiction(told[0], item, told[1]) if told else ""
+    given = _given(item, asset)
+    return contradiction(given[0], item, given[1]) if given else ""
 
 
 def item_crs(item: Item, asset: Mapping[str, Any]) -> str | None:
@@ -102,7 +102,7 @@ def _has_points_alone(item: Item, crs: str) -> bool:
     return product in ("GRD", "SLC") and crs in ("", "EPSG:4326")
 
 
-def _told(item: Item, asset: Mapping[str, Any]) -> tuple[Grid, Mapping[str, Any]] | None:
+def _given(item: Item, asset: Mapping[str, Any]) -> tuple[Grid, Mapping[str, Any]] | None:
     """Return the grid that an item gives an asset, and the fields of which it is."""
     properties = item.get("properties", {})
     crs = item_crs(item, asset)

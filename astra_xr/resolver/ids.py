@@ -23,7 +23,7 @@ def parse_scene_id(text: str) -> SceneId:
     Parameters
     ----------
     text : str
-        ``mission:name`` or just the name, where its form tells the mission. The name is an id
+        ``mission:name`` or just the name, where its form shows the mission. The name is an id
         of any of the mission's forms, or the beginning of a product id, cut between two of its
         parts. Case, blanks around it and ``.SAFE`` do not matter. The URL of a catalog's item
         counts as the id that it ends in.

@@ -247,8 +247,8 @@ class LocalResolver:
         href = self._href(found, entry.key)
         size = raw.get("file:size")
         each = [
-            override(told, request.radiometry)
-            for told in self._told(entry, found, request, factors)
+            override(decided, request.radiometry)
+            for decided in self._radiometry(entry, found, request, factors)
         ]
         radiometry, by_plane = joined(each)
         return Asset(
@@ -267,7 +267,7 @@ class LocalResolver:
             size=size if isinstance(size, int) else None,
         )
 
-    def _told(
+    def _radiometry(
         self, entry: BandAsset, found: Found, request: _Request, factors: Factors | None
     ) -> list[Radiometry | None]:
         """Return the radiometry of each plane of a band, as item and mission give it."""

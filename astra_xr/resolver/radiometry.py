@@ -21,7 +21,7 @@ _COMPLEX = {"cint16": "complex64", "cfloat32": "complex64", "cfloat64": "complex
 
 _TYPES = {np.dtype(code).name for code in np.typecodes["AllInteger"] + np.typecodes["AllFloat"]}
 
-_UNTOLD = "the item gives no scale or offset; the file's own tags apply, if it has any"
+_NO_FACTORS = "the item gives no scale or offset; the file's own tags apply, if it has any"
 
 _AS_IS = (*CLASS_ROLES, "visual")
 """Roles of bands whose stored numbers are the values."""
@@ -58,15 +58,15 @@ def decide_radiometry(
     offset_applied : str or None
         Why the catalog's pixels hold the mission's offset already; None: they do not.
     factors : Factors, optional
-        What a file beside the scene tells of the band, for bands that the mission's table gives
-        no unit. It has the word over the item, which may tell those of some bands alone.
+        What a file beside the scene gives for the band, where the mission's table has no unit.
+        It counts before the item, which may give those of some bands alone.
     corrected : bool
         False: the numbers are wanted as they are stored; the mission's offset is not looked for.
 
     Returns
     -------
     Radiometry or None
-        None where neither table nor item tells: the file's own tags decide then.
+        None where neither table nor item says: the file's own tags decide then.
 
     Raises
     ------
@@ -101,10 +101,10 @@ def decide_radiometry(
     elif not declared and band.dtype is None:
         return None
     elif mission is not None and band.role in ("reflectance", "thermal"):
-        reason = f"{DIGITAL_NUMBERS}, since neither the item nor a file beside it tells factors"
+        reason = f"{DIGITAL_NUMBERS}, since neither the item nor a file beside it gives factors"
         tags = "applied"
     else:
-        unit, reason, tags = unit or declared.get("unit"), _untold(dtype), "applied"
+        unit, reason, tags = unit or declared.get("unit"), _without_factors(dtype), "applied"
     return Radiometry(
         dtype=dtype,
         scale=scale,
@@ -118,15 +118,15 @@ def decide_radiometry(
 
 
 def _type_of(declared: Mapping[str, Any], band: Band) -> str:
-    """Return the NumPy dtype of the stored numbers; empty where neither item nor table tells."""
-    told = declared.get("data_type") or band.dtype
-    name = _COMPLEX.get(str(told), told)
+    """Return the NumPy dtype of the stored numbers; empty where neither item nor table gives it."""
+    given = declared.get("data_type") or band.dtype
+    name = _COMPLEX.get(str(given), given)
     return name if isinstance(name, str) and name in _TYPES else ""
 
 
-def _untold(dtype: str) -> str:
+def _without_factors(dtype: str) -> str:
     whole = dtype.startswith(("int", "uint"))
-    return f"{DIGITAL_NUMBERS}: {_UNTOLD}" if whole else _UNTOLD
+    return f"{DIGITAL_NUMBERS}: {_NO_FACTORS}" if whole else _NO_FACTORS
 
 
 def as_they_are(band: Band, read: Radiometry) -> Radiometry | None:
@@ -136,7 +136,7 @@ def as_they_are(band: Band, read: Radiometry) -> Radiometry | None:
     ----------
     band : Band
     read : Radiometry
-        What item or file tell of type and nodata.
+        Type and nodata, by the item or the file.
 
     Returns
     -------
@@ -218,8 +218,10 @@ def joined(
     known = [plane for plane in planes if plane is not None]
     if not known:
         return None, ()
-    untold = Radiometry(dtype=known[0].dtype, reason=_untold(known[0].dtype), file_tags="applied")
-    each = tuple(plane or untold for plane in planes)
+    undescribed = Radiometry(
+        dtype=known[0].dtype, reason=_without_factors(known[0].dtype), file_tags="applied"
+    )
+    each = tuple(plane or undescribed for plane in planes)
     if len(set(each)) == 1:
         return each[0], ()
     types = [plane.dtype for plane in each]
@@ -239,9 +241,9 @@ def _correction(item: Item, mission: Mission, applied: str | None) -> tuple[floa
     correction = mission.correction(item)
     if correction is None:
         _log.warning(
-            "%s tells no processing baseline: its offset is taken as 0", item.get("id", "the item")
+            "%s gives no processing baseline: its offset is taken as 0", item.get("id", "the item")
         )
-        return 0.0, "the item tells no processing baseline"
+        return 0.0, "the item gives no processing baseline"
     if correction.offset and applied:
         return 0.0, f"{applied} ({correction.reason})"
     return correction.offset, correction.reason
@@ -251,25 +253,25 @@ def _compare(
     item: Item, declared: Mapping[str, Any], scale: float, offset: float, reason: str
 ) -> None:
     """Warn where an item gives other factors for reflectance than those that apply."""
-    told = (
+    given = (
         _factor(item, "scale", declared.get("scale", scale)),
         _factor(item, "offset", declared.get("offset", offset)),
     )
     close = functools.partial(math.isclose, rel_tol=1e-4, abs_tol=1e-9)
-    if not all(map(close, told, (scale, offset))):
-        _warn_of_difference(str(item.get("id")), told, (scale, offset), reason)
+    if not all(map(close, given, (scale, offset))):
+        _warn_of_difference(str(item.get("id")), given, (scale, offset), reason)
 
 
 def _warn_of_difference(
-    name: str, told: tuple[float, float], applied: tuple[float, float], reason: str
+    name: str, given: tuple[float, float], applied: tuple[float, float], reason: str
 ) -> None:
     """Warn once of an item, not of each of its bands."""
-    if not first_time(f"factors of {name} {told} {applied} {reason}"):
+    if not first_time(f"factors of {name} {given} {applied} {reason}"):
         return
     _log.warning(
         "%s gives reflectance scale %g and offset %g; %g and %g apply (%s). radiometry='raw' reads "
         "the stored numbers, radiometry='file' by the file's own tags",
-        name, *told, *applied, reason,
+        name, *given, *applied, reason,
     )  # fmt: skip
 
 
@@ -308,11 +310,11 @@ def _check_forms(item: Item, asset: Mapping[str, Any], index: int, wanted: bool)
     older = _declared(item, {k: v for k, v in asset.items() if k.endswith(":bands")}, index)
     newer = _declared(item, {k: v for k, v in asset.items() if k != "raster:bands"}, index)
     for name in {"scale", "offset"} & older.keys() & newer.keys():
-        told = _number(item, name, older[name]), _number(item, name, newer[name])
-        if not math.isclose(*told, rel_tol=1e-6):
+        pair = _number(item, name, older[name]), _number(item, name, newer[name])
+        if not math.isclose(*pair, rel_tol=1e-6):
             raise InvalidItem(
                 item=str(item.get("id")),
-                reason=f"its raster:bands say {name} {told[0]:g}, its bands or asset {told[1]:g}. "
+                reason=f"its raster:bands say {name} {pair[0]:g}, its bands or asset {pair[1]:g}. "
                 "Open it from another catalog=, or with radiometry='file' or 'raw'",
             )
 
@@ -324,16 +326,18 @@ def _of_all_bands(item: Item, band: Band) -> dict[str, Any]:
     """
     if band.dtype is not None:
         return {}
-    told = item.get("properties", {})
+    properties = item.get("properties", {})
     names = ["nodata", "raster:nodata", "raster:scale", "raster:offset"]
-    if {"scale", "offset"} <= told.keys():
+    if {"scale", "offset"} <= properties.keys():
         names += ["scale", "offset"]
-    found = {n.removeprefix("raster:"): told[n] for n in names if _is_number(told.get(n))}
-    dtype = told.get("data_type") or told.get("raster:data_type")
+    found = {
+        n.removeprefix("raster:"): properties[n] for n in names if _is_number(properties.get(n))
+    }
+    dtype = properties.get("data_type") or properties.get("raster:data_type")
     if isinstance(dtype, str) and _COMPLEX.get(dtype, dtype) in _TYPES:
         found["data_type"] = dtype
-    if isinstance(told.get("unit"), str):
-        found["unit"] = told["unit"]
+    if isinstance(properties.get("unit"), str):
+        found["unit"] = properties["unit"]
     return found
 
 

@@ -29,7 +29,7 @@ def read_factors(
 ) -> Mapping[str, Factors]:
     """Read the factors of bands that the mission's table gives none: of all of them, or of none.
 
-    One scene has one source of factors, since items tell radiance of some bands alone.
+    One scene has one source of factors, since items give radiance factors of some bands alone.
 
     Parameters
     ----------

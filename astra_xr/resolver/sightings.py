@@ -186,7 +186,7 @@ def _row(best: Mapping[str, Sighting], only: str | None) -> Row:
     names = (*(name for name in best if name not in closed), *closed)
     rows = [best[name].row for name in names]
     first = rows[0]
-    told = {
+    fields = {
         name: next((value for row in rows if (value := getattr(row, name)) is not None), None)
         for name in ("cloud_cover", "thumbnail", "geometry", "bbox")
     }
@@ -196,7 +196,7 @@ def _row(best: Mapping[str, Sighting], only: str | None) -> Row:
         tile=first.tile,
         catalogs=names,
         need_account=tuple(closed),
-        **told,
+        **fields,
     )
 
 

@@ -34,8 +34,8 @@ def no_raster(item: Item, mission: Mission | None) -> str:
         if keys:
             how = _elsewhere(item, mission) or f"{opener} opens them"
             return f"its assets are {name} ({_listed(keys)}), which is not read here; {how}"
-    told = _listed([f"{key} ({asset.get('type') or 'no type'})" for key, asset in assets.items()])
-    return f"none of its assets is a GeoTIFF or a JPEG 2000 file: {told or 'it has none'}"
+    listed = _listed([f"{key} ({asset.get('type') or 'no type'})" for key, asset in assets.items()])
+    return f"none of its assets is a GeoTIFF or a JPEG 2000 file: {listed or 'it has none'}"
 
 
 def _elsewhere(item: Item, mission: Mission | None) -> str:

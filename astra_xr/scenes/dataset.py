@@ -102,7 +102,7 @@ def described(resolution: Resolution, options: OpenOptions) -> dict[str, Readabl
     Raises
     ------
     InvalidItem
-        There is no grid and no file can tell it, or PROJ does not know its CRS.
+        There is no grid and no file gives one, or PROJ does not know its CRS.
     ReadError, SigningError, UpstreamError
         A header that is asked cannot be read.
     """
@@ -139,8 +139,8 @@ def _by_header(
     """Read the header of a file for what its item leaves open, by the fields of an asset."""
     scene = resolution.full_id
     label = f"{scene} {name}"
-    told = {"grid": asset.grid, "scale": asset.radiometry, "number of bands": asset.indexes}
-    missing = ", ".join(name for name, value in told.items() if value is None)
+    facts = {"grid": asset.grid, "scale": asset.radiometry, "number of bands": asset.indexes}
+    missing = ", ".join(name for name, value in facts.items() if value is None)
     _log.info("%s: the file is asked for what its item leaves out: %s", label, missing)
     header = asset_header(asset, label, resolution.item)
     indexes = asset.indexes or tuple(range(1, header.count + 1))
@@ -179,8 +179,8 @@ def _in_force(
             as_they_are(band, own) or (own if asked == "file" else override(own, asked))
             for own in tags
         ]
-    told = asset.by_plane or (asset.radiometry,) * len(tags)
-    each = [in_force(*pair, label) for pair in zip(told, tags, strict=True)]
+    decided = asset.by_plane or (asset.radiometry,) * len(tags)
+    each = [in_force(*pair, label) for pair in zip(decided, tags, strict=True)]
     each = [replace(r, dtype=own.dtype) for r, own in zip(each, tags, strict=True)]
     return [as_they_are(band, r) or r for r in each] if band != asset.band else list(each)
 
@@ -290,7 +290,7 @@ def _band_attrs(asset: Asset, radiometry: Radiometry) -> dict[str, Any]:
     }
     if radiometry.as_is or radiometry.file_tags == "applied":
         scales = {}
-    told = {
+    attrs = {
         "long_name": band.title or band.native,
         "units": radiometry.unit,
         "native_name": band.native,
@@ -302,7 +302,7 @@ def _band_attrs(asset: Asset, radiometry: Radiometry) -> dict[str, Any]:
         **scales,
         "radiometry": radiometry.reason,
     }
-    return {name: value for name, value in told.items() if value is not None}
+    return {name: value for name, value in attrs.items() if value is not None}
 
 
 def _flags(classes: tuple[ClassValue, ...], radiometry: Radiometry) -> dict[str, Any]:
@@ -350,7 +350,7 @@ def _version() -> str:
 def attrs_of(resolution: Resolution) -> dict[str, Any]:
     """Return the ``attrs`` of a scene's Dataset."""
     properties = resolution.item.get("properties", {})
-    told = {
+    attrs = {
         "scene_id": resolution.full_id,
         "mission": resolution.mission,
         "catalog": resolution.catalog,
@@ -360,8 +360,8 @@ def attrs_of(resolution: Resolution) -> dict[str, Any]:
         "cloud_cover": properties.get("eo:cloud_cover"),
         "other_processings": ", ".join(resolution.other_processings) or None,
     }
-    told |= _sensor_of(resolution)
-    return {name: value for name, value in told.items() if value is not None}
+    attrs |= _sensor_of(resolution)
+    return {name: value for name, value in attrs.items() if value is not None}
 
 
 def _sensor_of(resolution: Resolution) -> dict[str, str]:

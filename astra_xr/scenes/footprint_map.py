@@ -116,8 +116,8 @@ def _degrees(value: float, positive: str, negative: str) -> str:
 
 def _rings(row: Row) -> list[_Ring]:
     """Return the outer rings of a scene's outline, else its box; empty if it has neither."""
-    told: Any = row.geometry or {}
-    kind, found = told.get("type"), told.get("coordinates")
+    geometry: Any = row.geometry or {}
+    kind, found = geometry.get("type"), geometry.get("coordinates")
     try:
         polygons = {"Polygon": [found], "MultiPolygon": found}.get(str(kind)) or []
         rings = [[(float(p[0]), float(p[1])) for p in polygon[0]] for polygon in polygons]

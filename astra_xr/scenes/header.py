@@ -42,6 +42,6 @@ def asset_header(asset: Asset, label: str, item: Item) -> Header:
     raise ReadError(
         source=label,
         href=unread.href,
-        reason=f"{unread.reason}. Its item does not tell where it lies: {problem}",
+        reason=f"{unread.reason}. Its item does not say where it lies: {problem}",
         hint="Try another catalog, or mend proj:transform and proj:shape in the item.",
     )

@@ -221,9 +221,9 @@ _COLUMNS = [
 
 
 def _record(row: Row) -> dict[str, Any]:
-    told = {name: getattr(row, name) for name in _COLUMNS if name != "needs_account"}
+    fields = {name: getattr(row, name) for name in _COLUMNS if name != "needs_account"}
     needs_account = len(row.need_account) == len(row.catalogs)
-    return {**told, "catalogs": ", ".join(row.catalogs), "needs_account": needs_account}
+    return {**fields, "catalogs": ", ".join(row.catalogs), "needs_account": needs_account}
 
 
 def _chosen(rows: Sequence[Row], index: Iterable[Any]) -> list[Row]:

@@ -230,8 +230,8 @@ def _stacked(
         each.attrs |= _shared(origins) | claim
     coords = grid_coords(target, {n: each for n, each in others.items() if n not in variables})
     attrs = _shared([attrs_of(member.resolution) for member in members])
-    told = {"groupby": groupby, "failures": json.dumps(failures)}
-    dataset = xr.Dataset(variables, coords=coords, attrs=attrs | told)
+    found = {"groupby": groupby, "failures": json.dumps(failures)}
+    dataset = xr.Dataset(variables, coords=coords, attrs=attrs | found)
     return dataset if options.chunks is None else chunked(dataset, options.chunks)
 
 
@@ -271,8 +271,8 @@ def _resolved(
 
 
 def _name(scene: Any) -> str:
-    told = scene.get("id") if isinstance(scene, Mapping) else getattr(scene, "id", scene)
-    return str(told)[:200]
+    name = scene.get("id") if isinstance(scene, Mapping) else getattr(scene, "id", scene)
+    return str(name)[:200]
 
 
 def _within(members: Sequence[Member], parts: Mapping[str, Part | None]) -> list[Member]:
@@ -306,7 +306,7 @@ class _Layers:
             allow_large=self.options.allow_large,
         )
         attrs, encoding = (
-            _shared([getattr(each, told) for each in pixels]) for told in ("attrs", "encoding")
+            _shared([getattr(each, kind) for each in pixels]) for kind in ("attrs", "encoding")
         )
         encoding["preferred_chunks"] = {"time": 1, **encoding.get("preferred_chunks", {})}
         return xr.Variable(("time", *pixels[0].dims), wrap(array), attrs, encoding)
@@ -342,7 +342,7 @@ def _classes(
         found = list(
             pool.map(lambda member: _class_band(member, target, resolver, options), rivals)
         )
-    return {m.id: told for m, told in zip(rivals, found, strict=True) if told is not None}
+    return {m.id: value for m, value in zip(rivals, found, strict=True) if value is not None}
 
 
 def _class_band(
@@ -376,13 +376,13 @@ def _meet(a: Part | None, b: Part | None) -> bool:
     )
 
 
-def _shared(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _shared(mappings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the entries that are the same in all."""
-    first = told[0]
+    first = mappings[0]
     return {
         name: value
         for name, value in first.items()
-        if all(name in other and _same(other[name], value) for other in told[1:])
+        if all(name in other and _same(other[name], value) for other in mappings[1:])
     }
 
 

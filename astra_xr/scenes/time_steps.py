@@ -73,8 +73,8 @@ def time_of(resolution: Resolution) -> datetime:
     InvalidItem
         Its item reports none.
     """
-    told = resolution.item.get("properties", {})
-    text = told.get("datetime") or told.get("start_datetime")
+    properties = resolution.item.get("properties", {})
+    text = properties.get("datetime") or properties.get("start_datetime")
     try:
         time = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
         return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
@@ -103,8 +103,8 @@ def scene_coords(resolution: Resolution) -> dict[str, Any]:
     # Zarr has no type for strings of one length.
     coords["id"] = ((), np.array(resolution.full_id, object), attrs)
     angles = {name: _angle([resolution], name) for name in ANGLES}
-    told = {name: each for name, each in angles.items() if not math.isnan(each)}
-    return coords | {name: ((), each, _angle_attrs(name)) for name, each in told.items()}
+    known = {name: each for name, each in angles.items() if not math.isnan(each)}
+    return coords | {name: ((), each, _angle_attrs(name)) for name, each in known.items()}
 
 
 def _angle_attrs(name: str) -> dict[str, str]:
@@ -113,8 +113,8 @@ def _angle_attrs(name: str) -> dict[str, str]:
 
 def _angle(scenes: Sequence[Resolution], name: str) -> float:
     """Return an angle of some scenes, the mean of several; NaN where no item reports it."""
-    told = [each.item.get("properties", {}).get(ANGLES[name]) for each in scenes]
-    known = [n for n in told if isinstance(n, int | float) and math.isfinite(n)]
+    values = [each.item.get("properties", {}).get(ANGLES[name]) for each in scenes]
+    known = [n for n in values if isinstance(n, int | float) and math.isfinite(n)]
     if not known or len(known) == 1:
         return float(known[0]) if known else math.nan
     # 359° and 1° are 0° together.
@@ -209,10 +209,10 @@ def time_coords(groups: Sequence[Sequence[Member]]) -> dict[str, Any]:
     times = [_first(group).replace(tzinfo=None) for group in groups]
     coords: dict[str, Any] = {"time": ("time", np.array(times, "datetime64[ns]"))}
     for name, lists in names.items():
-        texts = [", ".join(dict.fromkeys(str(each) for each in told if each)) for told in lists]
+        texts = [", ".join(dict.fromkeys(str(each) for each in values if each)) for values in lists]
         coords[name] = ("time", np.array(texts, str))
     coords["id"] += ({"long_name": "scene id", "scene_id": scene_claim(coords["id"][1])},)
-    means = [sum(told) / len(told) if told else np.nan for told in covers]
+    means = [sum(values) / len(values) if values else np.nan for values in covers]
     coords["cloud_cover"] = ("time", np.array(means, float), {"units": "percent"})
     for name in ANGLES:
         angles = [_angle([member.resolution for member in group], name) for group in groups]

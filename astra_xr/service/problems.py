@@ -33,7 +33,7 @@ STATUS: Mapping[type[AstraError], int] = {
 """Class → status; what is not here has the status of its parent."""
 
 PLAIN: Mapping[int, tuple[str, str]] = {
-    404: ("not-found", "There is nothing here; /docs tells what there is."),
+    404: ("not-found", "There is nothing here; /docs lists what there is."),
     405: ("method-not-allowed", "Ask by GET."),
     416: ("range-not-satisfiable", "The file ends before the range begins."),
 }
@@ -48,7 +48,7 @@ def status_of(error: AstraError) -> int:
 
 
 def problem(error: AstraError, request_id: str) -> tuple[int, bytes, list[tuple[str, str]]]:
-    """Return status, body and headers that tell of an error.
+    """Return status, body and headers of an error.
 
     The body's ``error`` holds what the exception holds, so that a client can raise the same.
     """
@@ -61,7 +61,7 @@ def problem(error: AstraError, request_id: str) -> tuple[int, bytes, list[tuple[
         headers.append(("Retry-After", str(max(1, int(-(-wait // 1))))))
     detail, held = str(error), dict(error.__dict__)
     if type(error) is AstraError:
-        detail, held = f"Something went wrong here; the log tells of {request_id}.", {}
+        detail, held = f"Something went wrong here; the log has more under {request_id}.", {}
     body = document(status, error.code, detail, request_id, held)
     return status, body, headers
 

@@ -30,7 +30,7 @@ _CLOSED = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'no
 _UNKEPT = (b"cache-control", b"no-store")
 
 _LAST_WORDS = 5.0
-"""Seconds to tell clients that the service ends."""
+"""Seconds that clients are asked to wait while the service ends."""
 
 _ENDING = UpstreamUnavailable(
     service="The resolver service",

@@ -256,7 +256,7 @@ ROWS = [
         setting=sample_in_the_way,
         status=500,
         raised=AstraError,
-        words=("the log tells of",),
+        words=("the log has more under",),
     ),
 ]
 
