@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-
 from cachetools import LRUCache
 
+from astra_xr.locks import Lock
+
 _seen: LRUCache[str, None] = LRUCache(4096)
-_lock = threading.Lock()
+_lock = Lock()
 
 
 def first_time(what: str) -> bool:

@@ -6,7 +6,6 @@ import contextlib
 import functools
 import os
 import re
-import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +20,7 @@ from astra_xr.catalogs.planetary_computer import PlanetaryComputer
 from astra_xr.catalogs.sample import Sample
 from astra_xr.catalogs.usgs import Usgs
 from astra_xr.errors import InvalidParameter, closest
+from astra_xr.locks import Lock
 from astra_xr.missions import Item
 from astra_xr.settings import Settings
 
@@ -48,7 +48,7 @@ COGs without credentials. The sample is never among them: nobody gets synthetic 
 __all__ = ["CATALOGS", "ORDER", "Catalog", "catalog_name", "connect", "holds_any", "owner_of"]
 
 
-_lock = threading.Lock()
+_lock = Lock()
 
 
 @functools.cache

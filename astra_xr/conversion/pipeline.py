@@ -18,6 +18,7 @@ from cachetools import TTLCache
 from astra_xr.conversion.job import Job, perform
 from astra_xr.conversion.recipe import Limits, Progress
 from astra_xr.conversion.stores import Store, StoredAsset
+from astra_xr.locks import Lock, renew_in_child
 from astra_xr.model import SignedUrl
 
 _REMEMBERED = 600.0
@@ -63,12 +64,17 @@ class Converter:
         self.folder = folder
         self.limits = limits or Limits()
         # One that is done at once calls back in the thread that started it.
-        self._lock = threading.RLock()
+        self._lock = Lock(threading.RLock)
         self._flights: dict[Job, _Flight] = {}
+        renew_in_child(self)
         self._known: TTLCache[Job, StoredAsset] = TTLCache(4096, _REMEMBERED)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return partial(Converter, limits=self.limits), (self.store, self.folder)
+
+    def renew(self) -> None:
+        """Convert anew what threads of a parent process are converting."""
+        self._flights = {}
 
     @contextmanager
     def started(self, jobs: Iterable[Job]) -> Iterator[Mapping[Job, Future[StoredAsset]]]:

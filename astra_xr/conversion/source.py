@@ -17,6 +17,7 @@ from httpx_retries import Retry
 
 from astra_xr.conversion.recipe import Limits, Progress
 from astra_xr.errors import AstraError, ConversionFailed, UpstreamUnavailable, redact
+from astra_xr.locks import Lock
 from astra_xr.model import SignedUrl, UrlSource, local_path
 from astra_xr.net.client import client
 from astra_xr.net.hosts import why_refused
@@ -36,8 +37,8 @@ _TIMEOUT = 30.0
 _QUICK = 5.0
 _HEAD = 4096
 
-_slots: dict[str, threading.BoundedSemaphore] = {}
-_slots_lock = threading.Lock()
+_slots: dict[str, Lock] = {}
+_slots_lock = Lock()
 
 
 class Source:
@@ -318,10 +319,10 @@ def check_url(url: str, *, label: str, allowed: Collection[str] = ()) -> None:
         raise ConversionFailed(source=label, reason=reason, hint=hint)
 
 
-def _slot(url: str) -> threading.BoundedSemaphore:
+def _slot(url: str) -> Lock:
     host = url.split("/")[2]
     with _slots_lock:
-        return _slots.setdefault(host, threading.BoundedSemaphore(_CONNECTIONS))
+        return _slots.setdefault(host, Lock(partial(threading.BoundedSemaphore, _CONNECTIONS)))
 
 
 def _up_to(response: httpx.Response, most: int) -> Iterator[bytes]:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import threading
 import time
-import weakref
 from collections.abc import Callable, Hashable
 from concurrent.futures import CancelledError, Future
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from cachetools import TLRUCache
 
-_memos: weakref.WeakSet[Memo[Any, Any]] = weakref.WeakSet()
-"""All of the process. A forked child has none of the threads that make entries for them."""
+from astra_xr.locks import Lock, renew_in_child
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
@@ -45,8 +41,8 @@ class Memo(Generic[K, T]):
 
         self._kept: TLRUCache[K, T, float] = TLRUCache(size, end, clock)
         self._coming: dict[K, Future[T]] = {}
-        self._lock = threading.Lock()
-        _memos.add(self)
+        self._lock = Lock()
+        renew_in_child(self)
 
     def get(
         self, key: K, make: Callable[[], T], refused: Callable[[T], bool] = lambda _: False
@@ -117,12 +113,6 @@ class Memo(Generic[K, T]):
                 for value in made:
                     self._kept[key] = value
 
-
-def _after_fork() -> None:
-    for memo in tuple(_memos):
-        memo._lock = threading.Lock()  # noqa: SLF001  (of this module)
-        memo._coming = {}  # noqa: SLF001
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_after_fork)
+    def renew(self) -> None:
+        """Wait no more for what threads of a parent process were making."""
+        self._coming = {}

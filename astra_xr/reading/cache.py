@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Hashable
 from typing import Any, Generic, TypeVar
 
 from cachetools import LRUCache
 
+from astra_xr.locks import Lock
 from astra_xr.settings import Settings, on_configure
 
 T = TypeVar("T")
@@ -23,7 +23,7 @@ class ByteCache(Generic[T]):
     """
 
     def __init__(self, setting: str) -> None:
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._setting = setting
         self._limit: int | None = None
         on_configure(self.clear)

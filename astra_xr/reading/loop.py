@@ -12,12 +12,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from astra_xr.errors import ReadError
+from astra_xr.locks import Lock
 from astra_xr.net.storage import close_connections
 from astra_xr.tiff.codecs import prepare
 
 T = TypeVar("T")
 
-_lock = threading.Lock()
+_lock = Lock()
 _started: _Threads | None = None
 
 

@@ -6,7 +6,6 @@ import asyncio
 import functools
 import logging
 import os
-import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from astra_xr.errors import ReadError, redact
+from astra_xr.locks import Lock
 from astra_xr.model import SignedUrl, UrlSource, local_path
 from astra_xr.net.endurance import Budget, Patience
 from astra_xr.net.storage import Failure, Part, budget_of, fetch, size_of
@@ -41,7 +41,7 @@ class Traffic:
 
 
 _traffic = Traffic()
-_traffic_lock = threading.Lock()
+_traffic_lock = Lock()
 
 
 def traffic() -> Traffic:

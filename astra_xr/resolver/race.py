@@ -8,9 +8,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Generic, TypeVar
 
 from astra_xr.errors import AstraError, UpstreamTimeout
+from astra_xr.locks import Lock
 
 T = TypeVar("T")
 
@@ -21,7 +23,7 @@ class Gate:
     """Limits concurrent requests to a service, and records when it last answered."""
 
     def __init__(self, slots: int = _SLOTS) -> None:
-        self.slots = threading.BoundedSemaphore(slots)
+        self.slots = Lock(partial(threading.BoundedSemaphore, slots))
         self.answered = -math.inf
         """On the clock of ``time.monotonic``."""
 

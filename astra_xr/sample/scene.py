@@ -11,11 +11,11 @@ import contextlib
 import json
 import shutil
 import tempfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from astra_xr.locks import Lock
 from astra_xr.sample import item
 from astra_xr.sample.series import SCENES, WHOLE, Frame, Scene
 
@@ -32,7 +32,7 @@ _WHITE: Final = 0.3558
 # Prefix of the folders of unfinished scenes.
 _PREFIX: Final = ".astra-sample-"
 
-_making = threading.Lock()
+_making = Lock()
 
 
 def ensure_sample(folder: Path, scene_id: str = WHOLE.id, *, progress: bool = True) -> Path:

@@ -8,13 +8,13 @@ shape of the part.
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
+from astra_xr.locks import Lock
 from astra_xr.sample import landscape, sky, spectra
 from astra_xr.sample.fractal import F32, fractal, generator, smoothstep
 from astra_xr.sample.series import Frame, Scene
@@ -22,7 +22,7 @@ from astra_xr.sample.series import Frame, Scene
 # The middle of the fire (row and column in the part), and how far it came, in 10 m pixels.
 _FIRE: Final = (375, 465, 125.0)
 
-_making = threading.Lock()
+_making = Lock()
 
 
 @functools.lru_cache(maxsize=1)

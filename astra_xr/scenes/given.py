@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from cachetools import LRUCache
 
+from astra_xr.locks import Lock
 from astra_xr.missions import MISSIONS, Item
 from astra_xr.resolver.bands import mask_keys
 from astra_xr.resolver.resolution import Resolution
@@ -28,7 +28,7 @@ class _Given:
 
 
 _given: LRUCache[str, _Given | None] = LRUCache(_MOST)
-_lock = threading.Lock()
+_lock = Lock()
 
 
 def keep(scene: Any, found: Resolution) -> None:
