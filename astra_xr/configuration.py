@@ -6,7 +6,7 @@ from typing import Any
 
 from astra_xr.errors import InvalidParameter
 from astra_xr.extras import require
-from astra_xr.settings import Settings, configured, set_settings
+from astra_xr.settings import Settings, configured, hidden, set_settings
 
 
 def configure(*, client: Any = None, **values: Any) -> Settings:
@@ -40,6 +40,7 @@ def configure(*, client: Any = None, **values: Any) -> Settings:
     67108864
     >>> _ = astra_xr.configure(tile_cache=None)
     """
+    values = hidden(values)
     if values.get("catalog") is not None:
         from astra_xr.catalogs import catalog_name
 

@@ -9,8 +9,8 @@ from typing import Any
 from astra_xr.errors import InvalidParameter
 
 
-def read_value(name: str, value: Any, *, shown: str, secret: bool = False) -> Any:
-    """Return the value of a setting.
+def read_value(name: str, value: Any, *, shown: str) -> Any:
+    """Return the value of a setting that is no secret.
 
     Parameters
     ----------
@@ -20,8 +20,6 @@ def read_value(name: str, value: Any, *, shown: str, secret: bool = False) -> An
         Text, or of the field's own type.
     shown : str
         What errors call the setting: its name, or its environment variable.
-    secret : bool
-        True: errors do not quote the value.
 
     Raises
     ------
@@ -38,8 +36,7 @@ def read_value(name: str, value: Any, *, shown: str, secret: bool = False) -> An
         return reader(value)
     except (TypeError, ValueError, OverflowError):
         pass
-    given = "***" if secret else value
-    raise InvalidParameter(name=shown, value=given, expected=_EXPECTED.get(reader, "text"))
+    raise InvalidParameter(name=shown, value=value, expected=_EXPECTED.get(reader, "text"))
 
 
 _YES = ("1", "on", "true", "yes")

@@ -13,19 +13,19 @@ from urllib.parse import urlsplit
 import platformdirs
 
 from astra_xr.errors import InvalidParameter, closest
+from astra_xr.secret import Secret
 from astra_xr.setting_values import read_value
 
-
-def _secret() -> Any:
-    return field(default=None, repr=False, metadata={"secret": True})
+_SECRET = {"secret": True}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """Everything that can be configured from outside.
 
-    Secrets are left out of the repr and of pickles: an unpickled ``Settings`` takes them from
-    the environment of the process that it arrives in.
+    Secrets may be given as text and are kept as :class:`~astra_xr.secret.Secret`. They are left
+    out of the repr and of pickles: an unpickled ``Settings`` takes them from the environment of
+    the process that it arrives in.
 
     Examples
     --------
@@ -40,7 +40,7 @@ class Settings:
     api_url: str | None = None
     """Root of a resolver service to ask in place of the catalogs (``ASTRA_API_URL``)."""
 
-    api_key: str | None = _secret()
+    api_key: Secret[str] | None = field(default=None, repr=False, metadata=_SECRET)
     """Key that the service gave out (``ASTRA_API_KEY``)."""
 
     cache_dir: Path = field(
@@ -72,25 +72,25 @@ class Settings:
     planetary_computer_sas_url: str = "https://planetarycomputer.microsoft.com/api/sas/v1"
     """Root of the Planetary Computer signing API (``PC_SDK_SAS_URL``)."""
 
-    planetary_computer_key: str | None = _secret()
+    planetary_computer_key: Secret[str] | None = field(default=None, repr=False, metadata=_SECRET)
     """Optional subscription key of the Planetary Computer (``PC_SDK_SUBSCRIPTION_KEY``)."""
 
     cdse_url: str = "https://stac.dataspace.copernicus.eu/v1"
     """Root of the Copernicus Data Space STAC API (``ASTRA_CDSE_URL``)."""
 
-    cdse_s3_access_key: str | None = _secret()
+    cdse_s3_access_key: Secret[str] | None = field(default=None, repr=False, metadata=_SECRET)
     """S3 key of the Copernicus Data Space (``CDSE_S3_ACCESS_KEY``)."""
 
-    cdse_s3_secret_key: str | None = _secret()
+    cdse_s3_secret_key: Secret[str] | None = field(default=None, repr=False, metadata=_SECRET)
     """Its secret (``CDSE_S3_SECRET_KEY``)."""
 
     cdse_s3_endpoint_url: str = "https://eodata.dataspace.copernicus.eu"
     """S3 server of the Copernicus Data Space (``CDSE_S3_ENDPOINT_URL``)."""
 
-    cdse_username: str | None = _secret()
+    cdse_username: Secret[str] | None = field(default=None, repr=False, metadata=_SECRET)
     """Account of the Copernicus Data Space (``CDSE_USERNAME``), else from ``.netrc``."""
 
-    cdse_password: str | None = _secret()
+    cdse_password: Secret[str] | None = field(default=None, repr=False, metadata=_SECRET)
     """Its password (``CDSE_PASSWORD``)."""
 
     usgs_url: str = "https://landsatlook.usgs.gov/stac-server"
@@ -99,22 +99,22 @@ class Settings:
     lpdaac_url: str = "https://cmr.earthdata.nasa.gov/stac/LPCLOUD"
     """Root of NASA LP DAAC's STAC API (``ASTRA_LPDAAC_URL``)."""
 
-    earthdata_token: str | None = _secret()
+    earthdata_token: Secret[str] | None = field(default=None, repr=False, metadata=_SECRET)
     """Bearer token of NASA Earthdata (``EARTHDATA_TOKEN``)."""
 
-    earthdata_username: str | None = _secret()
+    earthdata_username: Secret[str] | None = field(default=None, repr=False, metadata=_SECRET)
     """Account of NASA Earthdata (``EARTHDATA_USERNAME``), else from ``.netrc``."""
 
-    earthdata_password: str | None = _secret()
+    earthdata_password: Secret[str] | None = field(default=None, repr=False, metadata=_SECRET)
     """Its password (``EARTHDATA_PASSWORD``)."""
 
-    aws_access_key_id: str | None = _secret()
+    aws_access_key_id: Secret[str] | None = field(default=None, repr=False, metadata=_SECRET)
     """AWS key (``AWS_ACCESS_KEY_ID``); without it boto3's profiles, where it is installed."""
 
-    aws_secret_access_key: str | None = _secret()
+    aws_secret_access_key: Secret[str] | None = field(default=None, repr=False, metadata=_SECRET)
     """Its secret (``AWS_SECRET_ACCESS_KEY``)."""
 
-    aws_session_token: str | None = _secret()
+    aws_session_token: Secret[str] | None = field(default=None, repr=False, metadata=_SECRET)
     """Token of temporary AWS credentials (``AWS_SESSION_TOKEN``)."""
 
     aws_endpoint_url: str | None = None
@@ -138,6 +138,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "cache_dir", Path(self.cache_dir).absolute())
+        for name, secret in hidden({n: getattr(self, n) for n in _SECRETS}).items():
+            object.__setattr__(self, name, secret or None)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -157,15 +159,11 @@ class Settings:
         InvalidParameter
             A variable holds a value of the wrong form, or the file cannot be used.
         """
-        configured = _configured if environ is None else {}
-        filed = _filed() if environ is None else {}
-        environ = os.environ if environ is None else environ
-        values: dict[str, Any] = {
-            name: environ[variable]
-            for name, variables in _VARIABLES.items()
-            for variable in reversed(variables)
-            if environ.get(variable)
-        }
+        if environ is None:
+            filed, values, configured = _filed(), _variables(os.environ), _configured
+        else:
+            filed, values, configured = {}, _variables(environ), {}
+            del environ  # which holds secrets
         values = {name: _read(name, text, _VARIABLES[name][0]) for name, text in values.items()}
         return cls(**_joined(filed, values, configured))
 
@@ -224,12 +222,34 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
 _configured: dict[str, Any] = {}
 
 
+def _variables(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return field → text of the variables that are set."""
+    return hidden(
+        {
+            name: environ[variable]
+            for name, variables in _VARIABLES.items()
+            for variable in reversed(variables)
+            if environ.get(variable)
+        }
+    )
+
+
+def hidden(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings whose secrets are :class:`Secret`, whatever their type; None stays."""
+    return {
+        name: Secret(value)
+        if name in _SECRETS and value is not None and not isinstance(value, Secret)
+        else value
+        for name, value in values.items()
+    }
+
+
 def config_file() -> Path:
     """Return where the user's service and key may be kept."""
     return Path(platformdirs.user_config_dir("astra-xr", appauthor=False)) / "config.toml"
 
 
-def _filed() -> Mapping[str, str]:
+def _filed() -> Mapping[str, Any]:
     path = config_file()
     try:
         stat = path.stat()
@@ -241,22 +261,13 @@ def _filed() -> Mapping[str, str]:
 
 
 @functools.lru_cache(4)
-def _read_file(path: Path, stamp: tuple[int, ...]) -> Mapping[str, str]:
+def _read_file(path: Path, stamp: tuple[int, ...]) -> Mapping[str, Any]:
     """Read the file; it is read again when its stamp is another."""
-    import tomllib
-
-    held: dict[str, Any] | None = None
-    expected = "TOML that can be read, with api_url and api_key as text"
-    try:
-        with path.open("rb") as file:
-            about = os.fstat(file.fileno())
-            held = tomllib.load(file)
-    except (OSError, ValueError):
-        pass
-    if held is None or not all(
-        name in ("api_url", "api_key") and isinstance(value, str) for name, value in held.items()
-    ):
+    found = _parsed(path)
+    if found is None:
+        expected = "TOML that can be read, with api_url and api_key as text"
         raise InvalidParameter(name="config.toml", value=str(path), expected=expected)
+    held, about = found
     if "api_key" in held and os.name == "posix":
         # As ssh and netrc do with theirs.
         if about.st_uid not in (os.getuid(), 0):
@@ -266,6 +277,21 @@ def _read_file(path: Path, stamp: tuple[int, ...]) -> Mapping[str, str]:
             expected = f"that nobody else may read it, as it holds api_key: chmod 600 {path}"
             raise InvalidParameter(name="config.toml", value=str(path), expected=expected)
     return {name: value for name, value in held.items() if value}
+
+
+def _parsed(path: Path) -> tuple[dict[str, Any], os.stat_result] | None:
+    """Return what the file holds, and its status; None if it is not what it should be."""
+    import tomllib
+
+    try:
+        with path.open("rb") as file:
+            held = tomllib.load(file)
+            about = os.fstat(file.fileno())
+    except (OSError, ValueError):
+        return None
+    known = held.keys() <= {"api_url", "api_key"}
+    good = known and all(isinstance(value, str) for value in held.values())
+    return (hidden(held), about) if good else None
 
 
 def _joined(*layers: Mapping[str, Any]) -> dict[str, Any]:
@@ -288,7 +314,7 @@ def _same_service(one: str | None, other: str | None) -> bool:
         return False
 
 
-def service_at(settings: Settings, url: str | None, key: str | None) -> Settings:
+def service_at(settings: Settings, url: str | None, key: Secret[str] | None) -> Settings:
     """Return settings for a service; their own key goes to no other than their own service.
 
     Parameters
@@ -296,7 +322,7 @@ def service_at(settings: Settings, url: str | None, key: str | None) -> Settings
     settings : Settings
     url : str, optional
         Root of the service; that of the settings when left out.
-    key : str, optional
+    key : Secret, optional
         Its key; when left out that of the settings, where it is for the same host.
     """
     own = settings.api_key if _same_service(settings.api_url, url) else None
@@ -315,6 +341,7 @@ def set_settings(values: Mapping[str, Any]) -> Settings:
     InvalidParameter
         There is no such setting, or a value has no form that works.
     """
+    values = hidden(values)
     names = [f.name for f in fields(Settings)]
     for name in values:
         if name not in names:
@@ -332,7 +359,7 @@ def set_settings(values: Mapping[str, Any]) -> Settings:
 
 
 def configured() -> dict[str, Any]:
-    """Return what was set in this process, by name, with secrets."""
+    """Return what was set in this process, by name."""
     return dict(_configured)
 
 
@@ -351,4 +378,8 @@ _SECRETS = {f.name for f in fields(Settings) if f.metadata.get("secret")}
 
 def _read(name: str, value: Any, shown: str) -> Any:
     """Read the value of a setting, without showing it where it is a secret."""
-    return read_value(name, value, shown=shown, secret=name in _SECRETS)
+    if not isinstance(value, Secret):
+        return read_value(name, value, shown=shown)
+    if not isinstance(value.reveal(), str):
+        raise InvalidParameter(name=shown, value="***", expected="text")
+    return value

@@ -7,7 +7,8 @@ from typing import Any
 
 from distributed import WorkerPlugin
 
-from astra_xr.settings import set_settings
+from astra_xr.secret import Secret
+from astra_xr.settings import hidden, set_settings
 
 
 class WorkerSettings(WorkerPlugin):
@@ -25,7 +26,11 @@ class WorkerSettings(WorkerPlugin):
     name = "astra-xr-settings"
 
     def __init__(self, values: Mapping[str, Any]) -> None:
-        self._values = dict(values)
+        self._values = hidden(values)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        sent = {n: v.reveal() if isinstance(v, Secret) else v for n, v in self._values.items()}
+        return WorkerSettings, (sent,)
 
     def __repr__(self) -> str:
         return f"WorkerSettings({', '.join(sorted(self._values))})"

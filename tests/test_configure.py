@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import astra_xr
 from astra_xr.errors import AuthenticationRequired, InvalidParameter, SigningError
+from astra_xr.secret import Secret
 from astra_xr.settings import Settings, configured, set_settings
 
 KEY = "AKIAHUSHHUSH"
@@ -46,7 +47,7 @@ def restored() -> Iterator[None]:
         ({"aws_no_sign_request": True}, True),
         ({"aws_no_sign_request": "YES"}, True),
         ({"planetary_computer_sas_url": "http://sas/v1/token"}, "http://sas/v1"),
-        ({"aws_access_key_id": KEY}, KEY),
+        ({"aws_access_key_id": KEY}, Secret(KEY)),
     ],
 )
 def test_as_in_the_environment_or_of_its_own_type(given: dict[str, Any], held: Any) -> None:
@@ -124,7 +125,8 @@ def cluster() -> Iterator[Any]:
 
 def _keys() -> tuple[str | None, str | None]:
     settings = Settings.from_env()
-    return settings.aws_access_key_id, settings.aws_secret_access_key
+    access, secret = settings.aws_access_key_id, settings.aws_secret_access_key
+    return access.reveal() if access else None, secret.reveal() if secret else None
 
 
 def _sign() -> str:
@@ -171,4 +173,4 @@ def test_the_plugin_shows_names_alone() -> None:
     assert repr(plugin) == "WorkerSettings(aws_secret_access_key, timeout)"
     arrived = pickle.loads(pickle.dumps(plugin))
     arrived.setup(None)
-    assert Settings.from_env().aws_secret_access_key == SECRET
+    assert Settings.from_env().aws_secret_access_key == Secret(SECRET)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from astra_xr.errors import InvalidParameter
+from astra_xr.secret import Secret
 from astra_xr.settings import Settings
 
 SECRET = "hUsH0123"
@@ -65,7 +66,7 @@ def test_bad_timeouts(text: str) -> None:
 
 
 class TestSecret:
-    settings = Settings(planetary_computer_key=SECRET, timeout=5, catalog="sample")
+    settings = Settings(planetary_computer_key=Secret(SECRET), timeout=5, catalog="sample")
 
     def test_repr(self) -> None:
         assert SECRET not in repr(self.settings)
@@ -85,7 +86,7 @@ class TestSecret:
         monkeypatch.setenv("ASTRA_TIMEOUT", "99")
         monkeypatch.setenv("ASTRA_CATALOG", "earth-search")
         arrived = pickle.loads(sent)
-        assert arrived.planetary_computer_key == "another"
+        assert arrived.planetary_computer_key == Secret("another")
         assert (arrived.timeout, arrived.catalog) == (5, "sample")
         assert pickle.loads(pickle.dumps(Settings())).timeout == 10
 
@@ -105,7 +106,7 @@ def test_s3_server_and_keys() -> None:
     assert Settings.from_env(told).aws_endpoint_url == "http://general"
     told["AWS_ENDPOINT_URL_S3"] = "http://s3"
     settings = Settings.from_env(told)
-    assert (settings.aws_endpoint_url, settings.aws_access_key_id) == ("http://s3", SECRET)
+    assert (settings.aws_endpoint_url, settings.aws_access_key_id) == ("http://s3", Secret(SECRET))
     for text, value in (("YES", True), ("true", True), ("1", True), ("NO", False), ("", False)):
         assert Settings.from_env({"AWS_NO_SIGN_REQUEST": text}).aws_no_sign_request is value
 

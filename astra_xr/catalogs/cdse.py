@@ -21,9 +21,18 @@ from astra_xr.catalogs.stac import (
     sensing_window,
     sentinel2_search,
 )
-from astra_xr.catalogs.tokens import Token, Tokens, ask_for_token, bearer, carried, login
+from astra_xr.catalogs.tokens import (
+    Account,
+    Token,
+    Tokens,
+    ask_for_token,
+    bearer,
+    carried,
+    login,
+)
 from astra_xr.errors import SigningError
 from astra_xr.model import SceneId, SignedUrl, utc_now
+from astra_xr.secret import Secret
 from astra_xr.settings import Settings
 
 _COLLECTIONS = {"1C": "sentinel-2-l1c", "2A": "sentinel-2-l2a"}
@@ -60,7 +69,7 @@ class Cdse(StacCatalog):
         super().__init__(url=settings.cdse_url, timeout=settings.timeout)
         self._settings = settings
         self._clock = clock
-        self._tokens = Tokens[tuple[str, str]](renew_before=_RENEW_BEFORE, timer=timer)
+        self._tokens = Tokens[Account](renew_before=_RENEW_BEFORE, timer=timer)
 
     def lookups(self, scene: SceneId) -> Iterable[Lookup]:
         """Yield the lookups for a scene: its product id, then a search."""
@@ -98,7 +107,7 @@ class Cdse(StacCatalog):
             now = self._clock()
             return header_signed(href, keys, endpoint=endpoint, region=_REGION, now=now)
         if _is_protected(href) and account:
-            token = self._tokens.get(account, lambda: self._log_in(*account), carried(refused))
+            token = self._tokens.get(account, lambda: self._log_in(account), carried(refused))
             return bearer(href, token)
         return SignedUrl(url=href)
 
@@ -127,7 +136,7 @@ class Cdse(StacCatalog):
         access, secret = settings.cdse_s3_access_key, settings.cdse_s3_secret_key
         return Keys(access=access, secret=secret) if access and secret else None
 
-    def _login(self) -> tuple[str, str] | None:
+    def _login(self) -> Account | None:
         settings = self._settings
         return login(
             settings.cdse_username,
@@ -136,24 +145,27 @@ class Cdse(StacCatalog):
             hosts=_LOGIN_HOSTS,
         )
 
-    def _log_in(self, username: str, password: str) -> Token:
-        form = {
-            "grant_type": "password",
-            "client_id": "cdse-public",
-            "username": username,
-            "password": password,
-        }
-        answer = ask_for_token(
+    def _log_in(self, account: Account) -> Token:
+        username, password = account
+        return ask_for_token(
             f"{self.title} (login)",
             _LOGIN_URL,
-            form=form,
+            read=self._read,
+            form={
+                "grant_type": "password",
+                "client_id": "cdse-public",
+                "username": username,
+                "password": password,
+            },
             timeout=self._timeout,
             advice=f"Check CDSE_USERNAME and CDSE_PASSWORD. {_FREE}",
         )
+
+    def _read(self, value: Secret[str], answer: Mapping[str, Any]) -> Token:
         life = answer.get("expires_in")
         seconds = life if isinstance(life, int | float) and life > 0 else _LIFE
         ends = self._clock() + timedelta(seconds=seconds)
-        return Token(value=answer["access_token"], expires_at=ends, life=seconds)
+        return Token(value=value, expires_at=ends, life=seconds)
 
 
 def _is_protected(href: str) -> bool:

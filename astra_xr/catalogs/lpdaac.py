@@ -14,11 +14,20 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from astra_xr.catalogs.stac import ById, Lookup, StacCatalog, hls_name
-from astra_xr.catalogs.tokens import Token, Tokens, ask_for_token, bearer, carried, login
+from astra_xr.catalogs.tokens import (
+    Account,
+    Token,
+    Tokens,
+    ask_for_token,
+    bearer,
+    carried,
+    login,
+)
 from astra_xr.errors import SigningError
 from astra_xr.missions import Item
 from astra_xr.model import SceneId, SignedUrl, utc_now
 from astra_xr.net.client import redirect_of
+from astra_xr.secret import Secret
 from astra_xr.settings import Settings
 
 _LOGIN_HOST = "urs.earthdata.nasa.gov"
@@ -55,7 +64,7 @@ class LpDaac(StacCatalog):
         super().__init__(url=settings.lpdaac_url, timeout=settings.timeout)
         self._settings = settings
         self._clock = clock
-        self._tokens = Tokens[tuple[str, str]](renew_before=_RENEW_BEFORE, timer=timer)
+        self._tokens = Tokens[Account](renew_before=_RENEW_BEFORE, timer=timer)
         self._urls = Tokens[str](renew_before=_RENEW_BEFORE, timer=timer)
 
     def lookups(self, scene: SceneId) -> Iterable[Lookup]:
@@ -92,10 +101,10 @@ class LpDaac(StacCatalog):
         entry = self._urls.get(
             href,
             lambda: self._enter(href),
-            lambda kept: refused is not None and refused.url == kept.value,
+            lambda kept: refused is not None and refused.url == kept.value.reveal(),
         )
         if entry.value:
-            return SignedUrl(url=entry.value, expires_at=entry.expires_at)
+            return SignedUrl(url=entry.value.reveal(), expires_at=entry.expires_at)
         return bearer(href, self._bearer(carried(refused)))
 
     def _enter(self, href: str) -> Token:
@@ -105,13 +114,14 @@ class LpDaac(StacCatalog):
             token = self._bearer(lambda token: token in refused)
             if token in refused:
                 break
-            headers = dict(bearer(href, token).headers)
-            status, location = redirect_of(self.title, href, headers=headers, timeout=self._timeout)
-            if status in (401, 403) or location.startswith(f"https://{_LOGIN_HOST}/"):
+            status, target = redirect_of(self.title, bearer(href, token), timeout=self._timeout)
+            if status in (401, 403) or (
+                target and target.url.startswith(f"https://{_LOGIN_HOST}/")
+            ):
                 refused.append(token)
                 continue
-            found = location if location.startswith("https://") else ""
-            return self._until(found, _end_of(found) or self._clock() + _URL_LIFE)
+            found = Secret(target.url if target and target.url.startswith("https://") else "")
+            return self._until(found, _end_of(found.reveal()) or self._clock() + _URL_LIFE)
         name = "EARTHDATA_TOKEN" if self._settings.earthdata_token else "the account"
         raise SigningError(href=href, reason=f"{name} is refused", hint=_HOW_TO)
 
@@ -135,7 +145,7 @@ class LpDaac(StacCatalog):
             reason = "there is neither an Earthdata token nor an Earthdata account"
             raise SigningError(href=href, reason=reason, hint=_HOW_TO, no_keys=True)
 
-    def _login(self) -> tuple[str, str] | None:
+    def _login(self) -> Account | None:
         settings = self._settings
         return login(
             settings.earthdata_username,
@@ -144,19 +154,18 @@ class LpDaac(StacCatalog):
             hosts=(_LOGIN_HOST,),
         )
 
-    def _log_in(self, account: tuple[str, str]) -> Token:
-        pair = base64.b64encode(":".join(account).encode()).decode()
-        answer: dict[str, Any] = ask_for_token(
+    def _log_in(self, account: Account) -> Token:
+        return ask_for_token(
             f"{self.title} (login)",
             _TOKEN_URL,
+            read=lambda value, answer: self._until(value, self._end(answer)),
             form={},
-            headers={"Authorization": f"Basic {pair}"},
+            headers={"Authorization": _basic(account)},
             timeout=self._timeout,
             advice=f"Check the account. {_HOW_TO}",
         )
-        return self._until(answer["access_token"], self._end(answer))
 
-    def _until(self, value: str, end: datetime) -> Token:
+    def _until(self, value: Secret[str], end: datetime) -> Token:
         life = (end - self._clock()).total_seconds()
         return Token(value=value, expires_at=end, life=life)
 
@@ -166,6 +175,11 @@ class LpDaac(StacCatalog):
         except (KeyError, TypeError, ValueError):
             end = self._clock()
         return max(end, self._clock() + _LIFE)
+
+
+def _basic(account: Account) -> Secret[str]:
+    pair = ":".join(each.reveal() for each in account)
+    return Secret(f"Basic {base64.b64encode(pair.encode()).decode()}")
 
 
 def _is_protected(href: str) -> bool:

@@ -18,11 +18,12 @@ from astra_xr.catalogs.stac import (
     landsat_lookups,
     sensing_window,
 )
-from astra_xr.catalogs.tokens import Token, Tokens
+from astra_xr.catalogs.tokens import Token, Tokens, token_in
 from astra_xr.errors import SigningError, UpstreamError, UpstreamUnavailable
 from astra_xr.missions import Item
 from astra_xr.model import SceneId, SignedUrl, utc_now
 from astra_xr.net.client import fetch_dated_json
+from astra_xr.secret import Secret
 from astra_xr.settings import Settings
 
 _BLOB_HOST = ".blob.core.windows.net"
@@ -136,10 +137,10 @@ class PlanetaryComputer(StacCatalog):
         token = self._tokens.get(
             blob,
             lambda: self._fetch_token(*blob),
-            lambda kept: refused is not None and urlsplit(refused.url).query == kept.value,
+            lambda kept: refused is not None and urlsplit(refused.url).query == kept.value.reveal(),
         )
-        bare = urlunsplit((parts.scheme, parts.netloc, parts.path, token.value, ""))
-        return SignedUrl(url=bare, expires_at=token.expires_at)
+        signed = (parts.scheme, parts.netloc, parts.path, token.value.reveal(), "")
+        return SignedUrl(url=urlunsplit(signed), expires_at=token.expires_at)
 
     def _fetch_token(self, account: str, container: str) -> Token:
         """Return a new token. The service is known to give out expired ones for seconds."""
@@ -155,26 +156,36 @@ class PlanetaryComputer(StacCatalog):
 
     def _ask(self, account: str, container: str) -> Token:
         headers = {"Ocp-Apim-Subscription-Key": self._key} if self._key else None
-        answer, date = fetch_dated_json(
-            f"{self.title} (signing)",
-            f"{self._sas_url}/token/{account}/{container}",
-            headers=headers,
-            timeout=self._timeout,
+        token = self._read(
+            *fetch_dated_json(
+                f"{self.title} (signing)",
+                f"{self._sas_url}/token/{account}/{container}",
+                headers=headers,
+                timeout=self._timeout,
+            )
         )
-        value = answer.get("token") if isinstance(answer, dict) else None
-        query = value.lstrip("?") if isinstance(value, str) else ""
-        if not query:
+        if token is None:
             raise UpstreamError(
                 service=f"{self.title} (signing)",
                 reason=f"it returned no token for {account}/{container}",
             )
-        try:
-            expiry = datetime.fromisoformat(answer["msft:expiry"]).astimezone(UTC)
-        except (TypeError, KeyError, ValueError):
-            return Token(value=query, expires_at=None, life=0.0)
-        # By the service's clock. By ours it may only seem to have expired.
-        life = (expiry - (date or self._clock())).total_seconds()
-        return Token(value=query, expires_at=expiry, life=life if date else max(life, 0.0))
+        return token
+
+    def _read(self, answer: Any, date: datetime | None) -> Token | None:
+        """Return the token in an answer of the server's time; None if there is none."""
+
+        def until(value: Secret[str], answer: Mapping[str, Any]) -> Token:
+            query = Secret(value.reveal().lstrip("?"))
+            try:
+                expiry = datetime.fromisoformat(answer["msft:expiry"]).astimezone(UTC)
+            except (TypeError, KeyError, ValueError, OverflowError):
+                return Token(value=query, expires_at=None, life=0.0)
+            # By the service's clock. By ours it may only seem to have expired.
+            life = (expiry - (date or self._clock())).total_seconds()
+            return Token(value=query, expires_at=expiry, life=life if date else max(life, 0.0))
+
+        token = token_in(answer, "token", until)
+        return token if token and token.value else None
 
 
 def _container(href: str) -> tuple[str, str] | None:

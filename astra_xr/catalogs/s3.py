@@ -13,7 +13,7 @@ import math
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -26,6 +26,7 @@ from astra_xr.errors import SigningError, redact
 from astra_xr.model import SignedUrl, utc_now
 from astra_xr.net.client import probe
 from astra_xr.net.memo import Memo
+from astra_xr.secret import Secret
 from astra_xr.settings import Settings
 
 _HREF = re.compile(r"s3://([A-Za-z0-9][A-Za-z0-9._-]+)/(.+)")
@@ -59,9 +60,9 @@ _REQUESTER_PAYS = {
 class Keys:
     """S3 credentials."""
 
-    access: str = field(repr=False)
-    secret: str = field(repr=False)
-    token: str | None = field(default=None, repr=False)
+    access: Secret[str]
+    secret: Secret[str]
+    token: Secret[str] | None = None
     """Session token of temporary credentials."""
 
     expires_at: datetime | None = None
@@ -220,10 +221,10 @@ def sign_headers(
     scope = f"{stamp[:8]}/{region}/s3/aws4_request"
     digest = hashlib.sha256(request.encode()).hexdigest()
     text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{digest}"
-    key = f"AWS4{keys.secret}".encode()
+    key = f"AWS4{keys.secret.reveal()}".encode()
     for part in (*scope.split("/"), text):
         key = hmac.digest(key, part.encode(), "sha256")
-    credential = f"AWS4-HMAC-SHA256 Credential={keys.access}/{scope}"
+    credential = f"AWS4-HMAC-SHA256 Credential={keys.access.reveal()}/{scope}"
     authorization = f"{credential}, SignedHeaders={names}, Signature={key.hex()}"
     sent = {name: value for name, value in signed.items() if name != "host"}
     return (*sent.items(), ("Authorization", authorization))
@@ -247,14 +248,14 @@ def header_signed(href: str, keys: Keys, *, endpoint: str, region: str, now: dat
 def _store(
     bucket: str, region: str | None, endpoint: str | None, keys: Keys, pays: bool
 ) -> S3Store:
-    config: dict[str, Any] = {"session_token": keys.token} if keys.token else {}
+    config: dict[str, Any] = {"session_token": keys.token.reveal()} if keys.token else {}
     if endpoint:
         config |= {"endpoint": endpoint, "client_options": {"allow_http": True}}
     return S3Store(
         bucket,
         region=region or "us-east-1",
-        access_key_id=keys.access,
-        secret_access_key=keys.secret,
+        access_key_id=keys.access.reveal(),
+        secret_access_key=keys.secret.reveal(),
         request_payer=pays,
         **config,
     )
@@ -289,16 +290,14 @@ def _keys_of_boto3() -> Keys | None:
     environment = tuple(os.environ.get(name) for name in _BOTO3_READS)
     try:
         found = _found.get(environment, _boto3_credentials)
-        frozen = found.get_frozen_credentials()
+        access, secret, token = map(Secret, found.get_frozen_credentials()[:3])
     except (BotoCoreError, LookupError):
         # No profile, an unknown profile, or an expired login.
         return None
-    if not frozen.access_key or not frozen.secret_key:
+    if not access or not secret:
         return None
     ends = getattr(found, "_expiry_time", None)
-    return Keys(
-        access=frozen.access_key, secret=frozen.secret_key, token=frozen.token, expires_at=ends
-    )
+    return Keys(access=access, secret=secret, token=token or None, expires_at=ends)
 
 
 _BOTO3_READS = ("AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")

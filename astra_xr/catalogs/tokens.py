@@ -7,8 +7,8 @@ import math
 import netrc
 import threading
 import time
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -23,6 +23,7 @@ from astra_xr.errors import (
 from astra_xr.model import SignedUrl
 from astra_xr.net.client import fetch_json
 from astra_xr.net.memo import Memo
+from astra_xr.secret import Secret
 
 _KEPT = 4096
 _AGAIN = 60.0
@@ -38,7 +39,7 @@ _log = logging.getLogger(__name__)
 class Token:
     """A secret that gives access to storage until it expires."""
 
-    value: str = field(repr=False)
+    value: Secret[str]
     expires_at: datetime | None
     """UTC time at which it expires; None if unknown."""
 
@@ -134,32 +135,58 @@ def _life(token: Token) -> float:
     return token.life if token.life > 0 else _AGAIN
 
 
-def ask_for_token(service: str, url: str, *, advice: str, **how: Any) -> dict[str, Any]:
-    """Return the JSON of a login service; ``how`` is passed to :func:`fetch_json`.
+def ask_for_token(
+    service: str,
+    url: str,
+    *,
+    read: Callable[[Secret[str], Mapping[str, Any]], Token],
+    advice: str,
+    **how: Any,
+) -> Token:
+    """Return the token that a login service gives; ``how`` is passed to :func:`fetch_json`.
+
+    Parameters
+    ----------
+    read : callable
+        Takes the token and the whole answer, and returns when it expires with it.
+    advice : str
+        The hint in the message, where the login is refused.
 
     Raises
     ------
     SigningError
-        It refuses the login; ``advice`` is the hint in the message.
+        It refuses the login, or returns no token.
     UpstreamUnavailable, UpstreamTimeout
         It is down.
     """
+    reason = "it returned no token"
     try:
-        answer = fetch_json(service, url, **how)
-        reason = "it returned no token"
+        # The answer is in no variable: it holds the token.
+        token = token_in(fetch_json(service, url, **how), "access_token", read)
     except (UpstreamUnavailable, UpstreamTimeout):
         raise
     except UpstreamError as error:
-        answer, reason = None, error.reason
-    if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
+        token, reason = None, error.reason
+    if token is None:
         raise SigningError(href=url, reason=f"{service}: {reason}", hint=advice)
-    return answer
+    return token
+
+
+def token_in(
+    answer: Any, name: str, read: Callable[[Secret[str], Mapping[str, Any]], Token]
+) -> Token | None:
+    """Return the token in a field of an answer, as ``read`` makes it of both; None if none is."""
+    value = answer.get(name) if isinstance(answer, Mapping) else None
+    try:
+        return read(Secret(value), answer) if value and isinstance(value, str) else None
+    except (LookupError, TypeError, ValueError, OverflowError):
+        return None
 
 
 def bearer(href: str, token: Token) -> SignedUrl:
     """Return an https URL with the token in a header."""
-    header = ("Authorization", f"Bearer {token.value}")
-    return SignedUrl(url=href, headers=(header,), expires_at=token.expires_at)
+    headers = (("Authorization", f"Bearer {token.value.reveal()}"),)
+    return SignedUrl(url=href, headers=headers, expires_at=token.expires_at)
 
 
 def carried(refused: SignedUrl | None) -> Callable[[Token], bool]:
@@ -167,14 +194,22 @@ def carried(refused: SignedUrl | None) -> Callable[[Token], bool]:
     return lambda token: refused is not None and bearer("", token).headers == refused.headers
 
 
+Account = tuple[Secret[str], Secret[str]]
+"""Username and password."""
+
+
 def login(
-    username: str | None, password: str | None, *, file: Path, hosts: tuple[str, ...]
-) -> tuple[str, str] | None:
+    username: Secret[str] | None,
+    password: Secret[str] | None,
+    *,
+    file: Path,
+    hosts: tuple[str, ...],
+) -> Account | None:
     """Return username and password: from the settings, else from a ``.netrc`` file, else None.
 
     Parameters
     ----------
-    username, password : str or None
+    username, password : Secret or None
         From the settings.
     file : Path
         The ``.netrc``.
@@ -188,4 +223,4 @@ def login(
     except (OSError, netrc.NetrcParseError, ValueError):
         return None
     found = (entries[host] for host in hosts if host in entries)
-    return next(((user, word) for user, _, word in found if user and word), None)
+    return next(((Secret(user), Secret(word)) for user, _, word in found if user and word), None)

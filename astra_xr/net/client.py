@@ -13,15 +13,19 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 from httpx_retries import Retry, RetryTransport
 
-from astra_xr.errors import AstraError, UpstreamError, UpstreamTimeout, UpstreamUnavailable, redact
-from astra_xr.net.endurance import asked_wait, http_date
+from astra_xr.errors import AstraError, UpstreamError, redact
+from astra_xr.model import SignedUrl
+from astra_xr.net.endurance import http_date
+from astra_xr.net.failures import refusal, retry_after, upstream_error
 from astra_xr.net.hosts import proxy_of, why_refused
-from astra_xr.net.problem_text import problem_text
+from astra_xr.secret import Secret, plain
+
+T = TypeVar("T")
 
 _RETRIES = 3
 _LARGEST = 64 << 20
@@ -200,18 +204,13 @@ def client() -> httpx.Client:
     return _client_of(os.getpid())
 
 
-def retry_after(response: httpx.Response, text: str = "") -> float | None:
-    """Return the seconds that a response asks to wait, in its header or its text."""
-    return asked_wait(response.headers, text)
-
-
 def fetch_json(
     service: str,
-    url: str,
+    url: str | SignedUrl,
     *,
     body: Mapping[str, Any] | None = None,
-    form: Mapping[str, str] | None = None,
-    headers: Mapping[str, str] | None = None,
+    form: Mapping[str, str | Secret[str]] | None = None,
+    headers: Mapping[str, str | Secret[str]] | None = None,
     timeout: float,
     explain: Callable[[int, Any], AstraError | None] | None = None,
 ) -> Any:
@@ -221,8 +220,8 @@ def fetch_json(
     ----------
     service : str
         Name of the service, for error messages.
-    url : str
-        The whole URL.
+    url : str or SignedUrl
+        The whole URL; a signed one brings headers of its own.
     body : mapping, optional
         JSON to post.
     form : mapping, optional
@@ -242,62 +241,115 @@ def fetch_json(
     """
     method = "GET" if body is None and form is None else "POST"
     # A key in the headers or a password in the form must not follow a redirect elsewhere.
-    follow = headers is None and form is None
+    follow = headers is None and form is None and not (isinstance(url, SignedUrl) and url.headers)
     content = {"json": body, "data": form, "headers": headers}
-    return _exchange(service, method, url, timeout, explain, follow=follow, **content)[0]
+    read = functools.partial(_dated_json, service, explain)
+    few = explain is not None
+    return _exchange(service, method, url, timeout, read, follow=follow, few=few, **content)[0]
 
 
 def fetch_dated_json(
-    service: str, url: str, *, headers: Mapping[str, str] | None = None, timeout: float
+    service: str,
+    url: str,
+    *,
+    headers: Mapping[str, str | Secret[str]] | None = None,
+    timeout: float,
 ) -> tuple[Any, datetime | None]:
     """Return the JSON at a URL as :func:`fetch_json` does, and the server's time.
 
     It is UTC, and None if the server did not say it. The local clock may be wrong; an expiry is
     compared with the time of the server that set it.
     """
-    follow = headers is None
-    return _exchange(service, "GET", url, timeout, None, follow=follow, headers=headers)
+    read = functools.partial(_dated_json, service, None)
+    return _exchange(service, "GET", url, timeout, read, follow=headers is None, headers=headers)
+
+
+_Read = Callable[[httpx.Response, float], T | AstraError]
+"""Takes a response and the deadline, and returns what is asked for, or the error to raise."""
 
 
 def _exchange(
     service: str,
     method: str,
-    url: str,
+    url: str | SignedUrl,
     timeout: float,
-    explain: Callable[[int, Any], AstraError | None] | None,
+    read: _Read[T],
     *,
     follow: bool,
+    few: bool = False,
     **content: Any,
-) -> tuple[Any, datetime | None]:
-    """Send a request, whose content is as httpx takes it; return the JSON and the server's time."""
+) -> T:
+    """Send a request, whose content is as httpx takes it, and return what is read of the answer.
+
+    Errors are raised here: a traceback holds no frame in which a secret is plain.
+    """
+    outcome = _sent(service, method, url, timeout, read, follow=follow, few=few, **content)
+    if isinstance(outcome, AstraError | KeyboardInterrupt):
+        raise outcome
+    return outcome
+
+
+def _sent(
+    service: str,
+    method: str,
+    url: str | SignedUrl,
+    timeout: float,
+    read: _Read[T],
+    *,
+    follow: bool,
+    few: bool,
+    headers: Mapping[str, str | Secret[str]] | None = None,
+    data: Mapping[str, str | Secret[str]] | None = None,
+    json: Any = None,
+) -> T | AstraError | KeyboardInterrupt:
+    """Do the same, and return the error."""
     until = time.monotonic() + timeout
-    patience = _patience(until, considered=bool(explain))
-    extensions = {"until": until, "retry": patience, "guarded": follow}
+    extensions = {"until": until, "retry": _patience(until, considered=few), "guarded": follow}
+    own = dict(url.headers) if isinstance(url, SignedUrl) else {}
+    where = url.url if isinstance(url, SignedUrl) else url
     try:
-        request = client().build_request(method, url, extensions=extensions, **content)
+        request = client().build_request(
+            method,
+            where,
+            headers={name: plain(value) for name, value in {**(headers or {}), **own}.items()},
+            data={name: plain(value) for name, value in data.items()} if data else data,
+            json=json,
+            extensions=extensions,
+        )
         response = client().send(request, stream=True, follow_redirects=follow)
-        body = _content(response, until)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        failure = upstream_error(service, error, url)
-    else:
-        ours = explain and not response.is_success and explain(response.status_code, _json(body))
-        if ours:
-            raise ours
-        if response.status_code == 404:
-            return None, None
-        if not response.is_success:
-            failure = _refusal(service, response, body or b"")
-        elif body is None:
-            reason = f"the answer is larger than {_LARGEST >> 20} MiB"
-            failure = UpstreamError(service=service, reason=reason)
-        else:
-            try:
-                return json.loads(body), http_date(response.headers.get("Date", ""))
-            except (ValueError, RecursionError):
-                kind = "not JSON but HTML" if body.lstrip()[:1] == b"<" else "not JSON"
-                failure = UpstreamError(service=service, reason=f"the answer is {kind}")
-    # Raised outside the handler: the context would keep an exception that holds the URL.
-    raise failure
+        try:
+            return read(response, until)
+        finally:
+            response.close()
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # no ASCII in a header
+        return upstream_error(service, error, where)
+    except KeyboardInterrupt as stop:
+        return stop.with_traceback(None)
+
+
+def _dated_json(
+    service: str,
+    explain: Callable[[int, Any], AstraError | None] | None,
+    response: httpx.Response,
+    until: float,
+) -> tuple[Any, datetime | None] | AstraError:
+    """Return the JSON of a response and its date, or the error that it is."""
+    body = _content(response, until)
+    ours = explain and not response.is_success and explain(response.status_code, _json(body))
+    if ours:
+        return ours
+    if response.status_code == 404:
+        return None, None
+    if not response.is_success:
+        return refusal(service, response, body or b"")
+    if body is None:
+        reason = f"the answer is larger than {_LARGEST >> 20} MiB"
+        return UpstreamError(service=service, reason=reason)
+    try:
+        return json.loads(body), http_date(response.headers.get("Date", ""))
+    except (ValueError, RecursionError):
+        kind = "not JSON but HTML" if body.lstrip()[:1] == b"<" else "not JSON"
+        return UpstreamError(service=service, reason=f"the answer is {kind}")
 
 
 def _json(content: bytes | None) -> Any:
@@ -310,14 +362,11 @@ def _json(content: bytes | None) -> Any:
 def _content(response: httpx.Response, until: float) -> bytes | None:
     """Read an answer before the deadline; None if it is too large."""
     content = bytearray()
-    try:
-        for chunk in response.iter_bytes():
-            content += chunk
-            if len(content) > _LARGEST:
-                return None
-            _left(until, response.request)
-    finally:
-        response.close()
+    for chunk in response.iter_bytes():
+        content += chunk
+        if len(content) > _LARGEST:
+            return None
+        _left(until, response.request)
     return bytes(content)
 
 
@@ -331,9 +380,7 @@ def probe(url: str) -> Mapping[str, str]:
         return {}
 
 
-def redirect_of(
-    service: str, url: str, *, headers: Mapping[str, str], timeout: float
-) -> tuple[int, str]:
+def redirect_of(service: str, signed: SignedUrl, *, timeout: float) -> tuple[int, SignedUrl | None]:
     """Request the first byte of a file, and return the status and the target of a redirect.
 
     Raises
@@ -341,50 +388,12 @@ def redirect_of(
     UpstreamTimeout, UpstreamUnavailable, UpstreamError
         There was no answer after the retries.
     """
-    until = time.monotonic() + timeout
-    try:
-        request = client().build_request(
-            "GET",
-            url,
-            headers={**headers, "Range": "bytes=0-0"},
-            extensions={"until": until, "retry": _patience(until)},
-        )
-        response = client().send(request, stream=True, follow_redirects=False)
-        response.close()
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        failure = upstream_error(service, error, url)
-    else:
-        if response.status_code != 429 and response.status_code < 500:
-            return response.status_code, response.headers.get("Location", "")
-        failure = _refusal(service, response, b"")
-    raise failure
 
+    def read(response: httpx.Response, _: float) -> tuple[int, SignedUrl | None] | AstraError:
+        if response.status_code == 429 or response.status_code >= 500:
+            return refusal(service, response, b"")
+        target = response.headers.get("Location")
+        return response.status_code, SignedUrl(url=target) if target else None
 
-def upstream_error(service: str, error: Exception, url: str) -> UpstreamError:
-    """Return our error for an exception of the HTTP client."""
-    host = httpx.URL(url).host if not isinstance(error, httpx.InvalidURL) else redact(url)
-    if isinstance(error, httpx.TimeoutException):
-        return UpstreamTimeout(service=service, reason=f"{host} did not answer in time")
-    if isinstance(error, httpx.TransportError):
-        return UpstreamUnavailable(
-            service=service,
-            reason=f"{host} cannot be reached ({type(error).__name__}: {error})",
-            hint="Check the network connection, or name another catalog with catalog=.",
-        )
-    return UpstreamError(service=service, reason=f"{type(error).__name__} from {host}")
-
-
-def _refusal(service: str, response: httpx.Response, content: bytes) -> UpstreamError:
-    status = f"HTTP {response.status_code}"
-    wait = retry_after(response, content[:1000].decode("utf-8", "replace"))
-    if response.status_code == 429:
-        return UpstreamUnavailable(
-            service=service, reason=f"too many requests ({status})", retry_after=wait
-        )
-    if response.status_code in (502, 503, 504):
-        return UpstreamUnavailable(service=service, reason=f"down ({status})", retry_after=wait)
-    said = problem_text(content)
-    reason = f"it refused the request ({status}){f': {said!r}' if said else ''}"
-    error = UpstreamError(service=service, reason=reason)
-    error.status = response.status_code
-    return error
+    first = {"Range": "bytes=0-0"}
+    return _exchange(service, "GET", signed, timeout, read, follow=False, headers=first)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import ipaddress
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 from astra_xr import errors
@@ -25,7 +25,10 @@ from astra_xr.resolver.resolution import Resolution
 from astra_xr.resolver.routing import check_format
 from astra_xr.resolver.scene_input import read_scene
 from astra_xr.resolver.wire import resolution_of
+from astra_xr.secret import Secret, plain
 from astra_xr.settings import Settings, service_at
+
+T = TypeVar("T")
 
 _PATH = "/api/v1/assets"
 _PATIENCE = 6.0
@@ -66,13 +69,15 @@ class RemoteResolver:
     def __init__(
         self,
         base_url: str | None = None,
-        api_key: str | None = None,
+        api_key: str | Secret[str] | None = None,
         *,
         settings: Settings | None = None,
     ) -> None:
-        settings = settings or Settings.from_env()
-        url = _checked(base_url or settings.api_url, settings.allow_hosts)
-        self.settings = service_at(settings, url, api_key)
+        key = Secret(plain(api_key)) if api_key else None
+        del api_key
+        self.settings = settings or Settings.from_env()
+        url = _checked(base_url or self.settings.api_url, self.settings.allow_hosts)
+        self.settings = service_at(self.settings, url, key)
 
     def __repr__(self) -> str:
         return f"RemoteResolver({self.settings.api_url!r})"
@@ -109,8 +114,8 @@ class RemoteResolver:
             "catalog": catalog_name(catalog),
             "radiometry": read_mode(radiometry),
         }
-        document = _ask(self.settings, {**query, "sign": str(sign).lower(), "detail": "full"})
-        try:
+
+        def read(document: Mapping[str, Any]) -> Resolution:
             answer = resolution_of(document, lambda entry: self._source(document, entry, query))
             if not sign:
                 return answer
@@ -119,9 +124,8 @@ class RemoteResolver:
                 for name, asset in answer.assets.items()
             }
             return replace(answer, assets=assets)
-        except _OTHER_FORM as error:
-            reason = f"its answer has an unexpected form ({type(error).__name__})"
-        raise UpstreamError(service=_name(self.settings), reason=reason, hint=_VERSIONS)
+
+        return _ask(self.settings, {**query, "sign": str(sign).lower(), "detail": "full"}, read)
 
     def _source(
         self, document: Mapping[str, Any], entry: Mapping[str, Any], query: Mapping[str, Any]
@@ -163,12 +167,7 @@ class ServiceUrl:
             "format": self.format,
             "catalog": self.catalog,
         }
-        document = _ask(self.settings, query)
-        try:
-            return _signed_url(document["assets"][self.band])
-        except _OTHER_FORM as error:
-            reason = f"its answer has an unexpected form ({type(error).__name__})"
-        raise UpstreamError(service=_name(self.settings), reason=reason, hint=_VERSIONS)
+        return _ask(self.settings, query, lambda told: _signed_url(told["assets"][self.band]))
 
 
 _KEYLESS = "Set ASTRA_API_URL and ASTRA_API_KEY, or pass api_key=."
@@ -195,12 +194,13 @@ def _signed_url(asset: Mapping[str, Any]) -> SignedUrl:
     return SignedUrl(url=href, expires_at=datetime.fromisoformat(asset["expires_at"]))
 
 
-def _ask(settings: Settings, query: Mapping[str, str | None]) -> Any:
+def _ask(settings: Settings, query: Mapping[str, str | None], read: Callable[[Any], T]) -> T:
+    """Return what is read of the service's answer."""
     fields = {name: value for name, value in query.items() if value is not None}
     waits = fields.get("sign") != "false"
-    headers = {"Accept": "application/json"}
+    headers: dict[str, str | Secret[str]] = {"Accept": "application/json"}
     if settings.api_key:
-        headers["Authorization"] = f"Bearer {settings.api_key}"
+        headers["Authorization"] = Secret(f"Bearer {settings.api_key.reveal()}")
     name = _name(settings)
     document = fetch_json(
         name,
@@ -211,7 +211,12 @@ def _ask(settings: Settings, query: Mapping[str, str | None]) -> Any:
     )
     if document is None:
         raise UpstreamError(service=name, reason="it has no such page (HTTP 404)", hint=_VERSIONS)
-    return document
+    try:
+        return read(document)
+    except _OTHER_FORM as error:
+        reason = f"its answer has an unexpected form ({type(error).__name__})"
+    del document  # which holds signed URLs
+    raise UpstreamError(service=name, reason=reason, hint=_VERSIONS)
 
 
 def _problem(service: str, status: int, body: Any) -> AstraError | None:

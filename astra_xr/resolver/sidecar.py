@@ -95,12 +95,11 @@ def _said(entries: Iterable[BandAsset], item: Item) -> str:
 
 
 def _read_json(signed: SignedUrl, timeout: float) -> Any:
-    label, url = "the scene's metadata file", signed.url
-    if urlsplit(url).scheme not in ("", "file"):
-        headers = dict(signed.headers) or None
-        return fetch_json(label.capitalize(), url, headers=headers, timeout=timeout)
+    label = "the scene's metadata file"
+    if urlsplit(signed.url).scheme not in ("", "file"):
+        return fetch_json(label.capitalize(), signed, timeout=timeout)
     try:
-        return json.loads(local_path(url).read_bytes())
+        return json.loads(local_path(signed.url).read_bytes())
     except (OSError, ValueError) as error:
         reason = type(error).__name__
-    raise ReadError(source=label, href=url, reason=reason)
+    raise ReadError(source=label, href=str(signed), reason=reason)

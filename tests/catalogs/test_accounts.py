@@ -8,6 +8,7 @@ import pickle
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs
 
 import httpx
@@ -21,6 +22,7 @@ from astra_xr.catalogs.usgs import Usgs
 from astra_xr.errors import ReadError, SigningError, UpstreamUnavailable
 from astra_xr.model import SignedUrl
 from astra_xr.resolver.ids import parse_scene_id
+from astra_xr.secret import Secret
 from astra_xr.settings import Settings
 from astra_xr.testing import FakeClock, RangeServer, Reply, Request, require_query, write_cog
 from conftest import Loopback
@@ -32,6 +34,7 @@ START = datetime(2025, 1, 1, tzinfo=UTC)
 S3_HREF = "s3://eodata/Sentinel-2/B04_10m.jp2"
 ZIPPER = f"https://{items.CDSE_HOST}/odata/v1/Products(1)/Nodes(B04.jp2)/$value"
 HUSH = "HUSH-0123"
+AWS: Any = {"aws_access_key_id": HUSH, "aws_secret_access_key": HUSH}
 CLOUD = "d123.cloudfront.net"
 
 
@@ -88,7 +91,7 @@ class TestCdse:
         assert answer.assets["red"].routing == "converted"
 
     def test_s3_keys_sign_headers(self) -> None:
-        settings = Settings(cdse_s3_access_key="KEY", cdse_s3_secret_key=HUSH)
+        settings = Settings(cdse_s3_access_key=Secret("KEY"), cdse_s3_secret_key=Secret(HUSH))
         catalog = Cdse(settings, clock=FakeClock(START))
         asset = items.cdse(SIZE)["assets"]["B04_10m"]
         assert catalog.href(asset).startswith("s3://eodata/")
@@ -101,7 +104,7 @@ class TestCdse:
 
     def test_an_account_reads_by_https_with_a_token_that_is_renewed(self, login: Login) -> None:
         clock = FakeClock(START)
-        settings = Settings(cdse_username="me", cdse_password=HUSH)
+        settings = Settings(cdse_username=Secret("me"), cdse_password=Secret(HUSH))
         catalog = Cdse(settings, clock=clock, timer=clock.seconds)
         asset = items.cdse(SIZE)["assets"]["B04_10m"]
         assert catalog.href(asset).startswith(f"https://{items.CDSE_HOST}/")
@@ -117,7 +120,7 @@ class TestCdse:
         assert header(catalog.sign(ZIPPER, refused=signed)) == "Bearer TOKEN3"
 
     def test_the_token_goes_to_no_other_host(self, login: Login) -> None:
-        catalog = Cdse(Settings(cdse_username="me", cdse_password=HUSH))
+        catalog = Cdse(Settings(cdse_username=Secret("me"), cdse_password=Secret(HUSH)))
         for href in (
             "https://datahub.creodias.eu/odata/v1/Assets(1)/$value",
             "https://evil.example/zipper.dataspace.copernicus.eu",
@@ -140,7 +143,7 @@ class TestCdse:
         self, login: Login, network: Loopback, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("time.sleep", lambda seconds: None)
-        catalog = Cdse(Settings(cdse_username="me", cdse_password="wrong-" + HUSH))
+        catalog = Cdse(Settings(cdse_username=Secret("me"), cdse_password=Secret("wrong-" + HUSH)))
         with pytest.raises(SigningError, match="HTTP 401.*Check CDSE_USERNAME") as caught:
             catalog.sign(ZIPPER)
         assert HUSH not in str(caught.value)
@@ -155,7 +158,7 @@ class TestCdse:
     def test_the_recorded_item(self, shared: Path) -> None:
         (path,) = (shared / "items/cdse.sentinel-2-l2a").glob("*.json")
         item = json.loads(path.read_text())
-        catalog = Cdse(Settings(cdse_username="me", cdse_password=HUSH))
+        catalog = Cdse(Settings(cdse_username=Secret("me"), cdse_password=Secret(HUSH)))
         assert catalog.owns(item | {"assets": {}})
         assert catalog.href(item["assets"]["B04_10m"]).startswith("https://zipper.dataspace")
         assert Cdse(Settings()).href(item["assets"]["B04_10m"]).startswith("s3://eodata/")
@@ -195,7 +198,7 @@ class TestUsgs:
             assert key in found["assets"]
 
     def test_its_https_hrefs_are_read_from_the_bucket_that_the_reader_pays(self) -> None:
-        catalog = Usgs(Settings(aws_access_key_id="KEY", aws_secret_access_key=HUSH))
+        catalog = Usgs(Settings(**AWS))
         asset = items.usgs_landsat(SIZE)[0]["assets"]["red"]
         for href in (asset["href"], asset["alternate"]["s3"]["href"]):
             signed = catalog.sign(href)
@@ -209,7 +212,7 @@ class TestUsgs:
             Usgs(Settings()).sign(items.usgs_landsat(SIZE)[0]["assets"]["red"]["href"])
 
     def test_recorded_items(self, shared: Path) -> None:
-        catalog = Usgs(Settings(aws_access_key_id="KEY", aws_secret_access_key=HUSH))
+        catalog = Usgs(Settings(**AWS))
         paths = list((shared / "items").glob("usgs-landsatlook.*/*.json"))
         assert len(paths) > 4
         for path in paths:
@@ -393,14 +396,14 @@ class TestLpDaac:
         lpdaac[0].rule = lambda request: Reply(status=302, headers={"Location": page})
         href = items.lpdaac_hls(SIZE)["assets"]["B04"]["href"]
         with pytest.raises(SigningError, match="EARTHDATA_TOKEN is refused"):
-            LpDaac(Settings(earthdata_token="TOKEN-" + HUSH)).sign(href)
+            LpDaac(Settings(earthdata_token=Secret("TOKEN-" + HUSH))).sign(href)
 
     def test_storage_without_a_redirect_gets_the_token_with_each_range(
         self, lpdaac: tuple[RangeServer, RangeServer]
     ) -> None:
         lpdaac[0].rule = None
         href = items.lpdaac_hls(SIZE)["assets"]["B04"]["href"]
-        signed = LpDaac(Settings(earthdata_token=HUSH)).sign(href)
+        signed = LpDaac(Settings(earthdata_token=Secret(HUSH))).sign(href)
         assert (signed.url, header(signed)) == (href, f"Bearer {HUSH}")
 
     def test_a_url_is_renewed_when_it_ends_or_is_refused(
@@ -415,7 +418,7 @@ class TestLpDaac:
             return Reply(status=307, headers={"Location": f"https://{CLOUD}/x?{query}"})
 
         lpdaac[0].rule = rule
-        settings = Settings(earthdata_username="me", earthdata_password=HUSH)
+        settings = Settings(earthdata_username=Secret("me"), earthdata_password=Secret(HUSH))
         catalog = LpDaac(settings, clock=clock, timer=clock.seconds)
         href = items.lpdaac_hls(SIZE)["assets"]["B04"]["href"]
         first = catalog.sign(href)
@@ -436,7 +439,7 @@ class TestLpDaac:
     ) -> None:
         lpdaac[0].rule = lambda request: Reply(status=302, headers={"Location": location})
         href = items.lpdaac_hls(SIZE)["assets"]["B04"]["href"]
-        signed = LpDaac(Settings(earthdata_token=HUSH)).sign(href)
+        signed = LpDaac(Settings(earthdata_token=Secret(HUSH))).sign(href)
         assert signed.url in (href, location)
 
     @pytest.mark.parametrize(
@@ -444,7 +447,7 @@ class TestLpDaac:
         ["https://evil.example/x.tif", "http://data.lpdaac.earthdatacloud.nasa.gov/x.tif"],
     )
     def test_the_token_goes_to_earthdata_alone(self, href: str) -> None:
-        assert LpDaac(Settings(earthdata_token=HUSH)).sign(href).headers == ()
+        assert LpDaac(Settings(earthdata_token=Secret(HUSH))).sign(href).headers == ()
 
     def test_the_recorded_item(self, shared: Path) -> None:
         (path,) = (shared / "items/nasa-cmr.HLSL30.v1.5").glob("*.json")

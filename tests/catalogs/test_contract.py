@@ -19,6 +19,7 @@ from astra_xr.errors import AstraError, SceneNotFound, UpstreamError, UpstreamUn
 from astra_xr.missions import clean_item
 from astra_xr.model import SignedUrl
 from astra_xr.resolver.ids import parse_item_id
+from astra_xr.secret import Secret
 from astra_xr.settings import Settings
 from conftest import Loopback
 from tests import items
@@ -27,11 +28,11 @@ from tests.stac_api import StacApi
 
 HUSH = "HUSH-0123"
 WITH_KEYS = Settings(
-    aws_access_key_id="KEY",
-    aws_secret_access_key=HUSH,
-    cdse_s3_access_key="KEY",
-    cdse_s3_secret_key=HUSH,
-    earthdata_token=HUSH,
+    aws_access_key_id=Secret("KEY"),
+    aws_secret_access_key=Secret(HUSH),
+    cdse_s3_access_key=Secret("KEY"),
+    cdse_s3_secret_key=Secret(HUSH),
+    earthdata_token=Secret(HUSH),
 )
 
 

@@ -17,6 +17,7 @@ import pytest
 import astra_xr
 from astra_xr.catalogs.planetary_computer import PlanetaryComputer
 from astra_xr.errors import SigningError, UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from astra_xr.secret import Secret
 from astra_xr.settings import Settings
 from astra_xr.testing import FakeClock, require_query
 from conftest import Loopback
@@ -117,7 +118,7 @@ def test_what_is_no_blob_needs_no_token(catalog: PlanetaryComputer, tokens: Toke
 def test_subscription_key_is_sent_and_never_shown(
     tokens: Tokens, clock: FakeClock, network: Loopback
 ) -> None:
-    settings = Settings(planetary_computer_key="KEY-SECRET")
+    settings = Settings(planetary_computer_key=Secret("KEY-SECRET"))
     PlanetaryComputer(settings, clock=clock).sign(BLOB)
     assert tokens.keys == ["KEY-SECRET"]
     assert "KEY-SECRET" not in repr(settings)

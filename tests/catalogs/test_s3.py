@@ -24,6 +24,7 @@ from astra_xr.errors import ReadError, SigningError
 from astra_xr.model import SignedUrl
 from astra_xr.reading.loop import run
 from astra_xr.reading.ranges import RangeFile
+from astra_xr.secret import Secret
 from astra_xr.settings import Settings
 from astra_xr.testing import FakeClock, write_cog
 from conftest import Loopback
@@ -34,6 +35,7 @@ from tests.servers import s3_missing, serve_s3
 BODY = bytes(range(256)) * 10
 ODD = "a b/x(1)+é~%41.bin"
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
+MINE = Settings(aws_access_key_id=Secret("AKID"), aws_secret_access_key=Secret("HUSH"))
 SECRETS = ("HUSH", "AKID", "TOKEN")
 
 
@@ -45,7 +47,7 @@ class Bucket:
 
     @property
     def keys(self) -> Keys:
-        return Keys(access=self.access, secret=self.secret)
+        return Keys(access=Secret(self.access), secret=Secret(self.secret))
 
     def settings(self, **changed: Any) -> Settings:
         mine = {"aws_access_key_id": self.access, "aws_secret_access_key": self.secret}
@@ -103,7 +105,7 @@ def test_signed_headers_read_what_refuses_signed_urls(bucket: Bucket) -> None:
     assert signed.expires_at == now + timedelta(minutes=15)
     assert read(signed) == BODY[5:300]
     for bad in (
-        sign(now, Keys(access=bucket.access, secret="wrong")),
+        sign(now, Keys(access=Secret(bucket.access), secret=Secret("wrong"))),
         sign(now - timedelta(minutes=20)),
         SignedUrl(url=sign(now, key="red.tif").url, headers=signed.headers),
         SignedUrl(url=signed.url),
@@ -163,7 +165,9 @@ def test_keys_of_a_profile(bucket: Bucket, tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_url_dies_with_the_credentials_that_signed_it(monkeypatch: pytest.MonkeyPatch) -> None:
     ends = NOW + timedelta(minutes=20)
-    keys = Keys(access="AKID", secret="HUSH", token="TOKEN", expires_at=ends)
+    keys = Keys(
+        access=Secret("AKID"), secret=Secret("HUSH"), token=Secret("TOKEN"), expires_at=ends
+    )
     monkeypatch.setattr(s3, "_keys_of_boto3", lambda: keys)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: True)
     clock = FakeClock(NOW)
@@ -175,7 +179,7 @@ def test_a_url_dies_with_the_credentials_that_signed_it(monkeypatch: pytest.Monk
 
 
 def test_paid_buckets_are_asked_to_bill_the_reader_and_others_are_not() -> None:
-    settings = Settings(aws_access_key_id="AKID", aws_secret_access_key="HUSH")
+    settings = MINE
     for bucket, region in (("usgs-landsat", "us-west-2"), ("sentinel-s2-l1c", "eu-central-1")):
         signed = S3(settings).sign(f"s3://{bucket}/x/B4.TIF")
         query = parse_qs(urlsplit(signed.url).query)
@@ -193,7 +197,7 @@ def test_the_region_of_an_unknown_bucket_is_asked_for_once(network: Loopback) ->
         return httpx.Response(403, headers={"x-amz-bucket-region": "ap-south-1"})
 
     network.routes["s3.amazonaws.com"] = amazon
-    settings = Settings(aws_access_key_id="AKID", aws_secret_access_key="HUSH")
+    settings = MINE
     for _ in range(2):
         url = S3(settings).sign("s3://somebodys-bucket/a.tif").url
         assert url.startswith("https://s3.ap-south-1.amazonaws.com/somebodys-bucket/a.tif?")
@@ -228,7 +232,10 @@ def test_without_keys_the_error_says_what_to_do(href: str, words: str) -> None:
 
 def test_reads_of_one_file_share_a_url_for_a_while() -> None:
     clock = FakeClock(NOW)
-    signer = S3(Settings(aws_access_key_id="AKID", aws_secret_access_key="HUSH"), clock=clock)
+    signer = S3(
+        MINE,
+        clock=clock,
+    )
     first = signer.sign("s3://bucket/B04.tif")
     assert signer.sign("s3://bucket/B04.tif") is first
     assert signer.sign("s3://bucket/B08.tif").url != first.url

@@ -14,6 +14,7 @@ import pytest
 from astra_xr.catalogs.planetary_computer import PlanetaryComputer
 from astra_xr.catalogs.tokens import Token, Tokens
 from astra_xr.errors import UpstreamUnavailable
+from astra_xr.secret import Secret
 from astra_xr.settings import Settings
 from astra_xr.testing import FakeClock
 from conftest import Loopback
@@ -39,7 +40,7 @@ class Signer:
         self.hangs.wait(60)
         if self.down:
             raise UpstreamUnavailable(service="signer", reason="down (HTTP 503)")
-        return Token(value=f"{number}", expires_at=None, life=self.life)
+        return Token(value=Secret(f"{number}"), expires_at=None, life=self.life)
 
 
 def held(clock: FakeClock) -> Tokens[str]:
@@ -60,16 +61,16 @@ def clock() -> FakeClock:
 
 def test_a_good_token_serves_while_its_renewal_hangs(clock: FakeClock) -> None:
     tokens, signer = held(clock), Signer()
-    assert tokens.get("c", signer).value == "1"
+    assert tokens.get("c", signer).value.reveal() == "1"
     clock.advance(timedelta(minutes=56))
     signer.hangs.clear()
     for _ in range(20):
-        assert tokens.get("c", signer).value == "1"
+        assert tokens.get("c", signer).value.reveal() == "1"
     until(lambda: signer.asked == 2)
     signer.hangs.set()
-    until(lambda: tokens.get("c", signer).value == "2")
+    until(lambda: tokens.get("c", signer).value.reveal() == "2")
     clock.advance(timedelta(minutes=54))
-    assert tokens.get("c", signer).value == "2"
+    assert tokens.get("c", signer).value.reveal() == "2"
     assert signer.asked == 2
 
 
@@ -77,7 +78,7 @@ def test_nobody_gets_a_token_that_is_about_to_expire(clock: FakeClock) -> None:
     tokens, signer = held(clock), Signer()
     tokens.get("c", signer)
     clock.advance(timedelta(minutes=59))
-    assert tokens.get("c", signer).value == "2"
+    assert tokens.get("c", signer).value.reveal() == "2"
 
 
 def test_a_good_token_serves_while_its_signer_is_down(clock: FakeClock) -> None:
@@ -86,12 +87,12 @@ def test_a_good_token_serves_while_its_signer_is_down(clock: FakeClock) -> None:
     signer.down = True
     for _ in range(4):
         clock.advance(timedelta(minutes=14, seconds=50))
-        assert tokens.get("c", signer).value == "1"
+        assert tokens.get("c", signer).value.reveal() == "1"
     clock.advance(timedelta(seconds=41))
     with pytest.raises(UpstreamUnavailable, match="503"):
         tokens.get("c", signer)
     signer.down = False
-    assert int(tokens.get("c", signer).value) > 1
+    assert int(tokens.get("c", signer).value.reveal()) > 1
 
 
 @pytest.mark.parametrize("life", [90.0, 280.0, HOUR, 0.0, -HOUR * 24])
@@ -108,10 +109,10 @@ def test_whatever_life_a_token_has_it_is_asked_for_once_a_minute_at_most(
 
 def test_a_refused_token_is_replaced_at_once(clock: FakeClock) -> None:
     tokens, signer = held(clock), Signer(None)
-    assert tokens.get("c", signer).value == "1"
+    assert tokens.get("c", signer).value.reveal() == "1"
     clock.advance(timedelta(days=300))
-    assert tokens.get("c", signer).value == "1"
-    assert tokens.get("c", signer, lambda token: token.value == "1").value == "2"
+    assert tokens.get("c", signer).value.reveal() == "1"
+    assert tokens.get("c", signer, lambda token: token.value.reveal() == "1").value.reveal() == "2"
 
 
 def test_all_who_wait_share_a_failure(clock: FakeClock) -> None:

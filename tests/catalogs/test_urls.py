@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from astra_xr.catalogs.urls import CatalogUrl, FixedUrl, is_signed
 from astra_xr.errors import InvalidParameter, SigningError
 from astra_xr.model import SignedUrl
+from astra_xr.secret import Secret
 from astra_xr.settings import Settings
 
 SECRET = "hUsH0123"
@@ -108,7 +109,7 @@ class TestFixedUrl:
 class TestCatalogUrl:
     @staticmethod
     def source(tmp_path: Path, **changed: Any) -> CatalogUrl:
-        settings = Settings(cache_dir=tmp_path, planetary_computer_key=SECRET)
+        settings = Settings(cache_dir=tmp_path, planetary_computer_key=Secret(SECRET))
         values: dict[str, Any] = {"catalog": "earth-search", "settings": settings, "href": PLAIN}
         return CatalogUrl(**(values | changed))
 

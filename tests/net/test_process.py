@@ -19,7 +19,8 @@ import pytest
 from astra_xr import catalogs, locks, warned
 from astra_xr.catalogs import connect
 from astra_xr.errors import UpstreamUnavailable
-from astra_xr.net.client import _Proxied, upstream_error
+from astra_xr.net.client import _Proxied
+from astra_xr.net.failures import upstream_error
 from astra_xr.net.memo import Memo
 from astra_xr.reading.cache import tile_cache
 from astra_xr.reading.ranges import traffic

@@ -21,6 +21,7 @@ from astra_xr import LocalResolver, RemoteResolver, Settings, errors
 from astra_xr.errors import InvalidParameter, UpstreamError
 from astra_xr.resolver import remote
 from astra_xr.resolver.wire import detail_of
+from astra_xr.secret import Secret
 from astra_xr.settings import config_file
 from conftest import Loopback
 from tests import faulty
@@ -178,11 +179,11 @@ class TestConfigFile:
     def test_others_win(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.write(f'api_url = "{URL}"\napi_key = "{KEY}"\n')
         monkeypatch.setenv("ASTRA_API_KEY", "env")
-        assert RemoteResolver().settings.api_key == "env"
-        assert RemoteResolver(api_key="argument").settings.api_key == "argument"
+        assert RemoteResolver().settings.api_key == Secret("env")
+        assert RemoteResolver(api_key="argument").settings.api_key == Secret("argument")
         try:
             astra_xr.configure(api_key="session")
-            assert RemoteResolver().settings.api_key == "session"
+            assert RemoteResolver().settings.api_key == Secret("session")
         finally:
             astra_xr.configure(api_key=None)
 
@@ -191,7 +192,7 @@ class TestConfigFile:
         monkeypatch.setenv("ASTRA_API_URL", "https://other.example")
         assert Settings.from_env().api_key is None
         monkeypatch.setenv("ASTRA_API_URL", f"{URL}/team")
-        assert Settings.from_env().api_key == KEY
+        assert Settings.from_env().api_key == Secret(KEY)
 
     @pytest.mark.skipif(os.name != "posix", reason="modes are of POSIX")
     @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
@@ -201,7 +202,7 @@ class TestConfigFile:
             Settings.from_env()
         assert KEY not in str(caught.value)
         path.chmod(0o600)
-        assert Settings.from_env().api_key == KEY
+        assert Settings.from_env().api_key == Secret(KEY)
         # Where a service is, all may know.
         self.write(f'api_url = "{URL}"', mode)
         assert Settings.from_env().api_url == URL

@@ -26,6 +26,7 @@ from astra_xr.errors import (
 from astra_xr.model import SignedUrl
 from astra_xr.resolver.local import LocalResolver
 from astra_xr.resolver.resolution import Resolution
+from astra_xr.secret import Secret
 from astra_xr.settings import Settings
 from conftest import Loopback
 from tests import items
@@ -416,7 +417,7 @@ class TestSecrets:
         assert arrived.source().url == f"{arrived.href}?se=1&sig={SECRET}"
 
     def test_of_a_key(self, tmp_path: Path) -> None:
-        settings = Settings(cache_dir=tmp_path, planetary_computer_key=SECRET)
+        settings = Settings(cache_dir=tmp_path, planetary_computer_key=Secret(SECRET))
         resolver = LocalResolver(settings)
         self.assert_silent(resolver.resolve(items.planetary_computer(8), sign=False))
         assert SECRET.encode() not in pickle.dumps(resolver)

@@ -31,6 +31,7 @@ from astra_xr.reading.loop import run
 from astra_xr.resolver.bands import is_raster, match_bands
 from astra_xr.resolver.local import LocalResolver
 from astra_xr.resolver.routing import needs_conversion, route
+from astra_xr.secret import Secret
 from astra_xr.settings import Settings
 from astra_xr.testing import write_cog
 from astra_xr.widgets.picker_scene import Scene
@@ -550,7 +551,7 @@ TWINS: Json = {
     "s3": {"href": "s3://maxar/a.tif"},
     "public": {"href": "https://maxar.example/a.tif"},
 }
-KEYS = Settings(aws_access_key_id="a", aws_secret_access_key="b")
+KEYS = Settings(aws_access_key_id=Secret("a"), aws_secret_access_key=Secret("b"))
 
 
 class TestHrefs:

@@ -1,0 +1,83 @@
+"""Failures of services as our errors, in the words of the service."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+
+from astra_xr.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable, redact
+from astra_xr.net.endurance import asked_wait
+
+_LONGEST = 200
+_NAMES = ("detail", "message", "description", "title", "error", "msg", "errors", "code")
+"""Fields that hold the words: FastAPI, stac-server, OGC, RFC 9457, CMR."""
+
+
+def retry_after(response: httpx.Response, text: str = "") -> float | None:
+    """Return the seconds that a response asks to wait, in its header or its text."""
+    return asked_wait(response.headers, text)
+
+
+def upstream_error(service: str, error: Exception, url: str) -> UpstreamError:
+    """Return our error for an exception of the HTTP client."""
+    host = httpx.URL(url).host if not isinstance(error, httpx.InvalidURL) else redact(url)
+    if isinstance(error, httpx.TimeoutException):
+        return UpstreamTimeout(service=service, reason=f"{host} did not answer in time")
+    if isinstance(error, httpx.TransportError):
+        return UpstreamUnavailable(
+            service=service,
+            reason=f"{host} cannot be reached ({type(error).__name__}: {error})",
+            hint="Check the network connection, or name another catalog with catalog=.",
+        )
+    return UpstreamError(service=service, reason=f"{type(error).__name__} from {host}")
+
+
+def refusal(service: str, response: httpx.Response, content: bytes) -> UpstreamError:
+    """Return our error for a response that is no success, with the beginning of its content."""
+    status = f"HTTP {response.status_code}"
+    wait = retry_after(response, content[:1000].decode("utf-8", "replace"))
+    if response.status_code == 429:
+        return UpstreamUnavailable(
+            service=service, reason=f"too many requests ({status})", retry_after=wait
+        )
+    if response.status_code in (502, 503, 504):
+        return UpstreamUnavailable(service=service, reason=f"down ({status})", retry_after=wait)
+    said = problem_text(content)
+    reason = f"it refused the request ({status}){f': {said!r}' if said else ''}"
+    error = UpstreamError(service=service, reason=reason)
+    error.status = response.status_code
+    return error
+
+
+def problem_text(content: bytes) -> str:
+    """Return the words of an error response, on one line and without secrets; empty if none.
+
+    Examples
+    --------
+    >>> problem_text(b'{"errors": ["bbox is not valid"]}')
+    'bbox is not valid'
+    >>> problem_text(b'{"code": "BadRequest", "description": "limit is over 1000?token=abc"}')
+    'limit is over 1000?token=***'
+    >>> problem_text(b"<html>Bad gateway</html>")
+    ''
+    """
+    try:
+        told = json.loads(content[:20_000])
+    except (ValueError, RecursionError):
+        return ""
+    text = " ".join("; ".join(dict.fromkeys(_words(told))).split())
+    return redact(text)[:_LONGEST].rstrip(".")
+
+
+def _words(told: Any, depth: int = 3) -> Iterator[str]:
+    if isinstance(told, str):
+        yield told
+    elif isinstance(told, list) and depth:
+        for each in told[:5]:
+            yield from _words(each, depth - 1)
+    elif isinstance(told, dict) and depth:
+        name = next((name for name in _NAMES if told.get(name)), None)
+        yield from _words(told[name], depth - 1) if name else ()
