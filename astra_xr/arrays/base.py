@@ -110,6 +110,9 @@ class LazyArray(BackendArray):
         """
         return None
 
+    async def prepare(self) -> None:
+        """Read ahead what any read needs before its pixels, such as a header; never fails."""
+
     async def no_data(self) -> tuple[float | None, float]:
         """Return which number is no data beside NaN, and what stands where there are no pixels.
 

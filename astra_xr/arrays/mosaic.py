@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from astra_xr.arrays.index import Axis, Index, ends, numbers_of
 from astra_xr.arrays.lazy import unwrap, values_of
 from astra_xr.arrays.mask import ClassMask
 from astra_xr.arrays.thumbnail import coarse
-from astra_xr.reading.loop import together
+from astra_xr.reading.loop import beside, together
 
 _FEWEST = 8
 """Time steps that are read side by side, however large they are."""
@@ -124,6 +124,9 @@ class MosaicArray(LazyArray):
         self.shape: tuple[int, ...] = (len(steps), *steps[0][0].pixels.shape)
         self.takes_points = len(self.shape) == 3
         self.dtype = np.dtype(dtype)
+        # Time steps that were read, and those whose headers were read ahead.
+        self._begun: set[int] = set()
+        self._ahead: set[int] = set()
 
     def __dask_tokenize__(self) -> tuple[Any, ...]:
         layers = [
@@ -149,12 +152,34 @@ class MosaicArray(LazyArray):
         """Mosaic the layers of each time step; see :meth:`LazyArray.read`."""
         if index.points:
             return await self._read_points(index)
+        self._look_ahead(index)
         rows, cols = index.axes[-2:]
 
         async def take(variable: xr.Variable, _: bool) -> npt.NDArray[Any]:
             return await values_of(_part(variable, index))
 
         return await self._stacked(index, rows, cols, index.shape[1:], take)
+
+    def _look_ahead(self, index: Index) -> None:
+        """Read the headers of more time steps, where these are read one after the other.
+
+        So dask reads them, a step a task and a few tasks at once, in an order of its own: the
+        nearest are taken. No more are read ahead than were read, since the rest may never be.
+        """
+        here = numbers_of(index.axes[0])
+        alone = self._begun.issubset(here.tolist())
+        self._begun.update(here.tolist())
+        if alone or not here.size:
+            return
+        self._ahead -= self._begun
+        left = set(range(len(self._steps))) - self._begun - self._ahead
+        near = sorted(left, key=lambda step: abs(step - int(here[0])))
+        coming = np.array(near[: len(self._begun) - len(self._ahead)], np.intp)
+        self._ahead.update(coming.tolist())
+        for variable in self.inputs(replace(index, axes=(coming, *index.axes[1:]))).values():
+            found = unwrap(variable)
+            if found:
+                beside(found[0].prepare())
 
     async def coarse(
         self, index: Index, shape: tuple[int, int], *, average: bool

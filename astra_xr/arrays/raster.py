@@ -17,6 +17,7 @@ from astra_xr.errors import AstraError, ReadError
 from astra_xr.model import Grid, Radiometry, UrlSource
 from astra_xr.reading.decoding import decoded_dtype, fitting
 from astra_xr.reading.engine import read
+from astra_xr.reading.headers import read_ahead
 from astra_xr.reading.overview import facts_of, nodata_of, read_coarse
 from astra_xr.reading.pixels import points_under, read_warped_points
 from astra_xr.reading.place import Elsewhere, is_shift
@@ -247,6 +248,10 @@ class RasterArray(LazyArray):
             return await read_warped(part, fewer, (0, shape[0]), (0, shape[1]), self.dtype)
 
         return self._planed(await self._placed(read))
+
+    async def prepare(self) -> None:
+        """Read the file's header ahead; see :meth:`LazyArray.prepare`."""
+        await read_ahead(self._whole)
 
     async def no_data(self) -> tuple[float | None, float]:
         """Return what is no data by the file, else by its item; see :meth:`LazyArray.no_data`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from weakref import WeakValueDictionary
 
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from astra_xr.model import Radiometry, UrlSource
 from astra_xr.reading.cache import ByteCache
-from astra_xr.reading.loop import in_gdal_thread
+from astra_xr.reading.loop import in_gdal_thread, in_thread
 from astra_xr.reading.place import check_place
 from astra_xr.reading.ranges import RangeFile
 from astra_xr.reading.window import Window
@@ -66,13 +67,7 @@ async def find_layout(file: RangeFile, window: Window) -> Layout:
     Elsewhere
         It lies elsewhere than its item says.
     """
-    known = header_cache.get(window.source)
-    if known is None:
-        # Concurrent callers wait for one read.
-        async with _reading.setdefault(window.source, asyncio.Lock()):
-            known = header_cache.get(window.source) or await _read(file, window)
-    elif isinstance(known, _Header) and not await file.unchanged(known.size, known.etag):
-        known = await _read(file, window)
+    known = await _known(file, window)
     if isinstance(known, str):
         raise Unsupported(known)
     # From here on the file must be the version that the header was read from.
@@ -83,6 +78,26 @@ async def find_layout(file: RangeFile, window: Window) -> Layout:
     check_described(file, window, shape, samples, layout.dtype, *place)
     warn_of_planes(window.label, window.count, samples - (layout.alpha is not None))
     return layout
+
+
+async def read_ahead(window: Window) -> None:
+    """Cache the header of a file that is likely to be read next."""
+    if header_cache.limit:
+        # Whatever fails will fail again where somebody waits for it.
+        with suppress(Exception):
+            signed = await in_thread(window.source)
+            await _known(RangeFile(window.source, signed, window.label), window)
+
+
+async def _known(file: RangeFile, window: Window) -> _Header | str:
+    known = header_cache.get(window.source)
+    if known is None:
+        # Concurrent callers wait for one read.
+        async with _reading.setdefault(window.source, asyncio.Lock()):
+            known = header_cache.get(window.source) or await _read(file, window)
+    elif isinstance(known, _Header) and not await file.unchanged(known.size, known.etag):
+        known = await _read(file, window)
+    return known
 
 
 def tags_of(layout: Layout, window: Window) -> list[Radiometry]:

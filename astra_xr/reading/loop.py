@@ -123,6 +123,17 @@ async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     raise failure
 
 
+_beside: set[asyncio.Task[None]] = set()
+"""The loop itself holds no task."""
+
+
+def beside(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Start a coroutine for which nobody waits; called on the background loop."""
+    task = asyncio.get_running_loop().create_task(coroutine)
+    _beside.add(task)
+    task.add_done_callback(_beside.discard)
+
+
 def start(coroutine: Coroutine[Any, Any, T]) -> Future[T]:
     """Start a coroutine on the background loop from another thread."""
     try:

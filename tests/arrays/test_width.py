@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ import pytest
 import xarray as xr
 
 import astra_xr
+from astra_xr.errors import ReadError
 from astra_xr.reading.cache import tile_cache
 from astra_xr.reading.headers import header_cache
-from astra_xr.testing import RangeServer
+from astra_xr.testing import RangeServer, Reply, Request
 from tests.stacks import s2_item
 
 DATES = 14
@@ -72,3 +74,52 @@ def test_all_headers_are_asked_for_at_once(
     work(ds)
     first = served.requests[: bands * DATES]
     assert len({request.path for request in first}) == bands * DATES
+
+
+def path_of(items: list[dict[str, Any]], step: int) -> str:
+    href: str = items[step]["assets"]["B04"]["href"]
+    return "/" + href.rpartition("/")[2]
+
+
+def test_headers_of_near_time_steps_are_read_ahead(
+    served: RangeServer, items: list[dict[str, Any]]
+) -> None:
+    """Where steps are read one after the other, as by dask, whose threads are few."""
+    red = astra_xr.open_scenes(items, ["red"]).red
+    header_cache.clear()
+    tile_cache.clear()
+    served.latency = 0
+    asked = {path_of(items, step): Event() for step in range(DATES)}
+    served.rule = lambda request: asked[request.path].set()
+    served.reset()
+    whole = [red[5].values]
+    assert {request.path for request in served.requests} == {path_of(items, 5)}
+    whole.append(red[4].values)
+    for near in (3, 2):
+        assert asked[path_of(items, near)].wait(10)
+    whole += [red[step].values for step in (3, 2, 1, 0)]
+    np.testing.assert_array_equal(whole[::-1], red[:6].values)
+    starts = [(r.path, r.range) for r in served.requests]
+    assert len(starts) == len(set(starts)), "no header is read twice"
+
+
+def test_a_header_that_cannot_be_read_ahead_fails_where_it_is_needed(
+    served: RangeServer, items: list[dict[str, Any]]
+) -> None:
+    red = astra_xr.open_scenes(items, ["red"]).red
+    header_cache.clear()
+    tile_cache.clear()
+    asked = Event()
+
+    def gone(request: Request) -> Reply | None:
+        if request.path != path_of(items, 2):
+            return None
+        asked.set()
+        return Reply(status=404)
+
+    served.rule = gone
+    assert not np.isnan([red[0].values, red[1].values]).any()
+    assert asked.wait(10)
+    assert not np.isnan(red[3].values).any()
+    with pytest.raises(ReadError, match="20250103.*no such file"):
+        red[2].load()

@@ -64,7 +64,15 @@ def with_load(base: str) -> Any:
     return ndvi(ds.red, ds.nir).values
 
 
-def with_odc(base: str, pool: int) -> Any:
+def with_dask(base: str) -> Any:
+    import astra_xr
+
+    ds = astra_xr.open_scenes(items(base), ["red", "nir"], chunks={})
+    ds = ds.isel(y=FIELD, x=FIELD)
+    return ndvi(ds.red, ds.nir).values
+
+
+def with_odc(base: str, pool: int | None = None, **options: Any) -> Any:
     import odc.stac
     import pystac
     from affine import Affine
@@ -72,7 +80,9 @@ def with_odc(base: str, pool: int) -> Any:
 
     found = [pystac.Item.from_dict(each) for each in items(base)]
     whole = GeoBox((SIZE, SIZE), Affine(*TRANSFORM), "EPSG:32610")
-    ds = odc.stac.load(found, bands=["B04", "B08"], geobox=whole[FIELD, FIELD], pool=pool)
+    ds = odc.stac.load(
+        found, bands=["B04", "B08"], geobox=whole[FIELD, FIELD], pool=pool, **options
+    )
     values = (ds[band].where(ds[band] != 0) * np.float32(1e-4) - 0.1 for band in ("B04", "B08"))
     return ndvi(*values).values
 
@@ -143,6 +153,8 @@ READERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "odc-stac, pool=16": (_ODC, partial(with_odc, pool=16)),
     "odc-stac, pool=32": (_ODC, partial(with_odc, pool=32)),
     "odc-stac, pool=64": (_ODC, partial(with_odc, pool=64)),
+    "astra-xr, dask": (f"{_ASTRA} dask.array", with_dask),
+    "odc-stac, dask": (f"{_ODC} dask.array", partial(with_odc, chunks={})),
     "bare loop": ("aiohttp astra_xr.reading.engine", partial(bare, connections=64)),
 }
 started: tuple[float, float] = (0.0, 0.0)
