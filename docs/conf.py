@@ -1,0 +1,111 @@
+"""Sphinx settings: ``sphinx-build -W docs docs/_build``.
+
+Pages are MyST Markdown, which GitHub shows as well. The notebooks are copied into
+``docs/tutorials``, where a gallery of them is written. With ``ASTRA_DOCS_RUN=1`` they are run
+first, and a picker is made.
+"""
+
+from __future__ import annotations
+
+import base64
+import importlib.metadata
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbclient import NotebookClient
+
+HERE = Path(__file__).parent
+TUTORIALS = HERE / "tutorials"
+EXTRA = HERE / "_extra"
+RUN = os.environ.get("ASTRA_DOCS_RUN") == "1"
+
+project = "astra-xr"
+author = "The astra-xr developers"
+release = importlib.metadata.version("astra-xr")
+
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "sphinx_design",
+]
+exclude_patterns = ["_build", "jupyter_execute"]
+suppress_warnings = ["mystnb.unknown_mime_type"]  # widgets, which come with a picture
+
+myst_enable_extensions = ["colon_fence"]
+myst_heading_anchors = 3
+nb_execution_mode = "off"  # they are run here, so that the gallery has their pictures
+nb_merge_streams = True
+
+autodoc_typehints = "none"  # docstrings give types
+autodoc_member_order = "bysource"
+napoleon_google_docstring = False
+napoleon_use_rtype = False
+
+html_theme = "pydata_sphinx_theme"
+html_title = "astra-xr"
+html_extra_path = ["_extra"]
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_theme_options = {
+    "navigation_with_keys": False,
+    "header_links_before_dropdown": 6,
+    "secondary_sidebar_items": ["page-toc"],
+}
+
+
+def _write_tutorials() -> None:
+    TUTORIALS.mkdir(exist_ok=True)
+    cards = []
+    for path in sorted((HERE.parent / "notebooks").glob("*.ipynb")):
+        notebook = nbformat.read(path, as_version=4)
+        if RUN:
+            NotebookClient(notebook, timeout=300).execute()
+        nbformat.write(notebook, TUTORIALS / path.name)
+        cards.append(_card(path.stem, notebook))
+    shutil.copy(HERE.parent / "notebooks" / "picker.jpg", TUTORIALS)
+    pages = "```{toctree}\n:hidden:\n:glob:\n\n[0-9]*\n```"
+    (TUTORIALS / "index.md").write_text(
+        "# Tutorials\n\nEach is a notebook. They run offline, on synthetic sample scenes.\n\n"
+        f"::::{{grid}} 1 2 2 3\n:gutter: 3\n\n{''.join(cards)}::::\n\n{pages}\n"
+    )
+
+
+def _card(name: str, notebook: Any) -> str:
+    """Return a card of a notebook: its title, first sentence and first picture, if any."""
+    heading, *rest = notebook.cells[0].source.split("\n\n")
+    sentence = re.split(r"(?<=[.?!])\s", rest[0])[0].replace("`", "")
+    lines = [f":::{{grid-item-card}} {heading.lstrip('# ')}", f":link: {name}", ":link-type: doc"]
+    picture = _first_picture(notebook)
+    if picture:
+        (TUTORIALS / f"{name}.png").write_bytes(picture)
+        lines.append(f":img-top: {name}.png")
+    return "\n".join([*lines, "", sentence, ":::", "", ""])
+
+
+def _first_picture(notebook: Any) -> bytes | None:
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            if "image/png" in output.get("data", {}):
+                return base64.b64decode(output["data"]["image/png"])
+    return None
+
+
+def _write_picker() -> None:
+    EXTRA.mkdir(exist_ok=True)
+    if RUN:
+        import astra_xr
+
+        bands = ["red", "green", "blue", "nir", "swir16"]
+        scene = "sentinel-2:S2B_MSIL2A_20250115T184929"
+        ds = astra_xr.open_scene(scene, bands, catalog="sample")
+        ds.astra.pick().to_html(EXTRA / "picker.html")
+
+
+_write_tutorials()
+_write_picker()
