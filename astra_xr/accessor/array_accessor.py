@@ -86,7 +86,7 @@ class AstraArrayAccessor:
         ds = self._da.to_dataset(name=name)
         return zonal(ds, fields, stats, min_coverage, progress=progress)
 
-    def pick(self, **state: Any) -> Picker:
+    def pick(self, *, code_name: str = "da", **state: Any) -> Picker:
         """Open the band picker on this array; see ``ds.astra.pick``.
 
         An array of (band, y, x) opens as its bands.
@@ -101,12 +101,12 @@ class AstraArrayAccessor:
         if "band" not in da.dims:
             used = {*map(str, da.coords), *map(str, da.dims)}
             name = "values" if da.name is None or str(da.name) in used else str(da.name)
-            return Picker(da.rename(name).to_dataset(), name="da", **state)
+            return Picker(da.rename(name).to_dataset(), name=code_name, array=True, **state)
         count = da.sizes["band"]
         labels = list(da["band"].values) if "band" in da.coords else []
-        named = 'da.to_dataset("band")'
+        named = f'{code_name}.to_dataset("band")'
         if not labels or not all(isinstance(label, str) for label in labels):
             labels = [str(label) for label in labels or range(1, count + 1)]
             listed = ", ".join(f'"{label}"' for label in labels)
-            named = f'da.assign_coords(band=[{listed}]).to_dataset("band")'
+            named = f'{code_name}.assign_coords(band=[{listed}]).to_dataset("band")'
         return Picker(da.assign_coords(band=labels).to_dataset("band"), name=named, **state)

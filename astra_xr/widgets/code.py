@@ -35,7 +35,7 @@ def code_of(about: Mapping[str, Any], state: Mapping[str, Any], *, whole: bool =
     else:
         clear = f".where(~{name}{view}.astra.mask())" if mask else ""
         classes = about["bands"][shown[0]]["classes"]
-        band = "" if name == "da" else f"[{quoted(shown[0])}]"
+        band = "" if about["array"] else f"[{quoted(shown[0])}]"
         line = f"{name}{view}{band}{clear}{'.plot.imshow()' if classes else plot}"
     if not whole or not about["scene"]:
         return line

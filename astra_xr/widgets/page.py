@@ -47,7 +47,9 @@ body {{ margin: 12px; background: #fff; color-scheme: light dark }}
 {css}</style><main id="picker"></main><script type="application/json" id="held">{held}</script>
 <script type="module">{esm}
 const held = JSON.parse(document.getElementById("held").textContent);
-render({{ model: await offline(held), el: document.getElementById("picker") }});
+const page = widget(), model = await offline(held);
+page.initialize({{ model }});
+page.render({{ model, el: document.getElementById("picker") }});
 </script></html>
 """
 
@@ -85,7 +87,7 @@ def write(picker: Picker, path: Path, bands: Iterable[str], size: int) -> Path:
         title=html.escape(picker.about["title"]),
         css=(_HERE / "picker.css").read_text(),
         esm=(_HERE / "picker.js").read_text(),
-        held=json.dumps(held).replace("<", "\\u003c"),
+        held=json.dumps(held, allow_nan=False).replace("<", "\\u003c"),
     )
     try:
         path.write_text(text, encoding="utf-8")

@@ -165,7 +165,7 @@ export function codeOf(about, state, whole = false) {
   } else {
     const clear = state.mask ? `.where(~${name}${view}.astra.mask())` : "";
     const classes = about.bands[shown[0]].classes.length > 0;
-    const band = name === "da" ? "" : `[${JSON.stringify(shown[0])}]`;
+    const band = about.array ? "" : `[${JSON.stringify(shown[0])}]`;
     line = `${name}${view}${band}${clear}${classes ? ".plot.imshow()" : plot}`;
   }
   if (!whole || !about.scene) return line;
@@ -237,6 +237,9 @@ function draw(tag, attrs = {}, ...kids) {
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 let serial = 0;
 
+/** A name that no other view, model or window has; crypto.randomUUID is not there without https. */
+const unique = () => Array.from(crypto.getRandomValues(new Uint32Array(3)), (n) => n.toString(36)).join("");
+
 async function copyText(text) {
   try {
     await navigator.clipboard.writeText(text);
@@ -254,16 +257,17 @@ async function copyText(text) {
 
 // ── Store: what is here, and asking for the rest ─────────────────────────────────────────────────
 
+/** The channels of one model, for all views of it. */
 class Store {
-  constructor(model, about, changed) {
+  constructor(model) {
     this.model = model;
-    this.about = about;
-    this.changed = changed;
     this.whole = new Map();
-    this.view = { box: null, most: null, id: -1, tiles: new Map() };
+    this.views = new Map(); // name -> what a view holds
     this.pending = new Map(); // request -> keys that have not come
     this.failed = new Map(); // key -> message
     this.spectra = model.get("spectra") || [];
+    this.refused = ""; // why Python did not take a state
+    this.gone = false; // nothing can be sent
     this.last = 0;
     this.receive = (message, buffers) => this.take(message, buffers || []);
     model.on("msg:custom", this.receive);
@@ -272,62 +276,92 @@ class Store {
   close() {
     this.model.off("msg:custom", this.receive);
     this.whole.clear();
-    this.view.tiles.clear();
+    this.views.clear();
   }
 
-  ask(keys, box, most) {
-    const id = ++this.last;
-    this.pending.set(id, { keys: new Set(keys), box, since: performance.now() });
-    if (box) {
-      for (const [other, { box: theirs }] of this.pending) if (theirs && other < id) this.pending.delete(other);
-      this.view.id = id;
+  /** A view of its own: its box, and the tiles of it. */
+  join(changed) {
+    const view = { name: unique(), box: null, most: null, tiles: new Map(), changed };
+    this.views.set(view.name, view);
+    return view;
+  }
+
+  leave(view) {
+    this.views.delete(view.name);
+    for (const [id, request] of this.pending) if (request.view === view) this.pending.delete(id);
+  }
+
+  changed() {
+    for (const view of this.views.values()) view.changed();
+  }
+
+  /** Send a message, if there is a kernel to take it. */
+  send(message) {
+    try {
+      this.model.send(message);
+      this.gone = false;
+    } catch {
+      this.gone = true;
     }
-    this.model.send({ type: "read", id, keys, box, most });
+    return !this.gone;
   }
 
-  waitsFor(key, box) {
+  /** Give the kernel the state of a view. */
+  save(state) {
+    this.refused = "";
+    this.model.set("state", state);
+    try {
+      this.model.save_changes();
+    } catch {
+      this.gone = true;
+    }
+  }
+
+  ask(view, keys, box, most) {
+    const number = ++this.last, id = `${view.name}:${number}`;
+    if (!this.send({ type: "read", view: view.name, id, number, keys, box, most })) return;
+    if (box) for (const [other, request] of this.pending) if (request.box && request.view === view) this.pending.delete(other);
+    this.pending.set(id, { keys: new Set(keys), box, view, since: performance.now() });
+  }
+
+  waitsFor(key, box, view) {
     for (const request of this.pending.values()) {
-      if (request.keys.has(key) && String(request.box) === String(box)) return true;
+      if (request.keys.has(key) && String(request.box) === String(box) && (!box || request.view === view)) return true;
     }
     return false;
   }
 
   /** Ask for those channels of the whole scene that are neither here nor on their way. */
-  needWhole(keys) {
+  needWhole(view, keys) {
     const missing = [...new Set(keys)].filter((k) => !this.whole.has(k) && !this.failed.has(k) && !this.waitsFor(k, null));
-    if (missing.length) this.ask(missing, null, [768, 768]);
+    if (missing.length) this.ask(view, missing, null, [768, 768]);
   }
 
-  needView(keys, box, most) {
-    const same = String(box) === String(this.view.box) && String(most) === String(this.view.most);
-    if (!same) this.view = { box, most, id: this.last, tiles: new Map() };
-    const missing = keys.filter((k) => !this.view.tiles.has(k) && !this.failed.has(k) && !this.waitsFor(k, box));
-    if (missing.length) this.ask(missing, box, most);
+  needView(view, keys, box, most) {
+    const same = String(box) === String(view.box) && String(most) === String(view.most);
+    if (!same) Object.assign(view, { box, most, tiles: new Map() });
+    const missing = keys.filter((k) => !view.tiles.has(k) && !this.failed.has(k) && !this.waitsFor(k, box, view));
+    if (missing.length) this.ask(view, missing, box, most);
   }
 
   take(message, buffers) {
-    if (message.type === "spectra") {
-      this.spectra = message.spectra;
-      this.changed();
-      return;
-    }
+    if (message.type === "spectra") this.spectra = message.spectra;
+    if (message.type === "refused") this.refused = message.message;
     const request = this.pending.get(message.id);
-    if (!request) return;
+    if (request) this.answered(request, message, buffers);
+    if (request || !message.id) this.changed();
+  }
+
+  answered(request, message, buffers) {
     request.keys.delete(message.key);
     if (!request.keys.size) this.pending.delete(message.id);
     if (message.type === "failed") this.failed.set(message.key, message.message);
-    if (message.type === "tile") {
-      const raw = buffers[0].buffer ? buffers[0] : new DataView(buffers[0]);
-      const bytes = raw.buffer.slice(raw.byteOffset, raw.byteOffset + raw.byteLength);
-      this.put({ ...message, codes: new Uint16Array(bytes) }, request.box);
-    }
-    this.changed();
-  }
-
-  put(tile, box) {
-    tile.stats = new Map();
-    if (!box) this.whole.set(tile.key, tile);
-    else if (String(box) === String(this.view.box)) this.view.tiles.set(tile.key, tile);
+    if (message.type !== "tile") return;
+    const raw = buffers[0].buffer ? buffers[0] : new DataView(buffers[0]);
+    const bytes = raw.buffer.slice(raw.byteOffset, raw.byteOffset + raw.byteLength);
+    const tile = { ...message, codes: new Uint16Array(bytes), stats: new Map() };
+    if (!request.box) this.whole.set(tile.key, tile);
+    else if (String(request.box) === String(request.view.box)) request.view.tiles.set(tile.key, tile);
   }
 
   get waiting() {
@@ -474,31 +508,32 @@ const STRETCHES = [["percentile", "Percentile"], ["sigma", "Sigma"], ["minmax", 
 const PINS = ["#e8590c", "#1c7ed6", "#2f9e44", "#ae3ec9", "#e03131", "#0c8599"];
 
 class Picker {
-  constructor(model, root) {
+  constructor(model, store, root) {
     this.model = model;
+    this.store = store;
     this.root = root;
     this.about = model.get("about");
     this.state = model.get("state");
-    this.id = `astra-${++serial}`;
+    this.id = `astra-${unique()}`;
     this.eye = new Eye(this.about.grid);
-    this.store = new Store(model, this.about, () => this.refresh());
+    this.part = store.join(() => this.refresh());
     this.layers = { whole: new Layer(), view: new Layer() };
     this.provisional = {};
     this.revision = 0;
     this.build();
     this.listen();
     this.refresh();
-    if (this.state.pins.length && !this.store.spectra.length) model.send({ type: "spectra" });
+    if (this.state.pins.length && !this.store.spectra.length) store.send({ type: "spectra" });
   }
 
   // State.
 
   set(patch) {
     this.state = { ...this.state, ...patch };
-    this.model.set("state", this.state);
     clearTimeout(this.saving);
     const wait = 80 - (performance.now() - (this.saved || 0));
-    const save = () => { this.saved = performance.now(); this.model.save_changes(); };
+    const save = () => { this.saved = performance.now(); this.store.save(this.state); };
+    this.model.set("state", this.state);
     if (wait <= 0) save();
     else this.saving = setTimeout(save, wait);
     this.refresh();
@@ -533,7 +568,7 @@ class Picker {
     clearTimeout(this.saving);
     clearTimeout(this.looking);
     cancelAnimationFrame(this.frame);
-    this.store.close();
+    this.store.leave(this.part);
     this.layers = null;
     this.root.replaceChildren();
   }
@@ -567,10 +602,11 @@ class Picker {
     const foot = make("div", { class: "astra-foot" },
       make("pre", { class: "astra-code", tabIndex: 0, role: "region", "aria-label": "Python code for this image" }, this.code),
       make("div", { class: "astra-row" }, this.copy, this.script));
-    const body = make("div", { class: "astra-body" }, make("div", { class: "astra-left" }, this.stage, this.readout, this.alert), this.panel);
+    const below = make("div", { class: "astra-below" }, this.readout, this.status);
+    const body = make("div", { class: "astra-body" }, make("div", { class: "astra-left" }, this.stage, below, this.alert), this.panel);
     this.root.classList.add("astra-picker");
     this.root.setAttribute("data-lm-suppress-shortcuts", "true");
-    this.root.append(make("section", { class: "astra-box", "aria-label": `Band picker of ${about.title}` }, this.head, body, foot, this.status));
+    this.root.append(make("section", { class: "astra-box", "aria-label": `Band picker of ${about.title}` }, this.head, body, foot));
     this.pointers();
     this.keys();
   }
@@ -627,7 +663,7 @@ class Picker {
     });
     this.low = percent("low", "Lower percentile");
     this.high = percent("high", "Upper percentile");
-    this.sigma = make("input", { type: "number", class: "astra-number", min: 0.1, max: 100, step: 0.5, "aria-label": "Standard deviations", onchange: (e) => e.target.value > 0 && this.chooseStretch({ sigma: Number(e.target.value) }) });
+    this.sigma = make("input", { type: "number", class: "astra-number", min: 0.1, max: 100, step: 0.5, "aria-label": "Standard deviations", onchange: (e) => this.chooseSigma(Number(e.target.value)) });
     this.of = make("select", { "aria-label": "Statistics of", onchange: () => this.chooseStretch({ of: this.of.value }) },
       make("option", { value: "whole" }, "of scene"), make("option", { value: "view" }, "of view"));
     this.percents = make("span", { class: "astra-pair" }, this.low, this.high, make("span", { class: "astra-unit" }, "%"));
@@ -711,6 +747,11 @@ class Picker {
   choosePercent(name, value) {
     const { low, high } = { ...this.state.stretch, [name]: value };
     if (low >= 0 && low < high && high <= 100) this.chooseStretch({ [name]: value });
+    else this.refresh();
+  }
+
+  chooseSigma(sigma) {
+    if (sigma > 0 && sigma <= 100) this.chooseStretch({ sigma });
     else this.refresh();
   }
 
@@ -865,7 +906,7 @@ class Picker {
 
   /** The finest tile of a channel that is here. */
   best(key, row, col) {
-    const view = this.store.view.tiles.get(key);
+    const view = this.part.tiles.get(key);
     if (view && this.valueAt(view, row, col) !== undefined) return view;
     return this.store.whole.get(key);
   }
@@ -901,13 +942,13 @@ class Picker {
 
   /** The tiles for an image of the whole, or of the view; null if not all are loaded. */
   tilesOf(of) {
-    const from = of === "view" ? this.store.view.tiles : this.store.whole;
+    const from = of === "view" ? this.part.tiles : this.store.whole;
     const tiles = shownIn(this.state).map((key) => from.get(key));
     return tiles.every(Boolean) ? tiles : null;
   }
 
   maskOf(of) {
-    return (of === "view" ? this.store.view.tiles : this.store.whole).get(MASK) || null;
+    return (of === "view" ? this.part.tiles : this.store.whole).get(MASK) || null;
   }
 
   maskSettled(of) {
@@ -958,7 +999,7 @@ class Picker {
   fetch() {
     const keys = [...new Set(shownIn(this.state))];
     const all = this.about.masked ? [...keys, MASK] : keys;
-    this.store.needWhole(this.about.offline ? [...all, ...this.about.offline] : all);
+    this.store.needWhole(this.part, this.about.offline ? [...all, ...this.about.offline] : all);
     if (this.about.offline || !this.eye.width) return;
     const { rows, cols } = this.about.grid;
     const view = this.state.view || [0, 0, rows, cols];
@@ -966,19 +1007,20 @@ class Picker {
     const factor = (box, sides) => Math.min(1, sides[0] / (box[2] - box[0]), sides[1] / (box[3] - box[1]));
     // Worth it where pixels would be at least a quarter finer.
     this.zoomedIn = factor(view, most) > 1.25 * factor([0, 0, rows, cols], [768, 768]);
-    if (this.zoomedIn && !keys.some((key) => this.store.failed.has(key))) this.store.needView(all, view, most);
+    if (this.zoomedIn && !keys.some((key) => this.store.failed.has(key))) this.store.needView(this.part, all, view, most);
   }
 
   update() {
     if (this.closed) return;
-    this.fetch();
-    this.settleLimits();
-    this.buildChannels();
-    this.paint();
-    this.sync();
-    this.histogram.update();
-    this.spectra.update();
-    this.tellPixel();
+    const parts = [
+      () => this.fetch(), () => this.settleLimits(), () => this.buildChannels(), () => this.paint(), () => this.sync(),
+      () => this.histogram.update(), () => this.spectra.update(), () => this.tellPixel(),
+    ];
+    // What fails in one is told, and keeps no other from being drawn.
+    this.broken = "";
+    for (const part of parts) {
+      try { part(); } catch (error) { this.broken = `A part of the picker failed: ${error.message}`; }
+    }
     this.tellStatus();
   }
 
@@ -991,7 +1033,7 @@ class Picker {
     context.setTransform(dpr, 0, 0, dpr, 0, 0);
     context.clearRect(0, 0, eye.width, eye.height);
     let shown = 0;
-    const view = this.zoomedIn && String(this.store.view.box) === String(state.view || [0, 0, this.about.grid.rows, this.about.grid.cols]);
+    const view = this.zoomedIn && String(this.part.box) === String(state.view || [0, 0, this.about.grid.rows, this.about.grid.cols]);
     for (const of of ["whole", "view"]) {
       const tiles = this.tilesOf(of);
       if (!tiles || (state.mask && this.about.masked && !this.maskOf(of))) continue;
@@ -1100,17 +1142,19 @@ class Picker {
     const reading = store.reading;
     this.bar.hidden = !reading.length;
     this.root.dataset.busy = String(this.frame > 0 || reading.length > 0);
-    const busy = store.waiting > 4000 ? "Still waiting; the kernel may be busy" : reading.length ? `Reading ${reading.map((k) => (k === MASK ? "clouds" : k)).join(", ")}` : "";
     const empty = !reading.length && this.tilesOf("whole") && this.tilesOf("whole").some((t) => !countsOfAny(t));
-    const text = busy || (empty ? "No data here." : "");
-    if (this.said !== text) this.status.textContent = this.said = text;
+    const [text, weight] = store.gone ? ["The kernel is gone: run the cell again. What is here still works.", "warning"]
+      : store.waiting > 4000 ? ["Still waiting: the kernel is busy, or gone. If it was restarted, run the cell again.", "warning"]
+      : reading.length ? [`Reading ${reading.map((k) => (k === MASK ? "clouds" : k)).join(", ")}`, ""]
+      : [empty ? "No data here." : "", ""];
+    if (this.said !== text) { this.status.textContent = this.said = text; this.status.dataset.weight = weight; }
     const wanted = [...shownIn(this.state), ...(this.state.mask ? [MASK] : [])];
     const failures = [...new Set(wanted)].filter((key) => store.failed.has(key));
-    const failure = failures.map((key) => store.failed.get(key)).join("\n");
+    const failure = [...failures.map((key) => store.failed.get(key)), store.refused, this.broken].filter(Boolean).join("\n");
     if (this.shownFailures === failure) return;
     this.shownFailures = failure;
     this.alert.hidden = !failure;
-    this.alert.replaceChildren(make("span", {}, failure), make("button", { type: "button", onclick: () => { store.failed.clear(); this.refresh(); } }, "Try again"));
+    this.alert.replaceChildren(make("span", {}, failure), make("button", { type: "button", onclick: () => { store.failed.clear(); store.refused = ""; this.refresh(); } }, "Try again"));
   }
 }
 
@@ -1391,13 +1435,23 @@ class Spectra {
 
 // ── Doors ────────────────────────────────────────────────────────────────────────────────────────
 
-export function render({ model, el }) {
-  const picker = new Picker(model, el);
-  return () => picker.close();
+/** What anywidget runs: once a model, which all its views share; then once a view. */
+function widget() {
+  let store = null;
+  return {
+    initialize({ model }) {
+      store = new Store(model);
+      return () => store.close();
+    },
+    render({ model, el }) {
+      const picker = new Picker(model, store, el);
+      return () => picker.close();
+    },
+  };
 }
 
 /** A model for a page without a kernel, from what Python put into it. */
-export async function offline(held) {
+async function offline(held) {
   const inflate = async (text) => {
     const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
@@ -1432,4 +1486,4 @@ export async function offline(held) {
   };
 }
 
-export default { render };
+export default widget;

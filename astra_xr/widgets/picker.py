@@ -21,10 +21,10 @@ import numpy.typing as npt
 import traitlets
 import xarray as xr
 
-from astra_xr.errors import redact
+from astra_xr.errors import AstraError, redact
 from astra_xr.reading.loop import start
 from astra_xr.widgets import page
-from astra_xr.widgets.code import code_of
+from astra_xr.widgets.code import code_of, quoted
 from astra_xr.widgets.colormaps import colormaps, colors
 from astra_xr.widgets.picker_scene import MASK, USUAL, Scene
 from astra_xr.widgets.picker_tiles import (
@@ -38,7 +38,7 @@ from astra_xr.widgets.picker_tiles import (
     rgb,
     stretch_of,
 )
-from astra_xr.widgets.state import completed, usual_colormap
+from astra_xr.widgets.state import InvalidState, completed, usual_colormap
 
 if TYPE_CHECKING:
     import os
@@ -66,6 +66,7 @@ class Picker(anywidget.AnyWidget):
 
     ``state`` is a plain dict that describes what is shown. ``picker.observe(f, "state")`` calls
     ``f`` at each change, and ``ds.astra.pick(**picker.state)`` opens the picker in that state.
+    An invalid state raises InvalidState, a ``traitlets.TraitError``, and the last one stays.
     """
 
     _esm = _HERE / "picker.js"
@@ -76,16 +77,19 @@ class Picker(anywidget.AnyWidget):
 
     _closed = True  # until it is initialized: ipywidgets closes uninitialized widgets too
 
-    def __init__(self, ds: xr.Dataset, *, name: str = "ds", **state: Any) -> None:
-        # ``name`` is the name of the Dataset in the copied code, or "da" for a single array.
+    def __init__(
+        self, ds: xr.Dataset, *, name: str = "ds", array: bool = False, **state: Any
+    ) -> None:
+        # ``name`` is the Python of the Dataset in the copied code; of an array, if it is one.
         self._scene = Scene(ds)
         self._tiles: OrderedDict[str, Tile] = OrderedDict()
         self._spectra: dict[tuple[float, float], dict[str, float | None]] = {}
-        self._reads: dict[Future[Any], int] = {}
+        self._reads: dict[Future[Any], tuple[str, int]] = {}
         self._lock = threading.Lock()
         # One thread: answers are sent in order, and no read waits for the connection.
         self._post = ThreadPoolExecutor(1, thread_name_prefix="astra-xr picker")
-        super().__init__(about=_about(self._scene, name), state=completed(self._scene, state))
+        about = _about(self._scene, name, array=array)
+        super().__init__(about=about, state=completed(self._scene, state))
         self._closed = False
         self.on_msg(self._asked)
         self.observe(self._follow, "state")
@@ -93,7 +97,10 @@ class Picker(anywidget.AnyWidget):
 
     @traitlets.validate("state")
     def _check(self, proposal: Any) -> dict[str, Any]:
-        state = completed(self._scene, proposal["value"])
+        try:
+            state = completed(self._scene, proposal["value"])
+        except AstraError as error:
+            raise InvalidState(str(error)) from error
         before = self.state
         changed = any(state[key] != before.get(key) for key in ("mode", "index"))
         if before and changed and state["cmap"] == before["cmap"]:
@@ -113,7 +120,10 @@ class Picker(anywidget.AnyWidget):
             names = self._scene.needs(self.state["index"])
         top, left, bottom, right = self._box()
         part = self._scene.ds[list(dict.fromkeys(names))]
-        return part.isel(y=slice(top, bottom), x=slice(left, right))
+        part = part.isel(y=slice(top, bottom), x=slice(left, right))
+        known = {*part.variables, *part.dims}
+        names = {ours: own for own, ours in self._scene.renamed.items() if ours in known}
+        return part.rename(names)
 
     @property
     def image(self) -> xr.DataArray:
@@ -180,6 +190,15 @@ class Picker(anywidget.AnyWidget):
         """
         return page.write(self, Path(path), bands, size)
 
+    def set_state(self, sync_data: Any) -> None:
+        """Take a state from the browser, which is given back the last valid one with an error."""
+        try:
+            super().set_state(sync_data)
+        except traitlets.TraitError as error:
+            self.send_state("state")
+            self.send({"type": "refused", "message": redact(error)})
+            raise
+
     def close(self) -> None:
         """Stop all reads and release all pixels."""
         if self._closed:
@@ -219,8 +238,13 @@ class Picker(anywidget.AnyWidget):
     def _needed(self) -> list[str]:
         return [*dict.fromkeys(self._shown()), *([MASK] if self._scene.masked else [])]
 
-    def _read(self, key: str, box: Box, most: tuple[int, int], request: int = 0) -> Future[Tile]:
-        """Start reading a channel; channels of the whole scene are cached."""
+    def _read(
+        self, key: str, box: Box, most: tuple[int, int], asked: tuple[str, int] = ("", 0)
+    ) -> Future[Tile]:
+        """Start reading a channel; channels of the whole scene are cached.
+
+        ``asked`` is the view of the browser, and the number of its request.
+        """
         known = self._tiles.get(key)
         if known is not None and (known.box, known.codes.shape) == (box, fitting(box, most)):
             done: Future[Tile] = Future()
@@ -228,7 +252,7 @@ class Picker(anywidget.AnyWidget):
             return done
         future = start(self._scene.read(key, box, most))
         with self._lock:
-            self._reads[future] = request
+            self._reads[future] = asked
         future.add_done_callback(lambda _: self._done(future, box))
         return future
 
@@ -330,29 +354,31 @@ class Picker(anywidget.AnyWidget):
                 self._post.submit(self._send_spectra)
 
     def _answer(self, content: Mapping[str, Any]) -> None:
-        request, box = int(content["id"]), content.get("box")
+        name, box = str(content["id"]), content.get("box")
         most = tuple(min(_MOST, max(1, int(side))) for side in content["most"])
+        asked = ("", 0)
         if box is None:
             box, most = self._scene.whole, _OVERVIEW
         else:
-            # Only the last requested view is still visible.
+            # Of a view, only what was asked for last is still visible; others are not concerned.
+            asked = (str(content["view"]), int(content["number"]))
             with self._lock:
-                stale = [future for future, number in self._reads.items() if 0 < number < request]
-            for future in stale:
-                future.cancel()
+                reads = list(self._reads.items())
+            for future, (view, number) in reads:
+                if view == asked[0] and number < asked[1]:
+                    future.cancel()
         for key in content["keys"]:
-            number = request if content.get("box") else 0
-            future = self._read(str(key), tuple(box), (most[0], most[1]), number)
+            future = self._read(str(key), tuple(box), (most[0], most[1]), asked)
             future.add_done_callback(
-                lambda done, key=key: self._send_soon(done, str(key), request)  # type: ignore[misc]
+                lambda done, key=key: self._send_soon(done, str(key), name)  # type: ignore[misc]
             )
 
-    def _send_soon(self, done: Future[Tile], key: str, request: int) -> None:
+    def _send_soon(self, done: Future[Tile], key: str, name: str) -> None:
         with contextlib.suppress(RuntimeError):
-            self._post.submit(self._send_tile, done, key, request)
+            self._post.submit(self._send_tile, done, key, name)
 
-    def _send_tile(self, done: Future[Tile], key: str, request: int) -> None:
-        message: dict[str, Any] = {"key": key, "id": request}
+    def _send_tile(self, done: Future[Tile], key: str, name: str) -> None:
+        message: dict[str, Any] = {"key": key, "id": name}
         try:
             tile = done.result()
         except CancelledError:
@@ -380,13 +406,15 @@ class Picker(anywidget.AnyWidget):
         self.send({"type": "spectra", "spectra": found})
 
 
-def _about(scene: Scene, name: str) -> dict[str, Any]:
+def _about(scene: Scene, name: str, *, array: bool) -> dict[str, Any]:
     attrs = scene.ds.attrs
     bands = scene.bands
+    opened = bool(attrs.get("scene_id")) and not scene.renamed
     return {
-        "name": name,
+        "name": f"{name}.rename({_literal(scene.renamed)})" if scene.renamed else name,
+        "array": array,
         "title": redact(str(attrs.get("scene_id") or ", ".join(bands))[:120]),
-        "scene": str(attrs["scene_id"]) if attrs.get("scene_id") else None,
+        "scene": str(attrs["scene_id"]) if opened else None,
         "catalog": redact(str(attrs["catalog"])) if attrs.get("catalog") else None,
         "reflectance": any(band["role"] == "reflectance" for band in bands.values()),
         "bands": bands,
@@ -397,3 +425,9 @@ def _about(scene: Scene, name: str) -> dict[str, Any]:
         "masked": scene.masked,
         "grid": scene.grid,
     }
+
+
+def _literal(names: Mapping[Any, str]) -> str:
+    """Return a dict of names as Python, with double quotes."""
+    pairs = ((quoted(own) if isinstance(own, str) else repr(own), names[own]) for own in names)
+    return "{" + ", ".join(f"{own}: {quoted(ours)}" for own, ours in pairs) + "}"

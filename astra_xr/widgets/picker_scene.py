@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Mapping
+import itertools
+import re
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,7 +51,8 @@ class Scene:
     """
 
     def __init__(self, ds: xr.Dataset) -> None:
-        flat = _flat(ds)
+        flat, self.renamed = _flat(ds)
+        self._crs = _crs(ds, self.renamed)
         grid = pixel_grid(flat, "pick()")
         flat = grid.filled(flat) if grid is not None and grid.kept else flat
         self._up = _climbs(flat)
@@ -116,14 +119,13 @@ class Scene:
         rows, cols = self.shape
         x, dx = _axis(self.ds, "x", cols)
         y, dy = _axis(self.ds, "y", rows)
-        crs = _crs(self.ds)
         grid = {"rows": rows, "cols": cols, "x": x, "y": y, "dx": dx, "dy": dy}
         grid |= {
             "placed": _coord(self.ds, "x") is not None and _coord(self.ds, "y") is not None,
             "up": self._up,
             "degrees": False,
         }
-        return grid | {"crs": None, "meters": None, "lonlat": None} | _georeference(grid, crs)
+        return grid | {"crs": None, "meters": None, "lonlat": None} | _georeference(grid, self._crs)
 
     async def read(self, key: str, box: Box, most: tuple[int, int]) -> Tile:
         """Read a channel of a part of the scene; runs on the engine's loop.
@@ -195,8 +197,29 @@ def _part(da: xr.DataArray, box: Box) -> xr.Variable:
     return da.variable[top:bottom, left:right]
 
 
-def _flat(ds: xr.Dataset) -> xr.Dataset:
-    """Return the numeric variables along y and x."""
+_ROWS = ("y", "yc", "latitude", "lat", "northing", "projection_y_coordinate")
+_COLS = ("x", "xc", "longitude", "lon", "easting", "projection_x_coordinate")
+"""Names of dimensions in use, and CF's standard names of their coordinates."""
+
+
+def _dim(ds: xr.Dataset, names: Sequence[str], axis: str) -> Hashable | None:
+    """Return the dimension of rows or of columns, by CF's attrs of its coordinate or its name."""
+    if names[0] in ds.dims:
+        return names[0]
+    for dim in ds.dims:
+        attrs = ds[dim].attrs if dim in ds.coords else {}
+        if dim in names or attrs.get("axis") == axis or attrs.get("standard_name") in names:
+            return dim
+    return None
+
+
+def _flat(ds: xr.Dataset) -> tuple[xr.Dataset, dict[Hashable, str]]:
+    """Return the numeric variables along y and x, and what was renamed for that: old → new."""
+    axes = ((_dim(ds, _ROWS, "Y"), "y"), (_dim(ds, _COLS, "X"), "x"))
+    renamed = {old: new for old, new in axes if old is not None and old != new}
+    if set(renamed.values()) & set(ds.variables):
+        renamed = {}  # these names are of something else
+    ds = ds.rename(renamed)
     ds = ds.squeeze([d for d in ds.dims if d not in ("y", "x") and ds.sizes[d] == 1], drop=True)
     names = [name for name, each in ds.data_vars.items() if set(each.dims) == {"y", "x"}]
     numbers = [name for name in names if ds[name].dtype.kind in "iufcb"]
@@ -204,12 +227,26 @@ def _flat(ds: xr.Dataset) -> xr.Dataset:
         dims = ", ".join(f"{dim}={size}" for dim, size in ds.sizes.items()) or "none"
         needs = f"at least one number along the dimensions y and x; the dimensions are {dims}"
         hint = (
-            "Rename dimensions, e.g. ds.rename(lat='y', lon='x'), and select along others, e.g. "
+            "Rename dimensions, e.g. ds.rename(row='y', col='x'), and select along others, e.g. "
             "ds.isel(time=0)."
         )
         raise InvalidDataset(method="pick()", needs=needs, hint=hint)
     flat = ds[numbers].transpose("y", "x")
-    return flat.rename({name: str(name) for name in numbers})
+    odd = {name: str(name) for name in numbers if not isinstance(name, str)}
+    flat = flat.rename(odd)
+    return flat.assign({name: _with_nodata(band) for name, band in flat.items()}), renamed | odd
+
+
+def _with_nodata(band: xr.DataArray) -> xr.DataArray:
+    """Return a band that has its nodata value as ``_FillValue``, wherever its reader put it."""
+    stored = (band.attrs.get(key) for key in ("_FillValue", "missing_value", "nodata"))
+    known = [each for each in stored if each is not None]
+    if band.dtype.kind in "iu" and band.encoding.get("_FillValue") is not None:
+        known.append(band.encoding["_FillValue"])  # floats are decoded by it already
+    nodata = _number(known[0]) if known else None
+    if nodata is None or "_FillValue" in band.attrs:
+        return band
+    return band.assign_attrs(_FillValue=nodata)
 
 
 def _climbs(ds: xr.Dataset) -> bool:
@@ -245,21 +282,30 @@ def _text(value: Any) -> str:
 
 
 def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float | np.number) else None
+    if isinstance(value, int | float | np.integer | np.floating) and np.isfinite(value):
+        return float(value)
+    return None
 
 
 def _classes(attrs: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the classes of a band whose numbers are classes, not bit fields."""
     values = np.atleast_1d(attrs.get("flag_values", ()))
-    if not len(values) or "flag_masks" in attrs:
+    if not values.size or values.dtype.kind not in "iu" or "flag_masks" in attrs:
         return []
     names = str(attrs.get("flag_meanings", "")).split()
     own = str(attrs.get("flag_colors", "")).split()
-    colors = [own[n] if n < len(own) else _COLORS[n % len(_COLORS)] for n in range(len(values))]
     return [
-        {"value": int(value), "name": name.replace("_", " "), "color": color}
-        for value, name, color in zip(values, names, colors, strict=False)
+        {
+            "value": int(value),
+            "name": names[n].replace("_", " ") if n < len(names) else str(value),
+            # Anything else than a color would be read by the browser as CSS.
+            "color": own[n].lower() if n < len(own) and _COLOR.fullmatch(own[n]) else other,
+        }
+        for n, (value, other) in enumerate(zip(values.flat, itertools.cycle(_COLORS), strict=False))
     ]
+
+
+_COLOR = re.compile("#[0-9a-fA-F]{6}")
 
 
 _COLORS = ("#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#76b7b2", "#edc948", "#b07aa1", "#9c755f")
@@ -282,13 +328,16 @@ def _axis(ds: xr.Dataset, dim: str, size: int) -> tuple[float, float]:
     return first - step / 2, step
 
 
-def _crs(ds: xr.Dataset) -> Any:
-    import odc.geo.xr  # noqa: F401  (registers .odc)
+def _crs(ds: xr.Dataset, renamed: Mapping[Hashable, str]) -> Any:
+    import odc.geo.xr
 
     try:
-        return ds.odc.crs
+        found = ds.odc.crs
     except (ValueError, KeyError):
-        return None
+        found = None
+    if found is None and {"lat", "latitude"} & renamed.keys():
+        return odc.geo.CRS("EPSG:4326")
+    return found
 
 
 def _georeference(grid: Mapping[str, Any], crs: Any) -> dict[str, Any]:

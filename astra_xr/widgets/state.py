@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from math import isfinite
 from numbers import Real
 from typing import Any
 
+import traitlets
+
 from astra_xr.accessor.band_names import find_variable
-from astra_xr.errors import InvalidParameter, UnknownIndex
+from astra_xr.errors import AstraError, InvalidParameter, UnknownIndex
 from astra_xr.widgets.colormaps import colors
 from astra_xr.widgets.picker_scene import Scene
 
 State = dict[str, Any]
 """See :func:`completed`."""
+
+
+class InvalidState(AstraError, traitlets.TraitError):
+    """A picker's state was set to what it cannot be; traitlets then keeps the last one."""
+
 
 STRETCH = {"kind": "percentile", "low": 2.0, "high": 98.0, "sigma": 2.0, "of": "whole"}
 
@@ -85,7 +93,7 @@ def usual_colormap(scene: Scene, state: Mapping[str, Any]) -> str:
 def _defaults(scene: Scene) -> State:
     names = list(scene.bands)
     plain = [name for name in names if not scene.bands[name]["classes"]] or names
-    bands = next(iter(scene.presets.values()), None) or (plain * 3)[:3]
+    bands = next(iter(scene.presets.values()), None) or _near(scene) or (plain * 3)[:3]
     return {
         "mode": "rgb",
         "bands": bands,
@@ -98,6 +106,15 @@ def _defaults(scene: Scene) -> State:
         "view": None,
         "pins": [],
     }
+
+
+def _near(scene: Scene) -> list[str]:
+    """Return the bands nearest to red, green and blue light; none if there are no such bands."""
+    waves = {name: band["wavelength"] for name, band in scene.bands.items() if band["wavelength"]}
+    if not waves:
+        return []
+    bands = [min(waves, key=lambda name: abs(waves[name] - at)) for at in (0.66, 0.56, 0.49)]
+    return bands if len(set(bands)) == 3 and abs(waves[bands[0]] - 0.66) < 0.1 else []
 
 
 def _bad(name: str, value: Any, expected: str) -> InvalidParameter:
@@ -169,7 +186,7 @@ def _limits(scene: Scene, name: str, value: Any) -> dict[str, list[float]]:
             low, high = (float(edge) for edge in pair)
         except (TypeError, ValueError):
             low, high = 1.0, 0.0
-        if not low < high:
+        if not low < high or not isfinite(high - low):
             raise _bad(name, value, expected)
         found[own] = [low, high]
     return found
@@ -201,9 +218,11 @@ def _view(scene: Scene, name: str, value: Any) -> list[int]:
 
 def _pins(_: Scene, name: str, value: Any) -> list[list[float]]:
     try:
-        return [[float(x), float(y)] for x, y in value]
+        pins = [[float(x), float(y)] for x, y in value]
     except (TypeError, ValueError):
-        pass
+        pins = [[float("nan")]]
+    if all(isfinite(each) for pin in pins for each in pin):
+        return pins
     raise _bad(name, value, "a list of (x, y), in the coordinates of the Dataset")
 
 

@@ -93,7 +93,7 @@ def picker(environment: None) -> Iterator[Picker]:
 
 
 _KERNEL = """
-async ({about, state, held, esm}) => {
+async ({about, state, held, esm, root}) => {
   const module = await import("data:text/javascript;base64," + esm);
   const heard = {}, kept = {about, state};
   const codes = text => new Uint16Array(Uint8Array.from(atob(text), c => c.charCodeAt(0)).buffer);
@@ -103,7 +103,11 @@ async ({about, state, held, esm}) => {
     save_changes: () => { window.saved = kept.state; window.saves = (window.saves || 0) + 1; },
     on: (event, f) => (heard[event] ||= []).push(f),
     off: (event, f) => { heard[event] = (heard[event] || []).filter(g => g !== f); },
-    send: message => { window.asked.push(message); window.kernel(message); },
+    send: message => {
+      if (window.gone) throw new Error("Comm is closed");
+      window.asked.push(message);
+      window.kernel(message);
+    },
   };
   window.asked = [];
   window.tell = (message, buffers = []) =>
@@ -116,7 +120,12 @@ async ({about, state, held, esm}) => {
   }));
   window.kernel ||= message => message.type === "read" && window.reply(message);
   window.module = module;
-  window.cleanup = module.default.render({model, el: document.getElementById("root")});
+  const widget = module.default();
+  await widget.initialize({model});
+  window.view = el => widget.render({model, el});
+  const el = document.getElementById(root) || document.body.appendChild(
+    Object.assign(document.createElement("main"), {id: root}));
+  window.cleanup = window.view(el);
 }
 """
 
@@ -127,10 +136,13 @@ Show = Callable[..., Any]
 def show(page: Any) -> Show:
     """Show a picker in a plain page, with a kernel of a few lines that has its tiles.
 
-    ``before`` is JavaScript that may put another ``window.kernel`` in its place.
+    ``before`` is JavaScript that may put another ``window.kernel`` in its place. With another
+    ``root``, a further picker is added to the page.
     """
 
-    def show(picker: Picker, *keys: str, before: str = "", wait: bool = True) -> Any:
+    def show(
+        picker: Picker, *keys: str, before: str = "", wait: bool = True, root: str = "root"
+    ) -> Any:
         wanted = keys or (*picker._needed(), "NDVI", "nir", "swir16", "SCL")
         known = [k for k in wanted if k[0] == ":" or k in picker._scene.bands or k == "NDVI"]
         tiles = picker._channels(picker._scene.whole, (768, 768), dict.fromkeys(known))
@@ -145,11 +157,12 @@ def show(page: Any) -> Show:
             }
             for tile in tiles.values()
         }
-        page.set_content(
-            '<!doctype html><html lang="en"><head><title>Test</title>'
-            f'<meta name="color-scheme" content="light dark"><style>{CSS}</style></head>'
-            '<body><main id="root"></main></body></html>'
-        )
+        if root == "root":
+            page.set_content(
+                '<!doctype html><html lang="en"><head><title>Test</title>'
+                f'<meta name="color-scheme" content="light dark"><style>{CSS}</style></head>'
+                '<body><main id="root"></main></body></html>'
+            )
         if before:
             page.evaluate(before)
         page.evaluate(
@@ -159,6 +172,7 @@ def show(page: Any) -> Show:
                 "state": json.loads(json.dumps(picker.state)),
                 "held": held,
                 "esm": base64.b64encode(ESM.encode()).decode(),
+                "root": root,
             },
         )
         if wait:

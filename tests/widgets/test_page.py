@@ -276,6 +276,102 @@ def test_it_follows_python_and_cleans_up(show: Show, picker: Picker) -> None:
     page.evaluate("window.model.set('state', {...window.model.get('state'), gamma: 2})")
 
 
+def test_two_pickers_share_nothing(show: Show, picker: Picker, page: Any) -> None:
+    show(picker)
+    other = scene(60).astra.pick(band="nir", cmap="viridis")
+    show(other, root="second")
+    page.wait_for_function("document.querySelectorAll('[data-rev]').length === 2")
+    first, second = page.locator("#root"), page.locator("#second")
+    assert first.locator("input[value=rgb]").is_checked()
+    assert second.locator("input[value=single]").is_checked()
+    ids = page.evaluate("[...document.querySelectorAll('[id]')].map(node => node.id)")
+    assert len(ids) == len(set(ids))
+    tint = second.locator("linearGradient").get_attribute("id")
+    fill = second.locator(".astra-tinted").get_attribute("fill")
+    assert fill == f"url(#{tint})"
+    second.locator("input[value=single]").focus()
+    page.keyboard.press("ArrowRight")  # the last of this group: it goes round within it
+    assert page.evaluate("document.activeElement.closest('main').id") == "second"
+    assert first.locator("input[value=rgb]").is_checked()
+    other.close()
+
+
+def test_two_views_of_a_picker_are_right_each(show: Show) -> None:
+    picker = scene().astra.pick()
+    grid = picker.about["grid"] | {"rows": 6000, "cols": 6000, "dx": 1.5, "dy": -1.5}
+    picker.about = picker.about | {"grid": grid}
+    page = show(picker)
+    asked = page.evaluate("window.asked.length")
+    page.evaluate(
+        """() => {
+          const el = document.body.appendChild(document.createElement("main"));
+          el.style.width = "420px";
+          window.leave = window.view(el);
+        }"""
+    )
+    page.wait_for_function("document.querySelectorAll('[data-rev]').length === 2")
+    # What is here of the whole scene is there for all views.
+    assert not page.evaluate("n => window.asked.slice(n).filter(m => !m.box).length", asked)
+    page.get_by_label("Zoom in").first.click()
+    page.get_by_label("Zoom in").first.click()
+    page.wait_for_function(
+        "[...document.querySelectorAll('.astra-canvas')].every(c => c.dataset.fine === 'true')"
+    )
+    sizes = page.evaluate(
+        """window.asked.filter(m => m.box && m.box[2] - m.box[0] < 2500).map(m => [m.view, m.id])"""
+    )
+    assert len({view for view, _ in sizes}) == 2
+    assert len({name for _, name in sizes}) == len(sizes)
+    page.evaluate("window.leave()")
+    page.get_by_label("Show all").first.click()
+    page.wait_for_function("window.model.get('state').view === null")
+    picker.close()
+
+
+def test_a_kernel_that_is_gone_is_told_and_all_else_goes_on(show: Show, picker: Picker) -> None:
+    page = show(picker)
+    page.evaluate("window.gone = true")
+    page.get_by_role("radio", name="Index", exact=True).click()
+    status = page.get_by_role("status")
+    status.get_by_text("The kernel is gone: run the cell again").wait_for()
+    assert status.bounding_box()["height"] > 10
+    # Header, menus and code agree.
+    assert 'astra.index("NDVI")' in page.locator(".astra-code").inner_text()
+    assert page.get_by_role("combobox", name="Index", exact=True).is_visible()
+    assert page.locator(".astra-bar").is_hidden()
+    page.get_by_role("radio", name="RGB", exact=True).click()
+    page.wait_for_function("document.querySelector('.astra-code').innerText.includes('astra.rgb')")
+    page.evaluate("window.gone = false")
+    page.get_by_role("radio", name="Index", exact=True).click()
+    drawn(page, 2)
+    assert status.inner_text() == ""
+
+
+def test_a_kernel_that_does_not_answer_is_told(show: Show, picker: Picker, page: Any) -> None:
+    page.clock.install()
+    show(picker, before="() => { window.kernel = () => {}; }", wait=False)
+    page.get_by_text("Reading red, green, blue").wait_for()
+    page.clock.fast_forward(5000)
+    page.get_by_text("Still waiting: the kernel is busy, or gone.").wait_for()
+
+
+def test_what_fails_in_one_part_stops_no_other(show: Show, picker: Picker) -> None:
+    page = show(picker)
+    page.evaluate("window.tell({type: 'spectra', spectra: [null]})")
+    page.locator(".astra-canvas").click(position={"x": 200, "y": 150})
+    page.get_by_role("alert").get_by_text("A part of the picker failed").wait_for()
+    page.get_by_role("radio", name="Index", exact=True).click()
+    page.wait_for_function("document.querySelector('.astra-code').innerText.includes('NDVI')")
+
+
+def test_a_refused_state_is_told(show: Show, picker: Picker) -> None:
+    page = show(picker)
+    page.evaluate("window.tell({type: 'refused', message: 'Invalid gamma=99'})")
+    page.get_by_role("alert").get_by_text("Invalid gamma=99").wait_for()
+    page.get_by_label("Gamma").press("ArrowRight")
+    page.get_by_role("alert").wait_for(state="hidden")
+
+
 @pytest.mark.parametrize(
     "page", [{"width": 340}, {"width": 1100, "dark": True}], indirect=True, ids=["phone", "dark"]
 )

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import traitlets
 import xarray as xr
 
 import astra_xr
@@ -17,6 +20,7 @@ from astra_xr.errors import AstraError, InvalidDataset, InvalidParameter, Unknow
 from astra_xr.widgets import picker as module
 from astra_xr.widgets.picker import Picker
 from astra_xr.widgets.picker_scene import Scene
+from astra_xr.widgets.state import InvalidState
 from tests.widgets.conftest import SAMPLE, scene
 
 mpl.use("agg")
@@ -178,12 +182,36 @@ def test_states_that_cannot_be(state: dict[str, object], told: str) -> None:
 
 
 def test_bands_and_indices_that_are_not_there(picker: Picker) -> None:
-    with pytest.raises(UnknownBand, match="Did you mean"):
-        picker.state = picker.state | {"bands": ["rde", "green", "blue"]}
-    with pytest.raises(UnknownIndex, match="NDVI"):
-        picker.state = picker.state | {"index": "NVDI"}
-    with pytest.raises(AstraError, match="swir22"):
-        picker.state = picker.state | {"index": "NBR"}
+    for wrong, kind, told in (
+        ({"bands": ["rde", "green", "blue"]}, UnknownBand, "Did you mean"),
+        ({"index": "NVDI"}, UnknownIndex, "NDVI"),
+        ({"index": "NBR"}, AstraError, "swir22"),
+    ):
+        with pytest.raises(InvalidState, match=told):
+            picker.state = picker.state | wrong
+        with pytest.raises(kind, match=told):
+            scene(50).astra.pick(**wrong)
+
+
+def test_a_refused_state_leaves_the_last_one(
+    picker: Picker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = picker.state
+    told: list[Any] = []
+    monkeypatch.setattr(picker, "send", lambda content, buffers=None: told.append(content))
+    monkeypatch.setattr(picker, "send_state", told.append)
+    stretch = before["stretch"] | {"kind": "sigma", "sigma": 500}
+    for wrong in ({"bands": ["nope", "red", "red"]}, {"stretch": stretch}):
+        with pytest.raises(traitlets.TraitError):
+            picker.set_state({"state": before | wrong})
+        assert picker.state == before
+    # The browser is given the valid state back, and the reason.
+    assert told[0] == "state"
+    assert "nope" in told[1]["message"]
+    assert list(picker.selection) == before["bands"]
+    with pytest.raises(traitlets.TraitError), picker.hold_trait_notifications():
+        picker.state = before | {"gamma": 99}
+    assert picker.state == before
 
 
 # Odd inputs.
@@ -268,13 +296,13 @@ def test_rows_that_go_north_are_shown_north_up() -> None:
 @pytest.mark.parametrize(
     "ds",
     [
-        xr.Dataset({"a": (("lat", "lon"), np.zeros((2, 2)))}),
+        xr.Dataset({"a": (("row", "col"), np.zeros((2, 2)))}),
         xr.Dataset({"a": (("time", "y", "x"), np.zeros((2, 2, 2)))}),
         xr.Dataset({"a": (("y", "x"), np.zeros((0, 2)))}),
         xr.Dataset({"a": (("y", "x"), np.array([["x"]]))}),
         xr.Dataset(),
     ],
-    ids=["lat-lon", "time", "empty", "text", "none"],
+    ids=["row-col", "time", "empty", "text", "none"],
 )
 def test_what_cannot_be_shown_says_what_to_do(ds: xr.Dataset) -> None:
     with pytest.raises(InvalidDataset, match=r"isel\(time=0\)"):
@@ -298,6 +326,103 @@ def test_the_whole_scene_is_read_from_overviews() -> None:
     coarse = ds.red.coarsen(y=8, x=8).mean().values
     ours = picker._tiles["red"].values[4::3, 4::3]
     assert abs(ours.mean() - coarse.mean()) < 2e-3
+    picker.close()
+
+
+# Arrays of other readers.
+
+
+@pytest.mark.parametrize("where", ["_FillValue", "nodata", "missing_value", "encoding", "rio"])
+def test_nodata_counts_for_nothing_wherever_its_reader_put_it(where: str) -> None:
+    import rioxarray  # noqa: F401
+
+    values = np.random.default_rng(0).integers(100, 5000, (20, 20)).astype("uint16")
+    values[:10] = 0
+    da = xr.DataArray(values, dims=("y", "x"))
+    if where == "encoding":
+        da.encoding["_FillValue"] = 0
+    elif where == "rio":
+        da = da.rio.write_nodata(0)
+    else:
+        da.attrs[where] = 0
+    picker = da.astra.pick()
+    np.testing.assert_array_equal(picker.image[..., 3] == 0, values == 0)
+    limits = picker._settled()["limits"]["values"]
+    np.testing.assert_allclose(limits, np.percentile(values[10:], (2, 98)), rtol=1e-3)
+    picker.close()
+
+
+@pytest.mark.parametrize(
+    ("names", "attrs"),
+    [
+        (("latitude", "longitude"), ({}, {})),
+        (("lat", "lon"), ({}, {})),
+        (("northing", "easting"), ({}, {})),
+        (("row", "col"), ({"axis": "Y"}, {"standard_name": "projection_x_coordinate"})),
+    ],
+)
+def test_dimensions_and_names_of_others(
+    names: tuple[str, str], attrs: tuple[dict[str, str], dict[str, str]]
+) -> None:
+    rng = np.random.default_rng(1)
+    coords = {
+        names[0]: (names[0], np.linspace(10, 9, 8), attrs[0]),
+        names[1]: (names[1], np.linspace(1, 2, 9), attrs[1]),
+    }
+    ds = xr.Dataset({n: (names, rng.random((8, 9))) for n in (1, 2, "b3")}, coords)
+    picker = ds.astra.pick(code_name="scene", view=[1, 2, 6, 7])
+    made = eval(picker.code, {"scene": ds})
+    assert np.abs(made.values.astype(int) - picker.image.values).max() <= 1
+    assert picker.selection.sizes == {names[0]: 5, names[1]: 5}
+    assert list(picker.selection) == [1, 2, "b3"]
+    picker.close()
+    one = ds[1].astra.pick(code_name="array")
+    assert one.code.startswith("array.rename({")
+    one.close()
+
+
+def test_degrees_are_known_by_their_names() -> None:
+    coords = {"lat": np.linspace(10, 9, 8), "lon": np.linspace(1, 2, 9)}
+    picker = xr.Dataset({"a": (("lat", "lon"), np.ones((8, 9)))}, coords).astra.pick()
+    assert picker.about["grid"]["degrees"]
+    picker.close()
+
+
+def test_many_bands_open_in_those_nearest_to_red_green_and_blue() -> None:
+    waves = np.linspace(0.38, 2.5, 60)
+    ds = xr.Dataset(
+        {
+            f"band{n}": (("y", "x"), np.ones((3, 4)), {"center_wavelength": wave})
+            for n, wave in enumerate(waves)
+        }
+    )
+    picker = ds.assign_attrs(mission="none").astra.pick()
+    chosen = [waves[int(name[4:])] for name in picker.state["bands"]]
+    np.testing.assert_allclose(chosen, [0.66, 0.56, 0.49], atol=0.02)
+    picker.close()
+
+
+def test_attrs_that_are_no_colors_and_no_numbers() -> None:
+    flags = {
+        "flag_values": np.array([0, 1, 2, 3]),
+        "flag_meanings": "a b c",
+        "flag_colors": "red 0xff0000 #ff0000;background:url(https://x.example) #00FF00",
+    }
+    ds = xr.Dataset(
+        {
+            "c": (("y", "x"), np.arange(4, dtype="u1").reshape(2, 2), flags),
+            "d": (("y", "x"), np.ones((2, 2)), {"center_wavelength": float("nan")}),
+            "e": (("y", "x"), np.ones((2, 2)), {"center_wavelength": np.array([1.0, 2.0])}),
+        }
+    )
+    picker = ds.astra.pick(band="c")
+    classes = picker.about["bands"]["c"]["classes"]
+    assert all(re.fullmatch("#[0-9a-f]{6}", each["color"]) for each in classes)
+    assert [each["name"] for each in classes] == ["a", "b", "c", "3"]
+    assert picker.image.values[1, 1, :3].tolist() == [0, 255, 0]
+    assert picker.about["bands"]["d"]["wavelength"] is None
+    assert picker.about["bands"]["e"]["wavelength"] is None
+    json.dumps(picker.about, allow_nan=False)
     picker.close()
 
 
@@ -332,6 +457,25 @@ def test_closing_stops_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(reads) == 3
     picker.close()
     assert all(read.cancelled() for read in reads)
+
+
+def test_a_view_cancels_no_read_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    picker = plain("a", "b", "c").astra.pick()
+    for read in picker._first:
+        read.result()
+
+    async def forever(*_: object) -> None:
+        await asyncio.sleep(3600)
+
+    monkeypatch.setattr(Scene, "read", forever)
+    ask = {"type": "read", "keys": ["a"], "most": [4, 4]}
+    for number, view in ((1, "A"), (2, "B"), (3, "A")):
+        box = [0, 0, 3 + number, 4]
+        picker._asked(None, ask | {"id": f"{view}:{number}", "view": view, "number": number,
+                                   "box": box}, [])  # fmt: skip
+        picker._post.submit(int).result()
+    assert sorted(picker._reads.values()) == [("A", 3), ("B", 2)]
+    picker.close()
 
 
 def test_a_closed_picker_holds_nothing(picker: Picker) -> None:
