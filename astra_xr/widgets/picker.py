@@ -24,9 +24,10 @@ import xarray as xr
 from astra_xr.errors import AstraError, redact
 from astra_xr.reading.loop import start
 from astra_xr.widgets import page
-from astra_xr.widgets.code import code_of, quoted
-from astra_xr.widgets.colormaps import colormaps, colors
-from astra_xr.widgets.picker_scene import MASK, USUAL, Scene
+from astra_xr.widgets.about import described
+from astra_xr.widgets.code import code_of
+from astra_xr.widgets.colormaps import colors
+from astra_xr.widgets.picker_scene import MASK, Scene
 from astra_xr.widgets.picker_tiles import (
     Box,
     Limits,
@@ -88,7 +89,7 @@ class Picker(anywidget.AnyWidget):
         self._lock = threading.Lock()
         # One thread: answers are sent in order, and no read waits for the connection.
         self._post = ThreadPoolExecutor(1, thread_name_prefix="astra-xr picker")
-        about = _about(self._scene, name, array=array)
+        about = described(self._scene, name, array=array)
         super().__init__(about=about, state=completed(self._scene, state))
         self._closed = False
         self.on_msg(self._asked)
@@ -139,17 +140,9 @@ class Picker(anywidget.AnyWidget):
         ReadError, SigningError, UpstreamError
         """
         picture = self._picture(self._channels(self._box(), (_MOST, _MOST)))
-        rows, cols = picture.shape[:2]
-        grid, (top, left, bottom, right) = self._scene.grid, self._box()
-        y = grid["y"] + grid["dy"] * (top + (np.arange(rows) + 0.5) * (bottom - top) / rows)
-        x = grid["x"] + grid["dx"] * (left + (np.arange(cols) + 0.5) * (right - left) / cols)
-        channels = ["red", "green", "blue", "alpha"]
-        return xr.DataArray(
-            picture,
-            dims=("y", "x", "band"),
-            coords={"y": y, "x": x, "band": channels},
-            name="picture",
-        )
+        coords = self._scene.centers(self._box(), picture.shape[:2])
+        coords["band"] = ["red", "green", "blue", "alpha"]
+        return xr.DataArray(picture, coords, ("y", "x", "band"), name="picture")
 
     @property
     def code(self) -> str:
@@ -404,30 +397,3 @@ class Picker(anywidget.AnyWidget):
             except Exception as error:  # noqa: BLE001  (as above)
                 found.append({"x": x, "y": y, "values": {}, "message": redact(error)})
         self.send({"type": "spectra", "spectra": found})
-
-
-def _about(scene: Scene, name: str, *, array: bool) -> dict[str, Any]:
-    attrs = scene.ds.attrs
-    bands = scene.bands
-    opened = bool(attrs.get("scene_id")) and not scene.renamed
-    return {
-        "name": f"{name}.rename({_literal(scene.renamed)})" if scene.renamed else name,
-        "array": array,
-        "title": redact(str(attrs.get("scene_id") or ", ".join(bands))[:120]),
-        "scene": str(attrs["scene_id"]) if opened else None,
-        "catalog": redact(str(attrs["catalog"])) if attrs.get("catalog") else None,
-        "reflectance": any(band["role"] == "reflectance" for band in bands.values()),
-        "bands": bands,
-        "indices": scene.indices,
-        "needs": {index: scene.needs(index) for index in USUAL if index in scene.indices},
-        "presets": scene.presets,
-        "colormaps": colormaps(),
-        "masked": scene.masked,
-        "grid": scene.grid,
-    }
-
-
-def _literal(names: Mapping[Any, str]) -> str:
-    """Return a dict of names as Python, with double quotes."""
-    pairs = ((quoted(own) if isinstance(own, str) else repr(own), names[own]) for own in names)
-    return "{" + ", ".join(f"{own}: {quoted(ours)}" for own, ours in pairs) + "}"

@@ -127,6 +127,14 @@ class Scene:
         }
         return grid | {"crs": None, "meters": None, "lonlat": None} | _georeference(grid, self._crs)
 
+    def centers(self, box: Box, shape: tuple[int, int]) -> dict[str, Any]:
+        """Return coordinates of y and x of a part of the scene, in so many rows and columns."""
+        top, left, bottom, right = box
+        rows = top + (np.arange(shape[0]) + 0.5) * (bottom - top) / shape[0]
+        cols = left + (np.arange(shape[1]) + 0.5) * (right - left) / shape[1]
+        grid = self.grid
+        return {"y": grid["y"] + grid["dy"] * rows, "x": grid["x"] + grid["dx"] * cols}
+
     async def read(self, key: str, box: Box, most: tuple[int, int]) -> Tile:
         """Read a channel of a part of the scene; runs on the engine's loop.
 
