@@ -5,8 +5,8 @@
     python3 -m venv base && base/bin/pip install dist/astra_xr-*.whl
     base/bin/python tests/base_install.py
 
-Every line of Python in the README runs on the sample, but for those that need an extra; whatever
-needs one says so, and how to install it.
+Every line of Python on the page "At a glance" runs on the sample, but for those that need an
+extra; whatever needs one says so, and how to install it.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-README = Path(__file__).parents[1] / "README.md"
+PAGE = Path(__file__).parents[1] / "docs" / "at-a-glance.md"
 SCENE = "sentinel-2:S2B_MSIL2A_20250115T184929"
-UNASKED = {"all", "bench", "doors", "servers", "browser", "test", "dask"}
+UNASKED = {"all", "bench", "doors", "servers", "browser", "docs", "test", "dask"}
 """Extras that nothing in the package asks for; with dask come clusters, which users start."""
 
 
@@ -36,7 +36,7 @@ def main() -> None:
         os.chdir(folder)
         os.environ["ASTRA_CACHE_DIR"] = str(Path(folder, "cache"))
         os.environ["ASTRA_KEYS_FILE"] = str(Path(folder, "keys.json"))
-        print(f"README: {run_readme()} statements run")
+        print(f"{PAGE.name}: {run_page()} statements run")
         check_commands()
         print("commands: they work, or say which extra they need")
         print(f"extras asked for by name: {', '.join(check_extras())}")
@@ -53,10 +53,10 @@ def check_environment() -> None:
     assert not there, f"{', '.join(there)}: not an environment without extras"
 
 
-def run_readme() -> int:
-    """Run the README's Python, statement by statement; return how many ran to their end."""
+def run_page() -> int:
+    """Run the page's Python, statement by statement; return how many ran to their end."""
     count = 0
-    text = README.read_text("utf-8")
+    text = PAGE.read_text("utf-8")
     for block in re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
         names: dict[str, Any] = {}
         lacking: set[str] = set()
@@ -65,7 +65,7 @@ def run_readme() -> int:
             if lacking & {each.id for each in used if isinstance(each.ctx, ast.Load)}:
                 continue
             try:
-                exec(compile(ast.Module([node], []), "README.md", "exec"), names)
+                exec(compile(ast.Module([node], []), PAGE.name, "exec"), names)
                 count += 1
             except ImportError as error:
                 refusal = str(error)

@@ -1,4 +1,4 @@
-"""What the README says is so: its code runs, its commands are there, its links agree."""
+"""What README and docs say is so: code runs, commands are there, links agree."""
 
 from __future__ import annotations
 
@@ -28,6 +28,9 @@ README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
 PYTHON = [code for kind, code in BLOCKS if kind == "python"]
 SHELL = [code for kind, code in BLOCKS if kind == ""]
+SERVICE = (ROOT / "docs" / "service.md").read_text()
+GLANCE = (ROOT / "docs" / "at-a-glance.md").read_text()
+MISSION_TABLE = (ROOT / "docs" / "missions.md").read_text()
 COMMAND = Path(sys.executable).parent / "astra-xr"
 SAMPLE = "sentinel-2:S2B_MSIL2A_20250115T184929"
 
@@ -41,11 +44,10 @@ def test_python_blocks_run(block: str, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_every_block_is_run_by_some_test() -> None:
-    """The shell's blocks: installing and testing (CI's own), the demo, the service."""
+    """The shell's blocks: the demo, and testing, which is CI's own."""
     assert len(PYTHON) + len(SHELL) == len(BLOCKS)
-    demo, service, tests = SHELL
+    demo, tests = SHELL
     assert demo.strip().endswith('".[all]" && .venv/bin/astra-xr demo')
-    assert service.startswith("astra-xr keys add alice")
     assert (ROOT / ".ci" / "run").read_text().count("""grep -F '".[all,test]"' README.md""") == 1
     assert tests.strip().endswith('pip install -e ".[all,test]" && .venv/bin/pytest')
 
@@ -58,7 +60,8 @@ def test_the_demo_of_the_block_is_there(capsys: pytest.CaptureFixture[str]) -> N
 @pytest.fixture
 def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The block of the service, as it stands there but for the port; yields what it exports."""
-    add, serve, export = (shlex.split(line, comments=True) for line in SHELL[1].splitlines())
+    block = SERVICE.split("```console\n")[1].split("```")[0]
+    add, serve, export = (shlex.split(line, comments=True) for line in block.splitlines())
     monkeypatch.setenv("ASTRA_KEYS_FILE", str(tmp_path / "keys.json"))
     monkeypatch.setenv("ASTRA_CATALOG", "sample")
     made = subprocess.run([COMMAND, *add[1:]], capture_output=True, text=True, check=True)
@@ -92,7 +95,7 @@ def test_the_service_block_serves(served: str) -> None:
 
     ds = astra_xr.open_scene(SAMPLE, bands=["red"])
     assert ds.red[:4, :4].values.shape == (4, 4)
-    path = re.search(r"`GET (/api/v1/assets\?[^`]+)`", README)
+    path = re.search(r"`GET (/api/v1/assets\?[^`]+)`", SERVICE)
     assert path is not None
     asked = path[1].replace("…", SAMPLE, 1)
     headers = {"Authorization": f"Bearer {os.environ['ASTRA_API_KEY']}"}
@@ -102,7 +105,7 @@ def test_the_service_block_serves(served: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", sorted(set(re.findall(r"`(astra-xr (?:resolve|info|search|--help)[^`]*)`", README)))
+    "command", sorted(set(re.findall(r"`(astra-xr (?:resolve|info|search|--help)[^`]*)`", GLANCE)))
 )
 def test_commands_in_the_text_work(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -152,8 +155,16 @@ def test_links_agree_with_the_public_home() -> None:
         assert other == repository
 
 
+def test_the_citation_agrees_with_the_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    citation = (ROOT / "CITATION.cff").read_text()
+    assert f"\nversion: {project['version']}\n" in citation
+    assert f"\nrepository-code: {project['urls']['Source']}\n" in citation
+    assert all(url.startswith(project["urls"]["Source"]) for url in project["urls"].values())
+
+
 def test_its_ids_are_ids() -> None:
-    table = README.split("| mission | an id of it |")[1].split("\n\n")[0]
+    table = MISSION_TABLE.split("| mission | an id of it |")[1].split("\n\n")[0]
     missions = {parse_scene_id(name).mission for name in re.findall(r"`([^`]+)`", table)}
     assert missions == set(MISSIONS)
 

@@ -1,4 +1,4 @@
-"""The README's table of messages: each is raised by what a user may do, in those words."""
+"""The table of messages of the docs: each is raised by what a user may do, in those words."""
 
 from __future__ import annotations
 
@@ -22,11 +22,15 @@ from conftest import Loopback
 from tests import items
 from tests.conftest import SIZE
 from tests.stac_api import StacApi
-from tests.test_readme import README
+from tests.test_docs import DOCS
 
 SAMPLE = "sentinel-2:S2B_MSIL2A_20250115T184929"
 EARTH_SEARCH = "earth-search.aws.element84.com"
-ROWS = re.findall(r"^\| `([^`]+)` \| .+ \|$", README.split("| message |")[1], re.MULTILINE)
+ROWS = re.findall(
+    r"^\| `([^`]+)` \| .+ \|$",
+    (DOCS / "errors.md").read_text().split("| message |")[1],
+    re.MULTILINE,
+)
 
 Cause = Callable[[Loopback, pytest.MonkeyPatch, Path], object]
 CAUSES: dict[str, Cause] = {}
