@@ -1,0 +1,49 @@
+"""The description of a scene that a picker gives to the browser."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from astra_xr.errors import redact
+from astra_xr.widgets.code import quoted
+from astra_xr.widgets.colormaps import colormaps
+from astra_xr.widgets.picker_scene import USUAL, Scene
+
+
+def described(scene: Scene, name: str, *, array: bool) -> dict[str, Any]:
+    """Return what a browser needs to know of a scene, as JSON; constant.
+
+    Parameters
+    ----------
+    scene : Scene
+        What is shown.
+    name : str
+        Python of the Dataset, or of the array, in the copied code.
+    array : bool
+        True if ``name`` is of an array.
+    """
+    attrs = scene.ds.attrs
+    bands = scene.bands
+    opened = bool(attrs.get("scene_id")) and not scene.renamed
+    return {
+        "name": f"{name}.rename({_literal(scene.renamed)})" if scene.renamed else name,
+        "array": array,
+        "title": redact(str(attrs.get("scene_id") or ", ".join(bands))[:120]),
+        "scene": str(attrs["scene_id"]) if opened else None,
+        "catalog": redact(str(attrs["catalog"])) if attrs.get("catalog") else None,
+        "reflectance": any(band["role"] == "reflectance" for band in bands.values()),
+        "bands": bands,
+        "indices": scene.indices,
+        "needs": {index: scene.needs(index) for index in USUAL if index in scene.indices},
+        "presets": scene.presets,
+        "colormaps": colormaps(),
+        "masked": scene.masked,
+        "grid": scene.grid,
+    }
+
+
+def _literal(names: Mapping[Any, str]) -> str:
+    """Return a dict of names as Python, with double quotes."""
+    pairs = ((quoted(own) if isinstance(own, str) else repr(own), names[own]) for own in names)
+    return "{" + ", ".join(f"{own}: {quoted(ours)}" for own, ours in pairs) + "}"
