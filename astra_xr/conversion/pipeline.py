@@ -18,6 +18,7 @@ from cachetools import TTLCache
 from astra_xr.conversion.job import Job, perform
 from astra_xr.conversion.recipe import Limits, Progress
 from astra_xr.conversion.stores import Store, StoredAsset
+from astra_xr.errors import ConversionFailed
 from astra_xr.locks import Lock, renew_in_child
 from astra_xr.model import SignedUrl
 
@@ -156,15 +157,21 @@ class Converter:
             flight = self._flights.get(job)
             if flight is None or flight.stop.is_set():
                 flight = _Flight(future=Future())
-                flight.future = _threads().submit(
-                    perform, job, self.store, self.folder, self.limits, flight.progress
-                )
+                flight.future = self._submitted(job, flight.progress)
                 self._flights[job] = flight
                 flight.future.add_done_callback(lambda future: self._land(job, future))
             flight.waiting += 1
             if progress:
                 flight.callbacks.append(progress)
             return flight
+
+    def _submitted(self, job: Job, progress: Progress) -> Future[StoredAsset]:
+        try:
+            return _threads().submit(perform, job, self.store, self.folder, self.limits, progress)
+        except RuntimeError as error:
+            if "shutdown" not in str(error):
+                raise
+        raise ConversionFailed(source=job.label, reason="the process is ending")
 
     def _land(self, job: Job, future: Future[StoredAsset]) -> None:
         with self._lock:

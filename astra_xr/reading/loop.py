@@ -7,8 +7,8 @@ import atexit
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Coroutine, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from astra_xr.errors import ReadError
@@ -77,14 +77,15 @@ def _threads() -> _Threads:
     global _started  # noqa: PLW0603  (one per process, made when first needed)
     with _lock:
         if _ended:
-            raise ReadError(
-                source="a scene",
-                href="",
-                reason="the process is ending",
-                hint="Read it before the end.",
-            )
+            raise _too_late()
         if _started is None:
-            _started = _Threads()
+            try:
+                _started = _Threads()
+            except RuntimeError as error:
+                if not _is_of_the_end(error):
+                    raise
+        if _started is None:
+            raise _too_late()
     if _started.pid != os.getpid():
         # Neither the loop nor its threads survive a fork: a read would hang.
         raise ReadError(
@@ -96,19 +97,46 @@ def _threads() -> _Threads:
     return _started
 
 
+def _too_late() -> ReadError:
+    return ReadError(
+        source="a scene",
+        href="",
+        reason="the process is ending",
+        hint="Read it before the end.",
+    )
+
+
+def _is_of_the_end(error: RuntimeError) -> bool:
+    """Return True if Python starts no thread and takes no work any more, as it is ending."""
+    return "shutdown" in str(error)
+
+
+async def _in_pool(
+    pool: ThreadPoolExecutor, function: Callable[..., T], args: Sequence[object]
+) -> T:
+    try:
+        coming = asyncio.get_running_loop().run_in_executor(pool, function, *args)
+    except RuntimeError as error:
+        if not _is_of_the_end(error):
+            raise
+    else:
+        return await coming
+    raise _too_late()
+
+
 async def in_thread(function: Callable[..., T], *args: object) -> T:
     """Run a blocking function, such as a disk read or a signing request, off the loop."""
-    return await asyncio.get_running_loop().run_in_executor(_threads().wait, function, *args)
+    return await _in_pool(_threads().wait, function, args)
 
 
 async def in_decode_thread(function: Callable[..., T], *args: object) -> T:
     """Run a function in the pool that decodes tiles, which has one thread per core."""
-    return await asyncio.get_running_loop().run_in_executor(_threads().decode, function, *args)
+    return await _in_pool(_threads().decode, function, args)
 
 
 async def in_gdal_thread(function: Callable[..., T], *args: object) -> T:
     """Run a function that calls GDAL in the pool for GDAL."""
-    return await asyncio.get_running_loop().run_in_executor(_threads().gdal, function, *args)
+    return await _in_pool(_threads().gdal, function, args)
 
 
 async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
@@ -141,7 +169,15 @@ def start(coroutine: Coroutine[Any, Any, T]) -> Future[T]:
     except ReadError:
         coroutine.close()
         raise
-    return asyncio.run_coroutine_threadsafe(coroutine, loop)
+    return asyncio.run_coroutine_threadsafe(_heard(coroutine), loop)
+
+
+async def _heard(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Await a coroutine whose failure is not logged: it is told to whoever still waits for it."""
+    task = asyncio.current_task()
+    assert task
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return await coroutine
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -152,6 +188,10 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
     future = start(coroutine)
     try:
         return future.result()
+    except CancelledError:
+        if not _ended:
+            raise
     except BaseException:
         future.cancel()
         raise
+    raise _too_late()
