@@ -291,19 +291,31 @@ class AstraAccessor:
         return mask(self._ds, what, dilate)
 
     def composite(
-        self, how: str = "median", *, mask_clouds: bool = True, dilate: int | str = 2
+        self,
+        how: str = "median",
+        *,
+        freq: Any = None,
+        count: bool = False,
+        mask_clouds: bool = True,
+        dilate: int | str = 2,
     ) -> xr.Dataset:
-        """Reduce a stack to one image, pixel by pixel over time; lazy.
+        """Reduce a stack over time to one image, or to one a month, quarter, …; lazy.
 
-        Values are computed block by block when they are asked for, in bounded memory.
-        :meth:`thumbnail`, :meth:`plot` and :meth:`pick` show the composite of overviews.
+        Values are computed pixel by pixel and block by block when they are asked for, in bounded
+        memory. :meth:`thumbnail`, :meth:`plot` and :meth:`pick` show the composite of overviews.
 
         Parameters
         ----------
-        how : {"median", "max-ndvi", "best-pixel"}
-            The median of each band; the values at the time of the highest NDVI; or those of the
-            time step with the fewest clouds that has a value there (by ``cloud_cover``; of
-            equals, the later).
+        how : {"median", "mean", "max-ndvi", "best-pixel"}
+            The median or mean of each band; the values at the time of the highest NDVI; or those
+            of the time step with the fewest clouds that has a value there (by ``cloud_cover``;
+            of equals, the later).
+        freq : str, pandas.DateOffset or timedelta, optional
+            One image a period: what xarray's ``resample(time=freq)`` takes, such as ``"1MS"``
+            (months), ``"QS"`` (quarters), ``"QS-DEC"`` (seasons: December to February, …) or
+            ``"10D"``. When left out, one image of all time steps.
+        count : bool
+            Add a band ``count``: the number of time steps that have a value in all bands.
         mask_clouds : bool
             Leave out the pixels where :meth:`mask` finds clouds, shadows or cirrus.
         dilate : int or str
@@ -312,17 +324,26 @@ class AstraAccessor:
         Returns
         -------
         xarray.Dataset
-            The bands as (y, x), float, without classification bands; NaN where no time step has
-            a value.
+            The bands as (y, x), or with ``freq`` as (time, y, x), float, without classification
+            bands; NaN where no time step has a value. ``count`` is uint16, and 0 there. ``time``
+            has the labels of xarray's ``resample``, for ``"1MS"`` and the like the start of the
+            period; periods between without a scene are there too, and NaN.
 
         Raises
         ------
         InvalidParameter
-            There is no such method.
+            There is no such method or period.
         InvalidDataset
-            The Dataset has no time or holds stored numbers; or as of :meth:`mask`.
+            The Dataset has no time, holds stored numbers, or reflectance of both Level 1 and
+            Level 2; or as of :meth:`mask`.
         UnknownBand
             ``max-ndvi`` without red or near infrared.
+
+        Warns
+        -----
+        UserWarning
+            Once, where scenes are of several missions, whose reflectance is not adjusted to each
+            other; ``attrs["missions"]`` names them.
 
         Examples
         --------
@@ -333,10 +354,17 @@ class AstraAccessor:
         >>> ds = astra_xr.open_scenes(found, ["red"]).isel(x=slice(64), y=slice(64))
         >>> ds.astra.composite("median").red.shape
         (64, 64)
+        >>> monthly = ds.astra.composite("median", freq="1MS", count=True)
+        >>> [str(month)[:7] for month in monthly.time.values]
+        ['2025-06', '2025-07', '2025-08', '2025-09']
+        >>> monthly["count"].max(["y", "x"]).values
+        array([1, 0, 1, 1], dtype=uint16)
         """
         from astra_xr.accessor.composites import composite
 
-        return composite(self._ds, how, mask_clouds=mask_clouds, dilate=dilate)
+        return composite(
+            self._ds, how, freq=freq, count=count, mask_clouds=mask_clouds, dilate=dilate
+        )
 
     def cloud_cover(self, bbox: Sequence[float] | None = None) -> float:
         """Return the percentage of pixels that are cloud or cirrus, of those that have data.

@@ -23,9 +23,11 @@ from astra_xr.accessor.provenance import (
     check_times,
     id_texts,
     ids_of,
+    missions_of,
 )
 from astra_xr.arrays.lazy import wrap
 from astra_xr.arrays.mask import ClassMask, MaskArray
+from astra_xr.arrays.mosaic import stacked
 from astra_xr.arrays.pixel_grid import PixelGrid, pixel_grid
 from astra_xr.catalogs import holds_any
 from astra_xr.errors import InvalidDataset, InvalidParameter, InvalidSceneId
@@ -46,6 +48,9 @@ _FARTHEST = 200
 
 def mask(ds: xr.Dataset, what: str | Sequence[str], dilate: int | str) -> xr.DataArray:
     """Return True where a pixel is of one of some kinds; see ``ds.astra.mask``."""
+    missions = _of_missions(ds)
+    if len(missions) > 1:
+        return _joined(ds, [(steps, mask(part, what, dilate)) for steps, part in missions])
     grid = pixel_grid(ds, "mask()")
     reach = _pixels(grid, dilate)
     band, kinds = _class_band(ds, "mask()")
@@ -77,6 +82,33 @@ def mask(ds: xr.Dataset, what: str | Sequence[str], dilate: int | str) -> xr.Dat
     found = _kept(found, ds, grid)
     chunks = {dim: each for dim, each in chunks.items() if dim in found.dims}
     return found.chunk(chunks) if chunks else found
+
+
+def _of_missions(ds: xr.Dataset) -> list[tuple[list[int], xr.Dataset]]:
+    """Return the time steps of each mission, and the Dataset of these."""
+    steps: dict[str, list[int]] = {}
+    for number, name in enumerate(missions_of(ds)):
+        steps.setdefault(name, []).append(number)
+    if len(steps) < 2:
+        return [(list(range(ds.sizes.get("time", 1))), ds)]
+    return [(each, ds.isel(time=each)) for each in steps.values()]
+
+
+def _joined(ds: xr.Dataset, masks: Sequence[tuple[list[int], xr.DataArray]]) -> xr.DataArray:
+    """Put the masks of several missions where their time steps lie."""
+    place = np.argsort(np.concatenate([steps for steps, _ in masks]))
+    found = [each for _, each in masks]
+    if any(each.chunks is not None for each in found):
+        variable = xr.Variable.concat([each.variable for each in found], "time")  # type: ignore[no-untyped-call, unused-ignore]
+        variable = variable.isel(time=place)
+    else:
+        single = [each.variable.isel(time=n) for each in found for n in range(each.sizes["time"])]
+        variable = stacked([single[number] for number in place], "a mask")
+    names = ("classes", "band")
+    told = {name: ", ".join(each.attrs[name] for each in found) for name in names}
+    variable.attrs = found[0].attrs | told
+    coords = {name: each for name, each in ds.coords.items() if {*each.dims} <= {*variable.dims}}
+    return xr.DataArray(variable, coords, name="mask")
 
 
 def _pixels(grid: PixelGrid | None, dilate: int | str) -> int:
@@ -114,8 +146,9 @@ def _chunks(ds: xr.Dataset) -> dict[str, Any]:
 def can_mask(ds: xr.Dataset) -> bool:
     """Return True where clouds can be masked, as far as is known without asking a catalog."""
     try:
-        _class_band(ds, "mask()")
-        check_provenance(ds, "mask()")
+        for _, part in _of_missions(ds):
+            _class_band(part, "mask()")
+            check_provenance(part, "mask()")
     except InvalidDataset:
         return False
     return bool(ids_of(ds))
@@ -123,16 +156,19 @@ def can_mask(ds: xr.Dataset) -> bool:
 
 def cloud_cover(ds: xr.Dataset, bbox: Any) -> float:
     """Return the share of clouds; see ``ds.astra.cloud_cover``."""
-    band, kinds = _class_band(ds, "cloud_cover()")
-    check_provenance(ds, "cloud_cover()")
-    clouds = _class_mask(band, [*kinds["clouds"], *kinds["cirrus"]], 0)
-    grid = pixel_grid(ds, "cloud_cover()")
-    classes = _kept(_classes(ds, band, grid), ds, grid)
-    if bbox is not None:
-        classes = _inside(classes, bbox)
-    stored = np.asarray(classes.values)
-    valid = int(clouds.valid(stored)[1].sum())
-    return 100 * int(clouds.bare(stored).sum()) / valid if valid else float("nan")
+    cloudy = valid = 0
+    for _, part in _of_missions(ds):
+        band, kinds = _class_band(part, "cloud_cover()")
+        check_provenance(part, "cloud_cover()")
+        clouds = _class_mask(band, [*kinds["clouds"], *kinds["cirrus"]], 0)
+        grid = pixel_grid(part, "cloud_cover()")
+        classes = _kept(_classes(part, band, grid), part, grid)
+        if bbox is not None:
+            classes = _inside(classes, bbox)
+        stored = np.asarray(classes.values)
+        cloudy += int(clouds.bare(stored).sum())
+        valid += int(clouds.valid(stored)[1].sum())
+    return 100 * cloudy / valid if valid else float("nan")
 
 
 def class_table(ds: xr.Dataset, name: str) -> pd.DataFrame:

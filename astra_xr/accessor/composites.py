@@ -1,9 +1,10 @@
-"""One image of a stack of scenes; see ``ds.astra.composite``."""
+"""Images of a stack of scenes, one in all or one a period; see ``ds.astra.composite``."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,30 @@ import xarray as xr
 
 from astra_xr.accessor.band_names import find_variable, variables_of
 from astra_xr.accessor.cloud_masks import WHAT, mask
-from astra_xr.arrays.composite import MASK, REDUCTIONS, CompositeArray, Reduction
+from astra_xr.accessor.provenance import id_texts, missions_of
+from astra_xr.arrays.composite import COUNT, MASK, REDUCTIONS, CompositeArray, Reduction
 from astra_xr.arrays.lazy import wrap
 from astra_xr.errors import InvalidDataset, InvalidParameter
+from astra_xr.missions import MISSIONS
 from astra_xr.model import CLASS_ROLES
+from astra_xr.warned import first_time
+
+_MOST = 10_000
+"""Periods; more of them are a slip of the unit."""
+
+Steps = list[int]
+"""Numbers of time steps."""
 
 
-def composite(ds: xr.Dataset, how: str, *, mask_clouds: bool, dilate: int | str) -> xr.Dataset:
+def composite(
+    ds: xr.Dataset,
+    how: str,
+    *,
+    freq: Any,
+    count: bool,
+    mask_clouds: bool,
+    dilate: int | str,
+) -> xr.Dataset:
     """Reduce a stack over time; see ``ds.astra.composite``."""
     how = how.replace("_", "-")
     if how not in REDUCTIONS:
@@ -28,6 +46,10 @@ def composite(ds: xr.Dataset, how: str, *, mask_clouds: bool, dilate: int | str)
     names = [name for name in variables_of(ds) if _is_measured(ds[name])]
     if not names:
         raise _unfit("bands over time that are not classes or masks")
+    if count and COUNT in names:
+        raise _unfit("another name for the band 'count'", "ds.rename(count=…) gives one.")
+    _check_levels(ds)
+    labels, periods = _periods(ds, freq)
     shared: dict[str, xr.DataArray] = {}
     if mask_clouds:
         shared[MASK] = mask(ds, WHAT, dilate)
@@ -35,18 +57,30 @@ def composite(ds: xr.Dataset, how: str, *, mask_clouds: bool, dilate: int | str)
     if how == "max-ndvi":
         greenness = find_variable(ds, "red"), find_variable(ds, "nir")
         shared |= {name: ds[name] for name in greenness}
-    order = tuple(map(int, _clearest_first(ds)))
-    made = f"{how} of {ds.sizes['time']} time steps" + (", clouds masked" if mask_clouds else "")
-    images = {
+    span = "" if freq is None else f" in {len(periods)} periods of {freq}"
+    made = f"{how} of {ds.sizes['time']} time steps{span}"
+    made += ", clouds masked" if mask_clouds else ""
+    found = {
         name: _image(
             {name: ds[name], **shared},
-            Reduction(band=name, how=how, order=order, greenness=greenness),
+            Reduction(bands=(name,), how=how, greenness=greenness),
+            periods,
         ).assign_attrs({**ds[name].attrs, "composite": made})
         for name in names
     }
+    if count:
+        bands = {name: ds[name] for name in names}
+        hidden = {name: each for name, each in shared.items() if name == MASK}
+        number = _image(bands | hidden, Reduction(bands=tuple(names), how=COUNT), periods)
+        long_name = "number of time steps that have a value in all bands"
+        found[COUNT] = number.assign_attrs(long_name=long_name, units="1")
     times = ds["time"].values
-    span = f"{np.datetime_as_string(times.min(), 's')}/{np.datetime_as_string(times.max(), 's')}"
-    return xr.Dataset(images, attrs={**ds.attrs, "composite": made, "datetime": span})
+    told = f"{np.datetime_as_string(times.min(), 's')}/{np.datetime_as_string(times.max(), 's')}"
+    attrs = {**ds.attrs, "composite": made, "datetime": told, **_of_missions(ds)}
+    images = xr.Dataset(found, attrs=attrs)
+    if freq is None:
+        return images.isel(time=0)
+    return images.assign_coords(time=("time", labels, ds["time"].attrs))
 
 
 def _unfit(needs: str, hint: str = "Open one with astra_xr.open_scenes.") -> InvalidDataset:
@@ -63,6 +97,68 @@ def _is_measured(band: xr.DataArray) -> bool:
     return True
 
 
+def _check_levels(ds: xr.Dataset) -> None:
+    """Refuse reflectance at the ground together with that at the top of the atmosphere."""
+    tops: dict[bool, str] = {}
+    for name in id_texts(ds) if "id" in ds.coords else ():
+        for scene in name.split(", "):
+            mission, _, product = scene.partition(":")
+            known = MISSIONS.get(mission)
+            parts = known.describe({"id": product, "assets": {}}) if known else {}
+            if parts:
+                # "1C" of Sentinel-2, "L1TP" of Landsat; products of one level alone tell none.
+                tops[parts.get("level", "2").lstrip("L").startswith("1")] = scene
+    if len(tops) > 1:
+        needs = (
+            f"scenes of one level: {tops[True]} is of Level 1, as measured at the top of the "
+            f"atmosphere, and {tops[False]} of surface reflectance"
+        )
+        raise _unfit(needs, "Open those of one level.")
+
+
+def _of_missions(ds: xr.Dataset) -> dict[str, str]:
+    """Return what attrs say of values of several missions, and warn once that they differ."""
+    missions = sorted(set(missions_of(ds)))
+    if len(missions) < 2:
+        return {}
+    listed = ", ".join(missions)
+    if first_time(f"composite of {listed}"):
+        warnings.warn(
+            f"This composite mixes {listed}: each pixel is the reflectance of its own mission. "
+            "Band passes, view angles and atmospheric corrections are not adjusted to each other "
+            "(docs/radiometry.md); mission 'hls' has Landsat and Sentinel-2 adjusted by NASA.",
+            stacklevel=5,
+        )
+    return {"missions": listed, "harmonization": "none: each mission's own reflectance"}
+
+
+def _periods(ds: xr.Dataset, freq: Any) -> tuple[npt.NDArray[Any], list[Steps]]:
+    """Return the label of each period, as xarray has it, and its time steps, the best first."""
+    order = _clearest_first(ds)
+    times = ds["time"].values
+    if freq is None:
+        return times[:1], [[int(step) for step in order]]
+    if np.isnat(times).any() or (np.diff(times) < np.timedelta64(0)).any():
+        raise _unfit("time steps in order, each with a date", "ds.sortby('time') sorts them.")
+    numbers = xr.DataArray(np.arange(times.size), {"time": times}, "time")
+    try:
+        grouped = numbers.resample(time=freq)
+        labels = grouped.count()["time"].values
+        groups = {label: set(numbers.values[steps]) for label, steps in grouped.groups.items()}
+    except Exception as error:  # noqa: BLE001  (pandas and xarray raise whatever)
+        reason = str(error)
+    else:
+        if len(labels) <= _MOST:
+            periods: list[set[int]] = [groups.get(label, set()) for label in labels]
+            return labels, [[int(n) for n in order if n in period] for period in periods]
+        reason = f"{len(labels)} periods are more than {_MOST}"
+    expected = (
+        "what xarray's resample(time=…) takes: '1MS' (months), 'QS' (quarters), 'QS-DEC' (seasons "
+        f"from December on), 'YS' (years), '10D' (ten days); {reason}"
+    )
+    raise InvalidParameter(name="freq", value=freq, expected=expected)
+
+
 def _clearest_first(ds: xr.Dataset) -> npt.NDArray[np.intp]:
     """Return the time steps by cloud cover, the later of equals first."""
     count = ds.sizes["time"]
@@ -71,30 +167,52 @@ def _clearest_first(ds: xr.Dataset) -> npt.NDArray[np.intp]:
     return latest[np.argsort(np.nan_to_num(cover, nan=100.0)[latest], kind="stable")]
 
 
-def _image(inputs: Mapping[str, xr.DataArray], reduction: Reduction) -> xr.DataArray:
-    pixels = inputs[reduction.band].transpose("time", ...)
-    alone = pixels.isel(time=0, drop=True)
+def _image(
+    inputs: Mapping[str, xr.DataArray], reduction: Reduction, periods: Sequence[Steps]
+) -> xr.DataArray:
+    """Return the images of all periods, (time, y, x)."""
+    inputs = {name: each.transpose("time", ...) for name, each in inputs.items()}
+    pixels = inputs[reduction.bands[0]]
     # Coordinates along time hold for one step only.
-    coords = {name: each for name, each in alone.coords.items() if "time" not in pixels[name].dims}
-    dtype = np.result_type(pixels.dtype, np.float32)
+    coords = {name: each for name, each in pixels.coords.items() if "time" not in each.dims}
+    counts = reduction.how == COUNT
+    dtype = np.dtype(np.uint16) if counts else np.result_type(pixels.dtype, np.float32)
     if any(each.chunks is not None for each in inputs.values()):
-        data = xr.apply_ufunc(
-            functools.partial(_reduced, names=tuple(inputs), reduction=reduction),
-            *(each.variable.chunk({"time": -1}) for each in inputs.values()),
-            input_core_dims=[["time"]] * len(inputs),
-            dask="parallelized",
-            output_dtypes=[dtype],
-        ).data
+        images = [_by_dask(inputs, reduction, steps, dtype) for steps in periods]
+        joined = xr.Variable.concat(images, "time")  # type: ignore[no-untyped-call, unused-ignore]
+        variable = xr.Variable(pixels.dims, joined.data)
     else:
         variables = {name: each.variable for name, each in inputs.items()}
-        data = wrap(CompositeArray(variables, reduction, dtype))
-    image = xr.DataArray(xr.Variable(alone.dims, data), coords, name=reduction.band)
-    image.encoding["_FillValue"] = np.nan
+        array = CompositeArray(variables, reduction, periods, dtype)
+        variable = xr.Variable(pixels.dims, wrap(array))
+    image = xr.DataArray(variable, coords, name=reduction.bands[0])
+    if not counts:
+        image.encoding["_FillValue"] = np.nan
     return image
 
 
+def _by_dask(
+    inputs: Mapping[str, xr.DataArray], reduction: Reduction, steps: Steps, dtype: np.dtype[Any]
+) -> xr.Variable:
+    """Return the image of one period, (y, x), in the chunks of the inputs."""
+    if not steps:
+        first = inputs[reduction.bands[0]].variable.isel(time=0)
+        empty: xr.Variable = xr.full_like(first, reduction.nothing, dtype)
+        return empty
+    used = [each.variable.isel(time=steps).chunk({"time": -1}) for each in inputs.values()]
+    found: xr.Variable = xr.apply_ufunc(
+        functools.partial(_reduced, names=tuple(inputs), reduction=reduction, dtype=dtype),
+        *used,
+        input_core_dims=[["time"]] * len(inputs),
+        dask="parallelized",
+        output_dtypes=[dtype],
+    )
+    return found
+
+
 def _reduced(
-    *parts: npt.NDArray[Any], names: tuple[str, ...], reduction: Reduction
+    *parts: npt.NDArray[Any], names: tuple[str, ...], reduction: Reduction, dtype: np.dtype[Any]
 ) -> npt.NDArray[Any]:
     """Reduce chunks whose last dimension is time."""
-    return reduction({n: np.moveaxis(part, -1, 0) for n, part in zip(names, parts, strict=True)})
+    moved = {n: np.moveaxis(part, -1, 0) for n, part in zip(names, parts, strict=True)}
+    return np.asarray(reduction(moved), dtype)

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from astra_xr.accessor.band_names import variables_of
+from astra_xr.accessor.band_names import mission_of, variables_of
 from astra_xr.arrays.lazy import scenes_of
 from astra_xr.arrays.pixel_grid import pixel_grid
 from astra_xr.errors import InvalidDataset
+from astra_xr.missions import MISSIONS
 
 _HINT = (
     "Open the scenes with astra_xr.open_scenes, mask each scene before they are joined, or mask "
@@ -61,9 +62,26 @@ def ids_of(ds: xr.Dataset) -> set[str]:
 
 
 def id_texts(ds: xr.Dataset) -> list[str]:
-    """Return the coordinate ``id`` as texts, as whichever type it came back from a file."""
-    texts = np.atleast_1d(ds["id"].values).ravel()
+    """Return the coordinate ``id`` as texts."""
+    return _texts(ds["id"])
+
+
+def _texts(coord: xr.DataArray) -> list[str]:
+    """Return a coordinate as texts, as whichever type it came back from a file."""
+    texts = np.atleast_1d(coord.values).ravel()
     return [each.decode() if isinstance(each, bytes) else str(each) for each in texts]
+
+
+def missions_of(ds: xr.Dataset) -> list[str]:
+    """Return the mission of each time step, in their order; of one scene a list of one.
+
+    By the ids, else by the coordinate ``mission``; empty texts where it is not known.
+    """
+    told = [text.partition(":")[0] for text in id_texts(ds)] if "id" in ds.coords else []
+    if "mission" in ds.coords:
+        others = _texts(ds["mission"])
+        told = [a if a in MISSIONS else b for a, b in zip(told or others, others, strict=False)]
+    return told or [mission_of(ds)]
 
 
 def catalog_of(ds: xr.Dataset) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,8 @@ from astra_xr.arrays.index import Index
 from astra_xr.arrays.lazy import points_of, unwrap, values_of
 from astra_xr.arrays.thumbnail import coarse
 from astra_xr.reading.loop import in_decode_thread, together
+
+B = TypeVar("B")
 
 Values = Mapping[str, npt.NDArray[Any]]
 """Arrays by the names of the inputs."""
@@ -74,9 +76,9 @@ async def read_inputs(inputs: Mapping[str, xr.Variable]) -> Values:
 
 
 async def compute_by_blocks(
-    inputs: Mapping[str, xr.Variable],
-    blocks: Sequence[tuple[Any, ...]],
-    use: Callable[[tuple[Any, ...], Values], None],
+    blocks: Sequence[B],
+    take: Callable[[B], Mapping[str, xr.Variable]],
+    use: Callable[[B, Values], None],
     *,
     least: int,
 ) -> None:
@@ -84,22 +86,23 @@ async def compute_by_blocks(
 
     Parameters
     ----------
-    inputs : mapping of str to xarray.Variable
-    blocks : sequence of tuple
-        Indexes of the inputs.
+    blocks : sequence
+        The largest first.
+    take : callable
+        Returns what a block takes of each input.
     use : callable
-        Called with an index and the values of all inputs there.
+        Called with a block and the values of all inputs there.
     least : int
         Blocks that are read or wait to be used at once, however large they are.
     """
     if not blocks:
         return
-    size = sum(each[blocks[0]].nbytes for each in inputs.values())
+    size = sum(each.nbytes for each in take(blocks[0]).values())
     slots = asyncio.Semaphore(at_once(size, least))
 
-    async def one(block: tuple[Any, ...]) -> None:
+    async def one(block: B) -> None:
         async with slots:
-            values = await read_inputs({name: each[block] for name, each in inputs.items()})
+            values = await read_inputs(take(block))
             await in_decode_thread(use, block, values)
 
     await together(map(one, blocks))

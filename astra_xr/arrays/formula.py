@@ -98,10 +98,13 @@ async def _compute(
     if not outs[0].size or await _fused(inputs, formulas, outs):
         return
 
+    def take(block: tuple[Any, ...]) -> Mapping[str, xr.Variable]:
+        return {name: each[block] for name, each in inputs.items()}
+
     def use(block: tuple[Any, ...], values: Values) -> None:
         _fill(values, formulas, outs, block)
 
-    await compute_by_blocks(inputs, _blocks(outs[0].shape), use, least=_FEWEST)
+    await compute_by_blocks(_blocks(outs[0].shape), take, use, least=_FEWEST)
 
 
 def _fill(

@@ -15,7 +15,7 @@ import xarray as xr
 from astra_xr.arrays.base import LazyArray
 from astra_xr.arrays.blocks import at_once
 from astra_xr.arrays.index import Axis, Index, ends, numbers_of
-from astra_xr.arrays.lazy import unwrap, values_of
+from astra_xr.arrays.lazy import unwrap, values_of, wrap
 from astra_xr.arrays.mask import ClassMask
 from astra_xr.arrays.thumbnail import coarse
 from astra_xr.reading.loop import beside, together
@@ -229,6 +229,14 @@ class MosaicArray(LazyArray):
 
         await together(read(int(step)) for step in np.unique(steps))
         return out
+
+
+def stacked(steps: Sequence[xr.Variable], label: str) -> xr.Variable:
+    """Return variables of (y, x), of one shape and dtype, as one of (time, y, x), lazily."""
+    rows, cols = steps[0].shape
+    layers = [[Layer(pixels=each, rows=(0, rows), cols=(0, cols))] for each in steps]
+    array = MosaicArray(layers, steps[0].dtype, label=label)
+    return xr.Variable(("time", *steps[0].dims), wrap(array))
 
 
 def _layers_under(layers: Sequence[Layer], rows: Axis, cols: Axis) -> Sequence[Layer]:

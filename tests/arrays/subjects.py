@@ -113,6 +113,12 @@ def _median(bands: Bands, pixels: Pixels) -> Bands:
     return out
 
 
+def _months(pixels: Pixels) -> Bands:
+    months = [pixels.stack((FIRST,), (SECOND,)), pixels.stack((THIRD,))]
+    medians = [_median(month, pixels) for month in months]
+    return {name: np.stack([each[name] for each in medians]) for name in medians[0]}
+
+
 def _greenest(pixels: Pixels) -> Bands:
     bands = _three(pixels)
     hidden = pixels.clouds(bands["SCL"])
@@ -293,6 +299,11 @@ SUBJECTS = {
     "best-pixel": Subject(
         open=lambda s: s.stack([FIRST, SECOND, THIRD]).astra.composite("best-pixel"),
         truth=_clearest,
+        able="index",
+    ),
+    "medians of months": Subject(
+        open=lambda s: s.stack([FIRST, SECOND, THIRD]).astra.composite("median", freq="1MS"),
+        truth=_months,
         able="index",
     ),
     "formula of a median": Subject(
