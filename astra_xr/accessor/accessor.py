@@ -624,7 +624,9 @@ class AstraAccessor:
             What is shown in red, green and blue.
         limits : (low, high), three of them, or None
             Values that become black and full color, in the bands' unit. None: the 2nd and
-            98th percentile of each, leaving out nodata and what is as bright as cloud.
+            98th percentile of each, leaving out nodata and what is as bright as cloud. Of a stack
+            they are the same at all time steps, and leave out what :meth:`mask` finds, where the
+            scenes have a classification band.
         gamma : float
             Above 1 lightens the middle tones.
         mask_clouds : bool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,10 +10,13 @@ import numpy.typing as npt
 import xarray as xr
 
 from astra_xr.accessor.band_names import find_variable, variables_of
+from astra_xr.accessor.cloud_masks import WHAT, can_mask, mask
 from astra_xr.accessor.evaluate import reflectance
 from astra_xr.arrays.thumbnail import coarser
-from astra_xr.errors import InvalidDataset, InvalidParameter, UnknownBand
+from astra_xr.errors import AstraError, InvalidDataset, InvalidParameter, UnknownBand, redact
 from astra_xr.reading.memory import check_memory
+
+_log = logging.getLogger(__name__)
 
 Limits = tuple[float, float]
 
@@ -45,14 +49,14 @@ def compose(
         hint = "Take .astra.thumbnail(), a window, or pass allow_large=True."
         check_memory(_BYTES * arrays[0].size, "The image", hint)
     values = np.stack([np.asarray(array.values, np.float32) for array in arrays])
-    chosen = _limits(limits) or [_stretch(values, channel) for channel in range(3)]
+    chosen = _limits(limits) or _stretch(values, _clouds(ds, arrays[0]))
     image = np.zeros((*values.shape[1:], 4), np.uint8)
     for channel, (low, high) in enumerate(chosen):
         level = np.clip((values[channel] - low) / (high - low), 0, 1)
         image[..., channel] = np.nan_to_num(level ** (1 / gamma) * 255).round()
     shown = np.isfinite(values).all(axis=0)
     if mask_clouds:
-        shown &= ~ds.astra.mask().values
+        shown &= ~mask(ds, WHAT, dilate=2).transpose(*arrays[0].dims).values
     image[..., 3] = np.where(shown, 255, 0)
     return xr.DataArray(
         image,
@@ -109,15 +113,33 @@ def _limits(limits: Limits | Sequence[Limits] | None) -> list[Limits] | None:
     return [(float(low), float(high)) for low, high in pairs]
 
 
-def _stretch(values: npt.NDArray[np.float32], channel: int) -> Limits:
-    """Return the 2nd and 98th percentile, leaving out nodata and most cloud and snow."""
+def _clouds(ds: xr.Dataset, like: xr.DataArray) -> xr.DataArray | None:
+    """Return the clouds of a stack; None of one scene, or where no classification band is had."""
+    if "time" not in like.dims or not can_mask(ds):
+        return None
+    try:
+        return mask(ds, WHAT, dilate=2).transpose(*like.dims).compute()
+    except AstraError as error:  # a picture without them is better than none
+        _log.info("no cloud mask for the stretch: %s", redact(error))
+    return None
+
+
+def _stretch(values: npt.NDArray[np.float32], clouds: xr.DataArray | None) -> list[Limits]:
+    """Return the 2nd and 98th percentile of each channel, over all time steps.
+
+    Nodata, clouds and most of what is as bright as these are left out.
+    """
     step = max(1, int(np.sqrt(values[0].size / _SAMPLE)))
     sample = values[..., ::step, ::step].reshape(3, -1)
-    sample = sample[:, np.isfinite(sample).all(axis=0)]
+    there = np.isfinite(sample).all(axis=0)
+    if clouds is not None:
+        clear = there & ~clouds.values[..., ::step, ::step].ravel()
+        there = clear if clear.any() else there
+    sample = sample[:, there]
     dark = sample[:, ~(sample > _BRIGHT).all(axis=0)]
     # Where most of the scene is bright, the bright part is the subject.
     chosen = dark if dark.shape[1] >= sample.shape[1] / 2 else sample
     if not chosen.size:
-        return 0.0, 1.0
-    low, high = np.percentile(chosen[channel], (2, 98))
-    return float(low), float(high if high > low else low + 1e-6)
+        return [(0.0, 1.0)] * 3
+    pairs = [np.percentile(channel, (2, 98)) for channel in chosen]
+    return [(float(low), float(high if high > low else low + 1e-6)) for low, high in pairs]
