@@ -56,11 +56,11 @@ class Settings:
     (``ASTRA_ALLOW_HOSTS``)."""
 
     timeout: float = 10.0
-    """Seconds that a catalog or signing service has to answer, with all retries
-    (``ASTRA_TIMEOUT``)."""
+    """Seconds that a catalog or signing service has to answer; where others can be asked instead,
+    with all retries (``ASTRA_TIMEOUT``)."""
 
     patience: float = 60.0
-    """Seconds that failures of a storage may cost a request, which is repeated meanwhile
+    """Seconds that failures of a host may cost a request, which is repeated meanwhile
     (``ASTRA_PATIENCE``)."""
 
     earth_search_url: str = "https://earth-search.aws.element84.com/v1"

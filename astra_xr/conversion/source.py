@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -13,14 +13,15 @@ from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 import httpx
-from httpx_retries import Retry
 
 from astra_xr.conversion.recipe import Limits, Progress
-from astra_xr.errors import AstraError, ConversionFailed, UpstreamUnavailable, redact
+from astra_xr.errors import ConversionFailed, UpstreamUnavailable, redact
 from astra_xr.locks import Lock
 from astra_xr.model import SignedUrl, UrlSource, local_path
-from astra_xr.net.client import client
+from astra_xr.net.client import PASSING, client
+from astra_xr.net.failures import retry_after
 from astra_xr.net.hosts import why_refused
+from astra_xr.net.patience import Again, patiently
 
 _PIECE = 8 << 20
 """Bytes of one request."""
@@ -31,7 +32,6 @@ _SMALL = 1 << 20
 _CONNECTIONS = 4
 """To one host, of this process: what the Copernicus Data Space allows."""
 
-_TRIES = 4
 _REDIRECTS = 5
 _TIMEOUT = 30.0
 _QUICK = 5.0
@@ -230,8 +230,10 @@ class Source:
     def _piece(self, file: int, step: int, number: int) -> None:
         start = number * step
         stop = min(start + step, self.size)
-        failure = ""
-        for _ in range(_TRIES):
+        host = str(urlsplit(self._signed.url).hostname)
+
+        def once() -> Again | None:
+            failure = "the answer ended early"
             try:
                 with self._get(start, stop) as response:
                     if (_size(response), _version(response)) != (self.size, self.version):
@@ -241,14 +243,14 @@ class Source:
                     at = start
                     for chunk in _up_to(response, stop - start):
                         at += os.pwrite(file, chunk, at)
+                    if at == stop:
+                        return None
             except httpx.HTTPError as error:
                 failure = type(error).__name__
-                continue
-            if at == stop:
-                return
-            failure = "the answer ended early"
-        host = urlsplit(self._signed.url).hostname
-        raise UpstreamUnavailable(service=str(host), reason=f"{self._label}: {failure}")
+            reason = f"{self._label}: {failure}"
+            return Again(error=UpstreamUnavailable(service=host, reason=reason))
+
+        patiently(host, once)
 
     @contextmanager
     def _get(self, start: int, stop: int, patient: bool = True) -> Iterator[httpx.Response]:
@@ -275,22 +277,11 @@ class Source:
 
     def _follow(self, signed: SignedUrl, start: int, stop: int, patient: bool) -> httpx.Response:
         url, headers = signed.url, dict(signed.headers)
-        failure: AstraError | None = None
         for _ in range(_REDIRECTS):
             if not self._trusted:
                 check_url(url, label=self._label, allowed=self._allowed)
             asked = {**headers, "Range": f"bytes={start}-{stop - 1}", "Accept-Encoding": "identity"}
-            try:
-                request = client().build_request("GET", url, headers=asked, timeout=_TIMEOUT)
-                if not patient:
-                    quick = httpx.Timeout(_QUICK).as_dict()
-                    request.extensions |= {"retry": Retry(total=0), "timeout": quick}
-                response = client().send(request, stream=True, follow_redirects=False)
-            except (httpx.HTTPError, httpx.InvalidURL) as error:
-                host = urlsplit(url).hostname
-                reason = f"{host} cannot be reached ({type(error).__name__})"
-                failure = UpstreamUnavailable(service=self._label, reason=reason)
-                break
+            response = self._send(url, asked, patient)
             if not response.is_redirect:
                 return response
             response.close()
@@ -299,7 +290,32 @@ class Source:
                 # Keys are for the host that they were made for.
                 headers = {}
             url = target
-        raise failure or self._failed("it is redirected again and again")
+        raise self._failed("it is redirected again and again")
+
+    def _send(self, url: str, headers: Mapping[str, str], patient: bool) -> httpx.Response:
+        """Ask once, or again while the storage fails in a way that may pass."""
+        host = str(urlsplit(url).hostname)
+        timeout = _TIMEOUT if patient else httpx.Timeout(_QUICK)
+
+        def once() -> httpx.Response | Again:
+            try:
+                request = client().build_request("GET", url, headers=headers, timeout=timeout)
+                response = client().send(request, stream=True, follow_redirects=False)
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                reason = f"{host} cannot be reached ({type(error).__name__})"
+                failure = UpstreamUnavailable(service=self._label, reason=reason)
+            else:
+                status = response.status_code
+                if status not in PASSING or not patient:
+                    return response
+                response.close()
+                refusal = self._failed(f"its storage answers HTTP {status}")
+                return Again(error=refusal, asked=retry_after(response))
+            if not patient:
+                raise failure
+            return Again(error=failure, answered=False)
+
+        return patiently(host, once)
 
     def _failed(self, reason: str) -> ConversionFailed:
         return ConversionFailed(source=self._label, reason=redact(reason))

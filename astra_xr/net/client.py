@@ -5,66 +5,43 @@ from __future__ import annotations
 import functools
 import json
 import logging
-import math
 import os
 import re
-import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from importlib.metadata import version
 from typing import Any, TypeVar
 
 import httpx
-from httpx_retries import Retry, RetryTransport
 
 from astra_xr.errors import AstraError, UpstreamError, redact
 from astra_xr.model import SignedUrl
 from astra_xr.net.endurance import http_date
-from astra_xr.net.failures import refusal, retry_after, upstream_error
-from astra_xr.net.hosts import proxy_of, why_refused
+from astra_xr.net.failures import host_of, lasts, refusal, retry_after, upstream_error
+from astra_xr.net.hosts import why_refused
+from astra_xr.net.patience import Again, patiently, time_left
+from astra_xr.net.proxies import Proxied
 from astra_xr.secret import Secret, plain
 
 T = TypeVar("T")
 
-_RETRIES = 3
+PASSING = {429, 500, 502, 503, 504}
+_CONSIDERED = {429, 503}
+"""Statuses after which a service is asked again: any, and one that explains its failures."""
+
 _LARGEST = 64 << 20
 """Largest answer in bytes; no valid answer is larger."""
+
+_PROGRESS = 1 << 16
+"""Bytes of an answer that give the rest as much time again."""
 
 _PROBE_TIMEOUT = 5.0
 _CONNECT_TIMEOUT = 10.0
 
 
-class _Patience(Retry):
-    """Full-jitter retries until a deadline; none if the service asks for a longer wait."""
-
-    until: float = math.inf
-    """Deadline, on the clock of ``time.monotonic``."""
-
-    asked: list[float]
-    """Seconds that the last answer asked to wait, if any; shared by all tries of an exchange."""
-
-    def increment(self) -> _Patience:
-        again = super().increment()
-        assert isinstance(again, _Patience)
-        again.until, again.asked = self.until, self.asked
-        return again
-
-    def is_exhausted(self) -> bool:
-        # The service's answer is worth more than a last try that has no time left.
-        wait = self.backoff_factor * 2 ** (self.attempts_made + 1)
-        if self.asked:
-            wait = self.asked[-1]
-        return super().is_exhausted() or time.monotonic() + wait >= self.until
-
-    def sleep(self, response: httpx.Response | Exception) -> None:
-        left = self.until - time.monotonic()
-        seconds = retry_after(response) if isinstance(response, httpx.Response) else None
-        time.sleep(max(0.0, min(self.backoff_strategy() if seconds is None else seconds, left)))
-
-
 class _InTime(httpx.BaseTransport):
-    """Limits each try to the time that the exchange has left, and records requested waits."""
+    """Limits each request of a try, as redirects have several, to the time that is left."""
 
     def __init__(self, inner: httpx.BaseTransport) -> None:
         self._inner = inner
@@ -77,14 +54,7 @@ class _InTime(httpx.BaseTransport):
                 **dict.fromkeys(("read", "write", "pool"), left),
                 "connect": min(left, _CONNECT_TIMEOUT),
             }
-        patience = request.extensions.get("retry")
-        asked = patience.asked if isinstance(patience, _Patience) else []
-        asked.clear()
-        response = self._inner.handle_request(request)
-        seconds = retry_after(response)
-        if seconds is not None:
-            asked.append(seconds)
-        return response
+        return self._inner.handle_request(request)
 
     def close(self) -> None:
         self._inner.close()
@@ -99,8 +69,6 @@ def _left(until: float, request: httpx.Request) -> float:
 
 _LOGGERS = (
     "httpx",
-    "httpx_retries.transport",
-    "httpx_retries.retry",
     "httpcore.connection",
     "httpcore.http11",
     "httpcore.http2",
@@ -127,41 +95,9 @@ class _RedactUrls(logging.Filter):
         return True
 
 
-class _Proxied(httpx.BaseTransport):
-    """Sends requests through the proxies of the environment or the system, and else directly.
-
-    httpx does so only where it makes the transport itself.
-    """
-
-    def __init__(self) -> None:
-        self._transports: dict[str | None, httpx.HTTPTransport] = {}
-        self._lock = threading.Lock()
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        proxy = proxy_of(request.url.scheme, request.url.host)
-        with self._lock:
-            if proxy not in self._transports:
-                self._transports[proxy] = _through(proxy)
-        return self._transports[proxy].handle_request(request)
-
-    def close(self) -> None:
-        for transport in self._transports.values():
-            transport.close()
-
-
-def _through(proxy: str | None) -> httpx.HTTPTransport:
-    limits = httpx.Limits(max_connections=64, max_keepalive_connections=32)
-    try:
-        return httpx.HTTPTransport(proxy=proxy, limits=limits)
-    except (ImportError, ValueError) as error:
-        # SOCKS without the package that it needs, or a scheme that is none of a proxy.
-        reason = redact(error)
-    raise httpx.ProxyError(reason)
-
-
 def _transport() -> httpx.BaseTransport:
     """Return the transport of the client; tests replace it by one that leads to loopback."""
-    return _Proxied()
+    return Proxied()
 
 
 @functools.cache
@@ -170,7 +106,7 @@ def _client_of(pid: int) -> httpx.Client:
     for name in _LOGGERS:
         logging.getLogger(name).addFilter(_RedactUrls())
     return httpx.Client(
-        transport=RetryTransport(_InTime(_transport()), retry=_patience(math.inf)),
+        transport=_InTime(_transport()),
         headers={"User-Agent": f"astra-xr/{version('astra-xr')}"},
         follow_redirects=True,
         event_hooks={"response": [_guard_redirect]},
@@ -184,23 +120,11 @@ def _guard_redirect(response: httpx.Response) -> None:
     target = response.url.join(response.headers["Location"])
     reason = target.host != response.url.host and why_refused(str(target))
     if reason:
-        raise httpx.RemoteProtocolError(f"it redirects elsewhere, and {reason}")
-
-
-def _patience(until: float, *, considered: bool = False) -> _Patience:
-    patience = _Patience(
-        total=_RETRIES,
-        backoff_factor=0.25,
-        backoff_jitter=1.0,
-        status_forcelist=[429, 503] if considered else [429, 500, 502, 503, 504],
-        allowed_methods=["GET", "HEAD", "POST"],
-    )
-    patience.until, patience.asked = until, []
-    return patience
+        raise httpx.UnsupportedProtocol(f"it redirects elsewhere, and {reason}")
 
 
 def client() -> httpx.Client:
-    """Return the process's HTTP client: pooled, retrying, following redirects."""
+    """Return the process's HTTP client: pooled, following redirects."""
     return _client_of(os.getpid())
 
 
@@ -229,10 +153,11 @@ def fetch_json(
     headers : mapping, optional
         Further request headers.
     timeout : float
-        Seconds for the whole exchange, with its retries and their waits.
+        Seconds without an answer after which a try has failed. Tries that fail are repeated for
+        ``ASTRA_PATIENCE``, or as long as :class:`astra_xr.net.patience.Hurry` allows.
     explain : callable, optional
         Takes the status and the JSON of an error response (None if it is not JSON), and returns
-        the error to raise, or None. With it, only 429 and 503 are retried.
+        the error to raise, or None. With it, only 429 and 503 are repeated.
 
     Raises
     ------
@@ -244,8 +169,10 @@ def fetch_json(
     follow = headers is None and form is None and not (isinstance(url, SignedUrl) and url.headers)
     content = {"json": body, "data": form, "headers": headers}
     read = functools.partial(_dated_json, service, explain)
-    few = explain is not None
-    return _exchange(service, method, url, timeout, read, follow=follow, few=few, **content)[0]
+    passing = _CONSIDERED if explain else PASSING
+    return _exchange(
+        service, method, url, timeout, read, follow=follow, passing=passing, **content
+    )[0]
 
 
 def fetch_dated_json(
@@ -276,17 +203,22 @@ def _exchange(
     read: _Read[T],
     *,
     follow: bool,
-    few: bool = False,
+    passing: Collection[int] = PASSING,
     **content: Any,
 ) -> T:
     """Send a request, whose content is as httpx takes it, and return what is read of the answer.
 
-    Errors are raised here: a traceback holds no frame in which a secret is plain.
+    It is sent again while that may help. Errors are raised here: a traceback holds no frame in
+    which a secret is plain.
     """
-    outcome = _sent(service, method, url, timeout, read, follow=follow, few=few, **content)
-    if isinstance(outcome, AstraError | KeyboardInterrupt):
-        raise outcome
-    return outcome
+
+    def once() -> T | Again:
+        outcome = _sent(service, method, url, timeout, read, follow, passing, **content)
+        if isinstance(outcome, AstraError | KeyboardInterrupt):
+            raise outcome
+        return outcome
+
+    return patiently(host_of(url.url if isinstance(url, SignedUrl) else url), once)
 
 
 def _sent(
@@ -295,16 +227,15 @@ def _sent(
     url: str | SignedUrl,
     timeout: float,
     read: _Read[T],
-    *,
     follow: bool,
-    few: bool,
+    passing: Collection[int],
+    *,
     headers: Mapping[str, str | Secret[str]] | None = None,
     data: Mapping[str, str | Secret[str]] | None = None,
     json: Any = None,
-) -> T | AstraError | KeyboardInterrupt:
-    """Do the same, and return the error."""
-    until = time.monotonic() + timeout
-    extensions = {"until": until, "retry": _patience(until, considered=few), "guarded": follow}
+) -> T | Again | AstraError | KeyboardInterrupt:
+    """Send it once, and return the error; within :class:`Again`, if it may pass."""
+    until = time.monotonic() + min(timeout, time_left())
     own = dict(url.headers) if isinstance(url, SignedUrl) else {}
     where = url.url if isinstance(url, SignedUrl) else url
     try:
@@ -314,17 +245,23 @@ def _sent(
             headers={name: plain(value) for name, value in {**(headers or {}), **own}.items()},
             data={name: plain(value) for name, value in data.items()} if data else data,
             json=json,
-            extensions=extensions,
+            extensions={"until": until, "guarded": follow},
         )
         response = client().send(request, stream=True, follow_redirects=follow)
         try:
-            return read(response, until)
+            outcome = read(response, until)
         finally:
             response.close()
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # no ASCII in a header
-        return upstream_error(service, error, where)
+        failure = upstream_error(service, error, where)
+        return failure if lasts(error) else Again(error=failure, answered=False)
     except KeyboardInterrupt as stop:
         return stop.with_traceback(None)
+    if response.status_code not in passing or not isinstance(outcome, AstraError):
+        return outcome
+    asked = retry_after(response) or getattr(outcome, "retry_after", None)
+    # Some services fail so whenever they are asked for the same.
+    return Again(error=outcome, asked=asked, doubtful=response.status_code == 500)
 
 
 def _dated_json(
@@ -360,22 +297,24 @@ def _json(content: bytes | None) -> Any:
 
 
 def _content(response: httpx.Response, until: float) -> bytes | None:
-    """Read an answer before the deadline; None if it is too large."""
+    """Read an answer as long as it makes progress; None if it is too large."""
     content = bytearray()
+    due, allowed = _PROGRESS, until - time.monotonic()
     for chunk in response.iter_bytes():
         content += chunk
         if len(content) > _LARGEST:
             return None
         _left(until, response.request)
+        if len(content) >= due:
+            due, until = len(content) + _PROGRESS, time.monotonic() + allowed
     return bytes(content)
 
 
 def probe(url: str) -> Mapping[str, str]:
     """Return the headers of the answer to a HEAD request, whatever its status; empty on failure."""
     until = time.monotonic() + _PROBE_TIMEOUT
-    extensions = {"until": until, "retry": Retry(total=0)}
     try:
-        return client().head(url, follow_redirects=False, extensions=extensions).headers
+        return client().head(url, follow_redirects=False, extensions={"until": until}).headers
     except (httpx.HTTPError, httpx.InvalidURL):
         return {}
 

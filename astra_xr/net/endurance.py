@@ -1,23 +1,14 @@
-"""How hosts that fail, refuse or are slow are asked: again, later, and less at once."""
+"""How much is asked of a host at once: less where it refuses, fails or is slow."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import random
 import re
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-
-_log = logging.getLogger(__name__)
-
-_FIRST_WAIT = 0.2
-"""Longest wait in seconds after the first failure; doubled each time."""
-
-_LONGEST_WAIT = 8.0
 
 MOST_REQUESTS = 64
 """Requests to one host at once, and so its connections."""
@@ -57,49 +48,6 @@ def http_date(header: str) -> datetime | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return date if date.tzinfo else date.replace(tzinfo=UTC)
-
-
-class Patience:
-    """The time that failures of one request may cost, and how it is spent.
-
-    Parameters
-    ----------
-    seconds : float
-        What failing tries and the waits after them may take together. Waiting for a place in a
-        :class:`Budget` costs nothing.
-
-    Examples
-    --------
-    >>> patience = Patience(60)
-    >>> patience.wait() <= 0.2, 7 <= patience.wait(asked=7) <= 9, patience.wait(asked=90)
-    (True, True, None)
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self.left = seconds
-        self._tries = 0
-
-    def spend(self, seconds: float) -> None:
-        """Count the time that a failing try took."""
-        self.left -= seconds
-
-    def wait(self, asked: float | None = None) -> float | None:
-        """Return how long to wait before the next try, with full jitter; None to give up.
-
-        Parameters
-        ----------
-        asked : float, optional
-            Seconds that the host asked to wait (``Retry-After``).
-        """
-        if self.left <= 0 or (asked or 0) > self.left:
-            return None
-        # Jitter, so that the requests of a read are not all repeated at once.
-        longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2**self._tries)
-        wait = max(random.uniform(0, longest), random.uniform(1, 1.2) * (asked or 0))  # noqa: S311
-        self._tries += 1
-        wait = min(wait, self.left)
-        self.left -= wait
-        return wait
 
 
 class Budget:
@@ -176,7 +124,6 @@ class Budget:
         self._halve(began, _FEWEST)
         until = time.monotonic() + (asked or 0)
         if asked and until > self._paused_until:
-            _log.info("waiting for %s, asked to wait %.0f s", self.host, asked)
             self._paused_until = until
             asyncio.get_running_loop().call_later(asked, self._serve)
 

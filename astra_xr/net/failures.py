@@ -10,6 +10,7 @@ import httpx
 
 from astra_xr.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable, redact
 from astra_xr.net.endurance import asked_wait
+from astra_xr.settings import Settings
 
 _LONGEST = 200
 _NAMES = ("detail", "message", "description", "title", "error", "msg", "errors", "code")
@@ -21,9 +22,25 @@ def retry_after(response: httpx.Response, text: str = "") -> float | None:
     return asked_wait(response.headers, text)
 
 
+def host_of(url: str) -> str:
+    """Return the host of a URL, for messages; the URL itself without secrets if it has none."""
+    try:
+        return httpx.URL(url).host
+    except httpx.InvalidURL:
+        return redact(url)
+
+
+def lasts(error: Exception) -> bool:
+    """Return True if asking again does not help after an exception of the HTTP client."""
+    odd = httpx.UnsupportedProtocol | httpx.ProxyError | httpx.LocalProtocolError
+    if isinstance(error, odd) or not isinstance(error, httpx.TransportError):
+        return True
+    return "CERTIFICATE_VERIFY_FAILED" in str(error)
+
+
 def upstream_error(service: str, error: Exception, url: str) -> UpstreamError:
     """Return our error for an exception of the HTTP client."""
-    host = httpx.URL(url).host if not isinstance(error, httpx.InvalidURL) else redact(url)
+    host = host_of(url)
     if isinstance(error, httpx.TimeoutException):
         return UpstreamTimeout(service=service, reason=f"{host} did not answer in time")
     if isinstance(error, httpx.TransportError):
@@ -39,12 +56,15 @@ def refusal(service: str, response: httpx.Response, content: bytes) -> UpstreamE
     """Return our error for a response that is no success, with the beginning of its content."""
     status = f"HTTP {response.status_code}"
     wait = retry_after(response, content[:1000].decode("utf-8", "replace"))
-    if response.status_code == 429:
+    passing = {429: "too many requests", 502: "down", 503: "down", 504: "down"}
+    if response.status_code in passing:
+        longer = wait is not None and wait > Settings.from_env().patience
         return UpstreamUnavailable(
-            service=service, reason=f"too many requests ({status})", retry_after=wait
+            service=service,
+            reason=f"{passing[response.status_code]} ({status})",
+            retry_after=wait,
+            hint="Try again then, or set ASTRA_PATIENCE to more seconds." if longer else "",
         )
-    if response.status_code in (502, 503, 504):
-        return UpstreamUnavailable(service=service, reason=f"down ({status})", retry_after=wait)
     said = problem_text(content)
     reason = f"it refused the request ({status}){f': {said!r}' if said else ''}"
     error = UpstreamError(service=service, reason=reason)

@@ -1,4 +1,4 @@
-"""Which hosts may be read when a catalog, not the user, names the URL, and through which proxy."""
+"""Which hosts may be read when a catalog, not the user, names the URL."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import ipaddress
 import socket
 from collections.abc import Collection
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 
 def why_refused(url: str, allowed: Collection[str] = ()) -> str | None:
@@ -62,12 +61,3 @@ def _public(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         ip = inner or ip
     return ip.is_global and not ip.is_multicast
-
-
-def proxy_of(scheme: str, host: str) -> str | None:
-    """Return the URL of the proxy that the environment or the system names for a host, or None."""
-    proxies = getproxies()
-    found = proxies.get(scheme) or proxies.get("all")
-    if not found or proxy_bypass(host):
-        return None
-    return found if "://" in found else f"http://{found}"

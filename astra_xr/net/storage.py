@@ -17,7 +17,8 @@ from yarl import URL
 from astra_xr.errors import redact
 from astra_xr.model import SignedUrl
 from astra_xr.net.endurance import MOST_REQUESTS, Budget, asked_wait
-from astra_xr.net.hosts import proxy_of, why_refused
+from astra_xr.net.hosts import why_refused
+from astra_xr.net.proxies import proxy_of
 from astra_xr.settings import Settings
 
 _NO_PROGRESS = 10.0

@@ -16,15 +16,12 @@ from urllib.parse import urlsplit
 from astra_xr.errors import ReadError, redact
 from astra_xr.locks import Lock
 from astra_xr.model import SignedUrl, UrlSource, local_path
-from astra_xr.net.endurance import Budget, Patience
+from astra_xr.net.endurance import Budget
+from astra_xr.net.patience import Patience, note_wait
 from astra_xr.net.storage import Failure, Part, budget_of, fetch, size_of
 from astra_xr.reading.loop import in_thread
-from astra_xr.settings import Settings
 
 _log = logging.getLogger(__name__)
-
-_STRANGER = 5.0
-"""Seconds that failures of a host may cost which has never answered: it may not exist."""
 
 _local = Budget("this machine", lambda: 8)
 
@@ -163,13 +160,13 @@ class RangeFile:
             if not failure.passing:
                 raise self.error(*_explain(failure))
             if patience is None:
-                most = Settings.from_env().patience
-                patience = Patience(min(most, _STRANGER) if failure.first else most)
+                patience = Patience.set(doubtful=failure.first)
             patience.spend(seconds)
             wait = patience.wait(failure.asked)
             if wait is None:
                 raise self.error(*_explain(failure, patience))
             _log.debug("asking %s again in %.1f s: %s", budget.host, wait, _explain(failure)[0])
+            note_wait(budget.host, wait, failure.asked)
             await asyncio.sleep(wait)
 
     async def _try(self, signed: SignedUrl, part: Part) -> tuple[Budget, Failure | None, float]:

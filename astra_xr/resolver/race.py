@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 
 from astra_xr.errors import AstraError, UpstreamTimeout
 from astra_xr.locks import Lock
+from astra_xr.net.patience import Hurry, hurried
 
 T = TypeVar("T")
 
@@ -78,11 +79,11 @@ def race(
     ----------
     runners : sequence of Runner
         Services to ask, the preferred one first. A single one is asked in this thread, without
-        a timeout: it has its own.
+        a timeout: what fails is waited out, since nobody else can be asked.
     timeout : float
         Seconds after its request at which a service is passed over.
     hedge : float
-        Seconds without an answer after which the next is asked too.
+        Seconds without an answer after which the next is asked too; at once where requests fail.
     passed_over : tuple of exception types
         Exceptions after which the next is asked at once. Others end the race and are raised.
     """
@@ -116,10 +117,17 @@ class _Lane(Generic[T]):
     runner: Runner[T]
     queued: float
     started: float | None = None
+    troubled: bool = False
+    """True if its requests fail and are repeated."""
 
     def quiet_since(self) -> float:
         # A service that answers other requests is not silent while this one waits for a slot.
         return self.started or max(self.queued, self.runner.gate.answered)
+
+
+@dataclass(frozen=True)
+class _Trouble:
+    error: AstraError
 
 
 @dataclass(frozen=True)
@@ -133,7 +141,7 @@ class _Race(Generic[T]):
     def __init__(self, timeout: float, passed_over: tuple[type[AstraError], ...]) -> None:
         self._timeout = timeout
         self._passed_over = passed_over
-        self._news: queue.SimpleQueue[tuple[str, float | _Answer[T] | BaseException]]
+        self._news: queue.SimpleQueue[tuple[str, float | _Trouble | _Answer[T] | BaseException]]
         self._news = queue.SimpleQueue()
         self.lanes: dict[str, _Lane[T]] = {}
         self.failures: dict[str, AstraError] = {}
@@ -149,8 +157,15 @@ class _Race(Generic[T]):
         def ask() -> T | None:
             if self.over.is_set():
                 return None
-            self._news.put((runner.name, time.monotonic()))
-            return runner.ask()
+            now = time.monotonic()
+            self._news.put((runner.name, now))
+            hurry = Hurry(
+                until=now + self._timeout,
+                over=self.over,
+                troubled=lambda error: self._news.put((runner.name, _Trouble(error))),
+            )
+            with hurried(hurry):
+                return runner.ask()
 
         try:
             answer = runner.gate.pass_through(ask)
@@ -163,7 +178,9 @@ class _Race(Generic[T]):
     def silence(self) -> float:
         """Return the seconds without an answer from the service asked last."""
         newest = next(reversed(self.lanes.values()), None)
-        return time.monotonic() - newest.quiet_since() if newest else math.inf
+        if newest is None or newest.troubled:
+            return math.inf
+        return time.monotonic() - newest.quiet_since()
 
     def wait(self, hedge: float) -> tuple[str, T] | None:
         """Wait for an event or a timeout; return the answer if there is one."""
@@ -184,7 +201,11 @@ class _Race(Generic[T]):
                 raise news
             self.failures[name] = news
         elif name in self.lanes:
-            self.lanes[name].started = news
+            if isinstance(news, _Trouble):
+                self.lanes[name].troubled = True
+                self.failures[name] = news.error
+            else:
+                self.lanes[name].started = news
         return None
 
     def _expire(self) -> None:
@@ -193,4 +214,5 @@ class _Race(Generic[T]):
             if now - lane.quiet_since() >= self._timeout:
                 del self.lanes[name]
                 reason = f"it did not answer within {self._timeout:g} s"
-                self.failures[name] = UpstreamTimeout(service=lane.runner.title, reason=reason)
+                late = UpstreamTimeout(service=lane.runner.title, reason=reason)
+                self.failures.setdefault(name, late)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from astra_xr.catalogs.base import Page, acquisition_key
 from astra_xr.catalogs.query import Query
 from astra_xr.errors import AstraError, InvalidParameter
 from astra_xr.missions import MISSIONS, Item
+from astra_xr.net.patience import Hurry, hurried
 from astra_xr.resolver.lookup import PASSED_OVER, said, verdict
 from astra_xr.resolver.sightings import Row, Sighting, merged
 from astra_xr.settings import Settings
@@ -103,7 +105,8 @@ def find_rows(query: Query, settings: Settings, *, catalog: AnyCatalog = None) -
     over = threading.Event()
     with ThreadPoolExecutor(len(order), thread_name_prefix="astra-xr searches") as pool:
         try:
-            ask = partial(_asked, query=query, over=over)
+            limit = None if named else settings.timeout
+            ask = partial(_asked, query=query, over=over, limit=limit)
             answers = dict(zip(order, pool.map(ask, catalogs.values()), strict=True))
         finally:
             # After an interrupt nobody reads on.
@@ -141,15 +144,24 @@ def _check_serves(catalog: str, mission: str) -> None:
         raise InvalidParameter(name="catalog", value=catalog, expected=expected)
 
 
-def _asked(catalog: Catalog, query: Query, over: threading.Event) -> _Answer:
-    """Read the pages of one catalog, as many as the query needs; keep what failed."""
+def _asked(catalog: Catalog, query: Query, over: threading.Event, limit: float | None) -> _Answer:
+    """Read the pages of one catalog, as many as the query needs; keep what failed.
+
+    A catalog that is down must not hold up the others for long: its first page has ``limit``
+    seconds, if any. What fails after it is waited out, since the answer is in part here.
+    """
     answer = _Answer()
+    hurry = Hurry(until=time.monotonic() + limit, over=over) if limit else None
     try:
-        for page in catalog.search(query):
+        pages = iter(catalog.search(query))
+        with hurried(hurry):
+            page = next(pages, None)
+        while page is not None:
             _take(page, answer, catalog, query)
             # One acquisition more than wanted: then all items of the others have been read.
             if len(answer.acquisitions) > query.most + 1 or over.is_set():
                 return answer
+            page = next(pages, None)
         answer.ended = not answer.trouble
     except PASSED_OVER as error:
         answer.error = error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +22,7 @@ from astra_xr.conversion.stores import workroom
 from astra_xr.errors import AstraError, AuthenticationRequired, InvalidParameter
 from astra_xr.net.client import probe
 from astra_xr.net.memo import Memo
+from astra_xr.net.patience import Hurry, hurried
 from astra_xr.resolver.local import LocalResolver
 from astra_xr.resolver.resolution import Resolution
 from astra_xr.resolver.wire import detail_of
@@ -149,14 +151,18 @@ class Service:
         )
 
     def _answer(self, asked: AssetsRequest, base: str) -> Answer:
-        answer = self._resolver.resolve(
-            asked.scene_id,
-            asked.bands,
-            asked.format,
-            catalog=asked.catalog,
-            sign=asked.sign,
-            radiometry=asked.radiometry,
-        )
+        # Threads are few: clients are told of what fails, and ask again. A scene is looked up,
+        # then signed.
+        until = time.monotonic() + 2 * self._settings.core.timeout
+        with hurried(Hurry(until=until)):
+            answer = self._resolver.resolve(
+                asked.scene_id,
+                asked.bands,
+                asked.format,
+                catalog=asked.catalog,
+                sign=asked.sign,
+                radiometry=asked.radiometry,
+            )
         answer = self._files.published(answer, base)
         told = answer.to_dict()
         if asked.full:

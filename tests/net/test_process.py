@@ -19,9 +19,9 @@ import pytest
 from astra_xr import catalogs, locks, warned
 from astra_xr.catalogs import connect
 from astra_xr.errors import UpstreamUnavailable
-from astra_xr.net.client import _Proxied
 from astra_xr.net.failures import upstream_error
 from astra_xr.net.memo import Memo
+from astra_xr.net.proxies import Proxied
 from astra_xr.reading.cache import tile_cache
 from astra_xr.reading.ranges import traffic
 from astra_xr.resolver.race import Gate
@@ -74,7 +74,7 @@ def test_a_proxy_that_cannot_be_used_is_an_error_of_ours(
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setenv("ALL_PROXY", proxy.replace("//", "//user:SECRET@"))
     monkeypatch.setitem(sys.modules, "socksio", None)
-    transport = httpx.Client(transport=_Proxied())
+    transport = httpx.Client(transport=Proxied())
     with pytest.raises(httpx.ProxyError) as caught:
         transport.get("https://catalog.example/search")
     ours = upstream_error("it", caught.value, "https://catalog.example/search")
@@ -156,5 +156,5 @@ def test_all_locks_of_a_process_are_renewed() -> None:
         if bare.search(path.read_text())
     }
     # Of objects that no forked child uses on: a server, a widget, a client, a file being fetched.
-    apart = {"testing.py", "service/keys.py", "widgets/picker.py", "net/client.py"}
+    apart = {"testing.py", "service/keys.py", "widgets/picker.py"}
     assert plain <= apart | {"conversion/source.py"}

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from astra_xr.errors import SceneNotFound, UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from astra_xr.net.patience import Again, patiently
 from astra_xr.resolver.race import Finish, Gate, Runner, race
 
 LONG = 60.0
@@ -76,6 +77,21 @@ def test_while_one_is_silent_the_next_is_asked_as_well(field: Field) -> None:
     finish = field.run(field.hangs("a"), field.hangs("b"), field.answers("c"), hedge=0.01)
     assert finish.winner == "c"
     assert finish.failures == {}  # the two may still be at it
+
+
+def test_while_one_asks_again_the_next_is_asked_as_well(field: Field) -> None:
+    down = UpstreamUnavailable(service="A", reason="down (HTTP 503)")
+
+    def patient() -> str:
+        return patiently("a.example", lambda: Again(error=down))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ASTRA_PATIENCE", "3600")
+        finish = field.run(field.runner("a", patient), field.answers("b"))
+        assert finish.winner == "b"
+        assert finish.failures == {"a": down}
+        finish = field.run(field.runner("a", patient), field.hangs("b"), timeout=1.5, hedge=0.01)
+    assert finish.failures["a"] is down
 
 
 def test_a_failure_beside_a_silent_one_brings_in_the_next(field: Field) -> None:

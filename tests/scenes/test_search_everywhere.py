@@ -186,6 +186,38 @@ def test_what_every_catalog_gave_before_it_failed_is_kept(
     assert set(found.passed_over.values()) == {"after 2 items: down (HTTP 503)"}
 
 
+def test_a_page_that_fails_for_a_while_is_waited_for(
+    network: Loopback, apis: dict[str, StacApi], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    naps: list[float] = []
+    monkeypatch.setattr("time.sleep", naps.append)
+    monkeypatch.setenv("ASTRA_PATIENCE", "60")
+    failures = [httpx.Response(503, headers={"Retry-After": "21"}), httpx.Response(502)]
+    for name, api in apis.items():
+        api.page = 2
+        api.items = [on(day, MAKE[name](SIZE)) for day in range(1, 6)]
+
+    def fails(request: httpx.Request) -> httpx.Response:
+        api = apis["earth-search"]
+        return failures.pop() if failures and api.searches else api(request)
+
+    network.routes[HOSTS["earth-search"]] = fails
+    found = search()
+    assert (len(found), found.passed_over) == (5, {})
+    assert max(naps) >= 21
+
+
+def test_a_catalog_that_is_down_is_left_when_the_others_have_answered(
+    network: Loopback, apis: dict[str, StacApi], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASTRA_PATIENCE", "3600")
+    monkeypatch.setenv("ASTRA_TIMEOUT", "1.3")
+    apis["planetary-computer"].items = [MAKE["planetary-computer"](SIZE)]
+    apis["earth-search"].fault = httpx.Response(503)
+    found = search()
+    assert (len(found), found.passed_over) == (1, {"earth-search": "down (HTTP 503)"})
+
+
 def test_nobody_reads_on_after_an_interrupt(network: Loopback, apis: dict[str, StacApi]) -> None:
     pages = 0
 
