@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import xarray as xr
 
@@ -515,19 +515,49 @@ class AstraAccessor:
 
         return zonal(self._ds, fields, stats, min_coverage, progress=progress)
 
+    @overload
     def to_cog(
         self,
         path: str | os.PathLike[str],
         *,
+        by: None = None,
         profile: str = "deflate",
         web_optimized: bool = False,
-    ) -> Path:
-        """Write all bands into one cloud-optimized GeoTIFF, block by block.
+    ) -> Path: ...
+
+    @overload
+    def to_cog(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        by: Literal["time", "band"],
+        profile: str = "deflate",
+        web_optimized: bool = False,
+    ) -> list[Path]: ...
+
+    def to_cog(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        by: Literal["time", "band"] | None = None,
+        profile: str = "deflate",
+        web_optimized: bool = False,
+    ) -> Path | list[Path]:
+        """Write all bands into one cloud-optimized GeoTIFF, or a stack into several.
+
+        Pixels are read and written block by block. Indices and single bands have this method as
+        well.
 
         Parameters
         ----------
         path : str or path
-            Where to; a file that is there is replaced once the new one is whole.
+            Where to. A file that is there is replaced, as by ``ds.rio.to_raster``, once the new
+            one is whole.
+        by : "time" or "band", optional
+            For a Dataset along time: ``"time"`` writes a file a time step with all variables,
+            ``"band"`` a file a variable with a band a time step. Names of files end in the date
+            or the variable: ``stack_2025-06-01.tif``, ``stack_red.tif``. If one cannot be
+            written, those before it stay, whole.
         profile : str
             How the pixels are compressed, by rio-cogeo's names: ``"deflate"``, ``"lzw"``,
             ``"zstd"``, ``"lzma"``, ``"packbits"``, ``"raw"``, ``"lerc"``, ``"lerc_deflate"`` and
@@ -539,19 +569,23 @@ class AstraAccessor:
 
         Returns
         -------
-        pathlib.Path
-            Its bands are the variables in their order, by their names, with values and units as
-            they are here (reflectance, NaN without data), and overviews; the attributes of the
-            Dataset are its tags. It has one dtype, which holds those of all variables.
+        pathlib.Path, or a list of them where ``by`` is given
+            Bands are the variables in their order, by their names (those of a further dimension
+            as ``visual.red``, those along time by their dates), with values and units as they are
+            here (reflectance, NaN without data), and overviews. Stored integers have their
+            ``scale_factor``, ``add_offset`` and ``_FillValue`` as the file's. The attributes of
+            the Dataset, and ``time`` and ``id`` of a file of one date, are its tags. A file has
+            one dtype, which holds those of all its bands.
 
         Raises
         ------
         InvalidDataset
-            No variable lies on a grid with a CRS.
+            There is no grid with a CRS; a variable is not along y and x, or has further
+            dimensions that one file does not take. Nothing is left out.
         InvalidParameter
             The profile is unknown or cannot hold the bands; the web's grid does not hold this
             one (beyond 85° of latitude, across 180° of longitude), or integers have no
-            ``_FillValue`` for what lies beyond their edges.
+            ``_FillValue`` for what lies beyond their edges; ``by`` has nothing to go by.
         ConversionFailed
             It cannot be written.
         ReadError, SigningError, UpstreamError
@@ -567,6 +601,13 @@ class AstraAccessor:
         >>> ds.astra.to_cog(f"{folder}/red.tif").name
         'red.tif'
 
+        A file a date:
+
+        >>> found = astra_xr.search("sentinel-2", datetime="2025-06", catalog="sample")
+        >>> stack = astra_xr.open_scenes(found, ["red"]).isel(x=slice(64), y=slice(64))
+        >>> [path.name for path in stack.astra.to_cog(f"{folder}/field.tif", by="time")]
+        ['field_2025-06-14.tif']
+
         For a map server:
 
         >>> import rasterio
@@ -577,7 +618,7 @@ class AstraAccessor:
         """
         from astra_xr.accessor.export import write_cog
 
-        return write_cog(self._ds, Path(path), profile, web_optimized=web_optimized)
+        return write_cog(self._ds, Path(path), profile, web_optimized=web_optimized, by=by)
 
     def to_png(
         self,
@@ -751,7 +792,7 @@ class AstraAccessor:
 
         return plot(self._ds, name, max_pixels, options)
 
-    def pick(self, name: str | None = None, *, code_name: str = "ds", **state: Any) -> Picker:
+    def pick(self, name: str | None = None, **state: Any) -> Picker:
         """Open the band picker, in a notebook: choose bands, limits and indices with the mouse.
 
         Bands are read in the background, as overviews of what is looked at; nothing of the
@@ -761,8 +802,6 @@ class AstraAccessor:
         ----------
         name : str, optional
             A band or an index to begin with; the mission's first band combination when left out.
-        code_name : str
-            What the Dataset is called in the copied code.
         **state
             How to begin; all of ``picker.state``, or any of
 
@@ -804,7 +843,7 @@ class AstraAccessor:
         from astra_xr.widgets.picker import Picker
 
         first = {} if name is None else {"band" if has_band(self._ds, name) else "index": name}
-        return Picker(self._ds, name=code_name, **first | state)
+        return Picker(self._ds, **first | state)
 
     def __repr__(self) -> str:
         from astra_xr.accessor.repr import as_text

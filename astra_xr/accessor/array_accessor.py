@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import xarray as xr
 
@@ -82,11 +84,66 @@ class AstraArrayAccessor:
         """
         from astra_xr.accessor.zonal import zonal
 
-        name = "values" if self._da.name is None else self._da.name
-        ds = self._da.to_dataset(name=name)
-        return zonal(ds, fields, stats, min_coverage, progress=progress)
+        return zonal(self._as_dataset(), fields, stats, min_coverage, progress=progress)
 
-    def pick(self, *, code_name: str = "da", **state: Any) -> Picker:
+    @overload
+    def to_cog(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        by: None = None,
+        profile: str = "deflate",
+        web_optimized: bool = False,
+    ) -> Path: ...
+
+    @overload
+    def to_cog(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        by: Literal["time"],
+        profile: str = "deflate",
+        web_optimized: bool = False,
+    ) -> list[Path]: ...
+
+    def to_cog(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        by: Literal["time"] | None = None,
+        profile: str = "deflate",
+        web_optimized: bool = False,
+    ) -> Path | list[Path]:
+        """Write the array as a cloud-optimized GeoTIFF; see ``ds.astra.to_cog``.
+
+        An array along time is one file with a band a date, or with ``by="time"`` a file a date;
+        an image of :meth:`~astra_xr.AstraAccessor.rgb` is one that viewers show in its colors.
+
+        Examples
+        --------
+        >>> import astra_xr, rasterio, tempfile
+        >>> ds = astra_xr.open_scene(
+        ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red", "nir"], catalog="sample"
+        ... ).isel(x=slice(64), y=slice(64))
+        >>> path = ds.astra.index("NDVI").astra.to_cog(f"{tempfile.mkdtemp()}/ndvi.tif")
+        >>> with rasterio.open(path) as file:
+        ...     file.descriptions, file.nodata
+        (('NDVI',), nan)
+        """
+        from astra_xr.accessor.export import write_cog
+
+        return write_cog(
+            self._as_dataset(), Path(path), profile,
+            web_optimized=web_optimized, by=by, single=True,
+        )  # fmt: skip
+
+    def _as_dataset(self) -> xr.Dataset:
+        """Return a Dataset with the array as its one variable."""
+        used = {*map(str, self._da.coords), *map(str, self._da.dims)}
+        name = "values" if self._da.name is None else str(self._da.name)
+        return self._da.to_dataset(name="values" if name in used else name)
+
+    def pick(self, **state: Any) -> Picker:
         """Open the band picker on this array; see ``ds.astra.pick``.
 
         An array of (band, y, x) opens as its bands.
@@ -99,14 +156,12 @@ class AstraArrayAccessor:
 
         da = self._da
         if "band" not in da.dims:
-            used = {*map(str, da.coords), *map(str, da.dims)}
-            name = "values" if da.name is None or str(da.name) in used else str(da.name)
-            return Picker(da.rename(name).to_dataset(), name=code_name, array=True, **state)
+            return Picker(self._as_dataset(), name="da", **state)
         count = da.sizes["band"]
         labels = list(da["band"].values) if "band" in da.coords else []
-        named = f'{code_name}.to_dataset("band")'
+        named = 'da.to_dataset("band")'
         if not labels or not all(isinstance(label, str) for label in labels):
             labels = [str(label) for label in labels or range(1, count + 1)]
             listed = ", ".join(f'"{label}"' for label in labels)
-            named = f'{code_name}.assign_coords(band=[{listed}]).to_dataset("band")'
+            named = f'da.assign_coords(band=[{listed}]).to_dataset("band")'
         return Picker(da.assign_coords(band=labels).to_dataset("band"), name=named, **state)

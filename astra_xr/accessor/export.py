@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import xarray as xr
 
+from astra_xr.accessor.raster_files import By, RasterFile, raster_files
 from astra_xr.arrays.blocks import blocks
 from astra_xr.arrays.pixel_grid import pixel_grid
 from astra_xr.errors import ConversionFailed, InvalidDataset, InvalidParameter
@@ -35,43 +36,69 @@ _MERCATOR_ENDS = 85.05
 """Degrees of latitude."""
 
 
-def write_cog(ds: xr.Dataset, path: Path, profile: str, *, web_optimized: bool) -> Path:
-    """Write all bands of a Dataset into one COG; see ``ds.astra.to_cog``."""
-    bands, grid, crs = _bands_of(ds)
+def write_cog(
+    ds: xr.Dataset,
+    path: Path,
+    profile: str,
+    *,
+    web_optimized: bool,
+    by: By | None,
+    single: bool = False,
+) -> Path | list[Path]:
+    """Write one COG, or one a time step or variable; see ``ds.astra.to_cog``."""
+    files = raster_files(ds, path, by, single=single)
+    grid = pixel_grid(ds, "to_cog()")
+    if grid is None or grid.box.crs is None:
+        hint = "Set the CRS with .rio.write_crs."
+        raise InvalidDataset(method="to_cog()", needs="bands on a grid with a CRS", hint=hint)
+    grid.check_even("to_cog()")
+    layouts = [_layout(file, grid.box, profile, web_optimized=web_optimized) for file in files]
+    for file, layout in zip(files, layouts, strict=True):
+        _write_one(file, layout, profile, web_optimized=web_optimized)
+    return path if by is None else [file.path for file in files]
+
+
+def _layout(file: RasterFile, grid: GeoBox, profile: str, *, web_optimized: bool) -> dict[str, Any]:
+    """Return what rasterio needs to create a file, once it is seen that the profile holds it."""
+    bands = file.bands
     dtype = np.result_type(*(_stored(band) for band in bands.values()))
     fills = {band.attrs.get("_FillValue") for band in bands.values()}
     nodata = np.nan if dtype.kind == "f" else fills.pop() if len(fills) == 1 else None
+    assert grid.crs is not None
+    crs = grid.crs.to_wkt()
     _check_profile(profile, bands, dtype)
     if web_optimized:
         _check_web(crs, grid, nodata)
     height, width = grid.shape
-    layout: dict[str, Any] = {
+    image = dtype == "uint8" and tuple(bands) == ("red", "green", "blue", "alpha")
+    colors = (
+        {"photometric": "rgb", "alpha": "yes"}
+        if image and profile not in _LOSSY
+        else {
+            "alpha": "no"  # which GDAL takes the fourth of four bytes for
+        }
+    )
+    return {
         "driver": "GTiff", "count": len(bands), "dtype": dtype, "nodata": nodata,
         "height": height, "width": width, "transform": grid.affine,
         "crs": crs, "tiled": True, "blockxsize": 512, "blockysize": 512,
-        "bigtiff": "IF_SAFER", "alpha": "no",  # which GDAL takes the fourth of four bytes for
+        "interleave": "band", "bigtiff": "IF_SAFER", **colors,
     }  # fmt: skip
-    classes = all(band.attrs.get("role") in CLASS_ROLES for band in bands.values())
+
+
+def _write_one(
+    file: RasterFile, layout: Mapping[str, Any], profile: str, *, web_optimized: bool
+) -> None:
+    bands = file.bands.values()
+    classes = all(band.attrs.get("role") in CLASS_ROLES for band in bands)
     resampling: _Resampling = "nearest" if classes else "average"
-    with _making(path) as made, _small_cache():
+    with _making(file.path) as made, _small_cache():
         plain = made.with_name("plain.tif")
-        _write_plain(ds, bands, plain, layout)
+        _write_plain(file, plain, layout)
         if (profile, web_optimized) == ("deflate", False):
             _copy_to_cog(plain, made, resampling)
         else:
             _copy_by_rio_cogeo(plain, made, profile, resampling, web_optimized=web_optimized)
-    return path
-
-
-def _bands_of(ds: xr.Dataset) -> tuple[dict[str, xr.DataArray], GeoBox, str]:
-    """Return the (y, x) bands by name, their grid, and its CRS as WKT."""
-    bands = {str(name): ds[name] for name in ds.data_vars if ds[name].dims == ("y", "x")}
-    grid = pixel_grid(ds, "to_cog()") if bands else None
-    if grid is None or grid.box.crs is None:
-        hint = "Choose one of further dimensions, e.g. .isel(time=0), and set the CRS with .rio."
-        raise InvalidDataset(method="to_cog()", needs="bands on a grid with a CRS", hint=hint)
-    grid.check_even("to_cog()")
-    return bands, grid.box, grid.box.crs.to_wkt()
 
 
 def _check_profile(profile: str, bands: Mapping[str, xr.DataArray], dtype: np.dtype[Any]) -> None:
@@ -112,15 +139,17 @@ def _is_class(band: xr.DataArray) -> bool:
     return band.dtype == bool or band.attrs.get("role") in CLASS_ROLES
 
 
-def _write_plain(
-    ds: xr.Dataset, bands: Mapping[str, xr.DataArray], path: Path, layout: Mapping[str, Any]
-) -> None:
+def _write_plain(raster: RasterFile, path: Path, layout: Mapping[str, Any]) -> None:
     """Write the bands into a GeoTIFF, block by block."""
     import rasterio
 
+    bands = raster.bands.values()
     with rasterio.open(path, "w", **layout) as file:
-        file.update_tags(**{k: str(v) for k, v in ds.attrs.items()})
-        for number, (name, band) in enumerate(bands.items(), 1):
+        file.update_tags(**raster.tags)
+        packed = [band.attrs if band.dtype.kind in "iu" else {} for band in bands]
+        file.scales = [float(attrs.get("scale_factor", 1)) for attrs in packed]
+        file.offsets = [float(attrs.get("add_offset", 0)) for attrs in packed]
+        for number, (name, band) in enumerate(raster.bands.items(), 1):
             file.set_band_description(number, name)
             file.set_band_unit(number, str(band.attrs.get("units", "")))
             for rows, cols in blocks(file.shape, _BLOCK):
@@ -150,6 +179,7 @@ def _copy_by_rio_cogeo(
 
     with rasterio.open(plain) as file:
         units, dtype = file.units, np.dtype(file.dtypes[0])
+        scales, offsets = file.scales, file.offsets
         masked = profile in _LOSSY and file.nodata is not None
     side = 256 if web_optimized else 512  # that of the web's tiles
     tiles = {"blockxsize": side, "blockysize": side, "bigtiff": "IF_SAFER"}
@@ -169,11 +199,11 @@ def _copy_by_rio_cogeo(
             tms=morecantile.tms.get("WebMercatorQuad") if web_optimized else None,
         )  # fmt: skip
         plain.unlink()
-        # rio-cogeo drops the units, and an edited COG is no COG any more: a VRT of it takes them.
+        # rio-cogeo drops these, and an edited COG is no COG any more: a VRT of it takes them.
         view = made.with_name("view.vrt")
         copy(between, view, driver="VRT")
         with rasterio.open(view, "r+") as file:
-            file.units = units
+            file.units, file.scales, file.offsets = units, scales, offsets
         copy(view, made, copy_src_overviews=True, **options)
 
 

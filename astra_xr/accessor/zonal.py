@@ -39,7 +39,7 @@ _OF_CLASSES = ("count", "majority", "min", "max", "fractions")
 _CELL = 512
 """Polygons that begin in one square of so many pixels are read together."""
 
-_BATCH = 24 << 20
+_BATCH = 8 << 20
 """Bytes of pixels that are read in one go."""
 
 _AHEAD = 4

@@ -140,12 +140,12 @@ class MosaicArray(LazyArray):
         """Return what an index takes of the layers that it meets, and of their classes."""
         rows, cols = index.axes[-2:]
         needed: dict[str, xr.Variable] = {}
-        for step in map(int, np.unique(numbers_of(index.axes[0]))):
+        for step, members in _by_step(index).items():
             layers = _layers_under(self._steps[step], rows, cols)
             for number, layer in enumerate(layers):
-                needed[f"{step}.{number}"] = _part(layer.pixels, index, step)
+                needed[f"{step}.{number}"] = _part(layer.pixels, index, members)
                 if len(layers) > 1 and layer.classes is not None:
-                    needed[f"{step}.{number} classes"] = _part(layer.classes, index, step)
+                    needed[f"{step}.{number} classes"] = _part(layer.classes, index, members)
         return needed
 
     async def read(self, index: Index) -> npt.NDArray[Any]:
@@ -212,22 +212,21 @@ class MosaicArray(LazyArray):
         return out
 
     async def _read_points(self, index: Index) -> npt.NDArray[Any]:
-        steps = numbers_of(index.axes[0])
         out = np.empty(index.shape, self.dtype)
+        flat = out.reshape(-1)
         slots = asyncio.Semaphore(at_once(out.nbytes, _FEWEST))
 
-        async def read(step: int) -> None:
-            here = steps == step
-            rows, cols = (numbers_of(axis)[here] for axis in index.axes[-2:])
+        async def read(step: int, members: npt.NDArray[np.intp]) -> None:
+            rows, cols = (numbers_of(axis).reshape(-1)[members] for axis in index.axes[-2:])
 
             async def take(variable: xr.Variable, _: bool) -> npt.NDArray[Any]:
-                return await values_of(_part(variable, index, step))
+                return await values_of(_part(variable, index, members))
 
             async with slots:
                 layers = _layers_under(self._steps[step], rows, cols)
-                out[here] = await _mosaic(layers, rows, cols, take, self.dtype)
+                flat[members] = await _mosaic(layers, rows, cols, take, self.dtype)
 
-        await together(read(int(step)) for step in np.unique(steps))
+        await together(read(step, members) for step, members in _by_step(index).items())
         return out
 
 
@@ -239,16 +238,29 @@ def stacked(steps: Sequence[xr.Variable], label: str) -> xr.Variable:
     return xr.Variable(("time", *steps[0].dims), wrap(array))
 
 
+def _by_step(index: Index) -> dict[int, npt.NDArray[np.intp]]:
+    """Return of each time step that an index takes which of its points are there, counted flat."""
+    steps = numbers_of(index.axes[0]).reshape(-1)
+    order = np.argsort(steps, kind="stable")
+    found, starts = np.unique(steps[order], return_index=True)
+    return dict(zip(found.tolist(), np.split(order, starts)[1:], strict=True))
+
+
 def _layers_under(layers: Sequence[Layer], rows: Axis, cols: Axis) -> Sequence[Layer]:
     """Return the layers that may have data in rows and columns; of none the first."""
     return [layer for layer in layers if layer.meets(rows, cols)] or layers[:1]
 
 
-def _part(variable: xr.Variable, index: Index, step: int | None = None) -> xr.Variable:
-    """Cut a layer's variable, (y, x) or (band, y, x), to what an index takes, lazily."""
+def _part(
+    variable: xr.Variable, index: Index, members: npt.NDArray[np.intp] | None = None
+) -> xr.Variable:
+    """Cut a layer's variable, (y, x) or (band, y, x), to what an index takes, lazily.
+
+    Of points ``members`` are those of the layer's time step.
+    """
     if index.points:
-        here = numbers_of(index.axes[0]) == step
-        return variable[tuple(xr.Variable("p", numbers_of(a)[here]) for a in index.axes[-2:])]
+        places = (numbers_of(axis).reshape(-1)[members] for axis in index.axes[-2:])
+        return variable[tuple(xr.Variable("p", each) for each in places)]
     return variable[index.axes[-variable.ndim :]]
 
 

@@ -182,16 +182,13 @@ def test_fields_without_a_frame_are_numbered(scene: xr.Dataset, fields: gpd.GeoD
     xr.testing.assert_identical(one, want.isel(geometry=[0]))
 
 
+# Not any floats: of a corner at 1e-107 shapely, the oracle, makes areas that are off by a quarter.
+PLACES = st.integers(-4000, 24000).map(lambda thousandths: thousandths / 1000)
+
+
 @settings(max_examples=40)
-@given(
-    data=st.data(),
-    corners=st.lists(
-        st.tuples(st.floats(-4, 24), st.floats(-4, 24)), min_size=3, max_size=7, unique=True
-    ),
-)
-def test_weights_are_areas_of_intersection(
-    data: st.DataObject, corners: list[tuple[float, float]]
-) -> None:
+@given(corners=st.lists(st.tuples(PLACES, PLACES), min_size=3, max_size=7, unique=True))
+def test_weights_are_areas_of_intersection(corners: list[tuple[float, float]]) -> None:
     hull = shapely.MultiPoint(corners).convex_hull
     if hull.geom_type != "Polygon" or hull.area < 1e-3:
         return

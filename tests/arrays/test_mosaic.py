@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import xarray as xr
 from affine import Affine
 
 import astra_xr
+from astra_xr.arrays.lazy import wrap
+from astra_xr.arrays.mosaic import Layer, MosaicArray
 from astra_xr.testing import write_cog
 from tests.stacks import add, landsat_item, s2_item
 
@@ -181,3 +184,20 @@ def test_real_mosaics_equal_numpy(shared: Path, tmp_path: Path, mission: str) ->
     stack = astra_xr.open_scenes(scenes, ["red"], groupby="id")
     assert stack.sizes["time"] == 2
     np.testing.assert_allclose(stack.red.mean("time"), values, atol=1e-6)
+
+
+def test_points_over_many_time_steps_take_memory_for_their_values_alone(tmp_path: Path) -> None:
+    steps, points = 300, 600
+    item = s2_item(tmp_path, B04=dn(1, 64))
+    red = astra_xr.open_scene(item, ["red"]).red.variable
+    layer = Layer(pixels=red, rows=(0, 64), cols=(0, 64))
+    array = MosaicArray([[layer]] * steps, "f4", label="red")
+    rng = np.random.default_rng(2)
+    rows, cols = (xr.Variable("point", rng.integers(0, 64, points)) for _ in range(2))
+    wanted = xr.Variable(("time", "y", "x"), wrap(array)).isel(y=rows, x=cols)
+    tracemalloc.start()
+    values = wanted.values
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_allclose(values[7], reflectance(dn(1, 64))[rows, cols], atol=1e-6)
+    assert peak < 40 * values.nbytes

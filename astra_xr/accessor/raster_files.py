@@ -1,0 +1,168 @@
+"""Which files are written of a Dataset, and which bands are in each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import xarray as xr
+
+from astra_xr.errors import InvalidDataset, InvalidParameter
+
+By: TypeAlias = Literal["time", "band"]
+
+_GRID_MAPPING = {"crs_wkt", "spatial_ref", "grid_mapping_name"}
+"""Attrs of what is no map but the CRS of some, as in a reopened netCDF."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RasterFile:
+    """A file to be written."""
+
+    path: Path
+    bands: dict[str, xr.DataArray]
+    """Each (y, x), by its name in the file."""
+
+    tags: dict[str, str]
+
+
+def raster_files(ds: xr.Dataset, path: Path, by: By | None, *, single: bool) -> list[RasterFile]:
+    """Return the files of a Dataset: one, or one a time step or a variable.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        Its variables are along y and x, and one further dimension at most in each file.
+    path : Path
+        Of the one file; of several they end in what each is of: ``ndvi_2025-06-01.tif``.
+    by : "time", "band" or None
+        What each file is of.
+    single : bool
+        True: it is one array, all of which goes into one file where ``by`` is None.
+
+    Raises
+    ------
+    InvalidDataset
+        A variable is no map, or has dimensions that these files do not take.
+    InvalidParameter
+        ``by`` is unknown, or the Dataset has no time steps.
+    """
+    if by not in (None, "time", *([] if single else ["band"])):
+        expected = "'time' for a file a time step" + (
+            "; the bands of an array go into one file"
+            if single
+            else ", or 'band' for a file a variable"
+        )
+        raise InvalidParameter(name="by", value=by, expected=expected)
+    maps = _maps(ds)
+    if by is None:
+        return [RasterFile(path=path, bands=_bands(maps, whole=single), tags=_tags(maps))]
+    if by == "band":
+        labels = [str(name) for name in maps.data_vars]
+        parts = [maps[[name]] for name in maps.data_vars]
+    else:
+        if not maps.sizes.get("time"):
+            expected = "'time' of what has time steps; one date is written without by="
+            raise InvalidParameter(name="by", value=by, expected=expected)
+        labels = _labels(maps, "time")
+        parts = [maps.isel(time=step) for step in range(maps.sizes["time"])]
+    labels = _distinct([re.sub(r"[^\w.+-]+", "_", label) for label in labels])
+    return [
+        RasterFile(
+            path=path.with_name(f"{path.stem}_{label}{path.suffix}"),
+            bands=_bands(part, whole=by == "band"),
+            tags=_tags(part),
+        )
+        for label, part in zip(labels, parts, strict=True)
+    ]
+
+
+def _maps(ds: xr.Dataset) -> xr.Dataset:
+    """Return the variables as (…, y, x), without that of the CRS; refuse what is no map."""
+    names = [name for name, v in ds.data_vars.items() if v.ndim or not _GRID_MAPPING & set(v.attrs)]
+    other = [name for name in names if not {"y", "x"} <= set(ds[name].dims)]
+    if other and len(other) < len(names):
+        needs = f"variables along y and x; {', '.join(map(repr, other))} cannot be written"
+        raise InvalidDataset(
+            method="to_cog()", needs=needs, hint=f"ds.drop_vars({other!r}) leaves them out."
+        )
+    if other or not names:
+        needs = "bands on a grid with a CRS"
+        hint = "Take what has the dimensions y and x, and set the CRS with .rio."
+        raise InvalidDataset(method="to_cog()", needs=needs, hint=hint)
+    odd = [name for name in names if ds[name].dtype.kind not in "biufc"]
+    if odd:
+        needs = f"numbers; {odd[0]!r} has the dtype {ds[odd[0]].dtype}"
+        raise InvalidDataset(method="to_cog()", needs=needs, hint="Leave it out or convert it.")
+    return ds[names].transpose(..., "y", "x")
+
+
+def _bands(maps: xr.Dataset, *, whole: bool = False) -> dict[str, xr.DataArray]:
+    """Return the bands of one file by name; ``whole``: also of all time steps of one variable."""
+    found = []
+    for name, variable in maps.data_vars.items():
+        lead = [str(dim) for dim in variable.dims[:-2]]
+        if "time" in lead and not whole:
+            needs = f"one time step a file; {name!r} has the dimensions {variable.dims}"
+            hint = (
+                "by='time' writes a file a time step, by='band' a file a variable with a band a "
+                "time step; .isel(time=0) is one step."
+            )
+            raise InvalidDataset(method="to_cog()", needs=needs, hint=hint)
+        if len(lead) > 1:
+            needs = f"one dimension besides y and x a file; {name!r} has {variable.dims}"
+            hint = "Choose one of the others, e.g. .isel(band=0)."
+            raise InvalidDataset(method="to_cog()", needs=needs, hint=hint)
+        if not lead:
+            found.append((str(name), variable))
+            continue
+        for number, label in enumerate(_labels(variable, lead[0])):
+            told = label if len(maps.data_vars) == 1 else f"{name}.{label}"
+            found.append((told, variable.isel({lead[0]: number})))
+    if not found:
+        needs = "one step at least along each dimension"
+        raise InvalidDataset(method="to_cog()", needs=needs, hint="Choose others.")
+    names = _distinct([name for name, _ in found])
+    return dict(zip(names, (band for _, band in found), strict=True))
+
+
+def _labels(obj: xr.Dataset | xr.DataArray, dim: str) -> list[str]:
+    """Return a distinct name for each step of a dimension: dates, or what its coordinate has."""
+    if dim not in obj.coords:
+        return [str(number) for number in range(1, obj.sizes[dim] + 1)]
+    values = obj[dim].values
+    if values.dtype.kind != "M":
+        return _distinct([str(value) for value in values])
+    days = np.datetime_as_string(values, "D").tolist()
+    if len(set(days)) == len(days):
+        return list(days)
+    seconds = np.datetime_as_string(values, "s").tolist()
+    return _distinct([each.replace(":", "") for each in seconds])
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Return each name once: the second of two that files do not tell apart ends in ``_2``."""
+    found: list[str] = []
+    there: set[str] = set()
+    for name in names:
+        label, count = name, 1
+        while label.casefold() in there:
+            count += 1
+            label = f"{name}_{count}"
+        there.add(label.casefold())
+        found.append(label)
+    return found
+
+
+def _tags(part: xr.Dataset) -> dict[str, str]:
+    """Return the attrs as texts, with the time and id of a part that has one."""
+    (own,) = [each.attrs for each in part.values()] if len(part) == 1 else [{}]
+    tags: dict[str, Any] = {str(name): value for name, value in (part.attrs or own).items()}
+    for name in ("time", "id"):
+        if name in part.coords and not part[name].ndim:
+            tags[name] = part[name].values
+    return {name: str(value) for name, value in tags.items()}
