@@ -792,7 +792,7 @@ class AstraAccessor:
 
         return plot(self._ds, name, max_pixels, options)
 
-    def pick(self, name: str | None = None, **state: Any) -> Picker:
+    def pick(self, name: str | None = None, *, code_name: str = "ds", **state: Any) -> Picker:
         """Open the band picker, in a notebook: choose bands, limits and indices with the mouse.
 
         Bands are read in the background, as overviews of what is looked at; nothing of the
@@ -802,6 +802,8 @@ class AstraAccessor:
         ----------
         name : str, optional
             A band or an index to begin with; the mission's first band combination when left out.
+        code_name : str
+            What the Dataset is called in the copied code.
         **state
             How to begin; all of ``picker.state``, or any of
 
@@ -843,7 +845,7 @@ class AstraAccessor:
         from astra_xr.widgets.picker import Picker
 
         first = {} if name is None else {"band" if has_band(self._ds, name) else "index": name}
-        return Picker(self._ds, **first | state)
+        return Picker(self._ds, name=code_name, **first | state)
 
     def __repr__(self) -> str:
         from astra_xr.accessor.repr import as_text

@@ -143,7 +143,7 @@ class AstraArrayAccessor:
         name = "values" if self._da.name is None else str(self._da.name)
         return self._da.to_dataset(name="values" if name in used else name)
 
-    def pick(self, **state: Any) -> Picker:
+    def pick(self, *, code_name: str = "da", **state: Any) -> Picker:
         """Open the band picker on this array; see ``ds.astra.pick``.
 
         An array of (band, y, x) opens as its bands.
@@ -156,12 +156,12 @@ class AstraArrayAccessor:
 
         da = self._da
         if "band" not in da.dims:
-            return Picker(self._as_dataset(), name="da", **state)
+            return Picker(self._as_dataset(), name=code_name, array=True, **state)
         count = da.sizes["band"]
         labels = list(da["band"].values) if "band" in da.coords else []
-        named = 'da.to_dataset("band")'
+        named = f'{code_name}.to_dataset("band")'
         if not labels or not all(isinstance(label, str) for label in labels):
             labels = [str(label) for label in labels or range(1, count + 1)]
             listed = ", ".join(f'"{label}"' for label in labels)
-            named = f'da.assign_coords(band=[{listed}]).to_dataset("band")'
+            named = f'{code_name}.assign_coords(band=[{listed}]).to_dataset("band")'
         return Picker(da.assign_coords(band=labels).to_dataset("band"), name=named, **state)
