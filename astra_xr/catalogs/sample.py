@@ -12,7 +12,7 @@ from astra_xr.catalogs.base import Catalog, Page, choose
 from astra_xr.catalogs.query import Query
 from astra_xr.errors import AstraError, SceneNotFound
 from astra_xr.missions import Item
-from astra_xr.model import SceneId, SignedUrl
+from astra_xr.model import SceneId, SignedUrl, local_path
 from astra_xr.sample import SCENES, ensure_sample, outline
 from astra_xr.settings import Settings
 
@@ -61,27 +61,32 @@ class Sample(Catalog):
             yield Page(items=list(filter(query.wants, outlines)))
 
     def _item(self, name: str) -> dict[str, Any]:
-        path, reason = Path(), ""
-        try:
-            path = ensure_sample(self._folder, name)
-        except Exception as error:
-            # GDAL's errors are of several kinds, and of a library that is not imported here.
-            if not isinstance(error, OSError) and not type(error).__module__.startswith("rasterio"):
-                raise
-            reason = getattr(error, "strerror", None) or f"{error}"
-        if reason:
-            # Answers of the service carry this: it names no folder of the machine.
-            raise AstraError(
-                f"The cache folder (ASTRA_CACHE_DIR) cannot take the sample: {reason.lower()}. "
-                "Name one that can be written and has room."
-            )
+        path = self._made(name)
         item: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         for asset in item["assets"].values():
             asset["href"] = urljoin(path.as_uri(), asset["href"])
         return item
 
+    def _made(self, name: str) -> Path:
+        """Return the path of a scene's item, whose files are all there."""
+        try:
+            return ensure_sample(self._folder, name)
+        except Exception as error:
+            # GDAL's errors are of several kinds, and of a library that is not imported here.
+            if not isinstance(error, OSError) and not type(error).__module__.startswith("rasterio"):
+                raise
+            reason = getattr(error, "strerror", None) or "a file cannot be written whole"
+        # Answers of the service carry this: it names no folder of the machine.
+        raise AstraError(
+            f"The cache folder (ASTRA_CACHE_DIR) cannot take the sample: {reason.lower()}. "
+            "Name one that can be written and has room."
+        )
+
     def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
-        """Return the file URL unchanged."""
+        """Return the file URL; files that were deleted or cut short since are made again."""
+        name = local_path(href).parent.name.rpartition("-v")[0]
+        if name in SCENES:
+            self._made(name)
         return SignedUrl(url=href)
 
     def owns(self, item: Item) -> bool:

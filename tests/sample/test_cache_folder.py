@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,24 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("ASTRA_CACHE_DIR", str(tmp_path / "file" / "cache"))
     with pytest.raises(AstraError, match="ASTRA_CACHE_DIR. cannot take the sample"):
         astra_xr.open_scene(SAMPLE, ["red"], catalog="sample")
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can mount a disk")
+def test_a_disk_that_is_read_only(
+    tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    red = astra_xr.resolve(SAMPLE, "red", catalog="sample").to_item()
+    mount = ["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(tmp_path)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no disk can be mounted here")
+    monkeypatch.setenv("ASTRA_CACHE_DIR", str(tmp_path / "cache"))
+    try:
+        with pytest.raises(AstraError, match="cannot take the sample: read-only"):
+            astra_xr.open_scene(SAMPLE, ["red"], catalog="sample")
+        with pytest.raises(ConversionFailed, match="cannot take it: read-only"):
+            astra_xr.resolve(red, "red", format="png").to_dict()
+    finally:
+        subprocess.run(["umount", "-l", str(tmp_path)], check=True)
 
 
 def test_a_disk_that_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
