@@ -144,7 +144,7 @@ def _keys_add(args: argparse.Namespace) -> None:
     if args.days is not None and not 0 < args.days < 36500:
         raise InvalidParameter(name="--days", value=args.days, expected="a number from 0 to 36500")
     life = timedelta(days=args.days) if args.days is not None else None
-    print(_keys_file(args).add(args.name, life=life, rate=args.rate))
+    print(_keys_file(args).add(args.name, life=life, rate=args.rate).reveal())
 
 
 def _keys_list(args: argparse.Namespace) -> None:

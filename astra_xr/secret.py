@@ -29,6 +29,11 @@ class Secret(Generic[T]):
     def __init__(self, value: T) -> None:
         self._value: T = value
 
+    @classmethod
+    def of(cls, value: T | Secret[T]) -> Secret[T]:
+        """Return a value as a secret, which it may be already."""
+        return value if isinstance(value, Secret) else cls(value)
+
     def reveal(self) -> T:
         """Return the plain value."""
         return self._value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,11 @@ def _hosts(value: Any) -> tuple[str, ...]:
     return tuple(host.strip() for host in map(_text, hosts) if host.strip())
 
 
+def _time(value: Any) -> datetime:
+    time = value if isinstance(value, datetime) else datetime.fromisoformat(_text(value))
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
 def _flag(value: Any) -> bool:
     return value if isinstance(value, bool) else _text(value).lower() in _YES
 
@@ -92,6 +98,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "cache_bytes": _bytes,
     "allow_hosts": _hosts,
     "aws_no_sign_request": _flag,
+    "aws_credential_expiration": _time,
     "planetary_computer_sas_url": _sas_url,
 }
 """Setting → what reads it; the others are text."""
@@ -101,5 +108,6 @@ _EXPECTED: dict[Callable[[Any], Any], str] = {
     _seconds: "a positive number of seconds",
     _bytes: "a number of bytes",
     _hosts: "hosts, as a list or comma-separated text",
+    _time: "a time such as 2025-01-31T12:00:00Z",
     _flag: "True, False or text such as YES",
 }

@@ -6,6 +6,7 @@ import functools
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -117,6 +118,10 @@ class Settings:
     aws_session_token: Secret[str] | None = field(default=None, repr=False, metadata=_SECRET)
     """Token of temporary AWS credentials (``AWS_SESSION_TOKEN``)."""
 
+    aws_credential_expiration: datetime | None = None
+    """When these temporary credentials expire (``AWS_CREDENTIAL_EXPIRATION``), and URLs that
+    they sign."""
+
     aws_endpoint_url: str | None = None
     """S3 server to ask instead of Amazon's (``AWS_ENDPOINT_URL_S3``, ``AWS_ENDPOINT_URL``)."""
 
@@ -212,6 +217,7 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
     "aws_access_key_id": ("AWS_ACCESS_KEY_ID",),
     "aws_secret_access_key": ("AWS_SECRET_ACCESS_KEY",),
     "aws_session_token": ("AWS_SESSION_TOKEN",),
+    "aws_credential_expiration": ("AWS_CREDENTIAL_EXPIRATION",),
     "aws_endpoint_url": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
     "aws_request_payer": ("AWS_REQUEST_PAYER",),
     "aws_no_sign_request": ("AWS_NO_SIGN_REQUEST",),
@@ -237,9 +243,7 @@ def _variables(environ: Mapping[str, str]) -> dict[str, Any]:
 def hidden(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings whose secrets are :class:`Secret`, whatever their type; None stays."""
     return {
-        name: Secret(value)
-        if name in _SECRETS and value is not None and not isinstance(value, Secret)
-        else value
+        name: Secret.of(value) if name in _SECRETS and value is not None else value
         for name, value in values.items()
     }
 

@@ -261,7 +261,7 @@ def soak(seconds: float, clients: int, kill_every: float) -> Tally:
         catalog = stack.enter_context(Catalog(storage))
         threading.Thread(target=catalog.serve_forever, daemon=True).start()
         stack.callback(catalog.shutdown)
-        key = KeyFile(folder / "keys.json").add("soak")
+        key = KeyFile(folder / "keys.json").add("soak").reveal()
         at = f"http://127.0.0.1:{catalog.server_port}"
         url, process = stack.enter_context(service(folder, at))
         until = time.monotonic() + seconds

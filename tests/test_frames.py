@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from obstore.store import MemoryStore, S3Store
 
 import astra_xr
 from astra_xr import RemoteResolver
+from astra_xr.catalogs import s3
 from astra_xr.catalogs.cdse import Cdse
 from astra_xr.catalogs.lpdaac import LpDaac
 from astra_xr.catalogs.planetary_computer import PlanetaryComputer
-from astra_xr.errors import AstraError, InvalidParameter
+from astra_xr.catalogs.s3 import S3
+from astra_xr.conversion.recipe import Limits
+from astra_xr.conversion.source import Source
+from astra_xr.conversion.stores import ObjectStore, StoredAsset
+from astra_xr.errors import AstraError, InvalidParameter, ReadError, SigningError
 from astra_xr.model import SignedUrl
 from astra_xr.net.client import fetch_json
 from astra_xr.resolver.remote import ServiceUrl
 from astra_xr.secret import Secret
 from astra_xr.settings import Settings, config_file
+from astra_xr.testing import RangeServer, Reply, Request, write_cog
 from conftest import Loopback
+from tests import items
+from tests.conftest import SIZE, make_dn
 from tests.frames import leaks
 
 HUSH = "hUsH0123"
@@ -188,3 +198,102 @@ def test_the_search_finds_what_is_there() -> None:
     assert sorted(leaks(caught.value, HUSH)) == ["else.py:3 ask: form", "else.py:3 ask: nested"]
     caught.value.__context__ = ValueError(HUSH)
     assert any("ValueError" in each for each in leaks(caught.value, HUSH))
+
+
+READS: dict[str, Callable[[Request], Reply | None]] = {
+    **{str(status): lambda _, s=status: Reply(status=s) for status in (401, 403, 404, 409, 503)},  # type: ignore[misc]
+    "hang-up": lambda _: Reply(reset=True),
+    "cut short": lambda _: Reply(truncate_at=10),
+    "another range": lambda _: Reply(headers={"Content-Range": "bytes 7-9/10"}),
+    "the file changed": lambda r: Reply(headers={"ETag": '"b"'}) if r.number else None,
+    "no numbers": lambda _: Reply(corrupt=True),
+    "to nowhere": lambda _: Reply(status=302, headers={"Location": f"https://[?sig={HUSH}"}),
+    "to a private host": lambda _: Reply(
+        status=302, headers={"Location": f"https://10.0.0.1/?sig={HUSH}"}
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("signed")
+    (folder / "sentinel2-l2").mkdir()
+    write_cog(folder / "sentinel2-l2" / "B04.tif", make_dn(0), blocksize=256)
+    return folder
+
+
+@pytest.mark.parametrize("fault", READS)
+def test_reads(
+    fault: str, folder: Path, network: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASTRA_PATIENCE", "0.01")
+    token = {"token": f"sig={HUSH}", "msft:expiry": "2099-01-01T00:00:00Z"}
+    network.routes["planetarycomputer.microsoft.com"] = _answer(200, json=token)
+    with RangeServer(folder) as server:
+        network.routes[items.BLOB_HOST] = server.url()
+        server.rule = READS[fault]
+        ds = astra_xr.open_scene(items.planetary_computer(SIZE), ["B04"])
+        with pytest.raises(ReadError) as caught:
+            ds["B04"].load()
+        assert HUSH in server.requests[0].query
+    assert leaks(caught.value, HUSH) == []
+
+
+@pytest.mark.parametrize("fault", sorted(READS.keys() - {"no numbers"}))
+def test_files_to_convert(
+    fault: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    with RangeServer(folder) as server:
+        server.rule = READS[fault]
+        headers = (("Authorization", f"Bearer {HUSH}"),)
+        url = SignedUrl(url=server.url("sentinel2-l2/B04.tif", sig=HUSH), headers=headers)
+        with pytest.raises(AstraError) as caught:
+            Source(
+                lambda refused=None: url, "B04", trusted=False, allowed=["127.0.0.1"]
+            ).fetch(tmp_path, Limits(), lambda _: None)  # fmt: skip
+    assert leaks(caught.value, HUSH) == []
+
+
+def test_s3_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys: Any = {
+        "aws_access_key_id": Secret(HUSH),
+        "aws_secret_access_key": Secret(HUSH),
+        "aws_session_token": Secret(HUSH),
+    }
+    odd = S3(Settings(**keys, aws_endpoint_url="http://["))
+    calls: list[Callable[[], Any]] = [
+        lambda: odd.sign("s3://bucket/B04.tif"),
+        lambda: S3(Settings(**keys)).sign("s3://bucket/../B04.tif"),
+        lambda: S3(Settings(**keys)).check("s3://usgs-landsat/B4.TIF", instead=""),
+    ]
+    for call in calls:
+        with pytest.raises(SigningError) as caught:
+            call()
+        assert leaks(caught.value, HUSH) == []
+
+
+def test_boto3_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("boto3")
+    from botocore.credentials import Credentials
+
+    found = Credentials(HUSH, HUSH, HUSH)
+    found._expiry_time = datetime(2020, 1, 1, tzinfo=UTC)
+    monkeypatch.setattr(s3, "_boto3_credentials", lambda: found)
+    s3._found.clear()
+    try:
+        with pytest.raises(SigningError, match="expired") as caught:
+            S3(Settings()).sign("s3://bucket/B04.tif")
+    finally:
+        s3._found.clear()
+    assert leaks(caught.value, HUSH) == []
+
+
+def test_a_store_that_cannot_sign() -> None:
+    store = S3Store("b", region="x", access_key_id=HUSH, secret_access_key=HUSH)
+    asset = StoredAsset(key="a/b", name="B04.tif", size=1, media_type="image/tiff")
+    over = ObjectStore(store=store, credentials_end=lambda: datetime(2020, 1, 1, tzinfo=UTC))
+    for bad in (over, ObjectStore(store=MemoryStore())):
+        with pytest.raises(SigningError) as caught:
+            bad.url(asset)
+        assert leaks(caught.value, HUSH) == []

@@ -56,6 +56,12 @@ def test_defaults_need_no_environment() -> None:
     assert settings.earth_search_url == "https://earth-search.aws.element84.com/v1"
 
 
+def test_a_time_that_is_none() -> None:
+    words = "Invalid AWS_CREDENTIAL_EXPIRATION='soon': expected a time such as"
+    with pytest.raises(InvalidParameter, match=words):
+        Settings.from_env({"AWS_CREDENTIAL_EXPIRATION": "soon"})
+
+
 @pytest.mark.parametrize("text", ["soon", "0", "-1", "nan", "inf", "1e999", "5 s"])
 def test_bad_timeouts(text: str) -> None:
     with pytest.raises(InvalidParameter) as caught:

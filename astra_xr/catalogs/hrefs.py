@@ -1,10 +1,11 @@
-"""Hrefs: where the file of an asset is, and which of several addresses can be read."""
+"""Hrefs: where the file of an asset is, which of several can be read, and until when."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import parse_qsl, urljoin, urlsplit
 
 from astra_xr.catalogs.documents import join, links_of, self_link
 from astra_xr.catalogs.s3 import S3
@@ -58,3 +59,25 @@ def https_twins(asset: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         href = each.get("href") if isinstance(each, Mapping) else None
         if isinstance(href, str) and href.casefold().startswith("https://"):
             yield each
+
+
+def end_of(url: str) -> datetime | None:
+    """Return when a signed URL of S3, CloudFront, Google or Azure expires; None if it is silent.
+
+    Examples
+    --------
+    >>> end_of("https://h/a.tif?sig=abc&se=2025-01-15T20%3A00%3A00Z").isoformat()
+    '2025-01-15T20:00:00+00:00'
+    """
+    try:
+        query = {name.lower(): value for name, value in parse_qsl(urlsplit(url).query)}
+        if "sig" in query and "se" in query:
+            end = datetime.fromisoformat(query["se"])
+            return end.astimezone(UTC) if end.tzinfo else end.replace(tzinfo=UTC)
+        if "expires" in query:
+            return datetime.fromtimestamp(int(query["expires"]), UTC)
+        whose = "x-goog" if "x-goog-date" in query else "x-amz"
+        start = datetime.strptime(query[f"{whose}-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        return start + timedelta(seconds=int(query[f"{whose}-expires"]))
+    except (KeyError, ValueError, OverflowError, OSError):
+        return None

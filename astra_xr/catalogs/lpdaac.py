@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
+from astra_xr.catalogs.hrefs import end_of
 from astra_xr.catalogs.stac import ById, Lookup, StacCatalog, hls_name
 from astra_xr.catalogs.tokens import (
     Account,
@@ -121,7 +122,7 @@ class LpDaac(StacCatalog):
                 refused.append(token)
                 continue
             found = Secret(target.url if target and target.url.startswith("https://") else "")
-            return self._until(found, _end_of(found.reveal()) or self._clock() + _URL_LIFE)
+            return self._until(found, end_of(found.reveal()) or self._clock() + _URL_LIFE)
         name = "EARTHDATA_TOKEN" if self._settings.earthdata_token else "the account"
         raise SigningError(href=href, reason=f"{name} is refused", hint=_HOW_TO)
 
@@ -186,15 +187,3 @@ def _is_protected(href: str) -> bool:
     """Return True if a URL may be sent a token: Earthdata's hosts, over https."""
     parts = urlsplit(href)
     return parts.scheme == "https" and str(parts.hostname).endswith(_DOMAINS)
-
-
-def _end_of(url: str) -> datetime | None:
-    """Return when a signed URL of CloudFront or S3 expires; None if it does not say."""
-    try:
-        query = {name.lower(): value for name, value in parse_qsl(urlsplit(url).query)}
-        if "expires" in query:
-            return datetime.fromtimestamp(int(query["expires"]), UTC)
-        start = datetime.strptime(query["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-        return start + timedelta(seconds=int(query["x-amz-expires"]))
-    except (KeyError, ValueError, OverflowError, OSError):
-        return None

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
+from astra_xr.catalogs.hrefs import end_of
 from astra_xr.catalogs.stac import (
     ById,
     BySearch,
@@ -176,9 +177,8 @@ class PlanetaryComputer(StacCatalog):
 
         def until(value: Secret[str], answer: Mapping[str, Any]) -> Token:
             query = Secret(value.reveal().lstrip("?"))
-            try:
-                expiry = datetime.fromisoformat(answer["msft:expiry"]).astimezone(UTC)
-            except (TypeError, KeyError, ValueError, OverflowError):
+            expiry = _earliest(answer.get("msft:expiry"), end_of(f"?{query.reveal()}"))
+            if expiry is None:
                 return Token(value=query, expires_at=None, life=0.0)
             # By the service's clock. By ours it may only seem to have expired.
             life = (expiry - (date or self._clock())).total_seconds()
@@ -186,6 +186,15 @@ class PlanetaryComputer(StacCatalog):
 
         token = token_in(answer, "token", until)
         return token if token and token.value else None
+
+
+def _earliest(said: object, own: datetime | None) -> datetime | None:
+    """Return when a token expires, as the service says or the token itself; None if neither."""
+    try:
+        end = datetime.fromisoformat(str(said)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return own
+    return min(end, own) if own else end
 
 
 def _container(href: str) -> tuple[str, str] | None:

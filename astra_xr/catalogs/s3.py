@@ -34,6 +34,9 @@ _LIFE = timedelta(hours=1)
 _KEPT = timedelta(minutes=5)
 """How long a URL is reused, if it remains valid as long again: connections are kept per URL."""
 
+_SHORTEST = timedelta(minutes=5)
+"""What temporary credentials of unknown end live at least: who gives them out renews them then."""
+
 _HEADER_LIFE = timedelta(minutes=15)
 """Allowed difference between a server's clock and the time in a signed header."""
 
@@ -116,7 +119,8 @@ class S3:
         if keys is None:
             return SignedUrl(url=_unsigned(bucket, key, endpoint))
         now = self._clock()
-        life = min(_LIFE, keys.expires_at - now) if keys.expires_at else _LIFE
+        ends = keys.expires_at or (now + _SHORTEST if keys.token else now + _LIFE)
+        life = min(_LIFE, ends - now)
         failure = ""
         try:
             pays = bucket in _REQUESTER_PAYS or self._settings.aws_request_payer == "requester"
@@ -157,7 +161,7 @@ class S3:
         settings = self._settings
         if settings.aws_no_sign_request or (bucket in _PUBLIC and not settings.aws_endpoint_url):
             return None
-        keys = self._found()
+        keys = aws_keys(self._settings)
         if keys is None:
             raise SigningError(
                 href=href, reason=_missing(bucket), hint=_how_to(instead), no_keys=True
@@ -167,15 +171,50 @@ class S3:
             raise SigningError(href=href, reason="the AWS credentials have expired", hint=hint)
         return keys
 
-    def _found(self) -> Keys | None:
-        settings = self._settings
-        if settings.aws_access_key_id and settings.aws_secret_access_key:
-            return Keys(
-                access=settings.aws_access_key_id,
-                secret=settings.aws_secret_access_key,
-                token=settings.aws_session_token,
-            )
-        return _keys_of_boto3() if importlib.util.find_spec("boto3") else None
+
+def aws_keys(settings: Settings) -> Keys | None:
+    """Return the user's AWS keys: of the settings, else of boto3 if it is installed."""
+    if settings.aws_access_key_id and settings.aws_secret_access_key:
+        token = settings.aws_session_token
+        return Keys(
+            access=settings.aws_access_key_id,
+            secret=settings.aws_secret_access_key,
+            token=token,
+            expires_at=settings.aws_credential_expiration if token else None,
+        )
+    return _keys_of_boto3() if importlib.util.find_spec("boto3") else None
+
+
+class StoreKeys:
+    """AWS keys for a store of obstore, which asks for new ones before they expire.
+
+    Parameters
+    ----------
+    settings : Settings
+        As of :func:`aws_keys`, which has to find some.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._given: Keys | None = None
+
+    def __call__(self) -> dict[str, Any]:
+        """Return keys in the form of obstore."""
+        keys = self._given = aws_keys(self._settings)
+        if keys is None:
+            raise LookupError("there are no AWS credentials any more")
+        # Others may be in a profile by then.
+        ends = keys.expires_at or utc_now() + _HEADER_LIFE
+        return {
+            "access_key_id": keys.access.reveal(),
+            "secret_access_key": keys.secret.reveal(),
+            "token": keys.token.reveal() if keys.token else None,
+            "expires_at": ends,
+        }
+
+    def end(self) -> datetime | None:
+        """Return when the keys that were given last expire; None if that is unknown or never."""
+        return self._given.expires_at if self._given else None
 
 
 def split(href: str) -> tuple[str, str]:

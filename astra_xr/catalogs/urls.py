@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from astra_xr.catalogs import connect
-from astra_xr.catalogs.hrefs import readable
+from astra_xr.catalogs.hrefs import end_of, readable
 from astra_xr.catalogs.s3 import S3
 from astra_xr.errors import SigningError, redact
 from astra_xr.model import SignedUrl
@@ -101,7 +101,7 @@ class FixedUrl:
                 reason="the storage refuses it, and no catalog can sign it again",
                 hint=hint,
             )
-        return SignedUrl(url=self._url)
+        return SignedUrl(url=self._url, expires_at=end_of(self._url))
 
     def __repr__(self) -> str:
         return f"FixedUrl({redact(self._url)!r})"

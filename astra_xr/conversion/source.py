@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -19,8 +19,8 @@ from astra_xr.errors import ConversionFailed, UpstreamUnavailable, redact
 from astra_xr.locks import Lock
 from astra_xr.model import SignedUrl, UrlSource, local_path
 from astra_xr.net.client import PASSING, client
-from astra_xr.net.failures import retry_after
-from astra_xr.net.hosts import why_refused
+from astra_xr.net.failures import host_of, retry_after
+from astra_xr.net.hosts import joined, why_refused
 from astra_xr.net.patience import Again, patiently
 
 _PIECE = 8 << 20
@@ -109,16 +109,15 @@ class Source:
         ConversionFailed
             A catalog named a file.
         """
-        url = self._signed.url
-        if url.startswith(("https://", "http://")):
+        if self._signed.url.startswith(("https://", "http://")):
             return None
         if not self._trusted:
             # It says why not.
-            check_url(url, label=self._label)
-        scheme = urlsplit(url).scheme
+            check_url(self._signed, label=self._label)
+        scheme = urlsplit(self._signed.url).scheme
         if scheme not in ("", "file"):
             raise self._failed(f"{scheme}:// cannot be read")
-        return local_path(url)
+        return local_path(self._signed.url)
 
     def _look(self, patient: bool) -> None:
         failure = ""
@@ -129,6 +128,7 @@ class Source:
                 self.head = b"".join(_up_to(response, _HEAD))
                 self.size, self.version = _size(response), _version(response)
                 self.ranged = response.status_code == 206
+                self._check_range(response, 0)
                 return
         except httpx.HTTPError as error:
             failure = type(error).__name__
@@ -240,6 +240,7 @@ class Source:
                         raise self._failed("it changed while it was fetched")
                     if self.ranged and response.status_code != 206:
                         raise self._failed("its storage sends no ranges any more")
+                    self._check_range(response, start)
                     at = start
                     for chunk in _up_to(response, stop - start):
                         at += os.pwrite(file, chunk, at)
@@ -269,6 +270,11 @@ class Source:
             finally:
                 response.close()
 
+    def _check_range(self, response: httpx.Response, start: int) -> None:
+        told = response.headers.get("content-range", "")
+        if response.status_code == 206 and not told.startswith(f"bytes {start}-"):
+            raise self._failed("its storage sends another range than was asked for")
+
     def _renewed(self, refused: SignedUrl) -> SignedUrl:
         with self._lock:
             if self._signed is refused:
@@ -276,52 +282,55 @@ class Source:
             return self._signed
 
     def _follow(self, signed: SignedUrl, start: int, stop: int, patient: bool) -> httpx.Response:
-        url, headers = signed.url, dict(signed.headers)
+        at: SignedUrl | None = signed
         for _ in range(_REDIRECTS):
+            if at is None:
+                raise self._failed("it is redirected to no URL")
             if not self._trusted:
-                check_url(url, label=self._label, allowed=self._allowed)
-            asked = {**headers, "Range": f"bytes={start}-{stop - 1}", "Accept-Encoding": "identity"}
-            response = self._send(url, asked, patient)
+                check_url(at, label=self._label, allowed=self._allowed)
+            response = self._send(at, start, stop, patient)
             if not response.is_redirect:
                 return response
             response.close()
-            target = urljoin(url, response.headers.get("location", ""))
-            if urlsplit(target).netloc != urlsplit(url).netloc:
-                # Keys are for the host that they were made for.
-                headers = {}
-            url = target
+            at = _redirected(at, response)
         raise self._failed("it is redirected again and again")
 
-    def _send(self, url: str, headers: Mapping[str, str], patient: bool) -> httpx.Response:
+    def _send(self, signed: SignedUrl, start: int, stop: int, patient: bool) -> httpx.Response:
         """Ask once, or again while the storage fails in a way that may pass."""
-        host = str(urlsplit(url).hostname)
-        timeout = _TIMEOUT if patient else httpx.Timeout(_QUICK)
 
         def once() -> httpx.Response | Again:
-            try:
-                request = client().build_request("GET", url, headers=headers, timeout=timeout)
-                response = client().send(request, stream=True, follow_redirects=False)
-            except (httpx.HTTPError, httpx.InvalidURL) as error:
-                reason = f"{host} cannot be reached ({type(error).__name__})"
-                failure = UpstreamUnavailable(service=self._label, reason=reason)
-            else:
-                status = response.status_code
-                if status not in PASSING or not patient:
-                    return response
-                response.close()
-                refusal = self._failed(f"its storage answers HTTP {status}")
-                return Again(error=refusal, asked=retry_after(response))
-            if not patient:
-                raise failure
-            return Again(error=failure, answered=False)
+            response = self._sent(signed, start, stop, _TIMEOUT if patient else _QUICK)
+            if isinstance(response, UpstreamUnavailable):
+                if not patient:
+                    raise response
+                return Again(error=response, answered=False)
+            status = response.status_code
+            if status not in PASSING or not patient:
+                return response
+            response.close()
+            refusal = self._failed(f"its storage answers HTTP {status}")
+            return Again(error=refusal, asked=retry_after(response))
 
-        return patiently(host, once)
+        return patiently(host_of(signed.url), once)
+
+    def _sent(
+        self, signed: SignedUrl, start: int, stop: int, timeout: float
+    ) -> httpx.Response | UpstreamUnavailable:
+        # Raises nothing: URL and headers are plain here.
+        headers = {"Range": f"bytes={start}-{stop - 1}", "Accept-Encoding": "identity"}
+        headers = {**dict(signed.headers), **headers}
+        try:
+            request = client().build_request("GET", signed.url, headers=headers, timeout=timeout)
+            return client().send(request, stream=True, follow_redirects=False)
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+            reason = f"{host_of(signed.url)} cannot be reached ({type(error).__name__})"
+        return UpstreamUnavailable(service=self._label, reason=reason)
 
     def _failed(self, reason: str) -> ConversionFailed:
         return ConversionFailed(source=self._label, reason=redact(reason))
 
 
-def check_url(url: str, *, label: str, allowed: Collection[str] = ()) -> None:
+def check_url(signed: SignedUrl, *, label: str, allowed: Collection[str] = ()) -> None:
     """Let pass only what :func:`~astra_xr.net.hosts.why_refused` has nothing against.
 
     Raises
@@ -329,10 +338,20 @@ def check_url(url: str, *, label: str, allowed: Collection[str] = ()) -> None:
     ConversionFailed
         The URL leads to a file, a private address, or a host that has none.
     """
-    reason = why_refused(url, allowed)
+    reason = why_refused(signed.url, allowed)
     if reason:
         hint = "A host of your own can be named in ASTRA_ALLOW_HOSTS."
         raise ConversionFailed(source=label, reason=reason, hint=hint)
+
+
+def _redirected(signed: SignedUrl, response: httpx.Response) -> SignedUrl | None:
+    """Return where a response redirects to; None if that is no URL."""
+    target = joined(signed.url, response.headers.get("location", ""))
+    if target is None:
+        return None
+    # Keys are for the host that they were made for.
+    same = urlsplit(target).netloc == urlsplit(signed.url).netloc
+    return SignedUrl(url=target, headers=signed.headers if same else ())
 
 
 def _slot(url: str) -> Lock:

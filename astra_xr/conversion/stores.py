@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -31,6 +31,10 @@ _TRIES = 5
 """To put a folder in its place."""
 
 _LIFE = timedelta(hours=1)
+_SHORTEST = timedelta(minutes=5)
+"""What temporary credentials of unknown end live at least: stores renew them then."""
+
+_TEMPORARY = "X-Amz-Security-Token="
 _STALE = 24 * 3600.0
 """Seconds after which work that nobody finished is swept away."""
 
@@ -228,17 +232,27 @@ class ObjectStore:
     def url(self, asset: StoredAsset) -> SignedUrl:
         """Return a URL that the store signs: for an hour, or as long as the credentials live."""
         now = datetime.now(UTC)
-        ends = self.credentials_end() if self.credentials_end else None
-        life = min(_LIFE, ends - now) if ends else _LIFE
         path = self._path(asset.key, asset.name)
-        reason = "its credentials have expired" if life <= timedelta() else ""
+        reason = "its credentials have expired"
         try:
-            if not reason:
-                url = obstore.sign(self.store, "GET", path, life)
-                return SignedUrl(url=url, expires_at=now + life)
+            url, ends = self._signed(path)
+            if ends is None:
+                ends = now + (_SHORTEST if _TEMPORARY in url.url else _LIFE)
+            if ends > now:
+                return replace(url, expires_at=min(ends, now + _LIFE))
         except (BaseError, TypeError, ValueError) as error:
-            reason = redact(error)
-        raise SigningError(href=path, reason=reason[:200], hint="Check the store's credentials.")
+            reason = redact(error)[:200]
+        raise SigningError(href=path, reason=reason, hint="Check the store's credentials.")
+
+    def _signed(self, path: str) -> tuple[SignedUrl, datetime | None]:
+        """Return a URL, and when the credentials that signed it end."""
+        end = self.credentials_end or (lambda: None)
+        while True:
+            before = end()
+            signed = SignedUrl(url=obstore.sign(self.store, "GET", path, _LIFE))
+            # Signing may have renewed them.
+            if end() == before:
+                return signed, before
 
     def _path(self, key: str, name: str) -> str:
         return f"{self.prefix}/{check_key(key)}/{name}"

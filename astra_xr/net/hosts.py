@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Collection
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 
 def why_refused(url: str, allowed: Collection[str] = ()) -> str | None:
@@ -34,6 +34,14 @@ def why_refused(url: str, allowed: Collection[str] = ()) -> str | None:
     if parts.username is not None or port not in (None, 443):
         return f"its URL at {host} has a password or a port other than 443"
     return _why_private(host)
+
+
+def joined(url: str, target: str) -> str | None:
+    """Return where a redirect leads to; None if its target is no URL."""
+    try:
+        return urljoin(url, target)
+    except ValueError:
+        return None
 
 
 def _why_private(host: str) -> str | None:

@@ -9,7 +9,7 @@ import ssl
 import time
 from dataclasses import dataclass
 from importlib.metadata import version
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import aiohttp
 from yarl import URL
@@ -17,7 +17,7 @@ from yarl import URL
 from astra_xr.errors import redact
 from astra_xr.model import SignedUrl
 from astra_xr.net.endurance import MOST_REQUESTS, Budget, asked_wait
-from astra_xr.net.hosts import why_refused
+from astra_xr.net.hosts import joined, why_refused
 from astra_xr.net.proxies import proxy_of
 from astra_xr.settings import Settings
 
@@ -245,7 +245,9 @@ async def fetch(signed: SignedUrl, part: Part) -> Failure | None:
         found = await _exchange(url, headers, part)
         if not isinstance(found, str):
             return found
-        target = urljoin(url, found)
+        target = joined(url, found)
+        if target is None:
+            return Failure(reason="it is redirected to no URL", lasting=True)
         refused = await asyncio.to_thread(_why_not_to, target, signed)
         if refused:
             return Failure(reason=f"it is redirected, but {refused}", lasting=True)

@@ -25,7 +25,7 @@ from astra_xr.resolver.resolution import Resolution
 from astra_xr.resolver.routing import check_format
 from astra_xr.resolver.scene_input import read_scene
 from astra_xr.resolver.wire import resolution_of
-from astra_xr.secret import Secret, plain
+from astra_xr.secret import Secret
 from astra_xr.settings import Settings, service_at
 
 T = TypeVar("T")
@@ -73,7 +73,7 @@ class RemoteResolver:
         *,
         settings: Settings | None = None,
     ) -> None:
-        key = Secret(plain(api_key)) if api_key else None
+        key = Secret.of(api_key) if api_key else None
         del api_key
         self.settings = settings or Settings.from_env()
         url = _checked(base_url or self.settings.api_url, self.settings.allow_hosts)

@@ -124,12 +124,12 @@ class Service:
 
     async def assets(self, request: Request) -> Response:
         """Answer ``GET /api/v1/assets``."""
-        key = self._keys.holder(request.headers.get("authorization"))
+        key = self._keys.holder(request.scope["authorization"])
         if key is None:
             hint = "Send it as `Authorization: Bearer astra_sk_live_…`."
             raise AuthenticationRequired(service="The resolver service", hint=hint)
         request.scope["key_id"] = key.id
-        if self._settings.limits_url.startswith("memory:"):
+        if self._settings.limits_url.reveal().startswith("memory:"):
             self._limiter.count(key)
         else:
             await _in_thread(self._quick, self._limiter.count, key)

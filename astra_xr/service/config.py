@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from astra_xr.catalogs.s3 import StoreKeys, aws_keys
 from astra_xr.conversion.stores import LocalStore, ObjectStore, Store
 from astra_xr.errors import InvalidParameter, redact
+from astra_xr.secret import Secret
 from astra_xr.service.queue import PatientConverter
 from astra_xr.settings import Settings
 
@@ -39,11 +41,11 @@ class ServiceSettings:
     keys_file: Path | None = None
     """File of key hashes, read again when it changes (``ASTRA_KEYS_FILE``)."""
 
-    api_keys: tuple[str, ...] = field(default=(), repr=False)
+    api_keys: tuple[Secret[str], ...] = ()
     """Further keys, whole, comma-separated (``ASTRA_API_KEYS``)."""
 
-    url_keys: Mapping[str, bytes] = field(
-        default_factory=lambda: {"1": secrets.token_bytes(32)}, repr=False
+    url_keys: Mapping[str, Secret[bytes]] = field(
+        default_factory=lambda: {"1": Secret(secrets.token_bytes(32))}
     )
     """Secrets that sign our own URLs, as ``id:base64,…``, the first signs (``ASTRA_URL_KEYS``).
     Processes behind one address need the same; made up for one process when left out."""
@@ -59,10 +61,10 @@ class ServiceSettings:
     """Requests that one key may make where the key says nothing, e.g. ``600/minute``
     (``ASTRA_RATE``); None: as many as it likes."""
 
-    limits_url: str = field(default="memory://", repr=False)
+    limits_url: Secret[str] = field(default_factory=lambda: Secret("memory://"))
     """Where rates are counted: ``redis://…`` for several processes (``ASTRA_LIMITS_URL``)."""
 
-    store: str | None = field(default=None, repr=False)
+    store: Secret[str] | None = None
     """Object store of converted files, e.g. ``s3://bucket/prefix?region=eu-west-1``, with keys
     in the environment (``ASTRA_STORE``); None: the cache folder."""
 
@@ -73,6 +75,17 @@ class ServiceSettings:
     """Seconds that requests under way have left when the service is to end
     (``ASTRA_DRAIN``)."""
 
+    def __post_init__(self) -> None:
+        # Given as text by callers in this process.
+        held: dict[str, Any] = {
+            "api_keys": tuple(map(Secret.of, self.api_keys)),
+            "url_keys": {name: Secret.of(key) for name, key in self.url_keys.items()},
+            "limits_url": Secret.of(self.limits_url),
+            "store": Secret.of(self.store) if self.store else None,
+        }
+        for name, value in held.items():
+            object.__setattr__(self, name, value)
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> ServiceSettings:
         """Read the settings from environment variables.
@@ -82,21 +95,32 @@ class ServiceSettings:
         InvalidParameter
             A variable holds a value of the wrong form.
         """
-        env = os.environ if environ is None else environ
-        told: dict[str, object] = {"core": Settings.from_env(environ)}
-        if env.get("ASTRA_KEYS_FILE"):
-            told["keys_file"] = Path(env["ASTRA_KEYS_FILE"]).expanduser()
-        for name in ("api_keys", "cors_origins"):
-            told[name] = _listed(env.get(f"ASTRA_{name.upper()}", ""))
-        for name in ("public_url", "rate", "limits_url", "store"):
-            if env.get(f"ASTRA_{name.upper()}"):
-                told[name] = env[f"ASTRA_{name.upper()}"]
-        told["metrics"] = env.get("ASTRA_METRICS", "").lower() in ("1", "on", "true", "yes")
-        if env.get("ASTRA_DRAIN"):
-            told["drain"] = _seconds(env["ASTRA_DRAIN"])
-        if env.get("ASTRA_URL_KEYS"):
-            told["url_keys"] = _url_keys(env["ASTRA_URL_KEYS"])
-        return cls(**told)  # type: ignore[arg-type]
+        told: dict[str, Any] = {"core": Settings.from_env(environ)}
+        env = _variables(os.environ if environ is None else environ)
+        del environ  # which holds secrets
+        if "keys_file" in env:
+            told["keys_file"] = Path(env["keys_file"]).expanduser()
+        told["cors_origins"] = tuple(_listed(env.get("cors_origins", "")))
+        as_is = ("public_url", "rate", "limits_url", "store")
+        told |= {name: env[name] for name in as_is if name in env}
+        told["metrics"] = env.get("metrics", "").lower() in ("1", "on", "true", "yes")
+        if "drain" in env:
+            told["drain"] = _seconds(env["drain"])
+        if "api_keys" in env:
+            told["api_keys"] = tuple(map(Secret, _listed(env["api_keys"].reveal())))
+        if "url_keys" in env:
+            told["url_keys"] = _url_keys(env["url_keys"])
+        return cls(**told)
+
+
+_SECRETS = ("api_keys", "url_keys", "limits_url", "store")
+
+
+def _variables(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return field → text of the variables that are set."""
+    names = ("keys_file", "public_url", "cors_origins", "rate", "metrics", "drain", *_SECRETS)
+    texts = {name: environ.get(f"ASTRA_{name.upper()}") for name in names}
+    return {n: Secret(t) if n in _SECRETS else t for n, t in texts.items() if t}
 
 
 def converter_of(settings: ServiceSettings) -> PatientConverter:
@@ -110,34 +134,45 @@ def converter_of(settings: ServiceSettings) -> PatientConverter:
     root = settings.core.cache_dir / "converted"
     store: Store = LocalStore(root=root, max_bytes=settings.core.cache_bytes)
     if settings.store:
-        store = _object_store(settings.store)
+        store = _object_store(settings.store, settings.core)
     return PatientConverter(store, root)
 
 
-def _object_store(url: str) -> ObjectStore:
+def _object_store(url: Secret[str], core: Settings) -> ObjectStore:
+    store = _store_at(url, core)
+    if isinstance(store, ObjectStore):
+        return store
+    expected = f"{_STORES} ({store})"
+    raise InvalidParameter(name="ASTRA_STORE", value=redact(url.reveal()), expected=expected)
+
+
+def _store_at(url: Secret[str], core: Settings) -> ObjectStore | str:
+    """Return the store of a URL, or why it is none."""
     from obstore.exceptions import BaseError
     from obstore.store import from_url
 
-    parts = urlsplit(url)
+    parts = urlsplit(url.reveal())
+    if parts.scheme not in _SCHEMES or not parts.netloc:
+        return "it names none"
     options: Any = dict(parse_qsl(parts.query))
     plain = str(options.get("endpoint", "")).startswith("http://")
-    reason = "" if parts.scheme in _SCHEMES and parts.netloc else "it names none"
+    own = parts.scheme == "s3" and not {"access_key_id", "aws_access_key_id"} & options.keys()
+    keys: Any = StoreKeys(core) if own and aws_keys(core) else None
     try:
-        if not reason:
-            bucket = f"{parts.scheme}://{parts.netloc}"
-            made: Any = from_url(
-                bucket, config=options or None, client_options={"allow_http": plain}
-            )
-            prefix = parts.path.strip("/")
-            return ObjectStore(store=made, prefix=prefix) if prefix else ObjectStore(store=made)
+        store: Any = from_url(
+            f"{parts.scheme}://{parts.netloc}",
+            config=options or None,
+            client_options={"allow_http": plain},
+            credential_provider=keys,
+        )
     except (BaseError, ValueError, TypeError) as error:
-        reason = redact(error)[:200]
-    shown = redact(url)
-    raise InvalidParameter(name="ASTRA_STORE", value=shown, expected=f"{_STORES} ({reason})")
+        return redact(error)[:200]
+    prefix = {"prefix": parts.path.strip("/")} if parts.path.strip("/") else {}
+    return ObjectStore(store=store, credentials_end=keys.end if keys else None, **prefix)
 
 
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _seconds(text: str) -> float:
@@ -146,15 +181,18 @@ def _seconds(text: str) -> float:
     raise InvalidParameter(name="ASTRA_DRAIN", value=text, expected="a number of seconds")
 
 
-def _url_keys(text: str) -> dict[str, bytes]:
+def _url_keys(text: Secret[str]) -> dict[str, Secret[bytes]]:
     keys = {}
-    for part in _listed(text):
-        name, _, encoded = part.partition(":")
-        try:
-            keys[name] = base64.b64decode(encoded, validate=True)
-        except ValueError:
-            keys[name] = b""
-        if len(keys[name]) < 32 or not name.isalnum():
-            expected = "id:base64 of 32 bytes or more, comma-separated"
-            raise InvalidParameter(name="ASTRA_URL_KEYS", value="***", expected=expected)
+    for part in map(Secret, _listed(text.reveal())):
+        keys[part.reveal().partition(":")[0]] = _decoded(part)
+    if not all(name.isalnum() and len(key.reveal()) >= 32 for name, key in keys.items()):
+        expected = "id:base64 of 32 bytes or more, comma-separated"
+        raise InvalidParameter(name="ASTRA_URL_KEYS", value="***", expected=expected)
     return keys
+
+
+def _decoded(part: Secret[str]) -> Secret[bytes]:
+    try:
+        return Secret(base64.b64decode(part.reveal().partition(":")[2], validate=True))
+    except ValueError:
+        return Secret(b"")

@@ -138,7 +138,9 @@ class LocalFiles:
             await _refuse(send, 405, request_id, [(b"allow", b"GET, HEAD")])
             return
         raw = scope["raw_path"].decode("latin-1").partition("?")[0]
-        if not self._opens(scope["method"], raw, scope["query_string"]):
+        opens = self._opens(scope["method"], raw, scope["query_string"])
+        scope["query_string"] = b""  # each frame of the request has the scope
+        if not opens:
             error = Forbidden(
                 reason="This URL was altered, or has expired. Ask for the scene's assets anew."
             )

@@ -23,9 +23,10 @@ from typing import Any
 
 import filelock
 
-from astra_xr.errors import InvalidParameter, RateLimited, UpstreamUnavailable
+from astra_xr.errors import InvalidParameter, RateLimited, UpstreamUnavailable, redact
 from astra_xr.extras import require
 from astra_xr.model import utc_now
+from astra_xr.secret import Secret
 
 _KEY = re.compile(r"astra_sk_live_([a-z0-9]{8})_([0-9a-f]{64})", re.ASCII)
 _NONE = "0" * 64
@@ -114,7 +115,7 @@ class KeyFile:
         life: timedelta | None = None,
         rate: str | None = None,
         now: datetime | None = None,
-    ) -> str:
+    ) -> Secret[str]:
         """Add a key and return it: this once."""
         made, key = new_key(name, life=life, rate=check_rate(rate), now=now)
         with self._locked():
@@ -155,15 +156,15 @@ def new_key(
     life: timedelta | None = None,
     rate: str | None = None,
     now: datetime | None = None,
-) -> tuple[ApiKey, str]:
+) -> tuple[ApiKey, Secret[str]]:
     """Make up a key; return what is kept of it, and the key."""
     now = now or utc_now()
     key_id = secrets.token_hex(4)
-    key = f"astra_sk_live_{key_id}_{secrets.token_hex(32)}"
+    key = Secret(f"astra_sk_live_{key_id}_{secrets.token_hex(32)}")
     kept = ApiKey(
         id=key_id,
         name=name[:100],
-        sha256=_hash(key),
+        sha256=_hash(key.reveal()),
         created_at=f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%S+00:00}",
         expires_at=f"{now.astimezone(UTC) + life:%Y-%m-%dT%H:%M:%S+00:00}" if life else None,
         rate=rate,
@@ -178,16 +179,17 @@ class Keyring:
     ----------
     path : Path, optional
         File of keys, looked at again whenever it changes.
-    keys : iterable of str
+    keys : iterable of Secret
         Further keys, whole.
     """
 
     def __init__(
         self,
         path: Path | None = None,
-        keys: Iterable[str] = (),
+        keys: Iterable[Secret[str]] = (),
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
+        self._held: dict[str, ApiKey] = {}
         self._file = KeyFile(path) if path else None
         self._clock = clock
         self._given = {k.id: k for k in map(_given, keys)}
@@ -199,10 +201,14 @@ class Keyring:
     def __repr__(self) -> str:
         return f"Keyring({', '.join(self._held)})"
 
-    def holder(self, header: str | None) -> ApiKey | None:
+    def holder(self, header: Secret[str]) -> ApiKey | None:
         """Return the key of an ``Authorization`` header; None if it has no valid key."""
         self._look()
-        scheme, _, text = (header or "").partition(" ")
+        return self._holder(header)
+
+    def _holder(self, header: Secret[str]) -> ApiKey | None:
+        # Raises nothing: the key is plain here.
+        scheme, _, text = header.reveal().partition(" ")
         match = _KEY.fullmatch(text.strip(" ")) if scheme.lower() == "bearer" else None
         held = self._held.get(match[1]) if match else None
         # Hashed and compared whatever is wrong, so that the time it takes tells nothing.
@@ -237,14 +243,13 @@ _SLOWEST = 2.0
 class Limiter:
     """Counts the requests of each key."""
 
-    def __init__(self, url: str = "memory://", rate: str | None = None) -> None:
-        from limits.storage import storage_from_string
+    def __init__(self, url: Secret[str], rate: str | None = None) -> None:
         from limits.strategies import FixedWindowRateLimiter
 
         self._rate = check_rate(rate)
-        remote = not url.startswith("memory:")
-        patience = dict.fromkeys(("socket_timeout", "socket_connect_timeout"), _SLOWEST)
-        storage = storage_from_string(url, wrap_exceptions=True, **(patience if remote else {}))
+        storage = _counter_at(url)
+        if isinstance(storage, InvalidParameter):
+            raise storage
         self._limiter = FixedWindowRateLimiter(storage)
 
     def count(self, key: ApiKey) -> None:
@@ -284,13 +289,35 @@ class Limiter:
             raise failure
 
 
+def _counter_at(url: Secret[str]) -> Any:
+    """Return the counter of a URL, or the error that it is none."""
+    from limits.errors import ConfigurationError
+    from limits.storage import storage_from_string
+
+    remote = not url.reveal().startswith("memory:")
+    patience = dict.fromkeys(("socket_timeout", "socket_connect_timeout"), _SLOWEST)
+    try:
+        return storage_from_string(
+            url.reveal(), wrap_exceptions=True, **(patience if remote else {})
+        )
+    except (ConfigurationError, ValueError) as error:
+        expected = f"a store of the package limits, e.g. redis://host ({redact(error)[:200]})"
+    return InvalidParameter(name="ASTRA_LIMITS_URL", value="***", expected=expected)
+
+
 def _hash(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
 
 
-def _given(key: str) -> ApiKey:
-    match = _KEY.fullmatch(key)
-    if not match:
+def _given(key: Secret[str]) -> ApiKey:
+    key_id = _id_of(key)
+    if key_id is None:
         expected = "keys that `astra-xr keys add` made, comma-separated"
         raise InvalidParameter(name="ASTRA_API_KEYS", value="***", expected=expected)
-    return ApiKey(id=match[1], name="environment", sha256=_hash(key), created_at="")
+    return ApiKey(id=key_id, name="environment", sha256=_hash(key.reveal()), created_at="")
+
+
+def _id_of(key: Secret[str]) -> str | None:
+    """Return the public part of a key; None if it has not the form of one."""
+    match = _KEY.fullmatch(key.reveal())
+    return match[1] if match else None

@@ -127,12 +127,14 @@ def serve(
     path = keys_file or ServiceSettings.from_env().keys_file or default_keys_file()
     os.environ["ASTRA_KEYS_FILE"] = str(path.absolute())
     # All workers have to accept each other's signatures.
-    made = f"1:{base64.b64encode(secrets.token_bytes(32)).decode()}"
-    os.environ.setdefault("ASTRA_URL_KEYS", made)
+    os.environ.setdefault(
+        "ASTRA_URL_KEYS", f"1:{base64.b64encode(secrets.token_bytes(32)).decode()}"
+    )
     settings = ServiceSettings.from_env()
     Keyring(settings.keys_file, settings.api_keys)
     if not settings.api_keys and not KeyFile(path).read():
-        print(f"A first key, shown this once: {KeyFile(path).add('first')}", flush=True)  # noqa: T201
+        key = KeyFile(path).add("first")
+        print(f"A first key, shown this once: {key.reveal()}", flush=True)  # noqa: T201
     if settings.metrics and workers > 1 and MANY not in os.environ:
         os.environ[MANY] = tempfile.mkdtemp(prefix="astra-metrics-")
     print(f"http://{host}:{port}/docs", flush=True)  # noqa: T201

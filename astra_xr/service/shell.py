@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from astra_xr.errors import AstraError, UpstreamUnavailable, redact
+from astra_xr.secret import Secret
 from astra_xr.service.problems import PROBLEM_TYPE, problem
 
 log = logging.getLogger("astra_xr.service")
@@ -67,6 +68,7 @@ class Shell:
         start, status = time.perf_counter(), 0
         self._open += 1
         request_id = scope["request_id"] = f"{next(self._ids):016x}"
+        _hide_key(scope)
 
         async def told(message: Message) -> None:
             nonlocal status
@@ -113,6 +115,13 @@ class Shell:
         while self._open and time.monotonic() < until:
             await asyncio.sleep(0.01)
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _hide_key(scope: Scope) -> None:
+    """Take the API key out of the headers: each frame of a request has the scope."""
+    sent = [value for name, value in scope["headers"] if name == b"authorization"]
+    scope["headers"] = [each for each in scope["headers"] if each[0] != b"authorization"]
+    scope["authorization"] = Secret(sent[0].decode("latin-1") if sent else "")
 
 
 async def _refuse(send: Send, error: AstraError, request_id: str) -> None:

@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote, urlencode
 
 from astra_xr.errors import InvalidParameter
 from astra_xr.model import utc_now
+from astra_xr.secret import Secret
 
 LIFE = timedelta(hours=1)
 _LEEWAY = timedelta(seconds=30)
@@ -42,7 +43,7 @@ class UrlSigner:
 
     Examples
     --------
-    >>> signer = UrlSigner({"a": bytes(32)})
+    >>> signer = UrlSigner({"a": Secret(bytes(32))})
     >>> query, expires_at = signer.sign("GET", "/assets/s2/B04.tif")
     >>> from urllib.parse import parse_qs
     >>> told = {name: values[0] for name, values in parse_qs(query).items()}
@@ -50,8 +51,10 @@ class UrlSigner:
     True
     """
 
-    def __init__(self, keys: Mapping[str, bytes], clock: Callable[[], datetime] = utc_now) -> None:
-        good = all(name.isalnum() and len(secret) >= 32 for name, secret in keys.items())
+    def __init__(
+        self, keys: Mapping[str, Secret[bytes]], clock: Callable[[], datetime] = utc_now
+    ) -> None:
+        good = all(name.isalnum() and len(key.reveal()) >= 32 for name, key in keys.items())
         if not 1 <= len(keys) <= 2 or not good:
             expected = "one or two key ids of letters and digits, each with 32 bytes or more"
             raise InvalidParameter(name="keys", value=sorted(keys), expected=expected)
@@ -110,7 +113,7 @@ class UrlSigner:
     def _signed(self, key_id: str, method: str, path: str, expiry: str) -> str:
         method = "GET" if method.upper() == "HEAD" else method.upper()
         text = "\n".join((_VERSION, method, path, expiry, key_id))
-        digest = hmac.digest(self._keys[key_id], text.encode("utf-8", "replace"), "sha256")
+        digest = hmac.digest(self._keys[key_id].reveal(), text.encode("utf-8", "replace"), "sha256")
         return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 

@@ -134,7 +134,7 @@ def main() -> None:
     args = parser.parse_args()
     if shutil.which("wrk") is None:
         sys.exit("wrk is not here, which makes the load: apt-get install wrk")
-    _, key = new_key("benchmark")
+    key = new_key("benchmark")[1].reveal()
     auth = [f"Authorization: Bearer {key}"]
     with (
         tempfile.TemporaryDirectory() as folder,

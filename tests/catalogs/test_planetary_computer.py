@@ -82,6 +82,25 @@ def test_one_token_serves_a_container_until_shortly_before_its_own_expiry(
     ]
 
 
+@pytest.mark.parametrize(
+    ("told", "end"),
+    [
+        ({"msft:expiry": "2025-01-01T00:45:00Z"}, "2025-01-01T00:20:00+00:00"),
+        ({"msft:expiry": "2025-01-01T00:10:00Z"}, "2025-01-01T00:10:00+00:00"),
+        ({"msft:expiry": "soon"}, "2025-01-01T00:20:00+00:00"),
+        ({}, "2025-01-01T00:20:00+00:00"),
+    ],
+)
+def test_a_url_dies_with_its_token_whatever_the_service_says(
+    told: dict[str, str], end: str, catalog: PlanetaryComputer, network: Loopback
+) -> None:
+    answer = {"token": "se=2025-01-01T00%3A20%3A00Z&sig=a", **told}
+    network.routes["planetarycomputer.microsoft.com"] = lambda _: httpx.Response(200, json=answer)
+    ends = catalog.sign(BLOB).expires_at
+    assert ends is not None
+    assert ends.isoformat() == end
+
+
 def test_many_threads_make_one_request(catalog: PlanetaryComputer, tokens: Tokens) -> None:
     tokens.gate = threading.Event()
     with ThreadPoolExecutor(16) as pool:

@@ -163,6 +163,22 @@ def test_keys_of_a_profile(bucket: Bucket, tmp_path: Path, monkeypatch: pytest.M
         S3(settings).sign(f"s3://private/{ODD}")
 
 
+@pytest.mark.parametrize(
+    ("expiration", "minutes"), [(None, 5), ("2025-01-01T00:20:00Z", 20), ("2025-01-02", 60)]
+)
+def test_temporary_keys_of_the_environment(expiration: str | None, minutes: int) -> None:
+    told = {"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "HUSH", "AWS_SESSION_TOKEN": "T"}
+    told |= {"AWS_CREDENTIAL_EXPIRATION": expiration} if expiration else {}
+    settings = Settings.from_env(told)
+    signed = S3(settings, clock=FakeClock(NOW)).sign("s3://bucket/a.TIF")
+    assert signed.expires_at == NOW + timedelta(minutes=minutes)
+    assert f"X-Amz-Expires={minutes * 60}" in signed.url
+    # They say nothing of keys without a token, which do not expire.
+    lasting = Settings.from_env({name: text for name, text in told.items() if name[-5:] != "TOKEN"})
+    signed = S3(lasting, clock=FakeClock(NOW)).sign("s3://bucket/a.TIF")
+    assert signed.expires_at == NOW + timedelta(hours=1)
+
+
 def test_a_url_dies_with_the_credentials_that_signed_it(monkeypatch: pytest.MonkeyPatch) -> None:
     ends = NOW + timedelta(minutes=20)
     keys = Keys(

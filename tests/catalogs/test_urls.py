@@ -65,6 +65,29 @@ class TestIsSigned:
         is_signed(start + text)
 
 
+@pytest.mark.parametrize(
+    ("query", "end"),
+    [
+        ("se=2025-01-15T20%3A00%3A00Z&sig=a", "2025-01-15T20:00:00+00:00"),
+        ("se=2025-01-15T22:00:00%2B02:00&sig=a", "2025-01-15T20:00:00+00:00"),
+        ("se=2025-01-15&sig=a", "2025-01-15T00:00:00+00:00"),
+        ("Expires=1736971200&Signature=a", "2025-01-15T20:00:00+00:00"),
+        ("X-Amz-Date=20250115T190000Z&X-Amz-Expires=3600", "2025-01-15T20:00:00+00:00"),
+        ("X-Goog-Date=20250115T190000Z&X-Goog-Expires=3600", "2025-01-15T20:00:00+00:00"),
+        ("se=soon&sig=a", None),
+        ("se=2025-01-15", None),
+        ("Expires=99999999999999999999", None),
+        ("X-Amz-Date=20250115T190000Z&X-Amz-Expires=9999999999999999999", None),
+        ("X-Amz-Date=20250115", None),
+        ("v=1", None),
+        ("", None),
+    ],
+)
+def test_a_signed_url_says_when_it_ends(query: str, end: str | None) -> None:
+    ends = FixedUrl(f"https://h/a.tif?{query}")().expires_at
+    assert (ends and ends.isoformat()) == end
+
+
 class TestFixedUrl:
     def test_gives_what_was_brought(self) -> None:
         assert FixedUrl(SIGNED)() == SignedUrl(url=SIGNED, expires_at=None)

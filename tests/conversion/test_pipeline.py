@@ -487,11 +487,11 @@ class TestWhatACatalogMayName:
         assert len(server.requests) == 1
 
     def test_hosts_that_settings_allow(self) -> None:
-        check_url("http://127.0.0.1:8/a.tif", label="B04", allowed=["127.0.0.1"])
+        check_url(SignedUrl(url="http://127.0.0.1:8/a.tif"), label="B04", allowed=["127.0.0.1"])
         with pytest.raises(ConversionFailed):
-            check_url("http://127.0.0.2:8/a.tif", label="B04", allowed=["127.0.0.1"])
+            check_url(SignedUrl(url="http://127.0.0.2:8/a.tif"), label="B04", allowed=["127.0.0.1"])
         with pytest.raises(ConversionFailed):
-            check_url("file://127.0.0.1/a.tif", label="B04", allowed=["127.0.0.1"])
+            check_url(SignedUrl(url="file://127.0.0.1/a.tif"), label="B04", allowed=["127.0.0.1"])
 
 
 _SCRIPT = """

@@ -262,6 +262,29 @@ class TestObjects:
         with pytest.raises(SigningError, match="its credentials have expired"):
             late.url(asset())
 
+    def test_temporary_credentials_of_unknown_end_promise_little(self) -> None:
+        keys: Any = {"access_key_id": "a", "secret_access_key": "s", "session_token": "t"}
+        s3 = S3Store("b", region="us-east-1", **keys)
+        ends = ObjectStore(store=s3).url(asset()).expires_at
+        assert ends is not None
+        assert ends - datetime.now(UTC) <= timedelta(minutes=5)
+
+    def test_keys_that_are_renewed_in_the_middle(self) -> None:
+        """A URL is never told to last as long as keys that came after it was signed."""
+        now, given = datetime.now(UTC), list[datetime]()
+
+        def keys() -> Any:
+            given.append(now + timedelta(minutes=(2, 40)[min(len(given), 1)]))
+            return {"access_key_id": f"A{len(given)}", "secret_access_key": "s", "token": "t",
+                    "expires_at": given[-1]}  # fmt: skip
+
+        s3 = S3Store("b", region="us-east-1", credential_provider=keys)
+        store = ObjectStore(store=s3, credentials_end=lambda: given[-1] if given else None)
+        for _ in range(3):
+            signed = store.url(asset())
+            number = int(signed.url.partition("Credential=A")[2][0])
+            assert signed.expires_at == given[number - 1]
+
     def test_s3_that_enforces_signatures(self, s3: tuple[str, str, str], tmp_path: Path) -> None:
         url, access, secret = s3
         bucket = S3Store(

@@ -68,7 +68,7 @@ def served(service_settings: dict[str, Any]) -> Iterator[Served]:
 @contextlib.contextmanager
 def serving(**changes: Any) -> Iterator[Served]:
     """Run the service over the sample, with other settings where ``changes`` say so."""
-    _, key = new_key("tests")
+    key = new_key("tests")[1].reveal()
     url_key = b"secret-of-the-urls-in-these-tests"
     settings = ServiceSettings(
         **{

@@ -15,6 +15,7 @@ from astra_xr import errors
 from astra_xr.cli import main
 from astra_xr.errors import AstraError, InvalidParameter
 from astra_xr.resolver.remote import RemoteResolver
+from astra_xr.secret import Secret
 from astra_xr.service.keys import KeyFile, Keyring, new_key
 from astra_xr.service.problems import problem
 from tests.service.conftest import SCENE, Served
@@ -73,7 +74,7 @@ def test_the_client_raises_what_the_process_raises(served: Served) -> None:
 
 
 def test_wrong_keys_are_told_apart_by_nothing(served: Served) -> None:
-    _, other = new_key("another")
+    other = new_key("another")[1].reveal()
     told = set()
     for header in ("", "Basic abc", "Bearer", f"Bearer {other}", f"Bearer {served.key[:-1]}0x"):
         response = served.ask(headers={"Authorization": header})
@@ -164,13 +165,13 @@ def test_keys_come_and_go_while_the_service_runs(
     key = capsys.readouterr().out.strip()
     assert key not in path.read_text()
     assert path.stat().st_mode & 0o077 == 0
-    holder = ring.holder(f"Bearer {key}")
+    holder = ring.holder(Secret(f"Bearer {key}"))
     assert holder is not None
     assert (holder.name, holder.rate) == ("alice", "9/second")
     assert main(["keys", "list", "--keys-file", str(path)]) == 0
     assert holder.id in capsys.readouterr().out
     assert main(["keys", "revoke", holder.id, "--keys-file", str(path)]) == 0
-    assert ring.holder(f"Bearer {key}") is None
+    assert ring.holder(Secret(f"Bearer {key}")) is None
     with pytest.raises(InvalidParameter, match="none is there"):
         KeyFile(path).revoke("nobody")
 

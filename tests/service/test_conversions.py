@@ -222,7 +222,7 @@ class TestHeaders:
 class TestShutdown:
     @contextmanager
     def command(self, catalog: Path, folder: Path, drain: float) -> Iterator[tuple[Served, Any]]:
-        _, key = new_key("tests")
+        key = new_key("tests")[1].reveal()
         port = free_port()
         environ = os.environ | {
             "ASTRA_API_KEYS": key, "ASTRA_CACHE_DIR": str(folder), "ASTRA_DRAIN": str(drain),

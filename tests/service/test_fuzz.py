@@ -136,7 +136,7 @@ def check(number: int, raw: bytes, answers: Answers) -> None:
 def test_fuzzed_requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serve, "_HEAD_SECONDS", 0.1)
     file = KeyFile(tmp_path / "keys.json")
-    from_file = file.add("from the file")
+    from_file = file.add("from the file").reveal()
     with serving(keys_file=file.path) as served:
         answer = served.ask({"scene_id": SCENE, "bands": "red"}).json()["assets"]["B04"]
         fuzzer = Fuzzer(served, answer["href"])

@@ -21,6 +21,7 @@ import httpx
 import pytest
 
 from astra_xr.errors import InvalidParameter
+from astra_xr.secret import Secret
 from astra_xr.service import serve
 from astra_xr.service.config import ServiceSettings
 from astra_xr.service.keys import KeyFile
@@ -40,7 +41,7 @@ HEAD = b"GET /healthz HTTP/1.1\r\nHost: h\r\n"
 def signed(served: Served, path: str, *, made: timedelta = timedelta(), method: str = "GET") -> str:
     """Return a URL as the service signs it, made some time ago."""
     clock = lambda: datetime.now(UTC) - made  # noqa: E731
-    query, _ = UrlSigner({"t": served.url_key}, clock).sign(method, path)
+    query, _ = UrlSigner({"t": Secret(served.url_key)}, clock).sign(method, path)
     return f"{served.url}{path}?{query}"
 
 
@@ -163,8 +164,8 @@ class TestKeys:
     def test_a_key_that_ends(self, tmp_path: Path) -> None:
         file = KeyFile(tmp_path / "keys.json")
         day = timedelta(days=1)
-        over = file.add("over", life=day, now=datetime.now(UTC) - 2 * day)
-        good = file.add("good", life=day)
+        over = file.add("over", life=day, now=datetime.now(UTC) - 2 * day).reveal()
+        good = file.add("good", life=day).reveal()
         with serving(api_keys=(), keys_file=file.path) as served:
             url = f"{served.url}/api/v1/assets?scene_id={SCENE}&bands=red"
             told = [
@@ -176,7 +177,7 @@ class TestKeys:
 
     def test_rotation_with_overlap_while_it_runs(self, tmp_path: Path) -> None:
         file = KeyFile(tmp_path / "keys.json")
-        old = file.add("alice")
+        old = file.add("alice").reveal()
         with serving(api_keys=(), keys_file=file.path) as served:
 
             def statuses(*keys: str) -> list[int]:
@@ -189,7 +190,7 @@ class TestKeys:
                 ]
 
             assert statuses(old) == [200]
-            new = file.add("alice")
+            new = file.add("alice").reveal()
             assert statuses(old, new) == [200, 200]
             file.revoke(file.read()[0].id)
             assert statuses(old, new) == [401, 200]
@@ -204,7 +205,7 @@ class TestKeys:
 
     def test_each_key_has_its_own_rate(self, tmp_path: Path) -> None:
         file = KeyFile(tmp_path / "keys.json")
-        slow, quick = file.add("slow", rate="1/hour"), file.add("quick")
+        slow, quick = file.add("slow", rate="1/hour").reveal(), file.add("quick").reveal()
         with serving(api_keys=(), keys_file=file.path, rate="50/hour") as served:
             url = f"{served.url}/api/v1/assets?scene_id={SCENE}&bands=red"
             for key, expected in ((slow, [200, 429, 429]), (quick, [200, 200, 200])):

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astra_xr.errors import InvalidParameter
+from astra_xr.secret import Secret
 from astra_xr.service.signing import UrlSigner
 from astra_xr.testing import FakeClock
 
-OLD, NEW = b"o" * 32, b"n" * 32
+OLD, NEW = Secret(b"o" * 32), Secret(b"n" * 32)
 PATH = "/assets/sentinel-2/S2B/B04.tif"
 
 
@@ -104,9 +105,9 @@ def test_keys_are_changed_while_urls_are_out(clock: FakeClock) -> None:
 
 
 @pytest.mark.parametrize(
-    "keys", [{}, {"a": b"short"}, {"a b": NEW}, {"a": NEW, "b": NEW, "c": NEW}]
+    "keys", [{}, {"a": Secret(b"short")}, {"a b": NEW}, {"a": NEW, "b": NEW, "c": NEW}]
 )
-def test_keys_are_checked(keys: dict[str, bytes]) -> None:
+def test_keys_are_checked(keys: dict[str, Secret[bytes]]) -> None:
     with pytest.raises(InvalidParameter, match="32 bytes or more"):
         UrlSigner(keys)
 

@@ -310,7 +310,7 @@ def _client(served: Served) -> RemoteResolver:
 
 
 def test_no_key(served: Served) -> None:
-    _, unknown = new_key("nobody")
+    unknown = new_key("nobody")[1].reveal()
     for header in ({}, {"Authorization": "Bearer x"}, {"Authorization": f"Bearer {unknown}"}):
         url = f"{served.url}/api/v1/assets?scene_id={SCENE}"
         response = httpx.get(url, headers=header)

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,15 @@ import numpy as np
 import pytest
 import rasterio
 
+from astra_xr.catalogs import s3
+from astra_xr.conversion.stores import StoredAsset
 from astra_xr.errors import InvalidParameter
+from astra_xr.net.memo import Memo
+from astra_xr.secret import Secret
 from astra_xr.service.app import create_app
-from astra_xr.service.config import ServiceSettings
+from astra_xr.service.config import ServiceSettings, converter_of
 from astra_xr.service.keys import new_key
+from astra_xr.settings import Settings
 from tests import items
 from tests.conversion.rasters import PLACE, numbers, write
 from tests.servers import free_port, s3_missing, serve_s3
@@ -113,7 +119,7 @@ def test_two_services_share_store_and_rates(catalog: Path, tmp_path: Path) -> No
     missing = s3_missing()
     if missing:
         pytest.skip(missing)
-    _, key = new_key("team")
+    key = new_key("team")[1].reveal()
     with serve_redis(tmp_path) as limits, serve_s3("team") as (s3, access, secret):
         shared = {
             "ASTRA_API_KEYS": key,
@@ -149,7 +155,7 @@ def test_two_services_share_store_and_rates(catalog: Path, tmp_path: Path) -> No
 
 
 def test_workers_of_one_service_count_together(tmp_path: Path) -> None:
-    _, key = new_key("team")
+    key = new_key("team")[1].reveal()
     environ = {"ASTRA_METRICS": "1", "ASTRA_API_KEYS": key}
     with command(tmp_path / "c", "sample", environ, workers=2) as served:
         # Connections of their own: whichever worker is free takes each.
@@ -195,9 +201,45 @@ def test_settings_that_cannot_work(setting: dict[str, Any], words: str) -> None:
         create_app(ServiceSettings(core=core_settings(catalog="sample"), **setting))
 
 
+@pytest.mark.parametrize(
+    ("environ", "minutes"),
+    [
+        ({}, 20),  # of boto3
+        ({"AWS_SESSION_TOKEN": "T", "AWS_CREDENTIAL_EXPIRATION": "+20"}, 20),
+        ({"AWS_SESSION_TOKEN": "T"}, 5),
+        ({"AWS_ACCESS_KEY_ID": "AKIA"}, 60),
+    ],
+)
+def test_urls_of_a_store_die_with_its_credentials(
+    environ: dict[str, str], minutes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("boto3")
+    from botocore.credentials import Credentials
+
+    ends = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=20)
+    found = Credentials("AKID", "HUSH", "TOKEN")
+    found._expiry_time = ends
+    monkeypatch.setattr(s3, "_found", Memo[Any, Any](size=1, life=60))
+    monkeypatch.setattr(s3, "_boto3_credentials", lambda: found)
+    if environ:
+        environ = {"AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "S", **environ}
+    for name, text in environ.items():
+        monkeypatch.setenv(name, text.replace("+20", ends.isoformat()))
+    settings = ServiceSettings(
+        core=core_settings() if not environ else Settings.from_env(),
+        store=Secret("s3://bucket/prefix?region=eu-west-1"),
+    )
+    asset = StoredAsset(key="a/b", name="B04.tif", size=1, media_type="image/tiff")
+    signed = converter_of(settings).store.url(asset)
+    assert signed.url.startswith("https://s3.eu-west-1.amazonaws.com/bucket/prefix/a/b/B04.tif?")
+    assert signed.expires_at is not None
+    left = signed.expires_at - datetime.now(UTC)
+    assert timedelta(minutes=minutes - 1) < left <= timedelta(minutes=minutes)
+
+
 def test_settings_from_the_environment() -> None:
     environ = {"ASTRA_STORE": "s3://b", "ASTRA_METRICS": "on", "ASTRA_DRAIN": "2.5"}
     told = ServiceSettings.from_env(environ)
-    assert (told.store, told.metrics, told.drain) == ("s3://b", True, 2.5)
+    assert (told.store, told.metrics, told.drain) == (Secret("s3://b"), True, 2.5)
     with pytest.raises(InvalidParameter, match="ASTRA_DRAIN"):
         ServiceSettings.from_env({"ASTRA_DRAIN": "-1"})
