@@ -28,6 +28,8 @@ from astra_xr.secret import Secret
 _KEPT = 4096
 _AGAIN = 60.0
 """Least seconds between two requests for one token, unless the storage refuses it."""
+_SHARED = 1.0
+"""Seconds for which a failure is that of all who ask, so that reads fail together."""
 _SOON = 120.0
 """Whoever asks when fewer seconds are left waits for a new one."""
 
@@ -76,7 +78,7 @@ class Tokens(Generic[K]):
         self._ahead = renew_before.total_seconds()
         self._timer = timer
         self._held: Memo[K, _Held] = Memo(
-            size=_KEPT, life=lambda held: _life(held.token), clock=timer
+            size=_KEPT, life=lambda held: _life(held.token), failures=_SHARED, clock=timer
         )
 
     def get(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import CancelledError, Future
 from typing import Generic, TypeVar
 
-from cachetools import TLRUCache
+from cachetools import TLRUCache, TTLCache
 
 from astra_xr.locks import Lock, renew_in_child
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Memo(Generic[K, T]):
-    """A bounded cache whose entries expire; failures are not kept.
+    """A bounded cache whose entries expire; failures are kept for a moment at most.
 
     Parameters
     ----------
@@ -25,6 +25,8 @@ class Memo(Generic[K, T]):
     life : float or callable
         Seconds until an entry expires, or a function of a new entry that returns them. An entry
         with no time left is returned once and not kept.
+    failures : float
+        Seconds for which a failure is that of all who ask: they may have waited in a queue.
     clock : callable, optional
         Returns seconds.
     """
@@ -34,12 +36,14 @@ class Memo(Generic[K, T]):
         *,
         size: int,
         life: float | Callable[[T], float],
+        failures: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         def end(key: K, value: T, now: float) -> float:
             return now + (life(value) if callable(life) else life)
 
         self._kept: TLRUCache[K, T, float] = TLRUCache(size, end, clock)
+        self._failed: TTLCache[K, Future[T]] = TTLCache(size, failures, clock)
         self._coming: dict[K, Future[T]] = {}
         self._lock = Lock()
         renew_in_child(self)
@@ -72,7 +76,7 @@ class Memo(Generic[K, T]):
                 if not refused(kept):
                     return kept
                 self._kept.pop(key, None)
-            future = self._coming.get(key)
+            future = self._coming.get(key) or self._failure(key)
             mine = future is None
             if future is None:
                 future = self._coming[key] = Future()
@@ -87,6 +91,8 @@ class Memo(Generic[K, T]):
             self._done(key, future)
             if isinstance(error, Exception):
                 future.set_exception(error)
+                with self._lock:
+                    self._failed[key] = future
             else:
                 # Interrupted: one of the waiting threads makes it.
                 future.cancel()
@@ -104,7 +110,14 @@ class Memo(Generic[K, T]):
         """Drop all entries; those being made are returned to their waiters and not kept."""
         with self._lock:
             self._kept.clear()
+            self._failed.clear()
             self._coming.clear()
+
+    def _failure(self, key: K) -> Future[T] | None:
+        try:
+            return self._failed[key]
+        except KeyError:
+            return None
 
     def _done(self, key: K, future: Future[T], *made: T) -> None:
         with self._lock:

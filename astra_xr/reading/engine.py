@@ -15,9 +15,10 @@ from astra_xr.model import Radiometry, SignedUrl
 from astra_xr.reading.cache import tile_cache
 from astra_xr.reading.decoding import decode_into, fitting, warn_of_offset
 from astra_xr.reading.headers import find_layout, header_cache, tags_of
-from astra_xr.reading.loop import in_decode_thread, in_gdal_thread, in_thread, together
+from astra_xr.reading.loop import in_decode_thread, in_gdal_thread, together
 from astra_xr.reading.plan import Job, Key, Part, jobs_of, requests_of
 from astra_xr.reading.ranges import RangeFile
+from astra_xr.reading.signers import sign
 from astra_xr.reading.tiles import Run, Tile, overlap, runs_of
 from astra_xr.reading.window import Window
 from astra_xr.tiff.codecs import CorruptTile, decode_tile
@@ -45,15 +46,14 @@ async def read(window: Window) -> npt.NDArray[Any]:
 
 
 async def _read(window: Window) -> npt.NDArray[Any]:
-    # Signing may take a request: it must not block the loop.
-    signed = await in_thread(window.source)
+    signed = await sign(window.source)
     try:
         return await _by_engine(window, signed)
     except Unsupported:
         pass
     from astra_xr.reading.gdal import read_by_gdal
 
-    stored, valid, tags = await in_gdal_thread(read_by_gdal, window)
+    stored, valid, tags = await in_gdal_thread(read_by_gdal, window, signed)
     window = window.read_by(tags)
     dtype = window.dtype_of(stored.dtype)
     if window.radiometry is None:

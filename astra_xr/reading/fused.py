@@ -10,10 +10,11 @@ import numpy.typing as npt
 from astra_xr.reading.decoding import decode_into, warn_of_offset
 from astra_xr.reading.engine import stream, tile_pixels
 from astra_xr.reading.headers import find_layout, tags_of
-from astra_xr.reading.loop import in_decode_thread, in_thread, together
+from astra_xr.reading.loop import in_decode_thread, together
 from astra_xr.reading.place import Elsewhere
 from astra_xr.reading.plan import Job, Part
 from astra_xr.reading.ranges import RangeFile
+from astra_xr.reading.signers import sign
 from astra_xr.reading.tiles import overlap
 from astra_xr.reading.window import Window
 from astra_xr.tiff.codecs import scratch
@@ -50,7 +51,7 @@ async def read_fused(
     ReadError, SigningError, UpstreamError
         As of :func:`astra_xr.reading.engine.read`.
     """
-    signed = await together(in_thread(window.source) for window in windows.values())
+    signed = await together(sign(window.source) for window in windows.values())
     files = [RangeFile(w.source, s, w.label) for w, s in zip(windows.values(), signed, strict=True)]
     try:
         layouts = await together(map(find_layout, files, windows.values()))

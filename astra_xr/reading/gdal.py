@@ -20,7 +20,7 @@ from rasterio.windows import Window as Part
 
 from astra_xr.errors import AstraError, ReadError, redact
 from astra_xr.geometry import map_crs
-from astra_xr.model import DIGITAL_NUMBERS, Grid, Radiometry, UrlSource
+from astra_xr.model import DIGITAL_NUMBERS, Grid, Radiometry, SignedUrl, UrlSource
 from astra_xr.reading.cache import ByteCache
 from astra_xr.reading.headers import Facts, check_described, warn_of_planes
 from astra_xr.reading.loop import run
@@ -308,7 +308,7 @@ class _Described:
         warn_of_planes(window.label, window.count, self.count - self.alphas)
 
 
-def gdal_facts(window: Window) -> Facts:
+def gdal_facts(window: Window, signed: SignedUrl) -> Facts:
     """Return what a file says of its pixels.
 
     Raises
@@ -319,7 +319,7 @@ def gdal_facts(window: Window) -> Facts:
         It lies elsewhere than its item says.
     """
     known = _facts.get(window.source)
-    file = RangeFile(window.source, window.source(), window.label)
+    file = RangeFile(window.source, signed, window.label)
     if known is None:
         with _opened(file) as dataset:
             described = _Described.of(dataset)
@@ -340,7 +340,7 @@ _facts: ByteCache[tuple[_Described, Facts]] = ByteCache("header_cache")
 
 
 def read_by_gdal(
-    window: Window,
+    window: Window, signed: SignedUrl
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None, list[Radiometry]]:
     """Read the stored numbers of a window.
 
@@ -361,7 +361,7 @@ def read_by_gdal(
     Elsewhere
         It lies elsewhere than its item says.
     """
-    file = RangeFile(window.source, window.source(), window.label)
+    file = RangeFile(window.source, signed, window.label)
     options = {"overview_level": window.level - 1} if window.level else {}
     with _opened(file, **options) as dataset:
         described = _Described.of(dataset)

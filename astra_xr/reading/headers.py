@@ -14,9 +14,10 @@ import numpy.typing as npt
 
 from astra_xr.model import Radiometry, UrlSource
 from astra_xr.reading.cache import ByteCache
-from astra_xr.reading.loop import in_gdal_thread, in_thread
+from astra_xr.reading.loop import in_gdal_thread
 from astra_xr.reading.place import check_place
 from astra_xr.reading.ranges import RangeFile
+from astra_xr.reading.signers import sign
 from astra_xr.reading.window import Window
 from astra_xr.tiff.directories import Malformed, Unsupported
 from astra_xr.tiff.layout import OWN_TERMS, Layout, read_layout
@@ -85,7 +86,7 @@ async def read_ahead(window: Window) -> None:
     if header_cache.limit:
         # Whatever fails will fail again where somebody waits for it.
         with suppress(Exception):
-            signed = await in_thread(window.source)
+            signed = await sign(window.source)
             await _known(RangeFile(window.source, signed, window.label), window)
 
 

@@ -7,9 +7,9 @@ import atexit
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from astra_xr.errors import ReadError
 from astra_xr.locks import Lock
@@ -35,7 +35,7 @@ class _Threads:
             target=self.loop.run_forever, name="astra-xr loop", daemon=True
         )
         self.thread.start()
-        # Separate, so that a slow disk or signing service does not delay decoding.
+        # Separate, so that a slow disk does not delay decoding.
         self.wait = ThreadPoolExecutor(8, thread_name_prefix="astra-xr wait")
         # Separate: GDAL waits for ranges, which may come through the threads above.
         self.gdal = ThreadPoolExecutor(4, thread_name_prefix="astra-xr gdal")
@@ -111,32 +111,35 @@ def _is_of_the_end(error: RuntimeError) -> bool:
     return "shutdown" in str(error)
 
 
-async def _in_pool(
-    pool: ThreadPoolExecutor, function: Callable[..., T], args: Sequence[object]
-) -> T:
+class _Pool(Protocol):
+    def submit(self, function: Callable[..., Any], /, *args: Any) -> Future[Any]: ...
+
+
+async def in_pool(pool: _Pool, function: Callable[..., T], *args: object) -> T:
+    """Run a function in a pool of threads."""
     try:
-        coming = asyncio.get_running_loop().run_in_executor(pool, function, *args)
+        coming: Future[T] = pool.submit(function, *args)
     except RuntimeError as error:
         if not _is_of_the_end(error):
             raise
     else:
-        return await coming
+        return await asyncio.wrap_future(coming)
     raise _too_late()
 
 
 async def in_thread(function: Callable[..., T], *args: object) -> T:
-    """Run a blocking function, such as a disk read or a signing request, off the loop."""
-    return await _in_pool(_threads().wait, function, args)
+    """Run a blocking function, such as a disk read, off the loop."""
+    return await in_pool(_threads().wait, function, *args)
 
 
 async def in_decode_thread(function: Callable[..., T], *args: object) -> T:
     """Run a function in the pool that decodes tiles, which has one thread per core."""
-    return await _in_pool(_threads().decode, function, args)
+    return await in_pool(_threads().decode, function, *args)
 
 
 async def in_gdal_thread(function: Callable[..., T], *args: object) -> T:
     """Run a function that calls GDAL in the pool for GDAL."""
-    return await _in_pool(_threads().gdal, function, args)
+    return await in_pool(_threads().gdal, function, *args)
 
 
 async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:

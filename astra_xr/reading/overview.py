@@ -16,10 +16,11 @@ from astra_xr.reading.class_overviews import hold_classes
 from astra_xr.reading.decoding import fitting
 from astra_xr.reading.engine import read
 from astra_xr.reading.headers import Facts, find_layout
-from astra_xr.reading.loop import in_decode_thread, in_gdal_thread, in_thread
+from astra_xr.reading.loop import in_decode_thread, in_gdal_thread
 from astra_xr.reading.positions import CLOSE
 from astra_xr.reading.ranges import RangeFile
 from astra_xr.reading.resampling import Part, aligned, area_means, nearest
+from astra_xr.reading.signers import sign
 from astra_xr.reading.window import Window, clamped
 from astra_xr.tiff.directories import Unsupported
 from astra_xr.warned import first_time
@@ -33,7 +34,7 @@ async def facts_of(window: Window) -> Facts:
     ReadError, SigningError, UpstreamError
         As of :func:`astra_xr.reading.engine.read`.
     """
-    signed = await in_thread(window.source)
+    signed = await sign(window.source)
     try:
         layout = await find_layout(RangeFile(window.source, signed, window.label), window)
         shapes = tuple(level.shape for level in layout.levels)
@@ -41,7 +42,7 @@ async def facts_of(window: Window) -> Facts:
     except Unsupported:
         from astra_xr.reading.gdal import gdal_facts
 
-        facts = await in_gdal_thread(gdal_facts, window)
+        facts = await in_gdal_thread(gdal_facts, window, signed)
     if window.classes and len(facts.shapes) > 1 and not await hold_classes(window, facts):
         return replace(facts, shapes=facts.shapes[:1])
     return facts

@@ -11,8 +11,9 @@ from astra_xr.errors import redact
 from astra_xr.model import SignedUrl
 from astra_xr.reading.cache import tile_cache
 from astra_xr.reading.headers import find_layout
-from astra_xr.reading.loop import in_thread, together
+from astra_xr.reading.loop import together
 from astra_xr.reading.ranges import RangeFile
+from astra_xr.reading.signers import sign
 from astra_xr.reading.tiles import Run, Tile, runs_of, tiles_of
 from astra_xr.reading.window import Window
 from astra_xr.tiff.directories import Unsupported
@@ -185,7 +186,7 @@ async def plan_of(windows: Sequence[Window]) -> list[Plan]:
 
 
 async def _opened(window: Window) -> tuple[RangeFile, Layout | Unsupported, SignedUrl]:
-    signed = await in_thread(window.source)
+    signed = await sign(window.source)
     file = RangeFile(window.source, signed, window.label)
     try:
         return file, await find_layout(file, window), signed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 import os
 import time
@@ -20,6 +19,7 @@ from astra_xr.net.endurance import Budget
 from astra_xr.net.patience import Patience, note_wait
 from astra_xr.net.storage import Failure, Part, budget_of, fetch, size_of
 from astra_xr.reading.loop import in_thread
+from astra_xr.reading.signers import sign
 
 _log = logging.getLogger(__name__)
 
@@ -196,7 +196,7 @@ class RangeFile:
         """Sign another URL, once for all requests that were refused together."""
         async with self._renewing:
             if self.signed is refused:
-                self.signed = await in_thread(functools.partial(self._source, refused=refused))
+                self.signed = await sign(self._source, refused=refused)
 
     def _note(self, size: int | None, etag: str | None) -> None:
         """Keep size and ETag of the first response; later ones must have the same."""

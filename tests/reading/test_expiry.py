@@ -139,6 +139,7 @@ def test_when_renewal_fails_it_says_so_and_later_works(azure: Azure) -> None:
     with pytest.raises(UpstreamError, match=r"Planetary Computer \(signing\)"):
         scene.read()
     azure.down = False
+    azure.clock.advance(timedelta(seconds=2))
     np.testing.assert_array_equal(scene.read(), TRUTH)
 
 

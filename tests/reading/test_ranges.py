@@ -138,12 +138,14 @@ def test_a_damaged_tiff_raises(tmp_path: Path) -> None:
     path = write_cog(tmp_path / "b.tif", np.arange(640_000, dtype=np.uint16).reshape(800, 800))
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
+    source = FixedUrl(str(path))
     with pytest.raises(ReadError, match="GDAL says"):
         read_by_gdal(
             Window(
-                source=FixedUrl(str(path)), label="scene red", shape=(800, 800), indexes=(1,),
+                source=source, label="scene red", shape=(800, 800), indexes=(1,),
                 rows=(0, 800), cols=(0, 800), radiometry=None,
-            )
+            ),
+            source(),
         )  # fmt: skip
     path.write_bytes(whole[:200])
     with pytest.raises(ReadError, match="GDAL says"):
