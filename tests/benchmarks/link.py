@@ -8,15 +8,16 @@ bandwidth downwards, and makes a new connection cost one more round trip, as TCP
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,7 +30,7 @@ http {{
   client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
   fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
   server {{
-    listen 127.0.0.1:{port} ssl backlog=1024;
+    listen 127.0.0.1:{port} {ssl} backlog=1024;
     ssl_certificate {folder}/leaf.pem; ssl_certificate_key {folder}/leaf.key;
     # Each date of a series has a path of its own: /s012/B04.tif is the folder's B04.tif.
     location ~ ^/s\\d+/(?<file>.*)$ {{ alias {files}/$file; }}
@@ -57,19 +58,26 @@ class Link(NamedTuple):
             return told
 
 
-@contextmanager
-def link(files: Path, rtt: float, mbit: float, port: int = 18500) -> Iterator[Link]:
+@contextlib.contextmanager
+def link(files: Path, rtt: float, mbit: float, *, tls: bool = True) -> Iterator[Link]:
     """Serve a folder over a link of ``rtt`` milliseconds and ``mbit`` Mbit/s."""
+    port = _free_port()
     folder = Path(tempfile.mkdtemp(prefix="astra-xr-link-"))
     _certify(folder)
     config = folder / "nginx.conf"
-    config.write_text(_CONFIG.format(folder=folder, files=files, port=port + 2))
+    ssl = "ssl" if tls else ""
+    config.write_text(_CONFIG.format(folder=folder, files=files, port=port + 2, ssl=ssl))
     nginx = subprocess.Popen(["nginx", "-c", str(config), "-g", "daemon off;"])
     command = [sys.executable, __file__, str(port), str(port + 2), str(rtt), str(mbit)]
-    shaping = subprocess.Popen(command)
+    # Readers that cut a connection, and the end of the process, are no news.
+    shaping = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     bundle = folder / "bundle.pem"
-    environ = {"SSL_CERT_FILE": str(bundle), "GDAL_HTTP_UNSAFESSL": "YES"}
-    running = Link(f"https://localhost:{port}", environ, port)
+    environ = {
+        "SSL_CERT_FILE": str(bundle),
+        "GDAL_HTTP_UNSAFESSL": "YES",
+        "XRSPATIAL_GEOTIFF_ALLOW_PRIVATE_HOSTS": "1",
+    }
+    running = Link(f"http{'s' if tls else ''}://localhost:{port}", environ, port)
     try:
         for _ in range(100):
             try:
@@ -85,13 +93,28 @@ def link(files: Path, rtt: float, mbit: float, port: int = 18500) -> Iterator[Li
         shutil.rmtree(folder)
 
 
+def _free_port() -> int:
+    """Return a port which is free, as the two after it are."""
+    for port in range(18500, 18800, 3):
+        with contextlib.suppress(OSError), contextlib.ExitStack() as taken:
+            for number in range(3):
+                sock = taken.enter_context(socket.socket())
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                sock.bind(("127.0.0.1", port + number))
+            return port
+    raise OSError("no port is free")
+
+
 def _certify(folder: Path) -> None:
     """Make an authority, and a certificate for localhost that it signed."""
-    (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1")
+    (folder / "names").write_text(
+        "subjectAltName=DNS:localhost,IP:127.0.0.1\nauthorityKeyIdentifier=keyid\n"
+    )
     key = "-newkey rsa:2048 -nodes -days 30"
     signed = "-CA ca.pem -CAkey ca.key -CAcreateserial -days 30 -extfile names"
+    usage = "-addext keyUsage=critical,keyCertSign"
     steps = (
-        f"req -x509 {key} -keyout ca.key -out ca.pem -subj /CN=astra-xr",
+        f"req -x509 {key} -keyout ca.key -out ca.pem -subj /CN=astra-xr {usage}",
         f"req {key} -keyout leaf.key -out leaf.csr -subj /CN=localhost",
         f"x509 -req -in leaf.csr {signed} -out leaf.pem",
     )

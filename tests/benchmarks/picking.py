@@ -1,6 +1,6 @@
 """The band picker: ``python -m tests.benchmarks.picking [--latency MS] [--rounds N]``.
 
-From ``pick()`` of a full-size scene (10980², of the peers' benchmark, over loopback with latency)
+From ``pick()`` of a full-size scene (10980², over loopback with a round-trip time, without TLS)
 to its first picture, each time in a fresh process, imports and opening not counted; then the redraw
 of 1024² in a browser, where there is one.
 """
@@ -17,7 +17,8 @@ import sys
 import time
 from pathlib import Path
 
-from tests.benchmarks.peers import item, make_scene, start_server
+from tests.benchmarks.link import link
+from tests.benchmarks.scenes import FOLDER, item, make_files
 
 NAMES = ("red", "green", "blue", "nir")
 
@@ -27,10 +28,7 @@ def first_picture(base: str) -> None:
     import astra_xr
     from astra_xr.widgets import picker as _picker
 
-    told = item(base)
-    for asset, name in zip(told["assets"].values(), NAMES, strict=False):
-        asset["eo:bands"] = [{"name": name, "common_name": name}]
-    ds = astra_xr.open_scene(told, bands=list(told["assets"])[:4])
+    ds = astra_xr.open_scene(item(base), bands=list(NAMES))
     start, cpu = time.perf_counter(), time.process_time()
     picker = ds.astra.pick()
     made = time.perf_counter() - start
@@ -82,20 +80,19 @@ def redraw() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--latency", type=float, default=30, help="milliseconds an answer")
+    parser.add_argument("--latency", type=float, default=30, help="milliseconds a round trip")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--work")
     args = parser.parse_args()
     if args.work:
         return first_picture(args.work)
-    make_scene()
-    server, base = start_server(args.latency)
+    make_files()
     runs = []
-    for _ in range(args.rounds):
-        work = [sys.executable, "-m", "tests.benchmarks.picking", "--work", base]
-        out = subprocess.run(work, check=True, capture_output=True, text=True).stdout
-        runs.append(json.loads(out.splitlines()[-1]))
-    server.terminate()
+    with link(FOLDER, args.latency, 10_000, tls=False) as line:
+        for _ in range(args.rounds):
+            work = [sys.executable, "-m", "tests.benchmarks.picking", "--work", line.url]
+            out = subprocess.run(work, check=True, capture_output=True, text=True).stdout
+            runs.append(json.loads(out.splitlines()[-1]))
     wall, cpu, made = (statistics.median(each) for each in zip(*runs, strict=True))
     print(f"first picture: {wall:.2f} s (CPU {cpu:.2f} s), the widget made after {made:.2f} s")
     print(f"redraw of 1024²: {redraw()}")
