@@ -810,7 +810,7 @@ class AstraAccessor:
             - ``mode``: ``"rgb"``, ``"index"`` or ``"single"``; ``bands``: three names; ``index``;
               ``band``; ``cmap``;
             - ``stretch``: ``"minmax"``, ``{"kind": "percentile", "low": 2, "high": 98}``,
-              ``{"kind": "sigma", "sigma": 2}`` or ``"custom"``, each also with ``"of": "view"``;
+              ``{"kind": "sigma", "sigma": 2}``, each also with ``"of": "view"``;
               ``limits``: band or index → (low, high); ``gamma``;
             - ``mask``: hide clouds; ``view``: (top, left, bottom, right) in pixels; ``pins``: a
               list of (x, y).

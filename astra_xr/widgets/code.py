@@ -7,7 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-def code_of(about: Mapping[str, Any], state: Mapping[str, Any], *, whole: bool = False) -> str:
+def code_of(
+    about: Mapping[str, Any],
+    state: Mapping[str, Any],
+    in_force: Mapping[str, Sequence[float]],
+    *,
+    whole: bool = False,
+) -> str:
     """Return the line of Python that makes a picker's image.
 
     Parameters
@@ -15,21 +21,25 @@ def code_of(about: Mapping[str, Any], state: Mapping[str, Any], *, whole: bool =
     about : mapping
         Description of the scene, see ``Picker.about``.
     state : mapping
-        State of the picker, with limits.
+        State of the picker.
+    in_force : mapping
+        Band or index → (low, high); limits are left out of the code if one is missing.
     whole : bool
         Include the import and ``open_scene``.
     """
     name, mode, mask = about["name"], state["mode"], state["mask"]
     shown = {"rgb": state["bands"], "index": [state["index"]], "single": [state["band"]]}[mode]
-    limits = [[number(edge) for edge in state["limits"][key]] for key in shown]
+    known = all(key in in_force for key in shown)
+    limits = [[number(edge) for edge in in_force[key]] for key in shown] if known else []
     masked = ", mask_clouds=True" if mask else ""
     view = _view(about["grid"], state["view"])
-    (low, high), cmap = limits[0], f"cmap={quoted(state['cmap'])}"
-    plot = f".plot.imshow({cmap}, vmin={low}, vmax={high})"
+    ends = f", vmin={limits[0][0]}, vmax={limits[0][1]}" if known else ""
+    plot = f".plot.imshow(cmap={quoted(state['cmap'])}{ends})"
     if mode == "rgb":
         pairs = ", ".join(f"({low}, {high})" for low, high in limits)
+        limited = f", limits=[{pairs}]" if known else ""
         gamma = "" if state["gamma"] == 1 else f", gamma={number(state['gamma'])}"
-        line = f"{name}{view}.astra.rgb({_listed(shown)}, limits=[{pairs}]{gamma}{masked})"
+        line = f"{name}{view}.astra.rgb({_listed(shown)}{limited}{gamma}{masked})"
     elif mode == "index":
         line = f"{name}{view}.astra.index({quoted(shown[0])}{masked}){plot}"
     else:

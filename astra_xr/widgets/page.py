@@ -66,7 +66,8 @@ def write(picker: Picker, path: Path, bands: Iterable[str], size: int) -> Path:
     tiles = picker._channels(scene.whole, (size, size), keys)  # noqa: SLF001
     held = {
         "about": picker.about | {"offline": [key for key in tiles if key != MASK]},
-        "state": picker._settled(),  # noqa: SLF001
+        "state": picker.state,
+        "shown": picker.shown,
         "tiles": [
             {
                 "key": tile.key,

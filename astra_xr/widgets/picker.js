@@ -77,6 +77,12 @@ export function stretchOf(tile, stretch, stats) {
   return parted(...ends.map((percent) => percentile(tile, stats, percent)));
 }
 
+/** Limits of one channel alone: as far from 0 on both sides where it is crossed, as in ds.astra.plot. */
+export function centered([low, high]) {
+  const most = Math.max(-low, high);
+  return low < 0 && high > 0 ? [-most, most] : [low, high];
+}
+
 /** Pixels as bright as clouds in all channels; null if these are most of the image. */
 export function brightIn(tiles) {
   const n = tiles[0].codes.length;
@@ -147,19 +153,23 @@ export function composeClasses(out, tile, classes, hidden = null) {
 
 export const numberText = (value, digits = 6) => String(Number(value.toPrecision(digits)));
 
-export function codeOf(about, state, whole = false) {
+/** The Python of an image; `limits` are those in force, and left out where they are not known yet. */
+export function codeOf(about, state, limits, whole = false) {
   const { name, grid } = about;
   const shown = shownIn(state);
-  const limits = shown.map((key) => (state.limits[key] || [0, 1]).map((v) => numberText(v)));
+  const known = shown.every((key) => limits[key]);
+  const pairs = known ? shown.map((key) => limits[key].map((v) => numberText(v))) : [];
   const listed = (names) => `[${names.map((n) => JSON.stringify(n)).join(", ")}]`;
   const masked = state.mask ? ", mask_clouds=True" : "";
   const view = viewCode(grid, state.view);
-  const plot = `.plot.imshow(cmap=${JSON.stringify(state.cmap)}, vmin=${limits[0][0]}, vmax=${limits[0][1]})`;
+  const ends = known ? `, vmin=${pairs[0][0]}, vmax=${pairs[0][1]}` : "";
+  const plot = `.plot.imshow(cmap=${JSON.stringify(state.cmap)}${ends})`;
   let line;
   if (state.mode === "rgb") {
-    const pairs = limits.map(([low, high]) => `(${low}, ${high})`).join(", ");
+    const listedPairs = pairs.map(([low, high]) => `(${low}, ${high})`).join(", ");
+    const limited = known ? `, limits=[${listedPairs}]` : "";
     const gamma = state.gamma === 1 ? "" : `, gamma=${numberText(state.gamma)}`;
-    line = `${name}${view}.astra.rgb(${listed(shown)}, limits=[${pairs}]${gamma}${masked})`;
+    line = `${name}${view}.astra.rgb(${listed(shown)}${limited}${gamma}${masked})`;
   } else if (state.mode === "index") {
     line = `${name}${view}.astra.index(${JSON.stringify(shown[0])}${masked})${plot}`;
   } else {
@@ -374,6 +384,14 @@ class Store {
   }
 }
 
+const serials = new WeakMap();
+
+/** A number of its own for each tile or array. */
+function serialOf(thing) {
+  if (!serials.has(thing)) serials.set(thing, ++serial);
+  return serials.get(thing);
+}
+
 /** The statistics of a tile; remembered, as a drag asks for them many times. */
 function statsOf(tile, leaveOut) {
   if (!tile.stats.has(leaveOut)) tile.stats.set(leaveOut, countsOf(tile, leaveOut));
@@ -480,8 +498,8 @@ class Layer {
 
   /** Color the tiles, unless they are so already. */
   paint(tiles, mask, look, about) {
-    const keys = tiles.map((t) => `${t.key} ${t.box} ${t.shape} ${t.serial || (t.serial = ++serial)}`);
-    const wanted = JSON.stringify([keys, look, mask ? mask.serial || (mask.serial = ++serial) : 0]);
+    const keys = tiles.map((t) => `${t.key} ${t.box} ${t.shape} ${serialOf(t)}`);
+    const wanted = JSON.stringify([keys, look, mask ? serialOf(mask) : 0]);
     if (wanted === this.made) return;
     const [rows, cols] = tiles[0].shape;
     if (this.canvas.width !== cols || this.canvas.height !== rows || !this.image) {
@@ -504,7 +522,7 @@ class Layer {
 
 const CHANNELS = [["R", "red"], ["G", "green"], ["B", "blue"]];
 const MODES = [["rgb", "RGB"], ["index", "Index"], ["single", "Band"]];
-const STRETCHES = [["percentile", "Percentile"], ["sigma", "Sigma"], ["minmax", "Min–max"], ["custom", "Custom"]];
+const STRETCHES = [["percentile", "Percentile"], ["sigma", "Sigma"], ["minmax", "Min–max"]];
 const PINS = ["#e8590c", "#1c7ed6", "#2f9e44", "#ae3ec9", "#e03131", "#0c8599"];
 
 class Picker {
@@ -518,7 +536,7 @@ class Picker {
     this.eye = new Eye(this.about.grid);
     this.part = store.join(() => this.refresh());
     this.layers = { whole: new Layer(), view: new Layer() };
-    this.provisional = {};
+    this.derived = {}; // channel -> limits by the stretch
     this.revision = 0;
     this.build();
     this.listen();
@@ -555,6 +573,8 @@ class Picker {
       this.refresh();
     };
     this.model.on("change:state", this.followed);
+    this.told = () => this.refresh();
+    this.model.on("change:shown", this.told);
     this.sizes = new ResizeObserver(() => this.resized());
     this.sizes.observe(this.stage);
     this.ticking = setInterval(() => this.tellStatus(), 500);
@@ -563,6 +583,7 @@ class Picker {
   close() {
     this.closed = true;
     this.model.off("change:state", this.followed);
+    this.model.off("change:shown", this.told);
     this.sizes.disconnect();
     clearInterval(this.ticking);
     clearTimeout(this.saving);
@@ -656,7 +677,8 @@ class Picker {
     this.legend = make("ul", { class: "astra-legend", "aria-label": "Classes" });
     this.histogram = new Histogram(this);
     this.stretch = make("select", { "aria-label": "Stretch", onchange: () => this.chooseStretch({ kind: this.stretch.value }) },
-      ...STRETCHES.map(([kind, title]) => make("option", { value: kind }, title)));
+      ...STRETCHES.map(([kind, title]) => make("option", { value: kind }, title)),
+      make("option", { value: "custom", disabled: true }, "Custom"));
     const percent = (name, label) => make("input", {
       type: "number", class: "astra-number", min: 0, max: 100, step: "any", "aria-label": label,
       onchange: (e) => this.choosePercent(name, Number(e.target.value)),
@@ -723,7 +745,7 @@ class Picker {
       if (!this.here(this.state.index)) patch.index = this.about.offline.find((key) => this.about.indices[key]);
       patch.cmap = this.about.indices[patch.index || this.state.index].cmap;
     }
-    if (mode === "single") patch.cmap = "gray";
+    if (mode === "single") patch.cmap = this.about.bands[this.state.band].cmap;
     this.set(patch);
   }
 
@@ -741,7 +763,7 @@ class Picker {
 
   chooseStretch(patch) {
     const stretch = { ...this.state.stretch, ...patch };
-    this.set({ stretch, limits: stretch.kind === "custom" ? this.state.limits : {} });
+    this.set({ stretch, limits: {} });
   }
 
   choosePercent(name, value) {
@@ -757,20 +779,19 @@ class Picker {
 
   typeLimit(n, i, value) {
     const key = shownIn(this.state)[n];
-    const pair = [...this.limitsOf(key)];
+    const pair = [...(this.limitsOf(key) || [0, 1])];
     pair[i] = value;
     if (Number.isFinite(value) && pair[0] < pair[1]) this.setLimits(key, pair);
     else this.refresh();
   }
 
   setLimits(key, pair) {
-    const stretch = { ...this.state.stretch, kind: "custom" };
-    this.set({ stretch, limits: { ...this.state.limits, [key]: parted(...pair) } });
+    this.set({ limits: { ...this.state.limits, [key]: parted(...pair) } });
   }
 
   async copied(button, whole) {
     const text = button.textContent;
-    const done = await copyText(codeOf(this.about, this.state, whole));
+    const done = await copyText(codeOf(this.about, this.state, this.limits, whole));
     button.textContent = done ? "Copied" : "Not copied; select the text";
     this.status.textContent = done ? "Copied." : "The browser denied access to the clipboard.";
     setTimeout(() => { button.textContent = text; }, 1500);
@@ -788,8 +809,6 @@ class Picker {
   looked() {
     const view = this.eye.view;
     if (String(view) === String(this.state.view)) return;
-    // Limits of the view follow once its pixels are there.
-    this.stale = this.state.stretch.of === "view" && this.state.stretch.kind !== "custom";
     this.set({ view });
   }
 
@@ -960,15 +979,21 @@ class Picker {
     const mask = this.maskOf(of);
     if (mask) return mask.codes;
     if (this.state.mode !== "rgb" || !this.about.reflectance) return null;
-    if (this.brightOf !== tiles.map((t) => t.serial || (t.serial = ++serial)).join()) {
-      this.brightOf = tiles.map((t) => t.serial).join();
+    if (this.brightOf !== tiles.map(serialOf).join()) {
+      this.brightOf = tiles.map(serialOf).join();
       this.brightFound = brightIn(tiles);
     }
     return this.brightFound;
   }
 
+  /** Limits in force: those that were set, else by the stretch; null until there are pixels. */
   limitsOf(key) {
-    return this.state.limits[key] || this.provisional[key] || [0, 1];
+    const told = this.model.get("shown") || {};
+    return this.state.limits[key] || this.derived[key] || (told.limits || {})[key] || null;
+  }
+
+  get limits() {
+    return Object.fromEntries(shownIn(this.state).map((key) => [key, this.limitsOf(key)]));
   }
 
   /** Where the statistics come from now. */
@@ -976,23 +1001,27 @@ class Picker {
     return this.state.stretch.of === "view" && this.zoomedIn ? "view" : "whole";
   }
 
-  /** Work out the limits that no one has set. */
-  settleLimits() {
-    const keys = shownIn(this.state);
-    const missing = keys.filter((key) => !this.state.limits[key]);
-    if (!missing.length && !this.stale) return;
-    const tiles = this.tilesOf(this.source);
-    if (!tiles) return;
-    const leave = this.leaveOut(this.source, tiles);
-    const found = {};
-    keys.forEach((key, n) => {
-      if (!this.state.limits[key] || this.stale) found[key] = stretchOf(tiles[n], this.state.stretch, statsOf(tiles[n], leave));
-    });
-    Object.assign(this.provisional, found);
-    if (this.maskSettled(this.source)) {
-      this.stale = false;
-      this.set({ limits: { ...this.state.limits, ...found } });
+  /** Work out the limits by the stretch, of what is here. */
+  derive() {
+    const { state } = this;
+    const keys = shownIn(state);
+    const of = this.tilesOf(this.source) ? this.source : "whole";
+    const tiles = this.tilesOf(of);
+    if (!tiles) {
+      // Nothing of other bands or another mode may pass for theirs.
+      for (const key of Object.keys(this.derived)) if (!keys.includes(key)) delete this.derived[key];
+      return;
     }
+    const leave = this.leaveOut(of, tiles);
+    const single = state.mode !== "rgb";
+    const made = JSON.stringify([tiles.map(serialOf), leave && serialOf(leave), state.stretch, single]);
+    if (made === this.derivedOf) return;
+    this.derivedOf = made;
+    this.derived = {};
+    keys.forEach((key, n) => {
+      const pair = stretchOf(tiles[n], state.stretch, statsOf(tiles[n], leave));
+      this.derived[key] = single ? centered(pair) : pair;
+    });
   }
 
   /** Ask for what is needed; finer where the overview does not fill the screen. */
@@ -1013,7 +1042,7 @@ class Picker {
   update() {
     if (this.closed) return;
     const parts = [
-      () => this.fetch(), () => this.settleLimits(), () => this.buildChannels(), () => this.paint(), () => this.sync(),
+      () => this.fetch(), () => this.derive(), () => this.buildChannels(), () => this.paint(), () => this.sync(),
       () => this.histogram.update(), () => this.spectra.update(), () => this.tellPixel(),
     ];
     // What fails in one is told, and keeps no other from being drawn.
@@ -1025,7 +1054,7 @@ class Picker {
   }
 
   paint() {
-    if (!this.eye.width) return;
+    if (!this.eye.width || shownIn(this.state).some((key) => !this.limitsOf(key))) return this.paintOld();
     const started = performance.now();
     const { state, eye, canvas, dpr } = this;
     const look = { mode: state.mode, limits: shownIn(state).map((k) => this.limitsOf(k)), gamma: state.gamma, cmap: state.cmap };
@@ -1053,6 +1082,15 @@ class Picker {
       canvas.dataset.ms = (performance.now() - started).toFixed(1);
     }
     canvas.dataset.fine = String(Boolean(view && this.tilesOf("view")));
+  }
+
+  /** Until there is something to color: what was shown before. */
+  paintOld() {
+    if (!this.eye.width || !this.layers.whole.box) return;
+    const context = this.canvas.getContext("2d");
+    context.setTransform(this.dpr, 0, 0, this.dpr, 0, 0);
+    context.clearRect(0, 0, this.eye.width, this.eye.height);
+    this.put(context, this.layers.whole);
   }
 
   put(context, layer) {
@@ -1109,8 +1147,9 @@ class Picker {
       put(this.rows[n].menu, key);
       this.rows[n].limits.forEach((input, i) => {
         input.hidden = classes.length > 0;
-        put(input, numberText(this.limitsOf(key)[i], 3));
-        input.step = stepOf(this.limitsOf(key));
+        const pair = this.limitsOf(key);
+        put(input, pair ? numberText(pair[i], 3) : "");
+        if (pair) input.step = stepOf(pair);
       });
     });
     const index = state.mode === "index" && about.indices[state.index];
@@ -1126,14 +1165,15 @@ class Picker {
     this.stretchRow.hidden = classes.length > 0;
     this.histogram.node.hidden = classes.length > 0;
     const { kind, low, high, sigma, of } = state.stretch;
-    put(this.stretch, kind); put(this.low, low); put(this.high, high); put(this.sigma, sigma); put(this.of, of);
-    this.percents.hidden = kind !== "percentile";
-    this.sigmas.hidden = kind !== "sigma";
-    this.of.hidden = kind === "custom";
+    const custom = shownIn(state).some((key) => state.limits[key]);
+    put(this.stretch, custom ? "custom" : kind); put(this.low, low); put(this.high, high); put(this.sigma, sigma); put(this.of, of);
+    this.percents.hidden = custom || kind !== "percentile";
+    this.sigmas.hidden = custom || kind !== "sigma";
+    this.of.hidden = custom;
     this.gammaRow.hidden = state.mode !== "rgb";
     if (Math.abs(3 ** Number(this.gamma.value) - state.gamma) > 0.006) this.gamma.value = Math.log(state.gamma) / Math.log(3);
     this.gammaText.textContent = state.gamma.toFixed(2);
-    const code = codeOf(about, state);
+    const code = codeOf(about, state, this.limits);
     if (this.code.textContent !== code) this.code.textContent = code;
   }
 
@@ -1196,7 +1236,7 @@ class Histogram {
     const { picker } = this;
     const keys = shownIn(picker.state);
     const tiles = picker.tilesOf(picker.source) || picker.tilesOf("whole");
-    if (!tiles || this.node.hidden) return;
+    if (!tiles || this.node.hidden || keys.some((key) => !picker.limitsOf(key))) return;
     const leave = picker.leaveOut(tiles === picker.tilesOf("view") ? "view" : picker.source, tiles);
     const fits = leave && leave.length === tiles[0].codes.length ? leave : null;
     const stats = tiles.map((tile) => statsOf(tile, fits));
@@ -1208,7 +1248,7 @@ class Histogram {
       const room = (high - low || 1) * 0.04;
       this.range = [low - room, high + room];
     }
-    const made = JSON.stringify([tiles.map((t) => t.serial || (t.serial = ++serial)), this.range, Boolean(fits), picker.state.mode]);
+    const made = JSON.stringify([tiles.map(serialOf), this.range, Boolean(fits), picker.state.mode]);
     if (made !== this.made) {
       this.made = made;
       this.bars(tiles, stats);
@@ -1467,7 +1507,7 @@ async function offline(held) {
     }
     tiles.set(tile.key, { ...tile, codes });
   }
-  const kept = { about: held.about, state: held.state, spectra: held.spectra };
+  const kept = { about: held.about, state: held.state, shown: held.shown, spectra: held.spectra };
   const heard = new Map();
   return {
     get: (key) => kept[key],

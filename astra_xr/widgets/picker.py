@@ -26,19 +26,9 @@ from astra_xr.reading.loop import start
 from astra_xr.widgets import page
 from astra_xr.widgets.about import described
 from astra_xr.widgets.code import code_of
-from astra_xr.widgets.colormaps import colors
+from astra_xr.widgets.derive import channels_of, chosen_limits, picture, stretched_limits
 from astra_xr.widgets.picker_scene import MASK, Scene
-from astra_xr.widgets.picker_tiles import (
-    Box,
-    Limits,
-    Tile,
-    bright,
-    classes,
-    colored,
-    fitting,
-    rgb,
-    stretch_of,
-)
+from astra_xr.widgets.picker_tiles import Box, Limits, Tile, fitting
 from astra_xr.widgets.state import InvalidState, completed, usual_colormap
 
 if TYPE_CHECKING:
@@ -65,8 +55,9 @@ _PATIENCE = 3.0
 class Picker(anywidget.AnyWidget):
     """A band picker, made by ``ds.astra.pick()``.
 
-    ``state`` is a plain dict that describes what is shown. ``picker.observe(f, "state")`` calls
+    ``state`` is a plain dict of what was chosen. ``picker.observe(f, "state")`` calls
     ``f`` at each change, and ``ds.astra.pick(**picker.state)`` opens the picker in that state.
+    ``shown["limits"]`` has the limits in force, band or index → [low, high].
     An invalid state raises InvalidState, a ``traitlets.TraitError``, and the last one stays.
     """
 
@@ -74,7 +65,8 @@ class Picker(anywidget.AnyWidget):
     _css = _HERE / "picker.css"
 
     about = traitlets.Dict(help="Description of the scene; constant.").tag(sync=True)
-    state = traitlets.Dict(help="What is shown; see `astra_xr.widgets.state`.").tag(sync=True)
+    state = traitlets.Dict(help="What was chosen; see `astra_xr.widgets.state`.").tag(sync=True)
+    shown = traitlets.Dict(read_only=True, help="Limits in force, once known.").tag(sync=True)
 
     _closed = True  # until it is initialized: ipywidgets closes uninitialized widgets too
 
@@ -84,6 +76,8 @@ class Picker(anywidget.AnyWidget):
         # ``name`` is the Python of the Dataset in the copied code; of an array, if it is one.
         self._scene = Scene(ds)
         self._tiles: OrderedDict[str, Tile] = OrderedDict()
+        self._viewed: dict[str, Tile] = {}
+        self._stretched: tuple[Any, Any, dict[str, Limits]] | None = None
         self._spectra: dict[tuple[float, float], dict[str, float | None]] = {}
         self._reads: dict[Future[Any], tuple[str, int]] = {}
         self._lock = threading.Lock()
@@ -139,23 +133,22 @@ class Picker(anywidget.AnyWidget):
         ------
         ReadError, SigningError, UpstreamError
         """
-        picture = self._picture(self._channels(self._box(), (_MOST, _MOST)))
-        coords = self._scene.centers(self._box(), picture.shape[:2])
+        made = self._picture(self._channels(self._box(), (_MOST, _MOST)))
+        coords = self._scene.centers(self._box(), made.shape[:2])
         coords["band"] = ["red", "green", "blue", "alpha"]
-        return xr.DataArray(picture, coords, ("y", "x", "band"), name="picture")
+        return xr.DataArray(made, coords, ("y", "x", "band"), name="picture")
 
     @property
     def code(self) -> str:
         """Return the Python code for this image."""
-        return code_of(self.about, self._settled())
+        return code_of(self.about, self.state, self._in_force())
 
     @property
     def spectra(self) -> pd.DataFrame:
         """Return the values under the pins, one row per pin; reads pixels as needed."""
         import pandas as pd
 
-        rows = [{"x": x, "y": y} | self._spectrum(x, y) for x, y in self.state["pins"]]
-        return pd.DataFrame(rows)
+        return pd.DataFrame({"x": x, "y": y} | self._spectrum(x, y) for x, y in self.state["pins"])
 
     def to_html(
         self, path: str | os.PathLike[str], *, bands: Iterable[str] = (), size: int = 512
@@ -185,6 +178,7 @@ class Picker(anywidget.AnyWidget):
 
     def set_state(self, sync_data: Any) -> None:
         """Take a state from the browser, which is given back the last valid one with an error."""
+        sync_data = {key: value for key, value in sync_data.items() if key == "state"}
         try:
             super().set_state(sync_data)
         except traitlets.TraitError as error:
@@ -203,6 +197,8 @@ class Picker(anywidget.AnyWidget):
             read.cancel()
         self._post.shutdown(wait=False, cancel_futures=True)
         self._tiles.clear()
+        self._viewed.clear()
+        self._stretched = None
         self._spectra.clear()
         self._first = []
         super().close()
@@ -224,12 +220,8 @@ class Picker(anywidget.AnyWidget):
         view = self.state["view"]
         return tuple(view) if view else self._scene.whole
 
-    def _shown(self) -> list[str]:
-        key = {"index": "index", "single": "band"}.get(self.state["mode"])
-        return [self.state[key]] if key else list(self.state["bands"])
-
     def _needed(self) -> list[str]:
-        return [*dict.fromkeys(self._shown()), *([MASK] if self._scene.masked else [])]
+        return [*dict.fromkeys(channels_of(self.state)), *([MASK] if self._scene.masked else [])]
 
     def _read(
         self, key: str, box: Box, most: tuple[int, int], asked: tuple[str, int] = ("", 0)
@@ -256,11 +248,18 @@ class Picker(anywidget.AnyWidget):
                 return
             tile = future.result()
             whole = self._scene.whole
+            like = next(iter(self._viewed.values()), tile)
+            if (like.box, like.codes.shape) != (box, tile.codes.shape):
+                self._viewed.clear()
+            self._viewed[tile.key] = tile
             if box == whole and tile.codes.shape == fitting(whole, _OVERVIEW):
                 self._tiles[tile.key] = tile
                 self._tiles.move_to_end(tile.key)
                 while len(self._tiles) > _KEPT:
                     self._tiles.popitem(last=False)
+        if tile.key in self._needed():
+            with contextlib.suppress(RuntimeError):  # closed meanwhile
+                self._post.submit(self._tell_shown)
 
     def _channels(
         self, box: Box, most: tuple[int, int], keys: Iterable[str] | None = None
@@ -277,57 +276,58 @@ class Picker(anywidget.AnyWidget):
                 _log.info("no cloud mask for the stretch: %s", redact(error))
         return tiles
 
-    def _limits(self, tiles: Mapping[str, Tile]) -> dict[str, Limits]:
-        """Return the limits of the visible channels: those that are set, else by the stretch."""
-        leave_out: npt.NDArray[np.bool_] | None = None
-        shown = self._shown()
-        if MASK in tiles:
-            leave_out = tiles[MASK].codes > 0
-        elif self.state["mode"] == "rgb" and self.about["reflectance"]:
-            leave_out = bright([tiles[key] for key in shown])
-        stretch = self.state["stretch"]
-        return {
-            key: tuple(self.state["limits"].get(key) or stretch_of(tiles[key], stretch, leave_out))
-            for key in shown
-        }
+    def _limits(self, tiles: dict[str, Tile]) -> dict[str, Limits]:
+        """Return the limits in force, by tiles of the scene or of the view."""
+        state = self.state
+        # Once for many changes of other things. The tiles are kept, so that their ids stay theirs.
+        by = [state["mode"], dict(state["stretch"]), channels_of(state), *map(id, tiles.values())]
+        if self._stretched is None or self._stretched[0] != by:
+            found = stretched_limits(state, tiles, reflectance=self.about["reflectance"])
+            self._stretched = by, tiles, found
+        return self._stretched[2] | chosen_limits(state)
 
-    def _settled(self) -> dict[str, Any]:
-        """Return the state with the limits of all visible channels."""
-        missing = [key for key in self._shown() if key not in self.state["limits"]]
-        if not missing:
-            return dict(self.state)
-        of_view = self.state["stretch"]["of"] == "view"
-        box = self._box() if of_view else self._scene.whole
-        limits = self._limits(self._channels(box, (_MOST, _MOST) if of_view else _OVERVIEW))
-        found = {key: list(pair) for key, pair in limits.items()}
-        return self.state | {"limits": self.state["limits"] | found}
+    def _statistics_of(self) -> tuple[Box, tuple[int, int]]:
+        of_view = self.state["stretch"]["of"] == "view" and self.state["view"]
+        return (self._box(), (_MOST, _MOST)) if of_view else (self._scene.whole, _OVERVIEW)
+
+    def _at_hand(self) -> dict[str, Tile]:
+        """Return those tiles that limits follow from and that are read."""
+        box, _ = self._statistics_of()
+        tiles = dict(self._tiles if box == self._scene.whole else self._viewed)
+        return {key: tiles[key] for key in self._needed() if key in tiles and tiles[key].box == box}
+
+    def _in_force(self) -> dict[str, Limits]:
+        """Return the limits of all visible channels; reads pixels as needed."""
+        limits = chosen_limits(self.state)
+        if set(limits) != set(channels_of(self.state)):
+            tiles = self._at_hand()
+            if len(tiles) < len(self._needed()):
+                tiles = self._channels(*self._statistics_of())
+            limits = self._limits(tiles)
+        self._tell(limits)
+        return limits
+
+    def _tell_shown(self) -> None:
+        """Set ``shown``, as far as limits are known without waiting."""
+        tiles = self._at_hand()
+        here = all(key in tiles for key in channels_of(self.state))
+        self._tell(self._limits(tiles) if here else chosen_limits(self.state))
+
+    def _tell(self, limits: Mapping[str, Limits]) -> None:
+        self.set_trait("shown", {"limits": {key: list(pair) for key, pair in limits.items()}})
 
     def _picture(self, tiles: Mapping[str, Tile]) -> npt.NDArray[np.uint8]:
-        shown = self._shown()
-        named = self._scene.bands.get(shown[0], {}).get("classes")
-        if self.state["mode"] == "single" and named:
-            picture = classes(tiles[shown[0]], named)
-        else:
-            limits = self._settled()["limits"]
-            if self.state["mode"] == "rgb":
-                pairs = [limits[key] for key in shown]
-                picture = rgb([tiles[key] for key in shown], pairs, self.state["gamma"])
-            else:
-                table = colors(self.state["cmap"])
-                picture = colored(tiles[shown[0]], limits[shown[0]], table)
-        if self.state["mask"] and MASK in tiles:
-            picture[tiles[MASK].codes > 0, 3] = 0
-        return picture
+        named = self._scene.bands.get(channels_of(self.state)[0], {}).get("classes", [])
+        limits = {} if self.state["mode"] == "single" and named else self._in_force()
+        return picture(self.state, tiles, limits, named)
 
     def _thumbnail(self) -> npt.NDArray[np.uint8] | None:
-        """Return the image of the whole scene, or None if it is not read within seconds."""
+        """Return the image of the whole scene, or None if it is not read soon."""
         try:
             # Wait for all together, once.
             wait(self._first, _PATIENCE)
-            if any(key not in self._tiles for key in self._shown()):
-                return None
             tiles = {key: self._tiles[key] for key in self._needed() if key in self._tiles}
-            return self._picture(tiles)
+            return self._picture(tiles) if tiles.keys() >= set(channels_of(self.state)) else None
         except Exception as error:  # noqa: BLE001  (the widget itself shows the error)
             _log.info("no still image: %s", redact(error))
             return None
@@ -385,6 +385,7 @@ class Picker(anywidget.AnyWidget):
         self.send(message, [np.ascontiguousarray(tile.codes, "<u2").data])
 
     def _follow(self, change: Any) -> None:
+        self._tell_shown()
         if change["new"]["pins"] != change["old"]["pins"]:
             with contextlib.suppress(RuntimeError):
                 self._post.submit(self._send_spectra)

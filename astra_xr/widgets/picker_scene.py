@@ -281,6 +281,8 @@ def _described(band: xr.DataArray) -> dict[str, Any]:
         "gsd": _number(attrs.get("gsd")),
         "units": "" if units == "1" else units,
         "role": _text(attrs.get("role")),
+        # Of an index, as in the menu of indices.
+        "cmap": _MAPS.get(str(attrs.get("domain")), "RdYlGn") if "formula" in attrs else "gray",
         "classes": _classes(attrs) if band.dtype.kind in "iub" else [],
     }
 

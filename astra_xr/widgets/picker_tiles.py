@@ -118,6 +118,21 @@ def parted(low: float, high: float) -> Limits:
     return low, high
 
 
+def centered(limits: Limits) -> Limits:
+    """Return limits of one channel alone, as far from 0 on both sides where it is crossed.
+
+    ``ds.astra.plot`` has the same.
+
+    Examples
+    --------
+    >>> centered((-0.2, 0.8)), centered((0.1, 0.8))
+    ((-0.8, 0.8), (0.1, 0.8))
+    """
+    low, high = limits
+    most = max(-low, high)
+    return (-most, most) if low < 0 < high else limits
+
+
 def bright(tiles: Sequence[Tile]) -> npt.NDArray[np.bool_] | None:
     """Return pixels as bright as clouds in all channels; None if these are most of the image."""
     found = np.logical_and.reduce([tile.values > BRIGHT for tile in tiles])

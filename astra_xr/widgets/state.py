@@ -41,9 +41,9 @@ def completed(scene: Scene, given: Mapping[str, Any]) -> State:
         index, band : names, for the other modes
         cmap : colormap, for the other modes
         stretch : ``{"kind": "percentile", "low": 2, "high": 98}``, ``{"kind": "sigma", "sigma":
-            2}``, ``{"kind": "minmax"}`` or ``{"kind": "custom"}``; ``"of"`` is ``"whole"`` or
-            ``"view"``
-        limits : band or index → (low, high); missing ones follow from the stretch
+            2}`` or ``{"kind": "minmax"}``; ``"of"`` is ``"whole"`` or ``"view"``
+        limits : band or index → (low, high), of those that are chosen; others follow from the
+            stretch, see ``Picker.shown``
         gamma : 0.1 to 10
         mask : True to mask clouds
         view : (top, left, bottom, right) in pixels; None for the whole scene
@@ -87,7 +87,7 @@ def usual_colormap(scene: Scene, state: Mapping[str, Any]) -> str:
     """Return the default colormap of the mode and the index."""
     if state["mode"] == "index":
         return scene.indices[state["index"]]["cmap"]
-    return "gray"
+    return str(scene.bands[state["band"]]["cmap"])
 
 
 def _defaults(scene: Scene) -> State:
@@ -159,7 +159,7 @@ def _colormap(_: Scene, __: str, value: Any) -> str:
 def _stretch(_: Scene, name: str, value: Any) -> dict[str, Any]:
     stretch = STRETCH | (dict(value) if isinstance(value, Mapping) else {"kind": value})
     fine = (
-        stretch["kind"] in ("percentile", "sigma", "minmax", "custom")
+        stretch["kind"] in ("percentile", "sigma", "minmax")
         and stretch["of"] in ("whole", "view")
         and all(isinstance(stretch[each], Real) for each in ("low", "high", "sigma"))
         and set(stretch) == set(STRETCH)
@@ -168,8 +168,8 @@ def _stretch(_: Scene, name: str, value: Any) -> dict[str, Any]:
     )
     if not fine:
         expected = (
-            "{'kind': 'percentile', 'low': 2, 'high': 98}, {'kind': 'sigma', 'sigma': 2}, "
-            "'minmax' or 'custom', with 'of': 'whole' or 'view'"
+            "{'kind': 'percentile', 'low': 2, 'high': 98}, {'kind': 'sigma', 'sigma': 2} "
+            "or 'minmax', with 'of': 'whole' or 'view'"
         )
         raise _bad(name, value, expected)
     return stretch

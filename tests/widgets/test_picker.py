@@ -104,12 +104,66 @@ def test_the_copied_script_opens_the_scene() -> None:
     picker = ds.astra.pick(bands=["B11", "B04", "B02"], view=[10, 20, 60, 90])
     from astra_xr.widgets.code import code_of
 
-    script = code_of(picker.about, picker._settled(), whole=True)
+    script = code_of(picker.about, picker.state, picker._in_force(), whole=True)
     assert "open_scene(" in script
     made = run(script, None)  # type: ignore[arg-type]
     assert isinstance(made, xr.DataArray)
     far = np.abs(made.values.astype(int) - picker.image.values).max()
     assert far <= 1
+    picker.close()
+
+
+def test_limits_follow_the_state_whoever_sets_it(picker: Picker) -> None:
+    before = picker.image
+    stretched = picker.shown["limits"]
+    assert picker.state["limits"] == {}
+    picker.state = picker.state | {"stretch": "minmax"}
+    widest = picker.shown["limits"]
+    assert all(widest[key][1] > stretched[key][1] for key in stretched)
+    assert (picker.image.values[..., :3] != before.values[..., :3]).any()
+    # A chosen limit holds, whatever the stretch; the others follow it.
+    picker.state = picker.state | {"limits": {"red": (0.0, 0.5)}}
+    picker.state = picker.state | {"stretch": {"kind": "percentile", "low": 2, "high": 98}}
+    assert picker.shown["limits"] == stretched | {"red": [0, 0.5]}
+    assert "(0, 0.5)" in picker.code
+    with pytest.raises(traitlets.TraitError):
+        picker.shown = {}
+    picker.set_state({"shown": {"limits": {"red": [0, 9]}}})  # nor by the browser
+    assert picker.shown["limits"]["red"] == [0, 0.5]
+
+
+def test_limits_of_the_view_follow_the_view_whoever_moves_it() -> None:
+    stretch = {"kind": "percentile", "low": 2, "high": 98, "of": "view"}
+    moved = scene().astra.pick(stretch=stretch)
+    _ = moved.image
+    moved.state = moved.state | {"view": [0, 0, 60, 60]}
+    fresh = scene().astra.pick(stretch=stretch, view=[0, 0, 60, 60])
+    assert moved.code == fresh.code
+    np.testing.assert_array_equal(moved.image, fresh.image)
+    moved.close()
+    fresh.close()
+
+
+def test_limits_are_those_of_plot() -> None:
+    ds = scene()
+    for name in ("NDVI", "nir"):
+        plotted = ds.astra.plot(name)
+        expected = plotted.get_clim()
+        plt.close(plotted.figure)
+        picker = ds.astra.pick(name)
+        _ = picker.image
+        # Those of the picker leave out clouds.
+        reach = expected[1] - expected[0]
+        np.testing.assert_allclose(picker.shown["limits"][name], expected, atol=0.03 * reach)
+        picker.close()
+    difference = ds.astra.index("NDVI") - 0.3
+    picker = difference.astra.pick()
+    _ = picker.image
+    low, high = next(iter(picker.shown["limits"].values()))
+    assert low == -high
+    picker.close()
+    picker = ds.astra.index("NDVI").astra.pick()
+    assert picker.state["cmap"] == "RdYlGn"
     picker.close()
 
 
@@ -347,7 +401,7 @@ def test_nodata_counts_for_nothing_wherever_its_reader_put_it(where: str) -> Non
         da.attrs[where] = 0
     picker = da.astra.pick()
     np.testing.assert_array_equal(picker.image[..., 3] == 0, values == 0)
-    limits = picker._settled()["limits"]["values"]
+    limits = picker.shown["limits"]["values"]
     np.testing.assert_allclose(limits, np.percentile(values[10:], (2, 98)), rtol=1e-3)
     picker.close()
 

@@ -1,0 +1,80 @@
+"""What follows from a picker's state and its pixels: channels, limits in force, the image. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from astra_xr.widgets.colormaps import colors
+from astra_xr.widgets.picker_scene import MASK
+from astra_xr.widgets.picker_tiles import (
+    Limits,
+    Tile,
+    bright,
+    centered,
+    classes,
+    colored,
+    rgb,
+    stretch_of,
+)
+
+
+def channels_of(state: Mapping[str, Any]) -> list[str]:
+    """Return the bands, or the index, that a state shows: three or one."""
+    key = {"index": "index", "single": "band"}.get(state["mode"])
+    return [state[key]] if key else list(state["bands"])
+
+
+def chosen_limits(state: Mapping[str, Any]) -> dict[str, Limits]:
+    """Return the limits of visible channels that the state itself has."""
+    own = state["limits"]
+    return {key: (own[key][0], own[key][1]) for key in channels_of(state) if key in own}
+
+
+def stretched_limits(
+    state: Mapping[str, Any], tiles: Mapping[str, Tile], *, reflectance: bool
+) -> dict[str, Limits]:
+    """Return the limits of visible channels that follow from the stretch.
+
+    Parameters
+    ----------
+    state : mapping
+        See `astra_xr.widgets.state`.
+    tiles : mapping
+        Channel → tile of the scene, or of the view; with the cloud mask where there is one.
+    reflectance : bool
+        True if very bright pixels may be taken for clouds where there is no mask.
+    """
+    shown = channels_of(state)
+    leave_out: npt.NDArray[np.bool_] | None = None
+    if MASK in tiles:
+        leave_out = tiles[MASK].codes > 0
+    elif state["mode"] == "rgb" and reflectance:
+        leave_out = bright([tiles[key] for key in shown])
+    found = {key: stretch_of(tiles[key], state["stretch"], leave_out) for key in shown}
+    if state["mode"] == "rgb":
+        return found
+    return {key: centered(pair) for key, pair in found.items()}
+
+
+def picture(
+    state: Mapping[str, Any],
+    tiles: Mapping[str, Tile],
+    limits: Mapping[str, Limits],
+    named: Sequence[Mapping[str, Any]],
+) -> npt.NDArray[np.uint8]:
+    """Return the RGBA image, (rows, columns, 4); ``named`` are the classes of a single band."""
+    shown = channels_of(state)
+    if state["mode"] == "rgb":
+        pairs = [limits[key] for key in shown]
+        image = rgb([tiles[key] for key in shown], pairs, state["gamma"])
+    elif state["mode"] == "single" and named:
+        image = classes(tiles[shown[0]], named)
+    else:
+        image = colored(tiles[shown[0]], limits[shown[0]], colors(state["cmap"]))
+    if state["mask"] and MASK in tiles:
+        image[tiles[MASK].codes > 0, 3] = 0
+    return image
