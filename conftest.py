@@ -127,6 +127,8 @@ def environment(monkeypatch: pytest.MonkeyPatch, cache_dir: Path) -> None:
             monkeypatch.delenv(name)
     # Lasting faults are given up soon.
     monkeypatch.setenv("ASTRA_PATIENCE", "0.6")
+    # Servers of tests come back at ports of others; tests of kept headers turn them on.
+    monkeypatch.setenv("ASTRA_KEPT_HEADERS", "0")
     # boto3 asks no metadata service, and finds no profiles.
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "NETRC"):

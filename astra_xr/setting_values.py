@@ -94,6 +94,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "timeout": _seconds,
     "patience": _seconds,
     "header_cache": _bytes,
+    "kept_headers": _bytes,
     "tile_cache": _bytes,
     "cache_bytes": _bytes,
     "allow_hosts": _hosts,

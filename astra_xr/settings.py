@@ -135,6 +135,10 @@ class Settings:
     header_cache: int = field(default=16 << 20, compare=False)
     """Bytes of file headers kept in memory; 0 keeps none (``ASTRA_HEADER_CACHE``)."""
 
+    kept_headers: int = field(default=32 << 20, compare=False)
+    """Bytes of file headers kept in the cache folder, for other processes; 0 keeps none
+    (``ASTRA_KEPT_HEADERS``)."""
+
     tile_cache: int = field(default=256 << 20, compare=False)
     """Bytes of compressed tiles kept in memory; 0 keeps none (``ASTRA_TILE_CACHE``)."""
 
@@ -205,6 +209,7 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
     "cache_bytes": ("ASTRA_CACHE_BYTES",),
     "allow_hosts": ("ASTRA_ALLOW_HOSTS",),
     "header_cache": ("ASTRA_HEADER_CACHE",),
+    "kept_headers": ("ASTRA_KEPT_HEADERS",),
     "tile_cache": ("ASTRA_TILE_CACHE",),
     "netrc": ("NETRC",),
     "cdse_username": ("CDSE_USERNAME",),

@@ -14,10 +14,10 @@ from astra_xr.errors import ReadError
 from astra_xr.model import Radiometry, SignedUrl
 from astra_xr.reading.cache import tile_cache
 from astra_xr.reading.decoding import decode_into, fitting, warn_of_offset
-from astra_xr.reading.headers import find_layout, header_cache, tags_of
+from astra_xr.reading.headers import confirm, find_layout, header_cache, tags_of
 from astra_xr.reading.loop import in_decode_thread, in_gdal_thread, together
 from astra_xr.reading.plan import Job, Key, Part, jobs_of, requests_of
-from astra_xr.reading.ranges import RangeFile
+from astra_xr.reading.ranges import RangeFile, Stale
 from astra_xr.reading.signers import sign
 from astra_xr.reading.tiles import Run, Tile, overlap, runs_of
 from astra_xr.reading.window import Window
@@ -48,7 +48,11 @@ async def read(window: Window) -> npt.NDArray[Any]:
 async def _read(window: Window) -> npt.NDArray[Any]:
     signed = await sign(window.source)
     try:
-        return await _by_engine(window, signed)
+        try:
+            # Overviews are numbered by a header that was looked at before.
+            return await _by_engine(window, signed, kept=window.level == 0)
+        except Stale:
+            return await _by_engine(window, signed)
     except Unsupported:
         pass
     from astra_xr.reading.gdal import read_by_gdal
@@ -66,8 +70,13 @@ async def _read(window: Window) -> npt.NDArray[Any]:
     return values
 
 
-async def _by_engine(window: Window, signed: SignedUrl) -> npt.NDArray[Any]:
+async def _by_engine(window: Window, signed: SignedUrl, *, kept: bool = False) -> npt.NDArray[Any]:
     """Read a window without GDAL.
+
+    Parameters
+    ----------
+    kept : bool
+        True: by a header that another process has kept, if there is one.
 
     Returns
     -------
@@ -80,9 +89,11 @@ async def _by_engine(window: Window, signed: SignedUrl) -> npt.NDArray[Any]:
         GDAL has to read this file.
     ReadError
         The file cannot be read, or differs from its item.
+    Stale
+        The kept header is of another version of the file.
     """
     file = RangeFile(window.source, signed, window.label)
-    layout = await find_layout(file, window)
+    layout = await find_layout(file, window, kept=kept)
     window = window.read_by(tags_of(layout, window))
     jobs = jobs_of(file, window, layout)
     image = jobs[0]
@@ -107,6 +118,7 @@ async def _by_engine(window: Window, signed: SignedUrl) -> npt.NDArray[Any]:
         await in_decode_thread(paint, job, parts)
 
     await stream(jobs, use)
+    await confirm(file, window)
     if valid is not None:
         out[:, ~valid] = np.nan
     return out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -9,11 +10,11 @@ import numpy.typing as npt
 
 from astra_xr.reading.decoding import decode_into, warn_of_offset
 from astra_xr.reading.engine import stream, tile_pixels
-from astra_xr.reading.headers import find_layout, tags_of
+from astra_xr.reading.headers import confirm, find_layout, tags_of
 from astra_xr.reading.loop import in_decode_thread, together
 from astra_xr.reading.place import Elsewhere
 from astra_xr.reading.plan import Job, Part
-from astra_xr.reading.ranges import RangeFile
+from astra_xr.reading.ranges import RangeFile, Stale
 from astra_xr.reading.signers import sign
 from astra_xr.reading.tiles import overlap
 from astra_xr.reading.window import Window
@@ -43,8 +44,8 @@ async def read_fused(
     Returns
     -------
     bool
-        False if nothing was filled: a file needs GDAL, has its own mask or lies elsewhere than
-        its item says, or the files are tiled differently.
+        False if all is left to fill: a file needs GDAL, has its own mask or lies elsewhere than
+        its item says, a kept header does not hold, or the files are tiled differently.
 
     Raises
     ------
@@ -54,7 +55,8 @@ async def read_fused(
     signed = await together(sign(window.source) for window in windows.values())
     files = [RangeFile(w.source, s, w.label) for w, s in zip(windows.values(), signed, strict=True)]
     try:
-        layouts = await together(map(find_layout, files, windows.values()))
+        find = functools.partial(find_layout, kept=True)
+        layouts = await together(map(find, files, windows.values()))
     except (Unsupported, Elsewhere):
         return False
     same_tiling = len({layout.levels[0].tile for layout in layouts}) == 1
@@ -86,7 +88,11 @@ async def read_fused(
         if complete:
             await in_decode_thread(compute, complete)
 
-    await stream(jobs, use)
+    try:
+        await stream(jobs, use)
+        await together(map(confirm, files, windows.values()))
+    except Stale:
+        return False
     return True
 
 

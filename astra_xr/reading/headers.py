@@ -12,14 +12,16 @@ from weakref import WeakValueDictionary
 import numpy as np
 import numpy.typing as npt
 
+from astra_xr.errors import ReadError
 from astra_xr.model import Radiometry, UrlSource
 from astra_xr.reading.cache import ByteCache
-from astra_xr.reading.loop import in_gdal_thread
+from astra_xr.reading.kept_headers import KeptHeader, find, keep
+from astra_xr.reading.loop import beside, in_gdal_thread, in_thread
 from astra_xr.reading.place import check_place
 from astra_xr.reading.ranges import RangeFile
 from astra_xr.reading.signers import sign
 from astra_xr.reading.window import Window
-from astra_xr.tiff.directories import Malformed, Unsupported
+from astra_xr.tiff.directories import HEAD, Malformed, Unsupported
 from astra_xr.tiff.layout import OWN_TERMS, Layout, read_layout
 from astra_xr.warned import first_time
 
@@ -33,6 +35,8 @@ class _Header:
     layout: Layout
     size: int
     etag: str | None
+    unconfirmed: bool = False
+    """True if another process has kept it, and no answer yet shows that it still holds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +60,16 @@ _reading: WeakValueDictionary[UrlSource, asyncio.Lock] = WeakValueDictionary()
 """Locks held while a source's header is read; they live on the background loop."""
 
 
-async def find_layout(file: RangeFile, window: Window) -> Layout:
+async def find_layout(file: RangeFile, window: Window, *, kept: bool = False) -> Layout:
     """Return the layout of a window's file, from the cache or the file.
+
+    Parameters
+    ----------
+    file : RangeFile
+    window : Window
+    kept : bool
+        True: it may be one that another process has kept. Then the caller calls :func:`confirm`
+        before it returns what it read, and reads again without ``kept`` after :class:`Stale`.
 
     Raises
     ------
@@ -68,15 +80,21 @@ async def find_layout(file: RangeFile, window: Window) -> Layout:
     Elsewhere
         It lies elsewhere than its item says.
     """
-    known = await _known(file, window)
+    known = await _known(file, window, kept=kept)
     if isinstance(known, str):
         raise Unsupported(known)
     # From here on the file must be the version that the header was read from.
-    file.size, file.etag = known.size, known.etag
+    file.size, file.etag, file.unconfirmed = known.size, known.etag, known.unconfirmed
     layout = known.layout
     shape, samples = layout.levels[0].shape, layout.samples
     place = layout.transform, layout.crs
-    check_described(file, window, shape, samples, layout.dtype, *place)
+    try:
+        check_described(file, window, shape, samples, layout.dtype, *place)
+    except ReadError:
+        if not known.unconfirmed:
+            raise
+        file.size, file.etag, file.unconfirmed = None, None, False
+        return await find_layout(file, window)
     warn_of_planes(window.label, window.count, samples - (layout.alpha is not None))
     return layout
 
@@ -87,17 +105,54 @@ async def read_ahead(window: Window) -> None:
         # Whatever fails will fail again where somebody waits for it.
         with suppress(Exception):
             signed = await sign(window.source)
-            await _known(RangeFile(window.source, signed, window.label), window)
+            await _known(RangeFile(window.source, signed, window.label), window, kept=True)
 
 
-async def _known(file: RangeFile, window: Window) -> _Header | str:
+async def confirm(file: RangeFile, window: Window) -> None:
+    """Make sure that a file has the version whose header was used, by an answer of its host.
+
+    Raises
+    ------
+    Stale
+        It has another.
+    """
     known = header_cache.get(window.source)
+    if file.unconfirmed:
+        await file.get(0, 1)
+    if isinstance(known, _Header) and known.unconfirmed and known.etag == file.etag:
+        _put(window, replace(known, unconfirmed=False))
+
+
+async def _known(file: RangeFile, window: Window, *, kept: bool) -> _Header | str:
+    known = _cached(window, kept)
     if known is None:
         # Concurrent callers wait for one read.
         async with _reading.setdefault(window.source, asyncio.Lock()):
-            known = header_cache.get(window.source) or await _read(file, window)
+            known = _cached(window, kept)
+            if known is None and kept:
+                known = await _read_kept(file, window)
+            if known is None:
+                known = await _read(file, window)
     elif isinstance(known, _Header) and not await file.unchanged(known.size, known.etag):
         known = await _read(file, window)
+    return known
+
+
+def _cached(window: Window, kept: bool) -> _Header | str | None:
+    known = header_cache.get(window.source)
+    return known if kept or not isinstance(known, _Header) or not known.unconfirmed else None
+
+
+async def _read_kept(file: RangeFile, window: Window) -> _Header | None:
+    found = await in_thread(find, file.signed)
+    if found is None:
+        return None
+    try:
+        layout = await read_layout(found)
+    except (Malformed, Unsupported):
+        return None
+    known = _Header(layout, found.size, found.version, unconfirmed=True)
+    _put(window, known)
     return known
 
 
@@ -181,11 +236,16 @@ async def _read(file: RangeFile, window: Window) -> _Header | str:
     damage = ""
     try:
         layout = await read_layout(file)
-        if layout.crs == OWN_TERMS:
+        crs = layout.crs
+        if crs == OWN_TERMS:
             from astra_xr.reading.gdal import gdal_crs
 
             layout = replace(layout, crs=await in_gdal_thread(gdal_crs, file))
         known = _Header(layout, file.size or 0, file.etag)
+        if file.etag and file.requests == 1 and layout.crs == crs:
+            head = await file.get(0, _end_of(layout))
+            header = KeptHeader(size=known.size, version=file.etag, head=bytes(head))
+            beside(in_thread(keep, file.signed, header))
     except Unsupported as reason:
         _log.info("%s is read by GDAL: %s", window.label, reason)
         known = str(reason)
@@ -194,8 +254,19 @@ async def _read(file: RangeFile, window: Window) -> _Header | str:
     if damage:
         hint = "Try another catalog with catalog=."
         raise file.error(f"its header is damaged: {damage}", hint)
-    size = 1000 + (known.layout.nbytes if isinstance(known, _Header) else 0)
     if file.etag:
         # Without a version nobody knows whether it is still that of the file.
-        header_cache.put(window.source, known, size)
+        _put(window, known)
     return known
+
+
+def _put(window: Window, known: _Header | str) -> None:
+    size = 1000 + (known.layout.nbytes if isinstance(known, _Header) else 0)
+    header_cache.put(window.source, known, size)
+
+
+def _end_of(layout: Layout) -> int:
+    """Return where the header of a COG ends: at its first tile, if not before."""
+    levels = [*layout.levels, *(layout.mask.levels if layout.mask else ())]
+    starts = [level.offsets[level.counts > 0] for level in levels]
+    return min((int(each.min()) for each in starts if each.size), default=HEAD)

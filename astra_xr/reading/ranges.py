@@ -53,6 +53,10 @@ def _count(size: int) -> None:
         _traffic.bytes += size
 
 
+class Stale(ReadError):
+    """What was kept of a file is of another version; see :attr:`RangeFile.unconfirmed`."""
+
+
 class RangeFile:
     """One file as random-access bytes, for one read; lives on the background loop.
 
@@ -77,6 +81,10 @@ class RangeFile:
         self.size: int | None = None
         self.etag: str | None = None
         """ETag, or the time of the last change; None if the host gives neither."""
+        self.unconfirmed = False
+        """True until an answer shows that ``size`` and ``etag``, which another process has kept,
+        are still those of the file."""
+        self.requests = 0
         self._source = source
         self._label = label
         self._renewing = asyncio.Lock()
@@ -108,6 +116,7 @@ class RangeFile:
             hint = "Use a catalog with https hrefs."
             raise self.error(f"{scheme}:// URLs are not supported", hint)
         try:
+            self.requests += 1
             _count(len(body))
             if start == 0:
                 self._head = body
@@ -157,6 +166,8 @@ class RangeFile:
                 await self._renew(signed)
                 renewed = True
                 continue
+            if self.unconfirmed and failure.status == 416:
+                raise self._stale()
             if not failure.passing:
                 raise self.error(*_explain(failure))
             if patience is None:
@@ -204,8 +215,15 @@ class RangeFile:
             raise self.error("the server does not tell its size", "Download the file first.")
         if self.size is None:
             self.size, self.etag = size, etag
-        elif (size, etag) != (self.size, self.etag):
+        elif (size, etag) == (self.size, self.etag):
+            self.unconfirmed = False
+        elif self.unconfirmed:
+            raise self._stale()
+        else:
             raise self.error("the file changed while it was being read", "Read it again.")
+
+    def _stale(self) -> Stale:
+        return Stale(source=self._label, href=redact(self.signed), reason="the file changed")
 
     def error(self, reason: str, hint: str) -> ReadError:
         """Return the error for a failed read of this file."""
