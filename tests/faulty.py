@@ -1,11 +1,25 @@
-"""A real HTTP server on loopback that misbehaves as catalogs do."""
+"""Real HTTP servers on loopback that misbehave as catalogs do, or are slow as storage is."""
 
 from __future__ import annotations
 
+import collections
 import contextlib
+import random
+import re
+import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+
+from astra_xr.testing import RangeServer, Reply, Request
+
+LINK = Path(__file__).parent / "benchmarks" / "link.py"
 
 Misbehave = Callable[[BaseHTTPRequestHandler, threading.Event], None]
 
@@ -73,3 +87,109 @@ def serve(misbehave: Misbehave) -> Iterator[str]:
             over.set()
             server.shutdown()
             thread.join()
+
+
+def metered(rate: float) -> Callable[[Request], Reply | None]:
+    """A rule that serves so many requests a second, and asks others to wait."""
+    allowed, at = rate, time.monotonic()
+
+    def rule(request: Request) -> Reply | None:
+        nonlocal allowed, at
+        now = time.monotonic()
+        allowed, at = min(rate, allowed + rate * (now - at)), now
+        if allowed < 1:
+            return Reply(status=503, headers={"Retry-After": "1"})
+        allowed -= 1
+        return None
+
+    return rule
+
+
+@contextlib.contextmanager
+def slowed(server: RangeServer, mbit: float) -> Iterator[str]:
+    """A link of a bandwidth in front of a server; yields the root of its files."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    target = server.url().rstrip("/").rpartition(":")[2]
+    shaping = subprocess.Popen(
+        [sys.executable, LINK, str(port), target, "20", str(mbit)], stderr=subprocess.DEVNULL
+    )
+    try:
+        for _ in range(100):
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+                break
+            except OSError:
+                time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        shaping.terminate()
+        shaping.wait()
+
+
+class FailingCatalog(ThreadingHTTPServer):
+    """A STAC API that fails some of the time, in all the ways there are.
+
+    Parameters
+    ----------
+    api : callable
+        Takes a request, and returns the answer.
+    failing : float
+        Share of the requests that fail.
+    names : re.Pattern
+        Finds what a request asks for.
+    """
+
+    daemon_threads, block_on_close, request_queue_size = True, False, 256
+
+    def __init__(
+        self,
+        api: Callable[[httpx.Request], httpx.Response],
+        failing: float,
+        names: re.Pattern[str],
+    ) -> None:
+        self.api, self.failing, self.names = api, failing, names
+        self.told: dict[str, list[tuple[float, bool]]] = collections.defaultdict(list)
+        """Name → when it was asked for, and whether it was given."""
+        super().__init__(("127.0.0.1", 0), _CatalogHandler)
+
+    def excuses(self, name: str, since: float) -> bool:
+        """Return True if something was asked for since then, and never given."""
+        given = [given for at, given in list(self.told[name]) if at >= since]
+        return bool(given) and not any(given)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Keep quiet of clients that are gone."""
+
+
+class _CatalogHandler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: FailingCatalog
+
+    def handle_any(self) -> None:
+        content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        failing = self.server.failing
+        chance = random.random()
+        for name in self.server.names.findall(f"{self.path} {content.decode()}"):
+            self.server.told[name].append((time.monotonic(), chance >= failing))
+        if chance < 0.03 * failing:
+            time.sleep(5)
+        if chance < 0.25 * failing:
+            self.close_connection = True
+            return
+        if chance < failing:
+            status = random.choice([429, 500, 502, 503])
+            told = httpx.Response(status, headers={"Retry-After": "1"}, text="oops sig=SECRET")
+        else:
+            url = f"http://127.0.0.1:{self.server.server_port}{self.path}"
+            told = self.server.api(httpx.Request(self.command, url, content=content))
+        self.send_response(told.status_code)
+        for name, value in told.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(told.content)
+
+    do_GET = do_POST = handle_any
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass

@@ -7,12 +7,10 @@ waits for seconds.
 from __future__ import annotations
 
 import random
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +23,9 @@ from astra_xr.reading.cache import tile_cache
 from astra_xr.reading.headers import header_cache
 from astra_xr.testing import RangeServer, Reply, Request, write_cog
 from tests import items
+from tests.faulty import metered, slowed
 
 BANDS = [f"B{number:02d}" for number in range(1, 9)] + ["B8A", "B09", "B11", "B12"]
-LINK = Path(__file__).parents[1] / "benchmarks" / "link.py"
 
 
 @pytest.fixture(autouse=True)
@@ -73,22 +71,6 @@ def half() -> Callable[[Request], Reply | None]:
     return lambda r: refused if r.range and r.range[0] and rng.random() < 0.5 else None
 
 
-def metered(rate: float) -> Callable[[Request], Reply | None]:
-    """A rule that serves so many requests a second, and asks others to wait."""
-    allowed, at = rate, time.monotonic()
-
-    def rule(request: Request) -> Reply | None:
-        nonlocal allowed, at
-        now = time.monotonic()
-        allowed, at = min(rate, allowed + rate * (now - at)), now
-        if allowed < 1:
-            return Reply(status=503, headers={"Retry-After": "1"})
-        allowed -= 1
-        return None
-
-    return rule
-
-
 def stalled(request: Request) -> Reply | None:
     """A rule: the third request is never answered."""
     return Reply(delay=1000) if request.number == 2 else None
@@ -114,26 +96,6 @@ def test_the_same_pixels_after_a_while(
     refused = [request for request in server.requests if request.status >= 400]
     # No storm: what is refused is asked again seldom, and less at once.
     assert len(refused) < 8 * 64
-
-
-@contextmanager
-def slowed(server: RangeServer, mbit: float) -> Iterator[str]:
-    """A link of a bandwidth in front of a server; yields the root of its files."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    target = server.url().rstrip("/").rpartition(":")[2]
-    shaping = subprocess.Popen([sys.executable, LINK, str(port), target, "20", str(mbit)])
-    try:
-        for _ in range(100):
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except OSError:
-                time.sleep(0.05)
-        yield f"http://127.0.0.1:{port}/"
-    finally:
-        shaping.terminate()
-        shaping.wait()
 
 
 def all_bands(base: str, side: int) -> xr.Dataset:
@@ -168,6 +130,7 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
 warnings.simplefilter("ignore")
 import astra_xr
 from tests import items
+from tests.faulty import metered, slowed
 for number in range(200):
     item = items.planetary_computer(2048)
     item["assets"]["B04"]["href"] = f"{sys.argv[1]}B04.tif?sig={number}"
@@ -178,6 +141,7 @@ import sys, warnings
 warnings.simplefilter("ignore")
 import astra_xr
 from tests import items
+from tests.faulty import metered, slowed
 item = items.planetary_computer(2048)
 item["assets"]["B04"]["href"] = sys.argv[1] + "B04.tif"
 astra_xr.open_scene(item, ["B04"], mask_and_scale=False).B04.load()
