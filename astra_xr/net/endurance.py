@@ -6,7 +6,7 @@ import asyncio
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -60,11 +60,11 @@ class Budget:
     ----------
     host : str
         For messages.
-    most : callable
-        Returns how many requests there may be at once at best.
+    most : int
+        How many requests there may be at once at best.
     """
 
-    def __init__(self, host: str, most: Callable[[], int] = lambda: MOST_REQUESTS) -> None:
+    def __init__(self, host: str, most: int = MOST_REQUESTS) -> None:
         self.host = host
         self.requests = 0
         """Requests under way."""
@@ -144,7 +144,7 @@ class Budget:
         # One request is always allowed, however large; held bytes alone may block all others.
         if self._held and self._held + size > self._most_held:
             return False
-        return self.requests < max(1, min(int(self._limit), self._most()))
+        return self.requests < max(1, min(int(self._limit), self._most))
 
     def _admit(self, size: int) -> None:
         self.requests += 1

@@ -1,14 +1,11 @@
-"""Byte ranges of remote files, over one pool of connections per host."""
+"""Byte ranges of remote files."""
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import re
-import ssl
 import time
 from dataclasses import dataclass
-from importlib.metadata import version
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -16,24 +13,12 @@ from yarl import URL
 
 from astra_xr.errors import redact
 from astra_xr.model import SignedUrl
-from astra_xr.net.endurance import MOST_REQUESTS, Budget, asked_wait
+from astra_xr.net.connections import NO_PROGRESS, host_at
+from astra_xr.net.endurance import asked_wait
 from astra_xr.net.hosts import joined, why_refused
-from astra_xr.net.proxies import proxy_of
 from astra_xr.settings import Settings
 
-_NO_PROGRESS = 10.0
-"""Seconds without a byte, or with only a few, after which a request is repeated."""
-
 _FEW = 1024
-
-_MOST_CONNECTIONS = 88
-"""Connections of the process, over all hosts."""
-
-_FEWEST = 8
-"""Connections that a host may have, however many others there are."""
-
-_KEPT = 15.0
-"""Seconds that an unused connection is kept."""
 
 _STALLED = "the server sent nothing for {:g} s"
 _SHORT = "the answer ended early"
@@ -79,6 +64,8 @@ class Part:
         """Bytes of the whole file; None if the host does not say."""
         self.version: str | None = None
         """ETag, else the time of the last change; None if the host gives neither."""
+        self.asked_at = 0.0
+        """When the last request was sent, on the clock of ``time.monotonic``."""
 
     @property
     def at(self) -> int:
@@ -99,7 +86,7 @@ class Part:
             return Failure(reason="the file changed between two tries")
         self.size, self.version = told
         left = length
-        mark, due = left, time.monotonic() + _NO_PROGRESS
+        mark, due = left, time.monotonic() + NO_PROGRESS
         async for chunk in answer.content.iter_any():
             left -= len(chunk)
             if left < 0:
@@ -108,8 +95,8 @@ class Part:
             self.data += chunk
             if left and time.monotonic() > due:
                 if mark - left < _FEW:
-                    return Failure(reason=_STALLED.format(_NO_PROGRESS))
-                mark, due = left, time.monotonic() + _NO_PROGRESS
+                    return Failure(reason=_STALLED.format(NO_PROGRESS))
+                mark, due = left, time.monotonic() + NO_PROGRESS
         return Failure(reason=_SHORT) if left else None
 
     def _length(self, answer: aiohttp.ClientResponse, found: re.Match[str]) -> int | None:
@@ -120,116 +107,6 @@ class Part:
         exact = first == self.at and first <= last < end and (last + 1 == end or found[3] == "*")
         plain = answer.headers.get("Content-Encoding", "identity") == "identity"
         return length if exact and plain and answer.content_length in (None, length) else None
-
-
-class _Host:
-    """The connections to one host."""
-
-    def __init__(self, origin: URL) -> None:
-        self.budget = Budget(str(origin.host), self._most)
-        self.answered = False
-        """True once there was any answer."""
-        self.proxy = proxy_of(origin.scheme, origin.host or "")
-        self.secure = origin.scheme == "https"
-        self._session: aiohttp.ClientSession | None = None
-        self._open = 0
-        self._used_at = time.monotonic()
-
-    @property
-    def idle(self) -> bool:
-        """Return True if nothing was asked for so long that no connection is open."""
-        return not self.budget.busy and time.monotonic() - self._used_at > _KEPT + 1
-
-    @property
-    def connections(self) -> int:
-        """Return how many connections may be open."""
-        return 0 if self.idle else self._open
-
-    def _most(self) -> int:
-        others = sum(each.connections for each in _hosts.values() if each is not self)
-        if others > _MOST_CONNECTIONS - MOST_REQUESTS:
-            for each in list(_hosts.values()):
-                if each is not self and not each.budget.busy:
-                    each.close()
-            others = sum(each.connections for each in _hosts.values() if each is not self)
-        return max(_FEWEST, min(MOST_REQUESTS, _MOST_CONNECTIONS - others))
-
-    def session(self) -> aiohttp.ClientSession:
-        """Return the client, for one more request."""
-        self._open = max(self._open, self.budget.requests)
-        self._used_at = time.monotonic()
-        if self._session is None:
-            connector = aiohttp.TCPConnector(
-                limit=MOST_REQUESTS,
-                keepalive_timeout=_KEPT,
-                ssl=_trusted() if self.secure else False,
-            )
-            self._session = aiohttp.ClientSession(
-                connector=connector,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                read_bufsize=1 << 18,
-                timeout=aiohttp.ClientTimeout(sock_connect=_NO_PROGRESS, sock_read=_NO_PROGRESS),
-                headers={
-                    "User-Agent": f"astra-xr/{version('astra-xr')}",
-                    "Accept-Encoding": "identity",
-                },
-            )
-        return self._session
-
-    def close(self) -> asyncio.Task[None] | None:
-        """Close all connections; the next request opens new ones."""
-        session, self._session, self._open = self._session, None, 0
-        if session is None:
-            return None
-        task = asyncio.ensure_future(session.close())
-        _closing.add(task)
-        task.add_done_callback(_closing.discard)
-        return task
-
-
-_hosts: dict[URL, _Host] = {}
-"""By origin; lives on the background loop."""
-
-_closing: set[asyncio.Task[None]] = set()
-"""The loop itself holds no task."""
-
-
-def _host(url: str) -> _Host:
-    origin = URL(url, encoded=True).origin()
-    if origin not in _hosts:
-        for key, each in list(_hosts.items()):
-            if each.idle:
-                each.close()
-                del _hosts[key]
-        _hosts[origin] = _Host(origin)
-    return _hosts[origin]
-
-
-def budget_of(signed: SignedUrl) -> Budget:
-    """Return what may be asked at once of the host of a URL.
-
-    Raises
-    ------
-    ValueError
-        It is no URL.
-    """
-    return _host(signed.url).budget
-
-
-async def close_connections() -> None:
-    """Close the connections to all hosts."""
-    tasks = [each.close() for each in _hosts.values()]
-    _hosts.clear()
-    await asyncio.gather(*filter(None, tasks))
-
-
-@functools.cache
-def _trusted() -> ssl.SSLContext:
-    """Return whom to trust: as httpx does, by which catalogs are asked."""
-    import httpx
-
-    return httpx.create_ssl_context()
 
 
 async def fetch(signed: SignedUrl, part: Part) -> Failure | None:
@@ -261,12 +138,13 @@ async def fetch(signed: SignedUrl, part: Part) -> Failure | None:
 async def size_of(signed: SignedUrl) -> int | None:
     """Return the bytes of a file whose ranges do not say it; None if nothing does."""
     try:
-        host = _host(signed.url)
-        request = host.session().head(
-            URL(signed.url, encoded=True), headers=dict(signed.headers), proxy=host.proxy
-        )
-        async with request as answer:
-            return answer.content_length if answer.ok else None
+        host = host_at(signed.url)
+        async with host.connection() as lease:
+            request = lease.client.head(
+                URL(signed.url, encoded=True), headers=dict(signed.headers), proxy=host.proxy
+            )
+            async with request as answer:
+                return answer.content_length if answer.ok else None
     except (aiohttp.ClientError, OSError, ValueError):
         return None
 
@@ -284,23 +162,20 @@ async def _exchange(url: str, headers: dict[str, str], part: Part) -> Failure | 
     """Send one request, and receive its answer; a redirect is returned as its target."""
     host = None
     try:
-        host = _host(url)
-        request = host.session().get(
-            URL(url, encoded=True),
-            headers={**headers, "Range": f"bytes={part.at}-{part.stop - 1}"},
-            allow_redirects=False,
-            proxy=host.proxy,
-        )
-        async with request as answer:
-            host.answered = True
-            if answer.status == 206:
-                return await part.receive(answer)
-            if 300 <= answer.status < 400 and answer.headers.get("Location"):
-                return answer.headers["Location"]
-            if (answer.content_length or 0) < _SMALL:
-                # Read to its end, so that the connection can be used again.
-                await answer.content.read(_SMALL)
-            return Failure(status=answer.status, asked=asked_wait(answer.headers))
+        host = host_at(url)
+        async with host.connection() as lease:
+            part.asked_at = time.monotonic()
+            wanted = {"Range": f"bytes={part.at}-{part.stop - 1}"}
+            request = lease.client.get(
+                URL(url, encoded=True),
+                headers={**headers, **wanted, **lease.headers},
+                allow_redirects=False,
+                proxy=host.proxy,
+            )
+            async with request as answer:
+                host.answered = True
+                lease.begin(answer)
+                return await _received(answer, part)
     except Exception as error:  # noqa: BLE001  (whatever it is, its traceback holds the URL)
         passing = isinstance(error, aiohttp.ClientError | OSError)
         # An invalid URL, or a certificate that is not trusted.
@@ -309,9 +184,21 @@ async def _exchange(url: str, headers: dict[str, str], part: Part) -> Failure | 
         return Failure(reason=_words(error), lasting=lasting, first=first)
 
 
+async def _received(answer: aiohttp.ClientResponse, part: Part) -> Failure | str | None:
+    """Take the body of an answer."""
+    if answer.status == 206:
+        return await part.receive(answer)
+    if 300 <= answer.status < 400 and answer.headers.get("Location"):
+        return answer.headers["Location"]
+    if (answer.content_length or 0) < _SMALL:
+        # Read to its end, so that the connection can be used again.
+        await answer.content.read(_SMALL)
+    return Failure(status=answer.status, asked=asked_wait(answer.headers))
+
+
 def _words(error: Exception) -> str:
     if isinstance(error, TimeoutError):
-        return _STALLED.format(_NO_PROGRESS)
+        return _STALLED.format(NO_PROGRESS)
     if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError) and not (
         isinstance(error, aiohttp.ClientConnectorError)
     ):

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from astra_xr.errors import ReadError
 from astra_xr.locks import Lock
-from astra_xr.net.storage import close_connections
+from astra_xr.net.connections import close_connections
 from astra_xr.tiff.codecs import prepare
 
 T = TypeVar("T")

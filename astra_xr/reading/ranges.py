@@ -15,15 +15,16 @@ from urllib.parse import urlsplit
 from astra_xr.errors import ReadError, redact
 from astra_xr.locks import Lock
 from astra_xr.model import SignedUrl, UrlSource, local_path
+from astra_xr.net.connections import host_at
 from astra_xr.net.endurance import Budget
 from astra_xr.net.patience import Patience, note_wait
-from astra_xr.net.storage import Failure, Part, budget_of, fetch, size_of
+from astra_xr.net.storage import Failure, Part, fetch, size_of
 from astra_xr.reading.loop import in_thread
 from astra_xr.reading.signers import sign
 
 _log = logging.getLogger(__name__)
 
-_local = Budget("this machine", lambda: 8)
+_local = Budget("this machine", 8)
 
 
 @dataclass
@@ -182,11 +183,12 @@ class RangeFile:
 
     async def _try(self, signed: SignedUrl, part: Part) -> tuple[Budget, Failure | None, float]:
         """Ask once, and return how long it took; if it works, the bytes are held in the budget."""
-        budget, size = budget_of(signed), part.stop - part.start
+        budget, size = host_at(signed.url).budget, part.stop - part.start
         await budget.enter(size)
         began, works = time.monotonic(), False
         try:
             failure = await fetch(signed, part)
+            began = max(began, part.asked_at)
             if failure is None:
                 if part.size is None and self.size is None:
                     part.size = await size_of(signed)

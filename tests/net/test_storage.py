@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socketserver
 import threading
@@ -19,7 +20,8 @@ import pytest
 from astra_xr.catalogs.urls import FixedUrl
 from astra_xr.errors import ReadError
 from astra_xr.model import SignedUrl
-from astra_xr.net import storage
+from astra_xr.net import connections
+from astra_xr.net.connections import close_connections
 from astra_xr.reading.loop import run
 from astra_xr.reading.ranges import RangeFile
 from astra_xr.testing import RangeServer, Reply, Request, write_cog
@@ -101,6 +103,35 @@ def test_signed_files_of_one_host_share_its_connections(server: RangeServer) -> 
     # The server's ends of the connections are in this process too.
     assert descriptors() - before <= 2 * 64 + 4
     assert len({request.query for request in server.requests}) == 301
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux's list of descriptors")
+def test_all_hosts_together_have_a_limit_of_connections(tmp_path: Path) -> None:
+    (tmp_path / "a.bin").write_bytes(BODY)
+    most = 0
+    before = 0
+
+    def seen(request: Request) -> None:
+        nonlocal most
+        most = max(most, len(list(Path("/proc/self/fd").iterdir())))
+
+    async def all_of_them(urls: list[str]) -> list[bytes]:
+        files = [file_at(f"{url}?sig={number}") for number in range(60) for url in urls]
+        return [bytes(each) for each in await asyncio.gather(*(f.get(0, 100) for f in files))]
+
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(RangeServer(tmp_path, latency=0.01)) for _ in range(12)]
+        get(servers[0].url("a.bin"), 0, 1)
+        run(close_connections())
+        for server in servers:
+            server.rule = seen
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        # One host alone, two, and all; the first is busy when the last come.
+        for few in (servers[:1], servers[:2], servers):
+            urls = [server.url("a.bin") for server in few]
+            assert run(all_of_them(urls)) == [BODY[:100]] * 60 * len(few)
+    # The servers' ends of the connections are in this process too.
+    assert before < most <= before + 2 * 96
 
 
 def test_what_has_arrived_is_not_fetched_again(
@@ -279,4 +310,4 @@ def test_no_secret_is_logged_raised_or_left_in_a_frame(
     told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
     frames = "".join(line for line in told.format() if __file__ not in line)
     assert "SECRET" not in frames + caplog.text + repr(caught.value.__dict__)
-    assert "SECRET" not in repr(storage._hosts)
+    assert "SECRET" not in repr(connections._hosts)

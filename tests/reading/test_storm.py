@@ -10,7 +10,7 @@ import pytest
 
 from astra_xr.catalogs.urls import FixedUrl
 from astra_xr.errors import ReadError
-from astra_xr.net import patience, storage
+from astra_xr.net import connections, patience, storage
 from astra_xr.reading.cache import tile_cache
 from astra_xr.reading.headers import header_cache
 from astra_xr.testing import RangeServer, Reply, Request, write_cog
@@ -86,7 +86,8 @@ def test_never_other_pixels(
 
 
 def test_a_slow_server_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage, "_NO_PROGRESS", 0.3)
+    monkeypatch.setattr(storage, "NO_PROGRESS", 0.3)
+    monkeypatch.setattr(connections, "NO_PROGRESS", 0.3)
     write_cog(tmp_path / "a.tif", np.ones((64, 64), np.uint8))
     with RangeServer(tmp_path) as server:
         server.rule = lambda request: Reply(trickle=10)
