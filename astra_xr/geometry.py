@@ -144,7 +144,7 @@ def read_geometry(value: Any) -> dict[str, Any]:
     {'type': 'Point', 'coordinates': [-122.4, 37.5]}
     """
     try:
-        geometry = _union([_geometry(shape) for shape in shapes_of(value)])
+        geometry = _union([_geometry(shape) for shape in shapes_of(value) if shape is not None])
         points = list(_points(geometry))
     except (TypeError, ValueError, LookupError, OverflowError, RecursionError):
         geometry, points = {}, []
@@ -169,7 +169,7 @@ def lacks_crs(value: Any) -> bool:
 
 
 def shapes_of(value: Any) -> Iterator[Any]:
-    """Yield the geometries in a value, as GeoJSON in longitude and latitude."""
+    """Yield the geometries in a value, as GeoJSON in longitude and latitude; None of a null."""
     if lacks_crs(value):
         raise ValueError("no CRS")
     if hasattr(value, "to_crs") and value.crs is not None:
@@ -178,7 +178,9 @@ def shapes_of(value: Any) -> Iterator[Any]:
     if isinstance(shape, Mapping):
         features = shape["features"] if shape["type"] == "FeatureCollection" else [shape]
         geometries = (e["geometry"] if e["type"] == "Feature" else e for e in features)
-        yield from (each for each in geometries if each is not None)
+        yield from geometries
+    elif shape is None:
+        yield None
     elif not isinstance(shape, str | bytes):
         for each in shape:
             yield from shapes_of(each)

@@ -496,8 +496,8 @@ class AstraAccessor:
         Raises
         ------
         InvalidParameter
-            These are no valid polygons (they are named), none meets the Dataset, or they look
-            swapped; a statistic is unknown, or no statistic of classes.
+            These are no valid polygons, or off the earth (they are named), or none meets the
+            Dataset; a statistic is unknown, or no statistic of classes.
         MissingExtra
             exactextract is not installed.
 

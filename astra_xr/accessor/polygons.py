@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +15,12 @@ import shapely
 
 from astra_xr.errors import InvalidParameter
 from astra_xr.geometry import LONLAT, lacks_crs, shapes_of
+
+_POLE = 90
+"""Degrees of latitude."""
+
+_TURN = 360
+"""Degrees of longitude; those across the antimeridian go beyond 180."""
 
 
 @dataclass(frozen=True)
@@ -44,39 +53,89 @@ def read_polygons(fields: Any) -> Polygons:
     if isinstance(fields, Polygons):
         return fields
     shapes, crs = getattr(fields, "geometry", None), LONLAT
+    wanted = "a GeoDataFrame or GeoSeries with a CRS, or shapely or GeoJSON polygons in degrees"
+    if shapes is None and hasattr(fields, "set_geometry"):
+        reason = "; this one has no column of geometries: .set_geometry() names it"
+        raise InvalidParameter(name="fields", value=fields, expected=f"{wanted}{reason}")
     if lacks_crs(fields):
         raise InvalidParameter(
             name="fields", value=fields, expected="a CRS with them: .set_crs() names it"
         )
     if shapes is not None and hasattr(shapes, "geom_type"):
         polygons, labels, crs = shapes.to_numpy(), shapes.index, shapes.crs.to_wkt()
+        degrees = shapes.crs.is_geographic
     else:
-        try:
-            polygons = np.array([shapely.geometry.shape(each) for each in shapes_of(fields)])
-        except (TypeError, ValueError, LookupError, AttributeError, RecursionError):
-            polygons = np.empty(0, object)
-        labels = pd.RangeIndex(len(polygons))
-    reason = _fault(polygons, labels)
+        polygons, degrees = _shapes(fields), True
+        labels = pd.RangeIndex(0 if polygons is None else len(polygons))
+    reason = _unlike(fields) if polygons is None else _fault(polygons, labels, degrees=degrees)
     if reason:
-        wanted = "a GeoDataFrame or GeoSeries with a CRS, or shapely or GeoJSON polygons in degrees"
         raise InvalidParameter(name="fields", value=fields, expected=f"{wanted}{reason}")
+    assert polygons is not None
     return Polygons(shapely.force_2d(polygons), crs, labels.rename("geometry"))
 
 
-def _fault(polygons: npt.NDArray[Any], labels: pd.Index[Any]) -> str:
+def _shapes(fields: Any) -> npt.NDArray[Any] | None:
+    """Return shapely geometries, None for a null; None if they are something else."""
+    if isinstance(fields, str | bytes):
+        return None
+    try:
+        shapes = [None if e is None else shapely.geometry.shape(e) for e in shapes_of(fields)]
+    except (TypeError, ValueError, LookupError, AttributeError, RecursionError):
+        return None
+    return np.array(shapes, object)
+
+
+def _unlike(fields: Any) -> str:
+    """Return what would do in place of something that holds no geometries, for a message."""
+    if isinstance(fields, str | os.PathLike):
+        return "; geopandas.read_file() reads a file, shapely.from_wkt() a text"
+    if isinstance(fields, tuple) and len(fields) == 4:
+        return "; shapely.box(west, south, east, north) makes a polygon of a box"
+    if isinstance(fields, Mapping):
+        return "; geopandas.GeoSeries(…, crs=4326) makes one of a dict"
+    if isinstance(fields, list | tuple | np.ndarray) and len(fields):
+        return "; these are none; pairs of numbers are points, which sample() takes"
+    return "; this is none"
+
+
+def _fault(polygons: npt.NDArray[Any], labels: pd.Index[Any], *, degrees: bool) -> str:
     """Return what is wrong with some polygons, for a message; "" if nothing is."""
     if not len(polygons):
         return "; there are none"
     if labels.nlevels > 1 or not labels.is_unique:
         return "; their index has several levels or repeats: .reset_index() numbers them"
     there = ~shapely.is_missing(polygons) & ~shapely.is_empty(polygons)
+    if not there.any():
+        return "; all of these are missing or empty"
     kinds = shapely.get_type_id(polygons)
+    west, south, east, north = shapely.bounds(polygons).T
+    off = (np.maximum(-south, north) > _POLE) | (np.maximum(-west, east) > _TURN)
+    swapped = off & (np.maximum(-west, east) <= _POLE) & (np.maximum(-south, north) <= _TURN)
     for what, wrong in (
         ("no polygons (sample() takes points)", there & ~((kinds == 3) | (kinds == 6))),
         ("not valid (shapely.make_valid() mends them)", there & ~shapely.is_valid(polygons)),
+        ("longitude and latitude look swapped in", swapped & degrees),
+        ("off the earth (of another CRS? A GeoSeries has its own)", off & degrees),
     ):
         if wrong.any():
-            named = ", ".join(map(repr, labels[wrong][:5].tolist()))
-            more = f" and {wrong.sum() - 5} more" if wrong.sum() > 5 else ""
-            return f"; {what}: {named}{more}"
+            return f"; {what}: {_named(labels[wrong])}"
     return ""
+
+
+def _named(labels: pd.Index[Any]) -> str:
+    """Return the first labels, for a message."""
+    named = ", ".join(map(repr, labels[:5].tolist()))
+    return f"{named} and {len(labels) - 5} more" if len(labels) > 5 else named
+
+
+def turned(shapes: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return shapes with longitude and latitude swapped."""
+    found: npt.NDArray[Any] = shapely.transform(shapes, lambda points: points[:, ::-1])
+    return found
+
+
+def warn_of_swapped(labels: pd.Index[Any], *, stacklevel: int) -> None:
+    """Warn that some polygons are off, and would not be with longitude and latitude swapped."""
+    if len(labels):
+        reason = "no pixels lie there; longitude and latitude look swapped"
+        warnings.warn(f"NaN for the fields {_named(labels)}: {reason}.", stacklevel=stacklevel + 1)

@@ -15,7 +15,7 @@ import pandas as pd
 import shapely
 import xarray as xr
 
-from astra_xr.accessor.polygons import Polygons, read_polygons
+from astra_xr.accessor.polygons import Polygons, read_polygons, turned, warn_of_swapped
 from astra_xr.accessor.spyndex_formulas import recipe_of
 from astra_xr.accessor.zonal import checked_stats, zonal
 from astra_xr.catalogs import AnyCatalog
@@ -119,10 +119,19 @@ def timeline(
         cloud_cover=cloud_cover,
         catalog=catalog,
     )
-    sights = _sights([row for row in found.rows if row.datetime], lonlat)
+    rows = [row for row in found.rows if row.datetime]
+    sights = _sights(rows, lonlat)
     if not sights:
-        expected = f"a time in which there are scenes of the fields; the search found {len(found)}"
+        edges = ", ".join(f"{edge:.4f}" for edge in shapely.total_bounds(lonlat))
+        expected = (
+            f"a time in which there are scenes of the fields, which lie in ({edges}) (west, south, "
+            f"east, north); the search found {len(found)}"
+        )
         raise InvalidParameter(name="datetime", value=datetime, expected=expected)
+    seen = {number for each in sights for number in each.members}
+    unseen = np.array([number for number in range(len(lonlat)) if number not in seen], np.intp)
+    swapped = _shares(rows, turned(lonlat[unseen])).any(axis=1)
+    warn_of_swapped(fields.labels[unseen[swapped]], stacklevel=2)
     known = set() if previous is None else _days_of(previous, fields, wanted, stats)
     tables = []
     for tile in sorted({each.tile for each in sights}):

@@ -16,7 +16,7 @@ import xarray as xr
 from tqdm.auto import tqdm
 
 from astra_xr.accessor.load import load
-from astra_xr.accessor.polygons import Polygons, read_polygons
+from astra_xr.accessor.polygons import Polygons, read_polygons, turned, warn_of_swapped
 from astra_xr.arrays.blocks import ahead
 from astra_xr.arrays.pixel_grid import PixelGrid, grid_of
 from astra_xr.errors import InvalidDataset, InvalidParameter
@@ -82,7 +82,12 @@ def zonal(
     shapes = _in_pixels(polygons.shapes, polygons.crs, grid)
     windows = _windows(shapes, grid)
     if not windows:
-        raise InvalidParameter(name="fields", value=fields, expected=_nowhere(polygons, grid))
+        hint = "; longitude and latitude look swapped" if _swapped(polygons, grid) else ""
+        expected = f"polygons some of which meet the Dataset, ({grid.edges}){hint}"
+        raise InvalidParameter(name="fields", value=fields, expected=expected)
+    if len(windows) < len(shapes):
+        off = [number for number in _swapped(polygons, grid) if number not in windows]
+        warn_of_swapped(polygons.labels[off], stacklevel=3)
     parts = list(_parts(maps, windows))
     table = _Table(maps, names, shapes)
     with (
@@ -169,12 +174,9 @@ def _windows(shapes: npt.NDArray[Any], grid: PixelGrid) -> dict[int, tuple[slice
     return windows
 
 
-def _nowhere(polygons: Polygons, grid: PixelGrid) -> str:
-    turned = shapely.transform(polygons.shapes, lambda points: points[:, ::-1])
-    swapped = _in_pixels(turned, polygons.crs, grid)
-    fit = _windows(swapped, grid)
-    hint = "; longitude and latitude look swapped" if fit else ""
-    return f"polygons some of which meet the Dataset, ({grid.edges}){hint}"
+def _swapped(polygons: Polygons, grid: PixelGrid) -> dict[int, Any]:
+    """Return the polygons that would meet the grid with longitude and latitude swapped."""
+    return _windows(_in_pixels(turned(polygons.shapes), polygons.crs, grid), grid)
 
 
 def _parts(maps: xr.Dataset, windows: dict[int, tuple[slice, slice]]) -> Iterator[_Part]:

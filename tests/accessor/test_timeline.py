@@ -170,7 +170,7 @@ def test_a_line_a_field(table: xr.Dataset) -> None:
 
 
 def test_bad_input(fields: gpd.GeoSeries) -> None:
-    with pytest.raises(InvalidParameter, match="a time in which there are scenes"):
+    with pytest.raises(InvalidParameter, match=r"scenes of the fields, which lie in \(-122\.9"):
         astra_xr.timeline("sentinel-2", fields, "1999", "NDVI", catalog="sample")
     with pytest.raises(InvalidParameter, match=r"Invalid names=\[\]"):
         astra_xr.timeline("sentinel-2", fields, "2025", [], catalog="sample")
@@ -180,3 +180,30 @@ def test_bad_input(fields: gpd.GeoSeries) -> None:
         astra_xr.timeline("sentinel-2", fields, "2025", "NDVI", stats="avg", catalog="sample")
     with pytest.raises(astra_xr.AstraError, match="NDVVI"):
         astra_xr.timeline("sentinel-2", fields, "2025", "NDVVI", catalog="sample")
+
+
+def test_a_bad_field_is_named_and_one_without_scenes_costs_the_others_nothing(
+    tmp_path: Path, fields: gpd.GeoSeries
+) -> None:
+    def of(shapes: Any) -> xr.Dataset:
+        return astra_xr.timeline("sentinel-2", shapes, "2025-06", "NDVI", catalog="sample")
+
+    swapped = BOX(37.49446, -122.43098, 37.49573, -122.42938)
+    with pytest.raises(InvalidParameter, match=r"Invalid fields.*look swapped in: 'c'"):
+        of(gpd.GeoSeries({"a": fields.winter, "c": swapped}, crs=4326))
+    with pytest.raises(InvalidParameter, match=r"sample\(\) takes points.*: 1"):
+        of([fields.winter, shapely.Point(-122.43, 37.49)])
+    with pytest.raises(InvalidParameter, match="all of these are missing or empty"):
+        of(gpd.GeoSeries([None], crs=4326))
+    odd = gpd.GeoSeries(
+        {"far": BOX(10, 50, 10.01, 50.01), "summer": fields.summer, "none": None}, crs=4326
+    )
+    np.testing.assert_array_equal(of(odd).NDVI.isnull().values, [[True, False, True]])
+
+    tile(tmp_path, "S2A_32UNA_20250301_0_L2A", 32632, (9.0, 50.01), 100)
+    shapes = [BOX(9.01, 49.99, 9.012, 49.992), BOX(49.99, 9.01, 49.992, 9.012)]
+    with pytest.warns(UserWarning, match="NaN for the fields 1: .* look swapped"):
+        table = astra_xr.timeline(
+            "sentinel-2", shapes, "2025-03", "red", mask_clouds=False, catalog=str(tmp_path)
+        )
+    assert table.red.isnull().values.tolist() == [[False, True]]

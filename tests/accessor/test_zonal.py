@@ -229,6 +229,7 @@ def test_nothing_is_left_out(scene: xr.Dataset) -> None:
     assert table.valid.values[1:].tolist() == [0, 0]
 
 
+ITEM: dict[str, Any] = {"type": "Feature", "geometry": None, "properties": {}}
 bow = shapely.Polygon([(-122.41, 37.5), (-122.40, 37.51), (-122.40, 37.5), (-122.41, 37.51)])
 good = shapely.box(-122.413, 37.497, -122.41, 37.499)
 
@@ -238,7 +239,17 @@ good = shapely.box(-122.413, 37.497, -122.41, 37.499)
     [
         ([], "there are none"),
         (gpd.GeoSeries([], crs=4326), "there are none"),
-        ("fields.geojson", "a GeoDataFrame or GeoSeries"),
+        (gpd.GeoDataFrame(geometry=[], crs=4326), "there are none"),
+        (gpd.GeoSeries([None, shapely.Polygon()], crs=4326), "all of these are missing or empty"),
+        ("fields.geojson", r"geopandas\.read_file"),
+        (gpd.GeoDataFrame({"crop": ["rye"]}), r"\.set_geometry"),
+        ({"a": good}, "geopandas.GeoSeries"),
+        (3, "this is none"),
+        ((-122.413, 37.497, -122.41, 37.499), r"shapely\.box.* makes a polygon of a box"),
+        ([(-122.41, 37.5)], r"points, which sample\(\) takes"),
+        (gpd.GeoSeries([good, shapely.Point(-122.41, 37.5)], ["a", "b"], crs=4326), "take.*: 'b'"),
+        (shapely.GeometryCollection([good]), "no polygons.*: 0"),
+        (shapely.Polygon([(0, 0), (float("inf"), 0), (1, 1)]), "not valid"),
         (gpd.GeoSeries([good]), r"\.set_crs\(\) names it"),
         ([shapely.Point(-122.41, 37.5)], r"no polygons .sample.. takes points.: 0"),
         ([good, shapely.LineString([(0, 0), (1, 1)])], "no polygons.*: 1"),
@@ -246,12 +257,37 @@ good = shapely.box(-122.413, 37.497, -122.41, 37.499)
         ([bow] * 7, "0, 1, 2, 3, 4 and 2 more"),
         (gpd.GeoSeries([good, good], index=[1, 1], crs=4326), "reset_index"),
         (shapely.box(0, 0, 1, 1), "meet the Dataset"),
-        (shapely.box(37.497, -122.413, 37.499, -122.41), "look swapped"),
+        ([good, shapely.box(37.497, -122.413, 37.499, -122.41)], "look swapped in: 1"),
+        ([good, shapely.box(552000, 4150000, 552100, 4150100)], "off the earth.*CRS.*: 1"),
     ],
 )
 def test_bad_fields(scene: xr.Dataset, fields: Any, words: str) -> None:
     with pytest.raises(InvalidParameter, match=words):
         scene.astra.zonal(fields)
+
+
+def test_fields_that_look_swapped_where_both_are_possible(tmp_path: Path) -> None:
+    numbers = np.full((64, 64), 5, "uint16")
+    path = tmp_path / "v.tif"
+    write_cog(path, numbers, transform=Affine(0.01, 0, 10, 0, -0.01, 50.64), crs="EPSG:4326")
+    ds = astra_xr.open_scene({"id": "a", "assets": {"v": {"href": str(path)}}} | ITEM)
+    right, turned = shapely.box(10.1, 50.1, 10.2, 50.2), shapely.box(50.1, 10.1, 50.2, 10.2)
+    with pytest.warns(UserWarning, match=r"NaN for the fields 'b': .* look swapped") as told:
+        table = ds.astra.zonal(gpd.GeoSeries([right, turned], ["a", "b"], crs=4326), "mean")
+    assert [each.filename for each in told if each.category is UserWarning] == [__file__]
+    assert table.v.isnull().values.tolist() == [False, True]
+    with pytest.raises(InvalidParameter, match=r"meet the Dataset.*look swapped"):
+        ds.astra.zonal(turned)
+
+
+def test_features_without_a_geometry_keep_their_place(scene: xr.Dataset) -> None:
+    shape = shapely.geometry.mapping(good)
+    features: list[Any] = [
+        {"type": "Feature", "properties": {}, "geometry": each} for each in (None, shape)
+    ]
+    for given_ in (features, {"type": "FeatureCollection", "features": features}):
+        table = scene.astra.zonal(given_, "mean")
+        assert table.red.isnull().values.tolist() == [True, False]
 
 
 def test_bad_options(scene: xr.Dataset) -> None:
@@ -279,7 +315,9 @@ def test_a_variable_of_its_own_name_is_not_lost(scene: xr.Dataset) -> None:
 
 
 def test_many_corners(scene: xr.Dataset) -> None:
-    circle = shapely.Point(-122.41, 37.5).buffer(0.003, quad_segs=50_000)
-    table = scene.astra.zonal(circle)
-    assert bool(table.red.sel(stat="mean").notnull().all())
+    angles = np.linspace(0, 2 * np.pi, 1_000_000)
+    corners = np.column_stack([np.cos(angles), np.sin(angles)]) * 0.003 + (-122.41, 37.5)
+    table = scene.astra.zonal(shapely.Polygon(corners))
+    few = scene.astra.zonal(shapely.Point(-122.41, 37.5).buffer(0.003, quad_segs=500))
+    np.testing.assert_allclose(table.red, few.red, rtol=1e-4)
     assert pd.api.types.is_integer_dtype(table.geometry.dtype)
