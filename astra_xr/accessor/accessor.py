@@ -101,7 +101,7 @@ class AstraAccessor:
         Parameters
         ----------
         progress : bool
-            Show a progress bar, one step a band.
+            Show a progress bar, one step a band; it says which host is waited for.
         allow_large : bool
             True: read even more than fits into free memory.
 

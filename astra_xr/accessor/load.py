@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 import xarray as xr
-from tqdm.auto import tqdm
 
+from astra_xr.accessor.progress import bar
 from astra_xr.arrays.formula import formula_loads
 from astra_xr.arrays.lazy import in_memory, is_unread, unwrap
 from astra_xr.reading.loop import run, together
@@ -22,11 +22,11 @@ def load(ds: xr.Dataset, *, progress: bool, allow_large: bool) -> xr.Dataset:
         hint = "Take a window (.isel), fewer bands or coarser pixels, or pass allow_large=True."
         check_memory(sum(sizes), f"Loading {len(sizes)} variables", hint)
     variables = [ds.variables[name] for name in ds.data_vars]
-    with tqdm(total=len(variables), disable=not progress, unit="band") as bar:
+    with bar(len(variables), show=progress, unit="band") as shown:
 
         async def read(variables: list[xr.Variable], way: Callable[[], Awaitable[object]]) -> None:
             await way()
-            bar.update(len(variables))
+            shown.update(len(variables))
 
         work = formula_loads(variables)
         formulas = [id(each) for group, _ in work for each in group]
@@ -38,5 +38,5 @@ def load(ds: xr.Dataset, *, progress: bool, allow_large: bool) -> xr.Dataset:
         ]
         run(together(read(*each) for each in work))
         ds.load()  # what is left is of dask, which computes all of it in one go
-        bar.update(len(variables) - len(formulas) - len(unread))
+        shown.update(len(variables) - len(formulas) - len(unread))
     return ds

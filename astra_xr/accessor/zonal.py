@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 import xarray as xr
-from tqdm.auto import tqdm
 
 from astra_xr.accessor.load import load
 from astra_xr.accessor.polygons import Polygons, read_polygons, turned, warn_of_swapped
+from astra_xr.accessor.progress import bar
 from astra_xr.arrays.blocks import ahead
 from astra_xr.arrays.pixel_grid import PixelGrid, grid_of
 from astra_xr.errors import InvalidDataset, InvalidParameter
@@ -92,7 +92,7 @@ def zonal(
     table = _Table(maps, names, shapes)
     with (
         ThreadPoolExecutor(_AHEAD, thread_name_prefix="astra-xr zonal") as pool,
-        tqdm(total=len(parts), disable=not progress, desc="zonal", delay=1) as bar,
+        bar(len(parts), show=progress, desc="zonal", delay=1) as shown,
     ):
         read = functools.partial(load, progress=False, allow_large=False)
 
@@ -101,7 +101,7 @@ def zonal(
 
         for part, pixels in ahead(parts, start, _AHEAD):
             table.add(part, pixels.result())
-            bar.update()
+            shown.update()
     coords = {name: c.variable for name, c in ds.coords.items() if not {"y", "x"} & set(c.dims)}
     coords.pop("spatial_ref", None)
     # In this order, which that of the table's index follows.

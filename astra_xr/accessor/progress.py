@@ -1,0 +1,52 @@
+"""Progress bars of reads, which say whom the reads wait for."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from tqdm.auto import tqdm
+
+from astra_xr.errors import ReadError
+from astra_xr.net.patience import waiting
+from astra_xr.reading.loop import start
+
+_EACH = 0.5
+"""Seconds between two looks."""
+
+
+@contextlib.contextmanager
+def bar(total: int, *, show: bool, **how: Any) -> Iterator[tqdm[Any]]:
+    """Yield a progress bar; while a host asks to wait, or fails, it says so.
+
+    Parameters
+    ----------
+    total : int
+        Number of steps.
+    show : bool
+        False for a bar that shows nothing.
+    **how
+        Further options of :class:`tqdm.tqdm`.
+    """
+    with tqdm(total=total, disable=not show, **how) as shown:
+        telling = None
+        # Where nothing can be read, whoever tries to says why.
+        with contextlib.suppress(ReadError):
+            telling = start(_tell(shown)) if show else None
+        try:
+            yield shown
+        finally:
+            if telling:
+                telling.cancel()
+
+
+async def _tell(shown: tqdm[Any]) -> None:
+    said = ""
+    while True:
+        await asyncio.sleep(_EACH)
+        now = waiting()
+        if now != said:
+            shown.set_postfix_str(now)
+            said = now
