@@ -13,6 +13,7 @@ import xarray as xr
 if TYPE_CHECKING:
     import pandas as pd
 
+    from astra_xr.accessor.cloud_masks import By, MaskClouds
     from astra_xr.accessor.explain import Explanation
     from astra_xr.accessor.rgb import Limits
     from astra_xr.widgets.picker import Picker
@@ -163,7 +164,7 @@ class AstraAccessor:
 
     @overload
     def index(
-        self, name: str, *, mask_clouds: bool = False, kernel: str = "RBF", **constants: float
+        self, name: str, *, mask_clouds: MaskClouds = False, kernel: str = "RBF", **constants: float
     ) -> xr.DataArray: ...
 
     @overload
@@ -171,7 +172,7 @@ class AstraAccessor:
         self,
         name: list[str] | tuple[str, ...],
         *,
-        mask_clouds: bool = False,
+        mask_clouds: MaskClouds = False,
         kernel: str = "RBF",
         **constants: float,
     ) -> xr.Dataset: ...
@@ -180,7 +181,7 @@ class AstraAccessor:
         self,
         name: str | list[str] | tuple[str, ...],
         *,
-        mask_clouds: bool = False,
+        mask_clouds: MaskClouds = False,
         kernel: str = "RBF",
         **constants: float,
     ) -> xr.DataArray | xr.Dataset:
@@ -192,8 +193,9 @@ class AstraAccessor:
             Any index of spyndex whose bands are here, e.g. ``"NDVI"``; several make a Dataset,
             whose ``.astra.load()`` computes them in one pass over the bands.
             ``astra_xr.indices.available(ds)`` lists them.
-        mask_clouds : bool
-            NaN where :meth:`mask` finds clouds, shadows or cirrus.
+        mask_clouds : bool or dict
+            NaN where :meth:`mask` finds clouds, shadows or cirrus; or its options, such as
+            ``{"by": "probability", "above": 30}``.
         kernel : {"RBF", "poly", "linear"}
             Of the kernel indices (``"kNDVI"``): with ``sigma=``, or ``p=`` and ``c=``, among the
             constants. ``sigma`` is the mean of the two bands in each pixel when left out, so that
@@ -245,17 +247,34 @@ class AstraAccessor:
         self,
         what: str | Sequence[str] = ("clouds", "shadows", "cirrus"),
         *,
+        by: By = None,
+        above: float | None = None,
+        overlap: int | str | None = None,
         dilate: int | str = 2,
     ) -> xr.DataArray:
-        """Return True where a pixel is cloud, shadow or the like, by SCL, QA_PIXEL or Fmask.
+        """Return True where a pixel is cloud, shadow or the like; lazy.
 
-        The classification band is opened on the grid of the Dataset where it is not there yet.
+        By SCL, QA_PIXEL or Fmask, by a cloud probability, or by a function of yours. The
+        classification band is opened on the grid of the Dataset where it is not there yet; of
+        several missions each time step goes by its own.
 
         Parameters
         ----------
         what : str or sequence of str
             Any of ``"clouds"``, ``"shadows"``, ``"cirrus"``, ``"snow"`` and ``"water"``. Clouds
             include those of medium probability, and the margins that the agency put around them.
+        by : str or callable, optional
+            The classification band (``"SCL"``), when left out too; ``"probability"``: clouds
+            alone, by the band ``cloud`` that Earth Search has of Sentinel-2 Level 2A; or a
+            function. It is called with a block of one time step, a Dataset in memory of all bands
+            as (y, x) with coordinates and attrs, and returns bool of that shape, True where
+            masked. ``ds[["red"]].astra.mask(by=…)`` reads that band alone. Threads may call it
+            side by side.
+        above : float
+            Percent of probability above which a pixel is cloud; 40 when left out.
+        overlap : int or str
+            Pixels (or meters) around a block that the function is given too, 0 to 1000, as far as
+            the Dataset reaches: if it looks no farther, a part is masked as the whole is.
         dilate : int or str
             Distance by which all of it grows: a number of pixels of this Dataset, 0 to 200, or
             meters such as ``"60m"``, rounded up to whole pixels.
@@ -269,10 +288,11 @@ class AstraAccessor:
         Raises
         ------
         InvalidParameter
-            ``what`` or ``dilate`` is none of these.
+            An option is none of these. When values are read: the function fails, or returns
+            something else; the message names it.
         InvalidDataset
-            The mission has no classification band, or the Dataset no longer says which scene it
-            is of.
+            The mission has no classification band, no catalog has its probabilities, or the
+            Dataset no longer says which scene it is of.
         UnknownBand
             The scene lacks the classification band, as Sentinel-2 L1C does.
 
@@ -280,15 +300,23 @@ class AstraAccessor:
         --------
         >>> import astra_xr
         >>> ds = astra_xr.open_scene(
-        ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red"], catalog="sample"
+        ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red", "blue"], catalog="sample"
         ... ).isel(x=slice(64), y=slice(64))
         >>> clear = ds.where(~ds.astra.mask())
         >>> ds.astra.mask("water", dilate=0).dtype
         dtype('bool')
+
+        By a threshold on the mean of 5 x 5 pixels, which are two around each:
+
+        >>> def bright(block):
+        ...     return block.blue.rolling(y=5, x=5, center=True, min_periods=1).mean() > 0.25
+        >>> mask = ds[["blue"]].astra.mask(by=bright, overlap=2, dilate=0)
+        >>> mask.dims, float(mask.mean().round(2))
+        (('y', 'x'), 0.0)
         """
         from astra_xr.accessor.cloud_masks import mask
 
-        return mask(self._ds, what, dilate)
+        return mask(self._ds, what, dilate, by=by, above=above, overlap=overlap)
 
     def composite(
         self,
@@ -296,7 +324,7 @@ class AstraAccessor:
         *,
         freq: Any = None,
         count: bool = False,
-        mask_clouds: bool = True,
+        mask_clouds: MaskClouds = True,
         dilate: int | str = 2,
     ) -> xr.Dataset:
         """Reduce a stack over time to one image, or to one a month, quarter, …; lazy.
@@ -316,8 +344,9 @@ class AstraAccessor:
             ``"10D"``. When left out, one image of all time steps.
         count : bool
             Add a band ``count``: the number of time steps that have a value in all bands.
-        mask_clouds : bool
-            Leave out the pixels where :meth:`mask` finds clouds, shadows or cirrus.
+        mask_clouds : bool or dict
+            Leave out the pixels where :meth:`mask` finds clouds, shadows or cirrus; or its
+            options, such as ``{"by": "probability", "above": 30}``.
         dilate : int or str
             Distance by which these grow; see :meth:`mask`.
 
@@ -654,7 +683,7 @@ class AstraAccessor:
         *,
         limits: Limits | Sequence[Limits] | None = None,
         gamma: float = 1.0,
-        mask_clouds: bool = False,
+        mask_clouds: MaskClouds = False,
         allow_large: bool = False,
     ) -> xr.DataArray:
         """Compose three bands into an image; this reads them.
@@ -670,8 +699,8 @@ class AstraAccessor:
             scenes have a classification band.
         gamma : float
             Above 1 lightens the middle tones.
-        mask_clouds : bool
-            Transparent where :meth:`mask` finds clouds, shadows or cirrus.
+        mask_clouds : bool or dict
+            Transparent where :meth:`mask` finds clouds, shadows or cirrus; or its options.
         allow_large : bool
             True: even where it takes more memory than is free.
 

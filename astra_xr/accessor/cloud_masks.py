@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,24 +17,17 @@ from astra_xr.accessor.band_names import (
     mission_of,
     variables_of,
 )
-from astra_xr.accessor.provenance import (
-    catalog_of,
-    check_provenance,
-    check_times,
-    id_texts,
-    ids_of,
-    missions_of,
-)
+from astra_xr.accessor.fetched_band import fetched, kept
+from astra_xr.accessor.function_masks import function_mask, name_of
+from astra_xr.accessor.provenance import check_provenance, ids_of, missions_of
 from astra_xr.arrays.lazy import wrap
-from astra_xr.arrays.mask import ClassMask, MaskArray
+from astra_xr.arrays.mask import Above, ClassMask, MaskArray
 from astra_xr.arrays.mosaic import stacked
 from astra_xr.arrays.pixel_grid import PixelGrid, pixel_grid
-from astra_xr.catalogs import holds_any
-from astra_xr.errors import InvalidDataset, InvalidParameter, InvalidSceneId
+from astra_xr.errors import InvalidDataset, InvalidParameter
 from astra_xr.geometry import box_polygon
 from astra_xr.missions import MISSIONS
 from astra_xr.model import Band, ClassValue
-from astra_xr.resolver.ids import parse_scene_id
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,46 +35,137 @@ if TYPE_CHECKING:
 WHAT = ("clouds", "shadows", "cirrus")
 """What is masked where nothing else is asked for."""
 
+PROBABILITY = "probability"
+
+_USUAL = 40
+"""Percent of probability above which a pixel is cloud where nothing else is asked for: the
+threshold of s2cloudless and of Sentinel Hub's examples."""
+
 _FARTHEST = 200
 """Pixels of ``dilate`` above which a mask would cost more than it is worth."""
 
+_WIDEST = 1000
+"""Pixels of ``overlap``; blocks are of 1024."""
 
-def mask(ds: xr.Dataset, what: str | Sequence[str], dilate: int | str) -> xr.DataArray:
-    """Return True where a pixel is of one of some kinds; see ``ds.astra.mask``."""
-    missions = _of_missions(ds)
-    if len(missions) > 1:
-        return _joined(ds, [(steps, mask(part, what, dilate)) for steps, part in missions])
+BlockMask = Callable[[xr.Dataset], Any]
+By = str | BlockMask | None
+
+MaskClouds = bool | Mapping[str, Any]
+"""Whether clouds are masked; options of :func:`mask`: how."""
+
+
+def mask(
+    ds: xr.Dataset,
+    what: str | Sequence[str] = WHAT,
+    dilate: int | str = 2,
+    *,
+    by: By = None,
+    above: float | None = None,
+    overlap: int | str | None = None,
+) -> xr.DataArray:
+    """Return True where a pixel is masked; see ``ds.astra.mask``."""
+    _check_options(what, by, above, overlap)
     grid = pixel_grid(ds, "mask()")
     reach = _pixels(grid, dilate)
-    band, kinds = _class_band(ds, "mask()")
+    if callable(by):
+        return _by_function(ds, by, grid, reach, _pixels(grid, overlap or 0, "overlap", _WIDEST))
+    missions = _of_missions(ds)
+    if len(missions) > 1:
+        options: Any = {"by": by, "above": above}
+        return _joined(ds, [(n, mask(part, what, dilate, **options)) for n, part in missions])
     check_provenance(ds, "mask()")
-    asked = (what,) if isinstance(what, str) else tuple(what)
-    if not asked or not set(asked) <= set(kinds):
-        expected = f"one or several of {', '.join(map(repr, kinds))}"
-        raise InvalidParameter(name="what", value=what, expected=expected)
-    masked = _class_mask(band, [name for kind in asked for name in kinds[kind]], reach)
-    classes = _classes(ds, band, grid)
-    chunks: dict[str, Any] = {}
-    if classes.chunks is not None:
+    if by == PROBABILITY:
+        limit = _USUAL if above is None else above
+        masked: Above | ClassMask = Above(limit=limit, dilate=reach)
+        band = _probability(ds)
+        attrs = {"long_name": f"mask: clouds, probability above {limit:g} %", "classes": "clouds"}
+        stored = fetched(ds, band, grid, elsewhere=True)
+        attrs |= {"catalog": stored.attrs["catalog"]} if "catalog" in stored.attrs else {}
+    else:
+        table_band, kinds = _class_band(ds, "mask()")
+        if by is not None and by.casefold() not in {n.casefold() for n in table_band.names}:
+            expected = f"{table_band.native!r}, 'probability' or a function"
+            raise InvalidParameter(name="by", value=by, expected=expected)
+        asked = (what,) if isinstance(what, str) else tuple(what)
+        if not asked or not set(asked) <= set(kinds):
+            expected = f"one or several of {', '.join(map(repr, kinds))}"
+            raise InvalidParameter(name="what", value=what, expected=expected)
+        masked = _class_mask(table_band, [name for kind in asked for name in kinds[kind]], reach)
+        band = table_band.native
+        attrs = {
+            "long_name": f"mask: {', '.join(asked)}",
+            "classes": ", ".join(each.name for each in masked.classes),
+        }
+        stored = fetched(ds, band, grid)
+    found = _mask_of(stored, masked)
+    found.attrs = {**attrs, "band": band, "dilate": reach}
+    found = kept(found, ds, grid)
+    if found.chunks is None:
+        # Each chunk reads its own surroundings: no chunk waits for others.
+        chunks = {dim: each for dim, each in _chunks(ds).items() if dim in found.dims}
+        found = found.chunk(chunks) if chunks else found
+    return found
+
+
+def asked_mask(
+    ds: xr.Dataset, mask_clouds: MaskClouds, dilate: int | str = 2
+) -> xr.DataArray | None:
+    """Return the mask that ``mask_clouds`` asks for; None: none."""
+    if isinstance(mask_clouds, bool | np.bool_):
+        return mask(ds, dilate=dilate) if mask_clouds else None
+    options = ("what", "dilate", "by", "above", "overlap")
+    if not isinstance(mask_clouds, Mapping) or not set(mask_clouds) <= set(options):
+        expected = f"True, False or a dict of options of mask(): {', '.join(options)}"
+        raise InvalidParameter(name="mask_clouds", value=mask_clouds, expected=expected)
+    return mask(ds, **{"dilate": dilate, **mask_clouds})
+
+
+def _check_options(what: Any, by: Any, above: Any, overlap: Any) -> None:
+    """Refuse options that do not go together."""
+    name, value, expected = "", None, ""
+    if not (by is None or isinstance(by, str) or callable(by)):
+        expected = "the name of a classification band such as 'SCL', 'probability' or a function"
+        name, value = "by", by
+    elif above is not None and by != PROBABILITY:
+        name, value, expected = "above", above, "by='probability' with it, whose limit it is"
+    elif above is not None and (not isinstance(above, int | float) or not 0 <= above < 100):
+        name, value, expected = "above", above, "percent, 0 to below 100"
+    elif overlap is not None and not callable(by):
+        name, value, expected = "overlap", overlap, "a function by= with it, whose reach it is"
+    elif callable(by) and what != WHAT:
+        expected = "nothing beside by=: the function decides"
+        name, value = "what", what
+    elif by == PROBABILITY and what not in (WHAT, "clouds", ("clouds",), ["clouds"]):
+        expected = "'clouds': probabilities are of clouds alone; mask('shadows') has the others"
+        name, value = "what", what
+    if name:
+        raise InvalidParameter(name=name, value=value, expected=expected)
+
+
+def _by_function(
+    ds: xr.Dataset, function: BlockMask, grid: PixelGrid | None, reach: int, overlap: int
+) -> xr.DataArray:
+    if grid is not None:
+        grid.check_even("mask()")
+    variable = function_mask(ds, function, overlap)
+    coords = {name: c for name, c in ds.coords.items() if {*c.dims} <= {*variable.dims}}
+    bare = xr.DataArray(variable, coords, name="mask")
+    found = _mask_of(bare, Above(limit=0, dilate=reach)) if reach else bare
+    told = {"long_name": f"mask: {name_of(function)}", "dilate": reach, "overlap": overlap}
+    return found.assign_attrs(told)
+
+
+def _mask_of(stored: xr.DataArray, masked: ClassMask | Above) -> xr.DataArray:
+    """Return where pixels are masked, by dask where they are."""
+    if stored.chunks is not None:
         import dask.array as da
 
         # "none": nothing lies beyond the edges.
-        depth = {classes.ndim - 2: reach, classes.ndim - 1: reach}
-        data = da.map_overlap(masked, classes.data, depth=depth, boundary="none", dtype=bool)  # type: ignore[no-untyped-call, unused-ignore]
+        depth = {stored.ndim - 2: masked.dilate, stored.ndim - 1: masked.dilate}
+        data = da.map_overlap(masked, stored.data, depth=depth, boundary="none", dtype=bool)  # type: ignore[no-untyped-call, unused-ignore]
     else:
-        # Each chunk reads its own surroundings: no chunk waits for others.
-        data = wrap(MaskArray(classes.variable, masked))
-        chunks = _chunks(ds)
-    attrs = {
-        "long_name": f"mask: {', '.join(asked)}",
-        "classes": ", ".join(each.name for each in masked.classes),
-        "band": band.native,
-        "dilate": reach,
-    }
-    found = xr.DataArray(xr.Variable(classes.dims, data, attrs), classes.coords, name="mask")
-    found = _kept(found, ds, grid)
-    chunks = {dim: each for dim, each in chunks.items() if dim in found.dims}
-    return found.chunk(chunks) if chunks else found
+        data = wrap(MaskArray(stored.variable, masked))
+    return xr.DataArray(xr.Variable(stored.dims, data), stored.coords, name="mask")
 
 
 def _of_missions(ds: xr.Dataset) -> list[tuple[list[int], xr.Dataset]]:
@@ -111,18 +195,20 @@ def _joined(ds: xr.Dataset, masks: Sequence[tuple[list[int], xr.DataArray]]) -> 
     return xr.DataArray(variable, coords, name="mask")
 
 
-def _pixels(grid: PixelGrid | None, dilate: int | str) -> int:
+def _pixels(
+    grid: PixelGrid | None, distance: int | str, name: str = "dilate", most: int = _FARTHEST
+) -> int:
     """Return a distance in pixels of a Dataset; one in meters is rounded up."""
-    expected = f"a whole number of pixels, 0 to {_FARTHEST}, or meters such as '60m'"
-    meters = re.fullmatch(r"(\d+(?:\.\d+)?)\s?m", dilate) if isinstance(dilate, str) else None
+    expected = f"a whole number of pixels, 0 to {most}, or meters such as '60m'"
+    meters = re.fullmatch(r"(\d+(?:\.\d+)?)\s?m", distance) if isinstance(distance, str) else None
     if meters:
         reach = math.ceil(float(meters[1]) / _pixel_size(grid) - 1e-6)
-    elif isinstance(dilate, int) and not isinstance(dilate, bool):
-        reach = dilate
+    elif isinstance(distance, int) and not isinstance(distance, bool):
+        reach = distance
     else:
         reach = -1
-    if not 0 <= reach <= _FARTHEST:
-        raise InvalidParameter(name="dilate", value=dilate, expected=expected)
+    if not 0 <= reach <= most:
+        raise InvalidParameter(name=name, value=distance, expected=expected)
     return reach
 
 
@@ -162,7 +248,7 @@ def cloud_cover(ds: xr.Dataset, bbox: Any) -> float:
         check_provenance(part, "cloud_cover()")
         clouds = _class_mask(band, [*kinds["clouds"], *kinds["cirrus"]], 0)
         grid = pixel_grid(part, "cloud_cover()")
-        classes = _kept(_classes(part, band, grid), part, grid)
+        classes = kept(fetched(part, band.native, grid), part, grid)
         if bbox is not None:
             classes = _inside(classes, bbox)
         stored = np.asarray(classes.values)
@@ -232,67 +318,14 @@ def _class_mask(band: Band, names: list[str], dilate: int) -> ClassMask:
     return ClassMask(classes=classes, nodata=band.nodata, dilate=dilate)
 
 
-def _classes(ds: xr.Dataset, band: Band, grid: PixelGrid | None) -> xr.DataArray:
-    """Return the classification band, opened if it is not there yet, without gaps."""
-    for name in variables_of(ds):
-        if ds[name].attrs.get("native_name", name) == band.native:
-            return grid.filled(ds[name]) if grid is not None and grid.kept else ds[name]
-    from astra_xr.scenes.given import item_of
-    from astra_xr.scenes.open import open_scene
-    from astra_xr.scenes.stack import open_again
-
-    known = bool(ids_of(ds))
-    if not known or grid is None or grid.box.crs is None:
-        lost = "grid" if known else "scene id"
-        raise InvalidDataset(
-            method="mask()",
-            needs=f"the band {band.native}, which is not here and cannot be fetched: this Dataset "
-            f"has lost its {lost}",
-            hint=f"Open the scene with bands=[…, {band.native!r}].",
-        )
-    like = grid.box if grid.kept else ds
-    names = id_texts(ds)
-    catalogs = ds["catalog"].values if "catalog" in ds.coords else catalog_of(ds) or ""
-    if ds["id"].ndim or ", " in names[0]:
-        found = open_again(names, band.native, like, catalogs, ds.attrs.get("groupby"))
-        found = found if ds["id"].ndim else found.isel(time=0)
-    else:
-        (name,), catalog = names, str(catalogs) or None
-        if not (own := item_of(name)) and not holds_any(catalog):
-            _check_id(name, band)
-        found = open_scene(own or name, [band.native], catalog=catalog, like=like)
-    if "time" in found.coords:
-        check_times(ds, found["time"].values, "mask()")
-    classes = found[band.native]
-    return classes if grid.kept else _with_coords_of(ds, classes)
-
-
-def _kept(found: xr.DataArray, ds: xr.Dataset, grid: PixelGrid | None) -> xr.DataArray:
-    """Return the pixels that a Dataset has of an array without gaps."""
-    if grid is None or not grid.kept:
-        return found
-    return _with_coords_of(ds, found.isel(grid.kept))
-
-
-def _with_coords_of(ds: xr.Dataset, found: xr.DataArray) -> xr.DataArray:
-    # Coordinates that are equal but for rounding would not be aligned.
-    dims = [dim for dim in ("time", "y", "x") if dim in found.dims and dim in ds.dims]
-    return found.assign_coords({dim: ds[dim] for dim in dims})
-
-
-def _check_id(name: str, band: Band) -> None:
-    """Refuse an id that no catalog knows."""
-    try:
-        parse_scene_id(name)
-    except InvalidSceneId:
-        pass
-    else:
-        return
-    raise InvalidDataset(
-        method="mask()",
-        needs=f"the band {band.native}, which cannot be fetched: no catalog knows the id {name}",
-        hint=f"Open the item with bands=[…, {band.native!r}].",
-    )
+def _probability(ds: xr.Dataset) -> str:
+    """Return the name of the asset that holds cloud probabilities."""
+    mission = MISSIONS.get(mission_of(ds))
+    if mission is None or not mission.cloud_probability:
+        able = ", ".join(name for name, each in MISSIONS.items() if each.cloud_probability)
+        needs = f"scenes that catalogs have cloud probabilities of ({able}) for by='probability'"
+        raise InvalidDataset(method="mask()", needs=needs, hint="Leave by= out.")
+    return mission.cloud_probability
 
 
 def _inside(classes: xr.DataArray, bbox: Any) -> xr.DataArray:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from astra_xr.accessor.band_names import find_variable, variables_of
-from astra_xr.accessor.cloud_masks import WHAT, mask
+from astra_xr.accessor.cloud_masks import MaskClouds, asked_mask
 from astra_xr.accessor.provenance import id_texts, missions_of
 from astra_xr.arrays.composite import COUNT, MASK, REDUCTIONS, CompositeArray, Reduction
 from astra_xr.arrays.lazy import wrap
@@ -34,7 +34,7 @@ def composite(
     *,
     freq: Any,
     count: bool,
-    mask_clouds: bool,
+    mask_clouds: MaskClouds,
     dilate: int | str,
 ) -> xr.Dataset:
     """Reduce a stack over time; see ``ds.astra.composite``."""
@@ -51,15 +51,16 @@ def composite(
     _check_levels(ds)
     labels, periods = _periods(ds, freq)
     shared: dict[str, xr.DataArray] = {}
-    if mask_clouds:
-        shared[MASK] = mask(ds, WHAT, dilate)
+    clouds = asked_mask(ds, mask_clouds, dilate)
+    if clouds is not None:
+        shared[MASK] = clouds
     greenness = ("", "")
     if how == "max-ndvi":
         greenness = find_variable(ds, "red"), find_variable(ds, "nir")
         shared |= {name: ds[name] for name in greenness}
     span = "" if freq is None else f" in {len(periods)} periods of {freq}"
     made = f"{how} of {ds.sizes['time']} time steps{span}"
-    made += ", clouds masked" if mask_clouds else ""
+    made += "" if clouds is None else ", clouds masked"
     found = {
         name: _image(
             {name: ds[name], **shared},

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import xarray as xr
 
 from astra_xr.accessor.band_names import band_table, variables_of
+from astra_xr.accessor.cloud_masks import MaskClouds, asked_mask
 from astra_xr.accessor.evaluate import evaluate
 from astra_xr.accessor.spyndex_formulas import Recipe, bounds_of, recipe_of, settable
 from astra_xr.accessor.units import warn_of_units
@@ -31,7 +32,7 @@ def spectral_index(
     constants: Mapping[str, float],
     *,
     kernel: str = "RBF",
-    mask_clouds: bool = False,
+    mask_clouds: MaskClouds = False,
 ) -> xr.DataArray:
     """Compute a spectral index of a scene; see ``ds.astra.index``."""
     recipe = recipe_of(name, constants, kernel)
@@ -40,7 +41,7 @@ def spectral_index(
         has = ", ".join(settable(recipe, kernel))
         expected = f"one of {has}, which {name} = {recipe.shown} has"
         raise InvalidParameter(name="constant", value=unknown[0], expected=expected)
-    return _computed(ds, recipe, constants, _clouds(ds) if mask_clouds else None)
+    return _computed(ds, recipe, constants, asked_mask(ds, mask_clouds))
 
 
 def spectral_indices(
@@ -49,7 +50,7 @@ def spectral_indices(
     constants: Mapping[str, float],
     *,
     kernel: str = "RBF",
-    mask_clouds: bool = False,
+    mask_clouds: MaskClouds = False,
 ) -> xr.Dataset:
     """Compute several indices; a constant goes to those whose formulas have it."""
     recipes = {name: recipe_of(name, constants, kernel) for name in names}
@@ -60,7 +61,7 @@ def spectral_indices(
         expected = f"one of {has}, which the formulas have" if recipes else "names of indices"
         what = ("constant", unknown[0]) if unknown and recipes else ("name", list(names))
         raise InvalidParameter(name=what[0], value=what[1], expected=expected)
-    mask = _clouds(ds) if mask_clouds else None
+    mask = asked_mask(ds, mask_clouds)
     found = {}
     for name, recipe in recipes.items():
         own = {each: constants[each] for each in known[name] if each in constants}
@@ -110,12 +111,6 @@ def _origin(attrs: Sequence[Mapping[str, object]]) -> dict[str, str]:
     if len(told["scene_id"]) > 1:
         return {"scene_id": ", ".join(told["scene_id"])}
     return {name: each[0] for name, each in told.items() if len(each) == 1}
-
-
-def _clouds(ds: xr.Dataset) -> xr.DataArray:
-    from astra_xr.accessor.cloud_masks import WHAT, mask
-
-    return mask(ds, WHAT, dilate=2)
 
 
 def search(text: str) -> pd.DataFrame:

@@ -23,6 +23,8 @@ _HINT = (
     "with a band of your own: ds.where(ds.udm == 0)."
 )
 
+_CLOSE = np.timedelta64(1, "s")
+
 _PLAIN = {"y", "x", "band"}
 """Dimensions that one scene has."""
 
@@ -91,13 +93,17 @@ def catalog_of(ds: xr.Dataset) -> str | None:
     return None if told is None else str(told)
 
 
-def check_times(ds: xr.Dataset, times: Any, method: str) -> None:
+def check_times(
+    ds: xr.Dataset, times: Any, method: str, *, within: np.timedelta64 = _CLOSE
+) -> None:
     """Refuse a Dataset whose coordinate ``time`` is not that of the scenes that its id names.
 
     Parameters
     ----------
     times : array_like of datetime64
         When these were taken; NaT where nobody knows.
+    within : timedelta64
+        By how much times of one scene may differ.
 
     Raises
     ------
@@ -111,7 +117,7 @@ def check_times(ds: xr.Dataset, times: Any, method: str) -> None:
     found = ds["time"].values.astype("datetime64[ns]").ravel()
     if found.size == expected.size:
         steps = ("s", "m", "h", "D")
-        same = np.abs(found - expected) < np.timedelta64(1, "s")
+        same = np.abs(found - expected) < within
         for step in steps:
             same |= found == expected.astype(f"datetime64[{step}]")
         same |= np.isnat(expected)

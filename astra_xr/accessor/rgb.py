@@ -10,7 +10,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from astra_xr.accessor.band_names import find_variable, variables_of
-from astra_xr.accessor.cloud_masks import WHAT, can_mask, mask
+from astra_xr.accessor.cloud_masks import MaskClouds, asked_mask, can_mask, mask
 from astra_xr.accessor.evaluate import reflectance
 from astra_xr.arrays.thumbnail import coarser
 from astra_xr.errors import AstraError, InvalidDataset, InvalidParameter, UnknownBand, redact
@@ -36,7 +36,7 @@ def compose(
     limits: Limits | Sequence[Limits] | None = None,
     gamma: float = 1.0,
     *,
-    mask_clouds: bool = False,
+    mask_clouds: MaskClouds = False,
     allow_large: bool = False,
 ) -> xr.DataArray:
     """Make an 8-bit image; see ``ds.astra.rgb``."""
@@ -55,8 +55,9 @@ def compose(
         level = np.clip((values[channel] - low) / (high - low), 0, 1)
         image[..., channel] = np.nan_to_num(level ** (1 / gamma) * 255).round()
     shown = np.isfinite(values).all(axis=0)
-    if mask_clouds:
-        shown &= ~mask(ds, WHAT, dilate=2).transpose(*arrays[0].dims).values
+    clouds = asked_mask(ds, mask_clouds)
+    if clouds is not None:
+        shown &= ~clouds.transpose(*arrays[0].dims).values
     image[..., 3] = np.where(shown, 255, 0)
     return xr.DataArray(
         image,
@@ -118,7 +119,7 @@ def _clouds(ds: xr.Dataset, like: xr.DataArray) -> xr.DataArray | None:
     if "time" not in like.dims or not can_mask(ds):
         return None
     try:
-        return mask(ds, WHAT, dilate=2).transpose(*like.dims).compute()
+        return mask(ds).transpose(*like.dims).compute()
     except AstraError as error:  # a picture without them is better than none
         _log.info("no cloud mask for the stretch: %s", redact(error))
     return None

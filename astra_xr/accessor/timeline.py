@@ -15,6 +15,7 @@ import pandas as pd
 import shapely
 import xarray as xr
 
+from astra_xr.accessor.cloud_masks import MaskClouds, asked_mask
 from astra_xr.accessor.polygons import Polygons, read_polygons, turned, warn_of_swapped
 from astra_xr.accessor.spyndex_formulas import recipe_of
 from astra_xr.accessor.zonal import checked_stats, zonal
@@ -43,7 +44,7 @@ def timeline(
     datetime: Any,
     names: str | Sequence[str],
     *,
-    mask_clouds: bool = True,
+    mask_clouds: MaskClouds = True,
     stats: str | Sequence[str] = "mean",
     min_coverage: float = 0.75,
     cloud_cover: float | tuple[float, float] | None = None,
@@ -66,9 +67,9 @@ def timeline(
         As for :func:`astra_xr.search`.
     names : str or sequence of str
         Indices such as ``"NDVI"``, and bands such as ``"red"``.
-    mask_clouds : bool
+    mask_clouds : bool or dict
         Leave out what the scene's own classification calls clouds, shadows or cirrus, with a
-        margin of two pixels.
+        margin of two pixels; or options of ``ds.astra.mask``, such as ``{"by": "probability"}``.
     stats, min_coverage
         As for ``ds.astra.zonal``.
     cloud_cover, catalog
@@ -232,7 +233,7 @@ def _maps(
     lonlat: npt.NDArray[Any],
     names: tuple[str, ...],
     *,
-    mask_clouds: bool,
+    mask_clouds: MaskClouds,
     catalog: AnyCatalog,
 ) -> xr.Dataset:
     """Open the scenes of a tile around its fields, and return what is asked of them, lazily."""
@@ -253,10 +254,10 @@ def _maps(
     box = tuple(shapely.total_bounds(lonlat[members]))
     ds = open_scenes(ids, list(dict.fromkeys([*bands, *needed])), bbox=box, catalog=catalog)
     found = ds.astra.index(indices, mask_clouds=mask_clouds) if indices else ds[[]]
-    clear = ~ds.astra.mask() if mask_clouds and bands else None
+    clouds = asked_mask(ds, mask_clouds) if bands else None
     for name in bands:
         band = ds.astra[name]
-        found[name] = band if clear is None else band.where(clear).assign_attrs(band.attrs)
+        found[name] = band if clouds is None else band.where(~clouds).assign_attrs(band.attrs)
     return found.assign_coords(ds.coords)
 
 

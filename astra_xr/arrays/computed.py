@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -81,6 +81,7 @@ async def compute_by_blocks(
     use: Callable[[B, Values], None],
     *,
     least: int,
+    in_thread: Callable[..., Coroutine[Any, Any, None]] = in_decode_thread,
 ) -> None:
     """Read blocks of all inputs side by side, and use each in a thread as it has arrived.
 
@@ -94,6 +95,8 @@ async def compute_by_blocks(
         Called with a block and the values of all inputs there.
     least : int
         Blocks that are read or wait to be used at once, however large they are.
+    in_thread : callable
+        Runs a function in a thread.
     """
     if not blocks:
         return
@@ -103,6 +106,6 @@ async def compute_by_blocks(
     async def one(block: B) -> None:
         async with slots:
             values = await read_inputs(take(block))
-            await in_decode_thread(use, block, values)
+            await in_thread(use, block, values)
 
     await together(map(one, blocks))

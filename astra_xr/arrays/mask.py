@@ -1,4 +1,4 @@
-"""Which pixels of a classification band are masked: clouds and the like."""
+"""Which pixels of a classification band or of probabilities are masked: clouds and the like."""
 
 from __future__ import annotations
 
@@ -51,6 +51,19 @@ class ClassMask:
         return stored, valid
 
 
+@dataclass(frozen=True, kw_only=True)
+class Above:
+    """From the values of a band to what is masked: all above a limit. NaN is not."""
+
+    limit: float
+    dilate: int = 0
+    """Pixels within which the neighbors of a masked pixel are masked too."""
+
+    def __call__(self, values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        """Return True where a pixel is masked."""
+        return _dilated(values > self.limit, self.dilate)
+
+
 def _dilated(masked: npt.NDArray[np.bool_], radius: int) -> npt.NDArray[np.bool_]:
     """Return True within ``radius`` pixels of a True, in the last two dimensions."""
     if not radius or not masked.any():
@@ -76,14 +89,14 @@ class MaskArray(ComputedArray):
     Parameters
     ----------
     classes : xarray.Variable
-        The classification band, (y, x) last; lazy or not.
-    mask : ClassMask
+        The classification band, or probabilities, (y, x) last; lazy or not.
+    mask : ClassMask or Above
         What is masked.
     """
 
     label = "a mask"
 
-    def __init__(self, classes: xr.Variable, mask: ClassMask) -> None:
+    def __init__(self, classes: xr.Variable, mask: ClassMask | Above) -> None:
         super().__init__({"classes": classes}, classes.shape, bool)
         self._mask = mask
 

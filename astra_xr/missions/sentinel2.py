@@ -345,6 +345,7 @@ MISSION = Mission(
         ),
     ),
     presets=OPTICAL_PRESETS,
+    cloud_probability="cloud",  # at Earth Search: CLD of Sen2Cor, JPEG 2000 before Collection 1
     table=lambda parts: BANDS,
     describe=describe,
     acquisition=("platform", "start", "orbit", "tile"),

@@ -72,10 +72,11 @@ def match_bands(item: Item, mission: Mission | None) -> list[BandAsset]:
 
 
 def mask_keys(item: Item, mission: Mission) -> list[str]:
-    """Return the keys of the assets that hold the classification bands of a mission's masks."""
-    table = mission.bands(item)
+    """Return the keys of the assets that masks are made of: classes, and cloud probabilities."""
+    table, rasters = mission.bands(item), _rasters(item)
     masks = [band for band in table if band.native in mission.masks]
-    return [key for _, key in _best(item, _rasters(item), masks, _by_name(table))]
+    keys = [key for _, key in _best(item, rasters, masks, _by_name(table))]
+    return keys + [key for key in rasters if key == mission.cloud_probability]
 
 
 def _rasters(item: Item) -> dict[str, Any]:

@@ -142,6 +142,11 @@ def _clearest(pixels: Pixels) -> Bands:
     return out
 
 
+def bright(bands: Any) -> Any:
+    """Mask what is bright in red."""
+    return (bands["red"] > 0.30003) & (bands["nir"] > 0.10003)
+
+
 def _dataset(array: xr.DataArray) -> xr.Dataset:
     return array.to_dataset(name=array.name)
 
@@ -279,6 +284,11 @@ SUBJECTS = {
     "mask of a stack": Subject(
         open=lambda s: _dataset(s.stack([FIRST, BESIDE, SECOND]).astra.mask()),
         truth=lambda p: {"mask": p.clouds(_mixed(p)["SCL"])},
+    ),
+    "mask by a function": Subject(
+        open=lambda s: _dataset(s.scene("red", "nir").astra.mask(by=bright, dilate=0)),
+        truth=lambda p: {"mask": bright(_one(p))},
+        astray=0.02,
     ),
     "median": Subject(
         open=lambda s: s.stack([FIRST, SECOND, THIRD]).astra.composite("median"),

@@ -1,0 +1,122 @@
+"""A band of the scenes of a Dataset that is not in it, on its pixels: opened by its scenes' ids."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from astra_xr.accessor.band_names import variables_of
+from astra_xr.accessor.provenance import catalog_of, check_times, id_texts, ids_of
+from astra_xr.arrays.pixel_grid import PixelGrid
+from astra_xr.catalogs import holds_any
+from astra_xr.errors import InvalidDataset, InvalidSceneId, SceneNotFound, UnknownBand
+from astra_xr.resolver.ids import parse_scene_id
+
+_LONGEST = np.timedelta64(45, "m")
+"""By how much the times that catalogs give one scene may differ: from the start of sensing to its
+last tile. It is less than half an orbit, after which the same place may be seen again."""
+
+
+def fetched(
+    ds: xr.Dataset, band: str, grid: PixelGrid | None, *, elsewhere: bool = False
+) -> xr.DataArray:
+    """Return a band, opened if it is not there yet, without gaps.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        Whose provenance was checked.
+    band : str
+        Its native name.
+    grid : PixelGrid or None
+        Of the Dataset.
+    elsewhere : bool
+        Where the catalog of the Dataset lacks the band, ask all others.
+
+    Raises
+    ------
+    InvalidDataset
+        The Dataset has lost its grid or scene id, or with ``elsewhere`` no catalog has the band.
+    UnknownBand, UpstreamError, …
+        As of :func:`astra_xr.open_scene`.
+    """
+    for name in variables_of(ds):
+        if ds[name].attrs.get("native_name", name) == band:
+            return grid.filled(ds[name]) if grid is not None and grid.kept else ds[name]
+    known = bool(ids_of(ds))
+    if not known or grid is None or grid.box.crs is None:
+        lost = "grid" if known else "scene id"
+        raise InvalidDataset(
+            method="mask()",
+            needs=f"the band {band}, which is not here and cannot be fetched: this Dataset "
+            f"has lost its {lost}",
+            hint=f"Open the scene with bands=[…, {band!r}].",
+        )
+    like = grid.box if grid.kept else ds
+    catalogs = ds["catalog"].values if "catalog" in ds.coords else catalog_of(ds) or ""
+    found: xr.Dataset | None = None
+    asked: Any = catalogs
+    for asked in (catalogs, None) if elsewhere else (catalogs,):
+        try:
+            found = _opened(ds, band, like, asked)
+            break
+        except (UnknownBand, SceneNotFound):
+            if not elsewhere:
+                raise
+    if found is None:
+        raise InvalidDataset(
+            method="mask()",
+            needs=f"the band {band}, which no catalog has of {id_texts(ds)[0]}",
+            hint="Leave by= out for the classification band.",
+        )
+    if "time" in found.coords:
+        within = {} if asked is catalogs else {"within": _LONGEST}
+        check_times(ds, found["time"].values, "mask()", **within)
+    return found[band] if grid.kept else _with_coords_of(ds, found[band])
+
+
+def _opened(ds: xr.Dataset, band: str, like: Any, catalogs: Any) -> xr.Dataset:
+    """Open a band of the scenes of a Dataset; catalogs None: of whichever has it."""
+    from astra_xr.scenes.given import item_of
+    from astra_xr.scenes.open import open_scene
+    from astra_xr.scenes.stack import open_again
+
+    names = id_texts(ds)
+    if ds["id"].ndim or ", " in names[0]:
+        catalogs = [] if catalogs is None else catalogs
+        found = open_again(names, band, like, catalogs, ds.attrs.get("groupby"))
+        return found if ds["id"].ndim else found.isel(time=0)
+    (name,), catalog = names, str(catalogs or "") or None
+    if not (own := item_of(name)) and not holds_any(catalog):
+        _check_id(name, band)
+    return open_scene(own or name, [band], catalog=catalog, like=like)
+
+
+def kept(found: xr.DataArray, ds: xr.Dataset, grid: PixelGrid | None) -> xr.DataArray:
+    """Return the pixels that a Dataset has of an array without gaps."""
+    if grid is None or not grid.kept:
+        return found
+    return _with_coords_of(ds, found.isel(grid.kept))
+
+
+def _with_coords_of(ds: xr.Dataset, found: xr.DataArray) -> xr.DataArray:
+    # Coordinates that are equal but for rounding would not be aligned.
+    dims = [dim for dim in ("time", "y", "x") if dim in found.dims and dim in ds.dims]
+    return found.assign_coords({dim: ds[dim] for dim in dims})
+
+
+def _check_id(name: str, band: str) -> None:
+    """Refuse an id that no catalog knows."""
+    try:
+        parse_scene_id(name)
+    except InvalidSceneId:
+        pass
+    else:
+        return
+    raise InvalidDataset(
+        method="mask()",
+        needs=f"the band {band}, which cannot be fetched: no catalog knows the id {name}",
+        hint=f"Open the item with bands=[…, {band!r}].",
+    )
