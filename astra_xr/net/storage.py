@@ -68,6 +68,12 @@ class Part:
         """When the last request was sent, on the clock of ``time.monotonic``."""
 
     @property
+    def complete(self) -> bool:
+        """Return True if all has come."""
+        end = self.stop if self.size is None else min(self.stop, self.size)
+        return bool(self.data) and self.at >= end
+
+    @property
     def at(self) -> int:
         """Return the position of the next byte that is missing."""
         return self.start + len(self.data)

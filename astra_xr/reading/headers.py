@@ -6,7 +6,8 @@ import asyncio
 import logging
 import warnings
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -38,6 +39,9 @@ class _Header:
     unconfirmed: bool = False
     """True if another process has kept it, and no answer yet shows that it still holds."""
 
+    twins: set[str] = field(default_factory=set, compare=False)
+    """Further ETags of the same bytes."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
@@ -55,6 +59,9 @@ class Facts:
 
 header_cache: ByteCache[_Header | str] = ByteCache("header_cache")
 """Headers by source, or the reason why GDAL has to read the file."""
+
+_LOOKS = 8
+"""Requests until the server that gave another ETag answers."""
 
 _reading: WeakValueDictionary[UrlSource, asyncio.Lock] = WeakValueDictionary()
 """Locks held while a source's header is read; they live on the background loop."""
@@ -85,7 +92,9 @@ async def find_layout(file: RangeFile, window: Window, *, kept: bool = False) ->
         raise Unsupported(known)
     # From here on the file must be the version that the header was read from.
     file.size, file.etag, file.unconfirmed = known.size, known.etag, known.unconfirmed
-    layout = known.layout
+    layout, file.twins = known.layout, known.twins
+    if layout.codec != "none":  # else the header tells nothing of the pixels
+        file.same = partial(_has, file, window, layout)
     shape, samples = layout.levels[0].shape, layout.samples
     place = layout.transform, layout.crs
     try:
@@ -93,7 +102,7 @@ async def find_layout(file: RangeFile, window: Window, *, kept: bool = False) ->
     except ReadError:
         if not known.unconfirmed:
             raise
-        file.size, file.etag, file.unconfirmed = None, None, False
+        file.size, file.etag, file.unconfirmed, file.same = None, None, False, None
         return await find_layout(file, window)
     warn_of_planes(window.label, window.count, samples - (layout.alpha is not None))
     return layout
@@ -154,6 +163,38 @@ async def _read_kept(file: RangeFile, window: Window) -> _Header | None:
     known = _Header(layout, found.size, found.version, unconfirmed=True)
     _put(window, known)
     return known
+
+
+async def _has(file: RangeFile, window: Window, layout: Layout, etag: str) -> bool:
+    """Return True if a file of the same size has the same header under another ETag.
+
+    Servers behind one name may give one file several. Where tiles are compressed, the places and
+    sizes of all of them are the same only if the pixels are.
+    """
+    for _ in range(_LOOKS):
+        # Whichever server answers.
+        other = RangeFile(window.source, file.signed, window.label)
+        with suppress(ReadError, Malformed, Unsupported):
+            found = await read_layout(other)
+            if other.etag == etag:
+                return other.size == file.size and _alike(found, layout)
+    return False
+
+
+def _alike(one: Layout, other: Layout) -> bool:
+    """Return True if two layouts are the same, but for what GDAL was asked of the CRS."""
+    if (one.mask is None) != (other.mask is None) or len(one.levels) != len(other.levels):
+        return False
+    if one.mask and other.mask and not _alike(one.mask, other.mask):
+        return False
+    bare = [replace(each, levels=(), mask=None, crs=None) for each in (one, other)]
+    return repr(bare[0]) == repr(bare[1]) and all(
+        a.shape == b.shape
+        and a.tile == b.tile
+        and np.array_equal(a.offsets, b.offsets)
+        and np.array_equal(a.counts, b.counts)
+        for a, b in zip(one.levels, other.levels, strict=True)
+    )
 
 
 def tags_of(layout: Layout, window: Window) -> list[Radiometry]:

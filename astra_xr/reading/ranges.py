@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,8 @@ from astra_xr.reading.loop import in_thread
 from astra_xr.reading.signers import sign
 
 _log = logging.getLogger(__name__)
+
+_OTHER = Failure(reason="another version of the file came", lasting=True)
 
 _local = Budget("this machine", 8)
 
@@ -85,10 +87,15 @@ class RangeFile:
         self.unconfirmed = False
         """True until an answer shows that ``size`` and ``etag``, which another process has kept,
         are still those of the file."""
+        self.twins: set[str] = set()
+        """Further ETags of the same bytes, as some servers behind one name give."""
+        self.same: Callable[[str], Awaitable[bool]] | None = None
+        """Takes another ETag, and returns True if the file has the same header under it."""
         self.requests = 0
         self._source = source
         self._label = label
         self._renewing = asyncio.Lock()
+        self._comparing = asyncio.Lock()
         self._head: memoryview = memoryview(b"")
 
     async def get(self, start: int, stop: int) -> memoryview:
@@ -141,7 +148,8 @@ class RangeFile:
         try:
             path = local_path(self.signed.url)
             size, stamp, body = await in_thread(_pread, path, start, stop)
-            self._note(size, stamp)
+            if not self._note(size, stamp):
+                raise self._changed()
             return memoryview(body)
         except OSError as error:
             reason = error.strerror or type(error).__name__
@@ -163,6 +171,9 @@ class RangeFile:
             budget, failure, seconds = await self._try(signed, part)
             if failure is None:
                 return budget, memoryview(part.data)
+            if failure is _OTHER:
+                await self._compare(str(part.version))
+                continue
             if failure.status in (401, 403) and not renewed:
                 await self._renew(signed)
                 renewed = True
@@ -187,14 +198,15 @@ class RangeFile:
         await budget.enter(size)
         began, works = time.monotonic(), False
         try:
-            failure = await fetch(signed, part)
+            failure = None if part.complete else await fetch(signed, part)
             began = max(began, part.asked_at)
             if failure is None:
                 if part.size is None and self.size is None:
                     part.size = await size_of(signed)
-                self._note(part.size or self.size, part.version)
+                works = self._note(part.size or self.size, part.version)
+                if not works:
+                    return budget, _OTHER, 0.0
                 budget.worked(began, size)
-                works = True
             elif failure.status in (429, 503):
                 budget.refused(began, failure.asked)
             elif failure.passing:
@@ -211,18 +223,38 @@ class RangeFile:
             if self.signed is refused:
                 self.signed = await sign(self._source, refused=refused)
 
-    def _note(self, size: int | None, etag: str | None) -> None:
-        """Keep size and ETag of the first response; later ones must have the same."""
+    async def _compare(self, etag: str) -> None:
+        """Hold the header under another ETag against that which was read, once for all."""
+        async with self._comparing:
+            if etag not in self.twins:
+                if self.same is None or not await self.same(etag):
+                    raise self._changed()
+                self.twins.add(etag)
+
+    def _note(self, size: int | None, etag: str | None) -> bool:
+        """Keep size and ETag of the first response; later ones must have the same.
+
+        Returns
+        -------
+        bool
+            False if the ETag is another, and the header has to tell whether the file is.
+        """
         if size is None:
             raise self.error("the server does not tell its size", "Download the file first.")
         if self.size is None:
             self.size, self.etag = size, etag
-        elif (size, etag) == (self.size, self.etag):
+        elif size == self.size and (etag == self.etag or etag in self.twins):
             self.unconfirmed = False
         elif self.unconfirmed:
             raise self._stale()
+        elif size == self.size and etag and self.same:
+            return False
         else:
-            raise self.error("the file changed while it was being read", "Read it again.")
+            raise self._changed()
+        return True
+
+    def _changed(self) -> ReadError:
+        return self.error("the file changed while it was being read", "Read it again.")
 
     def _stale(self) -> Stale:
         return Stale(source=self._label, href=redact(self.signed), reason="the file changed")

@@ -1,0 +1,81 @@
+"""Which answers are of one file, where servers behind a name give it several ETags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from astra_xr.catalogs.urls import FixedUrl
+from astra_xr.errors import ReadError
+from astra_xr.reading import tiles
+from astra_xr.reading.cache import tile_cache
+from astra_xr.testing import RangeServer, Reply, Request, write_cog
+from tests.pixels import read
+
+SIDE = 512
+
+
+def pixels(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(1, 9000, (SIDE, SIDE)).astype(np.uint16)
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RangeServer]:
+    monkeypatch.setattr(tiles, "LARGEST_RUN", 1)
+    with RangeServer(tmp_path) as running:
+        yield running
+
+
+def two_backends(request: Request) -> Reply:
+    return Reply(headers={"etag": f'"{request.number % 2}"'})
+
+
+def get(server: RangeServer) -> Any:
+    tile_cache.clear()
+    return read(
+        source=FixedUrl(server.url("a.tif")), label="scene red", shape=(SIDE, SIDE),
+        indexes=(1,), radiometry=None, rows=(0, SIDE), cols=(0, SIDE),
+    )[0]  # fmt: skip
+
+
+def test_servers_that_give_a_file_two_etags(server: RangeServer, tmp_path: Path) -> None:
+    write_cog(tmp_path / "a.tif", pixels(1), blocksize=128, overviews=None)
+    server.rule = two_backends
+    np.testing.assert_array_equal(get(server), pixels(1))
+    first = len(server.requests)
+    # 16 tiles, a header, and those to compare it with.
+    assert first <= 16 + 1 + 8
+    np.testing.assert_array_equal(get(server), pixels(1))
+    assert len(server.requests) == first + 16
+
+
+@pytest.mark.parametrize("compress", ["deflate", "none"])
+def test_another_file_of_the_same_size_is_another(
+    server: RangeServer, tmp_path: Path, compress: str
+) -> None:
+    bodies = [
+        write_cog(tmp_path / name, pixels(seed), blocksize=128, overviews=None,
+                  compress=compress, predictor=1).read_bytes()
+        for seed, name in ((1, "a.tif"), (2, "b.tif"))
+    ]  # fmt: skip
+    size = max(map(len, bodies))
+    for body, name in zip(bodies, ("a.tif", "b.tif"), strict=True):
+        (tmp_path / name).write_bytes(body.ljust(size, b"\0"))
+
+    def rule(request: Request) -> Reply | None:
+        if request.number % 2 == 0 or request.range is None:
+            return Reply(headers={"etag": '"0"'})
+        start, stop = request.range
+        return Reply(
+            status=206,
+            headers={"etag": '"1"', "content-range": f"bytes {start}-{stop - 1}/{size}"},
+            body=(tmp_path / "b.tif").read_bytes()[start:stop],
+        )
+
+    server.rule = rule
+    with pytest.raises(ReadError, match="the file changed while it was being read"):
+        get(server)
