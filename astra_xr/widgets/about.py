@@ -9,6 +9,7 @@ from astra_xr.errors import redact
 from astra_xr.widgets.code import quoted
 from astra_xr.widgets.colormaps import colormaps
 from astra_xr.widgets.picker_scene import USUAL, Scene
+from astra_xr.widgets.tile_pyramid import SIDE
 
 
 def described(scene: Scene, name: str, *, array: bool) -> dict[str, Any]:
@@ -40,6 +41,11 @@ def described(scene: Scene, name: str, *, array: bool) -> dict[str, Any]:
         "colormaps": colormaps(),
         "masked": scene.masked,
         "grid": scene.grid,
+        "pyramid": {
+            "side": SIDE,
+            "top": scene.pyramid.top,
+            "overview": scene.pyramid.shape(scene.pyramid.top),
+        },
     }
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import base64
 import html
 import json
-import zlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import imagecodecs
 import numpy as np
@@ -16,7 +15,9 @@ import numpy.typing as npt
 
 from astra_xr.accessor.band_names import find_variable
 from astra_xr.errors import ConversionFailed, InvalidParameter
+from astra_xr.widgets.messages import packed
 from astra_xr.widgets.picker_scene import MASK
+from astra_xr.widgets.picker_tiles import Tile, fitting
 
 if TYPE_CHECKING:
     from astra_xr.widgets.picker import Picker
@@ -45,11 +46,12 @@ _PAGE = """<!doctype html>
 body {{ margin: 12px; background: #fff; color-scheme: light dark }}
 @media (prefers-color-scheme: dark) {{ body {{ background: #16181c }} }}
 {css}</style><main id="picker"></main><script type="application/json" id="held">{held}</script>
-<script type="module">{esm}
-const held = JSON.parse(document.getElementById("held").textContent);
-const page = widget(), model = await offline(held);
-page.initialize({{ model }});
-page.render({{ model, el: document.getElementById("picker") }});
+<script type="text/plain" id="module">{esm}</script>
+<script type="module">
+const text = (id) => document.getElementById(id).textContent;
+const url = URL.createObjectURL(new Blob([text("module")], {{ type: "text/javascript" }}));
+const {{ offline }} = await import(url);
+await offline(JSON.parse(text("held")), document.getElementById("picker"));
 </script></html>
 """
 
@@ -62,23 +64,19 @@ def write(picker: Picker, path: Path, bands: Iterable[str], size: int) -> Path:
         raise InvalidParameter(name="bands", value=bands, expected="a list of band names")
     scene = picker._scene  # noqa: SLF001  (one room)
     more = [b if b in scene.indices else find_variable(scene.ds, b) for b in bands]
-    keys = dict.fromkeys([*picker._needed(), *picker._tiles, *more])  # noqa: SLF001
+    keys = dict.fromkeys([*picker._needed(), *picker._tiles.overviews, *more])  # noqa: SLF001
     tiles = picker._channels(scene.whole, (size, size), keys)  # noqa: SLF001
+    top, shape = scene.pyramid.top, fitting(scene.whole, (size, size))
     held = {
-        "about": picker.about | {"offline": [key for key in tiles if key != MASK]},
+        "about": picker.about
+        | {
+            "offline": [key for key in tiles if key != MASK],
+            # One tile a channel, of the one level that there is.
+            "pyramid": {"side": 1024, "top": top, "bottom": top, "overview": shape},
+        },
         "state": picker.state,
         "shown": picker.shown,
-        "tiles": [
-            {
-                "key": tile.key,
-                "box": list(tile.box),
-                "shape": list(tile.codes.shape),
-                "low": tile.low,
-                "step": tile.step,
-                "codes": _packed(tile.codes),
-            }
-            for tile in tiles.values()
-        ],
+        "tiles": [_held(tile, top) for tile in tiles.values()],
         "spectra": [
             {"x": row.pop("x"), "y": row.pop("y"), "values": row}
             for row in ({"x": x, "y": y} | picker._spectrum(x, y) for x, y in picker.state["pins"])  # noqa: SLF001
@@ -99,9 +97,7 @@ def write(picker: Picker, path: Path, bands: Iterable[str], size: int) -> Path:
     raise ConversionFailed(source=path.name, reason=reason)
 
 
-def _packed(codes: npt.NDArray[np.uint16]) -> str:
-    """Deflate codes as differences along rows, low bytes first, then high bytes."""
-    flat = np.ascontiguousarray(codes, "<u2")
-    steps = np.diff(flat, axis=1, prepend=np.zeros((len(flat), 1), np.uint16))
-    planes = np.stack([steps & 255, steps >> 8]).astype(np.uint8)
-    return base64.b64encode(zlib.compress(planes.tobytes(), 6)).decode()
+def _held(tile: Tile, level: int) -> dict[str, Any]:
+    told, data = packed(tile)
+    address = {"key": tile.key, "level": level, "row": 0, "col": 0}
+    return address | told | {"data": base64.b64encode(data).decode()}

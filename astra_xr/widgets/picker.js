@@ -1,165 +1,536 @@
-// The band picker in the browser: holds pixels as 16-bit codes, and stretches and colors them
-// here: it responds at once while the kernel is busy. One file, no build step.
-//
-//   pure functions   codes -> statistics -> limits -> colors, and the Python code for an image
-//   Store            the channels that are loaded, and requests to the kernel
-//   Eye              the visible part of the scene
-//   panels           channels, histogram, spectra
-//   render           puts them together
+// Built from js/ by npm run build: do not edit.
 
-// ── Pure: the same as picker_tiles.py and code.py ───────────────────────────────────────────────────────
-
-const LAST = 65535;
-const BRIGHT = 0.4;
-export const MASK = ":mask";
-
-/** How often each code occurs, without nodata and what is left out (unless that is nearly all). */
-export function countsOf(tile, leaveOut = null) {
-  const { codes } = tile;
-  const all = new Uint32Array(LAST + 1);
-  for (let i = 0; i < codes.length; i++) all[codes[i]]++;
-  let total = codes.length - all[0];
-  all[0] = 0;
-  if (leaveOut && total) {
-    const some = all.slice();
-    let kept = total;
-    for (let i = 0; i < codes.length; i++) {
-      if (leaveOut[i] && codes[i]) { some[codes[i]]--; kept--; }
+// astra_xr/widgets/js/pixels/stats.js
+var LAST = 65535;
+var BRIGHT = 0.4;
+function countsOf(parts) {
+  const all = new Uint32Array(LAST + 1), some = new Uint32Array(LAST + 1);
+  for (const { codes, width, window: [top, left, bottom, right], leaveOut } of parts) {
+    for (let row = top; row < bottom; row++) {
+      for (let i = row * width + left, end = row * width + right; i < end; i++) {
+        all[codes[i]]++;
+        if (!leaveOut || !leaveOut[i]) some[codes[i]]++;
+      }
     }
-    if (kept * 100 >= total && kept) return { counts: some, total: kept };
   }
-  return { counts: all, total };
+  all[0] = some[0] = 0;
+  const sum = (counts) => counts.reduce((a, b) => a + b, 0);
+  const total = sum(all), kept = sum(some);
+  return kept && kept * 100 >= total ? { counts: some, total: kept } : { counts: all, total };
 }
-
-/** The value below which a percentage lies, interpolated as numpy does. */
-export function percentile(tile, { counts, total }, percent) {
-  const at = (percent / 100) * (total - 1);
+function percentile({ low, step }, { counts, total }, percent) {
+  const at = percent / 100 * (total - 1);
   const rank = Math.floor(at);
   let seen = 0;
   for (let code = 1; code <= LAST; code++) {
     seen += counts[code];
     if (seen <= rank) continue;
-    const low = tile.low + (code - 1) * tile.step;
-    if (at === rank || seen > rank + 1) return low;
+    const value = low + (code - 1) * step;
+    if (at === rank || seen > rank + 1) return value;
     let next = code + 1;
     while (next <= LAST && !counts[next]) next++;
-    if (next > LAST) return low;
-    return low + (at - rank) * (next - code) * tile.step;
+    return next > LAST ? value : value + (at - rank) * (next - code) * step;
   }
-  return tile.low;
+  return low;
 }
-
-function momentsOf(tile, { counts, total }) {
-  let sum = 0;
+function momentsOf({ low, step }, { counts, total }) {
+  let sum = 0, squares = 0;
   for (let code = 1; code <= LAST; code++) sum += counts[code] * (code - 1);
   const mean = sum / total;
-  let squares = 0;
   for (let code = 1; code <= LAST; code++) {
     if (counts[code]) squares += counts[code] * (code - 1 - mean) ** 2;
   }
-  return [tile.low + mean * tile.step, Math.sqrt(squares / total) * tile.step];
+  return [low + mean * step, Math.sqrt(squares / total) * step];
 }
-
-export function parted(low, high) {
+function parted(low, high) {
   low = Number(low.toPrecision(6));
   high = Number(high.toPrecision(6));
   return [low, high > low ? high : low + Math.max(Math.abs(low) * 1e-3, 1e-6)];
 }
-
-/** The values that become black and white. */
-export function stretchOf(tile, stretch, stats) {
+function stretchOf(scale, stretch, stats) {
   if (!stats.total) return [0, 1];
   if (stretch.kind === "sigma") {
-    const [mean, deviation] = momentsOf(tile, stats);
+    const [mean, deviation] = momentsOf(scale, stats);
     return parted(mean - deviation * stretch.sigma, mean + deviation * stretch.sigma);
   }
   const ends = stretch.kind === "minmax" ? [0, 100] : [stretch.low, stretch.high];
-  return parted(...ends.map((percent) => percentile(tile, stats, percent)));
+  return parted(...ends.map((percent) => percentile(scale, stats, percent)));
 }
-
-/** Limits of one channel alone: as far from 0 on both sides where it is crossed, as in ds.astra.plot. */
-export function centered([low, high]) {
+function centered([low, high]) {
   const most = Math.max(-low, high);
   return low < 0 && high > 0 ? [-most, most] : [low, high];
 }
-
-/** Pixels as bright as clouds in all channels; null if these are most of the image. */
-export function brightIn(tiles) {
-  const n = tiles[0].codes.length;
-  const found = new Uint8Array(n);
-  const least = tiles.map((t) => (BRIGHT - t.low) / t.step + 1);
+function brightIn(channels, scales) {
+  const least = scales.map(({ low, step }) => (BRIGHT - low) / step + 1);
   let hits = 0, valid = 0;
-  for (let i = 0; i < n; i++) {
-    let here = true, all = true;
-    for (let c = 0; c < tiles.length; c++) {
-      const code = tiles[c].codes[i];
-      if (!code) here = false;
-      if (!(code > least[c])) all = false;
+  const found = channels[0].map((first, n) => {
+    const bright = new Uint8Array(first.codes.length);
+    const [top, left, bottom, right] = first.window;
+    for (let row = top; row < bottom; row++) {
+      for (let i = row * first.width + left, end = row * first.width + right; i < end; i++) {
+        let here2 = true, all = true;
+        for (let c = 0; c < channels.length; c++) {
+          const code = channels[c][n].codes[i];
+          if (!code) here2 = false;
+          if (!(code > least[c])) all = false;
+        }
+        if (here2) valid++;
+        if (here2 && all) {
+          bright[i] = 1;
+          hits++;
+        }
+      }
     }
-    if (here) valid++;
-    if (here && all) { found[i] = 1; hits++; }
-  }
+    return bright;
+  });
   return hits * 2 < valid ? found : null;
 }
 
-function levelsOf(tile, [low, high], gamma) {
-  const levels = new Uint8Array(LAST + 1);
-  for (let code = 1; code <= LAST; code++) {
-    const level = (tile.low + (code - 1) * tile.step - low) / (high - low);
-    const clipped = level <= 0 ? 0 : level >= 1 ? 1 : gamma === 1 ? level : level ** (1 / gamma);
-    levels[code] = clipped * 255 + 0.5;
+// astra_xr/widgets/js/choice.js
+function channelsOf(state) {
+  if (state.mode === "rgb") return state.bands;
+  return [state.mode === "index" ? state.index : state.band];
+}
+function here(about, ...keys) {
+  return !about.offline || keys.every((key) => about.offline.includes(key));
+}
+function reduce(about, state, action) {
+  return Object.hasOwn(ACTIONS, action.type) ? ACTIONS[action.type](about, state, action) : state;
+}
+var ACTIONS = {
+  mode(about, state, { mode }) {
+    const next = { ...state, mode };
+    if (mode === "index") {
+      if (!here(about, state.index)) next.index = about.offline.find((key) => about.indices[key]);
+      next.cmap = about.indices[next.index].cmap;
+    }
+    if (mode === "single") next.cmap = about.bands[state.band].cmap;
+    return next;
+  },
+  preset(about, state, { title }) {
+    const bands = about.presets[title];
+    return bands ? { ...state, mode: "rgb", bands: [...bands] } : state;
+  },
+  band(about, state, { channel, name }) {
+    if (state.mode === "rgb") return { ...state, bands: state.bands.map((band, n) => n === channel ? name : band) };
+    if (state.mode === "index") return { ...state, index: name, cmap: about.indices[name].cmap };
+    return { ...state, band: name };
+  },
+  // A stretch is for all channels: it takes the place of limits that were set.
+  stretch(about, state, { patch }) {
+    const stretch = { ...state.stretch, ...patch };
+    const { low, high, sigma } = stretch;
+    const fine = low >= 0 && low < high && high <= 100 && sigma > 0 && sigma <= 100;
+    return fine ? { ...state, stretch, limits: {} } : state;
+  },
+  limits(about, state, { key, limits: [low, high] }) {
+    if (!Number.isFinite(low) || !Number.isFinite(high) || !(low < high)) return state;
+    return { ...state, limits: { ...state.limits, [key]: parted(low, high) } };
+  },
+  pin(about, state, { row, col }) {
+    const { grid } = about;
+    if (row < 0 || col < 0 || row >= grid.rows || col >= grid.cols) return state;
+    const at = [grid.x + grid.dx * (Math.floor(col) + 0.5), grid.y + grid.dy * (Math.floor(row) + 0.5)];
+    const point = at.map((value) => Number(value.toPrecision(12)));
+    if (state.pins.some((pin) => String(pin) === String(point))) return state;
+    return { ...state, pins: [...state.pins, point] };
+  },
+  unpin: (about, state, { n }) => ({ ...state, pins: state.pins.filter((_, i) => i !== n) }),
+  clear: (about, state) => ({ ...state, pins: [] }),
+  view: (about, state, { view }) => String(view) === String(state.view) ? state : { ...state, view },
+  cmap: (about, state, { name }) => ({ ...state, cmap: name }),
+  gamma: (about, state, { gamma }) => ({ ...state, gamma }),
+  mask: (about, state, { mask }) => ({ ...state, mask })
+};
+
+// astra_xr/widgets/js/geo/pyramid.js
+var Pyramid = class {
+  constructor({ rows, cols }, { side, top, bottom = 0, overview }) {
+    Object.assign(this, { rows, cols, side, top, bottom, overview });
   }
-  return levels;
-}
-
-/** Compose three channels into RGBA words; transparent where one has no data, or is hidden. */
-export function composeRgb(out, tiles, limits, gamma, hidden = null) {
-  const [r, g, b] = tiles.map((t) => t.codes);
-  const [R, G, B] = tiles.map((t, i) => levelsOf(t, limits[i], gamma));
-  for (let i = 0; i < out.length; i++) {
-    const p = r[i], q = g[i], s = b[i];
-    out[i] = p && q && s ? (255 << 24) | (B[s] << 16) | (G[q] << 8) | R[p] : 0;
+  /** Rows and columns of a level. */
+  shape(level) {
+    if (level === this.top) return this.overview;
+    return [this.rows, this.cols].map((size) => Math.max(1, Math.floor(size / 2 ** level)));
   }
-  if (hidden) for (let i = 0; i < out.length; i++) if (hidden[i]) out[i] = 0;
-}
-
-const word = (hex) =>
-  (255 << 24) | (parseInt(hex.slice(4, 6), 16) << 16) | (parseInt(hex.slice(2, 4), 16) << 8) |
-  parseInt(hex.slice(0, 2), 16);
-
-function applyTable(out, tile, table, hidden) {
-  const { codes } = tile;
-  for (let i = 0; i < out.length; i++) out[i] = table[codes[i]];
-  if (hidden) for (let i = 0; i < out.length; i++) if (hidden[i]) out[i] = 0;
-}
-
-/** Color one channel by a map, given as 256 colors of six hexadecimal digits. */
-export function composeColored(out, tile, [low, high], colormap, hidden = null) {
-  const colors = Array.from({ length: 256 }, (_, i) => word(colormap.slice(6 * i, 6 * i + 6)));
-  const table = new Uint32Array(LAST + 1);
-  for (let code = 1; code <= LAST; code++) {
-    const level = (tile.low + (code - 1) * tile.step - low) / (high - low);
-    table[code] = colors[Math.min(255, Math.max(0, Math.floor(level * 256)))];
+  /** Pixels of the scene in one of a level, down and across; all of the top level's are alike. */
+  pitch(level) {
+    const [rows, cols] = this.shape(level);
+    return level === this.top ? [this.rows / rows, this.cols / cols] : [2 ** level, 2 ** level];
   }
-  applyTable(out, tile, table, hidden);
+  /** The tiles, [row, col], that a box of the scene touches. */
+  within(level, [top, left, bottom, right]) {
+    const [down, across] = this.pitch(level), [rows, cols] = this.shape(level);
+    const ends = (low, high, pitch, size) => {
+      const last2 = Math.ceil(size / this.side) - 1;
+      const first = Math.floor(low / pitch / this.side);
+      return [Math.min(last2, Math.max(0, first)), Math.min(last2, Math.max(0, Math.ceil(high / pitch / this.side) - 1))];
+    };
+    const [r0, r1] = ends(top, bottom, down, rows), [c0, c1] = ends(left, right, across, cols);
+    const found = [];
+    for (let row = r0; row <= r1; row++) for (let col = c0; col <= c1; col++) found.push([row, col]);
+    return found;
+  }
+  /** The box of the scene that a tile shows. */
+  box(level, row, col) {
+    const [down, across] = this.pitch(level), [rows, cols] = this.shape(level);
+    const end = (n, size) => Math.min((n + 1) * this.side, size);
+    return [
+      row * this.side * down,
+      col * this.side * across,
+      Math.min(this.rows, end(row, rows) * down),
+      Math.min(this.cols, end(col, cols) * across)
+    ];
+  }
+  /** The level at which a box has no more rows and columns than the overview of a whole may have. */
+  levelOf([top, left, bottom, right], most) {
+    let level = 0;
+    while (level < this.top && Math.max(bottom - top, right - left) > most * 2 ** level) level++;
+    return Math.max(level, this.bottom);
+  }
+  /** The coarsest level whose pixels are at most `limit` wide where those of the scene are `scale` wide. */
+  levelAt(scale, limit) {
+    const level = Math.floor(Math.log2(limit / scale));
+    return Math.min(this.top, Math.max(this.bottom, level));
+  }
+};
+function windowOf(tile, box) {
+  const edge = (n, at) => {
+    const size = tile.shape[n], low = tile.box[n];
+    const index = Math.ceil((at - low) / (tile.box[n + 2] - low) * size - 0.5);
+    return Math.min(size, Math.max(0, index));
+  };
+  return [edge(0, box[0]), edge(1, box[1]), edge(0, box[2]), edge(1, box[3])];
 }
 
-export function composeClasses(out, tile, classes, hidden = null) {
-  const table = new Uint32Array(LAST + 1).fill(word("808080"));
-  table[0] = 0;
-  for (const { value, color } of classes) table[(value - tile.low) / tile.step + 1] = word(color.slice(1));
-  applyTable(out, tile, table, hidden);
+// astra_xr/widgets/js/derive.js
+var MASK = ":mask";
+var OVERVIEW = 768;
+var wholeOf = ({ rows, cols }) => [0, 0, rows, cols];
+function statisticsOf(pyramid, state) {
+  const box = state.stretch.of === "view" && state.view ? state.view : wholeOf(pyramid);
+  return { box, level: pyramid.levelOf(box, OVERVIEW) };
+}
+function wantedBy(about, pyramid, state, level, view) {
+  const keys = [...new Set(channelsOf(state)), ...about.masked ? [MASK] : []];
+  const statistics = statisticsOf(pyramid, state);
+  const found = /* @__PURE__ */ new Map();
+  for (const [each, box] of [[pyramid.top, wholeOf(pyramid)], [statistics.level, statistics.box], [level, view || wholeOf(pyramid)]]) {
+    for (const [row, col] of pyramid.within(each, box)) {
+      for (const key of keys) found.set(`${key} ${each} ${row} ${col}`, { key, level: each, row, col });
+    }
+  }
+  return [...found.values()];
+}
+var numbers = /* @__PURE__ */ new WeakMap();
+var last = 0;
+function numberOf(tile) {
+  if (!numbers.has(tile)) numbers.set(tile, ++last);
+  return numbers.get(tile);
+}
+function tilesOf(store, pyramid, key, { level, box }) {
+  const found = pyramid.within(level, box).map(([row, col]) => store.get({ key, level, row, col }));
+  return found.every(Boolean) ? found : null;
+}
+var Statistics = class {
+  constructor(about, pyramid, store) {
+    Object.assign(this, { about, pyramid, store });
+    this.counts = /* @__PURE__ */ new Map();
+    this.found = null;
+  }
+  /** Work out what is known now; null as long as nothing is. */
+  update(state) {
+    const keys = channelsOf(state);
+    const wished = statisticsOf(this.pyramid, state);
+    const whole = { level: this.pyramid.top, box: wholeOf(this.pyramid) };
+    const [from, tiles] = [wished, whole].map((each) => [each, keys.map((key) => tilesOf(this.store, this.pyramid, key, each))]).find(([, all]) => all.every(Boolean)) || [];
+    if (!tiles) {
+      if (this.found && String(this.found.keys) !== String(keys)) this.found = null;
+      return this.found;
+    }
+    const masks = this.about.masked ? tilesOf(this.store, this.pyramid, MASK, from) : null;
+    const made = JSON.stringify([keys, from, tiles.flat().map(numberOf), masks && masks.map(numberOf), state.stretch, state.mode]);
+    if (!this.found || this.found.made !== made) this.found = { made, keys, ...this.derived(state, tiles, masks, from) };
+    return this.found;
+  }
+  derived(state, tiles, masks, { box }) {
+    const parts = tiles.map((channel) => channel.map((tile) => ({ codes: tile.codes, width: tile.shape[1], window: windowOf(tile, box) })));
+    let leave = masks && masks.map((mask) => mask.codes);
+    if (!masks && state.mode === "rgb" && this.about.reflectance) leave = brightIn(parts, tiles.map(([first]) => first));
+    const by = JSON.stringify([box, tiles.flat().map(numberOf), masks && masks.map(numberOf), state.mode]);
+    if (this.countedBy !== by) {
+      this.countedBy = by;
+      this.counted = parts.map((channel) => countsOf(channel.map((part, n) => ({ ...part, leaveOut: leave && leave[n] }))));
+    }
+    const scales = tiles.map(([{ low, step }]) => ({ low, step }));
+    const limits = {};
+    channelsOf(state).forEach((key, n) => {
+      const pair = stretchOf(scales[n], state.stretch, this.counted[n]);
+      limits[key] = state.mode === "rgb" ? pair : centered(pair);
+    });
+    return { limits, counts: this.counted, scales };
+  }
+};
+function limitsInForce(state, found, told = {}) {
+  const pairs = channelsOf(state).map((key) => [key, state.limits[key] || found && found.limits[key] || told[key]]);
+  return Object.fromEntries(pairs.filter(([, pair]) => pair));
 }
 
-export const numberText = (value, digits = 6) => String(Number(value.toPrecision(digits)));
+// astra_xr/widgets/js/wire.js
+var nameOf = ({ key, level, row, col }) => `${level}/${row}/${col}/${key}`;
+var Wire = class {
+  /** `heard` is called with each message that is understood: of a tile, it has the codes. */
+  constructor(model, heard) {
+    this.model = model;
+    this.heard = heard;
+    this.gone = false;
+    this.receive = (message, buffers) => this.take(message, buffers || []);
+    model.on("msg:custom", this.receive);
+  }
+  close() {
+    this.model.off("msg:custom", this.receive);
+  }
+  /** Send a message; false if there is no kernel to take it. */
+  send(message) {
+    return this.tried(() => this.model.send(message));
+  }
+  /** Give the kernel a state. */
+  save(state) {
+    this.model.set("state", state);
+    return this.tried(() => this.model.save_changes());
+  }
+  tried(act) {
+    try {
+      act();
+      this.gone = false;
+    } catch {
+      this.gone = true;
+    }
+    return !this.gone;
+  }
+  async take(message, buffers) {
+    if (!message || typeof message !== "object") return;
+    if (message.type !== "tile") {
+      if (["failed", "spectra", "refused"].includes(message.type)) this.heard(message);
+      return;
+    }
+    try {
+      this.heard({ ...message, codes: await unpacked(message, buffers) });
+    } catch (error) {
+      this.heard({ ...message, type: "failed", message: `A tile of ${message.key} is damaged: ${error.message}` });
+    }
+  }
+};
+async function unpacked({ shape, packing, bits }, [buffer]) {
+  const [rows, cols] = shape;
+  const size = rows * cols;
+  if (!(Number.isInteger(size) && rows > 0 && cols > 0 && size <= 1 << 24)) throw new Error("its shape is none");
+  if (!buffer) throw new Error("it has no pixels");
+  let bytes = buffer instanceof ArrayBuffer ? new Uint8Array(buffer) : new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+  if (packing === "deflate") bytes = await inflated(bytes);
+  if (bytes.length !== (bits ? Math.ceil(size / 8) : 2 * size)) throw new Error("its size is not that of its shape");
+  if (bits) return Uint8Array.from({ length: size }, (_, i) => bytes[i >> 3] >> 7 - (i & 7) & 1);
+  const codes = new Uint16Array(size);
+  for (let row = 0, i = 0; row < rows; row++) {
+    for (let col = 0, sum = 0; col < cols; col++, i++) codes[i] = sum = sum + bytes[i] + (bytes[size + i] << 8) & 65535;
+  }
+  return codes;
+}
+var canInflate = () => typeof DecompressionStream === "function";
+async function inflated(bytes) {
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
 
-/** The Python of an image; `limits` are those in force, and left out where they are not known yet. */
-export function codeOf(about, state, limits, whole = false) {
+// astra_xr/widgets/js/store.js
+var BYTES = 64 << 20;
+var Store = class {
+  /** `name` is the store's own, by which the kernel knows what it still wants. */
+  constructor(wire, name, now = () => performance.now()) {
+    Object.assign(this, { wire, name, now });
+    this.tiles = /* @__PURE__ */ new Map();
+    this.bytes = 0;
+    this.views = /* @__PURE__ */ new Map();
+    this.asked = /* @__PURE__ */ new Map();
+    this.failed = /* @__PURE__ */ new Map();
+    this.spectra = [];
+    this.refused = "";
+  }
+  join(view, changed) {
+    this.views.set(view, { names: /* @__PURE__ */ new Map(), changed });
+  }
+  leave(view) {
+    this.views.delete(view);
+    this.ask();
+  }
+  changed() {
+    for (const { changed } of this.views.values()) changed();
+  }
+  /** A tile, if it is here. */
+  get(address) {
+    const name = nameOf(address), tile = this.tiles.get(name);
+    if (tile) {
+      this.tiles.delete(name);
+      this.tiles.set(name, tile);
+    }
+    return tile;
+  }
+  /** Say which tiles a view needs now: those that no view needs any more are dropped on their way. */
+  want(view, addresses) {
+    this.views.get(view).names = new Map(addresses.map((address) => [nameOf(address), address]));
+    this.ask();
+  }
+  ask() {
+    const wanted = new Map([...this.views.values()].flatMap(({ names }) => [...names]));
+    const add = [...wanted].filter(([name]) => !this.tiles.has(name) && !this.asked.has(name) && !this.failed.has(name));
+    const drop = [...this.asked].filter(([name]) => !wanted.has(name));
+    if (!add.length && !drop.length) return;
+    const listed = (address) => [address.key, address.level, address.row, address.col];
+    const sent = this.wire.send({
+      type: "want",
+      store: this.name,
+      add: add.map(([, address]) => listed(address)),
+      drop: drop.map(([, { address }]) => listed(address)),
+      raw: !canInflate()
+    });
+    for (const [name] of drop) this.asked.delete(name);
+    if (sent) for (const [name, address] of add) this.asked.set(name, { address, since: this.now() });
+    else this.asked.clear();
+  }
+  /** Take what the wire has heard. */
+  heard(message) {
+    if (message.type === "spectra") this.spectra = message.spectra;
+    if (message.type === "refused") this.refused = message.message;
+    if (message.type === "tile") this.put(message);
+    if (message.type === "failed") {
+      if (!this.asked.delete(nameOf(message))) return;
+      this.failed.set(nameOf(message), { key: message.key, message: message.message });
+    }
+    this.changed();
+  }
+  put(tile) {
+    const name = nameOf(tile), before = this.tiles.get(name);
+    this.asked.delete(name);
+    this.failed.delete(name);
+    if (before) this.bytes -= before.codes.byteLength;
+    this.tiles.delete(name);
+    this.tiles.set(name, tile);
+    this.bytes += tile.codes.byteLength;
+    const wanted = (each) => [...this.views.values()].some(({ names }) => names.has(each));
+    for (const [each, { codes }] of this.tiles) {
+      if (this.bytes <= BYTES) break;
+      if (each === name || wanted(each)) continue;
+      this.tiles.delete(each);
+      this.bytes -= codes.byteLength;
+    }
+  }
+  /** Ask again for what failed. */
+  retry() {
+    this.failed.clear();
+    this.refused = "";
+    this.ask();
+  }
+  /** Milliseconds that the oldest tile has been on its way. */
+  get waiting() {
+    const since = [...this.asked.values()].map((each) => each.since);
+    return since.length ? this.now() - Math.min(...since) : 0;
+  }
+  /** Channels that are on their way. */
+  get reading() {
+    return [...new Set([...this.asked.values()].map(({ address }) => address.key))];
+  }
+  /** The messages of channels that failed. */
+  failures(keys) {
+    const found = [...this.failed.values()].filter(({ key }) => keys.includes(key));
+    return [...new Set(found.map(({ message }) => message))];
+  }
+};
+
+// astra_xr/widgets/js/offline.js
+async function offlineModel(held) {
+  const kept = { about: held.about, state: held.state, shown: held.shown };
+  const heard = /* @__PURE__ */ new Map();
+  const model = {
+    get: (key) => kept[key],
+    set: (key, value) => {
+      kept[key] = value;
+      for (const act of heard.get(`change:${key}`) || []) act();
+    },
+    on: (event, act) => heard.set(event, [...heard.get(event) || [], act]),
+    off: (event, act) => heard.set(event, (heard.get(event) || []).filter((each) => each !== act))
+  };
+  const wire = {
+    gone: false,
+    save: (state) => model.set("state", state),
+    send({ type, add = [] }) {
+      if (type === "want") setTimeout(() => add.forEach(([key, level, row, col]) => store.heard(missing(key, level, row, col))));
+      return true;
+    }
+  };
+  const missing = (key, level, row, col) => ({ type: "failed", key, level, row, col, message: `${key === MASK ? "The cloud mask" : key} is not included in this page.` });
+  const store = new Store(wire, "page");
+  store.spectra = held.spectra;
+  for (const { data, ...tile } of held.tiles) {
+    const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+    store.put({ ...tile, codes: await unpacked(tile, [bytes]) });
+  }
+  return { model, store };
+}
+
+// astra_xr/widgets/js/ui/dom.js
+function make(tag, attrs = {}, ...kids) {
+  const node = document.createElement(tag);
+  for (const [key, value] of Object.entries(attrs)) {
+    if (value === void 0 || value === null || value === false) continue;
+    if (key === "class") node.className = value;
+    else if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
+    else if (key in node && key !== "list" && key !== "role") node[key] = value;
+    else node.setAttribute(key, value === true ? "" : value);
+  }
+  node.append(...kids.filter((kid) => kid !== null && kid !== void 0));
+  return node;
+}
+function draw(tag, attrs = {}, ...kids) {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [key, value] of Object.entries(attrs)) {
+    if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
+    else node.setAttribute(key, value);
+  }
+  node.append(...kids);
+  return node;
+}
+var clamp = (value, low, high) => Math.min(high, Math.max(low, value));
+var unique = () => Array.from(crypto.getRandomValues(new Uint32Array(3)), (n) => n.toString(36)).join("");
+async function copyText(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const area = make("textarea", { value: text, class: "astra-offscreen" });
+    document.body.append(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    return done;
+  }
+}
+function put(control, value) {
+  if (control.value !== String(value) && control.getRootNode().activeElement !== control) control.value = value;
+  else if (control.tagName === "SELECT" && control.value !== String(value)) control.value = value;
+}
+
+// astra_xr/widgets/js/code.js
+function numberText(value, digits = 6) {
+  const [mantissa, exponent] = value.toExponential(digits - 1).split("e");
+  if (Number(exponent) >= -4 && Number(exponent) < digits) return String(Number(value.toPrecision(digits)));
+  return `${Number(mantissa)}e${exponent[0]}${exponent.slice(1).padStart(2, "0")}`;
+}
+function codeOf(about, state, limits, whole = false) {
   const { name, grid } = about;
-  const shown = shownIn(state);
-  const known = shown.every((key) => limits[key]);
-  const pairs = known ? shown.map((key) => limits[key].map((v) => numberText(v))) : [];
-  const listed = (names) => `[${names.map((n) => JSON.stringify(n)).join(", ")}]`;
+  const shown2 = channelsOf(state);
+  const known = shown2.every((key) => limits[key]);
+  const pairs = known ? shown2.map((key) => limits[key].map((v) => numberText(v))) : [];
+  const listed = (names2) => `[${names2.map((n) => JSON.stringify(n)).join(", ")}]`;
   const masked = state.mask ? ", mask_clouds=True" : "";
   const view = viewCode(grid, state.view);
   const ends = known ? `, vmin=${pairs[0][0]}, vmax=${pairs[0][1]}` : "";
@@ -169,17 +540,17 @@ export function codeOf(about, state, limits, whole = false) {
     const listedPairs = pairs.map(([low, high]) => `(${low}, ${high})`).join(", ");
     const limited = known ? `, limits=[${listedPairs}]` : "";
     const gamma = state.gamma === 1 ? "" : `, gamma=${numberText(state.gamma)}`;
-    line = `${name}${view}.astra.rgb(${listed(shown)}${limited}${gamma}${masked})`;
+    line = `${name}${view}.astra.rgb(${listed(shown2)}${limited}${gamma}${masked})`;
   } else if (state.mode === "index") {
-    line = `${name}${view}.astra.index(${JSON.stringify(shown[0])}${masked})${plot}`;
+    line = `${name}${view}.astra.index(${JSON.stringify(shown2[0])}${masked})${plot}`;
   } else {
     const clear = state.mask ? `.where(~${name}${view}.astra.mask())` : "";
-    const classes = about.bands[shown[0]].classes.length > 0;
-    const band = about.array ? "" : `[${JSON.stringify(shown[0])}]`;
+    const classes = about.bands[shown2[0]].classes.length > 0;
+    const band = about.array ? "" : `[${JSON.stringify(shown2[0])}]`;
     line = `${name}${view}${band}${clear}${classes ? ".plot.imshow()" : plot}`;
   }
   if (!whole || !about.scene) return line;
-  const names = [...new Set(state.mode === "index" ? about.needs[state.index] || [] : shown)];
+  const names = [...new Set(state.mode === "index" ? about.needs[state.index] || [] : shown2)];
   const sizes = (names.length ? names : Object.keys(about.bands)).map((n) => about.bands[n].gsd);
   const own = Math.min(...sizes.filter(Boolean));
   const bands = names.length ? `bands=${listed(names)}` : 'bands="reflectance"';
@@ -187,9 +558,11 @@ export function codeOf(about, state, limits, whole = false) {
   const crs = grid.degrees ? `, crs=${JSON.stringify(grid.crs)}` : "";
   const size = own === Math.abs(grid.dx) ? "" : `, resolution=${numberText(Math.abs(grid.dx))}`;
   const scene = JSON.stringify(about.scene);
-  return `import astra_xr\n\n${name} = astra_xr.open_scene(${scene}, ${bands}${catalog}${crs}${size})\n${line}`;
-}
+  return `import astra_xr
 
+${name} = astra_xr.open_scene(${scene}, ${bands}${catalog}${crs}${size})
+${line}`;
+}
 function viewCode(grid, view) {
   if (!view) return "";
   const [top, left, bottom, right] = view;
@@ -200,233 +573,410 @@ function viewCode(grid, view) {
   return `.sel(y=slice(${ends.join(", ")}), x=slice(${sides.join(", ")}))`;
 }
 
-export function shownIn(state) {
-  if (state.mode === "rgb") return state.bands;
-  return [state.mode === "index" ? state.index : state.band];
-}
-
-/** Longitude and latitude, between those known of a few points. */
-export function lonlatAt(grid, row, col) {
-  if (!grid.lonlat) return null;
-  const { count, lon, lat } = grid.lonlat;
-  const u = (col / grid.cols) * (count - 1), v = (row / grid.rows) * (count - 1);
-  const i = Math.min(count - 2, Math.max(0, Math.floor(u)));
-  const j = Math.min(count - 2, Math.max(0, Math.floor(v)));
-  const mix = (a) => {
-    const k = j * count + i, s = u - i, t = v - j;
-    return (a[k] * (1 - s) + a[k + 1] * s) * (1 - t) + (a[k + count] * (1 - s) + a[k + count + 1] * s) * t;
-  };
-  return [mix(lon), mix(lat)];
-}
-
-// ── Helpers of the page ──────────────────────────────────────────────────────────────────────────
-
-function make(tag, attrs = {}, ...kids) {
-  const node = document.createElement(tag);
-  for (const [key, value] of Object.entries(attrs)) {
-    if (value === undefined || value === null || value === false) continue;
-    if (key === "class") node.className = value;
-    else if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
-    else if (key in node && key !== "list" && key !== "role") node[key] = value;
-    else node.setAttribute(key, value === true ? "" : value);
-  }
-  node.append(...kids.filter((kid) => kid !== null && kid !== undefined));
-  return node;
-}
-
-function draw(tag, attrs = {}, ...kids) {
-  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [key, value] of Object.entries(attrs)) {
-    if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
-    else node.setAttribute(key, value);
-  }
-  node.append(...kids);
-  return node;
-}
-
-const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
-let serial = 0;
-
-/** A name that no other view, model or window has; crypto.randomUUID is not there without https. */
-const unique = () => Array.from(crypto.getRandomValues(new Uint32Array(3)), (n) => n.toString(36)).join("");
-
-async function copyText(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    // Pages that are not served securely have no clipboard but this.
-    const area = make("textarea", { value: text, class: "astra-offscreen" });
-    document.body.append(area);
-    area.select();
-    const done = document.execCommand("copy");
-    area.remove();
-    return done;
-  }
-}
-
-// ── Store: what is here, and asking for the rest ─────────────────────────────────────────────────
-
-/** The channels of one model, for all views of it. */
-class Store {
-  constructor(model) {
-    this.model = model;
-    this.whole = new Map();
-    this.views = new Map(); // name -> what a view holds
-    this.pending = new Map(); // request -> keys that have not come
-    this.failed = new Map(); // key -> message
-    this.spectra = model.get("spectra") || [];
-    this.refused = ""; // why Python did not take a state
-    this.gone = false; // nothing can be sent
-    this.last = 0;
-    this.receive = (message, buffers) => this.take(message, buffers || []);
-    model.on("msg:custom", this.receive);
-  }
-
-  close() {
-    this.model.off("msg:custom", this.receive);
-    this.whole.clear();
-    this.views.clear();
-  }
-
-  /** A view of its own: its box, and the tiles of it. */
-  join(changed) {
-    const view = { name: unique(), box: null, most: null, tiles: new Map(), changed };
-    this.views.set(view.name, view);
-    return view;
-  }
-
-  leave(view) {
-    this.views.delete(view.name);
-    for (const [id, request] of this.pending) if (request.view === view) this.pending.delete(id);
-  }
-
-  changed() {
-    for (const view of this.views.values()) view.changed();
-  }
-
-  /** Send a message, if there is a kernel to take it. */
-  send(message) {
-    try {
-      this.model.send(message);
-      this.gone = false;
-    } catch {
-      this.gone = true;
+// astra_xr/widgets/js/ui/head.js
+var MODES = [["rgb", "RGB"], ["index", "Index"], ["single", "Band"]];
+var Head = class {
+  constructor(view) {
+    const { about } = view;
+    this.view = view;
+    this.modes = MODES.map(([mode, title]) => {
+      const input = make("input", { type: "radio", name: `${view.id}-mode`, value: mode, onchange: () => view.act({ type: "mode", mode }) });
+      const none = !Object.keys(mode === "index" ? about.indices : about.bands).some((key) => here(about, key));
+      input.disabled = none;
+      return make("label", { class: "astra-segment", title: none ? "Not possible with these bands" : "" }, input, make("span", {}, title));
+    });
+    const options = [make("option", { value: "" }, "Preset…")];
+    for (const [title, bands] of Object.entries(about.presets)) {
+      options.push(make("option", { value: title, disabled: !here(about, ...bands) }, title));
     }
-    return !this.gone;
+    this.preset = make("select", { "aria-label": "Preset", onchange: () => view.act({ type: "preset", title: this.preset.value }) }, ...options);
+    this.preset.hidden = options.length === 1;
+    this.mask = make("input", { type: "checkbox", onchange: () => view.act({ type: "mask", mask: this.mask.checked }) });
+    this.maskLabel = make("label", { class: "astra-check", hidden: !about.masked }, this.mask, "Hide clouds");
+    this.node = make(
+      "div",
+      { class: "astra-head" },
+      make("div", { class: "astra-segments", role: "radiogroup", "aria-label": "Mode" }, ...this.modes),
+      this.preset,
+      this.maskLabel,
+      make("span", { class: "astra-title", title: about.title }, about.title.replace(/^[\w-]+:/, ""))
+    );
   }
+  update() {
+    const { about, state, store } = this.view;
+    for (const { firstChild: input } of this.modes) input.checked = input.value === state.mode;
+    const preset = Object.keys(about.presets).find((title) => state.mode === "rgb" && String(about.presets[title]) === String(state.bands));
+    put(this.preset, preset || "");
+    this.mask.checked = state.mask;
+    const [unmasked] = store.failures([MASK]);
+    this.maskLabel.title = unmasked || "From the scene's classification band";
+    this.mask.disabled = Boolean(unmasked) && !state.mask;
+  }
+};
 
-  /** Give the kernel the state of a view. */
-  save(state) {
-    this.refused = "";
-    this.model.set("state", state);
-    try {
-      this.model.save_changes();
-    } catch {
-      this.gone = true;
+// astra_xr/widgets/js/ui/panel.js
+var CHANNELS = [["R", "red"], ["G", "green"], ["B", "blue"]];
+var STRETCHES = [["percentile", "Percentile"], ["sigma", "Sigma"], ["minmax", "Min–max"]];
+var stepOf = ([low, high]) => 10 ** Math.floor(Math.log10((high - low) / 20 || 1));
+var Panel = class {
+  constructor(view) {
+    this.view = view;
+    this.node = make("div", { class: "astra-panel" });
+    this.channels = make("div", { class: "astra-channels" });
+    this.formula = make("div", { class: "astra-formula" });
+    this.maps = this.makeMaps();
+    this.legend = make("ul", { class: "astra-legend", "aria-label": "Classes" });
+    this.makeStretch();
+    this.gamma = make("input", {
+      type: "range",
+      min: -1,
+      max: 1,
+      step: 0.02,
+      "aria-label": "Gamma",
+      oninput: () => view.act({ type: "gamma", gamma: Number((3 ** Number(this.gamma.value)).toFixed(2)) })
+    });
+    this.gammaText = make("output", { class: "astra-unit" });
+    this.gammaRow = make("label", { class: "astra-row astra-gamma" }, make("span", {}, "Gamma"), this.gamma, this.gammaText);
+    this.above = [this.channels, this.formula, this.maps];
+    this.below = [this.legend, this.stretchRow, this.gammaRow];
+  }
+  makeMaps() {
+    const { about, id } = this.view;
+    const act = (name) => this.view.act({ type: "cmap", name });
+    return make(
+      "div",
+      { class: "astra-maps", role: "radiogroup", "aria-label": "Color map" },
+      ...Object.entries(about.colormaps).map(([name, hex]) => {
+        const stops = [0, 36, 73, 109, 146, 182, 219, 255].map((i) => `#${hex.slice(6 * i, 6 * i + 6)}`);
+        const input = make("input", { type: "radio", name: `${id}-map`, value: name, "aria-label": name, onchange: () => act(name) });
+        return make("label", { title: name }, input, make("span", { style: `background:linear-gradient(90deg,${stops})` }));
+      })
+    );
+  }
+  makeStretch() {
+    const stretch = (patch) => this.view.act({ type: "stretch", patch });
+    this.stretch = make(
+      "select",
+      { "aria-label": "Stretch", onchange: () => stretch({ kind: this.stretch.value }) },
+      ...STRETCHES.map(([kind, title]) => make("option", { value: kind }, title)),
+      make("option", { value: "custom", disabled: true }, "Custom")
+    );
+    const number = (name, label, bounds) => make("input", {
+      type: "number",
+      class: "astra-number",
+      "aria-label": label,
+      ...bounds,
+      onchange: (e) => stretch({ [name]: Number(e.target.value) })
+    });
+    this.low = number("low", "Lower percentile", { min: 0, max: 100, step: "any" });
+    this.high = number("high", "Upper percentile", { min: 0, max: 100, step: "any" });
+    this.sigma = number("sigma", "Standard deviations", { min: 0.1, max: 100, step: 0.5 });
+    this.of = make(
+      "select",
+      { "aria-label": "Statistics of", onchange: () => stretch({ of: this.of.value }) },
+      make("option", { value: "whole" }, "of scene"),
+      make("option", { value: "view" }, "of view")
+    );
+    this.percents = make("span", { class: "astra-pair" }, this.low, this.high, make("span", { class: "astra-unit" }, "%"));
+    this.sigmas = make("span", { class: "astra-pair" }, this.sigma, make("span", { class: "astra-unit" }, "σ"));
+    this.stretchRow = make("div", { class: "astra-row" }, this.stretch, this.percents, this.sigmas, this.of);
+  }
+  /** The menus and limits of the channels, made anew when the mode changes. */
+  makeChannels() {
+    const { state } = this.view;
+    const act = (action) => this.view.act(action);
+    if (this.made === state.mode) return;
+    this.made = state.mode;
+    this.rows = channelsOf(state).map((_, n) => {
+      const rgb = state.mode === "rgb";
+      const name = rgb ? CHANNELS[n][1] : state.mode === "index" ? "index" : "band";
+      const label = rgb ? `Band in ${name}` : name === "index" ? "Index" : "Band";
+      const menu = make(
+        "select",
+        { "aria-label": label, onchange: () => act({ type: "band", channel: n, name: menu.value }) },
+        ...state.mode === "index" ? this.indexOptions() : this.bandOptions()
+      );
+      const limits = [0, 1].map((i) => make("input", {
+        type: "number",
+        class: "astra-number astra-limit",
+        step: "any",
+        "aria-label": `${i ? "Upper" : "Lower"} limit of ${name}`,
+        onchange: (e) => this.typed(n, i, e.target.value)
+      }));
+      const mark = rgb ? make("b", { class: `astra-mark astra-${name}`, "aria-hidden": "true" }, CHANNELS[n][0]) : null;
+      return { menu, limits, node: make("div", { class: `astra-channel${rgb ? "" : " astra-alone"}` }, mark, menu, ...limits) };
+    });
+    this.channels.replaceChildren(...this.rows.map((row) => row.node));
+  }
+  typed(n, i, text) {
+    const key = channelsOf(this.view.state)[n];
+    const limits = [...this.view.limits[key] || [0, 1]];
+    limits[i] = text === "" ? NaN : Number(text);
+    this.view.act({ type: "limits", key, limits });
+  }
+  bandOptions() {
+    const { about } = this.view;
+    return Object.entries(about.bands).map(([name, band]) => {
+      const names = [...new Set([name, band.native, band.common].filter(Boolean))];
+      const wave = band.wavelength ? `${numberText(band.wavelength, 4)} µm` : "";
+      return make("option", { value: name, disabled: !here(about, name), title: band.title }, [names.join(" · "), wave].filter(Boolean).join("  "));
+    });
+  }
+  indexOptions() {
+    const { about } = this.view;
+    const groups = /* @__PURE__ */ new Map([["usual", []]]);
+    for (const [name, index] of Object.entries(about.indices)) {
+      const group = about.needs[name] ? "usual" : index.domain;
+      if (!groups.has(group)) groups.set(group, []);
+      groups.get(group).push(make("option", { value: name, disabled: !here(about, name), title: index.title }, `${name}  ${index.title}`));
     }
+    return [...groups].map(([label, options]) => make("optgroup", { label }, ...options));
   }
-
-  ask(view, keys, box, most) {
-    const number = ++this.last, id = `${view.name}:${number}`;
-    if (!this.send({ type: "read", view: view.name, id, number, keys, box, most })) return;
-    if (box) for (const [other, request] of this.pending) if (request.box && request.view === view) this.pending.delete(other);
-    this.pending.set(id, { keys: new Set(keys), box, view, since: performance.now() });
-  }
-
-  waitsFor(key, box, view) {
-    for (const request of this.pending.values()) {
-      if (request.keys.has(key) && String(request.box) === String(box) && (!box || request.view === view)) return true;
+  update() {
+    this.makeChannels();
+    const { state, about, limits } = this.view;
+    const classes = state.mode === "single" ? about.bands[state.band].classes : [];
+    channelsOf(state).forEach((key, n) => {
+      put(this.rows[n].menu, key);
+      this.rows[n].limits.forEach((input, i) => {
+        input.hidden = classes.length > 0;
+        put(input, limits[key] ? numberText(limits[key][i], 3) : "");
+        if (limits[key]) input.step = stepOf(limits[key]);
+      });
+    });
+    const index = state.mode === "index" && about.indices[state.index];
+    this.formula.hidden = !index;
+    if (index) this.formula.textContent = `${index.title}: ${index.formula}`;
+    this.maps.hidden = state.mode === "rgb" || classes.length > 0;
+    for (const { firstChild: input } of this.maps.children) input.checked = input.value === state.cmap;
+    this.legend.hidden = !classes.length;
+    const of = classes.length ? state.band : "";
+    if (this.legend.dataset.of !== of) {
+      this.legend.dataset.of = of;
+      this.legend.replaceChildren(...classes.map((c) => make("li", {}, make("i", { style: `background:${c.color}` }), c.name)));
     }
-    return false;
+    this.updateStretch(classes.length > 0);
   }
-
-  /** Ask for those channels of the whole scene that are neither here nor on their way. */
-  needWhole(view, keys) {
-    const missing = [...new Set(keys)].filter((k) => !this.whole.has(k) && !this.failed.has(k) && !this.waitsFor(k, null));
-    if (missing.length) this.ask(view, missing, null, [768, 768]);
+  updateStretch(classes) {
+    const { state } = this.view;
+    this.stretchRow.hidden = classes;
+    const { kind, low, high, sigma, of } = state.stretch;
+    const custom = channelsOf(state).some((key) => state.limits[key]);
+    put(this.stretch, custom ? "custom" : kind);
+    put(this.low, low);
+    put(this.high, high);
+    put(this.sigma, sigma);
+    put(this.of, of);
+    this.percents.hidden = custom || kind !== "percentile";
+    this.sigmas.hidden = custom || kind !== "sigma";
+    this.of.hidden = custom;
+    this.gammaRow.hidden = state.mode !== "rgb";
+    if (Math.abs(3 ** Number(this.gamma.value) - state.gamma) > 6e-3) this.gamma.value = Math.log(state.gamma) / Math.log(3);
+    this.gammaText.textContent = state.gamma.toFixed(2);
   }
+};
 
-  needView(view, keys, box, most) {
-    const same = String(box) === String(view.box) && String(most) === String(view.most);
-    if (!same) Object.assign(view, { box, most, tiles: new Map() });
-    const missing = keys.filter((k) => !view.tiles.has(k) && !this.failed.has(k) && !this.waitsFor(k, box, view));
-    if (missing.length) this.ask(view, missing, box, most);
+// astra_xr/widgets/js/ui/histogram.js
+var WIDE = 300;
+var HIGH = 92;
+var LANE = 16;
+var EDGE = 10;
+var BINS = 140;
+var Histogram = class {
+  constructor(view) {
+    this.view = view;
+    this.plot = draw("g");
+    this.lanes = draw("g");
+    this.axis = draw("g", { class: "astra-axis" });
+    this.svg = draw("svg", { class: "astra-histogram", role: "group", "aria-label": "Histogram and limits" }, this.plot, this.axis, this.lanes);
+    this.node = make("div", {}, this.svg);
+    this.sliders = [];
   }
-
-  take(message, buffers) {
-    if (message.type === "spectra") this.spectra = message.spectra;
-    if (message.type === "refused") this.refused = message.message;
-    const request = this.pending.get(message.id);
-    if (request) this.answered(request, message, buffers);
-    if (request || !message.id) this.changed();
+  x(value) {
+    const [low, high] = this.range;
+    return EDGE + clamp((value - low) / (high - low), 0, 1) * (WIDE - 2 * EDGE);
   }
-
-  answered(request, message, buffers) {
-    request.keys.delete(message.key);
-    if (!request.keys.size) this.pending.delete(message.id);
-    if (message.type === "failed") this.failed.set(message.key, message.message);
-    if (message.type !== "tile") return;
-    const raw = buffers[0].buffer ? buffers[0] : new DataView(buffers[0]);
-    const bytes = raw.buffer.slice(raw.byteOffset, raw.byteOffset + raw.byteLength);
-    const tile = { ...message, codes: new Uint16Array(bytes), stats: new Map() };
-    if (!request.box) this.whole.set(tile.key, tile);
-    else if (String(request.box) === String(request.view.box)) request.view.tiles.set(tile.key, tile);
+  update() {
+    const { state, about, limits, statistics: { found } } = this.view;
+    const keys = channelsOf(state);
+    this.node.hidden = state.mode === "single" && about.bands[state.band].classes.length > 0;
+    if (this.node.hidden || !found || keys.some((key) => !limits[key])) return;
+    const { counts, scales } = found;
+    if (!this.dragging) {
+      const reach = scales.map((scale, n) => counts[n].total ? [percentile(scale, counts[n], 0.1), percentile(scale, counts[n], 99.5)] : [0, 1]);
+      const edges = [...reach, ...keys.map((key) => limits[key])];
+      const low = Math.min(...edges.map((e) => e[0])), high = Math.max(...edges.map((e) => e[1]));
+      const room = (high - low || 1) * 0.04;
+      this.range = [low - room, high + room];
+    }
+    if (this.counts !== counts || String(this.range) !== this.ranged) {
+      [this.counts, this.ranged] = [counts, String(this.range)];
+      this.bars(scales, counts);
+      this.ticks(keys.length);
+    }
+    this.tint(keys);
+    this.handles(keys);
   }
-
-  get waiting() {
-    const since = [...this.pending.values()].map((r) => r.since);
-    return since.length ? performance.now() - Math.min(...since) : 0;
+  bars(scales, counted) {
+    const [low, high] = this.range, rgb = this.view.state.mode === "rgb";
+    const shapes = scales.map((scale, n) => {
+      const bins = new Float64Array(BINS);
+      const { counts } = counted[n];
+      const per = BINS / (high - low);
+      for (let code = 1; code <= LAST; code++) {
+        if (!counts[code]) continue;
+        const bin = Math.floor((scale.low + (code - 1) * scale.step - low) * per);
+        if (bin >= 0 && bin < BINS) bins[bin] += counts[code];
+      }
+      return bins;
+    });
+    const tall = Math.max(...shapes.map((bins) => [...bins].sort((a, b) => b - a)[2] || 1), 1);
+    this.plot.replaceChildren(...shapes.map((bins, n) => {
+      const step = (WIDE - 2 * EDGE) / BINS;
+      let path = `M${EDGE} ${HIGH}`;
+      bins.forEach((count, i) => {
+        const y = (HIGH - Math.min(1, Math.sqrt(count / tall)) * (HIGH - 8)).toFixed(1);
+        path += `L${(EDGE + (i + 0.5) * step).toFixed(1)} ${y}`;
+      });
+      return draw("path", { d: `${path}L${WIDE - EDGE} ${HIGH}Z`, class: rgb ? `astra-${CHANNELS[n][1]}` : "astra-tinted", ...rgb ? {} : { fill: `url(#${this.view.id}-tint)` } });
+    }));
   }
-
-  get reading() {
-    return [...new Set([...this.pending.values()].flatMap((r) => [...r.keys]))];
+  /** In one channel, the bars have the colors of the map. */
+  tint(keys) {
+    const { state, about, id } = this.view;
+    if (state.mode === "rgb") {
+      if (this.tinted) {
+        this.tinted.remove();
+        this.tinted = null;
+      }
+      return;
+    }
+    const hex = about.colormaps[state.cmap];
+    const [low, high] = this.view.limits[keys[0]];
+    const stops = Array.from({ length: 16 }, (_, i) => draw("stop", { offset: i / 15, "stop-color": `#${hex.slice(102 * i, 102 * i + 6)}` }));
+    const next = draw("linearGradient", { id: `${id}-tint`, gradientUnits: "userSpaceOnUse", x1: this.x(low), x2: Math.max(this.x(high), this.x(low) + 0.1) }, ...stops);
+    if (this.tinted) this.tinted.replaceWith(next);
+    else this.svg.prepend(next);
+    this.tinted = next;
   }
-}
+  ticks(lanes) {
+    const [low, high] = this.range;
+    const raw = (high - low) / 5, ten = 10 ** Math.floor(Math.log10(raw));
+    const step = ten * [1, 2, 5, 10].find((n) => n * ten >= raw);
+    const nodes = [draw("line", { x1: EDGE, x2: WIDE - EDGE, y1: HIGH, y2: HIGH })];
+    for (let v = Math.ceil(low / step) * step; v <= high; v += step) {
+      nodes.push(draw("line", { x1: this.x(v), x2: this.x(v), y1: HIGH, y2: HIGH + 3 }));
+      const text = draw("text", { x: this.x(v), y: HIGH + 13 });
+      text.textContent = numberText(Math.abs(v) < step / 1e6 ? 0 : v, 4);
+      nodes.push(text);
+    }
+    this.axis.replaceChildren(...nodes);
+    this.svg.setAttribute("viewBox", `0 0 ${WIDE} ${HIGH + 20 + lanes * LANE}`);
+  }
+  handles(keys) {
+    const mode = `${this.view.state.mode}`;
+    if (this.handlesOf !== mode) {
+      this.handlesOf = mode;
+      this.sliders = keys.map((_, n) => this.lane(n));
+      this.lanes.replaceChildren(...this.sliders.map((s) => s.node));
+    }
+    keys.forEach((key, n) => {
+      const pair = this.view.limits[key];
+      const { track, ends } = this.sliders[n];
+      const y = HIGH + 20 + n * LANE + LANE / 2;
+      track.setAttribute("x", this.x(pair[0]));
+      track.setAttribute("width", Math.max(0, this.x(pair[1]) - this.x(pair[0])));
+      ends.forEach((end, i) => {
+        end.setAttribute("transform", `translate(${this.x(pair[i]).toFixed(2)} ${y})`);
+        end.setAttribute("aria-valuemin", numberText(this.range[0]));
+        end.setAttribute("aria-valuemax", numberText(this.range[1]));
+        end.setAttribute("aria-valuenow", numberText(pair[i]));
+        end.setAttribute("aria-label", `${i ? "Upper" : "Lower"} limit of ${key}${mode === "rgb" ? ` in ${CHANNELS[n][1]}` : ""}`);
+      });
+    });
+  }
+  lane(n) {
+    const y = HIGH + 20 + n * LANE + LANE / 2;
+    const color = this.view.state.mode === "rgb" ? `astra-${CHANNELS[n][1]}` : "astra-plain";
+    const rail = draw("line", { x1: EDGE, x2: WIDE - EDGE, y1: y, y2: y, class: "astra-rail" });
+    const track = draw("rect", { y: y - 1.5, height: 3, class: color });
+    const ends = [0, 1].map((i) => {
+      const end = draw(
+        "g",
+        { class: `astra-handle ${color}`, tabindex: 0, role: "slider", "aria-orientation": "horizontal" },
+        draw("rect", { x: -11, y: -LANE / 2, width: 22, height: LANE, class: "astra-reach" }),
+        draw("circle", { r: 5.5 })
+      );
+      this.drags(end, n, i);
+      return end;
+    });
+    return { node: draw("g", {}, rail, track, ...ends), track, ends };
+  }
+  drags(end, n, i) {
+    const key = () => channelsOf(this.view.state)[n];
+    const move = (value) => {
+      const pair = [...this.view.limits[key()]], [low, high] = this.range, gap = (high - low) / 500;
+      pair[i] = i ? clamp(value, pair[0] + gap, high) : clamp(value, low, pair[1] - gap);
+      this.view.act({ type: "limits", key: key(), limits: pair });
+    };
+    end.addEventListener("pointerdown", (e) => {
+      e.preventDefault();
+      end.focus();
+      end.setPointerCapture(e.pointerId);
+      this.dragging = end;
+    });
+    end.addEventListener("pointermove", (e) => {
+      if (this.dragging !== end) return;
+      const box = this.svg.getBoundingClientRect();
+      const at = (e.clientX - box.left) / box.width * WIDE;
+      move(this.range[0] + (at - EDGE) / (WIDE - 2 * EDGE) * (this.range[1] - this.range[0]));
+    });
+    const stop = () => {
+      this.dragging = null;
+      this.view.refresh();
+    };
+    end.addEventListener("pointerup", stop);
+    end.addEventListener("pointercancel", stop);
+    end.addEventListener("keydown", (e) => {
+      const step = (this.range[1] - this.range[0]) / (e.shiftKey ? 400 : 100);
+      const ways = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10 };
+      const now = this.view.limits[key()][i];
+      if (ways[e.key]) move(now + ways[e.key] * step);
+      else if (e.key === "Home") move(this.range[0]);
+      else if (e.key === "End") move(this.range[1]);
+      else return;
+      e.preventDefault();
+    });
+  }
+};
 
-const serials = new WeakMap();
-
-/** A number of its own for each tile or array. */
-function serialOf(thing) {
-  if (!serials.has(thing)) serials.set(thing, ++serial);
-  return serials.get(thing);
-}
-
-/** The statistics of a tile; remembered, as a drag asks for them many times. */
-function statsOf(tile, leaveOut) {
-  if (!tile.stats.has(leaveOut)) tile.stats.set(leaveOut, countsOf(tile, leaveOut));
-  return tile.stats.get(leaveOut);
-}
-
-// ── Eye: which part is looked at ─────────────────────────────────────────────────────────────────
-
-class Eye {
+// astra_xr/widgets/js/geo/eye.js
+var clamp2 = (value, low, high) => Math.min(high, Math.max(low, value));
+var middle = (values) => values[values.length >> 1];
+var Eye = class {
   constructor(grid) {
     this.grid = grid;
-    // Height of a pixel by its width, on the ground.
-    const squeeze = grid.degrees && grid.lonlat ? Math.cos((middle(grid.lonlat.lat) * Math.PI) / 180) : 1;
+    const squeeze = grid.degrees && grid.lonlat ? Math.cos(middle(grid.lonlat.lat) * Math.PI / 180) : 1;
     this.ratio = Math.abs(grid.dy / grid.dx) / squeeze || 1;
-    this.aspect = clamp((grid.rows * this.ratio) / grid.cols, 0.45, 1.35);
+    this.aspect = clamp2(grid.rows * this.ratio / grid.cols, 0.45, 1.35);
     this.row = grid.rows / 2;
     this.col = grid.cols / 2;
-    this.scale = 1; // CSS pixels a column
+    this.scale = 1;
     this.width = 0;
     this.height = 0;
   }
-
   resize(width) {
     const zoom = this.width ? this.scale / this.fit : 1;
     this.width = width;
     this.height = Math.round(width * this.aspect);
     this.scale = this.fit * zoom;
   }
-
   get fit() {
     return Math.min(this.width / this.grid.cols, this.height / (this.grid.rows * this.ratio));
   }
-
-  get zoomed() { return this.scale > this.fit * 1.001; }
-
+  get zoomed() {
+    return this.scale > this.fit * 1.001;
+  }
   show(view) {
     if (!view) {
       [this.row, this.col, this.scale] = [this.grid.rows / 2, this.grid.cols / 2, this.fit];
@@ -438,400 +988,266 @@ class Eye {
     this.scale = Math.min(this.width / (right - left), this.height / ((bottom - top) * this.ratio));
     this.settle();
   }
-
   settle() {
-    this.scale = clamp(this.scale, this.fit, Math.max(40, this.fit));
+    this.scale = clamp2(this.scale, this.fit, Math.max(40, this.fit));
     const rows = this.height / (this.scale * this.ratio) / 2, cols = this.width / this.scale / 2;
-    const keep = (at, half, size) => (2 * half >= size ? size / 2 : clamp(at, half, size - half));
+    const keep = (at, half, size) => 2 * half >= size ? size / 2 : clamp2(at, half, size - half);
     this.row = keep(this.row, rows, this.grid.rows);
     this.col = keep(this.col, cols, this.grid.cols);
   }
-
   zoom(factor, x = this.width / 2, y = this.height / 2) {
     const [row, col] = this.at(x, y);
-    this.scale = clamp(this.scale * factor, this.fit, Math.max(40, this.fit));
+    this.scale = clamp2(this.scale * factor, this.fit, Math.max(40, this.fit));
     this.col = col - (x - this.width / 2) / this.scale;
     this.row = row - (y - this.height / 2) / (this.scale * this.ratio);
     this.settle();
   }
-
   move(dx, dy) {
     this.col -= dx / this.scale;
     this.row -= dy / (this.scale * this.ratio);
     this.settle();
   }
-
   at(x, y) {
     return [
       this.row + (y - this.height / 2) / (this.scale * this.ratio),
-      this.col + (x - this.width / 2) / this.scale,
+      this.col + (x - this.width / 2) / this.scale
     ];
   }
-
   place(row, col) {
     return [
       (col - this.col) * this.scale + this.width / 2,
-      (row - this.row) * this.scale * this.ratio + this.height / 2,
+      (row - this.row) * this.scale * this.ratio + this.height / 2
     ];
   }
-
   /** The pixels that are seen, as state has them; null: all. */
   get view() {
     if (!this.zoomed) return null;
     const [top, left] = this.at(0, 0), [bottom, right] = this.at(this.width, this.height);
     const { rows, cols } = this.grid;
-    const low = (v, size) => clamp(Math.floor(v + 1e-6), 0, size - 1);
-    const high = (v, size) => clamp(Math.ceil(v - 1e-6), 1, size);
+    const low = (v, size) => clamp2(Math.floor(v + 1e-6), 0, size - 1);
+    const high = (v, size) => clamp2(Math.ceil(v - 1e-6), 1, size);
     return [low(top, rows), low(left, cols), high(bottom, rows), high(right, cols)];
   }
+};
+
+// astra_xr/widgets/js/geo/lonlat.js
+function lonlatAt(grid, row, col) {
+  if (!grid.lonlat) return null;
+  const { count, lon, lat } = grid.lonlat;
+  const u = col / grid.cols * (count - 1), v = row / grid.rows * (count - 1);
+  const i = Math.min(count - 2, Math.max(0, Math.floor(u)));
+  const j = Math.min(count - 2, Math.max(0, Math.floor(v)));
+  const mix = (a) => {
+    const k = j * count + i, s = u - i, t = v - j;
+    return (a[k] * (1 - s) + a[k + 1] * s) * (1 - t) + (a[k + count] * (1 - s) + a[k + count + 1] * s) * t;
+  };
+  return [mix(lon), mix(lat)];
 }
 
-const middle = (values) => values[values.length >> 1];
-
-// ── Layer: a colored image of some tiles ──────────────────────────────────────────────────────
-
-class Layer {
-  constructor() {
-    this.canvas = document.createElement("canvas");
-    this.made = "";
+// astra_xr/widgets/js/pixels/compose.js
+function levelsOf({ low: first, step }, [low, high], gamma) {
+  const levels = new Uint8Array(LAST + 1);
+  for (let code = 1; code <= LAST; code++) {
+    const level = (first + (code - 1) * step - low) / (high - low);
+    const clipped = level <= 0 ? 0 : level >= 1 ? 1 : gamma === 1 ? level : level ** (1 / gamma);
+    levels[code] = clipped * 255 + 0.5;
   }
+  return levels;
+}
+var word = (hex) => 255 << 24 | parseInt(hex.slice(4, 6), 16) << 16 | parseInt(hex.slice(2, 4), 16) << 8 | parseInt(hex.slice(0, 2), 16);
+function colorsOf({ low: first, step }, [low, high], colormap) {
+  const colors = Array.from({ length: 256 }, (_, i) => word(colormap.slice(6 * i, 6 * i + 6)));
+  const table = new Uint32Array(LAST + 1);
+  for (let code = 1; code <= LAST; code++) {
+    const level = (first + (code - 1) * step - low) / (high - low);
+    table[code] = colors[Math.min(255, Math.max(0, Math.floor(level * 256)))];
+  }
+  return table;
+}
+function classColors({ low, step }, classes) {
+  const table = new Uint32Array(LAST + 1).fill(word("808080"));
+  table[0] = 0;
+  for (const { value, color } of classes) table[(value - low) / step + 1] = word(color.slice(1));
+  return table;
+}
+function composeRgb(out, [r, g, b], [R, G, B], hidden = null) {
+  for (let i = 0; i < out.length; i++) {
+    const p = r[i], q = g[i], s = b[i];
+    out[i] = p && q && s ? 255 << 24 | B[s] << 16 | G[q] << 8 | R[p] : 0;
+  }
+  if (hidden) {
+    for (let i = 0; i < out.length; i++) if (hidden[i]) out[i] = 0;
+  }
+}
+function composeColored(out, codes, table, hidden = null) {
+  for (let i = 0; i < out.length; i++) out[i] = table[codes[i]];
+  if (hidden) {
+    for (let i = 0; i < out.length; i++) if (hidden[i]) out[i] = 0;
+  }
+}
 
-  /** Color the tiles, unless they are so already. */
-  paint(tiles, mask, look, about) {
-    const keys = tiles.map((t) => `${t.key} ${t.box} ${t.shape} ${serialOf(t)}`);
-    const wanted = JSON.stringify([keys, look, mask ? serialOf(mask) : 0]);
-    if (wanted === this.made) return;
-    const [rows, cols] = tiles[0].shape;
-    if (this.canvas.width !== cols || this.canvas.height !== rows || !this.image) {
-      [this.canvas.width, this.canvas.height] = [cols, rows];
-      this.image = this.canvas.getContext("2d").createImageData(cols, rows);
-      this.words = new Uint32Array(this.image.data.buffer);
+// astra_xr/widgets/js/ui/layer.js
+var Look = class {
+  constructor(about, state, limits) {
+    Object.assign(this, { about, state, keys: channelsOf(state), tables: /* @__PURE__ */ new Map() });
+    this.classes = state.mode === "single" ? about.bands[state.band].classes : [];
+    this.limits = this.keys.map((key) => limits[key]);
+    this.made = JSON.stringify([state.mode, this.keys, this.limits, state.gamma, state.cmap, state.mask]);
+  }
+  /** Whether the image can be made: the limits of all channels are known. */
+  get known() {
+    return this.classes.length > 0 || this.limits.every(Boolean);
+  }
+  table(tile, n) {
+    const name = `${n} ${tile.low} ${tile.step}`;
+    if (!this.tables.has(name)) {
+      const { state, about } = this;
+      const make2 = () => {
+        if (state.mode === "rgb") return levelsOf(tile, this.limits[n], state.gamma);
+        if (this.classes.length) return classColors(tile, this.classes);
+        return colorsOf(tile, this.limits[n], about.colormaps[state.cmap]);
+      };
+      this.tables.set(name, make2());
     }
-    const hidden = mask ? mask.codes : null;
-    const classes = look.mode === "single" ? about.bands[tiles[0].key].classes : [];
-    if (look.mode === "rgb") composeRgb(this.words, tiles, look.limits, look.gamma, hidden);
-    else if (classes.length) composeClasses(this.words, tiles[0], classes, hidden);
-    else composeColored(this.words, tiles[0], look.limits[0], about.colormaps[look.cmap], hidden);
-    this.canvas.getContext("2d").putImageData(this.image, 0, 0);
-    this.box = tiles[0].box;
-    this.made = wanted;
+    return this.tables.get(name);
   }
-}
-
-// ── The picker ───────────────────────────────────────────────────────────────────────────────────
-
-const CHANNELS = [["R", "red"], ["G", "green"], ["B", "blue"]];
-const MODES = [["rgb", "RGB"], ["index", "Index"], ["single", "Band"]];
-const STRETCHES = [["percentile", "Percentile"], ["sigma", "Sigma"], ["minmax", "Min–max"]];
-const PINS = ["#e8590c", "#1c7ed6", "#2f9e44", "#ae3ec9", "#e03131", "#0c8599"];
-
-class Picker {
-  constructor(model, store, root) {
-    this.model = model;
-    this.store = store;
-    this.root = root;
-    this.about = model.get("about");
-    this.state = model.get("state");
-    this.id = `astra-${unique()}`;
-    this.eye = new Eye(this.about.grid);
-    this.part = store.join(() => this.refresh());
-    this.layers = { whole: new Layer(), view: new Layer() };
-    this.derived = {}; // channel -> limits by the stretch
-    this.revision = 0;
-    this.build();
-    this.listen();
-    this.refresh();
-    if (this.state.pins.length && !this.store.spectra.length) store.send({ type: "spectra" });
+  color(words, tiles, mask) {
+    const tables = tiles.map((tile, n) => this.table(tile, n));
+    const hidden = mask && mask.codes;
+    if (this.state.mode === "rgb") composeRgb(words, tiles.map((tile) => tile.codes), tables, hidden);
+    else composeColored(words, tiles[0].codes, tables[0], hidden);
   }
-
-  // State.
-
-  set(patch) {
-    this.state = { ...this.state, ...patch };
-    clearTimeout(this.saving);
-    const wait = 80 - (performance.now() - (this.saved || 0));
-    const save = () => { this.saved = performance.now(); this.store.save(this.state); };
-    this.model.set("state", this.state);
-    if (wait <= 0) save();
-    else this.saving = setTimeout(save, wait);
-    this.refresh();
+};
+var Layer = class {
+  constructor(store, pyramid, level) {
+    Object.assign(this, { store, pyramid, level, parts: /* @__PURE__ */ new Map(), complete: false, box: null });
+    this.canvas = document.createElement("canvas");
   }
-
-  refresh() {
-    if (this.frame || this.closed) return;
-    this.root.dataset.busy = "true";
-    this.frame = requestAnimationFrame(() => { this.frame = 0; this.update(); });
+  /** Color what is here of a box; those tiles alone that are not yet as they should be. */
+  paint(box, look) {
+    const { store, pyramid, level } = this;
+    const places = pyramid.within(level, box);
+    const [r0, c0] = places[0], [r1, c1] = places.at(-1);
+    const range = `${r0} ${c0} ${r1} ${c1}`;
+    if (range !== this.range) this.lay(range, r0, c0, r1, c1);
+    const all = places.map(([row, col]) => {
+      const tiles = look.keys.map((key) => store.get({ key, level, row, col }));
+      const mask = look.state.mask ? store.get({ key: MASK, level, row, col }) : null;
+      return { row, col, tiles, mask, here: tiles.every(Boolean) && (!look.state.mask || Boolean(mask)) };
+    });
+    const count = all.filter(({ here: here2 }) => here2).length;
+    this.complete = count === places.length;
+    this.some = count > 0;
+    if (!this.some) return;
+    for (const { row, col, tiles, mask, here: here2 } of all) {
+      const name = `${row} ${col}`;
+      const corner = [(col - c0) * pyramid.side, (row - r0) * pyramid.side];
+      if (!here2) {
+        this.context.clearRect(...corner, pyramid.side, pyramid.side);
+        this.parts.delete(name);
+        continue;
+      }
+      const made = `${look.made} ${tiles.map(numberOf)} ${mask ? numberOf(mask) : ""}`;
+      if (this.parts.get(name) === made) continue;
+      const [rows, cols] = tiles[0].shape;
+      const image = this.context.createImageData(cols, rows);
+      look.color(new Uint32Array(image.data.buffer), tiles, mask);
+      this.context.putImageData(image, ...corner);
+      this.parts.set(name, made);
+    }
   }
-
-  listen() {
-    this.followed = () => {
-      const state = this.model.get("state");
-      if (state === this.state) return;
-      const moved = String(state.view) !== String(this.state.view);
-      this.state = state;
-      if (moved && String(state.view) !== String(this.eye.view)) this.eye.show(state.view);
-      this.refresh();
-    };
-    this.model.on("change:state", this.followed);
-    this.told = () => this.refresh();
-    this.model.on("change:shown", this.told);
-    this.sizes = new ResizeObserver(() => this.resized());
-    this.sizes.observe(this.stage);
-    this.ticking = setInterval(() => this.tellStatus(), 500);
+  /** A canvas for a range of tiles; what is in it of others stays for as long as it is in range. */
+  lay(range, r0, c0, r1, c1) {
+    const { pyramid, level } = this;
+    const [rows, cols] = pyramid.shape(level);
+    const [down, across] = pyramid.pitch(level);
+    const size = [Math.min((r1 + 1) * pyramid.side, rows) - r0 * pyramid.side, Math.min((c1 + 1) * pyramid.side, cols) - c0 * pyramid.side];
+    const before = this.box && { canvas: this.canvas, box: this.box, parts: this.parts };
+    this.canvas = document.createElement("canvas");
+    [this.canvas.height, this.canvas.width] = size;
+    this.context = this.canvas.getContext("2d");
+    this.box = [r0 * pyramid.side * down, c0 * pyramid.side * across, (r0 * pyramid.side + size[0]) * down, (c0 * pyramid.side + size[1]) * across];
+    this.parts = /* @__PURE__ */ new Map();
+    this.range = range;
+    if (!before) return;
+    const x = Math.round((before.box[1] - this.box[1]) / across), y = Math.round((before.box[0] - this.box[0]) / down);
+    this.context.drawImage(before.canvas, x, y);
+    for (const [name, made] of before.parts) {
+      const [row, col] = name.split(" ").map(Number);
+      if (row >= r0 && row <= r1 && col >= c0 && col <= c1) this.parts.set(name, made);
+    }
   }
+};
 
-  close() {
-    this.closed = true;
-    this.model.off("change:state", this.followed);
-    this.model.off("change:shown", this.told);
-    this.sizes.disconnect();
-    clearInterval(this.ticking);
-    clearTimeout(this.saving);
-    clearTimeout(this.looking);
-    cancelAnimationFrame(this.frame);
-    this.store.leave(this.part);
-    this.layers = null;
-    this.root.replaceChildren();
-  }
-
-  // Layout.
-
-  build() {
-    const { about } = this;
-    this.stage = make("div", { class: "astra-stage" });
+// astra_xr/widgets/js/ui/stage.js
+var PINS = ["#e8590c", "#1c7ed6", "#2f9e44", "#ae3ec9", "#e03131", "#0c8599"];
+var shortNumber = (value) => numberText(value, Math.abs(value) >= 1e3 ? 6 : 4);
+var Stage = class {
+  constructor(view) {
+    const { about } = view;
+    Object.assign(this, { view, about, store: view.store, pyramid: view.pyramid, revision: 0, layers: /* @__PURE__ */ new Map() });
+    this.eye = new Eye(about.grid);
     this.canvas = make("canvas", {
-      class: "astra-canvas", tabIndex: 0, role: "application", "aria-roledescription": "image",
-      "aria-label": `Image of ${about.title}. Arrow keys pan, plus and minus zoom, 0 shows all, Enter marks the center, Delete removes the last mark.`,
+      class: "astra-canvas",
+      tabIndex: 0,
+      role: "application",
+      "aria-roledescription": "image",
+      "aria-label": `Image of ${about.title}. Arrow keys pan, plus and minus zoom, 0 shows all, Enter marks the center, Delete removes the last mark.`
     });
     this.scalebar = make("div", { class: "astra-scalebar", "aria-hidden": "true" }, make("i"), make("span"));
     this.bar = make("div", { class: "astra-bar", role: "progressbar", "aria-label": "Reading", hidden: true });
     const tool = (label, text, run) => make("button", { type: "button", class: "astra-tool", title: label, "aria-label": label, onclick: run }, text);
-    this.tools = make("div", { class: "astra-tools" },
+    const tools = make(
+      "div",
+      { class: "astra-tools" },
       tool("Zoom in", "+", () => this.look(() => this.eye.zoom(1.6))),
       tool("Zoom out", "−", () => this.look(() => this.eye.zoom(1 / 1.6))),
-      tool("Show all", "⤢", () => this.look(() => this.eye.show(null))));
-    this.stage.append(this.canvas, this.bar, this.tools, this.scalebar);
+      tool("Show all", "⤢", () => this.look(() => this.eye.show(null)))
+    );
+    this.node = make("div", { class: "astra-stage" }, this.canvas, this.bar, tools, this.scalebar);
     this.readout = make("div", { class: "astra-readout" });
-    this.status = make("div", { class: "astra-status", role: "status" });
-    this.alert = make("div", { class: "astra-alert", role: "alert", hidden: true });
-    this.panel = make("div", { class: "astra-panel" });
-    this.buildHead();
-    this.buildPanel();
-    this.code = make("code");
-    this.copy = make("button", { type: "button", class: "astra-main", onclick: (e) => this.copied(e.target, false) }, "Copy code");
-    this.script = about.scene && make("button", { type: "button", title: "Includes the line that opens the scene", onclick: (e) => this.copied(e.target, true) }, "Copy script");
-    const foot = make("div", { class: "astra-foot" },
-      make("pre", { class: "astra-code", tabIndex: 0, role: "region", "aria-label": "Python code for this image" }, this.code),
-      make("div", { class: "astra-row" }, this.copy, this.script));
-    const below = make("div", { class: "astra-below" }, this.readout, this.status);
-    const body = make("div", { class: "astra-body" }, make("div", { class: "astra-left" }, this.stage, below, this.alert), this.panel);
-    this.root.classList.add("astra-picker");
-    this.root.setAttribute("data-lm-suppress-shortcuts", "true");
-    this.root.append(make("section", { class: "astra-box", "aria-label": `Band picker of ${about.title}` }, this.head, body, foot));
     this.pointers();
     this.keys();
   }
-
-  buildHead() {
-    const { about, state } = this;
-    this.modes = MODES.map(([mode, title]) => {
-      const input = make("input", { type: "radio", name: `${this.id}-mode`, value: mode, onchange: () => this.chooseMode(mode) });
-      const none = (mode === "index" && !Object.keys(about.indices).length) || !this.offers(mode);
-      input.disabled = none;
-      return make("label", { class: "astra-segment", title: none ? "Not possible with these bands" : "" }, input, make("span", {}, title));
-    });
-    const options = [make("option", { value: "" }, "Preset…")];
-    for (const title of Object.keys(about.presets)) {
-      options.push(make("option", { value: title, disabled: !this.here(...about.presets[title]) }, title));
-    }
-    this.preset = make("select", { "aria-label": "Preset", onchange: () => this.choosePreset() }, ...options);
-    this.preset.hidden = options.length === 1;
-    this.mask = make("input", { type: "checkbox", checked: state.mask, onchange: () => this.set({ mask: this.mask.checked }) });
-    this.maskLabel = make("label", { class: "astra-check", hidden: !about.masked }, this.mask, "Hide clouds");
-    this.head = make("div", { class: "astra-head" },
-      make("div", { class: "astra-segments", role: "radiogroup", "aria-label": "Mode" }, ...this.modes),
-      this.preset, this.maskLabel,
-      make("span", { class: "astra-title", title: about.title }, about.title.replace(/^[\w-]+:/, "")));
-  }
-
-  /** Whether channels can be shown: all with a kernel, those within the page without. */
-  here(...keys) {
-    return !this.about.offline || keys.every((key) => this.about.offline.includes(key));
-  }
-
-  offers(mode) {
-    const { about } = this;
-    if (mode === "index") return Object.keys(about.indices).some((key) => this.here(key));
-    return Object.keys(about.bands).some((key) => this.here(key));
-  }
-
-  buildPanel() {
-    this.channels = make("div", { class: "astra-channels" });
-    this.formula = make("div", { class: "astra-formula" });
-    this.maps = make("div", { class: "astra-maps", role: "radiogroup", "aria-label": "Color map" },
-      ...Object.entries(this.about.colormaps).map(([name, hex]) => {
-        const stops = [0, 36, 73, 109, 146, 182, 219, 255].map((i) => `#${hex.slice(6 * i, 6 * i + 6)}`);
-        const input = make("input", { type: "radio", name: `${this.id}-map`, value: name, "aria-label": name, onchange: () => this.set({ cmap: name }) });
-        return make("label", { title: name }, input, make("span", { style: `background:linear-gradient(90deg,${stops})` }));
-      }));
-    this.legend = make("ul", { class: "astra-legend", "aria-label": "Classes" });
-    this.histogram = new Histogram(this);
-    this.stretch = make("select", { "aria-label": "Stretch", onchange: () => this.chooseStretch({ kind: this.stretch.value }) },
-      ...STRETCHES.map(([kind, title]) => make("option", { value: kind }, title)),
-      make("option", { value: "custom", disabled: true }, "Custom"));
-    const percent = (name, label) => make("input", {
-      type: "number", class: "astra-number", min: 0, max: 100, step: "any", "aria-label": label,
-      onchange: (e) => this.choosePercent(name, Number(e.target.value)),
-    });
-    this.low = percent("low", "Lower percentile");
-    this.high = percent("high", "Upper percentile");
-    this.sigma = make("input", { type: "number", class: "astra-number", min: 0.1, max: 100, step: 0.5, "aria-label": "Standard deviations", onchange: (e) => this.chooseSigma(Number(e.target.value)) });
-    this.of = make("select", { "aria-label": "Statistics of", onchange: () => this.chooseStretch({ of: this.of.value }) },
-      make("option", { value: "whole" }, "of scene"), make("option", { value: "view" }, "of view"));
-    this.percents = make("span", { class: "astra-pair" }, this.low, this.high, make("span", { class: "astra-unit" }, "%"));
-    this.sigmas = make("span", { class: "astra-pair" }, this.sigma, make("span", { class: "astra-unit" }, "σ"));
-    this.gamma = make("input", { type: "range", min: -1, max: 1, step: 0.02, "aria-label": "Gamma", oninput: () => this.set({ gamma: Number((3 ** Number(this.gamma.value)).toFixed(2)) }) });
-    this.gammaText = make("output", { class: "astra-unit" });
-    this.gammaRow = make("label", { class: "astra-row astra-gamma" }, make("span", {}, "Gamma"), this.gamma, this.gammaText);
-    this.stretchRow = make("div", { class: "astra-row" }, this.stretch, this.percents, this.sigmas, this.of);
-    this.spectra = new Spectra(this);
-    this.panel.append(this.channels, this.formula, this.maps, this.histogram.node, this.legend, this.stretchRow, this.gammaRow, this.spectra.node);
-  }
-
-  /** The menus and limits of the channels, made anew when the mode changes. */
-  buildChannels() {
-    const { state } = this;
-    if (this.built === state.mode) return;
-    this.built = state.mode;
-    this.rows = shownIn(state).map((_, n) => {
-      const rgb = state.mode === "rgb";
-      const name = rgb ? CHANNELS[n][1] : state.mode === "index" ? "index" : "band";
-      const menu = make("select", { "aria-label": rgb ? `Band in ${name}` : name === "index" ? "Index" : "Band", onchange: () => this.chooseBand(n, menu.value) },
-        ...(state.mode === "index" ? this.indexOptions() : this.bandOptions()));
-      const limit = (i) => make("input", {
-        type: "number", class: "astra-number astra-limit", step: "any", "aria-label": `${i ? "Upper" : "Lower"} limit of ${name}`,
-        onchange: (e) => this.typeLimit(n, i, Number(e.target.value)),
-      });
-      const limits = [limit(0), limit(1)];
-      const mark = rgb ? make("b", { class: `astra-mark astra-${name}`, "aria-hidden": "true" }, CHANNELS[n][0]) : null;
-      return { menu, limits, node: make("div", { class: `astra-channel${rgb ? "" : " astra-alone"}` }, mark, menu, ...limits) };
-    });
-    this.channels.replaceChildren(...this.rows.map((row) => row.node));
-  }
-
-  bandOptions() {
-    return Object.entries(this.about.bands).map(([name, band]) => {
-      const names = [...new Set([name, band.native, band.common].filter(Boolean))];
-      const wave = band.wavelength ? `${numberText(band.wavelength, 4)} µm` : "";
-      return make("option", { value: name, disabled: !this.here(name), title: band.title }, [names.join(" · "), wave].filter(Boolean).join("  "));
-    });
-  }
-
-  indexOptions() {
-    const groups = new Map([["usual", []]]);
-    for (const [name, index] of Object.entries(this.about.indices)) {
-      const group = this.about.needs[name] ? "usual" : index.domain;
-      if (!groups.has(group)) groups.set(group, []);
-      groups.get(group).push(make("option", { value: name, disabled: !this.here(name), title: index.title }, `${name}  ${index.title}`));
-    }
-    return [...groups].map(([label, options]) => make("optgroup", { label }, ...options));
-  }
-
-  // What the controls do.
-
-  chooseMode(mode) {
-    const patch = { mode };
-    if (mode === "index") {
-      if (!this.here(this.state.index)) patch.index = this.about.offline.find((key) => this.about.indices[key]);
-      patch.cmap = this.about.indices[patch.index || this.state.index].cmap;
-    }
-    if (mode === "single") patch.cmap = this.about.bands[this.state.band].cmap;
-    this.set(patch);
-  }
-
-  choosePreset() {
-    const bands = this.about.presets[this.preset.value];
-    if (bands) this.set({ mode: "rgb", bands: [...bands] });
-  }
-
-  chooseBand(n, name) {
-    const { mode, bands } = this.state;
-    if (mode === "rgb") this.set({ bands: bands.map((band, i) => (i === n ? name : band)) });
-    else if (mode === "index") this.set({ index: name, cmap: this.about.indices[name].cmap });
-    else this.set({ band: name });
-  }
-
-  chooseStretch(patch) {
-    const stretch = { ...this.state.stretch, ...patch };
-    this.set({ stretch, limits: {} });
-  }
-
-  choosePercent(name, value) {
-    const { low, high } = { ...this.state.stretch, [name]: value };
-    if (low >= 0 && low < high && high <= 100) this.chooseStretch({ [name]: value });
-    else this.refresh();
-  }
-
-  chooseSigma(sigma) {
-    if (sigma > 0 && sigma <= 100) this.chooseStretch({ sigma });
-    else this.refresh();
-  }
-
-  typeLimit(n, i, value) {
-    const key = shownIn(this.state)[n];
-    const pair = [...(this.limitsOf(key) || [0, 1])];
-    pair[i] = value;
-    if (Number.isFinite(value) && pair[0] < pair[1]) this.setLimits(key, pair);
-    else this.refresh();
-  }
-
-  setLimits(key, pair) {
-    this.set({ limits: { ...this.state.limits, [key]: parted(...pair) } });
-  }
-
-  async copied(button, whole) {
-    const text = button.textContent;
-    const done = await copyText(codeOf(this.about, this.state, this.limits, whole));
-    button.textContent = done ? "Copied" : "Not copied; select the text";
-    this.status.textContent = done ? "Copied." : "The browser denied access to the clipboard.";
-    setTimeout(() => { button.textContent = text; }, 1500);
-  }
-
   // Looking around.
-
   look(change) {
     change();
-    this.refresh();
+    this.view.refresh();
     clearTimeout(this.looking);
-    this.looking = setTimeout(() => this.looked(), 140);
+    this.looking = setTimeout(() => {
+      this.looking = 0;
+      this.view.act({ type: "view", view: this.eye.view });
+    }, 140);
   }
-
-  looked() {
-    const view = this.eye.view;
-    if (String(view) === String(this.state.view)) return;
-    this.set({ view });
+  /** Follow a view that Python, or another view of the browser, has set. */
+  follow(view) {
+    if (!this.looking && String(view) !== String(this.eye.view)) this.eye.show(view);
   }
-
   resized() {
-    const width = Math.floor(this.stage.clientWidth);
+    const width = Math.floor(this.node.clientWidth);
     if (!width || width === this.eye.width) return;
     const first = !this.eye.width;
     this.eye.resize(width);
-    if (first) this.eye.show(this.state.view);
+    if (first) this.eye.show(this.view.state.view);
     this.eye.settle();
-    const dpr = Math.min(2, window.devicePixelRatio || 1);
-    this.canvas.width = Math.round(width * dpr);
-    this.canvas.height = Math.round(this.eye.height * dpr);
+    this.dpr = Math.min(2, window.devicePixelRatio || 1);
+    this.canvas.width = Math.round(width * this.dpr);
+    this.canvas.height = Math.round(this.eye.height * this.dpr);
     this.canvas.style.height = `${this.eye.height}px`;
-    this.dpr = dpr;
-    this.refresh();
+    this.view.refresh();
   }
-
+  /** The level of what is shown: a pixel of it is at most a CSS pixel, or two screen pixels, wide. */
+  get level() {
+    return this.eye.width ? this.pyramid.levelAt(this.eye.scale, this.dpr >= 1.5 ? 1 : 1.41) : this.pyramid.top;
+  }
   pointers() {
     const { canvas } = this;
-    const down = new Map();
+    const down = /* @__PURE__ */ new Map();
     let moved = 0;
-    const at = (e) => { const r = canvas.getBoundingClientRect(); return [e.clientX - r.left, e.clientY - r.top]; };
+    const at = (e) => {
+      const r = canvas.getBoundingClientRect();
+      return [e.clientX - r.left, e.clientY - r.top];
+    };
     canvas.addEventListener("pointerdown", (e) => {
       if (e.button) return;
       canvas.setPointerCapture(e.pointerId);
@@ -840,7 +1256,11 @@ class Picker {
     });
     canvas.addEventListener("pointermove", (e) => {
       const [x, y] = at(e);
-      if (!down.has(e.pointerId)) { this.hover = [x, y]; this.tellPixel(); return; }
+      if (!down.has(e.pointerId)) {
+        this.hover = [x, y];
+        this.tellPixel();
+        return;
+      }
       const [px, py] = down.get(e.pointerId);
       moved += Math.abs(x - px) + Math.abs(y - py);
       if (down.size === 2) {
@@ -856,15 +1276,16 @@ class Picker {
     };
     canvas.addEventListener("pointerup", up);
     canvas.addEventListener("pointercancel", up);
-    canvas.addEventListener("pointerleave", () => { this.hover = null; this.tellPixel(); });
+    canvas.addEventListener("pointerleave", () => {
+      this.hover = null;
+      this.tellPixel();
+    });
     canvas.addEventListener("wheel", (e) => {
-      // The page scrolls past, unless the picture was chosen.
-      if (!e.ctrlKey && !e.metaKey && this.root.getRootNode().activeElement !== canvas) return;
+      if (!e.ctrlKey && !e.metaKey && canvas.getRootNode().activeElement !== canvas) return;
       e.preventDefault();
-      this.look(() => this.eye.zoom(Math.exp(-clamp(e.deltaY, -300, 300) * 0.0022), ...at(e)));
+      this.look(() => this.eye.zoom(Math.exp(-clamp(e.deltaY, -300, 300) * 22e-4), ...at(e)));
     }, { passive: false });
   }
-
   keys() {
     const step = () => Math.round(this.eye.width / 8);
     const acts = {
@@ -876,60 +1297,51 @@ class Picker {
       "=": () => this.look(() => this.eye.zoom(1.6)),
       "-": () => this.look(() => this.eye.zoom(1 / 1.6)),
       0: () => this.look(() => this.eye.show(null)),
-      Enter: () => { this.pin(this.eye.row, this.eye.col); this.status.textContent = this.pixelText(this.eye.row, this.eye.col); },
-      Delete: () => this.set({ pins: this.state.pins.slice(0, -1) }),
+      Enter: () => {
+        this.pin(this.eye.row, this.eye.col);
+        this.view.status.say(this.pixelText(this.eye.row, this.eye.col));
+      },
+      Delete: () => this.view.act({ type: "unpin", n: this.view.state.pins.length - 1 })
     };
     this.canvas.addEventListener("keydown", (e) => {
       if (!acts[e.key] || e.ctrlKey || e.metaKey || e.altKey) return;
       e.preventDefault();
       acts[e.key]();
     });
-    // Notebooks have shortcuts of single keys.
-    this.root.addEventListener("keydown", (e) => e.stopPropagation());
   }
-
   pin(row, col) {
-    const { grid } = this.about;
-    if (row < 0 || col < 0 || row >= grid.rows || col >= grid.cols) return;
-    const point = [grid.x + grid.dx * (Math.floor(col) + 0.5), grid.y + grid.dy * (Math.floor(row) + 0.5)];
-    if (this.state.pins.some((pin) => String(pin) === String(point))) return;
-    this.set({ pins: [...this.state.pins, point.map((v) => Number(v.toPrecision(12)))] });
-    if (this.about.offline) this.guessSpectrum();
+    this.view.act({ type: "pin", row, col });
+    if (this.about.offline) this.guessSpectra();
   }
-
   /** Without a kernel: the values of the bands that the page has. */
-  guessSpectrum() {
-    const { grid } = this.about;
-    this.store.spectra = this.state.pins.map(([x, y]) => {
-      const known = this.store.spectra.find((s) => s.x === x && s.y === y);
+  guessSpectra() {
+    const { store, about } = this, { grid } = about;
+    store.spectra = this.view.state.pins.map(([x, y]) => {
+      const known = store.spectra.find((s) => s.x === x && s.y === y);
       if (known) return known;
-      const values = {};
-      for (const tile of this.store.whole.values()) {
-        if (this.about.bands[tile.key]) values[tile.key] = this.valueAt(tile, (y - grid.y) / grid.dy, (x - grid.x) / grid.dx);
-      }
-      return { x, y, values };
+      const at = [(y - grid.y) / grid.dy, (x - grid.x) / grid.dx];
+      const bands = about.offline.filter((key) => about.bands[key]);
+      return { x, y, values: Object.fromEntries(bands.map((key) => [key, this.valueAt(key, ...at)?.value])) };
     });
-    this.refresh();
+    this.view.refresh();
   }
-
   // Values.
-
-  valueAt(tile, row, col) {
-    const [top, left, bottom, right] = tile.box;
-    const j = Math.floor(((row - top) / (bottom - top)) * tile.shape[0]);
-    const i = Math.floor(((col - left) / (right - left)) * tile.shape[1]);
-    if (j < 0 || i < 0 || j >= tile.shape[0] || i >= tile.shape[1]) return undefined;
-    const code = tile.codes[j * tile.shape[1] + i];
-    return code ? tile.low + (code - 1) * tile.step : null;
+  /** The value of a channel at a place, of the finest tile that is here, and the level of that. */
+  valueAt(key, row, col) {
+    for (let level = this.level; level <= this.pyramid.top; level++) {
+      const [[r, c]] = this.pyramid.within(level, [row, col, row + 1e-9, col + 1e-9]);
+      const tile = this.store.get({ key, level, row: r, col: c });
+      if (!tile) continue;
+      const [top, left, bottom, right] = tile.box;
+      const j = Math.floor((row - top) / (bottom - top) * tile.shape[0]);
+      const i = Math.floor((col - left) / (right - left) * tile.shape[1]);
+      if (j < 0 || i < 0 || j >= tile.shape[0] || i >= tile.shape[1]) continue;
+      const code = tile.codes[j * tile.shape[1] + i];
+      if (key === MASK) return { value: code, level };
+      return { value: code ? tile.low + (code - 1) * tile.step : null, level };
+    }
+    return null;
   }
-
-  /** The finest tile of a channel that is here. */
-  best(key, row, col) {
-    const view = this.part.tiles.get(key);
-    if (view && this.valueAt(view, row, col) !== undefined) return view;
-    return this.store.whole.get(key);
-  }
-
   pixelText(row, col) {
     const { grid, bands } = this.about;
     if (row < 0 || col < 0 || row >= grid.rows || col >= grid.cols) return "";
@@ -938,161 +1350,64 @@ class Picker {
     const parts = [grid.placed ? `x ${x}  y ${y}` : `row ${Math.floor(row)}  column ${Math.floor(col)}`];
     const degrees = grid.degrees ? null : lonlatAt(grid, row, col);
     if (degrees) parts.push(`${Math.abs(degrees[1]).toFixed(4)}°${degrees[1] < 0 ? "S" : "N"} ${Math.abs(degrees[0]).toFixed(4)}°${degrees[0] < 0 ? "W" : "E"}`);
-    for (const key of new Set(shownIn(this.state))) {
-      const tile = this.best(key, row, col);
-      if (!tile) continue;
-      const value = this.valueAt(tile, row, col);
-      const band = bands[key] || {};
-      const named = (band.classes || []).find((c) => c.value === value);
-      const text = value === null || value === undefined ? "no data" : named ? named.name : shortNumber(value);
+    let coarsest = 0;
+    for (const key of new Set(channelsOf(this.view.state))) {
+      const found = this.valueAt(key, row, col);
+      if (!found) continue;
+      const { value } = found, band = bands[key] || { classes: [] };
+      const named = band.classes.find((c) => c.value === value);
+      const text = value === null ? "no data" : named ? named.name : shortNumber(value);
       parts.push(`${key} ${text}${value !== null && band.units ? ` ${band.units}` : ""}`);
+      if (value !== null && !band.classes.length) coarsest = Math.max(coarsest, found.level);
     }
-    const mask = this.best(MASK, row, col);
-    if (mask && this.valueAt(mask, row, col)) parts.push("cloud or shadow");
+    if (this.valueAt(MASK, row, col)?.value) parts.push("cloud or shadow");
+    const [down, across] = this.pyramid.pitch(coarsest);
+    if (down * across > 1) parts.push(`(mean of ${Math.round(down * across)} pixels)`);
     return parts.join("   ");
   }
-
   tellPixel() {
     const [row, col] = this.hover ? this.eye.at(...this.hover) : [this.eye.row, this.eye.col];
     this.readout.textContent = this.pixelText(row, col);
   }
-
-  // From state to image.
-
-  /** The tiles for an image of the whole, or of the view; null if not all are loaded. */
-  tilesOf(of) {
-    const from = of === "view" ? this.part.tiles : this.store.whole;
-    const tiles = shownIn(this.state).map((key) => from.get(key));
-    return tiles.every(Boolean) ? tiles : null;
+  // Painting.
+  layer(level) {
+    if (!this.layers.has(level)) this.layers.set(level, new Layer(this.store, this.pyramid, level));
+    return this.layers.get(level);
   }
-
-  maskOf(of) {
-    return (of === "view" ? this.part.tiles : this.store.whole).get(MASK) || null;
-  }
-
-  maskSettled(of) {
-    return !this.about.masked || this.maskOf(of) || this.store.failed.has(MASK);
-  }
-
-  /** What does not count in statistics: clouds by the class band, else what is as bright. */
-  leaveOut(of, tiles) {
-    const mask = this.maskOf(of);
-    if (mask) return mask.codes;
-    if (this.state.mode !== "rgb" || !this.about.reflectance) return null;
-    if (this.brightOf !== tiles.map(serialOf).join()) {
-      this.brightOf = tiles.map(serialOf).join();
-      this.brightFound = brightIn(tiles);
-    }
-    return this.brightFound;
-  }
-
-  /** Limits in force: those that were set, else by the stretch; null until there are pixels. */
-  limitsOf(key) {
-    const told = this.model.get("shown") || {};
-    return this.state.limits[key] || this.derived[key] || (told.limits || {})[key] || null;
-  }
-
-  get limits() {
-    return Object.fromEntries(shownIn(this.state).map((key) => [key, this.limitsOf(key)]));
-  }
-
-  /** Where the statistics come from now. */
-  get source() {
-    return this.state.stretch.of === "view" && this.zoomedIn ? "view" : "whole";
-  }
-
-  /** Work out the limits by the stretch, of what is here. */
-  derive() {
-    const { state } = this;
-    const keys = shownIn(state);
-    const of = this.tilesOf(this.source) ? this.source : "whole";
-    const tiles = this.tilesOf(of);
-    if (!tiles) {
-      // Nothing of other bands or another mode may pass for theirs.
-      for (const key of Object.keys(this.derived)) if (!keys.includes(key)) delete this.derived[key];
-      return;
-    }
-    const leave = this.leaveOut(of, tiles);
-    const single = state.mode !== "rgb";
-    const made = JSON.stringify([tiles.map(serialOf), leave && serialOf(leave), state.stretch, single]);
-    if (made === this.derivedOf) return;
-    this.derivedOf = made;
-    this.derived = {};
-    keys.forEach((key, n) => {
-      const pair = stretchOf(tiles[n], state.stretch, statsOf(tiles[n], leave));
-      this.derived[key] = single ? centered(pair) : pair;
-    });
-  }
-
-  /** Ask for what is needed; finer where the overview does not fill the screen. */
-  fetch() {
-    const keys = [...new Set(shownIn(this.state))];
-    const all = this.about.masked ? [...keys, MASK] : keys;
-    this.store.needWhole(this.part, this.about.offline ? [...all, ...this.about.offline] : all);
-    if (this.about.offline || !this.eye.width) return;
-    const { rows, cols } = this.about.grid;
-    const view = this.state.view || [0, 0, rows, cols];
-    const most = [this.canvas.height, this.canvas.width].map((side) => clamp(Math.ceil(side / 64) * 64, 64, 1024));
-    const factor = (box, sides) => Math.min(1, sides[0] / (box[2] - box[0]), sides[1] / (box[3] - box[1]));
-    // Worth it where pixels would be at least a quarter finer.
-    this.zoomedIn = factor(view, most) > 1.25 * factor([0, 0, rows, cols], [768, 768]);
-    if (this.zoomedIn && !keys.some((key) => this.store.failed.has(key))) this.store.needView(this.part, all, view, most);
-  }
-
-  update() {
-    if (this.closed) return;
-    const parts = [
-      () => this.fetch(), () => this.derive(), () => this.buildChannels(), () => this.paint(), () => this.sync(),
-      () => this.histogram.update(), () => this.spectra.update(), () => this.tellPixel(),
-    ];
-    // What fails in one is told, and keeps no other from being drawn.
-    this.broken = "";
-    for (const part of parts) {
-      try { part(); } catch (error) { this.broken = `A part of the picker failed: ${error.message}`; }
-    }
-    this.tellStatus();
-  }
-
-  paint() {
-    if (!this.eye.width || shownIn(this.state).some((key) => !this.limitsOf(key))) return this.paintOld();
+  /** Draw what is here: of the level that is shown, above coarser ones where that is not complete. */
+  paint(limits) {
+    const { eye, canvas, dpr, level, pyramid } = this;
+    if (!eye.width) return;
     const started = performance.now();
-    const { state, eye, canvas, dpr } = this;
-    const look = { mode: state.mode, limits: shownIn(state).map((k) => this.limitsOf(k)), gamma: state.gamma, cmap: state.cmap };
+    const look = new Look(this.about, this.view.state, limits);
+    const box = eye.view || [0, 0, pyramid.rows, pyramid.cols];
+    let drawn = [];
+    if (look.known) {
+      const shown2 = this.layer(level);
+      shown2.paint(box, look);
+      drawn = shown2.complete ? [shown2] : [pyramid.top, ...level + 1 < pyramid.top ? [level + 1] : []].filter((each) => each !== level).map((each) => this.layer(each));
+      for (const layer of drawn) if (layer !== shown2) layer.paint(box, look);
+      if (!shown2.complete) drawn.push(shown2);
+      drawn = drawn.filter((layer) => layer.some);
+    }
+    for (const each of this.layers.keys()) if (![level, level + 1, pyramid.top].includes(each)) this.layers.delete(each);
+    const fresh = drawn.length > 0;
+    if (fresh) this.before = drawn;
     const context = canvas.getContext("2d");
     context.setTransform(dpr, 0, 0, dpr, 0, 0);
     context.clearRect(0, 0, eye.width, eye.height);
-    let shown = 0;
-    const view = this.zoomedIn && String(this.part.box) === String(state.view || [0, 0, this.about.grid.rows, this.about.grid.cols]);
-    for (const of of ["whole", "view"]) {
-      const tiles = this.tilesOf(of);
-      if (!tiles || (state.mask && this.about.masked && !this.maskOf(of))) continue;
-      // Nothing needs to be drawn under a complete image.
-      if (of === "whole" && view && this.tilesOf("view") && (!state.mask || this.maskOf("view"))) continue;
-      if (of === "view" && !this.zoomedIn) continue;
-      this.layers[of].paint(tiles, state.mask ? this.maskOf(of) : null, look, this.about);
-      this.put(context, this.layers[of]);
-      shown++;
-    }
-    // Until what was chosen is there, what was shown before.
-    if (!shown && this.layers.whole.box) this.put(context, this.layers.whole);
+    context.globalAlpha = fresh ? 1 : 0.35;
+    for (const layer of this.before || []) this.put(context, layer);
+    context.globalAlpha = 1;
     this.marks(context);
     this.scale();
-    if (shown) {
+    if (fresh) {
       canvas.dataset.rev = ++this.revision;
       canvas.dataset.ms = (performance.now() - started).toFixed(1);
     }
-    canvas.dataset.fine = String(Boolean(view && this.tilesOf("view")));
+    canvas.dataset.fine = String(fresh && this.layer(level).complete);
+    canvas.dataset.level = level;
   }
-
-  /** Until there is something to color: what was shown before. */
-  paintOld() {
-    if (!this.eye.width || !this.layers.whole.box) return;
-    const context = this.canvas.getContext("2d");
-    context.setTransform(this.dpr, 0, 0, this.dpr, 0, 0);
-    context.clearRect(0, 0, this.eye.width, this.eye.height);
-    this.put(context, this.layers.whole);
-  }
-
   put(context, layer) {
     const [top, left, bottom, right] = layer.box;
     const [x, y] = this.eye.place(top, left), [x2, y2] = this.eye.place(bottom, right);
@@ -1100,13 +1415,12 @@ class Picker {
     context.imageSmoothingQuality = "medium";
     context.drawImage(layer.canvas, x, y, x2 - x, y2 - y);
   }
-
   marks(context) {
     const { grid } = this.about;
     context.font = "600 10px system-ui, sans-serif";
     context.textAlign = "center";
     context.textBaseline = "middle";
-    this.state.pins.forEach(([px, py], n) => {
+    this.view.state.pins.forEach(([px, py], n) => {
       const [x, y] = this.eye.place((py - grid.y) / grid.dy, (px - grid.x) / grid.dx);
       context.beginPath();
       context.arc(x, y, 8, 0, 7);
@@ -1119,292 +1433,36 @@ class Picker {
       context.fillText(n + 1, x, y + 0.5);
     });
   }
-
   scale() {
     const { meters } = this.about.grid;
     this.scalebar.hidden = !meters;
     if (!meters) return;
-    const most = (this.eye.width / 4 / this.eye.scale) * meters;
+    const most = this.eye.width / 4 / this.eye.scale * meters;
     const ten = 10 ** Math.floor(Math.log10(most));
     const length = ten * [5, 2, 1].find((n) => n * ten <= most);
-    this.scalebar.firstChild.style.width = `${((length / meters) * this.eye.scale).toFixed(1)}px`;
-    this.scalebar.lastChild.textContent = length >= 1000 ? `${length / 1000} km` : `${length} m`;
+    this.scalebar.firstChild.style.width = `${(length / meters * this.eye.scale).toFixed(1)}px`;
+    this.scalebar.lastChild.textContent = length >= 1e3 ? `${length / 1e3} km` : `${length} m`;
   }
+};
 
-  /** Let the controls show the state. */
-  sync() {
-    const { state, about } = this;
-    const single = state.mode === "single";
-    const classes = single ? about.bands[state.band].classes : [];
-    this.modes.forEach((label) => { label.firstChild.checked = label.firstChild.value === state.mode; });
-    const preset = Object.keys(about.presets).find((title) => state.mode === "rgb" && String(about.presets[title]) === String(state.bands));
-    put(this.preset, preset || "");
-    this.mask.checked = state.mask;
-    const unmasked = this.store.failed.get(MASK);
-    this.maskLabel.title = unmasked || "From the scene's classification band";
-    this.mask.disabled = Boolean(unmasked) && !state.mask;
-    shownIn(state).forEach((key, n) => {
-      put(this.rows[n].menu, key);
-      this.rows[n].limits.forEach((input, i) => {
-        input.hidden = classes.length > 0;
-        const pair = this.limitsOf(key);
-        put(input, pair ? numberText(pair[i], 3) : "");
-        if (pair) input.step = stepOf(pair);
-      });
-    });
-    const index = state.mode === "index" && about.indices[state.index];
-    this.formula.hidden = !index;
-    if (index) this.formula.textContent = `${index.title}: ${index.formula}`;
-    this.maps.hidden = state.mode === "rgb" || classes.length > 0;
-    for (const label of this.maps.children) label.firstChild.checked = label.firstChild.value === state.cmap;
-    this.legend.hidden = !classes.length;
-    if (this.legend.dataset.of !== (classes.length ? state.band : "")) {
-      this.legend.dataset.of = classes.length ? state.band : "";
-      this.legend.replaceChildren(...classes.map((c) => make("li", {}, make("i", { style: `background:${c.color}` }), c.name)));
-    }
-    this.stretchRow.hidden = classes.length > 0;
-    this.histogram.node.hidden = classes.length > 0;
-    const { kind, low, high, sigma, of } = state.stretch;
-    const custom = shownIn(state).some((key) => state.limits[key]);
-    put(this.stretch, custom ? "custom" : kind); put(this.low, low); put(this.high, high); put(this.sigma, sigma); put(this.of, of);
-    this.percents.hidden = custom || kind !== "percentile";
-    this.sigmas.hidden = custom || kind !== "sigma";
-    this.of.hidden = custom;
-    this.gammaRow.hidden = state.mode !== "rgb";
-    if (Math.abs(3 ** Number(this.gamma.value) - state.gamma) > 0.006) this.gamma.value = Math.log(state.gamma) / Math.log(3);
-    this.gammaText.textContent = state.gamma.toFixed(2);
-    const code = codeOf(about, state, this.limits);
-    if (this.code.textContent !== code) this.code.textContent = code;
-  }
-
-  tellStatus() {
-    const { store } = this;
-    const reading = store.reading;
-    this.bar.hidden = !reading.length;
-    this.root.dataset.busy = String(this.frame > 0 || reading.length > 0);
-    const empty = !reading.length && this.tilesOf("whole") && this.tilesOf("whole").some((t) => !countsOfAny(t));
-    const [text, weight] = store.gone ? ["The kernel is gone: run the cell again. What is here still works.", "warning"]
-      : store.waiting > 4000 ? ["Still waiting: the kernel is busy, or gone. If it was restarted, run the cell again.", "warning"]
-      : reading.length ? [`Reading ${reading.map((k) => (k === MASK ? "clouds" : k)).join(", ")}`, ""]
-      : [empty ? "No data here." : "", ""];
-    if (this.said !== text) { this.status.textContent = this.said = text; this.status.dataset.weight = weight; }
-    const wanted = [...shownIn(this.state), ...(this.state.mask ? [MASK] : [])];
-    const failures = [...new Set(wanted)].filter((key) => store.failed.has(key));
-    const failure = [...failures.map((key) => store.failed.get(key)), store.refused, this.broken].filter(Boolean).join("\n");
-    if (this.shownFailures === failure) return;
-    this.shownFailures = failure;
-    this.alert.hidden = !failure;
-    this.alert.replaceChildren(make("span", {}, failure), make("button", { type: "button", onclick: () => { store.failed.clear(); store.refused = ""; this.refresh(); } }, "Try again"));
-  }
-}
-
-function countsOfAny(tile) {
-  if (tile.any === undefined) tile.any = tile.codes.some(Boolean);
-  return tile.any;
-}
-
-/** Set a control's value, unless it is being typed into. */
-function put(control, value) {
-  if (control.value !== String(value) && control.getRootNode().activeElement !== control) control.value = value;
-  else if (control.tagName === "SELECT" && control.value !== String(value)) control.value = value;
-}
-
-const shortNumber = (value) => numberText(value, Math.abs(value) >= 1000 ? 6 : 4);
-const stepOf = ([low, high]) => 10 ** Math.floor(Math.log10((high - low) / 20 || 1));
-
-// ── Histogram: one axis for all channels, a lane of two handles for each ─────────────────────────
-
-const WIDE = 300, HIGH = 92, LANE = 16, EDGE = 10, BINS = 140;
-
-class Histogram {
-  constructor(picker) {
-    this.picker = picker;
-    this.plot = draw("g");
-    this.lanes = draw("g");
-    this.axis = draw("g", { class: "astra-axis" });
-    this.svg = draw("svg", { class: "astra-histogram", role: "group", "aria-label": "Histogram and limits" }, this.plot, this.axis, this.lanes);
-    this.node = make("div", {}, this.svg);
-    this.sliders = [];
-  }
-
-  x(value) {
-    const [low, high] = this.range;
-    return EDGE + clamp((value - low) / (high - low), 0, 1) * (WIDE - 2 * EDGE);
-  }
-
-  update() {
-    const { picker } = this;
-    const keys = shownIn(picker.state);
-    const tiles = picker.tilesOf(picker.source) || picker.tilesOf("whole");
-    if (!tiles || this.node.hidden || keys.some((key) => !picker.limitsOf(key))) return;
-    const leave = picker.leaveOut(tiles === picker.tilesOf("view") ? "view" : picker.source, tiles);
-    const fits = leave && leave.length === tiles[0].codes.length ? leave : null;
-    const stats = tiles.map((tile) => statsOf(tile, fits));
-    if (!this.dragging) {
-      const reach = tiles.map((t, n) => (stats[n].total ? [percentile(t, stats[n], 0.1), percentile(t, stats[n], 99.5)] : [0, 1]));
-      const edges = keys.map((key) => picker.limitsOf(key));
-      const low = Math.min(...reach.map((r) => r[0]), ...edges.map((e) => e[0]));
-      const high = Math.max(...reach.map((r) => r[1]), ...edges.map((e) => e[1]));
-      const room = (high - low || 1) * 0.04;
-      this.range = [low - room, high + room];
-    }
-    const made = JSON.stringify([tiles.map(serialOf), this.range, Boolean(fits), picker.state.mode]);
-    if (made !== this.made) {
-      this.made = made;
-      this.bars(tiles, stats);
-      this.ticks(keys.length);
-    }
-    this.tint(keys);
-    this.handles(keys);
-  }
-
-  bars(tiles, stats) {
-    const [low, high] = this.range, rgb = this.picker.state.mode === "rgb";
-    const shapes = tiles.map((tile, n) => {
-      const bins = new Float64Array(BINS);
-      const { counts } = stats[n];
-      const per = BINS / (high - low);
-      for (let code = 1; code <= LAST; code++) {
-        if (!counts[code]) continue;
-        const bin = Math.floor((tile.low + (code - 1) * tile.step - low) * per);
-        if (bin >= 0 && bin < BINS) bins[bin] += counts[code];
-      }
-      return bins;
-    });
-    const tall = Math.max(...shapes.map((bins) => [...bins].sort((a, b) => b - a)[2] || 1), 1);
-    this.plot.replaceChildren(...shapes.map((bins, n) => {
-      const step = (WIDE - 2 * EDGE) / BINS;
-      let path = `M${EDGE} ${HIGH}`;
-      bins.forEach((count, i) => {
-        const y = (HIGH - Math.min(1, Math.sqrt(count / tall)) * (HIGH - 8)).toFixed(1);
-        path += `L${(EDGE + (i + 0.5) * step).toFixed(1)} ${y}`;
-      });
-      return draw("path", { d: `${path}L${WIDE - EDGE} ${HIGH}Z`, class: rgb ? `astra-${CHANNELS[n][1]}` : "astra-tinted", ...(rgb ? {} : { fill: `url(#${this.picker.id}-tint)` }) });
-    }));
-  }
-
-  /** In one channel, the bars have the colors of the map. */
-  tint(keys) {
-    const { state, about, id } = this.picker;
-    if (state.mode === "rgb") { if (this.tinted) { this.tinted.remove(); this.tinted = null; } return; }
-    const hex = about.colormaps[state.cmap];
-    const [low, high] = this.picker.limitsOf(keys[0]);
-    const stops = Array.from({ length: 16 }, (_, i) => draw("stop", { offset: i / 15, "stop-color": `#${hex.slice(102 * i, 102 * i + 6)}` }));
-    const next = draw("linearGradient", { id: `${id}-tint`, gradientUnits: "userSpaceOnUse", x1: this.x(low), x2: Math.max(this.x(high), this.x(low) + 0.1) }, ...stops);
-    if (this.tinted) this.tinted.replaceWith(next);
-    else this.svg.prepend(next);
-    this.tinted = next;
-  }
-
-  ticks(lanes) {
-    const [low, high] = this.range;
-    const raw = (high - low) / 5, ten = 10 ** Math.floor(Math.log10(raw));
-    const step = ten * [1, 2, 5, 10].find((n) => n * ten >= raw);
-    const nodes = [draw("line", { x1: EDGE, x2: WIDE - EDGE, y1: HIGH, y2: HIGH })];
-    for (let v = Math.ceil(low / step) * step; v <= high; v += step) {
-      nodes.push(draw("line", { x1: this.x(v), x2: this.x(v), y1: HIGH, y2: HIGH + 3 }));
-      const text = draw("text", { x: this.x(v), y: HIGH + 13 });
-      text.textContent = numberText(Math.abs(v) < step / 1e6 ? 0 : v, 4);
-      nodes.push(text);
-    }
-    this.axis.replaceChildren(...nodes);
-    this.svg.setAttribute("viewBox", `0 0 ${WIDE} ${HIGH + 20 + lanes * LANE}`);
-  }
-
-  handles(keys) {
-    const mode = `${this.picker.state.mode}`;
-    if (this.handlesOf !== mode) {
-      this.handlesOf = mode;
-      this.sliders = keys.map((_, n) => this.lane(n));
-      this.lanes.replaceChildren(...this.sliders.map((s) => s.node));
-    }
-    keys.forEach((key, n) => {
-      const pair = this.picker.limitsOf(key);
-      const { track, ends } = this.sliders[n];
-      const y = HIGH + 20 + n * LANE + LANE / 2;
-      track.setAttribute("x", this.x(pair[0]));
-      track.setAttribute("width", Math.max(0, this.x(pair[1]) - this.x(pair[0])));
-      ends.forEach((end, i) => {
-        end.setAttribute("transform", `translate(${this.x(pair[i]).toFixed(2)} ${y})`);
-        end.setAttribute("aria-valuemin", numberText(this.range[0]));
-        end.setAttribute("aria-valuemax", numberText(this.range[1]));
-        end.setAttribute("aria-valuenow", numberText(pair[i]));
-        end.setAttribute("aria-label", `${i ? "Upper" : "Lower"} limit of ${key}${mode === "rgb" ? ` in ${CHANNELS[n][1]}` : ""}`);
-      });
-    });
-  }
-
-  lane(n) {
-    const y = HIGH + 20 + n * LANE + LANE / 2;
-    const color = this.picker.state.mode === "rgb" ? `astra-${CHANNELS[n][1]}` : "astra-plain";
-    const rail = draw("line", { x1: EDGE, x2: WIDE - EDGE, y1: y, y2: y, class: "astra-rail" });
-    const track = draw("rect", { y: y - 1.5, height: 3, class: color });
-    const ends = [0, 1].map((i) => {
-      const end = draw("g", { class: `astra-handle ${color}`, tabindex: 0, role: "slider", "aria-orientation": "horizontal" },
-        draw("rect", { x: -11, y: -LANE / 2, width: 22, height: LANE, class: "astra-reach" }),
-        draw("circle", { r: 5.5 }));
-      this.drags(end, n, i);
-      return end;
-    });
-    return { node: draw("g", {}, rail, track, ...ends), track, ends };
-  }
-
-  drags(end, n, i) {
-    const key = () => shownIn(this.picker.state)[n];
-    const move = (value) => {
-      const pair = [...this.picker.limitsOf(key())], [low, high] = this.range, gap = (high - low) / 500;
-      pair[i] = i ? clamp(value, pair[0] + gap, high) : clamp(value, low, pair[1] - gap);
-      this.picker.setLimits(key(), pair);
-    };
-    end.addEventListener("pointerdown", (e) => {
-      e.preventDefault();
-      end.focus();
-      end.setPointerCapture(e.pointerId);
-      this.dragging = end;
-    });
-    end.addEventListener("pointermove", (e) => {
-      if (this.dragging !== end) return;
-      const box = this.svg.getBoundingClientRect();
-      const at = ((e.clientX - box.left) / box.width) * WIDE;
-      move(this.range[0] + ((at - EDGE) / (WIDE - 2 * EDGE)) * (this.range[1] - this.range[0]));
-    });
-    const stop = () => { this.dragging = null; this.picker.refresh(); };
-    end.addEventListener("pointerup", stop);
-    end.addEventListener("pointercancel", stop);
-    end.addEventListener("keydown", (e) => {
-      const step = (this.range[1] - this.range[0]) / (e.shiftKey ? 400 : 100);
-      const ways = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10 };
-      const now = this.picker.limitsOf(key())[i];
-      if (ways[e.key]) move(now + ways[e.key] * step);
-      else if (e.key === "Home") move(this.range[0]);
-      else if (e.key === "End") move(this.range[1]);
-      else return;
-      e.preventDefault();
-    });
-  }
-}
-
-// ── Spectra: the values under the pins over wavelength ───────────────────────────────────────────
-
-class Spectra {
-  constructor(picker) {
-    this.picker = picker;
+// astra_xr/widgets/js/ui/spectra.js
+var Spectra = class {
+  constructor(view) {
+    this.view = view;
     this.hint = make("p", { class: "astra-hint" }, "Click the image to see the spectrum of a pixel.");
     this.svg = draw("svg", { class: "astra-spectra", viewBox: `0 0 ${WIDE} 130`, role: "img", "aria-label": "Spectra of the marked pixels" });
     this.list = make("ul", { class: "astra-pins", "aria-label": "Marked pixels" });
     const table = make("button", { type: "button", onclick: (e) => this.copyTable(e.target) }, "Copy table");
-    const clear = make("button", { type: "button", onclick: () => picker.set({ pins: [] }) }, "Clear");
+    const clear = make("button", { type: "button", onclick: () => view.act({ type: "clear" }) }, "Clear");
     this.actions = make("div", { class: "astra-row" }, table, clear);
     this.node = make("div", { class: "astra-spectrum" }, this.hint, this.svg, this.list, this.actions);
   }
-
   get known() {
-    const { store, state } = this.picker;
+    const { store, state } = this.view;
     return state.pins.map(([x, y]) => store.spectra.find((s) => s.x === x && s.y === y));
   }
-
   update() {
-    const { pins } = this.picker.state;
+    const { pins } = this.view.state;
     this.hint.hidden = pins.length > 0;
     for (const part of [this.svg, this.list, this.actions]) part.toggleAttribute("hidden", !pins.length);
     const known = this.known;
@@ -1415,27 +1473,29 @@ class Spectra {
     this.list.replaceChildren(...pins.map(([x, y], n) => {
       const found = known[n];
       const what = !found ? "reading…" : found.message ? found.message : `${numberText(x, 8)}, ${numberText(y, 8)}`;
-      const drop = make("button", { type: "button", "aria-label": `Remove mark ${n + 1}`, onclick: () => this.picker.set({ pins: pins.filter((_, i) => i !== n) }) }, "×");
+      const drop = make("button", { type: "button", "aria-label": `Remove mark ${n + 1}`, onclick: () => this.view.act({ type: "unpin", n }) }, "×");
       return make("li", {}, make("i", { style: `background:${PINS[n % PINS.length]}` }, String(n + 1)), make("span", {}, what), drop);
     }));
   }
-
   lines(known) {
-    const { bands } = this.picker.about;
-    const reflective = this.picker.about.reflectance;
+    const { bands } = this.view.about;
+    const reflective = this.view.about.reflectance;
     let names = Object.keys(bands).filter((n) => !bands[n].classes.length && (!reflective || bands[n].role === "reflectance"));
     const waves = names.every((n) => bands[n].wavelength);
     if (waves) names = names.sort((a, b) => bands[a].wavelength - bands[b].wavelength);
-    const at = (n) => (waves ? bands[names[n]].wavelength : n);
+    const at = (n) => waves ? bands[names[n]].wavelength : n;
     const values = known.filter(Boolean).flatMap((s) => names.map((n) => s.values[n])).filter((v) => typeof v === "number");
-    if (!values.length) { this.svg.replaceChildren(); return; }
+    if (!values.length) {
+      this.svg.replaceChildren();
+      return;
+    }
     const low = Math.min(0, ...values), high = Math.max(...values) || 1;
-    const first = at(0), last = at(names.length - 1);
-    const x = (w) => 34 + ((w - first) / (last - first || 1)) * (WIDE - 44);
-    const y = (v) => 108 - ((v - low) / (high - low || 1)) * 98;
+    const first = at(0), last2 = at(names.length - 1);
+    const x = (w) => 34 + (w - first) / (last2 - first || 1) * (WIDE - 44);
+    const y = (v) => 108 - (v - low) / (high - low || 1) * 98;
     const nodes = [];
     for (let i = 0; i <= 2; i++) {
-      const v = low + ((high - low) * i) / 2;
+      const v = low + (high - low) * i / 2;
       const text = draw("text", { x: 30, y: y(v) + 3, class: "astra-end" });
       text.textContent = numberText(v, 2);
       nodes.push(draw("line", { x1: 34, x2: WIDE - 10, y1: y(v), y2: y(v), class: "astra-rail" }), text);
@@ -1463,67 +1523,226 @@ class Spectra {
     }
     this.svg.replaceChildren(draw("g", { class: "astra-axis" }, ...nodes));
   }
-
   async copyTable(button) {
-    const names = Object.keys(this.picker.about.bands).filter((n) => !this.picker.about.bands[n].classes.length);
-    const rows = this.known.filter(Boolean).map((s) => [s.x, s.y, ...names.map((n) => s.values[n] ?? "")].join("\t"));
-    const done = await copyText([["x", "y", ...names].join("\t"), ...rows].join("\n"));
+    const names = Object.keys(this.view.about.bands).filter((n) => !this.view.about.bands[n].classes.length);
+    const rows = this.known.filter(Boolean).map((s) => [s.x, s.y, ...names.map((n) => s.values[n] ?? "")].join("	"));
+    const done = await copyText([["x", "y", ...names].join("	"), ...rows].join("\n"));
     button.textContent = done ? "Copied" : "Not copied";
-    setTimeout(() => { button.textContent = "Copy table"; }, 1500);
+    setTimeout(() => {
+      button.textContent = "Copy table";
+    }, 1500);
   }
+};
+
+// astra_xr/widgets/js/ui/status.js
+var Status = class {
+  constructor(view) {
+    this.view = view;
+    this.line = make("div", { class: "astra-status", role: "status" });
+    this.alert = make("div", { class: "astra-alert", role: "alert", hidden: true });
+  }
+  say(text) {
+    this.line.textContent = text;
+  }
+  /** `broken` is what failed in a panel. */
+  update(broken) {
+    const { view } = this, { store } = view;
+    const reading = store.reading;
+    view.stage.bar.hidden = !reading.length;
+    view.root.dataset.busy = String(view.frame > 0 || reading.length > 0);
+    const [text, weight] = this.text(reading);
+    if (this.said !== text) {
+      this.say(this.said = text);
+      this.line.dataset.weight = weight;
+    }
+    const wanted = [...channelsOf(view.state), ...view.state.mask ? [MASK] : []];
+    const failure = [...store.failures(wanted), store.refused, broken].filter(Boolean).join("\n");
+    if (this.failure === failure) return;
+    this.failure = failure;
+    this.alert.hidden = !failure;
+    this.alert.replaceChildren(make("span", {}, failure), make("button", { type: "button", onclick: () => {
+      store.retry();
+      view.refresh();
+    } }, "Try again"));
+  }
+  text(reading) {
+    const { store, statistics } = this.view;
+    if (store.wire.gone) return ["The kernel is gone: run the cell again. What is here still works.", "warning"];
+    if (store.waiting > 4e3) return ["Still waiting: the kernel is busy, or gone. If it was restarted, run the cell again.", "warning"];
+    if (reading.length) return [`Reading ${reading.map((key) => key === MASK ? "clouds" : key).join(", ")}`, ""];
+    const empty = statistics.found && statistics.found.counts.some(({ total }) => !total);
+    return [empty ? "No data here." : "", ""];
+  }
+};
+
+// astra_xr/widgets/js/ui/view.js
+var View = class {
+  constructor(model, store, root) {
+    Object.assign(this, { model, store, root, about: model.get("about"), state: model.get("state"), id: `astra-${unique()}` });
+    this.pyramid = new Pyramid(this.about.grid, this.about.pyramid);
+    this.statistics = new Statistics(this.about, this.pyramid, store);
+    this.limits = {};
+    store.join(this, () => this.refresh());
+    this.status = new Status(this);
+    this.stage = new Stage(this);
+    this.head = new Head(this);
+    this.panel = new Panel(this);
+    this.histogram = new Histogram(this);
+    this.spectra = new Spectra(this);
+    this.build();
+    this.listen();
+    this.refresh();
+    if (this.state.pins.length && !store.spectra.length) store.wire.send({ type: "spectra" });
+  }
+  build() {
+    const { about, stage, status, root } = this;
+    this.code = make("code");
+    const copy = make("button", { type: "button", class: "astra-main", onclick: (e) => this.copied(e.target, false) }, "Copy code");
+    const script = about.scene && make("button", { type: "button", title: "Includes the line that opens the scene", onclick: (e) => this.copied(e.target, true) }, "Copy script");
+    const foot = make(
+      "div",
+      { class: "astra-foot" },
+      make("pre", { class: "astra-code", tabIndex: 0, role: "region", "aria-label": "Python code for this image" }, this.code),
+      make("div", { class: "astra-row" }, copy, script)
+    );
+    const below = make("div", { class: "astra-below" }, stage.readout, status.line);
+    const left = make("div", { class: "astra-left" }, stage.node, below, status.alert);
+    this.panel.node.append(...this.panel.above, this.histogram.node, ...this.panel.below, this.spectra.node);
+    root.classList.add("astra-picker");
+    root.setAttribute("data-lm-suppress-shortcuts", "true");
+    root.append(make(
+      "section",
+      { class: "astra-box", "aria-label": `Band picker of ${about.title}` },
+      this.head.node,
+      make("div", { class: "astra-body" }, left, this.panel.node),
+      foot
+    ));
+  }
+  listen() {
+    this.followed = () => {
+      const state = this.model.get("state");
+      if (state === this.state) return;
+      const moved = String(state.view) !== String(this.state.view);
+      this.state = state;
+      if (moved) this.stage.follow(state.view);
+      this.refresh();
+    };
+    this.told = () => this.refresh();
+    this.typed = (event) => event.stopPropagation();
+    this.model.on("change:state", this.followed);
+    this.model.on("change:shown", this.told);
+    this.root.addEventListener("keydown", this.typed);
+    this.sizes = new ResizeObserver(() => this.stage.resized());
+    this.sizes.observe(this.stage.node);
+    this.ticking = setInterval(() => this.status.update(this.broken), 500);
+  }
+  close() {
+    this.closed = true;
+    this.model.off("change:state", this.followed);
+    this.model.off("change:shown", this.told);
+    this.root.removeEventListener("keydown", this.typed);
+    this.sizes.disconnect();
+    clearInterval(this.ticking);
+    clearTimeout(this.saving);
+    clearTimeout(this.stage.looking);
+    cancelAnimationFrame(this.frame);
+    this.store.leave(this);
+    this.root.replaceChildren();
+  }
+  /** Change the state, and tell Python, not more often than every 80 ms. */
+  act(action) {
+    const next = reduce(this.about, this.state, action);
+    if (next !== this.state) {
+      this.state = next;
+      this.store.refused = "";
+      this.model.set("state", next);
+      clearTimeout(this.saving);
+      const save = () => {
+        this.saved = performance.now();
+        this.store.wire.save(this.state);
+      };
+      const wait = 80 - (performance.now() - (this.saved || 0));
+      if (wait <= 0) save();
+      else this.saving = setTimeout(save, wait);
+    }
+    this.refresh();
+  }
+  refresh() {
+    if (this.frame || this.closed) return;
+    this.root.dataset.busy = "true";
+    this.frame = requestAnimationFrame(() => {
+      this.frame = 0;
+      this.update();
+    });
+  }
+  /** State → what is needed → what follows → each panel; what fails in one stops no other. */
+  update() {
+    if (this.closed) return;
+    const { stage, head, panel, histogram, spectra } = this;
+    const parts = [
+      () => this.fetch(),
+      () => this.derive(),
+      () => stage.paint(this.limits),
+      ...[head, panel, histogram, spectra].map((part) => () => part.update()),
+      () => this.showCode(),
+      () => stage.tellPixel()
+    ];
+    this.broken = "";
+    for (const part of parts) {
+      try {
+        part();
+      } catch (error) {
+        this.broken = `A part of the picker failed: ${error.message}`;
+      }
+    }
+    this.status.update(this.broken);
+  }
+  fetch() {
+    if (this.stage.looking || !this.stage.eye.width) return;
+    const { about, pyramid, state, stage } = this;
+    this.store.want(this, wantedBy(about, pyramid, state, stage.level, stage.eye.view));
+  }
+  derive() {
+    this.statistics.update(this.state);
+    const told = (this.model.get("shown") || {}).limits;
+    this.limits = limitsInForce(this.state, this.statistics.found, told);
+  }
+  showCode() {
+    const code = codeOf(this.about, this.state, this.limits);
+    if (this.code.textContent !== code) this.code.textContent = code;
+  }
+  async copied(button, whole) {
+    const text = button.textContent;
+    const done = await copyText(codeOf(this.about, this.state, this.limits, whole));
+    button.textContent = done ? "Copied" : "Not copied; select the text";
+    this.status.say(done ? "Copied." : "The browser denied access to the clipboard.");
+    setTimeout(() => {
+      button.textContent = text;
+    }, 1500);
+  }
+};
+
+// astra_xr/widgets/js/index.js
+function shown(model, store, el) {
+  const view = new View(model, store, el);
+  return () => view.close();
 }
-
-// ── Doors ────────────────────────────────────────────────────────────────────────────────────────
-
-/** What anywidget runs: once a model, which all its views share; then once a view. */
 function widget() {
   let store = null;
   return {
     initialize({ model }) {
-      store = new Store(model);
-      return () => store.close();
+      const wire = new Wire(model, (message) => store.heard(message));
+      store = new Store(wire, unique());
+      return () => wire.close();
     },
-    render({ model, el }) {
-      const picker = new Picker(model, store, el);
-      return () => picker.close();
-    },
+    render: ({ model, el }) => shown(model, store, el)
   };
 }
-
-/** A model for a page without a kernel, from what Python put into it. */
-async function offline(held) {
-  const inflate = async (text) => {
-    const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-    return new Uint8Array(await new Response(stream).arrayBuffer());
-  };
-  const tiles = new Map();
-  for (const tile of held.tiles) {
-    const planes = await inflate(tile.codes);
-    const [rows, cols] = tile.shape, n = rows * cols;
-    const codes = new Uint16Array(n);
-    for (let j = 0, i = 0; j < rows; j++) {
-      for (let k = 0, sum = 0; k < cols; k++, i++) codes[i] = sum = (sum + planes[i] + (planes[n + i] << 8)) & LAST;
-    }
-    tiles.set(tile.key, { ...tile, codes });
-  }
-  const kept = { about: held.about, state: held.state, shown: held.shown, spectra: held.spectra };
-  const heard = new Map();
-  return {
-    get: (key) => kept[key],
-    set: (key, value) => { kept[key] = value; for (const f of heard.get(`change:${key}`) || []) f(); },
-    save_changes() {},
-    on: (event, f) => heard.set(event, [...(heard.get(event) || []), f]),
-    off: (event, f) => heard.set(event, (heard.get(event) || []).filter((g) => g !== f)),
-    send: ({ type, id, keys }) => setTimeout(() => {
-      if (type !== "read") return;
-      for (const key of keys) {
-        const tile = tiles.get(key);
-        const message = tile ? { ...tile, type: "tile", id } : { type: "failed", key, id, message: `${key} is not included in this page.` };
-        for (const f of heard.get("msg:custom") || []) f(message, tile ? [new DataView(tile.codes.buffer)] : []);
-      }
-    }),
-  };
+async function offline(held, el) {
+  const { model, store } = await offlineModel(held);
+  return shown(model, store, el);
 }
-
-export default widget;
+export {
+  widget as default,
+  offline
+};

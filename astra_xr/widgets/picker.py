@@ -9,11 +9,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections import OrderedDict
-from collections.abc import Iterable, Mapping
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anywidget
 import numpy as np
@@ -27,8 +26,10 @@ from astra_xr.widgets import page
 from astra_xr.widgets.about import described
 from astra_xr.widgets.code import code_of
 from astra_xr.widgets.derive import channels_of, chosen_limits, picture, stretched_limits
+from astra_xr.widgets.messages import Wants
 from astra_xr.widgets.picker_scene import MASK, Scene
 from astra_xr.widgets.picker_tiles import Box, Limits, Tile, fitting
+from astra_xr.widgets.reads import Reads
 from astra_xr.widgets.state import InvalidState, completed, usual_colormap
 
 if TYPE_CHECKING:
@@ -36,17 +37,13 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+T = TypeVar("T")
+
 _log = logging.getLogger(__name__)
 _HERE = Path(__file__).parent
 
-_OVERVIEW = (768, 768)
-"""Maximum rows and columns of the first read of the whole scene."""
-
 _MOST = 1024
-"""Maximum rows and columns of a view."""
-
-_KEPT = 32
-"""Number of channels of the whole scene that are cached; 1.2 MB each."""
+"""Maximum rows and columns of `Picker.image`."""
 
 _PATIENCE = 3.0
 """Seconds to wait, when the picker is shown, for the still image of saved notebooks."""
@@ -75,11 +72,11 @@ class Picker(anywidget.AnyWidget):
     ) -> None:
         # ``name`` is the Python of the Dataset in the copied code; of an array, if it is one.
         self._scene = Scene(ds)
-        self._tiles: OrderedDict[str, Tile] = OrderedDict()
-        self._viewed: dict[str, Tile] = {}
+        self._tiles = Reads(self._scene)
+        self._wants = Wants(self._tiles, self._send_tile)
         self._stretched: tuple[Any, Any, dict[str, Limits]] | None = None
         self._spectra: dict[tuple[float, float], dict[str, float | None]] = {}
-        self._reads: dict[Future[Any], tuple[str, int]] = {}
+        self._reads: set[Future[Any]] = set()
         self._lock = threading.Lock()
         # One thread: answers are sent in order, and no read waits for the connection.
         self._post = ThreadPoolExecutor(1, thread_name_prefix="astra-xr picker")
@@ -88,7 +85,9 @@ class Picker(anywidget.AnyWidget):
         self._closed = False
         self.on_msg(self._asked)
         self.observe(self._follow, "state")
-        self._first = [self._read(key, self._scene.whole, _OVERVIEW) for key in self._needed()]
+        self._first = [self._start(self._tiles.overview(key)) for key in self._needed()]
+        for read in self._first:
+            read.add_done_callback(lambda _: self._soon(self._tell_shown))
 
     @traitlets.validate("state")
     def _check(self, proposal: Any) -> dict[str, Any]:
@@ -196,12 +195,15 @@ class Picker(anywidget.AnyWidget):
         for read in reads:
             read.cancel()
         self._post.shutdown(wait=False, cancel_futures=True)
-        self._tiles.clear()
-        self._viewed.clear()
+        start(self._stop())
         self._stretched = None
         self._spectra.clear()
         self._first = []
         super().close()
+
+    async def _stop(self) -> None:
+        self._wants.close()
+        self._tiles.close()
 
     def __repr__(self) -> str:
         title = self.about.get("title") if not self._closed else "closed"
@@ -223,51 +225,32 @@ class Picker(anywidget.AnyWidget):
     def _needed(self) -> list[str]:
         return [*dict.fromkeys(channels_of(self.state)), *([MASK] if self._scene.masked else [])]
 
-    def _read(
-        self, key: str, box: Box, most: tuple[int, int], asked: tuple[str, int] = ("", 0)
-    ) -> Future[Tile]:
-        """Start reading a channel; channels of the whole scene are cached.
-
-        ``asked`` is the view of the browser, and the number of its request.
-        """
-        known = self._tiles.get(key)
-        if known is not None and (known.box, known.codes.shape) == (box, fitting(box, most)):
-            done: Future[Tile] = Future()
-            done.set_result(known)
-            return done
-        future = start(self._scene.read(key, box, most))
+    def _start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Start reading, as long as the picker is open."""
+        future = start(work)
         with self._lock:
-            self._reads[future] = asked
-        future.add_done_callback(lambda _: self._done(future, box))
+            self._reads.add(future)
+        future.add_done_callback(self._reads.discard)
         return future
 
-    def _done(self, future: Future[Tile], box: Box) -> None:
-        with self._lock:
-            self._reads.pop(future, None)
-            if self._closed or future.cancelled() or future.exception():
-                return
-            tile = future.result()
-            whole = self._scene.whole
-            like = next(iter(self._viewed.values()), tile)
-            if (like.box, like.codes.shape) != (box, tile.codes.shape):
-                self._viewed.clear()
-            self._viewed[tile.key] = tile
-            if box == whole and tile.codes.shape == fitting(whole, _OVERVIEW):
-                self._tiles[tile.key] = tile
-                self._tiles.move_to_end(tile.key)
-                while len(self._tiles) > _KEPT:
-                    self._tiles.popitem(last=False)
-        if tile.key in self._needed():
-            with contextlib.suppress(RuntimeError):  # closed meanwhile
-                self._post.submit(self._tell_shown)
+    def _soon(self, act: Callable[..., Any], *args: Any) -> None:
+        """Do something in the thread that sends; nothing once the picker is closed."""
+        with contextlib.suppress(RuntimeError):
+            self._post.submit(act, *args)
 
     def _channels(
         self, box: Box, most: tuple[int, int], keys: Iterable[str] | None = None
     ) -> dict[str, Tile]:
-        """Read channels and wait for them; continue without a cloud mask that cannot be read."""
-        work = {key: self._read(key, box, most) for key in (keys or self._needed())}
+        """Read channels of a box and wait for them."""
+        shape = fitting(box, most)
+        return self._waited(
+            {key: self._scene.read(key, box, shape) for key in (keys or self._needed())}
+        )
+
+    def _waited(self, work: Mapping[str, Coroutine[Any, Any, Tile]]) -> dict[str, Tile]:
+        """Wait for channels; continue without a cloud mask that cannot be read."""
         tiles = {}
-        for key, future in work.items():
+        for key, future in {key: self._start(each) for key, each in work.items()}.items():
             try:
                 tiles[key] = future.result()
             except Exception as error:
@@ -286,15 +269,14 @@ class Picker(anywidget.AnyWidget):
             self._stretched = by, tiles, found
         return self._stretched[2] | chosen_limits(state)
 
-    def _statistics_of(self) -> tuple[Box, tuple[int, int]]:
-        of_view = self.state["stretch"]["of"] == "view" and self.state["view"]
-        return (self._box(), (_MOST, _MOST)) if of_view else (self._scene.whole, _OVERVIEW)
+    def _statistics_of(self) -> Box:
+        return self._box() if self.state["stretch"]["of"] == "view" else self._scene.whole
 
     def _at_hand(self) -> dict[str, Tile]:
         """Return those tiles that limits follow from and that are read."""
-        box, _ = self._statistics_of()
-        tiles = dict(self._tiles if box == self._scene.whole else self._viewed)
-        return {key: tiles[key] for key in self._needed() if key in tiles and tiles[key].box == box}
+        box = self._statistics_of()
+        found = {key: self._tiles.ready(key, box) for key in self._needed()}
+        return {key: tile for key, tile in found.items() if tile is not None}
 
     def _in_force(self) -> dict[str, Limits]:
         """Return the limits of all visible channels; reads pixels as needed."""
@@ -302,13 +284,16 @@ class Picker(anywidget.AnyWidget):
         if set(limits) != set(channels_of(self.state)):
             tiles = self._at_hand()
             if len(tiles) < len(self._needed()):
-                tiles = self._channels(*self._statistics_of())
+                box = self._statistics_of()
+                tiles = self._waited({key: self._tiles.part(key, box) for key in self._needed()})
             limits = self._limits(tiles)
         self._tell(limits)
         return limits
 
     def _tell_shown(self) -> None:
         """Set ``shown``, as far as limits are known without waiting."""
+        if self._closed:
+            return
         tiles = self._at_hand()
         here = all(key in tiles for key in channels_of(self.state))
         self._tell(self._limits(tiles) if here else chosen_limits(self.state))
@@ -326,7 +311,8 @@ class Picker(anywidget.AnyWidget):
         try:
             # Wait for all together, once.
             wait(self._first, _PATIENCE)
-            tiles = {key: self._tiles[key] for key in self._needed() if key in self._tiles}
+            known = self._tiles.overviews
+            tiles = {key: known[key] for key in self._needed() if key in known}
             return self._picture(tiles) if tiles.keys() >= set(channels_of(self.state)) else None
         except Exception as error:  # noqa: BLE001  (the widget itself shows the error)
             _log.info("no still image: %s", redact(error))
@@ -337,58 +323,24 @@ class Picker(anywidget.AnyWidget):
             self._spectra[x, y] = start(self._scene.spectrum(x, y)).result()
         return self._spectra[x, y]
 
-    # Requests from the browser.
+    # Messages of the browser.
 
     def _asked(self, _: Any, content: Any, __: Any) -> None:
-        with contextlib.suppress(RuntimeError):  # closed meanwhile
-            if content.get("type") == "read":
-                self._post.submit(self._answer, content)
-            elif content.get("type") == "spectra":
-                self._post.submit(self._send_spectra)
-
-    def _answer(self, content: Mapping[str, Any]) -> None:
-        name, box = str(content["id"]), content.get("box")
-        most = tuple(min(_MOST, max(1, int(side))) for side in content["most"])
-        asked = ("", 0)
-        if box is None:
-            box, most = self._scene.whole, _OVERVIEW
-        else:
-            # Of a view, only what was asked for last is still visible; others are not concerned.
-            asked = (str(content["view"]), int(content["number"]))
-            with self._lock:
-                reads = list(self._reads.items())
-            for future, (view, number) in reads:
-                if view == asked[0] and number < asked[1]:
-                    future.cancel()
-        for key in content["keys"]:
-            future = self._read(str(key), tuple(box), (most[0], most[1]), asked)
-            future.add_done_callback(
-                lambda done, key=key: self._send_soon(done, str(key), name)  # type: ignore[misc]
-            )
-
-    def _send_soon(self, done: Future[Tile], key: str, name: str) -> None:
-        with contextlib.suppress(RuntimeError):
-            self._post.submit(self._send_tile, done, key, name)
-
-    def _send_tile(self, done: Future[Tile], key: str, name: str) -> None:
-        message: dict[str, Any] = {"key": key, "id": name}
-        try:
-            tile = done.result()
-        except CancelledError:
-            self.send(message | {"type": "dropped"})
+        if self._closed or not isinstance(content, Mapping):
             return
-        except Exception as error:  # noqa: BLE001  (any failure is shown in the widget)
-            self.send(message | {"type": "failed", "message": redact(error)})
-            return
-        message |= {"type": "tile", "box": list(tile.box), "shape": list(tile.codes.shape)}
-        message |= {"low": tile.low, "step": tile.step}
-        self.send(message, [np.ascontiguousarray(tile.codes, "<u2").data])
+        if content.get("type") == "want":
+            self._start(self._wants.want(content))
+        elif content.get("type") == "spectra":
+            self._soon(self._send_spectra)
+
+    def _send_tile(self, message: dict[str, Any], buffers: list[bytes]) -> None:
+        self._soon(self.send, message, buffers)
+        self._soon(self._tell_shown)
 
     def _follow(self, change: Any) -> None:
         self._tell_shown()
         if change["new"]["pins"] != change["old"]["pins"]:
-            with contextlib.suppress(RuntimeError):
-                self._post.submit(self._send_spectra)
+            self._soon(self._send_spectra)
 
     def _send_spectra(self) -> None:
         found = []

@@ -24,7 +24,9 @@ from astra_xr.missions import MISSIONS
 from astra_xr.missions.base import OPTICAL_PRESETS
 from astra_xr.model import CLASS_ROLES
 from astra_xr.reading.loop import together
-from astra_xr.widgets.picker_tiles import Box, Tile, encode, fitting
+from astra_xr.widgets.georeference import axis_of, coordinate_of, crs_of, georeference
+from astra_xr.widgets.picker_tiles import Box, Scale, Tile, encode
+from astra_xr.widgets.tile_pyramid import Pyramid
 
 MASK = ":mask"
 """Key of the cloud mask among the channels."""
@@ -52,7 +54,7 @@ class Scene:
 
     def __init__(self, ds: xr.Dataset) -> None:
         flat, self.renamed = _flat(ds)
-        self._crs = _crs(ds, self.renamed)
+        self._crs = crs_of(ds, self.renamed)
         grid = pixel_grid(flat, "pick()")
         flat = grid.filled(flat) if grid is not None and grid.kept else flat
         self._up = _climbs(flat)
@@ -117,15 +119,16 @@ class Scene:
     def grid(self) -> dict[str, Any]:
         """Return corner, pixel size, CRS, and longitude and latitude of a few points."""
         rows, cols = self.shape
-        x, dx = _axis(self.ds, "x", cols)
-        y, dy = _axis(self.ds, "y", rows)
+        x, dx = axis_of(self.ds, "x", cols)
+        y, dy = axis_of(self.ds, "y", rows)
         grid = {"rows": rows, "cols": cols, "x": x, "y": y, "dx": dx, "dy": dy}
         grid |= {
-            "placed": _coord(self.ds, "x") is not None and _coord(self.ds, "y") is not None,
+            "placed": coordinate_of(self.ds, "x") is not None
+            and coordinate_of(self.ds, "y") is not None,
             "up": self._up,
             "degrees": False,
         }
-        return grid | {"crs": None, "meters": None, "lonlat": None} | _georeference(grid, self._crs)
+        return grid | {"crs": None, "meters": None, "lonlat": None} | georeference(grid, self._crs)
 
     def centers(self, box: Box, shape: tuple[int, int]) -> dict[str, Any]:
         """Return coordinates of y and x of a part of the scene, in so many rows and columns."""
@@ -135,15 +138,23 @@ class Scene:
         grid = self.grid
         return {"y": grid["y"] + grid["dy"] * rows, "x": grid["x"] + grid["dx"] * cols}
 
-    async def read(self, key: str, box: Box, most: tuple[int, int]) -> Tile:
-        """Read a channel of a part of the scene; runs on the engine's loop.
+    @functools.cached_property
+    def pyramid(self) -> Pyramid:
+        """Return the levels and tiles of the scene."""
+        return Pyramid(rows=self.shape[0], cols=self.shape[1])
+
+    async def read(
+        self, key: str, box: Box, shape: tuple[int, int], *, scale: Scale | None = None
+    ) -> Tile:
+        """Read a channel of a part of the scene in so many rows and columns, no more than it has.
+
+        Codes have a scale of their own if none is given. Runs on the engine's loop.
 
         Raises
         ------
         AstraError
             The channel cannot be read, or there is no such band or index.
         """
-        shape = fitting(box, most)
         if key == MASK:
             mask = await asyncio.to_thread(self.ds.astra.mask)
             masked = await coarse(_part(mask, box), shape, average=False)
@@ -151,7 +162,10 @@ class Scene:
         if key in self.bands:
             values = await self._band(key, box, shape)
             nodata = self.ds[key].attrs.get("_FillValue") if self.bands[key]["classes"] else None
-            return await asyncio.to_thread(encode, key, box, values, nodata=nodata)
+            scale = scale or self._scale(key, values)
+            return await asyncio.to_thread(
+                encode, key, box, values, nodata=nodata, scale=scale, margin=self._margin
+            )
         names = self.needs(key)
         arrays = await together([self._band(name, box, shape) for name in names])
         small = xr.Dataset(
@@ -162,7 +176,27 @@ class Scene:
             attrs=self.ds.attrs,
         )
         index = await asyncio.to_thread(lambda: small.astra.index(key).values)
-        return await asyncio.to_thread(encode, key, box, index)
+        return await asyncio.to_thread(encode, key, box, index, scale=scale, margin=self._margin)
+
+    @property
+    def _margin(self) -> float:
+        """Return how far single pixels may lie beyond their means in the overview."""
+        return 0.25 if self.pyramid.top else 0.0
+
+    def _scale(self, key: str, values: npt.NDArray[Any]) -> Scale | None:
+        """Return the scale of a band whose numbers are stored in known steps, else None."""
+        band, dtype = self.ds[key], self.ds[key].dtype
+        if self.bands[key]["classes"]:
+            known = [each["value"] for each in self.bands[key]["classes"]]
+            return float(min(0, *known)), 1.0
+        if dtype.kind == "b" or (dtype.kind in "iu" and "scale_factor" not in band.attrs):
+            low = 0 if dtype.kind in "bu" else int(np.iinfo(dtype).min)
+            steps = {1: (float(low), 1 / 128), 2: (float(min(0, low + 1)), 1.0)}
+            return steps.get(dtype.itemsize)
+        reflective = self.bands[key]["role"] == "reflectance" and np.isfinite(values).any()
+        if reflective and np.nanmin(values) >= -0.2 and np.nanmax(values) <= 6:
+            return -0.2, 1e-4
+        return None
 
     def needs(self, index: str) -> list[str]:
         """Return the variables that an index is computed from."""
@@ -259,15 +293,8 @@ def _with_nodata(band: xr.DataArray) -> xr.DataArray:
 
 def _climbs(ds: xr.Dataset) -> bool:
     """Return True if rows go from south to north."""
-    y = _coord(ds, "y")
+    y = coordinate_of(ds, "y")
     return y is not None and y.size > 1 and bool(y[0] < y[-1])
-
-
-def _coord(ds: xr.Dataset, dim: str) -> npt.NDArray[Any] | None:
-    """Return the numeric coordinate of a dimension, or None."""
-    if dim not in ds.coords or ds[dim].ndim != 1 or ds[dim].dtype.kind not in "iuf":
-        return None
-    return np.asarray(ds[dim].values)
 
 
 def _described(band: xr.DataArray) -> dict[str, Any]:
@@ -325,52 +352,3 @@ def _plain(attrs: Mapping[str, Any]) -> dict[str, Any]:
     """Drop attrs that would cause values to be scaled again."""
     packing = ("scale_factor", "add_offset", "_FillValue")
     return {key: value for key, value in attrs.items() if key not in packing}
-
-
-def _axis(ds: xr.Dataset, dim: str, size: int) -> tuple[float, float]:
-    """Return the edge of the first pixel and the pixel size; in pixels without a coordinate."""
-    coord = _coord(ds, dim)
-    if coord is None:
-        return 0.0, 1.0
-    first, last = float(coord[0]), float(coord[-1])
-    step = (last - first) / (size - 1) if size > 1 else (-1.0 if dim == "y" else 1.0)
-    step = step or 1.0
-    return first - step / 2, step
-
-
-def _crs(ds: xr.Dataset, renamed: Mapping[Hashable, str]) -> Any:
-    import odc.geo.xr
-
-    try:
-        found = ds.odc.crs
-    except (ValueError, KeyError):
-        found = None
-    if found is None and {"lat", "latitude"} & renamed.keys():
-        return odc.geo.CRS("EPSG:4326")
-    return found
-
-
-def _georeference(grid: Mapping[str, Any], crs: Any) -> dict[str, Any]:
-    if crs is None:
-        return {}
-    from pyproj import Transformer
-
-    count = 13
-    xs = grid["x"] + grid["dx"] * grid["cols"] * np.linspace(0, 1, count)
-    ys = grid["y"] + grid["dy"] * grid["rows"] * np.linspace(0, 1, count)
-    to_degrees = Transformer.from_crs(crs.proj, "EPSG:4326", always_xy=True)
-    lon, lat = to_degrees.transform(*np.meshgrid(xs, ys))
-    if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
-        return {"crs": str(crs)[:60]}
-    meters = abs(grid["dx"])
-    if crs.geographic:
-        meters *= 111_320 * float(np.cos(np.radians(lat.mean())))
-    else:
-        meters *= crs.proj.axis_info[0].unit_conversion_factor
-    lonlat = [[round(float(v), 6) for v in row.ravel()] for row in (lon, lat)]
-    return {
-        "crs": str(crs)[:60],
-        "degrees": bool(crs.geographic),
-        "meters": meters,
-        "lonlat": {"count": count, "lon": lonlat[0], "lat": lonlat[1]},
-    }

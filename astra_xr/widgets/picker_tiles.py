@@ -1,6 +1,6 @@
 """Pixels as 16-bit codes, their stretch and their colors. Pure.
 
-``picker.js`` does the same in the browser; tests compare the two.
+``js/pixels`` does the same in the browser; both are tested on ``tests/widgets/vectors.json``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Tile:
     key: str
     """Name of the band or index."""
 
-    box: Box
+    box: tuple[float, float, float, float]
     """The part of the scene that it shows, in pixels of the scene."""
 
     codes: npt.NDArray[np.uint16]
@@ -48,26 +48,43 @@ class Tile:
         return values
 
 
-def encode(key: str, box: Box, values: npt.NDArray[Any], *, nodata: float | None = None) -> Tile:
-    """Return values as codes.
+Scale = tuple[float, float]
+"""Value of code 1, and the difference from a code to the next."""
 
-    Integers with a small range keep their exact values. Floats are quantized to a 65,534th of
-    their range; outliers are clipped to its ends.
+
+def scale_of(values: npt.NDArray[Any], *, margin: float = 0.0) -> Scale:
+    """Return a scale for values, given as valid ones alone.
+
+    Integers with a small range keep their exact values. Others are quantized to a 65,534th of
+    their range, widened by ``margin`` of itself on both sides for values that are not seen yet.
     """
+    if not values.size:
+        return 0.0, 1.0
+    low, high = float(values.min()), float(values.max())
+    if values.dtype.kind in "iub" and high - low < _LAST:
+        return low, 1.0
+    stride = max(1, values.size // 100_000)
+    near, far = (float(edge) for edge in np.percentile(values[::stride], (0.1, 99.9)))
+    room = margin * (high - low)
+    low = max(low - room, near - 4 * (far - near))
+    high = min(high + room, far + 4 * (far - near))
+    return low, (high - low) / (_LAST - 1) or 1.0
+
+
+def encode(
+    key: str,
+    box: Box,
+    values: npt.NDArray[Any],
+    *,
+    nodata: float | None = None,
+    scale: Scale | None = None,
+    margin: float = 0.0,
+) -> Tile:
+    """Return values as codes, by a scale or by one of their own; what is beyond it is clipped."""
     valid = np.isfinite(values)
     if nodata is not None:
         valid &= values != nodata
-    if not valid.any():
-        return Tile(key=key, box=box, codes=np.zeros(values.shape, np.uint16), low=0.0, step=1.0)
-    some = values[valid]
-    low, high = float(some.min()), float(some.max())
-    if values.dtype.kind in "iub" and high - low < _LAST:
-        step = 1.0
-    else:
-        stride = max(1, some.size // 100_000)
-        near, far = (float(edge) for edge in np.percentile(some[::stride], (0.1, 99.9)))
-        low, high = max(low, near - 4 * (far - near)), min(high, far + 4 * (far - near))
-        step = (high - low) / (_LAST - 1) or 1.0
+    low, step = scale or scale_of(values[valid], margin=margin)
     filled = np.where(valid, values, low).astype(np.float64)
     codes = np.clip(np.rint((filled - low) / step), 0, _LAST - 1).astype(np.uint16)
     codes += 1

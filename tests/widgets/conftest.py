@@ -14,7 +14,10 @@ import pytest
 import xarray as xr
 
 import astra_xr
+from astra_xr.errors import AstraError
+from astra_xr.reading.loop import run
 from astra_xr.widgets import picker as module
+from astra_xr.widgets.messages import packed
 from astra_xr.widgets.picker import Picker
 
 SAMPLE = "sentinel-2:S2B_MSIL2A_20250115T184929"
@@ -93,10 +96,10 @@ def picker(environment: None) -> Iterator[Picker]:
 
 
 _KERNEL = """
-async ({about, state, held, esm, root}) => {
+async ({about, state, shown, esm, root}) => {
   const module = await import("data:text/javascript;base64," + esm);
-  const heard = {}, kept = {about, state};
-  const codes = text => new Uint16Array(Uint8Array.from(atob(text), c => c.charCodeAt(0)).buffer);
+  const heard = {}, kept = {about, state, shown};
+  const bytes = text => Uint8Array.from(atob(text), c => c.charCodeAt(0));
   const model = window.model = {
     get: key => kept[key],
     set: (key, value) => { kept[key] = value; (heard["change:" + key] || []).forEach(f => f()); },
@@ -106,20 +109,18 @@ async ({about, state, held, esm, root}) => {
     send: message => {
       if (window.gone) throw new Error("Comm is closed");
       window.asked.push(message);
-      window.kernel(message);
+      window.kernel({...message, root}, tell);
     },
   };
-  window.asked = [];
-  window.tell = (message, buffers = []) =>
+  window.asked ||= [];
+  const tell = window.tell = (message, buffers = []) =>
     (heard["msg:custom"] || []).forEach(f => f(message, buffers));
-  window.reply = ({id, keys, box}) => setTimeout(() => keys.forEach(key => {
-    const tile = held[key];
-    if (!tile) return window.tell({type: "failed", key, id, message: `no ${key} here`});
-    const buffers = [new DataView(codes(tile.codes).buffer)];
-    window.tell({...tile, type: "tile", id, ...(box ? {box} : {})}, buffers);
-  }));
-  window.kernel ||= message => message.type === "read" && window.reply(message);
-  window.module = module;
+  window.reply ||= async (message, tell) => {
+    for (const {data, ...told} of await window.python(message)) {
+      tell(told, data ? [new DataView(bytes(data).buffer)] : []);
+    }
+  };
+  window.kernel ||= window.reply;
   const widget = module.default();
   await widget.initialize({model});
   window.view = el => widget.render({model, el});
@@ -132,31 +133,33 @@ async ({about, state, held, esm, root}) => {
 Show = Callable[..., Any]
 
 
+def answers(picker: Picker, message: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the kernel's side of a picker says to a message of the browser."""
+    found = []
+    for key, level, row, col in message.get("add", []):
+        told = {"key": key, "level": level, "row": row, "col": col}
+        try:
+            tiles = run(picker._tiles.tiles(key, level, [(row, col)]))
+        except AstraError as error:
+            found.append(told | {"type": "failed", "message": str(error)})
+            continue
+        how, data = packed(tiles[row, col], raw=message["raw"])
+        found.append(told | {"type": "tile"} | how | {"data": base64.b64encode(data).decode()})
+    return found
+
+
 @pytest.fixture
 def show(page: Any) -> Show:
-    """Show a picker in a plain page, with a kernel of a few lines that has its tiles.
+    """Show a picker in a plain page, whose messages its Python answers.
 
     ``before`` is JavaScript that may put another ``window.kernel`` in its place. With another
     ``root``, a further picker is added to the page.
     """
+    pickers: dict[str, Picker] = {}
+    page.expose_function("python", lambda message: answers(pickers[message["root"]], message))
 
-    def show(
-        picker: Picker, *keys: str, before: str = "", wait: bool = True, root: str = "root"
-    ) -> Any:
-        wanted = keys or (*picker._needed(), "NDVI", "nir", "swir16", "SCL")
-        known = [k for k in wanted if k[0] == ":" or k in picker._scene.bands or k == "NDVI"]
-        tiles = picker._channels(picker._scene.whole, (768, 768), dict.fromkeys(known))
-        held = {
-            tile.key: {
-                "key": tile.key,
-                "box": tile.box,
-                "shape": tile.codes.shape,
-                "low": tile.low,
-                "step": tile.step,
-                "codes": base64.b64encode(tile.codes.tobytes()).decode(),
-            }
-            for tile in tiles.values()
-        }
+    def show(picker: Picker, *, before: str = "", wait: bool = True, root: str = "root") -> Any:
+        pickers[root] = picker
         if root == "root":
             page.set_content(
                 '<!doctype html><html lang="en"><head><title>Test</title>'
@@ -170,7 +173,7 @@ def show(page: Any) -> Show:
             {
                 "about": json.loads(json.dumps(picker.about)),
                 "state": json.loads(json.dumps(picker.state)),
-                "held": held,
+                "shown": {},
                 "esm": base64.b64encode(ESM.encode()).decode(),
                 "root": root,
             },
@@ -183,7 +186,7 @@ def show(page: Any) -> Show:
 
 
 def drawn(page: Any, after: int = 0) -> int:
-    """Wait until the picture was drawn anew, and nothing is on its way; returns its number."""
+    """Wait until the picture was drawn anew, and nothing is on its way; return its number."""
     page.wait_for_function(
         """after => Number(document.querySelector(".astra-canvas")?.dataset.rev || 0) > after
            && document.querySelector(".astra-picker").dataset.busy === "false" """,

@@ -187,6 +187,7 @@ def test_pick_drag_zoom_and_code(run: Run, application: str) -> None:
     canvas.focus()
     page.keyboard.press("+")
     page.keyboard.press("+")
+    page.wait_for_function("document.querySelector('.astra-code').innerText.includes('.sel(')")
     page.wait_for_function("document.querySelector('.astra-canvas').dataset.fine === 'true'")
     page.keyboard.press("Enter")
     page.locator(".astra-spectra circle").nth(3).wait_for(state="attached")

@@ -2,154 +2,24 @@
 
 from __future__ import annotations
 
-import base64
+import asyncio
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
+import astra_xr
 from astra_xr.errors import ReadError
-from astra_xr.widgets.code import code_of
-from astra_xr.widgets.colormaps import colormaps, colors
+from astra_xr.reading.loop import run
 from astra_xr.widgets.picker import Picker
 from astra_xr.widgets.picker_scene import MASK
-from astra_xr.widgets.picker_tiles import Tile, bright, colored, encode, rgb, stretch_of
-from tests.widgets.conftest import ESM, Show, drawn, scene
+from tests.widgets.conftest import SAMPLE, Show, drawn, scene
 
 # One browser for all of them.
 pytestmark = pytest.mark.xdist_group("browser")
-
-STRETCHES = [
-    {"kind": "percentile", "low": 2, "high": 98, "sigma": 2},
-    {"kind": "percentile", "low": 0.5, "high": 99.37, "sigma": 2},
-    {"kind": "sigma", "low": 2, "high": 98, "sigma": 1.5},
-    {"kind": "minmax", "low": 2, "high": 98, "sigma": 2},
-]
-
-
-@pytest.fixture
-def module(page: Any) -> Any:
-    """A page that has the pure functions of the module, and Python's tiles."""
-    page.evaluate(
-        """async esm => {
-          window.module = await import("data:text/javascript;base64," + esm);
-          window.tile = ({codes, ...rest}) => ({...rest, stats: new Map(), codes: new Uint16Array(
-            Uint8Array.from(atob(codes), c => c.charCodeAt(0)).buffer)});
-          window.words = out => btoa(Array.from(new Uint8Array(out.buffer),
-            byte => String.fromCharCode(byte)).join(""));
-        }""",
-        base64.b64encode(ESM.encode()).decode(),
-    )
-    return page
-
-
-def packed(tile: Tile) -> dict[str, Any]:
-    codes = base64.b64encode(tile.codes.tobytes()).decode()
-    return {
-        "key": tile.key,
-        "shape": tile.codes.shape,
-        "low": tile.low,
-        "step": tile.step,
-        "codes": codes,
-    }
-
-
-def channels() -> list[Tile]:
-    rng = np.random.default_rng(3)
-    values = rng.gamma(2, 0.06, (3, 60, 70))
-    values[:, :8, :20] = np.nan
-    values[:, 40:, 50:] += 0.6
-    return [encode(f"b{n}", (0, 0, 60, 70), each) for n, each in enumerate(values)]
-
-
-def test_statistics_are_pythons(module: Any) -> None:
-    tiles, clouds = channels(), np.zeros((60, 70), bool)
-    clouds[30:] = True
-    got = module.evaluate(
-        """({tiles, clouds, stretches}) => tiles.map(tile).flatMap(one => stretches.flatMap(s =>
-          [null, clouds].map(out => module.stretchOf(one, s, module.countsOf(one, out)))))""",
-        {
-            "tiles": list(map(packed, tiles)),
-            "clouds": clouds.ravel().astype(int).tolist(),
-            "stretches": STRETCHES,
-        },
-    )
-    expected = [
-        stretch_of(tile, stretch, out)
-        for tile in tiles
-        for stretch in STRETCHES
-        for out in (None, clouds)
-    ]
-    np.testing.assert_allclose(got, expected, rtol=2e-6)
-
-
-def test_bright_pixels_are_pythons(module: Any) -> None:
-    tiles = channels()
-    got = module.evaluate(
-        "tiles => Array.from(module.brightIn(tiles.map(tile)))", list(map(packed, tiles))
-    )
-    expected = bright(tiles)
-    assert expected is not None
-    np.testing.assert_array_equal(np.array(got, bool), expected.ravel())
-
-
-@pytest.mark.parametrize("gamma", [1.0, 2.2])
-def test_pictures_are_pythons(module: Any, gamma: float) -> None:
-    tiles, limits = channels(), [(0.01, 0.3), (0.0, 0.25), (0.05, 0.9)]
-    got = module.evaluate(
-        """({tiles, limits, gamma}) => {
-          const out = new Uint32Array(60 * 70);
-          module.composeRgb(out, tiles.map(tile), limits, gamma);
-          return words(out);
-        }""",
-        {"tiles": list(map(packed, tiles)), "limits": limits, "gamma": gamma},
-    )
-    made = np.frombuffer(base64.b64decode(got), np.uint8).reshape(60, 70, 4)
-    expected = rgb(tiles, limits, gamma)
-    np.testing.assert_array_equal(made[..., 3], expected[..., 3])
-    assert np.abs(made.astype(int) - expected)[expected[..., 3] > 0].max() <= 1
-
-
-def test_coloured_pictures_are_pythons(module: Any) -> None:
-    tile = channels()[0]
-    got = module.evaluate(
-        """({one, hex}) => {
-          const out = new Uint32Array(60 * 70);
-          module.composeColored(out, tile(one), [0.02, 0.4], hex);
-          return words(out);
-        }""",
-        {"one": packed(tile), "hex": colormaps()["RdYlGn"]},
-    )
-    made = np.frombuffer(base64.b64decode(got), np.uint8).reshape(60, 70, 4)
-    expected = colored(tile, (0.02, 0.4), colors("RdYlGn"))
-    shown = expected[..., 3] > 0
-    np.testing.assert_array_equal(made[shown], expected[shown])
-
-
-@pytest.mark.parametrize(
-    "state",
-    [
-        {"bands": ["nir", "red", "green"], "gamma": 1.3, "mask": True},
-        {"view": [3, 4, 50, 61], "limits": {"red": (0.0123456, 0.3)}},
-        {"index": "NDVI", "cmap": "viridis", "view": [3, 4, 50, 61], "mask": True},
-        {"band": "nir", "mask": True},
-        {"band": "SCL"},
-    ],
-)
-def test_code_is_pythons(module: Any, state: dict[str, Any]) -> None:
-    picker = scene(70).astra.pick(**state)
-    about, limits = picker.about, picker._in_force()
-    for whole, known in ((False, limits), (True, limits), (False, {})):
-        got = module.evaluate(
-            "([about, state, known, whole]) => module.codeOf(about, state, known, whole)",
-            [about, picker.state, known, whole],
-        )
-        assert got == code_of(about, picker.state, known, whole=whole)
-        assert ("limits=" in got or "vmin=" in got or "SCL" in got) == bool(known or "SCL" in got)
-    picker.close()
 
 
 def test_it_shows_what_python_would(show: Show, picker: Picker) -> None:
@@ -161,8 +31,8 @@ def test_it_shows_what_python_would(show: Show, picker: Picker) -> None:
 
 def test_modes_presets_and_menus(show: Show, picker: Picker) -> None:
     page = show(picker)
-    asked = page.evaluate("window.asked.flatMap(m => m.keys)")
-    assert sorted(asked) == sorted(["red", "green", "blue", MASK])  # no others, until needed
+    asked = {each["key"] for each in page.evaluate(TILES)}
+    assert asked == {"red", "green", "blue", MASK}  # no others, until needed
     page.get_by_label("Preset").select_option("False color")
     drawn(page, 1)
     page.wait_for_function("String(window.saved.bands) === 'nir,red,green'")
@@ -227,30 +97,74 @@ def test_a_band_that_is_not_here_has_no_limits_yet(show: Show, picker: Picker) -
     assert page.get_by_label("Upper limit of red", exact=True).input_value() == ""
 
 
-def test_zoom_asks_for_what_is_seen(show: Show) -> None:
-    picker = scene().astra.pick()
-    # As if the overview were far coarser than the scene.
-    grid = picker.about["grid"] | {"rows": 6000, "cols": 6000, "dx": 1.5, "dy": -1.5}
-    picker.about = picker.about | {"grid": grid}
-    page = show(picker)
-    page.get_by_label("Zoom in").click()
-    page.get_by_label("Zoom in").click()
-    page.wait_for_function("window.asked.some(m => m.box && m.box[2] - m.box[0] < 2500)")
-    drawn(page, 1)
-    asked = page.evaluate("window.asked.filter(m => m.box).at(-1)")
-    top, left, bottom, _ = asked["box"]
-    assert 0 < top < bottom < 6000
-    assert (bottom - top) == pytest.approx(6000 / 2.56, rel=0.01)
-    assert max(asked["most"]) <= 1024
-    page.wait_for_function("box => String(window.saved.view) === String(box)", arg=asked["box"])
+WHOLE = ["red", "green", "blue"]
+
+TILES = """window.asked.flatMap(m => m.add || []).map(([key, level, row, col]) =>
+  ({key, level, row, col}))"""
+
+
+@pytest.fixture
+def large(environment: None) -> Iterator[Picker]:
+    """The whole sample scene, of 2048² pixels."""
+    picker = astra_xr.open_scene(SAMPLE, WHOLE, catalog="sample").astra.pick()
+    yield picker
+    picker.close()
+
+
+def fine(page: Any) -> None:
+    """Wait until all that is seen is there at its level."""
+    page.wait_for_function(
+        """[...document.querySelectorAll(".astra-canvas")].every(c => c.dataset.fine === "true")
+           && [...document.querySelectorAll(".astra-picker")].every(p => p.dataset.busy === "false")
+        """
+    )
+
+
+def test_zoom_asks_for_what_is_seen(show: Show, large: Picker) -> None:
+    page = show(large)
+    for _ in range(3):
+        page.get_by_label("Zoom in").click()
+    page.wait_for_function("window.saved?.view")
+    fine(page)
     canvas = page.locator(".astra-canvas")
-    assert canvas.get_attribute("data-fine") == "true"
+    assert canvas.get_attribute("data-level") == "0"
+    top, left, bottom, right = page.evaluate("window.saved.view")
+    assert (bottom - top) == pytest.approx(2048 / 1.6**3, rel=0.02)
+    asked = page.evaluate(TILES)
+    seen = {
+        (row, col)
+        for row in range(top // 256, -(-bottom // 256))
+        for col in range(left // 256, -(-right // 256))
+    }
+    assert {(t["row"], t["col"]) for t in asked if t["level"] == 0} >= seen
+    # A little to the right: what comes in, and nothing again.
+    before = len(asked)
     canvas.focus()
     page.keyboard.press("ArrowRight")
-    page.wait_for_function("left => window.model.get('state').view[1] > left", arg=left)
+    page.wait_for_function("left => window.saved.view[1] > left", arg=left)
+    fine(page)
+    added = page.evaluate(TILES)[before:]
+    assert 0 < len(added) <= 4 * len({row for row, _ in seen})
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_function("left => window.saved.view[1] === left", arg=left)
+    fine(page)
+    assert len(page.evaluate(TILES)) == before + len(added)
     page.keyboard.press("0")
     page.wait_for_function("window.model.get('state').view === null")
-    picker.close()
+
+
+def test_limits_of_the_view_are_pythons(show: Show, large: Picker) -> None:
+    stretch = large.state["stretch"] | {"of": "view"}
+    large.state = large.state | {"stretch": stretch, "view": [300, 500, 1400, 1600]}
+    page = show(large)
+    fine(page)
+    assert page.locator(".astra-code").inner_text() == large.code
+
+
+def test_a_browser_that_cannot_inflate_gets_the_same(show: Show, picker: Picker) -> None:
+    page = show(picker, before="() => { delete window.DecompressionStream; }")
+    assert page.evaluate("window.asked[0].raw")
+    assert page.locator(".astra-code").inner_text() == picker.code
 
 
 def test_pins_have_spectra(show: Show, picker: Picker) -> None:
@@ -276,9 +190,9 @@ def test_a_failed_read_is_told_and_tried_again(show: Show, picker: Picker) -> No
         picker,
         wait=False,
         before="""() => { window.broken = true; window.kernel = message => {
-          if (!window.broken || message.type !== "read") return window.reply(message);
-          setTimeout(() => message.keys.forEach(key => window.tell({type: "failed", key,
-            id: message.id, message: "Could not read red: 503"})));
+          if (!window.broken) return window.reply(message, window.tell);
+          setTimeout(() => message.add.forEach(([key, level, row, col]) => window.tell({
+            type: "failed", key, level, row, col, message: "Could not read red: 503"})));
         }; }""",
     )
     page.get_by_role("alert").get_by_text("Could not read red: 503").wait_for()
@@ -317,36 +231,33 @@ def test_two_pickers_share_nothing(show: Show, picker: Picker, page: Any) -> Non
     other.close()
 
 
-def test_two_views_of_a_picker_are_right_each(show: Show) -> None:
-    picker = scene().astra.pick()
-    grid = picker.about["grid"] | {"rows": 6000, "cols": 6000, "dx": 1.5, "dy": -1.5}
-    picker.about = picker.about | {"grid": grid}
-    page = show(picker)
-    asked = page.evaluate("window.asked.length")
+def test_two_views_of_a_picker_are_right_each(show: Show, large: Picker) -> None:
+    page = show(large)
+    fine(page)
     page.evaluate(
         """() => {
           const el = document.body.appendChild(document.createElement("main"));
+          el.id = "narrow";
           el.style.width = "420px";
           window.leave = window.view(el);
         }"""
     )
-    page.wait_for_function("document.querySelectorAll('[data-rev]').length === 2")
-    # What is here of the whole scene is there for all views.
-    assert not page.evaluate("n => window.asked.slice(n).filter(m => !m.box).length", asked)
-    page.get_by_label("Zoom in").first.click()
-    page.get_by_label("Zoom in").first.click()
-    page.wait_for_function(
-        "[...document.querySelectorAll('.astra-canvas')].every(c => c.dataset.fine === 'true')"
-    )
-    sizes = page.evaluate(
-        """window.asked.filter(m => m.box && m.box[2] - m.box[0] < 2500).map(m => [m.view, m.id])"""
-    )
-    assert len({view for view, _ in sizes}) == 2
-    assert len({name for _, name in sizes}) == len(sizes)
+    page.locator("#narrow .astra-canvas[data-rev]").wait_for()
+    for _ in range(2):
+        page.get_by_label("Zoom in").first.click()
+    page.wait_for_function("window.saved?.view")
+    fine(page)
+    levels = [each.get_attribute("data-level") for each in page.locator(".astra-canvas").all()]
+    assert levels == ["0", "1"]
+    # Each tile was on its way once, for both.
+    asked = [tuple(each.values()) for each in page.evaluate(TILES)]
+    assert len(asked) == len(set(asked))
+    codes = page.locator(".astra-code").all_inner_texts()
+    assert codes[0] == codes[1]
     page.evaluate("window.leave()")
     page.get_by_label("Show all").first.click()
     page.wait_for_function("window.model.get('state').view === null")
-    picker.close()
+    fine(page)
 
 
 def test_a_kernel_that_is_gone_is_told_and_all_else_goes_on(show: Show, picker: Picker) -> None:
@@ -414,30 +325,10 @@ def test_it_fits_phones_and_the_dark(show: Show, picker: Picker, page: Any) -> N
     assert outside == []
 
 
-def test_it_redraws_fast(show: Show) -> None:
-    picker = scene(60).astra.pick()
-    page = show(picker)
-    spent = page.evaluate(
-        """() => {
-          const noise = () => Uint16Array.from({length: 1 << 20}, () => Math.random() * 65535);
-          const tiles = [0, 1, 2].map(() => ({codes: noise(), low: 0, step: 1e-5}));
-          const out = new Uint32Array(1 << 20), times = [];
-          for (let n = 0; n < 9; n++) {
-            const start = performance.now();
-            module.composeRgb(out, tiles, [[0, 0.5 + n / 50], [0, 0.6], [0, 0.6]], 1.2);
-            times.push(performance.now() - start);
-          }
-          return times.sort((a, b) => a - b)[4];
-        }"""
-    )
-    assert spent < 400  # 10 to 15 ms on an idle machine; here, that nothing is ten times slower
-    picker.close()
-
-
 def test_nothing_is_said_to_be_nothing(show: Show) -> None:
     ds = scene(40).where(False)
     picker = ds.drop_vars("SCL").assign_attrs(mission="none").astra.pick()
-    page = show(picker, "red", "green", "blue")
+    page = show(picker)
     page.get_by_text("No data here.").wait_for(state="attached")
     picker.close()
 
@@ -493,33 +384,24 @@ def test_a_read_that_fails_in_the_kernel_is_answered(monkeypatch: pytest.MonkeyP
     for read in picker._first:
         read.result()
     sent: list[dict[str, Any]] = []
-    monkeypatch.setattr(picker, "send", lambda content, buffers=None: sent.append(content))
+    monkeypatch.setattr(picker._wants, "_send", lambda message, _: sent.append(message))
 
-    async def fail(*_: object) -> None:
+    async def fail(*_: object, **__: object) -> None:
         raise ReadError(source="S2 nir", href="https://x.example/a?sig=SECRET", reason="503")
 
-    ask = {"type": "read", "id": 1, "keys": ["nir"], "box": None, "most": [9, 9]}
+    ask = {"type": "want", "store": "A", "add": [["nir", 0, 0, 0]], "drop": [], "raw": False}
     with monkeypatch.context() as patch:
         patch.setattr(picker._scene, "read", fail)
-        picker._asked(None, ask, [])
-        picker._post.submit(int).result()
-        picker._post.submit(int).result()
-    wait_for(sent)
+        run(answered(picker, ask))
     assert sent[0]["type"] == "failed"
     assert "Could not read S2 nir" in sent[0]["message"]
     assert "SECRET" not in json.dumps(sent)
     sent.clear()
-    picker._asked(None, ask | {"id": 2}, [])
-    wait_for(sent)
+    run(answered(picker, ask))
     assert sent[0]["type"] == "tile"
     picker.close()
 
 
-def wait_for(sent: list[dict[str, Any]]) -> None:
-    import time
-
-    for _ in range(500):
-        if sent:
-            return
-        time.sleep(0.02)
-    raise AssertionError("no answer")
+async def answered(picker: Picker, content: dict[str, Any]) -> None:
+    await picker._wants.want(content)
+    await asyncio.gather(*picker._wants._jobs)

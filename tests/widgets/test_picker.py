@@ -17,16 +17,19 @@ import xarray as xr
 
 import astra_xr
 from astra_xr.errors import AstraError, InvalidDataset, InvalidParameter, UnknownBand, UnknownIndex
+from astra_xr.reading.loop import run, start
 from astra_xr.widgets import picker as module
+from astra_xr.widgets import reads as reads_module
 from astra_xr.widgets.picker import Picker
-from astra_xr.widgets.picker_scene import Scene
+from astra_xr.widgets.picker_scene import MASK, Scene
+from astra_xr.widgets.reads import Reads
 from astra_xr.widgets.state import InvalidState
 from tests.widgets.conftest import SAMPLE, scene
 
 mpl.use("agg")
 
 
-def run(code: str, ds: xr.Dataset) -> object:
+def done(code: str, ds: xr.Dataset) -> object:
     """Do what a user does with the copied line."""
     lines = code.splitlines()
     names = {"ds": ds}
@@ -63,7 +66,7 @@ def test_it_opens_in_true_colour_stretched_without_clouds(picker: Picker) -> Non
 def test_the_copied_line_makes_the_same_picture(state: dict[str, object]) -> None:
     ds = scene()
     picker = ds.astra.pick(**state)
-    made = run(picker.code, ds)
+    made = done(picker.code, ds)
     assert isinstance(made, xr.DataArray)
     np.testing.assert_array_equal(made[..., 3], picker.image[..., 3])
     shown = picker.image.values[..., 3] > 0
@@ -87,7 +90,7 @@ def test_the_copied_line_plots_the_same(state: dict[str, object]) -> None:
     ds = scene(120)
     picker = ds.astra.pick(**state)
     figure = plt.figure()
-    plot = run(picker.code, ds)
+    plot = done(picker.code, ds)
     made = plot.to_rgba(plot.get_array(), bytes=True)  # type: ignore[attr-defined]
     plt.close(figure)
     ours = picker.image.values
@@ -106,7 +109,7 @@ def test_the_copied_script_opens_the_scene() -> None:
 
     script = code_of(picker.about, picker.state, picker._in_force(), whole=True)
     assert "open_scene(" in script
-    made = run(script, None)  # type: ignore[arg-type]
+    made = done(script, None)  # type: ignore[arg-type]
     assert isinstance(made, xr.DataArray)
     far = np.abs(made.values.astype(int) - picker.image.values).max()
     assert far <= 1
@@ -341,7 +344,7 @@ def test_rows_that_go_north_are_shown_north_up() -> None:
     )
     picker = ds.astra.pick(view=[0, 0, 2, 4])
     assert picker.image[0, 0, 0] > picker.image[1, 0, 0]
-    made = run(picker.code.split(".plot")[0], ds)
+    made = done(picker.code.split(".plot")[0], ds)
     assert isinstance(made, xr.DataArray)
     assert sorted(made.y.values) == [3, 4]
     picker.close()
@@ -375,10 +378,11 @@ def test_the_whole_scene_is_read_from_overviews() -> None:
     picker = ds.astra.pick()
     for read in picker._first:
         read.result()
-    assert picker._tiles["red"].codes.shape == (768, 768)
+    red = picker._tiles.overviews["red"]
+    assert red.codes.shape == (512, 512)
     assert not ds.red.variable._in_memory
     coarse = ds.red.coarsen(y=8, x=8).mean().values
-    ours = picker._tiles["red"].values[4::3, 4::3]
+    ours = red.values[4::3, 4::3]
     assert abs(ours.mean() - coarse.mean()) < 2e-3
     picker.close()
 
@@ -513,32 +517,109 @@ def test_closing_stops_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(read.cancelled() for read in reads)
 
 
-def test_a_view_cancels_no_read_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+def asked(picker: Picker, store: str, *, add: object = (), drop: object = ()) -> None:
+    """Take a message of a browser, and wait until it is heard."""
+    content = {"type": "want", "store": store, "add": add, "drop": drop, "raw": False}
+    run(picker._wants.want(content))
+
+
+def test_stores_share_reads_and_cancel_none_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
     picker = plain("a", "b", "c").astra.pick()
     for read in picker._first:
         read.result()
+    go, count = asyncio.Event(), []
+    tiles = picker._tiles.tiles
 
-    async def forever(*_: object) -> None:
-        await asyncio.sleep(3600)
+    async def slow(key: str, *rest: Any) -> Any:
+        count.append(key)
+        await go.wait()
+        return await tiles(key, *rest)
 
-    monkeypatch.setattr(Scene, "read", forever)
-    ask = {"type": "read", "keys": ["a"], "most": [4, 4]}
-    for number, view in ((1, "A"), (2, "B"), (3, "A")):
-        box = [0, 0, 3 + number, 4]
-        picker._asked(None, ask | {"id": f"{view}:{number}", "view": view, "number": number,
-                                   "box": box}, [])  # fmt: skip
-        picker._post.submit(int).result()
-    assert sorted(picker._reads.values()) == [("A", 3), ("B", 2)]
+    monkeypatch.setattr(picker._tiles, "tiles", slow)
+    sent: list[dict[str, Any]] = []
+    picker._wants._send = lambda message, _: sent.append(message)
+    a, b = ["a", 0, 0, 0], ["b", 0, 0, 0]
+    asked(picker, "A", add=[a, b])
+    asked(picker, "B", add=[a])  # on its way already
+    asked(picker, "A", drop=[a, b])  # b is wanted by none any more, a by B
+    jobs = list(picker._wants._jobs)
+    start(_set(go)).result()
+    run(_ended(jobs))
+    assert len(sent) == 1
+    assert (sent[0]["type"], sent[0]["key"]) == ("tile", "a")
+    assert sorted(count) == ["a", "b"]
+    assert sorted(job.cancelled() for job in jobs) == [False, True]
+    picker.close()
+
+
+async def _ended(jobs: list[asyncio.Task[None]]) -> None:
+    await asyncio.gather(*jobs, return_exceptions=True)
+
+
+async def _set(event: asyncio.Event) -> None:
+    event.set()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        {},
+        {"type": "want"},
+        {"type": "want", "add": "all", "drop": 7},
+        {
+            "type": "want",
+            "add": [["a", 99, 0, 0], ["a", 0, -1, 0], ["a", 0, 0], [1, 0, 0, 0], None],
+        },
+        {"type": "want", "add": [["a", 0.5, 0, 0], ["a", 0, 9999, 9999]], "store": {}},
+    ],
+)
+def test_messages_that_mean_nothing_do_nothing(content: Any) -> None:
+    picker = plain("a", "b", "c").astra.pick()
+    picker._asked(None, content, [])
+    for read in list(picker._reads):
+        read.result()
+    assert not picker._wants._wanted
+    picker.close()
+
+
+def test_tiles_are_the_scene_wherever_they_are_cut() -> None:
+    ds = astra_xr.open_scene(SAMPLE, ["red", "nir", "SCL"], catalog="sample")
+    picker = ds.astra.pick()
+    reads, pyramid = picker._tiles, picker._tiles.pyramid
+    assert pyramid.top == 2
+    for key in ("red", "NDVI", MASK):
+        together = run(reads.tiles(key, 1, pyramid.within(1, (0, 0, 1500, 700))))
+        alone = run(Reads(picker._scene).tiles(key, 1, [(2, 1)]))[2, 1]
+        np.testing.assert_array_equal(together[2, 1].codes, alone.codes)
+        assert alone.box == (1024, 512, 1536, 1024)
+    exact = run(reads.tiles("red", 0, [(3, 2)]))[3, 2]
+    here = ds.red[768:1024, 512:768].values
+    np.testing.assert_allclose(exact.values, here, atol=6e-5)
+    # All have the scale of the overview, so that they are colored and counted as one.
+    assert (exact.low, exact.step) == (reads.overviews["red"].low, reads.overviews["red"].step)
+    picker.close()
+
+
+def test_tiles_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reads_module, "_BYTES", 5 * 256 * 256 * 2)
+    ds = astra_xr.open_scene(SAMPLE, ["red", "green", "blue"], catalog="sample")
+    picker = ds.astra.pick()
+    for row in range(4):
+        run(picker._tiles.tiles("red", 0, [(row, col) for col in range(3)]))
+    assert len(picker._tiles._tiles) == 5
+    assert picker._tiles._held == 5 * 256 * 256 * 2
     picker.close()
 
 
 def test_a_closed_picker_holds_nothing(picker: Picker) -> None:
     _ = picker.image
     picker.close()
-    assert not picker._tiles
+    start(picker._stop()).result()
+    assert not picker._tiles.overviews
     assert not picker._reads
     assert repr(picker) == "<astra picker: closed>"
-    picker._asked(None, {"type": "read", "id": 1, "keys": ["red"], "box": None, "most": [9, 9]}, [])
+    picker._asked(None, {"type": "want", "store": "A", "add": [["red", 0, 0, 0]]}, [])
 
 
 @pytest.mark.parametrize(

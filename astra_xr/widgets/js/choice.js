@@ -1,0 +1,65 @@
+// What is chosen: state is only ever made by reduce(). What follows from pixels is in derive.js.
+
+import { parted } from "./pixels/stats.js";
+
+/** The bands, or the index, that are shown: three or one. */
+export function channelsOf(state) {
+  if (state.mode === "rgb") return state.bands;
+  return [state.mode === "index" ? state.index : state.band];
+}
+
+/** Whether channels can be shown: all with a kernel, those within the page without. */
+export function here(about, ...keys) {
+  return !about.offline || keys.every((key) => about.offline.includes(key));
+}
+
+/** The state after an action; the same state where the action cannot be. */
+export function reduce(about, state, action) {
+  return Object.hasOwn(ACTIONS, action.type) ? ACTIONS[action.type](about, state, action) : state;
+}
+
+const ACTIONS = {
+  mode(about, state, { mode }) {
+    const next = { ...state, mode };
+    if (mode === "index") {
+      if (!here(about, state.index)) next.index = about.offline.find((key) => about.indices[key]);
+      next.cmap = about.indices[next.index].cmap;
+    }
+    if (mode === "single") next.cmap = about.bands[state.band].cmap;
+    return next;
+  },
+  preset(about, state, { title }) {
+    const bands = about.presets[title];
+    return bands ? { ...state, mode: "rgb", bands: [...bands] } : state;
+  },
+  band(about, state, { channel, name }) {
+    if (state.mode === "rgb") return { ...state, bands: state.bands.map((band, n) => (n === channel ? name : band)) };
+    if (state.mode === "index") return { ...state, index: name, cmap: about.indices[name].cmap };
+    return { ...state, band: name };
+  },
+  // A stretch is for all channels: it takes the place of limits that were set.
+  stretch(about, state, { patch }) {
+    const stretch = { ...state.stretch, ...patch };
+    const { low, high, sigma } = stretch;
+    const fine = low >= 0 && low < high && high <= 100 && sigma > 0 && sigma <= 100;
+    return fine ? { ...state, stretch, limits: {} } : state;
+  },
+  limits(about, state, { key, limits: [low, high] }) {
+    if (!Number.isFinite(low) || !Number.isFinite(high) || !(low < high)) return state;
+    return { ...state, limits: { ...state.limits, [key]: parted(low, high) } };
+  },
+  pin(about, state, { row, col }) {
+    const { grid } = about;
+    if (row < 0 || col < 0 || row >= grid.rows || col >= grid.cols) return state;
+    const at = [grid.x + grid.dx * (Math.floor(col) + 0.5), grid.y + grid.dy * (Math.floor(row) + 0.5)];
+    const point = at.map((value) => Number(value.toPrecision(12)));
+    if (state.pins.some((pin) => String(pin) === String(point))) return state;
+    return { ...state, pins: [...state.pins, point] };
+  },
+  unpin: (about, state, { n }) => ({ ...state, pins: state.pins.filter((_, i) => i !== n) }),
+  clear: (about, state) => ({ ...state, pins: [] }),
+  view: (about, state, { view }) => (String(view) === String(state.view) ? state : { ...state, view }),
+  cmap: (about, state, { name }) => ({ ...state, cmap: name }),
+  gamma: (about, state, { gamma }) => ({ ...state, gamma }),
+  mask: (about, state, { mask }) => ({ ...state, mask }),
+};

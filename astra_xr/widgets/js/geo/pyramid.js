@@ -1,0 +1,67 @@
+// The scene as square tiles at several levels: at level n, a pixel is 2ⁿ pixels of the scene wide. The top
+// level is an overview of the whole, read at once; the same as tile_pyramid.py.
+
+export class Pyramid {
+  constructor({ rows, cols }, { side, top, bottom = 0, overview }) {
+    Object.assign(this, { rows, cols, side, top, bottom, overview });
+  }
+
+  /** Rows and columns of a level. */
+  shape(level) {
+    if (level === this.top) return this.overview;
+    return [this.rows, this.cols].map((size) => Math.max(1, Math.floor(size / 2 ** level)));
+  }
+
+  /** Pixels of the scene in one of a level, down and across; all of the top level's are alike. */
+  pitch(level) {
+    const [rows, cols] = this.shape(level);
+    return level === this.top ? [this.rows / rows, this.cols / cols] : [2 ** level, 2 ** level];
+  }
+
+  /** The tiles, [row, col], that a box of the scene touches. */
+  within(level, [top, left, bottom, right]) {
+    const [down, across] = this.pitch(level), [rows, cols] = this.shape(level);
+    const ends = (low, high, pitch, size) => {
+      const last = Math.ceil(size / this.side) - 1;
+      const first = Math.floor(low / pitch / this.side);
+      return [Math.min(last, Math.max(0, first)), Math.min(last, Math.max(0, Math.ceil(high / pitch / this.side) - 1))];
+    };
+    const [r0, r1] = ends(top, bottom, down, rows), [c0, c1] = ends(left, right, across, cols);
+    const found = [];
+    for (let row = r0; row <= r1; row++) for (let col = c0; col <= c1; col++) found.push([row, col]);
+    return found;
+  }
+
+  /** The box of the scene that a tile shows. */
+  box(level, row, col) {
+    const [down, across] = this.pitch(level), [rows, cols] = this.shape(level);
+    const end = (n, size) => Math.min((n + 1) * this.side, size);
+    return [
+      row * this.side * down, col * this.side * across,
+      Math.min(this.rows, end(row, rows) * down), Math.min(this.cols, end(col, cols) * across),
+    ];
+  }
+
+  /** The level at which a box has no more rows and columns than the overview of a whole may have. */
+  levelOf([top, left, bottom, right], most) {
+    let level = 0;
+    while (level < this.top && Math.max(bottom - top, right - left) > most * 2 ** level) level++;
+    return Math.max(level, this.bottom);
+  }
+
+  /** The coarsest level whose pixels are at most `limit` wide where those of the scene are `scale` wide. */
+  levelAt(scale, limit) {
+    const level = Math.floor(Math.log2(limit / scale));
+    return Math.min(this.top, Math.max(this.bottom, level));
+  }
+}
+
+/** The pixels of a tile whose centers lie in a box: [top, left, bottom, right], of the tile. */
+export function windowOf(tile, box) {
+  const edge = (n, at) => {
+    const size = tile.shape[n], low = tile.box[n];
+    const index = Math.ceil(((at - low) / (tile.box[n + 2] - low)) * size - 0.5);
+    return Math.min(size, Math.max(0, index));
+  };
+  return [edge(0, box[0]), edge(1, box[1]), edge(0, box[2]), edge(1, box[3])];
+}

@@ -1,0 +1,37 @@
+// A picker in a page without a kernel: its store is filled with what Python put into the page.
+
+import { MASK } from "./derive.js";
+import { Store } from "./store.js";
+import { unpacked } from "./wire.js";
+
+/** A model of anywidget's kind, and its store. */
+export async function offlineModel(held) {
+  const kept = { about: held.about, state: held.state, shown: held.shown };
+  const heard = new Map();
+  const model = {
+    get: (key) => kept[key],
+    set: (key, value) => {
+      kept[key] = value;
+      for (const act of heard.get(`change:${key}`) || []) act();
+    },
+    on: (event, act) => heard.set(event, [...(heard.get(event) || []), act]),
+    off: (event, act) => heard.set(event, (heard.get(event) || []).filter((each) => each !== act)),
+  };
+  const wire = {
+    gone: false,
+    save: (state) => model.set("state", state),
+    send({ type, add = [] }) {
+      // What is not here will not come: that is said of what was asked for, so a moment later.
+      if (type === "want") setTimeout(() => add.forEach(([key, level, row, col]) => store.heard(missing(key, level, row, col))));
+      return true;
+    },
+  };
+  const missing = (key, level, row, col) => ({ type: "failed", key, level, row, col, message: `${key === MASK ? "The cloud mask" : key} is not included in this page.` });
+  const store = new Store(wire, "page");
+  store.spectra = held.spectra;
+  for (const { data, ...tile } of held.tiles) {
+    const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+    store.put({ ...tile, codes: await unpacked(tile, [bytes]) });
+  }
+  return { model, store };
+}

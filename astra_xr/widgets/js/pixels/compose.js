@@ -1,0 +1,52 @@
+// Codes to colors, as RGBA words; the same as picker_tiles.py. A table is made once for many tiles.
+
+import { LAST } from "./stats.js";
+
+/** Code → 0 to 255. */
+export function levelsOf({ low: first, step }, [low, high], gamma) {
+  const levels = new Uint8Array(LAST + 1);
+  for (let code = 1; code <= LAST; code++) {
+    const level = (first + (code - 1) * step - low) / (high - low);
+    const clipped = level <= 0 ? 0 : level >= 1 ? 1 : gamma === 1 ? level : level ** (1 / gamma);
+    levels[code] = clipped * 255 + 0.5;
+  }
+  return levels;
+}
+
+const word = (hex) =>
+  (255 << 24) | (parseInt(hex.slice(4, 6), 16) << 16) | (parseInt(hex.slice(2, 4), 16) << 8) |
+  parseInt(hex.slice(0, 2), 16);
+
+/** Code → color of a map, given as 256 colors of six hexadecimal digits. */
+export function colorsOf({ low: first, step }, [low, high], colormap) {
+  const colors = Array.from({ length: 256 }, (_, i) => word(colormap.slice(6 * i, 6 * i + 6)));
+  const table = new Uint32Array(LAST + 1);
+  for (let code = 1; code <= LAST; code++) {
+    const level = (first + (code - 1) * step - low) / (high - low);
+    table[code] = colors[Math.min(255, Math.max(0, Math.floor(level * 256)))];
+  }
+  return table;
+}
+
+/** Code → color of a class; others are gray. */
+export function classColors({ low, step }, classes) {
+  const table = new Uint32Array(LAST + 1).fill(word("808080"));
+  table[0] = 0;
+  for (const { value, color } of classes) table[(value - low) / step + 1] = word(color.slice(1));
+  return table;
+}
+
+/** Three channels by their levels; transparent where one has no data, or is hidden. */
+export function composeRgb(out, [r, g, b], [R, G, B], hidden = null) {
+  for (let i = 0; i < out.length; i++) {
+    const p = r[i], q = g[i], s = b[i];
+    out[i] = p && q && s ? (255 << 24) | (B[s] << 16) | (G[q] << 8) | R[p] : 0;
+  }
+  if (hidden) for (let i = 0; i < out.length; i++) if (hidden[i]) out[i] = 0;
+}
+
+/** One channel by its colors. */
+export function composeColored(out, codes, table, hidden = null) {
+  for (let i = 0; i < out.length; i++) out[i] = table[codes[i]];
+  if (hidden) for (let i = 0; i < out.length; i++) if (hidden[i]) out[i] = 0;
+}

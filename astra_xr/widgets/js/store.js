@@ -1,0 +1,117 @@
+// The tiles of one model, for all views of it: kept within bounds, and on their way once.
+
+import { canInflate, nameOf } from "./wire.js";
+
+const BYTES = 64 << 20; // of pixels that are kept, and not wanted by a view
+
+export class Store {
+  /** `name` is the store's own, by which the kernel knows what it still wants. */
+  constructor(wire, name, now = () => performance.now()) {
+    Object.assign(this, { wire, name, now });
+    this.tiles = new Map(); // name → tile, used last at the end
+    this.bytes = 0;
+    this.views = new Map(); // view → { names wanted, changed }
+    this.asked = new Map(); // name → { address, since }
+    this.failed = new Map(); // name → { key, message }
+    this.spectra = [];
+    this.refused = "";
+  }
+
+  join(view, changed) {
+    this.views.set(view, { names: new Map(), changed });
+  }
+
+  leave(view) {
+    this.views.delete(view);
+    this.ask();
+  }
+
+  changed() {
+    for (const { changed } of this.views.values()) changed();
+  }
+
+  /** A tile, if it is here. */
+  get(address) {
+    const name = nameOf(address), tile = this.tiles.get(name);
+    if (tile) {
+      this.tiles.delete(name);
+      this.tiles.set(name, tile);
+    }
+    return tile;
+  }
+
+  /** Say which tiles a view needs now: those that no view needs any more are dropped on their way. */
+  want(view, addresses) {
+    this.views.get(view).names = new Map(addresses.map((address) => [nameOf(address), address]));
+    this.ask();
+  }
+
+  ask() {
+    const wanted = new Map([...this.views.values()].flatMap(({ names }) => [...names]));
+    const add = [...wanted].filter(([name]) => !this.tiles.has(name) && !this.asked.has(name) && !this.failed.has(name));
+    const drop = [...this.asked].filter(([name]) => !wanted.has(name));
+    if (!add.length && !drop.length) return;
+    const listed = (address) => [address.key, address.level, address.row, address.col];
+    const sent = this.wire.send({
+      type: "want", store: this.name, add: add.map(([, address]) => listed(address)),
+      drop: drop.map(([, { address }]) => listed(address)), raw: !canInflate(),
+    });
+    for (const [name] of drop) this.asked.delete(name);
+    if (sent) for (const [name, address] of add) this.asked.set(name, { address, since: this.now() });
+    else this.asked.clear();
+  }
+
+  /** Take what the wire has heard. */
+  heard(message) {
+    if (message.type === "spectra") this.spectra = message.spectra;
+    if (message.type === "refused") this.refused = message.message;
+    if (message.type === "tile") this.put(message);
+    if (message.type === "failed") {
+      // A failure is of what this store asked for; others' are not known here.
+      if (!this.asked.delete(nameOf(message))) return;
+      this.failed.set(nameOf(message), { key: message.key, message: message.message });
+    }
+    this.changed();
+  }
+
+  put(tile) {
+    const name = nameOf(tile), before = this.tiles.get(name);
+    this.asked.delete(name);
+    this.failed.delete(name);
+    if (before) this.bytes -= before.codes.byteLength;
+    this.tiles.delete(name);
+    this.tiles.set(name, tile);
+    this.bytes += tile.codes.byteLength;
+    const wanted = (each) => [...this.views.values()].some(({ names }) => names.has(each));
+    for (const [each, { codes }] of this.tiles) {
+      if (this.bytes <= BYTES) break;
+      if (each === name || wanted(each)) continue;
+      this.tiles.delete(each);
+      this.bytes -= codes.byteLength;
+    }
+  }
+
+  /** Ask again for what failed. */
+  retry() {
+    this.failed.clear();
+    this.refused = "";
+    this.ask();
+  }
+
+  /** Milliseconds that the oldest tile has been on its way. */
+  get waiting() {
+    const since = [...this.asked.values()].map((each) => each.since);
+    return since.length ? this.now() - Math.min(...since) : 0;
+  }
+
+  /** Channels that are on their way. */
+  get reading() {
+    return [...new Set([...this.asked.values()].map(({ address }) => address.key))];
+  }
+
+  /** The messages of channels that failed. */
+  failures(keys) {
+    const found = [...this.failed.values()].filter(({ key }) => keys.includes(key));
+    return [...new Set(found.map(({ message }) => message))];
+  }
+}

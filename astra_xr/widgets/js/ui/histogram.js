@@ -1,0 +1,174 @@
+// The histogram: one axis for all channels, a lane of two handles for each.
+
+import { channelsOf } from "../choice.js";
+import { numberText } from "../code.js";
+import { LAST, percentile } from "../pixels/stats.js";
+import { clamp, draw, make } from "./dom.js";
+import { CHANNELS } from "./panel.js";
+
+export const WIDE = 300;
+const HIGH = 92, LANE = 16, EDGE = 10, BINS = 140;
+
+export class Histogram {
+  constructor(view) {
+    this.view = view;
+    this.plot = draw("g");
+    this.lanes = draw("g");
+    this.axis = draw("g", { class: "astra-axis" });
+    this.svg = draw("svg", { class: "astra-histogram", role: "group", "aria-label": "Histogram and limits" }, this.plot, this.axis, this.lanes);
+    this.node = make("div", {}, this.svg);
+    this.sliders = [];
+  }
+
+  x(value) {
+    const [low, high] = this.range;
+    return EDGE + clamp((value - low) / (high - low), 0, 1) * (WIDE - 2 * EDGE);
+  }
+
+  update() {
+    const { state, about, limits, statistics: { found } } = this.view;
+    const keys = channelsOf(state);
+    this.node.hidden = state.mode === "single" && about.bands[state.band].classes.length > 0;
+    if (this.node.hidden || !found || keys.some((key) => !limits[key])) return;
+    const { counts, scales } = found;
+    if (!this.dragging) {
+      const reach = scales.map((scale, n) => (counts[n].total ? [percentile(scale, counts[n], 0.1), percentile(scale, counts[n], 99.5)] : [0, 1]));
+      const edges = [...reach, ...keys.map((key) => limits[key])];
+      const low = Math.min(...edges.map((e) => e[0])), high = Math.max(...edges.map((e) => e[1]));
+      const room = (high - low || 1) * 0.04;
+      this.range = [low - room, high + room];
+    }
+    if (this.counts !== counts || String(this.range) !== this.ranged) {
+      [this.counts, this.ranged] = [counts, String(this.range)];
+      this.bars(scales, counts);
+      this.ticks(keys.length);
+    }
+    this.tint(keys);
+    this.handles(keys);
+  }
+
+  bars(scales, counted) {
+    const [low, high] = this.range, rgb = this.view.state.mode === "rgb";
+    const shapes = scales.map((scale, n) => {
+      const bins = new Float64Array(BINS);
+      const { counts } = counted[n];
+      const per = BINS / (high - low);
+      for (let code = 1; code <= LAST; code++) {
+        if (!counts[code]) continue;
+        const bin = Math.floor((scale.low + (code - 1) * scale.step - low) * per);
+        if (bin >= 0 && bin < BINS) bins[bin] += counts[code];
+      }
+      return bins;
+    });
+    const tall = Math.max(...shapes.map((bins) => [...bins].sort((a, b) => b - a)[2] || 1), 1);
+    this.plot.replaceChildren(...shapes.map((bins, n) => {
+      const step = (WIDE - 2 * EDGE) / BINS;
+      let path = `M${EDGE} ${HIGH}`;
+      bins.forEach((count, i) => {
+        const y = (HIGH - Math.min(1, Math.sqrt(count / tall)) * (HIGH - 8)).toFixed(1);
+        path += `L${(EDGE + (i + 0.5) * step).toFixed(1)} ${y}`;
+      });
+      return draw("path", { d: `${path}L${WIDE - EDGE} ${HIGH}Z`, class: rgb ? `astra-${CHANNELS[n][1]}` : "astra-tinted", ...(rgb ? {} : { fill: `url(#${this.view.id}-tint)` }) });
+    }));
+  }
+
+  /** In one channel, the bars have the colors of the map. */
+  tint(keys) {
+    const { state, about, id } = this.view;
+    if (state.mode === "rgb") { if (this.tinted) { this.tinted.remove(); this.tinted = null; } return; }
+    const hex = about.colormaps[state.cmap];
+    const [low, high] = this.view.limits[keys[0]];
+    const stops = Array.from({ length: 16 }, (_, i) => draw("stop", { offset: i / 15, "stop-color": `#${hex.slice(102 * i, 102 * i + 6)}` }));
+    const next = draw("linearGradient", { id: `${id}-tint`, gradientUnits: "userSpaceOnUse", x1: this.x(low), x2: Math.max(this.x(high), this.x(low) + 0.1) }, ...stops);
+    if (this.tinted) this.tinted.replaceWith(next);
+    else this.svg.prepend(next);
+    this.tinted = next;
+  }
+
+  ticks(lanes) {
+    const [low, high] = this.range;
+    const raw = (high - low) / 5, ten = 10 ** Math.floor(Math.log10(raw));
+    const step = ten * [1, 2, 5, 10].find((n) => n * ten >= raw);
+    const nodes = [draw("line", { x1: EDGE, x2: WIDE - EDGE, y1: HIGH, y2: HIGH })];
+    for (let v = Math.ceil(low / step) * step; v <= high; v += step) {
+      nodes.push(draw("line", { x1: this.x(v), x2: this.x(v), y1: HIGH, y2: HIGH + 3 }));
+      const text = draw("text", { x: this.x(v), y: HIGH + 13 });
+      text.textContent = numberText(Math.abs(v) < step / 1e6 ? 0 : v, 4);
+      nodes.push(text);
+    }
+    this.axis.replaceChildren(...nodes);
+    this.svg.setAttribute("viewBox", `0 0 ${WIDE} ${HIGH + 20 + lanes * LANE}`);
+  }
+
+  handles(keys) {
+    const mode = `${this.view.state.mode}`;
+    if (this.handlesOf !== mode) {
+      this.handlesOf = mode;
+      this.sliders = keys.map((_, n) => this.lane(n));
+      this.lanes.replaceChildren(...this.sliders.map((s) => s.node));
+    }
+    keys.forEach((key, n) => {
+      const pair = this.view.limits[key];
+      const { track, ends } = this.sliders[n];
+      const y = HIGH + 20 + n * LANE + LANE / 2;
+      track.setAttribute("x", this.x(pair[0]));
+      track.setAttribute("width", Math.max(0, this.x(pair[1]) - this.x(pair[0])));
+      ends.forEach((end, i) => {
+        end.setAttribute("transform", `translate(${this.x(pair[i]).toFixed(2)} ${y})`);
+        end.setAttribute("aria-valuemin", numberText(this.range[0]));
+        end.setAttribute("aria-valuemax", numberText(this.range[1]));
+        end.setAttribute("aria-valuenow", numberText(pair[i]));
+        end.setAttribute("aria-label", `${i ? "Upper" : "Lower"} limit of ${key}${mode === "rgb" ? ` in ${CHANNELS[n][1]}` : ""}`);
+      });
+    });
+  }
+
+  lane(n) {
+    const y = HIGH + 20 + n * LANE + LANE / 2;
+    const color = this.view.state.mode === "rgb" ? `astra-${CHANNELS[n][1]}` : "astra-plain";
+    const rail = draw("line", { x1: EDGE, x2: WIDE - EDGE, y1: y, y2: y, class: "astra-rail" });
+    const track = draw("rect", { y: y - 1.5, height: 3, class: color });
+    const ends = [0, 1].map((i) => {
+      const end = draw("g", { class: `astra-handle ${color}`, tabindex: 0, role: "slider", "aria-orientation": "horizontal" },
+        draw("rect", { x: -11, y: -LANE / 2, width: 22, height: LANE, class: "astra-reach" }),
+        draw("circle", { r: 5.5 }));
+      this.drags(end, n, i);
+      return end;
+    });
+    return { node: draw("g", {}, rail, track, ...ends), track, ends };
+  }
+
+  drags(end, n, i) {
+    const key = () => channelsOf(this.view.state)[n];
+    const move = (value) => {
+      const pair = [...this.view.limits[key()]], [low, high] = this.range, gap = (high - low) / 500;
+      pair[i] = i ? clamp(value, pair[0] + gap, high) : clamp(value, low, pair[1] - gap);
+      this.view.act({ type: "limits", key: key(), limits: pair });
+    };
+    end.addEventListener("pointerdown", (e) => {
+      e.preventDefault();
+      end.focus();
+      end.setPointerCapture(e.pointerId);
+      this.dragging = end;
+    });
+    end.addEventListener("pointermove", (e) => {
+      if (this.dragging !== end) return;
+      const box = this.svg.getBoundingClientRect();
+      const at = ((e.clientX - box.left) / box.width) * WIDE;
+      move(this.range[0] + ((at - EDGE) / (WIDE - 2 * EDGE)) * (this.range[1] - this.range[0]));
+    });
+    const stop = () => { this.dragging = null; this.view.refresh(); };
+    end.addEventListener("pointerup", stop);
+    end.addEventListener("pointercancel", stop);
+    end.addEventListener("keydown", (e) => {
+      const step = (this.range[1] - this.range[0]) / (e.shiftKey ? 400 : 100);
+      const ways = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10 };
+      const now = this.view.limits[key()][i];
+      if (ways[e.key]) move(now + ways[e.key] * step);
+      else if (e.key === "Home") move(this.range[0]);
+      else if (e.key === "End") move(this.range[1]);
+      else return;
+      e.preventDefault();
+    });
+  }
+}

@@ -1,0 +1,105 @@
+// The tiles of a level, colored, as one canvas.
+
+import { channelsOf } from "../choice.js";
+import { MASK, numberOf } from "../derive.js";
+import { classColors, colorsOf, composeColored, composeRgb, levelsOf } from "../pixels/compose.js";
+
+/** How codes become colors; its tables are made once for all tiles. */
+export class Look {
+  constructor(about, state, limits) {
+    Object.assign(this, { about, state, keys: channelsOf(state), tables: new Map() });
+    this.classes = state.mode === "single" ? about.bands[state.band].classes : [];
+    this.limits = this.keys.map((key) => limits[key]);
+    this.made = JSON.stringify([state.mode, this.keys, this.limits, state.gamma, state.cmap, state.mask]);
+  }
+
+  /** Whether the image can be made: the limits of all channels are known. */
+  get known() {
+    return this.classes.length > 0 || this.limits.every(Boolean);
+  }
+
+  table(tile, n) {
+    const name = `${n} ${tile.low} ${tile.step}`;
+    if (!this.tables.has(name)) {
+      const { state, about } = this;
+      const make = () => {
+        if (state.mode === "rgb") return levelsOf(tile, this.limits[n], state.gamma);
+        if (this.classes.length) return classColors(tile, this.classes);
+        return colorsOf(tile, this.limits[n], about.colormaps[state.cmap]);
+      };
+      this.tables.set(name, make());
+    }
+    return this.tables.get(name);
+  }
+
+  color(words, tiles, mask) {
+    const tables = tiles.map((tile, n) => this.table(tile, n));
+    const hidden = mask && mask.codes;
+    if (this.state.mode === "rgb") composeRgb(words, tiles.map((tile) => tile.codes), tables, hidden);
+    else composeColored(words, tiles[0].codes, tables[0], hidden);
+  }
+}
+
+export class Layer {
+  constructor(store, pyramid, level) {
+    Object.assign(this, { store, pyramid, level, parts: new Map(), complete: false, box: null });
+    this.canvas = document.createElement("canvas");
+  }
+
+  /** Color what is here of a box; those tiles alone that are not yet as they should be. */
+  paint(box, look) {
+    const { store, pyramid, level } = this;
+    const places = pyramid.within(level, box);
+    const [r0, c0] = places[0], [r1, c1] = places.at(-1);
+    const range = `${r0} ${c0} ${r1} ${c1}`;
+    if (range !== this.range) this.lay(range, r0, c0, r1, c1);
+    const all = places.map(([row, col]) => {
+      const tiles = look.keys.map((key) => store.get({ key, level, row, col }));
+      const mask = look.state.mask ? store.get({ key: MASK, level, row, col }) : null;
+      return { row, col, tiles, mask, here: tiles.every(Boolean) && (!look.state.mask || Boolean(mask)) };
+    });
+    const count = all.filter(({ here }) => here).length;
+    this.complete = count === places.length;
+    this.some = count > 0;
+    if (!this.some) return; // what was painted before may still be shown, as such
+    for (const { row, col, tiles, mask, here } of all) {
+      const name = `${row} ${col}`;
+      const corner = [(col - c0) * pyramid.side, (row - r0) * pyramid.side];
+      if (!here) {
+        // Nothing of another look may stand beside this one.
+        this.context.clearRect(...corner, pyramid.side, pyramid.side);
+        this.parts.delete(name);
+        continue;
+      }
+      const made = `${look.made} ${tiles.map(numberOf)} ${mask ? numberOf(mask) : ""}`;
+      if (this.parts.get(name) === made) continue;
+      const [rows, cols] = tiles[0].shape;
+      const image = this.context.createImageData(cols, rows);
+      look.color(new Uint32Array(image.data.buffer), tiles, mask);
+      this.context.putImageData(image, ...corner);
+      this.parts.set(name, made);
+    }
+  }
+
+  /** A canvas for a range of tiles; what is in it of others stays for as long as it is in range. */
+  lay(range, r0, c0, r1, c1) {
+    const { pyramid, level } = this;
+    const [rows, cols] = pyramid.shape(level);
+    const [down, across] = pyramid.pitch(level);
+    const size = [Math.min((r1 + 1) * pyramid.side, rows) - r0 * pyramid.side, Math.min((c1 + 1) * pyramid.side, cols) - c0 * pyramid.side];
+    const before = this.box && { canvas: this.canvas, box: this.box, parts: this.parts };
+    this.canvas = document.createElement("canvas");
+    [this.canvas.height, this.canvas.width] = size;
+    this.context = this.canvas.getContext("2d");
+    this.box = [r0 * pyramid.side * down, c0 * pyramid.side * across, (r0 * pyramid.side + size[0]) * down, (c0 * pyramid.side + size[1]) * across];
+    this.parts = new Map();
+    this.range = range;
+    if (!before) return;
+    const x = Math.round((before.box[1] - this.box[1]) / across), y = Math.round((before.box[0] - this.box[0]) / down);
+    this.context.drawImage(before.canvas, x, y);
+    for (const [name, made] of before.parts) {
+      const [row, col] = name.split(" ").map(Number);
+      if (row >= r0 && row <= r1 && col >= c0 && col <= c1) this.parts.set(name, made);
+    }
+  }
+}

@@ -1,0 +1,151 @@
+// The side panel: channels and their limits, color maps, classes, stretch and gamma.
+
+import { channelsOf, here } from "../choice.js";
+import { numberText } from "../code.js";
+import { make, put } from "./dom.js";
+
+export const CHANNELS = [["R", "red"], ["G", "green"], ["B", "blue"]];
+const STRETCHES = [["percentile", "Percentile"], ["sigma", "Sigma"], ["minmax", "Min–max"]];
+
+const stepOf = ([low, high]) => 10 ** Math.floor(Math.log10((high - low) / 20 || 1));
+
+export class Panel {
+  constructor(view) {
+    this.view = view;
+    this.node = make("div", { class: "astra-panel" });
+    this.channels = make("div", { class: "astra-channels" });
+    this.formula = make("div", { class: "astra-formula" });
+    this.maps = this.makeMaps();
+    this.legend = make("ul", { class: "astra-legend", "aria-label": "Classes" });
+    this.makeStretch();
+    this.gamma = make("input", { type: "range", min: -1, max: 1, step: 0.02, "aria-label": "Gamma",
+      oninput: () => view.act({ type: "gamma", gamma: Number((3 ** Number(this.gamma.value)).toFixed(2)) }) });
+    this.gammaText = make("output", { class: "astra-unit" });
+    this.gammaRow = make("label", { class: "astra-row astra-gamma" }, make("span", {}, "Gamma"), this.gamma, this.gammaText);
+    this.above = [this.channels, this.formula, this.maps]; // of the histogram
+    this.below = [this.legend, this.stretchRow, this.gammaRow];
+  }
+
+  makeMaps() {
+    const { about, id } = this.view;
+    const act = (name) => this.view.act({ type: "cmap", name });
+    return make("div", { class: "astra-maps", role: "radiogroup", "aria-label": "Color map" },
+      ...Object.entries(about.colormaps).map(([name, hex]) => {
+        const stops = [0, 36, 73, 109, 146, 182, 219, 255].map((i) => `#${hex.slice(6 * i, 6 * i + 6)}`);
+        const input = make("input", { type: "radio", name: `${id}-map`, value: name, "aria-label": name, onchange: () => act(name) });
+        return make("label", { title: name }, input, make("span", { style: `background:linear-gradient(90deg,${stops})` }));
+      }));
+  }
+
+  makeStretch() {
+    const stretch = (patch) => this.view.act({ type: "stretch", patch });
+    this.stretch = make("select", { "aria-label": "Stretch", onchange: () => stretch({ kind: this.stretch.value }) },
+      ...STRETCHES.map(([kind, title]) => make("option", { value: kind }, title)),
+      make("option", { value: "custom", disabled: true }, "Custom"));
+    const number = (name, label, bounds) => make("input", {
+      type: "number", class: "astra-number", "aria-label": label, ...bounds,
+      onchange: (e) => stretch({ [name]: Number(e.target.value) }),
+    });
+    this.low = number("low", "Lower percentile", { min: 0, max: 100, step: "any" });
+    this.high = number("high", "Upper percentile", { min: 0, max: 100, step: "any" });
+    this.sigma = number("sigma", "Standard deviations", { min: 0.1, max: 100, step: 0.5 });
+    this.of = make("select", { "aria-label": "Statistics of", onchange: () => stretch({ of: this.of.value }) },
+      make("option", { value: "whole" }, "of scene"), make("option", { value: "view" }, "of view"));
+    this.percents = make("span", { class: "astra-pair" }, this.low, this.high, make("span", { class: "astra-unit" }, "%"));
+    this.sigmas = make("span", { class: "astra-pair" }, this.sigma, make("span", { class: "astra-unit" }, "σ"));
+    this.stretchRow = make("div", { class: "astra-row" }, this.stretch, this.percents, this.sigmas, this.of);
+  }
+
+  /** The menus and limits of the channels, made anew when the mode changes. */
+  makeChannels() {
+    const { state } = this.view;
+    const act = (action) => this.view.act(action);
+    if (this.made === state.mode) return;
+    this.made = state.mode;
+    this.rows = channelsOf(state).map((_, n) => {
+      const rgb = state.mode === "rgb";
+      const name = rgb ? CHANNELS[n][1] : state.mode === "index" ? "index" : "band";
+      const label = rgb ? `Band in ${name}` : name === "index" ? "Index" : "Band";
+      const menu = make("select", { "aria-label": label, onchange: () => act({ type: "band", channel: n, name: menu.value }) },
+        ...(state.mode === "index" ? this.indexOptions() : this.bandOptions()));
+      const limits = [0, 1].map((i) => make("input", {
+        type: "number", class: "astra-number astra-limit", step: "any", "aria-label": `${i ? "Upper" : "Lower"} limit of ${name}`,
+        onchange: (e) => this.typed(n, i, e.target.value),
+      }));
+      const mark = rgb ? make("b", { class: `astra-mark astra-${name}`, "aria-hidden": "true" }, CHANNELS[n][0]) : null;
+      return { menu, limits, node: make("div", { class: `astra-channel${rgb ? "" : " astra-alone"}` }, mark, menu, ...limits) };
+    });
+    this.channels.replaceChildren(...this.rows.map((row) => row.node));
+  }
+
+  typed(n, i, text) {
+    const key = channelsOf(this.view.state)[n];
+    const limits = [...(this.view.limits[key] || [0, 1])];
+    limits[i] = text === "" ? NaN : Number(text);
+    this.view.act({ type: "limits", key, limits });
+  }
+
+  bandOptions() {
+    const { about } = this.view;
+    return Object.entries(about.bands).map(([name, band]) => {
+      const names = [...new Set([name, band.native, band.common].filter(Boolean))];
+      const wave = band.wavelength ? `${numberText(band.wavelength, 4)} µm` : "";
+      return make("option", { value: name, disabled: !here(about, name), title: band.title }, [names.join(" · "), wave].filter(Boolean).join("  "));
+    });
+  }
+
+  indexOptions() {
+    const { about } = this.view;
+    const groups = new Map([["usual", []]]);
+    for (const [name, index] of Object.entries(about.indices)) {
+      const group = about.needs[name] ? "usual" : index.domain;
+      if (!groups.has(group)) groups.set(group, []);
+      groups.get(group).push(make("option", { value: name, disabled: !here(about, name), title: index.title }, `${name}  ${index.title}`));
+    }
+    return [...groups].map(([label, options]) => make("optgroup", { label }, ...options));
+  }
+
+  update() {
+    this.makeChannels();
+    const { state, about, limits } = this.view;
+    const classes = state.mode === "single" ? about.bands[state.band].classes : [];
+    channelsOf(state).forEach((key, n) => {
+      put(this.rows[n].menu, key);
+      this.rows[n].limits.forEach((input, i) => {
+        input.hidden = classes.length > 0;
+        put(input, limits[key] ? numberText(limits[key][i], 3) : "");
+        if (limits[key]) input.step = stepOf(limits[key]);
+      });
+    });
+    const index = state.mode === "index" && about.indices[state.index];
+    this.formula.hidden = !index;
+    if (index) this.formula.textContent = `${index.title}: ${index.formula}`;
+    this.maps.hidden = state.mode === "rgb" || classes.length > 0;
+    for (const { firstChild: input } of this.maps.children) input.checked = input.value === state.cmap;
+    this.legend.hidden = !classes.length;
+    const of = classes.length ? state.band : "";
+    if (this.legend.dataset.of !== of) {
+      this.legend.dataset.of = of;
+      this.legend.replaceChildren(...classes.map((c) => make("li", {}, make("i", { style: `background:${c.color}` }), c.name)));
+    }
+    this.updateStretch(classes.length > 0);
+  }
+
+  updateStretch(classes) {
+    const { state } = this.view;
+    this.stretchRow.hidden = classes;
+    const { kind, low, high, sigma, of } = state.stretch;
+    const custom = channelsOf(state).some((key) => state.limits[key]);
+    put(this.stretch, custom ? "custom" : kind);
+    put(this.low, low);
+    put(this.high, high);
+    put(this.sigma, sigma);
+    put(this.of, of);
+    this.percents.hidden = custom || kind !== "percentile";
+    this.sigmas.hidden = custom || kind !== "sigma";
+    this.of.hidden = custom;
+    this.gammaRow.hidden = state.mode !== "rgb";
+    if (Math.abs(3 ** Number(this.gamma.value) - state.gamma) > 0.006) this.gamma.value = Math.log(state.gamma) / Math.log(3);
+    this.gammaText.textContent = state.gamma.toFixed(2);
+  }
+}

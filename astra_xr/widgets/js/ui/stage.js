@@ -1,0 +1,280 @@
+// The picture: panning, zooming, pins, and painting it.
+
+import { channelsOf } from "../choice.js";
+import { MASK } from "../derive.js";
+import { Eye } from "../geo/eye.js";
+import { lonlatAt } from "../geo/lonlat.js";
+import { numberText } from "../code.js";
+import { clamp, make } from "./dom.js";
+import { Layer, Look } from "./layer.js";
+
+export const PINS = ["#e8590c", "#1c7ed6", "#2f9e44", "#ae3ec9", "#e03131", "#0c8599"];
+
+const shortNumber = (value) => numberText(value, Math.abs(value) >= 1000 ? 6 : 4);
+
+export class Stage {
+  constructor(view) {
+    const { about } = view;
+    Object.assign(this, { view, about, store: view.store, pyramid: view.pyramid, revision: 0, layers: new Map() });
+    this.eye = new Eye(about.grid);
+    this.canvas = make("canvas", {
+      class: "astra-canvas", tabIndex: 0, role: "application", "aria-roledescription": "image",
+      "aria-label": `Image of ${about.title}. Arrow keys pan, plus and minus zoom, 0 shows all, Enter marks the center, Delete removes the last mark.`,
+    });
+    this.scalebar = make("div", { class: "astra-scalebar", "aria-hidden": "true" }, make("i"), make("span"));
+    this.bar = make("div", { class: "astra-bar", role: "progressbar", "aria-label": "Reading", hidden: true });
+    const tool = (label, text, run) => make("button", { type: "button", class: "astra-tool", title: label, "aria-label": label, onclick: run }, text);
+    const tools = make("div", { class: "astra-tools" },
+      tool("Zoom in", "+", () => this.look(() => this.eye.zoom(1.6))),
+      tool("Zoom out", "−", () => this.look(() => this.eye.zoom(1 / 1.6))),
+      tool("Show all", "⤢", () => this.look(() => this.eye.show(null))));
+    this.node = make("div", { class: "astra-stage" }, this.canvas, this.bar, tools, this.scalebar);
+    this.readout = make("div", { class: "astra-readout" });
+    this.pointers();
+    this.keys();
+  }
+
+  // Looking around.
+
+  look(change) {
+    change();
+    this.view.refresh();
+    clearTimeout(this.looking);
+    this.looking = setTimeout(() => {
+      this.looking = 0;
+      this.view.act({ type: "view", view: this.eye.view });
+    }, 140);
+  }
+
+  /** Follow a view that Python, or another view of the browser, has set. */
+  follow(view) {
+    if (!this.looking && String(view) !== String(this.eye.view)) this.eye.show(view);
+  }
+
+  resized() {
+    const width = Math.floor(this.node.clientWidth);
+    if (!width || width === this.eye.width) return;
+    const first = !this.eye.width;
+    this.eye.resize(width);
+    if (first) this.eye.show(this.view.state.view);
+    this.eye.settle();
+    this.dpr = Math.min(2, window.devicePixelRatio || 1);
+    this.canvas.width = Math.round(width * this.dpr);
+    this.canvas.height = Math.round(this.eye.height * this.dpr);
+    this.canvas.style.height = `${this.eye.height}px`;
+    this.view.refresh();
+  }
+
+  /** The level of what is shown: a pixel of it is at most a CSS pixel, or two screen pixels, wide. */
+  get level() {
+    return this.eye.width ? this.pyramid.levelAt(this.eye.scale, this.dpr >= 1.5 ? 1 : 1.41) : this.pyramid.top;
+  }
+
+  pointers() {
+    const { canvas } = this;
+    const down = new Map();
+    let moved = 0;
+    const at = (e) => { const r = canvas.getBoundingClientRect(); return [e.clientX - r.left, e.clientY - r.top]; };
+    canvas.addEventListener("pointerdown", (e) => {
+      if (e.button) return;
+      canvas.setPointerCapture(e.pointerId);
+      if (!down.size) moved = 0;
+      down.set(e.pointerId, at(e));
+    });
+    canvas.addEventListener("pointermove", (e) => {
+      const [x, y] = at(e);
+      if (!down.has(e.pointerId)) { this.hover = [x, y]; this.tellPixel(); return; }
+      const [px, py] = down.get(e.pointerId);
+      moved += Math.abs(x - px) + Math.abs(y - py);
+      if (down.size === 2) {
+        const other = [...down].find(([id]) => id !== e.pointerId)[1];
+        const apart = (a) => Math.hypot(a[0] - other[0], a[1] - other[1]) || 1;
+        this.look(() => this.eye.zoom(apart([x, y]) / apart([px, py]), (x + other[0]) / 2, (y + other[1]) / 2));
+      } else if (moved > 4) this.look(() => this.eye.move(x - px, y - py));
+      down.set(e.pointerId, [x, y]);
+    });
+    const up = (e) => {
+      const was = down.delete(e.pointerId);
+      if (was && e.type === "pointerup" && moved <= 4 && !down.size) this.pin(...this.eye.at(...at(e)));
+    };
+    canvas.addEventListener("pointerup", up);
+    canvas.addEventListener("pointercancel", up);
+    canvas.addEventListener("pointerleave", () => { this.hover = null; this.tellPixel(); });
+    canvas.addEventListener("wheel", (e) => {
+      // The page scrolls past, unless the picture was chosen.
+      if (!e.ctrlKey && !e.metaKey && canvas.getRootNode().activeElement !== canvas) return;
+      e.preventDefault();
+      this.look(() => this.eye.zoom(Math.exp(-clamp(e.deltaY, -300, 300) * 0.0022), ...at(e)));
+    }, { passive: false });
+  }
+
+  keys() {
+    const step = () => Math.round(this.eye.width / 8);
+    const acts = {
+      ArrowLeft: () => this.look(() => this.eye.move(step(), 0)),
+      ArrowRight: () => this.look(() => this.eye.move(-step(), 0)),
+      ArrowUp: () => this.look(() => this.eye.move(0, step())),
+      ArrowDown: () => this.look(() => this.eye.move(0, -step())),
+      "+": () => this.look(() => this.eye.zoom(1.6)),
+      "=": () => this.look(() => this.eye.zoom(1.6)),
+      "-": () => this.look(() => this.eye.zoom(1 / 1.6)),
+      0: () => this.look(() => this.eye.show(null)),
+      Enter: () => { this.pin(this.eye.row, this.eye.col); this.view.status.say(this.pixelText(this.eye.row, this.eye.col)); },
+      Delete: () => this.view.act({ type: "unpin", n: this.view.state.pins.length - 1 }),
+    };
+    this.canvas.addEventListener("keydown", (e) => {
+      if (!acts[e.key] || e.ctrlKey || e.metaKey || e.altKey) return;
+      e.preventDefault();
+      acts[e.key]();
+    });
+  }
+
+  pin(row, col) {
+    this.view.act({ type: "pin", row, col });
+    if (this.about.offline) this.guessSpectra();
+  }
+
+  /** Without a kernel: the values of the bands that the page has. */
+  guessSpectra() {
+    const { store, about } = this, { grid } = about;
+    store.spectra = this.view.state.pins.map(([x, y]) => {
+      const known = store.spectra.find((s) => s.x === x && s.y === y);
+      if (known) return known;
+      const at = [(y - grid.y) / grid.dy, (x - grid.x) / grid.dx];
+      const bands = about.offline.filter((key) => about.bands[key]);
+      return { x, y, values: Object.fromEntries(bands.map((key) => [key, this.valueAt(key, ...at)?.value])) };
+    });
+    this.view.refresh();
+  }
+
+  // Values.
+
+  /** The value of a channel at a place, of the finest tile that is here, and the level of that. */
+  valueAt(key, row, col) {
+    for (let level = this.level; level <= this.pyramid.top; level++) {
+      const [[r, c]] = this.pyramid.within(level, [row, col, row + 1e-9, col + 1e-9]);
+      const tile = this.store.get({ key, level, row: r, col: c });
+      if (!tile) continue;
+      const [top, left, bottom, right] = tile.box;
+      const j = Math.floor(((row - top) / (bottom - top)) * tile.shape[0]);
+      const i = Math.floor(((col - left) / (right - left)) * tile.shape[1]);
+      if (j < 0 || i < 0 || j >= tile.shape[0] || i >= tile.shape[1]) continue;
+      const code = tile.codes[j * tile.shape[1] + i];
+      if (key === MASK) return { value: code, level };
+      return { value: code ? tile.low + (code - 1) * tile.step : null, level };
+    }
+    return null;
+  }
+
+  pixelText(row, col) {
+    const { grid, bands } = this.about;
+    if (row < 0 || col < 0 || row >= grid.rows || col >= grid.cols) return "";
+    const digits = grid.degrees ? 5 : Math.abs(grid.dx) < 1 ? 2 : 0;
+    const x = (grid.x + grid.dx * col).toFixed(digits), y = (grid.y + grid.dy * row).toFixed(digits);
+    const parts = [grid.placed ? `x ${x}  y ${y}` : `row ${Math.floor(row)}  column ${Math.floor(col)}`];
+    const degrees = grid.degrees ? null : lonlatAt(grid, row, col);
+    if (degrees) parts.push(`${Math.abs(degrees[1]).toFixed(4)}°${degrees[1] < 0 ? "S" : "N"} ${Math.abs(degrees[0]).toFixed(4)}°${degrees[0] < 0 ? "W" : "E"}`);
+    let coarsest = 0;
+    for (const key of new Set(channelsOf(this.view.state))) {
+      const found = this.valueAt(key, row, col);
+      if (!found) continue;
+      const { value } = found, band = bands[key] || { classes: [] };
+      const named = band.classes.find((c) => c.value === value);
+      const text = value === null ? "no data" : named ? named.name : shortNumber(value);
+      parts.push(`${key} ${text}${value !== null && band.units ? ` ${band.units}` : ""}`);
+      if (value !== null && !band.classes.length) coarsest = Math.max(coarsest, found.level);
+    }
+    if (this.valueAt(MASK, row, col)?.value) parts.push("cloud or shadow");
+    const [down, across] = this.pyramid.pitch(coarsest);
+    if (down * across > 1) parts.push(`(mean of ${Math.round(down * across)} pixels)`);
+    return parts.join("   ");
+  }
+
+  tellPixel() {
+    const [row, col] = this.hover ? this.eye.at(...this.hover) : [this.eye.row, this.eye.col];
+    this.readout.textContent = this.pixelText(row, col);
+  }
+
+  // Painting.
+
+  layer(level) {
+    if (!this.layers.has(level)) this.layers.set(level, new Layer(this.store, this.pyramid, level));
+    return this.layers.get(level);
+  }
+
+  /** Draw what is here: of the level that is shown, above coarser ones where that is not complete. */
+  paint(limits) {
+    const { eye, canvas, dpr, level, pyramid } = this;
+    if (!eye.width) return;
+    const started = performance.now();
+    const look = new Look(this.about, this.view.state, limits);
+    const box = eye.view || [0, 0, pyramid.rows, pyramid.cols];
+    let drawn = [];
+    if (look.known) {
+      const shown = this.layer(level);
+      shown.paint(box, look);
+      drawn = shown.complete ? [shown] : [pyramid.top, ...(level + 1 < pyramid.top ? [level + 1] : [])]
+        .filter((each) => each !== level).map((each) => this.layer(each));
+      for (const layer of drawn) if (layer !== shown) layer.paint(box, look);
+      if (!shown.complete) drawn.push(shown);
+      drawn = drawn.filter((layer) => layer.some);
+    }
+    // Layers of other levels would only take memory.
+    for (const each of this.layers.keys()) if (![level, level + 1, pyramid.top].includes(each)) this.layers.delete(each);
+    // Until what was chosen is there: what was shown before, and pale, as it is of something else.
+    const fresh = drawn.length > 0;
+    if (fresh) this.before = drawn;
+    const context = canvas.getContext("2d");
+    context.setTransform(dpr, 0, 0, dpr, 0, 0);
+    context.clearRect(0, 0, eye.width, eye.height);
+    context.globalAlpha = fresh ? 1 : 0.35;
+    for (const layer of this.before || []) this.put(context, layer);
+    context.globalAlpha = 1;
+    this.marks(context);
+    this.scale();
+    if (fresh) {
+      canvas.dataset.rev = ++this.revision;
+      canvas.dataset.ms = (performance.now() - started).toFixed(1);
+    }
+    canvas.dataset.fine = String(fresh && this.layer(level).complete);
+    canvas.dataset.level = level;
+  }
+
+  put(context, layer) {
+    const [top, left, bottom, right] = layer.box;
+    const [x, y] = this.eye.place(top, left), [x2, y2] = this.eye.place(bottom, right);
+    context.imageSmoothingEnabled = (x2 - x) / layer.canvas.width < 2;
+    context.imageSmoothingQuality = "medium";
+    context.drawImage(layer.canvas, x, y, x2 - x, y2 - y);
+  }
+
+  marks(context) {
+    const { grid } = this.about;
+    context.font = "600 10px system-ui, sans-serif";
+    context.textAlign = "center";
+    context.textBaseline = "middle";
+    this.view.state.pins.forEach(([px, py], n) => {
+      const [x, y] = this.eye.place((py - grid.y) / grid.dy, (px - grid.x) / grid.dx);
+      context.beginPath();
+      context.arc(x, y, 8, 0, 7);
+      context.fillStyle = PINS[n % PINS.length];
+      context.fill();
+      context.lineWidth = 1.5;
+      context.strokeStyle = "#fff";
+      context.stroke();
+      context.fillStyle = "#fff";
+      context.fillText(n + 1, x, y + 0.5);
+    });
+  }
+
+  scale() {
+    const { meters } = this.about.grid;
+    this.scalebar.hidden = !meters;
+    if (!meters) return;
+    const most = (this.eye.width / 4 / this.eye.scale) * meters;
+    const ten = 10 ** Math.floor(Math.log10(most));
+    const length = ten * [5, 2, 1].find((n) => n * ten <= most);
+    this.scalebar.firstChild.style.width = `${((length / meters) * this.eye.scale).toFixed(1)}px`;
+    this.scalebar.lastChild.textContent = length >= 1000 ? `${length / 1000} km` : `${length} m`;
+  }
+}

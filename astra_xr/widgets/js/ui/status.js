@@ -1,0 +1,45 @@
+// What goes on, where it is seen: a line under the picture, and an alert for failures.
+
+import { channelsOf } from "../choice.js";
+import { MASK } from "../derive.js";
+import { make } from "./dom.js";
+
+export class Status {
+  constructor(view) {
+    this.view = view;
+    this.line = make("div", { class: "astra-status", role: "status" });
+    this.alert = make("div", { class: "astra-alert", role: "alert", hidden: true });
+  }
+
+  say(text) {
+    this.line.textContent = text;
+  }
+
+  /** `broken` is what failed in a panel. */
+  update(broken) {
+    const { view } = this, { store } = view;
+    const reading = store.reading;
+    view.stage.bar.hidden = !reading.length;
+    view.root.dataset.busy = String(view.frame > 0 || reading.length > 0);
+    const [text, weight] = this.text(reading);
+    if (this.said !== text) {
+      this.say(this.said = text);
+      this.line.dataset.weight = weight;
+    }
+    const wanted = [...channelsOf(view.state), ...(view.state.mask ? [MASK] : [])];
+    const failure = [...store.failures(wanted), store.refused, broken].filter(Boolean).join("\n");
+    if (this.failure === failure) return;
+    this.failure = failure;
+    this.alert.hidden = !failure;
+    this.alert.replaceChildren(make("span", {}, failure), make("button", { type: "button", onclick: () => { store.retry(); view.refresh(); } }, "Try again"));
+  }
+
+  text(reading) {
+    const { store, statistics } = this.view;
+    if (store.wire.gone) return ["The kernel is gone: run the cell again. What is here still works.", "warning"];
+    if (store.waiting > 4000) return ["Still waiting: the kernel is busy, or gone. If it was restarted, run the cell again.", "warning"];
+    if (reading.length) return [`Reading ${reading.map((key) => (key === MASK ? "clouds" : key)).join(", ")}`, ""];
+    const empty = statistics.found && statistics.found.counts.some(({ total }) => !total);
+    return [empty ? "No data here." : "", ""];
+  }
+}

@@ -1,0 +1,150 @@
+// One view of a picker: its parts, and the way from state to what is seen.
+
+import { reduce } from "../choice.js";
+import { codeOf } from "../code.js";
+import { limitsInForce, Statistics, wantedBy } from "../derive.js";
+import { Pyramid } from "../geo/pyramid.js";
+import { copyText, make, unique } from "./dom.js";
+import { Head } from "./head.js";
+import { Histogram } from "./histogram.js";
+import { Panel } from "./panel.js";
+import { Spectra } from "./spectra.js";
+import { Stage } from "./stage.js";
+import { Status } from "./status.js";
+
+export class View {
+  constructor(model, store, root) {
+    Object.assign(this, { model, store, root, about: model.get("about"), state: model.get("state"), id: `astra-${unique()}` });
+    this.pyramid = new Pyramid(this.about.grid, this.about.pyramid);
+    this.statistics = new Statistics(this.about, this.pyramid, store);
+    this.limits = {}; // in force
+    store.join(this, () => this.refresh());
+    this.status = new Status(this);
+    this.stage = new Stage(this);
+    this.head = new Head(this);
+    this.panel = new Panel(this);
+    this.histogram = new Histogram(this);
+    this.spectra = new Spectra(this);
+    this.build();
+    this.listen();
+    this.refresh();
+    if (this.state.pins.length && !store.spectra.length) store.wire.send({ type: "spectra" });
+  }
+
+  build() {
+    const { about, stage, status, root } = this;
+    this.code = make("code");
+    const copy = make("button", { type: "button", class: "astra-main", onclick: (e) => this.copied(e.target, false) }, "Copy code");
+    const script = about.scene && make("button", { type: "button", title: "Includes the line that opens the scene", onclick: (e) => this.copied(e.target, true) }, "Copy script");
+    const foot = make("div", { class: "astra-foot" },
+      make("pre", { class: "astra-code", tabIndex: 0, role: "region", "aria-label": "Python code for this image" }, this.code),
+      make("div", { class: "astra-row" }, copy, script));
+    const below = make("div", { class: "astra-below" }, stage.readout, status.line);
+    const left = make("div", { class: "astra-left" }, stage.node, below, status.alert);
+    this.panel.node.append(...this.panel.above, this.histogram.node, ...this.panel.below, this.spectra.node);
+    root.classList.add("astra-picker");
+    root.setAttribute("data-lm-suppress-shortcuts", "true");
+    root.append(make("section", { class: "astra-box", "aria-label": `Band picker of ${about.title}` },
+      this.head.node, make("div", { class: "astra-body" }, left, this.panel.node), foot));
+  }
+
+  listen() {
+    this.followed = () => {
+      const state = this.model.get("state");
+      if (state === this.state) return;
+      const moved = String(state.view) !== String(this.state.view);
+      this.state = state;
+      if (moved) this.stage.follow(state.view);
+      this.refresh();
+    };
+    this.told = () => this.refresh();
+    // Notebooks have shortcuts of single keys.
+    this.typed = (event) => event.stopPropagation();
+    this.model.on("change:state", this.followed);
+    this.model.on("change:shown", this.told);
+    this.root.addEventListener("keydown", this.typed);
+    this.sizes = new ResizeObserver(() => this.stage.resized());
+    this.sizes.observe(this.stage.node);
+    this.ticking = setInterval(() => this.status.update(this.broken), 500);
+  }
+
+  close() {
+    this.closed = true;
+    this.model.off("change:state", this.followed);
+    this.model.off("change:shown", this.told);
+    this.root.removeEventListener("keydown", this.typed);
+    this.sizes.disconnect();
+    clearInterval(this.ticking);
+    clearTimeout(this.saving);
+    clearTimeout(this.stage.looking);
+    cancelAnimationFrame(this.frame);
+    this.store.leave(this);
+    this.root.replaceChildren();
+  }
+
+  /** Change the state, and tell Python, not more often than every 80 ms. */
+  act(action) {
+    const next = reduce(this.about, this.state, action);
+    if (next !== this.state) {
+      this.state = next;
+      this.store.refused = "";
+      this.model.set("state", next);
+      clearTimeout(this.saving);
+      const save = () => { this.saved = performance.now(); this.store.wire.save(this.state); };
+      const wait = 80 - (performance.now() - (this.saved || 0));
+      if (wait <= 0) save();
+      else this.saving = setTimeout(save, wait);
+    }
+    this.refresh();
+  }
+
+  refresh() {
+    if (this.frame || this.closed) return;
+    this.root.dataset.busy = "true";
+    this.frame = requestAnimationFrame(() => { this.frame = 0; this.update(); });
+  }
+
+  /** State → what is needed → what follows → each panel; what fails in one stops no other. */
+  update() {
+    if (this.closed) return;
+    const { stage, head, panel, histogram, spectra } = this;
+    const parts = [
+      () => this.fetch(),
+      () => this.derive(),
+      () => stage.paint(this.limits),
+      ...[head, panel, histogram, spectra].map((part) => () => part.update()),
+      () => this.showCode(),
+      () => stage.tellPixel(),
+    ];
+    this.broken = "";
+    for (const part of parts) {
+      try { part(); } catch (error) { this.broken = `A part of the picker failed: ${error.message}`; }
+    }
+    this.status.update(this.broken);
+  }
+
+  fetch() {
+    if (this.stage.looking || !this.stage.eye.width) return; // it still moves
+    const { about, pyramid, state, stage } = this;
+    this.store.want(this, wantedBy(about, pyramid, state, stage.level, stage.eye.view));
+  }
+
+  derive() {
+    this.statistics.update(this.state);
+    const told = (this.model.get("shown") || {}).limits;
+    this.limits = limitsInForce(this.state, this.statistics.found, told);
+  }
+
+  showCode() {
+    const code = codeOf(this.about, this.state, this.limits);
+    if (this.code.textContent !== code) this.code.textContent = code;
+  }
+
+  async copied(button, whole) {
+    const text = button.textContent;
+    const done = await copyText(codeOf(this.about, this.state, this.limits, whole));
+    button.textContent = done ? "Copied" : "Not copied; select the text";
+    this.status.say(done ? "Copied." : "The browser denied access to the clipboard.");
+    setTimeout(() => { button.textContent = text; }, 1500);
+  }
+}

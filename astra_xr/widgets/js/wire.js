@@ -1,0 +1,84 @@
+// Messages to and from the kernel; no other module knows them.
+//
+//   want     { type, store, add: [[key, level, row, col]…], drop: […], raw }   → tile or failed, for each
+//   spectra  { type }                                                          → spectra
+//   tile     { type, key, level, row, col, box, shape, low, step, packing }, [bytes]
+//   failed   { type, key, level, row, col, message }
+//   spectra  { type, spectra }
+//   refused  { type, message }: a state that Python did not take
+
+export const nameOf = ({ key, level, row, col }) => `${level}/${row}/${col}/${key}`;
+
+export class Wire {
+  /** `heard` is called with each message that is understood: of a tile, it has the codes. */
+  constructor(model, heard) {
+    this.model = model;
+    this.heard = heard;
+    this.gone = false; // nothing can be sent
+    this.receive = (message, buffers) => this.take(message, buffers || []);
+    model.on("msg:custom", this.receive);
+  }
+
+  close() {
+    this.model.off("msg:custom", this.receive);
+  }
+
+  /** Send a message; false if there is no kernel to take it. */
+  send(message) {
+    return this.tried(() => this.model.send(message));
+  }
+
+  /** Give the kernel a state. */
+  save(state) {
+    this.model.set("state", state);
+    return this.tried(() => this.model.save_changes());
+  }
+
+  tried(act) {
+    try {
+      act();
+      this.gone = false;
+    } catch {
+      this.gone = true;
+    }
+    return !this.gone;
+  }
+
+  async take(message, buffers) {
+    if (!message || typeof message !== "object") return;
+    if (message.type !== "tile") {
+      if (["failed", "spectra", "refused"].includes(message.type)) this.heard(message);
+      return;
+    }
+    try {
+      this.heard({ ...message, codes: await unpacked(message, buffers) });
+    } catch (error) {
+      this.heard({ ...message, type: "failed", message: `A tile of ${message.key} is damaged: ${error.message}` });
+    }
+  }
+}
+
+/** The codes of a tile, or its bits, a byte each. */
+export async function unpacked({ shape, packing, bits }, [buffer]) {
+  const [rows, cols] = shape;
+  const size = rows * cols;
+  if (!(Number.isInteger(size) && rows > 0 && cols > 0 && size <= 1 << 24)) throw new Error("its shape is none");
+  if (!buffer) throw new Error("it has no pixels");
+  let bytes = buffer instanceof ArrayBuffer ? new Uint8Array(buffer) : new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+  if (packing === "deflate") bytes = await inflated(bytes);
+  if (bytes.length !== (bits ? Math.ceil(size / 8) : 2 * size)) throw new Error("its size is not that of its shape");
+  if (bits) return Uint8Array.from({ length: size }, (_, i) => (bytes[i >> 3] >> (7 - (i & 7))) & 1);
+  // Differences along rows: low bytes first, then high bytes.
+  const codes = new Uint16Array(size);
+  for (let row = 0, i = 0; row < rows; row++) {
+    for (let col = 0, sum = 0; col < cols; col++, i++) codes[i] = sum = (sum + bytes[i] + (bytes[size + i] << 8)) & 65535;
+  }
+  return codes;
+}
+
+export const canInflate = () => typeof DecompressionStream === "function";
+
+async function inflated(bytes) {
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}

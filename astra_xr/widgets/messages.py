@@ -1,0 +1,139 @@
+"""Messages between a picker and the browser; ``js/wire.js`` is the other end.
+
+::
+
+    want     {type, store, add: [[key, level, row, column]…], drop: […], raw}
+    spectra  {type}
+    tile     {type, key, level, row, col, box, shape, low, step, packing, bits}, [bytes]
+    failed   {type, key, level, row, col, message}
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from astra_xr.errors import redact
+from astra_xr.reading.loop import in_thread
+from astra_xr.widgets.picker_scene import MASK
+from astra_xr.widgets.picker_tiles import Tile
+from astra_xr.widgets.reads import Address, Reads
+
+Send = Callable[[dict[str, Any], list[bytes]], None]
+
+_MOST = 1024
+"""Tiles that a message may ask for."""
+
+
+def addresses(listed: Any, reads: Reads) -> list[Address]:
+    """Return the addresses in a message that are of tiles of the scene; others are left out."""
+    found = []
+    for each in listed[:_MOST] if isinstance(listed, list) else ():
+        if not (isinstance(each, list) and len(each) == 4 and isinstance(each[0], str)):
+            continue
+        key, level, row, col = each
+        if not all(isinstance(n, int) and n >= 0 for n in (level, row, col)):
+            continue
+        places = (
+            reads.pyramid.within(level, reads.pyramid.whole) if level <= reads.pyramid.top else ()
+        )
+        if (row, col) in places:
+            found.append((key, level, row, col))
+    return found
+
+
+def packed(tile: Tile, *, raw: bool = False) -> tuple[dict[str, Any], bytes]:
+    """Return how pixels are packed, and the bytes.
+
+    Codes are differences along rows, low bytes first, then high bytes; masks are bits, row after
+    row without gaps. Both are deflated, unless ``raw``, for browsers that cannot inflate.
+    """
+    bits = tile.key == MASK
+    plain = np.packbits(tile.codes > 0).tobytes() if bits else _planes(tile.codes)
+    told = {
+        "box": list(tile.box),
+        "shape": list(tile.codes.shape),
+        "low": tile.low,
+        "step": tile.step,
+        "packing": "raw" if raw else "deflate",
+        "bits": bits,
+    }
+    return told, plain if raw else zlib.compress(plain, 5)
+
+
+def _planes(codes: npt.NDArray[np.uint16]) -> bytes:
+    flat = np.ascontiguousarray(codes, "<u2")
+    steps = np.diff(flat, axis=1, prepend=np.zeros((len(flat), 1), np.uint16))
+    return np.stack([steps & 255, steps >> 8]).astype(np.uint8).tobytes()
+
+
+class Wants:
+    """What the browser's stores still want: read once, sent once, stopped when none wants it.
+
+    Parameters
+    ----------
+    reads : Reads
+        Where tiles are from.
+    send : callable
+        Sends a message with its buffers; called from a thread of the engine.
+    """
+
+    def __init__(self, reads: Reads, send: Send) -> None:
+        self._reads = reads
+        self._send = send
+        self._wanted: dict[Address, set[str]] = {}
+        self._jobs: dict[asyncio.Task[None], list[Address]] = {}
+
+    async def want(self, content: Mapping[str, Any]) -> None:
+        """Follow a message; runs on the engine's loop."""
+        store = str(content.get("store"))
+        for address in addresses(content.get("drop"), self._reads):
+            stores = self._wanted.get(address, set())
+            stores.discard(store)
+            if not stores:
+                self._wanted.pop(address, None)
+        groups: dict[tuple[str, int], list[Address]] = {}
+        for address in addresses(content.get("add"), self._reads):
+            if address not in self._wanted:
+                groups.setdefault(address[:2], []).append(address)
+            self._wanted.setdefault(address, set()).add(store)
+        for task, group in self._jobs.items():
+            if not any(address in self._wanted for address in group):
+                task.cancel()
+        for group in groups.values():
+            task = asyncio.ensure_future(self._answer(group, raw=bool(content.get("raw"))))
+            self._jobs[task] = group
+            task.add_done_callback(lambda done: self._jobs.pop(done, None))
+
+    async def _answer(self, group: list[Address], *, raw: bool) -> None:
+        key, level = group[0][:2]
+        try:
+            tiles = await self._reads.tiles(key, level, [(row, col) for _, _, row, col in group])
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001  (any failure is shown in the widget)
+            for address in self._still(group):
+                self._send(_message("failed", address) | {"message": redact(error)}, [])
+            return
+        for address in self._still(group):
+            told, data = await in_thread(functools.partial(packed, tiles[address[2:]], raw=raw))
+            self._send(_message("tile", address) | told, [data])
+
+    def _still(self, group: Iterable[Address]) -> list[Address]:
+        """Return those that are still wanted, and no more from now on."""
+        return [address for address in group if self._wanted.pop(address, None)]
+
+    def close(self) -> None:
+        """Stop all; runs on the engine's loop."""
+        for task in self._jobs:
+            task.cancel()
+
+
+def _message(type_: str, address: Address) -> dict[str, Any]:
+    return {"type": type_} | dict(zip(("key", "level", "row", "col"), address, strict=True))

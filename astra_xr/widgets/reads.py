@@ -1,0 +1,148 @@
+"""Tiles of a scene for all who ask: read once, and kept within bounds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from astra_xr.reading.loop import together
+from astra_xr.widgets.picker_scene import Scene
+from astra_xr.widgets.picker_tiles import Box, Tile
+from astra_xr.widgets.tile_pyramid import Place, joined, rectangles
+
+_BYTES = 64 << 20
+"""Of finer tiles that are kept; overviews are kept besides, 1.2 MB each."""
+
+_OVERVIEWS = 32
+"""Channels whose overviews are kept."""
+
+Address = tuple[str, int, int, int]
+"""Of a tile: key, level, row, column."""
+
+
+class Reads:
+    """What a picker has read; its coroutines run on the engine's loop.
+
+    Parameters
+    ----------
+    scene : Scene
+        What is shown.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self.pyramid = scene.pyramid
+        self.overviews: OrderedDict[str, Tile] = OrderedDict()
+        self._coming: dict[str, asyncio.Task[Tile]] = {}
+        self._tiles: OrderedDict[Address, Tile] = OrderedDict()
+        self._held = 0
+
+    async def overview(self, key: str) -> Tile:
+        """Read a channel of the whole scene at the top level.
+
+        Raises
+        ------
+        AstraError
+            It cannot be read.
+        """
+        known = self.overviews.get(key)
+        if known is not None:
+            return known
+        if key not in self._coming:
+            self._coming[key] = asyncio.ensure_future(self._read_overview(key))
+        return await asyncio.shield(self._coming[key])
+
+    async def _read_overview(self, key: str) -> Tile:
+        pyramid = self.pyramid
+        try:
+            tile = await self._scene.read(key, pyramid.whole, pyramid.shape(pyramid.top))
+        finally:
+            del self._coming[key]
+        self.overviews[key] = tile
+        while len(self.overviews) > _OVERVIEWS:
+            self.overviews.popitem(last=False)
+        return tile
+
+    async def tiles(self, key: str, level: int, places: Sequence[Place]) -> dict[Place, Tile]:
+        """Read tiles of a level, neighbors together; all have the scale of the overview.
+
+        Raises
+        ------
+        AstraError
+            They cannot be read.
+        """
+        overview = await self.overview(key)
+        if level == self.pyramid.top:
+            return {place: self._piece(overview, level, place, (0, 0)) for place in places}
+        missing = [place for place in places if (key, level, *place) not in self._tiles]
+        found = {place: self._tiles[key, level, *place] for place in places if place not in missing}
+        parts = await together(
+            [self._rectangle(overview, level, *each) for each in rectangles(missing)]
+        )
+        for part in parts:
+            found |= part
+        for place, tile in found.items():
+            self._keep((key, level, *place), tile)
+        return found
+
+    async def _rectangle(
+        self, overview: Tile, level: int, first: Place, last: Place
+    ) -> dict[Place, Tile]:
+        pixels = self.pyramid.pixels(level, first, last)
+        top, left, bottom, right = (round(e) for e in self.pyramid.box(level, pixels))
+        shape = pixels[2] - pixels[0], pixels[3] - pixels[1]
+        scale = overview.low, overview.step
+        part = await self._scene.read(overview.key, (top, left, bottom, right), shape, scale=scale)
+        rows, cols = range(first[0], last[0] + 1), range(first[1], last[1] + 1)
+        return {(r, c): self._piece(part, level, (r, c), pixels[:2]) for r in rows for c in cols}
+
+    def _piece(self, part: Tile, level: int, place: Place, corner: Place) -> Tile:
+        """Return a tile out of pixels of its level, which begin at a corner."""
+        top, left, bottom, right = pixels = self.pyramid.pixels(level, place, place)
+        rows = slice(top - corner[0], bottom - corner[0])
+        cols = slice(left - corner[1], right - corner[1])
+        box = self.pyramid.box(level, pixels)
+        return Tile(
+            key=part.key, box=box, codes=part.codes[rows, cols], low=part.low, step=part.step
+        )
+
+    def _keep(self, address: Address, tile: Tile) -> None:
+        if address not in self._tiles:
+            self._held += tile.codes.nbytes
+        self._tiles[address] = tile
+        self._tiles.move_to_end(address)
+        while self._held > _BYTES:
+            _, old = self._tiles.popitem(last=False)
+            self._held -= old.codes.nbytes
+
+    async def part(self, key: str, box: Box) -> Tile:
+        """Read what statistics of a box are computed from, as one tile."""
+        if box == self.pyramid.whole:
+            return await self.overview(key)
+        level = self.pyramid.level_of(box)
+        places = self.pyramid.within(level, box)
+        return joined(await self.tiles(key, level, places), box)
+
+    def ready(self, key: str, box: Box) -> Tile | None:
+        """Return the same if nothing need be read for it, else None."""
+        overview = self.overviews.get(key)
+        if box == self.pyramid.whole or overview is None:
+            return overview
+        level = self.pyramid.level_of(box)
+        places = self.pyramid.within(level, box)
+        if level == self.pyramid.top:
+            return joined(
+                {each: self._piece(overview, level, each, (0, 0)) for each in places}, box
+            )
+        held = {each: self._tiles.get((key, level, *each)) for each in places}
+        found = {each: tile for each, tile in held.items() if tile is not None}
+        return joined(found, box) if len(found) == len(places) else None
+
+    def close(self) -> None:
+        """Stop reading, and release all pixels; runs on the engine's loop."""
+        for task in self._coming.values():
+            task.cancel()
+        self.overviews.clear()
+        self._tiles.clear()
+        self._held = 0

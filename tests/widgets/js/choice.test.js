@@ -1,0 +1,45 @@
+// What can be chosen, and that nothing else gets into the state.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { channelsOf, reduce } from "../../../astra_xr/widgets/js/choice.js";
+import { scene, state } from "./helpers.js";
+
+const after = (from, ...actions) => actions.reduce((now, action) => reduce(scene, now, action), from);
+
+test("modes, presets and bands", () => {
+  assert.deepEqual(channelsOf(after(state, { type: "preset", title: "False" })), ["nir", "red", "green"]);
+  const index = after(state, { type: "mode", mode: "index" });
+  assert.deepEqual([channelsOf(index), index.cmap], [["NDVI"], "RdYlGn"]);
+  assert.deepEqual(channelsOf(after(index, { type: "mode", mode: "single" }, { type: "band", channel: 0, name: "nir" })), ["nir"]);
+  assert.deepEqual(after(state, { type: "band", channel: 2, name: "nir" }).bands, ["red", "green", "nir"]);
+});
+
+test("limits are of one channel; a stretch takes their place", () => {
+  const set = after(state, { type: "limits", key: "red", limits: [0.12345678, 0.5] });
+  assert.deepEqual(set.limits, { red: [0.123457, 0.5] });
+  assert.equal(set.stretch, state.stretch);
+  assert.deepEqual(after(set, { type: "stretch", patch: { kind: "minmax" } }).limits, {});
+});
+
+test("what cannot be leaves the state as it is", () => {
+  for (const action of [
+    { type: "nothing" }, { type: "toString" }, { type: "preset", title: "none" },
+    { type: "stretch", patch: { sigma: 500 } }, { type: "stretch", patch: { low: 99 } }, { type: "stretch", patch: { high: NaN } },
+    { type: "limits", key: "red", limits: [NaN, 1] }, { type: "limits", key: "red", limits: [1, 1] }, { type: "limits", key: "red", limits: [0, Infinity] },
+    { type: "pin", row: -1, col: 5 }, { type: "pin", row: 600, col: 5 }, { type: "view", view: null },
+  ]) assert.equal(reduce(scene, state, action), state, JSON.stringify(action));
+});
+
+test("pins lie on centers of pixels, once each", () => {
+  const two = after(state, { type: "pin", row: 1.2, col: 2.9 }, { type: "pin", row: 1.7, col: 2.1 }, { type: "pin", row: 0, col: 0 });
+  assert.deepEqual(two.pins, [[1025, 1985], [1005, 1995]]);
+  assert.deepEqual(after(two, { type: "unpin", n: 0 }).pins, [[1005, 1995]]);
+  assert.deepEqual(after(two, { type: "clear" }).pins, []);
+});
+
+test("no state is changed in place", () => {
+  const frozen = Object.freeze({ ...state, limits: Object.freeze({}), pins: Object.freeze([]), bands: Object.freeze([...state.bands]) });
+  after(frozen, { type: "pin", row: 1, col: 1 }, { type: "limits", key: "red", limits: [0, 1] }, { type: "band", channel: 0, name: "nir" });
+});

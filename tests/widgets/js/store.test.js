@@ -1,0 +1,76 @@
+// The store: asked once for all views, bounded, and right whatever comes when.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Store } from "../../../astra_xr/widgets/js/store.js";
+import { fakeWire } from "./helpers.js";
+
+const at = (col, key = "red") => ({ key, level: 0, row: 0, col });
+const tile = (address, size = 4) => ({ type: "tile", ...address, codes: new Uint16Array(size) });
+
+function made() {
+  const wire = fakeWire(), clock = { now: 0 };
+  const store = new Store(wire, "own", () => clock.now);
+  let changes = 0;
+  for (const view of ["a", "b"]) store.join(view, () => { changes++; });
+  return { store, wire, clock, changes: () => changes };
+}
+
+test("what two views want is asked for once, and dropped when neither wants it", () => {
+  const { store, wire } = made();
+  store.want("a", [at(0), at(1)]);
+  store.want("b", [at(1), at(2)]);
+  assert.deepEqual(wire.sent.map(({ add }) => add), [[["red", 0, 0, 0], ["red", 0, 0, 1]], [["red", 0, 0, 2]]]);
+  store.want("a", []);
+  assert.deepEqual(wire.sent.at(-1).drop, [["red", 0, 0, 0]]);
+  store.leave("b");
+  assert.deepEqual(wire.sent.at(-1).drop, [["red", 0, 0, 1], ["red", 0, 0, 2]]);
+  assert.ok(wire.sent.every((message) => message.store === "own"));
+});
+
+test("tiles that come in any order, twice, or unasked, are what they are", () => {
+  const { store, wire, changes } = made();
+  store.want("a", [at(0), at(1)]);
+  for (const address of [at(1), at(1), at(7), at(0)]) store.heard(tile(address));
+  assert.equal(changes(), 8); // both views
+  assert.deepEqual([0, 1, 7].map((col) => store.get(at(col)).col), [0, 1, 7]);
+  store.want("a", [at(0), at(1), at(7)]);
+  assert.equal(wire.sent.length, 1);
+  assert.equal(store.bytes, 3 * 8);
+});
+
+test("a tile that failed stops no other, and is asked for again on demand", () => {
+  const { store, wire } = made();
+  store.want("a", [at(0), at(1), at(0, "nir")]);
+  store.heard({ type: "failed", ...at(0), message: "503" });
+  store.heard({ type: "failed", ...at(9), message: "not asked by this store" });
+  assert.deepEqual(store.failures(["red"]), ["503"]);
+  assert.deepEqual(store.failures(["nir"]), []);
+  store.want("a", [at(0), at(1), at(2)]);
+  assert.deepEqual(wire.sent.at(-1).add, [["red", 0, 0, 2]]);
+  store.retry();
+  assert.deepEqual(wire.sent.at(-1).add, [["red", 0, 0, 0]]);
+});
+
+test("without a kernel nothing is on its way, and all is asked for once it is back", () => {
+  const { store, wire, clock } = made();
+  wire.gone = true;
+  store.want("a", [at(0)]);
+  clock.now = 9000;
+  assert.deepEqual([store.waiting, store.reading], [0, []]);
+  wire.gone = false;
+  store.want("a", [at(0)]);
+  clock.now = 14_000;
+  assert.deepEqual([store.waiting, store.reading], [5000, ["red"]]);
+});
+
+test("what is kept is bounded, but for what is seen", () => {
+  const { store } = made();
+  const mega = 1 << 20; // codes, two bytes each
+  store.want("a", [at(0)]);
+  for (let col = 0; col < 50; col++) store.heard(tile(at(col), mega));
+  assert.ok(store.bytes <= 64 << 20);
+  assert.ok(store.get(at(0)) && store.get(at(49)));
+  assert.equal(store.get(at(1)), undefined);
+});
