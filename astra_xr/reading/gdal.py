@@ -26,9 +26,11 @@ from astra_xr.reading.headers import Facts, check_described, warn_of_planes
 from astra_xr.reading.loop import run
 from astra_xr.reading.ranges import RangeFile
 from astra_xr.reading.window import Window, rectangles
-from astra_xr.tiff.directories import HEAD
 from astra_xr.tiff.layout import LARGEST_TILE, usable
 from astra_xr.tiff.signatures import MAGIC_BYTES, driver_of
+
+_HEAD = 32 * 1024
+"""Bytes of the first request: in it GDAL reads number by number, beyond each read is a request."""
 
 _GDAL = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
@@ -140,7 +142,7 @@ MultiByteRangeResourceContainer.register(_Opener)
 
 @contextmanager
 def _opened(file: RangeFile, **options: Any) -> Iterator[rasterio.io.DatasetReader]:
-    magic = bytes(run(file.get(0, HEAD))[:MAGIC_BYTES])
+    magic = bytes(run(file.get(0, _HEAD))[:MAGIC_BYTES])
     driver = driver_of(magic)
     if driver is None:
         raise file.error(

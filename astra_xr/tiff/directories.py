@@ -55,8 +55,11 @@ _TYPES = {
 }  # fmt: skip
 """NumPy types of TIFF's field types."""
 
-HEAD = 32 * 1024
-"""Bytes of the first request: the header of nearly every COG."""
+HEAD = 16 * 1024
+"""Bytes of the first request: the header of nearly every COG, and what TCP sends at once."""
+
+_LONGER = 4
+"""Doublings of what is read on at once where a header is longer."""
 
 _MOST_DIRECTORIES = 64
 _MOST_ENTRIES = 1024
@@ -143,7 +146,8 @@ class _Blocks:
         for first, block in self._kept:
             if first <= start and start + size <= first + len(block):
                 return block[start - first : start - first + size]
-        block = await self._file.get(start, min(end, start + max(size, HEAD)))
+        ahead = HEAD << min(len(self._kept), _LONGER)
+        block = await self._file.get(start, min(end, start + max(size, ahead)))
         self._kept.append((start, block))
         if len(block) < size:
             raise Malformed(f"bytes {start}-{start + size - 1} are missing")

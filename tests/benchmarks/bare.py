@@ -11,7 +11,7 @@ from tests.benchmarks.running import clock
 from tests.benchmarks.scenes import FOLDER
 
 CONNECTIONS = 64
-_HEADER = 32768
+_HEADER = 16384
 
 
 @dataclass(frozen=True)

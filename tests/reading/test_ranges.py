@@ -63,8 +63,8 @@ def test_the_header_is_fetched_once_and_traffic_is_counted(server: RangeServer) 
     before = traffic()
     reader = remote(server)
     reader.read(0, HEAD)
-    for start in range(0, 30_000, 1000):
-        reader.read(start, start + 1000)
+    for start in range(0, HEAD, 1000):
+        reader.read(start, min(HEAD, start + 1000))
     assert [request.method for request in server.requests] == ["GET"]
     after = traffic()
     assert (after.requests - before.requests, after.bytes - before.bytes) == (1, HEAD)
