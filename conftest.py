@@ -92,7 +92,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
     client._client_of.cache_clear()
     monkeypatch.setattr(storage, "_exchange", transport.storage(storage._exchange))
     monkeypatch.setattr(hosts, "addresses_of", transport.addresses_of)
-    for cache in (header_cache, tile_cache, warned._seen):
+    for cache in (header_cache, tile_cache, warned._seen, hosts.private_hosts):
         cache.clear()
     astra_xr.scenes.open._embedded.cache_clear()
     yield transport

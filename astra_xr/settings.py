@@ -176,6 +176,12 @@ class Settings:
         values = {name: _read(name, text, _VARIABLES[name][0]) for name, text in values.items()}
         return cls(**_joined(filed, values, configured))
 
+    def named_hosts(self) -> tuple[str, ...]:
+        """Return the hosts that may be private: those of services here, and those allowed."""
+        urls = (getattr(self, f.name) for f in fields(self) if f.name.endswith("_url"))
+        hosts = (urlsplit(str(url)).hostname for url in urls if url)
+        return tuple(sorted({host for host in hosts if host} | set(self.allow_hosts)))
+
     def renewed(self) -> Settings:
         """Return the same settings with the secrets that the environment holds now."""
         here = service_at(Settings.from_env(), self.api_url, None)

@@ -205,7 +205,7 @@ READS: dict[str, Callable[[Request], Reply | None]] = {
     "hang-up": lambda _: Reply(reset=True),
     "cut short": lambda _: Reply(truncate_at=10),
     "another range": lambda _: Reply(headers={"Content-Range": "bytes 7-9/10"}),
-    "the file changed": lambda r: Reply(headers={"ETag": '"b"'}) if r.number else None,
+    "the file changed": lambda r: Reply(headers={"ETag": f'"{r.number}"'}),
     "no numbers": lambda _: Reply(corrupt=True),
     "to nowhere": lambda _: Reply(status=302, headers={"Location": f"https://[?sig={HUSH}"}),
     "to a private host": lambda _: Reply(

@@ -56,6 +56,9 @@ class Catalog(Protocol):
     own_files: bool = False
     """True if it consists of the user's own files; its items may then refer to local files."""
 
+    root: str = ""
+    """URL of its API, which the settings or the user name; empty if it has none."""
+
     def find(self, scene: SceneId) -> dict[str, Any]:
         """Return the scene's item as plain JSON.
 

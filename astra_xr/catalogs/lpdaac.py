@@ -28,6 +28,7 @@ from astra_xr.errors import SigningError
 from astra_xr.missions import Item
 from astra_xr.model import SceneId, SignedUrl, utc_now
 from astra_xr.net.client import redirect_of
+from astra_xr.net.hosts import why_refused
 from astra_xr.secret import Secret
 from astra_xr.settings import Settings
 
@@ -121,7 +122,9 @@ class LpDaac(StacCatalog):
             ):
                 refused.append(token)
                 continue
-            found = Secret(target.url if target and target.url.startswith("https://") else "")
+            # One that leads elsewhere is left to the read, which says why it is not followed.
+            good = target is not None and why_refused(target.url) is None
+            found = Secret(target.url if target and good else "")
             return self._until(found, end_of(found.reveal()) or self._clock() + _URL_LIFE)
         name = "EARTHDATA_TOKEN" if self._settings.earthdata_token else "the account"
         raise SigningError(href=href, reason=f"{name} is refused", hint=_HOW_TO)

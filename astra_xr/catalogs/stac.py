@@ -51,7 +51,7 @@ class StacCatalog(Catalog):
     """Mission → the collections of its scenes, the preferred one first."""
 
     def __init__(self, *, url: str, timeout: float) -> None:
-        self._url = url.rstrip("/")
+        self.root = self._url = url.rstrip("/")
         self._timeout = timeout
         self._items = ItemSearch(title=self.title, root=self._url, timeout=timeout, known=True)
 

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from astra_xr.catalogs import connect
+from astra_xr.catalogs import Catalog, connect
 from astra_xr.catalogs.hrefs import end_of, readable
 from astra_xr.catalogs.s3 import S3
 from astra_xr.errors import SigningError, redact
 from astra_xr.model import SignedUrl
+from astra_xr.net.hosts import why_private
 from astra_xr.settings import Settings
 
 _SIGNED = re.compile(
@@ -42,9 +43,36 @@ class CatalogUrl:
     settings: Settings = field(repr=False)
     href: str
 
+    guarded: bool = field(default=False, repr=False)
+    """True if the catalog, and not the user, named the href."""
+
     def __call__(self, *, refused: SignedUrl | None = None) -> SignedUrl:
-        """Return a URL that is valid for minutes at least."""
-        return connect(self.catalog, self.settings).sign(self.href, refused=refused)
+        """Return a URL that is valid for minutes at least.
+
+        Raises
+        ------
+        SigningError
+            It cannot be signed, or leads to a private host.
+        """
+        catalog = connect(self.catalog, self.settings)
+        signed = catalog.sign(self.href, refused=refused)
+        if self.guarded:
+            check_host(signed.url, catalog, self.settings)
+        return signed
+
+
+def check_host(url: str, catalog: Catalog, settings: Settings) -> None:
+    """Refuse a URL from a catalog's answer that leads to a private host.
+
+    Raises
+    ------
+    SigningError
+    """
+    href, reason = redact(url), why_private(url, catalog.root, settings.named_hosts())
+    del url
+    if reason:
+        hint = "A host of your own can be named in ASTRA_ALLOW_HOSTS."
+        raise SigningError(href=href, reason=reason, hint=hint)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,8 @@ import socket
 from collections.abc import Collection
 from urllib.parse import urljoin, urlsplit
 
+from astra_xr.net.memo import Memo
+
 
 def why_refused(url: str, allowed: Collection[str] = ()) -> str | None:
     """Return why a URL from a catalog or a redirect may not be read; None if it may.
@@ -34,6 +36,42 @@ def why_refused(url: str, allowed: Collection[str] = ()) -> str | None:
     if parts.username is not None or port not in (None, 443):
         return f"its URL at {host} has a password or a port other than 443"
     return _why_private(host)
+
+
+def why_private(url: str, root: str, named: Collection[str] = ()) -> str | None:
+    """Return why a file that a catalog names may not be read; None if it may.
+
+    A catalog in a private network may name all hosts there; any other one no private host.
+
+    Parameters
+    ----------
+    url : str
+        URL from a catalog.
+    root : str
+        URL of the catalog, which the user named; empty if it has none.
+    named : collection of str
+        Further hosts that may be private.
+    """
+    host, own = _host(url), _host(root)
+    if not host or host in (own, *named) or not _is_private(host) or (own and _is_private(own)):
+        return None
+    return f"{host} is or resolves to a private address"
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+private_hosts: Memo[str, bool] = Memo(size=1024, life=60.0)
+"""Each read looks at its host."""
+
+
+def _is_private(host: str) -> bool:
+    # One that is unknown is left to the read, which has the words for it.
+    return private_hosts.get(host, lambda: not all(map(_public, addresses_of(host))))
 
 
 def joined(url: str, target: str) -> str | None:

@@ -19,7 +19,14 @@ from astra_xr.catalogs import (
     owner_of,
 )
 from astra_xr.catalogs.hrefs import absolute
-from astra_xr.catalogs.urls import BucketUrl, CatalogUrl, FixedUrl, is_signed, readable_href
+from astra_xr.catalogs.urls import (
+    BucketUrl,
+    CatalogUrl,
+    FixedUrl,
+    check_host,
+    is_signed,
+    readable_href,
+)
 from astra_xr.conversion.pipeline import Converter
 from astra_xr.conversion.recipe import IMAGES
 from astra_xr.errors import AstraError, InvalidItem, UnknownBand, redact
@@ -328,9 +335,13 @@ class LocalResolver:
         # A signature that the catalog can replace is dropped; others are kept.
         signed = is_signed(href)
         if signed and not owner.signs(href) and scheme in ("http", "https"):
+            if not brought:
+                check_host(href, owner, self.settings)
             return FixedUrl(href)
         bare = redact(href) if signed else href
-        return CatalogUrl(catalog=owner.name, settings=self.settings, href=bare)
+        return CatalogUrl(
+            catalog=owner.name, settings=self.settings, href=bare, guarded=not brought
+        )
 
 
 def _provider(item: Item) -> str:

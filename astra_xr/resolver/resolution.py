@@ -107,15 +107,23 @@ class Resolution:
         """Return a STAC item of the resolved bands, for other tools such as odc-stac.
 
         Asset keys are native band names, hrefs are signed if the resolution is, and the raster
-        extension has our scale and offset.
+        extension has our scale and offset. The item and its assets show their hrefs without
+        signatures; ``href``, ``to_dict()``, a pickle and the HTML of a ``pystac.ItemCollection``
+        hold them.
 
         Raises
         ------
         InvalidItem
             pystac does not accept the catalog's item.
         """
-        import pystac
+        from astra_xr.resolver.signed_item import made_of
 
+        made = made_of(self._item_document())
+        if isinstance(made, str):
+            raise InvalidItem(item=str(self.item["id"]), reason=made)
+        return made
+
+    def _item_document(self) -> dict[str, Any]:
         raw = copy.deepcopy(dict(self.item))
         raw["assets"] = {asset.name: self._item_asset(asset) for asset in self.assets.values()}
         codes = {asset.grid.crs for asset in self.assets.values() if asset.grid}
@@ -132,11 +140,7 @@ class Resolution:
             schema for schema in _EXTENSIONS if schema.rsplit("/", 3)[-3] not in present
         ]
         raw["type"] = "Feature"
-        try:
-            return pystac.Item.from_dict(raw, preserve_dict=False)
-        except (pystac.STACError, ValueError, TypeError, LookupError, AttributeError) as error:
-            reason = f"pystac does not accept it ({type(error).__name__}: {error})"
-        raise InvalidItem(item=str(raw["id"]), reason=reason)
+        return raw
 
     def __repr__(self) -> str:
         return str(replace(_table_of(self), title=f"<Resolution: {redact(self.full_id)}>"))

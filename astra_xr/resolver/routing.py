@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from astra_xr.conversion.job import Job
 from astra_xr.conversion.pipeline import ConvertedUrl, Converter
@@ -200,20 +199,13 @@ class Router:
             classes=clouds.source if clouds else None,
             label=f"{origin.scene} {asset.name}",
             trusted=origin.brought or asset.href.startswith(ours),
-            allowed=_allowed(self._settings),
+            allowed=self._settings.named_hosts(),
         )
 
 
 def _default(settings: Settings) -> Converter:
     root = settings.cache_dir / "converted"
     return Converter(LocalStore(root=root, max_bytes=settings.cache_bytes), root)
-
-
-def _allowed(settings: Settings) -> tuple[str, ...]:
-    """Return the hosts in the settings: those of services, and those allowed."""
-    urls = (getattr(settings, f.name) for f in fields(settings) if f.name.endswith("_url"))
-    hosts = (urlsplit(str(url)).hostname for url in urls if url)
-    return tuple(sorted({host for host in hosts if host} | set(settings.allow_hosts)))
 
 
 def _recipe(asset: Asset, format: str, clouds: Clouds | None, *, bare: bool) -> Recipe:

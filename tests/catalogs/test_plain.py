@@ -113,7 +113,10 @@ def test_an_items_own_id_opens_whatever_it_is_of(
         astra_xr.open_scene("field_8", catalog=catalog)
 
 
-def test_the_url_of_an_item_opens_it(folder: Path, site: RangeServer, network: Loopback) -> None:
+def test_the_url_of_an_item_opens_it(
+    folder: Path, site: RangeServer, network: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASTRA_ALLOW_HOSTS", "127.0.0.1")
     path = folder / "fields" / "item.json"
     path.write_text(json.dumps(items.plain()))
     for url in (site.url(f"fields/{FIELD}.json"), site.url("fields/item.json")):

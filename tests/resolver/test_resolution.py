@@ -6,6 +6,7 @@ import copy
 import json
 import pickle
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from astra_xr.secret import Secret
 from astra_xr.settings import Settings
 from conftest import Loopback
 from tests import items
+from tests.frames import leaks
 from tests.items import COG
 
 Json = dict[str, Any]
@@ -354,6 +356,36 @@ class TestItem:
                 href = asset.signed.url if asset.signed else asset.href
                 assert item.assets[asset.name].href == href
                 assert "alternate" not in item.assets[asset.name].extra_fields
+
+    def test_shows_no_signature_and_holds_it(
+        self, resolver: LocalResolver, network: Loopback
+    ) -> None:
+        signing(network, "2099-01-01T00:00:00Z")
+        item = resolver.resolve(items.planetary_computer(8), "red").to_item()
+        asset = item.assets["B04"]
+        secret = asset.href.partition("?")[2]
+        assert secret
+        copies = (item, item.clone(), item.full_copy(), pystac.Item.clone(item))
+        for each in (*copies, *(made.assets for made in copies), asset, asset.clone()):
+            html = getattr(each, "_repr_html_", str)()
+            assert secret not in f"{each!r} {each} {html}"
+            assert "B04" in f"{each!r} {html}"
+        assert asset._repr_html_().count("sentinel2-l2/B04.tif")
+        # What other tools take is whole.
+        assert {made.assets["B04"].href for made in copies} == {asset.href}
+        assert item.to_dict()["assets"]["B04"]["href"] == asset.href
+        assert asset.owner is item
+        assert asset.get_absolute_href() == asset.href
+
+    def test_a_failure_shows_no_signature(self, resolver: LocalResolver, network: Loopback) -> None:
+        signing(network, "2099-01-01T00:00:00Z")
+        answer = resolver.resolve(items.planetary_computer(8), "red")
+        signed = answer.assets["red"].signed
+        assert signed is not None
+        broken = replace(answer, item={**answer.item, "bbox": 7, "geometry": 7, "links": [7]})
+        with pytest.raises(InvalidItem, match="pystac does not accept it") as caught:
+            broken.to_item()
+        assert leaks(caught.value, signed.url.partition("?")[2]) == []
 
     def test_scale_and_grid_are_ours(self, resolver: LocalResolver) -> None:
         item = resolver.resolve(items.earth_search_l2a(64), "red").to_item()

@@ -1,0 +1,47 @@
+"""A ``pystac.Item`` whose hrefs are signed, and that shows them without their signatures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pystac
+
+from astra_xr.errors import redact
+
+
+class SignedAsset(pystac.Asset):
+    """An asset; its repr and its HTML end hrefs before their query."""
+
+    def __repr__(self) -> str:
+        return f"<Asset href={redact(self.href)}>"
+
+    def _repr_html_(self) -> str:
+        return pystac.Asset.from_dict(_bare(self.to_dict()))._repr_html_()
+
+
+class SignedItem(pystac.Item):
+    """An item; its HTML and the reprs of its assets end hrefs before their query."""
+
+    def _repr_html_(self) -> str:
+        shown = _bare(self.to_dict(include_self_link=False, transform_hrefs=False))
+        return pystac.Item.from_dict(shown)._repr_html_()
+
+
+def made_of(raw: dict[str, Any]) -> SignedItem | str:
+    """Return the item of a document, which is used up, or why it is none."""
+    try:
+        item = SignedItem.from_dict(raw, preserve_dict=False)
+        for name, asset in item.assets.items():
+            item.assets[name] = SignedAsset.from_dict(asset.to_dict())
+            item.assets[name].set_owner(item)
+    except (pystac.STACError, ValueError, TypeError, LookupError, AttributeError) as error:
+        return f"pystac does not accept it ({type(error).__name__}: {redact(error)})"
+    return item
+
+
+def _bare(told: Any) -> Any:
+    if isinstance(told, dict):
+        return {name: _bare(value) for name, value in told.items()}
+    if isinstance(told, list):
+        return [_bare(value) for value in told]
+    return redact(told) if isinstance(told, str) and "://" in told else told
