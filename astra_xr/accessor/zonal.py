@@ -17,7 +17,7 @@ import xarray as xr
 from astra_xr.accessor.load import load
 from astra_xr.accessor.polygons import Polygons, read_polygons, turned, warn_of_swapped
 from astra_xr.accessor.progress import bar
-from astra_xr.arrays.blocks import ahead
+from astra_xr.arrays.blocks import ahead, at_once
 from astra_xr.arrays.pixel_grid import PixelGrid, grid_of
 from astra_xr.errors import InvalidDataset, InvalidParameter
 from astra_xr.extras import require
@@ -42,8 +42,8 @@ _CELL = 512
 _BATCH = 8 << 20
 """Bytes of pixels that are read in one go."""
 
-_AHEAD = 4
-"""Reads that are under way at once."""
+_FEWEST, _MOST = 4, 32
+"""Reads that are under way at once; how many between these is a matter of their bytes."""
 
 _CLOSE = 1e-6
 """exactextract's coverage is float32."""
@@ -57,6 +57,8 @@ class _Part:
 
     members: list[int]
     window: dict[str, slice]
+    size: int
+    """Bytes."""
 
 
 def zonal(
@@ -88,10 +90,12 @@ def zonal(
     if len(windows) < len(shapes):
         off = [number for number in _swapped(polygons, grid) if number not in windows]
         warn_of_swapped(polygons.labels[off], stacklevel=3)
-    parts = list(_parts(maps, windows))
+    parts = _parts(maps, windows)
+    # A part takes its pixels, and about as much again while they are read.
+    count = min(at_once(2 * max(part.size for part in parts), _FEWEST), _MOST)
     table = _Table(maps, names, shapes)
     with (
-        ThreadPoolExecutor(_AHEAD, thread_name_prefix="astra-xr zonal") as pool,
+        ThreadPoolExecutor(count, thread_name_prefix="astra-xr zonal") as pool,
         bar(len(parts), show=progress, desc="zonal", delay=1) as shown,
     ):
         read = functools.partial(load, progress=False, allow_large=False)
@@ -99,7 +103,7 @@ def zonal(
         def start(part: _Part) -> Future[xr.Dataset]:
             return pool.submit(read, maps.isel(part.window))
 
-        for part, pixels in ahead(parts, start, _AHEAD):
+        for part, pixels in ahead(parts, start, count):
             table.add(part, pixels.result())
             shown.update()
     coords = {name: c.variable for name, c in ds.coords.items() if not {"y", "x"} & set(c.dims)}
@@ -179,26 +183,65 @@ def _swapped(polygons: Polygons, grid: PixelGrid) -> dict[int, Any]:
     return _windows(_in_pixels(turned(polygons.shapes), polygons.crs, grid), grid)
 
 
-def _parts(maps: xr.Dataset, windows: dict[int, tuple[slice, slice]]) -> Iterator[_Part]:
-    """Group the polygons by where they begin, and cut the time steps by their bytes."""
+def _parts(maps: xr.Dataset, windows: dict[int, tuple[slice, slice]]) -> list[_Part]:
+    """Group the polygons by where they lie, and cut the time steps by their bytes."""
+    steps = maps.sizes.get("time", 1)
+    pixel = sum(v.nbytes / (v.sizes["y"] * v.sizes["x"]) for v in maps.data_vars.values()) / steps
+    parts = []
+    for (rows, cols), members in _groups(windows, int(_BATCH / max(pixel, 1))):
+        window = {"y": rows, "x": cols}
+        size = pixel * _area((rows, cols))
+        if "time" not in maps.dims:
+            parts.append(_Part(members, window, int(size)))
+            continue
+        count = max(int(_BATCH / max(size, 1)), 1)
+        for first in range(0, steps, count):
+            time = slice(first, min(first + count, steps))
+            parts.append(_Part(members, window | {"time": time}, int(size * count)))
+    return parts
+
+
+def _groups(
+    windows: dict[int, tuple[slice, slice]], most: int
+) -> list[tuple[tuple[slice, slice], list[int]]]:
+    """Group polygons that begin in one cell, and cells whose windows are of the same tiles.
+
+    Parameters
+    ----------
+    most : int
+        Pixels of a window of several cells.
+    """
     cells: dict[tuple[int, int], list[int]] = {}
     for number, (rows, cols) in windows.items():
         cells.setdefault((rows.start // _CELL, cols.start // _CELL), []).append(number)
-    steps = maps.sizes.get("time", 1)
-    pixel = sum(v.nbytes / (v.sizes["y"] * v.sizes["x"]) for v in maps.data_vars.values()) / steps
+    groups: list[tuple[tuple[slice, slice], list[int]]] = []
     for _, members in sorted(cells.items()):
-        rows, cols = (
-            slice(min(each.start for each in axis), max(each.stop for each in axis))
-            for axis in zip(*(windows[number] for number in members), strict=True)
-        )
-        window = {"y": rows, "x": cols}
-        if "time" not in maps.dims:
-            yield _Part(members, window)
-            continue
-        size = pixel * (rows.stop - rows.start) * (cols.stop - cols.start)
-        count = max(int(_BATCH / max(size, 1)), 1)
-        for first in range(0, steps, count):
-            yield _Part(members, window | {"time": slice(first, min(first + count, steps))})
+        here = _around([windows[number] for number in members])
+        for place, (there, others) in enumerate(groups):
+            both = _around([here, there])
+            # Read apart, tiles of both would be decoded twice.
+            if _area(both) <= most and _area(both, _CELL) <= _area(here, _CELL) + _area(
+                there, _CELL
+            ):
+                groups[place] = both, others + members
+                break
+        else:
+            groups.append((here, members))
+    return groups
+
+
+def _around(windows: Sequence[tuple[slice, slice]]) -> tuple[slice, slice]:
+    rows, cols = (
+        slice(min(each.start for each in axis), max(each.stop for each in axis))
+        for axis in zip(*windows, strict=True)
+    )
+    return rows, cols
+
+
+def _area(window: tuple[slice, slice], side: int = 1) -> int:
+    """Return how many squares of ``side`` pixels a window touches."""
+    rows, cols = (-(-each.stop // side) - each.start // side for each in window)
+    return int(rows * cols)
 
 
 class _Table:

@@ -126,6 +126,28 @@ def test_only_the_tiles_beneath_are_read(tmp_path: Path, fields: gpd.GeoDataFram
     np.testing.assert_allclose(table.v.sel(stat="mean"), want, rtol=1e-6)
 
 
+def test_fields_over_the_same_tiles_are_read_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the tiles of each would be decoded anew; those far from each other are read apart."""
+    pixels = np.arange(4096.0 * 4096).reshape(4096, 4096) % 1000
+    ys, xs = 4200000 - 10 * np.arange(0.5, 4096), 500000 + 10 * np.arange(0.5, 4096)
+    ds = xr.Dataset({"red": (("y", "x"), pixels)}, {"y": ys, "x": xs}).rio.write_crs(32610)
+    corners = [(512, 512), (450, 900), (3000, 3000)]
+    boxes = [shapely.box(c - 70, r - 70, c + 170, r + 170) for r, c in corners]
+    place = Affine(10, 0, 500000, 0, -10, 4200000).to_shapely()
+    fields = gpd.GeoSeries([shapely.affinity.affine_transform(b, place) for b in boxes], crs=32610)
+    read = []
+
+    def load(part: xr.Dataset, **options: Any) -> xr.Dataset:
+        read.append(part.red.shape)
+        return part.load()
+
+    monkeypatch.setattr("astra_xr.accessor.zonal.load", load)
+    table = ds.astra.zonal(fields, "mean")
+    assert sorted(read) == [(240, 240), (302, 628)]
+    want = [pixels[r - 70 : r + 170, c - 70 : c + 170].mean() for r, c in corners]
+    np.testing.assert_allclose(table.red, want, rtol=1e-6)
+
+
 def test_classes_have_a_majority_and_fractions(fields: gpd.GeoDataFrame) -> None:
     ds = astra_xr.open_scene(SAMPLE, ["SCL"], catalog="sample", bbox=PLACE)
     table = ds.astra.zonal(fields, ("majority", "count", "fractions"))

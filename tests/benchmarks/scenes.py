@@ -96,7 +96,7 @@ def item(base: str, number: int = 0) -> dict[str, Any]:
     stamp = f"{day:%Y%m%d}T184929"
     fine = {"proj:shape": [SIZE, SIZE], "proj:transform": TRANSFORM}
     half = {"proj:shape": [SIZE // 2, SIZE // 2], "proj:transform": COARSE}
-    box = [-123.0, 36.9, -121.8, 37.9]
+    box = [-123.0002, 36.9515, -121.7507, 37.9475]
     ring = [[box[0], box[1]], [box[2], box[1]], [box[2], box[3]], [box[0], box[3]]]
     return {
         "type": "Feature",
