@@ -1,4 +1,4 @@
-"""Other tools: xarray, pystac-client, odc-stac, stackstac, hvplot, xarray-spatial, rasterix."""
+"""Other tools: xarray, pystac-client, odc-stac, stackstac, hvplot, xarray-spatial, rasterix, xvec and exactextract."""
 
 from __future__ import annotations
 
@@ -173,3 +173,30 @@ def test_other_clients_find_the_same(shared: Path, monkeypatch: pytest.MonkeyPat
             theirs = list(opened.search(collections=[collection]).items())
             found = astra_xr.search(collection, catalog=opened)
             assert set(found) == {item.id for item in theirs}
+
+
+def test_xvec_and_exactextract_take_statistics_of_polygons() -> None:
+    xvec = pytest.importorskip("xvec", reason='needs pip install -e ".[doors]"')
+    exactextract = pytest.importorskip("exactextract")
+    import geopandas as gpd
+    import shapely
+
+    box = (-122.42, 37.49, -122.40, 37.51)
+    found = astra_xr.search("sentinel-2", bbox=box, catalog="sample")
+    stack = astra_xr.open_scenes(found[:2], ["red", "nir"], bbox=box)
+    shapes = [shapely.box(-122.413, 37.497, -122.41, 37.4993), shapely.Point(-122.41, 37.5)]
+    fields = gpd.GeoSeries([shapes[0], shapes[1].buffer(0.002)], ["a", "b"], crs=4326)
+    own = fields.to_crs(stack.rio.crs)
+    ours = stack.astra.zonal(fields, "mean", min_coverage=0)
+    assert xvec.__version__
+    theirs = stack.xvec.zonal_stats(own, "x", "y", stats="mean", method="exactextract")
+    one = stack.isel(time=0)
+    frame = gpd.GeoDataFrame(geometry=own)
+    table = exactextract.exact_extract(one, frame, ["mean"], output="pandas")
+    for name in ("red", "nir"):
+        np.testing.assert_allclose(
+            theirs[name].transpose("time", "geometry"), ours[name], rtol=1e-6
+        )
+        np.testing.assert_allclose(table[f"{name}_mean"], ours[name][0], rtol=1e-6)
+    points = stack.xvec.extract_points(own.centroid, "x", "y")
+    np.testing.assert_array_equal(points.red, stack.astra.sample(own.centroid).red)
