@@ -22,7 +22,7 @@ from astra_xr.accessor.zonal import checked_stats, zonal
 from astra_xr.catalogs import AnyCatalog
 from astra_xr.catalogs.footprints import footprint
 from astra_xr.errors import InvalidParameter, UnknownIndex
-from astra_xr.geometry import LONLAT
+from astra_xr.geometry import LONLAT, Box
 from astra_xr.resolver.sightings import Row
 from astra_xr.scenes.scene_search import search
 from astra_xr.scenes.stack import open_scenes
@@ -157,19 +157,33 @@ class _Sight:
 
 
 def _lonlat(fields: Polygons) -> npt.NDArray[Any]:
+    """Return the fields in degrees, in two parts where they cross the antimeridian."""
     from pyproj import Transformer
 
     turn = Transformer.from_crs(fields.crs, LONLAT, always_xy=True)
     shapes: npt.NDArray[Any] = shapely.transform(
         fields.shapes, lambda points: np.column_stack(turn.transform(*points.T))
     )
+    west, _, east, _ = shapely.bounds(shapes).T
+    for number in np.flatnonzero((east - west > 180) | (west < -180) | (east > 180)):
+        shapes[number] = footprint({"geometry": shapely.geometry.mapping(shapes[number])})
     return shapes
 
 
 def _around(lonlat: npt.NDArray[Any]) -> Any:
     """Return what to search: the boxes of the fields, or the hull around many."""
-    boxes = shapely.union_all(shapely.envelope(lonlat))
+    boxes = shapely.union_all(shapely.envelope(shapely.get_parts(lonlat)))
     return boxes if shapely.get_num_coordinates(boxes) <= _CORNERS else boxes.convex_hull
+
+
+def _box_of(lonlat: npt.NDArray[Any]) -> Box:
+    """Return the box around some fields; west is greater than east across the antimeridian."""
+    bounds = shapely.bounds(shapely.get_parts(lonlat))
+    if np.ptp(bounds[:, ::2]) > 180:
+        bounds[bounds[:, 0] < 0] += (360, 0, 360, 0)
+    west, south = bounds[:, :2].min(axis=0).tolist()
+    east, north = bounds[:, 2:].max(axis=0).tolist()
+    return west, south, east - 360 if east > 180 else east, north
 
 
 def _sights(rows: list[Row], lonlat: npt.NDArray[Any]) -> list[_Sight]:
@@ -251,8 +265,9 @@ def _maps(
             indices.append(recipe.name)
             symbols = (spyndex.bands.get(symbol) for symbol in recipe.symbols)
             needed += [symbol.common_name for symbol in symbols if symbol is not None]
-    box = tuple(shapely.total_bounds(lonlat[members]))
-    ds = open_scenes(ids, list(dict.fromkeys([*bands, *needed])), bbox=box, catalog=catalog)
+    ds = open_scenes(
+        ids, list(dict.fromkeys([*bands, *needed])), bbox=_box_of(lonlat[members]), catalog=catalog
+    )
     found = ds.astra.index(indices, mask_clouds=mask_clouds) if indices else ds[[]]
     clouds = asked_mask(ds, mask_clouds) if bands else None
     for name in bands:

@@ -147,6 +147,18 @@ def test_one_tile_a_day_in_the_zone_of_the_field(tmp_path: Path) -> None:
     assert low < high
 
 
+@pytest.mark.parametrize("crs", [4326, 32660])
+def test_a_field_across_the_antimeridian(tmp_path: Path, crs: int) -> None:
+    tile(tmp_path, "S2A_60KXF_20250301_0_L2A", 32660, (179.99, 16.01), 100, like="heights")
+    west, across = BOX(179.995, 15.995, 179.997, 15.997), BOX(179.999, 15.995, 180.001, 15.997)
+    fields = gpd.GeoSeries([west, across], crs=4326).to_crs(crs)
+    table = astra_xr.timeline(
+        "sentinel-2", fields, "2025-03", "red", mask_clouds=False, catalog=str(tmp_path)
+    )
+    np.testing.assert_allclose(table.valid, 1, atol=1e-6)
+    np.testing.assert_allclose(table.red, 0.11, atol=1e-6)
+
+
 @pytest.mark.parametrize("like", ["heights", "odd geometry"])
 def test_a_footprint_is_a_box_where_there_is_no_better(tmp_path: Path, like: str) -> None:
     tile(tmp_path, "S2A_31UGT_20250301_0_L2A", 32631, (5.985, 50.01), 100, like=like)

@@ -1,4 +1,4 @@
-"""Other tools: xarray, pystac-client, odc-stac, stackstac, hvplot, xarray-spatial, rasterix, xvec and exactextract."""
+"""Other tools: xarray, pystac-client, odc-stac, stackstac, hvplot, xarray-spatial, xvec, …"""
 
 from __future__ import annotations
 
