@@ -19,6 +19,7 @@ from astra_xr.catalogs.cdse import Cdse
 from astra_xr.catalogs.lpdaac import LpDaac
 from astra_xr.catalogs.planetary_computer import PlanetaryComputer
 from astra_xr.catalogs.s3 import S3
+from astra_xr.catalogs.usgs import Usgs
 from astra_xr.conversion.recipe import Limits
 from astra_xr.conversion.source import Source
 from astra_xr.conversion.stores import ObjectStore, StoredAsset
@@ -40,6 +41,7 @@ SCENE = "sentinel-2:S2B_MSIL2A_20250115T184929"
 URL = "https://resolver.example"
 CDSE_FILE = "https://zipper.dataspace.copernicus.eu/odata/v1/Products(1)/$value"
 HLS_FILE = "https://data.lpdaac.earthdatacloud.nasa.gov/lp-prod-protected/HLS/B04.tif"
+USGS = "landsatlook.usgs.gov"
 BLOB = "https://sentinel2l2a01.blob.core.windows.net/sentinel2-l2/B04.tif"
 OURS = Settings(api_url=URL, api_key=Secret(HUSH))
 
@@ -265,7 +267,10 @@ def test_s3_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Callable[[], Any]] = [
         lambda: odd.sign("s3://bucket/B04.tif"),
         lambda: S3(Settings(**keys)).sign("s3://bucket/../B04.tif"),
-        lambda: S3(Settings(**keys)).check("s3://usgs-landsat/B4.TIF", instead=""),
+        lambda: Usgs(Settings(**keys)).check(f"https://{USGS}/data/B4.TIF"),
+        lambda: Usgs(Settings(**keys, aws_endpoint_url="http://[")).sign(
+            f"https://{USGS}/data/B4.TIF"
+        ),
     ]
     for call in calls:
         with pytest.raises(SigningError) as caught:
@@ -273,16 +278,23 @@ def test_s3_keys(monkeypatch: pytest.MonkeyPatch) -> None:
         assert leaks(caught.value, HUSH) == []
 
 
-def test_boto3_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("refused", [False, True])
+def test_boto3_keys(refused: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("boto3")
     from botocore.credentials import Credentials
+    from botocore.exceptions import ClientError
+
+    def refuse() -> None:
+        raise ClientError({"Error": {"Message": HUSH}}, "AssumeRole")
 
     found = Credentials(HUSH, HUSH, HUSH)
     found._expiry_time = datetime(2020, 1, 1, tzinfo=UTC)
+    if refused:
+        found.get_frozen_credentials = refuse
     monkeypatch.setattr(s3, "_boto3_credentials", lambda: found)
     s3._found.clear()
     try:
-        with pytest.raises(SigningError, match="expired") as caught:
+        with pytest.raises(SigningError, match="no AWS" if refused else "expired") as caught:
             S3(Settings()).sign("s3://bucket/B04.tif")
     finally:
         s3._found.clear()

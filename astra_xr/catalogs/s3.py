@@ -324,14 +324,14 @@ def _asked_region(bucket: str) -> str:
 
 
 def _keys_of_boto3() -> Keys | None:
-    from botocore.exceptions import BotoCoreError
+    from botocore.exceptions import BotoCoreError, ClientError
 
     environment = tuple(os.environ.get(name) for name in _BOTO3_READS)
     try:
         found = _found.get(environment, _boto3_credentials)
         access, secret, token = map(Secret, found.get_frozen_credentials()[:3])
-    except (BotoCoreError, LookupError):
-        # No profile, an unknown profile, or an expired login.
+    except (BotoCoreError, ClientError, LookupError):
+        # No profile, an unknown profile, a role that is refused, or an expired login.
         return None
     if not access or not secret:
         return None

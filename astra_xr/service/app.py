@@ -164,12 +164,11 @@ class Service:
                 radiometry=asked.radiometry,
             )
         answer = self._files.published(answer, base)
-        told = answer.to_dict()
-        if asked.full:
-            told["detail"] = detail_of(answer) | {"catalog": _shown(answer)}
+        full = {"detail": detail_of(answer) | {"catalog": _shown(answer)}} if asked.full else {}
         ends = [a.signed.expires_at for a in answer.assets.values() if a.signed]
         return Answer(
-            body=json.dumps(told, ensure_ascii=False).encode(),
+            # In no variable: it holds signed URLs.
+            body=json.dumps(answer.to_dict() | full, ensure_ascii=False).encode(),
             expires_at=min((end for end in ends if end), default=None),
         )
 
