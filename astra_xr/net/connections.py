@@ -11,10 +11,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import Any
 
 import aiohttp
 from yarl import URL
 
+from astra_xr.extras import require
 from astra_xr.net.endurance import MOST_REQUESTS, Budget
 from astra_xr.net.proxies import proxy_of
 
@@ -63,7 +65,10 @@ class Host:
         self.budget = Budget(str(origin.host))
         self.answered = False
         """True once there was any answer."""
-        self.proxy = proxy_of(origin.scheme, origin.host or "")
+        proxy = proxy_of(origin.scheme, origin.host or "")
+        self._socks = proxy if proxy and proxy.startswith("socks") else None
+        self.proxy = None if self._socks else proxy
+        """URL of the proxy that its requests name."""
         self._secure = origin.scheme == "https"
         self._session: aiohttp.ClientSession | None = None
         self._used = 0
@@ -144,11 +149,12 @@ class Host:
 
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:
-            connector = aiohttp.TCPConnector(
-                limit=MOST_REQUESTS,
-                keepalive_timeout=_KEPT,
-                ssl=_trusted() if self._secure else False,
-            )
+            how: dict[str, Any] = {
+                "limit": MOST_REQUESTS,
+                "keepalive_timeout": _KEPT,
+                "ssl": _trusted() if self._secure else False,
+            }
+            connector = _by_socks(self._socks, how) if self._socks else aiohttp.TCPConnector(**how)
             self._session = aiohttp.ClientSession(
                 connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -171,6 +177,14 @@ class Host:
         _closing.add(task)
         task.add_done_callback(_closing.discard)
         return task
+
+
+def _by_socks(proxy: str, how: dict[str, Any]) -> aiohttp.TCPConnector:
+    """Return connections through a SOCKS proxy, which resolves the names, too."""
+    package = require("aiohttp_socks", extra="socks", purpose="Reading through a SOCKS proxy")
+    url = proxy.replace("socks5h://", "socks5://").replace("socks4a://", "socks4://")
+    connector: aiohttp.TCPConnector = package.ProxyConnector.from_url(url, rdns=True, **how)
+    return connector
 
 
 _hosts: dict[URL, Host] = {}

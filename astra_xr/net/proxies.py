@@ -47,7 +47,8 @@ def _through(proxy: str | None) -> httpx.HTTPTransport:
     limits = httpx.Limits(max_connections=64, max_keepalive_connections=32)
     try:
         return httpx.HTTPTransport(proxy=proxy, limits=limits)
-    except (ImportError, ValueError) as error:
-        # SOCKS without the package that it needs, or a scheme that is none of a proxy.
+    except ImportError:
+        reason = "a SOCKS proxy needs: pip install 'astra-xr[socks]'"
+    except ValueError as error:  # no scheme of a proxy
         reason = redact(error)
     raise httpx.ProxyError(reason)

@@ -6,6 +6,7 @@ waits for seconds.
 
 from __future__ import annotations
 
+import contextlib
 import random
 import subprocess
 import sys
@@ -136,6 +137,30 @@ for number in range(200):
     item["assets"]["B04"]["href"] = f"{sys.argv[1]}B04.tif?sig={number}"
     print(astra_xr.open_scene(item, ["B04"], mask_and_scale=False).B04[::256, ::256].values.sum())
 """
+MANY_HOSTS = """
+import os, sys, threading, time, resource, warnings
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+warnings.simplefilter("ignore")
+import astra_xr
+from concurrent.futures import ThreadPoolExecutor
+from tests import items
+def read(number):
+    base = sys.argv[1 + number % (len(sys.argv) - 1)]
+    item = items.planetary_computer(2048)
+    item["assets"]["B04"]["href"] = f"{base}B04.tif?sig={number}"
+    ds = astra_xr.open_scene(item, ["B04"], mask_and_scale=False)
+    return ds.B04[::256, ::256].values.sum()
+def look():
+    while True:
+        most[0] = max(most[0], len(os.listdir("/proc/self/fd")))
+        time.sleep(0.002)
+print(read(0))
+before = len(os.listdir("/proc/self/fd")); most = [before]
+threading.Thread(target=look, daemon=True).start()
+with ThreadPoolExecutor(64) as pool:
+    print(*pool.map(read, range(80)))
+assert most[0] <= before + 96, most[0] - before
+"""
 ENDING = """
 import sys, warnings
 warnings.simplefilter("ignore")
@@ -151,6 +176,15 @@ astra_xr.open_scene(item, ["B04"], mask_and_scale=False).B04.load()
 def python(code: str, *args: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", code, *args]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux's list of descriptors")
+def test_many_hosts_at_once_take_few_descriptors(tmp_path: Path, truth: np.ndarray) -> None:
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(RangeServer(tmp_path, latency=0.02)) for _ in range(8)]
+        out = python(MANY_HOSTS, *(server.url() for server in servers))
+    assert out.returncode == 0, out.stderr
+    assert set(out.stdout.split()) == {str(truth[::256, ::256].sum())}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs limits of descriptors")
