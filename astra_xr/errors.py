@@ -18,7 +18,8 @@
     ├── MissingIndexBand (LookupError)    the dataset lacks a band that the index needs
     ├── UpstreamError                     a catalog or signing service fails
     │   ├── UpstreamUnavailable           … is down or answers "too many requests"
-    │   │   └── RateLimited               the resolver service limits an API key
+    │   │   ├── RateLimited               the resolver service limits an API key
+    │   │   └── ConversionsBusy           … has too many conversions waiting
     │   └── UpstreamTimeout               … did not answer in time
     ├── AuthenticationRequired            the resolver service got no valid API key
     ├── Forbidden                         a signed URL was altered, or has expired
@@ -409,6 +410,12 @@ class RateLimited(UpstreamUnavailable):
     """The resolver service limits the requests of an API key."""
 
     code = "rate-limited"
+
+
+class ConversionsBusy(UpstreamUnavailable):
+    """The resolver service has too many conversions waiting, of an API key or in all."""
+
+    code = "conversions-busy"
 
 
 class AuthenticationRequired(AstraError):

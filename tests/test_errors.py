@@ -142,6 +142,11 @@ SAMPLES: list[tuple[AstraError, str, str]] = [
         "resolver: too many requests. It asks to wait 3 s. .",
     ),
     (
+        errors.ConversionsBusy(service="resolver", reason="9 are waiting", retry_after=3, hint="."),
+        "conversions-busy",
+        "resolver: 9 are waiting. It asks to wait 3 s. .",
+    ),
+    (
         errors.AuthenticationRequired(service="The resolver", hint="Set ASTRA_API_KEY."),
         "authentication-required",
         "The resolver takes an API key that it knows. Set ASTRA_API_KEY.",
@@ -174,6 +179,7 @@ ON_THE_WIRE = {
     "authentication-required",
     "forbidden",
     "rate-limited",
+    "conversions-busy",
     "invalid-scene-id",
     "invalid-format",
     "invalid-parameter",

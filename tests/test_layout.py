@@ -69,7 +69,7 @@ def test_imports_point_one_way() -> None:
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_modules_stay_small(path: Path) -> None:
     # The page of ds.astra is mostly docstrings; the others are lists of small things.
-    limit = {"accessor.py": 900, "errors.py": 500, "testing.py": 500}.get(path.name, 400)
+    limit = {"accessor.py": 900, "errors.py": 520, "testing.py": 500}.get(path.name, 400)
     assert len(path.read_text().splitlines()) <= limit
 
 

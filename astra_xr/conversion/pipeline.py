@@ -26,6 +26,10 @@ _REMEMBERED = 600.0
 """Seconds for which nobody asks whether a source has changed."""
 
 
+AT_ONCE = max(2, (os.cpu_count() or 2) // 4)
+"""Conversions of a process at once."""
+
+
 class Stopped(Exception):
     """Nobody waits for the conversion any more."""
 
@@ -167,11 +171,17 @@ class Converter:
 
     def _submitted(self, job: Job, progress: Progress) -> Future[StoredAsset]:
         try:
-            return _threads().submit(perform, job, self.store, self.folder, self.limits, progress)
+            return self._threads().submit(
+                perform, job, self.store, self.folder, self.limits, progress
+            )
         except RuntimeError as error:
             if "shutdown" not in str(error):
                 raise
         raise ConversionFailed(source=job.label, reason="the process is ending")
+
+    def _threads(self) -> ThreadPoolExecutor:
+        """Return where jobs are done: in the threads of this process; a fork's are its own."""
+        return _pools.setdefault(os.getpid(), ThreadPoolExecutor(AT_ONCE, "astra-conversion"))
 
     def _land(self, job: Job, future: Future[StoredAsset]) -> None:
         with self._lock:
@@ -183,12 +193,6 @@ class Converter:
 
 
 _pools: dict[int, ThreadPoolExecutor] = {}
-
-
-def _threads() -> ThreadPoolExecutor:
-    """Return the threads of this process; a fork's are not its parent's."""
-    workers = max(2, (os.cpu_count() or 2) // 4)
-    return _pools.setdefault(os.getpid(), ThreadPoolExecutor(workers, "astra-conversion"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -49,8 +49,8 @@ _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:\d{1,5})?|\[[0-9a-fA-F:]{2,45}\](:\d{
 
 T = TypeVar("T")
 _Page = Callable[[Request], Awaitable[Response]]
-_Asked = tuple[bytes, str, str]
-"""Query, scheme and host of a request."""
+_Asked = tuple[bytes, str, str, str]
+"""Query, scheme and host of a request, and the id of the key that asks."""
 
 
 def create_app(settings: ServiceSettings | None = None) -> ASGIApp:
@@ -134,7 +134,8 @@ class Service:
         else:
             await _in_thread(self._quick, self._limiter.count, key)
         scope = request.scope
-        asked = (scope["query_string"], scope["scheme"], request.headers.get("host", ""))
+        host = request.headers.get("host", "")
+        asked = (scope["query_string"], scope["scheme"], host, key.id)
         # What is kept was checked when it was made: it need not be parsed again.
         body = self._answers.kept(asked)
         if body is None:
@@ -144,10 +145,10 @@ class Service:
         return Response(body, media_type="application/json")
 
     async def _made(self, asked: _Asked) -> Answer:
-        query, scheme, host = asked
+        query, scheme, host, key_id = asked
         parsed, base = AssetsRequest.parse(query), self._base(scheme, host)
         return await self._converter.awaited(
-            lambda: _in_thread(self._quick, self._answer, parsed, base)
+            key_id, lambda: _in_thread(self._quick, self._answer, parsed, base)
         )
 
     def _answer(self, asked: AssetsRequest, base: str) -> Answer:

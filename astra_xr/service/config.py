@@ -6,12 +6,14 @@ import base64
 import os
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from astra_xr.catalogs.s3 import StoreKeys, aws_keys
+from astra_xr.conversion.pipeline import AT_ONCE
+from astra_xr.conversion.recipe import Limits
 from astra_xr.conversion.stores import LocalStore, ObjectStore, Store
 from astra_xr.errors import InvalidParameter, redact
 from astra_xr.secret import Secret
@@ -75,6 +77,20 @@ class ServiceSettings:
     """Seconds that requests under way have left when the service is to end
     (``ASTRA_DRAIN``)."""
 
+    conversions: int = AT_ONCE
+    """Conversions of a worker at once (``ASTRA_CONVERSIONS``); as many again may be under way for
+    keys that have none under way."""
+
+    conversions_per_key: int = 100
+    """Conversions of one key that may wait (``ASTRA_CONVERSIONS_PER_KEY``)."""
+
+    conversions_waiting: int = 500
+    """Conversions of all keys that may wait (``ASTRA_CONVERSIONS_WAITING``)."""
+
+    conversion_limits: Limits = field(default_factory=Limits)
+    """What one conversion may take: bytes of memory (``ASTRA_CONVERSION_MEMORY``), seconds
+    (``ASTRA_CONVERSION_SECONDS``) and threads (``ASTRA_CONVERSION_THREADS``)."""
+
     def __post_init__(self) -> None:
         # Given as text by callers in this process.
         held: dict[str, Any] = {
@@ -106,6 +122,9 @@ class ServiceSettings:
         told["metrics"] = env.get("metrics", "").lower() in ("1", "on", "true", "yes")
         if "drain" in env:
             told["drain"] = _seconds(env["drain"])
+        counts = {name: _count(name, env[name]) for name in _COUNTS if name in env}
+        told |= {name: count for name, count in counts.items() if name in _QUEUE}
+        told["conversion_limits"] = _limits(counts)
         if "api_keys" in env:
             told["api_keys"] = tuple(map(Secret, _listed(env["api_keys"].reveal())))
         if "url_keys" in env:
@@ -113,12 +132,15 @@ class ServiceSettings:
         return cls(**told)
 
 
+_QUEUE = ("conversions", "conversions_per_key", "conversions_waiting")
+_COUNTS = (*_QUEUE, "conversion_memory", "conversion_seconds", "conversion_threads")
 _SECRETS = ("api_keys", "url_keys", "limits_url", "store")
 
 
 def _variables(environ: Mapping[str, str]) -> dict[str, Any]:
     """Return field → text of the variables that are set."""
-    names = ("keys_file", "public_url", "cors_origins", "rate", "metrics", "drain", *_SECRETS)
+    names = ("keys_file", "public_url", "cors_origins", "rate", "metrics", "drain",
+             *_COUNTS, *_SECRETS)  # fmt: skip
     texts = {name: environ.get(f"ASTRA_{name.upper()}") for name in names}
     return {n: Secret(t) if n in _SECRETS else t for n, t in texts.items() if t}
 
@@ -135,7 +157,14 @@ def converter_of(settings: ServiceSettings) -> PatientConverter:
     store: Store = LocalStore(root=root, max_bytes=settings.core.cache_bytes)
     if settings.store:
         store = _object_store(settings.store, settings.core)
-    return PatientConverter(store, root)
+    return PatientConverter(
+        store,
+        root,
+        limits=settings.conversion_limits,
+        at_once=settings.conversions,
+        per_key=settings.conversions_per_key,
+        in_all=settings.conversions_waiting,
+    )
 
 
 def _object_store(url: Secret[str], core: Settings) -> ObjectStore:
@@ -179,6 +208,26 @@ def _seconds(text: str) -> float:
     if text.replace(".", "", 1).isdecimal() and text.isascii():
         return float(text)
     raise InvalidParameter(name="ASTRA_DRAIN", value=text, expected="a number of seconds")
+
+
+def _count(name: str, text: str) -> int:
+    if text.isdecimal() and text.isascii() and 0 < len(text) < 19 and int(text):
+        return int(text)
+    shown = f"ASTRA_{name.upper()}"
+    raise InvalidParameter(name=shown, value=text, expected="a whole number of 1 or more")
+
+
+def _limits(counts: Mapping[str, int]) -> Limits:
+    limits = Limits()
+    seconds = counts.get("conversion_seconds")
+    return replace(
+        limits,
+        memory=counts.get("conversion_memory", limits.memory),
+        threads=counts.get("conversion_threads", limits.threads),
+        wall_seconds=seconds or limits.wall_seconds,
+        # More threads than one may have used it.
+        cpu_seconds=seconds or limits.cpu_seconds,
+    )
 
 
 def _url_keys(text: Secret[str]) -> dict[str, Secret[bytes]]:

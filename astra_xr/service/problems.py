@@ -22,6 +22,7 @@ STATUS: Mapping[type[AstraError], int] = {
     errors.RateLimited: 429,
     errors.UpstreamError: 502,
     errors.UpstreamUnavailable: 503,
+    errors.ConversionsBusy: 503,
     errors.UpstreamTimeout: 504,
     errors.InvalidItem: 502,
     errors.ReadError: 502,

@@ -7,13 +7,15 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 from typing import TypeVar
 
 from astra_xr.conversion.job import Job
 from astra_xr.conversion.pipeline import Converter
-from astra_xr.conversion.recipe import Progress
-from astra_xr.conversion.stores import StoredAsset
+from astra_xr.conversion.recipe import Limits, Progress
+from astra_xr.conversion.stores import Store, StoredAsset
 from astra_xr.errors import ConversionFailed
+from astra_xr.service.turns import Turn, Turns
 
 _LOOKS = 8
 """Sources that are looked at side by side for one request."""
@@ -40,12 +42,43 @@ class PatientConverter(Converter):
     Within ``awaited`` a conversion that is not done yet raises `Unfinished` out of the resolver.
     It is waited for in the event loop, and the resolver is asked again with its outcome: so it
     may still pass over a catalog whose files turn out to be damaged.
+
+    Parameters
+    ----------
+    store, folder, limits
+        As of its parent.
+    at_once : int
+        Conversions under way; as many again, of keys that have none under way.
+    per_key, in_all : int
+        Conversions that may wait, of an API key and of all.
     """
 
-    async def awaited(self, ask: Callable[[], Awaitable[T]]) -> T:
+    def __init__(
+        self,
+        store: Store,
+        folder: Path,
+        *,
+        limits: Limits | None = None,
+        at_once: int,
+        per_key: int,
+        in_all: int,
+    ) -> None:
+        super().__init__(store, folder, limits=limits)
+        self._turns = Turns(at_once=at_once, per_key=per_key, in_all=in_all)
+        self._pool = ThreadPoolExecutor(2 * at_once, "astra-conversion")
+
+    def _threads(self) -> ThreadPoolExecutor:
+        return self._pool
+
+    async def awaited(self, whose: str, ask: Callable[[], Awaitable[T]]) -> T:
         """Return what ``ask`` gives in the end; it is called in this context each time.
 
         Cancelled, it leaves what it waits for to others; what nobody waits for is stopped.
+
+        Raises
+        ------
+        ConversionsBusy
+            Too many conversions wait, of this API key or in all.
         """
         outcomes: dict[Job, Outcome] = {}
         token = _outcomes.set(outcomes)
@@ -55,16 +88,31 @@ class PatientConverter(Converter):
                     return await ask()
                 except Unfinished as unfinished:
                     jobs = unfinished.jobs
-                outcomes.update(await self._finished(jobs))
+                outcomes.update(await self._finished(whose, jobs))
         finally:
             _outcomes.reset(token)
 
-    async def _finished(self, jobs: Iterable[Job]) -> dict[Job, Outcome]:
-        with super().started(jobs) as futures:
-            # Shielded: whoever stops to wait cancels nothing that others wait for.
-            coming = (asyncio.shield(asyncio.wrap_future(future)) for future in futures.values())
-            told = await asyncio.gather(*coming, return_exceptions=True)
-        return {job: _outcome(job, value) for job, value in zip(futures, told, strict=True)}
+    async def _finished(self, whose: str, jobs: tuple[Job, ...]) -> dict[Job, Outcome]:
+        turns = self._turns.join(whose, jobs)
+        try:
+            told = await asyncio.gather(*map(self._made, jobs, turns), return_exceptions=True)
+        finally:
+            for turn in turns:
+                self._turns.leave(turn)
+        # Where somebody else was quicker there is nothing to tell: it is found then.
+        return {job: _outcome(job, value) for job, value in zip(jobs, told, strict=True) if value}
+
+    async def _made(self, job: Job, turn: Turn) -> StoredAsset | None:
+        """Convert when it is the turn; None: it is there already."""
+        await turn.coming
+        try:
+            with super().started([job]) as futures:
+                for future in futures.values():
+                    # Shielded: whoever stops to wait cancels nothing that others wait for.
+                    return await asyncio.shield(asyncio.wrap_future(future))
+            return None
+        finally:
+            self._turns.leave(turn)
 
     @contextmanager
     def started(self, jobs: Iterable[Job]) -> Iterator[Mapping[Job, Future[StoredAsset]]]:

@@ -48,6 +48,12 @@ def until(happens: Callable[[], Any], seconds: float = 20) -> None:
         time.sleep(0.01)
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sources are asked again for as long as a gate is shut."""
+    monkeypatch.setenv("ASTRA_PATIENCE", "60")
+
+
 @pytest.fixture
 def storage(tmp_path: Path) -> Iterator[RangeServer]:
     folder = tmp_path / "storage"
@@ -90,8 +96,8 @@ class Gate:
         return Reply(status=503, headers={"Retry-After": "1"}, delay=0.2)
 
 
-def ask(served: Served, **query: str) -> httpx.Response:
-    return served.ask({"scene_id": ITEM, **query})
+def ask(served: Served, headers: dict[str, str] | None = None, **query: str) -> httpx.Response:
+    return served.ask({"scene_id": ITEM, **query}, headers=headers or {})
 
 
 def hold(served: Served, host: str, query: str) -> socket.socket:
@@ -154,6 +160,31 @@ def test_conversions_starve_nobody(catalog: Path, storage: RangeServer, tmp_path
         assert heads == [b"HTTP/1.1 200"] * 100
         for wire in held:
             wire.close()
+
+
+def test_a_key_keeps_no_other_waiting_and_is_told_when_it_asks_for_too_much(
+    catalog: Path, storage: RangeServer, tmp_path: Path
+) -> None:
+    gate = storage.rule = Gate()
+    keys = [new_key(name)[1].reveal() for name in ("much", "little")]
+    core = core_settings(catalog=str(catalog), cache_dir=tmp_path / "service")
+    with (
+        serving(core=core, api_keys=tuple(keys), conversions=1, conversions_per_key=2) as served,
+        ThreadPoolExecutor(4) as pool,
+    ):
+        much, little = ({"Authorization": f"Bearer {key}"} for key in keys)
+        held = [
+            pool.submit(ask, served, bands="red", format=form, headers=much)
+            for form in ("cog", "geotiff", "png", "jpeg")
+        ]
+        # One is under way, two wait: the fourth is one too many.
+        until(lambda: any(each.done() for each in held))
+        (refused,) = (each.result() for each in held if each.done())
+        assert (refused.status_code, refused.json()["code"]) == (503, "conversions-busy")
+        assert int(refused.headers["retry-after"]) >= 1
+        assert ask(served, bands="nir", format="png", headers=little).status_code == 200
+        gate.open.set()
+        assert sorted(each.result(60).status_code for each in held) == [200, 200, 200, 503]
 
 
 def test_who_hangs_up_stops_no_conversion_that_others_wait_for(

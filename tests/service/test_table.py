@@ -263,12 +263,12 @@ ROWS = [
 
 def test_the_table_is_all_of_the_pages() -> None:
     """Every code of the contract has a row here, or a test of its own below."""
-    own = {"authentication-required", "forbidden", "rate-limited"}
+    own = {"authentication-required", "forbidden", "rate-limited", "conversions-busy"}
     assert {row.raised.code for row in ROWS} | own == {
         "invalid-scene-id", "invalid-format", "invalid-parameter", "authentication-required",
         "forbidden", "scene-not-found", "ambiguous-scene-id", "unknown-band", "ambiguous-band",
         "rate-limited", "upstream-error", "upstream-unavailable", "upstream-timeout",
-        "conversion-failed", "internal-error",
+        "conversion-failed", "internal-error", "conversions-busy",
     }  # fmt: skip
 
 

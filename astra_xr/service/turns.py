@@ -1,0 +1,154 @@
+"""Whose conversion is next: a bounded queue in which API keys take turns. For one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+
+from astra_xr.errors import ConversionsBusy
+
+_FIRST_GUESS = 5.0
+"""Seconds that a conversion is taken to need as long as none was seen."""
+
+_LONGEST_WAIT = 300.0
+"""The most seconds that a client is asked to wait."""
+
+
+@dataclass(eq=False)
+class Turn:
+    """What somebody waits for: that a conversion may begin."""
+
+    whose: str
+    what: Hashable
+    coming: asyncio.Future[None]
+
+    def come(self) -> None:
+        """Tell who waits for it."""
+        if not self.coming.done():
+            self.coming.set_result(None)
+
+
+@dataclass(eq=False)
+class _Running:
+    """A conversion under way, for all who wait for it; it counts for the key of the first."""
+
+    turns: list[Turn]
+    since: float
+
+
+class Turns:
+    """Says when each conversion may begin; it is one however many wait for it.
+
+    The key with the fewest under way is next, and of several the one whose last turn is longest
+    ago. One with none under way need not wait for those of others: as many again may run for such
+    keys.
+
+    Parameters
+    ----------
+    at_once : int
+        Conversions under way, beside the first ones of keys that come later.
+    per_key, in_all : int
+        Conversions that may wait, of a key and of all.
+    clock : callable
+        Returns seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        at_once: int,
+        per_key: int,
+        in_all: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._at_once, self._per_key, self._in_all = at_once, per_key, in_all
+        self._clock = clock
+        self._waiting: dict[str, dict[Hashable, list[Turn]]] = {}
+        """Key → what; the first of it is next."""
+        self._running: dict[Hashable, _Running] = {}
+        self._count = itertools.count(1)
+        self._last: dict[str, int] = {}
+        """Key → number of its last turn."""
+        self._taken = _FIRST_GUESS
+        """Seconds that a conversion takes, the latest ones weighing most."""
+
+    def join(self, whose: str, whats: Iterable[Hashable]) -> list[Turn]:
+        """Return a turn for each; it has to be left in the end, also if it never came.
+
+        A key with nothing waiting may ask for any number: one request may take all bands of a
+        scene.
+
+        Raises
+        ------
+        ConversionsBusy
+            Too many wait, of this key or in all.
+        """
+        turns = [Turn(whose, what, asyncio.get_running_loop().create_future()) for what in whats]
+        self._check_room(whose, {turn.what for turn in turns})
+        for turn in turns:
+            if turn.what in self._running:
+                self._running[turn.what].turns.append(turn)
+                turn.come()
+            else:
+                self._waiting.setdefault(whose, {}).setdefault(turn.what, []).append(turn)
+        self._let_in()
+        return turns
+
+    def leave(self, turn: Turn) -> None:
+        """End a turn, whether it came or not; a second time is harmless."""
+        running = self._running.get(turn.what)
+        own = self._waiting.get(turn.whose, {})
+        if running and turn in running.turns:
+            running.turns.remove(turn)
+            if not running.turns:
+                del self._running[turn.what]
+                self._taken += 0.2 * (self._clock() - running.since - self._taken)
+        elif turn in own.get(turn.what, []):
+            own[turn.what].remove(turn)
+            if not own[turn.what]:
+                self._take_out(turn.whose, turn.what)
+        self._let_in()
+
+    def _check_room(self, whose: str, whats: set[Hashable]) -> None:
+        own = self._waiting.get(whose, {})
+        new = len(whats - own.keys() - self._running.keys())
+        waiting, full = sum(map(len, self._waiting.values())), ""
+        if own and len(own) + new > self._per_key:
+            waiting, full = len(own), f"{len(own)} conversions of this key are waiting"
+        elif waiting and waiting + new > self._in_all:
+            full = f"{waiting} conversions are waiting"
+        if new and full:
+            wait = float(math.ceil(self._taken * waiting / self._at_once))
+            raise ConversionsBusy(
+                service="The resolver service",
+                reason=full,
+                retry_after=min(_LONGEST_WAIT, max(1.0, wait)),
+                hint="What is converted already is kept: ask for the same again.",
+            )
+
+    def _let_in(self) -> None:
+        while self._waiting:
+            running = Counter(each.turns[0].whose for each in self._running.values())
+            whose = min(self._waiting, key=lambda key: (running[key], self._last.get(key, 0)))
+            room = self._at_once if running[whose] else 2 * self._at_once
+            if len(self._running) >= room:
+                return
+            what = next(iter(self._waiting[whose]))
+            others = [key for key in self._waiting if key != whose]
+            turns = [turn for key in (whose, *others) for turn in self._take_out(key, what)]
+            self._running[what] = _Running(turns, self._clock())
+            self._last[whose] = next(self._count)
+            for turn in turns:
+                turn.come()
+
+    def _take_out(self, whose: str, what: Hashable) -> list[Turn]:
+        own = self._waiting[whose]
+        turns = own.pop(what, [])
+        if not own:
+            del self._waiting[whose]
+        return turns
