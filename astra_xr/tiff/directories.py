@@ -55,6 +55,9 @@ _TYPES = {
 }  # fmt: skip
 """NumPy types of TIFF's field types."""
 
+_DTYPES = {(o, kind): np.dtype(o + each) for o in "<>" for kind, each in _TYPES.items()}
+"""The same by byte order and field type."""
+
 HEAD = 16 * 1024
 """Bytes of the first request: the header of nearly every COG, and what TCP sends at once."""
 
@@ -113,7 +116,7 @@ class Tag:
     @property
     def values(self) -> npt.NDArray[Any]:
         """Return the values, 1-D."""
-        return np.frombuffer(self.value, self.order + _TYPES[self.kind])
+        return np.frombuffer(self.value, _DTYPES[self.order, self.kind])
 
 
 @dataclass(frozen=True)
@@ -292,23 +295,17 @@ async def _directory(
     tags = {}
     for tag, kind, count, value in form.entry.iter_unpack(data[:size]):
         if wanted is None or tag in wanted:
-            tags[tag] = await _tag(blocks, form, (tag, kind, count), value)
+            if (form.order, kind) not in _DTYPES:
+                raise Unsupported(f"tag {tag} has the unknown type {kind}")
+            held: bytes | memoryview = value
+            length = _DTYPES[form.order, kind].itemsize * count
+            if length > len(value):
+                if length > _LARGEST_TAG:
+                    raise Malformed(f"tag {tag} claims to have {count} values")
+                held = await blocks.get(form.offset.unpack(value)[0], length)
+            tags[tag] = Tag(kind, count, bytes(held[:length]), form.order)
     (following,) = form.offset.unpack(data[size:])
     return tags, following
-
-
-async def _tag(blocks: _Blocks, form: _Form, entry: tuple[int, int, int], value: bytes) -> Tag:
-    tag, kind, count = entry
-    if kind not in _TYPES:
-        raise Unsupported(f"tag {tag} has the unknown type {kind}")
-    size = np.dtype(_TYPES[kind]).itemsize * count
-    data: bytes | memoryview = value
-    if size > len(value):
-        if size > _LARGEST_TAG:
-            raise Malformed(f"tag {tag} claims to have {count} values")
-        (start,) = form.offset.unpack(value)
-        data = await blocks.get(start, size)
-    return Tag(kind, count, bytes(data[:size]), form.order)
 
 
 def number(tags: Tags, name: str, default: float = math.nan) -> int:

@@ -169,7 +169,8 @@ def _layout(order: str, directories: list[Tags], size: int, *, is_mask: bool = F
     if codec.startswith("lerc") and not dtype.isnative:
         raise Unsupported("its Lerc tiles have swapped bytes")
     overviews = sorted(directories[1:], key=lambda tags: -number(tags, "width"))
-    alike = [tags for tags in overviews if _alike(tags, first)]
+    stored = _storage(first)
+    alike = [tags for tags in overviews if _storage(tags) == stored and _fits(tags, first)]
     return Layout(
         dtype=dtype,
         samples=number(first, "samples", 1),
@@ -189,7 +190,7 @@ def _layout(order: str, directories: list[Tags], size: int, *, is_mask: bool = F
 
 def _numbers(tags: Tags, name: str, default: int) -> tuple[int, ...]:
     values = tags.get(name)
-    return (default,) if values is None else tuple(int(value) for value in values)
+    return (default,) if values is None else tuple(map(int, values.tolist()))
 
 
 def _check(tags: Tags) -> None:
@@ -220,15 +221,18 @@ def _alpha(tags: Tags) -> int | None:
     return next((plane for plane, kind in found if kind in (1, 2)), None)
 
 
-def _alike(tags: Tags, first: Tags) -> bool:
-    """Return True if an overview is stored like the image and has its proportions."""
+def _storage(tags: Tags) -> list[tuple[int, ...]]:
+    """Return what must be the same for an image and its overviews."""
     same = ("compression", "predictor", "samples", "planar", "bits", "formats", "lerc")
+    return [_numbers(tags, name, 1) for name in same]
+
+
+def _fits(tags: Tags, first: Tags) -> bool:
+    """Return True if an overview has tiles, and the proportions of the image."""
     height, width = number(first, "height"), number(first, "width")
     own = number(tags, "height"), number(tags, "width")
-    return (
-        all(_numbers(tags, name, 1) == _numbers(first, name, 1) for name in same)
-        and {"tile_width", "tile_height"} <= tags.keys()
-        and abs(own[1] * height - own[0] * width) <= 2 * max(height, width)
+    return {"tile_width", "tile_height"} <= tags.keys() and (
+        abs(own[1] * height - own[0] * width) <= 2 * max(height, width)
     )
 
 
