@@ -57,22 +57,21 @@ class CatalogUrl:
         catalog = connect(self.catalog, self.settings)
         signed = catalog.sign(self.href, refused=refused)
         if self.guarded:
-            check_host(signed.url, catalog, self.settings)
+            check_host(signed, catalog, self.settings)
         return signed
 
 
-def check_host(url: str, catalog: Catalog, settings: Settings) -> None:
+def check_host(signed: SignedUrl, catalog: Catalog, settings: Settings) -> None:
     """Refuse a URL from a catalog's answer that leads to a private host.
 
     Raises
     ------
     SigningError
     """
-    href, reason = redact(url), why_private(url, catalog.root, settings.named_hosts())
-    del url
+    reason = why_private(signed.url, catalog.root, settings.named_hosts)
     if reason:
         hint = "A host of your own can be named in ASTRA_ALLOW_HOSTS."
-        raise SigningError(href=href, reason=reason, hint=hint)
+        raise SigningError(href=str(signed), reason=reason, hint=hint)
 
 
 @dataclass(frozen=True, kw_only=True)

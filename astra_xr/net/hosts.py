@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from urllib.parse import urljoin, urlsplit
 
 from astra_xr.net.memo import Memo
@@ -38,7 +38,7 @@ def why_refused(url: str, allowed: Collection[str] = ()) -> str | None:
     return _why_private(host)
 
 
-def why_private(url: str, root: str, named: Collection[str] = ()) -> str | None:
+def why_private(url: str, root: str, named: Callable[[], Collection[str]] = tuple) -> str | None:
     """Return why a file that a catalog names may not be read; None if it may.
 
     A catalog in a private network may name all hosts there; any other one no private host.
@@ -49,11 +49,13 @@ def why_private(url: str, root: str, named: Collection[str] = ()) -> str | None:
         URL from a catalog.
     root : str
         URL of the catalog, which the user named; empty if it has none.
-    named : collection of str
-        Further hosts that may be private.
+    named : callable
+        Returns further hosts that may be private.
     """
     host, own = _host(url), _host(root)
-    if not host or host in (own, *named) or not _is_private(host) or (own and _is_private(own)):
+    if not host or host == own or not _is_private(host):
+        return None
+    if (own and _is_private(own)) or host in named():
         return None
     return f"{host} is or resolves to a private address"
 

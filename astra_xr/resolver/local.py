@@ -31,7 +31,15 @@ from astra_xr.conversion.pipeline import Converter
 from astra_xr.conversion.recipe import IMAGES
 from astra_xr.errors import AstraError, InvalidItem, UnknownBand, redact
 from astra_xr.missions import Factors, Item
-from astra_xr.model import CLASS_ROLES, Asset, FoundId, Radiometry, SceneId, UrlSource
+from astra_xr.model import (
+    CLASS_ROLES,
+    Asset,
+    FoundId,
+    Radiometry,
+    SceneId,
+    SignedUrl,
+    UrlSource,
+)
 from astra_xr.resolver.bands import BandAsset, select_bands, split_names
 from astra_xr.resolver.grids import item_grid
 from astra_xr.resolver.ids import parse_item_id, parse_scene_id
@@ -336,7 +344,7 @@ class LocalResolver:
         signed = is_signed(href)
         if signed and not owner.signs(href) and scheme in ("http", "https"):
             if not brought:
-                check_host(href, owner, self.settings)
+                check_host(SignedUrl(url=href), owner, self.settings)
             return FixedUrl(href)
         bare = redact(href) if signed else href
         return CatalogUrl(

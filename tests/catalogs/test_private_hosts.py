@@ -94,7 +94,7 @@ def test_who_may_name_what(url: str, root: str, refused: bool, network: Loopback
         "allowed.example": ["10.0.0.9"],
         "::1": ["::1"],
     }
-    assert bool(why_private(url, root, ["allowed.example"])) is refused
+    assert bool(why_private(url, root, lambda: ["allowed.example"])) is refused
 
 
 def test_an_alternate_href(network: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
