@@ -303,13 +303,12 @@ def _class_band(ds: xr.Dataset, method: str) -> tuple[Band, dict[str, tuple[str,
             return band, dict(masks[band.native])
     able = ", ".join(name for name, each in MISSIONS.items() if each.masks)
     own = next((name for name in variables_of(ds) if _written(ds[name].attrs)), None)
-    example = "ds.where(ds.udm == 0)"
-    if own:
-        example = f"ds.where(ds[{own!r}] != value), values as in ds.astra.classes({own!r})"
+    example = f"mask(by=lambda block: block[{own or 'udm'!r}] == value)"
+    example += f", values as in ds.astra.classes({own!r})" if own else ""
     raise InvalidDataset(
         method=method,
         needs=f"a scene with a classification band that is known here ({able})",
-        hint=f"Pass mask_clouds=False, and mask with a band of your own: {example}.",
+        hint=f"Pass mask_clouds=False, or mask by a band of your own: {example}.",
     )
 
 

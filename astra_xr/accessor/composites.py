@@ -95,6 +95,9 @@ def _is_measured(band: xr.DataArray) -> bool:
     if "_FillValue" in band.attrs or "scale_factor" in band.attrs:
         needs = "scaled values: stored numbers can differ in scale and offset between scenes"
         raise _unfit(needs, "Open the scenes with mask_and_scale=True.")
+    if set(band.dims) != {"time", "y", "x"}:
+        needs = f"bands of (time, y, x), not {band.dims}"
+        raise _unfit(needs, f"Drop {band.name!r}, or open its planes one by one.")
     return True
 
 

@@ -19,8 +19,8 @@ from astra_xr.errors import InvalidDataset
 from astra_xr.missions import MISSIONS
 
 _HINT = (
-    "Open the scenes with astra_xr.open_scenes, mask each scene before they are joined, or mask "
-    "with a band of your own: ds.where(ds.udm == 0)."
+    "Open the scenes with astra_xr.open_scenes, mask each scene before they are joined, or mask by "
+    "a band of your own: mask(by=lambda block: block['udm'] == value)."
 )
 
 _CLOSE = np.timedelta64(1, "s")

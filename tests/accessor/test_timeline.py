@@ -58,6 +58,20 @@ def test_it_is_what_one_does_by_hand(table: xr.Dataset, fields: gpd.GeoSeries) -
     assert table.to_dataframe().index.names == ["time", "geometry"]
 
 
+def test_clouds_by_choice(fields: gpd.GeoSeries) -> None:
+    def dark(block: xr.Dataset) -> Any:
+        return block.red < 0.08
+
+    clouds = {"by": dark, "dilate": 0}
+    asked = ("sentinel-2", fields[:2], "2025-06", ["NDVI", "red"])
+    found = astra_xr.timeline(*asked, catalog="sample", mask_clouds=clouds, min_coverage=0)
+    plain = astra_xr.timeline(*asked, catalog="sample", mask_clouds=False, min_coverage=0)
+    assert (found.valid <= plain.valid).all()
+    assert (found.valid < plain.valid).any()
+    there = found.red.notnull()
+    assert (found.red.where(there) >= plain.red.where(there)).where(there, True).all()
+
+
 def test_days_that_are_there_are_not_read_again(
     table: xr.Dataset, fields: gpd.GeoSeries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
