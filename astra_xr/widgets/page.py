@@ -25,17 +25,22 @@ if TYPE_CHECKING:
 _HERE = Path(__file__).parent
 
 
+def jpeg(picture: npt.NDArray[np.uint8]) -> bytes:
+    """Return an RGBA image as a JPEG, on white."""
+    alpha = picture[..., 3:] / 255
+    solid = (picture[..., :3] * alpha + 255 * (1 - alpha)).round().astype(np.uint8)
+    return bytes(imagecodecs.jpeg8_encode(solid, level=82))
+
+
 def still(title: str, picture: npt.NDArray[np.uint8] | None) -> str:
     """Return HTML for viewers without widgets: a JPEG, or a sentence if there is no image."""
     caption = html.escape(title)
     if picture is None:
         return f"<p>Band picker of {caption}. Run the cell to see it.</p>"
-    alpha = picture[..., 3:] / 255
-    solid = (picture[..., :3] * alpha + 255 * (1 - alpha)).round().astype(np.uint8)
-    jpeg = base64.b64encode(imagecodecs.jpeg8_encode(solid, level=82)).decode()
+    encoded = base64.b64encode(jpeg(picture)).decode()
     return (
         f'<figure style="margin:0"><img alt="{caption}" style="max-width:100%" '
-        f'src="data:image/jpeg;base64,{jpeg}"><figcaption style="font-size:smaller;opacity:.7">'
+        f'src="data:image/jpeg;base64,{encoded}"><figcaption style="font-size:smaller;opacity:.7">'
         f"{caption}. Run the cell to pick bands.</figcaption></figure>"
     )
 

@@ -6,6 +6,7 @@ in the background and sends further codes. Neither waits for the other.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import threading
@@ -45,6 +46,9 @@ _HERE = Path(__file__).parent
 _MOST = 1024
 """Maximum rows and columns of `Picker.image`."""
 
+_CALM = 1.0
+"""Seconds without a change until ``preview`` is made anew."""
+
 _PATIENCE = 3.0
 """Seconds to wait, when the picker is shown, for the still image of saved notebooks."""
 
@@ -65,6 +69,8 @@ class Picker(anywidget.AnyWidget):
     state = traitlets.Dict(help="What was chosen; see `astra_xr.widgets.state`.").tag(sync=True)
     shown = traitlets.Dict(read_only=True, help="Limits in force, once known.").tag(sync=True)
 
+    preview = traitlets.Bytes(read_only=True, help="The image as a JPEG, once read.").tag(sync=True)
+
     _closed = True  # until it is initialized: ipywidgets closes uninitialized widgets too
 
     def __init__(
@@ -74,6 +80,7 @@ class Picker(anywidget.AnyWidget):
         self._scene = Scene(ds)
         self._tiles = Reads(self._scene)
         self._wants = Wants(self._tiles, self._send_tile)
+        self._changes = 0
         self._stretched: tuple[Any, Any, dict[str, Limits]] | None = None
         self._spectra: dict[tuple[float, float], dict[str, float | None]] = {}
         self._reads: set[Future[Any]] = set()
@@ -297,6 +304,9 @@ class Picker(anywidget.AnyWidget):
         tiles = self._at_hand()
         here = all(key in tiles for key in channels_of(self.state))
         self._tell(self._limits(tiles) if here else chosen_limits(self.state))
+        if here:
+            self._changes += 1
+            self._start(self._preview(self._changes))
 
     def _tell(self, limits: Mapping[str, Limits]) -> None:
         self.set_trait("shown", {"limits": {key: list(pair) for key, pair in limits.items()}})
@@ -305,6 +315,20 @@ class Picker(anywidget.AnyWidget):
         named = self._scene.bands.get(channels_of(self.state)[0], {}).get("classes", [])
         limits = {} if self.state["mode"] == "single" and named else self._in_force()
         return picture(self.state, tiles, limits, named)
+
+    async def _preview(self, change: int) -> None:
+        """Make ``preview`` anew, unless there was another change meanwhile."""
+        await asyncio.sleep(_CALM)
+        if change == self._changes:
+            self._soon(self._draw_preview)
+
+    def _draw_preview(self) -> None:
+        known, limits = self._tiles.overviews, self.shown["limits"]
+        tiles = {key: known[key] for key in self._needed() if key in known}
+        shown = set(channels_of(self.state))
+        if not self._closed and shown <= tiles.keys() and shown <= limits.keys():
+            named = self._scene.bands.get(channels_of(self.state)[0], {}).get("classes", [])
+            self.set_trait("preview", page.jpeg(picture(self.state, tiles, limits, named)))
 
     def _thumbnail(self) -> npt.NDArray[np.uint8] | None:
         """Return the image of the whole scene, or None if it is not read soon."""

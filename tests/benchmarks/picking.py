@@ -1,34 +1,53 @@
 """The band picker: ``python -m tests.benchmarks.picking [--latency MS] [--rounds N]``.
 
 From ``pick()`` of a full-size scene (10980², over loopback with a round-trip time, without TLS)
-to its first picture, each time in a fresh process, imports and opening not counted; then the redraw
-of 1024² in a browser, where there is one.
+to its first picture, each time in a fresh process, imports and opening not counted. Then, where
+there are Chromium and Notebook 7, what goes over the notebook's websocket in a window of 1900 px
+with two screen pixels to a CSS pixel: for the first picture, for 20 pans of 60 px one way, and for
+20 back; and the redraw.
 """
 
 from __future__ import annotations
 
 import argparse
-import base64
 import json
+import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+import urllib.request
 from pathlib import Path
+from typing import Any
 
 from tests.benchmarks.link import link
 from tests.benchmarks.scenes import FOLDER, item, make_files
+from tests.servers import free_port
 
 NAMES = ("red", "green", "blue", "nir")
+
+OPEN = """
+from tests.benchmarks.picking import opened
+picker = opened({base!r}).astra.pick()
+picker
+"""
+
+
+def opened(base: str) -> Any:
+    """Open four bands of the scene."""
+    import astra_xr
+
+    return astra_xr.open_scene(item(base), bands=list(NAMES))
 
 
 def first_picture(base: str) -> None:
     """Print seconds of wall and of CPU, and of the widget's making alone."""
-    import astra_xr
+    ds = opened(base)
     from astra_xr.widgets import picker as _picker
 
-    ds = astra_xr.open_scene(item(base), bands=list(NAMES))
     start, cpu = time.perf_counter(), time.process_time()
     picker = ds.astra.pick()
     made = time.perf_counter() - start
@@ -40,42 +59,130 @@ def first_picture(base: str) -> None:
     print(json.dumps([spent, time.process_time() - cpu, made]))
 
 
-REDRAW = """async esm => {
-  const module = await import("data:text/javascript;base64," + esm);
-  const noise = () => Uint16Array.from({length: 1 << 20}, () => 1 + Math.random() * 65534);
-  const tiles = [0, 1, 2].map(() => ({codes: noise(), low: 0, step: 1e-5, shape: [1024, 1024]}));
-  const canvas = document.createElement("canvas");
-  canvas.width = canvas.height = 1024;
-  const context = canvas.getContext("2d"), image = context.createImageData(1024, 1024);
-  const out = new Uint32Array(image.data.buffer), times = [];
-  for (let n = 0; n < 31; n++) {
-    const start = performance.now();
-    module.composeRgb(out, tiles, [[0, 0.5 + n / 90], [0, 0.6], [0, 0.6]], 1.2);
-    context.putImageData(image, 0, 0);
-    times.push(performance.now() - start);
-  }
-  times.sort((a, b) => a - b);
-  return [times[15], times[29]];
-}"""
+class Notebook:
+    """A notebook with a picker, in a browser; what comes over its websocket is counted."""
 
-
-def redraw() -> str:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        return "no chromium"
-    try:
+    def __init__(self, folder: Path, base: str) -> None:
         from playwright.sync_api import sync_playwright
-    except ImportError:
-        return "no playwright"
-    from astra_xr.widgets import picker
 
-    esm = Path(picker.__file__).with_name("picker.js").read_bytes()
-    with sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--disable-gpu"]
-        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
-        times = browser.new_page().evaluate(REDRAW, base64.b64encode(esm).decode())
-        browser.close()
-    return f"median {times[0]:.1f} ms, slowest but one of 31 {times[1]:.1f} ms"
+        cell: dict[str, Any] = {"cell_type": "code", "source": OPEN.format(base=base),
+                                "metadata": {}, "outputs": [], "execution_count": None}  # fmt: skip
+        spec = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+        book = {"cells": [cell], "metadata": spec, "nbformat": 4, "nbformat_minor": 4}
+        (folder / "n.ipynb").write_text(json.dumps(book))
+        port = free_port()
+        command = [sys.executable, "-m", "notebook", "--no-browser", "--allow-root",
+                   "--ip=127.0.0.1", f"--port={port}", "--IdentityProvider.token=t",
+                   f"--ServerApp.root_dir={folder}",
+                   "--JupyterNotebookApp.expose_app_in_browser=True"]  # fmt: skip
+        environ = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]),
+                                "JUPYTER_CONFIG_DIR": str(folder)}  # fmt: skip
+        with (folder / "log").open("w") as log:
+            self.server = subprocess.Popen(
+                command, stdout=log, stderr=log, env=environ, start_new_session=True
+            )
+        root = f"http://127.0.0.1:{port}"
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(f"{root}/api/status?token=t", timeout=1).read()
+                break
+            except OSError:
+                time.sleep(0.1)
+        self.bytes = 0
+        self.playwright = sync_playwright().start()
+        browser = self.playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
+        )
+        self.page = browser.new_page(
+            viewport={"width": 1900, "height": 1400}, device_scale_factor=2
+        )
+        self.page.set_default_timeout(120_000)
+        self.page.on("websocket", lambda ws: ws.on("framereceived", self.count))
+        self.page.goto(f"{root}/notebooks/n.ipynb?token=t")
+        self.page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.sessionContext")
+        self.page.evaluate(
+            """async () => {
+              const widget = jupyterapp.shell.currentWidget;
+              await widget.context.ready;
+              await widget.sessionContext.ready;
+              await widget.sessionContext.session.kernel.info;
+              await jupyterapp.commands.execute("notebook:run-all-cells");
+            }"""
+        )
+        self.page.locator(".astra-canvas[data-rev]").wait_for()
+
+    def count(self, payload: str | bytes) -> None:
+        self.bytes += len(payload)
+
+    def settle(self, act: Any) -> int:
+        """Move the view, and return the bytes that come until all that is seen is there."""
+        before, code = self.bytes, self.page.locator(".astra-code").inner_text()
+        act()
+        self.page.wait_for_function(
+            "code => document.querySelector('.astra-code').innerText !== code", arg=code
+        )
+        self.fine()
+        return self.bytes - before
+
+    def fine(self) -> None:
+        self.page.wait_for_function(
+            """document.querySelector(".astra-canvas").dataset.fine === "true"
+               && document.querySelector(".astra-picker").dataset.busy === "false" """
+        )
+
+    def drag(self, dx: int) -> None:
+        box = self.page.locator(".astra-canvas").bounding_box()
+        assert box is not None
+        x, y = box["x"] + box["width"] / 2, box["y"] + 200
+        self.page.mouse.move(x, y)
+        self.page.mouse.down()
+        self.page.mouse.move(x + dx, y, steps=4)
+        self.page.mouse.up()
+
+    def redraws(self) -> list[float]:
+        """Return the milliseconds of redraws of all that is seen, by moving the gamma."""
+        found: list[float] = self.page.evaluate(
+            """async () => {
+              const slider = document.querySelector(".astra-gamma input"), found = [];
+              const canvas = document.querySelector(".astra-canvas");
+              for (let n = 0; n < 31; n++) {
+                const rev = canvas.dataset.rev;
+                slider.value = -0.9 + n * 0.06;
+                slider.dispatchEvent(new Event("input"));
+                while (canvas.dataset.rev === rev) await new Promise(requestAnimationFrame);
+                found.push(Number(canvas.dataset.ms));
+              }
+              return found;
+            }"""
+        )
+        return found
+
+    def close(self) -> None:
+        self.playwright.stop()
+        os.killpg(self.server.pid, signal.SIGTERM)
+        self.server.wait(20)
+
+
+def over_the_websocket(base: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        notebook = Notebook(Path(folder), base)
+        try:
+            notebook.fine()
+            print(f"first picture over the websocket: {notebook.bytes / 1e6:.2f} MB")
+            notebook.page.locator(".astra-canvas").focus()
+            zoomed = [notebook.settle(lambda: notebook.page.keyboard.press("+")) for _ in range(4)]
+            print(f"four steps of zoom: {', '.join(f'{n / 1e6:.2f}' for n in zoomed)} MB")
+            there = [notebook.settle(lambda: notebook.drag(-60)) for _ in range(20)]
+            back = [notebook.settle(lambda: notebook.drag(60)) for _ in range(20)]
+            print(
+                f"20 pans of 60 px: {statistics.mean(there) / 1e6:.2f} MB on average, "
+                f"{max(there) / 1e6:.2f} MB at most; back {statistics.mean(back) / 1e3:.1f} kB on "
+                f"average, {max(back) / 1e3:.1f} kB at most"
+            )
+            times = sorted(notebook.redraws())
+            print(f"redraw: median {times[15]:.1f} ms, slowest but one of 31 {times[29]:.1f} ms")
+        finally:
+            notebook.close()
 
 
 def main() -> None:
@@ -93,9 +200,10 @@ def main() -> None:
             work = [sys.executable, "-m", "tests.benchmarks.picking", "--work", line.url]
             out = subprocess.run(work, check=True, capture_output=True, text=True).stdout
             runs.append(json.loads(out.splitlines()[-1]))
-    wall, cpu, made = (statistics.median(each) for each in zip(*runs, strict=True))
-    print(f"first picture: {wall:.2f} s (CPU {cpu:.2f} s), the widget made after {made:.2f} s")
-    print(f"redraw of 1024²: {redraw()}")
+        wall, cpu, made = (statistics.median(each) for each in zip(*runs, strict=True))
+        print(f"first picture: {wall:.2f} s (CPU {cpu:.2f} s), the widget made after {made:.2f} s")
+        if shutil.which("chromium"):
+            over_the_websocket(line.url)
     return None
 
 

@@ -96,10 +96,10 @@ def picker(environment: None) -> Iterator[Picker]:
 
 
 _KERNEL = """
-async ({about, state, shown, esm, root}) => {
+async ({about, state, shown, preview, esm, root}) => {
   const module = await import("data:text/javascript;base64," + esm);
-  const heard = {}, kept = {about, state, shown};
   const bytes = text => Uint8Array.from(atob(text), c => c.charCodeAt(0));
+  const heard = {}, kept = {about, state, shown, preview: new DataView(bytes(preview).buffer)};
   const model = window.model = {
     get: key => kept[key],
     set: (key, value) => { kept[key] = value; (heard["change:" + key] || []).forEach(f => f()); },
@@ -173,7 +173,8 @@ def show(page: Any) -> Show:
             {
                 "about": json.loads(json.dumps(picker.about)),
                 "state": json.loads(json.dumps(picker.state)),
-                "shown": {},
+                "shown": json.loads(json.dumps(picker.shown)),
+                "preview": base64.b64encode(picker.preview).decode(),
                 "esm": base64.b64encode(ESM.encode()).decode(),
                 "root": root,
             },

@@ -288,6 +288,25 @@ def test_a_kernel_that_does_not_answer_is_told(show: Show, picker: Picker, page:
     page.get_by_text("Still waiting: the kernel is busy, or gone.").wait_for()
 
 
+def test_a_notebook_opened_again_shows_the_picture(show: Show, picker: Picker, page: Any) -> None:
+    picker.state = picker.state | {"mode": "index", "index": "NDVI"}
+    _ = picker.image
+    picker._draw_preview()
+    show(picker, before="() => { window.kernel = () => {}; }", wait=False)
+    page.locator(".astra-canvas[data-saved=true]").wait_for()
+    seen = page.evaluate(
+        """() => {
+          const canvas = document.querySelector(".astra-canvas");
+          const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+          return [0, 1, 2, 3].map(c => data.filter((_, n) => n % 4 === c)
+            .reduce((a, b) => a + b, 0) / data.length * 4);
+        }"""
+    )
+    expected = picker.image.values.reshape(-1, 4).mean(axis=0)
+    assert seen == pytest.approx(expected.tolist(), abs=4)
+    assert page.locator(".astra-code").inner_text() == picker.code
+
+
 def test_what_fails_in_one_part_stops_no_other(show: Show, picker: Picker) -> None:
     page = show(picker)
     page.evaluate("window.tell({type: 'spectra', spectra: [null]})")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import queue
 import re
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
@@ -501,6 +503,26 @@ def test_saved_notebooks_have_a_picture_and_no_secret(picker: Picker, tmp_path: 
     ):
         for word in ("sig=", "token", str(Path.home()), "file://"):
             assert word not in text
+
+
+def test_saved_state_has_the_picture(picker: Picker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_CALM", 0.01)
+    drawn: queue.Queue[bytes] = queue.Queue()
+    picker.observe(lambda change: drawn.put(change["new"]), "preview")
+    picker.state = picker.state | {"gamma": 2.0}
+    _ = picker.image
+    picker._tell_shown()
+    first = imagecodecs.jpeg8_decode(drawn.get(timeout=30))
+    assert first.shape == (300, 300, 3)
+    np.testing.assert_allclose(first, picker.image.values[..., :3], atol=90)
+    assert abs(first.mean() - picker.image.values[..., :3].mean()) < 2
+    picker.state = picker.state | {"mode": "index", "index": "NDVI"}
+    _ = picker.image
+    picker._tell_shown()
+    second = imagecodecs.jpeg8_decode(drawn.get(timeout=30))
+    assert abs(first.mean() - second.mean()) > 5
+    assert picker.get_state()["preview"] == picker.preview
+    assert len(picker.preview) < 100_000
 
 
 def test_closing_stops_reads(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,14 @@ export class Stage {
     this.readout = make("div", { class: "astra-readout" });
     this.pointers();
     this.keys();
+    this.load(view.model.get("preview"));
+  }
+
+  /** The picture as Python last drew it, to be seen where no tiles come: in a notebook that is opened again. */
+  async load(preview) {
+    if (!ArrayBuffer.isView(preview) || !preview.byteLength) return;
+    this.preview = await createImageBitmap(new Blob([preview], { type: "image/jpeg" }));
+    this.view.refresh();
   }
 
   // Looking around.
@@ -230,6 +238,8 @@ export class Stage {
     context.globalAlpha = fresh ? 1 : 0.35;
     for (const layer of this.before || []) this.put(context, layer);
     context.globalAlpha = 1;
+    const saved = !this.before && this.preview;
+    if (saved) this.put(context, { canvas: saved, box: [0, 0, pyramid.rows, pyramid.cols] });
     this.marks(context);
     this.scale();
     if (fresh) {
@@ -238,6 +248,7 @@ export class Stage {
     }
     canvas.dataset.fine = String(fresh && this.layer(level).complete);
     canvas.dataset.level = level;
+    canvas.dataset.saved = String(Boolean(saved));
   }
 
   put(context, layer) {
