@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -16,25 +14,21 @@ import shapely
 import xarray as xr
 
 from astra_xr.accessor.cloud_masks import MaskClouds, asked_mask
+from astra_xr.accessor.field_tiles import Sight, choose_tiles, footprints_of, shares_of
 from astra_xr.accessor.polygons import Polygons, read_polygons, turned, warn_of_swapped
+from astra_xr.accessor.progress import bar
 from astra_xr.accessor.spyndex_formulas import recipe_of
 from astra_xr.accessor.zonal import checked_stats, zonal
 from astra_xr.catalogs import AnyCatalog
 from astra_xr.catalogs.footprints import footprint
-from astra_xr.errors import InvalidParameter, UnknownIndex
+from astra_xr.errors import InvalidParameter, MixedGrids, UnknownIndex
 from astra_xr.geometry import LONLAT, Box
-from astra_xr.resolver.sightings import Row
 from astra_xr.scenes.scene_search import search
 from astra_xr.scenes.stack import open_scenes
-from astra_xr.scenes.time_steps import solar_day
 
 _CORNERS = 200
 """Of the boxes that are searched; of more fields it is the hull around them."""
 
-_WHOLE = 0.99
-"""Part of a field from which on a tile covers it."""
-
-_WORLD = shapely.box(-180, -90, 180, 90)
 _KEPT = ("time", "geometry", "stat", "class")
 
 
@@ -55,7 +49,8 @@ def timeline(
     """Return statistics of fields over time, in one call: search, masks, indices and table.
 
     Each field is read on the native grid of one tile a day: of those that cover it best on that
-    day, the one that covers it on most days, in the zone of its centroid where two do alike.
+    day, the one that covers it on most days, in the zone of its centroid where two do alike. Where
+    none covers it, the tiles that each have a part of it are mosaicked.
 
     Parameters
     ----------
@@ -121,7 +116,7 @@ def timeline(
         catalog=catalog,
     )
     rows = [row for row in found.rows if row.datetime]
-    sights = _sights(rows, lonlat)
+    sights = choose_tiles(rows, lonlat)
     if not sights:
         edges = ", ".join(f"{edge:.4f}" for edge in shapely.total_bounds(lonlat))
         expected = (
@@ -131,29 +126,22 @@ def timeline(
         raise InvalidParameter(name="datetime", value=datetime, expected=expected)
     seen = {number for each in sights for number in each.members}
     unseen = np.array([number for number in range(len(lonlat)) if number not in seen], np.intp)
-    swapped = _shares(rows, turned(lonlat[unseen])).any(axis=1)
+    swapped = shares_of(footprints_of(rows), turned(lonlat[unseen])).any(axis=1)
     warn_of_swapped(fields.labels[unseen[swapped]], stacklevel=2)
     known = set() if previous is None else _days_of(previous, fields, wanted, stats)
+    new = [each for each in sights if each.day not in known]
+    tiles = sorted({each.tiles for each in new})
     tables = []
-    for tile in sorted({each.tile for each in sights}):
-        new = [each for each in sights if each.tile == tile and each.day not in known]
-        if new:
-            maps = _maps(new, lonlat, wanted, mask_clouds=mask_clouds, catalog=catalog)
-            members = sorted({number for each in new for number in each.members})
-            table = zonal(maps, fields[members], stats, min_coverage, progress=progress)
-            tables.append(_of_days(table, new, fields.labels))
+    with bar(len(tiles), show=progress and len(tiles) > 1, desc="tiles", delay=1) as shown:
+        for tile in tiles:
+            own = [each for each in new if each.tiles == tile]
+            maps = _maps(own, lonlat, wanted, mask_clouds=mask_clouds, catalog=catalog)
+            members = sorted({number for each in own for number in each.members})
+            shows = progress and len(tiles) == 1
+            table = zonal(maps, fields[members], stats, min_coverage, progress=shows)
+            tables.append(_of_days(table, own, fields.labels))
+            shown.update()
     return _joined(tables, previous, fields, stats).assign_attrs(mission=mission)
-
-
-@dataclass(frozen=True)
-class _Sight:
-    """The scenes of one tile that see some fields best on one day."""
-
-    day: date
-    tile: str
-    rows: list[Row]
-    members: list[int]
-    """Numbers of the fields."""
 
 
 def _lonlat(fields: Polygons) -> npt.NDArray[Any]:
@@ -186,71 +174,15 @@ def _box_of(lonlat: npt.NDArray[Any]) -> Box:
     return west, south, east - 360 if east > 180 else east, north
 
 
-def _sights(rows: list[Row], lonlat: npt.NDArray[Any]) -> list[_Sight]:
-    """Choose a tile for each field and day."""
-    days = [_day_of(row) for row in rows]
-    shares = _shares(rows, lonlat)
-    found: dict[tuple[date, str], _Sight] = {}
-    for number, share in enumerate(shares):
-        by_day: dict[date, dict[str, float]] = {}
-        for index in np.flatnonzero(share):
-            tiles = by_day.setdefault(days[index], {})
-            tile = rows[index].tile
-            tiles[tile] = tiles.get(tile, 0.0) + share[index]
-        whole = Counter(tile for tiles in by_day.values() for tile in tiles if tiles[tile] > _WHOLE)
-        zone = _zone_of(lonlat[number])
-        for day, tiles in by_day.items():
-            best = max(
-                tiles,
-                key=lambda tile: (
-                    min(round(tiles[tile], 2), 1), whole[tile], tile[:2] == zone, tile
-                ),
-            )  # fmt: skip
-            if (day, best) not in found:
-                of_day = [
-                    row
-                    for row, its in zip(rows, days, strict=True)
-                    if (its, row.tile) == (day, best)
-                ]
-                found[day, best] = _Sight(day, best, of_day, [])
-            found[day, best].members.append(number)
-    return list(found.values())
-
-
-def _shares(rows: list[Row], lonlat: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Return the part of each field that each scene's footprint covers, (fields, scenes)."""
-    prints = np.array(
-        [footprint({"geometry": row.geometry, "bbox": row.bbox}) or _WORLD for row in rows]
-    )
-    shapely.prepare(prints)
-    shares: npt.NDArray[np.float64] = shapely.covers(prints, lonlat[:, None]).astype(float)
-    cut = shapely.intersects(prints, lonlat[:, None]) & (shares == 0)
-    for field, row in np.argwhere(cut):
-        part = shapely.intersection(prints[row], lonlat[field])
-        shares[field, row] = shapely.area(part) / max(shapely.area(lonlat[field]), 1e-300)
-    return shares
-
-
-def _day_of(row: Row) -> date:
-    """Return the day by the sun where a scene lies."""
-    west, east = (row.bbox[0], row.bbox[len(row.bbox) // 2]) if row.bbox else (0.0, 0.0)
-    return solar_day(pd.Timestamp(row.datetime).tz_localize(None), west, east)
-
-
-def _zone_of(shape: Any) -> str:
-    """Return the UTM zone of a field, as tiles of MGRS begin with it."""
-    return "" if shape is None else f"{int((shape.centroid.x + 180) // 6) % 60 + 1:02d}"
-
-
 def _maps(
-    sights: list[_Sight],
+    sights: list[Sight],
     lonlat: npt.NDArray[Any],
     names: tuple[str, ...],
     *,
     mask_clouds: MaskClouds,
     catalog: AnyCatalog,
 ) -> xr.Dataset:
-    """Open the scenes of a tile around its fields, and return what is asked of them, lazily."""
+    """Open the scenes of some tiles around their fields, and return what is asked, lazily."""
     import spyndex
 
     members = sorted({number for each in sights for number in each.members})
@@ -265,9 +197,13 @@ def _maps(
             indices.append(recipe.name)
             symbols = (spyndex.bands.get(symbol) for symbol in recipe.symbols)
             needed += [symbol.common_name for symbol in symbols if symbol is not None]
-    ds = open_scenes(
-        ids, list(dict.fromkeys([*bands, *needed])), bbox=_box_of(lonlat[members]), catalog=catalog
-    )
+    box = _box_of(lonlat[members])
+    needed = list(dict.fromkeys([*bands, *needed]))
+    read = functools.partial(open_scenes, ids, needed, bbox=box, catalog=catalog)
+    try:
+        ds = read()
+    except MixedGrids:  # of tiles in several zones, which are joined in that of the fields
+        ds = read(crs="utm")
     found = ds.astra.index(indices, mask_clouds=mask_clouds) if indices else ds[[]]
     clouds = asked_mask(ds, mask_clouds) if bands else None
     for name in bands:
@@ -276,7 +212,7 @@ def _maps(
     return found.assign_coords(ds.coords)
 
 
-def _of_days(table: xr.Dataset, sights: list[_Sight], labels: pd.Index[Any]) -> xr.Dataset:
+def _of_days(table: xr.Dataset, sights: list[Sight], labels: pd.Index[Any]) -> xr.Dataset:
     """Keep of a tile's table what was chosen; name the day of each step, and the scenes."""
     days = [_nearest(time, sights) for time in table.time.values]
     chosen = {(each.day, labels[number]) for each in sights for number in each.members}
@@ -293,10 +229,10 @@ def _of_days(table: xr.Dataset, sights: list[_Sight], labels: pd.Index[Any]) -> 
     return table.assign_coords(day=("time", np.array(days, "datetime64[ns]")))
 
 
-def _nearest(time: np.datetime64, sights: list[_Sight]) -> date:
+def _nearest(time: np.datetime64, sights: list[Sight]) -> date:
     """Return the day that a time step is of."""
 
-    def away(sight: _Sight) -> Any:
+    def away(sight: Sight) -> Any:
         first = min(pd.Timestamp(row.datetime).tz_localize(None) for row in sight.rows)
         return abs(first - pd.Timestamp(time))
 

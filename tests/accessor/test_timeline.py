@@ -161,6 +161,29 @@ def test_one_tile_a_day_in_the_zone_of_the_field(tmp_path: Path) -> None:
     assert low < high
 
 
+@pytest.mark.parametrize("zone", [31, 32])
+def test_a_field_of_which_each_tile_has_a_part(tmp_path: Path, zone: int) -> None:
+    tile(tmp_path, "S2A_31UGT_20250301_0_L2A", 32631, (5.985, 50.01), 100)
+    x, y = Transformer.from_crs(4326, 32631, always_xy=True).transform(5.985, 50.01)
+    back = Transformer.from_crs(32631, 4326, always_xy=True)
+    east = round(x, -1) + 3000
+    # The other zone's tile lies askew: it overlaps, so that no wedge is between them.
+    corner = back.transform(east - (0 if zone == 31 else 200), round(y, -1))
+    other = f"S2A_{zone}ULD_20250301_0_L2A"
+    tile(tmp_path, other, 32600 + zone, corner, 300)
+    across = BOX(east - 300, round(y, -1) - 1600, east + 300, round(y, -1) - 1400)
+    inner = BOX(east - 900, round(y, -1) - 1600, east - 500, round(y, -1) - 1400)
+    table = astra_xr.timeline(
+        "sentinel-2", gpd.GeoSeries([across, inner], crs=32631), "2025-03", "red",
+        mask_clouds=False, catalog=str(tmp_path),
+    )  # fmt: skip
+    assert [f"{zone}ULD" in ids for ids in table.id.values[0]] == [True, False]
+    np.testing.assert_allclose(table.valid, 1, atol=1e-6)
+    half = 0.12 if zone == 31 else float(table.red[0, 0])
+    assert 0.115 < half < 0.125
+    np.testing.assert_allclose(table.red, [[half, 0.11]], atol=1e-6)
+
+
 @pytest.mark.parametrize("crs", [4326, 32660])
 def test_a_field_across_the_antimeridian(tmp_path: Path, crs: int) -> None:
     tile(tmp_path, "S2A_60KXF_20250301_0_L2A", 32660, (179.99, 16.01), 100, like="heights")

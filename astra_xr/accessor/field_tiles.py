@@ -1,0 +1,115 @@
+"""Which tile each field is read from on each day."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import shapely
+
+from astra_xr.catalogs.footprints import footprint
+from astra_xr.resolver.sightings import Row
+from astra_xr.scenes.time_steps import solar_day
+
+_WHOLE = 0.99
+"""Part of a field from which on a tile covers it."""
+
+_WORLD = shapely.box(-180, -90, 180, 90)
+
+
+@dataclass(frozen=True)
+class Sight:
+    """The scenes of one tile, or of a few, that see some fields best on one day."""
+
+    day: date
+    tiles: tuple[str, ...]
+    """Several where none of them covers the fields, and each has a part."""
+
+    rows: list[Row]
+    members: list[int]
+    """Numbers of the fields."""
+
+
+def choose_tiles(rows: list[Row], lonlat: npt.NDArray[Any]) -> list[Sight]:
+    """Choose a tile for each field and day, or a few where none covers the field."""
+    days = [_day_of(row) for row in rows]
+    prints = footprints_of(rows)
+    shares = shares_of(prints, lonlat)
+    found: dict[tuple[date, tuple[str, ...]], Sight] = {}
+    for number, share in enumerate(shares):
+        by_day: dict[date, dict[str, float]] = {}
+        for index in np.flatnonzero(share):
+            tiles = by_day.setdefault(days[index], {})
+            tile = rows[index].tile
+            tiles[tile] = tiles.get(tile, 0.0) + share[index]
+        whole = Counter(tile for tiles in by_day.values() for tile in tiles if tiles[tile] > _WHOLE)
+        zone = _zone_of(lonlat[number])
+        for day, tiles in by_day.items():
+            ranked = sorted(
+                tiles,
+                key=lambda tile: (
+                    min(round(tiles[tile], 2), 1), whole[tile], tile[:2] == zone, tile
+                ),
+                reverse=True,
+            )  # fmt: skip
+            chosen = tuple(ranked[:1])
+            if len(ranked) > 1 and tiles[ranked[0]] < _WHOLE:
+                here = [n for n in np.flatnonzero(share) if days[n] == day]
+                parts = {t: prints[[n for n in here if rows[n].tile == t]] for t in ranked}
+                chosen = _joined_tiles(parts, lonlat[number])
+            if (day, chosen) not in found:
+                of_day = [
+                    row
+                    for row, its in zip(rows, days, strict=True)
+                    if its == day and row.tile in chosen
+                ]
+                found[day, chosen] = Sight(day, chosen, of_day, [])
+            found[day, chosen].members.append(number)
+    return list(found.values())
+
+
+def _joined_tiles(parts: dict[str, npt.NDArray[Any]], shape: Any) -> tuple[str, ...]:
+    """Return the tiles, the best first, each of which covers more of a field than those before."""
+    chosen: list[str] = []
+    covered, seen = shapely.Polygon(), 0.0
+    for tile, prints in parts.items():
+        more = shapely.intersection(shapely.union_all([covered, *prints]), shape)
+        if shapely.area(more) > seen + (1 - _WHOLE) * shapely.area(shape) or not chosen:
+            chosen.append(tile)
+            covered, seen = more, shapely.area(more)
+    return tuple(chosen)
+
+
+def footprints_of(rows: list[Row]) -> npt.NDArray[Any]:
+    """Return the outline of each scene in degrees; the whole world where it reports none."""
+    prints = np.array(
+        [footprint({"geometry": row.geometry, "bbox": row.bbox}) or _WORLD for row in rows], object
+    )
+    shapely.prepare(prints)
+    return prints
+
+
+def shares_of(prints: npt.NDArray[Any], lonlat: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return the part of each field that each scene's footprint covers, (fields, scenes)."""
+    shares: npt.NDArray[np.float64] = shapely.covers(prints, lonlat[:, None]).astype(float)
+    cut = shapely.intersects(prints, lonlat[:, None]) & (shares == 0)
+    for field, row in np.argwhere(cut):
+        part = shapely.intersection(prints[row], lonlat[field])
+        shares[field, row] = shapely.area(part) / max(shapely.area(lonlat[field]), 1e-300)
+    return shares
+
+
+def _day_of(row: Row) -> date:
+    """Return the day by the sun where a scene lies."""
+    west, east = (row.bbox[0], row.bbox[len(row.bbox) // 2]) if row.bbox else (0.0, 0.0)
+    return solar_day(pd.Timestamp(row.datetime).tz_localize(None), west, east)
+
+
+def _zone_of(shape: Any) -> str:
+    """Return the UTM zone of a field, as tiles of MGRS begin with it."""
+    return "" if shape is None else f"{int((shape.centroid.x + 180) // 6) % 60 + 1:02d}"
