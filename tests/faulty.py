@@ -108,23 +108,36 @@ def metered(rate: float) -> Callable[[Request], Reply | None]:
 @contextlib.contextmanager
 def slowed(server: RangeServer, mbit: float) -> Iterator[str]:
     """A link of a bandwidth in front of a server; yields the root of its files."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
     target = server.url().rstrip("/").rpartition(":")[2]
-    shaping = subprocess.Popen(
-        [sys.executable, LINK, str(port), target, "20", str(mbit)], stderr=subprocess.DEVNULL
-    )
+    for _ in range(5):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        command = [sys.executable, str(LINK), str(port), target, "20", str(mbit)]
+        shaping = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        if _listens(port, shaping):
+            break
+        # It takes the port after this one, too, which another had.
+        shaping.kill()
+        shaping.wait()
     try:
-        for _ in range(100):
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except OSError:
-                time.sleep(0.05)
         yield f"http://127.0.0.1:{port}/"
     finally:
         shaping.terminate()
         shaping.wait()
+
+
+def _listens(port: int, process: subprocess.Popen[bytes]) -> bool:
+    """Wait until a process takes connections at a port; False if it ends before."""
+    for _ in range(600):
+        if process.poll() is not None:
+            return False
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return True
+    return False
 
 
 class FailingCatalog(ThreadingHTTPServer):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -15,8 +16,10 @@ from odc.geo.geobox import GeoBox
 from astra_xr.catalogs import ORDER, AnyCatalog, catalog_name
 from astra_xr.errors import AstraError, InvalidParameter, UnknownBand, redact
 from astra_xr.model import FoundId
+from astra_xr.net.patience import Hurry, hurried
 from astra_xr.resolver.ids import parse_scene_id
 from astra_xr.scenes.open import open_scene
+from astra_xr.settings import Settings
 from astra_xr.tables import Table
 
 _ENOUGH = 0.5
@@ -172,19 +175,26 @@ def verify(
 
 def _open(scene_id: str, band: str | None, catalog: str) -> _Seen:
     seen = _Seen(catalog=catalog)
+    # One that is down is told, and does not hold up the others for long.
+    hurry = Hurry(until=time.monotonic() + 2 * Settings.from_env().timeout)
     try:
-        try:
-            ds = open_scene(scene_id, [band or "red"], catalog=catalog)
-        except UnknownBand as error:
-            names = [] if band else list(error.available)
-            if not names:
-                raise
-            ds = open_scene(scene_id, names[:1], catalog=catalog)
+        with hurried(hurry):
+            ds = _opened(scene_id, band, catalog)
         (found,) = ds.data_vars.values()
         seen.band, seen.scene = found, str(ds.attrs["scene_id"])
     except AstraError as error:
         seen.failure = redact(error)
     return seen
+
+
+def _opened(scene_id: str, band: str | None, catalog: str) -> xr.Dataset:
+    try:
+        return open_scene(scene_id, [band or "red"], catalog=catalog)
+    except UnknownBand as error:
+        names = [] if band else list(error.available)
+        if not names:
+            raise
+        return open_scene(scene_id, names[:1], catalog=catalog)
 
 
 def _read(seen: _Seen, window: tuple[slice, slice]) -> None:
