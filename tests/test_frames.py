@@ -25,7 +25,9 @@ from astra_xr.conversion.source import Source
 from astra_xr.conversion.stores import ObjectStore, StoredAsset
 from astra_xr.errors import AstraError, InvalidParameter, ReadError, SigningError
 from astra_xr.model import SignedUrl
+from astra_xr.net import client
 from astra_xr.net.client import fetch_json
+from astra_xr.net.proxies import Proxied
 from astra_xr.resolver.remote import ServiceUrl
 from astra_xr.secret import Secret
 from astra_xr.settings import Settings, config_file
@@ -309,3 +311,20 @@ def test_a_store_that_cannot_sign() -> None:
         with pytest.raises(SigningError) as caught:
             bad.url(asset)
         assert leaks(caught.value, HUSH) == []
+
+
+@pytest.mark.parametrize("scheme", ["http", "nonsense", "socks5"])
+def test_the_password_of_a_proxy(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"):
+        monkeypatch.setenv(name, f"{scheme}://me:{HUSH}@127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ASTRA_PATIENCE", "0.01")
+    monkeypatch.setattr(client, "_transport", Proxied)
+    client._client_of.cache_clear()
+    with pytest.raises(AstraError) as caught:
+        LOGINS["cdse"]()
+    assert leaks(caught.value, HUSH, BASIC) == []
+    with pytest.raises(ReadError) as read:
+        astra_xr.open_scene(items.plain("http://127.0.0.1:10/red.tif")).load()
+    assert leaks(read.value, HUSH, BASIC) == []
