@@ -143,15 +143,19 @@ class TestCdse:
         self, login: Login, network: Loopback, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("time.sleep", lambda seconds: None)
-        catalog = Cdse(Settings(cdse_username=Secret("me"), cdse_password=Secret("wrong-" + HUSH)))
+        clock = FakeClock(START)
+        settings = Settings(cdse_username=Secret("me"), cdse_password=Secret("wrong-" + HUSH))
+        catalog = Cdse(settings, clock=clock, timer=clock.seconds)
         with pytest.raises(SigningError, match="HTTP 401.*Check CDSE_USERNAME") as caught:
             catalog.sign(ZIPPER)
         assert HUSH not in str(caught.value)
         host = "identity.dataspace.copernicus.eu"
         network.routes[host] = lambda request: httpx.Response(503)
+        clock.advance(timedelta(minutes=1))
         with pytest.raises(UpstreamUnavailable, match=r"Copernicus Data Space \(login\): down"):
             catalog.sign(ZIPPER)
         network.routes[host] = lambda request: httpx.Response(200, json={"access_token": 5})
+        clock.advance(timedelta(minutes=1))
         with pytest.raises(SigningError, match="it returned no token"):
             catalog.sign(ZIPPER)
 

@@ -205,7 +205,10 @@ def test_a_short_retry_after_is_waited_for(
 
 
 def test_timeout_and_refused_connection(
-    catalog: PlanetaryComputer, network: Loopback, monkeypatch: pytest.MonkeyPatch
+    catalog: PlanetaryComputer,
+    clock: FakeClock,
+    network: Loopback,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda seconds: None)
 
@@ -216,6 +219,7 @@ def test_timeout_and_refused_connection(
     with pytest.raises(UpstreamTimeout, match="did not answer in time"):
         catalog.sign(BLOB)
     del network.routes[HOST]
+    clock.advance(timedelta(minutes=1))
     with pytest.raises(UpstreamUnavailable, match="cannot be reached"):
         catalog.sign(BLOB)
 
