@@ -14,7 +14,7 @@ from typing import Any
 
 from astra_xr.conversion.recipe import FORMATS, IMAGES, Limits, Progress, Recipe
 from astra_xr.conversion.source import Source
-from astra_xr.conversion.stores import Store, StoredAsset, only_one, workroom
+from astra_xr.conversion.stores import Store, StoredAsset, crc32_of, only_one, workroom
 from astra_xr.errors import ConversionFailed
 from astra_xr.model import UrlSource
 from astra_xr.tiff.signatures import driver_of, looks_like_cog
@@ -170,8 +170,9 @@ def _make(
         if made.drawn is not None:
             details |= asdict(made.drawn)
         asset = StoredAsset(
-            key=key, name=name, size=made.size, media_type=kind.media_type, details=details
-        )
+            key=key, name=name, size=made.size, media_type=kind.media_type,
+            crc32=crc32_of(made.path), details=details,
+        )  # fmt: skip
         store.put(asset, out)
         return asset
     finally:

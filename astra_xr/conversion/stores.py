@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 import filelock
 import obstore
+from isal import isal_zlib
 from obstore.exceptions import BaseError
 
 from astra_xr.errors import ConversionFailed, SigningError, redact
@@ -56,8 +57,20 @@ class StoredAsset:
 
     media_type: str
 
+    crc32: int | None = None
+    """Of the file; None: nobody counted it."""
+
     details: Mapping[str, Any] = field(default_factory=dict)
     """What the conversion reported: CRS, and of images shape, transform and stretch."""
+
+
+def crc32_of(path: Path) -> int:
+    """Return the checksum of a file."""
+    found = 0
+    with path.open("rb") as file:
+        while part := file.read(1 << 20):
+            found = isal_zlib.crc32(part, found)
+    return found
 
 
 class Store(Protocol):
@@ -158,6 +171,17 @@ class LocalStore:
     def url(self, asset: StoredAsset) -> SignedUrl:
         """Return a ``file://`` URL, good as long as the file is there."""
         return SignedUrl(url=(self.root / "assets" / asset.key / asset.name).as_uri())
+
+    def is_whole(self, path: Path) -> bool:
+        """Return True if a file is what was put; if not, it is taken away, to be made anew."""
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            asset = StoredAsset(**json.loads((path.parent / _ABOUT).read_text("utf-8")))
+            same = (path.name, path.stat().st_size) == (asset.name, asset.size)
+            if same and asset.crc32 in (None, crc32_of(path)):
+                return True
+        with contextlib.suppress(OSError):
+            self._remove(path.parent)
+        return False
 
     def _evict(self, keep: Path) -> None:
         with filelock.FileLock(self.root / "evict.lock"):

@@ -45,6 +45,14 @@ main()
 _HINT = "The file may be damaged; try another catalog with catalog=."
 
 
+_KILLED = "the system killed its process twice, as where it is out of memory"
+_FEWER = "Convert fewer at a time, or on a machine with more memory."
+
+
+class _Killed(Exception):
+    """The system killed the process."""
+
+
 def convert_apart(
     source: Path,
     target: Path,
@@ -79,18 +87,33 @@ def convert_apart(
         "limits": asdict(limits),
         "classes": str(classes.absolute()) if classes else None,
     }
+    told = progress or (lambda share: None)
     try:
-        # Here, so that nothing is left of a process that was killed.
-        with tempfile.TemporaryDirectory(prefix=".making-", dir=target.parent) as folder:
-            job["target"] = str(Path(folder, target.name).absolute())
-            made = _run(job, limits, progress or (lambda share: None), label)
-            for path in sorted(Path(folder).iterdir(), key=lambda path: path == made.path):
-                path.replace(target.parent / path.name)
+        try:
+            made = _into_place(job, target, limits, told, label)
+        except _Killed:
+            # Memory may be there when others have ended.
+            made = _into_place(job, target, limits, told, label)
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
+    except _Killed:
+        raise ConversionFailed(source=label, reason=_KILLED, hint=_FEWER) from None
     else:
         return replace(made, path=target)
     raise ConversionFailed(source=label, reason=f"the new file cannot be written: {reason}")
+
+
+def _into_place(
+    job: Mapping[str, Any], target: Path, limits: Limits, progress: Progress, label: str
+) -> Made:
+    """Have a job done beside its target, and move its files there."""
+    # Here, so that nothing is left of a process that was killed.
+    with tempfile.TemporaryDirectory(prefix=".making-", dir=target.parent) as folder:
+        whole = {**job, "target": str(Path(folder, target.name).absolute())}
+        made = _run(whole, limits, progress, label)
+        for path in sorted(Path(folder).iterdir(), key=lambda path: path == made.path):
+            path.replace(target.parent / path.name)
+    return made
 
 
 def _run(job: Mapping[str, Any], limits: Limits, progress: Progress, label: str) -> Made:
@@ -110,6 +133,8 @@ def _run(job: Mapping[str, Any], limits: Limits, progress: Progress, label: str)
         status = process.wait()
     if answer is None:
         late = time.monotonic() - start >= limits.wall_seconds
+        if status == -getattr(signal, "SIGKILL", 0) and not late:
+            raise _Killed
         raise ConversionFailed(source=label, reason=_death(status, limits, late), hint=_HINT)
     if "failed" in answer:
         raise ConversionFailed(source=label, reason=str(answer["failed"]))
@@ -144,7 +169,7 @@ def _listen(lines: IO[bytes], progress: Progress) -> dict[str, Any] | None:
         try:
             message = json.loads(line)
         except ValueError:
-            return None
+            continue  # printed by a library, or cut off by the process's end
         if "done" not in message:
             return dict(message)
         progress(float(message["done"]))

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from cachetools import LRUCache
@@ -32,6 +33,9 @@ class Answer:
 
     expires_at: datetime | None = None
     """When the first of its URLs stops working, in UTC; None: none does."""
+
+    files: tuple[Path, ...] = ()
+    """Files of this machine that its URLs lead to."""
 
 
 @dataclass
@@ -68,13 +72,15 @@ class Answers(Generic[K]):
         self._make = make
         self._life = life
         self._clock = clock
-        self._kept: LRUCache[K, tuple[float, bytes]] = LRUCache(max_bytes, _size)
+        self._kept: LRUCache[K, tuple[float, Answer]] = LRUCache(max_bytes, _size)
         self._flights: dict[K, _Flight] = {}
 
     def kept(self, key: K) -> bytes | None:
-        """Return an answer that is there, and still good."""
+        """Return an answer that is there, and still good: its files are there too."""
         entry = self._kept.get(key)
-        return entry[1] if entry and self._clock() < entry[0] else None
+        if not entry or self._clock() >= entry[0] or not all(map(Path.exists, entry[1].files)):
+            return None
+        return entry[1].body
 
     async def get(self, key: K) -> bytes:
         """Return an answer, made where it is not there.
@@ -107,7 +113,7 @@ class Answers(Generic[K]):
             left = answer.expires_at - _SPARE - datetime.now(UTC)
             life = min(life, left.total_seconds())
         if life > 0 and len(answer.body) <= self._kept.maxsize:
-            self._kept[key] = (self._clock() + life, answer.body)
+            self._kept[key] = (self._clock() + life, answer)
         return answer
 
     def _land(self, key: K, flight: _Flight, task: asyncio.Task[Answer]) -> None:
@@ -115,6 +121,6 @@ class Answers(Generic[K]):
             del self._flights[key]
 
 
-def _size(entry: tuple[float, bytes]) -> int:
+def _size(entry: tuple[float, Answer]) -> int:
     # What an entry takes beside its body, so that empty ones are bounded too.
-    return len(entry[1]) + 1000
+    return len(entry[1].body) + 1000

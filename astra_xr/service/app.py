@@ -18,8 +18,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from astra_xr.catalogs import CATALOGS
-from astra_xr.conversion.stores import workroom
+from astra_xr.conversion.stores import LocalStore, workroom
 from astra_xr.errors import AstraError, AuthenticationRequired, InvalidParameter
+from astra_xr.model import local_path
 from astra_xr.net.client import probe
 from astra_xr.net.memo import Memo
 from astra_xr.net.patience import Hurry, hurried
@@ -81,7 +82,9 @@ class Service:
         self._readiness = Memo[str, dict[str, bool]](size=1, life=_READY)
         self._keys = Keyring(settings.keys_file, settings.api_keys)
         self._limiter = Limiter(settings.limits_url, settings.rate)
-        self._files = LocalFiles(_roots(settings), UrlSigner(settings.url_keys))
+        store = self._converter.store
+        whole = {"converted": store.is_whole} if isinstance(store, LocalStore) else {}
+        self._files = LocalFiles(_roots(settings), UrlSigner(settings.url_keys), whole)
         self._quick = anyio.CapacityLimiter(_QUICK)
         self._pages: dict[str, _Page] = {
             "/api/v1/assets": self.assets,
@@ -164,6 +167,8 @@ class Service:
                 sign=asked.sign,
                 radiometry=asked.radiometry,
             )
+        urls = [a.signed.url for a in answer.assets.values() if a.signed]
+        files = tuple(local_path(url) for url in urls if url.startswith("file:"))
         answer = self._files.published(answer, base)
         full = {"detail": detail_of(answer) | {"catalog": _shown(answer)}} if asked.full else {}
         ends = [a.signed.expires_at for a in answer.assets.values() if a.signed]
@@ -171,6 +176,7 @@ class Service:
             # In no variable: it holds signed URLs.
             body=json.dumps(answer.to_dict() | full, ensure_ascii=False).encode(),
             expires_at=min((end for end in ends if end), default=None),
+            files=files,
         )
 
     async def counted(self, request: Request) -> Response:

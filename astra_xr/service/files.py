@@ -8,7 +8,7 @@ import mimetypes
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from email.utils import formatdate
 from pathlib import Path
@@ -72,9 +72,18 @@ class LocalFiles:
     roots : mapping
         Name in the URL → folder. Nothing outside is served, wherever a link leads.
     signer : UrlSigner
+    whole : mapping, optional
+        Name in the URL → tells whether a file of that folder is what it was when it was put
+        there; asked when it is opened, in a thread. One that is not is not served.
     """
 
-    def __init__(self, roots: Mapping[str, Path], signer: UrlSigner) -> None:
+    def __init__(
+        self,
+        roots: Mapping[str, Path],
+        signer: UrlSigner,
+        whole: Mapping[str, Callable[[Path], bool]] | None = None,
+    ) -> None:
+        self._whole = whole or {}
         self._roots = {name: Path(os.path.realpath(root)) for name, root in roots.items()}
         self._signer = signer
         self._files = _OpenFiles(_OPEN)
@@ -147,7 +156,7 @@ class LocalFiles:
             status, body, _ = problem(error, request_id)
             await _send(send, status, [(b"content-type", PROBLEM_TYPE.encode())], body)
             return
-        file = self._file(unquote(raw))
+        file = await self._file(unquote(raw))
         if file is None:
             await _refuse(send, 404, request_id)
             return
@@ -157,7 +166,7 @@ class LocalFiles:
         short = len(raw) <= _LONGEST_PATH and len(query) <= _LONGEST_QUERY
         return short and self._signer.accepts(method, raw, _fields(query))
 
-    def _file(self, path: str) -> _File | None:
+    async def _file(self, path: str) -> _File | None:
         """Return an open file; None: there is none, or none that is served."""
         kept = self._files.get(path)
         if kept is not None:
@@ -167,8 +176,15 @@ class LocalFiles:
                     return kept
             os.close(self._files.pop(path).descriptor)
         file = self._open(path)
-        if file is not None:
-            self._files[path] = file
+        if file is None:
+            return None
+        whole = self._whole.get(path.removeprefix(PREFIX).partition("/")[0])
+        if whole and not await anyio.to_thread.run_sync(whole, Path(file.path)):
+            os.close(file.descriptor)
+            return None
+        if path in self._files:  # opened by somebody else meanwhile
+            os.close(self._files.pop(path).descriptor)
+        self._files[path] = file
         return file
 
     def _open(self, path: str) -> _File | None:

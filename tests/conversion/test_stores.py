@@ -410,4 +410,4 @@ def test_about_tells_no_secret(tmp_path: Path) -> None:
     store = LocalStore(root=tmp_path)
     put(store, tmp_path / "work/a")
     told = json.loads((tmp_path / "assets" / KEY / "about.json").read_text())
-    assert set(told) == {"key", "name", "size", "media_type", "details"}
+    assert set(told) == {"key", "name", "size", "media_type", "crc32", "details"}

@@ -307,3 +307,25 @@ def test_threads_do_not_wait_for_each_other(tmp_path: Path, out: Path) -> None:
     convert_apart(source, out / "made.tif", Recipe())
     stuck.join()
     assert {path.name for path in out.iterdir()} == {"made.tif"}
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="no /proc here")
+@pytest.mark.parametrize("times", [1, 2])
+def test_what_the_system_kills_is_tried_once_more(slow: Path, out: Path, times: int) -> None:
+    killed: list[int] = []
+
+    def kill(share: float) -> None:
+        for told in Path("/proc/self/task").glob("*/children"):
+            for child in map(int, told.read_text().split()):
+                command = Path(f"/proc/{child}/cmdline").read_bytes()
+                if len(killed) < times and child not in killed and b"worker import main" in command:
+                    killed.append(child)
+                    os.kill(child, signal.SIGKILL)
+
+    if times == 1:
+        assert convert_apart(slow, out / "made.tif", Recipe(), progress=kill).path.exists()
+    else:
+        with pytest.raises(ConversionFailed, match="killed its process twice.*out of memory"):
+            convert_apart(slow, out / "made.tif", Recipe(), progress=kill)
+        assert list(out.iterdir()) == []
+    assert len(killed) == times

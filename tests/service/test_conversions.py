@@ -215,6 +215,31 @@ def test_what_nobody_waits_for_is_stopped(
         assert ask(served, bands="red").status_code == 200
 
 
+class TestStoredFiles:
+    """Of a disk that loses what was written to it."""
+
+    @pytest.mark.parametrize("damage", ["gone", "cut", "flipped"])
+    def test_they_are_made_anew_and_never_served(
+        self, catalog: Path, tmp_path: Path, damage: str
+    ) -> None:
+        core = core_settings(catalog=str(catalog), cache_dir=tmp_path / "service")
+        with serving(core=core) as served:
+            href = ask(served, bands="nir", format="png").json()["assets"]["nir"]["href"]
+            content = httpx.get(href).content
+            (path,) = (tmp_path / "service").rglob("nir.png")
+            if damage == "gone":
+                path.unlink()
+            elif damage == "cut":
+                os.truncate(path, 100)
+            else:
+                body = bytearray(content)
+                body[len(body) // 2] ^= 1
+                path.write_bytes(body)
+            assert httpx.get(href).status_code == 404
+            href = ask(served, bands="nir", format="png").json()["assets"]["nir"]["href"]
+            assert httpx.get(href).content == content
+
+
 class TestHeaders:
     """Files that take the service's own account to be read."""
 
