@@ -122,7 +122,8 @@ def with_odc(row: Row, base: str) -> Any:
         window, numbers = load
         grid = grid_of(window)
         ds = odc.stac.load(found, bands=BANDS, geobox=grid, pool=pool)
-        return means(ndvi(ds.B04.values, ds.B08.values), grid.boundingbox, fields[numbers])
+        values = ndvi(ds.B04.values, ds.B08.values).clip(-1, 1)  # as astra-xr does
+        return means(values, grid.boundingbox, fields[numbers])
 
     loads = row.loads()
     if len(loads) == 1:
@@ -161,7 +162,7 @@ def with_stackstac(row: Row, base: str) -> Any:
             chunksize=2048,
         )  # fmt: skip
         red, nir = (stack.sel(band=band, drop=True) for band in BANDS)
-        stacks.append(ndvi(red, nir))
+        stacks.append(ndvi(red, nir).clip(-1, 1))
     with dask.config.set(num_workers=_THREADS):
         loaded: Any = compute(*stacks)  # type: ignore[no-untyped-call]
     tables = []

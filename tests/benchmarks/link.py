@@ -47,8 +47,7 @@ class Link(NamedTuple):
     """Root of the files, without a slash at its end."""
 
     environ: dict[str, str]
-    """Variables by which obstore and Python trust the server, and GDAL does not check it, and by
-    which each run is the first of its files."""
+    """Variables by which obstore and Python trust the server, and GDAL does not check it."""
 
     port: int
 
@@ -76,7 +75,6 @@ def link(files: Path, rtt: float, mbit: float, *, tls: bool = True) -> Iterator[
     environ = {
         "SSL_CERT_FILE": str(bundle),
         "GDAL_HTTP_UNSAFESSL": "YES",
-        "ASTRA_KEPT_HEADERS": "0",
         "XRSPATIAL_GEOTIFF_ALLOW_PRIVATE_HOSTS": "1",
     }
     running = Link(f"http{'s' if tls else ''}://localhost:{port}", environ, port)
