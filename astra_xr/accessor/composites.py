@@ -131,7 +131,7 @@ def _of_missions(ds: xr.Dataset) -> dict[str, str]:
             f"This composite mixes {listed}: each pixel is the reflectance of its own mission. "
             "Band passes, view angles and atmospheric corrections are not adjusted to each other "
             "(docs/radiometry.md); mission 'hls' has Landsat and Sentinel-2 adjusted by NASA.",
-            stacklevel=5,
+            stacklevel=4,
         )
     return {"missions": listed, "harmonization": "none: each mission's own reflectance"}
 

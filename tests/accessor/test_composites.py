@@ -238,8 +238,10 @@ def test_days_of_several_missions(mixed: xr.Dataset) -> None:
     covers = [mixed.isel(time=[step]).astra.cloud_cover() for step in range(4)]
     assert mixed.astra.cloud_cover() == pytest.approx(np.mean(covers))
 
-    with pytest.warns(UserWarning, match=r"mixes landsat, sentinel-2.*not adjusted.*'hls'"):
+    mixes = r"mixes landsat, sentinel-2.*not adjusted.*'hls'"
+    with pytest.warns(UserWarning, match=mixes) as told:
         days = mixed.astra.composite("median", freq="1D", count=True)
+    assert __file__ in [each.filename for each in told if "mixes" in str(each.message)]
     clear = mixed.red.where(~mixed.astra.mask())
     np.testing.assert_allclose(days.red[0], median(clear[:2].values), atol=1e-6)
     np.testing.assert_array_equal(days["count"], clear.resample(time="1D").count().fillna(0))
