@@ -800,7 +800,9 @@ var Histogram = class {
     const { state, about, limits, statistics: { found } } = this.view;
     const keys = channelsOf(state);
     this.node.hidden = state.mode === "single" && about.bands[state.band].classes.length > 0;
-    if (this.node.hidden || !found || keys.some((key) => !limits[key])) return;
+    const known = found && String(found.keys) === String(keys) && keys.every((key) => limits[key]);
+    this.svg.style.visibility = known ? "" : "hidden";
+    if (this.node.hidden || !known) return;
     const { counts, scales } = found;
     if (!this.dragging) {
       const reach = scales.map((scale, n) => counts[n].total ? [percentile(scale, counts[n], 0.1), percentile(scale, counts[n], 99.5)] : [0, 1]);

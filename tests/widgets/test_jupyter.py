@@ -239,3 +239,61 @@ def test_it_reacts_while_the_kernel_is_busy_and_stays_when_reopened(
     exported.goto((server[1] / name).with_suffix(".html").as_uri())
     exported.locator("figure img[src^='data:image/jpeg']").first.wait_for()
     exported.close()
+
+
+TWO = """
+import ipywidgets as W
+W.HBox([W.Box([picker], layout=W.Layout(width="60%")), W.Box([picker], layout={"width": "38%"})])
+"""
+
+
+def test_two_views_then_a_kernel_that_is_gone(run: Run) -> None:
+    page = run("lab", OPEN, TWO)
+    page.locator(".astra-canvas[data-rev]").nth(2).wait_for()
+    first = page.locator(".astra-picker").first
+    first.get_by_label("Zoom in").click()
+    first.get_by_label("Zoom in").click()
+    page.wait_for_function(
+        """() => {
+          const codes = [...document.querySelectorAll(".astra-code")].map(c => c.innerText);
+          return codes.length === 3 && new Set(codes).size === 1 && codes[0].includes(".sel(");
+        }"""
+    )
+    page.wait_for_function(
+        """[...document.querySelectorAll(".astra-canvas")].every(c => c.dataset.fine === "true")"""
+    )
+    page.evaluate(
+        """async () => jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"""
+    )
+    first.get_by_role("radio", name="Index", exact=True).click()
+    status = first.get_by_role("status")
+    status.get_by_text("The kernel is gone").or_(status.get_by_text("Still waiting")).wait_for()
+    assert 'astra.index("NDVI")' in first.locator(".astra-code").inner_text()
+    assert first.get_by_role("combobox", name="Index", exact=True).is_visible()
+    assert not first.locator(".astra-histogram").is_visible()
+
+
+SAVES = "jupyterapp.commands.execute('@jupyter-widgets/jupyterlab-manager:saveWidgetState')"
+
+
+def test_a_notebook_opened_again_without_its_kernel(run: Run, server: tuple[str, Path]) -> None:
+    page = run("lab", OPEN)
+    drawn(page)
+    page.get_by_role("radio", name="Index", exact=True).click()
+    page.wait_for_function("document.querySelector('.astra-code').innerText.includes('vmin')")
+    code = page.locator(".astra-code").inner_text()
+    while kernel(page, "print(picker.state['mode'], len(picker.preview) > 0)") != "index True":
+        page.wait_for_timeout(100)
+    page.evaluate(f"async () => await {SAVES}")  # a switch
+    try:
+        page.evaluate("async () => await jupyterapp.commands.execute('docmanager:save')")
+        page.wait_for_function("() => !jupyterapp.shell.currentWidget.context.model.dirty")
+        name = page.evaluate("() => jupyterapp.shell.currentWidget.context.path")
+        assert "widget-state+json" in (server[1] / name).read_text()
+        page.evaluate("async () => await jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+    finally:
+        page.evaluate(f"async () => await {SAVES}")
+    run("lab", execute=False, name=name)
+    page.locator(".astra-canvas[data-saved=true]").wait_for()
+    assert page.locator(".astra-code").inner_text() == code
+    page.get_by_text("Still waiting").or_(page.get_by_text("The kernel is gone")).first.wait_for()
