@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -81,12 +81,15 @@ class Wants:
     reads : Reads
         Where tiles are from.
     send : callable
-        Sends a message with its buffers; called from a thread of the engine.
+        Sends a message with its buffers; called from a thread of the engine, as the next.
+    finished : callable
+        Called when what was asked for together is sent.
     """
 
-    def __init__(self, reads: Reads, send: Send) -> None:
+    def __init__(self, reads: Reads, send: Send, finished: Callable[[], None]) -> None:
         self._reads = reads
         self._send = send
+        self._finished = finished
         self._wanted: dict[Address, set[str]] = {}
         self._jobs: dict[asyncio.Task[None], list[Address]] = {}
 
@@ -118,16 +121,17 @@ class Wants:
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001  (any failure is shown in the widget)
-            for address in self._still(group):
-                self._send(_message("failed", address) | {"message": redact(error)}, [])
+            for address in group:
+                if self._wanted.pop(address, None):
+                    self._send(_message("failed", address) | {"message": redact(error)}, [])
             return
-        for address in self._still(group):
-            told, data = await in_thread(functools.partial(packed, tiles[address[2:]], raw=raw))
-            self._send(_message("tile", address) | told, [data])
-
-    def _still(self, group: Iterable[Address]) -> list[Address]:
-        """Return those that are still wanted, and no more from now on."""
-        return [address for address in group if self._wanted.pop(address, None)]
+        for address in group:
+            if address in self._wanted:
+                told, data = await in_thread(functools.partial(packed, tiles[address[2:]], raw=raw))
+                # Wanted until it is sent: a job that nothing is wanted of is cancelled.
+                if self._wanted.pop(address, None):
+                    self._send(_message("tile", address) | told, [data])
+        self._finished()
 
     def close(self) -> None:
         """Stop all; runs on the engine's loop."""

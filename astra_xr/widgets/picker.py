@@ -79,7 +79,11 @@ class Picker(anywidget.AnyWidget):
         # ``name`` is the Python of the Dataset in the copied code; of an array, if it is one.
         self._scene = Scene(ds)
         self._tiles = Reads(self._scene)
-        self._wants = Wants(self._tiles, self._send_tile)
+        self._wants = Wants(
+            self._tiles,
+            lambda message, buffers: self._soon(self.send, message, buffers),
+            lambda: self._soon(self._tell_shown),
+        )
         self._changes = 0
         self._stretched: tuple[Any, Any, dict[str, Limits]] | None = None
         self._spectra: dict[tuple[float, float], dict[str, float | None]] = {}
@@ -233,10 +237,11 @@ class Picker(anywidget.AnyWidget):
         return [*dict.fromkeys(channels_of(self.state)), *([MASK] if self._scene.masked else [])]
 
     def _start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Start reading, as long as the picker is open."""
+        """Start reading; closing the picker stops it."""
         future = start(work)
         with self._lock:
-            self._reads.add(future)
+            if not self._closed:
+                self._reads.add(future)
         future.add_done_callback(self._reads.discard)
         return future
 
@@ -356,10 +361,6 @@ class Picker(anywidget.AnyWidget):
             self._start(self._wants.want(content))
         elif content.get("type") == "spectra":
             self._soon(self._send_spectra)
-
-    def _send_tile(self, message: dict[str, Any], buffers: list[bytes]) -> None:
-        self._soon(self.send, message, buffers)
-        self._soon(self._tell_shown)
 
     def _follow(self, change: Any) -> None:
         self._tell_shown()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from astra_xr.reading.loop import together
 from astra_xr.widgets.picker_scene import Scene
@@ -37,6 +37,7 @@ class Reads:
         self._coming: dict[str, asyncio.Task[Tile]] = {}
         self._tiles: OrderedDict[Address, Tile] = OrderedDict()
         self._held = 0
+        self._joined: dict[str, Tile] = {}
 
     async def overview(self, key: str) -> Tile:
         """Read a channel of the whole scene at the top level.
@@ -61,7 +62,8 @@ class Reads:
             del self._coming[key]
         self.overviews[key] = tile
         while len(self.overviews) > _OVERVIEWS:
-            self.overviews.popitem(last=False)
+            old, _ = self.overviews.popitem(last=False)
+            self._joined.pop(old, None)
         return tile
 
     async def tiles(self, key: str, level: int, places: Sequence[Place]) -> dict[Place, Tile]:
@@ -121,23 +123,29 @@ class Reads:
         if box == self.pyramid.whole:
             return await self.overview(key)
         level = self.pyramid.level_of(box)
-        places = self.pyramid.within(level, box)
-        return joined(await self.tiles(key, level, places), box)
+        tiles = await self.tiles(key, level, self.pyramid.within(level, box))
+        return self._join(tiles, box)
 
     def ready(self, key: str, box: Box) -> Tile | None:
         """Return the same if nothing need be read for it, else None."""
-        overview = self.overviews.get(key)
+        overview, known = self.overviews.get(key), self._joined.get(key)
         if box == self.pyramid.whole or overview is None:
             return overview
+        if known is not None and known.box == box:
+            return known
         level = self.pyramid.level_of(box)
         places = self.pyramid.within(level, box)
         if level == self.pyramid.top:
-            return joined(
-                {each: self._piece(overview, level, each, (0, 0)) for each in places}, box
-            )
+            return self._join({p: self._piece(overview, level, p, (0, 0)) for p in places}, box)
         held = {each: self._tiles.get((key, level, *each)) for each in places}
         found = {each: tile for each, tile in held.items() if tile is not None}
-        return joined(found, box) if len(found) == len(places) else None
+        return self._join(found, box) if len(found) == len(places) else None
+
+    def _join(self, tiles: Mapping[Place, Tile], box: Box) -> Tile:
+        """Return tiles as one, and keep the last one of each channel."""
+        made = joined(tiles, box)
+        self._joined[made.key] = made
+        return made
 
     def close(self) -> None:
         """Stop reading, and release all pixels; runs on the engine's loop."""
@@ -145,4 +153,5 @@ class Reads:
             task.cancel()
         self.overviews.clear()
         self._tiles.clear()
+        self._joined.clear()
         self._held = 0

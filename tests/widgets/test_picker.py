@@ -563,8 +563,8 @@ def test_stores_share_reads_and_cancel_none_of_another(monkeypatch: pytest.Monke
     a, b = ["a", 0, 0, 0], ["b", 0, 0, 0]
     asked(picker, "A", add=[a, b])
     asked(picker, "B", add=[a])  # on its way already
-    asked(picker, "A", drop=[a, b])  # b is wanted by none any more, a by B
     jobs = list(picker._wants._jobs)
+    asked(picker, "A", drop=[a, b])  # b is wanted by none any more, a by B
     start(_set(go)).result()
     run(_ended(jobs))
     assert len(sent) == 1
@@ -620,6 +620,39 @@ def test_tiles_are_the_scene_wherever_they_are_cut() -> None:
     np.testing.assert_allclose(exact.values, here, atol=6e-5)
     # All have the scale of the overview, so that they are colored and counted as one.
     assert (exact.low, exact.step) == (reads.overviews["red"].low, reads.overviews["red"].step)
+    picker.close()
+
+
+def test_tiles_on_their_way_arrive_whatever_else_is_asked_meanwhile() -> None:
+    ds = astra_xr.open_scene(SAMPLE, ["red", "green", "blue"], catalog="sample")
+    picker = ds.astra.pick()
+    places = picker._tiles.pyramid.within(1, picker._tiles.pyramid.whole)
+    sent: list[tuple[str, int, int]] = []
+    more: list[asyncio.Task[None]] = []
+
+    def send(message: dict[str, Any], _: list[bytes]) -> None:
+        sent.append((message["key"], message["row"], message["col"]))
+        ask = {"type": "want", "store": "B", "add": [["green", 0, 0, len(sent)]], "raw": False}
+        if len(sent) <= 3:
+            more.append(asyncio.ensure_future(picker._wants.want(ask)))
+
+    picker._wants._send = send
+    asked(picker, "A", add=[["red", 1, *place] for place in places])
+    run(_ended(list(picker._wants._jobs)))
+    assert {each[1:] for each in sent if each[0] == "red"} == set(places)
+    picker.close()
+
+
+def test_statistics_of_a_view_are_joined_once() -> None:
+    ds = astra_xr.open_scene(SAMPLE, ["red", "green", "blue"], catalog="sample")
+    picker = ds.astra.pick()
+    box = (300, 200, 900, 1000)
+    assert picker._tiles.ready("red", box) is None
+    part = run(picker._tiles.part("red", box))
+    assert picker._tiles.ready("red", box) is part
+    assert part.codes.shape == (300, 400)
+    expected = ds.red[300:900, 200:1000].coarsen(y=2, x=2).mean()
+    assert abs(part.values - expected.values).mean() < 1e-3
     picker.close()
 
 
