@@ -28,6 +28,8 @@ from astra_xr.model import SignedUrl
 from astra_xr.net import client
 from astra_xr.net.client import fetch_json
 from astra_xr.net.proxies import Proxied
+from astra_xr.reading.loop import run
+from astra_xr.reading.ranges import RangeFile
 from astra_xr.resolver.remote import ServiceUrl
 from astra_xr.secret import Secret
 from astra_xr.settings import Settings, config_file
@@ -328,3 +330,13 @@ def test_the_password_of_a_proxy(scheme: str, monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(ReadError) as read:
         astra_xr.open_scene(items.plain("http://127.0.0.1:10/red.tif")).load()
     assert leaks(read.value, HUSH, BASIC) == []
+
+
+@pytest.mark.parametrize(
+    "url", ["https://[", "https://h:port/a.tif", "https:///a.tif", "gopher://h"]
+)
+def test_what_is_no_url(url: str) -> None:
+    signed = SignedUrl(url=f"{url}?sig={HUSH}")
+    with pytest.raises(ReadError, match="its URL is invalid|are not supported") as caught:
+        run(RangeFile(lambda refused=None: signed, signed, "red").get(0, 10))
+    assert leaks(caught.value, HUSH) == []

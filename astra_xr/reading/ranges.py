@@ -115,11 +115,13 @@ class RangeFile:
         if start >= stop or stop <= len(self._head):
             yield self._head[start:stop]
             return
-        scheme = urlsplit(self.signed.url).scheme
+        scheme = _scheme(self.signed)
         if scheme in ("http", "https"):
             budget, body = await self._get_http(start, stop)
         elif scheme in ("file", ""):
             budget, body = _local, await self._get_file(start, stop)
+        elif scheme is None:
+            raise self.error("its URL is invalid", "Check the item's href.")
         else:
             hint = "Use a catalog with https hrefs."
             raise self.error(f"{scheme}:// URLs are not supported", hint)
@@ -134,7 +136,7 @@ class RangeFile:
 
     async def unchanged(self, size: int, etag: str | None) -> bool:
         """Return True if a local file is unchanged; a remote one is checked as it is read."""
-        if urlsplit(self.signed.url).scheme in ("http", "https"):
+        if _scheme(self.signed) in ("http", "https"):
             return True
         try:
             current = await in_thread(_stat, local_path(self.signed.url))
@@ -262,6 +264,17 @@ class RangeFile:
     def error(self, reason: str, hint: str) -> ReadError:
         """Return the error for a failed read of this file."""
         return ReadError(source=self._label, href=redact(self.signed), reason=reason, hint=hint)
+
+
+def _scheme(signed: SignedUrl) -> str | None:
+    """Return the scheme of a URL; None if it is no URL. Raises nothing, as it may be secret."""
+    try:
+        scheme = urlsplit(signed.url).scheme
+        if scheme in ("http", "https"):
+            host_at(signed.url)
+    except ValueError:
+        return None
+    return scheme
 
 
 def _stat(path: Path) -> tuple[int, str]:
