@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import base64
 import contextlib
 import json
+import secrets
 import sys
 import warnings
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"astra-xr {version('astra-xr')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     demo = commands.add_parser("demo", help="open the built-in sample scene and save two images")
@@ -116,6 +120,8 @@ def _service_commands(commands: Any) -> None:
     revoke = actions.add_parser("revoke", help="revoke a key")
     revoke.add_argument("id", help="the id shown by `list`")
     revoke.set_defaults(run=_keys_revoke)
+    url_key = actions.add_parser("url-key", help="print a new secret for ASTRA_URL_KEYS")
+    url_key.set_defaults(run=_keys_url_key)
     for action in (add, listing, revoke):
         action.add_argument("--keys-file", type=Path, help="use another keys file")
 
@@ -155,6 +161,11 @@ def _keys_list(args: argparse.Namespace) -> None:
 
 def _keys_revoke(args: argparse.Namespace) -> None:
     _keys_file(args).revoke(args.id)
+
+
+def _keys_url_key(args: argparse.Namespace) -> None:
+    name = f"{datetime.now(UTC):%Y%m%d%H%M%S}"
+    print(f"{name}:{base64.b64encode(secrets.token_bytes(32)).decode()}")
 
 
 def _scene_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,12 +6,14 @@ import json
 import socket
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx
 import pytest
 
 from astra_xr.cli import main
+from astra_xr.service.config import ServiceSettings
 from tests.conftest import World
 
 SAMPLE = "sentinel-2:S2B_MSIL2A_20250115T184929"
@@ -160,3 +162,14 @@ def test_search_refuses_and_says_who_was_passed_over(
     printed = capsys.readouterr()
     assert len(printed.out.split()) == 1
     assert "passed over earth-search: down (HTTP 503)" in printed.err
+
+
+def test_its_version_and_a_secret_for_urls(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out == f"astra-xr {version('astra-xr')}\n"
+    assert main(["keys", "url-key"]) == 0
+    monkeypatch.setenv("ASTRA_URL_KEYS", capsys.readouterr().out.strip())
+    assert len(ServiceSettings.from_env().url_keys) == 1

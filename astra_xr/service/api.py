@@ -289,9 +289,9 @@ def openapi() -> dict[str, Any]:
             "/assets/{key}/{file}": {"get": file, "head": file},
             "/healthz": _simple("It is alive.", "application/json"),
             "/readyz": _simple(
-                "Store and catalogs can be reached.",
+                "The store can be reached; catalogs are reported beside it.",
                 "application/json",
-                **{"503": {"description": "They cannot.", "content": {"application/json": {}}}},
+                **{"503": {"description": "It cannot.", "content": {"application/json": {}}}},
             ),
             "/openapi.json": _simple("This document.", "application/json"),
             "/docs": _simple("This document, for people.", "text/html"),

@@ -110,6 +110,11 @@ class Service:
         return Shell(app, self._metrics.count if self._metrics else None)
 
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
+        if len(hosts) > 1 or (not hosts and scope["http_version"] == "1.1"):
+            given = InvalidParameter(name="Host", value=len(hosts), expected="one header of it")
+            await _refusal(given, scope["request_id"])(scope, receive, send)
+            return
         if scope["path"].startswith(PREFIX):
             await self._files(scope, receive, send)
             return
@@ -186,12 +191,11 @@ class Service:
         return Response(body, headers={"content-type": media_type})
 
     async def ready(self, request: Request) -> Response:
-        """Return True if the store can be written to and a catalog be reached."""
+        """Return True if the store can be written to; catalogs are reported and decide nothing."""
         # Strangers may ask this: what it costs others is bounded.
         told = await _in_thread(self._quick, self._readiness.get, "", self._ready)
-        body = json.dumps({"ready": all(told.values()), **told})
-        status = 200 if all(told.values()) else 503
-        return Response(body, status, media_type="application/json")
+        body = json.dumps({"ready": told["store"], **told})
+        return Response(body, 200 if told["store"] else 503, media_type="application/json")
 
     def _ready(self) -> dict[str, bool]:
         core = self._settings.core

@@ -8,6 +8,7 @@ import math
 import os
 import secrets
 import socket
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -114,7 +115,7 @@ def serve(
 ) -> None:
     """Serve until a signal ends it; requests that are under way are answered first.
 
-    A first key is made, and printed this once, where there is none.
+    Where there is no key, a first one is made and printed, if this is a terminal.
 
     Raises
     ------
@@ -133,8 +134,12 @@ def serve(
     settings = ServiceSettings.from_env()
     Keyring(settings.keys_file, settings.api_keys)
     if not settings.api_keys and not KeyFile(path).read():
-        key = KeyFile(path).add("first")
-        print(f"A first key, shown this once: {key.reveal()}", flush=True)  # noqa: T201
+        # What is no terminal may be a journal, which keeps it.
+        told = "There is no API key yet: `astra-xr keys add NAME` makes one."
+        if sys.stdout.isatty():
+            key = KeyFile(path).add("first")
+            told = f"A first key, shown this once: {key.reveal()}"
+        print(told, flush=True)  # noqa: T201
     if settings.metrics and workers > 1 and MANY not in os.environ:
         os.environ[MANY] = tempfile.mkdtemp(prefix="astra-metrics-")
     print(f"http://{host}:{port}/docs", flush=True)  # noqa: T201

@@ -7,6 +7,7 @@ import functools
 import itertools
 import json
 import logging
+import re
 import secrets
 import time
 import traceback
@@ -29,6 +30,9 @@ _HEADERS = (
 )
 _CLOSED = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 _UNKEPT = (b"cache-control", b"no-store")
+
+_ID = re.compile(rb"[A-Za-z0-9_.:-]{1,100}")
+"""What may stand in a log, and tells no secret of ours."""
 
 _LAST_WORDS = 5.0
 """Seconds that clients are asked to wait while the service ends."""
@@ -67,7 +71,7 @@ class Shell:
             return
         start, status = time.perf_counter(), 0
         self._open += 1
-        request_id = scope["request_id"] = f"{next(self._ids):016x}"
+        request_id = scope["request_id"] = _asked_id(scope) or f"{next(self._ids):016x}"
         _hide_key(scope)
 
         async def told(message: Message) -> None:
@@ -98,6 +102,7 @@ class Shell:
             self._count(scope, status, seconds)
         line = {
             "id": request_id,
+            "client": (scope.get("client") or [None])[0],
             "method": scope["method"],
             "path": _redacted(scope["path"][:1000])[:200],
             "status": status,
@@ -122,6 +127,12 @@ def _hide_key(scope: Scope) -> None:
     sent = [value for name, value in scope["headers"] if name == b"authorization"]
     scope["headers"] = [each for each in scope["headers"] if each[0] != b"authorization"]
     scope["authorization"] = Secret(sent[0].decode("latin-1") if sent else "")
+
+
+def _asked_id(scope: Scope) -> str | None:
+    """Return the id that a proxy or a client gave the request; None: it gave none that is one."""
+    given = [value for name, value in scope["headers"] if name == b"x-request-id"]
+    return given[0].decode() if len(given) == 1 and _ID.fullmatch(given[0]) else None
 
 
 async def _refuse(send: Send, error: AstraError, request_id: str) -> None:

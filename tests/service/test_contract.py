@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import xarray as xr
 
 import astra_xr
 from astra_xr.resolver.remote import RemoteResolver
-from tests.service.conftest import SCENE, Served
+from tests.service.conftest import SCENE, Served, core_settings, serving
 
 REQUESTS = """
 import sys, urllib.request, requests
@@ -164,9 +165,31 @@ def test_pages_about_the_service(served: Served) -> None:
         "store": True,
         "catalogs": True,
     }
+    assert (
+        httpx.get(f"{served.url}/healthz", headers={"X-Request-ID": "proxy-7:1"}).headers[
+            "x-request-id"
+        ]
+        == "proxy-7:1"
+    )
+    odd = httpx.get(f"{served.url}/healthz", headers={"X-Request-ID": "a b"})
+    assert re.fullmatch("[0-9a-f]{16}", odd.headers["x-request-id"])
+    logged = [json.loads(line) for line in served.lines]
+    assert {line["client"] for line in logged if line["event"] == "request"} == {"127.0.0.1"}
     told = httpx.get(f"{served.url}/openapi.json").json()
     assert told["openapi"].startswith("3.1")
     page = httpx.get(f"{served.url}/docs")
     assert "/api/v1/assets" in page.text
     assert "http://" not in page.text  # nothing is fetched from elsewhere
     assert "https://" not in page.text
+
+
+def test_an_upstream_that_is_down_leaves_the_service_ready(tmp_path: Path) -> None:
+    """Others are asked then, and answers are kept: no reason to take it out of service."""
+    down = core_settings(earth_search_url="http://127.0.0.1:1", catalog="earth-search")
+    with serving(core=down) as served:
+        answer = httpx.get(f"{served.url}/readyz")
+        assert answer.status_code == 200
+        assert answer.json() == {"ready": True, "store": True, "catalogs": False}
+    (tmp_path / "converted").touch()
+    with serving(core=core_settings(catalog="sample", cache_dir=tmp_path)) as served:
+        assert httpx.get(f"{served.url}/readyz").status_code == 503
