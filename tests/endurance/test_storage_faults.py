@@ -161,16 +161,6 @@ with ThreadPoolExecutor(64) as pool:
     print(*pool.map(read, range(80)))
 assert most[0] <= before + 96, most[0] - before
 """
-ENDING = """
-import sys, warnings
-warnings.simplefilter("ignore")
-import astra_xr
-from tests import items
-from tests.faulty import metered, slowed
-item = items.planetary_computer(2048)
-item["assets"]["B04"]["href"] = sys.argv[1] + "B04.tif"
-astra_xr.open_scene(item, ["B04"], mask_and_scale=False).B04.load()
-"""
 
 
 def python(code: str, *args: str) -> subprocess.CompletedProcess[str]:
@@ -193,10 +183,3 @@ def test_many_signed_files_take_few_descriptors(server: RangeServer, truth: np.n
     out = python(FEW_DESCRIPTORS, server.url())
     assert out.returncode == 0, out.stderr
     assert set(out.stdout.split()) == {str(truth[::256, ::256].sum())}
-
-
-def test_a_program_may_end_right_after_a_read(server: RangeServer, truth: np.ndarray) -> None:
-    del truth
-    for _ in range(4):
-        out = python(ENDING, server.url())
-        assert (out.returncode, out.stderr) == (0, "")
