@@ -212,7 +212,10 @@ _PROBLEM = {
         "type": _TEXT,
         "title": _TEXT,
         "status": {"type": "integer"},
-        "code": {**_TEXT, "description": "Stable name of what is wrong."},
+        "code": {
+            "enum": sorted({cls.code for cls in STATUS} | {code for code, _ in PLAIN.values()}),
+            "description": "Stable name of what is wrong.",
+        },
         "detail": {**_TEXT, "description": "What was asked, what exists, what to do."},
         "request_id": {**_TEXT, "description": "Finds the request in the log."},
         "error": {"type": "object", "description": "What the exception holds."},
@@ -236,9 +239,9 @@ def _codes() -> dict[int, list[str]]:
     return dict(sorted(codes.items()))
 
 
-def _simple(says: str, media: str, **others: Any) -> dict[str, Any]:
+def _simple(name: str, says: str, media: str, **others: Any) -> dict[str, Any]:
     answers = {"200": {"description": says, "content": {media: {}}}, **others}
-    return {"get": {"summary": says, "security": [], "responses": answers}}
+    return {"get": {"operationId": name, "summary": says, "security": [], "responses": answers}}
 
 
 @functools.cache
@@ -273,10 +276,12 @@ def openapi() -> dict[str, Any]:
             "version": version("astra-xr"),
             "description": "A scene id becomes the signed URLs of its bands.",
         },
+        "servers": [{"url": "/", "description": "The service that gave this document."}],
         "security": [{"key": []}],
         "paths": {
             "/api/v1/assets": {
                 "get": {
+                    "operationId": "resolveAssets",
                     "summary": "The files of a scene's bands, signed.",
                     "parameters": list(_TABLE.values()),
                     "responses": {
@@ -286,15 +291,19 @@ def openapi() -> dict[str, Any]:
                     },
                 }
             },
-            "/assets/{key}/{file}": {"get": file, "head": file},
-            "/healthz": _simple("It is alive.", "application/json"),
+            "/assets/{key}/{file}": {
+                "get": {"operationId": "readFile", **file},
+                "head": {"operationId": "lookAtFile", **file},
+            },
+            "/healthz": _simple("isAlive", "It is alive.", "application/json"),
             "/readyz": _simple(
+                "isReady",
                 "The store can be reached; catalogs are reported beside it.",
                 "application/json",
                 **{"503": {"description": "It cannot.", "content": {"application/json": {}}}},
             ),
-            "/openapi.json": _simple("This document.", "application/json"),
-            "/docs": _simple("This document, for people.", "text/html"),
+            "/openapi.json": _simple("describe", "This document.", "application/json"),
+            "/docs": _simple("showDocs", "This document, for people.", "text/html"),
         },
         "components": {
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},

@@ -89,6 +89,15 @@ def test_each_status(served: Served) -> None:
     assert all("Retry-After" in get[status]["headers"] for status in ("429", "503"))
 
 
+def test_generated_clients_have_names_and_codes(served: Served) -> None:
+    told = httpx.get(f"{served.url}/openapi.json").json()
+    operations = [each for path in told["paths"].values() for each in path.values()]
+    assert len({each["operationId"] for each in operations}) == len(operations)
+    codes = told["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]
+    assert {row.raised.code for row in ROWS} | {"conversions-busy", "not-found"} <= set(codes)
+    assert told["servers"]
+
+
 def test_the_page_tells_people(served: Served) -> None:
     page = httpx.get(f"{served.url}/docs").text
     for name in PARAMETERS:
