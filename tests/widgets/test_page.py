@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import xarray as xr
 
 import astra_xr
 from astra_xr.errors import ReadError
@@ -342,6 +344,23 @@ def test_it_fits_phones_and_the_dark(show: Show, picker: Picker, page: Any) -> N
         }).map(node => node.className || node.tagName)"""
     )
     assert outside == []
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (2100, 3), (5, 1700), (1537, 769)])
+def test_scenes_of_any_shape(show: Show, shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    bands = {name: (("y", "x"), rng.random(shape)) for name in "abc"}
+    picker = xr.Dataset(bands).astra.pick()
+    page = show(picker)
+    fine(page)
+    assert page.locator(".astra-code").inner_text() == picker.code
+    if max(shape) > 100:  # the pixels of others are large already
+        for _ in range(3):
+            page.get_by_label("Zoom in").click()
+        page.wait_for_function("window.saved?.view")
+        fine(page)
+    assert page.get_by_role("alert").is_hidden()
+    picker.close()
 
 
 def test_nothing_is_said_to_be_nothing(show: Show) -> None:
