@@ -137,7 +137,7 @@ class Picker(anywidget.AnyWidget):
         Returns
         -------
         xarray.DataArray
-            uint8, dims (y, x, rgb) with red, green, blue and alpha, as of ``ds.astra.rgb``.
+            uint8, dims (y, x, band) with red, green, blue and alpha, as of ``ds.astra.rgb``.
 
         Raises
         ------
