@@ -265,7 +265,7 @@ class Source:
                 response = self._follow(signed, start, stop, patient)
             try:
                 if response.status_code not in (200, 206, 416):
-                    raise self._failed(f"its storage answers HTTP {response.status_code}")
+                    raise self._refused(response.status_code)
                 yield response
             finally:
                 response.close()
@@ -308,10 +308,16 @@ class Source:
             if status not in PASSING or not patient:
                 return response
             response.close()
-            refusal = self._failed(f"its storage answers HTTP {status}")
-            return Again(error=refusal, asked=retry_after(response))
+            return Again(error=self._refused(status), asked=retry_after(response))
 
         return patiently(host_of(signed.url), once)
+
+    def _refused(self, status: int) -> ConversionFailed | UpstreamUnavailable:
+        reason = f"its storage answers HTTP {status}"
+        if status not in PASSING:
+            return self._failed(reason)
+        # Nothing is wrong with the file: it may be asked for again.
+        return UpstreamUnavailable(service=self._label, reason=reason)
 
     def _sent(
         self, signed: SignedUrl, start: int, stop: int, timeout: float

@@ -350,6 +350,7 @@ class TestDownload:
         [
             (Reply(truncate_at=10), UpstreamUnavailable, "RemoteProtocolError|ended early"),
             (Reply(reset=True), UpstreamUnavailable, "cannot be reached"),
+            (Reply(status=503), UpstreamUnavailable, "its storage answers HTTP 503"),
             (Reply(headers={"ETag": '"other"'}), ConversionFailed, "it changed while it was"),
             (Reply(headers={"Content-Range": "bytes 0-9/10"}), ConversionFailed, "it changed"),
             (Reply(status=403), AstraError, "refuses it"),
