@@ -26,6 +26,9 @@ _MOST = 80
 _FIRST = 8
 """Further ones, for hosts that have none."""
 
+_AHEAD = 16
+"""Connections that are open when some are opened for requests to come, at most."""
+
 _KEPT = 15.0
 """Seconds that an unused connection is kept."""
 
@@ -62,6 +65,7 @@ class Host:
     """The connections to one host; lives on the background loop."""
 
     def __init__(self, origin: URL) -> None:
+        self._origin = origin
         self.budget = Budget(str(origin.host))
         self.answered = False
         """True once there was any answer."""
@@ -107,6 +111,22 @@ class Host:
             # Who has least comes first.
             for each in sorted(_hosts.values(), key=lambda host: host.opened):
                 each.serve()
+
+    async def open_ahead(self, count: int) -> None:
+        """Open connections for requests that follow one under way, where few are open."""
+        # Through a proxy, aiohttp would not find them again.
+        if self.proxy is None and not self.budget.reduced:
+            missing = min(count, _AHEAD - self.opened)
+            # What fails here fails again where somebody waits for it.
+            await asyncio.gather(*(self._open() for _ in range(missing)), return_exceptions=True)
+
+    async def _open(self) -> None:
+        async with self.connection() as lease:
+            loop = asyncio.get_running_loop()
+            request = aiohttp.ClientRequest("GET", self._origin, loop=loop)
+            if lease.client.connector:
+                opened = await lease.client.connector.connect(request, [], lease.client.timeout)
+                opened.release()
 
     async def _enter(self) -> None:
         if not self.waiting and self._fits():

@@ -81,6 +81,11 @@ class Budget:
         """Return True if there are requests under way, or waiting."""
         return bool(self.requests or self._waiting)
 
+    @property
+    def reduced(self) -> bool:
+        """Return True if the host has refused or stalled, and is asked less."""
+        return self._limit < MOST_REQUESTS
+
     async def enter(self, size: int) -> None:
         """Wait until a request for some bytes may be sent.
 

@@ -275,6 +275,8 @@ def warn_of_planes(label: str, described: int | None, held: int) -> None:
 async def _read(file: RangeFile, window: Window) -> _Header | str:
     known: _Header | str
     damage = ""
+    # Their handshakes take as long as the header.
+    beside(file.open_ahead(_requests(window)))
     try:
         layout = await read_layout(file)
         crs = layout.crs
@@ -299,6 +301,14 @@ async def _read(file: RangeFile, window: Window) -> _Header | str:
         # Without a version nobody knows whether it is still that of the file.
         _put(window, known)
     return known
+
+
+def _requests(window: Window) -> int:
+    """Return about how many requests a window takes at once: one a row of tiles of 512."""
+    if window.pointwise or window.level:
+        return 1
+    start, stop = window.rows
+    return (stop - start) // 512 + 1
 
 
 def _put(window: Window, known: _Header | str) -> None:

@@ -258,6 +258,11 @@ class RangeFile:
     def _changed(self) -> ReadError:
         return self.error("the file changed while it was being read", "Read it again.")
 
+    async def open_ahead(self, count: int) -> None:
+        """Open connections to the file's host for requests that will follow."""
+        if _scheme(self.signed) in ("http", "https"):
+            await host_at(self.signed.url).open_ahead(count)
+
     def _stale(self) -> Stale:
         return Stale(source=self._label, href=redact(self.signed), reason="the file changed")
 

@@ -52,11 +52,15 @@ Answer = Callable[[BaseHTTPRequestHandler, int, int], None]
 
 
 @contextmanager
-def answering(answer: Answer) -> Iterator[str]:
+def answering(answer: Answer, connected: Callable[[], None] = lambda: None) -> Iterator[str]:
     """A server whose answers to ranges are written by a function; yields its URL."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            super().setup()
+            connected()
 
         def do_GET(self) -> None:
             start, _, last = self.headers["Range"].removeprefix("bytes=").partition("-")
@@ -77,6 +81,32 @@ def answering(answer: Answer) -> Iterator[str]:
         threading.Thread(target=running.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{running.server_address[1]}/a.tif"
         running.shutdown()
+
+
+def test_connections_for_tiles_open_while_the_header_is_on_its_way(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    pixels = np.random.default_rng(0).integers(1, 60000, (2048, 2048), np.uint16)
+    write_cog(path, pixels)
+    data = path.read_bytes()
+    opened = threading.Semaphore(0)
+    there: list[bool] = []
+
+    def answer(handler: BaseHTTPRequestHandler, start: int, stop: int) -> None:
+        if start == 0:
+            there.extend(opened.acquire(timeout=20) for _ in range(4))
+        body = data[start:stop]
+        handler.send_response(206)
+        handler.send_header("Content-Range", f"bytes {start}-{start + len(body) - 1}/{len(data)}")
+        handler.send_header("Content-Length", str(len(body)))
+        handler.send_header("ETag", '"1"')
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    with answering(answer, opened.release) as url:
+        window = {"source": FixedUrl(url), "label": "scene red", "shape": (2048, 2048)}
+        whole = read(**window, indexes=(1,), rows=(0, 2048), cols=(0, 2048), radiometry=None)
+    assert np.array_equal(whole[0], pixels)
+    assert there == [True] * 4
 
 
 def test_queries_and_paths_arrive_as_they_were_signed(server: RangeServer) -> None:
