@@ -604,13 +604,15 @@ class AstraAccessor:
             here (reflectance, NaN without data), and overviews. Stored integers have their
             ``scale_factor``, ``add_offset`` and ``_FillValue`` as the file's. The attributes of
             the Dataset, and ``time`` and ``id`` of a file of one date, are its tags. A file has
-            one dtype, which holds those of all its bands.
+            one dtype, which holds those of all its bands; where that is of floats, ``_FillValue``
+            of any band is NaN in it.
 
         Raises
         ------
         InvalidDataset
             There is no grid with a CRS; a variable is not along y and x, or has further
-            dimensions that one file does not take. Nothing is left out.
+            dimensions that one file does not take; integers differ in ``_FillValue``, of which a
+            file has one. Nothing is left out.
         InvalidParameter
             The profile is unknown or cannot hold the bands; the web's grid does not hold this
             one (beyond 85° of latitude, across 180° of longitude), or integers have no

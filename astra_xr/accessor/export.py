@@ -63,7 +63,11 @@ def _layout(file: RasterFile, grid: GeoBox, profile: str, *, web_optimized: bool
     bands = file.bands
     dtype = np.result_type(*(_stored(band) for band in bands.values()))
     fills = {band.attrs.get("_FillValue") for band in bands.values()}
-    nodata = np.nan if dtype.kind == "f" else fills.pop() if len(fills) == 1 else None
+    if dtype.kind != "f" and len(fills) > 1:
+        needs = f"one _FillValue for all bands of a file, not {', '.join(sorted(map(str, fills)))}"
+        hint = "by='band' writes a file a variable; ds[['red']] takes some of them."
+        raise InvalidDataset(method="to_cog()", needs=needs, hint=hint)
+    nodata = np.nan if dtype.kind == "f" else fills.pop()
     assert grid.crs is not None
     crs = grid.crs.to_wkt()
     _check_profile(profile, bands, dtype)
@@ -152,8 +156,12 @@ def _write_plain(raster: RasterFile, path: Path, layout: Mapping[str, Any]) -> N
         for number, (name, band) in enumerate(raster.bands.items(), 1):
             file.set_band_description(number, name)
             file.set_band_unit(number, str(band.attrs.get("units", "")))
+            fill = band.attrs.get("_FillValue")
             for rows, cols in blocks(file.shape, _BLOCK):
-                values = np.asarray(band[rows, cols].values, layout["dtype"])
+                values = band[rows, cols].values
+                if file.nodata is not None and np.isnan(file.nodata) and fill is not None:
+                    values = np.where(values == fill, np.nan, values)
+                values = np.asarray(values, layout["dtype"])
                 file.write(values, number, window=_window(rows, cols))
 
 

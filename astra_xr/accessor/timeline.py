@@ -220,7 +220,8 @@ def _of_days(table: xr.Dataset, sights: list[Sight], labels: pd.Index[Any]) -> x
         [[(day, label) in chosen for label in table.geometry.values] for day in days],
         dims=("time", "geometry"),
     )
-    ids = xr.DataArray(table.id.values.astype(object), dims="time").where(keep, "")
+    # Null elsewhere, so that another tile's table fills them in.
+    ids = xr.DataArray(table.id.values.astype(object), dims="time").where(keep)
     table = table.drop_vars([name for name in table.coords if name not in _KEPT])
     attrs = {name: variable.attrs for name, variable in table.data_vars.items()}
     table = table.where(keep).assign(id=ids.transpose("time", "geometry"))
@@ -260,7 +261,11 @@ def _joined(
                 found[name] = found[name].where((found.stat != "count") | found[name].notnull(), 0)
             found[name].attrs = tables[0][name].attrs
         parts.append(found.assign(id=found.id.fillna("")).set_coords("id"))
-    joined = xr.concat(parts, "time", join="exact", coords="minimal", compat="override")
+    joined = xr.concat(parts, "time", join="outer", coords="minimal", compat="override")
+    for name, each in joined.data_vars.items():
+        if "class" in each.dims:  # one that no pixel of a tile or day is of
+            known = each.notnull()
+            joined[name] = each.where(known | ~known.any("class"), 0)
     return joined.sortby("time").drop_attrs(deep=False)
 
 
@@ -268,12 +273,17 @@ def _days_of(
     previous: xr.Dataset, fields: Polygons, names: tuple[str, ...], stats: Any
 ) -> set[date]:
     """Return the days of a table, once it is seen to be of the same fields, names and stats."""
-    several = None if isinstance(stats, str) else list(stats)
+    known = checked_stats(stats)
+    plain = [name for name in known if name != "fractions"]
+    variables = [*names] if plain else []
+    variables += [f"{name}_fractions" for name in names] if len(plain) < len(known) else []
+    several = plain if plain and not isinstance(stats, str) else None
     alike = (
         isinstance(previous, xr.Dataset)
         and {"time", "day", "geometry"} <= set(previous.coords)
         and list(previous.geometry.values) == list(fields.labels)
-        and {name.casefold() for name in names} <= {str(n).casefold() for n in previous.data_vars}
+        and {n.casefold() for n in (*variables, "valid")}
+        == {str(n).casefold() for n in previous.data_vars}
         and (list(previous.stat.values) if "stat" in previous.coords else None) == several
     )
     if not alike:

@@ -170,6 +170,8 @@ def _listen(lines: IO[bytes], progress: Progress) -> dict[str, Any] | None:
             message = json.loads(line)
         except ValueError:
             continue  # printed by a library, or cut off by the process's end
+        if not isinstance(message, dict):
+            continue
         if "done" not in message:
             return dict(message)
         progress(float(message["done"]))

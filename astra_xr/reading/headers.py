@@ -286,7 +286,8 @@ async def _read(file: RangeFile, window: Window) -> _Header | str:
             layout = replace(layout, crs=await in_gdal_thread(gdal_crs, file))
         known = _Header(layout, file.size or 0, file.etag)
         if file.etag and file.requests == 1 and layout.crs == crs:
-            head = await file.get(0, _end_of(layout))
+            # Of what is here: one request held all of the header.
+            head = await file.get(0, min(HEAD, _end_of(layout)))
             header = KeptHeader(size=known.size, version=file.etag, head=bytes(head))
             beside(in_thread(keep, file.signed, header))
     except Unsupported as reason:

@@ -276,10 +276,11 @@ class Picker(anywidget.AnyWidget):
         state = self.state
         # Once for many changes of other things. The tiles are kept, so that their ids stay theirs.
         by = [state["mode"], dict(state["stretch"]), channels_of(state), *map(id, tiles.values())]
-        if self._stretched is None or self._stretched[0] != by:
+        known = self._stretched  # another thread may set it meanwhile
+        if known is None or known[0] != by:
             found = stretched_limits(state, tiles, reflectance=self.about["reflectance"])
-            self._stretched = by, tiles, found
-        return self._stretched[2] | chosen_limits(state)
+            known = self._stretched = by, tiles, found
+        return known[2] | chosen_limits(state)
 
     def _statistics_of(self) -> Box:
         return self._box() if self.state["stretch"]["of"] == "view" else self._scene.whole

@@ -63,6 +63,20 @@ def test_cogs_of_classes_and_stored_numbers(tmp_path: Path) -> None:
             assert (file.dtypes[0], file.nodata) == (str(ds[bands[0]].dtype), 0)
 
 
+def test_no_data_stays_so_beside_bands_of_other_types(tmp_path: Path) -> None:
+    stored = scene(["red"], mask_and_scale=False).isel(x=slice(40), y=slice(30)).load()
+    stored["red"][:, :9] = 0
+    stored["share"] = stored.red.where(stored.red > 0).drop_attrs() / 10_000
+    with rasterio.open(stored.astra.to_cog(tmp_path / "a.tif")) as file:
+        masked = file.read(masked=True).mask
+        np.testing.assert_array_equal(masked[0], np.arange(40) < 9 + np.zeros((30, 1)))
+        np.testing.assert_array_equal(masked[0], masked[1])
+    stored["share"] = (stored.red.astype("int32") - 1).assign_attrs(_FillValue=-1)
+    with pytest.raises(errors.InvalidDataset, match="one _FillValue .*not -1, 0"):
+        stored.astra.to_cog(tmp_path / "b.tif")
+    assert len(stored.astra.to_cog(tmp_path / "b.tif", by="band")) == 2
+
+
 LOSSLESS = sorted(set(cog_profiles) - {"jpeg", "webp"})
 
 
@@ -162,7 +176,8 @@ def test_a_web_optimized_cog_lies_on_the_grid_of_web_maps(
         reach = transform_bounds(ds.rio.crs, 3857, *ds.rio.bounds())
         assert np.abs(np.subtract(file.bounds, reach)).max() <= tile
         for number, name in enumerate(("red", "SCL"), 1):
-            assert_nearest(file.read(number), file.transform, ds[name], file.nodata)
+            band = ds[name] if np.isfinite(file.nodata) else ds[name].where(ds[name] != 0)
+            assert_nearest(file.read(number), file.transform, band, file.nodata)
         assert (file.descriptions, file.units[0]) == (("red", "SCL"), ds.red.units)
         assert file.tags()["scene_id"] == ds.attrs["scene_id"]
     with rasterio.open(path, overview_level=0) as file:

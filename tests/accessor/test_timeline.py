@@ -100,6 +100,28 @@ def test_days_that_are_there_are_not_read_again(
             astra_xr.timeline("sentinel-2", other, "2025", names, catalog="sample", previous=table)
 
 
+def test_a_table_of_other_names_is_not_added_to(table: xr.Dataset, fields: gpd.GeoSeries) -> None:
+    for names in ("NDVI", ["NDVI", "ndmi", "red", "nir"]):
+        with pytest.raises(InvalidParameter, match="same fields, names and stats"):
+            astra_xr.timeline("sentinel-2", fields, "2025", names, catalog="sample", previous=table)
+
+
+def test_fractions_of_classes_are_added_to(fields: gpd.GeoSeries) -> None:
+    def of(months: str, previous: xr.Dataset | None = None) -> xr.Dataset:
+        return astra_xr.timeline(
+            "sentinel-2", fields, months, "SCL", stats="fractions", min_coverage=0,
+            mask_clouds=False, catalog="sample", previous=previous,
+        )  # fmt: skip
+
+    first = of("2025-02/2025-03")
+    more = of("2025-02/2025-05", first)
+    assert more.sizes["class"] > first.sizes["class"]
+    xr.testing.assert_identical(more, of("2025-02/2025-05"))
+    seen = more.SCL_fractions.sel(geometry=["winter", "summer"])
+    np.testing.assert_allclose(seen.sum("class", skipna=False), 1, atol=1e-6)
+    assert more.SCL_fractions.sel(geometry="off").isnull().all()
+
+
 def test_several_stats_have_a_dimension(fields: gpd.GeoSeries) -> None:
     table = astra_xr.timeline(
         "sentinel-2", fields, "2025-06", "NDVI", stats=("mean", "count"), catalog="sample"
@@ -109,7 +131,14 @@ def test_several_stats_have_a_dimension(fields: gpd.GeoSeries) -> None:
 
 
 def tile(
-    folder: Path, name: str, crs: int, corner: tuple[float, float], value: int, *, like: str = "box"
+    folder: Path,
+    name: str,
+    crs: int,
+    corner: tuple[float, float],
+    value: int,
+    *,
+    like: str = "box",
+    day: str = "2025-03-01",
 ) -> None:
     """A tile of constant numbers, 3 km wide, as Earth Search names them."""
     x, y = Transformer.from_crs(4326, crs, always_xy=True).transform(*corner)
@@ -133,7 +162,7 @@ def tile(
         "bbox": [west, south, east, north] if like == "box" else [west, south, 0, east, north, 9],
         "links": [],
         "properties": {
-            "datetime": "2025-03-01T10:00:00Z",
+            "datetime": f"{day}T10:00:00Z",
             "proj:epsg": crs,
             "proj:shape": [300, 300],
             "proj:transform": list(place)[:6],
@@ -159,6 +188,20 @@ def test_one_tile_a_day_in_the_zone_of_the_field(tmp_path: Path) -> None:
     assert table.valid.values.round(6).tolist() == [[1, 1]]
     low, high = table.red.values[0]
     assert low < high
+
+
+def test_the_id_is_there_whichever_tile_a_field_is_read_from(tmp_path: Path) -> None:
+    # On the second day the first tile's scene is cut: it has the second field alone.
+    tile(tmp_path, "S2A_31UGT_20250301_0_L2A", 32631, (5.985, 50.01), 100)
+    tile(tmp_path, "S2A_31UGT_20250306_0_L2A", 32631, (5.995, 50.01), 100, day="2025-03-06")
+    tile(tmp_path, "S2A_32ULD_20250306_0_L2A", 32632, (5.985, 50.01), 200, day="2025-03-06")
+    west, east = BOX(5.99, 49.99, 5.992, 49.992), BOX(6.008, 49.99, 6.01, 49.992)
+    table = astra_xr.timeline(
+        "sentinel-2", [west, east], "2025-03", "red", mask_clouds=False, catalog=str(tmp_path)
+    )
+    assert table.red.notnull().all()
+    tiles = [[text.partition(":")[2][4:9] for text in step] for step in table.id.values]
+    assert tiles == [["31UGT", "31UGT"], ["32ULD", "31UGT"]]
 
 
 @pytest.mark.parametrize("zone", [31, 32])
