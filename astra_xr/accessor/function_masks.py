@@ -20,17 +20,16 @@ def function_mask(
     ds: xr.Dataset, function: Callable[[xr.Dataset], Any], overlap: int
 ) -> xr.Variable:
     """Return where a function masks the pixels of a Dataset, lazily: (time, y, x) or (y, x)."""
+    order = ("time", "y", "x")
     bands = {
-        name: ds[name].variable
+        name: ds[name].variable.transpose(*(dim for dim in order if dim in ds[name].dims))
         for name in variables_of(ds)
-        if {"y", "x"} <= {*ds[name].dims} <= {"time", "y", "x"}
+        if {"y", "x"} <= {*ds[name].dims} <= {*order}
     }
     if not bands:
         needs = "bands of (y, x) or (time, y, x) for the function"
         raise InvalidDataset(method="mask()", needs=needs, hint="Open them with bands=[…].")
-    dims = tuple(
-        dim for dim in ("time", "y", "x") if any(dim in each.dims for each in bands.values())
-    )
+    dims = tuple(dim for dim in order if any(dim in each.dims for each in bands.values()))
     shape = tuple(ds.sizes[dim] for dim in dims)
     called = BlockFunction(
         function=function,

@@ -45,6 +45,12 @@ def compose(
     if not 0.1 <= gamma <= 10:
         raise InvalidParameter(name="gamma", value=gamma, expected="a number from 0.1 to 10")
     arrays = [reflectance(ds[find_variable(ds, name)]) for name in bands]
+    dims = arrays[0].dims
+    if any({*each.dims} != {*dims} for each in arrays):
+        needs = f"three bands of the same dimensions, not {', '.join(str(a.dims) for a in arrays)}"
+        hint = "Choose one step, e.g. ds.isel(time=0)."
+        raise InvalidDataset(method="rgb()", needs=needs, hint=hint)
+    arrays = [each.transpose(*dims) for each in arrays]
     if not allow_large:
         hint = "Take .astra.thumbnail(), a window, or pass allow_large=True."
         check_memory(_BYTES * arrays[0].size, "The image", hint)

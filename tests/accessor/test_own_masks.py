@@ -75,6 +75,13 @@ def test_what_a_function_is_called_with(stack: xr.Dataset) -> None:
     assert first.rio.crs == "EPSG:32610"
 
 
+def test_a_dataset_whose_dimensions_are_in_another_order(stack: xr.Dataset) -> None:
+    square = stack[["red"]].isel(y=slice(60), x=slice(60))
+    for order in (("x", "y", "time"), ("time", "x", "y")):
+        mask = square.transpose(*order).astra.mask(by=bright, dilate=0)
+        xr.testing.assert_equal(mask, (square.red > 0.3).transpose(*mask.dims))
+
+
 def test_an_index_and_a_composite_by_a_function(stack: xr.Dataset) -> None:
     by = {"by": bright, "dilate": 1}
     mask = stack.astra.mask(by=bright, dilate=1).values

@@ -9,6 +9,7 @@ import pytest
 import xarray as xr
 
 import astra_xr
+from astra_xr.errors import InvalidDataset
 from tests.stacks import s2_item
 
 SIDE = 64
@@ -58,3 +59,12 @@ def test_without_a_classification_band_brightness_decides(cloudy: xr.Dataset) ->
     low, high = bare.astra.rgb().attrs["limits"][:2]
     expected = np.percentile(np.stack([cloudy[name] for name in BANDS])[0], (2, 98))
     np.testing.assert_allclose((low, high), expected, atol=1e-6)
+
+
+def test_bands_whose_dimensions_differ(cloudy: xr.Dataset) -> None:
+    ds = cloudy.isel(y=slice(20), x=slice(20)).load()
+    names = ["red", "green", "blue"]
+    turned = ds.assign(green=ds.green.transpose("x", "y", "time"))
+    xr.testing.assert_equal(turned.astra.rgb(names), ds.astra.rgb(names))
+    with pytest.raises(InvalidDataset, match="three bands of the same dimensions"):
+        ds.assign(flat=ds.red[0]).astra.rgb(["red", "flat", "red"])
