@@ -306,7 +306,7 @@ async def _read(file: RangeFile, window: Window) -> _Header | str:
 
 def _requests(window: Window) -> int:
     """Return about how many requests a window takes at once: one a row of tiles of 512."""
-    if window.pointwise or window.level:
+    if window.level or not isinstance(window.rows, tuple):
         return 1
     start, stop = window.rows
     return (stop - start) // 512 + 1
