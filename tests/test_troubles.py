@@ -118,6 +118,14 @@ def _(network: Loopback, patch: pytest.MonkeyPatch, folder: Path) -> object:
     return ds.load()
 
 
+@cause("asks to wait 3600 s")
+def _(network: Loopback, patch: pytest.MonkeyPatch, folder: Path) -> object:
+    network.routes[EARTH_SEARCH] = lambda request: httpx.Response(
+        429, headers={"Retry-After": "3600"}
+    )
+    return astra_xr.open_scene(SAMPLE, catalog="earth-search")
+
+
 @cause("takes an API key")
 def _(network: Loopback, patch: pytest.MonkeyPatch, folder: Path) -> object:
     core = Settings(catalog="sample", cache_dir=Settings.from_env().cache_dir)

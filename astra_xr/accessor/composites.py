@@ -166,7 +166,8 @@ def _periods(ds: xr.Dataset, freq: Any) -> tuple[npt.NDArray[Any], list[Steps]]:
 def _clearest_first(ds: xr.Dataset) -> npt.NDArray[np.intp]:
     """Return the time steps by cloud cover, the later of equals first."""
     count = ds.sizes["time"]
-    cover = ds["cloud_cover"].values if "cloud_cover" in ds.coords else np.full(count, np.nan)
+    known = "cloud_cover" in ds.coords and ds["cloud_cover"].dims == ("time",)
+    cover = ds["cloud_cover"].values if known else np.full(count, np.nan)
     latest = np.arange(count)[::-1]
     return latest[np.argsort(np.nan_to_num(cover, nan=100.0)[latest], kind="stable")]
 

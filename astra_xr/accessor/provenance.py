@@ -79,11 +79,16 @@ def missions_of(ds: xr.Dataset) -> list[str]:
 
     By the ids, else by the coordinate ``mission``; empty texts where it is not known.
     """
-    told = [text.partition(":")[0] for text in id_texts(ds)] if "id" in ds.coords else []
-    if "mission" in ds.coords:
-        others = _texts(ds["mission"])
-        told = [a if a in MISSIONS else b for a, b in zip(told or others, others, strict=False)]
-    return told or [mission_of(ds)]
+    ids, others = (_along_time(ds, name) for name in ("id", "mission"))
+    named = [text.partition(":")[0] for text in ids]
+    if len(named) in (0, len(others)):
+        named = [a if a in MISSIONS else b for a, b in zip(named or others, others, strict=True)]
+    return named or [mission_of(ds)]
+
+
+def _along_time(ds: xr.Dataset, name: str) -> list[str]:
+    """Return a coordinate of time steps, or of one scene, as texts; else an empty list."""
+    return _texts(ds[name]) if name in ds.coords and {*ds[name].dims} <= {"time"} else []
 
 
 def catalog_of(ds: xr.Dataset) -> str | None:
