@@ -275,8 +275,9 @@ def warn_of_planes(label: str, described: int | None, held: int) -> None:
 async def _read(file: RangeFile, window: Window) -> _Header | str:
     known: _Header | str
     damage = ""
-    # Their handshakes take as long as the header.
-    beside(file.open_ahead(_requests(window)))
+    if further := _requests(window) - 1:
+        # Their handshakes take as long as the header, whose connection serves the first.
+        beside(file.open_ahead(further))
     try:
         layout = await read_layout(file)
         crs = layout.crs
