@@ -84,17 +84,17 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _search_command(commands: Any) -> None:
-    search = commands.add_parser("search", help="find scenes of an area and a time")
-    search.add_argument("mission", help="e.g. sentinel-2; in a catalog of yours any collection")
+    search = commands.add_parser("search", help="find scenes by area and time")
+    search.add_argument("mission", help="e.g. sentinel-2; in your own catalog any collection")
     side = {"nargs": 4, "type": float, "metavar": ("WEST", "SOUTH", "EAST", "NORTH")}
     search.add_argument("--bbox", help="the area, in degrees", **side)
     search.add_argument("--intersects", type=Path, help="the area, as a GeoJSON file")
     search.add_argument("--datetime", help="e.g. 2025-01-15, 2025-01 or 2025-01/2025-03")
-    search.add_argument("--cloud-cover", type=float, help="the most clouds, percent")
-    search.add_argument("--max-items", type=int, help="scenes to print at most (default: all)")
+    search.add_argument("--cloud-cover", type=float, help="maximum cloud cover, percent")
+    search.add_argument("--max-items", type=int, help="maximum number of scenes (default: all)")
     search.add_argument("--catalog", help=_CATALOG)
     shown = search.add_mutually_exclusive_group()
-    shown.add_argument("--ids", action="store_true", help="print the ids alone, one a line")
+    shown.add_argument("--ids", action="store_true", help="print only the ids, one per line")
     shown.add_argument("--json", action="store_true", help="print the rows as JSON")
     search.set_defaults(run=_search)
 

@@ -15,21 +15,21 @@ def configure(*, client: Any = None, **values: Any) -> Settings:
     Parameters
     ----------
     client : distributed.Client, optional
-        A Dask client. All that is configured in this process, credentials among it, is then set
-        on its cluster's workers too, also on those that join later.
+        A Dask client. Everything configured in this process, including credentials, is then set
+        on the workers of its cluster too, also on those that join later.
     **values
         Fields of :class:`Settings`, e.g. ``tile_cache=0`` or ``catalog="earth-search"``, as text
-        or of their own type; None leaves a setting to its environment variable again.
+        or of their own type; None resets a setting to its environment variable.
 
     Returns
     -------
     Settings
-        What applies now.
+        The settings now in effect.
 
     Raises
     ------
     InvalidParameter
-        There is no such setting or catalog, or a value has no form that works. Nothing is set.
+        There is no such setting or catalog, or a value is invalid. Nothing is set.
     MissingExtra
         ``client`` is given, and dask is not installed.
 

@@ -425,10 +425,10 @@ class AuthenticationRequired(AstraError):
 
     def __init__(self, *, service: str, hint: str = "") -> None:
         if on_dask_worker():
-            hint = f"{hint} On this dask worker there is none that it knows. {_TO_WORKERS}".strip()
+            hint = f"{hint} This dask worker has none. {_TO_WORKERS}".strip()
         self.service = service
         self.hint = hint
-        super().__init__(f"{service} takes an API key that it knows.{' ' + hint if hint else ''}")
+        super().__init__(f"{service} requires a valid API key.{' ' + hint if hint else ''}")
 
 
 class Forbidden(AstraError):

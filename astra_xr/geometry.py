@@ -153,7 +153,7 @@ def read_geometry(value: Any) -> dict[str, Any]:
         "GeoDataFrame or GeoSeries with a CRS"
     )
     if not points:
-        hint = "; this one has no CRS: .set_crs() names it" if lacks_crs(value) else ""
+        hint = "; this one has no CRS: .set_crs() sets it" if lacks_crs(value) else ""
         raise InvalidParameter(name="intersects", value=value, expected=wanted + hint)
     if not _on_earth(points):
         swapped = _on_earth([(lat, lon) for lon, lat in points])
@@ -360,7 +360,7 @@ def read_points(
     if not len(x) or not np.isfinite(np.asarray(x) + np.asarray(y)).all():
         expected = (
             "pairs of longitude and latitude in degrees, or a GeoDataFrame or GeoSeries of points "
-            "with a CRS; of polygons, zonal() has statistics"
+            "with a CRS; zonal() takes polygons"
         )
         raise InvalidParameter(name="points", value=points, expected=expected)
     return x, y, crs, labels

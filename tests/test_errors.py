@@ -149,7 +149,7 @@ SAMPLES: list[tuple[AstraError, str, str]] = [
     (
         errors.AuthenticationRequired(service="The resolver", hint="Set ASTRA_API_KEY."),
         "authentication-required",
-        "The resolver takes an API key that it knows. Set ASTRA_API_KEY.",
+        "The resolver requires a valid API key. Set ASTRA_API_KEY.",
     ),
     (errors.Forbidden(reason="The URL has expired."), "forbidden", "The URL has expired."),
     (

@@ -178,7 +178,7 @@ def test_chunks_as_rioxarray_takes_them(chunks: Any, count: int | None) -> None:
 
 
 def test_points_that_are_polygons(ds: xr.Dataset) -> None:
-    with pytest.raises(InvalidParameter, match=r"of polygons, zonal\(\) has statistics"):
+    with pytest.raises(InvalidParameter, match=r"zonal\(\) takes polygons"):
         ds.astra.sample(FIELD)
 
 

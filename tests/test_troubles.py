@@ -85,9 +85,21 @@ def _(network: Loopback, patch: pytest.MonkeyPatch, folder: Path) -> object:
     return sample("red", bbox=(37.4, -122.5, 37.5, -122.4))
 
 
-@cause("a place that the scene covers")
+@cause("an area that overlaps the scene")
 def _(network: Loopback, patch: pytest.MonkeyPatch, folder: Path) -> object:
     return sample("red", bbox=(10, 50, 11, 51))
+
+
+@cause("GB per band")
+def _(network: Loopback, patch: pytest.MonkeyPatch, folder: Path) -> object:
+    return sample("red", resolution=0.05)
+
+
+@cause("evenly spaced")
+def _(network: Loopback, patch: pytest.MonkeyPatch, folder: Path) -> object:
+    ds = sample("red")
+    assert isinstance(ds, xr.Dataset)
+    return ds.isel(x=[0, 1, 5]).astra.to_cog(folder / "gaps.tif")
 
 
 @cause("cannot be signed")
@@ -126,7 +138,7 @@ def _(network: Loopback, patch: pytest.MonkeyPatch, folder: Path) -> object:
     return astra_xr.open_scene(SAMPLE, catalog="earth-search")
 
 
-@cause("takes an API key")
+@cause("requires a valid API key")
 def _(network: Loopback, patch: pytest.MonkeyPatch, folder: Path) -> object:
     core = Settings(catalog="sample", cache_dir=Settings.from_env().cache_dir)
     with running(ServiceSettings(core=core, api_keys=(new_key("a")[1],))) as url:

@@ -1,1 +1,1 @@
-"""What ``ds.astra`` and ``da.astra`` do; one module a group of methods."""
+"""What ``ds.astra`` and ``da.astra`` do; one module per group of methods."""

@@ -57,10 +57,10 @@ class AstraAccessor:
 
     @property
     def bands(self) -> pd.DataFrame:
-        """A table of the bands, one row a variable.
+        """Return a table of the bands, one row per variable.
 
         Columns are native_name, common_name, center_wavelength (µm), gsd (m), role, units,
-        scale, offset and radiometry (why scale and offset are so); None where not known.
+        scale, offset and radiometry (why these apply); None if unknown.
 
         Examples
         --------
@@ -77,9 +77,9 @@ class AstraAccessor:
 
     @property
     def failures(self) -> pd.DataFrame:
-        """A table of what :func:`astra_xr.open_scenes` left out with ``fail_on_error=False``.
+        """Return a table of what :func:`astra_xr.open_scenes` left out (``fail_on_error=False``).
 
-        Columns are scene, band (None: the scene itself) and reason; empty where all was opened.
+        Columns are scene, band (None: the whole scene) and reason; empty if nothing was left out.
 
         Examples
         --------
@@ -95,21 +95,21 @@ class AstraAccessor:
         return pd.DataFrame(rows, columns=["scene", "band", "reason"])
 
     def load(self, *, progress: bool = True, allow_large: bool = False) -> xr.Dataset:
-        """Read all bands at once, side by side, and keep their values in this Dataset.
+        """Read all bands concurrently, and keep their values in this Dataset.
 
         Indices of the same bands are computed in one pass over them.
 
         Parameters
         ----------
         progress : bool
-            Show a progress bar, one step a band; it says which host is waited for.
+            Show a progress bar, one step per band; it names the host that a read waits for.
         allow_large : bool
-            True: read even more than fits into free memory.
+            True to read even if it takes more than the free memory.
 
         Returns
         -------
         xarray.Dataset
-            The Dataset itself, as :meth:`xarray.Dataset.load` does. An interrupt (Ctrl-C) or an
+            The Dataset itself, as from :meth:`xarray.Dataset.load`. An interrupt (Ctrl-C) or an
             error stops all reads.
 
         Raises
@@ -134,14 +134,14 @@ class AstraAccessor:
     def explain(self) -> Explanation:
         """Return what reading this Dataset will cost, before it is read.
 
-        Files' headers are read where they are not known yet; pixels are not.
+        Reads file headers that are not cached yet, but no pixels.
 
         Returns
         -------
         Explanation
-            A table in notebooks, one row a file: overview level, tiles, how many of them are in
-            memory, requests, bytes, and until when the URL is signed. ``tiles``, ``requests``
-            and ``bytes`` have the sums, ``files`` the rows.
+            A table in notebooks, one row per file: overview level, tiles, how many of them are
+            cached, requests, bytes, and until when the URL is signed. ``tiles``, ``requests``
+            and ``bytes`` are the sums, ``files`` the rows.
 
         Raises
         ------
@@ -185,37 +185,36 @@ class AstraAccessor:
         kernel: str = "RBF",
         **constants: float,
     ) -> xr.DataArray | xr.Dataset:
-        """Compute a spectral index; of bands not read yet, when its values are asked for.
+        """Compute a spectral index, lazily if its bands are not in memory.
 
         Parameters
         ----------
         name : str, or list of str
-            Any index of spyndex whose bands are here, e.g. ``"NDVI"``; several make a Dataset,
-            whose ``.astra.load()`` computes them in one pass over the bands.
-            ``astra_xr.indices.available(ds)`` lists them.
+            Any spyndex index whose bands are in the Dataset, e.g. ``"NDVI"``. A list returns a
+            Dataset, whose ``.astra.load()`` computes all in one pass over the bands.
+            ``astra_xr.indices.available(ds)`` lists the indices.
         mask_clouds : bool or dict
-            NaN where :meth:`mask` finds clouds, shadows or cirrus; or its options, such as
-            ``{"by": "probability", "above": 30}``.
+            True for NaN where :meth:`mask` finds clouds, shadows or cirrus; or a dict of its
+            options, such as ``{"by": "probability", "above": 30}``.
         kernel : {"RBF", "poly", "linear"}
-            Of the kernel indices (``"kNDVI"``): with ``sigma=``, or ``p=`` and ``c=``, among the
-            constants. ``sigma`` is the mean of the two bands in each pixel when left out, so that
-            kNDVI is tanh(NDVI²).
+            Kernel of indices such as ``"kNDVI"``, with the constants ``sigma=``, or ``p=`` and
+            ``c=``. By default ``sigma`` is the mean of the two bands in each pixel, so that kNDVI
+            is tanh(NDVI²).
         **constants : float
-            Values of the formula's constants, e.g. ``L=0.5``; spyndex's defaults otherwise, and
-            for wavelengths those of the bands.
+            Values of the formula's constants, e.g. ``L=0.5``. Defaults are spyndex's, and for
+            wavelengths those of the bands.
 
         Returns
         -------
         xarray.DataArray
-            Named after the index, float32, NaN where a band has no data; formula, reference, bands
-            and constants that were used are in ``attrs``. A normalised difference lies within
-            -1 and 1 wherever reflectance is not below 0; where it is, the index is set to these
-            limits.
+            float32, named after the index, NaN where a band has no data. ``attrs`` has the formula,
+            reference, bands and constants. Normalized differences are within -1 and 1 where
+            reflectance is not below 0; where it is, they are set to these limits.
 
         Raises
         ------
         UnknownIndex
-            There is no such index; the message names the closest.
+            There is no such index; the message suggests similar names.
         MissingIndexBand
             The Dataset lacks a band that the formula needs; the message says which.
         InvalidParameter
@@ -224,8 +223,8 @@ class AstraAccessor:
         Warns
         -----
         UserWarning
-            Once a scene, where bands as opened are no reflectance: numbers of unknown scale and
-            offset, radiance, or a mixture.
+            Once per scene, if its bands are not reflectance: numbers of unknown scale and offset,
+            radiance, or a mixture.
 
         Examples
         --------
@@ -252,47 +251,47 @@ class AstraAccessor:
         overlap: int | str | None = None,
         dilate: int | str = 2,
     ) -> xr.DataArray:
-        """Return True where a pixel is cloud, shadow or the like; lazy.
+        """Return a lazy mask that is True where a pixel is cloud, shadow or the like.
 
-        By SCL, QA_PIXEL or Fmask, by a cloud probability, or by a function of yours. The
-        classification band is opened on the grid of the Dataset where it is not there yet; of
-        several missions each time step goes by its own.
+        Uses SCL, QA_PIXEL or Fmask, a cloud probability, or your own function. The classification
+        band is opened on the grid of the Dataset if it is missing. In a stack of several missions,
+        each time step uses its own.
 
         Parameters
         ----------
         what : str or sequence of str
             Any of ``"clouds"``, ``"shadows"``, ``"cirrus"``, ``"snow"`` and ``"water"``. Clouds
-            include those of medium probability, and the margins that the agency put around them.
+            include those of medium probability, and the margins that the agency added.
         by : str or callable, optional
-            The classification band (``"SCL"``), when left out too; ``"probability"``: clouds
-            alone, by the band ``cloud`` that Earth Search has of Sentinel-2 Level 2A; or a
-            function. It is called with a block of one time step, a Dataset in memory of all bands
-            as (y, x) with coordinates and attrs, and returns bool of that shape, True where
-            masked. ``ds[["red"]].astra.mask(by=…)`` reads that band alone. Threads may call it
-            side by side.
+            The classification band (``"SCL"``), which is the default; ``"probability"`` for Earth
+            Search's band ``cloud`` of Sentinel-2 Level 2A, which masks only clouds; or a function.
+            It is called with a block of one time step, an in-memory Dataset of all (y, x) bands
+            with coordinates and attrs, and returns bool of that shape, True where masked.
+            ``ds[["red"]].astra.mask(by=…)`` reads only that band. Threads may call the function
+            concurrently.
         above : float
-            Percent of probability above which a pixel is cloud; 40 when left out.
+            Probability in percent above which a pixel is cloud; 40 by default.
         overlap : int or str
-            Pixels (or meters) around a block that the function is given too, 0 to 1000, as far as
-            the Dataset reaches: if it looks no farther, a part is masked as the whole is.
+            Pixels around a block, 0 to 1000 (or meters such as ``"60m"``), that the function gets
+            too, except beyond the Dataset. If it looks no farther, blocks do not affect the mask.
         dilate : int or str
-            Distance by which all of it grows: a number of pixels of this Dataset, 0 to 200, or
-            meters such as ``"60m"``, rounded up to whole pixels.
+            Distance by which the mask grows: pixels of this Dataset, 0 to 200, or meters such as
+            ``"60m"``, rounded up to whole pixels.
 
         Returns
         -------
         xarray.DataArray
-            bool, (y, x) or (time, y, x), lazy: True where a pixel is masked, so that
-            ``ds.where(~ds.astra.mask())`` is what can be seen. Pixels without data are False.
+            bool, (y, x) or (time, y, x), lazy. ``ds.where(~ds.astra.mask())`` keeps clear pixels.
+            Pixels without data are False.
 
         Raises
         ------
         InvalidParameter
-            An option is none of these. When values are read: the function fails, or returns
-            something else; the message names it.
+            An option is invalid. When values are read: the function raises, or returns something
+            else; the message names it.
         InvalidDataset
             The mission has no classification band, no catalog has its probabilities, or the
-            Dataset no longer says which scene it is of.
+            Dataset has lost its scene id.
         UnknownBand
             The scene lacks the classification band, as Sentinel-2 L1C does.
 
@@ -306,7 +305,7 @@ class AstraAccessor:
         >>> ds.astra.mask("water", dilate=0).dtype
         dtype('bool')
 
-        By a threshold on the mean of 5 x 5 pixels, which are two around each:
+        A threshold on the mean of 5 x 5 pixels, which needs an overlap of two:
 
         >>> def bright(block):
         ...     return block.blue.rolling(y=5, x=5, center=True, min_periods=1).mean() > 0.1
@@ -327,52 +326,52 @@ class AstraAccessor:
         mask_clouds: MaskClouds = True,
         dilate: int | str = 2,
     ) -> xr.Dataset:
-        """Reduce a stack over time to one image, or to one a month, quarter, …; lazy.
+        """Reduce a stack over time to one image, or to one per month, quarter, …, lazily.
 
-        Values are computed pixel by pixel and block by block when they are asked for, in bounded
-        memory. :meth:`thumbnail`, :meth:`plot` and :meth:`pick` show the composite of overviews.
+        Values are computed block by block, in bounded memory. :meth:`thumbnail`, :meth:`plot` and
+        :meth:`pick` show the composite of overviews.
 
         Parameters
         ----------
         how : {"median", "mean", "max-ndvi", "best-pixel"}
             The median or mean of each band; the values at the time of the highest NDVI; or those
-            of the time step with the fewest clouds that has a value there (by ``cloud_cover``;
-            of equals, the later).
+            of the least cloudy time step (by ``cloud_cover``) with a value there, the later one
+            of equals.
         freq : str, pandas.DateOffset or timedelta, optional
-            One image a period: what xarray's ``resample(time=freq)`` takes, such as ``"1MS"``
+            One image per period: what xarray's ``resample(time=freq)`` takes, such as ``"1MS"``
             (months), ``"QS"`` (quarters), ``"QS-DEC"`` (seasons: December to February, …) or
-            ``"10D"``. When left out, one image of all time steps.
+            ``"10D"``. By default one image of all time steps.
         count : bool
             Add a band ``count``: the number of time steps that have a value in all bands.
         mask_clouds : bool or dict
-            Leave out the pixels where :meth:`mask` finds clouds, shadows or cirrus; or its
-            options, such as ``{"by": "probability", "above": 30}``.
+            True to leave out pixels where :meth:`mask` finds clouds, shadows or cirrus; or a dict
+            of its options, such as ``{"by": "probability", "above": 30}``.
         dilate : int or str
-            Distance by which these grow; see :meth:`mask`.
+            Distance by which the mask grows; see :meth:`mask`.
 
         Returns
         -------
         xarray.Dataset
             The bands as (y, x), or with ``freq`` as (time, y, x), float, without classification
             bands; NaN where no time step has a value. ``count`` is uint16, and 0 there. ``time``
-            has the labels of xarray's ``resample``, for ``"1MS"`` and the like the start of the
-            period; periods between without a scene are there too, and NaN.
+            has xarray's ``resample`` labels, the start of the period for ``"1MS"`` and the like.
+            Periods without a scene in between are NaN.
 
         Raises
         ------
         InvalidParameter
-            There is no such method or period.
+            ``how`` or ``freq`` is invalid.
         InvalidDataset
-            The Dataset has no time, holds stored numbers, or reflectance of both Level 1 and
-            Level 2; or as of :meth:`mask`.
+            The Dataset has no time, holds stored numbers, or mixes Level 1 and Level 2; or as of
+            :meth:`mask`.
         UnknownBand
             ``max-ndvi`` without red or near infrared.
 
         Warns
         -----
         UserWarning
-            Once, where scenes are of several missions, whose reflectance is not adjusted to each
-            other; ``attrs["missions"]`` names them.
+            Once, if scenes are of several missions, whose reflectance is not harmonized;
+            ``attrs["missions"]`` names them.
 
         Examples
         --------
@@ -396,14 +395,14 @@ class AstraAccessor:
         )
 
     def cloud_cover(self, bbox: Sequence[float] | None = None) -> float:
-        """Return the percentage of pixels that are cloud or cirrus, of those that have data.
+        """Return the percentage of pixels with data that are cloud or cirrus.
 
         Reads the classification band.
 
         Parameters
         ----------
         bbox : (west, south, east, north), optional
-            The part to look at, degrees; all of the Dataset when left out.
+            The area, in degrees; by default the whole Dataset.
 
         Returns
         -------
@@ -413,7 +412,7 @@ class AstraAccessor:
         Raises
         ------
         InvalidParameter, UnknownBand
-            As of :meth:`mask`; or the box lies elsewhere.
+            As of :meth:`mask`; or the box does not overlap the Dataset.
 
         Examples
         --------
@@ -429,17 +428,17 @@ class AstraAccessor:
         return cloud_cover(self._ds, bbox)
 
     def classes(self, name: str) -> pd.DataFrame:
-        """Return what the numbers of a class or mask band mean; the band need not be open.
+        """Return the classes of a class or mask band; you do not need to open the band.
 
         Returns
         -------
         pandas.DataFrame
-            By value: meaning, mask (the bits that count; none: all) and color.
+            Indexed by value: meaning, mask (the bits that matter; none: all) and color.
 
         Raises
         ------
         UnknownBand, InvalidParameter
-            There is no such band, or its numbers are not classes.
+            There is no such band, or it does not hold classes.
 
         Examples
         --------
@@ -455,23 +454,23 @@ class AstraAccessor:
         return class_table(self._ds, name)
 
     def sample(self, points: Any) -> xr.Dataset:
-        """Return the pixels that hold some points; only their tiles are read.
+        """Return the pixels at points; reads only their tiles.
 
         Parameters
         ----------
         points : sequence of (longitude, latitude), GeoDataFrame or GeoSeries
-            Degrees, or the CRS of the GeoDataFrame, whose index is kept.
+            In degrees, or in the CRS of the GeoDataFrame, whose index is kept.
 
         Returns
         -------
         xarray.Dataset
-            Along ``point`` (and ``time``, where the Dataset has it), lazy, with the coordinates of
-            the pixels' centers; NaN outside the Dataset, where integers become floats.
+            Along ``point`` (and ``time``, if the Dataset has it), lazy, with the pixel centers as
+            coordinates; NaN outside of the Dataset, which makes integers floats.
 
         Raises
         ------
         InvalidParameter
-            These are not points, none lies on the Dataset, or they look swapped.
+            These are not points, none lies in the Dataset, or longitude and latitude look swapped.
 
         Examples
         --------
@@ -494,39 +493,40 @@ class AstraAccessor:
         min_coverage: float = 0.75,
         progress: bool = True,
     ) -> xr.Dataset:
-        """Return statistics of the pixels in each polygon; only their tiles are read.
+        """Return statistics of the pixels in each polygon; reads only their tiles.
 
-        A pixel that lies partly within a polygon counts by the part that does (exactextract's
-        weights). Indices have this method as well.
+        Pixels are weighted by the fraction inside the polygon (as in exactextract). Indices have
+        this method too.
 
         Parameters
         ----------
         fields : GeoDataFrame, GeoSeries, shapely or GeoJSON polygons
-            In the CRS of the frame, whose index is kept; else in degrees. Several are a list, or
-            a FeatureCollection. Their sides are straight in the Dataset's CRS.
+            In the CRS of the frame, whose index is kept; else in degrees. One, a list, or a
+            FeatureCollection. Their sides are straight in the Dataset's CRS.
         stats : str or sequence of str
-            Of ``mean``, ``median``, ``std``, ``min``, ``max``, ``sum``, ``count`` (of pixels, a
-            sum of parts), ``majority``, percentiles such as ``q10``, and of class bands
+            Any of ``mean``, ``median``, ``std``, ``min``, ``max``, ``sum``, ``count`` (the sum of
+            pixel fractions), ``majority``, percentiles such as ``q10``, and for class bands
             ``fractions``.
         min_coverage : float
-            Statistics other than ``count`` are NaN where less of a polygon has data, 0 to 1.
+            Statistics other than ``count`` are NaN if a smaller fraction of the polygon has data,
+            0 to 1.
         progress : bool
-            Show a progress bar where it takes more than a second.
+            Show a progress bar if it takes more than a second.
 
         Returns
         -------
         xarray.Dataset
-            In memory: the variables along ``geometry`` (and ``time``, where the Dataset has it),
-            float64, along ``stat`` as well unless ``stats`` is one name; ``NAME_fractions``
-            along ``class``; and ``valid``, the part of each polygon that has data in all
-            variables, 0 to 1. ``to_dataframe()`` is a tidy table. A polygon off the Dataset, or
-            without a pixel that has data, has ``count`` 0 and is NaN else.
+            In memory: the variables along ``geometry`` (and ``time``, if the Dataset has it),
+            float64, and along ``stat`` unless ``stats`` is one name; ``NAME_fractions`` along
+            ``class``; and ``valid``, the fraction of each polygon with data in all variables,
+            0 to 1. ``to_dataframe()`` returns a tidy table. A polygon without data has ``count``
+            0 and is NaN otherwise.
 
         Raises
         ------
         InvalidParameter
-            These are no valid polygons, or off the earth (they are named), or none meets the
-            Dataset; a statistic is unknown, or no statistic of classes.
+            Polygons are invalid or off the earth (they are named), or none overlaps the Dataset;
+            a statistic is unknown, or does not apply to classes.
         MissingExtra
             exactextract is not installed.
 
@@ -574,49 +574,46 @@ class AstraAccessor:
     ) -> Path | list[Path]:
         """Write all bands into one cloud-optimized GeoTIFF, or a stack into several.
 
-        Pixels are read and written block by block. Indices and single bands have this method as
-        well.
+        Pixels are read and written block by block. Indices and single bands have this method too.
 
         Parameters
         ----------
         path : str or path
-            Where to. A file that is there is replaced, as by ``ds.rio.to_raster``, once the new
-            one is whole.
+            File to write. An existing file is replaced once the new one is complete.
         by : "time" or "band", optional
-            For a Dataset along time: ``"time"`` writes a file a time step with all variables,
-            ``"band"`` a file a variable with a band a time step. Names of files end in the date
-            or the variable: ``stack_2025-06-01.tif``, ``stack_red.tif``. If one cannot be
-            written, those before it stay, whole.
+            For a stack: ``"time"`` writes one file per time step with all variables, ``"band"`` one
+            file per variable with one band per time step. File names end in the date or the
+            variable: ``stack_2025-06-01.tif``, ``stack_red.tif``. If one cannot be written, those
+            before it stay.
         profile : str
-            How the pixels are compressed, by rio-cogeo's names: ``"deflate"``, ``"lzw"``,
+            Compression, by rio-cogeo's names: ``"deflate"``, ``"lzw"``,
             ``"zstd"``, ``"lzma"``, ``"packbits"``, ``"raw"``, ``"lerc"``, ``"lerc_deflate"`` and
-            ``"lerc_zstd"`` keep all values; ``"jpeg"`` (1 to 4 bands of uint8) and ``"webp"`` (3)
-            do not, and turn nodata into a mask.
+            ``"lerc_zstd"`` are lossless; ``"jpeg"`` (1 to 4 bands of uint8) and ``"webp"`` (3)
+            are lossy, and turn nodata into a mask.
         web_optimized : bool
-            True: in web mercator, on the pixels and tiles (256) of the zoom level of nearest
-            resolution, for map servers. Each pixel takes the value of the nearest one here.
+            True for web mercator, aligned to the pixels and tiles (256) of the zoom level with the
+            nearest resolution, for map servers. Resampling is nearest.
 
         Returns
         -------
         pathlib.Path, or a list of them where ``by`` is given
-            Bands are the variables in their order, by their names (those of a further dimension
-            as ``visual.red``, those along time by their dates), with values and units as they are
-            here (reflectance, NaN without data), and overviews. Stored integers have their
-            ``scale_factor``, ``add_offset`` and ``_FillValue`` as the file's. The attributes of
-            the Dataset, and ``time`` and ``id`` of a file of one date, are its tags. A file has
-            one dtype, which holds those of all its bands; where that is of floats, ``_FillValue``
-            of any band is NaN in it.
+            Bands are the variables in order, with their names (``visual.red`` for those with a
+            band dimension, dates for those along time), values and units (reflectance, NaN
+            without data), and overviews. Stored integers keep ``scale_factor``, ``add_offset``
+            and ``_FillValue``. The attributes of the Dataset are the file's tags, with ``time``
+            and ``id`` in a file of one date. A file has one dtype, which can hold all its bands;
+            if that is a float type, the ``_FillValue`` of any band becomes NaN.
 
         Raises
         ------
         InvalidDataset
-            There is no grid with a CRS; a variable is not along y and x, or has further
-            dimensions that one file does not take; integers differ in ``_FillValue``, of which a
-            file has one. Nothing is left out.
+            There is no grid with a CRS; a variable is not along y and x, or has further dimensions
+            that do not fit in one file; or integer bands differ in ``_FillValue``. No variable is
+            left out silently.
         InvalidParameter
-            The profile is unknown or cannot hold the bands; the web's grid does not hold this
-            one (beyond 85° of latitude, across 180° of longitude), or integers have no
-            ``_FillValue`` for what lies beyond their edges; ``by`` has nothing to go by.
+            The profile is unknown or cannot hold the bands; ``web_optimized`` does not work beyond
+            85° of latitude, across 180° of longitude, or for integers without a ``_FillValue``;
+            or ``by`` is invalid.
         ConversionFailed
             It cannot be written.
         ReadError, SigningError, UpstreamError
@@ -632,7 +629,7 @@ class AstraAccessor:
         >>> ds.astra.to_cog(f"{folder}/red.tif").name
         'red.tif'
 
-        A file a date:
+        One file per date:
 
         >>> found = astra_xr.search("sentinel-2", datetime="2025-06", catalog="sample")
         >>> stack = astra_xr.open_scenes(found, ["red"]).isel(x=slice(64), y=slice(64))
@@ -665,7 +662,7 @@ class AstraAccessor:
         Parameters
         ----------
         path : str or path
-            Where to.
+            File to write.
         bands, limits, gamma, allow_large
             As of :meth:`rgb`.
 
@@ -688,29 +685,29 @@ class AstraAccessor:
         mask_clouds: MaskClouds = False,
         allow_large: bool = False,
     ) -> xr.DataArray:
-        """Compose three bands into an image; this reads them.
+        """Compose three bands into an image; reads them.
 
         Parameters
         ----------
         bands : sequence of str
-            What is shown in red, green and blue.
+            Bands to show in red, green and blue.
         limits : (low, high), three of them, or None
             Values that become black and full color, in the bands' unit. None: the 2nd and
-            98th percentile of each, leaving out nodata and what is as bright as cloud. Of a stack
-            they are the same at all time steps, and leave out what :meth:`mask` finds, where the
+            98th percentile of each band, without nodata and pixels as bright as cloud. For a stack
+            they are the same at all time steps, and leave out what :meth:`mask` finds if the
             scenes have a classification band.
         gamma : float
             Above 1 lightens the middle tones.
         mask_clouds : bool or dict
             Transparent where :meth:`mask` finds clouds, shadows or cirrus; or its options.
         allow_large : bool
-            True: even where it takes more memory than is free.
+            True to read even if it takes more than the free memory.
 
         Returns
         -------
         xarray.DataArray
             uint8, dims (y, x, band) with red, green, blue and alpha; alpha is 0 where a band has
-            no data. ``attrs["limits"]`` has the limits used. ``.plot.imshow()`` shows it.
+            no data. ``attrs["limits"]`` has the limits used. ``.plot.imshow()`` draws it.
 
         Raises
         ------
@@ -742,15 +739,15 @@ class AstraAccessor:
         limits: Limits | Sequence[Limits] | None = None,
         gamma: float = 1.0,
     ) -> xr.DataArray:
-        """Compose a small image; bands that are not in memory are read from overviews.
+        """Compose a small image; reads overviews of bands that are not in memory.
 
         Parameters
         ----------
         bands : sequence of str, optional
-            What is shown in red, green and blue; red, green and blue when left out, or the first
-            band in gray where one of them is not here.
+            Bands to show in red, green and blue. By default red, green and blue, or the first band
+            in gray if one of them is missing.
         size : int
-            Rows and columns, at most.
+            Maximum rows and columns.
         limits, gamma
             As of :meth:`rgb`.
 
@@ -778,32 +775,32 @@ class AstraAccessor:
         return thumbnail(self._ds, bands, size, limits, gamma)
 
     def plot(self, name: str | None = None, *, max_pixels: int = 1200, **options: Any) -> Any:
-        """Draw a map of a band, an index or true color; of a table of fields, a line a field.
+        """Draw a map of a band, an index or true color; or one line per field of a table.
 
-        Limits leave out the darkest and brightest 2 %; classes have their colors and names;
-        meters are as long in x as in y. What is not read yet is read from overviews.
+        Limits leave out the darkest and brightest 2 %, classes have their colors and names, and the
+        aspect is equal. Reads overviews of bands that are not in memory.
 
         Parameters
         ----------
         name : str, optional
-            A band by any of its names, or an index whose bands are here. When left out: red,
-            green and blue as true color, or the one band that the Dataset has.
+            A band by any of its names, or an index whose bands are in the Dataset. By default true
+            color, or the only band of the Dataset.
         max_pixels : int
-            Rows and columns that are read and drawn, at most.
+            Maximum rows and columns to read and draw.
         **options
-            Of :meth:`xarray.DataArray.plot.imshow`: ``cmap``, ``vmin``, ``vmax``, ``ax``,
+            Options of :meth:`xarray.DataArray.plot.imshow`: ``cmap``, ``vmin``, ``vmax``, ``ax``,
             ``figsize``, ``size`` and ``aspect`` (inches, as there), …
 
         Returns
         -------
         matplotlib.image.AxesImage
-            Or a FacetGrid, one map a step of the dimension before (y, x); of a table of fields
-            lines.
+            Or a FacetGrid with one map per step of a third dimension; or lines for a table of
+            fields.
 
         Raises
         ------
         UnknownBand, AmbiguousBand, MissingIndexBand
-            There is no such band or index, or its bands are not here.
+            There is no such band or index, or its bands are missing.
         InvalidParameter, InvalidDataset
             No name, and the Dataset has neither red, green and blue nor a single band.
         MissingExtra
@@ -824,34 +821,34 @@ class AstraAccessor:
         return plot(self._ds, name, max_pixels, options)
 
     def pick(self, name: str | None = None, *, code_name: str = "ds", **state: Any) -> Picker:
-        """Open the band picker, in a notebook: choose bands, limits and indices with the mouse.
+        """Open the band picker in a notebook, to choose bands, limits and indices with the mouse.
 
-        Bands are read in the background, as overviews of what is looked at; nothing of the
-        Dataset itself is loaded. "Copy code" gives the Python code of the image.
+        Overviews of the current view are read in the background; the Dataset itself is not loaded.
+        "Copy code" gives the Python code of the image.
 
         Parameters
         ----------
         name : str, optional
-            A band or an index to begin with; the mission's first band combination when left out.
+            A band or an index to begin with; by default the mission's first band combination.
         code_name : str
-            What the Dataset is called in the copied code.
+            Name of the Dataset in the copied code.
         **state
-            How to begin; all of ``picker.state``, or any of
+            Initial state; all of ``picker.state``, or any of
 
             - ``mode``: ``"rgb"``, ``"index"`` or ``"single"``; ``bands``: three names; ``index``;
               ``band``; ``cmap``;
             - ``stretch``: ``"minmax"``, ``{"kind": "percentile", "low": 2, "high": 98}``,
               ``{"kind": "sigma", "sigma": 2}``, each also with ``"of": "view"``;
               ``limits``: band or index → (low, high); ``gamma``;
-            - ``mask``: hide clouds; ``view``: (top, left, bottom, right) in pixels; ``pins``: a
+            - ``mask``: mask clouds; ``view``: (top, left, bottom, right) in pixels; ``pins``: a
               list of (x, y).
 
         Returns
         -------
         Picker
-            A widget, to be shown alone or within others. ``selection`` (a Dataset), ``image``,
-            ``code``, ``spectra`` and ``state`` are what was picked; ``observe(f, "state")``
-            follows it; ``to_html(path)`` writes it as a file; ``close()`` stops its reads.
+            A widget, which can be part of others. ``selection`` (a Dataset), ``image``, ``code``,
+            ``spectra`` and ``state`` are the results; ``observe(f, "state")`` calls ``f`` at each
+            change; ``to_html(path)`` writes an HTML file; ``close()`` stops its reads.
 
         Raises
         ------

@@ -38,14 +38,14 @@ class AstraArrayAccessor:
         Parameters
         ----------
         max_pixels : int
-            Rows and columns that are read and drawn, at most.
+            Maximum rows and columns to read and draw.
         **options
-            Of :meth:`xarray.DataArray.plot.imshow`, as they are there.
+            Options of :meth:`xarray.DataArray.plot.imshow`.
 
         Raises
         ------
         InvalidDataset
-            It is no map of (y, x).
+            The array is not along (y, x).
 
         Examples
         --------
@@ -116,8 +116,8 @@ class AstraArrayAccessor:
     ) -> Path | list[Path]:
         """Write the array as a cloud-optimized GeoTIFF; see ``ds.astra.to_cog``.
 
-        An array along time is one file with a band a date, or with ``by="time"`` a file a date;
-        an image of :meth:`~astra_xr.AstraAccessor.rgb` is one that viewers show in its colors.
+        An array along time becomes one file with one band per date, or with ``by="time"`` one file
+        per date. Viewers show an image of :meth:`~astra_xr.AstraAccessor.rgb` in its colors.
 
         Examples
         --------

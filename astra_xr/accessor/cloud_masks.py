@@ -127,16 +127,16 @@ def _check_options(what: Any, by: Any, above: Any, overlap: Any) -> None:
         expected = "the name of a classification band such as 'SCL', 'probability' or a function"
         name, value = "by", by
     elif above is not None and by != PROBABILITY:
-        name, value, expected = "above", above, "by='probability' with it, whose limit it is"
+        name, value, expected = "above", above, "None unless by='probability'"
     elif above is not None and (not isinstance(above, int | float) or not 0 <= above < 100):
         name, value, expected = "above", above, "percent, 0 to below 100"
     elif overlap is not None and not callable(by):
-        name, value, expected = "overlap", overlap, "a function by= with it, whose reach it is"
+        name, value, expected = "overlap", overlap, "None unless by= is a function"
     elif callable(by) and what != WHAT:
-        expected = "nothing beside by=: the function decides"
+        expected = "no what= beside a function, which decides by itself"
         name, value = "what", what
     elif by == PROBABILITY and what not in (WHAT, "clouds", ("clouds",), ["clouds"]):
-        expected = "'clouds': probabilities are of clouds alone; mask('shadows') has the others"
+        expected = "'clouds', the only probabilities there are; mask('shadows') masks shadows"
         name, value = "what", what
     if name:
         raise InvalidParameter(name=name, value=value, expected=expected)
@@ -151,8 +151,8 @@ def _by_function(
     coords = {name: c for name, c in ds.coords.items() if {*c.dims} <= {*variable.dims}}
     bare = xr.DataArray(variable, coords, name="mask")
     found = _mask_of(bare, Above(limit=0, dilate=reach)) if reach else bare
-    attrs = {"long_name": f"mask: {name_of(function)}", "dilate": reach, "overlap": overlap}
-    return found.assign_attrs(attrs)
+    told = {"long_name": f"mask: {name_of(function)}", "dilate": reach, "overlap": overlap}
+    return found.assign_attrs(told)
 
 
 def _mask_of(stored: xr.DataArray, masked: ClassMask | Above) -> xr.DataArray:
@@ -189,8 +189,8 @@ def _joined(ds: xr.Dataset, masks: Sequence[tuple[list[int], xr.DataArray]]) -> 
         single = [each.variable.isel(time=n) for each in found for n in range(each.sizes["time"])]
         variable = stacked([single[number] for number in place], "a mask")
     names = ("classes", "band")
-    texts = {name: ", ".join(each.attrs[name] for each in found) for name in names}
-    variable.attrs = found[0].attrs | texts
+    told = {name: ", ".join(each.attrs[name] for each in found) for name in names}
+    variable.attrs = found[0].attrs | told
     coords = {name: each for name, each in ds.coords.items() if {*each.dims} <= {*variable.dims}}
     return xr.DataArray(variable, coords, name="mask")
 
@@ -307,7 +307,7 @@ def _class_band(ds: xr.Dataset, method: str) -> tuple[Band, dict[str, tuple[str,
     example += f", values as in ds.astra.classes({own!r})" if own else ""
     raise InvalidDataset(
         method=method,
-        needs=f"a scene with a classification band that is known here ({able})",
+        needs=f"a scene of a mission with a built-in cloud mask ({able})",
         hint=f"Pass mask_clouds=False, or mask by a band of your own: {example}.",
     )
 
@@ -341,6 +341,6 @@ def _inside(classes: xr.DataArray, bbox: Any) -> xr.DataArray:
     cut = classes.isel(y=rows[rows >= 0], x=cols[cols >= 0])
     if not cut.size:
         edges = ", ".join(f"{edge:.4f}" for edge in grid.geographic_extent.boundingbox.bbox)
-        expected = f"a box that meets the Dataset, ({edges})"
+        expected = f"a box that overlaps the Dataset, ({edges})"
         raise InvalidParameter(name="bbox", value=bbox, expected=expected)
     return cut

@@ -65,7 +65,7 @@ def _layout(file: RasterFile, grid: GeoBox, profile: str, *, web_optimized: bool
     fills = {band.attrs.get("_FillValue") for band in bands.values()}
     if dtype.kind != "f" and len(fills) > 1:
         needs = f"one _FillValue for all bands of a file, not {', '.join(sorted(map(str, fills)))}"
-        hint = "by='band' writes a file a variable; ds[['red']] takes some of them."
+        hint = "by='band' writes one file per variable; ds[['red']] selects variables."
         raise InvalidDataset(method="to_cog()", needs=needs, hint=hint)
     nodata = np.nan if dtype.kind == "f" else fills.pop()
     assert grid.crs is not None

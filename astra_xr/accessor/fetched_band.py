@@ -68,7 +68,7 @@ def fetched(
     if found is None:
         raise InvalidDataset(
             method="mask()",
-            needs=f"the band {band}, which no catalog has of {id_texts(ds)[0]}",
+            needs=f"the band {band}, which no catalog provides for {id_texts(ds)[0]}",
             hint="Leave by= out for the classification band.",
         )
     if "time" in found.coords:

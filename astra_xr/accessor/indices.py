@@ -39,7 +39,7 @@ def spectral_index(
     unknown = sorted(set(constants) - set(settable(recipe, kernel)))
     if unknown:
         has = ", ".join(settable(recipe, kernel))
-        expected = f"one of {has}, which {name} = {recipe.shown} has"
+        expected = f"one of {has}, the names in {name} = {recipe.shown}"
         raise InvalidParameter(name="constant", value=unknown[0], expected=expected)
     return _computed(ds, recipe, constants, asked_mask(ds, mask_clouds))
 
@@ -58,7 +58,7 @@ def spectral_indices(
     unknown = sorted(set(constants) - {each for some in known.values() for each in some})
     if unknown or not recipes:
         has = ", ".join(sorted({each for some in known.values() for each in some}))
-        expected = f"one of {has}, which the formulas have" if recipes else "names of indices"
+        expected = f"one of {has}, the names in the formulas" if recipes else "names of indices"
         what = ("constant", unknown[0]) if unknown and recipes else ("name", list(names))
         raise InvalidParameter(name=what[0], value=what[1], expected=expected)
     mask = asked_mask(ds, mask_clouds)
@@ -96,8 +96,8 @@ def _computed(
     }
     values.attrs |= _origin([band.attrs for band in bands.values()])
     if constants:
-        pairs = (f"{symbol}={value:g}" for symbol, value in constants.items())
-        values.attrs["constants"] = ", ".join(pairs)
+        told = (f"{symbol}={value:g}" for symbol, value in constants.items())
+        values.attrs["constants"] = ", ".join(told)
     if bounds:
         values.attrs["valid_range"] = list(bounds)
     values.encoding["_FillValue"] = math.nan
@@ -107,19 +107,19 @@ def _computed(
 def _origin(attrs: Sequence[Mapping[str, object]]) -> dict[str, str]:
     """Return where all bands of an index are from; of several scenes, their names."""
     names = ("scene_id", "catalog", "item_url", "resolved_at", "resolved_by")
-    found = {n: list(dict.fromkeys(str(each[n]) for each in attrs if n in each)) for n in names}
-    if len(found["scene_id"]) > 1:
-        return {"scene_id": ", ".join(found["scene_id"])}
-    return {name: each[0] for name, each in found.items() if len(each) == 1}
+    told = {n: list(dict.fromkeys(str(each[n]) for each in attrs if n in each)) for n in names}
+    if len(told["scene_id"]) > 1:
+        return {"scene_id": ", ".join(told["scene_id"])}
+    return {name: each[0] for name, each in told.items() if len(each) == 1}
 
 
 def search(text: str) -> pd.DataFrame:
-    """Find spectral indices by words of their names, titles and domains.
+    """Return spectral indices by words in their names, titles and domains.
 
     Parameters
     ----------
     text : str
-        Words, all of which must be there, in any case; empty: all indices.
+        Words that must all occur, in any case; empty for all indices.
 
     Returns
     -------
@@ -135,10 +135,10 @@ def search(text: str) -> pd.DataFrame:
     import spyndex
 
     words = text.casefold().split()
-    known = {name: spyndex.indices[name] for name in spyndex.indices}
+    told = {name: spyndex.indices[name] for name in spyndex.indices}
     return _table(
         name
-        for name, index in known.items()
+        for name, index in told.items()
         if all(
             word in f"{name} {index.long_name} {index.application_domain}".casefold()
             for word in words
@@ -147,7 +147,7 @@ def search(text: str) -> pd.DataFrame:
 
 
 def available(ds: xr.Dataset) -> pd.DataFrame:
-    """List the spectral indices that the bands of a Dataset are enough for.
+    """Return the spectral indices that can be computed from the bands of a Dataset.
 
     Returns
     -------
@@ -215,9 +215,9 @@ def _default(ds: xr.Dataset, inputs: Mapping[str, str], symbol: str) -> float | 
     letter = symbol.removeprefix("lambda")
     if letter != symbol:
         variable = inputs.get(letter) or inputs.get(_NEAR.get(letter, ""))
-        waves = [ds[variable].attrs.get("center_wavelength")] if variable else []
-        waves += [band.wavelength for band in band_table(ds) if band.symbol == letter]
-        return next((round(float(each) * 1000, 3) for each in waves if each), None)
+        told = [ds[variable].attrs.get("center_wavelength")] if variable else []
+        told += [band.wavelength for band in band_table(ds) if band.symbol == letter]
+        return next((round(float(each) * 1000, 3) for each in told if each), None)
     constant = spyndex.constants.get(symbol)
     return None if constant is None else constant.default
 
@@ -261,13 +261,13 @@ def _needed(ds: xr.Dataset, symbol: str) -> str:
     for band in band_table(ds):
         if band.symbol == symbol:
             return f"{symbol} ({band.common or band.native})"
-    entry = spyndex.bands.get(symbol) or spyndex.constants.get(symbol)
-    what = getattr(entry, "long_name", None) or getattr(entry, "description", None)
+    told = spyndex.bands.get(symbol) or spyndex.constants.get(symbol)
+    what = getattr(told, "long_name", None) or getattr(told, "description", None)
     return f"{symbol} ({what})" if what else symbol
 
 
 def _hint(ds: xr.Dataset, lacking: Sequence[str]) -> str:
-    """Return a hint on where the bands that a formula lacks can be opened."""
+    """Return a hint on where the bands that a formula lacks can be had."""
     there = {band.symbol: band.common or band.native for band in band_table(ds) if band.symbol}
     names = [there.get(symbol) or there.get(_NEAR.get(symbol, "")) for symbol in lacking]
     found = [repr(name) for name in names if name]

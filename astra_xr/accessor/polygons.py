@@ -55,11 +55,11 @@ def read_polygons(fields: Any) -> Polygons:
     shapes, crs = getattr(fields, "geometry", None), LONLAT
     wanted = "a GeoDataFrame or GeoSeries with a CRS, or shapely or GeoJSON polygons in degrees"
     if shapes is None and hasattr(fields, "set_geometry"):
-        reason = "; this one has no column of geometries: .set_geometry() names it"
+        reason = "; this one has no geometry column: .set_geometry() sets it"
         raise InvalidParameter(name="fields", value=fields, expected=f"{wanted}{reason}")
     if lacks_crs(fields):
         raise InvalidParameter(
-            name="fields", value=fields, expected="a CRS with them: .set_crs() names it"
+            name="fields", value=fields, expected="a CRS with them: .set_crs() sets it"
         )
     if shapes is not None and hasattr(shapes, "geom_type"):
         polygons, labels, crs = shapes.to_numpy(), shapes.index, shapes.crs.to_wkt()
@@ -88,7 +88,7 @@ def _shapes(fields: Any) -> npt.NDArray[Any] | None:
 def _unlike(fields: Any) -> str:
     """Return what would do in place of something that holds no geometries, for a message."""
     if isinstance(fields, str | os.PathLike):
-        return "; geopandas.read_file() reads a file, shapely.from_wkt() a text"
+        return "; geopandas.read_file() reads a file, shapely.from_wkt() reads WKT"
     if isinstance(fields, tuple) and len(fields) == 4:
         return "; shapely.box(west, south, east, north) makes a polygon of a box"
     if isinstance(fields, Mapping):
@@ -113,7 +113,7 @@ def _fault(polygons: npt.NDArray[Any], labels: pd.Index[Any], *, degrees: bool) 
     swapped = off & (np.maximum(-west, east) <= _POLE) & (np.maximum(-south, north) <= _TURN)
     for what, wrong in (
         ("no polygons (sample() takes points)", there & ~((kinds == 3) | (kinds == 6))),
-        ("not valid (shapely.make_valid() mends them)", there & ~shapely.is_valid(polygons)),
+        ("not valid (shapely.make_valid() repairs them)", there & ~shapely.is_valid(polygons)),
         ("longitude and latitude look swapped in", swapped & degrees),
         ("off the earth (of another CRS? A GeoSeries has its own)", off & degrees),
     ):

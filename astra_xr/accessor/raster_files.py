@@ -52,10 +52,10 @@ def raster_files(ds: xr.Dataset, path: Path, by: By | None, *, single: bool) -> 
         ``by`` is unknown, or the Dataset has no time steps.
     """
     if by not in (None, "time", *([] if single else ["band"])):
-        expected = "'time' for a file a time step" + (
+        expected = "'time' for one file per time step" + (
             "; the bands of an array go into one file"
             if single
-            else ", or 'band' for a file a variable"
+            else ", or 'band' for one file per variable"
         )
         raise InvalidParameter(name="by", value=by, expected=expected)
     maps = _maps(ds)
@@ -66,7 +66,7 @@ def raster_files(ds: xr.Dataset, path: Path, by: By | None, *, single: bool) -> 
         parts = [maps[[name]] for name in maps.data_vars]
     else:
         if not maps.sizes.get("time"):
-            expected = "'time' of what has time steps; one date is written without by="
+            expected = "'time' for an array with time steps; one date is written without by="
             raise InvalidParameter(name="by", value=by, expected=expected)
         labels = _labels(maps, "time")
         parts = [maps.isel(time=step) for step in range(maps.sizes["time"])]
@@ -92,7 +92,7 @@ def _maps(ds: xr.Dataset) -> xr.Dataset:
         )
     if other or not names:
         needs = "bands on a grid with a CRS"
-        hint = "Take what has the dimensions y and x, and set the CRS with .rio."
+        hint = "Select variables along y and x, and set the CRS with .rio.write_crs."
         raise InvalidDataset(method="to_cog()", needs=needs, hint=hint)
     odd = [name for name in names if ds[name].dtype.kind not in "biufc"]
     if odd:
@@ -107,24 +107,24 @@ def _bands(maps: xr.Dataset, *, whole: bool = False) -> dict[str, xr.DataArray]:
     for name, variable in maps.data_vars.items():
         lead = [str(dim) for dim in variable.dims[:-2]]
         if "time" in lead and not whole:
-            needs = f"one time step a file; {name!r} has the dimensions {variable.dims}"
+            needs = f"one time step per file; {name!r} has the dimensions {variable.dims}"
             hint = (
-                "by='time' writes a file a time step, by='band' a file a variable with a band a "
-                "time step; .isel(time=0) is one step."
+                "by='time' writes one file per time step, by='band' one file per variable, "
+                "with one band per time step; .isel(time=0) selects one step."
             )
             raise InvalidDataset(method="to_cog()", needs=needs, hint=hint)
         if len(lead) > 1:
-            needs = f"one dimension besides y and x a file; {name!r} has {variable.dims}"
+            needs = f"one dimension besides y and x; {name!r} has {variable.dims}"
             hint = "Choose one of the others, e.g. .isel(band=0)."
             raise InvalidDataset(method="to_cog()", needs=needs, hint=hint)
         if not lead:
             found.append((str(name), variable))
             continue
         for number, label in enumerate(_labels(variable, lead[0])):
-            own = label if len(maps.data_vars) == 1 else f"{name}.{label}"
-            found.append((own, variable.isel({lead[0]: number})))
+            told = label if len(maps.data_vars) == 1 else f"{name}.{label}"
+            found.append((told, variable.isel({lead[0]: number})))
     if not found:
-        needs = "one step at least along each dimension"
+        needs = "at least one step along each dimension"
         raise InvalidDataset(method="to_cog()", needs=needs, hint="Choose others.")
     names = _distinct([name for name, _ in found])
     return dict(zip(names, (band for _, band in found), strict=True))

@@ -29,7 +29,7 @@ _SHOWN = ("variable", "band", "wavelength", "gsd", "role", "radiometry")
 
 
 def as_table(ds: xr.Dataset) -> pd.DataFrame:
-    """Return one row a band; see ``ds.astra.bands``."""
+    """Return one row per band; see ``ds.astra.bands``."""
     import pandas as pd
 
     rows = {name: ds[name].attrs for name in variables_of(ds)}
@@ -39,12 +39,12 @@ def as_table(ds: xr.Dataset) -> pd.DataFrame:
 
 
 def as_text(ds: xr.Dataset) -> str:
-    """Return one line a band."""
+    """Return one line per band."""
     return str(_table(ds, f"<astra: {_title(ds)}>"))
 
 
 def as_html(ds: xr.Dataset) -> str:
-    """Return a table with one row a band; untrusted text is escaped."""
+    """Return a table with one row per band; untrusted text is escaped."""
     return _table(ds, _title(ds)).html()
 
 

@@ -127,7 +127,7 @@ def bounds_of(text: str, constants: Mapping[str, float]) -> tuple[float, float] 
     Returns
     -------
     (float, float) or None
-        None where it is neither a normalised difference (a-b)/(a+b) nor a share a/(a+b) of
+        None where it is neither a normalized difference (a-b)/(a+b) nor a share a/(a+b) of
         things that cannot be below 0.
 
     Examples

@@ -23,7 +23,6 @@ from astra_xr.catalogs import AnyCatalog
 from astra_xr.catalogs.footprints import footprint
 from astra_xr.errors import InvalidParameter, MixedGrids, UnknownIndex
 from astra_xr.geometry import LONLAT, Box
-from astra_xr.resolver.sightings import Row
 from astra_xr.scenes.scene_search import search
 from astra_xr.scenes.stack import open_scenes
 
@@ -47,11 +46,11 @@ def timeline(
     previous: xr.Dataset | None = None,
     progress: bool = True,
 ) -> xr.Dataset:
-    """Return statistics of fields over time, in one call: search, masks, indices and table.
+    """Return statistics of fields over time in one call: search, cloud masks, indices and table.
 
-    Each field is read on the native grid of one tile a day: of those that cover it best on that
-    day, the one that covers it on most days, in the zone of its centroid where two do alike. Where
-    none covers it, the tiles that each have a part of it are mosaicked.
+    Each field is read on the native grid of one tile per day: of the tiles that cover it best on
+    that day, the one that covers it on most days, or the one in the UTM zone of its centroid if
+    two are equal. If no tile covers the whole field, its tiles are mosaicked.
 
     Parameters
     ----------
@@ -64,32 +63,32 @@ def timeline(
     names : str or sequence of str
         Indices such as ``"NDVI"``, and bands such as ``"red"``.
     mask_clouds : bool or dict
-        Leave out what the scene's own classification calls clouds, shadows or cirrus, with a
-        margin of two pixels; or options of ``ds.astra.mask``, such as ``{"by": "probability"}``.
+        True to mask clouds, shadows and cirrus by the scene's classification band, with a margin
+        of two pixels; or a dict of options of ``ds.astra.mask``, such as ``{"by": "probability"}``.
     stats, min_coverage
         As for ``ds.astra.zonal``.
     cloud_cover, catalog
         As for :func:`astra_xr.search`.
     previous : xarray.Dataset, optional
-        A table of the same fields, names and stats: days that are in it are not read again, and
-        the others are added to it.
+        A table of the same fields, names and stats. Its days are not read again; new days are
+        added to it.
     progress : bool
-        Show progress bars where it takes more than a second.
+        Show progress bars if it takes more than a second.
 
     Returns
     -------
     xarray.Dataset
-        In memory, float64: a variable a name and ``valid``, along ``time`` (when the first scene
-        of the day was acquired, UTC), ``geometry`` and, for several ``stats``, ``stat``. NaN, and
-        ``valid`` 0, where a field was not seen on a day. The coordinate ``id`` has the scenes of
-        each value, ``day`` the day by the sun. ``.astra.plot("NDVI")`` draws a line a field;
-        ``to_dataframe()`` is a tidy table.
+        In memory, float64: one variable per name and ``valid``, along ``time`` (when the first
+        scene of the day was acquired, UTC), ``geometry`` and, for several ``stats``, ``stat``.
+        NaN, and ``valid`` 0, if a field has no scene on a day. The coordinate ``id`` has the
+        scenes of each value, ``day`` the solar day. ``.astra.plot("NDVI")`` draws one line per
+        field; ``to_dataframe()`` returns a tidy table.
 
     Raises
     ------
     InvalidParameter
-        These are no fields, a term has no form that works, no scene was found, or ``previous``
-        is of other fields, names or stats.
+        A parameter is invalid, no scene was found, or ``previous`` has other fields, names or
+        stats.
     UpstreamError, …
         As of :func:`astra_xr.search` and :func:`astra_xr.open_scenes`.
 
@@ -121,11 +120,14 @@ def timeline(
     if not sights:
         edges = ", ".join(f"{edge:.4f}" for edge in shapely.total_bounds(lonlat))
         expected = (
-            f"a time in which there are scenes of the fields, which lie in ({edges}) (west, south, "
+            f"a time with scenes of the fields, which lie in ({edges}) (west, south, "
             f"east, north); the search found {len(found)}"
         )
         raise InvalidParameter(name="datetime", value=datetime, expected=expected)
-    warn_of_swapped(_swapped(fields, lonlat, sights, rows), stacklevel=2)
+    seen = {number for each in sights for number in each.members}
+    unseen = np.array([number for number in range(len(lonlat)) if number not in seen], np.intp)
+    swapped = shares_of(footprints_of(rows), turned(lonlat[unseen])).any(axis=1)
+    warn_of_swapped(fields.labels[unseen[swapped]], stacklevel=2)
     known = set() if previous is None else _days_of(previous, fields, wanted, stats)
     new = [each for each in sights if each.day not in known]
     tiles = sorted({each.tiles for each in new})
@@ -140,16 +142,6 @@ def timeline(
             tables.append(_of_days(table, own, fields.labels))
             shown.update()
     return _joined(tables, previous, fields, stats).assign_attrs(mission=mission)
-
-
-def _swapped(
-    fields: Polygons, lonlat: npt.NDArray[Any], sights: list[Sight], rows: list[Row]
-) -> pd.Index[Any]:
-    """Return the labels of fields without a scene that have some with their axes swapped."""
-    seen = {number for each in sights for number in each.members}
-    unseen = np.array([number for number in range(len(lonlat)) if number not in seen], np.intp)
-    some = shares_of(footprints_of(rows), turned(lonlat[unseen])).any(axis=1)
-    return fields.labels[unseen[some]]
 
 
 def _lonlat(fields: Polygons) -> npt.NDArray[Any]:
@@ -233,8 +225,8 @@ def _of_days(table: xr.Dataset, sights: list[Sight], labels: pd.Index[Any]) -> x
     table = table.drop_vars([name for name in table.coords if name not in _KEPT])
     attrs = {name: variable.attrs for name, variable in table.data_vars.items()}
     table = table.where(keep).assign(id=ids.transpose("time", "geometry"))
-    for name, own in attrs.items():
-        table[name].attrs = own
+    for name, told in attrs.items():
+        table[name].attrs = told
     return table.assign_coords(day=("time", np.array(days, "datetime64[ns]")))
 
 

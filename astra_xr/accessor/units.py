@@ -88,14 +88,14 @@ def _message(name: str, scene: str, strange: Mapping[str, str], *, mixed: bool) 
     for band, kind in strange.items():
         groups.setdefault(kind, []).append(band)
     what = "; ".join(f"{', '.join(bands)}: {_WORDS[kind]}" for kind, bands in groups.items())
-    other = "The other bands are reflectance, so that the values mean nothing" if mixed else (
-        "Of reflectance the values may be others")  # fmt: skip
+    other = "The other bands are reflectance, so the values are meaningless" if mixed else (
+        "Values from reflectance may differ")  # fmt: skip
     ways = " ".join(dict.fromkeys(_WAYS[kind] for kind in groups))
-    return f"{name} of {scene} is not of reflectance ({what}). {other}. {ways}"
+    return f"{name} of {scene} is not computed from reflectance ({what}). {other}. {ways}"
 
 
 _WORDS = {
-    "digital numbers": "digital numbers, of which neither scale nor offset is known",
+    "digital numbers": "digital numbers of unknown scale and offset",
     "photograph": "numbers of a photograph",
     "as stored": "stored numbers, as asked for",
     "radiance": "radiance",

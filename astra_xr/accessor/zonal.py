@@ -85,7 +85,7 @@ def zonal(
     windows = _windows(shapes, grid)
     if not windows:
         hint = "; longitude and latitude look swapped" if _swapped(polygons, grid) else ""
-        expected = f"polygons some of which meet the Dataset, ({grid.edges}){hint}"
+        expected = f"polygons that overlap the Dataset, ({grid.edges}){hint}"
         raise InvalidParameter(name="fields", value=fields, expected=expected)
     if len(windows) < len(shapes):
         off = [number for number in _swapped(polygons, grid) if number not in windows]
@@ -305,8 +305,8 @@ class _Table:
                 parts = self._parts[name].to_array(dims).where(keep)
                 found[f"{name}_fractions"] = parts.assign_attrs(units="1")
         least = functools.reduce(xr.ufuncs.minimum, valid)
-        attrs = {"long_name": "part of the polygon that has data", "units": "1"}
-        return {**found, "valid": least.clip(max=1).assign_attrs(attrs)}
+        told = {"long_name": "part of the polygon that has data", "units": "1"}
+        return {**found, "valid": least.clip(max=1).assign_attrs(told)}
 
 
 class _Fractions:

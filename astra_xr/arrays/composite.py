@@ -1,4 +1,4 @@
-"""Images of many time steps, one a period: a median, mean, count, the greenest or best pixel."""
+"""Images of many time steps, one per period: a median, mean, count, the greenest or best pixel."""
 
 from __future__ import annotations
 

@@ -139,9 +139,9 @@ class PixelGrid:
         line += f'.reindex({", ".join(new)}, method="nearest", tolerance={tolerance:.6g})'
         raise InvalidDataset(
             method=method,
-            needs="pixels that are evenly spaced, and "
+            needs="evenly spaced pixels, and "
             f"{' and '.join('rows' if dim == 'y' else 'columns' for dim in self.kept)} are "
-            "missing between others, twice or out of order",
+            "missing, repeated or out of order",
             hint=f"NaN fills the gaps: {line}",
         )
 
@@ -250,7 +250,7 @@ def _axis(coord: xr.DataArray, lattice: _Lattice, method: str) -> _Axis:
     """Return the evenly spaced places of a coordinate; of a single one with no step yet."""
     values = np.asarray(coord.values, np.float64)
     if not np.isfinite(values).all():
-        needs = f"coordinates of all pixels, and {coord.name} is NaN in places"
+        needs = f"a coordinate for each pixel, and {coord.name} has NaN"
         hint = f'Drop these pixels: ds.sel({coord.name}=ds["{coord.name}"].dropna("{coord.name}")).'
         raise InvalidDataset(method=method, needs=needs, hint=hint)
     first, count = float(values[0]), values.size
@@ -271,8 +271,8 @@ def _axis(coord: xr.DataArray, lattice: _Lattice, method: str) -> _Axis:
             positions = (whole - whole.min()).astype(np.intp)
             start = first + step * float(whole.min())
             return _Axis(first=start, step=step, size=int(positions.max()) + 1, positions=positions)
-    needs = f"pixels that are whole pixels apart, and {coord.name} is not evenly spaced"
-    hint = f"Take an even part, or interpolate: ds.interp({coord.name}=…)."
+    needs = f"evenly spaced pixels, and {coord.name} is not evenly spaced"
+    hint = f"Select an evenly spaced part, or interpolate: ds.interp({coord.name}=…)."
     raise InvalidDataset(method=method, needs=needs, hint=hint)
 
 

@@ -78,8 +78,8 @@ class Sample(Catalog):
             reason = getattr(error, "strerror", None) or "a file cannot be written whole"
         # Answers of the service carry this: it names no folder of the machine.
         raise AstraError(
-            f"The cache folder (ASTRA_CACHE_DIR) cannot take the sample: {reason.lower()}. "
-            "Name one that can be written and has room."
+            f"The sample cannot be written to the cache folder (ASTRA_CACHE_DIR): {reason.lower()}."
+            " Set it to a writable folder with free space."
         )
 
     def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:

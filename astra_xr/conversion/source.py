@@ -173,7 +173,7 @@ class Source:
             most = limits.source_bytes
             raise self._failed(f"it has {self.size} bytes, and {most} are the limit")
         if self.size < 0:
-            raise self._failed("its storage does not say how large it is")
+            raise self._failed("its storage does not report its size")
         path, journal = folder / "source", folder / "source.pieces"
         reason = ""
         try:
@@ -194,7 +194,7 @@ class Source:
         except OSError as error:
             reason = (error.strerror or type(error).__name__).lower()
         if reason:
-            raise self._failed(f"what is fetched of it cannot be kept: {reason}")
+            raise self._failed(f"the downloaded file cannot be stored: {reason}")
         return path
 
     def _pieces(self, ranges: Sequence[tuple[int, int]] | None) -> tuple[int, Sequence[int]]:
@@ -239,7 +239,7 @@ class Source:
                     if (_size(response), _version(response)) != (self.size, self.version):
                         raise self._failed("it changed while it was fetched")
                     if self.ranged and response.status_code != 206:
-                        raise self._failed("its storage sends no ranges any more")
+                        raise self._failed("its storage no longer sends byte ranges")
                     self._check_range(response, start)
                     at = start
                     for chunk in _up_to(response, stop - start):
@@ -271,9 +271,9 @@ class Source:
                 response.close()
 
     def _check_range(self, response: httpx.Response, start: int) -> None:
-        sent = response.headers.get("content-range", "")
-        if response.status_code == 206 and not sent.startswith(f"bytes {start}-"):
-            raise self._failed("its storage sends another range than was asked for")
+        told = response.headers.get("content-range", "")
+        if response.status_code == 206 and not told.startswith(f"bytes {start}-"):
+            raise self._failed("its storage sent a different range than requested")
 
     def _renewed(self, refused: SignedUrl) -> SignedUrl:
         with self._lock:

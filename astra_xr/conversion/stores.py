@@ -165,7 +165,7 @@ class LocalStore:
             # Answers of the service carry this: it names no folder of the machine.
             raise ConversionFailed(
                 source=asset.name,
-                reason=f"the folder of converted files (ASTRA_CACHE_DIR) cannot take it: {reason}",
+                reason=f"it cannot be written to the cache folder (ASTRA_CACHE_DIR): {reason}",
             )
 
     def url(self, asset: StoredAsset) -> SignedUrl:
@@ -218,7 +218,7 @@ class ObjectStore:
     prefix: str = "astra-xr"
 
     credentials_end: Callable[[], datetime | None] | None = None
-    """Returns when the credentials that sign stop working, and with them the URLs; None: they
+    """Tells when the credentials that sign stop working, and with them the URLs; None: they
     outlive an hour."""
 
     def find(self, key: str) -> StoredAsset | None:

@@ -45,7 +45,7 @@ main()
 _HINT = "The file may be damaged; try another catalog with catalog=."
 
 
-_KILLED = "the system killed its process twice, as where it is out of memory"
+_KILLED = "the system killed its process twice, probably as it was out of memory"
 _FEWER = "Convert fewer at a time, or on a machine with more memory."
 
 
@@ -87,13 +87,13 @@ def convert_apart(
         "limits": asdict(limits),
         "classes": str(classes.absolute()) if classes else None,
     }
-    report = progress or (lambda share: None)
+    told = progress or (lambda share: None)
     try:
         try:
-            made = _into_place(job, target, limits, report, label)
+            made = _into_place(job, target, limits, told, label)
         except _Killed:
             # Memory may be there when others have ended.
-            made = _into_place(job, target, limits, report, label)
+            made = _into_place(job, target, limits, told, label)
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
     except _Killed:

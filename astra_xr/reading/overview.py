@@ -67,7 +67,7 @@ def warn_of_palette(label: str, asked: str) -> None:
     """Warn once an asset that its numbers are classes, and not resampled as was promised."""
     if first_time(f"palette of {label}"):
         warnings.warn(
-            f"{label}: the file has a color table, so that its numbers are classes: resampling is "
+            f"{label}: the file has a color table, so its numbers are classes: resampling is "
             f"nearest, not {asked}.",
             stacklevel=2,
         )

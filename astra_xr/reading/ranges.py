@@ -24,7 +24,7 @@ from astra_xr.reading.signers import sign
 
 _log = logging.getLogger(__name__)
 
-_OTHER = Failure(reason="another version of the file came", lasting=True)
+_OTHER = Failure(reason="the server sent another version of the file", lasting=True)
 
 _local = Budget("this machine", 8)
 
@@ -239,10 +239,10 @@ class RangeFile:
         Returns
         -------
         bool
-            False if the ETag is another, and the header has to show whether the file is.
+            False if the ETag is another, and the header has to tell whether the file is.
         """
         if size is None:
-            raise self.error("the server does not tell its size", "Download the file first.")
+            raise self.error("the server does not report its size", "Download the file first.")
         if self.size is None:
             self.size, self.etag = size, etag
         elif size == self.size and (etag == self.etag or etag in self.twins):

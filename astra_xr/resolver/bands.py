@@ -144,7 +144,7 @@ def select_bands(
             raise UnknownBand(band="all", scene=scene, available={})
         if not listed:
             names = ", ".join(repr(entry.band.native) for entry in available)
-            expected = f"band names: {scene} has previews and metadata alone, {names}"
+            expected = f"band names: {scene} has only previews and metadata, {names}"
             raise InvalidParameter(name="bands", value=None, expected=expected)
         return listed
     if not names:

@@ -43,7 +43,7 @@ def contradiction(grid: Grid, item: Item, fields: Mapping[str, Any]) -> str:
     """
     own = lonlat_bounds(grid)
     if own is None:
-        return "it is larger than the earth, or beside it"
+        return "it is larger than the earth, or outside of it"
     box = _box_of(item)
     if box is not None:
         turned = lonlat_bounds(replace(grid, shape=(grid.shape[1], grid.shape[0])))

@@ -98,7 +98,7 @@ def _parse_end(url: str) -> SceneId:
         pass
     raise InvalidSceneId(
         scene_id=url,
-        reason="it looks like the file of a STAC item, and ends in no id of a known form",
+        reason="it looks like a STAC item file, but does not end in a known id",
         hint=f"Open the item itself: open_scene(pystac.Item.from_file({redact(url)!r})).",
     )
 

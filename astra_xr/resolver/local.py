@@ -137,7 +137,7 @@ class LocalResolver:
         except (AstraError, Warning):
             raise
         except _OF_LIBRARIES as error:
-            reason = f"what it says cannot be understood ({type(error).__name__}: {error})"
+            reason = f"its metadata cannot be interpreted ({type(error).__name__}: {error})"
         item = read_scene(scene)
         raise InvalidItem(item=item if isinstance(item, str) else str(item["id"]), reason=reason)
 

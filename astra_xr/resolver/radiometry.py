@@ -364,9 +364,7 @@ def _number(item: Item, name: str, value: Any) -> float:
         return float(value)
     except (TypeError, ValueError, OverflowError):
         pass
-    raise InvalidItem(
-        item=str(item.get("id")), reason=f"its {name} is {value!r}, where a number belongs"
-    )
+    raise InvalidItem(item=str(item.get("id")), reason=f"its {name} is {value!r}, not a number")
 
 
 def _factor(item: Item, name: str, value: Any) -> float:

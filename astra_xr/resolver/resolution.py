@@ -57,8 +57,7 @@ class Resolution:
     """Name of the catalog; None if the item was given by the caller."""
 
     passed_over: Mapping[str, str] = field(default_factory=dict, compare=False)
-    """Name of each catalog that was asked in vain → the reason: down, slow, has no such
-    scene, …"""
+    """Name of each catalog that was skipped → the reason: down, slow, has no such scene, …"""
 
     provider: str = "unknown"
     """Who serves the source data."""
@@ -81,7 +80,7 @@ class Resolution:
         """Return the JSON of the asset-resolver API.
 
         ``assets`` is keyed by native band name. A public URL never expires; its ``expires_at`` is
-        the hour that the API promises. A URL that needs a request header (Earthdata, Copernicus
+        the hour that the API guarantees. A URL that needs a request header (Earthdata, Copernicus
         Data Space) is given without it: this JSON contains no token.
         """
         assets = self.assets.values()

@@ -26,7 +26,7 @@ class AstraBackend(BackendEntrypoint):
         mask_and_scale: bool = True,
         **options: Any,
     ) -> xr.Dataset:
-        """Open a scene; what is lazy stays so.
+        """Open a scene lazily.
 
         Parameters
         ----------
@@ -35,20 +35,20 @@ class AstraBackend(BackendEntrypoint):
         drop_variables : str or iterable of str, optional
             Bands to leave out.
         bands, mask_and_scale, **options
-            As in :func:`astra_xr.open_scene`; ``chunks`` is xarray's own, which takes an id from
-            xarray 2026.7 on.
+            As in :func:`astra_xr.open_scene`. ``chunks`` is xarray's own, and works with scene ids
+            since xarray 2026.7.
 
         Raises
         ------
         InvalidSceneId
-            It is no scene id; else as of :func:`astra_xr.open_scene`.
+            It is not a scene id; otherwise as of :func:`astra_xr.open_scene`.
         """
         from astra_xr.missions import MISSIONS
         from astra_xr.scenes.open import open_scene
 
         if not isinstance(filename_or_obj, str):
             forms = [f"{name}:{each.id_forms[0].example}" for name, each in MISSIONS.items()]
-            reason = "it is no text"
+            reason = "it is not text"
             raise InvalidSceneId(scene_id=str(filename_or_obj), reason=reason, forms=forms)
         ds = open_scene(filename_or_obj, bands, mask_and_scale=mask_and_scale, **options)
         dropped = [drop_variables] if isinstance(drop_variables, str) else drop_variables

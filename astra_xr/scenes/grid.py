@@ -82,7 +82,7 @@ def grid_of(box: GeoBox, like: Grid) -> Grid:
 
 
 def grid_coords(box: GeoBox, others: Mapping[Any, Any]) -> xr.Coordinates:
-    """Return pixel centres and ``spatial_ref`` of a grid, as rioxarray and odc-geo read them.
+    """Return pixel centers and ``spatial_ref`` of a grid, as rioxarray and odc-geo read them.
 
     ``others`` are coordinates that go with them.
     """
@@ -190,7 +190,7 @@ def target_grid(boxes: Mapping[str, GeoBox], asked: TargetGrid, *, scene: str) -
             target = _placed(target, asked, region, scene)
     if max(target.shape) > _LONGEST:
         rows, cols = target.shape
-        expected = f"larger pixels or a smaller place: that makes {rows} x {cols} pixels"
+        expected = f"larger pixels or a smaller area: this makes {rows} x {cols} pixels"
         raise InvalidParameter(name="resolution", value=size, expected=expected)
     return target
 
@@ -208,9 +208,9 @@ def check_size(box: GeoBox, asked: TargetGrid) -> None:
         size = "" if asked.resolution is None else f" at resolution={asked.resolution}"
         raise TooLarge(
             what=f"A grid of {rows} x {cols} pixels{size}",
-            size=f"{4 * rows * cols / 1e9:.3g} GB a band",
+            size=f"{4 * rows * cols / 1e9:.3g} GB per band",
             limit=f"more than {4 * _MOST / 1e9:.3g} GB is seldom meant",
-            hint="Take larger pixels or a smaller place, or pass allow_large=True.",
+            hint="Use larger pixels or a smaller area, or pass allow_large=True.",
         )
 
 

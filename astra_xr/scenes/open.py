@@ -83,14 +83,13 @@ def resolve(
     bands : str or iterable of str, optional
         As in :func:`open_scene`, as a list or comma-separated.
     format : str
-        ``cog``, ``geotiff``, ``png`` or ``jpeg``. What its catalog does not serve so is
-        fetched and converted, and kept in the cache folder.
+        ``cog``, ``geotiff``, ``png`` or ``jpeg``. Files that the catalog does not serve in this
+        format are converted, and kept in the cache folder.
     catalog : str, optional
         The one catalog to ask, as for :func:`open_scene`. When left out, the mission's
         catalogs are asked in turn.
     sign : bool
-        False: no URL of the answer is signed; they are as the item has them, and nothing is
-        converted.
+        False to leave the URLs as they are in the item, and convert nothing.
     radiometry : {"auto", "file", "raw"}
         As in :func:`open_scene`.
 
@@ -103,9 +102,9 @@ def resolve(
     Raises
     ------
     InvalidSceneId, SceneNotFound, AmbiguousSceneId, UnknownBand, AmbiguousBand, InvalidFormat
-        What was asked for cannot be had; the message says what can.
+        The scene, band or format does not exist; the message lists what does.
     UpstreamError, SigningError
-        A service is down or refuses.
+        A service is down or denies access.
 
     Examples
     --------
@@ -145,102 +144,102 @@ def open_scene(
 ) -> xr.Dataset:
     """Open a satellite scene by its id, or a STAC item, lazily.
 
-    Opening asks the catalog once and reads no pixel; pixels are read, through a URL signed at
-    that time, when values are asked for.
+    Opening makes one catalog request and reads no pixels. Pixels are read when values are
+    computed, through URLs that are signed at that time.
 
     Parameters
     ----------
     scene_id : str, pystac.Item or dict
-        ``mission:name``, where the name is an agency's product id, the beginning of one, an id
-        of one of the catalogs, or the URL of an item there; the mission may be left out. Also
-        the URL of an item of your own.
-        Or a STAC item of any catalog and mission, for which no catalog is asked. Where its
-        mission is not one of ours, bands are named by asset key or by the item's own band names,
-        and scale and offset are those of its raster extension or of the file's tags.
+        ``mission:name``, where the name is an agency's product id, the beginning of one, the id
+        or item URL of a catalog; the mission may be left out. Also the URL of your own item.
+        Or a STAC item of any catalog and mission, for which no catalog is asked. If its mission
+        is unknown, bands have the item's band names or its asset keys, and scale and offset are
+        those of its raster extension or of the file's tags.
     bands : str or iterable of str, optional
         Native or common band names, mixed; each becomes a variable of that name. A role
-        (``"reflectance"``, ``"thermal"``, ``"mask"``, …) stands for all bands of it, ``"all"``
-        for all bands, as when left out. ``"data.2"`` is the second band of the file of an asset
+        (``"reflectance"``, ``"thermal"``, ``"mask"``, …) selects all bands of it; ``"all"``, the
+        default, selects all bands. ``"data.2"`` is the second band in the file of asset
         ``data``.
     catalog : str, path or pystac_client.Client, optional
         The one catalog to ask: ``earth-search``, ``planetary-computer``, ``cdse``, ``usgs``,
-        ``lpdaac``, or ``sample`` for the built-in synthetic scene; or one of your own, by its
-        URL, folder or stac-geoparquet file, or as a client. When left out, the mission's
-        catalogs in turn. Of an item, the catalog that signs its URLs; when left out, it is found
-        from the item's links.
+        ``lpdaac``, or ``sample`` for the built-in synthetic scene; or your own: a
+        URL, folder, stac-geoparquet file or client. By default the mission's catalogs are asked
+        in turn. For an item: the catalog that signs its URLs, by default found from the item's
+        links.
     resolver : Resolver or str, optional
-        Who finds the files, or the URL of a resolver service. When left out, the service that
-        is set (``ASTRA_API_URL``), else the resolver in this process.
+        The resolver to use, or the URL of a resolver service. By default the service of
+        ``ASTRA_API_URL`` if that is set, else the resolver in this process.
     resolution : float, pair of floats, "finest", "coarsest" or None
         Pixel size of the Dataset in units of its CRS (meters for UTM), also as a pair such as
-        ``(10, -10)`` for x and y, or that of the finest or coarsest band. None: the bands' own,
-        and the finest where they differ. What is coarser than a file is read from its overviews.
+        ``(10, -10)`` for x and y, or that of the finest or coarsest band. None: that of
+        the bands, the finest if they differ. Coarser pixels are read from overviews.
     resampling : str, dict of str to str, or None
-        How bands come to another pixel size, for all or by name: ``nearest``, ``average``,
+        Resampling method, for all bands or by name: ``nearest``, ``average``,
         ``bilinear``, ``cubic``, ``lanczos``, ``mode``, ``min``, ``max`` or ``med``. None:
-        ``average`` to coarser pixels, ``nearest`` to finer ones. Class and mask bands always
-        take the nearest.
+        ``average`` to coarser pixels, ``nearest`` to finer ones. Class and mask bands always use
+        ``nearest``.
     crs : str, int, pyproj or odc CRS, or "utm", optional
-        Of the Dataset; that of the files when left out. ``"utm"``: the zone of the middle.
+        CRS of the Dataset; by default that of the files. ``"utm"``: the zone of the center.
     bbox : (west, south, east, north), optional
-        The part of the earth to cover, degrees; west beyond east crosses the antimeridian. It is
-        covered whole, by the pixels that it touches: NaN where the scene has none.
+        The area to cover, in degrees; a west greater than east crosses the antimeridian. The
+        Dataset has all pixels that touch it, NaN outside of the scene.
     intersects : dict, geometry, GeoDataFrame or GeoSeries, optional
-        The same, by the bounds of a GeoJSON or shapely geometry in longitude and latitude, or of
-        all rows of a GeoDataFrame or GeoSeries in any CRS.
+        The same, as the bounds of a GeoJSON or shapely geometry in longitude and latitude, or of
+        all rows of a GeoDataFrame or GeoSeries in any CRS. Pixels outside of the geometry but
+        within its bounds keep their values.
     x, y : (float, float), optional
         The same, as ranges in units of the CRS of the Dataset.
     geobox, like : odc.geo GeoBox or xarray object, optional
-        The grid itself, or something that lies on it; instead of all of these.
+        The target grid, or an object on it; instead of all of these.
     anchor : {None, "edge", "center", "floating"}
-        Where pixels lie: their edges or centres at multiples of their size, or at the corner of
-        the box. None: the file's own pixels in its CRS, else ``"edge"``.
+        Alignment: pixel edges or centers at multiples of the pixel size, or pixels that start at
+        the corner of the box. None: the file's own pixels in its CRS, else ``"edge"``.
     chunks : dict, int, "auto", bool or None
-        None or False: lazy without dask. Else the chunks of dask arrays: ``"auto"`` or True as
-        large ones as dask's ``array.chunk-size`` allows and ``{}`` ones of 2048², both whole
-        tiles of the files; a number of pixels or a dict as in :meth:`xarray.Dataset.chunk`.
+        None or False: lazy without dask. Else chunks of dask arrays: ``"auto"`` or True for
+        chunks as large as dask's ``array.chunk-size`` allows, ``{}`` for 2048², both of whole
+        file tiles; or a number of pixels or a dict as in :meth:`xarray.Dataset.chunk`.
     mask_and_scale : bool
         True: float32 values (reflectance 0..1, kelvin, …) with NaN where there is no data;
         class and mask bands, and files with a color table, stay integers, whose nodata is
         ``_FillValue`` in ``attrs``. False: the file's own numbers, with ``scale_factor``,
-        ``add_offset`` and ``_FillValue`` in ``attrs``, as far as they are known at opening:
-        by the mission or the item, and by the file where the item does not describe it. What the
-        file says beyond that counts when it is read: averages leave out its nodata too.
+        ``add_offset`` and ``_FillValue`` in ``attrs``, as far as mission and item give them;
+        opening reads the file only if the item does not describe it. The file's own nodata is
+        left out of averages in any case.
     radiometry : {"auto", "file", "raw"}
-        Which scale and offset apply. ``"auto"`` (or None): those that give correct values, as
-        each variable's ``attrs["radiometry"]`` says: the mission's, else the item's, else those of
-        the file's own tags; tags that say otherwise are warned of. ``"file"``: those of the tags.
-        ``"raw"``: none. Its values are the stored numbers as float32, with NaN where there is no
-        data; with ``mask_and_scale=False`` they keep their integer type and the nodata number.
+        Which scale and offset apply. ``"auto"`` (or None): the mission's, else the item's, else
+        those of the file's own tags, as ``attrs["radiometry"]`` of each variable says; a warning
+        names tags that differ. ``"file"``: those of the tags. ``"raw"``: none; values are the
+        stored numbers as float32, NaN without data. With ``mask_and_scale=False`` they keep
+        their integer type and nodata number.
     allow_large : bool
-        True: make grids of more than 2³⁶ pixels, and read what is larger than free memory.
+        True to make grids of more than 2³⁶ pixels, and read more than the free memory.
 
     Returns
     -------
     xarray.Dataset
-        A (y, x) variable a band, or (band, y, x) for an image; coordinates are pixel centers
+        One (y, x) variable per band, or (band, y, x) for an image; coordinates are pixel centers
         in the CRS of the file, described by ``spatial_ref``, and the scene's ``time`` (UTC) and
         ``id``; ``xr.concat(scenes, "time", coords="different", compat="equals")`` keeps them along
-        time, as :func:`open_scenes` does. Where the item reports them (STAC's ``view:``), angles in
+        time, as :func:`open_scenes` does. If the item reports them (STAC's ``view:``), angles in
         degrees are coordinates too: ``sun_elevation``, ``sun_azimuth``, ``view_off_nadir``,
         ``view_incidence_angle``, ``view_azimuth``. Each variable's ``attrs`` name its band,
-        wavelength (µm), gsd (m), scale, offset and why they are so (``radiometry``), and where it
-        is from: ``scene_id``, ``catalog``, ``item_url``, ``resolved_at`` (UTC) and ``resolved_by``.
+        wavelength (µm), gsd (m), scale, offset and why these apply (``radiometry``), and its
+        source: ``scene_id``, ``catalog``, ``item_url``, ``resolved_at`` (UTC) and ``resolved_by``.
 
     Raises
     ------
     InvalidSceneId, SceneNotFound, AmbiguousSceneId, UnknownBand, AmbiguousBand
-        What was asked for cannot be had; the message says what can.
+        The scene or band does not exist; the message lists what does.
     InvalidItem
-        The item lacks an id, properties or assets, or a value in it cannot be.
+        The item lacks an id, properties or assets, or has an invalid value.
     MixedGrids
         The bands have several CRSs.
     TooLarge
-        The grid would have more than 2³⁶ pixels; in reading, more bytes than memory is free.
+        The grid would have more than 2³⁶ pixels; in reading, values exceed the free memory.
     InvalidParameter
-        An argument makes no sense; the message says what does.
+        An argument is invalid; the message says what is expected.
     UpstreamError
-        The catalog is down or refuses. Reading values may raise it too, or ``ReadError``.
+        The catalog is down or denies access. Reading values may raise it too, or ``ReadError``.
 
     Examples
     --------

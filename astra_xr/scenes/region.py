@@ -54,12 +54,12 @@ class Region:
         if not self.shape.crs:
             left, bottom, right, top = scene.bbox
             there = f"x {left:.10g} to {right:.10g}, y {bottom:.10g} to {top:.10g} in {crs}"
-            raise self.invalid(f"a place that the scene covers, of {there}")
+            raise self.invalid(f"an area that overlaps the scene, {there}")
         lonlat = own.geographic_extent.boundingbox
         there = f"({', '.join(f'{edge:.4f}' for edge in _degrees(own))})"
         swapped = _overlap(BoundingBox(box.bottom, box.left, box.top, box.right), lonlat)
         hint = "; longitude and latitude look swapped" if swapped else ""
-        raise self.invalid(f"a place that the scene covers, of {there}{hint}")
+        raise self.invalid(f"an area that overlaps the scene, {there}{hint}")
 
     def invalid(self, expected: str) -> InvalidParameter:
         """Return the error that says what it should be."""
@@ -93,8 +93,8 @@ def region_of(asked: TargetGrid) -> Region | None:
     region = Region(name=name, value=value, shape=geom.Geometry(read_geometry(value), LONLAT))
     if region.shape.boundingbox.span_x > 180:
         raise region.invalid(
-            "a geometry of less than 180° across; one over the antimeridian is best asked for "
-            "by its bbox, west beyond east"
+            "a geometry less than 180° wide; across the antimeridian pass bbox= with a west "
+            "greater than east"
         )
     return region
 

@@ -25,21 +25,21 @@ def search(
     max_items: int | None = None,
     catalog: AnyCatalog = None,
 ) -> SearchResult:
-    """Search all catalogs of a mission for scenes of a place and a time, newest first.
+    """Search all catalogs of a mission for scenes by area and time, newest first.
 
-    The catalogs are asked side by side, each page by page, and what they have is merged: one row
-    an acquisition, of the processing that would be opened, with the names of all catalogs that
-    have it. A catalog that is down does not hide what the others have; ``passed_over`` names it.
+    The catalogs are asked concurrently, page by page, and their results are merged: one row per
+    acquisition, for the processing that would open, with the names of all catalogs that have it.
+    If a catalog is down, the others still answer; ``passed_over`` names it.
 
     Parameters
     ----------
     mission : str
-        ``"sentinel-2"``, ``"landsat"``, …: what scene ids begin with. In a catalog of your own
+        ``"sentinel-2"``, ``"landsat"``, …, as at the beginning of scene ids. In your own catalog
         also the id of any collection.
     bbox : sequence of 4 floats, optional
-        West, south, east, north in degrees; west beyond east crosses the antimeridian.
+        West, south, east, north in degrees; a west greater than east crosses the antimeridian.
     intersects : dict, geometry, GeoDataFrame or GeoSeries, optional
-        A GeoJSON geometry or feature, a shapely geometry, or whatever has a
+        A GeoJSON geometry or feature, a shapely geometry, or any object with a
         ``__geo_interface__``, in longitude and latitude; or all rows of a GeoDataFrame or
         GeoSeries in any CRS. Instead of ``bbox``.
     datetime : str, date, datetime, pair of them or slice, optional
@@ -47,24 +47,24 @@ def search(
         pair or ``"start/end"`` is a span, both ends included, where None or ``..`` leaves an end
         open. Without a time zone: UTC.
     cloud_cover : float or pair of floats, optional
-        The most clouds, percent; or the least and the most.
+        Maximum cloud cover in percent; or minimum and maximum.
     max_items : int, optional
-        Scenes to return at most; None: all, up to 10,000. A warning says when there are more.
+        Maximum number of scenes; None: all, up to 10,000. A warning says if there are more.
     catalog : str, path, pystac_client.Client or pystac.Catalog, optional
         The one catalog to ask, as for :func:`astra_xr.open_scene`.
 
     Returns
     -------
     SearchResult
-        A sequence of scene ids, which remember who has the scene.
+        A sequence of scene ids, which remember the catalogs that have the scene.
 
     Raises
     ------
     InvalidParameter
-        A term has no form that works, the catalog has no such collection, or there is neither an
-        area nor a time; the message says what would do.
+        A parameter is invalid, the catalog has no such collection, or neither an area nor a time
+        is given; the message says what is expected.
     UpstreamError
-        No catalog answers.
+        No catalog answered.
 
     Examples
     --------
@@ -88,7 +88,7 @@ def search(
         own=holds_any(named),
     )
     if named != "sample" and not holds_any(named) and not (query.has_area or query.when):
-        expected = "an area (bbox= or intersects=) or a time (datetime=), of which there is neither"
+        expected = "an area (bbox= or intersects=) or a time (datetime=); neither is given"
         raise InvalidParameter(name="bbox", value=None, expected=expected)
     found = find_rows(query, settings, catalog=named)
     result = SearchResult(

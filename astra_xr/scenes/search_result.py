@@ -101,16 +101,16 @@ class SearchResult(Sequence[str]):
         tile: str | Iterable[str] | None = None,
         catalog: AnyCatalog = None,
     ) -> SearchResult:
-        """Return the scenes that also meet these terms; nobody is asked.
+        """Return the scenes that also match these terms, without a request.
 
         Parameters
         ----------
         bbox, intersects, datetime, cloud_cover
-            As in :func:`astra_xr.search`. Scenes of unknown cloud cover meet no ``cloud_cover``.
+            As in :func:`astra_xr.search`. Scenes of unknown cloud cover match no ``cloud_cover``.
         tile : str or iterable of str, optional
-            Tiles, or paths and rows, as the column ``tile`` has them.
+            Tiles, or paths and rows, as in the column ``tile``.
         catalog : str, optional
-            One that was asked, spelled as for :func:`astra_xr.search`: the scenes that it has.
+            Keep only scenes of this catalog, which must be one that was asked.
 
         Raises
         ------
@@ -147,8 +147,8 @@ class SearchResult(Sequence[str]):
         -------
         pandas.DataFrame
             Columns id, datetime (UTC), tile, cloud_cover (percent), catalog (opened first),
-            catalogs (all that have it, joined by ", "), needs_account (True if each of them does,
-            and it is not set up here), thumbnail.
+            catalogs (all that have it, joined by ", "), needs_account (True if all of them do, and
+            none is configured), thumbnail.
         """
         import pandas as pd
 
@@ -199,7 +199,7 @@ class SearchResult(Sequence[str]):
         hidden = len(self.rows) - _SHOWN
         notes = [f"… and {hidden} more; to_dataframe() has all"] if hidden > 0 else []
         if any(row.need_account for row in self.rows[:_SHOWN]):
-            notes.append("* files there open to an account, which is not set up here")
+            notes.append("* files there need an account, which is not configured")
         notes += [f"Passed over {name}: {why}" for name, why in self.passed_over.items()]
         return [redact(note) for note in notes]
 

@@ -79,25 +79,25 @@ def open_scenes(
     Parameters
     ----------
     scenes : iterable of str, pystac.Item or dict, ItemSearch or FeatureCollection
-        Scene ids and STAC items, as :func:`open_scene` takes one of them, mixed: a list, what
-        :func:`search` found, a ``pystac.ItemCollection``, a ``pystac_client.ItemSearch`` (or
-        whatever has a method ``items()``), or a GeoJSON FeatureCollection of items; in any
-        order, each once.
+        Scene ids and STAC items, as in :func:`open_scene`, also mixed: a list, the result of
+        :func:`search`, a ``pystac.ItemCollection``, a ``pystac_client.ItemSearch`` (or any object
+        with a method ``items()``), or a GeoJSON FeatureCollection of items; in any order, each
+        once.
     bands : str or iterable of str, optional
         As in :func:`open_scene`. Scenes of different missions can be stacked if their bands share
         names and wavelengths, such as ``red``, ``nir`` or ``swir16``; the coordinates ``mission``
         and ``platform`` tell them apart.
     groupby : {"solar_day", "time", "id"}
         How scenes are merged along time: by solar day, by acquisition time, or not at all. Where
-        scenes of a time step overlap, each pixel is that of the least cloudy scene (by its item)
-        in which it is clear, by SCL, QA_PIXEL or Fmask; where it is clear in none, of the first
-        that has data. Scenes of different missions are never merged.
+        scenes of a time step overlap, each pixel is from the least cloudy scene (by its item) in
+        which it is clear, by SCL, QA_PIXEL or Fmask; if it is clear in none, from the first with
+        data. Scenes of different missions are never merged.
     fail_on_error : bool
         False: scenes that cannot be opened are left out, and ``ds.astra.failures`` lists them
         with the reasons. An error while values are read is always raised; it names scene and band.
     catalog : str, optional
-        As in :func:`open_scene`. When left out, what :func:`search` found is asked of a catalog
-        that has it, one that needs no account first, and of the others where that fails.
+        As in :func:`open_scene`. By default ids from :func:`search` open from a catalog that has
+        them, first from one that needs no account, and from the others if that fails.
     crs, resolution, bbox, intersects, x, y, geobox, like, anchor
         As in :func:`open_scene`. Without an area of interest the grid holds all scenes, with the
         pixels of the first. Scenes in several CRSs need ``crs`` (``"utm"``: the zone of the
@@ -110,17 +110,17 @@ def open_scenes(
     Returns
     -------
     xarray.Dataset
-        A (time, y, x) variable a band. ``time`` is sorted, datetime64[ns], UTC: when the first
-        scene of the time step was acquired. Along it lie the coordinates ``id``, ``mission``,
-        ``platform``, ``catalog``, ``cloud_cover`` (percent, by the items) and, as of
+        One (time, y, x) variable per band. ``time`` is sorted, datetime64[ns], UTC: when the first
+        scene of the time step was acquired. Coordinates along it are ``id``, ``mission``,
+        ``platform``, ``catalog``, ``cloud_cover`` (percent, from the items) and, as in
         :func:`open_scene`, the angles that items report.
 
     Raises
     ------
     MixedGrids
-        Scenes have several CRSs, and none was asked for.
+        Scenes have several CRSs, and no target CRS is given.
     TooLarge
-        As of :func:`open_scene`; scenes that lie far apart make a large grid too.
+        As of :func:`open_scene`; scenes that are far apart make a large grid too.
     InvalidParameter
         There are no scenes, or one twice; their bands do not match; an option is invalid.
     SceneNotFound, UnknownBand, UpstreamError, …
@@ -261,7 +261,7 @@ def _resolved(
     counts = Counter(each.id for each in members)
     twice = sorted(name for name, count in counts.items() if count > 1)
     if twice:
-        expected = "each scene once; list(dict.fromkeys(ids)) drops what is there again"
+        expected = "each scene once; list(dict.fromkeys(ids)) drops duplicates"
         raise InvalidParameter(name="scenes", value=", ".join(twice), expected=expected)
     failures = [
         {"scene": _name(scene), "band": getattr(error, "band", None), "reason": str(error)}
@@ -279,7 +279,7 @@ def _within(members: Sequence[Member], parts: Mapping[str, Part | None]) -> list
     """Leave out the scenes that have nothing on the grid, and say so."""
     outside = [name for name, part in parts.items() if part is None]
     if len(outside) == len(members):
-        expected = "a grid that meets one of the scenes"
+        expected = "a grid that overlaps one of the scenes"
         raise InvalidParameter(name="geobox", value=", ".join(outside), expected=expected)
     if outside:
         _log.info("left out, since they lie outside: %s", ", ".join(outside))

@@ -60,7 +60,7 @@ def stack_grid(scenes: Mapping[str, Boxes], asked: TargetGrid) -> GeoBox:
         return target_grid(boxes, asked, scene=first)
     codes = {scene: str(next(iter(each.values())).crs) for scene, each in scenes.items()}
     if asked.crs is None and len(set(codes.values())) > 1:
-        hint = "Name one of them as crs=, or another (crs='utm': the zone of the middle)."
+        hint = "Pass one of them as crs=, or another; crs='utm' takes the zone of the center."
         raise MixedGrids(scene="these scenes", bands=codes, hint=hint)
     if asked.crs == "utm":
         asked = replace(asked, crs=asked.crs if asked.has_region else _zone(every))

@@ -269,7 +269,7 @@ def _unlike(a: ReadableAsset, b: ReadableAsset, decode: bool) -> str:
     if light[0] and light[1] and abs(light[0] - light[1]) > _SAME_LIGHT:
         return f"are of {light[0]:g} and {light[1]:g} µm"
     if a.band.classes and b.band.classes and a.band.classes != b.band.classes:
-        return "have classes of other meanings"
+        return "have classes with different meanings"
     if decode and a.radiometry.unit != b.radiometry.unit:
         return f"have the units {a.radiometry.unit} and {b.radiometry.unit}"
     numbers = [
@@ -277,7 +277,7 @@ def _unlike(a: ReadableAsset, b: ReadableAsset, decode: bool) -> str:
         for each in (a, b)
     ]
     if not decode and numbers[0] != numbers[1]:
-        return "are stored with other scales, offsets or nodata; mask_and_scale=True makes them one"
+        return "have different scales, offsets or nodata; mask_and_scale=True resolves that"
     return ""
 
 

@@ -36,23 +36,23 @@ def open_scene_tree(
     mask_and_scale: bool = True,
     radiometry: RadiometryMode | None = "auto",
 ) -> xr.DataTree:
-    """Open a satellite scene by its id, or a STAC item, each band in its own pixels, lazily.
+    """Open a satellite scene by its id, or a STAC item, each band at its own resolution, lazily.
 
     Parameters
     ----------
     scene_id, bands, catalog, resolver
         As in :func:`astra_xr.open_scene`.
     bbox, intersects, x, y
-        The part to cover, as in :func:`astra_xr.open_scene`, by the pixels of each resolution.
+        The area to cover, as in :func:`astra_xr.open_scene`, at each resolution.
     chunks, mask_and_scale, radiometry
         As in :func:`astra_xr.open_scene`.
 
     Returns
     -------
     xarray.DataTree
-        One node a pixel size, from fine to coarse, named by it: ``r10m``, ``r20m``, ``r60m`` (in
-        degrees ``r0.0001deg``). Each is a Dataset as of :func:`astra_xr.open_scene`, and nothing
-        is resampled; ``tree["r20m"].to_dataset().astra`` has its methods.
+        One node per pixel size, from fine to coarse, named after it: ``r10m``, ``r20m``, ``r60m``
+        (in degrees ``r0.0001deg``). Each is a Dataset as from :func:`astra_xr.open_scene`, and
+        nothing is resampled; ``tree["r20m"].to_dataset().astra`` has its methods.
 
     Raises
     ------

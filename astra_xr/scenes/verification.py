@@ -122,30 +122,30 @@ def verify(
 ) -> Verification:
     """Read the same window of a scene at each catalog that has it, and compare.
 
-    It finds what a catalog says wrongly of its own files: an offset that is applied twice or not
-    at all, a grid that is another, a file of another processing.
+    This finds errors of catalogs: an offset that is applied twice or not at all, a wrong grid, or
+    a file of another processing.
 
     Parameters
     ----------
     scene_id : str
         As for :func:`astra_xr.open_scene`.
     band : str, optional
-        Any name of a band; red, or the first that the scene has, when left out.
+        Any name of a band; by default red, or the first band of the scene.
     size : int
-        Rows and columns of the window, in the middle of the scene or where there is data.
+        Rows and columns of the window, at the center of the scene or where there is data.
     catalogs : str or sequence of str, optional
-        Which to compare; all of the mission when left out.
+        Catalogs to compare; by default all of the mission.
 
     Returns
     -------
     Verification
-        A table; ``agree`` is True if grids and values are the same wherever they could be read.
-        A catalog that cannot be read (an account is missing, it is down) is a row that says so.
+        A table; ``agree`` is True if all grids and values that could be read are the same. A
+        catalog that could not be read (it is down, or needs an account) has a row with the reason.
 
     Raises
     ------
     InvalidSceneId, InvalidParameter
-        The id has no known form, or an argument makes no sense.
+        The id has no known form, or an argument is invalid.
 
     Examples
     --------
@@ -175,7 +175,7 @@ def verify(
 
 def _open(scene_id: str, band: str | None, catalog: str) -> _Seen:
     seen = _Seen(catalog=catalog)
-    # One that is down is reported, and does not hold up the others for long.
+    # One that is down is told, and does not hold up the others for long.
     hurry = Hurry(until=time.monotonic() + 2 * Settings.from_env().timeout)
     try:
         with hurried(hurry):
@@ -263,7 +263,7 @@ def _grid(box: GeoBox) -> str:
 def _difference(one: _Seen, other: _Seen) -> str:
     """Return how the grid or the values of the other differ; empty if they are the same."""
     if one.geobox != other.geobox:
-        return f"another grid than at {one.catalog}"
+        return f"a different grid than at {one.catalog}"
     holes = np.isfinite(one.values) != np.isfinite(other.values)
     both = np.isfinite(one.values) & np.isfinite(other.values)
     apart = other.values[both] - one.values[both]
@@ -273,12 +273,10 @@ def _difference(one: _Seen, other: _Seen) -> str:
     wrong = np.abs(apart) > _HALF * max(steps, default=0) + 1e-9
     if not wrong.any():
         # What is shifted to nodata in one is dark or saturated, and few.
-        return f"{holes.mean():.0%} have data in one alone" if holes.mean() > 0.01 else ""
+        return f"{holes.mean():.0%} have data in only one" if holes.mean() > 0.01 else ""
     middle = float(np.median(apart))
     if np.abs(apart - middle).max() <= _HALF * max(steps) + 1e-9:
-        return (
-            f"all differ by {middle:+.4g} from {one.catalog}: its offset is wrong, or the other's"
-        )
+        return f"all differ by {middle:+.4g} from {one.catalog}: one of the two offsets is wrong"
     return (
         f"{wrong.mean():.0%} differ from {one.catalog}, by {middle:+.4g} in the median and up to "
         f"{np.abs(apart).max():.4g}"

@@ -148,7 +148,7 @@ def _pairs(query: bytes) -> dict[str, str]:
         # Neither controls nor letters that cannot be seen belong into a name.
         odd = any(unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Co") for letter in value)
         if len(value) > longest or odd:
-            raise _invalid(name, value, f"at most {longest} characters that can be seen")
+            raise _invalid(name, value, f"at most {longest} printable characters")
         given[name] = value
     return given
 
@@ -335,8 +335,8 @@ def docs_page() -> str:
     )
     paths = "".join(
         f"<tr><td><code>GET {html.escape(path)}</code></td>"
-        f"<td>{html.escape(page['get']['summary'])}</td></tr>"
-        for path, page in openapi()["paths"].items()
+        f"<td>{html.escape(told['get']['summary'])}</td></tr>"
+        for path, told in openapi()["paths"].items()
     )
     return (
         "<!doctype html><html lang=en><meta charset=utf-8><title>Asset Resolver API</title>"

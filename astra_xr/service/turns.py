@@ -28,7 +28,7 @@ class Turn:
     coming: asyncio.Future[None]
 
     def come(self) -> None:
-        """Wake whoever waits for it."""
+        """Tell who waits for it."""
         if not self.coming.done():
             self.coming.set_result(None)
 
@@ -128,7 +128,7 @@ class Turns:
                 service="The resolver service",
                 reason=full,
                 retry_after=min(_LONGEST_WAIT, max(1.0, wait)),
-                hint="What is converted already is kept: ask for the same again.",
+                hint="Finished conversions are kept: repeat the request.",
             )
 
     def _let_in(self) -> None:

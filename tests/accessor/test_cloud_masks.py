@@ -171,7 +171,7 @@ def test_cloud_cover() -> None:
     there = astra_xr.open_scene(SCENE_ID, ["SCL"], catalog="sample", bbox=middle).SCL.values
     expected = 100 * np.isin(there, (8, 9, 10)).sum() / (there != 0).sum()
     assert scl.astra.cloud_cover(middle) == pytest.approx(expected)
-    with pytest.raises(errors.InvalidParameter, match="a box that meets the Dataset"):
+    with pytest.raises(errors.InvalidParameter, match="a box that overlaps the Dataset"):
         scl.astra.cloud_cover((10, 10, 11, 11))
     empty = classes_of("sentinel-2", "SCL", np.zeros((2, 2), "uint8"))
     assert np.isnan(empty.astra.cloud_cover())
@@ -210,7 +210,7 @@ def test_what_cannot_be_masked() -> None:
         with pytest.raises(errors.InvalidParameter, match="a whole number of pixels.*'60m'"):
             ds.astra.mask(dilate=dilate)
     with pytest.raises(
-        errors.InvalidDataset, match=r"a classification band.*sentinel-2, land.*mask_clouds=False"
+        errors.InvalidDataset, match=r"a built-in cloud mask.*sentinel-2, land.*mask_clouds=False"
     ):
         ds.assign_attrs(mission="naip").astra.mask()
     for lost in (ds.drop_vars("spatial_ref").drop_attrs(), ds.isel(x=0)):

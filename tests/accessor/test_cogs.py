@@ -140,7 +140,7 @@ def test_stored_numbers_have_their_scale(profile: str, tmp_path: Path) -> None:
 
 def test_what_would_be_left_out_is_refused(stack: xr.Dataset, tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
-    with pytest.raises(InvalidDataset, match=r"one time step a file.*by='time'.*by='band'"):
+    with pytest.raises(InvalidDataset, match=r"one time step per file.*by='time'.*by='band'"):
         stack.astra.to_cog(path)
     mean = stack.assign(mean=stack.red.mean(["y", "x"]))
     with pytest.raises(InvalidDataset, match=r"'mean' cannot be written.*drop_vars\(\['mean'\]\)"):
@@ -154,7 +154,10 @@ def test_what_would_be_left_out_is_refused(stack: xr.Dataset, tmp_path: Path) ->
         deep.astra.to_cog(path)
     with pytest.raises(InvalidDataset, match="a grid with a CRS"):
         stack.red.isel(x=0).astra.to_cog(path)
-    for wrong, words in (("date", "'time' for a file a time step"), ("band", "go into one file")):
+    for wrong, words in (
+        ("date", "'time' for one file per time step"),
+        ("band", "go into one file"),
+    ):
         given: Any = wrong
         with pytest.raises(InvalidParameter, match=words):
             stack.red.astra.to_cog(path, by=given)

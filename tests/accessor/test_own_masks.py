@@ -168,10 +168,10 @@ def test_what_a_function_may_not_do(stack: xr.Dataset) -> None:
         ({"by": "QA"}, "Invalid by='QA'.*'SCL', 'probability'"),
         ({"above": 40}, "Invalid above=40.*by='probability'"),
         ({"by": "probability", "above": 100}, "percent, 0 to below 100"),
-        ({"by": "probability", "what": "snow"}, "Invalid what='snow'.*of clouds alone"),
+        ({"by": "probability", "what": "snow"}, "Invalid what='snow'.*the only probabilities"),
         ({"by": "SCL", "overlap": 3}, "Invalid overlap=3.*a function"),
         ({"by": bright, "overlap": -1}, "Invalid overlap=-1.*0 to 1000"),
-        ({"by": bright, "what": "clouds"}, "Invalid what='clouds'.*the function decides"),
+        ({"by": bright, "what": "clouds"}, "Invalid what='clouds'.*beside a function"),
     ],
 )
 def test_options_that_do_not_go_together(
@@ -243,7 +243,9 @@ def test_probabilities_of_another_catalog(world: World) -> None:
 
 def test_scenes_without_probabilities(world: World) -> None:
     ds = astra_xr.open_scene(f"sentinel-2:{items.PRODUCT}", ["red"], catalog="planetary-computer")
-    with pytest.raises(InvalidDataset, match="band cloud, which no catalog has of sentinel-2:S2B"):
+    with pytest.raises(
+        InvalidDataset, match="band cloud, which no catalog provides for sentinel-2:S2B"
+    ):
         ds.astra.mask(by="probability")
     ds = astra_xr.open_scene("landsat:LC08_L2SP_044034_20250115_02_T1", bands=["red"])
     with pytest.raises(InvalidDataset, match=r"probabilities of \(sentinel-2\)"):

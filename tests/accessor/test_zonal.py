@@ -280,13 +280,13 @@ good = shapely.box(-122.413, 37.497, -122.41, 37.499)
         (gpd.GeoSeries([good, shapely.Point(-122.41, 37.5)], ["a", "b"], crs=4326), "take.*: 'b'"),
         (shapely.GeometryCollection([good]), "no polygons.*: 0"),
         (shapely.Polygon([(0, 0), (float("inf"), 0), (1, 1)]), "not valid"),
-        (gpd.GeoSeries([good]), r"\.set_crs\(\) names it"),
+        (gpd.GeoSeries([good]), r"\.set_crs\(\) sets it"),
         ([shapely.Point(-122.41, 37.5)], r"no polygons .sample.. takes points.: 0"),
         ([good, shapely.LineString([(0, 0), (1, 1)])], "no polygons.*: 1"),
         (gpd.GeoSeries([good, bow], index=["a", "b"], crs=4326), "not valid.*make_valid.*: 'b'"),
         ([bow] * 7, "0, 1, 2, 3, 4 and 2 more"),
         (gpd.GeoSeries([good, good], index=[1, 1], crs=4326), "reset_index"),
-        (shapely.box(0, 0, 1, 1), "meet the Dataset"),
+        (shapely.box(0, 0, 1, 1), "overlap the Dataset"),
         ([good, shapely.box(37.497, -122.413, 37.499, -122.41)], "look swapped in: 1"),
         ([good, shapely.box(552000, 4150000, 552100, 4150100)], "off the earth.*CRS.*: 1"),
     ],
@@ -306,7 +306,7 @@ def test_fields_that_look_swapped_where_both_are_possible(tmp_path: Path) -> Non
         table = ds.astra.zonal(gpd.GeoSeries([right, turned], ["a", "b"], crs=4326), "mean")
     assert [each.filename for each in told if each.category is UserWarning] == [__file__]
     assert table.v.isnull().values.tolist() == [False, True]
-    with pytest.raises(InvalidParameter, match=r"meet the Dataset.*look swapped"):
+    with pytest.raises(InvalidParameter, match=r"overlap the Dataset.*look swapped"):
         ds.astra.zonal(turned)
 
 

@@ -29,7 +29,7 @@ def test_the_sample_is_made_where_there_is_room(
     mount(f"size={size}")
     monkeypatch.setenv("ASTRA_CACHE_DIR", str(tmp_path))
     try:
-        with pytest.raises(AstraError, match="cannot take the sample.*has room"):
+        with pytest.raises(AstraError, match="sample cannot be written.*free space"):
             astra_xr.open_scene(SCENE_ID, catalog="sample")
         assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
         mount("remount,size=100m")

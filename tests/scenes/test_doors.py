@@ -60,7 +60,7 @@ def test_the_engine_claims_ids_alone(name: Any, ours: bool) -> None:
 
 
 def test_what_is_no_id() -> None:
-    with pytest.raises(errors.InvalidSceneId, match="it is no text"):
+    with pytest.raises(errors.InvalidSceneId, match="it is not text"):
         AstraBackend().open_dataset(3)
 
 

@@ -19,13 +19,15 @@ def scene(bands: Any = ("red", "nir"), **options: Any) -> xr.Dataset:
 
 
 def test_a_giant_grid_is_refused_at_opening() -> None:
-    words = r"A grid of 409600 x 409600 pixels at resolution=0.05 would take 671 GB a band.*allow_"
+    words = (
+        r"A grid of 409600 x 409600 pixels at resolution=0.05 would take 671 GB per band.*allow_"
+    )
     with pytest.raises(errors.TooLarge, match=words):
         scene(resolution=0.05)
     window = scene(["red"], resolution=0.05, allow_large=True).isel(x=3, y=4)
     assert float(window.red) == float(scene(["red"]).red[0, 0])
     assert scene(resolution=0.1).sizes["x"] == 204_800  # 42 times 10^9 pixels, and lazy
-    with pytest.raises(errors.InvalidParameter, match="larger pixels or a smaller place"):
+    with pytest.raises(errors.InvalidParameter, match="larger pixels or a smaller area"):
         scene(resolution=0.001, allow_large=True)
 
 
@@ -35,7 +37,9 @@ def stack(**options: Any) -> xr.Dataset:
 
 
 def test_a_giant_grid_over_time_is_refused_at_opening() -> None:
-    words = r"A grid of 300000 x 300000 pixels at resolution=0.02 would take 360 GB a band.*allow_"
+    words = (
+        r"A grid of 300000 x 300000 pixels at resolution=0.02 would take 360 GB per band.*allow_"
+    )
     with pytest.raises(errors.TooLarge, match=words):
         stack(resolution=0.02)
     ds = stack(resolution=0.02, allow_large=True)

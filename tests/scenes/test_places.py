@@ -148,18 +148,18 @@ def test_the_grid_of_something_else(middle: Box) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"bbox": (10, 50, 11, 51)}, r"bbox=.*expected a place that the scene covers, of \(-122"),
+        ({"bbox": (10, 50, 11, 51)}, r"bbox=.*expected an area that overlaps the scene, \(-122"),
         ({"bbox": (37.4, -122.4, 37.5, -122.3)}, "look swapped"),
         ({"bbox": (1, 2, 3)}, r"\(west, south, east, north\) in degrees"),
         ({"bbox": (-122.4, 37.4, -122.4, 37.5)}, "some width and height"),
         ({"bbox": BOX, "x": (0, 1), "y": (0, 1)}, "either bbox or x"),
         ({"x": (0, 1)}, "two numbers each"),
-        ({"x": (0, 1), "y": (0, 1)}, "that the scene covers, of x 5.* in EPSG:32610"),
+        ({"x": (0, 1), "y": (0, 1)}, "overlaps the scene, x 5.* in EPSG:32610"),
         ({"x": (5, 5), "y": (0, 1)}, "two numbers each"),
         ({"intersects": {"type": "Polygon"}}, "a GeoJSON geometry"),
         (
             {"intersects": geom.box(-179, 30, 179, 40, "EPSG:4326")},
-            "over the antimeridian.*west beyond east",
+            "across the antimeridian.*west greater than east",
         ),
         ({"crs": "EPSG:4326", "bbox": (170, 30, -120, 40)}, "a projected CRS"),
         ({"crs": "EPSG:123456789"}, "crs=.*'utm'"),
@@ -169,7 +169,7 @@ def test_the_grid_of_something_else(middle: Box) -> None:
         ({"like": xr.Dataset()}, "GeoBox with a CRS"),
         ({"geobox": GeoBox((2, 2), Affine.identity(), None)}, "GeoBox with a CRS"),
         ({"geobox": GeoBox((2, 2), Affine.identity(), "EPSG:4326"), "resolution": 3}, "it alone"),
-        ({"resolution": 1e-3}, "larger pixels or a smaller place"),
+        ({"resolution": 1e-3}, "larger pixels or a smaller area"),
         ({"bbox": BOX, "resolution": "fine"}, "'finest' or 'coarsest'"),
     ],
 )

@@ -247,10 +247,10 @@ def test_scenes_outside_are_left_out_with_a_word(
         ds = astra_xr.open_scenes([far, near], ["red"], **options)
     assert ds.sizes["time"] == 1
     assert str(far["id"]) in caplog.text
-    with pytest.raises(InvalidParameter, match="a place that the scene covers"):
+    with pytest.raises(InvalidParameter, match="an area that overlaps the scene"):
         astra_xr.open_scenes([near, far], ["red"], x=(0, 100), y=(0, 100))
     elsewhere = GeoBox.from_bbox((0, 0, 100, 100), "EPSG:32610", resolution=10)
-    with pytest.raises(InvalidParameter, match="meets one of the scenes"):
+    with pytest.raises(InvalidParameter, match="overlaps one of the scenes"):
         astra_xr.open_scenes([near, far], ["red"], geobox=elsewhere)
 
 

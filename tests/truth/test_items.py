@@ -544,7 +544,7 @@ class TestMediaTypes:
 
     def test_an_item_of_previews_alone_says_so(self) -> None:
         item = item_of({"small": {"href": "https://h/a.tif", "type": COG, "roles": ["overview"]}})
-        with pytest.raises(InvalidParameter, match="x-1 has previews and metadata alone, 'small'"):
+        with pytest.raises(InvalidParameter, match="x-1 has only previews and metadata, 'small'"):
             astra_xr.open_scene(item)
         assert astra_xr.resolve(item, ["small"], sign=False).assets["small"].key == "small"
 
@@ -668,5 +668,7 @@ class TestMessages:
         item = item_of({"a": told},
                        **{"proj:code": "EPSG:32701", "proj:transform": transform,
                           "proj:shape": [3000, 3000]})  # fmt: skip
-        with pytest.raises(InvalidParameter, match=r"covers, of \(179\.\d+, -\d.*, -179\.\d+, -"):
+        with pytest.raises(
+            InvalidParameter, match=r"overlaps the scene, \(179\.\d+, -\d.*, -179\.\d+, -"
+        ):
             opened(item, "a", bbox=(0, 0, 1, 1))

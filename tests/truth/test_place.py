@@ -193,7 +193,7 @@ def test_bands_are_resampled_as_is_asked(tmp_path: Path) -> None:
     np.testing.assert_allclose(fine, means)
 
 
-@pytest.mark.filterwarnings("ignore:.*is not of reflectance:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*is not computed from reflectance:UserWarning")
 @pytest.mark.parametrize("box", [FILES["by whole pixels"], FILES["by half a pixel"]])
 def test_indices_masks_stacks_thumbnails_and_awaited_reads(tmp_path: Path, box: GeoBox) -> None:
     file = File.write(tmp_path, box)

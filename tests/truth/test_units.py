@@ -52,7 +52,7 @@ def item(
     return {"type": "Feature", "id": name, "properties": grid, "assets": assets, "links": []}
 
 
-TOLD = r"NDVI of field-7 is not of reflectance \((nir, red|red, nir): digital numbers"
+TOLD = r"NDVI of field-7 is not computed from reflectance \((nir, red|red, nir): digital numbers"
 
 
 @pytest.mark.parametrize("numbers", [{}, None], ids=["a type", "nothing"])
@@ -132,7 +132,7 @@ def test_radiance_and_mixtures(tmp_path: Path) -> None:
         ds.astra.index("NDVI")
     mixed = item(tmp_path, {"scale": 1e-4}, name="mixed")
     del mixed["assets"]["nir"]["raster:bands"][0]["scale"]
-    with pytest.warns(UserWarning, match="nir: digital numbers.*the values mean nothing"):
+    with pytest.warns(UserWarning, match="nir: digital numbers.*the values are meaningless"):
         astra_xr.open_scene(mixed).astra.index("NDVI")
 
 
