@@ -26,10 +26,10 @@ def band_table(ds: xr.Dataset) -> tuple[Band, ...]:
 
 def mission_of(ds: xr.Dataset) -> str:
     """Return the name of a Dataset's mission: by its attrs, else by its id; empty if not known."""
-    told = str(ds.attrs.get("mission", ""))
-    if not told and "id" in ds.coords and ds["id"].size:
-        told = str(ds["id"].values.flat[0]).partition(":")[0]
-    return told
+    name = str(ds.attrs.get("mission", ""))
+    if not name and "id" in ds.coords and ds["id"].size:
+        name = str(ds["id"].values.flat[0]).partition(":")[0]
+    return name
 
 
 def variables_of(ds: xr.Dataset) -> list[str]:

@@ -151,8 +151,8 @@ def _by_function(
     coords = {name: c for name, c in ds.coords.items() if {*c.dims} <= {*variable.dims}}
     bare = xr.DataArray(variable, coords, name="mask")
     found = _mask_of(bare, Above(limit=0, dilate=reach)) if reach else bare
-    told = {"long_name": f"mask: {name_of(function)}", "dilate": reach, "overlap": overlap}
-    return found.assign_attrs(told)
+    attrs = {"long_name": f"mask: {name_of(function)}", "dilate": reach, "overlap": overlap}
+    return found.assign_attrs(attrs)
 
 
 def _mask_of(stored: xr.DataArray, masked: ClassMask | Above) -> xr.DataArray:
@@ -189,8 +189,8 @@ def _joined(ds: xr.Dataset, masks: Sequence[tuple[list[int], xr.DataArray]]) -> 
         single = [each.variable.isel(time=n) for each in found for n in range(each.sizes["time"])]
         variable = stacked([single[number] for number in place], "a mask")
     names = ("classes", "band")
-    told = {name: ", ".join(each.attrs[name] for each in found) for name in names}
-    variable.attrs = found[0].attrs | told
+    texts = {name: ", ".join(each.attrs[name] for each in found) for name in names}
+    variable.attrs = found[0].attrs | texts
     coords = {name: each for name, each in ds.coords.items() if {*each.dims} <= {*variable.dims}}
     return xr.DataArray(variable, coords, name="mask")
 

@@ -70,14 +70,10 @@ def composite(
         for name in names
     }
     if count:
-        bands = {name: ds[name] for name in names}
-        hidden = {name: each for name, each in shared.items() if name == MASK}
-        number = _image(bands | hidden, Reduction(bands=tuple(names), how=COUNT), periods)
-        long_name = "number of time steps that have a value in all bands"
-        found[COUNT] = number.assign_attrs(long_name=long_name, units="1")
+        found[COUNT] = _count(ds, names, clouds, periods)
     times = ds["time"].values
-    told = f"{np.datetime_as_string(times.min(), 's')}/{np.datetime_as_string(times.max(), 's')}"
-    attrs = {**ds.attrs, "composite": made, "datetime": told, **_of_missions(ds)}
+    dates = f"{np.datetime_as_string(times.min(), 's')}/{np.datetime_as_string(times.max(), 's')}"
+    attrs = {**ds.attrs, "composite": made, "datetime": dates, **_of_missions(ds)}
     images = xr.Dataset(found, attrs=attrs)
     if freq is None:
         return images.isel(time=0)
@@ -110,7 +106,7 @@ def _check_levels(ds: xr.Dataset) -> None:
             known = MISSIONS.get(mission)
             parts = known.describe({"id": product, "assets": {}}) if known else {}
             if parts:
-                # "1C" of Sentinel-2, "L1TP" of Landsat; products of one level alone tell none.
+                # "1C" of Sentinel-2, "L1TP" of Landsat; products of one level alone have none.
                 tops[parts.get("level", "2").lstrip("L").startswith("1")] = scene
     if len(tops) > 1:
         needs = (
@@ -194,6 +190,20 @@ def _image(
     if not counts:
         image.encoding["_FillValue"] = np.nan
     return image
+
+
+def _count(
+    ds: xr.Dataset,
+    names: Sequence[str],
+    clouds: xr.DataArray | None,
+    periods: Sequence[Steps],
+) -> xr.DataArray:
+    """Return how many time steps of each period have a value in all bands, (time, y, x)."""
+    inputs = {name: ds[name] for name in names}
+    inputs |= {} if clouds is None else {MASK: clouds}
+    found = _image(inputs, Reduction(bands=tuple(names), how=COUNT), periods)
+    long_name = "number of time steps that have a value in all bands"
+    return found.assign_attrs(long_name=long_name, units="1")
 
 
 def _by_dask(

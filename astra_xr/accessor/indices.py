@@ -96,8 +96,8 @@ def _computed(
     }
     values.attrs |= _origin([band.attrs for band in bands.values()])
     if constants:
-        told = (f"{symbol}={value:g}" for symbol, value in constants.items())
-        values.attrs["constants"] = ", ".join(told)
+        pairs = (f"{symbol}={value:g}" for symbol, value in constants.items())
+        values.attrs["constants"] = ", ".join(pairs)
     if bounds:
         values.attrs["valid_range"] = list(bounds)
     values.encoding["_FillValue"] = math.nan
@@ -107,10 +107,10 @@ def _computed(
 def _origin(attrs: Sequence[Mapping[str, object]]) -> dict[str, str]:
     """Return where all bands of an index are from; of several scenes, their names."""
     names = ("scene_id", "catalog", "item_url", "resolved_at", "resolved_by")
-    told = {n: list(dict.fromkeys(str(each[n]) for each in attrs if n in each)) for n in names}
-    if len(told["scene_id"]) > 1:
-        return {"scene_id": ", ".join(told["scene_id"])}
-    return {name: each[0] for name, each in told.items() if len(each) == 1}
+    found = {n: list(dict.fromkeys(str(each[n]) for each in attrs if n in each)) for n in names}
+    if len(found["scene_id"]) > 1:
+        return {"scene_id": ", ".join(found["scene_id"])}
+    return {name: each[0] for name, each in found.items() if len(each) == 1}
 
 
 def search(text: str) -> pd.DataFrame:
@@ -135,10 +135,10 @@ def search(text: str) -> pd.DataFrame:
     import spyndex
 
     words = text.casefold().split()
-    told = {name: spyndex.indices[name] for name in spyndex.indices}
+    known = {name: spyndex.indices[name] for name in spyndex.indices}
     return _table(
         name
-        for name, index in told.items()
+        for name, index in known.items()
         if all(
             word in f"{name} {index.long_name} {index.application_domain}".casefold()
             for word in words
@@ -215,9 +215,9 @@ def _default(ds: xr.Dataset, inputs: Mapping[str, str], symbol: str) -> float | 
     letter = symbol.removeprefix("lambda")
     if letter != symbol:
         variable = inputs.get(letter) or inputs.get(_NEAR.get(letter, ""))
-        told = [ds[variable].attrs.get("center_wavelength")] if variable else []
-        told += [band.wavelength for band in band_table(ds) if band.symbol == letter]
-        return next((round(float(each) * 1000, 3) for each in told if each), None)
+        waves = [ds[variable].attrs.get("center_wavelength")] if variable else []
+        waves += [band.wavelength for band in band_table(ds) if band.symbol == letter]
+        return next((round(float(each) * 1000, 3) for each in waves if each), None)
     constant = spyndex.constants.get(symbol)
     return None if constant is None else constant.default
 
@@ -261,13 +261,13 @@ def _needed(ds: xr.Dataset, symbol: str) -> str:
     for band in band_table(ds):
         if band.symbol == symbol:
             return f"{symbol} ({band.common or band.native})"
-    told = spyndex.bands.get(symbol) or spyndex.constants.get(symbol)
-    what = getattr(told, "long_name", None) or getattr(told, "description", None)
+    entry = spyndex.bands.get(symbol) or spyndex.constants.get(symbol)
+    what = getattr(entry, "long_name", None) or getattr(entry, "description", None)
     return f"{symbol} ({what})" if what else symbol
 
 
 def _hint(ds: xr.Dataset, lacking: Sequence[str]) -> str:
-    """Return a hint on where the bands that a formula lacks can be had."""
+    """Return a hint on where the bands that a formula lacks can be opened."""
     there = {band.symbol: band.common or band.native for band in band_table(ds) if band.symbol}
     names = [there.get(symbol) or there.get(_NEAR.get(symbol, "")) for symbol in lacking]
     found = [repr(name) for name in names if name]

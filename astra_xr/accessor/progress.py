@@ -31,18 +31,18 @@ def bar(total: int, *, show: bool, **how: Any) -> Iterator[tqdm[Any]]:
         Further options of :class:`tqdm.tqdm`.
     """
     with tqdm(total=total, disable=not show, **how) as shown:
-        telling = None
-        # Where nothing can be read, whoever tries to says why.
+        reporting = None
+        # Where nothing can be read any more, the read itself raises.
         with contextlib.suppress(ReadError):
-            telling = start(_tell(shown)) if show else None
+            reporting = start(_report(shown)) if show else None
         try:
             yield shown
         finally:
-            if telling:
-                telling.cancel()
+            if reporting:
+                reporting.cancel()
 
 
-async def _tell(shown: tqdm[Any]) -> None:
+async def _report(shown: tqdm[Any]) -> None:
     said = ""
     while True:
         await asyncio.sleep(_EACH)

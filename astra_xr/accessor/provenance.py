@@ -94,8 +94,8 @@ def _along_time(ds: xr.Dataset, name: str) -> list[str]:
 def catalog_of(ds: xr.Dataset) -> str | None:
     """Return the catalog that a scene was opened from; None if it is not known, or several."""
     named = {str(each.attrs["catalog"]) for each in ds.values() if "catalog" in each.attrs}
-    told = ds.attrs.get("catalog") or (named.pop() if len(named) == 1 else None)
-    return None if told is None else str(told)
+    name = ds.attrs.get("catalog") or (named.pop() if len(named) == 1 else None)
+    return None if name is None else str(name)
 
 
 def check_times(
@@ -167,13 +167,13 @@ def _merged(ds: xr.Dataset, bands: Sequence[xr.Variable]) -> bool:
     if not {"y", "x", "spatial_ref"} <= set(ds.coords) or ds["y"].attrs or ds["x"].attrs:
         return False
     # Coordinates without a word, beside a transform that begins with them, are made anew.
-    told = str(ds["spatial_ref"].attrs.get("GeoTransform", "")).split()
+    numbers = str(ds["spatial_ref"].attrs.get("GeoTransform", "")).split()
     grid = pixel_grid(ds, "mask()")
     return bool(
         any("source" in band.encoding for band in bands)
         and grid is not None
-        and len(told) == 6
-        and np.allclose(np.array(told, float), grid.box.affine.to_gdal())
+        and len(numbers) == 6
+        and np.allclose(np.array(numbers, float), grid.box.affine.to_gdal())
     )
 
 

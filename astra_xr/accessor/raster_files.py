@@ -121,8 +121,8 @@ def _bands(maps: xr.Dataset, *, whole: bool = False) -> dict[str, xr.DataArray]:
             found.append((str(name), variable))
             continue
         for number, label in enumerate(_labels(variable, lead[0])):
-            told = label if len(maps.data_vars) == 1 else f"{name}.{label}"
-            found.append((told, variable.isel({lead[0]: number})))
+            own = label if len(maps.data_vars) == 1 else f"{name}.{label}"
+            found.append((own, variable.isel({lead[0]: number})))
     if not found:
         needs = "at least one step along each dimension"
         raise InvalidDataset(method="to_cog()", needs=needs, hint="Choose others.")

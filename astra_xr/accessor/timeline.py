@@ -23,6 +23,7 @@ from astra_xr.catalogs import AnyCatalog
 from astra_xr.catalogs.footprints import footprint
 from astra_xr.errors import InvalidParameter, MixedGrids, UnknownIndex
 from astra_xr.geometry import LONLAT, Box
+from astra_xr.resolver.sightings import Row
 from astra_xr.scenes.scene_search import search
 from astra_xr.scenes.stack import open_scenes
 
@@ -124,10 +125,7 @@ def timeline(
             f"east, north); the search found {len(found)}"
         )
         raise InvalidParameter(name="datetime", value=datetime, expected=expected)
-    seen = {number for each in sights for number in each.members}
-    unseen = np.array([number for number in range(len(lonlat)) if number not in seen], np.intp)
-    swapped = shares_of(footprints_of(rows), turned(lonlat[unseen])).any(axis=1)
-    warn_of_swapped(fields.labels[unseen[swapped]], stacklevel=2)
+    warn_of_swapped(_swapped(fields, lonlat, sights, rows), stacklevel=2)
     known = set() if previous is None else _days_of(previous, fields, wanted, stats)
     new = [each for each in sights if each.day not in known]
     tiles = sorted({each.tiles for each in new})
@@ -142,6 +140,16 @@ def timeline(
             tables.append(_of_days(table, own, fields.labels))
             shown.update()
     return _joined(tables, previous, fields, stats).assign_attrs(mission=mission)
+
+
+def _swapped(
+    fields: Polygons, lonlat: npt.NDArray[Any], sights: list[Sight], rows: list[Row]
+) -> pd.Index[Any]:
+    """Return the labels of fields without a scene that have some with their axes swapped."""
+    seen = {number for each in sights for number in each.members}
+    unseen = np.array([number for number in range(len(lonlat)) if number not in seen], np.intp)
+    some = shares_of(footprints_of(rows), turned(lonlat[unseen])).any(axis=1)
+    return fields.labels[unseen[some]]
 
 
 def _lonlat(fields: Polygons) -> npt.NDArray[Any]:
@@ -225,8 +233,8 @@ def _of_days(table: xr.Dataset, sights: list[Sight], labels: pd.Index[Any]) -> x
     table = table.drop_vars([name for name in table.coords if name not in _KEPT])
     attrs = {name: variable.attrs for name, variable in table.data_vars.items()}
     table = table.where(keep).assign(id=ids.transpose("time", "geometry"))
-    for name, told in attrs.items():
-        table[name].attrs = told
+    for name, own in attrs.items():
+        table[name].attrs = own
     return table.assign_coords(day=("time", np.array(days, "datetime64[ns]")))
 
 

@@ -305,8 +305,8 @@ class _Table:
                 parts = self._parts[name].to_array(dims).where(keep)
                 found[f"{name}_fractions"] = parts.assign_attrs(units="1")
         least = functools.reduce(xr.ufuncs.minimum, valid)
-        told = {"long_name": "part of the polygon that has data", "units": "1"}
-        return {**found, "valid": least.clip(max=1).assign_attrs(told)}
+        attrs = {"long_name": "part of the polygon that has data", "units": "1"}
+        return {**found, "valid": least.clip(max=1).assign_attrs(attrs)}
 
 
 class _Fractions:

@@ -183,5 +183,5 @@ def offset_applied(item: Item, asset_key: str, settings: Settings) -> str | None
 
     Every catalog is asked, since copies of an item, and of its files, lie in others too.
     """
-    told = (connect(name, settings).offset_applied(item, asset_key) for name in CATALOGS)
-    return next((reason for reason in told if reason), None)
+    reasons = (connect(name, settings).offset_applied(item, asset_key) for name in CATALOGS)
+    return next(filter(None, reasons), None)

@@ -178,9 +178,9 @@ def _log_bands(mission: Mission, chosen: Item, group: Iterable[Item]) -> None:
     count = count_bands(mission, chosen)[1]
     for item in group:
         if (other := count_bands(mission, item)[1]) < count:
-            told = "%s of %s: using %s of %s, which has %s bands and not %s"
+            text = "%s of %s: using %s of %s, which has %s bands and not %s"
             names = (item["id"], item.get("collection"), chosen["id"], chosen.get("collection"))
-            _log.info(told, *names, count, other)
+            _log.info(text, *names, count, other)
 
 
 def acquisitions(mission: Mission, items: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:

@@ -49,11 +49,11 @@ def footprint(item: Mapping[str, Any]) -> BaseGeometry | None:
     return _by_geometry(item.get("geometry")) or _by_box(item.get("bbox"))
 
 
-def _by_geometry(told: Any) -> BaseGeometry | None:
-    if not isinstance(told, Mapping):
+def _by_geometry(value: Any) -> BaseGeometry | None:
+    if not isinstance(value, Mapping):
         return None
     try:
-        found = geometry.shape(told)
+        found = geometry.shape(value)
         if not all(map(math.isfinite, found.bounds)):
             return None
         found = shapely.make_valid(shapely.force_2d(found))

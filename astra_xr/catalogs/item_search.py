@@ -199,8 +199,8 @@ class ItemSearch:
             url = self._own(join(last.url, link["href"]), search)
             if str(link.get("method", "GET")).upper() == "GET":
                 # Some name the page alone, and none of the terms.
-                told = dict(parse_qsl(urlsplit(url).query))
-                return _Request("GET", url if told.keys() & terms else _added(url, _texts(terms)))
+                query = dict(parse_qsl(urlsplit(url).query))
+                return _Request("GET", url if query.keys() & terms else _added(url, _texts(terms)))
             sent = link.get("body")
             sent = sent if isinstance(sent, Mapping) else {}
             # Earth Search omits `merge` although its body is only the token.
@@ -241,11 +241,11 @@ def _texts(terms: Mapping[str, Any]) -> dict[str, str]:
 
     Lists are joined by commas; objects are JSON.
     """
-    told = dict(terms)
-    if len(json.dumps(told.get("intersects"))) > _LONGEST_GEOMETRY:
-        told["bbox"] = list(geometry_bounds(told.pop("intersects")))
+    given = dict(terms)
+    if len(json.dumps(given.get("intersects"))) > _LONGEST_GEOMETRY:
+        given["bbox"] = list(geometry_bounds(given.pop("intersects")))
     texts: dict[str, str] = {}
-    for name, value in told.items():
+    for name, value in given.items():
         if name == "sortby":
             signs = {"desc": "-", "asc": ""}
             texts[name] = ",".join(signs[each["direction"]] + each["field"] for each in value)

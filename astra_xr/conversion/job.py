@@ -1,4 +1,4 @@
-"""A job: one asset to be had in another format; looked at, fetched, converted, kept."""
+"""A job: one asset in another format; looked at, fetched, converted, kept."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FETCHED = 0.4
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One asset to be had in another format. It pickles, and holds no secret."""
+    """One asset to be converted. It pickles, and holds no secret."""
 
     mission: str
     item: str

@@ -271,8 +271,8 @@ class Source:
                 response.close()
 
     def _check_range(self, response: httpx.Response, start: int) -> None:
-        told = response.headers.get("content-range", "")
-        if response.status_code == 206 and not told.startswith(f"bytes {start}-"):
+        sent = response.headers.get("content-range", "")
+        if response.status_code == 206 and not sent.startswith(f"bytes {start}-"):
             raise self._failed("its storage sent a different range than requested")
 
     def _renewed(self, refused: SignedUrl) -> SignedUrl:

@@ -218,7 +218,7 @@ class ObjectStore:
     prefix: str = "astra-xr"
 
     credentials_end: Callable[[], datetime | None] | None = None
-    """Tells when the credentials that sign stop working, and with them the URLs; None: they
+    """Returns when the credentials that sign stop working, and with them the URLs; None: they
     outlive an hour."""
 
     def find(self, key: str) -> StoredAsset | None:

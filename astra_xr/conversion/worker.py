@@ -87,13 +87,13 @@ def convert_apart(
         "limits": asdict(limits),
         "classes": str(classes.absolute()) if classes else None,
     }
-    told = progress or (lambda share: None)
+    report = progress or (lambda share: None)
     try:
         try:
-            made = _into_place(job, target, limits, told, label)
+            made = _into_place(job, target, limits, report, label)
         except _Killed:
             # Memory may be there when others have ended.
-            made = _into_place(job, target, limits, told, label)
+            made = _into_place(job, target, limits, report, label)
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
     except _Killed:

@@ -137,7 +137,7 @@ class Budget:
         self._halve(began, 1)
 
     def _halve(self, began: float, least: int) -> None:
-        # What was sent before the last time tells nothing new.
+        # What was sent before the last time shows nothing new.
         if began > self._halved_at:
             self._halved_at = time.monotonic()
             self._limit = max(least, min(self._limit, max(self.requests, 1)) / 2)

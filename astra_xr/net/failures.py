@@ -85,19 +85,19 @@ def problem_text(content: bytes) -> str:
     ''
     """
     try:
-        told = json.loads(content[:20_000])
+        document = json.loads(content[:20_000])
     except (ValueError, RecursionError):
         return ""
-    text = " ".join("; ".join(dict.fromkeys(_words(told))).split())
+    text = " ".join("; ".join(dict.fromkeys(_words(document))).split())
     return redact(text)[:_LONGEST].rstrip(".")
 
 
-def _words(told: Any, depth: int = 3) -> Iterator[str]:
-    if isinstance(told, str):
-        yield told
-    elif isinstance(told, list) and depth:
-        for each in told[:5]:
+def _words(value: Any, depth: int = 3) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list) and depth:
+        for each in value[:5]:
             yield from _words(each, depth - 1)
-    elif isinstance(told, dict) and depth:
-        name = next((name for name in _NAMES if told.get(name)), None)
-        yield from _words(told[name], depth - 1) if name else ()
+    elif isinstance(value, dict) and depth:
+        name = next((name for name in _NAMES if value.get(name)), None)
+        yield from _words(value[name], depth - 1) if name else ()

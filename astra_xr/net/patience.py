@@ -7,9 +7,10 @@ import math
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -18,6 +19,7 @@ from astra_xr.settings import Settings
 
 _log = logging.getLogger(__name__)
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 _FIRST_WAIT = 0.2
@@ -33,7 +35,7 @@ _LAST = 1.0
 is say more than a try that has no time left."""
 
 _NOTED = 1.0
-"""Seconds; of shorter waits nobody is told."""
+"""Seconds; shorter waits are not reported."""
 
 _WARNED = 5.0
 """Seconds; longer waits are warnings in the log."""
@@ -127,6 +129,32 @@ def time_left() -> float:
     return hurry.until - time.monotonic() if hurry else math.inf
 
 
+def side_by_side(function: Callable[[A], T], items: Collection[A], most: int) -> list[T]:
+    """Call a function with each item, in threads that have the time limit of this one.
+
+    Parameters
+    ----------
+    function : callable
+    items : collection
+    most : int
+        Threads.
+
+    Raises
+    ------
+    Exception
+        What the function raised for the first item that failed.
+    """
+    if len(items) < 2:
+        return [function(item) for item in items]
+    with ThreadPoolExecutor(min(most, len(items)), "astra-look") as pool:
+        work = [pool.submit(copy_context().run, function, item) for item in items]
+        try:
+            return [each.result() for each in work]
+        finally:
+            for each in work:
+                each.cancel()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Again:
     """A try that failed in a way that may pass."""
@@ -197,7 +225,7 @@ _waits: dict[str, tuple[float, str]] = {}
 
 
 def note_wait(host: str, seconds: float, asked: float | None = None) -> None:
-    """Tell that a host is waited for: in the log, and in :func:`waiting`.
+    """Report that a host is waited for, in the log and by :func:`waiting`.
 
     Parameters
     ----------

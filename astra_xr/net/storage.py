@@ -85,12 +85,12 @@ class Part:
         if found is None or length is None:
             return Failure(status=206)
         size = None if found[3] == "*" else int(found[3])
-        told = size, answer.headers.get("ETag") or answer.headers.get("Last-Modified")
-        if self.data and (told != (self.size, self.version) or told[1] is None):
+        stamp = size, answer.headers.get("ETag") or answer.headers.get("Last-Modified")
+        if self.data and (stamp != (self.size, self.version) or stamp[1] is None):
             # Two versions do not make one file.
             self.data.clear()
             return Failure(reason="the file changed between two tries")
-        self.size, self.version = told
+        self.size, self.version = stamp
         left = length
         mark, due = left, time.monotonic() + NO_PROGRESS
         async for chunk in answer.content.iter_any():

@@ -203,7 +203,7 @@ def read_header(
     Raises
     ------
     ReadError
-        The file cannot be read, or nothing tells where it lies.
+        The file cannot be read, or nothing says where it lies.
     """
     file = RangeFile(source, source(), label)
     with _opened(file) as dataset:
@@ -216,7 +216,7 @@ def read_header(
 
 
 def _grid_of(dataset: rasterio.io.DatasetReader, said: Grid | None, crs: str | None) -> Grid | None:
-    """Return a file's own grid, else the one that was said of it; None if neither tells."""
+    """Return a file's own grid, else the one that was said of it; None if there is neither."""
     own, nowhere = _crs_of(dataset), dataset.transform.is_identity
     if own is None and (crs is None or nowhere):
         return said if said and said.shape == dataset.shape and nowhere else None
@@ -242,8 +242,8 @@ _COMPLEX = {"complex_int16": "complex64", "complex_int32": "complex128"}
 def _tags_of(dataset: rasterio.io.DatasetReader) -> Iterator[Radiometry]:
     """Return what a file says of each of its planes."""
     factors = map(usable, dataset.scales, dataset.offsets)
-    told = (factors, dataset.nodatavals, dataset.units)
-    for dtype, (scale, offset), nodata, unit in zip(dataset.dtypes, *told, strict=True):
+    facts = (factors, dataset.nodatavals, dataset.units)
+    for dtype, (scale, offset), nodata, unit in zip(dataset.dtypes, *facts, strict=True):
         yield Radiometry(
             dtype=_COMPLEX.get(dtype, dtype),
             scale=scale,

@@ -93,7 +93,7 @@ async def find_layout(file: RangeFile, window: Window, *, kept: bool = False) ->
     # From here on the file must be the version that the header was read from.
     file.size, file.etag, file.unconfirmed = known.size, known.etag, known.unconfirmed
     layout, file.twins = known.layout, known.twins
-    if layout.codec != "none":  # else the header tells nothing of the pixels
+    if layout.codec != "none":  # else the header says nothing of the pixels
         file.same = partial(_has, file, window, layout)
     shape, samples = layout.levels[0].shape, layout.samples
     place = layout.transform, layout.crs
@@ -260,7 +260,7 @@ def warn_of_planes(label: str, described: int | None, held: int) -> None:
     Parameters
     ----------
     described : int or None
-        Planes that the item describes; None: one of several is read, or the item tells nothing.
+        Planes that the item describes; None: one of several is read, or the item describes none.
     held : int
         Planes of the file, without alpha.
     """

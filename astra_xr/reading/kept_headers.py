@@ -86,7 +86,9 @@ def _make_room(folder: Path) -> None:
     """Delete the oldest headers until a quarter of the room is free, if there are too many."""
     limit = _room()[1]
     with os.scandir(folder) as entries:
-        found = [(told.st_mtime, told.st_size, e.path) for e in entries for told in [e.stat()]]
+        found = [
+            (status.st_mtime, status.st_size, e.path) for e in entries for status in [e.stat()]
+        ]
     total = sum(size for _, size, _ in found)
     if total <= limit:
         return

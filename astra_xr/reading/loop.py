@@ -176,7 +176,7 @@ def start(coroutine: Coroutine[Any, Any, T]) -> Future[T]:
 
 
 async def _heard(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Await a coroutine whose failure is not logged: it is told to whoever still waits for it."""
+    """Await a coroutine; its failure is not logged, but raised where somebody still waits."""
     task = asyncio.current_task()
     assert task
     task.add_done_callback(lambda done: done.cancelled() or done.exception())

@@ -239,7 +239,7 @@ class RangeFile:
         Returns
         -------
         bool
-            False if the ETag is another, and the header has to tell whether the file is.
+            False if the ETag is another, and the header has to show whether the file is.
         """
         if size is None:
             raise self.error("the server does not report its size", "Download the file first.")

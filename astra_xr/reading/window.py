@@ -110,8 +110,8 @@ class Window:
             # For its warning alone; a TIFF has one nodata for all of its planes.
             nodata_in_force(self.nodata, own[0], self.label, stored=True)
             return self
-        told = self.by_plane or (self.radiometry,) * len(own)
-        each = tuple(in_force(*pair, self.label) for pair in zip(told, own, strict=True))
+        decided = self.by_plane or (self.radiometry,) * len(own)
+        each = tuple(in_force(*pair, self.label) for pair in zip(decided, own, strict=True))
         if all(plane == self.radiometry for plane in each):
             return self
         return replace(self, by_plane=each)

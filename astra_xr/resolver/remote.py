@@ -167,7 +167,7 @@ class ServiceUrl:
             "format": self.format,
             "catalog": self.catalog,
         }
-        return _ask(self.settings, query, lambda told: _signed_url(told["assets"][self.band]))
+        return _ask(self.settings, query, lambda found: _signed_url(found["assets"][self.band]))
 
 
 _KEYLESS = "Set ASTRA_API_URL and ASTRA_API_KEY, or pass api_key=."

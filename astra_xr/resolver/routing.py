@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -17,6 +16,7 @@ from astra_xr.conversion.stores import LocalStore, StoredAsset
 from astra_xr.errors import AstraError, InvalidFormat
 from astra_xr.missions.media import is_cog_type, raster_kind
 from astra_xr.model import CLASS_ROLES, Asset, ClassValue, Grid, UrlSource
+from astra_xr.net.patience import side_by_side
 from astra_xr.settings import Settings
 from astra_xr.tiff.signatures import looks_like_cog
 
@@ -136,9 +136,8 @@ class Router:
 
     def looked_at(self, assets: Mapping[str, Asset], origin: Origin) -> dict[str, Asset]:
         """Return the assets with sizes and formats that only the files determine."""
-        return dict(
-            zip(assets, _side_by_side(lambda a: self._looked_at(a, origin), assets), strict=True)
-        )
+        found = side_by_side(lambda a: self._looked_at(a, origin), assets.values(), _LOOKS)
+        return dict(zip(assets, found, strict=True))
 
     def signed(self, assets: Mapping[str, Asset]) -> dict[str, Asset]:
         """Return the assets signed; converts those that need it.
@@ -248,10 +247,3 @@ def _drawn(asset: Asset, kept: StoredAsset) -> Asset:
         stretch=tuple(map(tuple, details["stretch"])),
         stretch_without=tuple(details["without"]),
     )
-
-
-def _side_by_side(call: Any, assets: Mapping[str, Asset]) -> list[Asset]:
-    if len(assets) < 2:
-        return [call(asset) for asset in assets.values()]
-    with ThreadPoolExecutor(_LOOKS, "astra-look") as pool:
-        return list(pool.map(call, assets.values()))

@@ -39,9 +39,9 @@ def made_of(raw: dict[str, Any]) -> SignedItem | str:
     return item
 
 
-def _bare(told: Any) -> Any:
-    if isinstance(told, dict):
-        return {name: _bare(value) for name, value in told.items()}
-    if isinstance(told, list):
-        return [_bare(value) for value in told]
-    return redact(told) if isinstance(told, str) and "://" in told else told
+def _bare(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _bare(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_bare(each) for each in value]
+    return redact(value) if isinstance(value, str) and "://" in value else value

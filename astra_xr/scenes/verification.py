@@ -175,7 +175,7 @@ def verify(
 
 def _open(scene_id: str, band: str | None, catalog: str) -> _Seen:
     seen = _Seen(catalog=catalog)
-    # One that is down is told, and does not hold up the others for long.
+    # One that is down is reported, and does not hold up the others for long.
     hurry = Hurry(until=time.monotonic() + 2 * Settings.from_env().timeout)
     try:
         with hurried(hurry):

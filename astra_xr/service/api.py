@@ -335,8 +335,8 @@ def docs_page() -> str:
     )
     paths = "".join(
         f"<tr><td><code>GET {html.escape(path)}</code></td>"
-        f"<td>{html.escape(told['get']['summary'])}</td></tr>"
-        for path, told in openapi()["paths"].items()
+        f"<td>{html.escape(page['get']['summary'])}</td></tr>"
+        for path, page in openapi()["paths"].items()
     )
     return (
         "<!doctype html><html lang=en><meta charset=utf-8><title>Asset Resolver API</title>"

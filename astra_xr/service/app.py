@@ -160,8 +160,8 @@ class Service:
         )
 
     def _answer(self, asked: AssetsRequest, base: str) -> Answer:
-        # Threads are few: clients are told of what fails, and ask again. A scene is looked up,
-        # then signed.
+        # Threads are few: a failure is an answer, and clients ask again. A scene is looked up, then
+        # signed.
         until = time.monotonic() + 2 * self._settings.core.timeout
         with hurried(Hurry(until=until)):
             answer = self._resolver.resolve(
@@ -193,9 +193,9 @@ class Service:
     async def ready(self, request: Request) -> Response:
         """Return True if the store can be written to; catalogs are reported and decide nothing."""
         # Strangers may ask this: what it costs others is bounded.
-        told = await _in_thread(self._quick, self._readiness.get, "", self._ready)
-        body = json.dumps({"ready": told["store"], **told})
-        return Response(body, 200 if told["store"] else 503, media_type="application/json")
+        found = await _in_thread(self._quick, self._readiness.get, "", self._ready)
+        body = json.dumps({"ready": found["store"], **found})
+        return Response(body, 200 if found["store"] else 503, media_type="application/json")
 
     def _ready(self) -> dict[str, bool]:
         core = self._settings.core
@@ -261,11 +261,11 @@ def _shown(answer: Resolution) -> str | None:
 
 
 def _refusal(error: Exception, request_id: str) -> Response:
-    told = error if isinstance(error, AstraError) else AstraError()
-    if status_of(told) >= 500:
+    shown = error if isinstance(error, AstraError) else AstraError()
+    if status_of(shown) >= 500:
         # Before the answer goes out: who gets it may look for its id at once.
         log_failure(error, request_id)
-    status, body, headers = problem(told, request_id)
+    status, body, headers = problem(shown, request_id)
     return Response(body, status, headers=dict(headers), media_type=PROBLEM_TYPE)
 
 

@@ -111,25 +111,25 @@ class ServiceSettings:
         InvalidParameter
             A variable holds a value of the wrong form.
         """
-        told: dict[str, Any] = {"core": Settings.from_env(environ)}
+        values: dict[str, Any] = {"core": Settings.from_env(environ)}
         env = _variables(os.environ if environ is None else environ)
         del environ  # which holds secrets
         if "keys_file" in env:
-            told["keys_file"] = Path(env["keys_file"]).expanduser()
-        told["cors_origins"] = tuple(_listed(env.get("cors_origins", "")))
+            values["keys_file"] = Path(env["keys_file"]).expanduser()
+        values["cors_origins"] = tuple(_listed(env.get("cors_origins", "")))
         as_is = ("public_url", "rate", "limits_url", "store")
-        told |= {name: env[name] for name in as_is if name in env}
-        told["metrics"] = env.get("metrics", "").lower() in ("1", "on", "true", "yes")
+        values |= {name: env[name] for name in as_is if name in env}
+        values["metrics"] = env.get("metrics", "").lower() in ("1", "on", "true", "yes")
         if "drain" in env:
-            told["drain"] = _seconds(env["drain"])
+            values["drain"] = _seconds(env["drain"])
         counts = {name: _count(name, env[name]) for name in _COUNTS if name in env}
-        told |= {name: count for name, count in counts.items() if name in _QUEUE}
-        told["conversion_limits"] = _limits(counts)
+        values |= {name: count for name, count in counts.items() if name in _QUEUE}
+        values["conversion_limits"] = _limits(counts)
         if "api_keys" in env:
-            told["api_keys"] = tuple(map(Secret, _listed(env["api_keys"].reveal())))
+            values["api_keys"] = tuple(map(Secret, _listed(env["api_keys"].reveal())))
         if "url_keys" in env:
-            told["url_keys"] = _url_keys(env["url_keys"])
-        return cls(**told)
+            values["url_keys"] = _url_keys(env["url_keys"])
+        return cls(**values)
 
 
 _QUEUE = ("conversions", "conversions_per_key", "conversions_waiting")

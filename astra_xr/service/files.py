@@ -73,7 +73,7 @@ class LocalFiles:
         Name in the URL → folder. Nothing outside is served, wherever a link leads.
     signer : UrlSigner
     whole : mapping, optional
-        Name in the URL → tells whether a file of that folder is what it was when it was put
+        Name in the URL → returns True if a file of that folder is what it was when it was put
         there; asked when it is opened, in a thread. One that is not is not served.
     """
 
@@ -179,8 +179,13 @@ class LocalFiles:
         if file is None:
             return None
         whole = self._whole.get(path.removeprefix(PREFIX).partition("/")[0])
-        if whole and not await anyio.to_thread.run_sync(whole, Path(file.path)):
-            os.close(file.descriptor)
+        good = False
+        try:
+            good = not whole or await anyio.to_thread.run_sync(whole, Path(file.path))
+        finally:
+            if not good:
+                os.close(file.descriptor)
+        if not good:
             return None
         if path in self._files:  # opened by somebody else meanwhile
             os.close(self._files.pop(path).descriptor)
@@ -199,19 +204,19 @@ class LocalFiles:
             descriptor = os.open(real, _OPENING)
         except OSError:
             return None
-        told = os.fstat(descriptor)
-        if not stat.S_ISREG(told.st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             os.close(descriptor)
             return None
         tiff = real.endswith((".tif", ".tiff"))
         kind = COG_TYPE if tiff else mimetypes.guess_type(real)[0] or "application/octet-stream"
-        etag = f'"{told.st_mtime_ns:x}-{told.st_size:x}"'.encode()
-        modified = formatdate(told.st_mtime, usegmt=True).encode()
+        etag = f'"{status.st_mtime_ns:x}-{status.st_size:x}"'.encode()
+        modified = formatdate(status.st_mtime, usegmt=True).encode()
         return _File(
             descriptor=descriptor,
             path=real,
-            stamp=_stamp(told),
-            size=told.st_size,
+            stamp=_stamp(status),
+            size=status.st_size,
             etag=etag,
             modified=modified,
             headers=(
@@ -224,8 +229,8 @@ class LocalFiles:
         )
 
 
-def _stamp(told: os.stat_result) -> tuple[int, ...]:
-    return told.st_dev, told.st_ino, told.st_mtime_ns, told.st_size
+def _stamp(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
 
 
 @functools.lru_cache(maxsize=512)
@@ -322,8 +327,8 @@ async def _send(
     send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes | bytearray | None
 ) -> None:
     """Send an answer; a body of None leaves the length as the headers give it."""
-    told = status == 304 or any(name == b"content-length" for name, _ in headers)
-    if body is not None and not told:
+    sized = status == 304 or any(name == b"content-length" for name, _ in headers)
+    if body is not None and not sized:
         headers = [*headers, (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body or b""})

@@ -220,8 +220,8 @@ class Keyring:
             return
         stamp = None
         with contextlib.suppress(OSError):
-            told = self._file.path.stat()
-            stamp = (told.st_mtime_ns, told.st_ino, told.st_size)
+            status = self._file.path.stat()
+            stamp = (status.st_mtime_ns, status.st_ino, status.st_size)
         if stamp == self._stamp:
             return
         with self._lock:

@@ -71,7 +71,7 @@ def document(
     status: int, code: str, detail: str, request_id: str, held: Mapping[str, Any] | None = None
 ) -> bytes:
     """Return a problem document as JSON."""
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "type": "about:blank",
         "title": code.replace("-", " ").capitalize(),
         "status": status,
@@ -80,5 +80,5 @@ def document(
         "request_id": request_id,
     }
     if held:
-        told["error"] = held
-    return json.dumps(told, default=str).encode()
+        fields["error"] = held
+    return json.dumps(fields, default=str).encode()

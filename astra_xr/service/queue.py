@@ -15,6 +15,7 @@ from astra_xr.conversion.pipeline import Converter
 from astra_xr.conversion.recipe import Limits, Progress
 from astra_xr.conversion.stores import Store, StoredAsset
 from astra_xr.errors import ConversionFailed
+from astra_xr.net.patience import side_by_side
 from astra_xr.service.turns import Turn, Turns
 
 _LOOKS = 8
@@ -95,12 +96,13 @@ class PatientConverter(Converter):
     async def _finished(self, whose: str, jobs: tuple[Job, ...]) -> dict[Job, Outcome]:
         turns = self._turns.join(whose, jobs)
         try:
-            told = await asyncio.gather(*map(self._made, jobs, turns), return_exceptions=True)
+            results = await asyncio.gather(*map(self._made, jobs, turns), return_exceptions=True)
         finally:
             for turn in turns:
                 self._turns.leave(turn)
-        # Where somebody else was quicker there is nothing to tell: it is found then.
-        return {job: _outcome(job, value) for job, value in zip(jobs, told, strict=True) if value}
+        # Where somebody else was quicker there is no result: it is found then.
+        found = zip(jobs, results, strict=True)
+        return {job: _outcome(job, value) for job, value in found if value}
 
     async def _made(self, job: Job, turn: Turn) -> StoredAsset | None:
         """Convert when it is the turn; None: it is there already."""
@@ -123,7 +125,8 @@ class PatientConverter(Converter):
                 yield futures
             return
         left = [job for job in jobs if job not in outcomes]
-        missing = [job for job, there in zip(left, self._there(left), strict=True) if not there]
+        looked = side_by_side(self.find, left, _LOOKS)
+        missing = [job for job, found in zip(left, looked, strict=True) if found is None]
         if missing:
             raise Unfinished(missing)
         yield {}
@@ -139,12 +142,6 @@ class PatientConverter(Converter):
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
-
-    def _there(self, jobs: list[Job]) -> list[bool]:
-        if len(jobs) < 2:
-            return [self.find(job) is not None for job in jobs]
-        with ThreadPoolExecutor(min(_LOOKS, len(jobs)), "astra-look") as pool:
-            return [found is not None for found in pool.map(self.find, jobs)]
 
 
 def _outcome(job: Job, value: StoredAsset | BaseException) -> Outcome:

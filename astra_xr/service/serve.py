@@ -135,11 +135,11 @@ def serve(
     Keyring(settings.keys_file, settings.api_keys)
     if not settings.api_keys and not KeyFile(path).read():
         # What is no terminal may be a journal, which keeps it.
-        told = "There is no API key yet: `astra-xr keys add NAME` makes one."
+        note = "There is no API key yet: `astra-xr keys add NAME` makes one."
         if sys.stdout.isatty():
             key = KeyFile(path).add("first")
-            told = f"A first key, shown this once: {key.reveal()}"
-        print(told, flush=True)  # noqa: T201
+            note = f"A first key, shown this once: {key.reveal()}"
+        print(note, flush=True)  # noqa: T201
     if settings.metrics and workers > 1 and MANY not in os.environ:
         os.environ[MANY] = tempfile.mkdtemp(prefix="astra-metrics-")
     print(f"http://{host}:{port}/docs", flush=True)  # noqa: T201

@@ -32,7 +32,7 @@ _CLOSED = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'no
 _UNKEPT = (b"cache-control", b"no-store")
 
 _ID = re.compile(rb"[A-Za-z0-9_.:-]{1,100}")
-"""What may stand in a log, and tells no secret of ours."""
+"""Ids of clients that are taken over, and stand in the log."""
 
 _LAST_WORDS = 5.0
 """Seconds that clients are asked to wait while the service ends."""
@@ -74,7 +74,7 @@ class Shell:
         request_id = scope["request_id"] = _asked_id(scope) or f"{next(self._ids):016x}"
         _hide_key(scope)
 
-        async def told(message: Message) -> None:
+        async def sending(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -85,16 +85,16 @@ class Shell:
             await send(message)
 
         try:
-            await self._app(scope, receive, told)
+            await self._app(scope, receive, sending)
         except asyncio.CancelledError:
             # The service ends, and its patience is over.
             if status:
                 raise
-            await _refuse(told, _ENDING, request_id)
+            await _refuse(sending, _ENDING, request_id)
         except Exception as error:  # noqa: BLE001 - the last catch: nothing of it may get out
             log_failure(error, request_id)
             if not status:
-                await _refuse(told, AstraError(), request_id)
+                await _refuse(sending, AstraError(), request_id)
         finally:
             self._open -= 1
         seconds = time.perf_counter() - start

@@ -34,7 +34,7 @@ class UrlSigner:
         Key id → secret of at least 32 bytes. The first signs; the second, an older one, still
         checks, so that keys can be changed while URLs are out.
     clock : callable
-        Tells the time, in UTC.
+        Returns the time, in UTC.
 
     Raises
     ------
@@ -46,8 +46,8 @@ class UrlSigner:
     >>> signer = UrlSigner({"a": Secret(bytes(32))})
     >>> query, expires_at = signer.sign("GET", "/assets/s2/B04.tif")
     >>> from urllib.parse import parse_qs
-    >>> told = {name: values[0] for name, values in parse_qs(query).items()}
-    >>> signer.accepts("GET", "/assets/s2/B04.tif", told)
+    >>> fields = {name: values[0] for name, values in parse_qs(query).items()}
+    >>> signer.accepts("GET", "/assets/s2/B04.tif", fields)
     True
     """
 

@@ -28,7 +28,7 @@ class Turn:
     coming: asyncio.Future[None]
 
     def come(self) -> None:
-        """Tell who waits for it."""
+        """Wake whoever waits for it."""
         if not self.coming.done():
             self.coming.set_result(None)
 

@@ -56,7 +56,7 @@ def packed(tile: Tile, *, raw: bool = False) -> tuple[dict[str, Any], bytes]:
     """
     bits = tile.key == MASK
     plain = np.packbits(tile.codes > 0).tobytes() if bits else _planes(tile.codes)
-    told = {
+    fields = {
         "box": list(tile.box),
         "shape": list(tile.codes.shape),
         "low": tile.low,
@@ -64,7 +64,7 @@ def packed(tile: Tile, *, raw: bool = False) -> tuple[dict[str, Any], bytes]:
         "packing": "raw" if raw else "deflate",
         "bits": bits,
     }
-    return told, plain if raw else zlib.compress(plain, 5)
+    return fields, plain if raw else zlib.compress(plain, 5)
 
 
 def _planes(codes: npt.NDArray[np.uint16]) -> bytes:
@@ -127,10 +127,11 @@ class Wants:
             return
         for address in group:
             if address in self._wanted:
-                told, data = await in_thread(functools.partial(packed, tiles[address[2:]], raw=raw))
+                tile = tiles[address[2:]]
+                fields, data = await in_thread(functools.partial(packed, tile, raw=raw))
                 # Wanted until it is sent: a job that nothing is wanted of is cancelled.
                 if self._wanted.pop(address, None):
-                    self._send(_message("tile", address) | told, [data])
+                    self._send(_message("tile", address) | fields, [data])
         self._finished()
 
     def close(self) -> None:

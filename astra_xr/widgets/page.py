@@ -103,6 +103,6 @@ def write(picker: Picker, path: Path, bands: Iterable[str], size: int) -> Path:
 
 
 def _held(tile: Tile, level: int) -> dict[str, Any]:
-    told, data = packed(tile)
+    fields, data = packed(tile)
     address = {"key": tile.key, "level": level, "row": 0, "col": 0}
-    return address | told | {"data": base64.b64encode(data).decode()}
+    return address | fields | {"data": base64.b64encode(data).decode()}

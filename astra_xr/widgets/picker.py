@@ -22,7 +22,7 @@ import traitlets
 import xarray as xr
 
 from astra_xr.errors import AstraError, redact
-from astra_xr.reading.loop import start
+from astra_xr.reading.loop import start, together
 from astra_xr.widgets import page
 from astra_xr.widgets.about import described
 from astra_xr.widgets.code import code_of
@@ -350,8 +350,11 @@ class Picker(anywidget.AnyWidget):
             return None
 
     def _spectrum(self, x: float, y: float) -> dict[str, float | None]:
+        return self._start(self._read_spectrum(x, y)).result()
+
+    async def _read_spectrum(self, x: float, y: float) -> dict[str, float | None]:
         if (x, y) not in self._spectra:
-            self._spectra[x, y] = start(self._scene.spectrum(x, y)).result()
+            self._spectra[x, y] = await self._scene.spectrum(x, y)
         return self._spectra[x, y]
 
     # Messages of the browser.
@@ -362,18 +365,22 @@ class Picker(anywidget.AnyWidget):
         if content.get("type") == "want":
             self._start(self._wants.want(content))
         elif content.get("type") == "spectra":
-            self._soon(self._send_spectra)
+            self._start(self._send_spectra(self.state["pins"]))
 
     def _follow(self, change: Any) -> None:
         self._tell_shown()
         if change["new"]["pins"] != change["old"]["pins"]:
-            self._soon(self._send_spectra)
+            self._start(self._send_spectra(self.state["pins"]))
 
-    def _send_spectra(self) -> None:
-        found = []
-        for x, y in self.state["pins"]:
+    async def _send_spectra(self, pins: list[list[float]]) -> None:
+        """Read the spectra of pins and send them; runs on the engine's loop."""
+
+        async def one(x: float, y: float) -> dict[str, Any]:
             try:
-                found.append({"x": x, "y": y, "values": self._spectrum(x, y)})
+                return {"x": x, "y": y, "values": await self._read_spectrum(x, y)}
             except Exception as error:  # noqa: BLE001  (as above)
-                found.append({"x": x, "y": y, "values": {}, "message": redact(error)})
-        self.send({"type": "spectra", "spectra": found})
+                return {"x": x, "y": y, "values": {}, "message": redact(error)}
+
+        found = await together([one(x, y) for x, y in pins])
+        if pins == self.state["pins"]:  # else others are asked for meanwhile
+            self._soon(self.send, {"type": "spectra", "spectra": found})

@@ -105,9 +105,9 @@ class Reads:
         rows = slice(top - corner[0], bottom - corner[0])
         cols = slice(left - corner[1], right - corner[1])
         box = self.pyramid.box(level, pixels)
-        return Tile(
-            key=part.key, box=box, codes=part.codes[rows, cols], low=part.low, step=part.step
-        )
+        # A copy: a view would keep all of the part in memory.
+        codes = part.codes[rows, cols].copy()
+        return Tile(key=part.key, box=box, codes=codes, low=part.low, step=part.step)
 
     def _keep(self, address: Address, tile: Tile) -> None:
         if address not in self._tiles:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -18,7 +19,7 @@ from astra_xr.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from astra_xr.model import SignedUrl
 from astra_xr.net import patience
 from astra_xr.net.client import fetch_json, redirect_of
-from astra_xr.net.patience import Hurry, hurried, waiting
+from astra_xr.net.patience import Hurry, hurried, side_by_side, time_left, waiting
 from astra_xr.testing import RangeServer, Reply
 from conftest import Loopback
 from tests import faulty
@@ -108,6 +109,14 @@ def test_what_may_well_last_is_told_soon(network: Loopback, naps: list[float]) -
     with pytest.raises(UpstreamUnavailable, match="cannot be reached"):
         fetch()
     assert sum(naps) <= 2 * 5
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_time_limit_holds_in_the_threads_of_its_requests_too(count: int) -> None:
+    with hurried(Hurry(until=time.monotonic() + 5)):
+        found = side_by_side(lambda number: (number, time_left() <= 5), range(count), 2)
+    assert found == [(number, True) for number in range(count)]
+    assert side_by_side(lambda _: time_left(), range(count), 2) == [math.inf] * count
 
 
 def test_within_a_time_limit_failures_cost_no_more(network: Loopback) -> None:

@@ -574,6 +574,28 @@ def test_stores_share_reads_and_cancel_none_of_another(monkeypatch: pytest.Monke
     picker.close()
 
 
+def test_spectra_that_take_their_time_hold_up_no_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    picker = plain("a", "b", "c").astra.pick()
+    go, sent = asyncio.Event(), queue.Queue[dict[str, Any]]()
+    spectrum = picker._scene.spectrum
+
+    async def slow(x: float, y: float) -> Any:
+        await go.wait()
+        return await spectrum(x, y)
+
+    monkeypatch.setattr(picker._scene, "spectrum", slow)
+    monkeypatch.setattr(picker, "send", lambda message, buffers=None: sent.put(message))
+    picker.state = picker.state | {"pins": [[1.5, 1.5]]}
+    picker.state = picker.state | {"pins": [[1.5, 1.5], [2.5, 1.5]]}
+    asked(picker, "A", add=[["a", 0, 0, 0]])
+    assert sent.get(timeout=30)["type"] == "tile"
+    start(_set(go)).result()
+    spectra = sent.get(timeout=30)
+    assert [pin["x"] for pin in spectra["spectra"]] == [1.5, 2.5]
+    picker.close()
+    assert sent.empty()  # those of one pin alone are not sent after those of two
+
+
 async def _ended(jobs: list[asyncio.Task[None]]) -> None:
     await asyncio.gather(*jobs, return_exceptions=True)
 
