@@ -92,6 +92,8 @@ def _masked(
 ) -> npt.NDArray[np.bool_]:
     """Call a function with a chunk of each band; the last array has the numbers of the pixels."""
     *values, numbers = arrays
+    if not numbers.size:
+        return np.zeros(numbers.shape, np.bool_)
     first = np.unravel_index(int(numbers.flat[0]), shape)
     rows, cols = (
         slice(int(start), int(start) + size)

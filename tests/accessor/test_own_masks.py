@@ -80,6 +80,8 @@ def test_a_dataset_whose_dimensions_are_in_another_order(stack: xr.Dataset) -> N
     for order in (("x", "y", "time"), ("time", "x", "y")):
         mask = square.transpose(*order).astra.mask(by=bright, dilate=0)
         xr.testing.assert_equal(mask, (square.red > 0.3).transpose(*mask.dims))
+    for empty in (square.isel(x=slice(0)), square.chunk(y=30).isel(x=slice(0))):
+        assert empty.astra.mask(by=bright, dilate=0).values.shape == (2, 60, 0)
 
 
 def test_an_index_and_a_composite_by_a_function(stack: xr.Dataset) -> None:
