@@ -138,7 +138,7 @@ def _periods(ds: xr.Dataset, freq: Any) -> tuple[npt.NDArray[Any], list[Steps]]:
     times = ds["time"].values
     if freq is None:
         return times[:1], [[int(step) for step in order]]
-    if np.isnat(times).any() or (np.diff(times) < np.timedelta64(0)).any():
+    if np.isnat(times).any() or (times[1:] < times[:-1]).any():
         raise _unfit("time steps in order, each with a date", "ds.sortby('time') sorts them.")
     numbers = xr.DataArray(np.arange(times.size), {"time": times}, "time")
     try:

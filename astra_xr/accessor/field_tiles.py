@@ -42,11 +42,12 @@ def choose_tiles(rows: list[Row], lonlat: npt.NDArray[Any]) -> list[Sight]:
     shares = shares_of(prints, lonlat)
     found: dict[tuple[date, tuple[str, ...]], Sight] = {}
     for number, share in enumerate(shares):
-        by_day: dict[date, dict[str, float]] = {}
+        scenes: dict[tuple[date, str], list[int]] = {}
         for index in np.flatnonzero(share):
-            tiles = by_day.setdefault(days[index], {})
-            tile = rows[index].tile
-            tiles[tile] = tiles.get(tile, 0.0) + share[index]
+            scenes.setdefault((days[index], rows[index].tile), []).append(int(index))
+        by_day: dict[date, dict[str, float]] = {}
+        for (day, tile), own in scenes.items():
+            by_day.setdefault(day, {})[tile] = _covered(prints[own], share[own], lonlat[number])
         whole = Counter(tile for tiles in by_day.values() for tile in tiles if tiles[tile] > _WHOLE)
         zone = _zone_of(lonlat[number])
         for day, tiles in by_day.items():
@@ -71,6 +72,13 @@ def choose_tiles(rows: list[Row], lonlat: npt.NDArray[Any]) -> list[Sight]:
                 found[day, chosen] = Sight(day, chosen, of_day, [])
             found[day, chosen].members.append(number)
     return list(found.values())
+
+
+def _covered(prints: npt.NDArray[Any], shares: npt.NDArray[np.float64], shape: Any) -> float:
+    """Return the part of a field that scenes cover together, by the part that each covers."""
+    if len(prints) == 1 or shares.max() > _WHOLE:
+        return float(shares.max())
+    return float(shares_of(np.array([shapely.union_all(prints)]), np.array([shape]))[0, 0])
 
 
 def _joined_tiles(parts: dict[str, npt.NDArray[Any]], shape: Any) -> tuple[str, ...]:

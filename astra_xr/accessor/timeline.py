@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -15,6 +16,7 @@ import xarray as xr
 
 from astra_xr.accessor.cloud_masks import MaskClouds, asked_mask
 from astra_xr.accessor.field_tiles import Sight, choose_tiles, footprints_of, shares_of
+from astra_xr.accessor.function_masks import name_of
 from astra_xr.accessor.polygons import Polygons, read_polygons, turned, warn_of_swapped
 from astra_xr.accessor.progress import bar
 from astra_xr.accessor.spyndex_formulas import recipe_of
@@ -71,8 +73,8 @@ def timeline(
     cloud_cover, catalog
         As for :func:`astra_xr.search`.
     previous : xarray.Dataset, optional
-        A table of the same fields, names and stats. Its days are not read again; new days are
-        added to it.
+        A table of the same fields, names, stats, ``mask_clouds`` and ``min_coverage``. Its days
+        are not read again; new days are added to it.
     progress : bool
         Show progress bars if it takes more than a second.
 
@@ -88,8 +90,7 @@ def timeline(
     Raises
     ------
     InvalidParameter
-        A parameter is invalid, no scene was found, or ``previous`` has other fields, names or
-        stats.
+        A parameter is invalid, no scene was found, or ``previous`` was made with others.
     UpstreamError, …
         As of :func:`astra_xr.search` and :func:`astra_xr.open_scenes`.
 
@@ -126,7 +127,8 @@ def timeline(
         )
         raise InvalidParameter(name="datetime", value=datetime, expected=expected)
     warn_of_swapped(_swapped(fields, lonlat, sights, rows), stacklevel=2)
-    known = set() if previous is None else _days_of(previous, fields, wanted, stats)
+    made = {"mask_clouds": _text_of(mask_clouds), "min_coverage": float(min_coverage)}
+    known = set() if previous is None else _days_of(previous, fields, wanted, stats, made)
     new = [each for each in sights if each.day not in known]
     tiles = sorted({each.tiles for each in new})
     tables = []
@@ -139,7 +141,7 @@ def timeline(
             table = zonal(maps, fields[members], stats, min_coverage, progress=shows)
             tables.append(_of_days(table, own, fields.labels))
             shown.update()
-    return _joined(tables, previous, fields, stats).assign_attrs(mission=mission)
+    return _joined(tables, previous, fields, stats).assign_attrs(mission=mission, **made)
 
 
 def _swapped(
@@ -277,10 +279,19 @@ def _joined(
     return joined.sortby("time").drop_attrs(deep=False)
 
 
+def _text_of(mask_clouds: MaskClouds) -> str:
+    """Return how clouds are masked, as text for attrs; a function by its name."""
+    return json.dumps(mask_clouds, sort_keys=True, default=name_of)
+
+
 def _days_of(
-    previous: xr.Dataset, fields: Polygons, names: tuple[str, ...], stats: Any
+    previous: xr.Dataset,
+    fields: Polygons,
+    names: tuple[str, ...],
+    stats: Any,
+    made: Mapping[str, Any],
 ) -> set[date]:
-    """Return the days of a table, once it is seen to be of the same fields, names and stats."""
+    """Return the days of a table, once it is seen to be of the same parameters."""
     known = checked_stats(stats)
     plain = [name for name in known if name != "fractions"]
     variables = [*names] if plain else []
@@ -293,8 +304,12 @@ def _days_of(
         and {n.casefold() for n in (*variables, "valid")}
         == {str(n).casefold() for n in previous.data_vars}
         and (list(previous.stat.values) if "stat" in previous.coords else None) == several
+        and all(previous.attrs.get(name) == value for name, value in made.items())
     )
     if not alike:
-        expected = "a table that timeline() returned for the same fields, names and stats"
+        expected = (
+            "a table that timeline() returned for the same fields, names, stats, mask_clouds and "
+            "min_coverage, with its attrs"
+        )
         raise InvalidParameter(name="previous", value=type(previous).__name__, expected=expected)
     return {pd.Timestamp(day).date() for day in previous.day.values}

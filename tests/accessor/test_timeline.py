@@ -15,7 +15,10 @@ from affine import Affine
 from pyproj import Transformer
 
 import astra_xr
+from astra_xr.accessor.field_tiles import choose_tiles
 from astra_xr.errors import InvalidDataset, InvalidParameter
+from astra_xr.model import FoundId
+from astra_xr.resolver.sightings import Row
 from astra_xr.testing import write_cog
 
 BOX = shapely.box
@@ -96,14 +99,26 @@ def test_days_that_are_there_are_not_read_again(
     xr.testing.assert_identical(again, table)
     assert not opened
     for other in (fields[:1], fields.rename({"off": "away"})):
-        with pytest.raises(InvalidParameter, match="same fields, names and stats"):
+        with pytest.raises(InvalidParameter, match="same fields, names, stats"):
             astra_xr.timeline("sentinel-2", other, "2025", names, catalog="sample", previous=table)
 
 
 def test_a_table_of_other_names_is_not_added_to(table: xr.Dataset, fields: gpd.GeoSeries) -> None:
     for names in ("NDVI", ["NDVI", "ndmi", "red", "nir"]):
-        with pytest.raises(InvalidParameter, match="same fields, names and stats"):
+        with pytest.raises(InvalidParameter, match="same fields, names, stats"):
             astra_xr.timeline("sentinel-2", fields, "2025", names, catalog="sample", previous=table)
+
+
+def test_a_table_that_was_masked_otherwise_is_not_added_to(
+    table: xr.Dataset, fields: gpd.GeoSeries
+) -> None:
+    names = ["NDVI", "ndmi", "red"]
+    for other in ({"mask_clouds": False}, {"mask_clouds": {"dilate": 0}}, {"min_coverage": 0.5}):
+        with pytest.raises(InvalidParameter, match="mask_clouds and min_coverage"):
+            astra_xr.timeline(
+                "sentinel-2", fields, "2025", names, catalog="sample", previous=table,
+                **other,
+            )  # fmt: skip
 
 
 def test_fractions_of_classes_are_added_to(fields: gpd.GeoSeries) -> None:
@@ -227,6 +242,21 @@ def test_a_field_of_which_each_tile_has_a_part(tmp_path: Path, zone: int) -> Non
     np.testing.assert_allclose(table.red, [[half, 0.11]], atol=1e-6)
 
 
+def test_scenes_of_a_tile_that_overlap_cover_a_field_once() -> None:
+    def row(tile: str, west: float, east: float) -> Row:
+        box = (west, 49.9, east, 50.1)
+        name = f"sentinel-2:{tile} {west}"
+        return Row(
+            id=FoundId(name), datetime="2025-03-01T10:00:00Z", tile=tile, cloud_cover=0,
+            catalogs=("sample",), bbox=box,
+        )  # fmt: skip
+
+    field = np.array([BOX(6.0, 50.0, 6.01, 50.01)], object)
+    halves = [row("31UGT", 5.9, 6.006), row("31UGT", 5.95, 6.006)]
+    (sight,) = choose_tiles([*halves, row("32ULD", 6.002, 6.1)], field)
+    assert sorted(sight.tiles) == ["31UGT", "32ULD"]
+
+
 @pytest.mark.parametrize("crs", [4326, 32660])
 def test_a_field_across_the_antimeridian(tmp_path: Path, crs: int) -> None:
     tile(tmp_path, "S2A_60KXF_20250301_0_L2A", 32660, (179.99, 16.01), 100, like="heights")
@@ -267,7 +297,7 @@ def test_bad_input(fields: gpd.GeoSeries) -> None:
     with pytest.raises(InvalidParameter, match=r"Invalid names=\[\]"):
         astra_xr.timeline("sentinel-2", fields, "2025", [], catalog="sample")
     with pytest.raises(InvalidParameter, match="a table that timeline"):
-        astra_xr.timeline("sentinel-2", fields, "2025", "NDVI", catalog="sample", previous="a.nc")  # type: ignore[arg-type]
+        astra_xr.timeline("sentinel-2", fields, "2025", "NDVI", catalog="sample", previous="a.nc")
     with pytest.raises(InvalidParameter, match="some of mean"):
         astra_xr.timeline("sentinel-2", fields, "2025", "NDVI", stats="avg", catalog="sample")
     with pytest.raises(astra_xr.AstraError, match="NDVVI"):
