@@ -297,7 +297,7 @@ def test_bad_input(fields: gpd.GeoSeries) -> None:
     with pytest.raises(InvalidParameter, match=r"Invalid names=\[\]"):
         astra_xr.timeline("sentinel-2", fields, "2025", [], catalog="sample")
     with pytest.raises(InvalidParameter, match="a table that timeline"):
-        astra_xr.timeline("sentinel-2", fields, "2025", "NDVI", catalog="sample", previous="a.nc")
+        astra_xr.timeline("sentinel-2", fields, "2025", "NDVI", catalog="sample", previous="a.nc")  # type: ignore[arg-type]
     with pytest.raises(InvalidParameter, match="some of mean"):
         astra_xr.timeline("sentinel-2", fields, "2025", "NDVI", stats="avg", catalog="sample")
     with pytest.raises(astra_xr.AstraError, match="NDVVI"):
