@@ -144,7 +144,7 @@ def test_workers_take_what_is_configured(cluster: Any) -> None:
     message = "no AWS credentials on this dask worker.*configure.*client=client"
     with pytest.raises(SigningError, match=message):
         cluster.submit(_sign, pure=False).result()
-    with pytest.raises(AuthenticationRequired, match="On this dask worker.*client=client"):
+    with pytest.raises(AuthenticationRequired, match="This dask worker.*client=client"):
         cluster.submit(_ask_a_service, pure=False).result()
     astra_xr.configure(aws_access_key_id=KEY, aws_endpoint_url="http://127.0.0.1:9")
     # The one before goes along, although it was set without the client.

@@ -163,7 +163,7 @@ def test_kernel_indices_equal_spyndex(ds: xr.Dataset) -> None:
     np.testing.assert_allclose(
         ds.astra.index("kRVI", kernel="linear"), nir**2 / (nir * red), rtol=1e-5
     )
-    with pytest.raises(errors.InvalidParameter, match="one of N, R, which kNDVI"):
+    with pytest.raises(errors.InvalidParameter, match="one of N, R, the names in kNDVI"):
         ds.astra.index("kNDVI", kernel="linear", sigma=1)
     assert "kNDVI" in astra_xr.indices.available(ds).index
 

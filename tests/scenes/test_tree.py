@@ -92,5 +92,5 @@ def test_it_goes_through_a_file_and_back(form: str, tmp_path: Path) -> None:
 def test_errors_are_those_of_open_scene() -> None:
     with pytest.raises(errors.UnknownBand, match="rde"):
         tree(["rde"])
-    with pytest.raises(errors.InvalidParameter, match="that the scene covers"):
+    with pytest.raises(errors.InvalidParameter, match="that overlaps the scene"):
         tree(["red"], bbox=(10, 50, 11, 51))
