@@ -115,9 +115,10 @@ def check_extras() -> list[str]:
 
 @contextmanager
 def refused(extra: str) -> Iterator[None]:
-    from astra_xr.errors import MissingExtra, SigningError
+    from astra_xr.errors import MissingExtra, SigningError, UpstreamError
 
-    kind, words = SigningError if extra == "aws" else MissingExtra, "nothing was missing"
+    others = {"aws": SigningError, "socks": UpstreamError}
+    kind, words = others.get(extra, MissingExtra), "nothing was missing"
     try:
         yield
     except kind as error:
@@ -162,8 +163,15 @@ def aws() -> None:
     astra_xr.open_scene(item, ["red"])
 
 
+def socks() -> None:
+    import astra_xr
+
+    os.environ["HTTPS_PROXY"] = "socks5://127.0.0.1:9"
+    astra_xr.search("sentinel-2", datetime="2025-01-15", catalog="https://stac.example.org")
+
+
 NEEDS: dict[str, Callable[[], None]] = {
-    each.__name__: each for each in (plot, geo, service, geoparquet, aws)
+    each.__name__: each for each in (plot, geo, service, geoparquet, aws, socks)
 }
 
 if __name__ == "__main__":
