@@ -117,7 +117,7 @@ def check_extras() -> list[str]:
 def refused(extra: str) -> Iterator[None]:
     from astra_xr.errors import MissingExtra, SigningError, UpstreamError
 
-    others = {"aws": SigningError, "socks": UpstreamError}
+    others: dict[str, type[Exception]] = {"aws": SigningError, "socks": UpstreamError}
     kind, words = others.get(extra, MissingExtra), "nothing was missing"
     try:
         yield
