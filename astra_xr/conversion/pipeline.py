@@ -181,7 +181,10 @@ class Converter:
 
     def _threads(self) -> ThreadPoolExecutor:
         """Return where jobs are done: in the threads of this process; a fork's are its own."""
-        return _pools.setdefault(os.getpid(), ThreadPoolExecutor(AT_ONCE, "astra-conversion"))
+        process = os.getpid()
+        if process not in _pools:
+            _pools.setdefault(process, ThreadPoolExecutor(AT_ONCE, "astra-conversion"))
+        return _pools[process]
 
     def _land(self, job: Job, future: Future[StoredAsset]) -> None:
         with self._lock:

@@ -48,7 +48,7 @@ def seen(stack: xr.Dataset, name: str, mask_clouds: bool = True) -> Any:
 
 def median(values: Any) -> Any:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # where no moment has a value
+        warnings.simplefilter("ignore", RuntimeWarning)  # where no time step has a value
         return np.nanmedian(values, axis=0)
 
 
