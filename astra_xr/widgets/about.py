@@ -8,7 +8,7 @@ from typing import Any
 from astra_xr.errors import redact
 from astra_xr.widgets.code import quoted
 from astra_xr.widgets.colormaps import colormaps
-from astra_xr.widgets.picker_scene import USUAL, Scene
+from astra_xr.widgets.layers import USUAL, Scene
 from astra_xr.widgets.tile_pyramid import SIDE
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from astra_xr.widgets.colormaps import colors
-from astra_xr.widgets.picker_scene import MASK
-from astra_xr.widgets.picker_tiles import (
+from astra_xr.widgets.layers import MASK
+from astra_xr.widgets.look import (
     Limits,
     Tile,
     bright,
@@ -42,7 +42,7 @@ def stretched_limits(
     Parameters
     ----------
     state : mapping
-        See `astra_xr.widgets.state`.
+        See `astra_xr.widgets.choice`.
     tiles : mapping
         Channel → tile of the scene, or of the view; with the cloud mask where there is one.
     reflectance : bool

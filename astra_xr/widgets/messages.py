@@ -21,8 +21,8 @@ import numpy.typing as npt
 
 from astra_xr.errors import redact
 from astra_xr.reading.loop import in_thread
-from astra_xr.widgets.picker_scene import MASK
-from astra_xr.widgets.picker_tiles import Tile
+from astra_xr.widgets.layers import MASK
+from astra_xr.widgets.look import Tile
 from astra_xr.widgets.reads import Address, Reads
 
 Send = Callable[[dict[str, Any], list[bytes]], None]

@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 from astra_xr.accessor.band_names import find_variable
 from astra_xr.errors import ConversionFailed, InvalidParameter
+from astra_xr.widgets.layers import MASK
+from astra_xr.widgets.look import Tile, fitting
 from astra_xr.widgets.messages import packed
-from astra_xr.widgets.picker_scene import MASK
-from astra_xr.widgets.picker_tiles import Tile, fitting
 
 if TYPE_CHECKING:
     from astra_xr.widgets.picker import Picker

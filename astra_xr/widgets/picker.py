@@ -25,13 +25,13 @@ from astra_xr.errors import AstraError, redact
 from astra_xr.reading.loop import start, together
 from astra_xr.widgets import page
 from astra_xr.widgets.about import described
+from astra_xr.widgets.choice import InvalidState, completed, usual_colormap
 from astra_xr.widgets.code import code_of
 from astra_xr.widgets.derive import channels_of, chosen_limits, picture, stretched_limits
+from astra_xr.widgets.layers import MASK, Scene
+from astra_xr.widgets.look import Box, Limits, Tile, fitting
 from astra_xr.widgets.messages import Wants
-from astra_xr.widgets.picker_scene import MASK, Scene
-from astra_xr.widgets.picker_tiles import Box, Limits, Tile, fitting
 from astra_xr.widgets.reads import Reads
-from astra_xr.widgets.state import InvalidState, completed, usual_colormap
 
 if TYPE_CHECKING:
     import os
@@ -67,7 +67,7 @@ class Picker(anywidget.AnyWidget):
     _css = _HERE / "picker.css"
 
     about = traitlets.Dict(help="Description of the scene; constant.").tag(sync=True)
-    state = traitlets.Dict(help="What was chosen; see `astra_xr.widgets.state`.").tag(sync=True)
+    state = traitlets.Dict(help="What was chosen; see `astra_xr.widgets.choice`.").tag(sync=True)
     shown = traitlets.Dict(read_only=True, help="Limits in force, once known.").tag(sync=True)
 
     preview = traitlets.Bytes(read_only=True, help="The image as a JPEG, once read.").tag(sync=True)

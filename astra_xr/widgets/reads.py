@@ -7,8 +7,8 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
 from astra_xr.reading.loop import together
-from astra_xr.widgets.picker_scene import Scene
-from astra_xr.widgets.picker_tiles import Box, Tile
+from astra_xr.widgets.layers import Scene
+from astra_xr.widgets.look import Box, Tile
 from astra_xr.widgets.tile_pyramid import Place, joined, rectangles
 
 _BYTES = 64 << 20

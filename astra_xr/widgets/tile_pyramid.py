@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from astra_xr.widgets.picker_tiles import Box, Tile
+from astra_xr.widgets.look import Box, Tile
 
 SIDE = 256
 """Rows and columns of a tile; fewer at the ends of the scene."""

@@ -34,7 +34,7 @@ from astra_xr.resolver.routing import needs_conversion, route
 from astra_xr.secret import Secret
 from astra_xr.settings import Settings
 from astra_xr.testing import write_cog
-from astra_xr.widgets.picker_scene import Scene
+from astra_xr.widgets.layers import Scene
 from tests import items
 
 Json = dict[str, Any]

@@ -16,8 +16,8 @@ import xarray as xr
 import astra_xr
 from astra_xr.errors import ReadError
 from astra_xr.reading.loop import run
+from astra_xr.widgets.layers import MASK
 from astra_xr.widgets.picker import Picker
-from astra_xr.widgets.picker_scene import MASK
 from tests.widgets.conftest import SAMPLE, Show, drawn, scene
 
 # One browser for all of them.

@@ -22,10 +22,10 @@ from astra_xr.errors import AstraError, InvalidDataset, InvalidParameter, Unknow
 from astra_xr.reading.loop import run, start
 from astra_xr.widgets import picker as module
 from astra_xr.widgets import reads as reads_module
+from astra_xr.widgets.choice import InvalidState
+from astra_xr.widgets.layers import MASK, Scene
 from astra_xr.widgets.picker import Picker
-from astra_xr.widgets.picker_scene import MASK, Scene
 from astra_xr.widgets.reads import Reads
-from astra_xr.widgets.state import InvalidState
 from tests.widgets.conftest import SAMPLE, scene
 
 mpl.use("agg")

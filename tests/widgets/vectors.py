@@ -11,9 +11,8 @@ import numpy as np
 
 from astra_xr.widgets.code import code_of
 from astra_xr.widgets.colormaps import colormaps, colors
-from astra_xr.widgets.messages import packed
-from astra_xr.widgets.picker_scene import MASK
-from astra_xr.widgets.picker_tiles import (
+from astra_xr.widgets.layers import MASK
+from astra_xr.widgets.look import (
     Tile,
     bright,
     centered,
@@ -23,6 +22,7 @@ from astra_xr.widgets.picker_tiles import (
     rgb,
     stretch_of,
 )
+from astra_xr.widgets.messages import packed
 from astra_xr.widgets.tile_pyramid import Pyramid, window_of
 
 TARGET = Path(__file__).with_name("vectors.json")

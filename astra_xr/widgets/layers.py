@@ -25,7 +25,7 @@ from astra_xr.missions.base import OPTICAL_PRESETS
 from astra_xr.model import CLASS_ROLES
 from astra_xr.reading.loop import together
 from astra_xr.widgets.georeference import axis_of, coordinate_of, crs_of, georeference
-from astra_xr.widgets.picker_tiles import Box, Scale, Tile, encode
+from astra_xr.widgets.look import Box, Scale, Tile, encode
 from astra_xr.widgets.tile_pyramid import Pyramid
 
 MASK = ":mask"

@@ -13,7 +13,7 @@ import traitlets
 from astra_xr.accessor.band_names import find_variable
 from astra_xr.errors import AstraError, InvalidParameter, UnknownIndex
 from astra_xr.widgets.colormaps import colors
-from astra_xr.widgets.picker_scene import Scene
+from astra_xr.widgets.layers import Scene
 
 State = dict[str, Any]
 """See :func:`completed`."""
