@@ -1181,13 +1181,44 @@ var Layer = class {
   }
 };
 
+// astra_xr/widgets/js/ui/picture.js
+var Picture = class {
+  /** `tiles` has the tiles: the store, or what follows from it. */
+  constructor(about, pyramid, tiles) {
+    Object.assign(this, { about, pyramid, tiles, layers: /* @__PURE__ */ new Map(), drawn: null, fresh: false, complete: false });
+  }
+  layer(level) {
+    if (!this.layers.has(level)) this.layers.set(level, new Layer(this.tiles, this.pyramid, level));
+    return this.layers.get(level);
+  }
+  /** Color what is here of a box: of the level that is shown, above coarser ones where that is not complete. */
+  paint(state, limits, box, level) {
+    const { pyramid } = this, look = new Look(this.about, state, limits);
+    let drawn = [];
+    this.complete = false;
+    if (look.known) {
+      const shown2 = this.layer(level);
+      shown2.paint(box, look);
+      drawn = shown2.complete ? [shown2] : [pyramid.top, ...level + 1 < pyramid.top ? [level + 1] : []].filter((each) => each !== level).map((each) => this.layer(each));
+      for (const layer of drawn) if (layer !== shown2) layer.paint(box, look);
+      if (!shown2.complete) drawn.push(shown2);
+      drawn = drawn.filter((layer) => layer.some);
+      this.complete = shown2.complete;
+    }
+    for (const each of this.layers.keys()) if (![level, level + 1, pyramid.top].includes(each)) this.layers.delete(each);
+    this.fresh = drawn.length > 0;
+    if (this.fresh) this.drawn = drawn;
+  }
+};
+
 // astra_xr/widgets/js/ui/stage.js
 var PINS = ["#e8590c", "#1c7ed6", "#2f9e44", "#ae3ec9", "#e03131", "#0c8599"];
 var shortNumber = (value) => numberText(value, Math.abs(value) >= 1e3 ? 6 : 4);
 var Stage = class {
   constructor(view) {
     const { about } = view;
-    Object.assign(this, { view, about, store: view.store, pyramid: view.pyramid, revision: 0, layers: /* @__PURE__ */ new Map() });
+    Object.assign(this, { view, about, store: view.store, pyramid: view.pyramid, revision: 0 });
+    this.picture = new Picture(about, view.pyramid, view.store);
     this.eye = new Eye(about.grid);
     this.canvas = make("canvas", {
       class: "astra-canvas",
@@ -1379,44 +1410,27 @@ var Stage = class {
     this.readout.textContent = this.pixelText(row, col);
   }
   // Painting.
-  layer(level) {
-    if (!this.layers.has(level)) this.layers.set(level, new Layer(this.store, this.pyramid, level));
-    return this.layers.get(level);
-  }
-  /** Draw what is here: of the level that is shown, above coarser ones where that is not complete. */
+  /** Draw what is here, and pale what is of something else. */
   paint(limits) {
-    const { eye, canvas, dpr, level, pyramid } = this;
+    const { eye, canvas, dpr, level, pyramid, picture } = this;
     if (!eye.width) return;
     const started = performance.now();
-    const look = new Look(this.about, this.view.state, limits);
-    const box = eye.view || [0, 0, pyramid.rows, pyramid.cols];
-    let drawn = [];
-    if (look.known) {
-      const shown2 = this.layer(level);
-      shown2.paint(box, look);
-      drawn = shown2.complete ? [shown2] : [pyramid.top, ...level + 1 < pyramid.top ? [level + 1] : []].filter((each) => each !== level).map((each) => this.layer(each));
-      for (const layer of drawn) if (layer !== shown2) layer.paint(box, look);
-      if (!shown2.complete) drawn.push(shown2);
-      drawn = drawn.filter((layer) => layer.some);
-    }
-    for (const each of this.layers.keys()) if (![level, level + 1, pyramid.top].includes(each)) this.layers.delete(each);
-    const fresh = drawn.length > 0;
-    if (fresh) this.before = drawn;
+    picture.paint(this.view.state, limits, eye.view || [0, 0, pyramid.rows, pyramid.cols], level);
     const context = canvas.getContext("2d");
     context.setTransform(dpr, 0, 0, dpr, 0, 0);
     context.clearRect(0, 0, eye.width, eye.height);
-    context.globalAlpha = fresh ? 1 : 0.35;
-    for (const layer of this.before || []) this.put(context, layer);
+    context.globalAlpha = picture.fresh ? 1 : 0.35;
+    for (const layer of picture.drawn || []) this.put(context, layer);
     context.globalAlpha = 1;
-    const saved = !this.before && this.preview;
+    const saved = !picture.drawn && this.preview;
     if (saved) this.put(context, { canvas: saved, box: [0, 0, pyramid.rows, pyramid.cols] });
     this.marks(context);
     this.scale();
-    if (fresh) {
+    if (picture.fresh) {
       canvas.dataset.rev = ++this.revision;
       canvas.dataset.ms = (performance.now() - started).toFixed(1);
     }
-    canvas.dataset.fine = String(fresh && this.layer(level).complete);
+    canvas.dataset.fine = String(picture.fresh && picture.complete);
     canvas.dataset.level = level;
     canvas.dataset.saved = String(Boolean(saved));
   }

@@ -6,7 +6,7 @@ import { Eye } from "../geo/eye.js";
 import { lonlatAt } from "../geo/lonlat.js";
 import { numberText } from "../code.js";
 import { clamp, make } from "./dom.js";
-import { Layer, Look } from "./layer.js";
+import { Picture } from "./picture.js";
 
 export const PINS = ["#e8590c", "#1c7ed6", "#2f9e44", "#ae3ec9", "#e03131", "#0c8599"];
 
@@ -15,7 +15,8 @@ const shortNumber = (value) => numberText(value, Math.abs(value) >= 1000 ? 6 : 4
 export class Stage {
   constructor(view) {
     const { about } = view;
-    Object.assign(this, { view, about, store: view.store, pyramid: view.pyramid, revision: 0, layers: new Map() });
+    Object.assign(this, { view, about, store: view.store, pyramid: view.pyramid, revision: 0 });
+    this.picture = new Picture(about, view.pyramid, view.store);
     this.eye = new Eye(about.grid);
     this.canvas = make("canvas", {
       class: "astra-canvas", tabIndex: 0, role: "application", "aria-roledescription": "image",
@@ -205,48 +206,27 @@ export class Stage {
 
   // Painting.
 
-  layer(level) {
-    if (!this.layers.has(level)) this.layers.set(level, new Layer(this.store, this.pyramid, level));
-    return this.layers.get(level);
-  }
-
-  /** Draw what is here: of the level that is shown, above coarser ones where that is not complete. */
+  /** Draw what is here, and pale what is of something else. */
   paint(limits) {
-    const { eye, canvas, dpr, level, pyramid } = this;
+    const { eye, canvas, dpr, level, pyramid, picture } = this;
     if (!eye.width) return;
     const started = performance.now();
-    const look = new Look(this.about, this.view.state, limits);
-    const box = eye.view || [0, 0, pyramid.rows, pyramid.cols];
-    let drawn = [];
-    if (look.known) {
-      const shown = this.layer(level);
-      shown.paint(box, look);
-      drawn = shown.complete ? [shown] : [pyramid.top, ...(level + 1 < pyramid.top ? [level + 1] : [])]
-        .filter((each) => each !== level).map((each) => this.layer(each));
-      for (const layer of drawn) if (layer !== shown) layer.paint(box, look);
-      if (!shown.complete) drawn.push(shown);
-      drawn = drawn.filter((layer) => layer.some);
-    }
-    // Layers of other levels would only take memory.
-    for (const each of this.layers.keys()) if (![level, level + 1, pyramid.top].includes(each)) this.layers.delete(each);
-    // Until what was chosen is there: what was shown before, and pale, as it is of something else.
-    const fresh = drawn.length > 0;
-    if (fresh) this.before = drawn;
+    picture.paint(this.view.state, limits, eye.view || [0, 0, pyramid.rows, pyramid.cols], level);
     const context = canvas.getContext("2d");
     context.setTransform(dpr, 0, 0, dpr, 0, 0);
     context.clearRect(0, 0, eye.width, eye.height);
-    context.globalAlpha = fresh ? 1 : 0.35;
-    for (const layer of this.before || []) this.put(context, layer);
+    context.globalAlpha = picture.fresh ? 1 : 0.35;
+    for (const layer of picture.drawn || []) this.put(context, layer);
     context.globalAlpha = 1;
-    const saved = !this.before && this.preview;
+    const saved = !picture.drawn && this.preview;
     if (saved) this.put(context, { canvas: saved, box: [0, 0, pyramid.rows, pyramid.cols] });
     this.marks(context);
     this.scale();
-    if (fresh) {
+    if (picture.fresh) {
       canvas.dataset.rev = ++this.revision;
       canvas.dataset.ms = (performance.now() - started).toFixed(1);
     }
-    canvas.dataset.fine = String(fresh && this.layer(level).complete);
+    canvas.dataset.fine = String(picture.fresh && picture.complete);
     canvas.dataset.level = level;
     canvas.dataset.saved = String(Boolean(saved));
   }
