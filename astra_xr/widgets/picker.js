@@ -53,8 +53,8 @@ function stretchOf(scale, stretch, stats) {
     const [mean, deviation] = momentsOf(scale, stats);
     return parted(mean - deviation * stretch.sigma, mean + deviation * stretch.sigma);
   }
-  const ends = stretch.kind === "minmax" ? [0, 100] : [stretch.low, stretch.high];
-  return parted(...ends.map((percent) => percentile(scale, stats, percent)));
+  const [low, high] = stretch.kind === "minmax" ? [0, 100] : [stretch.low, stretch.high];
+  return parted(percentile(scale, stats, low), percentile(scale, stats, high));
 }
 function centered([low, high]) {
   const most = Math.max(-low, high);
@@ -92,7 +92,8 @@ function channelsOf(state) {
   return [state.mode === "index" ? state.index : state.band];
 }
 function here(about, ...keys) {
-  return !about.offline || keys.every((key) => about.offline.includes(key));
+  const { offline: offline2 } = about;
+  return !offline2 || keys.every((key) => offline2.includes(key));
 }
 function reduce(about, state, action) {
   return Object.hasOwn(ACTIONS, action.type) ? ACTIONS[action.type](about, state, action) : state;
@@ -101,7 +102,7 @@ var ACTIONS = {
   mode(about, state, { mode }) {
     const next = { ...state, mode };
     if (mode === "index") {
-      if (!here(about, state.index)) next.index = about.offline.find((key) => about.indices[key]);
+      if (!here(about, state.index)) next.index = about.offline?.find((key) => about.indices[key]) ?? state.index;
       next.cmap = about.indices[next.index].cmap;
     }
     if (mode === "single") next.cmap = about.bands[state.band].cmap;
@@ -133,7 +134,7 @@ var ACTIONS = {
     const at = [grid.x + grid.dx * (Math.floor(col) + 0.5), grid.y + grid.dy * (Math.floor(row) + 0.5)];
     const point = at.map((value) => Number(value.toPrecision(12)));
     if (state.pins.some((pin) => String(pin) === String(point))) return state;
-    return { ...state, pins: [...state.pins, point] };
+    return { ...state, pins: [...state.pins, [point[0], point[1]]] };
   },
   unpin: (about, state, { n }) => ({ ...state, pins: state.pins.filter((_, i) => i !== n) }),
   clear: (about, state) => ({ ...state, pins: [] }),
@@ -145,20 +146,30 @@ var ACTIONS = {
 
 // astra_xr/widgets/js/geo/pyramid.js
 var Pyramid = class {
+  /**
+   * @param {Pick<Grid, "rows" | "cols">} grid
+   * @param {Levels} levels
+   */
   constructor({ rows, cols }, { side, top, bottom = 0, overview }) {
-    Object.assign(this, { rows, cols, side, top, bottom, overview });
+    this.rows = rows;
+    this.cols = cols;
+    this.side = side;
+    this.top = top;
+    this.bottom = bottom;
+    this.overview = overview;
   }
-  /** Rows and columns of a level. */
+  /** Rows and columns of a level. @param {number} level @returns {[number, number]} */
   shape(level) {
     if (level === this.top) return this.overview;
-    return [this.rows, this.cols].map((size) => Math.max(1, Math.floor(size / 2 ** level)));
+    const part = (size) => Math.max(1, Math.floor(size / 2 ** level));
+    return [part(this.rows), part(this.cols)];
   }
-  /** Pixels of the scene in one of a level, down and across; all of the top level's are alike. */
+  /** Pixels of the scene in one of a level, down and across; all of the top level's are alike. @param {number} level @returns {[number, number]} */
   pitch(level) {
     const [rows, cols] = this.shape(level);
     return level === this.top ? [this.rows / rows, this.cols / cols] : [2 ** level, 2 ** level];
   }
-  /** The tiles, [row, col], that a box of the scene touches. */
+  /** The tiles, [row, col], that a box of the scene touches. @param {number} level @param {number[]} box @returns {[number, number][]} */
   within(level, [top, left, bottom, right]) {
     const [down, across] = this.pitch(level), [rows, cols] = this.shape(level);
     const ends = (low, high, pitch, size) => {
@@ -171,7 +182,7 @@ var Pyramid = class {
     for (let row = r0; row <= r1; row++) for (let col = c0; col <= c1; col++) found.push([row, col]);
     return found;
   }
-  /** The box of the scene that a tile shows. */
+  /** The box of the scene that a tile shows. @returns {Box} */
   box(level, row, col) {
     const [down, across] = this.pitch(level), [rows, cols] = this.shape(level);
     const end = (n, size) => Math.min((n + 1) * this.side, size);
@@ -215,7 +226,8 @@ function wantedBy(about, pyramid, state, level, view) {
   const keys = [...new Set(channelsOf(state)), ...about.masked ? [MASK] : []];
   const statistics = statisticsOf(pyramid, state);
   const found = /* @__PURE__ */ new Map();
-  for (const [each, box] of [[pyramid.top, wholeOf(pyramid)], [statistics.level, statistics.box], [level, view || wholeOf(pyramid)]]) {
+  const parts = [[pyramid.top, wholeOf(pyramid)], [statistics.level, statistics.box], [level, view || wholeOf(pyramid)]];
+  for (const [each, box] of parts) {
     for (const [row, col] of pyramid.within(each, box)) {
       for (const key of keys) found.set(`${key} ${each} ${row} ${col}`, { key, level: each, row, col });
     }
@@ -230,56 +242,68 @@ function numberOf(tile) {
 }
 function tilesOf(store, pyramid, key, { level, box }) {
   const found = pyramid.within(level, box).map(([row, col]) => store.get({ key, level, row, col }));
-  return found.every(Boolean) ? found : null;
+  return found.every((tile) => tile !== void 0) ? found : null;
 }
 var Statistics = class {
+  /** @param {About} about @param {Pyramid} pyramid @param {Pick<Store, "get">} store */
   constructor(about, pyramid, store) {
-    Object.assign(this, { about, pyramid, store });
-    this.counts = /* @__PURE__ */ new Map();
+    this.about = about;
+    this.pyramid = pyramid;
+    this.store = store;
     this.found = null;
   }
-  /** Work out what is known now; null as long as nothing is. */
+  /** Work out what is known now; null as long as nothing is. @param {State} state */
   update(state) {
     const keys = channelsOf(state);
     const wished = statisticsOf(this.pyramid, state);
     const whole = { level: this.pyramid.top, box: wholeOf(this.pyramid) };
-    const [from, tiles] = [wished, whole].map((each) => [each, keys.map((key) => tilesOf(this.store, this.pyramid, key, each))]).find(([, all]) => all.every(Boolean)) || [];
-    if (!tiles) {
+    const known = [wished, whole].map((from2) => ({ from: from2, tiles: keys.map((key) => tilesOf(this.store, this.pyramid, key, from2)).filter((each) => each !== null) })).find(({ tiles: tiles2 }) => tiles2.length === keys.length);
+    if (!known) {
       if (this.found && String(this.found.keys) !== String(keys)) this.found = null;
       return this.found;
     }
+    const { from, tiles } = known;
     const masks = this.about.masked ? tilesOf(this.store, this.pyramid, MASK, from) : null;
     const made = JSON.stringify([keys, from, tiles.flat().map(numberOf), masks && masks.map(numberOf), state.stretch, state.mode]);
     if (!this.found || this.found.made !== made) this.found = { made, keys, ...this.derived(state, tiles, masks, from) };
     return this.found;
   }
+  /** @param {State} state @param {Tile[][]} tiles @param {Tile[] | null} masks @param {{ box: Box }} from */
   derived(state, tiles, masks, { box }) {
     const parts = tiles.map((channel) => channel.map((tile) => ({ codes: tile.codes, width: tile.shape[1], window: windowOf(tile, box) })));
     let leave = masks && masks.map((mask) => mask.codes);
     if (!masks && state.mode === "rgb" && this.about.reflectance) leave = brightIn(parts, tiles.map(([first]) => first));
     const by = JSON.stringify([box, tiles.flat().map(numberOf), masks && masks.map(numberOf), state.mode]);
-    if (this.countedBy !== by) {
+    if (!this.counted || this.countedBy !== by) {
       this.countedBy = by;
       this.counted = parts.map((channel) => countsOf(channel.map((part, n) => ({ ...part, leaveOut: leave && leave[n] }))));
     }
     const scales = tiles.map(([{ low, step }]) => ({ low, step }));
+    const { counted } = this;
     const limits = {};
     channelsOf(state).forEach((key, n) => {
-      const pair = stretchOf(scales[n], state.stretch, this.counted[n]);
+      const pair = stretchOf(scales[n], state.stretch, counted[n]);
       limits[key] = state.mode === "rgb" ? pair : centered(pair);
     });
-    return { limits, counts: this.counted, scales };
+    return { limits, counts: counted, scales };
   }
 };
 function limitsInForce(state, found, told = {}) {
-  const pairs = channelsOf(state).map((key) => [key, state.limits[key] || found && found.limits[key] || told[key]]);
+  const pairs = channelsOf(state).map((key) => (
+    /** @type {const} */
+    [key, state.limits[key] || found && found.limits[key] || told[key]]
+  ));
   return Object.fromEntries(pairs.filter(([, pair]) => pair));
 }
 
 // astra_xr/widgets/js/wire.js
 var nameOf = ({ key, level, row, col }) => `${level}/${row}/${col}/${key}`;
 var Wire = class {
-  /** `heard` is called with each message that is understood: of a tile, it has the codes. */
+  /**
+   * `heard` is called with each message that is understood: of a tile, it has the codes.
+   * @param {Model} model
+   * @param {(message: Heard) => void} heard
+   */
   constructor(model, heard) {
     this.model = model;
     this.heard = heard;
@@ -290,15 +314,16 @@ var Wire = class {
   close() {
     this.model.off("msg:custom", this.receive);
   }
-  /** Send a message; false if there is no kernel to take it. */
+  /** Send a message; false if there is no kernel to take it. @param {Asked} message */
   send(message) {
     return this.tried(() => this.model.send(message));
   }
-  /** Give the kernel a state. */
+  /** Give the kernel a state. @param {State} state */
   save(state) {
     this.model.set("state", state);
     return this.tried(() => this.model.save_changes());
   }
+  /** @param {() => void} act */
   tried(act) {
     try {
       act();
@@ -308,6 +333,7 @@ var Wire = class {
     }
     return !this.gone;
   }
+  /** @param {any} message @param {any[]} buffers */
   async take(message, buffers) {
     if (!message || typeof message !== "object") return;
     if (message.type !== "tile") {
@@ -317,7 +343,8 @@ var Wire = class {
     try {
       this.heard({ ...message, codes: await unpacked(message, buffers) });
     } catch (error) {
-      this.heard({ ...message, type: "failed", message: `A tile of ${message.key} is damaged: ${error.message}` });
+      this.heard({ ...message, type: "failed", message: `A tile of ${message.key} is damaged: ${/** @type {Error} */
+      error.message}` });
     }
   }
 };
@@ -345,9 +372,15 @@ async function inflated(bytes) {
 // astra_xr/widgets/js/store.js
 var BYTES = 64 << 20;
 var Store = class {
-  /** `name` is the store's own, by which the kernel knows what it still wants. */
+  /**
+   * `name` is the store's own, by which the kernel knows what it still wants.
+   * @param {Line} wire
+   * @param {string} name
+   */
   constructor(wire, name, now = () => performance.now()) {
-    Object.assign(this, { wire, name, now });
+    this.wire = wire;
+    this.name = name;
+    this.now = now;
     this.tiles = /* @__PURE__ */ new Map();
     this.bytes = 0;
     this.views = /* @__PURE__ */ new Map();
@@ -356,9 +389,11 @@ var Store = class {
     this.spectra = [];
     this.refused = "";
   }
+  /** @param {unknown} view @param {() => void} changed */
   join(view, changed) {
     this.views.set(view, { names: /* @__PURE__ */ new Map(), changed });
   }
+  /** @param {unknown} view */
   leave(view) {
     this.views.delete(view);
     this.ask();
@@ -366,7 +401,7 @@ var Store = class {
   changed() {
     for (const { changed } of this.views.values()) changed();
   }
-  /** A tile, if it is here. */
+  /** A tile, if it is here. @param {Address} address */
   get(address) {
     const name = nameOf(address), tile = this.tiles.get(name);
     if (tile) {
@@ -375,9 +410,14 @@ var Store = class {
     }
     return tile;
   }
-  /** Say which tiles a view needs now: those that no view needs any more are dropped on their way. */
+  /**
+   * Say which tiles a view needs now: those that no view needs any more are dropped on their way.
+   * @param {unknown} view
+   * @param {Address[]} addresses
+   */
   want(view, addresses) {
-    this.views.get(view).names = new Map(addresses.map((address) => [nameOf(address), address]));
+    const joined = this.views.get(view);
+    if (joined) joined.names = new Map(addresses.map((address) => [nameOf(address), address]));
     this.ask();
   }
   ask() {
@@ -397,7 +437,7 @@ var Store = class {
     if (sent) for (const [name, address] of add) this.asked.set(name, { address, since: this.now() });
     else this.asked.clear();
   }
-  /** Take what the wire has heard. */
+  /** Take what the wire has heard. @param {Heard} message */
   heard(message) {
     if (message.type === "spectra") this.spectra = message.spectra;
     if (message.type === "refused") this.refused = message.message;
@@ -408,6 +448,7 @@ var Store = class {
     }
     this.changed();
   }
+  /** @param {Tile} tile */
   put(tile) {
     const name = nameOf(tile), before = this.tiles.get(name);
     this.asked.delete(name);
@@ -439,7 +480,7 @@ var Store = class {
   get reading() {
     return [...new Set([...this.asked.values()].map(({ address }) => address.key))];
   }
-  /** The messages of channels that failed. */
+  /** The messages of channels that failed. @param {string[]} keys */
   failures(keys) {
     const found = [...this.failed.values()].filter(({ key }) => keys.includes(key));
     return [...new Set(found.map(({ message }) => message))];
@@ -462,8 +503,8 @@ async function offlineModel(held) {
   const wire = {
     gone: false,
     save: (state) => model.set("state", state),
-    send({ type, add = [] }) {
-      if (type === "want") setTimeout(() => add.forEach(([key, level, row, col]) => store.heard(missing(key, level, row, col))));
+    send(message) {
+      if (message.type === "want") setTimeout(() => message.add.forEach(([key, level, row, col]) => store.heard(missing(key, level, row, col))));
       return true;
     }
   };
@@ -552,7 +593,7 @@ function codeOf(about, state, limits, whole = false) {
   if (!whole || !about.scene) return line;
   const names = [...new Set(state.mode === "index" ? about.needs[state.index] || [] : shown2)];
   const sizes = (names.length ? names : Object.keys(about.bands)).map((n) => about.bands[n].gsd);
-  const own = Math.min(...sizes.filter(Boolean));
+  const own = Math.min(...sizes.filter((size2) => size2 !== null));
   const bands = names.length ? `bands=${listed(names)}` : 'bands="reflectance"';
   const catalog = about.catalog ? `, catalog=${JSON.stringify(about.catalog)}` : "";
   const crs = grid.degrees ? `, crs=${JSON.stringify(grid.crs)}` : "";
@@ -621,6 +662,7 @@ var stepOf = ([low, high]) => 10 ** Math.floor(Math.log10((high - low) / 20 || 1
 var Panel = class {
   constructor(view) {
     this.view = view;
+    this.rows = [];
     this.node = make("div", { class: "astra-panel" });
     this.channels = make("div", { class: "astra-channels" });
     this.formula = make("div", { class: "astra-formula" });
@@ -728,7 +770,7 @@ var Panel = class {
     for (const [name, index] of Object.entries(about.indices)) {
       const group = about.needs[name] ? "usual" : index.domain;
       if (!groups.has(group)) groups.set(group, []);
-      groups.get(group).push(make("option", { value: name, disabled: !here(about, name), title: index.title }, `${name}  ${index.title}`));
+      groups.get(group)?.push(make("option", { value: name, disabled: !here(about, name), title: index.title }, `${name}  ${index.title}`));
     }
     return [...groups].map(([label, options]) => make("optgroup", { label }, ...options));
   }
@@ -791,6 +833,9 @@ var Histogram = class {
     this.svg = draw("svg", { class: "astra-histogram", role: "group", "aria-label": "Histogram and limits" }, this.plot, this.axis, this.lanes);
     this.node = make("div", {}, this.svg);
     this.sliders = [];
+    this.range = [0, 1];
+    this.ranged = "";
+    this.counts = null;
   }
   x(value) {
     const [low, high] = this.range;
@@ -864,7 +909,7 @@ var Histogram = class {
   ticks(lanes) {
     const [low, high] = this.range;
     const raw = (high - low) / 5, ten = 10 ** Math.floor(Math.log10(raw));
-    const step = ten * [1, 2, 5, 10].find((n) => n * ten >= raw);
+    const step = ten * ([1, 2, 5].find((n) => n * ten >= raw) || 10);
     const nodes = [draw("line", { x1: EDGE, x2: WIDE - EDGE, y1: HIGH, y2: HIGH })];
     for (let v = Math.ceil(low / step) * step; v <= high; v += step) {
       nodes.push(draw("line", { x1: this.x(v), x2: this.x(v), y1: HIGH, y2: HIGH + 3 }));
@@ -956,6 +1001,7 @@ var Histogram = class {
 var clamp2 = (value, low, high) => Math.min(high, Math.max(low, value));
 var middle = (values) => values[values.length >> 1];
 var Eye = class {
+  /** @param {Grid} grid */
   constructor(grid) {
     this.grid = grid;
     const squeeze = grid.degrees && grid.lonlat ? Math.cos(middle(grid.lonlat.lat) * Math.PI / 180) : 1;
@@ -979,6 +1025,7 @@ var Eye = class {
   get zoomed() {
     return this.scale > this.fit * 1.001;
   }
+  /** @param {Box | null} view */
   show(view) {
     if (!view) {
       [this.row, this.col, this.scale] = [this.grid.rows / 2, this.grid.cols / 2, this.fit];
@@ -1009,19 +1056,21 @@ var Eye = class {
     this.row -= dy / (this.scale * this.ratio);
     this.settle();
   }
+  /** @param {number} x @param {number} y @returns {[number, number]} */
   at(x, y) {
     return [
       this.row + (y - this.height / 2) / (this.scale * this.ratio),
       this.col + (x - this.width / 2) / this.scale
     ];
   }
+  /** @param {number} row @param {number} col @returns {[number, number]} */
   place(row, col) {
     return [
       (col - this.col) * this.scale + this.width / 2,
       (row - this.row) * this.scale * this.ratio + this.height / 2
     ];
   }
-  /** The pixels that are seen, as state has them; null: all. */
+  /** The pixels that are seen, as state has them; null: all. @returns {Box | null} */
   get view() {
     if (!this.zoomed) return null;
     const [top, left] = this.at(0, 0), [bottom, right] = this.at(this.width, this.height);
@@ -1090,8 +1139,12 @@ function composeColored(out, codes, table, hidden = null) {
 
 // astra_xr/widgets/js/ui/layer.js
 var Look = class {
+  /** @param {About} about @param {State} state @param {Record<string, Limits>} limits */
   constructor(about, state, limits) {
-    Object.assign(this, { about, state, keys: channelsOf(state), tables: /* @__PURE__ */ new Map() });
+    this.about = about;
+    this.state = state;
+    this.keys = channelsOf(state);
+    this.tables = /* @__PURE__ */ new Map();
     this.classes = state.mode === "single" ? about.bands[state.band].classes : [];
     this.limits = this.keys.map((key) => limits[key]);
     this.made = JSON.stringify([state.mode, this.keys, this.limits, state.gamma, state.cmap, state.mask]);
@@ -1100,6 +1153,7 @@ var Look = class {
   get known() {
     return this.classes.length > 0 || this.limits.every(Boolean);
   }
+  /** @param {Tile} tile @param {number} n */
   table(tile, n) {
     const name = `${n} ${tile.low} ${tile.step}`;
     if (!this.tables.has(name)) {
@@ -1113,6 +1167,7 @@ var Look = class {
     }
     return this.tables.get(name);
   }
+  /** @param {Uint32Array} words @param {Tile[]} tiles @param {Tile | null | undefined} mask */
   color(words, tiles, mask) {
     const tables = tiles.map((tile, n) => this.table(tile, n));
     const hidden = mask && mask.codes;
@@ -1120,22 +1175,37 @@ var Look = class {
     else composeColored(words, tiles[0].codes, tables[0], hidden);
   }
 };
+var contextOf = (canvas) => (
+  /** @type {CanvasRenderingContext2D} */
+  canvas.getContext("2d")
+);
 var Layer = class {
+  /** @param {Pick<Store, "get">} store @param {Pyramid} pyramid @param {number} level */
   constructor(store, pyramid, level) {
-    Object.assign(this, { store, pyramid, level, parts: /* @__PURE__ */ new Map(), complete: false, box: null });
+    this.store = store;
+    this.pyramid = pyramid;
+    this.level = level;
+    this.parts = /* @__PURE__ */ new Map();
+    this.complete = false;
+    this.some = false;
+    this.box = null;
     this.canvas = document.createElement("canvas");
+    this.context = contextOf(this.canvas);
   }
-  /** Color what is here of a box; those tiles alone that are not yet as they should be. */
+  /** Color what is here of a box; those tiles alone that are not yet as they should be. @param {Box} box @param {Look} look */
   paint(box, look) {
     const { store, pyramid, level } = this;
     const places = pyramid.within(level, box);
-    const [r0, c0] = places[0], [r1, c1] = places.at(-1);
+    const [r0, c0] = places[0], [r1, c1] = places[places.length - 1];
     const range = `${r0} ${c0} ${r1} ${c1}`;
     if (range !== this.range) this.lay(range, r0, c0, r1, c1);
     const all = places.map(([row, col]) => {
       const tiles = look.keys.map((key) => store.get({ key, level, row, col }));
       const mask = look.state.mask ? store.get({ key: MASK, level, row, col }) : null;
-      return { row, col, tiles, mask, here: tiles.every(Boolean) && (!look.state.mask || Boolean(mask)) };
+      return { row, col, tiles: (
+        /** @type {Tile[]} */
+        tiles
+      ), mask, here: tiles.every(Boolean) && (!look.state.mask || Boolean(mask)) };
     });
     const count = all.filter(({ here: here2 }) => here2).length;
     this.complete = count === places.length;
@@ -1159,6 +1229,7 @@ var Layer = class {
     }
   }
   /** A canvas for a range of tiles; what is in it of others stays for as long as it is in range. */
+  /** @param {string} range @param {number} r0 @param {number} c0 @param {number} r1 @param {number} c1 */
   lay(range, r0, c0, r1, c1) {
     const { pyramid, level } = this;
     const [rows, cols] = pyramid.shape(level);
@@ -1167,7 +1238,7 @@ var Layer = class {
     const before = this.box && { canvas: this.canvas, box: this.box, parts: this.parts };
     this.canvas = document.createElement("canvas");
     [this.canvas.height, this.canvas.width] = size;
-    this.context = this.canvas.getContext("2d");
+    this.context = contextOf(this.canvas);
     this.box = [r0 * pyramid.side * down, c0 * pyramid.side * across, (r0 * pyramid.side + size[0]) * down, (c0 * pyramid.side + size[1]) * across];
     this.parts = /* @__PURE__ */ new Map();
     this.range = range;
@@ -1183,15 +1254,28 @@ var Layer = class {
 
 // astra_xr/widgets/js/ui/picture.js
 var Picture = class {
-  /** `tiles` has the tiles: the store, or what follows from it. */
+  /**
+   * `tiles` has the tiles: the store, or what follows from it.
+   * @param {About} about
+   * @param {Pyramid} pyramid
+   * @param {Pick<Store, "get">} tiles
+   */
   constructor(about, pyramid, tiles) {
-    Object.assign(this, { about, pyramid, tiles, layers: /* @__PURE__ */ new Map(), drawn: null, fresh: false, complete: false });
+    this.about = about;
+    this.pyramid = pyramid;
+    this.tiles = tiles;
+    this.layers = /* @__PURE__ */ new Map();
+    this.drawn = null;
+    this.fresh = false;
+    this.complete = false;
   }
+  /** @param {number} level */
   layer(level) {
-    if (!this.layers.has(level)) this.layers.set(level, new Layer(this.tiles, this.pyramid, level));
-    return this.layers.get(level);
+    const layer = this.layers.get(level) || new Layer(this.tiles, this.pyramid, level);
+    this.layers.set(level, layer);
+    return layer;
   }
-  /** Color what is here of a box: of the level that is shown, above coarser ones where that is not complete. */
+  /** Color what is here of a box: of the level that is shown, above coarser ones where that is not complete. @param {State} state @param {Record<string, Limits>} limits @param {Box} box @param {number} level */
   paint(state, limits, box, level) {
     const { pyramid } = this, look = new Look(this.about, state, limits);
     let drawn = [];
@@ -1215,9 +1299,25 @@ var Picture = class {
 var PINS = ["#e8590c", "#1c7ed6", "#2f9e44", "#ae3ec9", "#e03131", "#0c8599"];
 var shortNumber = (value) => numberText(value, Math.abs(value) >= 1e3 ? 6 : 4);
 var Stage = class {
+  /** @type {[number, number] | null} */
+  hover = null;
+  // where the pointer is
+  /** @type {View["about"]} */
+  about;
+  /** @type {View["store"]} */
+  store;
+  /** @type {View["pyramid"]} */
+  pyramid;
+  revision = 0;
+  dpr = 1;
+  looking = 0;
+  /** @param {View} view */
   constructor(view) {
     const { about } = view;
-    Object.assign(this, { view, about, store: view.store, pyramid: view.pyramid, revision: 0 });
+    this.view = view;
+    this.about = about;
+    this.store = view.store;
+    this.pyramid = view.pyramid;
     this.picture = new Picture(about, view.pyramid, view.store);
     this.eye = new Eye(about.grid);
     this.canvas = make("canvas", {
@@ -1245,7 +1345,7 @@ var Stage = class {
   }
   /** The picture as Python last drew it, to be seen where no tiles come: in a notebook that is opened again. */
   async load(preview) {
-    if (!ArrayBuffer.isView(preview) || !preview.byteLength) return;
+    if (!preview || !ArrayBuffer.isView(preview) || !preview.byteLength) return;
     this.preview = await createImageBitmap(new Blob([preview], { type: "image/jpeg" }));
     this.view.refresh();
   }
@@ -1286,7 +1386,10 @@ var Stage = class {
     let moved = 0;
     const at = (e) => {
       const r = canvas.getBoundingClientRect();
-      return [e.clientX - r.left, e.clientY - r.top];
+      return (
+        /** @type {[number, number]} */
+        [e.clientX - r.left, e.clientY - r.top]
+      );
     };
     canvas.addEventListener("pointerdown", (e) => {
       if (e.button) return;
@@ -1304,7 +1407,7 @@ var Stage = class {
       const [px, py] = down.get(e.pointerId);
       moved += Math.abs(x - px) + Math.abs(y - py);
       if (down.size === 2) {
-        const other = [...down].find(([id]) => id !== e.pointerId)[1];
+        const other = [...down.keys()].filter((id) => id !== e.pointerId).map((id) => down.get(id))[0];
         const apart = (a) => Math.hypot(a[0] - other[0], a[1] - other[1]) || 1;
         this.look(() => this.eye.zoom(apart([x, y]) / apart([px, py]), (x + other[0]) / 2, (y + other[1]) / 2));
       } else if (moved > 4) this.look(() => this.eye.move(x - px, y - py));
@@ -1360,7 +1463,7 @@ var Stage = class {
       const known = store.spectra.find((s) => s.x === x && s.y === y);
       if (known) return known;
       const at = [(y - grid.y) / grid.dy, (x - grid.x) / grid.dx];
-      const bands = about.offline.filter((key) => about.bands[key]);
+      const bands = (about.offline || []).filter((key) => about.bands[key]);
       return { x, y, values: Object.fromEntries(bands.map((key) => [key, this.valueAt(key, ...at)?.value])) };
     });
     this.view.refresh();
@@ -1465,7 +1568,7 @@ var Stage = class {
     if (!meters) return;
     const most = this.eye.width / 4 / this.eye.scale * meters;
     const ten = 10 ** Math.floor(Math.log10(most));
-    const length = ten * [5, 2, 1].find((n) => n * ten <= most);
+    const length = ten * ([5, 2].find((n) => n * ten <= most) || 1);
     this.scalebar.firstChild.style.width = `${(length / meters * this.eye.scale).toFixed(1)}px`;
     this.scalebar.lastChild.textContent = length >= 1e3 ? `${length / 1e3} km` : `${length} m`;
   }
@@ -1603,8 +1706,26 @@ var Status = class {
 
 // astra_xr/widgets/js/ui/view.js
 var View = class {
+  /** @type {() => void} */
+  followed = () => {
+  };
+  /** @type {() => void} */
+  told = () => {
+  };
+  /** @type {(event: Event) => void} */
+  typed = () => {
+  };
+  frame = 0;
+  saving = 0;
+  broken = "";
+  /** @param {Model} model @param {Store} store @param {HTMLElement} root */
   constructor(model, store, root) {
-    Object.assign(this, { model, store, root, about: model.get("about"), state: model.get("state"), id: `astra-${unique()}` });
+    this.model = model;
+    this.store = store;
+    this.root = root;
+    this.about = model.get("about");
+    this.state = model.get("state");
+    this.id = `astra-${unique()}`;
     this.pyramid = new Pyramid(this.about.grid, this.about.pyramid);
     this.statistics = new Statistics(this.about, this.pyramid, store);
     this.limits = {};
@@ -1667,7 +1788,7 @@ var View = class {
     this.model.off("change:state", this.followed);
     this.model.off("change:shown", this.told);
     this.root.removeEventListener("keydown", this.typed);
-    this.sizes.disconnect();
+    this.sizes?.disconnect();
     clearInterval(this.ticking);
     clearTimeout(this.saving);
     clearTimeout(this.stage.looking);
@@ -1718,7 +1839,8 @@ var View = class {
       try {
         part();
       } catch (error) {
-        this.broken = `A part of the picker failed: ${error.message}`;
+        this.broken = `A part of the picker failed: ${/** @type {Error} */
+        error.message}`;
       }
     }
     this.status.update(this.broken);
@@ -1754,13 +1876,15 @@ function shown(model, store, el) {
   return () => view.close();
 }
 function widget() {
-  let store = null;
+  let store;
   return {
+    /** @param {{ model: Model }} context */
     initialize({ model }) {
       const wire = new Wire(model, (message) => store.heard(message));
       store = new Store(wire, unique());
       return () => wire.close();
     },
+    /** @param {{ model: Model, el: HTMLElement }} context */
     render: ({ model, el }) => shown(model, store, el)
   };
 }

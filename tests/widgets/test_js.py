@@ -46,6 +46,14 @@ def test_units_in_node() -> None:
     assert done.returncode == 0, done.stdout
 
 
+def test_types() -> None:
+    tsc = ROOT / "node_modules/.bin/tsc"
+    if not tsc.exists():
+        pytest.skip("typescript is not here: npm install")
+    done = subprocess.run([tsc], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
 def test_the_bundle_is_that_of_its_sources(tmp_path: Path) -> None:
     esbuild = ROOT / "node_modules/.bin/esbuild"
     if not esbuild.exists():

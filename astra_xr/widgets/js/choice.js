@@ -2,27 +2,41 @@
 
 import { parted } from "./pixels/stats.js";
 
-/** The bands, or the index, that are shown: three or one. */
+/** @import { About, State, Stretch } from "./types" */
+
+/** The bands, or the index, that are shown: three or one. @param {State} state @returns {string[]} */
 export function channelsOf(state) {
   if (state.mode === "rgb") return state.bands;
   return [state.mode === "index" ? state.index : state.band];
 }
 
-/** Whether channels can be shown: all with a kernel, those within the page without. */
+/**
+ * Whether channels can be shown: all with a kernel, those within the page without.
+ * @param {About} about
+ * @param {string[]} keys
+ */
 export function here(about, ...keys) {
-  return !about.offline || keys.every((key) => about.offline.includes(key));
+  const { offline } = about;
+  return !offline || keys.every((key) => offline.includes(key));
 }
 
-/** The state after an action; the same state where the action cannot be. */
+/**
+ * The state after an action; the same state where the action cannot be.
+ * @param {About} about
+ * @param {State} state
+ * @param {{ type: string, [key: string]: any }} action
+ * @returns {State}
+ */
 export function reduce(about, state, action) {
   return Object.hasOwn(ACTIONS, action.type) ? ACTIONS[action.type](about, state, action) : state;
 }
 
+/** @type {Record<string, (about: About, state: State, action: any) => State>} */
 const ACTIONS = {
   mode(about, state, { mode }) {
     const next = { ...state, mode };
     if (mode === "index") {
-      if (!here(about, state.index)) next.index = about.offline.find((key) => about.indices[key]);
+      if (!here(about, state.index)) next.index = about.offline?.find((key) => about.indices[key]) ?? state.index;
       next.cmap = about.indices[next.index].cmap;
     }
     if (mode === "single") next.cmap = about.bands[state.band].cmap;
@@ -39,6 +53,7 @@ const ACTIONS = {
   },
   // A stretch is for all channels: it takes the place of limits that were set.
   stretch(about, state, { patch }) {
+    /** @type {Stretch} */
     const stretch = { ...state.stretch, ...patch };
     const { low, high, sigma } = stretch;
     const fine = low >= 0 && low < high && high <= 100 && sigma > 0 && sigma <= 100;
@@ -54,7 +69,7 @@ const ACTIONS = {
     const at = [grid.x + grid.dx * (Math.floor(col) + 0.5), grid.y + grid.dy * (Math.floor(row) + 0.5)];
     const point = at.map((value) => Number(value.toPrecision(12)));
     if (state.pins.some((pin) => String(pin) === String(point))) return state;
-    return { ...state, pins: [...state.pins, point] };
+    return { ...state, pins: [...state.pins, [point[0], point[1]]] };
   },
   unpin: (about, state, { n }) => ({ ...state, pins: state.pins.filter((_, i) => i !== n) }),
   clear: (about, state) => ({ ...state, pins: [] }),

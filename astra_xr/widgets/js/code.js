@@ -2,20 +2,27 @@
 
 import { channelsOf } from "./choice.js";
 
-/** A number as text, without trailing zeros; as Python's format "g" has it. */
+/** @import { About, Box, Grid, Limits, State } from "./types" */
+
+/** A number as text, without trailing zeros; as Python's format "g" has it. @param {number} value */
 export function numberText(value, digits = 6) {
   const [mantissa, exponent] = value.toExponential(digits - 1).split("e");
   if (Number(exponent) >= -4 && Number(exponent) < digits) return String(Number(value.toPrecision(digits)));
   return `${Number(mantissa)}e${exponent[0]}${exponent.slice(1).padStart(2, "0")}`;
 }
 
-/** The Python of an image; `limits` are those in force, and left out where they are not known yet. */
+/**
+ * The Python of an image; `limits` are those in force, and left out where they are not known yet.
+ * @param {About} about
+ * @param {State} state
+ * @param {Record<string, Limits>} limits
+ */
 export function codeOf(about, state, limits, whole = false) {
   const { name, grid } = about;
   const shown = channelsOf(state);
   const known = shown.every((key) => limits[key]);
   const pairs = known ? shown.map((key) => limits[key].map((v) => numberText(v))) : [];
-  const listed = (names) => `[${names.map((n) => JSON.stringify(n)).join(", ")}]`;
+  const listed = (/** @type {string[]} */ names) => `[${names.map((n) => JSON.stringify(n)).join(", ")}]`;
   const masked = state.mask ? ", mask_clouds=True" : "";
   const view = viewCode(grid, state.view);
   const ends = known ? `, vmin=${pairs[0][0]}, vmax=${pairs[0][1]}` : "";
@@ -37,7 +44,7 @@ export function codeOf(about, state, limits, whole = false) {
   if (!whole || !about.scene) return line;
   const names = [...new Set(state.mode === "index" ? about.needs[state.index] || [] : shown)];
   const sizes = (names.length ? names : Object.keys(about.bands)).map((n) => about.bands[n].gsd);
-  const own = Math.min(...sizes.filter(Boolean));
+  const own = Math.min(...sizes.filter((size) => size !== null));
   const bands = names.length ? `bands=${listed(names)}` : 'bands="reflectance"';
   const catalog = about.catalog ? `, catalog=${JSON.stringify(about.catalog)}` : "";
   const crs = grid.degrees ? `, crs=${JSON.stringify(grid.crs)}` : "";
@@ -46,6 +53,7 @@ export function codeOf(about, state, limits, whole = false) {
   return `import astra_xr\n\n${name} = astra_xr.open_scene(${scene}, ${bands}${catalog}${crs}${size})\n${line}`;
 }
 
+/** @param {Grid} grid @param {Box | null} view */
 function viewCode(grid, view) {
   if (!view) return "";
   const [top, left, bottom, right] = view;

@@ -5,23 +5,42 @@ import { channelsOf } from "./choice.js";
 import { windowOf } from "./geo/pyramid.js";
 import { brightIn, centered, countsOf, stretchOf } from "./pixels/stats.js";
 
+/** @import { About, Address, Box, Found, Limits, State, Tile } from "./types" */
+/** @import { Pyramid } from "./geo/pyramid.js" */
+/** @import { Store } from "./store.js" */
+
 export const MASK = ":mask";
 export const OVERVIEW = 768; // rows and columns of statistics, at most
 
+/** @param {{ rows: number, cols: number }} grid @returns {Box} */
 const wholeOf = ({ rows, cols }) => [0, 0, rows, cols];
 
-/** What statistics are of: a box, and the level at which its pixels are counted. */
+/**
+ * What statistics are of: a box, and the level at which its pixels are counted.
+ * @param {Pyramid} pyramid
+ * @param {State} state
+ */
 export function statisticsOf(pyramid, state) {
   const box = state.stretch.of === "view" && state.view ? state.view : wholeOf(pyramid);
   return { box, level: pyramid.levelOf(box, OVERVIEW) };
 }
 
-/** The tiles that a view needs: the overview, those of its statistics, and what it shows at its level. */
+/**
+ * The tiles that a view needs: the overview, those of its statistics, and what it shows at its level.
+ * @param {About} about
+ * @param {Pyramid} pyramid
+ * @param {State} state
+ * @param {number} level
+ * @param {Box | null} view
+ * @returns {Address[]}
+ */
 export function wantedBy(about, pyramid, state, level, view) {
   const keys = [...new Set(channelsOf(state)), ...(about.masked ? [MASK] : [])];
   const statistics = statisticsOf(pyramid, state);
   const found = new Map();
-  for (const [each, box] of [[pyramid.top, wholeOf(pyramid)], [statistics.level, statistics.box], [level, view || wholeOf(pyramid)]]) {
+  /** @type {[number, Box][]} */
+  const parts = [[pyramid.top, wholeOf(pyramid)], [statistics.level, statistics.box], [level, view || wholeOf(pyramid)]];
+  for (const [each, box] of parts) {
     for (const [row, col] of pyramid.within(each, box)) {
       for (const key of keys) found.set(`${key} ${each} ${row} ${col}`, { key, level: each, row, col });
     }
@@ -32,66 +51,86 @@ export function wantedBy(about, pyramid, state, level, view) {
 const numbers = new WeakMap();
 let last = 0;
 
-/** A number of its own for each tile. */
+/** A number of its own for each tile. @param {Tile} tile @returns {number} */
 export function numberOf(tile) {
   if (!numbers.has(tile)) numbers.set(tile, ++last);
   return numbers.get(tile);
 }
 
-/** The tiles of a channel for statistics; null if not all are here. */
+/**
+ * The tiles of a channel for statistics; null if not all are here.
+ * @param {Pick<Store, "get">} store
+ * @param {Pyramid} pyramid
+ * @param {string} key
+ * @param {{ level: number, box: Box }} part
+ */
 function tilesOf(store, pyramid, key, { level, box }) {
   const found = pyramid.within(level, box).map(([row, col]) => store.get({ key, level, row, col }));
-  return found.every(Boolean) ? found : null;
+  return found.every((tile) => tile !== undefined) ? found : null;
 }
 
 /** Limits that follow from the stretch, and the counts they follow from; remembered until these change. */
 export class Statistics {
+  /** @param {About} about @param {Pyramid} pyramid @param {Pick<Store, "get">} store */
   constructor(about, pyramid, store) {
-    Object.assign(this, { about, pyramid, store });
-    this.counts = new Map();
-    this.found = null; // { keys, limits, counts, scales }
+    this.about = about;
+    this.pyramid = pyramid;
+    this.store = store;
+    /** @type {Found | null} */
+    this.found = null;
   }
 
-  /** Work out what is known now; null as long as nothing is. */
+  /** Work out what is known now; null as long as nothing is. @param {State} state */
   update(state) {
     const keys = channelsOf(state);
     const wished = statisticsOf(this.pyramid, state);
     const whole = { level: this.pyramid.top, box: wholeOf(this.pyramid) };
     // Until pixels of the view are here, those of the whole are what is known.
-    const [from, tiles] = [wished, whole]
-      .map((each) => [each, keys.map((key) => tilesOf(this.store, this.pyramid, key, each))])
-      .find(([, all]) => all.every(Boolean)) || [];
-    if (!tiles) {
+    const known = [wished, whole]
+      .map((from) => ({ from, tiles: keys.map((key) => tilesOf(this.store, this.pyramid, key, from)).filter((each) => each !== null) }))
+      .find(({ tiles }) => tiles.length === keys.length);
+    if (!known) {
       if (this.found && String(this.found.keys) !== String(keys)) this.found = null;
       return this.found;
     }
+    const { from, tiles } = known;
     const masks = this.about.masked ? tilesOf(this.store, this.pyramid, MASK, from) : null;
     const made = JSON.stringify([keys, from, tiles.flat().map(numberOf), masks && masks.map(numberOf), state.stretch, state.mode]);
     if (!this.found || this.found.made !== made) this.found = { made, keys, ...this.derived(state, tiles, masks, from) };
     return this.found;
   }
 
+  /** @param {State} state @param {Tile[][]} tiles @param {Tile[] | null} masks @param {{ box: Box }} from */
   derived(state, tiles, masks, { box }) {
     const parts = tiles.map((channel) => channel.map((tile) => ({ codes: tile.codes, width: tile.shape[1], window: windowOf(tile, box) })));
+    /** @type {ArrayLike<number>[] | null} */
     let leave = masks && masks.map((mask) => mask.codes);
     if (!masks && state.mode === "rgb" && this.about.reflectance) leave = brightIn(parts, tiles.map(([first]) => first));
     const by = JSON.stringify([box, tiles.flat().map(numberOf), masks && masks.map(numberOf), state.mode]);
-    if (this.countedBy !== by) {
+    if (!this.counted || this.countedBy !== by) {
       this.countedBy = by;
       this.counted = parts.map((channel) => countsOf(channel.map((part, n) => ({ ...part, leaveOut: leave && leave[n] }))));
     }
     const scales = tiles.map(([{ low, step }]) => ({ low, step }));
+    const { counted } = this;
+    /** @type {Record<string, Limits>} */
     const limits = {};
     channelsOf(state).forEach((key, n) => {
-      const pair = stretchOf(scales[n], state.stretch, this.counted[n]);
+      const pair = stretchOf(scales[n], state.stretch, counted[n]);
       limits[key] = state.mode === "rgb" ? pair : centered(pair);
     });
-    return { limits, counts: this.counted, scales };
+    return { limits, counts: counted, scales };
   }
 }
 
-/** Channel → limits in force: those that were set, else by the stretch, else as Python told. */
+/**
+ * Channel → limits in force: those that were set, else by the stretch, else as Python told.
+ * @param {State} state
+ * @param {Found | null} found
+ * @param {Record<string, Limits>} told
+ * @returns {Record<string, Limits>}
+ */
 export function limitsInForce(state, found, told = {}) {
-  const pairs = channelsOf(state).map((key) => [key, state.limits[key] || (found && found.limits[key]) || told[key]]);
+  const pairs = channelsOf(state).map((key) => /** @type {const} */ ([key, state.limits[key] || (found && found.limits[key]) || told[key]]));
   return Object.fromEntries(pairs.filter(([, pair]) => pair));
 }

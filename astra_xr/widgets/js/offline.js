@@ -4,10 +4,18 @@ import { MASK } from "./derive.js";
 import { Store } from "./store.js";
 import { unpacked } from "./wire.js";
 
-/** A model of anywidget's kind, and its store. */
+/** @import { Heard, Line, Model } from "./types" */
+
+/**
+ * A model of anywidget's kind, and its store.
+ * @param {any} held
+ * @returns {Promise<{ model: Model, store: Store }>}
+ */
 export async function offlineModel(held) {
+  /** @type {Record<string, unknown>} */
   const kept = { about: held.about, state: held.state, shown: held.shown };
   const heard = new Map();
+  /** @type {any} */
   const model = {
     get: (key) => kept[key],
     set: (key, value) => {
@@ -17,15 +25,17 @@ export async function offlineModel(held) {
     on: (event, act) => heard.set(event, [...(heard.get(event) || []), act]),
     off: (event, act) => heard.set(event, (heard.get(event) || []).filter((each) => each !== act)),
   };
+  /** @type {Line} */
   const wire = {
     gone: false,
     save: (state) => model.set("state", state),
-    send({ type, add = [] }) {
+    send(message) {
       // What is not here will not come: that is said of what was asked for, so a moment later.
-      if (type === "want") setTimeout(() => add.forEach(([key, level, row, col]) => store.heard(missing(key, level, row, col))));
+      if (message.type === "want") setTimeout(() => message.add.forEach(([key, level, row, col]) => store.heard(missing(key, level, row, col))));
       return true;
     },
   };
+  /** @returns {Heard} */
   const missing = (key, level, row, col) => ({ type: "failed", key, level, row, col, message: `${key === MASK ? "The cloud mask" : key} is not included in this page.` });
   const store = new Store(wire, "page");
   store.spectra = held.spectra;

@@ -2,25 +2,40 @@
 
 import { canInflate, nameOf } from "./wire.js";
 
+/** @import { Address, Heard, Line, Spectrum, Tile } from "./types" */
+
 const BYTES = 64 << 20; // of pixels that are kept, and not wanted by a view
 
 export class Store {
-  /** `name` is the store's own, by which the kernel knows what it still wants. */
+  /**
+   * `name` is the store's own, by which the kernel knows what it still wants.
+   * @param {Line} wire
+   * @param {string} name
+   */
   constructor(wire, name, now = () => performance.now()) {
-    Object.assign(this, { wire, name, now });
+    this.wire = wire;
+    this.name = name;
+    this.now = now;
+    /** @type {Map<string, Tile>} */
     this.tiles = new Map(); // name → tile, used last at the end
     this.bytes = 0;
+    /** @type {Map<unknown, { names: Map<string, Address>, changed: () => void }>} */
     this.views = new Map(); // view → { names wanted, changed }
+    /** @type {Map<string, { address: Address, since: number }>} */
     this.asked = new Map(); // name → { address, since }
+    /** @type {Map<string, { key: string, message: string }>} */
     this.failed = new Map(); // name → { key, message }
+    /** @type {Spectrum[]} */
     this.spectra = [];
     this.refused = "";
   }
 
+  /** @param {unknown} view @param {() => void} changed */
   join(view, changed) {
     this.views.set(view, { names: new Map(), changed });
   }
 
+  /** @param {unknown} view */
   leave(view) {
     this.views.delete(view);
     this.ask();
@@ -30,7 +45,7 @@ export class Store {
     for (const { changed } of this.views.values()) changed();
   }
 
-  /** A tile, if it is here. */
+  /** A tile, if it is here. @param {Address} address */
   get(address) {
     const name = nameOf(address), tile = this.tiles.get(name);
     if (tile) {
@@ -40,9 +55,14 @@ export class Store {
     return tile;
   }
 
-  /** Say which tiles a view needs now: those that no view needs any more are dropped on their way. */
+  /**
+   * Say which tiles a view needs now: those that no view needs any more are dropped on their way.
+   * @param {unknown} view
+   * @param {Address[]} addresses
+   */
   want(view, addresses) {
-    this.views.get(view).names = new Map(addresses.map((address) => [nameOf(address), address]));
+    const joined = this.views.get(view);
+    if (joined) joined.names = new Map(addresses.map((address) => [nameOf(address), address]));
     this.ask();
   }
 
@@ -51,7 +71,8 @@ export class Store {
     const add = [...wanted].filter(([name]) => !this.tiles.has(name) && !this.asked.has(name) && !this.failed.has(name));
     const drop = [...this.asked].filter(([name]) => !wanted.has(name));
     if (!add.length && !drop.length) return;
-    const listed = (address) => [address.key, address.level, address.row, address.col];
+    /** @returns {[string, number, number, number]} */
+    const listed = (/** @type {Address} */ address) => [address.key, address.level, address.row, address.col];
     const sent = this.wire.send({
       type: "want", store: this.name, add: add.map(([, address]) => listed(address)),
       drop: drop.map(([, { address }]) => listed(address)), raw: !canInflate(),
@@ -61,7 +82,7 @@ export class Store {
     else this.asked.clear();
   }
 
-  /** Take what the wire has heard. */
+  /** Take what the wire has heard. @param {Heard} message */
   heard(message) {
     if (message.type === "spectra") this.spectra = message.spectra;
     if (message.type === "refused") this.refused = message.message;
@@ -74,6 +95,7 @@ export class Store {
     this.changed();
   }
 
+  /** @param {Tile} tile */
   put(tile) {
     const name = nameOf(tile), before = this.tiles.get(name);
     this.asked.delete(name);
@@ -82,7 +104,7 @@ export class Store {
     this.tiles.delete(name);
     this.tiles.set(name, tile);
     this.bytes += tile.codes.byteLength;
-    const wanted = (each) => [...this.views.values()].some(({ names }) => names.has(each));
+    const wanted = (/** @type {string} */ each) => [...this.views.values()].some(({ names }) => names.has(each));
     for (const [each, { codes }] of this.tiles) {
       if (this.bytes <= BYTES) break;
       if (each === name || wanted(each)) continue;
@@ -109,7 +131,7 @@ export class Store {
     return [...new Set([...this.asked.values()].map(({ address }) => address.key))];
   }
 
-  /** The messages of channels that failed. */
+  /** The messages of channels that failed. @param {string[]} keys */
   failures(keys) {
     const found = [...this.failed.values()].filter(({ key }) => keys.includes(key));
     return [...new Set(found.map(({ message }) => message))];

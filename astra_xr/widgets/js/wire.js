@@ -7,15 +7,23 @@
 //   spectra  { type, spectra }
 //   refused  { type, message }: a state that Python did not take
 
+/** @import { Address, Asked, Heard, Line, Model, State } from "./types" */
+
+/** @param {Address} address */
 export const nameOf = ({ key, level, row, col }) => `${level}/${row}/${col}/${key}`;
 
+/** @implements {Line} */
 export class Wire {
-  /** `heard` is called with each message that is understood: of a tile, it has the codes. */
+  /**
+   * `heard` is called with each message that is understood: of a tile, it has the codes.
+   * @param {Model} model
+   * @param {(message: Heard) => void} heard
+   */
   constructor(model, heard) {
     this.model = model;
     this.heard = heard;
     this.gone = false; // nothing can be sent
-    this.receive = (message, buffers) => this.take(message, buffers || []);
+    this.receive = (/** @type {any} */ message, /** @type {any} */ buffers) => this.take(message, buffers || []);
     model.on("msg:custom", this.receive);
   }
 
@@ -23,17 +31,18 @@ export class Wire {
     this.model.off("msg:custom", this.receive);
   }
 
-  /** Send a message; false if there is no kernel to take it. */
+  /** Send a message; false if there is no kernel to take it. @param {Asked} message */
   send(message) {
     return this.tried(() => this.model.send(message));
   }
 
-  /** Give the kernel a state. */
+  /** Give the kernel a state. @param {State} state */
   save(state) {
     this.model.set("state", state);
     return this.tried(() => this.model.save_changes());
   }
 
+  /** @param {() => void} act */
   tried(act) {
     try {
       act();
@@ -44,6 +53,7 @@ export class Wire {
     return !this.gone;
   }
 
+  /** @param {any} message @param {any[]} buffers */
   async take(message, buffers) {
     if (!message || typeof message !== "object") return;
     if (message.type !== "tile") {
@@ -53,12 +63,16 @@ export class Wire {
     try {
       this.heard({ ...message, codes: await unpacked(message, buffers) });
     } catch (error) {
-      this.heard({ ...message, type: "failed", message: `A tile of ${message.key} is damaged: ${error.message}` });
+      this.heard({ ...message, type: "failed", message: `A tile of ${message.key} is damaged: ${/** @type {Error} */ (error).message}` });
     }
   }
 }
 
-/** The codes of a tile, or its bits, a byte each. */
+/**
+ * The codes of a tile, or its bits, a byte each.
+ * @param {{ shape: [number, number], packing: string, bits: boolean }} how
+ * @param {any[]} buffers
+ */
 export async function unpacked({ shape, packing, bits }, [buffer]) {
   const [rows, cols] = shape;
   const size = rows * cols;
@@ -78,6 +92,7 @@ export async function unpacked({ shape, packing, bits }, [buffer]) {
 
 export const canInflate = () => typeof DecompressionStream === "function";
 
+/** @param {Uint8Array<ArrayBuffer>} bytes */
 async function inflated(bytes) {
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
   return new Uint8Array(await new Response(stream).arrayBuffer());

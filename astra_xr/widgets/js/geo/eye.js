@@ -1,9 +1,12 @@
 // Which part of the scene is looked at.
 
+/** @import { Box, Grid } from "../types" */
+
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 const middle = (values) => values[values.length >> 1];
 
 export class Eye {
+  /** @param {Grid} grid */
   constructor(grid) {
     this.grid = grid;
     // Height of a pixel by its width, on the ground.
@@ -30,6 +33,7 @@ export class Eye {
 
   get zoomed() { return this.scale > this.fit * 1.001; }
 
+  /** @param {Box | null} view */
   show(view) {
     if (!view) {
       [this.row, this.col, this.scale] = [this.grid.rows / 2, this.grid.cols / 2, this.fit];
@@ -64,6 +68,7 @@ export class Eye {
     this.settle();
   }
 
+  /** @param {number} x @param {number} y @returns {[number, number]} */
   at(x, y) {
     return [
       this.row + (y - this.height / 2) / (this.scale * this.ratio),
@@ -71,6 +76,7 @@ export class Eye {
     ];
   }
 
+  /** @param {number} row @param {number} col @returns {[number, number]} */
   place(row, col) {
     return [
       (col - this.col) * this.scale + this.width / 2,
@@ -78,7 +84,7 @@ export class Eye {
     ];
   }
 
-  /** The pixels that are seen, as state has them; null: all. */
+  /** The pixels that are seen, as state has them; null: all. @returns {Box | null} */
   get view() {
     if (!this.zoomed) return null;
     const [top, left] = this.at(0, 0), [bottom, right] = this.at(this.width, this.height);

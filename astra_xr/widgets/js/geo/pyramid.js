@@ -1,24 +1,36 @@
 // The scene as square tiles at several levels: at level n, a pixel is 2ⁿ pixels of the scene wide. The top
 // level is an overview of the whole, read at once; the same as tile_pyramid.py.
 
+/** @import { Box, Grid, Levels, Tile } from "../types" */
+
 export class Pyramid {
+  /**
+   * @param {Pick<Grid, "rows" | "cols">} grid
+   * @param {Levels} levels
+   */
   constructor({ rows, cols }, { side, top, bottom = 0, overview }) {
-    Object.assign(this, { rows, cols, side, top, bottom, overview });
+    this.rows = rows;
+    this.cols = cols;
+    this.side = side;
+    this.top = top;
+    this.bottom = bottom;
+    this.overview = overview;
   }
 
-  /** Rows and columns of a level. */
+  /** Rows and columns of a level. @param {number} level @returns {[number, number]} */
   shape(level) {
     if (level === this.top) return this.overview;
-    return [this.rows, this.cols].map((size) => Math.max(1, Math.floor(size / 2 ** level)));
+    const part = (/** @type {number} */ size) => Math.max(1, Math.floor(size / 2 ** level));
+    return [part(this.rows), part(this.cols)];
   }
 
-  /** Pixels of the scene in one of a level, down and across; all of the top level's are alike. */
+  /** Pixels of the scene in one of a level, down and across; all of the top level's are alike. @param {number} level @returns {[number, number]} */
   pitch(level) {
     const [rows, cols] = this.shape(level);
     return level === this.top ? [this.rows / rows, this.cols / cols] : [2 ** level, 2 ** level];
   }
 
-  /** The tiles, [row, col], that a box of the scene touches. */
+  /** The tiles, [row, col], that a box of the scene touches. @param {number} level @param {number[]} box @returns {[number, number][]} */
   within(level, [top, left, bottom, right]) {
     const [down, across] = this.pitch(level), [rows, cols] = this.shape(level);
     const ends = (low, high, pitch, size) => {
@@ -27,12 +39,13 @@ export class Pyramid {
       return [Math.min(last, Math.max(0, first)), Math.min(last, Math.max(0, Math.ceil(high / pitch / this.side) - 1))];
     };
     const [r0, r1] = ends(top, bottom, down, rows), [c0, c1] = ends(left, right, across, cols);
+    /** @type {[number, number][]} */
     const found = [];
     for (let row = r0; row <= r1; row++) for (let col = c0; col <= c1; col++) found.push([row, col]);
     return found;
   }
 
-  /** The box of the scene that a tile shows. */
+  /** The box of the scene that a tile shows. @returns {Box} */
   box(level, row, col) {
     const [down, across] = this.pitch(level), [rows, cols] = this.shape(level);
     const end = (n, size) => Math.min((n + 1) * this.side, size);
@@ -56,9 +69,9 @@ export class Pyramid {
   }
 }
 
-/** The pixels of a tile whose centers lie in a box: [top, left, bottom, right], of the tile. */
+/** The pixels of a tile whose centers lie in a box: [top, left, bottom, right], of the tile. @param {Tile} tile @param {Box} box @returns {Box} */
 export function windowOf(tile, box) {
-  const edge = (n, at) => {
+  const edge = (/** @type {0 | 1} */ n, /** @type {number} */ at) => {
     const size = tile.shape[n], low = tile.box[n];
     const index = Math.ceil(((at - low) / (tile.box[n + 2] - low)) * size - 0.5);
     return Math.min(size, Math.max(0, index));

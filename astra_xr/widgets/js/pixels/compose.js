@@ -2,7 +2,9 @@
 
 import { LAST } from "./stats.js";
 
-/** Code → 0 to 255. */
+/** @import { ClassOf, Limits, Scale } from "../types" */
+
+/** Code → 0 to 255. @param {Scale} scale @param {Limits} limits @param {number} gamma */
 export function levelsOf({ low: first, step }, [low, high], gamma) {
   const levels = new Uint8Array(LAST + 1);
   for (let code = 1; code <= LAST; code++) {
@@ -13,11 +15,12 @@ export function levelsOf({ low: first, step }, [low, high], gamma) {
   return levels;
 }
 
+/** @param {string} hex */
 const word = (hex) =>
   (255 << 24) | (parseInt(hex.slice(4, 6), 16) << 16) | (parseInt(hex.slice(2, 4), 16) << 8) |
   parseInt(hex.slice(0, 2), 16);
 
-/** Code → color of a map, given as 256 colors of six hexadecimal digits. */
+/** Code → color of a map, given as 256 colors of six hexadecimal digits. @param {Scale} scale @param {Limits} limits @param {string} colormap */
 export function colorsOf({ low: first, step }, [low, high], colormap) {
   const colors = Array.from({ length: 256 }, (_, i) => word(colormap.slice(6 * i, 6 * i + 6)));
   const table = new Uint32Array(LAST + 1);
@@ -28,7 +31,7 @@ export function colorsOf({ low: first, step }, [low, high], colormap) {
   return table;
 }
 
-/** Code → color of a class; others are gray. */
+/** Code → color of a class; others are gray. @param {Scale} scale @param {ClassOf[]} classes */
 export function classColors({ low, step }, classes) {
   const table = new Uint32Array(LAST + 1).fill(word("808080"));
   table[0] = 0;
@@ -36,7 +39,13 @@ export function classColors({ low, step }, classes) {
   return table;
 }
 
-/** Three channels by their levels; transparent where one has no data, or is hidden. */
+/**
+ * Three channels by their levels; transparent where one has no data, or is hidden.
+ * @param {Uint32Array} out
+ * @param {ArrayLike<number>[]} codes
+ * @param {Uint8Array[]} levels
+ * @param {ArrayLike<number> | null} hidden
+ */
 export function composeRgb(out, [r, g, b], [R, G, B], hidden = null) {
   for (let i = 0; i < out.length; i++) {
     const p = r[i], q = g[i], s = b[i];
@@ -45,7 +54,7 @@ export function composeRgb(out, [r, g, b], [R, G, B], hidden = null) {
   if (hidden) for (let i = 0; i < out.length; i++) if (hidden[i]) out[i] = 0;
 }
 
-/** One channel by its colors. */
+/** One channel by its colors. @param {Uint32Array} out @param {ArrayLike<number>} codes @param {Uint32Array} table @param {ArrayLike<number> | null} hidden */
 export function composeColored(out, codes, table, hidden = null) {
   for (let i = 0; i < out.length; i++) out[i] = table[codes[i]];
   if (hidden) for (let i = 0; i < out.length; i++) if (hidden[i]) out[i] = 0;

@@ -3,15 +3,18 @@
 // A part is a tile, or a piece of one: { codes, width, window: [top, left, bottom, right], leaveOut }.
 // Codes of a channel have one scale: 0 is no data, else the value is low + (code - 1) * step.
 
+/** @import { Box, Counts, Limits, Scale, Stretch, Tile } from "../types" */
+/** @typedef {{ codes: ArrayLike<number>, width: number, window: Box, leaveOut?: ArrayLike<number> | null }} Part */
+
 export const LAST = 65535;
 const BRIGHT = 0.4;
 
-/** A tile as the only part, for all of its pixels. */
+/** A tile as the only part, for all of its pixels. @param {Tile} tile @returns {Part} */
 export const partOf = (tile, leaveOut = null) => ({
   codes: tile.codes, width: tile.shape[1], window: [0, 0, ...tile.shape], leaveOut,
 });
 
-/** How often each code occurs, without nodata and what is left out (unless that is nearly all). */
+/** How often each code occurs, without nodata and what is left out (unless that is nearly all). @param {Part[]} parts @returns {Counts} */
 export function countsOf(parts) {
   const all = new Uint32Array(LAST + 1), some = new Uint32Array(LAST + 1);
   for (const { codes, width, window: [top, left, bottom, right], leaveOut } of parts) {
@@ -23,12 +26,12 @@ export function countsOf(parts) {
     }
   }
   all[0] = some[0] = 0;
-  const sum = (counts) => counts.reduce((a, b) => a + b, 0);
+  const sum = (/** @type {Uint32Array} */ counts) => counts.reduce((a, b) => a + b, 0);
   const total = sum(all), kept = sum(some);
   return kept && kept * 100 >= total ? { counts: some, total: kept } : { counts: all, total };
 }
 
-/** The value below which a percentage lies, interpolated as numpy does. */
+/** The value below which a percentage lies, interpolated as numpy does. @param {Scale} scale @param {Counts} found @param {number} percent */
 export function percentile({ low, step }, { counts, total }, percent) {
   const at = (percent / 100) * (total - 1);
   const rank = Math.floor(at);
@@ -45,6 +48,7 @@ export function percentile({ low, step }, { counts, total }, percent) {
   return low;
 }
 
+/** @param {Scale} scale @param {Counts} found */
 function momentsOf({ low, step }, { counts, total }) {
   let sum = 0, squares = 0;
   for (let code = 1; code <= LAST; code++) sum += counts[code] * (code - 1);
@@ -55,25 +59,25 @@ function momentsOf({ low, step }, { counts, total }) {
   return [low + mean * step, Math.sqrt(squares / total) * step];
 }
 
-/** Limits rounded to six digits, and not equal. */
+/** Limits rounded to six digits, and not equal. @param {number} low @param {number} high @returns {Limits} */
 export function parted(low, high) {
   low = Number(low.toPrecision(6));
   high = Number(high.toPrecision(6));
   return [low, high > low ? high : low + Math.max(Math.abs(low) * 1e-3, 1e-6)];
 }
 
-/** The values that become black and white. */
+/** The values that become black and white. @param {Scale} scale @param {Stretch} stretch @param {Counts} stats @returns {Limits} */
 export function stretchOf(scale, stretch, stats) {
   if (!stats.total) return [0, 1];
   if (stretch.kind === "sigma") {
     const [mean, deviation] = momentsOf(scale, stats);
     return parted(mean - deviation * stretch.sigma, mean + deviation * stretch.sigma);
   }
-  const ends = stretch.kind === "minmax" ? [0, 100] : [stretch.low, stretch.high];
-  return parted(...ends.map((percent) => percentile(scale, stats, percent)));
+  const [low, high] = stretch.kind === "minmax" ? [0, 100] : [stretch.low, stretch.high];
+  return parted(percentile(scale, stats, low), percentile(scale, stats, high));
 }
 
-/** Limits of one channel alone: as far from 0 on both sides where it is crossed, as in ds.astra.plot. */
+/** Limits of one channel alone: as far from 0 on both sides where it is crossed, as in ds.astra.plot. @param {Limits} limits @returns {Limits} */
 export function centered([low, high]) {
   const most = Math.max(-low, high);
   return low < 0 && high > 0 ? [-most, most] : [low, high];
@@ -82,6 +86,8 @@ export function centered([low, high]) {
 /**
  * Pixels as bright as clouds in all channels, an array a part; null if these are most of the image.
  * `channels` are the parts of each channel, `scales` their low and step.
+ * @param {Part[][]} channels
+ * @param {Scale[]} scales
  */
 export function brightIn(channels, scales) {
   const least = scales.map(({ low, step }) => (BRIGHT - low) / step + 1);

@@ -1,5 +1,6 @@
 // Elements of the page.
 
+/** @param {string} tag @param {Record<string, any>} attrs @param {any[]} kids @returns {any} */
 export function make(tag, attrs = {}, ...kids) {
   const node = document.createElement(tag);
   for (const [key, value] of Object.entries(attrs)) {
@@ -13,6 +14,7 @@ export function make(tag, attrs = {}, ...kids) {
   return node;
 }
 
+/** @param {string} tag @param {Record<string, any>} attrs @param {Node[]} kids @returns {any} */
 export function draw(tag, attrs = {}, ...kids) {
   const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
   for (const [key, value] of Object.entries(attrs)) {

@@ -17,7 +17,13 @@ export class Histogram {
     this.axis = draw("g", { class: "astra-axis" });
     this.svg = draw("svg", { class: "astra-histogram", role: "group", "aria-label": "Histogram and limits" }, this.plot, this.axis, this.lanes);
     this.node = make("div", {}, this.svg);
+    /** @type {any[]} */
     this.sliders = [];
+    /** @type {[number, number]} */
+    this.range = [0, 1]; // of the axis
+    this.ranged = "";
+    /** @type {import("../types").Counts[] | null} */
+    this.counts = null;
   }
 
   x(value) {
@@ -90,7 +96,7 @@ export class Histogram {
   ticks(lanes) {
     const [low, high] = this.range;
     const raw = (high - low) / 5, ten = 10 ** Math.floor(Math.log10(raw));
-    const step = ten * [1, 2, 5, 10].find((n) => n * ten >= raw);
+    const step = ten * ([1, 2, 5].find((n) => n * ten >= raw) || 10);
     const nodes = [draw("line", { x1: EDGE, x2: WIDE - EDGE, y1: HIGH, y2: HIGH })];
     for (let v = Math.ceil(low / step) * step; v <= high; v += step) {
       nodes.push(draw("line", { x1: this.x(v), x2: this.x(v), y1: HIGH, y2: HIGH + 3 }));

@@ -4,10 +4,18 @@ import { channelsOf } from "../choice.js";
 import { MASK, numberOf } from "../derive.js";
 import { classColors, colorsOf, composeColored, composeRgb, levelsOf } from "../pixels/compose.js";
 
+/** @import { About, Box, Limits, State, Tile } from "../types" */
+/** @import { Pyramid } from "../geo/pyramid.js" */
+/** @import { Store } from "../store.js" */
+
 /** How codes become colors; its tables are made once for all tiles. */
 export class Look {
+  /** @param {About} about @param {State} state @param {Record<string, Limits>} limits */
   constructor(about, state, limits) {
-    Object.assign(this, { about, state, keys: channelsOf(state), tables: new Map() });
+    this.about = about;
+    this.state = state;
+    this.keys = channelsOf(state);
+    this.tables = new Map();
     this.classes = state.mode === "single" ? about.bands[state.band].classes : [];
     this.limits = this.keys.map((key) => limits[key]);
     this.made = JSON.stringify([state.mode, this.keys, this.limits, state.gamma, state.cmap, state.mask]);
@@ -18,6 +26,7 @@ export class Look {
     return this.classes.length > 0 || this.limits.every(Boolean);
   }
 
+  /** @param {Tile} tile @param {number} n */
   table(tile, n) {
     const name = `${n} ${tile.low} ${tile.step}`;
     if (!this.tables.has(name)) {
@@ -32,6 +41,7 @@ export class Look {
     return this.tables.get(name);
   }
 
+  /** @param {Uint32Array} words @param {Tile[]} tiles @param {Tile | null | undefined} mask */
   color(words, tiles, mask) {
     const tables = tiles.map((tile, n) => this.table(tile, n));
     const hidden = mask && mask.codes;
@@ -40,23 +50,35 @@ export class Look {
   }
 }
 
+/** @param {HTMLCanvasElement} canvas */
+const contextOf = (canvas) => /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+
 export class Layer {
+  /** @param {Pick<Store, "get">} store @param {Pyramid} pyramid @param {number} level */
   constructor(store, pyramid, level) {
-    Object.assign(this, { store, pyramid, level, parts: new Map(), complete: false, box: null });
+    this.store = store;
+    this.pyramid = pyramid;
+    this.level = level;
+    this.parts = new Map();
+    this.complete = false;
+    this.some = false;
+    /** @type {number[] | null} */
+    this.box = null;
     this.canvas = document.createElement("canvas");
+    this.context = contextOf(this.canvas);
   }
 
-  /** Color what is here of a box; those tiles alone that are not yet as they should be. */
+  /** Color what is here of a box; those tiles alone that are not yet as they should be. @param {Box} box @param {Look} look */
   paint(box, look) {
     const { store, pyramid, level } = this;
     const places = pyramid.within(level, box);
-    const [r0, c0] = places[0], [r1, c1] = places.at(-1);
+    const [r0, c0] = places[0], [r1, c1] = places[places.length - 1];
     const range = `${r0} ${c0} ${r1} ${c1}`;
     if (range !== this.range) this.lay(range, r0, c0, r1, c1);
     const all = places.map(([row, col]) => {
       const tiles = look.keys.map((key) => store.get({ key, level, row, col }));
       const mask = look.state.mask ? store.get({ key: MASK, level, row, col }) : null;
-      return { row, col, tiles, mask, here: tiles.every(Boolean) && (!look.state.mask || Boolean(mask)) };
+      return { row, col, tiles: /** @type {Tile[]} */ (tiles), mask, here: tiles.every(Boolean) && (!look.state.mask || Boolean(mask)) };
     });
     const count = all.filter(({ here }) => here).length;
     this.complete = count === places.length;
@@ -64,6 +86,7 @@ export class Layer {
     if (!this.some) return; // what was painted before may still be shown, as such
     for (const { row, col, tiles, mask, here } of all) {
       const name = `${row} ${col}`;
+      /** @type {[number, number]} */
       const corner = [(col - c0) * pyramid.side, (row - r0) * pyramid.side];
       if (!here) {
         // Nothing of another look may stand beside this one.
@@ -82,6 +105,7 @@ export class Layer {
   }
 
   /** A canvas for a range of tiles; what is in it of others stays for as long as it is in range. */
+  /** @param {string} range @param {number} r0 @param {number} c0 @param {number} r1 @param {number} c1 */
   lay(range, r0, c0, r1, c1) {
     const { pyramid, level } = this;
     const [rows, cols] = pyramid.shape(level);
@@ -90,7 +114,7 @@ export class Layer {
     const before = this.box && { canvas: this.canvas, box: this.box, parts: this.parts };
     this.canvas = document.createElement("canvas");
     [this.canvas.height, this.canvas.width] = size;
-    this.context = this.canvas.getContext("2d");
+    this.context = contextOf(this.canvas);
     this.box = [r0 * pyramid.side * down, c0 * pyramid.side * across, (r0 * pyramid.side + size[0]) * down, (c0 * pyramid.side + size[1]) * across];
     this.parts = new Map();
     this.range = range;

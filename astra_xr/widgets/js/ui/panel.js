@@ -12,6 +12,8 @@ const stepOf = ([low, high]) => 10 ** Math.floor(Math.log10((high - low) / 20 ||
 export class Panel {
   constructor(view) {
     this.view = view;
+    /** @type {any[]} */
+    this.rows = []; // of the channels
     this.node = make("div", { class: "astra-panel" });
     this.channels = make("div", { class: "astra-channels" });
     this.formula = make("div", { class: "astra-formula" });
@@ -96,11 +98,12 @@ export class Panel {
 
   indexOptions() {
     const { about } = this.view;
+    /** @type {Map<string, any[]>} */
     const groups = new Map([["usual", []]]);
     for (const [name, index] of Object.entries(about.indices)) {
       const group = about.needs[name] ? "usual" : index.domain;
       if (!groups.has(group)) groups.set(group, []);
-      groups.get(group).push(make("option", { value: name, disabled: !here(about, name), title: index.title }, `${name}  ${index.title}`));
+      groups.get(group)?.push(make("option", { value: name, disabled: !here(about, name), title: index.title }, `${name}  ${index.title}`));
     }
     return [...groups].map(([label, options]) => make("optgroup", { label }, ...options));
   }

@@ -2,18 +2,37 @@
 
 import { Layer, Look } from "./layer.js";
 
+/** @import { About, Box, Limits, State } from "../types" */
+/** @import { Pyramid } from "../geo/pyramid.js" */
+/** @import { Store } from "../store.js" */
+
 export class Picture {
-  /** `tiles` has the tiles: the store, or what follows from it. */
+  /**
+   * `tiles` has the tiles: the store, or what follows from it.
+   * @param {About} about
+   * @param {Pyramid} pyramid
+   * @param {Pick<Store, "get">} tiles
+   */
   constructor(about, pyramid, tiles) {
-    Object.assign(this, { about, pyramid, tiles, layers: new Map(), drawn: null, fresh: false, complete: false });
+    this.about = about;
+    this.pyramid = pyramid;
+    this.tiles = tiles;
+    /** @type {Map<number, Layer>} */
+    this.layers = new Map();
+    /** @type {Layer[] | null} */
+    this.drawn = null;
+    this.fresh = false;
+    this.complete = false;
   }
 
+  /** @param {number} level */
   layer(level) {
-    if (!this.layers.has(level)) this.layers.set(level, new Layer(this.tiles, this.pyramid, level));
-    return this.layers.get(level);
+    const layer = this.layers.get(level) || new Layer(this.tiles, this.pyramid, level);
+    this.layers.set(level, layer);
+    return layer;
   }
 
-  /** Color what is here of a box: of the level that is shown, above coarser ones where that is not complete. */
+  /** Color what is here of a box: of the level that is shown, above coarser ones where that is not complete. @param {State} state @param {Record<string, Limits>} limits @param {Box} box @param {number} level */
   paint(state, limits, box, level) {
     const { pyramid } = this, look = new Look(this.about, state, limits);
     let drawn = [];

@@ -12,10 +12,24 @@ export const PINS = ["#e8590c", "#1c7ed6", "#2f9e44", "#ae3ec9", "#e03131", "#0c
 
 const shortNumber = (value) => numberText(value, Math.abs(value) >= 1000 ? 6 : 4);
 
+/** @import { View } from "./view.js" */
+
 export class Stage {
+  /** @type {[number, number] | null} */ hover = null; // where the pointer is
+  /** @type {View["about"]} */ about;
+  /** @type {View["store"]} */ store;
+  /** @type {View["pyramid"]} */ pyramid;
+  revision = 0;
+  dpr = 1;
+  looking = 0;
+
+  /** @param {View} view */
   constructor(view) {
     const { about } = view;
-    Object.assign(this, { view, about, store: view.store, pyramid: view.pyramid, revision: 0 });
+    this.view = view;
+    this.about = about;
+    this.store = view.store;
+    this.pyramid = view.pyramid;
     this.picture = new Picture(about, view.pyramid, view.store);
     this.eye = new Eye(about.grid);
     this.canvas = make("canvas", {
@@ -37,8 +51,8 @@ export class Stage {
   }
 
   /** The picture as Python last drew it, to be seen where no tiles come: in a notebook that is opened again. */
-  async load(preview) {
-    if (!ArrayBuffer.isView(preview) || !preview.byteLength) return;
+  async load(/** @type {ArrayBufferView<ArrayBuffer> | undefined} */ preview) {
+    if (!preview || !ArrayBuffer.isView(preview) || !preview.byteLength) return;
     this.preview = await createImageBitmap(new Blob([preview], { type: "image/jpeg" }));
     this.view.refresh();
   }
@@ -81,9 +95,10 @@ export class Stage {
 
   pointers() {
     const { canvas } = this;
+    /** @type {Map<number, any>} */
     const down = new Map();
     let moved = 0;
-    const at = (e) => { const r = canvas.getBoundingClientRect(); return [e.clientX - r.left, e.clientY - r.top]; };
+    const at = (/** @type {MouseEvent} */ e) => { const r = canvas.getBoundingClientRect(); return /** @type {[number, number]} */ ([e.clientX - r.left, e.clientY - r.top]); };
     canvas.addEventListener("pointerdown", (e) => {
       if (e.button) return;
       canvas.setPointerCapture(e.pointerId);
@@ -96,7 +111,7 @@ export class Stage {
       const [px, py] = down.get(e.pointerId);
       moved += Math.abs(x - px) + Math.abs(y - py);
       if (down.size === 2) {
-        const other = [...down].find(([id]) => id !== e.pointerId)[1];
+        const other = [...down.keys()].filter((id) => id !== e.pointerId).map((id) => down.get(id))[0];
         const apart = (a) => Math.hypot(a[0] - other[0], a[1] - other[1]) || 1;
         this.look(() => this.eye.zoom(apart([x, y]) / apart([px, py]), (x + other[0]) / 2, (y + other[1]) / 2));
       } else if (moved > 4) this.look(() => this.eye.move(x - px, y - py));
@@ -150,7 +165,7 @@ export class Stage {
       const known = store.spectra.find((s) => s.x === x && s.y === y);
       if (known) return known;
       const at = [(y - grid.y) / grid.dy, (x - grid.x) / grid.dx];
-      const bands = about.offline.filter((key) => about.bands[key]);
+      const bands = (about.offline || []).filter((key) => about.bands[key]);
       return { x, y, values: Object.fromEntries(bands.map((key) => [key, this.valueAt(key, ...at)?.value])) };
     });
     this.view.refresh();
@@ -264,7 +279,7 @@ export class Stage {
     if (!meters) return;
     const most = (this.eye.width / 4 / this.eye.scale) * meters;
     const ten = 10 ** Math.floor(Math.log10(most));
-    const length = ten * [5, 2, 1].find((n) => n * ten <= most);
+    const length = ten * ([5, 2].find((n) => n * ten <= most) || 1);
     this.scalebar.firstChild.style.width = `${((length / meters) * this.eye.scale).toFixed(1)}px`;
     this.scalebar.lastChild.textContent = length >= 1000 ? `${length / 1000} km` : `${length} m`;
   }

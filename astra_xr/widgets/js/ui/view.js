@@ -12,9 +12,25 @@ import { Spectra } from "./spectra.js";
 import { Stage } from "./stage.js";
 import { Status } from "./status.js";
 
+/** @import { Model, State } from "../types" */
+/** @import { Store } from "../store.js" */
+
 export class View {
+  /** @type {() => void} */ followed = () => {};
+  /** @type {() => void} */ told = () => {};
+  /** @type {(event: Event) => void} */ typed = () => {};
+  frame = 0;
+  saving = 0;
+  broken = "";
+
+  /** @param {Model} model @param {Store} store @param {HTMLElement} root */
   constructor(model, store, root) {
-    Object.assign(this, { model, store, root, about: model.get("about"), state: model.get("state"), id: `astra-${unique()}` });
+    this.model = model;
+    this.store = store;
+    this.root = root;
+    this.about = model.get("about");
+    this.state = model.get("state");
+    this.id = `astra-${unique()}`;
     this.pyramid = new Pyramid(this.about.grid, this.about.pyramid);
     this.statistics = new Statistics(this.about, this.pyramid, store);
     this.limits = {}; // in force
@@ -73,7 +89,7 @@ export class View {
     this.model.off("change:state", this.followed);
     this.model.off("change:shown", this.told);
     this.root.removeEventListener("keydown", this.typed);
-    this.sizes.disconnect();
+    this.sizes?.disconnect();
     clearInterval(this.ticking);
     clearTimeout(this.saving);
     clearTimeout(this.stage.looking);
@@ -118,7 +134,7 @@ export class View {
     ];
     this.broken = "";
     for (const part of parts) {
-      try { part(); } catch (error) { this.broken = `A part of the picker failed: ${error.message}`; }
+      try { part(); } catch (error) { this.broken = `A part of the picker failed: ${/** @type {Error} */ (error).message}`; }
     }
     this.status.update(this.broken);
   }

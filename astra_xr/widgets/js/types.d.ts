@@ -1,0 +1,189 @@
+// What the browser's half passes around; `npm run types` checks it. Python's about.py, choice.py and
+// messages.py make the same.
+
+/** Half-open rows and columns of the scene: top, left, bottom, right. */
+export type Box = [number, number, number, number];
+
+/** Values that become black and white. */
+export type Limits = [number, number];
+
+export type Mode = "rgb" | "index" | "single";
+
+export interface Stretch {
+  kind: "percentile" | "sigma" | "minmax";
+  low: number;
+  high: number;
+  sigma: number;
+  of: "whole" | "view";
+}
+
+/** What was chosen; only `choice.reduce` makes one. */
+export interface State {
+  mode: Mode;
+  bands: string[];
+  /** In mode "index"; null where the bands allow none. */
+  index: string;
+  band: string;
+  cmap: string;
+  stretch: Stretch;
+  /** Of those that were set; others follow from the stretch. */
+  limits: Record<string, Limits>;
+  gamma: number;
+  mask: boolean;
+  /** The part that is seen; null: all of the scene. */
+  view: Box | null;
+  /** x, y in the coordinates of the grid. */
+  pins: [number, number][];
+}
+
+export interface ClassOf {
+  value: number;
+  name: string;
+  /** "#rrggbb". */
+  color: string;
+}
+
+export interface Band {
+  native: string;
+  common: string;
+  title: string;
+  /** Micrometers. */
+  wavelength: number | null;
+  gsd: number | null;
+  units: string;
+  role: string;
+  cmap: string;
+  classes: ClassOf[];
+}
+
+export interface Index {
+  title: string;
+  domain: string;
+  formula: string;
+  cmap: string;
+}
+
+export interface Grid {
+  rows: number;
+  cols: number;
+  /** The outer corner of the first pixel, and the size of a pixel. */
+  x: number;
+  y: number;
+  dx: number;
+  dy: number;
+  placed: boolean;
+  up: boolean;
+  degrees: boolean;
+  crs: string | null;
+  /** Meters in the width of a pixel. */
+  meters: number | null;
+  lonlat: { count: number; lon: number[]; lat: number[] } | null;
+}
+
+export interface Levels {
+  side: number;
+  top: number;
+  /** The finest level that there is; 0 with a kernel. */
+  bottom?: number;
+  /** Rows and columns of the top level. */
+  overview: [number, number];
+}
+
+/** The scene; constant. */
+export interface About {
+  name: string;
+  array: boolean;
+  title: string;
+  scene: string | null;
+  catalog: string | null;
+  reflectance: boolean;
+  bands: Record<string, Band>;
+  indices: Record<string, Index>;
+  needs: Record<string, string[]>;
+  presets: Record<string, string[]>;
+  /** 256 colors of six hexadecimal digits each. */
+  colormaps: Record<string, string>;
+  masked: boolean;
+  grid: Grid;
+  pyramid: Levels;
+  /** In a page without a kernel: the channels that it has. */
+  offline?: string[];
+}
+
+/** Where a tile is. `key` is a band, an index or the cloud mask. */
+export interface Address {
+  key: string;
+  level: number;
+  row: number;
+  col: number;
+}
+
+/** Code 0 is no data, else the value is `low + (code - 1) * step`; of the mask, 1 is cloud. */
+export interface Tile extends Address {
+  box: Box;
+  /** Rows and columns. */
+  shape: [number, number];
+  low: number;
+  step: number;
+  codes: Uint16Array | Uint8Array;
+}
+
+export interface Spectrum {
+  x: number;
+  y: number;
+  values: Record<string, number | null | undefined>;
+  message?: string;
+}
+
+/** Of codes; index 0 has none. */
+export interface Counts {
+  counts: Uint32Array;
+  total: number;
+}
+
+export interface Scale {
+  low: number;
+  step: number;
+}
+
+/** What is worked out from tiles: limits of each channel, and the counts they follow from. */
+export interface Found {
+  made: string;
+  keys: string[];
+  limits: Record<string, Limits>;
+  counts: Counts[];
+  scales: Scale[];
+}
+
+/** To the kernel. */
+export type Asked =
+  | { type: "want"; store: string; add: [string, number, number, number][]; drop: [string, number, number, number][]; raw: boolean }
+  | { type: "spectra" };
+
+/** From the kernel, once the codes of tiles are unpacked. */
+export type Heard =
+  | ({ type: "tile" } & Tile)
+  | ({ type: "failed"; message: string } & Address)
+  | { type: "spectra"; spectra: Spectrum[] }
+  | { type: "refused"; message: string };
+
+/** What a store talks to: a kernel, or the page itself. */
+export interface Line {
+  /** Nothing can be sent. */
+  gone: boolean;
+  send(message: Asked): boolean;
+  save(state: State): void;
+}
+
+/** anywidget's model. */
+export interface Model {
+  get(key: "about"): About;
+  get(key: "state"): State;
+  get(key: "shown"): { limits?: Record<string, Limits> } | undefined;
+  get(key: "preview"): ArrayBufferView<ArrayBuffer> | undefined;
+  set(key: string, value: unknown): void;
+  save_changes(): void;
+  send(message: Asked): void;
+  on(event: string, act: (...args: any[]) => void): void;
+  off(event: string, act: (...args: any[]) => void): void;
+}
