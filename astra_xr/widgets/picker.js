@@ -98,6 +98,7 @@ function here(about, ...keys) {
 function reduce(about, state, action) {
   return Object.hasOwn(ACTIONS, action.type) ? ACTIONS[action.type](about, state, action) : state;
 }
+var without = (limits, keys) => Object.fromEntries(Object.entries(limits).filter(([key]) => !keys.includes(key)));
 var ACTIONS = {
   mode(about, state, { mode }) {
     const next = { ...state, mode };
@@ -117,12 +118,18 @@ var ACTIONS = {
     if (state.mode === "index") return { ...state, index: name, cmap: about.indices[name].cmap };
     return { ...state, band: name };
   },
-  // A stretch is for all channels: it takes the place of limits that were set.
+  // Limits that were set stay, unless those of all channels are: a stretch would then change nothing.
   stretch(about, state, { patch }) {
     const stretch = { ...state.stretch, ...patch };
     const { low, high, sigma } = stretch;
     const fine = low >= 0 && low < high && high <= 100 && sigma > 0 && sigma <= 100;
-    return fine ? { ...state, stretch, limits: {} } : state;
+    if (!fine) return state;
+    const shown2 = channelsOf(state);
+    return { ...state, stretch, limits: shown2.every((key) => state.limits[key]) ? without(state.limits, shown2) : state.limits };
+  },
+  /** Limits by the stretch again. */
+  automatic(about, state, { keys }) {
+    return keys.some((key) => state.limits[key]) ? { ...state, limits: without(state.limits, keys) } : state;
   },
   limits(about, state, { key, limits: [low, high] }) {
     if (!Number.isFinite(low) || !Number.isFinite(high) || !(low < high)) return state;
@@ -161,8 +168,8 @@ var Pyramid = class {
   /** Rows and columns of a level. @param {number} level @returns {[number, number]} */
   shape(level) {
     if (level === this.top) return this.overview;
-    const part = (size) => Math.max(1, Math.floor(size / 2 ** level));
-    return [part(this.rows), part(this.cols)];
+    const part2 = (size) => Math.max(1, Math.floor(size / 2 ** level));
+    return [part2(this.rows), part2(this.cols)];
   }
   /** Pixels of the scene in one of a level, down and across; all of the top level's are alike. @param {number} level @returns {[number, number]} */
   pitch(level) {
@@ -276,7 +283,7 @@ var Statistics = class {
     const by = JSON.stringify([box, tiles.flat().map(numberOf), masks && masks.map(numberOf), state.mode]);
     if (!this.counted || this.countedBy !== by) {
       this.countedBy = by;
-      this.counted = parts.map((channel) => countsOf(channel.map((part, n) => ({ ...part, leaveOut: leave && leave[n] }))));
+      this.counted = parts.map((channel) => countsOf(channel.map((part2, n) => ({ ...part2, leaveOut: leave && leave[n] }))));
     }
     const scales = tiles.map(([{ low, step }]) => ({ low, step }));
     const { counted } = this;
@@ -295,6 +302,50 @@ function limitsInForce(state, found, told = {}) {
   ));
   return Object.fromEntries(pairs.filter(([, pair]) => pair));
 }
+
+// astra_xr/widgets/js/history.js
+var MOST = 50;
+var PAUSE = 1e3;
+var GRADUAL = ["gamma", "limits", "area"];
+var part = (state, keys) => Object.fromEntries(keys.map((key) => [key, state[key]]));
+var History = class {
+  constructor(now = () => performance.now()) {
+    this.now = now;
+    this.done = [];
+    this.undone = [];
+  }
+  /**
+   * Write a change down. Those of one drag, which have its `gesture`, are one step.
+   * @param {State} before @param {State} after @param {{ type: string, key?: string, gesture?: string }} action
+   */
+  record(before, after, { type, key = "", gesture = "" }) {
+    const keys = Object.keys(after).filter((each) => after[each] !== before[each]);
+    if (type === "view" || !keys.length) return;
+    const last2 = this.done.at(-1), control = `${type} ${key} ${gesture}`;
+    const step = { control, at: this.now(), before: part(before, keys), after: part(after, keys) };
+    const gradual = last2 && (gesture || GRADUAL.includes(type) && step.at - last2.at < PAUSE);
+    if (last2 && gradual && last2.control === control && !this.undone.length) {
+      last2.at = step.at;
+      last2.before = { ...step.before, ...last2.before };
+      last2.after = { ...last2.after, ...step.after };
+    } else this.done = [...this.done, step].slice(-MOST);
+    this.undone = [];
+  }
+  /** The state before the last step, in what that changed; the same state where there is none. @param {State} state */
+  undo(state) {
+    const step = this.done.pop();
+    if (!step) return state;
+    this.undone.push(step);
+    return { ...state, ...step.before };
+  }
+  /** @param {State} state */
+  redo(state) {
+    const step = this.undone.pop();
+    if (!step) return state;
+    this.done.push(step);
+    return { ...state, ...step.after };
+  }
+};
 
 // astra_xr/widgets/js/wire.js
 var nameOf = ({ key, level, row, col }) => `${level}/${row}/${col}/${key}`;
@@ -387,6 +438,7 @@ var Store = class {
     this.asked = /* @__PURE__ */ new Map();
     this.failed = /* @__PURE__ */ new Map();
     this.spectra = [];
+    this.history = new History(now);
     this.refused = "";
   }
   /** @param {unknown} view @param {() => void} changed */
@@ -540,6 +592,18 @@ function draw(tag, attrs = {}, ...kids) {
   node.append(...kids);
   return node;
 }
+var ICONS = {
+  locked: ["M4 7h8v6H4z", "M5.5 7V5a2.5 2.5 0 0 1 5 0v2"],
+  open: ["M4 7h8v6H4z", "M5.5 7V5a2.5 2.5 0 0 1 4.8-1"],
+  undo: ["M3 6.5h7a3.2 3.2 0 0 1 0 6.4H6.5", "M6 3.2 2.7 6.5 6 9.8"],
+  redo: ["M13 6.5H6a3.2 3.2 0 0 0 0 6.4h3.5", "M10 3.2l3.3 3.3L10 9.8"],
+  area: ["M2.5 4h11v8h-11z"]
+};
+var icon = (name) => draw(
+  "svg",
+  { class: "astra-icon", viewBox: "0 0 16 16", "aria-hidden": "true" },
+  ...ICONS[name].map((d) => draw("path", { d }))
+);
 var clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 var unique = () => Array.from(crypto.getRandomValues(new Uint32Array(3)), (n) => n.toString(36)).join("");
 async function copyText(text) {
@@ -634,12 +698,22 @@ var Head = class {
     this.preset.hidden = options.length === 1;
     this.mask = make("input", { type: "checkbox", onchange: () => view.act({ type: "mask", mask: this.mask.checked }) });
     this.maskLabel = make("label", { class: "astra-check", hidden: !about.masked }, this.mask, "Hide clouds");
+    const step = (name, label, keys) => make("button", {
+      type: "button",
+      class: "astra-small",
+      title: `${label} (${keys})`,
+      "aria-label": label,
+      onclick: () => view.step(name)
+    }, icon(name));
+    this.undo = step("undo", "Undo", "Ctrl+Z");
+    this.redo = step("redo", "Redo", "Shift+Ctrl+Z");
     this.node = make(
       "div",
       { class: "astra-head" },
       make("div", { class: "astra-segments", role: "radiogroup", "aria-label": "Mode" }, ...this.modes),
       this.preset,
       this.maskLabel,
+      make("span", { class: "astra-pair" }, this.undo, this.redo),
       make("span", { class: "astra-title", title: about.title }, about.title.replace(/^[\w-]+:/, ""))
     );
   }
@@ -648,6 +722,8 @@ var Head = class {
     for (const { firstChild: input } of this.modes) input.checked = input.value === state.mode;
     const preset = Object.keys(about.presets).find((title) => state.mode === "rgb" && String(about.presets[title]) === String(state.bands));
     put(this.preset, preset || "");
+    this.undo.setAttribute("aria-disabled", !store.history.done.length);
+    this.redo.setAttribute("aria-disabled", !store.history.undone.length);
     this.mask.checked = state.mask;
     const [unmasked] = store.failures([MASK]);
     this.maskLabel.title = unmasked || "From the scene's classification band";
@@ -679,8 +755,9 @@ var Panel = class {
     });
     this.gammaText = make("output", { class: "astra-unit" });
     this.gammaRow = make("label", { class: "astra-row astra-gamma" }, make("span", {}, "Gamma"), this.gamma, this.gammaText);
+    this.makeRanges();
     this.above = [this.channels, this.formula, this.maps];
-    this.below = [this.legend, this.stretchRow, this.gammaRow];
+    this.below = [this.legend, this.stretchRow, this.ranges, this.gammaRow];
   }
   makeMaps() {
     const { about, id } = this.view;
@@ -721,7 +798,29 @@ var Panel = class {
     );
     this.percents = make("span", { class: "astra-pair" }, this.low, this.high, make("span", { class: "astra-unit" }, "%"));
     this.sigmas = make("span", { class: "astra-pair" }, this.sigma, make("span", { class: "astra-unit" }, "σ"));
-    this.stretchRow = make("div", { class: "astra-row" }, this.stretch, this.percents, this.sigmas, this.of);
+    this.reset = make("button", {
+      type: "button",
+      title: "Automatic limits for all channels",
+      onclick: () => this.view.act({ type: "automatic", keys: channelsOf(this.view.state) })
+    }, "↺ Reset");
+    this.stretchRow = make("div", { class: "astra-row" }, this.stretch, this.percents, this.sigmas, this.of, this.reset);
+  }
+  /** Limits that are usual for an index. */
+  makeRanges() {
+    const button = (text, title, of) => make("button", { type: "button", title, onclick: () => {
+      const [key] = channelsOf(this.view.state), known = this.view.limits[key];
+      if (known) this.view.act({ type: "limits", key, limits: of(known) });
+    } }, text);
+    this.ranges = make(
+      "div",
+      { class: "astra-row", role: "group", "aria-label": "Usual limits" },
+      button("−1…1", "Limits from −1 to 1", () => [-1, 1]),
+      button("0…1", "Limits from 0 to 1", () => [0, 1]),
+      button("±", "Limits as far from 0 on both sides", (pair) => {
+        const most = Math.max(...pair.map(Math.abs));
+        return [-most, most];
+      })
+    );
   }
   /** The menus and limits of the channels, made anew when the mode changes. */
   makeChannels() {
@@ -745,8 +844,9 @@ var Panel = class {
         "aria-label": `${i ? "Upper" : "Lower"} limit of ${name}`,
         onchange: (e) => this.typed(n, i, e.target.value)
       }));
+      const lock = make("button", { type: "button", class: "astra-small astra-lock", onclick: () => this.locked(n) });
       const mark = rgb ? make("b", { class: `astra-mark astra-${name}`, "aria-hidden": "true" }, CHANNELS[n][0]) : null;
-      return { menu, limits, node: make("div", { class: `astra-channel${rgb ? "" : " astra-alone"}` }, mark, menu, ...limits) };
+      return { menu, limits, lock, node: make("div", { class: `astra-channel${rgb ? "" : " astra-alone"}` }, mark, menu, ...limits, lock) };
     });
     this.channels.replaceChildren(...this.rows.map((row) => row.node));
   }
@@ -755,6 +855,11 @@ var Panel = class {
     const limits = [...this.view.limits[key] || [0, 1]];
     limits[i] = text === "" ? NaN : Number(text);
     this.view.act({ type: "limits", key, limits });
+  }
+  /** Keep the limits of a channel as they are, or let them follow the stretch again. */
+  locked(n) {
+    const { state, limits } = this.view, key = channelsOf(state)[n];
+    this.view.act(state.limits[key] ? { type: "automatic", keys: [key] } : { type: "limits", key, limits: limits[key] || [] });
   }
   bandOptions() {
     const { about } = this.view;
@@ -780,6 +885,7 @@ var Panel = class {
     const classes = state.mode === "single" ? about.bands[state.band].classes : [];
     channelsOf(state).forEach((key, n) => {
       put(this.rows[n].menu, key);
+      this.updateLock(this.rows[n].lock, key, classes.length > 0);
       this.rows[n].limits.forEach((input, i) => {
         input.hidden = classes.length > 0;
         put(input, limits[key] ? numberText(limits[key][i], 3) : "");
@@ -799,11 +905,24 @@ var Panel = class {
     }
     this.updateStretch(classes.length > 0);
   }
+  updateLock(lock, key, hidden) {
+    const kept = Boolean(this.view.state.limits[key]);
+    lock.hidden = hidden;
+    lock.disabled = !this.view.limits[key];
+    if (lock.dataset.of === `${key} ${kept}`) return;
+    lock.dataset.of = `${key} ${kept}`;
+    lock.setAttribute("aria-pressed", kept);
+    lock.setAttribute("aria-label", `Keep limits of ${key}`);
+    lock.title = kept ? `The limits of ${key} are kept; click for automatic ones` : `Keep the limits of ${key}, whatever the stretch`;
+    lock.replaceChildren(icon(kept ? "locked" : "open"));
+  }
   updateStretch(classes) {
     const { state } = this.view;
     this.stretchRow.hidden = classes;
     const { kind, low, high, sigma, of } = state.stretch;
-    const custom = channelsOf(state).some((key) => state.limits[key]);
+    const set = channelsOf(state).filter((key) => state.limits[key]);
+    const custom = set.length === channelsOf(state).length;
+    this.reset.hidden = !set.length;
     put(this.stretch, custom ? "custom" : kind);
     put(this.low, low);
     put(this.high, high);
@@ -812,6 +931,8 @@ var Panel = class {
     this.percents.hidden = custom || kind !== "percentile";
     this.sigmas.hidden = custom || kind !== "sigma";
     this.of.hidden = custom;
+    const indexed = state.mode === "index" || state.mode === "single" && this.view.about.bands[state.band].cmap !== "gray";
+    this.ranges.hidden = classes || !indexed;
     this.gammaRow.hidden = state.mode !== "rgb";
     if (Math.abs(3 ** Number(this.gamma.value) - state.gamma) > 6e-3) this.gamma.value = Math.log(state.gamma) / Math.log(3);
     this.gammaText.textContent = state.gamma.toFixed(2);
@@ -964,14 +1085,16 @@ var Histogram = class {
     const move = (value) => {
       const pair = [...this.view.limits[key()]], [low, high] = this.range, gap = (high - low) / 500;
       pair[i] = i ? clamp(value, pair[0] + gap, high) : clamp(value, low, pair[1] - gap);
-      this.view.act({ type: "limits", key: key(), limits: pair });
+      this.view.act({ type: "limits", key: key(), limits: pair, gesture: this.dragging && this.gesture });
     };
     end.addEventListener("pointerdown", (e) => {
       e.preventDefault();
       end.focus();
       end.setPointerCapture(e.pointerId);
       this.dragging = end;
+      this.gesture = unique();
     });
+    end.addEventListener("dblclick", () => this.view.act({ type: "automatic", keys: [key()] }));
     end.addEventListener("pointermove", (e) => {
       if (this.dragging !== end) return;
       const box = this.svg.getBoundingClientRect();
@@ -1593,7 +1716,7 @@ var Spectra = class {
   update() {
     const { pins } = this.view.state;
     this.hint.hidden = pins.length > 0;
-    for (const part of [this.svg, this.list, this.actions]) part.toggleAttribute("hidden", !pins.length);
+    for (const part2 of [this.svg, this.list, this.actions]) part2.toggleAttribute("hidden", !pins.length);
     const known = this.known;
     const made = JSON.stringify([pins, known]);
     if (made === this.made) return;
@@ -1712,7 +1835,7 @@ var View = class {
   /** @type {() => void} */
   told = () => {
   };
-  /** @type {(event: Event) => void} */
+  /** @type {(event: KeyboardEvent) => void} */
   typed = () => {
   };
   frame = 0;
@@ -1775,7 +1898,16 @@ var View = class {
       this.refresh();
     };
     this.told = () => this.refresh();
-    this.typed = (event) => event.stopPropagation();
+    this.typed = (event) => {
+      event.stopPropagation();
+      const [field] = event.composedPath();
+      const text = field instanceof HTMLInputElement && !["radio", "checkbox", "range"].includes(field.type);
+      if (!(event.ctrlKey || event.metaKey) || event.altKey || text) return;
+      const name = { z: event.shiftKey ? "redo" : "undo", y: "redo" }[event.key.toLowerCase()];
+      if (!name) return;
+      event.preventDefault();
+      this.step(name);
+    };
     this.model.on("change:state", this.followed);
     this.model.on("change:shown", this.told);
     this.root.addEventListener("keydown", this.typed);
@@ -1799,6 +1931,17 @@ var View = class {
   /** Change the state, and tell Python, not more often than every 80 ms. */
   act(action) {
     const next = reduce(this.about, this.state, action);
+    if (next !== this.state) this.store.history.record(this.state, next, action);
+    this.become(next);
+  }
+  /** Undo or redo a step. */
+  step(name) {
+    const { history } = this.store;
+    if (!(name === "undo" ? history.done : history.undone).length) return;
+    this.become(history[name](this.state));
+    this.status.say(name === "undo" ? "Undone." : "Redone.");
+  }
+  become(next) {
     if (next !== this.state) {
       this.state = next;
       this.store.refused = "";
@@ -1830,14 +1973,14 @@ var View = class {
       () => this.fetch(),
       () => this.derive(),
       () => stage.paint(this.limits),
-      ...[head, panel, histogram, spectra].map((part) => () => part.update()),
+      ...[head, panel, histogram, spectra].map((part2) => () => part2.update()),
       () => this.showCode(),
       () => stage.tellPixel()
     ];
     this.broken = "";
-    for (const part of parts) {
+    for (const part2 of parts) {
       try {
-        part();
+        part2();
       } catch (error) {
         this.broken = `A part of the picker failed: ${/** @type {Error} */
         error.message}`;

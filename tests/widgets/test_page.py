@@ -67,19 +67,79 @@ def test_limits_by_mouse_and_by_keyboard(show: Show, picker: Picker) -> None:
     dragged = page.evaluate("window.model.get('state')")
     assert list(dragged["limits"]) == ["red"]
     assert dragged["limits"]["red"][1] < picker._in_force()["red"][1]
-    assert dragged["stretch"]["kind"] == "percentile"
     menu = page.get_by_label("Stretch", exact=True)
-    assert menu.locator("option:checked").inner_text() == "Custom"
+    assert menu.locator("option:checked").inner_text() == "Percentile"  # of the other channels
     handle.focus()
     page.keyboard.press("ArrowRight")
     pressed = page.evaluate("window.model.get('state').limits.red")
     assert pressed[1] > dragged["limits"]["red"][1]
     assert handle.get_attribute("aria-valuenow")
-    menu.select_option("percentile")
+    handle.dblclick()
     page.wait_for_function(
         "code => document.querySelector('.astra-code').innerText === code", arg=before
     )
     assert page.evaluate("window.model.get('state').limits") == {}
+
+
+def limits(page: Any) -> Any:
+    return page.evaluate("window.model.get('state').limits")
+
+
+def test_a_lock_keeps_the_limits_of_a_channel(show: Show, picker: Picker) -> None:
+    page = show(picker)
+    lock = page.get_by_role("button", name="Keep limits of green")
+    lock.click()
+    kept = limits(page)
+    assert list(kept) == ["green"]
+    stretch = page.get_by_label("Stretch", exact=True)
+    stretch.select_option("minmax")
+    assert limits(page) == kept
+    assert lock.get_attribute("aria-pressed") == "true"
+    for name in ("red", "blue"):
+        page.get_by_role("button", name=f"Keep limits of {name}").click()
+    stretch.locator("option:checked", has_text="Custom").wait_for(state="attached")
+    lock.click()
+    assert set(limits(page)) == {"red", "blue"}
+    page.get_by_role("button", name="Reset").click()
+    assert limits(page) == {}
+    page.get_by_role("button", name="Reset").wait_for(state="hidden")
+
+
+def test_undo_and_redo(show: Show, picker: Picker) -> None:
+    page = show(picker)
+    assert page.get_by_label("Undo").get_attribute("aria-disabled") == "true"
+    handle = page.get_by_label("Upper limit of red in red")
+    box = handle.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] - 60, box["y"], steps=6)
+    page.mouse.up()
+    page.get_by_label("Preset").select_option("False color")
+    chosen = page.evaluate("window.model.get('state')")
+    page.get_by_label("Undo").click()
+    assert page.evaluate("window.model.get('state').bands") == picker.state["bands"]
+    assert list(limits(page)) == ["red"]
+    page.keyboard.press("Control+z")  # the whole drag
+    assert limits(page) == {}
+    page.keyboard.press("Control+z")  # nothing is left
+    page.keyboard.press("Control+Shift+Z")
+    page.keyboard.press("Control+y")
+    assert page.evaluate("window.model.get('state')") == chosen
+    # A field has an undo of its own.
+    field = page.get_by_label("Upper limit of red", exact=True)
+    field.fill("0.5")
+    field.press("Control+z")
+    assert page.evaluate("window.model.get('state').bands") == chosen["bands"]
+
+
+def test_usual_limits_of_an_index(show: Show, picker: Picker) -> None:
+    page = show(picker)
+    assert page.get_by_role("button", name="0…1", exact=True).is_hidden()
+    page.get_by_role("radio", name="Index", exact=True).click()
+    drawn(page, 1)
+    for name, expected in (("\u22121…1", [-1, 1]), ("0…1", [0, 1]), ("±", [-1, 1])):
+        page.get_by_role("button", name=name, exact=True).click()
+        assert limits(page) == {"NDVI": expected}
 
 
 def test_a_stretch_set_in_python_changes_the_picture(show: Show, picker: Picker) -> None:

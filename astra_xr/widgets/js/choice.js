@@ -2,7 +2,7 @@
 
 import { parted } from "./pixels/stats.js";
 
-/** @import { About, State, Stretch } from "./types" */
+/** @import { About, Limits, State, Stretch } from "./types" */
 
 /** The bands, or the index, that are shown: three or one. @param {State} state @returns {string[]} */
 export function channelsOf(state) {
@@ -31,6 +31,9 @@ export function reduce(about, state, action) {
   return Object.hasOwn(ACTIONS, action.type) ? ACTIONS[action.type](about, state, action) : state;
 }
 
+/** @param {Record<string, Limits>} limits  @param {string[]} keys */
+const without = (limits, keys) => Object.fromEntries(Object.entries(limits).filter(([key]) => !keys.includes(key)));
+
 /** @type {Record<string, (about: About, state: State, action: any) => State>} */
 const ACTIONS = {
   mode(about, state, { mode }) {
@@ -51,13 +54,19 @@ const ACTIONS = {
     if (state.mode === "index") return { ...state, index: name, cmap: about.indices[name].cmap };
     return { ...state, band: name };
   },
-  // A stretch is for all channels: it takes the place of limits that were set.
+  // Limits that were set stay, unless those of all channels are: a stretch would then change nothing.
   stretch(about, state, { patch }) {
     /** @type {Stretch} */
     const stretch = { ...state.stretch, ...patch };
     const { low, high, sigma } = stretch;
     const fine = low >= 0 && low < high && high <= 100 && sigma > 0 && sigma <= 100;
-    return fine ? { ...state, stretch, limits: {} } : state;
+    if (!fine) return state;
+    const shown = channelsOf(state);
+    return { ...state, stretch, limits: shown.every((key) => state.limits[key]) ? without(state.limits, shown) : state.limits };
+  },
+  /** Limits by the stretch again. */
+  automatic(about, state, { keys }) {
+    return keys.some((key) => state.limits[key]) ? { ...state, limits: without(state.limits, keys) } : state;
   },
   limits(about, state, { key, limits: [low, high] }) {
     if (!Number.isFinite(low) || !Number.isFinite(high) || !(low < high)) return state;

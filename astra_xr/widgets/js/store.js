@@ -1,5 +1,6 @@
 // The tiles of one model, for all views of it: kept within bounds, and on their way once.
 
+import { History } from "./history.js";
 import { canInflate, nameOf } from "./wire.js";
 
 /** @import { Address, Heard, Line, Spectrum, Tile } from "./types" */
@@ -27,6 +28,7 @@ export class Store {
     this.failed = new Map(); // name → { key, message }
     /** @type {Spectrum[]} */
     this.spectra = [];
+    this.history = new History(now);
     this.refused = "";
   }
 

@@ -16,11 +16,18 @@ test("modes, presets and bands", () => {
   assert.deepEqual(after(state, { type: "band", channel: 2, name: "nir" }).bands, ["red", "green", "nir"]);
 });
 
-test("limits are of one channel; a stretch takes their place", () => {
+test("limits are of one channel, and stay when the stretch changes", () => {
   const set = after(state, { type: "limits", key: "red", limits: [0.12345678, 0.5] });
   assert.deepEqual(set.limits, { red: [0.123457, 0.5] });
   assert.equal(set.stretch, state.stretch);
-  assert.deepEqual(after(set, { type: "stretch", patch: { kind: "minmax" } }).limits, {});
+  const minmax = after(set, { type: "stretch", patch: { kind: "minmax" } });
+  assert.deepEqual([minmax.limits, minmax.stretch.kind], [set.limits, "minmax"]);
+  assert.deepEqual(after(minmax, { type: "automatic", keys: ["red"] }).limits, {});
+});
+
+test("where the limits of all channels are set, a stretch takes their place", () => {
+  const all = { ...state, limits: { red: [0, 1], green: [0, 1], blue: [0, 1], NDVI: [-1, 1] } };
+  assert.deepEqual(after(all, { type: "stretch", patch: { kind: "minmax" } }).limits, { NDVI: [-1, 1] });
 });
 
 test("what cannot be leaves the state as it is", () => {
@@ -28,7 +35,7 @@ test("what cannot be leaves the state as it is", () => {
     { type: "nothing" }, { type: "toString" }, { type: "preset", title: "none" },
     { type: "stretch", patch: { sigma: 500 } }, { type: "stretch", patch: { low: 99 } }, { type: "stretch", patch: { high: NaN } },
     { type: "limits", key: "red", limits: [NaN, 1] }, { type: "limits", key: "red", limits: [1, 1] }, { type: "limits", key: "red", limits: [0, Infinity] },
-    { type: "pin", row: -1, col: 5 }, { type: "pin", row: 600, col: 5 }, { type: "view", view: null },
+    { type: "pin", row: -1, col: 5 }, { type: "pin", row: 600, col: 5 }, { type: "automatic", keys: ["red"] }, { type: "view", view: null },
   ]) assert.equal(reduce(scene, state, action), state, JSON.stringify(action));
 });
 

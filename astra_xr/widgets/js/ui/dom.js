@@ -25,8 +25,19 @@ export function draw(tag, attrs = {}, ...kids) {
   return node;
 }
 
-export const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
+const ICONS = {
+  locked: ["M4 7h8v6H4z", "M5.5 7V5a2.5 2.5 0 0 1 5 0v2"],
+  open: ["M4 7h8v6H4z", "M5.5 7V5a2.5 2.5 0 0 1 4.8-1"],
+  undo: ["M3 6.5h7a3.2 3.2 0 0 1 0 6.4H6.5", "M6 3.2 2.7 6.5 6 9.8"],
+  redo: ["M13 6.5H6a3.2 3.2 0 0 0 0 6.4h3.5", "M10 3.2l3.3 3.3L10 9.8"],
+  area: ["M2.5 4h11v8h-11z"],
+};
 
+/** A picture of 16 pixels in the color of the text. */
+export const icon = (name) => draw("svg", { class: "astra-icon", viewBox: "0 0 16 16", "aria-hidden": "true" },
+  ...ICONS[name].map((d) => draw("path", { d })));
+
+export const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
 /** A name that no other view, model or window has; crypto.randomUUID is not there without https. */
 export const unique = () => Array.from(crypto.getRandomValues(new Uint32Array(3)), (n) => n.toString(36)).join("");

@@ -2,7 +2,7 @@
 
 import { here } from "../choice.js";
 import { MASK } from "../derive.js";
-import { make, put } from "./dom.js";
+import { icon, make, put } from "./dom.js";
 
 const MODES = [["rgb", "RGB"], ["index", "Index"], ["single", "Band"]];
 
@@ -24,9 +24,13 @@ export class Head {
     this.preset.hidden = options.length === 1;
     this.mask = make("input", { type: "checkbox", onchange: () => view.act({ type: "mask", mask: this.mask.checked }) });
     this.maskLabel = make("label", { class: "astra-check", hidden: !about.masked }, this.mask, "Hide clouds");
+    const step = (name, label, keys) => make("button", { type: "button", class: "astra-small", title: `${label} (${keys})`, "aria-label": label,
+      onclick: () => view.step(name) }, icon(name));
+    this.undo = step("undo", "Undo", "Ctrl+Z");
+    this.redo = step("redo", "Redo", "Shift+Ctrl+Z");
     this.node = make("div", { class: "astra-head" },
       make("div", { class: "astra-segments", role: "radiogroup", "aria-label": "Mode" }, ...this.modes),
-      this.preset, this.maskLabel,
+      this.preset, this.maskLabel, make("span", { class: "astra-pair" }, this.undo, this.redo),
       make("span", { class: "astra-title", title: about.title }, about.title.replace(/^[\w-]+:/, "")));
   }
 
@@ -35,6 +39,9 @@ export class Head {
     for (const { firstChild: input } of this.modes) input.checked = input.value === state.mode;
     const preset = Object.keys(about.presets).find((title) => state.mode === "rgb" && String(about.presets[title]) === String(state.bands));
     put(this.preset, preset || "");
+    // Not `disabled`: that would take the focus away, and with it the keys.
+    this.undo.setAttribute("aria-disabled", !store.history.done.length);
+    this.redo.setAttribute("aria-disabled", !store.history.undone.length);
     this.mask.checked = state.mask;
     const [unmasked] = store.failures([MASK]);
     this.maskLabel.title = unmasked || "From the scene's classification band";

@@ -3,7 +3,7 @@
 import { channelsOf } from "../choice.js";
 import { numberText } from "../code.js";
 import { LAST, percentile } from "../pixels/stats.js";
-import { clamp, draw, make } from "./dom.js";
+import { clamp, draw, make, unique } from "./dom.js";
 import { CHANNELS } from "./panel.js";
 
 export const WIDE = 300;
@@ -151,14 +151,16 @@ export class Histogram {
     const move = (value) => {
       const pair = [...this.view.limits[key()]], [low, high] = this.range, gap = (high - low) / 500;
       pair[i] = i ? clamp(value, pair[0] + gap, high) : clamp(value, low, pair[1] - gap);
-      this.view.act({ type: "limits", key: key(), limits: pair });
+      this.view.act({ type: "limits", key: key(), limits: pair, gesture: this.dragging && this.gesture });
     };
     end.addEventListener("pointerdown", (e) => {
       e.preventDefault();
       end.focus();
       end.setPointerCapture(e.pointerId);
       this.dragging = end;
+      this.gesture = unique();
     });
+    end.addEventListener("dblclick", () => this.view.act({ type: "automatic", keys: [key()] }));
     end.addEventListener("pointermove", (e) => {
       if (this.dragging !== end) return;
       const box = this.svg.getBoundingClientRect();

@@ -2,7 +2,7 @@
 
 import { channelsOf, here } from "../choice.js";
 import { numberText } from "../code.js";
-import { make, put } from "./dom.js";
+import { icon, make, put } from "./dom.js";
 
 export const CHANNELS = [["R", "red"], ["G", "green"], ["B", "blue"]];
 const STRETCHES = [["percentile", "Percentile"], ["sigma", "Sigma"], ["minmax", "Min–max"]];
@@ -24,8 +24,9 @@ export class Panel {
       oninput: () => view.act({ type: "gamma", gamma: Number((3 ** Number(this.gamma.value)).toFixed(2)) }) });
     this.gammaText = make("output", { class: "astra-unit" });
     this.gammaRow = make("label", { class: "astra-row astra-gamma" }, make("span", {}, "Gamma"), this.gamma, this.gammaText);
+    this.makeRanges();
     this.above = [this.channels, this.formula, this.maps]; // of the histogram
-    this.below = [this.legend, this.stretchRow, this.gammaRow];
+    this.below = [this.legend, this.stretchRow, this.ranges, this.gammaRow];
   }
 
   makeMaps() {
@@ -55,7 +56,20 @@ export class Panel {
       make("option", { value: "whole" }, "of scene"), make("option", { value: "view" }, "of view"));
     this.percents = make("span", { class: "astra-pair" }, this.low, this.high, make("span", { class: "astra-unit" }, "%"));
     this.sigmas = make("span", { class: "astra-pair" }, this.sigma, make("span", { class: "astra-unit" }, "σ"));
-    this.stretchRow = make("div", { class: "astra-row" }, this.stretch, this.percents, this.sigmas, this.of);
+    this.reset = make("button", { type: "button", title: "Automatic limits for all channels",
+      onclick: () => this.view.act({ type: "automatic", keys: channelsOf(this.view.state) }) }, "↺ Reset");
+    this.stretchRow = make("div", { class: "astra-row" }, this.stretch, this.percents, this.sigmas, this.of, this.reset);
+  }
+
+  /** Limits that are usual for an index. */
+  makeRanges() {
+    const button = (text, title, of) => make("button", { type: "button", title, onclick: () => {
+      const [key] = channelsOf(this.view.state), known = this.view.limits[key];
+      if (known) this.view.act({ type: "limits", key, limits: of(known) });
+    } }, text);
+    this.ranges = make("div", { class: "astra-row", role: "group", "aria-label": "Usual limits" },
+      button("−1…1", "Limits from −1 to 1", () => [-1, 1]), button("0…1", "Limits from 0 to 1", () => [0, 1]),
+      button("±", "Limits as far from 0 on both sides", (pair) => { const most = Math.max(...pair.map(Math.abs)); return [-most, most]; }));
   }
 
   /** The menus and limits of the channels, made anew when the mode changes. */
@@ -74,8 +88,9 @@ export class Panel {
         type: "number", class: "astra-number astra-limit", step: "any", "aria-label": `${i ? "Upper" : "Lower"} limit of ${name}`,
         onchange: (e) => this.typed(n, i, e.target.value),
       }));
+      const lock = make("button", { type: "button", class: "astra-small astra-lock", onclick: () => this.locked(n) });
       const mark = rgb ? make("b", { class: `astra-mark astra-${name}`, "aria-hidden": "true" }, CHANNELS[n][0]) : null;
-      return { menu, limits, node: make("div", { class: `astra-channel${rgb ? "" : " astra-alone"}` }, mark, menu, ...limits) };
+      return { menu, limits, lock, node: make("div", { class: `astra-channel${rgb ? "" : " astra-alone"}` }, mark, menu, ...limits, lock) };
     });
     this.channels.replaceChildren(...this.rows.map((row) => row.node));
   }
@@ -85,6 +100,12 @@ export class Panel {
     const limits = [...(this.view.limits[key] || [0, 1])];
     limits[i] = text === "" ? NaN : Number(text);
     this.view.act({ type: "limits", key, limits });
+  }
+
+  /** Keep the limits of a channel as they are, or let them follow the stretch again. */
+  locked(n) {
+    const { state, limits } = this.view, key = channelsOf(state)[n];
+    this.view.act(state.limits[key] ? { type: "automatic", keys: [key] } : { type: "limits", key, limits: limits[key] || [] });
   }
 
   bandOptions() {
@@ -114,6 +135,7 @@ export class Panel {
     const classes = state.mode === "single" ? about.bands[state.band].classes : [];
     channelsOf(state).forEach((key, n) => {
       put(this.rows[n].menu, key);
+      this.updateLock(this.rows[n].lock, key, classes.length > 0);
       this.rows[n].limits.forEach((input, i) => {
         input.hidden = classes.length > 0;
         put(input, limits[key] ? numberText(limits[key][i], 3) : "");
@@ -134,11 +156,25 @@ export class Panel {
     this.updateStretch(classes.length > 0);
   }
 
+  updateLock(lock, key, hidden) {
+    const kept = Boolean(this.view.state.limits[key]);
+    lock.hidden = hidden;
+    lock.disabled = !this.view.limits[key];
+    if (lock.dataset.of === `${key} ${kept}`) return;
+    lock.dataset.of = `${key} ${kept}`;
+    lock.setAttribute("aria-pressed", kept);
+    lock.setAttribute("aria-label", `Keep limits of ${key}`);
+    lock.title = kept ? `The limits of ${key} are kept; click for automatic ones` : `Keep the limits of ${key}, whatever the stretch`;
+    lock.replaceChildren(icon(kept ? "locked" : "open"));
+  }
+
   updateStretch(classes) {
     const { state } = this.view;
     this.stretchRow.hidden = classes;
     const { kind, low, high, sigma, of } = state.stretch;
-    const custom = channelsOf(state).some((key) => state.limits[key]);
+    const set = channelsOf(state).filter((key) => state.limits[key]);
+    const custom = set.length === channelsOf(state).length;
+    this.reset.hidden = !set.length;
     put(this.stretch, custom ? "custom" : kind);
     put(this.low, low);
     put(this.high, high);
@@ -147,6 +183,8 @@ export class Panel {
     this.percents.hidden = custom || kind !== "percentile";
     this.sigmas.hidden = custom || kind !== "sigma";
     this.of.hidden = custom;
+    const indexed = state.mode === "index" || (state.mode === "single" && this.view.about.bands[state.band].cmap !== "gray");
+    this.ranges.hidden = classes || !indexed;
     this.gammaRow.hidden = state.mode !== "rgb";
     if (Math.abs(3 ** Number(this.gamma.value) - state.gamma) > 0.006) this.gamma.value = Math.log(state.gamma) / Math.log(3);
     this.gammaText.textContent = state.gamma.toFixed(2);

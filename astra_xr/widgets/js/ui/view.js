@@ -18,7 +18,7 @@ import { Status } from "./status.js";
 export class View {
   /** @type {() => void} */ followed = () => {};
   /** @type {() => void} */ told = () => {};
-  /** @type {(event: Event) => void} */ typed = () => {};
+  /** @type {(event: KeyboardEvent) => void} */ typed = () => {};
   frame = 0;
   saving = 0;
   broken = "";
@@ -74,8 +74,16 @@ export class View {
       this.refresh();
     };
     this.told = () => this.refresh();
-    // Notebooks have shortcuts of single keys.
-    this.typed = (event) => event.stopPropagation();
+    this.typed = (event) => {
+      event.stopPropagation(); // notebooks have shortcuts of single keys
+      const [field] = event.composedPath();
+      const text = field instanceof HTMLInputElement && !["radio", "checkbox", "range"].includes(field.type); // has an undo of its own
+      if (!(event.ctrlKey || event.metaKey) || event.altKey || text) return;
+      const name = { z: event.shiftKey ? "redo" : "undo", y: "redo" }[event.key.toLowerCase()];
+      if (!name) return;
+      event.preventDefault();
+      this.step(name);
+    };
     this.model.on("change:state", this.followed);
     this.model.on("change:shown", this.told);
     this.root.addEventListener("keydown", this.typed);
@@ -101,6 +109,19 @@ export class View {
   /** Change the state, and tell Python, not more often than every 80 ms. */
   act(action) {
     const next = reduce(this.about, this.state, action);
+    if (next !== this.state) this.store.history.record(this.state, next, action);
+    this.become(next);
+  }
+
+  /** Undo or redo a step. */
+  step(name) {
+    const { history } = this.store;
+    if (!(name === "undo" ? history.done : history.undone).length) return;
+    this.become(history[name](this.state));
+    this.status.say(name === "undo" ? "Undone." : "Redone.");
+  }
+
+  become(next) {
     if (next !== this.state) {
       this.state = next;
       this.store.refused = "";
