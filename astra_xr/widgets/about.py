@@ -30,7 +30,7 @@ def described(scene: Scene, name: str, *, array: bool) -> dict[str, Any]:
     return {
         "name": f"{name}.rename({_literal(scene.renamed)})" if scene.renamed else name,
         "array": array,
-        "title": redact(str(attrs.get("scene_id") or ", ".join(bands))[:120]),
+        "title": redact(_title(scene)[:120]),
         "scene": str(attrs["scene_id"]) if opened else None,
         "catalog": redact(str(attrs["catalog"])) if attrs.get("catalog") else None,
         "reflectance": any(band["role"] == "reflectance" for band in bands.values()),
@@ -41,12 +41,31 @@ def described(scene: Scene, name: str, *, array: bool) -> dict[str, Any]:
         "colormaps": colormaps(),
         "masked": scene.masked,
         "grid": scene.grid,
+        "steps": [
+            {
+                "label": step.label,
+                "code": step.code,
+                "date": None if step.date is None else step.date / 1e6,
+                "cloud": step.cloud,
+            }
+            for step in scene.steps
+        ],
         "pyramid": {
             "side": SIDE,
             "top": scene.pyramid.top,
             "overview": scene.pyramid.shape(scene.pyramid.top),
         },
     }
+
+
+def _title(scene: Scene) -> str:
+    """Return the id of a scene; of a stack its mission and length; else the names of the bands."""
+    attrs, count = scene.ds.attrs, len(scene.steps)
+    bands = ", ".join(scene.bands)
+    if scene.dim is None:
+        return str(attrs.get("scene_id") or bands)
+    what = "dates" if any(step.date is not None for step in scene.steps) else "images"
+    return f"{attrs.get('mission') or bands} · {count} {what if count > 1 else what[:-1]}"
 
 
 def _literal(names: Mapping[Any, str]) -> str:

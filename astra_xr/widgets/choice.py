@@ -14,6 +14,7 @@ from astra_xr.accessor.band_names import find_variable
 from astra_xr.errors import AstraError, InvalidParameter, UnknownIndex
 from astra_xr.widgets.colormaps import colors
 from astra_xr.widgets.layers import Scene
+from astra_xr.widgets.steps import step_named, usual_step
 
 State = dict[str, Any]
 """See :func:`completed`."""
@@ -36,12 +37,16 @@ def completed(scene: Scene, given: Mapping[str, Any]) -> State:
     given : mapping
         Any of
 
+        time : which step of a stack: its label, a time, or (part of) a date that it alone has; by
+            default the latest with at most 20 % clouds, else the one with the least
         mode : ``"rgb"``, ``"index"`` or ``"single"``
         bands : three band names, for mode ``"rgb"``
         index, band : names, for the other modes
         cmap : colormap, for the other modes
         stretch : ``{"kind": "percentile", "low": 2, "high": 98}``, ``{"kind": "sigma", "sigma":
-            2}`` or ``{"kind": "minmax"}``; ``"of"`` is ``"whole"`` or ``"view"``
+            2}`` or ``{"kind": "minmax"}``; ``"of"`` is ``"whole"`` or ``"view"``; ``"time"`` is
+            the step whose pixels give the limits of all, by default the one shown; None: each
+            step has limits of its own
         limits : band or index → (low, high), of those that are chosen; others follow from the
             stretch, see ``Picker.shown``
         gamma : 0.1 to 10
@@ -70,6 +75,8 @@ def completed(scene: Scene, given: Mapping[str, Any]) -> State:
         expected = "'rgb' or 'single'; these bands allow no spectral index"
         raise InvalidParameter(name="mode", value="index", expected=expected)
     state = _defaults(scene) | own
+    # Limits stay those of the step at which the stretch was chosen.
+    state["stretch"].setdefault("time", state["time"])
     if "cmap" not in own:
         state["cmap"] = usual_colormap(scene, state)
     return state
@@ -95,6 +102,7 @@ def _defaults(scene: Scene) -> State:
     plain = [name for name in names if not scene.bands[name]["classes"]] or names
     bands = next(iter(scene.presets.values()), None) or _near(scene) or (plain * 3)[:3]
     return {
+        "time": None if scene.dim is None else scene.steps[usual_step(scene.steps)].label,
         "mode": "rgb",
         "bands": bands,
         "index": next(iter(scene.indices), None),
@@ -119,6 +127,12 @@ def _near(scene: Scene) -> list[str]:
 
 def _bad(name: str, value: Any, expected: str) -> InvalidParameter:
     return InvalidParameter(name=name, value=value, expected=expected)
+
+
+def _time(scene: Scene, name: str, value: Any) -> str:
+    if scene.dim is None:
+        raise _bad(name, value, "None: this Dataset has no dimension besides y and x")
+    return scene.steps[step_named(scene.steps, name, value)].label
 
 
 def _mode(_: Scene, name: str, value: Any) -> str:
@@ -156,13 +170,13 @@ def _colormap(_: Scene, __: str, value: Any) -> str:
     return str(value)
 
 
-def _stretch(_: Scene, name: str, value: Any) -> dict[str, Any]:
+def _stretch(scene: Scene, name: str, value: Any) -> dict[str, Any]:
     stretch = STRETCH | (dict(value) if isinstance(value, Mapping) else {"kind": value})
     fine = (
         stretch["kind"] in ("percentile", "sigma", "minmax")
         and stretch["of"] in ("whole", "view")
         and all(isinstance(stretch[each], Real) for each in ("low", "high", "sigma"))
-        and set(stretch) == set(STRETCH)
+        and set(stretch) - {"time"} == set(STRETCH)
         and 0 <= stretch["low"] < stretch["high"] <= 100
         and 0 < stretch["sigma"] <= 100
     )
@@ -172,6 +186,8 @@ def _stretch(_: Scene, name: str, value: Any) -> dict[str, Any]:
             "or 'minmax', with 'of': 'whole' or 'view'"
         )
         raise _bad(name, value, expected)
+    if stretch.get("time") is not None:
+        stretch["time"] = _time(scene, "time of the stretch", stretch["time"])
     return stretch
 
 
@@ -227,6 +243,7 @@ def _pins(_: Scene, name: str, value: Any) -> list[list[float]]:
 
 
 _CHECKS: dict[str, Callable[[Scene, str, Any], Any]] = {
+    "time": _time,
     "mode": _mode,
     "bands": _bands,
     "index": _index,

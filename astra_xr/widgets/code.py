@@ -32,7 +32,7 @@ def code_of(
     known = all(key in in_force for key in shown)
     limits = [[number(edge) for edge in in_force[key]] for key in shown] if known else []
     masked = ", mask_clouds=True" if mask else ""
-    view = _view(about["grid"], state["view"])
+    view = _step(about, state) + _view(about["grid"], state["view"])
     ends = f", vmin={limits[0][0]}, vmax={limits[0][1]}" if known else ""
     plot = f".plot.imshow(cmap={quoted(state['cmap'])}{ends})"
     if mode == "rgb":
@@ -63,6 +63,11 @@ def _opened(about: Mapping[str, Any], names: Sequence[str]) -> str:
     crs = f", crs={quoted(grid['crs'])}" if grid["degrees"] else ""
     size = "" if own == abs(grid["dx"]) else f", resolution={number(abs(grid['dx']))}"
     return f"astra_xr.open_scene({quoted(about['scene'])}, {bands}{catalog}{crs}{size})"
+
+
+def _step(about: Mapping[str, Any], state: Mapping[str, Any]) -> str:
+    """Return what selects the step that is shown."""
+    return next((s["code"] for s in about["steps"] if s["label"] == state.get("time")), "")
 
 
 def _view(grid: Mapping[str, Any], view: Sequence[int] | None) -> str:

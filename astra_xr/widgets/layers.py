@@ -26,6 +26,7 @@ from astra_xr.model import CLASS_ROLES
 from astra_xr.reading.loop import together
 from astra_xr.widgets.georeference import axis_of, coordinate_of, crs_of, georeference
 from astra_xr.widgets.look import Box, Scale, Tile, encode
+from astra_xr.widgets.steps import ONLY, steps_along
 from astra_xr.widgets.tile_pyramid import Pyramid
 
 MASK = ":mask"
@@ -44,7 +45,7 @@ class Scene:
     Parameters
     ----------
     ds : xarray.Dataset
-        Any Dataset with variables along y and x.
+        Any Dataset with variables along y and x, and along time or one other dimension.
 
     Raises
     ------
@@ -53,15 +54,28 @@ class Scene:
     """
 
     def __init__(self, ds: xr.Dataset) -> None:
-        flat, self.renamed = _flat(ds)
+        flat, self.dim, self.renamed = _flat(ds)
         self._crs = crs_of(ds, self.renamed)
         grid = pixel_grid(flat, "pick()")
         flat = grid.filled(flat) if grid is not None and grid.kept else flat
         self._up = _climbs(flat)
         # North up, as images are.
-        self.ds = flat.isel(y=slice(None, None, -1)) if self._up else flat
+        self._all = flat.isel(y=slice(None, None, -1)) if self._up else flat
+        self.steps = steps_along(self._all, self.dim) if self.dim is not None else [ONLY]
+        self.at = functools.lru_cache(maxsize=64)(self._at)
+        """The Dataset of a step, (y, x), by its number; as lazy as it was given."""
+        self.ds = self.at(0)
         first = next(iter(self.ds.data_vars.values()))
         self.shape = (first.sizes["y"], first.sizes["x"])
+
+    def _at(self, step: int) -> xr.Dataset:
+        if self.dim is None:
+            return self._all
+        return self._all.isel({self.dim: step}).transpose("y", "x")
+
+    def step(self, label: str | None) -> int:
+        """Return the number of a step by its label; 0 where there is one only."""
+        return 0 if label is None else [each.label for each in self.steps].index(label)
 
     @property
     def whole(self) -> Box:
@@ -144,9 +158,9 @@ class Scene:
         return Pyramid(rows=self.shape[0], cols=self.shape[1])
 
     async def read(
-        self, key: str, box: Box, shape: tuple[int, int], *, scale: Scale | None = None
+        self, key: str, step: int, box: Box, shape: tuple[int, int], *, scale: Scale | None = None
     ) -> Tile:
-        """Read a channel of a part of the scene in so many rows and columns, no more than it has.
+        """Read a channel of a part of a step in so many rows and columns, no more than it has.
 
         Codes have a scale of their own if none is given. Runs on the engine's loop.
 
@@ -156,18 +170,18 @@ class Scene:
             The channel cannot be read, or there is no such band or index.
         """
         if key == MASK:
-            mask = await asyncio.to_thread(self.ds.astra.mask)
+            mask = await asyncio.to_thread(self.at(step).astra.mask)
             masked = await coarse(_part(mask, box), shape, average=False)
             return Tile(key=key, box=box, codes=masked.astype(np.uint16), low=0.0, step=1.0)
         if key in self.bands:
-            values = await self._band(key, box, shape)
+            values = await self._band(key, step, box, shape)
             nodata = self.ds[key].attrs.get("_FillValue") if self.bands[key]["classes"] else None
             scale = scale or self._scale(key, values)
             return await asyncio.to_thread(
                 encode, key, box, values, nodata=nodata, scale=scale, margin=self._margin
             )
         names = self.needs(key)
-        arrays = await together([self._band(name, box, shape) for name in names])
+        arrays = await together([self._band(name, step, box, shape) for name in names])
         small = xr.Dataset(
             {
                 name: (("y", "x"), values, _plain(self.ds[name].attrs))
@@ -204,8 +218,10 @@ class Scene:
         used = str(empty.astra.index(index).attrs["bands"])
         return [each.partition("=")[2] for each in used.split(", ")]
 
-    async def _band(self, name: str, box: Box, shape: tuple[int, int]) -> npt.NDArray[Any]:
-        band = self.ds[name]
+    async def _band(
+        self, name: str, step: int, box: Box, shape: tuple[int, int]
+    ) -> npt.NDArray[Any]:
+        band = self.at(step)[name]
         average = not (self.bands[name]["classes"] or band.attrs.get("role") in CLASS_ROLES)
         values = await coarse(_part(band, box), shape, average=average)
         if values.dtype.kind == "c":
@@ -217,8 +233,8 @@ class Scene:
         ).values
         return decoded
 
-    async def spectrum(self, x: float, y: float) -> dict[str, float | None]:
-        """Read all bands of the pixel at a point, given in the coordinates of the grid."""
+    async def spectrum(self, step: int, x: float, y: float) -> dict[str, float | None]:
+        """Read all bands of a step's pixel at a point, given in the coordinates of the grid."""
         grid = self.grid
         row = int((y - grid["y"]) // grid["dy"])
         col = int((x - grid["x"]) // grid["dx"])
@@ -226,7 +242,7 @@ class Scene:
             return {}
         names = [name for name, band in self.bands.items() if not band["classes"]]
         box = (row, col, row + 1, col + 1)
-        found = await together([self._band(name, box, (1, 1)) for name in names])
+        found = await together([self._band(name, step, box, (1, 1)) for name in names])
         numbers = (float(values[0, 0]) for values in found)
         return {
             name: number if np.isfinite(number) else None
@@ -255,28 +271,51 @@ def _dim(ds: xr.Dataset, names: Sequence[str], axis: str) -> Hashable | None:
     return None
 
 
-def _flat(ds: xr.Dataset) -> tuple[xr.Dataset, dict[Hashable, str]]:
-    """Return the numeric variables along y and x, and what was renamed for that: old → new."""
+def _flat(ds: xr.Dataset) -> tuple[xr.Dataset, Hashable | None, dict[Hashable, str]]:
+    """Return the numeric variables along y and x, and maybe one other dimension, and that.
+
+    Besides, what was renamed for that: old → new.
+    """
     axes = ((_dim(ds, _ROWS, "Y"), "y"), (_dim(ds, _COLS, "X"), "x"))
     renamed = {old: new for old, new in axes if old is not None and old != new}
     if set(renamed.values()) & set(ds.variables):
         renamed = {}  # these names are of something else
     ds = ds.rename(renamed)
-    ds = ds.squeeze([d for d in ds.dims if d not in ("y", "x") and ds.sizes[d] == 1], drop=True)
-    names = [name for name, each in ds.data_vars.items() if set(each.dims) == {"y", "x"}]
+    dim = _steps_of(ds)
+    ones = [d for d in ds.dims if d not in ("y", "x", dim) and ds.sizes[d] == 1]
+    ds = ds.squeeze(ones, drop=True)
+    fit = ({"y", "x"}, {"y", "x", dim})
+    names = [name for name, each in ds.data_vars.items() if set(each.dims) in fit]
     numbers = [name for name in names if ds[name].dtype.kind in "iufcb"]
     if not numbers or 0 in (ds.sizes["y"], ds.sizes["x"]):
         dims = ", ".join(f"{dim}={size}" for dim, size in ds.sizes.items()) or "none"
-        needs = f"at least one number along the dimensions y and x; the dimensions are {dims}"
+        needs = (
+            "at least one number along the dimensions y and x, and at most one other; the "
+            f"dimensions are {dims}"
+        )
         hint = (
             "Rename dimensions, e.g. ds.rename(row='y', col='x'), and select along others, e.g. "
-            "ds.isel(time=0)."
+            "ds.isel(level=0)."
         )
         raise InvalidDataset(method="pick()", needs=needs, hint=hint)
-    flat = ds[numbers].transpose("y", "x")
+    flat = ds[numbers].transpose(..., "y", "x")
     odd = {name: str(name) for name in numbers if not isinstance(name, str)}
     flat = flat.rename(odd)
-    return flat.assign({name: _with_nodata(band) for name, band in flat.items()}), renamed | odd
+    known = flat.assign({name: _with_nodata(band) for name, band in flat.items()})
+    return known, dim if dim in flat.dims else None, renamed | odd
+
+
+def _steps_of(ds: xr.Dataset) -> Hashable | None:
+    """Return the dimension along which there are several images: time, or the only other one."""
+    others = [
+        [dim for dim, size in each.sizes.items() if dim not in ("y", "x") and size != 1]
+        for each in ds.data_vars.values()
+        if {"y", "x"} <= set(each.dims)
+    ]
+    alone = list(dict.fromkeys(dims[0] for dims in others if len(dims) == 1))
+    if "time" in alone or not alone:
+        return "time" if "time" in ds.dims and ds.sizes["time"] else None
+    return alone[0] if len(alone) == 1 and [] not in others else None
 
 
 def _with_nodata(band: xr.DataArray) -> xr.DataArray:

@@ -2,10 +2,12 @@
 
 ::
 
-    want     {type, store, add: [[key, level, row, column]…], drop: […], raw}
+    want     {type, store, add: [[key, time, level, row, column]…], drop: […], raw}
     spectra  {type}
-    tile     {type, key, level, row, col, box, shape, low, step, packing, bits}, [bytes]
-    failed   {type, key, level, row, col, message}
+    tile     {type, key, time, level, row, col, box, shape, low, step, packing, bits}, [bytes]
+    failed   {type, key, time, level, row, col, message}
+
+``time`` is the number of a step, 0 where there is one only; ``step`` is between two codes.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ from astra_xr.widgets.layers import MASK
 from astra_xr.widgets.look import Tile
 from astra_xr.widgets.reads import Address, Reads
 
+_NAMES = ("key", "time", "level", "row", "col")
+
 Send = Callable[[dict[str, Any], list[bytes]], None]
 
 _MOST = 1024
@@ -35,16 +39,16 @@ def addresses(listed: Any, reads: Reads) -> list[Address]:
     """Return the addresses in a message that are of tiles of the scene; others are left out."""
     found = []
     for each in listed[:_MOST] if isinstance(listed, list) else ():
-        if not (isinstance(each, list) and len(each) == 4 and isinstance(each[0], str)):
+        if not (isinstance(each, list) and len(each) == 5 and isinstance(each[0], str)):
             continue
-        key, level, row, col = each
-        if not all(isinstance(n, int) and n >= 0 for n in (level, row, col)):
+        key, step, level, row, col = each
+        if not all(isinstance(n, int) and n >= 0 for n in each[1:]) or step >= reads.steps:
             continue
         places = (
             reads.pyramid.within(level, reads.pyramid.whole) if level <= reads.pyramid.top else ()
         )
         if (row, col) in places:
-            found.append((key, level, row, col))
+            found.append((key, step, level, row, col))
     return found
 
 
@@ -101,10 +105,10 @@ class Wants:
             stores.discard(store)
             if not stores:
                 self._wanted.pop(address, None)
-        groups: dict[tuple[str, int], list[Address]] = {}
+        groups: dict[tuple[str, int, int], list[Address]] = {}
         for address in addresses(content.get("add"), self._reads):
             if address not in self._wanted:
-                groups.setdefault(address[:2], []).append(address)
+                groups.setdefault(address[:3], []).append(address)
             self._wanted.setdefault(address, set()).add(store)
         for task, group in self._jobs.items():
             if not any(address in self._wanted for address in group):
@@ -115,9 +119,9 @@ class Wants:
             task.add_done_callback(lambda done: self._jobs.pop(done, None))
 
     async def _answer(self, group: list[Address], *, raw: bool) -> None:
-        key, level = group[0][:2]
+        key, step, level = group[0][:3]
         try:
-            tiles = await self._reads.tiles(key, level, [(row, col) for _, _, row, col in group])
+            tiles = await self._reads.tiles((key, step), level, [each[3:] for each in group])
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001  (any failure is shown in the widget)
@@ -127,7 +131,7 @@ class Wants:
             return
         for address in group:
             if address in self._wanted:
-                tile = tiles[address[2:]]
+                tile = tiles[address[3:]]
                 fields, data = await in_thread(functools.partial(packed, tile, raw=raw))
                 # Wanted until it is sent: a job that nothing is wanted of is cancelled.
                 if self._wanted.pop(address, None):
@@ -141,4 +145,4 @@ class Wants:
 
 
 def _message(type_: str, address: Address) -> dict[str, Any]:
-    return {"type": type_} | dict(zip(("key", "level", "row", "col"), address, strict=True))
+    return {"type": type_} | dict(zip(_NAMES, address, strict=True))

@@ -69,22 +69,27 @@ def write(picker: Picker, path: Path, bands: Iterable[str], size: int) -> Path:
         raise InvalidParameter(name="bands", value=bands, expected="a list of band names")
     scene = picker._scene  # noqa: SLF001  (one room)
     more = [b if b in scene.indices else find_variable(scene.ds, b) for b in bands]
-    keys = dict.fromkeys([*picker._needed(), *picker._tiles.overviews, *more])  # noqa: SLF001
-    tiles = picker._channels(scene.whole, (size, size), keys)  # noqa: SLF001
+    needed, known = picker._needed(), picker._tiles.overviews  # noqa: SLF001
+    keys = dict.fromkeys([*(key for key, _ in (*needed, *known)), *more])
+    shown = picker._step  # noqa: SLF001
+    # The page has the step that is shown, and the one that limits follow from.
+    steps = list(dict.fromkeys([shown, picker._reference]))  # noqa: SLF001
+    tiles = [picker._channels(n, scene.whole, (size, size), keys) for n in steps]  # noqa: SLF001
     top, shape = scene.pyramid.top, fitting(scene.whole, (size, size))
     held = {
         "about": picker.about
         | {
-            "offline": [key for key in tiles if key != MASK],
+            "offline": [key for key in tiles[0] if key != MASK],
+            "steps": [picker.about["steps"][n] for n in steps],
             # One tile a channel, of the one level that there is.
             "pyramid": {"side": 1024, "top": top, "bottom": top, "overview": shape},
         },
         "state": picker.state,
         "shown": picker.shown,
-        "tiles": [_held(tile, top) for tile in tiles.values()],
+        "tiles": [_held(tile, n, top) for n, each in enumerate(tiles) for tile in each.values()],
         "spectra": [
-            {"x": row.pop("x"), "y": row.pop("y"), "values": row}
-            for row in ({"x": x, "y": y} | picker._spectrum(x, y) for x, y in picker.state["pins"])  # noqa: SLF001
+            {"x": x, "y": y, "time": 0, "values": picker._spectrum(shown, x, y)}  # noqa: SLF001
+            for x, y in picker.state["pins"]
         ],
     }
     text = _PAGE.format(
@@ -102,7 +107,7 @@ def write(picker: Picker, path: Path, bands: Iterable[str], size: int) -> Path:
     raise ConversionFailed(source=path.name, reason=reason)
 
 
-def _held(tile: Tile, level: int) -> dict[str, Any]:
+def _held(tile: Tile, step: int, level: int) -> dict[str, Any]:
     fields, data = packed(tile)
-    address = {"key": tile.key, "level": level, "row": 0, "col": 0}
+    address = {"key": tile.key, "time": step, "level": level, "row": 0, "col": 0}
     return address | fields | {"data": base64.b64encode(data).decode()}

@@ -31,7 +31,7 @@ from astra_xr.widgets.derive import channels_of, chosen_limits, picture, stretch
 from astra_xr.widgets.layers import MASK, Scene
 from astra_xr.widgets.look import Box, Limits, Tile, fitting
 from astra_xr.widgets.messages import Wants
-from astra_xr.widgets.reads import Reads
+from astra_xr.widgets.reads import Channel, Reads
 
 if TYPE_CHECKING:
     import os
@@ -87,7 +87,7 @@ class Picker(anywidget.AnyWidget):
         )
         self._changes = 0
         self._stretched: tuple[Any, Any, dict[str, Limits]] | None = None
-        self._spectra: dict[tuple[float, float], dict[str, float | None]] = {}
+        self._spectra: dict[tuple[int, float, float], dict[str, float | None]] = {}
         self._reads: set[Future[Any]] = set()
         self._lock = threading.Lock()
         # One thread: answers are sent in order, and no read waits for the connection.
@@ -97,7 +97,7 @@ class Picker(anywidget.AnyWidget):
         self._closed = False
         self.on_msg(self._asked)
         self.observe(self._follow, "state")
-        self._first = [self._start(self._tiles.overview(key)) for key in self._needed()]
+        self._first = [self._start(self._tiles.overview(each)) for each in self._needed()]
         for read in self._first:
             read.add_done_callback(lambda _: self._soon(self._tell_shown))
 
@@ -118,14 +118,14 @@ class Picker(anywidget.AnyWidget):
 
     @property
     def selection(self) -> xr.Dataset:
-        """Return the visible bands of the visible area; as lazy as the Dataset."""
+        """Return the visible bands of the visible area and time; as lazy as the Dataset."""
         names = self.state["bands"]
         if self.state["mode"] == "single":
             names = [self.state["band"]]
         elif self.state["mode"] == "index":
             names = self._scene.needs(self.state["index"])
         top, left, bottom, right = self._box()
-        part = self._scene.ds[list(dict.fromkeys(names))]
+        part = self._scene.at(self._step)[list(dict.fromkeys(names))]
         part = part.isel(y=slice(top, bottom), x=slice(left, right))
         known = {*part.variables, *part.dims}
         names = {ours: own for own, ours in self._scene.renamed.items() if ours in known}
@@ -144,7 +144,7 @@ class Picker(anywidget.AnyWidget):
         ------
         ReadError, SigningError, UpstreamError
         """
-        made = self._picture(self._channels(self._box(), (_MOST, _MOST)))
+        made = self._picture(self._channels(self._step, self._box(), (_MOST, _MOST)))
         coords = self._scene.centers(self._box(), made.shape[:2])
         coords["band"] = ["red", "green", "blue", "alpha"]
         return xr.DataArray(made, coords, ("y", "x", "band"), name="picture")
@@ -159,7 +159,9 @@ class Picker(anywidget.AnyWidget):
         """Return the values under the pins, one row per pin; reads pixels as needed."""
         import pandas as pd
 
-        return pd.DataFrame({"x": x, "y": y} | self._spectrum(x, y) for x, y in self.state["pins"])
+        return pd.DataFrame(
+            {"x": x, "y": y} | self._spectrum(self._step, x, y) for x, y in self.state["pins"]
+        )
 
     def to_html(
         self, path: str | os.PathLike[str], *, bands: Iterable[str] = (), size: int = 512
@@ -234,8 +236,20 @@ class Picker(anywidget.AnyWidget):
         view = self.state["view"]
         return tuple(view) if view else self._scene.whole
 
-    def _needed(self) -> list[str]:
-        return [*dict.fromkeys(channels_of(self.state)), *([MASK] if self._scene.masked else [])]
+    @property
+    def _step(self) -> int:
+        """Return the number of the step that is shown."""
+        return self._scene.step(self.state["time"])
+
+    @property
+    def _reference(self) -> int:
+        """Return the number of the step that limits follow from."""
+        return self._scene.step(self.state["stretch"]["time"] or self.state["time"])
+
+    def _needed(self, step: int | None = None) -> list[Channel]:
+        """Return what a step, by default the one that is shown, is drawn from."""
+        keys = [*dict.fromkeys(channels_of(self.state)), *([MASK] if self._scene.masked else [])]
+        return [(key, self._step if step is None else step) for key in keys]
 
     def _start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Start reading; closing the picker stops it."""
@@ -252,13 +266,12 @@ class Picker(anywidget.AnyWidget):
             self._post.submit(act, *args)
 
     def _channels(
-        self, box: Box, most: tuple[int, int], keys: Iterable[str] | None = None
+        self, step: int, box: Box, most: tuple[int, int], keys: Iterable[str] = ()
     ) -> dict[str, Tile]:
         """Read channels of a box and wait for them."""
         shape = fitting(box, most)
-        return self._waited(
-            {key: self._scene.read(key, box, shape) for key in (keys or self._needed())}
-        )
+        keys = list(keys) or [key for key, _ in self._needed()]
+        return self._waited({key: self._scene.read(key, step, box, shape) for key in keys})
 
     def _waited(self, work: Mapping[str, Coroutine[Any, Any, Tile]]) -> dict[str, Tile]:
         """Wait for channels; continue without a cloud mask that cannot be read."""
@@ -289,7 +302,8 @@ class Picker(anywidget.AnyWidget):
     def _at_hand(self) -> dict[str, Tile]:
         """Return those tiles that limits follow from and that are read."""
         box = self._statistics_of()
-        found = {key: self._tiles.ready(key, box) for key in self._needed()}
+        needed = self._needed(self._reference)
+        found = {each[0]: self._tiles.ready(each, box) for each in needed}
         return {key: tile for key, tile in found.items() if tile is not None}
 
     def _in_force(self) -> dict[str, Limits]:
@@ -299,7 +313,8 @@ class Picker(anywidget.AnyWidget):
             tiles = self._at_hand()
             if len(tiles) < len(self._needed()):
                 box = self._statistics_of()
-                tiles = self._waited({key: self._tiles.part(key, box) for key in self._needed()})
+                needed = self._needed(self._reference)
+                tiles = self._waited({each[0]: self._tiles.part(each, box) for each in needed})
             limits = self._limits(tiles)
         self._tell(limits)
         return limits
@@ -330,32 +345,36 @@ class Picker(anywidget.AnyWidget):
             self._soon(self._draw_preview)
 
     def _draw_preview(self) -> None:
-        known, limits = self._tiles.overviews, self.shown["limits"]
-        tiles = {key: known[key] for key in self._needed() if key in known}
+        tiles, limits = self._overviews(), self.shown["limits"]
         shown = set(channels_of(self.state))
         if not self._closed and shown <= tiles.keys() and shown <= limits.keys():
             named = self._scene.bands.get(channels_of(self.state)[0], {}).get("classes", [])
             self.set_trait("preview", page.jpeg(picture(self.state, tiles, limits, named)))
+
+    def _overviews(self) -> dict[str, Tile]:
+        """Return the overviews of what is shown, as far as they are read."""
+        known = self._tiles.overviews
+        return {each[0]: known[each] for each in self._needed() if each in known}
 
     def _thumbnail(self) -> npt.NDArray[np.uint8] | None:
         """Return the image of the whole scene, or None if it is not read soon."""
         try:
             # Wait for all together, once.
             wait(self._first, _PATIENCE)
-            known = self._tiles.overviews
-            tiles = {key: known[key] for key in self._needed() if key in known}
+            tiles = self._overviews()
             return self._picture(tiles) if tiles.keys() >= set(channels_of(self.state)) else None
         except Exception as error:  # noqa: BLE001  (the widget itself shows the error)
             _log.info("no still image: %s", redact(error))
             return None
 
-    def _spectrum(self, x: float, y: float) -> dict[str, float | None]:
-        return self._start(self._read_spectrum(x, y)).result()
+    def _spectrum(self, step: int, x: float, y: float) -> dict[str, float | None]:
+        return self._start(self._read_spectrum(step, x, y)).result()
 
-    async def _read_spectrum(self, x: float, y: float) -> dict[str, float | None]:
-        if (x, y) not in self._spectra:
-            self._spectra[x, y] = await self._scene.spectrum(x, y)
-        return self._spectra[x, y]
+    async def _read_spectrum(self, step: int, x: float, y: float) -> dict[str, float | None]:
+        at = step, x, y
+        if at not in self._spectra:
+            self._spectra[at] = await self._scene.spectrum(*at)
+        return self._spectra[at]
 
     # Messages of the browser.
 
@@ -365,22 +384,24 @@ class Picker(anywidget.AnyWidget):
         if content.get("type") == "want":
             self._start(self._wants.want(content))
         elif content.get("type") == "spectra":
-            self._start(self._send_spectra(self.state["pins"]))
+            self._start(self._send_spectra(self._step, self.state["pins"]))
 
     def _follow(self, change: Any) -> None:
         self._tell_shown()
-        if change["new"]["pins"] != change["old"]["pins"]:
-            self._start(self._send_spectra(self.state["pins"]))
+        if any(change["new"][key] != change["old"][key] for key in ("pins", "time")):
+            self._start(self._send_spectra(self._step, self.state["pins"]))
 
-    async def _send_spectra(self, pins: list[list[float]]) -> None:
-        """Read the spectra of pins and send them; runs on the engine's loop."""
+    async def _send_spectra(self, step: int, pins: list[list[float]]) -> None:
+        """Read the spectra of pins at a step and send them; runs on the engine's loop."""
 
         async def one(x: float, y: float) -> dict[str, Any]:
+            at = {"x": x, "y": y, "time": step}
             try:
-                return {"x": x, "y": y, "values": await self._read_spectrum(x, y)}
+                return at | {"values": await self._read_spectrum(step, x, y)}
             except Exception as error:  # noqa: BLE001  (as above)
-                return {"x": x, "y": y, "values": {}, "message": redact(error)}
+                return at | {"values": {}, "message": redact(error)}
 
         found = await together([one(x, y) for x, y in pins])
-        if pins == self.state["pins"]:  # else others are asked for meanwhile
+        # Else others are asked for meanwhile.
+        if pins == self.state["pins"] and step == self._step:
             self._soon(self.send, {"type": "spectra", "spectra": found})

@@ -8,17 +8,20 @@ from collections.abc import Mapping, Sequence
 
 from astra_xr.reading.loop import together
 from astra_xr.widgets.layers import Scene
-from astra_xr.widgets.look import Box, Tile
+from astra_xr.widgets.look import Box, Scale, Tile
 from astra_xr.widgets.tile_pyramid import Place, joined, rectangles
 
 _BYTES = 64 << 20
 """Of finer tiles that are kept; overviews are kept besides, 1.2 MB each."""
 
 _OVERVIEWS = 32
-"""Channels whose overviews are kept."""
+"""Channels whose overviews are kept, of all steps together."""
 
-Address = tuple[str, int, int, int]
-"""Of a tile: key, level, row, column."""
+Channel = tuple[str, int]
+"""A key and the step that it is of: 0 where there is one only."""
+
+Address = tuple[str, int, int, int, int]
+"""Of a tile: key, step, level, row, column."""
 
 
 class Reads:
@@ -33,13 +36,14 @@ class Reads:
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
         self.pyramid = scene.pyramid
-        self.overviews: OrderedDict[str, Tile] = OrderedDict()
-        self._coming: dict[str, asyncio.Task[Tile]] = {}
+        self.steps = len(scene.steps)
+        self.overviews: OrderedDict[Channel, Tile] = OrderedDict()
+        self._coming: dict[Channel, asyncio.Task[Tile]] = {}
         self._tiles: OrderedDict[Address, Tile] = OrderedDict()
         self._held = 0
-        self._joined: dict[str, Tile] = {}
+        self._joined: dict[Channel, Tile] = {}
 
-    async def overview(self, key: str) -> Tile:
+    async def overview(self, channel: Channel) -> Tile:
         """Read a channel of the whole scene at the top level.
 
         Raises
@@ -47,26 +51,29 @@ class Reads:
         AstraError
             It cannot be read.
         """
-        known = self.overviews.get(key)
+        known = self.overviews.get(channel)
         if known is not None:
+            self.overviews.move_to_end(channel)
             return known
-        if key not in self._coming:
-            self._coming[key] = asyncio.ensure_future(self._read_overview(key))
-        return await asyncio.shield(self._coming[key])
+        if channel not in self._coming:
+            self._coming[channel] = asyncio.ensure_future(self._read_overview(channel))
+        return await asyncio.shield(self._coming[channel])
 
-    async def _read_overview(self, key: str) -> Tile:
+    async def _read_overview(self, channel: Channel) -> Tile:
         pyramid = self.pyramid
         try:
-            tile = await self._scene.read(key, pyramid.whole, pyramid.shape(pyramid.top))
+            tile = await self._scene.read(*channel, pyramid.whole, pyramid.shape(pyramid.top))
         finally:
-            del self._coming[key]
-        self.overviews[key] = tile
+            del self._coming[channel]
+        self.overviews[channel] = tile
         while len(self.overviews) > _OVERVIEWS:
             old, _ = self.overviews.popitem(last=False)
             self._joined.pop(old, None)
         return tile
 
-    async def tiles(self, key: str, level: int, places: Sequence[Place]) -> dict[Place, Tile]:
+    async def tiles(
+        self, channel: Channel, level: int, places: Sequence[Place]
+    ) -> dict[Place, Tile]:
         """Read tiles of a level, neighbors together; all have the scale of the overview.
 
         Raises
@@ -74,28 +81,30 @@ class Reads:
         AstraError
             They cannot be read.
         """
-        overview = await self.overview(key)
+        overview = await self.overview(channel)
         if level == self.pyramid.top:
             return {place: self._piece(overview, level, place, (0, 0)) for place in places}
-        missing = [place for place in places if (key, level, *place) not in self._tiles]
-        found = {place: self._tiles[key, level, *place] for place in places if place not in missing}
+        at = {place: (*channel, level, *place) for place in places}
+        missing = [place for place in places if at[place] not in self._tiles]
+        found = {place: self._tiles[at[place]] for place in places if place not in missing}
+        scale = overview.low, overview.step
         parts = await together(
-            [self._rectangle(overview, level, *each) for each in rectangles(missing)]
+            [self._rectangle(channel, scale, level, *each) for each in rectangles(missing)]
         )
         for part in parts:
             found |= part
         for place, tile in found.items():
-            self._keep((key, level, *place), tile)
+            self._keep(at[place], tile)
         return found
 
     async def _rectangle(
-        self, overview: Tile, level: int, first: Place, last: Place
+        self, channel: Channel, scale: Scale, level: int, first: Place, last: Place
     ) -> dict[Place, Tile]:
         pixels = self.pyramid.pixels(level, first, last)
         top, left, bottom, right = (round(e) for e in self.pyramid.box(level, pixels))
         shape = pixels[2] - pixels[0], pixels[3] - pixels[1]
-        scale = overview.low, overview.step
-        part = await self._scene.read(overview.key, (top, left, bottom, right), shape, scale=scale)
+        box = (top, left, bottom, right)
+        part = await self._scene.read(*channel, box, shape, scale=scale)
         rows, cols = range(first[0], last[0] + 1), range(first[1], last[1] + 1)
         return {(r, c): self._piece(part, level, (r, c), pixels[:2]) for r in rows for c in cols}
 
@@ -118,17 +127,17 @@ class Reads:
             _, old = self._tiles.popitem(last=False)
             self._held -= old.codes.nbytes
 
-    async def part(self, key: str, box: Box) -> Tile:
+    async def part(self, channel: Channel, box: Box) -> Tile:
         """Read what statistics of a box are computed from, as one tile."""
         if box == self.pyramid.whole:
-            return await self.overview(key)
+            return await self.overview(channel)
         level = self.pyramid.level_of(box)
-        tiles = await self.tiles(key, level, self.pyramid.within(level, box))
-        return self._join(tiles, box)
+        tiles = await self.tiles(channel, level, self.pyramid.within(level, box))
+        return self._join(channel, tiles, box)
 
-    def ready(self, key: str, box: Box) -> Tile | None:
+    def ready(self, channel: Channel, box: Box) -> Tile | None:
         """Return the same if nothing need be read for it, else None."""
-        overview, known = self.overviews.get(key), self._joined.get(key)
+        overview, known = self.overviews.get(channel), self._joined.get(channel)
         if box == self.pyramid.whole or overview is None:
             return overview
         if known is not None and known.box == box:
@@ -136,15 +145,15 @@ class Reads:
         level = self.pyramid.level_of(box)
         places = self.pyramid.within(level, box)
         if level == self.pyramid.top:
-            return self._join({p: self._piece(overview, level, p, (0, 0)) for p in places}, box)
-        held = {each: self._tiles.get((key, level, *each)) for each in places}
+            found = {each: self._piece(overview, level, each, (0, 0)) for each in places}
+            return self._join(channel, found, box)
+        held = {each: self._tiles.get((*channel, level, *each)) for each in places}
         found = {each: tile for each, tile in held.items() if tile is not None}
-        return self._join(found, box) if len(found) == len(places) else None
+        return self._join(channel, found, box) if len(found) == len(places) else None
 
-    def _join(self, tiles: Mapping[Place, Tile], box: Box) -> Tile:
+    def _join(self, channel: Channel, tiles: Mapping[Place, Tile], box: Box) -> Tile:
         """Return tiles as one, and keep the last one of each channel."""
-        made = joined(tiles, box)
-        self._joined[made.key] = made
+        made = self._joined[channel] = joined(tiles, box)
         return made
 
     def close(self) -> None:

@@ -136,10 +136,10 @@ Show = Callable[..., Any]
 def answers(picker: Picker, message: dict[str, Any]) -> list[dict[str, Any]]:
     """What the kernel's side of a picker says to a message of the browser."""
     found = []
-    for key, level, row, col in message.get("add", []):
-        told = {"key": key, "level": level, "row": row, "col": col}
+    for key, time, level, row, col in message.get("add", []):
+        told = {"key": key, "time": time, "level": level, "row": row, "col": col}
         try:
-            tiles = run(picker._tiles.tiles(key, level, [(row, col)]))
+            tiles = run(picker._tiles.tiles((key, time), level, [(row, col)]))
         except AstraError as error:
             found.append(told | {"type": "failed", "message": str(error)})
             continue

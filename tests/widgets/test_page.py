@@ -161,8 +161,8 @@ def test_a_band_that_is_not_here_has_no_limits_yet(show: Show, picker: Picker) -
 
 WHOLE = ["red", "green", "blue"]
 
-TILES = """window.asked.flatMap(m => m.add || []).map(([key, level, row, col]) =>
-  ({key, level, row, col}))"""
+TILES = """window.asked.flatMap(m => m.add || []).map(([key, time, level, row, col]) =>
+  ({key, time, level, row, col}))"""
 
 
 @pytest.fixture
@@ -238,7 +238,10 @@ def test_pins_have_spectra(show: Show, picker: Picker) -> None:
     pins = page.evaluate("window.model.get('state').pins")
     assert len(pins) == 2
     picker.state = picker.state | {"pins": pins}
-    spectra = [{"x": x, "y": y, "values": picker._spectrum(x, y)} for x, y in picker.state["pins"]]
+    spectra = [
+        {"x": x, "y": y, "time": 0, "values": picker._spectrum(0, x, y)}
+        for x, y in picker.state["pins"]
+    ]
     page.evaluate("spectra => window.tell({type: 'spectra', spectra})", spectra)
     page.locator(".astra-spectra path").nth(1).wait_for(state="attached")
     assert page.locator(".astra-spectra circle").count() == 10
@@ -254,8 +257,8 @@ def test_a_failed_read_is_told_and_tried_again(show: Show, picker: Picker) -> No
         wait=False,
         before="""() => { window.broken = true; window.kernel = message => {
           if (!window.broken) return window.reply(message, window.tell);
-          setTimeout(() => message.add.forEach(([key, level, row, col]) => window.tell({
-            type: "failed", key, level, row, col, message: "Could not read red: 503"})));
+          setTimeout(() => message.add.forEach(([key, time, level, row, col]) => window.tell({
+            type: "failed", key, time, level, row, col, message: "Could not read red: 503"})));
         }; }""",
     )
     page.get_by_role("alert").get_by_text("Could not read red: 503").wait_for()
@@ -393,7 +396,8 @@ def test_a_refused_state_is_told(show: Show, picker: Picker) -> None:
 def test_it_fits_phones_and_the_dark(show: Show, picker: Picker, page: Any) -> None:
     picker.state = picker.state | {"pins": [[551000.0, 4150000.0]]}
     show(picker)
-    spectra = [{"x": 551000.0, "y": 4150000.0, "values": picker._spectrum(551000.0, 4150000.0)}]
+    at = {"x": 551000.0, "y": 4150000.0, "time": 0}
+    spectra = [at | {"values": picker._spectrum(0, 551000.0, 4150000.0)}]
     page.evaluate("spectra => window.tell({type: 'spectra', spectra})", spectra)
     wide = page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
     assert wide[0] <= wide[1]
@@ -488,7 +492,7 @@ def test_a_read_that_fails_in_the_kernel_is_answered(monkeypatch: pytest.MonkeyP
     async def fail(*_: object, **__: object) -> None:
         raise ReadError(source="S2 nir", href="https://x.example/a?sig=SECRET", reason="503")
 
-    ask = {"type": "want", "store": "A", "add": [["nir", 0, 0, 0]], "drop": [], "raw": False}
+    ask = {"type": "want", "store": "A", "add": [["nir", 0, 0, 0, 0]], "drop": [], "raw": False}
     with monkeypatch.context() as patch:
         patch.setattr(picker._scene, "read", fail)
         run(answered(picker, ask))

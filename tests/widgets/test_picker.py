@@ -232,7 +232,7 @@ def test_presets_and_indices_are_those_the_bands_suffice_for(picker: Picker) -> 
         ({"view": [0, 0, 9999, 10]}, "within 300 rows and 300 columns"),
         ({"pins": [1, 2]}, r"a list of \(x, y\)"),
         ({"cmap": "jet2"}, "one of gray"),
-        ({"colour": "red"}, "one of mode, bands"),
+        ({"colour": "red"}, "one of time, mode, bands"),
     ],
 )
 def test_states_that_cannot_be(state: dict[str, object], told: str) -> None:
@@ -356,15 +356,16 @@ def test_rows_that_go_north_are_shown_north_up() -> None:
     "ds",
     [
         xr.Dataset({"a": (("row", "col"), np.zeros((2, 2)))}),
-        xr.Dataset({"a": (("time", "y", "x"), np.zeros((2, 2, 2)))}),
+        xr.Dataset({"a": (("time", "level", "y", "x"), np.zeros((2, 2, 2, 2)))}),
+        xr.Dataset({"a": (("time", "y", "x"), np.zeros((0, 2, 2)))}),
         xr.Dataset({"a": (("y", "x"), np.zeros((0, 2)))}),
         xr.Dataset({"a": (("y", "x"), np.array([["x"]]))}),
         xr.Dataset(),
     ],
-    ids=["row-col", "time", "empty", "text", "none"],
+    ids=["row-col", "time-level", "no-time", "empty", "text", "none"],
 )
 def test_what_cannot_be_shown_says_what_to_do(ds: xr.Dataset) -> None:
-    with pytest.raises(InvalidDataset, match=r"isel\(time=0\)"):
+    with pytest.raises(InvalidDataset, match=r"isel\(level=0\)"):
         ds.astra.pick()
 
 
@@ -380,7 +381,7 @@ def test_the_whole_scene_is_read_from_overviews() -> None:
     picker = ds.astra.pick()
     for read in picker._first:
         read.result()
-    red = picker._tiles.overviews["red"]
+    red = picker._tiles.overviews["red", 0]
     assert red.codes.shape == (512, 512)
     assert not ds.red.variable._in_memory
     coarse = ds.red.coarsen(y=8, x=8).mean().values
@@ -552,15 +553,15 @@ def test_stores_share_reads_and_cancel_none_of_another(monkeypatch: pytest.Monke
     go, count = asyncio.Event(), []
     tiles = picker._tiles.tiles
 
-    async def slow(key: str, *rest: Any) -> Any:
-        count.append(key)
+    async def slow(channel: Any, *rest: Any) -> Any:
+        count.append(channel[0])
         await go.wait()
-        return await tiles(key, *rest)
+        return await tiles(channel, *rest)
 
     monkeypatch.setattr(picker._tiles, "tiles", slow)
     sent: list[dict[str, Any]] = []
     picker._wants._send = lambda message, _: sent.append(message)
-    a, b = ["a", 0, 0, 0], ["b", 0, 0, 0]
+    a, b = ["a", 0, 0, 0, 0], ["b", 0, 0, 0, 0]
     asked(picker, "A", add=[a, b])
     asked(picker, "B", add=[a])  # on its way already
     jobs = list(picker._wants._jobs)
@@ -579,15 +580,15 @@ def test_spectra_that_take_their_time_hold_up_no_tiles(monkeypatch: pytest.Monke
     go, sent = asyncio.Event(), queue.Queue[dict[str, Any]]()
     spectrum = picker._scene.spectrum
 
-    async def slow(x: float, y: float) -> Any:
+    async def slow(step: int, x: float, y: float) -> Any:
         await go.wait()
-        return await spectrum(x, y)
+        return await spectrum(step, x, y)
 
     monkeypatch.setattr(picker._scene, "spectrum", slow)
     monkeypatch.setattr(picker, "send", lambda message, buffers=None: sent.put(message))
     picker.state = picker.state | {"pins": [[1.5, 1.5]]}
     picker.state = picker.state | {"pins": [[1.5, 1.5], [2.5, 1.5]]}
-    asked(picker, "A", add=[["a", 0, 0, 0]])
+    asked(picker, "A", add=[["a", 0, 0, 0, 0]])
     assert sent.get(timeout=30)["type"] == "tile"
     start(_set(go)).result()
     spectra = sent.get(timeout=30)
@@ -613,9 +614,13 @@ async def _set(event: asyncio.Event) -> None:
         {"type": "want", "add": "all", "drop": 7},
         {
             "type": "want",
-            "add": [["a", 99, 0, 0], ["a", 0, -1, 0], ["a", 0, 0], [1, 0, 0, 0], None],
+            "add": [["a", 0, 99, 0, 0], ["a", 0, 0, -1, 0], ["a", 0, 0], [1, 0, 0, 0, 0], None],
         },
-        {"type": "want", "add": [["a", 0.5, 0, 0], ["a", 0, 9999, 9999]], "store": {}},
+        {
+            "type": "want",
+            "add": [["a", 0, 0.5, 0, 0], ["a", 0, 0, 9999, 9999], ["a", 1, 0, 0, 0]],
+            "store": {},
+        },
     ],
 )
 def test_messages_that_mean_nothing_do_nothing(content: Any) -> None:
@@ -633,15 +638,18 @@ def test_tiles_are_the_scene_wherever_they_are_cut() -> None:
     reads, pyramid = picker._tiles, picker._tiles.pyramid
     assert pyramid.top == 2
     for key in ("red", "NDVI", MASK):
-        together = run(reads.tiles(key, 1, pyramid.within(1, (0, 0, 1500, 700))))
-        alone = run(Reads(picker._scene).tiles(key, 1, [(2, 1)]))[2, 1]
+        together = run(reads.tiles((key, 0), 1, pyramid.within(1, (0, 0, 1500, 700))))
+        alone = run(Reads(picker._scene).tiles((key, 0), 1, [(2, 1)]))[2, 1]
         np.testing.assert_array_equal(together[2, 1].codes, alone.codes)
         assert alone.box == (1024, 512, 1536, 1024)
-    exact = run(reads.tiles("red", 0, [(3, 2)]))[3, 2]
+    exact = run(reads.tiles(("red", 0), 0, [(3, 2)]))[3, 2]
     here = ds.red[768:1024, 512:768].values
     np.testing.assert_allclose(exact.values, here, atol=6e-5)
     # All have the scale of the overview, so that they are colored and counted as one.
-    assert (exact.low, exact.step) == (reads.overviews["red"].low, reads.overviews["red"].step)
+    assert (exact.low, exact.step) == (
+        reads.overviews["red", 0].low,
+        reads.overviews["red", 0].step,
+    )
     picker.close()
 
 
@@ -654,12 +662,12 @@ def test_tiles_on_their_way_arrive_whatever_else_is_asked_meanwhile() -> None:
 
     def send(message: dict[str, Any], _: list[bytes]) -> None:
         sent.append((message["key"], message["row"], message["col"]))
-        ask = {"type": "want", "store": "B", "add": [["green", 0, 0, len(sent)]], "raw": False}
+        ask = {"type": "want", "store": "B", "add": [["green", 0, 0, 0, len(sent)]], "raw": False}
         if len(sent) <= 3:
             more.append(asyncio.ensure_future(picker._wants.want(ask)))
 
     picker._wants._send = send
-    asked(picker, "A", add=[["red", 1, *place] for place in places])
+    asked(picker, "A", add=[["red", 0, 1, *place] for place in places])
     run(_ended(list(picker._wants._jobs)))
     assert {each[1:] for each in sent if each[0] == "red"} == set(places)
     picker.close()
@@ -669,9 +677,9 @@ def test_statistics_of_a_view_are_joined_once() -> None:
     ds = astra_xr.open_scene(SAMPLE, ["red", "green", "blue"], catalog="sample")
     picker = ds.astra.pick()
     box = (300, 200, 900, 1000)
-    assert picker._tiles.ready("red", box) is None
-    part = run(picker._tiles.part("red", box))
-    assert picker._tiles.ready("red", box) is part
+    assert picker._tiles.ready(("red", 0), box) is None
+    part = run(picker._tiles.part(("red", 0), box))
+    assert picker._tiles.ready(("red", 0), box) is part
     assert part.codes.shape == (300, 400)
     expected = ds.red[300:900, 200:1000].coarsen(y=2, x=2).mean()
     assert abs(part.values - expected.values).mean() < 1e-3
@@ -683,7 +691,7 @@ def test_tiles_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
     ds = astra_xr.open_scene(SAMPLE, ["red", "green", "blue"], catalog="sample")
     picker = ds.astra.pick()
     for row in range(4):
-        run(picker._tiles.tiles("red", 0, [(row, col) for col in range(3)]))
+        run(picker._tiles.tiles(("red", 0), 0, [(row, col) for col in range(3)]))
     assert len(picker._tiles._tiles) == 5
     assert picker._tiles._held == 5 * 256 * 256 * 2
     picker.close()
@@ -696,7 +704,7 @@ def test_a_closed_picker_holds_nothing(picker: Picker) -> None:
     assert not picker._tiles.overviews
     assert not picker._reads
     assert repr(picker) == "<astra picker: closed>"
-    picker._asked(None, {"type": "want", "store": "A", "add": [["red", 0, 0, 0]]}, [])
+    picker._asked(None, {"type": "want", "store": "A", "add": [["red", 0, 0, 0, 0]]}, [])
 
 
 @pytest.mark.parametrize(

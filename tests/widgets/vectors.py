@@ -147,6 +147,8 @@ def about() -> dict[str, Any]:
         "bands": {"red": band, "green": band, "ni\"r": band | {"gsd": None},
                   "SCL": band | {"classes": CLASSES}},
         "needs": {"NDVI": ["ni\"r", "red"]},
+        "steps": [{"label": "", "code": ""},
+                  {"label": "2025-01-15", "code": '.sel(time="2025-01-15")'}],
         "grid": {"x": 600000.0, "y": 4200000.0, "dx": 10.0, "dy": -10.0, "up": False,
                  "placed": True, "degrees": False, "crs": "EPSG:32610"},
     }  # fmt: skip
@@ -154,7 +156,7 @@ def about() -> dict[str, Any]:
 
 def code() -> list[dict[str, Any]]:
     base = {"mode": "rgb", "bands": ["red", "green", 'ni"r'], "index": "NDVI", "band": "red",
-            "cmap": "viridis", "gamma": 1.0, "mask": False, "view": None}  # fmt: skip
+            "cmap": "viridis", "gamma": 1.0, "mask": False, "view": None, "time": None}  # fmt: skip
     pairs = {"red": (0.0123456, 0.3), "green": (1e-7, 12345678.0), 'ni"r': (-0.5, 2e10),
              "NDVI": (-0.8, 0.8)}  # fmt: skip
     grid = about()["grid"]
@@ -166,7 +168,8 @@ def code() -> list[dict[str, Any]]:
     states = [
         base, base | {"gamma": 1.3, "mask": True, "view": [3, 4, 50, 61]},
         base | {"mode": "index", "mask": True, "view": [0, 0, 7, 9]},
-        base | {"mode": "single", "mask": True}, base | {"mode": "single", "band": "SCL"},
+        base | {"mode": "single", "mask": True, "time": "2025-01-15"},
+        base | {"mode": "single", "band": "SCL"},
     ]  # fmt: skip
     return [
         {"about": each, "state": state, "limits": known, "whole": whole,

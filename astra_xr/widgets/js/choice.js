@@ -11,6 +11,15 @@ export function channelsOf(state) {
 }
 
 /**
+ * The number of the step that a label is of; 0 where there is one only.
+ * @param {About} about
+ * @param {string | null} label
+ */
+export function stepOf(about, label) {
+  return Math.max(0, about.steps.findIndex((step) => step.label === label));
+}
+
+/**
  * Whether channels can be shown: all with a kernel, those within the page without.
  * @param {About} about
  * @param {string[]} keys
@@ -83,6 +92,7 @@ const ACTIONS = {
   unpin: (about, state, { n }) => ({ ...state, pins: state.pins.filter((_, i) => i !== n) }),
   clear: (about, state) => ({ ...state, pins: [] }),
   view: (about, state, { view }) => (String(view) === String(state.view) ? state : { ...state, view }),
+  time: (about, state, { label }) => (label === state.time || !about.steps.some((step) => step.label === label) ? state : { ...state, time: label }),
   cmap: (about, state, { name }) => ({ ...state, cmap: name }),
   gamma: (about, state, { gamma }) => ({ ...state, gamma }),
   mask: (about, state, { mask }) => ({ ...state, mask }),

@@ -24,7 +24,8 @@ export function codeOf(about, state, limits, whole = false) {
   const pairs = known ? shown.map((key) => limits[key].map((v) => numberText(v))) : [];
   const listed = (/** @type {string[]} */ names) => `[${names.map((n) => JSON.stringify(n)).join(", ")}]`;
   const masked = state.mask ? ", mask_clouds=True" : "";
-  const view = viewCode(grid, state.view);
+  const step = about.steps.find(({ label }) => label === state.time);
+  const view = (step ? step.code : "") + viewCode(grid, state.view);
   const ends = known ? `, vmin=${pairs[0][0]}, vmax=${pairs[0][1]}` : "";
   const plot = `.plot.imshow(cmap=${JSON.stringify(state.cmap)}${ends})`;
   let line;

@@ -1,8 +1,9 @@
 // What follows from state and tiles: which tiles are needed, statistics and limits in force. The same as
 // derive.py.
 
-import { channelsOf } from "./choice.js";
+import { channelsOf, stepOf } from "./choice.js";
 import { windowOf } from "./geo/pyramid.js";
+import { nameOf } from "./wire.js";
 import { brightIn, centered, countsOf, stretchOf } from "./pixels/stats.js";
 
 /** @import { About, Address, Box, Found, Limits, State, Tile } from "./types" */
@@ -16,13 +17,14 @@ export const OVERVIEW = 768; // rows and columns of statistics, at most
 const wholeOf = ({ rows, cols }) => [0, 0, rows, cols];
 
 /**
- * What statistics are of: a box, and the level at which its pixels are counted.
+ * What statistics are of: a step, a box, and the level at which its pixels are counted.
+ * @param {About} about
  * @param {Pyramid} pyramid
  * @param {State} state
  */
-export function statisticsOf(pyramid, state) {
+export function statisticsOf(about, pyramid, state) {
   const box = state.stretch.of === "view" && state.view ? state.view : wholeOf(pyramid);
-  return { box, level: pyramid.levelOf(box, OVERVIEW) };
+  return { time: stepOf(about, state.stretch.time || state.time), box, level: pyramid.levelOf(box, OVERVIEW) };
 }
 
 /**
@@ -36,13 +38,14 @@ export function statisticsOf(pyramid, state) {
  */
 export function wantedBy(about, pyramid, state, level, view) {
   const keys = [...new Set(channelsOf(state)), ...(about.masked ? [MASK] : [])];
-  const statistics = statisticsOf(pyramid, state);
-  const found = new Map();
-  /** @type {[number, Box][]} */
-  const parts = [[pyramid.top, wholeOf(pyramid)], [statistics.level, statistics.box], [level, view || wholeOf(pyramid)]];
-  for (const [each, box] of parts) {
-    for (const [row, col] of pyramid.within(each, box)) {
-      for (const key of keys) found.set(`${key} ${each} ${row} ${col}`, { key, level: each, row, col });
+  const statistics = statisticsOf(about, pyramid, state), time = stepOf(about, state.time);
+  const found = new Map(), whole = { level: pyramid.top, box: wholeOf(pyramid) };
+  for (const each of [{ ...whole, time }, { ...whole, time: statistics.time }, statistics, { time, level, box: view || whole.box }]) {
+    for (const [row, col] of pyramid.within(each.level, each.box)) {
+      for (const key of keys) {
+        const address = { key, time: each.time, level: each.level, row, col };
+        found.set(nameOf(address), address);
+      }
     }
   }
   return [...found.values()];
@@ -62,10 +65,10 @@ export function numberOf(tile) {
  * @param {Pick<Store, "get">} store
  * @param {Pyramid} pyramid
  * @param {string} key
- * @param {{ level: number, box: Box }} part
+ * @param {{ time: number, level: number, box: Box }} part
  */
-function tilesOf(store, pyramid, key, { level, box }) {
-  const found = pyramid.within(level, box).map(([row, col]) => store.get({ key, level, row, col }));
+function tilesOf(store, pyramid, key, { time, level, box }) {
+  const found = pyramid.within(level, box).map(([row, col]) => store.get({ key, time, level, row, col }));
   return found.every((tile) => tile !== undefined) ? found : null;
 }
 
@@ -83,8 +86,8 @@ export class Statistics {
   /** Work out what is known now; null as long as nothing is. @param {State} state */
   update(state) {
     const keys = channelsOf(state);
-    const wished = statisticsOf(this.pyramid, state);
-    const whole = { level: this.pyramid.top, box: wholeOf(this.pyramid) };
+    const wished = statisticsOf(this.about, this.pyramid, state);
+    const whole = { ...wished, level: this.pyramid.top, box: wholeOf(this.pyramid) };
     // Until pixels of the view are here, those of the whole are what is known.
     const known = [wished, whole]
       .map((from) => ({ from, tiles: keys.map((key) => tilesOf(this.store, this.pyramid, key, from)).filter((each) => each !== null) }))

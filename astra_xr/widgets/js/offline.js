@@ -4,7 +4,7 @@ import { MASK } from "./derive.js";
 import { Store } from "./store.js";
 import { unpacked } from "./wire.js";
 
-/** @import { Heard, Line, Model } from "./types" */
+/** @import { Address, Heard, Line, Model } from "./types" */
 
 /**
  * A model of anywidget's kind, and its store.
@@ -31,12 +31,12 @@ export async function offlineModel(held) {
     save: (state) => model.set("state", state),
     send(message) {
       // What is not here will not come: that is said of what was asked for, so a moment later.
-      if (message.type === "want") setTimeout(() => message.add.forEach(([key, level, row, col]) => store.heard(missing(key, level, row, col))));
+      if (message.type === "want") setTimeout(() => message.add.forEach(([key, time, level, row, col]) => store.heard(missing({ key, time, level, row, col }))));
       return true;
     },
   };
-  /** @returns {Heard} */
-  const missing = (key, level, row, col) => ({ type: "failed", key, level, row, col, message: `${key === MASK ? "The cloud mask" : key} is not included in this page.` });
+  /** @param {Address} address @returns {Heard} */
+  const missing = (address) => ({ type: "failed", ...address, message: `${address.key === MASK ? "The cloud mask" : address.key} is not included in this page.` });
   const store = new Store(wire, "page");
   store.spectra = held.spectra;
   for (const { data, ...tile } of held.tiles) {

@@ -3,7 +3,7 @@
 import { History } from "./history.js";
 import { canInflate, nameOf } from "./wire.js";
 
-/** @import { Address, Heard, Line, Spectrum, Tile } from "./types" */
+/** @import { Address, Asks, Heard, Line, Spectrum, Tile } from "./types" */
 
 const BYTES = 64 << 20; // of pixels that are kept, and not wanted by a view
 
@@ -73,8 +73,8 @@ export class Store {
     const add = [...wanted].filter(([name]) => !this.tiles.has(name) && !this.asked.has(name) && !this.failed.has(name));
     const drop = [...this.asked].filter(([name]) => !wanted.has(name));
     if (!add.length && !drop.length) return;
-    /** @returns {[string, number, number, number]} */
-    const listed = (/** @type {Address} */ address) => [address.key, address.level, address.row, address.col];
+    /** @returns {Asks} */
+    const listed = (/** @type {Address} */ address) => [address.key, address.time, address.level, address.row, address.col];
     const sent = this.wire.send({
       type: "want", store: this.name, add: add.map(([, address]) => listed(address)),
       drop: drop.map(([, { address }]) => listed(address)), raw: !canInflate(),

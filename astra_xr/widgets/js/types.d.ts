@@ -15,10 +15,14 @@ export interface Stretch {
   high: number;
   sigma: number;
   of: "whole" | "view";
+  /** The step whose pixels give the limits of all; null: each has limits of its own. */
+  time: string | null;
 }
 
 /** What was chosen; only `choice.reduce` makes one. */
 export interface State {
+  /** The label of the step that is shown; null where there is one only. */
+  time: string | null;
   mode: Mode;
   bands: string[];
   /** In mode "index"; null where the bands allow none. */
@@ -89,6 +93,17 @@ export interface Levels {
   overview: [number, number];
 }
 
+/** One image of a stack. */
+export interface Step {
+  label: string;
+  /** The Python that selects it. */
+  code: string;
+  /** Milliseconds since 1970, UTC. */
+  date: number | null;
+  /** Percent. */
+  cloud: number | null;
+}
+
 /** The scene; constant. */
 export interface About {
   name: string;
@@ -106,6 +121,8 @@ export interface About {
   masked: boolean;
   grid: Grid;
   pyramid: Levels;
+  /** One at least. */
+  steps: Step[];
   /** In a page without a kernel: the channels that it has. */
   offline?: string[];
 }
@@ -113,6 +130,8 @@ export interface About {
 /** Where a tile is. `key` is a band, an index or the cloud mask. */
 export interface Address {
   key: string;
+  /** The number of the step; 0 where there is one only. */
+  time: number;
   level: number;
   row: number;
   col: number;
@@ -131,6 +150,7 @@ export interface Tile extends Address {
 export interface Spectrum {
   x: number;
   y: number;
+  time: number;
   values: Record<string, number | null | undefined>;
   message?: string;
 }
@@ -155,9 +175,12 @@ export interface Found {
   scales: Scale[];
 }
 
+/** Of a tile: key, time, level, row, column. */
+export type Asks = [string, number, number, number, number];
+
 /** To the kernel. */
 export type Asked =
-  | { type: "want"; store: string; add: [string, number, number, number][]; drop: [string, number, number, number][]; raw: boolean }
+  | { type: "want"; store: string; add: Asks[]; drop: Asks[]; raw: boolean }
   | { type: "spectra" };
 
 /** From the kernel, once the codes of tiles are unpacked. */

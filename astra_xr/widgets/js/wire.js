@@ -1,16 +1,16 @@
 // Messages to and from the kernel; no other module knows them.
 //
-//   want     { type, store, add: [[key, level, row, col]…], drop: […], raw }   → tile or failed, for each
+//   want     { type, store, add: [[key, time, level, row, col]…], drop: […], raw }   → tile or failed, for each
 //   spectra  { type }                                                          → spectra
-//   tile     { type, key, level, row, col, box, shape, low, step, packing }, [bytes]
-//   failed   { type, key, level, row, col, message }
+//   tile     { type, key, time, level, row, col, box, shape, low, step, packing }, [bytes]
+//   failed   { type, key, time, level, row, col, message }
 //   spectra  { type, spectra }
 //   refused  { type, message }: a state that Python did not take
 
 /** @import { Address, Asked, Heard, Line, Model, State } from "./types" */
 
 /** @param {Address} address */
-export const nameOf = ({ key, level, row, col }) => `${level}/${row}/${col}/${key}`;
+export const nameOf = ({ key, time, level, row, col }) => `${time}/${level}/${row}/${col}/${key}`;
 
 /** @implements {Line} */
 export class Wire {

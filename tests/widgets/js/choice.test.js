@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { channelsOf, reduce } from "../../../astra_xr/widgets/js/choice.js";
+import { channelsOf, reduce, stepOf } from "../../../astra_xr/widgets/js/choice.js";
 import { scene, state } from "./helpers.js";
 
 const after = (from, ...actions) => actions.reduce((now, action) => reduce(scene, now, action), from);
@@ -44,6 +44,13 @@ test("pins lie on centers of pixels, once each", () => {
   assert.deepEqual(two.pins, [[1025, 1985], [1005, 1995]]);
   assert.deepEqual(after(two, { type: "unpin", n: 0 }).pins, [[1005, 1995]]);
   assert.deepEqual(after(two, { type: "clear" }).pins, []);
+});
+
+test("the time is one of the steps", () => {
+  const stack = { ...scene, steps: [{ label: "2025-01-15" }, { label: "2025-02-01" }] };
+  const there = reduce(stack, { ...state, time: "2025-01-15" }, { type: "time", label: "2025-02-01" });
+  assert.deepEqual([there.time, stepOf(stack, there.time), stepOf(stack, null), stepOf(scene, "2025")], ["2025-02-01", 1, 0, 0]);
+  assert.equal(reduce(stack, there, { type: "time", label: "2025" }), there);
 });
 
 test("no state is changed in place", () => {

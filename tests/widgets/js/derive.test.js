@@ -17,7 +17,7 @@ function filled(key = "red", step = 1) {
   for (const [row, col] of pyramid.within(0, [0, 0, 600, 800])) {
     const box = pyramid.box(0, row, col), shape = [box[2] - box[0], box[3] - box[1]];
     const codes = Uint16Array.from({ length: shape[0] * shape[1] }, (_, i) => box[0] + Math.floor(i / shape[1]) + 1);
-    store.put({ key, level: 0, row, col, box, shape, low: 0, step, codes });
+    store.put({ key, time: 0, level: 0, row, col, box, shape, low: 0, step, codes });
   }
   return store;
 }
@@ -42,6 +42,19 @@ test("limits follow the stretch, of the scene or of the view", () => {
   assert.deepEqual(statistics.update(view).limits, { red: [100, 299] });
   assert.deepEqual(statistics.update({ ...view, view: [250, 0, 260, 5] }).limits, { red: [250, 259] });
   assert.equal(statistics.update(minmax), statistics.update(minmax)); // remembered
+});
+
+test("tiles are of the time that is shown, and limits of the time of the stretch", () => {
+  const stack = { ...scene, steps: [{ label: "a" }, { label: "b" }] }, store = filled();
+  for (const tile of [...store.tiles.values()]) store.put({ ...tile, time: 1, low: 1000 });
+  const minmax = { ...single, time: "b", stretch: { ...single.stretch, kind: "minmax", time: "a" } };
+  const times = new Set(wantedBy(stack, pyramid, minmax, 0, [0, 0, 9, 9]).map(({ time }) => time));
+  assert.deepEqual(times, new Set([0, 1]));
+  const statistics = new Statistics(stack, pyramid, store);
+  assert.deepEqual(statistics.update(minmax).limits.red, [0, 599]);
+  const own = { ...minmax, stretch: { ...minmax.stretch, time: null } };
+  assert.deepEqual(statistics.update(own).limits.red, [1000, 1599]);
+  assert.ok(wantedBy(stack, pyramid, own, 0, null).every(({ time }) => time === 1));
 });
 
 test("clouds count for nothing once they are known", () => {

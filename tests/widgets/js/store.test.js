@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { Store } from "../../../astra_xr/widgets/js/store.js";
 import { fakeWire } from "./helpers.js";
 
-const at = (col, key = "red") => ({ key, level: 0, row: 0, col });
+const at = (col, key = "red") => ({ key, time: 0, level: 0, row: 0, col });
 const tile = (address, size = 4) => ({ type: "tile", ...address, codes: new Uint16Array(size) });
 
 function made() {
@@ -21,11 +21,11 @@ test("what two views want is asked for once, and dropped when neither wants it",
   const { store, wire } = made();
   store.want("a", [at(0), at(1)]);
   store.want("b", [at(1), at(2)]);
-  assert.deepEqual(wire.sent.map(({ add }) => add), [[["red", 0, 0, 0], ["red", 0, 0, 1]], [["red", 0, 0, 2]]]);
+  assert.deepEqual(wire.sent.map(({ add }) => add), [[["red", 0, 0, 0, 0], ["red", 0, 0, 0, 1]], [["red", 0, 0, 0, 2]]]);
   store.want("a", []);
-  assert.deepEqual(wire.sent.at(-1).drop, [["red", 0, 0, 0]]);
+  assert.deepEqual(wire.sent.at(-1).drop, [["red", 0, 0, 0, 0]]);
   store.leave("b");
-  assert.deepEqual(wire.sent.at(-1).drop, [["red", 0, 0, 1], ["red", 0, 0, 2]]);
+  assert.deepEqual(wire.sent.at(-1).drop, [["red", 0, 0, 0, 1], ["red", 0, 0, 0, 2]]);
   assert.ok(wire.sent.every((message) => message.store === "own"));
 });
 
@@ -48,9 +48,9 @@ test("a tile that failed stops no other, and is asked for again on demand", () =
   assert.deepEqual(store.failures(["red"]), ["503"]);
   assert.deepEqual(store.failures(["nir"]), []);
   store.want("a", [at(0), at(1), at(2)]);
-  assert.deepEqual(wire.sent.at(-1).add, [["red", 0, 0, 2]]);
+  assert.deepEqual(wire.sent.at(-1).add, [["red", 0, 0, 0, 2]]);
   store.retry();
-  assert.deepEqual(wire.sent.at(-1).add, [["red", 0, 0, 0]]);
+  assert.deepEqual(wire.sent.at(-1).add, [["red", 0, 0, 0, 0]]);
 });
 
 test("without a kernel nothing is on its way, and all is asked for once it is back", () => {

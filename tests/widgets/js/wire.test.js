@@ -14,7 +14,7 @@ function fakeModel() {
   return model;
 }
 
-const raw = { type: "tile", key: "red", level: 0, row: 0, col: 0, shape: [1, 2], packing: "raw", bits: false };
+const raw = { type: "tile", key: "red", time: 0, level: 0, row: 0, col: 0, shape: [1, 2], packing: "raw", bits: false };
 
 test("a kernel that is gone is known, and known to be back", () => {
   const model = fakeModel(), wire = new Wire(model, () => {});

@@ -1,6 +1,6 @@
 // The tiles of a level, colored, as one canvas.
 
-import { channelsOf } from "../choice.js";
+import { channelsOf, stepOf } from "../choice.js";
 import { MASK, numberOf } from "../derive.js";
 import { classColors, colorsOf, composeColored, composeRgb, levelsOf } from "../pixels/compose.js";
 
@@ -15,6 +15,7 @@ export class Look {
     this.about = about;
     this.state = state;
     this.keys = channelsOf(state);
+    this.time = stepOf(about, state.time);
     this.tables = new Map();
     this.classes = state.mode === "single" ? about.bands[state.band].classes : [];
     this.limits = this.keys.map((key) => limits[key]);
@@ -76,8 +77,8 @@ export class Layer {
     const range = `${r0} ${c0} ${r1} ${c1}`;
     if (range !== this.range) this.lay(range, r0, c0, r1, c1);
     const all = places.map(([row, col]) => {
-      const tiles = look.keys.map((key) => store.get({ key, level, row, col }));
-      const mask = look.state.mask ? store.get({ key: MASK, level, row, col }) : null;
+      const tiles = look.keys.map((key) => store.get({ key, time: look.time, level, row, col }));
+      const mask = look.state.mask ? store.get({ key: MASK, time: look.time, level, row, col }) : null;
       return { row, col, tiles: /** @type {Tile[]} */ (tiles), mask, here: tiles.every(Boolean) && (!look.state.mask || Boolean(mask)) };
     });
     const count = all.filter(({ here }) => here).length;

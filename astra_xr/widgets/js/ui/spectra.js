@@ -1,5 +1,6 @@
 // Spectra: the values under the pins over wavelength.
 
+import { stepOf } from "../choice.js";
 import { numberText } from "../code.js";
 import { copyText, draw, make } from "./dom.js";
 import { WIDE } from "./histogram.js";
@@ -18,8 +19,8 @@ export class Spectra {
   }
 
   get known() {
-    const { store, state } = this.view;
-    return state.pins.map(([x, y]) => store.spectra.find((s) => s.x === x && s.y === y));
+    const { store, state, about } = this.view, time = stepOf(about, state.time);
+    return state.pins.map(([x, y]) => store.spectra.find((s) => s.x === x && s.y === y && s.time === time));
   }
 
   update() {

@@ -1,6 +1,6 @@
 // The picture: panning, zooming, pins, and painting it.
 
-import { channelsOf } from "../choice.js";
+import { channelsOf, stepOf } from "../choice.js";
 import { MASK } from "../derive.js";
 import { Eye } from "../geo/eye.js";
 import { lonlatAt } from "../geo/lonlat.js";
@@ -162,11 +162,12 @@ export class Stage {
   guessSpectra() {
     const { store, about } = this, { grid } = about;
     store.spectra = this.view.state.pins.map(([x, y]) => {
-      const known = store.spectra.find((s) => s.x === x && s.y === y);
+      const time = stepOf(about, this.view.state.time);
+      const known = store.spectra.find((s) => s.x === x && s.y === y && s.time === time);
       if (known) return known;
       const at = [(y - grid.y) / grid.dy, (x - grid.x) / grid.dx];
       const bands = (about.offline || []).filter((key) => about.bands[key]);
-      return { x, y, values: Object.fromEntries(bands.map((key) => [key, this.valueAt(key, ...at)?.value])) };
+      return { x, y, time, values: Object.fromEntries(bands.map((key) => [key, this.valueAt(key, ...at)?.value])) };
     });
     this.view.refresh();
   }
@@ -175,9 +176,10 @@ export class Stage {
 
   /** The value of a channel at a place, of the finest tile that is here, and the level of that. */
   valueAt(key, row, col) {
+    const time = stepOf(this.about, this.view.state.time);
     for (let level = this.level; level <= this.pyramid.top; level++) {
       const [[r, c]] = this.pyramid.within(level, [row, col, row + 1e-9, col + 1e-9]);
-      const tile = this.store.get({ key, level, row: r, col: c });
+      const tile = this.store.get({ key, time, level, row: r, col: c });
       if (!tile) continue;
       const [top, left, bottom, right] = tile.box;
       const j = Math.floor(((row - top) / (bottom - top)) * tile.shape[0]);
