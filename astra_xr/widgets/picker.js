@@ -91,6 +91,9 @@ function channelsOf(state) {
   if (state.mode === "rgb") return state.bands;
   return [state.mode === "index" ? state.index : state.band];
 }
+function stepOf(about, label) {
+  return Math.max(0, about.steps.findIndex((step) => step.label === label));
+}
 function here(about, ...keys) {
   const { offline: offline2 } = about;
   return !offline2 || keys.every((key) => offline2.includes(key));
@@ -146,6 +149,7 @@ var ACTIONS = {
   unpin: (about, state, { n }) => ({ ...state, pins: state.pins.filter((_, i) => i !== n) }),
   clear: (about, state) => ({ ...state, pins: [] }),
   view: (about, state, { view }) => String(view) === String(state.view) ? state : { ...state, view },
+  time: (about, state, { label }) => label === state.time || !about.steps.some((step) => step.label === label) ? state : { ...state, time: label },
   cmap: (about, state, { name }) => ({ ...state, cmap: name }),
   gamma: (about, state, { gamma }) => ({ ...state, gamma }),
   mask: (about, state, { mask }) => ({ ...state, mask })
@@ -221,22 +225,97 @@ function windowOf(tile, box) {
   return [edge(0, box[0]), edge(1, box[1]), edge(0, box[2]), edge(1, box[3])];
 }
 
+// astra_xr/widgets/js/wire.js
+var nameOf = ({ key, time, level, row, col }) => `${time}/${level}/${row}/${col}/${key}`;
+var Wire = class {
+  /**
+   * `heard` is called with each message that is understood: of a tile, it has the codes.
+   * @param {Model} model
+   * @param {(message: Heard) => void} heard
+   */
+  constructor(model, heard) {
+    this.model = model;
+    this.heard = heard;
+    this.gone = false;
+    this.receive = (message, buffers) => this.take(message, buffers || []);
+    model.on("msg:custom", this.receive);
+  }
+  close() {
+    this.model.off("msg:custom", this.receive);
+  }
+  /** Send a message; false if there is no kernel to take it. @param {Asked} message */
+  send(message) {
+    return this.tried(() => this.model.send(message));
+  }
+  /** Give the kernel a state. @param {State} state */
+  save(state) {
+    this.model.set("state", state);
+    return this.tried(() => this.model.save_changes());
+  }
+  /** @param {() => void} act */
+  tried(act) {
+    try {
+      act();
+      this.gone = false;
+    } catch {
+      this.gone = true;
+    }
+    return !this.gone;
+  }
+  /** @param {any} message @param {any[]} buffers */
+  async take(message, buffers) {
+    if (!message || typeof message !== "object") return;
+    if (message.type !== "tile") {
+      if (["failed", "spectra", "refused"].includes(message.type)) this.heard(message);
+      return;
+    }
+    try {
+      this.heard({ ...message, codes: await unpacked(message, buffers) });
+    } catch (error) {
+      this.heard({ ...message, type: "failed", message: `A tile of ${message.key} is damaged: ${/** @type {Error} */
+      error.message}` });
+    }
+  }
+};
+async function unpacked({ shape, packing, bits }, [buffer]) {
+  const [rows, cols] = shape;
+  const size = rows * cols;
+  if (!(Number.isInteger(size) && rows > 0 && cols > 0 && size <= 1 << 24)) throw new Error("its shape is none");
+  if (!buffer) throw new Error("it has no pixels");
+  let bytes = buffer instanceof ArrayBuffer ? new Uint8Array(buffer) : new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+  if (packing === "deflate") bytes = await inflated(bytes);
+  if (bytes.length !== (bits ? Math.ceil(size / 8) : 2 * size)) throw new Error("its size is not that of its shape");
+  if (bits) return Uint8Array.from({ length: size }, (_, i) => bytes[i >> 3] >> 7 - (i & 7) & 1);
+  const codes = new Uint16Array(size);
+  for (let row = 0, i = 0; row < rows; row++) {
+    for (let col = 0, sum = 0; col < cols; col++, i++) codes[i] = sum = sum + bytes[i] + (bytes[size + i] << 8) & 65535;
+  }
+  return codes;
+}
+var canInflate = () => typeof DecompressionStream === "function";
+async function inflated(bytes) {
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
 // astra_xr/widgets/js/derive.js
 var MASK = ":mask";
 var OVERVIEW = 768;
 var wholeOf = ({ rows, cols }) => [0, 0, rows, cols];
-function statisticsOf(pyramid, state) {
+function statisticsOf(about, pyramid, state) {
   const box = state.stretch.of === "view" && state.view ? state.view : wholeOf(pyramid);
-  return { box, level: pyramid.levelOf(box, OVERVIEW) };
+  return { time: stepOf(about, state.stretch.time || state.time), box, level: pyramid.levelOf(box, OVERVIEW) };
 }
 function wantedBy(about, pyramid, state, level, view) {
   const keys = [...new Set(channelsOf(state)), ...about.masked ? [MASK] : []];
-  const statistics = statisticsOf(pyramid, state);
-  const found = /* @__PURE__ */ new Map();
-  const parts = [[pyramid.top, wholeOf(pyramid)], [statistics.level, statistics.box], [level, view || wholeOf(pyramid)]];
-  for (const [each, box] of parts) {
-    for (const [row, col] of pyramid.within(each, box)) {
-      for (const key of keys) found.set(`${key} ${each} ${row} ${col}`, { key, level: each, row, col });
+  const statistics = statisticsOf(about, pyramid, state), time = stepOf(about, state.time);
+  const found = /* @__PURE__ */ new Map(), whole = { level: pyramid.top, box: wholeOf(pyramid) };
+  for (const each of [{ ...whole, time }, { ...whole, time: statistics.time }, statistics, { time, level, box: view || whole.box }]) {
+    for (const [row, col] of pyramid.within(each.level, each.box)) {
+      for (const key of keys) {
+        const address = { key, time: each.time, level: each.level, row, col };
+        found.set(nameOf(address), address);
+      }
     }
   }
   return [...found.values()];
@@ -247,8 +326,8 @@ function numberOf(tile) {
   if (!numbers.has(tile)) numbers.set(tile, ++last);
   return numbers.get(tile);
 }
-function tilesOf(store, pyramid, key, { level, box }) {
-  const found = pyramid.within(level, box).map(([row, col]) => store.get({ key, level, row, col }));
+function tilesOf(store, pyramid, key, { time, level, box }) {
+  const found = pyramid.within(level, box).map(([row, col]) => store.get({ key, time, level, row, col }));
   return found.every((tile) => tile !== void 0) ? found : null;
 }
 var Statistics = class {
@@ -262,8 +341,8 @@ var Statistics = class {
   /** Work out what is known now; null as long as nothing is. @param {State} state */
   update(state) {
     const keys = channelsOf(state);
-    const wished = statisticsOf(this.pyramid, state);
-    const whole = { level: this.pyramid.top, box: wholeOf(this.pyramid) };
+    const wished = statisticsOf(this.about, this.pyramid, state);
+    const whole = { ...wished, level: this.pyramid.top, box: wholeOf(this.pyramid) };
     const known = [wished, whole].map((from2) => ({ from: from2, tiles: keys.map((key) => tilesOf(this.store, this.pyramid, key, from2)).filter((each) => each !== null) })).find(({ tiles: tiles2 }) => tiles2.length === keys.length);
     if (!known) {
       if (this.found && String(this.found.keys) !== String(keys)) this.found = null;
@@ -347,79 +426,6 @@ var History = class {
   }
 };
 
-// astra_xr/widgets/js/wire.js
-var nameOf = ({ key, level, row, col }) => `${level}/${row}/${col}/${key}`;
-var Wire = class {
-  /**
-   * `heard` is called with each message that is understood: of a tile, it has the codes.
-   * @param {Model} model
-   * @param {(message: Heard) => void} heard
-   */
-  constructor(model, heard) {
-    this.model = model;
-    this.heard = heard;
-    this.gone = false;
-    this.receive = (message, buffers) => this.take(message, buffers || []);
-    model.on("msg:custom", this.receive);
-  }
-  close() {
-    this.model.off("msg:custom", this.receive);
-  }
-  /** Send a message; false if there is no kernel to take it. @param {Asked} message */
-  send(message) {
-    return this.tried(() => this.model.send(message));
-  }
-  /** Give the kernel a state. @param {State} state */
-  save(state) {
-    this.model.set("state", state);
-    return this.tried(() => this.model.save_changes());
-  }
-  /** @param {() => void} act */
-  tried(act) {
-    try {
-      act();
-      this.gone = false;
-    } catch {
-      this.gone = true;
-    }
-    return !this.gone;
-  }
-  /** @param {any} message @param {any[]} buffers */
-  async take(message, buffers) {
-    if (!message || typeof message !== "object") return;
-    if (message.type !== "tile") {
-      if (["failed", "spectra", "refused"].includes(message.type)) this.heard(message);
-      return;
-    }
-    try {
-      this.heard({ ...message, codes: await unpacked(message, buffers) });
-    } catch (error) {
-      this.heard({ ...message, type: "failed", message: `A tile of ${message.key} is damaged: ${/** @type {Error} */
-      error.message}` });
-    }
-  }
-};
-async function unpacked({ shape, packing, bits }, [buffer]) {
-  const [rows, cols] = shape;
-  const size = rows * cols;
-  if (!(Number.isInteger(size) && rows > 0 && cols > 0 && size <= 1 << 24)) throw new Error("its shape is none");
-  if (!buffer) throw new Error("it has no pixels");
-  let bytes = buffer instanceof ArrayBuffer ? new Uint8Array(buffer) : new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
-  if (packing === "deflate") bytes = await inflated(bytes);
-  if (bytes.length !== (bits ? Math.ceil(size / 8) : 2 * size)) throw new Error("its size is not that of its shape");
-  if (bits) return Uint8Array.from({ length: size }, (_, i) => bytes[i >> 3] >> 7 - (i & 7) & 1);
-  const codes = new Uint16Array(size);
-  for (let row = 0, i = 0; row < rows; row++) {
-    for (let col = 0, sum = 0; col < cols; col++, i++) codes[i] = sum = sum + bytes[i] + (bytes[size + i] << 8) & 65535;
-  }
-  return codes;
-}
-var canInflate = () => typeof DecompressionStream === "function";
-async function inflated(bytes) {
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
-}
-
 // astra_xr/widgets/js/store.js
 var BYTES = 64 << 20;
 var Store = class {
@@ -477,7 +483,7 @@ var Store = class {
     const add = [...wanted].filter(([name]) => !this.tiles.has(name) && !this.asked.has(name) && !this.failed.has(name));
     const drop = [...this.asked].filter(([name]) => !wanted.has(name));
     if (!add.length && !drop.length) return;
-    const listed = (address) => [address.key, address.level, address.row, address.col];
+    const listed = (address) => [address.key, address.time, address.level, address.row, address.col];
     const sent = this.wire.send({
       type: "want",
       store: this.name,
@@ -556,11 +562,11 @@ async function offlineModel(held) {
     gone: false,
     save: (state) => model.set("state", state),
     send(message) {
-      if (message.type === "want") setTimeout(() => message.add.forEach(([key, level, row, col]) => store.heard(missing(key, level, row, col))));
+      if (message.type === "want") setTimeout(() => message.add.forEach(([key, time, level, row, col]) => store.heard(missing({ key, time, level, row, col }))));
       return true;
     }
   };
-  const missing = (key, level, row, col) => ({ type: "failed", key, level, row, col, message: `${key === MASK ? "The cloud mask" : key} is not included in this page.` });
+  const missing = (address) => ({ type: "failed", ...address, message: `${address.key === MASK ? "The cloud mask" : address.key} is not included in this page.` });
   const store = new Store(wire, "page");
   store.spectra = held.spectra;
   for (const { data, ...tile } of held.tiles) {
@@ -637,7 +643,8 @@ function codeOf(about, state, limits, whole = false) {
   const pairs = known ? shown2.map((key) => limits[key].map((v) => numberText(v))) : [];
   const listed = (names2) => `[${names2.map((n) => JSON.stringify(n)).join(", ")}]`;
   const masked = state.mask ? ", mask_clouds=True" : "";
-  const view = viewCode(grid, state.view);
+  const step = about.steps.find(({ label }) => label === state.time);
+  const view = (step ? step.code : "") + viewCode(grid, state.view);
   const ends = known ? `, vmin=${pairs[0][0]}, vmax=${pairs[0][1]}` : "";
   const plot = `.plot.imshow(cmap=${JSON.stringify(state.cmap)}${ends})`;
   let line;
@@ -734,7 +741,7 @@ var Head = class {
 // astra_xr/widgets/js/ui/panel.js
 var CHANNELS = [["R", "red"], ["G", "green"], ["B", "blue"]];
 var STRETCHES = [["percentile", "Percentile"], ["sigma", "Sigma"], ["minmax", "Min–max"]];
-var stepOf = ([low, high]) => 10 ** Math.floor(Math.log10((high - low) / 20 || 1));
+var stepOf2 = ([low, high]) => 10 ** Math.floor(Math.log10((high - low) / 20 || 1));
 var Panel = class {
   constructor(view) {
     this.view = view;
@@ -889,7 +896,7 @@ var Panel = class {
       this.rows[n].limits.forEach((input, i) => {
         input.hidden = classes.length > 0;
         put(input, limits[key] ? numberText(limits[key][i], 3) : "");
-        if (limits[key]) input.step = stepOf(limits[key]);
+        if (limits[key]) input.step = stepOf2(limits[key]);
       });
     });
     const index = state.mode === "index" && about.indices[state.index];
@@ -1267,6 +1274,7 @@ var Look = class {
     this.about = about;
     this.state = state;
     this.keys = channelsOf(state);
+    this.time = stepOf(about, state.time);
     this.tables = /* @__PURE__ */ new Map();
     this.classes = state.mode === "single" ? about.bands[state.band].classes : [];
     this.limits = this.keys.map((key) => limits[key]);
@@ -1323,8 +1331,8 @@ var Layer = class {
     const range = `${r0} ${c0} ${r1} ${c1}`;
     if (range !== this.range) this.lay(range, r0, c0, r1, c1);
     const all = places.map(([row, col]) => {
-      const tiles = look.keys.map((key) => store.get({ key, level, row, col }));
-      const mask = look.state.mask ? store.get({ key: MASK, level, row, col }) : null;
+      const tiles = look.keys.map((key) => store.get({ key, time: look.time, level, row, col }));
+      const mask = look.state.mask ? store.get({ key: MASK, time: look.time, level, row, col }) : null;
       return { row, col, tiles: (
         /** @type {Tile[]} */
         tiles
@@ -1583,20 +1591,22 @@ var Stage = class {
   guessSpectra() {
     const { store, about } = this, { grid } = about;
     store.spectra = this.view.state.pins.map(([x, y]) => {
-      const known = store.spectra.find((s) => s.x === x && s.y === y);
+      const time = stepOf(about, this.view.state.time);
+      const known = store.spectra.find((s) => s.x === x && s.y === y && s.time === time);
       if (known) return known;
       const at = [(y - grid.y) / grid.dy, (x - grid.x) / grid.dx];
       const bands = (about.offline || []).filter((key) => about.bands[key]);
-      return { x, y, values: Object.fromEntries(bands.map((key) => [key, this.valueAt(key, ...at)?.value])) };
+      return { x, y, time, values: Object.fromEntries(bands.map((key) => [key, this.valueAt(key, ...at)?.value])) };
     });
     this.view.refresh();
   }
   // Values.
   /** The value of a channel at a place, of the finest tile that is here, and the level of that. */
   valueAt(key, row, col) {
+    const time = stepOf(this.about, this.view.state.time);
     for (let level = this.level; level <= this.pyramid.top; level++) {
       const [[r, c]] = this.pyramid.within(level, [row, col, row + 1e-9, col + 1e-9]);
-      const tile = this.store.get({ key, level, row: r, col: c });
+      const tile = this.store.get({ key, time, level, row: r, col: c });
       if (!tile) continue;
       const [top, left, bottom, right] = tile.box;
       const j = Math.floor((row - top) / (bottom - top) * tile.shape[0]);
@@ -1710,8 +1720,8 @@ var Spectra = class {
     this.node = make("div", { class: "astra-spectrum" }, this.hint, this.svg, this.list, this.actions);
   }
   get known() {
-    const { store, state } = this.view;
-    return state.pins.map(([x, y]) => store.spectra.find((s) => s.x === x && s.y === y));
+    const { store, state, about } = this.view, time = stepOf(about, state.time);
+    return state.pins.map(([x, y]) => store.spectra.find((s) => s.x === x && s.y === y && s.time === time));
   }
   update() {
     const { pins } = this.view.state;

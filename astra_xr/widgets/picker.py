@@ -22,7 +22,7 @@ import traitlets
 import xarray as xr
 
 from astra_xr.errors import AstraError, redact
-from astra_xr.reading.loop import start, together
+from astra_xr.reading.loop import start
 from astra_xr.widgets import page
 from astra_xr.widgets.about import described
 from astra_xr.widgets.choice import InvalidState, completed, usual_colormap
@@ -31,6 +31,7 @@ from astra_xr.widgets.derive import channels_of, chosen_limits, picture, stretch
 from astra_xr.widgets.layers import MASK, Scene
 from astra_xr.widgets.look import Box, Limits, Tile, fitting
 from astra_xr.widgets.messages import Wants
+from astra_xr.widgets.pins import Pins, Spectrum
 from astra_xr.widgets.reads import Channel, Reads
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Picker(anywidget.AnyWidget):
         )
         self._changes = 0
         self._stretched: tuple[Any, Any, dict[str, Limits]] | None = None
-        self._spectra: dict[tuple[int, float, float], dict[str, float | None]] = {}
+        self._pins = Pins(self._scene)
         self._reads: set[Future[Any]] = set()
         self._lock = threading.Lock()
         # One thread: answers are sent in order, and no read waits for the connection.
@@ -211,7 +212,7 @@ class Picker(anywidget.AnyWidget):
         self._post.shutdown(wait=False, cancel_futures=True)
         start(self._stop())
         self._stretched = None
-        self._spectra.clear()
+        self._pins.clear()
         self._first = []
         super().close()
 
@@ -367,14 +368,8 @@ class Picker(anywidget.AnyWidget):
             _log.info("no still image: %s", redact(error))
             return None
 
-    def _spectrum(self, step: int, x: float, y: float) -> dict[str, float | None]:
-        return self._start(self._read_spectrum(step, x, y)).result()
-
-    async def _read_spectrum(self, step: int, x: float, y: float) -> dict[str, float | None]:
-        at = step, x, y
-        if at not in self._spectra:
-            self._spectra[at] = await self._scene.spectrum(*at)
-        return self._spectra[at]
+    def _spectrum(self, step: int, x: float, y: float) -> Spectrum:
+        return self._start(self._pins.spectrum(step, x, y)).result()
 
     # Messages of the browser.
 
@@ -393,15 +388,7 @@ class Picker(anywidget.AnyWidget):
 
     async def _send_spectra(self, step: int, pins: list[list[float]]) -> None:
         """Read the spectra of pins at a step and send them; runs on the engine's loop."""
-
-        async def one(x: float, y: float) -> dict[str, Any]:
-            at = {"x": x, "y": y, "time": step}
-            try:
-                return at | {"values": await self._read_spectrum(step, x, y)}
-            except Exception as error:  # noqa: BLE001  (as above)
-                return at | {"values": {}, "message": redact(error)}
-
-        found = await together([one(x, y) for x, y in pins])
+        found = await self._pins.spectra(step, pins)
         # Else others are asked for meanwhile.
         if pins == self.state["pins"] and step == self._step:
             self._soon(self.send, {"type": "spectra", "spectra": found})
