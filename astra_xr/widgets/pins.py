@@ -1,0 +1,56 @@
+"""The values under the pins of a picker, read once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from astra_xr.errors import redact
+from astra_xr.reading.loop import together
+from astra_xr.widgets.layers import Scene
+
+Spectrum = dict[str, float | None]
+"""Band → value; None without data."""
+
+
+class Pins:
+    """What is known of single pixels; its coroutines run on the engine's loop.
+
+    Parameters
+    ----------
+    scene : Scene
+        What is shown.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._spectra: dict[tuple[int, float, float], Spectrum] = {}
+
+    async def spectrum(self, step: int, x: float, y: float) -> Spectrum:
+        """Read all bands of a step at a point, in the coordinates of the grid.
+
+        Raises
+        ------
+        AstraError
+            They cannot be read.
+        """
+        at = step, x, y
+        if at not in self._spectra:
+            self._spectra[at] = await self._scene.spectrum(*at)
+        return self._spectra[at]
+
+    async def spectra(self, step: int, points: Sequence[Sequence[float]]) -> list[dict[str, Any]]:
+        """Return what the browser is told of points at a step; of a failure, the message."""
+
+        async def one(x: float, y: float) -> dict[str, Any]:
+            at = {"x": x, "y": y, "time": step}
+            try:
+                return at | {"values": await self.spectrum(step, x, y)}
+            except Exception as error:  # noqa: BLE001  (any failure is shown in the widget)
+                return at | {"values": {}, "message": redact(error)}
+
+        return await together([one(x, y) for x, y in points])
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._spectra.clear()
