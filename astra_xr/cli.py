@@ -113,7 +113,7 @@ def _service_commands(commands: Any) -> None:
     add = actions.add_parser("add", help="create a key and print it; it cannot be shown again")
     add.add_argument("name", help="owner of the key")
     add.add_argument("--days", type=float, help="days until it expires (default: never)")
-    add.add_argument("--rate", help="rate limit, e.g. 600/minute")
+    add.add_argument("--rate", help="rate limit, e.g. 600/minute, or none")
     add.set_defaults(run=_keys_add)
     listing = actions.add_parser("list", help="list the keys")
     listing.set_defaults(run=_keys_list)

@@ -244,6 +244,7 @@ def service(folder: Path, catalog: str) -> Iterator[tuple[str, subprocess.Popen[
         "ASTRA_EARTH_SEARCH_URL": catalog,
         "ASTRA_ALLOW_HOSTS": "127.0.0.1",
         "ASTRA_TIMEOUT": "3",
+        "ASTRA_RATE": "none",
     }
     command = [sys.executable, "-m", "astra_xr.cli", "serve", "--catalog", "earth-search"]
     command += ["--port", str(port), "--workers", "2", "--keys-file", str(folder / "keys.json")]

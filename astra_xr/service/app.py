@@ -31,9 +31,10 @@ from astra_xr.service.answers import Answer, Answers
 from astra_xr.service.api import DOCS_POLICY, AssetsRequest, docs_page, openapi
 from astra_xr.service.config import ServiceSettings, converter_of
 from astra_xr.service.files import PREFIX, LocalFiles
-from astra_xr.service.keys import Keyring, Limiter
+from astra_xr.service.keys import Keyring
 from astra_xr.service.metrics import Metrics
 from astra_xr.service.problems import PLAIN, PROBLEM_TYPE, document, problem, status_of
+from astra_xr.service.rates import Limiter
 from astra_xr.service.shell import Shell, log_failure
 from astra_xr.service.signing import UrlSigner
 
@@ -104,8 +105,11 @@ class Service:
                 app,
                 allow_origins=self._settings.cors_origins,
                 allow_methods=["GET"],
-                allow_headers=["Authorization", "Range", "If-Range"],
-                expose_headers=["Content-Range", "ETag", "Retry-After", "X-Request-ID"],
+                allow_headers=["Authorization", "Range", "If-Range", "If-Match"],
+                expose_headers=[
+                    *("Content-Range", "ETag", "Retry-After", "X-Request-ID"),
+                    *("RateLimit", "RateLimit-Policy"),
+                ],
             )
         return Shell(app, self._metrics.count if self._metrics else None)
 
@@ -138,9 +142,12 @@ class Service:
             raise AuthenticationRequired(service="The resolver service", hint=hint)
         request.scope["key_id"] = key.id
         if self._settings.limits_url.reveal().startswith("memory:"):
-            self._limiter.count(key)
+            quota = self._limiter.count(key.id, key.rate)
         else:
-            await _in_thread(self._quick, self._limiter.count, key)
+            quota = await _in_thread(self._quick, self._limiter.count, key.id, key.rate)
+        if quota:
+            request.scope["quota"] = quota.headers()
+            quota.check()
         scope = request.scope
         host = request.headers.get("host", "")
         asked = (scope["query_string"], scope["scheme"], host, key.id)

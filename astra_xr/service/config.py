@@ -59,9 +59,9 @@ class ServiceSettings:
     cors_origins: tuple[str, ...] = ()
     """Origins whose pages may ask, comma-separated; none: no page may (``ASTRA_CORS_ORIGINS``)."""
 
-    rate: str | None = None
-    """Requests that one key may make where the key says nothing, e.g. ``600/minute``
-    (``ASTRA_RATE``); None: as many as it likes."""
+    rate: str | None = "1200/minute"
+    """Requests that one key may make where the key says nothing (``ASTRA_RATE``); None or
+    ``none``: as many as it likes."""
 
     limits_url: Secret[str] = field(default_factory=lambda: Secret("memory://"))
     """Where rates are counted: ``redis://…`` for several processes (``ASTRA_LIMITS_URL``)."""

@@ -1,4 +1,4 @@
-"""API keys: a file of their hashes, who may ask, and how often.
+"""API keys: a file of their hashes, and who may ask.
 
 A key is ``astra_sk_live_<id>_<secret>``, the secret 32 random bytes in hex. The file holds its
 SHA-256, so that whoever reads the file holds no key.
@@ -23,10 +23,10 @@ from typing import Any
 
 import filelock
 
-from astra_xr.errors import InvalidParameter, RateLimited, UpstreamUnavailable, redact
-from astra_xr.extras import require
+from astra_xr.errors import InvalidParameter
 from astra_xr.model import utc_now
 from astra_xr.secret import Secret
+from astra_xr.service.rates import check_rate
 
 _KEY = re.compile(r"astra_sk_live_([a-z0-9]{8})_([0-9a-f]{64})", re.ASCII)
 _NONE = "0" * 64
@@ -55,33 +55,11 @@ class ApiKey:
     """ISO 8601, UTC; None: it does not end."""
 
     rate: str | None = None
-    """Requests that it may make, e.g. ``600/minute``; None: the service's own rule."""
+    """Requests that it may make, e.g. ``600/minute`` or ``none``; None: the service's own rule."""
 
     def expired(self, now: datetime) -> bool:
         """Return True if its time is over."""
         return self.expires_at is not None and now >= datetime.fromisoformat(self.expires_at)
-
-
-def check_rate(rate: str | None) -> str | None:
-    """Return a rate such as ``600/minute``.
-
-    Raises
-    ------
-    InvalidParameter
-        It is none.
-    MissingExtra
-        limits is not installed.
-    """
-    if rate is not None:
-        limits = require("limits", extra="service", purpose="a rate")
-        try:
-            limits.parse(rate)
-        except ValueError:
-            pass
-        else:
-            return rate
-        raise InvalidParameter(name="rate", value=rate, expected="a rate such as 600/minute")
-    return rate
 
 
 class KeyFile:
@@ -234,75 +212,6 @@ class Keyring:
                 # The keys that were good stay good until the file is mended.
                 log.warning("%s", error)
             self._stamp = stamp
-
-
-_SLOWEST = 2.0
-"""Seconds that a counter elsewhere has to answer."""
-
-
-class Limiter:
-    """Counts the requests of each key."""
-
-    def __init__(self, url: Secret[str], rate: str | None = None) -> None:
-        from limits.strategies import FixedWindowRateLimiter
-
-        self._rate = check_rate(rate)
-        storage = _counter_at(url)
-        if isinstance(storage, InvalidParameter):
-            raise storage
-        self._limiter = FixedWindowRateLimiter(storage)
-
-    def count(self, key: ApiKey) -> None:
-        """Count one request.
-
-        Raises
-        ------
-        RateLimited
-            It is one too many.
-        UpstreamUnavailable
-            The counter cannot be reached: nobody may ask without being counted.
-        """
-        rate = key.rate or self._rate
-        if rate is None:
-            return
-        import limits
-        from limits.errors import StorageError
-
-        item = limits.parse(rate)
-        failure: RateLimited | UpstreamUnavailable | None = None
-        try:
-            if not self._limiter.hit(item, key.id):
-                reset = self._limiter.get_window_stats(item, key.id).reset_time
-                failure = RateLimited(
-                    service="The resolver service",
-                    reason=f"more than {rate.replace('/', ' a ')} with this key",
-                    retry_after=max(1.0, float(round(reset - utc_now().timestamp()))),
-                    hint="Ask for several bands in one request.",
-                )
-        except StorageError:
-            failure = UpstreamUnavailable(
-                service="The resolver service",
-                reason="its counter of requests (ASTRA_LIMITS_URL) cannot be reached",
-                hint="Try again, or ask the service's operator.",
-            )
-        if failure:
-            raise failure
-
-
-def _counter_at(url: Secret[str]) -> Any:
-    """Return the counter of a URL, or the error that it is none."""
-    from limits.errors import ConfigurationError
-    from limits.storage import storage_from_string
-
-    remote = not url.reveal().startswith("memory:")
-    patience = dict.fromkeys(("socket_timeout", "socket_connect_timeout"), _SLOWEST)
-    try:
-        return storage_from_string(
-            url.reveal(), wrap_exceptions=True, **(patience if remote else {})
-        )
-    except (ConfigurationError, ValueError) as error:
-        expected = f"a store of the package limits, e.g. redis://host ({redact(error)[:200]})"
-    return InvalidParameter(name="ASTRA_LIMITS_URL", value="***", expected=expected)
 
 
 def _hash(key: str) -> str:

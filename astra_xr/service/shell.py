@@ -81,6 +81,7 @@ class Shell:
                 headers = [*message["headers"], (b"x-request-id", request_id.encode()), *_HEADERS]
                 names = {name for name, _ in headers}
                 headers.extend(h for h in (_CLOSED, _UNKEPT) if h[0] not in names)
+                headers.extend(scope.get("quota", ()))
                 message = {**message, "headers": headers}
             await send(message)
 

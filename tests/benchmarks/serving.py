@@ -56,7 +56,7 @@ def _service(key: str, workers: int, folder: Path) -> Iterator[tuple[str, int]]:
     command = [sys.executable, "-m", "astra_xr.cli", "serve", "--catalog", "sample"]
     command += ["--port", str(port), "--workers", str(workers)]
     command += ["--keys-file", str(folder / "keys.json")]
-    environ = os.environ | {"ASTRA_API_KEYS": key}
+    environ = os.environ | {"ASTRA_API_KEYS": key, "ASTRA_RATE": "none"}
     with (folder / "log").open("wb") as log:
         run = subprocess.Popen(command, env=environ, stdout=log, stderr=log, start_new_session=True)
         try:

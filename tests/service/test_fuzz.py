@@ -137,7 +137,7 @@ def test_fuzzed_requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(serve, "_HEAD_SECONDS", 0.1)
     file = KeyFile(tmp_path / "keys.json")
     from_file = file.add("from the file").reveal()
-    with serving(keys_file=file.path) as served:
+    with serving(keys_file=file.path, rate="none") as served:
         answer = served.ask({"scene_id": SCENE, "bands": "red"}).json()["assets"]["B04"]
         fuzzer = Fuzzer(served, answer["href"])
         said: list[bytes] = []

@@ -106,7 +106,7 @@ def test_a_request_that_fails(
     sent = f"Bearer {key.reveal()}"
     monkeypatch.setattr("astra_xr.resolver.local.LocalResolver.resolve", fail)
     assert _ask(service, path, Authorization=sent) == 500
-    monkeypatch.setattr("astra_xr.service.keys.Limiter.count", fail)
+    monkeypatch.setattr("astra_xr.service.rates.Limiter.count", fail)
     assert _ask(service, path, Authorization=sent) == 500
     assert _ask(service, path, Authorization=f"Bearer {made.id}") == 401
     assert [type(error) for error in failures] == [RuntimeError] * 2

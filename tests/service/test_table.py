@@ -340,9 +340,9 @@ def test_too_many_requests(tmp_path: Path, network: Loopback) -> None:
         response = served.ask()
         told = response.json()
         assert (response.status_code, told["code"]) == (429, "rate-limited")
-        assert "2 a minute" in told["detail"]
+        assert "2 requests in 60 s" in told["detail"]
         assert 1 <= int(response.headers["retry-after"]) <= 61
         # What is wrong with a request is counted too, and the client tells of the wait.
-        with pytest.raises(errors.RateLimited, match="2 a minute") as caught:
+        with pytest.raises(errors.RateLimited, match="2 requests in 60 s") as caught:
             RemoteResolver(served.url, served.key, settings=Settings(timeout=0.1)).resolve(SCENE)
         assert 1 <= (caught.value.retry_after or 0) <= 61
