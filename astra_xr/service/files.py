@@ -6,11 +6,9 @@ import contextlib
 import functools
 import mimetypes
 import os
-import re
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from email.utils import formatdate
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
@@ -22,6 +20,7 @@ from astra_xr.conversion.recipe import COG_TYPE
 from astra_xr.errors import Forbidden, SigningError
 from astra_xr.model import Asset, SignedUrl, local_path
 from astra_xr.resolver.resolution import Resolution
+from astra_xr.service.conditions import Verdict, Version, judged
 from astra_xr.service.problems import PLAIN, PROBLEM_TYPE, document, problem
 from astra_xr.service.signing import UrlSigner
 
@@ -39,7 +38,6 @@ _OPEN = 128
 
 _LONGEST_PATH = 4096
 _LONGEST_QUERY = 1000
-_RANGE = re.compile(rb"bytes=(\d{0,19})-(\d{0,19})")
 
 
 @dataclass(frozen=True)
@@ -49,9 +47,7 @@ class _File:
     stamp: tuple[int, ...]
     """What changes when another file lies there, or the file itself is another."""
 
-    size: int
-    etag: bytes
-    modified: bytes
+    version: Version
     headers: tuple[tuple[bytes, bytes], ...]
 
 
@@ -210,20 +206,21 @@ class LocalFiles:
             return None
         tiff = real.endswith((".tif", ".tiff"))
         kind = COG_TYPE if tiff else mimetypes.guess_type(real)[0] or "application/octet-stream"
-        etag = f'"{status.st_mtime_ns:x}-{status.st_size:x}"'.encode()
-        modified = formatdate(status.st_mtime, usegmt=True).encode()
+        version = Version(
+            etag=f'"{status.st_mtime_ns:x}-{status.st_size:x}"'.encode(),
+            modified=int(status.st_mtime),
+            size=status.st_size,
+        )
         return _File(
             descriptor=descriptor,
             path=real,
             stamp=_stamp(status),
-            size=status.st_size,
-            etag=etag,
-            modified=modified,
+            version=version,
             headers=(
                 (b"content-type", kind.encode()),
                 (b"accept-ranges", b"bytes"),
-                (b"etag", etag),
-                (b"last-modified", modified),
+                (b"etag", version.etag),
+                (b"last-modified", version.last_modified),
                 (b"cache-control", b"private, max-age=3600"),
             ),
         )
@@ -245,37 +242,27 @@ def _fields(query: bytes) -> Mapping[str, str]:
 
 
 async def _serve(file: _File, scope: Scope, send: Send, request_id: str) -> None:
-    asked = dict(scope["headers"])
-    headers = list(file.headers)
-    known = asked.get(b"if-none-match", b"").split(b",")
-    # Compared weakly: a proxy that compresses makes tags weak.
-    if {file.etag, b"*"} & {tag.strip().removeprefix(b"W/") for tag in known}:
-        await _send(send, 304, headers, b"")
+    verdict = judged(scope["method"], scope["headers"], file.version)
+    if verdict.status == 304:
+        await _send(send, 304, list(file.headers), b"")
         return
-    start, stop, status = 0, file.size, 200
-    same = asked.get(b"if-range", file.etag) in (file.etag, file.modified)
-    match = _RANGE.fullmatch(asked.get(b"range", b"").strip()) if same else None
-    if match and (match[1] or match[2]):
-        start, stop = _bounds(match[1], match[2], file.size)
-        if start >= stop:
-            whole = [(b"content-range", b"bytes */%d" % file.size)]
-            if match[1] and match[2] and int(match[1]) > int(match[2]):
-                start, stop = 0, file.size  # no range at all: RFC 9110 has it ignored
-            else:
-                await _refuse(send, 416, request_id, whole)
-                return
-        else:
-            status = 206
-            headers.append((b"content-range", b"bytes %d-%d/%d" % (start, stop - 1, file.size)))
+    if verdict.status in (412, 416):
+        size = [(b"content-range", b"bytes */%d" % file.version.size)]
+        await _refuse(send, verdict.status, request_id, size if verdict.status == 416 else None)
+        return
+    headers, start, stop = list(file.headers), verdict.start, verdict.stop
+    if verdict.status == 206:
+        part = b"bytes %d-%d/%d" % (start, stop - 1, file.version.size)
+        headers.append((b"content-range", part))
     headers.append((b"content-length", b"%d" % (stop - start)))
     if scope["method"] == "HEAD":
-        await _send(send, status, headers, None)
+        await _send(send, verdict.status, headers, None)
         return
     data = _in_memory(file.descriptor, stop - start, start)
     if data is not None:
-        await _send(send, status, headers, data)
+        await _send(send, verdict.status, headers, data)
     else:
-        await _stream(file, start, stop, status, headers, send)
+        await _stream(file, verdict, headers, send)
 
 
 def _in_memory(descriptor: int, length: int, start: int) -> bytes | bytearray | None:
@@ -292,19 +279,14 @@ def _in_memory(descriptor: int, length: int, start: int) -> bytes | bytearray | 
     return None
 
 
-def _bounds(first: bytes, last: bytes, size: int) -> tuple[int, int]:
-    if not first:
-        return max(0, size - int(last)), size if int(last) else 0
-    return int(first), min(int(last) + 1, size) if last else size
-
-
 async def _stream(
-    file: _File, start: int, stop: int, status: int, headers: list[tuple[bytes, bytes]], send: Send
+    file: _File, part: Verdict, headers: list[tuple[bytes, bytes]], send: Send
 ) -> None:
     # Its own, since the file may be closed while it is sent.
     descriptor = os.dup(file.descriptor)
+    start, stop = part.start, part.stop
     try:
-        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.start", "status": part.status, "headers": headers})
         while start < stop:
             length = min(_AT_ONCE, stop - start)
             data = await anyio.to_thread.run_sync(os.pread, descriptor, length, start)

@@ -36,6 +36,7 @@ STATUS: Mapping[type[AstraError], int] = {
 PLAIN: Mapping[int, tuple[str, str]] = {
     404: ("not-found", "There is nothing here; /docs lists what there is."),
     405: ("method-not-allowed", "Ask by GET."),
+    412: ("precondition-failed", "The file is not the one that If-Match or a date names."),
     416: ("range-not-satisfiable", "The file ends before the range begins."),
 }
 """Status → code and words of failures that are no exception of ours."""

@@ -1,0 +1,112 @@
+"""What the conditions of a request for a file come to: RFC 9110, sections 13 and 14."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC
+from email.utils import formatdate, parsedate_to_datetime
+
+_TAG = rb'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
+_TAGS = re.compile(rb"[ \t,]*%b(?:[ \t]*,[ \t,]*%b)*[ \t,]*" % (_TAG, _TAG))
+_RANGE = re.compile(rb"bytes=[ \t]*(\d{0,19})-(\d{0,19})[ \t]*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Version:
+    """Which version of a file is served."""
+
+    etag: bytes
+    """Strong: with its quotes."""
+
+    modified: int
+    """Seconds since 1970."""
+
+    size: int
+    """Bytes."""
+
+    @property
+    def last_modified(self) -> bytes:
+        """The value of ``Last-Modified``."""
+        return formatdate(self.modified, usegmt=True).encode()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """The status of an answer, and the bytes of the file that it holds."""
+
+    status: int
+    start: int = 0
+    stop: int = 0
+
+
+def judged(method: str, headers: Iterable[tuple[bytes, bytes]], version: Version) -> Verdict:
+    """Return what a GET or HEAD of a file is answered with.
+
+    412 where ``If-Match`` or ``If-Unmodified-Since`` fails, 304 where ``If-None-Match`` or
+    ``If-Modified-Since`` does, 416 for a range beyond the end; else 206, or 200 for the whole.
+    HEAD knows no ranges. A date or a range of another form is ignored, as the RFC has it.
+    """
+    asked: dict[bytes, bytes] = {}
+    for name, value in headers:
+        asked[name] = asked[name] + b"," + value if name in asked else value
+    status = _failed(asked, version)
+    if status:
+        return Verdict(status=status)
+    whole = Verdict(status=200, stop=version.size)
+    match = _RANGE.fullmatch(asked.get(b"range", b"").strip()) if method == "GET" else None
+    if not match or not (match[1] or match[2]) or not _same(asked.get(b"if-range"), version):
+        return whole
+    if match[1] and match[2] and int(match[1]) > int(match[2]):
+        return whole
+    start, stop = _bounds(match[1], match[2], version.size)
+    if start >= stop:
+        return Verdict(status=416)
+    return Verdict(status=206, start=start, stop=stop)
+
+
+def _failed(asked: dict[bytes, bytes], version: Version) -> int | None:
+    """Return the status of the first condition that fails, in the order of section 13.2.2."""
+    wanted, known = asked.get(b"if-match"), asked.get(b"if-none-match")
+    if wanted is not None:
+        if wanted.strip() != b"*" and version.etag not in _tags(wanted):
+            return 412
+    elif _seconds(asked.get(b"if-unmodified-since"), version.modified) < version.modified:
+        return 412
+    if known is not None:
+        # Compared weakly: a proxy that compresses makes tags weak.
+        weak = {tag.removeprefix(b"W/") for tag in _tags(known)}
+        return 304 if known.strip() == b"*" or version.etag in weak else None
+    if _seconds(asked.get(b"if-modified-since"), version.modified - 1) >= version.modified:
+        return 304
+    return None
+
+
+def _tags(value: bytes) -> list[bytes]:
+    """Return the tags of a list, weak ones with their ``W/``; none where it is no list of tags."""
+    return re.findall(_TAG, value) if _TAGS.fullmatch(value) else []
+
+
+def _seconds(value: bytes | None, otherwise: int) -> int:
+    """Return a date as seconds since 1970; ``otherwise`` where it is none."""
+    commas = value.count(b",") if value else 0
+    # In GMT, or as asctime writes it; two headers of a name are one value with a further comma.
+    if not value or commas > 1 or (commas and not value.strip().endswith(b"GMT")):
+        return otherwise
+    try:
+        date = parsedate_to_datetime(value.decode("ascii")).replace(tzinfo=UTC)
+    except ValueError:
+        return otherwise
+    return int(date.timestamp())
+
+
+def _same(given: bytes | None, version: Version) -> bool:
+    """Return True if ``If-Range`` lets the range be: by the very tag, or the very date."""
+    return given is None or given.strip() in (version.etag, version.last_modified)
+
+
+def _bounds(first: bytes, last: bytes, size: int) -> tuple[int, int]:
+    if not first:
+        return max(0, size - int(last)), size if int(last) else 0
+    return int(first), min(int(last) + 1, size) if last else size
