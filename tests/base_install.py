@@ -139,7 +139,7 @@ def geo() -> None:
 
 
 def service() -> None:
-    from astra_xr.service.keys import check_rate
+    from astra_xr.service.rates import check_rate
 
     check_rate("6/minute")
 

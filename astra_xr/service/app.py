@@ -32,10 +32,11 @@ from astra_xr.service.api import DOCS_POLICY, AssetsRequest, docs_page, openapi
 from astra_xr.service.config import ServiceSettings, converter_of
 from astra_xr.service.files import PREFIX, LocalFiles
 from astra_xr.service.keys import Keyring
+from astra_xr.service.logs import log_failure
 from astra_xr.service.metrics import Metrics
 from astra_xr.service.problems import PLAIN, PROBLEM_TYPE, document, problem, status_of
 from astra_xr.service.rates import Limiter
-from astra_xr.service.shell import Shell, log_failure
+from astra_xr.service.shell import Shell
 from astra_xr.service.signing import UrlSigner
 
 _QUICK = 64
@@ -140,7 +141,7 @@ class Service:
         if key is None:
             hint = "Send it as `Authorization: Bearer astra_sk_live_…`."
             raise AuthenticationRequired(service="The resolver service", hint=hint)
-        request.scope["key_id"] = key.id
+        request.scope["key"] = key
         if self._settings.limits_url.reveal().startswith("memory:"):
             quota = self._limiter.count(key.id, key.rate)
         else:

@@ -24,6 +24,7 @@ _STORES = (
     "s3://bucket/prefix, az:// or gs://; options as ?region=…&endpoint=…, keys in the environment"
 )
 _SCHEMES = ("s3", "az", "gs")
+_LEVELS = ("info", "warning", "error")
 
 
 def default_keys_file() -> Path:
@@ -73,6 +74,10 @@ class ServiceSettings:
     metrics: bool = False
     """True to answer ``GET /metrics``, to anybody (``ASTRA_METRICS=1``)."""
 
+    log_level: str = "info"
+    """``info`` logs each request, ``warning`` and ``error`` only what went wrong
+    (``ASTRA_LOG_LEVEL``)."""
+
     drain: float = 60.0
     """Seconds that requests under way have left when the service is to end
     (``ASTRA_DRAIN``)."""
@@ -120,6 +125,8 @@ class ServiceSettings:
         as_is = ("public_url", "rate", "limits_url", "store")
         values |= {name: env[name] for name in as_is if name in env}
         values["metrics"] = env.get("metrics", "").lower() in ("1", "on", "true", "yes")
+        if "log_level" in env:
+            values["log_level"] = _level(env["log_level"])
         if "drain" in env:
             values["drain"] = _seconds(env["drain"])
         counts = {name: _count(name, env[name]) for name in _COUNTS if name in env}
@@ -139,7 +146,7 @@ _SECRETS = ("api_keys", "url_keys", "limits_url", "store")
 
 def _variables(environ: Mapping[str, str]) -> dict[str, Any]:
     """Return field → text of the variables that are set."""
-    names = ("keys_file", "public_url", "cors_origins", "rate", "metrics", "drain",
+    names = ("keys_file", "public_url", "cors_origins", "rate", "metrics", "drain", "log_level",
              *_COUNTS, *_SECRETS)  # fmt: skip
     texts = {name: environ.get(f"ASTRA_{name.upper()}") for name in names}
     return {n: Secret(t) if n in _SECRETS else t for n, t in texts.items() if t}
@@ -208,6 +215,13 @@ def _seconds(text: str) -> float:
     if text.replace(".", "", 1).isdecimal() and text.isascii():
         return float(text)
     raise InvalidParameter(name="ASTRA_DRAIN", value=text, expected="a number of seconds")
+
+
+def _level(text: str) -> str:
+    if text.lower() in _LEVELS:
+        return text.lower()
+    expected = f"one of {', '.join(_LEVELS)}"
+    raise InvalidParameter(name="ASTRA_LOG_LEVEL", value=text, expected=expected)
 
 
 def _count(name: str, text: str) -> int:

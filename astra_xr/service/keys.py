@@ -187,7 +187,8 @@ class Keyring:
     def _holder(self, header: Secret[str]) -> ApiKey | None:
         # Raises nothing: the key is plain here.
         scheme, _, text = header.reveal().partition(" ")
-        match = _KEY.fullmatch(text.strip(" ")) if scheme.lower() == "bearer" else None
+        text = text.strip(" ")
+        match = _KEY.fullmatch(text) if scheme.lower() == "bearer" else None
         held = self._held.get(match[1]) if match else None
         # Hashed and compared whatever is wrong, so that the time it takes tells nothing.
         same = hmac.compare_digest(_hash(text[:200]), held.sha256 if held else _NONE)

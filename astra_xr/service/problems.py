@@ -34,10 +34,12 @@ STATUS: Mapping[type[AstraError], int] = {
 """Class → status; what is not here has the status of its parent."""
 
 PLAIN: Mapping[int, tuple[str, str]] = {
+    400: ("malformed-request", "This is not HTTP/1.1 (RFC 9112)."),
     404: ("not-found", "There is nothing here; /docs lists what there is."),
     405: ("method-not-allowed", "Ask by GET."),
     412: ("precondition-failed", "The file is not the one that If-Match or a date names."),
     416: ("range-not-satisfiable", "The file ends before the range begins."),
+    431: ("head-too-long", "The request's line and headers are over 64 KiB."),
 }
 """Status → code and words of failures that are no exception of ours."""
 

@@ -11,7 +11,7 @@ import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,12 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from astra_xr.errors import InvalidParameter
+from astra_xr.service import logs
 from astra_xr.service.app import create_app
 from astra_xr.service.config import ServiceSettings, default_keys_file
 from astra_xr.service.keys import KeyFile, Keyring
 from astra_xr.service.metrics import MANY
+from astra_xr.service.problems import PLAIN, PROBLEM_TYPE, document
 
 _MOST_HEAD = 64 << 10
 """Bytes of a request's line and headers."""
@@ -31,23 +33,19 @@ _MOST_HEAD = 64 << 10
 _HEAD_SECONDS = 15.0
 """For a request's headers to arrive."""
 
-_LOGGING: Mapping[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"json": {"()": "astra_xr.service.shell.JsonLines"}},
-    "handlers": {"lines": {"class": "logging.StreamHandler", "formatter": "json"}},
-    "root": {"handlers": ["lines"], "level": "WARNING"},
-    "loggers": {"astra_xr.service": {"level": "INFO"}, "uvicorn.error": {"level": "INFO"}},
-}
-
 
 class Protocol(HttpToolsProtocol):
-    """HTTP/1.1 that hangs up on a head that is slow or long, which uvicorn waits for."""
+    """HTTP/1.1 that hangs up on a head that is slow or long, which uvicorn waits for.
+
+    What it refuses is answered with a problem document, and logged, as all else is.
+    """
 
     _read = 0
     _whole = False
     _due = 0.0
     _timer: asyncio.TimerHandle
+    _since = 0.0
+    _refused = 400
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
@@ -61,8 +59,7 @@ class Protocol(HttpToolsProtocol):
             self._read += len(data)
         super().data_received(data)
         if not self._whole and self._read > _MOST_HEAD and not self.transport.is_closing():
-            self.transport.write(b"HTTP/1.1 431 Too Long\r\nConnection: close\r\n\r\n")
-            self.transport.close()
+            self._refuse(431)
 
     def on_message_begin(self) -> None:
         """Begin to wait for the rest of a head."""
@@ -71,18 +68,50 @@ class Protocol(HttpToolsProtocol):
             self._begin()
 
     def on_headers_complete(self) -> None:
-        """Stop to wait."""
+        """Stop to wait; what is raised here is a request that is refused."""
         self._whole = True
+        if self._read > _MOST_HEAD:
+            # More than a head may have come at once.
+            size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+            if size > _MOST_HEAD:
+                self._refused = 431
+                raise ValueError("the head is too long")
+        if self.parser.get_http_version() == "0.9":
+            raise ValueError("it has no headers and no version")
         super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what the parser did not take."""
+        self._refuse(self._refused)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop to wait."""
         self._timer.cancel()
         super().connection_lost(exc)
 
+    def _refuse(self, status: int) -> None:
+        # In the midst of another answer it would be read as a part of that.
+        silent = self.cycle is not None and not self.cycle.response_complete
+        if silent and not self.cycle.response_started and not self.pipeline:
+            # A body that is none, of a request that is not answered yet.
+            self.cycle.disconnected, silent = True, False
+        if not silent:
+            request_id = secrets.token_hex(8)
+            body = document(status, *PLAIN[status], request_id)
+            head = (
+                f"HTTP/1.1 {status} {PLAIN[status][0]}\r\nContent-Type: {PROBLEM_TYPE}\r\n"
+                f"Content-Length: {len(body)}\r\nX-Request-ID: {request_id}\r\n"
+                "Connection: close\r\n\r\n"
+            )
+            self.transport.write(head.encode() + body)
+            scope = {"request_id": request_id, "client": self.client, "method": None, "path": ""}
+            logs.log_request(scope, status, self.loop.time() - self._since, len(body))
+        self.transport.close()
+
     def _begin(self) -> None:
         self._read, self._whole = 0, False
-        self._due = self.loop.time() + _HEAD_SECONDS
+        self._since = self.loop.time()
+        self._due = self._since + _HEAD_SECONDS
 
     def _watch(self) -> None:
         # One timer for all requests of a connection: one for each costs more than their parsing.
@@ -149,7 +178,7 @@ def serve(
         host=host,
         port=port,
         workers=workers,
-        log_config=dict(_LOGGING),
+        log_config=logs.settings(settings.log_level),
         timeout_graceful_shutdown=_drain(settings),
         **_OPTIONS,
     )

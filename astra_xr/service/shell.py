@@ -1,26 +1,20 @@
-"""What stands around every request: its id, its log line, security headers, and the last catch."""
+"""What stands around every request: its id, security headers, and the last catch."""
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import itertools
-import json
-import logging
 import re
 import secrets
 import time
-import traceback
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from astra_xr.errors import AstraError, UpstreamUnavailable, redact
+from astra_xr.errors import AstraError, UpstreamUnavailable
 from astra_xr.secret import Secret
+from astra_xr.service.logs import log_failure, log_request
 from astra_xr.service.problems import PROBLEM_TYPE, problem
-
-log = logging.getLogger("astra_xr.service")
 
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -69,13 +63,13 @@ class Shell:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
-        start, status = time.perf_counter(), 0
+        start, status, sent = time.perf_counter(), 0, 0
         self._open += 1
         request_id = scope["request_id"] = _asked_id(scope) or f"{next(self._ids):016x}"
         _hide_key(scope)
 
         async def sending(message: Message) -> None:
-            nonlocal status
+            nonlocal status, sent
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = [*message["headers"], (b"x-request-id", request_id.encode()), *_HEADERS]
@@ -83,6 +77,8 @@ class Shell:
                 headers.extend(h for h in (_CLOSED, _UNKEPT) if h[0] not in names)
                 headers.extend(scope.get("quota", ()))
                 message = {**message, "headers": headers}
+            else:
+                sent += len(message.get("body", b""))
             await send(message)
 
         try:
@@ -101,16 +97,7 @@ class Shell:
         seconds = time.perf_counter() - start
         if self._count:
             self._count(scope, status, seconds)
-        line = {
-            "id": request_id,
-            "client": (scope.get("client") or [None])[0],
-            "method": scope["method"],
-            "path": _redacted(scope["path"][:1000])[:200],
-            "status": status,
-            "ms": round(seconds * 1000, 2),
-            "key": scope.get("key_id"),
-        }
-        log.info("request", extra={"fields": line})
+        log_request(scope, status, seconds, sent)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         """Begin and end with the server; the end waits for requests that were broken off."""
@@ -142,40 +129,3 @@ async def _refuse(send: Send, error: AstraError, request_id: str) -> None:
     head.extend((name.lower().encode(), value.encode()) for name, value in more)
     await send({"type": "http.response.start", "status": status, "headers": head})
     await send({"type": "http.response.body", "body": body})
-
-
-def log_failure(error: BaseException, request_id: str) -> None:
-    """Log where an error comes from, without the values that it may hold."""
-    frames = traceback.extract_tb(error.__traceback__)[-12:]
-    line = {
-        "id": request_id,
-        **_described(error),
-        "at": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
-    }
-    log.error("failure", extra={"fields": line})
-
-
-class JsonLines(logging.Formatter):
-    """A line of JSON for each record, with its ``fields``."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line; text from elsewhere in it is redacted."""
-        time = datetime.fromtimestamp(int(record.created), UTC)
-        line = {
-            "time": f"{time:%Y-%m-%dT%H:%M:%SZ}",
-            "level": record.levelname.lower(),
-            "event": _redacted(record.getMessage())[:2000],
-            **getattr(record, "fields", {}),
-        }
-        if record.exc_info and record.exc_info[1] is not None:
-            line |= _described(record.exc_info[1])
-        return _json(line)
-
-
-def _described(error: BaseException) -> dict[str, str]:
-    return {"error": type(error).__name__, "detail": redact(error)[:2000]}
-
-
-# Most requests are like one before them.
-_redacted = functools.lru_cache(maxsize=256)(redact)
-_json = json.JSONEncoder(default=str).encode

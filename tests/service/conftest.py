@@ -13,8 +13,8 @@ import pytest
 
 from astra_xr.service.config import ServiceSettings
 from astra_xr.service.keys import new_key
+from astra_xr.service.logs import JsonLines
 from astra_xr.service.serve import running
-from astra_xr.service.shell import JsonLines
 from astra_xr.settings import Settings
 
 SCENE = "sentinel-2:S2B_MSIL2A_20250115T184929"

@@ -6,7 +6,6 @@ import base64
 import contextlib
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -15,7 +14,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -78,16 +77,6 @@ class TestSignedUrls:
         other = Served(served.url, served.key, [], b"x" * 32)
         assert httpx.head(signed(other, path)).status_code == 403
 
-    def test_cut_short_or_made_longer(self, served: Served) -> None:
-        href = href_of(served)
-        signature = href.partition("sig=")[2]
-        for odd in ("", signature[:-1], signature + "A", signature.lower(), signature[::-1]):
-            assert httpx.head(href.replace(signature, odd)).status_code == 403
-        for odd in ("v=2", "v=", "v=1&v=1"):
-            assert httpx.head(href.replace("v=1", odd)).status_code == 403
-        for odd in ("exp=", "exp=-1", "exp=1e12", "exp=\uff19", "exp=" + "9" * 5000):
-            assert httpx.head(re.sub(r"exp=\d+", odd, href)).status_code == 403
-
     def test_rotation_with_overlap(self) -> None:
         old, new = b"o" * 32, b"n" * 32
         told = ",".join(f"{k}:{base64.b64encode(s).decode()}" for k, s in (("b", new), ("a", old)))
@@ -143,21 +132,6 @@ class TestFolders:
             assert response.status_code in (403, 404), path
             assert "hUsH0123" not in response.text
         assert httpx.get(signed(served, "/assets/own/within.tif")).status_code == 200
-
-    def test_no_dots_lead_out(self, served: Served) -> None:
-        good = href_of_own(served)
-        path, query = good.split("?")
-        for odd in ("../outside/secret.txt", "..%2foutside%2fsecret.txt", "%2e%2e/outside/x",
-                    "..\\outside\\secret.txt", "red.tif/../../outside/secret.txt", "red.tif%00",
-                    "./red.tif", "%252e%252e/x", "..;/x", "//etc/passwd", "\u2024/x"):  # fmt: skip
-            target = urlsplit(path).path.rpartition("/")[0] + "/" + odd
-            raw = f"GET {target}?{query} HTTP/1.1\r\nHost: h\r\n\r\n".encode()
-            (status,) = send(served.url, raw).statuses
-            assert status in (400, 403, 404), odd
-
-
-def href_of_own(served: Served) -> str:
-    return str(next(iter(served.ask({"scene_id": "red"}).json()["assets"].values()))["href"])
 
 
 class TestKeys:
@@ -216,13 +190,16 @@ class TestKeys:
     def test_no_key_is_printed_where_it_would_be_kept(self, tmp_path: Path) -> None:
         path = tmp_path / "keys.json"
 
-        def started() -> tuple[list[str], int]:
-            """Start the service for a moment; return what it printed, and how the key does."""
+        def started(level: str) -> tuple[list[str], int, list[str]]:
+            """Start it for a moment; return what it printed, how the key does, and its log."""
             port = free_port()
             command = [sys.executable, "-m", "astra_xr.cli", "serve", "--port", str(port)]
             command += ["--catalog", "sample", "--keys-file", str(path)]
-            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+            environ = os.environ | {"ASTRA_LOG_LEVEL": level}
+            with subprocess.Popen(command, env=environ, **pipes) as process:
                 assert process.stdout
+                assert process.stderr
                 lines = [process.stdout.readline()]
                 while "/docs" not in lines[-1]:
                     lines.append(process.stdout.readline())
@@ -234,15 +211,21 @@ class TestKeys:
                         break
                     time.sleep(0.05)
                 process.send_signal(signal.SIGTERM)
-            return lines, status
+                log = process.stderr.read().splitlines()
+            return lines, status, log
 
         keys = ["none"]
-        lines, status = started()
+        lines, status, log = started("info")
         # This is no terminal: a key would stay in a journal.
         assert "There is no API key yet: `astra-xr keys add NAME`" in lines[0]
         assert (status, keys) == (401, ["none"])
+        told = [json.loads(line) for line in log]
+        assert [each["status"] for each in told if each["event"] == "request"] == [401]
+        assert any("Uvicorn running on" in each["event"] for each in told)
+        assert {each["logger"] for each in told if "logger" in each} == {"uvicorn.error"}
         keys = [KeyFile(path).add("me").reveal()]
-        lines, status = started()
+        lines, status, log = started("warning")
+        assert log == []
         assert status == 400  # no scene id, but a key that is known
         assert not any("astra_sk_live_" in line for line in lines)
         assert keys[0] not in path.read_text()
@@ -308,20 +291,11 @@ class TestSlowAndLarge:
         answers = send(served.url, HEAD + b"\r\n" + HEAD, patience=20)
         assert answers.statuses == [200]
 
-    @pytest.mark.parametrize(
-        "raw",
-        [
-            b"GET /?" + b"a" * (1 << 20) + b" HTTP/1.1\r\nHost: h\r\n\r\n",
-            HEAD + b"X-A: " + b"a" * (1 << 20) + b"\r\n\r\n",
-            HEAD + b"X-A: b\r\n" * (1 << 16) + b"\r\n",
-            b"GET /api/v1/assets?scene_id=" + b"%41" * (1 << 19) + b" HTTP/1.1\r\nHost: h\r\n\r\n",
-            b"A" * (1 << 20),
-        ],
-        ids=["query", "header", "headers", "escapes", "method"],
-    )
-    def test_a_head_that_is_too_long(self, served: Served, raw: bytes) -> None:
-        answers = send(served.url, raw)
-        assert answers.statuses in ([431], [400], [])
+    @pytest.mark.parametrize("start", [HEAD + b"X-A: ", b"GET /?", b""])
+    def test_a_head_without_end(self, served: Served, start: bytes) -> None:
+        answers = send(served.url, start + b"a" * (1 << 20))
+        # It hangs up on what it did not read: the answer may get lost.
+        assert answers.statuses in ([431], [400] if not start else [431], [])
         assert answers.closed
         assert httpx.get(f"{served.url}/healthz").status_code == 200
 
@@ -372,84 +346,3 @@ class TestRequestsOfItsOwn:
                 assert told.json()["code"] == "scene-not-found"
             assert canary.requests == []
             assert asked.asked
-
-    def test_nobody_is_sent_elsewhere(self, served: Served) -> None:
-        for path in ("//evil.example/%2e%2e", "/docs/", "//evil.example/docs/", "/readyz/",
-                     "/\\evil.example/", "/api/v1/assets/", "/.//evil.example/"):  # fmt: skip
-            raw = f"GET {path} HTTP/1.1\r\nHost: evil.example\r\n\r\n".encode()
-            answers = send(served.url, raw)
-            (status,) = answers.statuses
-            assert status in (400, 401, 403, 404), path
-            assert b"\r\nlocation:" not in answers.raw.lower()
-
-    @pytest.mark.parametrize("host", ["", "a b", "h/x", "h?x", "u@h", "h:x", "[::1", "<script>"])
-    def test_a_host_that_is_none(self, served: Served, host: str) -> None:
-        raw = (
-            f"GET /api/v1/assets?scene_id={quote(SCENE)} HTTP/1.1\r\nHost: {host}\r\n"
-            f"Authorization: Bearer {served.key}\r\n\r\n"
-        )
-        answers = send(served.url, raw.encode())
-        assert answers.statuses == [400]
-        assert b"assets/sample" not in answers.raw
-
-
-SMUGGLED = HEAD + b"\r\n"
-
-
-@pytest.mark.parametrize(
-    "raw",
-    [
-        HEAD + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
-        HEAD + b"Content-Length: 5, 6\r\n\r\nhello",
-        HEAD + b"Content-Length: +5\r\n\r\nhello",
-        HEAD + b"Content-Length: 0x5\r\n\r\nhello",
-        HEAD + b"Content-Length: 99999999999999999999999\r\n\r\n",
-        HEAD + b"Content-Length : 5\r\n\r\nhello",
-        HEAD + b"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n" + SMUGGLED,
-        HEAD + b"Transfer-Encoding: xchunked\r\nContent-Length: 4\r\n\r\n" + SMUGGLED,
-        HEAD + b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n" + SMUGGLED,
-        HEAD + b"Transfer-Encoding:\x0bchunked\r\n\r\n0\r\n\r\n",
-        HEAD + b"X-A: b\r\n folded\r\n\r\n",
-        HEAD + b"X-A: b\r\n\tfolded\r\n\r\n",
-        HEAD + b"X-A: b\x00c\r\n\r\n",
-        HEAD + b"X-A: b\rc\r\n\r\n",
-        HEAD + b"X\x00A: b\r\n\r\n",
-        HEAD + b": b\r\n\r\n",
-        HEAD + b"no colon\r\n\r\n",
-        b"GET /healthz HTTP/1.1\nHost: h\n\n",
-        b"GET  /healthz  HTTP/1.1\r\nHost: h\r\n\r\n",
-        b"GET /health\x00z HTTP/1.1\r\nHost: h\r\n\r\n",
-        b"GET http://evil.example/healthz HTTP/1.1\r\nHost: h\r\n\r\n",
-        b"GET * HTTP/1.1\r\nHost: h\r\n\r\n",
-        b"OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n",
-        b"CONNECT evil.example:443 HTTP/1.1\r\nHost: h\r\n\r\n",
-        b"TRACE / HTTP/1.1\r\nHost: h\r\nCookie: hUsH0123\r\n\r\n",
-        b"get /healthz HTTP/1.1\r\nHost: h\r\n\r\n",
-        b"BREW /healthz HTTP/1.1\r\nHost: h\r\n\r\n",
-        b"GET /healthz HTTP/9.9\r\nHost: h\r\n\r\n",
-        b"GET /healthz\r\n\r\n",
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-        HEAD + b"Upgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: x\r\n\r\n",
-        HEAD + b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: x\r\n\r\n",
-        HEAD + b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\n",
-    ],
-    ids=lambda raw: raw.replace(HEAD, b"").decode("latin-1")[:40].encode("unicode_escape").decode(),
-)  # fmt: skip
-def test_requests_that_are_odd(served: Served, raw: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serve, "_HEAD_SECONDS", 0.3)
-    answers = send(served.url, raw)
-    # One answer at most: what one reader takes for a second request is none for another.
-    assert len(answers.statuses) <= (2 if b"100-continue" in raw else 1), answers.raw
-    assert all(status < 500 for status in answers.statuses)
-    for odd in (b"Traceback", b"\r\nserver:", b"hUsH0123"):
-        assert odd not in answers.raw
-    assert httpx.get(f"{served.url}/healthz").status_code == 200
-
-
-@pytest.mark.parametrize("hosts", [b"", b"Host: a\r\nHost: b\r\n"])
-def test_a_request_names_one_host(served: Served, hosts: bytes) -> None:
-    parts = urlsplit(served.url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=20) as wire:
-        wire.sendall(b"GET /healthz HTTP/1.1\r\n" + hosts + b"Connection: close\r\n\r\n")
-        assert wire.recv(100).startswith(b"HTTP/1.1 400")

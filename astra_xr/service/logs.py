@@ -1,0 +1,111 @@
+"""The log: a line of JSON for each request, and for whatever else happens."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import traceback
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from pythonjsonlogger.core import RESERVED_ATTRS
+from pythonjsonlogger.json import JsonFormatter
+
+from astra_xr.errors import redact
+
+log = logging.getLogger("astra_xr.service")
+
+
+def settings(level: str) -> dict[str, Any]:
+    """Return what `logging.config.dictConfig` takes: our lines, uvicorn's and those of others."""
+    ours = {"level": level.upper()}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"json": {"()": "astra_xr.service.logs.JsonLines"}},
+        "handlers": {"lines": {"class": "logging.StreamHandler", "formatter": "json"}},
+        "root": {"handlers": ["lines"], "level": "ERROR" if level == "error" else "WARNING"},
+        "loggers": {"astra_xr.service": ours, "uvicorn.error": ours},
+    }
+
+
+def log_request(scope: Mapping[str, Any], status: int, seconds: float, sent: int) -> None:
+    """Log the line of one request.
+
+    Parameters
+    ----------
+    scope : mapping
+        Of ASGI, with the ``request_id``; and the ``key`` that asks, where that is known.
+    status : int
+    seconds : float
+        Until all was sent.
+    sent : int
+        Bytes of the body.
+    """
+    if not log.isEnabledFor(logging.INFO):
+        return
+    key = scope.get("key")
+    line = {
+        "id": scope["request_id"],
+        "client": (scope.get("client") or [None])[0],
+        "key": key and key.id,
+        "key_name": key and key.name,
+        "method": scope["method"],
+        "path": _redacted(scope["path"][:1000])[:200],
+        "status": status,
+        "ms": round(seconds * 1000, 2),
+        "bytes": sent,
+    }
+    log.info("request", extra=line)
+
+
+def log_failure(error: BaseException, request_id: str) -> None:
+    """Log where an error comes from, without the values that it may hold."""
+    frames = traceback.extract_tb(error.__traceback__)[-12:]
+    line = {
+        "id": request_id,
+        "error": type(error).__name__,
+        "detail": redact(error)[:2000],
+        "at": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
+    }
+    log.error("failure", extra=line)
+
+
+class JsonLines(JsonFormatter):
+    """A line of JSON for each record; text from elsewhere in it is redacted."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            ["asctime", "levelname", "message"],
+            rename_fields={"asctime": "time", "levelname": "level", "message": "event",
+                           "exc_info": "error"},
+            reserved_attrs=[*RESERVED_ATTRS, "color_message"],
+            json_default=str,
+        )  # fmt: skip
+
+    def add_fields(
+        self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
+    ) -> None:
+        """Take our own fields as they are; of others' records, their words alone."""
+        super().add_fields(log_data, record, message_dict)
+        log_data["level"] = record.levelname.lower()
+        if record.name != log.name:
+            for name in log_data.keys() - {"time", "level", "event", "error"}:
+                del log_data[name]
+            log_data["logger"] = record.name
+        log_data["event"] = _redacted(record.getMessage())[:2000]
+
+    def formatTime(  # noqa: N802
+        self, record: logging.LogRecord, datefmt: str | None = None
+    ) -> str:
+        """Return the time in UTC."""
+        return f"{datetime.fromtimestamp(int(record.created), UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        """Return what was raised; a traceback would show lines with values."""
+        return f"{ei[0].__name__}: {redact(ei[1])[:2000]}" if ei and ei[1] else ""
+
+
+# Most requests are like one before them.
+_redacted = functools.lru_cache(maxsize=256)(redact)
