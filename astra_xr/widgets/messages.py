@@ -55,8 +55,10 @@ def addresses(listed: Any, reads: Reads) -> list[Address]:
 def packed(tile: Tile, *, raw: bool = False) -> tuple[dict[str, Any], bytes]:
     """Return how pixels are packed, and the bytes.
 
-    Codes are differences along rows, low bytes first, then high bytes; masks are bits, row after
-    row without gaps. Both are deflated, unless ``raw``, for browsers that cannot inflate.
+    Codes are their differences from the mean of the pixels to the left and above, as 2n, or as
+    -2n - 1 below 0, so that high bytes are mostly 0; first all low bytes, then all high bytes.
+    Masks are bits, row after row without gaps. Both are deflated, unless ``raw``, for browsers
+    that cannot inflate.
     """
     bits = tile.key == MASK
     plain = np.packbits(tile.codes > 0).tobytes() if bits else _planes(tile.codes)
@@ -72,9 +74,14 @@ def packed(tile: Tile, *, raw: bool = False) -> tuple[dict[str, Any], bytes]:
 
 
 def _planes(codes: npt.NDArray[np.uint16]) -> bytes:
-    flat = np.ascontiguousarray(codes, "<u2")
-    steps = np.diff(flat, axis=1, prepend=np.zeros((len(flat), 1), np.uint16))
-    return np.stack([steps & 255, steps >> 8]).astype(np.uint8).tobytes()
+    near = codes.astype(np.int32)
+    guess = np.zeros_like(near)
+    guess[0, 1:] = near[0, :-1]
+    guess[1:, 0] = near[:-1, 0]
+    guess[1:, 1:] = (near[1:, :-1] + near[:-1, 1:]) >> 1
+    steps = (near - guess).astype(np.int16)
+    folded = ((steps << 1) ^ (steps >> 15)).astype(np.uint16)
+    return np.stack([folded & 255, folded >> 8]).astype(np.uint8).tobytes()
 
 
 class Wants:
@@ -113,12 +120,21 @@ class Wants:
         for task, group in self._jobs.items():
             if not any(address in self._wanted for address in group):
                 task.cancel()
-        for group in groups.values():
-            task = asyncio.ensure_future(self._answer(group, raw=bool(content.get("raw"))))
+        # Overviews are sent first, so that the whole image is soon seen.
+        top = self._reads.pyramid.top
+        first: list[asyncio.Task[None]] = []
+        for group in sorted(groups.values(), key=lambda group: group[0][2] != top):
+            after = () if group[0][2] == top else tuple(first)
+            answer = self._answer(group, after, raw=bool(content.get("raw")))
+            task = asyncio.ensure_future(answer)
+            if not after:
+                first.append(task)
             self._jobs[task] = group
             task.add_done_callback(lambda done: self._jobs.pop(done, None))
 
-    async def _answer(self, group: list[Address], *, raw: bool) -> None:
+    async def _answer(
+        self, group: list[Address], after: tuple[asyncio.Task[None], ...], *, raw: bool
+    ) -> None:
         key, step, level = group[0][:3]
         try:
             tiles = await self._reads.tiles((key, step), level, [each[3:] for each in group])
@@ -129,6 +145,8 @@ class Wants:
                 if self._wanted.pop(address, None):
                     self._send(_message("failed", address) | {"message": redact(error)}, [])
             return
+        if after:
+            await asyncio.wait(after)
         for address in group:
             if address in self._wanted:
                 tile = tiles[address[3:]]

@@ -288,7 +288,11 @@ async function unpacked({ shape, packing, bits }, [buffer]) {
   if (bits) return Uint8Array.from({ length: size }, (_, i) => bytes[i >> 3] >> 7 - (i & 7) & 1);
   const codes = new Uint16Array(size);
   for (let row = 0, i = 0; row < rows; row++) {
-    for (let col = 0, sum = 0; col < cols; col++, i++) codes[i] = sum = sum + bytes[i] + (bytes[size + i] << 8) & 65535;
+    for (let col = 0; col < cols; col++, i++) {
+      const guess = row && col ? codes[i - 1] + codes[i - cols] >> 1 : col ? codes[i - 1] : row ? codes[i - cols] : 0;
+      const folded = bytes[i] | bytes[size + i] << 8;
+      codes[i] = guess + (folded >> 1 ^ -(folded & 1));
+    }
   }
   return codes;
 }
@@ -428,16 +432,20 @@ var History = class {
 
 // astra_xr/widgets/js/store.js
 var BYTES = 64 << 20;
+var TRIES = 5;
 var Store = class {
   /**
    * `name` is the store's own, by which the kernel knows what it still wants.
    * @param {Line} wire
    * @param {string} name
+   * @param {(act: () => void, wait: number) => unknown} later
    */
-  constructor(wire, name, now = () => performance.now()) {
+  constructor(wire, name, now = () => performance.now(), later = setTimeout) {
     this.wire = wire;
     this.name = name;
     this.now = now;
+    this.later = (act, wait) => later(act, wait);
+    this.due = false;
     this.tiles = /* @__PURE__ */ new Map();
     this.bytes = 0;
     this.views = /* @__PURE__ */ new Map();
@@ -478,9 +486,14 @@ var Store = class {
     if (joined) joined.names = new Map(addresses.map((address) => [nameOf(address), address]));
     this.ask();
   }
+  /** What any view needs, by name. @returns {Map<string, Address>} */
+  get wanted() {
+    return new Map([...this.views.values()].flatMap(({ names }) => [...names]));
+  }
   ask() {
-    const wanted = new Map([...this.views.values()].flatMap(({ names }) => [...names]));
-    const add = [...wanted].filter(([name]) => !this.tiles.has(name) && !this.asked.has(name) && !this.failed.has(name));
+    const { wanted } = this;
+    const now = this.now();
+    const add = [...wanted].filter(([name]) => !this.tiles.has(name) && !this.asked.has(name) && !((this.failed.get(name)?.at ?? 0) > now));
     const drop = [...this.asked].filter(([name]) => !wanted.has(name));
     if (!add.length && !drop.length) return;
     const listed = (address) => [address.key, address.time, address.level, address.row, address.col];
@@ -492,7 +505,7 @@ var Store = class {
       raw: !canInflate()
     });
     for (const [name] of drop) this.asked.delete(name);
-    if (sent) for (const [name, address] of add) this.asked.set(name, { address, since: this.now() });
+    if (sent) for (const [name, address] of add) this.asked.set(name, { address, since: now });
     else this.asked.clear();
   }
   /** Take what the wire has heard. @param {Heard} message */
@@ -502,7 +515,10 @@ var Store = class {
     if (message.type === "tile") this.put(message);
     if (message.type === "failed") {
       if (!this.asked.delete(nameOf(message))) return;
-      this.failed.set(nameOf(message), { key: message.key, message: message.message });
+      const tries = (this.failed.get(nameOf(message))?.tries ?? 0) + 1;
+      const wait = message.final || tries >= TRIES ? Infinity : 1e3 * 2 ** tries;
+      this.failed.set(nameOf(message), { key: message.key, message: message.message, tries, at: this.now() + wait });
+      this.again();
     }
     this.changed();
   }
@@ -522,6 +538,19 @@ var Store = class {
       this.tiles.delete(each);
       this.bytes -= codes.byteLength;
     }
+  }
+  /** Ask again, a while later, for what failed. */
+  again() {
+    const { wanted } = this;
+    const open = [...this.failed].filter(([name]) => wanted.has(name) && !this.asked.has(name));
+    const next = Math.min(...open.map(([, { at }]) => at));
+    if (this.due || next === Infinity) return;
+    this.due = true;
+    this.later(() => {
+      this.due = false;
+      this.ask();
+      this.again();
+    }, Math.max(250, next - this.now()));
   }
   /** Ask again for what failed. */
   retry() {
@@ -566,7 +595,7 @@ async function offlineModel(held) {
       return true;
     }
   };
-  const missing = (address) => ({ type: "failed", ...address, message: `${address.key === MASK ? "The cloud mask" : address.key} is not included in this page.` });
+  const missing = (address) => ({ type: "failed", ...address, message: `${address.key === MASK ? "The cloud mask" : address.key} is not included in this page.`, final: true });
   const store = new Store(wire, "page");
   store.spectra = held.spectra;
   for (const { data, ...tile } of held.tiles) {

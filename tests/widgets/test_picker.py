@@ -673,6 +673,26 @@ def test_tiles_on_their_way_arrive_whatever_else_is_asked_meanwhile() -> None:
     picker.close()
 
 
+def test_the_whole_is_sent_before_what_is_finer() -> None:
+    ds = astra_xr.open_scene(SAMPLE, ["red", "green", "blue"], catalog="sample")
+    picker = ds.astra.pick()
+    pyramid, sent = picker._tiles.pyramid, list[tuple[str, int]]()
+    picker._wants._send = lambda message, _: sent.append((message["key"], message["level"]))
+    keys = ("red", "green", "blue")
+    add = [
+        [key, 0, level, *place]
+        for level in (1, pyramid.top)
+        for key in keys
+        for place in pyramid.within(level, pyramid.whole)
+    ]
+    asked(picker, "A", add=add)
+    run(_ended(list(picker._wants._jobs)))
+    whole = len(pyramid.within(pyramid.top, pyramid.whole)) * len(keys)
+    assert len(sent) == len(add)
+    assert {level for _, level in sent[:whole]} == {pyramid.top}
+    picker.close()
+
+
 def test_statistics_of_a_view_are_joined_once() -> None:
     ds = astra_xr.open_scene(SAMPLE, ["red", "green", "blue"], catalog="sample")
     picker = ds.astra.pick()

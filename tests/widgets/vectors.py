@@ -94,7 +94,9 @@ def wire(tiles: list[Tile]) -> list[dict[str, Any]]:
     mask = Tile(key=MASK, box=(0, 0, *SHAPE), codes=(tiles[0].codes > 9000).astype(np.uint16),
                 low=0.0, step=1.0)  # fmt: skip
     found = []
-    for tile in (tiles[0], mask):
+    any_ = np.random.default_rng(4).integers(0, 65536, (7, 5)).astype(np.uint16)
+    steep = Tile(key="b9", box=(0, 0, 7, 5), codes=any_, low=0.0, step=1.0)
+    for tile in (tiles[0], mask, steep):
         for raw in (False, True):
             how, data = packed(tile, raw=raw)
             codes = tile.codes.ravel().tolist()

@@ -6,17 +6,21 @@ import { canInflate, nameOf } from "./wire.js";
 /** @import { Address, Asks, Heard, Line, Spectrum, Tile } from "./types" */
 
 const BYTES = 64 << 20; // of pixels that are kept, and not wanted by a view
+const TRIES = 5; // at a tile, unless it is asked for
 
 export class Store {
   /**
    * `name` is the store's own, by which the kernel knows what it still wants.
    * @param {Line} wire
    * @param {string} name
+   * @param {(act: () => void, wait: number) => unknown} later
    */
-  constructor(wire, name, now = () => performance.now()) {
+  constructor(wire, name, now = () => performance.now(), later = setTimeout) {
     this.wire = wire;
     this.name = name;
     this.now = now;
+    this.later = (/** @type {() => void} */ act, /** @type {number} */ wait) => later(act, wait);
+    this.due = false; // an attempt at what failed is to come
     /** @type {Map<string, Tile>} */
     this.tiles = new Map(); // name → tile, used last at the end
     this.bytes = 0;
@@ -24,8 +28,8 @@ export class Store {
     this.views = new Map(); // view → { names wanted, changed }
     /** @type {Map<string, { address: Address, since: number }>} */
     this.asked = new Map(); // name → { address, since }
-    /** @type {Map<string, { key: string, message: string }>} */
-    this.failed = new Map(); // name → { key, message }
+    /** @type {Map<string, { key: string, message: string, tries: number, at: number }>} */
+    this.failed = new Map(); // name → the same, and when it is asked for again
     /** @type {Spectrum[]} */
     this.spectra = [];
     this.history = new History(now);
@@ -68,9 +72,15 @@ export class Store {
     this.ask();
   }
 
+  /** What any view needs, by name. @returns {Map<string, Address>} */
+  get wanted() {
+    return new Map([...this.views.values()].flatMap(({ names }) => [...names]));
+  }
+
   ask() {
-    const wanted = new Map([...this.views.values()].flatMap(({ names }) => [...names]));
-    const add = [...wanted].filter(([name]) => !this.tiles.has(name) && !this.asked.has(name) && !this.failed.has(name));
+    const { wanted } = this;
+    const now = this.now();
+    const add = [...wanted].filter(([name]) => !this.tiles.has(name) && !this.asked.has(name) && !((this.failed.get(name)?.at ?? 0) > now));
     const drop = [...this.asked].filter(([name]) => !wanted.has(name));
     if (!add.length && !drop.length) return;
     /** @returns {Asks} */
@@ -80,7 +90,7 @@ export class Store {
       drop: drop.map(([, { address }]) => listed(address)), raw: !canInflate(),
     });
     for (const [name] of drop) this.asked.delete(name);
-    if (sent) for (const [name, address] of add) this.asked.set(name, { address, since: this.now() });
+    if (sent) for (const [name, address] of add) this.asked.set(name, { address, since: now });
     else this.asked.clear();
   }
 
@@ -92,7 +102,10 @@ export class Store {
     if (message.type === "failed") {
       // A failure is of what this store asked for; others' are not known here.
       if (!this.asked.delete(nameOf(message))) return;
-      this.failed.set(nameOf(message), { key: message.key, message: message.message });
+      const tries = (this.failed.get(nameOf(message))?.tries ?? 0) + 1;
+      const wait = message.final || tries >= TRIES ? Infinity : 1000 * 2 ** tries;
+      this.failed.set(nameOf(message), { key: message.key, message: message.message, tries, at: this.now() + wait });
+      this.again();
     }
     this.changed();
   }
@@ -113,6 +126,20 @@ export class Store {
       this.tiles.delete(each);
       this.bytes -= codes.byteLength;
     }
+  }
+
+  /** Ask again, a while later, for what failed. */
+  again() {
+    const { wanted } = this;
+    const open = [...this.failed].filter(([name]) => wanted.has(name) && !this.asked.has(name));
+    const next = Math.min(...open.map(([, { at }]) => at));
+    if (this.due || next === Infinity) return;
+    this.due = true;
+    this.later(() => {
+      this.due = false;
+      this.ask();
+      this.again();
+    }, Math.max(250, next - this.now()));
   }
 
   /** Ask again for what failed. */

@@ -186,7 +186,8 @@ export type Asked =
 /** From the kernel, once the codes of tiles are unpacked. */
 export type Heard =
   | ({ type: "tile" } & Tile)
-  | ({ type: "failed"; message: string } & Address)
+  /** `final`: it would be of no use to ask again. */
+  | ({ type: "failed"; message: string; final?: boolean } & Address)
   | { type: "spectra"; spectra: Spectrum[] }
   | { type: "refused"; message: string };
 

@@ -82,10 +82,14 @@ export async function unpacked({ shape, packing, bits }, [buffer]) {
   if (packing === "deflate") bytes = await inflated(bytes);
   if (bytes.length !== (bits ? Math.ceil(size / 8) : 2 * size)) throw new Error("its size is not that of its shape");
   if (bits) return Uint8Array.from({ length: size }, (_, i) => (bytes[i >> 3] >> (7 - (i & 7))) & 1);
-  // Differences along rows: low bytes first, then high bytes.
+  // Differences from the mean of the codes to the left and above, folded to be positive: low bytes, then high bytes.
   const codes = new Uint16Array(size);
   for (let row = 0, i = 0; row < rows; row++) {
-    for (let col = 0, sum = 0; col < cols; col++, i++) codes[i] = sum = (sum + bytes[i] + (bytes[size + i] << 8)) & 65535;
+    for (let col = 0; col < cols; col++, i++) {
+      const guess = row && col ? (codes[i - 1] + codes[i - cols]) >> 1 : col ? codes[i - 1] : row ? codes[i - cols] : 0;
+      const folded = bytes[i] | (bytes[size + i] << 8);
+      codes[i] = guess + ((folded >> 1) ^ -(folded & 1));
+    }
   }
   return codes;
 }

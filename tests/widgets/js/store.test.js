@@ -11,7 +11,7 @@ const tile = (address, size = 4) => ({ type: "tile", ...address, codes: new Uint
 
 function made() {
   const wire = fakeWire(), clock = { now: 0 };
-  const store = new Store(wire, "own", () => clock.now);
+  const store = new Store(wire, "own", () => clock.now, (act, wait) => { clock.act = act; clock.wait = wait; });
   let changes = 0;
   for (const view of ["a", "b"]) store.join(view, () => { changes++; });
   return { store, wire, clock, changes: () => changes };
@@ -51,6 +51,30 @@ test("a tile that failed stops no other, and is asked for again on demand", () =
   assert.deepEqual(wire.sent.at(-1).add, [["red", 0, 0, 0, 2]]);
   store.retry();
   assert.deepEqual(wire.sent.at(-1).add, [["red", 0, 0, 0, 0]]);
+});
+
+test("what failed is asked for again by itself, later and later, and no more after five times", () => {
+  const { store, wire, clock } = made();
+  store.want("a", [at(0), at(1)]);
+  const waits = [];
+  for (let n = 0; n < 5; n++) {
+    for (const col of [0, 1]) store.heard({ type: "failed", ...at(col), message: "503" });
+    if (n === 4) break;
+    waits.push(clock.wait);
+    clock.now += clock.wait;
+    const { act } = clock;
+    clock.act = null;
+    act();
+    assert.deepEqual(wire.sent.at(-1).add, [["red", 0, 0, 0, 0], ["red", 0, 0, 0, 1]]);
+    assert.deepEqual(store.failures(["red"]), ["503"]); // still told meanwhile
+  }
+  assert.deepEqual(waits, [2000, 4000, 8000, 16000]);
+  assert.equal(clock.act, null);
+  store.retry();
+  store.heard(tile(at(0)));
+  store.heard({ type: "failed", ...at(1), message: "403", final: true });
+  assert.deepEqual(store.failures(["red"]), ["403"]);
+  assert.equal(clock.act, null);
 });
 
 test("without a kernel nothing is on its way, and all is asked for once it is back", () => {

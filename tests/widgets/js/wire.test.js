@@ -48,7 +48,7 @@ test("a tile that is damaged is a failure, in words", async () => {
 });
 
 test("bytes of any kind of buffer", async () => {
-  const bytes = new Uint8Array([9, 9, 1, 1, 0, 1, 9]);
+  const bytes = new Uint8Array([9, 9, 2, 2, 0, 2, 9]);
   for (const buffer of [new DataView(bytes.buffer, 2, 4), bytes.subarray(2, 6), bytes.slice(2, 6).buffer]) {
     assert.deepEqual([...await unpacked(raw, [buffer])], [1, 258]);
   }
