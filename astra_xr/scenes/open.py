@@ -15,6 +15,7 @@ from astra_xr.resolver.local import LocalResolver
 from astra_xr.resolver.radiometry import RadiometryMode
 from astra_xr.resolver.remote import RemoteResolver
 from astra_xr.resolver.resolution import Resolution, Resolver
+from astra_xr.scenes.call_record import keep_call
 from astra_xr.scenes.chunks import Chunks
 from astra_xr.scenes.dataset import dataset_of
 from astra_xr.scenes.given import keep
@@ -259,4 +260,5 @@ def open_scene(
     ['B04']
     """
     options = options_of(locals())
-    return dataset_of(resolve_unsigned(scene_id, options, resolver), options)
+    ds = dataset_of(resolve_unsigned(scene_id, options, resolver), options)
+    return keep_call(ds, "open_scene", scene_id, options, resolver=resolver)

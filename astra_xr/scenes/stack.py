@@ -24,6 +24,7 @@ from astra_xr.missions import MISSIONS, Item
 from astra_xr.resolver.radiometry import RadiometryMode
 from astra_xr.resolver.resolution import Resolver
 from astra_xr.resolver.scene_input import HasItems, read_scenes
+from astra_xr.scenes.call_record import keep_call
 from astra_xr.scenes.chunks import Chunks, chunked
 from astra_xr.scenes.dataset import attrs_of, band_variable, described, origin_of, plane_coords
 from astra_xr.scenes.given import item_of
@@ -137,8 +138,11 @@ def open_scenes(
     ({'time': 3, 'y': 600, 'x': 600}, ['2025-06-14', '2025-08-18', '2025-09-17'])
     """
     options = options_of(locals())
-    asked = chosen_resolver(resolver)
-    return _stacked(scenes, options, asked, groupby=groupby, fail_on_error=fail_on_error)
+    listed, asked = read_scenes(scenes), chosen_resolver(resolver)
+    ds = _stacked(listed, options, asked, groupby=groupby, fail_on_error=fail_on_error)
+    others: dict[str, Any] = {} if groupby == "solar_day" else {"groupby": groupby}
+    others |= {} if fail_on_error else {"fail_on_error": False}
+    return keep_call(ds, "open_scenes", listed, options, resolver=resolver, **others)
 
 
 def open_again(
@@ -197,7 +201,7 @@ def open_again(
 
 
 def _stacked(
-    scenes: Any,
+    scenes: Sequence[Any],
     options: OpenOptions,
     resolver: Resolver,
     *,
@@ -206,7 +210,7 @@ def _stacked(
     drop: bool = True,
 ) -> xr.Dataset:
     grouped([], groupby)
-    members, failures = _resolved(read_scenes(scenes), options, resolver, fail_on_error)
+    members, failures = _resolved(scenes, options, resolver, fail_on_error)
     check_alike(members, options)
     boxes = {m.id: {name: asset.geobox for name, asset in m.assets.items()} for m in members}
     target = stack_grid(boxes, options.grid)

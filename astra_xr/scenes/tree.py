@@ -13,6 +13,7 @@ from astra_xr.missions import Item
 from astra_xr.model import Grid
 from astra_xr.resolver.radiometry import RadiometryMode
 from astra_xr.resolver.resolution import Resolver
+from astra_xr.scenes.call_record import keep_call
 from astra_xr.scenes.chunks import Chunks
 from astra_xr.scenes.dataset import ReadableAsset, attrs_of, dataset_of, described
 from astra_xr.scenes.open import resolve_unsigned
@@ -75,8 +76,11 @@ def open_scene_tree(
         groups.setdefault(asset.grid, {})[name] = asset
     nodes: dict[str, xr.Dataset] = {}
     for grid in sorted(groups, key=lambda grid: grid.resolution):
-        part = replace(found, assets=groups[grid])
-        nodes[_named(next(iter(groups[grid].values())), nodes)] = dataset_of(part, options)
+        ds = dataset_of(replace(found, assets=groups[grid]), options)
+        node = _named(next(iter(groups[grid].values())), nodes)
+        nodes[node] = keep_call(
+            ds, "open_scene_tree", scene_id, options, resolver=resolver, node=node
+        )
     return xr.DataTree.from_dict({"/": xr.Dataset(attrs=attrs_of(found)), **nodes})
 
 

@@ -5,34 +5,38 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import xarray as xr
+
 from astra_xr.errors import redact
 from astra_xr.widgets.code import quoted
 from astra_xr.widgets.colormaps import colormaps
 from astra_xr.widgets.layers import USUAL, Scene
+from astra_xr.widgets.opening import opening_of
 from astra_xr.widgets.tile_pyramid import SIDE
 
 
-def described(scene: Scene, name: str, *, array: bool) -> dict[str, Any]:
+def described(scene: Scene, ds: xr.Dataset, name: str, *, array: bool) -> dict[str, Any]:
     """Return what a browser needs to know of a scene, as JSON; constant.
 
     Parameters
     ----------
     scene : Scene
         What is shown.
+    ds : xarray.Dataset
+        The same as it was given.
     name : str
         Python of the Dataset, or of the array, in the copied code.
     array : bool
         True if ``name`` is of an array.
     """
-    attrs = scene.ds.attrs
+    opening = opening_of(ds, name, array=array)
     bands = scene.bands
-    opened = bool(attrs.get("scene_id")) and not scene.renamed
     return {
         "name": f"{name}.rename({_literal(scene.renamed)})" if scene.renamed else name,
         "array": array,
         "title": redact(_title(scene)[:120]),
-        "scene": str(attrs["scene_id"]) if opened else None,
-        "catalog": redact(str(attrs["catalog"])) if attrs.get("catalog") else None,
+        "opening": opening.code,
+        "unopened": opening.reason,
         "reflectance": any(band["role"] == "reflectance" for band in bands.values()),
         "bands": bands,
         "indices": scene.indices,

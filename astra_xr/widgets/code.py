@@ -6,13 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from astra_xr.errors import InvalidDataset
+
 
 def code_of(
     about: Mapping[str, Any],
     state: Mapping[str, Any],
     in_force: Mapping[str, Sequence[float]],
-    *,
-    whole: bool = False,
 ) -> str:
     """Return the line of Python that makes a picker's image.
 
@@ -24,8 +24,6 @@ def code_of(
         State of the picker.
     in_force : mapping
         Band or index → (low, high); limits are left out of the code if one is missing.
-    whole : bool
-        Include the import and ``open_scene``.
     """
     name, mode, mask = about["name"], state["mode"], state["mask"]
     shown = {"rgb": state["bands"], "index": [state["index"]], "single": [state["band"]]}[mode]
@@ -39,30 +37,27 @@ def code_of(
         pairs = ", ".join(f"({low}, {high})" for low, high in limits)
         limited = f", limits=[{pairs}]" if known else ""
         gamma = "" if state["gamma"] == 1 else f", gamma={number(state['gamma'])}"
-        line = f"{name}{view}.astra.rgb({_listed(shown)}{limited}{gamma}{masked})"
-    elif mode == "index":
-        line = f"{name}{view}.astra.index({quoted(shown[0])}{masked}){plot}"
-    else:
-        clear = f".where(~{name}{view}.astra.mask())" if mask else ""
-        classes = about["bands"][shown[0]]["classes"]
-        band = "" if about["array"] else f"[{quoted(shown[0])}]"
-        line = f"{name}{view}{band}{clear}{'.plot.imshow()' if classes else plot}"
-    if not whole or not about["scene"]:
-        return line
-    needed = about["needs"].get(state["index"], []) if mode == "index" else shown
-    return f"import astra_xr\n\n{name} = {_opened(about, needed)}\n{line}"
+        return f"{name}{view}.astra.rgb({_listed(shown)}{limited}{gamma}{masked})"
+    if mode == "index":
+        return f"{name}{view}.astra.index({quoted(shown[0])}{masked}){plot}"
+    clear = f".where(~{name}{view}.astra.mask())" if mask else ""
+    classes = about["bands"][shown[0]]["classes"]
+    band = "" if about["array"] else f"[{quoted(shown[0])}]"
+    return f"{name}{view}{band}{clear}{'.plot.imshow()' if classes else plot}"
 
 
-def _opened(about: Mapping[str, Any], names: Sequence[str]) -> str:
-    grid = about["grid"]
-    catalog = f", catalog={quoted(about['catalog'])}" if about["catalog"] else ""
-    unique = list(dict.fromkeys(names))
-    bands = f"bands={_listed(unique)}" if unique else 'bands="reflectance"'
-    sizes = [about["bands"][name]["gsd"] for name in unique or about["bands"]]
-    own = min((size for size in sizes if size), default=None)
-    crs = f", crs={quoted(grid['crs'])}" if grid["degrees"] else ""
-    size = "" if own == abs(grid["dx"]) else f", resolution={number(abs(grid['dx']))}"
-    return f"astra_xr.open_scene({quoted(about['scene'])}, {bands}{catalog}{crs}{size})"
+def program_of(about: Mapping[str, Any], code: str) -> str:
+    """Return a program that opens a scene and ends with ``code``.
+
+    Raises
+    ------
+    InvalidDataset
+        Nothing is known that opens the scene as it is.
+    """
+    if about["opening"] is None:
+        needs, hint = "a Dataset as it was opened", str(about["unopened"])
+        raise InvalidDataset(method="picker.script", needs=needs, hint=hint)
+    return f"{about['opening']}\n{code}"
 
 
 def _step(about: Mapping[str, Any], state: Mapping[str, Any]) -> str:

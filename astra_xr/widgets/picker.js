@@ -665,44 +665,30 @@ function numberText(value, digits = 6) {
   if (Number(exponent) >= -4 && Number(exponent) < digits) return String(Number(value.toPrecision(digits)));
   return `${Number(mantissa)}e${exponent[0]}${exponent.slice(1).padStart(2, "0")}`;
 }
-function codeOf(about, state, limits, whole = false) {
+function codeOf(about, state, limits) {
   const { name, grid } = about;
   const shown2 = channelsOf(state);
   const known = shown2.every((key) => limits[key]);
   const pairs = known ? shown2.map((key) => limits[key].map((v) => numberText(v))) : [];
-  const listed = (names2) => `[${names2.map((n) => JSON.stringify(n)).join(", ")}]`;
+  const listed = (names) => `[${names.map((n) => JSON.stringify(n)).join(", ")}]`;
   const masked = state.mask ? ", mask_clouds=True" : "";
   const step = about.steps.find(({ label }) => label === state.time);
   const view = (step ? step.code : "") + viewCode(grid, state.view);
   const ends = known ? `, vmin=${pairs[0][0]}, vmax=${pairs[0][1]}` : "";
   const plot = `.plot.imshow(cmap=${JSON.stringify(state.cmap)}${ends})`;
-  let line;
   if (state.mode === "rgb") {
     const listedPairs = pairs.map(([low, high]) => `(${low}, ${high})`).join(", ");
     const limited = known ? `, limits=[${listedPairs}]` : "";
     const gamma = state.gamma === 1 ? "" : `, gamma=${numberText(state.gamma)}`;
-    line = `${name}${view}.astra.rgb(${listed(shown2)}${limited}${gamma}${masked})`;
-  } else if (state.mode === "index") {
-    line = `${name}${view}.astra.index(${JSON.stringify(shown2[0])}${masked})${plot}`;
-  } else {
-    const clear = state.mask ? `.where(~${name}${view}.astra.mask())` : "";
-    const classes = about.bands[shown2[0]].classes.length > 0;
-    const band = about.array ? "" : `[${JSON.stringify(shown2[0])}]`;
-    line = `${name}${view}${band}${clear}${classes ? ".plot.imshow()" : plot}`;
+    return `${name}${view}.astra.rgb(${listed(shown2)}${limited}${gamma}${masked})`;
   }
-  if (!whole || !about.scene) return line;
-  const names = [...new Set(state.mode === "index" ? about.needs[state.index] || [] : shown2)];
-  const sizes = (names.length ? names : Object.keys(about.bands)).map((n) => about.bands[n].gsd);
-  const own = Math.min(...sizes.filter((size2) => size2 !== null));
-  const bands = names.length ? `bands=${listed(names)}` : 'bands="reflectance"';
-  const catalog = about.catalog ? `, catalog=${JSON.stringify(about.catalog)}` : "";
-  const crs = grid.degrees ? `, crs=${JSON.stringify(grid.crs)}` : "";
-  const size = own === Math.abs(grid.dx) ? "" : `, resolution=${numberText(Math.abs(grid.dx))}`;
-  const scene = JSON.stringify(about.scene);
-  return `import astra_xr
-
-${name} = astra_xr.open_scene(${scene}, ${bands}${catalog}${crs}${size})
-${line}`;
+  if (state.mode === "index") {
+    return `${name}${view}.astra.index(${JSON.stringify(shown2[0])}${masked})${plot}`;
+  }
+  const clear = state.mask ? `.where(~${name}${view}.astra.mask())` : "";
+  const classes = about.bands[shown2[0]].classes.length > 0;
+  const band = about.array ? "" : `[${JSON.stringify(shown2[0])}]`;
+  return `${name}${view}${band}${clear}${classes ? ".plot.imshow()" : plot}`;
 }
 function viewCode(grid, view) {
   if (!view) return "";
@@ -1906,13 +1892,18 @@ var View = class {
   build() {
     const { about, stage, status, root } = this;
     this.code = make("code");
-    const copy = make("button", { type: "button", class: "astra-main", onclick: (e) => this.copied(e.target, false) }, "Copy code");
-    const script = about.scene && make("button", { type: "button", title: "Includes the line that opens the scene", onclick: (e) => this.copied(e.target, true) }, "Copy script");
+    const copy = make("button", { type: "button", class: "astra-main", onclick: (e) => this.copied(e.target, "") }, "Copy code");
+    const none = about.opening ? "" : about.unopened || "";
+    const title = none || "A whole program: opens the Dataset and makes this image";
+    const script = make("button", { type: "button", title, disabled: !about.opening, onclick: (e) => this.copied(e.target, `${about.opening}
+`) }, "Copy script");
+    const why = none ? make("div", { class: "astra-why" }, `No script. ${none}`) : null;
     const foot = make(
       "div",
       { class: "astra-foot" },
       make("pre", { class: "astra-code", tabIndex: 0, role: "region", "aria-label": "Python code for this image" }, this.code),
-      make("div", { class: "astra-row" }, copy, script)
+      make("div", { class: "astra-row" }, copy, script),
+      why
     );
     const below = make("div", { class: "astra-below" }, stage.readout, status.line);
     const left = make("div", { class: "astra-left" }, stage.node, below, status.alert);
@@ -2041,9 +2032,9 @@ var View = class {
     const code = codeOf(this.about, this.state, this.limits);
     if (this.code.textContent !== code) this.code.textContent = code;
   }
-  async copied(button, whole) {
+  async copied(button, opening) {
     const text = button.textContent;
-    const done = await copyText(codeOf(this.about, this.state, this.limits, whole));
+    const done = await copyText(opening + codeOf(this.about, this.state, this.limits));
     button.textContent = done ? "Copied" : "Not copied; select the text";
     this.status.say(done ? "Copied." : "The browser denied access to the clipboard.");
     setTimeout(() => {

@@ -26,7 +26,7 @@ from astra_xr.reading.loop import start
 from astra_xr.widgets import page
 from astra_xr.widgets.about import described
 from astra_xr.widgets.choice import InvalidState, completed, usual_colormap
-from astra_xr.widgets.code import code_of
+from astra_xr.widgets.code import code_of, program_of
 from astra_xr.widgets.derive import channels_of, chosen_limits, picture, stretched_limits
 from astra_xr.widgets.layers import MASK, Scene
 from astra_xr.widgets.look import Box, Limits, Tile, fitting
@@ -70,7 +70,6 @@ class Picker(anywidget.AnyWidget):
     about = traitlets.Dict(help="Description of the scene; constant.").tag(sync=True)
     state = traitlets.Dict(help="What was chosen; see `astra_xr.widgets.choice`.").tag(sync=True)
     shown = traitlets.Dict(read_only=True, help="Limits in force, once known.").tag(sync=True)
-
     preview = traitlets.Bytes(read_only=True, help="The image as a JPEG, once read.").tag(sync=True)
 
     _closed = True  # until it is initialized: ipywidgets closes uninitialized widgets too
@@ -93,7 +92,7 @@ class Picker(anywidget.AnyWidget):
         self._lock = threading.Lock()
         # One thread: answers are sent in order, and no read waits for the connection.
         self._post = ThreadPoolExecutor(1, thread_name_prefix="astra-xr picker")
-        about = described(self._scene, name, array=array)
+        about = described(self._scene, ds, name, array=array)
         super().__init__(about=about, state=completed(self._scene, state))
         self._closed = False
         self.on_msg(self._asked)
@@ -154,6 +153,16 @@ class Picker(anywidget.AnyWidget):
     def code(self) -> str:
         """Return the Python code for this image."""
         return code_of(self.about, self.state, self._in_force())
+
+    @property
+    def script(self) -> str:
+        """Return a program that opens the Dataset and makes this image; not if it was changed.
+
+        Raises
+        ------
+        InvalidDataset
+        """
+        return program_of(self.about, self.code)
 
     @property
     def spectra(self) -> pd.DataFrame:
@@ -303,8 +312,7 @@ class Picker(anywidget.AnyWidget):
     def _at_hand(self) -> dict[str, Tile]:
         """Return those tiles that limits follow from and that are read."""
         box = self._statistics_of()
-        needed = self._needed(self._reference)
-        found = {each[0]: self._tiles.ready(each, box) for each in needed}
+        found = {each[0]: self._tiles.ready(each, box) for each in self._needed(self._reference)}
         return {key: tile for key, tile in found.items() if tile is not None}
 
     def _in_force(self) -> dict[str, Limits]:
@@ -360,8 +368,7 @@ class Picker(anywidget.AnyWidget):
     def _thumbnail(self) -> npt.NDArray[np.uint8] | None:
         """Return the image of the whole scene, or None if it is not read soon."""
         try:
-            # Wait for all together, once.
-            wait(self._first, _PATIENCE)
+            wait(self._first, _PATIENCE)  # for all together, once
             tiles = self._overviews()
             return self._picture(tiles) if tiles.keys() >= set(channels_of(self.state)) else None
         except Exception as error:  # noqa: BLE001  (the widget itself shows the error)
@@ -389,6 +396,5 @@ class Picker(anywidget.AnyWidget):
     async def _send_spectra(self, step: int, pins: list[list[float]]) -> None:
         """Read the spectra of pins at a step and send them; runs on the engine's loop."""
         found = await self._pins.spectra(step, pins)
-        # Else others are asked for meanwhile.
-        if pins == self.state["pins"] and step == self._step:
+        if pins == self.state["pins"] and step == self._step:  # else others are asked for
             self._soon(self.send, {"type": "spectra", "spectra": found})

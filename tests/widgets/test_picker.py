@@ -104,20 +104,6 @@ def test_the_copied_line_plots_the_same(state: dict[str, object]) -> None:
     picker.close()
 
 
-def test_the_copied_script_opens_the_scene() -> None:
-    ds = astra_xr.open_scene(SAMPLE, ["B04", "B11", "B02"], catalog="sample", resolution=60)
-    picker = ds.astra.pick(bands=["B11", "B04", "B02"], view=[10, 20, 60, 90])
-    from astra_xr.widgets.code import code_of
-
-    script = code_of(picker.about, picker.state, picker._in_force(), whole=True)
-    assert "open_scene(" in script
-    made = done(script, None)  # type: ignore[arg-type]
-    assert isinstance(made, xr.DataArray)
-    far = np.abs(made.values.astype(int) - picker.image.values).max()
-    assert far <= 1
-    picker.close()
-
-
 def test_limits_follow_the_state_whoever_sets_it(picker: Picker) -> None:
     before = picker.image
     stretched = picker.shown["limits"]

@@ -145,7 +145,7 @@ def about() -> dict[str, Any]:
     """Return what code is written from, of a scene in degrees and of one in meters."""
     band = {"classes": [], "gsd": 10.0}
     return {
-        "name": "ds", "array": False, "scene": "sentinel-2:S2B", "catalog": "sample",
+        "name": "ds", "array": False,
         "bands": {"red": band, "green": band, "ni\"r": band | {"gsd": None},
                   "SCL": band | {"classes": CLASSES}},
         "needs": {"NDVI": ["ni\"r", "red"]},
@@ -163,9 +163,9 @@ def code() -> list[dict[str, Any]]:
              "NDVI": (-0.8, 0.8)}  # fmt: skip
     grid = about()["grid"]
     abouts = [
-        about(), about() | {"array": True, "scene": None},
+        about(), about() | {"array": True},
         about() | {"grid": grid | {"dx": 1e-4, "dy": 1e-4, "up": True, "degrees": True}},
-        about() | {"grid": grid | {"placed": False}, "catalog": None},
+        about() | {"grid": grid | {"placed": False}},
     ]  # fmt: skip
     states = [
         base, base | {"gamma": 1.3, "mask": True, "view": [3, 4, 50, 61]},
@@ -174,9 +174,8 @@ def code() -> list[dict[str, Any]]:
         base | {"mode": "single", "band": "SCL"},
     ]  # fmt: skip
     return [
-        {"about": each, "state": state, "limits": known, "whole": whole,
-         "code": code_of(each, state, known, whole=whole)}
-        for each in abouts for state in states for known, whole in ((pairs, False), ({}, True))
+        {"about": each, "state": state, "limits": known, "code": code_of(each, state, known)}
+        for each in abouts for state in states for known in (pairs, {})
     ]  # fmt: skip
 
 

@@ -17,7 +17,7 @@ export function numberText(value, digits = 6) {
  * @param {State} state
  * @param {Record<string, Limits>} limits
  */
-export function codeOf(about, state, limits, whole = false) {
+export function codeOf(about, state, limits) {
   const { name, grid } = about;
   const shown = channelsOf(state);
   const known = shown.every((key) => limits[key]);
@@ -28,30 +28,19 @@ export function codeOf(about, state, limits, whole = false) {
   const view = (step ? step.code : "") + viewCode(grid, state.view);
   const ends = known ? `, vmin=${pairs[0][0]}, vmax=${pairs[0][1]}` : "";
   const plot = `.plot.imshow(cmap=${JSON.stringify(state.cmap)}${ends})`;
-  let line;
   if (state.mode === "rgb") {
     const listedPairs = pairs.map(([low, high]) => `(${low}, ${high})`).join(", ");
     const limited = known ? `, limits=[${listedPairs}]` : "";
     const gamma = state.gamma === 1 ? "" : `, gamma=${numberText(state.gamma)}`;
-    line = `${name}${view}.astra.rgb(${listed(shown)}${limited}${gamma}${masked})`;
-  } else if (state.mode === "index") {
-    line = `${name}${view}.astra.index(${JSON.stringify(shown[0])}${masked})${plot}`;
-  } else {
-    const clear = state.mask ? `.where(~${name}${view}.astra.mask())` : "";
-    const classes = about.bands[shown[0]].classes.length > 0;
-    const band = about.array ? "" : `[${JSON.stringify(shown[0])}]`;
-    line = `${name}${view}${band}${clear}${classes ? ".plot.imshow()" : plot}`;
+    return `${name}${view}.astra.rgb(${listed(shown)}${limited}${gamma}${masked})`;
   }
-  if (!whole || !about.scene) return line;
-  const names = [...new Set(state.mode === "index" ? about.needs[state.index] || [] : shown)];
-  const sizes = (names.length ? names : Object.keys(about.bands)).map((n) => about.bands[n].gsd);
-  const own = Math.min(...sizes.filter((size) => size !== null));
-  const bands = names.length ? `bands=${listed(names)}` : 'bands="reflectance"';
-  const catalog = about.catalog ? `, catalog=${JSON.stringify(about.catalog)}` : "";
-  const crs = grid.degrees ? `, crs=${JSON.stringify(grid.crs)}` : "";
-  const size = own === Math.abs(grid.dx) ? "" : `, resolution=${numberText(Math.abs(grid.dx))}`;
-  const scene = JSON.stringify(about.scene);
-  return `import astra_xr\n\n${name} = astra_xr.open_scene(${scene}, ${bands}${catalog}${crs}${size})\n${line}`;
+  if (state.mode === "index") {
+    return `${name}${view}.astra.index(${JSON.stringify(shown[0])}${masked})${plot}`;
+  }
+  const clear = state.mask ? `.where(~${name}${view}.astra.mask())` : "";
+  const classes = about.bands[shown[0]].classes.length > 0;
+  const band = about.array ? "" : `[${JSON.stringify(shown[0])}]`;
+  return `${name}${view}${band}${clear}${classes ? ".plot.imshow()" : plot}`;
 }
 
 /** @param {Grid} grid @param {Box | null} view */

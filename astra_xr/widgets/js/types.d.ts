@@ -109,8 +109,8 @@ export interface About {
   name: string;
   array: boolean;
   title: string;
-  scene: string | null;
-  catalog: string | null;
+  opening: string | null;
+  unopened: string | null;
   reflectance: boolean;
   bands: Record<string, Band>;
   indices: Record<string, Index>;

@@ -90,5 +90,5 @@ test("levels and tiles", () => {
 });
 
 test("the Python of an image", () => {
-  for (const { about, state, limits, whole, code } of vectors.code) assert.equal(codeOf(about, state, limits, whole), code);
+  for (const { about, state, limits, code } of vectors.code) assert.equal(codeOf(about, state, limits), code);
 });

@@ -50,11 +50,14 @@ export class View {
   build() {
     const { about, stage, status, root } = this;
     this.code = make("code");
-    const copy = make("button", { type: "button", class: "astra-main", onclick: (e) => this.copied(e.target, false) }, "Copy code");
-    const script = about.scene && make("button", { type: "button", title: "Includes the line that opens the scene", onclick: (e) => this.copied(e.target, true) }, "Copy script");
+    const copy = make("button", { type: "button", class: "astra-main", onclick: (e) => this.copied(e.target, "") }, "Copy code");
+    const none = about.opening ? "" : about.unopened || "";
+    const title = none || "A whole program: opens the Dataset and makes this image";
+    const script = make("button", { type: "button", title, disabled: !about.opening, onclick: (e) => this.copied(e.target, `${about.opening}\n`) }, "Copy script");
+    const why = none ? make("div", { class: "astra-why" }, `No script. ${none}`) : null;
     const foot = make("div", { class: "astra-foot" },
       make("pre", { class: "astra-code", tabIndex: 0, role: "region", "aria-label": "Python code for this image" }, this.code),
-      make("div", { class: "astra-row" }, copy, script));
+      make("div", { class: "astra-row" }, copy, script), why);
     const below = make("div", { class: "astra-below" }, stage.readout, status.line);
     const left = make("div", { class: "astra-left" }, stage.node, below, status.alert);
     this.panel.node.append(...this.panel.above, this.histogram.node, ...this.panel.below, this.spectra.node);
@@ -177,9 +180,9 @@ export class View {
     if (this.code.textContent !== code) this.code.textContent = code;
   }
 
-  async copied(button, whole) {
+  async copied(button, opening) {
     const text = button.textContent;
-    const done = await copyText(codeOf(this.about, this.state, this.limits, whole));
+    const done = await copyText(opening + codeOf(this.about, this.state, this.limits));
     button.textContent = done ? "Copied" : "Not copied; select the text";
     this.status.say(done ? "Copied." : "The browser denied access to the clipboard.");
     setTimeout(() => { button.textContent = text; }, 1500);

@@ -1,0 +1,227 @@
+"""By which call a Dataset was opened: a record in the encoding of its bands.
+
+xarray keeps a variable's encoding while its values are selected, copied, read or pickled, and drops
+it from what it computes. It keeps attrs even then, and does not join Datasets whose attrs differ.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from astra_xr.errors import redact
+from astra_xr.geometry import plain_crs
+from astra_xr.model import FoundId
+from astra_xr.resolver.resolution import Resolver
+from astra_xr.scenes.options import OpenOptions, TargetGrid
+
+KEY = "opened"
+"""In the encoding of a band: a :class:`Record` as JSON."""
+
+_LONGEST = 2000
+"""Characters of a geometry that a record holds; of a longer one it holds the grid."""
+
+_MOST = 200
+"""Scenes that a record names."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """How a Dataset was opened, and what it was then; all of it is plain JSON."""
+
+    function: str
+    """``open_scene``, ``open_scenes`` or ``open_scene_tree``."""
+
+    reason: str = ""
+    """Why no call can be written, as the end of "it was opened …"; empty if it can."""
+
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """Those that were given, as written in Python; ``geobox`` is a dict of its shape, transform
+    and CRS. ``like`` is given as ``geobox``."""
+
+    bands: Mapping[str, str] = field(default_factory=dict)
+    """Variable → native name of its band."""
+
+    spans: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """``y`` and ``x`` → first and last coordinate, and number of pixels."""
+
+    labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """``time`` → the ids of each time step, or of the one scene; ``band``, of images → names."""
+
+    stacked: bool = False
+    """True where ``time`` is a dimension."""
+
+    node: str = ""
+    """Of a DataTree."""
+
+    note: str = ""
+    """What differs from the call as it was made, as a sentence."""
+
+
+def keep_call(
+    ds: xr.Dataset,
+    function: str,
+    scenes: Any,
+    options: OpenOptions,
+    *,
+    resolver: Resolver | str | None,
+    node: str = "",
+    **others: Any,
+) -> xr.Dataset:
+    """Put a record into a Dataset that was just opened, and return it.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+    function : str
+        Name of the public function.
+    scenes : str, item or sequence of them
+        Its first argument.
+    options : OpenOptions
+        Its other arguments, as they were read.
+    resolver : Resolver or str, optional
+        As it was given.
+    node : str
+        Which node of a DataTree this is.
+    **others
+        Further arguments that are not their defaults.
+    """
+    arguments: dict[str, Any] = {}
+    reason = note = ""
+    try:
+        grid, note = _grid(options.grid, ds)
+        arguments = _scenes(scenes) | _bands(options)
+        catalog = options.catalog or _catalog(scenes, ds)
+        arguments |= {"catalog": catalog} if catalog else {}
+        arguments |= {**_service(resolver), **grid, **_values(options), **others}
+        if any(redact(text) != text for text in _texts(arguments)):
+            raise _UnknownCall("by a URL with a query or a user, which may hold a secret")
+    except _UnknownCall as error:
+        arguments, reason = {}, str(error)
+    record = Record(
+        function=function,
+        reason=reason,
+        note=note,
+        arguments=arguments,
+        bands={str(name): native_of(ds, name) for name in ds.data_vars},
+        spans={dim: _span(ds[dim].values) for dim in ("y", "x") if dim in ds.coords},
+        labels={
+            dim: [str(each) for each in np.atleast_1d(ds[name].values)]
+            for dim, name in (("time", "id"), ("band", "band"))
+            if name in ds.coords
+        },
+        stacked="time" in ds.dims,
+        node=node,
+    )
+    text = json.dumps(asdict(record))
+    for variable in ds.data_vars.values():
+        variable.encoding[KEY] = text
+    return ds
+
+
+def native_of(ds: xr.Dataset, name: Any) -> str:
+    """Return the native name of a band, which stays the same when a variable is renamed."""
+    return str(ds.variables[name].attrs.get("native_name", name))
+
+
+def record_of(variable: xr.Variable) -> Record | None:
+    """Return the record of a band; None if it has none, and then its values may be others."""
+    text = variable.encoding.get(KEY)
+    return Record(**json.loads(text)) if isinstance(text, str) else None
+
+
+class _UnknownCall(Exception):
+    """A call cannot be written as Python."""
+
+
+def _scenes(scenes: Any) -> dict[str, Any]:
+    listed = scenes if isinstance(scenes, list) else [scenes]
+    if not all(isinstance(each, str | os.PathLike) for each in listed):
+        raise _UnknownCall("from an item of your own, not by its id")
+    if len(listed) > _MOST:
+        raise _UnknownCall(f"from {len(listed)} scenes, which are too many for a script")
+    texts = [str(os.fspath(each)) for each in listed]
+    return {"scenes": texts} if isinstance(scenes, list) else {"scene_id": texts[0]}
+
+
+def _catalog(scenes: Any, ds: xr.Dataset) -> str | None:
+    """Return the one catalog of found ids, which know theirs as a text in a script does not."""
+    listed = scenes if isinstance(scenes, list) else [scenes]
+    found = [each for each in listed if isinstance(each, FoundId)]
+    searched = {each.only for each in found}
+    if len(searched) == 1 and searched != {None}:
+        return searched.pop()
+    used = {str(each.attrs.get("catalog", "")) for each in ds.values()} if found else set()
+    return (used.pop() or None) if len(used) == 1 else None
+
+
+def _service(resolver: Resolver | str | None) -> dict[str, Any]:
+    if resolver is None or isinstance(resolver, str):
+        return {"resolver": resolver} if resolver else {}
+    raise _UnknownCall("by a resolver object")
+
+
+def _bands(options: OpenOptions) -> dict[str, Any]:
+    bands = options.bands
+    if bands is None or isinstance(bands, str):
+        return {"bands": bands} if bands else {}
+    return {"bands": [str(each) for each in bands]}
+
+
+def _values(options: OpenOptions) -> dict[str, Any]:
+    """Return the options of values that are not the defaults."""
+    given: dict[str, Any] = {}
+    way = options.resampling
+    if way is not None:
+        by_name = way if isinstance(way, str) else {str(n): str(each) for n, each in way.items()}
+        given = {"resampling": by_name}
+    given |= {} if options.mask_and_scale else {"mask_and_scale": False}
+    given |= {} if options.radiometry == "auto" else {"radiometry": str(options.radiometry)}
+    return given | ({"allow_large": True} if options.allow_large else {})
+
+
+def _grid(asked: TargetGrid, ds: xr.Dataset) -> tuple[dict[str, Any], str]:
+    """Return the options of a grid, and what was replaced in them, as a sentence."""
+    if asked.geobox is not None or asked.like is not None:
+        return {"geobox": _geobox(ds)}, ""
+    if asked.intersects is not None and len(json.dumps(asked.intersects)) > _LONGEST:
+        return {"geobox": _geobox(ds)}, "geobox= is the grid of intersects=, a long geometry."
+    found: dict[str, Any] = {
+        "crs": None if asked.crs is None else str(asked.crs),
+        "resolution": asked.resolution,
+        "bbox": None if asked.bbox is None else [float(edge) for edge in asked.bbox],
+        "intersects": asked.intersects,
+        "x": None if asked.x is None else [float(edge) for edge in asked.x],
+        "y": None if asked.y is None else [float(edge) for edge in asked.y],
+        "anchor": asked.anchor,
+    }
+    return {name: value for name, value in found.items() if value is not None}, ""
+
+
+def _geobox(ds: xr.Dataset) -> dict[str, Any]:
+    """Return the grid of a Dataset to the last bit, which coordinates do not have."""
+    import odc.geo.xr  # noqa: F401  (registers ds.odc)
+
+    numbers = [float(n) for n in str(ds["spatial_ref"].attrs["GeoTransform"]).split()]
+    c, a, b, f, d, e = numbers
+    shape = [ds.sizes["y"], ds.sizes["x"]]
+    return {"shape": shape, "transform": [a, b, c, d, e, f], "crs": str(plain_crs(ds.odc.crs))}
+
+
+def _span(values: Any) -> list[float]:
+    return [float(values[0]), float(values[-1]), len(values)]
+
+
+def _texts(value: Any) -> list[str]:
+    """Return all texts in a value of JSON."""
+    if isinstance(value, Mapping):
+        return [text for each in value.items() for part in each for text in _texts(part)]
+    if isinstance(value, list):
+        return [text for each in value for text in _texts(each)]
+    return [value] if isinstance(value, str) else []

@@ -1,0 +1,225 @@
+"""The Python that opens the very Dataset of a picker again, by the record of its bands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from astra_xr.accessor.provenance import check_provenance, id_texts
+from astra_xr.arrays.lazy import unwrap
+from astra_xr.errors import InvalidDataset
+from astra_xr.scenes.call_record import Record, native_of, record_of
+from astra_xr.widgets.code import quoted
+
+_WIDE = 99
+"""Characters of a line, at most."""
+
+_CLOSE = 1e-3
+"""Part of a pixel that a coordinate may be off."""
+
+_PLAIN = {"y", "x", "time", "band"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opening:
+    """The Python that opens a Dataset, or why there is none."""
+
+    code: str | None = None
+    """Lines that import what they need, and end with the Dataset under its name."""
+
+    reason: str | None = None
+    """Sentences for users; None where there is code."""
+
+
+class _Unopened(Exception):
+    """No code opens a Dataset; the message says why."""
+
+
+def opening_of(ds: xr.Dataset, name: str, *, array: bool = False) -> Opening:
+    """Return the Python that opens a Dataset as it is now.
+
+    There is none where it was not opened by its id, or was changed since in a way that its
+    coordinates do not tell.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        As ``pick()`` was called on it; of an array: with it as the only variable.
+    name : str
+        The Python name that the code gives to it.
+    array : bool
+        True if the name is that of the array.
+    """
+    try:
+        return Opening(code=_code(ds, name, array=array))
+    except _Unopened as error:
+        return Opening(reason=str(error))
+
+
+def _code(ds: xr.Dataset, name: str, *, array: bool) -> str:
+    if not name.isidentifier():
+        raise _Unopened(f"code_name={name!r} is not a plain name, which a script needs.")
+    record = _record(ds)
+    lines = _call(name, record, _comments(ds, record))
+    node = f"[{quoted(record.node)}].to_dataset()" if record.node else ""
+    names = [str(each) for each in ds.data_vars]
+    if array:
+        part = f"[{quoted(names[0])}]"
+    else:
+        part = "" if set(names) == set(record.bands) else f"[{_python(names)}]"
+    cut = _selection(ds, record)
+    if node or part or cut:
+        lines.append(f"{name} = {name}{node}{part}{cut}")
+    return "\n".join(lines)
+
+
+def _record(ds: xr.Dataset) -> Record:
+    """Return the record of all bands.
+
+    Raises
+    ------
+    _Unopened
+        There is none, or there are several, or one that is not believed.
+    """
+    records = {str(name): record_of(ds.variables[name]) for name in ds.data_vars}
+    unknown = [name for name, record in records.items() if record is None]
+    if unknown:
+        listed = ", ".join(unknown[:5]) + (", …" if len(unknown) > 5 else "")
+        opened = any("scene_id" in each.attrs for each in (ds, *ds.values()))
+        if opened or len(unknown) < len(records):
+            raise _changed(f"{listed}: computed, or read from a file")
+        raise _Unopened("The Dataset was not opened by astra_xr: copy the code instead.")
+    first, *others = [record for record in records.values() if record]
+    if any(other != first for other in others):
+        raise _changed("bands were joined that were opened by several calls")
+    if first.reason:
+        raise _Unopened(f"The Dataset was opened {first.reason}: copy the code instead.")
+    for name in records:
+        if first.bands.get(name) != native_of(ds, name):
+            raise _changed(f"{name} was renamed")
+        strange = set(ds.variables[name].dims) - _PLAIN
+        if strange:
+            raise _changed(f"{name} has the dimension {min(map(str, strange))}")
+    try:
+        check_provenance(ds, "script")
+    except InvalidDataset as error:
+        reason = error.needs
+    else:
+        return first
+    raise _changed(f"a script needs {reason}")
+
+
+def _changed(how: str) -> _Unopened:
+    return _Unopened(f"The Dataset was changed since it was opened ({how}): copy the code instead.")
+
+
+def _comments(ds: xr.Dataset, record: Record) -> list[str]:
+    found = [f"# {record.note}"] if record.note else []
+    if all(unwrap(each.variable) for each in ds.values()):
+        return found
+    return [*found, "# Opened like this; values in memory may have been changed since."]
+
+
+def _call(name: str, record: Record, comments: Sequence[str]) -> list[str]:
+    """Return imports and the call that was made, as lines."""
+    arguments = dict(record.arguments)
+    imports = ["import astra_xr"]
+    if "geobox" in arguments:
+        imports += ["from affine import Affine", "from odc.geo.geobox import GeoBox"]
+    start = f"{name} = astra_xr.{record.function}("
+    parts = [_argument(key, value) for key, value in arguments.items()]
+    call = f"{start}{', '.join(parts)})"
+    if len(call) > _WIDE:
+        call = "\n".join([start, *(f"    {part}," for part in parts), ")"])
+    return [*imports, "", *comments, call]
+
+
+def _argument(key: str, value: Any) -> str:
+    """Return an argument as Python: scenes and bands by their places, others by their names."""
+    if key == "scenes" and len(_python(value)) > _WIDE:
+        return "\n".join(["[", *(f"        {_python(each)}," for each in value), "    ]"])
+    if key in ("scene_id", "scenes", "bands"):
+        return _python(value)
+    if key in ("bbox", "x", "y"):
+        return f"{key}={_python(tuple(value))}"
+    if key != "geobox":
+        return f"{key}={_python(value)}"
+    shape, transform = tuple(value["shape"]), ", ".join(map(repr, value["transform"]))
+    return f"geobox=GeoBox({shape}, Affine({transform}), {quoted(value['crs'])})"
+
+
+def _python(value: Any) -> str:
+    """Return plain values as Python, with double quotes."""
+    if isinstance(value, str):
+        return quoted(value)
+    if isinstance(value, Mapping):
+        pairs = (f"{_python(key)}: {_python(each)}" for key, each in value.items())
+        return f"{{{', '.join(pairs)}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_python, value))}]"
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_python, value))})"
+    return repr(value)
+
+
+def _selection(ds: xr.Dataset, record: Record) -> str:
+    """Return the ``.isel`` that selects what is left of an opened Dataset; empty for all of it."""
+    found: dict[str, str] = {}
+    for dim, known in record.labels.items():
+        labels = _labels(ds, dim)
+        if dim == "time" and not record.stacked:
+            if labels != list(known):
+                raise _changed("its id is that of another scene")
+        elif labels is None or not set(labels) <= set(known):
+            raise _changed(f"{dim} has steps that it had not")
+        else:
+            numbers = np.array([known.index(label) for label in labels])
+            found[dim] = _index(numbers, len(known), dim, scalar=dim not in ds.dims)
+    for dim, span in record.spans.items():
+        found[dim] = _index(_positions(ds, dim, span), int(span[2]), dim)
+    listed = ", ".join(f"{dim}={index}" for dim, index in found.items() if index)
+    return f".isel({listed})" if listed else ""
+
+
+def _labels(ds: xr.Dataset, dim: str) -> list[str] | None:
+    """Return the ids of time steps, or the names of planes; None where they are lost."""
+    if dim == "time":
+        return id_texts(ds) if "id" in ds.coords else None
+    return [str(each) for each in np.atleast_1d(ds[dim].values)] if dim in ds.coords else None
+
+
+def _positions(ds: xr.Dataset, dim: str, span: Sequence[float]) -> npt.NDArray[np.intp]:
+    """Return which rows or columns of an opened Dataset are left, in their order."""
+    first, last, size = span
+    if dim not in ds.coords or ds[dim].dims != (dim,):
+        raise _changed(f"{dim} has no coordinate")
+    step = (last - first) / (size - 1) if size > 1 else 1.0
+    exact = (ds[dim].values - first) / step
+    numbers = np.round(exact)
+    if not len(numbers) or not (np.abs(exact - numbers) < _CLOSE).all():
+        raise _changed(f"its pixels along {dim} lie elsewhere")
+    if numbers.min() < 0 or numbers.max() >= size:
+        raise _changed(f"it has pixels along {dim} that were not opened")
+    return numbers.astype(np.intp)
+
+
+def _index(numbers: npt.NDArray[np.intp], size: int, dim: str, *, scalar: bool = False) -> str:
+    """Return positions as what ``isel`` takes; empty for all of them in their order."""
+    if scalar:
+        return str(numbers[0])
+    steps = np.diff(numbers)
+    step = int(steps[0]) if len(steps) else 1
+    if not step or (steps != step).any():
+        if dim in ("y", "x"):
+            raise _changed(f"parts along {dim} are left out or repeated")
+        return _python(numbers.tolist())
+    start, stop = int(numbers[0]), int(numbers[-1]) + (1 if step > 0 else -1)
+    if step > 0:
+        whole = (start, stop, step) == (0, size, 1)
+        return "" if whole else f"slice({start}, {stop}{'' if step == 1 else f', {step}'})"
+    return f"slice({None if start == size - 1 else start}, {None if stop < 0 else stop}, {step})"
