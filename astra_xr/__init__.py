@@ -17,7 +17,7 @@ from astra_xr.accessor import accessor as _accessor
 from astra_xr.accessor import array_accessor as _array_accessor
 
 if TYPE_CHECKING:
-    from astra_xr import errors
+    from astra_xr import errors, service
     from astra_xr.accessor import indices
     from astra_xr.accessor.accessor import AstraAccessor
     from astra_xr.accessor.array_accessor import AstraArrayAccessor
@@ -56,6 +56,7 @@ __all__ = [
     "open_scenes",
     "resolve",
     "search",
+    "service",
     "timeline",
     "verify",
 ]
@@ -81,7 +82,11 @@ _HOMES = {
     "verify": "astra_xr.scenes.verification",
 }
 
-_MODULES = {"errors": "astra_xr.errors", "indices": "astra_xr.accessor.indices"}
+_MODULES = {
+    "errors": "astra_xr.errors",
+    "indices": "astra_xr.accessor.indices",
+    "service": "astra_xr.service",
+}
 
 del _accessor, _array_accessor
 

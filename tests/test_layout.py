@@ -35,6 +35,7 @@ def test_the_public_names() -> None:
         "open_scenes",
         "resolve",
         "search",
+        "service",
         "timeline",
         "verify",
     ]

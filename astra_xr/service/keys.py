@@ -63,10 +63,24 @@ class ApiKey:
 
 
 class KeyFile:
-    """A file of keys that several processes may share, and change."""
+    """A file of API keys that several processes may share, and change.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    Parameters
+    ----------
+    path : str or Path
+        It need not exist yet.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> keys = KeyFile(tempfile.mkdtemp() + "/keys.json")
+    >>> key = keys.add("alice")
+    >>> key, [each.name for each in keys.read()]
+    (***, ['alice'])
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
 
     def read(self) -> list[ApiKey]:
         """Return all keys; none where there is no file.
@@ -94,7 +108,19 @@ class KeyFile:
         rate: str | None = None,
         now: datetime | None = None,
     ) -> Secret[str]:
-        """Add a key and return it: this once."""
+        """Add a key and return it; it cannot be read again.
+
+        Parameters
+        ----------
+        name : str
+            Its owner, in words.
+        life : timedelta, optional
+            Time until it expires; default: never.
+        rate : str, optional
+            Requests that it may make, e.g. ``600/minute``.
+        now : datetime, optional
+            Time of its making; default: the clock's.
+        """
         made, key = new_key(name, life=life, rate=check_rate(rate), now=now)
         with self._locked():
             self._write([*self.read(), made])

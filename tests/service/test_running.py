@@ -1,0 +1,120 @@
+"""``astra_xr.service.running``: the service beside a notebook."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import rasterio
+
+import astra_xr
+from astra_xr.errors import InvalidParameter, MissingExtra
+
+SCENE = "sentinel-2:S2B_MSIL2A_20250115T184929"
+
+
+def test_it_serves_until_the_block_ends() -> None:
+    with astra_xr.service.running(catalog="sample") as service:
+        ds = astra_xr.open_scene(SCENE, ["red"], resolver=service.resolver)
+        values = ds.red[:4, :4].values
+        assert "running" in repr(service)
+    here = astra_xr.open_scene(SCENE, ["red"], catalog="sample")
+    assert (values == here.red[:4, :4].values).all()
+    assert "ended" in repr(service)
+    assert not _listens(service.url)
+
+
+def test_keys_of_a_file_are_valid_too_until_they_are_revoked(tmp_path: Path) -> None:
+    keys = astra_xr.service.KeyFile(tmp_path / "keys.json")
+    key = keys.add("alice")
+    with astra_xr.service.running(catalog="sample", keys_file=keys.path) as service:
+        alice = astra_xr.RemoteResolver(service.url, key.reveal())
+        assert "red" in alice.resolve(SCENE, "red").assets
+        keys.revoke(keys.read()[0].id)
+        with pytest.raises(astra_xr.errors.AuthenticationRequired):
+            alice.resolve(SCENE, "red")
+        assert "red" in service.resolver.resolve(SCENE, "red").assets
+
+
+def test_its_urls_are_its_own_whatever_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ASTRA_PUBLIC_URL", "https://resolver.example")
+    monkeypatch.setenv("ASTRA_API_URL", "https://other.example")
+    with astra_xr.service.running(catalog="sample") as service:
+        resolution = service.resolver.resolve(SCENE, "red")
+        assert resolution.assets["red"].source().url.startswith(service.url)
+
+
+def test_it_shows_no_key_and_refuses_a_catalog_that_is_none() -> None:
+    with astra_xr.service.running(catalog="sample") as service:
+        assert service.key is not None
+        assert service.key.reveal() not in f"{service!r} {service.key} {service.resolver!r}"
+    with pytest.raises(InvalidParameter, match="smaple"):
+        astra_xr.service.running(catalog="smaple")
+
+
+def test_its_public_names() -> None:
+    assert astra_xr.service.__all__ == ["KeyFile", "RunningService", "running"]
+    assert dir(astra_xr.service) == astra_xr.service.__all__
+    for name in astra_xr.service.__all__:
+        assert getattr(astra_xr.service, name).__doc__
+    with pytest.raises(AttributeError, match="no attribute 'runing'"):
+        _ = astra_xr.service.runing
+
+
+def test_importing_it_loads_no_server_and_lacking_one_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    code = (
+        "import sys, astra_xr.service;"
+        "print([m for m in ('uvicorn', 'starlette', 'httpx') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'astra-xr\[service\]'"):
+        astra_xr.service.running()
+
+
+def test_rasterio_opens_its_urls() -> None:
+    """rasterio.open holds the GIL, so that a service in a thread would not answer."""
+    with astra_xr.service.running(catalog="sample") as service:
+        url = service.resolver.resolve(SCENE, "red").assets["red"].source().url
+        with rasterio.open(url) as file:
+            assert file.shape == (2048, 2048)
+
+
+def test_what_keeps_it_from_starting_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "keys.json").write_text("no keys")
+    with pytest.raises(InvalidParameter, match=r"keys-file.*astra-xr keys add"):
+        astra_xr.service.running(keys_file=tmp_path / "keys.json")
+    monkeypatch.setenv("ASTRA_RATE", "often")
+    with pytest.raises(InvalidParameter, match="600/minute"):
+        astra_xr.service.running()
+
+
+def test_it_ends_with_its_program_and_not_with_a_cell() -> None:
+    code = f"""
+import astra_xr, os, signal
+service = astra_xr.service.running(catalog="sample")
+os.kill(service._process.pid, signal.SIGINT)
+assert "red" in service.resolver.resolve({SCENE!r}, "red").assets
+print(service.url)
+"""
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    deadline = time.monotonic() + 60
+    while _listens(out.stdout.strip()):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def _listens(url: str) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", int(url.rpartition(":")[2]))) == 0
