@@ -840,15 +840,16 @@ class AstraAccessor:
             - ``stretch``: ``"minmax"``, ``{"kind": "percentile", "low": 2, "high": 98}``,
               ``{"kind": "sigma", "sigma": 2}``, each also with ``"of": "view"``;
               ``limits``: band or index → (low, high); ``gamma``;
-            - ``mask``: mask clouds; ``view``: (top, left, bottom, right) in pixels; ``pins``: a
-              list of (x, y).
+            - ``mask``: mask clouds; ``view`` and ``area``: (top, left, bottom, right) in pixels;
+              ``pins``: a list of (x, y).
 
         Returns
         -------
         Picker
             A widget, which can be part of others. ``selection`` (a Dataset), ``image``, ``code``,
-            ``spectra`` and ``state`` are the results; ``observe(f, "state")`` calls ``f`` at each
-            change; ``to_html(path)`` writes an HTML file; ``close()`` stops its reads.
+            ``script``, ``spectra``, ``area``, ``statistics`` and ``state`` are the results;
+            ``observe(f, "state")`` calls ``f`` at each change; ``to_html(path)`` writes an HTML
+            file; ``close()`` stops its reads.
 
         Raises
         ------

@@ -53,6 +53,7 @@ def completed(scene: Scene, given: Mapping[str, Any]) -> State:
         mask : True to mask clouds
         view : (top, left, bottom, right) in pixels; None for the whole scene
         pins : list of (x, y), in the coordinates of the Dataset
+        area : (top, left, bottom, right) in pixels, which statistics are of; None for none
 
     Raises
     ------
@@ -113,6 +114,7 @@ def _defaults(scene: Scene) -> State:
         "mask": False,
         "view": None,
         "pins": [],
+        "area": None,
     }
 
 
@@ -255,4 +257,5 @@ _CHECKS: dict[str, Callable[[Scene, str, Any], Any]] = {
     "mask": _mask,
     "view": _view,
     "pins": _pins,
+    "area": _view,
 }

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
+
+from astra_xr.errors import InvalidDataset
+
+Degrees = tuple[float, float, float, float]
+"""West, south, east, north; west is greater than east across the antimeridian."""
+
+_STEPS = 100
+"""Points along a side of an area, which may bend."""
 
 
 def coordinate_of(ds: xr.Dataset, dim: str) -> npt.NDArray[Any] | None:
@@ -66,3 +74,50 @@ def georeference(grid: Mapping[str, Any], crs: Any) -> dict[str, Any]:
         "meters": meters,
         "lonlat": {"count": count, "lon": lonlat[0], "lat": lonlat[1]},
     }
+
+
+def degrees_of(grid: Mapping[str, Any], crs: Any, area: Sequence[int]) -> Degrees:
+    """Return where an area of a grid lies, as ``bbox=`` of ``open_scene`` has it.
+
+    Parameters
+    ----------
+    grid : mapping
+        See ``Scene.grid``.
+    crs : odc.geo.CRS or None
+    area : sequence of int
+        Top, left, bottom and right in pixels.
+
+    Raises
+    ------
+    InvalidDataset
+        The grid has no CRS, or the area lies outside of where its CRS is defined.
+    """
+    if crs is None or not grid["placed"]:
+        needs = "a CRS and coordinates of y and x, to tell where the area is"
+        hint = "Write one, e.g. ds.rio.write_crs('EPSG:32610')."
+        raise InvalidDataset(method="picker.area", needs=needs, hint=hint)
+    from pyproj import Transformer
+
+    top, left, bottom, right = area
+    down, across = np.linspace(top, bottom, _STEPS + 1), np.linspace(left, right, _STEPS + 1)
+    ones = np.ones(_STEPS + 1)
+    rows = np.concatenate([top * ones, down, bottom * ones, down[::-1]])
+    cols = np.concatenate([across, right * ones, across[::-1], left * ones])
+    to_degrees = Transformer.from_crs(crs.proj, "EPSG:4326", always_xy=True)
+    x, y = grid["x"] + grid["dx"] * cols, grid["y"] + grid["dy"] * rows
+    lon, lat = (np.asarray(each, float) for each in to_degrees.transform(x, y))
+    if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
+        needs = f"an area within the bounds of its CRS, {str(crs)[:60]}"
+        raise InvalidDataset(method="picker.area", needs=needs, hint="Choose a smaller area.")
+    lon = np.unwrap(lon, period=360)
+    south, north = float(lat.min()), float(lat.max())
+    if abs(lon[-1] - lon[0]) > 180:  # around a pole
+        south, north = (south, 90.0) if south + north > 0 else (-90.0, north)
+        return -180.0, round(south, 7), 180.0, round(north, 7)
+    west, east = float(lon.min()), float(lon.max())
+    if east - west >= 360:
+        return -180.0, round(south, 7), 180.0, round(north, 7)
+    turns = np.floor((west + 180) / 360) * 360
+    west, east = west - turns, east - turns
+    east -= 360 if east > 180 else 0
+    return round(west, 7), round(south, 7), round(east, 7), round(north, 7)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import itertools
-import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +22,7 @@ from astra_xr.missions import MISSIONS
 from astra_xr.missions.base import OPTICAL_PRESETS
 from astra_xr.model import CLASS_ROLES
 from astra_xr.reading.loop import together
+from astra_xr.widgets.band_facts import MAPS, described, number
 from astra_xr.widgets.georeference import axis_of, coordinate_of, crs_of, georeference
 from astra_xr.widgets.look import Box, Scale, Tile, encode
 from astra_xr.widgets.steps import ONLY, steps_along
@@ -34,9 +33,6 @@ MASK = ":mask"
 
 USUAL = ("NDVI", "EVI", "SAVI", "NDWI", "MNDWI", "NDMI", "NBR", "NDBI", "NDSI", "NDREI", "BI")
 """Indices listed first in the menu."""
-
-_MAPS = {"water": "RdYlBu", "burn": "inferno", "snow": "YlGnBu", "urban": "cividis"}
-"""Colormaps by the index's domain; others have RdYlGn."""
 
 
 class Scene:
@@ -55,7 +51,7 @@ class Scene:
 
     def __init__(self, ds: xr.Dataset) -> None:
         flat, self.dim, self.renamed = _flat(ds)
-        self._crs = crs_of(ds, self.renamed)
+        self.crs = crs_of(ds, self.renamed)
         grid = pixel_grid(flat, "pick()")
         flat = grid.filled(flat) if grid is not None and grid.kept else flat
         self._up = _climbs(flat)
@@ -85,7 +81,7 @@ class Scene:
     @functools.cached_property
     def bands(self) -> dict[str, dict[str, Any]]:
         """Return a description of each band, by variable name."""
-        return {str(name): _described(band) for name, band in self.ds.data_vars.items()}
+        return {str(name): described(band) for name, band in self.ds.data_vars.items()}
 
     @functools.cached_property
     def indices(self) -> dict[str, dict[str, str]]:
@@ -98,7 +94,7 @@ class Scene:
                 "title": str(table.loc[name, "long_name"]),
                 "domain": str(table.loc[name, "domain"]),
                 "formula": str(table.loc[name, "formula"]),
-                "cmap": _MAPS.get(str(table.loc[name, "domain"]), "RdYlGn"),
+                "cmap": MAPS.get(str(table.loc[name, "domain"]), "RdYlGn"),
             }
             for name in names
             if name not in self.bands
@@ -142,7 +138,7 @@ class Scene:
             "up": self._up,
             "degrees": False,
         }
-        return grid | {"crs": None, "meters": None, "lonlat": None} | georeference(grid, self._crs)
+        return grid | {"crs": None, "meters": None, "lonlat": None} | georeference(grid, self.crs)
 
     def centers(self, box: Box, shape: tuple[int, int]) -> dict[str, Any]:
         """Return coordinates of y and x of a part of the scene, in so many rows and columns."""
@@ -151,6 +147,15 @@ class Scene:
         cols = left + (np.arange(shape[1]) + 0.5) * (right - left) / shape[1]
         grid = self.grid
         return {"y": grid["y"] + grid["dy"] * rows, "x": grid["x"] + grid["dx"] * cols}
+
+    def selection(self, keys: Iterable[str], step: int, box: Box) -> xr.Dataset:
+        """Return bands, and those of indices, under their own names; as lazy as they were given."""
+        top, left, bottom, right = box
+        names = [name for key in keys for name in ([key] if key in self.bands else self.needs(key))]
+        part = self.at(step)[list(dict.fromkeys(names))]
+        part = part.isel(y=slice(top, bottom), x=slice(left, right))
+        known = {*part.variables, *part.dims}
+        return part.rename({ours: own for own, ours in self.renamed.items() if ours in known})
 
     @functools.cached_property
     def pyramid(self) -> Pyramid:
@@ -169,17 +174,26 @@ class Scene:
         AstraError
             The channel cannot be read, or there is no such band or index.
         """
+        values = await self.values(key, step, box, shape)
         if key == MASK:
-            mask = await asyncio.to_thread(self.at(step).astra.mask)
-            masked = await coarse(_part(mask, box), shape, average=False)
-            return Tile(key=key, box=box, codes=masked.astype(np.uint16), low=0.0, step=1.0)
+            return Tile(key=key, box=box, codes=values.astype(np.uint16), low=0.0, step=1.0)
         if key in self.bands:
-            values = await self._band(key, step, box, shape)
             nodata = self.ds[key].attrs.get("_FillValue") if self.bands[key]["classes"] else None
             scale = scale or self._scale(key, values)
             return await asyncio.to_thread(
                 encode, key, box, values, nodata=nodata, scale=scale, margin=self._margin
             )
+        return await asyncio.to_thread(encode, key, box, values, scale=scale, margin=self._margin)
+
+    async def values(
+        self, key: str, step: int, box: Box, shape: tuple[int, int]
+    ) -> npt.NDArray[Any]:
+        """Read what :meth:`read` encodes: NaN without data, but of classes their nodata value."""
+        if key == MASK:
+            mask = await asyncio.to_thread(self.at(step).astra.mask)
+            return await coarse(_part(mask, box), shape, average=False)
+        if key in self.bands:
+            return await self._band(key, step, box, shape)
         names = self.needs(key)
         arrays = await together([self._band(name, step, box, shape) for name in names])
         small = xr.Dataset(
@@ -189,8 +203,8 @@ class Scene:
             },
             attrs=self.ds.attrs,
         )
-        index = await asyncio.to_thread(lambda: small.astra.index(key).values)
-        return await asyncio.to_thread(encode, key, box, index, scale=scale, margin=self._margin)
+        index: npt.NDArray[Any] = await asyncio.to_thread(lambda: small.astra.index(key).values)
+        return index
 
     @property
     def _margin(self) -> float:
@@ -324,7 +338,7 @@ def _with_nodata(band: xr.DataArray) -> xr.DataArray:
     known = [each for each in stored if each is not None]
     if band.dtype.kind in "iu" and band.encoding.get("_FillValue") is not None:
         known.append(band.encoding["_FillValue"])  # floats are decoded by it already
-    nodata = _number(known[0]) if known else None
+    nodata = number(known[0]) if known else None
     if nodata is None or "_FillValue" in band.attrs:
         return band
     return band.assign_attrs(_FillValue=nodata)
@@ -334,57 +348,6 @@ def _climbs(ds: xr.Dataset) -> bool:
     """Return True if rows go from south to north."""
     y = coordinate_of(ds, "y")
     return y is not None and y.size > 1 and bool(y[0] < y[-1])
-
-
-def _described(band: xr.DataArray) -> dict[str, Any]:
-    attrs = band.attrs
-    units = str(attrs.get("units", ""))
-    return {
-        "native": _text(attrs.get("native_name")),
-        "common": _text(attrs.get("common_name")),
-        "title": _text(attrs.get("long_name")),
-        "wavelength": _number(attrs.get("center_wavelength")),
-        "gsd": _number(attrs.get("gsd")),
-        "units": "" if units == "1" else units,
-        "role": _text(attrs.get("role")),
-        # Of an index, as in the menu of indices.
-        "cmap": _MAPS.get(str(attrs.get("domain")), "RdYlGn") if "formula" in attrs else "gray",
-        "classes": _classes(attrs) if band.dtype.kind in "iub" else [],
-    }
-
-
-def _text(value: Any) -> str:
-    return "" if value is None else str(value)[:80]
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, int | float | np.integer | np.floating) and np.isfinite(value):
-        return float(value)
-    return None
-
-
-def _classes(attrs: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the classes of a band whose numbers are classes, not bit fields."""
-    values = np.atleast_1d(attrs.get("flag_values", ()))
-    if not values.size or values.dtype.kind not in "iu" or "flag_masks" in attrs:
-        return []
-    names = str(attrs.get("flag_meanings", "")).split()
-    own = str(attrs.get("flag_colors", "")).split()
-    return [
-        {
-            "value": int(value),
-            "name": names[n].replace("_", " ") if n < len(names) else str(value),
-            # Anything else than a color would be read by the browser as CSS.
-            "color": own[n].lower() if n < len(own) and _COLOR.fullmatch(own[n]) else other,
-        }
-        for n, (value, other) in enumerate(zip(values.flat, itertools.cycle(_COLORS), strict=False))
-    ]
-
-
-_COLOR = re.compile("#[0-9a-fA-F]{6}")
-
-
-_COLORS = ("#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#76b7b2", "#edc948", "#b07aa1", "#9c755f")
 
 
 def _plain(attrs: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,13 +7,11 @@ in the background and sends further codes. Neither waits for the other.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import threading
-from collections.abc import Callable, Coroutine, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Coroutine, Iterable, Mapping
+from concurrent.futures import wait
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import anywidget
 import numpy as np
@@ -25,6 +23,7 @@ from astra_xr.errors import AstraError, redact
 from astra_xr.reading.loop import start
 from astra_xr.widgets import page
 from astra_xr.widgets.about import described
+from astra_xr.widgets.areas import Areas
 from astra_xr.widgets.choice import InvalidState, completed, usual_colormap
 from astra_xr.widgets.code import code_of, program_of
 from astra_xr.widgets.derive import channels_of, chosen_limits, picture, stretched_limits
@@ -33,13 +32,12 @@ from astra_xr.widgets.look import Box, Limits, Tile, fitting
 from astra_xr.widgets.messages import Wants
 from astra_xr.widgets.pins import Pins, Spectrum
 from astra_xr.widgets.reads import Channel, Reads
+from astra_xr.widgets.work import Work
 
 if TYPE_CHECKING:
     import os
 
     import pandas as pd
-
-T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 _HERE = Path(__file__).parent
@@ -79,6 +77,8 @@ class Picker(anywidget.AnyWidget):
     ) -> None:
         # ``name`` is the Python of the Dataset in the copied code; of an array, if it is one.
         self._scene = Scene(ds)
+        self._work = Work()
+        self._start, self._soon = self._work.start, self._work.soon
         self._tiles = Reads(self._scene)
         self._wants = Wants(
             self._tiles,
@@ -87,11 +87,8 @@ class Picker(anywidget.AnyWidget):
         )
         self._changes = 0
         self._stretched: tuple[Any, Any, dict[str, Limits]] | None = None
-        self._pins = Pins(self._scene)
-        self._reads: set[Future[Any]] = set()
-        self._lock = threading.Lock()
-        # One thread: answers are sent in order, and no read waits for the connection.
-        self._post = ThreadPoolExecutor(1, thread_name_prefix="astra-xr picker")
+        self._pins = Pins(self._scene, self._start, self._say)
+        self._areas = Areas(self._scene, self._start, self._say)
         about = described(self._scene, ds, name, array=array)
         super().__init__(about=about, state=completed(self._scene, state))
         self._closed = False
@@ -118,18 +115,9 @@ class Picker(anywidget.AnyWidget):
 
     @property
     def selection(self) -> xr.Dataset:
-        """Return the visible bands of the visible area and time; as lazy as the Dataset."""
-        names = self.state["bands"]
-        if self.state["mode"] == "single":
-            names = [self.state["band"]]
-        elif self.state["mode"] == "index":
-            names = self._scene.needs(self.state["index"])
-        top, left, bottom, right = self._box()
-        part = self._scene.at(self._step)[list(dict.fromkeys(names))]
-        part = part.isel(y=slice(top, bottom), x=slice(left, right))
-        known = {*part.variables, *part.dims}
-        names = {ours: own for own, ours in self._scene.renamed.items() if ours in known}
-        return part.rename(names)
+        """Return the visible bands of the area, else of the view; as lazy as the Dataset."""
+        box = tuple(self.state["area"] or self._box())
+        return self._scene.selection(channels_of(self.state), self._step, box)
 
     @property
     def image(self) -> xr.DataArray:
@@ -173,6 +161,23 @@ class Picker(anywidget.AnyWidget):
             {"x": x, "y": y} | self._spectrum(self._step, x, y) for x, y in self.state["pins"]
         )
 
+    @property
+    def area(self) -> tuple[float, float, float, float] | None:
+        """Return the area, (west, south, east, north), for ``open_scene(bbox=…)``; else None.
+
+        InvalidDataset is raised if the Dataset has no CRS.
+        """
+        return self._areas.degrees(self.state)
+
+    @property
+    def statistics(self) -> pd.DataFrame:
+        """Return statistics of the area, one row per band or index; reads pixels as needed.
+
+        Columns are mean, std, valid (share, 0 to 1), count, and ``mean_of``: 1 in full resolution,
+        else pixels of the scene in one that counts. Clouds do not count where they are masked.
+        """
+        return self._areas.table(self.state)
+
     def to_html(
         self, path: str | os.PathLike[str], *, bands: Iterable[str] = (), size: int = 512
     ) -> Path:
@@ -213,12 +218,8 @@ class Picker(anywidget.AnyWidget):
         """Stop all reads and release all pixels."""
         if self._closed:
             return
-        with self._lock:
-            self._closed = True
-            reads = list(self._reads)
-        for read in reads:
-            read.cancel()
-        self._post.shutdown(wait=False, cancel_futures=True)
+        self._closed = True
+        self._work.close()
         start(self._stop())
         self._stretched = None
         self._pins.clear()
@@ -260,20 +261,6 @@ class Picker(anywidget.AnyWidget):
         """Return what a step, by default the one that is shown, is drawn from."""
         keys = [*dict.fromkeys(channels_of(self.state)), *([MASK] if self._scene.masked else [])]
         return [(key, self._step if step is None else step) for key in keys]
-
-    def _start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Start reading; closing the picker stops it."""
-        future = start(work)
-        with self._lock:
-            if not self._closed:
-                self._reads.add(future)
-        future.add_done_callback(self._reads.discard)
-        return future
-
-    def _soon(self, act: Callable[..., Any], *args: Any) -> None:
-        """Do something in the thread that sends; nothing once the picker is closed."""
-        with contextlib.suppress(RuntimeError):
-            self._post.submit(act, *args)
 
     def _channels(
         self, step: int, box: Box, most: tuple[int, int], keys: Iterable[str] = ()
@@ -320,9 +307,8 @@ class Picker(anywidget.AnyWidget):
         limits = chosen_limits(self.state)
         if set(limits) != set(channels_of(self.state)):
             tiles = self._at_hand()
-            if len(tiles) < len(self._needed()):
+            if len(tiles) < len(needed := self._needed(self._reference)):
                 box = self._statistics_of()
-                needed = self._needed(self._reference)
                 tiles = self._waited({each[0]: self._tiles.part(each, box) for each in needed})
             limits = self._limits(tiles)
         self._tell(limits)
@@ -378,7 +364,10 @@ class Picker(anywidget.AnyWidget):
     def _spectrum(self, step: int, x: float, y: float) -> Spectrum:
         return self._start(self._pins.spectrum(step, x, y)).result()
 
-    # Messages of the browser.
+    # Messages from and to the browser.
+
+    def _say(self, message: dict[str, Any]) -> None:
+        self._soon(self.send, message)
 
     def _asked(self, _: Any, content: Any, __: Any) -> None:
         if self._closed or not isinstance(content, Mapping):
@@ -386,15 +375,12 @@ class Picker(anywidget.AnyWidget):
         if content.get("type") == "want":
             self._start(self._wants.want(content))
         elif content.get("type") == "spectra":
-            self._start(self._send_spectra(self._step, self.state["pins"]))
+            self._pins.follow(self._step, self.state["pins"])
+        elif content.get("type") == "statistics":
+            self._areas.follow(self.state, again=True)
 
     def _follow(self, change: Any) -> None:
         self._tell_shown()
+        self._areas.follow(self.state)
         if any(change["new"][key] != change["old"][key] for key in ("pins", "time")):
-            self._start(self._send_spectra(self._step, self.state["pins"]))
-
-    async def _send_spectra(self, step: int, pins: list[list[float]]) -> None:
-        """Read the spectra of pins at a step and send them; runs on the engine's loop."""
-        found = await self._pins.spectra(step, pins)
-        if pins == self.state["pins"] and step == self._step:  # else others are asked for
-            self._soon(self.send, {"type": "spectra", "spectra": found})
+            self._pins.follow(self._step, self.state["pins"])

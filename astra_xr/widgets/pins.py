@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 from astra_xr.errors import redact
@@ -13,6 +14,13 @@ Spectrum = dict[str, float | None]
 """Band → value; None without data."""
 
 
+Start = Callable[[Coroutine[Any, Any, Any]], Future[Any]]
+"""Starts a coroutine on the engine's loop."""
+
+Send = Callable[[dict[str, Any]], None]
+"""Sends a message to the browser."""
+
+
 class Pins:
     """What is known of single pixels; its coroutines run on the engine's loop.
 
@@ -20,10 +28,17 @@ class Pins:
     ----------
     scene : Scene
         What is shown.
+    start : callable
+        Starts a coroutine on the engine's loop.
+    send : callable
+        Sends a message to the browser.
     """
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Scene, start: Start, send: Send) -> None:
         self._scene = scene
+        self._start = start
+        self._send = send
+        self._asked: Any = None
         self._spectra: dict[tuple[int, float, float], Spectrum] = {}
 
     async def spectrum(self, step: int, x: float, y: float) -> Spectrum:
@@ -38,6 +53,17 @@ class Pins:
         if at not in self._spectra:
             self._spectra[at] = await self._scene.spectrum(*at)
         return self._spectra[at]
+
+    def follow(self, step: int, points: Sequence[Sequence[float]]) -> None:
+        """Send the spectra of points, unless others are asked for meanwhile."""
+        self._asked = asked = step, points
+
+        async def answer() -> None:
+            found = await self.spectra(step, points)
+            if asked is self._asked:
+                self._send({"type": "spectra", "spectra": found})
+
+        self._start(answer())
 
     async def spectra(self, step: int, points: Sequence[Sequence[float]]) -> list[dict[str, Any]]:
         """Return what the browser is told of points at a step; of a failure, the message."""

@@ -612,7 +612,7 @@ async def _set(event: asyncio.Event) -> None:
 def test_messages_that_mean_nothing_do_nothing(content: Any) -> None:
     picker = plain("a", "b", "c").astra.pick()
     picker._asked(None, content, [])
-    for read in list(picker._reads):
+    for read in list(picker._work.reads):
         read.result()
     assert not picker._wants._wanted
     picker.close()
@@ -708,7 +708,7 @@ def test_a_closed_picker_holds_nothing(picker: Picker) -> None:
     picker.close()
     start(picker._stop()).result()
     assert not picker._tiles.overviews
-    assert not picker._reads
+    assert not picker._work.reads
     assert repr(picker) == "<astra picker: closed>"
     picker._asked(None, {"type": "want", "store": "A", "add": [["red", 0, 0, 0, 0]]}, [])
 

@@ -1,0 +1,67 @@
+"""What the browser needs to know of a band: names, wavelength, colormap and classes."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+MAPS = {"water": "RdYlBu", "burn": "inferno", "snow": "YlGnBu", "urban": "cividis"}
+"""Colormaps by the index's domain; others have RdYlGn."""
+
+
+def described(band: xr.DataArray) -> dict[str, Any]:
+    """Return the description of a band, as JSON."""
+    attrs = band.attrs
+    units = str(attrs.get("units", ""))
+    return {
+        "native": _text(attrs.get("native_name")),
+        "common": _text(attrs.get("common_name")),
+        "title": _text(attrs.get("long_name")),
+        "wavelength": number(attrs.get("center_wavelength")),
+        "gsd": number(attrs.get("gsd")),
+        "units": "" if units == "1" else units,
+        "role": _text(attrs.get("role")),
+        # Of an index, as in the menu of indices.
+        "cmap": MAPS.get(str(attrs.get("domain")), "RdYlGn") if "formula" in attrs else "gray",
+        "classes": _classes(attrs) if band.dtype.kind in "iub" else [],
+    }
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)[:80]
+
+
+def number(value: Any) -> float | None:
+    """Return a finite number as such; None for anything else."""
+    if isinstance(value, int | float | np.integer | np.floating) and np.isfinite(value):
+        return float(value)
+    return None
+
+
+def _classes(attrs: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the classes of a band whose numbers are classes, not bit fields."""
+    values = np.atleast_1d(attrs.get("flag_values", ()))
+    if not values.size or values.dtype.kind not in "iu" or "flag_masks" in attrs:
+        return []
+    names = str(attrs.get("flag_meanings", "")).split()
+    own = str(attrs.get("flag_colors", "")).split()
+    return [
+        {
+            "value": int(value),
+            "name": names[n].replace("_", " ") if n < len(names) else str(value),
+            # Anything else than a color would be read by the browser as CSS.
+            "color": own[n].lower() if n < len(own) and _COLOR.fullmatch(own[n]) else other,
+        }
+        for n, (value, other) in enumerate(zip(values.flat, itertools.cycle(_COLORS), strict=False))
+    ]
+
+
+_COLOR = re.compile("#[0-9a-fA-F]{6}")
+
+
+_COLORS = ("#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#76b7b2", "#edc948", "#b07aa1", "#9c755f")
