@@ -28,12 +28,13 @@ from astra_xr.resolver.local import LocalResolver
 from astra_xr.resolver.resolution import Resolution
 from astra_xr.resolver.wire import detail_of
 from astra_xr.service.answers import Answer, Answers
-from astra_xr.service.api import DOCS_POLICY, AssetsRequest, docs_page, openapi
+from astra_xr.service.api import AssetsRequest
 from astra_xr.service.config import ServiceSettings, converter_of
 from astra_xr.service.files import PREFIX, LocalFiles
 from astra_xr.service.keys import Keyring
 from astra_xr.service.logs import log_failure
 from astra_xr.service.metrics import Metrics
+from astra_xr.service.openapi import DOCS_POLICY, docs_page, openapi
 from astra_xr.service.problems import PLAIN, PROBLEM_TYPE, document, problem, status_of
 from astra_xr.service.rates import Limiter
 from astra_xr.service.shell import Shell
