@@ -292,11 +292,13 @@ class RangeServer:
         # Logged before it is sent: a client that has the answer finds it in the log.
         logged = self._record(request, status=answer.status, sent=stop - start)
         head, at = _head(answer), start
-        file = os.open(path, os.O_RDONLY) if path else None
+        file = path.open("rb", buffering=0) if path else None
         try:
+            if file is not None:
+                file.seek(start)
             while head or at < stop:
                 until = min(at + step, stop)
-                piece = answer.body[at:until] if file is None else os.pread(file, until - at, at)
+                piece = answer.body[at:until] if file is None else file.read(until - at)
                 if reply.corrupt:
                     piece = piece.translate(_INVERTED)
                 writer.write(head + piece)
@@ -306,7 +308,7 @@ class RangeServer:
                     await asyncio.sleep(len(piece) / reply.trickle)
         finally:
             if file is not None:
-                os.close(file)
+                file.close()
             if at < stop:
                 self._correct(logged, sent=at - start)
 

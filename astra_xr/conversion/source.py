@@ -95,6 +95,7 @@ class Source:
         self._allowed = allowed
         self._signed = urls()
         self._lock = threading.Lock()
+        self._writing = threading.Lock()
         if path := self.local:
             self._look_at(path)
         else:
@@ -243,7 +244,7 @@ class Source:
                     self._check_range(response, start)
                     at = start
                     for chunk in _up_to(response, stop - start):
-                        at += os.pwrite(file, chunk, at)
+                        at += self._write(file, chunk, at)
                     if at == stop:
                         return None
             except httpx.HTTPError as error:
@@ -252,6 +253,12 @@ class Source:
             return Again(error=UpstreamUnavailable(service=host, reason=reason))
 
         patiently(host, once)
+
+    def _write(self, file: int, chunk: bytes, at: int) -> int:
+        # Several threads share the file; Windows has no os.pwrite.
+        with self._writing:
+            os.lseek(file, at, os.SEEK_SET)
+            return os.write(file, chunk)
 
     @contextmanager
     def _get(self, start: int, stop: int, patient: bool = True) -> Iterator[httpx.Response]:

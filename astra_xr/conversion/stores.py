@@ -39,6 +39,9 @@ _TEMPORARY = "X-Amz-Security-Token="
 _STALE = 24 * 3600.0
 """Seconds after which work that nobody finished is swept away."""
 
+_POLL = 0.05
+"""Seconds between looks whether a lock is free, as of filelock."""
+
 _KEY = re.compile(r"[\w.-]{1,120}(?:/[\w.-]{1,120}){0,5}", re.ASCII)
 
 
@@ -295,8 +298,39 @@ def workroom(root: Path) -> Path:
 
 @contextlib.contextmanager
 def only_one(root: Path, key: str) -> Iterator[None]:
-    """Let one thread of one process at a time work on a key."""
+    """Let one thread of one process at a time work on a key.
+
+    Its lock is a file that is gone afterwards. Locks are opened, and their files deleted, by
+    whoever holds the gate alone: nobody is left with a lock on a file that is no more there.
+    """
     locks = root / "locks"
     locks.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(locks / f"{check_key(key).replace('/', '_')[-150:]}.lock"):
+    gate = filelock.FileLock(root / "locks.lock")
+    lock = filelock.FileLock(locks / f"{check_key(key).replace('/', '_')[-150:]}.lock")
+    while True:
+        with gate:
+            if _taken(lock):
+                break
+        time.sleep(_POLL)
+    try:
         yield
+    finally:
+        with gate:
+            _drop(lock)
+            # Of processes that were killed.
+            for path in locks.glob("*.lock"):
+                left = filelock.FileLock(path)
+                if _taken(left):
+                    _drop(left)
+
+
+def _taken(lock: filelock.BaseFileLock) -> bool:
+    with contextlib.suppress(filelock.Timeout):
+        lock.acquire(timeout=0)
+    return lock.is_locked
+
+
+def _drop(lock: filelock.BaseFileLock) -> None:
+    lock.release()
+    with contextlib.suppress(OSError):
+        Path(lock.lock_file).unlink()

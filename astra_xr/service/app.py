@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -69,8 +70,20 @@ def create_app(settings: ServiceSettings | None = None) -> ASGIApp:
     ------
     InvalidParameter
         A setting is invalid.
+    AstraError
+        This is Windows.
     """
+    check_system()
     return Service(settings or ServiceSettings.from_env()).app()
+
+
+def check_system() -> None:
+    """Raise `AstraError` where the service cannot run."""
+    if not hasattr(os, "pread"):
+        raise AstraError(
+            "The service does not run on Windows: it needs os.pread, to send parts of files. Run "
+            "it on Linux or macOS, or in WSL or a container; clients on Windows can use it there."
+        )
 
 
 class Service:

@@ -21,7 +21,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from astra_xr.errors import InvalidParameter
 from astra_xr.service import logs
-from astra_xr.service.app import create_app
+from astra_xr.service.app import check_system, create_app
 from astra_xr.service.config import ServiceSettings, default_keys_file
 from astra_xr.service.keys import KeyFile, Keyring
 from astra_xr.service.metrics import MANY
@@ -150,7 +150,10 @@ def serve(
     ------
     InvalidParameter
         A setting is invalid, or the address is in use.
+    AstraError
+        This is Windows.
     """
+    check_system()
     _check_address(host, port)
     if catalog:
         os.environ["ASTRA_CATALOG"] = catalog

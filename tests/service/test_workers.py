@@ -21,8 +21,9 @@ import pytest
 import rasterio
 
 from astra_xr.catalogs import s3
+from astra_xr.cli import main
 from astra_xr.conversion.stores import StoredAsset
-from astra_xr.errors import InvalidParameter
+from astra_xr.errors import AstraError, InvalidParameter
 from astra_xr.net.memo import Memo
 from astra_xr.secret import Secret
 from astra_xr.service.app import create_app
@@ -243,3 +244,15 @@ def test_settings_from_the_environment() -> None:
     assert (told.store, told.metrics, told.drain) == (Secret("s3://b"), True, 2.5)
     with pytest.raises(InvalidParameter, match="ASTRA_DRAIN"):
         ServiceSettings.from_env({"ASTRA_DRAIN": "-1"})
+
+
+def test_windows_is_told_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delattr("os.pread")
+    keys = tmp_path / "keys.json"
+    assert main(["serve", "--port", "0", "--keys-file", str(keys)]) == 1
+    assert "does not run on Windows" in capsys.readouterr().err
+    assert not keys.exists()
+    with pytest.raises(AstraError, match="in WSL or a container"):
+        create_app(ServiceSettings())
