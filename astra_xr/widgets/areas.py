@@ -36,9 +36,9 @@ def sides_of(state: State) -> list[State]:
     return [state]
 
 
-def subject(side: State) -> list[Any]:
-    """Return what the statistics of a side depend on, besides the area; as JSON has it."""
-    return [channels_of(side), bool(side["mask"]), side["time"]]
+def _subjects(state: State) -> list[Any]:
+    """Return what the statistics of each side depend on, besides the area; as JSON has it."""
+    return [[channels_of(each), each["mask"], each["time"]] for each in sides_of(state)]
 
 
 async def statistics(scene: Scene, sides: Sequence[State], area: Box) -> dict[str, Any]:
@@ -162,7 +162,7 @@ class Areas:
 
     def follow(self, state: State, *, again: bool = False) -> None:
         """Send the statistics of a state, unless they are the same or another follows soon."""
-        made = [state["area"], [subject(side) for side in sides_of(state)]]
+        made = [state["area"], _subjects(state)]
         if made == self._made and not again:
             return
         self._made = made
@@ -171,16 +171,21 @@ class Areas:
         if state["area"]:
             self._coming = self._start(self._answer(state, made))
 
-    async def _answer(self, state: State, made: list[Any]) -> None:
-        await asyncio.sleep(_CALM)
-        message: dict[str, Any] = {"type": "statistics", "area": made[0], "of": made[1]}
+    async def told(self, state: State) -> dict[str, Any]:
+        """Return what the browser is told; of a failure, the message."""
+        message = {"type": "statistics", "area": state["area"], "of": _subjects(state)}
         try:
             message["bbox"] = self.degrees(state)
         except InvalidDataset as error:
             message["unplaced"] = redact(error)
         try:
-            message |= await statistics(self._scene, sides_of(state), tuple(made[0]))
+            message |= await statistics(self._scene, sides_of(state), tuple(state["area"]))
         except Exception as error:  # noqa: BLE001  (any failure is shown in the widget)
             message["message"] = redact(error)
+        return message
+
+    async def _answer(self, state: State, made: list[Any]) -> None:
+        await asyncio.sleep(_CALM)
+        message = await self.told(state)
         if made == self._made:
             self._send(message)

@@ -3,9 +3,11 @@
 ::
 
     want     {type, store, add: [[key, time, level, row, column]…], drop: […], raw}
-    spectra  {type}
+    spectra, statistics  {type}: once more
     tile     {type, key, time, level, row, col, box, shape, low, step, packing, bits}, [bytes]
     failed   {type, key, time, level, row, col, message}
+    spectra  {type, spectra: [{x, y, time, values}…]}
+    statistics  {type, area, of, bbox, mean_of, sides: [[{key, mean, std, valid, count}…]…]}
 
 ``time`` is the number of a step, 0 where there is one only; ``step`` is between two codes.
 """

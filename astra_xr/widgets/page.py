@@ -91,6 +91,9 @@ def write(picker: Picker, path: Path, bands: Iterable[str], size: int) -> Path:
             {"x": x, "y": y, "time": 0, "values": picker._spectrum(shown, x, y)}  # noqa: SLF001
             for x, y in picker.state["pins"]
         ],
+        "statistics": picker._start(picker._areas.told(picker.state)).result()  # noqa: SLF001
+        if picker.state["area"]
+        else None,
     }
     text = _PAGE.format(
         title=html.escape(picker.about["title"]),

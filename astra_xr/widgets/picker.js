@@ -18,8 +18,8 @@ function countsOf(parts) {
   const total = sum(all), kept = sum(some);
   return kept && kept * 100 >= total ? { counts: some, total: kept } : { counts: all, total };
 }
-function percentile({ low, step }, { counts, total }, percent) {
-  const at = percent / 100 * (total - 1);
+function percentile({ low, step }, { counts, total }, percent2) {
+  const at = percent2 / 100 * (total - 1);
   const rank = Math.floor(at);
   let seen = 0;
   for (let code = 1; code <= LAST; code++) {
@@ -146,6 +146,14 @@ var ACTIONS = {
     if (state.pins.some((pin) => String(pin) === String(point))) return state;
     return { ...state, pins: [...state.pins, [point[0], point[1]]] };
   },
+  area(about, state, { area }) {
+    if (!area) return state.area ? { ...state, area: null } : state;
+    const { rows, cols } = about.grid;
+    const whole = area.map((edge, n) => Math.min(n % 2 ? cols : rows, Math.max(0, Math.round(edge))));
+    const [top, left, bottom, right] = whole;
+    if (!(top < bottom && left < right) || String(whole) === String(state.area)) return state;
+    return { ...state, area: whole };
+  },
   unpin: (about, state, { n }) => ({ ...state, pins: state.pins.filter((_, i) => i !== n) }),
   clear: (about, state) => ({ ...state, pins: [] }),
   view: (about, state, { view }) => String(view) === String(state.view) ? state : { ...state, view },
@@ -266,7 +274,7 @@ var Wire = class {
   async take(message, buffers) {
     if (!message || typeof message !== "object") return;
     if (message.type !== "tile") {
-      if (["failed", "spectra", "refused"].includes(message.type)) this.heard(message);
+      if (["failed", "spectra", "statistics", "refused"].includes(message.type)) this.heard(message);
       return;
     }
     try {
@@ -452,6 +460,7 @@ var Store = class {
     this.asked = /* @__PURE__ */ new Map();
     this.failed = /* @__PURE__ */ new Map();
     this.spectra = [];
+    this.statistics = null;
     this.history = new History(now);
     this.refused = "";
   }
@@ -510,6 +519,7 @@ var Store = class {
   }
   /** Take what the wire has heard. @param {Heard} message */
   heard(message) {
+    if (message.type === "statistics") this.statistics = message;
     if (message.type === "spectra") this.spectra = message.spectra;
     if (message.type === "refused") this.refused = message.message;
     if (message.type === "tile") this.put(message);
@@ -598,6 +608,7 @@ async function offlineModel(held) {
   const missing = (address) => ({ type: "failed", ...address, message: `${address.key === MASK ? "The cloud mask" : address.key} is not included in this page.`, final: true });
   const store = new Store(wire, "page");
   store.spectra = held.spectra;
+  store.statistics = held.statistics;
   for (const { data, ...tile } of held.tiles) {
     const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
     store.put({ ...tile, codes: await unpacked(tile, [bytes]) });
@@ -1142,6 +1153,261 @@ var Histogram = class {
   }
 };
 
+// astra_xr/widgets/js/ui/area.js
+var CORNERS = [["top left", [0, 1]], ["top right", [0, 3]], ["bottom left", [2, 1]], ["bottom right", [2, 3]]];
+var LEAST = 4;
+var EDGE2 = 24;
+function sizeText({ about: { grid }, stage }, [top, left, bottom, right]) {
+  if (!grid.meters) return `${right - left} × ${bottom - top} pixels`;
+  const sides = [(right - left) * grid.meters, (bottom - top) * grid.meters * stage.eye.ratio];
+  const far = Math.max(...sides) >= 1e3;
+  const text = sides.map((side) => numberText(far ? side / 1e3 : side, 3)).join(" × ");
+  return `${text} ${far ? "km" : "m"}`;
+}
+var AreaTool = class {
+  drawing = false;
+  /** @type {Box | null} */
+  placed = null;
+  /** @param {Stage} stage */
+  constructor(stage) {
+    this.stage = stage;
+    this.button = make("button", {
+      type: "button",
+      class: "astra-tool",
+      "aria-pressed": "false",
+      title: "Draw an area (or Shift and drag)",
+      "aria-label": "Draw an area",
+      onclick: (e) => this.toggle(e.detail === 0)
+    }, icon("area"));
+    this.tag = make("button", { type: "button", class: "astra-area-tag" });
+    this.corners = CORNERS.map(([name]) => make("button", { type: "button", class: "astra-area-corner", "aria-label": `Corner of the area, ${name}` }));
+    this.frame = make("div", { class: "astra-area-frame" });
+    this.node = make("div", { class: "astra-area", role: "group", "aria-label": "Area", hidden: true }, this.frame, ...this.corners, this.tag);
+    this.handle(this.tag, [0, 1, 2, 3]);
+    CORNERS.forEach(([, edges], n) => this.handle(this.corners[n], edges));
+    this.draws();
+  }
+  get area() {
+    return this.stage.view.state.area;
+  }
+  /** @param {number[] | null} area @param {string} [gesture] */
+  set(area, gesture) {
+    this.stage.view.act({ type: "area", area, gesture });
+  }
+  remove() {
+    this.set(null);
+    this.stage.canvas.focus();
+  }
+  /** By the keyboard there is no drag: the area is the middle of what is seen. */
+  toggle(byKey) {
+    const { eye, view } = this.stage;
+    if (!byKey) {
+      this.arm(!this.drawing);
+      return;
+    }
+    const [top, left, bottom, right] = eye.view || [0, 0, eye.grid.rows, eye.grid.cols];
+    const inset = (low, high) => [low + (high - low) / 3, high - (high - low) / 3];
+    const [rows, cols] = [inset(top, bottom), inset(left, right)];
+    this.set([rows[0], cols[0], rows[1], cols[1]]);
+    view.update();
+    this.tag.focus();
+  }
+  arm(drawing) {
+    this.drawing = drawing;
+    this.button.setAttribute("aria-pressed", drawing);
+    this.stage.canvas.dataset.drawing = String(drawing);
+  }
+  /** @param {PointerEvent} e @returns {[number, number]} */
+  at(e) {
+    const box = this.stage.canvas.getBoundingClientRect();
+    return [e.clientX - box.left, e.clientY - box.top];
+  }
+  /** Drags on the picture draw an area, with the tool or with Shift; before the picture would pan. */
+  draws() {
+    const { canvas, eye } = this.stage;
+    let from = null;
+    let gesture = "", pointer = 0;
+    let before = null;
+    const own = (act) => (e) => {
+      if (!from || e.pointerId !== pointer) return;
+      e.stopImmediatePropagation();
+      act(e);
+    };
+    const stop = () => {
+      from = null;
+      this.arm(false);
+    };
+    canvas.addEventListener("pointerdown", (e) => {
+      if (e.button || from || !(this.drawing || e.shiftKey)) return;
+      e.stopImmediatePropagation();
+      canvas.setPointerCapture(e.pointerId);
+      [from, gesture, pointer] = [this.at(e), unique(), e.pointerId];
+      before = this.area;
+    });
+    canvas.addEventListener("pointermove", own((e) => {
+      const [x, y] = this.at(e);
+      if (!from || Math.max(Math.abs(x - from[0]), Math.abs(y - from[1])) < LEAST) return;
+      const [r0, c0] = eye.at(...from), [r1, c1] = eye.at(x, y);
+      this.set([Math.floor(Math.min(r0, r1)), Math.floor(Math.min(c0, c1)), Math.ceil(Math.max(r0, r1)), Math.ceil(Math.max(c0, c1))], gesture);
+    }));
+    canvas.addEventListener("pointerup", own(stop));
+    canvas.addEventListener("pointercancel", own(stop));
+    canvas.addEventListener("keydown", (e) => {
+      if (e.key !== "Escape" || !(this.drawing || this.area)) return;
+      if (from) this.set(before, gesture);
+      else if (this.drawing) this.arm(false);
+      else this.set(null);
+      from = null;
+    });
+  }
+  /** A handle moves some edges: by dragging, or by arrow keys. @param {HTMLElement} node @param {number[]} edges */
+  handle(node, edges) {
+    const { eye } = this.stage;
+    let from = null;
+    let gesture = "";
+    node.addEventListener("pointerdown", (e) => {
+      if (e.button) return;
+      e.preventDefault();
+      node.focus();
+      node.setPointerCapture(e.pointerId);
+      [from, gesture] = [{ at: this.at(e), area: this.area }, unique()];
+    });
+    node.addEventListener("pointermove", (e) => {
+      if (!from || !from.area) return;
+      const [x, y] = this.at(e);
+      this.shift(from.area, edges, (y - from.at[1]) / (eye.scale * eye.ratio), (x - from.at[0]) / eye.scale, gesture);
+    });
+    const stop = () => {
+      from = null;
+    };
+    node.addEventListener("pointerup", stop);
+    node.addEventListener("pointercancel", stop);
+    node.addEventListener("keydown", (e) => {
+      const ways = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
+      if (["Escape", "Delete", "Backspace"].includes(e.key)) this.remove();
+      else if (ways[e.key]) {
+        const step = Math.max(1, Math.round((e.shiftKey ? 1 : 10) / eye.scale));
+        this.shift(this.area, edges, ways[e.key][0] * step, ways[e.key][1] * step);
+      } else return;
+      e.preventDefault();
+    });
+  }
+  /** Move edges by rows and columns; all of them stay as far apart. */
+  shift(area, edges, down, across, gesture) {
+    const { rows, cols } = this.stage.about.grid;
+    let [dr, dc] = [Math.round(down), Math.round(across)];
+    if (edges.length === 4) {
+      dr = Math.min(rows - area[2], Math.max(-area[0], dr));
+      dc = Math.min(cols - area[3], Math.max(-area[1], dc));
+    }
+    const next = area.map((at, n) => at + (edges.includes(n) ? n % 2 ? dc : dr : 0));
+    this.set([Math.min(next[0], next[2]), Math.min(next[1], next[3]), Math.max(next[0], next[2]), Math.max(next[1], next[3])], gesture);
+  }
+  /** Lay the rectangle where it is seen now. */
+  place() {
+    const { eye, view } = this.stage, { area } = this;
+    this.node.hidden = !area;
+    if (!area) return;
+    const [x, y] = eye.place(area[0], area[1]), [x2, y2] = eye.place(area[2], area[3]);
+    const lay = (node, left2, top) => {
+      node.style.left = `${left2.toFixed(1)}px`;
+      node.style.top = `${top.toFixed(1)}px`;
+    };
+    const cut = [Math.max(x, -9), Math.max(y, -9), Math.min(x2, eye.width + 9), Math.min(y2, eye.height + 9)];
+    this.frame.hidden = cut[0] >= cut[2] || cut[1] >= cut[3];
+    lay(this.frame, cut[0], cut[1]);
+    this.frame.style.width = `${(cut[2] - cut[0]).toFixed(1)}px`;
+    this.frame.style.height = `${(cut[3] - cut[1]).toFixed(1)}px`;
+    this.corners.forEach((corner, n) => {
+      const [cx, cy] = [n % 2 ? x2 : x, n > 1 ? y2 : y];
+      corner.hidden = cx < 0 || cy < 0 || cx > eye.width || cy > eye.height;
+      lay(corner, cx - EDGE2 / 2, cy - EDGE2 / 2);
+    });
+    const text = sizeText(view, area);
+    if (this.tag.textContent !== text) {
+      this.tag.textContent = text;
+      this.tag.setAttribute("aria-label", `Area of ${text}. Arrow keys move it, Delete removes it.`);
+    }
+    this.tag.hidden = this.frame.hidden;
+    const above = cut[1] >= EDGE2 + 14;
+    const wide = this.tag.offsetWidth || 80;
+    const left = Math.min(Math.max(cut[0] + (cut[2] - cut[0] - wide) / 2, 2), eye.width - wide - 2);
+    lay(this.tag, left, above ? cut[1] - EDGE2 - 14 : Math.min(Math.max(cut[1], 0) + 14, eye.height - EDGE2));
+  }
+};
+var subject = (state) => [channelsOf(state), state.mask, state.time];
+var AreaPanel = class {
+  made = "";
+  /** @param {View} view */
+  constructor(view) {
+    this.view = view;
+    this.title = make("b");
+    this.table = make("table", { class: "astra-table" });
+    this.note = make("p", { class: "astra-hint", role: "status" });
+    this.copy = make("button", { type: "button", onclick: () => this.copied() }, "Copy bbox");
+    const remove = make("button", { type: "button", onclick: () => view.stage.areaTool.remove() }, "Remove");
+    this.node = make(
+      "section",
+      { class: "astra-area-panel", "aria-label": "Statistics of the area", hidden: true },
+      this.title,
+      this.table,
+      this.note,
+      make("div", { class: "astra-row" }, this.copy, remove)
+    );
+  }
+  /** What Python told, if it is of what is chosen now. @returns {Statistics | null} */
+  get known() {
+    const { state, store } = this.view, found = store.statistics;
+    const same = found && String(found.area) === String(state.area) && JSON.stringify(found.of) === JSON.stringify([subject(state)]);
+    return same ? found : null;
+  }
+  update() {
+    const { view } = this, { area } = view.state;
+    this.node.hidden = !area;
+    if (!area) return;
+    const { known } = this, gone = Boolean(view.about.offline);
+    const made = JSON.stringify([area, known, gone]);
+    if (made === this.made) return;
+    this.made = made;
+    this.title.textContent = `Area ${sizeText(view, area)}`;
+    this.node.dataset.known = String(Boolean(known));
+    this.copy.disabled = !known || !known.bbox;
+    this.copy.title = known && known.unplaced || "The area as bbox= of open_scene";
+    if (known && known.sides) this.fill(known);
+    this.note.textContent = noteOf(known, gone);
+  }
+  /** A row for each channel. @param {Statistics} known */
+  fill({ sides = [] }) {
+    const number = (value) => value === null ? "–" : numberText(value, 4);
+    const head = ["mean", "std", this.view.state.mask ? "clear" : "valid"].map((text) => make("th", { scope: "col" }, text));
+    const rows = sides.flatMap((side) => side.map((row) => make(
+      "tr",
+      {},
+      make("th", { scope: "row" }, row.key),
+      ...[number(row.mean), number(row.std), percent(row.valid)].map((text) => make("td", {}, text))
+    )));
+    this.table.replaceChildren(make("thead", {}, make("tr", {}, make("td"), ...head)), make("tbody", {}, ...rows));
+  }
+  async copied() {
+    const { known } = this;
+    if (!known || !known.bbox) return;
+    const done = await copyText(`bbox=(${known.bbox.join(", ")})`);
+    this.copy.textContent = done ? "Copied" : "Not copied";
+    setTimeout(() => {
+      this.copy.textContent = "Copy bbox";
+    }, 1500);
+  }
+};
+var percent = (share) => `${share > 0.999 && share < 1 ? "> 99.9" : numberText(100 * share, 3)} %`;
+function noteOf(known, offline2) {
+  if (!known) return offline2 ? "Statistics need a kernel." : "Reading…";
+  if (known.message) return known.message;
+  const { mean_of: of = 1, sides = [] } = known;
+  if (of > 1) return `Of an overview, mean of ${numberText(of, 3)} pixels.`;
+  const count = Math.max(0, ...sides.flat().map((row) => row.count));
+  return `Of ${count.toLocaleString("en")} pixels, in full resolution.`;
+}
+
 // astra_xr/widgets/js/geo/eye.js
 var clamp2 = (value, low, high) => Math.min(high, Math.max(low, value));
 var middle = (values) => values[values.length >> 1];
@@ -1476,14 +1742,16 @@ var Stage = class {
     this.scalebar = make("div", { class: "astra-scalebar", "aria-hidden": "true" }, make("i"), make("span"));
     this.bar = make("div", { class: "astra-bar", role: "progressbar", "aria-label": "Reading", hidden: true });
     const tool = (label, text, run) => make("button", { type: "button", class: "astra-tool", title: label, "aria-label": label, onclick: run }, text);
+    this.areaTool = new AreaTool(this);
     const tools = make(
       "div",
       { class: "astra-tools" },
       tool("Zoom in", "+", () => this.look(() => this.eye.zoom(1.6))),
       tool("Zoom out", "−", () => this.look(() => this.eye.zoom(1 / 1.6))),
-      tool("Show all", "⤢", () => this.look(() => this.eye.show(null)))
+      tool("Show all", "⤢", () => this.look(() => this.eye.show(null))),
+      this.areaTool.button
     );
-    this.node = make("div", { class: "astra-stage" }, this.canvas, this.bar, tools, this.scalebar);
+    this.node = make("div", { class: "astra-stage" }, this.canvas, this.areaTool.node, this.bar, tools, this.scalebar);
     this.readout = make("div", { class: "astra-readout" });
     this.pointers();
     this.keys();
@@ -1676,6 +1944,7 @@ var Stage = class {
     const saved = !picture.drawn && this.preview;
     if (saved) this.put(context, { canvas: saved, box: [0, 0, pyramid.rows, pyramid.cols] });
     this.marks(context);
+    this.areaTool.place();
     this.scale();
     if (picture.fresh) {
       canvas.dataset.rev = ++this.revision;
@@ -1884,10 +2153,12 @@ var View = class {
     this.panel = new Panel(this);
     this.histogram = new Histogram(this);
     this.spectra = new Spectra(this);
+    this.area = new AreaPanel(this);
     this.build();
     this.listen();
     this.refresh();
     if (this.state.pins.length && !store.spectra.length) store.wire.send({ type: "spectra" });
+    if (this.state.area && !store.statistics) store.wire.send({ type: "statistics" });
   }
   build() {
     const { about, stage, status, root } = this;
@@ -1907,7 +2178,7 @@ var View = class {
     );
     const below = make("div", { class: "astra-below" }, stage.readout, status.line);
     const left = make("div", { class: "astra-left" }, stage.node, below, status.alert);
-    this.panel.node.append(...this.panel.above, this.histogram.node, ...this.panel.below, this.spectra.node);
+    this.panel.node.append(...this.panel.above, this.histogram.node, ...this.panel.below, this.area.node, this.spectra.node);
     root.classList.add("astra-picker");
     root.setAttribute("data-lm-suppress-shortcuts", "true");
     root.append(make(
@@ -1998,12 +2269,12 @@ var View = class {
   /** State → what is needed → what follows → each panel; what fails in one stops no other. */
   update() {
     if (this.closed) return;
-    const { stage, head, panel, histogram, spectra } = this;
+    const { stage, head, panel, histogram, spectra, area } = this;
     const parts = [
       () => this.fetch(),
       () => this.derive(),
       () => stage.paint(this.limits),
-      ...[head, panel, histogram, spectra].map((part2) => () => part2.update()),
+      ...[head, panel, histogram, area, spectra].map((part2) => () => part2.update()),
       () => this.showCode(),
       () => stage.tellPixel()
     ];

@@ -89,6 +89,14 @@ const ACTIONS = {
     if (state.pins.some((pin) => String(pin) === String(point))) return state;
     return { ...state, pins: [...state.pins, [point[0], point[1]]] };
   },
+  area(about, state, { area }) {
+    if (!area) return state.area ? { ...state, area: null } : state;
+    const { rows, cols } = about.grid;
+    const whole = area.map((edge, n) => Math.min(n % 2 ? cols : rows, Math.max(0, Math.round(edge))));
+    const [top, left, bottom, right] = whole;
+    if (!(top < bottom && left < right) || String(whole) === String(state.area)) return state;
+    return { ...state, area: whole };
+  },
   unpin: (about, state, { n }) => ({ ...state, pins: state.pins.filter((_, i) => i !== n) }),
   clear: (about, state) => ({ ...state, pins: [] }),
   view: (about, state, { view }) => (String(view) === String(state.view) ? state : { ...state, view }),

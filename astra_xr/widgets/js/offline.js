@@ -39,6 +39,7 @@ export async function offlineModel(held) {
   const missing = (address) => ({ type: "failed", ...address, message: `${address.key === MASK ? "The cloud mask" : address.key} is not included in this page.`, final: true });
   const store = new Store(wire, "page");
   store.spectra = held.spectra;
+  store.statistics = held.statistics;
   for (const { data, ...tile } of held.tiles) {
     const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
     store.put({ ...tile, codes: await unpacked(tile, [bytes]) });

@@ -3,7 +3,7 @@
 import { History } from "./history.js";
 import { canInflate, nameOf } from "./wire.js";
 
-/** @import { Address, Asks, Heard, Line, Spectrum, Tile } from "./types" */
+/** @import { Address, Asks, Heard, Line, Spectrum, Statistics, Tile } from "./types" */
 
 const BYTES = 64 << 20; // of pixels that are kept, and not wanted by a view
 const TRIES = 5; // at a tile, unless it is asked for
@@ -32,6 +32,8 @@ export class Store {
     this.failed = new Map(); // name → the same, and when it is asked for again
     /** @type {Spectrum[]} */
     this.spectra = [];
+    /** @type {Statistics | null} */
+    this.statistics = null;
     this.history = new History(now);
     this.refused = "";
   }
@@ -96,6 +98,7 @@ export class Store {
 
   /** Take what the wire has heard. @param {Heard} message */
   heard(message) {
+    if (message.type === "statistics") this.statistics = message;
     if (message.type === "spectra") this.spectra = message.spectra;
     if (message.type === "refused") this.refused = message.message;
     if (message.type === "tile") this.put(message);

@@ -38,6 +38,8 @@ export interface State {
   view: Box | null;
   /** x, y in the coordinates of the grid. */
   pins: [number, number][];
+  /** What statistics are of. */
+  area: Box | null;
 }
 
 export interface ClassOf {
@@ -155,6 +157,22 @@ export interface Spectrum {
   message?: string;
 }
 
+/** Of the area. */
+export interface Statistics {
+  area: Box;
+  /** Channels, mask and time of each side. */
+  of: [string[], boolean, string | null][];
+  /** West, south, east, north; or why it is not known. */
+  bbox?: [number, number, number, number];
+  unplaced?: string;
+  /** Pixels of the scene in one that counts. */
+  mean_of?: number;
+  /** Of each side its channels; classes have no mean. */
+  sides?: { key: string; mean: number | null; std: number | null; valid: number; count: number }[][];
+  /** Why there are none. */
+  message?: string;
+}
+
 /** Of codes; index 0 has none. */
 export interface Counts {
   counts: Uint32Array;
@@ -181,7 +199,8 @@ export type Asks = [string, number, number, number, number];
 /** To the kernel. */
 export type Asked =
   | { type: "want"; store: string; add: Asks[]; drop: Asks[]; raw: boolean }
-  | { type: "spectra" };
+  | { type: "spectra" }
+  | { type: "statistics" };
 
 /** From the kernel, once the codes of tiles are unpacked. */
 export type Heard =
@@ -189,6 +208,7 @@ export type Heard =
   /** `final`: it would be of no use to ask again. */
   | ({ type: "failed"; message: string; final?: boolean } & Address)
   | { type: "spectra"; spectra: Spectrum[] }
+  | ({ type: "statistics" } & Statistics)
   | { type: "refused"; message: string };
 
 /** What a store talks to: a kernel, or the page itself. */

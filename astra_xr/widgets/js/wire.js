@@ -1,10 +1,11 @@
 // Messages to and from the kernel; no other module knows them.
 //
 //   want     { type, store, add: [[key, time, level, row, col]…], drop: […], raw }   → tile or failed, for each
-//   spectra  { type }                                                          → spectra
+//   spectra, statistics  { type }                                              → the same, with what is known
 //   tile     { type, key, time, level, row, col, box, shape, low, step, packing }, [bytes]
 //   failed   { type, key, time, level, row, col, message }
 //   spectra  { type, spectra }
+//   statistics  { type, area, of, bbox, mean_of, sides }, or { type, area, of, message }
 //   refused  { type, message }: a state that Python did not take
 
 /** @import { Address, Asked, Heard, Line, Model, State } from "./types" */
@@ -57,7 +58,7 @@ export class Wire {
   async take(message, buffers) {
     if (!message || typeof message !== "object") return;
     if (message.type !== "tile") {
-      if (["failed", "spectra", "refused"].includes(message.type)) this.heard(message);
+      if (["failed", "spectra", "statistics", "refused"].includes(message.type)) this.heard(message);
       return;
     }
     try {

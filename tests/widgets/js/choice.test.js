@@ -57,3 +57,11 @@ test("no state is changed in place", () => {
   const frozen = Object.freeze({ ...state, limits: Object.freeze({}), pins: Object.freeze([]), bands: Object.freeze([...state.bands]) });
   after(frozen, { type: "pin", row: 1, col: 1 }, { type: "limits", key: "red", limits: [0, 1] }, { type: "band", channel: 0, name: "nir" });
 });
+
+test("an area is of whole pixels within the scene", () => {
+  const drawn = (area) => after(state, { type: "area", area }).area;
+  assert.deepEqual(drawn([1.4, 2.6, 9, 9]), [1, 3, 9, 9]);
+  assert.deepEqual(drawn([-5, -5, 9999, 9999]), [0, 0, 600, 800]);
+  for (const area of [[700, 0, 800, 9], [5, 5, 5, 9], [9, 9, 5, 5]]) assert.equal(drawn(area), state.area);
+  assert.equal(after(state, { type: "area", area: [0, 0, 5, 5] }, { type: "area", area: null }).area, null);
+});

@@ -24,5 +24,5 @@ export const scene = {
 
 export const state = {
   mode: "rgb", bands: ["red", "green", "blue"], index: "NDVI", band: "red", cmap: "gray", gamma: 1, mask: false,
-  stretch: { kind: "percentile", low: 2, high: 98, sigma: 2, of: "whole" }, limits: {}, view: null, pins: [],
+  stretch: { kind: "percentile", low: 2, high: 98, sigma: 2, of: "whole" }, limits: {}, view: null, pins: [], area: null,
 };

@@ -5,6 +5,7 @@ import { MASK } from "../derive.js";
 import { Eye } from "../geo/eye.js";
 import { lonlatAt } from "../geo/lonlat.js";
 import { numberText } from "../code.js";
+import { AreaTool } from "./area.js";
 import { clamp, make } from "./dom.js";
 import { Picture } from "./picture.js";
 
@@ -39,11 +40,12 @@ export class Stage {
     this.scalebar = make("div", { class: "astra-scalebar", "aria-hidden": "true" }, make("i"), make("span"));
     this.bar = make("div", { class: "astra-bar", role: "progressbar", "aria-label": "Reading", hidden: true });
     const tool = (label, text, run) => make("button", { type: "button", class: "astra-tool", title: label, "aria-label": label, onclick: run }, text);
+    this.areaTool = new AreaTool(this);
     const tools = make("div", { class: "astra-tools" },
       tool("Zoom in", "+", () => this.look(() => this.eye.zoom(1.6))),
       tool("Zoom out", "−", () => this.look(() => this.eye.zoom(1 / 1.6))),
-      tool("Show all", "⤢", () => this.look(() => this.eye.show(null))));
-    this.node = make("div", { class: "astra-stage" }, this.canvas, this.bar, tools, this.scalebar);
+      tool("Show all", "⤢", () => this.look(() => this.eye.show(null))), this.areaTool.button);
+    this.node = make("div", { class: "astra-stage" }, this.canvas, this.areaTool.node, this.bar, tools, this.scalebar);
     this.readout = make("div", { class: "astra-readout" });
     this.pointers();
     this.keys();
@@ -238,6 +240,7 @@ export class Stage {
     const saved = !picture.drawn && this.preview;
     if (saved) this.put(context, { canvas: saved, box: [0, 0, pyramid.rows, pyramid.cols] });
     this.marks(context);
+    this.areaTool.place();
     this.scale();
     if (picture.fresh) {
       canvas.dataset.rev = ++this.revision;

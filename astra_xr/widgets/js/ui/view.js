@@ -8,6 +8,7 @@ import { copyText, make, unique } from "./dom.js";
 import { Head } from "./head.js";
 import { Histogram } from "./histogram.js";
 import { Panel } from "./panel.js";
+import { AreaPanel } from "./area.js";
 import { Spectra } from "./spectra.js";
 import { Stage } from "./stage.js";
 import { Status } from "./status.js";
@@ -41,10 +42,12 @@ export class View {
     this.panel = new Panel(this);
     this.histogram = new Histogram(this);
     this.spectra = new Spectra(this);
+    this.area = new AreaPanel(this);
     this.build();
     this.listen();
     this.refresh();
     if (this.state.pins.length && !store.spectra.length) store.wire.send({ type: "spectra" });
+    if (this.state.area && !store.statistics) store.wire.send({ type: "statistics" });
   }
 
   build() {
@@ -60,7 +63,7 @@ export class View {
       make("div", { class: "astra-row" }, copy, script), why);
     const below = make("div", { class: "astra-below" }, stage.readout, status.line);
     const left = make("div", { class: "astra-left" }, stage.node, below, status.alert);
-    this.panel.node.append(...this.panel.above, this.histogram.node, ...this.panel.below, this.spectra.node);
+    this.panel.node.append(...this.panel.above, this.histogram.node, ...this.panel.below, this.area.node, this.spectra.node);
     root.classList.add("astra-picker");
     root.setAttribute("data-lm-suppress-shortcuts", "true");
     root.append(make("section", { class: "astra-box", "aria-label": `Band picker of ${about.title}` },
@@ -147,12 +150,12 @@ export class View {
   /** State → what is needed → what follows → each panel; what fails in one stops no other. */
   update() {
     if (this.closed) return;
-    const { stage, head, panel, histogram, spectra } = this;
+    const { stage, head, panel, histogram, spectra, area } = this;
     const parts = [
       () => this.fetch(),
       () => this.derive(),
       () => stage.paint(this.limits),
-      ...[head, panel, histogram, spectra].map((part) => () => part.update()),
+      ...[head, panel, histogram, area, spectra].map((part) => () => part.update()),
       () => this.showCode(),
       () => stage.tellPixel(),
     ];
