@@ -1,4 +1,4 @@
-"""What a type checker tells a user; checked by tests/test_typing.py, never run."""
+"""What a type checker tells a user; checked by mypy and pyright in `.ci/run lint`, never run."""
 
 from __future__ import annotations
 

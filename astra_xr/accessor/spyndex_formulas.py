@@ -108,9 +108,11 @@ def recipe_of(name: str, constants: Mapping[str, float], kernel: str = "RBF") ->
 
 def _known(name: str, names: Collection[str]) -> str:
     """Return an index as spyndex writes it; in any case where that leaves one."""
+    if name in names:
+        return name
     hits = [each for each in names if each.casefold() == str(name).casefold()]
-    if name in names or len(hits) == 1:
-        return name if name in names else hits[0]
+    if len(hits) == 1:
+        return hits[0]
     raise UnknownIndex(index=str(name), known=hits or names)
 
 

@@ -44,6 +44,9 @@ from tests.arrays.maps import check_grid, check_map, classes_in, drawn, flat, li
 from tests.arrays.strips import Pixels, Source, cuts
 from tests.arrays.subjects import SUBJECTS
 
+# One worker writes the files and loads the subjects.
+pytestmark = pytest.mark.xdist_group("cross product")
+
 each_subject = pytest.mark.parametrize("name", SUBJECTS)
 
 IN_MEMORY = ("read before", "half in memory", "in memory")

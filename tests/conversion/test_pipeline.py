@@ -258,17 +258,17 @@ class TestThreads:
     def test_many_at_once_are_all_served_a_few_at_a_time(
         self, converter: Converter, tmp_path: Path
     ) -> None:
-        paths = [write(tmp_path / f"{n}.tif", numbers((60, 50), seed=n)) for n in range(20)]
+        paths = [write(tmp_path / f"{n}.tif", numbers((60, 50), seed=n)) for n in range(8)]
         most = 0
 
         def count(share: float) -> None:
             nonlocal most
             most = max(most, len(workers()))
 
-        with ThreadPoolExecutor(20) as callers:
+        with ThreadPoolExecutor(8) as callers:
             ask = lambda path: converter.convert(job(str(path)), count)  # noqa: E731
             assets = list(callers.map(ask, paths))
-        assert len({asset.key for asset in assets}) == 20
+        assert len({asset.key for asset in assets}) == 8
         # Each takes up to two gigabytes.
         assert most <= max(2, (os.cpu_count() or 2) // 4)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import zlib
 from pathlib import Path
@@ -144,11 +145,14 @@ def test_the_nearest_overview_at_or_finer_is_read(
     assert stored_bytes * 0.5 < traffic().bytes - before < 32768 + 1.5 * stored_bytes
 
 
-@pytest.mark.parametrize("size", [3.7, 5, 10, 15, 24.3])
 @pytest.mark.parametrize(
-    "resampling", ["nearest", "average", "bilinear", "cubic", "lanczos", "max"]
+    ("resampling", "size"),
+    [
+        *itertools.product(("nearest", "average", "bilinear"), (3.7, 5, 10, 15, 24.3)),
+        *itertools.product(("cubic", "lanczos", "max"), (3.7, 24.3)),
+    ],
 )
-def test_the_same_crs_as_the_warper_has_it(path: Path, size: float, resampling: str) -> None:
+def test_the_same_crs_as_the_warper_has_it(path: Path, resampling: str, size: float) -> None:
     check(path, coarser(size), resampling)
 
 
