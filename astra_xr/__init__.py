@@ -12,9 +12,10 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-# Registers ``ds.astra`` and ``da.astra``; light, as they import nothing but xarray.
+# Registers ``ds.astra``, ``da.astra`` and ``tree.astra``; light, as they import nothing but xarray.
 from astra_xr.accessor import accessor as _accessor
 from astra_xr.accessor import array_accessor as _array_accessor
+from astra_xr.accessor import tree_accessor as _tree_accessor
 
 if TYPE_CHECKING:
     from astra_xr import errors, service
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from astra_xr.accessor.array_accessor import AstraArrayAccessor
     from astra_xr.accessor.explain import Explanation
     from astra_xr.accessor.timeline import timeline
+    from astra_xr.accessor.tree_accessor import AstraTreeAccessor
     from astra_xr.configuration import configure
     from astra_xr.errors import AstraError
     from astra_xr.resolver.local import LocalResolver
@@ -41,6 +43,7 @@ __all__ = [
     "AstraAccessor",
     "AstraArrayAccessor",
     "AstraError",
+    "AstraTreeAccessor",
     "Explanation",
     "LocalResolver",
     "Picker",
@@ -65,6 +68,7 @@ _HOMES = {
     "AstraAccessor": "astra_xr.accessor.accessor",
     "AstraArrayAccessor": "astra_xr.accessor.array_accessor",
     "AstraError": "astra_xr.errors",
+    "AstraTreeAccessor": "astra_xr.accessor.tree_accessor",
     "Explanation": "astra_xr.accessor.explain",
     "LocalResolver": "astra_xr.resolver.local",
     "Picker": "astra_xr.widgets.picker",
@@ -88,7 +92,7 @@ _MODULES = {
     "service": "astra_xr.service",
 }
 
-del _accessor, _array_accessor
+del _accessor, _array_accessor, _tree_accessor
 
 
 def __getattr__(name: str) -> Any:

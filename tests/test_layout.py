@@ -20,6 +20,7 @@ def test_the_public_names() -> None:
         "AstraAccessor",
         "AstraArrayAccessor",
         "AstraError",
+        "AstraTreeAccessor",
         "Explanation",
         "LocalResolver",
         "Picker",

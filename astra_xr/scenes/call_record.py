@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -58,7 +58,10 @@ class Record:
     """True where ``time`` is a dimension."""
 
     node: str = ""
-    """Of a DataTree."""
+    """Of a DataTree; empty for all of its nodes on one grid."""
+
+    nodes: Sequence[str] = ()
+    """Those of the DataTree."""
 
     note: str = ""
     """What differs from the call as it was made, as a sentence."""
@@ -71,6 +74,7 @@ def keep_call(
     options: OpenOptions,
     *,
     resolver: Resolver | str | None,
+    nodes: Sequence[str] = (),
     node: str = "",
     **others: Any,
 ) -> xr.Dataset:
@@ -87,8 +91,8 @@ def keep_call(
         Its other arguments, as they were read.
     resolver : Resolver or str, optional
         As it was given.
-    node : str
-        Which node of a DataTree this is.
+    nodes, node : sequence of str and str
+        Those of a DataTree, and which of them this is.
     **others
         Further arguments that are not their defaults.
     """
@@ -117,6 +121,7 @@ def keep_call(
             if name in ds.coords
         },
         stacked="time" in ds.dims,
+        nodes=list(nodes),
         node=node,
     )
     text = json.dumps(asdict(record))
@@ -134,6 +139,42 @@ def record_of(variable: xr.Variable) -> Record | None:
     """Return the record of a band; None if it has none, and then its values may be others."""
     text = variable.encoding.get(KEY)
     return Record(**json.loads(text)) if isinstance(text, str) else None
+
+
+def joined_record(nodes: Mapping[str, xr.Dataset], finest: str) -> str | None:
+    """Return the record of all bands of a DataTree on the grid of its finest node, as JSON.
+
+    Parameters
+    ----------
+    nodes : mapping of str to xarray.Dataset
+        By their names.
+    finest : str
+        Which of them has the grid.
+
+    Returns
+    -------
+    str or None
+        None where a node is not as it was opened, or one of them is missing.
+    """
+    found: list[Record] = []
+    for name, ds in nodes.items():
+        records = [record_of(each) for each in ds.variables.values() if "y" in each.dims[-2:]]
+        known = [each for each in records if each is not None]
+        if len(known) != len(ds.data_vars) or any(each != known[0] for each in known):
+            return None
+        own = {dim: _span(ds[dim].values) for dim in ("y", "x")}
+        whole = known[0].spans == own and list(known[0].bands) == list(map(str, ds.data_vars))
+        if known[0].node != name or not whole:
+            return None
+        found.append(known[0])
+    if set(found[0].nodes) != set(nodes):
+        return None
+    bands = {name: native for each in found for name, native in each.bands.items()}
+    shared = [replace(each, node="", bands=bands, spans={}) for each in found]
+    if any(each != shared[0] for each in shared):
+        return None
+    spans = found[list(nodes).index(finest)].spans
+    return json.dumps(asdict(replace(shared[0], spans=spans)))
 
 
 class _UnknownCall(Exception):

@@ -53,7 +53,8 @@ def open_scene_tree(
     xarray.DataTree
         One node per pixel size, from fine to coarse, named after it: ``r10m``, ``r20m``, ``r60m``
         (in degrees ``r0.0001deg``). Each is a Dataset as from :func:`astra_xr.open_scene`, and
-        nothing is resampled; ``tree["r20m"].to_dataset().astra`` has its methods.
+        nothing is resampled; ``tree["r20m"].to_dataset().astra`` has its methods, and
+        ``tree.astra.to_dataset()`` has all bands on the finest grid.
 
     Raises
     ------
@@ -76,10 +77,17 @@ def open_scene_tree(
         groups.setdefault(asset.grid, {})[name] = asset
     nodes: dict[str, xr.Dataset] = {}
     for grid in sorted(groups, key=lambda grid: grid.resolution):
-        ds = dataset_of(replace(found, assets=groups[grid]), options)
-        node = _named(next(iter(groups[grid].values())), nodes)
-        nodes[node] = keep_call(
-            ds, "open_scene_tree", scene_id, options, resolver=resolver, node=node
+        part = replace(found, assets=groups[grid])
+        nodes[_named(next(iter(groups[grid].values())), nodes)] = dataset_of(part, options)
+    for node, ds in nodes.items():
+        keep_call(
+            ds,
+            "open_scene_tree",
+            scene_id,
+            options,
+            resolver=resolver,
+            nodes=list(nodes),
+            node=node,
         )
     return xr.DataTree.from_dict({"/": xr.Dataset(attrs=attrs_of(found)), **nodes})
 

@@ -11,9 +11,9 @@ import numpy.typing as npt
 import xarray as xr
 
 from astra_xr.accessor.provenance import check_provenance, id_texts
-from astra_xr.arrays.lazy import unwrap
+from astra_xr.arrays.lazy import scenes_of
 from astra_xr.errors import InvalidDataset
-from astra_xr.scenes.call_record import Record, native_of, record_of
+from astra_xr.scenes.call_record import KEY, Record, native_of, record_of
 from astra_xr.widgets.code import quoted
 
 _WIDE = 99
@@ -21,6 +21,9 @@ _WIDE = 99
 
 _CLOSE = 1e-3
 """Part of a pixel that a coordinate may be off."""
+
+_WHOLE = ".astra.to_dataset()"
+"""What follows the name of a DataTree."""
 
 _PLAIN = {"y", "x", "time", "band"}
 
@@ -62,17 +65,23 @@ def opening_of(ds: xr.Dataset, name: str, *, array: bool = False) -> Opening:
 
 
 def _code(ds: xr.Dataset, name: str, *, array: bool) -> str:
+    whole = name.endswith(_WHOLE)
+    name = name.removesuffix(_WHOLE)
     if not name.isidentifier():
         raise _Unopened(f"code_name={name!r} is not a plain name, which a script needs.")
     record = _record(ds)
     lines = _call(name, record, _comments(ds, record))
     node = f"[{quoted(record.node)}].to_dataset()" if record.node else ""
+    if record.nodes and not record.node and not whole:
+        node = _WHOLE
     names = [str(each) for each in ds.data_vars]
     if array:
         part = f"[{quoted(names[0])}]"
     else:
         part = "" if set(names) == set(record.bands) else f"[{_python(names)}]"
     cut = _selection(ds, record)
+    if whole and (node or part or cut):
+        raise _changed("its nodes were selected from")
     if node or part or cut:
         lines.append(f"{name} = {name}{node}{part}{cut}")
     return "\n".join(lines)
@@ -120,7 +129,8 @@ def _changed(how: str) -> _Unopened:
 
 def _comments(ds: xr.Dataset, record: Record) -> list[str]:
     found = [f"# {record.note}"] if record.note else []
-    if all(unwrap(each.variable) for each in ds.values()):
+    bands = [each for each in ds.variables.values() if KEY in each.encoding]
+    if all(each.chunks is None and scenes_of(each) for each in bands):  # read from their files
         return found
     return [*found, "# Opened like this; values in memory may have been changed since."]
 

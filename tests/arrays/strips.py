@@ -161,6 +161,12 @@ class Source:
         names = list(bands) or ["red", "nir", "SCL"]
         return astra_xr.open_scene(FIRST.item(self.base, self.shape), names, **options)
 
+    def tree(self) -> xr.Dataset:
+        """Open the first scene at its resolutions, and put its bands on one grid."""
+        found = FIRST.item(self.base, self.shape)
+        tree = astra_xr.open_scene_tree(found, ["red", "nir", "SCL"])
+        return tree.astra.to_dataset()  # type: ignore[no-any-return]
+
     def stack(self, strips: Sequence[Strip], *bands: str, **options: Any) -> xr.Dataset:
         """Open several scenes over time."""
         names = list(bands) or ["red", "nir", "SCL"]

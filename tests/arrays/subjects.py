@@ -244,6 +244,10 @@ SUBJECTS = {
         able="index mask",
     ),
     "warped to degrees": Subject(open=lambda s: s.scene(crs="EPSG:4326"), able="index mask"),
+    "repeated": Subject(open=lambda s: s.tree(), truth=_one, able="index mask"),
+    "repeated, cut": Subject(
+        open=lambda s: cut(s.tree()), truth=lambda p: _cut(_one(p)), able="index mask"
+    ),
     "planes": Subject(
         open=lambda s: s.scene("visual"),
         truth=lambda p: {"visual": p.visual(FIRST)},

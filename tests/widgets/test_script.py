@@ -294,3 +294,23 @@ def test_datasets_of_one_scene_still_join_and_are_written(tmp_path: Path) -> Non
     assert scene(bbox=BOX).attrs == scene().attrs
     west.to_zarr(tmp_path / "west.zarr", consolidated=False)
     assert "opened" not in xr.open_zarr(tmp_path / "west.zarr", consolidated=False).red.encoding
+
+
+def test_a_tree_opens_by_its_script() -> None:
+    picker = tree().astra.pick(bands=["B11", "green", "red"])
+    assert "\ntree = astra_xr.open_scene_tree(\n" in picker.script
+    made, names = done(picker.script)
+    xr.testing.assert_equal(names["tree"]["r20m/B11"], tree()["r20m/B11"])
+    assert np.abs(made.values.astype(int) - picker.image.values).max() <= 1
+    picker.close()
+    part = same_picture(tree().astra.to_dataset().isel(x=slice(3, 90))[BANDS])
+    assert 'ds = ds.astra.to_dataset()[["red", "green", "blue"]].isel(x=slice(3, 90))\n' in part
+    for changed in (
+        tree().isel(x=slice(0, 40)),
+        tree() * 2,
+        tree().filter(lambda each: each.name != "r20m"),
+    ):
+        picker = changed.astra.pick()
+        with pytest.raises(InvalidDataset, match="changed since it was opened"):
+            _ = picker.script
+        picker.close()

@@ -1,0 +1,138 @@
+"""Variables of larger pixels on a finer grid that divides these: each pixel is repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+from affine import Affine
+
+from astra_xr.arrays.base import LazyArray
+from astra_xr.arrays.index import Axis, Index, numbers_of
+from astra_xr.arrays.lazy import points_of, unwrap, values_of, wrap
+from astra_xr.arrays.thumbnail import coarse
+
+_CLOSE = 1e-3
+"""Part of a pixel of the finer grid that edges may be off."""
+
+
+class RepeatedArray(LazyArray):
+    """Pixels of a variable, each repeated so many times along y and x.
+
+    Parameters
+    ----------
+    pixels : xarray.Variable
+        (…, y, x); lazy or not.
+    shape : (int, int)
+        Rows and columns of the finer grid; all of them are in pixels of the variable.
+    factors : (int, int)
+        Rows and columns of the finer grid in a pixel.
+    offsets : (int, int)
+        Rows and columns of the first pixel that lie before the finer grid.
+    """
+
+    takes_points = True
+    label = "a band in larger pixels"
+
+    def __init__(
+        self,
+        pixels: xr.Variable,
+        shape: tuple[int, int],
+        factors: tuple[int, int],
+        offsets: tuple[int, int],
+    ) -> None:
+        self._pixels = pixels
+        self._axes = tuple(zip(factors, offsets, strict=True))
+        self.shape = (*pixels.shape[:-2], *shape)
+        self.dtype = np.dtype(pixels.dtype)
+        beneath = unwrap(pixels)
+        self.allow_large = beneath is not None and beneath[0].allow_large
+
+    def inputs(self, index: Index) -> Mapping[str, xr.Variable]:
+        """Return the pixels under an index; see :meth:`LazyArray.inputs`."""
+        if index.points:
+            places = [
+                (numbers_of(axis) + offset) // factor
+                for axis, (factor, offset) in zip(index.axes[-2:], self._axes, strict=True)
+            ]
+            beneath = Index(axes=(*index.axes[:-2], *places), points=True)
+            return {"pixels": points_of(self._pixels, beneath)}
+        rows, cols = (under for under, _ in self._under(index))
+        return {"pixels": self._pixels[(*index.axes[:-2], rows, cols)]}
+
+    async def read(self, index: Index) -> npt.NDArray[np.generic]:
+        """Read the pixels under an index, and repeat them; see :meth:`LazyArray.read`."""
+        values = await values_of(self.inputs(index)["pixels"])
+        if index.points:
+            return values
+        rows, cols = (take for _, take in self._under(index))
+        return values[..., rows, :][..., cols]
+
+    async def coarse(
+        self, index: Index, shape: tuple[int, int], *, average: bool
+    ) -> npt.NDArray[np.generic] | None:
+        """Read fewer pixels of the variable, where the window is whole pixels of it."""
+        if index.window is None:
+            return None
+        for axis, count, (factor, offset) in zip(index.window, shape, self._axes, strict=True):
+            edges = axis.start + offset, axis.stop + offset
+            if any(edge % factor for edge in edges) or count * factor > axis.stop - axis.start:
+                return None
+        return await coarse(self.inputs(index)["pixels"], shape, average=average)
+
+    def _under(self, index: Index) -> list[tuple[Axis, npt.NDArray[np.intp]]]:
+        """Return along y and x which pixels of the variable are needed, and where each goes."""
+        found: list[tuple[Axis, npt.NDArray[np.intp]]] = []
+        for axis, (factor, offset) in zip(index.axes[-2:], self._axes, strict=True):
+            places = (numbers_of(axis) + offset) // factor
+            if isinstance(axis, slice) and places.size:
+                first = int(places[0])
+                found.append((slice(first, int(places[-1]) + 1), places - first))
+            else:
+                found.append(np.unique(places, return_inverse=True))
+        return found
+
+
+def repeated(
+    pixels: xr.Variable, transform: Affine, finer: Affine, shape: tuple[int, int]
+) -> xr.Variable | None:
+    """Return a variable on a finer grid, lazily, each of its pixels repeated.
+
+    Parameters
+    ----------
+    pixels : xarray.Variable
+        (…, y, x).
+    transform : Affine
+        Of the variable's pixels.
+    finer : Affine
+        Of the finer grid, in the same CRS.
+    shape : (int, int)
+        Rows and columns of the finer grid.
+
+    Returns
+    -------
+    xarray.Variable or None
+        None where the finer grid does not divide the pixels evenly, or reaches beyond them.
+
+    Examples
+    --------
+    >>> band = xr.Variable(("y", "x"), np.array([[1, 2], [3, 4]]))
+    >>> repeated(band, Affine.scale(20), Affine.scale(10), (2, 4)).values
+    array([[1, 1, 2, 2],
+           [1, 1, 2, 2]])
+    """
+    a, b, c, d, e, f = list(~transform @ finer)[:6]
+    if min(a, e) <= 0 or max(abs(b), abs(d)) > _CLOSE:
+        return None
+    exact = np.array([1 / e, 1 / a, f / e, c / a])
+    whole = np.round(exact)
+    if (np.abs(exact - whole) > _CLOSE).any():
+        return None
+    down, across, above, left = map(int, whole)
+    reach = (pixels.shape[-2] * down - above, pixels.shape[-1] * across - left)
+    if min(above, left) < 0 or reach[0] < shape[0] or reach[1] < shape[1]:
+        return None
+    array = RepeatedArray(pixels, shape, (down, across), (above, left))
+    return xr.Variable(pixels.dims, wrap(array), pixels.attrs, pixels.encoding)
