@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
+from astra_xr.accessor.band_names import mission_of
 from astra_xr.errors import redact
+from astra_xr.missions import MISSIONS
 from astra_xr.widgets.code import quoted
 from astra_xr.widgets.colormaps import colormaps
 from astra_xr.widgets.layers import USUAL, Scene
@@ -37,6 +40,8 @@ def described(scene: Scene, ds: xr.Dataset, name: str, *, array: bool) -> dict[s
         "title": redact(_title(scene)[:120]),
         "opening": opening.code,
         "unopened": opening.reason,
+        "date": _date(scene.ds),
+        "source": _source(scene.ds),
         "reflectance": any(band["role"] == "reflectance" for band in bands.values()),
         "bands": bands,
         "indices": scene.indices,
@@ -60,6 +65,22 @@ def described(scene: Scene, ds: xr.Dataset, name: str, *, array: bool) -> dict[s
             "overview": scene.pyramid.shape(scene.pyramid.top),
         },
     }
+
+
+def _date(ds: xr.Dataset) -> str | None:
+    """Return the date of a Dataset of one time."""
+    time = ds.coords.get("time")
+    if time is None or time.ndim or time.dtype.kind != "M" or bool(time.isnull()):
+        return None
+    return str(np.datetime_as_string(time.values, "D"))
+
+
+def _source(ds: xr.Dataset) -> str:
+    """Return mission, scene and catalog, as far as they are known, for a caption."""
+    mission, attrs = MISSIONS.get(mission_of(ds)), ds.attrs
+    scene = str(attrs.get("scene_id") or "").partition(":")[2]
+    catalog = f"catalog {attrs['catalog']}" if attrs.get("catalog") else ""
+    return redact(" · ".join(filter(None, (mission.title if mission else "", scene, catalog))))
 
 
 def _title(scene: Scene) -> str:

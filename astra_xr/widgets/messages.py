@@ -4,6 +4,8 @@
 
     want     {type, store, add: [[key, time, level, row, column]…], drop: […], raw}
     spectra, statistics  {type}: once more
+    spectra  {type}
+    page     {type}, answered by page {type, message}, [bytes]
     tile     {type, key, time, level, row, col, box, shape, low, step, packing, bits}, [bytes]
     failed   {type, key, time, level, row, col, message}
     spectra  {type, spectra: [{x, y, time, values}…]}

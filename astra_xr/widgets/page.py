@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from astra_xr.accessor.band_names import find_variable
-from astra_xr.errors import ConversionFailed, InvalidParameter
+from astra_xr.errors import ConversionFailed, InvalidParameter, redact
+from astra_xr.reading.loop import in_thread
 from astra_xr.widgets.layers import MASK
 from astra_xr.widgets.look import Tile, fitting
 from astra_xr.widgets.messages import packed
@@ -61,8 +62,12 @@ await offline(JSON.parse(text("held")), document.getElementById("picker"));
 """
 
 
-def write(picker: Picker, path: Path, bands: Iterable[str], size: int) -> Path:
-    """Write a page that includes the pixels; see ``Picker.to_html``."""
+_INDICES = ("NDVI", "NDWI", "NDMI", "NBR")
+"""Indices that a page includes, as far as the bands allow them: 0.5 MB each."""
+
+
+def document(picker: Picker, bands: Iterable[str] = (), size: int = 512) -> str:
+    """Return a page that includes the pixels; see ``Picker.to_html``."""
     if not isinstance(size, int) or not 16 <= size <= 1024:
         raise InvalidParameter(name="size", value=size, expected="a whole number from 16 to 1024")
     if isinstance(bands, str):
@@ -70,7 +75,8 @@ def write(picker: Picker, path: Path, bands: Iterable[str], size: int) -> Path:
     scene = picker._scene  # noqa: SLF001  (one room)
     more = [b if b in scene.indices else find_variable(scene.ds, b) for b in bands]
     needed, known = picker._needed(), picker._tiles.overviews  # noqa: SLF001
-    keys = dict.fromkeys([*(key for key, _ in (*needed, *known)), *more])
+    usual = [each for each in (picker.state["index"], *_INDICES) if each in scene.indices]
+    keys = dict.fromkeys([*(key for key, _ in (*needed, *known)), *usual, *more])
     shown = picker._step  # noqa: SLF001
     # The page has the step that is shown, and the one that limits follow from.
     steps = list(dict.fromkeys([shown, picker._reference]))  # noqa: SLF001
@@ -95,12 +101,16 @@ def write(picker: Picker, path: Path, bands: Iterable[str], size: int) -> Path:
         if picker.state["area"]
         else None,
     }
-    text = _PAGE.format(
+    return _PAGE.format(
         title=html.escape(picker.about["title"]),
         css=(_HERE / "picker.css").read_text(),
         esm=(_HERE / "picker.js").read_text(),
         held=json.dumps(held, allow_nan=False).replace("<", "\\u003c"),
     )
+
+
+def write(path: Path, text: str) -> Path:
+    """Write a page to a file."""
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
@@ -108,6 +118,16 @@ def write(picker: Picker, path: Path, bands: Iterable[str], size: int) -> Path:
     else:
         return path
     raise ConversionFailed(source=path.name, reason=reason)
+
+
+async def send(picker: Picker) -> None:
+    """Send the page, or why there is none; runs on the engine's loop."""
+    message: dict[str, Any] = {"type": "page"}
+    try:
+        data = [(await in_thread(document, picker)).encode()]
+    except Exception as error:  # noqa: BLE001  (any failure is shown in the widget)
+        message, data = message | {"message": redact(error)}, []
+    picker._soon(picker.send, message, data)  # noqa: SLF001  (one room)
 
 
 def _held(tile: Tile, step: int, level: int) -> dict[str, Any]:

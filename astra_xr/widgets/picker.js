@@ -274,6 +274,7 @@ var Wire = class {
   async take(message, buffers) {
     if (!message || typeof message !== "object") return;
     if (message.type !== "tile") {
+      if (message.type === "page") this.heard({ ...message, bytes: buffers[0] });
       if (["failed", "spectra", "statistics", "refused"].includes(message.type)) this.heard(message);
       return;
     }
@@ -459,6 +460,7 @@ var Store = class {
     this.views = /* @__PURE__ */ new Map();
     this.asked = /* @__PURE__ */ new Map();
     this.failed = /* @__PURE__ */ new Map();
+    this.pages = [];
     this.spectra = [];
     this.statistics = null;
     this.history = new History(now);
@@ -530,7 +532,20 @@ var Store = class {
       this.failed.set(nameOf(message), { key: message.key, message: message.message, tries, at: this.now() + wait });
       this.again();
     }
+    if (message.type === "page") {
+      for (const { done, fail } of this.pages.splice(0)) {
+        if (message.bytes) done(message.bytes);
+        else fail(new Error(message.message));
+      }
+    }
     this.changed();
+  }
+  /** The picker as an HTML page, which the kernel makes. @returns {Promise<BlobPart>} */
+  page() {
+    return new Promise((done, fail) => {
+      this.pages.push({ done, fail });
+      if (!this.wire.send({ type: "page" })) this.heard({ type: "page", message: "the kernel is gone" });
+    });
   }
   /** @param {Tile} tile */
   put(tile) {
@@ -643,6 +658,7 @@ var ICONS = {
   open: ["M4 7h8v6H4z", "M5.5 7V5a2.5 2.5 0 0 1 4.8-1"],
   undo: ["M3 6.5h7a3.2 3.2 0 0 1 0 6.4H6.5", "M6 3.2 2.7 6.5 6 9.8"],
   redo: ["M13 6.5H6a3.2 3.2 0 0 0 0 6.4h3.5", "M10 3.2l3.3 3.3L10 9.8"],
+  full: ["M2.5 6V2.5H6", "M10 2.5h3.5V6", "M13.5 10v3.5H10", "M6 13.5H2.5V10"],
   area: ["M2.5 4h11v8h-11z"]
 };
 var icon = (name) => draw(
@@ -701,6 +717,19 @@ function codeOf(about, state, limits) {
   const band = about.array ? "" : `[${JSON.stringify(shown2[0])}]`;
   return `${name}${view}${band}${clear}${classes ? ".plot.imshow()" : plot}`;
 }
+function literal(value) {
+  if (value === null) return "None";
+  if (typeof value === "boolean") return value ? "True" : "False";
+  if (Array.isArray(value)) return `[${value.map(literal).join(", ")}]`;
+  if (typeof value === "object") return `{${Object.entries(value).map(([key, each]) => `${JSON.stringify(key)}: ${literal(each)}`).join(", ")}}`;
+  return JSON.stringify(value);
+}
+function pickOf(about, state) {
+  const told = Object.entries(state).filter(([, value]) => value !== null && JSON.stringify(value) !== "{}" && JSON.stringify(value) !== "[]");
+  return `${about.name}.astra.pick(
+${told.map(([key, value]) => `    ${key}=${literal(value)},
+`).join("")})`;
+}
 function viewCode(grid, view) {
   if (!view) return "";
   const [top, left, bottom, right] = view;
@@ -740,6 +769,16 @@ var Head = class {
     }, icon(name));
     this.undo = step("undo", "Undo", "Ctrl+Z");
     this.redo = step("redo", "Redo", "Shift+Ctrl+Z");
+    const toggle = () => (view.full ? document.exitFullscreen() : view.root.requestFullscreen()).catch(() => view.status.say("The browser denied a full screen."));
+    this.full = make("button", {
+      type: "button",
+      class: "astra-small",
+      title: "Full screen",
+      "aria-label": "Full screen",
+      "aria-pressed": "false",
+      hidden: !document.fullscreenEnabled,
+      onclick: toggle
+    }, icon("full"));
     this.node = make(
       "div",
       { class: "astra-head" },
@@ -747,7 +786,9 @@ var Head = class {
       this.preset,
       this.maskLabel,
       make("span", { class: "astra-pair" }, this.undo, this.redo),
-      make("span", { class: "astra-title", title: about.title }, about.title.replace(/^[\w-]+:/, ""))
+      make("span", { class: "astra-title", title: about.title }, about.title.replace(/^[\w-]+:/, "")),
+      view.save.node,
+      this.full
     );
   }
   update() {
@@ -757,6 +798,7 @@ var Head = class {
     put(this.preset, preset || "");
     this.undo.setAttribute("aria-disabled", !store.history.done.length);
     this.redo.setAttribute("aria-disabled", !store.history.undone.length);
+    this.full.setAttribute("aria-pressed", this.view.full);
     this.mask.checked = state.mask;
     const [unmasked] = store.failures([MASK]);
     this.maskLabel.title = unmasked || "From the scene's classification band";
@@ -1408,6 +1450,282 @@ function noteOf(known, offline2) {
   return `Of ${count.toLocaleString("en")} pixels, in full resolution.`;
 }
 
+// astra_xr/widgets/js/figure.js
+var dayOf = (date) => typeof date === "number" ? new Date(date).toISOString().slice(0, 10) : "";
+var COLORS = [["Red", "#c62a2f"], ["Green", "#18794e"], ["Blue", "#0b68cb"]];
+function captionOf(about, state, limits) {
+  const keys = channelsOf(state), rgb = state.mode === "rgb";
+  const step = about.steps.find(({ label }) => label === state.time) || about.steps[0];
+  const classes = state.mode === "single" ? about.bands[keys[0]].classes : [];
+  const range = (key) => limits[key] ? ` ${numberText(limits[key][0], 3)} to ${numberText(limits[key][1], 3)}` : "";
+  const units = state.mode === "single" && about.bands[keys[0]].units;
+  const what = rgb ? keys.join(", ") : state.mode === "index" ? `${keys[0]}, ${about.indices[keys[0]].title}` : about.bands[keys[0]].title || keys[0];
+  const entries = rgb ? keys.map((key, n) => ({ color: COLORS[n][1], text: `${COLORS[n][0]}: ${key}${range(key)}` })) : classes.map(({ color, name }) => ({ color, text: name }));
+  const map = !rgb && !classes.length && limits[keys[0]] ? { colors: about.colormaps[state.cmap], name: `${keys[0]}${units ? ` (${units})` : ""}`, ends: limits[keys[0]].map((each) => numberText(each, 3)) } : null;
+  return {
+    title: [dayOf(step?.date) || about.date, what].filter(Boolean).join(" · "),
+    entries,
+    map,
+    source: [about.source, "astra-xr"].filter(Boolean).join(" · ")
+  };
+}
+function rowsOf(widths, gap, most) {
+  const rows = [];
+  let used = Infinity;
+  widths.forEach((width, n) => {
+    if (used + gap + width > most) [used] = [rows.push([n]) && width];
+    else {
+      rows[rows.length - 1].push(n);
+      used += gap + width;
+    }
+  });
+  return rows;
+}
+function linesOf(text, most, wide) {
+  const lines = [];
+  const words = text.split(" ").flatMap((word2) => {
+    let size = word2.length;
+    while (size > 1 && wide(word2.slice(0, size)) > most) size--;
+    return word2.match(new RegExp(`.{1,${size || 1}}`, "g")) || [];
+  });
+  for (const word2 of words) {
+    const joined = lines.length ? `${lines[lines.length - 1]} ${word2}` : word2;
+    if (lines.length && wide(joined) <= most) lines[lines.length - 1] = joined;
+    else lines.push(word2);
+  }
+  return lines;
+}
+function layoutOf(image, caption, bar, wide) {
+  const pad = 12, line = 17, swatch = 16;
+  const inner = Math.max(image.width, 200);
+  const title = linesOf(caption.title, inner, (text) => wide(text) * 1.3);
+  const top = pad + title.length * 19 + 3;
+  const picture = { x: pad + (inner - image.width) / 2, y: top, ...image };
+  let y = top + image.height + pad;
+  const beside = bar && inner - bar.width - 24 >= 190;
+  const left = beside ? inner - bar.width - 24 : inner;
+  const barAt = bar && { x: beside ? pad + inner - bar.width : pad, y: y + 2 };
+  if (bar && !beside) y += 30;
+  const texts = caption.entries.map(({ text }) => text);
+  const rows = rowsOf(texts.map((text) => swatch + wide(text)), 14, left);
+  const entries = rows.flatMap((row, n) => {
+    let x = pad;
+    return row.map((each) => {
+      const at = { n: each, x, y: y + n * line };
+      x += swatch + wide(texts[each]) + 14;
+      return at;
+    });
+  });
+  const map = caption.map && { x: pad, y: y + line, width: Math.min(240, left), height: 10 };
+  const legend = map ? line + 10 + line : rows.length * line;
+  y += Math.max(legend, beside ? 26 : 0) + 4;
+  const source = linesOf(caption.source, inner, (text) => wide(text) * 0.84);
+  return { width: inner + 2 * pad, height: y + source.length * 14 + pad - 2, title, picture, bar: barAt, entries, map, source, sourceAt: y };
+}
+
+// astra_xr/widgets/js/geo/scalebar.js
+function roundBelow(most) {
+  const ten = 10 ** Math.floor(Math.log10(most));
+  return ten * ([5, 2].find((n) => n * ten <= most) || 1);
+}
+function barOf(grid, scale, most) {
+  const degrees = grid.degrees && most / scale * Math.abs(grid.dx) > 5;
+  const unit = degrees ? Math.abs(grid.dx) : grid.meters;
+  if (!unit) return null;
+  const length = roundBelow(most / scale * unit);
+  const short = (value) => String(Number(value.toPrecision(6)));
+  const text = degrees ? `${short(length)}°` : length >= 1e3 ? `${short(length / 1e3)} km` : length >= 1 ? `${short(length)} m` : `${short(length * 100)} cm`;
+  return { width: length / unit * scale, text };
+}
+
+// astra_xr/widgets/js/ui/save.js
+var FONT = "system-ui, 'Helvetica Neue', Arial, sans-serif";
+var SIDE = 8e3;
+var Save = class {
+  /** @param {View} view */
+  constructor(view) {
+    this.view = view;
+    const item = (text, run, hidden = false) => make("button", {
+      type: "button",
+      role: "menuitem",
+      tabIndex: -1,
+      hidden,
+      onclick: () => {
+        this.open(false);
+        run();
+      }
+    }, text);
+    this.items = [
+      item("Image (PNG)", () => this.image()),
+      item("HTML page", () => this.page(), Boolean(view.about.offline)),
+      item("Copy state as Python", () => this.copied(pickOf(view.about, view.state))),
+      item("Copy code of the image", () => this.copied(codeOf(view.about, view.state, view.limits)))
+    ].filter(({ hidden }) => !hidden);
+    this.menu = make("div", { class: "astra-menu", role: "menu", id: `${view.id}-save`, "aria-label": "Save", hidden: true }, ...this.items);
+    this.button = make("button", {
+      type: "button",
+      "aria-haspopup": "menu",
+      "aria-expanded": "false",
+      "aria-controls": `${view.id}-save`,
+      onclick: () => this.open(this.menu.hidden)
+    }, "Save ▾");
+    this.node = make("span", { class: "astra-save" }, this.button, this.menu);
+    this.node.addEventListener("keydown", (e) => this.keyed(e));
+    this.node.addEventListener("focusout", (e) => {
+      if (!this.node.contains(e.relatedTarget)) this.open(false);
+    });
+    this.outside = (e) => {
+      if (!e.composedPath().includes(this.node)) this.open(false);
+    };
+  }
+  /** @param {boolean} shown */
+  open(shown2) {
+    if (shown2 === !this.menu.hidden) return;
+    if (!shown2 && this.menu.contains(this.menu.getRootNode().activeElement)) this.button.focus();
+    this.menu.hidden = !shown2;
+    this.button.setAttribute("aria-expanded", String(shown2));
+    document[shown2 ? "addEventListener" : "removeEventListener"]("pointerdown", this.outside, true);
+    if (shown2) this.items[0].focus();
+  }
+  close() {
+    document.removeEventListener("pointerdown", this.outside, true);
+  }
+  /** @param {KeyboardEvent} event */
+  keyed(event) {
+    const { items, menu } = this;
+    if (menu.hidden && event.key !== "ArrowDown") return;
+    const now = items.indexOf(menu.getRootNode().activeElement);
+    const to = { ArrowDown: now + 1, ArrowUp: now - 1, Home: 0, End: -1 }[event.key];
+    if (event.key === "Escape") this.open(false);
+    else if (to === void 0) return;
+    else if (menu.hidden) this.open(true);
+    else items.at(to % items.length).focus();
+    event.preventDefault();
+  }
+  /** @param {string} text */
+  async copied(text) {
+    this.view.status.say(await copyText(text) ? "Copied." : "The browser denied access to the clipboard.");
+  }
+  /** The name of a file. @param {string} ending */
+  named(ending) {
+    const { about, state } = this.view;
+    const parts = [about.title.replace(/^[\w-]+:/, ""), state.mode === "rgb" ? state.bands.join("-") : state.mode === "index" ? state.index : state.band];
+    return `${parts.join("_").replace(/[^\w.-]+/g, "-").slice(0, 120)}.${ending}`;
+  }
+  /** @param {Blob} blob @param {string} name */
+  download(blob, name) {
+    const link = make("a", { href: URL.createObjectURL(blob), download: name });
+    document.body.append(link);
+    link.click();
+    link.remove();
+    setTimeout(() => URL.revokeObjectURL(link.href), 6e4);
+  }
+  async image() {
+    const canvas = this.figure();
+    const blob = canvas && await new Promise((done) => canvas.toBlob(done, "image/png"));
+    if (blob) this.download(blob, this.named("png"));
+    this.view.status.say(blob ? "The image is saved." : "There is no image yet.");
+  }
+  async page() {
+    const { store, status } = this.view;
+    status.say("Making the page…");
+    try {
+      this.download(new Blob([await store.page()], { type: "text/html" }), this.named("html"));
+      status.say("The page is saved.");
+    } catch (error) {
+      status.say(`The page could not be made: ${/** @type {Error} */
+      error.message}`);
+    }
+  }
+  /** What is seen, with its title, legend, scale bar and source, on white; at the screen's resolution, or the tiles'. */
+  figure() {
+    const { about, state, limits, stage, pyramid } = this.view, { eye } = stage;
+    if (!stage.picture.drawn) return null;
+    const caption = captionOf(about, state, limits);
+    const [left, top] = eye.place(0, 0), [right, bottom] = eye.place(pyramid.rows, pyramid.cols);
+    const x = Math.max(0, left), y = Math.max(0, top);
+    const image = { width: Math.min(eye.width, right) - x, height: Math.min(eye.height, bottom) - y };
+    const bar = barOf(about.grid, eye.scale, Math.min(160, image.width / 2));
+    const canvas = document.createElement("canvas");
+    const context = (
+      /** @type {CanvasRenderingContext2D} */
+      canvas.getContext("2d")
+    );
+    context.font = `12px ${FONT}`;
+    const layout = layoutOf(image, caption, bar, (text) => context.measureText(text).width);
+    const finest = 1 / (eye.scale * pyramid.pitch(stage.level)[1]);
+    const factor = Math.min(clamp(finest, Math.max(2, stage.dpr), 4), SIDE / Math.max(layout.width, layout.height));
+    canvas.width = Math.round(layout.width * factor);
+    canvas.height = Math.round(layout.height * factor);
+    context.scale(factor, factor);
+    context.fillStyle = "#fff";
+    context.fillRect(0, 0, layout.width, layout.height);
+    const { picture } = layout;
+    context.save();
+    context.beginPath();
+    context.rect(picture.x, picture.y, picture.width, picture.height);
+    context.clip();
+    context.translate(picture.x - x, picture.y - y);
+    stage.seen(context);
+    context.restore();
+    context.strokeStyle = "#0008";
+    context.lineWidth = 0.5;
+    context.strokeRect(picture.x, picture.y, picture.width, picture.height);
+    this.write(context, caption, layout, bar);
+    return canvas;
+  }
+  /**
+   * @param {CanvasRenderingContext2D} context
+   * @param {ReturnType<typeof captionOf>} caption
+   * @param {ReturnType<typeof layoutOf>} layout
+   * @param {ReturnType<typeof barOf>} bar
+   */
+  write(context, caption, layout, bar) {
+    const text = (words, x, y, font = `12px ${FONT}`, align = (
+      /** @type {CanvasTextAlign} */
+      "left"
+    )) => {
+      Object.assign(context, { font, textAlign: align, textBaseline: "middle" });
+      context.fillText(words, x, y);
+    };
+    context.fillStyle = "#111";
+    layout.title.forEach((line, n) => text(line, 12, 12 + 19 * n + 8, `600 14px ${FONT}`));
+    for (const { n, x, y } of layout.entries) {
+      context.fillStyle = caption.entries[n].color;
+      context.fillRect(x, y + 3, 11, 11);
+      context.strokeRect(x, y + 3, 11, 11);
+      context.fillStyle = "#111";
+      text(caption.entries[n].text, x + 16, y + 9);
+    }
+    if (layout.map && caption.map) {
+      const { x, y, width, height } = layout.map, { colors, name, ends } = caption.map;
+      for (let i = 0; i < 256; i++) {
+        context.fillStyle = `#${colors.slice(6 * i, 6 * i + 6)}`;
+        context.fillRect(x + i * width / 256, y, width / 256 + 0.5, height);
+      }
+      context.strokeRect(x, y, width, height);
+      context.fillStyle = "#111";
+      text(name, x, y - 8);
+      text(ends[0], x, y + height + 9);
+      text(ends[1], x + width, y + height + 9, `12px ${FONT}`, "right");
+    }
+    if (layout.bar && bar) {
+      const { x, y } = layout.bar;
+      text(bar.text, x + bar.width / 2, y + 6, `12px ${FONT}`, "center");
+      context.strokeStyle = "#111";
+      context.lineWidth = 1.5;
+      context.beginPath();
+      context.moveTo(x, y + 15);
+      context.lineTo(x, y + 20);
+      context.lineTo(x + bar.width, y + 20);
+      context.lineTo(x + bar.width, y + 15);
+      context.stroke();
+    }
+    context.fillStyle = "#666";
+    layout.source.forEach((line, n) => text(line, 12, layout.sourceAt + 14 * n + 7, `10px ${FONT}`));
+  }
+};
+
 // astra_xr/widgets/js/geo/eye.js
 var clamp2 = (value, low, high) => Math.min(high, Math.max(low, value));
 var middle = (values) => values[values.length >> 1];
@@ -1424,10 +1742,11 @@ var Eye = class {
     this.width = 0;
     this.height = 0;
   }
-  resize(width) {
+  /** @param {number} width @param {number} height by the shape of the scene, unless it is given */
+  resize(width, height = Math.round(width * this.aspect)) {
     const zoom = this.width ? this.scale / this.fit : 1;
     this.width = width;
-    this.height = Math.round(width * this.aspect);
+    this.height = height;
     this.scale = this.fit * zoom;
   }
   get fit() {
@@ -1779,9 +2098,10 @@ var Stage = class {
   }
   resized() {
     const width = Math.floor(this.node.clientWidth);
-    if (!width || width === this.eye.width) return;
+    if (!width || width === this.eye.width && this.full === this.view.full) return;
+    this.full = this.view.full;
     const first = !this.eye.width;
-    this.eye.resize(width);
+    this.eye.resize(width, this.view.full ? this.room : void 0);
     if (first) this.eye.show(this.view.state.view);
     this.eye.settle();
     this.dpr = Math.min(2, window.devicePixelRatio || 1);
@@ -1789,6 +2109,11 @@ var Stage = class {
     this.canvas.height = Math.round(this.eye.height * this.dpr);
     this.canvas.style.height = `${this.eye.height}px`;
     this.view.refresh();
+  }
+  /** CSS pixels of height that a full screen leaves for the picture. */
+  get room() {
+    const others = [...this.node.parentElement.children, ...this.view.root.querySelectorAll(".astra-head, .astra-foot")];
+    return Math.max(240, others.reduce((left, each) => left - (each === this.node ? 0 : each.offsetHeight), window.innerHeight - 4));
   }
   /** The level of what is shown: a pixel of it is at most a CSS pixel, or two screen pixels, wide. */
   get level() {
@@ -1954,6 +2279,11 @@ var Stage = class {
     canvas.dataset.level = level;
     canvas.dataset.saved = String(Boolean(saved));
   }
+  /** Draw what is seen and marked, in CSS pixels. */
+  seen(context) {
+    for (const layer of this.picture.drawn || []) this.put(context, layer);
+    this.marks(context);
+  }
   put(context, layer) {
     const [top, left, bottom, right] = layer.box;
     const [x, y] = this.eye.place(top, left), [x2, y2] = this.eye.place(bottom, right);
@@ -1980,14 +2310,11 @@ var Stage = class {
     });
   }
   scale() {
-    const { meters } = this.about.grid;
-    this.scalebar.hidden = !meters;
-    if (!meters) return;
-    const most = this.eye.width / 4 / this.eye.scale * meters;
-    const ten = 10 ** Math.floor(Math.log10(most));
-    const length = ten * ([5, 2].find((n) => n * ten <= most) || 1);
-    this.scalebar.firstChild.style.width = `${(length / meters * this.eye.scale).toFixed(1)}px`;
-    this.scalebar.lastChild.textContent = length >= 1e3 ? `${length / 1e3} km` : `${length} m`;
+    const bar = barOf(this.about.grid, this.eye.scale, this.eye.width / 4);
+    this.scalebar.hidden = !bar;
+    if (!bar) return;
+    this.scalebar.firstChild.style.width = `${bar.width.toFixed(1)}px`;
+    this.scalebar.lastChild.textContent = bar.text;
   }
 };
 
@@ -2129,6 +2456,11 @@ var View = class {
   /** @type {() => void} */
   told = () => {
   };
+  /** @type {() => void} */
+  widen = () => {
+  };
+  full = false;
+  // on the full screen
   /** @type {(event: KeyboardEvent) => void} */
   typed = () => {
   };
@@ -2149,6 +2481,7 @@ var View = class {
     store.join(this, () => this.refresh());
     this.status = new Status(this);
     this.stage = new Stage(this);
+    this.save = new Save(this);
     this.head = new Head(this);
     this.panel = new Panel(this);
     this.histogram = new Histogram(this);
@@ -2212,6 +2545,20 @@ var View = class {
     this.model.on("change:state", this.followed);
     this.model.on("change:shown", this.told);
     this.root.addEventListener("keydown", this.typed);
+    this.widen = () => {
+      const at = (
+        /** @type {ShadowRoot} */
+        this.root.getRootNode().fullscreenElement
+      );
+      this.full = at === this.root;
+      const most = 308 + 0.85 * window.innerHeight / this.stage.eye.aspect;
+      this.root.style.maxWidth = this.full ? "none" : `${Math.min(1680, Math.max(1080, Math.round(most)))}px`;
+      this.head.update();
+      this.stage.resized();
+    };
+    this.widen();
+    addEventListener("resize", this.widen);
+    document.addEventListener("fullscreenchange", this.widen);
     this.sizes = new ResizeObserver(() => this.stage.resized());
     this.sizes.observe(this.stage.node);
     this.ticking = setInterval(() => this.status.update(this.broken), 500);
@@ -2226,6 +2573,9 @@ var View = class {
     clearTimeout(this.saving);
     clearTimeout(this.stage.looking);
     cancelAnimationFrame(this.frame);
+    this.save.close();
+    removeEventListener("resize", this.widen);
+    document.removeEventListener("fullscreenchange", this.widen);
     this.store.leave(this);
     this.root.replaceChildren();
   }

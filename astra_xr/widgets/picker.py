@@ -188,7 +188,7 @@ class Picker(anywidget.AnyWidget):
         path : str or path
             The file.
         bands : iterable of str
-            Bands and indices to include, besides those shown so far.
+            Bands and indices to include, besides those shown so far and a few usual indices.
         size : int
             Maximum rows and columns of the image, from 16 to 1024.
 
@@ -202,7 +202,7 @@ class Picker(anywidget.AnyWidget):
             ``bands`` or ``size`` is invalid.
         ReadError, SigningError, UpstreamError
         """
-        return page.write(self, Path(path), bands, size)
+        return page.write(Path(path), page.document(self, bands, size))
 
     def set_state(self, sync_data: Any) -> None:
         """Take a state from the browser, which is given back the last valid one with an error."""
@@ -378,6 +378,8 @@ class Picker(anywidget.AnyWidget):
             self._pins.follow(self._step, self.state["pins"])
         elif content.get("type") == "statistics":
             self._areas.follow(self.state, again=True)
+        elif content.get("type") == "page":
+            self._start(page.send(self))
 
     def _follow(self, change: Any) -> None:
         self._tell_shown()

@@ -18,6 +18,7 @@ from astra_xr.errors import AstraError
 from astra_xr.reading.loop import run
 from astra_xr.widgets import picker as module
 from astra_xr.widgets.messages import packed
+from astra_xr.widgets.page import document
 from astra_xr.widgets.picker import Picker
 
 SAMPLE = "sentinel-2:S2B_MSIL2A_20250115T184929"
@@ -135,6 +136,9 @@ Show = Callable[..., Any]
 
 def answers(picker: Picker, message: dict[str, Any]) -> list[dict[str, Any]]:
     """What the kernel's side of a picker says to a message of the browser."""
+    if message["type"] == "page":
+        text = base64.b64encode(document(picker).encode()).decode()
+        return [{"type": "page", "data": text}]
     found = []
     for key, time, level, row, col in message.get("add", []):
         told = {"key": key, "time": time, "level": level, "row": row, "col": col}

@@ -43,6 +43,21 @@ export function codeOf(about, state, limits) {
   return `${name}${view}${band}${clear}${classes ? ".plot.imshow()" : plot}`;
 }
 
+/** Python of a value of JSON. @param {any} value @returns {string} */
+function literal(value) {
+  if (value === null) return "None";
+  if (typeof value === "boolean") return value ? "True" : "False";
+  if (Array.isArray(value)) return `[${value.map(literal).join(", ")}]`;
+  if (typeof value === "object") return `{${Object.entries(value).map(([key, each]) => `${JSON.stringify(key)}: ${literal(each)}`).join(", ")}}`;
+  return JSON.stringify(value);
+}
+
+/** The Python that opens a picker in this state. @param {About} about @param {State} state */
+export function pickOf(about, state) {
+  const told = Object.entries(state).filter(([, value]) => value !== null && JSON.stringify(value) !== "{}" && JSON.stringify(value) !== "[]");
+  return `${about.name}.astra.pick(\n${told.map(([key, value]) => `    ${key}=${literal(value)},\n`).join("")})`;
+}
+
 /** @param {Grid} grid @param {Box | null} view */
 function viewCode(grid, view) {
   if (!view) return "";

@@ -30,6 +30,8 @@ export class Store {
     this.asked = new Map(); // name → { address, since }
     /** @type {Map<string, { key: string, message: string, tries: number, at: number }>} */
     this.failed = new Map(); // name → the same, and when it is asked for again
+    /** @type {{ done: (bytes: BlobPart) => void, fail: (error: Error) => void }[]} */
+    this.pages = []; // on their way
     /** @type {Spectrum[]} */
     this.spectra = [];
     /** @type {Statistics | null} */
@@ -110,7 +112,21 @@ export class Store {
       this.failed.set(nameOf(message), { key: message.key, message: message.message, tries, at: this.now() + wait });
       this.again();
     }
+    if (message.type === "page") {
+      for (const { done, fail } of this.pages.splice(0)) {
+        if (message.bytes) done(message.bytes);
+        else fail(new Error(message.message));
+      }
+    }
     this.changed();
+  }
+
+  /** The picker as an HTML page, which the kernel makes. @returns {Promise<BlobPart>} */
+  page() {
+    return new Promise((done, fail) => {
+      this.pages.push({ done, fail });
+      if (!this.wire.send({ type: "page" })) this.heard({ type: "page", message: "the kernel is gone" });
+    });
   }
 
   /** @param {Tile} tile */

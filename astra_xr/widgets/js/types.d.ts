@@ -113,6 +113,10 @@ export interface About {
   title: string;
   opening: string | null;
   unopened: string | null;
+  /** YYYY-MM-DD, of what is of one time. */
+  date: string | null;
+  /** Mission, scene and catalog, for a caption. */
+  source: string;
   reflectance: boolean;
   bands: Record<string, Band>;
   indices: Record<string, Index>;
@@ -200,7 +204,8 @@ export type Asks = [string, number, number, number, number];
 export type Asked =
   | { type: "want"; store: string; add: Asks[]; drop: Asks[]; raw: boolean }
   | { type: "spectra" }
-  | { type: "statistics" };
+  | { type: "statistics" }
+  | { type: "page" };
 
 /** From the kernel, once the codes of tiles are unpacked. */
 export type Heard =
@@ -209,7 +214,9 @@ export type Heard =
   | ({ type: "failed"; message: string; final?: boolean } & Address)
   | { type: "spectra"; spectra: Spectrum[] }
   | ({ type: "statistics" } & Statistics)
-  | { type: "refused"; message: string };
+  | { type: "refused"; message: string }
+  /** An HTML page, or why there is none. */
+  | { type: "page"; message?: string; bytes?: ArrayBuffer | ArrayBufferView<ArrayBuffer> };
 
 /** What a store talks to: a kernel, or the page itself. */
 export interface Line {

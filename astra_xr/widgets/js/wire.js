@@ -6,6 +6,8 @@
 //   failed   { type, key, time, level, row, col, message }
 //   spectra  { type, spectra }
 //   statistics  { type, area, of, bbox, mean_of, sides }, or { type, area, of, message }
+//   page     { type }                                                          → page
+//   page     { type, message }, [bytes]: the HTML page, or why there is none
 //   refused  { type, message }: a state that Python did not take
 
 /** @import { Address, Asked, Heard, Line, Model, State } from "./types" */
@@ -58,6 +60,7 @@ export class Wire {
   async take(message, buffers) {
     if (!message || typeof message !== "object") return;
     if (message.type !== "tile") {
+      if (message.type === "page") this.heard({ ...message, bytes: buffers[0] });
       if (["failed", "spectra", "statistics", "refused"].includes(message.type)) this.heard(message);
       return;
     }

@@ -20,10 +20,11 @@ export class Eye {
     this.height = 0;
   }
 
-  resize(width) {
+  /** @param {number} width @param {number} height by the shape of the scene, unless it is given */
+  resize(width, height = Math.round(width * this.aspect)) {
     const zoom = this.width ? this.scale / this.fit : 1;
     this.width = width;
-    this.height = Math.round(width * this.aspect);
+    this.height = height;
     this.scale = this.fit * zoom;
   }
 

@@ -28,10 +28,14 @@ export class Head {
       onclick: () => view.step(name) }, icon(name));
     this.undo = step("undo", "Undo", "Ctrl+Z");
     this.redo = step("redo", "Redo", "Shift+Ctrl+Z");
+    const toggle = () => (view.full ? document.exitFullscreen() : view.root.requestFullscreen()).catch(() => view.status.say("The browser denied a full screen."));
+    this.full = make("button", { type: "button", class: "astra-small", title: "Full screen", "aria-label": "Full screen", "aria-pressed": "false",
+      hidden: !document.fullscreenEnabled, onclick: toggle }, icon("full"));
     this.node = make("div", { class: "astra-head" },
       make("div", { class: "astra-segments", role: "radiogroup", "aria-label": "Mode" }, ...this.modes),
       this.preset, this.maskLabel, make("span", { class: "astra-pair" }, this.undo, this.redo),
-      make("span", { class: "astra-title", title: about.title }, about.title.replace(/^[\w-]+:/, "")));
+      make("span", { class: "astra-title", title: about.title }, about.title.replace(/^[\w-]+:/, "")),
+      view.save.node, this.full);
   }
 
   update() {
@@ -42,6 +46,7 @@ export class Head {
     // Not `disabled`: that would take the focus away, and with it the keys.
     this.undo.setAttribute("aria-disabled", !store.history.done.length);
     this.redo.setAttribute("aria-disabled", !store.history.undone.length);
+    this.full.setAttribute("aria-pressed", this.view.full);
     this.mask.checked = state.mask;
     const [unmasked] = store.failures([MASK]);
     this.maskLabel.title = unmasked || "From the scene's classification band";

@@ -4,6 +4,7 @@ import { channelsOf, stepOf } from "../choice.js";
 import { MASK } from "../derive.js";
 import { Eye } from "../geo/eye.js";
 import { lonlatAt } from "../geo/lonlat.js";
+import { barOf } from "../geo/scalebar.js";
 import { numberText } from "../code.js";
 import { AreaTool } from "./area.js";
 import { clamp, make } from "./dom.js";
@@ -78,9 +79,10 @@ export class Stage {
 
   resized() {
     const width = Math.floor(this.node.clientWidth);
-    if (!width || width === this.eye.width) return;
+    if (!width || (width === this.eye.width && this.full === this.view.full)) return;
+    this.full = this.view.full;
     const first = !this.eye.width;
-    this.eye.resize(width);
+    this.eye.resize(width, this.view.full ? this.room : undefined);
     if (first) this.eye.show(this.view.state.view);
     this.eye.settle();
     this.dpr = Math.min(2, window.devicePixelRatio || 1);
@@ -88,6 +90,12 @@ export class Stage {
     this.canvas.height = Math.round(this.eye.height * this.dpr);
     this.canvas.style.height = `${this.eye.height}px`;
     this.view.refresh();
+  }
+
+  /** CSS pixels of height that a full screen leaves for the picture. */
+  get room() {
+    const others = [...this.node.parentElement.children, ...this.view.root.querySelectorAll(".astra-head, .astra-foot")];
+    return Math.max(240, others.reduce((left, each) => left - (each === this.node ? 0 : each.offsetHeight), window.innerHeight - 4));
   }
 
   /** The level of what is shown: a pixel of it is at most a CSS pixel, or two screen pixels, wide. */
@@ -251,6 +259,12 @@ export class Stage {
     canvas.dataset.saved = String(Boolean(saved));
   }
 
+  /** Draw what is seen and marked, in CSS pixels. */
+  seen(context) {
+    for (const layer of this.picture.drawn || []) this.put(context, layer);
+    this.marks(context);
+  }
+
   put(context, layer) {
     const [top, left, bottom, right] = layer.box;
     const [x, y] = this.eye.place(top, left), [x2, y2] = this.eye.place(bottom, right);
@@ -279,13 +293,10 @@ export class Stage {
   }
 
   scale() {
-    const { meters } = this.about.grid;
-    this.scalebar.hidden = !meters;
-    if (!meters) return;
-    const most = (this.eye.width / 4 / this.eye.scale) * meters;
-    const ten = 10 ** Math.floor(Math.log10(most));
-    const length = ten * ([5, 2].find((n) => n * ten <= most) || 1);
-    this.scalebar.firstChild.style.width = `${((length / meters) * this.eye.scale).toFixed(1)}px`;
-    this.scalebar.lastChild.textContent = length >= 1000 ? `${length / 1000} km` : `${length} m`;
+    const bar = barOf(this.about.grid, this.eye.scale, this.eye.width / 4);
+    this.scalebar.hidden = !bar;
+    if (!bar) return;
+    this.scalebar.firstChild.style.width = `${bar.width.toFixed(1)}px`;
+    this.scalebar.lastChild.textContent = bar.text;
   }
 }

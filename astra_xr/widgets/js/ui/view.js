@@ -9,6 +9,7 @@ import { Head } from "./head.js";
 import { Histogram } from "./histogram.js";
 import { Panel } from "./panel.js";
 import { AreaPanel } from "./area.js";
+import { Save } from "./save.js";
 import { Spectra } from "./spectra.js";
 import { Stage } from "./stage.js";
 import { Status } from "./status.js";
@@ -19,6 +20,8 @@ import { Status } from "./status.js";
 export class View {
   /** @type {() => void} */ followed = () => {};
   /** @type {() => void} */ told = () => {};
+  /** @type {() => void} */ widen = () => {};
+  full = false; // on the full screen
   /** @type {(event: KeyboardEvent) => void} */ typed = () => {};
   frame = 0;
   saving = 0;
@@ -38,6 +41,7 @@ export class View {
     store.join(this, () => this.refresh());
     this.status = new Status(this);
     this.stage = new Stage(this);
+    this.save = new Save(this);
     this.head = new Head(this);
     this.panel = new Panel(this);
     this.histogram = new Histogram(this);
@@ -93,6 +97,18 @@ export class View {
     this.model.on("change:state", this.followed);
     this.model.on("change:shown", this.told);
     this.root.addEventListener("keydown", this.typed);
+    // As wide as the screen is high enough for.
+    this.widen = () => {
+      const at = /** @type {ShadowRoot} */ (this.root.getRootNode()).fullscreenElement;
+      this.full = at === this.root;
+      const most = 308 + (0.85 * window.innerHeight) / this.stage.eye.aspect;
+      this.root.style.maxWidth = this.full ? "none" : `${Math.min(1680, Math.max(1080, Math.round(most)))}px`;
+      this.head.update();
+      this.stage.resized();
+    };
+    this.widen();
+    addEventListener("resize", this.widen);
+    document.addEventListener("fullscreenchange", this.widen);
     this.sizes = new ResizeObserver(() => this.stage.resized());
     this.sizes.observe(this.stage.node);
     this.ticking = setInterval(() => this.status.update(this.broken), 500);
@@ -108,6 +124,9 @@ export class View {
     clearTimeout(this.saving);
     clearTimeout(this.stage.looking);
     cancelAnimationFrame(this.frame);
+    this.save.close();
+    removeEventListener("resize", this.widen);
+    document.removeEventListener("fullscreenchange", this.widen);
     this.store.leave(this);
     this.root.replaceChildren();
   }

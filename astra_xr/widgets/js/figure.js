@@ -1,0 +1,106 @@
+// A figure of what is seen, as for a paper: what it says, and where its parts are. Drawn in ui/save.js.
+
+import { channelsOf } from "./choice.js";
+import { numberText } from "./code.js";
+
+/** @import { About, Limits, State } from "./types" */
+/** @typedef {{ color: string, text: string }} Entry */
+/** @typedef {{ x: number, y: number, width: number, height: number }} Place */
+
+/** A date as YYYY-MM-DD, in UTC. @param {number | null | undefined} date */
+const dayOf = (date) => (typeof date === "number" ? new Date(date).toISOString().slice(0, 10) : "");
+
+const COLORS = [["Red", "#c62a2f"], ["Green", "#18794e"], ["Blue", "#0b68cb"]];
+
+/**
+ * What the figure says: a title, a legend of entries or of a color map, and the source.
+ * @param {About} about
+ * @param {State} state
+ * @param {Record<string, Limits>} limits
+ */
+export function captionOf(about, state, limits) {
+  const keys = channelsOf(state), rgb = state.mode === "rgb";
+  const step = about.steps.find(({ label }) => label === state.time) || about.steps[0];
+  const classes = state.mode === "single" ? about.bands[keys[0]].classes : [];
+  const range = (/** @type {string} */ key) => (limits[key] ? ` ${numberText(limits[key][0], 3)} to ${numberText(limits[key][1], 3)}` : "");
+  const units = state.mode === "single" && about.bands[keys[0]].units;
+  const what = rgb ? keys.join(", ") : state.mode === "index" ? `${keys[0]}, ${about.indices[keys[0]].title}` : about.bands[keys[0]].title || keys[0];
+  /** @type {Entry[]} */
+  const entries = rgb ? keys.map((key, n) => ({ color: COLORS[n][1], text: `${COLORS[n][0]}: ${key}${range(key)}` }))
+    : classes.map(({ color, name }) => ({ color, text: name }));
+  const map = !rgb && !classes.length && limits[keys[0]]
+    ? { colors: about.colormaps[state.cmap], name: `${keys[0]}${units ? ` (${units})` : ""}`, ends: limits[keys[0]].map((each) => numberText(each, 3)) } : null;
+  return {
+    title: [dayOf(step?.date) || about.date, what].filter(Boolean).join(" · "),
+    entries, map, source: [about.source, "astra-xr"].filter(Boolean).join(" · "),
+  };
+}
+
+/** Which of these widths are in which row, where a row is at most so wide. @param {number[]} widths @param {number} gap @param {number} most @returns {number[][]} */
+export function rowsOf(widths, gap, most) {
+  /** @type {number[][]} */
+  const rows = [];
+  let used = Infinity;
+  widths.forEach((width, n) => {
+    if (used + gap + width > most) [used] = [rows.push([n]) && width];
+    else {
+      rows[rows.length - 1].push(n);
+      used += gap + width;
+    }
+  });
+  return rows;
+}
+
+/** A text in lines of at most so wide, broken between words, and within those that are wider. @param {string} text @param {number} most @param {(text: string) => number} wide */
+export function linesOf(text, most, wide) {
+  /** @type {string[]} */
+  const lines = [];
+  const words = text.split(" ").flatMap((word) => {
+    let size = word.length;
+    while (size > 1 && wide(word.slice(0, size)) > most) size--;
+    return word.match(new RegExp(`.{1,${size || 1}}`, "g")) || [];
+  });
+  for (const word of words) {
+    const joined = lines.length ? `${lines[lines.length - 1]} ${word}` : word;
+    if (lines.length && wide(joined) <= most) lines[lines.length - 1] = joined;
+    else lines.push(word);
+  }
+  return lines;
+}
+
+/**
+ * Where the parts of a figure are, all in CSS pixels.
+ * @param {{ width: number, height: number }} image
+ * @param {ReturnType<typeof captionOf>} caption
+ * @param {{ width: number } | null} bar
+ * @param {(text: string) => number} wide
+ */
+export function layoutOf(image, caption, bar, wide) {
+  const pad = 12, line = 17, swatch = 16;
+  const inner = Math.max(image.width, 200);
+  const title = linesOf(caption.title, inner, (text) => wide(text) * 1.3);
+  const top = pad + title.length * 19 + 3;
+  /** @type {Place} */
+  const picture = { x: pad + (inner - image.width) / 2, y: top, ...image };
+  let y = top + image.height + pad;
+  // The bar is on the right of the legend, or above it where there is no room beside it.
+  const beside = bar && inner - bar.width - 24 >= 190;
+  const left = beside ? inner - bar.width - 24 : inner;
+  const barAt = bar && { x: beside ? pad + inner - bar.width : pad, y: y + 2 };
+  if (bar && !beside) y += 30;
+  const texts = caption.entries.map(({ text }) => text);
+  const rows = rowsOf(texts.map((text) => swatch + wide(text)), 14, left);
+  const entries = rows.flatMap((row, n) => {
+    let x = pad;
+    return row.map((each) => {
+      const at = { n: each, x, y: y + n * line };
+      x += swatch + wide(texts[each]) + 14;
+      return at;
+    });
+  });
+  const map = caption.map && { x: pad, y: y + line, width: Math.min(240, left), height: 10 };
+  const legend = map ? line + 10 + line : rows.length * line;
+  y += Math.max(legend, beside ? 26 : 0) + 4;
+  const source = linesOf(caption.source, inner, (text) => wide(text) * 0.84);
+  return { width: inner + 2 * pad, height: y + source.length * 14 + pad - 2, title, picture, bar: barAt, entries, map, source, sourceAt: y };
+}

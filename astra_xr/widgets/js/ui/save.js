@@ -1,0 +1,187 @@
+// The menu "Save", and the figure that it writes.
+
+import { codeOf, pickOf } from "../code.js";
+import { captionOf, layoutOf } from "../figure.js";
+import { barOf } from "../geo/scalebar.js";
+import { clamp, copyText, make } from "./dom.js";
+
+/** @import { View } from "./view.js" */
+
+const FONT = "system-ui, 'Helvetica Neue', Arial, sans-serif";
+const SIDE = 8000; // pixels of a figure, at most
+
+export class Save {
+  /** @param {View} view */
+  constructor(view) {
+    this.view = view;
+    const item = (/** @type {string} */ text, /** @type {() => unknown} */ run, hidden = false) => make("button", {
+      type: "button", role: "menuitem", tabIndex: -1, hidden, onclick: () => { this.open(false); run(); },
+    }, text);
+    this.items = [
+      item("Image (PNG)", () => this.image()),
+      item("HTML page", () => this.page(), Boolean(view.about.offline)),
+      item("Copy state as Python", () => this.copied(pickOf(view.about, view.state))),
+      item("Copy code of the image", () => this.copied(codeOf(view.about, view.state, view.limits))),
+    ].filter(({ hidden }) => !hidden);
+    this.menu = make("div", { class: "astra-menu", role: "menu", id: `${view.id}-save`, "aria-label": "Save", hidden: true }, ...this.items);
+    this.button = make("button", {
+      type: "button", "aria-haspopup": "menu", "aria-expanded": "false", "aria-controls": `${view.id}-save`,
+      onclick: () => this.open(this.menu.hidden),
+    }, "Save ▾");
+    this.node = make("span", { class: "astra-save" }, this.button, this.menu);
+    this.node.addEventListener("keydown", (/** @type {KeyboardEvent} */ e) => this.keyed(e));
+    this.node.addEventListener("focusout", (/** @type {FocusEvent} */ e) => { if (!this.node.contains(e.relatedTarget)) this.open(false); });
+    this.outside = (/** @type {Event} */ e) => { if (!e.composedPath().includes(this.node)) this.open(false); };
+  }
+
+  /** @param {boolean} shown */
+  open(shown) {
+    if (shown === !this.menu.hidden) return;
+    if (!shown && this.menu.contains(this.menu.getRootNode().activeElement)) this.button.focus();
+    this.menu.hidden = !shown;
+    this.button.setAttribute("aria-expanded", String(shown));
+    document[shown ? "addEventListener" : "removeEventListener"]("pointerdown", this.outside, true);
+    if (shown) this.items[0].focus();
+  }
+
+  close() {
+    document.removeEventListener("pointerdown", this.outside, true);
+  }
+
+  /** @param {KeyboardEvent} event */
+  keyed(event) {
+    const { items, menu } = this;
+    if (menu.hidden && event.key !== "ArrowDown") return;
+    const now = items.indexOf(menu.getRootNode().activeElement);
+    const to = { ArrowDown: now + 1, ArrowUp: now - 1, Home: 0, End: -1 }[event.key];
+    if (event.key === "Escape") this.open(false);
+    else if (to === undefined) return;
+    else if (menu.hidden) this.open(true);
+    else items.at(to % items.length).focus();
+    event.preventDefault();
+  }
+
+  /** @param {string} text */
+  async copied(text) {
+    this.view.status.say(await copyText(text) ? "Copied." : "The browser denied access to the clipboard.");
+  }
+
+  /** The name of a file. @param {string} ending */
+  named(ending) {
+    const { about, state } = this.view;
+    const parts = [about.title.replace(/^[\w-]+:/, ""), state.mode === "rgb" ? state.bands.join("-") : state.mode === "index" ? state.index : state.band];
+    return `${parts.join("_").replace(/[^\w.-]+/g, "-").slice(0, 120)}.${ending}`;
+  }
+
+  /** @param {Blob} blob @param {string} name */
+  download(blob, name) {
+    const link = make("a", { href: URL.createObjectURL(blob), download: name });
+    document.body.append(link);
+    link.click();
+    link.remove();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  }
+
+  async image() {
+    const canvas = this.figure();
+    /** @type {Blob | null} */
+    const blob = canvas && await new Promise((done) => canvas.toBlob(done, "image/png"));
+    if (blob) this.download(blob, this.named("png"));
+    this.view.status.say(blob ? "The image is saved." : "There is no image yet.");
+  }
+
+  async page() {
+    const { store, status } = this.view;
+    status.say("Making the page…");
+    try {
+      this.download(new Blob([await store.page()], { type: "text/html" }), this.named("html"));
+      status.say("The page is saved.");
+    } catch (error) {
+      status.say(`The page could not be made: ${/** @type {Error} */ (error).message}`);
+    }
+  }
+
+  /** What is seen, with its title, legend, scale bar and source, on white; at the screen's resolution, or the tiles'. */
+  figure() {
+    const { about, state, limits, stage, pyramid } = this.view, { eye } = stage;
+    if (!stage.picture.drawn) return null;
+    const caption = captionOf(about, state, limits);
+    const [left, top] = eye.place(0, 0), [right, bottom] = eye.place(pyramid.rows, pyramid.cols);
+    const x = Math.max(0, left), y = Math.max(0, top);
+    const image = { width: Math.min(eye.width, right) - x, height: Math.min(eye.height, bottom) - y };
+    const bar = barOf(about.grid, eye.scale, Math.min(160, image.width / 2));
+    const canvas = document.createElement("canvas");
+    const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    context.font = `12px ${FONT}`;
+    const layout = layoutOf(image, caption, bar, (text) => context.measureText(text).width);
+    // Pixels of the figure in one of the stage: as many as the tiles have.
+    const finest = 1 / (eye.scale * pyramid.pitch(stage.level)[1]);
+    const factor = Math.min(clamp(finest, Math.max(2, stage.dpr), 4), SIDE / Math.max(layout.width, layout.height));
+    canvas.width = Math.round(layout.width * factor);
+    canvas.height = Math.round(layout.height * factor);
+    context.scale(factor, factor);
+    context.fillStyle = "#fff";
+    context.fillRect(0, 0, layout.width, layout.height);
+    const { picture } = layout;
+    context.save();
+    context.beginPath();
+    context.rect(picture.x, picture.y, picture.width, picture.height);
+    context.clip();
+    context.translate(picture.x - x, picture.y - y);
+    stage.seen(context);
+    context.restore();
+    context.strokeStyle = "#0008";
+    context.lineWidth = 0.5;
+    context.strokeRect(picture.x, picture.y, picture.width, picture.height);
+    this.write(context, caption, layout, bar);
+    return canvas;
+  }
+
+  /**
+   * @param {CanvasRenderingContext2D} context
+   * @param {ReturnType<typeof captionOf>} caption
+   * @param {ReturnType<typeof layoutOf>} layout
+   * @param {ReturnType<typeof barOf>} bar
+   */
+  write(context, caption, layout, bar) {
+    const text = (/** @type {string} */ words, /** @type {number} */ x, /** @type {number} */ y, font = `12px ${FONT}`, align = /** @type {CanvasTextAlign} */ ("left")) => {
+      Object.assign(context, { font, textAlign: align, textBaseline: "middle" });
+      context.fillText(words, x, y);
+    };
+    context.fillStyle = "#111";
+    layout.title.forEach((line, n) => text(line, 12, 12 + 19 * n + 8, `600 14px ${FONT}`));
+    for (const { n, x, y } of layout.entries) {
+      context.fillStyle = caption.entries[n].color;
+      context.fillRect(x, y + 3, 11, 11);
+      context.strokeRect(x, y + 3, 11, 11);
+      context.fillStyle = "#111";
+      text(caption.entries[n].text, x + 16, y + 9);
+    }
+    if (layout.map && caption.map) {
+      const { x, y, width, height } = layout.map, { colors, name, ends } = caption.map;
+      for (let i = 0; i < 256; i++) {
+        context.fillStyle = `#${colors.slice(6 * i, 6 * i + 6)}`;
+        context.fillRect(x + (i * width) / 256, y, width / 256 + 0.5, height);
+      }
+      context.strokeRect(x, y, width, height);
+      context.fillStyle = "#111";
+      text(name, x, y - 8);
+      text(ends[0], x, y + height + 9);
+      text(ends[1], x + width, y + height + 9, `12px ${FONT}`, "right");
+    }
+    if (layout.bar && bar) {
+      const { x, y } = layout.bar;
+      text(bar.text, x + bar.width / 2, y + 6, `12px ${FONT}`, "center");
+      context.strokeStyle = "#111";
+      context.lineWidth = 1.5;
+      context.beginPath();
+      context.moveTo(x, y + 15);
+      context.lineTo(x, y + 20);
+      context.lineTo(x + bar.width, y + 20);
+      context.lineTo(x + bar.width, y + 15);
+      context.stroke();
+    }
+    context.fillStyle = "#666";
+    layout.source.forEach((line, n) => text(line, 12, layout.sourceAt + 14 * n + 7, `10px ${FONT}`));
+  }
+}
