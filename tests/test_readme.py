@@ -160,7 +160,35 @@ def test_the_citation_agrees_with_the_package() -> None:
     citation = (ROOT / "CITATION.cff").read_text()
     assert f"\nversion: {project['version']}\n" in citation
     assert f"\nrepository-code: {project['urls']['Source']}\n" in citation
-    assert all(url.startswith(project["urls"]["Source"]) for url in project["urls"].values())
+    urls = project["urls"]
+    owner, name = urlsplit(urls["Source"]).path.strip("/").split("/")
+    assert urls.pop("Documentation") == f"https://{owner}.github.io/{name}/"
+    assert all(url.startswith(urls["Source"]) for url in urls.values())
+
+
+def test_the_command_of_publishing_sets_the_owner_everywhere(tmp_path: Path) -> None:
+    guide = (ROOT / "CONTRIBUTING.md").read_text()
+    (command,) = re.findall(r"^sed -i .*$", guide, re.MULTILINE)
+    names = shlex.split(command)[3:]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text((ROOT / name).read_text())
+        assert "OWNER" in (tmp_path / name).read_text()
+    subprocess.run(shlex.split(command), cwd=tmp_path, check=True)
+    assert not any("OWNER" in (tmp_path / name).read_text() for name in names)
+    rest = [
+        *ROOT.glob("[A-Z]*"),
+        *ROOT.glob("*.toml"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "astra_xr").rglob("*.py"),
+    ]
+    rest += [*(ROOT / ".github").rglob("*.yml"), *ROOT.glob("recipe/*"), *ROOT.glob("binder/*")]
+    left = {
+        str(path.relative_to(ROOT))
+        for path in rest
+        if path.is_file() and "OWNER" in path.read_text("utf-8")
+    }
+    assert left <= {*names, "CONTRIBUTING.md"}
 
 
 def test_its_ids_are_ids() -> None:
