@@ -20,9 +20,11 @@ from astra_xr.catalogs.lpdaac import LpDaac
 from astra_xr.catalogs.planetary_computer import PlanetaryComputer
 from astra_xr.catalogs.s3 import S3
 from astra_xr.catalogs.usgs import Usgs
-from astra_xr.conversion.recipe import Limits
+from astra_xr.conversion.job import Job
+from astra_xr.conversion.pipeline import Converter
+from astra_xr.conversion.recipe import Limits, Recipe
 from astra_xr.conversion.source import Source
-from astra_xr.conversion.stores import ObjectStore, StoredAsset
+from astra_xr.conversion.stores import LocalStore, ObjectStore, StoredAsset
 from astra_xr.errors import AstraError, InvalidParameter, ReadError, SigningError
 from astra_xr.model import SignedUrl
 from astra_xr.net import client
@@ -259,6 +261,74 @@ def test_files_to_convert(
                 lambda refused=None: url, "B04", trusted=False, allowed=["127.0.0.1"]
             ).fetch(tmp_path, Limits(), lambda _: None)  # fmt: skip
     assert leaks(caught.value, HUSH) == []
+
+
+_LATER = ("401", "404", "503", "another range", "cut short", "hang-up", "no numbers",
+          "the file changed", "to a private host", "to nowhere")  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", [*_LATER, "no room", "interrupted"])
+def test_conversions(
+    fault: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What fails after the source was looked at, in the thread or the process that converts."""
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    monkeypatch.setenv("ASTRA_PATIENCE", "0.01")
+    root = tmp_path / "store"
+    converter = Converter(LocalStore(root=root), root)
+
+    def report(share: float) -> None:
+        if fault == "interrupted":
+            raise KeyboardInterrupt
+
+    def no_room(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    if fault == "no room":
+        monkeypatch.setattr(Source, "_write", no_room)
+    with RangeServer(folder) as server:
+        if fault in READS:
+            server.rule = lambda request: READS[fault](request) if request.number else None
+        headers = (("X-Key", HUSH), ("Authorization", f"Bearer {HUSH}"))
+        url = SignedUrl(url=server.url("sentinel2-l2/B04.tif", sig=HUSH), headers=headers)
+        job = Job(
+            mission="sentinel-2", item="S2B", asset="B04", source=_Signed(url), label="S2B B04",
+            recipe=Recipe(nodata=0, format="geotiff"), allowed=("127.0.0.1",),
+        )  # fmt: skip
+        expected = KeyboardInterrupt if fault == "interrupted" else AstraError
+        with pytest.raises(expected) as caught:
+            converter.convert(job, report)
+        assert server.requests[0].headers["x-key"] == HUSH
+    assert leaks(caught.value, HUSH) == []
+    assert not any(HUSH.encode() in p.read_bytes() for p in root.rglob("*") if p.is_file())
+
+
+def test_an_interrupted_look(network: Loopback) -> None:
+    def interrupt(request: httpx.Request) -> httpx.Response:
+        assert request.headers["x-key"] == HUSH
+        raise KeyboardInterrupt
+
+    network.routes["storage.example"] = interrupt
+    url = SignedUrl(url=f"https://storage.example/a.tif?sig={HUSH}", headers=(("X-Key", HUSH),))
+    with pytest.raises(KeyboardInterrupt) as caught:
+        Source(_Signed(url), "B04", trusted=True)
+    assert leaks(caught.value, HUSH) == []
+
+
+class _Signed:
+    """A source whose URL needs headers."""
+
+    def __init__(self, url: SignedUrl) -> None:
+        self._url = url
+
+    def __call__(self, *, refused: SignedUrl | None = None) -> SignedUrl:
+        return self._url
+
+    def __hash__(self) -> int:
+        return 1
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
 
 
 def test_s3_keys(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -307,10 +307,10 @@ class Source:
 
         def once() -> httpx.Response | Again:
             response = self._sent(signed, start, stop, _TIMEOUT if patient else _QUICK)
-            if isinstance(response, UpstreamUnavailable):
-                if not patient:
-                    raise response
+            if isinstance(response, UpstreamUnavailable) and patient:
                 return Again(error=response, answered=False)
+            if isinstance(response, UpstreamUnavailable | KeyboardInterrupt):
+                raise response
             status = response.status_code
             if status not in PASSING or not patient:
                 return response
@@ -328,7 +328,7 @@ class Source:
 
     def _sent(
         self, signed: SignedUrl, start: int, stop: int, timeout: float
-    ) -> httpx.Response | UpstreamUnavailable:
+    ) -> httpx.Response | UpstreamUnavailable | KeyboardInterrupt:
         # Raises nothing: URL and headers are plain here.
         headers = {"Range": f"bytes={start}-{stop - 1}", "Accept-Encoding": "identity"}
         headers = {**dict(signed.headers), **headers}
@@ -337,6 +337,8 @@ class Source:
             return client().send(request, stream=True, follow_redirects=False)
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             reason = f"{host_of(signed.url)} cannot be reached ({type(error).__name__})"
+        except KeyboardInterrupt:
+            return KeyboardInterrupt()
         return UpstreamUnavailable(service=self._label, reason=reason)
 
     def _failed(self, reason: str) -> ConversionFailed:

@@ -79,42 +79,48 @@ def decide_radiometry(
     nodata = _nodata(item, declared["nodata"]) if "nodata" in declared else band.nodata
     if not dtype and (band.role in _AS_IS or {"scale", "offset", "nodata"}.isdisjoint(declared)):
         return None
-    kept = as_they_are(band, Radiometry(dtype=dtype, nodata=nodata))
+    read = Radiometry(dtype=dtype, nodata=nodata, scale=band.scale, offset=band.offset)
+    kept = as_they_are(band, read)
     if kept is not None:
         return kept
-    scale, offset, unit, reason = band.scale, band.offset, band.unit, ""
-    extra, tags = 0.0, "compared"
     if mission is not None and band.unit is not None:
-        reason = f"fixed for {mission.title}"
-        if band.role == "reflectance" and corrected:
+        wanted = corrected and band.role == "reflectance"
+        extra, reason = 0.0, f"fixed for {mission.title}"
+        if wanted:
             extra, reason = _correction(item, mission, offset_applied)
-            offset += extra
-            if not offset_applied:
-                _compare(item, declared, scale, offset, reason)
-    elif factors is not None and band.role != "data":
-        scale, offset, unit, reason = factors.scale, factors.offset, factors.unit, factors.reason
-    elif not {"scale", "offset"}.isdisjoint(declared):
+        fixed = _with(read, read.scale, read.offset + extra, band.unit, reason)
+        if wanted and not offset_applied:
+            _compare(item, declared, fixed.scale, fixed.offset, reason)
+        return replace(fixed, inferred=extra != 0)
+    if factors is not None and band.role != "data":
+        return _with(read, factors.scale, factors.offset, factors.unit, factors.reason)
+    if not {"scale", "offset"}.isdisjoint(declared):
         _check_forms(item, asset, index, corrected)
         scale = _factor(item, "scale", declared.get("scale", 1.0))
         offset = _factor(item, "offset", declared.get("offset", 0.0))
-        unit, reason = declared.get("unit"), "as the item says"
-    elif not declared and band.dtype is None:
+        return _with(read, scale, offset, declared.get("unit"), "as the item says")
+    return _by_tags(read, band, declared, mission)
+
+
+def _by_tags(
+    read: Radiometry, band: Band, declared: Mapping[str, Any], mission: Mission | None
+) -> Radiometry | None:
+    """Return a radiometry to which the file's own tags give the factors, if any do."""
+    if not declared and band.dtype is None:
         return None
-    elif mission is not None and band.role in ("reflectance", "thermal"):
+    unit, reason = band.unit or declared.get("unit"), _without_factors(read.dtype)
+    if mission is not None and band.role in ("reflectance", "thermal"):
         reason = f"{DIGITAL_NUMBERS}, since neither the item nor a file beside it gives factors"
-        tags = "applied"
-    else:
-        unit, reason, tags = unit or declared.get("unit"), _without_factors(dtype), "applied"
-    return Radiometry(
-        dtype=dtype,
-        scale=scale,
-        offset=offset,
-        nodata=nodata,
-        unit=unit,
-        reason=reason if tags == "applied" else f"offset {offset:g}: {reason}",
-        file_tags=tags,
-        inferred=extra != 0,
-    )
+        unit = band.unit
+    return replace(read, unit=unit, reason=reason, file_tags="applied")
+
+
+def _with(
+    read: Radiometry, scale: float, offset: float, unit: str | None, reason: str
+) -> Radiometry:
+    """Return a radiometry with factors that count before the file's tags, which are compared."""
+    said = f"offset {offset:g}: {reason}"
+    return replace(read, scale=scale, offset=offset, unit=unit, reason=said, file_tags="compared")
 
 
 def _type_of(declared: Mapping[str, Any], band: Band) -> str:
