@@ -840,16 +840,18 @@ class AstraAccessor:
             - ``stretch``: ``"minmax"``, ``{"kind": "percentile", "low": 2, "high": 98}``,
               ``{"kind": "sigma", "sigma": 2}``, each also with ``"of": "view"``;
               ``limits``: band or index → (low, high); ``gamma``;
+            - ``compare``: what a second side, B, shows beside A: any of ``time``, ``bands``,
+              ``index`` and ``band``, and ``"show": "swipe"`` or ``"difference"``, which is B - A;
             - ``mask``: mask clouds; ``view`` and ``area``: (top, left, bottom, right) in pixels;
               ``pins``: a list of (x, y).
 
         Returns
         -------
         Picker
-            A widget, which can be part of others. ``selection`` (a Dataset), ``image``, ``code``,
-            ``script``, ``spectra``, ``area``, ``statistics`` and ``state`` are the results;
-            ``observe(f, "state")`` calls ``f`` at each change; ``to_html(path)`` writes an HTML
-            file; ``close()`` stops its reads.
+            A widget, which can be part of others. ``selection`` (a Dataset), ``compared`` (those of
+            A and B), ``image``, ``code``, ``script``, ``spectra``, ``area``, ``statistics`` and
+            ``state`` are the results; ``observe(f, "state")`` calls ``f`` at each change;
+            ``to_html(path)`` writes an HTML file; ``close()`` stops its reads.
 
         Raises
         ------

@@ -13,11 +13,11 @@ import numpy.typing as npt
 
 from astra_xr.errors import InvalidDataset, redact
 from astra_xr.reading.loop import together
-from astra_xr.widgets.derive import channels_of
 from astra_xr.widgets.georeference import Degrees, degrees_of
 from astra_xr.widgets.layers import MASK, Scene
 from astra_xr.widgets.look import Box
 from astra_xr.widgets.pins import Send, Start
+from astra_xr.widgets.sides import channels_of
 
 if TYPE_CHECKING:
     import pandas as pd

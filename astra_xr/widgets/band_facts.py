@@ -28,6 +28,7 @@ def described(band: xr.DataArray) -> dict[str, Any]:
         "role": _text(attrs.get("role")),
         # Of an index, as in the menu of indices.
         "cmap": MAPS.get(str(attrs.get("domain")), "RdYlGn") if "formula" in attrs else "gray",
+        "integer": band.dtype.kind in "iub",
         "classes": _classes(attrs) if band.dtype.kind in "iub" else [],
     }
 

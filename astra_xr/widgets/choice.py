@@ -14,6 +14,8 @@ from astra_xr.accessor.band_names import find_variable
 from astra_xr.errors import AstraError, InvalidParameter, UnknownIndex
 from astra_xr.widgets.colormaps import colors
 from astra_xr.widgets.layers import Scene
+from astra_xr.widgets.sides import DIFFERENCE, OWN, can_differ
+from astra_xr.widgets.sides import usual_colormap as usual
 from astra_xr.widgets.steps import step_named, usual_step
 
 State = dict[str, Any]
@@ -54,6 +56,10 @@ def completed(scene: Scene, given: Mapping[str, Any]) -> State:
         view : (top, left, bottom, right) in pixels; None for the whole scene
         pins : list of (x, y), in the coordinates of the Dataset
         area : (top, left, bottom, right) in pixels, which statistics are of; None for none
+        compare : what a second side, B, shows: any of ``time``, ``mode``, ``bands``, ``index`` and
+            ``band``, and otherwise the same as A; with ``"show"``, ``"swipe"`` or
+            ``"difference"``, ``"split"``, the part of the width that A has, and ``"cmap"``, the
+            colormap of the difference; None for A alone
 
     Raises
     ------
@@ -75,12 +81,27 @@ def completed(scene: Scene, given: Mapping[str, Any]) -> State:
     if own["mode"] == "index" and not (own.get("index") or scene.indices):
         expected = "'rgb' or 'single'; these bands allow no spectral index"
         raise InvalidParameter(name="mode", value="index", expected=expected)
+    compare = own.pop("compare", None)
     state = _defaults(scene) | own
     # Limits stay those of the step at which the stretch was chosen.
     state["stretch"].setdefault("time", state["time"])
     if "cmap" not in own:
         state["cmap"] = usual_colormap(scene, state)
+    if compare is not None:
+        state["compare"] = _possible(scene, state, compare)
     return state
+
+
+def _possible(scene: Scene, state: State, compare: dict[str, Any]) -> dict[str, Any]:
+    """Return a comparison, if A and B can be shown so."""
+    mode = compare.get("mode", state["mode"])
+    if mode == "index" and not (compare.get("index") or state["index"]):
+        raise _bad("compare", compare, "another mode; these bands allow no spectral index")
+    about = {"bands": scene.bands, "indices": scene.indices}
+    if compare["show"] == "difference" and not can_differ(about, state | {"compare": compare}):
+        expected = "'show': 'swipe'; a difference is of one index or band, without classes, each"
+        raise _bad("compare", compare, expected)
+    return compare
 
 
 def _usual_mode(scene: Scene) -> str:
@@ -93,9 +114,7 @@ _IMPLIED = (("rgb", "bands"), ("index", "index"), ("single", "band"))
 
 def usual_colormap(scene: Scene, state: Mapping[str, Any]) -> str:
     """Return the default colormap of the mode and the index."""
-    if state["mode"] == "index":
-        return scene.indices[state["index"]]["cmap"]
-    return str(scene.bands[state["band"]]["cmap"])
+    return usual({"bands": scene.bands, "indices": scene.indices}, state)
 
 
 def _defaults(scene: Scene) -> State:
@@ -115,6 +134,7 @@ def _defaults(scene: Scene) -> State:
         "view": None,
         "pins": [],
         "area": None,
+        "compare": None,
     }
 
 
@@ -199,7 +219,7 @@ def _limits(scene: Scene, name: str, value: Any) -> dict[str, list[float]]:
         raise _bad(name, value, expected)
     found = {}
     for key, pair in value.items():
-        own = key if key in scene.indices else find_variable(scene.ds, str(key))
+        own = key if key in {*scene.indices, DIFFERENCE} else find_variable(scene.ds, str(key))
         try:
             low, high = (float(edge) for edge in pair)
         except (TypeError, ValueError):
@@ -244,6 +264,27 @@ def _pins(_: Scene, name: str, value: Any) -> list[list[float]]:
     raise _bad(name, value, "a list of (x, y), in the coordinates of the Dataset")
 
 
+def _compare(scene: Scene, name: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise _bad(name, value, "a dict of what B shows, such as {'index': 'NDVI'}, or None")
+    found: dict[str, Any] = {"show": "swipe", "split": 0.5, "cmap": "BrBG"}
+    for key, each in value.items():
+        if key not in (*OWN, *found):
+            raise _bad(name, value, f"a dict of {', '.join((*OWN, *found))}")
+        if each is not None:
+            found[key] = each
+    own = {key: found.pop(key) for key in OWN if key in found}
+    checked = {key: _CHECKS[key](scene, f"{key} of {name}", each) for key, each in own.items()}
+    if found["show"] not in ("swipe", "difference"):
+        raise _bad(f"show of {name}", found["show"], "'swipe' or 'difference'")
+    split = found["split"]
+    if not isinstance(split, Real) or not 0 <= float(split) <= 1:
+        raise _bad(f"split of {name}", split, "a number from 0 to 1")
+    colors(str(found["cmap"]))
+    implied = next(({"mode": m} for m, key in _IMPLIED if key in checked), {})
+    return implied | checked | found | {"split": float(split)}
+
+
 _CHECKS: dict[str, Callable[[Scene, str, Any], Any]] = {
     "time": _time,
     "mode": _mode,
@@ -258,4 +299,5 @@ _CHECKS: dict[str, Callable[[Scene, str, Any], Any]] = {
     "view": _view,
     "pins": _pins,
     "area": _view,
+    "compare": _compare,
 }

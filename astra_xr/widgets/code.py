@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from astra_xr.errors import InvalidDataset
+from astra_xr.widgets.sides import channels_of, side_of, sides_seen
 
 
 def code_of(
@@ -14,7 +15,7 @@ def code_of(
     state: Mapping[str, Any],
     in_force: Mapping[str, Sequence[float]],
 ) -> str:
-    """Return the line of Python that makes a picker's image.
+    """Return the Python that makes a picker's image: a line, or one each for A and B.
 
     Parameters
     ----------
@@ -25,25 +26,47 @@ def code_of(
     in_force : mapping
         Band or index → (low, high); limits are left out of the code if one is missing.
     """
-    name, mode, mask = about["name"], state["mode"], state["mask"]
-    shown = {"rgb": state["bands"], "index": [state["index"]], "single": [state["band"]]}[mode]
-    known = all(key in in_force for key in shown)
-    limits = [[number(edge) for edge in in_force[key]] for key in shown] if known else []
-    masked = ", mask_clouds=True" if mask else ""
-    view = _step(about, state) + _view(about["grid"], state["view"])
-    ends = f", vmin={limits[0][0]}, vmax={limits[0][1]}" if known else ""
-    plot = f".plot.imshow(cmap={quoted(state['cmap'])}{ends})"
-    if mode == "rgb":
-        pairs = ", ".join(f"({low}, {high})" for low, high in limits)
-        limited = f", limits=[{pairs}]" if known else ""
+    seen = sides_seen(state)
+    if seen != ("difference",):
+        return "\n".join(_line(about, side_of(about, state, side), in_force) for side in seen)
+    a, b = (_channel(about, side_of(about, state, side), signed=True) for side in ("a", "b"))
+    return f"({b} - {a}){_plot(side_of(about, state, 'difference'), in_force)}"
+
+
+def _line(
+    about: Mapping[str, Any], state: Mapping[str, Any], in_force: Mapping[str, Sequence[float]]
+) -> str:
+    shown = channels_of(state)
+    if state["mode"] == "rgb":
+        pairs = [
+            f"({number(in_force[k][0])}, {number(in_force[k][1])})" for k in shown if k in in_force
+        ]
+        limited = f", limits=[{', '.join(pairs)}]" if len(pairs) == len(shown) else ""
         gamma = "" if state["gamma"] == 1 else f", gamma={number(state['gamma'])}"
-        return f"{name}{view}.astra.rgb({_listed(shown)}{limited}{gamma}{masked})"
-    if mode == "index":
-        return f"{name}{view}.astra.index({quoted(shown[0])}{masked}){plot}"
-    clear = f".where(~{name}{view}.astra.mask())" if mask else ""
-    classes = about["bands"][shown[0]]["classes"]
-    band = "" if about["array"] else f"[{quoted(shown[0])}]"
-    return f"{name}{view}{band}{clear}{'.plot.imshow()' if classes else plot}"
+        masked = ", mask_clouds=True" if state["mask"] else ""
+        return f"{_source(about, state)}.astra.rgb({_listed(shown)}{limited}{gamma}{masked})"
+    classes = state["mode"] == "single" and about["bands"][shown[0]]["classes"]
+    plot = ".plot.imshow()" if classes else _plot(state, in_force)
+    return f"{_channel(about, state)}{plot}"
+
+
+def _channel(about: Mapping[str, Any], state: Mapping[str, Any], *, signed: bool = False) -> str:
+    """Return the Python of an index or a band; with ``signed``, of numbers to subtract."""
+    source, key = _source(about, state), channels_of(state)[0]
+    if state["mode"] == "index":
+        masked = ", mask_clouds=True" if state["mask"] else ""
+        return f"{source}.astra.index({quoted(key)}{masked})"
+    clear = f".where(~{source}.astra.mask())" if state["mask"] else ""
+    band = "" if about["array"] else f"[{quoted(key)}]"
+    # Unsigned integers would wrap around.
+    whole = '.astype("float64")' if signed and about["bands"][key]["integer"] else ""
+    return f"{source}{band}{clear}{whole}"
+
+
+def _plot(state: Mapping[str, Any], in_force: Mapping[str, Sequence[float]]) -> str:
+    limits = in_force.get(channels_of(state)[0])
+    ends = f", vmin={number(limits[0])}, vmax={number(limits[1])}" if limits else ""
+    return f".plot.imshow(cmap={quoted(state['cmap'])}{ends})"
 
 
 def program_of(about: Mapping[str, Any], code: str) -> str:
@@ -60,9 +83,10 @@ def program_of(about: Mapping[str, Any], code: str) -> str:
     return f"{about['opening']}\n{code}"
 
 
-def _step(about: Mapping[str, Any], state: Mapping[str, Any]) -> str:
-    """Return what selects the step that is shown."""
-    return next((s["code"] for s in about["steps"] if s["label"] == state.get("time")), "")
+def _source(about: Mapping[str, Any], state: Mapping[str, Any]) -> str:
+    """Return the Python of what is shown: of the step, and the part that is seen."""
+    step = next((s["code"] for s in about["steps"] if s["label"] == state.get("time")), "")
+    return f"{about['name']}{step}{_view(about['grid'], state['view'])}"
 
 
 def _view(grid: Mapping[str, Any], view: Sequence[int] | None) -> str:

@@ -1,8 +1,9 @@
-"""What follows from a picker's state and its pixels: channels, limits in force, the image. Pure."""
+"""What follows from a picker's state and its pixels: limits in force, the image. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,13 +20,10 @@ from astra_xr.widgets.look import (
     colored,
     rgb,
     stretch_of,
+    subtracted,
+    symmetric,
 )
-
-
-def channels_of(state: Mapping[str, Any]) -> list[str]:
-    """Return the bands, or the index, that a state shows: three or one."""
-    key = {"index": "index", "single": "band"}.get(state["mode"])
-    return [state[key]] if key else list(state["bands"])
+from astra_xr.widgets.sides import DIFFERENCE, channels_of
 
 
 def chosen_limits(state: Mapping[str, Any]) -> dict[str, Limits]:
@@ -57,7 +55,26 @@ def stretched_limits(
     found = {key: stretch_of(tiles[key], state["stretch"], leave_out) for key in shown}
     if state["mode"] == "rgb":
         return found
-    return {key: centered(pair) for key, pair in found.items()}
+    middle = symmetric if state["mode"] == "difference" else centered
+    return {key: middle(pair) for key, pair in found.items()}
+
+
+def difference_tiles(
+    keys: tuple[str, str], a: Mapping[str, Tile], b: Mapping[str, Tile]
+) -> dict[str, Tile]:
+    """Return the difference B - A, and what is hidden in either.
+
+    Parameters
+    ----------
+    keys : (str, str)
+        Channels of A and of B.
+    a, b : mapping
+        Channel → tile, of the same pixels; with the cloud mask where there is one.
+    """
+    found = {DIFFERENCE: subtracted(DIFFERENCE, a[keys[0]], b[keys[1]])}
+    if MASK in a and MASK in b:
+        found[MASK] = replace(a[MASK], codes=a[MASK].codes | b[MASK].codes)
+    return found
 
 
 def picture(

@@ -150,6 +150,31 @@ def centered(limits: Limits) -> Limits:
     return (-most, most) if low < 0 < high else limits
 
 
+def symmetric(limits: Limits) -> Limits:
+    """Return limits of a difference, as far from 0 on both sides.
+
+    Examples
+    --------
+    >>> symmetric((-0.2, 0.1))
+    (-0.2, 0.2)
+    """
+    most = max(map(abs, limits))
+    return -most, most
+
+
+def subtracted(key: str, a: Tile, b: Tile) -> Tile:
+    """Return ``b - a``, on a scale that has room for all that it can be; both of the same pixels.
+
+    There is no data where one of them has none.
+    """
+    step = a.step + b.step
+    low = b.low - a.low - (_LAST - 1) * a.step
+    p, q = (tile.codes.astype(np.float64) for tile in (a, b))
+    codes = np.floor(((_LAST - p) * a.step + (q - 1) * b.step) / step + 0.5).astype(np.int64) + 1
+    codes[(a.codes == 0) | (b.codes == 0)] = 0
+    return Tile(key=key, box=a.box, codes=codes.astype(np.uint16), low=low, step=step)
+
+
 def bright(tiles: Sequence[Tile]) -> npt.NDArray[np.bool_] | None:
     """Return pixels as bright as clouds in all channels; None if these are most of the image."""
     found = np.logical_and.reduce([tile.values > BRIGHT for tile in tiles])

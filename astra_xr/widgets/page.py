@@ -74,25 +74,28 @@ def document(picker: Picker, bands: Iterable[str] = (), size: int = 512) -> str:
         raise InvalidParameter(name="bands", value=bands, expected="a list of band names")
     scene = picker._scene  # noqa: SLF001  (one room)
     more = [b if b in scene.indices else find_variable(scene.ds, b) for b in bands]
-    needed, known = picker._needed(), picker._tiles.overviews  # noqa: SLF001
-    usual = [each for each in (picker.state["index"], *_INDICES) if each in scene.indices]
-    keys = dict.fromkeys([*(key for key, _ in (*needed, *known)), *usual, *more])
+    drawing, state = picker._drawing, picker.state  # noqa: SLF001
+    needed = [*drawing.channels(state), *drawing.counted(state)]
+    known = picker._tiles.overviews  # noqa: SLF001
+    usual = [each for each in (state["index"], *_INDICES) if each in scene.indices]
+    keys = list(dict.fromkeys([*(key for key, _ in (*needed, *known)), *usual, *more]))
     shown = picker._step  # noqa: SLF001
-    # The page has the step that is shown, and the one that limits follow from.
-    steps = list(dict.fromkeys([shown, picker._reference]))  # noqa: SLF001
-    tiles = [picker._channels(n, scene.whole, (size, size), keys) for n in steps]  # noqa: SLF001
+    # The page has the steps that are shown, and those that limits follow from.
+    steps = list(dict.fromkeys([shown, *(step for _, step in needed)]))
+    channels = [(key, step) for step in steps for key in keys]
+    tiles = picker._channels(channels, scene.whole, (size, size))  # noqa: SLF001
     top, shape = scene.pyramid.top, fitting(scene.whole, (size, size))
     held = {
         "about": picker.about
         | {
-            "offline": [key for key in tiles[0] if key != MASK],
+            "offline": [key for key in keys if key != MASK],
             "steps": [picker.about["steps"][n] for n in steps],
             # One tile a channel, of the one level that there is.
             "pyramid": {"side": 1024, "top": top, "bottom": top, "overview": shape},
         },
         "state": picker.state,
         "shown": picker.shown,
-        "tiles": [_held(tile, n, top) for n, each in enumerate(tiles) for tile in each.values()],
+        "tiles": [_held(tile, steps.index(step), top) for (_, step), tile in tiles.items()],
         "spectra": [
             {"x": x, "y": y, "time": 0, "values": picker._spectrum(shown, x, y)}  # noqa: SLF001
             for x, y in picker.state["pins"]

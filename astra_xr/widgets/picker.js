@@ -60,6 +60,10 @@ function centered([low, high]) {
   const most = Math.max(-low, high);
   return low < 0 && high > 0 ? [-most, most] : [low, high];
 }
+function symmetric([low, high]) {
+  const most = Math.max(Math.abs(low), Math.abs(high));
+  return [-most, most];
+}
 function brightIn(channels, scales) {
   const least = scales.map(({ low, step }) => (BRIGHT - low) / step + 1);
   let hits = 0, valid = 0;
@@ -86,11 +90,89 @@ function brightIn(channels, scales) {
   return hits * 2 < valid ? found : null;
 }
 
-// astra_xr/widgets/js/choice.js
+// astra_xr/widgets/js/sides.js
+var DIFFERENCE = "B - A";
+var OWN = (
+  /** @type {const} */
+  ["time", "mode", "bands", "index", "band"]
+);
 function channelsOf(state) {
   if (state.mode === "rgb") return state.bands;
+  if (state.mode === "difference") return [DIFFERENCE];
   return [state.mode === "index" ? state.index : state.band];
 }
+function usualMap(about, { mode, index, band }) {
+  return (mode === "index" ? about.indices[index] : about.bands[band]).cmap;
+}
+function sideOf(about, state, side) {
+  const { compare, ...a } = state;
+  if (side === "a" || !compare) return a;
+  if (side === "difference") return { ...a, mode: "difference", cmap: compare.cmap };
+  const own = OWN.filter((key) => compare[key] !== void 0).map((key) => [key, compare[key]]);
+  const b = { ...a, ...Object.fromEntries(own) };
+  if (b.mode !== "rgb" && (b.mode !== a.mode || channelsOf(b)[0] !== channelsOf(a)[0])) b.cmap = usualMap(about, b);
+  return b;
+}
+var bothOf = (about, state) => [sideOf(about, state, "a"), sideOf(about, state, "b")];
+var compared = (state, patch) => ({ ...state, compare: { .../** @type {Compare} */
+state.compare, ...patch } });
+function sidesSeen({ compare }) {
+  if (!compare) return ["a"];
+  return compare.show === "difference" ? ["difference"] : ["a", "b"];
+}
+var sidesRead = ({ compare }) => compare ? ["a", "b"] : ["a"];
+var CHANNELS = (
+  /** @type {Record<string, "bands" | "index" | "band">} */
+  { rgb: "bands", index: "index", single: "band" }
+);
+function withB(about, state, b) {
+  const before = sideOf(about, state, "b");
+  const own = b.time === before.time ? ["mode", CHANNELS[b.mode]] : ["time"];
+  return compared(state, Object.fromEntries(own.map((key) => [key, b[key]])));
+}
+function swapped(about, state) {
+  const [a, b] = bothOf(about, state);
+  const own = OWN.filter((key) => state.compare?.[key] !== void 0).map((key) => [key, a[key]]);
+  return { ...b, compare: compared(state, Object.fromEntries(own)).compare };
+}
+function canDiffer(about, state) {
+  return bothOf(about, state).every(({ mode, band }) => mode === "index" || mode === "single" && !about.bands[band].classes.length);
+}
+var CLEAR = 20;
+function otherStep({ steps }, { time }) {
+  const ordered = [...steps].sort((p, q) => (p.date ?? Infinity) - (q.date ?? Infinity) || 0);
+  const now = ordered.findIndex(({ label }) => label === time);
+  const others = [...ordered.slice(now + 1), ...ordered.slice(0, Math.max(0, now)).reverse()];
+  return (others.find(({ cloud }) => (cloud ?? 0) <= CLEAR) || others[0])?.label;
+}
+function otherThan(about, state, here2) {
+  const time = about.steps.length > 1 && otherStep(about, state);
+  if (time) return { time };
+  const next = (names, now) => {
+    const all = names.filter((name) => here2(name));
+    return all[(all.indexOf(now) + 1) % all.length];
+  };
+  if (state.mode === "index") return { mode: "index", index: next(Object.keys(about.indices), state.index) };
+  if (state.mode === "single") return { mode: "single", band: next(Object.keys(about.bands), state.band) };
+  const others = Object.values(about.presets).filter((bands) => bands.every(here2) && String(bands) !== String(state.bands));
+  return { mode: "rgb", bands: others.length ? [...others[0]] : [...state.bands].reverse() };
+}
+function whatOf(about, state) {
+  if (state.mode !== "rgb") return channelsOf(state)[0];
+  const preset = Object.keys(about.presets).find((title) => String(about.presets[title]) === String(state.bands));
+  return preset || state.bands.join(", ");
+}
+function labelOf(about, state, side) {
+  if (side !== "difference") {
+    const own = sideOf(about, state, side);
+    return [side.toUpperCase(), own.time, whatOf(about, own)].filter(Boolean).join(" · ");
+  }
+  const [a, b] = bothOf(about, state);
+  const both = (p, q) => p === q ? p : `${q} − ${p}`;
+  return ["B − A", both(a.time, b.time), both(whatOf(about, a), whatOf(about, b))].filter(Boolean).join(" · ");
+}
+
+// astra_xr/widgets/js/choice.js
 function stepOf(about, label) {
   return Math.max(0, about.steps.findIndex((step) => step.label === label));
 }
@@ -98,8 +180,17 @@ function here(about, ...keys) {
   const { offline: offline2 } = about;
   return !offline2 || keys.every((key) => offline2.includes(key));
 }
-function reduce(about, state, action) {
-  return Object.hasOwn(ACTIONS, action.type) ? ACTIONS[action.type](about, state, action) : state;
+function reduce(about, state, { side, ...action }) {
+  if (!Object.hasOwn(ACTIONS, action.type)) return state;
+  const act = ACTIONS[action.type];
+  if (side !== "b" || !state.compare || !OF_A_SIDE.has(action.type)) return possible(about, act(about, state, action));
+  const before = sideOf(about, state, "b"), after = act(about, before, action);
+  return after === before ? state : possible(about, withB(about, state, after));
+}
+var OF_A_SIDE = /* @__PURE__ */ new Set(["mode", "preset", "band", "time"]);
+function possible(about, state) {
+  if (state.compare?.show !== "difference" || canDiffer(about, state)) return state;
+  return compared(state, { show: "swipe" });
 }
 var without = (limits, keys) => Object.fromEntries(Object.entries(limits).filter(([key]) => !keys.includes(key)));
 var ACTIONS = {
@@ -122,19 +213,20 @@ var ACTIONS = {
     return { ...state, band: name };
   },
   // Limits that were set stay, unless those of all channels are: a stretch would then change nothing.
-  stretch(about, state, { patch }) {
+  stretch(about, state, { patch, keys: shown2 = channelsOf(state) }) {
     const stretch = { ...state.stretch, ...patch };
     const { low, high, sigma } = stretch;
     const fine = low >= 0 && low < high && high <= 100 && sigma > 0 && sigma <= 100;
     if (!fine) return state;
-    const shown2 = channelsOf(state);
     return { ...state, stretch, limits: shown2.every((key) => state.limits[key]) ? without(state.limits, shown2) : state.limits };
   },
   /** Limits by the stretch again. */
   automatic(about, state, { keys }) {
     return keys.some((key) => state.limits[key]) ? { ...state, limits: without(state.limits, keys) } : state;
   },
-  limits(about, state, { key, limits: [low, high] }) {
+  // `end` is the one that was moved: of a difference, the other follows, since 0 is in the middle.
+  limits(about, state, { key, limits: [low, high], end }) {
+    if (key === DIFFERENCE) [low, high] = [-1, 1].map((sign) => sign * (end === void 0 ? Math.max(-low, high) : Math.abs(end ? high : low)));
     if (!Number.isFinite(low) || !Number.isFinite(high) || !(low < high)) return state;
     return { ...state, limits: { ...state.limits, [key]: parted(low, high) } };
   },
@@ -158,7 +250,22 @@ var ACTIONS = {
   clear: (about, state) => ({ ...state, pins: [] }),
   view: (about, state, { view }) => String(view) === String(state.view) ? state : { ...state, view },
   time: (about, state, { label }) => label === state.time || !about.steps.some((step) => step.label === label) ? state : { ...state, time: label },
-  cmap: (about, state, { name }) => ({ ...state, cmap: name }),
+  cmap(about, state, { name }) {
+    return state.compare?.show === "difference" ? compared(state, { cmap: name }) : { ...state, cmap: name };
+  },
+  compare(about, state, { on }) {
+    if (!on) return { ...state, compare: null };
+    return { ...state, compare: { ...otherThan(about, state, (key) => here(about, key)), show: "swipe", split: 0.5, cmap: "BrBG" } };
+  },
+  show(about, state, { show }) {
+    const fine = state.compare && show !== state.compare.show && (show === "swipe" || show === "difference" && canDiffer(about, state));
+    return fine ? compared(state, { show }) : state;
+  },
+  split(about, state, { split }) {
+    const at = Math.round(split * 1e3) / 1e3;
+    return state.compare && at >= 0 && at <= 1 && at !== state.compare.split ? compared(state, { split: at }) : state;
+  },
+  swap: (about, state) => state.compare ? swapped(about, state) : state,
   gamma: (about, state, { gamma }) => ({ ...state, gamma }),
   mask: (about, state, { mask }) => ({ ...state, mask })
 };
@@ -382,7 +489,7 @@ var Statistics = class {
     const limits = {};
     channelsOf(state).forEach((key, n) => {
       const pair = stretchOf(scales[n], state.stretch, counted[n]);
-      limits[key] = state.mode === "rgb" ? pair : centered(pair);
+      limits[key] = state.mode === "rgb" ? pair : state.mode === "difference" ? symmetric(pair) : centered(pair);
     });
     return { limits, counts: counted, scales };
   }
@@ -412,7 +519,7 @@ var History = class {
    */
   record(before, after, { type, key = "", gesture = "" }) {
     const keys = Object.keys(after).filter((each) => after[each] !== before[each]);
-    if (type === "view" || !keys.length) return;
+    if (type === "view" || type === "split" || !keys.length) return;
     const last2 = this.done.at(-1), control = `${type} ${key} ${gesture}`;
     const step = { control, at: this.now(), before: part(before, keys), after: part(after, keys) };
     const gradual = last2 && (gesture || GRADUAL.includes(type) && step.at - last2.at < PAUSE);
@@ -693,29 +800,37 @@ function numberText(value, digits = 6) {
   return `${Number(mantissa)}e${exponent[0]}${exponent.slice(1).padStart(2, "0")}`;
 }
 function codeOf(about, state, limits) {
-  const { name, grid } = about;
+  const seen = sidesSeen(state);
+  if (seen[0] !== "difference") return seen.map((side) => lineOf(about, sideOf(about, state, side), limits)).join("\n");
+  const [a, b] = bothOf(about, state).map((own) => channelCode(about, own, true));
+  return `(${b} - ${a})${plotCode(sideOf(about, state, "difference"), limits)}`;
+}
+function lineOf(about, state, limits) {
   const shown2 = channelsOf(state);
-  const known = shown2.every((key) => limits[key]);
-  const pairs = known ? shown2.map((key) => limits[key].map((v) => numberText(v))) : [];
-  const listed = (names) => `[${names.map((n) => JSON.stringify(n)).join(", ")}]`;
-  const masked = state.mask ? ", mask_clouds=True" : "";
-  const step = about.steps.find(({ label }) => label === state.time);
-  const view = (step ? step.code : "") + viewCode(grid, state.view);
-  const ends = known ? `, vmin=${pairs[0][0]}, vmax=${pairs[0][1]}` : "";
-  const plot = `.plot.imshow(cmap=${JSON.stringify(state.cmap)}${ends})`;
   if (state.mode === "rgb") {
-    const listedPairs = pairs.map(([low, high]) => `(${low}, ${high})`).join(", ");
-    const limited = known ? `, limits=[${listedPairs}]` : "";
+    const pairs = shown2.filter((key) => limits[key]).map((key) => `(${limits[key].map((edge) => numberText(edge)).join(", ")})`);
+    const limited = pairs.length === shown2.length ? `, limits=[${pairs.join(", ")}]` : "";
     const gamma = state.gamma === 1 ? "" : `, gamma=${numberText(state.gamma)}`;
-    return `${name}${view}.astra.rgb(${listed(shown2)}${limited}${gamma}${masked})`;
+    return `${sourceCode(about, state)}.astra.rgb([${shown2.map((name) => JSON.stringify(name)).join(", ")}]${limited}${gamma}${state.mask ? ", mask_clouds=True" : ""})`;
   }
-  if (state.mode === "index") {
-    return `${name}${view}.astra.index(${JSON.stringify(shown2[0])}${masked})${plot}`;
-  }
-  const clear = state.mask ? `.where(~${name}${view}.astra.mask())` : "";
-  const classes = about.bands[shown2[0]].classes.length > 0;
-  const band = about.array ? "" : `[${JSON.stringify(shown2[0])}]`;
-  return `${name}${view}${band}${clear}${classes ? ".plot.imshow()" : plot}`;
+  const classes = state.mode === "single" && about.bands[state.band].classes.length > 0;
+  return channelCode(about, state) + (classes ? ".plot.imshow()" : plotCode(state, limits));
+}
+function channelCode(about, state, signed = false) {
+  const source = sourceCode(about, state), [key] = channelsOf(state);
+  if (state.mode === "index") return `${source}.astra.index(${JSON.stringify(key)}${state.mask ? ", mask_clouds=True" : ""})`;
+  const clear = state.mask ? `.where(~${source}.astra.mask())` : "";
+  const band = about.array ? "" : `[${JSON.stringify(key)}]`;
+  return `${source}${band}${clear}${signed && about.bands[key].integer ? '.astype("float64")' : ""}`;
+}
+function plotCode(state, limits) {
+  const pair = limits[channelsOf(state)[0]];
+  const ends = pair ? `, vmin=${numberText(pair[0])}, vmax=${numberText(pair[1])}` : "";
+  return `.plot.imshow(cmap=${JSON.stringify(state.cmap)}${ends})`;
+}
+function sourceCode(about, state) {
+  const step = about.steps.find(({ label }) => label === state.time);
+  return `${about.name}${step ? step.code : ""}${viewCode(about.grid, state.view)}`;
 }
 function literal(value) {
   if (value === null) return "None";
@@ -740,7 +855,48 @@ function viewCode(grid, view) {
   return `.sel(y=slice(${ends.join(", ")}), x=slice(${sides.join(", ")}))`;
 }
 
+// astra_xr/widgets/js/pixels/difference.js
+function subtracted(a, b) {
+  const step = a.step + b.step, low = b.low - a.low - (LAST - 1) * a.step;
+  const codes = new Uint16Array(a.codes.length);
+  for (let i = 0; i < codes.length; i++) {
+    const p = a.codes[i], q = b.codes[i];
+    if (p && q) codes[i] = Math.floor(((LAST - p) * a.step + (q - 1) * b.step) / step + 0.5) + 1;
+  }
+  return { low, step, codes };
+}
+var hiddenInEither = (a, b) => a.map((code, i) => code | b[i]);
+
+// astra_xr/widgets/js/difference.js
+var Differences = class {
+  /** @param {About} about @param {Store} store */
+  constructor(about, store) {
+    this.about = about;
+    this.store = store;
+    this.sides = [];
+    this.made = /* @__PURE__ */ new WeakMap();
+  }
+  /** Take the states of A and B, of which tiles are from now on; whether that is of something else. @param {State[]} states */
+  of(...states) {
+    const before = JSON.stringify(this.sides);
+    this.sides = states.map((state) => ({ key: channelsOf(state)[0], time: stepOf(this.about, state.time) }));
+    return JSON.stringify(this.sides) !== before;
+  }
+  /** The tile of the difference, or of what is hidden in either; a time in the address does not matter. @param {Address} address @returns {Tile | undefined} */
+  get({ key, level, row, col }) {
+    const [a, b] = this.sides.map((side) => this.store.get({ key: key === MASK ? MASK : side.key, time: side.time, level, row, col }));
+    if (!a || !b) return void 0;
+    const known = this.made.get(a) || /* @__PURE__ */ new WeakMap();
+    this.made.set(a, known);
+    const tile = known.get(b) || { ...a, key, ...key === MASK ? { codes: hiddenInEither(a.codes, b.codes) } : subtracted(a, b) };
+    known.set(b, tile);
+    return tile;
+  }
+};
+
 // astra_xr/widgets/js/ui/head.js
+var SIDES = [["a", "A"], ["b", "B"]];
+var SHOWS = [["swipe", "Swipe"], ["difference", "B − A"]];
 var MODES = [["rgb", "RGB"], ["index", "Index"], ["single", "Band"]];
 var Head = class {
   constructor(view) {
@@ -779,20 +935,59 @@ var Head = class {
       hidden: !document.fullscreenEnabled,
       onclick: toggle
     }, icon("full"));
+    this.makeCompare();
     this.node = make(
       "div",
       { class: "astra-head" },
+      this.sides,
       make("div", { class: "astra-segments", role: "radiogroup", "aria-label": "Mode" }, ...this.modes),
       this.preset,
       this.maskLabel,
+      this.compareLabel,
+      this.shows,
+      this.swap,
       make("span", { class: "astra-pair" }, this.undo, this.redo),
       make("span", { class: "astra-title", title: about.title }, about.title.replace(/^[\w-]+:/, "")),
       view.save.node,
       this.full
     );
   }
+  /** Compare, and what is there to choose then. */
+  makeCompare() {
+    const { view } = this;
+    this.compare = make("input", { type: "checkbox", onchange: () => view.act({ type: "compare", on: this.compare.checked }) });
+    this.compareLabel = make("label", { class: "astra-check", title: "Beside another date, index or bands" }, this.compare, "Compare");
+    const segments = (label, name, all, run) => make(
+      "div",
+      { class: "astra-segments", role: "radiogroup", "aria-label": label },
+      ...all.map(([value, title]) => make(
+        "label",
+        { class: `astra-segment astra-of-${value}` },
+        make("input", { type: "radio", name: `${view.id}-${name}`, value, onchange: () => run(value) }),
+        make("span", {}, title)
+      ))
+    );
+    this.sides = segments("Side to choose for", "side", SIDES, (side) => view.choose(side));
+    this.shows = segments("Comparison", "show", SHOWS, (show) => view.act({ type: "show", show }));
+    this.swap = make("button", { type: "button", class: "astra-swap", title: "Swap A and B", "aria-label": "Swap A and B", onclick: () => view.act({ type: "swap" }) }, "⇄");
+  }
+  updateCompare() {
+    const { about, state, side } = this.view, { compare } = state;
+    this.compare.checked = Boolean(compare);
+    for (const each of [this.sides, this.shows, this.swap]) each.hidden = !compare;
+    if (!compare) return;
+    for (const { firstChild: input } of this.sides.children) input.checked = input.value === side;
+    const can = canDiffer(about, state);
+    for (const label of this.shows.children) {
+      const input = label.firstChild;
+      input.checked = input.value === compare.show;
+      input.disabled = input.value === "difference" && !can;
+      label.title = input.disabled ? "For an index or a band: choose one for A and for B" : "";
+    }
+  }
   update() {
-    const { about, state, store } = this.view;
+    this.updateCompare();
+    const { about, edited: state, store } = this.view;
     for (const { firstChild: input } of this.modes) input.checked = input.value === state.mode;
     const preset = Object.keys(about.presets).find((title) => state.mode === "rgb" && String(about.presets[title]) === String(state.bands));
     put(this.preset, preset || "");
@@ -807,7 +1002,7 @@ var Head = class {
 };
 
 // astra_xr/widgets/js/ui/panel.js
-var CHANNELS = [["R", "red"], ["G", "green"], ["B", "blue"]];
+var CHANNELS2 = [["R", "red"], ["G", "green"], ["B", "blue"]];
 var STRETCHES = [["percentile", "Percentile"], ["sigma", "Sigma"], ["minmax", "Min–max"]];
 var stepOf2 = ([low, high]) => 10 ** Math.floor(Math.log10((high - low) / 20 || 1));
 var Panel = class {
@@ -831,7 +1026,8 @@ var Panel = class {
     this.gammaText = make("output", { class: "astra-unit" });
     this.gammaRow = make("label", { class: "astra-row astra-gamma" }, make("span", {}, "Gamma"), this.gamma, this.gammaText);
     this.makeRanges();
-    this.above = [this.channels, this.formula, this.maps];
+    this.heading = make("div", { class: "astra-heading" });
+    this.above = [this.heading, this.channels, this.formula, this.maps];
     this.below = [this.legend, this.stretchRow, this.ranges, this.gammaRow];
   }
   makeMaps() {
@@ -848,7 +1044,7 @@ var Panel = class {
     );
   }
   makeStretch() {
-    const stretch = (patch) => this.view.act({ type: "stretch", patch });
+    const stretch = (patch) => this.view.act({ type: "stretch", patch, keys: channelsOf(this.view.shown) });
     this.stretch = make(
       "select",
       { "aria-label": "Stretch", onchange: () => stretch({ kind: this.stretch.value }) },
@@ -876,14 +1072,14 @@ var Panel = class {
     this.reset = make("button", {
       type: "button",
       title: "Automatic limits for all channels",
-      onclick: () => this.view.act({ type: "automatic", keys: channelsOf(this.view.state) })
+      onclick: () => this.view.act({ type: "automatic", keys: channelsOf(this.view.shown) })
     }, "↺ Reset");
     this.stretchRow = make("div", { class: "astra-row" }, this.stretch, this.percents, this.sigmas, this.of, this.reset);
   }
   /** Limits that are usual for an index. */
   makeRanges() {
     const button = (text, title, of) => make("button", { type: "button", title, onclick: () => {
-      const [key] = channelsOf(this.view.state), known = this.view.limits[key];
+      const [key] = channelsOf(this.view.shown), known = this.view.limits[key];
       if (known) this.view.act({ type: "limits", key, limits: of(known) });
     } }, text);
     this.ranges = make(
@@ -899,13 +1095,13 @@ var Panel = class {
   }
   /** The menus and limits of the channels, made anew when the mode changes. */
   makeChannels() {
-    const { state } = this.view;
+    const { edited: state } = this.view;
     const act = (action) => this.view.act(action);
     if (this.made === state.mode) return;
     this.made = state.mode;
     this.rows = channelsOf(state).map((_, n) => {
       const rgb = state.mode === "rgb";
-      const name = rgb ? CHANNELS[n][1] : state.mode === "index" ? "index" : "band";
+      const name = rgb ? CHANNELS2[n][1] : state.mode === "index" ? "index" : "band";
       const label = rgb ? `Band in ${name}` : name === "index" ? "Index" : "Band";
       const menu = make(
         "select",
@@ -920,20 +1116,20 @@ var Panel = class {
         onchange: (e) => this.typed(n, i, e.target.value)
       }));
       const lock = make("button", { type: "button", class: "astra-small astra-lock", onclick: () => this.locked(n) });
-      const mark = rgb ? make("b", { class: `astra-mark astra-${name}`, "aria-hidden": "true" }, CHANNELS[n][0]) : null;
+      const mark = rgb ? make("b", { class: `astra-mark astra-${name}`, "aria-hidden": "true" }, CHANNELS2[n][0]) : null;
       return { menu, limits, lock, node: make("div", { class: `astra-channel${rgb ? "" : " astra-alone"}` }, mark, menu, ...limits, lock) };
     });
     this.channels.replaceChildren(...this.rows.map((row) => row.node));
   }
   typed(n, i, text) {
-    const key = channelsOf(this.view.state)[n];
+    const key = channelsOf(this.view.shown)[n];
     const limits = [...this.view.limits[key] || [0, 1]];
     limits[i] = text === "" ? NaN : Number(text);
-    this.view.act({ type: "limits", key, limits });
+    this.view.act({ type: "limits", key, limits, end: i });
   }
   /** Keep the limits of a channel as they are, or let them follow the stretch again. */
   locked(n) {
-    const { state, limits } = this.view, key = channelsOf(state)[n];
+    const { shown: state, limits } = this.view, key = channelsOf(state)[n];
     this.view.act(state.limits[key] ? { type: "automatic", keys: [key] } : { type: "limits", key, limits: limits[key] || [] });
   }
   bandOptions() {
@@ -956,10 +1152,11 @@ var Panel = class {
   }
   update() {
     this.makeChannels();
-    const { state, about, limits } = this.view;
+    const { shown: state, edited, about, limits } = this.view;
+    this.updateHeading();
     const classes = state.mode === "single" ? about.bands[state.band].classes : [];
     channelsOf(state).forEach((key, n) => {
-      put(this.rows[n].menu, key);
+      put(this.rows[n].menu, channelsOf(edited)[n]);
       this.updateLock(this.rows[n].lock, key, classes.length > 0);
       this.rows[n].limits.forEach((input, i) => {
         input.hidden = classes.length > 0;
@@ -967,10 +1164,10 @@ var Panel = class {
         if (limits[key]) input.step = stepOf2(limits[key]);
       });
     });
-    const index = state.mode === "index" && about.indices[state.index];
+    const index = edited.mode === "index" && about.indices[edited.index];
     this.formula.hidden = !index;
     if (index) this.formula.textContent = `${index.title}: ${index.formula}`;
-    this.maps.hidden = state.mode === "rgb" || classes.length > 0;
+    this.maps.hidden = state.mode === "rgb" || classes.length > 0 || !this.view.mapIsChosen;
     for (const { firstChild: input } of this.maps.children) input.checked = input.value === state.cmap;
     this.legend.hidden = !classes.length;
     const of = classes.length ? state.band : "";
@@ -991,8 +1188,16 @@ var Panel = class {
     lock.title = kept ? `The limits of ${key} are kept; click for automatic ones` : `Keep the limits of ${key}, whatever the stretch`;
     lock.replaceChildren(icon(kept ? "locked" : "open"));
   }
+  /** Which side the panel is of. */
+  updateHeading() {
+    const { about, state, limitsOf } = this.view;
+    this.heading.hidden = !state.compare;
+    if (!state.compare) return;
+    this.heading.textContent = labelOf(about, state, limitsOf);
+    this.heading.className = `astra-heading astra-of-${limitsOf}`;
+  }
   updateStretch(classes) {
-    const { state } = this.view;
+    const { shown: state } = this.view;
     this.stretchRow.hidden = classes;
     const { kind, low, high, sigma, of } = state.stretch;
     const set = channelsOf(state).filter((key) => state.limits[key]);
@@ -1038,7 +1243,7 @@ var Histogram = class {
     return EDGE + clamp((value - low) / (high - low), 0, 1) * (WIDE - 2 * EDGE);
   }
   update() {
-    const { state, about, limits, statistics: { found } } = this.view;
+    const { shown: state, about, limits, found } = this.view;
     const keys = channelsOf(state);
     this.node.hidden = state.mode === "single" && about.bands[state.band].classes.length > 0;
     const known = found && String(found.keys) === String(keys) && keys.every((key) => limits[key]);
@@ -1061,7 +1266,7 @@ var Histogram = class {
     this.handles(keys);
   }
   bars(scales, counted) {
-    const [low, high] = this.range, rgb = this.view.state.mode === "rgb";
+    const [low, high] = this.range, rgb = this.view.shown.mode === "rgb";
     const shapes = scales.map((scale, n) => {
       const bins = new Float64Array(BINS);
       const { counts } = counted[n];
@@ -1081,12 +1286,12 @@ var Histogram = class {
         const y = (HIGH - Math.min(1, Math.sqrt(count / tall)) * (HIGH - 8)).toFixed(1);
         path += `L${(EDGE + (i + 0.5) * step).toFixed(1)} ${y}`;
       });
-      return draw("path", { d: `${path}L${WIDE - EDGE} ${HIGH}Z`, class: rgb ? `astra-${CHANNELS[n][1]}` : "astra-tinted", ...rgb ? {} : { fill: `url(#${this.view.id}-tint)` } });
+      return draw("path", { d: `${path}L${WIDE - EDGE} ${HIGH}Z`, class: rgb ? `astra-${CHANNELS2[n][1]}` : "astra-tinted", ...rgb ? {} : { fill: `url(#${this.view.id}-tint)` } });
     }));
   }
   /** In one channel, the bars have the colors of the map. */
   tint(keys) {
-    const { state, about, id } = this.view;
+    const { shown: state, about, id } = this.view;
     if (state.mode === "rgb") {
       if (this.tinted) {
         this.tinted.remove();
@@ -1117,7 +1322,7 @@ var Histogram = class {
     this.svg.setAttribute("viewBox", `0 0 ${WIDE} ${HIGH + 20 + lanes * LANE}`);
   }
   handles(keys) {
-    const mode = `${this.view.state.mode}`;
+    const mode = `${this.view.shown.mode}`;
     if (this.handlesOf !== mode) {
       this.handlesOf = mode;
       this.sliders = keys.map((_, n) => this.lane(n));
@@ -1134,13 +1339,13 @@ var Histogram = class {
         end.setAttribute("aria-valuemin", numberText(this.range[0]));
         end.setAttribute("aria-valuemax", numberText(this.range[1]));
         end.setAttribute("aria-valuenow", numberText(pair[i]));
-        end.setAttribute("aria-label", `${i ? "Upper" : "Lower"} limit of ${key}${mode === "rgb" ? ` in ${CHANNELS[n][1]}` : ""}`);
+        end.setAttribute("aria-label", `${i ? "Upper" : "Lower"} limit of ${key}${mode === "rgb" ? ` in ${CHANNELS2[n][1]}` : ""}`);
       });
     });
   }
   lane(n) {
     const y = HIGH + 20 + n * LANE + LANE / 2;
-    const color = this.view.state.mode === "rgb" ? `astra-${CHANNELS[n][1]}` : "astra-plain";
+    const color = this.view.shown.mode === "rgb" ? `astra-${CHANNELS2[n][1]}` : "astra-plain";
     const rail = draw("line", { x1: EDGE, x2: WIDE - EDGE, y1: y, y2: y, class: "astra-rail" });
     const track = draw("rect", { y: y - 1.5, height: 3, class: color });
     const ends = [0, 1].map((i) => {
@@ -1156,11 +1361,11 @@ var Histogram = class {
     return { node: draw("g", {}, rail, track, ...ends), track, ends };
   }
   drags(end, n, i) {
-    const key = () => channelsOf(this.view.state)[n];
+    const key = () => channelsOf(this.view.shown)[n];
     const move = (value) => {
       const pair = [...this.view.limits[key()]], [low, high] = this.range, gap = (high - low) / 500;
       pair[i] = i ? clamp(value, pair[0] + gap, high) : clamp(value, low, pair[1] - gap);
-      this.view.act({ type: "limits", key: key(), limits: pair, gesture: this.dragging && this.gesture });
+      this.view.act({ type: "limits", key: key(), limits: pair, end: i, gesture: this.dragging && this.gesture });
     };
     end.addEventListener("pointerdown", (e) => {
       e.preventDefault();
@@ -1453,19 +1658,25 @@ function noteOf(known, offline2) {
 // astra_xr/widgets/js/figure.js
 var dayOf = (date) => typeof date === "number" ? new Date(date).toISOString().slice(0, 10) : "";
 var COLORS = [["Red", "#c62a2f"], ["Green", "#18794e"], ["Blue", "#0b68cb"]];
+function partOf(about, state, limits) {
+  const keys = channelsOf(state), [key] = keys, rgb = state.mode === "rgb", single = state.mode === "single";
+  const classes = single ? about.bands[key].classes : [];
+  const range = (name) => limits[name] ? ` ${numberText(limits[name][0], 3)} to ${numberText(limits[name][1], 3)}` : "";
+  const units = single && about.bands[key].units;
+  const what = rgb ? keys.join(", ") : state.mode === "index" ? `${key}, ${about.indices[key].title}` : single ? about.bands[key].title || key : "";
+  const entries = rgb ? keys.map((name, n) => ({ color: COLORS[n][1], text: `${COLORS[n][0]}: ${name}${range(name)}` })) : classes.map(({ color, name }) => ({ color, text: name }));
+  const maps = !rgb && !classes.length && limits[key] ? [{ colors: about.colormaps[state.cmap], name: `${key === DIFFERENCE ? "B − A" : key}${units ? ` (${units})` : ""}`, ends: limits[key].map((each) => numberText(each, 3)) }] : [];
+  return { what, entries, maps };
+}
+var distinct = (all) => [...new Map(all.map((each) => [JSON.stringify(each), each])).values()];
 function captionOf(about, state, limits) {
-  const keys = channelsOf(state), rgb = state.mode === "rgb";
+  const seen = sidesSeen(state), parts = seen.map((side) => partOf(about, sideOf(about, state, side), limits));
   const step = about.steps.find(({ label }) => label === state.time) || about.steps[0];
-  const classes = state.mode === "single" ? about.bands[keys[0]].classes : [];
-  const range = (key) => limits[key] ? ` ${numberText(limits[key][0], 3)} to ${numberText(limits[key][1], 3)}` : "";
-  const units = state.mode === "single" && about.bands[keys[0]].units;
-  const what = rgb ? keys.join(", ") : state.mode === "index" ? `${keys[0]}, ${about.indices[keys[0]].title}` : about.bands[keys[0]].title || keys[0];
-  const entries = rgb ? keys.map((key, n) => ({ color: COLORS[n][1], text: `${COLORS[n][0]}: ${key}${range(key)}` })) : classes.map(({ color, name }) => ({ color, text: name }));
-  const map = !rgb && !classes.length && limits[keys[0]] ? { colors: about.colormaps[state.cmap], name: `${keys[0]}${units ? ` (${units})` : ""}`, ends: limits[keys[0]].map((each) => numberText(each, 3)) } : null;
+  const alone = [dayOf(step?.date) || about.date, parts[0].what].filter(Boolean).join(" · ");
   return {
-    title: [dayOf(step?.date) || about.date, what].filter(Boolean).join(" · "),
-    entries,
-    map,
+    title: state.compare ? seen.map((side) => labelOf(about, state, side)).join("  |  ") : alone,
+    entries: distinct(parts.flatMap(({ entries }) => entries)),
+    maps: distinct(parts.flatMap(({ maps }) => maps)),
     source: [about.source, "astra-xr"].filter(Boolean).join(" · ")
   };
 }
@@ -1516,11 +1727,12 @@ function layoutOf(image, caption, bar, wide) {
       return at;
     });
   });
-  const map = caption.map && { x: pad, y: y + line, width: Math.min(240, left), height: 10 };
-  const legend = map ? line + 10 + line : rows.length * line;
+  const high = line + 10 + line;
+  const maps = caption.maps.map((_, n) => ({ x: pad, y: y + rows.length * line + n * high + line, width: Math.min(240, left), height: 10 }));
+  const legend = rows.length * line + maps.length * high;
   y += Math.max(legend, beside ? 26 : 0) + 4;
   const source = linesOf(caption.source, inner, (text) => wide(text) * 0.84);
-  return { width: inner + 2 * pad, height: y + source.length * 14 + pad - 2, title, picture, bar: barAt, entries, map, source, sourceAt: y };
+  return { width: inner + 2 * pad, height: y + source.length * 14 + pad - 2, title, picture, bar: barAt, entries, maps, source, sourceAt: y };
 }
 
 // astra_xr/widgets/js/geo/scalebar.js
@@ -1640,7 +1852,7 @@ var Save = class {
   /** What is seen, with its title, legend, scale bar and source, on white; at the screen's resolution, or the tiles'. */
   figure() {
     const { about, state, limits, stage, pyramid } = this.view, { eye } = stage;
-    if (!stage.picture.drawn) return null;
+    if (!stage.drawn) return null;
     const caption = captionOf(about, state, limits);
     const [left, top] = eye.place(0, 0), [right, bottom] = eye.place(pyramid.rows, pyramid.cols);
     const x = Math.max(0, left), y = Math.max(0, top);
@@ -1697,8 +1909,8 @@ var Save = class {
       context.fillStyle = "#111";
       text(caption.entries[n].text, x + 16, y + 9);
     }
-    if (layout.map && caption.map) {
-      const { x, y, width, height } = layout.map, { colors, name, ends } = caption.map;
+    for (const [n, { x, y, width, height }] of layout.maps.entries()) {
+      const { colors, name, ends } = caption.maps[n];
       for (let i = 0; i < 256; i++) {
         context.fillStyle = `#${colors.slice(6 * i, 6 * i + 6)}`;
         context.fillRect(x + i * width / 256, y, width / 256 + 0.5, height);
@@ -2026,6 +2238,76 @@ var Picture = class {
   }
 };
 
+// astra_xr/widgets/js/ui/swipe.js
+var STEP = 0.02;
+var Swipe = class {
+  held = 0;
+  // pixels from the bar to the pointer that took it
+  constructor(view) {
+    this.view = view;
+    this.grip = make("div", { class: "astra-grip", tabIndex: 0, role: "slider", "aria-label": "Part of the image that shows A", "aria-valuemin": 0, "aria-valuemax": 100 });
+    this.bar = make("div", { class: "astra-swipe", hidden: true }, this.grip);
+    this.names = { a: make("div", { class: "astra-name astra-of-a" }), b: make("div", { class: "astra-name astra-of-b" }) };
+    this.nodes = [this.names.a, this.names.b, this.bar];
+    this.drags();
+    this.grip.addEventListener("keydown", (e) => {
+      const step = e.shiftKey ? 5 * STEP : STEP, now = this.split;
+      const ends = { ArrowLeft: now - step, ArrowDown: now - step, ArrowRight: now + step, ArrowUp: now + step, PageDown: now - 0.1, PageUp: now + 0.1, Home: 0, End: 1 };
+      if (!(e.key in ends) || e.ctrlKey || e.metaKey || e.altKey) return;
+      e.preventDefault();
+      this.set(ends[e.key]);
+    });
+  }
+  get split() {
+    return this.view.state.compare?.split ?? 1;
+  }
+  /** Whether A and B are seen beside each other. */
+  get on() {
+    return sidesSeen(this.view.state).length === 2;
+  }
+  set(split) {
+    if (this.on) this.view.act({ type: "split", split: clamp(split, 0, 1) });
+  }
+  move(steps) {
+    if (this.on) this.set(this.split + steps * STEP);
+  }
+  drags() {
+    const { bar } = this;
+    bar.addEventListener("pointerdown", (e) => {
+      if (e.button) return;
+      e.preventDefault();
+      this.grip.focus({ preventScroll: true });
+      bar.setPointerCapture(e.pointerId);
+      const { left, width } = bar.parentNode.getBoundingClientRect();
+      this.held = e.clientX - left - this.split * width;
+    });
+    bar.addEventListener("pointermove", (e) => {
+      if (!bar.hasPointerCapture(e.pointerId)) return;
+      const { left, width } = bar.parentNode.getBoundingClientRect();
+      this.set((e.clientX - left - this.held) / width);
+    });
+  }
+  update() {
+    const { about, state } = this.view, seen = sidesSeen(state);
+    this.bar.hidden = !this.on;
+    for (
+      const side of
+      /** @type {const} */
+      ["a", "b"]
+    ) {
+      const node = this.names[side];
+      node.hidden = !state.compare || side === "b" && !this.on;
+      node.classList.toggle("astra-of-both", !this.on);
+      if (!node.hidden) node.textContent = labelOf(about, state, seen.length === 1 ? seen[0] : side);
+    }
+    if (!this.on) return;
+    const percent2 = Math.round(this.split * 100);
+    this.bar.style.left = `${this.split * 100}%`;
+    this.grip.setAttribute("aria-valuenow", percent2);
+    this.grip.setAttribute("aria-valuetext", `${percent2} % A, ${100 - percent2} % B`);
+  }
+};
+
 // astra_xr/widgets/js/ui/stage.js
 var PINS = ["#e8590c", "#1c7ed6", "#2f9e44", "#ae3ec9", "#e03131", "#0c8599"];
 var shortNumber = (value) => numberText(value, Math.abs(value) >= 1e3 ? 6 : 4);
@@ -2049,14 +2331,15 @@ var Stage = class {
     this.about = about;
     this.store = view.store;
     this.pyramid = view.pyramid;
-    this.picture = new Picture(about, view.pyramid, view.store);
+    this.pictures = { a: new Picture(about, view.pyramid, view.store), b: new Picture(about, view.pyramid, view.store), difference: new Picture(about, view.pyramid, view.differences) };
+    this.swipe = new Swipe(view);
     this.eye = new Eye(about.grid);
     this.canvas = make("canvas", {
       class: "astra-canvas",
       tabIndex: 0,
       role: "application",
       "aria-roledescription": "image",
-      "aria-label": `Image of ${about.title}. Arrow keys pan, plus and minus zoom, 0 shows all, Enter marks the center, Delete removes the last mark.`
+      "aria-label": `Image of ${about.title}. Arrow keys pan, plus and minus zoom, 0 shows all, comma and full stop move the bar between A and B, Enter marks the center, Delete removes the last mark.`
     });
     this.scalebar = make("div", { class: "astra-scalebar", "aria-hidden": "true" }, make("i"), make("span"));
     this.bar = make("div", { class: "astra-bar", role: "progressbar", "aria-label": "Reading", hidden: true });
@@ -2070,7 +2353,7 @@ var Stage = class {
       tool("Show all", "⤢", () => this.look(() => this.eye.show(null))),
       this.areaTool.button
     );
-    this.node = make("div", { class: "astra-stage" }, this.canvas, this.areaTool.node, this.bar, tools, this.scalebar);
+    this.node = make("div", { class: "astra-stage" }, this.canvas, this.areaTool.node, ...this.swipe.nodes, this.bar, tools, this.scalebar);
     this.readout = make("div", { class: "astra-readout" });
     this.pointers();
     this.keys();
@@ -2179,6 +2462,8 @@ var Stage = class {
       "=": () => this.look(() => this.eye.zoom(1.6)),
       "-": () => this.look(() => this.eye.zoom(1 / 1.6)),
       0: () => this.look(() => this.eye.show(null)),
+      ",": () => this.swipe.move(-1),
+      ".": () => this.swipe.move(1),
       Enter: () => {
         this.pin(this.eye.row, this.eye.col);
         this.view.status.say(this.pixelText(this.eye.row, this.eye.col));
@@ -2210,8 +2495,8 @@ var Stage = class {
   }
   // Values.
   /** The value of a channel at a place, of the finest tile that is here, and the level of that. */
-  valueAt(key, row, col) {
-    const time = stepOf(this.about, this.view.state.time);
+  valueAt(key, row, col, state = this.view.state) {
+    const time = stepOf(this.about, state.time);
     for (let level = this.level; level <= this.pyramid.top; level++) {
       const [[r, c]] = this.pyramid.within(level, [row, col, row + 1e-9, col + 1e-9]);
       const tile = this.store.get({ key, time, level, row: r, col: c });
@@ -2234,17 +2519,26 @@ var Stage = class {
     const parts = [grid.placed ? `x ${x}  y ${y}` : `row ${Math.floor(row)}  column ${Math.floor(col)}`];
     const degrees = grid.degrees ? null : lonlatAt(grid, row, col);
     if (degrees) parts.push(`${Math.abs(degrees[1]).toFixed(4)}°${degrees[1] < 0 ? "S" : "N"} ${Math.abs(degrees[0]).toFixed(4)}°${degrees[0] < 0 ? "W" : "E"}`);
+    const { state } = this.view, sides = sidesRead(state), values = [];
     let coarsest = 0;
-    for (const key of new Set(channelsOf(this.view.state))) {
-      const found = this.valueAt(key, row, col);
-      if (!found) continue;
-      const { value } = found, band = bands[key] || { classes: [] };
-      const named = band.classes.find((c) => c.value === value);
-      const text = value === null ? "no data" : named ? named.name : shortNumber(value);
-      parts.push(`${key} ${text}${value !== null && band.units ? ` ${band.units}` : ""}`);
-      if (value !== null && !band.classes.length) coarsest = Math.max(coarsest, found.level);
+    for (const side of sides) {
+      const own = sideOf(this.about, state, side), mark = sides.length > 1 ? `${side.toUpperCase()} ` : "";
+      let first = mark;
+      for (const key of new Set(channelsOf(own))) {
+        const found = this.valueAt(key, row, col, own);
+        if (!found) continue;
+        const { value } = found, band = bands[key] || { classes: [] };
+        const named = band.classes.find((c) => c.value === value);
+        const text = value === null ? "no data" : named ? named.name : shortNumber(value);
+        parts.push(`${first}${key} ${text}${value !== null && band.units ? ` ${band.units}` : ""}`);
+        values.push(value);
+        first = "";
+        if (value !== null && !band.classes.length) coarsest = Math.max(coarsest, found.level);
+      }
+      if (this.valueAt(MASK, row, col, own)?.value) parts.push(`${mark}cloud or shadow`);
     }
-    if (this.valueAt(MASK, row, col)?.value) parts.push("cloud or shadow");
+    const [a, b] = values;
+    if (values.length === 2 && typeof a === "number" && typeof b === "number" && canDiffer(this.about, state)) parts.push(`B − A ${shortNumber(b - a)}`);
     const [down, across] = this.pyramid.pitch(coarsest);
     if (down * across > 1) parts.push(`(mean of ${Math.round(down * across)} pixels)`);
     return parts.join("   ");
@@ -2256,32 +2550,56 @@ var Stage = class {
   // Painting.
   /** Draw what is here, and pale what is of something else. */
   paint(limits) {
-    const { eye, canvas, dpr, level, pyramid, picture } = this;
+    const { eye, canvas, dpr, level, pyramid, view: { state } } = this;
     if (!eye.width) return;
     const started = performance.now();
-    picture.paint(this.view.state, limits, eye.view || [0, 0, pyramid.rows, pyramid.cols], level);
+    const whole = [0, 0, pyramid.rows, pyramid.cols];
+    const sides = sidesSeen(state), pictures = sides.map((side) => this.pictures[side]);
+    sides.forEach((side, n) => pictures[n].paint(sideOf(this.about, state, side), limits, eye.view || whole, level));
     const context = canvas.getContext("2d");
     context.setTransform(dpr, 0, 0, dpr, 0, 0);
     context.clearRect(0, 0, eye.width, eye.height);
-    context.globalAlpha = picture.fresh ? 1 : 0.35;
-    for (const layer of picture.drawn || []) this.put(context, layer);
-    context.globalAlpha = 1;
-    const saved = !picture.drawn && this.preview;
-    if (saved) this.put(context, { canvas: saved, box: [0, 0, pyramid.rows, pyramid.cols] });
+    const saved = !this.drawn && this.preview;
+    if (saved) this.put(context, { canvas: saved, box: whole });
+    this.sides(context, (picture) => picture.fresh ? 1 : 0.35);
+    this.swipe.update();
     this.marks(context);
     this.areaTool.place();
     this.scale();
-    if (picture.fresh) {
+    const fresh = pictures.every(({ fresh: fresh2 }) => fresh2);
+    if (fresh) {
       canvas.dataset.rev = ++this.revision;
       canvas.dataset.ms = (performance.now() - started).toFixed(1);
     }
-    canvas.dataset.fine = String(picture.fresh && picture.complete);
+    canvas.dataset.fine = String(fresh && pictures.every(({ complete }) => complete));
     canvas.dataset.level = level;
     canvas.dataset.saved = String(Boolean(saved));
   }
+  /** Whether there is a picture of what is seen, or was. */
+  get drawn() {
+    return sidesSeen(this.view.state).some((side) => this.pictures[side].drawn);
+  }
+  /** Draw A left of the bar and B right of it, or the one that is seen. @param {(picture: Picture) => number} alpha */
+  sides(context, alpha) {
+    const { eye } = this, pictures = sidesSeen(this.view.state).map((side) => this.pictures[side]);
+    const edge = pictures.length > 1 ? this.swipe.split * eye.width : eye.width;
+    pictures.forEach((picture, n) => {
+      context.save();
+      context.beginPath();
+      context.rect(n ? edge : 0, 0, n ? eye.width - edge : edge, eye.height);
+      context.clip();
+      context.globalAlpha = alpha(picture);
+      for (const layer of picture.drawn || []) this.put(context, layer);
+      context.restore();
+    });
+  }
   /** Draw what is seen and marked, in CSS pixels. */
   seen(context) {
-    for (const layer of this.picture.drawn || []) this.put(context, layer);
+    this.sides(context, () => 1);
+    if (this.swipe.on) {
+      context.fillStyle = "#fff";
+      context.fillRect(this.swipe.split * this.eye.width - 1, 0, 2, this.eye.height);
+    }
     this.marks(context);
   }
   put(context, layer) {
@@ -2428,7 +2746,8 @@ var Status = class {
       this.say(this.said = text);
       this.line.dataset.weight = weight;
     }
-    const wanted = [...channelsOf(view.state), ...view.state.mask ? [MASK] : []];
+    const shown2 = sidesRead(view.state).flatMap((side) => channelsOf(sideOf(view.about, view.state, side)));
+    const wanted = [...shown2, ...view.state.mask ? [MASK] : []];
     const failure = [...store.failures(wanted), store.refused, broken].filter(Boolean).join("\n");
     if (this.failure === failure) return;
     this.failure = failure;
@@ -2439,11 +2758,11 @@ var Status = class {
     } }, "Try again"));
   }
   text(reading) {
-    const { store, statistics } = this.view;
+    const { store, found } = this.view;
     if (store.wire.gone) return ["The kernel is gone: run the cell again. What is here still works.", "warning"];
     if (store.waiting > 4e3) return ["Still waiting: the kernel is busy, or gone. If it was restarted, run the cell again.", "warning"];
     if (reading.length) return [`Reading ${reading.map((key) => key === MASK ? "clouds" : key).join(", ")}`, ""];
-    const empty = statistics.found && statistics.found.counts.some(({ total }) => !total);
+    const empty = found && found.counts.some(({ total }) => !total);
     return [empty ? "No data here." : "", ""];
   }
 };
@@ -2476,7 +2795,10 @@ var View = class {
     this.state = model.get("state");
     this.id = `astra-${unique()}`;
     this.pyramid = new Pyramid(this.about.grid, this.about.pyramid);
-    this.statistics = new Statistics(this.about, this.pyramid, store);
+    this.side = "a";
+    this.differences = new Differences(this.about, store);
+    const statistics = (tiles) => new Statistics(this.about, this.pyramid, tiles);
+    this.statistics = { a: statistics(store), b: statistics(store), difference: statistics(this.differences) };
     this.limits = {};
     store.join(this, () => this.refresh());
     this.status = new Status(this);
@@ -2581,7 +2903,7 @@ var View = class {
   }
   /** Change the state, and tell Python, not more often than every 80 ms. */
   act(action) {
-    const next = reduce(this.about, this.state, action);
+    const next = reduce(this.about, this.state, { side: this.side, ...action });
     if (next !== this.state) this.store.history.record(this.state, next, action);
     this.become(next);
   }
@@ -2608,6 +2930,30 @@ var View = class {
     }
     this.refresh();
   }
+  /** Let menus be of side "a" or "b". */
+  choose(side) {
+    this.side = side;
+    this.refresh();
+  }
+  /** The side that limits, histogram and color map are of. */
+  get limitsOf() {
+    return sidesSeen(this.state).includes(this.side) ? this.side : sidesSeen(this.state)[0];
+  }
+  /** The state of the side that menus are of, and of the one that limits are of. */
+  get edited() {
+    return sideOf(this.about, this.state, this.side);
+  }
+  get shown() {
+    return sideOf(this.about, this.state, this.limitsOf);
+  }
+  /** The statistics of that, if they are known. */
+  get found() {
+    return this.statistics[this.limitsOf].found;
+  }
+  /** Whether the color map is one that was chosen: B has that of its own index, where A has another. */
+  get mapIsChosen() {
+    return this.limitsOf !== "b" || String(channelsOf(this.shown)) === String(channelsOf(sideOf(this.about, this.state, "a")));
+  }
   refresh() {
     if (this.frame || this.closed) return;
     this.root.dataset.busy = "true";
@@ -2619,6 +2965,7 @@ var View = class {
   /** State → what is needed → what follows → each panel; what fails in one stops no other. */
   update() {
     if (this.closed) return;
+    if (!this.state.compare) this.side = "a";
     const { stage, head, panel, histogram, spectra, area } = this;
     const parts = [
       () => this.fetch(),
@@ -2642,12 +2989,18 @@ var View = class {
   fetch() {
     if (this.stage.looking || !this.stage.eye.width) return;
     const { about, pyramid, state, stage } = this;
-    this.store.want(this, wantedBy(about, pyramid, state, stage.level, stage.eye.view));
+    const wanted = sidesRead(state).map((side) => wantedBy(about, pyramid, sideOf(about, state, side), stage.level, stage.eye.view));
+    this.store.want(this, wanted.flat());
   }
   derive() {
-    this.statistics.update(this.state);
-    const told = (this.model.get("shown") || {}).limits;
-    this.limits = limitsInForce(this.state, this.statistics.found, told);
+    const { about, state, statistics } = this, told = (this.model.get("shown") || {}).limits;
+    if (this.differences.of(...bothOf(about, state))) statistics.difference.found = null;
+    this.limits = {};
+    for (const side of /* @__PURE__ */ new Set([...sidesRead(state), ...sidesSeen(state)])) {
+      const own = sideOf(about, state, side);
+      statistics[side].update(own);
+      this.limits = { ...limitsInForce(own, statistics[side].found, told), ...this.limits };
+    }
   }
   showCode() {
     const code = codeOf(this.about, this.state, this.limits);

@@ -26,12 +26,13 @@ from astra_xr.widgets.about import described
 from astra_xr.widgets.areas import Areas
 from astra_xr.widgets.choice import InvalidState, completed, usual_colormap
 from astra_xr.widgets.code import code_of, program_of
-from astra_xr.widgets.derive import channels_of, chosen_limits, picture, stretched_limits
+from astra_xr.widgets.drawing import Drawing
 from astra_xr.widgets.layers import MASK, Scene
 from astra_xr.widgets.look import Box, Limits, Tile, fitting
 from astra_xr.widgets.messages import Wants
 from astra_xr.widgets.pins import Pins, Spectrum
 from astra_xr.widgets.reads import Channel, Reads
+from astra_xr.widgets.sides import Side, channels_of, side_of
 from astra_xr.widgets.work import Work
 
 if TYPE_CHECKING:
@@ -86,10 +87,10 @@ class Picker(anywidget.AnyWidget):
             lambda: self._soon(self._tell_shown),
         )
         self._changes = 0
-        self._stretched: tuple[Any, Any, dict[str, Limits]] | None = None
         self._pins = Pins(self._scene, self._start, self._say)
         self._areas = Areas(self._scene, self._start, self._say)
         about = described(self._scene, ds, name, array=array)
+        self._drawing = Drawing(self._scene, about)
         super().__init__(about=about, state=completed(self._scene, state))
         self._closed = False
         self.on_msg(self._asked)
@@ -116,12 +117,23 @@ class Picker(anywidget.AnyWidget):
     @property
     def selection(self) -> xr.Dataset:
         """Return the visible bands of the area, else of the view; as lazy as the Dataset."""
-        box = tuple(self.state["area"] or self._box())
-        return self._scene.selection(channels_of(self.state), self._step, box)
+        return self._selected("a")
+
+    @property
+    def compared(self) -> tuple[xr.Dataset, xr.Dataset]:
+        """Return the selections of A and of B; without a comparison, both are the same."""
+        return self._selected("a"), self._selected("b")
+
+    def _selected(self, side: Side) -> xr.Dataset:
+        own, box = side_of(self.about, self.state, side), self.state["area"] or self._box()
+        step = self._scene.step(own["time"])
+        return self._scene.selection(channels_of(own), step, tuple(box))
 
     @property
     def image(self) -> xr.DataArray:
-        """Return the image, of at most 1024 rows and columns; reads pixels as needed.
+        """Return the image of A, or of B - A where that is shown; reads pixels as needed.
+
+        It has at most 1024 rows and columns.
 
         Returns
         -------
@@ -132,14 +144,14 @@ class Picker(anywidget.AnyWidget):
         ------
         ReadError, SigningError, UpstreamError
         """
-        made = self._picture(self._channels(self._step, self._box(), (_MOST, _MOST)))
+        made = self._picture(self._channels(self._needed(), self._box(), (_MOST, _MOST)))
         coords = self._scene.centers(self._box(), made.shape[:2])
         coords["band"] = ["red", "green", "blue", "alpha"]
         return xr.DataArray(made, coords, ("y", "x", "band"), name="picture")
 
     @property
     def code(self) -> str:
-        """Return the Python code for this image."""
+        """Return the Python code for this image; of A and B, if both are shown, a line each."""
         return code_of(self.about, self.state, self._in_force())
 
     @property
@@ -221,7 +233,7 @@ class Picker(anywidget.AnyWidget):
         self._closed = True
         self._work.close()
         start(self._stop())
-        self._stretched = None
+        self._drawing.clear()
         self._pins.clear()
         self._first = []
         super().close()
@@ -252,65 +264,48 @@ class Picker(anywidget.AnyWidget):
         """Return the number of the step that is shown."""
         return self._scene.step(self.state["time"])
 
-    @property
-    def _reference(self) -> int:
-        """Return the number of the step that limits follow from."""
-        return self._scene.step(self.state["stretch"]["time"] or self.state["time"])
-
-    def _needed(self, step: int | None = None) -> list[Channel]:
-        """Return what a step, by default the one that is shown, is drawn from."""
-        keys = [*dict.fromkeys(channels_of(self.state)), *([MASK] if self._scene.masked else [])]
-        return [(key, self._step if step is None else step) for key in keys]
+    def _needed(self) -> list[Channel]:
+        """Return what is drawn."""
+        return self._drawing.channels(self.state)
 
     def _channels(
-        self, step: int, box: Box, most: tuple[int, int], keys: Iterable[str] = ()
-    ) -> dict[str, Tile]:
+        self, channels: Iterable[Channel], box: Box, most: tuple[int, int]
+    ) -> dict[Channel, Tile]:
         """Read channels of a box and wait for them."""
-        shape = fitting(box, most)
-        keys = list(keys) or [key for key, _ in self._needed()]
-        return self._waited({key: self._scene.read(key, step, box, shape) for key in keys})
+        shape, read = fitting(box, most), self._scene.read
+        return self._waited({(key, step): read(key, step, box, shape) for key, step in channels})
 
-    def _waited(self, work: Mapping[str, Coroutine[Any, Any, Tile]]) -> dict[str, Tile]:
+    def _waited(self, work: Mapping[Channel, Coroutine[Any, Any, Tile]]) -> dict[Channel, Tile]:
         """Wait for channels; continue without a cloud mask that cannot be read."""
         tiles = {}
-        for key, future in {key: self._start(each) for key, each in work.items()}.items():
+        for channel, future in {each: self._start(work[each]) for each in work}.items():
             try:
-                tiles[key] = future.result()
+                tiles[channel] = future.result()
             except Exception as error:
-                if key != MASK or self.state["mask"]:
+                if channel[0] != MASK or self.state["mask"]:
                     raise
                 _log.info("no cloud mask for the stretch: %s", redact(error))
         return tiles
 
-    def _limits(self, tiles: dict[str, Tile]) -> dict[str, Limits]:
-        """Return the limits in force, by tiles of the scene or of the view."""
-        state = self.state
-        # Once for many changes of other things. The tiles are kept, so that their ids stay theirs.
-        by = [state["mode"], dict(state["stretch"]), channels_of(state), *map(id, tiles.values())]
-        known = self._stretched  # another thread may set it meanwhile
-        if known is None or known[0] != by:
-            found = stretched_limits(state, tiles, reflectance=self.about["reflectance"])
-            known = self._stretched = by, tiles, found
-        return known[2] | chosen_limits(state)
-
     def _statistics_of(self) -> Box:
         return self._box() if self.state["stretch"]["of"] == "view" else self._scene.whole
 
-    def _at_hand(self) -> dict[str, Tile]:
+    def _at_hand(self) -> dict[Channel, Tile]:
         """Return those tiles that limits follow from and that are read."""
-        box = self._statistics_of()
-        found = {each[0]: self._tiles.ready(each, box) for each in self._needed(self._reference)}
-        return {key: tile for key, tile in found.items() if tile is not None}
+        box, counted = self._statistics_of(), self._drawing.counted(self.state)
+        found = {channel: self._tiles.ready(channel, box) for channel in counted}
+        return {channel: tile for channel, tile in found.items() if tile is not None}
 
     def _in_force(self) -> dict[str, Limits]:
         """Return the limits of all visible channels; reads pixels as needed."""
-        limits = chosen_limits(self.state)
-        if set(limits) != set(channels_of(self.state)):
-            tiles = self._at_hand()
-            if len(tiles) < len(needed := self._needed(self._reference)):
+        state, drawing = self.state, self._drawing
+        limits = drawing.limits(state, {})
+        if not drawing.limited(state, limits):
+            tiles, counted = self._at_hand(), drawing.counted(state)
+            if len(tiles) < len(counted):
                 box = self._statistics_of()
-                tiles = self._waited({each[0]: self._tiles.part(each, box) for each in needed})
-            limits = self._limits(tiles)
+                tiles = self._waited({each: self._tiles.part(each, box) for each in counted})
+            limits = drawing.limits(state, tiles)
         self._tell(limits)
         return limits
 
@@ -318,20 +313,18 @@ class Picker(anywidget.AnyWidget):
         """Set ``shown``, as far as limits are known without waiting."""
         if self._closed:
             return
-        tiles = self._at_hand()
-        here = all(key in tiles for key in channels_of(self.state))
-        self._tell(self._limits(tiles) if here else chosen_limits(self.state))
-        if here:
+        limits = self._drawing.limits(self.state, self._at_hand())
+        self._tell(limits)
+        if self._drawing.limited(self.state, limits):
             self._changes += 1
             self._start(self._preview(self._changes))
 
     def _tell(self, limits: Mapping[str, Limits]) -> None:
         self.set_trait("shown", {"limits": {key: list(pair) for key, pair in limits.items()}})
 
-    def _picture(self, tiles: Mapping[str, Tile]) -> npt.NDArray[np.uint8]:
-        named = self._scene.bands.get(channels_of(self.state)[0], {}).get("classes", [])
-        limits = {} if self.state["mode"] == "single" and named else self._in_force()
-        return picture(self.state, tiles, limits, named)
+    def _picture(self, tiles: Mapping[Channel, Tile]) -> npt.NDArray[np.uint8]:
+        limits = {} if self._drawing.classes(self.state) else self._in_force()
+        return self._drawing.picture(self.state, tiles, limits)
 
     async def _preview(self, change: int) -> None:
         """Make ``preview`` anew, unless there was another change meanwhile."""
@@ -340,23 +333,17 @@ class Picker(anywidget.AnyWidget):
             self._soon(self._draw_preview)
 
     def _draw_preview(self) -> None:
-        tiles, limits = self._overviews(), self.shown["limits"]
-        shown = set(channels_of(self.state))
-        if not self._closed and shown <= tiles.keys() and shown <= limits.keys():
-            named = self._scene.bands.get(channels_of(self.state)[0], {}).get("classes", [])
-            self.set_trait("preview", page.jpeg(picture(self.state, tiles, limits, named)))
-
-    def _overviews(self) -> dict[str, Tile]:
-        """Return the overviews of what is shown, as far as they are read."""
-        known = self._tiles.overviews
-        return {each[0]: known[each] for each in self._needed() if each in known}
+        state, drawing = self.state, self._drawing
+        limits, known = self.shown["limits"], self._tiles.overviews
+        if not self._closed and drawing.limited(state, limits) and drawing.ready(state, known):
+            self.set_trait("preview", page.jpeg(drawing.picture(state, known, limits)))
 
     def _thumbnail(self) -> npt.NDArray[np.uint8] | None:
         """Return the image of the whole scene, or None if it is not read soon."""
         try:
             wait(self._first, _PATIENCE)  # for all together, once
-            tiles = self._overviews()
-            return self._picture(tiles) if tiles.keys() >= set(channels_of(self.state)) else None
+            known = self._tiles.overviews
+            return self._picture(known) if self._drawing.ready(self.state, known) else None
         except Exception as error:  # noqa: BLE001  (the widget itself shows the error)
             _log.info("no still image: %s", redact(error))
             return None

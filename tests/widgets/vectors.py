@@ -21,6 +21,8 @@ from astra_xr.widgets.look import (
     encode,
     rgb,
     stretch_of,
+    subtracted,
+    symmetric,
 )
 from astra_xr.widgets.messages import packed
 from astra_xr.widgets.tile_pyramid import Pyramid, window_of
@@ -67,6 +69,7 @@ def statistics(tiles: list[Tile]) -> dict[str, Any]:
         "clouds": clouds.ravel().astype(int).tolist(),
         "limits": found,
         "bright": None if hidden is None else hidden.ravel().astype(int).tolist(),
+        "symmetric": [[pair, symmetric(pair)] for pair in ((-0.2, 0.8), (0.1, 0.2), (-3.0, -1.0))],
         "centered": [[pair, centered(pair)] for pair in ((-0.2, 0.8), (0.1, 0.8), (-3.0, -1.0))],
     }
 
@@ -88,6 +91,14 @@ def images(tiles: list[Tile]) -> dict[str, Any]:
             "bytes": classes(classed, CLASSES).ravel().tolist(),
         },
     }  # fmt: skip
+
+
+def differences(tiles: list[Tile]) -> list[dict[str, Any]]:
+    pairs = [(tiles[0], tiles[1]), (tiles[2], tiles[0]), (tiles[1], tiles[1])]
+    return [
+        {"a": told(a), "b": told(b), "difference": told(subtracted("B - A", a, b))}
+        for a, b in pairs
+    ]
 
 
 def wire(tiles: list[Tile]) -> list[dict[str, Any]]:
@@ -143,11 +154,12 @@ def windows() -> list[dict[str, Any]]:
 
 def about() -> dict[str, Any]:
     """Return what code is written from, of a scene in degrees and of one in meters."""
-    band = {"classes": [], "gsd": 10.0}
+    band = {"classes": [], "gsd": 10.0, "cmap": "gray", "integer": False}
     return {
         "name": "ds", "array": False,
         "bands": {"red": band, "green": band, "ni\"r": band | {"gsd": None},
-                  "SCL": band | {"classes": CLASSES}},
+                  "SCL": band | {"classes": CLASSES}, "dn": band | {"integer": True}},
+        "indices": {"NDVI": {"cmap": "RdYlGn"}, "NDWI": {"cmap": "RdYlBu"}},
         "needs": {"NDVI": ["ni\"r", "red"]},
         "steps": [{"label": "", "code": ""},
                   {"label": "2025-01-15", "code": '.sel(time="2025-01-15")'}],
@@ -160,7 +172,9 @@ def code() -> list[dict[str, Any]]:
     base = {"mode": "rgb", "bands": ["red", "green", 'ni"r'], "index": "NDVI", "band": "red",
             "cmap": "viridis", "gamma": 1.0, "mask": False, "view": None, "time": None}  # fmt: skip
     pairs = {"red": (0.0123456, 0.3), "green": (1e-7, 12345678.0), 'ni"r': (-0.5, 2e10),
-             "NDVI": (-0.8, 0.8)}  # fmt: skip
+             "NDVI": (-0.8, 0.8), "B - A": (-0.5, 0.5)}  # fmt: skip
+    swipe = {"show": "swipe", "split": 0.3, "cmap": "BrBG"}
+    difference = swipe | {"show": "difference"}
     grid = about()["grid"]
     abouts = [
         about(), about() | {"array": True},
@@ -172,6 +186,12 @@ def code() -> list[dict[str, Any]]:
         base | {"mode": "index", "mask": True, "view": [0, 0, 7, 9]},
         base | {"mode": "single", "mask": True, "time": "2025-01-15"},
         base | {"mode": "single", "band": "SCL"},
+        base | {"mode": "index", "view": [0, 0, 7, 9],
+                "compare": swipe | {"time": "2025-01-15", "index": "NDWI"}},
+        base | {"compare": swipe | {"mode": "index", "index": "NDVI"}},
+        base | {"mode": "index", "mask": True, "compare": difference | {"time": "2025-01-15"}},
+        base | {"mode": "single", "band": "dn", "mask": True, "view": [3, 4, 50, 61],
+                "compare": difference | {"band": "red", "time": "2025-01-15"}},
     ]  # fmt: skip
     return [
         {"about": each, "state": state, "limits": known, "code": code_of(each, state, known)}
@@ -186,6 +206,7 @@ def vectors() -> dict[str, Any]:
         "channels": [told(tile) for tile in tiles],
         "statistics": statistics(tiles),
         "images": images(tiles),
+        "differences": differences(tiles),
         "wire": wire(tiles),
         "pyramids": pyramids(),
         "windows": windows(),

@@ -1,14 +1,11 @@
 // What is chosen: state is only ever made by reduce(). What follows from pixels is in derive.js.
 
 import { parted } from "./pixels/stats.js";
+import { canDiffer, channelsOf, compared, DIFFERENCE, otherThan, sideOf, swapped, withB } from "./sides.js";
 
 /** @import { About, Limits, State, Stretch } from "./types" */
 
-/** The bands, or the index, that are shown: three or one. @param {State} state @returns {string[]} */
-export function channelsOf(state) {
-  if (state.mode === "rgb") return state.bands;
-  return [state.mode === "index" ? state.index : state.band];
-}
+export { channelsOf };
 
 /**
  * The number of the step that a label is of; 0 where there is one only.
@@ -30,14 +27,26 @@ export function here(about, ...keys) {
 }
 
 /**
- * The state after an action; the same state where the action cannot be.
+ * The state after an action, on side "a" or "b"; the same state where the action cannot be.
  * @param {About} about
  * @param {State} state
- * @param {{ type: string, [key: string]: any }} action
+ * @param {{ type: string, side?: string, [key: string]: any }} action
  * @returns {State}
  */
-export function reduce(about, state, action) {
-  return Object.hasOwn(ACTIONS, action.type) ? ACTIONS[action.type](about, state, action) : state;
+export function reduce(about, state, { side, ...action }) {
+  if (!Object.hasOwn(ACTIONS, action.type)) return state;
+  const act = ACTIONS[action.type];
+  if (side !== "b" || !state.compare || !OF_A_SIDE.has(action.type)) return possible(about, act(about, state, action));
+  const before = sideOf(about, state, "b"), after = act(about, before, action);
+  return after === before ? state : possible(about, withB(about, state, after));
+}
+
+const OF_A_SIDE = new Set(["mode", "preset", "band", "time"]);
+
+/** The state, without a difference of what has none. @param {About} about @param {State} state @returns {State} */
+function possible(about, state) {
+  if (state.compare?.show !== "difference" || canDiffer(about, state)) return state;
+  return compared(state, { show: "swipe" });
 }
 
 /** @param {Record<string, Limits>} limits  @param {string[]} keys */
@@ -64,20 +73,21 @@ const ACTIONS = {
     return { ...state, band: name };
   },
   // Limits that were set stay, unless those of all channels are: a stretch would then change nothing.
-  stretch(about, state, { patch }) {
+  stretch(about, state, { patch, keys: shown = channelsOf(state) }) {
     /** @type {Stretch} */
     const stretch = { ...state.stretch, ...patch };
     const { low, high, sigma } = stretch;
     const fine = low >= 0 && low < high && high <= 100 && sigma > 0 && sigma <= 100;
     if (!fine) return state;
-    const shown = channelsOf(state);
     return { ...state, stretch, limits: shown.every((key) => state.limits[key]) ? without(state.limits, shown) : state.limits };
   },
   /** Limits by the stretch again. */
   automatic(about, state, { keys }) {
     return keys.some((key) => state.limits[key]) ? { ...state, limits: without(state.limits, keys) } : state;
   },
-  limits(about, state, { key, limits: [low, high] }) {
+  // `end` is the one that was moved: of a difference, the other follows, since 0 is in the middle.
+  limits(about, state, { key, limits: [low, high], end }) {
+    if (key === DIFFERENCE) [low, high] = [-1, 1].map((sign) => sign * (end === undefined ? Math.max(-low, high) : Math.abs(end ? high : low)));
     if (!Number.isFinite(low) || !Number.isFinite(high) || !(low < high)) return state;
     return { ...state, limits: { ...state.limits, [key]: parted(low, high) } };
   },
@@ -101,7 +111,22 @@ const ACTIONS = {
   clear: (about, state) => ({ ...state, pins: [] }),
   view: (about, state, { view }) => (String(view) === String(state.view) ? state : { ...state, view }),
   time: (about, state, { label }) => (label === state.time || !about.steps.some((step) => step.label === label) ? state : { ...state, time: label }),
-  cmap: (about, state, { name }) => ({ ...state, cmap: name }),
+  cmap(about, state, { name }) {
+    return state.compare?.show === "difference" ? compared(state, { cmap: name }) : { ...state, cmap: name };
+  },
+  compare(about, state, { on }) {
+    if (!on) return { ...state, compare: null };
+    return { ...state, compare: { ...otherThan(about, state, (key) => here(about, key)), show: "swipe", split: 0.5, cmap: "BrBG" } };
+  },
+  show(about, state, { show }) {
+    const fine = state.compare && show !== state.compare.show && (show === "swipe" || (show === "difference" && canDiffer(about, state)));
+    return fine ? compared(state, { show }) : state;
+  },
+  split(about, state, { split }) {
+    const at = Math.round(split * 1000) / 1000;
+    return state.compare && at >= 0 && at <= 1 && at !== state.compare.split ? compared(state, { split: at }) : state;
+  },
+  swap: (about, state) => (state.compare ? swapped(about, state) : state),
   gamma: (about, state, { gamma }) => ({ ...state, gamma }),
   mask: (about, state, { mask }) => ({ ...state, mask }),
 };

@@ -1,6 +1,6 @@
 // The Python code of an image; the same as code.py.
 
-import { channelsOf } from "./choice.js";
+import { bothOf, channelsOf, sideOf, sidesSeen } from "./sides.js";
 
 /** @import { About, Box, Grid, Limits, State } from "./types" */
 
@@ -12,35 +12,53 @@ export function numberText(value, digits = 6) {
 }
 
 /**
- * The Python of an image; `limits` are those in force, and left out where they are not known yet.
+ * The Python of an image, or of A and B, a line each; `limits` are those in force, and left out where they are not
+ * known yet.
  * @param {About} about
  * @param {State} state
  * @param {Record<string, Limits>} limits
  */
 export function codeOf(about, state, limits) {
-  const { name, grid } = about;
+  const seen = sidesSeen(state);
+  if (seen[0] !== "difference") return seen.map((side) => lineOf(about, sideOf(about, state, side), limits)).join("\n");
+  const [a, b] = bothOf(about, state).map((own) => channelCode(about, own, true));
+  return `(${b} - ${a})${plotCode(sideOf(about, state, "difference"), limits)}`;
+}
+
+/** @param {About} about @param {State} state @param {Record<string, Limits>} limits */
+function lineOf(about, state, limits) {
   const shown = channelsOf(state);
-  const known = shown.every((key) => limits[key]);
-  const pairs = known ? shown.map((key) => limits[key].map((v) => numberText(v))) : [];
-  const listed = (/** @type {string[]} */ names) => `[${names.map((n) => JSON.stringify(n)).join(", ")}]`;
-  const masked = state.mask ? ", mask_clouds=True" : "";
-  const step = about.steps.find(({ label }) => label === state.time);
-  const view = (step ? step.code : "") + viewCode(grid, state.view);
-  const ends = known ? `, vmin=${pairs[0][0]}, vmax=${pairs[0][1]}` : "";
-  const plot = `.plot.imshow(cmap=${JSON.stringify(state.cmap)}${ends})`;
   if (state.mode === "rgb") {
-    const listedPairs = pairs.map(([low, high]) => `(${low}, ${high})`).join(", ");
-    const limited = known ? `, limits=[${listedPairs}]` : "";
+    const pairs = shown.filter((key) => limits[key]).map((key) => `(${limits[key].map((edge) => numberText(edge)).join(", ")})`);
+    const limited = pairs.length === shown.length ? `, limits=[${pairs.join(", ")}]` : "";
     const gamma = state.gamma === 1 ? "" : `, gamma=${numberText(state.gamma)}`;
-    return `${name}${view}.astra.rgb(${listed(shown)}${limited}${gamma}${masked})`;
+    return `${sourceCode(about, state)}.astra.rgb([${shown.map((name) => JSON.stringify(name)).join(", ")}]${limited}${gamma}${state.mask ? ", mask_clouds=True" : ""})`;
   }
-  if (state.mode === "index") {
-    return `${name}${view}.astra.index(${JSON.stringify(shown[0])}${masked})${plot}`;
-  }
-  const clear = state.mask ? `.where(~${name}${view}.astra.mask())` : "";
-  const classes = about.bands[shown[0]].classes.length > 0;
-  const band = about.array ? "" : `[${JSON.stringify(shown[0])}]`;
-  return `${name}${view}${band}${clear}${classes ? ".plot.imshow()" : plot}`;
+  const classes = state.mode === "single" && about.bands[state.band].classes.length > 0;
+  return channelCode(about, state) + (classes ? ".plot.imshow()" : plotCode(state, limits));
+}
+
+/** An index or a band; if `signed`, numbers to subtract. @param {About} about @param {State} state */
+function channelCode(about, state, signed = false) {
+  const source = sourceCode(about, state), [key] = channelsOf(state);
+  if (state.mode === "index") return `${source}.astra.index(${JSON.stringify(key)}${state.mask ? ", mask_clouds=True" : ""})`;
+  const clear = state.mask ? `.where(~${source}.astra.mask())` : "";
+  const band = about.array ? "" : `[${JSON.stringify(key)}]`;
+  // Unsigned integers would wrap around.
+  return `${source}${band}${clear}${signed && about.bands[key].integer ? '.astype("float64")' : ""}`;
+}
+
+/** @param {State} state @param {Record<string, Limits>} limits */
+function plotCode(state, limits) {
+  const pair = limits[channelsOf(state)[0]];
+  const ends = pair ? `, vmin=${numberText(pair[0])}, vmax=${numberText(pair[1])}` : "";
+  return `.plot.imshow(cmap=${JSON.stringify(state.cmap)}${ends})`;
+}
+
+/** What is shown: of the step, and the part that is seen. @param {About} about @param {State} state */
+function sourceCode(about, state) {
+  const step = about.steps.find(({ label }) => label === state.time);
+  return `${about.name}${step ? step.code : ""}${viewCode(about.grid, state.view)}`;
 }
 
 /** Python of a value of JSON. @param {any} value @returns {string} */

@@ -4,7 +4,7 @@
 import { channelsOf, stepOf } from "./choice.js";
 import { windowOf } from "./geo/pyramid.js";
 import { nameOf } from "./wire.js";
-import { brightIn, centered, countsOf, stretchOf } from "./pixels/stats.js";
+import { brightIn, centered, countsOf, stretchOf, symmetric } from "./pixels/stats.js";
 
 /** @import { About, Address, Box, Found, Limits, State, Tile } from "./types" */
 /** @import { Pyramid } from "./geo/pyramid.js" */
@@ -120,7 +120,7 @@ export class Statistics {
     const limits = {};
     channelsOf(state).forEach((key, n) => {
       const pair = stretchOf(scales[n], state.stretch, counted[n]);
-      limits[key] = state.mode === "rgb" ? pair : centered(pair);
+      limits[key] = state.mode === "rgb" ? pair : state.mode === "difference" ? symmetric(pair) : centered(pair);
     });
     return { limits, counts: counted, scales };
   }

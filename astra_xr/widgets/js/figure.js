@@ -1,6 +1,6 @@
 // A figure of what is seen, as for a paper: what it says, and where its parts are. Drawn in ui/save.js.
 
-import { channelsOf } from "./choice.js";
+import { channelsOf, DIFFERENCE, labelOf, sideOf, sidesSeen } from "./sides.js";
 import { numberText } from "./code.js";
 
 /** @import { About, Limits, State } from "./types" */
@@ -12,27 +12,39 @@ const dayOf = (date) => (typeof date === "number" ? new Date(date).toISOString()
 
 const COLORS = [["Red", "#c62a2f"], ["Green", "#18794e"], ["Blue", "#0b68cb"]];
 
+/** What a side shows, and its legend. @param {About} about @param {State} state @param {Record<string, Limits>} limits */
+function partOf(about, state, limits) {
+  const keys = channelsOf(state), [key] = keys, rgb = state.mode === "rgb", single = state.mode === "single";
+  const classes = single ? about.bands[key].classes : [];
+  const range = (/** @type {string} */ name) => (limits[name] ? ` ${numberText(limits[name][0], 3)} to ${numberText(limits[name][1], 3)}` : "");
+  const units = single && about.bands[key].units;
+  const what = rgb ? keys.join(", ") : state.mode === "index" ? `${key}, ${about.indices[key].title}` : single ? about.bands[key].title || key : "";
+  /** @type {Entry[]} */
+  const entries = rgb ? keys.map((name, n) => ({ color: COLORS[n][1], text: `${COLORS[n][0]}: ${name}${range(name)}` }))
+    : classes.map(({ color, name }) => ({ color, text: name }));
+  const maps = !rgb && !classes.length && limits[key]
+    ? [{ colors: about.colormaps[state.cmap], name: `${key === DIFFERENCE ? "B − A" : key}${units ? ` (${units})` : ""}`, ends: limits[key].map((each) => numberText(each, 3)) }] : [];
+  return { what, entries, maps };
+}
+
+/** Without what is there already. @template T @param {T[]} all */
+const distinct = (all) => [...new Map(all.map((each) => [JSON.stringify(each), each])).values()];
+
 /**
- * What the figure says: a title, a legend of entries or of a color map, and the source.
+ * What the figure says: a title, a legend of entries and of color maps, and the source.
  * @param {About} about
  * @param {State} state
  * @param {Record<string, Limits>} limits
  */
 export function captionOf(about, state, limits) {
-  const keys = channelsOf(state), rgb = state.mode === "rgb";
+  const seen = sidesSeen(state), parts = seen.map((side) => partOf(about, sideOf(about, state, side), limits));
   const step = about.steps.find(({ label }) => label === state.time) || about.steps[0];
-  const classes = state.mode === "single" ? about.bands[keys[0]].classes : [];
-  const range = (/** @type {string} */ key) => (limits[key] ? ` ${numberText(limits[key][0], 3)} to ${numberText(limits[key][1], 3)}` : "");
-  const units = state.mode === "single" && about.bands[keys[0]].units;
-  const what = rgb ? keys.join(", ") : state.mode === "index" ? `${keys[0]}, ${about.indices[keys[0]].title}` : about.bands[keys[0]].title || keys[0];
-  /** @type {Entry[]} */
-  const entries = rgb ? keys.map((key, n) => ({ color: COLORS[n][1], text: `${COLORS[n][0]}: ${key}${range(key)}` }))
-    : classes.map(({ color, name }) => ({ color, text: name }));
-  const map = !rgb && !classes.length && limits[keys[0]]
-    ? { colors: about.colormaps[state.cmap], name: `${keys[0]}${units ? ` (${units})` : ""}`, ends: limits[keys[0]].map((each) => numberText(each, 3)) } : null;
+  const alone = [dayOf(step?.date) || about.date, parts[0].what].filter(Boolean).join(" · ");
   return {
-    title: [dayOf(step?.date) || about.date, what].filter(Boolean).join(" · "),
-    entries, map, source: [about.source, "astra-xr"].filter(Boolean).join(" · "),
+    title: state.compare ? seen.map((side) => labelOf(about, state, side)).join("  |  ") : alone,
+    entries: distinct(parts.flatMap(({ entries }) => entries)),
+    maps: distinct(parts.flatMap(({ maps }) => maps)),
+    source: [about.source, "astra-xr"].filter(Boolean).join(" · "),
   };
 }
 
@@ -98,9 +110,10 @@ export function layoutOf(image, caption, bar, wide) {
       return at;
     });
   });
-  const map = caption.map && { x: pad, y: y + line, width: Math.min(240, left), height: 10 };
-  const legend = map ? line + 10 + line : rows.length * line;
+  const high = line + 10 + line;
+  const maps = caption.maps.map((_, n) => ({ x: pad, y: y + rows.length * line + n * high + line, width: Math.min(240, left), height: 10 }));
+  const legend = rows.length * line + maps.length * high;
   y += Math.max(legend, beside ? 26 : 0) + 4;
   const source = linesOf(caption.source, inner, (text) => wide(text) * 0.84);
-  return { width: inner + 2 * pad, height: y + source.length * 14 + pad - 2, title, picture, bar: barAt, entries, map, source, sourceAt: y };
+  return { width: inner + 2 * pad, height: y + source.length * 14 + pad - 2, title, picture, bar: barAt, entries, maps, source, sourceAt: y };
 }

@@ -1,4 +1,4 @@
-// Undo and redo of what was chosen. Where one looks is no choice: panning and zooming are left as they are.
+// Undo and redo of what was chosen. Where one looks is no choice: panning, zooming and the bar between A and B are left as they are.
 
 /** @import { State } from "./types" */
 /** @typedef {{ control: string, at: number, before: Partial<State>, after: Partial<State> }} Step */
@@ -25,7 +25,7 @@ export class History {
    */
   record(before, after, { type, key = "", gesture = "" }) {
     const keys = Object.keys(after).filter((each) => after[each] !== before[each]);
-    if (type === "view" || !keys.length) return;
+    if (type === "view" || type === "split" || !keys.length) return;
     const last = this.done.at(-1), control = `${type} ${key} ${gesture}`;
     const step = { control, at: this.now(), before: part(before, keys), after: part(after, keys) };
     const gradual = last && (gesture || (GRADUAL.includes(type) && step.at - last.at < PAUSE));

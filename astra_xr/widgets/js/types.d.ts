@@ -7,7 +7,25 @@ export type Box = [number, number, number, number];
 /** Values that become black and white. */
 export type Limits = [number, number];
 
-export type Mode = "rgb" | "index" | "single";
+/** "difference" is that of B − A by itself; no state that is chosen has it. */
+export type Mode = "rgb" | "index" | "single" | "difference";
+
+/** A is what the state itself is of. */
+export type Side = "a" | "b" | "difference";
+
+/** What B has otherwise than A, and how both are shown. */
+export interface Compare {
+  time?: string;
+  mode?: Mode;
+  bands?: string[];
+  index?: string;
+  band?: string;
+  show: "swipe" | "difference";
+  /** The part of the width that A has, 0 to 1. */
+  split: number;
+  /** Of the difference. */
+  cmap: string;
+}
 
 export interface Stretch {
   kind: "percentile" | "sigma" | "minmax";
@@ -40,6 +58,8 @@ export interface State {
   pins: [number, number][];
   /** What statistics are of. */
   area: Box | null;
+  /** None: A alone. */
+  compare?: Compare | null;
 }
 
 export interface ClassOf {
@@ -60,6 +80,8 @@ export interface Band {
   role: string;
   cmap: string;
   classes: ClassOf[];
+  /** Whether its values are whole numbers. */
+  integer: boolean;
 }
 
 export interface Index {

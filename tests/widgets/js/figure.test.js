@@ -36,9 +36,20 @@ test("a caption says date, channels with their limits, and the source", () => {
   assert.deepEqual(rgb.entries.map(({ text }) => text), ["Red: red 0 to 0.3", "Green: green 0 to 0.25", "Blue: blue 0.01 to 0.2"]);
   assert.equal(rgb.source, "Sentinel-2 · S2B · catalog sample · astra-xr");
   const index = captionOf(about, { ...state, mode: "index", cmap: "RdYlGn" }, { NDVI: [-0.8, 0.8] });
-  assert.deepEqual([index.title, index.map.name, index.map.ends], ["2025-01-15 · NDVI, Normalized", "NDVI", ["-0.8", "0.8"]]);
+  assert.deepEqual([index.title, index.maps[0].name, index.maps[0].ends], ["2025-01-15 · NDVI, Normalized", "NDVI", ["-0.8", "0.8"]]);
   const classes = captionOf(about, { ...state, mode: "single", band: "SCL" }, {});
-  assert.deepEqual([classes.entries.length, classes.map], [12, null]);
+  assert.deepEqual([classes.entries.length, classes.maps], [12, []]);
+});
+
+test("of a comparison, a caption says what each side is, and has each legend once", () => {
+  const of = (compare, more) => captionOf(about, { ...state, ...more, compare: { show: "swipe", split: 0.5, cmap: "RdYlGn", ...compare } }, { red: [0, 0.3], green: [0, 0.25], blue: [0.01, 0.2], NDVI: [-0.8, 0.8], "B - A": [-1, 1] });
+  const both = of({ mode: "index", index: "NDVI" });
+  assert.equal(both.title, "A · red, green, blue  |  B · NDVI");
+  assert.deepEqual([both.entries.length, both.maps.map(({ name }) => name)], [3, ["NDVI"]]);
+  const same = of({ mode: "index", index: "NDVI" }, { mode: "index", cmap: "RdYlGn" });
+  assert.deepEqual([same.entries.length, same.maps.length], [0, 1]);
+  const difference = of({ show: "difference" }, { mode: "index" });
+  assert.deepEqual([difference.title, difference.maps[0].name, difference.maps[0].ends], ["B − A · NDVI", "B − A", ["-1", "1"]]);
 });
 
 test("lines and rows keep to their width, and lose nothing", () => {
@@ -53,7 +64,8 @@ test("lines and rows keep to their width, and lose nothing", () => {
 
 test("no part of a figure lies over another, or beyond its edges", () => {
   const looks = [[state, { red: [0, 0.3], green: [0, 0.25], blue: [0.01, 0.2] }], [{ ...state, mode: "single", band: "SCL" }, {}],
-    [{ ...state, mode: "index", cmap: "RdYlGn" }, { NDVI: [-0.8, 0.8] }]];
+    [{ ...state, mode: "index", cmap: "RdYlGn" }, { NDVI: [-0.8, 0.8] }],
+    [{ ...state, compare: { mode: "index", index: "NDVI", show: "swipe", split: 0.5 } }, { red: [0, 0.3], green: [0, 0.25], blue: [0.01, 0.2], NDVI: [-0.8, 0.8] }]];
   for (const [look, limits] of looks) {
     for (const width of [30, 300, 700, 1600]) {
       for (const bar of [null, { width: Math.min(150, width / 2), text: "2 km" }]) {
@@ -61,7 +73,7 @@ test("no part of a figure lies over another, or beyond its edges", () => {
         const layout = layoutOf({ width, height: 400 }, caption, bar, wide);
         const boxes = [layout.picture, ...layout.entries.map(({ n, x, y }) => ({ x, y, width: 16 + wide(caption.entries[n].text), height: 17 }))];
         if (layout.bar) boxes.push({ ...layout.bar, width: bar.width, height: 22 });
-        if (layout.map) boxes.push({ ...layout.map, y: layout.map.y - 16, height: 40 });
+        for (const map of layout.maps) boxes.push({ ...map, y: map.y - 16, height: 40 });
         layout.title.forEach((line, n) => boxes.push({ x: 12, y: 12 + 19 * n, width: wide(line), height: 17 }));
         layout.source.forEach((line, n) => boxes.push({ x: 12, y: layout.sourceAt + 14 * n, width: wide(line) * 0.8, height: 14 }));
         boxes.forEach((a, i) => {

@@ -6,7 +6,8 @@ import { test } from "node:test";
 import { codeOf } from "../../../astra_xr/widgets/js/code.js";
 import { Pyramid, windowOf } from "../../../astra_xr/widgets/js/geo/pyramid.js";
 import { classColors, colorsOf, composeColored, composeRgb, levelsOf } from "../../../astra_xr/widgets/js/pixels/compose.js";
-import { brightIn, centered, countsOf, partOf, stretchOf } from "../../../astra_xr/widgets/js/pixels/stats.js";
+import { subtracted } from "../../../astra_xr/widgets/js/pixels/difference.js";
+import { brightIn, centered, countsOf, partOf, stretchOf, symmetric } from "../../../astra_xr/widgets/js/pixels/stats.js";
 import { unpacked } from "../../../astra_xr/widgets/js/wire.js";
 import { tileOf, vectors } from "./helpers.js";
 
@@ -19,6 +20,15 @@ test("limits of all stretches", () => {
     near(stretchOf(tiles[channel], stretch, counts), limits, JSON.stringify(stretch));
   }
   for (const [pair, expected] of vectors.statistics.centered) assert.deepEqual(centered(pair), expected);
+});
+
+test("differences", () => {
+  for (const { a, b, difference } of vectors.differences) {
+    const { low, step, codes } = subtracted(...[a, b].map(tileOf));
+    near([low, step], [difference.low, difference.step], "scale");
+    assert.deepEqual([...codes], difference.codes);
+  }
+  for (const [pair, expected] of vectors.statistics.symmetric) assert.deepEqual(symmetric(pair), expected);
 });
 
 test("statistics of pieces are those of the whole", () => {

@@ -83,6 +83,12 @@ export function centered([low, high]) {
   return low < 0 && high > 0 ? [-most, most] : [low, high];
 }
 
+/** Limits of a difference: as far from 0 on both sides. @param {Limits} limits @returns {Limits} */
+export function symmetric([low, high]) {
+  const most = Math.max(Math.abs(low), Math.abs(high));
+  return [-most, most];
+}
+
 /**
  * Pixels as bright as clouds in all channels, an array a part; null if these are most of the image.
  * `channels` are the parts of each channel, `scales` their low and step.

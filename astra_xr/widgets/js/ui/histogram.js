@@ -32,7 +32,7 @@ export class Histogram {
   }
 
   update() {
-    const { state, about, limits, statistics: { found } } = this.view;
+    const { shown: state, about, limits, found } = this.view;
     const keys = channelsOf(state);
     this.node.hidden = state.mode === "single" && about.bands[state.band].classes.length > 0;
     const known = found && String(found.keys) === String(keys) && keys.every((key) => limits[key]);
@@ -56,7 +56,7 @@ export class Histogram {
   }
 
   bars(scales, counted) {
-    const [low, high] = this.range, rgb = this.view.state.mode === "rgb";
+    const [low, high] = this.range, rgb = this.view.shown.mode === "rgb";
     const shapes = scales.map((scale, n) => {
       const bins = new Float64Array(BINS);
       const { counts } = counted[n];
@@ -82,7 +82,7 @@ export class Histogram {
 
   /** In one channel, the bars have the colors of the map. */
   tint(keys) {
-    const { state, about, id } = this.view;
+    const { shown: state, about, id } = this.view;
     if (state.mode === "rgb") { if (this.tinted) { this.tinted.remove(); this.tinted = null; } return; }
     const hex = about.colormaps[state.cmap];
     const [low, high] = this.view.limits[keys[0]];
@@ -109,7 +109,7 @@ export class Histogram {
   }
 
   handles(keys) {
-    const mode = `${this.view.state.mode}`;
+    const mode = `${this.view.shown.mode}`;
     if (this.handlesOf !== mode) {
       this.handlesOf = mode;
       this.sliders = keys.map((_, n) => this.lane(n));
@@ -133,7 +133,7 @@ export class Histogram {
 
   lane(n) {
     const y = HIGH + 20 + n * LANE + LANE / 2;
-    const color = this.view.state.mode === "rgb" ? `astra-${CHANNELS[n][1]}` : "astra-plain";
+    const color = this.view.shown.mode === "rgb" ? `astra-${CHANNELS[n][1]}` : "astra-plain";
     const rail = draw("line", { x1: EDGE, x2: WIDE - EDGE, y1: y, y2: y, class: "astra-rail" });
     const track = draw("rect", { y: y - 1.5, height: 3, class: color });
     const ends = [0, 1].map((i) => {
@@ -147,11 +147,11 @@ export class Histogram {
   }
 
   drags(end, n, i) {
-    const key = () => channelsOf(this.view.state)[n];
+    const key = () => channelsOf(this.view.shown)[n];
     const move = (value) => {
       const pair = [...this.view.limits[key()]], [low, high] = this.range, gap = (high - low) / 500;
       pair[i] = i ? clamp(value, pair[0] + gap, high) : clamp(value, low, pair[1] - gap);
-      this.view.act({ type: "limits", key: key(), limits: pair, gesture: this.dragging && this.gesture });
+      this.view.act({ type: "limits", key: key(), limits: pair, end: i, gesture: this.dragging && this.gesture });
     };
     end.addEventListener("pointerdown", (e) => {
       e.preventDefault();

@@ -2,6 +2,7 @@
 
 import { channelsOf, here } from "../choice.js";
 import { numberText } from "../code.js";
+import { labelOf } from "../sides.js";
 import { icon, make, put } from "./dom.js";
 
 export const CHANNELS = [["R", "red"], ["G", "green"], ["B", "blue"]];
@@ -25,7 +26,8 @@ export class Panel {
     this.gammaText = make("output", { class: "astra-unit" });
     this.gammaRow = make("label", { class: "astra-row astra-gamma" }, make("span", {}, "Gamma"), this.gamma, this.gammaText);
     this.makeRanges();
-    this.above = [this.channels, this.formula, this.maps]; // of the histogram
+    this.heading = make("div", { class: "astra-heading" });
+    this.above = [this.heading, this.channels, this.formula, this.maps]; // of the histogram
     this.below = [this.legend, this.stretchRow, this.ranges, this.gammaRow];
   }
 
@@ -41,7 +43,7 @@ export class Panel {
   }
 
   makeStretch() {
-    const stretch = (patch) => this.view.act({ type: "stretch", patch });
+    const stretch = (patch) => this.view.act({ type: "stretch", patch, keys: channelsOf(this.view.shown) });
     this.stretch = make("select", { "aria-label": "Stretch", onchange: () => stretch({ kind: this.stretch.value }) },
       ...STRETCHES.map(([kind, title]) => make("option", { value: kind }, title)),
       make("option", { value: "custom", disabled: true }, "Custom"));
@@ -57,14 +59,14 @@ export class Panel {
     this.percents = make("span", { class: "astra-pair" }, this.low, this.high, make("span", { class: "astra-unit" }, "%"));
     this.sigmas = make("span", { class: "astra-pair" }, this.sigma, make("span", { class: "astra-unit" }, "σ"));
     this.reset = make("button", { type: "button", title: "Automatic limits for all channels",
-      onclick: () => this.view.act({ type: "automatic", keys: channelsOf(this.view.state) }) }, "↺ Reset");
+      onclick: () => this.view.act({ type: "automatic", keys: channelsOf(this.view.shown) }) }, "↺ Reset");
     this.stretchRow = make("div", { class: "astra-row" }, this.stretch, this.percents, this.sigmas, this.of, this.reset);
   }
 
   /** Limits that are usual for an index. */
   makeRanges() {
     const button = (text, title, of) => make("button", { type: "button", title, onclick: () => {
-      const [key] = channelsOf(this.view.state), known = this.view.limits[key];
+      const [key] = channelsOf(this.view.shown), known = this.view.limits[key];
       if (known) this.view.act({ type: "limits", key, limits: of(known) });
     } }, text);
     this.ranges = make("div", { class: "astra-row", role: "group", "aria-label": "Usual limits" },
@@ -74,7 +76,7 @@ export class Panel {
 
   /** The menus and limits of the channels, made anew when the mode changes. */
   makeChannels() {
-    const { state } = this.view;
+    const { edited: state } = this.view;
     const act = (action) => this.view.act(action);
     if (this.made === state.mode) return;
     this.made = state.mode;
@@ -96,15 +98,15 @@ export class Panel {
   }
 
   typed(n, i, text) {
-    const key = channelsOf(this.view.state)[n];
+    const key = channelsOf(this.view.shown)[n];
     const limits = [...(this.view.limits[key] || [0, 1])];
     limits[i] = text === "" ? NaN : Number(text);
-    this.view.act({ type: "limits", key, limits });
+    this.view.act({ type: "limits", key, limits, end: i });
   }
 
   /** Keep the limits of a channel as they are, or let them follow the stretch again. */
   locked(n) {
-    const { state, limits } = this.view, key = channelsOf(state)[n];
+    const { shown: state, limits } = this.view, key = channelsOf(state)[n];
     this.view.act(state.limits[key] ? { type: "automatic", keys: [key] } : { type: "limits", key, limits: limits[key] || [] });
   }
 
@@ -131,10 +133,11 @@ export class Panel {
 
   update() {
     this.makeChannels();
-    const { state, about, limits } = this.view;
+    const { shown: state, edited, about, limits } = this.view;
+    this.updateHeading();
     const classes = state.mode === "single" ? about.bands[state.band].classes : [];
     channelsOf(state).forEach((key, n) => {
-      put(this.rows[n].menu, key);
+      put(this.rows[n].menu, channelsOf(edited)[n]);
       this.updateLock(this.rows[n].lock, key, classes.length > 0);
       this.rows[n].limits.forEach((input, i) => {
         input.hidden = classes.length > 0;
@@ -142,10 +145,10 @@ export class Panel {
         if (limits[key]) input.step = stepOf(limits[key]);
       });
     });
-    const index = state.mode === "index" && about.indices[state.index];
+    const index = edited.mode === "index" && about.indices[edited.index];
     this.formula.hidden = !index;
     if (index) this.formula.textContent = `${index.title}: ${index.formula}`;
-    this.maps.hidden = state.mode === "rgb" || classes.length > 0;
+    this.maps.hidden = state.mode === "rgb" || classes.length > 0 || !this.view.mapIsChosen;
     for (const { firstChild: input } of this.maps.children) input.checked = input.value === state.cmap;
     this.legend.hidden = !classes.length;
     const of = classes.length ? state.band : "";
@@ -168,8 +171,17 @@ export class Panel {
     lock.replaceChildren(icon(kept ? "locked" : "open"));
   }
 
+  /** Which side the panel is of. */
+  updateHeading() {
+    const { about, state, limitsOf } = this.view;
+    this.heading.hidden = !state.compare;
+    if (!state.compare) return;
+    this.heading.textContent = labelOf(about, state, limitsOf);
+    this.heading.className = `astra-heading astra-of-${limitsOf}`;
+  }
+
   updateStretch(classes) {
-    const { state } = this.view;
+    const { shown: state } = this.view;
     this.stretchRow.hidden = classes;
     const { kind, low, high, sigma, of } = state.stretch;
     const set = channelsOf(state).filter((key) => state.limits[key]);

@@ -104,7 +104,7 @@ export class Save {
   /** What is seen, with its title, legend, scale bar and source, on white; at the screen's resolution, or the tiles'. */
   figure() {
     const { about, state, limits, stage, pyramid } = this.view, { eye } = stage;
-    if (!stage.picture.drawn) return null;
+    if (!stage.drawn) return null;
     const caption = captionOf(about, state, limits);
     const [left, top] = eye.place(0, 0), [right, bottom] = eye.place(pyramid.rows, pyramid.cols);
     const x = Math.max(0, left), y = Math.max(0, top);
@@ -157,8 +157,8 @@ export class Save {
       context.fillStyle = "#111";
       text(caption.entries[n].text, x + 16, y + 9);
     }
-    if (layout.map && caption.map) {
-      const { x, y, width, height } = layout.map, { colors, name, ends } = caption.map;
+    for (const [n, { x, y, width, height }] of layout.maps.entries()) {
+      const { colors, name, ends } = caption.maps[n];
       for (let i = 0; i < 256; i++) {
         context.fillStyle = `#${colors.slice(6 * i, 6 * i + 6)}`;
         context.fillRect(x + (i * width) / 256, y, width / 256 + 0.5, height);

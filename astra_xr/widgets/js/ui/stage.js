@@ -1,19 +1,22 @@
 // The picture: panning, zooming, pins, and painting it.
 
-import { channelsOf, stepOf } from "../choice.js";
+import { stepOf } from "../choice.js";
 import { MASK } from "../derive.js";
 import { Eye } from "../geo/eye.js";
 import { lonlatAt } from "../geo/lonlat.js";
 import { barOf } from "../geo/scalebar.js";
 import { numberText } from "../code.js";
+import { canDiffer, channelsOf, sideOf, sidesRead, sidesSeen } from "../sides.js";
 import { AreaTool } from "./area.js";
 import { clamp, make } from "./dom.js";
 import { Picture } from "./picture.js";
+import { Swipe } from "./swipe.js";
 
 export const PINS = ["#e8590c", "#1c7ed6", "#2f9e44", "#ae3ec9", "#e03131", "#0c8599"];
 
 const shortNumber = (value) => numberText(value, Math.abs(value) >= 1000 ? 6 : 4);
 
+/** @import { Box, Side } from "../types" */
 /** @import { View } from "./view.js" */
 
 export class Stage {
@@ -32,11 +35,13 @@ export class Stage {
     this.about = about;
     this.store = view.store;
     this.pyramid = view.pyramid;
-    this.picture = new Picture(about, view.pyramid, view.store);
+    /** @type {Record<Side, Picture>} */
+    this.pictures = { a: new Picture(about, view.pyramid, view.store), b: new Picture(about, view.pyramid, view.store), difference: new Picture(about, view.pyramid, view.differences) };
+    this.swipe = new Swipe(view);
     this.eye = new Eye(about.grid);
     this.canvas = make("canvas", {
       class: "astra-canvas", tabIndex: 0, role: "application", "aria-roledescription": "image",
-      "aria-label": `Image of ${about.title}. Arrow keys pan, plus and minus zoom, 0 shows all, Enter marks the center, Delete removes the last mark.`,
+      "aria-label": `Image of ${about.title}. Arrow keys pan, plus and minus zoom, 0 shows all, comma and full stop move the bar between A and B, Enter marks the center, Delete removes the last mark.`,
     });
     this.scalebar = make("div", { class: "astra-scalebar", "aria-hidden": "true" }, make("i"), make("span"));
     this.bar = make("div", { class: "astra-bar", role: "progressbar", "aria-label": "Reading", hidden: true });
@@ -46,7 +51,7 @@ export class Stage {
       tool("Zoom in", "+", () => this.look(() => this.eye.zoom(1.6))),
       tool("Zoom out", "−", () => this.look(() => this.eye.zoom(1 / 1.6))),
       tool("Show all", "⤢", () => this.look(() => this.eye.show(null))), this.areaTool.button);
-    this.node = make("div", { class: "astra-stage" }, this.canvas, this.areaTool.node, this.bar, tools, this.scalebar);
+    this.node = make("div", { class: "astra-stage" }, this.canvas, this.areaTool.node, ...this.swipe.nodes, this.bar, tools, this.scalebar);
     this.readout = make("div", { class: "astra-readout" });
     this.pointers();
     this.keys();
@@ -153,6 +158,8 @@ export class Stage {
       "=": () => this.look(() => this.eye.zoom(1.6)),
       "-": () => this.look(() => this.eye.zoom(1 / 1.6)),
       0: () => this.look(() => this.eye.show(null)),
+      ",": () => this.swipe.move(-1),
+      ".": () => this.swipe.move(1),
       Enter: () => { this.pin(this.eye.row, this.eye.col); this.view.status.say(this.pixelText(this.eye.row, this.eye.col)); },
       Delete: () => this.view.act({ type: "unpin", n: this.view.state.pins.length - 1 }),
     };
@@ -185,8 +192,8 @@ export class Stage {
   // Values.
 
   /** The value of a channel at a place, of the finest tile that is here, and the level of that. */
-  valueAt(key, row, col) {
-    const time = stepOf(this.about, this.view.state.time);
+  valueAt(key, row, col, state = this.view.state) {
+    const time = stepOf(this.about, state.time);
     for (let level = this.level; level <= this.pyramid.top; level++) {
       const [[r, c]] = this.pyramid.within(level, [row, col, row + 1e-9, col + 1e-9]);
       const tile = this.store.get({ key, time, level, row: r, col: c });
@@ -210,17 +217,26 @@ export class Stage {
     const parts = [grid.placed ? `x ${x}  y ${y}` : `row ${Math.floor(row)}  column ${Math.floor(col)}`];
     const degrees = grid.degrees ? null : lonlatAt(grid, row, col);
     if (degrees) parts.push(`${Math.abs(degrees[1]).toFixed(4)}°${degrees[1] < 0 ? "S" : "N"} ${Math.abs(degrees[0]).toFixed(4)}°${degrees[0] < 0 ? "W" : "E"}`);
+    const { state } = this.view, sides = sidesRead(state), values = [];
     let coarsest = 0;
-    for (const key of new Set(channelsOf(this.view.state))) {
-      const found = this.valueAt(key, row, col);
-      if (!found) continue;
-      const { value } = found, band = bands[key] || { classes: [] };
-      const named = band.classes.find((c) => c.value === value);
-      const text = value === null ? "no data" : named ? named.name : shortNumber(value);
-      parts.push(`${key} ${text}${value !== null && band.units ? ` ${band.units}` : ""}`);
-      if (value !== null && !band.classes.length) coarsest = Math.max(coarsest, found.level);
+    for (const side of sides) {
+      const own = sideOf(this.about, state, side), mark = sides.length > 1 ? `${side.toUpperCase()} ` : "";
+      let first = mark;
+      for (const key of new Set(channelsOf(own))) {
+        const found = this.valueAt(key, row, col, own);
+        if (!found) continue;
+        const { value } = found, band = bands[key] || { classes: [] };
+        const named = band.classes.find((c) => c.value === value);
+        const text = value === null ? "no data" : named ? named.name : shortNumber(value);
+        parts.push(`${first}${key} ${text}${value !== null && band.units ? ` ${band.units}` : ""}`);
+        values.push(value);
+        first = "";
+        if (value !== null && !band.classes.length) coarsest = Math.max(coarsest, found.level);
+      }
+      if (this.valueAt(MASK, row, col, own)?.value) parts.push(`${mark}cloud or shadow`);
     }
-    if (this.valueAt(MASK, row, col)?.value) parts.push("cloud or shadow");
+    const [a, b] = values;
+    if (values.length === 2 && typeof a === "number" && typeof b === "number" && canDiffer(this.about, state)) parts.push(`B − A ${shortNumber(b - a)}`);
     const [down, across] = this.pyramid.pitch(coarsest);
     if (down * across > 1) parts.push(`(mean of ${Math.round(down * across)} pixels)`);
     return parts.join("   ");
@@ -235,33 +251,58 @@ export class Stage {
 
   /** Draw what is here, and pale what is of something else. */
   paint(limits) {
-    const { eye, canvas, dpr, level, pyramid, picture } = this;
+    const { eye, canvas, dpr, level, pyramid, view: { state } } = this;
     if (!eye.width) return;
     const started = performance.now();
-    picture.paint(this.view.state, limits, eye.view || [0, 0, pyramid.rows, pyramid.cols], level);
+    /** @type {Box} */
+    const whole = [0, 0, pyramid.rows, pyramid.cols];
+    const sides = sidesSeen(state), pictures = sides.map((side) => this.pictures[side]);
+    sides.forEach((side, n) => pictures[n].paint(sideOf(this.about, state, side), limits, eye.view || whole, level));
     const context = canvas.getContext("2d");
     context.setTransform(dpr, 0, 0, dpr, 0, 0);
     context.clearRect(0, 0, eye.width, eye.height);
-    context.globalAlpha = picture.fresh ? 1 : 0.35;
-    for (const layer of picture.drawn || []) this.put(context, layer);
-    context.globalAlpha = 1;
-    const saved = !picture.drawn && this.preview;
-    if (saved) this.put(context, { canvas: saved, box: [0, 0, pyramid.rows, pyramid.cols] });
+    const saved = !this.drawn && this.preview;
+    if (saved) this.put(context, { canvas: saved, box: whole });
+    this.sides(context, (picture) => (picture.fresh ? 1 : 0.35));
+    this.swipe.update();
     this.marks(context);
     this.areaTool.place();
     this.scale();
-    if (picture.fresh) {
+    const fresh = pictures.every(({ fresh }) => fresh);
+    if (fresh) {
       canvas.dataset.rev = ++this.revision;
       canvas.dataset.ms = (performance.now() - started).toFixed(1);
     }
-    canvas.dataset.fine = String(picture.fresh && picture.complete);
+    canvas.dataset.fine = String(fresh && pictures.every(({ complete }) => complete));
     canvas.dataset.level = level;
     canvas.dataset.saved = String(Boolean(saved));
   }
 
+  /** Whether there is a picture of what is seen, or was. */
+  get drawn() { return sidesSeen(this.view.state).some((side) => this.pictures[side].drawn); }
+
+  /** Draw A left of the bar and B right of it, or the one that is seen. @param {(picture: Picture) => number} alpha */
+  sides(context, alpha) {
+    const { eye } = this, pictures = sidesSeen(this.view.state).map((side) => this.pictures[side]);
+    const edge = pictures.length > 1 ? this.swipe.split * eye.width : eye.width;
+    pictures.forEach((picture, n) => {
+      context.save();
+      context.beginPath();
+      context.rect(n ? edge : 0, 0, n ? eye.width - edge : edge, eye.height);
+      context.clip();
+      context.globalAlpha = alpha(picture);
+      for (const layer of picture.drawn || []) this.put(context, layer);
+      context.restore();
+    });
+  }
+
   /** Draw what is seen and marked, in CSS pixels. */
   seen(context) {
-    for (const layer of this.picture.drawn || []) this.put(context, layer);
+    this.sides(context, () => 1);
+    if (this.swipe.on) {
+      context.fillStyle = "#fff";
+      context.fillRect(this.swipe.split * this.eye.width - 1, 0, 2, this.eye.height);
+    }
     this.marks(context);
   }
 

@@ -1,7 +1,7 @@
 // What goes on, where it is seen: a line under the picture, and an alert for failures.
 
-import { channelsOf } from "../choice.js";
 import { MASK } from "../derive.js";
+import { channelsOf, sideOf, sidesRead } from "../sides.js";
 import { make } from "./dom.js";
 
 export class Status {
@@ -26,7 +26,8 @@ export class Status {
       this.say(this.said = text);
       this.line.dataset.weight = weight;
     }
-    const wanted = [...channelsOf(view.state), ...(view.state.mask ? [MASK] : [])];
+    const shown = sidesRead(view.state).flatMap((side) => channelsOf(sideOf(view.about, view.state, side)));
+    const wanted = [...shown, ...(view.state.mask ? [MASK] : [])];
     const failure = [...store.failures(wanted), store.refused, broken].filter(Boolean).join("\n");
     if (this.failure === failure) return;
     this.failure = failure;
@@ -35,11 +36,11 @@ export class Status {
   }
 
   text(reading) {
-    const { store, statistics } = this.view;
+    const { store, found } = this.view;
     if (store.wire.gone) return ["The kernel is gone: run the cell again. What is here still works.", "warning"];
     if (store.waiting > 4000) return ["Still waiting: the kernel is busy, or gone. If it was restarted, run the cell again.", "warning"];
     if (reading.length) return [`Reading ${reading.map((key) => (key === MASK ? "clouds" : key)).join(", ")}`, ""];
-    const empty = statistics.found && statistics.found.counts.some(({ total }) => !total);
+    const empty = found && found.counts.some(({ total }) => !total);
     return [empty ? "No data here." : "", ""];
   }
 }

@@ -3,7 +3,9 @@
 import { reduce } from "../choice.js";
 import { codeOf } from "../code.js";
 import { limitsInForce, Statistics, wantedBy } from "../derive.js";
+import { Differences } from "../difference.js";
 import { Pyramid } from "../geo/pyramid.js";
+import { bothOf, channelsOf, sideOf, sidesRead, sidesSeen } from "../sides.js";
 import { copyText, make, unique } from "./dom.js";
 import { Head } from "./head.js";
 import { Histogram } from "./histogram.js";
@@ -14,7 +16,7 @@ import { Spectra } from "./spectra.js";
 import { Stage } from "./stage.js";
 import { Status } from "./status.js";
 
-/** @import { Model, State } from "../types" */
+/** @import { Model, Side, State } from "../types" */
 /** @import { Store } from "../store.js" */
 
 export class View {
@@ -36,7 +38,12 @@ export class View {
     this.state = model.get("state");
     this.id = `astra-${unique()}`;
     this.pyramid = new Pyramid(this.about.grid, this.about.pyramid);
-    this.statistics = new Statistics(this.about, this.pyramid, store);
+    /** @type {Side} */
+    this.side = "a"; // that menus are of
+    this.differences = new Differences(this.about, store);
+    const statistics = (/** @type {Pick<Store, "get">} */ tiles) => new Statistics(this.about, this.pyramid, tiles);
+    /** @type {Record<Side, Statistics>} */
+    this.statistics = { a: statistics(store), b: statistics(store), difference: statistics(this.differences) };
     this.limits = {}; // in force
     store.join(this, () => this.refresh());
     this.status = new Status(this);
@@ -133,7 +140,7 @@ export class View {
 
   /** Change the state, and tell Python, not more often than every 80 ms. */
   act(action) {
-    const next = reduce(this.about, this.state, action);
+    const next = reduce(this.about, this.state, { side: this.side, ...action });
     if (next !== this.state) this.store.history.record(this.state, next, action);
     this.become(next);
   }
@@ -160,6 +167,25 @@ export class View {
     this.refresh();
   }
 
+  /** Let menus be of side "a" or "b". */
+  choose(side) {
+    this.side = side;
+    this.refresh();
+  }
+
+  /** The side that limits, histogram and color map are of. */
+  get limitsOf() { return sidesSeen(this.state).includes(this.side) ? this.side : sidesSeen(this.state)[0]; }
+
+  /** The state of the side that menus are of, and of the one that limits are of. */
+  get edited() { return sideOf(this.about, this.state, this.side); }
+  get shown() { return sideOf(this.about, this.state, this.limitsOf); }
+
+  /** The statistics of that, if they are known. */
+  get found() { return this.statistics[this.limitsOf].found; }
+
+  /** Whether the color map is one that was chosen: B has that of its own index, where A has another. */
+  get mapIsChosen() { return this.limitsOf !== "b" || String(channelsOf(this.shown)) === String(channelsOf(sideOf(this.about, this.state, "a"))); }
+
   refresh() {
     if (this.frame || this.closed) return;
     this.root.dataset.busy = "true";
@@ -169,6 +195,7 @@ export class View {
   /** State → what is needed → what follows → each panel; what fails in one stops no other. */
   update() {
     if (this.closed) return;
+    if (!this.state.compare) this.side = "a";
     const { stage, head, panel, histogram, spectra, area } = this;
     const parts = [
       () => this.fetch(),
@@ -188,13 +215,20 @@ export class View {
   fetch() {
     if (this.stage.looking || !this.stage.eye.width) return; // it still moves
     const { about, pyramid, state, stage } = this;
-    this.store.want(this, wantedBy(about, pyramid, state, stage.level, stage.eye.view));
+    const wanted = sidesRead(state).map((side) => wantedBy(about, pyramid, sideOf(about, state, side), stage.level, stage.eye.view));
+    this.store.want(this, wanted.flat());
   }
 
   derive() {
-    this.statistics.update(this.state);
-    const told = (this.model.get("shown") || {}).limits;
-    this.limits = limitsInForce(this.state, this.statistics.found, told);
+    const { about, state, statistics } = this, told = (this.model.get("shown") || {}).limits;
+    if (this.differences.of(...bothOf(about, state))) statistics.difference.found = null;
+    this.limits = {};
+    // The limits of A count for what both show.
+    for (const side of new Set([...sidesRead(state), ...sidesSeen(state)])) {
+      const own = sideOf(about, state, side);
+      statistics[side].update(own);
+      this.limits = { ...limitsInForce(own, statistics[side].found, told), ...this.limits };
+    }
   }
 
   showCode() {

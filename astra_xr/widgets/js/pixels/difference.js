@@ -1,0 +1,20 @@
+// Codes of a difference; the same as look.py.
+
+import { LAST } from "./stats.js";
+
+/** @import { Scale, Tile } from "../types" */
+/** @typedef {Scale & { codes: Tile["codes"] }} Channel */
+
+/** B − A, on a scale that has room for all that it can be; no data where one of them has none. @param {Channel} a @param {Channel} b */
+export function subtracted(a, b) {
+  const step = a.step + b.step, low = b.low - a.low - (LAST - 1) * a.step;
+  const codes = new Uint16Array(a.codes.length);
+  for (let i = 0; i < codes.length; i++) {
+    const p = a.codes[i], q = b.codes[i];
+    if (p && q) codes[i] = Math.floor(((LAST - p) * a.step + (q - 1) * b.step) / step + 0.5) + 1;
+  }
+  return { low, step, codes };
+}
+
+/** What is hidden in either. @param {Tile["codes"]} a @param {Tile["codes"]} b */
+export const hiddenInEither = (a, b) => a.map((code, i) => code | b[i]);

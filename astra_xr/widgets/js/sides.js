@@ -1,0 +1,110 @@
+// The sides of a picker: A, which the state itself is of, B, which has other choices, and B − A. The same as
+// sides.py.
+
+/** @import { About, Compare, Side, State } from "./types" */
+
+export const DIFFERENCE = "B - A"; // the key of the difference among the channels
+
+/** What B may have otherwise than A. */
+const OWN = /** @type {const} */ (["time", "mode", "bands", "index", "band"]);
+
+/** The bands, the index or the difference that are shown: three or one. @param {State} state @returns {string[]} */
+export function channelsOf(state) {
+  if (state.mode === "rgb") return state.bands;
+  if (state.mode === "difference") return [DIFFERENCE];
+  return [state.mode === "index" ? state.index : state.band];
+}
+
+/** The color map of a mode and its channel, if none was chosen. @param {About} about @param {Pick<State, "mode" | "index" | "band">} state */
+export function usualMap(about, { mode, index, band }) {
+  return (mode === "index" ? about.indices[index] : about.bands[band]).cmap;
+}
+
+/** The state of a side by itself: "a", "b" or "difference". @param {About} about @param {State} state @param {Side} side @returns {State} */
+export function sideOf(about, state, side) {
+  const { compare, ...a } = state;
+  if (side === "a" || !compare) return a;
+  if (side === "difference") return { ...a, mode: "difference", cmap: compare.cmap };
+  const own = OWN.filter((key) => compare[key] !== undefined).map((key) => [key, compare[key]]);
+  const b = { ...a, ...Object.fromEntries(own) };
+  if (b.mode !== "rgb" && (b.mode !== a.mode || channelsOf(b)[0] !== channelsOf(a)[0])) b.cmap = usualMap(about, b);
+  return b;
+}
+
+/** The states of A and B. @param {About} about @param {State} state */
+export const bothOf = (about, state) => [sideOf(about, state, "a"), sideOf(about, state, "b")];
+
+/** The state with some of its comparison changed. @param {State} state @param {Partial<Compare>} patch @returns {State} */
+export const compared = (state, patch) => ({ ...state, compare: { .../** @type {Compare} */ (state.compare), ...patch } });
+
+/** The sides that are seen: A alone, A and B, or the difference. @param {State} state @returns {Side[]} */
+export function sidesSeen({ compare }) {
+  if (!compare) return ["a"];
+  return compare.show === "difference" ? ["difference"] : ["a", "b"];
+}
+
+/** The sides whose pixels are needed. @param {State} state @returns {Side[]} */
+export const sidesRead = ({ compare }) => (compare ? ["a", "b"] : ["a"]);
+
+const CHANNELS = /** @type {Record<string, "bands" | "index" | "band">} */ ({ rgb: "bands", index: "index", single: "band" });
+
+/** The state in which B is as it is given; what it shows is its own from then on. @param {About} about @param {State} state @param {State} b @returns {State} */
+export function withB(about, state, b) {
+  const before = sideOf(about, state, "b");
+  const own = b.time === before.time ? ["mode", CHANNELS[b.mode]] : ["time"];
+  return compared(state, Object.fromEntries(own.map((key) => [key, b[key]])));
+}
+
+/** The state in which A is B, and B is A. @param {About} about @param {State} state @returns {State} */
+export function swapped(about, state) {
+  const [a, b] = bothOf(about, state);
+  const own = OWN.filter((key) => state.compare?.[key] !== undefined).map((key) => [key, a[key]]);
+  return { ...b, compare: compared(state, Object.fromEntries(own)).compare };
+}
+
+/** Whether B − A can be: one channel each, and none of classes. @param {About} about @param {State} state */
+export function canDiffer(about, state) {
+  return bothOf(about, state).every(({ mode, band }) => mode === "index" || (mode === "single" && !about.bands[band].classes.length));
+}
+
+const CLEAR = 20; // percent of clouds
+
+/** The next clear step, else the last clear one before; where none is clear, the next. @param {About} about @param {State} state */
+function otherStep({ steps }, { time }) {
+  const ordered = [...steps].sort((p, q) => (p.date ?? Infinity) - (q.date ?? Infinity) || 0);
+  const now = ordered.findIndex(({ label }) => label === time);
+  const others = [...ordered.slice(now + 1), ...ordered.slice(0, Math.max(0, now)).reverse()];
+  return (others.find(({ cloud }) => (cloud ?? 0) <= CLEAR) || others[0])?.label;
+}
+
+/** What B is at first: at another step; without steps, what comes next in the menu. @param {About} about @param {State} state @param {(name: string) => boolean} here @returns {Partial<Compare>} */
+export function otherThan(about, state, here) {
+  const time = about.steps.length > 1 && otherStep(about, state);
+  if (time) return { time };
+  const next = (/** @type {string[]} */ names, /** @type {string} */ now) => {
+    const all = names.filter((name) => here(name));
+    return all[(all.indexOf(now) + 1) % all.length];
+  };
+  if (state.mode === "index") return { mode: "index", index: next(Object.keys(about.indices), state.index) };
+  if (state.mode === "single") return { mode: "single", band: next(Object.keys(about.bands), state.band) };
+  const others = Object.values(about.presets).filter((bands) => bands.every(here) && String(bands) !== String(state.bands));
+  return { mode: "rgb", bands: others.length ? [...others[0]] : [...state.bands].reverse() };
+}
+
+/** What a state shows, in a few words. @param {About} about @param {State} state */
+function whatOf(about, state) {
+  if (state.mode !== "rgb") return channelsOf(state)[0];
+  const preset = Object.keys(about.presets).find((title) => String(about.presets[title]) === String(state.bands));
+  return preset || state.bands.join(", ");
+}
+
+/** The name of a side, such as "A · 2025-06-14 · NDVI". @param {About} about @param {State} state @param {Side} side */
+export function labelOf(about, state, side) {
+  if (side !== "difference") {
+    const own = sideOf(about, state, side);
+    return [side.toUpperCase(), own.time, whatOf(about, own)].filter(Boolean).join(" · ");
+  }
+  const [a, b] = bothOf(about, state);
+  const both = (p, q) => (p === q ? p : `${q} − ${p}`);
+  return ["B − A", both(a.time, b.time), both(whatOf(about, a), whatOf(about, b))].filter(Boolean).join(" · ");
+}

@@ -1,0 +1,73 @@
+// The bar between A and B over the picture, and the names of both in its corners.
+
+import { labelOf, sidesSeen } from "../sides.js";
+import { clamp, make } from "./dom.js";
+
+const STEP = 0.02;
+
+export class Swipe {
+  held = 0; // pixels from the bar to the pointer that took it
+
+  constructor(view) {
+    this.view = view;
+    this.grip = make("div", { class: "astra-grip", tabIndex: 0, role: "slider", "aria-label": "Part of the image that shows A", "aria-valuemin": 0, "aria-valuemax": 100 });
+    this.bar = make("div", { class: "astra-swipe", hidden: true }, this.grip);
+    this.names = { a: make("div", { class: "astra-name astra-of-a" }), b: make("div", { class: "astra-name astra-of-b" }) };
+    this.nodes = [this.names.a, this.names.b, this.bar];
+    this.drags();
+    this.grip.addEventListener("keydown", (e) => {
+      const step = e.shiftKey ? 5 * STEP : STEP, now = this.split;
+      const ends = { ArrowLeft: now - step, ArrowDown: now - step, ArrowRight: now + step, ArrowUp: now + step, PageDown: now - 0.1, PageUp: now + 0.1, Home: 0, End: 1 };
+      if (!(e.key in ends) || e.ctrlKey || e.metaKey || e.altKey) return;
+      e.preventDefault();
+      this.set(ends[e.key]);
+    });
+  }
+
+  get split() { return this.view.state.compare?.split ?? 1; }
+
+  /** Whether A and B are seen beside each other. */
+  get on() { return sidesSeen(this.view.state).length === 2; }
+
+  set(split) {
+    if (this.on) this.view.act({ type: "split", split: clamp(split, 0, 1) });
+  }
+
+  move(steps) {
+    if (this.on) this.set(this.split + steps * STEP);
+  }
+
+  drags() {
+    const { bar } = this;
+    bar.addEventListener("pointerdown", (e) => {
+      if (e.button) return;
+      e.preventDefault();
+      this.grip.focus({ preventScroll: true });
+      bar.setPointerCapture(e.pointerId);
+      // The bar stays where it was taken.
+      const { left, width } = bar.parentNode.getBoundingClientRect();
+      this.held = e.clientX - left - this.split * width;
+    });
+    bar.addEventListener("pointermove", (e) => {
+      if (!bar.hasPointerCapture(e.pointerId)) return;
+      const { left, width } = bar.parentNode.getBoundingClientRect();
+      this.set((e.clientX - left - this.held) / width);
+    });
+  }
+
+  update() {
+    const { about, state } = this.view, seen = sidesSeen(state);
+    this.bar.hidden = !this.on;
+    for (const side of /** @type {const} */ (["a", "b"])) {
+      const node = this.names[side];
+      node.hidden = !state.compare || (side === "b" && !this.on);
+      node.classList.toggle("astra-of-both", !this.on);
+      if (!node.hidden) node.textContent = labelOf(about, state, seen.length === 1 ? seen[0] : side);
+    }
+    if (!this.on) return;
+    const percent = Math.round(this.split * 100);
+    this.bar.style.left = `${this.split * 100}%`;
+    this.grip.setAttribute("aria-valuenow", percent);
+    this.grip.setAttribute("aria-valuetext", `${percent} % A, ${100 - percent} % B`);
+  }
+}
