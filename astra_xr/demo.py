@@ -128,7 +128,7 @@ def _draw_ndvi(ndvi: xr.DataArray, path: Path) -> None:
     figure, axes = _figure()
     ndvi.plot.imshow(
         ax=axes,
-        cmap="RdYlGn",
+        cmap="PiYG",
         vmin=-0.2,
         vmax=0.9,
         cbar_kwargs={"label": "NDVI", "shrink": 0.8},

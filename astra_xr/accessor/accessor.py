@@ -814,7 +814,7 @@ class AstraAccessor:
         ... )
         >>> image = ds.astra.plot("NDVI", max_pixels=200)
         >>> image.cmap.name, image.axes.get_aspect()
-        ('RdYlGn', 1.0)
+        ('PiYG', 1.0)
         """
         from astra_xr.accessor.plot import plot
 

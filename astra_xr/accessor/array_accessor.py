@@ -23,7 +23,7 @@ class AstraArrayAccessor:
     >>> ds = astra_xr.open_scene(
     ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red", "nir"], catalog="sample"
     ... )
-    >>> picker = ds.astra.index("NDVI").astra.pick(cmap="RdYlGn")
+    >>> picker = ds.astra.index("NDVI").astra.pick(cmap="PiYG")
     >>> picker.state["band"]
     'NDVI'
     >>> picker.close()

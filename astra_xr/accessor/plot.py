@@ -12,20 +12,10 @@ import xarray as xr
 from astra_xr.accessor.band_names import find_variable, variables_of
 from astra_xr.accessor.evaluate import reflectance
 from astra_xr.accessor.rgb import compose, usual_bands
+from astra_xr.accessor.usual_colormaps import usual_colormap
 from astra_xr.arrays.thumbnail import coarser
 from astra_xr.errors import InvalidDataset, InvalidParameter, UnknownBand, UnknownIndex
 from astra_xr.extras import require
-
-_COLORS = {
-    "thermal": "inferno",
-    "elevation": "terrain",
-    "vegetation": "RdYlGn",
-    "kernel": "RdYlGn",
-    "burn": "RdYlGn",
-    "water": "RdYlBu",
-    "snow": "RdYlBu",
-}
-"""Role of a band, or domain of an index → colormap of matplotlib."""
 
 
 def plot(ds: xr.Dataset, name: str | None, max_pixels: int, options: dict[str, Any]) -> Any:
@@ -93,8 +83,7 @@ def draw(da: xr.DataArray, max_pixels: int, options: dict[str, Any]) -> Any:
     else:
         seen = reflectance(seen)
         kind = str(da.attrs.get("domain", da.attrs.get("role", "")))
-        plain = "viridis" if "formula" in da.attrs else "gray"
-        usual = {"robust": True, "cmap": _COLORS.get(kind, plain)}
+        usual = {"robust": True, "cmap": usual_colormap(da)}
         if da.attrs.get("units") == "1":
             label = f"{da.attrs.get('long_name', name)} {kind}".strip()
             usual["cbar_kwargs"] = {"label": label}

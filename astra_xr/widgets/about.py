@@ -12,7 +12,7 @@ from astra_xr.accessor.band_names import mission_of
 from astra_xr.errors import redact
 from astra_xr.missions import MISSIONS
 from astra_xr.widgets.code import quoted
-from astra_xr.widgets.colormaps import colormaps
+from astra_xr.widgets.colormaps import GROUPS, SAFE, colormaps
 from astra_xr.widgets.layers import USUAL, Scene
 from astra_xr.widgets.opening import opening_of
 from astra_xr.widgets.tile_pyramid import SIDE
@@ -48,6 +48,8 @@ def described(scene: Scene, ds: xr.Dataset, name: str, *, array: bool) -> dict[s
         "needs": {index: scene.needs(index) for index in USUAL if index in scene.indices},
         "presets": scene.presets,
         "colormaps": colormaps(),
+        "maps": {title: list(names) for title, names in GROUPS.items()},
+        "safe": list(SAFE),
         "masked": scene.masked,
         "grid": scene.grid,
         "steps": [

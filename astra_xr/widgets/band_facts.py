@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-MAPS = {"water": "RdYlBu", "burn": "inferno", "snow": "YlGnBu", "urban": "cividis"}
-"""Colormaps by the index's domain; others have RdYlGn."""
+from astra_xr.accessor.usual_colormaps import usual_colormap
 
 
 def described(band: xr.DataArray) -> dict[str, Any]:
@@ -26,8 +25,7 @@ def described(band: xr.DataArray) -> dict[str, Any]:
         "gsd": number(attrs.get("gsd")),
         "units": "" if units == "1" else units,
         "role": _text(attrs.get("role")),
-        # Of an index, as in the menu of indices.
-        "cmap": MAPS.get(str(attrs.get("domain")), "RdYlGn") if "formula" in attrs else "gray",
+        "cmap": usual_colormap(band),
         "integer": band.dtype.kind in "iub",
         "classes": _classes(attrs) if band.dtype.kind in "iub" else [],
     }

@@ -1,7 +1,8 @@
 """Colormaps as tables of 256 colors; the browser gets the same.
 
 ``colormaps.json`` has matplotlib's values: viridis and similar (CC0), turbo (Google,
-Apache-2.0), and those of ColorBrewer (Cynthia Brewer, Apache-2.0).
+Apache-2.0), and those of ColorBrewer (Cynthia Brewer, Apache-2.0). A name that ends with ``_r`` is
+of the reversed colormap, as in matplotlib.
 """
 
 from __future__ import annotations
@@ -14,6 +15,22 @@ import numpy as np
 import numpy.typing as npt
 
 from astra_xr.errors import InvalidParameter
+
+GROUPS = {
+    "Sequential": (
+        "gray", "viridis", "magma", "inferno", "cividis", "Blues", "Greens", "YlGn", "YlGnBu",
+    ),
+    "Diverging": ("BrBG", "PiYG", "PuOr", "RdBu", "RdYlBu", "RdYlGn", "Spectral"),
+    "Other": ("turbo", "terrain"),
+}  # fmt: skip
+
+SAFE = (*GROUPS["Sequential"], "BrBG", "PiYG", "PuOr", "RdBu", "RdYlBu")
+"""Those that readers who are color-blind can tell apart.
+
+Of ColorBrewer those that colorbrewer2.org marks "colorblind safe": all sequential ones, but not
+RdYlGn and Spectral. viridis, magma and inferno are made for the common forms of color blindness
+(https://bids.github.io/colormap), cividis for all (Nuñez et al. 2018, PLoS ONE 13(7), e0199239).
+"""
 
 
 @functools.cache
@@ -36,7 +53,9 @@ def colors(name: str) -> npt.NDArray[np.uint8]:
     >>> colors("gray")[255].tolist()
     [255, 255, 255]
     """
-    if name not in colormaps():
-        expected = f"one of {', '.join(colormaps())}"
+    base = name.removesuffix("_r")
+    if base not in colormaps():
+        expected = f"one of {', '.join(colormaps())}, reversed with _r"
         raise InvalidParameter(name="cmap", value=name, expected=expected)
-    return np.frombuffer(bytes.fromhex(colormaps()[name]), np.uint8).reshape(256, 3)
+    table = np.frombuffer(bytes.fromhex(colormaps()[base]), np.uint8).reshape(256, 3)
+    return table if base == name else table[::-1]

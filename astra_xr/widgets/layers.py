@@ -15,6 +15,7 @@ from astra_xr.accessor.band_names import find_variable, mission_of
 from astra_xr.accessor.cloud_masks import can_mask
 from astra_xr.accessor.evaluate import reflectance
 from astra_xr.accessor.indices import available
+from astra_xr.accessor.usual_colormaps import colormap_of_domain
 from astra_xr.arrays.pixel_grid import pixel_grid
 from astra_xr.arrays.thumbnail import coarse
 from astra_xr.errors import AstraError, InvalidDataset
@@ -22,7 +23,7 @@ from astra_xr.missions import MISSIONS
 from astra_xr.missions.base import OPTICAL_PRESETS
 from astra_xr.model import CLASS_ROLES
 from astra_xr.reading.loop import together
-from astra_xr.widgets.band_facts import MAPS, described, number
+from astra_xr.widgets.band_facts import described, number
 from astra_xr.widgets.georeference import axis_of, coordinate_of, crs_of, georeference
 from astra_xr.widgets.look import Box, Scale, Tile, encode
 from astra_xr.widgets.steps import ONLY, steps_along
@@ -94,7 +95,7 @@ class Scene:
                 "title": str(table.loc[name, "long_name"]),
                 "domain": str(table.loc[name, "domain"]),
                 "formula": str(table.loc[name, "formula"]),
-                "cmap": MAPS.get(str(table.loc[name, "domain"]), "RdYlGn"),
+                "cmap": colormap_of_domain(str(table.loc[name, "domain"])),
             }
             for name in names
             if name not in self.bands

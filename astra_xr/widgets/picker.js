@@ -1001,11 +1001,21 @@ var Head = class {
   }
 };
 
+// astra_xr/widgets/js/pixels/colormap.js
+var baseOf = (name) => name.replace(/_r$/, "");
+function colormapOf(colormaps, name) {
+  const colors = colormaps[baseOf(name)];
+  return name === baseOf(name) ? colors : (colors.match(/.{6}/g) || []).reverse().join("");
+}
+
 // astra_xr/widgets/js/ui/panel.js
 var CHANNELS2 = [["R", "red"], ["G", "green"], ["B", "blue"]];
 var STRETCHES = [["percentile", "Percentile"], ["sigma", "Sigma"], ["minmax", "Min–max"]];
 var stepOf2 = ([low, high]) => 10 ** Math.floor(Math.log10((high - low) / 20 || 1));
 var Panel = class {
+  /** @type {HTMLInputElement[]} */
+  swatches = [];
+  // of color maps
   constructor(view) {
     this.view = view;
     this.rows = [];
@@ -1032,15 +1042,31 @@ var Panel = class {
   }
   makeMaps() {
     const { about, id } = this.view;
-    const act = (name) => this.view.act({ type: "cmap", name });
+    const act = (name) => this.view.act({ type: "cmap", name: this.reverse.checked ? `${name}_r` : name });
+    this.reverse = make("input", { type: "checkbox", onchange: () => act(baseOf(this.view.state.cmap)) });
+    const swatch = (name) => {
+      const stops = [0, 36, 73, 109, 146, 182, 219, 255].map((i) => `#${about.colormaps[name].slice(6 * i, 6 * i + 6)}`);
+      const safe = about.safe.includes(name);
+      const input = make("input", { type: "radio", name: `${id}-map`, value: name, "aria-label": `${name}${safe ? ", safe for color blindness" : ""}`, onchange: () => act(name) });
+      this.swatches.push(input);
+      return make(
+        "label",
+        { title: safe ? `${name} (safe for color blindness)` : name, class: safe ? "astra-safe" : "" },
+        input,
+        make("span", { style: `background:linear-gradient(90deg,${stops})` })
+      );
+    };
+    const groups = Object.entries(about.maps).map(([title, names]) => make(
+      "div",
+      { class: "astra-map-group", role: "group", "aria-label": title },
+      make("span", { class: "astra-unit" }, title),
+      make("div", { class: "astra-maps" }, ...names.map(swatch))
+    ));
     return make(
       "div",
-      { class: "astra-maps", role: "radiogroup", "aria-label": "Color map" },
-      ...Object.entries(about.colormaps).map(([name, hex]) => {
-        const stops = [0, 36, 73, 109, 146, 182, 219, 255].map((i) => `#${hex.slice(6 * i, 6 * i + 6)}`);
-        const input = make("input", { type: "radio", name: `${id}-map`, value: name, "aria-label": name, onchange: () => act(name) });
-        return make("label", { title: name }, input, make("span", { style: `background:linear-gradient(90deg,${stops})` }));
-      })
+      { class: "astra-map-groups", role: "radiogroup", "aria-label": "Color map" },
+      ...groups,
+      make("div", { class: "astra-row" }, make("label", { class: "astra-check" }, this.reverse, "Reverse"), make("span", { class: "astra-unit astra-safe-note" }, "safe for color blindness"))
     );
   }
   makeStretch() {
@@ -1168,7 +1194,8 @@ var Panel = class {
     this.formula.hidden = !index;
     if (index) this.formula.textContent = `${index.title}: ${index.formula}`;
     this.maps.hidden = state.mode === "rgb" || classes.length > 0 || !this.view.mapIsChosen;
-    for (const { firstChild: input } of this.maps.children) input.checked = input.value === state.cmap;
+    for (const input of this.swatches) input.checked = input.value === baseOf(state.cmap);
+    this.reverse.checked = state.cmap !== baseOf(state.cmap);
     this.legend.hidden = !classes.length;
     const of = classes.length ? state.band : "";
     if (this.legend.dataset.of !== of) {
@@ -1299,7 +1326,7 @@ var Histogram = class {
       }
       return;
     }
-    const hex = about.colormaps[state.cmap];
+    const hex = colormapOf(about.colormaps, state.cmap);
     const [low, high] = this.view.limits[keys[0]];
     const stops = Array.from({ length: 16 }, (_, i) => draw("stop", { offset: i / 15, "stop-color": `#${hex.slice(102 * i, 102 * i + 6)}` }));
     const next = draw("linearGradient", { id: `${id}-tint`, gradientUnits: "userSpaceOnUse", x1: this.x(low), x2: Math.max(this.x(high), this.x(low) + 0.1) }, ...stops);
@@ -1665,7 +1692,7 @@ function partOf(about, state, limits) {
   const units = single && about.bands[key].units;
   const what = rgb ? keys.join(", ") : state.mode === "index" ? `${key}, ${about.indices[key].title}` : single ? about.bands[key].title || key : "";
   const entries = rgb ? keys.map((name, n) => ({ color: COLORS[n][1], text: `${COLORS[n][0]}: ${name}${range(name)}` })) : classes.map(({ color, name }) => ({ color, text: name }));
-  const maps = !rgb && !classes.length && limits[key] ? [{ colors: about.colormaps[state.cmap], name: `${key === DIFFERENCE ? "B − A" : key}${units ? ` (${units})` : ""}`, ends: limits[key].map((each) => numberText(each, 3)) }] : [];
+  const maps = !rgb && !classes.length && limits[key] ? [{ colors: colormapOf(about.colormaps, state.cmap), name: `${key === DIFFERENCE ? "B − A" : key}${units ? ` (${units})` : ""}`, ends: limits[key].map((each) => numberText(each, 3)) }] : [];
   return { what, entries, maps };
 }
 var distinct = (all) => [...new Map(all.map((each) => [JSON.stringify(each), each])).values()];
@@ -2104,7 +2131,7 @@ var Look = class {
       const make2 = () => {
         if (state.mode === "rgb") return levelsOf(tile, this.limits[n], state.gamma);
         if (this.classes.length) return classColors(tile, this.classes);
-        return colorsOf(tile, this.limits[n], about.colormaps[state.cmap]);
+        return colorsOf(tile, this.limits[n], colormapOf(about.colormaps, state.cmap));
       };
       this.tables.set(name, make2());
     }

@@ -52,7 +52,7 @@ def test_a_band_has_robust_limits_and_a_unit() -> None:
 def test_an_index_is_found_by_its_name() -> None:
     ds = scene(["red", "nir"])
     image = ds.astra.plot("NDVI", max_pixels=256)
-    assert image.cmap.name == "RdYlGn"
+    assert image.cmap.name == "PiYG"
     assert "Vegetation" in image.colorbar.ax.get_ylabel()
     means = {name: ds[name].coarsen(y=8, x=8).mean() for name in ds}
     expected = (means["nir"] - means["red"]) / (means["nir"] + means["red"])

@@ -43,11 +43,12 @@ def test_modes_presets_and_menus(show: Show, picker: Picker) -> None:
     page.get_by_role("radio", name="Index", exact=True).click()
     drawn(page, 2)
     assert (
-        'ds.astra.index("NDVI").plot.imshow(cmap="RdYlGn"'
-        in page.locator(".astra-code").inner_text()
+        'ds.astra.index("NDVI").plot.imshow(cmap="PiYG"' in page.locator(".astra-code").inner_text()
     )
     page.get_by_label("magma").check(force=True)
     assert page.evaluate("window.model.get('state').cmap") == "magma"
+    page.get_by_label("Reverse").check()
+    assert page.evaluate("window.model.get('state').cmap") == "magma_r"
     page.get_by_role("radio", name="Band", exact=True).click()
     page.get_by_role("combobox", name="Band", exact=True).select_option("SCL")
     page.get_by_text("cloud shadow").wait_for()

@@ -23,6 +23,7 @@ from astra_xr.reading.loop import run, start
 from astra_xr.widgets import picker as module
 from astra_xr.widgets import reads as reads_module
 from astra_xr.widgets.choice import InvalidState
+from astra_xr.widgets.colormaps import colors
 from astra_xr.widgets.layers import MASK, Scene
 from astra_xr.widgets.picker import Picker
 from astra_xr.widgets.reads import Reads
@@ -147,14 +148,57 @@ def test_limits_are_those_of_plot() -> None:
         reach = expected[1] - expected[0]
         np.testing.assert_allclose(picker.shown["limits"][name], expected, atol=0.03 * reach)
         picker.close()
-    difference = ds.astra.index("NDVI") - 0.3
+    difference = (ds.nir - ds.red) - 0.1  # in memory, of neither formula nor role
+    difference.attrs.clear()
+    plotted = difference.astra.plot()
     picker = difference.astra.pick()
     _ = picker.image
     low, high = next(iter(picker.shown["limits"].values()))
-    assert low == -high
+    assert low == -high == pytest.approx(plotted.get_clim()[0], rel=0.01)
+    assert picker.state["cmap"] == plotted.cmap.name == "BrBG"
+    plt.close(plotted.figure)
     picker.close()
     picker = ds.astra.index("NDVI").astra.pick()
-    assert picker.state["cmap"] == "RdYlGn"
+    assert picker.state["cmap"] == "PiYG"
+    picker.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "attrs", "chunks"),
+    [("NDVI", {}, None), ("NDVI", {}, {}), (None, {}, None), ("x", {"units": "dB"}, None)],
+)
+def test_differences_have_a_diverging_map(name: str, attrs: dict[str, str], chunks: Any) -> None:
+    values = np.linspace(-0.2, 0.4, 72, dtype=np.float32).reshape(8, 9)
+    da = xr.DataArray(values, dims=("y", "x"), name=name, attrs=attrs)
+    da = da if chunks is None else da.chunk(chunks)
+    picker = da.astra.pick()
+    plotted = da.astra.plot()
+    assert picker.state["cmap"] == plotted.cmap.name == "BrBG"
+    plt.close(plotted.figure)
+    picker.close()
+
+
+def test_indices_have_the_map_of_plot() -> None:
+    ds = scene(60)
+    for name in ("NDVI", "NDWI", "NDBI", "BI"):
+        plotted = ds.astra.plot(name)
+        picker = ds.astra.pick(name)
+        assert picker.state["cmap"] == plotted.cmap.name
+        plt.close(plotted.figure)
+        picker.close()
+
+
+def test_colormaps_are_grouped_marked_and_reversed() -> None:
+    picker = plain("a").astra.pick(cmap="viridis_r")
+    maps, safe = picker.about["maps"], set(picker.about["safe"])
+    assert [each for group in maps.values() for each in group] == list(picker.about["colormaps"])
+    assert {"RdYlGn", "Spectral", "turbo"}.isdisjoint(safe)
+    assert {"viridis", "cividis", "BrBG"} <= safe
+    assert 'cmap="viridis_r"' in picker.code
+    for name in picker.about["colormaps"]:
+        for each in (name, f"{name}_r"):
+            expected = mpl.colormaps[each](np.arange(256), bytes=True)[:, :3]
+            np.testing.assert_allclose(colors(each).astype(int), expected, atol=1)
     picker.close()
 
 

@@ -1,5 +1,6 @@
 // A figure of what is seen, as for a paper: what it says, and where its parts are. Drawn in ui/save.js.
 
+import { colormapOf } from "./pixels/colormap.js";
 import { channelsOf, DIFFERENCE, labelOf, sideOf, sidesSeen } from "./sides.js";
 import { numberText } from "./code.js";
 
@@ -23,7 +24,7 @@ function partOf(about, state, limits) {
   const entries = rgb ? keys.map((name, n) => ({ color: COLORS[n][1], text: `${COLORS[n][0]}: ${name}${range(name)}` }))
     : classes.map(({ color, name }) => ({ color, text: name }));
   const maps = !rgb && !classes.length && limits[key]
-    ? [{ colors: about.colormaps[state.cmap], name: `${key === DIFFERENCE ? "B − A" : key}${units ? ` (${units})` : ""}`, ends: limits[key].map((each) => numberText(each, 3)) }] : [];
+    ? [{ colors: colormapOf(about.colormaps, state.cmap), name: `${key === DIFFERENCE ? "B − A" : key}${units ? ` (${units})` : ""}`, ends: limits[key].map((each) => numberText(each, 3)) }] : [];
   return { what, entries, maps };
 }
 

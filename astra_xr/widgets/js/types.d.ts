@@ -146,6 +146,10 @@ export interface About {
   presets: Record<string, string[]>;
   /** 256 colors of six hexadecimal digits each. */
   colormaps: Record<string, string>;
+  /** Groups of them, by title. */
+  maps: Record<string, string[]>;
+  /** Those that readers who are color-blind can tell apart. */
+  safe: string[];
   masked: boolean;
   grid: Grid;
   pyramid: Levels;

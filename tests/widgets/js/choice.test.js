@@ -11,7 +11,7 @@ const after = (from, ...actions) => actions.reduce((now, action) => reduce(scene
 test("modes, presets and bands", () => {
   assert.deepEqual(channelsOf(after(state, { type: "preset", title: "False" })), ["nir", "red", "green"]);
   const index = after(state, { type: "mode", mode: "index" });
-  assert.deepEqual([channelsOf(index), index.cmap], [["NDVI"], "RdYlGn"]);
+  assert.deepEqual([channelsOf(index), index.cmap], [["NDVI"], "PiYG"]);
   assert.deepEqual(channelsOf(after(index, { type: "mode", mode: "single" }, { type: "band", channel: 0, name: "nir" })), ["nir"]);
   assert.deepEqual(after(state, { type: "band", channel: 2, name: "nir" }).bands, ["red", "green", "nir"]);
 });

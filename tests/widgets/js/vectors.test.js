@@ -5,6 +5,7 @@ import { test } from "node:test";
 
 import { codeOf } from "../../../astra_xr/widgets/js/code.js";
 import { Pyramid, windowOf } from "../../../astra_xr/widgets/js/geo/pyramid.js";
+import { colormapOf } from "../../../astra_xr/widgets/js/pixels/colormap.js";
 import { classColors, colorsOf, composeColored, composeRgb, levelsOf } from "../../../astra_xr/widgets/js/pixels/compose.js";
 import { subtracted } from "../../../astra_xr/widgets/js/pixels/difference.js";
 import { brightIn, centered, countsOf, partOf, stretchOf, symmetric } from "../../../astra_xr/widgets/js/pixels/stats.js";
@@ -101,4 +102,9 @@ test("levels and tiles", () => {
 
 test("the Python of an image", () => {
   for (const { about, state, limits, code } of vectors.code) assert.equal(codeOf(about, state, limits), code);
+});
+
+test("color maps are reversed", () => {
+  const maps = { two: "000000ffffff" };
+  assert.deepEqual([colormapOf(maps, "two"), colormapOf(maps, "two_r")], ["000000ffffff", "ffffff000000"]);
 });

@@ -2,6 +2,7 @@
 
 import { channelsOf } from "../choice.js";
 import { numberText } from "../code.js";
+import { colormapOf } from "../pixels/colormap.js";
 import { LAST, percentile } from "../pixels/stats.js";
 import { clamp, draw, make, unique } from "./dom.js";
 import { CHANNELS } from "./panel.js";
@@ -84,7 +85,7 @@ export class Histogram {
   tint(keys) {
     const { shown: state, about, id } = this.view;
     if (state.mode === "rgb") { if (this.tinted) { this.tinted.remove(); this.tinted = null; } return; }
-    const hex = about.colormaps[state.cmap];
+    const hex = colormapOf(about.colormaps, state.cmap);
     const [low, high] = this.view.limits[keys[0]];
     const stops = Array.from({ length: 16 }, (_, i) => draw("stop", { offset: i / 15, "stop-color": `#${hex.slice(102 * i, 102 * i + 6)}` }));
     const next = draw("linearGradient", { id: `${id}-tint`, gradientUnits: "userSpaceOnUse", x1: this.x(low), x2: Math.max(this.x(high), this.x(low) + 0.1) }, ...stops);

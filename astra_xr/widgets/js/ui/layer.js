@@ -3,6 +3,7 @@
 import { channelsOf, stepOf } from "../choice.js";
 import { MASK, numberOf } from "../derive.js";
 import { classColors, colorsOf, composeColored, composeRgb, levelsOf } from "../pixels/compose.js";
+import { colormapOf } from "../pixels/colormap.js";
 
 /** @import { About, Box, Limits, State, Tile } from "../types" */
 /** @import { Pyramid } from "../geo/pyramid.js" */
@@ -35,7 +36,7 @@ export class Look {
       const make = () => {
         if (state.mode === "rgb") return levelsOf(tile, this.limits[n], state.gamma);
         if (this.classes.length) return classColors(tile, this.classes);
-        return colorsOf(tile, this.limits[n], about.colormaps[state.cmap]);
+        return colorsOf(tile, this.limits[n], colormapOf(about.colormaps, state.cmap));
       };
       this.tables.set(name, make());
     }

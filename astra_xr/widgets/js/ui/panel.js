@@ -3,6 +3,7 @@
 import { channelsOf, here } from "../choice.js";
 import { numberText } from "../code.js";
 import { labelOf } from "../sides.js";
+import { baseOf } from "../pixels/colormap.js";
 import { icon, make, put } from "./dom.js";
 
 export const CHANNELS = [["R", "red"], ["G", "green"], ["B", "blue"]];
@@ -11,6 +12,7 @@ const STRETCHES = [["percentile", "Percentile"], ["sigma", "Sigma"], ["minmax", 
 const stepOf = ([low, high]) => 10 ** Math.floor(Math.log10((high - low) / 20 || 1));
 
 export class Panel {
+  /** @type {HTMLInputElement[]} */ swatches = []; // of color maps
   constructor(view) {
     this.view = view;
     /** @type {any[]} */
@@ -33,13 +35,20 @@ export class Panel {
 
   makeMaps() {
     const { about, id } = this.view;
-    const act = (name) => this.view.act({ type: "cmap", name });
-    return make("div", { class: "astra-maps", role: "radiogroup", "aria-label": "Color map" },
-      ...Object.entries(about.colormaps).map(([name, hex]) => {
-        const stops = [0, 36, 73, 109, 146, 182, 219, 255].map((i) => `#${hex.slice(6 * i, 6 * i + 6)}`);
-        const input = make("input", { type: "radio", name: `${id}-map`, value: name, "aria-label": name, onchange: () => act(name) });
-        return make("label", { title: name }, input, make("span", { style: `background:linear-gradient(90deg,${stops})` }));
-      }));
+    const act = (name) => this.view.act({ type: "cmap", name: this.reverse.checked ? `${name}_r` : name });
+    this.reverse = make("input", { type: "checkbox", onchange: () => act(baseOf(this.view.state.cmap)) });
+    const swatch = (name) => {
+      const stops = [0, 36, 73, 109, 146, 182, 219, 255].map((i) => `#${about.colormaps[name].slice(6 * i, 6 * i + 6)}`);
+      const safe = about.safe.includes(name);
+      const input = make("input", { type: "radio", name: `${id}-map`, value: name, "aria-label": `${name}${safe ? ", safe for color blindness" : ""}`, onchange: () => act(name) });
+      this.swatches.push(input);
+      return make("label", { title: safe ? `${name} (safe for color blindness)` : name, class: safe ? "astra-safe" : "" }, input,
+        make("span", { style: `background:linear-gradient(90deg,${stops})` }));
+    };
+    const groups = Object.entries(about.maps).map(([title, names]) => make("div", { class: "astra-map-group", role: "group", "aria-label": title },
+      make("span", { class: "astra-unit" }, title), make("div", { class: "astra-maps" }, ...names.map(swatch))));
+    return make("div", { class: "astra-map-groups", role: "radiogroup", "aria-label": "Color map" }, ...groups,
+      make("div", { class: "astra-row" }, make("label", { class: "astra-check" }, this.reverse, "Reverse"), make("span", { class: "astra-unit astra-safe-note" }, "safe for color blindness")));
   }
 
   makeStretch() {
@@ -149,7 +158,8 @@ export class Panel {
     this.formula.hidden = !index;
     if (index) this.formula.textContent = `${index.title}: ${index.formula}`;
     this.maps.hidden = state.mode === "rgb" || classes.length > 0 || !this.view.mapIsChosen;
-    for (const { firstChild: input } of this.maps.children) input.checked = input.value === state.cmap;
+    for (const input of this.swatches) input.checked = input.value === baseOf(state.cmap);
+    this.reverse.checked = state.cmap !== baseOf(state.cmap);
     this.legend.hidden = !classes.length;
     const of = classes.length ? state.band : "";
     if (this.legend.dataset.of !== of) {
