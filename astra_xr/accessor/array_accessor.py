@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -158,10 +159,15 @@ class AstraArrayAccessor:
         if "band" not in da.dims:
             return Picker(self._as_dataset(), name=code_name, array=True, **state)
         count = da.sizes["band"]
-        labels = list(da["band"].values) if "band" in da.coords else []
+        own = list(da["band"].values) if "band" in da.coords else []
+        described = da.attrs.get("long_name")
+        if isinstance(described, tuple | list) and len({*map(str, described)}) == count:
+            labels = [str(each) for each in described]  # of each band, as rioxarray has it
+            da = da.assign_attrs(long_name=None)
+        else:
+            labels = [str(label) for label in own or range(1, count + 1)]
         named = f'{code_name}.to_dataset("band")'
-        if not labels or not all(isinstance(label, str) for label in labels):
-            labels = [str(label) for label in labels or range(1, count + 1)]
-            listed = ", ".join(f'"{label}"' for label in labels)
+        if own != labels:
+            listed = ", ".join(json.dumps(label, ensure_ascii=False) for label in labels)
             named = f'{code_name}.assign_coords(band=[{listed}]).to_dataset("band")'
         return Picker(da.assign_coords(band=labels).to_dataset("band"), name=named, **state)

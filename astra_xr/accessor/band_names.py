@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import xarray as xr
 
 from astra_xr.errors import AmbiguousBand, UnknownBand
@@ -61,7 +63,7 @@ def find_variable(ds: xr.Dataset, name: str) -> str:
         hits = [
             variable
             for variable in variables
-            if wanted in _names(ds, variable) | names.get(_native(ds, variable), set())
+            if wanted in _names(ds, variable) | names.get(native_name(ds, variable), set())
         ]
         if len(hits) > 1:
             raise AmbiguousBand(
@@ -72,8 +74,8 @@ def find_variable(ds: xr.Dataset, name: str) -> str:
         if hits:
             return hits[0]
     available = {
-        variable: _native(ds, variable)
-        if _native(ds, variable) != variable
+        variable: native_name(ds, variable)
+        if native_name(ds, variable) != variable
         else ds[variable].attrs.get("common_name")
         for variable in variables
     }
@@ -91,11 +93,23 @@ def has_band(ds: xr.Dataset, name: str) -> bool:
     return True
 
 
-def _native(ds: xr.Dataset, variable: str) -> str:
-    return str(ds.variables[variable].attrs.get("native_name", variable))
+def native_name(ds: xr.Dataset, variable: str) -> str:
+    """Return the native name of a band; without one, that of the variable.
+
+    Of variables that are but numbered, as by rioxarray with ``band_as_variable=True``, it is the
+    band's description in the file, where that is one word: ``red`` or ``B04``.
+    """
+    attrs = ds.variables[variable].attrs
+    text = attrs.get("long_name")
+    described = isinstance(text, str) and len(text.split()) == 1
+    if "native_name" not in attrs and described and _NUMBERED.fullmatch(variable):
+        return str(text).strip()
+    return str(attrs.get("native_name", variable))
+
+
+_NUMBERED = re.compile(r"(band[_ ]?)?\d+", re.IGNORECASE)
 
 
 def _names(ds: xr.Dataset, variable: str) -> set[str]:
-    attrs = ds.variables[variable].attrs
-    names = (variable, attrs.get("native_name"), attrs.get("common_name"))
+    names = (variable, native_name(ds, variable), ds.variables[variable].attrs.get("common_name"))
     return {str(name).casefold() for name in names if name}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from astra_xr.accessor.band_names import band_table, variables_of
+from astra_xr.accessor.band_names import band_table, native_name, variables_of
 from astra_xr.accessor.cloud_masks import MaskClouds, asked_mask
 from astra_xr.accessor.evaluate import evaluate
 from astra_xr.accessor.spyndex_formulas import Recipe, bounds_of, recipe_of, settable
@@ -227,9 +227,9 @@ def _inputs(ds: xr.Dataset) -> dict[str, str]:
     symbols = {band.native: band.symbol for band in band_table(ds)}
     inputs: dict[str, str] = {}
     for variable in variables_of(ds):
-        attrs = ds.variables[variable].attrs
-        native = str(attrs.get("native_name", variable))
-        symbol = symbols.get(native) or _COMMON_SYMBOLS.get(str(attrs.get("common_name", variable)))
+        native, attrs = native_name(ds, variable), ds.variables[variable].attrs
+        common = str(attrs.get("common_name", variable if "native_name" in attrs else native))
+        symbol = symbols.get(native) or _COMMON_SYMBOLS.get(common.casefold())
         if symbol:
             inputs.setdefault(symbol, variable)
     return inputs
