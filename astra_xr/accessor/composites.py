@@ -19,6 +19,7 @@ from astra_xr.arrays.lazy import wrap
 from astra_xr.errors import InvalidDataset, InvalidParameter
 from astra_xr.missions import MISSIONS
 from astra_xr.model import CLASS_ROLES
+from astra_xr.scenes.time_steps import scene_claim
 from astra_xr.warned import first_time
 
 _MOST = 10_000
@@ -66,14 +67,14 @@ def composite(
             {name: ds[name], **shared},
             Reduction(bands=(name,), how=how, greenness=greenness),
             periods,
-        ).assign_attrs({**ds[name].attrs, "composite": made})
+        ).assign_attrs({**_of_all(ds, ds[name].attrs), "composite": made})
         for name in names
     }
     if count:
         found[COUNT] = _count(ds, names, clouds, periods)
     times = ds["time"].values
     dates = f"{np.datetime_as_string(times.min(), 's')}/{np.datetime_as_string(times.max(), 's')}"
-    attrs = {**ds.attrs, "composite": made, "datetime": dates, **_of_missions(ds)}
+    attrs = {**_of_all(ds, ds.attrs), "composite": made, "datetime": dates, **_of_missions(ds)}
     images = xr.Dataset(found, attrs=attrs)
     if freq is None:
         return images.isel(time=0)
@@ -114,6 +115,32 @@ def _check_levels(ds: xr.Dataset) -> None:
             f"atmosphere, and {tops[False]} of surface reflectance"
         )
         raise _unfit(needs, "Open those of one level.")
+
+
+_OF_ONE = {
+    *("platform", "cloud_cover", "other_processings", "catalog", "provider"),
+    *("item_url", "resolved_at"),
+}
+"""Attrs of one scene or item. Scenes that xarray joined have those of the first."""
+
+
+def _of_all(ds: xr.Dataset, attrs: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Return attrs, of the Dataset or of a band, without those that not all time steps share."""
+    ids = id_texts(ds) if "id" in ds.coords else []
+    if len(set(ids)) < 2:
+        return dict(attrs)
+    joined = "groupby" not in ds.attrs  # not by open_scenes, whose attrs are of all scenes
+
+    def differs(name: Any) -> bool:
+        along = ds.coords.get(name)
+        if name in _OF_ONE and along is not None and along.dims == ("time",):
+            return not bool((along == attrs[name]).all())
+        return joined and name in _OF_ONE
+
+    kept = {name: value for name, value in attrs.items() if not differs(name)}
+    if joined and attrs.get("scene_id") in ids:
+        kept["scene_id"] = scene_claim(ids)
+    return kept
 
 
 def _of_missions(ds: xr.Dataset) -> dict[str, str]:

@@ -293,3 +293,22 @@ def test_bad_input(stack: xr.Dataset) -> None:
     )
     with pytest.raises(InvalidDataset, match="stored numbers.*mask_and_scale=True"):
         stored.astra.composite()
+
+
+def test_attrs_are_of_all_scenes() -> None:
+    found = astra_xr.search("sentinel-2", datetime="2025-06/2025-09", catalog="sample")
+    scenes = [astra_xr.open_scene(each, ["red"]) for each in reversed(found)]
+    joined = xr.concat(scenes, "time", coords="different", compat="equals")
+    assert joined.attrs["cloud_cover"] == scenes[0].attrs["cloud_cover"]  # xarray keeps the first's
+    stacked = astra_xr.open_scenes(found, ["red"])
+    for stack in (joined, stacked, stacked.assign_attrs(joined.attrs)):
+        picture = stack.astra.composite(mask_clouds=False)
+        assert (
+            not {"cloud_cover", "platform", "item_url"} & (picture.attrs | picture.red.attrs).keys()
+        )
+        assert picture.red.attrs["scene_id"] == stacked.red.attrs["scene_id"]
+        assert picture.attrs["mission"] == "sentinel-2"
+    alone = joined.isel(time=[1]).assign_attrs(scenes[1].attrs).astra.composite(mask_clouds=False)
+    assert alone.attrs["platform"] == scenes[1].attrs["platform"]
+    same = stacked.isel(time=[0, 1]).assign_attrs(platform="sentinel-2b")
+    assert same.astra.composite(mask_clouds=False).attrs["platform"] == "sentinel-2b"
