@@ -835,6 +835,8 @@ class AstraAccessor:
         **state
             Initial state; all of ``picker.state``, or any of
 
+            - ``time``: the step of a stack, as in ``sel(time=…)``; by default the latest with at
+              most 20 % clouds, else the one with the least;
             - ``mode``: ``"rgb"``, ``"index"`` or ``"single"``; ``bands``: three names; ``index``;
               ``band``; ``cmap``;
             - ``stretch``: ``"minmax"``, ``{"kind": "percentile", "low": 2, "high": 98}``,
@@ -849,9 +851,9 @@ class AstraAccessor:
         -------
         Picker
             A widget, which can be part of others. ``selection`` (a Dataset), ``compared`` (those of
-            A and B), ``image``, ``code``, ``script``, ``spectra``, ``area``, ``statistics`` and
-            ``state`` are the results; ``observe(f, "state")`` calls ``f`` at each change;
-            ``to_html(path)`` writes an HTML file; ``close()`` stops its reads.
+            A and B), ``image``, ``code``, ``script``, ``spectra``, ``series``, ``area``,
+            ``statistics`` and ``state`` are the results; ``observe(f, "state")`` calls ``f`` at
+            each change; ``to_html(path)`` writes an HTML file; ``close()`` stops its reads.
 
         Raises
         ------

@@ -52,6 +52,8 @@ def described(scene: Scene, ds: xr.Dataset, name: str, *, array: bool) -> dict[s
         "safe": list(SAFE),
         "masked": scene.masked,
         "grid": scene.grid,
+        # All steps are looked at only where that is cheap.
+        "quick": scene.quick,
         "steps": [
             {
                 "label": step.label,
@@ -65,6 +67,7 @@ def described(scene: Scene, ds: xr.Dataset, name: str, *, array: bool) -> dict[s
             "side": SIDE,
             "top": scene.pyramid.top,
             "overview": scene.pyramid.shape(scene.pyramid.top),
+            "thumbnail": scene.pyramid.shape(scene.pyramid.thumbnail),
         },
     }
 

@@ -57,8 +57,8 @@ class Scene:
         flat = grid.filled(flat) if grid is not None and grid.kept else flat
         self._up = _climbs(flat)
         # North up, as images are.
-        self._all = flat.isel(y=slice(None, None, -1)) if self._up else flat
-        self.steps = steps_along(self._all, self.dim) if self.dim is not None else [ONLY]
+        self.stack = flat.isel(y=slice(None, None, -1)) if self._up else flat
+        self.steps = steps_along(self.stack, self.dim) if self.dim is not None else [ONLY]
         self.at = functools.lru_cache(maxsize=64)(self._at)
         """The Dataset of a step, (y, x), by its number; as lazy as it was given."""
         self.ds = self.at(0)
@@ -67,8 +67,8 @@ class Scene:
 
     def _at(self, step: int) -> xr.Dataset:
         if self.dim is None:
-            return self._all
-        return self._all.isel({self.dim: step}).transpose("y", "x")
+            return self.stack
+        return self.stack.isel({self.dim: step}).transpose("y", "x")
 
     def step(self, label: str | None) -> int:
         """Return the number of a step by its label; 0 where there is one only."""
@@ -248,13 +248,27 @@ class Scene:
         ).values
         return decoded
 
-    async def spectrum(self, step: int, x: float, y: float) -> dict[str, float | None]:
-        """Read all bands of a step's pixel at a point, given in the coordinates of the grid."""
+    @property
+    def quick(self) -> bool:
+        """Return True if single pixels and thumbnails of all steps are quick to read.
+
+        Dask computes whole chunks, which may be all pixels.
+        """
+        return not any(band.chunks for band in self.stack.data_vars.values())
+
+    def pixel(self, x: float, y: float) -> tuple[int, int] | None:
+        """Return the row and column of a point in the coordinates of the grid; None outside."""
         grid = self.grid
         row = int((y - grid["y"]) // grid["dy"])
         col = int((x - grid["x"]) // grid["dx"])
-        if not (0 <= row < grid["rows"] and 0 <= col < grid["cols"]):
+        return (row, col) if 0 <= row < grid["rows"] and 0 <= col < grid["cols"] else None
+
+    async def spectrum(self, step: int, x: float, y: float) -> dict[str, float | None]:
+        """Read all bands of a step's pixel at a point, given in the coordinates of the grid."""
+        pixel = self.pixel(x, y)
+        if pixel is None:
             return {}
+        row, col = pixel
         names = [name for name, band in self.bands.items() if not band["classes"]]
         box = (row, col, row + 1, col + 1)
         found = await together([self._band(name, step, box, (1, 1)) for name in names])

@@ -4,8 +4,8 @@
 
     want     {type, store, add: [[key, time, level, row, column]…], drop: […], raw}
     spectra, statistics  {type}: once more
-    spectra  {type}
     page     {type}, answered by page {type, message}, [bytes]
+    series   {type, key, points: [[x, y]…]}
     tile     {type, key, time, level, row, col, box, shape, low, step, packing, bits}, [bytes]
     failed   {type, key, time, level, row, col, message}
     spectra  {type, spectra: [{x, y, time, values}…]}
@@ -49,7 +49,9 @@ def addresses(listed: Any, reads: Reads) -> list[Address]:
         if not all(isinstance(n, int) and n >= 0 for n in each[1:]) or step >= reads.steps:
             continue
         places = (
-            reads.pyramid.within(level, reads.pyramid.whole) if level <= reads.pyramid.top else ()
+            reads.pyramid.within(level, reads.pyramid.whole)
+            if level <= reads.pyramid.thumbnail
+            else ()
         )
         if (row, col) in places:
             found.append((key, step, level, row, col))
@@ -158,7 +160,8 @@ class Wants:
                 # Wanted until it is sent: a job that nothing is wanted of is cancelled.
                 if self._wanted.pop(address, None):
                     self._send(_message("tile", address) | fields, [data])
-        self._finished()
+        if level < self._reads.pyramid.thumbnail:
+            self._finished()
 
     def close(self) -> None:
         """Stop all; runs on the engine's loop."""

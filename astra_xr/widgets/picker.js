@@ -3,6 +3,12 @@
 // astra_xr/widgets/js/pixels/stats.js
 var LAST = 65535;
 var BRIGHT = 0.4;
+var partOf = (tile, leaveOut = null) => ({
+  codes: tile.codes,
+  width: tile.shape[1],
+  window: [0, 0, ...tile.shape],
+  leaveOut
+});
 function countsOf(parts) {
   const all = new Uint32Array(LAST + 1), some = new Uint32Array(LAST + 1);
   for (const { codes, width, window: [top, left, bottom, right], leaveOut } of parts) {
@@ -90,6 +96,50 @@ function brightIn(channels, scales) {
   return hits * 2 < valid ? found : null;
 }
 
+// astra_xr/widgets/js/steps.js
+var CLEAR = 20;
+function inOrder(steps) {
+  const date = (n) => steps[n].date ?? Infinity;
+  return steps.map((_, n) => n).sort((a, b) => date(a) === date(b) ? a - b : date(a) - date(b));
+}
+function cloudsIn(mask, tile) {
+  let data = 0, clouds = 0;
+  for (let i = 0; i < tile.codes.length; i++) {
+    if (!tile.codes[i]) continue;
+    data++;
+    if (mask.codes[i]) clouds++;
+  }
+  return data ? 100 * clouds / data : null;
+}
+function listed(order, clouds, clear, current) {
+  return clear ? order.filter((n) => n === current || (clouds[n] ?? 0) <= CLEAR) : order;
+}
+function stepBy(list, current, by) {
+  return list[Math.min(list.length - 1, Math.max(0, list.indexOf(current) + by))];
+}
+function inSight(left, width, cell, count) {
+  const more = width / 2;
+  return [Math.max(0, Math.floor((left - more) / cell)), Math.min(count - 1, Math.floor((left + width + more) / cell))];
+}
+function shortLabel({ label, date }) {
+  return date === null ? label : label.slice(5, 16).replace("T", " ");
+}
+function overTime(about, state) {
+  if (state.mode === "single") return state.band;
+  return about.indices[state.index] ? state.index : state.bands[0];
+}
+function pieces(order, values) {
+  const found = [];
+  let open = false;
+  for (const n of order) {
+    const here2 = typeof values[n] === "number";
+    if (here2 && open) found[found.length - 1].push(n);
+    if (here2 && !open) found.push([n]);
+    open = here2;
+  }
+  return found;
+}
+
 // astra_xr/widgets/js/sides.js
 var DIFFERENCE = "B - A";
 var OWN = (
@@ -138,9 +188,8 @@ function swapped(about, state) {
 function canDiffer(about, state) {
   return bothOf(about, state).every(({ mode, band }) => mode === "index" || mode === "single" && !about.bands[band].classes.length);
 }
-var CLEAR = 20;
 function otherStep({ steps }, { time }) {
-  const ordered = [...steps].sort((p, q) => (p.date ?? Infinity) - (q.date ?? Infinity) || 0);
+  const ordered = inOrder(steps).map((n) => steps[n]);
   const now = ordered.findIndex(({ label }) => label === time);
   const others = [...ordered.slice(now + 1), ...ordered.slice(0, Math.max(0, now)).reverse()];
   return (others.find(({ cloud }) => (cloud ?? 0) <= CLEAR) || others[0])?.label;
@@ -250,6 +299,8 @@ var ACTIONS = {
   clear: (about, state) => ({ ...state, pins: [] }),
   view: (about, state, { view }) => String(view) === String(state.view) ? state : { ...state, view },
   time: (about, state, { label }) => label === state.time || !about.steps.some((step) => step.label === label) ? state : { ...state, time: label },
+  // Limits of all steps are those of one, the one that was shown when this was chosen.
+  same: (about, state, { same }) => ({ ...state, stretch: { ...state.stretch, time: same ? state.time : null } }),
   cmap(about, state, { name }) {
     return state.compare?.show === "difference" ? compared(state, { cmap: name }) : { ...state, cmap: name };
   },
@@ -276,24 +327,27 @@ var Pyramid = class {
    * @param {Pick<Grid, "rows" | "cols">} grid
    * @param {Levels} levels
    */
-  constructor({ rows, cols }, { side, top, bottom = 0, overview }) {
+  constructor({ rows, cols }, { side, top, bottom = 0, overview, thumbnail = [1, 1] }) {
     this.rows = rows;
     this.cols = cols;
     this.side = side;
     this.top = top;
     this.bottom = bottom;
     this.overview = overview;
+    this.thumbnail = top + 1;
+    this.small = thumbnail;
   }
   /** Rows and columns of a level. @param {number} level @returns {[number, number]} */
   shape(level) {
     if (level === this.top) return this.overview;
+    if (level === this.thumbnail) return this.small;
     const part2 = (size) => Math.max(1, Math.floor(size / 2 ** level));
     return [part2(this.rows), part2(this.cols)];
   }
   /** Pixels of the scene in one of a level, down and across; all of the top level's are alike. @param {number} level @returns {[number, number]} */
   pitch(level) {
     const [rows, cols] = this.shape(level);
-    return level === this.top ? [this.rows / rows, this.cols / cols] : [2 ** level, 2 ** level];
+    return level >= this.top ? [this.rows / rows, this.cols / cols] : [2 ** level, 2 ** level];
   }
   /** The tiles, [row, col], that a box of the scene touches. @param {number} level @param {number[]} box @returns {[number, number][]} */
   within(level, [top, left, bottom, right]) {
@@ -382,7 +436,7 @@ var Wire = class {
     if (!message || typeof message !== "object") return;
     if (message.type !== "tile") {
       if (message.type === "page") this.heard({ ...message, bytes: buffers[0] });
-      if (["failed", "spectra", "statistics", "refused"].includes(message.type)) this.heard(message);
+      if (["failed", "spectra", "series", "statistics", "refused"].includes(message.type)) this.heard(message);
       return;
     }
     try {
@@ -494,6 +548,15 @@ var Statistics = class {
     return { limits, counts: counted, scales };
   }
 };
+function limitsOf(about, state, tiles, mask) {
+  const parts = tiles.map((tile) => [partOf(tile)]);
+  const bright = !mask && state.mode === "rgb" && about.reflectance ? brightIn(parts, tiles) : null;
+  const leaveOut = mask ? mask.codes : bright && bright[0];
+  return Object.fromEntries(channelsOf(state).map((key, n) => {
+    const pair = stretchOf(tiles[n], state.stretch, countsOf([{ ...parts[n][0], leaveOut }]));
+    return [key, state.mode === "rgb" ? pair : centered(pair)];
+  }));
+}
 function limitsInForce(state, found, told = {}) {
   const pairs = channelsOf(state).map((key) => (
     /** @type {const} */
@@ -505,7 +568,7 @@ function limitsInForce(state, found, told = {}) {
 // astra_xr/widgets/js/history.js
 var MOST = 50;
 var PAUSE = 1e3;
-var GRADUAL = ["gamma", "limits", "area"];
+var GRADUAL = ["gamma", "limits", "area", "time"];
 var part = (state, keys) => Object.fromEntries(keys.map((key) => [key, state[key]]));
 var History = class {
   constructor(now = () => performance.now()) {
@@ -548,6 +611,7 @@ var History = class {
 
 // astra_xr/widgets/js/store.js
 var BYTES = 64 << 20;
+var SERIES = 200;
 var TRIES = 5;
 var Store = class {
   /**
@@ -570,12 +634,13 @@ var Store = class {
     this.pages = [];
     this.spectra = [];
     this.statistics = null;
+    this.series = [];
     this.history = new History(now);
     this.refused = "";
   }
   /** @param {unknown} view @param {() => void} changed */
   join(view, changed) {
-    this.views.set(view, { names: /* @__PURE__ */ new Map(), changed });
+    this.views.set(view, { names: /* @__PURE__ */ new Map(), main: /* @__PURE__ */ new Set(), changed });
   }
   /** @param {unknown} view */
   leave(view) {
@@ -595,18 +660,36 @@ var Store = class {
     return tile;
   }
   /**
-   * Say which tiles a view needs now: those that no view needs any more are dropped on their way.
+   * Say which tiles a view needs now, and which it may need: others are dropped on their way.
    * @param {unknown} view
    * @param {Address[]} addresses
+   * @param {Address[]} aside
    */
-  want(view, addresses) {
+  want(view, addresses, aside = []) {
     const joined = this.views.get(view);
-    if (joined) joined.names = new Map(addresses.map((address) => [nameOf(address), address]));
+    if (joined) joined.names = new Map([...addresses, ...aside].map((address) => [nameOf(address), address]));
+    if (joined) joined.main = new Set(addresses.map(nameOf));
     this.ask();
   }
   /** What any view needs, by name. @returns {Map<string, Address>} */
   get wanted() {
     return new Map([...this.views.values()].flatMap(({ names }) => [...names]));
+  }
+  /** Whether what is seen of a view needs a tile. @param {string} name */
+  seen(name) {
+    return [...this.views.values()].some(({ main }) => main.has(name));
+  }
+  /** Whether a tile is here, or will not come. @param {Address} address */
+  settled(address) {
+    return this.tiles.has(nameOf(address)) || this.failed.has(nameOf(address));
+  }
+  /** @param {Address} address */
+  coming(address) {
+    return this.asked.has(nameOf(address));
+  }
+  /** Why a tile is not here. @param {Address} address */
+  failure(address) {
+    return this.failed.get(nameOf(address))?.message;
   }
   ask() {
     const { wanted } = this;
@@ -614,12 +697,12 @@ var Store = class {
     const add = [...wanted].filter(([name]) => !this.tiles.has(name) && !this.asked.has(name) && !((this.failed.get(name)?.at ?? 0) > now));
     const drop = [...this.asked].filter(([name]) => !wanted.has(name));
     if (!add.length && !drop.length) return;
-    const listed = (address) => [address.key, address.time, address.level, address.row, address.col];
+    const listed2 = (address) => [address.key, address.time, address.level, address.row, address.col];
     const sent = this.wire.send({
       type: "want",
       store: this.name,
-      add: add.map(([, address]) => listed(address)),
-      drop: drop.map(([, { address }]) => listed(address)),
+      add: add.map(([, address]) => listed2(address)),
+      drop: drop.map(([, { address }]) => listed2(address)),
       raw: !canInflate()
     });
     for (const [name] of drop) this.asked.delete(name);
@@ -630,6 +713,7 @@ var Store = class {
   heard(message) {
     if (message.type === "statistics") this.statistics = message;
     if (message.type === "spectra") this.spectra = message.spectra;
+    if (message.type === "series") this.series = [...message.series, ...this.series].slice(0, SERIES);
     if (message.type === "refused") this.refused = message.message;
     if (message.type === "tile") this.put(message);
     if (message.type === "failed") {
@@ -692,17 +776,17 @@ var Store = class {
   }
   /** Milliseconds that the oldest tile has been on its way. */
   get waiting() {
-    const since = [...this.asked.values()].map((each) => each.since);
+    const since = [...this.asked].filter(([name]) => this.seen(name)).map(([, each]) => each.since);
     return since.length ? this.now() - Math.min(...since) : 0;
   }
   /** Channels that are on their way. */
   get reading() {
-    return [...new Set([...this.asked.values()].map(({ address }) => address.key))];
+    return [...new Set([...this.asked].filter(([name]) => this.seen(name)).map(([, { address }]) => address.key))];
   }
   /** The messages of channels that failed. @param {string[]} keys */
   failures(keys) {
-    const found = [...this.failed.values()].filter(({ key }) => keys.includes(key));
-    return [...new Set(found.map(({ message }) => message))];
+    const found = [...this.failed].filter(([name, { key }]) => keys.includes(key) && this.seen(name));
+    return [...new Set(found.map(([, { message }]) => message))];
   }
 };
 
@@ -1217,11 +1301,11 @@ var Panel = class {
   }
   /** Which side the panel is of. */
   updateHeading() {
-    const { about, state, limitsOf } = this.view;
+    const { about, state, limitsOf: limitsOf2 } = this.view;
     this.heading.hidden = !state.compare;
     if (!state.compare) return;
-    this.heading.textContent = labelOf(about, state, limitsOf);
-    this.heading.className = `astra-heading astra-of-${limitsOf}`;
+    this.heading.textContent = labelOf(about, state, limitsOf2);
+    this.heading.className = `astra-heading astra-of-${limitsOf2}`;
   }
   updateStretch(classes) {
     const { shown: state } = this.view;
@@ -1685,7 +1769,7 @@ function noteOf(known, offline2) {
 // astra_xr/widgets/js/figure.js
 var dayOf = (date) => typeof date === "number" ? new Date(date).toISOString().slice(0, 10) : "";
 var COLORS = [["Red", "#c62a2f"], ["Green", "#18794e"], ["Blue", "#0b68cb"]];
-function partOf(about, state, limits) {
+function partOf2(about, state, limits) {
   const keys = channelsOf(state), [key] = keys, rgb = state.mode === "rgb", single = state.mode === "single";
   const classes = single ? about.bands[key].classes : [];
   const range = (name) => limits[name] ? ` ${numberText(limits[name][0], 3)} to ${numberText(limits[name][1], 3)}` : "";
@@ -1697,7 +1781,7 @@ function partOf(about, state, limits) {
 }
 var distinct = (all) => [...new Map(all.map((each) => [JSON.stringify(each), each])).values()];
 function captionOf(about, state, limits) {
-  const seen = sidesSeen(state), parts = seen.map((side) => partOf(about, sideOf(about, state, side), limits));
+  const seen = sidesSeen(state), parts = seen.map((side) => partOf2(about, sideOf(about, state, side), limits));
   const step = about.steps.find(({ label }) => label === state.time) || about.steps[0];
   const alone = [dayOf(step?.date) || about.date, parts[0].what].filter(Boolean).join(" · ");
   return {
@@ -2794,6 +2878,332 @@ var Status = class {
   }
 };
 
+// astra_xr/widgets/js/ui/strip.js
+var CELL = 66;
+var BATCH = 12;
+var SLICE = 10;
+var Strip = class {
+  clear = false;
+  // only clear steps are listed
+  used = false;
+  // neighbors of the step are read ahead
+  hovered = -1;
+  shown = -1;
+  /** @type {number[]} */
+  list = [];
+  /** @type {Map<number, Cell>} */
+  cells = /* @__PURE__ */ new Map();
+  /** @param {View} view */
+  constructor(view) {
+    const { about } = view;
+    this.view = view;
+    this.steps = about.steps;
+    this.dates = this.steps.some(({ date }) => date !== null);
+    this.order = inOrder(this.steps);
+    const what = this.dates ? "date" : "image";
+    const step = (by, label, text) => make("button", { type: "button", class: "astra-small", title: label, "aria-label": label, onclick: () => this.go(by) }, text);
+    this.previous = step(-1, `Previous ${what}`, "◀");
+    this.next = step(1, `Next ${what}`, "▶");
+    this.only = make("input", { type: "checkbox", onchange: () => {
+      this.clear = this.only.checked;
+      this.shown = -1;
+      view.refresh();
+    } });
+    this.onlyLabel = make("label", { class: "astra-check" }, this.only, `Only clear (≤ ${CLEAR} %)`);
+    this.same = make("input", { type: "checkbox", onchange: () => view.act({ type: "same", same: this.same.checked }) });
+    this.sameLabel = make("label", { class: "astra-check" }, this.same, `Same limits at all ${what}s`);
+    this.label = make("b", { class: "astra-label" });
+    this.count = make("span", { class: "astra-unit" });
+    this.track = make("div", { class: "astra-track" });
+    this.scroller = make("div", { class: "astra-dates", role: "listbox", "aria-orientation": "horizontal", "aria-label": this.dates ? "Dates" : "Images", onscroll: () => view.refresh() }, this.track);
+    this.node = make(
+      "div",
+      { class: "astra-strip", hidden: this.steps.length < 2 },
+      this.scroller,
+      make("div", { class: "astra-row" }, make("span", { class: "astra-pair" }, this.previous, this.label, this.next), this.count, this.onlyLabel, this.sameLabel)
+    );
+    this.scroller.addEventListener("keydown", (e) => this.key(e));
+    for (const event of ["pointerenter", "focusin"]) this.node.addEventListener(event, () => this.use());
+    this.scroller.addEventListener("pointerleave", () => {
+      this.hovered = -1;
+    });
+  }
+  use() {
+    if (this.used) return;
+    this.used = true;
+    this.view.refresh();
+  }
+  get current() {
+    return stepOf(this.view.about, this.view.edited.time);
+  }
+  /** Show the step that many places on. @param {number} by */
+  go(by) {
+    this.use();
+    this.choose(stepBy(this.list, this.current, by));
+  }
+  /** @param {number} n */
+  choose(n) {
+    this.view.act({ type: "time", label: this.steps[n].label });
+  }
+  /** @param {KeyboardEvent} event */
+  key(event) {
+    const by = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity, PageUp: -10, PageDown: 10 }[event.key];
+    if (by === void 0 || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    this.focus = true;
+    this.go(by);
+  }
+  /** @param {number} n */
+  cloudOf(n) {
+    const known = this.steps[n].cloud;
+    if (known !== null || !this.view.about.masked) return known;
+    const mask = this.tile(MASK, n), tile = this.tile(channelsOf(this.view.edited)[0], n);
+    return mask && tile ? cloudsIn(mask, tile) : null;
+  }
+  /** @param {number} n @returns {Address[]} */
+  addresses(n) {
+    const { about, edited: state, pyramid } = this.view;
+    const clouds = about.masked && (state.mask || !state.stretch.time || this.steps[n].cloud === null);
+    return [...new Set(channelsOf(state)), ...clouds ? [MASK] : []].map((key) => ({ key, time: n, level: pyramid.thumbnail, row: 0, col: 0 }));
+  }
+  /** @param {string} key @param {number} n */
+  tile(key, n) {
+    return this.view.store.get({ key, time: n, level: this.view.pyramid.thumbnail, row: 0, col: 0 });
+  }
+  /** What else to read: thumbnails that are in sight, and the steps next to this one. `idle`: nothing more important is. */
+  wanted(idle) {
+    const { about, store, edited: state, pyramid, stage } = this.view;
+    if (this.steps.length < 2 || !about.quick || about.offline || !this.scroller.clientWidth) return [];
+    const near = this.sight().sort((a, b) => Math.abs(a - this.place) - Math.abs(b - this.place)).map((place) => this.list[place]);
+    const open = near.map((n) => this.addresses(n)).filter((all) => !all.every((address) => store.settled(address)));
+    const coming = open.filter((all) => all.some((address) => store.coming(address)));
+    const found = [...coming, ...idle ? open.filter((all) => !coming.includes(all)).slice(0, Math.max(0, BATCH - coming.length)) : []].flat();
+    if (!this.used || !idle) return found;
+    const beside = /* @__PURE__ */ new Set([this.hovered, stepBy(this.list, this.current, 1), stepBy(this.list, this.current, -1)]);
+    const ahead = [...beside].filter((n) => n >= 0).map((n) => ({ ...state, time: this.steps[n].label }));
+    return [...found, ...ahead.flatMap((next) => wantedBy(about, pyramid, next, stage.level, stage.eye.view))];
+  }
+  /** Places in the list that are in sight. */
+  sight() {
+    const [first, last2] = inSight(this.scroller.scrollLeft, this.scroller.clientWidth, CELL, this.list.length);
+    return Array.from({ length: last2 - first + 1 }, (_, i) => first + i);
+  }
+  /** The place of the current step in the list. */
+  get place() {
+    return this.list.indexOf(this.current);
+  }
+  update() {
+    const { state } = this.view;
+    if (this.steps.length < 2) return;
+    const clouds = this.steps.map((_, n) => this.cloudOf(n));
+    this.list = listed(this.order, clouds, this.clear, this.current);
+    this.track.style.width = `${this.list.length * CELL}px`;
+    this.onlyLabel.hidden = !this.clear && clouds.every((cloud) => cloud === null);
+    this.previous.disabled = this.place <= 0;
+    this.next.disabled = this.place >= this.list.length - 1;
+    this.label.textContent = this.steps[this.current].label;
+    const [all, some] = [this.steps.length, this.list.length];
+    this.count.textContent = some < all ? `${some} of ${all}` : "";
+    this.same.checked = state.stretch.time !== null;
+    this.sameLabel.title = this.same.checked ? `The limits are those of ${state.stretch.time}` : "Each has limits of its own";
+    if (this.shown !== this.current) this.reveal();
+    this.lay(clouds);
+    this.paint();
+  }
+  /** Scroll to the current step. */
+  reveal() {
+    const { scroller } = this, left = this.place * CELL;
+    if (!scroller.clientWidth) return;
+    this.shown = this.current;
+    if (left < scroller.scrollLeft) scroller.scrollLeft = left - CELL;
+    else if (left + CELL > scroller.scrollLeft + scroller.clientWidth) scroller.scrollLeft = left + 2 * CELL - scroller.clientWidth;
+  }
+  /** Elements for what is in sight alone, and for the current step, which has the focus. @param {(number | null)[]} clouds */
+  lay(clouds) {
+    const { about, state } = this.view;
+    const sides = state.compare ? bothOf(about, state).map(({ time }) => stepOf(about, time)) : [];
+    const places = new Map([...this.sight(), this.place].map((place) => [this.list[place], place]));
+    for (const [n, { node }] of this.cells) {
+      if (places.has(n)) continue;
+      node.remove();
+      this.cells.delete(n);
+    }
+    for (const [n, place] of places) {
+      const cell = this.cells.get(n) || this.makeCell(n);
+      const { node, bar } = cell, current = n === this.current, cloud = clouds[n];
+      node.style.left = `${place * CELL}px`;
+      node.setAttribute("aria-selected", String(current));
+      node.setAttribute("aria-posinset", String(place + 1));
+      node.setAttribute("aria-setsize", String(this.list.length));
+      node.dataset.sides = sides.map((at, side) => at === n ? "ab"[side] : "").join("");
+      node.tabIndex = current ? 0 : -1;
+      const text = cloud === null ? "" : `${Math.round(cloud)} % clouds`;
+      node.title = [this.steps[n].label, text].filter(Boolean).join(", ");
+      node.setAttribute("aria-label", node.title);
+      bar.hidden = cloud === null;
+      bar.firstChild.style.width = `${cloud ?? 0}%`;
+      if (current && this.focus) node.focus({ preventScroll: true });
+    }
+    this.focus = false;
+  }
+  /** @param {number} n */
+  makeCell(n) {
+    const canvas = make("canvas"), bar = make("i", { class: "astra-clouds" }, make("i"));
+    const node = make("div", {
+      class: "astra-date",
+      role: "option",
+      onclick: () => {
+        this.focus = true;
+        this.use();
+        this.choose(n);
+      },
+      onpointerenter: () => {
+        this.hovered = n;
+        if (this.used) this.view.refresh();
+      }
+    }, canvas, bar, make("span", {}, shortLabel(this.steps[n])));
+    const cell = { node, canvas, bar, made: "" };
+    this.track.append(node);
+    this.cells.set(n, cell);
+    return cell;
+  }
+  /** Color what is in sight, not too much at once. */
+  paint() {
+    const started = performance.now();
+    const look = new Look(this.view.about, this.view.edited, this.view.limits);
+    for (const [n, cell] of this.cells) {
+      if (performance.now() - started > SLICE) {
+        setTimeout(() => this.view.refresh(), 30);
+        return;
+      }
+      this.draw(n, cell, look);
+    }
+  }
+  /** @param {number} n @param {Cell} cell @param {Look} shared */
+  draw(n, cell, shared) {
+    const { about, edited: state, store, pyramid } = this.view;
+    const tiles = (
+      /** @type {Tile[]} */
+      channelsOf(state).map((key) => this.tile(key, n)).filter(Boolean)
+    );
+    const mask = about.masked ? this.tile(MASK, n) : void 0;
+    const small = tiles.length === channelsOf(state).length && (!state.mask || Boolean(mask));
+    let look = shared;
+    if (!state.stretch.time && small) look = new Look(about, state, limitsInForce(state, { limits: limitsOf(about, state, tiles, mask) }));
+    look.time = n;
+    const failed = this.addresses(n).map((address) => store.failure(address)).find(Boolean);
+    cell.node.classList.toggle("astra-failed", Boolean(failed));
+    if (failed) cell.node.title = `${this.steps[n].label}: ${failed}`;
+    if (!look.known) return;
+    if (small) {
+      const made = `${look.made} ${tiles.map(numberOf)} ${state.mask && mask ? numberOf(mask) : ""}`;
+      if (cell.made === made) return;
+      const [rows, cols] = tiles[0].shape;
+      [cell.canvas.height, cell.canvas.width] = [rows, cols];
+      const image = new ImageData(cols, rows);
+      look.color(new Uint32Array(image.data.buffer), tiles, state.mask ? mask : null);
+      cell.canvas.getContext("2d")?.putImageData(image, 0, 0);
+      cell.made = made;
+    } else if (about.offline || !about.quick) {
+      const layer = new Layer(store, pyramid, pyramid.top);
+      layer.paint([0, 0, pyramid.rows, pyramid.cols], look);
+      if (!layer.complete) return;
+      const scale = 112 / Math.max(layer.canvas.width, layer.canvas.height);
+      [cell.canvas.width, cell.canvas.height] = [layer.canvas.width * scale, layer.canvas.height * scale];
+      cell.canvas.getContext("2d")?.drawImage(layer.canvas, 0, 0, cell.canvas.width, cell.canvas.height);
+      cell.made = "";
+    }
+    cell.node.classList.add("astra-here");
+  }
+};
+
+// astra_xr/widgets/js/ui/timeline.js
+var HIGH2 = 108;
+var [LEFT, RIGHT, TOP, BOTTOM] = [34, WIDE - 10, 8, HIGH2 - 22];
+var Timeline = class {
+  asked = "";
+  made = "";
+  /** @param {View} view */
+  constructor(view) {
+    this.view = view;
+    this.order = inOrder(view.about.steps);
+    this.title = make("div", { class: "astra-formula" });
+    this.svg = draw("svg", { class: "astra-spectra", viewBox: `0 0 ${WIDE} ${HIGH2}`, role: "img" });
+    this.told = make("p", { class: "astra-hint" });
+    this.node = make("div", { class: "astra-timeline" }, this.title, this.svg, this.told);
+  }
+  update() {
+    const { about, edited: state, store } = this.view, { pins } = state;
+    const some = about.steps.length > 1 && pins.length > 0 && about.quick && !about.offline;
+    this.node.hidden = !some;
+    if (!some) return;
+    const key = overTime(about, state);
+    const known = pins.map(([x, y]) => store.series.find((s) => s.key === key && s.x === x && s.y === y));
+    const missing = pins.filter((_, n) => !known[n]), ask = JSON.stringify([key, missing]);
+    if (missing.length && ask !== this.asked && store.wire.send({ type: "series", key, points: missing })) this.asked = ask;
+    const made = JSON.stringify([key, known.map((found) => found && [found.x, found.y, found.values.length]), state.time]);
+    if (made === this.made) return;
+    this.made = made;
+    this.title.textContent = `${key} over time`;
+    this.told.textContent = known.find((found) => found?.message)?.message || (missing.length ? "reading…" : "");
+    this.plot(key, known.filter(Boolean));
+  }
+  plot(key, known) {
+    const { about, edited: state } = this.view, { steps } = about;
+    const dated = this.order.every((n) => steps[n].date !== null);
+    const order = dated || !steps.some(({ date }) => date !== null) ? this.order : this.order.filter((n) => steps[n].date !== null);
+    const at = (n) => steps[n].date ?? this.order.indexOf(n);
+    const values = known.flatMap((found) => order.map((n) => found.values[n])).filter((v) => typeof v === "number");
+    this.svg.setAttribute("aria-label", `${key} over time at the marked pixels`);
+    if (!values.length) {
+      this.svg.replaceChildren();
+      if (known.length && !this.told.textContent) this.told.textContent = "No clear value.";
+      return;
+    }
+    const low = Math.min(...values), high = Math.max(...values), room = (high - low) * 0.06 || Math.abs(high) * 0.1 || 1;
+    const first = at(order[0]), last2 = at(order[order.length - 1]);
+    const x = (n) => LEFT + (at(n) - first) / (last2 - first || 1) * (RIGHT - LEFT);
+    const y = (v) => BOTTOM - (v - low + room) / (high - low + 2 * room) * (BOTTOM - TOP);
+    const text = (attrs, words) => {
+      const node = draw("text", attrs);
+      node.textContent = words;
+      return node;
+    };
+    const nodes = [low, high].flatMap((v) => [
+      draw("line", { x1: LEFT, x2: RIGHT, y1: y(v), y2: y(v), class: "astra-rail" }),
+      text({ x: LEFT - 4, y: y(v) + 3, class: "astra-end" }, numberText(v, 2))
+    ]);
+    nodes.push(...this.ticks(order, x, text));
+    const now = stepOf(about, state.time);
+    if (order.includes(now)) nodes.push(draw("line", { x1: x(now), x2: x(now), y1: TOP, y2: BOTTOM, class: "astra-now" }));
+    known.forEach((found) => {
+      const color = PINS[state.pins.findIndex(([px, py]) => px === found.x && py === found.y) % PINS.length];
+      for (const piece of pieces(order, found.values)) {
+        const d = piece.map((n, i) => `${i ? "L" : "M"}${x(n).toFixed(1)} ${y(found.values[n]).toFixed(1)}`).join("");
+        if (piece.length > 1) nodes.push(draw("path", { d, stroke: color, class: "astra-line" }));
+        for (const n of piece) {
+          const dot = draw("circle", { cx: x(n).toFixed(1), cy: y(found.values[n]).toFixed(1), r: n === now ? 4 : 2.6, fill: color, class: "astra-dot", onclick: () => this.view.act({ type: "time", label: steps[n].label }) }, draw("title"));
+          dot.firstChild.textContent = `${steps[n].label}: ${numberText(found.values[n], 4)}`;
+          nodes.push(dot);
+        }
+      }
+    });
+    this.svg.replaceChildren(draw("g", { class: "astra-axis" }, ...nodes));
+  }
+  /** The first and the last step, and what fits between. */
+  ticks(order, x, text) {
+    const { steps } = this.view.about, { length } = order;
+    const ends = length > 2 ? [0, length >> 1, length - 1] : [...order.keys()];
+    let used = -99;
+    return ends.flatMap((i) => {
+      const px = Math.min(RIGHT - 22, Math.max(LEFT + 22, x(order[i])));
+      if (px - used < 56) return [];
+      used = px;
+      return [text({ x: px, y: HIGH2 - 6 }, steps[order[i]].label.slice(0, 10))];
+    });
+  }
+};
+
 // astra_xr/widgets/js/ui/view.js
 var View = class {
   /** @type {() => void} */
@@ -2836,6 +3246,8 @@ var View = class {
     this.histogram = new Histogram(this);
     this.spectra = new Spectra(this);
     this.area = new AreaPanel(this);
+    this.timeline = new Timeline(this);
+    this.strip = new Strip(this);
     this.build();
     this.listen();
     this.refresh();
@@ -2860,14 +3272,14 @@ var View = class {
     );
     const below = make("div", { class: "astra-below" }, stage.readout, status.line);
     const left = make("div", { class: "astra-left" }, stage.node, below, status.alert);
-    this.panel.node.append(...this.panel.above, this.histogram.node, ...this.panel.below, this.area.node, this.spectra.node);
+    this.panel.node.append(...this.panel.above, this.histogram.node, ...this.panel.below, this.area.node, this.spectra.node, this.timeline.node);
     root.classList.add("astra-picker");
     root.setAttribute("data-lm-suppress-shortcuts", "true");
     root.append(make(
       "section",
       { class: "astra-box", "aria-label": `Band picker of ${about.title}` },
       this.head.node,
-      make("div", { class: "astra-body" }, left, this.panel.node),
+      make("div", { class: "astra-body" }, left, this.strip.node, this.panel.node),
       foot
     ));
   }
@@ -2993,12 +3405,12 @@ var View = class {
   update() {
     if (this.closed) return;
     if (!this.state.compare) this.side = "a";
-    const { stage, head, panel, histogram, spectra, area } = this;
+    const { stage, head, panel, histogram, spectra, area, timeline, strip } = this;
     const parts = [
       () => this.fetch(),
       () => this.derive(),
       () => stage.paint(this.limits),
-      ...[head, panel, histogram, area, spectra].map((part2) => () => part2.update()),
+      ...[head, panel, histogram, area, spectra, timeline, strip].map((part2) => () => part2.update()),
       () => this.showCode(),
       () => stage.tellPixel()
     ];
@@ -3016,8 +3428,8 @@ var View = class {
   fetch() {
     if (this.stage.looking || !this.stage.eye.width) return;
     const { about, pyramid, state, stage } = this;
-    const wanted = sidesRead(state).map((side) => wantedBy(about, pyramid, sideOf(about, state, side), stage.level, stage.eye.view));
-    this.store.want(this, wanted.flat());
+    const wanted = sidesRead(state).flatMap((side) => wantedBy(about, pyramid, sideOf(about, state, side), stage.level, stage.eye.view));
+    this.store.want(this, wanted, this.strip.wanted(wanted.every((address) => this.store.settled(address))));
   }
   derive() {
     const { about, state, statistics } = this, told = (this.model.get("shown") || {}).limits;

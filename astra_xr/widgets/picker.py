@@ -30,6 +30,7 @@ from astra_xr.widgets.drawing import Drawing
 from astra_xr.widgets.layers import MASK, Scene
 from astra_xr.widgets.look import Box, Limits, Tile, fitting
 from astra_xr.widgets.messages import Wants
+from astra_xr.widgets.pin_series import Series
 from astra_xr.widgets.pins import Pins, Spectrum
 from astra_xr.widgets.reads import Channel, Reads
 from astra_xr.widgets.sides import Side, channels_of, side_of
@@ -88,6 +89,7 @@ class Picker(anywidget.AnyWidget):
         )
         self._changes = 0
         self._pins = Pins(self._scene, self._start, self._say)
+        self._series = Series(self._scene, self._start, self._say)
         self._areas = Areas(self._scene, self._start, self._say)
         about = described(self._scene, ds, name, array=array)
         self._drawing = Drawing(self._scene, about)
@@ -167,11 +169,7 @@ class Picker(anywidget.AnyWidget):
     @property
     def spectra(self) -> pd.DataFrame:
         """Return the values under the pins, one row per pin; reads pixels as needed."""
-        import pandas as pd
-
-        return pd.DataFrame(
-            {"x": x, "y": y} | self._spectrum(self._step, x, y) for x, y in self.state["pins"]
-        )
+        return self._pins.table(self._step, self.state["pins"])
 
     @property
     def area(self) -> tuple[float, float, float, float] | None:
@@ -189,6 +187,15 @@ class Picker(anywidget.AnyWidget):
         else pixels of the scene in one that counts. Clouds do not count where they are masked.
         """
         return self._areas.table(self.state)
+
+    @property
+    def series(self) -> pd.DataFrame:
+        """Return the shown band or index under the pins over time, one row per pin and step.
+
+        Of three channels it is the chosen index. Clouds are NaN where a classification band tells
+        them. Reads pixels as needed; empty where there is no time.
+        """
+        return self._series.table(self.state)
 
     def to_html(
         self, path: str | os.PathLike[str], *, bands: Iterable[str] = (), size: int = 512
@@ -235,6 +242,7 @@ class Picker(anywidget.AnyWidget):
         start(self._stop())
         self._drawing.clear()
         self._pins.clear()
+        self._series.clear()
         self._first = []
         super().close()
 
@@ -363,6 +371,8 @@ class Picker(anywidget.AnyWidget):
             self._start(self._wants.want(content))
         elif content.get("type") == "spectra":
             self._pins.follow(self._step, self.state["pins"])
+        elif content.get("type") == "series":
+            self._series.follow(content)
         elif content.get("type") == "statistics":
             self._areas.follow(self.state, again=True)
         elif content.get("type") == "page":

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from astra_xr.errors import redact
 from astra_xr.reading.loop import together
 from astra_xr.widgets.layers import Scene
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Spectrum = dict[str, float | None]
 """Band → value; None without data."""
@@ -53,6 +56,14 @@ class Pins:
         if at not in self._spectra:
             self._spectra[at] = await self._scene.spectrum(*at)
         return self._spectra[at]
+
+    def table(self, step: int, points: Sequence[Sequence[float]]) -> pd.DataFrame:
+        """Return the values at points, one row per point; waits for them."""
+        import pandas as pd
+
+        reads = [self._start(self.spectrum(step, *point)) for point in points]
+        found = zip(points, reads, strict=True)
+        return pd.DataFrame({"x": x, "y": y} | read.result() for (x, y), read in found)
 
     def follow(self, step: int, points: Sequence[Sequence[float]]) -> None:
         """Send the spectra of points, unless others are asked for meanwhile."""

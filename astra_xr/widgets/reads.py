@@ -76,18 +76,22 @@ class Reads:
     ) -> dict[Place, Tile]:
         """Read tiles of a level, neighbors together; all have the scale of the overview.
 
+        Thumbnails have a scale of their own, since the overview is not read for them.
+
         Raises
         ------
         AstraError
             They cannot be read.
         """
-        overview = await self.overview(channel)
-        if level == self.pyramid.top:
-            return {place: self._piece(overview, level, place, (0, 0)) for place in places}
+        scale: Scale | None = None
+        if level < self.pyramid.thumbnail:
+            overview = await self.overview(channel)
+            if level == self.pyramid.top:
+                return {place: self._piece(overview, level, place, (0, 0)) for place in places}
+            scale = overview.low, overview.step
         at = {place: (*channel, level, *place) for place in places}
         missing = [place for place in places if at[place] not in self._tiles]
         found = {place: self._tiles[at[place]] for place in places if place not in missing}
-        scale = overview.low, overview.step
         parts = await together(
             [self._rectangle(channel, scale, level, *each) for each in rectangles(missing)]
         )
@@ -98,7 +102,7 @@ class Reads:
         return found
 
     async def _rectangle(
-        self, channel: Channel, scale: Scale, level: int, first: Place, last: Place
+        self, channel: Channel, scale: Scale | None, level: int, first: Place, last: Place
     ) -> dict[Place, Tile]:
         pixels = self.pyramid.pixels(level, first, last)
         top, left, bottom, right = (round(e) for e in self.pyramid.box(level, pixels))

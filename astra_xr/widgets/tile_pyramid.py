@@ -9,13 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from astra_xr.widgets.look import Box, Tile
+from astra_xr.widgets.look import Box, Tile, fitting
 
 SIDE = 256
 """Rows and columns of a tile; fewer at the ends of the scene."""
 
 OVERVIEW = 768
 """Maximum rows and columns of the top level, and of what statistics are computed from."""
+
+THUMBNAIL = 64
+"""Maximum rows and columns of the level above the top one: of a time step in a strip of many."""
 
 Place = tuple[int, int]
 """Row and column of a tile in its level."""
@@ -25,8 +28,8 @@ Place = tuple[int, int]
 class Pyramid:
     """Levels of a scene: a pixel of level n is 2ⁿ pixels of the scene wide.
 
-    The top level is an overview of the whole scene, whose pixels are all alike; a last pixel of
-    other levels that the scene would not fill is left out.
+    The top level is an overview of the whole scene, whose pixels are all alike, and above it is a
+    thumbnail; a last pixel of other levels that the scene would not fill is left out.
     """
 
     rows: int
@@ -38,18 +41,25 @@ class Pyramid:
         return max(0, math.ceil(math.log2(max(self.rows, self.cols) / OVERVIEW)))
 
     @property
+    def thumbnail(self) -> int:
+        """Return the level of one small tile."""
+        return self.top + 1
+
+    @property
     def whole(self) -> Box:
         """Return the box of the scene."""
         return 0, 0, self.rows, self.cols
 
     def shape(self, level: int) -> tuple[int, int]:
         """Return rows and columns of a level."""
+        if level == self.thumbnail:
+            return fitting(self.whole, (THUMBNAIL, THUMBNAIL))
         return max(1, self.rows >> level), max(1, self.cols >> level)
 
     def pitch(self, level: int) -> tuple[float, float]:
         """Return the scene's pixels in one of a level, down and across."""
         rows, cols = self.shape(level)
-        return (self.rows / rows, self.cols / cols) if level == self.top else (2**level, 2**level)
+        return (self.rows / rows, self.cols / cols) if level >= self.top else (2**level, 2**level)
 
     def within(self, level: int, box: Box) -> list[Place]:
         """Return the tiles that a box of the scene touches, row by row."""

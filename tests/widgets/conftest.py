@@ -139,6 +139,9 @@ def answers(picker: Picker, message: dict[str, Any]) -> list[dict[str, Any]]:
     if message["type"] == "page":
         text = base64.b64encode(document(picker).encode()).decode()
         return [{"type": "page", "data": text}]
+    if message["type"] == "series":
+        series = run(picker._series.told(message["key"], message["points"]))
+        return [{"type": "series", "series": series}]
     found = []
     for key, time, level, row, col in message.get("add", []):
         told = {"key": key, "time": time, "level": level, "row": row, "col": col}

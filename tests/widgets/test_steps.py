@@ -252,3 +252,80 @@ def test_a_stack_of_scenes(opened: list[Picker]) -> None:
         opened.append(other.astra.pick())
         assert opened[-1].image.shape == (60, 70, 4)
         assert not ds.red.variable._in_memory
+
+
+def test_series_are_the_pixels_own_over_time(opened: list[Picker]) -> None:
+    ds = stack(bands=("a",)).assign(height=(("y", "x"), np.ones((8, 9))))
+    ds["a"] = ds.a.where(ds.time != ds.time[1])
+    picker = ds.astra.pick(band="a", pins=[(3.5, 2.5), (0.5, 0.5), (99, 0)])
+    opened.append(picker)
+    table = picker.series
+    assert list(table.columns) == ["pin", "x", "y", "time", "a"]
+    np.testing.assert_array_equal(table[table.pin == 1].a, ds.a[:, 2, 3])
+    np.testing.assert_array_equal(table[table.pin == 2].a, ds.a[:, 0, 0])
+    assert list(table[table.pin == 1].time) == list(ds.time.values)
+    assert set(table.pin) == {1, 2}  # nothing outside of the grid
+    picker.state = picker.state | {"band": "height"}
+    assert (picker.series.height == 1).all()
+
+
+def test_series_have_gaps_where_clouds_are(opened: list[Picker]) -> None:
+    ids = sorted(astra_xr.search("sentinel-2", catalog="sample"))[3:6]
+    ds = astra_xr.open_scenes(ids, ["red", "nir", "SCL"], catalog="sample", resolution=60)
+    masked = ds.astra.index("NDVI", mask_clouds=True).load()
+    rows, cols = np.nonzero((masked.isnull().sum("time") == 1).values)
+    x, y = float(ds.x[cols[7]]), float(ds.y[rows[7]])
+    picker = ds.astra.pick("NDVI", pins=[(x, y)])
+    opened.append(picker)
+    np.testing.assert_allclose(picker.series.NDVI, masked.sel(x=x, y=y), rtol=1e-5)
+    assert picker.series.NDVI.isna().sum() == 1
+    assert not ds.red.variable._in_memory
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {},
+        {"key": 3, "points": []},
+        {"key": "a", "points": [[1], [1, "2"], None, [1, float("inf")]]},
+    ],
+)
+def test_messages_about_points_that_are_none(content: dict[str, Any]) -> None:
+    picker = stack().astra.pick()
+    assert run(picker._series.told(content.get("key"), content.get("points"))) == []
+    picker.close()
+
+
+def test_a_series_that_cannot_be_read_says_why() -> None:
+    picker = stack().astra.pick()
+    (told,) = run(picker._series.told("NDVI", [[1.5, 1.5]]))
+    assert (told["values"], told["x"]) == ([], 1.5)
+    assert "NDVI" in told["message"]
+    picker.close()
+
+
+def test_thumbnails_are_read_without_overviews(opened: list[Picker]) -> None:
+    ids = sorted(astra_xr.search("sentinel-2", catalog="sample"))[3:5]
+    ds = astra_xr.open_scenes(ids, ["red", "nir", "SCL"], catalog="sample")
+    picker = ds.astra.pick(band="red", time="2025-05")
+    opened.append(picker)
+    for read in picker._first:
+        read.result()
+    pyramid = picker._tiles.pyramid
+    for key, average in (("red", ds.red), ("NDVI", None)):
+        tile = run(picker._tiles.tiles((key, 0), pyramid.thumbnail, [(0, 0)]))[0, 0]
+        assert tile.codes.shape == (64, 64)
+        assert tile.box == (0, 0, *picker._scene.shape)
+        assert (key, 0) not in picker._tiles.overviews
+        if average is not None:
+            expected = average.isel(time=0).mean().item()
+            assert np.nanmean(tile.values) == pytest.approx(expected, rel=0.02)
+    clouds = run(picker._tiles.tiles((":mask", 0), pyramid.thumbnail, [(0, 0)]))[0, 0]
+    assert 0.02 < clouds.codes.mean() < 0.9
+
+
+def test_of_dask_arrays_nothing_is_read_ahead(opened: list[Picker]) -> None:
+    pytest.importorskip("dask")
+    for ds, quick in ((stack(), True), (stack().chunk(time=1), False)):
+        opened.append(ds.astra.pick())
+        assert opened[-1].about["quick"] is quick

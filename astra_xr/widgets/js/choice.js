@@ -111,6 +111,8 @@ const ACTIONS = {
   clear: (about, state) => ({ ...state, pins: [] }),
   view: (about, state, { view }) => (String(view) === String(state.view) ? state : { ...state, view }),
   time: (about, state, { label }) => (label === state.time || !about.steps.some((step) => step.label === label) ? state : { ...state, time: label }),
+  // Limits of all steps are those of one, the one that was shown when this was chosen.
+  same: (about, state, { same }) => ({ ...state, stretch: { ...state.stretch, time: same ? state.time : null } }),
   cmap(about, state, { name }) {
     return state.compare?.show === "difference" ? compared(state, { cmap: name }) : { ...state, cmap: name };
   },

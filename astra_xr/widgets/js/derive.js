@@ -4,7 +4,7 @@
 import { channelsOf, stepOf } from "./choice.js";
 import { windowOf } from "./geo/pyramid.js";
 import { nameOf } from "./wire.js";
-import { brightIn, centered, countsOf, stretchOf, symmetric } from "./pixels/stats.js";
+import { brightIn, centered, countsOf, partOf, stretchOf, symmetric } from "./pixels/stats.js";
 
 /** @import { About, Address, Box, Found, Limits, State, Tile } from "./types" */
 /** @import { Pyramid } from "./geo/pyramid.js" */
@@ -127,9 +127,27 @@ export class Statistics {
 }
 
 /**
+ * The limits of a single tile of each channel, by the stretch.
+ * @param {About} about
+ * @param {State} state
+ * @param {Tile[]} tiles
+ * @param {Tile | undefined} mask
+ * @returns {Record<string, Limits>}
+ */
+export function limitsOf(about, state, tiles, mask) {
+  const parts = tiles.map((tile) => [partOf(tile)]);
+  const bright = !mask && state.mode === "rgb" && about.reflectance ? brightIn(parts, tiles) : null;
+  const leaveOut = mask ? mask.codes : bright && bright[0];
+  return Object.fromEntries(channelsOf(state).map((key, n) => {
+    const pair = stretchOf(tiles[n], state.stretch, countsOf([{ ...parts[n][0], leaveOut }]));
+    return [key, state.mode === "rgb" ? pair : centered(pair)];
+  }));
+}
+
+/**
  * Channel → limits in force: those that were set, else by the stretch, else as Python told.
  * @param {State} state
- * @param {Found | null} found
+ * @param {Pick<Found, "limits"> | null} found
  * @param {Record<string, Limits>} told
  * @returns {Record<string, Limits>}
  */

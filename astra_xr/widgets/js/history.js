@@ -5,7 +5,7 @@
 
 const MOST = 50; // steps
 const PAUSE = 1000; // milliseconds within which changes of one control are one step
-const GRADUAL = ["gamma", "limits", "area"]; // by keys and sliders, many changes one after another
+const GRADUAL = ["gamma", "limits", "area", "time"]; // by keys and sliders, many changes one after another
 
 /** @param {State} state @param {string[]} keys @returns {Partial<State>} */
 const part = (state, keys) => Object.fromEntries(keys.map((key) => [key, state[key]]));

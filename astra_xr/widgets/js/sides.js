@@ -1,6 +1,8 @@
 // The sides of a picker: A, which the state itself is of, B, which has other choices, and B − A. The same as
 // sides.py.
 
+import { CLEAR, inOrder } from "./steps.js";
+
 /** @import { About, Compare, Side, State } from "./types" */
 
 export const DIFFERENCE = "B - A"; // the key of the difference among the channels
@@ -67,11 +69,9 @@ export function canDiffer(about, state) {
   return bothOf(about, state).every(({ mode, band }) => mode === "index" || (mode === "single" && !about.bands[band].classes.length));
 }
 
-const CLEAR = 20; // percent of clouds
-
 /** The next clear step, else the last clear one before; where none is clear, the next. @param {About} about @param {State} state */
 function otherStep({ steps }, { time }) {
-  const ordered = [...steps].sort((p, q) => (p.date ?? Infinity) - (q.date ?? Infinity) || 0);
+  const ordered = inOrder(steps).map((n) => steps[n]);
   const now = ordered.findIndex(({ label }) => label === time);
   const others = [...ordered.slice(now + 1), ...ordered.slice(0, Math.max(0, now)).reverse()];
   return (others.find(({ cloud }) => (cloud ?? 0) <= CLEAR) || others[0])?.label;

@@ -3,9 +3,10 @@
 import { History } from "./history.js";
 import { canInflate, nameOf } from "./wire.js";
 
-/** @import { Address, Asks, Heard, Line, Spectrum, Statistics, Tile } from "./types" */
+/** @import { Address, Asks, Heard, Line, Series, Spectrum, Statistics, Tile } from "./types" */
 
 const BYTES = 64 << 20; // of pixels that are kept, and not wanted by a view
+const SERIES = 200; // of single pixels over time
 const TRIES = 5; // at a tile, unless it is asked for
 
 export class Store {
@@ -24,8 +25,8 @@ export class Store {
     /** @type {Map<string, Tile>} */
     this.tiles = new Map(); // name → tile, used last at the end
     this.bytes = 0;
-    /** @type {Map<unknown, { names: Map<string, Address>, changed: () => void }>} */
-    this.views = new Map(); // view → { names wanted, changed }
+    /** @type {Map<unknown, { names: Map<string, Address>, main: Set<string>, changed: () => void }>} */
+    this.views = new Map(); // view → what it wants, of which that is what is seen
     /** @type {Map<string, { address: Address, since: number }>} */
     this.asked = new Map(); // name → { address, since }
     /** @type {Map<string, { key: string, message: string, tries: number, at: number }>} */
@@ -36,13 +37,15 @@ export class Store {
     this.spectra = [];
     /** @type {Statistics | null} */
     this.statistics = null;
+    /** @type {Series[]} */
+    this.series = [];
     this.history = new History(now);
     this.refused = "";
   }
 
   /** @param {unknown} view @param {() => void} changed */
   join(view, changed) {
-    this.views.set(view, { names: new Map(), changed });
+    this.views.set(view, { names: new Map(), main: new Set(), changed });
   }
 
   /** @param {unknown} view */
@@ -66,19 +69,41 @@ export class Store {
   }
 
   /**
-   * Say which tiles a view needs now: those that no view needs any more are dropped on their way.
+   * Say which tiles a view needs now, and which it may need: others are dropped on their way.
    * @param {unknown} view
    * @param {Address[]} addresses
+   * @param {Address[]} aside
    */
-  want(view, addresses) {
+  want(view, addresses, aside = []) {
     const joined = this.views.get(view);
-    if (joined) joined.names = new Map(addresses.map((address) => [nameOf(address), address]));
+    if (joined) joined.names = new Map([...addresses, ...aside].map((address) => [nameOf(address), address]));
+    if (joined) joined.main = new Set(addresses.map(nameOf));
     this.ask();
   }
 
   /** What any view needs, by name. @returns {Map<string, Address>} */
   get wanted() {
     return new Map([...this.views.values()].flatMap(({ names }) => [...names]));
+  }
+
+  /** Whether what is seen of a view needs a tile. @param {string} name */
+  seen(name) {
+    return [...this.views.values()].some(({ main }) => main.has(name));
+  }
+
+  /** Whether a tile is here, or will not come. @param {Address} address */
+  settled(address) {
+    return this.tiles.has(nameOf(address)) || this.failed.has(nameOf(address));
+  }
+
+  /** @param {Address} address */
+  coming(address) {
+    return this.asked.has(nameOf(address));
+  }
+
+  /** Why a tile is not here. @param {Address} address */
+  failure(address) {
+    return this.failed.get(nameOf(address))?.message;
   }
 
   ask() {
@@ -102,6 +127,7 @@ export class Store {
   heard(message) {
     if (message.type === "statistics") this.statistics = message;
     if (message.type === "spectra") this.spectra = message.spectra;
+    if (message.type === "series") this.series = [...message.series, ...this.series].slice(0, SERIES);
     if (message.type === "refused") this.refused = message.message;
     if (message.type === "tile") this.put(message);
     if (message.type === "failed") {
@@ -170,18 +196,18 @@ export class Store {
 
   /** Milliseconds that the oldest tile has been on its way. */
   get waiting() {
-    const since = [...this.asked.values()].map((each) => each.since);
+    const since = [...this.asked].filter(([name]) => this.seen(name)).map(([, each]) => each.since);
     return since.length ? this.now() - Math.min(...since) : 0;
   }
 
   /** Channels that are on their way. */
   get reading() {
-    return [...new Set([...this.asked.values()].map(({ address }) => address.key))];
+    return [...new Set([...this.asked].filter(([name]) => this.seen(name)).map(([, { address }]) => address.key))];
   }
 
   /** The messages of channels that failed. @param {string[]} keys */
   failures(keys) {
-    const found = [...this.failed.values()].filter(({ key }) => keys.includes(key));
-    return [...new Set(found.map(({ message }) => message))];
+    const found = [...this.failed].filter(([name, { key }]) => keys.includes(key) && this.seen(name));
+    return [...new Set(found.map(([, { message }]) => message))];
   }
 }

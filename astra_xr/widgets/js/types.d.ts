@@ -115,6 +115,8 @@ export interface Levels {
   bottom?: number;
   /** Rows and columns of the top level. */
   overview: [number, number];
+  /** Rows and columns of the level above: of a strip. */
+  thumbnail?: [number, number];
 }
 
 /** One image of a stack. */
@@ -153,6 +155,8 @@ export interface About {
   masked: boolean;
   grid: Grid;
   pyramid: Levels;
+  /** Whether thumbnails and single pixels of all steps are quick to read. */
+  quick: boolean;
   /** One at least. */
   steps: Step[];
   /** In a page without a kernel: the channels that it has. */
@@ -184,6 +188,15 @@ export interface Spectrum {
   y: number;
   time: number;
   values: Record<string, number | null | undefined>;
+  message?: string;
+}
+
+/** A band or an index at a point, of each step; null where masked or without data. */
+export interface Series {
+  key: string;
+  x: number;
+  y: number;
+  values: (number | null)[];
   message?: string;
 }
 
@@ -231,6 +244,7 @@ export type Asked =
   | { type: "want"; store: string; add: Asks[]; drop: Asks[]; raw: boolean }
   | { type: "spectra" }
   | { type: "statistics" }
+  | { type: "series"; key: string; points: [number, number][] }
   | { type: "page" };
 
 /** From the kernel, once the codes of tiles are unpacked. */
@@ -240,6 +254,7 @@ export type Heard =
   | ({ type: "failed"; message: string; final?: boolean } & Address)
   | { type: "spectra"; spectra: Spectrum[] }
   | ({ type: "statistics" } & Statistics)
+  | { type: "series"; series: Series[] }
   | { type: "refused"; message: string }
   /** An HTML page, or why there is none. */
   | { type: "page"; message?: string; bytes?: ArrayBuffer | ArrayBufferView<ArrayBuffer> };

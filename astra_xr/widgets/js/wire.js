@@ -5,6 +5,7 @@
 //   tile     { type, key, time, level, row, col, box, shape, low, step, packing }, [bytes]
 //   failed   { type, key, time, level, row, col, message }
 //   spectra  { type, spectra }
+//   series   { type, key, points }                                             → series { type, series }
 //   statistics  { type, area, of, bbox, mean_of, sides }, or { type, area, of, message }
 //   page     { type }                                                          → page
 //   page     { type, message }, [bytes]: the HTML page, or why there is none
@@ -61,7 +62,7 @@ export class Wire {
     if (!message || typeof message !== "object") return;
     if (message.type !== "tile") {
       if (message.type === "page") this.heard({ ...message, bytes: buffers[0] });
-      if (["failed", "spectra", "statistics", "refused"].includes(message.type)) this.heard(message);
+      if (["failed", "spectra", "series", "statistics", "refused"].includes(message.type)) this.heard(message);
       return;
     }
     try {

@@ -8,18 +8,21 @@ export class Pyramid {
    * @param {Pick<Grid, "rows" | "cols">} grid
    * @param {Levels} levels
    */
-  constructor({ rows, cols }, { side, top, bottom = 0, overview }) {
+  constructor({ rows, cols }, { side, top, bottom = 0, overview, thumbnail = [1, 1] }) {
     this.rows = rows;
     this.cols = cols;
     this.side = side;
     this.top = top;
     this.bottom = bottom;
     this.overview = overview;
+    this.thumbnail = top + 1; // the level of one small tile
+    this.small = thumbnail;
   }
 
   /** Rows and columns of a level. @param {number} level @returns {[number, number]} */
   shape(level) {
     if (level === this.top) return this.overview;
+    if (level === this.thumbnail) return this.small;
     const part = (/** @type {number} */ size) => Math.max(1, Math.floor(size / 2 ** level));
     return [part(this.rows), part(this.cols)];
   }
@@ -27,7 +30,7 @@ export class Pyramid {
   /** Pixels of the scene in one of a level, down and across; all of the top level's are alike. @param {number} level @returns {[number, number]} */
   pitch(level) {
     const [rows, cols] = this.shape(level);
-    return level === this.top ? [this.rows / rows, this.cols / cols] : [2 ** level, 2 ** level];
+    return level >= this.top ? [this.rows / rows, this.cols / cols] : [2 ** level, 2 ** level];
   }
 
   /** The tiles, [row, col], that a box of the scene touches. @param {number} level @param {number[]} box @returns {[number, number][]} */

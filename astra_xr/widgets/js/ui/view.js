@@ -15,6 +15,8 @@ import { Save } from "./save.js";
 import { Spectra } from "./spectra.js";
 import { Stage } from "./stage.js";
 import { Status } from "./status.js";
+import { Strip } from "./strip.js";
+import { Timeline } from "./timeline.js";
 
 /** @import { Model, Side, State } from "../types" */
 /** @import { Store } from "../store.js" */
@@ -54,6 +56,8 @@ export class View {
     this.histogram = new Histogram(this);
     this.spectra = new Spectra(this);
     this.area = new AreaPanel(this);
+    this.timeline = new Timeline(this);
+    this.strip = new Strip(this);
     this.build();
     this.listen();
     this.refresh();
@@ -74,11 +78,11 @@ export class View {
       make("div", { class: "astra-row" }, copy, script), why);
     const below = make("div", { class: "astra-below" }, stage.readout, status.line);
     const left = make("div", { class: "astra-left" }, stage.node, below, status.alert);
-    this.panel.node.append(...this.panel.above, this.histogram.node, ...this.panel.below, this.area.node, this.spectra.node);
+    this.panel.node.append(...this.panel.above, this.histogram.node, ...this.panel.below, this.area.node, this.spectra.node, this.timeline.node);
     root.classList.add("astra-picker");
     root.setAttribute("data-lm-suppress-shortcuts", "true");
     root.append(make("section", { class: "astra-box", "aria-label": `Band picker of ${about.title}` },
-      this.head.node, make("div", { class: "astra-body" }, left, this.panel.node), foot));
+      this.head.node, make("div", { class: "astra-body" }, left, this.strip.node, this.panel.node), foot));
   }
 
   listen() {
@@ -196,12 +200,12 @@ export class View {
   update() {
     if (this.closed) return;
     if (!this.state.compare) this.side = "a";
-    const { stage, head, panel, histogram, spectra, area } = this;
+    const { stage, head, panel, histogram, spectra, area, timeline, strip } = this;
     const parts = [
       () => this.fetch(),
       () => this.derive(),
       () => stage.paint(this.limits),
-      ...[head, panel, histogram, area, spectra].map((part) => () => part.update()),
+      ...[head, panel, histogram, area, spectra, timeline, strip].map((part) => () => part.update()),
       () => this.showCode(),
       () => stage.tellPixel(),
     ];
@@ -215,8 +219,8 @@ export class View {
   fetch() {
     if (this.stage.looking || !this.stage.eye.width) return; // it still moves
     const { about, pyramid, state, stage } = this;
-    const wanted = sidesRead(state).map((side) => wantedBy(about, pyramid, sideOf(about, state, side), stage.level, stage.eye.view));
-    this.store.want(this, wanted.flat());
+    const wanted = sidesRead(state).flatMap((side) => wantedBy(about, pyramid, sideOf(about, state, side), stage.level, stage.eye.view));
+    this.store.want(this, wanted, this.strip.wanted(wanted.every((address) => this.store.settled(address))));
   }
 
   derive() {

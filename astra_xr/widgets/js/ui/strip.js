@@ -1,0 +1,241 @@
+// The strip below the picture: a thumbnail of each time step, read as it comes into sight.
+
+import { stepOf } from "../choice.js";
+import { limitsInForce, limitsOf, MASK, numberOf, wantedBy } from "../derive.js";
+import { bothOf, channelsOf } from "../sides.js";
+import { CLEAR, cloudsIn, inOrder, inSight, listed, shortLabel, stepBy } from "../steps.js";
+import { make } from "./dom.js";
+import { Layer, Look } from "./layer.js";
+
+/** @import { Address, Tile } from "../types" */
+/** @import { View } from "./view.js" */
+
+const CELL = 66; // CSS pixels from one to the next
+const BATCH = 12; // steps that are on their way at once
+const SLICE = 10; // milliseconds of painting at once
+
+/** @typedef {{ node: any, canvas: HTMLCanvasElement, bar: any, made: string }} Cell */
+
+export class Strip {
+  clear = false; // only clear steps are listed
+  used = false; // neighbors of the step are read ahead
+  hovered = -1;
+  shown = -1;
+  /** @type {number[]} */ list = [];
+  /** @type {Map<number, Cell>} */ cells = new Map();
+
+  /** @param {View} view */
+  constructor(view) {
+    const { about } = view;
+    this.view = view;
+    this.steps = about.steps;
+    this.dates = this.steps.some(({ date }) => date !== null);
+    this.order = inOrder(this.steps);
+    const what = this.dates ? "date" : "image";
+    const step = (by, label, text) => make("button", { type: "button", class: "astra-small", title: label, "aria-label": label, onclick: () => this.go(by) }, text);
+    this.previous = step(-1, `Previous ${what}`, "◀");
+    this.next = step(1, `Next ${what}`, "▶");
+    this.only = make("input", { type: "checkbox", onchange: () => { this.clear = this.only.checked; this.shown = -1; view.refresh(); } });
+    this.onlyLabel = make("label", { class: "astra-check" }, this.only, `Only clear (≤ ${CLEAR} %)`);
+    this.same = make("input", { type: "checkbox", onchange: () => view.act({ type: "same", same: this.same.checked }) });
+    this.sameLabel = make("label", { class: "astra-check" }, this.same, `Same limits at all ${what}s`);
+    this.label = make("b", { class: "astra-label" });
+    this.count = make("span", { class: "astra-unit" });
+    this.track = make("div", { class: "astra-track" });
+    this.scroller = make("div", { class: "astra-dates", role: "listbox", "aria-orientation": "horizontal", "aria-label": this.dates ? "Dates" : "Images", onscroll: () => view.refresh() }, this.track);
+    this.node = make("div", { class: "astra-strip", hidden: this.steps.length < 2 }, this.scroller,
+      make("div", { class: "astra-row" }, make("span", { class: "astra-pair" }, this.previous, this.label, this.next), this.count, this.onlyLabel, this.sameLabel));
+    this.scroller.addEventListener("keydown", (e) => this.key(e));
+    for (const event of ["pointerenter", "focusin"]) this.node.addEventListener(event, () => this.use());
+    this.scroller.addEventListener("pointerleave", () => { this.hovered = -1; });
+  }
+
+  use() {
+    if (this.used) return;
+    this.used = true;
+    this.view.refresh();
+  }
+
+  get current() { return stepOf(this.view.about, this.view.edited.time); }
+
+  /** Show the step that many places on. @param {number} by */
+  go(by) {
+    this.use();
+    this.choose(stepBy(this.list, this.current, by));
+  }
+
+  /** @param {number} n */
+  choose(n) {
+    this.view.act({ type: "time", label: this.steps[n].label });
+  }
+
+  /** @param {KeyboardEvent} event */
+  key(event) {
+    const by = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity, PageUp: -10, PageDown: 10 }[event.key];
+    if (by === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    this.focus = true; // goes along
+    this.go(by);
+  }
+
+  /** @param {number} n */
+  cloudOf(n) {
+    const known = this.steps[n].cloud;
+    if (known !== null || !this.view.about.masked) return known;
+    const mask = this.tile(MASK, n), tile = this.tile(channelsOf(this.view.edited)[0], n);
+    return mask && tile ? cloudsIn(mask, tile) : null;
+  }
+
+  /** @param {number} n @returns {Address[]} */
+  addresses(n) {
+    const { about, edited: state, pyramid } = this.view;
+    const clouds = about.masked && (state.mask || !state.stretch.time || this.steps[n].cloud === null);
+    return [...new Set(channelsOf(state)), ...(clouds ? [MASK] : [])].map((key) => ({ key, time: n, level: pyramid.thumbnail, row: 0, col: 0 }));
+  }
+
+  /** @param {string} key @param {number} n */
+  tile(key, n) {
+    return this.view.store.get({ key, time: n, level: this.view.pyramid.thumbnail, row: 0, col: 0 });
+  }
+
+  /** What else to read: thumbnails that are in sight, and the steps next to this one. `idle`: nothing more important is. */
+  wanted(idle) {
+    const { about, store, edited: state, pyramid, stage } = this.view;
+    if (this.steps.length < 2 || !about.quick || about.offline || !this.scroller.clientWidth) return [];
+    const near = this.sight().sort((a, b) => Math.abs(a - this.place) - Math.abs(b - this.place)).map((place) => this.list[place]);
+    const open = near.map((n) => this.addresses(n)).filter((all) => !all.every((address) => store.settled(address)));
+    const coming = open.filter((all) => all.some((address) => store.coming(address)));
+    const found = [...coming, ...(idle ? open.filter((all) => !coming.includes(all)).slice(0, Math.max(0, BATCH - coming.length)) : [])].flat();
+    if (!this.used || !idle) return found;
+    const beside = new Set([this.hovered, stepBy(this.list, this.current, 1), stepBy(this.list, this.current, -1)]);
+    const ahead = [...beside].filter((n) => n >= 0).map((n) => ({ ...state, time: this.steps[n].label }));
+    return [...found, ...ahead.flatMap((next) => wantedBy(about, pyramid, next, stage.level, stage.eye.view))];
+  }
+
+  /** Places in the list that are in sight. */
+  sight() {
+    const [first, last] = inSight(this.scroller.scrollLeft, this.scroller.clientWidth, CELL, this.list.length);
+    return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+  }
+
+  /** The place of the current step in the list. */
+  get place() { return this.list.indexOf(this.current); }
+
+  update() {
+    const { state } = this.view;
+    if (this.steps.length < 2) return;
+    const clouds = this.steps.map((_, n) => this.cloudOf(n));
+    this.list = listed(this.order, clouds, this.clear, this.current);
+    this.track.style.width = `${this.list.length * CELL}px`;
+    this.onlyLabel.hidden = !this.clear && clouds.every((cloud) => cloud === null);
+    this.previous.disabled = this.place <= 0;
+    this.next.disabled = this.place >= this.list.length - 1;
+    this.label.textContent = this.steps[this.current].label;
+    const [all, some] = [this.steps.length, this.list.length];
+    this.count.textContent = some < all ? `${some} of ${all}` : "";
+    this.same.checked = state.stretch.time !== null;
+    this.sameLabel.title = this.same.checked ? `The limits are those of ${state.stretch.time}` : "Each has limits of its own";
+    if (this.shown !== this.current) this.reveal();
+    this.lay(clouds);
+    this.paint();
+  }
+
+  /** Scroll to the current step. */
+  reveal() {
+    const { scroller } = this, left = this.place * CELL;
+    if (!scroller.clientWidth) return;
+    this.shown = this.current;
+    if (left < scroller.scrollLeft) scroller.scrollLeft = left - CELL;
+    else if (left + CELL > scroller.scrollLeft + scroller.clientWidth) scroller.scrollLeft = left + 2 * CELL - scroller.clientWidth;
+  }
+
+  /** Elements for what is in sight alone, and for the current step, which has the focus. @param {(number | null)[]} clouds */
+  lay(clouds) {
+    const { about, state } = this.view;
+    const sides = state.compare ? bothOf(about, state).map(({ time }) => stepOf(about, time)) : [];
+    const places = new Map([...this.sight(), this.place].map((place) => [this.list[place], place]));
+    for (const [n, { node }] of this.cells) {
+      if (places.has(n)) continue;
+      node.remove();
+      this.cells.delete(n);
+    }
+    for (const [n, place] of places) {
+      const cell = this.cells.get(n) || this.makeCell(n);
+      const { node, bar } = cell, current = n === this.current, cloud = clouds[n];
+      node.style.left = `${place * CELL}px`;
+      node.setAttribute("aria-selected", String(current));
+      node.setAttribute("aria-posinset", String(place + 1));
+      node.setAttribute("aria-setsize", String(this.list.length));
+      node.dataset.sides = sides.map((at, side) => (at === n ? "ab"[side] : "")).join("");
+      node.tabIndex = current ? 0 : -1;
+      const text = cloud === null ? "" : `${Math.round(cloud)} % clouds`;
+      node.title = [this.steps[n].label, text].filter(Boolean).join(", ");
+      node.setAttribute("aria-label", node.title);
+      bar.hidden = cloud === null;
+      bar.firstChild.style.width = `${cloud ?? 0}%`;
+      if (current && this.focus) node.focus({ preventScroll: true });
+    }
+    this.focus = false;
+  }
+
+  /** @param {number} n */
+  makeCell(n) {
+    const canvas = make("canvas"), bar = make("i", { class: "astra-clouds" }, make("i"));
+    const node = make("div", {
+      class: "astra-date", role: "option", onclick: () => { this.focus = true; this.use(); this.choose(n); },
+      onpointerenter: () => { this.hovered = n; if (this.used) this.view.refresh(); },
+    }, canvas, bar, make("span", {}, shortLabel(this.steps[n])));
+    const cell = { node, canvas, bar, made: "" };
+    this.track.append(node);
+    this.cells.set(n, cell);
+    return cell;
+  }
+
+  /** Color what is in sight, not too much at once. */
+  paint() {
+    const started = performance.now();
+    const look = new Look(this.view.about, this.view.edited, this.view.limits);
+    for (const [n, cell] of this.cells) {
+      if (performance.now() - started > SLICE) {
+        setTimeout(() => this.view.refresh(), 30);
+        return;
+      }
+      this.draw(n, cell, look);
+    }
+  }
+
+  /** @param {number} n @param {Cell} cell @param {Look} shared */
+  draw(n, cell, shared) {
+    const { about, edited: state, store, pyramid } = this.view;
+    const tiles = /** @type {Tile[]} */ (channelsOf(state).map((key) => this.tile(key, n)).filter(Boolean));
+    const mask = about.masked ? this.tile(MASK, n) : undefined;
+    const small = tiles.length === channelsOf(state).length && (!state.mask || Boolean(mask));
+    let look = shared;
+    if (!state.stretch.time && small) look = new Look(about, state, limitsInForce(state, { limits: limitsOf(about, state, tiles, mask) }));
+    look.time = n;
+    const failed = this.addresses(n).map((address) => store.failure(address)).find(Boolean);
+    cell.node.classList.toggle("astra-failed", Boolean(failed));
+    if (failed) cell.node.title = `${this.steps[n].label}: ${failed}`;
+    if (!look.known) return;
+    if (small) {
+      const made = `${look.made} ${tiles.map(numberOf)} ${state.mask && mask ? numberOf(mask) : ""}`;
+      if (cell.made === made) return;
+      const [rows, cols] = tiles[0].shape;
+      [cell.canvas.height, cell.canvas.width] = [rows, cols];
+      const image = new ImageData(cols, rows);
+      look.color(new Uint32Array(image.data.buffer), tiles, state.mask ? mask : null);
+      cell.canvas.getContext("2d")?.putImageData(image, 0, 0);
+      cell.made = made;
+    } else if (about.offline || !about.quick) {
+      // As far as the step itself was read.
+      const layer = new Layer(store, pyramid, pyramid.top);
+      layer.paint([0, 0, pyramid.rows, pyramid.cols], look);
+      if (!layer.complete) return;
+      const scale = 112 / Math.max(layer.canvas.width, layer.canvas.height);
+      [cell.canvas.width, cell.canvas.height] = [layer.canvas.width * scale, layer.canvas.height * scale];
+      cell.canvas.getContext("2d")?.drawImage(layer.canvas, 0, 0, cell.canvas.width, cell.canvas.height);
+      cell.made = "";
+    }
+    cell.node.classList.add("astra-here");
+  }
+}

@@ -1,0 +1,74 @@
+// The strip's arithmetic, and what it asks of the store.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { limitsOf } from "../../../astra_xr/widgets/js/derive.js";
+import { Pyramid } from "../../../astra_xr/widgets/js/geo/pyramid.js";
+import { cloudsIn, inOrder, inSight, listed, overTime, pieces, shortLabel, stepBy } from "../../../astra_xr/widgets/js/steps.js";
+import { Store } from "../../../astra_xr/widgets/js/store.js";
+import { fakeWire, scene, state, tileOf } from "./helpers.js";
+
+test("steps are in order of their dates, those without one last", () => {
+  assert.deepEqual(inOrder([30, null, 10, 20, null, 10].map((date) => ({ date }))), [2, 5, 3, 0, 1, 4]);
+});
+
+test("only clear steps, those that are not known to be cloudy, and the current one are listed", () => {
+  const order = [0, 1, 2, 3], clouds = [5, 80, null, 20];
+  assert.deepEqual(listed(order, clouds, true, 0), [0, 2, 3]);
+  assert.deepEqual(listed(order, clouds, true, 1), order);
+  assert.deepEqual(listed(order, clouds, false, 0), order);
+  assert.deepEqual([stepBy([0, 2, 3], 0, 1), stepBy([0, 2, 3], 3, 1), stepBy([0, 2, 3], 2, -Infinity), stepBy([0, 2, 3], 0, Infinity)], [2, 3, 0, 3]);
+});
+
+test("clouds are a share of the pixels with data", () => {
+  assert.equal(cloudsIn({ codes: [1, 0, 1, 1] }, { codes: [5, 5, 0, 9] }), 200 / 3);
+  assert.equal(cloudsIn({ codes: [1] }, { codes: [0] }), null);
+});
+
+test("of many steps few are in sight", () => {
+  const [first, last] = inSight(6600, 660, 66, 500);
+  assert.deepEqual([first, last], [95, 115]);
+  assert.deepEqual(inSight(0, 660, 66, 3), [0, 2]);
+});
+
+test("labels where there is little room", () => {
+  const labels = [["2025-01-15", 1], ["2025-01-15T18:49:29", 1], ["winter", null], ["2025-01-15 (2)", 1]];
+  assert.deepEqual(labels.map(([label, date]) => shortLabel({ label, date })), ["01-15", "01-15 18:49", "winter", "01-15 (2)"]);
+});
+
+test("a line has gaps where there is no value", () => {
+  assert.deepEqual(pieces([2, 0, 1, 3, 4], [5, null, 3, 2, 0]), [[2, 0], [3, 4]]);
+  assert.deepEqual(pieces([0, 1], [null, null]), []);
+});
+
+test("over time is shown what is shown, of three channels the index", () => {
+  assert.deepEqual(["rgb", "index", "single"].map((mode) => overTime(scene, { ...state, mode })), ["NDVI", "NDVI", "red"]);
+  assert.equal(overTime({ ...scene, indices: {} }, state), "red");
+});
+
+test("a thumbnail is one tile above the others", () => {
+  const pyramid = new Pyramid({ rows: 10980, cols: 5490 }, { side: 256, top: 4, overview: [686, 343], thumbnail: [64, 32] });
+  assert.deepEqual(pyramid.within(pyramid.thumbnail, [0, 0, 10980, 5490]), [[0, 0]]);
+  assert.deepEqual(pyramid.box(pyramid.thumbnail, 0, 0), [0, 0, 10980, 5490]);
+});
+
+test("limits of a single tile are by the stretch, without what is masked", () => {
+  const single = { ...state, mode: "single", stretch: { ...state.stretch, kind: "minmax" } };
+  const tile = tileOf({ shape: [1, 4], low: -1, step: 1, codes: [0, 1, 5, 9] });
+  assert.deepEqual(limitsOf(scene, single, [tile], undefined), { red: [-7, 7] });
+  assert.deepEqual(limitsOf(scene, single, [tile], { codes: Uint8Array.of(0, 0, 0, 1) }), { red: [-3, 3] });
+});
+
+test("what is read ahead makes nobody wait, and gives no alarm", () => {
+  const wire = fakeWire(), store = new Store(wire, "own", () => 0), at = (time) => ({ key: "red", time, level: 0, row: 0, col: 0 });
+  store.join("view", () => {});
+  store.want("view", [at(0)], [at(1), at(2)]);
+  assert.equal(wire.sent[0].add.length, 3);
+  assert.deepEqual([store.reading, store.settled(at(1)), store.coming(at(1))], [["red"], false, true]);
+  store.heard({ type: "tile", ...at(0), codes: new Uint16Array(4) });
+  store.heard({ type: "failed", ...at(1), message: "503" });
+  assert.deepEqual([store.reading, store.failures(["red"]), store.failure(at(1)), store.settled(at(1))], [[], [], "503", true]);
+  store.want("view", [at(0)]);
+  assert.deepEqual(wire.sent.at(-1).drop, [["red", 2, 0, 0, 0]]);
+});

@@ -1,0 +1,167 @@
+"""The strip of dates and the plot over time, in a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import astra_xr
+from astra_xr.widgets.picker import Picker
+from tests.widgets.conftest import Show, drawn
+from tests.widgets.test_page import axe_source
+
+ASKED = "window.asked.flatMap(m => m.add || [])"
+CHOSEN = ".astra-date[aria-selected='true']"
+TIME = "window.model.get('state').time"
+
+
+def year() -> xr.Dataset:
+    """The sample's year at 30 m, with some dates that are cloudy."""
+    ids = sorted(each for each in astra_xr.search("sentinel-2", catalog="sample"))[3:11]
+    bands = ["red", "green", "blue", "nir", "SCL"]
+    return astra_xr.open_scenes(ids, bands, catalog="sample", resolution=30)
+
+
+@pytest.fixture
+def stack(environment: None) -> Iterator[Picker]:
+    picker = year().astra.pick(time="2025-06")
+    yield picker
+    picker.close()
+
+
+def settled(page: Any) -> None:
+    """Wait until the thumbnails that are in sight are drawn."""
+    page.wait_for_function(
+        """() => { const all = [...document.querySelectorAll(".astra-date")];
+           return all.length > 0 && all.every(e => e.classList.contains("astra-here")); }"""
+    )
+
+
+def test_a_date_is_clicked(show: Show, stack: Picker, page: Any) -> None:
+    show(stack)
+    settled(page)
+    before = drawn(page)
+    chosen = page.locator(CHOSEN)
+    assert chosen.get_attribute("aria-label").startswith("2025-06-14, 0 % clouds")
+    page.get_by_role("option", name="2025-07-14").click()
+    drawn(page, before)
+    assert page.evaluate(TIME) == "2025-07-14"
+    assert '.sel(time="2025-07-14T18:49:29")' in page.locator(".astra-code").inner_text()
+    assert page.locator(".astra-label").inner_text() == "2025-07-14"
+    # Limits are those of the date that was shown first, until each has its own.
+    limits = page.locator(".astra-code").inner_text().partition("limits")[2]
+    page.get_by_label("Same limits at all dates").uncheck()
+    page.wait_for_function(
+        "limits => !document.querySelector('.astra-code').innerText.includes(limits)", arg=limits
+    )
+    assert page.evaluate("window.model.get('state').stretch.time") is None
+    page.get_by_label("Same limits at all dates").check()
+    assert page.evaluate("window.model.get('state').stretch.time") == "2025-07-14"
+
+
+def test_keys_go_from_date_to_date_and_only_to_clear_ones(
+    show: Show, stack: Picker, page: Any
+) -> None:
+    show(stack)
+    settled(page)
+    page.locator(CHOSEN).focus()
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate(TIME) == "2025-07-14"
+    focused = "document.activeElement.getAttribute('aria-label')"
+    page.wait_for_function(f"{focused}?.startsWith('2025-07-14')")
+    assert page.locator(".astra-date[tabindex='0']").count() == 1
+    page.get_by_label("Only clear").check()
+    page.wait_for_function("document.querySelectorAll('.astra-date').length < 8")
+    clear = [s["label"] for s in stack.about["steps"] if s["cloud"] <= 20]
+    page.locator(CHOSEN).focus()
+    seen = [page.evaluate(TIME)]
+    for _ in range(len(clear)):
+        page.keyboard.press("ArrowRight")
+        seen.append(page.evaluate(TIME))
+    assert list(dict.fromkeys(seen)) == [each for each in clear if each >= "2025-07-14"]
+    assert page.get_by_label("Next date").is_disabled()
+    page.keyboard.press("Home")
+    assert page.evaluate(TIME) == clear[0]
+    page.get_by_label("Next date").click()
+    assert page.evaluate(TIME) == clear[1]
+
+
+def test_neighbors_are_read_ahead_once_the_strip_is_used(
+    show: Show, stack: Picker, page: Any
+) -> None:
+    show(stack)
+    settled(page)
+    top = stack.about["pyramid"]["top"]
+    asked = f"[...new Set({ASKED}.filter(a => a[2] === {top}).map(a => a[1]))]"
+    assert len(page.evaluate(asked)) == 1
+    page.locator(".astra-label").hover()
+    page.wait_for_function(f"{asked}.length === 3")
+    page.wait_for_function("!document.querySelector('.astra-picker').dataset.busy.includes('true')")
+    count = page.evaluate("window.asked.length")
+    page.get_by_label("Next date").click()
+    # It is there at once.
+    page.wait_for_function("document.querySelector('.astra-canvas').dataset.fine === 'true'")
+    shown = page.evaluate(f"window.asked.slice({count}).flatMap(m => m.add || []).map(a => a[1])")
+    assert page.evaluate(TIME) == "2025-07-14"
+    now = [each["label"] for each in stack.about["steps"]].index("2025-07-14")
+    assert now not in shown
+
+
+def test_a_pin_is_shown_over_time(show: Show, stack: Picker, page: Any) -> None:
+    show(stack)
+    page.locator(".astra-canvas").click(position={"x": 200, "y": 150})
+    page.locator(".astra-timeline circle").first.wait_for(state="attached")
+    ((x, y),) = page.evaluate("window.model.get('state').pins")
+    stack.state = stack.state | {"pins": [[x, y]]}
+    table = stack.series
+    known = table[table.NDVI.notna()]
+    assert 2 < len(known) < 8
+    titles = page.evaluate(
+        "[...document.querySelectorAll('.astra-timeline title')].map(e => e.textContent)"
+    )
+    assert [each.partition(":")[0] for each in titles] == list(known.time.dt.strftime("%Y-%m-%d"))
+    np.testing.assert_allclose([float(each.split()[1]) for each in titles], known.NDVI, rtol=1e-3)
+    page.locator(".astra-timeline circle").last.click()
+    assert page.evaluate(TIME) == titles[-1].partition(":")[0]
+    page.get_by_role("radio", name="Band", exact=True).click()
+    page.wait_for_function(
+        "document.querySelector('.astra-timeline').innerText.startsWith('red over time')"
+    )
+
+
+def test_of_five_hundred_dates_few_are_read(show: Show, page: Any) -> None:
+    times = np.datetime64("2024-01-01", "ns") + np.arange(500) * np.timedelta64(1, "D")
+    values = np.random.default_rng(0).random((500, 40, 50), np.float32)
+    picker = xr.Dataset({"a": (("time", "y", "x"), values)}, {"time": times}).astra.pick()
+    show(picker)
+    settled(page)
+    thumbnail = picker.about["pyramid"]["top"] + 1
+    asked = f"new Set({ASKED}.filter(a => a[2] === {thumbnail}).map(a => a[1])).size"
+    assert page.evaluate(asked) < 30
+    assert page.locator(".astra-date").count() < 40
+    assert page.evaluate(TIME) == "2025-05-14"
+    page.locator(".astra-dates").evaluate("e => { e.scrollLeft = 0; }")
+    page.locator(".astra-date[aria-label='2024-01-01']").wait_for()
+    settled(page)
+    assert page.evaluate(asked) < 60
+    assert page.locator(".astra-date").count() < 40
+    picker.close()
+
+
+@pytest.mark.parametrize(
+    "page", [{"width": 390}, {"width": 390, "dark": True}, {"width": 1000}], indirect=True
+)
+def test_it_fits_and_is_accessible(show: Show, stack: Picker, page: Any) -> None:
+    show(stack)
+    settled(page)
+    page.locator(".astra-canvas").click(position={"x": 200, "y": 150})
+    page.locator(".astra-timeline circle").first.wait_for(state="attached")
+    wide = page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
+    assert wide[0] <= wide[1]
+    page.evaluate(axe_source())
+    found = page.evaluate("axe.run('#root')")
+    assert [(e["id"], [n["html"][:120] for n in e["nodes"]]) for e in found["violations"]] == []
