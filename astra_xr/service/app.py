@@ -35,7 +35,7 @@ from astra_xr.service.files import PREFIX, LocalFiles
 from astra_xr.service.keys import Keyring
 from astra_xr.service.logs import log_failure
 from astra_xr.service.metrics import Metrics
-from astra_xr.service.openapi import DOCS_POLICY, docs_page, openapi
+from astra_xr.service.openapi import CONDITIONS, DOCS_POLICY, docs_page, openapi
 from astra_xr.service.problems import PLAIN, PROBLEM_TYPE, document, problem, status_of
 from astra_xr.service.rates import Limiter
 from astra_xr.service.shell import Shell
@@ -120,7 +120,7 @@ class Service:
                 app,
                 allow_origins=self._settings.cors_origins,
                 allow_methods=["GET"],
-                allow_headers=["Authorization", "Range", "If-Range", "If-Match"],
+                allow_headers=["Authorization", *CONDITIONS],
                 expose_headers=[
                     *("Content-Range", "ETag", "Retry-After", "X-Request-ID"),
                     *("RateLimit", "RateLimit-Policy"),

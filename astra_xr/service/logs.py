@@ -57,6 +57,8 @@ def log_request(scope: Mapping[str, Any], status: int, seconds: float, sent: int
         "ms": round(seconds * 1000, 2),
         "bytes": sent,
     }
+    if scope.get("trace_id"):
+        line["trace_id"] = scope["trace_id"]
     log.info("request", extra=line)
 
 

@@ -110,7 +110,7 @@ _MORE = {
 }
 """Status → headers that problems of it have beside the others."""
 
-_CONDITIONS = {
+CONDITIONS = {
     "Range": "bytes=first-last, of GET.",
     "If-Range": "The range, if this is the file's ETag or Last-Modified; else all of it.",
     "If-Match": "412 unless one of these is the file's ETag.",
@@ -118,6 +118,7 @@ _CONDITIONS = {
     "If-Unmodified-Since": "412 if the file is younger.",
     "If-Modified-Since": "304 if the file is not younger.",
 }
+"""Headers of a request for a file → what they ask."""
 
 _ANY = {
     400: [errors.InvalidParameter.code, PLAIN[400][0]],
@@ -185,6 +186,7 @@ def _assets() -> dict[str, Any]:
     answer = {"schema": schema, "examples": {"cog": {"value": _examples()["answer"]}}}
     return {
         "operationId": "resolveAssets",
+        "tags": ["assets"],
         "summary": "The files of a scene's bands, signed.",
         "parameters": list(TABLE.values()),
         "responses": {
@@ -202,6 +204,7 @@ def _file(operation: str, content: Mapping[str, Any]) -> dict[str, Any]:
     part = {"206": _good("A range of it.", (*version, "Content-Range"), content)}
     return {
         "operationId": operation,
+        "tags": ["files"],
         "summary": "A file, by the signed URL that an answer gave.",
         "description": "Answers give such URLs whole; they need no key, and end at their "
         "`expires_at`. Conditions are those of RFC 9110.",
@@ -210,7 +213,7 @@ def _file(operation: str, content: Mapping[str, Any]) -> dict[str, Any]:
             *(parameter(n, says, {}, **{"in": "path"}, required=True) for n, says in path.items()),
             *(parameter(n, "Of the signature.", {}, required=True, example=text)
               for n, text in signed.items()),
-            *(parameter(n, says, {}, **{"in": "header"}) for n, says in _CONDITIONS.items()),
+            *(parameter(n, says, {}, **{"in": "header"}) for n, says in CONDITIONS.items()),
         ],
         "responses": {
             "200": _good("The file.", version, content),
@@ -228,7 +231,8 @@ def _simple(
     answers = {"200": _good(says, _ALWAYS, {media: shown}), **_problems(_ANY, _ALWAYS)}
     if unready:
         answers["503"]["content"] |= {media: {"example": _examples()["unready"]}}
-    return {"operationId": operation, "summary": says, "security": [], "responses": answers}
+    told = {"operationId": operation, "tags": ["service"], "summary": says, "security": []}
+    return {**told, "responses": answers}
 
 
 def _paths() -> dict[str, Any]:
@@ -238,7 +242,9 @@ def _paths() -> dict[str, Any]:
         "/readyz": _simple("isReady", ready, "application/json", "ready", unready=True),
         "/openapi.json": _simple("describe", "This document.", "application/json"),
         "/docs": _simple("showDocs", "This document, for people.", "text/html"),
+        "/metrics": _simple("count", "Counters for Prometheus, if ASTRA_METRICS=1.", "text/plain"),
     }
+    pages["/metrics"]["responses"] |= _problems({404: [PLAIN[404][0]]}, _ALWAYS)
     file = {"get": _file("readFile", {"*/*": {}}), "head": _file("lookAtFile", {})}
     return {
         "/api/v1/assets": {"get": _assets()},

@@ -174,7 +174,7 @@ def serve(
         print(note, flush=True)  # noqa: T201
     if settings.metrics and workers > 1 and MANY not in os.environ:
         os.environ[MANY] = tempfile.mkdtemp(prefix="astra-metrics-")
-    print(f"http://{host}:{port}/docs", flush=True)  # noqa: T201
+    print(f"http://{f'[{host}]' if ':' in host else host}:{port}/docs", flush=True)  # noqa: T201
     uvicorn.run(
         "astra_xr.service.app:create_app",
         factory=True,

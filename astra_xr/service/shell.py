@@ -28,6 +28,8 @@ _UNKEPT = (b"cache-control", b"no-store")
 _ID = re.compile(rb"[A-Za-z0-9_.:-]{1,100}")
 """Ids of clients that are taken over, and stand in the log."""
 
+_TRACE = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+
 _LAST_WORDS = 5.0
 """Seconds that clients are asked to wait while the service ends."""
 
@@ -66,6 +68,7 @@ class Shell:
         start, status, sent = time.perf_counter(), 0, 0
         self._open += 1
         request_id = scope["request_id"] = _asked_id(scope) or f"{next(self._ids):016x}"
+        scope["trace_id"] = _trace_id(scope)
         _hide_key(scope)
 
         async def sending(message: Message) -> None:
@@ -121,6 +124,13 @@ def _asked_id(scope: Scope) -> str | None:
     """Return the id that a proxy or a client gave the request; None: it gave none that is one."""
     given = [value for name, value in scope["headers"] if name == b"x-request-id"]
     return given[0].decode() if len(given) == 1 and _ID.fullmatch(given[0]) else None
+
+
+def _trace_id(scope: Scope) -> str | None:
+    """Return the trace that a proxy or a client is in (W3C Trace Context); None: none."""
+    given = [value for name, value in scope["headers"] if name == b"traceparent"]
+    match = _TRACE.fullmatch(given[0]) if len(given) == 1 else None
+    return match[1].decode() if match else None
 
 
 async def _refuse(send: Send, error: AstraError, request_id: str) -> None:

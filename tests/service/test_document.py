@@ -66,6 +66,7 @@ def test_each_route_and_parameter(served: Served) -> None:
     paths = document(served)["paths"]
     assert set(paths) == {
         "/api/v1/assets", "/assets/{key}/{file}", "/healthz", "/readyz", "/openapi.json", "/docs",
+        "/metrics",
     }  # fmt: skip
     for path, told in paths.items():
         response = httpx.get(served.url + path.replace("{", "").replace("}", ""))

@@ -18,12 +18,22 @@ import pytest
 
 from astra_xr.service import serve
 from astra_xr.service.keys import KeyFile
+from astra_xr.service.openapi import openapi
+from astra_xr.service.problems import PROBLEM_TYPE
 from tests.service.conftest import SCENE, Served, serving
 from tests.service.wire import Answers, send
 
 COUNT = int(os.environ.get("ASTRA_FUZZ", "300"))
-DOCUMENTED = {200, 206, 304, 400, 401, 403, 404, 405, 409, 416, 422, 431}
+EXPECTED = {200, 206, 304, 400, 401, 403, 404, 405, 409, 412, 416, 422, 431}
 """Nothing upstream is asked here, so that no 5xx has a cause."""
+
+DOCUMENTED = {
+    (int(status), code)
+    for path in openapi()["paths"].values()
+    for operation in path.values()
+    for status, answer in operation["responses"].items()
+    for code in answer.get("content", {}).get(PROBLEM_TYPE, {}).get("examples", ())
+}
 
 ODD = [
     "", " ", "\x00", "%00", "%", "%zz", "%c0%ae", "\ufeff", "\u202e", "\u0000A", "\ud7ff", "é" * 40,
@@ -36,6 +46,7 @@ ODD = [
     "sentinel-2:" + "A" * 480, "landsat:LC08_L2SP_044034_20171020_02_T1", SCENE, SCENE.lower(),
     SCENE[:-1], "red", "B04", "cog", "png", "sample", "full", "false",
 ]  # fmt: skip
+TAGS = ["*", 'W/"x"', '"', *ODD]
 NAMES = [
     "scene_id",
     "bands",
@@ -95,7 +106,13 @@ class Fuzzer:
             query = query[:at] + rng.choice(ODD) + query[at + rng.randrange(5) :]
         ranges = ["bytes=0-9", "bytes=-1", "bytes=9-0", "bytes=99999999999-", "bytes=a-b", "=", "",
                   "bytes=" + "0-1," * 2000, "bytes=-" + "9" * 40, "rows=1-2"]  # fmt: skip
-        return self._whole(rng, f"{path}?{query}", f"Range: {rng.choice(ranges)}\r\n")
+        conditions = "".join(
+            f"{name}: {rng.choice(TAGS)}\r\n"
+            for name in ("If-Match", "If-None-Match", "If-Range", "If-Modified-Since")
+            if rng.random() < 0.1
+        )
+        extra = f"Range: {rng.choice(ranges)}\r\n{conditions}"
+        return self._whole(rng, f"{path}?{query}", extra)
 
     def _whole(self, rng: random.Random, target: str, extra: str = "") -> bytes:
         key = (
@@ -127,7 +144,13 @@ class Fuzzer:
 
 def check(number: int, raw: bytes, answers: Answers) -> None:
     told = (number, raw[:300], answers.raw[:600])
-    assert set(answers.statuses) <= DOCUMENTED, told
+    assert set(answers.statuses) <= EXPECTED, told
+    head, _, body = answers.raw.partition(b"\r\n\r\n")
+    if len(answers.statuses) == 1 and answers.statuses[0] >= 400 and body:
+        assert f"content-type: {PROBLEM_TYPE}".encode() in head.lower(), told
+        problem = json.loads(body)
+        assert problem["status"] == answers.statuses[0], told
+        assert (problem["status"], problem["code"]) in DOCUMENTED, told
     assert len(answers.statuses) <= 1 + raw.count(b"HTTP/"), told
     for odd in (b"Traceback", b"\r\nserver:", b"\r\nset-cookie", b"root:x:0", b"site-packages"):
         assert odd not in answers.raw.lower(), told

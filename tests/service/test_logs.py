@@ -36,11 +36,12 @@ def test_a_line_for_each_request(tmp_path: Any) -> None:
     with serving(keys_file=file.path) as served:
         url = f"{served.url}/api/v1/assets?scene_id={SCENE}&bands=red"
         headers = {"Authorization": f"Bearer {key}", "X-Request-ID": "of-the-proxy"}
+        headers["traceparent"] = f"00-{'ab' * 16}-{'cd' * 8}-01"
         asset = httpx.get(url, headers=headers, timeout=60)
         href = asset.json()["assets"]["B04"]["href"]
         answers = [
             asset,
-            httpx.get(url, headers={"Authorization": "Bearer x"}),
+            httpx.get(url, headers={"Authorization": "Bearer x", "traceparent": "00-x-y-01"}),
             httpx.get(href),
             httpx.get(href, headers={"Range": "bytes=10-19"}),
             httpx.head(href),
@@ -58,6 +59,7 @@ def test_a_line_for_each_request(tmp_path: Any) -> None:
         assert line["ms"] > 0
         assert line["time"].endswith("Z")
     assert told[0]["id"] == "of-the-proxy"
+    assert [line.get("trace_id") for line in told] == ["ab" * 16, *[None] * 7]
     assert [line["status"] for line in told] == [200, 401, 200, 206, 200, 304, 404, 400]
     owners = [(line["key"], line["key_name"]) for line in told]
     assert owners == [(file.read()[0].id, "alice of team 7"), *[(None, None)] * 7]
