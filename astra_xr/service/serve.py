@@ -90,23 +90,26 @@ class Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def _refuse(self, status: int) -> None:
-        # In the midst of another answer it would be read as a part of that.
-        silent = self.cycle is not None and not self.cycle.response_complete
-        if silent and not self.cycle.response_started and not self.pipeline:
-            # A body that is none, of a request that is not answered yet.
-            self.cycle.disconnected, silent = True, False
-        if not silent:
-            request_id = secrets.token_hex(8)
-            body = document(status, *PLAIN[status], request_id)
-            head = (
-                f"HTTP/1.1 {status} {PLAIN[status][0]}\r\nContent-Type: {PROBLEM_TYPE}\r\n"
-                f"Content-Length: {len(body)}\r\nX-Request-ID: {request_id}\r\n"
-                "Connection: close\r\n\r\n"
-            )
-            self.transport.write(head.encode() + body)
-            scope = {"request_id": request_id, "client": self.client, "method": None, "path": ""}
-            logs.log_request(scope, status, self.loop.time() - self._since, len(body))
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            if not cycle.more_body or cycle.response_started or self.pipeline:
+                # Whoever is answered gets it whole, and nothing after it.
+                cycle.keep_alive = False
+                self.flow.pause_reading()
+                return
+            # What is wrong is this request's own body.
+            cycle.disconnected = True
+        request_id = secrets.token_hex(8)
+        body = document(status, *PLAIN[status], request_id)
+        head = (
+            f"HTTP/1.1 {status} {PLAIN[status][0]}\r\nContent-Type: {PROBLEM_TYPE}\r\n"
+            f"Content-Length: {len(body)}\r\nX-Request-ID: {request_id}\r\n"
+            "Connection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
         self.transport.close()
+        scope = {"request_id": request_id, "client": self.client, "method": None, "path": ""}
+        logs.log_request(scope, status, self.loop.time() - self._since, len(body))
 
     def _begin(self) -> None:
         self._read, self._whole = 0, False

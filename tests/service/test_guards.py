@@ -299,6 +299,16 @@ class TestSlowAndLarge:
         assert answers.closed
         assert httpx.get(f"{served.url}/healthz").status_code == 200
 
+    def test_nothing_is_written_into_an_answer(self, served: Served) -> None:
+        """What comes after a request and is none is not answered within that one's answer."""
+        target = href_of(served).removeprefix(served.url)
+        ask = f"GET {target} HTTP/1.1\r\nHost: h\r\n\r\n".encode()
+        whole = send(served.url, ask).raw.partition(b"\r\n\r\n")[2]
+        assert len(whole) > 1 << 20
+        answers = send(served.url, ask + b"garbage\x00\r\n\r\n")
+        assert (answers.closed, answers.statuses) == (True, [200])
+        assert answers.raw.partition(b"\r\n\r\n")[2] == whole
+
     def test_a_body_is_not_kept(self, served: Served) -> None:
         head = HEAD + b"Content-Length: 1000000000\r\n\r\n"
         answers = send(served.url, head, *[b"x" * (1 << 20)] * 4)
