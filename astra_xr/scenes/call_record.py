@@ -48,6 +48,9 @@ class Record:
     bands: Mapping[str, str] = field(default_factory=dict)
     """Variable → native name of its band."""
 
+    dtypes: Mapping[str, str] = field(default_factory=dict)
+    """Variable → type of its values."""
+
     spans: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """``y`` and ``x`` → first and last coordinate, and number of pixels."""
 
@@ -114,6 +117,7 @@ def keep_call(
         note=note,
         arguments=arguments,
         bands={str(name): native_of(ds, name) for name in ds.data_vars},
+        dtypes={str(name): str(each.dtype) for name, each in ds.data_vars.items()},
         spans={dim: _span(ds[dim].values) for dim in ("y", "x") if dim in ds.coords},
         labels={
             dim: [str(each) for each in np.atleast_1d(ds[name].values)]
@@ -170,7 +174,8 @@ def joined_record(nodes: Mapping[str, xr.Dataset], finest: str) -> str | None:
     if set(found[0].nodes) != set(nodes):
         return None
     bands = {name: native for each in found for name, native in each.bands.items()}
-    shared = [replace(each, node="", bands=bands, spans={}) for each in found]
+    dtypes = {name: dtype for each in found for name, dtype in each.dtypes.items()}
+    shared = [replace(each, node="", bands=bands, dtypes=dtypes, spans={}) for each in found]
     if any(each != shared[0] for each in shared):
         return None
     spans = found[list(nodes).index(finest)].spans
@@ -220,7 +225,7 @@ def _values(options: OpenOptions) -> dict[str, Any]:
     given: dict[str, Any] = {}
     way = options.resampling
     if way is not None:
-        by_name = way if isinstance(way, str) else {str(n): str(each) for n, each in way.items()}
+        by_name = way if isinstance(way, str) else {n: str(each) for n, each in way.items() if each}
         given = {"resampling": by_name}
     given |= {} if options.mask_and_scale else {"mask_and_scale": False}
     given |= {} if options.radiometry == "auto" else {"radiometry": str(options.radiometry)}

@@ -108,12 +108,7 @@ def _record(ds: xr.Dataset) -> Record:
         raise _changed("bands were joined that were opened by several calls")
     if first.reason:
         raise _Unopened(f"The Dataset was opened {first.reason}: copy the code instead.")
-    for name in records:
-        if first.bands.get(name) != native_of(ds, name):
-            raise _changed(f"{name} was renamed")
-        strange = set(ds.variables[name].dims) - _PLAIN
-        if strange:
-            raise _changed(f"{name} has the dimension {min(map(str, strange))}")
+    _check_bands(ds, first)
     try:
         check_provenance(ds, "script")
     except InvalidDataset as error:
@@ -121,6 +116,24 @@ def _record(ds: xr.Dataset) -> Record:
     else:
         return first
     raise _changed(f"a script needs {reason}")
+
+
+def _check_bands(ds: xr.Dataset, record: Record) -> None:
+    """Refuse bands that are not what they were, as far as they say so.
+
+    Raises
+    ------
+    _Unopened
+        One has another name, type or dimension.
+    """
+    for name, band in ds.data_vars.items():
+        if record.bands.get(str(name)) != native_of(ds, name):
+            raise _changed(f"{name} was renamed")
+        if str(band.dtype) != record.dtypes[str(name)]:
+            raise _changed(f"{name} was {record.dtypes[str(name)]}")
+        strange = {str(dim) for dim in band.dims} - _PLAIN
+        if strange:
+            raise _changed(f"{name} has the dimension {min(strange)}")
 
 
 def _changed(how: str) -> _Unopened:
@@ -193,7 +206,8 @@ def _selection(ds: xr.Dataset, record: Record) -> str:
     for dim, span in record.spans.items():
         found[dim] = _index(_positions(ds, dim, span), int(span[2]), dim)
     listed = ", ".join(f"{dim}={index}" for dim, index in found.items() if index)
-    return f".isel({listed})" if listed else ""
+    added = '.expand_dims("time")' if "time" in ds.dims and not record.stacked else ""
+    return added + (f".isel({listed})" if listed else "")
 
 
 def _labels(ds: xr.Dataset, dim: str) -> list[str] | None:

@@ -109,6 +109,7 @@ CASES: dict[str, Callable[[], xr.Dataset]] = {
     "engine": lambda: xr.open_dataset(
         SCENE, engine="astra", bands=BANDS, catalog="sample", bbox=BOX
     ),
+    "one step": lambda: scene(bbox=BOX).expand_dims("time"),
     "pickled": lambda: pickle.loads(pickle.dumps(scene(bbox=BOX))),
     "dask": lambda: scene(bbox=BOX, chunks={"y": 64}),
     "loaded": lambda: scene(bbox=BOX).load(),
@@ -214,6 +215,9 @@ CHANGES: dict[str, tuple[Callable[[xr.Dataset], xr.Dataset], str]] = {
     "no coordinate": (lambda ds: ds.drop_vars("x"), "x has no coordinate"),
     "no id": (lambda ds: ds.drop_vars("id"), "lost its scene id"),
     "renamed": (lambda ds: ds.rename(red="blue", blue="red"), "(blue|red) was renamed"),
+    "of another type": (lambda ds: ds.astype("float64"), "computed"),
+    "decoded": (
+        lambda ds: xr.decode_cf(scene(bbox=BOX, mask_and_scale=False)).load(), "red was uint16"),
     "joined": (
         lambda ds: ds.drop_vars("red").assign(red=scene(["red"], bbox=BOX).red), "several calls"),
     "of another day": (lambda ds: other(ds).assign_coords(ds.coords), "a script needs"),
