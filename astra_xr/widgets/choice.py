@@ -152,7 +152,7 @@ def _bad(name: str, value: Any, expected: str) -> InvalidParameter:
 
 
 def _time(scene: Scene, name: str, value: Any) -> str:
-    if scene.dim is None:
+    if len(scene.steps) == 1 and scene.dim is None:
         raise _bad(name, value, "None: this Dataset has no dimension besides y and x")
     return scene.steps[step_named(scene.steps, name, value)].label
 

@@ -9,6 +9,9 @@ from typing import Any
 from astra_xr.errors import InvalidDataset
 from astra_xr.widgets.sides import channels_of, side_of, sides_seen
 
+_ONLY = {"code": "", "source": "", "matched": False}
+"""The step of what has no others."""
+
 
 def code_of(
     about: Mapping[str, Any],
@@ -85,8 +88,11 @@ def program_of(about: Mapping[str, Any], code: str) -> str:
 
 def _source(about: Mapping[str, Any], state: Mapping[str, Any]) -> str:
     """Return the Python of what is shown: of the step, and the part that is seen."""
-    step = next((s["code"] for s in about["steps"] if s["label"] == state.get("time")), "")
-    return f"{about['name']}{step}{_view(about['grid'], state['view'])}"
+    step = next((s for s in about["steps"] if s["label"] == state.get("time")), _ONLY)
+    view = _view(about["grid"], state["view"])
+    if step["matched"]:
+        return f"{step['source']}.rio.reproject_match({about['name']}{view})"
+    return f"{step['source'] or about['name']}{step['code']}{view}"
 
 
 def _view(grid: Mapping[str, Any], view: Sequence[int] | None) -> str:

@@ -913,8 +913,9 @@ function plotCode(state, limits) {
   return `.plot.imshow(cmap=${JSON.stringify(state.cmap)}${ends})`;
 }
 function sourceCode(about, state) {
-  const step = about.steps.find(({ label }) => label === state.time);
-  return `${about.name}${step ? step.code : ""}${viewCode(about.grid, state.view)}`;
+  const view = viewCode(about.grid, state.view), step = about.steps.find(({ label }) => label === state.time);
+  if (!step) return about.name + view;
+  return step.matched ? `${step.source}.rio.reproject_match(${about.name}${view})` : `${step.source || about.name}${step.code}${view}`;
 }
 function literal(value) {
   if (value === null) return "None";

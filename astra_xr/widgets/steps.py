@@ -44,6 +44,12 @@ class Step:
     cloud: float | None = None
     """Percent of clouds; None where it is not known."""
 
+    source: str = ""
+    """The Python of its Dataset, where that is not the picker's."""
+
+    matched: bool = False
+    """True if that has another grid, and is brought onto the picker's."""
+
 
 ONLY = Step(label="", code="")
 """The one step of what is no stack."""

@@ -161,8 +161,11 @@ def about() -> dict[str, Any]:
                   "SCL": band | {"classes": CLASSES}, "dn": band | {"integer": True}},
         "indices": {"NDVI": {"cmap": "RdYlGn"}, "NDWI": {"cmap": "RdYlBu"}},
         "needs": {"NDVI": ["ni\"r", "red"]},
-        "steps": [{"label": "", "code": ""},
-                  {"label": "2025-01-15", "code": '.sel(time="2025-01-15")'}],
+        "steps": [{"label": "", "code": "", "source": "", "matched": False},
+                  {"label": "2025-01-15", "code": '.sel(time="2025-01-15")', "source": "",
+                   "matched": False},
+                  {"label": "other", "code": "", "source": "other", "matched": False},
+                  {"label": "far", "code": "", "source": "other", "matched": True}],
         "grid": {"x": 600000.0, "y": 4200000.0, "dx": 10.0, "dy": -10.0, "up": False,
                  "placed": True, "degrees": False, "crs": "EPSG:32610"},
     }  # fmt: skip
@@ -190,6 +193,8 @@ def code() -> list[dict[str, Any]]:
                 "compare": swipe | {"time": "2025-01-15", "index": "NDWI"}},
         base | {"compare": swipe | {"mode": "index", "index": "NDVI"}},
         base | {"mode": "index", "mask": True, "compare": difference | {"time": "2025-01-15"}},
+        base | {"mode": "index", "view": [3, 4, 50, 61], "compare": difference | {"time": "far"}},
+        base | {"mode": "single", "mask": True, "compare": swipe | {"time": "other"}},
         base | {"mode": "single", "band": "dn", "mask": True, "view": [3, 4, 50, 61],
                 "compare": difference | {"band": "red", "time": "2025-01-15"}},
     ]  # fmt: skip

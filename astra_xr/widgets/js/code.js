@@ -57,8 +57,9 @@ function plotCode(state, limits) {
 
 /** What is shown: of the step, and the part that is seen. @param {About} about @param {State} state */
 function sourceCode(about, state) {
-  const step = about.steps.find(({ label }) => label === state.time);
-  return `${about.name}${step ? step.code : ""}${viewCode(about.grid, state.view)}`;
+  const view = viewCode(about.grid, state.view), step = about.steps.find(({ label }) => label === state.time);
+  if (!step) return about.name + view;
+  return step.matched ? `${step.source}.rio.reproject_match(${about.name}${view})` : `${step.source || about.name}${step.code}${view}`;
 }
 
 /** Python of a value of JSON. @param {any} value @returns {string} */

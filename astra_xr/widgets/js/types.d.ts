@@ -128,6 +128,10 @@ export interface Step {
   date: number | null;
   /** Percent. */
   cloud: number | null;
+  /** The Python of its Dataset, where that is another. */
+  source: string;
+  /** Whether that is brought onto the picker's grid. */
+  matched: boolean;
 }
 
 /** The scene; constant. */

@@ -1,0 +1,202 @@
+"""Two Datasets as the two steps of a picker: A on its own grid, B on that of A."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from astra_xr.errors import InvalidDataset
+from astra_xr.widgets.layers import MASK, Scene
+from astra_xr.widgets.look import Box
+from astra_xr.widgets.steps import steps_along
+
+_METHOD = "pick(compare=)"
+
+_CLOSE = 1e-3
+"""Part of a pixel that grids may differ by and still be the same."""
+
+
+def paired(ds: xr.Dataset, name: str, state: dict[str, Any]) -> tuple[Scene, dict[str, Any]]:
+    """Return ``ds`` and the Dataset that ``state["compare"]`` is as one scene, and their state."""
+    other = state["compare"]
+    if isinstance(other, xr.DataArray):
+        other = other.to_dataset(name=next(iter(ds.data_vars)))
+    pair = Pair(ds, other, (name, "other"))
+    a, b = (step.label for step in pair.steps)
+    return pair, state | {"time": a, "compare": {"time": b}}
+
+
+class Pair(Scene):
+    """A Dataset, and another one to compare it with.
+
+    On another grid, B is read around the pixels of A: the nearest pixel in full resolution, and
+    means, by overviews where there are any, of coarser ones.
+
+    Parameters
+    ----------
+    ds, other : xarray.Dataset
+        A and B, of one time each.
+    names : (str, str)
+        Their names in Python.
+
+    Raises
+    ------
+    InvalidDataset
+        B lacks bands of A, or they have other units; its grid is another one and has no CRS; they
+        do not overlap; or one of them is a stack.
+    """
+
+    def __init__(self, ds: xr.Dataset, other: xr.Dataset, names: tuple[str, str]) -> None:
+        super().__init__(ds)
+        self._other = b = Scene(other)
+        self._check_bands()
+        self._onto = None if self._alike() else self._transformer()
+        labels = [_date(scene) for scene in (self, b)]
+        if None in labels or labels[0] == labels[1]:
+            labels = list(names)
+        own = f"{names[1]}.rename({b.renamed!r})" if b.renamed else names[1]
+        source, matched = own + b.steps[0].code, self._onto is not None
+        self.steps = [
+            replace(self.steps[0], label=str(labels[0])),
+            replace(b.steps[0], label=str(labels[1]), code="", source=source, matched=matched),
+        ]
+
+    def _check_bands(self) -> None:
+        for scene in (self, self._other):
+            if scene.dim is not None and len(scene.steps) > 1:
+                hint = "Select a time of each, e.g. ds.isel(time=0), or compare dates of one stack."
+                raise InvalidDataset(method=_METHOD, needs="Datasets of one time", hint=hint)
+        missing = [name for name in self.bands if name not in self._other.bands]
+        if missing:
+            shared = [name for name in self.bands if name not in missing] or ["red", "nir"]
+            raise InvalidDataset(
+                method=_METHOD,
+                needs=f"the bands {', '.join(missing)} in the other Dataset too",
+                hint=f"Select bands of both, e.g. ds[{shared[:3]!r}].astra.pick(compare=other).",
+            )
+        for name, band in self.bands.items():
+            own, others = band["units"], self._other.bands[name]["units"]
+            if own != others:
+                needs = f"the same units in both; {name} has {own!r} and {others!r}"
+                hint = "Open both alike, e.g. both with mask_and_scale=True."
+                raise InvalidDataset(method=_METHOD, needs=needs, hint=hint)
+
+    def _alike(self) -> bool:
+        """Return True if both have the same grid."""
+        a, b = self.grid, self._other.grid
+        if any(a[key] != b[key] for key in ("rows", "cols", "placed", "up")):
+            return False
+        if self.crs is not None and self._other.crs is not None and self.crs != self._other.crs:
+            return False
+        near = [abs(a[axis] - b[axis]) < _CLOSE * abs(a[f"d{axis}"]) for axis in "xy"]
+        sizes = [
+            abs(a[f"d{axis}"] - b[f"d{axis}"]) * a[count] < _CLOSE * abs(a[f"d{axis}"])
+            for axis, count in (("x", "cols"), ("y", "rows"))
+        ]
+        return all((*near, *sizes))
+
+    def _transformer(self) -> Any:
+        from pyproj import Transformer
+
+        if self.crs is None or self._other.crs is None:
+            lacks = "The first" if self.crs is None else "The other"
+            raise InvalidDataset(
+                method=_METHOD,
+                needs="a CRS of both, as they have different grids",
+                hint=f"{lacks} has none; set it, e.g. by ds.rio.write_crs('EPSG:32610').",
+            )
+        found = Transformer.from_crs(self.crs.proj, self._other.crs.proj, always_xy=True)
+        rows, cols = self._places(found, self.whole, (64, 64))
+        count = self._other.shape
+        if not ((rows >= 0) & (rows < count[0]) & (cols >= 0) & (cols < count[1])).any():
+            hint = "Open both of one area, e.g. open_scene(…, like=ds)."
+            raise InvalidDataset(method=_METHOD, needs="Datasets that overlap", hint=hint)
+        return found
+
+    def _places(self, onto: Any, box: Box, shape: tuple[int, int]) -> tuple[Any, Any]:
+        """Return rows and columns of B, as floats, of the pixels of A in a box."""
+        center = self.centers(box, shape)
+        x, y = onto.transform(*np.meshgrid(center["x"], center["y"]))
+        grid = self._other.grid
+        return (y - grid["y"]) / grid["dy"], (x - grid["x"]) / grid["dx"]
+
+    def _at(self, step: int) -> xr.Dataset:
+        if step == 0:
+            return super()._at(0)
+        own = self._other.ds[list(self.bands)]
+        # Coordinates that differ in the last digits would be others.
+        return own.assign_coords({dim: self.ds[dim] for dim in "yx" if dim in self.ds.coords})
+
+    async def values(
+        self, key: str, step: int, box: Box, shape: tuple[int, int]
+    ) -> npt.NDArray[Any]:
+        """Read a channel of A, or of B at the pixels of A; see :meth:`Scene.values`."""
+        if step and self._onto is not None and key == MASK:
+            return await self._nearest(key, box, shape)
+        return await super().values(key, step, box, shape)
+
+    async def _band(
+        self, name: str, step: int, box: Box, shape: tuple[int, int]
+    ) -> npt.NDArray[Any]:
+        if step and self._onto is not None:
+            return await self._nearest(name, box, shape)
+        return await super()._band(name, step, box, shape)
+
+    async def _nearest(self, key: str, box: Box, shape: tuple[int, int]) -> npt.NDArray[Any]:
+        rows, cols = await asyncio.to_thread(self._places, self._onto, box, shape)
+        count = self._other.shape
+        inside = (rows >= 0) & (rows < count[0]) & (cols >= 0) & (cols < count[1])
+        if not inside.any():
+            return self._empty(key, shape)
+        ends = [(each[inside].min(), each[inside].max()) for each in (rows, cols)]
+        (top, bottom), (left, right) = ((int(low), int(high) + 1) for low, high in ends)
+        # The nearest pixel in full resolution; of coarser pixels, means of as many as they are of.
+        whole = shape == (box[2] - box[0], box[3] - box[1])
+        pitch = [1.0 if whole else _pitch(each, n) for n, each in enumerate((rows, cols))]
+        size = (
+            max(1, math.ceil((bottom - top) / pitch[0])),
+            max(1, math.ceil((right - left) / pitch[1])),
+        )
+        part = await self._other.values(key, 0, (top, left, bottom, right), size)
+        i = ((rows[inside] - top) * size[0] / (bottom - top)).astype(int).clip(0, size[0] - 1)
+        j = ((cols[inside] - left) * size[1] / (right - left)).astype(int).clip(0, size[1] - 1)
+        found = self._empty(key, shape)
+        found[inside] = part[i, j]
+        return found
+
+    def _empty(self, key: str, shape: tuple[int, int]) -> npt.NDArray[Any]:
+        """Return pixels without data: not hidden in a mask, NaN in a band."""
+        return np.zeros(shape, bool) if key == MASK else np.full(shape, np.nan, np.float64)
+
+    def selection(self, keys: Iterable[str], step: int, box: Box) -> xr.Dataset:
+        """Return bands of A, or of B; on another grid, B is computed on that of A."""
+        part = super().selection(keys, 0 if self._onto is not None else step, box)
+        if not step or self._onto is None:
+            return part
+        import rioxarray  # noqa: F401
+
+        own = [name for name in self.bands if name in part.data_vars]
+        made: xr.Dataset = self._other.ds[own].rio.reproject_match(part)
+        return made
+
+
+def _pitch(places: npt.NDArray[Any], axis: int) -> float:
+    """Return how many pixels of B lie in one of A along an axis, at least 1."""
+    if places.shape[axis] < 2:
+        return 1.0
+    return max(1.0, float(np.nanmedian(np.abs(np.diff(places, axis=axis)))))
+
+
+def _date(scene: Scene) -> str | None:
+    """Return what the time of a Dataset is called, if it has one."""
+    time = scene.ds.coords.get("time")
+    if time is None or time.ndim or time.dtype.kind != "M" or bool(time.isnull()):
+        return None
+    return steps_along(xr.Dataset(coords={"time": [time.values]}), "time")[0].label
