@@ -1,4 +1,4 @@
-"""A picker without a kernel: a still image for saved notebooks, and a standalone page."""
+"""A picker without a kernel: a page that includes its pixels."""
 
 from __future__ import annotations
 
@@ -8,10 +8,6 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import imagecodecs
-import numpy as np
-import numpy.typing as npt
 
 from astra_xr.accessor.band_names import find_variable
 from astra_xr.errors import ConversionFailed, InvalidParameter, redact
@@ -24,26 +20,6 @@ if TYPE_CHECKING:
     from astra_xr.widgets.picker import Picker
 
 _HERE = Path(__file__).parent
-
-
-def jpeg(picture: npt.NDArray[np.uint8]) -> bytes:
-    """Return an RGBA image as a JPEG, on white."""
-    alpha = picture[..., 3:] / 255
-    solid = (picture[..., :3] * alpha + 255 * (1 - alpha)).round().astype(np.uint8)
-    return bytes(imagecodecs.jpeg8_encode(solid, level=82))
-
-
-def still(title: str, picture: npt.NDArray[np.uint8] | None) -> str:
-    """Return HTML for viewers without widgets: a JPEG, or a sentence if there is no image."""
-    caption = html.escape(title)
-    if picture is None:
-        return f"<p>Band picker of {caption}. Run the cell to see it.</p>"
-    encoded = base64.b64encode(jpeg(picture)).decode()
-    return (
-        f'<figure style="margin:0"><img alt="{caption}" style="max-width:100%" '
-        f'src="data:image/jpeg;base64,{encoded}"><figcaption style="font-size:smaller;opacity:.7">'
-        f"{caption}. Run the cell to pick bands.</figcaption></figure>"
-    )
 
 
 _PAGE = """<!doctype html>

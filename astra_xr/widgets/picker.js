@@ -3275,6 +3275,7 @@ var View = class {
     const left = make("div", { class: "astra-left" }, stage.node, below, status.alert);
     this.panel.node.append(...this.panel.above, this.histogram.node, ...this.panel.below, this.area.node, this.spectra.node, this.timeline.node);
     root.classList.add("astra-picker");
+    if (about.still) root.append(make("style", {}, `.jp-OutputArea-child:has(> .jp-OutputArea-output > .${about.still}), .${about.still} { display: none !important; }`));
     root.setAttribute("data-lm-suppress-shortcuts", "true");
     root.append(make(
       "section",

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Iterable, Mapping
-from concurrent.futures import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +34,7 @@ from astra_xr.widgets.pin_series import Series
 from astra_xr.widgets.pins import Pins, Spectrum
 from astra_xr.widgets.reads import Channel, Reads
 from astra_xr.widgets.sides import Side, channels_of, side_of
+from astra_xr.widgets.stills import Still, jpeg
 from astra_xr.widgets.work import Work
 
 if TYPE_CHECKING:
@@ -50,9 +50,6 @@ _MOST = 1024
 
 _CALM = 1.0
 """Seconds without a change until ``preview`` is made anew."""
-
-_PATIENCE = 3.0
-"""Seconds to wait, when the picker is shown, for the still image of saved notebooks."""
 
 
 class Picker(anywidget.AnyWidget):
@@ -97,6 +94,8 @@ class Picker(anywidget.AnyWidget):
         self._areas = Areas(self._scene, self._start, self._say)
         about = described(self._scene, ds, name, array=array)
         self._drawing = Drawing(self._scene, about)
+        self._still = Still(about["title"])
+        about["still"] = self._still.name
         super().__init__(about=about, state=completed(self._scene, state))
         self._closed = False
         self.on_msg(self._asked)
@@ -263,7 +262,13 @@ class Picker(anywidget.AnyWidget):
         if found is None or self._closed:
             return found
         data, metadata = found
-        return data | {"text/html": page.still(self.about["title"], self._thumbnail())}, metadata
+        return data | {"text/html": self._still.html(self._drawn())}, metadata
+
+    def _ipython_display_(self, **_: Any) -> None:
+        if self._closed:
+            raise NotImplementedError  # IPython then shows the repr
+        widget, metadata = super()._repr_mimebundle_() or ({}, {})
+        self._still.display(widget, metadata, self._first, self._drawn)
 
     # Pixels.
 
@@ -345,20 +350,18 @@ class Picker(anywidget.AnyWidget):
             self._soon(self._draw_preview)
 
     def _draw_preview(self) -> None:
-        state, drawing = self.state, self._drawing
-        limits, known = self.shown["limits"], self._tiles.overviews
-        if not self._closed and drawing.limited(state, limits) and drawing.ready(state, known):
-            self.set_trait("preview", page.jpeg(drawing.picture(state, known, limits)))
+        image = self._drawn()
+        if image and not self._closed:
+            self.set_trait("preview", image)
+            self._still.renew(image)
 
-    def _thumbnail(self) -> npt.NDArray[np.uint8] | None:
-        """Return the image of the whole scene, or None if it is not read soon."""
-        try:
-            wait(self._first, _PATIENCE)  # for all together, once
-            known = self._tiles.overviews
-            return self._picture(known) if self._drawing.ready(self.state, known) else None
-        except Exception as error:  # noqa: BLE001  (the widget itself shows the error)
-            _log.info("no still image: %s", redact(error))
+    def _drawn(self) -> bytes | None:
+        """Return the image of the whole scene as a JPEG, or None if it is not read."""
+        state, drawing, known = self.state, self._drawing, self._tiles.overviews
+        limits = drawing.limits(state, self._at_hand())
+        if not (drawing.limited(state, limits) and drawing.ready(state, known)):
             return None
+        return jpeg(drawing.picture(state, known, limits))
 
     def _spectrum(self, step: int, x: float, y: float) -> Spectrum:
         return self._start(self._pins.spectrum(step, x, y)).result()

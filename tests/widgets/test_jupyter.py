@@ -274,6 +274,79 @@ def test_two_views_then_a_kernel_that_is_gone(run: Run) -> None:
 SAVES = "jupyterapp.commands.execute('@jupyter-widgets/jupyterlab-manager:saveWidgetState')"
 
 
+def still(page: Any) -> list[bool]:
+    """Whether each still image of the page is seen."""
+    return list(
+        page.evaluate(
+            """[...document.querySelectorAll("figure[class^=astra-still] img")].map(
+                 (img) => img.naturalWidth > 100 && img.checkVisibility())"""
+        )
+    )
+
+
+@pytest.mark.parametrize("application", ["lab", "notebook"])
+def test_a_notebook_that_was_saved_without_the_state_of_widgets(
+    run: Run, server: tuple[str, Path], application: str
+) -> None:
+    page = run(application, OPEN)
+    drawn(page)
+    image = "import base64; print(base64.b64encode(picker.preview).decode())"
+    while not (before := kernel(page, image)):
+        page.wait_for_timeout(100)
+    page.get_by_role("radio", name="Index", exact=True).click()
+    while (encoded := kernel(page, image)) == before:
+        page.wait_for_timeout(100)
+    source = "document.querySelector('figure[class^=astra-still] img').src"
+    page.wait_for_function(f"encoded => {source}.endsWith(encoded)", arg=encoded)
+    assert still(page) == [False]  # the widget is there
+    page.evaluate("async () => await jupyterapp.commands.execute('docmanager:save')")
+    page.wait_for_function("() => !jupyterapp.shell.currentWidget.context.model.dirty")
+    name = page.evaluate("() => jupyterapp.shell.currentWidget.context.path")
+    text = (server[1] / name).read_text()
+    assert "widget-state+json" not in text
+    assert encoded in text  # what was seen in the end
+    page.evaluate("async () => await jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+    for other in ("lab", "notebook"):
+        run(other, execute=False, name=name)
+        page.locator("figure[class^=astra-still] img").wait_for()
+        assert still(page) == [True]
+
+
+SLOW = f"""
+import asyncio, time, astra_xr
+from astra_xr.widgets.layers import Scene
+read = Scene.read
+async def slowly(*args, **options):
+    await asyncio.sleep(2)
+    return await read(*args, **options)
+Scene.read = slowly
+ds = astra_xr.open_scene({SAMPLE!r}, ["red", "green", "blue"], catalog="sample")
+picker = ds.astra.pick()
+started = time.perf_counter()
+display(picker)
+print(f"blocked {{time.perf_counter() - started:.2f}} s")
+"""
+
+
+def test_reads_that_are_slow_hold_up_nothing_and_are_in_the_notebook_later(
+    run: Run, server: tuple[str, Path]
+) -> None:
+    page = run("lab", SLOW)
+    page.locator("pre", has_text="blocked").wait_for()
+    drawn(page)
+    while kernel(page, "print(len(picker.preview) > 0)") != "True":
+        page.wait_for_timeout(100)
+    page.wait_for_timeout(500)
+    page.evaluate("async () => await jupyterapp.commands.execute('docmanager:save')")
+    name = page.evaluate("() => jupyterapp.shell.currentWidget.context.path")
+    book = json.loads((server[1] / name).read_text())
+    outputs = [each for each in book["cells"][0]["outputs"] if "text/html" in each.get("data", {})]
+    assert len(outputs) == 1
+    assert "data:image/jpeg" in "".join(outputs[0]["data"]["text/html"])
+    said = next(each["text"] for each in book["cells"][0]["outputs"] if "text" in each)
+    assert float("".join(said).split()[1]) < 1.5
+
+
 def test_a_notebook_opened_again_without_its_kernel(run: Run, server: tuple[str, Path]) -> None:
     page = run("lab", OPEN)
     drawn(page)

@@ -562,7 +562,6 @@ def test_closing_stops_reads(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Scene, "read", forever)
     picker = plain("a", "b", "c").astra.pick()
-    monkeypatch.setattr(module, "_PATIENCE", 0.1)
     assert "Run the cell to see it" in picker._repr_mimebundle_()[0]["text/html"]
     reads = list(picker._first)
     assert len(reads) == 3

@@ -163,6 +163,8 @@ export interface About {
   quick: boolean;
   /** One at least. */
   steps: Step[];
+  /** In a notebook: the class of the image beside the widget, for viewers without widgets. */
+  still?: string;
   /** In a page without a kernel: the channels that it has. */
   offline?: string[];
 }

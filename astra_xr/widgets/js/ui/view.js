@@ -80,6 +80,8 @@ export class View {
     const left = make("div", { class: "astra-left" }, stage.node, below, status.alert);
     this.panel.node.append(...this.panel.above, this.histogram.node, ...this.panel.below, this.area.node, this.spectra.node, this.timeline.node);
     root.classList.add("astra-picker");
+    // As long as this view is there, the image that a saved notebook has beside it is not shown.
+    if (about.still) root.append(make("style", {}, `.jp-OutputArea-child:has(> .jp-OutputArea-output > .${about.still}), .${about.still} { display: none !important; }`));
     root.setAttribute("data-lm-suppress-shortcuts", "true");
     root.append(make("section", { class: "astra-box", "aria-label": `Band picker of ${about.title}` },
       this.head.node, make("div", { class: "astra-body" }, left, this.strip.node, this.panel.node), foot));
