@@ -1060,6 +1060,7 @@ var Head = class {
     const { about, state, side } = this.view, { compare } = state;
     this.compare.checked = Boolean(compare);
     for (const each of [this.sides, this.shows, this.swap]) each.hidden = !compare;
+    this.node.classList.toggle("astra-comparing", Boolean(compare));
     if (!compare) return;
     for (const { firstChild: input } of this.sides.children) input.checked = input.value === side;
     const can = canDiffer(about, state);
@@ -1933,7 +1934,8 @@ var Save = class {
   /** The name of a file. @param {string} ending */
   named(ending) {
     const { about, state } = this.view;
-    const parts = [about.title.replace(/^[\w-]+:/, ""), state.mode === "rgb" ? state.bands.join("-") : state.mode === "index" ? state.index : state.band];
+    const what = state.compare ? sidesSeen(state).map((side) => labelOf(about, state, side)) : [channelsOf(state).join("-")];
+    const parts = [about.title.replace(/^[\w-]+:/, ""), ...what];
     return `${parts.join("_").replace(/[^\w.-]+/g, "-").slice(0, 120)}.${ending}`;
   }
   /** @param {Blob} blob @param {string} name */

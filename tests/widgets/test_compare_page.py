@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -171,3 +173,49 @@ def test_a_page_compares_what_it_has(stack: Picker, page: Any, tmp_path: Path) -
     page.get_by_label("Compare", exact=True).check()
     page.locator(".astra-name.astra-of-b").wait_for()
     assert time in page.locator(".astra-name.astra-of-b").inner_text()
+
+
+def test_views_share_the_bar_and_choose_sides_each(show: Show, stack: Picker, page: Any) -> None:
+    show(stack)
+    other = stack._scene.ds.astra.pick("NBR")
+    show(other, root="apart")
+    first, apart = page.locator("#root"), page.locator("#apart")
+    first.get_by_label("Compare", exact=True).check()
+    first.locator(".astra-swipe").wait_for()
+    assert apart.locator(".astra-swipe").is_hidden()
+    assert not apart.get_by_label("Compare", exact=True).is_checked()
+    other.close()
+
+
+def test_two_views_of_one_picker(show: Show, stack: Picker) -> None:
+    page = show(stack)
+    page.evaluate(
+        """() => { const el = document.body.appendChild(document.createElement("main"));
+          el.id = "second"; window.view(el); }"""
+    )
+    first, second = page.locator("#root"), page.locator("#second")
+    first.get_by_label("Compare", exact=True).check()
+    second.locator(".astra-swipe").wait_for()
+    first.get_by_role("radio", name="B", exact=True).check(force=True)
+    assert second.get_by_role("radio", name="A", exact=True).is_checked()
+    second.get_by_role("slider", name="Part of the image that shows A").focus()
+    page.keyboard.press("Home")
+    page.wait_for_function("document.querySelector('#root .astra-grip').ariaValueNow === '0'")
+    # Where the bar is cannot be undone, but what is compared can.
+    page.keyboard.press("Control+z")
+    first.locator(".astra-swipe").wait_for(state="hidden")
+    assert second.get_by_role("radio", name="A", exact=True).is_hidden()
+
+
+def test_the_saved_figure_names_both(show: Show, stack: Picker) -> None:
+    page = show(stack)
+    page.get_by_label("Compare", exact=True).check()
+    drawn(page, 1)
+    page.get_by_role("button", name="Save").click()
+    with page.expect_download() as saved:
+        page.get_by_role("menuitem", name="Image (PNG)").click()
+    name = saved.value.suggested_filename
+    assert re.fullmatch(r"sentinel-2.*_A-2026-01-10-NBR_B-2025-12-11-NBR\.png", name), name
+    folder = os.environ.get("PICKER_SCREENSHOTS")
+    if folder:
+        saved.value.save_as(f"{folder}/figure-of-both.png")

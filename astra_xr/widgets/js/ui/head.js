@@ -59,6 +59,7 @@ export class Head {
     const { about, state, side } = this.view, { compare } = state;
     this.compare.checked = Boolean(compare);
     for (const each of [this.sides, this.shows, this.swap]) each.hidden = !compare;
+    this.node.classList.toggle("astra-comparing", Boolean(compare));
     if (!compare) return;
     for (const { firstChild: input } of this.sides.children) input.checked = input.value === side;
     const can = canDiffer(about, state);

@@ -3,6 +3,7 @@
 import { codeOf, pickOf } from "../code.js";
 import { captionOf, layoutOf } from "../figure.js";
 import { barOf } from "../geo/scalebar.js";
+import { channelsOf, labelOf, sidesSeen } from "../sides.js";
 import { clamp, copyText, make } from "./dom.js";
 
 /** @import { View } from "./view.js" */
@@ -69,7 +70,8 @@ export class Save {
   /** The name of a file. @param {string} ending */
   named(ending) {
     const { about, state } = this.view;
-    const parts = [about.title.replace(/^[\w-]+:/, ""), state.mode === "rgb" ? state.bands.join("-") : state.mode === "index" ? state.index : state.band];
+    const what = state.compare ? sidesSeen(state).map((side) => labelOf(about, state, side)) : [channelsOf(state).join("-")];
+    const parts = [about.title.replace(/^[\w-]+:/, ""), ...what];
     return `${parts.join("_").replace(/[^\w.-]+/g, "-").slice(0, 120)}.${ending}`;
   }
 
