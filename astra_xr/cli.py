@@ -49,6 +49,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(error, UpstreamError):
             return 3
         return 2 if isinstance(error, ValueError) else 1
+    except OSError as error:
+        if error.filename is None:
+            raise
+        # A folder that cannot be written, such as a home that is read-only.
+        print(f"astra-xr: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("astra-xr: interrupted", file=sys.stderr)
         return 130
