@@ -118,3 +118,21 @@ def test_only_actions_of_github_are_used_with_no_more_rights_than_needed() -> No
             used = [step["uses"] for step in job["steps"] if "uses" in step]
             assert all(action.startswith("actions/") for action in used), used
             assert job.keys() & {"timeout-minutes", "needs"}, name
+
+
+def test_the_changelog_has_the_version_or_says_that_it_is_to_come() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text()
+    versions = re.findall(r"^## \[(.+?)\](?: - (\d{4}-\d\d-\d\d))?$", text, re.MULTILINE)
+    assert versions[0] == ("Unreleased", "")
+    links = dict(re.findall(r"^\[(.+?)\]: (https://\S+)$", text, re.MULTILINE))
+    assert list(links) == [name for name, _ in versions]
+    assert all(link.startswith(PROJECT["project"]["urls"]["Source"]) for link in links.values())
+    version = PROJECT["project"]["version"]
+    if len(versions) == 1:
+        assert f"what follows will be {version}." in text
+    else:
+        assert versions[1][0] == version
+        assert versions[1][1]
+        assert links["Unreleased"].endswith(f"/compare/v{version}...HEAD")
+    kinds = set(re.findall(r"^### (.+)$", text, re.MULTILINE))
+    assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
