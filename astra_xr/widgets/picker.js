@@ -625,6 +625,7 @@ var Store = class {
     this.name = name;
     this.now = now;
     this.later = (act, wait) => later(act, wait);
+    this.lasting = false;
     this.due = false;
     this.tiles = /* @__PURE__ */ new Map();
     this.bytes = 0;
@@ -646,6 +647,10 @@ var Store = class {
   leave(view) {
     this.views.delete(view);
     this.ask();
+    if (!this.views.size && !this.lasting) {
+      this.tiles.clear();
+      this.bytes = 0;
+    }
   }
   changed() {
     for (const { changed } of this.views.values()) changed();
@@ -813,6 +818,7 @@ async function offlineModel(held) {
   };
   const missing = (address) => ({ type: "failed", ...address, message: `${address.key === MASK ? "The cloud mask" : address.key} is not included in this page.`, final: true });
   const store = new Store(wire, "page");
+  store.lasting = true;
   store.spectra = held.spectra;
   store.statistics = held.statistics;
   for (const { data, ...tile } of held.tiles) {

@@ -351,7 +351,7 @@ class Picker(anywidget.AnyWidget):
 
     def _draw_preview(self) -> None:
         image = self._drawn()
-        if image and not self._closed:
+        if image and image != self.preview and not self._closed:
             self.set_trait("preview", image)
             self._still.renew(image)
 

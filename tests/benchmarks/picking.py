@@ -2,9 +2,12 @@
 
 From ``pick()`` of a full-size scene (10980², over loopback with a round-trip time, without TLS)
 to its first picture, each time in a fresh process, imports and opening not counted. Then, where
-there are Chromium and Notebook 7, what goes over the notebook's websocket in a window of 1900 px
-with two screen pixels to a CSS pixel: for the first picture, for 20 pans of 60 px one way, and for
-20 back; and the redraw.
+there are Chromium and Notebook 7, in a window of 1900 px with two screen pixels to a CSS pixel:
+
+- what goes over the notebook's websocket for the first picture, for 20 pans of 60 px one way, and
+  for 20 back; and the redraw;
+- from running the cell to the first picture, where the browser has 40 ms and 20 Mbit/s to the
+  notebook: until all of the scene is seen, then until it has a pixel for each CSS pixel.
 """
 
 from __future__ import annotations
@@ -23,15 +26,21 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.link import link
+from tests.benchmarks import link as link_module
+from tests.benchmarks.link import _free_port, link
 from tests.benchmarks.scenes import FOLDER, item, make_files
 from tests.servers import free_port
 
 NAMES = ("red", "green", "blue", "nir")
 
-OPEN = """
+PREPARE = """
 from tests.benchmarks.picking import opened
-picker = opened({base!r}).astra.pick()
+from astra_xr.widgets import picker as _
+ds = opened({base!r})
+"""
+
+OPEN = """
+picker = ds.astra.pick()
 picker
 """
 
@@ -62,10 +71,11 @@ def first_picture(base: str) -> None:
 class Notebook:
     """A notebook with a picker, in a browser; what comes over its websocket is counted."""
 
-    def __init__(self, folder: Path, base: str) -> None:
+    def __init__(self, folder: Path, base: str, line: tuple[float, float] | None = None) -> None:
+        """``line`` is the way to the browser: milliseconds a round trip, and Mbit/s."""
         from playwright.sync_api import sync_playwright
 
-        cell: dict[str, Any] = {"cell_type": "code", "source": OPEN.format(base=base),
+        cell: dict[str, Any] = {"cell_type": "code", "source": OPEN,
                                 "metadata": {}, "outputs": [], "execution_count": None}  # fmt: skip
         spec = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
         book = {"cells": [cell], "metadata": spec, "nbformat": 4, "nbformat_minor": 4}
@@ -82,12 +92,19 @@ class Notebook:
                 command, stdout=log, stderr=log, env=environ, start_new_session=True
             )
         root = f"http://127.0.0.1:{port}"
+        self.line: subprocess.Popen[bytes] | None = None
         for _ in range(600):
             try:
                 urllib.request.urlopen(f"{root}/api/status?token=t", timeout=1).read()
                 break
             except OSError:
                 time.sleep(0.1)
+        if line:
+            near = _free_port()
+            shaped = [sys.executable, link_module.__file__, str(near), str(port), *map(str, line)]
+            self.line = subprocess.Popen(shaped, stderr=subprocess.DEVNULL)
+            root = f"http://127.0.0.1:{near}"
+            time.sleep(1)
         self.bytes = 0
         self.playwright = sync_playwright().start()
         browser = self.playwright.chromium.launch(
@@ -101,13 +118,25 @@ class Notebook:
         self.page.goto(f"{root}/notebooks/n.ipynb?token=t")
         self.page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.sessionContext")
         self.page.evaluate(
-            """async () => {
+            """async prepare => {
               const widget = jupyterapp.shell.currentWidget;
               await widget.context.ready;
               await widget.sessionContext.ready;
-              await widget.sessionContext.session.kernel.info;
+              const { kernel } = widget.sessionContext.session;
+              await kernel.info;
+              // Imports and opening are not counted.
+              await kernel.requestExecute({ code: prepare }).done;
+              window.started = performance.now();
+              const seen = () => {
+                const canvas = document.querySelector(".astra-canvas");
+                if (canvas?.dataset.rev) window.coarse ||= performance.now() - started;
+                if (canvas?.dataset.fine === "true") window.finest ||= performance.now() - started;
+                if (!window.finest) requestAnimationFrame(seen);
+              };
+              seen();
               await jupyterapp.commands.execute("notebook:run-all-cells");
-            }"""
+            }""",
+            PREPARE.format(base=base),
         )
         self.page.locator(".astra-canvas[data-rev]").wait_for()
 
@@ -159,6 +188,9 @@ class Notebook:
 
     def close(self) -> None:
         self.playwright.stop()
+        if self.line:
+            self.line.terminate()
+            self.line.wait(20)
         os.killpg(self.server.pid, signal.SIGTERM)
         self.server.wait(20)
 
@@ -185,6 +217,22 @@ def over_the_websocket(base: str) -> None:
             notebook.close()
 
 
+def over_a_line(base: str, rtt: float, mbit: float) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        notebook = Notebook(Path(folder), base, (rtt, mbit))
+        try:
+            notebook.page.wait_for_function("window.finest")
+            coarse, fine = (
+                notebook.page.evaluate(f"window.{n}") / 1e3 for n in ("coarse", "finest")
+            )
+            print(
+                f"to the browser, {rtt:g} ms, {mbit:g} Mbit/s: all is seen after {coarse:.2f} s, "
+                f"with a pixel for each CSS pixel after {fine:.2f} s"
+            )
+        finally:
+            notebook.close()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--latency", type=float, default=30, help="milliseconds a round trip")
@@ -204,6 +252,8 @@ def main() -> None:
         print(f"first picture: {wall:.2f} s (CPU {cpu:.2f} s), the widget made after {made:.2f} s")
         if shutil.which("chromium"):
             over_the_websocket(line.url)
+            for _ in range(3):
+                over_a_line(line.url, 40, 20)
     return None
 
 

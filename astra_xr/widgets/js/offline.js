@@ -38,6 +38,7 @@ export async function offlineModel(held) {
   /** @param {Address} address @returns {Heard} */
   const missing = (address) => ({ type: "failed", ...address, message: `${address.key === MASK ? "The cloud mask" : address.key} is not included in this page.`, final: true });
   const store = new Store(wire, "page");
+  store.lasting = true;
   store.spectra = held.spectra;
   store.statistics = held.statistics;
   for (const { data, ...tile } of held.tiles) {

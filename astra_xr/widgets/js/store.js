@@ -21,6 +21,7 @@ export class Store {
     this.name = name;
     this.now = now;
     this.later = (/** @type {() => void} */ act, /** @type {number} */ wait) => later(act, wait);
+    this.lasting = false; // what is here will not come again, as in a page
     this.due = false; // an attempt at what failed is to come
     /** @type {Map<string, Tile>} */
     this.tiles = new Map(); // name → tile, used last at the end
@@ -52,6 +53,11 @@ export class Store {
   leave(view) {
     this.views.delete(view);
     this.ask();
+    // A cell that is run again leaves the model of its last output behind.
+    if (!this.views.size && !this.lasting) {
+      this.tiles.clear();
+      this.bytes = 0;
+    }
   }
 
   changed() {

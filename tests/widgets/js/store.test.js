@@ -77,6 +77,19 @@ test("what failed is asked for again by itself, later and later, and no more aft
   assert.equal(clock.act, null);
 });
 
+test("without a view nothing is kept, and what is shown again is asked for again", () => {
+  const { store, wire } = made();
+  store.want("a", [at(0)]);
+  store.heard(tile(at(0)));
+  store.leave("b");
+  assert.equal(store.bytes, 8);
+  store.leave("a");
+  assert.deepEqual([store.bytes, store.tiles.size], [0, 0]);
+  store.join("c", () => {});
+  store.want("c", [at(0)]);
+  assert.deepEqual(wire.sent.at(-1).add, [["red", 0, 0, 0, 0]]);
+});
+
 test("without a kernel nothing is on its way, and all is asked for once it is back", () => {
   const { store, wire, clock } = made();
   wire.gone = true;
