@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from astra_xr.missions.base import Item
+from astra_xr.missions.raster_fields import raster_fields
 from astra_xr.model import Band
 
 _SUFFIX = re.compile(r"(_\d+m|\.tif)$")
@@ -88,24 +89,18 @@ def is_of(item: Item, table: Iterable[Band], offsets: Iterable[float] | None = N
 
 
 def _is_like(asset: Mapping[str, Any], band: Band, offsets: Iterable[float] | None) -> bool:
-    if _raster_field(asset, "data_type") not in (None, band.dtype):
+    fields = raster_fields(asset)
+    if fields.get("data_type") not in (None, band.dtype):
         return False
     if band.role not in ("reflectance", "thermal") or band.unit is None:
         return True
     usual = offsets if offsets is not None and band.role == "reflectance" else (band.offset,)
     return (
-        _near(_raster_field(asset, "nodata"), (band.nodata,))
-        and _near(_raster_field(asset, "scale"), (band.scale,))
-        and _near(_raster_field(asset, "offset"), usual)
+        _near(fields.get("nodata"), (band.nodata,))
+        # An asset's plain scale is reason enough to doubt, if not to apply it.
+        and _near(fields.get("scale", asset.get("scale")), (band.scale,))
+        and _near(fields.get("offset"), usual)
     )
-
-
-def _raster_field(asset: Mapping[str, Any], name: str) -> Any:
-    """Return a field of the raster extension, in its 1.1 or its STAC 1.1 form; None: not given."""
-    bands = (entries[0] for field in ("raster:bands", "bands") if (entries := asset.get(field)))
-    sources = [*(each for each in bands if isinstance(each, Mapping)), asset]
-    given = (each.get(key) for each in sources for key in (name, f"raster:{name}"))
-    return next((value for value in given if value is not None), None)
 
 
 def _near(value: Any, usual: Iterable[float | None]) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from astra_xr.missions.raster_fields import raster_fields
 from astra_xr.model import CLASS_ROLES, Band, ClassValue
 
 _FLAG_ROLES = {
@@ -38,15 +39,16 @@ def classified(band: Band, asset: Mapping[str, Any], index: int = 1) -> Band:
     index : int
         Number of the band in the file, from 1.
     """
-    sources = [*_entries(asset, index), asset]
-    if _tells(sources, scale=1, offset=0):
+    sources, fields = [*_entries(asset, index), asset], raster_fields(asset, index)
+    if _scaled(fields):
         return band
     for source in sources:
         for role, read in (("class", _whole_numbers), ("mask", _bit_fields)):
             classes = _distinct(read(source))
             if classes:
                 return replace(band, role=role, classes=classes)
-    measured = _tells(sources, unit="1") or any(map(_is_float, sources))
+    is_float = str(fields.get("data_type")).startswith(("float", "cfloat"))
+    measured = fields.get("unit", "1") != "1" or is_float
     flags = not measured and any(map(_flags_pixels, sources))
     return replace(band, role="mask") if flags else band
 
@@ -58,8 +60,7 @@ def classified_file(band: Band, asset: Mapping[str, Any], planes: Sequence[Band]
     averaged.
     """
     roles = [plane.role for plane in planes if plane.role in CLASS_ROLES]
-    entries = [entry for n in range(len(planes)) for entry in _entries(asset, n + 1)]
-    if not roles or _tells([*entries, asset], scale=1, offset=0):
+    if not roles or any(_scaled(raster_fields(asset, n + 1)) for n in range(len(planes))):
         return band
     same = {plane.classes for plane in planes}
     return replace(band, role=roles[0], classes=same.pop() if len(same) == 1 else ())
@@ -72,18 +73,8 @@ def _entries(asset: Mapping[str, Any], index: int) -> Iterator[Mapping[str, Any]
             yield entries[index - 1]
 
 
-def _tells(sources: Iterable[Mapping[str, Any]], **plain: Any) -> bool:
-    """Return True if a field of some names has another value than the plain one."""
-    return any(
-        source.get(key) not in (None, value)
-        for source in sources
-        for name, value in plain.items()
-        for key in (name, f"raster:{name}")
-    )
-
-
-def _is_float(source: Mapping[str, Any]) -> bool:
-    return str(source.get("data_type")).startswith(("float", "cfloat"))
+def _scaled(fields: Mapping[str, Any]) -> bool:
+    return bool(fields.get("scale", 1) != 1 or fields.get("offset", 0) != 0)
 
 
 def _flags_pixels(source: Mapping[str, Any]) -> bool:

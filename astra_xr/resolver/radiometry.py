@@ -13,6 +13,7 @@ import numpy as np
 
 from astra_xr.errors import InvalidItem, InvalidParameter
 from astra_xr.missions import Factors, Item, Mission
+from astra_xr.missions.raster_fields import raster_fields
 from astra_xr.model import AS_STORED, CLASS_ROLES, DIGITAL_NUMBERS, Band, Radiometry
 from astra_xr.warned import first_time
 
@@ -73,7 +74,7 @@ def decide_radiometry(
     InvalidItem
         The item contradicts itself in what decides the numbers.
     """
-    declared = _of_all_bands(item, band) | _declared(item, asset, index)
+    declared = _of_all_bands(item, band) | raster_fields(asset, index)
     dtype = _type_of(declared, band)
     band = _converted(band, dtype)
     nodata = _nodata(item, declared["nodata"]) if "nodata" in declared else band.nodata
@@ -157,7 +158,7 @@ def as_they_are(band: Band, read: Radiometry) -> Radiometry | None:
 
 def is_declared(item: Item, asset: Mapping[str, Any], index: int = 1) -> bool:
     """Return True if an item gives a scale or an offset for a plane of an asset's file."""
-    return not {"scale", "offset"}.isdisjoint(_declared(item, asset, index))
+    return not {"scale", "offset"}.isdisjoint(raster_fields(asset, index))
 
 
 RadiometryMode = Literal["auto", "file", "raw"]
@@ -281,27 +282,6 @@ def _warn_of_difference(
     )  # fmt: skip
 
 
-def _declared(item: Item, asset: Mapping[str, Any], index: int) -> dict[str, Any]:
-    """Collect what the raster extension says, in its 1.1 and its STAC 1.1 form."""
-    sources: list[Mapping[str, Any]] = [asset]
-    for field in ("bands", "raster:bands"):
-        entries = asset.get(field) or []
-        # One entry may describe all bands that the item names.
-        number = 1 if len(entries) == 1 < len(asset.get("eo:bands") or ()) else index
-        if 0 < number <= len(entries):
-            sources.append(entries[number - 1])
-    names = ("data_type", "nodata", "scale", "offset", "unit")
-    return {
-        name: source[key]
-        for source in sources
-        for name in names
-        for key in (name, f"raster:{name}")
-        if source.get(key) is not None
-        and (key != "scale" or source is not asset)
-        and (name != "unit" or isinstance(source[key], str))
-    }
-
-
 def _converted(band: Band, dtype: str) -> Band:
     """Return a band without the mission's factors if others made floats of its numbers."""
     if not dtype.startswith("float") or np.dtype(band.dtype or dtype).kind not in "iu":
@@ -313,8 +293,8 @@ def _check_forms(item: Item, asset: Mapping[str, Any], index: int, wanted: bool)
     """Refuse an asset whose ``raster:bands`` and STAC 1.1 fields give different factors."""
     if not wanted:
         return
-    older = _declared(item, {k: v for k, v in asset.items() if k.endswith(":bands")}, index)
-    newer = _declared(item, {k: v for k, v in asset.items() if k != "raster:bands"}, index)
+    older = raster_fields({k: v for k, v in asset.items() if k.endswith(":bands")}, index)
+    newer = raster_fields({k: v for k, v in asset.items() if k != "raster:bands"}, index)
     for name in {"scale", "offset"} & older.keys() & newer.keys():
         pair = _number(item, name, older[name]), _number(item, name, newer[name])
         if not math.isclose(*pair, rel_tol=1e-6):

@@ -1,0 +1,50 @@
+"""What a STAC asset says of the numbers in its file, in whichever form of the raster extension."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_NAMES = ("data_type", "nodata", "scale", "offset", "unit")
+
+
+def raster_fields(asset: Mapping[str, Any], index: int = 1) -> dict[str, Any]:
+    """Return type, nodata, scale, offset and unit of a plane of an asset's file.
+
+    ``raster:bands`` of the extension's version 1 count first, then STAC 1.1's ``bands``, then the
+    asset itself; ``raster:scale`` before ``scale``. An asset's plain ``scale`` is not one of
+    values.
+
+    Parameters
+    ----------
+    asset : mapping
+    index : int
+        Number of the plane in the file, from 1.
+
+    Returns
+    -------
+    dict
+        As the asset has them; what is not given is left out.
+
+    Examples
+    --------
+    >>> asset = {"bands": [{"nodata": 0, "raster:scale": 1e-4}], "raster:bands": [{"nodata": 255}]}
+    >>> raster_fields(asset)
+    {'nodata': 255, 'scale': 0.0001}
+    """
+    sources: list[Mapping[str, Any]] = [asset]
+    for field in ("bands", "raster:bands"):
+        entries = asset.get(field) or []
+        # One entry may describe all bands that the item names.
+        number = 1 if len(entries) == 1 < len(asset.get("eo:bands") or ()) else index
+        if 0 < number <= len(entries) and isinstance(entries[number - 1], Mapping):
+            sources.append(entries[number - 1])
+    return {
+        name: source[key]
+        for source in sources
+        for name in _NAMES
+        for key in (name, f"raster:{name}")
+        if source.get(key) is not None
+        and (key != "scale" or source is not asset)
+        and (name != "unit" or isinstance(source[key], str))
+    }
