@@ -7,6 +7,7 @@ import functools
 import hashlib
 import html
 import json
+import re
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -275,12 +276,17 @@ def openapi() -> dict[str, Any]:
 
 
 _STYLE = (
+    ":root{color-scheme:light dark}td:last-child{overflow-wrap:anywhere}"
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
     "table{border-collapse:collapse}td,th{border:1px solid #8888;padding:.3rem .6rem;"
     "text-align:left;vertical-align:top}pre{background:#8882;padding:.8rem;overflow:auto}"
 )
 _DIGEST = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 DOCS_POLICY = f"default-src 'none'; style-src 'sha256-{_DIGEST}'; frame-ancestors 'none'"
+
+
+_LONGEST = 200
+"""Letters of an example on the page."""
 
 
 @functools.cache
@@ -292,27 +298,41 @@ def docs_page() -> str:
         for p in TABLE.values()
     )
     errors = "".join(
-        f"<tr><td>{status}</td><td><code>{', '.join(codes)}</code></td></tr>"
+        f"<tr><td>{status}</td><td><code>{code}</code><br>{_said(code)}</td></tr>"
         for status, codes in _both(_ANY, _OF_FILES, _OURS).items()
+        for code in codes
     )
+    red = {name: _examples()["answer"]["assets"][name] for name in ("B04",)}
+    answer = json.dumps({**_examples()["answer"], "assets": red}, indent=1, ensure_ascii=False)
+    # Numbers of a list side by side.
+    answer = re.sub(r"\[\s+([-\d.,\s]+?)\s+\]", lambda m: f"[{' '.join(m[1].split())}]", answer)
     paths = "".join(
         f"<tr><td><code>GET {html.escape(path)}</code></td>"
         f"<td>{html.escape(page['get']['summary'])}</td></tr>"
         for path, page in openapi()["paths"].items()
     )
     return (
-        "<!doctype html><html lang=en><meta charset=utf-8><title>Asset Resolver API</title>"
+        "<!doctype html><html lang=en><meta charset=utf-8>"
+        "<meta name=viewport content='width=device-width'><title>Asset Resolver API</title>"
         f"<style>{_STYLE}</style><h1>Asset Resolver API</h1>"
         "<p>A scene id becomes the signed URLs of its bands. "
         "<a href=/openapi.json>OpenAPI document</a></p>"
         "<pre>curl &quot;$BASE/api/v1/assets?scene_id=sentinel-2:S2B_MSIL2A_20250115T184929"
         "&amp;bands=red,nir&quot; \\\n  -H &quot;Authorization: Bearer $KEY&quot;</pre>"
         f"<h2>Paths</h2><table>{paths}</table>"
-        f"<h2>GET /api/v1/assets</h2><table><tr><th>parameter<th>required<th></tr>{rows}</table>"
+        f"<h2>GET /api/v1/assets</h2><table><tr><th>parameter<th>required<th>meaning</tr>"
+        f"{rows}</table>"
+        f"<h2>Response</h2><p>For <code>bands=red</code>:</p><pre>{html.escape(answer)}</pre>"
         f"<h2>Errors</h2><p>Problem documents (RFC 9457) with a stable <code>code</code>.</p>"
-        f"<table><tr><th>status<th>code</tr>{errors}</table></html>"
+        f"<table><tr><th>status<th>code, and for example</tr>{errors}</table></html>"
     )
 
 
 def _choices(schema: Mapping[str, Any]) -> str:
-    return f" One of {', '.join(schema['enum'])}." if "enum" in schema else ""
+    values = schema.get("enum", ())
+    return f" One of {', '.join(values)}." if len(values) > 1 else ""
+
+
+def _said(code: str) -> str:
+    said: str = _examples()["problems"][code]["detail"]
+    return html.escape(said if len(said) < _LONGEST else f"{said[:_LONGEST]}…")

@@ -176,3 +176,6 @@ def test_the_page_tells_people(served: Served) -> None:
         *(row.raised.code for row in ROWS), "rate-limited", "authentication-required",
     ):  # fmt: skip
         assert words in page, words
+    for words in ("&quot;proj:shape&quot;: [2048, 2048]", "more than 2 requests in 60 s"):
+        assert words in page, words
+    assert "One of full" not in page
