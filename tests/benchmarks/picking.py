@@ -7,7 +7,9 @@ there are Chromium and Notebook 7, in a window of 1900 px with two screen pixels
 - what goes over the notebook's websocket for the first picture, for 20 pans of 60 px one way, and
   for 20 back; and the redraw;
 - from running the cell to the first picture, where the browser has 40 ms and 20 Mbit/s to the
-  notebook: until all of the scene is seen, then until it has a pixel for each CSS pixel.
+  notebook: until all of the scene is seen, then until it has a pixel for each CSS pixel;
+- of a stack of 60 dates of that scene: until the thumbnails in sight and until all are there, and
+  from a click on another date to its picture and to its details.
 """
 
 from __future__ import annotations
@@ -28,10 +30,18 @@ from typing import Any
 
 from tests.benchmarks import link as link_module
 from tests.benchmarks.link import _free_port, link
-from tests.benchmarks.scenes import FOLDER, item, make_files
+from tests.benchmarks.scenes import FOLDER, item, items, make_files
 from tests.servers import free_port
 
 NAMES = ("red", "green", "blue", "nir")
+
+DATES = 60
+
+PREPARE_STACK = """
+from tests.benchmarks.picking import opened_stack
+from astra_xr.widgets import picker as _
+ds = opened_stack({base!r})
+"""
 
 PREPARE = """
 from tests.benchmarks.picking import opened
@@ -50,6 +60,13 @@ def opened(base: str) -> Any:
     import astra_xr
 
     return astra_xr.open_scene(item(base), bands=list(NAMES))
+
+
+def opened_stack(base: str) -> Any:
+    """Open four bands of many dates of the scene."""
+    import astra_xr
+
+    return astra_xr.open_scenes(items(base, DATES), list(NAMES))
 
 
 def first_picture(base: str) -> None:
@@ -71,7 +88,10 @@ def first_picture(base: str) -> None:
 class Notebook:
     """A notebook with a picker, in a browser; what comes over its websocket is counted."""
 
-    def __init__(self, folder: Path, base: str, line: tuple[float, float] | None = None) -> None:
+    def __init__(
+        self, folder: Path, base: str, line: tuple[float, float] | None = None,
+        prepare: str = PREPARE,
+    ) -> None:  # fmt: skip
         """``line`` is the way to the browser: milliseconds a round trip, and Mbit/s."""
         from playwright.sync_api import sync_playwright
 
@@ -136,7 +156,7 @@ class Notebook:
               seen();
               await jupyterapp.commands.execute("notebook:run-all-cells");
             }""",
-            PREPARE.format(base=base),
+            prepare.format(base=base),
         )
         self.page.locator(".astra-canvas[data-rev]").wait_for()
 
@@ -186,6 +206,52 @@ class Notebook:
         )
         return found
 
+    def thumbnails(self) -> float:
+        """Return the seconds until the thumbnails in sight are there."""
+        spent: float = self.page.evaluate(
+            """async () => {
+              const frame = () => new Promise(requestAnimationFrame);
+              const strip = document.querySelector(".astra-dates");
+              const start = performance.now();
+              while (!strip.querySelector(".astra-date")) await frame();
+              const count = strip.firstChild.clientWidth / 66;
+              const first = Math.floor(strip.scrollLeft / 66);
+              const last = Math.min(count, Math.ceil((strip.scrollLeft + strip.clientWidth) / 66));
+              const here = n => strip.querySelector(`.astra-here[aria-posinset="${n + 1}"]`);
+              for (let n = first; n < last; n++) while (!here(n)) await frame();
+              return (performance.now() - start) / 1000;
+            }"""
+        )
+        return spent
+
+    def all_thumbnails(self) -> float:
+        """Return the seconds until all are there, scrolling from the last to the first."""
+        spent, left = 0.0, -1
+        while left != 0:
+            left = self.page.locator(".astra-dates").evaluate(
+                """e => { e.scrollLeft -= e.clientWidth;
+                   return e.scrollLeft; }"""
+            )
+            spent += self.thumbnails()
+        return spent
+
+    def switch(self, label: str) -> tuple[float, float]:
+        """Return the seconds from a click to the picture of another date, and to its details."""
+        spent: tuple[float, float] = self.page.evaluate(
+            """async label => {
+              const canvas = document.querySelector(".astra-canvas"), rev = canvas.dataset.rev;
+              const start = performance.now();
+              document.querySelector(`[aria-label="${label}"]`).click();
+              const frame = () => new Promise(requestAnimationFrame);
+              while (canvas.dataset.rev === rev) await frame();
+              const seen = performance.now();
+              while (canvas.dataset.fine !== "true") await frame();
+              return [(seen - start) / 1000, (performance.now() - start) / 1000];
+            }""",
+            label,
+        )
+        return spent
+
     def close(self) -> None:
         self.playwright.stop()
         if self.line:
@@ -233,15 +299,66 @@ def over_a_line(base: str, rtt: float, mbit: float) -> None:
             notebook.close()
 
 
+def thumbnails(base: str) -> None:
+    """Print seconds and bytes of reading the thumbnails of all dates, as many at once as asked."""
+    from astra_xr.reading.loop import run, together
+
+    picker = opened_stack(base).astra.pick()
+    for read in picker._first:
+        read.result()
+    tiles, level = picker._tiles, picker._tiles.pyramid.thumbnail
+    start, cpu = time.perf_counter(), time.process_time()
+    for first in range(0, DATES, 12):
+        dates = range(first, first + 12)
+        work = [tiles.tiles((key, n), level, [(0, 0)]) for n in dates for key in NAMES[:3]]
+        run(together(work))
+    spent, used = time.perf_counter() - start, time.process_time() - cpu
+    print(f"thumbnails of {DATES} dates in Python: {spent:.2f} s (CPU {used:.2f} s)")
+    picker.close()
+
+
+def strip(base: str) -> None:
+    thumbnails(base)
+    with tempfile.TemporaryDirectory() as folder:
+        notebook = Notebook(Path(folder), base, prepare=PREPARE_STACK)
+        try:
+            before = notebook.bytes
+            seen = notebook.thumbnails()
+            every = seen + notebook.all_thumbnails()
+            size = (notebook.bytes - before) / 1e6
+            print(
+                f"strip of {DATES} dates: in sight {seen:.2f} s after the first picture, all after "
+                f"{every:.2f} s, {size:.2f} MB over the websocket"
+            )
+            far = notebook.switch("Previous date")
+            near = []
+            for _ in range(5):
+                # Neighbors are read while one looks.
+                notebook.page.wait_for_timeout(3000)
+                near.append(notebook.switch("Previous date"))
+            first, fine = (sorted(each) for each in zip(*near, strict=True))
+            print(
+                f"another date: {far[0]:.2f} s, all details {far[1]:.2f} s; with its neighbors "
+                f"read ahead {first[2]:.2f} s (slowest of 5: {first[-1]:.2f} s), {fine[2]:.2f} s"
+            )
+        finally:
+            notebook.close()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--latency", type=float, default=30, help="milliseconds a round trip")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--work")
+    parser.add_argument("--strip", action="store_true", help="the stack alone")
     args = parser.parse_args()
     if args.work:
         return first_picture(args.work)
     make_files()
+    if args.strip:
+        with link(FOLDER, args.latency, 10_000, tls=False) as line:
+            strip(line.url)
+        return None
     runs = []
     with link(FOLDER, args.latency, 10_000, tls=False) as line:
         for _ in range(args.rounds):
@@ -254,6 +371,7 @@ def main() -> None:
             over_the_websocket(line.url)
             for _ in range(3):
                 over_a_line(line.url, 40, 20)
+            strip(line.url)
     return None
 
 

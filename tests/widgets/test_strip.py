@@ -46,6 +46,13 @@ def test_a_date_is_clicked(show: Show, stack: Picker, page: Any) -> None:
     settled(page)
     before = drawn(page)
     chosen = page.locator(CHOSEN)
+    colors = page.evaluate(
+        """[...document.querySelectorAll(".astra-date canvas")].map(canvas => {
+          const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+          return [canvas.width, canvas.height, new Set(data).size];
+        })"""
+    )
+    assert all(each[:2] == [64, 64] and each[2] > 20 for each in colors), colors
     assert chosen.get_attribute("aria-label").startswith("2025-06-14, 0 % clouds")
     page.get_by_role("option", name="2025-07-14").click()
     drawn(page, before)

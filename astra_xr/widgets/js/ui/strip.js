@@ -12,6 +12,8 @@ import { Layer, Look } from "./layer.js";
 
 const CELL = 66; // CSS pixels from one to the next
 const BATCH = 12; // steps that are on their way at once
+const AHEAD = 16; // tiles of a channel, beside the overview
+const FEW = 6; // of these while details of the picture are read
 const SLICE = 10; // milliseconds of painting at once
 
 /** @typedef {{ node: any, canvas: HTMLCanvasElement, bar: any, made: string }} Cell */
@@ -98,18 +100,24 @@ export class Strip {
     return this.view.store.get({ key, time: n, level: this.view.pyramid.thumbnail, row: 0, col: 0 });
   }
 
-  /** What else to read: thumbnails that are in sight, and the steps next to this one. `idle`: nothing more important is. */
-  wanted(idle) {
+  /** What to read beside what is seen: thumbnails that are in sight, and the steps next to this one. @param {Address[]} seen */
+  wanted(seen) {
     const { about, store, edited: state, pyramid, stage } = this.view;
     if (this.steps.length < 2 || !about.quick || about.offline || !this.scroller.clientWidth) return [];
+    // First the picture, then its details and some thumbnails.
+    const left = seen.filter((address) => !store.settled(address)), idle = !left.length;
+    const most = idle ? BATCH : left.some(({ level }) => level === pyramid.top) ? 0 : FEW;
     const near = this.sight().sort((a, b) => Math.abs(a - this.place) - Math.abs(b - this.place)).map((place) => this.list[place]);
     const open = near.map((n) => this.addresses(n)).filter((all) => !all.every((address) => store.settled(address)));
     const coming = open.filter((all) => all.some((address) => store.coming(address)));
-    const found = [...coming, ...(idle ? open.filter((all) => !coming.includes(all)).slice(0, Math.max(0, BATCH - coming.length)) : [])].flat();
+    const found = [...coming, ...open.filter((all) => !coming.includes(all)).slice(0, Math.max(0, most - coming.length))].flat();
     if (!this.used || !idle) return found;
     const beside = new Set([this.hovered, stepBy(this.list, this.current, 1), stepBy(this.list, this.current, -1)]);
     const ahead = [...beside].filter((n) => n >= 0).map((n) => ({ ...state, time: this.steps[n].label }));
-    return [...found, ...ahead.flatMap((next) => wantedBy(about, pyramid, next, stage.level, stage.eye.view))];
+    // Their overviews, and what would be seen if that is not much more.
+    const view = stage.eye.view || [0, 0, pyramid.rows, pyramid.cols];
+    const level = pyramid.within(stage.level, view).length <= AHEAD ? stage.level : pyramid.top;
+    return [...found, ...ahead.flatMap((next) => wantedBy(about, pyramid, next, level, view))];
   }
 
   /** Places in the list that are in sight. */
@@ -235,7 +243,7 @@ export class Strip {
       [cell.canvas.width, cell.canvas.height] = [layer.canvas.width * scale, layer.canvas.height * scale];
       cell.canvas.getContext("2d")?.drawImage(layer.canvas, 0, 0, cell.canvas.width, cell.canvas.height);
       cell.made = "";
-    }
+    } else return;
     cell.node.classList.add("astra-here");
   }
 }

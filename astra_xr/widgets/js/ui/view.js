@@ -222,7 +222,7 @@ export class View {
     if (this.stage.looking || !this.stage.eye.width) return; // it still moves
     const { about, pyramid, state, stage } = this;
     const wanted = sidesRead(state).flatMap((side) => wantedBy(about, pyramid, sideOf(about, state, side), stage.level, stage.eye.view));
-    this.store.want(this, wanted, this.strip.wanted(wanted.every((address) => this.store.settled(address))));
+    this.store.want(this, wanted, this.strip.wanted(wanted));
   }
 
   derive() {
