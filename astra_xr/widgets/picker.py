@@ -171,7 +171,7 @@ class Picker(anywidget.AnyWidget):
 
     @property
     def spectra(self) -> pd.DataFrame:
-        """Return the values under the pins, one row per pin; reads pixels as needed."""
+        """Return the values under the pins at the shown time, one row per pin; reads as needed."""
         return self._pins.table(self._step, self.state["pins"])
 
     @property
@@ -204,6 +204,8 @@ class Picker(anywidget.AnyWidget):
         self, path: str | os.PathLike[str], *, bands: Iterable[str] = (), size: int = 512
     ) -> Path:
         """Write an HTML file that shows this picker without a kernel or network.
+
+        Of a stack it has the date that is shown, and the one that limits follow from.
 
         Parameters
         ----------

@@ -62,8 +62,10 @@ class Pins:
         import pandas as pd
 
         reads = [self._start(self.spectrum(step, *point)) for point in points]
+        dim = self._scene.dim
+        time = {} if dim is None else {str(dim): self._scene.stack[dim].values[step]}
         found = zip(points, reads, strict=True)
-        return pd.DataFrame({"x": x, "y": y} | read.result() for (x, y), read in found)
+        return pd.DataFrame({"x": x, "y": y} | time | read.result() for (x, y), read in found)
 
     def follow(self, step: int, points: Sequence[Sequence[float]]) -> None:
         """Send the spectra of points, unless others are asked for meanwhile."""

@@ -230,6 +230,7 @@ def test_spectra_are_of_the_step(opened: list[Picker]) -> None:
     picker = ds.astra.pick(pins=[(3.5, 2.5)], time="2025-05")
     opened.append(picker)
     assert picker.spectra.loc[0, "a"] == ds.a[1, 2, 3]
+    assert picker.spectra.loc[0, "time"] == ds.time[1]
     picker.state = picker.state | {"time": "2025-07-24"}
     assert picker.spectra.loc[0, "a"] == ds.a[3, 2, 3]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -172,3 +173,17 @@ def test_it_fits_and_is_accessible(show: Show, stack: Picker, page: Any) -> None
     page.evaluate(axe_source())
     found = page.evaluate("axe.run('#root')")
     assert [(e["id"], [n["html"][:120] for n in e["nodes"]]) for e in found["violations"]] == []
+
+
+def test_a_page_has_the_date_that_is_shown_and_that_of_the_limits(
+    stack: Picker, page: Any, tmp_path: Path
+) -> None:
+    stack.state = stack.state | {"time": "2025-07"}
+    page.goto(stack.to_html(tmp_path / "picker.html", size=128).as_uri())
+    drawn(page)
+    settled(page)
+    assert page.locator(".astra-date").count() == 2
+    assert page.locator(".astra-label").inner_text() == "2025-07-14"
+    page.get_by_label("Previous date").click()
+    drawn(page, 1)
+    assert '.sel(time="2025-06-14T18:49:29")' in page.locator(".astra-code").inner_text()
