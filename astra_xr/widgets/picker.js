@@ -2890,6 +2890,8 @@ var Status = class {
 // astra_xr/widgets/js/ui/strip.js
 var CELL = 66;
 var BATCH = 12;
+var AHEAD = 16;
+var FEW = 6;
 var SLICE = 10;
 var Strip = class {
   clear = false;
@@ -2979,18 +2981,22 @@ var Strip = class {
   tile(key, n) {
     return this.view.store.get({ key, time: n, level: this.view.pyramid.thumbnail, row: 0, col: 0 });
   }
-  /** What else to read: thumbnails that are in sight, and the steps next to this one. `idle`: nothing more important is. */
-  wanted(idle) {
+  /** What to read beside what is seen: thumbnails that are in sight, and the steps next to this one. @param {Address[]} seen */
+  wanted(seen) {
     const { about, store, edited: state, pyramid, stage } = this.view;
     if (this.steps.length < 2 || !about.quick || about.offline || !this.scroller.clientWidth) return [];
+    const left = seen.filter((address) => !store.settled(address)), idle = !left.length;
+    const most = idle ? BATCH : left.some(({ level: level2 }) => level2 === pyramid.top) ? 0 : FEW;
     const near = this.sight().sort((a, b) => Math.abs(a - this.place) - Math.abs(b - this.place)).map((place) => this.list[place]);
     const open = near.map((n) => this.addresses(n)).filter((all) => !all.every((address) => store.settled(address)));
     const coming = open.filter((all) => all.some((address) => store.coming(address)));
-    const found = [...coming, ...idle ? open.filter((all) => !coming.includes(all)).slice(0, Math.max(0, BATCH - coming.length)) : []].flat();
+    const found = [...coming, ...open.filter((all) => !coming.includes(all)).slice(0, Math.max(0, most - coming.length))].flat();
     if (!this.used || !idle) return found;
     const beside = /* @__PURE__ */ new Set([this.hovered, stepBy(this.list, this.current, 1), stepBy(this.list, this.current, -1)]);
     const ahead = [...beside].filter((n) => n >= 0).map((n) => ({ ...state, time: this.steps[n].label }));
-    return [...found, ...ahead.flatMap((next) => wantedBy(about, pyramid, next, stage.level, stage.eye.view))];
+    const view = stage.eye.view || [0, 0, pyramid.rows, pyramid.cols];
+    const level = pyramid.within(stage.level, view).length <= AHEAD ? stage.level : pyramid.top;
+    return [...found, ...ahead.flatMap((next) => wantedBy(about, pyramid, next, level, view))];
   }
   /** Places in the list that are in sight. */
   sight() {
@@ -3121,7 +3127,7 @@ var Strip = class {
       [cell.canvas.width, cell.canvas.height] = [layer.canvas.width * scale, layer.canvas.height * scale];
       cell.canvas.getContext("2d")?.drawImage(layer.canvas, 0, 0, cell.canvas.width, cell.canvas.height);
       cell.made = "";
-    }
+    } else return;
     cell.node.classList.add("astra-here");
   }
 };
@@ -3439,7 +3445,7 @@ var View = class {
     if (this.stage.looking || !this.stage.eye.width) return;
     const { about, pyramid, state, stage } = this;
     const wanted = sidesRead(state).flatMap((side) => wantedBy(about, pyramid, sideOf(about, state, side), stage.level, stage.eye.view));
-    this.store.want(this, wanted, this.strip.wanted(wanted.every((address) => this.store.settled(address))));
+    this.store.want(this, wanted, this.strip.wanted(wanted));
   }
   derive() {
     const { about, state, statistics } = this, told = (this.model.get("shown") || {}).limits;
