@@ -844,7 +844,8 @@ class AstraAccessor:
               ``limits``: band or index → (low, high); ``gamma``;
             - ``compare``: what a second side, B, shows beside A: any of ``time``, ``bands``,
               ``index`` and ``band``, and ``"show": "swipe"`` or ``"difference"``, which is B - A;
-              or another Dataset with the same bands, which is brought onto this grid;
+              or another Dataset with the same bands, alone or as ``"other"`` of that dict, which
+              is brought onto this grid;
             - ``mask``: mask clouds; ``view`` and ``area``: (top, left, bottom, right) in pixels;
               ``pins``: a list of (x, y).
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -23,14 +23,34 @@ _CLOSE = 1e-3
 """Part of a pixel that grids may differ by and still be the same."""
 
 
-def paired(ds: xr.Dataset, name: str, state: dict[str, Any]) -> tuple[Scene, dict[str, Any]]:
-    """Return ``ds`` and the Dataset that ``state["compare"]`` is as one scene, and their state."""
-    other = state["compare"]
+def scene_of(ds: xr.Dataset, name: str, state: dict[str, Any]) -> tuple[Scene, dict[str, Any]]:
+    """Return what a picker shows, and the state without Datasets.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        What the picker was opened on.
+    name : str
+        Its name in Python.
+    state : dict
+        Of which ``compare`` may be another Dataset, or a dict with one as ``"other"``.
+
+    Raises
+    ------
+    InvalidDataset
+        They cannot be compared.
+    """
+    compare = state.get("compare")
+    kinds = (xr.Dataset, xr.DataArray)
+    given = {"other": compare} if isinstance(compare, kinds) else compare
+    if not isinstance(given, Mapping) or not isinstance(given.get("other"), kinds):
+        return Scene(ds), state
+    other, rest = given["other"], {key: given[key] for key in given if key != "other"}
     if isinstance(other, xr.DataArray):
         other = other.to_dataset(name=next(iter(ds.data_vars)))
     pair = Pair(ds, other, (name, "other"))
     a, b = (step.label for step in pair.steps)
-    return pair, state | {"time": a, "compare": {"time": b}}
+    return pair, {"time": a} | state | {"compare": {"time": b} | rest}
 
 
 class Pair(Scene):

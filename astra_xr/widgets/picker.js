@@ -931,10 +931,14 @@ function literal(value) {
   return JSON.stringify(value);
 }
 function pickOf(about, state) {
+  const source = about.steps.map((step) => step.source).find(Boolean);
   const told = Object.entries(state).filter(([, value]) => value !== null && JSON.stringify(value) !== "{}" && JSON.stringify(value) !== "[]");
   return `${about.name}.astra.pick(
-${told.map(([key, value]) => `    ${key}=${literal(value)},
-`).join("")})`;
+${told.map(([key, value]) => {
+    const code = literal(value);
+    return `    ${key}=${key === "compare" && source ? code.replace("{", `{"other": ${source}, `) : code},
+`;
+  }).join("")})`;
 }
 function viewCode(grid, view) {
   if (!view) return "";

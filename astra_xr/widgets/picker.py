@@ -26,10 +26,10 @@ from astra_xr.widgets.areas import Areas
 from astra_xr.widgets.choice import InvalidState, completed, usual_colormap
 from astra_xr.widgets.code import code_of, program_of
 from astra_xr.widgets.drawing import Drawing
-from astra_xr.widgets.layers import MASK, Scene
+from astra_xr.widgets.layers import MASK
 from astra_xr.widgets.look import Box, Limits, Tile, fitting
 from astra_xr.widgets.messages import Wants
-from astra_xr.widgets.pair import paired
+from astra_xr.widgets.pair import scene_of
 from astra_xr.widgets.pin_series import Series
 from astra_xr.widgets.pins import Pins, Spectrum
 from astra_xr.widgets.reads import Channel, Reads
@@ -76,10 +76,7 @@ class Picker(anywidget.AnyWidget):
         self, ds: xr.Dataset, *, name: str = "ds", array: bool = False, **state: Any
     ) -> None:
         # ``name`` is the Python of the Dataset in the copied code; of an array, if it is one.
-        if isinstance(state.get("compare"), xr.Dataset | xr.DataArray):
-            self._scene, state = paired(ds, name, state)
-        else:
-            self._scene = Scene(ds)
+        self._scene, state = scene_of(ds, name, state)
         self._work = Work()
         self._start, self._soon = self._work.start, self._work.soon
         self._tiles = Reads(self._scene)

@@ -13,6 +13,7 @@ import pytest
 import astra_xr
 from astra_xr.widgets.picker import Picker
 from tests.widgets.conftest import Show, drawn
+from tests.widgets.test_page import axe_source
 
 # One browser for all of them.
 pytestmark = pytest.mark.xdist_group("browser")
@@ -219,3 +220,16 @@ def test_the_saved_figure_names_both(show: Show, stack: Picker) -> None:
     folder = os.environ.get("PICKER_SCREENSHOTS")
     if folder:
         saved.value.save_as(f"{folder}/figure-of-both.png")
+
+
+@pytest.mark.parametrize("page", [{}, {"dark": True}], indirect=True, ids=["light", "dark"])
+def test_a_comparison_is_accessible(show: Show, stack: Picker, page: Any) -> None:
+    source = axe_source()
+    show(stack)
+    page.evaluate(source)
+    page.get_by_label("Compare", exact=True).check()
+    for name in ("B", DIFFERENCE):
+        page.get_by_role("radio", name=name, exact=True).check(force=True)
+        page.wait_for_function("document.querySelector('.astra-picker').dataset.busy === 'false'")
+        found = page.evaluate("axe.run('#root')")["violations"]
+        assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == []

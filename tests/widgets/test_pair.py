@@ -73,6 +73,15 @@ def test_without_dates_they_are_called_by_their_names(opened: list[Picker]) -> N
     assert opened[1].code.startswith("(other - da).plot")
 
 
+def test_the_other_is_given_beside_how_it_is_shown(opened: list[Picker]) -> None:
+    ds, other = scene("2025-06-01"), scene("2025-07-01") * 1.1
+    opened.append(ds.astra.pick("nir", compare={"other": other, "show": "difference"}))
+    assert opened[0].state["compare"]["show"] == "difference"
+    state = opened[0].state | {"compare": opened[0].state["compare"] | {"other": other}}
+    opened.append(ds.astra.pick(**state))
+    assert opened[1].state == opened[0].state
+
+
 @pytest.mark.parametrize(
     "other",
     [

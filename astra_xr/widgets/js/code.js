@@ -73,8 +73,13 @@ function literal(value) {
 
 /** The Python that opens a picker in this state. @param {About} about @param {State} state */
 export function pickOf(about, state) {
+  const source = about.steps.map((step) => step.source).find(Boolean);
   const told = Object.entries(state).filter(([, value]) => value !== null && JSON.stringify(value) !== "{}" && JSON.stringify(value) !== "[]");
-  return `${about.name}.astra.pick(\n${told.map(([key, value]) => `    ${key}=${literal(value)},\n`).join("")})`;
+  return `${about.name}.astra.pick(\n${told.map(([key, value]) => {
+    const code = literal(value);
+    // Another Dataset is no part of the state.
+    return `    ${key}=${key === "compare" && source ? code.replace("{", `{"other": ${source}, `) : code},\n`;
+  }).join("")})`;
 }
 
 /** @param {Grid} grid @param {Box | null} view */

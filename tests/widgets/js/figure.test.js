@@ -93,4 +93,7 @@ test("a state as Python", () => {
   assert.match(code, /^ds\.astra\.pick\(\n {4}mode="rgb",\n {4}bands=\["red", "green", "blue"\],/);
   assert.match(code, /mask=True,\n.*view=\[1, 2, 3, 4\],\n\)$/s);
   assert.doesNotMatch(code, /pins|limits|null|true/);
+  const both = { ...about, steps: [{ label: "a", source: "" }, { label: "b", source: "other" }] };
+  const pair = pickOf(both, { ...state, time: "a", compare: { time: "b", show: "swipe", split: 0.5, cmap: "BrBG" } });
+  assert.match(pair, /compare=\{"other": other, "time": "b", "show": "swipe", "split": 0.5, "cmap": "BrBG"\},\n/);
 });
