@@ -131,6 +131,33 @@ def _has_buckets(url: str, access: str, secret: str, buckets: Sequence[str]) -> 
     return True
 
 
+def redis_missing() -> str | None:
+    """Say in one sentence what `serve_redis` lacks here; None if nothing."""
+    if shutil.which("redis-server") and _importable("redis"):
+        return None
+    return "Redis is not installed (apt-get install redis-server, pip install redis)."
+
+
+@contextlib.contextmanager
+def serve_redis() -> Iterator[str]:
+    """Run a new Redis that keeps nothing; yields the URL of a database."""
+    import redis
+
+    def ready() -> bool:
+        try:
+            return bool(client.ping())
+        except redis.ConnectionError:
+            return False
+
+    with tempfile.TemporaryDirectory(prefix="redis-") as folder:
+        port, log = free_port(), Path(folder, "log")
+        command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
+        client = redis.Redis(port=port)
+        with contextlib.closing(client), running([*command, "--dir", folder], log) as process:
+            wait_until(ready, process, log)
+            yield f"redis://127.0.0.1:{port}/0"
+
+
 def azure_missing() -> str | None:
     """Say in one sentence what `serve_azure` lacks here; None if nothing."""
     if shutil.which("azurite-blob"):

@@ -28,6 +28,9 @@ from astra_xr.errors import ConversionFailed, SigningError, redact
 from astra_xr.model import SignedUrl
 
 _ABOUT = "about.json"
+_TAG = "e_tag"
+"""In the ``about.json`` of an object store: the ETag of the file."""
+
 _TRIES = 5
 """To put a folder in its place."""
 
@@ -214,6 +217,9 @@ class LocalStore:
 class ObjectStore:
     """Objects under a prefix of any store of obstore: S3, Azure, Google Cloud, memory.
 
+    An upload is read back once and compared with what was made. From then on its ETag stands for
+    its content: an object of another size or ETag is not there.
+
     A pickle of it holds the credentials that its store was given.
     """
 
@@ -234,12 +240,17 @@ class ObjectStore:
         """
         path, reason = self._path(key, _ABOUT), ""
         try:
-            about = bytes(obstore.get(self.store, path).bytes())
-            return StoredAsset(**json.loads(about))
-        except (FileNotFoundError, ValueError, TypeError):
+            about = json.loads(bytes(obstore.get(self.store, path).bytes()))
+            tag = about.pop(_TAG, None)
+            asset = StoredAsset(**about)
+            held = obstore.head(self.store, self._path(key, asset.name))
+        except (FileNotFoundError, ValueError, TypeError, AttributeError):
             return None
         except (BaseError, OSError) as error:
             reason = redact(error)
+        else:
+            same = held["size"] == asset.size and tag in (None, held["e_tag"])
+            return asset if same else None
         raise ConversionFailed(source=key, reason=f"the store cannot be read ({reason[:200]})")
 
     def put(self, asset: StoredAsset, folder: Path) -> None:
@@ -248,13 +259,27 @@ class ObjectStore:
         try:
             for path in sorted(folder.iterdir()):
                 obstore.put(self.store, self._path(asset.key, path.name), path)
-            about = json.dumps(asdict(asset)).encode()
-            obstore.put(self.store, self._path(asset.key, _ABOUT), about)
+            held, tag = self._read_back(self._path(asset.key, asset.name))
+            made = crc32_of(folder / asset.name) if asset.crc32 is None else asset.crc32
+            if held == (asset.size, made):
+                about = json.dumps(asdict(asset) | {_TAG: tag}).encode()
+                obstore.put(self.store, self._path(asset.key, _ABOUT), about)
+            else:
+                reason = "it holds other bytes than were made"
         except (BaseError, OSError) as error:
             reason = redact(error)
         if reason:
             said = f"the store cannot be written to ({reason[:200]})"
             raise ConversionFailed(source=asset.name, reason=said)
+
+    def _read_back(self, path: str) -> tuple[tuple[int, int], str | None]:
+        """Return the size and checksum of an object, and the ETag of the very bytes."""
+        got = obstore.get(self.store, path)
+        size = found = 0
+        for part in got.stream():
+            size += len(part)
+            found = isal_zlib.crc32(part, found)
+        return (size, found), got.meta["e_tag"]
 
     def url(self, asset: StoredAsset) -> SignedUrl:
         """Return a URL that the store signs: for an hour, or as long as the credentials live."""

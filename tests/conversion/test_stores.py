@@ -13,7 +13,9 @@ import subprocess
 import threading
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -223,7 +225,55 @@ class TestFullDisk:
         assert not list(disk.rglob("*.tif"))
 
 
+def spoil(bucket: Any, how: str, prefix: str = "astra-xr") -> None:
+    """Change the file of a store as somebody else might."""
+    path = f"{prefix}/{KEY}/B04.tif"
+    if how == "gone":
+        obstore.delete(bucket, path)
+    else:
+        # Azure tells versions of the same second apart; so does S3, by their bytes.
+        obstore.put(bucket, path, {"cut": b"pix", "replaced": b"PIXELS", "longer": b"pixels "}[how])
+
+
+SPOILT = ("gone", "cut", "longer", "replaced")
+
+
 class TestObjects:
+    @pytest.mark.parametrize("how", SPOILT)
+    def test_what_is_not_whole_is_not_there(self, how: str, tmp_path: Path) -> None:
+        memory = MemoryStore()
+        store = ObjectStore(store=memory)
+        kept = put(store, tmp_path / "a")
+        spoil(memory, how)
+        assert store.find(KEY) is None
+        assert put(store, tmp_path / "b") == store.find(KEY) == kept
+
+    def check_spoilt(self, bucket: Any, tmp_path: Path) -> None:
+        store = ObjectStore(store=bucket)
+        for how in SPOILT:
+            spoil(bucket, how)
+            assert store.find(KEY) is None, how
+            assert put(store, tmp_path / how) == store.find(KEY)
+
+    def test_what_an_older_version_put_is_found_by_its_size(self, tmp_path: Path) -> None:
+        memory = MemoryStore()
+        kept = put(ObjectStore(store=memory), tmp_path / "a")
+        told = json.loads(bytes(obstore.get(memory, f"astra-xr/{KEY}/about.json").bytes()))
+        assert told.pop("e_tag")
+        obstore.put(memory, f"astra-xr/{KEY}/about.json", json.dumps(told).encode())
+        assert ObjectStore(store=memory).find(KEY) == kept
+
+    def test_an_upload_of_other_bytes_than_were_made_is_refused(self, tmp_path: Path) -> None:
+        store = ObjectStore(store=MemoryStore())
+        made = replace(asset(), crc32=zlib.crc32(b"pixels"))
+        (tmp_path / "B04.tif").write_bytes(b"pixelz")
+        with pytest.raises(ConversionFailed, match="it holds other bytes than were made"):
+            store.put(made, tmp_path)
+        assert store.find(KEY) is None
+        (tmp_path / "B04.tif").write_bytes(b"pixels")
+        store.put(made, tmp_path)
+        assert store.find(KEY) == made
+
     def test_a_broken_upload_is_not_there(self, tmp_path: Path) -> None:
         memory = MemoryStore()
         store = ObjectStore(store=memory)
@@ -299,6 +349,7 @@ class TestObjects:
         assert timedelta(minutes=59) < signed.expires_at - datetime.now(UTC) <= timedelta(hours=1)
         with urllib.request.urlopen(signed.url) as answer:
             assert answer.read() == b"pixels"
+        self.check_spoilt(bucket, tmp_path)
         for bad in (signed.url.split("?")[0], signed.url.replace("B04.tif", "B04.pgw")):
             with pytest.raises(urllib.error.HTTPError, match="403"):
                 urllib.request.urlopen(bad)
@@ -327,6 +378,7 @@ class TestObjects:
         part = httpx.get(signed.url, headers={"Range": "bytes=2-4"}, trust_env=False)
         assert (part.status_code, part.content) == (206, b"xel")
         assert httpx.get(signed.url, trust_env=False).content == b"pixels"
+        self.check_spoilt(store.store, tmp_path)
         other = signed.url.replace("B04.tif", "B04.pgw")
         longer = signed.url.replace(f"se={told['se'][:4]}", "se=2099")
         for bad in (signed.url.split("?")[0], other, longer):

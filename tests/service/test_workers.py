@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -30,26 +28,16 @@ from astra_xr.service.app import create_app
 from astra_xr.service.config import ServiceSettings, converter_of
 from astra_xr.service.keys import new_key
 from astra_xr.settings import Settings
-from tests import items
-from tests.conversion.rasters import PLACE, numbers, write
-from tests.servers import free_port, s3_missing, serve_s3
+from tests.conversion.rasters import numbers
+from tests.operate import written
+from tests.operate.scene import ITEM, SHAPE, write_catalog
+from tests.servers import free_port, redis_missing, s3_missing, serve_redis, serve_s3
 from tests.service.conftest import Served, core_settings, serving
-
-ITEM = "field-1"
-SHAPE = (300, 400)
 
 
 @pytest.fixture
 def catalog(tmp_path: Path) -> Path:
-    folder = tmp_path / "catalog"
-    folder.mkdir()
-    write(folder / "B04.jp2", numbers(SHAPE), driver="JP2OpenJPEG")
-    item = items.plain("./B04.jp2", size=400)
-    grid = {"proj:code": "EPSG:32610", "proj:shape": SHAPE, "proj:transform": tuple(PLACE)[:6]}
-    item["id"] = ITEM
-    item["assets"] = {"red": {"href": "./B04.jp2", "type": "image/jp2", **grid}}
-    (folder / f"{ITEM}.json").write_text(json.dumps(item))
-    return folder
+    return write_catalog(tmp_path / "catalog")
 
 
 @contextmanager
@@ -88,48 +76,26 @@ def answers(url: str) -> bool:
         return False
 
 
-@contextmanager
-def serve_redis(folder: Path) -> Iterator[str]:
-    program = shutil.which("redis-server")
-    if program is None:
-        pytest.skip("Redis is not installed (apt-get install redis-server).")
-    port = free_port()
-    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
-    run = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
-    import redis
-
-    client = redis.Redis(port=port)
-
-    def ready() -> bool:
-        try:
-            return bool(client.ping())
-        except redis.ConnectionError:
-            return False
-
-    try:
-        until(ready)
-        yield f"redis://127.0.0.1:{port}/0"
-    finally:
-        client.close()
-        run.kill()
-        run.wait()
-
-
 def test_two_services_share_store_and_rates(catalog: Path, tmp_path: Path) -> None:
     """What one converts the other serves, and a key's rate is of both together."""
-    missing = s3_missing()
+    missing = s3_missing() or redis_missing()
     if missing:
         pytest.skip(missing)
     key = new_key("team")[1].reveal()
-    with serve_redis(tmp_path) as limits, serve_s3("team") as (s3, access, secret):
-        shared = {
-            "ASTRA_API_KEYS": key,
+    with serve_redis() as limits, serve_s3("team") as (s3, access, secret):
+        here = {
             "ASTRA_STORE": f"s3://team/converted?endpoint={s3}&region=us-east-1",
             "ASTRA_LIMITS_URL": limits,
             "ASTRA_RATE": "6/hour",
             "AWS_ACCESS_KEY_ID": access,
             "AWS_SECRET_ACCESS_KEY": secret,
         }
+        # Those of docs/operating.md, with the servers of this test.
+        told = written.settings("Settings") | written.settings("Object store")
+        assert here.keys() < told.keys()
+        for of_a_machine in ("ASTRA_KEYS_FILE", "ASTRA_CACHE_DIR"):
+            del told[of_a_machine]
+        shared = told | here | {"ASTRA_API_KEYS": key}
         with (
             command(tmp_path / "one", str(catalog), shared) as one,
             command(tmp_path / "two", str(catalog), shared) as two,

@@ -1,0 +1,1 @@
+"""The steps of docs/operating.md and of the Dockerfile, run as they are written there."""
