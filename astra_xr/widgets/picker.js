@@ -612,6 +612,7 @@ var History = class {
 // astra_xr/widgets/js/store.js
 var BYTES = 64 << 20;
 var SERIES = 200;
+var ASLEEP = 4 << 20;
 var TRIES = 5;
 var Store = class {
   /**
@@ -752,13 +753,22 @@ var Store = class {
     this.tiles.delete(name);
     this.tiles.set(name, tile);
     this.bytes += tile.codes.byteLength;
-    const wanted = (each) => [...this.views.values()].some(({ names }) => names.has(each));
+    this.trim(BYTES, name);
+  }
+  /** Keep no more than so many bytes besides what is wanted. @param {number} most */
+  trim(most, newest = "") {
+    const { wanted } = this;
     for (const [each, { codes }] of this.tiles) {
-      if (this.bytes <= BYTES) break;
-      if (each === name || wanted(each)) continue;
+      if (this.bytes <= most) break;
+      if (each === newest || wanted.has(each)) continue;
       this.tiles.delete(each);
       this.bytes -= codes.byteLength;
     }
+  }
+  /** A view is far from what is seen of the page, and needs nothing. @param {unknown} view */
+  rest(view) {
+    this.want(view, []);
+    if (!this.wanted.size && !this.lasting) this.trim(ASLEEP);
   }
   /** Ask again, a while later, for what failed. */
   again() {
@@ -2336,6 +2346,11 @@ var Picture = class {
     this.fresh = false;
     this.complete = false;
   }
+  /** Hold no pixels. */
+  release() {
+    this.layers.clear();
+    this.drawn = null;
+  }
   /** @param {number} level */
   layer(level) {
     const layer = this.layers.get(level) || new Layer(this.tiles, this.pyramid, level);
@@ -2512,10 +2527,20 @@ var Stage = class {
     if (first) this.eye.show(this.view.state.view);
     this.eye.settle();
     this.dpr = Math.min(2, window.devicePixelRatio || 1);
-    this.canvas.width = Math.round(width * this.dpr);
-    this.canvas.height = Math.round(this.eye.height * this.dpr);
     this.canvas.style.height = `${this.eye.height}px`;
+    this.fill();
+  }
+  /** Give the canvas its pixels. */
+  fill() {
+    if (this.view.asleep || !this.eye.width) return;
+    this.canvas.width = Math.round(this.eye.width * this.dpr);
+    this.canvas.height = Math.round(this.eye.height * this.dpr);
     this.view.refresh();
+  }
+  /** Hold no pixels. */
+  release() {
+    this.canvas.width = this.canvas.height = 0;
+    for (const picture of Object.values(this.pictures)) picture.release();
   }
   /** CSS pixels of height that a full screen leaves for the picture. */
   get room() {
@@ -2675,7 +2700,7 @@ var Stage = class {
   /** Draw what is here, and pale what is of something else. */
   paint(limits) {
     const { eye, canvas, dpr, level, pyramid, view: { state } } = this;
-    if (!eye.width) return;
+    if (!eye.width || this.view.asleep) return;
     const started = performance.now();
     const whole = [0, 0, pyramid.rows, pyramid.cols];
     const sides = sidesSeen(state), pictures = sides.map((side) => this.pictures[side]);
@@ -3236,6 +3261,9 @@ var View = class {
   };
   full = false;
   // on the full screen
+  asleep = false;
+  // far from what is seen of the page
+  falling = 0;
   /** @type {(event: KeyboardEvent) => void} */
   typed = () => {
   };
@@ -3342,6 +3370,16 @@ var View = class {
     document.addEventListener("fullscreenchange", this.widen);
     this.sizes = new ResizeObserver(() => this.stage.resized());
     this.sizes.observe(this.stage.node);
+    this.near = new IntersectionObserver(
+      ([{ isIntersecting }]) => {
+        clearTimeout(this.falling);
+        if (isIntersecting) this.wake();
+        else this.falling = setTimeout(() => this.sleep(), 3e3);
+      },
+      /** @type {any} */
+      { rootMargin: "1000px", scrollMargin: "1000px" }
+    );
+    this.near.observe(this.root);
     this.ticking = setInterval(() => this.status.update(this.broken), 500);
   }
   close() {
@@ -3350,6 +3388,8 @@ var View = class {
     this.model.off("change:shown", this.told);
     this.root.removeEventListener("keydown", this.typed);
     this.sizes?.disconnect();
+    this.near?.disconnect();
+    clearTimeout(this.falling);
     clearInterval(this.ticking);
     clearTimeout(this.saving);
     clearTimeout(this.stage.looking);
@@ -3359,6 +3399,16 @@ var View = class {
     document.removeEventListener("fullscreenchange", this.widen);
     this.store.leave(this);
     this.root.replaceChildren();
+  }
+  sleep() {
+    this.asleep = true;
+    this.stage.release();
+    this.store.rest(this);
+  }
+  wake() {
+    if (!this.asleep) return;
+    this.asleep = false;
+    this.stage.fill();
   }
   /** Change the state, and tell Python, not more often than every 80 ms. */
   act(action) {
@@ -3446,7 +3496,7 @@ var View = class {
     this.status.update(this.broken);
   }
   fetch() {
-    if (this.stage.looking || !this.stage.eye.width) return;
+    if (this.asleep || this.stage.looking || !this.stage.eye.width) return;
     const { about, pyramid, state, stage } = this;
     const wanted = sidesRead(state).flatMap((side) => wantedBy(about, pyramid, sideOf(about, state, side), stage.level, stage.eye.view));
     this.store.want(this, wanted, this.strip.wanted(wanted));

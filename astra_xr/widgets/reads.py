@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +13,7 @@ from astra_xr.widgets.look import Box, Scale, Tile
 from astra_xr.widgets.tile_pyramid import Place, joined, rectangles
 
 _BYTES = 64 << 20
-"""Of finer tiles that are kept; overviews are kept besides, 1.2 MB each."""
+"""Of finer tiles that all pickers keep; overviews are kept besides, 1.2 MB each."""
 
 _OVERVIEWS = 32
 """Channels whose overviews are kept, of all steps together."""
@@ -22,6 +23,10 @@ Channel = tuple[str, int]
 
 Address = tuple[str, int, int, int, int]
 """Of a tile: key, step, level, row, column."""
+
+
+_kept: weakref.WeakKeyDictionary[Reads, None] = weakref.WeakKeyDictionary()
+"""All that keep finer tiles, used last at the end; used on the engine's loop alone."""
 
 
 class Reads:
@@ -40,7 +45,7 @@ class Reads:
         self.overviews: OrderedDict[Channel, Tile] = OrderedDict()
         self._coming: dict[Channel, asyncio.Task[Tile]] = {}
         self._tiles: OrderedDict[Address, Tile] = OrderedDict()
-        self._held = 0
+        self.held = 0  # bytes of finer tiles
         self._joined: dict[Channel, Tile] = {}
 
     async def overview(self, channel: Channel) -> Tile:
@@ -124,12 +129,22 @@ class Reads:
 
     def _keep(self, address: Address, tile: Tile) -> None:
         if address not in self._tiles:
-            self._held += tile.codes.nbytes
+            self.held += tile.codes.nbytes
         self._tiles[address] = tile
         self._tiles.move_to_end(address)
-        while self._held > _BYTES:
+        _kept.pop(self, None)
+        _kept[self] = None
+        excess = sum(each.held for each in _kept) - _BYTES
+        for each in list(_kept):
+            excess -= each.release(excess)
+
+    def release(self, excess: int) -> int:
+        """Release finer tiles of so many bytes, the least recently used first; return how many."""
+        before = self.held
+        while self._tiles and before - self.held < excess:
             _, old = self._tiles.popitem(last=False)
-            self._held -= old.codes.nbytes
+            self.held -= old.codes.nbytes
+        return before - self.held
 
     async def part(self, channel: Channel, box: Box) -> Tile:
         """Read what statistics of a box are computed from, as one tile."""
@@ -167,4 +182,4 @@ class Reads:
         self.overviews.clear()
         self._tiles.clear()
         self._joined.clear()
-        self._held = 0
+        self.held = 0

@@ -509,3 +509,17 @@ def test_a_read_that_fails_in_the_kernel_is_answered(monkeypatch: pytest.MonkeyP
 async def answered(picker: Picker, content: dict[str, Any]) -> None:
     await picker._wants.want(content)
     await asyncio.gather(*picker._wants._jobs)
+
+
+def test_a_picker_far_from_what_is_seen_holds_no_pixels(show: Show, picker: Picker) -> None:
+    page = show(picker)
+    page.evaluate("document.body.style.paddingTop = '9000px'")
+    page.wait_for_function("document.querySelector('.astra-canvas').width === 0")
+    high = "document.querySelector('.astra-canvas').clientHeight"
+    before, rev = page.evaluate(high), drawn(page)
+    assert before > 300  # nothing jumps
+    page.get_by_role("radio", name="Index", exact=True).evaluate("each => each.click()")
+    page.evaluate("scrollTo(0, 9000)")
+    drawn(page, rev)
+    assert page.evaluate("document.querySelector('.astra-canvas').width") >= 300
+    assert 'index("NDVI")' in page.locator(".astra-code").inner_text()

@@ -742,8 +742,23 @@ def test_tiles_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
     for row in range(4):
         run(picker._tiles.tiles(("red", 0), 0, [(row, col) for col in range(3)]))
     assert len(picker._tiles._tiles) == 5
-    assert picker._tiles._held == 5 * 256 * 256 * 2
+    assert picker._tiles.held == 5 * 256 * 256 * 2
     picker.close()
+
+
+def test_all_pickers_share_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reads_module, "_BYTES", 4 * 256 * 256 * 2)
+    ds = astra_xr.open_scene(SAMPLE, ["red", "green", "blue"], catalog="sample")
+    first, second = ds.astra.pick(), ds.astra.pick()
+    row = [(0, col) for col in range(3)]
+    for picker in (first, second):
+        run(picker._tiles.tiles(("red", 0), 0, row))
+    # The least recently used goes first, whosever it is.
+    assert [len(picker._tiles._tiles) for picker in (first, second)] == [1, 3]
+    again = run(first._tiles.tiles(("red", 0), 0, row))
+    assert again[0, 2].codes.shape == (256, 256)
+    for picker in (first, second):
+        picker.close()
 
 
 def test_a_closed_picker_holds_nothing(picker: Picker) -> None:

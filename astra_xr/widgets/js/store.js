@@ -7,6 +7,7 @@ import { canInflate, nameOf } from "./wire.js";
 
 const BYTES = 64 << 20; // of pixels that are kept, and not wanted by a view
 const SERIES = 200; // of single pixels over time
+const ASLEEP = 4 << 20; // of pixels that are kept while no view is near what is seen of the page
 const TRIES = 5; // at a tile, unless it is asked for
 
 export class Store {
@@ -170,13 +171,24 @@ export class Store {
     this.tiles.delete(name);
     this.tiles.set(name, tile);
     this.bytes += tile.codes.byteLength;
-    const wanted = (/** @type {string} */ each) => [...this.views.values()].some(({ names }) => names.has(each));
+    this.trim(BYTES, name);
+  }
+
+  /** Keep no more than so many bytes besides what is wanted. @param {number} most */
+  trim(most, newest = "") {
+    const { wanted } = this;
     for (const [each, { codes }] of this.tiles) {
-      if (this.bytes <= BYTES) break;
-      if (each === name || wanted(each)) continue;
+      if (this.bytes <= most) break;
+      if (each === newest || wanted.has(each)) continue;
       this.tiles.delete(each);
       this.bytes -= codes.byteLength;
     }
+  }
+
+  /** A view is far from what is seen of the page, and needs nothing. @param {unknown} view */
+  rest(view) {
+    this.want(view, []);
+    if (!this.wanted.size && !this.lasting) this.trim(ASLEEP);
   }
 
   /** Ask again, a while later, for what failed. */

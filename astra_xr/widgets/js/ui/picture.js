@@ -25,6 +25,12 @@ export class Picture {
     this.complete = false;
   }
 
+  /** Hold no pixels. */
+  release() {
+    this.layers.clear();
+    this.drawn = null;
+  }
+
   /** @param {number} level */
   layer(level) {
     const layer = this.layers.get(level) || new Layer(this.tiles, this.pyramid, level);

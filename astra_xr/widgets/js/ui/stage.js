@@ -91,10 +91,22 @@ export class Stage {
     if (first) this.eye.show(this.view.state.view);
     this.eye.settle();
     this.dpr = Math.min(2, window.devicePixelRatio || 1);
-    this.canvas.width = Math.round(width * this.dpr);
-    this.canvas.height = Math.round(this.eye.height * this.dpr);
     this.canvas.style.height = `${this.eye.height}px`;
+    this.fill();
+  }
+
+  /** Give the canvas its pixels. */
+  fill() {
+    if (this.view.asleep || !this.eye.width) return;
+    this.canvas.width = Math.round(this.eye.width * this.dpr);
+    this.canvas.height = Math.round(this.eye.height * this.dpr);
     this.view.refresh();
+  }
+
+  /** Hold no pixels. */
+  release() {
+    this.canvas.width = this.canvas.height = 0;
+    for (const picture of Object.values(this.pictures)) picture.release();
   }
 
   /** CSS pixels of height that a full screen leaves for the picture. */
@@ -252,7 +264,7 @@ export class Stage {
   /** Draw what is here, and pale what is of something else. */
   paint(limits) {
     const { eye, canvas, dpr, level, pyramid, view: { state } } = this;
-    if (!eye.width) return;
+    if (!eye.width || this.view.asleep) return;
     const started = performance.now();
     /** @type {Box} */
     const whole = [0, 0, pyramid.rows, pyramid.cols];

@@ -26,6 +26,8 @@ export class View {
   /** @type {() => void} */ told = () => {};
   /** @type {() => void} */ widen = () => {};
   full = false; // on the full screen
+  asleep = false; // far from what is seen of the page
+  falling = 0;
   /** @type {(event: KeyboardEvent) => void} */ typed = () => {};
   frame = 0;
   saving = 0;
@@ -124,6 +126,13 @@ export class View {
     document.addEventListener("fullscreenchange", this.widen);
     this.sizes = new ResizeObserver(() => this.stage.resized());
     this.sizes.observe(this.stage.node);
+    // Far from what is seen of the page, after a while, it holds no pixels.
+    this.near = new IntersectionObserver(([{ isIntersecting }]) => {
+      clearTimeout(this.falling);
+      if (isIntersecting) this.wake();
+      else this.falling = setTimeout(() => this.sleep(), 3000);
+    }, /** @type {any} */ ({ rootMargin: "1000px", scrollMargin: "1000px" }));
+    this.near.observe(this.root);
     this.ticking = setInterval(() => this.status.update(this.broken), 500);
   }
 
@@ -133,6 +142,8 @@ export class View {
     this.model.off("change:shown", this.told);
     this.root.removeEventListener("keydown", this.typed);
     this.sizes?.disconnect();
+    this.near?.disconnect();
+    clearTimeout(this.falling);
     clearInterval(this.ticking);
     clearTimeout(this.saving);
     clearTimeout(this.stage.looking);
@@ -142,6 +153,18 @@ export class View {
     document.removeEventListener("fullscreenchange", this.widen);
     this.store.leave(this);
     this.root.replaceChildren();
+  }
+
+  sleep() {
+    this.asleep = true;
+    this.stage.release();
+    this.store.rest(this);
+  }
+
+  wake() {
+    if (!this.asleep) return;
+    this.asleep = false;
+    this.stage.fill();
   }
 
   /** Change the state, and tell Python, not more often than every 80 ms. */
@@ -219,7 +242,7 @@ export class View {
   }
 
   fetch() {
-    if (this.stage.looking || !this.stage.eye.width) return; // it still moves
+    if (this.asleep || this.stage.looking || !this.stage.eye.width) return; // it still moves
     const { about, pyramid, state, stage } = this;
     const wanted = sidesRead(state).flatMap((side) => wantedBy(about, pyramid, sideOf(about, state, side), stage.level, stage.eye.view));
     this.store.want(this, wanted, this.strip.wanted(wanted));
