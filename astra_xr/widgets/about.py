@@ -14,7 +14,8 @@ from astra_xr.missions import MISSIONS
 from astra_xr.widgets.code import quoted
 from astra_xr.widgets.colormaps import GROUPS, SAFE, colormaps
 from astra_xr.widgets.layers import USUAL, Scene
-from astra_xr.widgets.opening import Opening, opening_of
+from astra_xr.widgets.opening import opening_of
+from astra_xr.widgets.pair import Pair
 from astra_xr.widgets.tile_pyramid import SIDE
 
 
@@ -33,8 +34,8 @@ def described(scene: Scene, ds: xr.Dataset, name: str, *, array: bool) -> dict[s
         True if ``name`` is of an array.
     """
     opening = opening_of(ds, name, array=array)
-    if any(step.source for step in scene.steps):
-        opening = Opening(reason="The picker shows two Datasets; copy the code, and open both.")
+    if isinstance(scene, Pair):
+        opening = opening.beside(opening_of(scene.given, scene.name, array=array))
     bands = scene.bands
     return {
         "name": f"{name}.rename({_literal(scene.renamed)})" if scene.renamed else name,

@@ -38,6 +38,15 @@ class Opening:
     reason: str | None = None
     """Sentences for users; None where there is code."""
 
+    def beside(self, other: Opening) -> Opening:
+        """Return the Python that opens this Dataset, A, and another one, B."""
+        if self.code is None or other.code is None:
+            reasons = {"A": self.reason, "B": other.reason}
+            return Opening(reason=" ".join(f"{n}: {why}" for n, why in reasons.items() if why))
+        parts = [each.partition("\n\n") for each in (self.code, other.code)]
+        imports = dict.fromkeys(line for each in parts for line in each[0].splitlines())
+        return Opening(code="\n".join([*imports, "", *(each[2] for each in parts)]))
+
 
 class _Unopened(Exception):
     """No code opens a Dataset; the message says why."""

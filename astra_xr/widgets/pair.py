@@ -75,6 +75,7 @@ class Pair(Scene):
 
     def __init__(self, ds: xr.Dataset, other: xr.Dataset, names: tuple[str, str]) -> None:
         super().__init__(ds)
+        self.given, self.name = other, names[1]
         self._other = b = Scene(other)
         self._check_bands()
         self._onto = None if self._alike() else self._transformer()

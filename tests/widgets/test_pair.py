@@ -60,7 +60,7 @@ def test_two_datasets_of_one_grid(opened: list[Picker]) -> None:
     difference(picker)
     assert picker.code.startswith('(other["nir"] - ds["nir"]).plot.imshow(cmap="BrBG", vmin=-')
     np.testing.assert_allclose(made(picker, ds, other), ds.nir * 0.1, atol=1e-9)
-    with pytest.raises(InvalidDataset, match="two Datasets"):
+    with pytest.raises(InvalidDataset, match="A: .*not opened by astra_xr.* B: .*not opened"):
         _ = picker.script
 
 

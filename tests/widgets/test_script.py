@@ -318,3 +318,20 @@ def test_a_tree_opens_by_its_script() -> None:
         with pytest.raises(InvalidDataset, match="changed since it was opened"):
             _ = picker.script
         picker.close()
+
+
+def test_two_datasets_are_opened_by_one_script() -> None:
+    ds = scene(["red", "nir"], bbox=BOX)
+    before = scene(["red", "nir"], geobox=ds.odc.geobox.pad(5)).isel(x=slice(3, None))
+    picker = ds.astra.pick("NDVI", compare=before)
+    script = picker.script
+    assert script.count("import astra_xr\n") == 1
+    assert script.count("from affine import Affine\n") == 1
+    _, names = done(script)
+    xr.testing.assert_equal(names["ds"], ds)
+    xr.testing.assert_equal(names["other"], before)
+    picker.close()
+    picker = ds.astra.pick("NDVI", compare=ds * 0.9)
+    with pytest.raises(InvalidDataset, match="opened. B: The Dataset was changed since"):
+        _ = picker.script
+    picker.close()
