@@ -6,6 +6,7 @@ import asyncio
 import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from astra_xr.widgets.georeference import Degrees, degrees_of
 from astra_xr.widgets.layers import MASK, Scene
 from astra_xr.widgets.look import Box
 from astra_xr.widgets.pins import Send, Start
-from astra_xr.widgets.sides import channels_of
+from astra_xr.widgets.sides import DIFFERENCE, Side, can_differ, channels_of, side_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,17 +32,20 @@ _CALM = 0.3
 """Seconds without a change until statistics are computed anew."""
 
 
-def sides_of(state: State) -> list[State]:
-    """Return the states that statistics are of."""
-    return [state]
+def sides_of(about: Mapping[str, Any], state: State) -> list[State]:
+    """Return the states that statistics are of: A alone, or A and B."""
+    sides: tuple[Side, ...] = ("a", "b") if state["compare"] else ("a",)
+    return [side_of(about, state, side) for side in sides]
 
 
-def _subjects(state: State) -> list[Any]:
+def _subjects(sides: Sequence[State]) -> list[Any]:
     """Return what the statistics of each side depend on, besides the area; as JSON has it."""
-    return [[channels_of(each), each["mask"], each["time"]] for each in sides_of(state)]
+    return [[channels_of(each), each["mask"], each["time"]] for each in sides]
 
 
-async def statistics(scene: Scene, sides: Sequence[State], area: Box) -> dict[str, Any]:
+async def statistics(
+    scene: Scene, sides: Sequence[State], area: Box, *, differ: bool = False
+) -> dict[str, Any]:
     """Read an area, and return statistics of its valid pixels; runs on the engine's loop.
 
     Parameters
@@ -51,6 +55,8 @@ async def statistics(scene: Scene, sides: Sequence[State], area: Box) -> dict[st
         States; where one masks clouds, its clouds do not count.
     area : (int, int, int, int)
         Top, left, bottom and right in pixels of the scene.
+    differ : bool
+        Add B - A of the pixels that are valid in both.
 
     Returns
     -------
@@ -64,9 +70,12 @@ async def statistics(scene: Scene, sides: Sequence[State], area: Box) -> dict[st
     ReadError, SigningError, UpstreamError
     """
     shape = _shape(area)
-    found = await together([_side(scene, side, area, shape) for side in sides])
+    read = await together([_side(scene, side, area, shape) for side in sides])
     mean_of = (area[2] - area[0]) * (area[3] - area[1]) / math.prod(shape)
-    return {"mean_of": mean_of, "sides": found}
+    rows = await asyncio.to_thread(lambda: [[each.row() for each in side] for side in read])
+    if differ:
+        rows.append([await asyncio.to_thread(lambda: read[1][0].minus(read[0][0]).row())])
+    return {"mean_of": mean_of, "sides": rows}
 
 
 def _shape(area: Box) -> tuple[int, int]:
@@ -82,37 +91,51 @@ def _shape(area: Box) -> tuple[int, int]:
     return max(1, int(rows * factor)), max(1, int(cols * factor))
 
 
-async def _side(
-    scene: Scene, side: State, area: Box, shape: tuple[int, int]
-) -> list[dict[str, Any]]:
+@dataclass(frozen=True, kw_only=True)
+class _Channel:
+    """The pixels of a band, an index or a difference, and which of them count."""
+
+    key: str
+    values: npt.NDArray[Any]
+    valid: npt.NDArray[np.bool_]
+    classes: bool = False
+
+    def minus(self, other: _Channel) -> _Channel:
+        values = self.values.astype(np.float64) - other.values
+        return _Channel(key=DIFFERENCE, values=values, valid=self.valid & other.valid)
+
+    def row(self) -> dict[str, Any]:
+        known = self.values[self.valid].astype(np.float64)
+        measured = known.size > 0 and not self.classes
+        return {
+            "key": self.key,
+            "mean": float(known.mean()) if measured else None,
+            "std": float(known.std()) if measured else None,
+            "valid": known.size / self.values.size,
+            "count": known.size,
+        }
+
+
+async def _side(scene: Scene, side: State, area: Box, shape: tuple[int, int]) -> list[_Channel]:
     keys = list(dict.fromkeys(channels_of(side)))
     masks = [MASK] if side["mask"] else []
     step = scene.step(side["time"])
     arrays = await together([scene.values(key, step, area, shape) for key in (*keys, *masks)])
-    hidden = np.asarray(arrays[-1], bool) if masks else None
-    parts = zip(keys, arrays[: len(keys)], strict=True)
-    return await asyncio.to_thread(lambda: [_row(scene, *part, hidden) for part in parts])
+    hidden = np.asarray(arrays[-1], bool) if masks else np.zeros(shape, bool)
+    return [
+        _channel(scene, key, values, hidden)
+        for key, values in zip(keys, arrays[: len(keys)], strict=True)
+    ]
 
 
-def _row(
-    scene: Scene, key: str, values: npt.NDArray[Any], hidden: npt.NDArray[np.bool_] | None
-) -> dict[str, Any]:
-    band = scene.bands.get(key)
-    classes = bool(band and band["classes"])
-    valid = np.isfinite(values)
+def _channel(
+    scene: Scene, key: str, values: npt.NDArray[Any], hidden: npt.NDArray[np.bool_]
+) -> _Channel:
+    valid = np.isfinite(values) & ~hidden
+    classes = bool(key in scene.bands and scene.bands[key]["classes"])
     if classes:
         valid &= values != scene.ds[key].attrs.get("_FillValue", math.nan)
-    if hidden is not None:
-        valid &= ~hidden
-    known = values[valid].astype(np.float64)
-    measured = known.size > 0 and not classes
-    return {
-        "key": key,
-        "mean": float(known.mean()) if measured else None,
-        "std": float(known.std()) if measured else None,
-        "valid": known.size / values.size,
-        "count": known.size,
-    }
+    return _Channel(key=key, values=values, valid=valid, classes=classes)
 
 
 class Areas:
@@ -122,14 +145,17 @@ class Areas:
     ----------
     scene : Scene
         What is shown.
+    about : mapping
+        Its description for the browser.
     start : callable
         Starts a coroutine on the engine's loop.
     send : callable
         Sends a message to the browser.
     """
 
-    def __init__(self, scene: Scene, start: Start, send: Send) -> None:
+    def __init__(self, scene: Scene, about: Mapping[str, Any], start: Start, send: Send) -> None:
         self._scene = scene
+        self._about = about
         self._start = start
         self._send = send
         self._made: Any = None
@@ -154,15 +180,26 @@ class Areas:
         columns = ["mean", "std", "valid", "count", "mean_of"]
         if not state["area"]:
             return pd.DataFrame(columns=columns)
-        work = statistics(self._scene, sides_of(state), tuple(state["area"]))
-        found = self._start(work).result()
-        rows = [row | {"mean_of": found["mean_of"]} for side in found["sides"] for row in side]
-        table = pd.DataFrame(rows).set_index("key").rename_axis(None)[columns]
+        found = self._start(self._statistics(state)).result()
+        named = zip(("A", "B", DIFFERENCE), found["sides"], strict=False)
+        rows = [
+            row | {"mean_of": found["mean_of"], "side": name}
+            for name, side in named
+            for row in side
+        ]
+        index = ["side", "key"] if state["compare"] else "key"
+        table = pd.DataFrame(rows).set_index(index)[columns]
+        table = table if state["compare"] else table.rename_axis(None)
         return table.astype({"mean": float, "std": float})
+
+    async def _statistics(self, state: State) -> dict[str, Any]:
+        sides, area = sides_of(self._about, state), tuple(state["area"])
+        differ = bool(state["compare"]) and can_differ(self._about, state)
+        return await statistics(self._scene, sides, area, differ=differ)
 
     def follow(self, state: State, *, again: bool = False) -> None:
         """Send the statistics of a state, unless they are the same or another follows soon."""
-        made = [state["area"], _subjects(state)]
+        made = [state["area"], _subjects(sides_of(self._about, state))]
         if made == self._made and not again:
             return
         self._made = made
@@ -173,13 +210,14 @@ class Areas:
 
     async def told(self, state: State) -> dict[str, Any]:
         """Return what the browser is told; of a failure, the message."""
-        message = {"type": "statistics", "area": state["area"], "of": _subjects(state)}
+        of = _subjects(sides_of(self._about, state))
+        message = {"type": "statistics", "area": state["area"], "of": of}
         try:
             message["bbox"] = self.degrees(state)
         except InvalidDataset as error:
             message["unplaced"] = redact(error)
         try:
-            message |= await statistics(self._scene, sides_of(state), tuple(state["area"]))
+            message |= await self._statistics(state)
         except Exception as error:  # noqa: BLE001  (any failure is shown in the widget)
             message["message"] = redact(error)
         return message

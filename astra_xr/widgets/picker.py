@@ -88,11 +88,11 @@ class Picker(anywidget.AnyWidget):
         self._changes = 0
         self._pins = Pins(self._scene, self._start, self._say)
         self._series = Series(self._scene, self._start, self._say)
-        self._areas = Areas(self._scene, self._start, self._say)
         about = described(self._scene, ds, name, array=array)
         self._drawing = Drawing(self._scene, about)
         self._still = Still(about["title"])
         about["still"] = self._still.name
+        self._areas = Areas(self._scene, about, self._start, self._say)
         super().__init__(about=about, state=completed(self._scene, state))
         self._closed = False
         self.on_msg(self._asked)
@@ -181,7 +181,7 @@ class Picker(anywidget.AnyWidget):
 
     @property
     def statistics(self) -> pd.DataFrame:
-        """Return statistics of the area, one row per band or index; reads pixels as needed.
+        """Return statistics of the area, a row per band or index; of A, B and B - A if compared.
 
         Columns are mean, std, valid (share, 0 to 1), count, and ``mean_of``: 1 in full resolution,
         else pixels of the scene in one that counts. Clouds do not count where they are masked.

@@ -140,6 +140,19 @@ def test_the_statistics_are_pythons(show: Show, picker: Picker) -> None:
     assert panel.locator("tbody td").nth(2).inner_text() != "100 %"
 
 
+def test_the_statistics_of_a_comparison(show: Show, picker: Picker) -> None:
+    area = [20, 30, 120, 250]
+    compare = {"index": "NDWI"}
+    picker.state = picker.state | {"mode": "index", "index": "NDVI", "area": area}
+    picker.state = picker.state | {"compare": compare}
+    page = show(picker)
+    told(page, picker)
+    panel = page.get_by_role("region", name="Statistics of the area")
+    panel.get_by_text("B \u2212 A", exact=True).wait_for()
+    rows = panel.locator("tbody th").all_inner_texts()
+    assert [" ".join(row.split()) for row in rows] == ["A NDVI", "B NDWI", "B \u2212 A"]
+
+
 def test_it_is_drawn_by_a_finger(show: Show, picker: Picker, page: Any) -> None:
     show(picker)
     page.get_by_label("Draw an area").click()

@@ -56,6 +56,24 @@ def test_statistics_of_an_index_and_of_classes() -> None:
     picker.close()
 
 
+def test_a_comparison_has_the_statistics_of_both_and_of_their_difference() -> None:
+    ds = scene()
+    picker = ds.astra.pick(index="NDVI", mask=True, area=AREA, compare={"index": "NDWI"})
+    table = picker.statistics
+    assert list(table.index) == [("A", "NDVI"), ("B", "NDWI"), ("B - A", "B - A")]
+    seen = part(ds)
+    clear = ~seen.astra.mask()
+    a, b = (seen.astra.index(name).where(clear).astype(float) for name in ("NDVI", "NDWI"))
+    for row, values in zip(table.itertuples(), (a, b, b - a), strict=True):
+        assert row.mean == pytest.approx(float(values.mean()), rel=1e-6)
+        assert row.std == pytest.approx(float(values.std()), rel=1e-6)
+        assert row.count == int(values.notnull().sum())
+    # Three channels, or classes, have no difference.
+    picker.state = picker.state | {"compare": {"mode": "rgb", "bands": ["nir", "red", "green"]}}
+    assert [name for name, _ in picker.statistics.index] == ["A", "B", "B", "B"]
+    picker.close()
+
+
 def test_a_large_area_is_read_from_overviews(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST", 10_000)
     ds = scene()

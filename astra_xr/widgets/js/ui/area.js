@@ -1,7 +1,7 @@
 // The area: a rectangle that is drawn on the picture, moved and resized; and the statistics of its pixels.
 
-import { channelsOf } from "../choice.js";
 import { numberText } from "../code.js";
+import { bothOf, channelsOf } from "../sides.js";
 import { copyText, icon, make, unique } from "./dom.js";
 
 /** @import { Box, State, Statistics } from "../types" */
@@ -213,8 +213,9 @@ export class AreaPanel {
 
   /** What Python told, if it is of what is chosen now. @returns {Statistics | null} */
   get known() {
-    const { state, store } = this.view, found = store.statistics;
-    const same = found && String(found.area) === String(state.area) && JSON.stringify(found.of) === JSON.stringify([subject(state)]);
+    const { about, state, store } = this.view, found = store.statistics;
+    const sides = state.compare ? bothOf(about, state) : [state];
+    const same = found && String(found.area) === String(state.area) && JSON.stringify(found.of) === JSON.stringify(sides.map(subject));
     return same ? found : null;
   }
 
@@ -238,7 +239,8 @@ export class AreaPanel {
   fill({ sides = [] }) {
     const number = (value) => (value === null ? "–" : numberText(value, 4));
     const head = ["mean", "std", this.view.state.mask ? "clear" : "valid"].map((text) => make("th", { scope: "col" }, text));
-    const rows = sides.flatMap((side) => side.map((row) => make("tr", {}, make("th", { scope: "row" }, row.key),
+    const named = (key, n) => (sides.length === 1 ? key : n === 2 ? "B − A" : `${"AB"[n]}  ${key}`);
+    const rows = sides.flatMap((side, n) => side.map((row) => make("tr", {}, make("th", { scope: "row" }, named(row.key, n)),
       ...[number(row.mean), number(row.std), percent(row.valid)].map((text) => make("td", {}, text)))));
     this.table.replaceChildren(make("thead", {}, make("tr", {}, make("td"), ...head)), make("tbody", {}, ...rows));
   }
