@@ -192,7 +192,9 @@ class AstraAccessor:
         name : str, or list of str
             Any spyndex index whose bands are in the Dataset, e.g. ``"NDVI"``. A list returns a
             Dataset, whose ``.astra.load()`` computes all in one pass over the bands.
-            ``astra_xr.indices.available(ds)`` lists the indices.
+            ``astra_xr.indices.available(ds)`` lists the indices. Or a formula of your own, such as
+            ``"(N-R)/(N+R)"``, of spyndex's letters of bands, names of the Dataset's bands,
+            numbers, ``+ - * / **``, and ``exp``, ``log``, ``log10``, ``sqrt`` and ``abs``.
         mask_clouds : bool or dict
             True for NaN where :meth:`mask` finds clouds, shadows or cirrus; or a dict of its
             options, such as ``{"by": "probability", "above": 30}``.
@@ -218,7 +220,8 @@ class AstraAccessor:
         MissingIndexBand
             The Dataset lacks a band that the formula needs; the message says which.
         InvalidParameter
-            The formula has no such constant, its value is not a number, or there is no such kernel.
+            The formula has no such constant, its value is not a number, there is no such kernel, or
+            a formula of your own has an unknown name or is no arithmetic.
 
         Warns
         -----
@@ -235,6 +238,8 @@ class AstraAccessor:
         >>> ndvi = ds.isel(x=slice(0, 64), y=slice(0, 64)).astra.index("NDVI")
         >>> ndvi.name, ndvi.attrs["formula"]
         ('NDVI', '(N-R)/(N+R)')
+        >>> ds.astra.index("nir / red - 1").attrs["bands"]
+        'N=nir, R=red'
         """
         from astra_xr.accessor.indices import spectral_index, spectral_indices
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import functools
-from collections.abc import Mapping
+import operator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ def evaluate(
     Parameters
     ----------
     text : str
-        Arithmetic of letters, and ``exp``.
+        Arithmetic of names and numbers: ``OPERATORS`` and ``FUNCTIONS``.
     bands : mapping of str to xarray.DataArray
         By letter; stored numbers or values.
     constants : mapping of str to float
@@ -84,13 +85,12 @@ class _Arithmetic:
 
     def __call__(self, stored: Mapping[str, npt.NDArray[Any]]) -> Any:
         params = {s: values_of(a, self.attrs[s]) for s, a in stored.items()}
-        names = {"__builtins__": {}, "exp": np.exp}
         with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
-            values = eval(_compiled(self.text), names, params | dict(self.constants))  # noqa: S307
+            values = _value(_parsed(self.text), params | dict(self.constants))
         return np.clip(values, *self.bounds) if self.bounds else values
 
 
-_MASK = "mask"
+_MASK = ":mask"
 """Among the bands of a formula, whose names are of letters and digits: what is masked."""
 
 
@@ -109,10 +109,42 @@ def _positional(*arrays: npt.NDArray[Any], formula: Formula, names: tuple[str, .
     return formula(dict(zip(names, arrays, strict=True)))
 
 
-@functools.cache
-def _compiled(formula: str) -> CodeType:
+OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.Pow: operator.pow,
+}
+FUNCTIONS: dict[str, Callable[[Any], Any]] = {
+    "exp": np.exp,
+    "log": np.log,
+    "log10": np.log10,
+    "sqrt": np.sqrt,
+    "abs": np.abs,
+}
+"""What a formula is made of; nothing else is computed."""
+
+
+@functools.lru_cache(maxsize=1024)
+def _parsed(formula: str) -> ast.expr:
     # spyndex itself reads its whole catalog at each call: too slow for many small strips.
-    return compile(formula, formula, "eval")
+    return ast.parse(formula, mode="eval").body
+
+
+def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:
+    if isinstance(node, ast.Name):
+        return names[node.id]
+    if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+        return node.value
+    if isinstance(node, ast.BinOp):
+        left, right = _value(node.left, names), _value(node.right, names)
+        return OPERATORS[type(node.op)](left, right)
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        return -_value(node.operand, names)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        return FUNCTIONS[node.func.id](*(_value(each, names) for each in node.args))
+    raise ValueError(f"not arithmetic: {ast.unparse(node)}")
 
 
 _PACKING = {"scale_factor", "add_offset", "_FillValue"}

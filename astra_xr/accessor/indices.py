@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
@@ -9,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from astra_xr.accessor.band_names import band_table, native_name, variables_of
+from astra_xr.accessor.band_names import band_table, find_variable, native_name, variables_of
 from astra_xr.accessor.cloud_masks import MaskClouds, asked_mask
-from astra_xr.accessor.evaluate import evaluate
+from astra_xr.accessor.evaluate import FUNCTIONS, evaluate
+from astra_xr.accessor.own_formulas import is_formula, own_recipe
 from astra_xr.accessor.spyndex_formulas import Recipe, bounds_of, recipe_of, settable
 from astra_xr.accessor.units import warn_of_units
-from astra_xr.errors import InvalidParameter, MissingIndexBand
+from astra_xr.errors import AmbiguousBand, AstraError, InvalidParameter, MissingIndexBand
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +36,9 @@ def spectral_index(
     kernel: str = "RBF",
     mask_clouds: MaskClouds = False,
 ) -> xr.DataArray:
-    """Compute a spectral index of a scene; see ``ds.astra.index``."""
+    """Compute a spectral index, or a formula, of a scene; see ``ds.astra.index``."""
+    if is_formula(name):
+        return _own(ds, name, constants, asked_mask(ds, mask_clouds))
     recipe = recipe_of(name, constants, kernel)
     unknown = sorted(set(constants) - set(settable(recipe, kernel)))
     if unknown:
@@ -53,6 +57,9 @@ def spectral_indices(
     mask_clouds: MaskClouds = False,
 ) -> xr.Dataset:
     """Compute several indices; a constant goes to those whose formulas have it."""
+    for name in filter(is_formula, names):
+        expected = "names of indices; compute a formula by itself"
+        raise InvalidParameter(name="name", value=name[:100], expected=expected)
     recipes = {name: recipe_of(name, constants, kernel) for name in names}
     known = {name: settable(recipe, kernel) for name, recipe in recipes.items()}
     unknown = sorted(set(constants) - {each for some in known.values() for each in some})
@@ -72,9 +79,7 @@ def spectral_indices(
 def _computed(
     ds: xr.Dataset, recipe: Recipe, given: Mapping[str, float], mask: xr.DataArray | None
 ) -> xr.DataArray:
-    for symbol, value in given.items():
-        if not isinstance(value, Real) or isinstance(value, bool):
-            raise InvalidParameter(name=symbol, value=value, expected="a number")
+    _check_numbers(given)
     used, constants, lacking = _matched(ds, recipe.symbols, given)
     if lacking or not used:
         raise MissingIndexBand(
@@ -83,6 +88,65 @@ def _computed(
             formula=recipe.shown,
             hint=_hint(ds, lacking),
         )
+    return _evaluated(ds, recipe, used, constants, mask)
+
+
+def _own(
+    ds: xr.Dataset, text: str, given: Mapping[str, float], mask: xr.DataArray | None
+) -> xr.DataArray:
+    """Compute a formula of the user's own, of letters as in spyndex and of the Dataset's names."""
+    letters = _inputs(ds)
+    used: dict[str, str] = {}
+
+    def symbol_of(name: str) -> str:
+        if name in given:
+            return name
+        letter = letters.get(name)  # no other band near it: N2-N would be 0
+        own = name if name in variables_of(ds) else None
+        if letter and own and letter != own:
+            raise ValueError(f"{name} is a variable, and the letter of {letter}: rename it")
+        try:
+            variable = own or letter or find_variable(ds, name)
+        except AstraError as error:
+            reason = f"{name!r} is none of {', '.join([*letters, *variables_of(ds)])}"
+            ambiguous = isinstance(error, AmbiguousBand)
+            raise ValueError(str(error) if ambiguous else reason) from None
+        # The letter of a band tells whether it is reflectance.
+        symbol = next((each for each, known in letters.items() if known == variable), variable)
+        if symbol in given or symbol in FUNCTIONS or not _is_name(symbol):
+            raise ValueError(f"{name!r} cannot be part of a formula: rename it")
+        used[symbol] = variable
+        return symbol
+
+    recipe = own_recipe(text, symbol_of)
+    _check_numbers(given)
+    unused = sorted(set(given) - set(recipe.symbols))
+    if unused:
+        expected = f"a name in {recipe.formula}"
+        raise InvalidParameter(name="constant", value=unused[0], expected=expected)
+    if not used:
+        expected = "a formula with a band, not of constants alone"
+        raise InvalidParameter(name="formula", value=text[:100], expected=expected)
+    return _evaluated(ds, recipe, used, given, mask)
+
+
+def _is_name(text: str) -> bool:
+    return text.isidentifier() and not keyword.iskeyword(text)
+
+
+def _check_numbers(given: Mapping[str, float]) -> None:
+    for symbol, value in given.items():
+        if not isinstance(value, Real) or isinstance(value, bool):
+            raise InvalidParameter(name=symbol, value=value, expected="a number")
+
+
+def _evaluated(
+    ds: xr.Dataset,
+    recipe: Recipe,
+    used: Mapping[str, str],
+    constants: Mapping[str, float],
+    mask: xr.DataArray | None,
+) -> xr.DataArray:
     bands = {symbol: ds[variable] for symbol, variable in used.items()}
     warn_of_units(ds, recipe, used, constants)
     bounds = bounds_of(recipe.text, constants)
@@ -94,6 +158,7 @@ def _computed(
         "domain": recipe.domain,
         "bands": ", ".join(f"{symbol}={variable}" for symbol, variable in used.items()),
     }
+    values.attrs = {name: each for name, each in values.attrs.items() if each}
     values.attrs |= _origin([band.attrs for band in bands.values()])
     if constants:
         pairs = (f"{symbol}={value:g}" for symbol, value in constants.items())

@@ -52,7 +52,7 @@ def warn_of_units(
     scene = str(ds["id"].values.flat[0]) if "id" in ds.coords and ds["id"].size else ""
     scene = scene or str(ds.attrs.get("scene_id", "this Dataset"))
     if first_time(f"units of {scene} {sorted(set(strange.values()))}"):
-        warnings.warn(_message(recipe.name, scene, strange, mixed=not alike), stacklevel=5)
+        warnings.warn(_message(recipe.name, scene, strange, mixed=not alike), stacklevel=6)
 
 
 def _kind(attrs: Mapping[str, Any], *, known: bool) -> str:
