@@ -11,7 +11,8 @@ from typing import Any
 import traitlets
 
 from astra_xr.accessor.band_names import find_variable
-from astra_xr.errors import AstraError, InvalidParameter, UnknownIndex
+from astra_xr.accessor.own_formulas import is_formula
+from astra_xr.errors import AstraError, InvalidParameter, UnknownIndex, redact
 from astra_xr.widgets.colormaps import colors
 from astra_xr.widgets.layers import Scene
 from astra_xr.widgets.sides import DIFFERENCE, OWN, can_differ
@@ -43,7 +44,7 @@ def completed(scene: Scene, given: Mapping[str, Any]) -> State:
             default the latest with at most 20 % clouds, else the one with the least
         mode : ``"rgb"``, ``"index"`` or ``"single"``
         bands : three band names, for mode ``"rgb"``
-        index, band : names, for the other modes
+        index, band : names, for the other modes; the index may be a formula
         cmap : colormap, for the other modes
         stretch : ``{"kind": "percentile", "low": 2, "high": 98}``, ``{"kind": "sigma", "sigma":
             2}`` or ``{"kind": "minmax"}``; ``"of"`` is ``"whole"`` or ``"view"``; ``"time"`` is
@@ -179,12 +180,23 @@ def _index(scene: Scene, _: str, value: Any) -> str:
     for name in scene.indices:
         if str(value).casefold() == name.casefold():
             return name
+    if isinstance(value, str) and is_formula(value):
+        scene.needs(value)  # raises if it cannot be computed
+        return " ".join(value.split())
     import spyndex
 
     if value not in spyndex.indices:
         raise UnknownIndex(index=str(value), known=list(spyndex.indices))
     scene.needs(str(value))  # raises if bands are missing
     raise _bad("index", value, "an index that does not have the name of a variable")
+
+
+def told_of_formula(scene: Scene, text: str) -> dict[str, Any]:
+    """Return what the browser is told of a formula: its name among indices, or what is wrong."""
+    try:
+        return {"type": "formula", "text": text, "name": _index(scene, "index", text)}
+    except AstraError as error:
+        return {"type": "formula", "text": text, "message": redact(error)}
 
 
 def _colormap(_: Scene, __: str, value: Any) -> str:
@@ -219,7 +231,8 @@ def _limits(scene: Scene, name: str, value: Any) -> dict[str, list[float]]:
         raise _bad(name, value, expected)
     found = {}
     for key, pair in value.items():
-        own = key if key in {*scene.indices, DIFFERENCE} else find_variable(scene.ds, str(key))
+        index = key in {*scene.indices, DIFFERENCE} or is_formula(str(key))
+        own = str(key) if index else find_variable(scene.ds, str(key))
         try:
             low, high = (float(edge) for edge in pair)
         except (TypeError, ValueError):

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from astra_xr.accessor.evaluate import reflectance
+from astra_xr.accessor.own_formulas import is_formula
 from astra_xr.arrays.lazy import values_of
 from astra_xr.errors import AstraError, redact
 from astra_xr.reading.loop import together
@@ -151,7 +152,8 @@ def over_time(scene: Scene, state: Mapping[str, Any]) -> str:
     """Return the band or index that a state shows over time: of three channels the index."""
     if state["mode"] == "single":
         return str(state["band"])
-    return str(state["index"] if state["index"] in scene.indices else state["bands"][0])
+    index = str(state["index"])
+    return str(index if index in scene.indices or is_formula(index) else state["bands"][0])
 
 
 def _is_point(point: Any) -> bool:

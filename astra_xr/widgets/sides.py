@@ -30,7 +30,8 @@ def channels_of(state: Mapping[str, Any]) -> list[str]:
 def usual_colormap(about: Mapping[str, Any], state: Mapping[str, Any]) -> str:
     """Return the default colormap of the mode and its channel."""
     if state["mode"] == "index":
-        return str(about["indices"][state["index"]]["cmap"])
+        # Formulas of the user's own are not listed.
+        return str(about["indices"].get(state["index"], {"cmap": "viridis"})["cmap"])
     return str(about["bands"][state["band"]]["cmap"])
 
 

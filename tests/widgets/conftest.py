@@ -17,6 +17,7 @@ import astra_xr
 from astra_xr.errors import AstraError
 from astra_xr.reading.loop import run
 from astra_xr.widgets import picker as module
+from astra_xr.widgets.choice import told_of_formula
 from astra_xr.widgets.messages import packed
 from astra_xr.widgets.page import document
 from astra_xr.widgets.picker import Picker
@@ -142,7 +143,9 @@ def answers(picker: Picker, message: dict[str, Any]) -> list[dict[str, Any]]:
     if message["type"] == "series":
         series = run(picker._series.told(message["key"], message["points"]))
         return [{"type": "series", "series": series}]
-    found = []
+    found: list[dict[str, Any]] = []
+    if message["type"] == "formula":
+        return [told_of_formula(picker._scene, message["text"])]
     for key, time, level, row, col in message.get("add", []):
         told = {"key": key, "time": time, "level": level, "row": row, "col": col}
         try:

@@ -84,10 +84,11 @@ def test_the_copied_line_makes_the_same_picture(state: dict[str, object]) -> Non
     [
         {"index": "NDVI", "mask": True},
         {"index": "EVI", "cmap": "viridis"},
+        {"index": "nir / red - 1", "limits": {"nir / red - 1": (0, 4)}},
         {"band": "nir", "limits": {"nir": (0.05, 0.4)}},
         {"band": "nir", "mask": True},
     ],
-    ids=["NDVI", "EVI", "band", "masked"],
+    ids=["NDVI", "EVI", "formula", "band", "masked"],
 )
 def test_the_copied_line_plots_the_same(state: dict[str, object]) -> None:
     ds = scene(120)
@@ -275,6 +276,7 @@ def test_bands_and_indices_that_are_not_there(picker: Picker) -> None:
         ({"bands": ["rde", "green", "blue"]}, UnknownBand, "Did you mean"),
         ({"index": "NVDI"}, UnknownIndex, "NDVI"),
         ({"index": "NBR"}, AstraError, "swir22"),
+        ({"index": "(N-R)/X"}, InvalidParameter, "'X' is none of"),
     ):
         with pytest.raises(InvalidState, match=told):
             picker.state = picker.state | wrong

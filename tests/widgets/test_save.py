@@ -95,7 +95,8 @@ def test_the_page_is_saved_and_works_without_a_kernel(
     rev = drawn(page, 1)
     menu = page.get_by_role("combobox", name="Index", exact=True)
     for name in ("NDWI", "NDMI"):
-        menu.select_option(name)
+        menu.fill(name)
+        menu.press("Enter")
         rev = drawn(page, rev)
         assert name in page.locator(".astra-code").inner_text()
     # Such a page saves images as well, and no page.

@@ -1,7 +1,7 @@
 // What is chosen: state is only ever made by reduce(). What follows from pixels is in derive.js.
 
 import { parted } from "./pixels/stats.js";
-import { canDiffer, channelsOf, compared, DIFFERENCE, otherThan, sideOf, swapped, withB } from "./sides.js";
+import { canDiffer, channelsOf, compared, DIFFERENCE, indexOf, otherThan, sideOf, swapped, withB } from "./sides.js";
 
 /** @import { About, Limits, State, Stretch } from "./types" */
 
@@ -58,7 +58,7 @@ const ACTIONS = {
     const next = { ...state, mode };
     if (mode === "index") {
       if (!here(about, state.index)) next.index = about.offline?.find((key) => about.indices[key]) ?? state.index;
-      next.cmap = about.indices[next.index].cmap;
+      next.cmap = indexOf(about, next.index).cmap;
     }
     if (mode === "single") next.cmap = about.bands[state.band].cmap;
     return next;
@@ -69,7 +69,7 @@ const ACTIONS = {
   },
   band(about, state, { channel, name }) {
     if (state.mode === "rgb") return { ...state, bands: state.bands.map((band, n) => (n === channel ? name : band)) };
-    if (state.mode === "index") return { ...state, index: name, cmap: about.indices[name].cmap };
+    if (state.mode === "index") return { ...state, index: name, cmap: indexOf(about, name).cmap };
     return { ...state, band: name };
   },
   // Limits that were set stay, unless those of all channels are: a stretch would then change nothing.

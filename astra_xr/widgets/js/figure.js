@@ -1,7 +1,7 @@
 // A figure of what is seen, as for a paper: what it says, and where its parts are. Drawn in ui/save.js.
 
 import { colormapOf } from "./pixels/colormap.js";
-import { channelsOf, DIFFERENCE, labelOf, sideOf, sidesSeen } from "./sides.js";
+import { channelsOf, DIFFERENCE, indexOf, labelOf, sideOf, sidesSeen } from "./sides.js";
 import { numberText } from "./code.js";
 
 /** @import { About, Limits, State } from "./types" */
@@ -19,7 +19,7 @@ function partOf(about, state, limits) {
   const classes = single ? about.bands[key].classes : [];
   const range = (/** @type {string} */ name) => (limits[name] ? ` ${numberText(limits[name][0], 3)} to ${numberText(limits[name][1], 3)}` : "");
   const units = single && about.bands[key].units;
-  const what = rgb ? keys.join(", ") : state.mode === "index" ? `${key}, ${about.indices[key].title}` : single ? about.bands[key].title || key : "";
+  const what = rgb ? keys.join(", ") : state.mode === "index" ? `${key}, ${indexOf(about, key).title}` : single ? about.bands[key].title || key : "";
   /** @type {Entry[]} */
   const entries = rgb ? keys.map((name, n) => ({ color: COLORS[n][1], text: `${COLORS[n][0]}: ${name}${range(name)}` }))
     : classes.map(({ color, name }) => ({ color, text: name }));

@@ -17,9 +17,15 @@ export function channelsOf(state) {
   return [state.mode === "index" ? state.index : state.band];
 }
 
+/** Whether an index is a formula of the user's own. @param {string | null} name */
+export const isFormula = (name) => name !== null && /[-+*/(]/.test(name);
+
+/** What is known of an index; of a formula, itself. @param {About} about @param {string} name */
+export const indexOf = (about, name) => about.indices[name] || { title: "Formula", domain: "", formula: name, cmap: "viridis" };
+
 /** The color map of a mode and its channel, if none was chosen. @param {About} about @param {Pick<State, "mode" | "index" | "band">} state */
 export function usualMap(about, { mode, index, band }) {
-  return (mode === "index" ? about.indices[index] : about.bands[band]).cmap;
+  return (mode === "index" ? indexOf(about, index) : about.bands[band]).cmap;
 }
 
 /** The state of a side by itself: "a", "b" or "difference". @param {About} about @param {State} state @param {Side} side @returns {State} */

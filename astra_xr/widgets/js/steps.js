@@ -1,5 +1,7 @@
 // The steps of a stack, as a strip shows them: their order, their clouds, which are in sight. Pure.
 
+import { isFormula } from "./sides.js";
+
 /** @import { About, State, Step, Tile } from "./types" */
 
 export const CLEAR = 20; // percent of clouds up to which a step counts as clear
@@ -55,7 +57,7 @@ export function shortLabel({ label, date }) {
 /** What is shown over time: the band or index, of three channels the index. @param {About} about @param {State} state */
 export function overTime(about, state) {
   if (state.mode === "single") return state.band;
-  return about.indices[state.index] ? state.index : state.bands[0];
+  return about.indices[state.index] || isFormula(state.index) ? state.index : state.bands[0];
 }
 
 /**

@@ -37,6 +37,8 @@ export class Store {
     this.pages = []; // on their way
     /** @type {Spectrum[]} */
     this.spectra = [];
+    /** @type {{ text: string, name?: string, message?: string } | null} */
+    this.formula = null; // what Python told of one
     /** @type {Statistics | null} */
     this.statistics = null;
     /** @type {Series[]} */
@@ -132,6 +134,7 @@ export class Store {
 
   /** Take what the wire has heard. @param {Heard} message */
   heard(message) {
+    if (message.type === "formula") this.formula = message;
     if (message.type === "statistics") this.statistics = message;
     if (message.type === "spectra") this.spectra = message.spectra;
     if (message.type === "series") this.series = [...message.series, ...this.series].slice(0, SERIES);

@@ -250,6 +250,7 @@ export type Asked =
   | { type: "want"; store: string; add: Asks[]; drop: Asks[]; raw: boolean }
   | { type: "spectra" }
   | { type: "statistics" }
+  | { type: "formula"; text: string }
   | { type: "series"; key: string; points: [number, number][] }
   | { type: "page" };
 
@@ -260,6 +261,7 @@ export type Heard =
   | ({ type: "failed"; message: string; final?: boolean } & Address)
   | { type: "spectra"; spectra: Spectrum[] }
   | ({ type: "statistics" } & Statistics)
+  | { type: "formula"; text: string; name?: string; message?: string }
   | { type: "series"; series: Series[] }
   | { type: "refused"; message: string }
   /** An HTML page, or why there is none. */

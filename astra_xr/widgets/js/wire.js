@@ -6,6 +6,7 @@
 //   failed   { type, key, time, level, row, col, message }
 //   spectra  { type, spectra }
 //   series   { type, key, points }                                             → series { type, series }
+//   formula  { type, text, name }, or { type, text, message }: whether a formula can be chosen
 //   statistics  { type, area, of, bbox, mean_of, sides }, or { type, area, of, message }
 //   page     { type }                                                          → page
 //   page     { type, message }, [bytes]: the HTML page, or why there is none
@@ -62,7 +63,7 @@ export class Wire {
     if (!message || typeof message !== "object") return;
     if (message.type !== "tile") {
       if (message.type === "page") this.heard({ ...message, bytes: buffers[0] });
-      if (["failed", "spectra", "series", "statistics", "refused"].includes(message.type)) this.heard(message);
+      if (["failed", "spectra", "series", "statistics", "refused", "formula"].includes(message.type)) this.heard(message);
       return;
     }
     try {

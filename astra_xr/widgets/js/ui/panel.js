@@ -2,9 +2,10 @@
 
 import { channelsOf, here } from "../choice.js";
 import { numberText } from "../code.js";
-import { labelOf } from "../sides.js";
+import { indexOf, labelOf } from "../sides.js";
 import { baseOf } from "../pixels/colormap.js";
 import { icon, make, put } from "./dom.js";
+import { IndexMenu } from "./index_menu.js";
 
 export const CHANNELS = [["R", "red"], ["G", "green"], ["B", "blue"]];
 const STRETCHES = [["percentile", "Percentile"], ["sigma", "Sigma"], ["minmax", "Min–max"]];
@@ -12,6 +13,8 @@ const STRETCHES = [["percentile", "Percentile"], ["sigma", "Sigma"], ["minmax", 
 const stepOf = ([low, high]) => 10 ** Math.floor(Math.log10((high - low) / 20 || 1));
 
 export class Panel {
+  asked = ""; // a formula that Python looks at
+  wrong = ""; // what is wrong with one
   /** @type {HTMLInputElement[]} */ swatches = []; // of color maps
   constructor(view) {
     this.view = view;
@@ -19,7 +22,7 @@ export class Panel {
     this.rows = []; // of the channels
     this.node = make("div", { class: "astra-panel" });
     this.channels = make("div", { class: "astra-channels" });
-    this.formula = make("div", { class: "astra-formula" });
+    this.formula = make("div", { class: "astra-formula", "aria-live": "polite" });
     this.maps = this.makeMaps();
     this.legend = make("ul", { class: "astra-legend", "aria-label": "Classes" });
     this.makeStretch();
@@ -93,15 +96,16 @@ export class Panel {
       const rgb = state.mode === "rgb";
       const name = rgb ? CHANNELS[n][1] : state.mode === "index" ? "index" : "band";
       const label = rgb ? `Band in ${name}` : name === "index" ? "Index" : "Band";
-      const menu = make("select", { "aria-label": label, onchange: () => act({ type: "band", channel: n, name: menu.value }) },
-        ...(state.mode === "index" ? this.indexOptions() : this.bandOptions()));
+      const finder = state.mode === "index" ? new IndexMenu(this.view, (text) => this.chooseIndex(text)) : null;
+      const menu = finder ? finder.input : make("select", { "aria-label": label, onchange: () => act({ type: "band", channel: n, name: menu.value }) },
+        ...this.bandOptions());
       const limits = [0, 1].map((i) => make("input", {
         type: "number", class: "astra-number astra-limit", step: "any", "aria-label": `${i ? "Upper" : "Lower"} limit of ${name}`,
         onchange: (e) => this.typed(n, i, e.target.value),
       }));
       const lock = make("button", { type: "button", class: "astra-small astra-lock", onclick: () => this.locked(n) });
       const mark = rgb ? make("b", { class: `astra-mark astra-${name}`, "aria-hidden": "true" }, CHANNELS[n][0]) : null;
-      return { menu, limits, lock, node: make("div", { class: `astra-channel${rgb ? "" : " astra-alone"}` }, mark, menu, ...limits, lock) };
+      return { menu, finder, limits, lock, node: make("div", { class: `astra-channel${rgb ? "" : " astra-alone"}` }, mark, finder ? finder.node : menu, ...limits, lock) };
     });
     this.channels.replaceChildren(...this.rows.map((row) => row.node));
   }
@@ -128,25 +132,15 @@ export class Panel {
     });
   }
 
-  indexOptions() {
-    const { about } = this.view;
-    /** @type {Map<string, any[]>} */
-    const groups = new Map([["usual", []]]);
-    for (const [name, index] of Object.entries(about.indices)) {
-      const group = about.needs[name] ? "usual" : index.domain;
-      if (!groups.has(group)) groups.set(group, []);
-      groups.get(group)?.push(make("option", { value: name, disabled: !here(about, name), title: index.title }, `${name}  ${index.title}`));
-    }
-    return [...groups].map(([label, options]) => make("optgroup", { label }, ...options));
-  }
-
   update() {
     this.makeChannels();
     const { shown: state, edited, about, limits } = this.view;
     this.updateHeading();
     const classes = state.mode === "single" ? about.bands[state.band].classes : [];
     channelsOf(state).forEach((key, n) => {
-      put(this.rows[n].menu, channelsOf(edited)[n]);
+      const { menu, finder } = this.rows[n];
+      if (finder) finder.show(channelsOf(edited)[n]);
+      else put(menu, channelsOf(edited)[n]);
       this.updateLock(this.rows[n].lock, key, classes.length > 0);
       this.rows[n].limits.forEach((input, i) => {
         input.hidden = classes.length > 0;
@@ -154,9 +148,7 @@ export class Panel {
         if (limits[key]) input.step = stepOf(limits[key]);
       });
     });
-    const index = edited.mode === "index" && about.indices[edited.index];
-    this.formula.hidden = !index;
-    if (index) this.formula.textContent = `${index.title}: ${index.formula}`;
+    this.updateFormula();
     this.maps.hidden = state.mode === "rgb" || classes.length > 0 || !this.view.mapIsChosen;
     for (const input of this.swatches) input.checked = input.value === baseOf(state.cmap);
     this.reverse.checked = state.cmap !== baseOf(state.cmap);
@@ -167,6 +159,33 @@ export class Panel {
       this.legend.replaceChildren(...classes.map((c) => make("li", {}, make("i", { style: `background:${c.color}` }), c.name)));
     }
     this.updateStretch(classes.length > 0);
+  }
+
+  /** An index, or a formula, which Python looks at first. @param {string} text */
+  chooseIndex(text) {
+    const { view } = this;
+    this.wrong = "";
+    if (view.about.indices[text]) view.act({ type: "band", channel: 0, name: text });
+    else if (view.about.offline) this.wrong = "A formula needs a kernel.";
+    else {
+      this.asked = text;
+      view.store.wire.send({ type: "formula", text });
+    }
+    view.refresh();
+  }
+
+  updateFormula() {
+    const { edited, about, store } = this.view, told = store.formula;
+    if (told && told.text === this.asked) {
+      this.asked = "";
+      this.wrong = told.message || "";
+      if (told.name) this.view.act({ type: "band", channel: 0, name: told.name });
+    }
+    this.formula.hidden = edited.mode !== "index";
+    if (this.formula.hidden) return;
+    const index = indexOf(about, edited.index);
+    this.formula.classList.toggle("astra-wrong", Boolean(this.wrong));
+    this.formula.textContent = this.wrong || `${index.title}: ${index.formula}`;
   }
 
   updateLock(lock, key, hidden) {
