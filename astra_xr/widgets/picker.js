@@ -126,7 +126,7 @@ function shortLabel({ label, date }) {
 }
 function overTime(about, state) {
   if (state.mode === "single") return state.band;
-  return about.indices[state.index] ? state.index : state.bands[0];
+  return about.indices[state.index] || isFormula(state.index) ? state.index : state.bands[0];
 }
 function pieces(order, values) {
   const found = [];
@@ -151,8 +151,10 @@ function channelsOf(state) {
   if (state.mode === "difference") return [DIFFERENCE];
   return [state.mode === "index" ? state.index : state.band];
 }
+var isFormula = (name) => name !== null && /[-+*/(]/.test(name);
+var indexOf = (about, name) => about.indices[name] || { title: "Formula", domain: "", formula: name, cmap: "viridis" };
 function usualMap(about, { mode, index, band }) {
-  return (mode === "index" ? about.indices[index] : about.bands[band]).cmap;
+  return (mode === "index" ? indexOf(about, index) : about.bands[band]).cmap;
 }
 function sideOf(about, state, side) {
   const { compare, ...a } = state;
@@ -247,7 +249,7 @@ var ACTIONS = {
     const next = { ...state, mode };
     if (mode === "index") {
       if (!here(about, state.index)) next.index = about.offline?.find((key) => about.indices[key]) ?? state.index;
-      next.cmap = about.indices[next.index].cmap;
+      next.cmap = indexOf(about, next.index).cmap;
     }
     if (mode === "single") next.cmap = about.bands[state.band].cmap;
     return next;
@@ -258,7 +260,7 @@ var ACTIONS = {
   },
   band(about, state, { channel, name }) {
     if (state.mode === "rgb") return { ...state, bands: state.bands.map((band, n) => n === channel ? name : band) };
-    if (state.mode === "index") return { ...state, index: name, cmap: about.indices[name].cmap };
+    if (state.mode === "index") return { ...state, index: name, cmap: indexOf(about, name).cmap };
     return { ...state, band: name };
   },
   // Limits that were set stay, unless those of all channels are: a stretch would then change nothing.
@@ -436,7 +438,7 @@ var Wire = class {
     if (!message || typeof message !== "object") return;
     if (message.type !== "tile") {
       if (message.type === "page") this.heard({ ...message, bytes: buffers[0] });
-      if (["failed", "spectra", "series", "statistics", "refused"].includes(message.type)) this.heard(message);
+      if (["failed", "spectra", "series", "statistics", "refused", "formula"].includes(message.type)) this.heard(message);
       return;
     }
     try {
@@ -635,6 +637,7 @@ var Store = class {
     this.failed = /* @__PURE__ */ new Map();
     this.pages = [];
     this.spectra = [];
+    this.formula = null;
     this.statistics = null;
     this.series = [];
     this.history = new History(now);
@@ -717,6 +720,7 @@ var Store = class {
   }
   /** Take what the wire has heard. @param {Heard} message */
   heard(message) {
+    if (message.type === "formula") this.formula = message;
     if (message.type === "statistics") this.statistics = message;
     if (message.type === "spectra") this.spectra = message.spectra;
     if (message.type === "series") this.series = [...message.series, ...this.series].slice(0, SERIES);
@@ -1114,11 +1118,120 @@ function colormapOf(colormaps, name) {
   return name === baseOf(name) ? colors : (colors.match(/.{6}/g) || []).reverse().join("");
 }
 
+// astra_xr/widgets/js/ui/index_menu.js
+var IndexMenu = class {
+  /** @type {HTMLElement[]} */
+  options = [];
+  at = -1;
+  // the option that Enter takes
+  /** `choose` takes the name of an index, or a formula. @param {View} view @param {(text: string) => void} choose */
+  constructor(view, choose) {
+    this.view = view;
+    this.choose = choose;
+    const id = `${view.id}-indices`;
+    this.list = make("ul", { class: "astra-options", role: "listbox", id, "aria-label": "Indices", hidden: true });
+    this.input = make("input", {
+      type: "text",
+      role: "combobox",
+      "aria-label": "Index",
+      "aria-expanded": "false",
+      "aria-controls": id,
+      "aria-autocomplete": "list",
+      autocomplete: "off",
+      spellcheck: false,
+      title: "A name, words to find one, or a formula such as (N-R)/(N+R)"
+    });
+    this.node = make("div", { class: "astra-combo" }, this.input, this.list);
+    this.input.addEventListener("input", () => this.open(this.input.value));
+    this.input.addEventListener("click", () => {
+      if (this.list.hidden) {
+        this.input.select();
+        this.open("");
+      }
+    });
+    this.input.addEventListener("blur", () => this.close());
+    this.input.addEventListener("keydown", (e) => this.key(e));
+    this.list.addEventListener("mousedown", (e) => e.preventDefault());
+  }
+  key(e) {
+    if (e.key === "ArrowDown" || e.key === "ArrowUp") {
+      if (this.list.hidden) this.open("");
+      else this.mark(this.at + (e.key === "ArrowDown" ? 1 : -1));
+    } else if (e.key === "Enter") this.take(this.options[this.at]?.dataset.name ?? this.input.value.trim());
+    else if (e.key === "Escape" && !this.list.hidden) this.close();
+    else return;
+    e.preventDefault();
+  }
+  /** Show what a text finds. @param {string} text */
+  open(text) {
+    const { about } = this.view, words = text.trim().toLowerCase().split(/\s+/).filter(Boolean);
+    const formula = isFormula(text);
+    const found = formula ? [] : Object.entries(about.indices).filter(([name, { title, domain }]) => {
+      const all = `${name} ${title} ${domain}`.toLowerCase();
+      return words.every((word2) => all.includes(word2));
+    });
+    const first = ([name]) => words.length && name.toLowerCase().startsWith(words[0]) ? 0 : 1;
+    found.sort((p, q) => first(p) - first(q));
+    this.options = formula ? [this.option(text.trim(), "", "your own formula")] : found.map(([name, { title, domain }]) => this.option(name, title, domain));
+    this.list.replaceChildren(...this.options.length ? this.options : [make("li", { class: "astra-none" }, "No such index with these bands.")]);
+    this.list.hidden = false;
+    this.input.setAttribute("aria-expanded", "true");
+    this.mark(words.length ? 0 : this.options.findIndex(({ dataset }) => dataset.name === this.current));
+  }
+  option(name, title, domain) {
+    const { about } = this.view, known = !about.indices[name] || here(about, name);
+    const node = make(
+      "li",
+      { role: "option", "aria-selected": "false", "aria-disabled": known ? null : "true" },
+      make("b", {}, name),
+      title ? make("span", {}, title) : null,
+      make("i", {}, domain)
+    );
+    node.dataset.name = name;
+    node.addEventListener("click", () => this.take(name));
+    return node;
+  }
+  mark(at) {
+    this.at = Math.min(this.options.length - 1, Math.max(-1, at));
+    this.options.forEach((node, n) => {
+      node.id = `${this.list.id}-${n}`;
+      node.setAttribute("aria-selected", String(n === this.at));
+    });
+    const marked = this.options[this.at];
+    this.input.setAttribute("aria-activedescendant", marked ? marked.id : "");
+    if (marked) this.list.scrollTop = Math.min(marked.offsetTop, Math.max(this.list.scrollTop, marked.offsetTop + marked.offsetHeight - this.list.clientHeight));
+  }
+  take(text) {
+    const { about } = this.view;
+    const name = Object.keys(about.indices).find((each) => each.toLowerCase() === text.toLowerCase()) ?? text;
+    if (about.indices[name] ? !here(about, name) : !isFormula(name)) return;
+    this.input.value = name;
+    this.current = name;
+    this.close();
+    this.choose(name);
+  }
+  /** Show what is chosen. @param {string} name */
+  show(name) {
+    this.current = name;
+    if (this.list.hidden && this.input.value !== name) this.input.value = name;
+  }
+  close() {
+    this.list.hidden = true;
+    this.input.setAttribute("aria-expanded", "false");
+    this.input.setAttribute("aria-activedescendant", "");
+    this.input.value = this.current ?? "";
+  }
+};
+
 // astra_xr/widgets/js/ui/panel.js
 var CHANNELS2 = [["R", "red"], ["G", "green"], ["B", "blue"]];
 var STRETCHES = [["percentile", "Percentile"], ["sigma", "Sigma"], ["minmax", "Min–max"]];
 var stepOf2 = ([low, high]) => 10 ** Math.floor(Math.log10((high - low) / 20 || 1));
 var Panel = class {
+  asked = "";
+  // a formula that Python looks at
+  wrong = "";
+  // what is wrong with one
   /** @type {HTMLInputElement[]} */
   swatches = [];
   // of color maps
@@ -1127,7 +1240,7 @@ var Panel = class {
     this.rows = [];
     this.node = make("div", { class: "astra-panel" });
     this.channels = make("div", { class: "astra-channels" });
-    this.formula = make("div", { class: "astra-formula" });
+    this.formula = make("div", { class: "astra-formula", "aria-live": "polite" });
     this.maps = this.makeMaps();
     this.legend = make("ul", { class: "astra-legend", "aria-label": "Classes" });
     this.makeStretch();
@@ -1235,10 +1348,11 @@ var Panel = class {
       const rgb = state.mode === "rgb";
       const name = rgb ? CHANNELS2[n][1] : state.mode === "index" ? "index" : "band";
       const label = rgb ? `Band in ${name}` : name === "index" ? "Index" : "Band";
-      const menu = make(
+      const finder = state.mode === "index" ? new IndexMenu(this.view, (text) => this.chooseIndex(text)) : null;
+      const menu = finder ? finder.input : make(
         "select",
         { "aria-label": label, onchange: () => act({ type: "band", channel: n, name: menu.value }) },
-        ...state.mode === "index" ? this.indexOptions() : this.bandOptions()
+        ...this.bandOptions()
       );
       const limits = [0, 1].map((i) => make("input", {
         type: "number",
@@ -1249,7 +1363,7 @@ var Panel = class {
       }));
       const lock = make("button", { type: "button", class: "astra-small astra-lock", onclick: () => this.locked(n) });
       const mark = rgb ? make("b", { class: `astra-mark astra-${name}`, "aria-hidden": "true" }, CHANNELS2[n][0]) : null;
-      return { menu, limits, lock, node: make("div", { class: `astra-channel${rgb ? "" : " astra-alone"}` }, mark, menu, ...limits, lock) };
+      return { menu, finder, limits, lock, node: make("div", { class: `astra-channel${rgb ? "" : " astra-alone"}` }, mark, finder ? finder.node : menu, ...limits, lock) };
     });
     this.channels.replaceChildren(...this.rows.map((row) => row.node));
   }
@@ -1272,23 +1386,15 @@ var Panel = class {
       return make("option", { value: name, disabled: !here(about, name), title: band.title }, [names.join(" · "), wave].filter(Boolean).join("  "));
     });
   }
-  indexOptions() {
-    const { about } = this.view;
-    const groups = /* @__PURE__ */ new Map([["usual", []]]);
-    for (const [name, index] of Object.entries(about.indices)) {
-      const group = about.needs[name] ? "usual" : index.domain;
-      if (!groups.has(group)) groups.set(group, []);
-      groups.get(group)?.push(make("option", { value: name, disabled: !here(about, name), title: index.title }, `${name}  ${index.title}`));
-    }
-    return [...groups].map(([label, options]) => make("optgroup", { label }, ...options));
-  }
   update() {
     this.makeChannels();
     const { shown: state, edited, about, limits } = this.view;
     this.updateHeading();
     const classes = state.mode === "single" ? about.bands[state.band].classes : [];
     channelsOf(state).forEach((key, n) => {
-      put(this.rows[n].menu, channelsOf(edited)[n]);
+      const { menu, finder } = this.rows[n];
+      if (finder) finder.show(channelsOf(edited)[n]);
+      else put(menu, channelsOf(edited)[n]);
       this.updateLock(this.rows[n].lock, key, classes.length > 0);
       this.rows[n].limits.forEach((input, i) => {
         input.hidden = classes.length > 0;
@@ -1296,9 +1402,7 @@ var Panel = class {
         if (limits[key]) input.step = stepOf2(limits[key]);
       });
     });
-    const index = edited.mode === "index" && about.indices[edited.index];
-    this.formula.hidden = !index;
-    if (index) this.formula.textContent = `${index.title}: ${index.formula}`;
+    this.updateFormula();
     this.maps.hidden = state.mode === "rgb" || classes.length > 0 || !this.view.mapIsChosen;
     for (const input of this.swatches) input.checked = input.value === baseOf(state.cmap);
     this.reverse.checked = state.cmap !== baseOf(state.cmap);
@@ -1309,6 +1413,31 @@ var Panel = class {
       this.legend.replaceChildren(...classes.map((c) => make("li", {}, make("i", { style: `background:${c.color}` }), c.name)));
     }
     this.updateStretch(classes.length > 0);
+  }
+  /** An index, or a formula, which Python looks at first. @param {string} text */
+  chooseIndex(text) {
+    const { view } = this;
+    this.wrong = "";
+    if (view.about.indices[text]) view.act({ type: "band", channel: 0, name: text });
+    else if (view.about.offline) this.wrong = "A formula needs a kernel.";
+    else {
+      this.asked = text;
+      view.store.wire.send({ type: "formula", text });
+    }
+    view.refresh();
+  }
+  updateFormula() {
+    const { edited, about, store } = this.view, told = store.formula;
+    if (told && told.text === this.asked) {
+      this.asked = "";
+      this.wrong = told.message || "";
+      if (told.name) this.view.act({ type: "band", channel: 0, name: told.name });
+    }
+    this.formula.hidden = edited.mode !== "index";
+    if (this.formula.hidden) return;
+    const index = indexOf(about, edited.index);
+    this.formula.classList.toggle("astra-wrong", Boolean(this.wrong));
+    this.formula.textContent = this.wrong || `${index.title}: ${index.formula}`;
   }
   updateLock(lock, key, hidden) {
     const kept = Boolean(this.view.state.limits[key]);
@@ -1737,8 +1866,9 @@ var AreaPanel = class {
   }
   /** What Python told, if it is of what is chosen now. @returns {Statistics | null} */
   get known() {
-    const { state, store } = this.view, found = store.statistics;
-    const same = found && String(found.area) === String(state.area) && JSON.stringify(found.of) === JSON.stringify([subject(state)]);
+    const { about, state, store } = this.view, found = store.statistics;
+    const sides = state.compare ? bothOf(about, state) : [state];
+    const same = found && String(found.area) === String(state.area) && JSON.stringify(found.of) === JSON.stringify(sides.map(subject));
     return same ? found : null;
   }
   update() {
@@ -1760,10 +1890,11 @@ var AreaPanel = class {
   fill({ sides = [] }) {
     const number = (value) => value === null ? "–" : numberText(value, 4);
     const head = ["mean", "std", this.view.state.mask ? "clear" : "valid"].map((text) => make("th", { scope: "col" }, text));
-    const rows = sides.flatMap((side) => side.map((row) => make(
+    const named = (key, n) => sides.length === 1 ? key : n === 2 ? "B − A" : `${"AB"[n]}  ${key}`;
+    const rows = sides.flatMap((side, n) => side.map((row) => make(
       "tr",
       {},
-      make("th", { scope: "row" }, row.key),
+      make("th", { scope: "row" }, named(row.key, n)),
       ...[number(row.mean), number(row.std), percent(row.valid)].map((text) => make("td", {}, text))
     )));
     this.table.replaceChildren(make("thead", {}, make("tr", {}, make("td"), ...head)), make("tbody", {}, ...rows));
@@ -1796,7 +1927,7 @@ function partOf2(about, state, limits) {
   const classes = single ? about.bands[key].classes : [];
   const range = (name) => limits[name] ? ` ${numberText(limits[name][0], 3)} to ${numberText(limits[name][1], 3)}` : "";
   const units = single && about.bands[key].units;
-  const what = rgb ? keys.join(", ") : state.mode === "index" ? `${key}, ${about.indices[key].title}` : single ? about.bands[key].title || key : "";
+  const what = rgb ? keys.join(", ") : state.mode === "index" ? `${key}, ${indexOf(about, key).title}` : single ? about.bands[key].title || key : "";
   const entries = rgb ? keys.map((name, n) => ({ color: COLORS[n][1], text: `${COLORS[n][0]}: ${name}${range(name)}` })) : classes.map(({ color, name }) => ({ color, text: name }));
   const maps = !rgb && !classes.length && limits[key] ? [{ colors: colormapOf(about.colormaps, state.cmap), name: `${key === DIFFERENCE ? "B − A" : key}${units ? ` (${units})` : ""}`, ends: limits[key].map((each) => numberText(each, 3)) }] : [];
   return { what, entries, maps };
