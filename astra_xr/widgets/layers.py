@@ -249,6 +249,18 @@ class Scene:
         return decoded
 
     @property
+    def stacked(self) -> bool:
+        """Return True if the steps are those of one Dataset along ``dim``."""
+        return self.dim is not None and self.stack.sizes[self.dim] == len(self.steps)
+
+    @property
+    def times(self) -> list[Any]:
+        """Return what the steps are called in tables: their coordinate, else their labels."""
+        if self.dim is not None and self.stacked:
+            return list(self.stack[self.dim].values)
+        return [step.label for step in self.steps]
+
+    @property
     def quick(self) -> bool:
         """Return True if single pixels and thumbnails of all steps are quick to read.
 

@@ -153,7 +153,9 @@ class Pair(Scene):
             return super()._at(0)
         own = self._other.ds[list(self.bands)]
         # Coordinates that differ in the last digits would be others.
-        return own.assign_coords({dim: self.ds[dim] for dim in "yx" if dim in self.ds.coords})
+        known = [dim for dim in "yx" if dim in self.ds.coords]
+        # The variables alone: with them would come the time and id of A.
+        return own.assign_coords({dim: self.ds[dim].variable for dim in known})
 
     async def values(
         self, key: str, step: int, box: Box, shape: tuple[int, int]

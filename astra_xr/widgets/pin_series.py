@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from astra_xr.accessor.own_formulas import is_formula
 from astra_xr.arrays.lazy import values_of
 from astra_xr.errors import AstraError, redact
 from astra_xr.reading.loop import together
-from astra_xr.widgets.layers import Scene
+from astra_xr.widgets.layers import MASK, Scene
 from astra_xr.widgets.pins import Send, Start
 
 if TYPE_CHECKING:
@@ -67,13 +68,11 @@ class Series:
         import pandas as pd
 
         scene, key = self._scene, over_time(self._scene, state)
-        if scene.dim is None:
-            return pd.DataFrame()
-        steps = scene.stack[scene.dim].values
+        steps = scene.times
         reads = [self._start(self.at(key, x, y)) for x, y in state["pins"]]
         found: list[Values] = [read.result() for read in reads]
         return pd.DataFrame(
-            {"pin": n, "x": x, "y": y, str(scene.dim): steps[step], key: value}
+            {"pin": n, "x": x, "y": y, str(scene.dim or "time"): steps[step], key: value}
             for n, ((x, y), values) in enumerate(zip(state["pins"], found, strict=True), 1)
             for step, value in enumerate(values)
         )
@@ -104,9 +103,11 @@ class Series:
     async def _read(self, key: str, x: float, y: float) -> Values:
         scene = self._scene
         pixel = scene.pixel(x, y)
-        if pixel is None or scene.dim is None:
+        if pixel is None or not (scene.stacked or len(scene.steps) > 1):
             return []
         row, col = pixel
+        if not scene.stacked:
+            return [await self._one(key, n, row, col) for n in range(len(scene.steps))]
         here = scene.stack.isel(y=slice(row, row + 1), x=slice(col, col + 1))
         names = [key] if key in scene.bands else scene.needs(key)
         work = [values_of(here[name].variable) for name in names]
@@ -131,6 +132,16 @@ class Series:
         # A band without time is the same at all steps.
         numbers = np.where(hidden, np.nan, np.broadcast_to(values.reshape(-1), len(scene.steps)))
         return [float(each) if np.isfinite(each) else None for each in numbers]
+
+    async def _one(self, key: str, step: int, row: int, col: int) -> float | None:
+        """Read a pixel of a step by itself."""
+        box = (row, col, row + 1, col + 1)
+        value = float((await self._scene.values(key, step, box, (1, 1)))[0, 0])
+        hidden = False
+        if self._scene.masked:
+            with contextlib.suppress(AstraError):  # nothing is masked where that cannot be told
+                hidden = bool((await self._scene.values(MASK, step, box, (1, 1)))[0, 0])
+        return None if hidden or not np.isfinite(value) else value
 
     def _mask(self) -> xr.DataArray | None:
         """Return the cloud mask of all steps, lazily; None where that cannot be told."""

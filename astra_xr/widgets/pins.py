@@ -62,8 +62,9 @@ class Pins:
         import pandas as pd
 
         reads = [self._start(self.spectrum(step, *point)) for point in points]
-        dim = self._scene.dim
-        time = {} if dim is None else {str(dim): self._scene.stack[dim].values[step]}
+        scene = self._scene
+        several = scene.stacked or len(scene.steps) > 1
+        time = {str(scene.dim or "time"): scene.times[step]} if several else {}
         found = zip(points, reads, strict=True)
         return pd.DataFrame({"x": x, "y": y} | time | read.result() for (x, y), read in found)
 

@@ -283,6 +283,23 @@ def test_series_have_gaps_where_clouds_are(opened: list[Picker]) -> None:
     assert not ds.red.variable._in_memory
 
 
+def test_series_and_spectra_of_two_datasets(opened: list[Picker]) -> None:
+    ds = stack()
+    for before in (ds.isel(time=0), ds.isel(time=[0])):
+        picker = before.astra.pick(band="a", compare=ds.isel(time=2), pins=[(3.5, 2.5)])
+        opened.append(picker)
+        expected = [ds.a[0, 2, 3].item(), ds.a[2, 2, 3].item()]
+        assert list(picker.series.a) == pytest.approx(expected)
+        assert list(picker.series.time) == ["2025-06-14", "2025-07-04"]
+        assert picker.spectra.loc[0, "time"] == "2025-06-14"
+        picker.state = picker.state | {"time": "2025-07-04"}
+        assert picker.spectra.loc[0, "a"] == ds.a[2, 2, 3]
+        assert picker.selection.time == ds.time[2]
+    opened.append(ds.isel(time=0).astra.pick(pins=[(3.5, 2.5)]))
+    assert opened[-1].series.empty
+    assert "time" not in opened[-1].spectra
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -50,8 +50,8 @@ export function inSight(left, width, cell, count) {
 }
 
 /** What a step is called where there is little room: of a date month and day, and the time of one that is there twice. @param {Step} step */
-export function shortLabel({ label, date }) {
-  return date === null ? label : label.slice(5, 16).replace("T", " ");
+export function shortLabel({ label }) {
+  return /^\d{4}-\d\d-\d\d/.test(label) ? label.slice(5, 16).replace("T", " ") : label;
 }
 
 /** What is shown over time: the band or index, of three channels the index. @param {About} about @param {State} state */

@@ -11,6 +11,7 @@ import { Layer, Look } from "./layer.js";
 /** @import { View } from "./view.js" */
 
 const CELL = 66; // CSS pixels from one to the next
+const EDGE = 4; // for the frame of the first one
 const BATCH = 12; // steps that are on their way at once
 const AHEAD = 16; // tiles of a channel, beside the overview
 const FEW = 6; // of these while details of the picture are read
@@ -134,7 +135,7 @@ export class Strip {
     if (this.steps.length < 2) return;
     const clouds = this.steps.map((_, n) => this.cloudOf(n));
     this.list = listed(this.order, clouds, this.clear, this.current);
-    this.track.style.width = `${this.list.length * CELL}px`;
+    this.track.style.width = `${this.list.length * CELL + EDGE}px`;
     this.onlyLabel.hidden = !this.clear && clouds.every((cloud) => cloud === null);
     this.previous.disabled = this.place <= 0;
     this.next.disabled = this.place >= this.list.length - 1;
@@ -170,7 +171,7 @@ export class Strip {
     for (const [n, place] of places) {
       const cell = this.cells.get(n) || this.makeCell(n);
       const { node, bar } = cell, current = n === this.current, cloud = clouds[n];
-      node.style.left = `${place * CELL}px`;
+      node.style.left = `${place * CELL + EDGE}px`;
       node.setAttribute("aria-selected", String(current));
       node.setAttribute("aria-posinset", String(place + 1));
       node.setAttribute("aria-setsize", String(this.list.length));
@@ -179,7 +180,7 @@ export class Strip {
       const text = cloud === null ? "" : `${Math.round(cloud)} % clouds`;
       node.title = [this.steps[n].label, text].filter(Boolean).join(", ");
       node.setAttribute("aria-label", node.title);
-      bar.hidden = cloud === null;
+      bar.style.visibility = cloud === null ? "hidden" : "";
       bar.firstChild.style.width = `${cloud ?? 0}%`;
       if (current && this.focus) node.focus({ preventScroll: true });
     }
