@@ -121,8 +121,8 @@ function inSight(left, width, cell, count) {
   const more = width / 2;
   return [Math.max(0, Math.floor((left - more) / cell)), Math.min(count - 1, Math.floor((left + width + more) / cell))];
 }
-function shortLabel({ label, date }) {
-  return date === null ? label : label.slice(5, 16).replace("T", " ");
+function shortLabel({ label }) {
+  return /^\d{4}-\d\d-\d\d/.test(label) ? label.slice(5, 16).replace("T", " ") : label;
 }
 function overTime(about, state) {
   if (state.mode === "single") return state.band;
@@ -3049,6 +3049,7 @@ var Status = class {
 
 // astra_xr/widgets/js/ui/strip.js
 var CELL = 66;
+var EDGE3 = 4;
 var BATCH = 12;
 var AHEAD = 16;
 var FEW = 6;
@@ -3172,7 +3173,7 @@ var Strip = class {
     if (this.steps.length < 2) return;
     const clouds = this.steps.map((_, n) => this.cloudOf(n));
     this.list = listed(this.order, clouds, this.clear, this.current);
-    this.track.style.width = `${this.list.length * CELL}px`;
+    this.track.style.width = `${this.list.length * CELL + EDGE3}px`;
     this.onlyLabel.hidden = !this.clear && clouds.every((cloud) => cloud === null);
     this.previous.disabled = this.place <= 0;
     this.next.disabled = this.place >= this.list.length - 1;
@@ -3206,7 +3207,7 @@ var Strip = class {
     for (const [n, place] of places) {
       const cell = this.cells.get(n) || this.makeCell(n);
       const { node, bar } = cell, current = n === this.current, cloud = clouds[n];
-      node.style.left = `${place * CELL}px`;
+      node.style.left = `${place * CELL + EDGE3}px`;
       node.setAttribute("aria-selected", String(current));
       node.setAttribute("aria-posinset", String(place + 1));
       node.setAttribute("aria-setsize", String(this.list.length));
@@ -3215,7 +3216,7 @@ var Strip = class {
       const text = cloud === null ? "" : `${Math.round(cloud)} % clouds`;
       node.title = [this.steps[n].label, text].filter(Boolean).join(", ");
       node.setAttribute("aria-label", node.title);
-      bar.hidden = cloud === null;
+      bar.style.visibility = cloud === null ? "hidden" : "";
       bar.firstChild.style.width = `${cloud ?? 0}%`;
       if (current && this.focus) node.focus({ preventScroll: true });
     }
