@@ -523,6 +523,8 @@ def test_attrs_that_are_no_colors_and_no_numbers() -> None:
 
 
 def test_saved_notebooks_have_a_picture_and_no_secret(picker: Picker, tmp_path: Path) -> None:
+    for read in picker._first:
+        read.result()  # showing it waits for none
     data, _ = picker._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in data
     assert "data:image/jpeg;base64," in data["text/html"]
