@@ -34,6 +34,7 @@ def image(page: Any, folder: Path) -> npt.NDArray[np.uint8]:
     assert path.suffix == ".png"
     kept = os.environ.get("PICKER_SCREENSHOTS")
     if kept:
+        Path(kept).mkdir(parents=True, exist_ok=True)
         Path(kept, path.name).write_bytes(path.read_bytes())
     found: npt.NDArray[np.uint8] = imagecodecs.png_decode(path.read_bytes())
     return found
