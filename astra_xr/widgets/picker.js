@@ -903,6 +903,12 @@ function numberText(value, digits = 6) {
   if (Number(exponent) >= -4 && Number(exponent) < digits) return String(Number(value.toPrecision(digits)));
   return `${Number(mantissa)}e${exponent[0]}${exponent.slice(1).padStart(2, "0")}`;
 }
+function roundNumbers(low, high, many) {
+  const raw = (high - low) / many, ten = 10 ** Math.floor(Math.log10(raw));
+  const step = ten * ([1, 2, 5].find((n) => n * ten >= raw) || 10);
+  const first = Math.ceil(low / step - 1e-9), last2 = Math.floor(high / step + 1e-9);
+  return Array.from({ length: last2 - first + 1 }, (_, n) => Number(((first + n) * step).toPrecision(12)));
+}
 function codeOf(about, state, limits) {
   const seen = sidesSeen(state);
   if (seen[0] !== "difference") return seen.map((side) => lineOf(about, sideOf(about, state, side), limits)).join("\n");
@@ -1484,8 +1490,8 @@ var Panel = class {
 // astra_xr/widgets/js/ui/histogram.js
 var WIDE = 300;
 var HIGH = 92;
-var LANE = 16;
-var EDGE = 10;
+var LANE = 24;
+var EDGE = 12;
 var BINS = 140;
 var Histogram = class {
   constructor(view) {
@@ -1571,13 +1577,11 @@ var Histogram = class {
   }
   ticks(lanes) {
     const [low, high] = this.range;
-    const raw = (high - low) / 5, ten = 10 ** Math.floor(Math.log10(raw));
-    const step = ten * ([1, 2, 5].find((n) => n * ten >= raw) || 10);
     const nodes = [draw("line", { x1: EDGE, x2: WIDE - EDGE, y1: HIGH, y2: HIGH })];
-    for (let v = Math.ceil(low / step) * step; v <= high; v += step) {
+    for (const v of roundNumbers(low, high, 5)) {
       nodes.push(draw("line", { x1: this.x(v), x2: this.x(v), y1: HIGH, y2: HIGH + 3 }));
       const text = draw("text", { x: this.x(v), y: HIGH + 13 });
-      text.textContent = numberText(Math.abs(v) < step / 1e6 ? 0 : v, 4);
+      text.textContent = numberText(v, 4);
       nodes.push(text);
     }
     this.axis.replaceChildren(...nodes);
@@ -1614,7 +1618,7 @@ var Histogram = class {
       const end = draw(
         "g",
         { class: `astra-handle ${color}`, tabindex: 0, role: "slider", "aria-orientation": "horizontal" },
-        draw("rect", { x: -11, y: -LANE / 2, width: 22, height: LANE, class: "astra-reach" }),
+        draw("rect", { x: -LANE / 2, y: -LANE / 2, width: LANE, height: LANE, class: "astra-reach" }),
         draw("circle", { r: 5.5 })
       );
       this.drags(end, n, i);
@@ -2853,6 +2857,7 @@ var Stage = class {
     }
     canvas.dataset.fine = String(fresh && pictures.every(({ complete }) => complete));
     canvas.dataset.level = level;
+    canvas.dataset.whole = String(!eye.zoomed);
     canvas.dataset.saved = String(Boolean(saved));
   }
   /** Whether there is a picture of what is seen, or was. */
@@ -2956,19 +2961,16 @@ var Spectra = class {
     if (waves) names = names.sort((a, b) => bands[a].wavelength - bands[b].wavelength);
     const at = (n) => waves ? bands[names[n]].wavelength : n;
     const values = known.filter(Boolean).flatMap((s) => names.map((n) => s.values[n])).filter((v) => typeof v === "number");
-    if (!values.length) {
-      this.svg.replaceChildren();
-      return;
-    }
+    this.svg.toggleAttribute("hidden", !values.length);
+    if (!values.length) return;
     const low = Math.min(0, ...values), high = Math.max(...values) || 1;
     const first = at(0), last2 = at(names.length - 1);
     const x = (w) => 34 + (w - first) / (last2 - first || 1) * (WIDE - 44);
     const y = (v) => 108 - (v - low) / (high - low || 1) * 98;
     const nodes = [];
-    for (let i = 0; i <= 2; i++) {
-      const v = low + (high - low) * i / 2;
+    for (const v of roundNumbers(low, high > low ? high : low + 1, 4)) {
       const text = draw("text", { x: 30, y: y(v) + 3, class: "astra-end" });
-      text.textContent = numberText(v, 2);
+      text.textContent = numberText(v, 4);
       nodes.push(draw("line", { x1: 34, x2: WIDE - 10, y1: y(v), y2: y(v), class: "astra-rail" }), text);
     }
     let used = -99;
@@ -2983,9 +2985,13 @@ var Spectra = class {
     known.forEach((found, k) => {
       if (!found) return;
       const color = PINS[k % PINS.length];
-      const dots = names.map((name, n) => [at(n), found.values[name]]).filter(([, v]) => typeof v === "number");
+      const dots = names.map((name, n) => [at(n), found.values[name], name]).filter(([, v]) => typeof v === "number");
       nodes.push(draw("path", { d: dots.map(([w, v], i) => `${i ? "L" : "M"}${x(w).toFixed(1)} ${y(v).toFixed(1)}`).join(""), stroke: color, class: "astra-line" }));
-      nodes.push(...dots.map(([w, v]) => draw("circle", { cx: x(w).toFixed(1), cy: y(v).toFixed(1), r: 2.2, fill: color })));
+      nodes.push(...dots.map(([w, v, name]) => {
+        const dot = draw("circle", { cx: x(w).toFixed(1), cy: y(v).toFixed(1), r: 2.6, fill: color }, draw("title"));
+        dot.firstChild.textContent = `${name}: ${numberText(v, 4)}`;
+        return dot;
+      }));
     });
     if (waves) {
       const unit = draw("text", { x: WIDE - 10, y: 104, class: "astra-end" });

@@ -295,10 +295,53 @@ def test_pins_have_spectra(show: Show, picker: Picker) -> None:
     page.evaluate("spectra => window.tell({type: 'spectra', spectra})", spectra)
     page.locator(".astra-spectra path").nth(1).wait_for(state="attached")
     assert page.locator(".astra-spectra circle").count() == 10
+    red = f"red: {spectra[0]['values']['red']:.4g}"
+    assert red in page.locator(".astra-spectra title").all_text_contents()
     page.get_by_label("Remove mark 1").click()
     assert page.evaluate("window.model.get('state').pins") == pins[1:]
     page.get_by_text("Copy table").click()
     page.get_by_text("Copied").wait_for()
+
+
+@pytest.mark.parametrize("page", [{"width": 390}], indirect=True)
+def test_a_finger_scrolls_the_page_until_the_picture_is_zoomed(show: Show, picker: Picker) -> None:
+    page = show(picker)
+    page.evaluate(
+        "document.body.append(Object.assign(document.createElement('div'), "
+        "{style: 'height: 2000px'}))"
+    )
+    canvas = page.locator(".astra-canvas")
+    fingers = page.context.new_cdp_session(page)
+
+    def swipe() -> float:
+        box = canvas.bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.8
+        fingers.send(
+            "Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]}
+        )
+        for n in range(1, 9):
+            at = [{"x": x, "y": y - 15 * n}]
+            fingers.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": at})
+        fingers.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        page.wait_for_timeout(300)
+        scrolled = float(page.evaluate("window.scrollY"))
+        page.evaluate("window.scrollTo(0, 0)")
+        return scrolled
+
+    assert swipe() > 50
+    assert page.evaluate("window.model.get('state').pins") == []
+    shown = drawn(page)
+    page.get_by_label("Zoom in").click()
+    drawn(page, shown)
+    before = page.evaluate("window.model.get('state').view")
+    assert swipe() == 0
+    page.wait_for_function(
+        "before => JSON.stringify(window.model.get('state').view) !== JSON.stringify(before)",
+        arg=before,
+    )
+    handles = page.locator(".astra-reach").all()
+    sizes = [handle.bounding_box() for handle in handles]
+    assert all(box["width"] >= 24 and box["height"] >= 24 for box in sizes)
 
 
 def test_a_failed_read_is_told_and_tried_again(show: Show, picker: Picker) -> None:

@@ -11,6 +11,14 @@ export function numberText(value, digits = 6) {
   return `${Number(mantissa)}e${exponent[0]}${exponent.slice(1).padStart(2, "0")}`;
 }
 
+/** Round numbers within a range, about so many, to mark an axis with. @param {number} low @param {number} high @param {number} many @returns {number[]} */
+export function roundNumbers(low, high, many) {
+  const raw = (high - low) / many, ten = 10 ** Math.floor(Math.log10(raw));
+  const step = ten * ([1, 2, 5].find((n) => n * ten >= raw) || 10);
+  const first = Math.ceil(low / step - 1e-9), last = Math.floor(high / step + 1e-9);
+  return Array.from({ length: last - first + 1 }, (_, n) => Number(((first + n) * step).toPrecision(12)));
+}
+
 /**
  * The Python of an image, or of A and B, a line each; `limits` are those in force, and left out where they are not
  * known yet.

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { pickOf } from "../../../astra_xr/widgets/js/code.js";
+import { pickOf, roundNumbers } from "../../../astra_xr/widgets/js/code.js";
 import { captionOf, layoutOf, linesOf, rowsOf } from "../../../astra_xr/widgets/js/figure.js";
 import { barOf } from "../../../astra_xr/widgets/js/geo/scalebar.js";
 import { scene, state } from "./helpers.js";
@@ -14,6 +14,14 @@ const about = {
   steps: [{ label: "", date: null }], colormaps: { RdYlGn: "000000".repeat(256) }, indices: { NDVI: { title: "Normalized", cmap: "RdYlGn" } },
 };
 about.bands = { ...scene.bands, SCL: { title: "Classes", units: "", classes: Array.from({ length: 12 }, (_, n) => ({ value: n, name: `class number ${n}`, color: "#123456" })) } };
+
+test("an axis is marked at round numbers within its range", () => {
+  assert.deepEqual(roundNumbers(0, 0.44, 4), [0, 0.2, 0.4]);
+  assert.deepEqual(roundNumbers(-0.3, 0.31, 5), [-0.2, 0, 0.2]);
+  assert.deepEqual(roundNumbers(0, 1, 5), [0, 0.2, 0.4, 0.6, 0.8, 1]);
+  assert.deepEqual(roundNumbers(113.5, 4940, 5), [1000, 2000, 3000, 4000]);
+  assert.deepEqual(roundNumbers(1e-7, 3.2e-7, 4), [1e-7, 2e-7, 3e-7]);
+});
 
 test("a bar has a round length in meters, kilometers or degrees, within its room", () => {
   const meters = { degrees: false, meters: 10, dx: 10 };

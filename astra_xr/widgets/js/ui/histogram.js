@@ -1,14 +1,14 @@
 // The histogram: one axis for all channels, a lane of two handles for each.
 
 import { channelsOf } from "../choice.js";
-import { numberText } from "../code.js";
+import { numberText, roundNumbers } from "../code.js";
 import { colormapOf } from "../pixels/colormap.js";
 import { LAST, percentile } from "../pixels/stats.js";
 import { clamp, draw, make, unique } from "./dom.js";
 import { CHANNELS } from "./panel.js";
 
 export const WIDE = 300;
-const HIGH = 92, LANE = 16, EDGE = 10, BINS = 140;
+const HIGH = 92, LANE = 24, EDGE = 12, BINS = 140; // handles of 24 units are large enough for fingers
 
 export class Histogram {
   constructor(view) {
@@ -96,13 +96,11 @@ export class Histogram {
 
   ticks(lanes) {
     const [low, high] = this.range;
-    const raw = (high - low) / 5, ten = 10 ** Math.floor(Math.log10(raw));
-    const step = ten * ([1, 2, 5].find((n) => n * ten >= raw) || 10);
     const nodes = [draw("line", { x1: EDGE, x2: WIDE - EDGE, y1: HIGH, y2: HIGH })];
-    for (let v = Math.ceil(low / step) * step; v <= high; v += step) {
+    for (const v of roundNumbers(low, high, 5)) {
       nodes.push(draw("line", { x1: this.x(v), x2: this.x(v), y1: HIGH, y2: HIGH + 3 }));
       const text = draw("text", { x: this.x(v), y: HIGH + 13 });
-      text.textContent = numberText(Math.abs(v) < step / 1e6 ? 0 : v, 4);
+      text.textContent = numberText(v, 4);
       nodes.push(text);
     }
     this.axis.replaceChildren(...nodes);
@@ -139,7 +137,7 @@ export class Histogram {
     const track = draw("rect", { y: y - 1.5, height: 3, class: color });
     const ends = [0, 1].map((i) => {
       const end = draw("g", { class: `astra-handle ${color}`, tabindex: 0, role: "slider", "aria-orientation": "horizontal" },
-        draw("rect", { x: -11, y: -LANE / 2, width: 22, height: LANE, class: "astra-reach" }),
+        draw("rect", { x: -LANE / 2, y: -LANE / 2, width: LANE, height: LANE, class: "astra-reach" }),
         draw("circle", { r: 5.5 }));
       this.drags(end, n, i);
       return end;

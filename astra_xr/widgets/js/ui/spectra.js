@@ -1,7 +1,7 @@
 // Spectra: the values under the pins over wavelength.
 
 import { stepOf } from "../choice.js";
-import { numberText } from "../code.js";
+import { numberText, roundNumbers } from "../code.js";
 import { copyText, draw, make } from "./dom.js";
 import { WIDE } from "./histogram.js";
 import { PINS } from "./stage.js";
@@ -48,16 +48,16 @@ export class Spectra {
     if (waves) names = names.sort((a, b) => bands[a].wavelength - bands[b].wavelength);
     const at = (n) => (waves ? bands[names[n]].wavelength : n);
     const values = known.filter(Boolean).flatMap((s) => names.map((n) => s.values[n])).filter((v) => typeof v === "number");
-    if (!values.length) { this.svg.replaceChildren(); return; }
+    this.svg.toggleAttribute("hidden", !values.length);
+    if (!values.length) return;
     const low = Math.min(0, ...values), high = Math.max(...values) || 1;
     const first = at(0), last = at(names.length - 1);
     const x = (w) => 34 + ((w - first) / (last - first || 1)) * (WIDE - 44);
     const y = (v) => 108 - ((v - low) / (high - low || 1)) * 98;
     const nodes = [];
-    for (let i = 0; i <= 2; i++) {
-      const v = low + ((high - low) * i) / 2;
+    for (const v of roundNumbers(low, high > low ? high : low + 1, 4)) {
       const text = draw("text", { x: 30, y: y(v) + 3, class: "astra-end" });
-      text.textContent = numberText(v, 2);
+      text.textContent = numberText(v, 4);
       nodes.push(draw("line", { x1: 34, x2: WIDE - 10, y1: y(v), y2: y(v), class: "astra-rail" }), text);
     }
     let used = -99;
@@ -72,9 +72,13 @@ export class Spectra {
     known.forEach((found, k) => {
       if (!found) return;
       const color = PINS[k % PINS.length];
-      const dots = names.map((name, n) => [at(n), found.values[name]]).filter(([, v]) => typeof v === "number");
+      const dots = names.map((name, n) => [at(n), found.values[name], name]).filter(([, v]) => typeof v === "number");
       nodes.push(draw("path", { d: dots.map(([w, v], i) => `${i ? "L" : "M"}${x(w).toFixed(1)} ${y(v).toFixed(1)}`).join(""), stroke: color, class: "astra-line" }));
-      nodes.push(...dots.map(([w, v]) => draw("circle", { cx: x(w).toFixed(1), cy: y(v).toFixed(1), r: 2.2, fill: color })));
+      nodes.push(...dots.map(([w, v, name]) => {
+        const dot = draw("circle", { cx: x(w).toFixed(1), cy: y(v).toFixed(1), r: 2.6, fill: color }, draw("title"));
+        dot.firstChild.textContent = `${name}: ${numberText(v, 4)}`;
+        return dot;
+      }));
     });
     if (waves) {
       const unit = draw("text", { x: WIDE - 10, y: 104, class: "astra-end" });

@@ -287,6 +287,7 @@ export class Stage {
     }
     canvas.dataset.fine = String(fresh && pictures.every(({ complete }) => complete));
     canvas.dataset.level = level;
+    canvas.dataset.whole = String(!eye.zoomed);
     canvas.dataset.saved = String(Boolean(saved));
   }
 
