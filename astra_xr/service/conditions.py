@@ -96,7 +96,7 @@ def _seconds(value: bytes | None, otherwise: int) -> int:
         return otherwise
     try:
         date = parsedate_to_datetime(value.decode("ascii")).replace(tzinfo=UTC)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter of a number of many digits
         return otherwise
     return int(date.timestamp())
 

@@ -47,6 +47,8 @@ CONDITIONS: list[tuple[Headers, int]] = [
     ({"If-Modified-Since": "Fri Dec 31 23:59:59 2049"}, 304),
     ({"If-Modified-Since": "yesterday"}, 200),
     ({"If-Modified-Since": "Fri, 31 Dec 2049 23:59:59 +0500"}, 200),
+    ({"If-Modified-Since": "Fri, 31 Dec 99999999999999999999 23:59:59 GMT"}, 200),
+    ({"If-Modified-Since": "Fri Dec 31 23:59:59 99999999999999999999"}, 200),
     ([("If-Modified-Since", FUTURE), ("If-Modified-Since", FUTURE)], 200),
     # 13.1.4
     ({"If-Unmodified-Since": "{date}"}, 200),
