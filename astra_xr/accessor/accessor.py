@@ -219,6 +219,8 @@ class AstraAccessor:
             There is no such index; the message suggests similar names.
         MissingIndexBand
             The Dataset lacks a band that the formula needs; the message says which.
+        AmbiguousBand
+            Several variables are a band of the formula, e.g. two with the common name ``red``.
         InvalidParameter
             The formula has no such constant, its value is not a number, there is no such kernel, or
             a formula of your own has an unknown name or is no arithmetic.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import keyword
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,6 +27,10 @@ __all__ = ["available", "search"]
 _NEAR = {"N": "N2", "N2": "N", "T": "T1"}
 """Sentinel-2 has two near infrared bands, Landsat 8 and 9 two thermal ones: where the usual one is
 not there the other serves."""
+
+
+_Letters = Mapping[str, Mapping[str, str]]
+"""Letter of a formula → the variables that it may mean → what they say of themselves."""
 
 
 def spectral_index(
@@ -80,7 +85,7 @@ def _computed(
     ds: xr.Dataset, recipe: Recipe, given: Mapping[str, float], mask: xr.DataArray | None
 ) -> xr.DataArray:
     _check_numbers(given)
-    used, constants, lacking = _matched(ds, recipe.symbols, given)
+    used, constants, lacking = _matched(ds, _inputs(ds), recipe.symbols, given)
     if lacking or not used:
         raise MissingIndexBand(
             index=recipe.name,
@@ -101,18 +106,19 @@ def _own(
     def symbol_of(name: str) -> str:
         if name in given:
             return name
-        letter = letters.get(name)  # no other band near it: N2-N would be 0
         own = name if name in variables_of(ds) else None
-        if letter and own and letter != own:
-            raise ValueError(f"{name} is a variable, and the letter of {letter}: rename it")
+        others = [each for each in letters.get(name, []) if own and each != own]
+        if others:
+            raise ValueError(f"{name} is a variable, and the letter of {others[0]}: rename it")
         try:
-            variable = own or letter or find_variable(ds, name)
+            # No other band near the letter's: N2-N would be 0.
+            variable = own or _variable(letters, name) or find_variable(ds, name)
         except AstraError as error:
             reason = f"{name!r} is none of {', '.join([*letters, *variables_of(ds)])}"
             ambiguous = isinstance(error, AmbiguousBand)
             raise ValueError(str(error) if ambiguous else reason) from None
         # The letter of a band tells whether it is reflectance.
-        symbol = next((each for each, known in letters.items() if known == variable), variable)
+        symbol = next((s for s, hits in letters.items() if [*hits] == [variable]), variable)
         if symbol in given or symbol in FUNCTIONS or not _is_name(symbol):
             raise ValueError(f"{name!r} cannot be part of a formula: rename it")
         used[symbol] = variable
@@ -127,7 +133,8 @@ def _own(
     if not used:
         expected = "a formula with a band, not of constants alone"
         raise InvalidParameter(name="formula", value=text[:100], expected=expected)
-    return _evaluated(ds, recipe, used, given, mask)
+    # Who knows whether other variables are never below 0?
+    return _evaluated(ds, recipe, used, given, mask, bounded=used.keys() <= letters.keys())
 
 
 def _is_name(text: str) -> bool:
@@ -146,10 +153,12 @@ def _evaluated(
     used: Mapping[str, str],
     constants: Mapping[str, float],
     mask: xr.DataArray | None,
+    *,
+    bounded: bool = True,
 ) -> xr.DataArray:
     bands = {symbol: ds[variable] for symbol, variable in used.items()}
     warn_of_units(ds, recipe, used, constants)
-    bounds = bounds_of(recipe.text, constants)
+    bounds = bounds_of(recipe.text, constants) if bounded else None
     values = evaluate(recipe.text, bands, constants, bounds=bounds, mask=mask)
     values.attrs = {
         "long_name": recipe.title,
@@ -230,8 +239,13 @@ def available(ds: xr.Dataset) -> pd.DataFrame:
     """
     import spyndex
 
+    letters = _inputs(ds)
+
     def fits(name: str) -> bool:
-        used, _, missing = _matched(ds, recipe_of(name, {}).symbols, {})
+        try:
+            used, _, missing = _matched(ds, letters, _symbols_of(name), {})
+        except AmbiguousBand:
+            return False
         return bool(used) and not missing
 
     return _table(name for name in spyndex.indices if fits(name))
@@ -252,19 +266,22 @@ def _table(names: Iterable[str]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("index")
 
 
+@functools.cache
+def _symbols_of(name: str) -> tuple[str, ...]:
+    return recipe_of(name, {}).symbols
+
+
 def _matched(
-    ds: xr.Dataset, symbols: Sequence[str], given: Mapping[str, float]
+    ds: xr.Dataset, inputs: _Letters, symbols: Sequence[str], given: Mapping[str, float]
 ) -> tuple[dict[str, str], dict[str, float], list[str]]:
     """Return what stands for each letter of a formula: bands, constants, and nothing."""
-    inputs = _inputs(ds)
     used: dict[str, str] = {}
     constants: dict[str, float] = {}
     missing: list[str] = []
     for symbol in symbols:
-        variable = inputs.get(symbol) or inputs.get(_NEAR.get(symbol, ""))
         if symbol in given:
             constants[symbol] = given[symbol]
-        elif variable:
+        elif variable := _near(inputs, symbol):
             used[symbol] = variable
         elif (default := _default(ds, inputs, symbol)) is not None:
             constants[symbol] = default
@@ -273,13 +290,13 @@ def _matched(
     return used, constants, missing
 
 
-def _default(ds: xr.Dataset, inputs: Mapping[str, str], symbol: str) -> float | None:
+def _default(ds: xr.Dataset, inputs: _Letters, symbol: str) -> float | None:
     """Return a constant's usual value: spyndex's, or of a wavelength that of the band, in nm."""
     import spyndex
 
     letter = symbol.removeprefix("lambda")
     if letter != symbol:
-        variable = inputs.get(letter) or inputs.get(_NEAR.get(letter, ""))
+        variable = _near(inputs, letter)
         waves = [ds[variable].attrs.get("center_wavelength")] if variable else []
         waves += [band.wavelength for band in band_table(ds) if band.symbol == letter]
         return next((round(float(each) * 1000, 3) for each in waves if each), None)
@@ -287,16 +304,45 @@ def _default(ds: xr.Dataset, inputs: Mapping[str, str], symbol: str) -> float | 
     return None if constant is None else constant.default
 
 
-def _inputs(ds: xr.Dataset) -> dict[str, str]:
-    """Map the letters of spyndex's formulas to the variables that they mean here."""
+def _near(inputs: _Letters, letter: str) -> str | None:
+    """Return the variable of a letter, else of the one that can stand for it, if there is one."""
+    return _variable(inputs, letter) or _variable(inputs, _NEAR.get(letter, ""))
+
+
+def _variable(inputs: _Letters, letter: str) -> str | None:
+    """Return the variable of a letter; None where there is none.
+
+    Raises
+    ------
+    AmbiguousBand
+        There are several.
+    """
+    hits = inputs.get(letter, {})
+    if len(hits) > 1:
+        raise AmbiguousBand(band=letter, scene="this Dataset", candidates=hits)
+    return next(iter(hits), None)
+
+
+def _inputs(ds: xr.Dataset) -> _Letters:
+    """Map the letters of spyndex's formulas to the variables that they mean here.
+
+    Of several, it is the one that is called as its band is: ``red``, and not a copy of it.
+    """
     symbols = {band.native: band.symbol for band in band_table(ds)}
-    inputs: dict[str, str] = {}
+    inputs: dict[str, dict[str, str]] = {}
+    called = set()
     for variable in variables_of(ds):
         native, attrs = native_name(ds, variable), ds.variables[variable].attrs
         common = str(attrs.get("common_name", variable if "native_name" in attrs else native))
         symbol = symbols.get(native) or _COMMON_SYMBOLS.get(common.casefold())
         if symbol:
-            inputs.setdefault(symbol, variable)
+            inputs.setdefault(symbol, {})[variable] = str(attrs.get("long_name", ""))
+            given = [str(attrs[key]) for key in ("native_name", "common_name") if key in attrs]
+            if variable.casefold() in map(str.casefold, given or [native]):
+                called.add(variable)
+    for symbol, hits in inputs.items():
+        if len(own := called & hits.keys()) == 1:
+            inputs[symbol] = {variable: hits[variable] for variable in own}
     return inputs
 
 

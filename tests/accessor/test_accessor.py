@@ -53,6 +53,23 @@ def test_unknown_and_ambiguous_names(ds: xr.Dataset) -> None:
     assert edges.astra["rededge2"].name == "e2"
 
 
+def test_an_index_of_two_bands_with_one_letter_is_refused() -> None:
+    ds = scene(B08=("B08", "nir"), before=("B04", "red"), after=("B04", "red"))
+    with pytest.raises(errors.AmbiguousBand, match="'R' fits several bands.*before.*after"):
+        ds.astra.index("NDVI")
+    with pytest.raises(errors.InvalidParameter, match="'R' fits several bands"):
+        ds.astra.index("N/R")
+    np.testing.assert_allclose(ds.astra.index("nir/after"), ds.B08 / ds.after, rtol=1e-5)
+    np.testing.assert_allclose(ds.astra.index("NDVI", R=0.1), (ds.B08 - 0.1) / (ds.B08 + 0.1), 1e-5)
+    known = astra_xr.indices.available(ds).index
+    assert "NDVI" not in known
+    # A copy beside the band is no doubt.
+    copied = ds.rename(before="red")
+    expected = (ds.B08 - ds.before) / (ds.B08 + ds.before)
+    np.testing.assert_allclose(copied.astra.index("NDVI"), expected, rtol=1e-4, atol=1e-6)
+    assert "NDVI" in astra_xr.indices.available(copied).index
+
+
 def test_any_dataset_with_band_names_will_do() -> None:
     plain = xr.Dataset({"nir": (("y", "x"), [[0.5]]), "red": (("y", "x"), [[0.1]])})
     assert plain.astra["NIR"].name == "nir"

@@ -82,6 +82,15 @@ def test_a_name_that_means_two_bands_is_refused() -> None:
     np.testing.assert_allclose(ds.astra.index("nir/red"), ds.nir / ds.red)
 
 
+def test_only_differences_of_bands_lie_within_bounds() -> None:
+    ds = NUMBERS.assign(vh=-NUMBERS.vv / 2)
+    values = ds.astra.index("(vv - vh) / (vv + vh)")
+    np.testing.assert_allclose(values, np.full((4, 5), 3.0), rtol=1e-5)
+    assert "valid_range" not in values.attrs
+    below = NUMBERS.assign(red=-NUMBERS.nir / 2)
+    assert (below.astra.index("(nir - red) / (nir + red)") == 1).all()
+
+
 @pytest.mark.parametrize(
     ("formula", "told"),
     [
