@@ -41,7 +41,8 @@ def crs_of(ds: xr.Dataset, renamed: Mapping[Hashable, str]) -> Any:
     import odc.geo.xr
 
     try:
-        found = ds.odc.crs
+        # odc-geo fails at coordinates that are there twice.
+        found = ds.isel({dim: [0] for dim in ds.dims}).odc.crs
     except (ValueError, KeyError):
         found = None
     if found is None and {"lat", "latitude"} & renamed.keys():
