@@ -55,7 +55,8 @@ class Record:
     """``y`` and ``x`` → first and last coordinate, and number of pixels."""
 
     labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """``time`` → the ids of each time step, or of the one scene; ``band``, of images → names."""
+    """``time`` → the ids of each time step, or of the one scene; ``band``, of images → names. Of a
+    call that cannot be written, which may be of thousands, none."""
 
     stacked: bool = False
     """True where ``time`` is a dimension."""
@@ -119,11 +120,7 @@ def keep_call(
         bands={str(name): native_of(ds, name) for name in ds.data_vars},
         dtypes={str(name): str(each.dtype) for name, each in ds.data_vars.items()},
         spans={dim: _span(ds[dim].values) for dim in ("y", "x") if dim in ds.coords},
-        labels={
-            dim: [str(each) for each in np.atleast_1d(ds[name].values)]
-            for dim, name in (("time", "id"), ("band", "band"))
-            if name in ds.coords
-        },
+        labels={} if reason else _labels(ds),
         stacked="time" in ds.dims,
         nodes=list(nodes),
         node=node,
@@ -258,6 +255,14 @@ def _geobox(ds: xr.Dataset) -> dict[str, Any]:
     c, a, b, f, d, e = numbers
     shape = [ds.sizes["y"], ds.sizes["x"]]
     return {"shape": shape, "transform": [a, b, c, d, e, f], "crs": str(plain_crs(ds.odc.crs))}
+
+
+def _labels(ds: xr.Dataset) -> dict[str, list[str]]:
+    return {
+        dim: [str(each) for each in np.atleast_1d(ds[name].values)]
+        for dim, name in (("time", "id"), ("band", "band"))
+        if name in ds.coords
+    }
 
 
 def _span(values: Any) -> list[float]:
