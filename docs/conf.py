@@ -1,8 +1,8 @@
 """Sphinx settings: ``sphinx-build -W docs docs/_build``.
 
 Pages are MyST Markdown, which GitHub shows as well. The notebooks are copied into
-``docs/tutorials``, where a gallery of them is written. With ``ASTRA_DOCS_RUN=1`` they are run
-first, and a picker is made.
+``docs/tutorials`` with the outputs that they have, and a gallery of them is written. With
+``ASTRA_DOCS_RUN=1`` a picker is made.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from nbclient import NotebookClient
 
 HERE = Path(__file__).parent
 TUTORIALS = HERE / "tutorials"
@@ -35,11 +34,10 @@ extensions = [
     "sphinx_design",
 ]
 exclude_patterns = ["_build", "jupyter_execute"]
-suppress_warnings = ["mystnb.unknown_mime_type"]  # widgets, which come with a picture
 
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
-nb_execution_mode = "off"  # they are run here, so that the gallery has their pictures
+nb_execution_mode = "off"  # python -m tests.notebooks runs them
 nb_merge_streams = True
 
 autodoc_typehints = "none"  # docstrings give types
@@ -64,8 +62,6 @@ def _write_tutorials() -> None:
     cards = []
     for path in sorted((HERE.parent / "notebooks").glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
-        if RUN:
-            NotebookClient(notebook, timeout=300).execute()
         nbformat.write(notebook, TUTORIALS / path.name)
         cards.append(_card(path.stem, notebook))
     shutil.copy(HERE.parent / "notebooks" / "picker.jpg", TUTORIALS)
@@ -81,19 +77,20 @@ def _card(name: str, notebook: Any) -> str:
     heading, *rest = notebook.cells[0].source.split("\n\n")
     sentence = re.split(r"(?<=[.?!])\s", rest[0])[0].replace("`", "")
     lines = [f":::{{grid-item-card}} {heading.lstrip('# ')}", f":link: {name}", ":link-type: doc"]
-    picture = _first_picture(notebook)
+    kind, picture = _first_picture(notebook)
     if picture:
-        (TUTORIALS / f"{name}.png").write_bytes(picture)
-        lines.append(f":img-top: {name}.png")
+        (TUTORIALS / f"{name}.{kind}").write_bytes(picture)
+        lines.append(f":img-top: {name}.{kind}")
     return "\n".join([*lines, "", sentence, ":::", "", ""])
 
 
-def _first_picture(notebook: Any) -> bytes | None:
+def _first_picture(notebook: Any) -> tuple[str, bytes]:
     for cell in notebook.cells:
         for output in cell.get("outputs", ()):
-            if "image/png" in output.get("data", {}):
-                return base64.b64decode(output["data"]["image/png"])
-    return None
+            for kind in ("png", "jpeg"):
+                if f"image/{kind}" in output.get("data", {}):
+                    return kind, base64.b64decode(output["data"][f"image/{kind}"])
+    return "", b""
 
 
 def _write_picker() -> None:

@@ -1,4 +1,4 @@
-"""What a notebook of ours may hold; that they run, and print what they say, nbval sees to in CI."""
+"""What a notebook of ours may hold; that they run, and print what they say, nbval checks in CI."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import ast
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import pytest
 
+import astra_xr
 from astra_xr.errors import redact
+from tests.notebooks import nbformat, solutions, with_solutions
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -44,23 +46,42 @@ def test_it_begins_with_words_and_says_that_the_sample_is_made_up(path: Path) ->
 
 
 @each
-def test_one_marked_cell_switches_to_live_data(path: Path) -> None:
-    live = [cell for cell in read(path) if "live" in cell["metadata"].get("tags", [])]
-    (cell,) = live
-    assert "LIVE = False  # True: " in cell["source"]
-    switches = [cell for cell in read(path) if re.search(r"^LIVE =", cell["source"], re.M)]
-    assert len(switches) == 1
+def test_it_says_what_is_learned_in_what_time_and_what_it_takes(path: Path) -> None:
+    _, goal, words, *_ = read(path)[0]["source"].split("\n\n")
+    assert re.fullmatch(r"You will [^.]+\.", goal)
+    assert re.match(r"\d\d minutes · needs `astra-xr\[all\]`", words)
 
 
 @each
-def test_live_data_binds_all_names_that_the_sample_does(path: Path) -> None:
-    def bound(body: list[ast.stmt]) -> set[str]:
-        names = [node for each in body for node in ast.walk(each) if isinstance(node, ast.Name)]
-        return {node.id for node in names if isinstance(node.ctx, ast.Store)}
+def test_its_last_section_is_live_data_and_says_that_it_was_not_run(path: Path) -> None:
+    cells = read(path)
+    assert cells[-1]["source"].startswith("## With live data\n")
+    assert "has not been run against the live catalogs" in cells[-1]["source"]
+    (block,) = re.findall(r"^```python\n(.*?)^```", cells[-1]["source"], re.DOTALL | re.MULTILINE)
+    called = {f"{node.value.id}.{node.attr}" for node in ast.walk(ast.parse(block)) if plain(node)}
+    assert called & {"astra_xr.search", "astra_xr.timeline"}
+    assert all(
+        hasattr(astra_xr, name.removeprefix("astra_xr.")) for name in called if "xr." in name
+    )
+    assert "sample" not in block
+    code = "".join(cell["source"] for cell in cells if cell["cell_type"] == "code")
+    assert "LIVE" not in code
 
-    (cell,) = (cell for cell in read(path) if "live" in cell["metadata"].get("tags", []))
-    (switch,) = (node for node in ast.parse(cell["source"]).body if isinstance(node, ast.If))
-    assert bound(switch.orelse) <= bound(switch.body)
+
+def plain(node: ast.AST) -> TypeGuard[Any]:
+    return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+
+
+@each
+def test_exercises_have_solutions_that_nbval_runs(path: Path) -> None:
+    (text,) = (cell["source"] for cell in read(path) if cell["source"].startswith("## Exercises"))
+    asked = re.findall(r"^(\d)\. ", text, re.MULTILINE)
+    assert 2 <= len(asked) <= 3
+    assert re.findall(r"<summary>Solution (\d)</summary>", text) == asked
+    notebook = nbformat.read(path, as_version=4)
+    found = solutions(notebook)
+    assert len(found) == len(asked)
+    assert [cell.source for cell in with_solutions(notebook).cells[-len(found) :]] == found
 
 
 @each
@@ -70,22 +91,34 @@ def test_it_holds_no_secret_and_no_place_of_the_machine_it_was_made_on(path: Pat
         assert not re.search(r"astra_sk_\w+_\w{8}", text)
         assert not re.search(r"[?&](sig|se|X-Amz-\w+|token|expires)=", text, re.IGNORECASE)
         assert not re.search(r"/(tmp|home|root|Users|work|mnt)/|[A-Z]:\\\\", text)
+        assert not re.search(r"(127\.0\.0\.1|localhost|0\.0\.0\.0):\d", text)
         said = "".join("".join(output.get("text", "")) for output in cell.get("outputs", []))
         assert redact(said) == said
 
 
 @each
-def test_what_is_kept_of_its_output_is_checked_or_a_small_picture(path: Path) -> None:
-    assert path.stat().st_size < 300_000
-    checked = [cell for cell in read(path) if CHECKED in cell["metadata"].get("tags", [])]
+def test_its_outputs_are_small_and_shown_by_github(path: Path) -> None:
+    assert path.stat().st_size < (1_300_000 if path.name.startswith("01") else 300_000)
+    cells = [cell for cell in read(path) if cell["cell_type"] == "code"]
+    checked = [cell for cell in cells if CHECKED in cell["metadata"].get("tags", [])]
     assert checked
     assert all(cell["outputs"] for cell in checked)
-    for cell in read(path):
-        # nbval takes a cell with output and no number as one that was never run.
-        assert bool(cell.get("execution_count")) == bool(cell.get("outputs"))
-        for output in cell.get("outputs", []):
-            if CHECKED not in cell["metadata"].get("tags", []):
-                assert set(output["data"]) == {"image/jpeg", "text/plain"}
+    # nbval takes a cell with output and no number as one that was never run.
+    assert [cell["execution_count"] for cell in cells] == [*range(1, len(cells) + 1)]
+    for cell in cells:
+        picker = "picker" in cell["metadata"].get("tags", [])
+        for output in cell["outputs"]:
+            if output["output_type"] == "stream":
+                assert output["name"] == "stdout"
+                continue
+            assert output["output_type"] in ("display_data", "execute_result")
+            kinds = set(output["data"]) - {"text/plain"}
+            assert kinds in ({"image/png"}, {"image/jpeg"}, {"text/html"}, set())
+            assert not picker or kinds <= {"image/png", "image/jpeg"}
+
+
+def test_all_of_them_are_small() -> None:
+    assert sum(path.stat().st_size for path in NOTEBOOKS) < 3_000_000
 
 
 @each

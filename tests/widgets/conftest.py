@@ -97,7 +97,7 @@ def picker(environment: None) -> Iterator[Picker]:
     picker.close()
 
 
-_KERNEL = """
+KERNEL = """
 async ({about, state, shown, preview, esm, root}) => {
   const module = await import("data:text/javascript;base64," + esm);
   const bytes = text => Uint8Array.from(atob(text), c => c.charCodeAt(0));
@@ -179,7 +179,7 @@ def show(page: Any) -> Show:
         if before:
             page.evaluate(before)
         page.evaluate(
-            _KERNEL,
+            KERNEL,
             {
                 "about": json.loads(json.dumps(picker.about)),
                 "state": json.loads(json.dumps(picker.state)),
