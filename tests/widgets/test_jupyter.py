@@ -170,6 +170,17 @@ def kernel(page: Any, code: str) -> str:
     )
 
 
+def save(page: Any) -> str:
+    """Save the notebook, again if its kernel changed it meanwhile, and return its name."""
+    saved = """async () => {
+      await jupyterapp.commands.execute("docmanager:save");
+      return !jupyterapp.shell.currentWidget.context.model.dirty;
+    }"""
+    while not page.evaluate(saved):
+        page.wait_for_timeout(100)
+    return str(page.evaluate("() => jupyterapp.shell.currentWidget.context.path"))
+
+
 @pytest.mark.parametrize("application", ["lab", "notebook"])
 def test_pick_drag_zoom_and_code(run: Run, application: str) -> None:
     page = run(application, OPEN)
@@ -220,9 +231,7 @@ def test_it_reacts_while_the_kernel_is_busy_and_stays_when_reopened(
     assert time.monotonic() - started < 5
     lock = page.get_by_role("button", name="Keep limits of red")
     assert lock.get_attribute("aria-pressed") == "true"
-    page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
-    page.wait_for_function("() => !jupyterapp.shell.currentWidget.context.model.dirty")
-    name = page.evaluate("() => jupyterapp.shell.currentWidget.context.path")
+    name = save(page)
     saved = (server[1] / name).read_text()
     assert "data:image/jpeg;base64," in saved
     assert len(saved) < 400_000
@@ -299,9 +308,7 @@ def test_a_notebook_that_was_saved_without_the_state_of_widgets(
     source = "document.querySelector('figure[class^=astra-still] img').src"
     page.wait_for_function(f"encoded => {source}.endsWith(encoded)", arg=encoded)
     assert still(page) == [False]  # the widget is there
-    page.evaluate("async () => await jupyterapp.commands.execute('docmanager:save')")
-    page.wait_for_function("() => !jupyterapp.shell.currentWidget.context.model.dirty")
-    name = page.evaluate("() => jupyterapp.shell.currentWidget.context.path")
+    name = save(page)
     text = (server[1] / name).read_text()
     assert "widget-state+json" not in text
     assert encoded in text  # what was seen in the end
@@ -336,9 +343,8 @@ def test_reads_that_are_slow_hold_up_nothing_and_are_in_the_notebook_later(
     drawn(page)
     while kernel(page, "print(len(picker.preview) > 0)") != "True":
         page.wait_for_timeout(100)
-    page.wait_for_timeout(500)
-    page.evaluate("async () => await jupyterapp.commands.execute('docmanager:save')")
-    name = page.evaluate("() => jupyterapp.shell.currentWidget.context.path")
+    page.locator("figure[class^=astra-still] img").wait_for(state="attached")
+    name = save(page)
     book = json.loads((server[1] / name).read_text())
     outputs = [each for each in book["cells"][0]["outputs"] if "text/html" in each.get("data", {})]
     assert len(outputs) == 1

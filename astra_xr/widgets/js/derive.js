@@ -11,7 +11,7 @@ import { brightIn, centered, countsOf, partOf, stretchOf, symmetric } from "./pi
 /** @import { Store } from "./store.js" */
 
 export const MASK = ":mask";
-export const OVERVIEW = 768; // rows and columns of statistics, at most
+const OVERVIEW = 768; // rows and columns of statistics, at most
 
 /** @param {{ rows: number, cols: number }} grid @returns {Box} */
 const wholeOf = ({ rows, cols }) => [0, 0, rows, cols];
@@ -22,7 +22,7 @@ const wholeOf = ({ rows, cols }) => [0, 0, rows, cols];
  * @param {Pyramid} pyramid
  * @param {State} state
  */
-export function statisticsOf(about, pyramid, state) {
+function statisticsOf(about, pyramid, state) {
   const box = state.stretch.of === "view" && state.view ? state.view : wholeOf(pyramid);
   return { time: stepOf(about, state.stretch.time || state.time), box, level: pyramid.levelOf(box, OVERVIEW) };
 }

@@ -3,7 +3,7 @@
 /** @import { Grid } from "../types" */
 
 /** The largest of 1, 2 and 5 times a power of ten that is at most so much. @param {number} most */
-export function roundBelow(most) {
+function roundBelow(most) {
   const ten = 10 ** Math.floor(Math.log10(most));
   return ten * ([5, 2].find((n) => n * ten <= most) || 1);
 }

@@ -14,7 +14,7 @@ const LEAST = 4; // CSS pixels of a drag
 const EDGE = 24; // of a handle
 
 /** Height and width of an area on the ground, or in pixels. @param {View} view @param {Box} area */
-export function sizeText({ about: { grid }, stage }, [top, left, bottom, right]) {
+function sizeText({ about: { grid }, stage }, [top, left, bottom, right]) {
   if (!grid.meters) return `${right - left} × ${bottom - top} pixels`;
   const sides = [(right - left) * grid.meters, (bottom - top) * grid.meters * stage.eye.ratio];
   const far = Math.max(...sides) >= 1000;
@@ -223,7 +223,7 @@ export class AreaPanel {
     const { view } = this, { area } = view.state;
     this.node.hidden = !area;
     if (!area) return;
-    const { known } = this, gone = Boolean(view.about.offline);
+    const { known } = this, gone = Boolean(view.about.offline) || view.store.wire.gone;
     const made = JSON.stringify([area, known, gone]);
     if (made === this.made) return;
     this.made = made;
@@ -257,12 +257,12 @@ export class AreaPanel {
 /** A share in percent; 100 of all alone. @param {number} share */
 const percent = (share) => `${share > 0.999 && share < 1 ? "> 99.9" : numberText(100 * share, 3)} %`;
 
-/** @param {Statistics | null} known @param {boolean} offline */
-function noteOf(known, offline) {
-  if (!known) return offline ? "Statistics need a kernel." : "Reading…";
+/** @param {Statistics | null} known @param {boolean} gone */
+function noteOf(known, gone) {
+  if (!known) return gone ? "Statistics need a kernel." : "Reading…";
   if (known.message) return known.message;
   const { mean_of: of = 1, sides = [] } = known;
-  if (of > 1) return `Of an overview, mean of ${numberText(of, 3)} pixels.`;
+  if (of > 1) return `From an overview, of which each pixel is the mean of ${numberText(of, 3)}.`;
   const count = Math.max(0, ...sides.flat().map((row) => row.count));
   return `Of ${count.toLocaleString("en")} pixels, in full resolution.`;
 }

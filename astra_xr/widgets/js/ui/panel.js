@@ -179,13 +179,16 @@ export class Panel {
     if (told && told.text === this.asked) {
       this.asked = "";
       this.wrong = told.message || "";
-      if (told.name) this.view.act({ type: "band", channel: 0, name: told.name });
+      // Another mode may have been chosen meanwhile.
+      if (told.name && edited.mode === "index") this.view.act({ type: "band", channel: 0, name: told.name });
     }
     this.formula.hidden = edited.mode !== "index";
     if (this.formula.hidden) return;
     const index = indexOf(about, edited.index);
     this.formula.classList.toggle("astra-wrong", Boolean(this.wrong));
-    this.formula.textContent = this.wrong || `${index.title}: ${index.formula}`;
+    const text = this.wrong || `${index.title}: ${index.formula}`;
+    if (this.formula.textContent === text) return;
+    this.formula.replaceChildren(...(this.wrong ? [text] : [`${index.title}: `, make("span", {}, index.formula)]));
   }
 
   updateLock(lock, key, hidden) {

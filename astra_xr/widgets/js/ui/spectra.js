@@ -10,12 +10,13 @@ export class Spectra {
   constructor(view) {
     this.view = view;
     this.hint = make("p", { class: "astra-hint" }, "Click the image to see the spectrum of a pixel.");
+    this.title = make("div", { class: "astra-formula" });
     this.svg = draw("svg", { class: "astra-spectra", viewBox: `0 0 ${WIDE} 130`, role: "img", "aria-label": "Spectra of the marked pixels" });
     this.list = make("ul", { class: "astra-pins", "aria-label": "Marked pixels" });
     const table = make("button", { type: "button", onclick: (e) => this.copyTable(e.target) }, "Copy table");
     const clear = make("button", { type: "button", onclick: () => view.act({ type: "clear" }) }, "Clear");
     this.actions = make("div", { class: "astra-row" }, table, clear);
-    this.node = make("div", { class: "astra-spectrum" }, this.hint, this.svg, this.list, this.actions);
+    this.node = make("div", { class: "astra-spectrum" }, this.hint, this.title, this.svg, this.list, this.actions);
   }
 
   get known() {
@@ -24,17 +25,19 @@ export class Spectra {
   }
 
   update() {
-    const { pins } = this.view.state;
+    const { pins, time, compare } = this.view.state, { gone } = this.view.store.wire;
     this.hint.hidden = pins.length > 0;
-    for (const part of [this.svg, this.list, this.actions]) part.toggleAttribute("hidden", !pins.length);
+    for (const part of [this.title, this.list, this.actions]) part.hidden = !pins.length;
+    // With several images, of which one they are: with a comparison, those of A.
+    this.title.textContent = ["Spectra", compare && "A", time].filter(Boolean).join(" · ");
     const known = this.known;
-    const made = JSON.stringify([pins, known]);
+    const made = JSON.stringify([pins, known, gone]);
     if (made === this.made) return;
     this.made = made;
     this.lines(known);
     this.list.replaceChildren(...pins.map(([x, y], n) => {
       const found = known[n];
-      const what = !found ? "reading…" : found.message ? found.message : `${numberText(x, 8)}, ${numberText(y, 8)}`;
+      const what = !found ? (gone ? "needs a kernel" : "reading…") : found.message ? found.message : `${numberText(x, 8)}, ${numberText(y, 8)}`;
       const drop = make("button", { type: "button", "aria-label": `Remove mark ${n + 1}`, onclick: () => this.view.act({ type: "unpin", n }) }, "×");
       return make("li", {}, make("i", { style: `background:${PINS[n % PINS.length]}` }, String(n + 1)), make("span", {}, what), drop);
     }));
@@ -48,7 +51,11 @@ export class Spectra {
     if (waves) names = names.sort((a, b) => bands[a].wavelength - bands[b].wavelength);
     const at = (n) => (waves ? bands[names[n]].wavelength : n);
     const values = known.filter(Boolean).flatMap((s) => names.map((n) => s.values[n])).filter((v) => typeof v === "number");
-    this.svg.toggleAttribute("hidden", !values.length);
+// What is there already stays while others are read, pale.
+    const reading = !this.view.store.wire.gone && known.some((found) => !found);
+    if (!values.length && !reading) this.svg.replaceChildren();
+    this.svg.classList.toggle("astra-pale", !values.length && reading);
+    this.svg.toggleAttribute("hidden", !known.length || (!values.length && !this.svg.firstChild));
     if (!values.length) return;
     const low = Math.min(0, ...values), high = Math.max(...values) || 1;
     const first = at(0), last = at(names.length - 1);

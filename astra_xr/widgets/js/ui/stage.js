@@ -14,6 +14,8 @@ import { Swipe } from "./swipe.js";
 
 export const PINS = ["#e8590c", "#1c7ed6", "#2f9e44", "#ae3ec9", "#e03131", "#0c8599"];
 
+const GAP = "   "; // between the values of a pixel
+
 const shortNumber = (value) => numberText(value, Math.abs(value) >= 1000 ? 6 : 4);
 
 /** @import { Box, Side } from "../types" */
@@ -51,7 +53,7 @@ export class Stage {
       tool("Zoom in", "+", () => this.look(() => this.eye.zoom(1.6))),
       tool("Zoom out", "−", () => this.look(() => this.eye.zoom(1 / 1.6))),
       tool("Show all", "⤢", () => this.look(() => this.eye.show(null))), this.areaTool.button);
-    this.node = make("div", { class: "astra-stage" }, this.canvas, this.areaTool.node, ...this.swipe.nodes, this.bar, tools, this.scalebar);
+    this.node = make("div", { class: "astra-stage" }, this.canvas, ...this.swipe.nodes, this.areaTool.node, this.bar, tools, this.scalebar);
     this.readout = make("div", { class: "astra-readout" });
     this.pointers();
     this.keys();
@@ -251,12 +253,15 @@ export class Stage {
     if (values.length === 2 && typeof a === "number" && typeof b === "number" && canDiffer(this.about, state)) parts.push(`B − A ${shortNumber(b - a)}`);
     const [down, across] = this.pyramid.pitch(coarsest);
     if (down * across > 1) parts.push(`(mean of ${Math.round(down * across)} pixels)`);
-    return parts.join("   ");
+    return parts.join(GAP);
   }
 
   tellPixel() {
     const [row, col] = this.hover ? this.eye.at(...this.hover) : [this.eye.row, this.eye.col];
-    this.readout.textContent = this.pixelText(row, col);
+    const text = this.pixelText(row, col);
+    if (this.readout.textContent === text) return;
+    // Lines are broken between the values, not within.
+    this.readout.replaceChildren(...text.split(GAP).flatMap((part, n) => [n ? GAP : "", make("span", {}, part)]));
   }
 
   // Painting.

@@ -48,6 +48,8 @@ export class Strip {
     this.scroller = make("div", { class: "astra-dates", role: "listbox", "aria-orientation": "horizontal", "aria-label": this.dates ? "Dates" : "Images", onscroll: () => view.refresh() }, this.track);
     this.node = make("div", { class: "astra-strip", hidden: this.steps.length < 2 }, this.scroller,
       make("div", { class: "astra-row" }, make("span", { class: "astra-pair" }, this.previous, this.label, this.next), this.count, this.onlyLabel, this.sameLabel));
+    // Beside the buttons where all steps fit there, else above them.
+    this.scroller.style.flexBasis = `${this.steps.length * CELL + EDGE}px`;
     this.scroller.addEventListener("keydown", (e) => this.key(e));
     for (const event of ["pointerenter", "focusin"]) this.node.addEventListener(event, () => this.use());
     this.scroller.addEventListener("pointerleave", () => { this.hovered = -1; });

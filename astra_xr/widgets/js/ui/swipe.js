@@ -4,6 +4,7 @@ import { labelOf, sidesSeen } from "../sides.js";
 import { clamp, make } from "./dom.js";
 
 const STEP = 0.02;
+const LEAST = 40; // CSS pixels of a name
 
 export class Swipe {
   held = 0; // pixels from the bar to the pointer that took it
@@ -63,11 +64,23 @@ export class Swipe {
       node.hidden = !state.compare || (side === "b" && !this.on);
       node.classList.toggle("astra-of-both", !this.on);
       if (!node.hidden) node.textContent = labelOf(about, state, seen.length === 1 ? seen[0] : side);
+      node.style.maxWidth = "";
     }
     if (!this.on) return;
+    this.fit();
     const percent = Math.round(this.split * 100);
     this.bar.style.left = `${this.split * 100}%`;
     this.grip.setAttribute("aria-valuenow", percent);
     this.grip.setAttribute("aria-valuetext", `${percent} % A, ${100 - percent} % B`);
+  }
+
+  /** Let no name lie over the other side. */
+  fit() {
+    const { width } = this.view.stage.eye;
+    const room = { a: this.split * width - 20, b: (1 - this.split) * width - 56 }; // besides edges and tools
+    for (const side of /** @type {const} */ (["a", "b"])) {
+      this.names[side].hidden = room[side] < LEAST;
+      this.names[side].style.maxWidth = `${Math.max(LEAST, room[side])}px`;
+    }
   }
 }

@@ -35,11 +35,11 @@ export class Timeline {
     const known = pins.map(([x, y]) => store.series.find((s) => s.key === key && s.x === x && s.y === y));
     const missing = pins.filter((_, n) => !known[n]), ask = JSON.stringify([key, missing]);
     if (missing.length && ask !== this.asked && store.wire.send({ type: "series", key, points: missing })) this.asked = ask;
-    const made = JSON.stringify([key, known.map((found) => found && [found.x, found.y, found.values.length]), state.time]);
+    const made = JSON.stringify([key, known.map((found) => found && [found.x, found.y, found.values.length]), state.time, store.wire.gone]);
     if (made === this.made) return;
     this.made = made;
     this.title.textContent = `${key} over time`;
-    this.told.textContent = known.find((found) => found?.message)?.message || (missing.length ? "reading…" : "");
+    this.told.textContent = known.find((found) => found?.message)?.message || (!missing.length ? "" : store.wire.gone ? "This needs a kernel." : "reading…");
     this.plot(key, known.filter(Boolean));
   }
 

@@ -21,6 +21,8 @@ import { Timeline } from "./timeline.js";
 /** @import { Model, Side, State } from "../types" */
 /** @import { Store } from "../store.js" */
 
+const PANEL = 348; // CSS pixels, as in picker.css
+
 export class View {
   /** @type {() => void} */ followed = () => {};
   /** @type {() => void} */ told = () => {};
@@ -116,7 +118,7 @@ export class View {
     this.widen = () => {
       const at = /** @type {ShadowRoot} */ (this.root.getRootNode()).fullscreenElement;
       this.full = at === this.root;
-      const most = 308 + (0.85 * window.innerHeight) / this.stage.eye.aspect;
+      const most = PANEL + (0.85 * window.innerHeight) / this.stage.eye.aspect;
       this.root.style.maxWidth = this.full ? "none" : `${Math.min(1680, Math.max(1080, Math.round(most)))}px`;
       this.head.update();
       this.stage.resized();
