@@ -194,7 +194,8 @@ function otherStep({ steps }, { time }) {
   const ordered = inOrder(steps).map((n) => steps[n]);
   const now = ordered.findIndex(({ label }) => label === time);
   const others = [...ordered.slice(now + 1), ...ordered.slice(0, Math.max(0, now)).reverse()];
-  return (others.find(({ cloud }) => (cloud ?? 0) <= CLEAR) || others[0])?.label;
+  const dated = others.filter(({ date }) => date !== null), known = dated.length ? dated : others;
+  return (known.find(({ cloud }) => (cloud ?? 0) <= CLEAR) || known[0])?.label;
 }
 function otherThan(about, state, here2) {
   const time = about.steps.length > 1 && otherStep(about, state);
@@ -1179,7 +1180,7 @@ var IndexMenu = class {
     const first = ([name]) => words.length && name.toLowerCase().startsWith(words[0]) ? 0 : 1;
     found.sort((p, q) => first(p) - first(q));
     this.options = formula ? [this.option(text.trim(), "", "your own formula")] : found.map(([name, { title, domain }]) => this.option(name, title, domain));
-    this.list.replaceChildren(...this.options.length ? this.options : [make("li", { class: "astra-none" }, "No such index with these bands.")]);
+    this.list.replaceChildren(...this.options.length ? this.options : [make("li", {}, "No such index with these bands.")]);
     this.list.hidden = false;
     this.input.setAttribute("aria-expanded", "true");
     this.mark(words.length ? 0 : this.options.findIndex(({ dataset }) => dataset.name === this.current));
@@ -1437,13 +1438,15 @@ var Panel = class {
     if (told && told.text === this.asked) {
       this.asked = "";
       this.wrong = told.message || "";
-      if (told.name) this.view.act({ type: "band", channel: 0, name: told.name });
+      if (told.name && edited.mode === "index") this.view.act({ type: "band", channel: 0, name: told.name });
     }
     this.formula.hidden = edited.mode !== "index";
     if (this.formula.hidden) return;
     const index = indexOf(about, edited.index);
     this.formula.classList.toggle("astra-wrong", Boolean(this.wrong));
-    this.formula.textContent = this.wrong || `${index.title}: ${index.formula}`;
+    const text = this.wrong || `${index.title}: ${index.formula}`;
+    if (this.formula.textContent === text) return;
+    this.formula.replaceChildren(...this.wrong ? [text] : [`${index.title}: `, make("span", {}, index.formula)]);
   }
   updateLock(lock, key, hidden) {
     const kept = Boolean(this.view.state.limits[key]);
@@ -1879,7 +1882,7 @@ var AreaPanel = class {
     const { view } = this, { area } = view.state;
     this.node.hidden = !area;
     if (!area) return;
-    const { known } = this, gone = Boolean(view.about.offline);
+    const { known } = this, gone = Boolean(view.about.offline) || view.store.wire.gone;
     const made = JSON.stringify([area, known, gone]);
     if (made === this.made) return;
     this.made = made;
@@ -1914,11 +1917,11 @@ var AreaPanel = class {
   }
 };
 var percent = (share) => `${share > 0.999 && share < 1 ? "> 99.9" : numberText(100 * share, 3)} %`;
-function noteOf(known, offline2) {
-  if (!known) return offline2 ? "Statistics need a kernel." : "Reading…";
+function noteOf(known, gone) {
+  if (!known) return gone ? "Statistics need a kernel." : "Reading…";
   if (known.message) return known.message;
   const { mean_of: of = 1, sides = [] } = known;
-  if (of > 1) return `Of an overview, mean of ${numberText(of, 3)} pixels.`;
+  if (of > 1) return `From an overview, of which each pixel is the mean of ${numberText(of, 3)}.`;
   const count = Math.max(0, ...sides.flat().map((row) => row.count));
   return `Of ${count.toLocaleString("en")} pixels, in full resolution.`;
 }
@@ -2514,6 +2517,7 @@ var Picture = class {
 
 // astra_xr/widgets/js/ui/swipe.js
 var STEP = 0.02;
+var LEAST2 = 40;
 var Swipe = class {
   held = 0;
   // pixels from the bar to the pointer that took it
@@ -2573,17 +2577,33 @@ var Swipe = class {
       node.hidden = !state.compare || side === "b" && !this.on;
       node.classList.toggle("astra-of-both", !this.on);
       if (!node.hidden) node.textContent = labelOf(about, state, seen.length === 1 ? seen[0] : side);
+      node.style.maxWidth = "";
     }
     if (!this.on) return;
+    this.fit();
     const percent2 = Math.round(this.split * 100);
     this.bar.style.left = `${this.split * 100}%`;
     this.grip.setAttribute("aria-valuenow", percent2);
     this.grip.setAttribute("aria-valuetext", `${percent2} % A, ${100 - percent2} % B`);
   }
+  /** Let no name lie over the other side. */
+  fit() {
+    const { width } = this.view.stage.eye;
+    const room = { a: this.split * width - 20, b: (1 - this.split) * width - 56 };
+    for (
+      const side of
+      /** @type {const} */
+      ["a", "b"]
+    ) {
+      this.names[side].hidden = room[side] < LEAST2;
+      this.names[side].style.maxWidth = `${Math.max(LEAST2, room[side])}px`;
+    }
+  }
 };
 
 // astra_xr/widgets/js/ui/stage.js
 var PINS = ["#e8590c", "#1c7ed6", "#2f9e44", "#ae3ec9", "#e03131", "#0c8599"];
+var GAP = "   ";
 var shortNumber = (value) => numberText(value, Math.abs(value) >= 1e3 ? 6 : 4);
 var Stage = class {
   /** @type {[number, number] | null} */
@@ -2627,7 +2647,7 @@ var Stage = class {
       tool("Show all", "⤢", () => this.look(() => this.eye.show(null))),
       this.areaTool.button
     );
-    this.node = make("div", { class: "astra-stage" }, this.canvas, this.areaTool.node, ...this.swipe.nodes, this.bar, tools, this.scalebar);
+    this.node = make("div", { class: "astra-stage" }, this.canvas, ...this.swipe.nodes, this.areaTool.node, this.bar, tools, this.scalebar);
     this.readout = make("div", { class: "astra-readout" });
     this.pointers();
     this.keys();
@@ -2825,11 +2845,13 @@ var Stage = class {
     if (values.length === 2 && typeof a === "number" && typeof b === "number" && canDiffer(this.about, state)) parts.push(`B − A ${shortNumber(b - a)}`);
     const [down, across] = this.pyramid.pitch(coarsest);
     if (down * across > 1) parts.push(`(mean of ${Math.round(down * across)} pixels)`);
-    return parts.join("   ");
+    return parts.join(GAP);
   }
   tellPixel() {
     const [row, col] = this.hover ? this.eye.at(...this.hover) : [this.eye.row, this.eye.col];
-    this.readout.textContent = this.pixelText(row, col);
+    const text = this.pixelText(row, col);
+    if (this.readout.textContent === text) return;
+    this.readout.replaceChildren(...text.split(GAP).flatMap((part2, n) => [n ? GAP : "", make("span", {}, part2)]));
   }
   // Painting.
   /** Draw what is here, and pale what is of something else. */
@@ -2926,29 +2948,31 @@ var Spectra = class {
   constructor(view) {
     this.view = view;
     this.hint = make("p", { class: "astra-hint" }, "Click the image to see the spectrum of a pixel.");
+    this.title = make("div", { class: "astra-formula" });
     this.svg = draw("svg", { class: "astra-spectra", viewBox: `0 0 ${WIDE} 130`, role: "img", "aria-label": "Spectra of the marked pixels" });
     this.list = make("ul", { class: "astra-pins", "aria-label": "Marked pixels" });
     const table = make("button", { type: "button", onclick: (e) => this.copyTable(e.target) }, "Copy table");
     const clear = make("button", { type: "button", onclick: () => view.act({ type: "clear" }) }, "Clear");
     this.actions = make("div", { class: "astra-row" }, table, clear);
-    this.node = make("div", { class: "astra-spectrum" }, this.hint, this.svg, this.list, this.actions);
+    this.node = make("div", { class: "astra-spectrum" }, this.hint, this.title, this.svg, this.list, this.actions);
   }
   get known() {
     const { store, state, about } = this.view, time = stepOf(about, state.time);
     return state.pins.map(([x, y]) => store.spectra.find((s) => s.x === x && s.y === y && s.time === time));
   }
   update() {
-    const { pins } = this.view.state;
+    const { pins, time, compare } = this.view.state, { gone } = this.view.store.wire;
     this.hint.hidden = pins.length > 0;
-    for (const part2 of [this.svg, this.list, this.actions]) part2.toggleAttribute("hidden", !pins.length);
+    for (const part2 of [this.title, this.list, this.actions]) part2.hidden = !pins.length;
+    this.title.textContent = ["Spectra", compare && "A", time].filter(Boolean).join(" · ");
     const known = this.known;
-    const made = JSON.stringify([pins, known]);
+    const made = JSON.stringify([pins, known, gone]);
     if (made === this.made) return;
     this.made = made;
     this.lines(known);
     this.list.replaceChildren(...pins.map(([x, y], n) => {
       const found = known[n];
-      const what = !found ? "reading…" : found.message ? found.message : `${numberText(x, 8)}, ${numberText(y, 8)}`;
+      const what = !found ? gone ? "needs a kernel" : "reading…" : found.message ? found.message : `${numberText(x, 8)}, ${numberText(y, 8)}`;
       const drop = make("button", { type: "button", "aria-label": `Remove mark ${n + 1}`, onclick: () => this.view.act({ type: "unpin", n }) }, "×");
       return make("li", {}, make("i", { style: `background:${PINS[n % PINS.length]}` }, String(n + 1)), make("span", {}, what), drop);
     }));
@@ -2961,7 +2985,10 @@ var Spectra = class {
     if (waves) names = names.sort((a, b) => bands[a].wavelength - bands[b].wavelength);
     const at = (n) => waves ? bands[names[n]].wavelength : n;
     const values = known.filter(Boolean).flatMap((s) => names.map((n) => s.values[n])).filter((v) => typeof v === "number");
-    this.svg.toggleAttribute("hidden", !values.length);
+    const reading = !this.view.store.wire.gone && known.some((found) => !found);
+    if (!values.length && !reading) this.svg.replaceChildren();
+    this.svg.classList.toggle("astra-pale", !values.length && reading);
+    this.svg.toggleAttribute("hidden", !known.length || !values.length && !this.svg.firstChild);
     if (!values.length) return;
     const low = Math.min(0, ...values), high = Math.max(...values) || 1;
     const first = at(0), last2 = at(names.length - 1);
@@ -3100,6 +3127,7 @@ var Strip = class {
       this.scroller,
       make("div", { class: "astra-row" }, make("span", { class: "astra-pair" }, this.previous, this.label, this.next), this.count, this.onlyLabel, this.sameLabel)
     );
+    this.scroller.style.flexBasis = `${this.steps.length * CELL + EDGE3}px`;
     this.scroller.addEventListener("keydown", (e) => this.key(e));
     for (const event of ["pointerenter", "focusin"]) this.node.addEventListener(event, () => this.use());
     this.scroller.addEventListener("pointerleave", () => {
@@ -3323,11 +3351,11 @@ var Timeline = class {
     const known = pins.map(([x, y]) => store.series.find((s) => s.key === key && s.x === x && s.y === y));
     const missing = pins.filter((_, n) => !known[n]), ask = JSON.stringify([key, missing]);
     if (missing.length && ask !== this.asked && store.wire.send({ type: "series", key, points: missing })) this.asked = ask;
-    const made = JSON.stringify([key, known.map((found) => found && [found.x, found.y, found.values.length]), state.time]);
+    const made = JSON.stringify([key, known.map((found) => found && [found.x, found.y, found.values.length]), state.time, store.wire.gone]);
     if (made === this.made) return;
     this.made = made;
     this.title.textContent = `${key} over time`;
-    this.told.textContent = known.find((found) => found?.message)?.message || (missing.length ? "reading…" : "");
+    this.told.textContent = known.find((found) => found?.message)?.message || (!missing.length ? "" : store.wire.gone ? "This needs a kernel." : "reading…");
     this.plot(key, known.filter(Boolean));
   }
   plot(key, known) {
@@ -3358,13 +3386,14 @@ var Timeline = class {
     nodes.push(...this.ticks(order, x, text));
     const now = stepOf(about, state.time);
     if (order.includes(now)) nodes.push(draw("line", { x1: x(now), x2: x(now), y1: TOP, y2: BOTTOM, class: "astra-now" }));
+    const small = order.length > 80;
     known.forEach((found) => {
       const color = PINS[state.pins.findIndex(([px, py]) => px === found.x && py === found.y) % PINS.length];
       for (const piece of pieces(order, found.values)) {
         const d = piece.map((n, i) => `${i ? "L" : "M"}${x(n).toFixed(1)} ${y(found.values[n]).toFixed(1)}`).join("");
         if (piece.length > 1) nodes.push(draw("path", { d, stroke: color, class: "astra-line" }));
         for (const n of piece) {
-          const dot = draw("circle", { cx: x(n).toFixed(1), cy: y(found.values[n]).toFixed(1), r: n === now ? 4 : 2.6, fill: color, class: "astra-dot", onclick: () => this.view.act({ type: "time", label: steps[n].label }) }, draw("title"));
+          const dot = draw("circle", { cx: x(n).toFixed(1), cy: y(found.values[n]).toFixed(1), r: n === now ? 4 : small ? 1.2 : 2.6, fill: color, class: "astra-dot", onclick: () => this.view.act({ type: "time", label: steps[n].label }) }, draw("title"));
           dot.firstChild.textContent = `${steps[n].label}: ${numberText(found.values[n], 4)}`;
           nodes.push(dot);
         }
@@ -3387,6 +3416,7 @@ var Timeline = class {
 };
 
 // astra_xr/widgets/js/ui/view.js
+var PANEL = 348;
 var View = class {
   /** @type {() => void} */
   followed = () => {
@@ -3498,7 +3528,7 @@ var View = class {
         this.root.getRootNode().fullscreenElement
       );
       this.full = at === this.root;
-      const most = 308 + 0.85 * window.innerHeight / this.stage.eye.aspect;
+      const most = PANEL + 0.85 * window.innerHeight / this.stage.eye.aspect;
       this.root.style.maxWidth = this.full ? "none" : `${Math.min(1680, Math.max(1080, Math.round(most)))}px`;
       this.head.update();
       this.stage.resized();

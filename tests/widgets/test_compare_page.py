@@ -89,6 +89,10 @@ def test_the_bar_is_dragged_and_moved_by_keys(show: Show, stack: Picker) -> None
     split = chosen(page)["split"]
     assert split == pytest.approx((x - 60 - stage["x"]) / stage["width"], abs=0.01)
     assert page.evaluate("window.model.get('state').view") is None  # nothing was panned
+    # Names lie on their own sides.
+    name, other = (page.locator(f".astra-name.astra-of-{side}").bounding_box() for side in "ab")
+    assert name["x"] + name["width"] <= x - 60
+    assert other["x"] >= x - 60
     page.keyboard.press("ArrowRight")
     assert chosen(page)["split"] == pytest.approx(split + 0.02)
     page.locator(".astra-canvas").focus()

@@ -104,6 +104,24 @@ def test_a_formula_of_ones_own(show: Show, picker: Picker) -> None:
     assert 'ds.astra.index("nir / red - 1").plot.imshow(cmap="viridis"' in picker.code
 
 
+def test_a_formula_that_is_known_too_late_changes_nothing(show: Show, picker: Picker) -> None:
+    page = show(picker)
+    page.get_by_role("radio", name="Index", exact=True).click()
+    rev = drawn(page, 1)
+    page.evaluate("window.kernel = (message, tell) => { window.late = [message, tell]; }")
+    menu = page.get_by_role("combobox", name="Index", exact=True)
+    menu.fill("nir / red - 1")
+    menu.press("Enter")
+    page.wait_for_function("window.late?.[0].type === 'formula'")
+    page.get_by_role("radio", name="RGB", exact=True).click()
+    rev = drawn(page, rev)
+    state = page.evaluate("window.model.get('state')")
+    page.evaluate("window.reply(...window.late)")
+    page.get_by_role("radio", name="Index", exact=True).click()
+    drawn(page, rev)
+    assert page.evaluate("window.model.get('state')") == state | {"mode": "index"}
+
+
 def test_limits_by_mouse_and_by_keyboard(show: Show, picker: Picker) -> None:
     page = show(picker)
     before = page.locator(".astra-code").inner_text()

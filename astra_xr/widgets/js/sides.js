@@ -80,7 +80,8 @@ function otherStep({ steps }, { time }) {
   const ordered = inOrder(steps).map((n) => steps[n]);
   const now = ordered.findIndex(({ label }) => label === time);
   const others = [...ordered.slice(now + 1), ...ordered.slice(0, Math.max(0, now)).reverse()];
-  return (others.find(({ cloud }) => (cloud ?? 0) <= CLEAR) || others[0])?.label;
+  const dated = others.filter(({ date }) => date !== null), known = dated.length ? dated : others;
+  return (known.find(({ cloud }) => (cloud ?? 0) <= CLEAR) || known[0])?.label;
 }
 
 /** What B is at first: at another step; without steps, what comes next in the menu. @param {About} about @param {State} state @param {(name: string) => boolean} here @returns {Partial<Compare>} */

@@ -30,6 +30,9 @@ test("of a stack, B is at the next clear date, and follows A in all else", () =>
   const begun = reduce(stack, { ...state, time: "06-01" }, { type: "compare", on: true });
   assert.deepEqual(begun.compare, { time: "06-21", show: "swipe", split: 0.5, cmap: "BrBG" });
   assert.equal(reduce(stack, { ...state, time: "06-21" }, { type: "compare", on: true }).compare.time, "06-01");
+  // Rather than one without a date, of whose clouds nothing is known.
+  const undated = { ...stack, steps: [...stack.steps, { label: "no date", date: null, cloud: null, code: ".isel(time=3)" }] };
+  assert.equal(reduce(undated, { ...state, time: "06-21" }, { type: "compare", on: true }).compare.time, "06-01");
   const index = reduce(stack, begun, { type: "mode", mode: "index" });
   assert.deepEqual(bothOf(stack, index).map(({ time, index: key }) => `${time} ${key}`), ["06-01 NDVI", "06-21 NDVI"]);
   assert.equal(labelOf(stack, index, "b"), "B · 06-21 · NDVI");

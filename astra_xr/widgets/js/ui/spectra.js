@@ -51,7 +51,7 @@ export class Spectra {
     if (waves) names = names.sort((a, b) => bands[a].wavelength - bands[b].wavelength);
     const at = (n) => (waves ? bands[names[n]].wavelength : n);
     const values = known.filter(Boolean).flatMap((s) => names.map((n) => s.values[n])).filter((v) => typeof v === "number");
-// What is there already stays while others are read, pale.
+    // What is there already stays while others are read, pale.
     const reading = !this.view.store.wire.gone && known.some((found) => !found);
     if (!values.length && !reading) this.svg.replaceChildren();
     this.svg.classList.toggle("astra-pale", !values.length && reading);

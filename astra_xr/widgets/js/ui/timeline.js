@@ -67,13 +67,14 @@ export class Timeline {
     nodes.push(...this.ticks(order, x, text));
     const now = stepOf(about, state.time);
     if (order.includes(now)) nodes.push(draw("line", { x1: x(now), x2: x(now), y1: TOP, y2: BOTTOM, class: "astra-now" }));
+    const small = order.length > 80;
     known.forEach((found) => {
       const color = PINS[state.pins.findIndex(([px, py]) => px === found.x && py === found.y) % PINS.length];
       for (const piece of pieces(order, found.values)) {
         const d = piece.map((n, i) => `${i ? "L" : "M"}${x(n).toFixed(1)} ${y(found.values[n]).toFixed(1)}`).join("");
         if (piece.length > 1) nodes.push(draw("path", { d, stroke: color, class: "astra-line" }));
         for (const n of piece) {
-          const dot = draw("circle", { cx: x(n).toFixed(1), cy: y(found.values[n]).toFixed(1), r: n === now ? 4 : 2.6, fill: color, class: "astra-dot", onclick: () => this.view.act({ type: "time", label: steps[n].label }) }, draw("title"));
+          const dot = draw("circle", { cx: x(n).toFixed(1), cy: y(found.values[n]).toFixed(1), r: n === now ? 4 : small ? 1.2 : 2.6, fill: color, class: "astra-dot", onclick: () => this.view.act({ type: "time", label: steps[n].label }) }, draw("title"));
           dot.firstChild.textContent = `${steps[n].label}: ${numberText(found.values[n], 4)}`;
           nodes.push(dot);
         }
