@@ -29,6 +29,7 @@ from astra_xr.secret import Secret
 from astra_xr.service.rates import check_rate
 
 _KEY = re.compile(r"astra_sk_live_([a-z0-9]{8})_([0-9a-f]{64})", re.ASCII)
+_HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _NONE = "0" * 64
 _UNREAD = object()
 
@@ -92,10 +93,10 @@ class KeyFile:
         """
         try:
             held = json.loads(self.path.read_text("utf-8"))
-            return [ApiKey(**entry) for entry in held["keys"]]
+            return [_checked(ApiKey(**entry)) for entry in held["keys"]]
         except FileNotFoundError:
             return []
-        except (OSError, ValueError, TypeError, LookupError):
+        except (OSError, ValueError, TypeError, LookupError, AttributeError):
             pass
         expected = "a file that `astra-xr keys add` made and that can be read"
         raise InvalidParameter(name="keys-file", value=str(self.path), expected=expected)
@@ -239,6 +240,15 @@ class Keyring:
                 # The keys that were good stay good until the file is mended.
                 log.warning("%s", error)
             self._stamp = stamp
+
+
+def _checked(key: ApiKey) -> ApiKey:
+    """Return a key of a file; a ValueError or TypeError tells that somebody else wrote it."""
+    check_rate(key.rate)
+    key.expired(utc_now())
+    if not _HASH.fullmatch(key.sha256):
+        raise ValueError
+    return key
 
 
 def _hash(key: str) -> str:

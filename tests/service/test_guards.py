@@ -23,7 +23,7 @@ from astra_xr.errors import InvalidParameter
 from astra_xr.secret import Secret
 from astra_xr.service import serve
 from astra_xr.service.config import ServiceSettings
-from astra_xr.service.keys import KeyFile
+from astra_xr.service.keys import KeyFile, Keyring
 from astra_xr.service.signing import UrlSigner
 from astra_xr.testing import RangeServer, write_cog
 from conftest import Loopback
@@ -176,6 +176,31 @@ class TestKeys:
             file.path.write_text(whole)
             file.revoke(file.read()[0].id)
             assert statuses(old, new) == [401, 401]
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"rate": "fast"},
+            {"rate": 9},
+            {"expires_at": "2030-01-01T00:00:00"},
+            {"expires_at": "x"},
+            {"sha256": 1},
+            {"sha256": "é"},
+        ],
+    )
+    def test_a_file_that_was_edited_into_nonsense(
+        self, wrong: dict[str, Any], tmp_path: Path
+    ) -> None:
+        file = KeyFile(tmp_path / "keys.json")
+        key = file.add("alice")
+        ring = Keyring(file.path)
+        held = json.loads(file.path.read_text())
+        held["keys"][0] |= wrong
+        file.path.write_text(json.dumps(held))
+        with pytest.raises(InvalidParameter, match="keys-file"):
+            file.read()
+        # Whoever was let in still is.
+        assert ring.holder(Secret(f"Bearer {key.reveal()}"))
 
     def test_each_key_has_its_own_rate(self, tmp_path: Path) -> None:
         file = KeyFile(tmp_path / "keys.json")
