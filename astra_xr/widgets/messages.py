@@ -5,7 +5,8 @@
     want     {type, store, add: [[key, time, level, row, column]…], drop: […], raw}
     spectra, statistics  {type}: once more
     page     {type}, answered by page {type, message}, [bytes]
-    series   {type, key, points: [[x, y]…]}
+    series   {type, key, points: [[x, y]…]}, answered by series {type, series}
+    formula  {type, text}, answered by formula {type, text, name}, or {type, text, message}
     tile     {type, key, time, level, row, col, box, shape, low, step, packing, bits}, [bytes]
     failed   {type, key, time, level, row, col, message}
     spectra  {type, spectra: [{x, y, time, values}…]}

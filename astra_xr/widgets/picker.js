@@ -893,6 +893,7 @@ async function copyText(text) {
     return done;
   }
 }
+var tryAgain = (run) => make("button", { type: "button", hidden: true, onclick: run }, "Try again");
 function put(control, value) {
   if (control.value !== String(value) && control.getRootNode().activeElement !== control) control.value = value;
   else if (control.tagName === "SELECT" && control.value !== String(value)) control.value = value;
@@ -1862,13 +1863,14 @@ var AreaPanel = class {
     this.note = make("p", { class: "astra-hint", role: "status" });
     this.copy = make("button", { type: "button", onclick: () => this.copied() }, "Copy bbox");
     const remove = make("button", { type: "button", onclick: () => view.stage.areaTool.remove() }, "Remove");
+    this.again = tryAgain(() => view.store.wire.send({ type: "statistics" }));
     this.node = make(
       "section",
       { class: "astra-area-panel", "aria-label": "Statistics of the area", hidden: true },
       this.title,
       this.table,
       this.note,
-      make("div", { class: "astra-row" }, this.copy, remove)
+      make("div", { class: "astra-row" }, this.again, this.copy, remove)
     );
   }
   /** What Python told, if it is of what is chosen now. @returns {Statistics | null} */
@@ -1891,6 +1893,7 @@ var AreaPanel = class {
     this.copy.disabled = !known || !known.bbox;
     this.copy.title = known && known.unplaced || "The area as bbox= of open_scene";
     if (known && known.sides) this.fill(known);
+    this.again.hidden = !known?.message;
     this.note.textContent = noteOf(known, gone);
   }
   /** A row for each channel. @param {Statistics} known */
@@ -2953,7 +2956,8 @@ var Spectra = class {
     this.list = make("ul", { class: "astra-pins", "aria-label": "Marked pixels" });
     const table = make("button", { type: "button", onclick: (e) => this.copyTable(e.target) }, "Copy table");
     const clear = make("button", { type: "button", onclick: () => view.act({ type: "clear" }) }, "Clear");
-    this.actions = make("div", { class: "astra-row" }, table, clear);
+    this.again = tryAgain(() => view.store.wire.send({ type: "spectra" }));
+    this.actions = make("div", { class: "astra-row" }, this.again, table, clear);
     this.node = make("div", { class: "astra-spectrum" }, this.hint, this.title, this.svg, this.list, this.actions);
   }
   get known() {
@@ -2969,6 +2973,7 @@ var Spectra = class {
     const made = JSON.stringify([pins, known, gone]);
     if (made === this.made) return;
     this.made = made;
+    this.again.hidden = !known.some((found) => found?.message);
     this.lines(known);
     this.list.replaceChildren(...pins.map(([x, y], n) => {
       const found = known[n];
@@ -3340,22 +3345,30 @@ var Timeline = class {
     this.title = make("div", { class: "astra-formula" });
     this.svg = draw("svg", { class: "astra-spectra", viewBox: `0 0 ${WIDE} ${HIGH2}`, role: "img" });
     this.told = make("p", { class: "astra-hint" });
-    this.node = make("div", { class: "astra-timeline" }, this.title, this.svg, this.told);
+    this.again = tryAgain(() => {
+      this.asked = "";
+      view.refresh();
+    });
+    this.node = make("div", { class: "astra-timeline" }, this.title, this.svg, this.told, this.again);
   }
   update() {
     const { about, edited: state, store } = this.view, { pins } = state;
     const some = about.steps.length > 1 && pins.length > 0 && about.quick && !about.offline;
     this.node.hidden = !some;
-    if (!some) return;
+    if (!some) {
+      this.asked = "";
+      return;
+    }
     const key = overTime(about, state);
     const known = pins.map(([x, y]) => store.series.find((s) => s.key === key && s.x === x && s.y === y));
-    const missing = pins.filter((_, n) => !known[n]), ask = JSON.stringify([key, missing]);
+    const missing = pins.filter((_, n) => !known[n] || known[n].message), ask = JSON.stringify([key, missing]);
     if (missing.length && ask !== this.asked && store.wire.send({ type: "series", key, points: missing })) this.asked = ask;
-    const made = JSON.stringify([key, known.map((found) => found && [found.x, found.y, found.values.length]), state.time, store.wire.gone]);
+    const made = JSON.stringify([key, known.map((found) => found && [found.x, found.y, found.values.length, found.message]), state.time, store.wire.gone]);
     if (made === this.made) return;
     this.made = made;
     this.title.textContent = `${key} over time`;
     this.told.textContent = known.find((found) => found?.message)?.message || (!missing.length ? "" : store.wire.gone ? "This needs a kernel." : "reading…");
+    this.again.hidden = !known.some((found) => found?.message);
     this.plot(key, known.filter(Boolean));
   }
   plot(key, known) {

@@ -161,6 +161,24 @@ def test_of_five_hundred_dates_few_are_read(show: Show, page: Any) -> None:
     picker.close()
 
 
+def test_values_over_time_that_failed_are_read_again(show: Show, stack: Picker, page: Any) -> None:
+    fails = """window.kernel = (message, tell) => {
+      if (message.type !== "series" || window.failed) return window.reply(message, tell);
+      window.failed = true;
+      const [x, y] = message.points[0];
+      tell({type: "series", series: [{x, y, key: message.key, values: [], message: "No line."}]});
+    }; 0"""
+    show(stack, before=fails)
+    settled(page)
+    page.locator(".astra-canvas").click(position={"x": 200, "y": 150})
+    panel = page.locator(".astra-timeline")
+    panel.get_by_text("No line.").wait_for()
+    panel.get_by_role("button", name="Try again").click()
+    panel.locator("circle").first.wait_for(state="attached")
+    panel.get_by_text("No line.").wait_for(state="hidden")
+    assert panel.get_by_role("button", name="Try again").is_hidden()
+
+
 @pytest.mark.parametrize(
     "page", [{"width": 390}, {"width": 390, "dark": True}, {"width": 1000}], indirect=True
 )

@@ -2,7 +2,7 @@
 
 import { numberText } from "../code.js";
 import { bothOf, channelsOf } from "../sides.js";
-import { copyText, icon, make, unique } from "./dom.js";
+import { copyText, icon, make, tryAgain, unique } from "./dom.js";
 
 /** @import { Box, State, Statistics } from "../types" */
 /** @import { Stage } from "./stage.js" */
@@ -207,8 +207,9 @@ export class AreaPanel {
     this.note = make("p", { class: "astra-hint", role: "status" });
     this.copy = make("button", { type: "button", onclick: () => this.copied() }, "Copy bbox");
     const remove = make("button", { type: "button", onclick: () => view.stage.areaTool.remove() }, "Remove");
+    this.again = tryAgain(() => view.store.wire.send({ type: "statistics" }));
     this.node = make("section", { class: "astra-area-panel", "aria-label": "Statistics of the area", hidden: true },
-      this.title, this.table, this.note, make("div", { class: "astra-row" }, this.copy, remove));
+      this.title, this.table, this.note, make("div", { class: "astra-row" }, this.again, this.copy, remove));
   }
 
   /** What Python told, if it is of what is chosen now. @returns {Statistics | null} */
@@ -232,6 +233,7 @@ export class AreaPanel {
     this.copy.disabled = !known || !known.bbox;
     this.copy.title = (known && known.unplaced) || "The area as bbox= of open_scene";
     if (known && known.sides) this.fill(known);
+    this.again.hidden = !known?.message;
     this.note.textContent = noteOf(known, gone);
   }
 

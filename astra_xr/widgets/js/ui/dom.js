@@ -57,9 +57,12 @@ export async function copyText(text) {
     return done;
   }
 }
+
+/** A button for what failed; hidden until then. @param {() => void} run */
+export const tryAgain = (run) => make("button", { type: "button", hidden: true, onclick: run }, "Try again");
+
 /** Set a control's value, unless it is being typed into. */
 export function put(control, value) {
   if (control.value !== String(value) && control.getRootNode().activeElement !== control) control.value = value;
   else if (control.tagName === "SELECT" && control.value !== String(value)) control.value = value;
 }
-

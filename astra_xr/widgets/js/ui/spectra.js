@@ -2,7 +2,7 @@
 
 import { stepOf } from "../choice.js";
 import { numberText, roundNumbers } from "../code.js";
-import { copyText, draw, make } from "./dom.js";
+import { copyText, draw, make, tryAgain } from "./dom.js";
 import { WIDE } from "./histogram.js";
 import { PINS } from "./stage.js";
 
@@ -15,7 +15,8 @@ export class Spectra {
     this.list = make("ul", { class: "astra-pins", "aria-label": "Marked pixels" });
     const table = make("button", { type: "button", onclick: (e) => this.copyTable(e.target) }, "Copy table");
     const clear = make("button", { type: "button", onclick: () => view.act({ type: "clear" }) }, "Clear");
-    this.actions = make("div", { class: "astra-row" }, table, clear);
+    this.again = tryAgain(() => view.store.wire.send({ type: "spectra" }));
+    this.actions = make("div", { class: "astra-row" }, this.again, table, clear);
     this.node = make("div", { class: "astra-spectrum" }, this.hint, this.title, this.svg, this.list, this.actions);
   }
 
@@ -34,6 +35,7 @@ export class Spectra {
     const made = JSON.stringify([pins, known, gone]);
     if (made === this.made) return;
     this.made = made;
+    this.again.hidden = !known.some((found) => found?.message);
     this.lines(known);
     this.list.replaceChildren(...pins.map(([x, y], n) => {
       const found = known[n];

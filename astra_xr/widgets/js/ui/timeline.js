@@ -3,7 +3,7 @@
 import { numberText } from "../code.js";
 import { inOrder, overTime, pieces } from "../steps.js";
 import { stepOf } from "../choice.js";
-import { draw, make } from "./dom.js";
+import { draw, make, tryAgain } from "./dom.js";
 import { WIDE } from "./histogram.js";
 import { PINS } from "./stage.js";
 
@@ -23,23 +23,25 @@ export class Timeline {
     this.title = make("div", { class: "astra-formula" });
     this.svg = draw("svg", { class: "astra-spectra", viewBox: `0 0 ${WIDE} ${HIGH}`, role: "img" });
     this.told = make("p", { class: "astra-hint" });
-    this.node = make("div", { class: "astra-timeline" }, this.title, this.svg, this.told);
+    this.again = tryAgain(() => { this.asked = ""; view.refresh(); });
+    this.node = make("div", { class: "astra-timeline" }, this.title, this.svg, this.told, this.again);
   }
 
   update() {
     const { about, edited: state, store } = this.view, { pins } = state;
     const some = about.steps.length > 1 && pins.length > 0 && about.quick && !about.offline;
     this.node.hidden = !some;
-    if (!some) return;
+    if (!some) { this.asked = ""; return; }
     const key = overTime(about, state);
     const known = pins.map(([x, y]) => store.series.find((s) => s.key === key && s.x === x && s.y === y));
-    const missing = pins.filter((_, n) => !known[n]), ask = JSON.stringify([key, missing]);
+    const missing = pins.filter((_, n) => !known[n] || known[n].message), ask = JSON.stringify([key, missing]);
     if (missing.length && ask !== this.asked && store.wire.send({ type: "series", key, points: missing })) this.asked = ask;
-    const made = JSON.stringify([key, known.map((found) => found && [found.x, found.y, found.values.length]), state.time, store.wire.gone]);
+    const made = JSON.stringify([key, known.map((found) => found && [found.x, found.y, found.values.length, found.message]), state.time, store.wire.gone]);
     if (made === this.made) return;
     this.made = made;
     this.title.textContent = `${key} over time`;
     this.told.textContent = known.find((found) => found?.message)?.message || (!missing.length ? "" : store.wire.gone ? "This needs a kernel." : "reading…");
+    this.again.hidden = !known.some((found) => found?.message);
     this.plot(key, known.filter(Boolean));
   }
 
