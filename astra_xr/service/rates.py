@@ -109,11 +109,11 @@ class Limiter:
         from limits.errors import StorageError
 
         item = _parsed(rate)
-        window = item.get_expiry()
+        window, counted = item.get_expiry(), item.key_for(key_id)
         try:
             # The number of this very request: asked for later, it would count others' too.
-            number = self._storage.incr(item.key_for(key_id), window)
-            left = self._storage.get_expiry(item.key_for(key_id)) - time.time()
+            number = self._storage.incr(counted, window)
+            left = self._storage.get_expiry(counted) - time.time()
         except StorageError:
             pass
         else:
