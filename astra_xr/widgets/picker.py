@@ -7,6 +7,7 @@ in the background and sends further codes. Neither waits for the other.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Coroutine, Iterable, Mapping
 from pathlib import Path
@@ -18,17 +19,12 @@ import numpy.typing as npt
 import traitlets
 import xarray as xr
 
-from astra_xr.errors import AstraError, redact
+from astra_xr.errors import AstraError, ReadError, redact
 from astra_xr.reading.loop import start
 from astra_xr.widgets import page
 from astra_xr.widgets.about import described
 from astra_xr.widgets.areas import Areas
-from astra_xr.widgets.choice import (
-    InvalidState,
-    completed,
-    told_of_formula,
-    usual_colormap,
-)
+from astra_xr.widgets.choice import InvalidState, completed, told_of_formula, usual_colormap
 from astra_xr.widgets.code import code_of, program_of
 from astra_xr.widgets.drawing import Drawing
 from astra_xr.widgets.layers import MASK
@@ -246,7 +242,8 @@ class Picker(anywidget.AnyWidget):
             return
         self._closed = True
         self._work.close()
-        start(self._stop())
+        with contextlib.suppress(ReadError):  # the process is ending, and with it the reads
+            start(self._stop())
         self._drawing.clear()
         self._pins.clear()
         self._series.clear()

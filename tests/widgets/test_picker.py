@@ -6,6 +6,8 @@ import asyncio
 import json
 import queue
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -787,3 +789,14 @@ def test_a_name_is_what_it_begins_with(name: str, shown: tuple[str, str, str]) -
         mode, variable, "magma",
     )  # fmt: skip
     picker.close()
+
+
+def test_a_program_may_end_with_an_open_picker(environment: None) -> None:
+    program = f"""
+import astra_xr
+ds = astra_xr.open_scene({SAMPLE!r}, ["red", "nir"], catalog="sample")
+picker = ds.astra.pick("NDVI")
+"""
+    command = [sys.executable, "-c", program]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ended.stderr == ""
