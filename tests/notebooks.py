@@ -89,6 +89,7 @@ def pickers(notebook: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if not any("picker" in cell.metadata.get("tags", ()) for cell in notebook.cells):
         return found
+    from astra_xr import Picker
     from tests.widgets.picture import screenshot
 
     names: dict[str, Any] = {}
@@ -105,8 +106,9 @@ def pickers(notebook: Any) -> dict[str, Any]:
             )
             data = small(screenshot(picker)) | {"text/plain": repr(picker)}
             found[cell.id] = nbformat.v4.new_output("display_data", data)
-    for picker in shown.values():
-        picker.close()
+    for each in (*shown.values(), *names.values()):
+        if isinstance(each, Picker):
+            each.close()
     return found
 
 
