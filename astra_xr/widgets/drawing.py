@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,7 +32,7 @@ class Drawing:
     def __init__(self, scene: Scene, about: Mapping[str, Any]) -> None:
         self._scene = scene
         self._about = about
-        self._known: dict[Side, tuple[Any, list[Tile], dict[str, Limits]]] = {}
+        self._known: dict[Side, tuple[Any, list[weakref.ref[Tile]], dict[str, Limits]]] = {}
 
     def channels(self, state: State) -> list[Channel]:
         """Return what the sides that are seen are drawn from."""
@@ -42,6 +43,10 @@ class Drawing:
         """Return what limits follow from: of the step of the stretch, but for a difference."""
         sides = sides_seen(state)
         return list(dict.fromkeys(c for s in sides for c in self._sources(state, s, counted=True)))
+
+    def followed(self, state: State) -> set[Channel]:
+        """Return what the image and its limits follow from."""
+        return {*self.channels(state), *self.counted(state)}
 
     def _sources(self, state: State, side: Side, *, counted: bool = False) -> list[Channel]:
         if side == "difference":
@@ -80,15 +85,15 @@ class Drawing:
     def _limits(self, state: State, side: Side, tiles: Tiles) -> dict[str, Limits]:
         own, sources = side_of(self._about, state, side), self._sources(state, side, counted=True)
         used = [tiles[each] for each in sources if each in tiles]
-        # Once for many changes of other things. The tiles are kept, so that their ids stay theirs.
-        by = [own["mode"], dict(own["stretch"]), sources, *map(id, used)]
+        # Once for many changes of other things; pixels that are released are not kept for it.
+        by = [own["mode"], dict(own["stretch"]), sources]
         known = self._known.get(side)  # another thread may set it meanwhile
-        if known is None or known[0] != by:
+        if known is None or known[0] != by or [id(each()) for each in known[1]] != [*map(id, used)]:
             mine = self._tiles(state, side, tiles, counted=True)
             if mine is None:
                 return chosen_limits(own)
             found = stretched_limits(own, mine, reflectance=self._about["reflectance"])
-            known = self._known[side] = by, used, found
+            known = self._known[side] = by, [weakref.ref(tile) for tile in used], found
         return known[2] | chosen_limits(own)
 
     def limited(self, state: State, limits: Mapping[str, Any]) -> bool:

@@ -22,7 +22,7 @@ from astra_xr.errors import AstraError, InvalidDataset
 from astra_xr.missions import MISSIONS
 from astra_xr.missions.base import OPTICAL_PRESETS
 from astra_xr.model import CLASS_ROLES
-from astra_xr.reading.loop import together
+from astra_xr.reading.loop import in_decode_thread, together
 from astra_xr.widgets.band_facts import described, number
 from astra_xr.widgets.georeference import axis_of, coordinate_of, crs_of, georeference
 from astra_xr.widgets.look import Box, Scale, Tile, encode
@@ -178,13 +178,12 @@ class Scene:
         values = await self.values(key, step, box, shape)
         if key == MASK:
             return Tile(key=key, box=box, codes=values.astype(np.uint16), low=0.0, step=1.0)
+        nodata = None
         if key in self.bands:
             nodata = self.ds[key].attrs.get("_FillValue") if self.bands[key]["classes"] else None
             scale = scale or self._scale(key, values)
-            return await asyncio.to_thread(
-                encode, key, box, values, nodata=nodata, scale=scale, margin=self._margin
-            )
-        return await asyncio.to_thread(encode, key, box, values, scale=scale, margin=self._margin)
+        coded = functools.partial(encode, nodata=nodata, scale=scale, margin=self._margin)
+        return await in_decode_thread(coded, key, box, values)
 
     async def values(
         self, key: str, step: int, box: Box, shape: tuple[int, int]

@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from astra_xr.errors import redact
-from astra_xr.reading.loop import in_thread
+from astra_xr.reading.loop import in_decode_thread
 from astra_xr.widgets.layers import MASK
 from astra_xr.widgets.look import Tile
 from astra_xr.widgets.reads import Address, Reads
@@ -157,7 +157,7 @@ class Wants:
         for address in group:
             if address in self._wanted:
                 tile = tiles[address[3:]]
-                fields, data = await in_thread(functools.partial(packed, tile, raw=raw))
+                fields, data = await in_decode_thread(functools.partial(packed, tile, raw=raw))
                 # Wanted until it is sent: a job that nothing is wanted of is cancelled.
                 if self._wanted.pop(address, None):
                     self._send(_message("tile", address) | fields, [data])

@@ -52,7 +52,7 @@ def document(picker: Picker, bands: Iterable[str] = (), size: int = 512) -> str:
     more = [b if b in scene.indices else find_variable(scene.ds, b) for b in bands]
     drawing, state = picker._drawing, picker.state  # noqa: SLF001
     needed = [*drawing.channels(state), *drawing.counted(state)]
-    known = picker._tiles.overviews  # noqa: SLF001
+    known = [*picker._tiles.overviews, *picker._tiles.released]  # noqa: SLF001
     usual = [each for each in (state["index"], *_INDICES) if each in scene.indices]
     keys = list(dict.fromkeys([*(key for key, _ in (*needed, *known)), *usual, *more]))
     shown = picker._step  # noqa: SLF001

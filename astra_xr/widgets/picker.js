@@ -615,8 +615,12 @@ var History = class {
 // astra_xr/widgets/js/store.js
 var BYTES = 64 << 20;
 var SERIES = 200;
-var ASLEEP = 4 << 20;
+var ASLEEP = 16 << 20;
 var TRIES = 5;
+var asleep = (
+  /** @type {any} */
+  globalThis[/* @__PURE__ */ Symbol.for("astra-xr stores asleep")] ??= /* @__PURE__ */ new Set()
+);
 var Store = class {
   /**
    * `name` is the store's own, by which the kernel knows what it still wants.
@@ -651,6 +655,7 @@ var Store = class {
   /** @param {unknown} view */
   leave(view) {
     this.views.delete(view);
+    if (!this.views.size) asleep.delete(this);
     this.ask();
     if (!this.views.size && !this.lasting) {
       this.tiles.clear();
@@ -677,6 +682,7 @@ var Store = class {
    */
   want(view, addresses, aside = []) {
     const joined = this.views.get(view);
+    if (addresses.length) asleep.delete(this);
     if (joined) joined.names = new Map([...addresses, ...aside].map((address) => [nameOf(address), address]));
     if (joined) joined.main = new Set(addresses.map(nameOf));
     this.ask();
@@ -773,7 +779,15 @@ var Store = class {
   /** A view is far from what is seen of the page, and needs nothing. @param {unknown} view */
   rest(view) {
     this.want(view, []);
-    if (!this.wanted.size && !this.lasting) this.trim(ASLEEP);
+    if (this.wanted.size || this.lasting) return;
+    asleep.delete(this);
+    asleep.add(this);
+    let excess = [...asleep].reduce((sum, { bytes }) => sum + bytes, -ASLEEP);
+    for (const store of asleep) {
+      const { bytes } = store;
+      if (excess > 0) store.trim(Math.max(0, bytes - excess));
+      excess -= bytes - store.bytes;
+    }
   }
   /** Ask again, a while later, for what failed. */
   again() {
@@ -2654,10 +2668,11 @@ var Stage = class {
     this.readout = make("div", { class: "astra-readout" });
     this.pointers();
     this.keys();
-    this.load(view.model.get("preview"));
+    this.load();
   }
-  /** The picture as Python last drew it, to be seen where no tiles come: in a notebook that is opened again. */
-  async load(preview) {
+  /** The picture as Python last drew it, to be seen until tiles come: in a notebook that is opened again they never do. */
+  async load() {
+    const preview = this.view.model.get("preview");
     if (!preview || !ArrayBuffer.isView(preview) || !preview.byteLength) return;
     this.preview = await createImageBitmap(new Blob([preview], { type: "image/jpeg" }));
     this.view.refresh();
@@ -2698,6 +2713,7 @@ var Stage = class {
   /** Hold no pixels. */
   release() {
     this.canvas.width = this.canvas.height = 0;
+    this.preview = null;
     for (const picture of Object.values(this.pictures)) picture.release();
   }
   /** CSS pixels of height that a full screen leaves for the picture. */
@@ -3589,6 +3605,7 @@ var View = class {
   wake() {
     if (!this.asleep) return;
     this.asleep = false;
+    this.stage.load();
     this.stage.fill();
   }
   /** Change the state, and tell Python, not more often than every 80 ms. */

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Coroutine, Iterable, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-_log = logging.getLogger(__name__)
 _HERE = Path(__file__).parent
 
 _MOST = 1024
@@ -98,9 +97,7 @@ class Picker(anywidget.AnyWidget):
         self._closed = False
         self.on_msg(self._asked)
         self.observe(self._follow, "state")
-        self._first = [self._start(self._tiles.overview(each)) for each in self._needed()]
-        for read in self._first:
-            read.add_done_callback(lambda _: self._soon(self._tell_shown))
+        self._read()
 
     @traitlets.validate("state")
     def _check(self, proposal: Any) -> dict[str, Any]:
@@ -147,7 +144,8 @@ class Picker(anywidget.AnyWidget):
         ------
         ReadError, SigningError, UpstreamError
         """
-        made = self._picture(self._channels(self._needed(), self._box(), (_MOST, _MOST)))
+        drawn = self._drawing.channels(self.state)
+        made = self._picture(self._channels(drawn, self._box(), (_MOST, _MOST)))
         coords = self._scene.centers(self._box(), made.shape[:2])
         coords["band"] = ["red", "green", "blue", "alpha"]
         return xr.DataArray(made, coords, ("y", "x", "band"), name="picture")
@@ -244,10 +242,8 @@ class Picker(anywidget.AnyWidget):
         self._work.close()
         with contextlib.suppress(ReadError):  # the process is ending, and with it the reads
             start(self._stop())
-        self._drawing.clear()
-        self._pins.clear()
-        self._series.clear()
-        self._first = []
+        for each in (self._drawing, self._pins, self._series):
+            each.clear()
         super().close()
 
     async def _stop(self) -> None:
@@ -269,7 +265,7 @@ class Picker(anywidget.AnyWidget):
         if self._closed:
             raise NotImplementedError  # IPython then shows the repr
         widget, metadata = super()._repr_mimebundle_() or ({}, {})
-        self._still.display(widget, metadata, self._first, self._drawn)
+        self._still.display(widget, metadata, [self._read()], self._drawn)
 
     # Pixels.
 
@@ -282,10 +278,6 @@ class Picker(anywidget.AnyWidget):
         """Return the number of the step that is shown."""
         return self._scene.step(self.state["time"])
 
-    def _needed(self) -> list[Channel]:
-        """Return what is drawn."""
-        return self._drawing.channels(self.state)
-
     def _channels(
         self, channels: Iterable[Channel], box: Box, most: tuple[int, int]
     ) -> dict[Channel, Tile]:
@@ -295,21 +287,25 @@ class Picker(anywidget.AnyWidget):
 
     def _waited(self, work: Mapping[Channel, Coroutine[Any, Any, Tile]]) -> dict[Channel, Tile]:
         """Wait for channels; continue without a cloud mask that cannot be read."""
-        tiles = {}
-        for channel, future in {each: self._start(work[each]) for each in work}.items():
-            try:
-                tiles[channel] = future.result()
-            except Exception as error:
-                if channel[0] != MASK or self.state["mask"]:
-                    raise
-                _log.info("no cloud mask for the stretch: %s", redact(error))
-        return tiles
+        return self._work.wait(work, lambda key: key[0] == MASK and not self.state["mask"])
+
+    def _read(self) -> Future[None]:
+        """Read overviews of all that is seen, and tell what follows from them."""
+        read = self._start(self._tiles.prepare(self._drawing.followed(self.state)))
+        read.add_done_callback(lambda _: self._soon(self._tell_shown))
+        return read
+
+    def _lost(self) -> bool:
+        """Return True if some of it was read, and is kept no more."""
+        return not self._tiles.released.isdisjoint(self._drawing.followed(self.state))
 
     def _statistics_of(self) -> Box:
         return self._box() if self.state["stretch"]["of"] == "view" else self._scene.whole
 
     def _at_hand(self) -> dict[Channel, Tile]:
         """Return those tiles that limits follow from and that are read."""
+        if self._lost():
+            return {}  # without clouds, limits would be others
         box, counted = self._statistics_of(), self._drawing.counted(self.state)
         found = {channel: self._tiles.ready(channel, box) for channel in counted}
         return {channel: tile for channel, tile in found.items() if tile is not None}
@@ -330,6 +326,9 @@ class Picker(anywidget.AnyWidget):
     def _tell_shown(self) -> None:
         """Set ``shown``, as far as limits are known without waiting."""
         if self._closed:
+            return
+        if self._lost():
+            self._read()
             return
         limits = self._drawing.limits(self.state, self._at_hand())
         self._tell(limits)
@@ -358,6 +357,8 @@ class Picker(anywidget.AnyWidget):
 
     def _drawn(self) -> bytes | None:
         """Return the image of the whole scene as a JPEG, or None if it is not read."""
+        if self._lost():
+            return self.preview or None
         state, drawing, known = self.state, self._drawing, self._tiles.overviews
         limits = drawing.limits(state, self._at_hand())
         if not (drawing.limited(state, limits) and drawing.ready(state, known)):

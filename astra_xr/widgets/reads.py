@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from astra_xr.reading.loop import together
 from astra_xr.widgets.layers import Scene
@@ -13,10 +13,10 @@ from astra_xr.widgets.look import Box, Scale, Tile
 from astra_xr.widgets.tile_pyramid import Place, joined, rectangles
 
 _BYTES = 64 << 20
-"""Of finer tiles that all pickers keep; overviews are kept besides, 1.2 MB each."""
+"""Of pixels that all pickers keep, besides the overviews of the one that was used last."""
 
 _OVERVIEWS = 32
-"""Channels whose overviews are kept, of all steps together."""
+"""Channels whose overviews a picker keeps, of all steps together; 1.2 MB each at most."""
 
 Channel = tuple[str, int]
 """A key and the step that it is of: 0 where there is one only."""
@@ -26,7 +26,7 @@ Address = tuple[str, int, int, int, int]
 
 
 _kept: weakref.WeakKeyDictionary[Reads, None] = weakref.WeakKeyDictionary()
-"""All that keep finer tiles, used last at the end; used on the engine's loop alone."""
+"""All that keep pixels, used last at the end; used on the engine's loop alone."""
 
 
 class Reads:
@@ -43,9 +43,10 @@ class Reads:
         self.pyramid = scene.pyramid
         self.steps = len(scene.steps)
         self.overviews: OrderedDict[Channel, Tile] = OrderedDict()
+        self.released: set[Channel] = set()
+        """Channels whose overviews were read, and are kept no more."""
         self._coming: dict[Channel, asyncio.Task[Tile]] = {}
         self._tiles: OrderedDict[Address, Tile] = OrderedDict()
-        self.held = 0  # bytes of finer tiles
         self._joined: dict[Channel, Tile] = {}
 
     async def overview(self, channel: Channel) -> Tile:
@@ -59,10 +60,15 @@ class Reads:
         known = self.overviews.get(channel)
         if known is not None:
             self.overviews.move_to_end(channel)
+            self._used()
             return known
         if channel not in self._coming:
             self._coming[channel] = asyncio.ensure_future(self._read_overview(channel))
         return await asyncio.shield(self._coming[channel])
+
+    async def prepare(self, channels: Iterable[Channel]) -> None:
+        """Read overviews; of those that cannot be read the browser is told when it asks."""
+        await asyncio.gather(*map(self.overview, channels), return_exceptions=True)
 
     async def _read_overview(self, channel: Channel) -> Tile:
         pyramid = self.pyramid
@@ -70,11 +76,19 @@ class Reads:
             tile = await self._scene.read(*channel, pyramid.whole, pyramid.shape(pyramid.top))
         finally:
             del self._coming[channel]
+            self.released.discard(channel)
         self.overviews[channel] = tile
         while len(self.overviews) > _OVERVIEWS:
-            old, _ = self.overviews.popitem(last=False)
-            self._joined.pop(old, None)
+            self._drop_overview()
+        self._used()
+        self._make_room()
         return tile
+
+    def _drop_overview(self) -> int:
+        old, tile = self.overviews.popitem(last=False)
+        self.released.add(old)
+        joined = self._joined.pop(old, None)
+        return tile.codes.nbytes + (joined.codes.nbytes if joined else 0)
 
     async def tiles(
         self, channel: Channel, level: int, places: Sequence[Place]
@@ -103,7 +117,10 @@ class Reads:
         for part in parts:
             found |= part
         for place, tile in found.items():
-            self._keep(at[place], tile)
+            self._tiles[at[place]] = tile
+            self._tiles.move_to_end(at[place])
+        self._used()
+        self._make_room()
         return found
 
     async def _rectangle(
@@ -127,24 +144,35 @@ class Reads:
         codes = part.codes[rows, cols].copy()
         return Tile(key=part.key, box=box, codes=codes, low=part.low, step=part.step)
 
-    def _keep(self, address: Address, tile: Tile) -> None:
-        if address not in self._tiles:
-            self.held += tile.codes.nbytes
-        self._tiles[address] = tile
-        self._tiles.move_to_end(address)
+    @property
+    def held(self) -> int:
+        """Return the bytes of all pixels that are kept."""
+        kept = (self._tiles, self.overviews, self._joined)
+        # Other threads join tiles meanwhile.
+        return sum(tile.codes.nbytes for each in kept for tile in list(each.values()))
+
+    def _used(self) -> None:
         _kept.pop(self, None)
         _kept[self] = None
+
+    def _make_room(self) -> None:
+        """Release pixels: of the picker that was not used for the longest time first."""
         excess = sum(each.held for each in _kept) - _BYTES
         for each in list(_kept):
-            excess -= each.release(excess)
+            if excess > 0:
+                excess -= each.release(excess, overviews=each is not self)
 
-    def release(self, excess: int) -> int:
-        """Release finer tiles of so many bytes, the least recently used first; return how many."""
-        before = self.held
-        while self._tiles and before - self.held < excess:
-            _, old = self._tiles.popitem(last=False)
-            self.held -= old.codes.nbytes
-        return before - self.held
+    def release(self, excess: int, *, overviews: bool) -> int:
+        """Release so many bytes, the least recently used first; return how many.
+
+        Finer tiles go first, then overviews if they may.
+        """
+        freed = 0
+        while self._tiles and freed < excess:
+            freed += self._tiles.popitem(last=False)[1].codes.nbytes
+        while overviews and self.overviews and freed < excess:
+            freed += self._drop_overview()
+        return freed
 
     async def part(self, channel: Channel, box: Box) -> Tile:
         """Read what statistics of a box are computed from, as one tile."""
@@ -182,4 +210,3 @@ class Reads:
         self.overviews.clear()
         self._tiles.clear()
         self._joined.clear()
-        self.held = 0

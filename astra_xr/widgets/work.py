@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from astra_xr.errors import redact
 from astra_xr.reading.loop import start
 
+_log = logging.getLogger(__name__)
+
 T = TypeVar("T")
+K = TypeVar("K")
+
+# One thread: answers are sent in order, and no read waits for the connection. One for all
+# pickers: each thread that draws keeps memory of its own.
+_post = ThreadPoolExecutor(1, thread_name_prefix="astra-xr picker")
 
 
 class Work:
@@ -20,8 +29,6 @@ class Work:
         self.reads: set[Future[Any]] = set()
         self._closed = False
         self._lock = threading.Lock()
-        # One thread: answers are sent in order, and no read waits for the connection.
-        self._post = ThreadPoolExecutor(1, thread_name_prefix="astra-xr picker")
 
     def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Start a coroutine on the engine's loop; closing stops it."""
@@ -32,10 +39,28 @@ class Work:
         future.add_done_callback(self.reads.discard)
         return future
 
+    def wait(
+        self, work: Mapping[K, Coroutine[Any, Any, T]], spare: Callable[[K], bool]
+    ) -> dict[K, T]:
+        """Wait for several; continue without spare ones that cannot be read."""
+        found = {}
+        for key, future in {each: self.start(work[each]) for each in work}.items():
+            try:
+                found[key] = future.result()
+            except Exception as error:
+                if not spare(key):
+                    raise
+                _log.info("continuing without %s: %s", key, redact(error))
+        return found
+
     def soon(self, act: Callable[..., Any], *args: Any) -> None:
         """Do something in the thread that sends; nothing after closing."""
-        with contextlib.suppress(RuntimeError):
-            self._post.submit(act, *args)
+        with contextlib.suppress(RuntimeError):  # the process is ending
+            _post.submit(self._do, act, *args)
+
+    def _do(self, act: Callable[..., Any], *args: Any) -> None:
+        if not self._closed:
+            act(*args)
 
     def close(self) -> None:
         """Stop all reads, and send nothing more."""
@@ -44,4 +69,3 @@ class Work:
             reads = list(self.reads)
         for read in reads:
             read.cancel()
-        self._post.shutdown(wait=False, cancel_futures=True)

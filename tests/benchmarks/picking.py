@@ -1,4 +1,4 @@
-"""The band picker: ``python -m tests.benchmarks.picking [--latency MS] [--rounds N]``.
+"""The band picker: ``python -m tests.benchmarks.picking [--latency MS] [--strip | --memory]``.
 
 From ``pick()`` of a full-size scene (10980², over loopback with a round-trip time, without TLS)
 to its first picture, each time in a fresh process, imports and opening not counted. Then, where
@@ -10,6 +10,8 @@ there are Chromium and Notebook 7, in a window of 1900 px with two screen pixels
   notebook: until all of the scene is seen, then until it has a pixel for each CSS pixel;
 - of a stack of 60 dates of that scene: until the thumbnails in sight and until all are there, and
   from a click on another date to its picture and to its details.
+
+``--memory`` instead measures one notebook with 1 and with 20 pickers of that scene, scrolled past.
 """
 
 from __future__ import annotations
@@ -77,8 +79,7 @@ def first_picture(base: str) -> None:
     start, cpu = time.perf_counter(), time.process_time()
     picker = ds.astra.pick()
     made = time.perf_counter() - start
-    for read in picker._first:
-        read.result()
+    picker._read().result()
     shown = picker._repr_mimebundle_()[0]["text/html"]
     spent = time.perf_counter() - start
     assert "image/jpeg" in shown, _picker
@@ -304,8 +305,7 @@ def thumbnails(base: str) -> None:
     from astra_xr.reading.loop import run, together
 
     picker = opened_stack(base).astra.pick()
-    for read in picker._first:
-        read.result()
+    picker._read().result()
     tiles, level = picker._tiles, picker._tiles.pyramid.thumbnail
     start, cpu = time.perf_counter(), time.process_time()
     for first in range(0, DATES, 12):
@@ -345,19 +345,70 @@ def strip(base: str) -> None:
             notebook.close()
 
 
+def private(pid: int, name: str) -> float:
+    """Return the MB that a process and its children use alone, of those with a name."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    own = 0.0
+    if name in Path(f"/proc/{pid}/cmdline").read_text():
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        own = sum(int(each.split()[1]) for each in lines if each.startswith("Private_")) / 1024
+    return own + sum(private(int(child), name) for child in children)
+
+
+MANY = 20
+
+INSERT = """async n => {
+  const nb = jupyterapp.shell.currentWidget.content;
+  for (let i = 1; i < n; i++) {
+    await jupyterapp.commands.execute('notebook:insert-cell-below');
+    nb.activeCell.model.sharedModel.setSource(`p${i} = ds.astra.pick()\\np${i}`);
+    await jupyterapp.commands.execute('notebook:run-cell');
+    await new Promise(done => setTimeout(done, 2500));
+  }
+}"""
+
+
+def memory(base: str) -> None:
+    """Print what the browser and the kernel use with one picker, and with many."""
+    with tempfile.TemporaryDirectory() as folder:
+        notebook = Notebook(Path(folder), base)
+        try:
+            notebook.fine()
+            cdp = notebook.page.context.new_cdp_session(notebook.page)
+            used = []
+            for count in (1, MANY):
+                notebook.page.evaluate(INSERT, count)
+                time.sleep(8)  # those that are far from what is seen fall asleep after 3 s
+                cdp.send("HeapProfiler.collectGarbage")
+                time.sleep(2)
+                heap = cdp.send("Runtime.getHeapUsage")
+                scripts = (heap["usedSize"] / 1e6, heap["backingStorageSize"] / 1e6)
+                used.append((private(os.getpid(), "chrom"), private(os.getpid(), "ipykernel")))
+                print(
+                    f"{count:2} pickers: browser {used[-1][0]:.0f} MB (scripts {scripts[0]:.0f}, "
+                    f"their arrays {scripts[1]:.0f}), kernel {used[-1][1]:.0f} MB",
+                    flush=True,
+                )
+            browser, kernel = (many - one for one, many in zip(*used, strict=True))
+            print(f"{MANY} pickers need more than one by {browser:.0f} MB and {kernel:.0f} MB")
+        finally:
+            notebook.close()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--latency", type=float, default=30, help="milliseconds a round trip")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--work")
     parser.add_argument("--strip", action="store_true", help="the stack alone")
+    parser.add_argument("--memory", action="store_true", help="memory of many pickers alone")
     args = parser.parse_args()
     if args.work:
         return first_picture(args.work)
     make_files()
-    if args.strip:
+    if args.strip or args.memory:
         with link(FOLDER, args.latency, 10_000, tls=False) as line:
-            strip(line.url)
+            (strip if args.strip else memory)(line.url)
         return None
     runs = []
     with link(FOLDER, args.latency, 10_000, tls=False) as line:

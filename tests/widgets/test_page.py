@@ -597,8 +597,7 @@ def test_a_static_export_works_offline(page: Any, picker: Picker, tmp_path: Path
 
 def test_a_read_that_fails_in_the_kernel_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     picker = scene(30).astra.pick()
-    for read in picker._first:
-        read.result()
+    picker._read().result()
     sent: list[dict[str, Any]] = []
     monkeypatch.setattr(picker._wants, "_send", lambda message, _: sent.append(message))
 
@@ -635,3 +634,20 @@ def test_a_picker_far_from_what_is_seen_holds_no_pixels(show: Show, picker: Pick
     drawn(page, rev)
     assert page.evaluate("document.querySelector('.astra-canvas').width") >= 300
     assert 'index("NDVI")' in page.locator(".astra-code").inner_text()
+
+
+def test_a_picker_whose_pixels_were_released_shows_them_again(show: Show, picker: Picker) -> None:
+    page = show(picker)
+    image = "document.querySelector('.astra-canvas').toDataURL()"
+    before, rev = page.evaluate(image), drawn(page)
+    page.evaluate("document.body.style.paddingTop = '9000px'")
+    page.wait_for_function("document.querySelector('.astra-canvas').width === 0")
+    # As if others needed the room, in the browser and in the kernel.
+    asleep = 'globalThis[Symbol.for("astra-xr stores asleep")]'
+    page.evaluate(f"for (const store of {asleep}) store.trim(0)")
+    picker._tiles.release(1 << 30, overviews=True)
+    asked = page.evaluate("asked.length")
+    page.evaluate("scrollTo(0, 9000)")
+    drawn(page, rev)
+    assert page.evaluate("asked.length") > asked
+    assert page.evaluate(image) == before

@@ -99,7 +99,7 @@ def test_another_grid_is_brought_onto_the_first(opened: list[Picker], other: Any
     assert "other.rio.reproject_match(ds.sel(y=slice(" in picker.code
     expected = made(picker, ds, far)
     part = ds.nir.isel(y=slice(2, 22), x=slice(3, 23))
-    shown = picker._channels(picker._needed(), (2, 3, 22, 23), (99, 99))
+    shown = picker._channels(picker._drawing.channels(picker.state), (2, 3, 22, 23), (99, 99))
     ours = shown["nir", 1].values - shown["nir", 0].values
     assert ours.shape == part.shape == expected.shape
     known = np.isfinite(expected.values)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import queue
 import re
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -413,8 +416,7 @@ def test_a_time_of_one_will_do() -> None:
 def test_the_whole_scene_is_read_from_overviews() -> None:
     ds = astra_xr.open_scene(SAMPLE, ["red", "green", "blue"], catalog="sample")
     picker = ds.astra.pick()
-    for read in picker._first:
-        read.result()
+    picker._read().result()
     red = picker._tiles.overviews["red", 0]
     assert red.codes.shape == (512, 512)
     assert not ds.red.variable._in_memory
@@ -525,8 +527,7 @@ def test_attrs_that_are_no_colors_and_no_numbers() -> None:
 
 
 def test_saved_notebooks_have_a_picture_and_no_secret(picker: Picker, tmp_path: Path) -> None:
-    for read in picker._first:
-        read.result()  # showing it waits for none
+    picker._read().result()  # showing it waits for none
     data, _ = picker._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in data
     assert "data:image/jpeg;base64," in data["text/html"]
@@ -569,8 +570,8 @@ def test_closing_stops_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Scene, "read", forever)
     picker = plain("a", "b", "c").astra.pick()
     assert "Run the cell to see it" in picker._repr_mimebundle_()[0]["text/html"]
-    reads = list(picker._first)
-    assert len(reads) == 3
+    reads = list(picker._work.reads)
+    assert reads
     picker.close()
     assert all(read.cancelled() for read in reads)
 
@@ -583,8 +584,7 @@ def asked(picker: Picker, store: str, *, add: object = (), drop: object = ()) ->
 
 def test_stores_share_reads_and_cancel_none_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
     picker = plain("a", "b", "c").astra.pick()
-    for read in picker._first:
-        read.result()
+    picker._read().result()
     go, count = asyncio.Event(), []
     tiles = picker._tiles.tiles
 
@@ -742,20 +742,25 @@ def test_statistics_of_a_view_are_joined_once() -> None:
 
 
 def test_tiles_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reads_module, "_BYTES", 5 * 256 * 256 * 2)
     ds = astra_xr.open_scene(SAMPLE, ["red", "green", "blue"], catalog="sample")
     picker = ds.astra.pick()
+    picker._read().result()
+    overviews = picker._tiles.held
+    monkeypatch.setattr(reads_module, "_BYTES", overviews + 5 * 256 * 256 * 2)
     for row in range(4):
         run(picker._tiles.tiles(("red", 0), 0, [(row, col) for col in range(3)]))
     assert len(picker._tiles._tiles) == 5
-    assert picker._tiles.held == 5 * 256 * 256 * 2
+    assert picker._tiles.held == overviews + 5 * 256 * 256 * 2
     picker.close()
 
 
 def test_all_pickers_share_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reads_module, "_BYTES", 4 * 256 * 256 * 2)
     ds = astra_xr.open_scene(SAMPLE, ["red", "green", "blue"], catalog="sample")
     first, second = ds.astra.pick(), ds.astra.pick()
+    for picker in (first, second):
+        picker._read().result()
+    overviews = first._tiles.held
+    monkeypatch.setattr(reads_module, "_BYTES", 2 * overviews + 4 * 256 * 256 * 2)
     row = [(0, col) for col in range(3)]
     for picker in (first, second):
         run(picker._tiles.tiles(("red", 0), 0, row))
@@ -763,6 +768,39 @@ def test_all_pickers_share_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None
     assert [len(picker._tiles._tiles) for picker in (first, second)] == [1, 3]
     again = run(first._tiles.tiles(("red", 0), 0, row))
     assert again[0, 2].codes.shape == (256, 256)
+    for picker in (first, second):
+        picker.close()
+
+
+def until(found: Callable[[], bool]) -> None:
+    """Wait for what is made behind one's back."""
+    end = time.monotonic() + 30
+    while not found():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_a_picker_that_was_released_reads_its_image_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    ds = astra_xr.open_scene(SAMPLE, ["red", "green", "blue", "scl"], catalog="sample")
+    first = ds.astra.pick(mask=True)
+    first._read().result()
+    until(lambda: bool(first.preview))
+    before, shown = first.preview, first.shown
+    with monkeypatch.context() as small:
+        small.setattr(reads_module, "_BYTES", 1)
+        second = ds.astra.pick()
+        second._read().result()
+    assert not first._tiles.overviews
+    assert first._drawing._known
+    assert base64.b64encode(before).decode() in first._repr_mimebundle_()[0]["text/html"]
+    # A choice is told only with all that it follows from, clouds too.
+    told: list[Any] = []
+    first.observe(lambda change: told.append(change["new"]), "shown")
+    first.state = first.state | {"bands": ["green", "red", "blue"]}
+    until(lambda: first.preview != before)
+    assert first.shown == shown
+    assert not told
+    assert {key for key, _ in first._tiles.overviews} == {"red", "green", "blue", ":mask"}
     for picker in (first, second):
         picker.close()
 

@@ -327,8 +327,7 @@ def test_thumbnails_are_read_without_overviews(opened: list[Picker]) -> None:
     ds = astra_xr.open_scenes(ids, ["red", "nir", "SCL"], catalog="sample")
     picker = ds.astra.pick(band="red", time="2025-05")
     opened.append(picker)
-    for read in picker._first:
-        read.result()
+    picker._read().result()
     pyramid = picker._tiles.pyramid
     for key, average in (("red", ds.red), ("NDVI", None)):
         tile = run(picker._tiles.tiles((key, 0), pyramid.thumbnail, [(0, 0)]))[0, 0]

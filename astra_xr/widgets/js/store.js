@@ -7,8 +7,12 @@ import { canInflate, nameOf } from "./wire.js";
 
 const BYTES = 64 << 20; // of pixels that are kept, and not wanted by a view
 const SERIES = 200; // of single pixels over time
-const ASLEEP = 4 << 20; // of pixels that are kept while no view is near what is seen of the page
+const ASLEEP = 16 << 20; // of pixels that all stores keep of which no view is near what is seen of the page
 const TRIES = 5; // at a tile, unless it is asked for
+
+// Those stores, the last one at the end. Each model has a module of its own, but the page is one.
+/** @type {Set<Store>} */
+const asleep = (/** @type {any} */ (globalThis)[Symbol.for("astra-xr stores asleep")] ??= new Set());
 
 export class Store {
   /**
@@ -55,6 +59,7 @@ export class Store {
   /** @param {unknown} view */
   leave(view) {
     this.views.delete(view);
+    if (!this.views.size) asleep.delete(this);
     this.ask();
     // A cell that is run again leaves the model of its last output behind.
     if (!this.views.size && !this.lasting) {
@@ -85,6 +90,7 @@ export class Store {
    */
   want(view, addresses, aside = []) {
     const joined = this.views.get(view);
+    if (addresses.length) asleep.delete(this);
     if (joined) joined.names = new Map([...addresses, ...aside].map((address) => [nameOf(address), address]));
     if (joined) joined.main = new Set(addresses.map(nameOf));
     this.ask();
@@ -191,7 +197,15 @@ export class Store {
   /** A view is far from what is seen of the page, and needs nothing. @param {unknown} view */
   rest(view) {
     this.want(view, []);
-    if (!this.wanted.size && !this.lasting) this.trim(ASLEEP);
+    if (this.wanted.size || this.lasting) return;
+    asleep.delete(this);
+    asleep.add(this);
+    let excess = [...asleep].reduce((sum, { bytes }) => sum + bytes, -ASLEEP);
+    for (const store of asleep) {
+      const { bytes } = store;
+      if (excess > 0) store.trim(Math.max(0, bytes - excess));
+      excess -= bytes - store.bytes;
+    }
   }
 
   /** Ask again, a while later, for what failed. */

@@ -111,3 +111,23 @@ test("what is kept is bounded, but for what is seen", () => {
   assert.ok(store.get(at(0)) && store.get(at(49)));
   assert.equal(store.get(at(1)), undefined);
 });
+
+test("pickers that are out of sight share what they keep, and ask again for what is seen", () => {
+  const stores = Array.from({ length: 6 }, () => new Store(fakeWire(), "own"));
+  for (const store of stores) {
+    store.join("view", () => {});
+    store.want("view", [at(0)]);
+    store.heard(tile(at(0), 2 << 20));
+    store.rest("view");
+  }
+  const kept = () => stores.map(({ tiles }) => tiles.size);
+  assert.deepEqual(kept(), [0, 0, 1, 1, 1, 1]);
+  const [first, , third] = stores;
+  for (const store of [first, third]) store.want("view", [at(0)]);
+  assert.deepEqual(first.wire.sent.at(-1).add, [["red", 0, 0, 0, 0]]);
+  assert.equal(third.wire.sent.length, 1); // it has it yet
+  first.heard(tile(at(0), 2 << 20));
+  assert.deepEqual(kept(), [1, 0, 1, 1, 1, 1]);
+  for (const store of stores) store.leave("view");
+  assert.deepEqual(kept(), [0, 0, 0, 0, 0, 0]);
+});

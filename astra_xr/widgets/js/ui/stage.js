@@ -57,11 +57,13 @@ export class Stage {
     this.readout = make("div", { class: "astra-readout" });
     this.pointers();
     this.keys();
-    this.load(view.model.get("preview"));
+    this.load();
   }
 
-  /** The picture as Python last drew it, to be seen where no tiles come: in a notebook that is opened again. */
-  async load(/** @type {ArrayBufferView<ArrayBuffer> | undefined} */ preview) {
+  /** The picture as Python last drew it, to be seen until tiles come: in a notebook that is opened again they never do. */
+  async load() {
+    /** @type {ArrayBufferView<ArrayBuffer> | undefined} */
+    const preview = this.view.model.get("preview");
     if (!preview || !ArrayBuffer.isView(preview) || !preview.byteLength) return;
     this.preview = await createImageBitmap(new Blob([preview], { type: "image/jpeg" }));
     this.view.refresh();
@@ -108,6 +110,7 @@ export class Stage {
   /** Hold no pixels. */
   release() {
     this.canvas.width = this.canvas.height = 0;
+    this.preview = null;
     for (const picture of Object.values(this.pictures)) picture.release();
   }
 

@@ -166,6 +166,7 @@ export class View {
   wake() {
     if (!this.asleep) return;
     this.asleep = false;
+    this.stage.load();
     this.stage.fill();
   }
 
