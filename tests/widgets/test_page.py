@@ -374,7 +374,7 @@ def test_a_failed_read_is_told_and_tried_again(show: Show, picker: Picker) -> No
     )
     page.get_by_role("alert").get_by_text("Could not read red: 503").wait_for()
     page.evaluate("window.broken = false")
-    page.get_by_text("Try again").click()
+    page.get_by_role("button", name="Try again").click()
     drawn(page)
     assert page.get_by_role("alert").is_hidden()
 

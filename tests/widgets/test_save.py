@@ -171,7 +171,7 @@ def test_the_full_screen(show: Show, picker: Picker) -> None:
     before = page.locator(".astra-canvas").bounding_box()
     button.click()
     page.wait_for_function("document.querySelector('.astra-picker').matches(':fullscreen')")
-    assert button.get_attribute("aria-pressed") == "true"
+    page.locator("[aria-label='Full screen'][aria-pressed='true']").wait_for()
     drawn(page, 1)
     box = page.locator(".astra-box").bounding_box()
     assert box["width"] == page.viewport_size["width"]
