@@ -784,8 +784,8 @@ class AstraAccessor:
     def plot(self, name: str | None = None, *, max_pixels: int = 1200, **options: Any) -> Any:
         """Draw a map of a band, an index or true color; or one line per field of a table.
 
-        Limits leave out the darkest and brightest 2 %, classes have their colors and names, and the
-        aspect is equal. Reads overviews of bands that are not in memory.
+        Limits leave out the darkest and brightest 2 %, diverging colormaps have 0 in their middle,
+        classes have colors and names. Reads overviews of bands that are not in memory.
 
         Parameters
         ----------

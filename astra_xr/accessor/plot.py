@@ -12,7 +12,7 @@ import xarray as xr
 from astra_xr.accessor.band_names import find_variable, variables_of
 from astra_xr.accessor.evaluate import reflectance
 from astra_xr.accessor.rgb import compose, usual_bands
-from astra_xr.accessor.usual_colormaps import usual_colormap
+from astra_xr.accessor.usual_colormaps import is_diverging, usual_colormap
 from astra_xr.arrays.thumbnail import coarser
 from astra_xr.errors import InvalidDataset, InvalidParameter, UnknownBand, UnknownIndex
 from astra_xr.extras import require
@@ -84,6 +84,10 @@ def draw(da: xr.DataArray, max_pixels: int, options: dict[str, Any]) -> Any:
         seen = reflectance(seen)
         kind = str(da.attrs.get("domain", da.attrs.get("role", "")))
         usual = {"robust": True, "cmap": usual_colormap(da)}
+        limited = {"vmin", "vmax", "levels", "norm", "colors"} & options.keys()
+        maps = usual["cmap"], options.get("cmap", usual["cmap"])
+        if all(map(is_diverging, maps)) and not limited:
+            usual["center"] = 0
         if da.attrs.get("units") == "1":
             label = f"{da.attrs.get('long_name', name)} {kind}".strip()
             usual["cbar_kwargs"] = {"label": label}

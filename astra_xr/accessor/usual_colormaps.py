@@ -10,6 +10,9 @@ import xarray as xr
 
 from astra_xr.arrays.lazy import is_unread
 
+DIVERGING = ("BrBG", "PiYG", "PuOr", "RdBu", "RdYlBu", "RdYlGn", "Spectral")
+"""Colormaps whose middle is for 0."""
+
 _DIFFERENCE = "BrBG"
 _VEGETATION = "PiYG"
 """Both can be told apart by readers who are color-blind, as RdYlGn cannot."""
@@ -50,6 +53,11 @@ def usual_colormap(da: xr.DataArray) -> str:
     if "role" in attrs or da.dtype.kind != "f":
         return _ROLES.get(str(attrs.get("role")), "gray")
     return _DIFFERENCE if _is_index(da.name) or _crosses_zero(da) else "gray"
+
+
+def is_diverging(cmap: object) -> bool:
+    """Return True for a diverging colormap, also if it is reversed."""
+    return str(cmap).removesuffix("_r") in DIVERGING
 
 
 def _is_index(name: object) -> bool:

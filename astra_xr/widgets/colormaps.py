@@ -14,13 +14,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from astra_xr.accessor.usual_colormaps import DIVERGING
 from astra_xr.errors import InvalidParameter
 
 GROUPS = {
     "Sequential": (
         "gray", "viridis", "magma", "inferno", "cividis", "Blues", "Greens", "YlGn", "YlGnBu",
     ),
-    "Diverging": ("BrBG", "PiYG", "PuOr", "RdBu", "RdYlBu", "RdYlGn", "Spectral"),
+    "Diverging": DIVERGING,
     "Other": ("turbo", "terrain"),
 }  # fmt: skip
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from astra_xr.accessor.usual_colormaps import is_diverging
 from astra_xr.widgets.colormaps import colors
 from astra_xr.widgets.layers import MASK
 from astra_xr.widgets.look import (
@@ -23,7 +24,7 @@ from astra_xr.widgets.look import (
     subtracted,
     symmetric,
 )
-from astra_xr.widgets.sides import DIFFERENCE, channels_of
+from astra_xr.widgets.sides import DIFFERENCE, channels_of, usual_colormap
 
 
 def chosen_limits(state: Mapping[str, Any]) -> dict[str, Limits]:
@@ -33,7 +34,7 @@ def chosen_limits(state: Mapping[str, Any]) -> dict[str, Limits]:
 
 
 def stretched_limits(
-    state: Mapping[str, Any], tiles: Mapping[str, Tile], *, reflectance: bool
+    state: Mapping[str, Any], tiles: Mapping[str, Tile], about: Mapping[str, Any]
 ) -> dict[str, Limits]:
     """Return the limits of visible channels that follow from the stretch.
 
@@ -43,20 +44,28 @@ def stretched_limits(
         See `astra_xr.widgets.choice`.
     tiles : mapping
         Channel → tile of the scene, or of the view; with the cloud mask where there is one.
-    reflectance : bool
-        True if very bright pixels may be taken for clouds where there is no mask.
+    about : mapping
+        See `astra_xr.widgets.about`. If ``reflectance``, very bright pixels are taken for clouds
+        where there is no mask.
     """
     shown = channels_of(state)
     leave_out: npt.NDArray[np.bool_] | None = None
     if MASK in tiles:
         leave_out = tiles[MASK].codes > 0
-    elif state["mode"] == "rgb" and reflectance:
+    elif state["mode"] == "rgb" and about["reflectance"]:
         leave_out = bright([tiles[key] for key in shown])
     found = {key: stretch_of(tiles[key], state["stretch"], leave_out) for key in shown}
     if state["mode"] == "rgb":
         return found
-    middle = symmetric if state["mode"] == "difference" else centered
+    middle = symmetric if _about_zero(state, about) else centered
     return {key: middle(pair) for key, pair in found.items()}
+
+
+def _about_zero(state: Mapping[str, Any], about: Mapping[str, Any]) -> bool:
+    """Return True for differences, and for a diverging colormap of what usually has one."""
+    if state["mode"] == "difference":
+        return True
+    return is_diverging(usual_colormap(about, state)) and is_diverging(state["cmap"])
 
 
 def difference_tiles(

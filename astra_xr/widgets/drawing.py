@@ -86,13 +86,13 @@ class Drawing:
         own, sources = side_of(self._about, state, side), self._sources(state, side, counted=True)
         used = [tiles[each] for each in sources if each in tiles]
         # Once for many changes of other things; pixels that are released are not kept for it.
-        by = [own["mode"], dict(own["stretch"]), sources]
+        by = [own["mode"], own["cmap"], dict(own["stretch"]), sources]
         known = self._known.get(side)  # another thread may set it meanwhile
         if known is None or known[0] != by or [id(each()) for each in known[1]] != [*map(id, used)]:
             mine = self._tiles(state, side, tiles, counted=True)
             if mine is None:
                 return chosen_limits(own)
-            found = stretched_limits(own, mine, reflectance=self._about["reflectance"])
+            found = stretched_limits(own, mine, self._about)
             known = self._known[side] = by, [weakref.ref(tile) for tile in used], found
         return known[2] | chosen_limits(own)
 

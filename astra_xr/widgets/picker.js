@@ -527,7 +527,7 @@ var Statistics = class {
     }
     const { from, tiles } = known;
     const masks = this.about.masked ? tilesOf(this.store, this.pyramid, MASK, from) : null;
-    const made = JSON.stringify([keys, from, tiles.flat().map(numberOf), masks && masks.map(numberOf), state.stretch, state.mode]);
+    const made = JSON.stringify([keys, from, tiles.flat().map(numberOf), masks && masks.map(numberOf), state.stretch, state.mode, middleOf(this.about, state).name]);
     if (!this.found || this.found.made !== made) this.found = { made, keys, ...this.derived(state, tiles, masks, from) };
     return this.found;
   }
@@ -545,19 +545,24 @@ var Statistics = class {
     const { counted } = this;
     const limits = {};
     channelsOf(state).forEach((key, n) => {
-      const pair = stretchOf(scales[n], state.stretch, counted[n]);
-      limits[key] = state.mode === "rgb" ? pair : state.mode === "difference" ? symmetric(pair) : centered(pair);
+      limits[key] = middleOf(this.about, state)(stretchOf(scales[n], state.stretch, counted[n]));
     });
     return { limits, counts: counted, scales };
   }
 };
+var asTheyAre = (limits) => limits;
+function middleOf(about, state) {
+  if (state.mode === "rgb") return asTheyAre;
+  if (state.mode === "difference") return symmetric;
+  const maps = [usualMap(about, state), state.cmap].map((name) => name.replace(/_r$/, ""));
+  return maps.every((name) => about.maps.Diverging.includes(name)) ? symmetric : centered;
+}
 function limitsOf(about, state, tiles, mask) {
   const parts = tiles.map((tile) => [partOf(tile)]);
   const bright = !mask && state.mode === "rgb" && about.reflectance ? brightIn(parts, tiles) : null;
   const leaveOut = mask ? mask.codes : bright && bright[0];
   return Object.fromEntries(channelsOf(state).map((key, n) => {
-    const pair = stretchOf(tiles[n], state.stretch, countsOf([{ ...parts[n][0], leaveOut }]));
-    return [key, state.mode === "rgb" ? pair : centered(pair)];
+    return [key, middleOf(about, state)(stretchOf(tiles[n], state.stretch, countsOf([{ ...parts[n][0], leaveOut }])))];
   }));
 }
 function limitsInForce(state, found, told = {}) {

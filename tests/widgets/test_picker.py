@@ -154,6 +154,16 @@ def test_limits_are_those_of_plot() -> None:
         reach = expected[1] - expected[0]
         np.testing.assert_allclose(picker.shown["limits"][name], expected, atol=0.03 * reach)
         picker.close()
+    land = ds.load().where(ds.astra.index("NDVI") > 0.1)
+    for cmap, low in (("PiYG", -1), ("YlGn", 0.05)):  # 0 is in the middle of a diverging map
+        plotted = land.astra.plot("NDVI", cmap=cmap)
+        expected = plotted.get_clim()
+        plt.close(plotted.figure)
+        picker = land.astra.pick("NDVI", cmap=cmap)
+        _ = picker.image
+        np.testing.assert_allclose(picker.shown["limits"]["NDVI"], expected, atol=0.03)
+        assert expected[0] == pytest.approx(-expected[1]) if low < 0 else expected[0] > low
+        picker.close()
     difference = (ds.nir - ds.red) - 0.1  # in memory, of neither formula nor role
     difference.attrs.clear()
     plotted = difference.astra.plot()

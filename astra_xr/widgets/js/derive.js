@@ -3,6 +3,7 @@
 
 import { channelsOf, stepOf } from "./choice.js";
 import { windowOf } from "./geo/pyramid.js";
+import { usualMap } from "./sides.js";
 import { nameOf } from "./wire.js";
 import { brightIn, centered, countsOf, partOf, stretchOf, symmetric } from "./pixels/stats.js";
 
@@ -98,7 +99,7 @@ export class Statistics {
     }
     const { from, tiles } = known;
     const masks = this.about.masked ? tilesOf(this.store, this.pyramid, MASK, from) : null;
-    const made = JSON.stringify([keys, from, tiles.flat().map(numberOf), masks && masks.map(numberOf), state.stretch, state.mode]);
+    const made = JSON.stringify([keys, from, tiles.flat().map(numberOf), masks && masks.map(numberOf), state.stretch, state.mode, middleOf(this.about, state).name]);
     if (!this.found || this.found.made !== made) this.found = { made, keys, ...this.derived(state, tiles, masks, from) };
     return this.found;
   }
@@ -119,11 +120,21 @@ export class Statistics {
     /** @type {Record<string, Limits>} */
     const limits = {};
     channelsOf(state).forEach((key, n) => {
-      const pair = stretchOf(scales[n], state.stretch, counted[n]);
-      limits[key] = state.mode === "rgb" ? pair : state.mode === "difference" ? symmetric(pair) : centered(pair);
+      limits[key] = middleOf(this.about, state)(stretchOf(scales[n], state.stretch, counted[n]));
     });
     return { limits, counts: counted, scales };
   }
+}
+
+/** @param {Limits} limits */
+const asTheyAre = (limits) => limits;
+
+/** How limits lie about 0: the middle of a diverging colormap is 0 for what usually has one. @param {About} about @param {State} state */
+function middleOf(about, state) {
+  if (state.mode === "rgb") return asTheyAre;
+  if (state.mode === "difference") return symmetric;
+  const maps = [usualMap(about, state), state.cmap].map((name) => name.replace(/_r$/, ""));
+  return maps.every((name) => about.maps.Diverging.includes(name)) ? symmetric : centered;
 }
 
 /**
@@ -139,8 +150,7 @@ export function limitsOf(about, state, tiles, mask) {
   const bright = !mask && state.mode === "rgb" && about.reflectance ? brightIn(parts, tiles) : null;
   const leaveOut = mask ? mask.codes : bright && bright[0];
   return Object.fromEntries(channelsOf(state).map((key, n) => {
-    const pair = stretchOf(tiles[n], state.stretch, countsOf([{ ...parts[n][0], leaveOut }]));
-    return [key, state.mode === "rgb" ? pair : centered(pair)];
+    return [key, middleOf(about, state)(stretchOf(tiles[n], state.stretch, countsOf([{ ...parts[n][0], leaveOut }])))];
   }));
 }
 

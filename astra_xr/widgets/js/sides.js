@@ -24,7 +24,7 @@ export const isFormula = (name) => name !== null && /[-+*/(]/.test(name);
 export const indexOf = (about, name) => about.indices[name] || { title: "Formula", domain: "", formula: name, cmap: "viridis" };
 
 /** The color map of a mode and its channel, if none was chosen. @param {About} about @param {Pick<State, "mode" | "index" | "band">} state */
-function usualMap(about, { mode, index, band }) {
+export function usualMap(about, { mode, index, band }) {
   return (mode === "index" ? indexOf(about, index) : about.bands[band]).cmap;
 }
 

@@ -18,7 +18,7 @@ export const scene = {
   reflectance: true, masked: false, presets: { False: ["nir", "red", "green"] },
   bands: Object.fromEntries(["red", "green", "blue", "nir"].map((name) => [name, { classes: [], cmap: "gray" }])),
   indices: { NDVI: { cmap: "PiYG" } }, needs: { NDVI: ["nir", "red"] },
-  quick: true, steps: [{ label: "", code: "", date: null, cloud: null }],
+  maps: { Sequential: ["gray", "YlGn"], Diverging: ["BrBG", "PiYG"] }, quick: true, steps: [{ label: "", code: "", date: null, cloud: null }],
   grid: { rows: 600, cols: 800, x: 1000, y: 2000, dx: 10, dy: -10 },
 };
 

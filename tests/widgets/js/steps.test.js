@@ -53,6 +53,16 @@ test("a thumbnail is one tile above the others", () => {
   assert.deepEqual(pyramid.box(pyramid.thumbnail, 0, 0), [0, 0, 10980, 5490]);
 });
 
+test("0 is in the middle of a diverging colormap, for what usually has one", () => {
+  const tile = tileOf({ shape: [1, 4], low: 1, step: 1, codes: [0, 1, 5, 8] });
+  const index = { ...state, mode: "index", stretch: { ...state.stretch, kind: "minmax" } };
+  const limits = (chosen) => Object.values(limitsOf(scene, chosen, [tile], undefined))[0];
+  assert.deepEqual(limits({ ...index, cmap: "PiYG" }), [-8, 8]);
+  assert.deepEqual(limits({ ...index, cmap: "BrBG_r" }), [-8, 8]);
+  assert.deepEqual(limits({ ...index, cmap: "YlGn" }), [1, 8]);
+  assert.deepEqual(limits({ ...index, mode: "single", cmap: "BrBG" }), [1, 8]);
+});
+
 test("limits of a single tile are by the stretch, without what is masked", () => {
   const single = { ...state, mode: "single", stretch: { ...state.stretch, kind: "minmax" } };
   const tile = tileOf({ shape: [1, 4], low: -1, step: 1, codes: [0, 1, 5, 9] });
