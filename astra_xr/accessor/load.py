@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -11,7 +10,7 @@ import xarray as xr
 from astra_xr.accessor.progress import bar
 from astra_xr.arrays.formula import formula_loads
 from astra_xr.arrays.lazy import in_memory, is_unread, unwrap
-from astra_xr.reading.loop import run, together
+from astra_xr.reading.loop import in_own_thread, run, together
 from astra_xr.reading.memory import check_memory
 
 
@@ -33,7 +32,7 @@ def load(ds: xr.Dataset, *, progress: bool, allow_large: bool) -> xr.Dataset:
         unread = [each for each in variables if is_unread(each) and id(each) not in formulas]
         # Only our own arrays are known to have an asynchronous way.
         work += [
-            ([each], each.load_async if unwrap(each) else partial(asyncio.to_thread, each.load))
+            ([each], each.load_async if unwrap(each) else partial(in_own_thread, each.load))
             for each in unread
         ]
         run(together(read(*each) for each in work))

@@ -16,7 +16,7 @@ from astra_xr.arrays.blocks import at_once
 from astra_xr.arrays.index import Index
 from astra_xr.arrays.lazy import points_of, unwrap, values_of
 from astra_xr.arrays.thumbnail import coarse
-from astra_xr.reading.loop import in_decode_thread, together
+from astra_xr.reading.loop import in_decode_thread, in_own_thread, together
 
 B = TypeVar("B")
 
@@ -67,7 +67,7 @@ class ComputedArray(LazyArray):
         inputs = self.inputs(index)
         work = (coarse(v, shape, average=average and v.dtype != bool) for v in inputs.values())
         values = dict(zip(inputs, await together(work), strict=True))
-        return await asyncio.to_thread(self._apply, values)
+        return await in_own_thread(self._apply, values)
 
 
 async def read_inputs(inputs: Mapping[str, xr.Variable]) -> Values:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,7 @@ from astra_xr.arrays.index import Axis, Index, ends, numbers_of
 from astra_xr.arrays.thumbnail import coarse
 from astra_xr.errors import AstraError, InvalidParameter
 from astra_xr.model import CLASS_ROLES
-from astra_xr.reading.loop import together
+from astra_xr.reading.loop import in_own_thread, together
 
 _BLOCK = 1024
 """Rows and columns of a block, without those around it."""
@@ -163,7 +162,7 @@ class FunctionMaskArray(ComputedArray):
                 out[np.ix_(np.flatnonzero(steps == step), down, across)] = part
 
         blocks = list(self._blocks(index))
-        await compute_by_blocks(blocks, take, use, least=_FEWEST, in_thread=asyncio.to_thread)
+        await compute_by_blocks(blocks, take, use, least=_FEWEST, in_thread=in_own_thread)
         return out
 
     async def coarse(
@@ -189,7 +188,7 @@ class FunctionMaskArray(ComputedArray):
                 for each in inputs.values()
             )
             values = dict(zip(inputs, await together(work), strict=True))
-            return await asyncio.to_thread(self._function, values, place)
+            return await in_own_thread(self._function, values, place)
 
         del average
         found = [await one(step) for step in steps]

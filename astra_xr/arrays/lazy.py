@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from xarray.core import indexing
 
 from astra_xr.arrays.base import LazyArray
 from astra_xr.arrays.index import Index
+from astra_xr.reading.loop import in_own_thread
 
 _WHOLE = (indexing.MemoryCachedArray, indexing.CopyOnWriteArray)
 """Wrappers that change no value and leave nothing out."""
@@ -61,7 +61,7 @@ async def values_of(variable: xr.Variable) -> npt.NDArray[Any]:
         return np.asarray(index.finish(await array.read(index)))
     if in_memory(variable):
         return np.asarray(variable.values)
-    return await asyncio.to_thread(np.asarray, variable)
+    return await in_own_thread(np.asarray, variable)
 
 
 def in_memory(variable: xr.Variable) -> bool:

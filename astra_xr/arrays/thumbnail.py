@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from typing import Any
 
@@ -14,7 +13,7 @@ from affine import Affine
 from astra_xr.arrays.lazy import unwrap
 from astra_xr.arrays.pixel_grid import pixel_grid
 from astra_xr.model import CLASS_ROLES
-from astra_xr.reading.loop import run, together
+from astra_xr.reading.loop import in_own_thread, run, together
 from astra_xr.reading.resampling import area_means
 
 _STRIP = 1 << 26
@@ -101,7 +100,7 @@ async def coarse(
         values = await array.coarse(index, shape, average=average)
         if values is not None:
             return index.drop(values)
-    return await asyncio.to_thread(_shrunk, variable, shape, average=average)
+    return await in_own_thread(_shrunk, variable, shape, average=average)
 
 
 def _shrunk(variable: xr.Variable, shape: tuple[int, int], *, average: bool) -> npt.NDArray[Any]:

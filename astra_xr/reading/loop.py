@@ -9,6 +9,8 @@ import os
 import threading
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextvars import ContextVar, copy_context
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from astra_xr.errors import ReadError
@@ -22,19 +24,32 @@ _lock = Lock()
 _started: _Threads | None = None
 
 
+_COMPUTING = 16
+"""Threads that compute what is not of this package, and what they themselves wait for besides."""
+
+
+def _serve(made: Future[asyncio.AbstractEventLoop]) -> None:
+    """Make the loop and run it: in the main thread, a signal's exception could leave half of it."""
+    loop = asyncio.new_event_loop()
+    made.set_result(loop)
+    loop.run_forever()
+
+
 class _Threads:
     """The loop and the pools, started at the first read."""
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        self.loop = asyncio.new_event_loop()
         self.decode = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="astra-xr decode")
-        # While the first header is being fetched.
-        self.loop.call_later(0.02, self._prepare)
+        made: Future[asyncio.AbstractEventLoop] = Future()
         self.thread = threading.Thread(
-            target=self.loop.run_forever, name="astra-xr loop", daemon=True
+            target=_serve, args=[made], name="astra-xr loop", daemon=True
         )
         self.thread.start()
+        self.loop = made.result()
+        # While the first header is being fetched.
+        self.loop.call_soon_threadsafe(self.loop.call_later, 0.02, self._prepare)
+        self.computing = asyncio.Semaphore(_COMPUTING)
         # Separate, so that a slow disk does not delay decoding.
         self.wait = ThreadPoolExecutor(8, thread_name_prefix="astra-xr wait")
         # Separate: GDAL waits for ranges, which may come through the threads above.
@@ -130,6 +145,38 @@ async def in_pool(pool: _Pool, function: Callable[..., T], *args: object) -> T:
 async def in_thread(function: Callable[..., T], *args: object) -> T:
     """Run a blocking function, such as a disk read, off the loop."""
     return await in_pool(_threads().wait, function, *args)
+
+
+_computing: ContextVar[bool] = ContextVar("computing", default=False)
+
+
+async def in_own_thread(function: Callable[..., T], *args: object, **options: object) -> T:
+    """Run a function that may itself wait for reads, in a thread of its own.
+
+    In a pool, functions that wait for reads could take all threads that these reads need. What is
+    read for such a function therefore waits for no other's end.
+    """
+    inside = _computing.get()
+    async with contextlib.nullcontext() if inside else _threads().computing:
+        coming: Future[T] = Future()
+        context = copy_context()
+        context.run(_computing.set, True)
+
+        def work() -> None:
+            if not coming.set_running_or_notify_cancel():
+                return
+            try:
+                coming.set_result(context.run(partial(function, *args, **options)))
+            except BaseException as error:  # noqa: BLE001  (raised where it is awaited)
+                coming.set_exception(error)
+
+        try:
+            threading.Thread(target=work, name="astra-xr computes", daemon=True).start()
+        except RuntimeError as error:
+            if not _is_of_the_end(error):
+                raise
+            raise _too_late() from None
+        return await asyncio.wrap_future(coming)
 
 
 async def in_decode_thread(function: Callable[..., T], *args: object) -> T:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from astra_xr.errors import InvalidDataset, redact
-from astra_xr.reading.loop import together
+from astra_xr.reading.loop import in_own_thread, together
 from astra_xr.widgets.georeference import Degrees, degrees_of
 from astra_xr.widgets.layers import MASK, Scene
 from astra_xr.widgets.look import Box
@@ -72,9 +72,9 @@ async def statistics(
     shape = _shape(area)
     read = await together([_side(scene, side, area, shape) for side in sides])
     mean_of = (area[2] - area[0]) * (area[3] - area[1]) / math.prod(shape)
-    rows = await asyncio.to_thread(lambda: [[each.row() for each in side] for side in read])
+    rows = await in_own_thread(lambda: [[each.row() for each in side] for side in read])
     if differ:
-        rows.append([await asyncio.to_thread(lambda: read[1][0].minus(read[0][0]).row())])
+        rows.append([await in_own_thread(lambda: read[1][0].minus(read[0][0]).row())])
     return {"mean_of": mean_of, "sides": rows}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
@@ -22,7 +21,7 @@ from astra_xr.errors import AstraError, InvalidDataset
 from astra_xr.missions import MISSIONS
 from astra_xr.missions.base import OPTICAL_PRESETS
 from astra_xr.model import CLASS_ROLES
-from astra_xr.reading.loop import in_decode_thread, together
+from astra_xr.reading.loop import in_decode_thread, in_own_thread, together
 from astra_xr.widgets.band_facts import described, number
 from astra_xr.widgets.georeference import axis_of, coordinate_of, crs_of, georeference
 from astra_xr.widgets.look import Box, Scale, Tile, encode
@@ -190,7 +189,7 @@ class Scene:
     ) -> npt.NDArray[Any]:
         """Read what :meth:`read` encodes: NaN without data, but of classes their nodata value."""
         if key == MASK:
-            mask = await asyncio.to_thread(self.at(step).astra.mask)
+            mask = await in_own_thread(self.at(step).astra.mask)
             return await coarse(_part(mask, box), shape, average=False)
         if key in self.bands:
             return await self._band(key, step, box, shape)
@@ -203,7 +202,7 @@ class Scene:
             },
             attrs=self.ds.attrs,
         )
-        index: npt.NDArray[Any] = await asyncio.to_thread(lambda: small.astra.index(key).values)
+        index: npt.NDArray[Any] = await in_own_thread(lambda: small.astra.index(key).values)
         return index
 
     @property

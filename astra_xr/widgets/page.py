@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from astra_xr.accessor.band_names import find_variable
 from astra_xr.errors import ConversionFailed, InvalidParameter, redact
-from astra_xr.reading.loop import in_thread
+from astra_xr.reading.loop import in_own_thread
 from astra_xr.widgets.layers import MASK
 from astra_xr.widgets.look import Tile, fitting
 from astra_xr.widgets.messages import packed
@@ -103,7 +103,7 @@ async def send(picker: Picker) -> None:
     """Send the page, or why there is none; runs on the engine's loop."""
     message: dict[str, Any] = {"type": "page"}
     try:
-        data = [(await in_thread(document, picker)).encode()]
+        data = [(await in_own_thread(document, picker)).encode()]
     except Exception as error:  # noqa: BLE001  (any failure is shown in the widget)
         message, data = message | {"message": redact(error)}, []
     picker._soon(picker.send, message, data)  # noqa: SLF001  (one room)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -13,6 +12,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from astra_xr.errors import InvalidDataset
+from astra_xr.reading.loop import in_own_thread
 from astra_xr.widgets.layers import MASK, Scene
 from astra_xr.widgets.look import Box
 from astra_xr.widgets.steps import steps_along
@@ -173,7 +173,7 @@ class Pair(Scene):
         return await super()._band(name, step, box, shape)
 
     async def _nearest(self, key: str, box: Box, shape: tuple[int, int]) -> npt.NDArray[Any]:
-        rows, cols = await asyncio.to_thread(self._places, self._onto, box, shape)
+        rows, cols = await in_own_thread(self._places, self._onto, box, shape)
         count = self._other.shape
         inside = (rows >= 0) & (rows < count[0]) & (cols >= 0) & (cols < count[1])
         if not inside.any():

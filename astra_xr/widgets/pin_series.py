@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from astra_xr.accessor.evaluate import reflectance
 from astra_xr.accessor.own_formulas import is_formula
 from astra_xr.arrays.lazy import values_of
 from astra_xr.errors import AstraError, redact
-from astra_xr.reading.loop import together
+from astra_xr.reading.loop import in_own_thread, together
 from astra_xr.widgets.layers import MASK, Scene
 from astra_xr.widgets.pins import Send, Start
 
@@ -111,7 +110,7 @@ class Series:
         here = scene.stack.isel(y=slice(row, row + 1), x=slice(col, col + 1))
         names = [key] if key in scene.bands else scene.needs(key)
         work = [values_of(here[name].variable) for name in names]
-        clouds = await asyncio.to_thread(self._mask) if scene.masked else None
+        clouds = await in_own_thread(self._mask) if scene.masked else None
         if clouds is not None:
             work.append(
                 values_of(clouds.isel(y=slice(row, row + 1), x=slice(col, col + 1)).variable)

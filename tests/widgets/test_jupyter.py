@@ -217,6 +217,10 @@ def test_it_reacts_while_the_kernel_is_busy_and_stays_when_reopened(
 ) -> None:
     page = run("lab", OPEN)
     rev = drawn(page)
+    page.wait_for_function(
+        """() => JSON.stringify(jupyterapp.shell.currentWidget.context.model.toJSON())
+                     .includes("data:image/jpeg;base64,")"""
+    )
     page.evaluate(
         """() => { jupyterapp.shell.currentWidget.sessionContext.session.kernel
                      .requestExecute({code: "time.sleep(6)"}); }"""
