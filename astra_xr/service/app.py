@@ -108,9 +108,8 @@ class Service:
             "/readyz": self.ready,
             "/openapi.json": _openapi,
             "/docs": _docs,
+            "/metrics": self.counted,
         }
-        if self._metrics:
-            self._pages["/metrics"] = self.counted
 
     def app(self) -> ASGIApp:
         """Return all routes, within what stands around every request."""
@@ -207,8 +206,9 @@ class Service:
         )
 
     async def counted(self, request: Request) -> Response:
-        """Return the counters."""
-        assert self._metrics is not None
+        """Return the counters, where they are on."""
+        if self._metrics is None:
+            return _plain(404, request.scope["request_id"])
         body, media_type = await _in_thread(self._quick, self._metrics.page)
         return Response(body, headers={"content-type": media_type})
 

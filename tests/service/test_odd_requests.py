@@ -193,6 +193,7 @@ PATHS = [
     Odd("/%68ealthz", 200),
     Odd("/healthz?x=1&x=2", 200),
     Odd("/docs#x", 200),
+    Odd("/metrics", 405, "method-not-allowed", method="TRACE"),
     *(Odd("/healthz", 405, "method-not-allowed", method=method)
       for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND")),
     asked("scene_id={scene}", 405, "method-not-allowed", method="POST"),
