@@ -271,13 +271,17 @@ def test_zoom_asks_for_what_is_seen(show: Show, large: Picker) -> None:
     # A little to the right: what comes in, and nothing again.
     before = len(asked)
     canvas.focus()
+    shown = drawn(page)
     page.keyboard.press("ArrowRight")
     page.wait_for_function("left => window.saved.view[1] > left", arg=left)
+    drawn(page, shown)
     fine(page)
     added = page.evaluate(TILES)[before:]
     assert 0 < len(added) <= 4 * len({row for row, _ in seen})
+    shown = drawn(page)
     page.keyboard.press("ArrowLeft")
     page.wait_for_function("left => window.saved.view[1] === left", arg=left)
+    drawn(page, shown)
     fine(page)
     assert len(page.evaluate(TILES)) == before + len(added)
     page.keyboard.press("0")
