@@ -215,7 +215,7 @@ class Notebook:
               const strip = document.querySelector(".astra-dates");
               const start = performance.now();
               while (!strip.querySelector(".astra-date")) await frame();
-              const count = strip.firstChild.clientWidth / 66;
+              const count = Math.round(strip.firstChild.clientWidth / 66);
               const first = Math.floor(strip.scrollLeft / 66);
               const last = Math.min(count, Math.ceil((strip.scrollLeft + strip.clientWidth) / 66));
               const here = n => strip.querySelector(`.astra-here[aria-posinset="${n + 1}"]`);
