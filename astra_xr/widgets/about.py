@@ -16,6 +16,7 @@ from astra_xr.widgets.colormaps import GROUPS, SAFE, colormaps
 from astra_xr.widgets.layers import USUAL, Scene
 from astra_xr.widgets.opening import opening_of
 from astra_xr.widgets.pair import Pair
+from astra_xr.widgets.steps import time_of
 from astra_xr.widgets.tile_pyramid import SIDE
 
 
@@ -79,10 +80,8 @@ def described(scene: Scene, ds: xr.Dataset, name: str, *, array: bool) -> dict[s
 
 def _date(ds: xr.Dataset) -> str | None:
     """Return the date of a Dataset of one time."""
-    time = ds.coords.get("time")
-    if time is None or time.ndim or time.dtype.kind != "M" or bool(time.isnull()):
-        return None
-    return str(np.datetime_as_string(time.values, "D"))
+    time = time_of(ds)
+    return None if time is None else str(np.datetime_as_string(time, "D"))
 
 
 def _source(ds: xr.Dataset) -> str:

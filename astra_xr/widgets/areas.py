@@ -208,7 +208,7 @@ class Areas:
         if state["area"]:
             self._coming = self._start(self._answer(state, made))
 
-    async def told(self, state: State) -> dict[str, Any]:
+    async def answer(self, state: State) -> dict[str, Any]:
         """Return what the browser is told; of a failure, the message."""
         of = _subjects(sides_of(self._about, state))
         message = {"type": "statistics", "area": state["area"], "of": of}
@@ -224,6 +224,6 @@ class Areas:
 
     async def _answer(self, state: State, made: list[Any]) -> None:
         await asyncio.sleep(_CALM)
-        message = await self.told(state)
+        message = await self.answer(state)
         if made == self._made:
             self._send(message)

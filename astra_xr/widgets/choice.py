@@ -191,7 +191,7 @@ def _index(scene: Scene, _: str, value: Any) -> str:
     raise _bad("index", value, "an index that does not have the name of a variable")
 
 
-def told_of_formula(scene: Scene, text: str) -> dict[str, Any]:
+def formula_answer(scene: Scene, text: str) -> dict[str, Any]:
     """Return what the browser is told of a formula: its name among indices, or what is wrong."""
     try:
         return {"type": "formula", "text": text, "name": _index(scene, "index", text)}

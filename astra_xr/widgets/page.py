@@ -76,7 +76,7 @@ def document(picker: Picker, bands: Iterable[str] = (), size: int = 512) -> str:
             {"x": x, "y": y, "time": 0, "values": picker._spectrum(shown, x, y)}  # noqa: SLF001
             for x, y in picker.state["pins"]
         ],
-        "statistics": picker._start(picker._areas.told(picker.state)).result()  # noqa: SLF001
+        "statistics": picker._start(picker._areas.answer(picker.state)).result()  # noqa: SLF001
         if picker.state["area"]
         else None,
     }

@@ -15,7 +15,7 @@ from astra_xr.errors import InvalidDataset
 from astra_xr.reading.loop import in_own_thread
 from astra_xr.widgets.layers import MASK, Scene
 from astra_xr.widgets.look import Box
-from astra_xr.widgets.steps import steps_along
+from astra_xr.widgets.steps import steps_along, time_of
 
 _METHOD = "pick(compare=)"
 
@@ -219,7 +219,7 @@ def _pitch(places: npt.NDArray[Any], axis: int) -> float:
 
 def _date(scene: Scene) -> str | None:
     """Return what the time of a Dataset is called, if it has one."""
-    time = scene.ds.coords.get("time")
-    if time is None or time.ndim or time.dtype.kind != "M" or bool(time.isnull()):
+    time = time_of(scene.ds)
+    if time is None:
         return None
-    return steps_along(xr.Dataset(coords={"time": [time.values]}), "time")[0].label
+    return steps_along(xr.Dataset(coords={"time": [time]}), "time")[0].label

@@ -24,7 +24,7 @@ from astra_xr.reading.loop import start
 from astra_xr.widgets import page
 from astra_xr.widgets.about import described
 from astra_xr.widgets.areas import Areas
-from astra_xr.widgets.choice import InvalidState, completed, told_of_formula, usual_colormap
+from astra_xr.widgets.choice import InvalidState, completed, formula_answer, usual_colormap
 from astra_xr.widgets.code import code_of, program_of
 from astra_xr.widgets.drawing import Drawing
 from astra_xr.widgets.layers import MASK
@@ -386,7 +386,7 @@ class Picker(anywidget.AnyWidget):
             self._areas.follow(self.state, again=True)
         elif content.get("type") == "formula":
             text = str(content.get("text"))
-            self._soon(lambda: self.send(told_of_formula(self._scene, text)))
+            self._soon(lambda: self.send(formula_answer(self._scene, text)))
         elif content.get("type") == "page":
             self._start(page.send(self))
 

@@ -80,12 +80,12 @@ class Series:
         """Send what a message of the browser asks for."""
 
         async def answer() -> None:
-            told = await self.told(content.get("key"), content.get("points"))
-            self._send({"type": "series", "series": told})
+            series = await self.answers(content.get("key"), content.get("points"))
+            self._send({"type": "series", "series": series})
 
         self._start(answer())
 
-    async def told(self, key: Any, points: Any) -> list[dict[str, Any]]:
+    async def answers(self, key: Any, points: Any) -> list[dict[str, Any]]:
         """Return what the browser is told of points that it named; of a failure, the message."""
 
         async def one(x: float, y: float) -> dict[str, Any]:

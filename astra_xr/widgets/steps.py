@@ -78,6 +78,14 @@ def steps_along(ds: xr.Dataset, dim: Hashable) -> list[Step]:
     ]
 
 
+def time_of(ds: xr.Dataset) -> Any:
+    """Return the one time of a Dataset, as numpy.datetime64; None where it has none or several."""
+    time = ds.coords.get("time")
+    if time is None or time.ndim or time.dtype.kind != "M" or bool(time.isnull()):
+        return None
+    return time.values
+
+
 def _times(values: npt.NDArray[Any]) -> list[str]:
     """Return times as text, no longer than it takes to tell them apart."""
     known = np.unique(values[~np.isnat(values)])

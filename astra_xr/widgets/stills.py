@@ -62,7 +62,7 @@ class Still:
         reads: Sequence[Future[Any]],
         image: Callable[[], bytes | None],
     ) -> None:
-        """Display the widget, then the image, for whose reads it waits a moment."""
+        """Display the widget, then the image, for whose reads it waits briefly."""
         _publish(widget, metadata=metadata)
         wait(reads, _PATIENCE)
         self._shown.append(name := uuid.uuid4().hex)

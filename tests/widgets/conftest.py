@@ -17,7 +17,7 @@ import astra_xr
 from astra_xr.errors import AstraError
 from astra_xr.reading.loop import run
 from astra_xr.widgets import picker as module
-from astra_xr.widgets.choice import told_of_formula
+from astra_xr.widgets.choice import formula_answer
 from astra_xr.widgets.messages import packed
 from astra_xr.widgets.page import document
 from astra_xr.widgets.picker import Picker
@@ -132,6 +132,16 @@ async ({about, state, shown, preview, esm, root}) => {
 }
 """
 
+
+@pytest.fixture
+def opened() -> Iterator[list[Picker]]:
+    """A list for pickers that are closed after the test."""
+    pickers: list[Picker] = []
+    yield pickers
+    for picker in pickers:
+        picker.close()
+
+
 Show = Callable[..., Any]
 
 
@@ -141,11 +151,11 @@ def answers(picker: Picker, message: dict[str, Any]) -> list[dict[str, Any]]:
         text = base64.b64encode(document(picker).encode()).decode()
         return [{"type": "page", "data": text}]
     if message["type"] == "series":
-        series = run(picker._series.told(message["key"], message["points"]))
+        series = run(picker._series.answers(message["key"], message["points"]))
         return [{"type": "series", "series": series}]
     found: list[dict[str, Any]] = []
     if message["type"] == "formula":
-        return [told_of_formula(picker._scene, message["text"])]
+        return [formula_answer(picker._scene, message["text"])]
     for key, time, level, row, col in message.get("add", []):
         told = {"key": key, "time": time, "level": level, "row": row, "col": col}
         try:

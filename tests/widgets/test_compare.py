@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -38,14 +37,6 @@ def made(code: str, ds: xr.Dataset) -> Any:
     """What a difference's code draws."""
     value: xr.DataArray = eval(code.partition(".plot.imshow")[0], {"ds": ds})
     return value
-
-
-@pytest.fixture
-def opened() -> Iterator[list[Picker]]:
-    pickers: list[Picker] = []
-    yield pickers
-    for picker in pickers:
-        picker.close()
 
 
 def pick(opened: list[Picker], ds: Any = None, **state: Any) -> Picker:

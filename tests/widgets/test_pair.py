@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -29,14 +28,6 @@ def scene(
     if date:
         ds = ds.assign_coords(time=np.datetime64(date, "ns"))
     return ds.rio.write_crs(crs) if crs else ds
-
-
-@pytest.fixture
-def opened() -> Iterator[list[Picker]]:
-    pickers: list[Picker] = []
-    yield pickers
-    for picker in pickers:
-        picker.close()
 
 
 def difference(picker: Picker) -> None:

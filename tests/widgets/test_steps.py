@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -37,14 +36,6 @@ def stack(
 
 def made(picker: Picker, ds: Any, name: str = "ds") -> Any:
     return eval(picker.code, {name: ds})
-
-
-@pytest.fixture
-def opened() -> Iterator[list[Picker]]:
-    pickers: list[Picker] = []
-    yield pickers
-    for picker in pickers:
-        picker.close()
 
 
 def labels(times: Any) -> list[str]:
@@ -310,13 +301,13 @@ def test_series_and_spectra_of_two_datasets(opened: list[Picker]) -> None:
 )
 def test_messages_about_points_that_are_none(content: dict[str, Any]) -> None:
     picker = stack().astra.pick()
-    assert run(picker._series.told(content.get("key"), content.get("points"))) == []
+    assert run(picker._series.answers(content.get("key"), content.get("points"))) == []
     picker.close()
 
 
 def test_a_series_that_cannot_be_read_says_why() -> None:
     picker = stack().astra.pick()
-    (told,) = run(picker._series.told("NDVI", [[1.5, 1.5]]))
+    (told,) = run(picker._series.answers("NDVI", [[1.5, 1.5]]))
     assert (told["values"], told["x"]) == ([], 1.5)
     assert "NDVI" in told["message"]
     picker.close()
