@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.servers import answers, free_port, running, wait_until
 from tests.widgets.conftest import SAMPLE, drawn
 
 pytestmark = [
@@ -41,16 +39,14 @@ Run = Callable[..., Any]
 def server(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterator[tuple[str, Path]]:
     """A Jupyter server with JupyterLab and Notebook 7, on loopback."""
     root, config = tmp_path_factory.mktemp("notebooks"), tmp_path_factory.mktemp("config")
-    for name, told in {
+    for name, values in {
         "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
         "notebook-extension/tracker": {"windowingMode": "none"},
     }.items():
         path = config / "settings/@jupyterlab" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(told))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        path.write_text(json.dumps(values))
+    port = free_port()
     command = [sys.executable, "-m", "notebook", "--no-browser", "--allow-root", "--ip=127.0.0.1"]
     options = {
         "ServerApp.port": port,
@@ -70,25 +66,11 @@ def server(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterato
         "PYTHONPATH": str(Path(__file__).parents[2]),
     }
     log = root.parent / "server.log"
-    with log.open("w") as out:
-        process = subprocess.Popen(
-            [*command, *(f"--{name}={value}" for name, value in options.items())],
-            stdout=out,
-            stderr=out,
-            env=environ,
-            start_new_session=True,
-        )
     url = f"http://127.0.0.1:{port}"
-    for _ in range(600):
-        assert process.poll() is None, log.read_text()
-        try:
-            urllib.request.urlopen(f"{url}/api/status?token=token", timeout=1).read()
-            break
-        except OSError:
-            time.sleep(0.1)
-    yield url, root
-    os.killpg(process.pid, signal.SIGTERM)
-    process.wait(20)
+    command += [f"--{name}={value}" for name, value in options.items()]
+    with running(command, log, environ=environ) as process:
+        wait_until(lambda: answers(f"{url}/api/status?token=token"), process, log, seconds=60)
+        yield url, root
 
 
 @pytest.fixture
