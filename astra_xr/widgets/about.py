@@ -1,50 +1,48 @@
-"""The description of a scene that a picker gives to the browser."""
+"""``Picker.about``: the description of a scene for the browser."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
 from astra_xr.accessor.band_names import mission_of
 from astra_xr.errors import redact
 from astra_xr.missions import MISSIONS
-from astra_xr.widgets.code import quoted
+from astra_xr.widgets.code import literal
 from astra_xr.widgets.colormaps import GROUPS, SAFE, colormaps
-from astra_xr.widgets.layers import USUAL, Scene
 from astra_xr.widgets.opening import opening_of
 from astra_xr.widgets.pair import Pair
-from astra_xr.widgets.steps import time_of
+from astra_xr.widgets.picker_scene import USUAL, Scene
+from astra_xr.widgets.steps import date_of
 from astra_xr.widgets.tile_pyramid import SIDE
 
 
-def described(scene: Scene, ds: xr.Dataset, name: str, *, array: bool) -> dict[str, Any]:
-    """Return what a browser needs to know of a scene, as JSON; constant.
+def about_of(scene: Scene, ds: xr.Dataset, name: str, *, array: bool) -> dict[str, Any]:
+    """Return the description of a scene, as JSON; it never changes.
 
     Parameters
     ----------
     scene : Scene
-        What is shown.
     ds : xarray.Dataset
-        The same as it was given.
+        The Dataset of the scene, as ``pick()`` was called on it.
     name : str
         Python of the Dataset, or of the array, in the copied code.
     array : bool
-        True if ``name`` is of an array.
+        True if ``name`` is that of an array.
     """
     opening = opening_of(ds, name, array=array)
     if isinstance(scene, Pair):
         opening = opening.beside(opening_of(scene.given, scene.name, array=array))
     bands = scene.bands
     return {
-        "name": f"{name}.rename({_literal(scene.renamed)})" if scene.renamed else name,
+        "name": f"{name}.rename({literal(scene.renamed)})" if scene.renamed else name,
         "array": array,
         "title": redact(_title(scene)[:120]),
         "opening": opening.code,
         "unopened": opening.reason,
-        "date": _date(scene.ds),
+        "date": date_of(scene.ds),
         "source": _source(scene.ds),
         "reflectance": any(band["role"] == "reflectance" for band in bands.values()),
         "bands": bands,
@@ -56,17 +54,10 @@ def described(scene: Scene, ds: xr.Dataset, name: str, *, array: bool) -> dict[s
         "safe": list(SAFE),
         "masked": scene.masked,
         "grid": scene.grid,
-        # All steps are looked at only where that is cheap.
+        # Without it, the browser does not read all steps.
         "quick": scene.quick,
         "steps": [
-            {
-                "label": step.label,
-                "code": step.code,
-                "date": None if step.date is None else step.date / 1e6,
-                "cloud": step.cloud,
-                "source": step.source,
-                "matched": step.matched,
-            }
+            asdict(step) | {"date": None if step.date is None else step.date / 1e6}
             for step in scene.steps
         ],
         "pyramid": {
@@ -78,14 +69,8 @@ def described(scene: Scene, ds: xr.Dataset, name: str, *, array: bool) -> dict[s
     }
 
 
-def _date(ds: xr.Dataset) -> str | None:
-    """Return the date of a Dataset of one time."""
-    time = time_of(ds)
-    return None if time is None else str(np.datetime_as_string(time, "D"))
-
-
 def _source(ds: xr.Dataset) -> str:
-    """Return mission, scene and catalog, as far as they are known, for a caption."""
+    """Return mission, scene and catalog for a caption, without those that are unknown."""
     mission, attrs = MISSIONS.get(mission_of(ds)), ds.attrs
     scene = str(attrs.get("scene_id") or "").partition(":")[2]
     catalog = f"catalog {attrs['catalog']}" if attrs.get("catalog") else ""
@@ -93,16 +78,10 @@ def _source(ds: xr.Dataset) -> str:
 
 
 def _title(scene: Scene) -> str:
-    """Return the id of a scene; of a stack its mission and length; else the names of the bands."""
+    """Return the scene's id, or of a stack mission and length; without them, band names."""
     attrs, count = scene.ds.attrs, len(scene.steps)
     bands = ", ".join(scene.bands)
     if scene.dim is None:
         return str(attrs.get("scene_id") or bands)
     what = "dates" if any(step.date is not None for step in scene.steps) else "images"
     return f"{attrs.get('mission') or bands} · {count} {what if count > 1 else what[:-1]}"
-
-
-def _literal(names: Mapping[Any, str]) -> str:
-    """Return a dict of names as Python, with double quotes."""
-    pairs = ((quoted(own) if isinstance(own, str) else repr(own), names[own]) for own in names)
-    return "{" + ", ".join(f"{own}: {quoted(ours)}" for own, ours in pairs) + "}"

@@ -1,4 +1,4 @@
-"""The Python code for an image; ``picker.js`` writes the same."""
+"""The Python code of an image; ``js/code.js`` writes the same. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from astra_xr.errors import InvalidDataset
 from astra_xr.widgets.sides import channels_of, side_of, sides_seen
 
 _ONLY = {"code": "", "source": "", "matched": False}
-"""The step of what has no others."""
+"""The step of a Dataset without others."""
 
 
 def code_of(
@@ -47,7 +47,7 @@ def _line(
         limited = f", limits=[{', '.join(pairs)}]" if len(pairs) == len(shown) else ""
         gamma = "" if state["gamma"] == 1 else f", gamma={number(state['gamma'])}"
         masked = ", mask_clouds=True" if state["mask"] else ""
-        return f"{_source(about, state)}.astra.rgb({_listed(shown)}{limited}{gamma}{masked})"
+        return f"{_source(about, state)}.astra.rgb({literal(shown)}{limited}{gamma}{masked})"
     classes = state["mode"] == "single" and about["bands"][shown[0]]["classes"]
     plot = ".plot.imshow()" if classes else _plot(state, in_force)
     return f"{_channel(about, state)}{plot}"
@@ -58,9 +58,9 @@ def _channel(about: Mapping[str, Any], state: Mapping[str, Any], *, signed: bool
     source, key = _source(about, state), channels_of(state)[0]
     if state["mode"] == "index":
         masked = ", mask_clouds=True" if state["mask"] else ""
-        return f"{source}.astra.index({quoted(key)}{masked})"
+        return f"{source}.astra.index({literal(key)}{masked})"
     clear = f".where(~{source}.astra.mask())" if state["mask"] else ""
-    band = "" if about["array"] else f"[{quoted(key)}]"
+    band = "" if about["array"] else f"[{literal(key)}]"
     # Unsigned integers would wrap around.
     whole = '.astype("float64")' if signed and about["bands"][key]["integer"] else ""
     return f"{source}{band}{clear}{whole}"
@@ -69,7 +69,7 @@ def _channel(about: Mapping[str, Any], state: Mapping[str, Any], *, signed: bool
 def _plot(state: Mapping[str, Any], in_force: Mapping[str, Sequence[float]]) -> str:
     limits = in_force.get(channels_of(state)[0])
     ends = f", vmin={number(limits[0])}, vmax={number(limits[1])}" if limits else ""
-    return f".plot.imshow(cmap={quoted(state['cmap'])}{ends})"
+    return f".plot.imshow(cmap={literal(state['cmap'])}{ends})"
 
 
 def program_of(about: Mapping[str, Any], code: str) -> str:
@@ -78,7 +78,7 @@ def program_of(about: Mapping[str, Any], code: str) -> str:
     Raises
     ------
     InvalidDataset
-        Nothing is known that opens the scene as it is.
+        No call is known that opens the Dataset as it is.
     """
     if about["opening"] is None:
         needs, hint = "a Dataset as it was opened", str(about["unopened"])
@@ -87,7 +87,7 @@ def program_of(about: Mapping[str, Any], code: str) -> str:
 
 
 def _source(about: Mapping[str, Any], state: Mapping[str, Any]) -> str:
-    """Return the Python of what is shown: of the step, and the part that is seen."""
+    """Return the Python of the step and view that are shown."""
     step = next((s for s in about["steps"] if s["label"] == state.get("time")), _ONLY)
     view = _view(about["grid"], state["view"])
     if step["matched"]:
@@ -109,13 +109,22 @@ def _view(grid: Mapping[str, Any], view: Sequence[int] | None) -> str:
     return f".sel(y=slice({y}), x=slice({x}))"
 
 
-def _listed(names: Sequence[str]) -> str:
-    return f"[{', '.join(map(quoted, names))}]"
+def literal(value: Any) -> str:
+    """Return a plain value as Python, with double quotes.
 
-
-def quoted(text: str) -> str:
-    """Return a text in double quotes, as valid Python and JavaScript."""
-    return json.dumps(text, ensure_ascii=False)
+    Examples
+    --------
+    >>> print(literal({"lat": "y", 1: ["red", 0.5, None]}))
+    {"lat": "y", 1: ["red", 0.5, None]}
+    """
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, Mapping):
+        pairs = (f"{literal(key)}: {literal(each)}" for key, each in value.items())
+        return f"{{{', '.join(pairs)}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(literal, value))}]"
+    return repr(value)
 
 
 def number(value: float, digits: int = 6) -> str:

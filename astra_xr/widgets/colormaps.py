@@ -1,8 +1,8 @@
-"""Colormaps as tables of 256 colors; the browser gets the same.
+"""Colormaps as tables of 256 colors, which the browser has too.
 
 ``colormaps.json`` has matplotlib's values: viridis and similar (CC0), turbo (Google,
-Apache-2.0), and those of ColorBrewer (Cynthia Brewer, Apache-2.0). A name that ends with ``_r`` is
-of the reversed colormap, as in matplotlib.
+Apache-2.0), and those of ColorBrewer (Cynthia Brewer, Apache-2.0). A name that ends with ``_r``
+means the reversed colormap, as in matplotlib.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ GROUPS = {
 }  # fmt: skip
 
 SAFE = (*GROUPS["Sequential"], "BrBG", "PiYG", "PuOr", "RdBu", "RdYlBu")
-"""Those that readers who are color-blind can tell apart.
+"""Colormaps that color-blind readers can read.
 
-Of ColorBrewer those that colorbrewer2.org marks "colorblind safe": all sequential ones, but not
+Of ColorBrewer, those that colorbrewer2.org marks "colorblind safe": all sequential ones, but not
 RdYlGn and Spectral. viridis, magma and inferno are made for the common forms of color blindness
 (https://bids.github.io/colormap), cividis for all (Nuñez et al. 2018, PLoS ONE 13(7), e0199239).
 """

@@ -1,4 +1,4 @@
-"""Where a scene lies: axes, CRS, longitude and latitude."""
+"""The position of a scene: axes, CRS, longitude and latitude."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Degrees = tuple[float, float, float, float]
 """West, south, east, north; west is greater than east across the antimeridian."""
 
 _STEPS = 100
-"""Points along a side of an area, which may bend."""
+"""Points along each side of an area, which may be curved in degrees."""
 
 
 def coordinate_of(ds: xr.Dataset, dim: str) -> npt.NDArray[Any] | None:
@@ -26,7 +26,10 @@ def coordinate_of(ds: xr.Dataset, dim: str) -> npt.NDArray[Any] | None:
 
 
 def axis_of(ds: xr.Dataset, dim: str, size: int) -> tuple[float, float]:
-    """Return the edge of the first pixel and the pixel size; in pixels without a coordinate."""
+    """Return the outer edge of the first pixel and the pixel size, signed.
+
+    Without a coordinate both are in pixels.
+    """
     coord = coordinate_of(ds, dim)
     if coord is None:
         return 0.0, 1.0
@@ -37,11 +40,11 @@ def axis_of(ds: xr.Dataset, dim: str, size: int) -> tuple[float, float]:
 
 
 def crs_of(ds: xr.Dataset, renamed: Mapping[Hashable, str]) -> Any:
-    """Return the CRS as odc-geo has it, else degrees where dimensions are so called, else None."""
+    """Return the CRS that odc-geo finds, else EPSG:4326 if y was called latitude, else None."""
     import odc.geo.xr
 
     try:
-        # odc-geo fails at coordinates that are there twice.
+        # Of one pixel, as odc-geo fails at repeated coordinates.
         found = ds.isel({dim: [0] for dim in ds.dims}).odc.crs
     except (ValueError, KeyError):
         found = None
@@ -51,9 +54,13 @@ def crs_of(ds: xr.Dataset, renamed: Mapping[Hashable, str]) -> Any:
 
 
 def georeference(grid: Mapping[str, Any], crs: Any) -> dict[str, Any]:
-    """Return the CRS, meters in a pixel, and longitude and latitude of a few points of a grid."""
+    """Return CRS, meters per pixel, and longitude and latitude of a few points of a grid.
+
+    They are None, and ``degrees`` is False, where they are unknown.
+    """
+    unknown = {"crs": None, "degrees": False, "meters": None, "lonlat": None}
     if crs is None:
-        return {}
+        return unknown
     from pyproj import Transformer
 
     count = 13
@@ -62,7 +69,7 @@ def georeference(grid: Mapping[str, Any], crs: Any) -> dict[str, Any]:
     to_degrees = Transformer.from_crs(crs.proj, "EPSG:4326", always_xy=True)
     lon, lat = to_degrees.transform(*np.meshgrid(xs, ys))
     if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
-        return {"crs": str(crs)[:60]}
+        return unknown | {"crs": str(crs)[:60]}
     meters = abs(grid["dx"])
     if crs.geographic:
         meters *= 111_320 * float(np.cos(np.radians(lat.mean())))
@@ -78,7 +85,7 @@ def georeference(grid: Mapping[str, Any], crs: Any) -> dict[str, Any]:
 
 
 def degrees_of(grid: Mapping[str, Any], crs: Any, area: Sequence[int]) -> Degrees:
-    """Return where an area of a grid lies, as ``bbox=`` of ``open_scene`` has it.
+    """Return the box of an area in degrees, as ``bbox=`` of ``open_scene``.
 
     Parameters
     ----------
@@ -91,10 +98,10 @@ def degrees_of(grid: Mapping[str, Any], crs: Any, area: Sequence[int]) -> Degree
     Raises
     ------
     InvalidDataset
-        The grid has no CRS, or the area lies outside of where its CRS is defined.
+        The grid has no CRS or no coordinates, or the CRS is undefined in the area.
     """
     if crs is None or not grid["placed"]:
-        needs = "a CRS and coordinates of y and x, to tell where the area is"
+        needs = "a CRS and coordinates of y and x"
         hint = "Write one, e.g. ds.rio.write_crs('EPSG:32610')."
         raise InvalidDataset(method="picker.area", needs=needs, hint=hint)
     from pyproj import Transformer
@@ -111,14 +118,14 @@ def degrees_of(grid: Mapping[str, Any], crs: Any, area: Sequence[int]) -> Degree
         needs = f"an area within the bounds of its CRS, {str(crs)[:60]}"
         raise InvalidDataset(method="picker.area", needs=needs, hint="Choose a smaller area.")
     lon = np.unwrap(lon, period=360)
-    south, north = float(lat.min()), float(lat.max())
-    if abs(lon[-1] - lon[0]) > 180:  # around a pole
+    west, south, east, north = (float(e) for e in (lon.min(), lat.min(), lon.max(), lat.max()))
+    polar = abs(lon[-1] - lon[0]) > 180
+    if polar:  # the sides go around a pole
         south, north = (south, 90.0) if south + north > 0 else (-90.0, north)
-        return -180.0, round(south, 7), 180.0, round(north, 7)
-    west, east = float(lon.min()), float(lon.max())
-    if east - west >= 360:
-        return -180.0, round(south, 7), 180.0, round(north, 7)
-    turns = np.floor((west + 180) / 360) * 360
-    west, east = west - turns, east - turns
-    east -= 360 if east > 180 else 0
+    if polar or east - west >= 360:
+        west, east = -180.0, 180.0
+    else:
+        turns = np.floor((west + 180) / 360) * 360
+        west, east = west - turns, east - turns
+        east -= 360 if east > 180 else 0
     return round(west, 7), round(south, 7), round(east, 7), round(north, 7)

@@ -1,8 +1,8 @@
-"""The Python that opens the very Dataset of a picker again, by the record of its bands."""
+"""The Python that opens the Dataset of a picker again, from the record in its bands."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from astra_xr.accessor.provenance import check_provenance, id_texts
 from astra_xr.arrays.lazy import scenes_of
 from astra_xr.errors import InvalidDataset
 from astra_xr.scenes.call_record import KEY, Record, native_of, record_of
-from astra_xr.widgets.code import quoted
+from astra_xr.widgets.code import literal
 
 _WIDE = 99
 """Characters of a line, at most."""
@@ -49,23 +49,23 @@ class Opening:
 
 
 class _Unopened(Exception):
-    """No code opens a Dataset; the message says why."""
+    """No code opens a Dataset, for the reason in the message."""
 
 
 def opening_of(ds: xr.Dataset, name: str, *, array: bool = False) -> Opening:
     """Return the Python that opens a Dataset as it is now.
 
-    There is none where it was not opened by its id, or was changed since in a way that its
-    coordinates do not tell.
+    There is none if it was not opened by its id, or was changed since in a way that its
+    coordinates do not show.
 
     Parameters
     ----------
     ds : xarray.Dataset
-        As ``pick()`` was called on it; of an array: with it as the only variable.
+        As ``pick()`` was called on it; for an array, a Dataset with it as the only variable.
     name : str
-        The Python name that the code gives to it.
+        The Python name of the Dataset, or of the array, in the code.
     array : bool
-        True if the name is that of the array.
+        True if ``name`` is that of an array.
     """
     try:
         return Opening(code=_code(ds, name, array=array))
@@ -80,14 +80,14 @@ def _code(ds: xr.Dataset, name: str, *, array: bool) -> str:
         raise _Unopened(f"code_name={name!r} is not a plain name, which a script needs.")
     record = _record(ds)
     lines = _call(name, record, _comments(ds, record))
-    node = f"[{quoted(record.node)}].to_dataset()" if record.node else ""
+    node = f"[{literal(record.node)}].to_dataset()" if record.node else ""
     if record.nodes and not record.node and not whole:
         node = _WHOLE
     names = [str(each) for each in ds.data_vars]
     if array:
-        part = f"[{quoted(names[0])}]"
+        part = f"[{literal(names[0])}]"
     else:
-        part = "" if set(names) == set(record.bands) else f"[{_python(names)}]"
+        part = "" if set(names) == set(record.bands) else f"[{literal(names)}]"
     cut = _selection(ds, record)
     if whole and (node or part or cut):
         raise _changed("its nodes were selected from")
@@ -102,7 +102,7 @@ def _record(ds: xr.Dataset) -> Record:
     Raises
     ------
     _Unopened
-        There is none, or there are several, or one that is not believed.
+        There is none, there are several, or it contradicts the bands.
     """
     records = {str(name): record_of(ds.variables[name]) for name in ds.data_vars}
     unknown = [name for name, record in records.items() if record is None]
@@ -128,7 +128,7 @@ def _record(ds: xr.Dataset) -> Record:
 
 
 def _check_bands(ds: xr.Dataset, record: Record) -> None:
-    """Refuse bands that are not what they were, as far as they say so.
+    """Refuse bands that differ from the record.
 
     Raises
     ------
@@ -158,7 +158,7 @@ def _comments(ds: xr.Dataset, record: Record) -> list[str]:
 
 
 def _call(name: str, record: Record, comments: Sequence[str]) -> list[str]:
-    """Return imports and the call that was made, as lines."""
+    """Return imports and the call, as lines."""
     arguments = dict(record.arguments)
     imports = ["import astra_xr"]
     if "geobox" in arguments:
@@ -172,35 +172,21 @@ def _call(name: str, record: Record, comments: Sequence[str]) -> list[str]:
 
 
 def _argument(key: str, value: Any) -> str:
-    """Return an argument as Python: scenes and bands by their places, others by their names."""
-    if key == "scenes" and len(_python(value)) > _WIDE:
-        return "\n".join(["[", *(f"        {_python(each)}," for each in value), "    ]"])
+    """Return an argument as Python: scenes and bands by position, others by keyword."""
+    if key == "scenes" and len(literal(value)) > _WIDE:
+        return "\n".join(["[", *(f"        {literal(each)}," for each in value), "    ]"])
     if key in ("scene_id", "scenes", "bands"):
-        return _python(value)
+        return literal(value)
     if key in ("bbox", "x", "y"):
-        return f"{key}={_python(tuple(value))}"
+        return f"{key}=({', '.join(map(literal, value))})"
     if key != "geobox":
-        return f"{key}={_python(value)}"
+        return f"{key}={literal(value)}"
     shape, transform = tuple(value["shape"]), ", ".join(map(repr, value["transform"]))
-    return f"geobox=GeoBox({shape}, Affine({transform}), {quoted(value['crs'])})"
-
-
-def _python(value: Any) -> str:
-    """Return plain values as Python, with double quotes."""
-    if isinstance(value, str):
-        return quoted(value)
-    if isinstance(value, Mapping):
-        pairs = (f"{_python(key)}: {_python(each)}" for key, each in value.items())
-        return f"{{{', '.join(pairs)}}}"
-    if isinstance(value, list):
-        return f"[{', '.join(map(_python, value))}]"
-    if isinstance(value, tuple):
-        return f"({', '.join(map(_python, value))})"
-    return repr(value)
+    return f"geobox=GeoBox({shape}, Affine({transform}), {literal(value['crs'])})"
 
 
 def _selection(ds: xr.Dataset, record: Record) -> str:
-    """Return the ``.isel`` that selects what is left of an opened Dataset; empty for all of it."""
+    """Return the ``.isel`` for the part of the opened Dataset that is left; empty for all."""
     found: dict[str, str] = {}
     for dim, known in record.labels.items():
         labels = _labels(ds, dim)
@@ -220,7 +206,7 @@ def _selection(ds: xr.Dataset, record: Record) -> str:
 
 
 def _labels(ds: xr.Dataset, dim: str) -> list[str] | None:
-    """Return the ids of time steps, or the names of planes; None where they are lost."""
+    """Return the ids of time steps, or the names of planes; None without a coordinate."""
     if dim == "time":
         return id_texts(ds) if "id" in ds.coords else None
     return [str(each) for each in np.atleast_1d(ds[dim].values)] if dim in ds.coords else None
@@ -242,7 +228,7 @@ def _positions(ds: xr.Dataset, dim: str, span: Sequence[float]) -> npt.NDArray[n
 
 
 def _index(numbers: npt.NDArray[np.intp], size: int, dim: str, *, scalar: bool = False) -> str:
-    """Return positions as what ``isel`` takes; empty for all of them in their order."""
+    """Return positions as an argument of ``isel``; empty for all of them in their order."""
     if scalar:
         return str(numbers[0])
     steps = np.diff(numbers)
@@ -250,7 +236,7 @@ def _index(numbers: npt.NDArray[np.intp], size: int, dim: str, *, scalar: bool =
     if not step or (steps != step).any():
         if dim in ("y", "x"):
             raise _changed(f"parts along {dim} are left out or repeated")
-        return _python(numbers.tolist())
+        return literal(numbers.tolist())
     start, stop = int(numbers[0]), int(numbers[-1]) + (1 if step > 0 else -1)
     if step > 0:
         whole = (start, stop, step) == (0, size, 1)

@@ -1,4 +1,4 @@
-"""A picker without a kernel: a page that includes its pixels."""
+"""A picker without a kernel: an HTML page that includes its pixels."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, Any
 from astra_xr.accessor.band_names import find_variable
 from astra_xr.errors import ConversionFailed, InvalidParameter, redact
 from astra_xr.reading.loop import in_own_thread
-from astra_xr.widgets.layers import MASK
-from astra_xr.widgets.look import Tile, fitting
 from astra_xr.widgets.messages import packed
+from astra_xr.widgets.picker_scene import MASK
+from astra_xr.widgets.tile_codes import Tile, fitting
 
 if TYPE_CHECKING:
     from astra_xr.widgets.picker import Picker
 
 _HERE = Path(__file__).parent
-
 
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -37,9 +36,8 @@ await offline(JSON.parse(text("held")), document.getElementById("picker"));
 </script></html>
 """
 
-
 _INDICES = ("NDVI", "NDWI", "NDMI", "NBR")
-"""Indices that a page includes, as far as the bands allow them: 0.5 MB each."""
+"""Indices that a page includes if the bands allow them: 0.5 MB each."""
 
 
 def document(picker: Picker, bands: Iterable[str] = (), size: int = 512) -> str:
@@ -51,33 +49,33 @@ def document(picker: Picker, bands: Iterable[str] = (), size: int = 512) -> str:
     scene = picker._scene  # noqa: SLF001  (one room)
     more = [b if b in scene.indices else find_variable(scene.ds, b) for b in bands]
     drawing, state = picker._drawing, picker.state  # noqa: SLF001
-    needed = [*drawing.channels(state), *drawing.counted(state)]
+    needed = [*drawing.channels(state), *drawing.channels(state, counted=True)]
     known = [*picker._tiles.overviews, *picker._tiles.released]  # noqa: SLF001
     usual = [each for each in (state["index"], *_INDICES) if each in scene.indices]
     keys = list(dict.fromkeys([*(key for key, _ in (*needed, *known)), *usual, *more]))
     shown = picker._step  # noqa: SLF001
-    # The page has the steps that are shown, and those that limits follow from.
+    # The visible steps, and those that limits follow from.
     steps = list(dict.fromkeys([shown, *(step for _, step in needed)]))
     channels = [(key, step) for step in steps for key in keys]
-    tiles = picker._channels(channels, scene.whole, (size, size))  # noqa: SLF001
-    top, shape = scene.pyramid.top, fitting(scene.whole, (size, size))
+    tiles = picker._channels(channels, scene.pyramid.whole, (size, size))  # noqa: SLF001
+    top, shape = scene.pyramid.top, fitting(scene.pyramid.whole, (size, size))
     held = {
         "about": picker.about
         | {
             "offline": [key for key in keys if key != MASK],
             "steps": [picker.about["steps"][n] for n in steps],
-            # One tile a channel, of the one level that there is.
+            # One level, and one tile per channel.
             "pyramid": {"side": 1024, "top": top, "bottom": top, "overview": shape},
         },
-        "state": picker.state,
+        "state": state,
         "shown": picker.shown,
         "tiles": [_held(tile, steps.index(step), top) for (_, step), tile in tiles.items()],
         "spectra": [
             {"x": x, "y": y, "time": 0, "values": picker._spectrum(shown, x, y)}  # noqa: SLF001
-            for x, y in picker.state["pins"]
+            for x, y in state["pins"]
         ],
-        "statistics": picker._start(picker._areas.answer(picker.state)).result()  # noqa: SLF001
-        if picker.state["area"]
+        "statistics": picker._start(picker._statistics.message(state)).result()  # noqa: SLF001
+        if state["area"]
         else None,
     }
     return _PAGE.format(
@@ -106,7 +104,7 @@ async def send(picker: Picker) -> None:
         data = [(await in_own_thread(document, picker)).encode()]
     except Exception as error:  # noqa: BLE001  (any failure is shown in the widget)
         message, data = message | {"message": redact(error)}, []
-    picker._soon(picker.send, message, data)  # noqa: SLF001  (one room)
+    picker._send_soon(message, data)  # noqa: SLF001  (one room)
 
 
 def _held(tile: Tile, step: int, level: int) -> dict[str, Any]:

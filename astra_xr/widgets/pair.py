@@ -1,4 +1,4 @@
-"""Two Datasets as the two steps of a picker: A on its own grid, B on that of A."""
+"""Two Datasets as the two steps of a picker, both on the grid of the first."""
 
 from __future__ import annotations
 
@@ -13,42 +13,45 @@ import xarray as xr
 
 from astra_xr.errors import InvalidDataset
 from astra_xr.reading.loop import in_own_thread
-from astra_xr.widgets.layers import MASK, Scene
-from astra_xr.widgets.look import Box
-from astra_xr.widgets.steps import steps_along, time_of
+from astra_xr.widgets.code import literal
+from astra_xr.widgets.picker_scene import MASK, Scene
+from astra_xr.widgets.steps import date_of
+from astra_xr.widgets.tile_codes import Box
 
 _METHOD = "pick(compare=)"
 
 _CLOSE = 1e-3
-"""Part of a pixel that grids may differ by and still be the same."""
+"""Part of a pixel by which equal grids may differ."""
 
 
 def scene_of(ds: xr.Dataset, name: str, state: dict[str, Any]) -> tuple[Scene, dict[str, Any]]:
-    """Return what a picker shows, and the state without Datasets.
+    """Return the scene of a picker, and its state without Datasets.
 
     Parameters
     ----------
     ds : xarray.Dataset
-        What the picker was opened on.
+        The Dataset on which the picker is opened.
     name : str
         Its name in Python.
     state : dict
-        Of which ``compare`` may be another Dataset, or a dict with one as ``"other"``.
+        ``compare`` may be another Dataset, or a dict with one as ``"other"``.
 
     Raises
     ------
     InvalidDataset
-        They cannot be compared.
+        The Datasets cannot be shown, or not be compared.
     """
     compare = state.get("compare")
     kinds = (xr.Dataset, xr.DataArray)
-    given = {"other": compare} if isinstance(compare, kinds) else compare
-    if not isinstance(given, Mapping) or not isinstance(given.get("other"), kinds):
+    rest = {"other": compare} if isinstance(compare, kinds) else compare
+    if not isinstance(rest, Mapping) or not isinstance(rest.get("other"), kinds):
         return Scene(ds), state
-    other, rest = given["other"], {key: given[key] for key in given if key != "other"}
+    rest = dict(rest)
+    other = rest.pop("other")
     if isinstance(other, xr.DataArray):
         other = other.to_dataset(name=next(iter(ds.data_vars)))
-    pair = Pair(ds, other, (name, "other"))
+    second = "ds" if name.partition(".")[0] == "other" else "other"
+    pair = Pair(ds, other, (name, second))
     a, b = (step.label for step in pair.steps)
     return pair, {"time": a} | state | {"compare": {"time": b} | rest}
 
@@ -56,8 +59,8 @@ def scene_of(ds: xr.Dataset, name: str, state: dict[str, Any]) -> tuple[Scene, d
 class Pair(Scene):
     """A Dataset, and another one to compare it with.
 
-    On another grid, B is read around the pixels of A: the nearest pixel in full resolution, and
-    means, by overviews where there are any, of coarser ones.
+    If B has another grid, it is resampled to that of A: by the nearest pixel in full resolution,
+    by means (from overviews, if there are any) in coarser ones.
 
     Parameters
     ----------
@@ -69,7 +72,7 @@ class Pair(Scene):
     Raises
     ------
     InvalidDataset
-        B lacks bands of A, or they have other units; its grid is another one and has no CRS; they
+        B lacks bands of A, or has other units; the grids differ, and one has no CRS; the Datasets
         do not overlap; or one of them is a stack.
     """
 
@@ -79,10 +82,10 @@ class Pair(Scene):
         self._other = b = Scene(other)
         self._check_bands()
         self._onto = None if self._alike() else self._transformer()
-        labels = [_date(scene) for scene in (self, b)]
+        labels = [date_of(scene.ds) for scene in (self, b)]
         if None in labels or labels[0] == labels[1]:
             labels = list(names)
-        own = f"{names[1]}.rename({b.renamed!r})" if b.renamed else names[1]
+        own = f"{names[1]}.rename({literal(b.renamed)})" if b.renamed else names[1]
         source, matched = own + b.steps[0].code, self._onto is not None
         self.steps = [
             replace(self.steps[0], label=str(labels[0])),
@@ -116,12 +119,12 @@ class Pair(Scene):
             return False
         if self.crs is not None and self._other.crs is not None and self.crs != self._other.crs:
             return False
-        near = [abs(a[axis] - b[axis]) < _CLOSE * abs(a[f"d{axis}"]) for axis in "xy"]
-        sizes = [
-            abs(a[f"d{axis}"] - b[f"d{axis}"]) * a[count] < _CLOSE * abs(a[f"d{axis}"])
-            for axis, count in (("x", "cols"), ("y", "rows"))
-        ]
-        return all((*near, *sizes))
+        for axis, count in (("x", "cols"), ("y", "rows")):
+            pixel = f"d{axis}"
+            first, last = a[axis] - b[axis], (a[pixel] - b[pixel]) * a[count]
+            if max(abs(first), abs(last)) >= _CLOSE * abs(a[pixel]):
+                return False
+        return True
 
     def _transformer(self) -> Any:
         from pyproj import Transformer
@@ -134,33 +137,33 @@ class Pair(Scene):
                 hint=f"{lacks} has none; set it, e.g. by ds.rio.write_crs('EPSG:32610').",
             )
         found = Transformer.from_crs(self.crs.proj, self._other.crs.proj, always_xy=True)
-        rows, cols = self._places(found, self.whole, (64, 64))
-        count = self._other.shape
-        if not ((rows >= 0) & (rows < count[0]) & (cols >= 0) & (cols < count[1])).any():
+        if not self._positions(found, self.pyramid.whole, (64, 64))[2].any():
             hint = "Open both of one area, e.g. open_scene(…, like=ds)."
             raise InvalidDataset(method=_METHOD, needs="Datasets that overlap", hint=hint)
         return found
 
-    def _places(self, onto: Any, box: Box, shape: tuple[int, int]) -> tuple[Any, Any]:
-        """Return rows and columns of B, as floats, of the pixels of A in a box."""
+    def _positions(self, onto: Any, box: Box, shape: tuple[int, int]) -> tuple[Any, Any, Any]:
+        """Return rows and columns of B, as floats, at pixels of A, and which lie inside of B."""
         center = self.centers(box, shape)
         x, y = onto.transform(*np.meshgrid(center["x"], center["y"]))
         grid = self._other.grid
-        return (y - grid["y"]) / grid["dy"], (x - grid["x"]) / grid["dx"]
+        rows, cols = (y - grid["y"]) / grid["dy"], (x - grid["x"]) / grid["dx"]
+        inside = (rows >= 0) & (rows < grid["rows"]) & (cols >= 0) & (cols < grid["cols"])
+        return rows, cols, inside
 
     def _at(self, step: int) -> xr.Dataset:
         if step == 0:
             return super()._at(0)
         own = self._other.ds[list(self.bands)]
-        # Coordinates that differ in the last digits would be others.
+        # Coordinates that differ in the last digits would not align.
         known = [dim for dim in "yx" if dim in self.ds.coords]
-        # The variables alone: with them would come the time and id of A.
+        # As variables: DataArrays would bring the time and id of A.
         return own.assign_coords({dim: self.ds[dim].variable for dim in known})
 
     async def values(
         self, key: str, step: int, box: Box, shape: tuple[int, int]
     ) -> npt.NDArray[Any]:
-        """Read a channel of A, or of B at the pixels of A; see :meth:`Scene.values`."""
+        """Read a channel of A, or of B on the grid of A; see :meth:`Scene.values`."""
         if step and self._onto is not None and key == MASK:
             return await self._nearest(key, box, shape)
         return await super().values(key, step, box, shape)
@@ -173,14 +176,14 @@ class Pair(Scene):
         return await super()._band(name, step, box, shape)
 
     async def _nearest(self, key: str, box: Box, shape: tuple[int, int]) -> npt.NDArray[Any]:
-        rows, cols = await in_own_thread(self._places, self._onto, box, shape)
-        count = self._other.shape
-        inside = (rows >= 0) & (rows < count[0]) & (cols >= 0) & (cols < count[1])
+        rows, cols, inside = await in_own_thread(self._positions, self._onto, box, shape)
+        # Pixels outside of B are without data: not masked, and NaN in a band.
+        found = np.zeros(shape, bool) if key == MASK else np.full(shape, np.nan)
         if not inside.any():
-            return self._empty(key, shape)
+            return found
         ends = [(each[inside].min(), each[inside].max()) for each in (rows, cols)]
         (top, bottom), (left, right) = ((int(low), int(high) + 1) for low, high in ends)
-        # The nearest pixel in full resolution; of coarser pixels, means of as many as they are of.
+        # The nearest pixel in full resolution; else means of as many as lie in one of A.
         whole = shape == (box[2] - box[0], box[3] - box[1])
         pitch = [1.0 if whole else _pitch(each, n) for n, each in enumerate((rows, cols))]
         size = (
@@ -190,36 +193,21 @@ class Pair(Scene):
         part = await self._other.values(key, 0, (top, left, bottom, right), size)
         i = ((rows[inside] - top) * size[0] / (bottom - top)).astype(int).clip(0, size[0] - 1)
         j = ((cols[inside] - left) * size[1] / (right - left)).astype(int).clip(0, size[1] - 1)
-        found = self._empty(key, shape)
         found[inside] = part[i, j]
         return found
 
-    def _empty(self, key: str, shape: tuple[int, int]) -> npt.NDArray[Any]:
-        """Return pixels without data: not hidden in a mask, NaN in a band."""
-        return np.zeros(shape, bool) if key == MASK else np.full(shape, np.nan, np.float64)
-
     def selection(self, keys: Iterable[str], step: int, box: Box) -> xr.Dataset:
-        """Return bands of A, or of B; on another grid, B is computed on that of A."""
-        part = super().selection(keys, 0 if self._onto is not None else step, box)
+        """Return bands of A, or of B; on another grid, B is resampled, which reads it."""
         if not step or self._onto is None:
-            return part
+            return super().selection(keys, step, box)
         import rioxarray  # noqa: F401
 
-        own = [name for name in self.bands if name in part.data_vars]
-        made: xr.Dataset = self._other.ds[own].rio.reproject_match(part)
-        return made
+        part = self._part(keys, 0, box)
+        return self._with_own_names(self._other.ds[list(part)].rio.reproject_match(part))
 
 
-def _pitch(places: npt.NDArray[Any], axis: int) -> float:
+def _pitch(positions: npt.NDArray[Any], axis: int) -> float:
     """Return how many pixels of B lie in one of A along an axis, at least 1."""
-    if places.shape[axis] < 2:
+    if positions.shape[axis] < 2:
         return 1.0
-    return max(1.0, float(np.nanmedian(np.abs(np.diff(places, axis=axis)))))
-
-
-def _date(scene: Scene) -> str | None:
-    """Return what the time of a Dataset is called, if it has one."""
-    time = time_of(scene.ds)
-    if time is None:
-        return None
-    return steps_along(xr.Dataset(coords={"time": [time]}), "time")[0].label
+    return max(1.0, float(np.nanmedian(np.abs(np.diff(positions, axis=axis)))))

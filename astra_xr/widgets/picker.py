@@ -1,7 +1,7 @@
-"""``ds.astra.pick()``: choose bands with the mouse, see the image, and copy its code.
+"""The widget of ``ds.astra.pick()``: choose bands with the mouse, see the image, copy its code.
 
-The browser holds pixels as 16-bit codes and draws them itself; the kernel reads requested pixels
-in the background and sends further codes. Neither waits for the other.
+The browser has pixels as 16-bit codes and draws them itself; the kernel reads requested pixels in
+the background and sends their codes. Neither waits for the other.
 """
 
 from __future__ import annotations
@@ -14,29 +14,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anywidget
-import numpy as np
-import numpy.typing as npt
 import traitlets
 import xarray as xr
 
 from astra_xr.errors import AstraError, ReadError, redact
 from astra_xr.reading.loop import start
 from astra_xr.widgets import page
-from astra_xr.widgets.about import described
-from astra_xr.widgets.areas import Areas
-from astra_xr.widgets.choice import InvalidState, completed, formula_answer, usual_colormap
+from astra_xr.widgets.about import about_of
+from astra_xr.widgets.area_statistics import AreaStatistics
+from astra_xr.widgets.background_work import BackgroundWork
 from astra_xr.widgets.code import code_of, program_of
 from astra_xr.widgets.drawing import Drawing
-from astra_xr.widgets.layers import MASK
-from astra_xr.widgets.look import Box, Limits, Tile, fitting
-from astra_xr.widgets.messages import Wants
+from astra_xr.widgets.georeference import degrees_of
+from astra_xr.widgets.messages import TileRequests
 from astra_xr.widgets.pair import scene_of
-from astra_xr.widgets.pin_series import Series
+from astra_xr.widgets.picker_scene import MASK
 from astra_xr.widgets.pins import Pins, Spectrum
-from astra_xr.widgets.reads import Channel, Reads
-from astra_xr.widgets.sides import Side, channels_of, side_of
+from astra_xr.widgets.sides import Side, channels_of, side_of, usual_colormap
+from astra_xr.widgets.state import InvalidState, completed, formula_answer
 from astra_xr.widgets.stills import Still, jpeg
-from astra_xr.widgets.work import Work
+from astra_xr.widgets.tile_cache import Channel, TileCache
+from astra_xr.widgets.tile_codes import Box, Limits, Tile, fitting
 
 if TYPE_CHECKING:
     import os
@@ -59,14 +57,14 @@ class Picker(anywidget.AnyWidget):
     ``f`` at each change, and ``ds.astra.pick(**picker.state)`` opens the picker in that state.
     ``shown["limits"]`` has the limits in force, band or index → [low, high], and ``preview`` is
     the image as a JPEG, once it is read. An invalid state raises InvalidState, a
-    ``traitlets.TraitError``, and the last one stays.
+    ``traitlets.TraitError``, and the last valid one stays.
     """
 
     _esm = _HERE / "picker.js"
     _css = _HERE / "picker.css"
 
     about = traitlets.Dict(help="Description of the scene; constant.").tag(sync=True)
-    state = traitlets.Dict(help="What was chosen; see `astra_xr.widgets.choice`.").tag(sync=True)
+    state = traitlets.Dict(help="What was chosen; see `astra_xr.widgets.state`.").tag(sync=True)
     shown = traitlets.Dict(read_only=True, help="Limits in force, once known.").tag(sync=True)
     preview = traitlets.Bytes(read_only=True, help="The image as a JPEG, once read.").tag(sync=True)
 
@@ -75,28 +73,25 @@ class Picker(anywidget.AnyWidget):
     def __init__(
         self, ds: xr.Dataset, *, name: str = "ds", array: bool = False, **state: Any
     ) -> None:
-        # ``name`` is the Python of the Dataset in the copied code; of an array, if it is one.
+        # ``name`` is the Python of the Dataset, or with ``array`` of the array, in the copied code.
         self._scene, state = scene_of(ds, name, state)
-        self._work = Work()
+        self._work = BackgroundWork()
         self._start, self._soon = self._work.start, self._work.soon
-        self._tiles = Reads(self._scene)
-        self._wants = Wants(
-            self._tiles,
-            lambda message, buffers: self._soon(self.send, message, buffers),
-            lambda: self._soon(self._tell_shown),
+        self._tiles = TileCache(self._scene)
+        self._requests = TileRequests(
+            self._tiles, self._send_soon, lambda: self._soon(self._update_shown)
         )
         self._changes = 0
-        self._pins = Pins(self._scene, self._start, self._say)
-        self._series = Series(self._scene, self._start, self._say)
-        about = described(self._scene, ds, name, array=array)
+        self._pins = Pins(self._scene, self._start, self._send_soon)
+        about = about_of(self._scene, ds, name, array=array)
         self._drawing = Drawing(self._scene, about)
         self._still = Still(about["title"])
         about["still"] = self._still.name
-        self._areas = Areas(self._scene, about, self._start, self._say)
+        self._statistics = AreaStatistics(self._scene, about, self._start, self._send_soon)
         super().__init__(about=about, state=completed(self._scene, state))
         self._closed = False
-        self.on_msg(self._asked)
-        self.observe(self._follow, "state")
+        self.on_msg(self._on_message)
+        self.observe(self._on_state, "state")
         self._read()
 
     @traitlets.validate("state")
@@ -109,14 +104,14 @@ class Picker(anywidget.AnyWidget):
         changed = any(state[key] != before.get(key) for key in ("mode", "index"))
         if before and changed and state["cmap"] == before["cmap"]:
             # Another mode or index has its own colormap, as in the browser.
-            state["cmap"] = usual_colormap(self._scene, state)
+            state["cmap"] = usual_colormap(self.about, state)
         return state
 
     # Results for users.
 
     @property
     def selection(self) -> xr.Dataset:
-        """Return the visible bands of the area, else of the view; as lazy as the Dataset."""
+        """Return the visible bands in the area, else in the view; as lazy as the Dataset."""
         return self._selected("a")
 
     @property
@@ -144,64 +139,73 @@ class Picker(anywidget.AnyWidget):
         ------
         ReadError, SigningError, UpstreamError
         """
-        drawn = self._drawing.channels(self.state)
-        made = self._picture(self._channels(drawn, self._box(), (_MOST, _MOST)))
-        coords = self._scene.centers(self._box(), made.shape[:2])
+        channels, drawing, state = self._drawing.channels(self.state), self._drawing, self.state
+        tiles = self._channels(channels, self._box(), (_MOST, _MOST))
+        image = drawing.image(state, tiles, {} if drawing.classes(state) else self._limits())
+        coords = self._scene.centers(self._box(), image.shape[:2])
         coords["band"] = ["red", "green", "blue", "alpha"]
-        return xr.DataArray(made, coords, ("y", "x", "band"), name="picture")
+        return xr.DataArray(image, coords, ("y", "x", "band"), name="image")
 
     @property
     def code(self) -> str:
-        """Return the Python code for this image; of A and B, if both are shown, a line each."""
-        return code_of(self.about, self.state, self._in_force())
+        """Return the Python code of this image, a line each for A and B if both are shown."""
+        return code_of(self.about, self.state, self._limits())
 
     @property
     def script(self) -> str:
-        """Return a program that opens the Dataset and makes this image; not if it was changed.
+        """Return a program that opens the Dataset and makes this image.
 
         Raises
         ------
         InvalidDataset
+            The Dataset was not opened by its id, or was changed since.
         """
         return program_of(self.about, self.code)
 
     @property
     def spectra(self) -> pd.DataFrame:
         """Return the values under the pins at the shown time, one row per pin; reads as needed."""
-        return self._pins.table(self._step, self.state["pins"])
+        return self._pins.spectra_table(self._step, self.state["pins"])
 
     @property
     def area(self) -> tuple[float, float, float, float] | None:
-        """Return the area, (west, south, east, north), for ``open_scene(bbox=…)``; else None.
+        """Return the area in degrees, (west, south, east, north); None without an area.
 
-        InvalidDataset is raised if the Dataset has no CRS.
+        It may be passed as ``bbox=`` to ``open_scene``; west is greater than east across the
+        antimeridian.
+
+        Raises
+        ------
+        InvalidDataset
+            The Dataset has no CRS or no coordinates, or its CRS is undefined in the area.
         """
-        return self._areas.degrees(self.state)
+        area, scene = self.state["area"], self._scene
+        return degrees_of(scene.grid, scene.crs, area) if area else None
 
     @property
     def statistics(self) -> pd.DataFrame:
-        """Return statistics of the area, a row per band or index; of A, B and B - A if compared.
+        """Return statistics of the area, one row per band or index; of A, B and B - A if compared.
 
-        Columns are mean, std, valid (share, 0 to 1), count, and ``mean_of``: 1 in full resolution,
-        else pixels of the scene in one that counts. Clouds do not count where they are masked.
+        Columns are mean, std, valid (share, 0 to 1), count, and ``mean_of``: pixels of the scene
+        per pixel that counts, 1 in full resolution. Clouds do not count if they are masked.
         """
-        return self._areas.table(self.state)
+        return self._statistics.table(self.state)
 
     @property
     def series(self) -> pd.DataFrame:
         """Return the shown band or index under the pins over time, one row per pin and step.
 
-        Of three channels it is the chosen index. Clouds are NaN where a classification band tells
-        them. Reads pixels as needed; empty where there is no time.
+        With three bands, it is the chosen index. Clouds are NaN if a classification band shows
+        them. Reads pixels as needed; without a time dimension, the table is empty.
         """
-        return self._series.table(self.state)
+        return self._pins.series_table(self.state)
 
     def to_html(
         self, path: str | os.PathLike[str], *, bands: Iterable[str] = (), size: int = 512
     ) -> Path:
         """Write an HTML file that shows this picker without a kernel or network.
 
-        Of a stack it has the date that is shown, and the one that limits follow from.
+        For a stack, it has the visible dates, and the one from which limits follow.
 
         Parameters
         ----------
@@ -225,7 +229,7 @@ class Picker(anywidget.AnyWidget):
         return page.write(Path(path), page.document(self, bands, size))
 
     def set_state(self, sync_data: Any) -> None:
-        """Take a state from the browser, which is given back the last valid one with an error."""
+        """Take a state from the browser; if it is invalid, send back the last valid one."""
         sync_data = {key: value for key, value in sync_data.items() if key == "state"}
         try:
             super().set_state(sync_data)
@@ -240,14 +244,14 @@ class Picker(anywidget.AnyWidget):
             return
         self._closed = True
         self._work.close()
-        with contextlib.suppress(ReadError):  # the process is ending, and with it the reads
+        with contextlib.suppress(ReadError):  # the process is ending, and its reads with it
             start(self._stop())
-        for each in (self._drawing, self._pins, self._series):
-            each.clear()
+        self._drawing.clear()
+        self._pins.clear()
         super().close()
 
     async def _stop(self) -> None:
-        self._wants.close()
+        self._requests.close()
         self._tiles.close()
 
     def __repr__(self) -> str:
@@ -263,7 +267,7 @@ class Picker(anywidget.AnyWidget):
 
     def _ipython_display_(self, **_: Any) -> None:
         if self._closed:
-            raise NotImplementedError  # IPython then shows the repr
+            raise NotImplementedError  # so that IPython shows the repr
         widget, metadata = super()._repr_mimebundle_() or ({}, {})
         self._still.display(widget, metadata, [self._read()], self._drawn)
 
@@ -271,7 +275,7 @@ class Picker(anywidget.AnyWidget):
 
     def _box(self) -> Box:
         view = self.state["view"]
-        return tuple(view) if view else self._scene.whole
+        return tuple(view) if view else self._scene.pyramid.whole
 
     @property
     def _step(self) -> int:
@@ -290,61 +294,57 @@ class Picker(anywidget.AnyWidget):
         return self._work.wait(work, lambda key: key[0] == MASK and not self.state["mask"])
 
     def _read(self) -> Future[None]:
-        """Read overviews of all that is seen, and tell what follows from them."""
+        """Read the overviews that the image and its limits follow from, then set ``shown``."""
         read = self._start(self._tiles.prepare(self._drawing.followed(self.state)))
-        read.add_done_callback(lambda _: self._soon(self._tell_shown))
+        read.add_done_callback(lambda _: self._soon(self._update_shown))
         return read
 
-    def _lost(self) -> bool:
-        """Return True if some of it was read, and is kept no more."""
+    def _released(self) -> bool:
+        """Return True if one of these overviews was read and released."""
         return not self._tiles.released.isdisjoint(self._drawing.followed(self.state))
 
-    def _statistics_of(self) -> Box:
-        return self._box() if self.state["stretch"]["of"] == "view" else self._scene.whole
+    def _stretched_box(self) -> Box:
+        return self._box() if self.state["stretch"]["of"] == "view" else self._scene.pyramid.whole
 
-    def _at_hand(self) -> dict[Channel, Tile]:
-        """Return those tiles that limits follow from and that are read."""
-        if self._lost():
-            return {}  # without clouds, limits would be others
-        box, counted = self._statistics_of(), self._drawing.counted(self.state)
+    def _ready(self) -> dict[Channel, Tile]:
+        """Return the tiles that limits follow from and that are read."""
+        if self._released():
+            return {}  # without the mask, limits would differ
+        box, counted = self._stretched_box(), self._drawing.channels(self.state, counted=True)
         found = {channel: self._tiles.ready(channel, box) for channel in counted}
         return {channel: tile for channel, tile in found.items() if tile is not None}
 
-    def _in_force(self) -> dict[str, Limits]:
+    def _limits(self) -> dict[str, Limits]:
         """Return the limits of all visible channels; reads pixels as needed."""
         state, drawing = self.state, self._drawing
         limits = drawing.limits(state, {})
         if not drawing.limited(state, limits):
-            tiles, counted = self._at_hand(), drawing.counted(state)
+            tiles, counted = self._ready(), drawing.channels(state, counted=True)
             if len(tiles) < len(counted):
-                box = self._statistics_of()
+                box = self._stretched_box()
                 tiles = self._waited({each: self._tiles.part(each, box) for each in counted})
             limits = drawing.limits(state, tiles)
-        self._tell(limits)
+        self._set_shown(limits)
         return limits
 
-    def _tell_shown(self) -> None:
-        """Set ``shown``, as far as limits are known without waiting."""
+    def _update_shown(self) -> None:
+        """Set ``shown`` to the limits that are known without reading, and renew the preview."""
         if self._closed:
             return
-        if self._lost():
+        if self._released():
             self._read()
             return
-        limits = self._drawing.limits(self.state, self._at_hand())
-        self._tell(limits)
+        limits = self._drawing.limits(self.state, self._ready())
+        self._set_shown(limits)
         if self._drawing.limited(self.state, limits):
             self._changes += 1
             self._start(self._preview(self._changes))
 
-    def _tell(self, limits: Mapping[str, Limits]) -> None:
+    def _set_shown(self, limits: Mapping[str, Limits]) -> None:
         self.set_trait("shown", {"limits": {key: list(pair) for key, pair in limits.items()}})
 
-    def _picture(self, tiles: Mapping[Channel, Tile]) -> npt.NDArray[np.uint8]:
-        limits = {} if self._drawing.classes(self.state) else self._in_force()
-        return self._drawing.picture(self.state, tiles, limits)
-
     async def _preview(self, change: int) -> None:
-        """Make ``preview`` anew, unless there was another change meanwhile."""
+        """Renew ``preview``, unless there was another change meanwhile."""
         await asyncio.sleep(_CALM)
         if change == self._changes:
             self._soon(self._draw_preview)
@@ -356,42 +356,43 @@ class Picker(anywidget.AnyWidget):
             self._still.renew(image)
 
     def _drawn(self) -> bytes | None:
-        """Return the image of the whole scene as a JPEG, or None if it is not read."""
-        if self._lost():
+        """Return the image of the whole scene as a JPEG; None if it is not read."""
+        if self._released():
             return self.preview or None
         state, drawing, known = self.state, self._drawing, self._tiles.overviews
-        limits = drawing.limits(state, self._at_hand())
+        limits = drawing.limits(state, self._ready())
         if not (drawing.limited(state, limits) and drawing.ready(state, known)):
             return None
-        return jpeg(drawing.picture(state, known, limits))
+        return jpeg(drawing.image(state, known, limits))
 
     def _spectrum(self, step: int, x: float, y: float) -> Spectrum:
         return self._start(self._pins.spectrum(step, x, y)).result()
 
     # Messages from and to the browser.
 
-    def _say(self, message: dict[str, Any]) -> None:
-        self._soon(self.send, message)
+    def _send_soon(self, message: dict[str, Any], buffers: list[bytes] | None = None) -> None:
+        self._soon(self.send, message, buffers)
 
-    def _asked(self, _: Any, content: Any, __: Any) -> None:
+    def _on_message(self, _: Any, content: Any, __: Any) -> None:
         if self._closed or not isinstance(content, Mapping):
             return
-        if content.get("type") == "want":
-            self._start(self._wants.want(content))
-        elif content.get("type") == "spectra":
-            self._pins.follow(self._step, self.state["pins"])
-        elif content.get("type") == "series":
-            self._series.follow(content)
-        elif content.get("type") == "statistics":
-            self._areas.follow(self.state, again=True)
-        elif content.get("type") == "formula":
+        kind = content.get("type")
+        if kind == "want":
+            self._start(self._requests.want(content))
+        elif kind == "spectra":
+            self._pins.send_spectra(self._step, self.state["pins"])
+        elif kind == "series":
+            self._pins.send_series(content)
+        elif kind == "statistics":
+            self._statistics.follow(self.state, again=True)
+        elif kind == "formula":
             text = str(content.get("text"))
             self._soon(lambda: self.send(formula_answer(self._scene, text)))
-        elif content.get("type") == "page":
+        elif kind == "page":
             self._start(page.send(self))
 
-    def _follow(self, change: Any) -> None:
-        self._tell_shown()
-        self._areas.follow(self.state)
+    def _on_state(self, change: Any) -> None:
+        self._update_shown()
+        self._statistics.follow(self.state)
         if any(change["new"][key] != change["old"][key] for key in ("pins", "time")):
-            self._pins.follow(self._step, self.state["pins"])
+            self._pins.send_spectra(self._step, self.state["pins"])

@@ -1,14 +1,21 @@
-"""The values under the pins of a picker, read once."""
+"""Pixels under the pins of a picker, read once: spectra of a step, and series over all steps."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+import contextlib
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from astra_xr.errors import redact
-from astra_xr.reading.loop import together
-from astra_xr.widgets.layers import Scene
+import numpy as np
+import xarray as xr
+
+from astra_xr.accessor.evaluate import reflectance
+from astra_xr.accessor.own_formulas import is_formula
+from astra_xr.arrays.lazy import values_of
+from astra_xr.errors import AstraError, redact
+from astra_xr.reading.loop import in_own_thread, together
+from astra_xr.widgets.picker_scene import MASK, Scene
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,36 +23,45 @@ if TYPE_CHECKING:
 Spectrum = dict[str, float | None]
 """Band → value; None without data."""
 
+Series = list[float | None]
+"""The value of each step; None where masked or without data."""
 
 Start = Callable[[Coroutine[Any, Any, Any]], Future[Any]]
-"""Starts a coroutine on the engine's loop."""
+"""Starts a coroutine on the background loop."""
 
 Send = Callable[[dict[str, Any]], None]
 """Sends a message to the browser."""
 
+_MOST = 100
+"""Points in a message, at most; others are left out."""
+
 
 class Pins:
-    """What is known of single pixels; its coroutines run on the engine's loop.
+    """Values of single pixels, which are kept; coroutines run on the background loop.
+
+    Points are (x, y) in coordinates of the grid.
 
     Parameters
     ----------
     scene : Scene
-        What is shown.
-    start : callable
-        Starts a coroutine on the engine's loop.
-    send : callable
-        Sends a message to the browser.
+        The scene that is shown.
+    start, send : callable
+        See ``Start`` and ``Send``.
     """
 
     def __init__(self, scene: Scene, start: Start, send: Send) -> None:
         self._scene = scene
         self._start = start
         self._send = send
-        self._asked: Any = None
+        self._latest: Any = None
         self._spectra: dict[tuple[int, float, float], Spectrum] = {}
+        self._series: dict[tuple[str, float, float], Series] = {}
+        self._clouds: xr.DataArray | None = None
+
+    # Spectra.
 
     async def spectrum(self, step: int, x: float, y: float) -> Spectrum:
-        """Read all bands of a step at a point, in the coordinates of the grid.
+        """Read all bands of a step at a point.
 
         Raises
         ------
@@ -57,7 +73,7 @@ class Pins:
             self._spectra[at] = await self._scene.spectrum(*at)
         return self._spectra[at]
 
-    def table(self, step: int, points: Sequence[Sequence[float]]) -> pd.DataFrame:
+    def spectra_table(self, step: int, points: Sequence[Sequence[float]]) -> pd.DataFrame:
         """Return the values at points, one row per point; waits for them."""
         import pandas as pd
 
@@ -68,29 +84,145 @@ class Pins:
         found = zip(points, reads, strict=True)
         return pd.DataFrame({"x": x, "y": y} | time | read.result() for (x, y), read in found)
 
-    def follow(self, step: int, points: Sequence[Sequence[float]]) -> None:
-        """Send the spectra of points, unless others are asked for meanwhile."""
-        self._asked = asked = step, points
+    def send_spectra(self, step: int, points: Sequence[Sequence[float]]) -> None:
+        """Read and send the spectra of points, unless others are requested meanwhile."""
+        self._latest = latest = step, points
 
         async def answer() -> None:
-            found = await self.spectra(step, points)
-            if asked is self._asked:
-                self._send({"type": "spectra", "spectra": found})
+            found = [
+                _answer({"x": x, "y": y, "time": step}, self.spectrum(step, x, y), {})
+                for x, y in points
+            ]
+            message = {"type": "spectra", "spectra": await together(found)}
+            if latest is self._latest:
+                self._send(message)
 
         self._start(answer())
 
-    async def spectra(self, step: int, points: Sequence[Sequence[float]]) -> list[dict[str, Any]]:
-        """Return what the browser is told of points at a step; of a failure, the message."""
+    # Series.
 
-        async def one(x: float, y: float) -> dict[str, Any]:
-            at = {"x": x, "y": y, "time": step}
+    async def series(self, key: str, x: float, y: float) -> Series:
+        """Read a band or an index at a point, at all steps.
+
+        Clouds are None if a classification band of all steps shows them. The list is empty outside
+        of the grid, and for a Dataset that is no stack.
+
+        Raises
+        ------
+        AstraError
+            They cannot be read, or there is no such band or index.
+        """
+        if (key, x, y) not in self._series:
+            self._series[key, x, y] = await self._read_series(key, x, y)
+        return self._series[key, x, y]
+
+    def series_table(self, state: Mapping[str, Any]) -> pd.DataFrame:
+        """Return the series of what a state shows under its pins, one row per pin and step."""
+        import pandas as pd
+
+        scene, key = self._scene, _series_key(self._scene, state)
+        steps = scene.times
+        reads = [self._start(self.series(key, x, y)) for x, y in state["pins"]]
+        found: list[Series] = [read.result() for read in reads]
+        return pd.DataFrame(
+            {"pin": n, "x": x, "y": y, str(scene.dim or "time"): steps[step], key: value}
+            for n, ((x, y), values) in enumerate(zip(state["pins"], found, strict=True), 1)
+            for step, value in enumerate(values)
+        )
+
+    def send_series(self, content: Mapping[str, Any]) -> None:
+        """Read and send the series that a message requests."""
+
+        async def answer() -> None:
+            series = await self.series_answers(content.get("key"), content.get("points"))
+            self._send({"type": "series", "series": series})
+
+        self._start(answer())
+
+    async def series_answers(self, key: Any, points: Any) -> list[dict[str, Any]]:
+        """Return the series at points of a message, as JSON; invalid points are left out."""
+        if not isinstance(key, str) or not isinstance(points, list):
+            return []
+        return await together(
+            _answer({"x": x, "y": y, "key": key}, self.series(key, x, y), [])
+            for x, y in filter(_is_point, points[:_MOST])
+        )
+
+    async def _read_series(self, key: str, x: float, y: float) -> Series:
+        scene = self._scene
+        pixel = scene.pixel(x, y)
+        if pixel is None or not (scene.stacked or len(scene.steps) > 1):
+            return []
+        row, col = pixel
+        if not scene.stacked:
+            return [await self._one(key, n, row, col) for n in range(len(scene.steps))]
+        part = {"y": slice(row, row + 1), "x": slice(col, col + 1)}
+        here = scene.stack.isel(part)
+        names = [key] if key in scene.bands else scene.needs(key)
+        work = [values_of(here[name].variable) for name in names]
+        clouds = await in_own_thread(self._mask) if scene.masked else None
+        if clouds is not None:
+            work.append(values_of(clouds.isel(part).variable))
+        arrays = await together(work)
+        hidden = arrays.pop().reshape(-1) if clouds is not None else False
+        found = xr.Dataset(
+            {
+                name: (here[name].dims, values, dict(here[name].attrs))
+                for name, values in zip(names, arrays, strict=True)
+            },
+            attrs=scene.ds.attrs,
+        )
+        shown: xr.DataArray = (
+            reflectance(found[key]) if key in scene.bands else found.astra.index(key)
+        )
+        values = np.abs(shown.values) if shown.dtype.kind == "c" else shown.values
+        # A band without time has the same value at all steps.
+        numbers = np.where(hidden, np.nan, np.broadcast_to(values.reshape(-1), len(scene.steps)))
+        return [float(each) if np.isfinite(each) else None for each in numbers]
+
+    async def _one(self, key: str, step: int, row: int, col: int) -> float | None:
+        """Read a pixel of a step that is a Dataset of its own."""
+        box = (row, col, row + 1, col + 1)
+        value = float((await self._scene.values(key, step, box, (1, 1)))[0, 0])
+        hidden = False
+        if self._scene.masked:
+            with contextlib.suppress(AstraError):  # without a mask, nothing is masked
+                hidden = bool((await self._scene.values(MASK, step, box, (1, 1)))[0, 0])
+        return None if hidden or not np.isfinite(value) else value
+
+    def _mask(self) -> xr.DataArray | None:
+        """Return the cloud mask of all steps, lazily; None if there is none along the steps."""
+        if self._clouds is None:
             try:
-                return at | {"values": await self.spectrum(step, x, y)}
-            except Exception as error:  # noqa: BLE001  (any failure is shown in the widget)
-                return at | {"values": {}, "message": redact(error)}
-
-        return await together([one(x, y) for x, y in points])
+                mask = self._scene.stack.astra.mask()
+            except AstraError:
+                return None
+            self._clouds = mask if self._scene.dim in mask.dims else None
+        return self._clouds
 
     def clear(self) -> None:
-        """Forget all."""
+        """Release all values."""
         self._spectra.clear()
+        self._series.clear()
+        self._clouds = None
+
+
+async def _answer(point: dict[str, Any], read: Coroutine[Any, Any, Any], empty: Any) -> Any:
+    """Return a point with its values; if they cannot be read, with ``empty`` and the message."""
+    try:
+        return point | {"values": await read}
+    except Exception as error:  # noqa: BLE001  (any failure is shown in the widget)
+        return point | {"values": empty, "message": redact(error)}
+
+
+def _series_key(scene: Scene, state: Mapping[str, Any]) -> str:
+    """Return the band or index whose series a state shows: the index, if it has three bands."""
+    if state["mode"] == "single":
+        return str(state["band"])
+    index = str(state["index"])
+    return str(index if index in scene.indices or is_formula(index) else state["bands"][0])
+
+
+def _is_point(point: Any) -> bool:
+    numbers = isinstance(point, list) and all(isinstance(n, int | float) for n in point)
+    return numbers and len(point) == 2 and bool(np.isfinite(point).all())

@@ -1,4 +1,4 @@
-"""The sides of a picker: A, which the state itself is of, B, which has other choices, and B - A.
+"""The sides of a picker: A, shown by the state itself; B, by ``compare``; and B - A.
 
 Pure; ``js/sides.js`` is the same.
 """
@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 State = dict[str, Any]
+"""See :func:`astra_xr.widgets.state.completed`."""
 
 DIFFERENCE = "B - A"
-"""Key of the difference among the channels, and among limits."""
+"""Key of the difference, besides bands and indices."""
 
 OWN = ("time", "mode", "bands", "index", "band")
-"""What B may have otherwise than A."""
+"""Keys of the state that B may have for itself."""
 
 Side = Literal["a", "b", "difference"]
 
@@ -30,7 +31,7 @@ def channels_of(state: Mapping[str, Any]) -> list[str]:
 def usual_colormap(about: Mapping[str, Any], state: Mapping[str, Any]) -> str:
     """Return the default colormap of the mode and its channel."""
     if state["mode"] == "index":
-        # Formulas of the user's own are not listed.
+        # The user's own formulas are not in the table.
         return str(about["indices"].get(state["index"], {"cmap": "viridis"})["cmap"])
     return str(about["bands"][state["band"]]["cmap"])
 
@@ -60,7 +61,7 @@ def side_of(about: Mapping[str, Any], state: Mapping[str, Any], side: Side) -> S
 
 
 def sides_seen(state: Mapping[str, Any]) -> tuple[Side, ...]:
-    """Return the sides that are seen: A alone, A and B, or the difference."""
+    """Return the visible sides: only A, A and B, or the difference."""
     compare = state.get("compare")
     if not compare:
         return ("a",)

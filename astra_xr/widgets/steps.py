@@ -1,8 +1,7 @@
-"""The steps of what a picker shows, along time or another dimension: labels, clouds, Python."""
+"""The steps that a picker shows, along time or another dimension: labels, clouds, Python."""
 
 from __future__ import annotations
 
-import json
 import keyword
 import math
 from collections import Counter
@@ -17,6 +16,7 @@ import pandas as pd
 import xarray as xr
 
 from astra_xr.errors import InvalidParameter
+from astra_xr.widgets.code import literal
 
 CLEAR = 20.0
 """Percent of clouds up to which a step counts as clear."""
@@ -33,33 +33,33 @@ class Step:
     """One image of several."""
 
     label: str
-    """What it is called; no two steps have the same."""
+    """Its name; no two steps have the same."""
 
     code: str
-    """The Python that selects it, such as ``.sel(time="2025-01-15")``; empty for the only one."""
+    """The Python that selects it, e.g. ``.sel(time="2025-01-15")``; empty for the only one."""
 
     date: int | None = None
     """Nanoseconds since 1970, UTC."""
 
     cloud: float | None = None
-    """Percent of clouds; None where it is not known."""
+    """Percent of clouds; None if unknown."""
 
     source: str = ""
-    """The Python of its Dataset, where that is not the picker's."""
+    """The Python of its Dataset, if that is not the picker's; else empty."""
 
     matched: bool = False
-    """True if that has another grid, and is brought onto the picker's."""
+    """True if ``source`` has another grid, and is resampled to the picker's."""
 
 
 ONLY = Step(label="", code="")
-"""The one step of what is no stack."""
+"""The one step of a Dataset that is no stack."""
 
 
 def steps_along(ds: xr.Dataset, dim: Hashable) -> list[Step]:
     """Return the steps of a Dataset along a dimension, in its order.
 
-    Times are called by their date, those that share one by time of day. Two with nothing to tell
-    them apart are numbered.
+    The label of a time is its date, with the time of day where several share a date. Equal
+    labels are numbered.
     """
     count = ds.sizes[dim]
     values = np.asarray(ds[dim].values) if dim in ds.coords else np.arange(count)
@@ -78,16 +78,16 @@ def steps_along(ds: xr.Dataset, dim: Hashable) -> list[Step]:
     ]
 
 
-def time_of(ds: xr.Dataset) -> Any:
-    """Return the one time of a Dataset, as numpy.datetime64; None where it has none or several."""
+def date_of(ds: xr.Dataset) -> str | None:
+    """Return the date of a Dataset of one time, e.g. "2025-01-15"; else None."""
     time = ds.coords.get("time")
     if time is None or time.ndim or time.dtype.kind != "M" or bool(time.isnull()):
         return None
-    return time.values
+    return str(np.datetime_as_string(time, "D"))
 
 
 def _times(values: npt.NDArray[Any]) -> list[str]:
-    """Return times as text, no longer than it takes to tell them apart."""
+    """Return times as text, only as precise as needed to differ."""
     known = np.unique(values[~np.isnat(values)])
     texts: dict[Any, str] = {}
     for unit in _UNITS:
@@ -99,7 +99,7 @@ def _times(values: npt.NDArray[Any]) -> list[str]:
 
 
 def _numbered(texts: Sequence[str]) -> list[str]:
-    """Return texts with a number where there are several alike."""
+    """Return texts, numbered where several are equal."""
     counts, seen = Counter(texts), Counter[str]()
     labels = []
     for text in texts:
@@ -117,7 +117,7 @@ def _nanoseconds(value: Any) -> int | None:
 
 
 def _clouds(ds: xr.Dataset, dim: Hashable) -> list[float | None]:
-    """Return the percentages of clouds that the coordinates tell."""
+    """Return the percentages of clouds by the coordinate of cloud cover, if there is one."""
     for name in ("cloud_cover", "eo:cloud_cover"):
         if name in ds.coords and ds[name].dims == (dim,):
             values = pd.to_numeric(pd.Series(ds[name].values), errors="coerce")
@@ -126,53 +126,46 @@ def _clouds(ds: xr.Dataset, dim: Hashable) -> list[float | None]:
 
 
 def _code(dim: Hashable, index: pd.Index[Any] | None, n: int, value: Any) -> str:
-    """Return the Python that selects a step: by its label where that gives this step alone."""
+    """Return the Python that selects a step: by its label if only this step has it."""
     keys = [value.item() if isinstance(value, np.generic) else value]
     if isinstance(value, np.datetime64):
         keys = [] if np.isnat(value) else [np.datetime_as_string(value, u) for u in _UNITS]
     elif hasattr(value, "isoformat"):
         keys = [value.isoformat()]
     for key in keys:
-        literal = _literal(str(key) if isinstance(key, str) else key)
-        if literal and _found(index, key) == n:
-            return _call("sel", dim, literal)
-    return _call("isel", dim, str(n))
+        plain = isinstance(key, str | int) or (isinstance(key, float) and math.isfinite(key))
+        if plain and _found(index, key) == n:
+            return _call("sel", dim, key)
+    return _call("isel", dim, n)
 
 
-def _call(method: str, dim: Hashable, literal: str) -> str:
+def _call(method: str, dim: Hashable, key: str | float) -> str:
     plain = isinstance(dim, str) and dim.isidentifier() and not keyword.iskeyword(dim)
-    return f".{method}({dim}={literal})" if plain else f".{method}({{{dim!r}: {literal}}})"
-
-
-def _literal(key: Any) -> str:
-    if isinstance(key, str):
-        return json.dumps(key, ensure_ascii=False)
-    plain = isinstance(key, int) or (isinstance(key, float) and math.isfinite(key))
-    return repr(key) if plain else ""
+    return f".{method}({dim}={literal(key)})" if plain else f".{method}({literal({dim: key})})"
 
 
 def _found(index: pd.Index[Any] | None, key: Any) -> int | None:
-    """Return where xarray finds a label; None where it finds a part of the index, or nothing."""
+    """Return the position where xarray finds a label; None if it finds a slice, or nothing."""
     if index is None or index.nlevels > 1:
         return None
     try:
         found = index.get_loc(key)
     except (KeyError, TypeError, ValueError):
         return None
-    # A part of it, even of one step, keeps the dimension.
+    # A slice, even of one step, keeps the dimension.
     return found if isinstance(found, int) else None
 
 
 def in_order(steps: Sequence[Step]) -> list[int]:
-    """Return the numbers of steps by date; those without one come last, as they are."""
+    """Return the numbers of steps by date; those without one come last, in their order."""
     dates = [math.inf if step.date is None else step.date for step in steps]
     return sorted(range(len(steps)), key=dates.__getitem__)
 
 
 def usual_step(steps: Sequence[Step]) -> int:
-    """Return the latest clear step; if none is clear, the one with the least clouds.
+    """Return the latest clear step; if none is clear, the least cloudy one.
 
-    Where nothing is known of clouds, the latest.
+    If no cloud cover is known, the latest.
     """
     latest = in_order(steps)[::-1]
     known = [n for n in latest if steps[n].date is not None] or latest[::-1][-1:]
@@ -183,7 +176,7 @@ def usual_step(steps: Sequence[Step]) -> int:
 
 
 def step_named(steps: Sequence[Step], name: str, value: Any) -> int:
-    """Return the number of the step that a value means.
+    """Return the number of the step that a value selects.
 
     Parameters
     ----------
@@ -191,12 +184,12 @@ def step_named(steps: Sequence[Step], name: str, value: Any) -> int:
     name : str
         Of the parameter, for the message.
     value : str, datetime64, datetime or date
-        A label, a time, or a date or part of one that one step alone has.
+        A label, a time, or (part of) a date that only one step has.
 
     Raises
     ------
     InvalidParameter
-        It means none, or several.
+        It selects none, or several.
     """
     text = _text(value)
     exact = [n for n, step in enumerate(steps) if step.label == text]
@@ -211,7 +204,7 @@ def step_named(steps: Sequence[Step], name: str, value: Any) -> int:
     elif any(step.date is not None for step in steps):
         order = [steps[n].label for n in in_order(steps) if steps[n].date is not None]
         expected = (
-            f"a date, or the part of one that one step alone has, from {order[0]} to {order[-1]}"
+            f"a date, or the part of one that only one step has, from {order[0]} to {order[-1]}"
         )
     raise InvalidParameter(name=name, value=value, expected=expected)
 

@@ -1,4 +1,4 @@
-"""The image of a picker in saved notebooks: an output beside the widget, which hides it."""
+"""The image of a picker in saved notebooks: an output of its own, which the widget hides."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ import numpy as np
 import numpy.typing as npt
 
 _PATIENCE = 0.3
-"""Seconds: what is read later comes into the output later, unless the kernel has ended."""
+"""Seconds to wait for an image; a later one is put into the output as long as the kernel runs."""
 
 
-def jpeg(picture: npt.NDArray[np.uint8]) -> bytes:
+def jpeg(image: npt.NDArray[np.uint8]) -> bytes:
     """Return an RGBA image as a JPEG, on white."""
-    alpha = picture[..., 3:] / 255
-    solid = (picture[..., :3] * alpha + 255 * (1 - alpha)).round().astype(np.uint8)
+    alpha = image[..., 3:] / 255
+    solid = (image[..., :3] * alpha + 255 * (1 - alpha)).round().astype(np.uint8)
     return bytes(imagecodecs.jpeg8_encode(solid, level=82))
 
 
 class Still:
     """The image that viewers without widgets show.
 
-    Where widgets are shown, one that is not found is an error message, whatever else its output
-    has. The image is therefore an output of its own, which a view of the widget hides by its
-    class, ``name``. It follows the picker, and shows what was seen when the notebook was saved.
+    A viewer that cannot find a widget shows an error message, whatever else the output has. So
+    the image is an output of its own, which a view of the widget hides by its class, ``name``. It
+    follows the picker, and shows what was visible when the notebook was saved.
 
     Parameters
     ----------
@@ -62,14 +62,14 @@ class Still:
         reads: Sequence[Future[Any]],
         image: Callable[[], bytes | None],
     ) -> None:
-        """Display the widget, then the image, for whose reads it waits briefly."""
+        """Display the widget, then the image, after waiting briefly for its reads."""
         _publish(widget, metadata=metadata)
         wait(reads, _PATIENCE)
         self._shown.append(name := uuid.uuid4().hex)
         _publish({"text/html": self.html(image())}, transient={"display_id": name})
 
     def renew(self, image: bytes) -> None:
-        """Put another image into all outputs."""
+        """Replace the image in all outputs."""
         data = {"text/html": self.html(image)}
         for name in self._shown:
             _publish(data, transient={"display_id": name}, update=True)

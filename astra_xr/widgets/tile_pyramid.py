@@ -1,4 +1,4 @@
-"""The scene as square tiles at several levels; ``js/geo/pyramid.js`` is the same. Pure."""
+"""A scene as square tiles at several levels; ``js/geo/pyramid.js`` is the same. Pure."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from astra_xr.widgets.look import Box, Tile, fitting
+from astra_xr.widgets.tile_codes import Box, Tile, fitting
 
 SIDE = 256
 """Rows and columns of a tile; fewer at the ends of the scene."""
 
 OVERVIEW = 768
-"""Maximum rows and columns of the top level, and of what statistics are computed from."""
+"""Maximum rows and columns of the top level, and of the pixels that limits follow from."""
 
 THUMBNAIL = 64
-"""Maximum rows and columns of the level above the top one: of a time step in a strip of many."""
+"""Maximum rows and columns of the level above the top: an image in the strip of time steps."""
 
 Place = tuple[int, int]
 """Row and column of a tile in its level."""
@@ -28,8 +28,8 @@ Place = tuple[int, int]
 class Pyramid:
     """Levels of a scene: a pixel of level n is 2ⁿ pixels of the scene wide.
 
-    The top level is an overview of the whole scene, whose pixels are all alike, and above it is a
-    thumbnail; a last pixel of other levels that the scene would not fill is left out.
+    The top level is an overview of the whole scene in pixels of one size; above it is a thumbnail.
+    On other levels, last rows and columns that the scene would fill only in part are left out.
     """
 
     rows: int
@@ -57,12 +57,12 @@ class Pyramid:
         return max(1, self.rows >> level), max(1, self.cols >> level)
 
     def pitch(self, level: int) -> tuple[float, float]:
-        """Return the scene's pixels in one of a level, down and across."""
+        """Return the height and width of a level's pixels, in pixels of the scene."""
         rows, cols = self.shape(level)
         return (self.rows / rows, self.cols / cols) if level >= self.top else (2**level, 2**level)
 
     def within(self, level: int, box: Box) -> list[Place]:
-        """Return the tiles that a box of the scene touches, row by row."""
+        """Return the tiles that intersect a box of the scene, row by row."""
         spans = []
         for n in (0, 1):
             pitch = self.pitch(level)[n] * SIDE
@@ -73,20 +73,20 @@ class Pyramid:
         return [(row, col) for row in spans[0] for col in spans[1]]
 
     def pixels(self, level: int, first: Place, last: Place) -> Box:
-        """Return the pixels of a level in a rectangle of tiles, the last included."""
+        """Return the box of a level's pixels in a rectangle of tiles, including the last."""
         rows, cols = self.shape(level)
         bottom, right = min(rows, (last[0] + 1) * SIDE), min(cols, (last[1] + 1) * SIDE)
         return first[0] * SIDE, first[1] * SIDE, bottom, right
 
     def box(self, level: int, pixels: Box) -> tuple[float, float, float, float]:
-        """Return the part of the scene that pixels of a level show."""
+        """Return the box of the scene that pixels of a level cover."""
         down, across = self.pitch(level)
         top, left, bottom, right = pixels
         ends = min(self.rows, bottom * down), min(self.cols, right * across)
         return top * down, left * across, *ends
 
     def level_of(self, box: Box) -> int:
-        """Return the level that statistics of a box are computed from."""
+        """Return the level from which limits of a box are computed."""
         level = 0
         while level < self.top and max(box[2] - box[0], box[3] - box[1]) > OVERVIEW << level:
             level += 1
@@ -104,7 +104,7 @@ def window_of(tile: Tile, box: Box) -> Box:
 
 
 def rectangles(places: list[Place]) -> list[tuple[Place, Place]]:
-    """Return rectangles of tiles, by their first and last, that make up the places.
+    """Return rectangles of tiles, by their first and last, that cover the places exactly.
 
     Examples
     --------
@@ -127,7 +127,7 @@ def rectangles(places: list[Place]) -> list[tuple[Place, Place]]:
 
 
 def joined(tiles: Mapping[Place, Tile], box: Box) -> Tile:
-    """Return the pixels of tiles of one level that lie in a box, as one tile."""
+    """Return the pixels in a box, from tiles of one level, as one tile."""
     lines: dict[int, list[npt.NDArray[np.uint16]]] = {}
     for (row, _), tile in sorted(tiles.items(), key=lambda each: each[0]):
         top, left, bottom, right = window_of(tile, box)

@@ -34,7 +34,7 @@ from astra_xr.resolver.routing import needs_conversion, route
 from astra_xr.secret import Secret
 from astra_xr.settings import Settings
 from astra_xr.testing import write_cog
-from astra_xr.widgets.layers import Scene
+from astra_xr.widgets.picker_scene import Scene
 from tests import items
 
 Json = dict[str, Any]
@@ -177,7 +177,10 @@ class TestClasses:
             coarse = opened(item, "map", resolution=40).load()
         assert set(np.unique(coarse)) == {10, 80}
         scene = Scene(astra_xr.open_scene(item))
-        assert set(np.unique(run(scene.read("map", 0, scene.whole, (64, 64))).values)) == {10, 80}
+        assert set(np.unique(run(scene.read("map", 0, scene.pyramid.whole, (64, 64))).values)) == {
+            10,
+            80,
+        }
 
     def test_overviews_of_a_class_that_the_item_forgot_are_used(self, tmp_path: Path) -> None:
         stored = np.random.default_rng(0).choice(np.array([10, 80, 90], "uint8"), (SIDE, SIDE))
@@ -285,7 +288,7 @@ class TestClasses:
             item_of({"map": {"href": str(classes_file), "type": COG, field: form}})
         )
         scene = Scene(ds)
-        tile = run(scene.read("map", 0, scene.whole, (60, 60)))
+        tile = run(scene.read("map", 0, scene.pyramid.whole, (60, 60)))
         assert tile.values.shape == (60, 60)
         assert set(np.unique(tile.values)) == {10, 80}
         named = [(each["name"], each["color"]) for each in scene.bands["map"]["classes"]]

@@ -17,10 +17,10 @@ import astra_xr
 from astra_xr.errors import AstraError
 from astra_xr.reading.loop import run
 from astra_xr.widgets import picker as module
-from astra_xr.widgets.choice import formula_answer
 from astra_xr.widgets.messages import packed
 from astra_xr.widgets.page import document
 from astra_xr.widgets.picker import Picker
+from astra_xr.widgets.state import formula_answer
 
 SAMPLE = "sentinel-2:S2B_MSIL2A_20250115T184929"
 ESM = Path(module.__file__).with_name("picker.js").read_text()
@@ -151,7 +151,7 @@ def answers(picker: Picker, message: dict[str, Any]) -> list[dict[str, Any]]:
         text = base64.b64encode(document(picker).encode()).decode()
         return [{"type": "page", "data": text}]
     if message["type"] == "series":
-        series = run(picker._series.answers(message["key"], message["points"]))
+        series = run(picker._pins.series_answers(message["key"], message["points"]))
         return [{"type": "series", "series": series}]
     found: list[dict[str, Any]] = []
     if message["type"] == "formula":

@@ -42,7 +42,7 @@ def screenshot(picker: Picker, *, width: int = 1000, scale: float = 1.0) -> byte
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         page = browser.new_page(viewport={"width": width, "height": 700}, device_scale_factor=scale)
-        page.expose_function("asks", lambda message: picker._asked(None, message, None))
+        page.expose_function("asks", lambda message: picker._on_message(None, message, None))
         page.set_content(_PAGE)
         page.evaluate("() => { window.kernel = ({root, ...message}) => window.asks(message); }")
         told = {"about": picker.about, "state": picker.state, "shown": picker.shown}

@@ -31,7 +31,7 @@ def drag(page: Any, start: tuple[float, float], end: tuple[float, float]) -> Non
 def told(page: Any, picker: Picker) -> None:
     """Let Python tell the statistics of what is chosen in the browser."""
     picker.state = page.evaluate("window.model.get('state')")
-    page.evaluate("told => window.tell(told)", run(picker._areas.answer(picker.state)))
+    page.evaluate("told => window.tell(told)", run(picker._statistics.message(picker.state)))
 
 
 def test_it_is_drawn_resized_moved_and_removed(show: Show, picker: Picker) -> None:

@@ -11,7 +11,7 @@ import xarray as xr
 
 import astra_xr
 from astra_xr.errors import InvalidDataset, InvalidParameter
-from astra_xr.widgets import areas as module
+from astra_xr.widgets import area_statistics as module
 from astra_xr.widgets.georeference import degrees_of
 from tests.widgets.conftest import SAMPLE, scene
 
@@ -202,7 +202,7 @@ def test_the_browser_is_told_once_of_each_change(monkeypatch: pytest.MonkeyPatch
     (row,) = told["sides"][0]
     assert row["mean"] == picker.statistics.loc["nir", "mean"]
     picker.state = picker.state | {"gamma": 2.0}  # changes nothing of it
-    picker._asked(None, {"type": "statistics"}, None)  # a further view
+    picker._on_message(None, {"type": "statistics"}, None)  # a further view
     assert sent.get(timeout=30) == told
     picker.close()
     assert sent.empty()

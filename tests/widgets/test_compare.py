@@ -9,8 +9,8 @@ import pytest
 import xarray as xr
 
 from astra_xr.errors import AstraError, InvalidParameter
-from astra_xr.widgets.choice import InvalidState
 from astra_xr.widgets.picker import Picker
+from astra_xr.widgets.state import InvalidState
 
 DATES = ["2025-06-14", "2025-05-15", "2025-07-04"]
 SHAPE = (3, 8, 9)
@@ -70,7 +70,7 @@ def test_b_is_as_a_but_for_what_it_is_given(opened: list[Picker]) -> None:
     [
         ("2025-07-04", "a dict of what B shows"),
         ({"date": "2025-07-04"}, "a dict of time, mode, bands, index, band, show, split, cmap"),
-        ({"time": "2031"}, "time of compare='2031'"),
+        ({"time": "2031"}, r"compare\['time'\]='2031'"),
         ({"band": "green"}, "green"),
         ({"index": "NDWI"}, "Green"),
         ({"show": "blink"}, "'swipe' or 'difference'"),

@@ -307,7 +307,7 @@ def test_a_notebook_that_was_saved_without_the_state_of_widgets(
 
 SLOW = f"""
 import asyncio, time, astra_xr
-from astra_xr.widgets.layers import Scene
+from astra_xr.widgets.picker_scene import Scene
 read = Scene.read
 async def slowly(*args, **options):
     await asyncio.sleep(2)

@@ -16,8 +16,8 @@ import xarray as xr
 import astra_xr
 from astra_xr.errors import ReadError
 from astra_xr.reading.loop import run
-from astra_xr.widgets.layers import MASK
 from astra_xr.widgets.picker import Picker
+from astra_xr.widgets.picker_scene import MASK
 from tests.widgets.conftest import SAMPLE, Show, drawn, scene
 
 # One browser for all of them.
@@ -134,7 +134,7 @@ def test_limits_by_mouse_and_by_keyboard(show: Show, picker: Picker) -> None:
     drawn(page, 1)
     dragged = page.evaluate("window.model.get('state')")
     assert list(dragged["limits"]) == ["red"]
-    assert dragged["limits"]["red"][1] < picker._in_force()["red"][1]
+    assert dragged["limits"]["red"][1] < picker._limits()["red"][1]
     menu = page.get_by_label("Stretch", exact=True)
     assert menu.locator("option:checked").inner_text() == "Percentile"  # of the other channels
     handle.focus()
@@ -603,7 +603,7 @@ def test_a_read_that_fails_in_the_kernel_is_answered(monkeypatch: pytest.MonkeyP
     picker = scene(30).astra.pick()
     picker._read().result()
     sent: list[dict[str, Any]] = []
-    monkeypatch.setattr(picker._wants, "_send", lambda message, _: sent.append(message))
+    monkeypatch.setattr(picker._requests, "_send", lambda message, _: sent.append(message))
 
     async def fail(*_: object, **__: object) -> None:
         raise ReadError(source="S2 nir", href="https://x.example/a?sig=SECRET", reason="503")
@@ -622,8 +622,8 @@ def test_a_read_that_fails_in_the_kernel_is_answered(monkeypatch: pytest.MonkeyP
 
 
 async def answered(picker: Picker, content: dict[str, Any]) -> None:
-    await picker._wants.want(content)
-    await asyncio.gather(*picker._wants._jobs)
+    await picker._requests.want(content)
+    await asyncio.gather(*picker._requests._jobs)
 
 
 def test_a_picker_far_from_what_is_seen_holds_no_pixels(show: Show, picker: Picker) -> None:

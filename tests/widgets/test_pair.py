@@ -64,6 +64,25 @@ def test_without_dates_they_are_called_by_their_names(opened: list[Picker]) -> N
     assert opened[1].code.startswith("(other - da).plot")
 
 
+def test_the_first_may_be_called_other(opened: list[Picker]) -> None:
+    opened.append(scene().astra.pick(compare=scene() + 1, code_name="other"))
+    assert opened[0].state["time"] == "other"
+    assert opened[0].state["compare"]["time"] == "ds"
+    difference(opened[0])
+    assert opened[0].code.startswith('(ds["red"] - other["red"]).plot')
+
+
+def test_what_is_compared_has_the_names_of_the_first(opened: list[Picker]) -> None:
+    def degrees(size: int) -> xr.Dataset:
+        ds = scene(step=0.24 / size, origin=(10, 50), size=size, crs="EPSG:4326")
+        return ds.rename(y="lat", x="lon")
+
+    opened.append(degrees(24).astra.pick(band="nir", compare=degrees(12)))
+    a, b = opened[0].compared
+    assert a.sizes == b.sizes == {"lat": 24, "lon": 24}
+    np.testing.assert_allclose(b.lat, a.lat)
+
+
 def test_the_other_is_given_beside_how_it_is_shown(opened: list[Picker]) -> None:
     ds, other = scene("2025-06-01"), scene("2025-07-01") * 1.1
     opened.append(ds.astra.pick("nir", compare={"other": other, "show": "difference"}))

@@ -26,12 +26,12 @@ import astra_xr
 from astra_xr.errors import AstraError, InvalidDataset, InvalidParameter, UnknownBand, UnknownIndex
 from astra_xr.reading.loop import run, start
 from astra_xr.widgets import picker as module
-from astra_xr.widgets import reads as reads_module
-from astra_xr.widgets.choice import InvalidState
+from astra_xr.widgets import tile_cache as cache_module
 from astra_xr.widgets.colormaps import colors
-from astra_xr.widgets.layers import MASK, Scene
 from astra_xr.widgets.picker import Picker
-from astra_xr.widgets.reads import Reads
+from astra_xr.widgets.picker_scene import MASK, Scene
+from astra_xr.widgets.state import InvalidState
+from astra_xr.widgets.tile_cache import TileCache
 from tests.widgets.conftest import SAMPLE, scene
 
 mpl.use("agg")
@@ -56,6 +56,7 @@ def test_it_opens_in_true_colour_stretched_without_clouds(picker: Picker) -> Non
     assert picker.state["bands"] == ["red", "green", "blue"]
     picture = picker.image
     assert picture.dims == ("y", "x", "band")
+    assert picture.name == "image"
     clear = ~scene().astra.mask().values
     # 2 to 98 % of what is no cloud.
     assert 90 < picture.values[clear][:, :3].mean() < 165
@@ -405,11 +406,12 @@ def test_rows_that_go_north_are_shown_north_up() -> None:
         xr.Dataset({"a": (("row", "col"), np.zeros((2, 2)))}),
         xr.Dataset({"a": (("time", "level", "y", "x"), np.zeros((2, 2, 2, 2)))}),
         xr.Dataset({"a": (("time", "y", "x"), np.zeros((0, 2, 2)))}),
+        xr.Dataset({"a": (("level", "y", "x"), np.zeros((0, 2, 2)))}),
         xr.Dataset({"a": (("y", "x"), np.zeros((0, 2)))}),
         xr.Dataset({"a": (("y", "x"), np.array([["x"]]))}),
         xr.Dataset(),
     ],
-    ids=["row-col", "time-level", "no-time", "empty", "text", "none"],
+    ids=["row-col", "time-level", "no-time", "no-level", "empty", "text", "none"],
 )
 def test_what_cannot_be_shown_says_what_to_do(ds: xr.Dataset) -> None:
     with pytest.raises(InvalidDataset, match=r"isel\(level=0\)"):
@@ -559,14 +561,14 @@ def test_saved_state_has_the_picture(picker: Picker, monkeypatch: pytest.MonkeyP
     picker.observe(lambda change: drawn.put(change["new"]), "preview")
     picker.state = picker.state | {"gamma": 2.0}
     _ = picker.image
-    picker._tell_shown()
+    picker._update_shown()
     first = imagecodecs.jpeg8_decode(drawn.get(timeout=30))
     assert first.shape == (300, 300, 3)
     np.testing.assert_allclose(first, picker.image.values[..., :3], atol=90)
     assert abs(first.mean() - picker.image.values[..., :3].mean()) < 2
     picker.state = picker.state | {"mode": "index", "index": "NDVI"}
     _ = picker.image
-    picker._tell_shown()
+    picker._update_shown()
     second = imagecodecs.jpeg8_decode(drawn.get(timeout=30))
     assert abs(first.mean() - second.mean()) > 5
     assert picker.get_state()["preview"] == picker.preview
@@ -589,7 +591,7 @@ def test_closing_stops_reads(monkeypatch: pytest.MonkeyPatch) -> None:
 def asked(picker: Picker, store: str, *, add: object = (), drop: object = ()) -> None:
     """Take a message of a browser, and wait until it is heard."""
     content = {"type": "want", "store": store, "add": add, "drop": drop, "raw": False}
-    run(picker._wants.want(content))
+    run(picker._requests.want(content))
 
 
 def test_stores_share_reads_and_cancel_none_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -605,11 +607,11 @@ def test_stores_share_reads_and_cancel_none_of_another(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(picker._tiles, "tiles", slow)
     sent: list[dict[str, Any]] = []
-    picker._wants._send = lambda message, _: sent.append(message)
+    picker._requests._send = lambda message, _: sent.append(message)
     a, b = ["a", 0, 0, 0, 0], ["b", 0, 0, 0, 0]
     asked(picker, "A", add=[a, b])
     asked(picker, "B", add=[a])  # on its way already
-    jobs = list(picker._wants._jobs)
+    jobs = list(picker._requests._jobs)
     asked(picker, "A", drop=[a, b])  # b is wanted by none any more, a by B
     start(_set(go)).result()
     run(_ended(jobs))
@@ -670,10 +672,10 @@ async def _set(event: asyncio.Event) -> None:
 )
 def test_messages_that_mean_nothing_do_nothing(content: Any) -> None:
     picker = plain("a", "b", "c").astra.pick()
-    picker._asked(None, content, [])
+    picker._on_message(None, content, [])
     for read in list(picker._work.reads):
         read.result()
-    assert not picker._wants._wanted
+    assert not picker._requests._wanted
     picker.close()
 
 
@@ -684,7 +686,7 @@ def test_tiles_are_the_scene_wherever_they_are_cut() -> None:
     assert pyramid.top == 2
     for key in ("red", "NDVI", MASK):
         together = run(reads.tiles((key, 0), 1, pyramid.within(1, (0, 0, 1500, 700))))
-        alone = run(Reads(picker._scene).tiles((key, 0), 1, [(2, 1)]))[2, 1]
+        alone = run(TileCache(picker._scene).tiles((key, 0), 1, [(2, 1)]))[2, 1]
         np.testing.assert_array_equal(together[2, 1].codes, alone.codes)
         assert alone.box == (1024, 512, 1536, 1024)
     exact = run(reads.tiles(("red", 0), 0, [(3, 2)]))[3, 2]
@@ -709,11 +711,11 @@ def test_tiles_on_their_way_arrive_whatever_else_is_asked_meanwhile() -> None:
         sent.append((message["key"], message["row"], message["col"]))
         ask = {"type": "want", "store": "B", "add": [["green", 0, 0, 0, len(sent)]], "raw": False}
         if len(sent) <= 3:
-            more.append(asyncio.ensure_future(picker._wants.want(ask)))
+            more.append(asyncio.ensure_future(picker._requests.want(ask)))
 
-    picker._wants._send = send
+    picker._requests._send = send
     asked(picker, "A", add=[["red", 0, 1, *place] for place in places])
-    run(_ended(list(picker._wants._jobs)))
+    run(_ended(list(picker._requests._jobs)))
     assert {each[1:] for each in sent if each[0] == "red"} == set(places)
     picker.close()
 
@@ -722,7 +724,7 @@ def test_the_whole_is_sent_before_what_is_finer() -> None:
     ds = astra_xr.open_scene(SAMPLE, ["red", "green", "blue"], catalog="sample")
     picker = ds.astra.pick()
     pyramid, sent = picker._tiles.pyramid, list[tuple[str, int]]()
-    picker._wants._send = lambda message, _: sent.append((message["key"], message["level"]))
+    picker._requests._send = lambda message, _: sent.append((message["key"], message["level"]))
     keys = ("red", "green", "blue")
     add = [
         [key, 0, level, *place]
@@ -731,10 +733,31 @@ def test_the_whole_is_sent_before_what_is_finer() -> None:
         for place in pyramid.within(level, pyramid.whole)
     ]
     asked(picker, "A", add=add)
-    run(_ended(list(picker._wants._jobs)))
+    run(_ended(list(picker._requests._jobs)))
     whole = len(pyramid.within(pyramid.top, pyramid.whole)) * len(keys)
     assert len(sent) == len(add)
     assert {level for _, level in sent[:whole]} == {pyramid.top}
+    picker.close()
+
+
+def test_tiles_wait_only_for_overviews(monkeypatch: pytest.MonkeyPatch) -> None:
+    ds = astra_xr.open_scene(SAMPLE, ["red", "green", "blue"], catalog="sample")
+    picker = ds.astra.pick()
+    picker._read().result()
+    go, sent = asyncio.Event(), queue.Queue[str]()
+    tiles = picker._tiles.tiles
+
+    async def slow(channel: Any, *rest: Any) -> Any:
+        if channel[0] == "red":
+            await go.wait()
+        return await tiles(channel, *rest)
+
+    monkeypatch.setattr(picker._tiles, "tiles", slow)
+    picker._requests._send = lambda message, _: sent.put(message["key"])
+    asked(picker, "A", add=[[key, 0, 1, 0, 0] for key in ("red", "green")])
+    assert sent.get(timeout=30) == "green"
+    start(_set(go)).result()
+    assert sent.get(timeout=30) == "red"
     picker.close()
 
 
@@ -756,7 +779,7 @@ def test_tiles_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
     picker = ds.astra.pick()
     picker._read().result()
     overviews = picker._tiles.held
-    monkeypatch.setattr(reads_module, "_BYTES", overviews + 5 * 256 * 256 * 2)
+    monkeypatch.setattr(cache_module, "_BYTES", overviews + 5 * 256 * 256 * 2)
     for row in range(4):
         run(picker._tiles.tiles(("red", 0), 0, [(row, col) for col in range(3)]))
     assert len(picker._tiles._tiles) == 5
@@ -770,7 +793,7 @@ def test_all_pickers_share_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None
     for picker in (first, second):
         picker._read().result()
     overviews = first._tiles.held
-    monkeypatch.setattr(reads_module, "_BYTES", 2 * overviews + 4 * 256 * 256 * 2)
+    monkeypatch.setattr(cache_module, "_BYTES", 2 * overviews + 4 * 256 * 256 * 2)
     row = [(0, col) for col in range(3)]
     for picker in (first, second):
         run(picker._tiles.tiles(("red", 0), 0, row))
@@ -797,7 +820,7 @@ def test_a_picker_that_was_released_reads_its_image_again(monkeypatch: pytest.Mo
     until(lambda: bool(first.preview))
     before, shown = first.preview, first.shown
     with monkeypatch.context() as small:
-        small.setattr(reads_module, "_BYTES", 1)
+        small.setattr(cache_module, "_BYTES", 1)
         second = ds.astra.pick()
         second._read().result()
     assert not first._tiles.overviews
@@ -822,7 +845,7 @@ def test_a_closed_picker_holds_nothing(picker: Picker) -> None:
     assert not picker._tiles.overviews
     assert not picker._work.reads
     assert repr(picker) == "<astra picker: closed>"
-    picker._asked(None, {"type": "want", "store": "A", "add": [["red", 0, 0, 0, 0]]}, [])
+    picker._on_message(None, {"type": "want", "store": "A", "add": [["red", 0, 0, 0, 0]]}, [])
 
 
 @pytest.mark.parametrize(

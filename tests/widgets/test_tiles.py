@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from astra_xr.errors import InvalidParameter
 from astra_xr.widgets.colormaps import colormaps, colors
-from astra_xr.widgets.look import (
+from astra_xr.widgets.tile_codes import (
     BRIGHT,
     Tile,
     bright,

@@ -11,8 +11,9 @@ import numpy as np
 
 from astra_xr.widgets.code import code_of
 from astra_xr.widgets.colormaps import colormaps, colors
-from astra_xr.widgets.layers import MASK
-from astra_xr.widgets.look import (
+from astra_xr.widgets.messages import packed
+from astra_xr.widgets.picker_scene import MASK
+from astra_xr.widgets.tile_codes import (
     Tile,
     bright,
     centered,
@@ -24,7 +25,6 @@ from astra_xr.widgets.look import (
     subtracted,
     symmetric,
 )
-from astra_xr.widgets.messages import packed
 from astra_xr.widgets.tile_pyramid import Pyramid, window_of
 
 TARGET = Path(__file__).with_name("vectors.json")

@@ -1,5 +1,5 @@
 // What follows from state and tiles: which tiles are needed, statistics and limits in force. The same as
-// derive.py.
+// drawing.py.
 
 import { channelsOf, stepOf } from "./choice.js";
 import { windowOf } from "./geo/pyramid.js";

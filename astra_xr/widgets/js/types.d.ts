@@ -1,4 +1,4 @@
-// What the browser's half passes around; `npm run types` checks it. Python's about.py, choice.py and
+// What the browser's half passes around; `npm run types` checks it. Python's about.py, state.py and
 // messages.py make the same.
 
 /** Half-open rows and columns of the scene: top, left, bottom, right. */

@@ -1,4 +1,4 @@
-// Codes to colors, as RGBA words; the same as look.py. A table is made once for many tiles.
+// Codes to colors, as RGBA words; the same as tile_codes.py. A table is made once for many tiles.
 
 import { LAST } from "./stats.js";
 

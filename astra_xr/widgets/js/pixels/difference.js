@@ -1,4 +1,4 @@
-// Codes of a difference; the same as look.py.
+// Codes of a difference; the same as tile_codes.py.
 
 import { LAST } from "./stats.js";
 

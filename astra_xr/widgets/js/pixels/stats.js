@@ -1,4 +1,4 @@
-// Statistics of codes and the limits that follow from them; the same as look.py.
+// Statistics of codes and the limits that follow from them; the same as tile_codes.py.
 //
 // A part is a tile, or a piece of one: { codes, width, window: [top, left, bottom, right], leaveOut }.
 // Codes of a channel have one scale: 0 is no data, else the value is low + (code - 1) * step.

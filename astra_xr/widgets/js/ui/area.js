@@ -192,7 +192,7 @@ export class AreaTool {
   }
 }
 
-/** What the statistics of a side depend on, besides the area; as areas.py has it. @param {State} state */
+/** What the statistics of a side depend on, besides the area; as area_statistics.py has it. @param {State} state */
 const subject = (state) => [channelsOf(state), state.mask, state.time];
 
 /** The statistics of the area, in the panel. */

@@ -1,4 +1,4 @@
-"""The Dataset behind a picker: its bands and indices, its grid, and its pixels."""
+"""The Dataset of a picker: its bands and indices, its grid, and its pixels."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from astra_xr.missions import MISSIONS
 from astra_xr.missions.base import OPTICAL_PRESETS
 from astra_xr.model import CLASS_ROLES
 from astra_xr.reading.loop import in_decode_thread, in_own_thread, together
-from astra_xr.widgets.band_facts import described, number
+from astra_xr.widgets.band_facts import facts_of, with_nodata
 from astra_xr.widgets.georeference import axis_of, coordinate_of, crs_of, georeference
-from astra_xr.widgets.look import Box, Scale, Tile, encode
 from astra_xr.widgets.steps import ONLY, steps_along
+from astra_xr.widgets.tile_codes import Box, Scale, Tile, encode
 from astra_xr.widgets.tile_pyramid import Pyramid
 
 MASK = ":mask"
-"""Key of the cloud mask among the channels."""
+"""Key of the cloud mask, besides bands and indices."""
 
 USUAL = ("NDVI", "EVI", "SAVI", "NDWI", "MNDWI", "NDMI", "NBR", "NDBI", "NDSI", "NDREI", "BI")
-"""Indices listed first in the menu."""
+"""Indices that the menu lists first."""
 
 
 class Scene:
@@ -46,7 +46,7 @@ class Scene:
     Raises
     ------
     InvalidDataset
-        It has nothing to show; the message says what to do.
+        It has nothing to show; the message has a hint.
     """
 
     def __init__(self, ds: xr.Dataset) -> None:
@@ -59,7 +59,7 @@ class Scene:
         self.stack = flat.isel(y=slice(None, None, -1)) if self._up else flat
         self.steps = steps_along(self.stack, self.dim) if self.dim is not None else [ONLY]
         self.at = functools.lru_cache(maxsize=64)(self._at)
-        """The Dataset of a step, (y, x), by its number; as lazy as it was given."""
+        """Returns the Dataset of a step, (y, x), by its number; as lazy as the picker's."""
         self.ds = self.at(0)
         first = next(iter(self.ds.data_vars.values()))
         self.shape = (first.sizes["y"], first.sizes["x"])
@@ -70,22 +70,17 @@ class Scene:
         return self.stack.isel({self.dim: step}).transpose("y", "x")
 
     def step(self, label: str | None) -> int:
-        """Return the number of a step by its label; 0 where there is one only."""
+        """Return the number of a step by its label; 0 for None."""
         return 0 if label is None else [each.label for each in self.steps].index(label)
-
-    @property
-    def whole(self) -> Box:
-        """Return the box of the whole scene."""
-        return 0, 0, *self.shape
 
     @functools.cached_property
     def bands(self) -> dict[str, dict[str, Any]]:
-        """Return a description of each band, by variable name."""
-        return {str(name): described(band) for name, band in self.ds.data_vars.items()}
+        """Return variable name → description of the band, see ``band_facts``."""
+        return {str(name): facts_of(band) for name, band in self.ds.data_vars.items()}
 
     @functools.cached_property
     def indices(self) -> dict[str, dict[str, str]]:
-        """Return the spectral indices that the bands allow, the usual ones first."""
+        """Return the spectral indices that can be computed from the bands, usual ones first."""
         table = available(self.ds)
         names = [name for name in USUAL if name in table.index]
         names += [str(name) for name in table.index if name not in names]
@@ -102,7 +97,7 @@ class Scene:
 
     @functools.cached_property
     def presets(self) -> dict[str, list[str]]:
-        """Return the mission's band combinations that these bands allow."""
+        """Return the mission's band combinations of which all bands are there."""
         mission = MISSIONS.get(mission_of(self.ds))
         known = mission.presets if mission else OPTICAL_PRESETS
         found = {}
@@ -127,21 +122,20 @@ class Scene:
 
     @functools.cached_property
     def grid(self) -> dict[str, Any]:
-        """Return corner, pixel size, CRS, and longitude and latitude of a few points."""
+        """Return size, corner and pixel size, and what :func:`georeference` returns.
+
+        ``placed`` is True if y and x have coordinates, else corner and size are in pixels; ``up``
+        is True if rows of the Dataset go from south to north.
+        """
         rows, cols = self.shape
         x, dx = axis_of(self.ds, "x", cols)
         y, dy = axis_of(self.ds, "y", rows)
         grid = {"rows": rows, "cols": cols, "x": x, "y": y, "dx": dx, "dy": dy}
-        grid |= {
-            "placed": coordinate_of(self.ds, "x") is not None
-            and coordinate_of(self.ds, "y") is not None,
-            "up": self._up,
-            "degrees": False,
-        }
-        return grid | {"crs": None, "meters": None, "lonlat": None} | georeference(grid, self.crs)
+        placed = all(coordinate_of(self.ds, dim) is not None for dim in "yx")
+        return grid | {"placed": placed, "up": self._up} | georeference(grid, self.crs)
 
     def centers(self, box: Box, shape: tuple[int, int]) -> dict[str, Any]:
-        """Return coordinates of y and x of a part of the scene, in so many rows and columns."""
+        """Return coordinates of y and x, at pixel centers, of a box read in a shape."""
         top, left, bottom, right = box
         rows = top + (np.arange(shape[0]) + 0.5) * (bottom - top) / shape[0]
         cols = left + (np.arange(shape[1]) + 0.5) * (right - left) / shape[1]
@@ -149,11 +143,16 @@ class Scene:
         return {"y": grid["y"] + grid["dy"] * rows, "x": grid["x"] + grid["dx"] * cols}
 
     def selection(self, keys: Iterable[str], step: int, box: Box) -> xr.Dataset:
-        """Return bands, and those of indices, under their own names; as lazy as they were given."""
+        """Return bands, and those of indices, under the names of the Dataset; as lazy as it is."""
+        return self._with_own_names(self._part(keys, step, box))
+
+    def _part(self, keys: Iterable[str], step: int, box: Box) -> xr.Dataset:
         top, left, bottom, right = box
         names = [name for key in keys for name in ([key] if key in self.bands else self.needs(key))]
         part = self.at(step)[list(dict.fromkeys(names))]
-        part = part.isel(y=slice(top, bottom), x=slice(left, right))
+        return part.isel(y=slice(top, bottom), x=slice(left, right))
+
+    def _with_own_names(self, part: xr.Dataset) -> xr.Dataset:
         known = {*part.variables, *part.dims}
         return part.rename({ours: own for own, ours in self.renamed.items() if ours in known})
 
@@ -165,9 +164,19 @@ class Scene:
     async def read(
         self, key: str, step: int, box: Box, shape: tuple[int, int], *, scale: Scale | None = None
     ) -> Tile:
-        """Read a channel of a part of a step in so many rows and columns, no more than it has.
+        """Read a channel of a part of a step, as a tile; runs on the background loop.
 
-        Codes have a scale of their own if none is given. Runs on the engine's loop.
+        Parameters
+        ----------
+        key : str
+            Band, index, formula or ``MASK``.
+        step : int
+        box : (int, int, int, int)
+            Top, left, bottom and right, in pixels of the scene.
+        shape : (int, int)
+            Rows and columns of the tile, at most those of the box.
+        scale : (float, float), optional
+            Of the codes; by default one that fits the values.
 
         Raises
         ------
@@ -179,7 +188,8 @@ class Scene:
             return Tile(key=key, box=box, codes=values.astype(np.uint16), low=0.0, step=1.0)
         nodata = None
         if key in self.bands:
-            nodata = self.ds[key].attrs.get("_FillValue") if self.bands[key]["classes"] else None
+            if self.bands[key]["classes"]:
+                nodata = self.ds[key].attrs.get("_FillValue")
             scale = scale or self._scale(key, values)
         coded = functools.partial(encode, nodata=nodata, scale=scale, margin=self._margin)
         return await in_decode_thread(coded, key, box, values)
@@ -187,10 +197,13 @@ class Scene:
     async def values(
         self, key: str, step: int, box: Box, shape: tuple[int, int]
     ) -> npt.NDArray[Any]:
-        """Read what :meth:`read` encodes: NaN without data, but of classes their nodata value."""
+        """Read the values that :meth:`read` encodes, with the same parameters.
+
+        They are NaN without data; classes keep their nodata value. The mask is True at clouds.
+        """
         if key == MASK:
             mask = await in_own_thread(self.at(step).astra.mask)
-            return await coarse(_part(mask, box), shape, average=False)
+            return await coarse(_window(mask, box), shape, average=False)
         if key in self.bands:
             return await self._band(key, step, box, shape)
         names = self.needs(key)
@@ -207,11 +220,11 @@ class Scene:
 
     @property
     def _margin(self) -> float:
-        """Return how far single pixels may lie beyond their means in the overview."""
+        """Return how far pixels may be beyond the range of the overview's means, as a share."""
         return 0.25 if self.pyramid.top else 0.0
 
     def _scale(self, key: str, values: npt.NDArray[Any]) -> Scale | None:
-        """Return the scale of a band whose numbers are stored in known steps, else None."""
+        """Return the scale that represents a band's stored numbers exactly; None if unknown."""
         band, dtype = self.ds[key], self.ds[key].dtype
         if self.bands[key]["classes"]:
             known = [each["value"] for each in self.bands[key]["classes"]]
@@ -236,7 +249,7 @@ class Scene:
     ) -> npt.NDArray[Any]:
         band = self.at(step)[name]
         average = not (self.bands[name]["classes"] or band.attrs.get("role") in CLASS_ROLES)
-        values = await coarse(_part(band, box), shape, average=average)
+        values = await coarse(_window(band, box), shape, average=average)
         if values.dtype.kind == "c":
             return np.asarray(np.abs(values))
         if self.bands[name]["classes"]:
@@ -248,12 +261,12 @@ class Scene:
 
     @property
     def stacked(self) -> bool:
-        """Return True if the steps are those of one Dataset along ``dim``."""
+        """Return True if the steps lie along ``dim`` of one Dataset."""
         return self.dim is not None and self.stack.sizes[self.dim] == len(self.steps)
 
     @property
     def times(self) -> list[Any]:
-        """Return what the steps are called in tables: their coordinate, else their labels."""
+        """Return the steps as tables name them: by their coordinate, else by their labels."""
         if self.dim is not None and self.stacked:
             return list(self.stack[self.dim].values)
         return [step.label for step in self.steps]
@@ -262,19 +275,19 @@ class Scene:
     def quick(self) -> bool:
         """Return True if single pixels and thumbnails of all steps are quick to read.
 
-        Dask computes whole chunks, which may be all pixels.
+        With dask they are not: it computes whole chunks, which may have all pixels.
         """
         return not any(band.chunks for band in self.stack.data_vars.values())
 
     def pixel(self, x: float, y: float) -> tuple[int, int] | None:
-        """Return the row and column of a point in the coordinates of the grid; None outside."""
+        """Return row and column of a point, given in coordinates of the grid; None outside."""
         grid = self.grid
         row = int((y - grid["y"]) // grid["dy"])
         col = int((x - grid["x"]) // grid["dx"])
         return (row, col) if 0 <= row < grid["rows"] and 0 <= col < grid["cols"] else None
 
     async def spectrum(self, step: int, x: float, y: float) -> dict[str, float | None]:
-        """Read all bands of a step's pixel at a point, given in the coordinates of the grid."""
+        """Read all bands but classes at a point of a step, given in coordinates of the grid."""
         pixel = self.pixel(x, y)
         if pixel is None:
             return {}
@@ -289,7 +302,7 @@ class Scene:
         }
 
 
-def _part(da: xr.DataArray, box: Box) -> xr.Variable:
+def _window(da: xr.DataArray, box: Box) -> xr.Variable:
     top, left, bottom, right = box
     return da.variable[top:bottom, left:right]
 
@@ -311,14 +324,14 @@ def _dim(ds: xr.Dataset, names: Sequence[str], axis: str) -> Hashable | None:
 
 
 def _flat(ds: xr.Dataset) -> tuple[xr.Dataset, Hashable | None, dict[Hashable, str]]:
-    """Return the numeric variables along y and x, and maybe one other dimension, and that.
+    """Return the numeric variables along y, x and at most one other dimension.
 
-    Besides, what was renamed for that: old → new.
+    Also the other dimension, or None; and what was renamed, old → new.
     """
     axes = ((_dim(ds, _ROWS, "Y"), "y"), (_dim(ds, _COLS, "X"), "x"))
     renamed = {old: new for old, new in axes if old is not None and old != new}
     if set(renamed.values()) & set(ds.variables):
-        renamed = {}  # these names are of something else
+        renamed = {}  # other variables have these names
     ds = ds.rename(renamed)
     dim = _steps_of(ds)
     ones = [d for d in ds.dims if d not in ("y", "x", dim) and ds.sizes[d] == 1]
@@ -326,11 +339,11 @@ def _flat(ds: xr.Dataset) -> tuple[xr.Dataset, Hashable | None, dict[Hashable, s
     fit = ({"y", "x"}, {"y", "x", dim})
     names = [name for name, each in ds.data_vars.items() if set(each.dims) in fit]
     numbers = [name for name in names if ds[name].dtype.kind in "iufcb"]
-    if not numbers or 0 in (ds.sizes["y"], ds.sizes["x"]):
+    if not numbers or 0 in ds[numbers].sizes.values():
         dims = ", ".join(f"{dim}={size}" for dim, size in ds.sizes.items()) or "none"
         needs = (
-            "at least one number along the dimensions y and x, and at most one other; the "
-            f"dimensions are {dims}"
+            "a numeric variable with pixels along the dimensions y and x, and at most one other; "
+            f"the dimensions are {dims}"
         )
         hint = (
             "Rename dimensions, e.g. ds.rename(row='y', col='x'), and select along others, e.g. "
@@ -340,33 +353,21 @@ def _flat(ds: xr.Dataset) -> tuple[xr.Dataset, Hashable | None, dict[Hashable, s
     flat = ds[numbers].transpose(..., "y", "x")
     odd = {name: str(name) for name in numbers if not isinstance(name, str)}
     flat = flat.rename(odd)
-    known = flat.assign({name: _with_nodata(band) for name, band in flat.items()})
-    return known, dim if dim in flat.dims else None, renamed | odd
+    flat = flat.assign({name: with_nodata(band) for name, band in flat.items()})
+    return flat, dim if dim in flat.dims else None, renamed | odd
 
 
 def _steps_of(ds: xr.Dataset) -> Hashable | None:
-    """Return the dimension along which there are several images: time, or the only other one."""
+    """Return the dimension along which images lie: time, else the only one besides y and x."""
     others = [
         [dim for dim, size in each.sizes.items() if dim not in ("y", "x") and size != 1]
         for each in ds.data_vars.values()
         if {"y", "x"} <= set(each.dims)
     ]
-    alone = list(dict.fromkeys(dims[0] for dims in others if len(dims) == 1))
-    if "time" in alone or not alone:
+    single = list(dict.fromkeys(dims[0] for dims in others if len(dims) == 1))
+    if "time" in single or not single:
         return "time" if "time" in ds.dims and ds.sizes["time"] else None
-    return alone[0] if len(alone) == 1 and [] not in others else None
-
-
-def _with_nodata(band: xr.DataArray) -> xr.DataArray:
-    """Return a band that has its nodata value as ``_FillValue``, wherever its reader put it."""
-    stored = (band.attrs.get(key) for key in ("_FillValue", "missing_value", "nodata"))
-    known = [each for each in stored if each is not None]
-    if band.dtype.kind in "iu" and band.encoding.get("_FillValue") is not None:
-        known.append(band.encoding["_FillValue"])  # floats are decoded by it already
-    nodata = number(known[0]) if known else None
-    if nodata is None or "_FillValue" in band.attrs:
-        return band
-    return band.assign_attrs(_FillValue=nodata)
+    return single[0] if len(single) == 1 and [] not in others else None
 
 
 def _climbs(ds: xr.Dataset) -> bool:
@@ -376,6 +377,6 @@ def _climbs(ds: xr.Dataset) -> bool:
 
 
 def _plain(attrs: Mapping[str, Any]) -> dict[str, Any]:
-    """Drop attrs that would cause values to be scaled again."""
+    """Return attrs without those that would scale or mask values again."""
     packing = ("scale_factor", "add_offset", "_FillValue")
     return {key: value for key, value in attrs.items() if key not in packing}

@@ -1,4 +1,4 @@
-"""Pixels as 16-bit codes, their stretch and their colors. Pure.
+"""Tiles of 16-bit codes: their values, stretch and colors. Pure.
 
 ``js/pixels`` does the same in the browser; both are tested on ``tests/widgets/vectors.json``.
 """
@@ -13,12 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 Box = tuple[int, int, int, int]
-"""Half-open rows and columns: (top, left, bottom, right)."""
+"""Rows and columns of the scene, half-open: (top, left, bottom, right)."""
 
 Limits = tuple[float, float]
+"""Low and high, in the units of the channel."""
 
 _LAST = 65535
-"""The highest code; 0 is "no data"."""
+"""The highest code; 0 is no data."""
 
 BRIGHT = 0.4
 """A pixel with a higher reflectance in all three bands counts as cloud or snow."""
@@ -26,13 +27,13 @@ BRIGHT = 0.4
 
 @dataclass(frozen=True, kw_only=True)
 class Tile:
-    """One channel of a view: a band, an index or the cloud mask."""
+    """Pixels of one channel: a band, an index, their difference or the cloud mask."""
 
     key: str
-    """Name of the band or index."""
+    """Name of the band or index, ``DIFFERENCE`` or ``MASK``."""
 
     box: tuple[float, float, float, float]
-    """The part of the scene that it shows, in pixels of the scene."""
+    """Top, left, bottom and right, in pixels of the scene."""
 
     codes: npt.NDArray[np.uint16]
     """(rows, columns); 0 is no data, else the value is ``low + (code - 1) * step``."""
@@ -49,14 +50,14 @@ class Tile:
 
 
 Scale = tuple[float, float]
-"""Value of code 1, and the difference from a code to the next."""
+"""The value of code 1, and the step from a code to the next."""
 
 
 def scale_of(values: npt.NDArray[Any], *, margin: float = 0.0) -> Scale:
-    """Return a scale for values, given as valid ones alone.
+    """Return a scale for values, all of them valid.
 
     Integers with a small range keep their exact values. Others are quantized to a 65,534th of
-    their range, widened by ``margin`` of itself on both sides for values that are not seen yet.
+    their range, widened on both sides by the share ``margin`` for values that are not read yet.
     """
     if not values.size:
         return 0.0, 1.0
@@ -80,7 +81,7 @@ def encode(
     scale: Scale | None = None,
     margin: float = 0.0,
 ) -> Tile:
-    """Return values as codes, by a scale or by one of their own; what is beyond it is clipped."""
+    """Return values as codes, clipped to the scale; by default, it is one that fits them."""
     valid = np.isfinite(values)
     if nodata is not None:
         valid &= values != nodata
@@ -95,7 +96,7 @@ def encode(
 def stretch_of(
     tile: Tile, stretch: Mapping[str, Any], leave_out: npt.NDArray[np.bool_] | None = None
 ) -> Limits:
-    """Return the values that become black and white.
+    """Return the limits of a channel that follow from a stretch.
 
     Parameters
     ----------
@@ -104,7 +105,7 @@ def stretch_of(
     stretch : mapping
         ``kind`` (percentile, sigma, minmax) with ``low`` and ``high`` (percent) or ``sigma``.
     leave_out : ndarray of bool, optional
-        Pixels to leave out, such as clouds, unless they are nearly all pixels.
+        True where pixels do not count, e.g. clouds; ignored if that leaves less than 1 %.
 
     Returns
     -------
@@ -116,29 +117,22 @@ def stretch_of(
         valid &= ~leave_out
     if not valid.any():
         return 0.0, 1.0
-    values = tile.low + (tile.codes[valid].astype(np.float64) - 1) * tile.step
+    values = tile.values[valid]
     if stretch["kind"] == "sigma":
         mean, reach = values.mean(), values.std() * stretch["sigma"]
-        low, high = mean - reach, mean + reach
+        ends = mean - reach, mean + reach
     elif stretch["kind"] == "minmax":
-        low, high = values.min(), values.max()
+        ends = values.min(), values.max()
     else:
-        low, high = np.percentile(values, (stretch["low"], stretch["high"]))
-    return parted(float(low), float(high))
-
-
-def parted(low: float, high: float) -> Limits:
-    """Return limits rounded to six digits, and not equal."""
-    low, high = float(f"{low:.6g}"), float(f"{high:.6g}")
-    if high <= low:
-        high = low + max(abs(low) * 1e-3, 1e-6)
-    return low, high
+        ends = np.percentile(values, (stretch["low"], stretch["high"]))
+    low, high = (float(f"{end:.6g}") for end in ends)
+    return low, high if high > low else low + max(abs(low) * 1e-3, 1e-6)
 
 
 def centered(limits: Limits) -> Limits:
-    """Return limits of one channel alone, as far from 0 on both sides where it is crossed.
+    """Return limits of one channel, as far from 0 on both sides if 0 is between them.
 
-    ``ds.astra.plot`` has the same.
+    ``ds.astra.plot`` does the same.
 
     Examples
     --------
@@ -163,7 +157,7 @@ def symmetric(limits: Limits) -> Limits:
 
 
 def subtracted(key: str, a: Tile, b: Tile) -> Tile:
-    """Return ``b - a``, on a scale that has room for all that it can be; both of the same pixels.
+    """Return ``b - a`` of the same pixels, on a scale that holds all possible differences.
 
     There is no data where one of them has none.
     """
@@ -176,7 +170,7 @@ def subtracted(key: str, a: Tile, b: Tile) -> Tile:
 
 
 def bright(tiles: Sequence[Tile]) -> npt.NDArray[np.bool_] | None:
-    """Return pixels as bright as clouds in all channels; None if these are most of the image."""
+    """Return where pixels are as bright as clouds in all channels; None if half of them are."""
     found = np.logical_and.reduce([tile.values > BRIGHT for tile in tiles])
     valid = np.logical_and.reduce([tile.codes > 0 for tile in tiles])
     return found if found.sum() * 2 < valid.sum() else None
@@ -216,7 +210,7 @@ def classes(tile: Tile, named: Sequence[Mapping[str, Any]]) -> npt.NDArray[np.ui
 
 
 def fitting(box: Box, most: tuple[int, int]) -> tuple[int, int]:
-    """Return rows and columns that a part of the scene has within limits; never enlarged.
+    """Return the shape of a part of the scene with at most so many rows and columns.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What a picker does behind its back: reads, and messages from a thread of their own."""
+"""Background work of a picker: reads, and messages from a thread of their own."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 K = TypeVar("K")
 
-# One thread: answers are sent in order, and no read waits for the connection. One for all
-# pickers: each thread that draws keeps memory of its own.
+# One thread, so that messages are sent in order and no read waits for the connection; shared by
+# all pickers, as each thread that draws keeps some memory.
 _post = ThreadPoolExecutor(1, thread_name_prefix="astra-xr picker")
 
 
-class Work:
+class BackgroundWork:
     """Reads and messages of a picker, which end with it."""
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Work:
         self._lock = threading.Lock()
 
     def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Start a coroutine on the engine's loop; closing stops it."""
+        """Start a coroutine on the background loop; closing stops it."""
         future = start(work)
         with self._lock:
             if not self._closed:
@@ -42,7 +42,7 @@ class Work:
     def wait(
         self, work: Mapping[K, Coroutine[Any, Any, T]], spare: Callable[[K], bool]
     ) -> dict[K, T]:
-        """Wait for several; continue without spare ones that cannot be read."""
+        """Wait for several reads; continue without spare ones that fail."""
         found = {}
         for key, future in {each: self.start(work[each]) for each in work}.items():
             try:
@@ -54,7 +54,7 @@ class Work:
         return found
 
     def soon(self, act: Callable[..., Any], *args: Any) -> None:
-        """Do something in the thread that sends; nothing after closing."""
+        """Call a function in the thread that sends, unless the picker is closed by then."""
         with contextlib.suppress(RuntimeError):  # the process is ending
             _post.submit(self._do, act, *args)
 

@@ -14,20 +14,16 @@ from astra_xr.accessor.band_names import find_variable
 from astra_xr.accessor.own_formulas import is_formula
 from astra_xr.errors import AstraError, InvalidParameter, UnknownIndex, redact
 from astra_xr.widgets.colormaps import colors
-from astra_xr.widgets.layers import Scene
-from astra_xr.widgets.sides import DIFFERENCE, OWN, can_differ
-from astra_xr.widgets.sides import usual_colormap as usual
-from astra_xr.widgets.steps import step_named, usual_step
-
-State = dict[str, Any]
-"""See :func:`completed`."""
+from astra_xr.widgets.picker_scene import Scene
+from astra_xr.widgets.sides import DIFFERENCE, OWN, State, can_differ, usual_colormap
+from astra_xr.widgets.steps import ONLY, step_named, usual_step
 
 
 class InvalidState(AstraError, traitlets.TraitError):
-    """A picker's state was set to what it cannot be; traitlets then keeps the last one."""
+    """A picker's state was set to an invalid one; the last valid one stays."""
 
 
-STRETCH = {"kind": "percentile", "low": 2.0, "high": 98.0, "sigma": 2.0, "of": "whole"}
+_STRETCH = {"kind": "percentile", "low": 2.0, "high": 98.0, "sigma": 2.0, "of": "whole"}
 
 
 def completed(scene: Scene, given: Mapping[str, Any]) -> State:
@@ -40,27 +36,27 @@ def completed(scene: Scene, given: Mapping[str, Any]) -> State:
     given : mapping
         Any of
 
-        time : which step of a stack: its label, a time, or (part of) a date that it alone has; by
-            default the latest with at most 20 % clouds, else the one with the least
+        time : step of a stack: its label, a time, or (part of) a date that only this step has; by
+            default the latest with at most 20 % clouds, else the least cloudy one
         mode : ``"rgb"``, ``"index"`` or ``"single"``
         bands : three band names, for mode ``"rgb"``
         index, band : names, for the other modes; the index may be a formula
         cmap : colormap, for the other modes
         stretch : ``{"kind": "percentile", "low": 2, "high": 98}``, ``{"kind": "sigma", "sigma":
             2}`` or ``{"kind": "minmax"}``; ``"of"`` is ``"whole"`` or ``"view"``; ``"time"`` is
-            the step whose pixels give the limits of all, by default the one shown; None: each
-            step has limits of its own
-        limits : band or index → (low, high), of those that are chosen; others follow from the
+            the step from whose pixels all steps get their limits, by default the one shown; if
+            None, each step has its own
+        limits : band or index → (low, high), where they were chosen; others follow from the
             stretch, see ``Picker.shown``
         gamma : 0.1 to 10
         mask : True to mask clouds
         view : (top, left, bottom, right) in pixels; None for the whole scene
         pins : list of (x, y), in the coordinates of the Dataset
-        area : (top, left, bottom, right) in pixels, which statistics are of; None for none
-        compare : what a second side, B, shows: any of ``time``, ``mode``, ``bands``, ``index`` and
-            ``band``, and otherwise the same as A; with ``"show"``, ``"swipe"`` or
-            ``"difference"``, ``"split"``, the part of the width that A has, and ``"cmap"``, the
-            colormap of the difference; None for A alone
+        area : (top, left, bottom, right) in pixels, for statistics; None for none
+        compare : what the second side, B, shows: any of ``time``, ``mode``, ``bands``, ``index``
+            and ``band``, else the same as A; also ``"show"``, ``"swipe"`` or ``"difference"``;
+            ``"split"``, the share of the width that A has; and ``"cmap"``, the colormap of the
+            difference; None for A only
 
     Raises
     ------
@@ -69,53 +65,37 @@ def completed(scene: Scene, given: Mapping[str, Any]) -> State:
     """
     unknown = sorted(set(given) - set(_CHECKS))
     if unknown:
-        raise InvalidParameter(
-            name=unknown[0], value=given[unknown[0]], expected=f"one of {', '.join(_CHECKS)}"
-        )
+        raise _bad(unknown[0], given[unknown[0]], f"one of {', '.join(_CHECKS)}")
     own = {
         key: _CHECKS[key](scene, key, value)
         for key, value in copy.deepcopy(dict(given)).items()
         if value is not None
     }
     if "mode" not in own:
-        own["mode"] = next((m for m, key in _IMPLIED if key in own), _usual_mode(scene))
+        usual = "rgb" if len(scene.bands) >= 3 or scene.presets else "single"
+        own["mode"] = next((m for m, key in _IMPLIED if key in own), usual)
     if own["mode"] == "index" and not (own.get("index") or scene.indices):
-        expected = "'rgb' or 'single'; these bands allow no spectral index"
-        raise InvalidParameter(name="mode", value="index", expected=expected)
+        raise _bad("mode", "index", "'rgb' or 'single'; these bands allow no spectral index")
     compare = own.pop("compare", None)
     state = _defaults(scene) | own
     # Limits stay those of the step at which the stretch was chosen.
     state["stretch"].setdefault("time", state["time"])
-    if "cmap" not in own:
-        state["cmap"] = usual_colormap(scene, state)
-    if compare is not None:
-        state["compare"] = _possible(scene, state, compare)
-    return state
-
-
-def _possible(scene: Scene, state: State, compare: dict[str, Any]) -> dict[str, Any]:
-    """Return a comparison, if A and B can be shown so."""
-    mode = compare.get("mode", state["mode"])
-    if mode == "index" and not (compare.get("index") or state["index"]):
-        raise _bad("compare", compare, "another mode; these bands allow no spectral index")
     about = {"bands": scene.bands, "indices": scene.indices}
-    if compare["show"] == "difference" and not can_differ(about, state | {"compare": compare}):
-        expected = "'show': 'swipe'; a difference is of one index or band, without classes, each"
-        raise _bad("compare", compare, expected)
-    return compare
-
-
-def _usual_mode(scene: Scene) -> str:
-    return "rgb" if len(scene.bands) >= 3 or scene.presets else "single"
+    if "cmap" not in own:
+        state["cmap"] = usual_colormap(about, state)
+    if compare is not None:
+        mode = compare.get("mode", state["mode"])
+        if mode == "index" and not (compare.get("index") or state["index"]):
+            raise _bad("compare", compare, "another mode; these bands allow no spectral index")
+        state["compare"] = compare
+        if compare["show"] == "difference" and not can_differ(about, state):
+            expected = "'swipe'; a difference is of one index or band each, without classes"
+            raise _bad("compare['show']", "difference", expected)
+    return state
 
 
 _IMPLIED = (("rgb", "bands"), ("index", "index"), ("single", "band"))
 """The mode that a key implies if no mode is given."""
-
-
-def usual_colormap(scene: Scene, state: Mapping[str, Any]) -> str:
-    """Return the default colormap of the mode and the index."""
-    return usual({"bands": scene.bands, "indices": scene.indices}, state)
 
 
 def _defaults(scene: Scene) -> State:
@@ -128,7 +108,7 @@ def _defaults(scene: Scene) -> State:
         "bands": bands,
         "index": next(iter(scene.indices), None),
         "band": bands[0],
-        "stretch": dict(STRETCH),
+        "stretch": dict(_STRETCH),
         "limits": {},
         "gamma": 1.0,
         "mask": False,
@@ -140,7 +120,7 @@ def _defaults(scene: Scene) -> State:
 
 
 def _near(scene: Scene) -> list[str]:
-    """Return the bands nearest to red, green and blue light; none if there are no such bands."""
+    """Return the bands with wavelengths nearest to red, green and blue; none if they are far."""
     waves = {name: band["wavelength"] for name, band in scene.bands.items() if band["wavelength"]}
     if not waves:
         return []
@@ -153,7 +133,7 @@ def _bad(name: str, value: Any, expected: str) -> InvalidParameter:
 
 
 def _time(scene: Scene, name: str, value: Any) -> str:
-    if len(scene.steps) == 1 and scene.dim is None:
+    if scene.steps == [ONLY]:
         raise _bad(name, value, "None: this Dataset has no dimension besides y and x")
     return scene.steps[step_named(scene.steps, name, value)].label
 
@@ -192,7 +172,7 @@ def _index(scene: Scene, _: str, value: Any) -> str:
 
 
 def formula_answer(scene: Scene, text: str) -> dict[str, Any]:
-    """Return what the browser is told of a formula: its name among indices, or what is wrong."""
+    """Return the message for the browser on a formula: its name as an index, or what is wrong."""
     try:
         return {"type": "formula", "text": text, "name": _index(scene, "index", text)}
     except AstraError as error:
@@ -205,12 +185,12 @@ def _colormap(_: Scene, __: str, value: Any) -> str:
 
 
 def _stretch(scene: Scene, name: str, value: Any) -> dict[str, Any]:
-    stretch = STRETCH | (dict(value) if isinstance(value, Mapping) else {"kind": value})
+    stretch = _STRETCH | (dict(value) if isinstance(value, Mapping) else {"kind": value})
     fine = (
         stretch["kind"] in ("percentile", "sigma", "minmax")
         and stretch["of"] in ("whole", "view")
         and all(isinstance(stretch[each], Real) for each in ("low", "high", "sigma"))
-        and set(stretch) - {"time"} == set(STRETCH)
+        and set(stretch) - {"time"} == set(_STRETCH)
         and 0 <= stretch["low"] < stretch["high"] <= 100
         and 0 < stretch["sigma"] <= 100
     )
@@ -221,7 +201,7 @@ def _stretch(scene: Scene, name: str, value: Any) -> dict[str, Any]:
         )
         raise _bad(name, value, expected)
     if stretch.get("time") is not None:
-        stretch["time"] = _time(scene, "time of the stretch", stretch["time"])
+        stretch["time"] = _time(scene, "stretch['time']", stretch["time"])
     return stretch
 
 
@@ -287,12 +267,12 @@ def _compare(scene: Scene, name: str, value: Any) -> dict[str, Any]:
         if each is not None:
             found[key] = each
     own = {key: found.pop(key) for key in OWN if key in found}
-    checked = {key: _CHECKS[key](scene, f"{key} of {name}", each) for key, each in own.items()}
+    checked = {key: _CHECKS[key](scene, f"{name}[{key!r}]", each) for key, each in own.items()}
     if found["show"] not in ("swipe", "difference"):
-        raise _bad(f"show of {name}", found["show"], "'swipe' or 'difference'")
+        raise _bad("compare['show']", found["show"], "'swipe' or 'difference'")
     split = found["split"]
     if not isinstance(split, Real) or not 0 <= float(split) <= 1:
-        raise _bad(f"split of {name}", split, "a number from 0 to 1")
+        raise _bad("compare['split']", split, "a number from 0 to 1")
     colors(str(found["cmap"]))
     implied = next(({"mode": m} for m, key in _IMPLIED if key in checked), {})
     return implied | checked | found | {"split": float(split)}

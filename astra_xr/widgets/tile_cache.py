@@ -1,4 +1,4 @@
-"""Tiles of a scene for all who ask: read once, and kept within bounds."""
+"""Tiles of a scene: read once, and kept within bounds of memory."""
 
 from __future__ import annotations
 
@@ -8,34 +8,33 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 
 from astra_xr.reading.loop import together
-from astra_xr.widgets.layers import Scene
-from astra_xr.widgets.look import Box, Scale, Tile
+from astra_xr.widgets.picker_scene import Scene
+from astra_xr.widgets.tile_codes import Box, Scale, Tile
 from astra_xr.widgets.tile_pyramid import Place, joined, rectangles
 
 _BYTES = 64 << 20
-"""Of pixels that all pickers keep, besides the overviews of the one that was used last."""
+"""Bytes of pixels that all pickers keep, besides the overviews of the one used last."""
 
 _OVERVIEWS = 32
-"""Channels whose overviews a picker keeps, of all steps together; 1.2 MB each at most."""
+"""Overviews that a picker keeps, at most; up to 1.2 MB each."""
 
 Channel = tuple[str, int]
-"""A key and the step that it is of: 0 where there is one only."""
+"""A key and a step; 0 if there is only one."""
 
 Address = tuple[str, int, int, int, int]
-"""Of a tile: key, step, level, row, column."""
+"""Key, step, level, row and column of a tile."""
+
+_kept: weakref.WeakKeyDictionary[TileCache, None] = weakref.WeakKeyDictionary()
+"""All caches, the one used last at the end; only for the background loop."""
 
 
-_kept: weakref.WeakKeyDictionary[Reads, None] = weakref.WeakKeyDictionary()
-"""All that keep pixels, used last at the end; used on the engine's loop alone."""
-
-
-class Reads:
-    """What a picker has read; its coroutines run on the engine's loop.
+class TileCache:
+    """The tiles of a picker; its coroutines run on the background loop.
 
     Parameters
     ----------
     scene : Scene
-        What is shown.
+        The scene that is shown.
     """
 
     def __init__(self, scene: Scene) -> None:
@@ -44,7 +43,7 @@ class Reads:
         self.steps = len(scene.steps)
         self.overviews: OrderedDict[Channel, Tile] = OrderedDict()
         self.released: set[Channel] = set()
-        """Channels whose overviews were read, and are kept no more."""
+        """Channels whose overviews were read and released."""
         self._coming: dict[Channel, asyncio.Task[Tile]] = {}
         self._tiles: OrderedDict[Address, Tile] = OrderedDict()
         self._joined: dict[Channel, Tile] = {}
@@ -67,7 +66,7 @@ class Reads:
         return await asyncio.shield(self._coming[channel])
 
     async def prepare(self, channels: Iterable[Channel]) -> None:
-        """Read overviews; of those that cannot be read the browser is told when it asks."""
+        """Read overviews; failures are reported when the browser requests the tiles."""
         await asyncio.gather(*map(self.overview, channels), return_exceptions=True)
 
     async def _read_overview(self, channel: Channel) -> Tile:
@@ -93,9 +92,9 @@ class Reads:
     async def tiles(
         self, channel: Channel, level: int, places: Sequence[Place]
     ) -> dict[Place, Tile]:
-        """Read tiles of a level, neighbors together; all have the scale of the overview.
+        """Read tiles of a level, adjacent ones together; all have the scale of the overview.
 
-        Thumbnails have a scale of their own, since the overview is not read for them.
+        Thumbnails have their own scale, since the overview is not read for them.
 
         Raises
         ------
@@ -135,7 +134,7 @@ class Reads:
         return {(r, c): self._piece(part, level, (r, c), pixels[:2]) for r in rows for c in cols}
 
     def _piece(self, part: Tile, level: int, place: Place, corner: Place) -> Tile:
-        """Return a tile out of pixels of its level, which begin at a corner."""
+        """Return a tile cut from pixels of its level that begin at ``corner``."""
         top, left, bottom, right = pixels = self.pyramid.pixels(level, place, place)
         rows = slice(top - corner[0], bottom - corner[0])
         cols = slice(left - corner[1], right - corner[1])
@@ -148,7 +147,7 @@ class Reads:
     def held(self) -> int:
         """Return the bytes of all pixels that are kept."""
         kept = (self._tiles, self.overviews, self._joined)
-        # Other threads join tiles meanwhile.
+        # Copied, as other threads join tiles meanwhile.
         return sum(tile.codes.nbytes for each in kept for tile in list(each.values()))
 
     def _used(self) -> None:
@@ -156,16 +155,16 @@ class Reads:
         _kept[self] = None
 
     def _make_room(self) -> None:
-        """Release pixels: of the picker that was not used for the longest time first."""
+        """Release pixels, of the picker that was unused for longest first."""
         excess = sum(each.held for each in _kept) - _BYTES
         for each in list(_kept):
             if excess > 0:
                 excess -= each.release(excess, overviews=each is not self)
 
     def release(self, excess: int, *, overviews: bool) -> int:
-        """Release so many bytes, the least recently used first; return how many.
+        """Release ``excess`` bytes, the least recently used pixels first; return how many.
 
-        Finer tiles go first, then overviews if they may.
+        With ``overviews``, these follow after all tiles.
         """
         freed = 0
         while self._tiles and freed < excess:
@@ -175,7 +174,7 @@ class Reads:
         return freed
 
     async def part(self, channel: Channel, box: Box) -> Tile:
-        """Read what statistics of a box are computed from, as one tile."""
+        """Read the pixels from which limits of a box are computed, as one tile."""
         if box == self.pyramid.whole:
             return await self.overview(channel)
         level = self.pyramid.level_of(box)
@@ -183,7 +182,7 @@ class Reads:
         return self._join(channel, tiles, box)
 
     def ready(self, channel: Channel, box: Box) -> Tile | None:
-        """Return the same if nothing need be read for it, else None."""
+        """Return the same without reading; None if pixels are missing."""
         overview, known = self.overviews.get(channel), self._joined.get(channel)
         if box == self.pyramid.whole or overview is None:
             return overview
@@ -199,12 +198,12 @@ class Reads:
         return self._join(channel, found, box) if len(found) == len(places) else None
 
     def _join(self, channel: Channel, tiles: Mapping[Place, Tile], box: Box) -> Tile:
-        """Return tiles as one, and keep the last one of each channel."""
+        """Return tiles as one, and keep it until the next one of the channel."""
         made = self._joined[channel] = joined(tiles, box)
         return made
 
     def close(self) -> None:
-        """Stop reading, and release all pixels; runs on the engine's loop."""
+        """Stop reading, and release all pixels; runs on the background loop."""
         for task in self._coming.values():
             task.cancel()
         self.overviews.clear()
