@@ -1,4 +1,4 @@
-"""``ds.astra``: what a scene can do."""
+"""``ds.astra``: the methods of a scene, on one page."""
 
 from __future__ import annotations
 
@@ -29,9 +29,8 @@ class AstraAccessor:
     Examples
     --------
     >>> import astra_xr
-    >>> ds = astra_xr.open_scene(
-    ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["B04", "nir"], catalog="sample"
-    ... )
+    >>> scene = "sentinel-2:S2B_MSIL2A_20250115T184929"
+    >>> ds = astra_xr.open_scene(scene, bands=["B04", "nir"], catalog="sample")
     >>> ds.astra["red"].name
     'B04'
     >>> ds.astra
@@ -65,9 +64,8 @@ class AstraAccessor:
         Examples
         --------
         >>> import astra_xr
-        >>> ds = astra_xr.open_scene(
-        ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red"], catalog="sample"
-        ... )
+        >>> scene = "sentinel-2:S2B_MSIL2A_20250115T184929"
+        >>> ds = astra_xr.open_scene(scene, bands=["red"], catalog="sample")
         >>> str(ds.astra.bands.loc["red", "native_name"])
         'B04'
         """
@@ -109,8 +107,7 @@ class AstraAccessor:
         Returns
         -------
         xarray.Dataset
-            The Dataset itself, as from :meth:`xarray.Dataset.load`. An interrupt (Ctrl-C) or an
-            error stops all reads.
+            The Dataset itself. An interrupt (Ctrl-C) or an error stops all reads.
 
         Raises
         ------
@@ -139,9 +136,9 @@ class AstraAccessor:
         Returns
         -------
         Explanation
-            A table in notebooks, one row per file: overview level, tiles, how many of them are
-            cached, requests, bytes, and until when the URL is signed. ``tiles``, ``requests``
-            and ``bytes`` are the sums, ``files`` the rows.
+            A table in notebooks, one row per file: overview level, tiles, cached tiles, requests,
+            bytes, and the end of the URL's signature. ``tiles``, ``requests`` and ``bytes`` are
+            the sums, ``files`` the rows.
 
         Raises
         ------
@@ -151,9 +148,8 @@ class AstraAccessor:
         Examples
         --------
         >>> import astra_xr
-        >>> ds = astra_xr.open_scene(
-        ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red", "nir"], catalog="sample"
-        ... )
+        >>> scene = "sentinel-2:S2B_MSIL2A_20250115T184929"
+        >>> ds = astra_xr.open_scene(scene, bands=["red", "nir"], catalog="sample")
         >>> cost = ds.isel(x=slice(0, 600), y=slice(0, 600)).astra.explain()
         >>> cost.tiles, len(cost.files)
         (8, 2)
@@ -190,11 +186,11 @@ class AstraAccessor:
         Parameters
         ----------
         name : str, or list of str
-            Any spyndex index whose bands are in the Dataset, e.g. ``"NDVI"``. A list returns a
-            Dataset, whose ``.astra.load()`` computes all in one pass over the bands.
-            ``astra_xr.indices.available(ds)`` lists the indices. Or a formula of your own, such as
-            ``"(N-R)/(N+R)"``, of spyndex's letters of bands, names of the Dataset's bands,
-            numbers, ``+ - * / **``, and ``exp``, ``log``, ``log10``, ``sqrt`` and ``abs``.
+            Any spyndex index whose bands are in the Dataset, e.g. ``"NDVI"``, in any case;
+            ``astra_xr.indices.available(ds)`` lists them. A list returns a Dataset, whose
+            ``.astra.load()`` computes all in one pass over the bands. Or a formula of your own,
+            such as ``"(N-R)/(N+R)"``: spyndex's letters of bands, names of the Dataset's bands,
+            numbers, ``+ - * / **``, ``exp``, ``log``, ``log10``, ``sqrt`` and ``abs``.
         mask_clouds : bool or dict
             True for NaN where :meth:`mask` finds clouds, shadows or cirrus; or a dict of its
             options, such as ``{"by": "probability", "above": 30}``.
@@ -215,15 +211,13 @@ class AstraAccessor:
 
         Raises
         ------
-        UnknownIndex
-            There is no such index; the message suggests similar names.
-        MissingIndexBand
-            The Dataset lacks a band that the formula needs; the message says which.
+        UnknownIndex, MissingIndexBand
+            There is no such index, or the Dataset lacks a band that it needs.
         AmbiguousBand
             Several variables are a band of the formula, e.g. two with the common name ``red``.
         InvalidParameter
-            The formula has no such constant, its value is not a number, there is no such kernel, or
-            a formula of your own has an unknown name or is no arithmetic.
+            The formula has no such constant, its value is not a number, the kernel is unknown, or
+            a formula of your own has an unknown name or is not arithmetic.
 
         Warns
         -----
@@ -234,9 +228,8 @@ class AstraAccessor:
         Examples
         --------
         >>> import astra_xr
-        >>> ds = astra_xr.open_scene(
-        ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red", "nir"], catalog="sample"
-        ... )
+        >>> scene = "sentinel-2:S2B_MSIL2A_20250115T184929"
+        >>> ds = astra_xr.open_scene(scene, bands=["red", "nir"], catalog="sample")
         >>> ndvi = ds.isel(x=slice(0, 64), y=slice(0, 64)).astra.index("NDVI")
         >>> ndvi.name, ndvi.attrs["formula"]
         ('NDVI', '(N-R)/(N+R)')
@@ -272,15 +265,15 @@ class AstraAccessor:
         by : str or callable, optional
             The classification band (``"SCL"``), which is the default; ``"probability"`` for Earth
             Search's band ``cloud`` of Sentinel-2 Level 2A, which masks only clouds; or a function.
-            It is called with a block of one time step, an in-memory Dataset of all (y, x) bands
-            with coordinates and attrs, and returns bool of that shape, True where masked.
-            ``ds[["red"]].astra.mask(by=…)`` reads only that band. Threads may call the function
-            concurrently.
+            It is called, concurrently, with a block of one time step, an in-memory Dataset of all
+            (y, x) bands with coordinates and attrs, and returns bool of that shape, True where
+            masked. ``ds[["red"]].astra.mask(by=…)`` reads only that band.
         above : float
             Probability in percent above which a pixel is cloud; 40 by default.
         overlap : int or str
-            Pixels around a block, 0 to 1000 (or meters such as ``"60m"``), that the function gets
-            too, except beyond the Dataset. If it looks no farther, blocks do not affect the mask.
+            Pixels around a block, 0 to 1000, or meters such as ``"60m"``, that the function
+            receives too, except beyond the Dataset. If it uses no others, the mask does not depend
+            on the blocks.
         dilate : int or str
             Distance by which the mask grows: pixels of this Dataset, 0 to 200, or meters such as
             ``"60m"``, rounded up to whole pixels.
@@ -294,13 +287,13 @@ class AstraAccessor:
         Raises
         ------
         InvalidParameter
-            An option is invalid. When values are read: the function raises, or returns something
-            else; the message names it.
+            An option is invalid; or, when values are read, the function raised or returned
+            something else.
         InvalidDataset
             The mission has no classification band, no catalog has its probabilities, or the
             Dataset has lost its scene id.
         UnknownBand
-            The scene lacks the classification band, as Sentinel-2 L1C does.
+            The scene lacks the classification band, like Sentinel-2 L1C.
 
         Examples
         --------
@@ -424,9 +417,8 @@ class AstraAccessor:
         Examples
         --------
         >>> import astra_xr
-        >>> ds = astra_xr.open_scene(
-        ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["B11"], catalog="sample"
-        ... )
+        >>> scene = "sentinel-2:S2B_MSIL2A_20250115T184929"
+        >>> ds = astra_xr.open_scene(scene, bands=["B11"], catalog="sample")
         >>> 0 <= ds.astra.cloud_cover() <= 100
         True
         """
@@ -435,28 +427,27 @@ class AstraAccessor:
         return cloud_cover(self._ds, bbox)
 
     def classes(self, name: str) -> pd.DataFrame:
-        """Return the classes of a class or mask band; you do not need to open the band.
+        """Return the classes of a classification or QA band; it need not be open.
 
         Returns
         -------
         pandas.DataFrame
-            Indexed by value: meaning, mask (the bits that matter; none: all) and color.
+            Indexed by value: meaning, mask (the bits that matter, all if missing) and color.
 
         Raises
         ------
         UnknownBand, InvalidParameter
-            There is no such band, or it does not hold classes.
+            There is no such band, or its numbers are not classes.
 
         Examples
         --------
         >>> import astra_xr
-        >>> ds = astra_xr.open_scene(
-        ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red"], catalog="sample"
-        ... )
+        >>> scene = "sentinel-2:S2B_MSIL2A_20250115T184929"
+        >>> ds = astra_xr.open_scene(scene, bands=["red"], catalog="sample")
         >>> str(ds.astra.classes("SCL").loc[9, "meaning"])
         'cloud_high_probability'
         """
-        from astra_xr.accessor.cloud_masks import class_table
+        from astra_xr.accessor.band_classes import class_table
 
         return class_table(self._ds, name)
 
@@ -477,14 +468,13 @@ class AstraAccessor:
         Raises
         ------
         InvalidParameter
-            These are not points, none lies in the Dataset, or longitude and latitude look swapped.
+            These are not points, none is in the Dataset, or longitude and latitude look swapped.
 
         Examples
         --------
         >>> import astra_xr
-        >>> ds = astra_xr.open_scene(
-        ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red", "nir"], catalog="sample"
-        ... )
+        >>> scene = "sentinel-2:S2B_MSIL2A_20250115T184929"
+        >>> ds = astra_xr.open_scene(scene, bands=["red", "nir"], catalog="sample")
         >>> ds.astra.sample([(-122.43, 37.5), (-122.41, 37.52)]).red.shape
         (2,)
         """
@@ -512,8 +502,8 @@ class AstraAccessor:
             FeatureCollection. Their sides are straight in the Dataset's CRS.
         stats : str or sequence of str
             Any of ``mean``, ``median``, ``std``, ``min``, ``max``, ``sum``, ``count`` (the sum of
-            pixel fractions), ``majority``, percentiles such as ``q10``, and for class bands
-            ``fractions``.
+            pixel fractions), ``majority``, percentiles such as ``q10``, and for
+            classification bands ``fractions``.
         min_coverage : float
             Statistics other than ``count`` are NaN if a smaller fraction of the polygon has data,
             0 to 1.
@@ -540,9 +530,8 @@ class AstraAccessor:
         Examples
         --------
         >>> import astra_xr, shapely
-        >>> ds = astra_xr.open_scene(
-        ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red", "nir"], catalog="sample"
-        ... )
+        >>> scene = "sentinel-2:S2B_MSIL2A_20250115T184929"
+        >>> ds = astra_xr.open_scene(scene, bands=["red", "nir"], catalog="sample")
         >>> field = shapely.box(-122.43, 37.5, -122.42, 37.51)
         >>> ds.astra.index(["NDVI"]).astra.zonal([field], "mean").NDVI.round(2).values
         array([0.65])
@@ -586,7 +575,7 @@ class AstraAccessor:
         Parameters
         ----------
         path : str or path
-            File to write. An existing file is replaced once the new one is complete.
+            File to write. It replaces an existing file only once it is complete.
         by : "time" or "band", optional
             For a stack: ``"time"`` writes one file per time step with all variables, ``"band"`` one
             file per variable with one band per time step. File names end in the date or the
@@ -614,9 +603,8 @@ class AstraAccessor:
         Raises
         ------
         InvalidDataset
-            There is no grid with a CRS; a variable is not along y and x, or has further dimensions
-            that do not fit in one file; or integer bands differ in ``_FillValue``. No variable is
-            left out silently.
+            There is no grid with a CRS; a variable is not along y and x, or has dimensions that do
+            not fit in one file; or integer bands differ in ``_FillValue``.
         InvalidParameter
             The profile is unknown or cannot hold the bands; ``web_optimized`` does not work beyond
             85° of latitude, across 180° of longitude, or for integers without a ``_FillValue``;
@@ -642,14 +630,6 @@ class AstraAccessor:
         >>> stack = astra_xr.open_scenes(found, ["red"]).isel(x=slice(64), y=slice(64))
         >>> [path.name for path in stack.astra.to_cog(f"{folder}/field.tif", by="time")]
         ['field_2025-06-14.tif']
-
-        For a map server:
-
-        >>> import rasterio
-        >>> path = ds.astra.to_cog(f"{folder}/web.tif", profile="zstd", web_optimized=True)
-        >>> with rasterio.open(path) as file:
-        ...     file.crs.to_epsg(), file.tags()["TILING_SCHEME_ZOOM_LEVEL"], file.units
-        (3857, '14', ('1',))
         """
         from astra_xr.accessor.export import write_cog
 
@@ -692,7 +672,7 @@ class AstraAccessor:
         mask_clouds: MaskClouds = False,
         allow_large: bool = False,
     ) -> xr.DataArray:
-        """Compose three bands into an image; reads them.
+        """Compose three bands, which are read, into an image.
 
         Parameters
         ----------
@@ -700,9 +680,8 @@ class AstraAccessor:
             Bands to show in red, green and blue.
         limits : (low, high), three of them, or None
             Values that become black and full color, in the bands' unit. None: the 2nd and
-            98th percentile of each band, without nodata and pixels as bright as cloud. For a stack
-            they are the same at all time steps, and leave out what :meth:`mask` finds if the
-            scenes have a classification band.
+            98th percentile of each band, without nodata and pixels as bright as clouds; for a
+            stack one for all time steps, without what :meth:`mask` finds, if it can.
         gamma : float
             Above 1 lightens the middle tones.
         mask_clouds : bool or dict
@@ -725,10 +704,8 @@ class AstraAccessor:
         Examples
         --------
         >>> import astra_xr
-        >>> ds = astra_xr.open_scene(
-        ...     "sentinel-2:S2B_MSIL2A_20250115T184929",
-        ...     bands=["red", "green", "blue"], catalog="sample",
-        ... )
+        >>> scene = "sentinel-2:S2B_MSIL2A_20250115T184929"
+        >>> ds = astra_xr.open_scene(scene, bands=["red", "green", "blue"], catalog="sample")
         >>> ds.isel(x=slice(64), y=slice(64)).astra.rgb(limits=(0, 0.3)).shape
         (64, 64, 4)
         """
@@ -771,9 +748,8 @@ class AstraAccessor:
         Examples
         --------
         >>> import astra_xr
-        >>> ds = astra_xr.open_scene(
-        ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red", "nir"], catalog="sample"
-        ... )
+        >>> scene = "sentinel-2:S2B_MSIL2A_20250115T184929"
+        >>> ds = astra_xr.open_scene(scene, bands=["red", "nir"], catalog="sample")
         >>> ds.astra.thumbnail(size=128).shape
         (128, 128, 4)
         """
@@ -790,8 +766,8 @@ class AstraAccessor:
         Parameters
         ----------
         name : str, optional
-            A band by any of its names, or an index whose bands are in the Dataset. By default true
-            color, or the only band of the Dataset.
+            A band by any of its names, an index or a formula as of :meth:`index`. By default true
+            color, or the only variable of the Dataset or table.
         max_pixels : int
             Maximum rows and columns to read and draw.
         **options
@@ -809,16 +785,16 @@ class AstraAccessor:
         UnknownBand, AmbiguousBand, MissingIndexBand
             There is no such band or index, or its bands are missing.
         InvalidParameter, InvalidDataset
-            No name, and the Dataset has neither red, green and blue nor a single band.
+            The name is missing, as there is neither true color nor a single variable; or there
+            are too many dimensions.
         MissingExtra
             matplotlib is not installed.
 
         Examples
         --------
         >>> import astra_xr
-        >>> ds = astra_xr.open_scene(
-        ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red", "nir"], catalog="sample"
-        ... )
+        >>> scene = "sentinel-2:S2B_MSIL2A_20250115T184929"
+        >>> ds = astra_xr.open_scene(scene, bands=["red", "nir"], catalog="sample")
         >>> image = ds.astra.plot("NDVI", max_pixels=200)
         >>> image.cmap.name, image.axes.get_aspect()
         ('PiYG', 1.0)
@@ -831,7 +807,7 @@ class AstraAccessor:
         """Open the band picker in a notebook, to choose bands, limits and indices with the mouse.
 
         Overviews of the current view are read in the background; the Dataset itself is not loaded.
-        "Copy code" gives the Python code of the image.
+        "Copy code" copies the Python code of the image.
 
         Parameters
         ----------
@@ -851,18 +827,18 @@ class AstraAccessor:
               ``limits``: band or index → (low, high); ``gamma``;
             - ``compare``: what a second side, B, shows beside A: any of ``time``, ``bands``,
               ``index`` and ``band``, and ``"show": "swipe"`` or ``"difference"``, which is B - A;
-              or another Dataset with the same bands, alone or as ``"other"`` of that dict, which
-              is brought onto this grid;
+              or another Dataset with the same bands, by itself or as ``"other"`` of that dict,
+              which is resampled to this grid;
             - ``mask``: mask clouds; ``view`` and ``area``: (top, left, bottom, right) in pixels;
               ``pins``: a list of (x, y).
 
         Returns
         -------
         Picker
-            A widget, which can be part of others. ``selection`` (a Dataset), ``compared`` (those of
-            A and B), ``image``, ``code``, ``script``, ``spectra``, ``series``, ``area``,
-            ``statistics`` and ``state`` are the results; ``observe(f, "state")`` calls ``f`` at
-            each change; ``to_html(path)`` writes an HTML file; ``close()`` stops its reads.
+            A widget. Its results are ``selection`` (a Dataset), ``compared`` (those of A and B),
+            ``image``, ``code``, ``script``, ``spectra``, ``series``, ``area``, ``statistics`` and
+            ``state``; ``observe(f, "state")`` calls ``f`` at each change; ``to_html(path)`` writes
+            an HTML file; ``close()`` stops its reads.
 
         Raises
         ------
@@ -874,10 +850,8 @@ class AstraAccessor:
         Examples
         --------
         >>> import astra_xr
-        >>> ds = astra_xr.open_scene(
-        ...     "sentinel-2:S2B_MSIL2A_20250115T184929",
-        ...     bands=["red", "green", "blue", "nir"], catalog="sample",
-        ... )
+        >>> scene = "sentinel-2:S2B_MSIL2A_20250115T184929"
+        >>> ds = astra_xr.open_scene(scene, bands=["red", "green", "blue", "nir"], catalog="sample")
         >>> picker = ds.astra.pick(bands=["nir", "red", "green"], gamma=1.2)
         >>> list(picker.selection)
         ['nir', 'red', 'green']

@@ -21,9 +21,8 @@ class AstraArrayAccessor:
     Examples
     --------
     >>> import astra_xr
-    >>> ds = astra_xr.open_scene(
-    ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red", "nir"], catalog="sample"
-    ... )
+    >>> scene = "sentinel-2:S2B_MSIL2A_20250115T184929"
+    >>> ds = astra_xr.open_scene(scene, bands=["red", "nir"], catalog="sample")
     >>> picker = ds.astra.index("NDVI").astra.pick(cmap="PiYG")
     >>> picker.state["band"]
     'NDVI'
@@ -51,9 +50,8 @@ class AstraArrayAccessor:
         Examples
         --------
         >>> import astra_xr
-        >>> ds = astra_xr.open_scene(
-        ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["SCL"], catalog="sample"
-        ... )
+        >>> scene = "sentinel-2:S2B_MSIL2A_20250115T184929"
+        >>> ds = astra_xr.open_scene(scene, bands=["SCL"], catalog="sample")
         >>> image = ds.SCL.astra.plot(max_pixels=100)
         >>> [label.get_text() for label in image.colorbar.ax.get_yticklabels()][:2]
         ['dark area', 'cloud shadow']
@@ -75,9 +73,8 @@ class AstraArrayAccessor:
         Examples
         --------
         >>> import astra_xr, shapely
-        >>> ds = astra_xr.open_scene(
-        ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red", "nir"], catalog="sample"
-        ... )
+        >>> scene = "sentinel-2:S2B_MSIL2A_20250115T184929"
+        >>> ds = astra_xr.open_scene(scene, bands=["red", "nir"], catalog="sample")
         >>> field = shapely.box(-122.43, 37.5, -122.42, 37.51)
         >>> table = ds.astra.index("NDVI", mask_clouds=True).astra.zonal(field)
         >>> table.NDVI.sel(stat="mean").round(2).values

@@ -3,41 +3,43 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from typing import Any
 
 import xarray as xr
 
-from astra_xr.errors import AmbiguousBand, UnknownBand
+from astra_xr.errors import AmbiguousBand, InvalidParameter, UnknownBand
 from astra_xr.missions import MISSIONS, Item
 from astra_xr.model import Band
 
 
 def band_table(ds: xr.Dataset) -> tuple[Band, ...]:
-    """Return the band table of a Dataset's mission; empty where the mission is not known."""
+    """Return the band table of a Dataset's mission; empty if the mission is not known."""
     mission = MISSIONS.get(mission_of(ds))
     if mission is None:
         return ()
-    scene = str(ds.attrs.get("scene_id", ""))
-    if not scene and "id" in ds.coords and ds["id"].size:
-        # Of a stack: all its scenes have the same bands.
-        scene = str(ds["id"].values.flat[0]).partition(",")[0]
+    # All scenes of a stack have the same bands.
+    scene = str(ds.attrs.get("scene_id", "")) or first_id(ds).partition(",")[0]
     item: Item = {"id": scene.rpartition(":")[2], "assets": {}}
-    # Of an id that has no known form, attrs have the parts that count.
+    # If the id has no known form, attrs have the parts of it that matter.
     parts = {name: str(ds.attrs[name]) for name in ("sensor", "level") if name in ds.attrs}
     return mission.table(mission.describe(item) or parts)
 
 
 def mission_of(ds: xr.Dataset) -> str:
-    """Return the name of a Dataset's mission: by its attrs, else by its id; empty if not known."""
-    name = str(ds.attrs.get("mission", ""))
-    if not name and "id" in ds.coords and ds["id"].size:
-        name = str(ds["id"].values.flat[0]).partition(":")[0]
-    return name
+    """Return the name of a Dataset's mission, by its attrs, else by its id; empty if not known."""
+    return str(ds.attrs.get("mission", "")) or first_id(ds).partition(":")[0]
+
+
+def first_id(ds: xr.Dataset) -> str:
+    """Return the first scene id of a Dataset's coordinate ``id``; empty without one."""
+    return str(ds["id"].values.flat[0]) if "id" in ds.coords and ds["id"].size else ""
 
 
 def variables_of(ds: xr.Dataset) -> list[str]:
     """Return the names of the variables that are bands, in their order.
 
-    Those of (y, x), and those that were so before a selection.
+    These are along y and x, or were until pixels were selected.
     """
     return [
         str(name)
@@ -52,11 +54,13 @@ def find_variable(ds: xr.Dataset, name: str) -> str:
     Raises
     ------
     UnknownBand, AmbiguousBand
+    InvalidParameter
+        The name is not a str.
     """
+    wanted = folded(name)
     variables = variables_of(ds)
     if name in variables:
         return name
-    wanted = name.strip().casefold()
     spellings = {band.native: {n.casefold() for n in band.names} for band in band_table(ds)}
     shared = {band.native: {n.casefold() for n in band.shared} for band in band_table(ds)}
     for names in (spellings, shared):
@@ -73,17 +77,16 @@ def find_variable(ds: xr.Dataset, name: str) -> str:
             )
         if hits:
             return hits[0]
+    natives = {variable: native_name(ds, variable) for variable in variables}
     available = {
-        variable: native_name(ds, variable)
-        if native_name(ds, variable) != variable
-        else ds[variable].attrs.get("common_name")
-        for variable in variables
+        variable: native if native != variable else ds[variable].attrs.get("common_name")
+        for variable, native in natives.items()
     }
     raise UnknownBand(band=name, scene="this Dataset", available=available)
 
 
 def has_band(ds: xr.Dataset, name: str) -> bool:
-    """Return True where a name is that of a band, or of several."""
+    """Return True if one or several bands have a name."""
     try:
         find_variable(ds, name)
     except UnknownBand:
@@ -93,11 +96,29 @@ def has_band(ds: xr.Dataset, name: str) -> bool:
     return True
 
 
+def folded(name: object) -> str:
+    """Return a band name in lower case.
+
+    Raises
+    ------
+    InvalidParameter
+        It is not a str.
+    """
+    if not isinstance(name, str):
+        raise InvalidParameter(name="name", value=name, expected="one name, such as 'red'")
+    return name.strip().casefold()
+
+
+def as_tuple(names: object) -> tuple[Any, ...]:
+    """Return one name, or several, as a tuple."""
+    return tuple(names) if isinstance(names, Iterable) and not isinstance(names, str) else (names,)
+
+
 def native_name(ds: xr.Dataset, variable: str) -> str:
     """Return the native name of a band; without one, that of the variable.
 
-    Of variables that are but numbered, as by rioxarray with ``band_as_variable=True``, it is the
-    band's description in the file, where that is one word: ``red`` or ``B04``.
+    For variables that are merely numbered, as by rioxarray's ``band_as_variable=True``, it is the
+    band's description in the file, if that is one word: ``red`` or ``B04``.
     """
     attrs = ds.variables[variable].attrs
     text = attrs.get("long_name")

@@ -1,22 +1,18 @@
-"""Masks of clouds and the like, by the classification band of the mission."""
+"""Masks of clouds, shadows and the like."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from astra_xr.accessor.band_names import (
-    band_table,
-    find_variable,
-    has_band,
-    mission_of,
-    variables_of,
-)
+from astra_xr.accessor.band_classes import classes_of
+from astra_xr.accessor.band_names import as_tuple, band_table, mission_of, variables_of
 from astra_xr.accessor.fetched_band import fetched, kept
 from astra_xr.accessor.function_masks import function_mask, name_of
 from astra_xr.accessor.provenance import check_provenance, ids_of, missions_of
@@ -27,25 +23,22 @@ from astra_xr.arrays.pixel_grid import PixelGrid, pixel_grid
 from astra_xr.errors import InvalidDataset, InvalidParameter
 from astra_xr.geometry import box_polygon
 from astra_xr.missions import MISSIONS
-from astra_xr.model import Band, ClassValue
-
-if TYPE_CHECKING:
-    import pandas as pd
+from astra_xr.model import Band
 
 WHAT = ("clouds", "shadows", "cirrus")
-"""What is masked where nothing else is asked for."""
+"""What is masked by default."""
 
 PROBABILITY = "probability"
 
-_USUAL = 40
-"""Percent of probability above which a pixel is cloud where nothing else is asked for: the
-threshold of s2cloudless and of Sentinel Hub's examples."""
+_THRESHOLD = 40
+"""Percent of probability above which a pixel is cloud by default: the threshold of s2cloudless and
+of Sentinel Hub's examples."""
 
-_FARTHEST = 200
-"""Pixels of ``dilate`` above which a mask would cost more than it is worth."""
+_MAX_DILATE = 200
+"""Pixels; farther would cost more than it is worth."""
 
-_WIDEST = 1000
-"""Pixels of ``overlap``; blocks are of 1024."""
+_MAX_OVERLAP = 1000
+"""Pixels; blocks have 1024 on each side."""
 
 BlockMask = Callable[[xr.Dataset], Any]
 By = str | BlockMask | None
@@ -64,36 +57,36 @@ def mask(
     overlap: int | str | None = None,
 ) -> xr.DataArray:
     """Return True where a pixel is masked; see ``ds.astra.mask``."""
-    _check_options(what, by, above, overlap)
+    kinds = as_tuple(what)
+    _check_options(what, kinds, by, above, overlap)
     grid = pixel_grid(ds, "mask()")
     reach = _pixels(grid, dilate)
     if callable(by):
-        return _by_function(ds, by, grid, reach, _pixels(grid, overlap or 0, "overlap", _WIDEST))
+        return _by_function(ds, by, grid, reach, _pixels(grid, overlap or 0, "overlap"))
     missions = _of_missions(ds)
     if len(missions) > 1:
         options: Any = {"by": by, "above": above}
         return _joined(ds, [(n, mask(part, what, dilate, **options)) for n, part in missions])
     check_provenance(ds, "mask()")
     if by == PROBABILITY:
-        limit = _USUAL if above is None else above
+        limit = _THRESHOLD if above is None else above
         masked: Above | ClassMask = Above(limit=limit, dilate=reach)
         band = _probability(ds)
         attrs = {"long_name": f"mask: clouds, probability above {limit:g} %", "classes": "clouds"}
         stored = fetched(ds, band, grid, elsewhere=True)
         attrs |= {"catalog": stored.attrs["catalog"]} if "catalog" in stored.attrs else {}
     else:
-        table_band, kinds = _class_band(ds, "mask()")
-        if by is not None and by.casefold() not in {n.casefold() for n in table_band.names}:
-            expected = f"{table_band.native!r}, 'probability' or a function"
+        class_band, known = _class_band(ds, "mask()")
+        if by is not None and by.casefold() not in {n.casefold() for n in class_band.names}:
+            expected = f"{class_band.native!r}, 'probability' or a function"
             raise InvalidParameter(name="by", value=by, expected=expected)
-        asked = (what,) if isinstance(what, str) else tuple(what)
-        if not asked or not set(asked) <= set(kinds):
-            expected = f"one or several of {', '.join(map(repr, kinds))}"
+        if not kinds or any(each not in tuple(known) for each in kinds):
+            expected = f"one or several of {', '.join(map(repr, known))}"
             raise InvalidParameter(name="what", value=what, expected=expected)
-        masked = _class_mask(table_band, [name for kind in asked for name in kinds[kind]], reach)
-        band = table_band.native
+        masked = _class_mask(class_band, [name for kind in kinds for name in known[kind]], reach)
+        band = class_band.native
         attrs = {
-            "long_name": f"mask: {', '.join(asked)}",
+            "long_name": f"mask: {', '.join(kinds)}",
             "classes": ", ".join(each.name for each in masked.classes),
         }
         stored = fetched(ds, band, grid)
@@ -101,16 +94,16 @@ def mask(
     found.attrs = {**attrs, "band": band, "dilate": reach}
     found = kept(found, ds, grid)
     if found.chunks is None:
-        # Each chunk reads its own surroundings: no chunk waits for others.
+        # Each chunk reads its own surroundings, so that none waits for others.
         chunks = {dim: each for dim, each in _chunks(ds).items() if dim in found.dims}
         found = found.chunk(chunks) if chunks else found
     return found
 
 
-def asked_mask(
+def requested_mask(
     ds: xr.Dataset, mask_clouds: MaskClouds, dilate: int | str = 2
 ) -> xr.DataArray | None:
-    """Return the mask that ``mask_clouds`` asks for; None: none."""
+    """Return the mask that ``mask_clouds`` stands for; None for False."""
     if isinstance(mask_clouds, bool | np.bool_):
         return mask(ds, dilate=dilate) if mask_clouds else None
     options = ("what", "dilate", "by", "above", "overlap")
@@ -120,26 +113,26 @@ def asked_mask(
     return mask(ds, **{"dilate": dilate, **mask_clouds})
 
 
-def _check_options(what: Any, by: Any, above: Any, overlap: Any) -> None:
+def _check_options(what: Any, kinds: tuple[Any, ...], by: Any, above: Any, overlap: Any) -> None:
     """Refuse options that do not go together."""
-    name, value, expected = "", None, ""
-    if not (by is None or isinstance(by, str) or callable(by)):
-        expected = "the name of a classification band such as 'SCL', 'probability' or a function"
-        name, value = "by", by
-    elif above is not None and by != PROBABILITY:
-        name, value, expected = "above", above, "None unless by='probability'"
-    elif above is not None and (not isinstance(above, int | float) or not 0 <= above < 100):
-        name, value, expected = "above", above, "percent, 0 to below 100"
-    elif overlap is not None and not callable(by):
-        name, value, expected = "overlap", overlap, "None unless by= is a function"
-    elif callable(by) and what != WHAT:
-        expected = "no what= beside a function, which decides by itself"
-        name, value = "what", what
-    elif by == PROBABILITY and what not in (WHAT, "clouds", ("clouds",), ["clouds"]):
-        expected = "'clouds', the only probabilities there are; mask('shadows') masks shadows"
-        name, value = "what", what
-    if name:
-        raise InvalidParameter(name=name, value=value, expected=expected)
+    is_name, is_probability = isinstance(by, str), isinstance(by, str) and by == PROBABILITY
+    is_percent = isinstance(above, Real) and 0 <= float(above) < 100
+    checks = (
+        ("by", by, not (by is None or is_name or callable(by)),
+         "the name of a classification band such as 'SCL', 'probability' or a function"),
+        ("above", above, above is not None and not is_probability,
+         "None unless by='probability'"),
+        ("above", above, above is not None and not is_percent, "percent, 0 to below 100"),
+        ("overlap", overlap, overlap is not None and not callable(by),
+         "None unless by= is a function"),
+        ("what", what, callable(by) and kinds != WHAT,
+         "no what= beside a function, which decides by itself"),
+        ("what", what, is_probability and kinds not in (WHAT, ("clouds",)),
+         "'clouds', the only probabilities there are; mask('shadows') masks shadows"),
+    )  # fmt: skip
+    for name, value, wrong, expected in checks:
+        if wrong:
+            raise InvalidParameter(name=name, value=value, expected=expected)
 
 
 def _by_function(
@@ -156,7 +149,7 @@ def _by_function(
 
 
 def _mask_of(stored: xr.DataArray, masked: ClassMask | Above) -> xr.DataArray:
-    """Return where pixels are masked, by dask where they are."""
+    """Return where pixels are masked, lazily; with dask if the band is."""
     if stored.chunks is not None:
         import dask.array as da
 
@@ -179,15 +172,15 @@ def _of_missions(ds: xr.Dataset) -> list[tuple[list[int], xr.Dataset]]:
 
 
 def _joined(ds: xr.Dataset, masks: Sequence[tuple[list[int], xr.DataArray]]) -> xr.DataArray:
-    """Put the masks of several missions where their time steps lie."""
-    place = np.argsort(np.concatenate([steps for steps, _ in masks]))
+    """Join the masks of several missions in the order of their time steps."""
+    order = np.argsort(np.concatenate([steps for steps, _ in masks]))
     found = [each for _, each in masks]
     if any(each.chunks is not None for each in found):
         variable = xr.Variable.concat([each.variable for each in found], "time")  # type: ignore[no-untyped-call, unused-ignore]
-        variable = variable.isel(time=place)
+        variable = variable.isel(time=order)
     else:
         single = [each.variable.isel(time=n) for each in found for n in range(each.sizes["time"])]
-        variable = stacked([single[number] for number in place], "a mask")
+        variable = stacked([single[number] for number in order], "a mask")
     names = ("classes", "band")
     texts = {name: ", ".join(each.attrs[name] for each in found) for name in names}
     variable.attrs = found[0].attrs | texts
@@ -195,16 +188,15 @@ def _joined(ds: xr.Dataset, masks: Sequence[tuple[list[int], xr.DataArray]]) -> 
     return xr.DataArray(variable, coords, name="mask")
 
 
-def _pixels(
-    grid: PixelGrid | None, distance: int | str, name: str = "dilate", most: int = _FARTHEST
-) -> int:
+def _pixels(grid: PixelGrid | None, distance: int | str, name: str = "dilate") -> int:
     """Return a distance in pixels of a Dataset; one in meters is rounded up."""
+    most = _MAX_DILATE if name == "dilate" else _MAX_OVERLAP
     expected = f"a whole number of pixels, 0 to {most}, or meters such as '60m'"
     meters = re.fullmatch(r"(\d+(?:\.\d+)?)\s?m", distance) if isinstance(distance, str) else None
     if meters:
         reach = math.ceil(float(meters[1]) / _pixel_size(grid) - 1e-6)
-    elif isinstance(distance, int) and not isinstance(distance, bool):
-        reach = distance
+    elif isinstance(distance, Integral) and not isinstance(distance, bool):
+        reach = int(distance)
     else:
         reach = -1
     if not 0 <= reach <= most:
@@ -217,20 +209,20 @@ def _pixel_size(grid: PixelGrid | None) -> float:
     box = None if grid is None else grid.box
     if box is None or box.crs is None or not box.crs.projected:
         needs = "a grid in a projected CRS to dilate by meters"
-        hint = "Pass dilate as a number of pixels."
+        hint = "Pass a number of pixels."
         raise InvalidDataset(method="mask()", needs=needs, hint=hint)
     factor = box.crs.proj.axis_info[0].unit_conversion_factor
     return float(min(abs(box.resolution.x), abs(box.resolution.y)) * factor)
 
 
 def _chunks(ds: xr.Dataset) -> dict[str, Any]:
-    """Return the chunks of the bands; nothing without dask."""
+    """Return the chunks of the bands; empty without dask."""
     sizes = next((band.variable.chunksizes for band in ds.values() if band.chunks), {})
     return {str(dim): sizes[dim] for dim in ("time", "y", "x") if dim in sizes}
 
 
 def can_mask(ds: xr.Dataset) -> bool:
-    """Return True where clouds can be masked, as far as is known without asking a catalog."""
+    """Return True if clouds can be masked, as far as is known without a request."""
     try:
         for _, part in _of_missions(ds):
             _class_band(part, "mask()")
@@ -241,7 +233,7 @@ def can_mask(ds: xr.Dataset) -> bool:
 
 
 def cloud_cover(ds: xr.Dataset, bbox: Any) -> float:
-    """Return the share of clouds; see ``ds.astra.cloud_cover``."""
+    """Return the percentage of clouds; see ``ds.astra.cloud_cover``."""
     cloudy = valid = 0
     for _, part in _of_missions(ds):
         band, kinds = _class_band(part, "cloud_cover()")
@@ -257,52 +249,15 @@ def cloud_cover(ds: xr.Dataset, bbox: Any) -> float:
     return 100 * cloudy / valid if valid else float("nan")
 
 
-def class_table(ds: xr.Dataset, name: str) -> pd.DataFrame:
-    """Return what the numbers of a classification band mean; see ``ds.astra.classes``."""
-    import pandas as pd
-
-    wanted = name.strip().casefold()
-    bands = [band for band in band_table(ds) if wanted in {n.casefold() for n in band.names}]
-    classes = bands[0].classes if bands else ()
-    if not classes and (not bands or has_band(ds, name)):
-        classes = _written(ds[find_variable(ds, name)].attrs)
-    if not classes:
-        table_bands = [band.native for band in band_table(ds) if band.classes]
-        written = [each for each in variables_of(ds) if _written(ds[each].attrs)]
-        known = ", ".join(dict.fromkeys([*table_bands, *written])) or "none here"
-        expected = f"a band whose numbers are classes or bits: {known}"
-        raise InvalidParameter(name="name", value=name, expected=expected)
-    rows = [(each.value, each.name, each.mask, each.color) for each in classes]
-    table = pd.DataFrame(rows, columns=["value", "meaning", "mask", "color"])
-    return table.astype({"mask": "Int64"}).set_index("value")
-
-
-def _written(attrs: Mapping[Any, Any]) -> tuple[ClassValue, ...]:
-    """Return the classes in CF attributes, as they are after netCDF and Zarr too."""
-    values, masks = (np.atleast_1d(attrs.get(f"flag_{name}", ())) for name in ("values", "masks"))
-    words, colors = (str(attrs.get(f"flag_{name}", "")).split() for name in ("meanings", "colors"))
-    if values.dtype.kind not in "iu" or masks.dtype.kind not in "iuf":
-        return ()
-    return tuple(
-        ClassValue(
-            value=int(value),
-            name=word,
-            mask=int(masks[n]) if n < len(masks) else None,
-            color=colors[n] if n < len(colors) else None,
-        )
-        for n, (value, word) in enumerate(zip(values, words, strict=False))
-    )
-
-
 def _class_band(ds: xr.Dataset, method: str) -> tuple[Band, dict[str, tuple[str, ...]]]:
-    """Return the mission's classification band, and which of its classes mean what."""
+    """Return the mission's classification band, and its classes by what they are masked as."""
     mission = MISSIONS.get(mission_of(ds))
     masks = mission.masks if mission else {}
     for band in band_table(ds):
         if band.native in masks:
             return band, dict(masks[band.native])
     able = ", ".join(name for name, each in MISSIONS.items() if each.masks)
-    own = next((name for name in variables_of(ds) if _written(ds[name].attrs)), None)
+    own = next((name for name in variables_of(ds) if classes_of(ds[name].attrs)), None)
     example = f"mask(by=lambda block: block[{own or 'udm'!r}] == value)"
     example += f", values as in ds.astra.classes({own!r})" if own else ""
     raise InvalidDataset(
@@ -322,7 +277,7 @@ def _probability(ds: xr.Dataset) -> str:
     mission = MISSIONS.get(mission_of(ds))
     if mission is None or not mission.cloud_probability:
         able = ", ".join(name for name, each in MISSIONS.items() if each.cloud_probability)
-        needs = f"scenes that catalogs have cloud probabilities of ({able}) for by='probability'"
+        needs = f"scenes that have cloud probabilities ({able}) for by='probability'"
         raise InvalidDataset(method="mask()", needs=needs, hint="Leave by= out.")
     return mission.cloud_probability
 
@@ -331,7 +286,7 @@ def _inside(classes: xr.DataArray, bbox: Any) -> xr.DataArray:
     """Return the part of a band that a box in degrees touches."""
     placed = pixel_grid(classes, "cloud_cover()")
     if placed is None or placed.box.crs is None:
-        needs = "a grid with a CRS to look into a box"
+        needs = "a grid with a CRS for bbox"
         hint = "Set one with ds.rio.write_crs, or leave bbox out."
         raise InvalidDataset(method="cloud_cover()", needs=needs, hint=hint)
     grid = placed.box

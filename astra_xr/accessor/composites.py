@@ -1,4 +1,4 @@
-"""Images of a stack of scenes, one in all or one a period; see ``ds.astra.composite``."""
+"""Composites of a stack over time, or of each period; see ``ds.astra.composite``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from astra_xr.accessor.band_names import find_variable, variables_of
-from astra_xr.accessor.cloud_masks import MaskClouds, asked_mask
+from astra_xr.accessor.cloud_masks import MaskClouds, requested_mask
 from astra_xr.accessor.provenance import id_texts, missions_of
 from astra_xr.arrays.composite import COUNT, MASK, REDUCTIONS, CompositeArray, Reduction
 from astra_xr.arrays.lazy import wrap
@@ -23,10 +23,10 @@ from astra_xr.scenes.time_steps import scene_claim
 from astra_xr.warned import first_time
 
 _MOST = 10_000
-"""Periods; more of them are a slip of the unit."""
+"""Periods; more are taken for a slip of the unit."""
 
 Steps = list[int]
-"""Numbers of time steps."""
+"""Indices of time steps."""
 
 
 def composite(
@@ -39,7 +39,7 @@ def composite(
     dilate: int | str,
 ) -> xr.Dataset:
     """Reduce a stack over time; see ``ds.astra.composite``."""
-    how = how.replace("_", "-")
+    how = str(how).replace("_", "-")
     if how not in REDUCTIONS:
         raise InvalidParameter(name="how", value=how, expected=f"one of {', '.join(REDUCTIONS)}")
     if "time" not in ds.dims or not ds.sizes["time"] or ds["time"].dtype.kind != "M":
@@ -48,11 +48,11 @@ def composite(
     if not names:
         raise _unfit("bands over time that are not classes or masks")
     if count and COUNT in names:
-        raise _unfit("another name for the band 'count'", "ds.rename(count=…) gives one.")
+        raise _unfit("another name for the band 'count'", "Rename it: ds.rename(count=…).")
     _check_levels(ds)
     labels, periods = _periods(ds, freq)
     shared: dict[str, xr.DataArray] = {}
-    clouds = asked_mask(ds, mask_clouds, dilate)
+    clouds = requested_mask(ds, mask_clouds, dilate)
     if clouds is not None:
         shared[MASK] = clouds
     greenness = ("", "")
@@ -86,7 +86,7 @@ def _unfit(needs: str, hint: str = "Open one with astra_xr.open_scenes.") -> Inv
 
 
 def _is_measured(band: xr.DataArray) -> bool:
-    """Return True where values compare over time; refuse stored numbers, which do not."""
+    """Return True for values that compare over time; refuse stored numbers, which do not."""
     if "time" not in band.dims or band.attrs.get("role") in (*CLASS_ROLES, "visual"):
         return False
     if "_FillValue" in band.attrs or "scale_factor" in band.attrs:
@@ -99,7 +99,7 @@ def _is_measured(band: xr.DataArray) -> bool:
 
 
 def _check_levels(ds: xr.Dataset) -> None:
-    """Refuse reflectance at the ground together with that at the top of the atmosphere."""
+    """Refuse surface reflectance together with that at the top of the atmosphere."""
     tops: dict[bool, str] = {}
     for name in id_texts(ds) if "id" in ds.coords else ():
         for scene in name.split(", "):
@@ -107,29 +107,29 @@ def _check_levels(ds: xr.Dataset) -> None:
             known = MISSIONS.get(mission)
             parts = known.describe({"id": product, "assets": {}}) if known else {}
             if parts:
-                # "1C" of Sentinel-2, "L1TP" of Landsat; products of one level alone have none.
+                # "1C" of Sentinel-2, "L1TP" of Landsat; products that exist in one level have none.
                 tops[parts.get("level", "2").lstrip("L").startswith("1")] = scene
     if len(tops) > 1:
         needs = (
-            f"scenes of one level: {tops[True]} is of Level 1, as measured at the top of the "
-            f"atmosphere, and {tops[False]} of surface reflectance"
+            f"scenes of one level: {tops[True]} is Level 1, reflectance at the top of the "
+            f"atmosphere, and {tops[False]} is surface reflectance"
         )
-        raise _unfit(needs, "Open those of one level.")
+        raise _unfit(needs, "Open scenes of one level.")
 
 
 _OF_ONE = {
     *("platform", "cloud_cover", "other_processings", "catalog", "provider"),
     *("item_url", "resolved_at"),
 }
-"""Attrs of one scene or item. Scenes that xarray joined have those of the first."""
+"""Attrs of one scene or item; xarray keeps those of the first when it joins scenes."""
 
 
 def _of_all(ds: xr.Dataset, attrs: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Return attrs, of the Dataset or of a band, without those that not all time steps share."""
+    """Return the attrs of a Dataset or band that all time steps share."""
     ids = id_texts(ds) if "id" in ds.coords else []
     if len(set(ids)) < 2:
         return dict(attrs)
-    joined = "groupby" not in ds.attrs  # not by open_scenes, whose attrs are of all scenes
+    joined = "groupby" not in ds.attrs  # by xarray, not by open_scenes, whose attrs are of all
 
     def differs(name: Any) -> bool:
         along = ds.coords.get(name)
@@ -144,35 +144,35 @@ def _of_all(ds: xr.Dataset, attrs: Mapping[Any, Any]) -> dict[Any, Any]:
 
 
 def _of_missions(ds: xr.Dataset) -> dict[str, str]:
-    """Return what attrs say of values of several missions, and warn once that they differ."""
+    """Return attrs for values of several missions, and warn once that these differ."""
     missions = sorted(set(missions_of(ds)))
     if len(missions) < 2:
         return {}
     listed = ", ".join(missions)
     if first_time(f"composite of {listed}"):
         warnings.warn(
-            f"This composite mixes {listed}: each pixel is the reflectance of its own mission. "
+            f"This composite mixes {listed}: each pixel is reflectance of its own mission. "
             "Band passes, view angles and atmospheric corrections are not adjusted to each other "
-            "(docs/radiometry.md); mission 'hls' has Landsat and Sentinel-2 adjusted by NASA.",
+            "(docs/radiometry.md); NASA adjusts Landsat and Sentinel-2 in mission 'hls'.",
             stacklevel=4,
         )
     return {"missions": listed, "harmonization": "none: each mission's own reflectance"}
 
 
 def _periods(ds: xr.Dataset, freq: Any) -> tuple[npt.NDArray[Any], list[Steps]]:
-    """Return the label of each period, as xarray has it, and its time steps, the best first."""
+    """Return the label of each period, as in xarray, and its time steps, the clearest first."""
     order = _clearest_first(ds)
     times = ds["time"].values
     if freq is None:
         return times[:1], [[int(step) for step in order]]
     if np.isnat(times).any() or (times[1:] < times[:-1]).any():
-        raise _unfit("time steps in order, each with a date", "ds.sortby('time') sorts them.")
+        raise _unfit("time steps in order, each with a date", "Sort them: ds.sortby('time').")
     numbers = xr.DataArray(np.arange(times.size), {"time": times}, "time")
     try:
         grouped = numbers.resample(time=freq)
         labels = grouped.count()["time"].values
         groups = {label: set(numbers.values[steps]) for label, steps in grouped.groups.items()}
-    except Exception as error:  # noqa: BLE001  (pandas and xarray raise whatever)
+    except Exception as error:  # noqa: BLE001  (pandas and xarray raise many types)
         reason = str(error)
     else:
         if len(labels) <= _MOST:
@@ -201,7 +201,7 @@ def _image(
     """Return the images of all periods, (time, y, x)."""
     inputs = {name: each.transpose("time", ...) for name, each in inputs.items()}
     pixels = inputs[reduction.bands[0]]
-    # Coordinates along time hold for one step only.
+    # Coordinates along time are of single steps.
     coords = {name: each for name, each in pixels.coords.items() if "time" not in each.dims}
     counts = reduction.how == COUNT
     dtype = np.dtype(np.uint16) if counts else np.result_type(pixels.dtype, np.float32)

@@ -1,4 +1,4 @@
-"""Formulas of spectral indices on bands: of files that are not read yet, of dask, in memory."""
+"""Formulas on bands that are not read yet, of dask, or in memory."""
 
 from __future__ import annotations
 
@@ -39,21 +39,22 @@ def evaluate(
     constants : mapping of str to float
         By letter.
     bounds : (float, float), optional
-        What values beyond are set to.
+        Lowest and highest value; those beyond are set to these.
     mask : xarray.DataArray, optional
-        bool; where True, the result is NaN.
+        bool; the result is NaN where it is True.
 
     Returns
     -------
     xarray.DataArray
-        float32 where the bands' values are; lazy where bands are that are not read yet or of
-        dask, else computed block by block.
+        float32 if the bands' values are; lazy if any of them is unread or of dask, else computed
+        block by block.
     """
     attrs = {symbol: dict(band.attrs) for symbol, band in bands.items()}
     formula: Formula = _Arithmetic(text, attrs, dict(constants), bounds)
     inputs = dict(bands)
     dtype = np.result_type(*(values_of(np.empty(0, b.dtype), b.attrs) for b in bands.values()))
     if mask is not None:
+        dtype = np.result_type(dtype, np.float32)
         formula, inputs = _Masked(formula), inputs | {_MASK: mask}
     first = next(iter(inputs.values()))
     alike = all(each.dims == first.dims and each.shape == first.shape for each in inputs.values())
@@ -91,7 +92,7 @@ class _Arithmetic:
 
 
 _MASK = ":mask"
-"""Among the bands of a formula, whose names are of letters and digits: what is masked."""
+"""Name of the mask among a formula's inputs; no band has it."""
 
 
 @dataclass(frozen=True)
@@ -123,12 +124,12 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "sqrt": np.sqrt,
     "abs": np.abs,
 }
-"""What a formula is made of; nothing else is computed."""
+"""All that a formula may use."""
 
 
 @functools.lru_cache(maxsize=1024)
 def _parsed(formula: str) -> ast.expr:
-    # spyndex itself reads its whole catalog at each call: too slow for many small strips.
+    # spyndex itself reads its whole catalog at each call, too slow for many small blocks.
     return ast.parse(formula, mode="eval").body
 
 
@@ -151,7 +152,7 @@ _PACKING = {"scale_factor", "add_offset", "_FillValue"}
 
 
 def values_of(stored: npt.NDArray[Any], attrs: Mapping[str, Any]) -> npt.NDArray[Any]:
-    """Do for plain arrays what :func:`reflectance` does."""
+    """Return a band's values from its stored numbers; see :func:`reflectance`."""
     if attrs.get("role") in CLASS_ROLES or not (
         _PACKING & attrs.keys() or stored.dtype.kind in "iub"
     ):
@@ -162,14 +163,14 @@ def values_of(stored: npt.NDArray[Any], attrs: Mapping[str, Any]) -> npt.NDArray
         offset=float(attrs.get("add_offset", 0.0)),
         nodata=np.asarray(attrs["_FillValue"]).item() if "_FillValue" in attrs else None,
     )
-    # Integers never go into a formula: differences of unsigned ones wrap around.
+    # Never integers: differences of unsigned ones wrap around.
     values = np.empty(stored.shape, decoded_dtype(stored.dtype))
     decode_into(stored, radiometry, values)
     return values
 
 
 def reflectance(da: xr.DataArray) -> xr.DataArray:
-    """Return a band's values, whether it was opened with ``mask_and_scale`` or without.
+    """Return a band's values, also if it was opened without ``mask_and_scale``.
 
     Parameters
     ----------

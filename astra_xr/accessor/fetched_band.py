@@ -1,4 +1,4 @@
-"""A band of the scenes of a Dataset that is not in it, on its pixels: opened by its scenes' ids."""
+"""A band that a Dataset lacks, opened on its grid by the ids of its scenes."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from astra_xr.errors import InvalidDataset, InvalidSceneId, SceneNotFound, Unkno
 from astra_xr.resolver.ids import parse_scene_id
 
 _LONGEST = np.timedelta64(45, "m")
-"""By how much the times that catalogs give one scene may differ: from the start of sensing to its
-last tile. It is less than half an orbit, after which the same place may be seen again."""
+"""By how much the time of a scene may differ between catalogs: from the start of sensing to its
+last tile. It is less than half an orbit, after which the same place may be acquired again."""
 
 
 def fetched(
     ds: xr.Dataset, band: str, grid: PixelGrid | None, *, elsewhere: bool = False
 ) -> xr.DataArray:
-    """Return a band, opened if it is not there yet, without gaps.
+    """Return a band without gaps in its grid, opened if the Dataset lacks it.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def fetched(
     grid : PixelGrid or None
         Of the Dataset.
     elsewhere : bool
-        Where the catalog of the Dataset lacks the band, ask all others.
+        Try all catalogs if that of the Dataset lacks the band.
 
     Raises
     ------
@@ -50,17 +50,17 @@ def fetched(
         lost = "grid" if known else "scene id"
         raise InvalidDataset(
             method="mask()",
-            needs=f"the band {band}, which is not here and cannot be fetched: this Dataset "
-            f"has lost its {lost}",
+            needs=f"the band {band}, which is not in this Dataset and cannot be opened: the "
+            f"Dataset has lost its {lost}",
             hint=f"Open the scene with bands=[…, {band!r}].",
         )
     like = grid.box if grid.kept else ds
     catalogs = ds["catalog"].values if "catalog" in ds.coords else catalog_of(ds) or ""
     found: xr.Dataset | None = None
-    asked: Any = catalogs
-    for asked in (catalogs, None) if elsewhere else (catalogs,):
+    source: Any = catalogs
+    for source in (catalogs, None) if elsewhere else (catalogs,):
         try:
-            found = _opened(ds, band, like, asked)
+            found = _opened(ds, band, like, source)
             break
         except (UnknownBand, SceneNotFound):
             if not elsewhere:
@@ -72,13 +72,13 @@ def fetched(
             hint="Leave by= out for the classification band.",
         )
     if "time" in found.coords:
-        within = {} if asked is catalogs else {"within": _LONGEST}
+        within = {} if source is catalogs else {"within": _LONGEST}
         check_times(ds, found["time"].values, "mask()", **within)
     return found[band] if grid.kept else _with_coords_of(ds, found[band])
 
 
 def _opened(ds: xr.Dataset, band: str, like: Any, catalogs: Any) -> xr.Dataset:
-    """Open a band of the scenes of a Dataset; catalogs None: of whichever has it."""
+    """Open a band of the scenes of a Dataset; from any catalog if ``catalogs`` is None."""
     from astra_xr.scenes.given import item_of
     from astra_xr.scenes.open import open_scene
     from astra_xr.scenes.stack import open_again
@@ -95,20 +95,20 @@ def _opened(ds: xr.Dataset, band: str, like: Any, catalogs: Any) -> xr.Dataset:
 
 
 def kept(found: xr.DataArray, ds: xr.Dataset, grid: PixelGrid | None) -> xr.DataArray:
-    """Return the pixels that a Dataset has of an array without gaps."""
+    """Return the pixels of an array without gaps that a Dataset has."""
     if grid is None or not grid.kept:
         return found
     return _with_coords_of(ds, found.isel(grid.kept))
 
 
 def _with_coords_of(ds: xr.Dataset, found: xr.DataArray) -> xr.DataArray:
-    # Coordinates that are equal but for rounding would not be aligned.
+    # xarray does not align coordinates that differ by rounding.
     dims = [dim for dim in ("time", "y", "x") if dim in found.dims and dim in ds.dims]
     return found.assign_coords({dim: ds[dim] for dim in dims})
 
 
 def _check_id(name: str, band: str) -> None:
-    """Refuse an id that no catalog knows."""
+    """Refuse an id that no catalog can have."""
     try:
         parse_scene_id(name)
     except InvalidSceneId:
@@ -117,6 +117,6 @@ def _check_id(name: str, band: str) -> None:
         return
     raise InvalidDataset(
         method="mask()",
-        needs=f"the band {band}, which cannot be fetched: no catalog knows the id {name}",
+        needs=f"the band {band}, which cannot be opened: no catalog has the id {name}",
         hint=f"Open the item with bands=[…, {band!r}].",
     )

@@ -1,4 +1,4 @@
-"""Masks by a function of the user's; see ``by`` of ``ds.astra.mask``."""
+"""Masks by a user's function; see ``by`` of ``ds.astra.mask``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from astra_xr.errors import InvalidDataset
 def function_mask(
     ds: xr.Dataset, function: Callable[[xr.Dataset], Any], overlap: int
 ) -> xr.Variable:
-    """Return where a function masks the pixels of a Dataset, lazily: (time, y, x) or (y, x)."""
+    """Return the pixels that a function masks, lazily, as (time, y, x) or (y, x)."""
     order = ("time", "y", "x")
     bands = {
         name: ds[name].variable.transpose(*(dim for dim in order if dim in ds[name].dims))
@@ -52,14 +52,14 @@ def function_mask(
 
 
 def name_of(function: Any) -> str:
-    """Return the name of a function for messages; of an object that of its class."""
+    """Return the name of a function, or of a callable object's class, for messages."""
     while isinstance(function, functools.partial):
         function = function.func
     return str(getattr(function, "__qualname__", None) or type(function).__qualname__)
 
 
 def _by_dask(bands: dict[str, xr.Variable], called: BlockFunction, overlap: int) -> Any:
-    """Call a function with the chunks of bands, which are all of one shape."""
+    """Call a function with the chunks of bands, which have one shape."""
     import dask.array as da
 
     chunks = next(each.chunks for each in bands.values() if each.chunks is not None)

@@ -1,4 +1,4 @@
-"""Formulas of the user's own, such as ``(N-R)/(N+R)``: read and checked, never run as Python."""
+"""Users' own formulas, such as ``(N-R)/(N+R)``: parsed and checked, never run as Python."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _LONGEST = 1000
 """Characters."""
 
 _DEEPEST = 100
-"""Operators within each other."""
+"""Nested operators."""
 
 _SIGNS = re.compile(r"[-+*/(]")
 _ALLOWED = re.compile(r"[\w\s.+\-*/(),]*")
 
 
 def is_formula(text: str) -> bool:
-    """Return True for what is no name of an index, but a formula.
+    """Return True for a formula, False for the name of an index.
 
     Examples
     --------
@@ -36,7 +36,7 @@ def is_formula(text: str) -> bool:
 
 
 def own_recipe(text: str, symbol_of: Callable[[str], str]) -> Recipe:
-    """Return a formula as an index without a name.
+    """Return the recipe of a formula.
 
     Parameters
     ----------
@@ -44,13 +44,12 @@ def own_recipe(text: str, symbol_of: Callable[[str], str]) -> Recipe:
         Numbers, names, ``+ - * / **``, parentheses, and ``exp``, ``log``, ``log10``, ``sqrt`` and
         ``abs``.
     symbol_of : callable
-        Returns what stands for a name in ``Recipe.text``; its error, an InvalidParameter or a
-        ValueError with the reason, tells which names there are.
+        Returns the symbol of a name in ``Recipe.text``, or raises a ValueError with the reason.
 
     Raises
     ------
     InvalidParameter
-        It is no such formula.
+        It is not such a formula.
     """
     try:
         body = _rewritten(_parsed(text), symbol_of)
@@ -84,21 +83,21 @@ def _parsed(text: str) -> ast.expr:
         raise ValueError(f"{text[odd.end()]!r} has no meaning here")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of numbers that touch words
+            warnings.simplefilter("ignore")  # about numbers next to words
             tree = ast.parse(" ".join(text.split()), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise ValueError("an operator, a number or a parenthesis is missing") from None
-    waiting: list[tuple[ast.AST, int]] = [(tree.body, 0)]
-    while waiting:
-        node, depth = waiting.pop()
+    pending: list[tuple[ast.AST, int]] = [(tree.body, 0)]
+    while pending:
+        node, depth = pending.pop()
         if depth > _DEEPEST:
-            raise ValueError(f"more than {_DEEPEST} operators are within each other")
-        waiting += [(each, depth + 1) for each in ast.iter_child_nodes(node)]
+            raise ValueError(f"more than {_DEEPEST} operators are nested")
+        pending += [(each, depth + 1) for each in ast.iter_child_nodes(node)]
     return tree.body
 
 
 def _rewritten(node: ast.expr, symbol_of: Callable[[str], str]) -> ast.expr:
-    """Return an expression with symbols for names, floats, and what is constant computed."""
+    """Return an expression of symbols in place of names, with constant parts computed."""
     if isinstance(node, ast.Constant):
         return _number(node.value)
     if isinstance(node, ast.Name):
@@ -115,7 +114,7 @@ def _rewritten(node: ast.expr, symbol_of: Callable[[str], str]) -> ast.expr:
         return ast.BinOp(left, node.op, right)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         if node.func.id not in FUNCTIONS or len(node.args) != 1 or node.keywords:
-            raise ValueError(f"{node.func.id}(…) is no function of one value that there is")
+            raise ValueError(f"{node.func.id}(…) is not one of these functions of one value")
         inner = _rewritten(node.args[0], symbol_of)
         return ast.Call(ast.Name(node.func.id, ast.Load()), [inner], [])
     raise ValueError(f"{ast.unparse(node)[:40]!r} has no meaning here")
@@ -127,7 +126,7 @@ def _negated(node: ast.expr) -> ast.expr:
 
 
 def _constant(node: ast.expr) -> float | None:
-    """Return the number that an expression is; None where it has bands."""
+    """Return the number that an expression is; None if it has bands."""
     if isinstance(node, ast.UnaryOp):
         inner = _constant(node.operand)
         return None if inner is None else -inner
@@ -142,7 +141,7 @@ def _number(value: object) -> ast.expr:
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        raise ValueError(f"{str(value)[:20]} is no finite number")
+        raise ValueError(f"{str(value)[:20]} is not a finite number")
     size = abs(number)
     positive = ast.Constant(int(size) if size.is_integer() and size < 1e15 else size)
     return ast.UnaryOp(ast.USub(), positive) if number < 0 else positive

@@ -1,55 +1,61 @@
-"""Maps that look right: limits, colors, labels and proportions by what a variable is."""
+"""Maps with limits, colors, labels and proportions that fit what a variable is."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
+from astra_xr.accessor.band_classes import classes_of
 from astra_xr.accessor.band_names import find_variable, variables_of
 from astra_xr.accessor.evaluate import reflectance
-from astra_xr.accessor.rgb import compose, usual_bands
+from astra_xr.accessor.rgb import compose, fewer_pixels, usual_bands
 from astra_xr.accessor.usual_colormaps import is_diverging, usual_colormap
-from astra_xr.arrays.thumbnail import coarser
+from astra_xr.arrays.mask import ClassMask
 from astra_xr.errors import InvalidDataset, InvalidParameter, UnknownBand, UnknownIndex
 from astra_xr.extras import require
+from astra_xr.missions.classes import belongs
+from astra_xr.model import ClassValue
 
 
 def plot(ds: xr.Dataset, name: str | None, max_pixels: int, options: dict[str, Any]) -> Any:
     """Draw a band, an index or true color; see ``ds.astra.plot``."""
+    require("matplotlib", extra="plot", purpose=".plot()")
     if "geometry" in ds.dims:
         return _draw_fields(ds, name, options)
-    if name is None and len(variables_of(ds)) != 1:
-        bands = usual_bands(ds, "plot()")
-        if len(set(bands)) > 1:
-            return _draw_rgb(ds, bands, max_pixels, options)
-        listed = ", ".join(map(repr, variables_of(ds)))
-        expected = f"one of {listed}, or an index: this Dataset lacks red, green and blue"
-        raise InvalidParameter(name="name", value=name, expected=expected)
-    name = variables_of(ds)[0] if name is None else name
-    try:
-        variable = find_variable(ds, name)
-    except UnknownBand as error:
-        unknown = error
-    else:
-        return draw(ds[variable], max_pixels, options)
+    variables = variables_of(ds)
+    if name is None and len(variables) == 1:
+        name = variables[0]
+    if name is not None:
+        return draw(_band_or_index(ds, name), max_pixels, options)
+    bands = usual_bands(ds, "plot()")
+    if len(set(bands)) > 1:
+        return _draw_rgb(ds, bands, max_pixels, options)
+    listed = ", ".join(map(repr, variables))
+    expected = f"one of {listed}, or an index: this Dataset lacks red, green and blue"
+    raise InvalidParameter(name="name", value=name, expected=expected)
+
+
+def _band_or_index(ds: xr.Dataset, name: str) -> xr.DataArray:
     from astra_xr.accessor.indices import spectral_index
 
     try:
-        index = spectral_index(ds, name, {})
+        return ds[find_variable(ds, name)]
+    except UnknownBand as error:
+        unknown = error
+    try:
+        return spectral_index(ds, name, {})
     except UnknownIndex:
-        index = None
-    if index is None:
-        raise unknown
-    return draw(index, max_pixels, options)
+        raise unknown from None
 
 
 def _draw_fields(table: xr.Dataset, name: str | None, options: dict[str, Any]) -> Any:
-    """Draw a line a field over time, with a gap where it has no value."""
-    require("matplotlib", extra="plot", purpose=".plot()")
+    """Draw one line per field over time, with gaps where it has no value."""
     names = [str(each) for each in table.data_vars if each != "valid" or name == "valid"]
     known = {each.casefold(): each for each in names}
     chosen = names[0] if name is None and len(names) == 1 else known.get(str(name).casefold())
@@ -60,7 +66,7 @@ def _draw_fields(table: xr.Dataset, name: str | None, options: dict[str, Any]) -
         needs = f"a table of (time, geometry), not {lines.dims}"
         hint = "Choose one, e.g. .sel(stat='mean')."
         raise InvalidDataset(method="plot()", needs=needs, hint=hint)
-    # Markers, as a value between two gaps makes no line.
+    # Markers show a value between two gaps, which has no line.
     usual = {"x": "time", "hue": "geometry", "marker": "o", "markersize": 3}
     return lines.plot.line(**{**usual, **options})
 
@@ -68,33 +74,39 @@ def _draw_fields(table: xr.Dataset, name: str | None, options: dict[str, Any]) -
 def draw(da: xr.DataArray, max_pixels: int, options: dict[str, Any]) -> Any:
     """Draw a map; see ``da.astra.plot``."""
     require("matplotlib", extra="plot", purpose=".plot()")
-    if da.dims[-2:] != ("y", "x") or da.ndim > 3:
+    if da.sizes.get("band") == 1:  # as rioxarray opens a file of one band
+        da = da.isel(band=0)
+    if not {"y", "x"} <= set(da.dims) or da.ndim > 3:
         needs = f"a map of (y, x), with one further dimension at most, not {da.dims}"
         raise InvalidDataset(method="plot()", needs=needs, hint="Choose one, e.g. .isel(time=0).")
+    if da.sizes.get("band", 3) not in (3, 4):
+        needs = f"one band, or 3 or 4 bands as an image, not {da.sizes['band']}"
+        raise InvalidDataset(method="plot()", needs=needs, hint="Choose one, e.g. .isel(band=0).")
     name = str(da.name or "values")
-    seen = coarser(da.to_dataset(name=name), _checked(max_pixels))[name]
+    da = da.transpose(..., "y", "x")
+    seen = fewer_pixels(da.to_dataset(name=name), max_pixels, "max_pixels")[name]
+    classes = classes_of(da.attrs)
     names: list[str] = []
-    usual: dict[str, Any] = {}
     if "band" in da.dims:
-        usual = {"rgb": "band"}
-    elif "flag_values" in da.attrs:
-        seen, colors, names = _classes(seen)
-        usual = _in_classes(colors)
+        usual: dict[str, Any] = {"rgb": "band"}
+    elif classes:
+        seen, colors, names = _in_classes(seen, classes)
+        usual = _class_options(colors)
     else:
         seen = reflectance(seen)
-        kind = str(da.attrs.get("domain", da.attrs.get("role", "")))
         usual = {"robust": True, "cmap": usual_colormap(da)}
         limited = {"vmin", "vmax", "levels", "norm", "colors"} & options.keys()
         maps = usual["cmap"], options.get("cmap", usual["cmap"])
         if all(map(is_diverging, maps)) and not limited:
             usual["center"] = 0
         if da.attrs.get("units") == "1":
+            kind = str(da.attrs.get("domain", da.attrs.get("role", "")))
             label = f"{da.attrs.get('long_name', name)} {kind}".strip()
             usual["cbar_kwargs"] = {"label": label}
     drawn = _imshow(seen, name, usual | options, facets="band" not in da.dims)
     bar = getattr(drawn, "cbar", None) or getattr(drawn, "colorbar", None)
     if names and bar is not None:
-        # Wrapped, so that a figure of usual size shows them whole.
+        # Wrapped to fit into a figure of the usual size.
         bar.set_ticks(range(len(names)), labels=[textwrap.fill(name, 13) for name in names])
     return drawn
 
@@ -102,8 +114,7 @@ def draw(da: xr.DataArray, max_pixels: int, options: dict[str, Any]) -> Any:
 def _draw_rgb(
     ds: xr.Dataset, bands: Sequence[str], max_pixels: int, options: dict[str, Any]
 ) -> Any:
-    require("matplotlib", extra="plot", purpose=".plot()")
-    few = coarser(ds[list(bands)], _checked(max_pixels))
+    few = fewer_pixels(ds[list(bands)], max_pixels, "max_pixels")
     return _imshow(compose(few, bands), "true color", {"rgb": "band"} | options)
 
 
@@ -112,7 +123,7 @@ def _imshow(da: xr.DataArray, title: str, options: dict[str, Any], *, facets: bo
     further = [dim for dim in da.dims if dim not in ("y", "x", "band")]
     if further and facets:
         if further[0] in da.indexes and not da.indexes[further[0]].is_unique:
-            da = da.drop_vars([further[0]])  # panels are counted
+            da = da.drop_vars([further[0]])  # panels are numbered
         options = {"col": further[0], "col_wrap": min(4, da.sizes[further[0]])} | options
     if options.get("add_colorbar") is False:
         options = {name: each for name, each in options.items() if name != "cbar_kwargs"}
@@ -127,54 +138,36 @@ def _imshow(da: xr.DataArray, title: str, options: dict[str, Any], *, facets: bo
     return drawn
 
 
-def _checked(max_pixels: int) -> int:
-    if not isinstance(max_pixels, int) or isinstance(max_pixels, bool) or max_pixels < 1:
-        expected = "a number of rows and columns, at least 1"
-        raise InvalidParameter(name="max_pixels", value=max_pixels, expected=expected)
-    return max_pixels
-
-
-def _in_classes(colors: list[str]) -> dict[str, Any]:
+def _class_options(colors: list[str]) -> dict[str, Any]:
     from matplotlib.colors import ListedColormap
 
-    edges = {"vmin": -0.5, "vmax": len(colors) - 0.5}
-    return {"cmap": ListedColormap(colors), **edges, "cbar_kwargs": {"label": ""}}
+    limits = {"vmin": -0.5, "vmax": len(colors) - 0.5}
+    return {"cmap": ListedColormap(colors), **limits, "cbar_kwargs": {"label": ""}}
 
 
-def _classes(da: xr.DataArray) -> tuple[xr.DataArray, list[str], list[str]]:
+def _in_classes(
+    da: xr.DataArray, classes: Sequence[ClassValue]
+) -> tuple[xr.DataArray, list[str], list[str]]:
     """Return the classes that occur as numbers from 0, with their colors and names.
 
-    Of bits that hold at once, the one that is listed first counts; bits that are 0 come last.
+    Of several bits that are set, the one listed first counts; bits that are 0 come last.
     """
-    stored = np.asarray(da.values)
-    values = np.atleast_1d(da.attrs["flag_values"])
-    masks = np.atleast_1d(da.attrs.get("flag_masks", np.zeros_like(values)))
-    words = str(da.attrs["flag_meanings"]).split()
-    hexes = str(da.attrs.get("flag_colors", "")).split()
-    if len(hexes) != len(words):
-        from matplotlib import colormaps
-        from matplotlib.colors import to_hex
+    from matplotlib import colormaps
+    from matplotlib.colors import is_color_like, to_hex
 
-        hexes = [to_hex(colormaps["tab20"](n % 20)) for n in range(len(words))]
-    codes = np.full(stored.shape, np.nan, np.float32)
+    nodata = da.attrs.get("_FillValue")
+    stored, free = ClassMask(classes=(), nodata=nodata).valid(np.asarray(da.values))
+    codes: npt.NDArray[np.float32] = np.full(stored.shape, np.nan, np.float32)
     colors: list[str] = []
     names: list[str] = []
-    free = np.ones(stored.shape, np.bool_)
-    rows = sorted(
-        zip(values, masks, words, hexes, strict=True), key=lambda row: _is_unset(*row[:2])
-    )
-    for value, mask, word, color in rows:
-        bits = stored & mask if "flag_masks" in da.attrs else stored
-        here = free & (bits == value)
-        if value == da.attrs.get("_FillValue") or word == "fill":
-            free &= ~here
-        elif here.any():
+    usual = [to_hex(colormaps["tab20"](n % 20)) for n in range(len(classes))]
+    if not all(is_color_like(each.color) for each in classes):
+        classes = [replace(e, color=color) for e, color in zip(classes, usual, strict=True)]
+    for each in sorted(classes, key=lambda each: bool(each.mask) and not each.value):
+        here = free & belongs(stored, [each])
+        free &= ~here
+        if each.name != "fill" and here.any():
             codes[here] = len(names)
-            free &= ~here
-            names.append(word.replace("_", " "))
-            colors.append(color)
+            names.append(each.name.replace("_", " "))
+            colors.append(str(each.color))
     return da.copy(data=codes), colors or ["#000000"], names
-
-
-def _is_unset(value: int, mask: int) -> bool:
-    return mask != 0 and value == 0

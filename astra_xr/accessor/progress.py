@@ -1,4 +1,4 @@
-"""Progress bars of reads, which say whom the reads wait for."""
+"""Progress bars of reads, with the hosts that the reads wait for."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from astra_xr.net.patience import waiting
 from astra_xr.reading.loop import start
 
 _EACH = 0.5
-"""Seconds between two looks."""
+"""Seconds between updates."""
 
 
 @contextlib.contextmanager
 def bar(total: int, *, show: bool, **how: Any) -> Iterator[tqdm[Any]]:
-    """Yield a progress bar; while a host asks to wait, or fails, it says so.
+    """Yield a progress bar, which shows the hosts that throttle or fail.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def bar(total: int, *, show: bool, **how: Any) -> Iterator[tqdm[Any]]:
     """
     with tqdm(total=total, disable=not show, **how) as shown:
         reporting = None
-        # Where nothing can be read any more, the read itself raises.
+        # If nothing can be read any more, the read itself raises.
         with contextlib.suppress(ReadError):
             reporting = start(_report(shown)) if show else None
         try:
@@ -43,10 +43,10 @@ def bar(total: int, *, show: bool, **how: Any) -> Iterator[tqdm[Any]]:
 
 
 async def _report(shown: tqdm[Any]) -> None:
-    said = ""
+    before = ""
     while True:
         await asyncio.sleep(_EACH)
         now = waiting()
-        if now != said:
+        if now != before:
             shown.set_postfix_str(now)
-            said = now
+            before = now

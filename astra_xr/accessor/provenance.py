@@ -1,7 +1,7 @@
-"""Which scenes the pixels of a Dataset are of: believed only where all that is there agrees.
+"""Which scenes the pixels of a Dataset are of: known only if all that names them agrees.
 
 The coordinate ``id`` names them. It and each band have the attribute ``scene_id`` from when they
-were opened: as long as these are the same, whatever became of the Dataset, they belong together.
+were opened. As long as these are equal they belong together, however the Dataset has changed.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ _PLAIN = {"y", "x", "band"}
 
 
 def check_provenance(ds: xr.Dataset, method: str) -> None:
-    """Refuse a Dataset whose pixels need not be of the scenes that it names.
+    """Refuse a Dataset whose pixels may be of other scenes than it names.
 
     Raises
     ------
     InvalidDataset
-        Its bands, their files, coordinates and attrs name several scenes, bands have a dimension
-        along which no ids lie, or what became of them leaves their scene open.
+        Its bands, their files, coordinates and attrs disagree, bands have a dimension without ids,
+        or they were merged.
     """
     bands = [ds.variables[name] for name in variables_of(ds)]
-    bands = [band for band in bands if band.attrs.get("role") != "elevation"]  # seen by no one
+    bands = [band for band in bands if band.attrs.get("role") != "elevation"]  # of no date
     claims = {str(band.attrs["scene_id"]) for band in bands if "scene_id" in band.attrs}
     opened = ds["id"].attrs.get("scene_id") if "id" in ds.coords else None
     if claims or opened or "groupby" in ds.attrs:  # as opened here
@@ -69,15 +69,15 @@ def id_texts(ds: xr.Dataset) -> list[str]:
 
 
 def _texts(coord: xr.DataArray) -> list[str]:
-    """Return a coordinate as texts, as whichever type it came back from a file."""
+    """Return a coordinate as texts, whichever type a file made of them."""
     texts = np.atleast_1d(coord.values).ravel()
     return [each.decode() if isinstance(each, bytes) else str(each) for each in texts]
 
 
 def missions_of(ds: xr.Dataset) -> list[str]:
-    """Return the mission of each time step, in their order; of one scene a list of one.
+    """Return the mission of each time step, or of the one scene; "" if it is not known.
 
-    By the ids, else by the coordinate ``mission``; empty texts where it is not known.
+    By the ids, else by the coordinate ``mission``.
     """
     ids, others = (_along_time(ds, name) for name in ("id", "mission"))
     named = [text.partition(":")[0] for text in ids]
@@ -92,7 +92,7 @@ def _along_time(ds: xr.Dataset, name: str) -> list[str]:
 
 
 def catalog_of(ds: xr.Dataset) -> str | None:
-    """Return the catalog that a scene was opened from; None if it is not known, or several."""
+    """Return the catalog that a scene was opened from; None if there are none or several."""
     named = {str(each.attrs["catalog"]) for each in ds.values() if "catalog" in each.attrs}
     name = ds.attrs.get("catalog") or (named.pop() if len(named) == 1 else None)
     return None if name is None else str(name)
@@ -106,14 +106,14 @@ def check_times(
     Parameters
     ----------
     times : array_like of datetime64
-        When these were taken; NaT where nobody knows.
+        When these were acquired; NaT if not known.
     within : timedelta64
         By how much times of one scene may differ.
 
     Raises
     ------
     InvalidDataset
-        It is another time: of another scene, whose id was lost when scenes were joined. A time
+        The times differ: of another scene, whose id was lost when scenes were joined. A time
         that was rounded down to a second, a minute, an hour or a day is the same.
     """
     expected = np.asarray(times, "datetime64[ns]").ravel()
@@ -128,7 +128,9 @@ def check_times(
         same |= np.isnat(expected)
         if same.all():
             return
-    raise _unfit(method, f"pixels of the time when {id_texts(ds)[0]} was taken: its time differs")
+    raise _unfit(
+        method, f"pixels of the time when {id_texts(ds)[0]} was acquired: its time differs"
+    )
 
 
 def _check_ids(ds: xr.Dataset, bands: Sequence[xr.Variable], method: str) -> None:
@@ -139,8 +141,8 @@ def _check_ids(ds: xr.Dataset, bands: Sequence[xr.Variable], method: str) -> Non
         if not {"y", "x"} <= set(band.dims):
             continue
         further = set(band.dims) - _PLAIN
-        alone = {dim for dim in further if not along and ds.sizes[dim] == 1}
-        if further - alone - along or not along <= {"time"} or (
+        single = {dim for dim in further if not along and ds.sizes[dim] == 1}
+        if further - single - along or not along <= {"time"} or (
             "scene_id" in band.attrs and along - further
         ):  # fmt: skip
             dims = ", ".join(sorted(map(str, along | further)))
@@ -159,14 +161,14 @@ def _check_ids(ds: xr.Dataset, bands: Sequence[xr.Variable], method: str) -> Non
 
 
 def _merged(ds: xr.Dataset, bands: Sequence[xr.Variable]) -> bool:
-    """Return True where rioxarray's merge has been, which keeps all that the first scene says."""
+    """Return True after rioxarray's merge, which keeps the attrs of the first scene."""
     for band in bands:
         filled = "_FillValue" in band.attrs and "_FillValue" in band.encoding
         if filled and band.dtype.kind == "f" and "scene_id" in band.attrs:
             return True  # in both places
     if not {"y", "x", "spatial_ref"} <= set(ds.coords) or ds["y"].attrs or ds["x"].attrs:
         return False
-    # Coordinates without a word, beside a transform that begins with them, are made anew.
+    # Coordinates without attrs beside a transform that fits them were made by a merge.
     numbers = str(ds["spatial_ref"].attrs.get("GeoTransform", "")).split()
     grid = pixel_grid(ds, "mask()")
     return bool(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import xarray as xr
@@ -53,7 +54,7 @@ def _table(ds: xr.Dataset, title: str) -> Table:
         title=title,
         facts=_facts(ds),
         columns=_SHOWN,
-        rows=_rows(ds),
+        rows=[_row(name, ds[name]) for name in variables_of(ds)],
         numbers={"wavelength", "gsd"},
         words={"radiometry"},
         head=False,
@@ -65,15 +66,15 @@ def _facts(ds: xr.Dataset) -> tuple[str, ...]:
     attrs = ds.attrs
     cloud, catalog = attrs.get("cloud_cover"), attrs.get("catalog")
     return (
-        _when(ds),
-        f"{cloud:.0f} % cloud" if isinstance(cloud, int | float) else "",
+        _dates(ds),
+        f"{cloud:.0f} % cloud" if isinstance(cloud, Real) else "",
         f"from {catalog}" if catalog else "",
         f"{ds.sizes['y']} × {ds.sizes['x']} pixels" if {"y", "x"} <= set(ds.sizes) else "",
         _crs(ds),
     )
 
 
-def _when(ds: xr.Dataset) -> str:
+def _dates(ds: xr.Dataset) -> str:
     if ds.sizes.get("time"):
         first, last = (str(ds["time"].values[i])[:10] for i in (0, -1))
         return f"{first} to {last}"
@@ -95,21 +96,21 @@ def _title(ds: xr.Dataset) -> str:
     return str(ds.attrs.get("scene_id", "a Dataset of unknown origin"))
 
 
-def _rows(ds: xr.Dataset) -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = []
-    for name in variables_of(ds):
-        attrs = ds[name].attrs
-        native, common = attrs.get("native_name", ""), attrs.get("common_name", "")
-        other = common if name == native else native
-        wavelength, gsd = attrs.get("center_wavelength"), attrs.get("gsd")
-        rows.append(
-            (
-                name,
-                str(other),
-                f"{wavelength:g} µm" if wavelength else "",
-                f"{gsd:g} m" if gsd else "",
-                str(attrs.get("role", "")),
-                str(attrs.get("radiometry", "")),
-            )
-        )
-    return rows
+def _row(name: str, band: xr.DataArray) -> tuple[str, ...]:
+    attrs = band.attrs
+    native, common = attrs.get("native_name", ""), attrs.get("common_name", "")
+    return (
+        name,
+        str(common if name == native else native),
+        _quantity(attrs.get("center_wavelength"), "µm"),
+        _quantity(attrs.get("gsd"), "m"),
+        str(attrs.get("role", "")),
+        str(attrs.get("radiometry", "")),
+    )
+
+
+def _quantity(value: object, unit: str) -> str:
+    """Return a number with its unit; anything else, from other tools' files, as text."""
+    if isinstance(value, Real):
+        return f"{value:g} {unit}"
+    return "" if value is None else str(value)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from numbers import Integral, Real
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from astra_xr.accessor.band_names import find_variable, variables_of
-from astra_xr.accessor.cloud_masks import MaskClouds, asked_mask, can_mask, mask
+from astra_xr.accessor.band_names import as_tuple, find_variable, variables_of
+from astra_xr.accessor.cloud_masks import MaskClouds, can_mask, mask, requested_mask
 from astra_xr.accessor.evaluate import reflectance
 from astra_xr.arrays.thumbnail import coarser
 from astra_xr.errors import AstraError, InvalidDataset, InvalidParameter, UnknownBand, redact
@@ -21,10 +22,10 @@ _log = logging.getLogger(__name__)
 Limits = tuple[float, float]
 
 _BRIGHT = 0.4
-"""Reflectance above which a pixel that is so in all three bands is taken for cloud or snow."""
+"""Reflectance; a pixel above it in all three bands is taken for cloud or snow."""
 
 _BYTES = 3 * 4 + 4 * 4 + 4
-"""Memory that a pixel takes while an image is made: values, one stretched, the result."""
+"""Memory per pixel while an image is made: values, one of them stretched, and the result."""
 
 _SAMPLE = 1 << 20
 """Pixels that percentiles are computed from, at most."""
@@ -40,14 +41,16 @@ def compose(
     allow_large: bool = False,
 ) -> xr.DataArray:
     """Make an 8-bit image; see ``ds.astra.rgb``."""
-    if isinstance(bands, str) or len(bands) != 3:
+    names = as_tuple(bands)
+    if len(names) != 3:
         raise InvalidParameter(name="bands", value=bands, expected="three band names")
-    if not 0.1 <= gamma <= 10:
+    if not isinstance(gamma, Real) or not 0.1 <= gamma <= 10:
         raise InvalidParameter(name="gamma", value=gamma, expected="a number from 0.1 to 10")
-    arrays = [reflectance(ds[find_variable(ds, name)]) for name in bands]
+    arrays = [reflectance(ds[find_variable(ds, name)]) for name in names]
     dims = arrays[0].dims
-    if any({*each.dims} != {*dims} for each in arrays):
-        needs = f"three bands of the same dimensions, not {', '.join(str(a.dims) for a in arrays)}"
+    if "band" in dims or any({*each.dims} != {*dims} for each in arrays):
+        found = ", ".join(str(each.dims) for each in arrays)
+        needs = f"three bands of the same dimensions, without a dimension band, not {found}"
         hint = "Choose one step, e.g. ds.isel(time=0)."
         raise InvalidDataset(method="rgb()", needs=needs, hint=hint)
     arrays = [each.transpose(*dims) for each in arrays]
@@ -61,17 +64,17 @@ def compose(
         level = np.clip((values[channel] - low) / (high - low), 0, 1)
         image[..., channel] = np.nan_to_num(level ** (1 / gamma) * 255).round()
     shown = np.isfinite(values).all(axis=0)
-    clouds = asked_mask(ds, mask_clouds)
+    clouds = requested_mask(ds, mask_clouds)
     if clouds is not None:
-        shown &= ~clouds.transpose(*arrays[0].dims).values
+        shown &= ~clouds.transpose(*dims).values
     image[..., 3] = np.where(shown, 255, 0)
     return xr.DataArray(
         image,
-        dims=(*arrays[0].dims, "band"),
+        dims=(*dims, "band"),
         coords={**arrays[0].coords, "band": ["red", "green", "blue", "alpha"]},
         name="rgb",
         attrs={
-            "long_name": ", ".join(bands),
+            "long_name": ", ".join(names),
             "limits": [float(edge) for pair in chosen for edge in pair],
         },
     )
@@ -85,12 +88,24 @@ def thumbnail(
     gamma: float,
 ) -> xr.DataArray:
     """Make a small 8-bit image; see ``ds.astra.thumbnail``."""
-    if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-        raise InvalidParameter(name="size", value=size, expected="a number of pixels, at least 1")
-    chosen = usual_bands(ds, "thumbnail()") if bands is None else bands
+    chosen = usual_bands(ds, "thumbnail()") if bands is None else as_tuple(bands)
     names = {name: find_variable(ds, name) for name in chosen}
-    few = coarser(ds[list(dict.fromkeys(names.values()))], size)
+    few = fewer_pixels(ds[list(dict.fromkeys(names.values()))], size, "size")
     return compose(few, [names[name] for name in chosen], limits, gamma)
+
+
+def fewer_pixels(ds: xr.Dataset, size: int, parameter: str) -> xr.Dataset:
+    """Read the bands of a Dataset in at most ``size`` rows and columns, from overviews.
+
+    Raises
+    ------
+    InvalidParameter
+        ``size``, which the caller has as ``parameter``, is not a positive integer.
+    """
+    if not isinstance(size, Integral) or isinstance(size, bool) or size < 1:
+        expected = "a number of pixels along each side, at least 1"
+        raise InvalidParameter(name=parameter, value=size, expected=expected)
+    return coarser(ds, int(size))
 
 
 def usual_bands(ds: xr.Dataset, method: str) -> Sequence[str]:
@@ -110,23 +125,25 @@ def usual_bands(ds: xr.Dataset, method: str) -> Sequence[str]:
 def _limits(limits: Limits | Sequence[Limits] | None) -> list[Limits] | None:
     if limits is None:
         return None
-    pairs = np.asarray(limits, float)
+    try:
+        pairs = np.asarray(limits, float)
+    except (TypeError, ValueError):
+        pairs = np.empty(0)
     if pairs.shape == (2,):
         pairs = np.tile(pairs, (3, 1))
     if pairs.shape != (3, 2) or not (pairs[:, 1] > pairs[:, 0]).all():
-        raise InvalidParameter(
-            name="limits", value=limits, expected="(low, high), or three of them, low < high"
-        )
+        expected = "(low, high), or three of them, low < high"
+        raise InvalidParameter(name="limits", value=limits, expected=expected)
     return [(float(low), float(high)) for low, high in pairs]
 
 
 def _clouds(ds: xr.Dataset, like: xr.DataArray) -> xr.DataArray | None:
-    """Return the clouds of a stack; None of one scene, or where no classification band is had."""
+    """Return the clouds of a stack; None for one scene, or without a classification band."""
     if "time" not in like.dims or not can_mask(ds):
         return None
     try:
         return mask(ds).transpose(*like.dims).compute()
-    except AstraError as error:  # a picture without them is better than none
+    except AstraError as error:  # an image with a worse stretch is better than none
         _log.info("no cloud mask for the stretch: %s", redact(error))
     return None
 
@@ -134,17 +151,17 @@ def _clouds(ds: xr.Dataset, like: xr.DataArray) -> xr.DataArray | None:
 def _stretch(values: npt.NDArray[np.float32], clouds: xr.DataArray | None) -> list[Limits]:
     """Return the 2nd and 98th percentile of each channel, over all time steps.
 
-    Nodata, clouds and most of what is as bright as these are left out.
+    Nodata, clouds and most pixels as bright as clouds are left out.
     """
     step = max(1, int(np.sqrt(values[0].size / _SAMPLE)))
     sample = values[..., ::step, ::step].reshape(3, -1)
-    there = np.isfinite(sample).all(axis=0)
+    usable = np.isfinite(sample).all(axis=0)
     if clouds is not None:
-        clear = there & ~clouds.values[..., ::step, ::step].ravel()
-        there = clear if clear.any() else there
-    sample = sample[:, there]
+        clear = usable & ~clouds.values[..., ::step, ::step].ravel()
+        usable = clear if clear.any() else usable
+    sample = sample[:, usable]
     dark = sample[:, ~(sample > _BRIGHT).all(axis=0)]
-    # Where most of the scene is bright, the bright part is the subject.
+    # If most of the scene is bright, the bright part is the subject.
     chosen = dark if dark.shape[1] >= sample.shape[1] / 2 else sample
     if not chosen.size:
         return [(0.0, 1.0)] * 3

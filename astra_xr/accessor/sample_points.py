@@ -13,19 +13,17 @@ from astra_xr.errors import InvalidParameter
 from astra_xr.geometry import read_points
 
 _Pixels = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.bool_]]
-"""Rows, columns, and True where a point lies on the grid."""
+"""Rows, columns, and True for points on the grid."""
 
 
 def sample(ds: xr.Dataset, points: Any) -> xr.Dataset:
-    """Return the pixels that hold some points."""
+    """Return the pixels at points."""
     placed = grid_of(ds, "sample()")
     grid, there = placed.box, (placed.y.found(), placed.x.found())
     x, y, crs, labels = read_points(points)
     convert = placed.converter(crs)
 
-    def pixel_of(
-        x: Any, y: Any
-    ) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[np.bool_]]:
+    def pixel_of(x: Any, y: Any) -> _Pixels:
         col, row = map(np.floor, convert(x, y))
         inside = (col >= 0) & (col < grid.shape.x) & (row >= 0) & (row < grid.shape.y)
         rows, cols = (
@@ -44,7 +42,7 @@ def sample(ds: xr.Dataset, points: Any) -> xr.Dataset:
     picked = picked.assign_coords(point=labels)
     if inside.all():
         return picked
-    # The pixels picked for the points outside are of other ground.
+    # The pixels picked for points outside are elsewhere.
     keep = xr.DataArray(inside, dims="point")
     picked = picked.assign_coords(x=picked.x.where(keep), y=picked.y.where(keep))
     return picked.where(keep)

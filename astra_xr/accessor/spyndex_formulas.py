@@ -1,4 +1,4 @@
-"""What an index is made of: the formula of spyndex, its kernels written out, and its bounds."""
+"""Formulas of spyndex's indices, with their kernels written out, and their bounds."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _KERNEL_TERM = re.compile(r"k([A-Z])([A-Z])")
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """An index by name, ready to have its letters filled in."""
+    """An index, and the formula that computes it."""
 
     name: str
     title: str
     reference: str
 
     domain: str
-    """What it is for: ``vegetation``, ``water``, ``burn``, …"""
+    """``vegetation``, ``water``, ``burn``, …; empty for a formula of the user's."""
 
     formula: str
-    """As spyndex writes it, for people."""
+    """As spyndex has it, for display."""
 
     text: str
     """The same with kernels written out: arithmetic of ``symbols``, and ``exp``."""
@@ -43,21 +43,21 @@ class Recipe:
 
     @property
     def shown(self) -> str:
-        """The formula for people, with its kernels where it has some."""
+        """The formula for display, with its kernels if it has any."""
         return self.formula if self.formula == self.text else f"{self.formula} = {self.text}"
 
 
 def recipe_of(name: str, constants: Mapping[str, float], kernel: str = "RBF") -> Recipe:
-    """Look an index up.
+    """Return the recipe of an index.
 
     Parameters
     ----------
     name : str
-        Of spyndex, e.g. ``"NDVI"``, in any case.
+        An index of spyndex, e.g. ``"NDVI"``, in any case.
     constants : mapping of str to float
-        What is given a value; a kernel's term that is given one is not written out. The width
-        ``sigma`` of the RBF kernel is the mean of its two bands in each pixel where it is not
-        given (Camps-Valls et al. 2021, doi:10.1126/sciadv.abc7447), not spyndex's 0.5.
+        Values by name; a kernel's term with a value is not written out. Without ``sigma``, the
+        width of the RBF kernel is the mean of its two bands in each pixel (Camps-Valls et al. 2021,
+        doi:10.1126/sciadv.abc7447), not spyndex's 0.5.
     kernel : str
         ``RBF``, ``poly`` or ``linear``, for the indices that have kernels.
 
@@ -101,13 +101,13 @@ def recipe_of(name: str, constants: Mapping[str, float], kernel: str = "RBF") ->
         domain=index.application_domain,
         formula=index.formula,
         text=text,
-        # Where nothing was written out, in spyndex's order.
+        # If nothing was written out, in spyndex's order.
         symbols=tuple(index.bands if text == index.formula else in_order),
     )
 
 
 def _known(name: str, names: Collection[str]) -> str:
-    """Return an index as spyndex writes it; in any case where that leaves one."""
+    """Return the name of an index as spyndex spells it; in any case, if that is unambiguous."""
     if name in names:
         return name
     hits = [each for each in names if each.casefold() == str(name).casefold()]
@@ -117,20 +117,20 @@ def _known(name: str, names: Collection[str]) -> str:
 
 
 def settable(recipe: Recipe, kernel: str) -> list[str]:
-    """List what can be given a value by name."""
+    """Return the names in a formula that can be set to a number."""
     if recipe.text == recipe.formula:
         return list(recipe.symbols)
     return list(dict.fromkeys([*recipe.symbols, *_KERNEL_CONSTANTS[kernel]]))
 
 
 def bounds_of(text: str, constants: Mapping[str, float]) -> tuple[float, float] | None:
-    """Return between which values a formula lies wherever its bands are not below 0.
+    """Return the limits of a formula's values where its bands are not below 0.
 
     Returns
     -------
     (float, float) or None
-        None where it is neither a normalized difference (a-b)/(a+b) nor a share a/(a+b) of
-        things that cannot be below 0.
+        None unless it is a normalized difference (a-b)/(a+b) or a fraction a/(a+b) of terms that
+        cannot be below 0.
 
     Examples
     --------
@@ -154,7 +154,7 @@ def bounds_of(text: str, constants: Mapping[str, float]) -> tuple[float, float] 
 
 
 def _positive(node: ast.expr, constants: Mapping[str, float]) -> bool:
-    """Return True where an expression is at least 0 wherever the bands are."""
+    """Return True if an expression is at least 0 where the bands are."""
     if isinstance(node, ast.Name):
         return constants.get(node.id, 0.0) >= 0
     if isinstance(node, ast.Constant):
@@ -165,5 +165,5 @@ def _positive(node: ast.expr, constants: Mapping[str, float]) -> bool:
         isinstance(node, ast.BinOp)
         and isinstance(node.op, ast.Add | ast.Mult | ast.Div | ast.Pow)
         and _positive(node.left, constants)
-        and (_positive(node.right, constants))
+        and _positive(node.right, constants)
     )

@@ -14,7 +14,7 @@ import pandas as pd
 import shapely
 import xarray as xr
 
-from astra_xr.accessor.cloud_masks import MaskClouds, asked_mask
+from astra_xr.accessor.cloud_masks import MaskClouds, requested_mask
 from astra_xr.accessor.field_tiles import Sight, choose_tiles, footprints_of, shares_of
 from astra_xr.accessor.function_masks import name_of
 from astra_xr.accessor.polygons import Polygons, read_polygons, turned, warn_of_swapped
@@ -215,7 +215,7 @@ def _maps(
     except MixedGrids:  # of tiles in several zones, which are joined in that of the fields
         ds = read(crs="utm")
     found = ds.astra.index(indices, mask_clouds=mask_clouds) if indices else ds[[]]
-    clouds = asked_mask(ds, mask_clouds) if bands else None
+    clouds = requested_mask(ds, mask_clouds) if bands else None
     for name in bands:
         band = ds.astra[name]
         found[name] = band if clouds is None else band.where(~clouds).assign_attrs(band.attrs)

@@ -17,9 +17,8 @@ class AstraTreeAccessor:
     Examples
     --------
     >>> import astra_xr
-    >>> tree = astra_xr.open_scene_tree(
-    ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red", "nir", "B11"], catalog="sample"
-    ... )
+    >>> scene = "sentinel-2:S2B_MSIL2A_20250115T184929"
+    >>> tree = astra_xr.open_scene_tree(scene, bands=["red", "nir", "B11"], catalog="sample")
     >>> picker = tree.astra.pick(bands=["B11", "nir", "red"])
     >>> picker.code.partition(", limits=")[0]
     'tree.astra.to_dataset().astra.rgb(["B11", "nir", "red"]'
@@ -48,9 +47,8 @@ class AstraTreeAccessor:
         Examples
         --------
         >>> import astra_xr
-        >>> tree = astra_xr.open_scene_tree(
-        ...     "sentinel-2:S2B_MSIL2A_20250115T184929", bands=["red", "B11"], catalog="sample"
-        ... )
+        >>> scene = "sentinel-2:S2B_MSIL2A_20250115T184929"
+        >>> tree = astra_xr.open_scene_tree(scene, bands=["red", "B11"], catalog="sample")
         >>> ds = tree.astra.to_dataset()
         >>> list(ds), dict(ds.sizes)
         (['red', 'B11'], {'y': 2048, 'x': 2048})

@@ -16,7 +16,7 @@ def tree_dataset(tree: xr.DataTree) -> xr.Dataset:
     """Return all bands of a tree on one grid; see ``tree.astra.to_dataset``."""
     nodes = {node.path: node.to_dataset() for node in tree.subtree if _bands(node.to_dataset())}
     if not nodes:
-        raise _unfit("a node with variables along y and x", "Its nodes have none.")
+        raise _unfit("a node with variables along y and x", "No node has any.")
     grids = {path: _grid(ds, path) for path, ds in nodes.items()}
     order = sorted(nodes, key=lambda path: abs(grids[path].box.affine.a))
     finest = order[0]
@@ -34,19 +34,19 @@ def tree_dataset(tree: xr.DataTree) -> xr.Dataset:
 
 
 def _bands(ds: xr.Dataset) -> list[str]:
-    """Return the variables along y and x, which stand last."""
+    """Return the variables of (…, y, x)."""
     return [str(name) for name, each in ds.data_vars.items() if each.dims[-2:] == ("y", "x")]
 
 
 def _grid(ds: xr.Dataset, path: str) -> PixelGrid:
     grid = pixel_grid(ds, "to_dataset()")
     if grid is None or grid.kept:
-        raise _unfit("coordinates y and x without gaps at each node", f"{path} has not.")
+        raise _unfit("coordinates y and x without gaps at each node", f"{path} lacks them.")
     return grid
 
 
 def _homes(nodes: Mapping[str, xr.Dataset], order: Sequence[str]) -> dict[str, str]:
-    """Return each band's node: of several that have it, the finest, if they are siblings."""
+    """Return each band's node; of siblings with one band, the finest."""
     homes: dict[str, str] = {}
     for path in order:
         for name in _bands(nodes[path]):
@@ -54,10 +54,10 @@ def _homes(nodes: Mapping[str, xr.Dataset], order: Sequence[str]) -> dict[str, s
             if other.rpartition("/")[0] != path.rpartition("/")[0]:
                 raise _unfit(
                     "bands with one name each",
-                    f"{name!r} is in {other} and in {path}: take the part of the tree that has "
-                    f"one of them, e.g. tree[{other.rpartition('/')[0] or other!r}].",
+                    f"{name!r} is in {other} and in {path}: take a part of the tree with one of "
+                    f"them, e.g. tree[{other.rpartition('/')[0] or other!r}].",
                 )
-    # As they come in the tree.
+    # In the order of the tree.
     return {name: homes[name] for path in nodes for name in _bands(nodes[path])}
 
 
@@ -70,8 +70,8 @@ def _placed(variable: xr.Variable, name: str, own: PixelGrid, finest: PixelGrid)
         found = repeated(variable, own.box.affine, finest.box.affine, shape)
     if found is None:
         raise _unfit(
-            "nodes whose pixels the finest node's divide evenly",
-            f"Those of {name!r} lie otherwise: astra_xr.open_scene resamples bands to one grid.",
+            "nodes whose pixels those of the finest node divide evenly",
+            f"Those of {name!r} do not fit: astra_xr.open_scene resamples bands to one grid.",
         )
     return found
 

@@ -1,4 +1,4 @@
-"""Whether the bands of an index are reflectance: a warning where they cannot be."""
+"""The warning about indices of bands that are not reflectance."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from astra_xr.accessor.band_names import first_id
 from astra_xr.accessor.evaluate import evaluate
 from astra_xr.accessor.spyndex_formulas import Recipe
 from astra_xr.model import AS_STORED, DIGITAL_NUMBERS
 from astra_xr.warned import first_time
 
-_LIGHT = {"A", "B", "G", "G1", "Y", "R", "RE1", "RE2", "RE3", "N", "N2", "WV", "S1", "S2"}
-"""Letters of bands that formulas take in reflectance."""
+_REFLECTIVE = {"A", "B", "G", "G1", "Y", "R", "RE1", "RE2", "RE3", "N", "N2", "WV", "S1", "S2"}
+"""Letters of bands that formulas expect in reflectance."""
 
 _RADIANCE = re.compile(r"\bsr\b|steradian", re.IGNORECASE)
 
@@ -24,54 +25,52 @@ _RADIANCE = re.compile(r"\bsr\b|steradian", re.IGNORECASE)
 def warn_of_units(
     ds: xr.Dataset, recipe: Recipe, used: Mapping[str, str], constants: Mapping[str, float]
 ) -> None:
-    """Warn once a scene where an index is computed of what is no reflectance.
+    """Warn once per scene if an index is computed from bands that are not reflectance.
 
-    Stored numbers that were asked for, and photographs, give the usual ratios without a word: a
+    There is no warning for ratios of stored numbers that the user requested, or of photographs: a
     factor that all bands share makes no difference to them.
 
     Parameters
     ----------
-    ds : xarray.Dataset
-    recipe : Recipe
     used : mapping of str to str
         Letter → variable.
-    constants : mapping of str to float
     """
     known = "mission" in ds.attrs
-    bands = {name: ds.variables[name] for s, name in used.items() if s in _LIGHT}
-    # Arithmetic keeps attrs, which are then of other values, and drops the encoding.
-    opened = [name for name, band in bands.items() if "grid_mapping" in band.encoding]
-    kinds = {n: _kind(bands[n].attrs, known=known) if n in opened else "" for n in bands}
-    strange = {name: kind for name, kind in kinds.items() if kind}
-    if not strange:
+    bands = {name: ds.variables[name] for s, name in used.items() if s in _REFLECTIVE}
+    # Arithmetic keeps attrs, which no longer fit the values, and drops the encoding.
+    kinds = {
+        name: _kind(band.attrs, known=known) if "grid_mapping" in band.encoding else ""
+        for name, band in bands.items()
+    }
+    odd = {name: kind for name, kind in kinds.items() if kind}
+    if not odd:
         return
-    alike = len(strange) == len(kinds) and len(set(strange.values())) == 1
-    harmless = {"as stored", "photograph"} >= set(strange.values())
+    alike = len(odd) == len(kinds) and len(set(odd.values())) == 1
+    harmless = {"as stored", "photograph"} >= set(odd.values())
     if alike and harmless and _is_ratio(recipe, constants):
         return
-    scene = str(ds["id"].values.flat[0]) if "id" in ds.coords and ds["id"].size else ""
-    scene = scene or str(ds.attrs.get("scene_id", "this Dataset"))
-    if first_time(f"units of {scene} {sorted(set(strange.values()))}"):
-        warnings.warn(_message(recipe.name, scene, strange, mixed=not alike), stacklevel=6)
+    scene = first_id(ds) or str(ds.attrs.get("scene_id", "this Dataset"))
+    if first_time(f"units of {scene} {sorted(set(odd.values()))}"):
+        warnings.warn(_message(recipe.name, scene, odd, mixed=not alike), stacklevel=6)
 
 
 def _kind(attrs: Mapping[str, Any], *, known: bool) -> str:
-    """Return what a band's values are if they are no reflectance; empty if they are, or may be."""
+    """Return what a band's values are, unless they are or may be reflectance: then empty."""
     reason = str(attrs.get("radiometry", ""))
     if _RADIANCE.search(str(attrs.get("units", ""))):
         return "radiance"
-    if "units" in attrs or "scale_factor" in attrs:  # which formulas apply
+    if "units" in attrs or "scale_factor" in attrs:  # which formulas apply themselves
         return ""
     if reason.startswith(AS_STORED):
         return "as stored"
     if not reason.startswith(DIGITAL_NUMBERS):
         return ""
-    # The mission's table gives photographs no unit: there is no reflectance of them.
+    # Photographs have no unit in the mission's table.
     return "photograph" if known and attrs.get("role") == "data" else "digital numbers"
 
 
 def _is_ratio(recipe: Recipe, constants: Mapping[str, float]) -> bool:
-    """Return True if a factor that all bands share leaves the index as it is."""
+    """Return True if a factor that all bands share does not change the index."""
     letters = [each for each in recipe.symbols if each not in constants]
     values = np.random.default_rng(0).uniform(0.1, 0.9, (len(letters), 1, 8))
 
@@ -83,25 +82,26 @@ def _is_ratio(recipe: Recipe, constants: Mapping[str, float]) -> bool:
     return bool(np.allclose(of(1), of(7), rtol=1e-4, atol=1e-6, equal_nan=True))
 
 
-def _message(name: str, scene: str, strange: Mapping[str, str], *, mixed: bool) -> str:
+def _message(name: str, scene: str, odd: Mapping[str, str], *, mixed: bool) -> str:
     groups: dict[str, list[str]] = {}
-    for band, kind in strange.items():
+    for band, kind in odd.items():
         groups.setdefault(kind, []).append(band)
-    what = "; ".join(f"{', '.join(bands)}: {_WORDS[kind]}" for kind, bands in groups.items())
-    other = "The other bands are reflectance, so the values are meaningless" if mixed else (
-        "Values from reflectance may differ")  # fmt: skip
-    ways = " ".join(dict.fromkeys(_WAYS[kind] for kind in groups))
-    return f"{name} of {scene} is not computed from reflectance ({what}). {other}. {ways}"
+    what = "; ".join(f"{', '.join(bands)}: {_DESCRIPTIONS[kind]}" for kind, bands in groups.items())
+    effect = "Values from reflectance may differ"
+    if mixed:
+        effect = "The other bands are reflectance, so the values are meaningless"
+    hints = " ".join(_HINTS[kind] for kind in groups)
+    return f"{name} of {scene} is not computed from reflectance ({what}). {effect}. {hints}"
 
 
-_WORDS = {
+_DESCRIPTIONS = {
     "digital numbers": "digital numbers of unknown scale and offset",
     "photograph": "numbers of a photograph",
-    "as stored": "stored numbers, as asked for",
+    "as stored": "stored numbers, as requested",
     "radiance": "radiance",
 }
-_WAYS = {
-    "digital numbers": "Give scale and offset in the item's raster:bands, or convert the bands "
+_HINTS = {
+    "digital numbers": "Add scale and offset to the item's raster:bands, or convert the bands "
     "first: (ds * scale + offset).astra.index(…).",
     "photograph": "A ratio such as NDVI does not need reflectance.",
     "as stored": "Open the scene without radiometry='raw'.",

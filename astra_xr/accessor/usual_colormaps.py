@@ -1,4 +1,4 @@
-"""The colormap of a variable if none is chosen: the same in plots and in the band picker."""
+"""The default colormap of a variable, in plots and in the band picker."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import xarray as xr
 from astra_xr.arrays.lazy import is_unread
 
 DIVERGING = ("BrBG", "PiYG", "PuOr", "RdBu", "RdYlBu", "RdYlGn", "Spectral")
-"""Colormaps whose middle is for 0."""
+"""Colormaps with 0 in their middle."""
 
 _DIFFERENCE = "BrBG"
 _VEGETATION = "PiYG"
-"""Both can be told apart by readers who are color-blind, as RdYlGn cannot."""
+"""Both are readable for the color-blind, unlike RdYlGn."""
 
 _DOMAINS = {
     "vegetation": _VEGETATION,
@@ -28,7 +28,7 @@ _DOMAINS = {
 _ROLES = {"thermal": "inferno", "elevation": "terrain"}
 
 _MOST = 100_000
-"""Values of an array in memory that are looked at."""
+"""Values of an array that are examined for their sign."""
 
 
 def colormap_of_domain(domain: str) -> str:
@@ -39,8 +39,8 @@ def colormap_of_domain(domain: str) -> str:
 def usual_colormap(da: xr.DataArray) -> str:
     """Return the colormap of a band, of an index, or of a difference.
 
-    Values that have neither a formula nor a role, on both sides of 0, are taken for a difference if
-    they are in memory, as xarray does; so is what has the name of an index.
+    Values in memory on both sides of 0, without a formula or role, are taken for a difference, as
+    by xarray; so is a variable with the name of an index.
 
     Examples
     --------

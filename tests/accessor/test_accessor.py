@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -91,6 +92,63 @@ def test_reprs_show_bands_and_escape_what_is_foreign(ds: xr.Dataset) -> None:
     assert "<script>" not in ds.astra._repr_html_()
     assert "B08" in ds.astra._repr_html_()
     assert repr(ds.astra).splitlines()[1].split() == ["red", "B04"]
+
+
+def test_the_repr_of_attrs_that_are_not_numbers(ds: xr.Dataset) -> None:
+    ds.red.attrs |= {"gsd": "10 m", "center_wavelength": np.float32(0.665)}
+    line = repr(ds.astra).splitlines()[1]
+    assert "10 m" in line
+    assert "0.665 µm" in line
+
+
+def test_indices_in_any_case_have_spyndexs_names(ds: xr.Dataset) -> None:
+    assert ds.astra.index("ndvi").name == "NDVI"
+    assert list(ds.astra.index(["ndvi", "evi2"])) == ["NDVI", "EVI2"]
+
+
+def on_a_grid(ds: xr.Dataset) -> xr.Dataset:
+    ds = ds.assign_coords(y=10.0 * np.arange(40), x=10.0 * np.arange(50)).rio.write_crs(32610)
+    return ds.assign(red=ds.red.drop_attrs().astype("u1"))
+
+
+ODD: dict[str, Callable[[xr.Dataset], object]] = {
+    "ds.astra[…]": lambda ds: ds.astra[["red", "B08"]],
+    "index": lambda ds: ds.astra.index(5),
+    "index of": lambda ds: ds.astra.index(["NDVI", None]),
+    "a constant": lambda ds: ds.astra.index("SAVI", L=None),
+    "mask": lambda ds: ds.astra.mask(None),
+    "mask of": lambda ds: ds.astra.mask([["clouds"]]),
+    "mask by": lambda ds: ds.astra.mask(by=["SCL"]),
+    "above": lambda ds: ds.astra.mask(by="probability", above="40 %"),
+    "dilate": lambda ds: ds.astra.mask(dilate=None),
+    "mask_clouds": lambda ds: ds.astra.index("NDVI", mask_clouds="SCL"),
+    "plot": lambda ds: ds.astra.plot(["red", "green", "blue"]),
+    "rgb": lambda ds: ds.astra.rgb(5),
+    "rgb of": lambda ds: ds.astra.rgb(["red", "green", 3]),
+    "limits": lambda ds: ds.astra.rgb(["red"] * 3, limits="auto"),
+    "gamma": lambda ds: ds.astra.rgb(["red"] * 3, gamma="2"),
+    "thumbnail": lambda ds: ds.astra.thumbnail(5),
+    "size": lambda ds: ds.astra.thumbnail(size="small"),
+    "classes": lambda ds: ds.astra.classes(5),
+    "sample": lambda ds: on_a_grid(ds).astra.sample(5),
+    "zonal": lambda ds: on_a_grid(ds).astra.zonal(5),
+    "cloud_cover": lambda ds: on_a_grid(ds).rename(red="SCL").astra.cloud_cover(5),
+    "composite": lambda ds: ds.astra.composite(5),
+    "pick": lambda ds: ds.astra.pick(5),
+}
+
+
+@pytest.mark.parametrize("call", ODD)
+def test_odd_values_are_said_of_their_parameter(ds: xr.Dataset, call: str) -> None:
+    with pytest.raises(errors.InvalidParameter, match=r"^Invalid \w+=.*: expected .*\.$") as caught:
+        ODD[call](ds)
+    assert "\n" not in str(caught.value)
+
+
+def test_bands_with_planes_are_no_part_of_an_image(ds: xr.Dataset) -> None:
+    ds["visual"] = ds.red.expand_dims(band=3)
+    with pytest.raises(errors.InvalidDataset, match="without a dimension band"):
+        ds.astra.rgb(["visual"] * 3)
 
 
 def test_ndvi_is_the_formula_on_reflectance(world: World) -> None:
@@ -244,7 +302,9 @@ def test_bad_indices(ds: xr.Dataset) -> None:
         ds.astra.index("kNDVI", kernel="rbf")
     with pytest.raises(errors.InvalidParameter, match="names of indices"):
         ds.astra.index([])
-    with pytest.raises(errors.MissingIndexBand, match="at least one band, not constants alone"):
+    with pytest.raises(
+        errors.MissingIndexBand, match="at least one band, not only constants. Leave"
+    ):
         ds.astra.index("NDVI", N=0.5, R=0.1)
 
 

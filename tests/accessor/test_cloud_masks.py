@@ -195,6 +195,7 @@ def test_a_margin_in_meters() -> None:
     ds = scene(["red"], resolution=20)
     for meters, pixels in (("60m", 3), ("61 m", 4), ("0m", 0), ("19.5m", 1)):
         np.testing.assert_array_equal(ds.astra.mask(dilate=meters), ds.astra.mask(dilate=pixels))
+    np.testing.assert_array_equal(ds.astra.mask(dilate=np.int64(3)), ds.astra.mask(dilate=3))
     degrees = scene(["red"], crs="EPSG:4326")
     assert degrees.astra.mask(dilate=1).any()
     with pytest.raises(errors.InvalidDataset, match="a projected CRS to dilate by meters"):

@@ -250,7 +250,7 @@ def test_scenes_without_probabilities(world: World) -> None:
     ):
         ds.astra.mask(by="probability")
     ds = astra_xr.open_scene("landsat:LC08_L2SP_044034_20250115_02_T1", bands=["red"])
-    with pytest.raises(InvalidDataset, match=r"probabilities of \(sentinel-2\)"):
+    with pytest.raises(InvalidDataset, match=r"probabilities \(sentinel-2\)"):
         ds.astra.mask(by="probability")
     with pytest.raises(errors.InvalidParameter, match="'QA_PIXEL', 'probability'"):
         ds.astra.mask(by="SCL")

@@ -85,7 +85,8 @@ def test_size_and_aspect_are_those_of_xarray() -> None:
     assert image.figure.get_size_inches().tolist() == [6.0, 4.0]
     assert image.get_array().shape == (64, 64)
     assert (*image.get_clim(), image.cmap.name) == (-0.2, 0.9, "Greens")
-    for wrong in (0, True, 2.5):
+    assert ds.astra.plot("NDVI", max_pixels=np.int64(32)).get_array().shape == (32, 32)
+    for wrong in (0, True, 2.5, "64"):
         with pytest.raises(errors.InvalidParameter, match="Invalid max_pixels"):
             ds.astra.plot("NDVI", max_pixels=wrong)
 
@@ -106,6 +107,38 @@ def test_classes_have_their_colours_and_names(world: World) -> None:
     where = (stored & 0b1000 > 0) & (stored & 0b111 == 0)
     assert (codes[where] == names.index("cloud")).all()
     assert np.ma.getmaskarray(np.ma.masked_invalid(codes))[stored == 1].all()
+
+
+def test_classes_of_strangers_and_after_masking(world: World) -> None:
+    landsat = astra_xr.open_scene("landsat:LC08_L2SP_044034_20250115_02_T1", bands=["QA_PIXEL"])
+    stored = landsat.QA_PIXEL.load()
+    plain, masked = (
+        np.ma.filled(da.astra.plot().get_array(), np.nan)
+        for da in (stored, stored.where(stored != -1))
+    )
+    np.testing.assert_array_equal(masked, plain)
+    attrs = {"flag_values": [1, 2], "flag_meanings": "wheat rye"}
+    fields = xr.DataArray(np.array([[1, 2], [2, 1]]), dims=("y", "x"), name="crop", attrs=attrs)
+    for colors in ("straw #00ff00", "#00ff00"):
+        image = fields.assign_attrs(flag_colors=colors).astra.plot()
+        names = [label.get_text() for label in image.colorbar.ax.get_yticklabels()]
+        assert names == ["wheat", "rye"]
+        assert len({*map(tuple, image.cmap(image.norm([0, 1])))}) == 2
+    for broken in ({"flag_meanings": "wheat"}, {"flag_values": "1, 2"}):
+        fields.assign_attrs(broken).astra.plot()
+    del fields.attrs["flag_meanings"]
+    fields.astra.plot()
+
+
+def test_dimensions_in_another_order_and_bands_of_rioxarray() -> None:
+    ds = scene(["red", "green", "blue"]).isel(x=slice(60), y=slice(40)).load()
+    plain = ds.red.astra.plot().get_array()
+    np.testing.assert_array_equal(ds.red.transpose("x", "y").astra.plot().get_array(), plain)
+    np.testing.assert_array_equal(ds.red.expand_dims("band").astra.plot().get_array(), plain)
+    image = ds.astra.rgb()
+    np.testing.assert_array_equal(image.astra.plot().get_array(), image.values)
+    with pytest.raises(errors.InvalidDataset, match=r"3 or 4 bands.*not 2.*isel\(band=0\)"):
+        xr.concat([ds.red, ds.green], "band").astra.plot()
 
 
 def test_steps_of_time_and_pictures() -> None:

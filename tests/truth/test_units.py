@@ -108,7 +108,7 @@ def test_stored_numbers_that_were_asked_for(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         ds.astra.index("NDVI")
-    with pytest.warns(UserWarning, match="EVI.*stored numbers, as asked for.*radiometry='raw'"):
+    with pytest.warns(UserWarning, match="EVI.*stored numbers, as requested.*radiometry='raw'"):
         ds.astra.index("EVI")
 
 
