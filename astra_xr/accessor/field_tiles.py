@@ -1,4 +1,4 @@
-"""Which tile each field is read from on each day."""
+"""The tile that each field is read from on each day."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from astra_xr.resolver.sightings import Row
 from astra_xr.scenes.time_steps import solar_day
 
 _WHOLE = 0.99
-"""Part of a field from which on a tile covers it."""
+"""Fraction of a field above which a tile is taken to cover it."""
 
 _WORLD = shapely.box(-180, -90, 180, 90)
 
 
 @dataclass(frozen=True)
 class Sight:
-    """The scenes of one tile, or of a few, that see some fields best on one day."""
+    """The scenes of one tile, or of several, that cover some fields best on one day."""
 
     day: date
     tiles: tuple[str, ...]
-    """Several where none of them covers the fields, and each has a part."""
+    """Several if none of them covers the fields, but each a part."""
 
     rows: list[Row]
     members: list[int]
@@ -36,7 +36,7 @@ class Sight:
 
 
 def choose_tiles(rows: list[Row], lonlat: npt.NDArray[Any]) -> list[Sight]:
-    """Choose a tile for each field and day, or a few where none covers the field."""
+    """Choose a tile for each field and day, or several if none covers the field."""
     days = [_day_of(row) for row in rows]
     prints = footprints_of(rows)
     shares = shares_of(prints, lonlat)
@@ -75,14 +75,14 @@ def choose_tiles(rows: list[Row], lonlat: npt.NDArray[Any]) -> list[Sight]:
 
 
 def _covered(prints: npt.NDArray[Any], shares: npt.NDArray[np.float64], shape: Any) -> float:
-    """Return the part of a field that scenes cover together, by the part that each covers."""
+    """Return the fraction of a field that scenes cover together, from that of each."""
     if len(prints) == 1 or shares.max() > _WHOLE:
         return float(shares.max())
     return float(shares_of(np.array([shapely.union_all(prints)]), np.array([shape]))[0, 0])
 
 
 def _joined_tiles(parts: dict[str, npt.NDArray[Any]], shape: Any) -> tuple[str, ...]:
-    """Return the tiles, the best first, each of which covers more of a field than those before."""
+    """Return the tiles, the best first, that each add to the covered part of a field."""
     chosen: list[str] = []
     covered, seen = shapely.Polygon(), 0.0
     for tile, prints in parts.items():
@@ -94,7 +94,7 @@ def _joined_tiles(parts: dict[str, npt.NDArray[Any]], shape: Any) -> tuple[str, 
 
 
 def footprints_of(rows: list[Row]) -> npt.NDArray[Any]:
-    """Return the outline of each scene in degrees; the whole world where it reports none."""
+    """Return the footprint of each scene in degrees; the whole world if it reports none."""
     prints = np.array(
         [footprint({"geometry": row.geometry, "bbox": row.bbox}) or _WORLD for row in rows], object
     )
@@ -103,7 +103,7 @@ def footprints_of(rows: list[Row]) -> npt.NDArray[Any]:
 
 
 def shares_of(prints: npt.NDArray[Any], lonlat: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Return the part of each field that each scene's footprint covers, (fields, scenes)."""
+    """Return the fraction of each field that each footprint covers, (fields, scenes)."""
     shares: npt.NDArray[np.float64] = shapely.covers(prints, lonlat[:, None]).astype(float)
     cut = shapely.intersects(prints, lonlat[:, None]) & (shares == 0)
     for field, row in np.argwhere(cut):
@@ -113,11 +113,11 @@ def shares_of(prints: npt.NDArray[Any], lonlat: npt.NDArray[Any]) -> npt.NDArray
 
 
 def _day_of(row: Row) -> date:
-    """Return the day by the sun where a scene lies."""
+    """Return the solar day of a scene."""
     west, east = (row.bbox[0], row.bbox[len(row.bbox) // 2]) if row.bbox else (0.0, 0.0)
     return solar_day(pd.Timestamp(row.datetime).tz_localize(None), west, east)
 
 
 def _zone_of(shape: Any) -> str:
-    """Return the UTM zone of a field, as tiles of MGRS begin with it."""
+    """Return the UTM zone of a field, with which the names of MGRS tiles begin."""
     return "" if shape is None else f"{int((shape.centroid.x + 180) // 6) % 60 + 1:02d}"

@@ -1,4 +1,4 @@
-"""Polygons in whichever form users have them."""
+"""Polygons as users pass them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Polygons:
     """Polygons of one CRS, each with a label."""
 
     shapes: npt.NDArray[Any]
-    """shapely geometries; None where there is none."""
+    """shapely geometries, or None."""
 
     crs: str
     labels: pd.Index[Any]
@@ -48,7 +48,7 @@ def read_polygons(fields: Any) -> Polygons:
     Raises
     ------
     InvalidParameter
-        There are none, or some are no valid polygons: those are named.
+        There are none, or some are not valid polygons, which are named.
     """
     if isinstance(fields, Polygons):
         return fields
@@ -86,7 +86,7 @@ def _shapes(fields: Any) -> npt.NDArray[Any] | None:
 
 
 def _unlike(fields: Any) -> str:
-    """Return what would do in place of something that holds no geometries, for a message."""
+    """Return what to pass instead of something without geometries, for a message."""
     if isinstance(fields, str | os.PathLike):
         return "; geopandas.read_file() reads a file, shapely.from_wkt() reads WKT"
     if isinstance(fields, tuple) and len(fields) == 4:
@@ -99,7 +99,7 @@ def _unlike(fields: Any) -> str:
 
 
 def _fault(polygons: npt.NDArray[Any], labels: pd.Index[Any], *, degrees: bool) -> str:
-    """Return what is wrong with some polygons, for a message; "" if nothing is."""
+    """Return what is wrong with some polygons, for a message; empty if nothing is."""
     if not len(polygons):
         return "; there are none"
     if labels.nlevels > 1 or not labels.is_unique:
@@ -135,7 +135,7 @@ def turned(shapes: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def warn_of_swapped(labels: pd.Index[Any], *, stacklevel: int) -> None:
-    """Warn that some polygons are off, and would not be with longitude and latitude swapped."""
+    """Warn that some polygons overlap only with longitude and latitude swapped."""
     if len(labels):
-        reason = "no pixels lie there; longitude and latitude look swapped"
+        reason = "there are no pixels; longitude and latitude look swapped"
         warnings.warn(f"NaN for the fields {_named(labels)}: {reason}.", stacklevel=stacklevel + 1)

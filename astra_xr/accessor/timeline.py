@@ -1,10 +1,10 @@
-"""A table of fields over time, from a search to the statistics."""
+"""Statistics of fields over time, from the search to the table."""
 
 from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -14,13 +14,16 @@ import pandas as pd
 import shapely
 import xarray as xr
 
+from astra_xr.accessor.band_names import as_tuple
 from astra_xr.accessor.cloud_masks import MaskClouds, requested_mask
+from astra_xr.accessor.evaluate import evaluate
 from astra_xr.accessor.field_tiles import Sight, choose_tiles, footprints_of, shares_of
 from astra_xr.accessor.function_masks import name_of
 from astra_xr.accessor.polygons import Polygons, read_polygons, turned, warn_of_swapped
 from astra_xr.accessor.progress import bar
 from astra_xr.accessor.spyndex_formulas import recipe_of
-from astra_xr.accessor.zonal import checked_stats, zonal
+from astra_xr.accessor.zonal import zonal
+from astra_xr.accessor.zonal_table import checked_stats
 from astra_xr.catalogs import AnyCatalog
 from astra_xr.catalogs.footprints import footprint
 from astra_xr.errors import InvalidParameter, MixedGrids, UnknownIndex
@@ -30,7 +33,7 @@ from astra_xr.scenes.scene_search import search
 from astra_xr.scenes.stack import open_scenes
 
 _CORNERS = 200
-"""Of the boxes that are searched; of more fields it is the hull around them."""
+"""Corners of the boxes to search; if there are more, the hull around the boxes is searched."""
 
 _KEPT = ("time", "geometry", "stat", "class")
 
@@ -102,9 +105,8 @@ def timeline(
     >>> table.NDVI.dims, int(table.NDVI.notnull().sum())
     (('time', 'geometry'), 3)
     """
-    several = isinstance(names, Iterable) and not isinstance(names, str)
-    wanted = tuple(names) if several else (str(names),)
-    if not wanted:
+    wanted = as_tuple(names)
+    if not wanted or not all(isinstance(name, str) for name in wanted):
         expected = "one or more indices or bands, such as 'NDVI' or 'red'"
         raise InvalidParameter(name="names", value=names, expected=expected)
     checked_stats(stats)
@@ -147,7 +149,7 @@ def timeline(
 def _swapped(
     fields: Polygons, lonlat: npt.NDArray[Any], sights: list[Sight], rows: list[Row]
 ) -> pd.Index[Any]:
-    """Return the labels of fields without a scene that have some with their axes swapped."""
+    """Return the labels of fields that have scenes only with longitude and latitude swapped."""
     seen = {number for each in sights for number in each.members}
     unseen = np.array([number for number in range(len(lonlat)) if number not in seen], np.intp)
     some = shares_of(footprints_of(rows), turned(lonlat[unseen])).any(axis=1)
@@ -155,12 +157,12 @@ def _swapped(
 
 
 def _lonlat(fields: Polygons) -> npt.NDArray[Any]:
-    """Return the fields in degrees, in two parts where they cross the antimeridian."""
+    """Return the fields in degrees, in two parts if they cross the antimeridian."""
     from pyproj import Transformer
 
-    turn = Transformer.from_crs(fields.crs, LONLAT, always_xy=True)
+    to_degrees = Transformer.from_crs(fields.crs, LONLAT, always_xy=True)
     shapes: npt.NDArray[Any] = shapely.transform(
-        fields.shapes, lambda points: np.column_stack(turn.transform(*points.T))
+        fields.shapes, lambda points: np.column_stack(to_degrees.transform(*points.T))
     )
     west, _, east, _ = shapely.bounds(shapes).T
     for number in np.flatnonzero((east - west > 180) | (west < -180) | (east > 180)):
@@ -169,7 +171,7 @@ def _lonlat(fields: Polygons) -> npt.NDArray[Any]:
 
 
 def _around(lonlat: npt.NDArray[Any]) -> Any:
-    """Return what to search: the boxes of the fields, or the hull around many."""
+    """Return the area to search: the boxes of the fields, or the hull around many."""
     boxes = shapely.union_all(shapely.envelope(shapely.get_parts(lonlat)))
     return boxes if shapely.get_num_coordinates(boxes) <= _CORNERS else boxes.convex_hull
 
@@ -192,7 +194,7 @@ def _maps(
     mask_clouds: MaskClouds,
     catalog: AnyCatalog,
 ) -> xr.Dataset:
-    """Open the scenes of some tiles around their fields, and return what is asked, lazily."""
+    """Return the indices and bands of some tiles around their fields, lazily."""
     import spyndex
 
     members = sorted({number for each in sights for number in each.members})
@@ -218,19 +220,22 @@ def _maps(
     clouds = requested_mask(ds, mask_clouds) if bands else None
     for name in bands:
         band = ds.astra[name]
-        found[name] = band if clouds is None else band.where(~clouds).assign_attrs(band.attrs)
+        if clouds is not None:  # by .where(), the whole band would be read at once
+            masked = evaluate("band", {"band": band}, {}, mask=clouds)
+            band = masked.assign_attrs(band.attrs)
+        found[name] = band
     return found.assign_coords(ds.coords)
 
 
 def _of_days(table: xr.Dataset, sights: list[Sight], labels: pd.Index[Any]) -> xr.Dataset:
-    """Keep of a tile's table what was chosen; name the day of each step, and the scenes."""
+    """Return the chosen fields and days of a tile's table, with the coordinates id and day."""
     days = [_nearest(time, sights) for time in table.time.values]
     chosen = {(each.day, labels[number]) for each in sights for number in each.members}
     keep = xr.DataArray(
         [[(day, label) in chosen for label in table.geometry.values] for day in days],
         dims=("time", "geometry"),
     )
-    # Null elsewhere, so that another tile's table fills them in.
+    # Null elsewhere, to be filled from other tiles' tables.
     ids = xr.DataArray(table.id.values.astype(object), dims="time").where(keep)
     table = table.drop_vars([name for name in table.coords if name not in _KEPT])
     attrs = {name: variable.attrs for name, variable in table.data_vars.items()}
@@ -241,7 +246,7 @@ def _of_days(table: xr.Dataset, sights: list[Sight], labels: pd.Index[Any]) -> x
 
 
 def _nearest(time: np.datetime64, sights: list[Sight]) -> date:
-    """Return the day that a time step is of."""
+    """Return the day of a time step."""
 
     def away(sight: Sight) -> Any:
         first = min(pd.Timestamp(row.datetime).tz_localize(None) for row in sight.rows)
@@ -273,7 +278,7 @@ def _joined(
         parts.append(found.assign(id=found.id.fillna("")).set_coords("id"))
     joined = xr.concat(parts, "time", join="outer", coords="minimal", compat="override")
     for name, each in joined.data_vars.items():
-        if "class" in each.dims:  # one that no pixel of a tile or day is of
+        if "class" in each.dims:  # 0 for a class that a tile or day has no pixel of
             known = each.notnull()
             joined[name] = each.where(known | ~known.any("class"), 0)
     return joined.sortby("time").drop_attrs(deep=False)
@@ -281,7 +286,11 @@ def _joined(
 
 def _text_of(mask_clouds: MaskClouds) -> str:
     """Return how clouds are masked, as text for attrs; a function by its name."""
-    return json.dumps(mask_clouds, sort_keys=True, default=name_of)
+
+    def text(value: object) -> str:
+        return name_of(value) if callable(value) else str(value)
+
+    return json.dumps(mask_clouds, sort_keys=True, default=text)
 
 
 def _days_of(
@@ -291,7 +300,7 @@ def _days_of(
     stats: Any,
     made: Mapping[str, Any],
 ) -> set[date]:
-    """Return the days of a table, once it is seen to be of the same parameters."""
+    """Return the days of a table; refuse it unless it was made with the same parameters."""
     known = checked_stats(stats)
     plain = [name for name in known if name != "fractions"]
     variables = [*names] if plain else []

@@ -16,6 +16,8 @@ from pyproj import Transformer
 
 import astra_xr
 from astra_xr.accessor.field_tiles import choose_tiles
+from astra_xr.accessor.zonal import zonal
+from astra_xr.arrays.lazy import is_unread
 from astra_xr.errors import InvalidDataset, InvalidParameter
 from astra_xr.model import FoundId
 from astra_xr.resolver.sightings import Row
@@ -73,6 +75,31 @@ def test_clouds_by_choice(fields: gpd.GeoSeries) -> None:
     assert (found.valid < plain.valid).any()
     there = found.red.notnull()
     assert (found.red.where(there) >= plain.red.where(there)).where(there, True).all()
+
+
+def test_masked_bands_are_read_with_their_fields(
+    fields: gpd.GeoSeries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[xr.Dataset] = []
+
+    def noted(maps: xr.Dataset, *args: Any, **how: Any) -> xr.Dataset:
+        seen.append(maps.copy())
+        return zonal(maps, *args, **how)
+
+    monkeypatch.setattr("astra_xr.accessor.timeline.zonal", noted)
+    table = astra_xr.timeline(
+        "sentinel-2", fields[:2], "2025-06", ["red", "SCL"], stats="max", catalog="sample"
+    )
+    (maps,) = seen
+    assert is_unread(maps.red.variable)
+    assert is_unread(maps.SCL.variable)
+    ids = np.unique(table.id).tolist()
+    stack = astra_xr.open_scenes(
+        ids, ["red", "SCL"], bbox=fields[:2].total_bounds, catalog="sample"
+    )
+    masked = stack.where(~stack.astra.mask()).astra.zonal(fields[:2], "max")
+    np.testing.assert_allclose(table.red, masked.red)
+    np.testing.assert_allclose(table.SCL, masked.SCL)
 
 
 def test_days_that_are_there_are_not_read_again(
@@ -294,8 +321,9 @@ def test_a_line_a_field(table: xr.Dataset) -> None:
 def test_bad_input(fields: gpd.GeoSeries) -> None:
     with pytest.raises(InvalidParameter, match=r"scenes of the fields, which lie in \(-122\.9"):
         astra_xr.timeline("sentinel-2", fields, "1999", "NDVI", catalog="sample")
-    with pytest.raises(InvalidParameter, match=r"Invalid names=\[\]"):
-        astra_xr.timeline("sentinel-2", fields, "2025", [], catalog="sample")
+    for names in ([], 5, ["NDVI", None]):
+        with pytest.raises(InvalidParameter, match=r"Invalid names=.*such as 'NDVI'"):
+            astra_xr.timeline("sentinel-2", fields, "2025", names, catalog="sample")  # type: ignore[arg-type]
     with pytest.raises(InvalidParameter, match="a table that timeline"):
         astra_xr.timeline("sentinel-2", fields, "2025", "NDVI", catalog="sample", previous="a.nc")  # type: ignore[arg-type]
     with pytest.raises(InvalidParameter, match="some of mean"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import astra_xr
-from astra_xr.errors import InvalidDataset, InvalidParameter
+from astra_xr.errors import InvalidDataset, InvalidParameter, ReadError
 from astra_xr.testing import RangeServer, write_cog
 
 SAMPLE = "sentinel-2:S2B_MSIL2A_20250115T184929"
@@ -146,6 +147,29 @@ def test_fields_over_the_same_tiles_are_read_in_one_go(monkeypatch: pytest.Monke
     assert sorted(read) == [(240, 240), (302, 628)]
     want = [pixels[r - 70 : r + 170, c - 70 : c + 170].mean() for r, c in corners]
     np.testing.assert_allclose(table.red, want, rtol=1e-6)
+
+
+def test_a_failure_does_not_wait_for_other_reads(
+    scene: xr.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = xr.concat([scene.red] * 8, "time").to_dataset()
+    end = threading.Event()
+
+    def load(part: xr.Dataset, **options: Any) -> xr.Dataset:
+        if part.sizes["time"] and float(part.time[0]) > 0:
+            end.wait(60)
+            return part
+        raise ReadError(source="a scene", href="", reason="it is gone", hint="")
+
+    stack = stack.assign_coords(time=np.arange(8.0))
+    monkeypatch.setattr("astra_xr.accessor.zonal.load", load)
+    monkeypatch.setattr("astra_xr.accessor.zonal._BATCH", 1)
+    try:
+        with pytest.raises(ReadError, match="it is gone"):
+            stack.astra.zonal([good])
+        assert not end.is_set()
+    finally:
+        end.set()
 
 
 def test_classes_have_a_majority_and_fractions(fields: gpd.GeoDataFrame) -> None:
@@ -327,6 +351,8 @@ def test_bad_options(scene: xr.Dataset) -> None:
     for names in (list[str](), ["mean", "mean"]):
         with pytest.raises(InvalidParameter, match="each once"):
             scene.astra.zonal([good], names)
+    half = scene.astra.zonal([good], min_coverage=np.float32(0.5))
+    xr.testing.assert_identical(half, scene.astra.zonal([good], min_coverage=0.5))
     for part in (75, float("nan"), "half"):
         with pytest.raises(InvalidParameter, match="0 to 1"):
             scene.astra.zonal([good], min_coverage=part)
