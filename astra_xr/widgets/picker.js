@@ -1,14 +1,306 @@
 // Built from js/ by npm run build: do not edit.
 
+// astra_xr/widgets/js/numbers.js
+var clamp = (value, low, high) => Math.min(high, Math.max(low, value));
+function numberText(value, digits = 6) {
+  const [mantissa, exponent] = value.toExponential(digits - 1).split("e");
+  if (Number(exponent) >= -4 && Number(exponent) < digits) return String(Number(value.toPrecision(digits)));
+  return `${Number(mantissa)}e${exponent[0]}${exponent.slice(1).padStart(2, "0")}`;
+}
+function roundNumbers(low, high, count) {
+  const raw = (high - low) / count, ten = 10 ** Math.floor(Math.log10(raw));
+  const step = ten * ([1, 2, 5].find((n) => n * ten >= raw) || 10);
+  const first = Math.ceil(low / step - 1e-9), last2 = Math.floor(high / step + 1e-9);
+  return Array.from({ length: last2 - first + 1 }, (_, n) => Number(((first + n) * step).toPrecision(12)));
+}
+
+// astra_xr/widgets/js/geo/pyramid.js
+var Pyramid = class {
+  /**
+   * @param {Pick<Grid, "rows" | "cols">} grid
+   * @param {Levels} levels
+   */
+  constructor({ rows, cols }, { side, top, bottom = 0, overview, thumbnail = [1, 1] }) {
+    this.rows = rows;
+    this.cols = cols;
+    this.side = side;
+    this.top = top;
+    this.bottom = bottom;
+    this.overview = overview;
+    this.thumbnail = top + 1;
+    this.small = thumbnail;
+  }
+  /** All of the scene. @returns {Box} */
+  get whole() {
+    return [0, 0, this.rows, this.cols];
+  }
+  /** Rows and columns of a level. @param {number} level @returns {[number, number]} */
+  shape(level) {
+    if (level === this.top) return this.overview;
+    if (level === this.thumbnail) return this.small;
+    const part2 = (size) => Math.max(1, Math.floor(size / 2 ** level));
+    return [part2(this.rows), part2(this.cols)];
+  }
+  /** Pixels of the scene in one pixel of a level, down and across. @param {number} level @returns {[number, number]} */
+  pitch(level) {
+    const [rows, cols] = this.shape(level);
+    return level >= this.top ? [this.rows / rows, this.cols / cols] : [2 ** level, 2 ** level];
+  }
+  /** The tiles, [row, col], that a box of the scene touches. @param {number} level @param {number[]} box @returns {[number, number][]} */
+  within(level, [top, left, bottom, right]) {
+    const [down, across] = this.pitch(level), [rows, cols] = this.shape(level);
+    const ends = (low, high, pitch, size) => {
+      const last2 = Math.ceil(size / this.side) - 1;
+      return [Math.floor(low / pitch / this.side), Math.ceil(high / pitch / this.side) - 1].map((n) => clamp(n, 0, last2));
+    };
+    const [r0, r1] = ends(top, bottom, down, rows), [c0, c1] = ends(left, right, across, cols);
+    const found = [];
+    for (let row = r0; row <= r1; row++) for (let col = c0; col <= c1; col++) found.push([row, col]);
+    return found;
+  }
+  /** The box of the scene that a tile shows. @returns {Box} */
+  box(level, row, col) {
+    const [down, across] = this.pitch(level), [rows, cols] = this.shape(level);
+    const end = (n, size) => Math.min((n + 1) * this.side, size);
+    return [
+      row * this.side * down,
+      col * this.side * across,
+      Math.min(this.rows, end(row, rows) * down),
+      Math.min(this.cols, end(col, cols) * across)
+    ];
+  }
+  /** The finest level at which a box has at most `most` rows and columns; the top level if there is none. */
+  levelOf([top, left, bottom, right], most) {
+    let level = 0;
+    while (level < this.top && Math.max(bottom - top, right - left) > most * 2 ** level) level++;
+    return Math.max(level, this.bottom);
+  }
+  /** The coarsest level whose pixels are at most `limit` wide if those of the scene are `scale` wide. */
+  levelAt(scale, limit) {
+    return clamp(Math.floor(Math.log2(limit / scale)), this.bottom, this.top);
+  }
+};
+function windowOf(tile, box) {
+  const edge = (n, at) => {
+    const size = tile.shape[n], low = tile.box[n];
+    return clamp(Math.ceil((at - low) / (tile.box[n + 2] - low) * size - 0.5), 0, size);
+  };
+  return [edge(0, box[0]), edge(1, box[1]), edge(0, box[2]), edge(1, box[3])];
+}
+
+// astra_xr/widgets/js/steps.js
+var CLEAR = 20;
+var stepOf = (about, label) => Math.max(0, about.steps.findIndex((step) => step.label === label));
+function inOrder(steps) {
+  const date = (n) => steps[n].date ?? Infinity;
+  return steps.map((_, n) => n).sort((a, b) => date(a) === date(b) ? a - b : date(a) - date(b));
+}
+function cloudsIn(mask, tile) {
+  let data = 0, clouds = 0;
+  for (let i = 0; i < tile.codes.length; i++) {
+    if (!tile.codes[i]) continue;
+    data++;
+    if (mask.codes[i]) clouds++;
+  }
+  return data ? 100 * clouds / data : null;
+}
+function listed(order, clouds, clear, current) {
+  return clear ? order.filter((n) => n === current || (clouds[n] ?? 0) <= CLEAR) : order;
+}
+var stepBy = (list, current, by) => list[clamp(list.indexOf(current) + by, 0, list.length - 1)];
+function inSight(left, width, cell, count) {
+  const more = width / 2;
+  return [Math.max(0, Math.floor((left - more) / cell)), Math.min(count - 1, Math.floor((left + width + more) / cell))];
+}
+var shortLabel = ({ label }) => /^\d{4}-\d\d-\d\d/.test(label) ? label.slice(5, 16).replace("T", " ") : label;
+function overTime(about, state) {
+  if (state.mode === "single") return state.band;
+  return about.indices[state.index] || isFormula(state.index) ? state.index : state.bands[0];
+}
+function pieces(order, values) {
+  const found = [];
+  let open = false;
+  for (const n of order) {
+    const here = typeof values[n] === "number";
+    if (here && open) found[found.length - 1].push(n);
+    if (here && !open) found.push([n]);
+    open = here;
+  }
+  return found;
+}
+
+// astra_xr/widgets/js/sides.js
+var DIFFERENCE = "B - A";
+var OWN = (
+  /** @type {const} */
+  ["time", "mode", "bands", "index", "band"]
+);
+function channelsOf(state) {
+  if (state.mode === "rgb") return state.bands;
+  if (state.mode === "difference") return [DIFFERENCE];
+  return [state.mode === "index" ? state.index : state.band];
+}
+var isFormula = (name) => name !== null && /[-+*/(]/.test(name);
+var indexOf = (about, name) => about.indices[name] || { title: "Formula", domain: "", formula: name, cmap: "viridis" };
+function usualMap(about, { mode, index, band }) {
+  return (mode === "index" ? indexOf(about, index) : about.bands[band]).cmap;
+}
+function sideOf(about, state, side) {
+  const { compare, ...a } = state;
+  if (side === "a" || !compare) return a;
+  if (side === "difference") return { ...a, mode: "difference", cmap: compare.cmap };
+  const own = OWN.filter((key) => compare[key] !== void 0).map((key) => [key, compare[key]]);
+  const b = { ...a, ...Object.fromEntries(own) };
+  if (b.mode !== "rgb" && (b.mode !== a.mode || channelsOf(b)[0] !== channelsOf(a)[0])) b.cmap = usualMap(about, b);
+  return b;
+}
+var bothOf = (about, state) => [sideOf(about, state, "a"), sideOf(about, state, "b")];
+var compared = (state, patch) => ({ ...state, compare: { .../** @type {Compare} */
+state.compare, ...patch } });
+function sidesSeen({ compare }) {
+  if (!compare) return ["a"];
+  return compare.show === "difference" ? ["difference"] : ["a", "b"];
+}
+var sidesRead = ({ compare }) => compare ? ["a", "b"] : ["a"];
+var CHANNELS = (
+  /** @type {Record<string, "bands" | "index" | "band">} */
+  { rgb: "bands", index: "index", single: "band" }
+);
+function withB(about, state, b) {
+  const before = sideOf(about, state, "b");
+  const own = b.time === before.time ? ["mode", CHANNELS[b.mode]] : ["time"];
+  return compared(state, Object.fromEntries(own.map((key) => [key, b[key]])));
+}
+function swapped(about, state) {
+  const [a, b] = bothOf(about, state);
+  const own = OWN.filter((key) => state.compare?.[key] !== void 0).map((key) => [key, a[key]]);
+  return { ...b, compare: compared(state, Object.fromEntries(own)).compare };
+}
+function canDiffer(about, state) {
+  return bothOf(about, state).every(({ mode, band }) => mode === "index" || mode === "single" && !about.bands[band].classes.length);
+}
+function otherStep({ steps }, { time }) {
+  const ordered = inOrder(steps).map((n) => steps[n]);
+  const now = ordered.findIndex(({ label }) => label === time);
+  const others = [...ordered.slice(now + 1), ...ordered.slice(0, Math.max(0, now)).reverse()];
+  const dated = others.filter(({ date }) => date !== null), known = dated.length ? dated : others;
+  return (known.find(({ cloud }) => (cloud ?? 0) <= CLEAR) || known[0])?.label;
+}
+function otherThan(about, state, available2) {
+  const time = about.steps.length > 1 && otherStep(about, state);
+  if (time) return { time };
+  const next = (names, now) => {
+    const all = names.filter((name) => available2(name));
+    return all[(all.indexOf(now) + 1) % all.length];
+  };
+  if (state.mode === "index") return { mode: "index", index: next(Object.keys(about.indices), state.index) };
+  if (state.mode === "single") return { mode: "single", band: next(Object.keys(about.bands), state.band) };
+  const others = Object.values(about.presets).filter((bands) => bands.every((name) => available2(name)) && String(bands) !== String(state.bands));
+  return { mode: "rgb", bands: others.length ? [...others[0]] : [...state.bands].reverse() };
+}
+function whatOf(about, state) {
+  if (state.mode !== "rgb") return channelsOf(state)[0];
+  const preset = Object.keys(about.presets).find((title) => String(about.presets[title]) === String(state.bands));
+  return preset || state.bands.join(", ");
+}
+function labelOf(about, state, side) {
+  if (side !== "difference") {
+    const own = sideOf(about, state, side);
+    return [side.toUpperCase(), own.time, whatOf(about, own)].filter(Boolean).join(" · ");
+  }
+  const [a, b] = bothOf(about, state);
+  const both = (p, q) => p === q ? p : `${q} − ${p}`;
+  return ["B − A", both(a.time, b.time), both(whatOf(about, a), whatOf(about, b))].filter(Boolean).join(" · ");
+}
+
+// astra_xr/widgets/js/wire.js
+var nameOf = ({ key, time, level, row, col }) => `${time}/${level}/${row}/${col}/${key}`;
+var Wire = class {
+  /**
+   * `receive` is called with each valid message; tiles have their codes unpacked.
+   * @param {Model} model
+   * @param {(message: FromKernel) => void} receive
+   */
+  constructor(model, receive) {
+    this.model = model;
+    this.receive = receive;
+    this.gone = false;
+    this.listener = (message, buffers) => this.take(message, buffers || []);
+    model.on("msg:custom", this.listener);
+  }
+  close() {
+    this.model.off("msg:custom", this.listener);
+  }
+  /** Send a message; return whether there is a kernel to take it. @param {ToKernel} message */
+  send(message) {
+    return this.attempt(() => this.model.send(message));
+  }
+  /** Send a state to the kernel. @param {State} state */
+  save(state) {
+    this.model.set("state", state);
+    return this.attempt(() => this.model.save_changes());
+  }
+  /** @param {() => void} act */
+  attempt(act) {
+    try {
+      act();
+      this.gone = false;
+    } catch {
+      this.gone = true;
+    }
+    return !this.gone;
+  }
+  /** @param {any} message @param {any[]} buffers */
+  async take(message, buffers) {
+    if (!message || typeof message !== "object") return;
+    if (message.type !== "tile") {
+      if (message.type === "page") this.receive({ ...message, bytes: buffers[0] });
+      if (["failed", "spectra", "series", "statistics", "refused", "formula"].includes(message.type)) this.receive(message);
+      return;
+    }
+    try {
+      this.receive({ ...message, codes: await unpacked(message, buffers) });
+    } catch (error) {
+      this.receive({ ...message, type: "failed", message: `A tile of ${message.key} is damaged: ${/** @type {Error} */
+      error.message}` });
+    }
+  }
+};
+async function unpacked({ shape, packing, bits }, [buffer]) {
+  const [rows, cols] = shape;
+  const size = rows * cols;
+  if (!(Number.isInteger(size) && rows > 0 && cols > 0 && size <= 1 << 24)) throw new Error("its shape is invalid");
+  if (!buffer) throw new Error("it has no pixels");
+  let bytes = buffer instanceof ArrayBuffer ? new Uint8Array(buffer) : new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+  if (packing === "deflate") bytes = await inflated(bytes);
+  if (bytes.length !== (bits ? Math.ceil(size / 8) : 2 * size)) throw new Error("its size does not match its shape");
+  if (bits) return Uint8Array.from({ length: size }, (_, i) => bytes[i >> 3] >> 7 - (i & 7) & 1);
+  const codes = new Uint16Array(size);
+  for (let row = 0, i = 0; row < rows; row++) {
+    for (let col = 0; col < cols; col++, i++) {
+      const guess = row && col ? codes[i - 1] + codes[i - cols] >> 1 : col ? codes[i - 1] : row ? codes[i - cols] : 0;
+      const folded = bytes[i] | bytes[size + i] << 8;
+      codes[i] = guess + (folded >> 1 ^ -(folded & 1));
+    }
+  }
+  return codes;
+}
+var canInflate = () => typeof DecompressionStream === "function";
+async function inflated(bytes) {
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+// astra_xr/widgets/js/pixels/colormap.js
+var baseOf = (name) => name.replace(/_r$/, "");
+function colormapOf(colormaps, name) {
+  const colors = colormaps[baseOf(name)];
+  return name === baseOf(name) ? colors : (colors.match(/.{6}/g) || []).reverse().join("");
+}
+
 // astra_xr/widgets/js/pixels/stats.js
 var LAST = 65535;
 var BRIGHT = 0.4;
-var partOf = (tile, leaveOut = null) => ({
-  codes: tile.codes,
-  width: tile.shape[1],
-  window: [0, 0, ...tile.shape],
-  leaveOut
-});
 function countsOf(parts) {
   const all = new Uint32Array(LAST + 1), some = new Uint32Array(LAST + 1);
   for (const { codes, width, window: [top, left, bottom, right], leaveOut } of parts) {
@@ -78,14 +370,14 @@ function brightIn(channels, scales) {
     const [top, left, bottom, right] = first.window;
     for (let row = top; row < bottom; row++) {
       for (let i = row * first.width + left, end = row * first.width + right; i < end; i++) {
-        let here2 = true, all = true;
+        let here = true, all = true;
         for (let c = 0; c < channels.length; c++) {
           const code = channels[c][n].codes[i];
-          if (!code) here2 = false;
+          if (!code) here = false;
           if (!(code > least[c])) all = false;
         }
-        if (here2) valid++;
-        if (here2 && all) {
+        if (here) valid++;
+        if (here && all) {
           bright[i] = 1;
           hits++;
         }
@@ -96,401 +388,21 @@ function brightIn(channels, scales) {
   return hits * 2 < valid ? found : null;
 }
 
-// astra_xr/widgets/js/steps.js
-var CLEAR = 20;
-function inOrder(steps) {
-  const date = (n) => steps[n].date ?? Infinity;
-  return steps.map((_, n) => n).sort((a, b) => date(a) === date(b) ? a - b : date(a) - date(b));
-}
-function cloudsIn(mask, tile) {
-  let data = 0, clouds = 0;
-  for (let i = 0; i < tile.codes.length; i++) {
-    if (!tile.codes[i]) continue;
-    data++;
-    if (mask.codes[i]) clouds++;
-  }
-  return data ? 100 * clouds / data : null;
-}
-function listed(order, clouds, clear, current) {
-  return clear ? order.filter((n) => n === current || (clouds[n] ?? 0) <= CLEAR) : order;
-}
-function stepBy(list, current, by) {
-  return list[Math.min(list.length - 1, Math.max(0, list.indexOf(current) + by))];
-}
-function inSight(left, width, cell, count) {
-  const more = width / 2;
-  return [Math.max(0, Math.floor((left - more) / cell)), Math.min(count - 1, Math.floor((left + width + more) / cell))];
-}
-function shortLabel({ label }) {
-  return /^\d{4}-\d\d-\d\d/.test(label) ? label.slice(5, 16).replace("T", " ") : label;
-}
-function overTime(about, state) {
-  if (state.mode === "single") return state.band;
-  return about.indices[state.index] || isFormula(state.index) ? state.index : state.bands[0];
-}
-function pieces(order, values) {
-  const found = [];
-  let open = false;
-  for (const n of order) {
-    const here2 = typeof values[n] === "number";
-    if (here2 && open) found[found.length - 1].push(n);
-    if (here2 && !open) found.push([n]);
-    open = here2;
-  }
-  return found;
-}
-
-// astra_xr/widgets/js/sides.js
-var DIFFERENCE = "B - A";
-var OWN = (
-  /** @type {const} */
-  ["time", "mode", "bands", "index", "band"]
-);
-function channelsOf(state) {
-  if (state.mode === "rgb") return state.bands;
-  if (state.mode === "difference") return [DIFFERENCE];
-  return [state.mode === "index" ? state.index : state.band];
-}
-var isFormula = (name) => name !== null && /[-+*/(]/.test(name);
-var indexOf = (about, name) => about.indices[name] || { title: "Formula", domain: "", formula: name, cmap: "viridis" };
-function usualMap(about, { mode, index, band }) {
-  return (mode === "index" ? indexOf(about, index) : about.bands[band]).cmap;
-}
-function sideOf(about, state, side) {
-  const { compare, ...a } = state;
-  if (side === "a" || !compare) return a;
-  if (side === "difference") return { ...a, mode: "difference", cmap: compare.cmap };
-  const own = OWN.filter((key) => compare[key] !== void 0).map((key) => [key, compare[key]]);
-  const b = { ...a, ...Object.fromEntries(own) };
-  if (b.mode !== "rgb" && (b.mode !== a.mode || channelsOf(b)[0] !== channelsOf(a)[0])) b.cmap = usualMap(about, b);
-  return b;
-}
-var bothOf = (about, state) => [sideOf(about, state, "a"), sideOf(about, state, "b")];
-var compared = (state, patch) => ({ ...state, compare: { .../** @type {Compare} */
-state.compare, ...patch } });
-function sidesSeen({ compare }) {
-  if (!compare) return ["a"];
-  return compare.show === "difference" ? ["difference"] : ["a", "b"];
-}
-var sidesRead = ({ compare }) => compare ? ["a", "b"] : ["a"];
-var CHANNELS = (
-  /** @type {Record<string, "bands" | "index" | "band">} */
-  { rgb: "bands", index: "index", single: "band" }
-);
-function withB(about, state, b) {
-  const before = sideOf(about, state, "b");
-  const own = b.time === before.time ? ["mode", CHANNELS[b.mode]] : ["time"];
-  return compared(state, Object.fromEntries(own.map((key) => [key, b[key]])));
-}
-function swapped(about, state) {
-  const [a, b] = bothOf(about, state);
-  const own = OWN.filter((key) => state.compare?.[key] !== void 0).map((key) => [key, a[key]]);
-  return { ...b, compare: compared(state, Object.fromEntries(own)).compare };
-}
-function canDiffer(about, state) {
-  return bothOf(about, state).every(({ mode, band }) => mode === "index" || mode === "single" && !about.bands[band].classes.length);
-}
-function otherStep({ steps }, { time }) {
-  const ordered = inOrder(steps).map((n) => steps[n]);
-  const now = ordered.findIndex(({ label }) => label === time);
-  const others = [...ordered.slice(now + 1), ...ordered.slice(0, Math.max(0, now)).reverse()];
-  const dated = others.filter(({ date }) => date !== null), known = dated.length ? dated : others;
-  return (known.find(({ cloud }) => (cloud ?? 0) <= CLEAR) || known[0])?.label;
-}
-function otherThan(about, state, here2) {
-  const time = about.steps.length > 1 && otherStep(about, state);
-  if (time) return { time };
-  const next = (names, now) => {
-    const all = names.filter((name) => here2(name));
-    return all[(all.indexOf(now) + 1) % all.length];
-  };
-  if (state.mode === "index") return { mode: "index", index: next(Object.keys(about.indices), state.index) };
-  if (state.mode === "single") return { mode: "single", band: next(Object.keys(about.bands), state.band) };
-  const others = Object.values(about.presets).filter((bands) => bands.every(here2) && String(bands) !== String(state.bands));
-  return { mode: "rgb", bands: others.length ? [...others[0]] : [...state.bands].reverse() };
-}
-function whatOf(about, state) {
-  if (state.mode !== "rgb") return channelsOf(state)[0];
-  const preset = Object.keys(about.presets).find((title) => String(about.presets[title]) === String(state.bands));
-  return preset || state.bands.join(", ");
-}
-function labelOf(about, state, side) {
-  if (side !== "difference") {
-    const own = sideOf(about, state, side);
-    return [side.toUpperCase(), own.time, whatOf(about, own)].filter(Boolean).join(" · ");
-  }
-  const [a, b] = bothOf(about, state);
-  const both = (p, q) => p === q ? p : `${q} − ${p}`;
-  return ["B − A", both(a.time, b.time), both(whatOf(about, a), whatOf(about, b))].filter(Boolean).join(" · ");
-}
-
-// astra_xr/widgets/js/choice.js
-function stepOf(about, label) {
-  return Math.max(0, about.steps.findIndex((step) => step.label === label));
-}
-function here(about, ...keys) {
-  const { offline: offline2 } = about;
-  return !offline2 || keys.every((key) => offline2.includes(key));
-}
-function reduce(about, state, { side, ...action }) {
-  if (!Object.hasOwn(ACTIONS, action.type)) return state;
-  const act = ACTIONS[action.type];
-  if (side !== "b" || !state.compare || !OF_A_SIDE.has(action.type)) return possible(about, act(about, state, action));
-  const before = sideOf(about, state, "b"), after = act(about, before, action);
-  return after === before ? state : possible(about, withB(about, state, after));
-}
-var OF_A_SIDE = /* @__PURE__ */ new Set(["mode", "preset", "band", "time"]);
-function possible(about, state) {
-  if (state.compare?.show !== "difference" || canDiffer(about, state)) return state;
-  return compared(state, { show: "swipe" });
-}
-var without = (limits, keys) => Object.fromEntries(Object.entries(limits).filter(([key]) => !keys.includes(key)));
-var ACTIONS = {
-  mode(about, state, { mode }) {
-    const next = { ...state, mode };
-    if (mode === "index") {
-      if (!here(about, state.index)) next.index = about.offline?.find((key) => about.indices[key]) ?? state.index;
-      next.cmap = indexOf(about, next.index).cmap;
-    }
-    if (mode === "single") next.cmap = about.bands[state.band].cmap;
-    return next;
-  },
-  preset(about, state, { title }) {
-    const bands = about.presets[title];
-    return bands ? { ...state, mode: "rgb", bands: [...bands] } : state;
-  },
-  band(about, state, { channel, name }) {
-    if (state.mode === "rgb") return { ...state, bands: state.bands.map((band, n) => n === channel ? name : band) };
-    if (state.mode === "index") return { ...state, index: name, cmap: indexOf(about, name).cmap };
-    return { ...state, band: name };
-  },
-  // Limits that were set stay, unless those of all channels are: a stretch would then change nothing.
-  stretch(about, state, { patch, keys: shown2 = channelsOf(state) }) {
-    const stretch = { ...state.stretch, ...patch };
-    const { low, high, sigma } = stretch;
-    const fine = low >= 0 && low < high && high <= 100 && sigma > 0 && sigma <= 100;
-    if (!fine) return state;
-    return { ...state, stretch, limits: shown2.every((key) => state.limits[key]) ? without(state.limits, shown2) : state.limits };
-  },
-  /** Limits by the stretch again. */
-  automatic(about, state, { keys }) {
-    return keys.some((key) => state.limits[key]) ? { ...state, limits: without(state.limits, keys) } : state;
-  },
-  // `end` is the one that was moved: of a difference, the other follows, since 0 is in the middle.
-  limits(about, state, { key, limits: [low, high], end }) {
-    if (key === DIFFERENCE) [low, high] = [-1, 1].map((sign) => sign * (end === void 0 ? Math.max(-low, high) : Math.abs(end ? high : low)));
-    if (!Number.isFinite(low) || !Number.isFinite(high) || !(low < high)) return state;
-    return { ...state, limits: { ...state.limits, [key]: parted(low, high) } };
-  },
-  pin(about, state, { row, col }) {
-    const { grid } = about;
-    if (row < 0 || col < 0 || row >= grid.rows || col >= grid.cols) return state;
-    const at = [grid.x + grid.dx * (Math.floor(col) + 0.5), grid.y + grid.dy * (Math.floor(row) + 0.5)];
-    const point = at.map((value) => Number(value.toPrecision(12)));
-    if (state.pins.some((pin) => String(pin) === String(point))) return state;
-    return { ...state, pins: [...state.pins, [point[0], point[1]]] };
-  },
-  area(about, state, { area }) {
-    if (!area) return state.area ? { ...state, area: null } : state;
-    const { rows, cols } = about.grid;
-    const whole = area.map((edge, n) => Math.min(n % 2 ? cols : rows, Math.max(0, Math.round(edge))));
-    const [top, left, bottom, right] = whole;
-    if (!(top < bottom && left < right) || String(whole) === String(state.area)) return state;
-    return { ...state, area: whole };
-  },
-  unpin: (about, state, { n }) => ({ ...state, pins: state.pins.filter((_, i) => i !== n) }),
-  clear: (about, state) => ({ ...state, pins: [] }),
-  view: (about, state, { view }) => String(view) === String(state.view) ? state : { ...state, view },
-  time: (about, state, { label }) => label === state.time || !about.steps.some((step) => step.label === label) ? state : { ...state, time: label },
-  // Limits of all steps are those of one, the one that was shown when this was chosen.
-  same: (about, state, { same }) => ({ ...state, stretch: { ...state.stretch, time: same ? state.time : null } }),
-  cmap(about, state, { name }) {
-    return state.compare?.show === "difference" ? compared(state, { cmap: name }) : { ...state, cmap: name };
-  },
-  compare(about, state, { on }) {
-    if (!on) return { ...state, compare: null };
-    return { ...state, compare: { ...otherThan(about, state, (key) => here(about, key)), show: "swipe", split: 0.5, cmap: "BrBG" } };
-  },
-  show(about, state, { show }) {
-    const fine = state.compare && show !== state.compare.show && (show === "swipe" || show === "difference" && canDiffer(about, state));
-    return fine ? compared(state, { show }) : state;
-  },
-  split(about, state, { split }) {
-    const at = Math.round(split * 1e3) / 1e3;
-    return state.compare && at >= 0 && at <= 1 && at !== state.compare.split ? compared(state, { split: at }) : state;
-  },
-  swap: (about, state) => state.compare ? swapped(about, state) : state,
-  gamma: (about, state, { gamma }) => ({ ...state, gamma }),
-  mask: (about, state, { mask }) => ({ ...state, mask })
-};
-
-// astra_xr/widgets/js/geo/pyramid.js
-var Pyramid = class {
-  /**
-   * @param {Pick<Grid, "rows" | "cols">} grid
-   * @param {Levels} levels
-   */
-  constructor({ rows, cols }, { side, top, bottom = 0, overview, thumbnail = [1, 1] }) {
-    this.rows = rows;
-    this.cols = cols;
-    this.side = side;
-    this.top = top;
-    this.bottom = bottom;
-    this.overview = overview;
-    this.thumbnail = top + 1;
-    this.small = thumbnail;
-  }
-  /** Rows and columns of a level. @param {number} level @returns {[number, number]} */
-  shape(level) {
-    if (level === this.top) return this.overview;
-    if (level === this.thumbnail) return this.small;
-    const part2 = (size) => Math.max(1, Math.floor(size / 2 ** level));
-    return [part2(this.rows), part2(this.cols)];
-  }
-  /** Pixels of the scene in one of a level, down and across; all of the top level's are alike. @param {number} level @returns {[number, number]} */
-  pitch(level) {
-    const [rows, cols] = this.shape(level);
-    return level >= this.top ? [this.rows / rows, this.cols / cols] : [2 ** level, 2 ** level];
-  }
-  /** The tiles, [row, col], that a box of the scene touches. @param {number} level @param {number[]} box @returns {[number, number][]} */
-  within(level, [top, left, bottom, right]) {
-    const [down, across] = this.pitch(level), [rows, cols] = this.shape(level);
-    const ends = (low, high, pitch, size) => {
-      const last2 = Math.ceil(size / this.side) - 1;
-      const first = Math.floor(low / pitch / this.side);
-      return [Math.min(last2, Math.max(0, first)), Math.min(last2, Math.max(0, Math.ceil(high / pitch / this.side) - 1))];
-    };
-    const [r0, r1] = ends(top, bottom, down, rows), [c0, c1] = ends(left, right, across, cols);
-    const found = [];
-    for (let row = r0; row <= r1; row++) for (let col = c0; col <= c1; col++) found.push([row, col]);
-    return found;
-  }
-  /** The box of the scene that a tile shows. @returns {Box} */
-  box(level, row, col) {
-    const [down, across] = this.pitch(level), [rows, cols] = this.shape(level);
-    const end = (n, size) => Math.min((n + 1) * this.side, size);
-    return [
-      row * this.side * down,
-      col * this.side * across,
-      Math.min(this.rows, end(row, rows) * down),
-      Math.min(this.cols, end(col, cols) * across)
-    ];
-  }
-  /** The level at which a box has no more rows and columns than the overview of a whole may have. */
-  levelOf([top, left, bottom, right], most) {
-    let level = 0;
-    while (level < this.top && Math.max(bottom - top, right - left) > most * 2 ** level) level++;
-    return Math.max(level, this.bottom);
-  }
-  /** The coarsest level whose pixels are at most `limit` wide where those of the scene are `scale` wide. */
-  levelAt(scale, limit) {
-    const level = Math.floor(Math.log2(limit / scale));
-    return Math.min(this.top, Math.max(this.bottom, level));
-  }
-};
-function windowOf(tile, box) {
-  const edge = (n, at) => {
-    const size = tile.shape[n], low = tile.box[n];
-    const index = Math.ceil((at - low) / (tile.box[n + 2] - low) * size - 0.5);
-    return Math.min(size, Math.max(0, index));
-  };
-  return [edge(0, box[0]), edge(1, box[1]), edge(0, box[2]), edge(1, box[3])];
-}
-
-// astra_xr/widgets/js/wire.js
-var nameOf = ({ key, time, level, row, col }) => `${time}/${level}/${row}/${col}/${key}`;
-var Wire = class {
-  /**
-   * `heard` is called with each message that is understood: of a tile, it has the codes.
-   * @param {Model} model
-   * @param {(message: Heard) => void} heard
-   */
-  constructor(model, heard) {
-    this.model = model;
-    this.heard = heard;
-    this.gone = false;
-    this.receive = (message, buffers) => this.take(message, buffers || []);
-    model.on("msg:custom", this.receive);
-  }
-  close() {
-    this.model.off("msg:custom", this.receive);
-  }
-  /** Send a message; false if there is no kernel to take it. @param {Asked} message */
-  send(message) {
-    return this.tried(() => this.model.send(message));
-  }
-  /** Give the kernel a state. @param {State} state */
-  save(state) {
-    this.model.set("state", state);
-    return this.tried(() => this.model.save_changes());
-  }
-  /** @param {() => void} act */
-  tried(act) {
-    try {
-      act();
-      this.gone = false;
-    } catch {
-      this.gone = true;
-    }
-    return !this.gone;
-  }
-  /** @param {any} message @param {any[]} buffers */
-  async take(message, buffers) {
-    if (!message || typeof message !== "object") return;
-    if (message.type !== "tile") {
-      if (message.type === "page") this.heard({ ...message, bytes: buffers[0] });
-      if (["failed", "spectra", "series", "statistics", "refused", "formula"].includes(message.type)) this.heard(message);
-      return;
-    }
-    try {
-      this.heard({ ...message, codes: await unpacked(message, buffers) });
-    } catch (error) {
-      this.heard({ ...message, type: "failed", message: `A tile of ${message.key} is damaged: ${/** @type {Error} */
-      error.message}` });
-    }
-  }
-};
-async function unpacked({ shape, packing, bits }, [buffer]) {
-  const [rows, cols] = shape;
-  const size = rows * cols;
-  if (!(Number.isInteger(size) && rows > 0 && cols > 0 && size <= 1 << 24)) throw new Error("its shape is none");
-  if (!buffer) throw new Error("it has no pixels");
-  let bytes = buffer instanceof ArrayBuffer ? new Uint8Array(buffer) : new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
-  if (packing === "deflate") bytes = await inflated(bytes);
-  if (bytes.length !== (bits ? Math.ceil(size / 8) : 2 * size)) throw new Error("its size is not that of its shape");
-  if (bits) return Uint8Array.from({ length: size }, (_, i) => bytes[i >> 3] >> 7 - (i & 7) & 1);
-  const codes = new Uint16Array(size);
-  for (let row = 0, i = 0; row < rows; row++) {
-    for (let col = 0; col < cols; col++, i++) {
-      const guess = row && col ? codes[i - 1] + codes[i - cols] >> 1 : col ? codes[i - 1] : row ? codes[i - cols] : 0;
-      const folded = bytes[i] | bytes[size + i] << 8;
-      codes[i] = guess + (folded >> 1 ^ -(folded & 1));
-    }
-  }
-  return codes;
-}
-var canInflate = () => typeof DecompressionStream === "function";
-async function inflated(bytes) {
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
-}
-
 // astra_xr/widgets/js/derive.js
 var MASK = ":mask";
 var OVERVIEW = 768;
-var wholeOf = ({ rows, cols }) => [0, 0, rows, cols];
-function statisticsOf(about, pyramid, state) {
-  const box = state.stretch.of === "view" && state.view ? state.view : wholeOf(pyramid);
+function countedPart(about, pyramid, state) {
+  const box = state.stretch.of === "view" && state.view ? state.view : pyramid.whole;
   return { time: stepOf(about, state.stretch.time || state.time), box, level: pyramid.levelOf(box, OVERVIEW) };
 }
 function wantedBy(about, pyramid, state, level, view) {
   const keys = [...new Set(channelsOf(state)), ...about.masked ? [MASK] : []];
-  const statistics = statisticsOf(about, pyramid, state), time = stepOf(about, state.time);
-  const found = /* @__PURE__ */ new Map(), whole = { level: pyramid.top, box: wholeOf(pyramid) };
-  for (const each of [{ ...whole, time }, { ...whole, time: statistics.time }, statistics, { time, level, box: view || whole.box }]) {
-    for (const [row, col] of pyramid.within(each.level, each.box)) {
+  const counted = countedPart(about, pyramid, state), time = stepOf(about, state.time);
+  const found = /* @__PURE__ */ new Map(), overview = { level: pyramid.top, box: pyramid.whole };
+  for (const part2 of [{ ...overview, time }, { ...overview, time: counted.time }, counted, { time, level, box: view || pyramid.whole }]) {
+    for (const [row, col] of pyramid.within(part2.level, part2.box)) {
       for (const key of keys) {
-        const address = { key, time: each.time, level: each.level, row, col };
+        const address = { key, time: part2.time, level: part2.level, row, col };
         found.set(nameOf(address), address);
       }
     }
@@ -507,6 +419,13 @@ function tilesOf(store, pyramid, key, { time, level, box }) {
   const found = pyramid.within(level, box).map(([row, col]) => store.get({ key, time, level, row, col }));
   return found.every((tile) => tile !== void 0) ? found : null;
 }
+function countsIn(about, state, channels, masks, box) {
+  const parts = channels.map((tiles) => tiles.map((tile) => ({ codes: tile.codes, width: tile.shape[1], window: windowOf(tile, box) })));
+  let leave = masks && masks.map(({ codes }) => codes);
+  if (!masks && state.mode === "rgb" && about.reflectance) leave = brightIn(parts, channels.map(([first]) => first));
+  return parts.map((channel) => countsOf(channel.map((part2, n) => ({ ...part2, leaveOut: leave && leave[n] }))));
+}
+var stretched = (about, state, scales, counts) => Object.fromEntries(channelsOf(state).map((key, n) => [key, middleOf(about, state)(stretchOf(scales[n], state.stretch, counts[n]))]));
 var Statistics = class {
   /** @param {About} about @param {Pyramid} pyramid @param {Pick<Store, "get">} store */
   constructor(about, pyramid, store) {
@@ -515,60 +434,41 @@ var Statistics = class {
     this.store = store;
     this.found = null;
   }
-  /** Work out what is known now; null as long as nothing is. @param {State} state */
+  /** The statistics of the tiles that are here; null if there are too few. @param {State} state */
   update(state) {
-    const keys = channelsOf(state);
-    const wished = statisticsOf(this.about, this.pyramid, state);
-    const whole = { ...wished, level: this.pyramid.top, box: wholeOf(this.pyramid) };
-    const known = [wished, whole].map((from2) => ({ from: from2, tiles: keys.map((key) => tilesOf(this.store, this.pyramid, key, from2)).filter((each) => each !== null) })).find(({ tiles: tiles2 }) => tiles2.length === keys.length);
+    const { about, pyramid, store } = this, keys = channelsOf(state);
+    const part2 = countedPart(about, pyramid, state);
+    const known = [part2, { ...part2, level: pyramid.top, box: pyramid.whole }].map((from2) => ({ from: from2, tiles: keys.map((key) => tilesOf(store, pyramid, key, from2)).filter((each) => each !== null) })).find(({ tiles: tiles2 }) => tiles2.length === keys.length);
     if (!known) {
       if (this.found && String(this.found.keys) !== String(keys)) this.found = null;
       return this.found;
     }
-    const { from, tiles } = known;
-    const masks = this.about.masked ? tilesOf(this.store, this.pyramid, MASK, from) : null;
-    const made = JSON.stringify([keys, from, tiles.flat().map(numberOf), masks && masks.map(numberOf), state.stretch, state.mode, middleOf(this.about, state).name]);
-    if (!this.found || this.found.made !== made) this.found = { made, keys, ...this.derived(state, tiles, masks, from) };
-    return this.found;
-  }
-  /** @param {State} state @param {Tile[][]} tiles @param {Tile[] | null} masks @param {{ box: Box }} from */
-  derived(state, tiles, masks, { box }) {
-    const parts = tiles.map((channel) => channel.map((tile) => ({ codes: tile.codes, width: tile.shape[1], window: windowOf(tile, box) })));
-    let leave = masks && masks.map((mask) => mask.codes);
-    if (!masks && state.mode === "rgb" && this.about.reflectance) leave = brightIn(parts, tiles.map(([first]) => first));
-    const by = JSON.stringify([box, tiles.flat().map(numberOf), masks && masks.map(numberOf), state.mode]);
-    if (!this.counted || this.countedBy !== by) {
-      this.countedBy = by;
-      this.counted = parts.map((channel) => countsOf(channel.map((part2, n) => ({ ...part2, leaveOut: leave && leave[n] }))));
+    const { from, tiles } = known, masks = about.masked ? tilesOf(store, pyramid, MASK, from) : null;
+    const counted = JSON.stringify([from.box, tiles.flat().map(numberOf), masks && masks.map(numberOf), state.mode]);
+    if (!this.counts || this.counted !== counted) {
+      this.counted = counted;
+      this.counts = countsIn(about, state, tiles, masks, from.box);
     }
-    const scales = tiles.map(([{ low, step }]) => ({ low, step }));
-    const { counted } = this;
-    const limits = {};
-    channelsOf(state).forEach((key, n) => {
-      limits[key] = middleOf(this.about, state)(stretchOf(scales[n], state.stretch, counted[n]));
-    });
-    return { limits, counts: counted, scales };
+    const made = JSON.stringify([keys, counted, state.stretch, middleOf(about, state).name]);
+    if (this.found?.made !== made) {
+      const scales = tiles.map(([{ low, step }]) => ({ low, step }));
+      this.found = { made, keys, scales, counts: this.counts, limits: stretched(about, state, scales, this.counts) };
+    }
+    return this.found;
   }
 };
 var asTheyAre = (limits) => limits;
 function middleOf(about, state) {
   if (state.mode === "rgb") return asTheyAre;
   if (state.mode === "difference") return symmetric;
-  const maps = [usualMap(about, state), state.cmap].map((name) => name.replace(/_r$/, ""));
+  const maps = [usualMap(about, state), state.cmap].map(baseOf);
   return maps.every((name) => about.maps.Diverging.includes(name)) ? symmetric : centered;
 }
-function limitsOf(about, state, tiles, mask) {
-  const parts = tiles.map((tile) => [partOf(tile)]);
-  const bright = !mask && state.mode === "rgb" && about.reflectance ? brightIn(parts, tiles) : null;
-  const leaveOut = mask ? mask.codes : bright && bright[0];
-  return Object.fromEntries(channelsOf(state).map((key, n) => {
-    return [key, middleOf(about, state)(stretchOf(tiles[n], state.stretch, countsOf([{ ...parts[n][0], leaveOut }])))];
-  }));
-}
-function limitsInForce(state, found, told = {}) {
+var limitsOf = (about, state, tiles, mask) => stretched(about, state, tiles, countsIn(about, state, tiles.map((tile) => [tile]), mask ? [mask] : null, tiles[0].box));
+function limitsInForce(state, found, reported = {}) {
   const pairs = channelsOf(state).map((key) => (
     /** @type {const} */
-    [key, state.limits[key] || found && found.limits[key] || told[key]]
+    [key, state.limits[key] || found?.limits[key] || reported[key]]
   ));
   return Object.fromEntries(pairs.filter(([, pair]) => pair));
 }
@@ -585,7 +485,7 @@ var History = class {
     this.undone = [];
   }
   /**
-   * Write a change down. Those of one drag, which have its `gesture`, are one step.
+   * Record a change. All changes of one drag have the same `gesture`, and are one step.
    * @param {State} before @param {State} after @param {{ type: string, key?: string, gesture?: string }} action
    */
   record(before, after, { type, key = "", gesture = "" }) {
@@ -601,14 +501,14 @@ var History = class {
     } else this.done = [...this.done, step].slice(-MOST);
     this.undone = [];
   }
-  /** The state before the last step, in what that changed; the same state where there is none. @param {State} state */
+  /** The state with the last step undone; the same state if there is none. @param {State} state */
   undo(state) {
     const step = this.done.pop();
     if (!step) return state;
     this.undone.push(step);
     return { ...state, ...step.before };
   }
-  /** @param {State} state */
+  /** The state with the last undone step done again. @param {State} state */
   redo(state) {
     const step = this.undone.pop();
     if (!step) return state;
@@ -628,8 +528,8 @@ var asleep = (
 );
 var Store = class {
   /**
-   * `name` is the store's own, by which the kernel knows what it still wants.
-   * @param {Line} wire
+   * `name` identifies the store to the kernel, which drops requests that no store needs any more.
+   * @param {Connection} wire
    * @param {string} name
    * @param {(act: () => void, wait: number) => unknown} later
    */
@@ -643,7 +543,7 @@ var Store = class {
     this.tiles = /* @__PURE__ */ new Map();
     this.bytes = 0;
     this.views = /* @__PURE__ */ new Map();
-    this.asked = /* @__PURE__ */ new Map();
+    this.requested = /* @__PURE__ */ new Map();
     this.failed = /* @__PURE__ */ new Map();
     this.pages = [];
     this.spectra = [];
@@ -661,7 +561,7 @@ var Store = class {
   leave(view) {
     this.views.delete(view);
     if (!this.views.size) asleep.delete(this);
-    this.ask();
+    this.request();
     if (!this.views.size && !this.lasting) {
       this.tiles.clear();
       this.bytes = 0;
@@ -670,7 +570,7 @@ var Store = class {
   changed() {
     for (const { changed } of this.views.values()) changed();
   }
-  /** A tile, if it is here. @param {Address} address */
+  /** The tile, if it is here. @param {Address} address */
   get(address) {
     const name = nameOf(address), tile = this.tiles.get(name);
     if (tile) {
@@ -680,7 +580,7 @@ var Store = class {
     return tile;
   }
   /**
-   * Say which tiles a view needs now, and which it may need: others are dropped on their way.
+   * Set the tiles that a view needs now, and those to read ahead (`aside`); requests for others are withdrawn.
    * @param {unknown} view
    * @param {Address[]} addresses
    * @param {Address[]} aside
@@ -688,35 +588,37 @@ var Store = class {
   want(view, addresses, aside = []) {
     const joined = this.views.get(view);
     if (addresses.length) asleep.delete(this);
-    if (joined) joined.names = new Map([...addresses, ...aside].map((address) => [nameOf(address), address]));
-    if (joined) joined.main = new Set(addresses.map(nameOf));
-    this.ask();
+    if (joined) {
+      joined.names = new Map([...addresses, ...aside].map((address) => [nameOf(address), address]));
+      joined.main = new Set(addresses.map(nameOf));
+    }
+    this.request();
   }
-  /** What any view needs, by name. @returns {Map<string, Address>} */
+  /** The tiles that any view needs, by name. @returns {Map<string, Address>} */
   get wanted() {
     return new Map([...this.views.values()].flatMap(({ names }) => [...names]));
   }
-  /** Whether what is seen of a view needs a tile. @param {string} name */
+  /** Whether a tile is in sight of any view. @param {string} name */
   seen(name) {
     return [...this.views.values()].some(({ main }) => main.has(name));
   }
-  /** Whether a tile is here, or will not come. @param {Address} address */
+  /** Whether a tile is here or has failed. @param {Address} address */
   settled(address) {
     return this.tiles.has(nameOf(address)) || this.failed.has(nameOf(address));
   }
-  /** @param {Address} address */
-  coming(address) {
-    return this.asked.has(nameOf(address));
+  /** Whether a tile is requested. @param {Address} address */
+  pending(address) {
+    return this.requested.has(nameOf(address));
   }
-  /** Why a tile is not here. @param {Address} address */
+  /** Why a tile failed. @param {Address} address */
   failure(address) {
     return this.failed.get(nameOf(address))?.message;
   }
-  ask() {
-    const { wanted } = this;
-    const now = this.now();
-    const add = [...wanted].filter(([name]) => !this.tiles.has(name) && !this.asked.has(name) && !((this.failed.get(name)?.at ?? 0) > now));
-    const drop = [...this.asked].filter(([name]) => !wanted.has(name));
+  /** Request what is needed, and withdraw what is not. */
+  request() {
+    const { wanted } = this, now = this.now();
+    const add = [...wanted].filter(([name]) => !this.tiles.has(name) && !this.requested.has(name) && !((this.failed.get(name)?.at ?? 0) > now));
+    const drop = [...this.requested].filter(([name]) => !wanted.has(name));
     if (!add.length && !drop.length) return;
     const listed2 = (address) => [address.key, address.time, address.level, address.row, address.col];
     const sent = this.wire.send({
@@ -726,12 +628,12 @@ var Store = class {
       drop: drop.map(([, { address }]) => listed2(address)),
       raw: !canInflate()
     });
-    for (const [name] of drop) this.asked.delete(name);
-    if (sent) for (const [name, address] of add) this.asked.set(name, { address, since: now });
-    else this.asked.clear();
+    for (const [name] of drop) this.requested.delete(name);
+    if (sent) for (const [name, address] of add) this.requested.set(name, { address, since: now });
+    else this.requested.clear();
   }
-  /** Take what the wire has heard. @param {Heard} message */
-  heard(message) {
+  /** Take a message of the kernel. @param {FromKernel} message */
+  receive(message) {
     if (message.type === "formula") this.formula = message;
     if (message.type === "statistics") this.statistics = message;
     if (message.type === "spectra") this.spectra = message.spectra;
@@ -739,11 +641,11 @@ var Store = class {
     if (message.type === "refused") this.refused = message.message;
     if (message.type === "tile") this.put(message);
     if (message.type === "failed") {
-      if (!this.asked.delete(nameOf(message))) return;
+      if (!this.requested.delete(nameOf(message))) return;
       const tries = (this.failed.get(nameOf(message))?.tries ?? 0) + 1;
       const wait = message.final || tries >= TRIES ? Infinity : 1e3 * 2 ** tries;
       this.failed.set(nameOf(message), { key: message.key, message: message.message, tries, at: this.now() + wait });
-      this.again();
+      this.scheduleRetry();
     }
     if (message.type === "page") {
       for (const { done, fail } of this.pages.splice(0)) {
@@ -757,13 +659,13 @@ var Store = class {
   page() {
     return new Promise((done, fail) => {
       this.pages.push({ done, fail });
-      if (!this.wire.send({ type: "page" })) this.heard({ type: "page", message: "the kernel is gone" });
+      if (!this.wire.send({ type: "page" })) this.receive({ type: "page", message: "the kernel is gone" });
     });
   }
   /** @param {Tile} tile */
   put(tile) {
     const name = nameOf(tile), before = this.tiles.get(name);
-    this.asked.delete(name);
+    this.requested.delete(name);
     this.failed.delete(name);
     if (before) this.bytes -= before.codes.byteLength;
     this.tiles.delete(name);
@@ -771,7 +673,7 @@ var Store = class {
     this.bytes += tile.codes.byteLength;
     this.trim(BYTES, name);
   }
-  /** Keep no more than so many bytes besides what is wanted. @param {number} most */
+  /** Drop the tiles used longest ago, but none that a view needs, until at most so many bytes are left. @param {number} most */
   trim(most, newest = "") {
     const { wanted } = this;
     for (const [each, { codes }] of this.tiles) {
@@ -781,8 +683,8 @@ var Store = class {
       this.bytes -= codes.byteLength;
     }
   }
-  /** A view is far from what is seen of the page, and needs nothing. @param {unknown} view */
-  rest(view) {
+  /** Need nothing for a view that is out of sight, and keep less. @param {unknown} view */
+  sleep(view) {
     this.want(view, []);
     if (this.wanted.size || this.lasting) return;
     asleep.delete(this);
@@ -794,35 +696,35 @@ var Store = class {
       excess -= bytes - store.bytes;
     }
   }
-  /** Ask again, a while later, for what failed. */
-  again() {
+  /** Request failed tiles again when they are due. */
+  scheduleRetry() {
     const { wanted } = this;
-    const open = [...this.failed].filter(([name]) => wanted.has(name) && !this.asked.has(name));
+    const open = [...this.failed].filter(([name]) => wanted.has(name) && !this.requested.has(name));
     const next = Math.min(...open.map(([, { at }]) => at));
     if (this.due || next === Infinity) return;
     this.due = true;
     this.later(() => {
       this.due = false;
-      this.ask();
-      this.again();
+      this.request();
+      this.scheduleRetry();
     }, Math.max(250, next - this.now()));
   }
-  /** Ask again for what failed. */
+  /** Request failed tiles again, now. */
   retry() {
     this.failed.clear();
     this.refused = "";
-    this.ask();
+    this.request();
   }
-  /** Milliseconds that the oldest tile has been on its way. */
+  /** How many milliseconds ago the oldest outstanding tile in sight was requested. */
   get waiting() {
-    const since = [...this.asked].filter(([name]) => this.seen(name)).map(([, each]) => each.since);
+    const since = [...this.requested].filter(([name]) => this.seen(name)).map(([, each]) => each.since);
     return since.length ? this.now() - Math.min(...since) : 0;
   }
-  /** Channels that are on their way. */
+  /** The channels of outstanding tiles in sight. */
   get reading() {
-    return [...new Set([...this.asked].filter(([name]) => this.seen(name)).map(([, { address }]) => address.key))];
+    return [...new Set([...this.requested].filter(([name]) => this.seen(name)).map(([, { address }]) => address.key))];
   }
-  /** The messages of channels that failed. @param {string[]} keys */
+  /** Why tiles in sight of these channels failed. @param {string[]} keys */
   failures(keys) {
     const found = [...this.failed].filter(([name, { key }]) => keys.includes(key) && this.seen(name));
     return [...new Set(found.map(([, { message }]) => message))];
@@ -830,32 +732,32 @@ var Store = class {
 };
 
 // astra_xr/widgets/js/offline.js
-async function offlineModel(held) {
-  const kept = { about: held.about, state: held.state, shown: held.shown };
-  const heard = /* @__PURE__ */ new Map();
+async function offlineModel(content) {
+  const kept = { about: content.about, state: content.state, shown: content.shown };
+  const listeners = /* @__PURE__ */ new Map();
   const model = {
     get: (key) => kept[key],
     set: (key, value) => {
       kept[key] = value;
-      for (const act of heard.get(`change:${key}`) || []) act();
+      for (const act of listeners.get(`change:${key}`) || []) act();
     },
-    on: (event, act) => heard.set(event, [...heard.get(event) || [], act]),
-    off: (event, act) => heard.set(event, (heard.get(event) || []).filter((each) => each !== act))
+    on: (event, act) => listeners.set(event, [...listeners.get(event) || [], act]),
+    off: (event, act) => listeners.set(event, (listeners.get(event) || []).filter((each) => each !== act))
   };
   const wire = {
     gone: false,
     save: (state) => model.set("state", state),
     send(message) {
-      if (message.type === "want") setTimeout(() => message.add.forEach(([key, time, level, row, col]) => store.heard(missing({ key, time, level, row, col }))));
+      if (message.type === "want") setTimeout(() => message.add.forEach(([key, time, level, row, col]) => store.receive(missing({ key, time, level, row, col }))));
       return true;
     }
   };
   const missing = (address) => ({ type: "failed", ...address, message: `${address.key === MASK ? "The cloud mask" : address.key} is not included in this page.`, final: true });
   const store = new Store(wire, "page");
   store.lasting = true;
-  store.spectra = held.spectra;
-  store.statistics = held.statistics;
-  for (const { data, ...tile } of held.tiles) {
+  store.spectra = content.spectra;
+  store.statistics = content.statistics;
+  for (const { data, ...tile } of content.tiles) {
     const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
     store.put({ ...tile, codes: await unpacked(tile, [bytes]) });
   }
@@ -865,6 +767,7 @@ async function offlineModel(held) {
 // astra_xr/widgets/js/ui/dom.js
 function make(tag, attrs = {}, ...kids) {
   const node = document.createElement(tag);
+  if (node instanceof HTMLButtonElement) node.type = "button";
   for (const [key, value] of Object.entries(attrs)) {
     if (value === void 0 || value === null || value === false) continue;
     if (key === "class") node.className = value;
@@ -897,8 +800,8 @@ var icon = (name) => draw(
   { class: "astra-icon", viewBox: "0 0 16 16", "aria-hidden": "true" },
   ...ICONS[name].map((d) => draw("path", { d }))
 );
-var clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 var unique = () => Array.from(crypto.getRandomValues(new Uint32Array(3)), (n) => n.toString(36)).join("");
+var iconButton = (name, content, onclick, attrs = {}) => make("button", { class: "astra-small", title: name, "aria-label": name, onclick, ...attrs }, content);
 async function copyText(text) {
   try {
     await navigator.clipboard.writeText(text);
@@ -912,24 +815,139 @@ async function copyText(text) {
     return done;
   }
 }
-var tryAgain = (run) => make("button", { type: "button", hidden: true, onclick: run }, "Try again");
-function put(control, value) {
-  if (control.value !== String(value) && control.getRootNode().activeElement !== control) control.value = value;
-  else if (control.tagName === "SELECT" && control.value !== String(value)) control.value = value;
+function copyButton(title, textOf, attrs = {}, then = () => {
+}) {
+  const button = make("button", { ...attrs, onclick: async () => {
+    const done = await copyText(textOf());
+    button.textContent = done ? "Copied" : "Not copied";
+    setTimeout(() => {
+      button.textContent = title;
+    }, 1500);
+    then(done);
+  } }, title);
+  return button;
+}
+var tryAgain = (run) => make("button", { hidden: true, onclick: run }, "Try again");
+function setValue(control, value) {
+  const typing = control.tagName !== "SELECT" && control.getRootNode().activeElement === control;
+  if (control.value !== String(value) && !typing) control.value = value;
+}
+var modified = (event) => event.ctrlKey || event.metaKey || event.altKey;
+function onDrag(node, begin, move, end = () => {
+}) {
+  let drag = null;
+  const listen = (name, act) => node.addEventListener(name, act);
+  listen("pointerdown", (event) => {
+    if (event.button) return;
+    event.preventDefault();
+    node.setPointerCapture(event.pointerId);
+    drag = { begun: begin(event) };
+  });
+  listen("pointermove", (event) => {
+    if (drag) move(event, drag.begun);
+  });
+  const stop = () => {
+    drag = null;
+    end();
+  };
+  listen("pointerup", stop);
+  listen("pointercancel", stop);
 }
 
+// astra_xr/widgets/js/choice.js
+var available = ({ offline: offline2 }, ...keys) => !offline2 || keys.every((key) => offline2.includes(key));
+function reduce(about, state, { side, ...action }) {
+  if (!Object.hasOwn(ACTIONS, action.type)) return state;
+  const act = ACTIONS[action.type];
+  if (side !== "b" || !state.compare || !OF_A_SIDE.has(action.type)) return possible(about, act(about, state, action));
+  const before = sideOf(about, state, "b"), after = act(about, before, action);
+  return after === before ? state : possible(about, withB(about, state, after));
+}
+var OF_A_SIDE = /* @__PURE__ */ new Set(["mode", "preset", "band", "time"]);
+function possible(about, state) {
+  if (state.compare?.show !== "difference" || canDiffer(about, state)) return state;
+  return compared(state, { show: "swipe" });
+}
+var without = (limits, keys) => Object.fromEntries(Object.entries(limits).filter(([key]) => !keys.includes(key)));
+var ACTIONS = {
+  mode(about, state, { mode }) {
+    const next = { ...state, mode };
+    if (mode === "index") {
+      if (!available(about, state.index)) next.index = about.offline?.find((key) => about.indices[key]) ?? state.index;
+      next.cmap = indexOf(about, next.index).cmap;
+    }
+    if (mode === "single") next.cmap = about.bands[state.band].cmap;
+    return next;
+  },
+  preset(about, state, { title }) {
+    const bands = about.presets[title];
+    return bands ? { ...state, mode: "rgb", bands: [...bands] } : state;
+  },
+  band(about, state, { channel, name }) {
+    if (state.mode === "rgb") return { ...state, bands: state.bands.map((band, n) => n === channel ? name : band) };
+    if (state.mode === "index") return { ...state, index: name, cmap: indexOf(about, name).cmap };
+    return { ...state, band: name };
+  },
+  // Limits that were set stay, unless all channels have such: the stretch would change nothing then.
+  stretch(about, state, { patch, keys: shown2 = channelsOf(state) }) {
+    const stretch = { ...state.stretch, ...patch };
+    const { low, high, sigma } = stretch;
+    if (!(low >= 0 && low < high && high <= 100 && sigma > 0 && sigma <= 100)) return state;
+    return { ...state, stretch, limits: shown2.every((key) => state.limits[key]) ? without(state.limits, shown2) : state.limits };
+  },
+  /** Limits follow the stretch again. */
+  automatic(about, state, { keys }) {
+    return keys.some((key) => state.limits[key]) ? { ...state, limits: without(state.limits, keys) } : state;
+  },
+  // `end` is the limit that was moved. In a difference, the other one follows, as 0 is in the middle.
+  limits(about, state, { key, limits: [low, high], end }) {
+    if (key === DIFFERENCE) [low, high] = [-1, 1].map((sign) => sign * (end === void 0 ? Math.max(-low, high) : Math.abs(end ? high : low)));
+    if (!Number.isFinite(low) || !Number.isFinite(high) || !(low < high)) return state;
+    return { ...state, limits: { ...state.limits, [key]: parted(low, high) } };
+  },
+  pin(about, state, { row, col }) {
+    const { grid } = about;
+    if (row < 0 || col < 0 || row >= grid.rows || col >= grid.cols) return state;
+    const at = [grid.x + grid.dx * (Math.floor(col) + 0.5), grid.y + grid.dy * (Math.floor(row) + 0.5)];
+    const point = at.map((value) => Number(value.toPrecision(12)));
+    if (state.pins.some((pin) => String(pin) === String(point))) return state;
+    return { ...state, pins: [...state.pins, [point[0], point[1]]] };
+  },
+  area(about, state, { area }) {
+    if (!area) return state.area ? { ...state, area: null } : state;
+    const { rows, cols } = about.grid;
+    const whole = area.map((edge, n) => clamp(Math.round(edge), 0, n % 2 ? cols : rows));
+    const [top, left, bottom, right] = whole;
+    if (!(top < bottom && left < right) || String(whole) === String(state.area)) return state;
+    return { ...state, area: whole };
+  },
+  unpin: (about, state, { n }) => ({ ...state, pins: state.pins.filter((_, i) => i !== n) }),
+  clear: (about, state) => ({ ...state, pins: [] }),
+  view: (about, state, { view }) => String(view) === String(state.view) ? state : { ...state, view },
+  time: (about, state, { label }) => label === state.time || !about.steps.some((step) => step.label === label) ? state : { ...state, time: label },
+  // All steps have the limits of the one that was shown when this was chosen.
+  same: (about, state, { same }) => ({ ...state, stretch: { ...state.stretch, time: same ? state.time : null } }),
+  cmap(about, state, { name }) {
+    return state.compare?.show === "difference" ? compared(state, { cmap: name }) : { ...state, cmap: name };
+  },
+  compare(about, state, { on }) {
+    if (!on) return { ...state, compare: null };
+    return { ...state, compare: { ...otherThan(about, state, (key) => available(about, key)), show: "swipe", split: 0.5, cmap: "BrBG" } };
+  },
+  show(about, state, { show }) {
+    const possible2 = show === "swipe" || show === "difference" && canDiffer(about, state);
+    return state.compare && possible2 && show !== state.compare.show ? compared(state, { show }) : state;
+  },
+  split(about, state, { split }) {
+    const at = Math.round(split * 1e3) / 1e3;
+    return state.compare && at >= 0 && at <= 1 && at !== state.compare.split ? compared(state, { split: at }) : state;
+  },
+  swap: (about, state) => state.compare ? swapped(about, state) : state,
+  gamma: (about, state, { gamma }) => ({ ...state, gamma }),
+  mask: (about, state, { mask }) => ({ ...state, mask })
+};
+
 // astra_xr/widgets/js/code.js
-function numberText(value, digits = 6) {
-  const [mantissa, exponent] = value.toExponential(digits - 1).split("e");
-  if (Number(exponent) >= -4 && Number(exponent) < digits) return String(Number(value.toPrecision(digits)));
-  return `${Number(mantissa)}e${exponent[0]}${exponent.slice(1).padStart(2, "0")}`;
-}
-function roundNumbers(low, high, many) {
-  const raw = (high - low) / many, ten = 10 ** Math.floor(Math.log10(raw));
-  const step = ten * ([1, 2, 5].find((n) => n * ten >= raw) || 10);
-  const first = Math.ceil(low / step - 1e-9), last2 = Math.floor(high / step + 1e-9);
-  return Array.from({ length: last2 - first + 1 }, (_, n) => Number(((first + n) * step).toPrecision(12)));
-}
 function codeOf(about, state, limits) {
   const seen = sidesSeen(state);
   if (seen[0] !== "difference") return seen.map((side) => lineOf(about, sideOf(about, state, side), limits)).join("\n");
@@ -973,9 +991,9 @@ function literal(value) {
 }
 function pickOf(about, state) {
   const source = about.steps.map((step) => step.source).find(Boolean);
-  const told = Object.entries(state).filter(([, value]) => value !== null && JSON.stringify(value) !== "{}" && JSON.stringify(value) !== "[]");
+  const chosen = Object.entries(state).filter(([, value]) => !["null", "{}", "[]"].includes(JSON.stringify(value)));
   return `${about.name}.astra.pick(
-${told.map(([key, value]) => {
+${chosen.map(([key, value]) => {
     const code = literal(value);
     return `    ${key}=${key === "compare" && source ? code.replace("{", `{"other": ${source}, `) : code},
 `;
@@ -1001,7 +1019,7 @@ function subtracted(a, b) {
   }
   return { low, step, codes };
 }
-var hiddenInEither = (a, b) => a.map((code, i) => code | b[i]);
+var maskedInEither = (a, b) => a.map((code, i) => code | b[i]);
 
 // astra_xr/widgets/js/difference.js
 var Differences = class {
@@ -1012,23 +1030,255 @@ var Differences = class {
     this.sides = [];
     this.made = /* @__PURE__ */ new WeakMap();
   }
-  /** Take the states of A and B, of which tiles are from now on; whether that is of something else. @param {State[]} states */
+  /** Set the states of A and B; return whether their channels or steps are others than before. @param {State[]} states */
   of(...states) {
     const before = JSON.stringify(this.sides);
     this.sides = states.map((state) => ({ key: channelsOf(state)[0], time: stepOf(this.about, state.time) }));
     return JSON.stringify(this.sides) !== before;
   }
-  /** The tile of the difference, or of what is hidden in either; a time in the address does not matter. @param {Address} address @returns {Tile | undefined} */
+  /** The tile of the difference, or of the union of both masks; the time of the address is ignored. @param {Address} address @returns {Tile | undefined} */
   get({ key, level, row, col }) {
     const [a, b] = this.sides.map((side) => this.store.get({ key: key === MASK ? MASK : side.key, time: side.time, level, row, col }));
     if (!a || !b) return void 0;
     const known = this.made.get(a) || /* @__PURE__ */ new WeakMap();
     this.made.set(a, known);
-    const tile = known.get(b) || { ...a, key, ...key === MASK ? { codes: hiddenInEither(a.codes, b.codes) } : subtracted(a, b) };
+    const tile = known.get(b) || { ...a, key, ...key === MASK ? { codes: maskedInEither(a.codes, b.codes) } : subtracted(a, b) };
     known.set(b, tile);
     return tile;
   }
 };
+
+// astra_xr/widgets/js/ui/area.js
+var CORNERS = [["top left", [0, 1]], ["top right", [0, 3]], ["bottom left", [2, 1]], ["bottom right", [2, 3]]];
+var LEAST = 4;
+var EDGE = 24;
+function sizeText({ about: { grid }, stage }, [top, left, bottom, right]) {
+  if (!grid.meters) return `${right - left} × ${bottom - top} pixels`;
+  const sides = [(right - left) * grid.meters, (bottom - top) * grid.meters * stage.viewport.ratio];
+  const far = Math.max(...sides) >= 1e3;
+  const text = sides.map((side) => numberText(far ? side / 1e3 : side, 3)).join(" × ");
+  return `${text} ${far ? "km" : "m"}`;
+}
+var between = (top, left, bottom, right) => [Math.min(top, bottom), Math.min(left, right), Math.max(top, bottom), Math.max(left, right)];
+var AreaTool = class {
+  drawing = false;
+  /** @type {Box | null} */
+  placed = null;
+  /** @param {Stage} stage */
+  constructor(stage) {
+    this.stage = stage;
+    this.button = iconButton(
+      "Draw an area",
+      icon("area"),
+      (e) => this.toggle(e.detail === 0),
+      { class: "astra-tool", "aria-pressed": "false", title: "Draw an area (or Shift and drag)" }
+    );
+    this.tag = make("button", { class: "astra-area-tag" });
+    this.corners = CORNERS.map(([name]) => make("button", { class: "astra-area-corner", "aria-label": `Corner of the area, ${name}` }));
+    this.frame = make("div", { class: "astra-area-frame" });
+    this.node = make("div", { class: "astra-area", role: "group", "aria-label": "Area", hidden: true }, this.frame, ...this.corners, this.tag);
+    this.handle(this.tag, [0, 1, 2, 3]);
+    CORNERS.forEach(([, edges], n) => this.handle(this.corners[n], edges));
+    this.draws();
+  }
+  get area() {
+    return this.stage.view.state.area;
+  }
+  /** @param {number[] | null} area @param {string} [gesture] */
+  set(area, gesture) {
+    this.stage.view.act({ type: "area", area, gesture });
+  }
+  remove() {
+    this.set(null);
+    this.stage.canvas.focus();
+  }
+  /** Start or stop drawing. The keyboard cannot drag, so it sets the middle of the view as area. */
+  toggle(byKey) {
+    const { viewport, view } = this.stage;
+    if (!byKey) {
+      this.arm(!this.drawing);
+      return;
+    }
+    const [top, left, bottom, right] = viewport.view || [0, 0, viewport.grid.rows, viewport.grid.cols];
+    const inset = (low, high) => [low + (high - low) / 3, high - (high - low) / 3];
+    const [rows, cols] = [inset(top, bottom), inset(left, right)];
+    this.set([rows[0], cols[0], rows[1], cols[1]]);
+    view.update();
+    this.tag.focus();
+  }
+  arm(drawing) {
+    this.drawing = drawing;
+    this.button.setAttribute("aria-pressed", drawing);
+    this.stage.canvas.dataset.drawing = String(drawing);
+  }
+  /** Let drags on the image, with the tool or with Shift, draw an area instead of panning. */
+  draws() {
+    const { canvas, viewport } = this.stage;
+    let from = null;
+    let gesture = "", pointer = 0;
+    let before = null;
+    const own = (act) => (e) => {
+      if (!from || e.pointerId !== pointer) return;
+      e.stopImmediatePropagation();
+      act(e);
+    };
+    const stop = () => {
+      from = null;
+      this.arm(false);
+    };
+    canvas.addEventListener("pointerdown", (e) => {
+      if (e.button || from || !(this.drawing || e.shiftKey)) return;
+      e.stopImmediatePropagation();
+      canvas.setPointerCapture(e.pointerId);
+      [from, gesture, pointer] = [this.stage.at(e), unique(), e.pointerId];
+      before = this.area;
+    });
+    canvas.addEventListener("pointermove", own((e) => {
+      const [x, y] = this.stage.at(e);
+      if (!from || Math.max(Math.abs(x - from[0]), Math.abs(y - from[1])) < LEAST) return;
+      const [top, left, bottom, right] = between(...viewport.toGrid(...from), ...viewport.toGrid(x, y));
+      this.set([Math.floor(top), Math.floor(left), Math.ceil(bottom), Math.ceil(right)], gesture);
+    }));
+    canvas.addEventListener("pointerup", own(stop));
+    canvas.addEventListener("pointercancel", own(stop));
+    canvas.addEventListener("keydown", (e) => {
+      if (e.key !== "Escape" || !(this.drawing || this.area)) return;
+      if (from) this.set(before, gesture);
+      else if (this.drawing) this.arm(false);
+      else this.set(null);
+      from = null;
+    });
+  }
+  /** Let drags and arrow keys on a handle move some edges. @param {HTMLElement} node @param {number[]} edges */
+  handle(node, edges) {
+    const { viewport } = this.stage;
+    onDrag(node, (e) => {
+      node.focus();
+      return { at: this.stage.at(e), area: this.area, gesture: unique() };
+    }, (e, { at, area, gesture }) => {
+      const [x, y] = this.stage.at(e);
+      this.shift(area, edges, (y - at[1]) / (viewport.scale * viewport.ratio), (x - at[0]) / viewport.scale, gesture);
+    });
+    node.addEventListener("keydown", (e) => {
+      const ways = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
+      if (["Escape", "Delete", "Backspace"].includes(e.key)) this.remove();
+      else if (ways[e.key]) {
+        const step = Math.max(1, Math.round((e.shiftKey ? 1 : 10) / viewport.scale));
+        this.shift(this.area, edges, ways[e.key][0] * step, ways[e.key][1] * step);
+      } else return;
+      e.preventDefault();
+    });
+  }
+  /** Move edges by rows and columns. All four together keep the size of the area. */
+  shift(area, edges, down, across, gesture) {
+    const { rows, cols } = this.stage.about.grid;
+    let [dr, dc] = [Math.round(down), Math.round(across)];
+    if (edges.length === 4) {
+      dr = clamp(dr, -area[0], rows - area[2]);
+      dc = clamp(dc, -area[1], cols - area[3]);
+    }
+    const [top, left, bottom, right] = area.map((at, n) => at + (edges.includes(n) ? n % 2 ? dc : dr : 0));
+    this.set(between(top, left, bottom, right), gesture);
+  }
+  /** Position the rectangle on the screen. */
+  place() {
+    const { viewport, view } = this.stage, { area } = this;
+    this.node.hidden = !area;
+    if (!area) return;
+    const [x, y] = viewport.toScreen(area[0], area[1]), [x2, y2] = viewport.toScreen(area[2], area[3]);
+    const lay = (node, left2, top) => {
+      node.style.left = `${left2.toFixed(1)}px`;
+      node.style.top = `${top.toFixed(1)}px`;
+    };
+    const cut = [Math.max(x, -9), Math.max(y, -9), Math.min(x2, viewport.width + 9), Math.min(y2, viewport.height + 9)];
+    this.frame.hidden = cut[0] >= cut[2] || cut[1] >= cut[3];
+    lay(this.frame, cut[0], cut[1]);
+    this.frame.style.width = `${(cut[2] - cut[0]).toFixed(1)}px`;
+    this.frame.style.height = `${(cut[3] - cut[1]).toFixed(1)}px`;
+    this.corners.forEach((corner, n) => {
+      const [cx, cy] = [n % 2 ? x2 : x, n > 1 ? y2 : y];
+      corner.hidden = cx < 0 || cy < 0 || cx > viewport.width || cy > viewport.height;
+      lay(corner, cx - EDGE / 2, cy - EDGE / 2);
+    });
+    const text = sizeText(view, area);
+    if (this.tag.textContent !== text) {
+      this.tag.textContent = text;
+      this.tag.setAttribute("aria-label", `Area of ${text}. Arrow keys move it, Delete removes it.`);
+    }
+    this.tag.hidden = this.frame.hidden;
+    const above = cut[1] >= EDGE + 14;
+    const wide = this.tag.offsetWidth || 80;
+    const left = clamp((cut[0] + cut[2] - wide) / 2, 2, viewport.width - wide - 2);
+    lay(this.tag, left, above ? cut[1] - EDGE - 14 : Math.min(Math.max(cut[1], 0) + 14, viewport.height - EDGE));
+  }
+};
+var subject = (state) => [channelsOf(state), state.mask, state.time];
+var AreaPanel = class {
+  made = "";
+  /** @param {View} view */
+  constructor(view) {
+    this.view = view;
+    this.title = make("b");
+    this.table = make("table", { class: "astra-table" });
+    this.note = make("p", { class: "astra-hint", role: "status" });
+    this.copy = copyButton("Copy bbox", () => `bbox=(${this.known?.bbox?.join(", ")})`);
+    const remove = make("button", { onclick: () => view.stage.areaTool.remove() }, "Remove");
+    this.again = tryAgain(() => view.store.wire.send({ type: "statistics" }));
+    this.node = make(
+      "section",
+      { class: "astra-area-panel", "aria-label": "Statistics of the area", hidden: true },
+      this.title,
+      this.table,
+      this.note,
+      make("div", { class: "astra-row" }, this.again, this.copy, remove)
+    );
+  }
+  /** The statistics from the kernel, if they are of the current choices. @returns {AreaStatistics | null} */
+  get known() {
+    const { about, state, store } = this.view, found = store.statistics;
+    const sides = state.compare ? bothOf(about, state) : [state];
+    const same = found && String(found.area) === String(state.area) && JSON.stringify(found.of) === JSON.stringify(sides.map(subject));
+    return same ? found : null;
+  }
+  update() {
+    const { view } = this, { area } = view.state;
+    this.node.hidden = !area;
+    if (!area) return;
+    const { known } = this, gone = Boolean(view.about.offline) || view.store.wire.gone;
+    const made = JSON.stringify([area, known, gone]);
+    if (made === this.made) return;
+    this.made = made;
+    this.title.textContent = `Area ${sizeText(view, area)}`;
+    this.node.dataset.known = String(Boolean(known));
+    this.copy.disabled = !known || !known.bbox;
+    this.copy.title = known && known.unplaced || "The area as bbox= of open_scene";
+    if (known && known.sides) this.fill(known);
+    this.again.hidden = !known?.message;
+    this.note.textContent = noteOf(known, gone);
+  }
+  /** A row for each channel. @param {AreaStatistics} known */
+  fill({ sides = [] }) {
+    const number = (value) => value === null ? "–" : numberText(value, 4);
+    const head = ["mean", "std", this.view.state.mask ? "clear" : "valid"].map((text) => make("th", { scope: "col" }, text));
+    const named = (key, n) => sides.length === 1 ? key : n === 2 ? "B − A" : `${"AB"[n]}  ${key}`;
+    const rows = sides.flatMap((side, n) => side.map((row) => make(
+      "tr",
+      {},
+      make("th", { scope: "row" }, named(row.key, n)),
+      ...[number(row.mean), number(row.std), percent(row.valid)].map((text) => make("td", {}, text))
+    )));
+    this.table.replaceChildren(make("thead", {}, make("tr", {}, make("td"), ...head)), make("tbody", {}, ...rows));
+  }
+};
+var percent = (share) => `${share > 0.999 && share < 1 ? "> 99.9" : numberText(100 * share, 3)} %`;
+function noteOf(known, gone) {
+  if (!known) return gone ? "Statistics need a kernel." : "Reading…";
+  if (known.message) return known.message;
+  const { mean_of: of = 1, sides = [] } = known;
+  if (of > 1) return `From an overview, of which each pixel is the mean of ${numberText(of, 3)}.`;
+  const count = Math.max(0, ...sides.flat().map((row) => row.count));
+  return `Of ${count.toLocaleString("en")} pixels, in full resolution.`;
+}
 
 // astra_xr/widgets/js/ui/head.js
 var SIDES = [["a", "A"], ["b", "B"]];
@@ -1038,45 +1288,31 @@ var Head = class {
   constructor(view) {
     const { about } = view;
     this.view = view;
-    this.modes = MODES.map(([mode, title]) => {
-      const input = make("input", { type: "radio", name: `${view.id}-mode`, value: mode, onchange: () => view.act({ type: "mode", mode }) });
-      const none = !Object.keys(mode === "index" ? about.indices : about.bands).some((key) => here(about, key));
-      input.disabled = none;
-      return make("label", { class: "astra-segment", title: none ? "Not possible with these bands" : "" }, input, make("span", {}, title));
-    });
+    this.modes = this.segments("Mode", "mode", MODES, (mode) => view.act({ type: "mode", mode }));
+    for (const label of this.modes.children) {
+      const input = label.firstChild;
+      input.disabled = !Object.keys(input.value === "index" ? about.indices : about.bands).some((key) => available(about, key));
+      label.title = input.disabled ? "Not possible with these bands" : "";
+    }
     const options = [make("option", { value: "" }, "Preset…")];
     for (const [title, bands] of Object.entries(about.presets)) {
-      options.push(make("option", { value: title, disabled: !here(about, ...bands) }, title));
+      options.push(make("option", { value: title, disabled: !available(about, ...bands) }, title));
     }
     this.preset = make("select", { "aria-label": "Preset", onchange: () => view.act({ type: "preset", title: this.preset.value }) }, ...options);
     this.preset.hidden = options.length === 1;
     this.mask = make("input", { type: "checkbox", onchange: () => view.act({ type: "mask", mask: this.mask.checked }) });
     this.maskLabel = make("label", { class: "astra-check", hidden: !about.masked }, this.mask, "Hide clouds");
-    const step = (name, label, keys) => make("button", {
-      type: "button",
-      class: "astra-small",
-      title: `${label} (${keys})`,
-      "aria-label": label,
-      onclick: () => view.step(name)
-    }, icon(name));
+    const step = (name, label, keys) => iconButton(label, icon(name), () => view.step(name), { title: `${label} (${keys})` });
     this.undo = step("undo", "Undo", "Ctrl+Z");
     this.redo = step("redo", "Redo", "Shift+Ctrl+Z");
     const toggle = () => (view.full ? document.exitFullscreen() : view.root.requestFullscreen()).catch(() => view.status.say("The browser denied a full screen."));
-    this.full = make("button", {
-      type: "button",
-      class: "astra-small",
-      title: "Full screen",
-      "aria-label": "Full screen",
-      "aria-pressed": "false",
-      hidden: !document.fullscreenEnabled,
-      onclick: toggle
-    }, icon("full"));
+    this.full = iconButton("Full screen", icon("full"), toggle, { "aria-pressed": "false", hidden: !document.fullscreenEnabled });
     this.makeCompare();
     this.node = make(
       "div",
       { class: "astra-head" },
       this.sides,
-      make("div", { class: "astra-segments", role: "radiogroup", "aria-label": "Mode" }, ...this.modes),
+      this.modes,
       this.preset,
       this.maskLabel,
       this.compareLabel,
@@ -1088,24 +1324,27 @@ var Head = class {
       this.full
     );
   }
-  /** Compare, and what is there to choose then. */
-  makeCompare() {
-    const { view } = this;
-    this.compare = make("input", { type: "checkbox", onchange: () => view.act({ type: "compare", on: this.compare.checked }) });
-    this.compareLabel = make("label", { class: "astra-check", title: "Beside another date, index or bands" }, this.compare, "Compare");
-    const segments = (label, name, all, run) => make(
+  /** Alternatives side by side, of which one is chosen. */
+  segments(label, name, all, run) {
+    return make(
       "div",
       { class: "astra-segments", role: "radiogroup", "aria-label": label },
       ...all.map(([value, title]) => make(
         "label",
         { class: `astra-segment astra-of-${value}` },
-        make("input", { type: "radio", name: `${view.id}-${name}`, value, onchange: () => run(value) }),
+        make("input", { type: "radio", name: `${this.view.id}-${name}`, value, onchange: () => run(value) }),
         make("span", {}, title)
       ))
     );
-    this.sides = segments("Side to choose for", "side", SIDES, (side) => view.choose(side));
-    this.shows = segments("Comparison", "show", SHOWS, (show) => view.act({ type: "show", show }));
-    this.swap = make("button", { type: "button", class: "astra-swap", title: "Swap A and B", "aria-label": "Swap A and B", onclick: () => view.act({ type: "swap" }) }, "⇄");
+  }
+  /** The checkbox "Compare", and the choices that it opens. */
+  makeCompare() {
+    const { view } = this;
+    this.compare = make("input", { type: "checkbox", onchange: () => view.act({ type: "compare", on: this.compare.checked }) });
+    this.compareLabel = make("label", { class: "astra-check", title: "Beside another date, index or bands" }, this.compare, "Compare");
+    this.sides = this.segments("Side to choose for", "side", SIDES, (side) => view.choose(side));
+    this.shows = this.segments("Comparison", "show", SHOWS, (show) => view.act({ type: "show", show }));
+    this.swap = iconButton("Swap A and B", "⇄", () => view.act({ type: "swap" }));
   }
   updateCompare() {
     const { about, state, side } = this.view, { compare } = state;
@@ -1125,9 +1364,9 @@ var Head = class {
   update() {
     this.updateCompare();
     const { about, edited: state, store } = this.view;
-    for (const { firstChild: input } of this.modes) input.checked = input.value === state.mode;
+    for (const { firstChild: input } of this.modes.children) input.checked = input.value === state.mode;
     const preset = Object.keys(about.presets).find((title) => state.mode === "rgb" && String(about.presets[title]) === String(state.bands));
-    put(this.preset, preset || "");
+    setValue(this.preset, preset || "");
     this.undo.setAttribute("aria-disabled", !store.history.done.length);
     this.redo.setAttribute("aria-disabled", !store.history.undone.length);
     this.full.setAttribute("aria-pressed", this.view.full);
@@ -1138,20 +1377,23 @@ var Head = class {
   }
 };
 
-// astra_xr/widgets/js/pixels/colormap.js
-var baseOf = (name) => name.replace(/_r$/, "");
-function colormapOf(colormaps, name) {
-  const colors = colormaps[baseOf(name)];
-  return name === baseOf(name) ? colors : (colors.match(/.{6}/g) || []).reverse().join("");
-}
+// astra_xr/widgets/js/ui/chart.js
+var WIDE = 300;
+var PINS = ["#e8590c", "#1c7ed6", "#2f9e44", "#ae3ec9", "#e03131", "#0c8599"];
+var pinColor = (n) => PINS[n % PINS.length];
+var scaleOf = (low, high, from, to) => (value) => from + (value - low) / (high - low || 1) * (to - from);
+var labelAt = (x, y, text, attrs = {}) => draw("text", { x, y, ...attrs }, text);
+var gridLine = (y, text, left, right) => [draw("line", { x1: left, x2: right, y1: y, y2: y, class: "astra-rail" }), labelAt(left - 4, y + 3, text, { class: "astra-end" })];
+var lineThrough = (points, color) => draw("path", { d: points.map(([x, y], n) => `${n ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join(""), stroke: color, class: "astra-line" });
+var dotAt = ([x, y], color, tooltip, attrs = {}) => draw("circle", { cx: x.toFixed(1), cy: y.toFixed(1), r: 2.6, fill: color, ...attrs }, draw("title", {}, tooltip));
 
 // astra_xr/widgets/js/ui/index_menu.js
 var IndexMenu = class {
   /** @type {HTMLElement[]} */
   options = [];
   at = -1;
-  // the option that Enter takes
-  /** `choose` takes the name of an index, or a formula. @param {View} view @param {(text: string) => void} choose */
+  // the option that Enter chooses
+  /** `choose` is called with the name of an index, or a formula. @param {View} view @param {(text: string) => void} choose */
   constructor(view, choose) {
     this.view = view;
     this.choose = choose;
@@ -1189,7 +1431,7 @@ var IndexMenu = class {
     else return;
     e.preventDefault();
   }
-  /** Show what a text finds. @param {string} text */
+  /** List the indices that contain all words of a text. @param {string} text */
   open(text) {
     const { about } = this.view, words = text.trim().toLowerCase().split(/\s+/).filter(Boolean);
     const formula = isFormula(text);
@@ -1206,7 +1448,7 @@ var IndexMenu = class {
     this.mark(words.length ? 0 : this.options.findIndex(({ dataset }) => dataset.name === this.current));
   }
   option(name, title, domain) {
-    const { about } = this.view, known = !about.indices[name] || here(about, name);
+    const { about } = this.view, known = !about.indices[name] || available(about, name);
     const node = make(
       "li",
       { role: "option", "aria-selected": "false", "aria-disabled": known ? null : "true" },
@@ -1219,25 +1461,25 @@ var IndexMenu = class {
     return node;
   }
   mark(at) {
-    this.at = Math.min(this.options.length - 1, Math.max(-1, at));
+    this.at = clamp(at, -1, this.options.length - 1);
     this.options.forEach((node, n) => {
       node.id = `${this.list.id}-${n}`;
       node.setAttribute("aria-selected", String(n === this.at));
     });
     const marked = this.options[this.at];
     this.input.setAttribute("aria-activedescendant", marked ? marked.id : "");
-    if (marked) this.list.scrollTop = Math.min(marked.offsetTop, Math.max(this.list.scrollTop, marked.offsetTop + marked.offsetHeight - this.list.clientHeight));
+    if (marked) this.list.scrollTop = clamp(this.list.scrollTop, marked.offsetTop + marked.offsetHeight - this.list.clientHeight, marked.offsetTop);
   }
   take(text) {
     const { about } = this.view;
     const name = Object.keys(about.indices).find((each) => each.toLowerCase() === text.toLowerCase()) ?? text;
-    if (about.indices[name] ? !here(about, name) : !isFormula(name)) return;
+    if (about.indices[name] ? !available(about, name) : !isFormula(name)) return;
     this.input.value = name;
     this.current = name;
     this.close();
     this.choose(name);
   }
-  /** Show what is chosen. @param {string} name */
+  /** Show the index that is chosen. @param {string} name */
   show(name) {
     this.current = name;
     if (this.list.hidden && this.input.value !== name) this.input.value = name;
@@ -1253,15 +1495,15 @@ var IndexMenu = class {
 // astra_xr/widgets/js/ui/panel.js
 var CHANNELS2 = [["R", "red"], ["G", "green"], ["B", "blue"]];
 var STRETCHES = [["percentile", "Percentile"], ["sigma", "Sigma"], ["minmax", "Min–max"]];
-var stepOf2 = ([low, high]) => 10 ** Math.floor(Math.log10((high - low) / 20 || 1));
+var fieldStep = ([low, high]) => 10 ** Math.floor(Math.log10((high - low) / 20 || 1));
 var Panel = class {
-  asked = "";
-  // a formula that Python looks at
+  checking = "";
+  // a formula that Python checks
   wrong = "";
-  // what is wrong with one
+  // what is wrong with a formula
   /** @type {HTMLInputElement[]} */
   swatches = [];
-  // of color maps
+  // of colormaps
   constructor(view) {
     this.view = view;
     this.rows = [];
@@ -1342,15 +1584,14 @@ var Panel = class {
     this.percents = make("span", { class: "astra-pair" }, this.low, this.high, make("span", { class: "astra-unit" }, "%"));
     this.sigmas = make("span", { class: "astra-pair" }, this.sigma, make("span", { class: "astra-unit" }, "σ"));
     this.reset = make("button", {
-      type: "button",
       title: "Automatic limits for all channels",
       onclick: () => this.view.act({ type: "automatic", keys: channelsOf(this.view.shown) })
     }, "↺ Reset");
     this.stretchRow = make("div", { class: "astra-row" }, this.stretch, this.percents, this.sigmas, this.of, this.reset);
   }
-  /** Limits that are usual for an index. */
+  /** Buttons for the usual limits of an index. */
   makeRanges() {
-    const button = (text, title, of) => make("button", { type: "button", title, onclick: () => {
+    const button = (text, title, of) => make("button", { title, onclick: () => {
       const [key] = channelsOf(this.view.shown), known = this.view.limits[key];
       if (known) this.view.act({ type: "limits", key, limits: of(known) });
     } }, text);
@@ -1359,16 +1600,12 @@ var Panel = class {
       { class: "astra-row", role: "group", "aria-label": "Usual limits" },
       button("−1…1", "Limits from −1 to 1", () => [-1, 1]),
       button("0…1", "Limits from 0 to 1", () => [0, 1]),
-      button("±", "Limits as far from 0 on both sides", (pair) => {
-        const most = Math.max(...pair.map(Math.abs));
-        return [-most, most];
-      })
+      button("±", "Limits as far from 0 on both sides", symmetric)
     );
   }
-  /** The menus and limits of the channels, made anew when the mode changes. */
+  /** Make the menus and limits of the channels anew when the mode changes. */
   makeChannels() {
     const { edited: state } = this.view;
-    const act = (action) => this.view.act(action);
     if (this.made === state.mode) return;
     this.made = state.mode;
     this.rows = channelsOf(state).map((_, n) => {
@@ -1378,7 +1615,7 @@ var Panel = class {
       const finder = state.mode === "index" ? new IndexMenu(this.view, (text) => this.chooseIndex(text)) : null;
       const menu = finder ? finder.input : make(
         "select",
-        { "aria-label": label, onchange: () => act({ type: "band", channel: n, name: menu.value }) },
+        { "aria-label": label, onchange: () => this.view.act({ type: "band", channel: n, name: menu.value }) },
         ...this.bandOptions()
       );
       const limits = [0, 1].map((i) => make("input", {
@@ -1388,7 +1625,7 @@ var Panel = class {
         "aria-label": `${i ? "Upper" : "Lower"} limit of ${name}`,
         onchange: (e) => this.typed(n, i, e.target.value)
       }));
-      const lock = make("button", { type: "button", class: "astra-small astra-lock", onclick: () => this.locked(n) });
+      const lock = make("button", { class: "astra-small astra-lock", onclick: () => this.toggleLock(n) });
       const mark = rgb ? make("b", { class: `astra-mark astra-${name}`, "aria-hidden": "true" }, CHANNELS2[n][0]) : null;
       return { menu, finder, limits, lock, node: make("div", { class: `astra-channel${rgb ? "" : " astra-alone"}` }, mark, finder ? finder.node : menu, ...limits, lock) };
     });
@@ -1400,8 +1637,8 @@ var Panel = class {
     limits[i] = text === "" ? NaN : Number(text);
     this.view.act({ type: "limits", key, limits, end: i });
   }
-  /** Keep the limits of a channel as they are, or let them follow the stretch again. */
-  locked(n) {
+  /** Keep the limits of a channel, or let them follow the stretch again. */
+  toggleLock(n) {
     const { shown: state, limits } = this.view, key = channelsOf(state)[n];
     this.view.act(state.limits[key] ? { type: "automatic", keys: [key] } : { type: "limits", key, limits: limits[key] || [] });
   }
@@ -1410,7 +1647,7 @@ var Panel = class {
     return Object.entries(about.bands).map(([name, band]) => {
       const names = [...new Set([name, band.native, band.common].filter(Boolean))];
       const wave = band.wavelength ? `${numberText(band.wavelength, 4)} µm` : "";
-      return make("option", { value: name, disabled: !here(about, name), title: band.title }, [names.join(" · "), wave].filter(Boolean).join("  "));
+      return make("option", { value: name, disabled: !available(about, name), title: band.title }, [names.join(" · "), wave].filter(Boolean).join("  "));
     });
   }
   update() {
@@ -1419,14 +1656,14 @@ var Panel = class {
     this.updateHeading();
     const classes = state.mode === "single" ? about.bands[state.band].classes : [];
     channelsOf(state).forEach((key, n) => {
-      const { menu, finder } = this.rows[n];
+      const { menu, finder, lock, limits: fields } = this.rows[n];
       if (finder) finder.show(channelsOf(edited)[n]);
-      else put(menu, channelsOf(edited)[n]);
-      this.updateLock(this.rows[n].lock, key, classes.length > 0);
-      this.rows[n].limits.forEach((input, i) => {
+      else setValue(menu, channelsOf(edited)[n]);
+      this.updateLock(lock, key, classes.length > 0);
+      fields.forEach((input, i) => {
         input.hidden = classes.length > 0;
-        put(input, limits[key] ? numberText(limits[key][i], 3) : "");
-        if (limits[key]) input.step = stepOf2(limits[key]);
+        setValue(input, limits[key] ? numberText(limits[key][i], 3) : "");
+        if (limits[key]) input.step = fieldStep(limits[key]);
       });
     });
     this.updateFormula();
@@ -1441,24 +1678,24 @@ var Panel = class {
     }
     this.updateStretch(classes.length > 0);
   }
-  /** An index, or a formula, which Python looks at first. @param {string} text */
+  /** Choose an index, or a formula, which Python checks first. @param {string} text */
   chooseIndex(text) {
     const { view } = this;
     this.wrong = "";
     if (view.about.indices[text]) view.act({ type: "band", channel: 0, name: text });
     else if (view.about.offline) this.wrong = "A formula needs a kernel.";
     else {
-      this.asked = text;
+      this.checking = text;
       view.store.wire.send({ type: "formula", text });
     }
     view.refresh();
   }
   updateFormula() {
-    const { edited, about, store } = this.view, told = store.formula;
-    if (told && told.text === this.asked) {
-      this.asked = "";
-      this.wrong = told.message || "";
-      if (told.name && edited.mode === "index") this.view.act({ type: "band", channel: 0, name: told.name });
+    const { edited, about, store } = this.view, checked = store.formula;
+    if (checked && checked.text === this.checking) {
+      this.checking = "";
+      this.wrong = checked.message || "";
+      if (checked.name && edited.mode === "index") this.view.act({ type: "band", channel: 0, name: checked.name });
     }
     this.formula.hidden = edited.mode !== "index";
     if (this.formula.hidden) return;
@@ -1479,7 +1716,7 @@ var Panel = class {
     lock.title = kept ? `The limits of ${key} are kept; click for automatic ones` : `Keep the limits of ${key}, whatever the stretch`;
     lock.replaceChildren(icon(kept ? "locked" : "open"));
   }
-  /** Which side the panel is of. */
+  /** The name of the side whose limits the panel shows. */
   updateHeading() {
     const { about, state, limitsOf: limitsOf2 } = this.view;
     this.heading.hidden = !state.compare;
@@ -1494,11 +1731,11 @@ var Panel = class {
     const set = channelsOf(state).filter((key) => state.limits[key]);
     const custom = set.length === channelsOf(state).length;
     this.reset.hidden = !set.length;
-    put(this.stretch, custom ? "custom" : kind);
-    put(this.low, low);
-    put(this.high, high);
-    put(this.sigma, sigma);
-    put(this.of, of);
+    setValue(this.stretch, custom ? "custom" : kind);
+    setValue(this.low, low);
+    setValue(this.high, high);
+    setValue(this.sigma, sigma);
+    setValue(this.of, of);
     this.percents.hidden = custom || kind !== "percentile";
     this.sigmas.hidden = custom || kind !== "sigma";
     this.of.hidden = custom;
@@ -1511,12 +1748,13 @@ var Panel = class {
 };
 
 // astra_xr/widgets/js/ui/histogram.js
-var WIDE = 300;
 var HIGH = 92;
 var LANE = 24;
-var EDGE = 12;
+var EDGE2 = 12;
 var BINS = 140;
 var Histogram = class {
+  gesture = "";
+  // identifies the drag of a limit
   constructor(view) {
     this.view = view;
     this.plot = draw("g");
@@ -1531,7 +1769,7 @@ var Histogram = class {
   }
   x(value) {
     const [low, high] = this.range;
-    return EDGE + clamp((value - low) / (high - low), 0, 1) * (WIDE - 2 * EDGE);
+    return EDGE2 + clamp((value - low) / (high - low), 0, 1) * (WIDE - 2 * EDGE2);
   }
   update() {
     const { shown: state, about, limits, found } = this.view;
@@ -1541,7 +1779,7 @@ var Histogram = class {
     this.svg.style.visibility = known ? "" : "hidden";
     if (this.node.hidden || !known) return;
     const { counts, scales } = found;
-    if (!this.dragging) {
+    if (!this.gesture) {
       const reach = scales.map((scale, n) => counts[n].total ? [percentile(scale, counts[n], 0.1), percentile(scale, counts[n], 99.5)] : [0, 1]);
       const edges = [...reach, ...keys.map((key) => limits[key])];
       const low = Math.min(...edges.map((e) => e[0])), high = Math.max(...edges.map((e) => e[1]));
@@ -1571,25 +1809,19 @@ var Histogram = class {
     });
     const tall = Math.max(...shapes.map((bins) => [...bins].sort((a, b) => b - a)[2] || 1), 1);
     this.plot.replaceChildren(...shapes.map((bins, n) => {
-      const step = (WIDE - 2 * EDGE) / BINS;
-      let path = `M${EDGE} ${HIGH}`;
+      const step = (WIDE - 2 * EDGE2) / BINS;
+      let path = `M${EDGE2} ${HIGH}`;
       bins.forEach((count, i) => {
         const y = (HIGH - Math.min(1, Math.sqrt(count / tall)) * (HIGH - 8)).toFixed(1);
-        path += `L${(EDGE + (i + 0.5) * step).toFixed(1)} ${y}`;
+        path += `L${(EDGE2 + (i + 0.5) * step).toFixed(1)} ${y}`;
       });
-      return draw("path", { d: `${path}L${WIDE - EDGE} ${HIGH}Z`, class: rgb ? `astra-${CHANNELS2[n][1]}` : "astra-tinted", ...rgb ? {} : { fill: `url(#${this.view.id}-tint)` } });
+      return draw("path", { d: `${path}L${WIDE - EDGE2} ${HIGH}Z`, class: rgb ? `astra-${CHANNELS2[n][1]}` : "astra-tinted", ...rgb ? {} : { fill: `url(#${this.view.id}-tint)` } });
     }));
   }
-  /** In one channel, the bars have the colors of the map. */
+  /** Color the bars of a single channel by its colormap. */
   tint(keys) {
     const { shown: state, about, id } = this.view;
-    if (state.mode === "rgb") {
-      if (this.tinted) {
-        this.tinted.remove();
-        this.tinted = null;
-      }
-      return;
-    }
+    if (state.mode === "rgb") return;
     const hex = colormapOf(about.colormaps, state.cmap);
     const [low, high] = this.view.limits[keys[0]];
     const stops = Array.from({ length: 16 }, (_, i) => draw("stop", { offset: i / 15, "stop-color": `#${hex.slice(102 * i, 102 * i + 6)}` }));
@@ -1600,18 +1832,16 @@ var Histogram = class {
   }
   ticks(lanes) {
     const [low, high] = this.range;
-    const nodes = [draw("line", { x1: EDGE, x2: WIDE - EDGE, y1: HIGH, y2: HIGH })];
+    const nodes = [draw("line", { x1: EDGE2, x2: WIDE - EDGE2, y1: HIGH, y2: HIGH })];
     for (const v of roundNumbers(low, high, 5)) {
       nodes.push(draw("line", { x1: this.x(v), x2: this.x(v), y1: HIGH, y2: HIGH + 3 }));
-      const text = draw("text", { x: this.x(v), y: HIGH + 13 });
-      text.textContent = numberText(v, 4);
-      nodes.push(text);
+      nodes.push(labelAt(this.x(v), HIGH + 13, numberText(v, 4)));
     }
     this.axis.replaceChildren(...nodes);
     this.svg.setAttribute("viewBox", `0 0 ${WIDE} ${HIGH + 20 + lanes * LANE}`);
   }
   handles(keys) {
-    const mode = `${this.view.shown.mode}`;
+    const { mode } = this.view.shown;
     if (this.handlesOf !== mode) {
       this.handlesOf = mode;
       this.sliders = keys.map((_, n) => this.lane(n));
@@ -1635,7 +1865,7 @@ var Histogram = class {
   lane(n) {
     const y = HIGH + 20 + n * LANE + LANE / 2;
     const color = this.view.shown.mode === "rgb" ? `astra-${CHANNELS2[n][1]}` : "astra-plain";
-    const rail = draw("line", { x1: EDGE, x2: WIDE - EDGE, y1: y, y2: y, class: "astra-rail" });
+    const rail = draw("line", { x1: EDGE2, x2: WIDE - EDGE2, y1: y, y2: y, class: "astra-rail" });
     const track = draw("rect", { y: y - 1.5, height: 3, class: color });
     const ends = [0, 1].map((i) => {
       const end = draw(
@@ -1654,28 +1884,20 @@ var Histogram = class {
     const move = (value) => {
       const pair = [...this.view.limits[key()]], [low, high] = this.range, gap = (high - low) / 500;
       pair[i] = i ? clamp(value, pair[0] + gap, high) : clamp(value, low, pair[1] - gap);
-      this.view.act({ type: "limits", key: key(), limits: pair, end: i, gesture: this.dragging && this.gesture });
+      this.view.act({ type: "limits", key: key(), limits: pair, end: i, gesture: this.gesture });
     };
-    end.addEventListener("pointerdown", (e) => {
-      e.preventDefault();
+    onDrag(end, () => {
       end.focus();
-      end.setPointerCapture(e.pointerId);
-      this.dragging = end;
       this.gesture = unique();
-    });
-    end.addEventListener("dblclick", () => this.view.act({ type: "automatic", keys: [key()] }));
-    end.addEventListener("pointermove", (e) => {
-      if (this.dragging !== end) return;
+    }, (e) => {
       const box = this.svg.getBoundingClientRect();
       const at = (e.clientX - box.left) / box.width * WIDE;
-      move(this.range[0] + (at - EDGE) / (WIDE - 2 * EDGE) * (this.range[1] - this.range[0]));
-    });
-    const stop = () => {
-      this.dragging = null;
+      move(this.range[0] + (at - EDGE2) / (WIDE - 2 * EDGE2) * (this.range[1] - this.range[0]));
+    }, () => {
+      this.gesture = "";
       this.view.refresh();
-    };
-    end.addEventListener("pointerup", stop);
-    end.addEventListener("pointercancel", stop);
+    });
+    end.addEventListener("dblclick", () => this.view.act({ type: "automatic", keys: [key()] }));
     end.addEventListener("keydown", (e) => {
       const step = (this.range[1] - this.range[0]) / (e.shiftKey ? 400 : 100);
       const ways = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10 };
@@ -1689,272 +1911,13 @@ var Histogram = class {
   }
 };
 
-// astra_xr/widgets/js/ui/area.js
-var CORNERS = [["top left", [0, 1]], ["top right", [0, 3]], ["bottom left", [2, 1]], ["bottom right", [2, 3]]];
-var LEAST = 4;
-var EDGE2 = 24;
-function sizeText({ about: { grid }, stage }, [top, left, bottom, right]) {
-  if (!grid.meters) return `${right - left} × ${bottom - top} pixels`;
-  const sides = [(right - left) * grid.meters, (bottom - top) * grid.meters * stage.eye.ratio];
-  const far = Math.max(...sides) >= 1e3;
-  const text = sides.map((side) => numberText(far ? side / 1e3 : side, 3)).join(" × ");
-  return `${text} ${far ? "km" : "m"}`;
-}
-var AreaTool = class {
-  drawing = false;
-  /** @type {Box | null} */
-  placed = null;
-  /** @param {Stage} stage */
-  constructor(stage) {
-    this.stage = stage;
-    this.button = make("button", {
-      type: "button",
-      class: "astra-tool",
-      "aria-pressed": "false",
-      title: "Draw an area (or Shift and drag)",
-      "aria-label": "Draw an area",
-      onclick: (e) => this.toggle(e.detail === 0)
-    }, icon("area"));
-    this.tag = make("button", { type: "button", class: "astra-area-tag" });
-    this.corners = CORNERS.map(([name]) => make("button", { type: "button", class: "astra-area-corner", "aria-label": `Corner of the area, ${name}` }));
-    this.frame = make("div", { class: "astra-area-frame" });
-    this.node = make("div", { class: "astra-area", role: "group", "aria-label": "Area", hidden: true }, this.frame, ...this.corners, this.tag);
-    this.handle(this.tag, [0, 1, 2, 3]);
-    CORNERS.forEach(([, edges], n) => this.handle(this.corners[n], edges));
-    this.draws();
-  }
-  get area() {
-    return this.stage.view.state.area;
-  }
-  /** @param {number[] | null} area @param {string} [gesture] */
-  set(area, gesture) {
-    this.stage.view.act({ type: "area", area, gesture });
-  }
-  remove() {
-    this.set(null);
-    this.stage.canvas.focus();
-  }
-  /** By the keyboard there is no drag: the area is the middle of what is seen. */
-  toggle(byKey) {
-    const { eye, view } = this.stage;
-    if (!byKey) {
-      this.arm(!this.drawing);
-      return;
-    }
-    const [top, left, bottom, right] = eye.view || [0, 0, eye.grid.rows, eye.grid.cols];
-    const inset = (low, high) => [low + (high - low) / 3, high - (high - low) / 3];
-    const [rows, cols] = [inset(top, bottom), inset(left, right)];
-    this.set([rows[0], cols[0], rows[1], cols[1]]);
-    view.update();
-    this.tag.focus();
-  }
-  arm(drawing) {
-    this.drawing = drawing;
-    this.button.setAttribute("aria-pressed", drawing);
-    this.stage.canvas.dataset.drawing = String(drawing);
-  }
-  /** @param {PointerEvent} e @returns {[number, number]} */
-  at(e) {
-    const box = this.stage.canvas.getBoundingClientRect();
-    return [e.clientX - box.left, e.clientY - box.top];
-  }
-  /** Drags on the picture draw an area, with the tool or with Shift; before the picture would pan. */
-  draws() {
-    const { canvas, eye } = this.stage;
-    let from = null;
-    let gesture = "", pointer = 0;
-    let before = null;
-    const own = (act) => (e) => {
-      if (!from || e.pointerId !== pointer) return;
-      e.stopImmediatePropagation();
-      act(e);
-    };
-    const stop = () => {
-      from = null;
-      this.arm(false);
-    };
-    canvas.addEventListener("pointerdown", (e) => {
-      if (e.button || from || !(this.drawing || e.shiftKey)) return;
-      e.stopImmediatePropagation();
-      canvas.setPointerCapture(e.pointerId);
-      [from, gesture, pointer] = [this.at(e), unique(), e.pointerId];
-      before = this.area;
-    });
-    canvas.addEventListener("pointermove", own((e) => {
-      const [x, y] = this.at(e);
-      if (!from || Math.max(Math.abs(x - from[0]), Math.abs(y - from[1])) < LEAST) return;
-      const [r0, c0] = eye.at(...from), [r1, c1] = eye.at(x, y);
-      this.set([Math.floor(Math.min(r0, r1)), Math.floor(Math.min(c0, c1)), Math.ceil(Math.max(r0, r1)), Math.ceil(Math.max(c0, c1))], gesture);
-    }));
-    canvas.addEventListener("pointerup", own(stop));
-    canvas.addEventListener("pointercancel", own(stop));
-    canvas.addEventListener("keydown", (e) => {
-      if (e.key !== "Escape" || !(this.drawing || this.area)) return;
-      if (from) this.set(before, gesture);
-      else if (this.drawing) this.arm(false);
-      else this.set(null);
-      from = null;
-    });
-  }
-  /** A handle moves some edges: by dragging, or by arrow keys. @param {HTMLElement} node @param {number[]} edges */
-  handle(node, edges) {
-    const { eye } = this.stage;
-    let from = null;
-    let gesture = "";
-    node.addEventListener("pointerdown", (e) => {
-      if (e.button) return;
-      e.preventDefault();
-      node.focus();
-      node.setPointerCapture(e.pointerId);
-      [from, gesture] = [{ at: this.at(e), area: this.area }, unique()];
-    });
-    node.addEventListener("pointermove", (e) => {
-      if (!from || !from.area) return;
-      const [x, y] = this.at(e);
-      this.shift(from.area, edges, (y - from.at[1]) / (eye.scale * eye.ratio), (x - from.at[0]) / eye.scale, gesture);
-    });
-    const stop = () => {
-      from = null;
-    };
-    node.addEventListener("pointerup", stop);
-    node.addEventListener("pointercancel", stop);
-    node.addEventListener("keydown", (e) => {
-      const ways = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
-      if (["Escape", "Delete", "Backspace"].includes(e.key)) this.remove();
-      else if (ways[e.key]) {
-        const step = Math.max(1, Math.round((e.shiftKey ? 1 : 10) / eye.scale));
-        this.shift(this.area, edges, ways[e.key][0] * step, ways[e.key][1] * step);
-      } else return;
-      e.preventDefault();
-    });
-  }
-  /** Move edges by rows and columns; all of them stay as far apart. */
-  shift(area, edges, down, across, gesture) {
-    const { rows, cols } = this.stage.about.grid;
-    let [dr, dc] = [Math.round(down), Math.round(across)];
-    if (edges.length === 4) {
-      dr = Math.min(rows - area[2], Math.max(-area[0], dr));
-      dc = Math.min(cols - area[3], Math.max(-area[1], dc));
-    }
-    const next = area.map((at, n) => at + (edges.includes(n) ? n % 2 ? dc : dr : 0));
-    this.set([Math.min(next[0], next[2]), Math.min(next[1], next[3]), Math.max(next[0], next[2]), Math.max(next[1], next[3])], gesture);
-  }
-  /** Lay the rectangle where it is seen now. */
-  place() {
-    const { eye, view } = this.stage, { area } = this;
-    this.node.hidden = !area;
-    if (!area) return;
-    const [x, y] = eye.place(area[0], area[1]), [x2, y2] = eye.place(area[2], area[3]);
-    const lay = (node, left2, top) => {
-      node.style.left = `${left2.toFixed(1)}px`;
-      node.style.top = `${top.toFixed(1)}px`;
-    };
-    const cut = [Math.max(x, -9), Math.max(y, -9), Math.min(x2, eye.width + 9), Math.min(y2, eye.height + 9)];
-    this.frame.hidden = cut[0] >= cut[2] || cut[1] >= cut[3];
-    lay(this.frame, cut[0], cut[1]);
-    this.frame.style.width = `${(cut[2] - cut[0]).toFixed(1)}px`;
-    this.frame.style.height = `${(cut[3] - cut[1]).toFixed(1)}px`;
-    this.corners.forEach((corner, n) => {
-      const [cx, cy] = [n % 2 ? x2 : x, n > 1 ? y2 : y];
-      corner.hidden = cx < 0 || cy < 0 || cx > eye.width || cy > eye.height;
-      lay(corner, cx - EDGE2 / 2, cy - EDGE2 / 2);
-    });
-    const text = sizeText(view, area);
-    if (this.tag.textContent !== text) {
-      this.tag.textContent = text;
-      this.tag.setAttribute("aria-label", `Area of ${text}. Arrow keys move it, Delete removes it.`);
-    }
-    this.tag.hidden = this.frame.hidden;
-    const above = cut[1] >= EDGE2 + 14;
-    const wide = this.tag.offsetWidth || 80;
-    const left = Math.min(Math.max(cut[0] + (cut[2] - cut[0] - wide) / 2, 2), eye.width - wide - 2);
-    lay(this.tag, left, above ? cut[1] - EDGE2 - 14 : Math.min(Math.max(cut[1], 0) + 14, eye.height - EDGE2));
-  }
-};
-var subject = (state) => [channelsOf(state), state.mask, state.time];
-var AreaPanel = class {
-  made = "";
-  /** @param {View} view */
-  constructor(view) {
-    this.view = view;
-    this.title = make("b");
-    this.table = make("table", { class: "astra-table" });
-    this.note = make("p", { class: "astra-hint", role: "status" });
-    this.copy = make("button", { type: "button", onclick: () => this.copied() }, "Copy bbox");
-    const remove = make("button", { type: "button", onclick: () => view.stage.areaTool.remove() }, "Remove");
-    this.again = tryAgain(() => view.store.wire.send({ type: "statistics" }));
-    this.node = make(
-      "section",
-      { class: "astra-area-panel", "aria-label": "Statistics of the area", hidden: true },
-      this.title,
-      this.table,
-      this.note,
-      make("div", { class: "astra-row" }, this.again, this.copy, remove)
-    );
-  }
-  /** What Python told, if it is of what is chosen now. @returns {Statistics | null} */
-  get known() {
-    const { about, state, store } = this.view, found = store.statistics;
-    const sides = state.compare ? bothOf(about, state) : [state];
-    const same = found && String(found.area) === String(state.area) && JSON.stringify(found.of) === JSON.stringify(sides.map(subject));
-    return same ? found : null;
-  }
-  update() {
-    const { view } = this, { area } = view.state;
-    this.node.hidden = !area;
-    if (!area) return;
-    const { known } = this, gone = Boolean(view.about.offline) || view.store.wire.gone;
-    const made = JSON.stringify([area, known, gone]);
-    if (made === this.made) return;
-    this.made = made;
-    this.title.textContent = `Area ${sizeText(view, area)}`;
-    this.node.dataset.known = String(Boolean(known));
-    this.copy.disabled = !known || !known.bbox;
-    this.copy.title = known && known.unplaced || "The area as bbox= of open_scene";
-    if (known && known.sides) this.fill(known);
-    this.again.hidden = !known?.message;
-    this.note.textContent = noteOf(known, gone);
-  }
-  /** A row for each channel. @param {Statistics} known */
-  fill({ sides = [] }) {
-    const number = (value) => value === null ? "–" : numberText(value, 4);
-    const head = ["mean", "std", this.view.state.mask ? "clear" : "valid"].map((text) => make("th", { scope: "col" }, text));
-    const named = (key, n) => sides.length === 1 ? key : n === 2 ? "B − A" : `${"AB"[n]}  ${key}`;
-    const rows = sides.flatMap((side, n) => side.map((row) => make(
-      "tr",
-      {},
-      make("th", { scope: "row" }, named(row.key, n)),
-      ...[number(row.mean), number(row.std), percent(row.valid)].map((text) => make("td", {}, text))
-    )));
-    this.table.replaceChildren(make("thead", {}, make("tr", {}, make("td"), ...head)), make("tbody", {}, ...rows));
-  }
-  async copied() {
-    const { known } = this;
-    if (!known || !known.bbox) return;
-    const done = await copyText(`bbox=(${known.bbox.join(", ")})`);
-    this.copy.textContent = done ? "Copied" : "Not copied";
-    setTimeout(() => {
-      this.copy.textContent = "Copy bbox";
-    }, 1500);
-  }
-};
-var percent = (share) => `${share > 0.999 && share < 1 ? "> 99.9" : numberText(100 * share, 3)} %`;
-function noteOf(known, gone) {
-  if (!known) return gone ? "Statistics need a kernel." : "Reading…";
-  if (known.message) return known.message;
-  const { mean_of: of = 1, sides = [] } = known;
-  if (of > 1) return `From an overview, of which each pixel is the mean of ${numberText(of, 3)}.`;
-  const count = Math.max(0, ...sides.flat().map((row) => row.count));
-  return `Of ${count.toLocaleString("en")} pixels, in full resolution.`;
-}
-
 // astra_xr/widgets/js/figure.js
 var dayOf = (date) => typeof date === "number" ? new Date(date).toISOString().slice(0, 10) : "";
 var COLORS = [["Red", "#c62a2f"], ["Green", "#18794e"], ["Blue", "#0b68cb"]];
-function partOf2(about, state, limits) {
+function partOf(about, state, limits) {
   const keys = channelsOf(state), [key] = keys, rgb = state.mode === "rgb", single = state.mode === "single";
   const classes = single ? about.bands[key].classes : [];
-  const range = (name) => limits[name] ? ` ${numberText(limits[name][0], 3)} to ${numberText(limits[name][1], 3)}` : "";
+  const range = (name) => limits[name] ? ` ${limits[name].map((edge) => numberText(edge, 3)).join(" to ")}` : "";
   const units = single && about.bands[key].units;
   const what = rgb ? keys.join(", ") : state.mode === "index" ? `${key}, ${indexOf(about, key).title}` : single ? about.bands[key].title || key : "";
   const entries = rgb ? keys.map((name, n) => ({ color: COLORS[n][1], text: `${COLORS[n][0]}: ${name}${range(name)}` })) : classes.map(({ color, name }) => ({ color, text: name }));
@@ -1963,7 +1926,7 @@ function partOf2(about, state, limits) {
 }
 var distinct = (all) => [...new Map(all.map((each) => [JSON.stringify(each), each])).values()];
 function captionOf(about, state, limits) {
-  const seen = sidesSeen(state), parts = seen.map((side) => partOf2(about, sideOf(about, state, side), limits));
+  const seen = sidesSeen(state), parts = seen.map((side) => partOf(about, sideOf(about, state, side), limits));
   const step = about.steps.find(({ label }) => label === state.time) || about.steps[0];
   const alone = [dayOf(step?.date) || about.date, parts[0].what].filter(Boolean).join(" · ");
   return {
@@ -1977,8 +1940,10 @@ function rowsOf(widths, gap, most) {
   const rows = [];
   let used = Infinity;
   widths.forEach((width, n) => {
-    if (used + gap + width > most) [used] = [rows.push([n]) && width];
-    else {
+    if (used + gap + width > most) {
+      rows.push([n]);
+      used = width;
+    } else {
       rows[rows.length - 1].push(n);
       used += gap + width;
     }
@@ -2004,7 +1969,7 @@ function layoutOf(image, caption, bar, wide) {
   const inner = Math.max(image.width, 200);
   const title = linesOf(caption.title, inner, (text) => wide(text) * 1.3);
   const top = pad + title.length * 19 + 3;
-  const picture = { x: pad + (inner - image.width) / 2, y: top, ...image };
+  const frame = { x: pad + (inner - image.width) / 2, y: top, ...image };
   let y = top + image.height + pad;
   const beside = bar && inner - bar.width - 24 >= 190;
   const left = beside ? inner - bar.width - 24 : inner;
@@ -2025,7 +1990,7 @@ function layoutOf(image, caption, bar, wide) {
   const legend = rows.length * line + maps.length * high;
   y += Math.max(legend, beside ? 26 : 0) + 4;
   const source = linesOf(caption.source, inner, (text) => wide(text) * 0.84);
-  return { width: inner + 2 * pad, height: y + source.length * 14 + pad - 2, title, picture, bar: barAt, entries, maps, source, sourceAt: y };
+  return { width: inner + 2 * pad, height: y + source.length * 14 + pad - 2, title, frame, bar: barAt, entries, maps, source, sourceAt: y };
 }
 
 // astra_xr/widgets/js/geo/scalebar.js
@@ -2045,13 +2010,12 @@ function barOf(grid, scale, most) {
 
 // astra_xr/widgets/js/ui/save.js
 var FONT = "system-ui, 'Helvetica Neue', Arial, sans-serif";
-var SIDE = 8e3;
+var MOST2 = 8e3;
 var Save = class {
   /** @param {View} view */
   constructor(view) {
     this.view = view;
     const item = (text, run, hidden = false) => make("button", {
-      type: "button",
       role: "menuitem",
       tabIndex: -1,
       hidden,
@@ -2068,7 +2032,6 @@ var Save = class {
     ].filter(({ hidden }) => !hidden);
     this.menu = make("div", { class: "astra-menu", role: "menu", id: `${view.id}-save`, "aria-label": "Save", hidden: true }, ...this.items);
     this.button = make("button", {
-      type: "button",
       "aria-haspopup": "menu",
       "aria-expanded": "false",
       "aria-controls": `${view.id}-save`,
@@ -2079,9 +2042,9 @@ var Save = class {
     this.node.addEventListener("focusout", (e) => {
       if (!this.node.contains(e.relatedTarget)) this.open(false);
     });
-    this.outside = (e) => {
+    document.addEventListener("pointerdown", (e) => {
       if (!e.composedPath().includes(this.node)) this.open(false);
-    };
+    }, { capture: true, signal: view.closing.signal });
   }
   /** @param {boolean} shown */
   open(shown2) {
@@ -2089,11 +2052,7 @@ var Save = class {
     if (!shown2 && this.menu.contains(this.menu.getRootNode().activeElement)) this.button.focus();
     this.menu.hidden = !shown2;
     this.button.setAttribute("aria-expanded", String(shown2));
-    document[shown2 ? "addEventListener" : "removeEventListener"]("pointerdown", this.outside, true);
     if (shown2) this.items[0].focus();
-  }
-  close() {
-    document.removeEventListener("pointerdown", this.outside, true);
   }
   /** @param {KeyboardEvent} event */
   keyed(event) {
@@ -2109,9 +2068,9 @@ var Save = class {
   }
   /** @param {string} text */
   async copied(text) {
-    this.view.status.say(await copyText(text) ? "Copied." : "The browser denied access to the clipboard.");
+    this.view.status.copied(await copyText(text));
   }
-  /** The name of a file. @param {string} ending */
+  /** A file name with this extension. @param {string} ending */
   named(ending) {
     const { about, state } = this.view;
     const what = state.compare ? sidesSeen(state).map((side) => labelOf(about, state, side)) : [channelsOf(state).join("-")];
@@ -2143,15 +2102,15 @@ var Save = class {
       error.message}`);
     }
   }
-  /** What is seen, with its title, legend, scale bar and source, on white; at the screen's resolution, or the tiles'. */
+  /** What is seen, with title, legend, scale bar and source, on white; at least in the resolution of the screen. */
   figure() {
-    const { about, state, limits, stage, pyramid } = this.view, { eye } = stage;
+    const { about, state, limits, stage, pyramid } = this.view, { viewport } = stage;
     if (!stage.drawn) return null;
     const caption = captionOf(about, state, limits);
-    const [left, top] = eye.place(0, 0), [right, bottom] = eye.place(pyramid.rows, pyramid.cols);
+    const [left, top] = viewport.toScreen(0, 0), [right, bottom] = viewport.toScreen(pyramid.rows, pyramid.cols);
     const x = Math.max(0, left), y = Math.max(0, top);
-    const image = { width: Math.min(eye.width, right) - x, height: Math.min(eye.height, bottom) - y };
-    const bar = barOf(about.grid, eye.scale, Math.min(160, image.width / 2));
+    const image = { width: Math.min(viewport.width, right) - x, height: Math.min(viewport.height, bottom) - y };
+    const bar = barOf(about.grid, viewport.scale, Math.min(160, image.width / 2));
     const canvas = document.createElement("canvas");
     const context = (
       /** @type {CanvasRenderingContext2D} */
@@ -2159,28 +2118,29 @@ var Save = class {
     );
     context.font = `12px ${FONT}`;
     const layout = layoutOf(image, caption, bar, (text) => context.measureText(text).width);
-    const finest = 1 / (eye.scale * pyramid.pitch(stage.level)[1]);
-    const factor = Math.min(clamp(finest, Math.max(2, stage.dpr), 4), SIDE / Math.max(layout.width, layout.height));
+    const finest = 1 / (viewport.scale * pyramid.pitch(stage.level)[1]);
+    const factor = Math.min(clamp(finest, Math.max(2, stage.dpr), 4), MOST2 / Math.max(layout.width, layout.height));
     canvas.width = Math.round(layout.width * factor);
     canvas.height = Math.round(layout.height * factor);
     context.scale(factor, factor);
     context.fillStyle = "#fff";
     context.fillRect(0, 0, layout.width, layout.height);
-    const { picture } = layout;
+    const { frame } = layout;
     context.save();
     context.beginPath();
-    context.rect(picture.x, picture.y, picture.width, picture.height);
+    context.rect(frame.x, frame.y, frame.width, frame.height);
     context.clip();
-    context.translate(picture.x - x, picture.y - y);
-    stage.seen(context);
+    context.translate(frame.x - x, frame.y - y);
+    stage.drawOn(context);
     context.restore();
     context.strokeStyle = "#0008";
     context.lineWidth = 0.5;
-    context.strokeRect(picture.x, picture.y, picture.width, picture.height);
+    context.strokeRect(frame.x, frame.y, frame.width, frame.height);
     this.write(context, caption, layout, bar);
     return canvas;
   }
   /**
+   * Draw all of a figure but the image.
    * @param {CanvasRenderingContext2D} context
    * @param {ReturnType<typeof captionOf>} caption
    * @param {ReturnType<typeof layoutOf>} layout
@@ -2232,23 +2192,112 @@ var Save = class {
   }
 };
 
-// astra_xr/widgets/js/geo/eye.js
-var clamp2 = (value, low, high) => Math.min(high, Math.max(low, value));
+// astra_xr/widgets/js/ui/spectra.js
+var [LEFT, RIGHT, TOP, BOTTOM] = [34, WIDE - 10, 10, 108];
+var Spectra = class {
+  constructor(view) {
+    this.view = view;
+    this.hint = make("p", { class: "astra-hint" }, "Click the image to see the spectrum of a pixel.");
+    this.title = make("div", { class: "astra-formula" });
+    this.svg = draw("svg", { class: "astra-spectra", viewBox: `0 0 ${WIDE} 130`, role: "img", "aria-label": "Spectra of the marked pixels" });
+    this.list = make("ul", { class: "astra-pins", "aria-label": "Marked pixels" });
+    const clear = make("button", { onclick: () => view.act({ type: "clear" }) }, "Clear");
+    this.again = tryAgain(() => view.store.wire.send({ type: "spectra" }));
+    this.actions = make("div", { class: "astra-row" }, this.again, copyButton("Copy table", () => this.table), clear);
+    this.node = make("div", { class: "astra-spectrum" }, this.hint, this.title, this.svg, this.list, this.actions);
+  }
+  /** The spectrum of each pin, if it was read. */
+  get known() {
+    const { store, state, about } = this.view, time = stepOf(about, state.time);
+    return state.pins.map(([x, y]) => store.spectra.find((s) => s.x === x && s.y === y && s.time === time));
+  }
+  update() {
+    const { pins, time, compare } = this.view.state, { gone } = this.view.store.wire;
+    this.hint.hidden = pins.length > 0;
+    for (const part2 of [this.title, this.list, this.actions]) part2.hidden = !pins.length;
+    this.title.textContent = ["Spectra", compare && "A", time].filter(Boolean).join(" · ");
+    const known = this.known;
+    const made = JSON.stringify([pins, known, gone]);
+    if (made === this.made) return;
+    this.made = made;
+    this.again.hidden = !known.some((found) => found?.message);
+    this.plot(known);
+    this.list.replaceChildren(...pins.map(([x, y], n) => {
+      const found = known[n];
+      const text = found ? found.message || `${numberText(x, 8)}, ${numberText(y, 8)}` : gone ? "needs a kernel" : "reading…";
+      const remove = make("button", { "aria-label": `Remove mark ${n + 1}`, onclick: () => this.view.act({ type: "unpin", n }) }, "×");
+      return make("li", {}, make("i", { style: `background:${pinColor(n)}` }, String(n + 1)), make("span", {}, text), remove);
+    }));
+  }
+  plot(known) {
+    const { bands, reflectance } = this.view.about;
+    let names = Object.keys(bands).filter((n) => !bands[n].classes.length && (!reflectance || bands[n].role === "reflectance"));
+    const waves = names.every((n) => bands[n].wavelength);
+    if (waves) names = names.sort((a, b) => bands[a].wavelength - bands[b].wavelength);
+    const at = (n) => waves ? bands[names[n]].wavelength : n;
+    const values = known.filter(Boolean).flatMap((s) => names.map((n) => s.values[n])).filter((v) => typeof v === "number");
+    const reading = !this.view.store.wire.gone && known.some((found) => !found);
+    if (!values.length && !reading) this.svg.replaceChildren();
+    this.svg.classList.toggle("astra-pale", !values.length && reading);
+    this.svg.toggleAttribute("hidden", !known.length || !values.length && !this.svg.firstChild);
+    if (!values.length) return;
+    const low = Math.min(0, ...values), high = Math.max(...values) || 1;
+    const x = scaleOf(at(0), at(names.length - 1), LEFT, RIGHT), y = scaleOf(low, high, BOTTOM, TOP);
+    const nodes = roundNumbers(low, high > low ? high : low + 1, 4).flatMap((v) => gridLine(y(v), numberText(v, 4), LEFT, RIGHT));
+    let used = -99;
+    names.forEach((name, n) => {
+      const px = x(at(n));
+      if (px - used < 27) return;
+      used = px;
+      nodes.push(labelAt(px, 122, waves ? numberText(at(n), 3) : name.slice(0, 5)));
+    });
+    known.forEach((found, k) => {
+      if (!found) return;
+      const dots = names.map((name, n) => ({ name, value: found.values[name], n })).filter(({ value }) => typeof value === "number");
+      const point = ({ n, value }) => [x(at(n)), y(value)];
+      nodes.push(lineThrough(dots.map(point), pinColor(k)));
+      nodes.push(...dots.map((dot) => dotAt(point(dot), pinColor(k), `${dot.name}: ${numberText(dot.value, 4)}`)));
+    });
+    if (waves) nodes.push(labelAt(RIGHT, 104, "µm", { class: "astra-end" }));
+    this.svg.replaceChildren(draw("g", { class: "astra-axis" }, ...nodes));
+  }
+  /** The values with tabs between them, as a spreadsheet takes them. */
+  get table() {
+    const { bands } = this.view.about, names = Object.keys(bands).filter((n) => !bands[n].classes.length);
+    const rows = this.known.filter(Boolean).map((s) => [s.x, s.y, ...names.map((n) => s.values[n] ?? "")]);
+    return [["x", "y", ...names], ...rows].map((row) => row.join("	")).join("\n");
+  }
+};
+
+// astra_xr/widgets/js/geo/lonlat.js
+function lonlatAt(grid, row, col) {
+  if (!grid.lonlat) return null;
+  const { count, lon, lat } = grid.lonlat;
+  const u = col / grid.cols * (count - 1), v = row / grid.rows * (count - 1);
+  const i = clamp(Math.floor(u), 0, count - 2), j = clamp(Math.floor(v), 0, count - 2);
+  const mix = (a) => {
+    const k = j * count + i, s = u - i, t = v - j;
+    return (a[k] * (1 - s) + a[k + 1] * s) * (1 - t) + (a[k + count] * (1 - s) + a[k + count + 1] * s) * t;
+  };
+  return [mix(lon), mix(lat)];
+}
+
+// astra_xr/widgets/js/geo/viewport.js
 var middle = (values) => values[values.length >> 1];
-var Eye = class {
+var Viewport = class {
   /** @param {Grid} grid */
   constructor(grid) {
     this.grid = grid;
     const squeeze = grid.degrees && grid.lonlat ? Math.cos(middle(grid.lonlat.lat) * Math.PI / 180) : 1;
     this.ratio = Math.abs(grid.dy / grid.dx) / squeeze || 1;
-    this.aspect = clamp2(grid.rows * this.ratio / grid.cols, 0.45, 1.35);
+    this.aspect = clamp(grid.rows * this.ratio / grid.cols, 0.45, 1.35);
     this.row = grid.rows / 2;
     this.col = grid.cols / 2;
     this.scale = 1;
     this.width = 0;
     this.height = 0;
   }
-  /** @param {number} width @param {number} height by the shape of the scene, unless it is given */
+  /** @param {number} width @param {number} height by default, as the shape of the scene requires */
   resize(width, height = Math.round(width * this.aspect)) {
     const zoom = this.width ? this.scale / this.fit : 1;
     this.width = width;
@@ -2273,16 +2322,17 @@ var Eye = class {
     this.scale = Math.min(this.width / (right - left), this.height / ((bottom - top) * this.ratio));
     this.settle();
   }
+  /** Keep scale and center within the scene. */
   settle() {
-    this.scale = clamp2(this.scale, this.fit, Math.max(40, this.fit));
+    this.scale = clamp(this.scale, this.fit, Math.max(40, this.fit));
     const rows = this.height / (this.scale * this.ratio) / 2, cols = this.width / this.scale / 2;
-    const keep = (at, half, size) => 2 * half >= size ? size / 2 : clamp2(at, half, size - half);
+    const keep = (at, half, size) => 2 * half >= size ? size / 2 : clamp(at, half, size - half);
     this.row = keep(this.row, rows, this.grid.rows);
     this.col = keep(this.col, cols, this.grid.cols);
   }
   zoom(factor, x = this.width / 2, y = this.height / 2) {
-    const [row, col] = this.at(x, y);
-    this.scale = clamp2(this.scale * factor, this.fit, Math.max(40, this.fit));
+    const [row, col] = this.toGrid(x, y);
+    this.scale = clamp(this.scale * factor, this.fit, Math.max(40, this.fit));
     this.col = col - (x - this.width / 2) / this.scale;
     this.row = row - (y - this.height / 2) / (this.scale * this.ratio);
     this.settle();
@@ -2292,44 +2342,30 @@ var Eye = class {
     this.row -= dy / (this.scale * this.ratio);
     this.settle();
   }
-  /** @param {number} x @param {number} y @returns {[number, number]} */
-  at(x, y) {
+  /** Row and column of a point in CSS pixels. @param {number} x @param {number} y @returns {[number, number]} */
+  toGrid(x, y) {
     return [
       this.row + (y - this.height / 2) / (this.scale * this.ratio),
       this.col + (x - this.width / 2) / this.scale
     ];
   }
-  /** @param {number} row @param {number} col @returns {[number, number]} */
-  place(row, col) {
+  /** x and y in CSS pixels. @param {number} row @param {number} col @returns {[number, number]} */
+  toScreen(row, col) {
     return [
       (col - this.col) * this.scale + this.width / 2,
       (row - this.row) * this.scale * this.ratio + this.height / 2
     ];
   }
-  /** The pixels that are seen, as state has them; null: all. @returns {Box | null} */
+  /** The pixels that are seen, as in the state; null: all. @returns {Box | null} */
   get view() {
     if (!this.zoomed) return null;
-    const [top, left] = this.at(0, 0), [bottom, right] = this.at(this.width, this.height);
+    const [top, left] = this.toGrid(0, 0), [bottom, right] = this.toGrid(this.width, this.height);
     const { rows, cols } = this.grid;
-    const low = (v, size) => clamp2(Math.floor(v + 1e-6), 0, size - 1);
-    const high = (v, size) => clamp2(Math.ceil(v - 1e-6), 1, size);
+    const low = (v, size) => clamp(Math.floor(v + 1e-6), 0, size - 1);
+    const high = (v, size) => clamp(Math.ceil(v - 1e-6), 1, size);
     return [low(top, rows), low(left, cols), high(bottom, rows), high(right, cols)];
   }
 };
-
-// astra_xr/widgets/js/geo/lonlat.js
-function lonlatAt(grid, row, col) {
-  if (!grid.lonlat) return null;
-  const { count, lon, lat } = grid.lonlat;
-  const u = col / grid.cols * (count - 1), v = row / grid.rows * (count - 1);
-  const i = Math.min(count - 2, Math.max(0, Math.floor(u)));
-  const j = Math.min(count - 2, Math.max(0, Math.floor(v)));
-  const mix = (a) => {
-    const k = j * count + i, s = u - i, t = v - j;
-    return (a[k] * (1 - s) + a[k + 1] * s) * (1 - t) + (a[k + count] * (1 - s) + a[k + count + 1] * s) * t;
-  };
-  return [mix(lon), mix(lat)];
-}
 
 // astra_xr/widgets/js/pixels/compose.js
 function levelsOf({ low: first, step }, [low, high], gamma) {
@@ -2347,7 +2383,7 @@ function colorsOf({ low: first, step }, [low, high], colormap) {
   const table = new Uint32Array(LAST + 1);
   for (let code = 1; code <= LAST; code++) {
     const level = (first + (code - 1) * step - low) / (high - low);
-    table[code] = colors[Math.min(255, Math.max(0, Math.floor(level * 256)))];
+    table[code] = colors[clamp(Math.floor(level * 256), 0, 255)];
   }
   return table;
 }
@@ -2357,20 +2393,14 @@ function classColors({ low, step }, classes) {
   for (const { value, color } of classes) table[(value - low) / step + 1] = word(color.slice(1));
   return table;
 }
-function composeRgb(out, [r, g, b], [R, G, B], hidden = null) {
+function composeRgb(out, [r, g, b], [R, G, B], mask = null) {
   for (let i = 0; i < out.length; i++) {
     const p = r[i], q = g[i], s = b[i];
-    out[i] = p && q && s ? 255 << 24 | B[s] << 16 | G[q] << 8 | R[p] : 0;
-  }
-  if (hidden) {
-    for (let i = 0; i < out.length; i++) if (hidden[i]) out[i] = 0;
+    out[i] = p && q && s && !mask?.[i] ? 255 << 24 | B[s] << 16 | G[q] << 8 | R[p] : 0;
   }
 }
-function composeColored(out, codes, table, hidden = null) {
-  for (let i = 0; i < out.length; i++) out[i] = table[codes[i]];
-  if (hidden) {
-    for (let i = 0; i < out.length; i++) if (hidden[i]) out[i] = 0;
-  }
+function composeColored(out, codes, table, mask = null) {
+  for (let i = 0; i < out.length; i++) out[i] = mask?.[i] ? 0 : table[codes[i]];
 }
 
 // astra_xr/widgets/js/ui/layer.js
@@ -2386,7 +2416,7 @@ var Look = class {
     this.limits = this.keys.map((key) => limits[key]);
     this.made = JSON.stringify([state.mode, this.keys, this.limits, state.gamma, state.cmap, state.mask]);
   }
-  /** Whether the image can be made: the limits of all channels are known. */
+  /** Whether tiles can be colored: there are classes, or limits of all channels. */
   get known() {
     return this.classes.length > 0 || this.limits.every(Boolean);
   }
@@ -2404,12 +2434,17 @@ var Look = class {
     }
     return this.tables.get(name);
   }
-  /** @param {Uint32Array} words @param {Tile[]} tiles @param {Tile | null | undefined} mask */
-  color(words, tiles, mask) {
+  /** What the colors of a tile depend on, as a key. @param {Tile[]} tiles @param {Tile | null | undefined} mask */
+  keyOf(tiles, mask) {
+    return `${this.made} ${tiles.map(numberOf)} ${mask ? numberOf(mask) : ""}`;
+  }
+  /** A tile in colors. @param {Tile[]} tiles one of each channel @param {Tile | null | undefined} mask */
+  colored(tiles, mask) {
+    const [rows, cols] = tiles[0].shape, image = new ImageData(cols, rows), words = new Uint32Array(image.data.buffer);
     const tables = tiles.map((tile, n) => this.table(tile, n));
-    const hidden = mask && mask.codes;
-    if (this.state.mode === "rgb") composeRgb(words, tiles.map((tile) => tile.codes), tables, hidden);
-    else composeColored(words, tiles[0].codes, tables[0], hidden);
+    if (this.state.mode === "rgb") composeRgb(words, tiles.map((tile) => tile.codes), tables, mask?.codes);
+    else composeColored(words, tiles[0].codes, tables[0], mask?.codes);
+    return image;
   }
 };
 var contextOf = (canvas) => (
@@ -2429,7 +2464,7 @@ var Layer = class {
     this.canvas = document.createElement("canvas");
     this.context = contextOf(this.canvas);
   }
-  /** Color what is here of a box; those tiles alone that are not yet as they should be. @param {Box} box @param {Look} look */
+  /** Color the tiles of a box that are here, unless they have these colors already. @param {Box} box @param {Look} look */
   paint(box, look) {
     const { store, pyramid, level } = this;
     const places = pyramid.within(level, box);
@@ -2444,29 +2479,25 @@ var Layer = class {
         tiles
       ), mask, here: tiles.every(Boolean) && (!look.state.mask || Boolean(mask)) };
     });
-    const count = all.filter(({ here: here2 }) => here2).length;
+    const count = all.filter(({ here }) => here).length;
     this.complete = count === places.length;
     this.some = count > 0;
     if (!this.some) return;
-    for (const { row, col, tiles, mask, here: here2 } of all) {
+    for (const { row, col, tiles, mask, here } of all) {
       const name = `${row} ${col}`;
       const corner = [(col - c0) * pyramid.side, (row - r0) * pyramid.side];
-      if (!here2) {
+      if (!here) {
         this.context.clearRect(...corner, pyramid.side, pyramid.side);
         this.parts.delete(name);
         continue;
       }
-      const made = `${look.made} ${tiles.map(numberOf)} ${mask ? numberOf(mask) : ""}`;
-      if (this.parts.get(name) === made) continue;
-      const [rows, cols] = tiles[0].shape;
-      const image = this.context.createImageData(cols, rows);
-      look.color(new Uint32Array(image.data.buffer), tiles, mask);
-      this.context.putImageData(image, ...corner);
-      this.parts.set(name, made);
+      const key = look.keyOf(tiles, mask);
+      if (this.parts.get(name) === key) continue;
+      this.context.putImageData(look.colored(tiles, mask), ...corner);
+      this.parts.set(name, key);
     }
   }
-  /** A canvas for a range of tiles; what is in it of others stays for as long as it is in range. */
-  /** @param {string} range @param {number} r0 @param {number} c0 @param {number} r1 @param {number} c1 */
+  /** Make the canvas of a range of tiles, and copy those that are painted already. @param {string} range @param {number} r0 @param {number} c0 @param {number} r1 @param {number} c1 */
   lay(range, r0, c0, r1, c1) {
     const { pyramid, level } = this;
     const [rows, cols] = pyramid.shape(level);
@@ -2489,10 +2520,10 @@ var Layer = class {
   }
 };
 
-// astra_xr/widgets/js/ui/picture.js
-var Picture = class {
+// astra_xr/widgets/js/ui/side_image.js
+var SideImage = class {
   /**
-   * `tiles` has the tiles: the store, or what follows from it.
+   * `tiles` is the store, or the differences.
    * @param {About} about
    * @param {Pyramid} pyramid
    * @param {Pick<Store, "get">} tiles
@@ -2506,7 +2537,7 @@ var Picture = class {
     this.fresh = false;
     this.complete = false;
   }
-  /** Hold no pixels. */
+  /** Free all pixels. */
   release() {
     this.layers.clear();
     this.drawn = null;
@@ -2517,7 +2548,7 @@ var Picture = class {
     this.layers.set(level, layer);
     return layer;
   }
-  /** Color what is here of a box: of the level that is shown, above coarser ones where that is not complete. @param {State} state @param {Record<string, Limits>} limits @param {Box} box @param {number} level */
+  /** Color the tiles of a box: of `level`, and below them those of coarser levels if some are missing. @param {State} state @param {Record<string, Limits>} limits @param {Box} box @param {number} level */
   paint(state, limits, box, level) {
     const { pyramid } = this, look = new Look(this.about, state, limits);
     let drawn = [];
@@ -2541,19 +2572,25 @@ var Picture = class {
 var STEP = 0.02;
 var LEAST2 = 40;
 var Swipe = class {
-  held = 0;
-  // pixels from the bar to the pointer that took it
   constructor(view) {
     this.view = view;
     this.grip = make("div", { class: "astra-grip", tabIndex: 0, role: "slider", "aria-label": "Part of the image that shows A", "aria-valuemin": 0, "aria-valuemax": 100 });
     this.bar = make("div", { class: "astra-swipe", hidden: true }, this.grip);
     this.names = { a: make("div", { class: "astra-name astra-of-a" }), b: make("div", { class: "astra-name astra-of-b" }) };
     this.nodes = [this.names.a, this.names.b, this.bar];
-    this.drags();
+    const frame = () => this.bar.parentNode.getBoundingClientRect();
+    onDrag(this.bar, (e) => {
+      this.grip.focus({ preventScroll: true });
+      const { left, width } = frame();
+      return e.clientX - left - this.split * width;
+    }, (e, distance) => {
+      const { left, width } = frame();
+      this.set((e.clientX - left - distance) / width);
+    });
     this.grip.addEventListener("keydown", (e) => {
       const step = e.shiftKey ? 5 * STEP : STEP, now = this.split;
       const ends = { ArrowLeft: now - step, ArrowDown: now - step, ArrowRight: now + step, ArrowUp: now + step, PageDown: now - 0.1, PageUp: now + 0.1, Home: 0, End: 1 };
-      if (!(e.key in ends) || e.ctrlKey || e.metaKey || e.altKey) return;
+      if (!(e.key in ends) || modified(e)) return;
       e.preventDefault();
       this.set(ends[e.key]);
     });
@@ -2570,22 +2607,6 @@ var Swipe = class {
   }
   move(steps) {
     if (this.on) this.set(this.split + steps * STEP);
-  }
-  drags() {
-    const { bar } = this;
-    bar.addEventListener("pointerdown", (e) => {
-      if (e.button) return;
-      e.preventDefault();
-      this.grip.focus({ preventScroll: true });
-      bar.setPointerCapture(e.pointerId);
-      const { left, width } = bar.parentNode.getBoundingClientRect();
-      this.held = e.clientX - left - this.split * width;
-    });
-    bar.addEventListener("pointermove", (e) => {
-      if (!bar.hasPointerCapture(e.pointerId)) return;
-      const { left, width } = bar.parentNode.getBoundingClientRect();
-      this.set((e.clientX - left - this.held) / width);
-    });
   }
   update() {
     const { about, state } = this.view, seen = sidesSeen(state);
@@ -2608,9 +2629,9 @@ var Swipe = class {
     this.grip.setAttribute("aria-valuenow", percent2);
     this.grip.setAttribute("aria-valuetext", `${percent2} % A, ${100 - percent2} % B`);
   }
-  /** Let no name lie over the other side. */
+  /** Keep each name on its own side. */
   fit() {
-    const { width } = this.view.stage.eye;
+    const { width } = this.view.stage.viewport;
     const room = { a: this.split * width - 20, b: (1 - this.split) * width - 56 };
     for (
       const side of
@@ -2624,13 +2645,12 @@ var Swipe = class {
 };
 
 // astra_xr/widgets/js/ui/stage.js
-var PINS = ["#e8590c", "#1c7ed6", "#2f9e44", "#ae3ec9", "#e03131", "#0c8599"];
 var GAP = "   ";
 var shortNumber = (value) => numberText(value, Math.abs(value) >= 1e3 ? 6 : 4);
 var Stage = class {
   /** @type {[number, number] | null} */
   hover = null;
-  // where the pointer is
+  // position of the pointer
   /** @type {View["about"]} */
   about;
   /** @type {View["store"]} */
@@ -2647,9 +2667,9 @@ var Stage = class {
     this.about = about;
     this.store = view.store;
     this.pyramid = view.pyramid;
-    this.pictures = { a: new Picture(about, view.pyramid, view.store), b: new Picture(about, view.pyramid, view.store), difference: new Picture(about, view.pyramid, view.differences) };
+    this.images = { a: new SideImage(about, view.pyramid, view.store), b: new SideImage(about, view.pyramid, view.store), difference: new SideImage(about, view.pyramid, view.differences) };
     this.swipe = new Swipe(view);
-    this.eye = new Eye(about.grid);
+    this.viewport = new Viewport(about.grid);
     this.canvas = make("canvas", {
       class: "astra-canvas",
       tabIndex: 0,
@@ -2659,14 +2679,14 @@ var Stage = class {
     });
     this.scalebar = make("div", { class: "astra-scalebar", "aria-hidden": "true" }, make("i"), make("span"));
     this.bar = make("div", { class: "astra-bar", role: "progressbar", "aria-label": "Reading", hidden: true });
-    const tool = (label, text, run) => make("button", { type: "button", class: "astra-tool", title: label, "aria-label": label, onclick: run }, text);
+    const tool = (label, text, run) => iconButton(label, text, run, { class: "astra-tool" });
     this.areaTool = new AreaTool(this);
     const tools = make(
       "div",
       { class: "astra-tools" },
-      tool("Zoom in", "+", () => this.look(() => this.eye.zoom(1.6))),
-      tool("Zoom out", "−", () => this.look(() => this.eye.zoom(1 / 1.6))),
-      tool("Show all", "⤢", () => this.look(() => this.eye.show(null))),
+      tool("Zoom in", "+", () => this.look(() => this.viewport.zoom(1.6))),
+      tool("Zoom out", "−", () => this.look(() => this.viewport.zoom(1 / 1.6))),
+      tool("Show all", "⤢", () => this.look(() => this.viewport.show(null))),
       this.areaTool.button
     );
     this.node = make("div", { class: "astra-stage" }, this.canvas, ...this.swipe.nodes, this.areaTool.node, this.bar, tools, this.scalebar);
@@ -2675,83 +2695,81 @@ var Stage = class {
     this.keys();
     this.load();
   }
-  /** The picture as Python last drew it, to be seen until tiles come: in a notebook that is opened again they never do. */
+  /** Show the image as Python drew it last until tiles arrive. In a notebook that is opened again they never do. */
   async load() {
     const preview = this.view.model.get("preview");
     if (!preview || !ArrayBuffer.isView(preview) || !preview.byteLength) return;
     this.preview = await createImageBitmap(new Blob([preview], { type: "image/jpeg" }));
     this.view.refresh();
   }
-  // Looking around.
+  /** Change what is seen, and the state once it has stayed so for a moment. @param {() => void} change */
   look(change) {
     change();
     this.view.refresh();
     clearTimeout(this.looking);
     this.looking = setTimeout(() => {
       this.looking = 0;
-      this.view.act({ type: "view", view: this.eye.view });
+      this.view.act({ type: "view", view: this.viewport.view });
     }, 140);
   }
-  /** Follow a view that Python, or another view of the browser, has set. */
+  /** Show the part of the scene that Python or another view has set. */
   follow(view) {
-    if (!this.looking && String(view) !== String(this.eye.view)) this.eye.show(view);
+    if (!this.looking && String(view) !== String(this.viewport.view)) this.viewport.show(view);
   }
   resized() {
     const width = Math.floor(this.node.clientWidth);
-    if (!width || width === this.eye.width && this.full === this.view.full) return;
+    if (!width || width === this.viewport.width && this.full === this.view.full) return;
     this.full = this.view.full;
-    const first = !this.eye.width;
-    this.eye.resize(width, this.view.full ? this.room : void 0);
-    if (first) this.eye.show(this.view.state.view);
-    this.eye.settle();
+    const first = !this.viewport.width;
+    this.viewport.resize(width, this.view.full ? this.room : void 0);
+    if (first) this.viewport.show(this.view.state.view);
+    this.viewport.settle();
     this.dpr = Math.min(2, window.devicePixelRatio || 1);
-    this.canvas.style.height = `${this.eye.height}px`;
+    this.canvas.style.height = `${this.viewport.height}px`;
     this.fill();
   }
-  /** Give the canvas its pixels. */
+  /** Allocate the pixels of the canvas. */
   fill() {
-    if (this.view.asleep || !this.eye.width) return;
-    this.canvas.width = Math.round(this.eye.width * this.dpr);
-    this.canvas.height = Math.round(this.eye.height * this.dpr);
+    if (this.view.asleep || !this.viewport.width) return;
+    this.canvas.width = Math.round(this.viewport.width * this.dpr);
+    this.canvas.height = Math.round(this.viewport.height * this.dpr);
     this.view.refresh();
   }
-  /** Hold no pixels. */
+  /** Free all pixels. */
   release() {
     this.canvas.width = this.canvas.height = 0;
     this.preview = null;
-    for (const picture of Object.values(this.pictures)) picture.release();
+    for (const image of Object.values(this.images)) image.release();
   }
-  /** CSS pixels of height that a full screen leaves for the picture. */
+  /** The height in CSS pixels that a full screen leaves for the image. */
   get room() {
     const others = [...this.node.parentElement.children, ...this.view.root.querySelectorAll(".astra-head, .astra-foot")];
     return Math.max(240, others.reduce((left, each) => left - (each === this.node ? 0 : each.offsetHeight), window.innerHeight - 4));
   }
-  /** The level of what is shown: a pixel of it is at most a CSS pixel, or two screen pixels, wide. */
+  /** The level to show: its pixels are at most one CSS pixel wide on dense screens, else at most 1.41. */
   get level() {
-    return this.eye.width ? this.pyramid.levelAt(this.eye.scale, this.dpr >= 1.5 ? 1 : 1.41) : this.pyramid.top;
+    return this.viewport.width ? this.pyramid.levelAt(this.viewport.scale, this.dpr >= 1.5 ? 1 : 1.41) : this.pyramid.top;
+  }
+  /** The position of a pointer on the image, in CSS pixels. @param {MouseEvent} event @returns {[number, number]} */
+  at(event) {
+    const { left, top } = this.canvas.getBoundingClientRect();
+    return [event.clientX - left, event.clientY - top];
   }
   pointers() {
     const { canvas } = this;
     const down = /* @__PURE__ */ new Map();
     let moved = 0;
-    const at = (e) => {
-      const r = canvas.getBoundingClientRect();
-      return (
-        /** @type {[number, number]} */
-        [e.clientX - r.left, e.clientY - r.top]
-      );
-    };
     canvas.addEventListener("pointerdown", (e) => {
       if (e.button) return;
       canvas.setPointerCapture(e.pointerId);
       if (!down.size) moved = 0;
-      down.set(e.pointerId, at(e));
+      down.set(e.pointerId, this.at(e));
     });
     canvas.addEventListener("pointermove", (e) => {
-      const [x, y] = at(e);
+      const [x, y] = this.at(e);
       if (!down.has(e.pointerId)) {
         this.hover = [x, y];
-        this.tellPixel();
+        this.showPixel();
         return;
       }
       const [px, py] = down.get(e.pointerId);
@@ -2759,57 +2777,57 @@ var Stage = class {
       if (down.size === 2) {
         const other = [...down.keys()].filter((id) => id !== e.pointerId).map((id) => down.get(id))[0];
         const apart = (a) => Math.hypot(a[0] - other[0], a[1] - other[1]) || 1;
-        this.look(() => this.eye.zoom(apart([x, y]) / apart([px, py]), (x + other[0]) / 2, (y + other[1]) / 2));
-      } else if (moved > 4) this.look(() => this.eye.move(x - px, y - py));
+        this.look(() => this.viewport.zoom(apart([x, y]) / apart([px, py]), (x + other[0]) / 2, (y + other[1]) / 2));
+      } else if (moved > 4) this.look(() => this.viewport.move(x - px, y - py));
       down.set(e.pointerId, [x, y]);
     });
     const up = (e) => {
       const was = down.delete(e.pointerId);
-      if (was && e.type === "pointerup" && moved <= 4 && !down.size) this.pin(...this.eye.at(...at(e)));
+      if (was && e.type === "pointerup" && moved <= 4 && !down.size) this.pin(...this.viewport.toGrid(...this.at(e)));
     };
     canvas.addEventListener("pointerup", up);
     canvas.addEventListener("pointercancel", up);
     canvas.addEventListener("pointerleave", () => {
       this.hover = null;
-      this.tellPixel();
+      this.showPixel();
     });
     canvas.addEventListener("wheel", (e) => {
       if (!e.ctrlKey && !e.metaKey && canvas.getRootNode().activeElement !== canvas) return;
       e.preventDefault();
-      this.look(() => this.eye.zoom(Math.exp(-clamp(e.deltaY, -300, 300) * 22e-4), ...at(e)));
+      this.look(() => this.viewport.zoom(Math.exp(-clamp(e.deltaY, -300, 300) * 22e-4), ...this.at(e)));
     }, { passive: false });
   }
   keys() {
-    const step = () => Math.round(this.eye.width / 8);
+    const step = () => Math.round(this.viewport.width / 8);
     const acts = {
-      ArrowLeft: () => this.look(() => this.eye.move(step(), 0)),
-      ArrowRight: () => this.look(() => this.eye.move(-step(), 0)),
-      ArrowUp: () => this.look(() => this.eye.move(0, step())),
-      ArrowDown: () => this.look(() => this.eye.move(0, -step())),
-      "+": () => this.look(() => this.eye.zoom(1.6)),
-      "=": () => this.look(() => this.eye.zoom(1.6)),
-      "-": () => this.look(() => this.eye.zoom(1 / 1.6)),
-      0: () => this.look(() => this.eye.show(null)),
+      ArrowLeft: () => this.look(() => this.viewport.move(step(), 0)),
+      ArrowRight: () => this.look(() => this.viewport.move(-step(), 0)),
+      ArrowUp: () => this.look(() => this.viewport.move(0, step())),
+      ArrowDown: () => this.look(() => this.viewport.move(0, -step())),
+      "+": () => this.look(() => this.viewport.zoom(1.6)),
+      "=": () => this.look(() => this.viewport.zoom(1.6)),
+      "-": () => this.look(() => this.viewport.zoom(1 / 1.6)),
+      0: () => this.look(() => this.viewport.show(null)),
       ",": () => this.swipe.move(-1),
       ".": () => this.swipe.move(1),
       Enter: () => {
-        this.pin(this.eye.row, this.eye.col);
-        this.view.status.say(this.pixelText(this.eye.row, this.eye.col));
+        this.pin(this.viewport.row, this.viewport.col);
+        this.view.status.say(this.pixelText(this.viewport.row, this.viewport.col));
       },
       Delete: () => this.view.act({ type: "unpin", n: this.view.state.pins.length - 1 })
     };
     this.canvas.addEventListener("keydown", (e) => {
-      if (!acts[e.key] || e.ctrlKey || e.metaKey || e.altKey) return;
+      if (!acts[e.key] || modified(e)) return;
       e.preventDefault();
       acts[e.key]();
     });
   }
   pin(row, col) {
     this.view.act({ type: "pin", row, col });
-    if (this.about.offline) this.guessSpectra();
+    if (this.about.offline) this.readSpectra();
   }
-  /** Without a kernel: the values of the bands that the page has. */
-  guessSpectra() {
+  /** Without a kernel: take spectra from the tiles of the bands in the page. */
+  readSpectra() {
     const { store, about } = this, { grid } = about;
     store.spectra = this.view.state.pins.map(([x, y]) => {
       const time = stepOf(about, this.view.state.time);
@@ -2821,8 +2839,7 @@ var Stage = class {
     });
     this.view.refresh();
   }
-  // Values.
-  /** The value of a channel at a place, of the finest tile that is here, and the level of that. */
+  /** The value of a channel at a pixel, from the finest tile that is here, and its level. */
   valueAt(key, row, col, state = this.view.state) {
     const time = stepOf(this.about, state.time);
     for (let level = this.level; level <= this.pyramid.top; level++) {
@@ -2839,6 +2856,7 @@ var Stage = class {
     }
     return null;
   }
+  /** Position and values of a pixel, as text. */
   pixelText(row, col) {
     const { grid, bands } = this.about;
     if (row < 0 || col < 0 || row >= grid.rows || col >= grid.cols) return "";
@@ -2851,16 +2869,16 @@ var Stage = class {
     let coarsest = 0;
     for (const side of sides) {
       const own = sideOf(this.about, state, side), mark = sides.length > 1 ? `${side.toUpperCase()} ` : "";
-      let first = mark;
+      let prefix = mark;
       for (const key of new Set(channelsOf(own))) {
         const found = this.valueAt(key, row, col, own);
         if (!found) continue;
         const { value } = found, band = bands[key] || { classes: [] };
         const named = band.classes.find((c) => c.value === value);
         const text = value === null ? "no data" : named ? named.name : shortNumber(value);
-        parts.push(`${first}${key} ${text}${value !== null && band.units ? ` ${band.units}` : ""}`);
+        parts.push(`${prefix}${key} ${text}${value !== null && band.units ? ` ${band.units}` : ""}`);
         values.push(value);
-        first = "";
+        prefix = "";
         if (value !== null && !band.classes.length) coarsest = Math.max(coarsest, found.level);
       }
       if (this.valueAt(MASK, row, col, own)?.value) parts.push(`${mark}cloud or shadow`);
@@ -2871,71 +2889,72 @@ var Stage = class {
     if (down * across > 1) parts.push(`(mean of ${Math.round(down * across)} pixels)`);
     return parts.join(GAP);
   }
-  tellPixel() {
-    const [row, col] = this.hover ? this.eye.at(...this.hover) : [this.eye.row, this.eye.col];
+  showPixel() {
+    const [row, col] = this.hover ? this.viewport.toGrid(...this.hover) : [this.viewport.row, this.viewport.col];
     const text = this.pixelText(row, col);
     if (this.readout.textContent === text) return;
     this.readout.replaceChildren(...text.split(GAP).flatMap((part2, n) => [n ? GAP : "", make("span", {}, part2)]));
   }
-  // Painting.
-  /** Draw what is here, and pale what is of something else. */
+  /** Draw the tiles that are here; what was shown before is drawn pale until there are some. */
   paint(limits) {
-    const { eye, canvas, dpr, level, pyramid, view: { state } } = this;
-    if (!eye.width || this.view.asleep) return;
+    const { viewport, canvas, dpr, level, pyramid, view: { state } } = this;
+    if (!viewport.width || this.view.asleep) return;
     const started = performance.now();
-    const whole = [0, 0, pyramid.rows, pyramid.cols];
-    const sides = sidesSeen(state), pictures = sides.map((side) => this.pictures[side]);
-    sides.forEach((side, n) => pictures[n].paint(sideOf(this.about, state, side), limits, eye.view || whole, level));
+    const images = this.imagesSeen;
+    sidesSeen(state).forEach((side, n) => images[n].paint(sideOf(this.about, state, side), limits, viewport.view || pyramid.whole, level));
     const context = canvas.getContext("2d");
     context.setTransform(dpr, 0, 0, dpr, 0, 0);
-    context.clearRect(0, 0, eye.width, eye.height);
+    context.clearRect(0, 0, viewport.width, viewport.height);
     const saved = !this.drawn && this.preview;
-    if (saved) this.put(context, { canvas: saved, box: whole });
-    this.sides(context, (picture) => picture.fresh ? 1 : 0.35);
+    if (saved) this.put(context, { canvas: saved, box: pyramid.whole });
+    this.sides(context, ({ fresh: fresh2 }) => fresh2 ? 1 : 0.35);
     this.swipe.update();
     this.marks(context);
     this.areaTool.place();
     this.scale();
-    const fresh = pictures.every(({ fresh: fresh2 }) => fresh2);
+    const fresh = images.every(({ fresh: fresh2 }) => fresh2);
     if (fresh) {
       canvas.dataset.rev = ++this.revision;
       canvas.dataset.ms = (performance.now() - started).toFixed(1);
     }
-    canvas.dataset.fine = String(fresh && pictures.every(({ complete }) => complete));
+    canvas.dataset.fine = String(fresh && images.every(({ complete }) => complete));
     canvas.dataset.level = level;
-    canvas.dataset.whole = String(!eye.zoomed);
+    canvas.dataset.whole = String(!viewport.zoomed);
     canvas.dataset.saved = String(Boolean(saved));
   }
-  /** Whether there is a picture of what is seen, or was. */
-  get drawn() {
-    return sidesSeen(this.view.state).some((side) => this.pictures[side].drawn);
+  get imagesSeen() {
+    return sidesSeen(this.view.state).map((side) => this.images[side]);
   }
-  /** Draw A left of the bar and B right of it, or the one that is seen. @param {(picture: Picture) => number} alpha */
+  /** Whether there is an image, even if of what was shown before. */
+  get drawn() {
+    return this.imagesSeen.some(({ drawn }) => drawn);
+  }
+  /** Draw A left of the bar and B right of it, or the only side. @param {(image: SideImage) => number} alpha */
   sides(context, alpha) {
-    const { eye } = this, pictures = sidesSeen(this.view.state).map((side) => this.pictures[side]);
-    const edge = pictures.length > 1 ? this.swipe.split * eye.width : eye.width;
-    pictures.forEach((picture, n) => {
+    const { viewport, imagesSeen: images } = this;
+    const edge = images.length > 1 ? this.swipe.split * viewport.width : viewport.width;
+    images.forEach((image, n) => {
       context.save();
       context.beginPath();
-      context.rect(n ? edge : 0, 0, n ? eye.width - edge : edge, eye.height);
+      context.rect(n ? edge : 0, 0, n ? viewport.width - edge : edge, viewport.height);
       context.clip();
-      context.globalAlpha = alpha(picture);
-      for (const layer of picture.drawn || []) this.put(context, layer);
+      context.globalAlpha = alpha(image);
+      for (const layer of image.drawn || []) this.put(context, layer);
       context.restore();
     });
   }
-  /** Draw what is seen and marked, in CSS pixels. */
-  seen(context) {
+  /** Draw the image, the bar and the pins on another canvas, in CSS pixels. */
+  drawOn(context) {
     this.sides(context, () => 1);
     if (this.swipe.on) {
       context.fillStyle = "#fff";
-      context.fillRect(this.swipe.split * this.eye.width - 1, 0, 2, this.eye.height);
+      context.fillRect(this.swipe.split * this.viewport.width - 1, 0, 2, this.viewport.height);
     }
     this.marks(context);
   }
   put(context, layer) {
     const [top, left, bottom, right] = layer.box;
-    const [x, y] = this.eye.place(top, left), [x2, y2] = this.eye.place(bottom, right);
+    const [x, y] = this.viewport.toScreen(top, left), [x2, y2] = this.viewport.toScreen(bottom, right);
     context.imageSmoothingEnabled = (x2 - x) / layer.canvas.width < 2;
     context.imageSmoothingQuality = "medium";
     context.drawImage(layer.canvas, x, y, x2 - x, y2 - y);
@@ -2946,10 +2965,10 @@ var Stage = class {
     context.textAlign = "center";
     context.textBaseline = "middle";
     this.view.state.pins.forEach(([px, py], n) => {
-      const [x, y] = this.eye.place((py - grid.y) / grid.dy, (px - grid.x) / grid.dx);
+      const [x, y] = this.viewport.toScreen((py - grid.y) / grid.dy, (px - grid.x) / grid.dx);
       context.beginPath();
       context.arc(x, y, 8, 0, 7);
-      context.fillStyle = PINS[n % PINS.length];
+      context.fillStyle = pinColor(n);
       context.fill();
       context.lineWidth = 1.5;
       context.strokeStyle = "#fff";
@@ -2959,108 +2978,11 @@ var Stage = class {
     });
   }
   scale() {
-    const bar = barOf(this.about.grid, this.eye.scale, this.eye.width / 4);
+    const bar = barOf(this.about.grid, this.viewport.scale, this.viewport.width / 4);
     this.scalebar.hidden = !bar;
     if (!bar) return;
     this.scalebar.firstChild.style.width = `${bar.width.toFixed(1)}px`;
     this.scalebar.lastChild.textContent = bar.text;
-  }
-};
-
-// astra_xr/widgets/js/ui/spectra.js
-var Spectra = class {
-  constructor(view) {
-    this.view = view;
-    this.hint = make("p", { class: "astra-hint" }, "Click the image to see the spectrum of a pixel.");
-    this.title = make("div", { class: "astra-formula" });
-    this.svg = draw("svg", { class: "astra-spectra", viewBox: `0 0 ${WIDE} 130`, role: "img", "aria-label": "Spectra of the marked pixels" });
-    this.list = make("ul", { class: "astra-pins", "aria-label": "Marked pixels" });
-    const table = make("button", { type: "button", onclick: (e) => this.copyTable(e.target) }, "Copy table");
-    const clear = make("button", { type: "button", onclick: () => view.act({ type: "clear" }) }, "Clear");
-    this.again = tryAgain(() => view.store.wire.send({ type: "spectra" }));
-    this.actions = make("div", { class: "astra-row" }, this.again, table, clear);
-    this.node = make("div", { class: "astra-spectrum" }, this.hint, this.title, this.svg, this.list, this.actions);
-  }
-  get known() {
-    const { store, state, about } = this.view, time = stepOf(about, state.time);
-    return state.pins.map(([x, y]) => store.spectra.find((s) => s.x === x && s.y === y && s.time === time));
-  }
-  update() {
-    const { pins, time, compare } = this.view.state, { gone } = this.view.store.wire;
-    this.hint.hidden = pins.length > 0;
-    for (const part2 of [this.title, this.list, this.actions]) part2.hidden = !pins.length;
-    this.title.textContent = ["Spectra", compare && "A", time].filter(Boolean).join(" · ");
-    const known = this.known;
-    const made = JSON.stringify([pins, known, gone]);
-    if (made === this.made) return;
-    this.made = made;
-    this.again.hidden = !known.some((found) => found?.message);
-    this.lines(known);
-    this.list.replaceChildren(...pins.map(([x, y], n) => {
-      const found = known[n];
-      const what = !found ? gone ? "needs a kernel" : "reading…" : found.message ? found.message : `${numberText(x, 8)}, ${numberText(y, 8)}`;
-      const drop = make("button", { type: "button", "aria-label": `Remove mark ${n + 1}`, onclick: () => this.view.act({ type: "unpin", n }) }, "×");
-      return make("li", {}, make("i", { style: `background:${PINS[n % PINS.length]}` }, String(n + 1)), make("span", {}, what), drop);
-    }));
-  }
-  lines(known) {
-    const { bands } = this.view.about;
-    const reflective = this.view.about.reflectance;
-    let names = Object.keys(bands).filter((n) => !bands[n].classes.length && (!reflective || bands[n].role === "reflectance"));
-    const waves = names.every((n) => bands[n].wavelength);
-    if (waves) names = names.sort((a, b) => bands[a].wavelength - bands[b].wavelength);
-    const at = (n) => waves ? bands[names[n]].wavelength : n;
-    const values = known.filter(Boolean).flatMap((s) => names.map((n) => s.values[n])).filter((v) => typeof v === "number");
-    const reading = !this.view.store.wire.gone && known.some((found) => !found);
-    if (!values.length && !reading) this.svg.replaceChildren();
-    this.svg.classList.toggle("astra-pale", !values.length && reading);
-    this.svg.toggleAttribute("hidden", !known.length || !values.length && !this.svg.firstChild);
-    if (!values.length) return;
-    const low = Math.min(0, ...values), high = Math.max(...values) || 1;
-    const first = at(0), last2 = at(names.length - 1);
-    const x = (w) => 34 + (w - first) / (last2 - first || 1) * (WIDE - 44);
-    const y = (v) => 108 - (v - low) / (high - low || 1) * 98;
-    const nodes = [];
-    for (const v of roundNumbers(low, high > low ? high : low + 1, 4)) {
-      const text = draw("text", { x: 30, y: y(v) + 3, class: "astra-end" });
-      text.textContent = numberText(v, 4);
-      nodes.push(draw("line", { x1: 34, x2: WIDE - 10, y1: y(v), y2: y(v), class: "astra-rail" }), text);
-    }
-    let used = -99;
-    names.forEach((name, n) => {
-      const px = x(at(n));
-      if (px - used < 27) return;
-      used = px;
-      const text = draw("text", { x: px, y: 122 });
-      text.textContent = waves ? numberText(at(n), 3) : name.slice(0, 5);
-      nodes.push(text);
-    });
-    known.forEach((found, k) => {
-      if (!found) return;
-      const color = PINS[k % PINS.length];
-      const dots = names.map((name, n) => [at(n), found.values[name], name]).filter(([, v]) => typeof v === "number");
-      nodes.push(draw("path", { d: dots.map(([w, v], i) => `${i ? "L" : "M"}${x(w).toFixed(1)} ${y(v).toFixed(1)}`).join(""), stroke: color, class: "astra-line" }));
-      nodes.push(...dots.map(([w, v, name]) => {
-        const dot = draw("circle", { cx: x(w).toFixed(1), cy: y(v).toFixed(1), r: 2.6, fill: color }, draw("title"));
-        dot.firstChild.textContent = `${name}: ${numberText(v, 4)}`;
-        return dot;
-      }));
-    });
-    if (waves) {
-      const unit = draw("text", { x: WIDE - 10, y: 104, class: "astra-end" });
-      unit.textContent = "µm";
-      nodes.push(unit);
-    }
-    this.svg.replaceChildren(draw("g", { class: "astra-axis" }, ...nodes));
-  }
-  async copyTable(button) {
-    const names = Object.keys(this.view.about.bands).filter((n) => !this.view.about.bands[n].classes.length);
-    const rows = this.known.filter(Boolean).map((s) => [s.x, s.y, ...names.map((n) => s.values[n] ?? "")].join("	"));
-    const done = await copyText([["x", "y", ...names].join("	"), ...rows].join("\n"));
-    button.textContent = done ? "Copied" : "Not copied";
-    setTimeout(() => {
-      button.textContent = "Copy table";
-    }, 1500);
   }
 };
 
@@ -3074,15 +2996,20 @@ var Status = class {
   say(text) {
     this.line.textContent = text;
   }
-  /** `broken` is what failed in a panel. */
+  /** @param {boolean} done */
+  copied(done) {
+    this.say(done ? "Copied." : "The browser denied access to the clipboard.");
+  }
+  /** `broken` is the message of a panel that failed. */
   update(broken) {
     const { view } = this, { store } = view;
-    const reading = store.reading;
+    const { reading } = store;
     view.stage.bar.hidden = !reading.length;
     view.root.dataset.busy = String(view.frame > 0 || reading.length > 0);
     const [text, weight] = this.text(reading);
-    if (this.said !== text) {
-      this.say(this.said = text);
+    if (this.shown !== text) {
+      this.shown = text;
+      this.say(text);
       this.line.dataset.weight = weight;
     }
     const shown2 = sidesRead(view.state).flatMap((side) => channelsOf(sideOf(view.about, view.state, side)));
@@ -3091,7 +3018,7 @@ var Status = class {
     if (this.failure === failure) return;
     this.failure = failure;
     this.alert.hidden = !failure;
-    this.alert.replaceChildren(make("span", {}, failure), make("button", { type: "button", onclick: () => {
+    this.alert.replaceChildren(make("span", {}, failure), make("button", { onclick: () => {
       store.retry();
       view.refresh();
     } }, "Try again"));
@@ -3110,14 +3037,14 @@ var Status = class {
 var CELL = 66;
 var EDGE3 = 4;
 var BATCH = 12;
-var AHEAD = 16;
 var FEW = 6;
+var AHEAD = 16;
 var SLICE = 10;
 var Strip = class {
   clear = false;
-  // only clear steps are listed
+  // list only clear steps
   used = false;
-  // neighbors of the step are read ahead
+  // the user has used the strip: read neighboring steps ahead
   hovered = -1;
   shown = -1;
   /** @type {number[]} */
@@ -3132,9 +3059,8 @@ var Strip = class {
     this.dates = this.steps.some(({ date }) => date !== null);
     this.order = inOrder(this.steps);
     const what = this.dates ? "date" : "image";
-    const step = (by, label, text) => make("button", { type: "button", class: "astra-small", title: label, "aria-label": label, onclick: () => this.go(by) }, text);
-    this.previous = step(-1, `Previous ${what}`, "◀");
-    this.next = step(1, `Next ${what}`, "▶");
+    this.previous = iconButton(`Previous ${what}`, "◀", () => this.go(-1));
+    this.next = iconButton(`Next ${what}`, "▶", () => this.go(1));
     this.only = make("input", { type: "checkbox", onchange: () => {
       this.clear = this.only.checked;
       this.shown = -1;
@@ -3168,7 +3094,7 @@ var Strip = class {
   get current() {
     return stepOf(this.view.about, this.view.edited.time);
   }
-  /** Show the step that many places on. @param {number} by */
+  /** Show the step `by` places further. @param {number} by */
   go(by) {
     this.use();
     this.choose(stepBy(this.list, this.current, by));
@@ -3180,7 +3106,7 @@ var Strip = class {
   /** @param {KeyboardEvent} event */
   key(event) {
     const by = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity, PageUp: -10, PageDown: 10 }[event.key];
-    if (by === void 0 || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (by === void 0 || modified(event)) return;
     event.preventDefault();
     this.focus = true;
     this.go(by);
@@ -3202,7 +3128,7 @@ var Strip = class {
   tile(key, n) {
     return this.view.store.get({ key, time: n, level: this.view.pyramid.thumbnail, row: 0, col: 0 });
   }
-  /** What to read beside what is seen: thumbnails that are in sight, and the steps next to this one. @param {Address[]} seen */
+  /** The tiles to read besides those of the image: thumbnails in sight, and neighboring steps. @param {Address[]} seen */
   wanted(seen) {
     const { about, store, edited: state, pyramid, stage } = this.view;
     if (this.steps.length < 2 || !about.quick || about.offline || !this.scroller.clientWidth) return [];
@@ -3210,12 +3136,12 @@ var Strip = class {
     const most = idle ? BATCH : left.some(({ level: level2 }) => level2 === pyramid.top) ? 0 : FEW;
     const near = this.sight().sort((a, b) => Math.abs(a - this.place) - Math.abs(b - this.place)).map((place) => this.list[place]);
     const open = near.map((n) => this.addresses(n)).filter((all) => !all.every((address) => store.settled(address)));
-    const coming = open.filter((all) => all.some((address) => store.coming(address)));
-    const found = [...coming, ...open.filter((all) => !coming.includes(all)).slice(0, Math.max(0, most - coming.length))].flat();
+    const pending = open.filter((all) => all.some((address) => store.pending(address)));
+    const found = [...pending, ...open.filter((all) => !pending.includes(all)).slice(0, Math.max(0, most - pending.length))].flat();
     if (!this.used || !idle) return found;
     const beside = /* @__PURE__ */ new Set([this.hovered, stepBy(this.list, this.current, 1), stepBy(this.list, this.current, -1)]);
     const ahead = [...beside].filter((n) => n >= 0).map((n) => ({ ...state, time: this.steps[n].label }));
-    const view = stage.eye.view || [0, 0, pyramid.rows, pyramid.cols];
+    const view = stage.viewport.view || pyramid.whole;
     const level = pyramid.within(stage.level, view).length <= AHEAD ? stage.level : pyramid.top;
     return [...found, ...ahead.flatMap((next) => wantedBy(about, pyramid, next, level, view))];
   }
@@ -3254,7 +3180,7 @@ var Strip = class {
     if (left < scroller.scrollLeft) scroller.scrollLeft = left - CELL;
     else if (left + CELL > scroller.scrollLeft + scroller.clientWidth) scroller.scrollLeft = left + 2 * CELL - scroller.clientWidth;
   }
-  /** Elements for what is in sight alone, and for the current step, which has the focus. @param {(number | null)[]} clouds */
+  /** Make elements only for steps in sight, and for the current step, which can have the focus. @param {(number | null)[]} clouds */
   lay(clouds) {
     const { about, state } = this.view;
     const sides = state.compare ? bothOf(about, state).map(({ time }) => stepOf(about, time)) : [];
@@ -3303,7 +3229,7 @@ var Strip = class {
     this.cells.set(n, cell);
     return cell;
   }
-  /** Color what is in sight, not too much at once. */
+  /** Color the thumbnails, for a short while at a time. */
   paint() {
     const started = performance.now();
     const look = new Look(this.view.about, this.view.edited, this.view.limits);
@@ -3332,17 +3258,14 @@ var Strip = class {
     if (failed) cell.node.title = `${this.steps[n].label}: ${failed}`;
     if (!look.known) return;
     if (small) {
-      const made = `${look.made} ${tiles.map(numberOf)} ${state.mask && mask ? numberOf(mask) : ""}`;
-      if (cell.made === made) return;
-      const [rows, cols] = tiles[0].shape;
-      [cell.canvas.height, cell.canvas.width] = [rows, cols];
-      const image = new ImageData(cols, rows);
-      look.color(new Uint32Array(image.data.buffer), tiles, state.mask ? mask : null);
-      cell.canvas.getContext("2d")?.putImageData(image, 0, 0);
-      cell.made = made;
+      const shownMask = state.mask ? mask : null, key = look.keyOf(tiles, shownMask);
+      if (cell.made === key) return;
+      [cell.canvas.height, cell.canvas.width] = tiles[0].shape;
+      cell.canvas.getContext("2d")?.putImageData(look.colored(tiles, shownMask), 0, 0);
+      cell.made = key;
     } else if (about.offline || !about.quick) {
       const layer = new Layer(store, pyramid, pyramid.top);
-      layer.paint([0, 0, pyramid.rows, pyramid.cols], look);
+      layer.paint(pyramid.whole, look);
       if (!layer.complete) return;
       const scale = 112 / Math.max(layer.canvas.width, layer.canvas.height);
       [cell.canvas.width, cell.canvas.height] = [layer.canvas.width * scale, layer.canvas.height * scale];
@@ -3355,9 +3278,9 @@ var Strip = class {
 
 // astra_xr/widgets/js/ui/timeline.js
 var HIGH2 = 108;
-var [LEFT, RIGHT, TOP, BOTTOM] = [34, WIDE - 10, 8, HIGH2 - 22];
+var [LEFT2, RIGHT2, TOP2, BOTTOM2] = [34, WIDE - 10, 8, HIGH2 - 22];
 var Timeline = class {
-  asked = "";
+  requested = "";
   made = "";
   /** @param {View} view */
   constructor(view) {
@@ -3365,86 +3288,78 @@ var Timeline = class {
     this.order = inOrder(view.about.steps);
     this.title = make("div", { class: "astra-formula" });
     this.svg = draw("svg", { class: "astra-spectra", viewBox: `0 0 ${WIDE} ${HIGH2}`, role: "img" });
-    this.told = make("p", { class: "astra-hint" });
+    this.note = make("p", { class: "astra-hint" });
     this.again = tryAgain(() => {
-      this.asked = "";
+      this.requested = "";
       view.refresh();
     });
-    this.node = make("div", { class: "astra-timeline" }, this.title, this.svg, this.told, this.again);
+    this.node = make("div", { class: "astra-timeline" }, this.title, this.svg, this.note, this.again);
   }
   update() {
     const { about, edited: state, store } = this.view, { pins } = state;
     const some = about.steps.length > 1 && pins.length > 0 && about.quick && !about.offline;
     this.node.hidden = !some;
     if (!some) {
-      this.asked = "";
+      this.requested = "";
       return;
     }
     const key = overTime(about, state);
     const known = pins.map(([x, y]) => store.series.find((s) => s.key === key && s.x === x && s.y === y));
-    const missing = pins.filter((_, n) => !known[n] || known[n].message), ask = JSON.stringify([key, missing]);
-    if (missing.length && ask !== this.asked && store.wire.send({ type: "series", key, points: missing })) this.asked = ask;
+    const missing = pins.filter((_, n) => !known[n] || known[n].message), request = JSON.stringify([key, missing]);
+    if (missing.length && request !== this.requested && store.wire.send({ type: "series", key, points: missing })) this.requested = request;
     const made = JSON.stringify([key, known.map((found) => found && [found.x, found.y, found.values.length, found.message]), state.time, store.wire.gone]);
     if (made === this.made) return;
     this.made = made;
     this.title.textContent = `${key} over time`;
-    this.told.textContent = known.find((found) => found?.message)?.message || (!missing.length ? "" : store.wire.gone ? "This needs a kernel." : "reading…");
-    this.again.hidden = !known.some((found) => found?.message);
+    const failed = known.find((found) => found?.message);
+    this.note.textContent = failed?.message || (!missing.length ? "" : store.wire.gone ? "This needs a kernel." : "reading…");
+    this.again.hidden = !failed;
     this.plot(key, known.filter(Boolean));
   }
   plot(key, known) {
     const { about, edited: state } = this.view, { steps } = about;
-    const dated = this.order.every((n) => steps[n].date !== null);
-    const order = dated || !steps.some(({ date }) => date !== null) ? this.order : this.order.filter((n) => steps[n].date !== null);
+    const dated = this.order.filter((n) => steps[n].date !== null), order = dated.length ? dated : this.order;
     const at = (n) => steps[n].date ?? this.order.indexOf(n);
     const values = known.flatMap((found) => order.map((n) => found.values[n])).filter((v) => typeof v === "number");
     this.svg.setAttribute("aria-label", `${key} over time at the marked pixels`);
     if (!values.length) {
       this.svg.replaceChildren();
-      if (known.length && !this.told.textContent) this.told.textContent = "No clear value.";
+      if (known.length && !this.note.textContent) this.note.textContent = "No clear value.";
       return;
     }
     const low = Math.min(...values), high = Math.max(...values), room = (high - low) * 0.06 || Math.abs(high) * 0.1 || 1;
-    const first = at(order[0]), last2 = at(order[order.length - 1]);
-    const x = (n) => LEFT + (at(n) - first) / (last2 - first || 1) * (RIGHT - LEFT);
-    const y = (v) => BOTTOM - (v - low + room) / (high - low + 2 * room) * (BOTTOM - TOP);
-    const text = (attrs, words) => {
-      const node = draw("text", attrs);
-      node.textContent = words;
-      return node;
-    };
-    const nodes = [low, high].flatMap((v) => [
-      draw("line", { x1: LEFT, x2: RIGHT, y1: y(v), y2: y(v), class: "astra-rail" }),
-      text({ x: LEFT - 4, y: y(v) + 3, class: "astra-end" }, numberText(v, 2))
-    ]);
-    nodes.push(...this.ticks(order, x, text));
+    const across = scaleOf(at(order[0]), at(order[order.length - 1]), LEFT2, RIGHT2), x = (n) => across(at(n));
+    const y = scaleOf(low - room, high + room, BOTTOM2, TOP2);
+    const nodes = [low, high].flatMap((v) => gridLine(y(v), numberText(v, 2), LEFT2, RIGHT2));
+    nodes.push(...this.ticks(order, x));
     const now = stepOf(about, state.time);
-    if (order.includes(now)) nodes.push(draw("line", { x1: x(now), x2: x(now), y1: TOP, y2: BOTTOM, class: "astra-now" }));
+    if (order.includes(now)) nodes.push(draw("line", { x1: x(now), x2: x(now), y1: TOP2, y2: BOTTOM2, class: "astra-now" }));
     const small = order.length > 80;
-    known.forEach((found) => {
-      const color = PINS[state.pins.findIndex(([px, py]) => px === found.x && py === found.y) % PINS.length];
-      for (const piece of pieces(order, found.values)) {
-        const d = piece.map((n, i) => `${i ? "L" : "M"}${x(n).toFixed(1)} ${y(found.values[n]).toFixed(1)}`).join("");
-        if (piece.length > 1) nodes.push(draw("path", { d, stroke: color, class: "astra-line" }));
-        for (const n of piece) {
-          const dot = draw("circle", { cx: x(n).toFixed(1), cy: y(found.values[n]).toFixed(1), r: n === now ? 4 : small ? 1.2 : 2.6, fill: color, class: "astra-dot", onclick: () => this.view.act({ type: "time", label: steps[n].label }) }, draw("title"));
-          dot.firstChild.textContent = `${steps[n].label}: ${numberText(found.values[n], 4)}`;
-          nodes.push(dot);
-        }
+    for (const { x: px, y: py, values: over } of known) {
+      const color = pinColor(state.pins.findIndex((pin) => pin[0] === px && pin[1] === py));
+      const point = (n) => [x(n), y(over[n])];
+      for (const piece of pieces(order, over)) {
+        if (piece.length > 1) nodes.push(lineThrough(piece.map(point), color));
+        nodes.push(...piece.map((n) => dotAt(
+          point(n),
+          color,
+          `${steps[n].label}: ${numberText(over[n], 4)}`,
+          { r: n === now ? 4 : small ? 1.2 : 2.6, class: "astra-dot", onclick: () => this.view.act({ type: "time", label: steps[n].label }) }
+        )));
       }
-    });
+    }
     this.svg.replaceChildren(draw("g", { class: "astra-axis" }, ...nodes));
   }
-  /** The first and the last step, and what fits between. */
-  ticks(order, x, text) {
+  /** The labels of the first and the last step, and of one between them, if they fit. */
+  ticks(order, x) {
     const { steps } = this.view.about, { length } = order;
     const ends = length > 2 ? [0, length >> 1, length - 1] : [...order.keys()];
     let used = -99;
     return ends.flatMap((i) => {
-      const px = Math.min(RIGHT - 22, Math.max(LEFT + 22, x(order[i])));
+      const px = clamp(x(order[i]), LEFT2 + 22, RIGHT2 - 22);
       if (px - used < 56) return [];
       used = px;
-      return [text({ x: px, y: HIGH2 - 6 }, steps[order[i]].label.slice(0, 10))];
+      return [labelAt(px, HIGH2 - 6, steps[order[i]].label.slice(0, 10))];
     });
   }
 };
@@ -3452,23 +3367,12 @@ var Timeline = class {
 // astra_xr/widgets/js/ui/view.js
 var PANEL = 348;
 var View = class {
-  /** @type {() => void} */
-  followed = () => {
-  };
-  /** @type {() => void} */
-  told = () => {
-  };
-  /** @type {() => void} */
-  widen = () => {
-  };
+  closing = new AbortController();
+  // ends all listeners and observers
   full = false;
-  // on the full screen
+  // in full screen
   asleep = false;
-  // far from what is seen of the page
-  falling = 0;
-  /** @type {(event: KeyboardEvent) => void} */
-  typed = () => {
-  };
+  // far out of sight
   frame = 0;
   saving = 0;
   broken = "";
@@ -3506,11 +3410,11 @@ var View = class {
   build() {
     const { about, stage, status, root } = this;
     this.code = make("code");
-    const copy = make("button", { type: "button", class: "astra-main", onclick: (e) => this.copied(e.target, "") }, "Copy code");
+    const copy = this.copyCode("Copy code", "", { class: "astra-main" });
     const none = about.opening ? "" : about.unopened || "";
     const title = none || "A whole program: opens the Dataset and makes this image";
-    const script = make("button", { type: "button", title, disabled: !about.opening, onclick: (e) => this.copied(e.target, `${about.opening}
-`) }, "Copy script");
+    const script = this.copyCode("Copy script", `${about.opening}
+`, { title, disabled: !about.opening });
     const why = none ? make("div", { class: "astra-why" }, `No script. ${none}`) : null;
     const foot = make(
       "div",
@@ -3534,16 +3438,22 @@ var View = class {
     ));
   }
   listen() {
-    this.followed = () => {
-      const state = this.model.get("state");
+    const { model, root, stage, closing: { signal } } = this;
+    const atEnd = (act) => signal.addEventListener("abort", act);
+    const onModel = (event, act) => {
+      model.on(event, act);
+      atEnd(() => model.off(event, act));
+    };
+    onModel("change:state", () => {
+      const state = model.get("state");
       if (state === this.state) return;
       const moved = String(state.view) !== String(this.state.view);
       this.state = state;
-      if (moved) this.stage.follow(state.view);
+      if (moved) stage.follow(state.view);
       this.refresh();
-    };
-    this.told = () => this.refresh();
-    this.typed = (event) => {
+    });
+    onModel("change:shown", () => this.refresh());
+    root.addEventListener("keydown", (event) => {
       event.stopPropagation();
       const [field] = event.composedPath();
       const text = field instanceof HTMLInputElement && !["radio", "checkbox", "range"].includes(field.type);
@@ -3552,60 +3462,51 @@ var View = class {
       if (!name) return;
       event.preventDefault();
       this.step(name);
-    };
-    this.model.on("change:state", this.followed);
-    this.model.on("change:shown", this.told);
-    this.root.addEventListener("keydown", this.typed);
-    this.widen = () => {
-      const at = (
-        /** @type {ShadowRoot} */
-        this.root.getRootNode().fullscreenElement
-      );
-      this.full = at === this.root;
-      const most = PANEL + 0.85 * window.innerHeight / this.stage.eye.aspect;
-      this.root.style.maxWidth = this.full ? "none" : `${Math.min(1680, Math.max(1080, Math.round(most)))}px`;
+    }, { signal });
+    const widen = () => {
+      this.full = /** @type {ShadowRoot} */
+      root.getRootNode().fullscreenElement === root;
+      const most = PANEL + 0.85 * window.innerHeight / stage.viewport.aspect;
+      root.style.maxWidth = this.full ? "none" : `${clamp(Math.round(most), 1080, 1680)}px`;
       this.head.update();
-      this.stage.resized();
+      stage.resized();
     };
-    this.widen();
-    addEventListener("resize", this.widen);
-    document.addEventListener("fullscreenchange", this.widen);
-    this.sizes = new ResizeObserver(() => this.stage.resized());
-    this.sizes.observe(this.stage.node);
-    this.near = new IntersectionObserver(
+    widen();
+    addEventListener("resize", widen, { signal });
+    document.addEventListener("fullscreenchange", widen, { signal });
+    const sizes = new ResizeObserver(() => stage.resized());
+    sizes.observe(stage.node);
+    let timer = 0;
+    const near = new IntersectionObserver(
       ([{ isIntersecting }]) => {
-        clearTimeout(this.falling);
+        clearTimeout(timer);
         if (isIntersecting) this.wake();
-        else this.falling = setTimeout(() => this.sleep(), 3e3);
+        else timer = setTimeout(() => this.sleep(), 3e3);
       },
       /** @type {any} */
       { rootMargin: "1000px", scrollMargin: "1000px" }
     );
-    this.near.observe(this.root);
-    this.ticking = setInterval(() => this.status.update(this.broken), 500);
+    near.observe(root);
+    const ticking = setInterval(() => this.status.update(this.broken), 500);
+    atEnd(() => {
+      sizes.disconnect();
+      near.disconnect();
+      clearTimeout(timer);
+      clearInterval(ticking);
+    });
   }
   close() {
-    this.closed = true;
-    this.model.off("change:state", this.followed);
-    this.model.off("change:shown", this.told);
-    this.root.removeEventListener("keydown", this.typed);
-    this.sizes?.disconnect();
-    this.near?.disconnect();
-    clearTimeout(this.falling);
-    clearInterval(this.ticking);
+    this.closing.abort();
     clearTimeout(this.saving);
     clearTimeout(this.stage.looking);
     cancelAnimationFrame(this.frame);
-    this.save.close();
-    removeEventListener("resize", this.widen);
-    document.removeEventListener("fullscreenchange", this.widen);
     this.store.leave(this);
     this.root.replaceChildren();
   }
   sleep() {
     this.asleep = true;
     this.stage.release();
-    this.store.rest(this);
+    this.store.sleep(this);
   }
   wake() {
     if (!this.asleep) return;
@@ -3613,20 +3514,21 @@ var View = class {
     this.stage.load();
     this.stage.fill();
   }
-  /** Change the state, and tell Python, not more often than every 80 ms. */
+  /** Change the state. @param {any} action */
   act(action) {
     const next = reduce(this.about, this.state, { side: this.side, ...action });
     if (next !== this.state) this.store.history.record(this.state, next, action);
-    this.become(next);
+    this.show(next);
   }
-  /** Undo or redo a step. */
+  /** Undo or redo a change. @param {"undo" | "redo"} name */
   step(name) {
     const { history } = this.store;
     if (!(name === "undo" ? history.done : history.undone).length) return;
-    this.become(history[name](this.state));
+    this.show(history[name](this.state));
     this.status.say(name === "undo" ? "Undone." : "Redone.");
   }
-  become(next) {
+  /** Show a state, and send it to Python, at most every 80 ms. @param {State} next */
+  show(next) {
     if (next !== this.state) {
       this.state = next;
       this.store.refused = "";
@@ -3642,41 +3544,42 @@ var View = class {
     }
     this.refresh();
   }
-  /** Let menus be of side "a" or "b". */
+  /** Let the menus change side "a" or "b". */
   choose(side) {
     this.side = side;
     this.refresh();
   }
-  /** The side that limits, histogram and color map are of. */
+  /** The side whose limits, histogram and colormap are shown. */
   get limitsOf() {
     return sidesSeen(this.state).includes(this.side) ? this.side : sidesSeen(this.state)[0];
   }
-  /** The state of the side that menus are of, and of the one that limits are of. */
+  /** The state of the side that the menus change. */
   get edited() {
     return sideOf(this.about, this.state, this.side);
   }
+  /** The state of the side whose limits are shown. */
   get shown() {
     return sideOf(this.about, this.state, this.limitsOf);
   }
-  /** The statistics of that, if they are known. */
+  /** The statistics of that side, if they are known. */
   get found() {
     return this.statistics[this.limitsOf].found;
   }
-  /** Whether the color map is one that was chosen: B has that of its own index, where A has another. */
+  /** Whether the colormap can be chosen: if B shows another channel than A, it has the default one. */
   get mapIsChosen() {
     return this.limitsOf !== "b" || String(channelsOf(this.shown)) === String(channelsOf(sideOf(this.about, this.state, "a")));
   }
   refresh() {
-    if (this.frame || this.closed) return;
+    if (this.frame || this.closing.signal.aborted) return;
     this.root.dataset.busy = "true";
     this.frame = requestAnimationFrame(() => {
       this.frame = 0;
       this.update();
     });
   }
-  /** State → what is needed → what follows → each panel; what fails in one stops no other. */
+  /** Request tiles, derive limits and update each panel; a failure in one does not stop the others. */
   update() {
-    if (this.closed) return;
+    if (this.closing.signal.aborted) return;
     if (!this.state.compare) this.side = "a";
     const { stage, head, panel, histogram, spectra, area, timeline, strip } = this;
     const parts = [
@@ -3685,7 +3588,7 @@ var View = class {
       () => stage.paint(this.limits),
       ...[head, panel, histogram, area, spectra, timeline, strip].map((part2) => () => part2.update()),
       () => this.showCode(),
-      () => stage.tellPixel()
+      () => stage.showPixel()
     ];
     this.broken = "";
     for (const part2 of parts) {
@@ -3699,33 +3602,27 @@ var View = class {
     this.status.update(this.broken);
   }
   fetch() {
-    if (this.asleep || this.stage.looking || !this.stage.eye.width) return;
+    if (this.asleep || this.stage.looking || !this.stage.viewport.width) return;
     const { about, pyramid, state, stage } = this;
-    const wanted = sidesRead(state).flatMap((side) => wantedBy(about, pyramid, sideOf(about, state, side), stage.level, stage.eye.view));
+    const wanted = sidesRead(state).flatMap((side) => wantedBy(about, pyramid, sideOf(about, state, side), stage.level, stage.viewport.view));
     this.store.want(this, wanted, this.strip.wanted(wanted));
   }
   derive() {
-    const { about, state, statistics } = this, told = (this.model.get("shown") || {}).limits;
+    const { about, state, statistics } = this, reported = this.model.get("shown")?.limits;
     if (this.differences.of(...bothOf(about, state))) statistics.difference.found = null;
     this.limits = {};
     for (const side of /* @__PURE__ */ new Set([...sidesRead(state), ...sidesSeen(state)])) {
       const own = sideOf(about, state, side);
       statistics[side].update(own);
-      this.limits = { ...limitsInForce(own, statistics[side].found, told), ...this.limits };
+      this.limits = { ...limitsInForce(own, statistics[side].found, reported), ...this.limits };
     }
   }
   showCode() {
     const code = codeOf(this.about, this.state, this.limits);
     if (this.code.textContent !== code) this.code.textContent = code;
   }
-  async copied(button, opening) {
-    const text = button.textContent;
-    const done = await copyText(opening + codeOf(this.about, this.state, this.limits));
-    button.textContent = done ? "Copied" : "Not copied; select the text";
-    this.status.say(done ? "Copied." : "The browser denied access to the clipboard.");
-    setTimeout(() => {
-      button.textContent = text;
-    }, 1500);
+  copyCode(title, opening, attrs) {
+    return copyButton(title, () => opening + codeOf(this.about, this.state, this.limits), attrs, (done) => this.status.copied(done));
   }
 };
 
@@ -3739,7 +3636,7 @@ function widget() {
   return {
     /** @param {{ model: Model }} context */
     initialize({ model }) {
-      const wire = new Wire(model, (message) => store.heard(message));
+      const wire = new Wire(model, (message) => store.receive(message));
       store = new Store(wire, unique());
       return () => wire.close();
     },
@@ -3747,8 +3644,8 @@ function widget() {
     render: ({ model, el }) => shown(model, store, el)
   };
 }
-async function offline(held, el) {
-  const { model, store } = await offlineModel(held);
+async function offline(content, el) {
+  const { model, store } = await offlineModel(content);
   return shown(model, store, el);
 }
 export {

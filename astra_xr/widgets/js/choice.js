@@ -1,33 +1,20 @@
-// What is chosen: state is only ever made by reduce(). What follows from pixels is in derive.js.
+// What is chosen: only reduce() makes states. What follows from pixels is in derive.js.
 
+import { clamp } from "./numbers.js";
 import { parted } from "./pixels/stats.js";
 import { canDiffer, channelsOf, compared, DIFFERENCE, indexOf, otherThan, sideOf, swapped, withB } from "./sides.js";
 
 /** @import { About, Limits, State, Stretch } from "./types" */
 
-export { channelsOf };
-
 /**
- * The number of the step that a label is of; 0 where there is one only.
- * @param {About} about
- * @param {string | null} label
- */
-export function stepOf(about, label) {
-  return Math.max(0, about.steps.findIndex((step) => step.label === label));
-}
-
-/**
- * Whether channels can be shown: all with a kernel, those within the page without.
+ * Whether channels can be shown: all with a kernel, else those that the page contains.
  * @param {About} about
  * @param {string[]} keys
  */
-export function here(about, ...keys) {
-  const { offline } = about;
-  return !offline || keys.every((key) => offline.includes(key));
-}
+export const available = ({ offline }, ...keys) => !offline || keys.every((key) => offline.includes(key));
 
 /**
- * The state after an action, on side "a" or "b"; the same state where the action cannot be.
+ * The state after an action on side "a" or "b"; the same state if the action is impossible.
  * @param {About} about
  * @param {State} state
  * @param {{ type: string, side?: string, [key: string]: any }} action
@@ -43,7 +30,7 @@ export function reduce(about, state, { side, ...action }) {
 
 const OF_A_SIDE = new Set(["mode", "preset", "band", "time"]);
 
-/** The state, without a difference of what has none. @param {About} about @param {State} state @returns {State} */
+/** The state, with the sides beside each other if they have no difference. @param {About} about @param {State} state @returns {State} */
 function possible(about, state) {
   if (state.compare?.show !== "difference" || canDiffer(about, state)) return state;
   return compared(state, { show: "swipe" });
@@ -57,7 +44,7 @@ const ACTIONS = {
   mode(about, state, { mode }) {
     const next = { ...state, mode };
     if (mode === "index") {
-      if (!here(about, state.index)) next.index = about.offline?.find((key) => about.indices[key]) ?? state.index;
+      if (!available(about, state.index)) next.index = about.offline?.find((key) => about.indices[key]) ?? state.index;
       next.cmap = indexOf(about, next.index).cmap;
     }
     if (mode === "single") next.cmap = about.bands[state.band].cmap;
@@ -72,20 +59,19 @@ const ACTIONS = {
     if (state.mode === "index") return { ...state, index: name, cmap: indexOf(about, name).cmap };
     return { ...state, band: name };
   },
-  // Limits that were set stay, unless those of all channels are: a stretch would then change nothing.
+  // Limits that were set stay, unless all channels have such: the stretch would change nothing then.
   stretch(about, state, { patch, keys: shown = channelsOf(state) }) {
     /** @type {Stretch} */
     const stretch = { ...state.stretch, ...patch };
     const { low, high, sigma } = stretch;
-    const fine = low >= 0 && low < high && high <= 100 && sigma > 0 && sigma <= 100;
-    if (!fine) return state;
+    if (!(low >= 0 && low < high && high <= 100 && sigma > 0 && sigma <= 100)) return state;
     return { ...state, stretch, limits: shown.every((key) => state.limits[key]) ? without(state.limits, shown) : state.limits };
   },
-  /** Limits by the stretch again. */
+  /** Limits follow the stretch again. */
   automatic(about, state, { keys }) {
     return keys.some((key) => state.limits[key]) ? { ...state, limits: without(state.limits, keys) } : state;
   },
-  // `end` is the one that was moved: of a difference, the other follows, since 0 is in the middle.
+  // `end` is the limit that was moved. In a difference, the other one follows, as 0 is in the middle.
   limits(about, state, { key, limits: [low, high], end }) {
     if (key === DIFFERENCE) [low, high] = [-1, 1].map((sign) => sign * (end === undefined ? Math.max(-low, high) : Math.abs(end ? high : low)));
     if (!Number.isFinite(low) || !Number.isFinite(high) || !(low < high)) return state;
@@ -102,7 +88,7 @@ const ACTIONS = {
   area(about, state, { area }) {
     if (!area) return state.area ? { ...state, area: null } : state;
     const { rows, cols } = about.grid;
-    const whole = area.map((edge, n) => Math.min(n % 2 ? cols : rows, Math.max(0, Math.round(edge))));
+    const whole = area.map((edge, n) => clamp(Math.round(edge), 0, n % 2 ? cols : rows));
     const [top, left, bottom, right] = whole;
     if (!(top < bottom && left < right) || String(whole) === String(state.area)) return state;
     return { ...state, area: whole };
@@ -111,18 +97,18 @@ const ACTIONS = {
   clear: (about, state) => ({ ...state, pins: [] }),
   view: (about, state, { view }) => (String(view) === String(state.view) ? state : { ...state, view }),
   time: (about, state, { label }) => (label === state.time || !about.steps.some((step) => step.label === label) ? state : { ...state, time: label }),
-  // Limits of all steps are those of one, the one that was shown when this was chosen.
+  // All steps have the limits of the one that was shown when this was chosen.
   same: (about, state, { same }) => ({ ...state, stretch: { ...state.stretch, time: same ? state.time : null } }),
   cmap(about, state, { name }) {
     return state.compare?.show === "difference" ? compared(state, { cmap: name }) : { ...state, cmap: name };
   },
   compare(about, state, { on }) {
     if (!on) return { ...state, compare: null };
-    return { ...state, compare: { ...otherThan(about, state, (key) => here(about, key)), show: "swipe", split: 0.5, cmap: "BrBG" } };
+    return { ...state, compare: { ...otherThan(about, state, (key) => available(about, key)), show: "swipe", split: 0.5, cmap: "BrBG" } };
   },
   show(about, state, { show }) {
-    const fine = state.compare && show !== state.compare.show && (show === "swipe" || (show === "difference" && canDiffer(about, state)));
-    return fine ? compared(state, { show }) : state;
+    const possible = show === "swipe" || (show === "difference" && canDiffer(about, state));
+    return state.compare && possible && show !== state.compare.show ? compared(state, { show }) : state;
   },
   split(about, state, { split }) {
     const at = Math.round(split * 1000) / 1000;

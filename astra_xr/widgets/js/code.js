@@ -1,27 +1,12 @@
 // The Python code of an image; the same as code.py.
 
+import { numberText } from "./numbers.js";
 import { bothOf, channelsOf, sideOf, sidesSeen } from "./sides.js";
 
 /** @import { About, Box, Grid, Limits, State } from "./types" */
 
-/** A number as text, without trailing zeros; as Python's format "g" has it. @param {number} value */
-export function numberText(value, digits = 6) {
-  const [mantissa, exponent] = value.toExponential(digits - 1).split("e");
-  if (Number(exponent) >= -4 && Number(exponent) < digits) return String(Number(value.toPrecision(digits)));
-  return `${Number(mantissa)}e${exponent[0]}${exponent.slice(1).padStart(2, "0")}`;
-}
-
-/** Round numbers within a range, about so many, to mark an axis with. @param {number} low @param {number} high @param {number} many @returns {number[]} */
-export function roundNumbers(low, high, many) {
-  const raw = (high - low) / many, ten = 10 ** Math.floor(Math.log10(raw));
-  const step = ten * ([1, 2, 5].find((n) => n * ten >= raw) || 10);
-  const first = Math.ceil(low / step - 1e-9), last = Math.floor(high / step + 1e-9);
-  return Array.from({ length: last - first + 1 }, (_, n) => Number(((first + n) * step).toPrecision(12)));
-}
-
 /**
- * The Python of an image, or of A and B, a line each; `limits` are those in force, and left out where they are not
- * known yet.
+ * The Python of an image, or of A and B, one line each. `limits` are those in force; unknown ones are left out.
  * @param {About} about
  * @param {State} state
  * @param {Record<string, Limits>} limits
@@ -46,7 +31,7 @@ function lineOf(about, state, limits) {
   return channelCode(about, state) + (classes ? ".plot.imshow()" : plotCode(state, limits));
 }
 
-/** An index or a band; if `signed`, numbers to subtract. @param {About} about @param {State} state */
+/** The Python of an index or a band; if `signed`, of numbers that can be subtracted. @param {About} about @param {State} state */
 function channelCode(about, state, signed = false) {
   const source = sourceCode(about, state), [key] = channelsOf(state);
   if (state.mode === "index") return `${source}.astra.index(${JSON.stringify(key)}${state.mask ? ", mask_clouds=True" : ""})`;
@@ -63,14 +48,14 @@ function plotCode(state, limits) {
   return `.plot.imshow(cmap=${JSON.stringify(state.cmap)}${ends})`;
 }
 
-/** What is shown: of the step, and the part that is seen. @param {About} about @param {State} state */
+/** The Python of the time step and the part that are shown. @param {About} about @param {State} state */
 function sourceCode(about, state) {
   const view = viewCode(about.grid, state.view), step = about.steps.find(({ label }) => label === state.time);
   if (!step) return about.name + view;
   return step.matched ? `${step.source}.rio.reproject_match(${about.name}${view})` : `${step.source || about.name}${step.code}${view}`;
 }
 
-/** Python of a value of JSON. @param {any} value @returns {string} */
+/** The Python of a JSON value. @param {any} value @returns {string} */
 function literal(value) {
   if (value === null) return "None";
   if (typeof value === "boolean") return value ? "True" : "False";
@@ -82,10 +67,10 @@ function literal(value) {
 /** The Python that opens a picker in this state. @param {About} about @param {State} state */
 export function pickOf(about, state) {
   const source = about.steps.map((step) => step.source).find(Boolean);
-  const told = Object.entries(state).filter(([, value]) => value !== null && JSON.stringify(value) !== "{}" && JSON.stringify(value) !== "[]");
-  return `${about.name}.astra.pick(\n${told.map(([key, value]) => {
+  const chosen = Object.entries(state).filter(([, value]) => !["null", "{}", "[]"].includes(JSON.stringify(value)));
+  return `${about.name}.astra.pick(\n${chosen.map(([key, value]) => {
     const code = literal(value);
-    // Another Dataset is no part of the state.
+    // The state does not name the other Dataset.
     return `    ${key}=${key === "compare" && source ? code.replace("{", `{"other": ${source}, `) : code},\n`;
   }).join("")})`;
 }

@@ -1,35 +1,33 @@
-// What follows from state and tiles: which tiles are needed, statistics and limits in force. The same as
+// What follows from state and tiles: which tiles are needed, statistics, and limits in force. The same as
 // drawing.py.
 
-import { channelsOf, stepOf } from "./choice.js";
 import { windowOf } from "./geo/pyramid.js";
-import { usualMap } from "./sides.js";
+import { channelsOf, usualMap } from "./sides.js";
+import { stepOf } from "./steps.js";
 import { nameOf } from "./wire.js";
-import { brightIn, centered, countsOf, partOf, stretchOf, symmetric } from "./pixels/stats.js";
+import { baseOf } from "./pixels/colormap.js";
+import { brightIn, centered, countsOf, stretchOf, symmetric } from "./pixels/stats.js";
 
-/** @import { About, Address, Box, Found, Limits, State, Tile } from "./types" */
+/** @import { About, Address, Box, ChannelStatistics, Limits, State, Tile } from "./types" */
 /** @import { Pyramid } from "./geo/pyramid.js" */
 /** @import { Store } from "./store.js" */
 
 export const MASK = ":mask";
 const OVERVIEW = 768; // rows and columns of statistics, at most
 
-/** @param {{ rows: number, cols: number }} grid @returns {Box} */
-const wholeOf = ({ rows, cols }) => [0, 0, rows, cols];
-
 /**
- * What statistics are of: a step, a box, and the level at which its pixels are counted.
+ * The step, the box and the level whose pixels are counted for statistics.
  * @param {About} about
  * @param {Pyramid} pyramid
  * @param {State} state
  */
-function statisticsOf(about, pyramid, state) {
-  const box = state.stretch.of === "view" && state.view ? state.view : wholeOf(pyramid);
+function countedPart(about, pyramid, state) {
+  const box = state.stretch.of === "view" && state.view ? state.view : pyramid.whole;
   return { time: stepOf(about, state.stretch.time || state.time), box, level: pyramid.levelOf(box, OVERVIEW) };
 }
 
 /**
- * The tiles that a view needs: the overview, those of its statistics, and what it shows at its level.
+ * The tiles that a view needs: the overview, those that are counted, and those it shows at its level.
  * @param {About} about
  * @param {Pyramid} pyramid
  * @param {State} state
@@ -39,12 +37,12 @@ function statisticsOf(about, pyramid, state) {
  */
 export function wantedBy(about, pyramid, state, level, view) {
   const keys = [...new Set(channelsOf(state)), ...(about.masked ? [MASK] : [])];
-  const statistics = statisticsOf(about, pyramid, state), time = stepOf(about, state.time);
-  const found = new Map(), whole = { level: pyramid.top, box: wholeOf(pyramid) };
-  for (const each of [{ ...whole, time }, { ...whole, time: statistics.time }, statistics, { time, level, box: view || whole.box }]) {
-    for (const [row, col] of pyramid.within(each.level, each.box)) {
+  const counted = countedPart(about, pyramid, state), time = stepOf(about, state.time);
+  const found = new Map(), overview = { level: pyramid.top, box: pyramid.whole };
+  for (const part of [{ ...overview, time }, { ...overview, time: counted.time }, counted, { time, level, box: view || pyramid.whole }]) {
+    for (const [row, col] of pyramid.within(part.level, part.box)) {
       for (const key of keys) {
-        const address = { key, time: each.time, level: each.level, row, col };
+        const address = { key, time: part.time, level: part.level, row, col };
         found.set(nameOf(address), address);
       }
     }
@@ -55,14 +53,14 @@ export function wantedBy(about, pyramid, state, level, view) {
 const numbers = new WeakMap();
 let last = 0;
 
-/** A number of its own for each tile. @param {Tile} tile @returns {number} */
+/** A number that identifies a tile. @param {Tile} tile @returns {number} */
 export function numberOf(tile) {
   if (!numbers.has(tile)) numbers.set(tile, ++last);
   return numbers.get(tile);
 }
 
 /**
- * The tiles of a channel for statistics; null if not all are here.
+ * The tiles of a channel that are counted; null if some are missing.
  * @param {Pick<Store, "get">} store
  * @param {Pyramid} pyramid
  * @param {string} key
@@ -73,95 +71,93 @@ function tilesOf(store, pyramid, key, { time, level, box }) {
   return found.every((tile) => tile !== undefined) ? found : null;
 }
 
-/** Limits that follow from the stretch, and the counts they follow from; remembered until these change. */
+/**
+ * How often each code occurs in a box, for each channel: without clouds, or without bright pixels if there is no mask.
+ * @param {About} about
+ * @param {State} state
+ * @param {Tile[][]} channels the tiles of each
+ * @param {Tile[] | null} masks
+ * @param {Box} box
+ */
+function countsIn(about, state, channels, masks, box) {
+  const parts = channels.map((tiles) => tiles.map((tile) => ({ codes: tile.codes, width: tile.shape[1], window: windowOf(tile, box) })));
+  /** @type {ArrayLike<number>[] | null} */
+  let leave = masks && masks.map(({ codes }) => codes);
+  if (!masks && state.mode === "rgb" && about.reflectance) leave = brightIn(parts, channels.map(([first]) => first));
+  return parts.map((channel) => countsOf(channel.map((part, n) => ({ ...part, leaveOut: leave && leave[n] }))));
+}
+
+/** The limits of each channel by the stretch. @param {About} about @param {State} state @param {import("./types").Scale[]} scales @param {import("./types").Counts[]} counts @returns {Record<string, Limits>} */
+const stretched = (about, state, scales, counts) =>
+  Object.fromEntries(channelsOf(state).map((key, n) => [key, middleOf(about, state)(stretchOf(scales[n], state.stretch, counts[n]))]));
+
+/** Limits by the stretch, and the counts they follow from; computed again only if tiles or state change. */
 export class Statistics {
   /** @param {About} about @param {Pyramid} pyramid @param {Pick<Store, "get">} store */
   constructor(about, pyramid, store) {
     this.about = about;
     this.pyramid = pyramid;
     this.store = store;
-    /** @type {Found | null} */
+    /** @type {ChannelStatistics | null} */
     this.found = null;
   }
 
-  /** Work out what is known now; null as long as nothing is. @param {State} state */
+  /** The statistics of the tiles that are here; null if there are too few. @param {State} state */
   update(state) {
-    const keys = channelsOf(state);
-    const wished = statisticsOf(this.about, this.pyramid, state);
-    const whole = { ...wished, level: this.pyramid.top, box: wholeOf(this.pyramid) };
-    // Until pixels of the view are here, those of the whole are what is known.
-    const known = [wished, whole]
-      .map((from) => ({ from, tiles: keys.map((key) => tilesOf(this.store, this.pyramid, key, from)).filter((each) => each !== null) }))
+    const { about, pyramid, store } = this, keys = channelsOf(state);
+    const part = countedPart(about, pyramid, state);
+    // Until the pixels of the view are here, those of the whole scene count.
+    const known = [part, { ...part, level: pyramid.top, box: pyramid.whole }]
+      .map((from) => ({ from, tiles: keys.map((key) => tilesOf(store, pyramid, key, from)).filter((each) => each !== null) }))
       .find(({ tiles }) => tiles.length === keys.length);
     if (!known) {
       if (this.found && String(this.found.keys) !== String(keys)) this.found = null;
       return this.found;
     }
-    const { from, tiles } = known;
-    const masks = this.about.masked ? tilesOf(this.store, this.pyramid, MASK, from) : null;
-    const made = JSON.stringify([keys, from, tiles.flat().map(numberOf), masks && masks.map(numberOf), state.stretch, state.mode, middleOf(this.about, state).name]);
-    if (!this.found || this.found.made !== made) this.found = { made, keys, ...this.derived(state, tiles, masks, from) };
-    return this.found;
-  }
-
-  /** @param {State} state @param {Tile[][]} tiles @param {Tile[] | null} masks @param {{ box: Box }} from */
-  derived(state, tiles, masks, { box }) {
-    const parts = tiles.map((channel) => channel.map((tile) => ({ codes: tile.codes, width: tile.shape[1], window: windowOf(tile, box) })));
-    /** @type {ArrayLike<number>[] | null} */
-    let leave = masks && masks.map((mask) => mask.codes);
-    if (!masks && state.mode === "rgb" && this.about.reflectance) leave = brightIn(parts, tiles.map(([first]) => first));
-    const by = JSON.stringify([box, tiles.flat().map(numberOf), masks && masks.map(numberOf), state.mode]);
-    if (!this.counted || this.countedBy !== by) {
-      this.countedBy = by;
-      this.counted = parts.map((channel) => countsOf(channel.map((part, n) => ({ ...part, leaveOut: leave && leave[n] }))));
+    const { from, tiles } = known, masks = about.masked ? tilesOf(store, pyramid, MASK, from) : null;
+    const counted = JSON.stringify([from.box, tiles.flat().map(numberOf), masks && masks.map(numberOf), state.mode]);
+    if (!this.counts || this.counted !== counted) {
+      this.counted = counted;
+      this.counts = countsIn(about, state, tiles, masks, from.box);
     }
-    const scales = tiles.map(([{ low, step }]) => ({ low, step }));
-    const { counted } = this;
-    /** @type {Record<string, Limits>} */
-    const limits = {};
-    channelsOf(state).forEach((key, n) => {
-      limits[key] = middleOf(this.about, state)(stretchOf(scales[n], state.stretch, counted[n]));
-    });
-    return { limits, counts: counted, scales };
+    const made = JSON.stringify([keys, counted, state.stretch, middleOf(about, state).name]);
+    if (this.found?.made !== made) {
+      const scales = tiles.map(([{ low, step }]) => ({ low, step }));
+      this.found = { made, keys, scales, counts: this.counts, limits: stretched(about, state, scales, this.counts) };
+    }
+    return this.found;
   }
 }
 
 /** @param {Limits} limits */
 const asTheyAre = (limits) => limits;
 
-/** How limits lie about 0: the middle of a diverging colormap is 0 for what usually has one. @param {About} about @param {State} state */
+/** How limits lie about 0: if both the usual and the chosen colormap are diverging, their middle is 0. @param {About} about @param {State} state */
 function middleOf(about, state) {
   if (state.mode === "rgb") return asTheyAre;
   if (state.mode === "difference") return symmetric;
-  const maps = [usualMap(about, state), state.cmap].map((name) => name.replace(/_r$/, ""));
+  const maps = [usualMap(about, state), state.cmap].map(baseOf);
   return maps.every((name) => about.maps.Diverging.includes(name)) ? symmetric : centered;
 }
 
 /**
- * The limits of a single tile of each channel, by the stretch.
+ * The limits by the stretch, from one tile of each channel.
  * @param {About} about
  * @param {State} state
  * @param {Tile[]} tiles
  * @param {Tile | undefined} mask
- * @returns {Record<string, Limits>}
  */
-export function limitsOf(about, state, tiles, mask) {
-  const parts = tiles.map((tile) => [partOf(tile)]);
-  const bright = !mask && state.mode === "rgb" && about.reflectance ? brightIn(parts, tiles) : null;
-  const leaveOut = mask ? mask.codes : bright && bright[0];
-  return Object.fromEntries(channelsOf(state).map((key, n) => {
-    return [key, middleOf(about, state)(stretchOf(tiles[n], state.stretch, countsOf([{ ...parts[n][0], leaveOut }])))];
-  }));
-}
+export const limitsOf = (about, state, tiles, mask) =>
+  stretched(about, state, tiles, countsIn(about, state, tiles.map((tile) => [tile]), mask ? [mask] : null, tiles[0].box));
 
 /**
- * Channel → limits in force: those that were set, else by the stretch, else as Python told.
+ * Channel → limits in force: those that were set, else by the stretch, else as the kernel reported.
  * @param {State} state
- * @param {Pick<Found, "limits"> | null} found
- * @param {Record<string, Limits>} told
+ * @param {Pick<ChannelStatistics, "limits"> | null} found
+ * @param {Record<string, Limits>} reported
  * @returns {Record<string, Limits>}
  */
-export function limitsInForce(state, found, told = {}) {
-  const pairs = channelsOf(state).map((key) => /** @type {const} */ ([key, state.limits[key] || (found && found.limits[key]) || told[key]]));
+export function limitsInForce(state, found, reported = {}) {
+  const pairs = channelsOf(state).map((key) => /** @type {const} */ ([key, state.limits[key] || found?.limits[key] || reported[key]]));
   return Object.fromEntries(pairs.filter(([, pair]) => pair));
 }

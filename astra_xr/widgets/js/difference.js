@@ -1,8 +1,8 @@
-// The tiles of B − A, made of those of A and B; they are taken for those of a store.
+// The tiles of B − A, computed from those of A and B. A `Differences` can be used like a store.
 
-import { stepOf } from "./choice.js";
+import { stepOf } from "./steps.js";
 import { MASK } from "./derive.js";
-import { hiddenInEither, subtracted } from "./pixels/difference.js";
+import { maskedInEither, subtracted } from "./pixels/difference.js";
 import { channelsOf } from "./sides.js";
 
 /** @import { About, Address, State, Tile } from "./types" */
@@ -16,23 +16,23 @@ export class Differences {
     /** @type {{ key: string, time: number }[]} */
     this.sides = [];
     /** @type {WeakMap<Tile, WeakMap<Tile, Tile>>} */
-    this.made = new WeakMap(); // tile of A → tile of B → theirs
+    this.made = new WeakMap(); // tile of A → tile of B → tile of B − A
   }
 
-  /** Take the states of A and B, of which tiles are from now on; whether that is of something else. @param {State[]} states */
+  /** Set the states of A and B; return whether their channels or steps are others than before. @param {State[]} states */
   of(...states) {
     const before = JSON.stringify(this.sides);
     this.sides = states.map((state) => ({ key: channelsOf(state)[0], time: stepOf(this.about, state.time) }));
     return JSON.stringify(this.sides) !== before;
   }
 
-  /** The tile of the difference, or of what is hidden in either; a time in the address does not matter. @param {Address} address @returns {Tile | undefined} */
+  /** The tile of the difference, or of the union of both masks; the time of the address is ignored. @param {Address} address @returns {Tile | undefined} */
   get({ key, level, row, col }) {
     const [a, b] = this.sides.map((side) => this.store.get({ key: key === MASK ? MASK : side.key, time: side.time, level, row, col }));
     if (!a || !b) return undefined;
     const known = this.made.get(a) || new WeakMap();
     this.made.set(a, known);
-    const tile = known.get(b) || { ...a, key, ...(key === MASK ? { codes: hiddenInEither(a.codes, b.codes) } : subtracted(a, b)) };
+    const tile = known.get(b) || { ...a, key, ...(key === MASK ? { codes: maskedInEither(a.codes, b.codes) } : subtracted(a, b)) };
     known.set(b, tile);
     return tile;
   }

@@ -1,8 +1,8 @@
-// A figure of what is seen, as for a paper: what it says, and where its parts are. Drawn in ui/save.js.
+// A figure of what is seen, as for a paper: its texts, and the positions of its parts. Drawn in ui/save.js.
 
 import { colormapOf } from "./pixels/colormap.js";
 import { channelsOf, DIFFERENCE, indexOf, labelOf, sideOf, sidesSeen } from "./sides.js";
-import { numberText } from "./code.js";
+import { numberText } from "./numbers.js";
 
 /** @import { About, Limits, State } from "./types" */
 /** @typedef {{ color: string, text: string }} Entry */
@@ -17,7 +17,7 @@ const COLORS = [["Red", "#c62a2f"], ["Green", "#18794e"], ["Blue", "#0b68cb"]];
 function partOf(about, state, limits) {
   const keys = channelsOf(state), [key] = keys, rgb = state.mode === "rgb", single = state.mode === "single";
   const classes = single ? about.bands[key].classes : [];
-  const range = (/** @type {string} */ name) => (limits[name] ? ` ${numberText(limits[name][0], 3)} to ${numberText(limits[name][1], 3)}` : "");
+  const range = (/** @type {string} */ name) => (limits[name] ? ` ${limits[name].map((edge) => numberText(edge, 3)).join(" to ")}` : "");
   const units = single && about.bands[key].units;
   const what = rgb ? keys.join(", ") : state.mode === "index" ? `${key}, ${indexOf(about, key).title}` : single ? about.bands[key].title || key : "";
   /** @type {Entry[]} */
@@ -28,11 +28,11 @@ function partOf(about, state, limits) {
   return { what, entries, maps };
 }
 
-/** Without what is there already. @template T @param {T[]} all */
+/** Each value once. @template T @param {T[]} all */
 const distinct = (all) => [...new Map(all.map((each) => [JSON.stringify(each), each])).values()];
 
 /**
- * What the figure says: a title, a legend of entries and of color maps, and the source.
+ * The texts of the figure: a title, a legend of entries and colormaps, and the source.
  * @param {About} about
  * @param {State} state
  * @param {Record<string, Limits>} limits
@@ -49,14 +49,16 @@ export function captionOf(about, state, limits) {
   };
 }
 
-/** Which of these widths are in which row, where a row is at most so wide. @param {number[]} widths @param {number} gap @param {number} most @returns {number[][]} */
+/** The numbers of the widths in each row, where rows are at most `most` wide. @param {number[]} widths @param {number} gap @param {number} most @returns {number[][]} */
 export function rowsOf(widths, gap, most) {
   /** @type {number[][]} */
   const rows = [];
   let used = Infinity;
   widths.forEach((width, n) => {
-    if (used + gap + width > most) [used] = [rows.push([n]) && width];
-    else {
+    if (used + gap + width > most) {
+      rows.push([n]);
+      used = width;
+    } else {
       rows[rows.length - 1].push(n);
       used += gap + width;
     }
@@ -64,7 +66,7 @@ export function rowsOf(widths, gap, most) {
   return rows;
 }
 
-/** A text in lines of at most so wide, broken between words, and within those that are wider. @param {string} text @param {number} most @param {(text: string) => number} wide */
+/** A text in lines at most `most` wide, broken between words, and within words that are wider. @param {string} text @param {number} most @param {(text: string) => number} wide */
 export function linesOf(text, most, wide) {
   /** @type {string[]} */
   const lines = [];
@@ -82,7 +84,7 @@ export function linesOf(text, most, wide) {
 }
 
 /**
- * Where the parts of a figure are, all in CSS pixels.
+ * The positions of the parts of a figure, in CSS pixels.
  * @param {{ width: number, height: number }} image
  * @param {ReturnType<typeof captionOf>} caption
  * @param {{ width: number } | null} bar
@@ -94,9 +96,9 @@ export function layoutOf(image, caption, bar, wide) {
   const title = linesOf(caption.title, inner, (text) => wide(text) * 1.3);
   const top = pad + title.length * 19 + 3;
   /** @type {Place} */
-  const picture = { x: pad + (inner - image.width) / 2, y: top, ...image };
+  const frame = { x: pad + (inner - image.width) / 2, y: top, ...image };
   let y = top + image.height + pad;
-  // The bar is on the right of the legend, or above it where there is no room beside it.
+  // The scale bar is right of the legend, or above it if there is no room.
   const beside = bar && inner - bar.width - 24 >= 190;
   const left = beside ? inner - bar.width - 24 : inner;
   const barAt = bar && { x: beside ? pad + inner - bar.width : pad, y: y + 2 };
@@ -116,5 +118,5 @@ export function layoutOf(image, caption, bar, wide) {
   const legend = rows.length * line + maps.length * high;
   y += Math.max(legend, beside ? 26 : 0) + 4;
   const source = linesOf(caption.source, inner, (text) => wide(text) * 0.84);
-  return { width: inner + 2 * pad, height: y + source.length * 14 + pad - 2, title, picture, bar: barAt, entries, maps, source, sourceAt: y };
+  return { width: inner + 2 * pad, height: y + source.length * 14 + pad - 2, title, frame, bar: barAt, entries, maps, source, sourceAt: y };
 }

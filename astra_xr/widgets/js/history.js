@@ -1,11 +1,11 @@
-// Undo and redo of what was chosen. Where one looks is no choice: panning, zooming and the bar between A and B are left as they are.
+// Undo and redo of choices. Panning, zooming and the bar between A and B are not undone.
 
 /** @import { State } from "./types" */
 /** @typedef {{ control: string, at: number, before: Partial<State>, after: Partial<State> }} Step */
 
 const MOST = 50; // steps
-const PAUSE = 1000; // milliseconds within which changes of one control are one step
-const GRADUAL = ["gamma", "limits", "area", "time"]; // by keys and sliders, many changes one after another
+const PAUSE = 1000; // milliseconds: changes of one control within these are one step
+const GRADUAL = ["gamma", "limits", "area", "time"]; // changed by keys and sliders, many times in a row
 
 /** @param {State} state @param {string[]} keys @returns {Partial<State>} */
 const part = (state, keys) => Object.fromEntries(keys.map((key) => [key, state[key]]));
@@ -20,7 +20,7 @@ export class History {
   }
 
   /**
-   * Write a change down. Those of one drag, which have its `gesture`, are one step.
+   * Record a change. All changes of one drag have the same `gesture`, and are one step.
    * @param {State} before @param {State} after @param {{ type: string, key?: string, gesture?: string }} action
    */
   record(before, after, { type, key = "", gesture = "" }) {
@@ -37,7 +37,7 @@ export class History {
     this.undone = [];
   }
 
-  /** The state before the last step, in what that changed; the same state where there is none. @param {State} state */
+  /** The state with the last step undone; the same state if there is none. @param {State} state */
   undo(state) {
     const step = this.done.pop();
     if (!step) return state;
@@ -45,7 +45,7 @@ export class History {
     return { ...state, ...step.before };
   }
 
-  /** @param {State} state */
+  /** The state with the last undone step done again. @param {State} state */
   redo(state) {
     const step = this.undone.pop();
     if (!step) return state;

@@ -1,5 +1,5 @@
-// The band picker in the browser: it holds pixels as 16-bit codes, and stretches and colors them here, so that
-// it responds at once while the kernel is busy. Built into ../picker.js by `npm run build`.
+// The band picker in the browser: it has the pixels as 16-bit codes, and stretches and colors them, so it responds
+// at once even while the kernel is busy. Built into ../picker.js by `npm run build`.
 
 import { offlineModel } from "./offline.js";
 import { Store } from "./store.js";
@@ -15,14 +15,14 @@ function shown(model, store, el) {
   return () => view.close();
 }
 
-/** What anywidget runs: once a model, whose store all its views share; then once a view. */
+/** What anywidget runs: `initialize` once per model, whose store all views share, and `render` once per view. */
 export default function widget() {
   /** @type {Store} */
   let store;
   return {
     /** @param {{ model: Model }} context */
     initialize({ model }) {
-      const wire = new Wire(model, (message) => store.heard(message));
+      const wire = new Wire(model, (message) => store.receive(message));
       store = new Store(wire, unique());
       return () => wire.close();
     },
@@ -31,8 +31,8 @@ export default function widget() {
   };
 }
 
-/** Show a picker in a page without a kernel. @param {any} held @param {HTMLElement} el */
-export async function offline(held, el) {
-  const { model, store } = await offlineModel(held);
+/** Show a picker in a page without a kernel. @param {any} content @param {HTMLElement} el */
+export async function offline(content, el) {
+  const { model, store } = await offlineModel(content);
   return shown(model, store, el);
 }

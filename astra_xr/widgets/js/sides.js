@@ -1,4 +1,4 @@
-// The sides of a picker: A, which the state itself is of, B, which has other choices, and B − A. The same as
+// The sides of a picker: A, described by the state itself, B, which differs in some choices, and B − A. The same as
 // sides.py.
 
 import { CLEAR, inOrder } from "./steps.js";
@@ -7,10 +7,10 @@ import { CLEAR, inOrder } from "./steps.js";
 
 export const DIFFERENCE = "B - A"; // the key of the difference among the channels
 
-/** What B may have otherwise than A. */
+/** The choices in which B may differ from A. */
 const OWN = /** @type {const} */ (["time", "mode", "bands", "index", "band"]);
 
-/** The bands, the index or the difference that are shown: three or one. @param {State} state @returns {string[]} */
+/** The channels that are shown: three bands, or one band, index or difference. @param {State} state @returns {string[]} */
 export function channelsOf(state) {
   if (state.mode === "rgb") return state.bands;
   if (state.mode === "difference") return [DIFFERENCE];
@@ -20,10 +20,10 @@ export function channelsOf(state) {
 /** Whether an index is a formula of the user's own. @param {string | null} name */
 export const isFormula = (name) => name !== null && /[-+*/(]/.test(name);
 
-/** What is known of an index; of a formula, itself. @param {About} about @param {string} name */
+/** The description of an index, or of a formula. @param {About} about @param {string} name */
 export const indexOf = (about, name) => about.indices[name] || { title: "Formula", domain: "", formula: name, cmap: "viridis" };
 
-/** The color map of a mode and its channel, if none was chosen. @param {About} about @param {Pick<State, "mode" | "index" | "band">} state */
+/** The default colormap of an index or band. @param {About} about @param {Pick<State, "mode" | "index" | "band">} state */
 export function usualMap(about, { mode, index, band }) {
   return (mode === "index" ? indexOf(about, index) : about.bands[band]).cmap;
 }
@@ -42,7 +42,7 @@ export function sideOf(about, state, side) {
 /** The states of A and B. @param {About} about @param {State} state */
 export const bothOf = (about, state) => [sideOf(about, state, "a"), sideOf(about, state, "b")];
 
-/** The state with some of its comparison changed. @param {State} state @param {Partial<Compare>} patch @returns {State} */
+/** The state with part of its comparison changed. @param {State} state @param {Partial<Compare>} patch @returns {State} */
 export const compared = (state, patch) => ({ ...state, compare: { .../** @type {Compare} */ (state.compare), ...patch } });
 
 /** The sides that are seen: A alone, A and B, or the difference. @param {State} state @returns {Side[]} */
@@ -56,26 +56,26 @@ export const sidesRead = ({ compare }) => (compare ? ["a", "b"] : ["a"]);
 
 const CHANNELS = /** @type {Record<string, "bands" | "index" | "band">} */ ({ rgb: "bands", index: "index", single: "band" });
 
-/** The state in which B is as it is given; what it shows is its own from then on. @param {About} about @param {State} state @param {State} b @returns {State} */
+/** The state with another B; what changed in it no longer follows A. @param {About} about @param {State} state @param {State} b @returns {State} */
 export function withB(about, state, b) {
   const before = sideOf(about, state, "b");
   const own = b.time === before.time ? ["mode", CHANNELS[b.mode]] : ["time"];
   return compared(state, Object.fromEntries(own.map((key) => [key, b[key]])));
 }
 
-/** The state in which A is B, and B is A. @param {About} about @param {State} state @returns {State} */
+/** The state with A and B swapped. @param {About} about @param {State} state @returns {State} */
 export function swapped(about, state) {
   const [a, b] = bothOf(about, state);
   const own = OWN.filter((key) => state.compare?.[key] !== undefined).map((key) => [key, a[key]]);
   return { ...b, compare: compared(state, Object.fromEntries(own)).compare };
 }
 
-/** Whether B − A can be: one channel each, and none of classes. @param {About} about @param {State} state */
+/** Whether there is a difference B − A: both have one channel, and no classes. @param {About} about @param {State} state */
 export function canDiffer(about, state) {
   return bothOf(about, state).every(({ mode, band }) => mode === "index" || (mode === "single" && !about.bands[band].classes.length));
 }
 
-/** The next clear step, else the last clear one before; where none is clear, the next. @param {About} about @param {State} state */
+/** The next clear step, else the last clear one before, else the next. @param {About} about @param {State} state */
 function otherStep({ steps }, { time }) {
   const ordered = inOrder(steps).map((n) => steps[n]);
   const now = ordered.findIndex(({ label }) => label === time);
@@ -84,21 +84,21 @@ function otherStep({ steps }, { time }) {
   return (known.find(({ cloud }) => (cloud ?? 0) <= CLEAR) || known[0])?.label;
 }
 
-/** What B is at first: at another step; without steps, what comes next in the menu. @param {About} about @param {State} state @param {(name: string) => boolean} here @returns {Partial<Compare>} */
-export function otherThan(about, state, here) {
+/** The initial B: at another step; if there is only one, what comes next in the menu. @param {About} about @param {State} state @param {(name: string) => boolean} available @returns {Partial<Compare>} */
+export function otherThan(about, state, available) {
   const time = about.steps.length > 1 && otherStep(about, state);
   if (time) return { time };
   const next = (/** @type {string[]} */ names, /** @type {string} */ now) => {
-    const all = names.filter((name) => here(name));
+    const all = names.filter((name) => available(name));
     return all[(all.indexOf(now) + 1) % all.length];
   };
   if (state.mode === "index") return { mode: "index", index: next(Object.keys(about.indices), state.index) };
   if (state.mode === "single") return { mode: "single", band: next(Object.keys(about.bands), state.band) };
-  const others = Object.values(about.presets).filter((bands) => bands.every(here) && String(bands) !== String(state.bands));
+  const others = Object.values(about.presets).filter((bands) => bands.every((name) => available(name)) && String(bands) !== String(state.bands));
   return { mode: "rgb", bands: others.length ? [...others[0]] : [...state.bands].reverse() };
 }
 
-/** What a state shows, in a few words. @param {About} about @param {State} state */
+/** A short description of what a state shows. @param {About} about @param {State} state */
 function whatOf(about, state) {
   if (state.mode !== "rgb") return channelsOf(state)[0];
   const preset = Object.keys(about.presets).find((title) => String(about.presets[title]) === String(state.bands));

@@ -1,19 +1,23 @@
-// The steps of a stack, as a strip shows them: their order, their clouds, which are in sight. Pure.
+// The time steps of a stack, as the strip shows them: their order, clouds, and which ones are in sight. Pure.
 
+import { clamp } from "./numbers.js";
 import { isFormula } from "./sides.js";
 
 /** @import { About, State, Step, Tile } from "./types" */
 
 export const CLEAR = 20; // percent of clouds up to which a step counts as clear
 
-/** The numbers of steps by date; those without one come last, as they are. @param {Step[]} steps */
+/** The number of the step with a label; 0 if there is only one step. @param {About} about @param {string | null} label */
+export const stepOf = (about, label) => Math.max(0, about.steps.findIndex((step) => step.label === label));
+
+/** The numbers of the steps in order of date; steps without one come last, in their own order. @param {Step[]} steps */
 export function inOrder(steps) {
   const date = (n) => steps[n].date ?? Infinity;
   return steps.map((_, n) => n).sort((a, b) => (date(a) === date(b) ? a - b : date(a) - date(b)));
 }
 
 /**
- * Percent of the pixels with data that are masked; null where there is no data.
+ * Percent of the pixels with data that are masked; null if there is no data.
  * @param {Pick<Tile, "codes">} mask
  * @param {Pick<Tile, "codes">} tile
  */
@@ -28,7 +32,7 @@ export function cloudsIn(mask, tile) {
 }
 
 /**
- * The steps that a strip lists: all, or those that are clear or not known to be cloudy, and the current one.
+ * The steps in the strip: all, or (`clear`) the current one and all that are not known to be cloudy.
  * @param {number[]} order
  * @param {(number | null)[]} clouds
  * @param {boolean} clear
@@ -38,30 +42,26 @@ export function listed(order, clouds, clear, current) {
   return clear ? order.filter((n) => n === current || (clouds[n] ?? 0) <= CLEAR) : order;
 }
 
-/** The step that many places on; the last one at an end. @param {number[]} list @param {number} current @param {number} by */
-export function stepBy(list, current, by) {
-  return list[Math.min(list.length - 1, Math.max(0, list.indexOf(current) + by))];
-}
+/** The step `by` places further in the list, within its ends. @param {number[]} list @param {number} current @param {number} by */
+export const stepBy = (list, current, by) => list[clamp(list.indexOf(current) + by, 0, list.length - 1)];
 
-/** First and last place that is in sight, half a screen more at both ends. */
+/** The first and last place in sight, with half a screen more at both ends. */
 export function inSight(left, width, cell, count) {
   const more = width / 2;
   return [Math.max(0, Math.floor((left - more) / cell)), Math.min(count - 1, Math.floor((left + width + more) / cell))];
 }
 
-/** What a step is called where there is little room: of a date month and day, and the time of one that is there twice. @param {Step} step */
-export function shortLabel({ label }) {
-  return /^\d{4}-\d\d-\d\d/.test(label) ? label.slice(5, 16).replace("T", " ") : label;
-}
+/** A label without the year, and with the time of day if it has one. @param {Step} step */
+export const shortLabel = ({ label }) => (/^\d{4}-\d\d-\d\d/.test(label) ? label.slice(5, 16).replace("T", " ") : label);
 
-/** What is shown over time: the band or index, of three channels the index. @param {About} about @param {State} state */
+/** What is shown over time: the band or index; with three channels, the index. @param {About} about @param {State} state */
 export function overTime(about, state) {
   if (state.mode === "single") return state.band;
   return about.indices[state.index] || isFormula(state.index) ? state.index : state.bands[0];
 }
 
 /**
- * The pieces of a line: gaps where there is no value.
+ * The pieces of a line, which is interrupted where there is no value.
  * @param {number[]} order
  * @param {(number | null)[]} values
  */

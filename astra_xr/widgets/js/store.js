@@ -1,23 +1,23 @@
-// The tiles of one model, for all views of it: kept within bounds, and on their way once.
+// What the kernel sent for one model, for all its views: tiles, each requested once and kept within bounds, and values.
 
 import { History } from "./history.js";
 import { canInflate, nameOf } from "./wire.js";
 
-/** @import { Address, Asks, Heard, Line, Series, Spectrum, Statistics, Tile } from "./types" */
+/** @import { Address, AreaStatistics, AddressTuple, FromKernel, Connection, Series, Spectrum, Tile } from "./types" */
 
-const BYTES = 64 << 20; // of pixels that are kept, and not wanted by a view
+const BYTES = 64 << 20; // of tiles
 const SERIES = 200; // of single pixels over time
-const ASLEEP = 16 << 20; // of pixels that all stores keep of which no view is near what is seen of the page
-const TRIES = 5; // at a tile, unless it is asked for
+const ASLEEP = 16 << 20; // of the tiles of all stores whose views are out of sight
+const TRIES = 5; // of a tile, unless the user retries
 
-// Those stores, the last one at the end. Each model has a module of its own, but the page is one.
+// The stores whose views are out of sight, the last one at the end; global, as each model loads this module anew.
 /** @type {Set<Store>} */
 const asleep = (/** @type {any} */ (globalThis)[Symbol.for("astra-xr stores asleep")] ??= new Set());
 
 export class Store {
   /**
-   * `name` is the store's own, by which the kernel knows what it still wants.
-   * @param {Line} wire
+   * `name` identifies the store to the kernel, which drops requests that no store needs any more.
+   * @param {Connection} wire
    * @param {string} name
    * @param {(act: () => void, wait: number) => unknown} later
    */
@@ -26,24 +26,24 @@ export class Store {
     this.name = name;
     this.now = now;
     this.later = (/** @type {() => void} */ act, /** @type {number} */ wait) => later(act, wait);
-    this.lasting = false; // what is here will not come again, as in a page
-    this.due = false; // an attempt at what failed is to come
+    this.lasting = false; // tiles cannot be requested again, as in a page
+    this.due = false; // a retry is scheduled
     /** @type {Map<string, Tile>} */
-    this.tiles = new Map(); // name → tile, used last at the end
+    this.tiles = new Map(); // name → tile; the most recently used at the end
     this.bytes = 0;
     /** @type {Map<unknown, { names: Map<string, Address>, main: Set<string>, changed: () => void }>} */
-    this.views = new Map(); // view → what it wants, of which that is what is seen
+    this.views = new Map(); // view → the tiles it needs; `main` are in sight, others are read ahead
     /** @type {Map<string, { address: Address, since: number }>} */
-    this.asked = new Map(); // name → { address, since }
+    this.requested = new Map(); // the requested tiles by name
     /** @type {Map<string, { key: string, message: string, tries: number, at: number }>} */
-    this.failed = new Map(); // name → the same, and when it is asked for again
+    this.failed = new Map(); // the failed tiles by name; requested again at the time `at`
     /** @type {{ done: (bytes: BlobPart) => void, fail: (error: Error) => void }[]} */
-    this.pages = []; // on their way
+    this.pages = []; // requested pages
     /** @type {Spectrum[]} */
     this.spectra = [];
     /** @type {{ text: string, name?: string, message?: string } | null} */
-    this.formula = null; // what Python told of one
-    /** @type {Statistics | null} */
+    this.formula = null; // the last one that the kernel checked
+    /** @type {AreaStatistics | null} */
     this.statistics = null;
     /** @type {Series[]} */
     this.series = [];
@@ -60,7 +60,7 @@ export class Store {
   leave(view) {
     this.views.delete(view);
     if (!this.views.size) asleep.delete(this);
-    this.ask();
+    this.request();
     // A cell that is run again leaves the model of its last output behind.
     if (!this.views.size && !this.lasting) {
       this.tiles.clear();
@@ -72,7 +72,7 @@ export class Store {
     for (const { changed } of this.views.values()) changed();
   }
 
-  /** A tile, if it is here. @param {Address} address */
+  /** The tile, if it is here. @param {Address} address */
   get(address) {
     const name = nameOf(address), tile = this.tiles.get(name);
     if (tile) {
@@ -83,7 +83,7 @@ export class Store {
   }
 
   /**
-   * Say which tiles a view needs now, and which it may need: others are dropped on their way.
+   * Set the tiles that a view needs now, and those to read ahead (`aside`); requests for others are withdrawn.
    * @param {unknown} view
    * @param {Address[]} addresses
    * @param {Address[]} aside
@@ -91,55 +91,57 @@ export class Store {
   want(view, addresses, aside = []) {
     const joined = this.views.get(view);
     if (addresses.length) asleep.delete(this);
-    if (joined) joined.names = new Map([...addresses, ...aside].map((address) => [nameOf(address), address]));
-    if (joined) joined.main = new Set(addresses.map(nameOf));
-    this.ask();
+    if (joined) {
+      joined.names = new Map([...addresses, ...aside].map((address) => [nameOf(address), address]));
+      joined.main = new Set(addresses.map(nameOf));
+    }
+    this.request();
   }
 
-  /** What any view needs, by name. @returns {Map<string, Address>} */
+  /** The tiles that any view needs, by name. @returns {Map<string, Address>} */
   get wanted() {
     return new Map([...this.views.values()].flatMap(({ names }) => [...names]));
   }
 
-  /** Whether what is seen of a view needs a tile. @param {string} name */
+  /** Whether a tile is in sight of any view. @param {string} name */
   seen(name) {
     return [...this.views.values()].some(({ main }) => main.has(name));
   }
 
-  /** Whether a tile is here, or will not come. @param {Address} address */
+  /** Whether a tile is here or has failed. @param {Address} address */
   settled(address) {
     return this.tiles.has(nameOf(address)) || this.failed.has(nameOf(address));
   }
 
-  /** @param {Address} address */
-  coming(address) {
-    return this.asked.has(nameOf(address));
+  /** Whether a tile is requested. @param {Address} address */
+  pending(address) {
+    return this.requested.has(nameOf(address));
   }
 
-  /** Why a tile is not here. @param {Address} address */
+  /** Why a tile failed. @param {Address} address */
   failure(address) {
     return this.failed.get(nameOf(address))?.message;
   }
 
-  ask() {
-    const { wanted } = this;
-    const now = this.now();
-    const add = [...wanted].filter(([name]) => !this.tiles.has(name) && !this.asked.has(name) && !((this.failed.get(name)?.at ?? 0) > now));
-    const drop = [...this.asked].filter(([name]) => !wanted.has(name));
+  /** Request what is needed, and withdraw what is not. */
+  request() {
+    const { wanted } = this, now = this.now();
+    const add = [...wanted].filter(([name]) => !this.tiles.has(name) && !this.requested.has(name) && !((this.failed.get(name)?.at ?? 0) > now));
+    const drop = [...this.requested].filter(([name]) => !wanted.has(name));
     if (!add.length && !drop.length) return;
-    /** @returns {Asks} */
+    /** @returns {AddressTuple} */
     const listed = (/** @type {Address} */ address) => [address.key, address.time, address.level, address.row, address.col];
     const sent = this.wire.send({
       type: "want", store: this.name, add: add.map(([, address]) => listed(address)),
       drop: drop.map(([, { address }]) => listed(address)), raw: !canInflate(),
     });
-    for (const [name] of drop) this.asked.delete(name);
-    if (sent) for (const [name, address] of add) this.asked.set(name, { address, since: now });
-    else this.asked.clear();
+    for (const [name] of drop) this.requested.delete(name);
+    if (sent) for (const [name, address] of add) this.requested.set(name, { address, since: now });
+    else this.requested.clear();
   }
 
-  /** Take what the wire has heard. @param {Heard} message */
-  heard(message) {
+  /** Take a message of the kernel. @param {FromKernel} message */
+  receive(message) {
     if (message.type === "formula") this.formula = message;
     if (message.type === "statistics") this.statistics = message;
     if (message.type === "spectra") this.spectra = message.spectra;
@@ -147,12 +149,12 @@ export class Store {
     if (message.type === "refused") this.refused = message.message;
     if (message.type === "tile") this.put(message);
     if (message.type === "failed") {
-      // A failure is of what this store asked for; others' are not known here.
-      if (!this.asked.delete(nameOf(message))) return;
+      // Other stores' failures come too.
+      if (!this.requested.delete(nameOf(message))) return;
       const tries = (this.failed.get(nameOf(message))?.tries ?? 0) + 1;
       const wait = message.final || tries >= TRIES ? Infinity : 1000 * 2 ** tries;
       this.failed.set(nameOf(message), { key: message.key, message: message.message, tries, at: this.now() + wait });
-      this.again();
+      this.scheduleRetry();
     }
     if (message.type === "page") {
       for (const { done, fail } of this.pages.splice(0)) {
@@ -167,14 +169,14 @@ export class Store {
   page() {
     return new Promise((done, fail) => {
       this.pages.push({ done, fail });
-      if (!this.wire.send({ type: "page" })) this.heard({ type: "page", message: "the kernel is gone" });
+      if (!this.wire.send({ type: "page" })) this.receive({ type: "page", message: "the kernel is gone" });
     });
   }
 
   /** @param {Tile} tile */
   put(tile) {
     const name = nameOf(tile), before = this.tiles.get(name);
-    this.asked.delete(name);
+    this.requested.delete(name);
     this.failed.delete(name);
     if (before) this.bytes -= before.codes.byteLength;
     this.tiles.delete(name);
@@ -183,7 +185,7 @@ export class Store {
     this.trim(BYTES, name);
   }
 
-  /** Keep no more than so many bytes besides what is wanted. @param {number} most */
+  /** Drop the tiles used longest ago, but none that a view needs, until at most so many bytes are left. @param {number} most */
   trim(most, newest = "") {
     const { wanted } = this;
     for (const [each, { codes }] of this.tiles) {
@@ -194,8 +196,8 @@ export class Store {
     }
   }
 
-  /** A view is far from what is seen of the page, and needs nothing. @param {unknown} view */
-  rest(view) {
+  /** Need nothing for a view that is out of sight, and keep less. @param {unknown} view */
+  sleep(view) {
     this.want(view, []);
     if (this.wanted.size || this.lasting) return;
     asleep.delete(this);
@@ -208,39 +210,39 @@ export class Store {
     }
   }
 
-  /** Ask again, a while later, for what failed. */
-  again() {
+  /** Request failed tiles again when they are due. */
+  scheduleRetry() {
     const { wanted } = this;
-    const open = [...this.failed].filter(([name]) => wanted.has(name) && !this.asked.has(name));
+    const open = [...this.failed].filter(([name]) => wanted.has(name) && !this.requested.has(name));
     const next = Math.min(...open.map(([, { at }]) => at));
     if (this.due || next === Infinity) return;
     this.due = true;
     this.later(() => {
       this.due = false;
-      this.ask();
-      this.again();
+      this.request();
+      this.scheduleRetry();
     }, Math.max(250, next - this.now()));
   }
 
-  /** Ask again for what failed. */
+  /** Request failed tiles again, now. */
   retry() {
     this.failed.clear();
     this.refused = "";
-    this.ask();
+    this.request();
   }
 
-  /** Milliseconds that the oldest tile has been on its way. */
+  /** How many milliseconds ago the oldest outstanding tile in sight was requested. */
   get waiting() {
-    const since = [...this.asked].filter(([name]) => this.seen(name)).map(([, each]) => each.since);
+    const since = [...this.requested].filter(([name]) => this.seen(name)).map(([, each]) => each.since);
     return since.length ? this.now() - Math.min(...since) : 0;
   }
 
-  /** Channels that are on their way. */
+  /** The channels of outstanding tiles in sight. */
   get reading() {
-    return [...new Set([...this.asked].filter(([name]) => this.seen(name)).map(([, { address }]) => address.key))];
+    return [...new Set([...this.requested].filter(([name]) => this.seen(name)).map(([, { address }]) => address.key))];
   }
 
-  /** The messages of channels that failed. @param {string[]} keys */
+  /** Why tiles in sight of these channels failed. @param {string[]} keys */
   failures(keys) {
     const found = [...this.failed].filter(([name, { key }]) => keys.includes(key) && this.seen(name));
     return [...new Set(found.map(([, { message }]) => message))];

@@ -1,5 +1,5 @@
-// What the browser's half passes around; `npm run types` checks it. Python's about.py, state.py and
-// messages.py make the same.
+// The values that these modules exchange; `npm run types` checks them. about.py, state.py and messages.py have
+// the same.
 
 /** Half-open rows and columns of the scene: top, left, bottom, right. */
 export type Box = [number, number, number, number];
@@ -7,13 +7,13 @@ export type Box = [number, number, number, number];
 /** Values that become black and white. */
 export type Limits = [number, number];
 
-/** "difference" is that of B − A by itself; no state that is chosen has it. */
+/** "difference" is the mode of B − A; no state of the user has it. */
 export type Mode = "rgb" | "index" | "single" | "difference";
 
-/** A is what the state itself is of. */
+/** The state itself describes A. */
 export type Side = "a" | "b" | "difference";
 
-/** What B has otherwise than A, and how both are shown. */
+/** In what B differs from A, and how both are shown. */
 export interface Compare {
   time?: string;
   mode?: Mode;
@@ -33,22 +33,22 @@ export interface Stretch {
   high: number;
   sigma: number;
   of: "whole" | "view";
-  /** The step whose pixels give the limits of all; null: each has limits of its own. */
+  /** The step whose pixels set the limits of all steps; null: each step has its own limits. */
   time: string | null;
 }
 
-/** What was chosen; only `choice.reduce` makes one. */
+/** What the user chose; only `choice.reduce` makes states. */
 export interface State {
-  /** The label of the step that is shown; null where there is one only. */
+  /** The label of the step that is shown; null if there is only one. */
   time: string | null;
   mode: Mode;
   bands: string[];
-  /** In mode "index"; null where the bands allow none. */
+  /** Of mode "index"; null if no index can be computed from the bands. */
   index: string;
   band: string;
   cmap: string;
   stretch: Stretch;
-  /** Of those that were set; others follow from the stretch. */
+  /** Only limits that were set; others follow from the stretch. */
   limits: Record<string, Limits>;
   gamma: number;
   mask: boolean;
@@ -56,7 +56,7 @@ export interface State {
   view: Box | null;
   /** x, y in the coordinates of the grid. */
   pins: [number, number][];
-  /** What statistics are of. */
+  /** The area whose statistics are shown. */
   area: Box | null;
   /** None: A alone. */
   compare?: Compare | null;
@@ -111,15 +111,15 @@ export interface Grid {
 export interface Levels {
   side: number;
   top: number;
-  /** The finest level that there is; 0 with a kernel. */
+  /** The finest level; 0 with a kernel. */
   bottom?: number;
   /** Rows and columns of the top level. */
   overview: [number, number];
-  /** Rows and columns of the level above: of a strip. */
+  /** Rows and columns of the level above the top, for the strip. */
   thumbnail?: [number, number];
 }
 
-/** One image of a stack. */
+/** A time step, or another Dataset. */
 export interface Step {
   label: string;
   /** The Python that selects it. */
@@ -128,9 +128,9 @@ export interface Step {
   date: number | null;
   /** Percent. */
   cloud: number | null;
-  /** The Python of its Dataset, where that is another. */
+  /** The Python of its Dataset, if it is not the picker's own. */
   source: string;
-  /** Whether that is brought onto the picker's grid. */
+  /** Whether its Dataset is resampled to the picker's grid. */
   matched: boolean;
 }
 
@@ -141,7 +141,7 @@ export interface About {
   title: string;
   opening: string | null;
   unopened: string | null;
-  /** YYYY-MM-DD, of what is of one time. */
+  /** YYYY-MM-DD, if all is of one time. */
   date: string | null;
   /** Mission, scene and catalog, for a caption. */
   source: string;
@@ -152,27 +152,27 @@ export interface About {
   presets: Record<string, string[]>;
   /** 256 colors of six hexadecimal digits each. */
   colormaps: Record<string, string>;
-  /** Groups of them, by title. */
+  /** Names of colormaps, grouped by title. */
   maps: Record<string, string[]>;
-  /** Those that readers who are color-blind can tell apart. */
+  /** Names of colormaps that are safe for color blindness. */
   safe: string[];
   masked: boolean;
   grid: Grid;
   pyramid: Levels;
   /** Whether thumbnails and single pixels of all steps are quick to read. */
   quick: boolean;
-  /** One at least. */
+  /** At least one. */
   steps: Step[];
-  /** In a notebook: the class of the image beside the widget, for viewers without widgets. */
+  /** In a notebook: the CSS class of the static image beside the widget, for viewers without widgets. */
   still?: string;
-  /** In a page without a kernel: the channels that it has. */
+  /** In a page without a kernel: the channels that it contains. */
   offline?: string[];
 }
 
-/** Where a tile is. `key` is a band, an index or the cloud mask. */
+/** Which tile. `key` is a band, an index or the cloud mask. */
 export interface Address {
   key: string;
-  /** The number of the step; 0 where there is one only. */
+  /** The number of the step; 0 if there is only one. */
   time: number;
   level: number;
   row: number;
@@ -197,7 +197,7 @@ export interface Spectrum {
   message?: string;
 }
 
-/** A band or an index at a point, of each step; null where masked or without data. */
+/** The values of a band or an index at a point, by step; null if masked or without data. */
 export interface Series {
   key: string;
   x: number;
@@ -206,23 +206,24 @@ export interface Series {
   message?: string;
 }
 
-/** Of the area. */
-export interface Statistics {
+/** The statistics of the area. */
+export interface AreaStatistics {
   area: Box;
-  /** Channels, mask and time of each side. */
+  /** Channels, mask and time of each side that they describe. */
   of: [string[], boolean, string | null][];
-  /** West, south, east, north; or why it is not known. */
+  /** West, south, east, north. */
   bbox?: [number, number, number, number];
+  /** Why there is no `bbox`. */
   unplaced?: string;
-  /** Pixels of the scene in one that counts. */
+  /** How many pixels of the scene each counted pixel is the mean of. */
   mean_of?: number;
-  /** Of each side its channels; classes have no mean. */
+  /** A row per channel, for each side; classes have no mean. */
   sides?: { key: string; mean: number | null; std: number | null; valid: number; count: number }[][];
   /** Why there are none. */
   message?: string;
 }
 
-/** Of codes; index 0 has none. */
+/** How often each code occurs, nodata (code 0) excepted. */
 export interface Counts {
   counts: Uint32Array;
   total: number;
@@ -233,8 +234,8 @@ export interface Scale {
   step: number;
 }
 
-/** What is worked out from tiles: limits of each channel, and the counts they follow from. */
-export interface Found {
+/** The limits of each channel, and the counts they follow from. */
+export interface ChannelStatistics {
   made: string;
   keys: string[];
   limits: Record<string, Limits>;
@@ -242,36 +243,38 @@ export interface Found {
   scales: Scale[];
 }
 
-/** Of a tile: key, time, level, row, column. */
-export type Asks = [string, number, number, number, number];
+/** The address of a tile: key, time, level, row, column. */
+export type AddressTuple = [string, number, number, number, number];
 
-/** To the kernel. */
-export type Asked =
-  | { type: "want"; store: string; add: Asks[]; drop: Asks[]; raw: boolean }
+/** Messages to the kernel. */
+export type ToKernel =
+  | { type: "want"; store: string; add: AddressTuple[]; drop: AddressTuple[]; raw: boolean }
   | { type: "spectra" }
   | { type: "statistics" }
   | { type: "formula"; text: string }
   | { type: "series"; key: string; points: [number, number][] }
   | { type: "page" };
 
-/** From the kernel, once the codes of tiles are unpacked. */
-export type Heard =
+/** Messages from the kernel, with the codes of tiles unpacked. */
+export type FromKernel =
   | ({ type: "tile" } & Tile)
-  /** `final`: it would be of no use to ask again. */
+  /** `final`: a retry would be useless. */
   | ({ type: "failed"; message: string; final?: boolean } & Address)
   | { type: "spectra"; spectra: Spectrum[] }
-  | ({ type: "statistics" } & Statistics)
+  | ({ type: "statistics" } & AreaStatistics)
+  /** The name by which a formula can be chosen, or why it cannot. */
   | { type: "formula"; text: string; name?: string; message?: string }
   | { type: "series"; series: Series[] }
+  /** Why Python did not take a state. */
   | { type: "refused"; message: string }
   /** An HTML page, or why there is none. */
   | { type: "page"; message?: string; bytes?: ArrayBuffer | ArrayBufferView<ArrayBuffer> };
 
-/** What a store talks to: a kernel, or the page itself. */
-export interface Line {
-  /** Nothing can be sent. */
+/** How a store reaches the kernel, or the content of a page. */
+export interface Connection {
+  /** No kernel can be reached. */
   gone: boolean;
-  send(message: Asked): boolean;
+  send(message: ToKernel): boolean;
   save(state: State): void;
 }
 
@@ -283,7 +286,7 @@ export interface Model {
   get(key: "preview"): ArrayBufferView<ArrayBuffer> | undefined;
   set(key: string, value: unknown): void;
   save_changes(): void;
-  send(message: Asked): void;
+  send(message: ToKernel): void;
   on(event: string, act: (...args: any[]) => void): void;
   off(event: string, act: (...args: any[]) => void): void;
 }

@@ -1,54 +1,43 @@
-// Messages to and from the kernel; no other module knows them.
-//
-//   want     { type, store, add: [[key, time, level, row, col]…], drop: […], raw }   → tile or failed, for each
-//   spectra, statistics  { type }                                              → the same, with what is known
-//   tile     { type, key, time, level, row, col, box, shape, low, step, packing }, [bytes]
-//   failed   { type, key, time, level, row, col, message }
-//   spectra  { type, spectra }
-//   series   { type, key, points }                                             → series { type, series }
-//   formula  { type, text, name }, or { type, text, message }: whether a formula can be chosen
-//   statistics  { type, area, of, bbox, mean_of, sides }, or { type, area, of, message }
-//   page     { type }                                                          → page
-//   page     { type, message }, [bytes]: the HTML page, or why there is none
-//   refused  { type, message }: a state that Python did not take
+// Messages to and from the kernel. types.d.ts has them as `ToKernel` and `FromKernel`; on the wire, a tile has
+// `packing` and `bits` instead of codes, and its bytes, like those of a page, are the message's only buffer.
 
-/** @import { Address, Asked, Heard, Line, Model, State } from "./types" */
+/** @import { Address, ToKernel, FromKernel, Connection, Model, State } from "./types" */
 
 /** @param {Address} address */
 export const nameOf = ({ key, time, level, row, col }) => `${time}/${level}/${row}/${col}/${key}`;
 
-/** @implements {Line} */
+/** @implements {Connection} */
 export class Wire {
   /**
-   * `heard` is called with each message that is understood: of a tile, it has the codes.
+   * `receive` is called with each valid message; tiles have their codes unpacked.
    * @param {Model} model
-   * @param {(message: Heard) => void} heard
+   * @param {(message: FromKernel) => void} receive
    */
-  constructor(model, heard) {
+  constructor(model, receive) {
     this.model = model;
-    this.heard = heard;
-    this.gone = false; // nothing can be sent
-    this.receive = (/** @type {any} */ message, /** @type {any} */ buffers) => this.take(message, buffers || []);
-    model.on("msg:custom", this.receive);
+    this.receive = receive;
+    this.gone = false; // no kernel can be reached
+    this.listener = (/** @type {any} */ message, /** @type {any} */ buffers) => this.take(message, buffers || []);
+    model.on("msg:custom", this.listener);
   }
 
   close() {
-    this.model.off("msg:custom", this.receive);
+    this.model.off("msg:custom", this.listener);
   }
 
-  /** Send a message; false if there is no kernel to take it. @param {Asked} message */
+  /** Send a message; return whether there is a kernel to take it. @param {ToKernel} message */
   send(message) {
-    return this.tried(() => this.model.send(message));
+    return this.attempt(() => this.model.send(message));
   }
 
-  /** Give the kernel a state. @param {State} state */
+  /** Send a state to the kernel. @param {State} state */
   save(state) {
     this.model.set("state", state);
-    return this.tried(() => this.model.save_changes());
+    return this.attempt(() => this.model.save_changes());
   }
 
   /** @param {() => void} act */
-  tried(act) {
+  attempt(act) {
     try {
       act();
       this.gone = false;
@@ -62,33 +51,33 @@ export class Wire {
   async take(message, buffers) {
     if (!message || typeof message !== "object") return;
     if (message.type !== "tile") {
-      if (message.type === "page") this.heard({ ...message, bytes: buffers[0] });
-      if (["failed", "spectra", "series", "statistics", "refused", "formula"].includes(message.type)) this.heard(message);
+      if (message.type === "page") this.receive({ ...message, bytes: buffers[0] });
+      if (["failed", "spectra", "series", "statistics", "refused", "formula"].includes(message.type)) this.receive(message);
       return;
     }
     try {
-      this.heard({ ...message, codes: await unpacked(message, buffers) });
+      this.receive({ ...message, codes: await unpacked(message, buffers) });
     } catch (error) {
-      this.heard({ ...message, type: "failed", message: `A tile of ${message.key} is damaged: ${/** @type {Error} */ (error).message}` });
+      this.receive({ ...message, type: "failed", message: `A tile of ${message.key} is damaged: ${/** @type {Error} */ (error).message}` });
     }
   }
 }
 
 /**
- * The codes of a tile, or its bits, a byte each.
+ * The codes of a tile, or the bits of a mask, one byte each.
  * @param {{ shape: [number, number], packing: string, bits: boolean }} how
  * @param {any[]} buffers
  */
 export async function unpacked({ shape, packing, bits }, [buffer]) {
   const [rows, cols] = shape;
   const size = rows * cols;
-  if (!(Number.isInteger(size) && rows > 0 && cols > 0 && size <= 1 << 24)) throw new Error("its shape is none");
+  if (!(Number.isInteger(size) && rows > 0 && cols > 0 && size <= 1 << 24)) throw new Error("its shape is invalid");
   if (!buffer) throw new Error("it has no pixels");
   let bytes = buffer instanceof ArrayBuffer ? new Uint8Array(buffer) : new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
   if (packing === "deflate") bytes = await inflated(bytes);
-  if (bytes.length !== (bits ? Math.ceil(size / 8) : 2 * size)) throw new Error("its size is not that of its shape");
+  if (bytes.length !== (bits ? Math.ceil(size / 8) : 2 * size)) throw new Error("its size does not match its shape");
   if (bits) return Uint8Array.from({ length: size }, (_, i) => (bytes[i >> 3] >> (7 - (i & 7))) & 1);
-  // Differences from the mean of the codes to the left and above, folded to be positive: low bytes, then high bytes.
+  // Differences from the mean of the left and the upper code, zigzag-coded: all low bytes, then all high bytes.
   const codes = new Uint16Array(size);
   for (let row = 0, i = 0; row < rows; row++) {
     for (let col = 0; col < cols; col++, i++) {

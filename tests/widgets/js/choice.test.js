@@ -3,7 +3,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { channelsOf, reduce, stepOf } from "../../../astra_xr/widgets/js/choice.js";
+import { reduce } from "../../../astra_xr/widgets/js/choice.js";
+import { channelsOf } from "../../../astra_xr/widgets/js/sides.js";
+import { stepOf } from "../../../astra_xr/widgets/js/steps.js";
 import { scene, state } from "./helpers.js";
 
 const after = (from, ...actions) => actions.reduce((now, action) => reduce(scene, now, action), from);

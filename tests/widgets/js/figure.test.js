@@ -3,9 +3,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { pickOf, roundNumbers } from "../../../astra_xr/widgets/js/code.js";
+import { pickOf } from "../../../astra_xr/widgets/js/code.js";
 import { captionOf, layoutOf, linesOf, rowsOf } from "../../../astra_xr/widgets/js/figure.js";
 import { barOf } from "../../../astra_xr/widgets/js/geo/scalebar.js";
+import { roundNumbers } from "../../../astra_xr/widgets/js/numbers.js";
 import { scene, state } from "./helpers.js";
 
 const wide = (text) => text.length * 7;
@@ -79,7 +80,7 @@ test("no part of a figure lies over another, or beyond its edges", () => {
       for (const bar of [null, { width: Math.min(150, width / 2), text: "2 km" }]) {
         const caption = captionOf(about, look, limits);
         const layout = layoutOf({ width, height: 400 }, caption, bar, wide);
-        const boxes = [layout.picture, ...layout.entries.map(({ n, x, y }) => ({ x, y, width: 16 + wide(caption.entries[n].text), height: 17 }))];
+        const boxes = [layout.frame, ...layout.entries.map(({ n, x, y }) => ({ x, y, width: 16 + wide(caption.entries[n].text), height: 17 }))];
         if (layout.bar) boxes.push({ ...layout.bar, width: bar.width, height: 22 });
         for (const map of layout.maps) boxes.push({ ...map, y: map.y - 16, height: 40 });
         layout.title.forEach((line, n) => boxes.push({ x: 12, y: 12 + 19 * n, width: wide(line), height: 17 }));

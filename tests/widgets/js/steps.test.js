@@ -54,7 +54,7 @@ test("a thumbnail is one tile above the others", () => {
 });
 
 test("0 is in the middle of a diverging colormap, for what usually has one", () => {
-  const tile = tileOf({ shape: [1, 4], low: 1, step: 1, codes: [0, 1, 5, 8] });
+  const tile = tileOf({ shape: [1, 4], box: [0, 0, 1, 4], low: 1, step: 1, codes: [0, 1, 5, 8] });
   const index = { ...state, mode: "index", stretch: { ...state.stretch, kind: "minmax" } };
   const limits = (chosen) => Object.values(limitsOf(scene, chosen, [tile], undefined))[0];
   assert.deepEqual(limits({ ...index, cmap: "PiYG" }), [-8, 8]);
@@ -65,7 +65,7 @@ test("0 is in the middle of a diverging colormap, for what usually has one", () 
 
 test("limits of a single tile are by the stretch, without what is masked", () => {
   const single = { ...state, mode: "single", stretch: { ...state.stretch, kind: "minmax" } };
-  const tile = tileOf({ shape: [1, 4], low: -1, step: 1, codes: [0, 1, 5, 9] });
+  const tile = tileOf({ shape: [1, 4], box: [0, 0, 1, 4], low: -1, step: 1, codes: [0, 1, 5, 9] });
   assert.deepEqual(limitsOf(scene, single, [tile], undefined), { red: [-7, 7] });
   assert.deepEqual(limitsOf(scene, single, [tile], { codes: Uint8Array.of(0, 0, 0, 1) }), { red: [-3, 3] });
 });
@@ -75,9 +75,9 @@ test("what is read ahead makes nobody wait, and gives no alarm", () => {
   store.join("view", () => {});
   store.want("view", [at(0)], [at(1), at(2)]);
   assert.equal(wire.sent[0].add.length, 3);
-  assert.deepEqual([store.reading, store.settled(at(1)), store.coming(at(1))], [["red"], false, true]);
-  store.heard({ type: "tile", ...at(0), codes: new Uint16Array(4) });
-  store.heard({ type: "failed", ...at(1), message: "503" });
+  assert.deepEqual([store.reading, store.settled(at(1)), store.pending(at(1))], [["red"], false, true]);
+  store.receive({ type: "tile", ...at(0), codes: new Uint16Array(4) });
+  store.receive({ type: "failed", ...at(1), message: "503" });
   assert.deepEqual([store.reading, store.failures(["red"]), store.failure(at(1)), store.settled(at(1))], [[], [], "503", true]);
   store.want("view", [at(0)]);
   assert.deepEqual(wire.sent.at(-1).drop, [["red", 2, 0, 0, 0]]);

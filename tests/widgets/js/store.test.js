@@ -32,7 +32,7 @@ test("what two views want is asked for once, and dropped when neither wants it",
 test("tiles that come in any order, twice, or unasked, are what they are", () => {
   const { store, wire, changes } = made();
   store.want("a", [at(0), at(1)]);
-  for (const address of [at(1), at(1), at(7), at(0)]) store.heard(tile(address));
+  for (const address of [at(1), at(1), at(7), at(0)]) store.receive(tile(address));
   assert.equal(changes(), 8); // both views
   assert.deepEqual([0, 1, 7].map((col) => store.get(at(col)).col), [0, 1, 7]);
   store.want("a", [at(0), at(1), at(7)]);
@@ -43,8 +43,8 @@ test("tiles that come in any order, twice, or unasked, are what they are", () =>
 test("a tile that failed stops no other, and is asked for again on demand", () => {
   const { store, wire } = made();
   store.want("a", [at(0), at(1), at(0, "nir")]);
-  store.heard({ type: "failed", ...at(0), message: "503" });
-  store.heard({ type: "failed", ...at(9), message: "not asked by this store" });
+  store.receive({ type: "failed", ...at(0), message: "503" });
+  store.receive({ type: "failed", ...at(9), message: "not asked by this store" });
   assert.deepEqual(store.failures(["red"]), ["503"]);
   assert.deepEqual(store.failures(["nir"]), []);
   store.want("a", [at(0), at(1), at(2)]);
@@ -58,7 +58,7 @@ test("what failed is asked for again by itself, later and later, and no more aft
   store.want("a", [at(0), at(1)]);
   const waits = [];
   for (let n = 0; n < 5; n++) {
-    for (const col of [0, 1]) store.heard({ type: "failed", ...at(col), message: "503" });
+    for (const col of [0, 1]) store.receive({ type: "failed", ...at(col), message: "503" });
     if (n === 4) break;
     waits.push(clock.wait);
     clock.now += clock.wait;
@@ -71,8 +71,8 @@ test("what failed is asked for again by itself, later and later, and no more aft
   assert.deepEqual(waits, [2000, 4000, 8000, 16000]);
   assert.equal(clock.act, null);
   store.retry();
-  store.heard(tile(at(0)));
-  store.heard({ type: "failed", ...at(1), message: "403", final: true });
+  store.receive(tile(at(0)));
+  store.receive({ type: "failed", ...at(1), message: "403", final: true });
   assert.deepEqual(store.failures(["red"]), ["403"]);
   assert.equal(clock.act, null);
 });
@@ -80,7 +80,7 @@ test("what failed is asked for again by itself, later and later, and no more aft
 test("without a view nothing is kept, and what is shown again is asked for again", () => {
   const { store, wire } = made();
   store.want("a", [at(0)]);
-  store.heard(tile(at(0)));
+  store.receive(tile(at(0)));
   store.leave("b");
   assert.equal(store.bytes, 8);
   store.leave("a");
@@ -106,7 +106,7 @@ test("what is kept is bounded, but for what is seen", () => {
   const { store } = made();
   const mega = 1 << 20; // codes, two bytes each
   store.want("a", [at(0)]);
-  for (let col = 0; col < 50; col++) store.heard(tile(at(col), mega));
+  for (let col = 0; col < 50; col++) store.receive(tile(at(col), mega));
   assert.ok(store.bytes <= 64 << 20);
   assert.ok(store.get(at(0)) && store.get(at(49)));
   assert.equal(store.get(at(1)), undefined);
@@ -117,8 +117,8 @@ test("pickers that are out of sight share what they keep, and ask again for what
   for (const store of stores) {
     store.join("view", () => {});
     store.want("view", [at(0)]);
-    store.heard(tile(at(0), 2 << 20));
-    store.rest("view");
+    store.receive(tile(at(0), 2 << 20));
+    store.sleep("view");
   }
   const kept = () => stores.map(({ tiles }) => tiles.size);
   assert.deepEqual(kept(), [0, 0, 1, 1, 1, 1]);
@@ -126,7 +126,7 @@ test("pickers that are out of sight share what they keep, and ask again for what
   for (const store of [first, third]) store.want("view", [at(0)]);
   assert.deepEqual(first.wire.sent.at(-1).add, [["red", 0, 0, 0, 0]]);
   assert.equal(third.wire.sent.length, 1); // it has it yet
-  first.heard(tile(at(0), 2 << 20));
+  first.receive(tile(at(0), 2 << 20));
   assert.deepEqual(kept(), [1, 0, 1, 1, 1, 1]);
   for (const store of stores) store.leave("view");
   assert.deepEqual(kept(), [0, 0, 0, 0, 0, 0]);

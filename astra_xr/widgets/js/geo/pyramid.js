@@ -1,5 +1,7 @@
 // The scene as square tiles at several levels: at level n, a pixel is 2ⁿ pixels of the scene wide. The top
-// level is an overview of the whole, read at once; the same as tile_pyramid.py.
+// level is an overview of the whole scene, read at once. The same as tile_pyramid.py.
+
+import { clamp } from "../numbers.js";
 
 /** @import { Box, Grid, Levels, Tile } from "../types" */
 
@@ -19,6 +21,9 @@ export class Pyramid {
     this.small = thumbnail;
   }
 
+  /** All of the scene. @returns {Box} */
+  get whole() { return [0, 0, this.rows, this.cols]; }
+
   /** Rows and columns of a level. @param {number} level @returns {[number, number]} */
   shape(level) {
     if (level === this.top) return this.overview;
@@ -27,7 +32,7 @@ export class Pyramid {
     return [part(this.rows), part(this.cols)];
   }
 
-  /** Pixels of the scene in one of a level, down and across; all of the top level's are alike. @param {number} level @returns {[number, number]} */
+  /** Pixels of the scene in one pixel of a level, down and across. @param {number} level @returns {[number, number]} */
   pitch(level) {
     const [rows, cols] = this.shape(level);
     return level >= this.top ? [this.rows / rows, this.cols / cols] : [2 ** level, 2 ** level];
@@ -38,8 +43,7 @@ export class Pyramid {
     const [down, across] = this.pitch(level), [rows, cols] = this.shape(level);
     const ends = (low, high, pitch, size) => {
       const last = Math.ceil(size / this.side) - 1;
-      const first = Math.floor(low / pitch / this.side);
-      return [Math.min(last, Math.max(0, first)), Math.min(last, Math.max(0, Math.ceil(high / pitch / this.side) - 1))];
+      return [Math.floor(low / pitch / this.side), Math.ceil(high / pitch / this.side) - 1].map((n) => clamp(n, 0, last));
     };
     const [r0, r1] = ends(top, bottom, down, rows), [c0, c1] = ends(left, right, across, cols);
     /** @type {[number, number][]} */
@@ -58,17 +62,16 @@ export class Pyramid {
     ];
   }
 
-  /** The level at which a box has no more rows and columns than the overview of a whole may have. */
+  /** The finest level at which a box has at most `most` rows and columns; the top level if there is none. */
   levelOf([top, left, bottom, right], most) {
     let level = 0;
     while (level < this.top && Math.max(bottom - top, right - left) > most * 2 ** level) level++;
     return Math.max(level, this.bottom);
   }
 
-  /** The coarsest level whose pixels are at most `limit` wide where those of the scene are `scale` wide. */
+  /** The coarsest level whose pixels are at most `limit` wide if those of the scene are `scale` wide. */
   levelAt(scale, limit) {
-    const level = Math.floor(Math.log2(limit / scale));
-    return Math.min(this.top, Math.max(this.bottom, level));
+    return clamp(Math.floor(Math.log2(limit / scale)), this.bottom, this.top);
   }
 }
 
@@ -76,8 +79,7 @@ export class Pyramid {
 export function windowOf(tile, box) {
   const edge = (/** @type {0 | 1} */ n, /** @type {number} */ at) => {
     const size = tile.shape[n], low = tile.box[n];
-    const index = Math.ceil(((at - low) / (tile.box[n + 2] - low)) * size - 0.5);
-    return Math.min(size, Math.max(0, index));
+    return clamp(Math.ceil(((at - low) / (tile.box[n + 2] - low)) * size - 0.5), 0, size);
   };
   return [edge(0, box[0]), edge(1, box[1]), edge(0, box[2]), edge(1, box[3])];
 }

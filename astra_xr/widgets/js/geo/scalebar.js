@@ -1,16 +1,16 @@
-// A bar of a round length on the ground.
+// The scale bar: a round length on the ground.
 
 /** @import { Grid } from "../types" */
 
-/** The largest of 1, 2 and 5 times a power of ten that is at most so much. @param {number} most */
+/** The largest of 1, 2 and 5 times a power of ten up to `most`. @param {number} most */
 function roundBelow(most) {
   const ten = 10 ** Math.floor(Math.log10(most));
   return ten * ([5, 2].find((n) => n * ten <= most) || 1);
 }
 
 /**
- * The longest round bar within `most` pixels of the screen, where a pixel of the grid is `scale` of them wide; null
- * where nothing is known of the ground. Wide parts of the earth are in degrees, as meters would differ within them.
+ * The longest round bar within `most` CSS pixels, if a pixel of the grid is `scale` of them wide; null if the size
+ * of pixels on the ground is unknown. Wide parts of the earth are in degrees, as meters differ within them.
  * @param {Grid} grid
  * @param {number} scale
  * @param {number} most

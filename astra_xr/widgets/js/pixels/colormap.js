@@ -1,9 +1,9 @@
-// Color maps by name; the same as colormaps.py.
+// Colormaps by name; the same as colormaps.py.
 
-/** The map of a name without "_r". @param {string} name */
+/** The name of a colormap without "_r". @param {string} name */
 export const baseOf = (name) => name.replace(/_r$/, "");
 
-/** 256 colors of six hexadecimal digits; of a name that ends with "_r", in reverse. @param {Record<string, string>} colormaps @param {string} name */
+/** 256 colors of six hexadecimal digits each; reversed if the name ends with "_r". @param {Record<string, string>} colormaps @param {string} name */
 export function colormapOf(colormaps, name) {
   const colors = colormaps[baseOf(name)];
   return name === baseOf(name) ? colors : (colors.match(/.{6}/g) || []).reverse().join("");

@@ -1,5 +1,6 @@
-// Codes to colors, as RGBA words; the same as tile_codes.py. A table is made once for many tiles.
+// Codes to colors, as RGBA words; the same as tile_codes.py. Each table serves many tiles.
 
+import { clamp } from "../numbers.js";
 import { LAST } from "./stats.js";
 
 /** @import { ClassOf, Limits, Scale } from "../types" */
@@ -20,13 +21,13 @@ const word = (hex) =>
   (255 << 24) | (parseInt(hex.slice(4, 6), 16) << 16) | (parseInt(hex.slice(2, 4), 16) << 8) |
   parseInt(hex.slice(0, 2), 16);
 
-/** Code → color of a map, given as 256 colors of six hexadecimal digits. @param {Scale} scale @param {Limits} limits @param {string} colormap */
+/** Code → color, from 256 colors of six hexadecimal digits each. @param {Scale} scale @param {Limits} limits @param {string} colormap */
 export function colorsOf({ low: first, step }, [low, high], colormap) {
   const colors = Array.from({ length: 256 }, (_, i) => word(colormap.slice(6 * i, 6 * i + 6)));
   const table = new Uint32Array(LAST + 1);
   for (let code = 1; code <= LAST; code++) {
     const level = (first + (code - 1) * step - low) / (high - low);
-    table[code] = colors[Math.min(255, Math.max(0, Math.floor(level * 256)))];
+    table[code] = colors[clamp(Math.floor(level * 256), 0, 255)];
   }
   return table;
 }
@@ -40,22 +41,20 @@ export function classColors({ low, step }, classes) {
 }
 
 /**
- * Three channels by their levels; transparent where one has no data, or is hidden.
+ * Three channels by their levels; transparent where one has no data or is masked.
  * @param {Uint32Array} out
  * @param {ArrayLike<number>[]} codes
  * @param {Uint8Array[]} levels
- * @param {ArrayLike<number> | null} hidden
+ * @param {ArrayLike<number> | null} mask
  */
-export function composeRgb(out, [r, g, b], [R, G, B], hidden = null) {
+export function composeRgb(out, [r, g, b], [R, G, B], mask = null) {
   for (let i = 0; i < out.length; i++) {
     const p = r[i], q = g[i], s = b[i];
-    out[i] = p && q && s ? (255 << 24) | (B[s] << 16) | (G[q] << 8) | R[p] : 0;
+    out[i] = p && q && s && !mask?.[i] ? (255 << 24) | (B[s] << 16) | (G[q] << 8) | R[p] : 0;
   }
-  if (hidden) for (let i = 0; i < out.length; i++) if (hidden[i]) out[i] = 0;
 }
 
-/** One channel by its colors. @param {Uint32Array} out @param {ArrayLike<number>} codes @param {Uint32Array} table @param {ArrayLike<number> | null} hidden */
-export function composeColored(out, codes, table, hidden = null) {
-  for (let i = 0; i < out.length; i++) out[i] = table[codes[i]];
-  if (hidden) for (let i = 0; i < out.length; i++) if (hidden[i]) out[i] = 0;
+/** One channel by its colors. @param {Uint32Array} out @param {ArrayLike<number>} codes @param {Uint32Array} table @param {ArrayLike<number> | null} mask */
+export function composeColored(out, codes, table, mask = null) {
+  for (let i = 0; i < out.length; i++) out[i] = mask?.[i] ? 0 : table[codes[i]];
 }

@@ -5,7 +5,7 @@ import { LAST } from "./stats.js";
 /** @import { Scale, Tile } from "../types" */
 /** @typedef {Scale & { codes: Tile["codes"] }} Channel */
 
-/** B − A, on a scale that has room for all that it can be; no data where one of them has none. @param {Channel} a @param {Channel} b */
+/** B − A, on a scale that covers all its possible values; no data where A or B has none. @param {Channel} a @param {Channel} b */
 export function subtracted(a, b) {
   const step = a.step + b.step, low = b.low - a.low - (LAST - 1) * a.step;
   const codes = new Uint16Array(a.codes.length);
@@ -16,5 +16,5 @@ export function subtracted(a, b) {
   return { low, step, codes };
 }
 
-/** What is hidden in either. @param {Tile["codes"]} a @param {Tile["codes"]} b */
-export const hiddenInEither = (a, b) => a.map((code, i) => code | b[i]);
+/** Whether each pixel is masked in A or B. @param {Tile["codes"]} a @param {Tile["codes"]} b */
+export const maskedInEither = (a, b) => a.map((code, i) => code | b[i]);

@@ -1,7 +1,7 @@
-// Statistics of codes and the limits that follow from them; the same as tile_codes.py.
+// Statistics of codes, and the limits that follow from them; the same as tile_codes.py.
 //
-// A part is a tile, or a piece of one: { codes, width, window: [top, left, bottom, right], leaveOut }.
-// Codes of a channel have one scale: 0 is no data, else the value is low + (code - 1) * step.
+// A part is a tile or a window of one: { codes, width, window: [top, left, bottom, right], leaveOut }.
+// All codes of a channel have one scale: 0 is no data, else the value is low + (code - 1) * step.
 
 /** @import { Box, Counts, Limits, Scale, Stretch, Tile } from "../types" */
 /** @typedef {{ codes: ArrayLike<number>, width: number, window: Box, leaveOut?: ArrayLike<number> | null }} Part */
@@ -9,12 +9,12 @@
 export const LAST = 65535;
 const BRIGHT = 0.4;
 
-/** A tile as the only part, for all of its pixels. @param {Tile} tile @returns {Part} */
+/** A whole tile as a part. @param {Tile} tile @returns {Part} */
 export const partOf = (tile, leaveOut = null) => ({
   codes: tile.codes, width: tile.shape[1], window: [0, 0, ...tile.shape], leaveOut,
 });
 
-/** How often each code occurs, without nodata and what is left out (unless that is nearly all). @param {Part[]} parts @returns {Counts} */
+/** How often each code occurs, without nodata and the pixels to leave out (unless these are nearly all). @param {Part[]} parts @returns {Counts} */
 export function countsOf(parts) {
   const all = new Uint32Array(LAST + 1), some = new Uint32Array(LAST + 1);
   for (const { codes, width, window: [top, left, bottom, right], leaveOut } of parts) {
@@ -31,7 +31,7 @@ export function countsOf(parts) {
   return kept && kept * 100 >= total ? { counts: some, total: kept } : { counts: all, total };
 }
 
-/** The value below which a percentage lies, interpolated as numpy does. @param {Scale} scale @param {Counts} found @param {number} percent */
+/** The percentile, interpolated as by NumPy. @param {Scale} scale @param {Counts} found @param {number} percent */
 export function percentile({ low, step }, { counts, total }, percent) {
   const at = (percent / 100) * (total - 1);
   const rank = Math.floor(at);
@@ -48,7 +48,7 @@ export function percentile({ low, step }, { counts, total }, percent) {
   return low;
 }
 
-/** @param {Scale} scale @param {Counts} found */
+/** Mean and standard deviation. @param {Scale} scale @param {Counts} found */
 function momentsOf({ low, step }, { counts, total }) {
   let sum = 0, squares = 0;
   for (let code = 1; code <= LAST; code++) sum += counts[code] * (code - 1);
@@ -77,21 +77,21 @@ export function stretchOf(scale, stretch, stats) {
   return parted(percentile(scale, stats, low), percentile(scale, stats, high));
 }
 
-/** Limits of one channel alone: as far from 0 on both sides where it is crossed, as in ds.astra.plot. @param {Limits} limits @returns {Limits} */
+/** Limits of a single channel: symmetric about 0 if they have different signs, as in ds.astra.plot. @param {Limits} limits @returns {Limits} */
 export function centered([low, high]) {
   const most = Math.max(-low, high);
   return low < 0 && high > 0 ? [-most, most] : [low, high];
 }
 
-/** Limits of a difference: as far from 0 on both sides. @param {Limits} limits @returns {Limits} */
+/** Limits of a difference: symmetric about 0. @param {Limits} limits @returns {Limits} */
 export function symmetric([low, high]) {
   const most = Math.max(Math.abs(low), Math.abs(high));
   return [-most, most];
 }
 
 /**
- * Pixels as bright as clouds in all channels, an array a part; null if these are most of the image.
- * `channels` are the parts of each channel, `scales` their low and step.
+ * Whether each pixel is as bright as clouds in all channels, one array per part; null if most of the image is.
+ * `channels` has the parts of each channel.
  * @param {Part[][]} channels
  * @param {Scale[]} scales
  */

@@ -1,8 +1,9 @@
-// Elements of the page.
+// Elements of the page, and how they are dragged and copied from.
 
-/** @param {string} tag @param {Record<string, any>} attrs @param {any[]} kids @returns {any} */
+/** An HTML element; buttons are of type "button". @param {string} tag @param {Record<string, any>} attrs @param {any[]} kids @returns {any} */
 export function make(tag, attrs = {}, ...kids) {
   const node = document.createElement(tag);
+  if (node instanceof HTMLButtonElement) node.type = "button";
   for (const [key, value] of Object.entries(attrs)) {
     if (value === undefined || value === null || value === false) continue;
     if (key === "class") node.className = value;
@@ -14,7 +15,7 @@ export function make(tag, attrs = {}, ...kids) {
   return node;
 }
 
-/** @param {string} tag @param {Record<string, any>} attrs @param {Node[]} kids @returns {any} */
+/** An SVG element. @param {string} tag @param {Record<string, any>} attrs @param {(Node | string)[]} kids @returns {any} */
 export function draw(tag, attrs = {}, ...kids) {
   const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
   for (const [key, value] of Object.entries(attrs)) {
@@ -34,21 +35,24 @@ const ICONS = {
   area: ["M2.5 4h11v8h-11z"],
 };
 
-/** A picture of 16 pixels in the color of the text. */
+/** An icon of 16 pixels in the color of the text. */
 export const icon = (name) => draw("svg", { class: "astra-icon", viewBox: "0 0 16 16", "aria-hidden": "true" },
   ...ICONS[name].map((d) => draw("path", { d })));
 
-export const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
-
-/** A name that no other view, model or window has; crypto.randomUUID is not there without https. */
+/** A name that no other view, model or window has; crypto.randomUUID exists only over https. */
 export const unique = () => Array.from(crypto.getRandomValues(new Uint32Array(3)), (n) => n.toString(36)).join("");
 
+/** A button with an icon or a character, and a name for tooltips and screen readers. */
+export const iconButton = (name, content, onclick, attrs = {}) =>
+  make("button", { class: "astra-small", title: name, "aria-label": name, onclick, ...attrs }, content);
+
+/** Copy a text, and return whether the browser allowed it. @param {string} text */
 export async function copyText(text) {
   try {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    // Pages that are not served securely have no clipboard but this.
+    // Pages that are not served securely have no other clipboard.
     const area = make("textarea", { value: text, class: "astra-offscreen" });
     document.body.append(area);
     area.select();
@@ -58,11 +62,51 @@ export async function copyText(text) {
   }
 }
 
-/** A button for what failed; hidden until then. @param {() => void} run */
-export const tryAgain = (run) => make("button", { type: "button", hidden: true, onclick: run }, "Try again");
+/** A button that copies a text, and shows for a moment whether it did. @param {string} title @param {() => string} textOf @param {Record<string, any>} attrs @param {(done: boolean) => void} then */
+export function copyButton(title, textOf, attrs = {}, then = () => {}) {
+  const button = make("button", { ...attrs, onclick: async () => {
+    const done = await copyText(textOf());
+    button.textContent = done ? "Copied" : "Not copied";
+    setTimeout(() => { button.textContent = title; }, 1500);
+    then(done);
+  } }, title);
+  return button;
+}
 
-/** Set a control's value, unless it is being typed into. */
-export function put(control, value) {
-  if (control.value !== String(value) && control.getRootNode().activeElement !== control) control.value = value;
-  else if (control.tagName === "SELECT" && control.value !== String(value)) control.value = value;
+/** A button to read again what failed; hidden until then. @param {() => void} run */
+export const tryAgain = (run) => make("button", { hidden: true, onclick: run }, "Try again");
+
+/** Set a control's value, unless the user is typing into it. */
+export function setValue(control, value) {
+  const typing = control.tagName !== "SELECT" && control.getRootNode().activeElement === control;
+  if (control.value !== String(value) && !typing) control.value = value;
+}
+
+/** Whether a key is pressed with one that makes it a shortcut of the browser or the notebook. @param {KeyboardEvent} event */
+export const modified = (event) => event.ctrlKey || event.metaKey || event.altKey;
+
+/**
+ * Follow drags of a handle: `begin` returns what each `move` gets as well, until `end`.
+ * @template T
+ * @param {Element} node
+ * @param {(event: PointerEvent) => T} begin
+ * @param {(event: PointerEvent, begun: T) => void} move
+ */
+export function onDrag(node, begin, move, end = () => {}) {
+  /** @type {{ begun: T } | null} */
+  let drag = null;
+  const listen = (/** @type {string} */ name, /** @type {(event: any) => void} */ act) => node.addEventListener(name, act);
+  listen("pointerdown", (event) => {
+    if (event.button) return;
+    event.preventDefault();
+    node.setPointerCapture(event.pointerId);
+    drag = { begun: begin(event) };
+  });
+  listen("pointermove", (event) => { if (drag) move(event, drag.begun); });
+  const stop = () => {
+    drag = null;
+    end();
+  };
+  listen("pointerup", stop);
+  listen("pointercancel", stop);
 }

@@ -1,16 +1,18 @@
-// The histogram: one axis for all channels, a lane of two handles for each.
+// The histogram: one axis for all channels, and for each a lane with two handles.
 
-import { channelsOf } from "../choice.js";
-import { numberText, roundNumbers } from "../code.js";
+import { clamp, numberText, roundNumbers } from "../numbers.js";
 import { colormapOf } from "../pixels/colormap.js";
 import { LAST, percentile } from "../pixels/stats.js";
-import { clamp, draw, make, unique } from "./dom.js";
+import { channelsOf } from "../sides.js";
+import { labelAt, WIDE } from "./chart.js";
+import { draw, make, onDrag, unique } from "./dom.js";
 import { CHANNELS } from "./panel.js";
 
-export const WIDE = 300;
 const HIGH = 92, LANE = 24, EDGE = 12, BINS = 140; // handles of 24 units are large enough for fingers
 
 export class Histogram {
+  gesture = ""; // identifies the drag of a limit
+
   constructor(view) {
     this.view = view;
     this.plot = draw("g");
@@ -37,10 +39,10 @@ export class Histogram {
     const keys = channelsOf(state);
     this.node.hidden = state.mode === "single" && about.bands[state.band].classes.length > 0;
     const known = found && String(found.keys) === String(keys) && keys.every((key) => limits[key]);
-    this.svg.style.visibility = known ? "" : "hidden"; // rather than of what was shown before
+    this.svg.style.visibility = known ? "" : "hidden"; // not the histogram of what was shown before
     if (this.node.hidden || !known) return;
     const { counts, scales } = found;
-    if (!this.dragging) {
+    if (!this.gesture) { // the axis stays while a limit is dragged
       const reach = scales.map((scale, n) => (counts[n].total ? [percentile(scale, counts[n], 0.1), percentile(scale, counts[n], 99.5)] : [0, 1]));
       const edges = [...reach, ...keys.map((key) => limits[key])];
       const low = Math.min(...edges.map((e) => e[0])), high = Math.max(...edges.map((e) => e[1]));
@@ -81,10 +83,10 @@ export class Histogram {
     }));
   }
 
-  /** In one channel, the bars have the colors of the map. */
+  /** Color the bars of a single channel by its colormap. */
   tint(keys) {
     const { shown: state, about, id } = this.view;
-    if (state.mode === "rgb") { if (this.tinted) { this.tinted.remove(); this.tinted = null; } return; }
+    if (state.mode === "rgb") return;
     const hex = colormapOf(about.colormaps, state.cmap);
     const [low, high] = this.view.limits[keys[0]];
     const stops = Array.from({ length: 16 }, (_, i) => draw("stop", { offset: i / 15, "stop-color": `#${hex.slice(102 * i, 102 * i + 6)}` }));
@@ -99,16 +101,14 @@ export class Histogram {
     const nodes = [draw("line", { x1: EDGE, x2: WIDE - EDGE, y1: HIGH, y2: HIGH })];
     for (const v of roundNumbers(low, high, 5)) {
       nodes.push(draw("line", { x1: this.x(v), x2: this.x(v), y1: HIGH, y2: HIGH + 3 }));
-      const text = draw("text", { x: this.x(v), y: HIGH + 13 });
-      text.textContent = numberText(v, 4);
-      nodes.push(text);
+      nodes.push(labelAt(this.x(v), HIGH + 13, numberText(v, 4)));
     }
     this.axis.replaceChildren(...nodes);
     this.svg.setAttribute("viewBox", `0 0 ${WIDE} ${HIGH + 20 + lanes * LANE}`);
   }
 
   handles(keys) {
-    const mode = `${this.view.shown.mode}`;
+    const { mode } = this.view.shown;
     if (this.handlesOf !== mode) {
       this.handlesOf = mode;
       this.sliders = keys.map((_, n) => this.lane(n));
@@ -150,25 +150,20 @@ export class Histogram {
     const move = (value) => {
       const pair = [...this.view.limits[key()]], [low, high] = this.range, gap = (high - low) / 500;
       pair[i] = i ? clamp(value, pair[0] + gap, high) : clamp(value, low, pair[1] - gap);
-      this.view.act({ type: "limits", key: key(), limits: pair, end: i, gesture: this.dragging && this.gesture });
+      this.view.act({ type: "limits", key: key(), limits: pair, end: i, gesture: this.gesture });
     };
-    end.addEventListener("pointerdown", (e) => {
-      e.preventDefault();
+    onDrag(end, () => {
       end.focus();
-      end.setPointerCapture(e.pointerId);
-      this.dragging = end;
       this.gesture = unique();
-    });
-    end.addEventListener("dblclick", () => this.view.act({ type: "automatic", keys: [key()] }));
-    end.addEventListener("pointermove", (e) => {
-      if (this.dragging !== end) return;
+    }, (e) => {
       const box = this.svg.getBoundingClientRect();
       const at = ((e.clientX - box.left) / box.width) * WIDE;
       move(this.range[0] + ((at - EDGE) / (WIDE - 2 * EDGE)) * (this.range[1] - this.range[0]));
+    }, () => {
+      this.gesture = "";
+      this.view.refresh();
     });
-    const stop = () => { this.dragging = null; this.view.refresh(); };
-    end.addEventListener("pointerup", stop);
-    end.addEventListener("pointercancel", stop);
+    end.addEventListener("dblclick", () => this.view.act({ type: "automatic", keys: [key()] }));
     end.addEventListener("keydown", (e) => {
       const step = (this.range[1] - this.range[0]) / (e.shiftKey ? 400 : 100);
       const ways = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10 };

@@ -1,6 +1,7 @@
-// The menu of indices: a field that finds them by name, title and domain, or takes a formula.
+// The menu of indices: a text field that finds indices by name, title and domain, or takes a formula.
 
-import { here } from "../choice.js";
+import { available } from "../choice.js";
+import { clamp } from "../numbers.js";
 import { isFormula } from "../sides.js";
 import { make } from "./dom.js";
 
@@ -8,9 +9,9 @@ import { make } from "./dom.js";
 
 export class IndexMenu {
   /** @type {HTMLElement[]} */ options = [];
-  at = -1; // the option that Enter takes
+  at = -1; // the option that Enter chooses
 
-  /** `choose` takes the name of an index, or a formula. @param {View} view @param {(text: string) => void} choose */
+  /** `choose` is called with the name of an index, or a formula. @param {View} view @param {(text: string) => void} choose */
   constructor(view, choose) {
     this.view = view;
     this.choose = choose;
@@ -38,7 +39,7 @@ export class IndexMenu {
     e.preventDefault();
   }
 
-  /** Show what a text finds. @param {string} text */
+  /** List the indices that contain all words of a text. @param {string} text */
   open(text) {
     const { about } = this.view, words = text.trim().toLowerCase().split(/\s+/).filter(Boolean);
     const formula = isFormula(text);
@@ -46,7 +47,7 @@ export class IndexMenu {
       const all = `${name} ${title} ${domain}`.toLowerCase();
       return words.every((word) => all.includes(word));
     });
-    // Names that begin so come first.
+    // Names that begin with the first word come first.
     const first = (/** @type {[string, any]} */ [name]) => (words.length && name.toLowerCase().startsWith(words[0]) ? 0 : 1);
     found.sort((p, q) => first(p) - first(q));
     this.options = formula ? [this.option(text.trim(), "", "your own formula")] : found.map(([name, { title, domain }]) => this.option(name, title, domain));
@@ -57,7 +58,7 @@ export class IndexMenu {
   }
 
   option(name, title, domain) {
-    const { about } = this.view, known = !about.indices[name] || here(about, name);
+    const { about } = this.view, known = !about.indices[name] || available(about, name);
     const node = make("li", { role: "option", "aria-selected": "false", "aria-disabled": known ? null : "true" },
       make("b", {}, name), title ? make("span", {}, title) : null, make("i", {}, domain));
     node.dataset.name = name;
@@ -66,27 +67,27 @@ export class IndexMenu {
   }
 
   mark(at) {
-    this.at = Math.min(this.options.length - 1, Math.max(-1, at));
+    this.at = clamp(at, -1, this.options.length - 1);
     this.options.forEach((node, n) => {
       node.id = `${this.list.id}-${n}`;
       node.setAttribute("aria-selected", String(n === this.at));
     });
     const marked = this.options[this.at];
     this.input.setAttribute("aria-activedescendant", marked ? marked.id : "");
-    if (marked) this.list.scrollTop = Math.min(marked.offsetTop, Math.max(this.list.scrollTop, marked.offsetTop + marked.offsetHeight - this.list.clientHeight));
+    if (marked) this.list.scrollTop = clamp(this.list.scrollTop, marked.offsetTop + marked.offsetHeight - this.list.clientHeight, marked.offsetTop);
   }
 
   take(text) {
     const { about } = this.view;
     const name = Object.keys(about.indices).find((each) => each.toLowerCase() === text.toLowerCase()) ?? text;
-    if (about.indices[name] ? !here(about, name) : !isFormula(name)) return;
+    if (about.indices[name] ? !available(about, name) : !isFormula(name)) return;
     this.input.value = name;
     this.current = name;
     this.close();
     this.choose(name);
   }
 
-  /** Show what is chosen. @param {string} name */
+  /** Show the index that is chosen. @param {string} name */
   show(name) {
     this.current = name;
     if (this.list.hidden && this.input.value !== name) this.input.value = name;

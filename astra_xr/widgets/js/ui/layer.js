@@ -1,15 +1,16 @@
 // The tiles of a level, colored, as one canvas.
 
-import { channelsOf, stepOf } from "../choice.js";
 import { MASK, numberOf } from "../derive.js";
-import { classColors, colorsOf, composeColored, composeRgb, levelsOf } from "../pixels/compose.js";
 import { colormapOf } from "../pixels/colormap.js";
+import { classColors, colorsOf, composeColored, composeRgb, levelsOf } from "../pixels/compose.js";
+import { channelsOf } from "../sides.js";
+import { stepOf } from "../steps.js";
 
 /** @import { About, Box, Limits, State, Tile } from "../types" */
 /** @import { Pyramid } from "../geo/pyramid.js" */
 /** @import { Store } from "../store.js" */
 
-/** How codes become colors; its tables are made once for all tiles. */
+/** How codes become colors; all tiles share its tables. */
 export class Look {
   /** @param {About} about @param {State} state @param {Record<string, Limits>} limits */
   constructor(about, state, limits) {
@@ -23,7 +24,7 @@ export class Look {
     this.made = JSON.stringify([state.mode, this.keys, this.limits, state.gamma, state.cmap, state.mask]);
   }
 
-  /** Whether the image can be made: the limits of all channels are known. */
+  /** Whether tiles can be colored: there are classes, or limits of all channels. */
   get known() {
     return this.classes.length > 0 || this.limits.every(Boolean);
   }
@@ -43,12 +44,18 @@ export class Look {
     return this.tables.get(name);
   }
 
-  /** @param {Uint32Array} words @param {Tile[]} tiles @param {Tile | null | undefined} mask */
-  color(words, tiles, mask) {
+  /** What the colors of a tile depend on, as a key. @param {Tile[]} tiles @param {Tile | null | undefined} mask */
+  keyOf(tiles, mask) {
+    return `${this.made} ${tiles.map(numberOf)} ${mask ? numberOf(mask) : ""}`;
+  }
+
+  /** A tile in colors. @param {Tile[]} tiles one of each channel @param {Tile | null | undefined} mask */
+  colored(tiles, mask) {
+    const [rows, cols] = tiles[0].shape, image = new ImageData(cols, rows), words = new Uint32Array(image.data.buffer);
     const tables = tiles.map((tile, n) => this.table(tile, n));
-    const hidden = mask && mask.codes;
-    if (this.state.mode === "rgb") composeRgb(words, tiles.map((tile) => tile.codes), tables, hidden);
-    else composeColored(words, tiles[0].codes, tables[0], hidden);
+    if (this.state.mode === "rgb") composeRgb(words, tiles.map((tile) => tile.codes), tables, mask?.codes);
+    else composeColored(words, tiles[0].codes, tables[0], mask?.codes);
+    return image;
   }
 }
 
@@ -70,7 +77,7 @@ export class Layer {
     this.context = contextOf(this.canvas);
   }
 
-  /** Color what is here of a box; those tiles alone that are not yet as they should be. @param {Box} box @param {Look} look */
+  /** Color the tiles of a box that are here, unless they have these colors already. @param {Box} box @param {Look} look */
   paint(box, look) {
     const { store, pyramid, level } = this;
     const places = pyramid.within(level, box);
@@ -85,29 +92,25 @@ export class Layer {
     const count = all.filter(({ here }) => here).length;
     this.complete = count === places.length;
     this.some = count > 0;
-    if (!this.some) return; // what was painted before may still be shown, as such
+    if (!this.some) return; // what was painted before may still be shown, pale
     for (const { row, col, tiles, mask, here } of all) {
       const name = `${row} ${col}`;
       /** @type {[number, number]} */
       const corner = [(col - c0) * pyramid.side, (row - r0) * pyramid.side];
       if (!here) {
-        // Nothing of another look may stand beside this one.
+        // Tiles in other colors must not be left beside these.
         this.context.clearRect(...corner, pyramid.side, pyramid.side);
         this.parts.delete(name);
         continue;
       }
-      const made = `${look.made} ${tiles.map(numberOf)} ${mask ? numberOf(mask) : ""}`;
-      if (this.parts.get(name) === made) continue;
-      const [rows, cols] = tiles[0].shape;
-      const image = this.context.createImageData(cols, rows);
-      look.color(new Uint32Array(image.data.buffer), tiles, mask);
-      this.context.putImageData(image, ...corner);
-      this.parts.set(name, made);
+      const key = look.keyOf(tiles, mask);
+      if (this.parts.get(name) === key) continue;
+      this.context.putImageData(look.colored(tiles, mask), ...corner);
+      this.parts.set(name, key);
     }
   }
 
-  /** A canvas for a range of tiles; what is in it of others stays for as long as it is in range. */
-  /** @param {string} range @param {number} r0 @param {number} c0 @param {number} r1 @param {number} c1 */
+  /** Make the canvas of a range of tiles, and copy those that are painted already. @param {string} range @param {number} r0 @param {number} c0 @param {number} r1 @param {number} c1 */
   lay(range, r0, c0, r1, c1) {
     const { pyramid, level } = this;
     const [rows, cols] = pyramid.shape(level);

@@ -1,21 +1,24 @@
-// The side panel: channels and their limits, color maps, classes, stretch and gamma.
+// The side panel: channels and their limits, colormaps, classes, stretch and gamma.
 
-import { channelsOf, here } from "../choice.js";
-import { numberText } from "../code.js";
-import { indexOf, labelOf } from "../sides.js";
+import { available } from "../choice.js";
+import { numberText } from "../numbers.js";
 import { baseOf } from "../pixels/colormap.js";
-import { icon, make, put } from "./dom.js";
+import { symmetric } from "../pixels/stats.js";
+import { channelsOf, indexOf, labelOf } from "../sides.js";
+import { icon, make, setValue } from "./dom.js";
 import { IndexMenu } from "./index_menu.js";
 
 export const CHANNELS = [["R", "red"], ["G", "green"], ["B", "blue"]];
 const STRETCHES = [["percentile", "Percentile"], ["sigma", "Sigma"], ["minmax", "Min–max"]];
 
-const stepOf = ([low, high]) => 10 ** Math.floor(Math.log10((high - low) / 20 || 1));
+/** The step of a number field for limits. */
+const fieldStep = ([low, high]) => 10 ** Math.floor(Math.log10((high - low) / 20 || 1));
 
 export class Panel {
-  asked = ""; // a formula that Python looks at
-  wrong = ""; // what is wrong with one
-  /** @type {HTMLInputElement[]} */ swatches = []; // of color maps
+  checking = ""; // a formula that Python checks
+  wrong = ""; // what is wrong with a formula
+  /** @type {HTMLInputElement[]} */ swatches = []; // of colormaps
+
   constructor(view) {
     this.view = view;
     /** @type {any[]} */
@@ -70,26 +73,25 @@ export class Panel {
       make("option", { value: "whole" }, "of scene"), make("option", { value: "view" }, "of view"));
     this.percents = make("span", { class: "astra-pair" }, this.low, this.high, make("span", { class: "astra-unit" }, "%"));
     this.sigmas = make("span", { class: "astra-pair" }, this.sigma, make("span", { class: "astra-unit" }, "σ"));
-    this.reset = make("button", { type: "button", title: "Automatic limits for all channels",
+    this.reset = make("button", { title: "Automatic limits for all channels",
       onclick: () => this.view.act({ type: "automatic", keys: channelsOf(this.view.shown) }) }, "↺ Reset");
     this.stretchRow = make("div", { class: "astra-row" }, this.stretch, this.percents, this.sigmas, this.of, this.reset);
   }
 
-  /** Limits that are usual for an index. */
+  /** Buttons for the usual limits of an index. */
   makeRanges() {
-    const button = (text, title, of) => make("button", { type: "button", title, onclick: () => {
+    const button = (text, title, of) => make("button", { title, onclick: () => {
       const [key] = channelsOf(this.view.shown), known = this.view.limits[key];
       if (known) this.view.act({ type: "limits", key, limits: of(known) });
     } }, text);
     this.ranges = make("div", { class: "astra-row", role: "group", "aria-label": "Usual limits" },
       button("−1…1", "Limits from −1 to 1", () => [-1, 1]), button("0…1", "Limits from 0 to 1", () => [0, 1]),
-      button("±", "Limits as far from 0 on both sides", (pair) => { const most = Math.max(...pair.map(Math.abs)); return [-most, most]; }));
+      button("±", "Limits as far from 0 on both sides", symmetric));
   }
 
-  /** The menus and limits of the channels, made anew when the mode changes. */
+  /** Make the menus and limits of the channels anew when the mode changes. */
   makeChannels() {
     const { edited: state } = this.view;
-    const act = (action) => this.view.act(action);
     if (this.made === state.mode) return;
     this.made = state.mode;
     this.rows = channelsOf(state).map((_, n) => {
@@ -97,13 +99,13 @@ export class Panel {
       const name = rgb ? CHANNELS[n][1] : state.mode === "index" ? "index" : "band";
       const label = rgb ? `Band in ${name}` : name === "index" ? "Index" : "Band";
       const finder = state.mode === "index" ? new IndexMenu(this.view, (text) => this.chooseIndex(text)) : null;
-      const menu = finder ? finder.input : make("select", { "aria-label": label, onchange: () => act({ type: "band", channel: n, name: menu.value }) },
+      const menu = finder ? finder.input : make("select", { "aria-label": label, onchange: () => this.view.act({ type: "band", channel: n, name: menu.value }) },
         ...this.bandOptions());
       const limits = [0, 1].map((i) => make("input", {
         type: "number", class: "astra-number astra-limit", step: "any", "aria-label": `${i ? "Upper" : "Lower"} limit of ${name}`,
         onchange: (e) => this.typed(n, i, e.target.value),
       }));
-      const lock = make("button", { type: "button", class: "astra-small astra-lock", onclick: () => this.locked(n) });
+      const lock = make("button", { class: "astra-small astra-lock", onclick: () => this.toggleLock(n) });
       const mark = rgb ? make("b", { class: `astra-mark astra-${name}`, "aria-hidden": "true" }, CHANNELS[n][0]) : null;
       return { menu, finder, limits, lock, node: make("div", { class: `astra-channel${rgb ? "" : " astra-alone"}` }, mark, finder ? finder.node : menu, ...limits, lock) };
     });
@@ -117,8 +119,8 @@ export class Panel {
     this.view.act({ type: "limits", key, limits, end: i });
   }
 
-  /** Keep the limits of a channel as they are, or let them follow the stretch again. */
-  locked(n) {
+  /** Keep the limits of a channel, or let them follow the stretch again. */
+  toggleLock(n) {
     const { shown: state, limits } = this.view, key = channelsOf(state)[n];
     this.view.act(state.limits[key] ? { type: "automatic", keys: [key] } : { type: "limits", key, limits: limits[key] || [] });
   }
@@ -128,7 +130,7 @@ export class Panel {
     return Object.entries(about.bands).map(([name, band]) => {
       const names = [...new Set([name, band.native, band.common].filter(Boolean))];
       const wave = band.wavelength ? `${numberText(band.wavelength, 4)} µm` : "";
-      return make("option", { value: name, disabled: !here(about, name), title: band.title }, [names.join(" · "), wave].filter(Boolean).join("  "));
+      return make("option", { value: name, disabled: !available(about, name), title: band.title }, [names.join(" · "), wave].filter(Boolean).join("  "));
     });
   }
 
@@ -138,14 +140,14 @@ export class Panel {
     this.updateHeading();
     const classes = state.mode === "single" ? about.bands[state.band].classes : [];
     channelsOf(state).forEach((key, n) => {
-      const { menu, finder } = this.rows[n];
+      const { menu, finder, lock, limits: fields } = this.rows[n];
       if (finder) finder.show(channelsOf(edited)[n]);
-      else put(menu, channelsOf(edited)[n]);
-      this.updateLock(this.rows[n].lock, key, classes.length > 0);
-      this.rows[n].limits.forEach((input, i) => {
+      else setValue(menu, channelsOf(edited)[n]);
+      this.updateLock(lock, key, classes.length > 0);
+      fields.forEach((input, i) => {
         input.hidden = classes.length > 0;
-        put(input, limits[key] ? numberText(limits[key][i], 3) : "");
-        if (limits[key]) input.step = stepOf(limits[key]);
+        setValue(input, limits[key] ? numberText(limits[key][i], 3) : "");
+        if (limits[key]) input.step = fieldStep(limits[key]);
       });
     });
     this.updateFormula();
@@ -161,26 +163,26 @@ export class Panel {
     this.updateStretch(classes.length > 0);
   }
 
-  /** An index, or a formula, which Python looks at first. @param {string} text */
+  /** Choose an index, or a formula, which Python checks first. @param {string} text */
   chooseIndex(text) {
     const { view } = this;
     this.wrong = "";
     if (view.about.indices[text]) view.act({ type: "band", channel: 0, name: text });
     else if (view.about.offline) this.wrong = "A formula needs a kernel.";
     else {
-      this.asked = text;
+      this.checking = text;
       view.store.wire.send({ type: "formula", text });
     }
     view.refresh();
   }
 
   updateFormula() {
-    const { edited, about, store } = this.view, told = store.formula;
-    if (told && told.text === this.asked) {
-      this.asked = "";
-      this.wrong = told.message || "";
-      // Another mode may have been chosen meanwhile.
-      if (told.name && edited.mode === "index") this.view.act({ type: "band", channel: 0, name: told.name });
+    const { edited, about, store } = this.view, checked = store.formula;
+    if (checked && checked.text === this.checking) {
+      this.checking = "";
+      this.wrong = checked.message || "";
+      // The mode may have changed meanwhile.
+      if (checked.name && edited.mode === "index") this.view.act({ type: "band", channel: 0, name: checked.name });
     }
     this.formula.hidden = edited.mode !== "index";
     if (this.formula.hidden) return;
@@ -203,7 +205,7 @@ export class Panel {
     lock.replaceChildren(icon(kept ? "locked" : "open"));
   }
 
-  /** Which side the panel is of. */
+  /** The name of the side whose limits the panel shows. */
   updateHeading() {
     const { about, state, limitsOf } = this.view;
     this.heading.hidden = !state.compare;
@@ -219,11 +221,11 @@ export class Panel {
     const set = channelsOf(state).filter((key) => state.limits[key]);
     const custom = set.length === channelsOf(state).length;
     this.reset.hidden = !set.length;
-    put(this.stretch, custom ? "custom" : kind);
-    put(this.low, low);
-    put(this.high, high);
-    put(this.sigma, sigma);
-    put(this.of, of);
+    setValue(this.stretch, custom ? "custom" : kind);
+    setValue(this.low, low);
+    setValue(this.high, high);
+    setValue(this.sigma, sigma);
+    setValue(this.of, of);
     this.percents.hidden = custom || kind !== "percentile";
     this.sigmas.hidden = custom || kind !== "sigma";
     this.of.hidden = custom;

@@ -1,22 +1,23 @@
-// The menu "Save", and the figure that it writes.
+// The menu "Save", and the figure that it saves.
 
 import { codeOf, pickOf } from "../code.js";
 import { captionOf, layoutOf } from "../figure.js";
 import { barOf } from "../geo/scalebar.js";
+import { clamp } from "../numbers.js";
 import { channelsOf, labelOf, sidesSeen } from "../sides.js";
-import { clamp, copyText, make } from "./dom.js";
+import { copyText, make } from "./dom.js";
 
 /** @import { View } from "./view.js" */
 
 const FONT = "system-ui, 'Helvetica Neue', Arial, sans-serif";
-const SIDE = 8000; // pixels of a figure, at most
+const MOST = 8000; // pixels of the width or height of a figure
 
 export class Save {
   /** @param {View} view */
   constructor(view) {
     this.view = view;
     const item = (/** @type {string} */ text, /** @type {() => unknown} */ run, hidden = false) => make("button", {
-      type: "button", role: "menuitem", tabIndex: -1, hidden, onclick: () => { this.open(false); run(); },
+      role: "menuitem", tabIndex: -1, hidden, onclick: () => { this.open(false); run(); },
     }, text);
     this.items = [
       item("Image (PNG)", () => this.image()),
@@ -26,13 +27,13 @@ export class Save {
     ].filter(({ hidden }) => !hidden);
     this.menu = make("div", { class: "astra-menu", role: "menu", id: `${view.id}-save`, "aria-label": "Save", hidden: true }, ...this.items);
     this.button = make("button", {
-      type: "button", "aria-haspopup": "menu", "aria-expanded": "false", "aria-controls": `${view.id}-save`,
+      "aria-haspopup": "menu", "aria-expanded": "false", "aria-controls": `${view.id}-save`,
       onclick: () => this.open(this.menu.hidden),
     }, "Save ▾");
     this.node = make("span", { class: "astra-save" }, this.button, this.menu);
     this.node.addEventListener("keydown", (/** @type {KeyboardEvent} */ e) => this.keyed(e));
     this.node.addEventListener("focusout", (/** @type {FocusEvent} */ e) => { if (!this.node.contains(e.relatedTarget)) this.open(false); });
-    this.outside = (/** @type {Event} */ e) => { if (!e.composedPath().includes(this.node)) this.open(false); };
+    document.addEventListener("pointerdown", (e) => { if (!e.composedPath().includes(this.node)) this.open(false); }, { capture: true, signal: view.closing.signal });
   }
 
   /** @param {boolean} shown */
@@ -41,12 +42,7 @@ export class Save {
     if (!shown && this.menu.contains(this.menu.getRootNode().activeElement)) this.button.focus();
     this.menu.hidden = !shown;
     this.button.setAttribute("aria-expanded", String(shown));
-    document[shown ? "addEventListener" : "removeEventListener"]("pointerdown", this.outside, true);
     if (shown) this.items[0].focus();
-  }
-
-  close() {
-    document.removeEventListener("pointerdown", this.outside, true);
   }
 
   /** @param {KeyboardEvent} event */
@@ -64,10 +60,10 @@ export class Save {
 
   /** @param {string} text */
   async copied(text) {
-    this.view.status.say(await copyText(text) ? "Copied." : "The browser denied access to the clipboard.");
+    this.view.status.copied(await copyText(text));
   }
 
-  /** The name of a file. @param {string} ending */
+  /** A file name with this extension. @param {string} ending */
   named(ending) {
     const { about, state } = this.view;
     const what = state.compare ? sidesSeen(state).map((side) => labelOf(about, state, side)) : [channelsOf(state).join("-")];
@@ -103,43 +99,44 @@ export class Save {
     }
   }
 
-  /** What is seen, with its title, legend, scale bar and source, on white; at the screen's resolution, or the tiles'. */
+  /** What is seen, with title, legend, scale bar and source, on white; at least in the resolution of the screen. */
   figure() {
-    const { about, state, limits, stage, pyramid } = this.view, { eye } = stage;
+    const { about, state, limits, stage, pyramid } = this.view, { viewport } = stage;
     if (!stage.drawn) return null;
     const caption = captionOf(about, state, limits);
-    const [left, top] = eye.place(0, 0), [right, bottom] = eye.place(pyramid.rows, pyramid.cols);
+    const [left, top] = viewport.toScreen(0, 0), [right, bottom] = viewport.toScreen(pyramid.rows, pyramid.cols);
     const x = Math.max(0, left), y = Math.max(0, top);
-    const image = { width: Math.min(eye.width, right) - x, height: Math.min(eye.height, bottom) - y };
-    const bar = barOf(about.grid, eye.scale, Math.min(160, image.width / 2));
+    const image = { width: Math.min(viewport.width, right) - x, height: Math.min(viewport.height, bottom) - y };
+    const bar = barOf(about.grid, viewport.scale, Math.min(160, image.width / 2));
     const canvas = document.createElement("canvas");
     const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
     context.font = `12px ${FONT}`;
     const layout = layoutOf(image, caption, bar, (text) => context.measureText(text).width);
-    // Pixels of the figure in one of the stage: as many as the tiles have.
-    const finest = 1 / (eye.scale * pyramid.pitch(stage.level)[1]);
-    const factor = Math.min(clamp(finest, Math.max(2, stage.dpr), 4), SIDE / Math.max(layout.width, layout.height));
+    // As many pixels of the figure per CSS pixel as the tiles have.
+    const finest = 1 / (viewport.scale * pyramid.pitch(stage.level)[1]);
+    const factor = Math.min(clamp(finest, Math.max(2, stage.dpr), 4), MOST / Math.max(layout.width, layout.height));
     canvas.width = Math.round(layout.width * factor);
     canvas.height = Math.round(layout.height * factor);
     context.scale(factor, factor);
     context.fillStyle = "#fff";
     context.fillRect(0, 0, layout.width, layout.height);
-    const { picture } = layout;
+    const { frame } = layout;
     context.save();
     context.beginPath();
-    context.rect(picture.x, picture.y, picture.width, picture.height);
+    context.rect(frame.x, frame.y, frame.width, frame.height);
     context.clip();
-    context.translate(picture.x - x, picture.y - y);
-    stage.seen(context);
+    context.translate(frame.x - x, frame.y - y);
+    stage.drawOn(context);
     context.restore();
     context.strokeStyle = "#0008";
     context.lineWidth = 0.5;
-    context.strokeRect(picture.x, picture.y, picture.width, picture.height);
+    context.strokeRect(frame.x, frame.y, frame.width, frame.height);
     this.write(context, caption, layout, bar);
     return canvas;
   }
 
   /**
+   * Draw all of a figure but the image.
    * @param {CanvasRenderingContext2D} context
    * @param {ReturnType<typeof captionOf>} caption
    * @param {ReturnType<typeof layoutOf>} layout

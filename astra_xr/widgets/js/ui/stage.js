@@ -1,28 +1,27 @@
-// The picture: panning, zooming, pins, and painting it.
+// The image: panning, zooming, pins, the values under the pointer, and painting.
 
-import { stepOf } from "../choice.js";
 import { MASK } from "../derive.js";
-import { Eye } from "../geo/eye.js";
 import { lonlatAt } from "../geo/lonlat.js";
 import { barOf } from "../geo/scalebar.js";
-import { numberText } from "../code.js";
+import { Viewport } from "../geo/viewport.js";
+import { clamp, numberText } from "../numbers.js";
 import { canDiffer, channelsOf, sideOf, sidesRead, sidesSeen } from "../sides.js";
+import { stepOf } from "../steps.js";
 import { AreaTool } from "./area.js";
-import { clamp, make } from "./dom.js";
-import { Picture } from "./picture.js";
+import { pinColor } from "./chart.js";
+import { iconButton, make, modified } from "./dom.js";
+import { SideImage } from "./side_image.js";
 import { Swipe } from "./swipe.js";
-
-export const PINS = ["#e8590c", "#1c7ed6", "#2f9e44", "#ae3ec9", "#e03131", "#0c8599"];
 
 const GAP = "   "; // between the values of a pixel
 
 const shortNumber = (value) => numberText(value, Math.abs(value) >= 1000 ? 6 : 4);
 
-/** @import { Box, Side } from "../types" */
+/** @import { Side } from "../types" */
 /** @import { View } from "./view.js" */
 
 export class Stage {
-  /** @type {[number, number] | null} */ hover = null; // where the pointer is
+  /** @type {[number, number] | null} */ hover = null; // position of the pointer
   /** @type {View["about"]} */ about;
   /** @type {View["store"]} */ store;
   /** @type {View["pyramid"]} */ pyramid;
@@ -37,22 +36,22 @@ export class Stage {
     this.about = about;
     this.store = view.store;
     this.pyramid = view.pyramid;
-    /** @type {Record<Side, Picture>} */
-    this.pictures = { a: new Picture(about, view.pyramid, view.store), b: new Picture(about, view.pyramid, view.store), difference: new Picture(about, view.pyramid, view.differences) };
+    /** @type {Record<Side, SideImage>} */
+    this.images = { a: new SideImage(about, view.pyramid, view.store), b: new SideImage(about, view.pyramid, view.store), difference: new SideImage(about, view.pyramid, view.differences) };
     this.swipe = new Swipe(view);
-    this.eye = new Eye(about.grid);
+    this.viewport = new Viewport(about.grid);
     this.canvas = make("canvas", {
       class: "astra-canvas", tabIndex: 0, role: "application", "aria-roledescription": "image",
       "aria-label": `Image of ${about.title}. Arrow keys pan, plus and minus zoom, 0 shows all, comma and full stop move the bar between A and B, Enter marks the center, Delete removes the last mark.`,
     });
     this.scalebar = make("div", { class: "astra-scalebar", "aria-hidden": "true" }, make("i"), make("span"));
     this.bar = make("div", { class: "astra-bar", role: "progressbar", "aria-label": "Reading", hidden: true });
-    const tool = (label, text, run) => make("button", { type: "button", class: "astra-tool", title: label, "aria-label": label, onclick: run }, text);
+    const tool = (label, text, run) => iconButton(label, text, run, { class: "astra-tool" });
     this.areaTool = new AreaTool(this);
     const tools = make("div", { class: "astra-tools" },
-      tool("Zoom in", "+", () => this.look(() => this.eye.zoom(1.6))),
-      tool("Zoom out", "−", () => this.look(() => this.eye.zoom(1 / 1.6))),
-      tool("Show all", "⤢", () => this.look(() => this.eye.show(null))), this.areaTool.button);
+      tool("Zoom in", "+", () => this.look(() => this.viewport.zoom(1.6))),
+      tool("Zoom out", "−", () => this.look(() => this.viewport.zoom(1 / 1.6))),
+      tool("Show all", "⤢", () => this.look(() => this.viewport.show(null))), this.areaTool.button);
     this.node = make("div", { class: "astra-stage" }, this.canvas, ...this.swipe.nodes, this.areaTool.node, this.bar, tools, this.scalebar);
     this.readout = make("div", { class: "astra-readout" });
     this.pointers();
@@ -60,7 +59,7 @@ export class Stage {
     this.load();
   }
 
-  /** The picture as Python last drew it, to be seen until tiles come: in a notebook that is opened again they never do. */
+  /** Show the image as Python drew it last until tiles arrive. In a notebook that is opened again they never do. */
   async load() {
     /** @type {ArrayBufferView<ArrayBuffer> | undefined} */
     const preview = this.view.model.get("preview");
@@ -69,60 +68,65 @@ export class Stage {
     this.view.refresh();
   }
 
-  // Looking around.
-
+  /** Change what is seen, and the state once it has stayed so for a moment. @param {() => void} change */
   look(change) {
     change();
     this.view.refresh();
     clearTimeout(this.looking);
     this.looking = setTimeout(() => {
       this.looking = 0;
-      this.view.act({ type: "view", view: this.eye.view });
+      this.view.act({ type: "view", view: this.viewport.view });
     }, 140);
   }
 
-  /** Follow a view that Python, or another view of the browser, has set. */
+  /** Show the part of the scene that Python or another view has set. */
   follow(view) {
-    if (!this.looking && String(view) !== String(this.eye.view)) this.eye.show(view);
+    if (!this.looking && String(view) !== String(this.viewport.view)) this.viewport.show(view);
   }
 
   resized() {
     const width = Math.floor(this.node.clientWidth);
-    if (!width || (width === this.eye.width && this.full === this.view.full)) return;
+    if (!width || (width === this.viewport.width && this.full === this.view.full)) return;
     this.full = this.view.full;
-    const first = !this.eye.width;
-    this.eye.resize(width, this.view.full ? this.room : undefined);
-    if (first) this.eye.show(this.view.state.view);
-    this.eye.settle();
+    const first = !this.viewport.width;
+    this.viewport.resize(width, this.view.full ? this.room : undefined);
+    if (first) this.viewport.show(this.view.state.view);
+    this.viewport.settle();
     this.dpr = Math.min(2, window.devicePixelRatio || 1);
-    this.canvas.style.height = `${this.eye.height}px`;
+    this.canvas.style.height = `${this.viewport.height}px`;
     this.fill();
   }
 
-  /** Give the canvas its pixels. */
+  /** Allocate the pixels of the canvas. */
   fill() {
-    if (this.view.asleep || !this.eye.width) return;
-    this.canvas.width = Math.round(this.eye.width * this.dpr);
-    this.canvas.height = Math.round(this.eye.height * this.dpr);
+    if (this.view.asleep || !this.viewport.width) return;
+    this.canvas.width = Math.round(this.viewport.width * this.dpr);
+    this.canvas.height = Math.round(this.viewport.height * this.dpr);
     this.view.refresh();
   }
 
-  /** Hold no pixels. */
+  /** Free all pixels. */
   release() {
     this.canvas.width = this.canvas.height = 0;
     this.preview = null;
-    for (const picture of Object.values(this.pictures)) picture.release();
+    for (const image of Object.values(this.images)) image.release();
   }
 
-  /** CSS pixels of height that a full screen leaves for the picture. */
+  /** The height in CSS pixels that a full screen leaves for the image. */
   get room() {
     const others = [...this.node.parentElement.children, ...this.view.root.querySelectorAll(".astra-head, .astra-foot")];
     return Math.max(240, others.reduce((left, each) => left - (each === this.node ? 0 : each.offsetHeight), window.innerHeight - 4));
   }
 
-  /** The level of what is shown: a pixel of it is at most a CSS pixel, or two screen pixels, wide. */
+  /** The level to show: its pixels are at most one CSS pixel wide on dense screens, else at most 1.41. */
   get level() {
-    return this.eye.width ? this.pyramid.levelAt(this.eye.scale, this.dpr >= 1.5 ? 1 : 1.41) : this.pyramid.top;
+    return this.viewport.width ? this.pyramid.levelAt(this.viewport.scale, this.dpr >= 1.5 ? 1 : 1.41) : this.pyramid.top;
+  }
+
+  /** The position of a pointer on the image, in CSS pixels. @param {MouseEvent} event @returns {[number, number]} */
+  at(event) {
+    const { left, top } = this.canvas.getBoundingClientRect();
+    return [event.clientX - left, event.clientY - top];
   }
 
   pointers() {
@@ -130,58 +134,57 @@ export class Stage {
     /** @type {Map<number, any>} */
     const down = new Map();
     let moved = 0;
-    const at = (/** @type {MouseEvent} */ e) => { const r = canvas.getBoundingClientRect(); return /** @type {[number, number]} */ ([e.clientX - r.left, e.clientY - r.top]); };
     canvas.addEventListener("pointerdown", (e) => {
       if (e.button) return;
       canvas.setPointerCapture(e.pointerId);
       if (!down.size) moved = 0;
-      down.set(e.pointerId, at(e));
+      down.set(e.pointerId, this.at(e));
     });
     canvas.addEventListener("pointermove", (e) => {
-      const [x, y] = at(e);
-      if (!down.has(e.pointerId)) { this.hover = [x, y]; this.tellPixel(); return; }
+      const [x, y] = this.at(e);
+      if (!down.has(e.pointerId)) { this.hover = [x, y]; this.showPixel(); return; }
       const [px, py] = down.get(e.pointerId);
       moved += Math.abs(x - px) + Math.abs(y - py);
       if (down.size === 2) {
         const other = [...down.keys()].filter((id) => id !== e.pointerId).map((id) => down.get(id))[0];
         const apart = (a) => Math.hypot(a[0] - other[0], a[1] - other[1]) || 1;
-        this.look(() => this.eye.zoom(apart([x, y]) / apart([px, py]), (x + other[0]) / 2, (y + other[1]) / 2));
-      } else if (moved > 4) this.look(() => this.eye.move(x - px, y - py));
+        this.look(() => this.viewport.zoom(apart([x, y]) / apart([px, py]), (x + other[0]) / 2, (y + other[1]) / 2));
+      } else if (moved > 4) this.look(() => this.viewport.move(x - px, y - py));
       down.set(e.pointerId, [x, y]);
     });
     const up = (e) => {
       const was = down.delete(e.pointerId);
-      if (was && e.type === "pointerup" && moved <= 4 && !down.size) this.pin(...this.eye.at(...at(e)));
+      if (was && e.type === "pointerup" && moved <= 4 && !down.size) this.pin(...this.viewport.toGrid(...this.at(e)));
     };
     canvas.addEventListener("pointerup", up);
     canvas.addEventListener("pointercancel", up);
-    canvas.addEventListener("pointerleave", () => { this.hover = null; this.tellPixel(); });
+    canvas.addEventListener("pointerleave", () => { this.hover = null; this.showPixel(); });
     canvas.addEventListener("wheel", (e) => {
-      // The page scrolls past, unless the picture was chosen.
+      // The wheel scrolls the page, unless the image has the focus.
       if (!e.ctrlKey && !e.metaKey && canvas.getRootNode().activeElement !== canvas) return;
       e.preventDefault();
-      this.look(() => this.eye.zoom(Math.exp(-clamp(e.deltaY, -300, 300) * 0.0022), ...at(e)));
+      this.look(() => this.viewport.zoom(Math.exp(-clamp(e.deltaY, -300, 300) * 0.0022), ...this.at(e)));
     }, { passive: false });
   }
 
   keys() {
-    const step = () => Math.round(this.eye.width / 8);
+    const step = () => Math.round(this.viewport.width / 8);
     const acts = {
-      ArrowLeft: () => this.look(() => this.eye.move(step(), 0)),
-      ArrowRight: () => this.look(() => this.eye.move(-step(), 0)),
-      ArrowUp: () => this.look(() => this.eye.move(0, step())),
-      ArrowDown: () => this.look(() => this.eye.move(0, -step())),
-      "+": () => this.look(() => this.eye.zoom(1.6)),
-      "=": () => this.look(() => this.eye.zoom(1.6)),
-      "-": () => this.look(() => this.eye.zoom(1 / 1.6)),
-      0: () => this.look(() => this.eye.show(null)),
+      ArrowLeft: () => this.look(() => this.viewport.move(step(), 0)),
+      ArrowRight: () => this.look(() => this.viewport.move(-step(), 0)),
+      ArrowUp: () => this.look(() => this.viewport.move(0, step())),
+      ArrowDown: () => this.look(() => this.viewport.move(0, -step())),
+      "+": () => this.look(() => this.viewport.zoom(1.6)),
+      "=": () => this.look(() => this.viewport.zoom(1.6)),
+      "-": () => this.look(() => this.viewport.zoom(1 / 1.6)),
+      0: () => this.look(() => this.viewport.show(null)),
       ",": () => this.swipe.move(-1),
       ".": () => this.swipe.move(1),
-      Enter: () => { this.pin(this.eye.row, this.eye.col); this.view.status.say(this.pixelText(this.eye.row, this.eye.col)); },
+      Enter: () => { this.pin(this.viewport.row, this.viewport.col); this.view.status.say(this.pixelText(this.viewport.row, this.viewport.col)); },
       Delete: () => this.view.act({ type: "unpin", n: this.view.state.pins.length - 1 }),
     };
     this.canvas.addEventListener("keydown", (e) => {
-      if (!acts[e.key] || e.ctrlKey || e.metaKey || e.altKey) return;
+      if (!acts[e.key] || modified(e)) return;
       e.preventDefault();
       acts[e.key]();
     });
@@ -189,11 +192,11 @@ export class Stage {
 
   pin(row, col) {
     this.view.act({ type: "pin", row, col });
-    if (this.about.offline) this.guessSpectra();
+    if (this.about.offline) this.readSpectra();
   }
 
-  /** Without a kernel: the values of the bands that the page has. */
-  guessSpectra() {
+  /** Without a kernel: take spectra from the tiles of the bands in the page. */
+  readSpectra() {
     const { store, about } = this, { grid } = about;
     store.spectra = this.view.state.pins.map(([x, y]) => {
       const time = stepOf(about, this.view.state.time);
@@ -206,9 +209,7 @@ export class Stage {
     this.view.refresh();
   }
 
-  // Values.
-
-  /** The value of a channel at a place, of the finest tile that is here, and the level of that. */
+  /** The value of a channel at a pixel, from the finest tile that is here, and its level. */
   valueAt(key, row, col, state = this.view.state) {
     const time = stepOf(this.about, state.time);
     for (let level = this.level; level <= this.pyramid.top; level++) {
@@ -226,6 +227,7 @@ export class Stage {
     return null;
   }
 
+  /** Position and values of a pixel, as text. */
   pixelText(row, col) {
     const { grid, bands } = this.about;
     if (row < 0 || col < 0 || row >= grid.rows || col >= grid.cols) return "";
@@ -238,16 +240,16 @@ export class Stage {
     let coarsest = 0;
     for (const side of sides) {
       const own = sideOf(this.about, state, side), mark = sides.length > 1 ? `${side.toUpperCase()} ` : "";
-      let first = mark;
+      let prefix = mark;
       for (const key of new Set(channelsOf(own))) {
         const found = this.valueAt(key, row, col, own);
         if (!found) continue;
         const { value } = found, band = bands[key] || { classes: [] };
         const named = band.classes.find((c) => c.value === value);
         const text = value === null ? "no data" : named ? named.name : shortNumber(value);
-        parts.push(`${first}${key} ${text}${value !== null && band.units ? ` ${band.units}` : ""}`);
+        parts.push(`${prefix}${key} ${text}${value !== null && band.units ? ` ${band.units}` : ""}`);
         values.push(value);
-        first = "";
+        prefix = "";
         if (value !== null && !band.classes.length) coarsest = Math.max(coarsest, found.level);
       }
       if (this.valueAt(MASK, row, col, own)?.value) parts.push(`${mark}cloud or shadow`);
@@ -259,77 +261,75 @@ export class Stage {
     return parts.join(GAP);
   }
 
-  tellPixel() {
-    const [row, col] = this.hover ? this.eye.at(...this.hover) : [this.eye.row, this.eye.col];
+  showPixel() {
+    const [row, col] = this.hover ? this.viewport.toGrid(...this.hover) : [this.viewport.row, this.viewport.col];
     const text = this.pixelText(row, col);
     if (this.readout.textContent === text) return;
-    // Lines are broken between the values, not within.
+    // Lines may break between the values, but not within.
     this.readout.replaceChildren(...text.split(GAP).flatMap((part, n) => [n ? GAP : "", make("span", {}, part)]));
   }
 
-  // Painting.
-
-  /** Draw what is here, and pale what is of something else. */
+  /** Draw the tiles that are here; what was shown before is drawn pale until there are some. */
   paint(limits) {
-    const { eye, canvas, dpr, level, pyramid, view: { state } } = this;
-    if (!eye.width || this.view.asleep) return;
+    const { viewport, canvas, dpr, level, pyramid, view: { state } } = this;
+    if (!viewport.width || this.view.asleep) return;
     const started = performance.now();
-    /** @type {Box} */
-    const whole = [0, 0, pyramid.rows, pyramid.cols];
-    const sides = sidesSeen(state), pictures = sides.map((side) => this.pictures[side]);
-    sides.forEach((side, n) => pictures[n].paint(sideOf(this.about, state, side), limits, eye.view || whole, level));
+    const images = this.imagesSeen;
+    sidesSeen(state).forEach((side, n) => images[n].paint(sideOf(this.about, state, side), limits, viewport.view || pyramid.whole, level));
     const context = canvas.getContext("2d");
     context.setTransform(dpr, 0, 0, dpr, 0, 0);
-    context.clearRect(0, 0, eye.width, eye.height);
+    context.clearRect(0, 0, viewport.width, viewport.height);
     const saved = !this.drawn && this.preview;
-    if (saved) this.put(context, { canvas: saved, box: whole });
-    this.sides(context, (picture) => (picture.fresh ? 1 : 0.35));
+    if (saved) this.put(context, { canvas: saved, box: pyramid.whole });
+    this.sides(context, ({ fresh }) => (fresh ? 1 : 0.35));
     this.swipe.update();
     this.marks(context);
     this.areaTool.place();
     this.scale();
-    const fresh = pictures.every(({ fresh }) => fresh);
+    const fresh = images.every(({ fresh }) => fresh);
     if (fresh) {
       canvas.dataset.rev = ++this.revision;
       canvas.dataset.ms = (performance.now() - started).toFixed(1);
     }
-    canvas.dataset.fine = String(fresh && pictures.every(({ complete }) => complete));
+    canvas.dataset.fine = String(fresh && images.every(({ complete }) => complete));
     canvas.dataset.level = level;
-    canvas.dataset.whole = String(!eye.zoomed);
+    canvas.dataset.whole = String(!viewport.zoomed);
     canvas.dataset.saved = String(Boolean(saved));
   }
 
-  /** Whether there is a picture of what is seen, or was. */
-  get drawn() { return sidesSeen(this.view.state).some((side) => this.pictures[side].drawn); }
+  get imagesSeen() { return sidesSeen(this.view.state).map((side) => this.images[side]); }
 
-  /** Draw A left of the bar and B right of it, or the one that is seen. @param {(picture: Picture) => number} alpha */
+  /** Whether there is an image, even if of what was shown before. */
+  get drawn() { return this.imagesSeen.some(({ drawn }) => drawn); }
+
+  /** Draw A left of the bar and B right of it, or the only side. @param {(image: SideImage) => number} alpha */
   sides(context, alpha) {
-    const { eye } = this, pictures = sidesSeen(this.view.state).map((side) => this.pictures[side]);
-    const edge = pictures.length > 1 ? this.swipe.split * eye.width : eye.width;
-    pictures.forEach((picture, n) => {
+    const { viewport, imagesSeen: images } = this;
+    const edge = images.length > 1 ? this.swipe.split * viewport.width : viewport.width;
+    images.forEach((image, n) => {
       context.save();
       context.beginPath();
-      context.rect(n ? edge : 0, 0, n ? eye.width - edge : edge, eye.height);
+      context.rect(n ? edge : 0, 0, n ? viewport.width - edge : edge, viewport.height);
       context.clip();
-      context.globalAlpha = alpha(picture);
-      for (const layer of picture.drawn || []) this.put(context, layer);
+      context.globalAlpha = alpha(image);
+      for (const layer of image.drawn || []) this.put(context, layer);
       context.restore();
     });
   }
 
-  /** Draw what is seen and marked, in CSS pixels. */
-  seen(context) {
+  /** Draw the image, the bar and the pins on another canvas, in CSS pixels. */
+  drawOn(context) {
     this.sides(context, () => 1);
     if (this.swipe.on) {
       context.fillStyle = "#fff";
-      context.fillRect(this.swipe.split * this.eye.width - 1, 0, 2, this.eye.height);
+      context.fillRect(this.swipe.split * this.viewport.width - 1, 0, 2, this.viewport.height);
     }
     this.marks(context);
   }
 
   put(context, layer) {
     const [top, left, bottom, right] = layer.box;
-    const [x, y] = this.eye.place(top, left), [x2, y2] = this.eye.place(bottom, right);
+    const [x, y] = this.viewport.toScreen(top, left), [x2, y2] = this.viewport.toScreen(bottom, right);
     context.imageSmoothingEnabled = (x2 - x) / layer.canvas.width < 2;
     context.imageSmoothingQuality = "medium";
     context.drawImage(layer.canvas, x, y, x2 - x, y2 - y);
@@ -341,10 +341,10 @@ export class Stage {
     context.textAlign = "center";
     context.textBaseline = "middle";
     this.view.state.pins.forEach(([px, py], n) => {
-      const [x, y] = this.eye.place((py - grid.y) / grid.dy, (px - grid.x) / grid.dx);
+      const [x, y] = this.viewport.toScreen((py - grid.y) / grid.dy, (px - grid.x) / grid.dx);
       context.beginPath();
       context.arc(x, y, 8, 0, 7);
-      context.fillStyle = PINS[n % PINS.length];
+      context.fillStyle = pinColor(n);
       context.fill();
       context.lineWidth = 1.5;
       context.strokeStyle = "#fff";
@@ -355,7 +355,7 @@ export class Stage {
   }
 
   scale() {
-    const bar = barOf(this.about.grid, this.eye.scale, this.eye.width / 4);
+    const bar = barOf(this.about.grid, this.viewport.scale, this.viewport.width / 4);
     this.scalebar.hidden = !bar;
     if (!bar) return;
     this.scalebar.firstChild.style.width = `${bar.width.toFixed(1)}px`;

@@ -1,4 +1,4 @@
-// What goes on, where it is seen: a line under the picture, and an alert for failures.
+// The status line under the image, and an alert for failures.
 
 import { MASK } from "../derive.js";
 import { channelsOf, sideOf, sidesRead } from "../sides.js";
@@ -15,15 +15,21 @@ export class Status {
     this.line.textContent = text;
   }
 
-  /** `broken` is what failed in a panel. */
+  /** @param {boolean} done */
+  copied(done) {
+    this.say(done ? "Copied." : "The browser denied access to the clipboard.");
+  }
+
+  /** `broken` is the message of a panel that failed. */
   update(broken) {
     const { view } = this, { store } = view;
-    const reading = store.reading;
+    const { reading } = store;
     view.stage.bar.hidden = !reading.length;
     view.root.dataset.busy = String(view.frame > 0 || reading.length > 0);
     const [text, weight] = this.text(reading);
-    if (this.said !== text) {
-      this.say(this.said = text);
+    if (this.shown !== text) {
+      this.shown = text;
+      this.say(text);
       this.line.dataset.weight = weight;
     }
     const shown = sidesRead(view.state).flatMap((side) => channelsOf(sideOf(view.about, view.state, side)));
@@ -32,7 +38,7 @@ export class Status {
     if (this.failure === failure) return;
     this.failure = failure;
     this.alert.hidden = !failure;
-    this.alert.replaceChildren(make("span", {}, failure), make("button", { type: "button", onclick: () => { store.retry(); view.refresh(); } }, "Try again"));
+    this.alert.replaceChildren(make("span", {}, failure), make("button", { onclick: () => { store.retry(); view.refresh(); } }, "Try again"));
   }
 
   text(reading) {

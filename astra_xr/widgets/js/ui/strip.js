@@ -1,10 +1,9 @@
-// The strip below the picture: a thumbnail of each time step, read as it comes into sight.
+// The strip below the image: a thumbnail of each time step, read when it comes into sight.
 
-import { stepOf } from "../choice.js";
-import { limitsInForce, limitsOf, MASK, numberOf, wantedBy } from "../derive.js";
+import { limitsInForce, limitsOf, MASK, wantedBy } from "../derive.js";
 import { bothOf, channelsOf } from "../sides.js";
-import { CLEAR, cloudsIn, inOrder, inSight, listed, shortLabel, stepBy } from "../steps.js";
-import { make } from "./dom.js";
+import { CLEAR, cloudsIn, inOrder, inSight, listed, shortLabel, stepBy, stepOf } from "../steps.js";
+import { iconButton, make, modified } from "./dom.js";
 import { Layer, Look } from "./layer.js";
 
 /** @import { Address, Tile } from "../types" */
@@ -12,16 +11,16 @@ import { Layer, Look } from "./layer.js";
 
 const CELL = 66; // CSS pixels from one to the next
 const EDGE = 4; // for the frame of the first one
-const BATCH = 12; // steps that are on their way at once
-const AHEAD = 16; // tiles of a channel, beside the overview
-const FEW = 6; // of these while details of the picture are read
+const BATCH = 12; // thumbnails requested at once
+const FEW = 6; // thumbnails requested at once while tiles of the image are read
+const AHEAD = 16; // tiles per channel up to which a neighboring step is read at the level shown
 const SLICE = 10; // milliseconds of painting at once
 
 /** @typedef {{ node: any, canvas: HTMLCanvasElement, bar: any, made: string }} Cell */
 
 export class Strip {
-  clear = false; // only clear steps are listed
-  used = false; // neighbors of the step are read ahead
+  clear = false; // list only clear steps
+  used = false; // the user has used the strip: read neighboring steps ahead
   hovered = -1;
   shown = -1;
   /** @type {number[]} */ list = [];
@@ -35,9 +34,8 @@ export class Strip {
     this.dates = this.steps.some(({ date }) => date !== null);
     this.order = inOrder(this.steps);
     const what = this.dates ? "date" : "image";
-    const step = (by, label, text) => make("button", { type: "button", class: "astra-small", title: label, "aria-label": label, onclick: () => this.go(by) }, text);
-    this.previous = step(-1, `Previous ${what}`, "◀");
-    this.next = step(1, `Next ${what}`, "▶");
+    this.previous = iconButton(`Previous ${what}`, "◀", () => this.go(-1));
+    this.next = iconButton(`Next ${what}`, "▶", () => this.go(1));
     this.only = make("input", { type: "checkbox", onchange: () => { this.clear = this.only.checked; this.shown = -1; view.refresh(); } });
     this.onlyLabel = make("label", { class: "astra-check" }, this.only, `Only clear (≤ ${CLEAR} %)`);
     this.same = make("input", { type: "checkbox", onchange: () => view.act({ type: "same", same: this.same.checked }) });
@@ -48,7 +46,7 @@ export class Strip {
     this.scroller = make("div", { class: "astra-dates", role: "listbox", "aria-orientation": "horizontal", "aria-label": this.dates ? "Dates" : "Images", onscroll: () => view.refresh() }, this.track);
     this.node = make("div", { class: "astra-strip", hidden: this.steps.length < 2 }, this.scroller,
       make("div", { class: "astra-row" }, make("span", { class: "astra-pair" }, this.previous, this.label, this.next), this.count, this.onlyLabel, this.sameLabel));
-    // Beside the buttons where all steps fit there, else above them.
+    // Beside the buttons if all steps fit there, else above them.
     this.scroller.style.flexBasis = `${this.steps.length * CELL + EDGE}px`;
     this.scroller.addEventListener("keydown", (e) => this.key(e));
     for (const event of ["pointerenter", "focusin"]) this.node.addEventListener(event, () => this.use());
@@ -63,7 +61,7 @@ export class Strip {
 
   get current() { return stepOf(this.view.about, this.view.edited.time); }
 
-  /** Show the step that many places on. @param {number} by */
+  /** Show the step `by` places further. @param {number} by */
   go(by) {
     this.use();
     this.choose(stepBy(this.list, this.current, by));
@@ -77,9 +75,9 @@ export class Strip {
   /** @param {KeyboardEvent} event */
   key(event) {
     const by = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity, PageUp: -10, PageDown: 10 }[event.key];
-    if (by === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (by === undefined || modified(event)) return;
     event.preventDefault();
-    this.focus = true; // goes along
+    this.focus = true; // on the new step
     this.go(by);
   }
 
@@ -103,22 +101,22 @@ export class Strip {
     return this.view.store.get({ key, time: n, level: this.view.pyramid.thumbnail, row: 0, col: 0 });
   }
 
-  /** What to read beside what is seen: thumbnails that are in sight, and the steps next to this one. @param {Address[]} seen */
+  /** The tiles to read besides those of the image: thumbnails in sight, and neighboring steps. @param {Address[]} seen */
   wanted(seen) {
     const { about, store, edited: state, pyramid, stage } = this.view;
     if (this.steps.length < 2 || !about.quick || about.offline || !this.scroller.clientWidth) return [];
-    // First the picture, then its details and some thumbnails.
+    // First the overview of the image, then its details and some thumbnails.
     const left = seen.filter((address) => !store.settled(address)), idle = !left.length;
     const most = idle ? BATCH : left.some(({ level }) => level === pyramid.top) ? 0 : FEW;
     const near = this.sight().sort((a, b) => Math.abs(a - this.place) - Math.abs(b - this.place)).map((place) => this.list[place]);
     const open = near.map((n) => this.addresses(n)).filter((all) => !all.every((address) => store.settled(address)));
-    const coming = open.filter((all) => all.some((address) => store.coming(address)));
-    const found = [...coming, ...open.filter((all) => !coming.includes(all)).slice(0, Math.max(0, most - coming.length))].flat();
+    const pending = open.filter((all) => all.some((address) => store.pending(address)));
+    const found = [...pending, ...open.filter((all) => !pending.includes(all)).slice(0, Math.max(0, most - pending.length))].flat();
     if (!this.used || !idle) return found;
     const beside = new Set([this.hovered, stepBy(this.list, this.current, 1), stepBy(this.list, this.current, -1)]);
     const ahead = [...beside].filter((n) => n >= 0).map((n) => ({ ...state, time: this.steps[n].label }));
-    // Their overviews, and what would be seen if that is not much more.
-    const view = stage.eye.view || [0, 0, pyramid.rows, pyramid.cols];
+    // Their overviews, and the level shown if that is not much more.
+    const view = stage.viewport.view || pyramid.whole;
     const level = pyramid.within(stage.level, view).length <= AHEAD ? stage.level : pyramid.top;
     return [...found, ...ahead.flatMap((next) => wantedBy(about, pyramid, next, level, view))];
   }
@@ -160,7 +158,7 @@ export class Strip {
     else if (left + CELL > scroller.scrollLeft + scroller.clientWidth) scroller.scrollLeft = left + 2 * CELL - scroller.clientWidth;
   }
 
-  /** Elements for what is in sight alone, and for the current step, which has the focus. @param {(number | null)[]} clouds */
+  /** Make elements only for steps in sight, and for the current step, which can have the focus. @param {(number | null)[]} clouds */
   lay(clouds) {
     const { about, state } = this.view;
     const sides = state.compare ? bothOf(about, state).map(({ time }) => stepOf(about, time)) : [];
@@ -202,7 +200,7 @@ export class Strip {
     return cell;
   }
 
-  /** Color what is in sight, not too much at once. */
+  /** Color the thumbnails, for a short while at a time. */
   paint() {
     const started = performance.now();
     const look = new Look(this.view.about, this.view.edited, this.view.limits);
@@ -229,18 +227,15 @@ export class Strip {
     if (failed) cell.node.title = `${this.steps[n].label}: ${failed}`;
     if (!look.known) return;
     if (small) {
-      const made = `${look.made} ${tiles.map(numberOf)} ${state.mask && mask ? numberOf(mask) : ""}`;
-      if (cell.made === made) return;
-      const [rows, cols] = tiles[0].shape;
-      [cell.canvas.height, cell.canvas.width] = [rows, cols];
-      const image = new ImageData(cols, rows);
-      look.color(new Uint32Array(image.data.buffer), tiles, state.mask ? mask : null);
-      cell.canvas.getContext("2d")?.putImageData(image, 0, 0);
-      cell.made = made;
+      const shownMask = state.mask ? mask : null, key = look.keyOf(tiles, shownMask);
+      if (cell.made === key) return;
+      [cell.canvas.height, cell.canvas.width] = tiles[0].shape;
+      cell.canvas.getContext("2d")?.putImageData(look.colored(tiles, shownMask), 0, 0);
+      cell.made = key;
     } else if (about.offline || !about.quick) {
-      // As far as the step itself was read.
+      // There are no thumbnails: shrink the overview, if the step was shown.
       const layer = new Layer(store, pyramid, pyramid.top);
-      layer.paint([0, 0, pyramid.rows, pyramid.cols], look);
+      layer.paint(pyramid.whole, look);
       if (!layer.complete) return;
       const scale = 112 / Math.max(layer.canvas.width, layer.canvas.height);
       [cell.canvas.width, cell.canvas.height] = [layer.canvas.width * scale, layer.canvas.height * scale];

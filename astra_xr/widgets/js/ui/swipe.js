@@ -1,25 +1,32 @@
-// The bar between A and B over the picture, and the names of both in its corners.
+// The bar between A and B on the image, and the names of both in its corners.
 
+import { clamp } from "../numbers.js";
 import { labelOf, sidesSeen } from "../sides.js";
-import { clamp, make } from "./dom.js";
+import { make, modified, onDrag } from "./dom.js";
 
 const STEP = 0.02;
 const LEAST = 40; // CSS pixels of a name
 
 export class Swipe {
-  held = 0; // pixels from the bar to the pointer that took it
-
   constructor(view) {
     this.view = view;
     this.grip = make("div", { class: "astra-grip", tabIndex: 0, role: "slider", "aria-label": "Part of the image that shows A", "aria-valuemin": 0, "aria-valuemax": 100 });
     this.bar = make("div", { class: "astra-swipe", hidden: true }, this.grip);
     this.names = { a: make("div", { class: "astra-name astra-of-a" }), b: make("div", { class: "astra-name astra-of-b" }) };
     this.nodes = [this.names.a, this.names.b, this.bar];
-    this.drags();
+    const frame = () => this.bar.parentNode.getBoundingClientRect();
+    onDrag(this.bar, (e) => {
+      this.grip.focus({ preventScroll: true });
+      const { left, width } = frame();
+      return e.clientX - left - this.split * width; // the pointer keeps its distance from the bar
+    }, (e, distance) => {
+      const { left, width } = frame();
+      this.set((e.clientX - left - distance) / width);
+    });
     this.grip.addEventListener("keydown", (e) => {
       const step = e.shiftKey ? 5 * STEP : STEP, now = this.split;
       const ends = { ArrowLeft: now - step, ArrowDown: now - step, ArrowRight: now + step, ArrowUp: now + step, PageDown: now - 0.1, PageUp: now + 0.1, Home: 0, End: 1 };
-      if (!(e.key in ends) || e.ctrlKey || e.metaKey || e.altKey) return;
+      if (!(e.key in ends) || modified(e)) return;
       e.preventDefault();
       this.set(ends[e.key]);
     });
@@ -36,24 +43,6 @@ export class Swipe {
 
   move(steps) {
     if (this.on) this.set(this.split + steps * STEP);
-  }
-
-  drags() {
-    const { bar } = this;
-    bar.addEventListener("pointerdown", (e) => {
-      if (e.button) return;
-      e.preventDefault();
-      this.grip.focus({ preventScroll: true });
-      bar.setPointerCapture(e.pointerId);
-      // The bar stays where it was taken.
-      const { left, width } = bar.parentNode.getBoundingClientRect();
-      this.held = e.clientX - left - this.split * width;
-    });
-    bar.addEventListener("pointermove", (e) => {
-      if (!bar.hasPointerCapture(e.pointerId)) return;
-      const { left, width } = bar.parentNode.getBoundingClientRect();
-      this.set((e.clientX - left - this.held) / width);
-    });
   }
 
   update() {
@@ -74,10 +63,10 @@ export class Swipe {
     this.grip.setAttribute("aria-valuetext", `${percent} % A, ${100 - percent} % B`);
   }
 
-  /** Let no name lie over the other side. */
+  /** Keep each name on its own side. */
   fit() {
-    const { width } = this.view.stage.eye;
-    const room = { a: this.split * width - 20, b: (1 - this.split) * width - 56 }; // besides edges and tools
+    const { width } = this.view.stage.viewport;
+    const room = { a: this.split * width - 20, b: (1 - this.split) * width - 56 }; // without edges and tools
     for (const side of /** @type {const} */ (["a", "b"])) {
       this.names[side].hidden = room[side] < LEAST;
       this.names[side].style.maxWidth = `${Math.max(LEAST, room[side])}px`;

@@ -1,16 +1,17 @@
-// One view of a picker: its parts, and the way from state to what is seen.
+// One view of a picker: its parts, and how the state becomes what is seen.
 
 import { reduce } from "../choice.js";
 import { codeOf } from "../code.js";
 import { limitsInForce, Statistics, wantedBy } from "../derive.js";
 import { Differences } from "../difference.js";
 import { Pyramid } from "../geo/pyramid.js";
+import { clamp } from "../numbers.js";
 import { bothOf, channelsOf, sideOf, sidesRead, sidesSeen } from "../sides.js";
-import { copyText, make, unique } from "./dom.js";
+import { copyButton, make, unique } from "./dom.js";
+import { AreaPanel } from "./area.js";
 import { Head } from "./head.js";
 import { Histogram } from "./histogram.js";
 import { Panel } from "./panel.js";
-import { AreaPanel } from "./area.js";
 import { Save } from "./save.js";
 import { Spectra } from "./spectra.js";
 import { Stage } from "./stage.js";
@@ -24,13 +25,9 @@ import { Timeline } from "./timeline.js";
 const PANEL = 348; // CSS pixels, as in picker.css
 
 export class View {
-  /** @type {() => void} */ followed = () => {};
-  /** @type {() => void} */ told = () => {};
-  /** @type {() => void} */ widen = () => {};
-  full = false; // on the full screen
-  asleep = false; // far from what is seen of the page
-  falling = 0;
-  /** @type {(event: KeyboardEvent) => void} */ typed = () => {};
+  closing = new AbortController(); // ends all listeners and observers
+  full = false; // in full screen
+  asleep = false; // far out of sight
   frame = 0;
   saving = 0;
   broken = "";
@@ -45,7 +42,7 @@ export class View {
     this.id = `astra-${unique()}`;
     this.pyramid = new Pyramid(this.about.grid, this.about.pyramid);
     /** @type {Side} */
-    this.side = "a"; // that menus are of
+    this.side = "a"; // that the menus change
     this.differences = new Differences(this.about, store);
     const statistics = (/** @type {Pick<Store, "get">} */ tiles) => new Statistics(this.about, this.pyramid, tiles);
     /** @type {Record<Side, Statistics>} */
@@ -72,10 +69,10 @@ export class View {
   build() {
     const { about, stage, status, root } = this;
     this.code = make("code");
-    const copy = make("button", { type: "button", class: "astra-main", onclick: (e) => this.copied(e.target, "") }, "Copy code");
+    const copy = this.copyCode("Copy code", "", { class: "astra-main" });
     const none = about.opening ? "" : about.unopened || "";
     const title = none || "A whole program: opens the Dataset and makes this image";
-    const script = make("button", { type: "button", title, disabled: !about.opening, onclick: (e) => this.copied(e.target, `${about.opening}\n`) }, "Copy script");
+    const script = this.copyCode("Copy script", `${about.opening}\n`, { title, disabled: !about.opening });
     const why = none ? make("div", { class: "astra-why" }, `No script. ${none}`) : null;
     const foot = make("div", { class: "astra-foot" },
       make("pre", { class: "astra-code", tabIndex: 0, role: "region", "aria-label": "Python code for this image" }, this.code),
@@ -84,7 +81,7 @@ export class View {
     const left = make("div", { class: "astra-left" }, stage.node, below, status.alert);
     this.panel.node.append(...this.panel.above, this.histogram.node, ...this.panel.below, this.area.node, this.spectra.node, this.timeline.node);
     root.classList.add("astra-picker");
-    // As long as this view is there, the image that a saved notebook has beside it is not shown.
+    // While this view is there, hide the static image that a saved notebook has beside it.
     if (about.still) root.append(make("style", {}, `.jp-OutputArea-child:has(> .jp-OutputArea-output > .${about.still}), .${about.still} { display: none !important; }`));
     root.setAttribute("data-lm-suppress-shortcuts", "true");
     root.append(make("section", { class: "astra-box", "aria-label": `Band picker of ${about.title}` },
@@ -92,67 +89,66 @@ export class View {
   }
 
   listen() {
-    this.followed = () => {
-      const state = this.model.get("state");
+    const { model, root, stage, closing: { signal } } = this;
+    const atEnd = (/** @type {() => void} */ act) => signal.addEventListener("abort", act);
+    const onModel = (/** @type {string} */ event, /** @type {() => void} */ act) => {
+      model.on(event, act);
+      atEnd(() => model.off(event, act));
+    };
+    onModel("change:state", () => {
+      const state = model.get("state");
       if (state === this.state) return;
       const moved = String(state.view) !== String(this.state.view);
       this.state = state;
-      if (moved) this.stage.follow(state.view);
+      if (moved) stage.follow(state.view);
       this.refresh();
-    };
-    this.told = () => this.refresh();
-    this.typed = (event) => {
+    });
+    onModel("change:shown", () => this.refresh());
+    root.addEventListener("keydown", (event) => {
       event.stopPropagation(); // notebooks have shortcuts of single keys
       const [field] = event.composedPath();
-      const text = field instanceof HTMLInputElement && !["radio", "checkbox", "range"].includes(field.type); // has an undo of its own
+      const text = field instanceof HTMLInputElement && !["radio", "checkbox", "range"].includes(field.type); // has its own undo
       if (!(event.ctrlKey || event.metaKey) || event.altKey || text) return;
       const name = { z: event.shiftKey ? "redo" : "undo", y: "redo" }[event.key.toLowerCase()];
       if (!name) return;
       event.preventDefault();
       this.step(name);
-    };
-    this.model.on("change:state", this.followed);
-    this.model.on("change:shown", this.told);
-    this.root.addEventListener("keydown", this.typed);
-    // As wide as the screen is high enough for.
-    this.widen = () => {
-      const at = /** @type {ShadowRoot} */ (this.root.getRootNode()).fullscreenElement;
-      this.full = at === this.root;
-      const most = PANEL + (0.85 * window.innerHeight) / this.stage.eye.aspect;
-      this.root.style.maxWidth = this.full ? "none" : `${Math.min(1680, Math.max(1080, Math.round(most)))}px`;
+    }, { signal });
+    // As wide as the height of the screen allows.
+    const widen = () => {
+      this.full = /** @type {ShadowRoot} */ (root.getRootNode()).fullscreenElement === root;
+      const most = PANEL + (0.85 * window.innerHeight) / stage.viewport.aspect;
+      root.style.maxWidth = this.full ? "none" : `${clamp(Math.round(most), 1080, 1680)}px`;
       this.head.update();
-      this.stage.resized();
+      stage.resized();
     };
-    this.widen();
-    addEventListener("resize", this.widen);
-    document.addEventListener("fullscreenchange", this.widen);
-    this.sizes = new ResizeObserver(() => this.stage.resized());
-    this.sizes.observe(this.stage.node);
-    // Far from what is seen of the page, after a while, it holds no pixels.
-    this.near = new IntersectionObserver(([{ isIntersecting }]) => {
-      clearTimeout(this.falling);
+    widen();
+    addEventListener("resize", widen, { signal });
+    document.addEventListener("fullscreenchange", widen, { signal });
+    const sizes = new ResizeObserver(() => stage.resized());
+    sizes.observe(stage.node);
+    let timer = 0;
+    // Free all pixels after a while far out of sight.
+    const near = new IntersectionObserver(([{ isIntersecting }]) => {
+      clearTimeout(timer);
       if (isIntersecting) this.wake();
-      else this.falling = setTimeout(() => this.sleep(), 3000);
+      else timer = setTimeout(() => this.sleep(), 3000);
     }, /** @type {any} */ ({ rootMargin: "1000px", scrollMargin: "1000px" }));
-    this.near.observe(this.root);
-    this.ticking = setInterval(() => this.status.update(this.broken), 500);
+    near.observe(root);
+    const ticking = setInterval(() => this.status.update(this.broken), 500);
+    atEnd(() => {
+      sizes.disconnect();
+      near.disconnect();
+      clearTimeout(timer);
+      clearInterval(ticking);
+    });
   }
 
   close() {
-    this.closed = true;
-    this.model.off("change:state", this.followed);
-    this.model.off("change:shown", this.told);
-    this.root.removeEventListener("keydown", this.typed);
-    this.sizes?.disconnect();
-    this.near?.disconnect();
-    clearTimeout(this.falling);
-    clearInterval(this.ticking);
+    this.closing.abort();
     clearTimeout(this.saving);
     clearTimeout(this.stage.looking);
     cancelAnimationFrame(this.frame);
-    this.save.close();
-    removeEventListener("resize", this.widen);
-    document.removeEventListener("fullscreenchange", this.widen);
     this.store.leave(this);
     this.root.replaceChildren();
   }
@@ -160,7 +156,7 @@ export class View {
   sleep() {
     this.asleep = true;
     this.stage.release();
-    this.store.rest(this);
+    this.store.sleep(this);
   }
 
   wake() {
@@ -170,22 +166,23 @@ export class View {
     this.stage.fill();
   }
 
-  /** Change the state, and tell Python, not more often than every 80 ms. */
+  /** Change the state. @param {any} action */
   act(action) {
     const next = reduce(this.about, this.state, { side: this.side, ...action });
     if (next !== this.state) this.store.history.record(this.state, next, action);
-    this.become(next);
+    this.show(next);
   }
 
-  /** Undo or redo a step. */
+  /** Undo or redo a change. @param {"undo" | "redo"} name */
   step(name) {
     const { history } = this.store;
     if (!(name === "undo" ? history.done : history.undone).length) return;
-    this.become(history[name](this.state));
+    this.show(history[name](this.state));
     this.status.say(name === "undo" ? "Undone." : "Redone.");
   }
 
-  become(next) {
+  /** Show a state, and send it to Python, at most every 80 ms. @param {State} next */
+  show(next) {
     if (next !== this.state) {
       this.state = next;
       this.store.refused = "";
@@ -199,34 +196,36 @@ export class View {
     this.refresh();
   }
 
-  /** Let menus be of side "a" or "b". */
+  /** Let the menus change side "a" or "b". */
   choose(side) {
     this.side = side;
     this.refresh();
   }
 
-  /** The side that limits, histogram and color map are of. */
+  /** The side whose limits, histogram and colormap are shown. */
   get limitsOf() { return sidesSeen(this.state).includes(this.side) ? this.side : sidesSeen(this.state)[0]; }
 
-  /** The state of the side that menus are of, and of the one that limits are of. */
+  /** The state of the side that the menus change. */
   get edited() { return sideOf(this.about, this.state, this.side); }
+
+  /** The state of the side whose limits are shown. */
   get shown() { return sideOf(this.about, this.state, this.limitsOf); }
 
-  /** The statistics of that, if they are known. */
+  /** The statistics of that side, if they are known. */
   get found() { return this.statistics[this.limitsOf].found; }
 
-  /** Whether the color map is one that was chosen: B has that of its own index, where A has another. */
+  /** Whether the colormap can be chosen: if B shows another channel than A, it has the default one. */
   get mapIsChosen() { return this.limitsOf !== "b" || String(channelsOf(this.shown)) === String(channelsOf(sideOf(this.about, this.state, "a"))); }
 
   refresh() {
-    if (this.frame || this.closed) return;
+    if (this.frame || this.closing.signal.aborted) return;
     this.root.dataset.busy = "true";
     this.frame = requestAnimationFrame(() => { this.frame = 0; this.update(); });
   }
 
-  /** State → what is needed → what follows → each panel; what fails in one stops no other. */
+  /** Request tiles, derive limits and update each panel; a failure in one does not stop the others. */
   update() {
-    if (this.closed) return;
+    if (this.closing.signal.aborted) return;
     if (!this.state.compare) this.side = "a";
     const { stage, head, panel, histogram, spectra, area, timeline, strip } = this;
     const parts = [
@@ -235,7 +234,7 @@ export class View {
       () => stage.paint(this.limits),
       ...[head, panel, histogram, area, spectra, timeline, strip].map((part) => () => part.update()),
       () => this.showCode(),
-      () => stage.tellPixel(),
+      () => stage.showPixel(),
     ];
     this.broken = "";
     for (const part of parts) {
@@ -245,21 +244,21 @@ export class View {
   }
 
   fetch() {
-    if (this.asleep || this.stage.looking || !this.stage.eye.width) return; // it still moves
+    if (this.asleep || this.stage.looking || !this.stage.viewport.width) return; // not while panning or zooming
     const { about, pyramid, state, stage } = this;
-    const wanted = sidesRead(state).flatMap((side) => wantedBy(about, pyramid, sideOf(about, state, side), stage.level, stage.eye.view));
+    const wanted = sidesRead(state).flatMap((side) => wantedBy(about, pyramid, sideOf(about, state, side), stage.level, stage.viewport.view));
     this.store.want(this, wanted, this.strip.wanted(wanted));
   }
 
   derive() {
-    const { about, state, statistics } = this, told = (this.model.get("shown") || {}).limits;
+    const { about, state, statistics } = this, reported = this.model.get("shown")?.limits;
     if (this.differences.of(...bothOf(about, state))) statistics.difference.found = null;
     this.limits = {};
-    // The limits of A count for what both show.
+    // If both show a channel, the limits of A are in force.
     for (const side of new Set([...sidesRead(state), ...sidesSeen(state)])) {
       const own = sideOf(about, state, side);
       statistics[side].update(own);
-      this.limits = { ...limitsInForce(own, statistics[side].found, told), ...this.limits };
+      this.limits = { ...limitsInForce(own, statistics[side].found, reported), ...this.limits };
     }
   }
 
@@ -268,11 +267,7 @@ export class View {
     if (this.code.textContent !== code) this.code.textContent = code;
   }
 
-  async copied(button, opening) {
-    const text = button.textContent;
-    const done = await copyText(opening + codeOf(this.about, this.state, this.limits));
-    button.textContent = done ? "Copied" : "Not copied; select the text";
-    this.status.say(done ? "Copied." : "The browser denied access to the clipboard.");
-    setTimeout(() => { button.textContent = text; }, 1500);
+  copyCode(title, opening, attrs) {
+    return copyButton(title, () => opening + codeOf(this.about, this.state, this.limits), attrs, (done) => this.status.copied(done));
   }
 }

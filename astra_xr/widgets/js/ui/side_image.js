@@ -1,4 +1,4 @@
-// What a side of the picker shows: the layers of its levels, and those to draw now.
+// The image of one side: a layer for each level, and which of them to draw now.
 
 import { Layer, Look } from "./layer.js";
 
@@ -6,9 +6,9 @@ import { Layer, Look } from "./layer.js";
 /** @import { Pyramid } from "../geo/pyramid.js" */
 /** @import { Store } from "../store.js" */
 
-export class Picture {
+export class SideImage {
   /**
-   * `tiles` has the tiles: the store, or what follows from it.
+   * `tiles` is the store, or the differences.
    * @param {About} about
    * @param {Pyramid} pyramid
    * @param {Pick<Store, "get">} tiles
@@ -25,7 +25,7 @@ export class Picture {
     this.complete = false;
   }
 
-  /** Hold no pixels. */
+  /** Free all pixels. */
   release() {
     this.layers.clear();
     this.drawn = null;
@@ -38,7 +38,7 @@ export class Picture {
     return layer;
   }
 
-  /** Color what is here of a box: of the level that is shown, above coarser ones where that is not complete. @param {State} state @param {Record<string, Limits>} limits @param {Box} box @param {number} level */
+  /** Color the tiles of a box: of `level`, and below them those of coarser levels if some are missing. @param {State} state @param {Record<string, Limits>} limits @param {Box} box @param {number} level */
   paint(state, limits, box, level) {
     const { pyramid } = this, look = new Look(this.about, state, limits);
     let drawn = [];
@@ -53,9 +53,9 @@ export class Picture {
       drawn = drawn.filter((layer) => layer.some);
       this.complete = shown.complete;
     }
-    // Layers of other levels would only take memory.
+    // Others would only take memory.
     for (const each of this.layers.keys()) if (![level, level + 1, pyramid.top].includes(each)) this.layers.delete(each);
-    // Until what was chosen is there: what was shown before, and pale, as it is of something else.
+    // Until there are tiles of what was chosen, the last image stays; it is drawn pale.
     this.fresh = drawn.length > 0;
     if (this.fresh) this.drawn = drawn;
   }

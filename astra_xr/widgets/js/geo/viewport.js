@@ -1,15 +1,16 @@
-// Which part of the scene is looked at.
+// The part of the scene that is seen, and where its pixels are on the screen.
+
+import { clamp } from "../numbers.js";
 
 /** @import { Box, Grid } from "../types" */
 
-const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 const middle = (values) => values[values.length >> 1];
 
-export class Eye {
+export class Viewport {
   /** @param {Grid} grid */
   constructor(grid) {
     this.grid = grid;
-    // Height of a pixel by its width, on the ground.
+    // Height of a pixel divided by its width, on the ground.
     const squeeze = grid.degrees && grid.lonlat ? Math.cos((middle(grid.lonlat.lat) * Math.PI) / 180) : 1;
     this.ratio = Math.abs(grid.dy / grid.dx) / squeeze || 1;
     this.aspect = clamp((grid.rows * this.ratio) / grid.cols, 0.45, 1.35);
@@ -20,7 +21,7 @@ export class Eye {
     this.height = 0;
   }
 
-  /** @param {number} width @param {number} height by the shape of the scene, unless it is given */
+  /** @param {number} width @param {number} height by default, as the shape of the scene requires */
   resize(width, height = Math.round(width * this.aspect)) {
     const zoom = this.width ? this.scale / this.fit : 1;
     this.width = width;
@@ -47,6 +48,7 @@ export class Eye {
     this.settle();
   }
 
+  /** Keep scale and center within the scene. */
   settle() {
     this.scale = clamp(this.scale, this.fit, Math.max(40, this.fit));
     const rows = this.height / (this.scale * this.ratio) / 2, cols = this.width / this.scale / 2;
@@ -56,7 +58,7 @@ export class Eye {
   }
 
   zoom(factor, x = this.width / 2, y = this.height / 2) {
-    const [row, col] = this.at(x, y);
+    const [row, col] = this.toGrid(x, y);
     this.scale = clamp(this.scale * factor, this.fit, Math.max(40, this.fit));
     this.col = col - (x - this.width / 2) / this.scale;
     this.row = row - (y - this.height / 2) / (this.scale * this.ratio);
@@ -69,26 +71,26 @@ export class Eye {
     this.settle();
   }
 
-  /** @param {number} x @param {number} y @returns {[number, number]} */
-  at(x, y) {
+  /** Row and column of a point in CSS pixels. @param {number} x @param {number} y @returns {[number, number]} */
+  toGrid(x, y) {
     return [
       this.row + (y - this.height / 2) / (this.scale * this.ratio),
       this.col + (x - this.width / 2) / this.scale,
     ];
   }
 
-  /** @param {number} row @param {number} col @returns {[number, number]} */
-  place(row, col) {
+  /** x and y in CSS pixels. @param {number} row @param {number} col @returns {[number, number]} */
+  toScreen(row, col) {
     return [
       (col - this.col) * this.scale + this.width / 2,
       (row - this.row) * this.scale * this.ratio + this.height / 2,
     ];
   }
 
-  /** The pixels that are seen, as state has them; null: all. @returns {Box | null} */
+  /** The pixels that are seen, as in the state; null: all. @returns {Box | null} */
   get view() {
     if (!this.zoomed) return null;
-    const [top, left] = this.at(0, 0), [bottom, right] = this.at(this.width, this.height);
+    const [top, left] = this.toGrid(0, 0), [bottom, right] = this.toGrid(this.width, this.height);
     const { rows, cols } = this.grid;
     const low = (v, size) => clamp(Math.floor(v + 1e-6), 0, size - 1);
     const high = (v, size) => clamp(Math.ceil(v - 1e-6), 1, size);
