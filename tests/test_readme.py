@@ -193,7 +193,7 @@ def test_the_command_of_publishing_sets_the_owner_everywhere(tmp_path: Path) -> 
 
 
 def test_its_ids_are_ids() -> None:
-    table = MISSION_TABLE.split("| mission | an id of it |")[1].split("\n\n")[0]
+    table = MISSION_TABLE.split("| mission | example id |")[1].split("\n\n")[0]
     missions = {parse_scene_id(name).mission for name in re.findall(r"`([^`]+)`", table)}
     assert missions == set(MISSIONS)
 
