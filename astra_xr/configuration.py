@@ -6,7 +6,7 @@ from typing import Any
 
 from astra_xr.errors import InvalidParameter
 from astra_xr.extras import require
-from astra_xr.settings import Settings, configured, hidden, set_settings
+from astra_xr.settings import Settings, configured, set_settings, with_secrets
 
 
 def configure(*, client: Any = None, **values: Any) -> Settings:
@@ -15,8 +15,8 @@ def configure(*, client: Any = None, **values: Any) -> Settings:
     Parameters
     ----------
     client : distributed.Client, optional
-        A Dask client. Everything configured in this process, including credentials, is then set
-        on the workers of its cluster too, also on those that join later.
+        A Dask client. Everything configured in this process, including credentials, is then also
+        set on all workers of its cluster, present and future.
     **values
         Fields of :class:`Settings`, e.g. ``tile_cache=0`` or ``catalog="earth-search"``, as text
         or of their own type; None resets a setting to its environment variable.
@@ -40,7 +40,7 @@ def configure(*, client: Any = None, **values: Any) -> Settings:
     67108864
     >>> _ = astra_xr.configure(tile_cache=None)
     """
-    values = hidden(values)
+    values = with_secrets(values)
     if values.get("catalog") is not None:
         from astra_xr.catalogs import catalog_name
 
@@ -51,8 +51,8 @@ def configure(*, client: Any = None, **values: Any) -> Settings:
     if client is not None:
         from astra_xr.worker_settings import WorkerSettings
 
-        dropped = {name: None for name, value in values.items() if value is None}
-        client.register_plugin(WorkerSettings(dropped | configured()))
+        reset = {name: None for name, value in values.items() if value is None}
+        client.register_plugin(WorkerSettings(reset | configured()))
     return settings
 
 

@@ -1,4 +1,4 @@
-"""Locks that a forked child finds open."""
+"""Locks that are open in a forked child."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class _Inner(Protocol):
 
 class _Renewed(Protocol):
     def renew(self) -> None:
-        """Start anew in a forked child."""
+        """Start again in a forked child."""
         ...
 
 
@@ -25,9 +25,9 @@ _all: weakref.WeakSet[_Renewed] = weakref.WeakSet()
 
 
 def renew_in_child(each: _Renewed) -> None:
-    """Call ``each.renew()`` in a forked child of this process, as long as it lives.
+    """Call ``each.renew()`` in a forked child of this process, as long as ``each`` exists.
 
-    A child has none of its parent's other threads: what they held or were making stays so.
+    A child has none of its parent's other threads, so what they hold would never be released.
     """
     _all.add(each)
 
@@ -38,7 +38,7 @@ class Lock:
     Parameters
     ----------
     make : callable, optional
-        Returns the lock or semaphore to use, such as ``threading.RLock``.
+        Returns the lock or semaphore to use, e.g. ``threading.RLock``.
     """
 
     def __init__(self, make: Callable[[], _Inner] = threading.Lock) -> None:
@@ -47,7 +47,7 @@ class Lock:
         renew_in_child(self)
 
     def renew(self) -> None:
-        """Open it, whoever holds it."""
+        """Open it, even if another thread holds it."""
         self._inner = self._make()
 
     def __enter__(self) -> None:

@@ -1,4 +1,4 @@
-"""The data types shared by all packages: frozen, keyword-only, valid by construction."""
+"""Data types that all packages share: frozen, keyword-only, valid by construction."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ class SceneId:
 
 
 class FoundId(str):
-    """A scene id that a search found, and who has the scene; else a str like any other."""
+    """A str that is a scene id found by a search, and has the catalogs of the scene."""
 
     catalogs: tuple[str, ...]
-    """Names of the catalogs that have it, the one to ask first in front."""
+    """Names of the catalogs that have the scene, in the order in which they are queried."""
 
     only: str | None
-    """The catalog that was searched, where the user named one; None: all were."""
+    """The catalog that was searched, if the user named one; None: all were searched."""
 
     def __new__(cls, text: str, catalogs: tuple[str, ...] = (), only: str | None = None) -> FoundId:
         """Return the id of a scene that these catalogs have."""
-        made = super().__new__(cls, text)
-        made.catalogs, made.only = catalogs, only
-        return made
+        found = super().__new__(cls, text)
+        found.catalogs, found.only = catalogs, only
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,7 @@ ROLES = (
     "visual",
     "data",
 )
-"""What the numbers of a band are; ``data`` is anything else."""
+"""Kinds of bands by their values; ``data`` is any other."""
 
 CLASS_ROLES = ("class", "mask")
 """Roles of bands whose numbers are classes, bits or flags: never averaged, never scaled."""
@@ -93,7 +93,7 @@ TEXTBOOK: Mapping[str, tuple[str, ...]] = {
     "swir22": ("swir2",),
     "nir08": ("nir_narrow",),
 }
-"""STAC common name → what textbooks and other tools call that band, of whichever mission."""
+"""STAC common name → names of that band in textbooks and other tools, for all missions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,10 +198,10 @@ class Grid:
 
 
 DIGITAL_NUMBERS = "digital numbers"
-"""Beginning of the reason of a radiometry where nothing gives integers a scale or an offset."""
+"""Beginning of the reason of a radiometry of integers without any scale and offset."""
 
 AS_STORED = "stored numbers"
-"""The same where the user asked for the stored numbers."""
+"""The same if the user requested the stored numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,7 +209,7 @@ class Radiometry:
     """How stored numbers become values: ``value = stored · scale + offset``."""
 
     dtype: str
-    """NumPy dtype of the stored numbers; empty where only the file gives it."""
+    """NumPy dtype of the stored numbers; empty if only the file has it."""
 
     scale: float = 1.0
     """Factor of the stored number."""
@@ -232,16 +232,16 @@ class Radiometry:
     stay integers, and nodata is one of them."""
 
     file_tags: str = "ignored"
-    """What scale and offset in the file's own tags are to these: ``ignored``, ``compared`` (the
-    file is read by these, and a difference is warned of), or ``applied`` when the file is read,
-    since nothing else gives any; scale and offset are 1 and 0 until then."""
+    """How scale and offset in the file's own tags are used: ``ignored``, ``compared`` (a warning
+    names those that differ from these), or ``applied`` when the file is read, since there are no
+    others; scale and offset are 1 and 0 until then."""
 
     inferred: bool = False
     """True if the offset was inferred from flags of the item, which are sometimes wrong: readers
     then check that the values are plausible."""
 
     def __getstate__(self) -> dict[str, Any]:
-        # Defaults stay out of pickles, of which a graph of many chunks holds many.
+        # Defaults are left out of pickles, as a graph of many chunks contains many.
         default = vars(type(self))
         return {name: v for name, v in vars(self).items() if v is not default.get(name, self)}
 

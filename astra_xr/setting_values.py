@@ -1,4 +1,4 @@
-"""Values of settings: from text, as in the environment, or from their own types. Pure."""
+"""Values of settings, read from text, as in the environment, or from their own types. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from astra_xr.errors import InvalidParameter
 
 
 def read_value(name: str, value: Any, *, shown: str) -> Any:
-    """Return the value of a setting that is no secret.
+    """Return the value of a setting that is not a secret.
 
     Parameters
     ----------
@@ -20,12 +20,12 @@ def read_value(name: str, value: Any, *, shown: str) -> Any:
     value : object
         Text, or of the field's own type.
     shown : str
-        What errors call the setting: its name, or its environment variable.
+        Name of the setting in errors: that of the field, or the environment variable.
 
     Raises
     ------
     InvalidParameter
-        It has no form that works.
+        It is invalid.
 
     Examples
     --------
@@ -84,7 +84,7 @@ def _flag(value: Any) -> bool:
 
 
 def _sas_url(value: Any) -> str:
-    # The Planetary Computer's own tools give this URL with the token path on it.
+    # The Planetary Computer's own tools have the path of the tokens in this variable.
     return _text(value).rstrip("/").removesuffix("/token")
 
 
@@ -102,7 +102,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "aws_credential_expiration": _time,
     "planetary_computer_sas_url": _sas_url,
 }
-"""Setting → what reads it; the others are text."""
+"""Setting → the function that reads it; the others are text."""
 
 _EXPECTED: dict[Callable[[Any], Any], str] = {
     _path: "a path",

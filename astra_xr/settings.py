@@ -1,4 +1,4 @@
-"""Settings: where services are and which credentials to use, read when asked, never at import."""
+"""Settings: where services are, credentials, limits. They are read when needed, not at import."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _SECRET = {"secret": True}
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Everything that can be configured from outside.
+    """All settings.
 
-    Secrets may be given as text and are kept as :class:`~astra_xr.secret.Secret`. They are left
+    Secrets may be passed as text and are kept as :class:`~astra_xr.secret.Secret`. They are left
     out of the repr and of pickles: an unpickled ``Settings`` takes them from the environment of
-    the process that it arrives in.
+    its process.
 
     Examples
     --------
@@ -35,19 +35,18 @@ class Settings:
     """
 
     catalog: str | None = None
-    """Name of the catalog that is asked where the caller names none; None: the mission's own
-    order (``ASTRA_CATALOG``)."""
+    """Name of the default catalog; None: those of the mission, in turn (``ASTRA_CATALOG``)."""
 
     api_url: str | None = None
-    """Root of a resolver service to ask in place of the catalogs (``ASTRA_API_URL``)."""
+    """Root of a resolver service to use instead of the catalogs (``ASTRA_API_URL``)."""
 
     api_key: Secret[str] | None = field(default=None, repr=False, metadata=_SECRET)
-    """Key that the service gave out (``ASTRA_API_KEY``)."""
+    """Key of the resolver service (``ASTRA_API_KEY``)."""
 
     cache_dir: Path = field(
         default_factory=lambda: Path(platformdirs.user_cache_dir("astra-xr", appauthor=False))
     )
-    """Folder of everything that can be made again (``ASTRA_CACHE_DIR``)."""
+    """Folder of headers and converted files, which may be deleted (``ASTRA_CACHE_DIR``)."""
 
     cache_bytes: int = field(default=20 << 30, compare=False)
     """Bytes of converted files kept in the cache folder (``ASTRA_CACHE_BYTES``)."""
@@ -57,12 +56,11 @@ class Settings:
     (``ASTRA_ALLOW_HOSTS``)."""
 
     timeout: float = 10.0
-    """Seconds that a catalog or signing service has to answer; where others can be asked instead,
-    with all retries (``ASTRA_TIMEOUT``)."""
+    """Seconds that a catalog or signing service has to answer, including all retries if another
+    catalog can be queried instead (``ASTRA_TIMEOUT``)."""
 
     patience: float = 60.0
-    """Seconds that failures of a host may cost a request, which is repeated meanwhile
-    (``ASTRA_PATIENCE``)."""
+    """Seconds for which a request is retried while its host fails (``ASTRA_PATIENCE``)."""
 
     earth_search_url: str = "https://earth-search.aws.element84.com/v1"
     """Root of the Earth Search STAC API (``ASTRA_EARTH_SEARCH_URL``)."""
@@ -123,14 +121,14 @@ class Settings:
     they sign."""
 
     aws_endpoint_url: str | None = None
-    """S3 server to ask instead of Amazon's (``AWS_ENDPOINT_URL_S3``, ``AWS_ENDPOINT_URL``)."""
+    """S3 server to use instead of Amazon's (``AWS_ENDPOINT_URL_S3``, ``AWS_ENDPOINT_URL``)."""
 
     aws_request_payer: str | None = None
-    """``requester`` to pay for reading wherever it costs; else only at a catalog that is named
-    (``AWS_REQUEST_PAYER``)."""
+    """``requester`` to allow requester-pays reads; by default they are allowed only if a catalog
+    is named (``AWS_REQUEST_PAYER``)."""
 
     aws_no_sign_request: bool = False
-    """True to read S3 without credentials, as public buckets allow (``AWS_NO_SIGN_REQUEST``)."""
+    """True to read public S3 buckets without credentials (``AWS_NO_SIGN_REQUEST``)."""
 
     header_cache: int = field(default=16 << 20, compare=False)
     """Bytes of file headers kept in memory; 0 keeps none (``ASTRA_HEADER_CACHE``)."""
@@ -147,26 +145,26 @@ class Settings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "cache_dir", Path(self.cache_dir).absolute())
-        for name, secret in hidden({n: getattr(self, n) for n in _SECRETS}).items():
+        for name, secret in with_secrets({n: getattr(self, n) for n in _SECRETS}).items():
             object.__setattr__(self, name, secret or None)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """Read the settings: what :func:`configure` was given, else variables, else the file.
+        """Read the settings: those of :func:`configure`, else variables, else the file.
 
         The file is ``config.toml`` in the user's configuration folder (``~/.config/astra-xr`` on
-        Linux). It may hold ``api_url`` and ``api_key``, and opens to nobody else where it holds a
-        key. A key that came with one URL is not used with another.
+        Linux). It may have ``api_url`` and ``api_key``; with a key, only its owner may be able to
+        read it. The key of one URL is not used with another.
 
         Parameters
         ----------
         environ : mapping, optional
-            The variables alone; ``os.environ`` when left out.
+            Environment variables to use, and nothing else; by default ``os.environ``.
 
         Raises
         ------
         InvalidParameter
-            A variable holds a value of the wrong form, or the file cannot be used.
+            A variable has an invalid value, or the file cannot be used.
         """
         if environ is None:
             filed, values, configured = _filed(), _variables(os.environ), _configured
@@ -177,13 +175,13 @@ class Settings:
         return cls(**_joined(filed, values, configured))
 
     def named_hosts(self) -> tuple[str, ...]:
-        """Return the hosts that may be private: those of services here, and those allowed."""
+        """Return the hosts that may be private: those of all URLs here, and ``allow_hosts``."""
         urls = (getattr(self, f.name) for f in fields(self) if f.name.endswith("_url"))
         hosts = (urlsplit(str(url)).hostname for url in urls if url)
         return tuple(sorted({host for host in hosts if host} | set(self.allow_hosts)))
 
     def renewed(self) -> Settings:
-        """Return the same settings with the secrets that the environment holds now."""
+        """Return the same settings with the current secrets of the environment."""
         here = service_at(Settings.from_env(), self.api_url, None)
         return replace(self, **{n: getattr(here, n) for n in _SECRETS if getattr(here, n)})
 
@@ -197,51 +195,26 @@ class Settings:
         return _arrive, (public,)
 
 
-_VARIABLES: dict[str, tuple[str, ...]] = {
-    "catalog": ("ASTRA_CATALOG",),
-    "api_url": ("ASTRA_API_URL",),
-    "api_key": ("ASTRA_API_KEY",),
-    "cache_dir": ("ASTRA_CACHE_DIR",),
-    "timeout": ("ASTRA_TIMEOUT",),
-    "patience": ("ASTRA_PATIENCE",),
-    "earth_search_url": ("ASTRA_EARTH_SEARCH_URL",),
-    "planetary_computer_url": ("ASTRA_PLANETARY_COMPUTER_URL",),
+_UNCHANGED = ("aws_", "cdse_password", "cdse_s3_", "cdse_username", "earthdata_", "netrc")
+"""Beginnings of fields whose variables other tools use too, without ``ASTRA_`` in front."""
+
+_OF_OTHERS = {
     "planetary_computer_sas_url": ("PC_SDK_SAS_URL",),
     "planetary_computer_key": ("PC_SDK_SUBSCRIPTION_KEY",),
-    "cdse_url": ("ASTRA_CDSE_URL",),
-    "cdse_s3_access_key": ("CDSE_S3_ACCESS_KEY",),
-    "cdse_s3_secret_key": ("CDSE_S3_SECRET_KEY",),
-    "cdse_s3_endpoint_url": ("CDSE_S3_ENDPOINT_URL",),
-    "cache_bytes": ("ASTRA_CACHE_BYTES",),
-    "allow_hosts": ("ASTRA_ALLOW_HOSTS",),
-    "header_cache": ("ASTRA_HEADER_CACHE",),
-    "kept_headers": ("ASTRA_KEPT_HEADERS",),
-    "tile_cache": ("ASTRA_TILE_CACHE",),
-    "netrc": ("NETRC",),
-    "cdse_username": ("CDSE_USERNAME",),
-    "cdse_password": ("CDSE_PASSWORD",),
-    "usgs_url": ("ASTRA_USGS_URL",),
-    "lpdaac_url": ("ASTRA_LPDAAC_URL",),
-    "earthdata_token": ("EARTHDATA_TOKEN",),
-    "earthdata_username": ("EARTHDATA_USERNAME",),
-    "earthdata_password": ("EARTHDATA_PASSWORD",),
-    "aws_access_key_id": ("AWS_ACCESS_KEY_ID",),
-    "aws_secret_access_key": ("AWS_SECRET_ACCESS_KEY",),
-    "aws_session_token": ("AWS_SESSION_TOKEN",),
-    "aws_credential_expiration": ("AWS_CREDENTIAL_EXPIRATION",),
     "aws_endpoint_url": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
-    "aws_request_payer": ("AWS_REQUEST_PAYER",),
-    "aws_no_sign_request": ("AWS_NO_SIGN_REQUEST",),
 }
+_VARIABLES: dict[str, tuple[str, ...]] = {
+    f.name: (f.name.upper() if f.name.startswith(_UNCHANGED) else f"ASTRA_{f.name.upper()}",)
+    for f in fields(Settings)
+} | _OF_OTHERS
 """Field → environment variables, the first that is set."""
-
 
 _configured: dict[str, Any] = {}
 
 
 def _variables(environ: Mapping[str, str]) -> dict[str, Any]:
     """Return field → text of the variables that are set."""
-    return hidden(
+    return with_secrets(
         {
             name: environ[variable]
             for name, variables in _VARIABLES.items()
@@ -251,8 +224,8 @@ def _variables(environ: Mapping[str, str]) -> dict[str, Any]:
     )
 
 
-def hidden(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings whose secrets are :class:`Secret`, whatever their type; None stays."""
+def with_secrets(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings, with those that are secret as :class:`Secret`; None stays None."""
     return {
         name: Secret.of(value) if name in _SECRETS and value is not None else value
         for name, value in values.items()
@@ -260,7 +233,7 @@ def hidden(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def config_file() -> Path:
-    """Return where the user's service and key may be kept."""
+    """Return the path of the user's file of settings, which need not exist."""
     return Path(platformdirs.user_config_dir("astra-xr", appauthor=False)) / "config.toml"
 
 
@@ -277,40 +250,39 @@ def _filed() -> Mapping[str, Any]:
 
 @functools.lru_cache(4)
 def _read_file(path: Path, stamp: tuple[int, ...]) -> Mapping[str, Any]:
-    """Read the file; it is read again when its stamp is another."""
+    """Read the file; ``stamp`` changes when the file does."""
     found = _parsed(path)
+    expected = ""
     if found is None:
         expected = "TOML that can be read, with api_url and api_key as text"
+    elif "api_key" in found[0] and os.name == "posix":
+        # As ssh and netrc do with their files.
+        if found[1].st_uid not in (os.getuid(), 0):
+            expected = "a file that you own, since it holds api_key"
+        elif found[1].st_mode & 0o077:
+            expected = f"a file that only you can read, since it holds api_key: chmod 600 {path}"
+    if found is None or expected:
         raise InvalidParameter(name="config.toml", value=str(path), expected=expected)
-    held, about = found
-    if "api_key" in held and os.name == "posix":
-        # As ssh and netrc do with theirs.
-        if about.st_uid not in (os.getuid(), 0):
-            expected = "a file of yours, as it holds api_key"
-            raise InvalidParameter(name="config.toml", value=str(path), expected=expected)
-        if about.st_mode & 0o077:
-            expected = f"that nobody else may read it, as it holds api_key: chmod 600 {path}"
-            raise InvalidParameter(name="config.toml", value=str(path), expected=expected)
-    return {name: value for name, value in held.items() if value}
+    return {name: value for name, value in found[0].items() if value}
 
 
 def _parsed(path: Path) -> tuple[dict[str, Any], os.stat_result] | None:
-    """Return what the file holds, and its status; None if it is not what it should be."""
+    """Return the contents of the file and its status; None if it is invalid."""
     import tomllib
 
     try:
         with path.open("rb") as file:
-            held = tomllib.load(file)
-            about = os.fstat(file.fileno())
+            values = tomllib.load(file)
+            status = os.fstat(file.fileno())
     except (OSError, ValueError):
         return None
-    known = held.keys() <= {"api_url", "api_key"}
-    good = known and all(isinstance(value, str) for value in held.values())
-    return (hidden(held), about) if good else None
+    known = values.keys() <= {"api_url", "api_key"}
+    valid = known and all(isinstance(value, str) for value in values.values())
+    return (with_secrets(values), status) if valid else None
 
 
 def _joined(*layers: Mapping[str, Any]) -> dict[str, Any]:
-    """Join settings, of which later ones win; a key goes with its URL alone."""
+    """Join settings, later ones replacing earlier ones; a key stays with its URL."""
     merged: dict[str, Any] = {}
     for layer in layers:
         if not _same_service(merged.get("api_url"), layer.get("api_url")):
@@ -320,7 +292,7 @@ def _joined(*layers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _same_service(one: str | None, other: str | None) -> bool:
-    """Return True if a key for one URL is for the other: None is any."""
+    """Return True if a key for one URL may be used with the other; None is any URL."""
     if one is None or other is None:
         return True
     try:
@@ -330,15 +302,15 @@ def _same_service(one: str | None, other: str | None) -> bool:
 
 
 def service_at(settings: Settings, url: str | None, key: Secret[str] | None) -> Settings:
-    """Return settings for a service; their own key goes to no other than their own service.
+    """Return settings for a service; the key of another service is dropped.
 
     Parameters
     ----------
     settings : Settings
     url : str, optional
-        Root of the service; that of the settings when left out.
+        Root of the service; by default that of the settings.
     key : Secret, optional
-        Its key; when left out that of the settings, where it is for the same host.
+        Its key; by default that of the settings, if it is for the same host.
     """
     own = settings.api_key if _same_service(settings.api_url, url) else None
     return replace(settings, api_url=url or settings.api_url, api_key=key or own)
@@ -349,14 +321,14 @@ _listeners: list[Reset] = []
 
 
 def set_settings(values: Mapping[str, Any]) -> Settings:
-    """Set settings of this process; see :func:`astra_xr.configure`. All or none of them hold.
+    """Set settings of this process, all or none; see :func:`astra_xr.configure`.
 
     Raises
     ------
     InvalidParameter
-        There is no such setting, or a value has no form that works.
+        There is no such setting, or a value is invalid.
     """
-    values = hidden(values)
+    values = with_secrets(values)
     names = [f.name for f in fields(Settings)]
     for name in values:
         if name not in names:
@@ -374,7 +346,7 @@ def set_settings(values: Mapping[str, Any]) -> Settings:
 
 
 def configured() -> dict[str, Any]:
-    """Return what was set in this process, by name."""
+    """Return the settings that were set in this process, by name."""
     return dict(_configured)
 
 
@@ -392,7 +364,7 @@ _SECRETS = {f.name for f in fields(Settings) if f.metadata.get("secret")}
 
 
 def _read(name: str, value: Any, shown: str) -> Any:
-    """Read the value of a setting, without showing it where it is a secret."""
+    """Read the value of a setting; errors do not show a secret."""
     if not isinstance(value, Secret):
         return read_value(name, value, shown=shown)
     if not isinstance(value.reveal(), str):

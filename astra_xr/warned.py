@@ -1,4 +1,4 @@
-"""What users have been warned of: once is enough."""
+"""Warnings that were shown in this process, each once."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _lock = Lock()
 
 
 def first_time(what: str) -> bool:
-    """Return True when users are to be warned of something for the first time in this process.
+    """Return True the first time in this process that a warning is to be shown.
 
-    Of more things than are kept (4,096), the oldest may be warned of once more.
+    Of more than 4,096 warnings, the oldest may be shown again.
     """
     with _lock:
         if what in _seen:
@@ -23,6 +23,6 @@ def first_time(what: str) -> bool:
 
 
 def warned_of(what: str) -> bool:
-    """Return True if users have been warned of something."""
+    """Return True if a warning was shown."""
     with _lock:
         return what in _seen

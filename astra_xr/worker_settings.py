@@ -8,25 +8,25 @@ from typing import Any
 from distributed import WorkerPlugin
 
 from astra_xr.secret import Secret
-from astra_xr.settings import hidden, set_settings
+from astra_xr.settings import set_settings, with_secrets
 
 
 class WorkerSettings(WorkerPlugin):
-    """Sets settings on each worker of a cluster, also on those that come later.
+    """Sets settings on all workers of a cluster, present and future.
 
-    Its repr names the settings and shows no value. Its pickle, which goes to scheduler and
-    workers alone, holds the values: secrets among them are what it is for.
+    Its repr has names and no values. Its pickle, which only scheduler and workers receive, has the
+    values, including secrets.
 
     Parameters
     ----------
     values : mapping of str to object
-        Settings by name; None leaves one to the worker's environment.
+        Settings by name; None resets one to the worker's environment.
     """
 
     name = "astra-xr-settings"
 
     def __init__(self, values: Mapping[str, Any]) -> None:
-        self._values = hidden(values)
+        self._values = with_secrets(values)
 
     def __reduce__(self) -> tuple[Any, ...]:
         sent = {n: v.reveal() if isinstance(v, Secret) else v for n, v in self._values.items()}
@@ -36,5 +36,5 @@ class WorkerSettings(WorkerPlugin):
         return f"WorkerSettings({', '.join(sorted(self._values))})"
 
     def setup(self, worker: Any) -> None:
-        """Set them in a worker's process."""
+        """Set them in the process of a worker."""
         set_settings(self._values)
