@@ -1,10 +1,11 @@
-"""The one reader of boxes, geometries, points and CRSs, in whichever form users have them."""
+"""Boxes, geometries, points and CRSs: read from all forms that users have."""
 
 from __future__ import annotations
 
 import functools
+import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,62 +22,60 @@ Box = tuple[float, float, float, float]
 LONLAT = "EPSG:4326"
 
 _STEPS = 20
-"""Points along a side of an outline that goes to another CRS."""
+"""Points along a side of an outline that is projected."""
 
-_GEOMETRIES = (
-    "Point",
-    "MultiPoint",
-    "LineString",
-    "MultiLineString",
-    "Polygon",
-    "MultiPolygon",
-    "GeometryCollection",
-)
+_OF_GEOMETRIES = (TypeError, ValueError, LookupError, AttributeError, OverflowError, RecursionError)
+"""Exceptions that odd geometries make libraries raise."""
 
 
 def read_box(value: Any) -> Box:
-    """Read a box in degrees, or an odc-geo BoundingBox, which is brought to degrees.
+    """Read a box in degrees, or an odc-geo BoundingBox in any CRS.
 
-    Heights of a box with six numbers are dropped.
+    Of a box with six numbers, the heights are dropped.
 
     Raises
     ------
     InvalidParameter
-        It is no such box.
+        It is not a box on the earth.
 
     Examples
     --------
     >>> read_box([-122.6, 37.4, -122.3, 37.6])
     (-122.6, 37.4, -122.3, 37.6)
     """
-    wanted = "(west, south, east, north) in degrees"
     numbers = _box_numbers(value)
-    if len(numbers) != 4 or not all(math.isfinite(number) for number in numbers):
-        if hasattr(value, "__geo_interface__") or isinstance(value, Mapping):
-            wanted += "; intersects= takes geometries and GeoDataFrames"
-        raise InvalidParameter(name="bbox", value=value, expected=wanted)
-    west, south, east, north = numbers
+    problem = ""
+    if len(numbers) == 4 and all(map(math.isfinite, numbers)):
+        west, south, east, north = numbers
+        problem = _box_problem(west, south, east, north)
+        if not problem:
+            return west, south, east, north
+    elif hasattr(value, "__geo_interface__") or isinstance(value, Mapping):
+        problem = "; intersects= takes geometries and GeoDataFrames"
+    expected = f"(west, south, east, north) in degrees{problem}"
+    raise InvalidParameter(name="bbox", value=value, expected=expected)
+
+
+def _box_problem(west: float, south: float, east: float, north: float) -> str:
+    """Return what is wrong with a box, as the end of a sentence; empty if nothing."""
     if not _on_earth([(west, south), (east, north)]):
-        hint = ", -180..180 and -90..90"
         if _on_earth([(south, west), (north, east)]):
-            hint = "; longitude and latitude look swapped"
-        elif max(map(abs, numbers)) > 1000:
-            hint += "; projected coordinates go into x= and y= of open_scene"
-        raise InvalidParameter(name="bbox", value=value, expected=wanted + hint)
+            return "; longitude and latitude look swapped"
+        projected = max(map(abs, (west, south, east, north))) > 1000
+        hint = "; projected coordinates go into x= and y= of open_scene" if projected else ""
+        return f", -180..180 and -90..90{hint}"
     if south > north:
-        expected = f"{wanted}; south ({south:g}) is greater than north ({north:g})"
-        raise InvalidParameter(name="bbox", value=value, expected=expected)
+        return f"; south ({south:g}) is greater than north ({north:g})"
     if west > east and not west > 0 > east:
-        expected = (
-            f"{wanted}; west ({west:g}) is greater than east ({east:g}), which is valid only for "
-            "boxes that cross the antimeridian"
+        return (
+            f"; west ({west:g}) is greater than east ({east:g}), which is valid only for boxes "
+            "that cross the antimeridian"
         )
-        raise InvalidParameter(name="bbox", value=value, expected=expected)
-    return west, south, east, north
+    return ""
 
 
 def _box_numbers(value: Any) -> list[float]:
-    """Return the four numbers of a box; of what is none, fewer or more."""
+    """Return the four numbers of a box; fewer or more if it is none."""
     if getattr(value, "crs", None) is not None and hasattr(value, "bbox"):
         value = value.to_crs(LONLAT).bbox
     if isinstance(value, Mapping | str | bytes):
@@ -94,7 +93,7 @@ def box_polygon(value: Any) -> Geometry:
     Returns
     -------
     odc.geo.geom.Geometry
-        Across the antimeridian its longitudes go on beyond 180.
+        Across the antimeridian its longitudes exceed 180.
 
     Raises
     ------
@@ -108,13 +107,13 @@ def box_polygon(value: Any) -> Geometry:
 
 
 def bounds_in(shape: Geometry, crs: Any) -> BoundingBox:
-    """Return the bounds of an outline in another CRS, where its sides may bend."""
+    """Return the bounds of an outline in another CRS, in which its sides may be curved."""
     box = shape.boundingbox
     step = max(box.span_x, box.span_y, 1e-9) / _STEPS
     return shape.to_crs(crs, resolution=step).boundingbox
 
 
-def _on_earth(points: Sequence[tuple[float, float]]) -> bool:
+def _on_earth(points: Iterable[Sequence[float]]) -> bool:
     return all(abs(lon) <= 180 and abs(lat) <= 90 for lon, lat in points)
 
 
@@ -124,9 +123,9 @@ def read_geometry(value: Any) -> dict[str, Any]:
     Parameters
     ----------
     value : mapping, geometry, GeoDataFrame, GeoSeries or iterable of these
-        A GeoJSON geometry, feature or collection of features, or whatever has a
-        ``__geo_interface__``, such as a shapely geometry, in longitude and latitude; or what has
-        a CRS of its own, from which it is brought to longitude and latitude.
+        A GeoJSON geometry, feature or collection of features, or any object with a
+        ``__geo_interface__``, such as a shapely geometry, in longitude and latitude; or an object
+        with a CRS, from which it is projected to longitude and latitude.
 
     Returns
     -------
@@ -136,31 +135,41 @@ def read_geometry(value: Any) -> dict[str, Any]:
     Raises
     ------
     InvalidParameter
-        It is none, or it leaves the earth.
+        It is not a geometry on the earth.
 
     Examples
     --------
     >>> read_geometry({"type": "Point", "coordinates": (-122.4, 37.5)})
     {'type': 'Point', 'coordinates': [-122.4, 37.5]}
     """
+    import numpy as np
+    import shapely
+    from shapely.errors import ShapelyError
+    from shapely.geometry import mapping, shape
+
     try:
-        geometry = _union([_geometry(shape) for shape in shapes_of(value) if shape is not None])
-        points = list(_points(geometry))
-    except (TypeError, ValueError, LookupError, OverflowError, RecursionError):
-        geometry, points = {}, []
+        parts = [shapely.force_2d(shape(each)) for each in shapes_of(value) if each is not None]
+        if len(parts) > 1:
+            parts = [shapely.union_all(shapely.make_valid(parts))]
+        points = shapely.get_coordinates(parts)
+        geometry: dict[str, Any] = json.loads(json.dumps(mapping(parts[0])))
+        # A LinearRing is no geometry of GeoJSON.
+        known = len(points) and np.isfinite(points).all() and geometry["type"] != "LinearRing"
+    except (*_OF_GEOMETRIES, ShapelyError):
+        known = False
+    if known and _on_earth(points):
+        return geometry
+    if not known:
+        hint = "; this one has no CRS: .set_crs() sets it" if lacks_crs(value) else ""
+    elif _on_earth(points[:, ::-1]):
+        hint = "; longitude and latitude look swapped"
+    else:
+        hint = "; this one leaves -180..180, -90..90"
     wanted = (
         "a GeoJSON geometry or feature in longitude and latitude, a shapely geometry, or a "
         "GeoDataFrame or GeoSeries with a CRS"
     )
-    if not points:
-        hint = "; this one has no CRS: .set_crs() sets it" if lacks_crs(value) else ""
-        raise InvalidParameter(name="intersects", value=value, expected=wanted + hint)
-    if not _on_earth(points):
-        swapped = _on_earth([(lat, lon) for lon, lat in points])
-        hint = "longitude and latitude look swapped" if swapped else "it leaves -180..180, -90..90"
-        expected = f"{wanted}; {hint}"
-        raise InvalidParameter(name="intersects", value=value, expected=expected)
-    return geometry
+    raise InvalidParameter(name="intersects", value=value, expected=wanted + hint)
 
 
 def lacks_crs(value: Any) -> bool:
@@ -169,7 +178,7 @@ def lacks_crs(value: Any) -> bool:
 
 
 def shapes_of(value: Any) -> Iterator[Any]:
-    """Yield the geometries in a value, as GeoJSON in longitude and latitude; None of a null."""
+    """Yield the geometries in a value, as GeoJSON in longitude and latitude; None for a null."""
     if lacks_crs(value):
         raise ValueError("no CRS")
     if hasattr(value, "to_crs") and value.crs is not None:
@@ -186,23 +195,8 @@ def shapes_of(value: Any) -> Iterator[Any]:
             yield from shapes_of(each)
 
 
-def _union(shapes: list[dict[str, Any]]) -> dict[str, Any]:
-    if len(shapes) < 2:
-        return shapes[0]
-    import shapely
-    from shapely.errors import ShapelyError
-    from shapely.geometry import mapping, shape
-
-    try:
-        parts = [shapely.make_valid(shape(each)) for each in shapes]
-        return _geometry(mapping(shapely.union_all(parts)))
-    except ShapelyError as error:
-        reason = str(error)
-    raise ValueError(reason)
-
-
 def read_crs(value: Any) -> CRS | Literal["utm"] | None:
-    """Read a CRS: an EPSG code, WKT, whatever pyproj takes, or ``"utm"``; None stays None.
+    """Read a CRS: an EPSG code, WKT, anything else that pyproj takes, or ``"utm"``; or None.
 
     Raises
     ------
@@ -227,12 +221,12 @@ def read_crs(value: Any) -> CRS | Literal["utm"] | None:
     # pyproj's own error is a RuntimeError.
     except (ValueError, TypeError, RuntimeError, AttributeError, LookupError) as error:
         reason = " ".join(str(error).split())[:200]
-    expected = f"an EPSG code, WKT or whatever pyproj takes, or 'utm' ({redact(reason)})"
+    expected = f"an EPSG code, WKT, anything else that pyproj takes, or 'utm' ({redact(reason)})"
     raise InvalidParameter(name="crs", value=value, expected=expected)
 
 
 def plain_crs(crs: Any) -> CRS:
-    """Return a CRS by its EPSG code, else by WKT, however it was written."""
+    """Return a CRS spelled as EPSG code, else as WKT."""
     from odc.geo.crs import CRS
 
     found = CRS(crs)
@@ -241,7 +235,7 @@ def plain_crs(crs: Any) -> CRS:
 
 @functools.lru_cache(maxsize=256)
 def map_crs(text: str) -> str | None:
-    """Return a CRS without heights; None where PROJ knows no such CRS of maps.
+    """Return a horizontal CRS without heights; None if it is none, or PROJ does not have it.
 
     Examples
     --------
@@ -268,49 +262,17 @@ def map_crs(text: str) -> str | None:
 
 
 def geometry_bounds(geometry: Mapping[str, Any]) -> Box:
-    """Return the box of a geometry that :func:`read_geometry` has read.
+    """Return the box of a geometry as :func:`read_geometry` returns it.
 
     Examples
     --------
     >>> geometry_bounds({"type": "LineString", "coordinates": [[5.0, 50.0], [6.0, 49.0]]})
     (5.0, 49.0, 6.0, 50.0)
     """
-    lons, lats = zip(*_points(geometry), strict=True)
-    return min(lons), min(lats), max(lons), max(lats)
+    from shapely.geometry import shape
 
-
-def _geometry(shape: Any) -> dict[str, Any]:
-    """Copy a geometry as JSON; raises ValueError or TypeError where it is none."""
-    kind = shape["type"]
-    if kind not in _GEOMETRIES:
-        raise ValueError(kind)
-    if kind == "GeometryCollection":
-        return {"type": kind, "geometries": [_geometry(part) for part in shape["geometries"]]}
-    return {"type": kind, "coordinates": _numbers(shape["coordinates"])}
-
-
-def _numbers(value: Any) -> Any:
-    if isinstance(value, list | tuple):
-        return [_numbers(part) for part in value]
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(value)
-    return number
-
-
-def _points(geometry: Mapping[str, Any]) -> Iterator[tuple[float, float]]:
-    for part in geometry.get("geometries", ()):
-        yield from _points(part)
-    stack = [geometry["coordinates"]] if "coordinates" in geometry else []
-    while stack:
-        part = stack.pop()
-        if not isinstance(part, list):
-            raise TypeError(part)
-        if part and not isinstance(part[0], list):
-            lon, lat = part[:2]
-            yield lon, lat
-        else:
-            stack += part
+    west, south, east, north = shape(geometry).bounds
+    return west, south, east, north
 
 
 def read_points(
@@ -321,16 +283,16 @@ def read_points(
     Returns
     -------
     x, y : ndarray of float
-        One number a point, in the CRS.
+        One number per point, in the CRS.
     crs : str
         ``EPSG:4326``, or WKT.
     labels : ndarray
-        Of each point: the index of the frame, else its number.
+        The frame's index, else the number of each point.
 
     Raises
     ------
     InvalidParameter
-        They are no points, or there are none.
+        There are no points, or something else.
 
     Examples
     --------
