@@ -1,4 +1,4 @@
-"""A small map of footprints, as SVG that follows the notebook's theme and needs no network."""
+"""A small map of footprints, as SVG in the notebook's theme, without the network."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 _WIDTH, _HEIGHT = 320, 200
 _MARGIN = 0.08
 _LABEL = 44
-"""Width of the degrees beside a line."""
+"""Width of the label of a line."""
 _MOST = 500
-"""Outlines that are drawn; scenes of one tile lie on each other."""
+"""Maximum number of outlines; those of one tile coincide."""
 _STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60)
 _SCENE = 'fill="currentColor" fill-opacity=".08"'
 _AREA = 'stroke="#e8710a" stroke-width="1.5"'
@@ -26,16 +26,16 @@ _Ring = list[tuple[float, float]]
 
 
 def map_svg(rows: Sequence[Row], box: Box | None) -> str:
-    """Return a map of the outlines of scenes, and of the box that was searched.
+    """Return a map of the outlines of scenes and of the box that was searched.
 
     Returns
     -------
     str
-        An ``<svg>`` element: longitude and latitude with true proportions in the middle, a line
-        each few degrees. Empty where no scene has an outline.
+        An ``<svg>`` element: longitude and latitude with true proportions at the center, and
+        lines of both. Empty if no scene has an outline.
     """
     outlines = [_rings(row) for row in rows]
-    # Scenes of one tile share their corners but for meters.
+    # Corners of scenes of one tile differ by meters.
     shapes = list({_rounded(rings): rings for rings in outlines if rings}.values())[:_MOST]
     if not shapes:
         return ""
@@ -84,7 +84,7 @@ class _View:
         return "".join(texts)
 
     def graticule(self) -> list[str]:
-        """Return the lines of longitude and latitude, with their degrees."""
+        """Return the lines of longitude and latitude, with labels."""
         half_lon = _WIDTH / 2 / self._squeeze / self._scale
         half_lat = _HEIGHT / 2 / self._scale
         step = next((each for each in _STEPS if half_lat * 2 / each <= 5), 90)
@@ -115,7 +115,7 @@ def _degrees(value: float, positive: str, negative: str) -> str:
 
 
 def _rings(row: Row) -> list[_Ring]:
-    """Return the outer rings of a scene's outline, else its box; empty if it has neither."""
+    """Return the outer rings of a scene's outline, else its box; empty if there is neither."""
     geometry: Any = row.geometry or {}
     kind, found = geometry.get("type"), geometry.get("coordinates")
     try:
@@ -131,7 +131,7 @@ def _rings(row: Row) -> list[_Ring]:
 
 
 def _on_earth(point: tuple[float, float]) -> bool:
-    # Some count longitudes on to 360 or beyond.
+    # Some have longitudes up to 360 or more.
     return abs(point[0]) <= 720 and abs(point[1]) <= 91
 
 
@@ -146,7 +146,7 @@ def _rounded(rings: Iterable[_Ring]) -> tuple[tuple[tuple[float, float], ...], .
 
 
 def _crosses(rings: Iterable[_Ring]) -> bool:
-    """Return True if outlines lie on both sides of the antimeridian, closer than around 0°."""
+    """Return True if outlines are on both sides of the antimeridian, closer than around 0°."""
     lons = sorted({lon for ring in rings for lon, _ in ring})
     gap = max((b - a for a, b in itertools.pairwise(lons)), default=0)
     return lons[-1] - lons[0] > 180 and gap > 360 - (lons[-1] - lons[0])

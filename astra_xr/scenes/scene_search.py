@@ -27,7 +27,7 @@ def search(
 ) -> SearchResult:
     """Search all catalogs of a mission for scenes by area and time, newest first.
 
-    The catalogs are asked concurrently, page by page, and their results are merged: one row per
+    The catalogs are queried concurrently, page by page, and their results are merged: one row per
     acquisition, for the processing that would open, with the names of all catalogs that have it.
     If a catalog is down, the others still answer; ``passed_over`` names it.
 
@@ -49,9 +49,9 @@ def search(
     cloud_cover : float or pair of floats, optional
         Maximum cloud cover in percent; or minimum and maximum.
     max_items : int, optional
-        Maximum number of scenes; None: all, up to 10,000. A warning says if there are more.
+        Maximum number of scenes; None: all, up to 10,000. If there are more, it warns.
     catalog : str, path, pystac_client.Client or pystac.Catalog, optional
-        The one catalog to ask, as for :func:`astra_xr.open_scene`.
+        The only catalog to query, as in :func:`astra_xr.open_scene`.
 
     Returns
     -------
@@ -62,7 +62,7 @@ def search(
     ------
     InvalidParameter
         A parameter is invalid, the catalog has no such collection, or neither an area nor a time
-        is given; the message says what is expected.
+        is given; the message describes what is expected.
     UpstreamError
         No catalog answered.
 

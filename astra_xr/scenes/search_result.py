@@ -1,4 +1,4 @@
-"""What a search found: a sequence of ids that shows itself as a map and a table."""
+"""The result of a search: a sequence of ids, displayed as a map and a table."""
 
 from __future__ import annotations
 
@@ -38,22 +38,22 @@ class SearchResult(Sequence[str]):
     """
 
     rows: tuple[Row, ...]
-    """What is known of each scene: id, datetime, tile, cloud cover, catalogs, …"""
+    """Id, datetime, tile, cloud cover, catalogs, … of each scene."""
 
     mission: str
-    """Name of the mission, or of the collection of one's own catalog."""
+    """Name of the mission, or of the collection of the user's own catalog."""
 
     asked: tuple[str, ...] = ()
-    """Names of the catalogs that were asked."""
+    """Names of the catalogs that were queried."""
 
     catalog: str | None = None
-    """The one catalog that was asked; None: all of the mission."""
+    """The only catalog that was queried; None: all of the mission."""
 
     passed_over: Mapping[str, str] = field(default_factory=dict)
-    """Name of each catalog that could not be asked, or not to the end → why."""
+    """Name of each catalog whose results are missing or incomplete → why."""
 
     total: int | None = None
-    """Number of scenes that there are where more than ``rows`` were found; None: not known."""
+    """Number of matching scenes if there are more than ``rows``; None: unknown."""
 
     exact: bool = True
     """True if all scenes were counted; False if ``total`` follows from the catalogs' counts."""
@@ -66,20 +66,22 @@ class SearchResult(Sequence[str]):
     @overload
     def __getitem__(self, index: slice | Iterable[Any]) -> SearchResult: ...
     def __getitem__(self, index: Any) -> str | SearchResult:
-        """Return an id; for a slice, a mask of booleans or a list of numbers, the rows of it.
+        """Return an id; for a slice, a mask of booleans or a list of numbers, these rows.
 
         Raises
         ------
         IndexError
-            There is no such row, or the mask is of another length.
+            There is no such row, or the mask has another length.
+        InvalidParameter
+            The index is none of these.
         """
         if isinstance(index, slice):
             return self._part(self.rows[index])
-        if isinstance(index, Iterable):
+        if isinstance(index, Iterable) and getattr(index, "ndim", None) != 0:
             return self._part(_chosen(self.rows, index))
         if not self.rows:
             raise IndexError("The search found no scene: widen bbox, datetime or cloud_cover.")
-        row: Row = self.rows[index]
+        (row,) = _chosen(self.rows, [index])
         return row.id
 
     def _part(self, rows: Sequence[Row]) -> SearchResult:
@@ -110,12 +112,12 @@ class SearchResult(Sequence[str]):
         tile : str or iterable of str, optional
             Tiles, or paths and rows, as in the column ``tile``.
         catalog : str, optional
-            Keep only scenes of this catalog, which must be one that was asked.
+            Keep only scenes of this catalog, which must be one that was queried.
 
         Raises
         ------
         InvalidParameter
-            A term is invalid; the message says what is expected.
+            A term is invalid; the message describes what is expected.
         """
         query = make_query(
             self.mission,
@@ -126,9 +128,9 @@ class SearchResult(Sequence[str]):
             own=True,
         )
         tiles = None if tile is None else _texts(tile)
-        holder = catalog_name(catalog)
-        if holder is not None and holder not in self.asked:
-            expected = f"one that was asked: {', '.join(self.asked)}"
+        source = catalog_name(catalog)
+        if source is not None and source not in self.asked:
+            expected = f"one that was queried: {', '.join(self.asked)}"
             raise InvalidParameter(name="catalog", value=catalog, expected=expected)
         return self._part(
             [
@@ -136,7 +138,7 @@ class SearchResult(Sequence[str]):
                 for row in self.rows
                 if query.wants(_outline(row))
                 and (tiles is None or row.tile in tiles)
-                and (holder is None or holder in row.catalogs)
+                and (source is None or source in row.catalogs)
             ]
         )
 
@@ -147,8 +149,8 @@ class SearchResult(Sequence[str]):
         -------
         pandas.DataFrame
             Columns id, datetime (UTC), tile, cloud_cover (percent), catalog (opened first),
-            catalogs (all that have it, joined by ", "), needs_account (True if all of them do, and
-            none is configured), thumbnail.
+            catalogs (all that have the scene, joined by ", "), needs_account (True if all of them
+            do, and none is configured), thumbnail.
         """
         import pandas as pd
 
@@ -181,7 +183,7 @@ class SearchResult(Sequence[str]):
     def __repr__(self) -> str:
         lines = [f"<{self._title()}>"]
         for row in self.rows[:_SHOWN]:
-            cells = (row.id, row.datetime[:16], row.tile, _percent(row.cloud_cover), _holders(row))
+            cells = (row.id, row.datetime[:16], row.tile, _percent(row.cloud_cover), _catalogs(row))
             lines.append("  ".join(cells))
         return "\n".join([*lines, *self._notes()])
 
@@ -228,12 +230,12 @@ def _record(row: Row) -> dict[str, Any]:
 
 def _chosen(rows: Sequence[Row], index: Iterable[Any]) -> list[Row]:
     """Return the rows of a mask of booleans, or of a list of numbers."""
-    picks = [each.item() if hasattr(each, "item") else each for each in index]
+    picks = [each.item() if getattr(each, "ndim", None) == 0 else each for each in index]
     if all(isinstance(pick, bool) for pick in picks) and picks:
         if len(picks) != len(rows):
             raise IndexError(f"a mask of {len(picks)} booleans for {len(rows)} scenes")
         return [row for row, pick in zip(rows, picks, strict=True) if pick]
-    if not all(isinstance(pick, int) for pick in picks):
+    if not all(isinstance(pick, int) and not isinstance(pick, bool) for pick in picks):
         expected = "a number, a slice, a mask of booleans or a list of numbers"
         raise InvalidParameter(name="index", value=index, expected=expected)
     return [rows[pick] for pick in picks]
@@ -242,13 +244,13 @@ def _chosen(rows: Sequence[Row], index: Iterable[Any]) -> list[Row]:
 def _texts(tile: Any) -> set[str]:
     tiles = [tile] if isinstance(tile, str) or not isinstance(tile, Iterable) else list(tile)
     if not all(isinstance(each, str) for each in tiles):
-        expected = "text, or several, as the column tile has it: '10SEG', '044034'"
+        expected = "text, or several, as in the column tile: '10SEG', '044034'"
         raise InvalidParameter(name="tile", value=tile, expected=expected)
     return set(tiles)
 
 
 def _outline(row: Row) -> dict[str, Any]:
-    """Return the parts of a scene's item that a query looks at."""
+    """Return the parts of a scene's item that a query uses."""
     properties = {"datetime": row.datetime or None, "eo:cloud_cover": row.cloud_cover}
     return {"properties": properties, "geometry": row.geometry, "bbox": row.bbox}
 
@@ -257,11 +259,11 @@ def _percent(cloud: float | None) -> str:
     return "" if cloud is None else f"{cloud:.0f} %"
 
 
-def _holders(row: Row) -> str:
+def _catalogs(row: Row) -> str:
     return ", ".join(f"{name}{'*' * (name in row.need_account)}" for name in row.catalogs)
 
 
 def _cells(row: Row) -> tuple[Cell, ...]:
     picture = Picture(url=row.thumbnail) if row.thumbnail else ""
     date = row.datetime.replace("T", " ")[:16]
-    return picture, date, row.tile, _percent(row.cloud_cover), _holders(row), row.id
+    return picture, date, row.tile, _percent(row.cloud_cover), _catalogs(row), row.id

@@ -469,7 +469,7 @@ class TestParts:
         assert len(found.filter(catalog="ES")) == 6
         with pytest.raises(InvalidParameter, match="did you mean 'earth-search'"):
             found.filter(catalog="earth-serch")
-        with pytest.raises(InvalidParameter, match="one that was asked: earth-search, "):
+        with pytest.raises(InvalidParameter, match="one that was queried: earth-search, "):
             found.filter(catalog="usgs")
         with pytest.raises(InvalidParameter, match="tile=44034: expected text"):
             found.filter(tile=44034)
