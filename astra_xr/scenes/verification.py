@@ -1,11 +1,12 @@
-"""Compare a scene at the catalogs that have it: grid, scale and offset, and pixels."""
+"""Compare a scene across catalogs: grid, scale and offset, and pixels."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,10 @@ from astra_xr.settings import Settings
 from astra_xr.tables import Table
 
 _ENOUGH = 0.5
-"""Part of a window that must have data; else another one is looked for."""
-_HALF = 0.6
-"""Steps of the stored number by which values may differ: what rounding makes of them."""
+"""Fraction of a window that must have data; otherwise another one is tried."""
+
+_ROUNDING = 0.6
+"""Steps of the stored number by which equal values may differ, since they are rounded."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +36,7 @@ class Check:
 
     catalog: str
     scene: str = ""
-    """Id of the processing that is opened there."""
+    """Id of the processing that opens there."""
 
     grid: str = ""
     """CRS, shape and transform of the band."""
@@ -44,10 +46,10 @@ class Check:
     """In the unit of the values."""
 
     reason: str = ""
-    """Why scale and offset are so."""
+    """Source of scale and offset."""
 
     pixels: str = ""
-    """How the values compare to those that most catalogs have."""
+    """How the values compare to those of most catalogs."""
 
     same: bool | None = None
     """True if grid and values are the same; None if they could not be compared."""
@@ -58,7 +60,7 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Verification:
-    """What :func:`verify` found; shows itself as a table."""
+    """The result of :func:`verify`, displayed as a table."""
 
     scene: str
     band: str
@@ -66,11 +68,11 @@ class Verification:
     """Rows and columns that were compared, in the grid of the band."""
 
     checks: tuple[Check, ...]
-    """One a catalog, in the order in which they are asked for scenes."""
+    """One per catalog, in the order in which they are queried."""
 
     @property
     def agree(self) -> bool | None:
-        """True if all that could be read are the same; None if fewer than two could be read."""
+        """True if all that could be read are equal; None if fewer than two could be read."""
         known = [check.same for check in self.checks if check.same is not None]
         return all(known) if len(known) > 1 else None
 
@@ -103,7 +105,7 @@ class _Seen:
     catalog: str
     band: xr.DataArray | None = None
     scene: str = ""
-    failure: str = ""
+    error: AstraError | None = None
     values: npt.NDArray[np.floating[Any]] = field(default_factory=lambda: np.empty(0))
 
     @property
@@ -118,7 +120,7 @@ def verify(
     band: str | None = None,
     *,
     size: int = 256,
-    catalogs: str | Sequence[AnyCatalog] | None = None,
+    catalogs: AnyCatalog | Sequence[AnyCatalog] = None,
 ) -> Verification:
     """Read the same window of a scene at each catalog that has it, and compare.
 
@@ -130,11 +132,11 @@ def verify(
     scene_id : str
         As for :func:`astra_xr.open_scene`.
     band : str, optional
-        Any name of a band; by default red, or the first band of the scene.
+        Any name of one band; by default red, or the first band of the scene.
     size : int
         Rows and columns of the window, at the center of the scene or where there is data.
-    catalogs : str or sequence of str, optional
-        Catalogs to compare; by default all of the mission.
+    catalogs : str, client or sequence of these, optional
+        Catalogs to compare, each as in :func:`astra_xr.open_scene`; by default all of the mission.
 
     Returns
     -------
@@ -146,6 +148,8 @@ def verify(
     ------
     InvalidSceneId, InvalidParameter
         The id has no known form, or an argument is invalid.
+    UnknownBand
+        No catalog that has the scene has the band.
 
     Examples
     --------
@@ -154,19 +158,25 @@ def verify(
     >>> found.agree, len(found.checks), found.checks[0].offset
     (None, 1, -0.1)
     """
-    if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+    if not isinstance(size, Integral) or isinstance(size, bool) or size < 1:
         raise InvalidParameter(name="size", value=size, expected="a whole number of pixels from 1")
-    scene = parse_scene_id(scene_id)
-    wanted = [catalogs] if isinstance(catalogs, str) else catalogs or ()
-    named = [catalog_name(each) for each in wanted]
+    if band is not None and not isinstance(band, str):
+        raise InvalidParameter(name="band", value=band, expected="the name of one band, or None")
+    size, scene = int(size), parse_scene_id(scene_id)
+    several = isinstance(catalogs, Iterable) and not isinstance(catalogs, str)
+    named = [catalog_name(each) for each in (catalogs if several else [catalogs])]
     first = scene_id.catalogs if isinstance(scene_id, FoundId) else ()
-    order = list(dict.fromkeys(filter(None, named or (*first, *ORDER.get(scene.mission, ())))))
+    usual = (*first, *ORDER.get(scene.mission, ()))
+    order = list(dict.fromkeys(filter(None, named))) or list(dict.fromkeys(usual))
     with ThreadPoolExecutor(max(1, len(order)), thread_name_prefix="astra-xr verifies") as pool:
         seen = list(pool.map(lambda name: _open(scene_id, band, name), order))
-        readable = [each for each in seen if not each.failure]
+        readable = [each for each in seen if not each.error]
+        unknown = [each.error for each in seen if isinstance(each.error, UnknownBand)]
+        if unknown and not readable:
+            raise unknown[0]
         window = _window(readable, size)
         list(pool.map(lambda each: _read(each, window), readable))
-    readable = [each for each in readable if not each.failure]
+    readable = [each for each in readable if not each.error]
     reference = max(readable, key=lambda one: _supporters(one, readable), default=None)
     checks = tuple(_check(each, reference, len(readable)) for each in seen)
     name = next((str(each.band.name) for each in readable if each.band is not None), band or "")
@@ -175,15 +185,20 @@ def verify(
 
 def _open(scene_id: str, band: str | None, catalog: str) -> _Seen:
     seen = _Seen(catalog=catalog)
-    # One that is down is reported, and does not hold up the others for long.
+    # One that is down is reported, and does not delay the others for long.
     hurry = Hurry(until=time.monotonic() + 2 * Settings.from_env().timeout)
     try:
         with hurried(hurry):
             ds = _opened(scene_id, band, catalog)
-        (found,) = ds.data_vars.values()
-        seen.band, seen.scene = found, str(ds.attrs["scene_id"])
+    except InvalidParameter:
+        raise
     except AstraError as error:
-        seen.failure = redact(error)
+        seen.error = error
+        return seen
+    if len(ds.data_vars) > 1:
+        expected = f"the name of one band, such as {next(iter(ds.data_vars))!r}"
+        raise InvalidParameter(name="band", value=band, expected=expected)
+    (seen.band,), seen.scene = ds.data_vars.values(), str(ds.attrs["scene_id"])
     return seen
 
 
@@ -203,11 +218,11 @@ def _read(seen: _Seen, window: tuple[slice, slice]) -> None:
         values = seen.band.isel(y=window[0], x=window[1]).values
         seen.values = np.asarray(values, float)
     except AstraError as error:
-        seen.failure = redact(error)
+        seen.error = error
 
 
 def _window(readable: list[_Seen], size: int) -> tuple[slice, slice]:
-    """Return the rows and columns to compare: in the middle, else where the first has data."""
+    """Return the rows and columns to compare: at the center, else where the first has data."""
     if not readable:
         return slice(0, 0), slice(0, 0)
     first = readable[0]
@@ -216,7 +231,7 @@ def _window(readable: list[_Seen], size: int) -> tuple[slice, slice]:
     for down, right in ((0.5, 0.5), (0.25, 0.25), (0.25, 0.75), (0.75, 0.25), (0.75, 0.75)):
         window = _around(height, down, size), _around(width, right, size)
         _read(first, window)
-        if first.failure:
+        if first.error:
             return window
         part = float(np.isfinite(first.values).mean()) if first.values.size else 0.0
         if part > most:
@@ -231,13 +246,13 @@ def _around(length: int, where: float, size: int) -> slice:
     return slice(start, min(length, start + size))
 
 
-def _supporters(one: _Seen, all_of_them: list[_Seen]) -> int:
-    return sum(_difference(one, other) == "" for other in all_of_them)
+def _supporters(one: _Seen, others: list[_Seen]) -> int:
+    return sum(not _difference(one, other) for other in others)
 
 
 def _check(seen: _Seen, reference: _Seen | None, count: int) -> Check:
-    if seen.failure or seen.band is None or reference is None:
-        return Check(catalog=seen.catalog, scene=seen.scene, failure=seen.failure)
+    if seen.error or seen.band is None or reference is None:
+        return Check(catalog=seen.catalog, scene=seen.scene, failure=redact(seen.error))
     difference = _difference(reference, seen)
     how = difference or ("the same" if count > 1 else "nothing to compare with")
     attrs = seen.band.attrs
@@ -261,7 +276,7 @@ def _grid(box: GeoBox) -> str:
 
 
 def _difference(one: _Seen, other: _Seen) -> str:
-    """Return how the grid or the values of the other differ; empty if they are the same."""
+    """Return how the grid or the values of the other differ; empty if they are equal."""
     if one.geobox != other.geobox:
         return f"a different grid than at {one.catalog}"
     holes = np.isfinite(one.values) != np.isfinite(other.values)
@@ -270,12 +285,13 @@ def _difference(one: _Seen, other: _Seen) -> str:
     steps = [
         abs(each.band.attrs.get("scale") or 0) for each in (one, other) if each.band is not None
     ]
-    wrong = np.abs(apart) > _HALF * max(steps, default=0) + 1e-9
+    tolerance = _ROUNDING * max(steps, default=0) + 1e-9
+    wrong = np.abs(apart) > tolerance
     if not wrong.any():
-        # What is shifted to nodata in one is dark or saturated, and few.
+        # The few that are shifted to nodata in one are dark or saturated.
         return f"{holes.mean():.0%} have data in only one" if holes.mean() > 0.01 else ""
     middle = float(np.median(apart))
-    if np.abs(apart - middle).max() <= _HALF * max(steps) + 1e-9:
+    if np.abs(apart - middle).max() <= tolerance:
         return f"all differ by {middle:+.4g} from {one.catalog}: one of the two offsets is wrong"
     return (
         f"{wrong.mean():.0%} differ from {one.catalog}, by {middle:+.4g} in the median and up to "

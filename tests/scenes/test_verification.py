@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import astra_xr
-from astra_xr.errors import InvalidParameter, InvalidSceneId
+from astra_xr.errors import InvalidParameter, InvalidSceneId, UnknownBand
+from astra_xr.sample import SCENE_ID
 from astra_xr.testing import write_cog
 from tests import items
 from tests.conftest import SIZE, World
@@ -82,9 +84,41 @@ def test_accounts_and_failures_are_rows(world: World) -> None:
 def test_a_band_that_there_is_and_one_that_there_is_not(world: World) -> None:
     dem = astra_xr.verify("landsat:LC08_L2SP_044034_20250115_02_T1", "QA_PIXEL")
     assert dem.band == "QA_PIXEL"
-    found = astra_xr.verify(items.PRODUCT, "B12")
-    assert found.agree is None
-    assert all("has no band 'B12'" in check.failure for check in found.checks[:2])
+    with pytest.raises(UnknownBand, match=r"has no band 'rde'\. Did you mean 'red'"):
+        astra_xr.verify(items.PRODUCT, "rde")
+    with pytest.raises(InvalidParameter, match="band='reflectance': expected the name of one band"):
+        astra_xr.verify(items.PRODUCT, "reflectance")
+
+
+def test_a_band_that_one_catalog_lacks_is_a_row(world: World) -> None:
+    item = items.earth_search_c1(SIZE)
+    del item["assets"]["nir"]
+    world.earth_search.items = [item]
+    found = checks(astra_xr.verify(items.PRODUCT, "nir"))
+    assert "has no band 'nir'" in found["earth-search"].failure
+    assert not found["planetary-computer"].failure
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("size", 0), ("size", 2.5), ("size", True), ("size", "5"), ("size", None),
+        ("band", 5), ("band", ["red"]), ("catalogs", 5), ("catalogs", [5]), ("catalogs", object()),
+    ],
+)  # fmt: skip
+def test_arguments_that_cannot_be(name: str, value: Any) -> None:
+    with pytest.raises(InvalidParameter) as caught:
+        astra_xr.verify(items.PRODUCT, **{name: value})
+    assert caught.value.name == name.replace("catalogs", "catalog")
+
+
+def test_numbers_of_numpy_and_a_folder_as_the_catalog(tmp_path: Path) -> None:
+    item = astra_xr.resolve(SCENE_ID, "red", catalog="sample").to_item()
+    (tmp_path / "item.json").write_text(json.dumps(item.to_dict()))
+    size: Any = np.int64(64)
+    found = astra_xr.verify(SCENE_ID, "B04", size=size, catalogs=tmp_path)
+    assert found.window == (slice(992, 1056), slice(992, 1056))
+    assert not found.checks[0].failure
 
 
 def test_arguments() -> None:
