@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pytest
 from affine import Affine
 
-from astra_xr.scenes import given
+from astra_xr.scenes import own_items
 from astra_xr.testing import RangeServer, require_query, write_cog
 from conftest import Loopback
 from tests import items
@@ -26,7 +26,7 @@ SHARED = Path(__file__).parents[2] / "shared"
 @pytest.fixture(scope="module", autouse=True)
 def _own_items() -> None:
     """Forget the items of other modules: two of one id with other files are not opened again."""
-    given._given.clear()
+    own_items._kept.clear()
 
 
 @pytest.fixture(scope="session")

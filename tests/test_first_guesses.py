@@ -2,8 +2,9 @@
 
 Each line is something that somebody typed: it works as its peer's does, or the message says what
 would do. Forms of single options are in ``tests/scenes/test_options.py`` and
-``tests/scenes/test_scene_input.py``. Searching collections of one's own, filtering a search, zonal
-statistics and stacks in the picker have tests of their own.
+``tests/scenes/test_scene_input.py``, own collections, item URLs and filtered searches in
+``tests/catalogs/test_plain.py`` and ``tests/scenes/test_search_everywhere.py``; zonal statistics
+and stacks in the picker have tests of their own.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import shapely
 import xarray as xr
 
 import astra_xr
+from astra_xr import errors
 from astra_xr.errors import InvalidParameter, InvalidSceneId
 from astra_xr.sample import SCENES
 
@@ -182,7 +184,24 @@ def test_points_that_are_polygons(ds: xr.Dataset) -> None:
         ds.astra.sample(FIELD)
 
 
+def test_tab_shows_what_is_public_and_nothing_else() -> None:
+    assert dir(astra_xr) == sorted([*astra_xr.__all__, "__version__"])
+    assert dir(astra_xr.indices) == ["available", "search"]
+    kinds = [getattr(errors, name) for name in dir(errors)]
+    assert errors.SceneNotFound in kinds
+    assert all(issubclass(kind, errors.AstraError) for kind in kinds)
+
+
 NEVER_RAW: dict[str, Callable[[], object]] = {
+    "bands": lambda: astra_xr.open_scene(SCENE, 5),  # type: ignore[arg-type]
+    "resolver": lambda: scene(resolver="resolver.example"),
+    "resampling": lambda: scene(resampling=["nearest"]),
+    "anchor": lambda: scene(anchor=np.array([1, 2])),
+    "x": lambda: scene(x=slice(551000, 552000), y=(4152000, 4153000)),
+    "y": lambda: scene(y=(4152000, 4153000)),
+    "geobox": lambda: scene(geobox=FIELD),
+    "like": lambda: scene(like=FIELD),
+    "groupby": lambda: astra_xr.open_scenes([SCENE], groupby=5),  # type: ignore[arg-type]
     "resolution": lambda: scene(resolution=(10, 20)),
     "chunks": lambda: scene(chunks=(512, 512)),
     "crs": lambda: scene(crs=FIELD),
@@ -192,6 +211,10 @@ NEVER_RAW: dict[str, Callable[[], object]] = {
     "radiometry": lambda: scene(radiometry="none"),
     "max_items": lambda: astra_xr.search("sentinel-2", max_items="5", catalog="sample"),  # type: ignore[arg-type]
     "client": lambda: astra_xr.configure(client=5),
+    "band": lambda: astra_xr.verify(SCENE, ["red"]),  # type: ignore[arg-type]
+    "size": lambda: astra_xr.verify(SCENE, size="large"),  # type: ignore[arg-type]
+    "index": lambda: astra_xr.search("sentinel-2", catalog="sample")[1.5],  # type: ignore[call-overload]
+    "format": lambda: astra_xr.resolve(SCENE, "red", 5, catalog="sample"),  # type: ignore[arg-type]
 }
 
 

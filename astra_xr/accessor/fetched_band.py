@@ -79,8 +79,8 @@ def fetched(
 
 def _opened(ds: xr.Dataset, band: str, like: Any, catalogs: Any) -> xr.Dataset:
     """Open a band of the scenes of a Dataset; from any catalog if ``catalogs`` is None."""
-    from astra_xr.scenes.given import item_of
     from astra_xr.scenes.open import open_scene
+    from astra_xr.scenes.own_items import kept_item
     from astra_xr.scenes.stack import open_again
 
     names = id_texts(ds)
@@ -89,7 +89,7 @@ def _opened(ds: xr.Dataset, band: str, like: Any, catalogs: Any) -> xr.Dataset:
         found = open_again(names, band, like, catalogs, ds.attrs.get("groupby"))
         return found if ds["id"].ndim else found.isel(time=0)
     (name,), catalog = names, str(catalogs or "") or None
-    if not (own := item_of(name)) and not holds_any(catalog):
+    if not (own := kept_item(name)) and not holds_any(catalog):
         _check_id(name, band)
     return open_scene(own or name, [band], catalog=catalog, like=like)
 

@@ -1,1 +1,1 @@
-"""Scenes as xarray: opening them, and the ``ds.astra`` accessor."""
+"""From ids, items and searches to Datasets."""

@@ -8,11 +8,9 @@ from typing import Any
 import xarray as xr
 from xarray.backends import BackendEntrypoint
 
-from astra_xr.errors import InvalidSceneId
-
 
 class AstraBackend(BackendEntrypoint):
-    """Opens scenes by their ids; takes the options of :func:`astra_xr.open_scene`."""
+    """Opens scene ids and STAC items; takes the options of :func:`astra_xr.open_scene`."""
 
     description = "Open satellite scenes by their ids, in reflectance"
     open_dataset_parameters = ("filename_or_obj", "drop_variables", "bands", "mask_and_scale")
@@ -30,8 +28,8 @@ class AstraBackend(BackendEntrypoint):
 
         Parameters
         ----------
-        filename_or_obj : str
-            A scene id.
+        filename_or_obj : str, pystac.Item or dict
+            A scene id or STAC item, as in :func:`astra_xr.open_scene`.
         drop_variables : str or iterable of str, optional
             Bands to leave out.
         bands, mask_and_scale, **options
@@ -40,22 +38,17 @@ class AstraBackend(BackendEntrypoint):
 
         Raises
         ------
-        InvalidSceneId
-            It is not a scene id; otherwise as of :func:`astra_xr.open_scene`.
+        AstraError
+            As of :func:`astra_xr.open_scene`.
         """
-        from astra_xr.missions import MISSIONS
         from astra_xr.scenes.open import open_scene
 
-        if not isinstance(filename_or_obj, str):
-            forms = [f"{name}:{each.id_forms[0].example}" for name, each in MISSIONS.items()]
-            reason = "it is not text"
-            raise InvalidSceneId(scene_id=str(filename_or_obj), reason=reason, forms=forms)
         ds = open_scene(filename_or_obj, bands, mask_and_scale=mask_and_scale, **options)
         dropped = [drop_variables] if isinstance(drop_variables, str) else drop_variables
         return ds.drop_vars(dropped, errors="ignore") if dropped else ds
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:
-        """Claim what begins with the name of a mission and a colon, and nothing else."""
+        """Return True for the name of a mission, a colon and a name without a slash."""
         from astra_xr.missions import read_mission
 
         if not isinstance(filename_or_obj, str):

@@ -1,7 +1,7 @@
-"""By which call a Dataset was opened: a record in the encoding of its bands.
+"""The call that opened a Dataset, as a record in the encoding of its bands.
 
 xarray keeps a variable's encoding while its values are selected, copied, read or pickled, and drops
-it from what it computes. It keeps attrs even then, and does not join Datasets whose attrs differ.
+it from what it computes. Attrs would stay even then, and keep Datasets from being combined.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ KEY = "opened"
 """In the encoding of a band: a :class:`Record` as JSON."""
 
 _LONGEST = 2000
-"""Characters of a geometry that a record holds; of a longer one it holds the grid."""
+"""Maximum characters of a geometry in a record; instead of a longer one it has the grid."""
 
 _MOST = 200
-"""Scenes that a record names."""
+"""Maximum number of scenes in a record."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """How a Dataset was opened, and what it was then; all of it is plain JSON."""
+    """How a Dataset was opened, and what it was then, as plain JSON."""
 
     function: str
     """``open_scene``, ``open_scenes`` or ``open_scene_tree``."""
 
     reason: str = ""
-    """Why no call can be written, as the end of "it was opened …"; empty if it can."""
+    """Why the call cannot be written, as the end of "it was opened …"; empty if it can."""
 
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    """Those that were given, as written in Python; ``geobox`` is a dict of its shape, transform
-    and CRS. ``like`` is given as ``geobox``."""
+    """Those that were passed, as written in Python; ``geobox`` is a dict of its shape, transform
+    and CRS, and stands for ``like`` too."""
 
     bands: Mapping[str, str] = field(default_factory=dict)
     """Variable → native name of its band."""
@@ -55,20 +55,20 @@ class Record:
     """``y`` and ``x`` → first and last coordinate, and number of pixels."""
 
     labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """``time`` → the ids of each time step, or of the one scene; ``band``, of images → names. Of a
-    call that cannot be written, which may be of thousands, none."""
+    """``time`` → the ids of each time step, or of the one scene; ``band``, of images → names.
+    Empty for a call that cannot be written, which may be of thousands."""
 
     stacked: bool = False
-    """True where ``time`` is a dimension."""
+    """True if ``time`` is a dimension."""
 
     node: str = ""
-    """Of a DataTree; empty for all of its nodes on one grid."""
+    """Node of a DataTree; empty for all of its nodes on one grid."""
 
     nodes: Sequence[str] = ()
-    """Those of the DataTree."""
+    """All nodes of the DataTree."""
 
     note: str = ""
-    """What differs from the call as it was made, as a sentence."""
+    """How the arguments differ from those that were passed, as a sentence."""
 
 
 def keep_call(
@@ -82,7 +82,7 @@ def keep_call(
     node: str = "",
     **others: Any,
 ) -> xr.Dataset:
-    """Put a record into a Dataset that was just opened, and return it.
+    """Put a record into a Dataset that was just opened, and return the Dataset.
 
     Parameters
     ----------
@@ -92,9 +92,9 @@ def keep_call(
     scenes : str, item or sequence of them
         Its first argument.
     options : OpenOptions
-        Its other arguments, as they were read.
+        Its other arguments, normalized.
     resolver : Resolver or str, optional
-        As it was given.
+        As it was passed.
     nodes, node : sequence of str and str
         Those of a DataTree, and which of them this is.
     **others
@@ -137,7 +137,7 @@ def native_of(ds: xr.Dataset, name: Any) -> str:
 
 
 def record_of(variable: xr.Variable) -> Record | None:
-    """Return the record of a band; None if it has none, and then its values may be others."""
+    """Return the record of a band; None if it has none, as after its values were changed."""
     text = variable.encoding.get(KEY)
     return Record(**json.loads(text)) if isinstance(text, str) else None
 
@@ -150,12 +150,12 @@ def joined_record(nodes: Mapping[str, xr.Dataset], finest: str) -> str | None:
     nodes : mapping of str to xarray.Dataset
         By their names.
     finest : str
-        Which of them has the grid.
+        Name of the node whose grid is used.
 
     Returns
     -------
     str or None
-        None where a node is not as it was opened, or one of them is missing.
+        None if a node is missing or no longer as it was opened.
     """
     found: list[Record] = []
     for name, ds in nodes.items():
@@ -194,7 +194,7 @@ def _scenes(scenes: Any) -> dict[str, Any]:
 
 
 def _catalog(scenes: Any, ds: xr.Dataset) -> str | None:
-    """Return the one catalog of found ids, which know theirs as a text in a script does not."""
+    """Return the catalog of found ids, if it is one: as text in a script, ids have none."""
     listed = scenes if isinstance(scenes, list) else [scenes]
     found = [each for each in listed if isinstance(each, FoundId)]
     searched = {each.only for each in found}
@@ -220,35 +220,35 @@ def _bands(options: OpenOptions) -> dict[str, Any]:
 def _values(options: OpenOptions) -> dict[str, Any]:
     """Return the options of values that are not the defaults."""
     given: dict[str, Any] = {}
-    way = options.resampling
-    if way is not None:
-        by_name = way if isinstance(way, str) else {n: str(each) for n, each in way.items() if each}
-        given = {"resampling": by_name}
+    method = options.resampling
+    if isinstance(method, Mapping):
+        method = {str(name): each for name, each in method.items() if each}
+    given |= {"resampling": method} if method else {}
     given |= {} if options.mask_and_scale else {"mask_and_scale": False}
     given |= {} if options.radiometry == "auto" else {"radiometry": str(options.radiometry)}
     return given | ({"allow_large": True} if options.allow_large else {})
 
 
-def _grid(asked: TargetGrid, ds: xr.Dataset) -> tuple[dict[str, Any], str]:
+def _grid(grid: TargetGrid, ds: xr.Dataset) -> tuple[dict[str, Any], str]:
     """Return the options of a grid, and what was replaced in them, as a sentence."""
-    if asked.geobox is not None or asked.like is not None:
+    if grid.geobox is not None or grid.like is not None:
         return {"geobox": _geobox(ds)}, ""
-    if asked.intersects is not None and len(json.dumps(asked.intersects)) > _LONGEST:
+    if grid.intersects is not None and len(json.dumps(grid.intersects)) > _LONGEST:
         return {"geobox": _geobox(ds)}, "geobox= is the grid of intersects=, a long geometry."
     found: dict[str, Any] = {
-        "crs": None if asked.crs is None else str(asked.crs),
-        "resolution": asked.resolution,
-        "bbox": None if asked.bbox is None else [float(edge) for edge in asked.bbox],
-        "intersects": asked.intersects,
-        "x": None if asked.x is None else [float(edge) for edge in asked.x],
-        "y": None if asked.y is None else [float(edge) for edge in asked.y],
-        "anchor": asked.anchor,
+        "crs": None if grid.crs is None else str(grid.crs),
+        "resolution": grid.resolution,
+        "bbox": grid.bbox and list(grid.bbox),
+        "intersects": grid.intersects,
+        "x": grid.x and list(grid.x),
+        "y": grid.y and list(grid.y),
+        "anchor": grid.anchor,
     }
     return {name: value for name, value in found.items() if value is not None}, ""
 
 
 def _geobox(ds: xr.Dataset) -> dict[str, Any]:
-    """Return the grid of a Dataset to the last bit, which coordinates do not have."""
+    """Return the exact grid of a Dataset, as its coordinates are rounded."""
     import odc.geo.xr  # noqa: F401  (registers ds.odc)
 
     numbers = [float(n) for n in str(ds["spatial_ref"].attrs["GeoTransform"]).split()]
@@ -270,7 +270,7 @@ def _span(values: Any) -> list[float]:
 
 
 def _texts(value: Any) -> list[str]:
-    """Return all texts in a value of JSON."""
+    """Return all strings in a JSON value."""
     if isinstance(value, Mapping):
         return [text for each in value.items() for part in each for text in _texts(part)]
     if isinstance(value, list):

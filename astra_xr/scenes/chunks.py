@@ -12,26 +12,28 @@ import xarray as xr
 from astra_xr.errors import InvalidParameter
 
 Chunks = Mapping[str, Any] | int | str | None
-"""As in :meth:`xarray.Dataset.chunk`, also ``"auto"`` and True, which is the same; None and False:
-lazy without dask."""
+"""As in :meth:`xarray.Dataset.chunk`; also ``"auto"``, and True, its synonym. None and False: lazy
+without dask."""
 
 SIDE = 2048
 """Rows and columns of the smallest chunk: whole tiles of 256, 512, 1024 or 2048."""
 
 
 def chunked(dataset: xr.Dataset, chunks: Chunks) -> xr.Dataset:
-    """Make the arrays of a Dataset those of dask, with chunks as :func:`read_chunks` returns."""
-    # Scenes of a stack lie in files of their own.
-    alone = {"time": 1} if "time" in dataset.dims else {}
+    """Return a Dataset of dask arrays, with chunks as :func:`read_chunks` returns them, if any."""
+    if chunks is None:
+        return dataset
+    # Each scene of a stack has its own files.
+    steps = {"time": 1} if "time" in dataset.dims else {}
     try:
         if chunks == "auto":
-            return dataset.chunk(alone | _auto_chunks(dataset))
-        if chunks == {} or (alone and isinstance(chunks, int)):
+            return dataset.chunk(steps | _auto_chunks(dataset))
+        if chunks == {} or (steps and isinstance(chunks, int)):
             side = chunks if isinstance(chunks, int) else SIDE
-            return dataset.chunk(alone | {"y": side, "x": side})
-        return dataset.chunk({**alone, **chunks} if isinstance(chunks, Mapping) else chunks)
+            return dataset.chunk(steps | {"y": side, "x": side})
+        return dataset.chunk({**steps, **chunks} if isinstance(chunks, Mapping) else chunks)
     except (ValueError, TypeError) as error:
-        reason = str(error)
+        reason = " ".join(str(error).split())[:200]
     raise InvalidParameter(name="chunks", value=chunks, expected=f"{_EXPECTED} ({reason})")
 
 
@@ -39,12 +41,12 @@ _EXPECTED = "None, 'auto', a number of pixels or {'y': …, 'x': …}"
 
 
 def read_chunks(value: Any) -> Chunks:
-    """Return chunks as a mapping of dimensions, one number, a text such as ``"auto"``, or None.
+    """Return chunks as a mapping of dimensions, a number, text such as ``"auto"``, or None.
 
     Raises
     ------
     InvalidParameter
-        It is none of these, or a number is neither positive nor -1, which is all.
+        It is none of these, or a number is neither positive nor -1 (one chunk).
 
     Examples
     --------
@@ -80,7 +82,7 @@ def _side(side: Any, given: Any) -> Any:
 
 
 def _auto_chunks(dataset: xr.Dataset) -> dict[str, int]:
-    """Make chunks as large as dask's settings allow, of whole tiles, the same for each band."""
+    """Return the largest chunks that dask's settings allow, of whole tiles, equal in all bands."""
     from dask import config
     from dask.utils import parse_bytes
 

@@ -1,8 +1,4 @@
-"""The target grid: the one GeoBox on which all bands of a Dataset lie.
-
-Its options are those of odc-stac. What a band has to do with it is asked of two Grids, which are
-quick to hash, so that the answer is kept for the next band.
-"""
+"""The target grid: the GeoBox of all bands of a Dataset. Its options are those of odc-stac."""
 
 from __future__ import annotations
 
@@ -26,7 +22,7 @@ from astra_xr.errors import InvalidItem, InvalidParameter, MixedGrids, TooLarge
 from astra_xr.geometry import bounds_in, plain_crs
 from astra_xr.model import Grid
 from astra_xr.reading.positions import transformer
-from astra_xr.scenes.options import TargetGrid
+from astra_xr.scenes.options import OpenOptions, TargetGrid
 from astra_xr.scenes.region import Region, has_pole, region_of
 
 if TYPE_CHECKING:
@@ -36,21 +32,19 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _LONGEST = 1 << 22
-"""Rows or columns above which a grid is refused: its coordinates alone would fill memory."""
+"""Maximum number of rows or columns; the coordinates of more would fill memory."""
 
 _MOST = 1 << 36
-"""Pixels above which a grid takes ``allow_large=True``: 24 times as fine as Sentinel-2's."""
+"""Maximum number of pixels without ``allow_large=True``: Sentinel-2's at a 24th of their size."""
 
 _CLOSE = 1e-3
-"""Part of a pixel that a box may reach into the next one and not take it in."""
+"""Fraction of a pixel up to which a box may extend into it without including it."""
 
 _DISTORTED = 50
-"""By how many times the number of pixels may differ between CRSs that both suit a place."""
+"""Maximum ratio between the numbers of pixels in two CRSs that both suit the place."""
 
 _UTM_SOUTH, _UTM_NORTH = -80, 84
 """Latitudes at which UTM ends."""
-
-_ANCHORS = ("edge", "center", "floating")
 
 
 def geobox_of(grid: Grid, scene: str) -> GeoBox:
@@ -59,7 +53,7 @@ def geobox_of(grid: Grid, scene: str) -> GeoBox:
     Raises
     ------
     InvalidItem
-        PROJ does not know the CRS; ``scene`` is named as the item.
+        The CRS of the item, whose scene id is ``scene``, is unknown to PROJ.
     """
     try:
         return _geobox(grid)
@@ -75,24 +69,21 @@ def _geobox(grid: Grid) -> GeoBox:
 
 
 def grid_of(box: GeoBox, like: Grid) -> Grid:
-    """Return a GeoBox as a Grid, whose CRS is spelled as that of ``like`` where it is the same."""
+    """Return a GeoBox as a Grid; if its CRS equals that of ``like``, in the same spelling."""
     crs = like.crs if box.crs == _geobox(like).crs else str(plain_crs(box.crs))
     a, b, c, d, e, f = list(box.affine)[:6]
     return Grid(crs=crs, shape=box.shape.yx, transform=(a, b, c, d, e, f))
 
 
 def grid_coords(box: GeoBox, others: Mapping[Any, Any]) -> xr.Coordinates:
-    """Return pixel centers and ``spatial_ref`` of a grid, as rioxarray and odc-geo read them.
-
-    ``others`` are coordinates that go with them.
-    """
+    """Return pixel centers, ``spatial_ref`` for rioxarray and odc-geo, and other coordinates."""
     import rioxarray  # noqa: F401  (registers ds.rio)
 
     found, more = xr_coords(box, always_yx=True), xr.Coordinates(others)
-    # With their indexes, which a Dataset would else build again.
+    # With their indexes, which a Dataset would otherwise build again.
     indexes = {dim: found[dim].xindexes[dim] for dim in ("y", "x")} | dict(more.xindexes)
     variables = {name: each.variable for name, each in found.items()} | dict(more.variables)
-    # Of their own kind, which chunk() leaves alone.
+    # chunk() leaves index variables as they are.
     variables |= {dim: variables[dim].to_index_variable() for dim in indexes}
     return xr.Coordinates(variables, indexes)
 
@@ -103,20 +94,20 @@ def pixel_size(box: GeoBox) -> float:
 
 
 def common_grid(boxes: Mapping[str, GeoBox], size: float | str | None, *, scene: str) -> GeoBox:
-    """Choose the grid of bands, wherever they lie.
+    """Choose the grid of bands by pixel size.
 
     Parameters
     ----------
     boxes : mapping of str to GeoBox
-        Of each band, by name.
+        Grid of each band, by name.
     size : float, "finest", "coarsest" or None
         As :func:`astra_xr.scenes.options.read_resolution` returns it.
 
     Returns
     -------
     GeoBox
-        That of the band that has the size already, else the finest band's with other pixels,
-        from the same corner.
+        That of a band with this pixel size, else the finest band's with other pixels, from the
+        same corner.
 
     Raises
     ------
@@ -134,7 +125,7 @@ def common_grid(boxes: Mapping[str, GeoBox], size: float | str | None, *, scene:
     finest = min(boxes.values(), key=pixel_size)
     if size is None and any(box != finest for box in boxes.values()):
         sizes = ", ".join(f"{name} {pixel_size(box):g}" for name, box in boxes.items())
-        _log.info("%s: bands of several resolutions (%s) come at the finest", scene, sizes)
+        _log.info("%s: bands of several resolutions (%s); using the finest", scene, sizes)
     if size in (None, "finest"):
         return finest
     if size == "coarsest":
@@ -144,50 +135,49 @@ def common_grid(boxes: Mapping[str, GeoBox], size: float | str | None, *, scene:
         if math.isclose(pixel_size(box), size, rel_tol=1e-6):
             return box
     factor = size / pixel_size(finest)
-    # A sliver of a pixel that rounding makes is no further pixel.
+    # Rounding adds no pixel.
     rows, cols = (max(1, math.ceil(length / factor - 1e-6)) for length in finest.shape)
     return GeoBox((rows, cols), finest.affine @ Affine.scale(factor), finest.crs)
 
 
-def target_grid(boxes: Mapping[str, GeoBox], asked: TargetGrid, *, scene: str) -> GeoBox:
+def target_grid(boxes: Mapping[str, GeoBox], options: TargetGrid, *, scene: str) -> GeoBox:
     """Choose the grid of a Dataset.
 
     Parameters
     ----------
     boxes : mapping of str to GeoBox
-        Of each band, by name.
-    asked : TargetGrid
-        What was asked for.
+        Grid of each band, by name.
+    options : TargetGrid
 
     Returns
     -------
     GeoBox
-        With pixels of the bands' own grid where the CRS and ``anchor`` leave that open.
+        With pixels of the bands' own grid, unless ``crs`` or ``anchor`` move them.
 
     Raises
     ------
     MixedGrids
         The bands have several CRSs.
     InvalidParameter
-        An option makes no sense, or names an area that the scene does not cover.
+        Options contradict each other, or describe an area that the scene does not cover.
 
     Examples
     --------
     >>> fine = GeoBox((100, 100), Affine(10, 0, 5e5, 0, -10, 4e6), "EPSG:32610")
-    >>> asked = TargetGrid(resolution=30, x=(500120, 500330), y=(3999700, 4e6))
-    >>> target = target_grid({"red": fine}, asked, scene="s")
+    >>> options = TargetGrid(resolution=30, x=(500120, 500330), y=(3999700, 4e6))
+    >>> target = target_grid({"red": fine}, options, scene="s")
     >>> target.shape, target.affine.c, target.affine.f
     (Shape2d(x=7, y=10), 500120.0, 4000000.0)
     """
-    region = region_of(asked)
-    size = asked.resolution
-    target = _given(asked, region)
+    region = region_of(options)
+    size = options.resolution
+    target = _whole_grid(options, region)
     if target is None:
-        # A size in units of another CRS says nothing of the bands.
-        usual = size if asked.crs is None or isinstance(size, str) else None
+        # A size in units of another CRS does not apply to the bands.
+        usual = size if options.crs is None or isinstance(size, str) else None
         target = common_grid(boxes, usual, scene=scene)
-        if region is not None or asked.crs is not None or asked.anchor is not None:
-            target = _placed(target, asked, region, scene)
+        if region is not None or options.crs is not None or options.anchor is not None:
+            target = _placed(target, options, region, scene)
     if max(target.shape) > _LONGEST:
         rows, cols = target.shape
         expected = f"larger pixels or a smaller area: this makes {rows} x {cols} pixels"
@@ -195,17 +185,13 @@ def target_grid(boxes: Mapping[str, GeoBox], asked: TargetGrid, *, scene: str) -
     return target
 
 
-def check_size(box: GeoBox, asked: TargetGrid) -> None:
-    """Refuse a grid that nobody means.
-
-    Raises
-    ------
-    TooLarge
-        It has more pixels than :data:`_MOST`, and no Dataset is there whose grid it is.
-    """
+def check_size(box: GeoBox, options: OpenOptions) -> None:
+    """Raise ``TooLarge`` for a grid of more than :data:`_MOST` pixels, unless it is allowed."""
     rows, cols = box.shape
-    if rows * cols > _MOST and not hasattr(asked.like, "dims"):
-        size = "" if asked.resolution is None else f" at resolution={asked.resolution}"
+    allowed = options.allow_large or hasattr(options.grid.like, "dims")
+    if rows * cols > _MOST and not allowed:
+        resolution = options.grid.resolution
+        size = "" if resolution is None else f" at resolution={resolution}"
         raise TooLarge(
             what=f"A grid of {rows} x {cols} pixels{size}",
             size=f"{4 * rows * cols / 1e9:.3g} GB per band",
@@ -216,9 +202,9 @@ def check_size(box: GeoBox, asked: TargetGrid) -> None:
 
 @functools.lru_cache(maxsize=256)
 def cut_of(target: Grid, source: Grid) -> NormalizedROI | None:
-    """Return ``target`` as rows and columns of ``source``; None if it is not a part of it."""
+    """Return ``target`` as rows and columns of ``source``; None if it is no part of ``source``."""
     (a, b, _, d, e, _), (p, q, _, r, s, _) = target.transform, source.transform
-    # overlap_roi lets steps pass that are but nearly the same.
+    # overlap_roi also takes pixel sizes that are only nearly the same.
     if (a, b, d, e) != (p, q, r, s):
         return None
     try:
@@ -230,7 +216,7 @@ def cut_of(target: Grid, source: Grid) -> NormalizedROI | None:
 
 
 def touched(box: GeoBox, bounds: BoundingBox) -> GeoBox:
-    """Return the pixels that some bounds touch, which may reach beyond the grid."""
+    """Return the pixels that bounds touch, which may extend beyond the grid."""
     near_x, near_y = (
         min(_CLOSE * abs(step), span / 2)
         for step, span in zip(box.resolution.xy, (bounds.span_x, bounds.span_y), strict=True)
@@ -239,20 +225,20 @@ def touched(box: GeoBox, bounds: BoundingBox) -> GeoBox:
 
 
 def is_aligned(box: GeoBox) -> bool:
-    """Return True where rows and columns lie along the axes of the CRS."""
+    """Return True if rows and columns are parallel to the axes of the CRS."""
     return box.affine.b == box.affine.d == 0
 
 
-def _given(asked: TargetGrid, region: Region | None) -> GeoBox | None:
-    """Read ``geobox`` or ``like``."""
-    name = "like" if asked.like is not None else "geobox"
-    value = getattr(asked, name)
+def _whole_grid(options: TargetGrid, region: Region | None) -> GeoBox | None:
+    """Read ``geobox`` or ``like``; None if there is neither."""
+    name = "like" if options.like is not None else "geobox"
+    value = getattr(options, name)
     if value is None:
         return None
-    geobox = asked.geobox if name == "like" else None
-    others = (asked.crs, region, asked.resolution, asked.anchor, geobox)
+    geobox = options.geobox if name == "like" else None
+    others = (options.crs, region, options.resolution, options.anchor, geobox)
     if any(each is not None for each in others):
-        expected = "it alone: it says crs, resolution and extent itself"
+        expected = "no other option of the grid: it has a CRS, a resolution and an extent"
         raise InvalidParameter(name=name, value=value, expected=expected)
     found = value
     if isinstance(value, xr.Dataset | xr.DataArray):
@@ -266,38 +252,35 @@ def _given(asked: TargetGrid, region: Region | None) -> GeoBox | None:
     return GeoBox(found.shape, found.affine, plain_crs(found.crs))
 
 
-def _placed(base: GeoBox, asked: TargetGrid, region: Region | None, scene: str) -> GeoBox:
+def _placed(base: GeoBox, options: TargetGrid, region: Region | None, scene: str) -> GeoBox:
     """Return the bands' grid in another CRS, anchor or region."""
     assert base.crs is not None
-    crs = _utm(region, base) if asked.crs == "utm" else asked.crs or base.crs
+    crs = _utm(region, base) if options.crs == "utm" else options.crs or base.crs
     crs = base.crs if crs == base.crs else crs
-    bounds = None if region is None else region.meeting(base, crs)
-    if crs == base.crs and asked.anchor is None and is_aligned(base):
-        base = common_grid({"": base}, asked.resolution, scene=scene)
+    bounds = None if region is None else region.bounds_over(base, crs)
+    if crs == base.crs and options.anchor is None and is_aligned(base):
+        base = common_grid({"": base}, options.resolution, scene=scene)
         return base if bounds is None else touched(base, bounds)
-    if asked.anchor not in (None, *_ANCHORS):
-        expected = f"one of {', '.join(_ANCHORS)}"
-        raise InvalidParameter(name="anchor", value=asked.anchor, expected=expected)
-    whole = base if crs == base.crs else _there(base, crs, region)
-    pixel = pixel_size(common_grid({"": whole}, asked.resolution, scene=scene))
-    anchor: Any = asked.anchor or "edge"
+    whole = base if crs == base.crs else _in_crs(base, crs, region)
+    pixel = pixel_size(common_grid({"": whole}, options.resolution, scene=scene))
+    anchor: Any = options.anchor or "edge"
     bounds = bounds or whole.boundingbox
     return GeoBox.from_bbox(bounds, crs, resolution=pixel, anchor=anchor, tol=_CLOSE)
 
 
-def _there(own: GeoBox, crs: CRS, region: Region | None) -> GeoBox:
-    """Return a grid in another CRS, or that of its part in a region where the whole has none."""
+def _in_crs(own: GeoBox, crs: CRS, region: Region | None) -> GeoBox:
+    """Return a grid in another CRS; if the whole does not fit into it, its part in the region."""
     found = _fitting(own, crs)
     if found is None and region is not None and region.shape.crs:
         found = _fitting(own.enclosing(bounds_in(region.shape, own.crs)), crs)
     if found is not None:
         return found
-    expected = f"a CRS in which the place of the scene has coordinates, such as {_suitable(own)}"
+    expected = f"a CRS with coordinates at the place of the scene, such as {_suitable(own)}"
     raise InvalidParameter(name="crs", value=str(crs), expected=expected)
 
 
 def _fitting(own: GeoBox, crs: CRS) -> GeoBox | None:
-    """Return a grid in another CRS; None where that has no pixels for it, or has them afar."""
+    """Return a grid in another CRS; None if it has no coordinates there, or distorted ones."""
     found = None
     with (
         contextlib.suppress(ValueError, RuntimeError, ArithmeticError, AssertionError, LookupError),
@@ -318,7 +301,7 @@ def _fitting(own: GeoBox, crs: CRS) -> GeoBox | None:
 
 
 def _suitable(own: GeoBox) -> str:
-    """Name CRSs that have coordinates around the middle of a grid."""
+    """Return names of CRSs that have coordinates around the center of a grid."""
     assert own.crs is not None
     x, y = own.affine * (own.shape.x / 2, own.shape.y / 2)
     _, lat = transformer(str(own.crs), "EPSG:4326").transform(x, y)
@@ -328,12 +311,12 @@ def _suitable(own: GeoBox) -> str:
 
 
 def utm_zone(lon: float, lat: float, near: GeoBox) -> CRS:
-    """Return the UTM zone of a place.
+    """Return the UTM zone of a place in the grid ``near``.
 
     Raises
     ------
     InvalidParameter
-        It has none, as around the poles; ``near`` is a grid there, for what would do.
+        It has none, as around the poles.
     """
     if _UTM_SOUTH <= lat <= _UTM_NORTH and not has_pole(near):
         return CRS.utm((lon + 180) % 360 - 180, lat)
@@ -342,7 +325,7 @@ def utm_zone(lon: float, lat: float, near: GeoBox) -> CRS:
 
 
 def _utm(region: Region | None, own: GeoBox) -> CRS:
-    """Return the UTM zone of the middle of the region, else of the grid."""
+    """Return the UTM zone of the center of the region, else of the grid."""
     shape = region.shape if region and region.shape.crs else own.geographic_extent
     lon, lat = shape.centroid.coords[0]
     return utm_zone(lon, lat, own)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import xarray as xr
 
 from astra_xr.catalogs import AnyCatalog, catalog_name, holds_any
+from astra_xr.errors import InvalidParameter
 from astra_xr.missions import Item
 from astra_xr.resolver.ids import is_item_url
 from astra_xr.resolver.local import LocalResolver
@@ -18,8 +19,8 @@ from astra_xr.resolver.resolution import Resolution, Resolver
 from astra_xr.scenes.call_record import keep_call
 from astra_xr.scenes.chunks import Chunks
 from astra_xr.scenes.dataset import dataset_of
-from astra_xr.scenes.given import keep
-from astra_xr.scenes.options import OpenOptions, Resampling, Size, options_of
+from astra_xr.scenes.options import OpenOptions, Resampling, Size, options_of, read_flag
+from astra_xr.scenes.own_items import keep_item
 from astra_xr.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,23 +32,34 @@ def _embedded(settings: Settings) -> LocalResolver:
     return LocalResolver(settings)
 
 
-def default_resolver() -> Resolver:
-    """Return the resolver of the present settings: a service where one is set, else embedded."""
-    settings = Settings.from_env()
-    return RemoteResolver(settings=settings) if settings.api_url else _embedded(settings)
-
-
 def chosen_resolver(resolver: Resolver | str | None) -> Resolver:
-    """Return a resolver, given as one, as the URL of a service, or not at all."""
-    if isinstance(resolver, str):
-        return RemoteResolver(resolver)
-    return resolver or default_resolver()
+    """Return a resolver: itself, that of a service's URL, or None's: that of the settings.
+
+    Raises
+    ------
+    InvalidParameter
+        It is none of these.
+    """
+    if resolver is None:
+        settings = Settings.from_env()
+        return RemoteResolver(settings=settings) if settings.api_url else _embedded(settings)
+    expected = "a LocalResolver, a RemoteResolver or the URL of a resolver service"
+    if isinstance(resolver, str) and resolver:
+        try:
+            return RemoteResolver(resolver)
+        except InvalidParameter as error:
+            if error.name != "base_url":
+                raise
+            expected = error.expected
+    elif callable(getattr(resolver, "resolve", None)):
+        return cast("Resolver", resolver)
+    raise InvalidParameter(name="resolver", value=resolver, expected=expected)
 
 
 def resolve_unsigned(
     scene: Any, options: OpenOptions, resolver: Resolver | str | None
 ) -> Resolution:
-    """Return the files of a scene, unsigned."""
+    """Return the files of a scene, with unsigned URLs."""
     found = chosen_resolver(resolver).resolve(
         scene,
         options.bands,
@@ -55,12 +67,12 @@ def resolve_unsigned(
         sign=False,
         radiometry=options.radiometry,
     )
-    keep(scene, found)
+    keep_item(scene, found)
     return found
 
 
 def _catalog_of(scene: Any, catalog: AnyCatalog) -> AnyCatalog:
-    """Return the catalog to ask; the URL of an item of one's own is a catalog of that item."""
+    """Return the catalog to query: for the URL of an own item that URL, a catalog of one item."""
     own = catalog is None or holds_any(catalog_name(catalog))
     return scene.strip() if own and is_item_url(scene) else catalog
 
@@ -80,15 +92,15 @@ def resolve(
     ----------
     scene : str, pystac.Item or dict
         A scene id such as ``"sentinel-2:S2B_MSIL2A_20250115T184929"`` (see
-        :func:`open_scene`), or a STAC item; with an item no catalog is asked.
+        :func:`open_scene`), or a STAC item; for an item no catalog is queried.
     bands : str or iterable of str, optional
         As in :func:`open_scene`, as a list or comma-separated.
     format : str
         ``cog``, ``geotiff``, ``png`` or ``jpeg``. Files that the catalog does not serve in this
         format are converted, and kept in the cache folder.
     catalog : str, optional
-        The one catalog to ask, as for :func:`open_scene`. When left out, the mission's
-        catalogs are asked in turn.
+        The only catalog to query, as in :func:`open_scene`. By default the mission's catalogs
+        are queried in turn.
     sign : bool
         False to leave the URLs as they are in the item, and convert nothing.
     radiometry : {"auto", "file", "raw"}
@@ -116,9 +128,13 @@ def resolve(
     >>> list(answer.to_dict()["assets"])
     ['B04', 'B08']
     """
-    catalog = _catalog_of(scene, catalog)
-    return default_resolver().resolve(
-        scene, bands, format, catalog=catalog, sign=sign, radiometry=radiometry
+    return chosen_resolver(None).resolve(
+        scene,
+        bands,
+        format,
+        catalog=_catalog_of(scene, catalog),
+        sign=read_flag("sign", sign),
+        radiometry=radiometry,
     )
 
 
@@ -153,7 +169,7 @@ def open_scene(
     scene_id : str, pystac.Item or dict
         ``mission:name``, where the name is an agency's product id, the beginning of one, the id
         or item URL of a catalog; the mission may be left out. Also the URL of your own item.
-        Or a STAC item of any catalog and mission, for which no catalog is asked. If its mission
+        Or a STAC item of any catalog and mission, for which no catalog is queried. If its mission
         is unknown, bands have the item's band names or its asset keys, and scale and offset are
         those of its raster extension or of the file's tags.
     bands : str or iterable of str, optional
@@ -162,9 +178,9 @@ def open_scene(
         default, selects all bands. ``"data.2"`` is the second band in the file of asset
         ``data``.
     catalog : str, path or pystac_client.Client, optional
-        The one catalog to ask: ``earth-search``, ``planetary-computer``, ``cdse``, ``usgs``,
+        The only catalog to query: ``earth-search``, ``planetary-computer``, ``cdse``, ``usgs``,
         ``lpdaac``, or ``sample`` for the built-in synthetic scene; or your own: a
-        URL, folder, stac-geoparquet file or client. By default the mission's catalogs are asked
+        URL, folder, stac-geoparquet file or client. By default the mission's catalogs are queried
         in turn. For an item: the catalog that signs its URLs, by default found from the item's
         links.
     resolver : Resolver or str, optional
@@ -203,12 +219,12 @@ def open_scene(
         True: float32 values (reflectance 0..1, kelvin, …) with NaN where there is no data;
         class and mask bands, and files with a color table, stay integers, whose nodata is
         ``_FillValue`` in ``attrs``. False: the file's own numbers, with ``scale_factor``,
-        ``add_offset`` and ``_FillValue`` in ``attrs``, as far as mission and item give them;
+        ``add_offset`` and ``_FillValue`` in ``attrs``, as far as mission and item have them;
         opening reads the file only if the item does not describe it. The file's own nodata is
         left out of averages in any case.
     radiometry : {"auto", "file", "raw"}
         Which scale and offset apply. ``"auto"`` (or None): the mission's, else the item's, else
-        those of the file's own tags, as ``attrs["radiometry"]`` of each variable says; a warning
+        those of the file's own tags, with the reason in ``attrs["radiometry"]``; a warning
         names tags that differ. ``"file"``: those of the tags. ``"raw"``: none; values are the
         stored numbers as float32, NaN without data. With ``mask_and_scale=False`` they keep
         their integer type and nodata number.
@@ -238,7 +254,7 @@ def open_scene(
     TooLarge
         The grid would have more than 2³⁶ pixels; in reading, values exceed the free memory.
     InvalidParameter
-        An argument is invalid; the message says what is expected.
+        An argument is invalid; the message describes what is expected.
     UpstreamError
         The catalog is down or denies access. Reading values may raise it too, or ``ReadError``.
 

@@ -1,10 +1,11 @@
-"""The options of the functions that open scenes: which grid, and what is read how."""
+"""The options of the functions that open scenes: of the grid, and of how bands are read."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -13,6 +14,7 @@ from odc.geo import Resolution
 from astra_xr.catalogs import catalog_name
 from astra_xr.errors import InvalidParameter
 from astra_xr.geometry import read_box, read_crs, read_geometry
+from astra_xr.reading.resampling import RESAMPLINGS
 from astra_xr.resolver.radiometry import RadiometryMode, read_mode
 from astra_xr.scenes.chunks import Chunks, read_chunks
 
@@ -21,54 +23,51 @@ Size = float | Sequence[float] | Resolution | str | None
 None for the bands' own."""
 
 Resampling = str | Mapping[str, str] | None
-"""How to resample, for all bands or by their names; None: what suits each."""
+"""Resampling method for all bands, or by their names; None: what suits each band."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TargetGrid:
-    """Which grid was asked for; all None: the scene's own.
+    """The options of the grid of a Dataset; all None: the grid of the scene.
 
     Raises
     ------
     InvalidParameter
-        A field has no form that can be read.
+        A field is invalid.
     """
 
     crs: Any = None
     """A CRS in any form, kept as odc-geo's, or ``"utm"``."""
 
     resolution: Any = None
-    """See :data:`Size`; kept as one number or a word. None: that of the bands, the finest where
-    they differ."""
+    """See :data:`Size`; kept as one number or a word. None: that of the bands, the finest if they
+    differ."""
 
     bbox: Any = None
     """West, south, east, north in degrees."""
 
     intersects: Any = None
-    """A geometry in longitude and latitude; its bounds count."""
+    """A geometry, kept as GeoJSON in longitude and latitude; only its bounds are used."""
 
     x: Any = None
-    """Two x of the CRS, with ``y``."""
+    """Two x coordinates in the CRS, together with ``y``."""
 
     y: Any = None
     geobox: Any = None
-    """A whole grid: a GeoBox, or an array on it."""
+    """A whole grid: a GeoBox, or an xarray object on it."""
 
     like: Any = None
     """The same as ``geobox``."""
 
-    anchor: str | None = None
-    """Where pixel edges lie; None: where the file has them, else at multiples of their size."""
+    anchor: Any = None
+    """Alignment of pixel edges; None: that of the file, else at multiples of the pixel size."""
 
     def __post_init__(self) -> None:
-        for name, read in _READERS.items():
-            value = getattr(self, name)
-            if value is not None:
-                object.__setattr__(self, name, read(value))
+        _read_fields(self)
 
     @property
     def has_region(self) -> bool:
-        """True where a part of the earth was asked for."""
+        """True if only a part of the earth is requested."""
         return any(each is not None for each in (self.bbox, self.intersects, self.x, self.y))
 
 
@@ -111,29 +110,102 @@ def read_resolution(value: Any) -> float | Literal["finest", "coarsest"] | None:
     return float(sizes.pop())
 
 
+def _read_range(name: str, value: Any) -> tuple[float, float]:
+    """Read two different coordinates, in either order."""
+    try:
+        first, last = (float(edge) for edge in value)
+    except (TypeError, ValueError, OverflowError):
+        first = last = math.nan
+    if first == last or not math.isfinite(first + last):
+        expected = "two different numbers in units of the CRS"
+        raise InvalidParameter(name=name, value=value, expected=expected)
+    return first, last
+
+
+def read_choice(name: str, choices: Iterable[str], value: Any) -> str:
+    """Return the value of a parameter that is one of several words.
+
+    Raises
+    ------
+    InvalidParameter
+        It is none of them.
+    """
+    if isinstance(value, str) and value in choices:
+        return value
+    raise InvalidParameter(name=name, value=value, expected=f"one of {', '.join(choices)}")
+
+
+def read_flag(name: str, value: Any) -> bool:
+    """Return the value of a parameter that is True or False, also as 1 or 0, or of NumPy.
+
+    Raises
+    ------
+    InvalidParameter
+        It is neither.
+    """
+    if isinstance(value, bool | np.bool_ | int) and value in (0, 1):
+        return bool(value)
+    raise InvalidParameter(name=name, value=value, expected="True or False")
+
+
+def _read_resampling(value: Any) -> Resampling:
+    for method in value.values() if isinstance(value, Mapping) else [value]:
+        if method is not None:
+            read_choice("resampling", RESAMPLINGS, method)
+    return cast("Resampling", value)
+
+
+def _read_bands(value: Any) -> Any:
+    # Several scenes would share an iterator.
+    return tuple(value) if isinstance(value, Iterator) else value
+
+
 _READERS: Mapping[str, Callable[[Any], Any]] = {
     "crs": read_crs,
     "resolution": read_resolution,
     "bbox": read_box,
     "intersects": read_geometry,
+    "x": partial(_read_range, "x"),
+    "y": partial(_read_range, "y"),
+    "anchor": partial(read_choice, "anchor", ("edge", "center", "floating")),
+    "bands": _read_bands,
+    "catalog": catalog_name,
+    "resampling": _read_resampling,
+    "chunks": read_chunks,
+    "mask_and_scale": partial(read_flag, "mask_and_scale"),
+    "radiometry": read_mode,
+    "allow_large": partial(read_flag, "allow_large"),
 }
-"""Field of :class:`TargetGrid` → what reads it."""
+"""Option → the function that reads it; the others are kept as they are."""
+
+
+def _read_fields(options: TargetGrid | OpenOptions) -> None:
+    for each in fields(options):
+        value = getattr(options, each.name)
+        if each.name in _READERS and value is not None:
+            object.__setattr__(options, each.name, _READERS[each.name](value))
 
 
 @dataclass(frozen=True, kw_only=True)
 class OpenOptions:
-    """What is wanted of a scene; see :func:`astra_xr.open_scene`."""
+    """The options of a function that opens scenes; see :func:`astra_xr.open_scene`.
+
+    Raises
+    ------
+    InvalidParameter
+        A field is invalid.
+    """
 
     bands: str | Iterable[str] | None = None
-    """Names or roles of bands; None: all."""
+    """Names or roles of bands; None: all bands."""
 
     catalog: str | None = None
-    """Name of the one to ask; None: the mission's in turn."""
+    """Name of the only catalog to use; None: those of the mission, in turn."""
 
     grid: TargetGrid = field(default_factory=TargetGrid)
 
     resampling: Resampling = None
-    """How, for all bands or by name; None: by what the band is and which size it gets."""
+    """Method for all bands, or by name; None: what suits the band and the pixel size."""
 
     chunks: Chunks = None
 
@@ -144,17 +216,20 @@ class OpenOptions:
     """Which scale and offset apply: the correct ones, those of the file's tags, or none."""
 
     allow_large: bool = False
-    """True: neither grids nor reads are refused for their size."""
+    """True: no grid and no read is too large."""
+
+    def __post_init__(self) -> None:
+        _read_fields(self)
 
 
-def options_of(given: Mapping[str, Any]) -> OpenOptions:
+def options_of(arguments: Mapping[str, Any]) -> OpenOptions:
     """Collect the options of a function that opens scenes.
 
     Parameters
     ----------
-    given : mapping of str to object
-        Its arguments by name, as ``locals()`` has them where it begins; what is no option is
-        left out.
+    arguments : mapping of str to object
+        Its arguments by name, as ``locals()`` has them at its beginning; those that are no options
+        are left out.
 
     Examples
     --------
@@ -162,17 +237,9 @@ def options_of(given: Mapping[str, Any]) -> OpenOptions:
     >>> options.chunks, options.grid.resolution
     ({}, 20.0)
     """
+    given = {name: value for name, value in arguments.items() if value is not None}
 
     def of(kind: type[OpenOptions | TargetGrid]) -> dict[str, Any]:
         return {each.name: given[each.name] for each in fields(kind) if each.name in given}
 
-    options = OpenOptions(grid=TargetGrid(**of(TargetGrid)), **of(OpenOptions))
-    options = replace(
-        options,
-        catalog=catalog_name(options.catalog),
-        chunks=read_chunks(options.chunks),
-        radiometry=read_mode(options.radiometry),
-    )
-    if isinstance(options.bands, Iterator):  # which several scenes would share
-        options = replace(options, bands=tuple(options.bands))
-    return options
+    return OpenOptions(grid=TargetGrid(**of(TargetGrid)), **of(OpenOptions))

@@ -1,4 +1,4 @@
-"""The part of the earth that was asked for, by whichever option."""
+"""The region that bbox, intersects or x and y describe."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from odc.geo.geobox import GeoBox
 from odc.geo.geom import BoundingBox, Geometry
 
 from astra_xr.errors import InvalidParameter
-from astra_xr.geometry import LONLAT, bounds_in, box_polygon, read_geometry
+from astra_xr.geometry import LONLAT, bounds_in, box_polygon
 from astra_xr.reading.positions import transformer
 from astra_xr.scenes.options import TargetGrid
 
 
 @dataclass(frozen=True, kw_only=True)
 class Region:
-    """A region whose option made sense."""
+    """A region, valid by itself."""
 
     name: str
-    """The parameter that it came by."""
+    """The parameter that describes it."""
 
     value: Any
-    """As it was written."""
+    """Value of the parameter."""
 
     shape: Geometry
-    """In longitude and latitude; without a CRS it is in that of the result."""
+    """In longitude and latitude; without a CRS, in the CRS of the Dataset."""
 
-    def meeting(self, own: GeoBox, crs: CRS) -> BoundingBox:
-        """Return its bounds in a CRS, once it is known that the scene has something there.
+    def bounds_over(self, own: GeoBox, crs: CRS) -> BoundingBox:
+        """Return the bounds in a CRS of a region that overlaps the scene.
 
         Raises
         ------
         InvalidParameter
-            It lies beside the scene, whose grid is ``own``, or has no bounds in the CRS.
+            It does not overlap the scene, whose grid is ``own``, or has no bounds in the CRS.
         """
         box = self.shape.boundingbox
         if crs.geographic and self.shape.crs and box.right > 180:
@@ -54,7 +54,12 @@ class Region:
         if not self.shape.crs:
             left, bottom, right, top = scene.bbox
             there = f"x {left:.10g} to {right:.10g}, y {bottom:.10g} to {top:.10g} in {crs}"
-            raise self.invalid(f"an area that overlaps the scene, {there}")
+            beside = bounds.left >= right or left >= bounds.right
+            raise InvalidParameter(
+                name="x" if beside else "y",
+                value=bounds.range_x if beside else bounds.range_y,
+                expected=f"an area that overlaps the scene, {there}",
+            )
         lonlat = own.geographic_extent.boundingbox
         there = f"({', '.join(f'{edge:.4f}' for edge in _degrees(own))})"
         swapped = _overlap(BoundingBox(box.bottom, box.left, box.top, box.right), lonlat)
@@ -62,36 +67,41 @@ class Region:
         raise self.invalid(f"an area that overlaps the scene, {there}{hint}")
 
     def invalid(self, expected: str) -> InvalidParameter:
-        """Return the error that says what it should be."""
+        """Return the error of a value that is not what is expected."""
         return InvalidParameter(name=self.name, value=self.value, expected=expected)
 
 
-def region_of(asked: TargetGrid) -> Region | None:
-    """Read the region that was asked for; None where there is none.
+def region_of(options: TargetGrid) -> Region | None:
+    """Return the region that options describe; None if they describe none.
 
     Raises
     ------
     InvalidParameter
-        It cannot be one, or there are several.
+        It is invalid, or there are several.
     """
-    xy = None if asked.x is None and asked.y is None else (asked.x, asked.y)
-    options = {"bbox": asked.bbox, "intersects": asked.intersects, "x, y": xy}
-    given = {name: value for name, value in options.items() if value is not None}
+    given = {
+        name: value
+        for name in ("bbox", "intersects", "x", "y")
+        if (value := getattr(options, name)) is not None
+    }
     if not given:
         return None
     name, value = next(iter(given.items()))
-    if len(given) > 1:
-        expected = f"either {' or '.join(given)}, not both"
+    if given.keys() == {"x", "y"}:
+        (left, right), (bottom, top) = sorted(options.x), sorted(options.y)
+        return Region(name="x", value=value, shape=geom.box(left, bottom, right, top, None))
+    if given.keys() <= {"x", "y"}:
+        other = "y" if name == "x" else "x"
+        expected = f"two numbers each for x and y; {other} is missing"
         raise InvalidParameter(name=name, value=value, expected=expected)
-    if name == "x, y":
-        return Region(name=name, value=value, shape=_rectangle(asked.x, asked.y))
-    if name == "bbox":
-        region = Region(name=name, value=value, shape=box_polygon(value))
-        if 0 in (region.shape.boundingbox.span_x, region.shape.boundingbox.span_y):
-            raise region.invalid("a box of some width and height")
-        return region
-    region = Region(name=name, value=value, shape=geom.Geometry(read_geometry(value), LONLAT))
-    if region.shape.boundingbox.span_x > 180:
+    if len(given) > 1:
+        expected = f"only one area of interest, not also {', '.join(list(given)[1:])}"
+        raise InvalidParameter(name=name, value=value, expected=expected)
+    shape = box_polygon(value) if name == "bbox" else geom.Geometry(value, LONLAT)
+    region = Region(name=name, value=value, shape=shape)
+    if name == "bbox" and 0 in (shape.boundingbox.span_x, shape.boundingbox.span_y):
+        raise region.invalid("a box of some width and height")
+    if name == "intersects" and shape.boundingbox.span_x > 180:
         raise region.invalid(
             "a geometry less than 180° wide; across the antimeridian pass bbox= with a west "
             "greater than east"
@@ -99,19 +109,8 @@ def region_of(asked: TargetGrid) -> Region | None:
     return region
 
 
-def _rectangle(x: Any, y: Any) -> Geometry:
-    try:
-        (left, right), (bottom, top) = (sorted(float(edge) for edge in pair) for pair in (x, y))
-    except (TypeError, ValueError, OverflowError):
-        left = right = bottom = top = math.nan
-    if not (left < right and bottom < top) or not math.isfinite(left + right + bottom + top):
-        expected = "two numbers each, in units of the CRS, and not the same twice"
-        raise InvalidParameter(name="x, y", value=(x, y), expected=expected)
-    return geom.box(left, bottom, right, top, None)
-
-
 def has_pole(own: GeoBox) -> bool:
-    """Return True where a pole lies in a grid; its outline in degrees is then not one around it."""
+    """Return True if a pole is in a grid, whose outline in degrees then does not surround it."""
     if own.crs is None or own.crs.geographic:
         return False
     lon, lat = np.zeros(2), np.array([90.0, -90.0])

@@ -8,7 +8,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,14 +25,24 @@ from astra_xr.resolver.radiometry import RadiometryMode
 from astra_xr.resolver.resolution import Resolver
 from astra_xr.resolver.scene_input import HasItems, read_scenes
 from astra_xr.scenes.call_record import keep_call
-from astra_xr.scenes.chunks import Chunks, chunked
-from astra_xr.scenes.dataset import attrs_of, band_variable, described, origin_of, plane_coords
-from astra_xr.scenes.given import item_of
-from astra_xr.scenes.grid import check_size, grid_coords
-from astra_xr.scenes.open import chosen_resolver, default_resolver, resolve_unsigned
-from astra_xr.scenes.options import OpenOptions, Resampling, Size, options_of
+from astra_xr.scenes.chunks import Chunks
+from astra_xr.scenes.dataset import attrs_of, band_variable, on_grid, origin_of, plane_coords
+from astra_xr.scenes.grid import check_size
+from astra_xr.scenes.open import chosen_resolver, resolve_unsigned
+from astra_xr.scenes.options import (
+    OpenOptions,
+    Resampling,
+    Size,
+    TargetGrid,
+    options_of,
+    read_choice,
+    read_flag,
+)
+from astra_xr.scenes.own_items import kept_item
+from astra_xr.scenes.readable_asset import readable_assets
 from astra_xr.scenes.stack_grid import Part, part_of, stack_grid
 from astra_xr.scenes.time_steps import (
+    GROUPBY,
     Member,
     check_alike,
     grouped,
@@ -47,9 +57,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _AT_ONCE = 16
-"""Scenes that are looked up side by side."""
+"""Scenes that are looked up concurrently."""
 
-_HIDING = ("clouds", "shadows", "cirrus")
+_MASKED = ("clouds", "shadows", "cirrus")
+"""Classes of pixels for which another scene of the time step is preferred."""
 
 
 def open_scenes(
@@ -87,7 +98,7 @@ def open_scenes(
     bands : str or iterable of str, optional
         As in :func:`open_scene`. Scenes of different missions can be stacked if their bands share
         names and wavelengths, such as ``red``, ``nir`` or ``swir16``; the coordinates ``mission``
-        and ``platform`` tell them apart.
+        and ``platform`` distinguish them.
     groupby : {"solar_day", "time", "id"}
         How scenes are merged along time: by solar day, by acquisition time, or not at all. Where
         scenes of a time step overlap, each pixel is from the least cloudy scene (by its item) in
@@ -138,8 +149,8 @@ def open_scenes(
     ({'time': 3, 'y': 600, 'x': 600}, ['2025-06-14', '2025-08-18', '2025-09-17'])
     """
     options = options_of(locals())
-    listed, asked = read_scenes(scenes), chosen_resolver(resolver)
-    ds = _stacked(listed, options, asked, groupby=groupby, fail_on_error=fail_on_error)
+    listed, chosen = read_scenes(scenes), chosen_resolver(resolver)
+    ds = _stacked(listed, options, chosen, groupby=groupby, fail_on_error=fail_on_error)
     others: dict[str, Any] = {} if groupby == "solar_day" else {"groupby": groupby}
     others |= {} if fail_on_error else {"fail_on_error": False}
     return keep_call(ds, "open_scenes", listed, options, resolver=resolver, **others)
@@ -148,20 +159,20 @@ def open_scenes(
 def open_again(
     names: Sequence[str], band: str, like: Any, catalogs: Any, groupby: str | None
 ) -> xr.Dataset:
-    """Open another band of time steps, by the ids of their scenes; of joined scenes too.
+    """Open another band of the scenes of time steps, also of scenes that were concatenated.
 
     Parameters
     ----------
     names : sequence of str
-        The ids of each time step, as the coordinate ``id`` of a stack has them.
+        The ids of each time step, as in the coordinate ``id`` of a stack.
     band : str
         Its native name.
     like : GeoBox or xarray object
-        On whose grid.
+        The grid.
     catalogs : array_like of str
-        From which they were opened; empty: items of the user's own.
+        Those that the scenes were opened from; empty for items of the user's own.
     groupby : str, optional
-        Of the stack.
+        That of the stack.
 
     Returns
     -------
@@ -171,24 +182,22 @@ def open_again(
     Raises
     ------
     InvalidDataset
-        They are items of the user's own, which cannot be opened by id, or make other time steps.
+        Items of the user's own cannot be opened by id, or the scenes form other time steps.
     """
-    from_where = {str(each) for each in np.atleast_1d(catalogs)}
+    sources = {str(each) for each in np.atleast_1d(catalogs)}
     ids = dict.fromkeys(name for each in names for name in each.split(", "))
-    own = {name: item for name in ids if (item := item_of(name))}
-    if "" in from_where and len(own) < len(ids):
+    own = {name: item for name in ids if (item := kept_item(name))}
+    if "" in sources and len(own) < len(ids):
         needs = f"the band {band}, which cannot be fetched: the scenes are items of your own"
         hint = f"Open them with bands=[…, {band!r}]."
         raise InvalidDataset(method="mask()", needs=needs, hint=hint)
-    catalog = (from_where.pop() or None) if len(from_where) == 1 else None
-    options = options_of({"bands": (band,), "catalog": catalog, "like": like})
-    scenes = [own.get(name, name) for name in ids]
-    usual = "solar_day" if any(", " in each for each in names) else "id"
+    catalog = (sources.pop() or None) if len(sources) == 1 else None
+    groupby = groupby or ("solar_day" if any(", " in each for each in names) else "id")
     found = _stacked(
-        scenes,
-        options,
-        default_resolver(),
-        groupby=groupby or usual,
+        [own.get(name, name) for name in ids],
+        options_of({"bands": (band,), "catalog": catalog, "like": like}),
+        chosen_resolver(None),
+        groupby=groupby,
         fail_on_error=True,
         drop=False,
     )
@@ -209,45 +218,45 @@ def _stacked(
     fail_on_error: bool,
     drop: bool = True,
 ) -> xr.Dataset:
-    grouped([], groupby)
+    read_choice("groupby", GROUPBY, groupby)
+    read_flag("fail_on_error", fail_on_error)
     members, failures = _resolved(scenes, options, resolver, fail_on_error)
     check_alike(members, options)
     boxes = {m.id: {name: asset.geobox for name, asset in m.assets.items()} for m in members}
     target = stack_grid(boxes, options.grid)
-    if not options.allow_large:
-        check_size(target, options.grid)
+    check_size(target, options)
     parts = {m.id: part_of(target, boxes[m.id].values()) for m in members}
     if drop:
-        members = _within(members, parts)
+        members = _within(members, parts, options.grid)
     groups = grouped(members, groupby)
     classes = _classes(
         groups, parts, target, resolver, OpenOptions(allow_large=options.allow_large)
     )
-    layers = _Layers(target=target, parts=parts, options=options, classes=classes)
-    variables = {name: layers.stack(name, groups) for name in members[0].assets}
-    others = time_coords(groups) | plane_coords(member.assets for member in members)
+    variables = {
+        name: _stack(name, groups, target=target, parts=parts, classes=classes, options=options)
+        for name in members[0].assets
+    }
+    coords = time_coords(groups) | plane_coords(member.assets for member in members)
     origins = [origin_of(member.resolution) for member in members]
-    claim = {"scene_id": scene_claim(others["id"][1])}
+    claim = {"scene_id": scene_claim(coords["id"][1])}
     if all("resolved_at" in each for each in origins):
         claim["resolved_at"] = min(each["resolved_at"] for each in origins)
     for each in variables.values():
         each.attrs |= _shared(origins) | claim
-    coords = grid_coords(target, {n: each for n, each in others.items() if n not in variables})
     attrs = _shared([attrs_of(member.resolution) for member in members])
-    found = {"groupby": groupby, "failures": json.dumps(failures)}
-    dataset = xr.Dataset(variables, coords=coords, attrs=attrs | found)
-    return dataset if options.chunks is None else chunked(dataset, options.chunks)
+    attrs |= {"groupby": groupby} | ({"failures": json.dumps(failures)} if failures else {})
+    return on_grid(target, variables, coords, attrs, options)
 
 
 def _resolved(
     scenes: Sequence[Any], options: OpenOptions, resolver: Resolver, fail_on_error: bool
 ) -> tuple[list[Member], list[dict[str, str | None]]]:
-    """Look up all scenes side by side; return them, and what could not be had and why."""
+    """Look up all scenes concurrently; return those found, and the failures of the others."""
 
     def member(scene: Any) -> Member | AstraError:
         try:
             found = resolve_unsigned(scene, options, resolver)
-            assets = described(found, options)
+            assets = readable_assets(found, options)
             return Member(source=scene, resolution=found, assets=assets, time=time_of(found))
         except AstraError as error:
             return error
@@ -255,11 +264,8 @@ def _resolved(
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         answers = list(pool.map(member, scenes))
     members = [answer for answer in answers if isinstance(answer, Member)]
-    wrong = [
-        (scene, answer)
-        for scene, answer in zip(scenes, answers, strict=True)
-        if isinstance(answer, AstraError)
-    ]
+    pairs = zip(scenes, answers, strict=True)
+    wrong = [(scene, answer) for scene, answer in pairs if isinstance(answer, AstraError)]
     if wrong and (fail_on_error or not members):
         raise wrong[0][1]
     counts = Counter(each.id for each in members)
@@ -279,53 +285,50 @@ def _name(scene: Any) -> str:
     return str(name)[:200]
 
 
-def _within(members: Sequence[Member], parts: Mapping[str, Part | None]) -> list[Member]:
-    """Leave out the scenes that have nothing on the grid, and say so."""
-    outside = [name for name, part in parts.items() if part is None]
-    if len(outside) == len(members):
-        expected = "a grid that overlaps one of the scenes"
-        raise InvalidParameter(name="geobox", value=", ".join(outside), expected=expected)
+def _within(
+    members: Sequence[Member], parts: Mapping[str, Part | None], grid: TargetGrid
+) -> list[Member]:
+    """Return the scenes that overlap the grid, and log the others."""
+    outside = ", ".join(name for name, part in parts.items() if part is None)
+    found = [member for member in members if parts[member.id] is not None]
+    if not found:
+        name = "geobox" if grid.like is None else "like"
+        expected = f"a grid that overlaps one of the scenes: {outside[:500]}"
+        raise InvalidParameter(name=name, value=getattr(grid, name), expected=expected)
     if outside:
-        _log.info("left out, since they lie outside: %s", ", ".join(outside))
-    return [member for member in members if parts[member.id] is not None]
+        _log.info("left out, as they are outside of the grid: %s", outside)
+    return found
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Layers:
-    """Makes the layers of a stack."""
+def _stack(
+    name: str,
+    groups: Sequence[Sequence[Member]],
+    *,
+    target: GeoBox,
+    parts: Mapping[str, Part | None],
+    classes: Mapping[str, tuple[xr.Variable, ClassMask]],
+    options: OpenOptions,
+) -> xr.Variable:
+    """Return a band of all scenes as one lazy variable."""
 
-    target: GeoBox
-    parts: Mapping[str, Part | None]
-    options: OpenOptions
-    classes: Mapping[str, tuple[xr.Variable, ClassMask]]
+    def layer(member: Member) -> Layer:
+        rows, cols = parts[member.id] or ((0, 0), (0, 0))
+        qa, mask = classes.get(member.id, (None, None))
+        pixels = band_variable(member.assets[name], name, member.id, target, options)
+        return Layer(pixels=pixels, rows=rows, cols=cols, classes=qa, mask=mask)
 
-    def stack(self, name: str, groups: Sequence[Sequence[Member]]) -> xr.Variable:
-        """Return a band of all scenes as one lazy variable."""
-        steps = [[self._layer(member, name) for member in group] for group in groups]
-        pixels = [layer.pixels for layer in itertools.chain(*steps)]
-        array = MosaicArray(
-            steps,
-            np.result_type(*(each.dtype for each in pixels)),
-            label=f"{name} of {len(groups)} time steps",
-            allow_large=self.options.allow_large,
-        )
-        attrs, encoding = (
-            _shared([getattr(each, kind) for each in pixels]) for kind in ("attrs", "encoding")
-        )
-        encoding["preferred_chunks"] = {"time": 1, **encoding.get("preferred_chunks", {})}
-        return xr.Variable(("time", *pixels[0].dims), wrap(array), attrs, encoding)
-
-    def _layer(self, member: Member, name: str) -> Layer:
-        asset, part = member.assets[name], self.parts[member.id] or ((0, 0), (0, 0))
-        pixels = band_variable(asset, name, member.id, self.target, self.options)
-        classes, mask = self.classes.get(member.id, (None, None))
-        return Layer(
-            pixels=pixels,
-            rows=part[0],
-            cols=part[1],
-            classes=classes,
-            mask=mask,
-        )
+    steps = [[layer(member) for member in group] for group in groups]
+    pixels = [each.pixels for each in itertools.chain(*steps)]
+    array = MosaicArray(
+        steps,
+        np.result_type(*(each.dtype for each in pixels)),
+        label=f"{name} of {len(groups)} time steps",
+        allow_large=options.allow_large,
+    )
+    attrs = _shared([each.attrs for each in pixels])
+    encoding = _shared([each.encoding for each in pixels])
+    encoding["preferred_chunks"] = {"time": 1, **encoding.get("preferred_chunks", {})}
+    return xr.Variable(("time", *pixels[0].dims), wrap(array), attrs, encoding)
 
 
 def _classes(
@@ -352,7 +355,7 @@ def _classes(
 def _class_band(
     member: Member, target: GeoBox, resolver: Resolver, options: OpenOptions
 ) -> tuple[xr.Variable, ClassMask] | None:
-    """Return a scene's classification band and what of it is masked; None if it has none."""
+    """Return a scene's classification band and its mask; None if the scene has none."""
     mission = MISSIONS.get(str(member.resolution.mission))
     for native, kinds in (mission.masks if mission else {}).items():
         try:
@@ -362,8 +365,8 @@ def _class_band(
             )
         except UnknownBand:
             continue
-        (asset,) = described(found, options).values()
-        names = {name for kind in _HIDING for name in kinds.get(kind, ())}
+        (asset,) = readable_assets(found, options).values()
+        names = {name for kind in _MASKED for name in kinds.get(kind, ())}
         mask = ClassMask(
             classes=tuple(each for each in asset.band.classes if each.name in names),
             nodata=asset.band.nodata,
@@ -381,7 +384,7 @@ def _meet(a: Part | None, b: Part | None) -> bool:
 
 
 def _shared(mappings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the entries that are the same in all."""
+    """Return the entries that are the same in all mappings."""
     first = mappings[0]
     return {
         name: value

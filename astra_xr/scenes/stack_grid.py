@@ -1,4 +1,4 @@
-"""The one grid of several scenes, and which part of it each of them may fill."""
+"""The common grid of several scenes, and which part of it each of them may fill."""
 
 from __future__ import annotations
 
@@ -23,26 +23,25 @@ Part = tuple[tuple[int, int], tuple[int, int]]
 """Half-open ranges of rows and of columns."""
 
 
-def stack_grid(scenes: Mapping[str, Boxes], asked: TargetGrid) -> GeoBox:
+def stack_grid(scenes: Mapping[str, Boxes], options: TargetGrid) -> GeoBox:
     """Choose the grid that holds several scenes.
 
     Parameters
     ----------
     scenes : mapping of str to mapping of str to GeoBox
-        Of each scene, by id, the grids of its bands, by name.
-    asked : TargetGrid
-        What was asked for.
+        Scene id → name of each band → its grid.
+    options : TargetGrid
 
     Returns
     -------
     GeoBox
-        With the pixels of the first scene that has its CRS; where no region was asked for, as
-        large as all scenes together.
+        With the pixels of the first scene that has its CRS; without a region, as large as all
+        scenes together.
 
     Raises
     ------
     MixedGrids
-        Scenes have several CRSs, and none was asked for.
+        Scenes have several CRSs, and options name none.
     InvalidParameter
         As of :func:`astra_xr.scenes.grid.target_grid`.
 
@@ -56,23 +55,23 @@ def stack_grid(scenes: Mapping[str, Boxes], asked: TargetGrid) -> GeoBox:
     first, boxes = next(iter(scenes.items()))
     every = [box for each in scenes.values() for box in each.values()]
     alike = all(box == every[0] for box in every)
-    if asked.like is not None or asked.geobox is not None or alike:
-        return target_grid(boxes, asked, scene=first)
+    if options.like is not None or options.geobox is not None or alike:
+        return target_grid(boxes, options, scene=first)
     codes = {scene: str(next(iter(each.values())).crs) for scene, each in scenes.items()}
-    if asked.crs is None and len(set(codes.values())) > 1:
-        hint = "Pass one of them as crs=, or another; crs='utm' takes the zone of the center."
+    if options.crs is None and len(set(codes.values())) > 1:
+        hint = "Pass one of them as crs=, or another; crs='utm' is the zone of the center."
         raise MixedGrids(scene="these scenes", bands=codes, hint=hint)
-    if asked.crs == "utm":
-        asked = replace(asked, crs=asked.crs if asked.has_region else _zone(every))
-    order = _nearest_first(scenes, asked)
-    if not asked.has_region:
-        alone = target_grid(scenes[order[0]], asked, scene=order[0])
+    if options.crs == "utm":
+        options = replace(options, crs=options.crs if options.has_region else _zone(every))
+    order = _nearest_first(scenes, options)
+    if not options.has_region:
+        alone = target_grid(scenes[order[0]], options, scene=order[0])
         whole = bbox_union(bounds_in(box.extent, alone.crs) for box in every)
-        asked = replace(asked, x=whole.range_x, y=whole.range_y)
+        options = replace(options, x=whole.range_x, y=whole.range_y)
     failure: AstraError | None = None
     for scene in order:
         try:
-            return target_grid(scenes[scene], asked, scene=scene)
+            return target_grid(scenes[scene], options, scene=scene)
         except InvalidParameter as error:
             failure = failure or error
     assert failure is not None
@@ -80,7 +79,7 @@ def stack_grid(scenes: Mapping[str, Boxes], asked: TargetGrid) -> GeoBox:
 
 
 def part_of(target: GeoBox, boxes: Iterable[GeoBox]) -> Part | None:
-    """Return the part of a grid that others may fill; None where they do not meet."""
+    """Return the part of a grid that others may fill; None if they do not overlap."""
     edges = [bounds_in(box.extent, target.crs) for box in boxes]
     bounds, own = bbox_union(edges), target.boundingbox
     finite = all(math.isfinite(edge) for each in edges for edge in each)
@@ -89,24 +88,24 @@ def part_of(target: GeoBox, boxes: Iterable[GeoBox]) -> Part | None:
     part = target.overlap_roi(touched(target, bounds))
     if any(each.start >= each.stop for each in part):
         return None
-    # A pixel more, for what resampling takes in.
+    # One more pixel, as resampling uses neighbors.
     rows, cols = roi_pad(part, 1, target.shape.yx)
     return (rows.start, rows.stop), (cols.start, cols.stop)
 
 
 def _zone(boxes: Sequence[GeoBox]) -> str:
-    """Return the UTM zone of the middle of all scenes."""
+    """Return the UTM zone of the center of all scenes."""
     bounds = [bounds_in(box.extent, LONLAT) for box in boxes]
     first = bounds[0].left
-    # Degrees from the first scene on, so that the antimeridian is no gap.
+    # Degrees from the first scene on, without a step at the antimeridian.
     lons = [(edge - first + 180) % 360 - 180 for box in bounds for edge in box.range_x]
     lats = [edge for box in bounds for edge in box.range_y]
     lon = (min(lons) + max(lons)) / 2 + first
     return str(utm_zone(lon, (min(lats) + max(lats)) / 2, boxes[0]))
 
 
-def _nearest_first(scenes: Mapping[str, Boxes], asked: TargetGrid) -> list[str]:
-    """Sort scenes that have the CRS asked for before the others."""
-    if not isinstance(asked.crs, CRS):
+def _nearest_first(scenes: Mapping[str, Boxes], options: TargetGrid) -> list[str]:
+    """Return scene ids, those in the target CRS first."""
+    if not isinstance(options.crs, CRS):
         return list(scenes)
-    return sorted(scenes, key=lambda scene: next(iter(scenes[scene].values())).crs != asked.crs)
+    return sorted(scenes, key=lambda scene: next(iter(scenes[scene].values())).crs != options.crs)

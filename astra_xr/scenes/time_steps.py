@@ -1,4 +1,4 @@
-"""The time steps of a stack: which scenes make one, its coordinates, and whether bands fit."""
+"""The time steps of a stack: which scenes form one, its coordinates, and whether bands match."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from astra_xr.errors import InvalidItem, InvalidParameter
 from astra_xr.geometry import LONLAT, bounds_in
+from astra_xr.model import Radiometry
 from astra_xr.resolver.resolution import Resolution
 from astra_xr.scenes.options import OpenOptions
-
-if TYPE_CHECKING:
-    from astra_xr.scenes.dataset import ReadableAsset
+from astra_xr.scenes.readable_asset import ReadableAsset
 
 GROUPBY = ("solar_day", "time", "id")
-"""What makes scenes one time step: the day where they lie, the very time, or nothing."""
+"""What the scenes of a time step share: the solar day, the time, or nothing."""
 
 ANGLES = {
     "sun_elevation": "view:sun_elevation",
@@ -31,10 +30,10 @@ ANGLES = {
     "view_azimuth": "view:azimuth",
 }
 """Coordinate → property of an item (STAC's view extension), degrees: of the sun and the sensor at
-the middle of the scene; azimuths from north, clockwise."""
+the center of the scene; azimuths clockwise from north."""
 
-_SAME_LIGHT = 0.05
-"""Micrometers that the middles of a band may be apart from mission to mission."""
+_SAME_WAVELENGTH = 0.05
+"""Maximum difference of the center wavelengths of a band between missions, µm."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,20 +41,20 @@ class Member:
     """A scene of a stack."""
 
     source: Any
-    """The id or item that was asked for."""
+    """The id or item, as the user passed it."""
 
     resolution: Resolution
     assets: Mapping[str, ReadableAsset]
     time: datetime
-    """When it was taken, UTC."""
+    """Acquisition time, UTC."""
 
     @property
     def id(self) -> str:
-        """Its whole id."""
+        """Full id."""
         return self.resolution.full_id
 
     def reported(self, name: str) -> Any:
-        """Return a property of its item; None where it has none."""
+        """Return a property of its item, or None."""
         return self.resolution.item.get("properties", {}).get(name)
 
     @property
@@ -66,7 +65,7 @@ class Member:
 
 
 def time_of(resolution: Resolution) -> datetime:
-    """Return when a scene was taken, UTC.
+    """Return the acquisition time of a scene, UTC.
 
     Raises
     ------
@@ -90,7 +89,7 @@ def scene_coords(resolution: Resolution) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``id``; ``time`` (datetime64[ns], UTC) and the angles of :data:`ANGLES` (degrees) where
+        ``id``; ``time`` (datetime64[ns], UTC) and the angles of :data:`ANGLES` (degrees) if
         its item reports them.
     """
     coords: dict[str, Any] = {}
@@ -98,9 +97,9 @@ def scene_coords(resolution: Resolution) -> dict[str, Any]:
     with contextlib.suppress(InvalidItem):
         time = time_of(resolution).replace(tzinfo=None)
         coords["time"] = ((), np.datetime64(time, "ns"))
-        # xarray joins scenes by keeping the id of the first, which then says whose it is.
+        # Of scenes that it combines, xarray keeps the first id: with this, one sees whose it is.
         attrs["datetime"] = time.isoformat()
-    # Zarr has no type for strings of one length.
+    # Zarr has no type for strings of fixed length.
     coords["id"] = ((), np.array(resolution.full_id, object), attrs)
     angles = {name: _angle([resolution], name) for name in ANGLES}
     known = {name: each for name, each in angles.items() if not math.isnan(each)}
@@ -112,30 +111,22 @@ def _angle_attrs(name: str) -> dict[str, str]:
 
 
 def _angle(scenes: Sequence[Resolution], name: str) -> float:
-    """Return an angle of some scenes, the mean of several; NaN where no item reports it."""
+    """Return an angle of some scenes, the mean of several; NaN if no item reports it."""
     values = [each.item.get("properties", {}).get(ANGLES[name]) for each in scenes]
     known = [n for n in values if isinstance(n, int | float) and math.isfinite(n)]
     if not known or len(known) == 1:
         return float(known[0]) if known else math.nan
-    # 359° and 1° are 0° together.
+    # The mean of 359° and 1° is 0°.
     east, north = (sum(map(f, map(math.radians, known))) for f in (math.sin, math.cos))
     mean = math.degrees(math.atan2(east, north))
     return mean % 360 if name.endswith("azimuth") and min(known) >= 0 else mean
 
 
 def grouped(members: Sequence[Member], groupby: str) -> list[list[Member]]:
-    """Return scenes by the time steps of a stack, sorted by time.
+    """Return the scenes of each time step of a stack, sorted by time, the clearest first in each.
 
-    Scenes of several missions never make one time step. In each the clearest scene comes first.
-
-    Raises
-    ------
-    InvalidParameter
-        ``groupby`` is none of :data:`GROUPBY`.
+    Scenes of different missions are never in one time step.
     """
-    if groupby not in GROUPBY:
-        expected = f"one of {', '.join(GROUPBY)}"
-        raise InvalidParameter(name="groupby", value=groupby, expected=expected)
     groups: dict[Any, list[Member]] = {}
     for member in members:
         key = {
@@ -159,14 +150,14 @@ def _clearest_first(member: Member) -> tuple[float, datetime, str]:
 
 
 def solar_day(time: datetime, west: float, east: float) -> date:
-    """Return the day by the sun between two meridians, as all scenes of one pass share it.
+    """Return the solar day between two meridians, which all scenes of an overpass share.
 
     Parameters
     ----------
     time : datetime
         UTC.
     west, east : float
-        Degrees; west beyond east crosses the antimeridian.
+        Degrees; a west greater than east crosses the antimeridian.
 
     Examples
     --------
@@ -174,12 +165,12 @@ def solar_day(time: datetime, west: float, east: float) -> date:
     '2025-01-16'
     """
     east += 360 if east < west else 0
-    # The sun takes an hour for 15 degrees.
+    # The sun moves 15 degrees an hour.
     return (time + timedelta(hours=(west + east) / 2 / 15)).date()
 
 
 def _solar_day(member: Member) -> date:
-    """Return the day by the sun where a scene lies."""
+    """Return the solar day at the center of a scene."""
     bbox: Any = member.resolution.item.get("bbox")
     try:
         west, east = float(bbox[0]), float(bbox[len(bbox) // 2])
@@ -190,13 +181,13 @@ def _solar_day(member: Member) -> date:
 
 
 def time_coords(groups: Sequence[Sequence[Member]]) -> dict[str, Any]:
-    """Return what is known of each time step, as coordinates along ``time``.
+    """Return the coordinates along ``time``.
 
     Returns
     -------
     dict
         ``time`` (datetime64[ns], UTC: of the first scene), ``id``, ``mission``, ``platform`` and
-        ``catalog`` (several joined by ", "), ``cloud_cover`` (percent, the mean; NaN where no
+        ``catalog`` (several joined by ", "), ``cloud_cover`` (percent, the mean; NaN if no
         item reports it); the angles of :data:`ANGLES` (degrees) that some item reports.
     """
     names: dict[str, list[list[Any]]] = {
@@ -222,7 +213,7 @@ def time_coords(groups: Sequence[Sequence[Member]]) -> dict[str, Any]:
 
 
 def scene_claim(ids: Sequence[str]) -> str:
-    """Return what a band and the coordinate ``id`` both say, as long as they belong together.
+    """Return the ``scene_id`` that bands and the coordinate ``id`` of the same scenes share.
 
     Examples
     --------
@@ -236,12 +227,12 @@ def scene_claim(ids: Sequence[str]) -> str:
 
 
 def check_alike(members: Sequence[Member], options: OpenOptions) -> None:
-    """Refuse to put under one name what is not the same.
+    """Check that the bands of all scenes match.
 
     Raises
     ------
     InvalidParameter
-        Scenes have other names, or bands of another kind, light, unit or classes under one.
+        Names differ, or bands of one name differ in role, wavelength, unit or classes.
     """
     first = members[0]
     for other in members[1:]:
@@ -255,7 +246,7 @@ def check_alike(members: Sequence[Member], options: OpenOptions) -> None:
             reason = _unlike(first.assets[name], asset, options.mask_and_scale)
             if reason:
                 expected = (
-                    f"bands that are alike in all scenes: that of {first.id} and that of "
+                    f"bands that match in all scenes: that of {first.id} and that of "
                     f"{other.id} {reason}"
                 )
                 raise InvalidParameter(name="bands", value=name, expected=expected)
@@ -265,23 +256,20 @@ def _unlike(a: ReadableAsset, b: ReadableAsset, decode: bool) -> str:
     """Return how two bands differ if their numbers cannot be compared; empty if they can."""
     if a.band.role != b.band.role or len(a.planes) != len(b.planes):
         return f"are {a.band.native} ({a.band.role}) and {b.band.native} ({b.band.role})"
-    light = [each.band.wavelength for each in (a, b)]
-    if light[0] and light[1] and abs(light[0] - light[1]) > _SAME_LIGHT:
-        return f"are of {light[0]:g} and {light[1]:g} µm"
+    one, other = a.band.wavelength, b.band.wavelength
+    if one and other and abs(one - other) > _SAME_WAVELENGTH:
+        return f"have wavelengths of {one:g} and {other:g} µm"
     if a.band.classes and b.band.classes and a.band.classes != b.band.classes:
         return "have classes with different meanings"
     if decode and a.radiometry.unit != b.radiometry.unit:
         return f"have the units {a.radiometry.unit} and {b.radiometry.unit}"
-    numbers = [
-        (each.radiometry.dtype, each.radiometry.scale, each.radiometry.offset, _same(each))
-        for each in (a, b)
-    ]
-    if not decode and numbers[0] != numbers[1]:
+    if not decode and _packing(a.radiometry) != _packing(b.radiometry):
         return "have different scales, offsets or nodata; mask_and_scale=True resolves that"
     return ""
 
 
-def _same(asset: ReadableAsset) -> float | None:
-    """Return nodata, NaN as something that equals itself."""
-    nodata = asset.radiometry.nodata
-    return math.inf if nodata is not None and math.isnan(nodata) else nodata
+def _packing(radiometry: Radiometry) -> tuple[object, ...]:
+    nodata = radiometry.nodata
+    # NaN does not equal itself.
+    known = "NaN" if nodata is not None and math.isnan(nodata) else nodata
+    return radiometry.dtype, radiometry.scale, radiometry.offset, known

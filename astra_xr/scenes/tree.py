@@ -1,4 +1,4 @@
-"""A scene with each band in its own pixels: one node of a DataTree a resolution."""
+"""A scene as a DataTree: one node per resolution, each band with its own pixels."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from astra_xr.resolver.radiometry import RadiometryMode
 from astra_xr.resolver.resolution import Resolver
 from astra_xr.scenes.call_record import keep_call
 from astra_xr.scenes.chunks import Chunks
-from astra_xr.scenes.dataset import ReadableAsset, attrs_of, dataset_of, described
+from astra_xr.scenes.dataset import attrs_of, dataset_of
 from astra_xr.scenes.open import resolve_unsigned
 from astra_xr.scenes.options import options_of
+from astra_xr.scenes.readable_asset import ReadableAsset, readable_assets
 
 if TYPE_CHECKING:
     import pystac
@@ -73,7 +74,7 @@ def open_scene_tree(
     options = options_of(locals())
     found = resolve_unsigned(scene_id, options, resolver)
     groups: dict[Grid, dict[str, ReadableAsset]] = {}
-    for name, asset in described(found, options).items():
+    for name, asset in readable_assets(found, options).items():
         groups.setdefault(asset.grid, {})[name] = asset
     nodes: dict[str, xr.Dataset] = {}
     for grid in sorted(groups, key=lambda grid: grid.resolution):
@@ -93,7 +94,7 @@ def open_scene_tree(
 
 
 def _named(asset: ReadableAsset, taken: Iterable[str]) -> str:
-    """Name the node of an asset; grids of the same pixels that lie otherwise are counted."""
+    """Return the name of an asset's node, with a number if another grid has this pixel size."""
     unit = "deg" if asset.geobox.crs is not None and asset.geobox.crs.geographic else "m"
     name = f"r{asset.grid.resolution:.6g}{unit}"
     others = sum(each.split("_")[0] == name for each in taken)

@@ -340,7 +340,7 @@ class TestOpening:
             ds = astra_xr.open_scene(self.item(tmp_path))
         assert ds.rio.crs.to_epsg() == 32610
         assert caplog.messages == [
-            "x a: the file is asked for what its item leaves out: grid, scale, number of bands"
+            "x a: reading the file's header for what its item lacks: grid, scale, number of bands"
         ]
 
     @pytest.mark.parametrize("code", ["EPSG:999999", "nonsense", "PROJCS[", "EPSG:None", 32767])

@@ -59,8 +59,18 @@ def test_the_engine_claims_ids_alone(name: Any, ours: bool) -> None:
     assert AstraBackend().guess_can_open(name) is ours
 
 
-def test_what_is_no_id() -> None:
-    with pytest.raises(errors.InvalidSceneId, match="it is not text"):
+def test_the_engine_opens_items_too() -> None:
+    item = astra_xr.resolve(SCENE_ID, "red", catalog="sample").to_item()
+    expected = astra_xr.open_scene(item, ["B04"])
+    forms: list[Any] = [item, item.to_dict()]
+    for form in forms:
+        ds = xr.open_dataset(form, engine=AstraBackend, bands=["B04"])
+        assert not ds.B04.variable._in_memory
+        xr.testing.assert_identical(ds, expected)
+
+
+def test_what_is_no_scene() -> None:
+    with pytest.raises(errors.InvalidParameter, match="a scene id, a pystac.Item or an item"):
         AstraBackend().open_dataset(3)
 
 

@@ -157,6 +157,12 @@ def test_each_parameter_is_an_option_of_its_name(function: object, others: set[s
         "chunks": {"x": 512},
         "crs": CRS("EPSG:32610"),
         "bbox": (5.0, 50.0, 6.0, 51.0),
+        "x": (0.0, 10.0),
+        "y": (10.0, 0.0),
+        "anchor": "center",
+        "resampling": {"red": "cubic"},
+        "mask_and_scale": False,
+        "allow_large": True,
         "intersects": {"type": "Point", "coordinates": [5.0, 50.0]},
     }
     given = {name: read.get(name, object()) for name in set(parameters) - others}

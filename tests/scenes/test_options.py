@@ -140,9 +140,51 @@ def test_chunks_of_a_dataset(given: Any, chunks: Any) -> None:
         assert ds["red"].chunks == whole
 
 
-def test_a_text_that_is_no_size_of_chunks() -> None:
-    with pytest.raises(InvalidParameter, match="Invalid chunks='sensible'"):
-        astra_xr.open_scene(SCENE_ID, ["red"], catalog="sample", chunks="sensible")
+@pytest.mark.parametrize("text", ["sensible", "a\nb", "x" * 9999])
+def test_a_text_that_is_no_size_of_chunks(text: str) -> None:
+    with pytest.raises(InvalidParameter) as caught:
+        astra_xr.open_scene(SCENE_ID, ["red"], catalog="sample", chunks=text)
+    assert caught.value.name == "chunks"
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 600
+
+
+# Words and ranges
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        (name, given)
+        for name in ("resampling", "anchor", "groupby", "x", "y", "resolver")
+        for given in (
+            5, b"nearest", ["nearest"], ("a", "b"), {"nearest"}, object(), np.array([1, 1]), "x",
+            "", {"red": 5}, {"red": ["nearest"]}, slice(1, 2), pd.Series([1, 1]), 10**400,
+        )
+    ],
+    ids=lambda each: type(each).__name__ if not isinstance(each, str) else each,
+)  # fmt: skip
+def test_words_and_ranges_that_cannot_be(network: Loopback, name: str, given: Any) -> None:
+    with pytest.raises(InvalidParameter) as caught:
+        astra_xr.open_scenes([SCENE_ID], ["red"], **{name: given})
+    assert caught.value.name == name
+    assert "\n" not in str(caught.value)
+    assert network.log == []
+
+
+@pytest.mark.parametrize("name", ["mask_and_scale", "allow_large", "fail_on_error"])
+@pytest.mark.parametrize("given", ["False", 2, 0.0, [], {"red": False}, np.array([True, False])])
+def test_flags_that_cannot_be(network: Loopback, name: str, given: Any) -> None:
+    with pytest.raises(InvalidParameter, match=f"Invalid {name}=.*True or False"):
+        astra_xr.open_scenes([SCENE_ID], ["red"], **{name: given})
+    assert network.log == []
+
+
+@pytest.mark.parametrize("x", [(551000, 552000), [552000.0, 551000], np.array([551000, 552000])])
+def test_ranges(x: Any) -> None:
+    y: Any = pd.Series(["4152000", "4153000"])
+    ds = astra_xr.open_scene(SCENE_ID, ["red"], catalog="sample", x=x, y=y)
+    assert ds.red.shape == (100, 100)
 
 
 # CRS

@@ -30,7 +30,7 @@ def test_the_finest_is_the_default_and_is_told(caplog: pytest.LogCaptureFixture)
     caplog.set_level(logging.INFO, logger="astra_xr")
     ds = scene()
     (line,) = [r.getMessage() for r in caplog.records if "several resolutions" in r.getMessage()]
-    assert "(red 10, B11 20, SCL 20) come at the finest" in line
+    assert "(red 10, B11 20, SCL 20); using the finest" in line
     assert ds.rio.resolution() == (10, -10)
     assert dict(ds.sizes) == {"y": 2048, "x": 2048}
     # Whole factors repeat each pixel.

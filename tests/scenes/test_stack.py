@@ -108,6 +108,7 @@ def test_the_accessor_works_over_time(sample: xr.Dataset) -> None:
     np.testing.assert_allclose(ndvi, expected, atol=1e-5)
     assert "B04" in repr(part.astra)
     assert part.astra.failures.empty
+    assert "failures" not in part.attrs, "attrs go into files"
     assert part.astra["B08"].name == "nir"
 
 

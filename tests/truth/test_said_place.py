@@ -150,7 +150,7 @@ def test_nothing_tells_where_a_file_lies(tmp_path: Path) -> None:
     message = str(caught.value)
     assert "No such file" in message
     assert "while the item's bbox is (-121.8" in message
-    assert "mend proj:transform" in message
+    assert "correct proj:transform" in message
 
 
 GRIDS = st.sampled_from(
