@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,20 @@ def test_modules_stay_small(path: Path) -> None:
 def test_a_module_is_found_by_its_name() -> None:
     names = [path.name for path in MODULES if path.name != "__init__.py"]
     assert {name for name in names if names.count(name) > 1} == {"base.py"}
+
+
+def test_the_contracts_name_every_catalog_and_mission() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    named = {each["name"]: set(each.get("modules", ())) for each in contracts["contracts"]}
+    plugins = {module: module.read_text() for module in MODULES}
+    catalogs = {p.stem for p, code in plugins.items() if re.search(r"\(\w*Catalog\):", code)}
+    missions = {p.stem for p, code in plugins.items() if re.search(r"^MISSION =", code, re.M)}
+    assert named["Catalogs know nothing of each other"] == {
+        f"astra_xr.catalogs.{name}" for name in catalogs - {"stac"}
+    }
+    assert named["Missions know nothing of each other"] == {
+        f"astra_xr.missions.{name}" for name in missions | {"landsat_bands"}
+    }
 
 
 def test_only_arrays_look_at_the_inside_of_xarray() -> None:

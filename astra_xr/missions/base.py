@@ -66,6 +66,37 @@ class Sidecar:
     """Native band name → factors, from the file's JSON; empty if it has none."""
 
 
+def spectral_band(
+    native: str,
+    common: str | None,
+    title: str,
+    wavelength: float,
+    fwhm: float,
+    gsd: float,
+    symbol: str | None = None,
+    spellings: tuple[str, ...] = (),
+    shared: tuple[str, ...] = (),
+    **fields: Any,
+) -> Band:
+    """Return a row of a band table; ``B1`` is a spelling of ``B01``.
+
+    Center and width are in µm, the pixel size in m; see :class:`~astra_xr.model.Band`.
+    """
+    short = native.replace("B0", "B")
+    return Band(
+        native=native,
+        common=common,
+        title=title,
+        wavelength=wavelength,
+        fwhm=fwhm,
+        gsd=gsd,
+        symbol=symbol,
+        spellings=(*((short,) if short != native else ()), *spellings),
+        shared=shared,
+        **fields,
+    )
+
+
 OPTICAL_PRESETS: Mapping[str, tuple[str, str, str]] = {
     "True color": ("red", "green", "blue"),
     "False color": ("nir", "red", "green"),

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 
-from astra_xr.missions.base import OPTICAL_PRESETS, Correction, IdForm, Item, Mission
+from astra_xr.missions.base import OPTICAL_PRESETS, Correction, IdForm, Item, Mission, spectral_band
 from astra_xr.missions.evidence import instruments_of, is_of
 from astra_xr.model import Band, ClassValue
 
@@ -20,53 +21,13 @@ _GRANULE = re.compile(
 )
 
 
-def _reflectance(
-    native: str,
-    common: str,
-    title: str,
-    wavelength: float,
-    fwhm: float,
-    symbol: str | None,
-    spellings: tuple[str, ...] = (),
-    shared: tuple[str, ...] = (),
-) -> Band:
-    short = native.replace("B0", "B")
-    return Band(
-        native=native,
-        common=common,
-        title=title,
-        wavelength=wavelength,
-        fwhm=fwhm,
-        gsd=30,
-        symbol=symbol,
-        spellings=(*((short,) if short != native else ()), *spellings),
-        shared=shared,
-        role="reflectance",
-        dtype="int16",
-        nodata=-9999,
-        scale=1e-4,
-        unit="1",
-    )
-
-
-def _thermal(native: str, common: str, title: str, wavelength: float, symbol: str) -> Band:
-    # Stored in hundredths of a degree Celsius.
-    return Band(
-        native=native,
-        common=common,
-        title=title,
-        wavelength=wavelength,
-        fwhm={"B10": 0.59, "B11": 1.01}[native],
-        gsd=30,
-        symbol=symbol,
-        role="thermal",
-        dtype="int16",
-        nodata=-9999,
-        scale=0.01,
-        offset=273.15,
-        unit="K",
-    )
-
+_band = partial(
+    spectral_band, role="reflectance", dtype="int16", nodata=-9999, scale=1e-4, unit="1"
+)
+# Stored in hundredths of a degree Celsius.
+_thermal = partial(
+    spectral_band, role="thermal", dtype="int16", nodata=-9999, scale=0.01, offset=273.15, unit="K"
+)
 
 _FMASK_BITS = ("cirrus", "cloud", "adjacent_to_cloud", "cloud_shadow", "snow_or_ice", "water")
 _AEROSOL = ("climatology", "low", "moderate", "high")
@@ -110,35 +71,35 @@ _SHARED: tuple[Band, ...] = (
 )
 
 L30_BANDS: tuple[Band, ...] = (
-    _reflectance("B01", "coastal", "Coastal aerosol", 0.443, 0.02, "A"),
-    _reflectance("B02", "blue", "Blue", 0.482, 0.06, "B"),
-    _reflectance("B03", "green", "Green", 0.561, 0.06, "G"),
-    _reflectance("B04", "red", "Red", 0.655, 0.04, "R"),
-    _reflectance("B05", "nir08", "Narrow near infrared", 0.865, 0.03, "N", ("nir",)),
-    _reflectance("B06", "swir16", "Short-wave infrared 1.6", 1.609, 0.08, "S1"),
-    _reflectance("B07", "swir22", "Short-wave infrared 2.2", 2.201, 0.18, "S2"),
-    _reflectance("B09", "cirrus", "Cirrus", 1.373, 0.02, None),
-    _thermal("B10", "lwir11", "Thermal infrared 1", 10.9, "T1"),
-    _thermal("B11", "lwir12", "Thermal infrared 2", 12.0, "T2"),
+    _band("B01", "coastal", "Coastal aerosol", 0.443, 0.02, 30, "A"),
+    _band("B02", "blue", "Blue", 0.482, 0.06, 30, "B"),
+    _band("B03", "green", "Green", 0.561, 0.06, 30, "G"),
+    _band("B04", "red", "Red", 0.655, 0.04, 30, "R"),
+    _band("B05", "nir08", "Narrow near infrared", 0.865, 0.03, 30, "N", ("nir",)),
+    _band("B06", "swir16", "Short-wave infrared 1.6", 1.609, 0.08, 30, "S1"),
+    _band("B07", "swir22", "Short-wave infrared 2.2", 2.201, 0.18, 30, "S2"),
+    _band("B09", "cirrus", "Cirrus", 1.373, 0.02, 30, None),
+    _thermal("B10", "lwir11", "Thermal infrared 1", 10.9, 0.59, 30, "T1"),
+    _thermal("B11", "lwir12", "Thermal infrared 2", 12.0, 1.01, 30, "T2"),
     *_SHARED,
 )
 
 _RED_EDGE = ("rededge",)
 
 S30_BANDS: tuple[Band, ...] = (
-    _reflectance("B01", "coastal", "Coastal aerosol", 0.4439, 0.027, "A"),
-    _reflectance("B02", "blue", "Blue", 0.4966, 0.098, "B"),
-    _reflectance("B03", "green", "Green", 0.56, 0.045, "G"),
-    _reflectance("B04", "red", "Red", 0.6645, 0.038, "R"),
-    _reflectance("B05", "rededge071", "Red edge 1", 0.7039, 0.019, "RE1", ("rededge1",), _RED_EDGE),
-    _reflectance("B06", "rededge075", "Red edge 2", 0.7402, 0.018, "RE2", ("rededge2",), _RED_EDGE),
-    _reflectance("B07", "rededge078", "Red edge 3", 0.7825, 0.028, "RE3", ("rededge3",), _RED_EDGE),
-    _reflectance("B08", "nir", "Broad near infrared", 0.8351, 0.145, "N"),
-    _reflectance("B8A", "nir08", "Narrow near infrared", 0.8648, 0.033, "N2", ("B08A",)),
-    _reflectance("B09", "nir09", "Water vapor", 0.945, 0.026, "WV"),
-    _reflectance("B10", "cirrus", "Cirrus", 1.3735, 0.075, None),
-    _reflectance("B11", "swir16", "Short-wave infrared 1.6", 1.6137, 0.143, "S1"),
-    _reflectance("B12", "swir22", "Short-wave infrared 2.2", 2.2024, 0.242, "S2"),
+    _band("B01", "coastal", "Coastal aerosol", 0.4439, 0.027, 30, "A"),
+    _band("B02", "blue", "Blue", 0.4966, 0.098, 30, "B"),
+    _band("B03", "green", "Green", 0.56, 0.045, 30, "G"),
+    _band("B04", "red", "Red", 0.6645, 0.038, 30, "R"),
+    _band("B05", "rededge071", "Red edge 1", 0.7039, 0.019, 30, "RE1", ("rededge1",), _RED_EDGE),
+    _band("B06", "rededge075", "Red edge 2", 0.7402, 0.018, 30, "RE2", ("rededge2",), _RED_EDGE),
+    _band("B07", "rededge078", "Red edge 3", 0.7825, 0.028, 30, "RE3", ("rededge3",), _RED_EDGE),
+    _band("B08", "nir", "Broad near infrared", 0.8351, 0.145, 30, "N"),
+    _band("B8A", "nir08", "Narrow near infrared", 0.8648, 0.033, 30, "N2", ("B08A",)),
+    _band("B09", "nir09", "Water vapor", 0.945, 0.026, 30, "WV"),
+    _band("B10", "cirrus", "Cirrus", 1.3735, 0.075, 30, None),
+    _band("B11", "swir16", "Short-wave infrared 1.6", 1.6137, 0.143, 30, "S1"),
+    _band("B12", "swir22", "Short-wave infrared 2.2", 2.2024, 0.242, 30, "S2"),
     *_SHARED,
 )
 

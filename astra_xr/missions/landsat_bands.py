@@ -9,100 +9,54 @@ published by the STAC catalogs.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
+from astra_xr.missions.base import spectral_band
 from astra_xr.model import Band, ClassValue
 
+_BITS = ("fill", "dilated_cloud", "cirrus", "cloud", "cloud_shadow", "snow", "clear", "water")
+_CONFIDENCE = ("low", "medium", "high")
 
-def _flags(*fields: tuple[str, int, int, tuple[str, ...]]) -> tuple[ClassValue, ...]:
-    """Return CF flags for bit fields given as (name, first bit, number of bits, meanings)."""
-    return tuple(
-        ClassValue(value=number << first, name=meaning, mask=((1 << bits) - 1) << first)
-        for _, first, bits, meanings in fields
-        for number, meaning in enumerate(meanings)
-        if meaning
-    )
-
-
-_CONFIDENCE = ("not_set", "low", "medium", "high")
-
-QA_PIXEL_FLAGS = _flags(
-    ("fill", 0, 1, ("", "fill")),
-    ("dilated_cloud", 1, 1, ("", "dilated_cloud")),
-    ("cirrus", 2, 1, ("", "cirrus")),
-    ("cloud", 3, 1, ("", "cloud")),
-    ("cloud_shadow", 4, 1, ("", "cloud_shadow")),
-    ("snow", 5, 1, ("", "snow")),
-    ("clear", 6, 1, ("", "clear")),
-    ("water", 7, 1, ("", "water")),
+QA_PIXEL_FLAGS = (
+    *(ClassValue(value=1 << bit, name=name, mask=1 << bit) for bit, name in enumerate(_BITS)),
     *(
-        (
-            name,
-            bit,
-            2,
-            tuple(
-                f"{name}_confidence_{level}" if level != "not_set" else "" for level in _CONFIDENCE
-            ),
-        )
+        ClassValue(value=level << bit, name=f"{name}_confidence_{word}", mask=0b11 << bit)
         for name, bit in (("cloud", 8), ("cloud_shadow", 10), ("snow", 12), ("cirrus", 14))
+        for level, word in enumerate(_CONFIDENCE, start=1)
     ),
 )
 
-
-def _reflectance(
-    native: str,
-    common: str,
-    title: str,
-    wavelength: float,
-    fwhm: float,
-    symbol: str | None,
-    spellings: tuple[str, ...] = (),
-) -> Band:
-    return Band(
-        native=native,
-        common=common,
-        title=title,
-        wavelength=wavelength,
-        fwhm=fwhm,
-        gsd=30,
-        symbol=symbol,
-        spellings=(*_numbered(native), *spellings),
-        role="reflectance",
-        dtype="uint16",
-        nodata=0,
-        scale=2.75e-5,
-        offset=-0.2,
-        unit="1",
-    )
+_TEMPERATURE = "Surface temperature"
 
 
-def _numbered(native: str) -> tuple[str, ...]:
-    number = int(native[1:])
-    return tuple(f"{prefix}B{number}" for prefix in ("", "SR_", "OLI_", "ETM_", "TM_"))
+def _sr(number: int) -> tuple[str, ...]:
+    """Return the names that files of some sensors have for a band of surface reflectance."""
+    return tuple(f"{sensor}_B{number}" for sensor in ("SR", "OLI", "ETM", "TM"))
 
 
-def _thermal(native: str, common: str, wavelength: float, fwhm: float, gsd: float) -> Band:
-    number = int(native[1:])
-    prefixes = ("B", "ST_B", "TIRS_B", "ETM_B", "TM_B")
-    return Band(
-        native=native,
-        common=common,
-        title="Surface temperature",
-        wavelength=wavelength,
-        fwhm=fwhm,
-        gsd=gsd,
-        symbol="T1" if native == "B10" else "T",
-        spellings=tuple(
-            name
-            for name in (*(f"{prefix}{number}" for prefix in prefixes), "lwir", "thermal")
-            if name not in (native, common)
-        ),
-        role="thermal",
-        dtype="uint16",
-        nodata=0,
-        scale=0.00341802,
-        offset=149.0,
-        unit="K",
-    )
+def _st(number: int) -> tuple[str, ...]:
+    """Return the same for a band of surface temperature."""
+    return tuple(f"{sensor}_B{number}" for sensor in ("ST", "TIRS", "ETM", "TM"))
+
+
+_reflectance = partial(
+    spectral_band,
+    role="reflectance",
+    dtype="uint16",
+    nodata=0,
+    scale=2.75e-5,
+    offset=-0.2,
+    unit="1",
+)
+_thermal = partial(
+    spectral_band,
+    role="thermal",
+    dtype="uint16",
+    nodata=0,
+    scale=0.00341802,
+    offset=149.0,
+    unit="K",
+)
 
 
 def _auxiliary(native: str, key: str, title: str, scale: float, unit: str | None) -> Band:
@@ -166,26 +120,26 @@ _LEVEL2: tuple[Band, ...] = (
 )
 
 OLI_BANDS: tuple[Band, ...] = (
-    _reflectance("B01", "coastal", "Coastal aerosol", 0.44, 0.02, "A"),
-    _reflectance("B02", "blue", "Blue", 0.48, 0.06, "B"),
-    _reflectance("B03", "green", "Green", 0.56, 0.06, "G"),
-    _reflectance("B04", "red", "Red", 0.65, 0.04, "R"),
-    _reflectance("B05", "nir08", "Near infrared", 0.87, 0.03, "N", ("nir",)),
-    _reflectance("B06", "swir16", "Short-wave infrared 1.6", 1.61, 0.09, "S1"),
-    _reflectance("B07", "swir22", "Short-wave infrared 2.2", 2.20, 0.19, "S2"),
-    _thermal("B10", "lwir11", 10.9, 0.59, 100),
+    _reflectance("B01", "coastal", "Coastal aerosol", 0.44, 0.02, 30, "A", _sr(1)),
+    _reflectance("B02", "blue", "Blue", 0.48, 0.06, 30, "B", _sr(2)),
+    _reflectance("B03", "green", "Green", 0.56, 0.06, 30, "G", _sr(3)),
+    _reflectance("B04", "red", "Red", 0.65, 0.04, 30, "R", _sr(4)),
+    _reflectance("B05", "nir08", "Near infrared", 0.87, 0.03, 30, "N", (*_sr(5), "nir")),
+    _reflectance("B06", "swir16", "Short-wave infrared 1.6", 1.61, 0.09, 30, "S1", _sr(6)),
+    _reflectance("B07", "swir22", "Short-wave infrared 2.2", 2.20, 0.19, 30, "S2", _sr(7)),
+    _thermal("B10", "lwir11", _TEMPERATURE, 10.9, 0.59, 100, "T1", (*_st(10), "lwir", "thermal")),
     *_LEVEL2,
 )
 """Landsat 8 and 9, Level 2."""
 
 TM_BANDS: tuple[Band, ...] = (
-    _reflectance("B01", "blue", "Blue", 0.48, 0.07, "B"),
-    _reflectance("B02", "green", "Green", 0.56, 0.08, "G"),
-    _reflectance("B03", "red", "Red", 0.66, 0.06, "R"),
-    _reflectance("B04", "nir08", "Near infrared", 0.84, 0.13, "N", ("nir",)),
-    _reflectance("B05", "swir16", "Short-wave infrared 1.6", 1.65, 0.20, "S1"),
-    _reflectance("B07", "swir22", "Short-wave infrared 2.2", 2.20, 0.27, "S2"),
-    _thermal("B06", "lwir", 11.45, 2.1, 120),
+    _reflectance("B01", "blue", "Blue", 0.48, 0.07, 30, "B", _sr(1)),
+    _reflectance("B02", "green", "Green", 0.56, 0.08, 30, "G", _sr(2)),
+    _reflectance("B03", "red", "Red", 0.66, 0.06, 30, "R", _sr(3)),
+    _reflectance("B04", "nir08", "Near infrared", 0.84, 0.13, 30, "N", (*_sr(4), "nir")),
+    _reflectance("B05", "swir16", "Short-wave infrared 1.6", 1.65, 0.20, 30, "S1", _sr(5)),
+    _reflectance("B07", "swir22", "Short-wave infrared 2.2", 2.20, 0.27, 30, "S2", _sr(7)),
+    _thermal("B06", "lwir", _TEMPERATURE, 11.45, 2.1, 120, "T", (*_st(6), "thermal")),
     *_LEVEL2,
 )
 """Landsat 4, 5 and 7, Level 2."""
@@ -206,32 +160,7 @@ def _raw(band: Band, dtype: str) -> Band:
     )
 
 
-def _level1(
-    native: str,
-    common: str | None,
-    title: str,
-    wavelength: float,
-    fwhm: float,
-    gsd: float,
-    spellings: tuple[str, ...] = (),
-    *,
-    dtype: str = "uint16",
-    role: str = "reflectance",
-    symbol: str | None = None,
-) -> Band:
-    return Band(
-        native=native,
-        common=common,
-        title=title,
-        wavelength=wavelength,
-        fwhm=fwhm,
-        gsd=gsd,
-        spellings=spellings,
-        role=role,
-        symbol=symbol,
-        dtype=dtype,
-        nodata=0,
-    )
+_level1 = partial(spectral_band, role="reflectance", dtype="uint16", nodata=0)
 
 
 def _mss(first: int) -> tuple[Band, ...]:
@@ -243,18 +172,8 @@ def _mss(first: int) -> tuple[Band, ...]:
         ("nir09", "Near infrared 0.9", 0.95, 0.3, None, ()),
     )
     return tuple(
-        _level1(
-            f"B0{number}",
-            common,
-            title,
-            wavelength,
-            fwhm,
-            60,
-            (f"B{number}", f"MSS_B{number}", *spellings),
-            dtype="uint8",
-            symbol=symbol,
-        )
-        for number, (common, title, wavelength, fwhm, symbol, spellings) in enumerate(rows, first)
+        _level1(f"B0{n}", *columns, 60, symbol, (f"MSS_B{n}", *spellings), dtype="uint8")
+        for n, (*columns, symbol, spellings) in enumerate(rows, first)
     )
 
 
@@ -270,10 +189,14 @@ _ANGLES = tuple(
 
 OLI_LEVEL1: tuple[Band, ...] = (
     *(_raw(band, "uint16") for band in OLI_BANDS if band.role == "reflectance"),
-    _level1("B08", "pan", "Panchromatic", 0.59, 0.18, 15, ("B8", "OLI_B8")),
-    _level1("B09", "cirrus", "Cirrus", 1.37, 0.02, 30, ("B9", "OLI_B9")),
-    _level1("B10", "lwir11", "Thermal infrared 1", 10.9, 0.59, 100, ("TIRS_B10",), role="thermal"),
-    _level1("B11", "lwir12", "Thermal infrared 2", 12.0, 1.01, 100, ("TIRS_B11",), role="thermal"),
+    _level1("B08", "pan", "Panchromatic", 0.59, 0.18, 15, None, ("OLI_B8",)),
+    _level1("B09", "cirrus", "Cirrus", 1.37, 0.02, 30, None, ("OLI_B9",)),
+    _level1(
+        "B10", "lwir11", "Thermal infrared 1", 10.9, 0.59, 100, None, ("TIRS_B10",), role="thermal"
+    ),
+    _level1(
+        "B11", "lwir12", "Thermal infrared 2", 12.0, 1.01, 100, None, ("TIRS_B11",), role="thermal"
+    ),
     *_ANGLES,
     *QUALITY_BANDS,
 )
@@ -287,19 +210,18 @@ TM_LEVEL1: tuple[Band, ...] = (
 """Landsat 4 and 5, Thematic Mapper, Level 1."""
 
 _GAINS = tuple(
-    replace(
-        _level1(
-            f"B06_VCID_{number}",
-            common,
-            f"Thermal infrared, {gain} gain",
-            11.45,
-            2.1,
-            60,
-            (f"B6_VCID_{number}", f"VCID_{number}", f"ETM_B6_VCID_{number}"),
-            dtype="uint8",
-            role="thermal",
-        ),
-        shared=("B6", "B06"),
+    _level1(
+        f"B06_VCID_{number}",
+        common,
+        f"Thermal infrared, {gain} gain",
+        11.45,
+        2.1,
+        60,
+        None,
+        (f"VCID_{number}", f"ETM_B6_VCID_{number}"),
+        ("B6", "B06"),
+        dtype="uint8",
+        role="thermal",
     )
     for number, common, gain in ((1, "lwir", "low"), (2, None, "high"))
 )
@@ -307,7 +229,7 @@ _GAINS = tuple(
 ETM_LEVEL1: tuple[Band, ...] = (
     *(_raw(band, "uint8") for band in TM_BANDS if band.role == "reflectance"),
     *_GAINS,
-    _level1("B08", "pan", "Panchromatic", 0.71, 0.38, 15, ("B8", "ETM_B8"), dtype="uint8"),
+    _level1("B08", "pan", "Panchromatic", 0.71, 0.38, 15, None, ("ETM_B8",), dtype="uint8"),
     *_ANGLES,
     *QUALITY_BANDS,
 )

@@ -12,9 +12,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from astra_xr.errors import InvalidItem
-from astra_xr.missions.base import OPTICAL_PRESETS, Correction, IdForm, Item, Mission
+from astra_xr.missions.base import OPTICAL_PRESETS, Correction, IdForm, Item, Mission, spectral_band
 from astra_xr.missions.evidence import agreed, bands_in, day_of, instruments_of, is_of, read
 from astra_xr.model import Band, ClassValue
 
@@ -60,56 +61,22 @@ SCENE_CLASSES = tuple(
 )
 
 
-def _reflectance(
-    native: str,
-    common: str | None,
-    title: str,
-    wavelength: float,
-    fwhm: float,
-    gsd: float,
-    symbol: str | None,
-    spellings: tuple[str, ...] = (),
-    shared: tuple[str, ...] = (),
-) -> Band:
-    short = native.replace("B0", "B")
-    return Band(
-        native=native,
-        common=common,
-        title=title,
-        wavelength=wavelength,
-        fwhm=fwhm,
-        gsd=gsd,
-        symbol=symbol,
-        spellings=(*((short,) if short != native else ()), *spellings),
-        shared=shared,
-        role="reflectance",
-        dtype="uint16",
-        nodata=0,
-        scale=1e-4,
-        unit="1",
-    )
-
+_band = partial(spectral_band, role="reflectance", dtype="uint16", nodata=0, scale=1e-4, unit="1")
 
 BANDS: tuple[Band, ...] = (
-    _reflectance("B01", "coastal", "Coastal aerosol", 0.443, 0.027, 60, "A"),
-    _reflectance("B02", "blue", "Blue", 0.490, 0.098, 10, "B"),
-    _reflectance("B03", "green", "Green", 0.560, 0.045, 10, "G"),
-    _reflectance("B04", "red", "Red", 0.665, 0.038, 10, "R"),
-    _reflectance(
-        "B05", "rededge071", "Red edge 1", 0.704, 0.019, 20, "RE1", ("rededge1",), ("rededge",)
-    ),
-    _reflectance(
-        "B06", "rededge075", "Red edge 2", 0.740, 0.018, 20, "RE2", ("rededge2",), ("rededge",)
-    ),
-    _reflectance(
-        "B07", "rededge078", "Red edge 3", 0.783, 0.028, 20, "RE3", ("rededge3",), ("rededge",)
-    ),
-    _reflectance("B08", "nir", "Near infrared", 0.842, 0.145, 10, "N"),
-    _reflectance("B8A", "nir08", "Narrow near infrared", 0.865, 0.033, 20, "N2", ("B08A",)),
-    _reflectance("B09", "nir09", "Water vapor", 0.945, 0.026, 60, "WV"),
-    _reflectance("B10", "cirrus", "Cirrus", 1.3735, 0.075, 60, None),
-    _reflectance("B11", "swir16", "Short-wave infrared 1.6", 1.610, 0.143, 20, "S1"),
-    _reflectance("B12", "swir22", "Short-wave infrared 2.2", 2.190, 0.242, 20, "S2"),
+    _band("B01", "coastal", "Coastal aerosol", 0.443, 0.027, 60, "A"),
+    _band("B02", "blue", "Blue", 0.490, 0.098, 10, "B"),
+    _band("B03", "green", "Green", 0.560, 0.045, 10, "G"),
+    _band("B04", "red", "Red", 0.665, 0.038, 10, "R"),
+    _band("B05", "rededge071", "Red edge 1", 0.704, 0.019, 20, "RE1", ("rededge1",), ("rededge",)),
+    _band("B06", "rededge075", "Red edge 2", 0.740, 0.018, 20, "RE2", ("rededge2",), ("rededge",)),
+    _band("B07", "rededge078", "Red edge 3", 0.783, 0.028, 20, "RE3", ("rededge3",), ("rededge",)),
+    _band("B08", "nir", "Near infrared", 0.842, 0.145, 10, "N"),
+    _band("B8A", "nir08", "Narrow near infrared", 0.865, 0.033, 20, "N2", ("B08A",)),
+    _band("B09", "nir09", "Water vapor", 0.945, 0.026, 60, "WV"),
+    _band("B10", "cirrus", "Cirrus", 1.3735, 0.075, 60, None),
+    _band("B11", "swir16", "Short-wave infrared 1.6", 1.610, 0.143, 20, "S1"),
+    _band("B12", "swir22", "Short-wave infrared 2.2", 2.190, 0.242, 20, "S2"),
     Band(
         native="AOT",
         title="Aerosol optical thickness",
