@@ -13,7 +13,7 @@ import pandas as pd
 import shapely
 
 from astra_xr.catalogs.footprints import footprint
-from astra_xr.resolver.sightings import Row
+from astra_xr.resolver.search_rows import Row
 from astra_xr.scenes.time_steps import solar_day
 
 _WHOLE = 0.99

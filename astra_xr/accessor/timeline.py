@@ -28,7 +28,7 @@ from astra_xr.catalogs import AnyCatalog
 from astra_xr.catalogs.footprints import footprint
 from astra_xr.errors import InvalidParameter, MixedGrids, UnknownIndex
 from astra_xr.geometry import LONLAT, Box
-from astra_xr.resolver.sightings import Row
+from astra_xr.resolver.search_rows import Row
 from astra_xr.scenes.scene_search import search
 from astra_xr.scenes.stack import open_scenes
 

@@ -9,8 +9,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from astra_xr.catalogs.query import Query
 from astra_xr.missions import MISSIONS, Item, Mission
-from astra_xr.missions.evidence import bands_in
-from astra_xr.missions.media import raster_kind
+from astra_xr.missions.media_types import raster_kind
+from astra_xr.missions.recognition import bands_in
 from astra_xr.model import SceneId, SignedUrl
 
 _log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from astra_xr.catalogs.stac import (
     tile_window,
 )
 from astra_xr.missions import MISSIONS, Item
-from astra_xr.missions.media import raster_kind
+from astra_xr.missions.media_types import raster_kind
 from astra_xr.model import SceneId, SignedUrl
 from astra_xr.settings import Settings
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from astra_xr.missions.base import OPTICAL_PRESETS, Correction, IdForm, Item, Mission, spectral_band
-from astra_xr.missions.evidence import instruments_of, is_of
+from astra_xr.missions.recognition import instruments_of, is_of
 from astra_xr.model import Band, ClassValue
 
 _GRANULE = re.compile(

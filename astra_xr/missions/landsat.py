@@ -21,7 +21,6 @@ from astra_xr.missions.base import (
     Mission,
     Sidecar,
 )
-from astra_xr.missions.evidence import agreed, day_of, instruments_of, is_of, read
 from astra_xr.missions.landsat_bands import (
     EARLY_MSS_BANDS,
     ETM_LEVEL1,
@@ -33,6 +32,7 @@ from astra_xr.missions.landsat_bands import (
     TM_BANDS,
     TM_LEVEL1,
 )
+from astra_xr.missions.recognition import agreed, day_of, instruments_of, is_of, read
 from astra_xr.model import Band
 
 __all__ = ["MISSION", "OLI_BANDS", "QA_PIXEL_FLAGS", "TM_BANDS"]

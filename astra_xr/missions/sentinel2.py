@@ -16,7 +16,7 @@ from functools import partial
 
 from astra_xr.errors import InvalidItem
 from astra_xr.missions.base import OPTICAL_PRESETS, Correction, IdForm, Item, Mission, spectral_band
-from astra_xr.missions.evidence import agreed, bands_in, day_of, instruments_of, is_of, read
+from astra_xr.missions.recognition import agreed, bands_in, day_of, instruments_of, is_of, read
 from astra_xr.model import Band, ClassValue
 
 _PLATFORM = r"(?P<platform>S2[A-D])"

@@ -11,10 +11,10 @@ from typing import Any
 
 from astra_xr.errors import AmbiguousBand, InvalidParameter, UnknownBand
 from astra_xr.missions import Item, Mission
-from astra_xr.missions.media import is_cog_type, raster_kind
+from astra_xr.missions.media_types import is_cog_type, raster_kind
 from astra_xr.model import CLASS_ROLES, Band
+from astra_xr.resolver.band_fields import describe_planes
 from astra_xr.resolver.classification import classified, classified_file
-from astra_xr.resolver.descriptions import describe_planes
 
 _NO_DATA_ROLES = {"thumbnail", "overview", "metadata"}
 

@@ -13,7 +13,7 @@ from astra_xr.errors import InvalidItem, redact
 from astra_xr.geometry import map_crs
 from astra_xr.missions import Item
 from astra_xr.model import Grid
-from astra_xr.resolver.footprint import contradiction
+from astra_xr.resolver.grid_check import contradiction
 from astra_xr.warned import first_time
 
 _log = logging.getLogger(__name__)

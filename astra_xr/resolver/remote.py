@@ -22,9 +22,9 @@ from astra_xr.resolver.bands import split_names
 from astra_xr.resolver.local import LocalResolver
 from astra_xr.resolver.radiometry import RadiometryMode, read_mode
 from astra_xr.resolver.resolution import Resolution
+from astra_xr.resolver.resolution_json import resolution_of
 from astra_xr.resolver.routing import check_format
 from astra_xr.resolver.scene_input import read_scene
-from astra_xr.resolver.wire import resolution_of
 from astra_xr.secret import Secret
 from astra_xr.settings import Settings, service_at
 

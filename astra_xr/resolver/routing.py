@@ -14,7 +14,7 @@ from astra_xr.conversion.recipe import IMAGES, Recipe
 from astra_xr.conversion.source import Source
 from astra_xr.conversion.stores import LocalStore, StoredAsset
 from astra_xr.errors import AstraError, InvalidFormat
-from astra_xr.missions.media import is_cog_type, raster_kind
+from astra_xr.missions.media_types import is_cog_type, raster_kind
 from astra_xr.model import CLASS_ROLES, Asset, ClassValue, Grid, UrlSource
 from astra_xr.net.patience import side_by_side
 from astra_xr.settings import Settings

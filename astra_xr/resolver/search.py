@@ -17,7 +17,7 @@ from astra_xr.errors import AstraError, InvalidParameter
 from astra_xr.missions import MISSIONS, Item
 from astra_xr.net.patience import Hurry, hurried
 from astra_xr.resolver.lookup import PASSED_OVER, said, verdict
-from astra_xr.resolver.sightings import Row, Sighting, merged
+from astra_xr.resolver.search_rows import Hit, Row, merged
 from astra_xr.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class Rows:
 class _Answer:
     """What one catalog found."""
 
-    sightings: list[Sighting] = field(default_factory=list)
+    hits: list[Hit] = field(default_factory=list)
     acquisitions: set[tuple[str, ...]] = field(default_factory=set)
     entries: int = 0
     matched: int | None = None
@@ -114,11 +114,11 @@ def find_rows(query: Query, settings: Settings, *, catalog: AnyCatalog = None) -
     failures = {name: answer.error for name, answer in answers.items() if answer.error}
     if named and failures:
         raise failures[named]
-    if len(failures) == len(order) and not any(each.sightings for each in answers.values()):
+    if len(failures) == len(order) and not any(each.hits for each in answers.values()):
         titles = {catalogs[name].title: error for name, error in failures.items()}
         raise verdict(f"scenes of {query.mission}", titles)
     rows = merged(
-        {name: answer.sightings for name, answer in answers.items()},
+        {name: answer.hits for name, answer in answers.items()},
         MISSIONS.get(query.mission),
         only=named,
     )
@@ -172,25 +172,25 @@ def _take(page: Page, answer: _Answer, catalog: Catalog, query: Query) -> None:
     answer.matched = page.matched if answer.matched is None else answer.matched
     answer.broken += page.broken
     answer.trouble = page.trouble
-    for sighting in _sightings(page.items, catalog, query, answer.closed):
-        answer.sightings.append(sighting)
-        answer.acquisitions.add(sighting.key)
-    answer.entries = len(answer.sightings)
+    for hit in _hits(page.items, catalog, query, answer.closed):
+        answer.hits.append(hit)
+        answer.acquisitions.add(hit.key)
+    answer.entries = len(answer.hits)
 
 
-def _sightings(
+def _hits(
     items: Sequence[Item], catalog: Catalog, query: Query, closed: dict[str, bool]
-) -> Iterator[Sighting]:
+) -> Iterator[Hit]:
     mission = MISSIONS.get(query.mission)
     key: tuple[str, ...]
     for item in items:
         parts = mission.describe(item) if mission else {}
         if not mission:
             key = (str(item.get("collection")), str(item["id"]))
-            yield Sighting.of(item, catalog, key=key, closed=closed)
+            yield Hit.of(item, catalog, key=key, closed=closed)
         elif parts:
             key = acquisition_key(mission, parts)
-            yield Sighting.of(item, catalog, key=key, closed=closed, mission=mission, parts=parts)
+            yield Hit.of(item, catalog, key=key, closed=closed, mission=mission, parts=parts)
 
 
 def _total(found: int, answers: Sequence[_Answer]) -> tuple[int | None, bool]:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from astra_xr.errors import AstraError, ReadError
 from astra_xr.missions import Factors, Item, Mission
-from astra_xr.missions.evidence import bands_in
+from astra_xr.missions.recognition import bands_in
 from astra_xr.model import SignedUrl, UrlSource, local_path
 from astra_xr.net.client import fetch_json
 from astra_xr.resolver.bands import BandAsset

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from astra_xr.geometry import Box
 
 if TYPE_CHECKING:
-    from astra_xr.resolver.sightings import Row
+    from astra_xr.resolver.search_rows import Row
 
 _WIDTH, _HEIGHT = 320, 200
 _MARGIN = 0.08

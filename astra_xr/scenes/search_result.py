@@ -10,7 +10,7 @@ from astra_xr.catalogs import AnyCatalog, catalog_name
 from astra_xr.catalogs.query import make_query
 from astra_xr.errors import InvalidParameter, redact
 from astra_xr.geometry import Box
-from astra_xr.resolver.sightings import Row
+from astra_xr.resolver.search_rows import Row
 from astra_xr.scenes.footprint_map import map_svg
 from astra_xr.tables import Cell, Picture, Table
 

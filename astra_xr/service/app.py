@@ -27,7 +27,7 @@ from astra_xr.net.memo import Memo
 from astra_xr.net.patience import Hurry, hurried
 from astra_xr.resolver.local import LocalResolver
 from astra_xr.resolver.resolution import Resolution
-from astra_xr.resolver.wire import detail_of
+from astra_xr.resolver.resolution_json import detail_of
 from astra_xr.service.answers import Answer, Answers
 from astra_xr.service.api import AssetsRequest
 from astra_xr.service.config import ServiceSettings, converter_of

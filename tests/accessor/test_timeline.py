@@ -20,7 +20,7 @@ from astra_xr.accessor.zonal import zonal
 from astra_xr.arrays.lazy import is_unread
 from astra_xr.errors import InvalidDataset, InvalidParameter
 from astra_xr.model import FoundId
-from astra_xr.resolver.sightings import Row
+from astra_xr.resolver.search_rows import Row
 from astra_xr.testing import write_cog
 
 BOX = shapely.box

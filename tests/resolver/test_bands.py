@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from astra_xr.errors import AmbiguousBand, AstraError, InvalidParameter, UnknownBand
 from astra_xr.missions import MISSIONS, clean_item, mission_of
-from astra_xr.missions.media import is_cog_type
+from astra_xr.missions.media_types import is_cog_type
+from astra_xr.resolver.band_fields import describe_planes
 from astra_xr.resolver.bands import (
     BandAsset,
     is_raster,
@@ -20,7 +21,6 @@ from astra_xr.resolver.bands import (
     select_bands,
     split_names,
 )
-from astra_xr.resolver.descriptions import describe_planes
 from tests import items
 from tests.items import COG
 

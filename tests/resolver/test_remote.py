@@ -20,7 +20,7 @@ import astra_xr
 from astra_xr import LocalResolver, RemoteResolver, Settings, errors
 from astra_xr.errors import InvalidParameter, UpstreamError
 from astra_xr.resolver import remote
-from astra_xr.resolver.wire import detail_of
+from astra_xr.resolver.resolution_json import detail_of
 from astra_xr.secret import Secret
 from astra_xr.settings import config_file
 from conftest import Loopback

@@ -147,7 +147,7 @@ def test_a_band_of_that_name_stays_a_band(tmp_path: Path) -> None:
 
 
 def test_a_service_says_the_same() -> None:
-    from astra_xr.resolver.wire import detail_of, resolution_of
+    from astra_xr.resolver.resolution_json import detail_of, resolution_of
 
     resolution = astra_xr.resolve(SCENE, "red", catalog="sample", sign=False)
     document = json.loads(json.dumps(resolution.to_dict() | {"detail": detail_of(resolution)}))

@@ -224,7 +224,7 @@ class TestResult:
 def test_recorded_thumbnails(shared: Any) -> None:
     from astra_xr.catalogs import connect
     from astra_xr.missions import mission_of
-    from astra_xr.resolver.sightings import Row, Sighting
+    from astra_xr.resolver.search_rows import Hit, Row
     from astra_xr.settings import Settings
 
     def row(path: str) -> Row:
@@ -233,7 +233,7 @@ def test_recorded_thumbnails(shared: Any) -> None:
         assert mission is not None
         catalog = connect("earth-search", Settings())
         parts = mission.describe(item)
-        return Sighting.of(item, catalog, key=("x",), closed={}, mission=mission, parts=parts).row
+        return Hit.of(item, catalog, key=("x",), closed={}, mission=mission, parts=parts).row
 
     pc = row(
         "planetary-computer.sentinel-2-l2a/"

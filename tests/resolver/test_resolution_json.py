@@ -11,7 +11,7 @@ import pytest
 
 from astra_xr import LocalResolver, Resolution, Settings
 from astra_xr.model import Band, ClassValue, Radiometry
-from astra_xr.resolver.wire import detail_of, resolution_of
+from astra_xr.resolver.resolution_json import detail_of, resolution_of
 
 SCENE = "sentinel-2:S2B_MSIL2A_20250115T184929"
 

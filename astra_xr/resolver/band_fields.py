@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from astra_xr.missions import Item
-from astra_xr.missions.media import raster_kind
+from astra_xr.missions.media_types import raster_kind
 from astra_xr.model import Band
 
 _SPECTRAL = ("common_name", "center_wavelength", "full_width_half_max")

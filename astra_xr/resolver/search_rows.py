@@ -57,7 +57,7 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sighting:
+class Hit:
     """One item of one catalog, without what a row does not show."""
 
     row: Row
@@ -82,7 +82,7 @@ class Sighting:
         closed: dict[str, bool],
         mission: Mission | None = None,
         parts: Mapping[str, str] | None = None,
-    ) -> Sighting:
+    ) -> Hit:
         """Return an item of a catalog, seen by a search.
 
         ``closed`` holds which hosts and buckets open to an account alone, as far as is known;
@@ -111,13 +111,13 @@ class Sighting:
 
 
 def merged(
-    sightings: Mapping[str, Iterable[Sighting]], mission: Mission | None, *, only: str | None
+    hits: Mapping[str, Iterable[Hit]], mission: Mission | None, *, only: str | None
 ) -> list[Row]:
     """Return a row per acquisition, newest first.
 
     Parameters
     ----------
-    sightings : mapping
+    hits : mapping
         Name of a catalog, the preferred first → what it has.
     mission : Mission or None
         Whose scenes they are; None: items of no mission.
@@ -130,12 +130,12 @@ def merged(
         Each of the processing that is opened: the newest at the first catalog that has one and
         needs no account that is missing here.
     """
-    groups: dict[tuple[str, ...], dict[str, Sighting]] = {}
-    for name, seen in sightings.items():
-        for sighting in seen:
-            best = groups.setdefault(sighting.key, {})
-            if name not in best or best[name].version < sighting.version:
-                best[name] = sighting
+    groups: dict[tuple[str, ...], dict[str, Hit]] = {}
+    for name, seen in hits.items():
+        for hit in seen:
+            best = groups.setdefault(hit.key, {})
+            if name not in best or best[name].version < hit.version:
+                best[name] = hit
     if mission:
         _join_partial(groups, mission)
     made = [
@@ -145,7 +145,7 @@ def merged(
     return [row for _, row in made]
 
 
-def _join_partial(groups: dict[tuple[str, ...], dict[str, Sighting]], mission: Mission) -> None:
+def _join_partial(groups: dict[tuple[str, ...], dict[str, Hit]], mission: Mission) -> None:
     """Join acquisitions whose ids lack the start of sensing to those that they can only be."""
     partial = [key for key, best in groups.items() if _is_partial(best, mission)]
     if len(partial) == len(groups):
@@ -162,17 +162,17 @@ def _join_partial(groups: dict[tuple[str, ...], dict[str, Sighting]], mission: M
         ]
         if len(fitting) == 1:
             best = groups[fitting[0]]
-            for name, sighting in groups.pop(key).items():
-                if name not in best or best[name].version < sighting.version:
-                    best[name] = sighting
+            for name, hit in groups.pop(key).items():
+                if name not in best or best[name].version < hit.version:
+                    best[name] = hit
 
 
-def _is_partial(best: Mapping[str, Sighting], mission: Mission) -> bool:
+def _is_partial(best: Mapping[str, Hit], mission: Mission) -> bool:
     parts = next(iter(best.values())).parts
     return "item" not in parts and any(part not in parts for part in mission.acquisition)
 
 
-def _place(best: Mapping[str, Sighting]) -> str:
+def _place(best: Mapping[str, Hit]) -> str:
     return next(iter(best.values())).row.tile
 
 
@@ -181,7 +181,7 @@ def _same(mission: Mission, one: Mapping[str, str], other: Mapping[str, str]) ->
     return all(one[part] == other[part] for part in shared) and mission.fits(one, other)
 
 
-def _row(best: Mapping[str, Sighting], only: str | None) -> Row:
+def _row(best: Mapping[str, Hit], only: str | None) -> Row:
     closed = [name for name, each in best.items() if each.row.need_account]
     names = (*(name for name in best if name not in closed), *closed)
     rows = [best[name].row for name in names]
