@@ -1,5 +1,4 @@
-"""
-The built-in sample scenes: SYNTHETIC Sentinel-2 Level-2A scenes, made on first use.
+"""The built-in sample scenes: SYNTHETIC Sentinel-2 Level-2A scenes, made on first use.
 
 They need no network. An invented coast with hills, fields, a river, towns and clouds is painted
 and written as cloud-optimized GeoTIFFs with a STAC item, as is a year of a small part of it; no

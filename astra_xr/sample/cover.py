@@ -19,20 +19,14 @@ _N: Final = spectra.LEVELS
 
 @dataclass(frozen=True, kw_only=True)
 class Grain:
-    """
-    Random fields that all covers share, each (2064, 2064) float32.
-
-    Attributes
-    ----------
-    dither
-        Independent numbers in 0..1.
-    fine, bars
-        Fractal noise of 10 to 80 m and of 20 to 640 m, about -1..1.
-    """
+    """Random fields that all covers share, each (2064, 2064) float32."""
 
     dither: F32
+    """Independent numbers in 0..1."""
     fine: F32
+    """Fractal noise of 10 to 80 m, about -1..1."""
     bars: F32
+    """Fractal noise of 20 to 640 m, about -1..1."""
 
 
 def grain(seed: int) -> Grain:
@@ -46,22 +40,14 @@ def grain(seed: int) -> Grain:
 
 @dataclass(frozen=True, kw_only=True)
 class Cover:
-    """
-    The land cover.
-
-    Attributes
-    ----------
-    label
-        (2064, 2064) uint16, rows of `spectra.palette`.
-    gain
-        (2064, 2064) float32, brightness of each pixel relative to its label, about 1.
-    water
-        (2064, 2064) bool, sea, river and lake.
-    """
+    """The land cover, (2064, 2064) each."""
 
     label: NDArray[np.uint16]
+    """Rows of `spectra.palette`."""
     gain: F32
+    """Brightness of each pixel relative to its label, about 1."""
     water: NDArray[np.bool_]
+    """Sea, river and lake."""
 
 
 def _level(field: F32, dither: F32, count: int = _N) -> NDArray[np.uint16]:
@@ -97,8 +83,7 @@ def _wild(seed: int, terrain: Terrain, light: F32, dither: F32) -> NDArray[np.ui
 def _farms(
     seed: int, terrain: Terrain, light: F32, bank: F32, grains: Grain
 ) -> tuple[NDArray[np.intp], NDArray[np.uint16], F32]:
-    """
-    Return the flat indices of the pixels of farmland, their labels and their brightness.
+    """Return the flat indices of the pixels of farmland, their labels and their brightness.
 
     Farmland is level, low, and away from the sea and the river.
     """
@@ -197,8 +182,7 @@ def _flood(
 
 
 def lay(seed: int, terrain: Terrain, light: F32, grains: Grain) -> Cover:
-    """
-    Return the cover of a terrain.
+    """Return the cover of a terrain.
 
     Parameters
     ----------

@@ -1,5 +1,4 @@
-"""
-Fields of the sample scene: land is split repeatedly, first freely, then into rectangles.
+"""Fields of the sample scene: land is split repeatedly, first freely, then into rectangles.
 
 Works on the flat list of farmed pixels. Lengths are in 10 m pixels.
 """
@@ -97,8 +96,7 @@ def _fields(
 def sow(
     seed: int, where: NDArray[np.intp], columns: int, patchy: F32, dither: F32
 ) -> tuple[NDArray[np.uint16], F32]:
-    """
-    Return what grows on farmed pixels.
+    """Return what grows on farmed pixels.
 
     Parameters
     ----------

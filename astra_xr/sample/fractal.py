@@ -1,5 +1,4 @@
-"""
-Random fields for the sample scene, made of additions and multiplications only.
+"""Random fields for the sample scene, made of additions and multiplications only.
 
 All results must have the same bits on every machine. So there is no FFT, no matrix product and
 no transcendental function of an array: these may differ in the last bit between processors and
@@ -20,8 +19,7 @@ F32: TypeAlias = NDArray[np.float32]
 
 
 def generator(seed: int, key: int) -> np.random.Generator:
-    """
-    Return an independent stream for one part of the landscape.
+    """Return an independent stream for one part of the landscape.
 
     Parameters
     ----------
@@ -44,8 +42,7 @@ def cosine(degrees: float) -> float:
 
 
 def smoothstep(field: F32, low: float, high: float) -> F32:
-    """
-    Return a smooth ramp from 0 at `low` to 1 at `high` (`low` may be the larger one).
+    """Return a smooth ramp from 0 at `low` to 1 at `high` (`low` may be the larger one).
 
     Parameters
     ----------
@@ -65,8 +62,7 @@ def smoothstep(field: F32, low: float, high: float) -> F32:
 
 
 def finer(field: F32, times: int = 1, *, rows: bool = True) -> F32:
-    """
-    Double the resolution `times` times with a smooth (quadratic B-spline) surface.
+    """Double the resolution `times` times with a smooth (quadratic B-spline) surface.
 
     Pixel centers stay where they are on the ground: the edge pixels are repeated outwards.
     Without `rows` only the columns are doubled, which stretches the field.
@@ -111,8 +107,7 @@ def coarser(field: F32, factor: int) -> F32:
 def fractal(
     rng: np.random.Generator, size: int, *, coarse: int, fine: int = 1, gain: float = 0.5
 ) -> F32:
-    """
-    Return fractal noise, shape (size, size), mean about 0 and most values in -1..1.
+    """Return fractal noise, shape (size, size), mean about 0 and most values in -1..1.
 
     Parameters
     ----------

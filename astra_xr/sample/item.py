@@ -1,5 +1,4 @@
-"""
-The STAC items of the sample scenes, in the shape of Earth Search's ``sentinel-2-c1-l2a`` items.
+"""The STAC items of the sample scenes, in the shape of Earth Search's ``sentinel-2-c1-l2a`` items.
 
 Assets have the native names of their bands. An item describes the files correctly; platform, time
 and product id are invented, since the scene is synthetic, as its description says.
@@ -74,9 +73,9 @@ _EXTENSIONS: Final = ("eo/v1.1.0", "file/v2.1.0", "grid/v1.1.0", "mgrs/v1.0.0",
                       "view/v1.0.0")  # fmt: skip
 
 
-def pixels(frame: Frame, gsd: int) -> int:
-    """Return the rows (and columns) of a grid of this pixel size that cover a frame."""
-    return -(-frame.side * 10 // gsd)
+def gsd_of(key: str) -> int:
+    """Return the pixel size of a file in meters, by the key of its asset."""
+    return BANDS[key].gsd if key in BANDS else {"SCL": 20, "visual": 10}[key]
 
 
 def transform(frame: Frame, gsd: int) -> list[int]:
@@ -87,17 +86,13 @@ def transform(frame: Frame, gsd: int) -> list[int]:
 def _eo(name: str) -> dict[str, Any]:
     """Return a band as in the EO extension."""
     band = BANDS[name]
-    return {
-        "name": name,
-        "common_name": band.common_name,
-        "center_wavelength": band.center_wavelength,
-        "full_width_half_max": band.full_width_half_max,
-    }
+    return {"name": name} | {k: v for k, v in band._asdict().items() if k not in ("gsd", "title")}
 
 
 def _asset(key: str, frame: Frame, folder: Path) -> dict[str, Any]:
     """Return the asset of an existing file."""
-    gsd = BANDS[key].gsd if key in BANDS else {"SCL": 20, "visual": 10}[key]
+    gsd = gsd_of(key)
+    side = -(-frame.side * 10 // gsd)
     raster: dict[str, Any] = {"nodata": 0, "data_type": "uint8", "spatial_resolution": gsd}
     asset: dict[str, Any] = {
         "href": f"./{FILES[key]}",
@@ -114,7 +109,7 @@ def _asset(key: str, frame: Frame, folder: Path) -> dict[str, Any]:
         asset["title"] = "Scene classification map (SCL) - 20m"
     return asset | {
         "gsd": gsd,
-        "proj:shape": [pixels(frame, gsd), pixels(frame, gsd)],
+        "proj:shape": [side, side],
         "proj:transform": transform(frame, gsd),
         "raster:bands": [dict(raster) for _ in range(3 if key == "visual" else 1)],
         "file:size": (folder / FILES[key]).stat().st_size,
@@ -151,8 +146,7 @@ def _shares(scl: NDArray[np.uint8]) -> dict[str, float]:
 
 
 def outline(scene: Scene, shares: Mapping[str, float] | None = None) -> dict[str, Any]:
-    """
-    Return the item of a scene before its files are made: without assets.
+    """Return the item of a scene before its files are made: without assets.
 
     Parameters
     ----------
@@ -202,8 +196,7 @@ def outline(scene: Scene, shares: Mapping[str, float] | None = None) -> dict[str
 
 
 def describe(scene: Scene, folder: Path, scl: NDArray[np.uint8]) -> dict[str, Any]:
-    """
-    Return the item of a scene as plain data.
+    """Return the item of a scene as plain data.
 
     Parameters
     ----------

@@ -1,5 +1,4 @@
-"""
-The sample scene as arrays: a synthetic coast, painted band by band.
+"""The sample scene as arrays: a synthetic coast, painted band by band.
 
 Nothing was measured: the landscape is invented to look natural. The same seed gives the same bits
 on every machine.
@@ -31,56 +30,34 @@ _NOISE: Final = {10: 0.0007, 20: 0.0005, 60: 0.0004}
 
 @dataclass(frozen=True, kw_only=True)
 class Landscape:
-    """
-    A painted scene.
-
-    Attributes
-    ----------
-    reflectance
-        Surface reflectance (0..1 and a little beyond) of each band by native name, at the band's
-        pixel size: for the whole landscape (2048, 2048), (1024, 1024) or (342, 342) float32,
-        without gaps.
-    scl
-        Scene classification as of Sen2Cor, uint8, 20 m, no class 0.
-    """
+    """A painted scene."""
 
     reflectance: Mapping[str, F32]
+    """Surface reflectance (0..1 and a little beyond) of each band by native name, at the band's
+    pixel size: for the whole landscape (2048, 2048), (1024, 1024) or (342, 342), without gaps."""
     scl: NDArray[np.uint8]
+    """Scene classification like Sen2Cor's, 20 m, without class 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ground:
-    """
-    The landscape, or a part of it, without sun and sky; arrays of (n, n), 10 m.
-
-    Attributes
-    ----------
-    label, gain, water
-        As of `cover.Cover`.
-    relief
-        Height in meters of the surface that the sun shines on.
-    lake
-        Depth in meters of the full reservoir; negative above its level.
-    """
+    """The landscape, or a part of it, without sun and sky; arrays of (n, n), 10 m."""
 
     label: NDArray[np.uint16]
+    """This, gain and water as in `cover.Cover`."""
     gain: F32
     water: NDArray[np.bool_]
     relief: F32
+    """Height in meters of the surface that the sun shines on."""
     lake: F32
+    """Depth in meters of the full reservoir; negative above its level."""
 
     def part(self, frame: Frame) -> Ground:
         """Return the ground of a frame."""
         rows = slice(frame.row, frame.row + frame.side)
         columns = slice(frame.column, frame.column + frame.side)
         # Copies: a view would keep the whole in memory.
-        return Ground(
-            label=self.label[rows, columns].copy(),
-            gain=self.gain[rows, columns].copy(),
-            water=self.water[rows, columns].copy(),
-            relief=self.relief[rows, columns].copy(),
-            lake=self.lake[rows, columns].copy(),
-        )
+        return Ground(**{name: field[rows, columns].copy() for name, field in vars(self).items()})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,9 +84,8 @@ def _blur(field: F32) -> F32:
     return back
 
 
-def _ground(number: int, colors: F32, scene: _Scene, rows: slice) -> F32:
+def _ground(number: int, gsd: int, colors: F32, scene: _Scene, rows: slice) -> F32:
     """Return some rows of a band at 10 m, without noise, as wide as the scene."""
-    name = list(spectra.GSD)[number]
     # The optics mix neighbors, so one more row is needed on each side.
     start, stop = max(rows.start - 1, 0), min(rows.stop + 1, len(scene.label))
     more = slice(start, stop)
@@ -121,7 +97,7 @@ def _ground(number: int, colors: F32, scene: _Scene, rows: slice) -> F32:
     lit = scene.sun[more] * (1.0 - sky_share)
     lit += sky_share
     field *= lit
-    if spectra.GSD[name] == 10:
+    if gsd == 10:
         field = _blur(field)
     field = field[rows.start - start : rows.stop - start]
     field *= scene.clear[rows]
@@ -140,7 +116,7 @@ def _band(seed: int, number: int, colors: F32, scene: _Scene, shown: int) -> F32
     # Strips of 36 rows (six at 60 m) stay in the processor's cache.
     for start in range(0, painted, _STRIP):
         stop = min(start + _STRIP, painted)
-        strip = _ground(number, colors, scene, slice(start, stop))
+        strip = _ground(number, gsd, colors, scene, slice(start, stop))
         place = slice(start // factor, stop // factor)
         field[place] = strip if factor == 1 else coarser(strip, factor)
     if gsd != 60:
@@ -177,8 +153,7 @@ def ground(seed: int, tick: Callable[[], object] = lambda: None) -> Ground:
 
 
 def paint(*, seed: int = 9, tick: Callable[[], object] = lambda: None) -> Landscape:
-    """
-    Paint the whole scene.
+    """Paint the whole scene.
 
     Parameters
     ----------
@@ -217,8 +192,7 @@ def show(
     burnt: F32 | None = None,
     tick: Callable[[], object] = lambda: None,
 ) -> Landscape:
-    """
-    Return the scene that a sensor sees over some ground.
+    """Return the scene that a sensor sees over some ground.
 
     Parameters
     ----------

@@ -1,5 +1,4 @@
-"""
-Curves on the ground: rounding, meandering, and painting them into a grid.
+"""Curves on the ground: rounding, meandering, and painting them into a grid.
 
 A line is float64 of shape (n, 2): column and row in 10 m pixels. Coordinates are rounded after
 each calculation that a processor may do in one or in two roundings, so lines are the same
@@ -40,8 +39,7 @@ def evenly(line: Line, spacing: float) -> Line:
 
 
 def meander(line: Line, rng: np.random.Generator, wave: float, swing: Line) -> Line:
-    """
-    Return a line that swings from side to side.
+    """Return a line that swings from side to side.
 
     Parameters
     ----------
@@ -68,8 +66,7 @@ def meander(line: Line, rng: np.random.Generator, wave: float, swing: Line) -> L
 
 
 def stroke(size: int, line: Line, reach: int, half_width: NDArray[np.float64] | float = 0.0) -> F32:
-    """
-    Return the distance in pixels to the edge of a band along a line, negative inside.
+    """Return the distance in pixels to the edge of a band along a line, negative inside.
 
     Parameters
     ----------

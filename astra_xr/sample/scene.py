@@ -1,5 +1,4 @@
-"""
-The sample scenes as files: cloud-optimized GeoTIFFs and a STAC item each, made on first use.
+"""The sample scenes as files: cloud-optimized GeoTIFFs and a STAC item each, made on first use.
 
 They are SYNTHETIC. A scene has the layout, encoding, metadata and name of a Sentinel-2 Level-2A
 product, and is read like one, but its pixels do not come from a satellite.
@@ -36,8 +35,7 @@ _making = Lock()
 
 
 def ensure_sample(folder: Path, scene_id: str = WHOLE.id, *, progress: bool = True) -> Path:
-    """
-    Return the path of a sample scene's STAC item; makes the scene if it does not exist.
+    """Return the path of a sample scene's STAC item; makes the scene if it does not exist.
 
     The scene is synthetic. Making it takes a few seconds, each further scene of the year about
     one. Several processes may make it at once: the first to finish wins.
@@ -155,7 +153,6 @@ def _write(
     from rasterio.io import MemoryFile
 
     count, rows, columns = values.shape
-    gsd = item.BANDS[key].gsd if key in item.BANDS else {"SCL": 20, "visual": 10}[key]
     profile = {
         "driver": "GTiff",
         "count": count,
@@ -163,7 +160,7 @@ def _write(
         "width": columns,
         "dtype": values.dtype.name,
         "crs": "EPSG:32610",
-        "transform": rasterio.Affine(*item.transform(frame, gsd)),
+        "transform": rasterio.Affine(*item.transform(frame, item.gsd_of(key))),
         "nodata": 0,
         "photometric": "RGB" if count == 3 else "MINISBLACK",
     }

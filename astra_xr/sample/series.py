@@ -1,5 +1,4 @@
-"""
-The scenes of the sample: one of the whole landscape, and a year of a small part of it.
+"""The scenes of the sample: one of the whole landscape, and a year of a small part of it.
 
 All are SYNTHETIC. The year has winter rain and dry summers: grass that turns yellow, winter and
 summer crops, a reservoir that is drawn down, clouds, and an invented fire in late August.

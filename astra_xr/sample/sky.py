@@ -1,5 +1,4 @@
-"""
-The sky above the sample scene: the sun, fair-weather clouds, their shadows, a veil of cirrus.
+"""The sky above the sample scene: the sun, fair-weather clouds, their shadows, a veil of cirrus.
 
 Grids are float32, 10 m, row 0 in the north.
 """
@@ -19,28 +18,20 @@ _BASE: Final = 850.0
 
 @dataclass(frozen=True, kw_only=True)
 class Sky:
-    """
-    Clouds and their shadows.
-
-    Attributes
-    ----------
-    cloud, cirrus
-        Opacity, 0..1.
-    glow
-        Brightness of the clouds relative to their spectrum.
-    shade
-        Share of the sunlight that the clouds block, 0..1.
-    """
+    """Clouds and their shadows."""
 
     cloud: F32
+    """Opacity, 0..1."""
     cirrus: F32
+    """Opacity, 0..1."""
     glow: F32
+    """Brightness of the clouds relative to their spectrum."""
     shade: F32
+    """Share of the sunlight that the clouds block, 0..1."""
 
 
 def sunlight(height: F32, azimuth: float, elevation: float) -> F32:
-    """
-    Return the sun's light on the slopes, 1 on level ground, 0 where it does not reach.
+    """Return the sun's light on the slopes, 1 on level ground, 0 where it does not reach.
 
     Parameters
     ----------
@@ -70,8 +61,7 @@ def sunlight(height: F32, azimuth: float, elevation: float) -> F32:
 
 
 def cover(seed: int, *, size: int, sun: tuple[float, float], share: float) -> Sky:
-    """
-    Return a sky.
+    """Return a sky.
 
     Parameters
     ----------

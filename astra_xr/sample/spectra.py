@@ -1,5 +1,4 @@
-"""
-Reflectance of the sample scene: one spectrum per material, one palette for all.
+"""Reflectance of the sample scene: one spectrum per material, one palette for all.
 
 The spectra are typical surface reflectances (0..1), invented for this scene, not measured. A
 label is a row of the palette: a landscape is one uint16 image of labels, and a band is a lookup.
@@ -13,13 +12,11 @@ from typing import Final
 import numpy as np
 
 from astra_xr.sample.fractal import F32, smoothstep
+from astra_xr.sample.item import BANDS
 from astra_xr.sample.series import Season
 
 #: Ground sample distance of each band in meters, in the order of the palette's columns.
-GSD: Final[Mapping[str, int]] = {
-    "B01": 60, "B02": 10, "B03": 10, "B04": 10, "B05": 20, "B06": 20,
-    "B07": 20, "B08": 10, "B8A": 20, "B09": 60, "B11": 20, "B12": 20,
-}  # fmt: skip
+GSD: Final[Mapping[str, int]] = {name: band.gsd for name, band in BANDS.items()}
 
 #: Reflectance in thousandths, in the order of `GSD`.
 MATERIALS: Final[Mapping[str, tuple[int, ...]]] = {

@@ -1,5 +1,4 @@
-"""
-The relief of the sample scene: a coast, hills cut by running water, a river, a reservoir.
+"""The relief of the sample scene: a coast, hills cut by running water, a river, a reservoir.
 
 Land is lifted slowly while rain erodes it along its drainage (the stream power law, solved
 implicitly), which gives branching valleys like those of real hills. Lengths are in meters; grids
@@ -51,36 +50,24 @@ _DAM: Final = (351, 128, 42.0)
 
 @dataclass(frozen=True, kw_only=True)
 class Terrain:
-    """
-    The ground without its cover.
-
-    Attributes
-    ----------
-    height
-        (2064, 2064) float32, meters above the sea; negative is the sea floor.
-    shore
-        (2064, 2064) float32, about the meters to the shore line, positive on land.
-    flow
-        (516, 516) float32, the area that drains through each 40 m cell, in cells.
-    river
-        (n, 2) float64, the column and row (10 m pixels) of the river from source to mouth.
-    lake
-        (2064, 2064) float32, meters below (positive) the reservoir's water level.
-    rugged
-        (2064, 1) float32, how rocky the shore is in each row, 0..1.
-    """
+    """The ground without its cover."""
 
     height: F32
+    """(2064, 2064), meters above the sea; negative is the sea floor."""
     shore: F32
+    """(2064, 2064), about the meters to the shore line, positive on land."""
     flow: F32
+    """(516, 516), the area that drains through each 40 m cell, in cells."""
     river: Line
+    """(n, 2), the column and row (10 m pixels) of the river from source to mouth."""
     lake: F32
+    """(2064, 2064), meters below (positive) the reservoir's water level."""
     rugged: F32
+    """(2064, 1), how rocky the shore is in each row, 0..1."""
 
 
 def receivers(height: F32, rng: np.random.Generator | None = None) -> tuple[NDArray[np.intp], F32]:
-    """
-    Return each cell's steepest lower neighbor and 1/distance to it, both flattened.
+    """Return each cell's steepest lower neighbor and 1/distance to it, both flattened.
 
     A cell with no lower neighbor is its own. Distances are in cells (1 or square root of 2).
     With `rng` the choice is a bit blurred, or valleys would prefer the eight directions.
@@ -106,8 +93,7 @@ def receivers(height: F32, rng: np.random.Generator | None = None) -> tuple[NDAr
 
 
 def _doubled(target: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
-    """
-    Yield where each cell's water is after 1, 2, 4, 8 ... steps, until all has run out.
+    """Yield where each cell's water is after 1, 2, 4, 8 ... steps, until all has run out.
 
     Water that has left its last cell is in cell `target.size`, which does not exist.
     """
@@ -119,8 +105,7 @@ def _doubled(target: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
 
 
 def drainage(target: NDArray[np.intp]) -> NDArray[np.float64]:
-    """
-    Return how many cells drain through each cell, itself included.
+    """Return how many cells drain through each cell, itself included.
 
     After k rounds the sum covers the cells less than 2**k steps upstream; the next round adds
     the sums of those exactly 2**k steps upstream. A dozen rounds do for paths of any length.
@@ -135,8 +120,7 @@ def drainage(target: NDArray[np.intp]) -> NDArray[np.float64]:
 def wear(
     height: F32, lift: F32, free: NDArray[np.bool_], steps: int, rng: np.random.Generator | None
 ) -> F32:
-    """
-    Return the land after some steps of uplift and erosion by running water.
+    """Return the land after some steps of uplift and erosion by running water.
 
     Parameters
     ----------

@@ -80,8 +80,7 @@ def _settle(
 
 
 def build(seed: int, label: NDArray[np.uint16], land: NDArray[np.bool_], dither: F32) -> None:
-    """
-    Paint towns, roads and an air strip over a landscape.
+    """Paint towns, roads and an air strip over a landscape.
 
     Parameters
     ----------

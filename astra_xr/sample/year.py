@@ -1,5 +1,4 @@
-"""
-A part of the landscape on a day of the year.
+"""A part of the landscape on a day of the year.
 
 It has the same fields, woods and slopes as the whole scene. Grids are float32 at 10 m, of the
 shape of the part.
@@ -14,7 +13,6 @@ from typing import Final
 
 import numpy as np
 
-from astra_xr.locks import Lock
 from astra_xr.sample import landscape, sky, spectra
 from astra_xr.sample.fractal import F32, fractal, generator, smoothstep
 from astra_xr.sample.series import Frame, Scene
@@ -22,25 +20,17 @@ from astra_xr.sample.series import Frame, Scene
 # The middle of the fire (row and column in the part), and how far it came, in 10 m pixels.
 _FIRE: Final = (375, 465, 125.0)
 
-_making = Lock()
-
 
 @functools.lru_cache(maxsize=1)
-def _made(seed: int, frame: Frame) -> landscape.Ground:
-    return landscape.ground(seed).part(frame)
-
-
 def _part(seed: int, frame: Frame) -> landscape.Ground:
     """Return a part of the ground; takes a few seconds the first time, and is then cached."""
-    with _making:
-        return _made(seed, frame)
+    return landscape.ground(seed).part(frame)
 
 
 def paint(
     scene: Scene, *, seed: int = 9, tick: Callable[[], object] = lambda: None
 ) -> landscape.Landscape:
-    """
-    Paint a part of the landscape.
+    """Paint a part of the landscape.
 
     Parameters
     ----------
