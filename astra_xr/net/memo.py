@@ -9,10 +9,32 @@ from typing import Generic, TypeVar
 
 from cachetools import TLRUCache, TTLCache
 
+from astra_xr.errors import UpstreamTimeout, UpstreamUnavailable
 from astra_xr.locks import Lock, renew_in_child
+from astra_xr.net.patience import deadline
+
+_MORE = 1.0
+"""Seconds by which a caller has to have more time than another to try again after its failure."""
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
+
+
+class _Coming(Future[T]):
+    """An entry that is being made, or the failure to make it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.until = deadline()
+        """When the requests of the thread that makes it have to end."""
+
+    def counts(self) -> bool:
+        """Return False for a failure for lack of time, if this thread has more of it."""
+        return (
+            not self.done()
+            or not isinstance(self.exception(), UpstreamTimeout | UpstreamUnavailable)
+            or deadline() <= self.until + _MORE
+        )
 
 
 class Memo(Generic[K, T]):
@@ -26,7 +48,8 @@ class Memo(Generic[K, T]):
         Seconds until an entry expires, or a function of a new entry that returns them. An entry
         with no time left is returned once and not kept.
     failures : float
-        Seconds for which a failure is that of all who ask: they may have waited in a queue.
+        Seconds for which a failure is that of all who ask: they may have waited in a queue. One of
+        a thread with less time for its requests is not that of a thread with more.
     clock : callable, optional
         Returns seconds.
     """
@@ -43,8 +66,8 @@ class Memo(Generic[K, T]):
             return now + (life(value) if callable(life) else life)
 
         self._kept: TLRUCache[K, T, float] = TLRUCache(size, end, clock)
-        self._failed: TTLCache[K, Future[T]] = TTLCache(size, failures, clock)
-        self._coming: dict[K, Future[T]] = {}
+        self._failed: TTLCache[K, _Coming[T]] = TTLCache(size, failures, clock)
+        self._coming: dict[K, _Coming[T]] = {}
         self._lock = Lock()
         renew_in_child(self)
 
@@ -67,24 +90,24 @@ class Memo(Generic[K, T]):
         Exception
             What ``make`` raised, in all threads that waited for it.
         """
-        with self._lock:
+        while True:
+            with self._lock:
+                kept = self._kept.get(key)
+                if kept is not None:
+                    if not refused(kept):
+                        return kept
+                    self._kept.pop(key, None)
+                coming = self._coming.get(key) or self._failed.get(key)
+                if coming is None or not coming.counts():
+                    future = self._coming[key] = _Coming()
+                    break
             try:
-                kept = self._kept[key]
-            except KeyError:
-                pass
-            else:
-                if not refused(kept):
-                    return kept
-                self._kept.pop(key, None)
-            future = self._coming.get(key) or self._failure(key)
-            mine = future is None
-            if future is None:
-                future = self._coming[key] = Future()
-        if not mine:
-            try:
-                return future.result()
+                return coming.result()
             except CancelledError:
-                return self.get(key, make, refused)
+                continue
+            except Exception:
+                if coming.counts():
+                    raise
         try:
             made = make()
         except BaseException as error:
@@ -113,13 +136,7 @@ class Memo(Generic[K, T]):
             self._failed.clear()
             self._coming.clear()
 
-    def _failure(self, key: K) -> Future[T] | None:
-        try:
-            return self._failed[key]
-        except KeyError:
-            return None
-
-    def _done(self, key: K, future: Future[T], *made: T) -> None:
+    def _done(self, key: K, future: _Coming[T], *made: T) -> None:
         with self._lock:
             if self._coming.get(key) is future:
                 del self._coming[key]

@@ -123,10 +123,18 @@ def hurried(hurry: Hurry | None) -> Iterator[None]:
         _hurry.reset(token)
 
 
+def deadline() -> float:
+    """Return when the requests of this thread have to end; infinite without a limit.
+
+    On the clock of ``time.monotonic``.
+    """
+    hurry = _hurry.get()
+    return hurry.until if hurry else math.inf
+
+
 def time_left() -> float:
     """Return the seconds that this thread has for its requests; infinite without a limit."""
-    hurry = _hurry.get()
-    return hurry.until - time.monotonic() if hurry else math.inf
+    return deadline() - time.monotonic()
 
 
 def side_by_side(function: Callable[[A], T], items: Collection[A], most: int) -> list[T]:

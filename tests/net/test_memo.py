@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 import pytest
 
+from astra_xr.errors import UpstreamTimeout
 from astra_xr.net.memo import Memo
+from astra_xr.net.patience import Hurry, hurried
 
 
 def test_entries_live_for_a_time_and_the_least_used_goes_first() -> None:
@@ -66,6 +70,35 @@ def test_failures_are_shared_but_not_kept() -> None:
             with pytest.raises(LookupError, match="nothing"):
                 job.result()
     assert memo.get("a", lambda: 3) == 3
+
+
+@pytest.mark.parametrize("failures", [0.0, 60.0])
+def test_a_failure_for_lack_of_time_is_not_that_of_callers_with_more(failures: float) -> None:
+    memo: Memo[str, int] = Memo(size=2, life=10, failures=failures)
+    begun, go = threading.Event(), threading.Event()
+
+    def late() -> int:
+        begun.set()
+        go.wait()
+        raise UpstreamTimeout(service="a login", reason="no answer")
+
+    def get(seconds: float) -> int:
+        with hurried(Hurry(until=time.monotonic() + seconds)):
+            return memo.get("a", late)
+
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(get, 1)
+        begun.wait()
+        alike, patient = pool.submit(get, 1.1), pool.submit(memo.get, "a", lambda: 3)
+        go.set()
+        for job in (first, alike):
+            with pytest.raises(UpstreamTimeout):
+                job.result()
+        assert patient.result() == 3
+    with pytest.raises(UpstreamTimeout):
+        memo.get("b", late)
+    with pytest.raises(UpstreamTimeout) if failures else nullcontext():
+        assert memo.get("b", lambda: 4) == 4
 
 
 def test_one_who_is_interrupted_leaves_the_work_to_the_others() -> None:
