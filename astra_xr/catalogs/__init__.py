@@ -42,8 +42,8 @@ ORDER: Mapping[str, tuple[str, ...]] = {
     "naip": ("planetary-computer",),
     "copernicus-dem": ("planetary-computer",),
 }
-"""Whom to ask for a mission's scenes where the caller names nobody: first who serves them as
-COGs without credentials. The sample is never among them: nobody gets synthetic pixels unasked."""
+"""Mission → catalogs to search if the user names none: first those that serve COGs without
+credentials. The sample is not among them: synthetic pixels are opened only by catalog="sample"."""
 
 __all__ = ["CATALOGS", "ORDER", "Catalog", "catalog_name", "connect", "holds_any", "owner_of"]
 
@@ -70,7 +70,7 @@ _EXPECTED = (
 
 
 def _is_own(name: str) -> bool:
-    """Return True for what names a catalog of the user's own: a URL, a folder or a file."""
+    """Return True if a name is that of a user's own catalog: a URL, a folder or a file."""
     if name.startswith((*_HTTP, "file:", "~")) or "/" in name:
         return True
     with contextlib.suppress(OSError, ValueError):  # what no path can be
@@ -81,11 +81,7 @@ def _is_own(name: str) -> bool:
 def connect(name: str, settings: Settings) -> Catalog:
     """Return the process's one instance of a catalog, with its token cache.
 
-    Parameters
-    ----------
-    name : str
-        One of ``CATALOGS``; or a STAC catalog of the user's: its URL, a folder or a file.
-    settings : Settings
+    The name is one of ``CATALOGS``, or the URL, folder or file of the user's own STAC catalog.
 
     Raises
     ------
@@ -97,7 +93,7 @@ def connect(name: str, settings: Settings) -> Catalog:
 
 
 class OpenCatalog(Protocol):
-    """A ``pystac_client.Client``, ``pystac.Catalog`` or the like, which knows its own URL."""
+    """A ``pystac_client.Client``, ``pystac.Catalog`` or the like, which has its own URL."""
 
     def get_self_href(self) -> str | None:
         """Return the URL; None: it has none."""
@@ -105,14 +101,14 @@ class OpenCatalog(Protocol):
 
 
 AnyCatalog = str | os.PathLike[str] | OpenCatalog | None
-"""What users name a catalog by; None: none in particular."""
+"""A catalog as users name it; None for no particular one."""
 
 _SHORT = {"pc": "planetary-computer", "mpc": "planetary-computer", "es": "earth-search"}
 _SPELLINGS = {**{name.replace("-", ""): name for name in CATALOGS}, **_SHORT}
 
 
 def catalog_name(catalog: AnyCatalog) -> str | None:
-    """Return the name of a catalog as :func:`connect` takes it; None: none was given.
+    """Return the name of a catalog as :func:`connect` takes it; None if none was given.
 
     Parameters
     ----------
@@ -152,12 +148,12 @@ def catalog_name(catalog: AnyCatalog) -> str | None:
 
 
 def holds_any(name: str | None) -> bool:
-    """Return True if a catalog is the user's own, which may hold items of no mission of ours."""
+    """Return True if a catalog is the user's own, which may hold items of unknown missions."""
     return name is not None and name not in CATALOGS
 
 
 def owner_of(item: Item, settings: Settings, *, found_in: Catalog | None = None) -> Catalog | None:
-    """Return the catalog whose ways an item follows: how it is signed, what its pixels are.
+    """Return the catalog that signs an item's files and defines its radiometry.
 
     Parameters
     ----------
@@ -165,23 +161,25 @@ def owner_of(item: Item, settings: Settings, *, found_in: Catalog | None = None)
         A STAC item as JSON.
     settings : Settings
     found_in : Catalog, optional
-        Who gave it. A catalog of the user's own may hold copies of others' items.
+        The catalog that returned it. A user's own catalog may hold copies of other items.
 
     Returns
     -------
     Catalog or None
-        None where it is none that we know.
+        None if it is none of ``CATALOGS``.
     """
     if found_in and not holds_any(found_in.name):
         return found_in
-    catalogs = (connect(name, settings) for name in CATALOGS if name != "sample" or not found_in)
-    return next((catalog for catalog in catalogs if catalog.owns(item)), found_in)
+    catalogs = (connect(name, settings) for name in CATALOGS)
+    # A catalog without an API has local files: only the user's own item may refer to these.
+    fitting = (each for each in catalogs if each.root or not found_in)
+    return next((catalog for catalog in fitting if catalog.owns(item)), found_in)
 
 
 def offset_applied(item: Item, asset_key: str, settings: Settings) -> str | None:
-    """Return why an asset's pixels include the mission's offset already; None if they do not.
+    """Return why an asset's pixels already include the mission's offset; None if they do not.
 
-    Every catalog is asked, since copies of an item, and of its files, lie in others too.
+    By all catalogs: each may have copies of another one's items and files.
     """
     reasons = (connect(name, settings).offset_applied(item, asset_key) for name in CATALOGS)
     return next(filter(None, reasons), None)

@@ -30,10 +30,10 @@ class Page:
     """Why entries were left out: they are no STAC items."""
 
     matched: int | None = None
-    """Number of items that the catalog says match; None if it says nothing."""
+    """Number of matching items, by the catalog; None if it does not count them."""
 
     trouble: str = ""
-    """Why the answers end here although the catalog has more; empty at a proper end."""
+    """Why the pages end here although the catalog has more; empty at a proper end."""
 
 
 @runtime_checkable
@@ -58,6 +58,10 @@ class Catalog(Protocol):
 
     root: str = ""
     """URL of its API, which the settings or the user name; empty if it has none."""
+
+    collections: Mapping[str, tuple[str, ...]] = {}
+    """Mission → the collections of its scenes, the preferred one first; empty for the user's own
+    catalogs."""
 
     def find(self, scene: SceneId) -> dict[str, Any]:
         """Return the scene's item as plain JSON.
@@ -91,7 +95,7 @@ class Catalog(Protocol):
     def processings(self, scene: SceneId) -> list[dict[str, Any]]:
         """Return all items of the scene that this catalog has, the best first.
 
-        Asked for a band that the item of :meth:`find` lacks. By default there are no others.
+        Called if the item of :meth:`find` lacks a band. By default there are no others.
 
         Raises
         ------
@@ -100,7 +104,7 @@ class Catalog(Protocol):
         return []
 
     def mended(self, item: Item) -> Item:
-        """Return an item without faults that this catalog is known for."""
+        """Return an item without the known faults of this catalog."""
         return item
 
     def href(self, asset: Mapping[str, Any]) -> str:
@@ -174,7 +178,7 @@ def _log_choice(
 
 
 def _log_bands(mission: Mission, chosen: Item, group: Iterable[Item]) -> None:
-    """Say which processings of an acquisition gave way since they lack bands."""
+    """Log which processings of an acquisition are not used since they lack bands."""
     count = count_bands(mission, chosen)[1]
     for item in group:
         if (other := count_bands(mission, item)[1]) < count:
@@ -187,30 +191,24 @@ def acquisitions(mission: Mission, items: Iterable[dict[str, Any]]) -> list[list
     """Group items by acquisition, in the order of each group's first item."""
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for item in items:
-        groups.setdefault(acquisition(mission, item), []).append(item)
+        groups.setdefault(acquisition_key(mission, mission.describe(item)), []).append(item)
     return list(groups.values())
 
 
-def acquisition(mission: Mission, item: Item) -> tuple[str, ...]:
-    """Return a key that identifies an item's acquisition within the mission."""
-    return acquisition_key(mission, mission.describe(item))
-
-
 def acquisition_key(mission: Mission, parts: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the same by the parts that the mission reads off the item."""
+    """Return what identifies an acquisition within the mission, by the parts of its item."""
     start = parts.get("start") or parts.get("day", "")
     # Parts of an acquisition may have ids of their own.
     return (*(parts.get(part, "") for part in (*mission.acquisition, "item")), start)
 
 
 def ranked(
-    mission: Mission, items: Iterable[dict[str, Any]], named: Mapping[str, str] | None = None
+    mission: Mission, items: Iterable[dict[str, Any]], wanted: Mapping[str, str]
 ) -> list[dict[str, Any]]:
     """Return processings of an acquisition, the best first, equals in their order.
 
-    The one that an id's parts name, else the one that has most bands, else the newest.
+    The best is the one that the parts of an id name, else the one with most bands, else the newest.
     """
-    wanted = named or {}
 
     def rank(item: dict[str, Any]) -> tuple[int, tuple[int, int], tuple[str, ...]]:
         parts = mission.describe(item)
@@ -225,7 +223,7 @@ _COUNTED = ("reflectance", "thermal", "class", "mask")
 
 
 def count_bands(mission: Mission, item: Item) -> tuple[int, int]:
-    """Return how many bands that count for users an item has, as TIFF and in any form."""
+    """Return the number of an item's bands that users look for: in TIFF, and in any format."""
     bands = [band for band in mission.bands(item) if band.role in _COUNTED]
     found = bands_in(item, bands).values()
     assets = item.get("assets", {})

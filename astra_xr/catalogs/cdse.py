@@ -46,6 +46,11 @@ _LIFE = 600.0
 """Lifetime of a token in seconds if the service does not report it."""
 _RENEW_BEFORE = timedelta(minutes=2)
 _FREE = "Level 2A opens without an account with catalog='earth-search'."
+_HOW_TO = (
+    "Set CDSE_S3_ACCESS_KEY and CDSE_S3_SECRET_KEY (made at "
+    "https://eodata-s3keysmanager.dataspace.copernicus.eu), or CDSE_USERNAME and "
+    f"CDSE_PASSWORD (a free account of https://dataspace.copernicus.eu). {_FREE}"
+)
 
 
 class Cdse(StacCatalog):
@@ -112,24 +117,16 @@ class Cdse(StacCatalog):
         return SignedUrl(url=href)
 
     def check(self, href: str) -> None:
-        """Raise early if there are no credentials for an href.
-
-        Raises
-        ------
-        SigningError
-        """
+        """Raise SigningError early if there are no credentials for an href."""
         if href.startswith("s3://"):
-            if self._keys() is None:
-                raise SigningError(
-                    href=href, reason="there are no S3 keys", hint=_how_to(), no_keys=True
-                )
+            missing = "" if self._keys() else "there are no S3 keys"
         elif not href.startswith(("https://", "http://")):
             hint = "Choose another asset."
             raise SigningError(href=href, reason="it is neither https nor s3", hint=hint)
-        elif _is_protected(href) and self._login() is None:
-            raise SigningError(
-                href=href, reason="there is no account", hint=_how_to(), no_keys=True
-            )
+        else:
+            missing = "there is no account" if _is_protected(href) and not self._login() else ""
+        if missing:
+            raise SigningError(href=href, reason=missing, hint=_HOW_TO, no_keys=True)
 
     def _keys(self) -> Keys | None:
         settings = self._settings
@@ -138,25 +135,21 @@ class Cdse(StacCatalog):
 
     def _login(self) -> Account | None:
         settings = self._settings
-        return login(
-            settings.cdse_username,
-            settings.cdse_password,
-            file=settings.netrc,
-            hosts=_LOGIN_HOSTS,
-        )
+        names = settings.cdse_username, settings.cdse_password
+        return login(*names, file=settings.netrc, hosts=_LOGIN_HOSTS)
 
     def _log_in(self, account: Account) -> Token:
-        username, password = account
+        form: dict[str, str | Secret[str]] = {
+            "grant_type": "password",
+            "client_id": "cdse-public",
+            "username": account[0],
+            "password": account[1],
+        }
         return ask_for_token(
             f"{self.title} (login)",
             _LOGIN_URL,
             read=self._read,
-            form={
-                "grant_type": "password",
-                "client_id": "cdse-public",
-                "username": username,
-                "password": password,
-            },
+            form=form,
             timeout=self._timeout,
             advice=f"Check CDSE_USERNAME and CDSE_PASSWORD. {_FREE}",
         )
@@ -172,11 +165,3 @@ def _is_protected(href: str) -> bool:
     """Return True if a URL may be sent a token: this service's hosts, over https."""
     parts = urlsplit(href)
     return parts.scheme == "https" and str(parts.hostname).endswith(_DOMAIN)
-
-
-def _how_to() -> str:
-    return (
-        "Set CDSE_S3_ACCESS_KEY and CDSE_S3_SECRET_KEY (made at "
-        "https://eodata-s3keysmanager.dataspace.copernicus.eu), or CDSE_USERNAME and "
-        f"CDSE_PASSWORD (a free account of https://dataspace.copernicus.eu). {_FREE}"
-    )

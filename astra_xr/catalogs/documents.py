@@ -1,4 +1,4 @@
-"""STAC as files, local or remote: the items of a document, and the one that an id refers to."""
+"""STAC documents, local or remote: their items and links, and the item that an id refers to."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from urllib.parse import urljoin, urlsplit
 
 from astra_xr.catalogs.base import choose
 from astra_xr.catalogs.query import Query, time_of
-from astra_xr.catalogs.s3 import S3
 from astra_xr.errors import (
     AmbiguousSceneId,
     InvalidItem,
@@ -19,7 +18,7 @@ from astra_xr.errors import (
     closest,
 )
 from astra_xr.missions import MISSIONS, clean_item, mission_of
-from astra_xr.model import SceneId, SignedUrl
+from astra_xr.model import SceneId
 
 _SHOWN = 20
 _EVER = datetime.min.replace(tzinfo=UTC)
@@ -58,7 +57,7 @@ def join(base: str, href: object) -> str:
 
 
 def origin(url: str) -> tuple[str, str]:
-    """Return scheme and host of a URL; empty of an invalid one."""
+    """Return scheme and host of a URL; empty if it is invalid."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -106,7 +105,7 @@ def pick(scene: SceneId, items: Iterable[dict[str, Any]], *, asked: str) -> dict
 
 
 def _places(items: Iterable[Mapping[str, Any]], root: str) -> list[str]:
-    """Return what tells items of one id apart: their URLs, which open them."""
+    """Return the URLs of items with the same id, each of which opens one of them."""
     return [
         self_link(item) or f"{root}/collections/{item.get('collection')}/items/{item['id']}"
         for item in items
@@ -126,24 +125,13 @@ def wanted(query: Query, items: Iterable[dict[str, Any]]) -> Iterator[dict[str, 
 
 
 def check_collection(query: Query, items: Iterable[Mapping[str, Any]]) -> None:
-    """Raise if a query is for a collection, and no item is of it.
-
-    Raises
-    ------
-    InvalidParameter
-        The message names those that there are.
-    """
+    """Raise InvalidParameter if a query is for a collection, and no item is in it."""
     if query.collection:
         no_collection(query, {str(item["collection"]) for item in items if item.get("collection")})
 
 
 def no_collection(query: Query, names: Collection[str]) -> None:
-    """Raise if the collection of a query is not among these.
-
-    Raises
-    ------
-    InvalidParameter
-    """
+    """Raise InvalidParameter, which lists the names, if the query's collection is not in them."""
     if query.collection in names:
         return
     near = closest(query.collection, names, 1)
@@ -156,17 +144,3 @@ def no_collection(query: Query, names: Collection[str]) -> None:
 def newest_first(items: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return items sorted by time, newest first."""
     return sorted(items, key=lambda item: time_of(item) or _EVER, reverse=True)
-
-
-def storage_url(href: str, s3: S3, refused: SignedUrl | None) -> SignedUrl:
-    """Return a URL that reads an href in storage unknown to our catalogs.
-
-    Raises
-    ------
-    SigningError
-        The href is neither https nor s3 (a remote item must not lead to local files), or there
-        are no credentials for S3.
-    """
-    if href.startswith(("https://", "http://")):
-        return SignedUrl(url=href)
-    return s3.sign(href, refused=refused)

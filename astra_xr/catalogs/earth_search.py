@@ -79,12 +79,7 @@ class EarthSearch(StacCatalog):
         return self._s3.sign(href, refused=refused, instead=_FREE.get(split(href)[0], ""))
 
     def check(self, href: str) -> None:
-        """Raise early if an s3 href needs AWS keys that are missing, or consent to pay.
-
-        Raises
-        ------
-        SigningError
-        """
+        """Raise SigningError early if an s3 href needs missing AWS keys, or consent to pay."""
         if not href.startswith(("https://", "http://")):
             self._s3.check(href, instead=_FREE.get(split(href)[0], ""))
 
@@ -98,10 +93,10 @@ class EarthSearch(StacCatalog):
         )
 
     def mended(self, item: Item) -> Item:
-        """Return an item whose files are where their bucket has them.
+        """Return an item whose hrefs lead to objects that exist.
 
-        Items of Level 1C name the bucket of Level 2A, and older ones of 2A leave out the folder of
-        the pixel size: objects that do not exist.
+        Those of Level 1C name the bucket of Level 2A, and older ones of 2A lack the folder of the
+        pixel size.
         """
         levels = {
             _LEVELS.get(str(item.get("collection"))),
@@ -116,8 +111,8 @@ class EarthSearch(StacCatalog):
         """Return why the offset is already in the COG's pixels; it never is in the JPEG 2000.
 
         Items of baseline 04.00 and later have both ``boa_offset_applied: true`` and an offset of
-        -0.1. The pixels of the COG are shifted already: the offset must not be applied again. Any
-        key may name a JPEG 2000 file, which is ESA's own, where no COG was made of it.
+        -0.1. The pixels of the COG are shifted already: the offset must not be applied again. If
+        a band has no COG, its key is of ESA's own JPEG 2000 file.
         """
         properties = item.get("properties", {})
         flags = ("earthsearch:boa_offset_applied", "sentinel:boa_offset_applied")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +16,20 @@ from astra_xr.catalogs.documents import (
     pick,
     resolved,
     spellings,
-    storage_url,
     wanted,
 )
-from astra_xr.catalogs.hrefs import readable
+from astra_xr.catalogs.hrefs import UserStorage
 from astra_xr.catalogs.query import Query
 from astra_xr.catalogs.s3 import S3
 from astra_xr.errors import InvalidParameter, UpstreamError, redact
 from astra_xr.extras import require
-from astra_xr.model import SceneId, SignedUrl, local_path
+from astra_xr.model import SceneId, local_path
 from astra_xr.settings import Settings
 
 _PARQUET = (".parquet", ".geoparquet")
 
 
-class Folder(Catalog):
+class Folder(UserStorage, Catalog):
     """Items of any mission or none, by item id or any scene id of a mission.
 
     Parameters
@@ -81,20 +80,6 @@ class Folder(Catalog):
         items = list(self._items())
         check_collection(query, items)
         yield Page(items=newest_first(wanted(query, items)))
-
-    def href(self, asset: Mapping[str, Any]) -> str:
-        """Return the asset's href, or its https twin if there are no keys for S3."""
-        return readable(asset, self._s3)
-
-    def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
-        """Return https hrefs as they are, and s3 hrefs presigned with the user's AWS keys.
-
-        Raises
-        ------
-        SigningError
-            The href is of another kind, or there are no keys.
-        """
-        return storage_url(href, self._s3, refused)
 
     def _files(self) -> list[Path]:
         return sorted(self._path.rglob("*.json")) if self._path.is_dir() else [self._path]

@@ -11,13 +11,14 @@ from astra_xr.catalogs.documents import join, links_of, self_link
 from astra_xr.catalogs.s3 import S3
 from astra_xr.errors import SigningError
 from astra_xr.missions import Item
+from astra_xr.model import SignedUrl
 
 
 def absolute(item: Item, href: str) -> str:
     """Return an href of an item as an absolute URL or path, by the item's self link.
 
-    Of an item on the web everything without a scheme is on the web (RFC 3986), ``/data/a.tif``
-    too; it is never a local file.
+    If the item is on the web, so is every href without a scheme (RFC 3986), also ``/data/a.tif``;
+    it is never a local file.
 
     Examples
     --------
@@ -35,13 +36,7 @@ def absolute(item: Item, href: str) -> str:
 
 
 def readable(asset: Mapping[str, Any], s3: S3) -> str:
-    """Return an asset's href; if that is in S3 and there are no keys for it, its https twin.
-
-    Returns
-    -------
-    str
-        Empty if the asset has none.
-    """
+    """Return an asset's href, or its https twin if there are no keys for S3; empty if none."""
     href = str(asset.get("href") or "")
     twin = next((each["href"] for each in https_twins(asset) if not each.get("auth:refs")), None)
     if twin and href.startswith("s3://"):
@@ -52,8 +47,31 @@ def readable(asset: Mapping[str, Any], s3: S3) -> str:
     return href
 
 
+class UserStorage:
+    """Files of the user's own catalogs: anywhere on the web, or in S3 with the user's keys."""
+
+    _s3: S3
+
+    def href(self, asset: Mapping[str, Any]) -> str:
+        """Return the asset's href, or its https twin if there are no keys for S3."""
+        return readable(asset, self._s3)
+
+    def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
+        """Return https hrefs as they are, and s3 hrefs presigned with the user's AWS keys.
+
+        Raises
+        ------
+        SigningError
+            The href is of another kind (an item must not lead to local files), or there are no
+            keys.
+        """
+        if href.startswith(("https://", "http://")):
+            return SignedUrl(url=href)
+        return self._s3.sign(href, refused=refused)
+
+
 def https_twins(asset: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Yield the https addresses of an asset's file (STAC extension "alternate-assets")."""
+    """Yield the https alternates of an asset (STAC extension "alternate-assets")."""
     alternates = asset.get("alternate")
     for each in alternates.values() if isinstance(alternates, Mapping) else ():
         href = each.get("href") if isinstance(each, Mapping) else None
@@ -62,7 +80,7 @@ def https_twins(asset: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def end_of(url: str) -> datetime | None:
-    """Return when a signed URL of S3, CloudFront, Google or Azure expires; None if it is silent.
+    """Return when a signed URL of S3, CloudFront, Google or Azure expires; None if unknown.
 
     Examples
     --------

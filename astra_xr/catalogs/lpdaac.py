@@ -122,7 +122,7 @@ class LpDaac(StacCatalog):
             ):
                 refused.append(token)
                 continue
-            # One that leads elsewhere is left to the read, which says why it is not followed.
+            # One that leads elsewhere is left to the read, whose error has the reason.
             good = target is not None and why_refused(target.url) is None
             found = Secret(target.url if target and good else "")
             return self._until(found, end_of(found.reveal()) or self._clock() + _URL_LIFE)
@@ -133,16 +133,11 @@ class LpDaac(StacCatalog):
         if self._settings.earthdata_token:
             return Token(value=self._settings.earthdata_token, expires_at=None, life=None)
         account = self._login()
-        assert account is not None  # check() was asked
+        assert account is not None  # by check()
         return self._tokens.get(account, lambda: self._log_in(account), was_refused)
 
     def check(self, href: str) -> None:
-        """Raise early if there is neither a token nor an account.
-
-        Raises
-        ------
-        SigningError
-        """
+        """Raise SigningError early if there is neither a token nor an account."""
         if not href.startswith(("https://", "http://")):
             raise SigningError(href=href, reason="it is not https", hint="Choose another asset.")
         if _is_protected(href) and not self._settings.earthdata_token and not self._login():
@@ -151,12 +146,8 @@ class LpDaac(StacCatalog):
 
     def _login(self) -> Account | None:
         settings = self._settings
-        return login(
-            settings.earthdata_username,
-            settings.earthdata_password,
-            file=settings.netrc,
-            hosts=(_LOGIN_HOST,),
-        )
+        names = settings.earthdata_username, settings.earthdata_password
+        return login(*names, file=settings.netrc, hosts=(_LOGIN_HOST,))
 
     def _log_in(self, account: Account) -> Token:
         return ask_for_token(

@@ -23,17 +23,16 @@ from astra_xr.catalogs.documents import (
     resolved,
     self_link,
     spellings,
-    storage_url,
     wanted,
 )
-from astra_xr.catalogs.hrefs import readable
+from astra_xr.catalogs.hrefs import UserStorage
 from astra_xr.catalogs.item_search import ItemSearch
 from astra_xr.catalogs.query import MOST, Query
 from astra_xr.catalogs.s3 import S3
 from astra_xr.catalogs.stac import StacCatalog, day_window, tile_window, time_window
 from astra_xr.errors import InvalidParameter, UpstreamError, redact
 from astra_xr.missions import Item
-from astra_xr.model import SceneId, SignedUrl
+from astra_xr.model import SceneId
 from astra_xr.net.client import fetch_json
 from astra_xr.net.hosts import why_refused
 from astra_xr.settings import Settings
@@ -47,7 +46,7 @@ _MOST_UNSORTED = 10 * MOST
 """Items of an API that does not sort, all of which are read to find the newest."""
 
 
-class PlainCatalog(StacCatalog):
+class PlainCatalog(UserStorage, StacCatalog):
     """Items of any mission or none, by item id or any scene id of a mission.
 
     Parameters
@@ -74,12 +73,7 @@ class PlainCatalog(StacCatalog):
         self._items = ItemSearch(title=url, root=self._url, timeout=settings.timeout, known=False)
 
     def find(self, scene: SceneId) -> dict[str, Any]:
-        """Return the item by id, else by acquisition, with absolute hrefs.
-
-        Raises
-        ------
-        SceneNotFound, AmbiguousSceneId, UpstreamError
-        """
+        """Return the item by id, else by acquisition, with absolute hrefs."""
         found = self._ask(scene) if self._items.offered() else list(self._walk(scene))
         end = PurePosixPath(unquote(urlsplit(self._url).path)).name
         if len(found) == 1 and scene.text in (end, PurePosixPath(end).stem):
@@ -138,20 +132,6 @@ class PlainCatalog(StacCatalog):
         listed = answer.get("collections") if isinstance(answer, Mapping) else None
         entries = listed if isinstance(listed, list) else ()
         return {str(each["id"]) for each in entries if isinstance(each, Mapping) and "id" in each}
-
-    def href(self, asset: Mapping[str, Any]) -> str:
-        """Return the asset's href, or its https twin if there are no keys for S3."""
-        return readable(asset, self._s3)
-
-    def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
-        """Return https hrefs as they are, and s3 hrefs presigned with the caller's AWS keys.
-
-        Raises
-        ------
-        SigningError
-            The href is of another kind, or there are no keys.
-        """
-        return storage_url(href, self._s3, refused)
 
     def owns(self, item: Item) -> bool:
         """Return False: an item does not show that it comes from this catalog."""

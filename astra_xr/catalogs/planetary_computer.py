@@ -49,7 +49,7 @@ _TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
 """Microsoft's tenant id, which signs the tokens of other accounts."""
 _RENEW_BEFORE = timedelta(minutes=5)
 _PAUSES = (1.0, 2.0, 4.0)
-"""Seconds between requests while the service gives out tokens that have expired."""
+"""Seconds between requests while the service returns expired tokens."""
 _SENTINEL2 = "sentinel-2-l2a"
 _OWN_PROCESSOR_UNTIL = "20240722T240000"
 _LANDSAT = "landsat-c2-l2"
@@ -144,7 +144,7 @@ class PlanetaryComputer(StacCatalog):
         return SignedUrl(url=urlunsplit(signed), expires_at=token.expires_at)
 
     def _fetch_token(self, account: str, container: str) -> Token:
-        """Return a new token. The service is known to give out expired ones for seconds."""
+        """Return a new token; the service may return expired ones for some seconds."""
         for pause in _PAUSES:
             token = self._ask(account, container)
             if token.life is None or token.life >= 0:
@@ -173,7 +173,7 @@ class PlanetaryComputer(StacCatalog):
         return token
 
     def _read(self, answer: Any, date: datetime | None) -> Token | None:
-        """Return the token in an answer of the server's time; None if there is none."""
+        """Return the token in an answer, which the server sent at ``date``; None without one."""
 
         def until(value: Secret[str], answer: Mapping[str, Any]) -> Token:
             query = Secret(value.reveal().lstrip("?"))
@@ -188,10 +188,10 @@ class PlanetaryComputer(StacCatalog):
         return token if token and token.value else None
 
 
-def _earliest(said: object, own: datetime | None) -> datetime | None:
-    """Return when a token expires, as the service says or the token itself; None if neither."""
+def _earliest(reported: object, own: datetime | None) -> datetime | None:
+    """Return when a token expires, by the service and by itself; None if neither has it."""
     try:
-        end = datetime.fromisoformat(str(said)).astimezone(UTC)
+        end = datetime.fromisoformat(str(reported)).astimezone(UTC)
     except (ValueError, OverflowError):
         return own
     return min(end, own) if own else end

@@ -35,7 +35,7 @@ _KEPT = timedelta(minutes=5)
 """How long a URL is reused, if it remains valid as long again: connections are kept per URL."""
 
 _SHORTEST = timedelta(minutes=5)
-"""What temporary credentials of unknown end live at least: who gives them out renews them then."""
+"""Assumed remaining life of temporary credentials of unknown end; their issuers renew them then."""
 
 _HEADER_LIFE = timedelta(minutes=15)
 """Allowed difference between a server's clock and the time in a signed header."""
@@ -134,12 +134,7 @@ class S3:
         return SignedUrl(url=url, expires_at=now + life)
 
     def check(self, href: str, *, instead: str) -> None:
-        """Raise early if keys are missing, or if reading costs and the user did not allow it.
-
-        Raises
-        ------
-        SigningError
-        """
+        """Raise SigningError early if keys are missing, or reading costs and is not allowed."""
         bucket, _ = split(href)
         pays = self._settings.aws_request_payer == "requester"
         if self.keys(href, instead=instead) and bucket in _REQUESTER_PAYS and not pays:
@@ -150,18 +145,12 @@ class S3:
             )
 
     def keys(self, href: str, *, instead: str = "") -> Keys | None:
-        """Return the keys that read an object; None if it is public.
-
-        Raises
-        ------
-        SigningError
-            As :meth:`sign`.
-        """
+        """Return the keys that read an object, None if it is public; raise as :meth:`sign`."""
         bucket, _ = split(href)
         settings = self._settings
         if settings.aws_no_sign_request or (bucket in _PUBLIC and not settings.aws_endpoint_url):
             return None
-        keys = aws_keys(self._settings)
+        keys = aws_keys(settings)
         if keys is None:
             raise SigningError(
                 href=href, reason=_missing(bucket), hint=_how_to(instead), no_keys=True
@@ -173,7 +162,7 @@ class S3:
 
 
 def aws_keys(settings: Settings) -> Keys | None:
-    """Return the user's AWS keys: of the settings, else of boto3 if it is installed."""
+    """Return the user's AWS keys, from the settings, else from boto3 if it is installed."""
     if settings.aws_access_key_id and settings.aws_secret_access_key:
         token = settings.aws_session_token
         return Keys(
@@ -186,12 +175,9 @@ def aws_keys(settings: Settings) -> Keys | None:
 
 
 class StoreKeys:
-    """AWS keys for a store of obstore, which asks for new ones before they expire.
+    """AWS keys for a store of obstore, which calls this for new ones before they expire.
 
-    Parameters
-    ----------
-    settings : Settings
-        As of :func:`aws_keys`, which has to find some.
+    They are those of :func:`aws_keys`, which has to find some.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -213,7 +199,7 @@ class StoreKeys:
         }
 
     def end(self) -> datetime | None:
-        """Return when the keys that were given last expire; None if that is unknown or never."""
+        """Return when the keys that were returned last expire; None if unknown or never."""
         return self._given.expires_at if self._given else None
 
 
@@ -233,44 +219,21 @@ def split(href: str) -> tuple[str, str]:
     return bucket, key
 
 
-def sign_headers(
-    url: str, keys: Keys, *, region: str, now: datetime
-) -> tuple[tuple[str, str], ...]:
-    """Return the request headers that read an S3 URL, for servers that accept no signed query.
+def header_signed(href: str, keys: Keys, *, endpoint: str, region: str, now: datetime) -> SignedUrl:
+    """Return the path-style URL of an object, and the headers that read it for 15 minutes.
+
+    For servers that accept no signed query.
 
     Parameters
     ----------
-    url : str
-        ``https://host/bucket/key``, percent-encoded, without a query.
+    href : str
+        ``s3://bucket/key``.
     keys : Keys
         Without a session token: in a header it would follow a redirect to another host.
-    region : str
-        Name of the server's region.
+    endpoint, region : str
+        URL of the server, and the name of its region.
     now : datetime
-        The time in UTC; the headers are valid for 15 minutes.
-    """
-    parts = urlsplit(url)
-    stamp = f"{now:%Y%m%dT%H%M%SZ}"
-    signed = {"host": parts.netloc, "x-amz-content-sha256": "UNSIGNED-PAYLOAD", "x-amz-date": stamp}
-    names = ";".join(signed)
-    canonical = "\n".join(
-        ("GET", parts.path, "", *(f"{k}:{v}" for k, v in signed.items()), "", names)
-    )
-    request = f"{canonical}\nUNSIGNED-PAYLOAD"
-    scope = f"{stamp[:8]}/{region}/s3/aws4_request"
-    digest = hashlib.sha256(request.encode()).hexdigest()
-    text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{digest}"
-    key = f"AWS4{keys.secret.reveal()}".encode()
-    for part in (*scope.split("/"), text):
-        key = hmac.digest(key, part.encode(), "sha256")
-    credential = f"AWS4-HMAC-SHA256 Credential={keys.access.reveal()}/{scope}"
-    authorization = f"{credential}, SignedHeaders={names}, Signature={key.hex()}"
-    sent = {name: value for name, value in signed.items() if name != "host"}
-    return (*sent.items(), ("Authorization", authorization))
-
-
-def header_signed(href: str, keys: Keys, *, endpoint: str, region: str, now: datetime) -> SignedUrl:
-    """Return the path-style URL of ``s3://bucket/key`` and the headers that read it.
+        The time in UTC.
 
     Raises
     ------
@@ -279,7 +242,22 @@ def header_signed(href: str, keys: Keys, *, endpoint: str, region: str, now: dat
     """
     bucket, key = split(href)
     url = f"{endpoint.rstrip('/')}/{bucket}/{quote(key, safe='/~')}"
-    headers = sign_headers(url, keys, region=region, now=now)
+    parts = urlsplit(url)
+    stamp = f"{now:%Y%m%dT%H%M%SZ}"
+    sent = {"x-amz-content-sha256": "UNSIGNED-PAYLOAD", "x-amz-date": stamp}
+    signed = {"host": parts.netloc, **sent}
+    names = ";".join(signed)
+    lines = ("GET", parts.path, "", *(f"{k}:{v}" for k, v in signed.items()), "", names)
+    request = "\n".join((*lines, "UNSIGNED-PAYLOAD"))
+    scope = f"{stamp[:8]}/{region}/s3/aws4_request"
+    digest = hashlib.sha256(request.encode()).hexdigest()
+    text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{digest}"
+    mac = f"AWS4{keys.secret.reveal()}".encode()
+    for part in (*scope.split("/"), text):
+        mac = hmac.digest(mac, part.encode(), "sha256")
+    credential = f"AWS4-HMAC-SHA256 Credential={keys.access.reveal()}/{scope}"
+    authorization = f"{credential}, SignedHeaders={names}, Signature={mac.hex()}"
+    headers = (*sent.items(), ("Authorization", authorization))
     return SignedUrl(url=url, headers=headers, expires_at=now + _HEADER_LIFE)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -26,7 +26,7 @@ class Sample(Catalog):
     name = "sample"
     title = "the built-in sample"
     provider = "astra-xr (synthetic)"
-    own_files = False
+    collections: Mapping[str, tuple[str, ...]] = {"sentinel-2": ("sample",)}
 
     def __init__(self, settings: Settings) -> None:
         self._folder = settings.cache_dir / "sample"
@@ -56,7 +56,7 @@ class Sample(Catalog):
 
         Files and assets are made when a scene is opened.
         """
-        if query.mission == "sentinel-2":
+        if query.mission in self.collections:
             outlines = map(outline, reversed(tuple(SCENES.values())))
             yield Page(items=list(filter(query.wants, outlines)))
 

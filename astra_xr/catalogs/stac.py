@@ -19,7 +19,7 @@ from astra_xr.model import SceneId
 from astra_xr.net.client import fetch_json
 
 _MOST_PAGES = 10
-"""Pages that one lookup may read; it looks for one day of a tile."""
+"""Pages that one lookup may read; it is for one day of a tile."""
 _PAGE = 250
 _SEARCH_PAGE = 100
 """Items per page of a search: an item has about 40 KB, and Earth Search limits answers to 6 MB."""
@@ -46,9 +46,6 @@ Lookup = ById | BySearch
 
 class StacCatalog(Catalog):
     """Base of the catalogs with a STAC API: subclasses translate scene ids into lookups."""
-
-    collections: Mapping[str, tuple[str, ...]] = {}
-    """Mission → the collections of its scenes, the preferred one first."""
 
     def __init__(self, *, url: str, timeout: float) -> None:
         self.root = self._url = url.rstrip("/")
@@ -80,12 +77,7 @@ class StacCatalog(Catalog):
         raise SceneNotFound(scene_id=str(scene), asked=[self.title])
 
     def processings(self, scene: SceneId) -> list[dict[str, Any]]:
-        """Return all items of the scene that this catalog has, the best first.
-
-        Raises
-        ------
-        UpstreamError
-        """
+        """Return all items of the scene that this catalog has, the best first."""
         mission = MISSIONS[scene.mission]
         found = [item for lookup in self.lookups(scene) for item in self._look(lookup)]
         fitting = [item for item in found if mission.matches(scene.parts, item)]
@@ -130,12 +122,12 @@ class StacCatalog(Catalog):
         return sorted(items, key=lambda item: _position(order, item.get("collection")))
 
     def _search(self, body: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Return the items of a lookup, which looks for one day of a tile.
+        """Return the items of a lookup, which is for one day of a tile.
 
         Raises
         ------
         UpstreamError
-            As of :meth:`search`; or there are entries, but none is a STAC item.
+            As in :meth:`search`; or there are entries, but none is a STAC item.
         """
         pages = list(itertools.islice(self._items.pages({"limit": _PAGE, **body}), _MOST_PAGES))
         found = [item for page in pages for item in page.items]

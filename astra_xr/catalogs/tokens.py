@@ -1,4 +1,4 @@
-"""Short-lived tokens, and the logins that fetch them."""
+"""Short-lived tokens, and the logins that return them."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _KEPT = 4096
 _AGAIN = 60.0
 """Least seconds between two requests for one token, unless the storage refuses it."""
 _SHARED = 1.0
-"""Seconds for which a failure is that of all who ask, so that reads fail together."""
+"""Seconds for which a failure is that of all reads, so that they fail together."""
 _SOON = 120.0
-"""Whoever asks when fewer seconds are left waits for a new one."""
+"""If fewer seconds are left, a read waits for a new token."""
 
 K = TypeVar("K", bound=Hashable)
 _log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class Token:
     """UTC time at which it expires; None if unknown."""
 
     life: float | None
-    """Seconds for which it is good from when it was given out; None if unknown."""
+    """Seconds for which it was good when it was issued; None if unknown."""
 
 
 @dataclass
@@ -59,15 +59,14 @@ class _Held:
 class Tokens(Generic[K]):
     """The tokens of one service, by purpose.
 
-    A token is used until it expires or is refused. Shortly before it expires a new one is fetched
-    beside, so that neither a slow nor a failing service holds up those who have a good token.
-    How long one lives is measured from when it was given out: the local clock may be wrong.
+    A token is used until it expires or is refused. Shortly before it expires, a thread fetches a
+    new one, so that a slow or failing service does not delay reads that have a good token.
+    A token's life counts from when it was issued: the local clock may be wrong.
 
     Parameters
     ----------
     renew_before : timedelta
-        How long before its expiry a token is replaced; half its life if it lives for less than
-        twice that.
+        How long before its expiry a token is replaced, but at most half its life.
     timer : callable, optional
         Returns seconds.
     """
@@ -84,7 +83,7 @@ class Tokens(Generic[K]):
     def get(
         self, key: K, fetch: Callable[[], Token], refused: Callable[[Token], bool] = lambda _: False
     ) -> Token:
-        """Return the token of a purpose; all who wait for it share one request, and its failure.
+        """Return the token of a purpose; concurrent calls share one request, and its failure.
 
         Parameters
         ----------
@@ -97,7 +96,7 @@ class Tokens(Generic[K]):
         Raises
         ------
         AstraError
-            What ``fetch`` raised, where there is no good token.
+            Raised by ``fetch``, and there is no good token.
         """
         held = self._held.get(key, lambda: self._hold(fetch()), lambda held: refused(held.token))
         now = self._timer()
@@ -128,9 +127,9 @@ class Tokens(Generic[K]):
 
 
 def _life(token: Token) -> float:
-    """Return the seconds for which a token is kept: one that should have expired, for a minute.
+    """Return the seconds for which a token is kept.
 
-    Then the clock is wrong, or its service; the storage knows.
+    One that seems to have expired is tried for a minute: the clock, or its service, may be wrong.
     """
     if token.life is None:
         return math.inf
@@ -145,14 +144,14 @@ def ask_for_token(
     advice: str,
     **how: Any,
 ) -> Token:
-    """Return the token that a login service gives; ``how`` is passed to :func:`fetch_json`.
+    """Return the token of a login service; ``how`` is passed to :func:`fetch_json`.
 
     Parameters
     ----------
     read : callable
-        Takes the token and the whole answer, and returns when it expires with it.
+        Takes the token and the whole answer, and returns the token with its expiry.
     advice : str
-        The hint in the message, where the login is refused.
+        The hint in the message if the login is refused.
 
     Raises
     ------
@@ -177,7 +176,7 @@ def ask_for_token(
 def token_in(
     answer: Any, name: str, read: Callable[[Secret[str], Mapping[str, Any]], Token]
 ) -> Token | None:
-    """Return the token in a field of an answer, as ``read`` makes it of both; None if none is."""
+    """Return what ``read`` returns for the token in a field of an answer; None without one."""
     value = answer.get(name) if isinstance(answer, Mapping) else None
     try:
         return read(Secret(value), answer) if value and isinstance(value, str) else None
@@ -207,17 +206,7 @@ def login(
     file: Path,
     hosts: tuple[str, ...],
 ) -> Account | None:
-    """Return username and password: from the settings, else from a ``.netrc`` file, else None.
-
-    Parameters
-    ----------
-    username, password : Secret or None
-        From the settings.
-    file : Path
-        The ``.netrc``.
-    hosts : tuple of str
-        Machines to look up in it.
-    """
+    """Return username and password if both are set, else those of hosts in a ``.netrc`` file."""
     if username and password:
         return username, password
     try:

@@ -62,12 +62,7 @@ class CatalogUrl:
 
 
 def check_host(signed: SignedUrl, catalog: Catalog, settings: Settings) -> None:
-    """Refuse a URL from a catalog's answer that leads to a private host.
-
-    Raises
-    ------
-    SigningError
-    """
+    """Raise SigningError if a URL from a catalog's answer leads to a private host."""
     reason = why_private(signed.url, catalog.root, settings.named_hosts)
     if reason:
         hint = "A host of your own can be named in ASTRA_ALLOW_HOSTS."
@@ -93,7 +88,7 @@ class BucketUrl:
 
 
 def readable_href(asset: Mapping[str, Any], settings: Settings) -> str:
-    """Return the href of an asset outside our catalogs, or its https twin; see :func:`readable`."""
+    """Return the href of an asset in none of our catalogs; see :func:`~.hrefs.readable`."""
     return readable(asset, _buckets(settings))
 
 

@@ -60,12 +60,7 @@ class Usgs(StacCatalog):
         return super().owns(item) or any(_in_bucket(href) for href in hrefs)
 
     def check(self, href: str) -> None:
-        """Raise early if there are no AWS keys, or no consent to pay.
-
-        Raises
-        ------
-        SigningError
-        """
+        """Raise SigningError early if there are no AWS keys, or no consent to pay."""
         in_bucket = _in_bucket(href)
         if in_bucket or not href.startswith(("https://", "http://")):
             self._s3.check(in_bucket or href, instead=_INSTEAD)

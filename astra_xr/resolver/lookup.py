@@ -277,7 +277,7 @@ def verdict(asked: str, failures: Mapping[str, AstraError], *, hint: str = "") -
 
 
 def _sample_hint(scene: SceneId) -> str:
-    if scene.mission == "sentinel-2" and any(name.startswith(scene.name) for name in SCENES):
+    if any(name.startswith(scene.name) for name in SCENES):
         return (
             "The built-in sample has a synthetic scene with this id, which needs no network: "
             "catalog='sample'."

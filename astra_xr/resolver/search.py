@@ -22,9 +22,6 @@ from astra_xr.settings import Settings
 
 _log = logging.getLogger(__name__)
 
-_SAMPLED = "sentinel-2"
-"""The mission of the built-in sample."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
@@ -99,7 +96,7 @@ def find_rows(query: Query, settings: Settings, *, catalog: AnyCatalog = None) -
     """
     named = catalog_name(catalog) or catalog_name(settings.catalog)
     if named and named in CATALOGS:
-        _check_serves(named, query.mission)
+        _check_serves(named, query.mission, settings)
     order = (named,) if named else ORDER[query.mission]
     catalogs = {name: connect(name, settings) for name in order}
     over = threading.Event()
@@ -136,9 +133,10 @@ def find_rows(query: Query, settings: Settings, *, catalog: AnyCatalog = None) -
     )
 
 
-def _check_serves(catalog: str, mission: str) -> None:
+def _check_serves(catalog: str, mission: str, settings: Settings) -> None:
     """Raise if a catalog has no scenes of a mission, rather than find none."""
-    serving = [*ORDER[mission], *(["sample"] if mission == _SAMPLED else [])]
+    serving = [name for name in CATALOGS if mission in connect(name, settings).collections]
+    serving.sort(key=[*ORDER[mission], *serving].index)
     if catalog not in serving:
         expected = f"one that has scenes of {mission}: {', '.join(serving)}"
         raise InvalidParameter(name="catalog", value=catalog, expected=expected)
