@@ -39,7 +39,7 @@ def footprint(item: Mapping[str, Any]) -> BaseGeometry | None:
     Returns
     -------
     shapely geometry or None
-        None where the item has neither, or nothing that can be read.
+        None if the item has neither, or they are invalid.
 
     Examples
     --------
@@ -76,9 +76,9 @@ def _by_box(box: Any) -> BaseGeometry | None:
 
 
 def _unwrapped(part: BaseGeometry) -> BaseGeometry:
-    """Return a part whose longitudes jump at ±180 with longitudes that go on beyond 180.
+    """Return a part whose longitudes jump at ±180 with longitudes that continue beyond 180.
 
-    No scene is wider than half the earth; what reaches from edge to edge of the map is the world.
+    No scene is wider than half the earth; one that reaches both edges of the map is the world.
     """
     west, _, east, _ = part.bounds
     if east - west <= 180 or (180 + west < _NEAR and 180 - east < _NEAR):

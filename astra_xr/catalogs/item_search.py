@@ -1,4 +1,4 @@
-"""Item search of any STAC API: where and how it is asked, page after page."""
+"""Item search of any STAC API: how requests are sent, page after page."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _log = logging.getLogger(__name__)
 
 _MOST_PAGES = 1000
 _NOT_TAKEN = (403, 404, 405, 415, 500, 501)
-"""Answers to POST after which an API is asked by GET, which it has to offer."""
+"""Answers to POST after which GET is used, which an API has to offer."""
 _LONGEST_GEOMETRY = 1500
-"""Characters of a geometry in the URL of a GET; of a longer one the box is sent."""
+"""Most characters of a geometry in the URL of a GET; the box of a longer one is sent."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class ItemSearch:
         Seconds for each request, with its retries.
     known : bool
         True if it is known to take ``POST {root}/search`` with ``query`` and ``sortby``: then its
-        landing page is read only if it refuses.
+        landing page is read only after a refusal.
     """
 
     def __init__(self, *, title: str, root: str, timeout: float, known: bool) -> None:
@@ -69,22 +69,22 @@ class ItemSearch:
         return bool(self._methods)
 
     def sorts(self) -> bool:
-        """Return True if the API sorts by time when asked to."""
+        """Return True if the API can sort by time."""
         return self.offered() and "sort" in self._extensions
 
     def pages(self, terms: Mapping[str, Any]) -> Iterator[Page]:
-        """Yield the pages of a search, each fetched when it is asked for.
+        """Yield the pages of a search, each fetched when it is needed.
 
         Parameters
         ----------
         terms : mapping
-            Item-search parameters as in the body of a POST. ``query`` and ``sortby`` are left out
-            where the API does not have them; so callers check what comes back.
+            Item-search parameters as in the body of a POST. ``query`` and ``sortby`` are not sent
+            to an API that lacks them, so callers have to filter the items.
 
         Raises
         ------
         UpstreamError
-            The API is down, refuses, or answers something that is no search result.
+            The API is down or refuses, or its answer is no search result.
         """
         sent = self._sent(terms)
         answer, request = self._first(sent)
@@ -106,7 +106,7 @@ class ItemSearch:
             request, answer = following, self._send(following)
 
     def _first(self, terms: Mapping[str, Any]) -> tuple[Any, _Request]:
-        """Return the first answer, and the request that it answers."""
+        """Return the first answer, and its request."""
         assert self._methods is not None
         post = self._methods.get("POST")
         if post is None:
@@ -119,7 +119,7 @@ class ItemSearch:
             refusal = error
         if refusal.status not in _NOT_TAKEN or not self._offers_get():
             raise refusal
-        _log.info("%s takes no POST (%s); asking by GET", self._title, refusal.reason)
+        _log.info("%s takes no POST (%s); using GET", self._title, refusal.reason)
         request = _Request("GET", _added(self._methods["GET"], _texts(terms)))
         answer = self._send(request)
         del self._methods["POST"]
@@ -173,7 +173,7 @@ class ItemSearch:
         return answer
 
     def _own(self, url: str, search: str | None = None) -> str:
-        """Return a URL that the API named, at its own origin unless it is of a public host."""
+        """Return a URL from the API's answer, moved to its own origin unless its host is public."""
         if origin(url) == origin(self._root) or why_refused(url) is None:
             return url
         own = urlsplit(self._root)
@@ -182,7 +182,7 @@ class ItemSearch:
         except ValueError:
             named = own
         path = named.path
-        # Behind a proxy an API may know neither its host nor its path.
+        # An API behind a proxy may use a wrong host and path.
         if search and urlsplit(search).path.rpartition("/")[2] == path.rpartition("/")[2]:
             path = urlsplit(search).path
         return urlunsplit((own.scheme, own.netloc, path, named.query, ""))
@@ -198,7 +198,7 @@ class ItemSearch:
                 continue
             url = self._own(join(last.url, link["href"]), search)
             if str(link.get("method", "GET")).upper() == "GET":
-                # Some name the page alone, and none of the terms.
+                # Some have only the page, and none of the terms.
                 query = dict(parse_qsl(urlsplit(url).query))
                 return _Request("GET", url if query.keys() & terms else _added(url, _texts(terms)))
             sent = link.get("body")

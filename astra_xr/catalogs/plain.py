@@ -43,7 +43,7 @@ _MOST_FILES = 2000
 """Files of a static catalog that one lookup or search reads."""
 _PAGE = 100
 _MOST_UNSORTED = 10 * MOST
-"""Items of an API that does not sort, all of which are read to find the newest."""
+"""Most items read from an API that does not sort, to find the newest."""
 
 
 class PlainCatalog(UserStorage, StacCatalog):
@@ -184,14 +184,14 @@ class PlainCatalog(UserStorage, StacCatalog):
                 if item["id"].casefold() in names:
                     return
             if not items and document.get("type") == "Feature":
-                # One that is broken says why.
+                # Raises the reason why it is no item.
                 self._checked(document)
             for href in self._below(document, url):
                 first = any(name in href.casefold() for name in names)
                 todo.insert(0 if first else len(todo), href)
 
     def _below(self, document: Mapping[str, Any], url: str) -> Iterator[str]:
-        """Yield the URLs of the files that a static file names, of its own host or a public one."""
+        """Yield the URLs of the files that a static file links to, of this or a public host."""
         for link in links_of(document):
             if link.get("rel") in ("child", "item"):
                 href = join(url, link.get("href"))

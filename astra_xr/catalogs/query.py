@@ -1,4 +1,4 @@
-"""The terms of a search: read as users write them, checked, and matched against items."""
+"""The parameters of a search: read as users write them, checked, and matched against items."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
 MOST = 10_000
-"""Scenes at which a search stops that names no other number."""
+"""Default of the number of scenes at which a search stops."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +117,7 @@ class Query:
 
 
 def time_of(item: Item) -> datetime | None:
-    """Return when an item was acquired, or began to be; None if it does not say."""
+    """Return when an item was acquired, or its acquisition began; None if it has no time."""
     properties = item.get("properties", {})
     return _time(properties.get("datetime")) or _time(properties.get("start_datetime"))
 
@@ -141,14 +141,14 @@ def make_query(
     max_items: Any = None,
     own: bool = False,
 ) -> Query:
-    """Return the query for the terms of a search; see :func:`astra_xr.search` for their forms.
+    """Return the query for the parameters of a search; see :func:`astra_xr.search` for their forms.
 
-    ``own`` is True for the user's own catalogs: what is no mission is then a collection.
+    ``own`` is True for the user's own catalogs, where an unknown mission is a collection.
 
     Raises
     ------
     InvalidParameter
-        A term is invalid; the message says what is expected.
+        One of them is invalid.
     """
     if bbox is not None and intersects is not None:
         expected = "either bbox or intersects, not both"

@@ -186,12 +186,12 @@ def hls_name(parts: Mapping[str, str]) -> str:
 
 
 def sensing_window(parts: Mapping[str, str]) -> str:
-    """Return the search interval for a Sentinel-2 id if items have the sensing start."""
+    """Return the search interval for a Sentinel-2 id in catalogs that use the sensing start."""
     return _interval(*sensing_starts(parts))
 
 
 def tile_window(parts: Mapping[str, str]) -> str:
-    """Return the search interval for a Sentinel-2 id if items have the tile's own time.
+    """Return the search interval for a Sentinel-2 id in catalogs that use the tile's own time.
 
     That is up to 15 minutes after the sensing start.
     """

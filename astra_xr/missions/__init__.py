@@ -32,7 +32,7 @@ _SPELLINGS = {**{name.replace("-", ""): name for name in MISSIONS}, **_SHORT}
 
 
 def read_mission(name: str) -> Mission | None:
-    """Return the mission of a name in any case, with or without its hyphens; None: there is none.
+    """Return a mission by its name in any case, with or without hyphens; None if there is none.
 
     Examples
     --------

@@ -129,7 +129,7 @@ class Mission:
     describe: Callable[[Item], Mapping[str, str]]
     """The id parts, named as in the id forms, read from an item; empty if it is of another
     mission. ``product`` is the id that works in every catalog; ``item`` is the item's own id if
-    that has none of the forms, which works in its own catalog alone."""
+    that has none of the forms: it works only in its own catalog."""
 
     acquisition: tuple[str, ...]
     """Names of the parts that identify an acquisition."""
@@ -175,12 +175,12 @@ class Mission:
     def scene_id(self, item: Item) -> str:
         """Return the id that opens an item of the mission again: ``mission:product``.
 
-        An id of none of the mission's forms stays as it is, since no other catalog knows it.
+        An id in none of the mission's forms is returned as it is: only its own catalog has it.
         """
         return self.id_of(self.describe(item))
 
     def id_of(self, parts: Mapping[str, str]) -> str:
-        """Return the same by the parts that :attr:`describe` reads off the item."""
+        """Return the same by the parts that :attr:`describe` reads from the item."""
         return parts["item"] if "item" in parts else f"{self.name}:{parts['product']}"
 
     def matches(self, wanted: Mapping[str, str], item: Item) -> bool:

@@ -122,7 +122,7 @@ def describe(item: Item) -> Mapping[str, str]:
 
 
 def _by_files(item: Item) -> re.Match[str] | None:
-    """Return the granule that all files of bands name; None unless it is certain."""
+    """Return the granule in the names of all rasters; None unless it is certain."""
     hrefs = [str(asset.get("href", "")) for asset in item.get("assets", {}).values()]
     files = (href.partition("?")[0].rpartition("/")[2].upper() for href in hrefs)
     rasters = [file for file in files if file.endswith(".TIF")]
@@ -136,7 +136,7 @@ def _by_files(item: Item) -> re.Match[str] | None:
 
 
 def _agrees(item: Item, sensor: str) -> bool:
-    """Return True if neither platform nor instruments say that it is the other product."""
+    """Return True unless platform or instruments are those of the other product."""
     platform = str(item.get("properties", {}).get("platform") or "").upper()
     satellites, others = {
         "L30": (r"LANDSAT[-_ ]?[89]", {"MSI"}),

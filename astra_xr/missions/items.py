@@ -14,8 +14,8 @@ from astra_xr.errors import InvalidItem
 def clean_item(raw: Any) -> dict[str, Any]:
     """Return a copy of an item without invalid optional fields.
 
-    Real catalogs contain malformed descriptions of bands; the mission's table or the file is
-    used instead.
+    Real catalogs contain malformed descriptions of bands; the mission's table or the file
+    replaces them.
 
     Raises
     ------

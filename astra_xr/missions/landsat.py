@@ -89,7 +89,7 @@ _ARD = re.compile(
 
 
 def _by_own_id(name: str) -> dict[str, str]:
-    """Read the parts of an id that no catalog of ours knows."""
+    """Read the parts of an id that is in none of our catalogs."""
     match = _ALBERS.fullmatch(name) or _ARD.fullmatch(name)
     if not match:
         return {}
@@ -135,12 +135,12 @@ def _by_properties(item: Item) -> dict[str, str]:
 def _letter(satellite: str, instruments: set[str]) -> str | None:
     fitting = [letter for letter, (names, satellites) in _SENSORS.items()
                if instruments and instruments <= names and satellite in satellites]  # fmt: skip
-    # OLI alone is a part of OLI and TIRS, which have the same bands.
+    # An item with only OLI fits OLI and TIRS too, which have the same bands.
     return fitting[0] if fitting else None
 
 
 def _is_surface(item: Item, level: str) -> bool:
-    """Return False for what calls itself Level 2 and is of the top of the atmosphere."""
+    """Return False if an item of Level 2 describes the top of the atmosphere."""
     name = f"{item.get('id')} {item.get('collection')}".lower()
     texts = [name, *(str(asset.get("title")) + " " + str(asset.get("description"))
                      for asset in item.get("assets", {}).values())]  # fmt: skip

@@ -1,4 +1,4 @@
-"""What kind of file an asset is, by its media type and the end of its name."""
+"""The kind of an asset's file, by its media type and the ending of its name."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _WORDS: Mapping[str, Kind] = {
 """Words of media types, and endings of names."""
 
 _OTHER = re.compile(r"text/.*|image/(png|jpe?g|gif|webp|svg)\b.*|.*\b(json|xml|html|pdf|zip)")
-"""Media types that a name does not overrule."""
+"""Media types that take precedence over a name."""
 
 
 def raster_kind(asset: Mapping[str, Any]) -> Kind | None:
-    """Return the kind of georeferenced raster that an asset is; None if it is none.
+    """Return the kind of an asset's georeferenced raster; None if it is none.
 
-    The media type decides where it names one, else the end of the file's name.
+    The media type decides if it names one, else the ending of the file's name.
 
     Examples
     --------
@@ -51,5 +51,5 @@ def _by_name(href: str) -> Kind | None:
 
 
 def is_cog_type(media_type: str | None) -> bool:
-    """Return True if a media type says cloud-optimized GeoTIFF."""
+    """Return True if a media type is that of cloud-optimized GeoTIFFs."""
     return "cloud-optimized" in (media_type or "").lower()

@@ -1,4 +1,4 @@
-"""What a STAC asset says of the numbers in its file, in whichever form of the raster extension."""
+"""Type, nodata, scale, offset and unit in a STAC asset, in any version of the raster extension."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _NAMES = ("data_type", "nodata", "scale", "offset", "unit")
 def raster_fields(asset: Mapping[str, Any], index: int = 1) -> dict[str, Any]:
     """Return type, nodata, scale, offset and unit of a plane of an asset's file.
 
-    ``raster:bands`` of the extension's version 1 count first, then STAC 1.1's ``bands``, then the
-    asset itself; ``raster:scale`` before ``scale``. An asset's plain ``scale`` is not one of
-    values.
+    ``raster:bands`` of the extension's version 1 take precedence over STAC 1.1's ``bands``, these
+    over the asset, and ``raster:scale`` over ``scale``. An asset's plain ``scale`` is ignored: it
+    may be that of a map.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def raster_fields(asset: Mapping[str, Any], index: int = 1) -> dict[str, Any]:
     Returns
     -------
     dict
-        As the asset has them; what is not given is left out.
+        As the asset has them; missing ones are left out.
 
     Examples
     --------

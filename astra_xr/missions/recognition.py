@@ -1,4 +1,4 @@
-"""What an item whose id has no known form says of its mission: believed where all of it agrees."""
+"""Recognition of missions by items whose ids have no known form: all other fields must agree."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SUFFIX = re.compile(r"(_\d+m|\.tif)$")
 
 
 def agreed(*values: str | None) -> str | None:
-    """Return the one value that is given; None if there is none, or several differ.
+    """Return the only value that is not None; None if there is none, or they differ.
 
     Examples
     --------
@@ -27,7 +27,7 @@ def agreed(*values: str | None) -> str | None:
 
 
 def read(pattern: re.Pattern[str], *values: object) -> Iterator[str]:
-    """Yield the first group of each text that the pattern matches whole, in upper case."""
+    """Yield the first group of each text that fully matches the pattern, in upper case."""
     for value in values:
         match = pattern.fullmatch(str(value).strip().upper())
         if match:
@@ -35,7 +35,7 @@ def read(pattern: re.Pattern[str], *values: object) -> Iterator[str]:
 
 
 def instruments_of(item: Item) -> set[str]:
-    """Return the words of an item's instruments, in upper case: ``OLI_TIRS`` are two."""
+    """Return the words of an item's instruments, in upper case; ``OLI_TIRS`` are two."""
     properties = item.get("properties", {})
     named = properties.get("instruments") or properties.get("eo:instrument") or ()
     texts = [named] if isinstance(named, str) else named if isinstance(named, list) else []
@@ -51,9 +51,9 @@ def day_of(item: Item) -> str | None:
 
 
 def bands_in(item: Item, table: Iterable[Band]) -> Mapping[str, list[str]]:
-    """Return the keys of the assets that hold a table's bands, by native name of the band.
+    """Return the keys of the assets that hold a table's bands, by the band's native name.
 
-    Bands are known by asset key or by the asset's own name of its only band.
+    Bands are recognized by asset key, or by the name of the asset's only band.
     """
     by_name = {name.casefold(): band.native for band in table for name in band.names}
     found: dict[str, list[str]] = {}
@@ -68,14 +68,9 @@ def bands_in(item: Item, table: Iterable[Band]) -> Mapping[str, list[str]]:
 
 
 def is_of(item: Item, table: Iterable[Band], offsets: Iterable[float] | None = None) -> bool:
-    """Return True if an item holds bands of a table, and none is of other numbers by its own word.
+    """Return True if an item has bands of a table, and describes none with other numbers.
 
-    Parameters
-    ----------
-    item : dict
-    table : iterable of Band
-    offsets : iterable of float, optional
-        Offsets that items give for reflectance; by default that of the table.
+    ``offsets`` are those that items have for reflectance; by default that of the table.
     """
     bands = {band.native: band for band in table}
     found = bands_in(item, bands.values())
@@ -97,7 +92,7 @@ def _is_like(asset: Mapping[str, Any], band: Band, offsets: Iterable[float] | No
     usual = offsets if offsets is not None and band.role == "reflectance" else (band.offset,)
     return (
         _near(fields.get("nodata"), (band.nodata,))
-        # An asset's plain scale is reason enough to doubt, if not to apply it.
+        # An asset's plain scale is not applied, but another one is reason for doubt.
         and _near(fields.get("scale", asset.get("scale")), (band.scale,))
         and _near(fields.get("offset"), usual)
     )

@@ -141,7 +141,7 @@ def describe(item: Item) -> Mapping[str, str]:
 
 
 _OFFSETS = (0.0, -0.1)
-"""What items give for reflectance."""
+"""Offsets of reflectance in items."""
 _SATELLITE = re.compile(r"S(?:ENTINEL)?[-_ ]?2([A-D])")
 _NAMES = {"platform": _SATELLITE, "constellation": re.compile(r"(SENTINEL[-_ ]?2)")}
 _GRANULE = re.compile(
@@ -156,7 +156,7 @@ def _by_properties(item: Item) -> Mapping[str, str]:
     """Read the parts of an item whose id has no known form; empty unless they are certain.
 
     It is ESA's own product, by product type or granule id and by baseline; satellite, level, tile
-    and day are given once or agree; and its assets hold what that level stores.
+    and day are unambiguous; and its assets hold what that level stores.
     """
     properties = item.get("properties", {})
     granules = _granules(item)
@@ -189,7 +189,7 @@ def _granules(item: Item) -> list[re.Match[str]]:
 
 
 def _agrees(item: Item) -> bool:
-    """Return True if what is given of platform, constellation and instruments is Sentinel-2's."""
+    """Return True if platform, constellation and instruments, as far as known, are Sentinel-2's."""
     properties, instruments = item.get("properties", {}), instruments_of(item)
     given = [
         (pattern, properties[name]) for name, pattern in _NAMES.items() if properties.get(name)
@@ -199,7 +199,7 @@ def _agrees(item: Item) -> bool:
 
 
 def _is_level(item: Item, level: str) -> bool:
-    """Return True if assets hold bands as the level stores them: 2A has no B10, 1C no classes."""
+    """Return True if assets hold the bands of a level: 2A has no B10, 1C no classes."""
     strange = {"B10"} if level == "2A" else {"SCL", "AOT", "WVP"}
     return is_of(item, BANDS, _OFFSETS) and strange.isdisjoint(bands_in(item, BANDS))
 
@@ -239,7 +239,7 @@ def _fits(wanted: Mapping[str, str], found: Mapping[str, str]) -> bool:
 
 
 def _baselines(item: Item) -> Iterator[tuple[str, str]]:
-    """Yield the processing baselines of an item, as ``NN.NN``, and the field that gives each."""
+    """Yield the processing baselines of an item, as ``NN.NN``, each with the name of its field."""
     properties = item.get("properties", {})
     for name in ("s2:processing_baseline", "sentinel:processing_baseline"):
         if match := _NUMBER.fullmatch(str(properties.get(name))):
@@ -271,7 +271,7 @@ def correction(item: Item) -> Correction | None:
     Raises
     ------
     InvalidItem
-        The item gives baselines of which one is shifted and the other is not.
+        The item has several baselines, of which only some are shifted.
     """
     baselines = [(each, name) for each, name in _baselines(item) if name != "processing:version"]
     baselines = baselines or [*_baselines(item)]
@@ -282,9 +282,9 @@ def correction(item: Item) -> Correction | None:
         if (other >= _SHIFTED) != (baseline >= _SHIFTED):
             raise InvalidItem(
                 item=str(item.get("id")),
-                reason=f"its {place} says baseline {baseline} and its {name} {other}, of which "
-                "only one adds 1000 to its numbers. Open it from another catalog=, or with "
-                "radiometry='file' or 'raw'",
+                reason=f"its {place} has baseline {baseline}, but its {name} has {other}, and only "
+                "one of them adds 1000 to the stored numbers. Open it from another catalog=, or "
+                "with radiometry='file' or 'raw'",
             )
     offset = -0.1 if baseline >= _SHIFTED else 0.0
     return Correction(offset=offset, reason=f"baseline {baseline}")
