@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 from astra_xr.catalogs import (
     AnyCatalog,
-    Catalog,
     catalog_name,
     connect,
     holds_any,
@@ -43,7 +42,7 @@ from astra_xr.model import (
 from astra_xr.resolver.bands import BandAsset, select_bands, split_names
 from astra_xr.resolver.grids import item_grid
 from astra_xr.resolver.ids import parse_item_id, parse_scene_id
-from astra_xr.resolver.lookup import HEDGE, PASSED_OVER, Found, Lookup, said
+from astra_xr.resolver.lookup import HEDGE, PASSED_OVER, Found, Lookup, short_reason
 from astra_xr.resolver.radiometry import (
     RadiometryMode,
     decide_radiometry,
@@ -77,7 +76,7 @@ class _Request:
 
 
 _OF_LIBRARIES = (TypeError, ValueError, LookupError, ArithmeticError, AttributeError)
-"""What odd items make libraries raise."""
+"""Exceptions of libraries that read odd items."""
 
 
 class LocalResolver:
@@ -160,8 +159,8 @@ class LocalResolver:
         scene = read_scene(scene)
         if not isinstance(scene, str):
             named = catalog_name(catalog)
-            whose = connect(named, self.settings) if named else owner_of(scene, self.settings)
-            found = Found.of(scene, whose, brought=True)
+            owner = connect(named, self.settings) if named else owner_of(scene, self.settings)
+            found = Found.of(scene, owner, own_files=True)
             return self._resolution(found, found.full_id, request)
         named = catalog_name(catalog)
         first: tuple[str, ...] = ()
@@ -178,13 +177,13 @@ class LocalResolver:
             except PASSED_OVER as error:
                 if named or _is_slip(error, found):
                     raise
-                useless[found.giver] = error
+                useless[found.found_in] = error
             else:
-                passed_over = {name: said(error) for name, error in failures.items()}
+                passed_over = {name: short_reason(error) for name, error in failures.items()}
                 return replace(answer, passed_over=passed_over)
 
     def _best(self, found: Found, wanted: SceneId, request: _Request) -> Resolution:
-        """Return the answer by an item, else by another processing that has the bands."""
+        """Return the resolution of an item, else of another processing that has the bands."""
         try:
             return self._resolution(found, str(wanted), request)
         except UnknownBand as error:
@@ -216,7 +215,7 @@ class LocalResolver:
             mission=found.mission.name if found.mission else None,
             catalog=owner.name if owner else None,
             provider=(owner and owner.provider) or _provider(found.item),
-            looked_up_at=found.at if found.giver else None,
+            looked_up_at=found.at if found.found_in else None,
         )
 
     def _assets(
@@ -226,7 +225,7 @@ class LocalResolver:
             scene=asked,
             mission=found.mission.name if found.mission else "item",
             item=found.item,
-            brought=found.brought,
+            own_files=found.own_files,
             format=request.format,
             clouds=self._clouds(found) if request.format in IMAGES else None,
         )
@@ -235,7 +234,10 @@ class LocalResolver:
             for name, entry in chosen.items()
         }
         new = [entry for name, entry in chosen.items() if keys[name] not in found.assets]
-        factors = self._factors(found, new) if new and request.radiometry == "auto" else {}
+        factors: Mapping[str, Factors] = {}
+        if new and request.radiometry == "auto":
+            source_of, timeout = partial(self._source, found), self.settings.timeout
+            factors = read_factors(found.item, found.mission, new, source_of, timeout=timeout)
         assets = {}
         for name, entry in chosen.items():
             if request.choosing and found.owner:
@@ -257,9 +259,7 @@ class LocalResolver:
     def _asset(
         self, entry: BandAsset, found: Found, request: _Request, factors: Factors | None
     ) -> Asset:
-        item, owner = found.item, found.owner
-        raw = item["assets"][entry.key]
-        href = self._href(found, entry.key)
+        raw = found.item["assets"][entry.key]
         size = raw.get("file:size")
         each = [
             override(decided, request.radiometry)
@@ -272,9 +272,9 @@ class LocalResolver:
             planes=entry.planes,
             indexes=entry.indexes,
             alone=entry.alone,
-            href=redact(href),
-            source=self._source(owner, href, found.brought),
-            grid=item_grid(item, raw),
+            href=redact(self._href(found, entry.key)),
+            source=self._source(found, entry.key),
+            grid=item_grid(found.item, raw),
             radiometry=radiometry,
             by_plane=by_plane,
             media_type=raw.get("type"),
@@ -285,7 +285,7 @@ class LocalResolver:
     def _radiometry(
         self, entry: BandAsset, found: Found, request: _Request, factors: Factors | None
     ) -> list[Radiometry | None]:
-        """Return the radiometry of each plane of a band, as item and mission give it."""
+        """Return the radiometry of each plane of a band, by item and mission."""
         item, asset = found.item, found.item["assets"][entry.key]
         roles = {n: p.role for n, p in enumerate(entry.planes, 1) if p.role in CLASS_ROLES}
         return [
@@ -303,25 +303,15 @@ class LocalResolver:
         ]
 
     def _clouds(self, found: Found) -> Clouds | None:
-        """Return the band that classifies clouds, which image stretches leave out; else None."""
+        """Return the band that classifies clouds, which image stretches ignore; else None."""
         masks = found.mission.masks if found.mission else {}
         for entry in found.bands:
             kinds = masks.get(entry.band.native)
             if kinds and entry.listed:
                 names = {*kinds.get("clouds", ()), *kinds.get("cirrus", ())}
-                source = self._source(found.owner, self._href(found, entry.key), found.brought)
                 classes = tuple(each for each in entry.band.classes if each.name in names)
-                return Clouds(source=source, classes=classes)
+                return Clouds(source=self._source(found, entry.key), classes=classes)
         return None
-
-    def _factors(self, found: Found, entries: Iterable[BandAsset]) -> Mapping[str, Factors]:
-        def source_of(key: str) -> UrlSource:
-            href = self._href(found, key)
-            return self._source(found.owner, href, found.brought)
-
-        return read_factors(
-            found.item, found.mission, entries, source_of, timeout=self.settings.timeout
-        )
 
     def _href(self, found: Found, key: str) -> str:
         """Return the absolute href of an asset."""
@@ -333,22 +323,24 @@ class LocalResolver:
             )
         return absolute(found.item, href)
 
-    def _source(self, owner: Catalog | None, href: str, brought: bool) -> UrlSource:
+    def _source(self, found: Found, key: str) -> UrlSource:
+        """Return the URL source of an asset."""
+        href, owner = self._href(found, key), found.owner
         scheme = urlsplit(href).scheme
         # The caller's own item may refer to local files; an item from a catalog may not.
         if owner is None and scheme == "s3":
             return BucketUrl(settings=self.settings, href=href)
-        if owner is None or (brought and scheme in ("", "file")):
+        if owner is None or (found.own_files and scheme in ("", "file")):
             return FixedUrl(href)
         # A signature that the catalog can replace is dropped; others are kept.
         signed = is_signed(href)
         if signed and not owner.signs(href) and scheme in ("http", "https"):
-            if not brought:
+            if not found.own_files:
                 check_host(SignedUrl(url=href), owner, self.settings)
             return FixedUrl(href)
         bare = redact(href) if signed else href
         return CatalogUrl(
-            catalog=owner.name, settings=self.settings, href=bare, guarded=not brought
+            catalog=owner.name, settings=self.settings, href=bare, guarded=not found.own_files
         )
 
 

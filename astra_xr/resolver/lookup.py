@@ -1,4 +1,4 @@
-"""Find a scene's item: which catalogs to ask, in which order, and the error if none has it."""
+"""Find a scene's item: the catalogs to ask, their order, and the error if none has it."""
 
 from __future__ import annotations
 
@@ -66,21 +66,21 @@ class Found:
     """``mission:product``; the item's id if the mission is unknown."""
 
     bands: Sequence[BandAsset]
-    brought: bool
-    """True if the item was given by the caller, or is from the user's own files."""
+    own_files: bool
+    """True if the item was passed by the caller, or is from the user's own files."""
 
     assets: dict[Hashable, Asset] = field(default_factory=dict, repr=False, compare=False)
     """Assets made from it so far, unsigned."""
 
-    giver: str = ""
-    """Name of the catalog that returned it; empty if given by the caller."""
+    found_in: str = ""
+    """Name of the catalog that returned it; empty if passed by the caller."""
 
     at: datetime = field(default_factory=utc_now, compare=False)
     """When it was returned."""
 
     @classmethod
     def of(
-        cls, item: Item, owner: Catalog | None, *, brought: bool = False, giver: str = ""
+        cls, item: Item, owner: Catalog | None, *, own_files: bool = False, found_in: str = ""
     ) -> Found:
         """Return an item with its mission, owner and bands.
 
@@ -99,8 +99,8 @@ class Found:
             owner=owner,
             full_id=mission.scene_id(item) if mission else name,
             bands=match_bands(item, mission),
-            brought=brought,
-            giver=giver,
+            own_files=own_files,
+            found_in=found_in,
         )
 
 
@@ -148,7 +148,7 @@ class Lookup:
         *,
         first: Sequence[str] = (),
     ) -> tuple[Found, Mapping[str, AstraError]]:
-        """Return a scene from the first catalog that has it, and the failures of others.
+        """Return a scene from the first catalog that has it, and the failures of the others.
 
         Parameters
         ----------
@@ -156,7 +156,7 @@ class Lookup:
         name : str or None
             The only catalog to ask; None asks those of the mission, in order.
         failures : mapping
-            Catalogs that cannot be used for this scene, and the reasons.
+            Catalogs that are not to be used for this scene, and the reasons.
         first : sequence of str
             Catalogs known to have the scene, which are asked before the others.
 
@@ -176,8 +176,8 @@ class Lookup:
                 finish = self._memo.get((scene, name, names), lambda: self._ask(scene, names))
             else:
                 finish = self._ask(scene, names)
-        except _NobodyError as nobody:
-            failures = {**failures, **nobody.failures}
+        except _NotFoundError as not_found:
+            failures = {**failures, **not_found.failures}
         else:
             assert finish.answer is not None
             if name is None:
@@ -187,7 +187,7 @@ class Lookup:
             raise failures[name]
         titles = {each: connect(each, self._settings).title for each in order}
         by_title = {titles[each]: failures[each] for each in order}
-        raise verdict(str(scene), by_title, hint=_sample_hint(scene))
+        raise combined_error(str(scene), by_title, hint=_sample_hint(scene))
 
     def others(self, scene: SceneId, found: Found) -> list[Found]:
         """Return the other items of a scene that the catalog of one has, the best first.
@@ -196,18 +196,18 @@ class Lookup:
         ------
         UpstreamError
         """
-        giver = connect(found.giver, self._settings)
+        catalog = connect(found.found_in, self._settings)
         known = [(found.item.get("collection"), found.item["id"])]
         items = []
-        for item in giver.processings(scene):
+        for item in catalog.processings(scene):
             if (item.get("collection"), item["id"]) not in known:
                 known.append((item.get("collection"), item["id"]))
                 items.append(item)
-        owners = [owner_of(item, self._settings, found_in=giver) for item in items]
-        return [
-            Found.of(item, owner, brought=giver.own_files, giver=found.giver)
-            for item, owner in zip(items, owners, strict=True)
-        ]
+        return [self._found(item, catalog, found.found_in) for item in items]
+
+    def _found(self, item: Item, catalog: Catalog, name: str) -> Found:
+        owner = owner_of(item, self._settings, found_in=catalog)
+        return Found.of(item, owner, own_files=catalog.own_files, found_in=name)
 
     def _ask(self, scene: SceneId, names: Sequence[str]) -> Finish[Found]:
         finish = race(
@@ -216,36 +216,36 @@ class Lookup:
             hedge=self._hedge,
             passed_over=PASSED_OVER,
         )
-        others = "".join(f"; {name}: {said(error)}" for name, error in finish.failures.items())
+        others = "".join(
+            f"; {name}: {short_reason(error)}" for name, error in finish.failures.items()
+        )
         _log.info("%s: %s%s", scene, finish.winner or "no catalog", others)
         if finish.winner is None:
-            raise _NobodyError(finish.failures)
+            raise _NotFoundError(finish.failures)
         return finish
 
     def _runner(self, scene: SceneId, name: str) -> Runner[Found]:
-        giver = connect(name, self._settings)
-
-        def ask() -> Found:
-            item = giver.find(scene)
-            owner = owner_of(item, self._settings, found_in=giver)
-            return Found.of(item, owner, brought=giver.own_files, giver=name)
-
-        gate = self._gates.setdefault(name, Gate())
-        return Runner(name=name, title=giver.title, ask=ask, gate=gate)
+        catalog = connect(name, self._settings)
+        return Runner(
+            name=name,
+            title=catalog.title,
+            ask=lambda: self._found(catalog.find(scene), catalog, name),
+            gate=self._gates.setdefault(name, Gate()),
+        )
 
 
-class _NobodyError(Exception):
+class _NotFoundError(Exception):
     def __init__(self, failures: Mapping[str, AstraError]) -> None:
         super().__init__()
         self.failures = failures
 
 
-def said(error: AstraError) -> str:
+def short_reason(error: AstraError) -> str:
     """Return a catalog's failure in a few words.
 
     Examples
     --------
-    >>> said(UpstreamError(service="Earth Search", reason="down (HTTP 503)", retry_after=7))
+    >>> short_reason(UpstreamError(service="Earth Search", reason="down (HTTP 503)", retry_after=7))
     'down (HTTP 503), it asks to wait 7 s'
     """
     if isinstance(error, SceneNotFound):
@@ -256,14 +256,14 @@ def said(error: AstraError) -> str:
     return str(error).rstrip(".")
 
 
-def verdict(asked: str, failures: Mapping[str, AstraError], *, hint: str = "") -> AstraError:
+def combined_error(asked: str, failures: Mapping[str, AstraError], *, hint: str = "") -> AstraError:
     """Return one error for the failures of all catalogs, which are keyed by their titles."""
     errors = failures.values()
     down = [error for error in errors if isinstance(error, UpstreamError)]
     useless = [error for error in errors if not isinstance(error, UpstreamError | SceneNotFound)]
     if down:
         waits = [error.retry_after for error in down if error.retry_after]
-        reason = "; ".join(f"{title}: {said(error)}" for title, error in failures.items())
+        reason = "; ".join(f"{title}: {short_reason(error)}" for title, error in failures.items())
         return UpstreamUnavailable(
             service=f"No catalog could provide {asked}",
             reason=reason,

@@ -1,4 +1,4 @@
-"""Ask services in order, the next one if one fails or is slow; the first answer wins."""
+"""Hedged requests: to the next service if one fails or is slow; the first answer wins."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def race(
     ----------
     runners : sequence of Runner
         Services to ask, the preferred one first. A single one is asked in this thread, without
-        a timeout: what fails is waited out, since nobody else can be asked.
+        a timeout: its failures are waited out, since there is no other one.
     timeout : float
         Seconds after its request at which a service is passed over.
     hedge : float

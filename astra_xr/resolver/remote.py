@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
@@ -32,14 +33,13 @@ T = TypeVar("T")
 
 _PATH = "/api/v1/assets"
 _PATIENCE = 6.0
-"""Multiple of the timeout for a service, which itself asks several catalogs in turn."""
+"""Multiple of the timeout for a service, which may try several catalogs one after the other."""
 
 _CONVERSION = 900.0
 """Seconds for an answer that may wait for conversions."""
 
 _MARGIN = timedelta(minutes=2)
 """A URL that expires sooner is signed again."""
-
 
 _OTHER_FORM = (LookupError, TypeError, ValueError, AttributeError, OverflowError)
 """Exceptions raised while reading an answer that has another form."""
@@ -83,7 +83,7 @@ class RemoteResolver:
         return f"RemoteResolver({self.settings.api_url!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _arrive, (self.settings,)
+        return partial(RemoteResolver, settings=self.settings), ()
 
     def resolve(
         self,
@@ -132,13 +132,13 @@ class RemoteResolver:
     ) -> ServiceUrl:
         detail = document["detail"]
         # The name of a service's own catalog has no meaning elsewhere.
-        whose = detail["catalog"] if detail["catalog"] in CATALOGS else query["catalog"]
+        catalog = detail["catalog"] if detail["catalog"] in CATALOGS else query["catalog"]
         return ServiceUrl(
             settings=self.settings,
             scene=str(detail["full_id"]),
             band=str(entry["band"]["native"]),
             format=str(document["format"]),
-            catalog=whose,
+            catalog=catalog,
         )
 
 
@@ -155,12 +155,10 @@ class ServiceUrl:
     def __call__(self, *, refused: SignedUrl | None = None) -> SignedUrl:
         """Return a URL that is valid for minutes at least."""
         return _signed.get(
-            self,
-            self._asked_for,
-            lambda kept: refused is not None and kept.url == refused.url,
+            self, self._request, lambda kept: refused is not None and kept.url == refused.url
         )
 
-    def _asked_for(self) -> SignedUrl:
+    def _request(self) -> SignedUrl:
         query = {
             "scene_id": self.scene,
             "bands": self.band,
@@ -172,10 +170,6 @@ class ServiceUrl:
 
 _KEYLESS = "Set ASTRA_API_URL and ASTRA_API_KEY, or pass api_key=."
 _VERSIONS = "Check that it is an astra-xr service of the same version."
-
-
-def _arrive(settings: Settings) -> RemoteResolver:
-    return RemoteResolver(settings=settings)
 
 
 def _life(url: SignedUrl) -> float:
@@ -195,7 +189,7 @@ def _signed_url(asset: Mapping[str, Any]) -> SignedUrl:
 
 
 def _ask(settings: Settings, query: Mapping[str, str | None], read: Callable[[Any], T]) -> T:
-    """Return what is read of the service's answer."""
+    """Return what ``read`` returns for the service's answer."""
     fields = {name: value for name, value in query.items() if value is not None}
     waits = fields.get("sign") != "false"
     headers: dict[str, str | Secret[str]] = {"Accept": "application/json"}

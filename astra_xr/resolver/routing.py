@@ -101,8 +101,8 @@ class Origin:
     mission: str
     item: Mapping[str, Any]
 
-    brought: bool
-    """True if the caller chose the files: they may be anywhere."""
+    own_files: bool
+    """True if the caller chose the files, which may be anywhere."""
 
     format: str
 
@@ -197,7 +197,7 @@ class Router:
             recipe=_recipe(asset, origin.format, clouds, bare=self._bare),
             classes=clouds.source if clouds else None,
             label=f"{origin.scene} {asset.name}",
-            trusted=origin.brought or asset.href.startswith(ours),
+            trusted=origin.own_files or asset.href.startswith(ours),
             allowed=self._settings.named_hosts(),
         )
 

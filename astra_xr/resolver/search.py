@@ -1,4 +1,4 @@
-"""Search the catalogs of a mission side by side for scenes of an area and a time."""
+"""Search the catalogs of a mission concurrently for scenes of an area and a time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from astra_xr.catalogs.query import Query
 from astra_xr.errors import AstraError, InvalidParameter
 from astra_xr.missions import MISSIONS, Item
 from astra_xr.net.patience import Hurry, hurried
-from astra_xr.resolver.lookup import PASSED_OVER, said, verdict
+from astra_xr.resolver.lookup import PASSED_OVER, combined_error, short_reason
 from astra_xr.resolver.search_rows import Hit, Row, merged
 from astra_xr.settings import Settings
 
@@ -31,19 +31,19 @@ class Rows:
     """Newest first."""
 
     catalog: str | None
-    """The one catalog that was asked; None: all of the mission."""
+    """The only catalog that was searched; None for all of the mission."""
 
     asked: tuple[str, ...]
-    """Names of the catalogs that were asked."""
+    """Names of the catalogs that were searched."""
 
     passed_over: Mapping[str, str]
-    """Name of a catalog → why it could not be asked, or not to the end."""
+    """Name of a catalog → why it was not searched, or not completely."""
 
     total: int | None
-    """Number of scenes that there are, as far as the catalogs say; None if they say nothing."""
+    """Number of matching scenes; None if unknown."""
 
     exact: bool
-    """True if ``total`` was counted; False if it is what the catalogs' own counts come to."""
+    """True if ``total`` was counted; False if it is estimated from the catalogs' own counts."""
 
 
 @dataclass
@@ -58,17 +58,17 @@ class _Answer:
     trouble: str = ""
     error: AstraError | None = None
     closed: dict[str, bool] = field(default_factory=dict)
-    """Host or bucket → True if it opens to an account alone."""
+    """Host or bucket → True if it needs an account."""
 
     ended: bool = False
-    """True if all that the catalog has was read."""
+    """True if all pages were read."""
 
     def missing(self) -> str:
-        """Return why the answer may lack scenes; empty if it lacks none."""
+        """Return why the answer may lack scenes; empty if it is complete."""
         reasons = [self.trouble] if self.trouble else []
         if self.error:
             part = f"after {self.entries} items: " if self.entries else ""
-            reasons.append(part + said(self.error))
+            reasons.append(part + short_reason(self.error))
         if self.broken:
             count = len(self.broken)
             what = "1 entry is no STAC item" if count == 1 else f"{count} entries are no STAC items"
@@ -76,7 +76,7 @@ class _Answer:
         return "; ".join(reasons)
 
     def scenes(self) -> int | None:
-        """Return the number of scenes that the catalog has, by its own count of its items."""
+        """Return the number of scenes in the catalog, estimated from its count of items."""
         if self.matched is None or not self.entries:
             return None
         return max(
@@ -85,7 +85,7 @@ class _Answer:
 
 
 def find_rows(query: Query, settings: Settings, *, catalog: AnyCatalog = None) -> Rows:
-    """Search one catalog, or all of the mission side by side, each page by page.
+    """Search one catalog, or all of the mission concurrently, page by page.
 
     Raises
     ------
@@ -106,14 +106,14 @@ def find_rows(query: Query, settings: Settings, *, catalog: AnyCatalog = None) -
             ask = partial(_asked, query=query, over=over, limit=limit)
             answers = dict(zip(order, pool.map(ask, catalogs.values()), strict=True))
         finally:
-            # After an interrupt nobody reads on.
+            # After an interrupt no thread reads on.
             over.set()
     failures = {name: answer.error for name, answer in answers.items() if answer.error}
     if named and failures:
         raise failures[named]
     if len(failures) == len(order) and not any(each.hits for each in answers.values()):
         titles = {catalogs[name].title: error for name, error in failures.items()}
-        raise verdict(f"scenes of {query.mission}", titles)
+        raise combined_error(f"scenes of {query.mission}", titles)
     rows = merged(
         {name: answer.hits for name, answer in answers.items()},
         MISSIONS.get(query.mission),
@@ -143,10 +143,10 @@ def _check_serves(catalog: str, mission: str, settings: Settings) -> None:
 
 
 def _asked(catalog: Catalog, query: Query, over: threading.Event, limit: float | None) -> _Answer:
-    """Read the pages of one catalog, as many as the query needs; keep what failed.
+    """Read as many pages of one catalog as the query needs; keep its failure.
 
-    A catalog that is down must not hold up the others for long: its first page has ``limit``
-    seconds, if any. What fails after it is waited out, since the answer is in part here.
+    A catalog that is down must not delay the others for long: its first page has ``limit``
+    seconds, if any. Failures of later pages are waited out: a part of the answer is there.
     """
     answer = _Answer()
     hurry = Hurry(until=time.monotonic() + limit, over=over) if limit else None
@@ -156,7 +156,7 @@ def _asked(catalog: Catalog, query: Query, over: threading.Event, limit: float |
             page = next(pages, None)
         while page is not None:
             _take(page, answer, catalog, query)
-            # One acquisition more than wanted: then all items of the others have been read.
+            # With one acquisition more than needed, all items of the others have been read.
             if len(answer.acquisitions) > query.most + 1 or over.is_set():
                 return answer
             page = next(pages, None)
@@ -192,7 +192,7 @@ def _hits(
 
 
 def _total(found: int, answers: Sequence[_Answer]) -> tuple[int | None, bool]:
-    """Return how many scenes there are, and whether they were counted."""
+    """Return the number of matching scenes, and whether it is exact."""
     answers = [answer for answer in answers if not answer.error]
     if all(answer.ended for answer in answers):
         return found, True

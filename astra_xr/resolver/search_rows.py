@@ -1,4 +1,4 @@
-"""A scene as the catalogs of a search have it, and the one row that it makes of them all."""
+"""The rows of a search: one per scene, merged from the items of all catalogs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Row:
     """One scene that a search found."""
 
     id: FoundId
-    """``mission:product``, which can be opened; of no mission of ours the item's id."""
+    """``mission:product``, which can be opened; the item's id if its mission is unknown."""
 
     datetime: str
     """RFC 3339, from the catalog; empty if unknown."""
@@ -36,10 +36,10 @@ class Row:
     """Percent; None if unknown."""
 
     catalogs: tuple[str, ...]
-    """Names of the catalogs that have it, the one that is opened first in front."""
+    """Names of the catalogs that have it, first the one to open it from."""
 
     need_account: tuple[str, ...] = ()
-    """Those of ``catalogs`` whose files open to an account that is not set up here."""
+    """Those of ``catalogs`` whose files need an account that is not set up here."""
 
     thumbnail: str | None = None
     """Public https URL of a small image; None if there is none."""
@@ -52,20 +52,20 @@ class Row:
 
     @property
     def catalog(self) -> str:
-        """Name of the catalog that is opened first."""
+        """Name of the catalog to open it from."""
         return self.catalogs[0]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hit:
-    """One item of one catalog, without what a row does not show."""
+    """One item that a search found in one catalog, as far as rows need it."""
 
     row: Row
     key: tuple[str, ...]
     """Equal for items of one acquisition."""
 
     parts: Mapping[str, str]
-    """What the mission reads off the item; empty if it is of none."""
+    """Id parts that the mission reads from the item; empty if it is of none."""
 
     version: tuple[str, ...]
     """Of the processing; the newest sorts last."""
@@ -83,10 +83,9 @@ class Hit:
         mission: Mission | None = None,
         parts: Mapping[str, str] | None = None,
     ) -> Hit:
-        """Return an item of a catalog, seen by a search.
+        """Return the hit of an item.
 
-        ``closed`` holds which hosts and buckets open to an account alone, as far as is known;
-        what is found out is added to it.
+        ``closed`` caches which hosts and buckets need an account; new ones are added.
         """
         known = parts or {}
         properties = item.get("properties", {})
@@ -118,17 +117,17 @@ def merged(
     Parameters
     ----------
     hits : mapping
-        Name of a catalog, the preferred first → what it has.
+        Name of a catalog, the preferred first → its hits.
     mission : Mission or None
-        Whose scenes they are; None: items of no mission.
+        The mission of all of them; None if unknown.
     only : str or None
-        The one catalog that was asked; None: all were.
+        The only catalog that was searched; None for all.
 
     Returns
     -------
     list of Row
-        Each of the processing that is opened: the newest at the first catalog that has one and
-        needs no account that is missing here.
+        Each describes the processing that is opened: the newest in the first catalog that has the
+        scene and needs no missing account.
     """
     groups: dict[tuple[str, ...], dict[str, Hit]] = {}
     for name, seen in hits.items():
@@ -146,7 +145,7 @@ def merged(
 
 
 def _join_partial(groups: dict[tuple[str, ...], dict[str, Hit]], mission: Mission) -> None:
-    """Join acquisitions whose ids lack the start of sensing to those that they can only be."""
+    """Join acquisitions whose ids lack the sensing start to the only ones that they can be."""
     partial = [key for key, best in groups.items() if _is_partial(best, mission)]
     if len(partial) == len(groups):
         return
@@ -201,7 +200,7 @@ def _row(best: Mapping[str, Hit], only: str | None) -> Row:
 
 
 def _needs_account(item: Item, catalog: Catalog, closed: dict[str, bool]) -> bool:
-    """Return True if none of an item's rasters can be read without keys that are missing here."""
+    """Return True if all of an item's rasters need keys that are missing here."""
     rasters = [asset for asset in item["assets"].values() if is_raster(asset)]
     for asset in rasters:
         href = catalog.href(asset)
