@@ -1,4 +1,4 @@
-"""Descriptions: what a STAC item says of the bands of an asset, in any of its versions. Pure."""
+"""Fields of a STAC item that describe the bands of an asset, in any version of STAC. Pure."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _SPECTRAL = ("common_name", "center_wavelength", "full_width_half_max")
 
 
 def describe_planes(item: Item, key: str, asset: Mapping[str, Any]) -> tuple[Band, ...]:
-    """Read an asset's description of its bands; empty if there is none, or one of some alone.
+    """Read an asset's description of its bands; empty unless it describes all of them.
 
-    It is the asset's ``eo:bands``, or STAC 1.1 ``bands``, or the asset's own fields; else what
-    the item's properties say of a band of the asset's name.
+    It is the asset's ``eo:bands``, or STAC 1.1 ``bands``, or the asset's own fields; else the band
+    of the asset's name in the item's properties.
     """
     described = asset.get("eo:bands") or asset.get("bands") or _of_item(item, key, asset)
     rasters = asset.get("raster:bands") or ()
     whole = _spectral(asset)
     if len(described or rasters) <= 1 and whole:
-        # One band: what the asset says holds for it.
+        # The asset's own fields describe its only band.
         described = [{**whole, **entry} for entry in described if isinstance(entry, Mapping)] or [
             whole
         ]
@@ -71,9 +71,9 @@ def _number(value: Any) -> float | None:
 
 
 def _of_item(item: Item, key: str, asset: Mapping[str, Any]) -> list[Any]:
-    """Return what the item's properties say of the bands of an asset, where that is certain.
+    """Return the description of an asset's bands in the item's properties, if it is certain.
 
-    Of a band that the asset is named after; or of all bands, if no other asset can be meant.
+    The asset is named after a band, or no other asset can hold the bands.
     """
     properties = item.get("properties", {})
     listed = list(properties.get("eo:bands") or properties.get("bands") or ())

@@ -1,4 +1,4 @@
-"""Bands: which asset of an item holds which band, and which band a name means. Pure."""
+"""Bands: which asset of an item holds which band, and which band has a name. Pure."""
 
 from __future__ import annotations
 
@@ -31,24 +31,19 @@ class BandAsset:
     """The bands of a file of several, in file order."""
 
     indexes: tuple[int, ...] | None = (1,)
-    """Plane numbers in the file, from 1; None: the item does not say how many there are."""
+    """Plane numbers in the file, from 1; None if the item does not have their number."""
 
     listed: bool = True
-    """False where it is opened only when asked for by name."""
+    """False if it opens only by its name."""
 
     alone: bool = False
-    """True where it is one plane of a file that has, or may have, several."""
+    """True if it is one plane of a file that has, or may have, several."""
 
 
 def match_bands(item: Item, mission: Mission | None) -> list[BandAsset]:
     """Return the bands of an item, those of the mission's table first and in its order.
 
-    Parameters
-    ----------
-    item : dict
-        A STAC item as JSON.
-    mission : Mission or None
-        Whose band table to match; None: every raster asset is a band, named by its key.
+    Without a mission every raster asset is a band, named by its key.
     """
     rasters = _rasters(item)
     table = mission.bands(item) if mission else ()
@@ -58,8 +53,8 @@ def match_bands(item: Item, mission: Mission | None) -> list[BandAsset]:
         whole = _mission_band(item, best, band)
         found += (whole, *_planes_alone(whole))
     taken = {entry.key for entry in found}
-    # Of a known mission, what is not in the table (previews, cloud masks, JPEG 2000 twins) opens
-    # by its asset key alone.
+    # Other assets of a known mission (previews, cloud masks, JPEG 2000 twins) open only by their
+    # keys.
     for key, asset in rasters.items():
         if key in taken:
             continue
@@ -72,7 +67,7 @@ def match_bands(item: Item, mission: Mission | None) -> list[BandAsset]:
 
 
 def mask_keys(item: Item, mission: Mission) -> list[str]:
-    """Return the keys of the assets that masks are made of: classes, and cloud probabilities."""
+    """Return the keys of the assets that masks use: classes, and cloud probabilities."""
     table, rasters = mission.bands(item), _rasters(item)
     masks = [band for band in table if band.native in mission.masks]
     keys = [key for _, key in _best(item, rasters, masks, _by_name(table))]
@@ -90,7 +85,7 @@ def _by_name(table: Iterable[Band]) -> dict[str, Band]:
 def _best(
     item: Item, rasters: Mapping[str, Any], wanted: Iterable[Band], by_name: Mapping[str, Band]
 ) -> Iterator[tuple[Band, str]]:
-    """Yield those of some bands that an item has, each with the key of its best asset."""
+    """Yield the wanted bands that an item has, each with the key of its best asset."""
     keys: dict[str, list[str]] = {}
     for key, asset in rasters.items():
         band = _band_of(item, key, asset, by_name)
@@ -104,7 +99,7 @@ def _best(
 def is_raster(asset: Mapping[str, Any]) -> bool:
     """Return True if an asset is a georeferenced raster: TIFF or JPEG 2000, by type or name.
 
-    Data without a media type and without an ending is taken for one: its file decides.
+    Data without media type and file extension counts as one: its file decides.
     """
     unnamed = "." not in str(asset.get("href") or ".").rpartition("/")[2]
     unsaid = not asset.get("type") and unnamed and "data" in (asset.get("roles") or ())
@@ -119,24 +114,24 @@ def select_bands(
     Parameters
     ----------
     available : list of BandAsset
-        What the scene has.
+        The scene's bands.
     names : list of str or None
         Native names, common names, any spelling, asset keys, mixed; a role such as
-        ``reflectance``, for all listed bands of it; ``all``, or None: all listed bands.
+        ``reflectance``, for all listed bands with it; ``all``, or None, for all listed bands.
     scene : str
         The scene's id, for messages.
 
     Returns
     -------
     dict
-        Name as it was asked for (native names where all were) → band.
+        Name as requested (native names for roles and None) → band.
 
     Raises
     ------
     UnknownBand, AmbiguousBand
         A name fits no band, or several.
     InvalidParameter
-        The list is empty, or names one band twice.
+        The list is empty, or has one band twice.
     """
     if names is None:
         listed = {entry.band.native: entry for entry in available if entry.listed}
@@ -166,7 +161,7 @@ def select_bands(
 
 
 def split_names(bands: str | Iterable[str] | None) -> list[str] | None:
-    """Return band names given as a list or as comma-separated text, as on the wire.
+    """Return band names from a list or from comma-separated text, as in URLs.
 
     Examples
     --------
@@ -215,7 +210,7 @@ def _find(available: Sequence[BandAsset], name: str, scene: str) -> BandAsset | 
     for names_of in (lambda e: e.band.names, lambda e: e.band.shared, lambda e: (e.key,)):
         for folded in (str, str.casefold):
             hits = [e for e in available if folded(name) in map(folded, names_of(e))]
-            # Asking for a whole file beats asking for the plane of the same name.
+            # A whole file comes before a plane of the same name.
             whole = [e for e in hits if e.listed] or hits
             if len({(e.key, e.indexes) for e in whole}) > 1:
                 raise AmbiguousBand(band=name, scene=scene, candidates=_candidates(whole))
@@ -261,13 +256,13 @@ def _tell_apart(band: Band) -> str:
 def _band_of(
     item: Item, key: str, asset: Mapping[str, Any], by_name: Mapping[str, Band]
 ) -> Band | None:
-    """Return the band of the mission's table that an asset holds, by its key or its own words."""
-    # Of old USGS items keys are file names; those of Copernicus end in the resolution.
+    """Return the band of the mission's table that an asset holds, by its key or description."""
+    # Keys of old USGS items are file names; those of Copernicus end in the resolution.
     stem = _SUFFIX.sub("", key.casefold())
     if stem in by_name or _NO_DATA_ROLES & set(asset.get("roles") or ()):
         return by_name.get(stem)
     described = describe_planes(item, key, asset) if by_name else ()
-    # The name alone: catalogs disagree on common names.
+    # Only by the name: catalogs disagree on common names.
     return by_name.get(described[0].native.casefold()) if len(described) == 1 else None
 
 
@@ -279,7 +274,7 @@ def _preference(
 ) -> tuple[bool, bool, bool, bool, float]:
     """Rank assets of one band, best first.
 
-    The one of its native name, which is also a key; COGs; native resolution; its own key; finest.
+    By key equal to the native name; COG; native resolution; key among the names; pixel size.
     """
     asset = rasters[key]
     resampled = "sampling:original" not in (asset.get("roles") or ())
@@ -291,7 +286,7 @@ def _preference(
 def _twin(
     by_name: Mapping[str, Band], item: Item, key: str, asset: Mapping[str, Any]
 ) -> Band | None:
-    """Describe another file of a band of the table; it goes by its asset key alone."""
+    """Return the band of another file of a band of the table; its name is only its asset key."""
     if not by_name:
         return None
     stem = _TWIN_SUFFIX.sub("", key.casefold())
@@ -305,7 +300,7 @@ _TWIN_SUFFIX = re.compile(r"(-jp2|_\d+m)$")
 
 
 def _mission_band(item: Item, key: str, band: Band) -> BandAsset:
-    # A catalog may hold a band at another pixel size than its own; NAIP's is the flight's.
+    # A catalog may have a band in another pixel size than its own; NAIP's is the flight's.
     of_asset = item["assets"][key].get("gsd")
     gsd = of_asset or band.gsd or item.get("properties", {}).get("gsd")
     if gsd != band.gsd:
@@ -322,7 +317,7 @@ def _mission_band(item: Item, key: str, band: Band) -> BandAsset:
 
 
 def _known_plane(described: Band, band: Band) -> Band:
-    """Return the mission's plane of a name that an item gives, else one of that name alone."""
+    """Return the mission's plane with a name in an item, else one that has only that name."""
     names = {name.casefold() for name in described.names}
     for plane in band.planes:
         if names & {name.casefold() for name in plane.names}:
@@ -331,9 +326,9 @@ def _known_plane(described: Band, band: Band) -> Band:
 
 
 def _planes_alone(whole: BandAsset) -> Iterator[BandAsset]:
-    """Return the planes of a file as bands of their own, as ``image.red`` too.
+    """Return the planes of a file as bands of their own, with names such as ``image.red``.
 
-    A picture's ``red`` is no measurement: it goes by that longer name alone.
+    The ``red`` of an image for display is no measurement: it has only that longer name.
     """
     for index, plane in enumerate(whole.planes, start=1):
         short = plane.common or plane.native
@@ -391,6 +386,6 @@ def _own_bands(
 
 
 def _is_data(band: Band, roles: set[str]) -> bool:
-    """Return True unless an asset is a picture, or metadata that flags no pixels."""
+    """Return True unless an asset is an image for display, or metadata that flags no pixels."""
     apart = _NO_DATA_ROLES & roles
     return not apart or (apart == {"metadata"} and band.role in CLASS_ROLES)

@@ -1,6 +1,6 @@
-"""Classification: what a STAC item says of a band whose numbers are classes, bits or flags. Pure.
+"""Classification: STAC's descriptions of bands whose numbers are classes, bits or flags. Pure.
 
-Forms: the classification extension, 1.0 to 2.0, at the asset or at a band of it; ``file:values``
+Forms: the classification extension, 1.0 to 2.0, of the asset or one of its bands; ``file:values``
 of the file extension; roles of assets and bands.
 """
 
@@ -22,23 +22,14 @@ _FLAG_ROLES = {
 """Roles of assets that flag pixels, besides those that end in ``-mask``."""
 
 _DEGREES = re.compile(r"probabilit|percent|fraction|confidence|uncertaint|optical", re.IGNORECASE)
-"""Words of titles of measurements that catalogs give such a role too."""
+"""Words in titles of measurements that have such a role too in catalogs."""
 
 _LONGEST = 60
 """Letters of a class's name; some descriptions are sentences."""
 
 
 def classified(band: Band, asset: Mapping[str, Any], index: int = 1) -> Band:
-    """Return a band with the role and the classes that an asset gives; else as it is.
-
-    Parameters
-    ----------
-    band : Band
-    asset : mapping
-        The STAC asset that holds it.
-    index : int
-        Number of the band in the file, from 1.
-    """
+    """Return a band with the role and classes in its asset, if any; ``index`` counts from 1."""
     sources, fields = [*_entries(asset, index), asset], raster_fields(asset, index)
     if _scaled(fields):
         return band
@@ -54,10 +45,9 @@ def classified(band: Band, asset: Mapping[str, Any], index: int = 1) -> Band:
 
 
 def classified_file(band: Band, asset: Mapping[str, Any], planes: Sequence[Band]) -> Band:
-    """Return a file of several bands with the role and the classes of its bands.
+    """Return a file of several bands with the role and classes of its bands.
 
-    One that has classes suffices where none is scaled: they share one array, which is then not
-    averaged.
+    One band with classes suffices if none is scaled: they share an array, which is not averaged.
     """
     roles = [plane.role for plane in planes if plane.role in CLASS_ROLES]
     if not roles or any(_scaled(raster_fields(asset, n + 1)) for n in range(len(planes))):
@@ -115,12 +105,12 @@ def _bit_fields(source: Mapping[str, Any]) -> Iterator[ClassValue]:
 
 
 def _joined(field: str, name: str) -> str:
-    """Return the name of a class of a bit field, with that of the field unless it holds it."""
+    """Return the name of a class of a bit field, after that of the field unless it contains it."""
     return f"{field}_{name}" if field and f"_{field}_" not in f"_{name}_" else name
 
 
 def _distinct(classes: Iterable[ClassValue]) -> tuple[ClassValue, ...]:
-    """Return classes of different numbers and names; of equal numbers the first."""
+    """Return classes with distinct names, the first one of each number."""
     found: dict[tuple[int, int | None], ClassValue] = {}
     names: set[str] = set()
     for each in classes:
@@ -149,7 +139,7 @@ def _name_of(entry: Mapping[str, Any]) -> str:
 
 
 def _word(text: Any) -> str:
-    """Return a text as one word of CF's ``flag_meanings``: empty if nothing of it can be one."""
+    """Return a text as one word of CF's ``flag_meanings``; empty if no character is allowed."""
     plain = unicodedata.normalize("NFKD", str(text or "")).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9.+@-]+", "_", plain.casefold())[:_LONGEST].strip("_")
 

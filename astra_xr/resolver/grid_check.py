@@ -1,4 +1,4 @@
-"""Where on the earth a grid lies, held against the boxes that its item gives."""
+"""The grid of an item, checked against the item's own boxes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from astra_xr.missions import Item
 from astra_xr.model import Grid
 
 _BEYOND = 0.1
-"""Part of a grid's sides by which a box may reach beyond it: boxes are of valid pixels."""
+"""Part of a grid's sides by which a box may extend beyond it."""
 
 _CLOSE = 0.01
 """The same, of a box that fits a grid well."""
@@ -23,27 +23,19 @@ _LONGEST = 3e8
 """Longest side of a grid on the earth, in feet or meters."""
 
 _POINTS = 17
-"""Points along a row and a column of a grid that are brought to longitude and latitude."""
+"""Points along a row and a column of a grid that are transformed to longitude and latitude."""
 
 
 def contradiction(grid: Grid, item: Item, fields: Mapping[str, Any]) -> str:
-    """Return how a grid contradicts the boxes of its item, in words; nothing if it does not.
+    """Return how the grid in an item contradicts its boxes, in words; empty if it does not.
 
-    A box within the grid is no contradiction: many catalogs give the box of the valid pixels.
-
-    Parameters
-    ----------
-    grid : Grid
-        As the item has it.
-    item : mapping
-        Its ``bbox``, else the box of its ``geometry``, counts.
-    fields : mapping
-        What the grid was read from, whose ``proj:bbox`` counts where the item's box leaves
-        open how large the grid is.
+    A box within the grid is no contradiction: many are of the valid pixels. The item's ``bbox``
+    is compared, else the box of its ``geometry``; and, if that leaves open how large the grid is,
+    the ``proj:bbox`` in the fields that the grid was read from.
     """
     own = lonlat_bounds(grid)
     if own is None:
-        return "it is larger than the earth, or outside of it"
+        return "it extends beyond the earth"
     box = _box_of(item)
     if box is not None:
         turned = lonlat_bounds(replace(grid, shape=(grid.shape[1], grid.shape[0])))
@@ -63,7 +55,7 @@ def contradiction(grid: Grid, item: Item, fields: Mapping[str, Any]) -> str:
 
 @functools.lru_cache(maxsize=1024)
 def lonlat_bounds(grid: Grid) -> Box | None:
-    """Return west, south, east, north of a grid in degrees; None if it does not lie on the earth.
+    """Return west, south, east, north of a grid in degrees; None if it is not on the earth.
 
     East is greater than west, and may be greater than 180.
     """
@@ -110,7 +102,7 @@ def _to_lonlat(crs: str) -> Any:
 
 
 def _box_of(item: Item) -> Box | None:
-    """Return the box of an item; None if it says nothing, or is in no degrees."""
+    """Return the box of an item; None if it has none, or it is not in degrees, or the world."""
     box = _numbers(item.get("bbox"))
     if box is None and item.get("geometry"):
         try:
@@ -143,7 +135,7 @@ def _span(box: Box) -> float:
 
 
 def _holds(own: Box, box: Box, beyond: float) -> bool:
-    """Return True if a box in degrees reaches beyond another one by no more than a part of it."""
+    """Return True if a box in degrees extends beyond another one by at most a part of its size."""
     rounded = 10.0 ** -max(map(_decimals, box))
     width, height = own[2] - own[0], own[3] - own[1]
     if max(own[1] - box[1], box[3] - own[3]) > beyond * height + rounded:

@@ -29,8 +29,8 @@ def item_grid(item: Item, asset: Mapping[str, Any]) -> Grid | None:
     Returns
     -------
     Grid or None
-        None if CRS, shape or transform are missing or make no sense, or contradict each other or
-        the item's own boxes: the file has to be read.
+        None if CRS, shape or transform are missing or invalid, or contradict each other or the
+        item's own boxes: the file has to be read.
     """
     given = _given(item, asset)
     if given is None:
@@ -49,7 +49,7 @@ def item_grid(item: Item, asset: Mapping[str, Any]) -> Grid | None:
 
 
 def grid_problem(item: Item, asset: Mapping[str, Any]) -> str:
-    """Return why the grid that an item gives an asset cannot be believed; nothing if it can."""
+    """Return how an asset's grid contradicts its item; empty if it does not."""
     given = _given(item, asset)
     return contradiction(given[0], item, given[1]) if given else ""
 
@@ -61,7 +61,7 @@ def item_crs(item: Item, asset: Mapping[str, Any]) -> str | None:
     -------
     str or None
         The first of ``proj:code``, ``proj:epsg``, ``proj:wkt2`` and ``proj:projjson`` that PROJ
-        knows, without heights; None if there is none.
+        can read, without heights; None if there is none.
     """
     for fields in (asset, item.get("properties", {})):
         for name, read in _CRS_FIELDS.items():
@@ -76,7 +76,7 @@ def item_crs(item: Item, asset: Mapping[str, Any]) -> str | None:
 
 
 def check_gridded(item: Item) -> None:
-    """Refuse an item whose files are in radar geometry, without a grid.
+    """Raise an error for an item whose files are in radar geometry, without a grid.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def _has_points_alone(item: Item, crs: str) -> bool:
 
 
 def _given(item: Item, asset: Mapping[str, Any]) -> tuple[Grid, Mapping[str, Any]] | None:
-    """Return the grid that an item gives an asset, and the fields of which it is."""
+    """Return the grid of an asset, and the fields of the item that it was read from."""
     properties = item.get("properties", {})
     crs = item_crs(item, asset)
     # Shape and transform belong together: never mix those of the asset and of the item.
@@ -178,11 +178,11 @@ _CRS_FIELDS: dict[str, Callable[[Any], str | None]] = {
     "proj:wkt2": lambda value: value if isinstance(value, str) else None,
     "proj:projjson": lambda value: json.dumps(value) if isinstance(value, Mapping) else None,
 }
-"""Fields that name a CRS, best first, and how each becomes what PROJ reads."""
+"""Fields with a CRS, best first → functions that convert them for PROJ."""
 
 
 def _twins(crs: str) -> list[str]:
-    """Return the UTM codes that may be meant by another one, best first.
+    """Return the UTM codes that a wrong one may stand for, best first.
 
     The Planetary Computer's older Landsat items have 3271, an Antarctic CRS, for zone 1; some of
     its HLS items have the other hemisphere.
@@ -190,7 +190,7 @@ def _twins(crs: str) -> list[str]:
     match = _UTM.fullmatch(crs)
     if not match:
         return []
-    # The code's own hemisphere first: Landsat goes south in northern zones too.
+    # The code's own hemisphere first: Landsat uses northern zones south of the equator too.
     own, zone = int(match["hemisphere"]), int(match["zone"])
     return [f"EPSG:32{hemisphere}{zone:02d}" for hemisphere in (own, 13 - own)]
 

@@ -14,7 +14,7 @@ from astra_xr.model import SceneId
 
 _LONGEST = 500
 _DATES = {8: "%Y%m%d", 15: "%Y%m%dT%H%M%S", 14: "%Y%jT%H%M%S"}
-"""How a part of that many characters writes a date, if it begins with digits."""
+"""Length of a part that begins with digits → the form of its date."""
 
 
 def parse_scene_id(text: str) -> SceneId:
@@ -23,7 +23,7 @@ def parse_scene_id(text: str) -> SceneId:
     Parameters
     ----------
     text : str
-        ``mission:name`` or just the name, where its form shows the mission. The name is an id
+        ``mission:name``, or only the name if its form shows the mission. The name is an id
         of any of the mission's forms, or the beginning of a product id, cut between two of its
         parts. Case, blanks around it and ``.SAFE`` do not matter. The URL of a catalog's item
         counts as the id that it ends in.
@@ -31,7 +31,7 @@ def parse_scene_id(text: str) -> SceneId:
     Raises
     ------
     InvalidSceneId
-        The mission is not known, or the name has none of its forms.
+        The mission is unknown, or the name has none of its forms.
 
     Examples
     --------
@@ -54,7 +54,7 @@ def parse_scene_id(text: str) -> SceneId:
 def _parse(stripped: str) -> SceneId:
     if len(stripped) > _LONGEST or not stripped.isascii() or not stripped.isprintable():
         raise InvalidSceneId(
-            scene_id=stripped, reason="it is too long or holds odd characters", forms=_examples()
+            scene_id=stripped, reason="it is too long or has odd characters", forms=_examples()
         )
     if _is_file(stripped):
         return _parse_end(stripped)
@@ -86,7 +86,7 @@ def _parse(stripped: str) -> SceneId:
 
 
 def _is_file(text: str) -> bool:
-    """Return True for what reads as a URL, or as the path of a JSON file."""
+    """Return True if a text looks like a URL, or the path of a JSON file."""
     return "://" in text or bool(_FILE.search(text))
 
 
@@ -108,7 +108,7 @@ def _end_of(url: str) -> str:
 
 
 def is_item_url(text: object) -> bool:
-    """Return True for the URL of an item that is of no mission of ours, by the id it ends in.
+    """Return True for the URL of an item of an unknown mission, by the id at its end.
 
     Examples
     --------
@@ -130,12 +130,12 @@ _FILE = re.compile(r"(\.(geo)?json)+$", re.IGNORECASE)
 
 
 def parse_item_id(text: str) -> SceneId:
-    """Read a scene id, or else take the text as the id of an item of no mission we know.
+    """Read a scene id; any other text counts as the id of an item of an unknown mission.
 
     Raises
     ------
     InvalidSceneId
-        The text can be no id.
+        The text cannot be an id.
 
     Examples
     --------
@@ -169,11 +169,11 @@ def _check_dates(scene: SceneId, text: str, mission: Mission) -> None:
         if not form:
             continue
         try:
-            moment = datetime.strptime(part, form).replace(tzinfo=UTC)
+            time = datetime.strptime(part, form).replace(tzinfo=UTC)
         except ValueError:
-            moment = None
-        # Within the age of satellites no search window leaves the calendar.
-        if moment and 1957 <= moment.year < 9999:
+            time = None
+        # In these years no search window exceeds the calendar.
+        if time and 1957 <= time.year < 9999:
             continue
         reason = f"{part} is no date"
         raise InvalidSceneId(scene_id=text, reason=reason, forms=_examples(mission))
@@ -185,7 +185,7 @@ def _any_of(missions: Sequence[Mission]) -> str:
 
 
 def _examples(*missions: Mission) -> list[str]:
-    """Return every id form of a mission, or one of each mission where it is not known."""
+    """Return an id in each form of a mission, or of each mission if it is unknown."""
     if len(missions) == 1:
         return [f"{missions[0].name}:{form.example}" for form in missions[0].id_forms]
     return [f"{m.name}:{m.id_forms[0].example}" for m in missions or MISSIONS.values()]

@@ -235,7 +235,7 @@ class TestBadIds:
             (
                 "S2B_MSIL2É",
                 (
-                    "'S2B_MSIL2É' is not a scene id: it is too long or holds odd characters. "
+                    "'S2B_MSIL2É' is not a scene id: it is too long or has odd characters. "
                     f"Forms that work: {ONE_OF_EACH}."
                 ),
             ),
