@@ -1,4 +1,4 @@
-"""Radiometry: how a band's stored numbers become reflectance, kelvin or what else. Pure."""
+"""Radiometry: how a band's stored numbers become reflectance, kelvin or other values. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _COMPLEX = {"cint16": "complex64", "cfloat32": "complex64", "cfloat64": "complex
 
 _TYPES = {np.dtype(code).name for code in np.typecodes["AllInteger"] + np.typecodes["AllFloat"]}
 
-_NO_FACTORS = "the item gives no scale or offset; the file's own tags apply, if it has any"
+_NO_FACTORS = "the item has no scale or offset; the file's own tags apply, if it has any"
 
 _AS_IS = (*CLASS_ROLES, "visual")
 """Roles of bands whose stored numbers are the values."""
@@ -41,38 +41,38 @@ def decide_radiometry(
     factors: Factors | None = None,
     corrected: bool = True,
 ) -> Radiometry | None:
-    """Decide scale, offset, nodata and unit of one band of one item.
+    """Return scale, offset, nodata and unit of one band of one item.
 
-    The mission's table and processing rules decide; what a catalog publishes is taken for
-    missions that we do not know, since catalogs contradict the data (see the reasons).
+    They are those of the mission's table and processing. Those of the item are used only for
+    unknown missions, since catalogs contradict the data (see the reasons).
 
     Parameters
     ----------
     band : Band
-        The band, from the mission's table where there is one.
+        The band, from the mission's table if it has it.
     item, asset : dict
         The STAC item and the asset in it that holds the band.
     index : int
         Number of the plane in the file, from 1.
     mission : Mission or None
-        The mission, where known.
+        None if unknown.
     offset_applied : str or None
-        Why the catalog's pixels hold the mission's offset already; None: they do not.
+        Why the catalog's pixels already include the mission's offset; None if they do not.
     factors : Factors, optional
-        What a file beside the scene gives for the band, where the mission's table has no unit.
-        It counts before the item, which may give those of some bands alone.
+        Factors from a file beside the scene, if the mission's table has no unit for the band.
+        They take precedence over the item, which may have them for some bands only.
     corrected : bool
-        False: the numbers are wanted as they are stored; the mission's offset is not looked for.
+        False if stored numbers are requested, for which the mission's offset does not matter.
 
     Returns
     -------
     Radiometry or None
-        None where neither table nor item says: the file's own tags decide then.
+        None if neither table nor item has it: the file's own tags decide then.
 
     Raises
     ------
     InvalidItem
-        The item contradicts itself in what decides the numbers.
+        The item contradicts itself.
     """
     declared = _of_all_bands(item, band) | raster_fields(asset, index)
     dtype = _type_of(declared, band)
@@ -99,19 +99,19 @@ def decide_radiometry(
         _check_forms(item, asset, index, corrected)
         scale = _factor(item, "scale", declared.get("scale", 1.0))
         offset = _factor(item, "offset", declared.get("offset", 0.0))
-        return _with(read, scale, offset, declared.get("unit"), "as the item says")
+        return _with(read, scale, offset, declared.get("unit"), "from the item")
     return _by_tags(read, band, declared, mission)
 
 
 def _by_tags(
     read: Radiometry, band: Band, declared: Mapping[str, Any], mission: Mission | None
 ) -> Radiometry | None:
-    """Return a radiometry to which the file's own tags give the factors, if any do."""
+    """Return a radiometry with the factors of the file's own tags, if it has any."""
     if not declared and band.dtype is None:
         return None
     unit, reason = band.unit or declared.get("unit"), _without_factors(read.dtype)
     if mission is not None and band.role in ("reflectance", "thermal"):
-        reason = f"{DIGITAL_NUMBERS}, since neither the item nor a file beside it gives factors"
+        reason = f"{DIGITAL_NUMBERS}, since neither the item nor a file beside it has factors"
         unit = band.unit
     return replace(read, unit=unit, reason=reason, file_tags="applied")
 
@@ -119,13 +119,13 @@ def _by_tags(
 def _with(
     read: Radiometry, scale: float, offset: float, unit: str | None, reason: str
 ) -> Radiometry:
-    """Return a radiometry with factors that count before the file's tags, which are compared."""
-    said = f"offset {offset:g}: {reason}"
-    return replace(read, scale=scale, offset=offset, unit=unit, reason=said, file_tags="compared")
+    """Return a radiometry with factors that take precedence over the file's tags."""
+    reason = f"offset {offset:g}: {reason}"
+    return replace(read, scale=scale, offset=offset, unit=unit, reason=reason, file_tags="compared")
 
 
 def _type_of(declared: Mapping[str, Any], band: Band) -> str:
-    """Return the NumPy dtype of the stored numbers; empty where neither item nor table gives it."""
+    """Return the NumPy dtype of the stored numbers; empty if neither item nor table has it."""
     given = declared.get("data_type") or band.dtype
     name = _COMPLEX.get(str(given), given)
     return name if isinstance(name, str) and name in _TYPES else ""
@@ -137,18 +137,10 @@ def _without_factors(dtype: str) -> str:
 
 
 def as_they_are(band: Band, read: Radiometry) -> Radiometry | None:
-    """Return the radiometry of classes, flags and pictures, whose stored numbers are the values.
+    """Return the radiometry of classes, flags and images, whose stored numbers are the values.
 
-    Parameters
-    ----------
-    band : Band
-    read : Radiometry
-        Type and nodata, by the item or the file.
-
-    Returns
-    -------
-    Radiometry or None
-        None where scale and offset count: the band measures something, or holds no integers.
+    ``read`` has the type and nodata of item or file. None for other bands, and for those that
+    hold no integers: scale and offset apply to them.
     """
     if band.role not in _AS_IS or np.dtype(read.dtype).kind not in "iub":
         return None
@@ -157,7 +149,7 @@ def as_they_are(band: Band, read: Radiometry) -> Radiometry | None:
 
 
 def is_declared(item: Item, asset: Mapping[str, Any], index: int = 1) -> bool:
-    """Return True if an item gives a scale or an offset for a plane of an asset's file."""
+    """Return True if an item has a scale or an offset for a plane of an asset's file."""
     return not {"scale", "offset"}.isdisjoint(raster_fields(asset, index))
 
 
@@ -166,13 +158,7 @@ RadiometryMode = Literal["auto", "file", "raw"]
 
 
 def read_mode(value: object) -> RadiometryMode:
-    """Return which radiometry is asked for; None is ``"auto"``.
-
-    Raises
-    ------
-    InvalidParameter
-        It is none of the modes.
-    """
+    """Return a mode, ``"auto"`` for None; raise InvalidParameter if it is none."""
     if value is None:
         return "auto"
     if isinstance(value, str) and value in get_args(RadiometryMode):
@@ -182,12 +168,12 @@ def read_mode(value: object) -> RadiometryMode:
 
 
 def override(decided: Radiometry | None, mode: RadiometryMode) -> Radiometry | None:
-    """Return the radiometry of the mode in place of what was decided; of classes and masks, that.
+    """Return the radiometry in a mode, given that of ``"auto"``; classes and masks keep theirs.
 
     Returns
     -------
     Radiometry or None
-        None where the file's own tags are to decide: by the mode, or since nothing else does.
+        None if the file's own tags decide.
 
     Examples
     --------
@@ -201,26 +187,17 @@ def override(decided: Radiometry | None, mode: RadiometryMode) -> Radiometry | N
     return Radiometry(
         dtype=decided.dtype,
         nodata=decided.nodata,
-        reason=f"{AS_STORED}, as asked for by radiometry='raw'",
+        reason=f"{AS_STORED}, by radiometry='raw'",
     )
 
 
 def joined(
     planes: Sequence[Radiometry | None],
 ) -> tuple[Radiometry | None, tuple[Radiometry, ...]]:
-    """Return what the planes of a file have in common, and of each its own where they differ.
+    """Return the common radiometry of the planes of a file, and that of each if they differ.
 
-    Parameters
-    ----------
-    planes : sequence of Radiometry or None
-        Of each plane; None where it is not known.
-
-    Returns
-    -------
-    Radiometry or None
-        None where none is known.
-    tuple of Radiometry
-        Empty where all planes share the first.
+    None stands for an unknown one; the first is None if all are unknown. The second is empty if
+    all planes have the same one.
     """
     known = [plane for plane in planes if plane is not None]
     if not known:
@@ -248,9 +225,9 @@ def _correction(item: Item, mission: Mission, applied: str | None) -> tuple[floa
     correction = mission.correction(item)
     if correction is None:
         _log.warning(
-            "%s gives no processing baseline: its offset is taken as 0", item.get("id", "the item")
+            "%s has no processing baseline: its offset is taken as 0", item.get("id", "the item")
         )
-        return 0.0, "the item gives no processing baseline"
+        return 0.0, "the item has no processing baseline"
     if correction.offset and applied:
         return 0.0, f"{applied} ({correction.reason})"
     return correction.offset, correction.reason
@@ -259,7 +236,7 @@ def _correction(item: Item, mission: Mission, applied: str | None) -> tuple[floa
 def _compare(
     item: Item, declared: Mapping[str, Any], scale: float, offset: float, reason: str
 ) -> None:
-    """Warn where an item gives other factors for reflectance than those that apply."""
+    """Warn if an item has other factors for reflectance than those that apply."""
     given = (
         _factor(item, "scale", declared.get("scale", scale)),
         _factor(item, "offset", declared.get("offset", offset)),
@@ -276,21 +253,21 @@ def _warn_of_difference(
     if not first_time(f"factors of {name} {given} {applied} {reason}"):
         return
     _log.warning(
-        "%s gives reflectance scale %g and offset %g; %g and %g apply (%s). radiometry='raw' reads "
+        "%s has reflectance scale %g and offset %g; %g and %g apply (%s). radiometry='raw' reads "
         "the stored numbers, radiometry='file' by the file's own tags",
         name, *given, *applied, reason,
     )  # fmt: skip
 
 
 def _converted(band: Band, dtype: str) -> Band:
-    """Return a band without the mission's factors if others made floats of its numbers."""
+    """Return a band without the mission's factors if its numbers were converted to floats."""
     if not dtype.startswith("float") or np.dtype(band.dtype or dtype).kind not in "iu":
         return band
     return replace(band, scale=1.0, offset=0.0, unit=None, nodata=None, role="data")
 
 
 def _check_forms(item: Item, asset: Mapping[str, Any], index: int, wanted: bool) -> None:
-    """Refuse an asset whose ``raster:bands`` and STAC 1.1 fields give different factors."""
+    """Raise InvalidItem if ``raster:bands`` and STAC 1.1 fields of an asset differ in factors."""
     if not wanted:
         return
     older = raster_fields({k: v for k, v in asset.items() if k.endswith(":bands")}, index)
@@ -300,15 +277,15 @@ def _check_forms(item: Item, asset: Mapping[str, Any], index: int, wanted: bool)
         if not math.isclose(*pair, rel_tol=1e-6):
             raise InvalidItem(
                 item=str(item.get("id")),
-                reason=f"its raster:bands say {name} {pair[0]:g}, its bands or asset {pair[1]:g}. "
+                reason=f"its raster:bands have {name} {pair[0]:g}, its bands or asset {pair[1]:g}. "
                 "Open it from another catalog=, or with radiometry='file' or 'raw'",
             )
 
 
 def _of_all_bands(item: Item, band: Band) -> dict[str, Any]:
-    """Return what an item's properties say of all bands that no mission's table describes.
+    """Return the raster fields in an item's properties, for bands that are in no mission's table.
 
-    A lone ``scale`` may be that of a map.
+    A ``scale`` without an ``offset`` may be that of a map.
     """
     if band.dtype is not None:
         return {}

@@ -1,4 +1,4 @@
-"""The answer of a resolver: the files of a scene's bands, as JSON, as an item, and as a table."""
+"""The result of a resolver: the files of a scene's bands, as JSON, as an item, and as a table."""
 
 from __future__ import annotations
 
@@ -54,25 +54,25 @@ class Resolution:
     """None if the mission is unknown."""
 
     catalog: str | None = None
-    """Name of the catalog; None if the item was given by the caller."""
+    """Name of the catalog; None if the caller passed the item."""
 
     passed_over: Mapping[str, str] = field(default_factory=dict, compare=False)
     """Name of each catalog that was skipped → the reason: down, slow, has no such scene, …"""
 
     provider: str = "unknown"
-    """Who serves the source data."""
+    """The provider of the source data."""
 
     resolved_at: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
 
     looked_up_at: datetime | None = field(default=None, compare=False)
-    """When the catalog gave the item, UTC; the same for an hour, in which it is kept. None if the
-    item was given by the caller."""
+    """When the catalog returned the item, UTC; it is cached for an hour. None if the caller passed
+    the item."""
 
     @property
     def other_processings(self) -> tuple[str, ...]:
         """Return other products of the same acquisition in the catalog.
 
-        The one named by the id is resolved, else that of the newest baseline.
+        The id's own is resolved, else the newest one.
         """
         return tuple(self.item.get("properties", {}).get(OTHERS) or ())
 
@@ -115,12 +115,12 @@ class Resolution:
         InvalidItem
             pystac does not accept the catalog's item.
         """
-        from astra_xr.resolver.signed_item import made_of
+        from astra_xr.resolver.signed_item import read_item
 
-        made = made_of(self._item_document())
-        if isinstance(made, str):
-            raise InvalidItem(item=str(self.item["id"]), reason=made)
-        return made
+        item = read_item(self._item_document())
+        if isinstance(item, str):
+            raise InvalidItem(item=str(self.item["id"]), reason=item)
+        return item
 
     def _item_document(self) -> dict[str, Any]:
         raw = copy.deepcopy(dict(self.item))

@@ -35,13 +35,7 @@ _LOOKS = 8
 
 
 def check_format(format: str) -> str:
-    """Return the format, lower case.
-
-    Raises
-    ------
-    InvalidFormat
-        There is no such format.
-    """
+    """Return the format in lower case; raise InvalidFormat if there is no such format."""
     lowered = format.lower() if isinstance(format, str) else format
     if lowered not in FORMATS:
         raise InvalidFormat(value=format, formats=FORMATS)
@@ -49,19 +43,10 @@ def check_format(format: str) -> str:
 
 
 def needs_conversion(asset: Mapping[str, Any], format: str) -> bool | None:
-    """Return True if an asset has to be converted to a format.
+    """Return True if an asset of an item has to be converted to a format.
 
-    Parameters
-    ----------
-    asset : mapping
-        Of a STAC item; its ``type`` decides if it names a profile or another format.
-    format : str
-        One of `FORMATS`.
-
-    Returns
-    -------
-    bool or None
-        None if only the file's header can decide.
+    Its media type decides if it has a profile or another format, else only the file's header
+    can: None.
     """
     if format != "cog":
         return True
@@ -135,7 +120,7 @@ class Router:
         return asset if route(raw, origin.format) == "direct" else self._made(asset, origin)
 
     def looked_at(self, assets: Mapping[str, Asset], origin: Origin) -> dict[str, Asset]:
-        """Return the assets with sizes and formats that only the files determine."""
+        """Return the assets with sizes and formats that only the files have."""
         found = side_by_side(lambda a: self._looked_at(a, origin), assets.values(), _LOOKS)
         return dict(zip(assets, found, strict=True))
 
@@ -168,7 +153,7 @@ class Router:
 
     def _look(self, asset: Asset, origin: Origin) -> Source | None:
         job = self._job(asset, origin)
-        # The answer is valid without it; errors of the file are raised when it is read.
+        # The resolution is valid without it; errors of the file are raised when it is read.
         with contextlib.suppress(AstraError):
             return Source(
                 job.source, job.label, trusted=job.trusted, allowed=job.allowed, patient=False

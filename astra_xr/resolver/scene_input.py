@@ -1,4 +1,4 @@
-"""What users give as a scene or as several: ids, STAC items, searches and collections of items."""
+"""Scenes as users pass them: ids, STAC items, searches and collections of items."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from astra_xr.missions import clean_item
 
 
 class HasItems(Protocol):
-    """Whatever yields STAC items by ``items()``, such as ``pystac_client.ItemSearch``.
+    """Any object with a method ``items()`` that yields STAC items.
 
-    A GeoJSON FeatureCollection, which is a mapping, counts as one of them.
+    Such as ``pystac_client.ItemSearch``, or a GeoJSON FeatureCollection, which is a mapping.
     """
 
     def items(self) -> Iterable[Any]:
@@ -24,16 +24,12 @@ class HasItems(Protocol):
 def read_scene(value: Any) -> str | dict[str, Any]:
     """Return a scene's id as it is, or a STAC item as JSON that shares nothing with ``value``.
 
-    Parameters
-    ----------
-    value : str, path, pystac.Item or mapping
-
     Raises
     ------
     InvalidParameter
-        It is none of these, or it is several scenes.
+        It is no id, path, pystac.Item or mapping, or it is several scenes.
     InvalidItem
-        It lacks the outline of an item.
+        It lacks required fields.
 
     Examples
     --------
@@ -64,10 +60,8 @@ def read_scenes(value: Any) -> list[Any]:
 
     Parameters
     ----------
-    value : iterable, search or FeatureCollection
-        An iterable of ids and items (also an array, a ``pystac.ItemCollection`` or a generator),
-        whatever has a method ``items()`` that yields them, such as ``pystac_client.ItemSearch``,
-        or a GeoJSON FeatureCollection.
+    value : iterable or HasItems
+        An iterable of ids and items, also an array, a ``pystac.ItemCollection`` or a generator.
 
     Raises
     ------

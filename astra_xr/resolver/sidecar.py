@@ -27,53 +27,46 @@ def read_factors(
     *,
     timeout: float,
 ) -> Mapping[str, Factors]:
-    """Read the factors of bands that the mission's table gives none: of all of them, or of none.
+    """Read the factors of bands that have none in the mission's table, by native band name.
 
-    One scene has one source of factors, since items give radiance factors of some bands alone.
+    One scene has one source of factors, since items have radiance factors of some bands only: the
+    result is empty if there is no such file, or it cannot be read, or does not have all bands.
 
     Parameters
     ----------
-    item : dict
-        The scene's STAC item.
-    mission : Mission or None
-        Its mission, if known.
+    item, mission
+        The scene's STAC item, and its mission, if known.
     entries : iterable of BandAsset
         The bands to open; if none of them needs factors, nothing is read.
     source_of : callable
         Returns the URL source of an asset, by its key.
     timeout : float
         Seconds for the request.
-
-    Returns
-    -------
-    mapping of str to Factors
-        By native band name; empty if there is no such file, or it cannot be read, or does not
-        have all bands.
     """
     sidecar = mission.sidecar if mission else None
     key = sidecar.asset(item) if sidecar else None
-    needy = [entry for entry in entries if needs_factors(entry)]
-    if mission is None or sidecar is None or key is None or not needy:
+    lacking = [entry for entry in entries if needs_factors(entry)]
+    if mission is None or sidecar is None or key is None or not lacking:
         return {}
     try:
         factors = sidecar.read(_read_json(source_of(key)(), timeout))
     except AstraError as error:
         reason = str(error)
     else:
-        if _is_whole(factors, item, mission):
+        if _is_complete(factors, item, mission):
             return factors
         reason = f"{key} has no factors of one kind for all bands."
-    _log.warning("%s opens %s: %s", item.get("id"), _said(needy, item), reason)
+    _log.warning("%s opens %s: %s", item.get("id"), _fallback(lacking, item), reason)
     return {}
 
 
 def needs_factors(entry: BandAsset) -> bool:
-    """Return True if the mission's table has no factors of a band that measures light or heat."""
+    """Return True for a band of reflectance or heat without factors in the mission's table."""
     return entry.band.role in ("reflectance", "thermal") and entry.band.unit is None
 
 
-def _is_whole(factors: Mapping[str, Factors], item: Item, mission: Mission) -> bool:
-    """Return True if the factors are of one unit, and of all bands that the item has some of."""
+def _is_complete(factors: Mapping[str, Factors], item: Item, mission: Mission) -> bool:
+    """Return True if the factors have one unit, and include all bands with factors in the item."""
     spectral = [band for band in mission.bands(item) if band.role == "reflectance"]
     units = {factors[band.native].unit for band in spectral if band.native in factors}
     declared = {
@@ -84,8 +77,8 @@ def _is_whole(factors: Mapping[str, Factors], item: Item, mission: Mission) -> b
     return len(units) < 2 and declared <= factors.keys()
 
 
-def _said(entries: Iterable[BandAsset], item: Item) -> str:
-    """Return what bands open as without the file: by the item's factors, or as stored."""
+def _fallback(entries: Iterable[BandAsset], item: Item) -> str:
+    """Return how bands open without the file: by the item's factors, or as stored."""
     groups: dict[str, list[str]] = {}
     for entry in entries:
         declared = is_declared(item, item["assets"][entry.key])

@@ -1,4 +1,4 @@
-"""A ``pystac.Item`` whose hrefs are signed, and that shows them without their signatures."""
+"""A ``pystac.Item`` with signed hrefs, which its repr and HTML show without signatures."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class SignedItem(pystac.Item):
         return pystac.Item.from_dict(shown)._repr_html_()
 
 
-def made_of(raw: dict[str, Any]) -> SignedItem | str:
-    """Return the item of a document, which is used up, or why it is none."""
+def read_item(raw: dict[str, Any]) -> SignedItem | str:
+    """Return a document as an item, or why it is none; the document must not be used afterwards."""
     try:
         item = SignedItem.from_dict(raw, preserve_dict=False)
         for name, asset in item.assets.items():

@@ -1,4 +1,4 @@
-"""Items whose files are of a format that is not read here: what they are, and what opens them."""
+"""Hints for items whose files have a format that is not read here: which one, what opens them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SHOWN = 4
 
 
 def no_raster(item: Item, mission: Mission | None) -> str:
-    """Return what an item without rasters has instead, and how the scene opens where we know.
+    """Return the files that an item without rasters has, and what opens the scene, if known.
 
     Examples
     --------
@@ -39,7 +39,7 @@ def no_raster(item: Item, mission: Mission | None) -> str:
 
 
 def _elsewhere(item: Item, mission: Mission | None) -> str:
-    """Return how the scene opens from the catalogs that have it as a raster; empty if none has."""
+    """Return how the scene opens from catalogs that have it as a raster; empty if none has."""
     *first, last = ORDER.get(mission.name, ()) if mission else ("",)
     if not mission or not last:
         return ""

@@ -174,7 +174,7 @@ class TestOpening:
         assert found is not None
         assert (found.scale, found.offset, found.unit, found.nodata) == (1, 0, None, 0)
         assert found.reason == (
-            "digital numbers, since neither the item nor a file beside it gives factors"
+            "digital numbers, since neither the item nor a file beside it has factors"
         )
         (said,) = caplog.messages
         assert said.startswith(f"{SCENE} opens red as digital numbers: The scene's metadata file: ")

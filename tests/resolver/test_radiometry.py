@@ -197,9 +197,9 @@ class TestSentinel2:
             found = decide(earth_search_v0(applied), "red")
         assert numbers(found) == ("uint16", 0.0001, 0, 0)
         assert found is not None
-        assert found.reason == "offset 0: the item gives no processing baseline"
+        assert found.reason == "offset 0: the item has no processing baseline"
         assert caplog.messages == [
-            "S2B_10SEG_20250115_0_L2A gives no processing baseline: its offset is taken as 0"
+            "S2B_10SEG_20250115_0_L2A has no processing baseline: its offset is taken as 0"
         ]
 
     def test_a_baseline_is_not_warned_of(self, caplog: pytest.LogCaptureFixture) -> None:
@@ -346,7 +346,7 @@ class TestUnknownMission:
         assert found is not None
         assert found.unit == unit
         declares = "scale" in str(asset) or "offset" in str(asset)
-        said = f"offset {found.offset:g}: as the item says" if declares else "no scale or offset"
+        said = f"offset {found.offset:g}: from the item" if declares else "no scale or offset"
         assert said in found.reason
         assert found.file_tags == ("compared" if declares else "applied")
 
