@@ -481,7 +481,7 @@ class TestOverride:
         assert numbers(asset.radiometry) == ("uint16", 1, 0, 0)
         assert asset.radiometry is not None
         assert asset.radiometry.unit is None
-        assert "asked for" in asset.radiometry.reason
+        assert asset.radiometry.reason == "stored numbers, by radiometry='raw'"
 
     def test_the_files_own(self) -> None:
         (asset,) = (
