@@ -165,15 +165,15 @@ _level1 = partial(spectral_band, role="reflectance", dtype="uint16", nodata=0)
 
 def _mss(first: int) -> tuple[Band, ...]:
     """Return the bands of the Multispectral Scanner, numbered from ``first``."""
-    rows = (
+    rows: tuple[tuple[str, str, float, float, str | None, tuple[str, ...]], ...] = (
         ("green", "Green", 0.55, 0.1, "G", ()),
         ("red", "Red", 0.65, 0.1, "R", ()),
         ("nir08", "Near infrared 0.8", 0.75, 0.1, "N", ("nir",)),
         ("nir09", "Near infrared 0.9", 0.95, 0.3, None, ()),
     )
     return tuple(
-        _level1(f"B0{n}", *columns, 60, symbol, (f"MSS_B{n}", *spellings), dtype="uint8")
-        for n, (*columns, symbol, spellings) in enumerate(rows, first)
+        _level1(f"B0{n}", *row[:4], 60, row[4], (f"MSS_B{n}", *row[5]), dtype="uint8")
+        for n, row in enumerate(rows, first)
     )
 
 

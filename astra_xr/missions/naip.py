@@ -20,29 +20,27 @@ _SCENE = re.compile(
 )
 
 
-def _plane(native: str, common: str, title: str, wavelength: float, symbol: str) -> Band:
-    return Band(
-        native=native,
-        common=common,
-        title=title,
-        wavelength=wavelength,
-        symbol=symbol,
-        role="data",
-        dtype="uint8",
-    )
-
-
 BANDS: tuple[Band, ...] = (
     Band(
         native="image",
         title="Aerial photograph",
         role="data",
         dtype="uint8",
-        planes=(
-            _plane("Red", "red", "Red", 0.635, "R"),
-            _plane("Green", "green", "Green", 0.56, "G"),
-            _plane("Blue", "blue", "Blue", 0.46, "B"),
-            _plane("NIR", "nir", "Near infrared", 0.86, "N"),
+        planes=tuple(
+            Band(
+                native=native,
+                common=native.lower(),
+                title=title,
+                wavelength=wavelength,
+                symbol=native[0],
+                dtype="uint8",
+            )
+            for native, title, wavelength in (
+                ("Red", "Red", 0.635),
+                ("Green", "Green", 0.56),
+                ("Blue", "Blue", 0.46),
+                ("NIR", "Near infrared", 0.86),
+            )
         ),
     ),
 )

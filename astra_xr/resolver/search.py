@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 
 from astra_xr.catalogs import CATALOGS, ORDER, AnyCatalog, Catalog, catalog_name, connect
-from astra_xr.catalogs.base import Page, acquisition_key
+from astra_xr.catalogs.base import Page
 from astra_xr.catalogs.query import Query
 from astra_xr.errors import AstraError, InvalidParameter
-from astra_xr.missions import MISSIONS, Item
+from astra_xr.missions import MISSIONS
 from astra_xr.net.patience import Hurry, hurried
 from astra_xr.resolver.lookup import PASSED_OVER, combined_error, short_reason
 from astra_xr.resolver.search_rows import Hit, Row, merged
@@ -52,7 +52,6 @@ class _Answer:
 
     hits: list[Hit] = field(default_factory=list)
     acquisitions: set[tuple[str, ...]] = field(default_factory=set)
-    entries: int = 0
     matched: int | None = None
     broken: list[str] = field(default_factory=list)
     trouble: str = ""
@@ -67,7 +66,7 @@ class _Answer:
         """Return why the answer may lack scenes; empty if it is complete."""
         reasons = [self.trouble] if self.trouble else []
         if self.error:
-            part = f"after {self.entries} items: " if self.entries else ""
+            part = f"after {len(self.hits)} items: " if self.hits else ""
             reasons.append(part + short_reason(self.error))
         if self.broken:
             count = len(self.broken)
@@ -77,11 +76,10 @@ class _Answer:
 
     def scenes(self) -> int | None:
         """Return the number of scenes in the catalog, estimated from its count of items."""
-        if self.matched is None or not self.entries:
+        if self.matched is None or not self.hits:
             return None
-        return max(
-            len(self.acquisitions), round(self.matched * len(self.acquisitions) / self.entries)
-        )
+        found = len(self.acquisitions)
+        return max(found, round(self.matched * found / len(self.hits)))
 
 
 def find_rows(query: Query, settings: Settings, *, catalog: AnyCatalog = None) -> Rows:
@@ -170,25 +168,11 @@ def _take(page: Page, answer: _Answer, catalog: Catalog, query: Query) -> None:
     answer.matched = page.matched if answer.matched is None else answer.matched
     answer.broken += page.broken
     answer.trouble = page.trouble
-    for hit in _hits(page.items, catalog, query, answer.closed):
-        answer.hits.append(hit)
-        answer.acquisitions.add(hit.key)
-    answer.entries = len(answer.hits)
-
-
-def _hits(
-    items: Sequence[Item], catalog: Catalog, query: Query, closed: dict[str, bool]
-) -> Iterator[Hit]:
-    mission = MISSIONS.get(query.mission)
-    key: tuple[str, ...]
-    for item in items:
-        parts = mission.describe(item) if mission else {}
-        if not mission:
-            key = (str(item.get("collection")), str(item["id"]))
-            yield Hit.of(item, catalog, key=key, closed=closed)
-        elif parts:
-            key = acquisition_key(mission, parts)
-            yield Hit.of(item, catalog, key=key, closed=closed, mission=mission, parts=parts)
+    for item in page.items:
+        hit = Hit.of(item, catalog, MISSIONS.get(query.mission), answer.closed)
+        if hit:
+            answer.hits.append(hit)
+            answer.acquisitions.add(hit.key)
 
 
 def _total(found: int, answers: Sequence[_Answer]) -> tuple[int | None, bool]:

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from astra_xr.catalogs import Catalog
+from astra_xr.catalogs.base import acquisition_key
 from astra_xr.catalogs.query import time_of
 from astra_xr.catalogs.urls import is_signed
 from astra_xr.errors import SigningError
@@ -74,29 +75,24 @@ class Hit:
 
     @classmethod
     def of(
-        cls,
-        item: Item,
-        catalog: Catalog,
-        *,
-        key: tuple[str, ...],
-        closed: dict[str, bool],
-        mission: Mission | None = None,
-        parts: Mapping[str, str] | None = None,
-    ) -> Hit:
-        """Return the hit of an item.
+        cls, item: Item, catalog: Catalog, mission: Mission | None, closed: dict[str, bool]
+    ) -> Hit | None:
+        """Return the hit of an item; None if it is not of the mission.
 
         ``closed`` caches which hosts and buckets need an account; new ones are added.
         """
-        known = parts or {}
+        parts = mission.describe(item) if mission else {}
+        if mission and not parts:
+            return None
         properties = item.get("properties", {})
         cloud = properties.get("eo:cloud_cover")
         text = properties.get("datetime") or properties.get("start_datetime")
         geometry = item.get("geometry")
-        name = mission.id_of(known) if mission else str(item["id"])
+        name = mission.id_of(parts) if mission else str(item["id"])
         row = Row(
             id=FoundId(name),
             datetime=text if isinstance(text, str) else "",
-            tile=known.get("tile") or f"{known.get('path', '')}{known.get('row', '')}",
+            tile=parts.get("tile") or f"{parts.get('path', '')}{parts.get('row', '')}",
             cloud_cover=None if cloud is None else float(cloud),
             catalogs=(catalog.name,),
             need_account=(catalog.name,) if _needs_account(item, catalog, closed) else (),
@@ -104,9 +100,14 @@ class Hit:
             geometry=geometry if isinstance(geometry, Mapping) else None,
             bbox=item.get("bbox"),
         )
-        version = tuple(known.get(part, "") for part in mission.version) if mission else ()
-        time = time_of(item) or _EVER
-        return cls(row=row, key=key, parts=known, version=version, time=time)
+        own = str(item.get("collection")), str(item["id"])
+        return cls(
+            row=row,
+            key=acquisition_key(mission, parts) if mission else own,
+            parts=parts,
+            version=tuple(parts.get(part, "") for part in mission.version) if mission else (),
+            time=time_of(item) or _EVER,
+        )
 
 
 def merged(

@@ -229,11 +229,9 @@ def test_recorded_thumbnails(shared: Any) -> None:
 
     def row(path: str) -> Row:
         item = json.loads((shared / "items" / path).read_text())
-        mission = mission_of(item)
-        assert mission is not None
-        catalog = connect("earth-search", Settings())
-        parts = mission.describe(item)
-        return Hit.of(item, catalog, key=("x",), closed={}, mission=mission, parts=parts).row
+        hit = Hit.of(item, connect("earth-search", Settings()), mission_of(item), {})
+        assert hit is not None
+        return hit.row
 
     pc = row(
         "planetary-computer.sentinel-2-l2a/"
