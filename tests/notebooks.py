@@ -80,7 +80,7 @@ def small(png: bytes) -> dict[str, str]:
     if made.tell() <= 40_000:
         return {"image/png": base64.b64encode(made.getvalue()).decode()}
     made = io.BytesIO()
-    image.save(made, "JPEG", quality=70, optimize=True)
+    image.save(made, "JPEG", quality=62, optimize=True)
     return {"image/jpeg": base64.b64encode(made.getvalue()).decode()}
 
 
