@@ -98,7 +98,7 @@ def test_it_holds_no_secret_and_no_place_of_the_machine_it_was_made_on(path: Pat
 
 @each
 def test_its_outputs_are_small_and_shown_by_github(path: Path) -> None:
-    assert path.stat().st_size < (1_300_000 if path.name.startswith("01") else 300_000)
+    assert path.stat().st_size < (1_000_000 if path.name.startswith("01") else 300_000)
     cells = [cell for cell in read(path) if cell["cell_type"] == "code"]
     checked = [cell for cell in cells if CHECKED in cell["metadata"].get("tags", [])]
     assert checked

@@ -54,8 +54,8 @@ def about_of(scene: Scene, ds: xr.Dataset, name: str, *, array: bool) -> dict[st
         "safe": list(SAFE),
         "masked": scene.masked,
         "grid": scene.grid,
-        # Without it, the browser does not read all steps.
-        "quick": scene.quick,
+        # All steps are read only where that is quick: dask computes whole chunks for a pixel.
+        "quick": not any(band.chunks for band in scene.stack.data_vars.values()),
         "steps": [
             asdict(step) | {"date": None if step.date is None else step.date / 1e6}
             for step in scene.steps

@@ -9,9 +9,6 @@ from typing import Any
 from astra_xr.errors import InvalidDataset
 from astra_xr.widgets.sides import channels_of, side_of, sides_seen
 
-_ONLY = {"code": "", "source": "", "matched": False}
-"""The step of a Dataset without others."""
-
 
 def code_of(
     about: Mapping[str, Any],
@@ -88,7 +85,8 @@ def program_of(about: Mapping[str, Any], code: str) -> str:
 
 def _source(about: Mapping[str, Any], state: Mapping[str, Any]) -> str:
     """Return the Python of the step and view that are shown."""
-    step = next((s for s in about["steps"] if s["label"] == state.get("time")), _ONLY)
+    # The only step of a Dataset has no label, and the state no time.
+    step = next(each for each in about["steps"] if each["label"] == (state["time"] or ""))
     view = _view(about["grid"], state["view"])
     if step["matched"]:
         return f"{step['source']}.rio.reproject_match({about['name']}{view})"

@@ -46,7 +46,7 @@ def document(picker: Picker, bands: Iterable[str] = (), size: int = 512) -> str:
         raise InvalidParameter(name="size", value=size, expected="a whole number from 16 to 1024")
     if isinstance(bands, str):
         raise InvalidParameter(name="bands", value=bands, expected="a list of band names")
-    scene = picker._scene  # noqa: SLF001  (one room)
+    scene, pins, start = picker._scene, picker._pins, picker._start  # noqa: SLF001  (one room)
     more = [b if b in scene.indices else find_variable(scene.ds, b) for b in bands]
     drawing, state = picker._drawing, picker.state  # noqa: SLF001
     needed = [*drawing.channels(state), *drawing.channels(state, counted=True)]
@@ -71,10 +71,10 @@ def document(picker: Picker, bands: Iterable[str] = (), size: int = 512) -> str:
         "shown": picker.shown,
         "tiles": [_held(tile, steps.index(step), top) for (_, step), tile in tiles.items()],
         "spectra": [
-            {"x": x, "y": y, "time": 0, "values": picker._spectrum(shown, x, y)}  # noqa: SLF001
+            {"x": x, "y": y, "time": 0, "values": start(pins.spectrum(shown, x, y)).result()}
             for x, y in state["pins"]
         ],
-        "statistics": picker._start(picker._statistics.message(state)).result()  # noqa: SLF001
+        "statistics": start(picker._statistics.message(state)).result()  # noqa: SLF001
         if state["area"]
         else None,
     }

@@ -29,7 +29,7 @@ from astra_xr.widgets.georeference import degrees_of
 from astra_xr.widgets.messages import TileRequests
 from astra_xr.widgets.pair import scene_of
 from astra_xr.widgets.picker_scene import MASK
-from astra_xr.widgets.pins import Pins, Spectrum
+from astra_xr.widgets.pins import Pins
 from astra_xr.widgets.sides import Side, channels_of, side_of, usual_colormap
 from astra_xr.widgets.state import InvalidState, completed, formula_answer
 from astra_xr.widgets.stills import Still, jpeg
@@ -364,9 +364,6 @@ class Picker(anywidget.AnyWidget):
         if not (drawing.limited(state, limits) and drawing.ready(state, known)):
             return None
         return jpeg(drawing.image(state, known, limits))
-
-    def _spectrum(self, step: int, x: float, y: float) -> Spectrum:
-        return self._start(self._pins.spectrum(step, x, y)).result()
 
     # Messages from and to the browser.
 

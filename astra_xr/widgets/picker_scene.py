@@ -81,17 +81,16 @@ class Scene:
     @functools.cached_property
     def indices(self) -> dict[str, dict[str, str]]:
         """Return the spectral indices that can be computed from the bands, usual ones first."""
-        table = available(self.ds)
-        names = [name for name in USUAL if name in table.index]
-        names += [str(name) for name in table.index if name not in names]
+        rows = {str(name): row for name, row in available(self.ds).to_dict("index").items()}
+        usual = {name: rows[name] for name in USUAL if name in rows}
         return {
             name: {
-                "title": str(table.loc[name, "long_name"]),
-                "domain": str(table.loc[name, "domain"]),
-                "formula": str(table.loc[name, "formula"]),
-                "cmap": colormap_of_domain(str(table.loc[name, "domain"])),
+                "title": str(row["long_name"]),
+                "domain": str(row["domain"]),
+                "formula": str(row["formula"]),
+                "cmap": colormap_of_domain(str(row["domain"])),
             }
-            for name in names
+            for name, row in (usual | rows).items()
             if name not in self.bands
         }
 
@@ -100,12 +99,8 @@ class Scene:
         """Return the mission's band combinations of which all bands are there."""
         mission = MISSIONS.get(mission_of(self.ds))
         known = mission.presets if mission else OPTICAL_PRESETS
-        found = {}
-        for title, names in known.items():
-            bands = [self._named(name) for name in names]
-            if all(bands):
-                found[title] = [str(band) for band in bands]
-        return found
+        found = {title: [self._named(name) for name in names] for title, names in known.items()}
+        return {title: [*filter(None, bands)] for title, bands in found.items() if all(bands)}
 
     def _named(self, name: str) -> str | None:
         for each in (name, "nir08") if name == "nir" else (name,):
@@ -270,14 +265,6 @@ class Scene:
         if self.dim is not None and self.stacked:
             return list(self.stack[self.dim].values)
         return [step.label for step in self.steps]
-
-    @property
-    def quick(self) -> bool:
-        """Return True if single pixels and thumbnails of all steps are quick to read.
-
-        With dask they are not: it computes whole chunks, which may have all pixels.
-        """
-        return not any(band.chunks for band in self.stack.data_vars.values())
 
     def pixel(self, x: float, y: float) -> tuple[int, int] | None:
         """Return row and column of a point, given in coordinates of the grid; None outside."""

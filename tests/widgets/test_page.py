@@ -311,7 +311,7 @@ def test_pins_have_spectra(show: Show, picker: Picker) -> None:
     assert len(pins) == 2
     picker.state = picker.state | {"pins": pins}
     spectra = [
-        {"x": x, "y": y, "time": 0, "values": picker._spectrum(0, x, y)}
+        {"x": x, "y": y, "time": 0, "values": run(picker._pins.spectrum(0, x, y))}
         for x, y in picker.state["pins"]
     ]
     page.evaluate("spectra => window.tell({type: 'spectra', spectra})", spectra)
@@ -512,7 +512,7 @@ def test_it_fits_phones_and_the_dark(show: Show, picker: Picker, page: Any) -> N
     picker.state = picker.state | {"pins": [[551000.0, 4150000.0]]}
     show(picker)
     at = {"x": 551000.0, "y": 4150000.0, "time": 0}
-    spectra = [at | {"values": picker._spectrum(0, 551000.0, 4150000.0)}]
+    spectra = [at | {"values": run(picker._pins.spectrum(0, 551000.0, 4150000.0))}]
     page.evaluate("spectra => window.tell({type: 'spectra', spectra})", spectra)
     wide = page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
     assert wide[0] <= wide[1]
