@@ -8,7 +8,7 @@ from typing import Any
 
 import xarray as xr
 
-from astra_xr.errors import AmbiguousBand, InvalidParameter, UnknownBand
+from astra_xr.errors import AmbiguousBand, InvalidDataset, InvalidParameter, UnknownBand
 from astra_xr.missions import MISSIONS, Item
 from astra_xr.model import Band
 
@@ -40,12 +40,23 @@ def variables_of(ds: xr.Dataset) -> list[str]:
     """Return the names of the variables that are bands, in their order.
 
     These are along y and x, or were until pixels were selected.
+
+    Raises
+    ------
+    InvalidDataset
+        A name is not a str, as after ``da.to_dataset("band")`` of numbered bands.
     """
-    return [
-        str(name)
+    names = [
+        name
         for name in ds.data_vars
         if {"y", "x"} <= set(ds.variables[name].dims) or "native_name" in ds.variables[name].attrs
     ]
+    for name in names:
+        if not isinstance(name, str):
+            needs = f"variables whose names are str, not {name!r}"
+            hint = f"Rename them, e.g. ds.rename({{{name!r}: 'red'}})."
+            raise InvalidDataset(method="ds.astra", needs=needs, hint=hint)
+    return list(map(str, names))
 
 
 def find_variable(ds: xr.Dataset, name: str) -> str:

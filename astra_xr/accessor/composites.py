@@ -39,9 +39,9 @@ def composite(
     dilate: int | str,
 ) -> xr.Dataset:
     """Reduce a stack over time; see ``ds.astra.composite``."""
-    how = str(how).replace("_", "-")
-    if how not in REDUCTIONS:
+    if str(how).replace("_", "-") not in REDUCTIONS:
         raise InvalidParameter(name="how", value=how, expected=f"one of {', '.join(REDUCTIONS)}")
+    how = how.replace("_", "-")
     if "time" not in ds.dims or not ds.sizes["time"] or ds["time"].dtype.kind != "M":
         raise _unfit("scenes along a dimension time, with their dates")
     names = [name for name in variables_of(ds) if _is_measured(ds[name])]
@@ -173,7 +173,8 @@ def _periods(ds: xr.Dataset, freq: Any) -> tuple[npt.NDArray[Any], list[Steps]]:
         labels = grouped.count()["time"].values
         groups = {label: set(numbers.values[steps]) for label, steps in grouped.groups.items()}
     except Exception as error:  # noqa: BLE001  (pandas and xarray raise many types)
-        reason = str(error)
+        # pandas adds what it met on the way.
+        reason = str(error).partition(", failed to parse")[0].rstrip(".")
     else:
         if len(labels) <= _MOST:
             periods: list[set[int]] = [groups.get(label, set()) for label in labels]

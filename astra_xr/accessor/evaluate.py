@@ -69,7 +69,8 @@ def evaluate(
         data = wrap(FormulaArray(variables, formula, dtype))
     else:
         data = np.empty(first.shape, dtype)
-        compute(variables, [formula], [data])
+        if data.size:
+            compute(variables, [formula], [data])
     return xr.DataArray(xr.Variable(first.dims, data), coords=first.coords)
 
 

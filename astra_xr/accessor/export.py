@@ -226,6 +226,10 @@ def _window(rows: slice, cols: slice) -> tuple[tuple[int, int], tuple[int, int]]
 
 def write_png(image: xr.DataArray, path: Path) -> Path:
     """Write an image of (y, x, band) with alpha."""
+    if image.ndim != 3:
+        needs = f"one image, not one along {image.dims[0]}"
+        hint = f"Choose one, e.g. ds.isel({image.dims[0]}=0)."
+        raise InvalidDataset(method="to_png()", needs=needs, hint=hint)
     import rasterio
     from rasterio.errors import NotGeoreferencedWarning
 

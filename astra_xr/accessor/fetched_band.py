@@ -47,11 +47,12 @@ def fetched(
             return grid.filled(ds[name]) if grid is not None and grid.kept else ds[name]
     known = bool(ids_of(ds))
     if not known or grid is None or grid.box.crs is None:
-        lost = "grid" if known else "scene id"
+        empty = 0 in (ds.sizes.get("y"), ds.sizes.get("x"))
+        reason = "has no pixels" if empty else f"has lost its {'grid' if known else 'scene id'}"
         raise InvalidDataset(
             method="mask()",
             needs=f"the band {band}, which is not in this Dataset and cannot be opened: the "
-            f"Dataset has lost its {lost}",
+            f"Dataset {reason}",
             hint=f"Open the scene with bands=[…, {band!r}].",
         )
     like = grid.box if grid.kept else ds

@@ -27,7 +27,7 @@ def plot(ds: xr.Dataset, name: str | None, max_pixels: int, options: dict[str, A
     """Draw a band, an index or true color; see ``ds.astra.plot``."""
     require("matplotlib", extra="plot", purpose=".plot()")
     if "geometry" in ds.dims:
-        return _draw_fields(ds, name, options)
+        return _draw_lines(_field_variable(ds, name), options)
     variables = variables_of(ds)
     if name is None and len(variables) == 1:
         name = variables[0]
@@ -54,17 +54,23 @@ def _band_or_index(ds: xr.Dataset, name: str) -> xr.DataArray:
         raise unknown from None
 
 
-def _draw_fields(table: xr.Dataset, name: str | None, options: dict[str, Any]) -> Any:
-    """Draw one line per field over time, with gaps where it has no value."""
+def _field_variable(table: xr.Dataset, name: str | None) -> xr.DataArray:
+    """Return a variable of a table of fields, by its name in any case; by default the only one."""
     names = [str(each) for each in table.data_vars if each != "valid" or name == "valid"]
     known = {each.casefold(): each for each in names}
     chosen = names[0] if name is None and len(names) == 1 else known.get(str(name).casefold())
     if chosen is None:
         raise InvalidParameter(name="name", value=name, expected=f"one of {', '.join(names)}")
-    lines = table[chosen]
+    return table[chosen]
+
+
+def _draw_lines(lines: xr.DataArray, options: dict[str, Any]) -> Any:
+    """Draw one line per field over time, with gaps where it has no value."""
     if set(lines.dims) != {"time", "geometry"}:
         needs = f"a table of (time, geometry), not {lines.dims}"
         hint = "Choose one, e.g. .sel(stat='mean')."
+        if "time" not in lines.dims:
+            hint = "Lines are drawn over time; .to_dataframe() returns a table for other plots."
         raise InvalidDataset(method="plot()", needs=needs, hint=hint)
     # Markers show a value between two gaps, which has no line.
     usual = {"x": "time", "hue": "geometry", "marker": "o", "markersize": 3}
@@ -74,11 +80,14 @@ def _draw_fields(table: xr.Dataset, name: str | None, options: dict[str, Any]) -
 def draw(da: xr.DataArray, max_pixels: int, options: dict[str, Any]) -> Any:
     """Draw a map; see ``da.astra.plot``."""
     require("matplotlib", extra="plot", purpose=".plot()")
+    if "geometry" in da.dims:
+        return _draw_lines(da, options)
     if da.sizes.get("band") == 1:  # as rioxarray opens a file of one band
         da = da.isel(band=0)
     if not {"y", "x"} <= set(da.dims) or da.ndim > 3:
         needs = f"a map of (y, x), with one further dimension at most, not {da.dims}"
-        raise InvalidDataset(method="plot()", needs=needs, hint="Choose one, e.g. .isel(time=0).")
+        hint = "Choose one, e.g. .isel(time=0), or rename them, e.g. .rename(lat='y', lon='x')."
+        raise InvalidDataset(method="plot()", needs=needs, hint=hint)
     if da.sizes.get("band", 3) not in (3, 4):
         needs = f"one band, or 3 or 4 bands as an image, not {da.sizes['band']}"
         raise InvalidDataset(method="plot()", needs=needs, hint="Choose one, e.g. .isel(band=0).")
@@ -120,6 +129,10 @@ def _draw_rgb(
 
 def _imshow(da: xr.DataArray, title: str, options: dict[str, Any], *, facets: bool = True) -> Any:
     """Draw by xarray, with proportions as on the ground."""
+    if not da.size:
+        needs = f"pixels, which this selection does not have {dict(da.sizes)}"
+        hint = "y often descends: .sel(y=slice(north, south))."
+        raise InvalidDataset(method="plot()", needs=needs, hint=hint)
     further = [dim for dim in da.dims if dim not in ("y", "x", "band")]
     if further and facets:
         if further[0] in da.indexes and not da.indexes[further[0]].is_unique:

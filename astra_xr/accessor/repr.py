@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from numbers import Real
 from typing import TYPE_CHECKING
 
 import xarray as xr
 
 from astra_xr.accessor.band_names import variables_of
+from astra_xr.errors import InvalidDataset
 from astra_xr.tables import Table
 
 if TYPE_CHECKING:
@@ -50,11 +52,14 @@ def as_html(ds: xr.Dataset) -> str:
 
 
 def _table(ds: xr.Dataset, title: str) -> Table:
+    names: list[str] = []
+    with contextlib.suppress(InvalidDataset):  # a repr never raises
+        names = variables_of(ds)
     return Table(
         title=title,
         facts=_facts(ds),
         columns=_SHOWN,
-        rows=[_row(name, ds[name]) for name in variables_of(ds)],
+        rows=[_row(name, ds[name]) for name in names],
         numbers={"wavelength", "gsd"},
         words={"radiometry"},
         head=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Sequence
 from numbers import Integral, Real
@@ -105,19 +106,19 @@ def fewer_pixels(ds: xr.Dataset, size: int, parameter: str) -> xr.Dataset:
     if not isinstance(size, Integral) or isinstance(size, bool) or size < 1:
         expected = "a number of pixels along each side, at least 1"
         raise InvalidParameter(name=parameter, value=size, expected=expected)
-    return coarser(ds, int(size))
+    return coarser(ds.transpose(..., "y", "x", missing_dims="ignore"), int(size))
 
 
 def usual_bands(ds: xr.Dataset, method: str) -> Sequence[str]:
     """Return red, green and blue, or the first band three times."""
-    try:
-        return [find_variable(ds, name) for name in ("red", "green", "blue")]
-    except UnknownBand:
-        pass
-    dims = {name: ds[name].dims for name in variables_of(ds)}
-    maps = [name for name, each in dims.items() if each[-2:] == ("y", "x") and "band" not in each]
+    dims = {name: set(ds[name].dims) for name in variables_of(ds)}
+    maps = [name for name, each in dims.items() if {"y", "x"} <= each and "band" not in each]
+    with contextlib.suppress(UnknownBand):
+        bands = [find_variable(ds, name) for name in ("red", "green", "blue")]
+        if set(bands) <= set(maps):
+            return bands
     if not maps:
-        hint = "Choose variables along y and x, e.g. ds.isel(time=0)."
+        hint = "Choose variables along y and x, or rename, e.g. ds.rename(lat='y', lon='x')."
         raise InvalidDataset(method=method, needs="bands of (y, x)", hint=hint)
     return [maps[0]] * 3
 

@@ -23,7 +23,7 @@ from astra_xr.accessor.polygons import Polygons, read_polygons, turned, warn_of_
 from astra_xr.accessor.progress import bar
 from astra_xr.accessor.spyndex_formulas import recipe_of
 from astra_xr.accessor.zonal import zonal
-from astra_xr.accessor.zonal_table import checked_stats
+from astra_xr.accessor.zonal_table import checked_coverage, checked_stats
 from astra_xr.catalogs import AnyCatalog
 from astra_xr.catalogs.footprints import footprint
 from astra_xr.errors import InvalidParameter, MixedGrids, UnknownIndex
@@ -110,6 +110,7 @@ def timeline(
         expected = "one or more indices or bands, such as 'NDVI' or 'red'"
         raise InvalidParameter(name="names", value=names, expected=expected)
     checked_stats(stats)
+    min_coverage = checked_coverage(min_coverage)
     fields = read_polygons(fields)
     lonlat = _lonlat(fields)
     found = search(
@@ -129,7 +130,7 @@ def timeline(
         )
         raise InvalidParameter(name="datetime", value=datetime, expected=expected)
     warn_of_swapped(_swapped(fields, lonlat, sights, rows), stacklevel=2)
-    made = {"mask_clouds": _text_of(mask_clouds), "min_coverage": float(min_coverage)}
+    made = {"mask_clouds": _text_of(mask_clouds), "min_coverage": min_coverage}
     known = set() if previous is None else _days_of(previous, fields, wanted, stats, made)
     new = [each for each in sights if each.day not in known]
     tiles = sorted({each.tiles for each in new})

@@ -6,7 +6,6 @@ import functools
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ import xarray as xr
 from astra_xr.accessor.load import load
 from astra_xr.accessor.polygons import Polygons, read_polygons, turned, warn_of_swapped
 from astra_xr.accessor.progress import bar
-from astra_xr.accessor.zonal_table import ZonalTable, check_classes, checked_stats
+from astra_xr.accessor.zonal_table import ZonalTable, check_classes, checked_coverage, checked_stats
 from astra_xr.arrays.blocks import ahead, at_once
 from astra_xr.arrays.pixel_grid import PixelGrid, grid_of
 from astra_xr.errors import InvalidDataset, InvalidParameter
@@ -51,8 +50,7 @@ def zonal(
 ) -> xr.Dataset:
     """Return statistics of the pixels in each polygon."""
     names = checked_stats(stats)
-    if not isinstance(min_coverage, Real) or not 0 <= min_coverage <= 1:
-        raise InvalidParameter(name="min_coverage", value=min_coverage, expected="0 to 1")
+    min_coverage = checked_coverage(min_coverage)
     require("exactextract", extra="geo", purpose="zonal()")
     maps = ds[[name for name, v in ds.data_vars.items() if {"y", "x"} <= set(v.dims)]]
     if not maps:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,19 @@ def checked_stats(stats: object) -> tuple[str, ...]:
     if not names or len(set(names)) < len(names):
         raise InvalidParameter(name="stats", value=stats, expected="one or more names, each once")
     return names
+
+
+def checked_coverage(min_coverage: object) -> float:
+    """Return a fraction of a polygon, 0 to 1.
+
+    Raises
+    ------
+    InvalidParameter
+        It is something else.
+    """
+    if not isinstance(min_coverage, Real) or not 0 <= float(min_coverage) <= 1:
+        raise InvalidParameter(name="min_coverage", value=min_coverage, expected="0 to 1")
+    return float(min_coverage)
 
 
 def check_classes(maps: xr.Dataset, names: tuple[str, ...]) -> None:

@@ -145,6 +145,15 @@ def test_odd_values_are_said_of_their_parameter(ds: xr.Dataset, call: str) -> No
     assert "\n" not in str(caught.value)
 
 
+def test_variables_whose_names_are_numbers() -> None:
+    da = xr.DataArray(np.ones((2, 4, 5)), {"band": [1, 2]}, ("band", "y", "x"))
+    ds = da.to_dataset("band")
+    assert "unknown origin" in repr(ds.astra)
+    for call in (ds.astra.plot, ds.astra.mask, lambda: ds.astra["red"], lambda: ds.astra.bands):
+        with pytest.raises(errors.InvalidDataset, match=r"are str, not 1. Rename.*\{1: 'red'\}"):
+            call()
+
+
 def test_bands_with_planes_are_no_part_of_an_image(ds: xr.Dataset) -> None:
     ds["visual"] = ds.red.expand_dims(band=3)
     with pytest.raises(errors.InvalidDataset, match="without a dimension band"):

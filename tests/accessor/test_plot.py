@@ -136,9 +136,31 @@ def test_dimensions_in_another_order_and_bands_of_rioxarray() -> None:
     np.testing.assert_array_equal(ds.red.transpose("x", "y").astra.plot().get_array(), plain)
     np.testing.assert_array_equal(ds.red.expand_dims("band").astra.plot().get_array(), plain)
     image = ds.astra.rgb()
-    np.testing.assert_array_equal(image.astra.plot().get_array(), image.values)
+    for each in (image, image.transpose("band", "x", "y")):
+        np.testing.assert_array_equal(each.astra.plot().get_array(), image.values)
+    turned = ds.transpose("x", "y")
+    np.testing.assert_array_equal(turned.astra.plot().get_array(), image.values)
+    np.testing.assert_array_equal(turned.astra.thumbnail(), image)
     with pytest.raises(errors.InvalidDataset, match=r"3 or 4 bands.*not 2.*isel\(band=0\)"):
         xr.concat([ds.red, ds.green], "band").astra.plot()
+
+
+def test_selections_without_pixels_or_rows_are_said() -> None:
+    ds = scene(["red", "green", "blue", "nir"]).isel(x=slice(60), y=slice(40)).load()
+    north, south = float(ds.y[3]), float(ds.y[30])
+    empty = ds.sel(y=slice(south, north))
+    for draw in (
+        empty.astra.plot,
+        empty.red.astra.plot,
+        empty.expand_dims("time").astra.index("NDVI").astra.plot,
+    ):
+        with pytest.raises(errors.InvalidDataset, match=r"plot\(\) needs pixels.*slice\(north"):
+            draw()
+    with pytest.raises(errors.InvalidDataset, match="SCL.*has no pixels"):
+        empty.astra.mask()
+    for method in (ds.isel(x=0).astra.plot, ds.isel(x=0).astra.thumbnail):
+        with pytest.raises(errors.InvalidDataset, match=r"needs bands of \(y, x\)"):
+            method()
 
 
 def test_steps_of_time_and_pictures() -> None:

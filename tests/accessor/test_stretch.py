@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,12 @@ def test_without_a_classification_band_brightness_decides(cloudy: xr.Dataset) ->
     low, high = bare.astra.rgb().attrs["limits"][:2]
     expected = np.percentile(np.stack([cloudy[name] for name in BANDS])[0], (2, 98))
     np.testing.assert_allclose((low, high), expected, atol=1e-6)
+
+
+def test_a_png_is_of_one_image(cloudy: xr.Dataset, tmp_path: Path) -> None:
+    with pytest.raises(InvalidDataset, match=r"one image.*ds\.isel\(time=0\)"):
+        cloudy.astra.to_png(tmp_path / "stack.png")
+    assert cloudy.isel(time=0).astra.to_png(tmp_path / "one.png").stat().st_size
 
 
 def test_bands_whose_dimensions_differ(cloudy: xr.Dataset) -> None:

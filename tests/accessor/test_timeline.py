@@ -314,6 +314,9 @@ def test_a_line_a_field(table: xr.Dataset) -> None:
     with pytest.raises(InvalidParameter, match="one of NDVI, NDMI, red"):
         table.astra.plot()
     assert len(table[["NDVI", "valid"]].astra.plot()) == 3
+    assert len(table.NDVI.astra.plot()) == 3
+    with pytest.raises(InvalidDataset, match=r"Lines are drawn over time"):
+        table.isel(time=0).astra.plot("NDVI")
     with pytest.raises(InvalidDataset, match=r"\.sel\(stat='mean'\)"):
         table[["NDVI"]].expand_dims(stat=["mean"]).astra.plot("NDVI")
 
@@ -324,6 +327,8 @@ def test_bad_input(fields: gpd.GeoSeries) -> None:
     for names in ([], 5, ["NDVI", None]):
         with pytest.raises(InvalidParameter, match=r"Invalid names=.*such as 'NDVI'"):
             astra_xr.timeline("sentinel-2", fields, "2025", names, catalog="sample")  # type: ignore[arg-type]
+    with pytest.raises(InvalidParameter, match="Invalid min_coverage='x'"):
+        astra_xr.timeline("sentinel-2", fields, "2025", "NDVI", min_coverage="x", catalog="sample")  # type: ignore[arg-type]
     with pytest.raises(InvalidParameter, match="a table that timeline"):
         astra_xr.timeline("sentinel-2", fields, "2025", "NDVI", catalog="sample", previous="a.nc")  # type: ignore[arg-type]
     with pytest.raises(InvalidParameter, match="some of mean"):
