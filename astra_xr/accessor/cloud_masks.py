@@ -292,7 +292,7 @@ def _inside(classes: xr.DataArray, bbox: Any) -> xr.DataArray:
     grid = placed.box
     box = box_polygon(bbox).to_crs(placed.box.crs, resolution=0.05)
     roi = grid.overlap_roi(grid.enclosing(box))
-    rows, cols = placed.y.found()[roi[0]], placed.x.found()[roi[1]]  # type: ignore[call-overload]
+    rows, cols = placed.y.pixels()[roi[0]], placed.x.pixels()[roi[1]]  # type: ignore[call-overload]
     cut = classes.isel(y=rows[rows >= 0], x=cols[cols >= 0])
     if not cut.size:
         edges = ", ".join(f"{edge:.4f}" for edge in grid.geographic_extent.boundingbox.bbox)

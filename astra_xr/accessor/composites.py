@@ -240,7 +240,7 @@ def _by_dask(
     """Return the image of one period, (y, x), in the chunks of the inputs."""
     if not steps:
         first = inputs[reduction.bands[0]].variable.isel(time=0)
-        empty: xr.Variable = xr.full_like(first, reduction.nothing, dtype)
+        empty: xr.Variable = xr.full_like(first, reduction.fill, dtype)
         return empty
     used = [each.variable.isel(time=steps).chunk({"time": -1}) for each in inputs.values()]
     found: xr.Variable = xr.apply_ufunc(

@@ -1,4 +1,4 @@
-"""``ds.astra.explain()``: what reading a Dataset will cost."""
+"""The cost of reading a Dataset; see ``ds.astra.explain``."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from astra_xr.tables import Table
 
 @dataclass(frozen=True)
 class Explanation:
-    """What reading some bands takes, file by file."""
+    """What reading a Dataset costs, file by file."""
 
     files: tuple[Plan, ...]
-    """One a file and window."""
+    """One per file and overview."""
 
     rest: tuple[str, ...]
-    """Variables that read no file: they are in memory."""
+    """Variables that read no file, as they are in memory."""
 
     unknown: tuple[str, ...] = ()
-    """Variables that may read files of which nothing is known: dask arrays, and those that others
-    computed of bands, such as ``xarray.decode_cf``."""
+    """Variables whose files are not known: dask arrays, and lazy results of other libraries, such
+    as of ``xarray.decode_cf``."""
 
     @property
     def tiles(self) -> int:
@@ -36,12 +36,12 @@ class Explanation:
 
     @property
     def requests(self) -> int:
-        """Byte ranges that will be asked for; not counting what GDAL asks for."""
+        """Byte ranges that will be requested, without those of files that GDAL reads."""
         return sum(plan.requests or 0 for plan in self.files)
 
     @property
     def bytes(self) -> int:
-        """Bytes that will come; not counting what GDAL asks for."""
+        """Bytes that will be transferred, without those of files that GDAL reads."""
         return sum(plan.bytes or 0 for plan in self.files)
 
     def __repr__(self) -> str:
@@ -74,7 +74,7 @@ _HEAD = ("band", "level", "tiles", "cached", "requests", "MB", "signed until", "
 
 def _row(plan: Plan) -> tuple[str, ...]:
     numbers = (plan.tiles, plan.cached, plan.requests)
-    until = f"{plan.expires_at:%Y-%m-%d %H:%M} UTC" if plan.expires_at else "for good"
+    until = f"{plan.expires_at:%Y-%m-%d %H:%M} UTC" if plan.expires_at else "does not expire"
     return (
         plan.label.rsplit(" ", 1)[-1],
         str(plan.level),
@@ -87,10 +87,10 @@ def _row(plan: Plan) -> tuple[str, ...]:
 
 
 def explain(ds: xr.Dataset) -> Explanation:
-    """Plan the reads of a Dataset; see ``ds.astra.explain``."""
+    """Return the cost of reading a Dataset; see ``ds.astra.explain``."""
     here: set[str] = set()
     unknown: set[str] = set()
-    # By the pixels: what several variables are made of is read once.
+    # By pixels: an input of several variables is read once.
     reads: dict[Any, tuple[str, LazyArray, Index]] = {}
 
     def walk(name: str, variable: xr.Variable) -> None:
@@ -101,8 +101,8 @@ def explain(ds: xr.Dataset) -> Explanation:
             array, index = found
             reads[pixels] = (name, array, index)
             for part in array.parts(index):
-                for of, each in array.inputs(part).items():
-                    walk(f"{name} {of}", each)
+                for label, each in array.inputs(part).items():
+                    walk(f"{name} {label}", each)
 
     for name in ds.data_vars:
         walk(str(name), ds.variables[name])

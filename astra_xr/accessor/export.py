@@ -1,4 +1,4 @@
-"""Datasets and images as files; see ``ds.astra.to_cog`` and ``ds.astra.to_png``."""
+"""Writing Datasets and images to files; see ``ds.astra.to_cog`` and ``ds.astra.to_png``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import xarray as xr
 
 from astra_xr.accessor.raster_files import By, RasterFile, raster_files
 from astra_xr.arrays.blocks import blocks
-from astra_xr.arrays.pixel_grid import pixel_grid
+from astra_xr.arrays.pixel_grid import grid_of
+from astra_xr.arrays.thumbnail import can_average
 from astra_xr.errors import ConversionFailed, InvalidDataset, InvalidParameter
 from astra_xr.model import CLASS_ROLES
 
@@ -24,16 +25,18 @@ if TYPE_CHECKING:
 _Resampling = Literal["nearest", "average"]
 
 _BLOCK = (2048, 2048)
-"""Rows and columns that are read and written at once."""
+"""Rows and columns read and written at once."""
 
 _CACHE = 64 << 20
 """Bytes of GDAL's block cache while a file is written; its default is 5 % of all memory."""
 
 _LOSSY = {"jpeg": (1, 2, 3, 4), "webp": (3,)}
-"""Profiles that change values a little, and how many bands they hold; a fourth of WebP is alpha."""
+"""Lossy profiles, and how many bands they can hold; WebP's fourth is alpha."""
 
 _MERCATOR_ENDS = 85.05
 """Degrees of latitude."""
+
+_RGBA = ("red", "green", "blue", "alpha")
 
 
 def write_cog(
@@ -45,12 +48,9 @@ def write_cog(
     by: By | None,
     single: bool = False,
 ) -> Path | list[Path]:
-    """Write one COG, or one a time step or variable; see ``ds.astra.to_cog``."""
+    """Write one COG, or one per time step or variable; see ``ds.astra.to_cog``."""
     files = raster_files(ds, path, by, single=single)
-    grid = pixel_grid(ds, "to_cog()")
-    if grid is None or grid.box.crs is None:
-        hint = "Set the CRS with .rio.write_crs."
-        raise InvalidDataset(method="to_cog()", needs="bands on a grid with a CRS", hint=hint)
+    grid = grid_of(ds, "to_cog()")
     grid.check_even("to_cog()")
     layouts = [_layout(file, grid.box, profile, web_optimized=web_optimized) for file in files]
     for file, layout in zip(files, layouts, strict=True):
@@ -59,9 +59,10 @@ def write_cog(
 
 
 def _layout(file: RasterFile, grid: GeoBox, profile: str, *, web_optimized: bool) -> dict[str, Any]:
-    """Return what rasterio needs to create a file, once it is seen that the profile holds it."""
+    """Return rasterio's options to create a file, after checking that the profile can hold it."""
     bands = file.bands
-    dtype = np.result_type(*(_stored(band) for band in bands.values()))
+    dtypes = (np.dtype("uint8") if band.dtype == bool else band.dtype for band in bands.values())
+    dtype = np.result_type(*dtypes)
     fills = {band.attrs.get("_FillValue") for band in bands.values()}
     if dtype.kind != "f" and len(fills) > 1:
         needs = f"one _FillValue for all bands of a file, not {', '.join(sorted(map(str, fills)))}"
@@ -74,14 +75,9 @@ def _layout(file: RasterFile, grid: GeoBox, profile: str, *, web_optimized: bool
     if web_optimized:
         _check_web(crs, grid, nodata)
     height, width = grid.shape
-    image = dtype == "uint8" and tuple(bands) == ("red", "green", "blue", "alpha")
-    colors = (
-        {"photometric": "rgb", "alpha": "yes"}
-        if image and profile not in _LOSSY
-        else {
-            "alpha": "no"  # which GDAL takes the fourth of four bytes for
-        }
-    )
+    colors = {"alpha": "no"}  # GDAL takes the fourth of four uint8 bands for alpha
+    if dtype == "uint8" and tuple(bands) == _RGBA and profile not in _LOSSY:
+        colors = {"photometric": "rgb", "alpha": "yes"}
     return {
         "driver": "GTiff", "count": len(bands), "dtype": dtype, "nodata": nodata,
         "height": height, "width": width, "transform": grid.affine,
@@ -106,7 +102,7 @@ def _write_one(
 
 
 def _check_profile(profile: str, bands: Mapping[str, xr.DataArray], dtype: np.dtype[Any]) -> None:
-    """Refuse a profile that rio-cogeo does not have, or that does not hold the bands."""
+    """Refuse a profile that rio-cogeo does not have, or that cannot hold the bands."""
     if profile == "deflate":  # needs no import
         return
     from rio_cogeo.profiles import cog_profiles
@@ -117,7 +113,7 @@ def _check_profile(profile: str, bands: Mapping[str, xr.DataArray], dtype: np.dt
     elif profile in _LOSSY and (dtype != "uint8" or len(bands) not in _LOSSY[profile]):
         counts = " or ".join(str(each) for each in _LOSSY[profile])
         expected = f"a profile for {len(bands)} × {dtype}; this one holds {counts} × uint8"
-    elif profile in _LOSSY and any(_is_class(band) for band in bands.values()):
+    elif profile in _LOSSY and not all(map(can_average, bands.values())):
         expected = "a lossless profile for classes and masks; this one changes their numbers"
     elif profile.startswith("lerc") and dtype in ("int64", "uint64"):
         expected = f"a profile for {dtype}; this one does not hold it"
@@ -126,7 +122,7 @@ def _check_profile(profile: str, bands: Mapping[str, xr.DataArray], dtype: np.dt
 
 
 def _check_web(crs: str, grid: GeoBox, nodata: float | None) -> None:
-    """Refuse what the web's grid does not hold, or would leave zeros around."""
+    """Refuse a grid beyond web mercator, and bands without nodata for the pixels around them."""
     from rasterio.warp import transform_bounds
 
     west, south, east, north = transform_bounds(crs, 4326, *grid.boundingbox)
@@ -137,10 +133,6 @@ def _check_web(crs: str, grid: GeoBox, nodata: float | None) -> None:
         expected = f"a grid between {_MERCATOR_ENDS}° S and N that does not cross 180° E"
     if expected:
         raise InvalidParameter(name="web_optimized", value=True, expected=expected)
-
-
-def _is_class(band: xr.DataArray) -> bool:
-    return band.dtype == bool or band.attrs.get("role") in CLASS_ROLES
 
 
 def _write_plain(raster: RasterFile, path: Path, layout: Mapping[str, Any]) -> None:
@@ -162,7 +154,8 @@ def _write_plain(raster: RasterFile, path: Path, layout: Mapping[str, Any]) -> N
                 if file.nodata is not None and np.isnan(file.nodata) and fill is not None:
                     values = np.where(values == fill, np.nan, values)
                 values = np.asarray(values, layout["dtype"])
-                file.write(values, number, window=_window(rows, cols))
+                window = (rows.start, rows.stop), (cols.start, cols.stop)
+                file.write(values, number, window=window)
 
 
 def _copy_to_cog(plain: Path, made: Path, resampling: _Resampling) -> None:
@@ -178,7 +171,7 @@ def _copy_to_cog(plain: Path, made: Path, resampling: _Resampling) -> None:
 def _copy_by_rio_cogeo(
     plain: Path, made: Path, profile: str, resampling: _Resampling, *, web_optimized: bool
 ) -> None:
-    """Copy a GeoTIFF into a COG by one of rio-cogeo's profiles, nodata as a mask if it is lossy."""
+    """Copy a GeoTIFF into a COG by a profile of rio-cogeo; nodata becomes a mask if it is lossy."""
     import morecantile
     import rasterio
     from rasterio.shutil import copy
@@ -189,13 +182,13 @@ def _copy_by_rio_cogeo(
         units, dtype = file.units, np.dtype(file.dtypes[0])
         scales, offsets = file.scales, file.offsets
         masked = profile in _LOSSY and file.nodata is not None
-    side = 256 if web_optimized else 512  # that of the web's tiles
+    side = 256 if web_optimized else 512  # tiles of web maps have 256
     tiles = {"blockxsize": side, "blockysize": side, "bigtiff": "IF_SAFER"}
     options = cog_profiles[profile] | tiles
     if profile in ("deflate", "lzw", "zstd"):
         options["predictor"] = 3 if dtype.kind == "f" else 2
     if profile.startswith("lerc"):
-        options["interleave"] = "band"  # before libtiff 4.6.1, NaN in one is in all of a pixel
+        options["interleave"] = "band"  # before libtiff 4.6.1, NaN in one band was NaN in all
     if len(units) != 3:
         options.pop("photometric", None)
     between = made.with_name("between.tif")
@@ -207,21 +200,12 @@ def _copy_by_rio_cogeo(
             tms=morecantile.tms.get("WebMercatorQuad") if web_optimized else None,
         )  # fmt: skip
         plain.unlink()
-        # rio-cogeo drops these, and an edited COG is no COG any more: a VRT of it takes them.
+        # rio-cogeo drops these, and editing a COG breaks its layout: a VRT adds them.
         view = made.with_name("view.vrt")
         copy(between, view, driver="VRT")
         with rasterio.open(view, "r+") as file:
             file.units, file.scales, file.offsets = units, scales, offsets
         copy(view, made, copy_src_overviews=True, **options)
-
-
-def _stored(band: xr.DataArray) -> np.dtype[Any]:
-    """Return the type that a band is written in: TIFF knows no booleans."""
-    return np.dtype("uint8") if band.dtype == bool else band.dtype
-
-
-def _window(rows: slice, cols: slice) -> tuple[tuple[int, int], tuple[int, int]]:
-    return (rows.start, rows.stop), (cols.start, cols.stop)
 
 
 def write_png(image: xr.DataArray, path: Path) -> Path:
@@ -236,7 +220,7 @@ def write_png(image: xr.DataArray, path: Path) -> Path:
     pixels = np.moveaxis(image.values, -1, 0)
     profile = {"driver": "PNG", "dtype": "uint8", "count": 4}
     height, width = pixels.shape[1:]
-    # PNG holds no georeference; no file is written beside it that would.
+    # PNG has no georeference; without PAM, no .aux.xml is written.
     with (
         _making(path) as made,
         rasterio.Env(GDAL_PAM_ENABLED="NO"),
@@ -249,11 +233,11 @@ def write_png(image: xr.DataArray, path: Path) -> Path:
 
 @contextmanager
 def _small_cache() -> Iterator[None]:
-    """Have GDAL, whose cache is the process's, keep less while this writes."""
+    """Limit GDAL's block cache, which the process shares, while a file is written."""
     from rasterio.env import get_gdal_config, set_gdal_config
 
     before = get_gdal_config("GDAL_CACHEMAX")
-    if before <= _CACHE:  # as in a second thread that writes
+    if before <= _CACHE:  # another thread writes too
         yield
         return
     set_gdal_config("GDAL_CACHEMAX", _CACHE)
@@ -265,7 +249,7 @@ def _small_cache() -> Iterator[None]:
 
 @contextmanager
 def _making(path: Path) -> Iterator[Path]:
-    """Yield where to make a file; it stands at ``path`` when it is whole, and only then."""
+    """Yield a temporary file, which replaces ``path`` once it is complete."""
     from rasterio._err import CPLE_BaseError
     from rasterio.errors import RasterioError
 
@@ -275,7 +259,7 @@ def _making(path: Path) -> Iterator[Path]:
             made = Path(folder, f"made{path.suffix}")
             yield made
             made.replace(path)
-    except (OSError, RasterioError, CPLE_BaseError) as error:  # the last of a full disk
+    except (OSError, RasterioError, CPLE_BaseError) as error:  # the last: a full disk
         reason = getattr(error, "strerror", None) or str(error)
     if reason:
         raise ConversionFailed(source=path.name, reason=f"{path.parent}: {reason}") from None

@@ -1,4 +1,4 @@
-"""All bands of a Dataset at once."""
+"""Reading all bands of a Dataset concurrently; see ``ds.astra.load``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from astra_xr.reading.memory import check_memory
 
 
 def load(ds: xr.Dataset, *, progress: bool, allow_large: bool) -> xr.Dataset:
-    """Read all bands side by side; see ``ds.astra.load``."""
+    """Read all bands concurrently; see ``ds.astra.load``."""
     if not allow_large:
         sizes = [v.nbytes for v in ds.data_vars.values() if not in_memory(v.variable)]
         hint = "Take a window (.isel), fewer bands or coarser pixels, or pass allow_large=True."
@@ -30,12 +30,12 @@ def load(ds: xr.Dataset, *, progress: bool, allow_large: bool) -> xr.Dataset:
         work = formula_loads(variables)
         formulas = [id(each) for group, _ in work for each in group]
         unread = [each for each in variables if is_unread(each) and id(each) not in formulas]
-        # Only our own arrays are known to have an asynchronous way.
+        # Other backends may lack an asynchronous read.
         work += [
             ([each], each.load_async if unwrap(each) else partial(in_own_thread, each.load))
             for each in unread
         ]
         run(together(read(*each) for each in work))
-        ds.load()  # what is left is of dask, which computes all of it in one go
+        ds.load()  # the others are dask's, computed in one go
         shown.update(len(variables) - len(formulas) - len(unread))
     return ds

@@ -1,4 +1,4 @@
-"""Which files are written of a Dataset, and which bands are in each."""
+"""The files that a Dataset is written to, and their bands."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from astra_xr.errors import InvalidDataset, InvalidParameter
 By: TypeAlias = Literal["time", "band"]
 
 _GRID_MAPPING = {"crs_wkt", "spatial_ref", "grid_mapping_name"}
-"""Attrs of what is no map but the CRS of some, as in a reopened netCDF."""
+"""Attrs of a variable that only has the CRS, as in a reopened netCDF."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,32 +31,23 @@ class RasterFile:
 
 
 def raster_files(ds: xr.Dataset, path: Path, by: By | None, *, single: bool) -> list[RasterFile]:
-    """Return the files of a Dataset: one, or one a time step or a variable.
+    """Return the files of a Dataset: one, or one per time step or variable.
 
     Parameters
     ----------
     ds : xarray.Dataset
-        Its variables are along y and x, and one further dimension at most in each file.
+        Its variables are along y and x, and at most one further dimension in each file.
     path : Path
-        Of the one file; of several they end in what each is of: ``ndvi_2025-06-01.tif``.
+        Of one file; of several, the names end in the date or variable: ``ndvi_2025-06-01.tif``.
     by : "time", "band" or None
-        What each file is of.
+        One file per time step or variable.
     single : bool
-        True: it is one array, all of which goes into one file where ``by`` is None.
-
-    Raises
-    ------
-    InvalidDataset
-        A variable is no map, or has dimensions that these files do not take.
-    InvalidParameter
-        ``by`` is unknown, or the Dataset has no time steps.
+        True for a single array, all of which goes into one file if ``by`` is None.
     """
     if by not in (None, "time", *([] if single else ["band"])):
-        expected = "'time' for one file per time step" + (
-            "; the bands of an array go into one file"
-            if single
-            else ", or 'band' for one file per variable"
-        )
+        one = "; the bands of an array go into one file"
+        several = ", or 'band' for one file per variable"
+        expected = f"'time' for one file per time step{one if single else several}"
         raise InvalidParameter(name="by", value=by, expected=expected)
     maps = _maps(ds)
     if by is None:
@@ -82,7 +73,7 @@ def raster_files(ds: xr.Dataset, path: Path, by: By | None, *, single: bool) -> 
 
 
 def _maps(ds: xr.Dataset) -> xr.Dataset:
-    """Return the variables as (…, y, x), without that of the CRS; refuse what is no map."""
+    """Return the variables as (…, y, x), without that of the CRS; refuse others."""
     names = [name for name, v in ds.data_vars.items() if v.ndim or not _GRID_MAPPING & set(v.attrs)]
     other = [name for name in names if not {"y", "x"} <= set(ds[name].dims)]
     if other and len(other) < len(names):
@@ -102,7 +93,7 @@ def _maps(ds: xr.Dataset) -> xr.Dataset:
 
 
 def _bands(maps: xr.Dataset, *, whole: bool = False) -> dict[str, xr.DataArray]:
-    """Return the bands of one file by name; ``whole``: also of all time steps of one variable."""
+    """Return the bands of one file by name; ``whole``: time steps become bands too."""
     found = []
     for name, variable in maps.data_vars.items():
         lead = [str(dim) for dim in variable.dims[:-2]]
@@ -131,7 +122,7 @@ def _bands(maps: xr.Dataset, *, whole: bool = False) -> dict[str, xr.DataArray]:
 
 
 def _labels(obj: xr.Dataset | xr.DataArray, dim: str) -> list[str]:
-    """Return a distinct name for each step of a dimension: dates, or what its coordinate has."""
+    """Return a distinct name per step of a dimension, by its coordinate: dates, else its values."""
     if dim not in obj.coords:
         return [str(number) for number in range(1, obj.sizes[dim] + 1)]
     values = obj[dim].values
@@ -145,7 +136,7 @@ def _labels(obj: xr.Dataset | xr.DataArray, dim: str) -> list[str]:
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
-    """Return each name once: the second of two that files do not tell apart ends in ``_2``."""
+    """Return distinct file names: the second of two that differ only in case ends in ``_2``."""
     found: list[str] = []
     there: set[str] = set()
     for name in names:
@@ -159,7 +150,7 @@ def _distinct(names: Sequence[str]) -> list[str]:
 
 
 def _tags(part: xr.Dataset) -> dict[str, str]:
-    """Return the attrs as texts, with the time and id of a part that has one."""
+    """Return the attrs as text, with the time and id if there is one."""
     (own,) = [each.attrs for each in part.values()] if len(part) == 1 else [{}]
     tags: dict[str, Any] = {str(name): value for name, value in (part.attrs or own).items()}
     for name in ("time", "id"):

@@ -19,7 +19,7 @@ _Pixels = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.bool_
 def sample(ds: xr.Dataset, points: Any) -> xr.Dataset:
     """Return the pixels at points."""
     placed = grid_of(ds, "sample()")
-    grid, there = placed.box, (placed.y.found(), placed.x.found())
+    grid, there = placed.box, (placed.y.pixels(), placed.x.pixels())
     x, y, crs, labels = read_points(points)
     convert = placed.converter(crs)
 

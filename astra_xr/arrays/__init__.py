@@ -1,1 +1,1 @@
-"""Lazy arrays: what stands behind the variables of a Dataset until its values are asked for."""
+"""Lazy arrays: what is behind the variables of a Dataset until their values are needed."""

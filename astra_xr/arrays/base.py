@@ -1,4 +1,4 @@
-"""What all lazy arrays have in common, and what others may ask of each."""
+"""The contract of lazy arrays: what can be called on any of them."""
 
 from __future__ import annotations
 
@@ -23,25 +23,24 @@ from astra_xr.reading.window import Window
 class LazyArray(BackendArray):
     """Values that are read or computed when the array is indexed.
 
-    What is asked about an array (:meth:`inputs`, :meth:`coarse`, :meth:`reads`, :meth:`window`)
-    has a default that is right for any array: it is made of no others, no part of it costs less
-    than all of its pixels, and nothing is known of its files.
+    Only :meth:`read` is required. The defaults of the other methods are correct for any array:
+    no inputs, no files that are known, and no cheaper way to fewer pixels than all of them.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
 
     label = "an array"
-    """What it is, for messages."""
+    """Name for messages."""
 
     scene = ""
-    """Id of the scene whose file it reads; empty: it reads none itself, or that is not known."""
+    """Id of the scene whose file it reads; empty: it reads no file itself, or that is unknown."""
 
     allow_large = False
     """True: read even what is larger than memory."""
 
     takes_points = False
-    """True: an index may name points; False: only rows and columns."""
+    """True: an index may be of points; False: only of rows and columns."""
 
     @abstractmethod
     async def read(self, index: Index) -> npt.NDArray[Any]:
@@ -53,46 +52,46 @@ class LazyArray(BackendArray):
         return index.finish(run(self.read(index)))
 
     async def async_getitem(self, key: indexing.ExplicitIndexer) -> Any:
-        """Read beside the loop that asks; what :meth:`xarray.Dataset.load_async` awaits."""
+        """Read without blocking the caller's loop, for :meth:`xarray.Dataset.load_async`."""
         index = self._checked(key)
         return index.finish(await asyncio.wrap_future(start(self.read(index))))
 
     def index(self, key: indexing.ExplicitIndexer) -> Index:
-        """Return what an indexer of xarray asks of this array."""
+        """Return which part of this array an indexer of xarray reads."""
         return Index.of(key, self.shape, points=self.takes_points)
 
     def inputs(self, index: Index) -> Mapping[str, xr.Variable]:
-        """Return what an index needs of the variables that the values are made of, lazily.
+        """Return the variables that the values are computed from, cut to an index, lazily.
 
         Returns
         -------
         mapping of str to xarray.Variable
-            By a name for messages; all that may be needed.
+            All that may be needed, with a name for messages.
         """
         return {}
 
     def parts(self, index: Index) -> Sequence[Index]:
-        """Return what an index takes as it is read, one part after the other."""
+        """Return the parts in which an index is read, each with its own inputs."""
         return (index,)
 
     async def coarse(
         self, index: Index, shape: tuple[int, int], *, average: bool
     ) -> npt.NDArray[Any] | None:
-        """Read what an index takes at fewer pixels; runs on the engine's loop.
+        """Read an index at fewer pixels; runs on the engine's loop.
 
         Parameters
         ----------
         index : Index
         shape : (int, int)
-            Rows and columns of the result, no more than the index takes.
+            Rows and columns of the result, no more than those of the index.
         average : bool
-            Mean of the valid pixels under each of the result, as suits measured values; else the
-            pixel at its center, as suits classes.
+            True, for measured values: the mean of the valid pixels under each pixel of the result.
+            False, for classes: the pixel at its center.
 
         Returns
         -------
         ndarray or None
-            (…, rows, columns), all dimensions kept; None where it costs as much as reading all.
+            (…, rows, columns), all dimensions kept; None if it costs as much as reading all pixels.
 
         Raises
         ------
@@ -101,7 +100,7 @@ class LazyArray(BackendArray):
         return None
 
     async def reads(self, index: Index) -> Window | None:
-        """Return the window of a file that an index is going to read; None: none of its own.
+        """Return the window of a file that an index reads, apart from its inputs; None: no file.
 
         Raises
         ------
@@ -111,27 +110,27 @@ class LazyArray(BackendArray):
         return None
 
     async def prepare(self) -> None:
-        """Read ahead what any read needs before its pixels, such as a header; never fails."""
+        """Read ahead what precedes any pixels, such as a header; never raises."""
 
-    async def no_data(self) -> tuple[float | None, float]:
-        """Return which number is no data beside NaN, and what stands where there are no pixels.
+    async def nodata(self) -> tuple[float | None, float]:
+        """Return the nodata value besides NaN, and the fill value where there are no pixels.
 
         Raises
         ------
         ReadError, SigningError, UpstreamError
-            The header, which gives it, cannot be read.
+            The header, which has the nodata value, cannot be read.
         """
         return None, math.nan
 
     def window(self, index: Index) -> Window | None:
-        """Return the window of a file whose pixels are the values; None where there is none.
+        """Return the window of a file whose pixels are the values of an index; None: there is none.
 
-        Formulas of such windows are computed tile by tile, as the bytes arrive.
+        Formulas of such windows are computed tile by tile, as bytes arrive.
         """
         return None
 
     def _checked(self, key: indexing.ExplicitIndexer) -> Index:
-        """Return what is asked for; refuse what does not fit into memory."""
+        """Return the part to read; refuse one that does not fit into memory."""
         index = self.index(key)
         if not self.allow_large:
             check_memory(math.prod(index.shape) * self.dtype.itemsize, self.label)

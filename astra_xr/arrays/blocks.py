@@ -1,4 +1,4 @@
-"""Rows and columns, cut into blocks that are worked through, so many at once."""
+"""Blocks of rows and columns, and how many are read at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ B = TypeVar("B")
 T = TypeVar("T")
 
 _ROOM = 128 << 20
-"""Bytes of what is read and waits to be computed."""
+"""Bytes that are read or wait to be computed."""
 
 
 def blocks(size: tuple[int, int], block: tuple[int, int]) -> list[tuple[slice, slice]]:
@@ -28,15 +28,12 @@ def blocks(size: tuple[int, int], block: tuple[int, int]) -> list[tuple[slice, s
 
 
 def at_once(size: int, least: int) -> int:
-    """Return how many parts of ``size`` bytes are read side by side: as many as memory allows.
-
-    The requests of all of them share the budget of their host.
-    """
+    """Return how many parts of ``size`` bytes are read concurrently, ``least`` in any case."""
     return max(least, _ROOM // max(1, size))
 
 
 def ahead(parts: Iterable[B], start: Callable[[B], T], count: int) -> Iterator[tuple[B, T]]:
-    """Yield ``(part, start(part))`` in order, keeping ``count`` parts started ahead.
+    """Yield ``(part, start(part))`` in order, with ``count`` parts started ahead.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Images of many time steps, one per period: a median, mean, count, the greenest or best pixel."""
+"""Composites over time, one per period: median, mean, count, greenest or best pixel."""
 
 from __future__ import annotations
 
@@ -13,40 +13,39 @@ import xarray as xr
 
 from astra_xr.arrays.blocks import blocks
 from astra_xr.arrays.computed import ComputedArray, Values, compute_by_blocks
-from astra_xr.arrays.index import Axis, Index, numbers_of
+from astra_xr.arrays.index import Axis, Index, Positions, positions_of
 
 _BLOCK_BYTES = 40 << 20
-"""Values of all inputs over time that are held at once for a block."""
+"""Values of all inputs and time steps of a block."""
 
 _BLOCKS = ((1024, 1024), (512, 1024), (512, 512), (256, 512), (256, 256), (128, 256), (128, 128))
-"""Rows and columns of a block: whole tiles of most files, as long as that many fit."""
+"""Rows and columns of a block: whole tiles of most files, if these fit."""
 
 _FEWEST = 2
-"""Blocks that are read or wait to be reduced at once, however large they are."""
+"""Blocks that are read or wait to be reduced at once, whatever their size."""
 
 _STRIP = 1 << 15
 """Pixels that are sorted at once."""
 
 MASK = "masked pixels"
-"""Name of the input that is True where a pixel is left out."""
+"""Name of the input that is True where a pixel is masked."""
 
 COUNT = "count"
 """The reduction to the number of time steps that have a value in all bands."""
 
 
 class CompositeArray(ComputedArray):
-    """Variables over time reduced to an image a period, computed when indexed, block by block.
+    """Variables over time, reduced to one image per period, block by block when indexed.
 
     Parameters
     ----------
     inputs : mapping of str to xarray.Variable
         By the names that ``reduction`` uses; all (time, y, x).
     reduction : Reduction
-        From the values of a period to its image.
     periods : sequence of sequences of int
-        The time steps of each period, the best first; the array is (period, y, x).
+        Time steps of each period, best first; the array is (period, y, x).
     dtype : numpy dtype
-        Of the result, which is :attr:`Reduction.nothing` where a period has no time step.
+        Of the result, which is :attr:`Reduction.fill` for a period without time steps.
     """
 
     label = "a composite"
@@ -64,7 +63,7 @@ class CompositeArray(ComputedArray):
         self._periods = tuple(np.asarray(steps, np.intp) for steps in periods)
 
     def inputs(self, index: Index) -> Mapping[str, xr.Variable]:
-        """Return what an index takes of each input, at the time steps of its periods."""
+        """Return each input cut to an index, at the time steps of its periods."""
         steps = np.concatenate([np.empty(0, np.intp), *self._steps(index)])
         key: tuple[Axis, ...] = (_range(steps), *index.axes[1:])
         return {name: each[key] for name, each in self._inputs.items()}
@@ -75,7 +74,7 @@ class CompositeArray(ComputedArray):
 
     async def read(self, index: Index) -> npt.NDArray[Any]:
         """Reduce block by block; see :meth:`LazyArray.read`."""
-        out = np.full(index.shape, self._reduction.nothing, self.dtype)
+        out = np.full(index.shape, self._reduction.fill, self.dtype)
 
         def take(place: tuple[slice, ...]) -> Mapping[str, xr.Variable]:
             return self.inputs(index.cut(place))
@@ -89,10 +88,13 @@ class CompositeArray(ComputedArray):
     async def coarse(
         self, index: Index, shape: tuple[int, int], *, average: bool
     ) -> npt.NDArray[Any] | None:
-        """Reduce fewer pixels of the inputs, period by period; see :meth:`LazyArray.coarse`."""
+        """Reduce fewer pixels of the inputs; see :meth:`LazyArray.coarse`.
+
+        The result is the composite of averages, which differs from the average of the composite.
+        """
         if index.window is None:
             return None
-        out = np.full((index.shape[0], *shape), self._reduction.nothing, self.dtype)
+        out = np.full((index.shape[0], *shape), self._reduction.fill, self.dtype)
         for number, steps in enumerate(self._steps(index)):
             if steps.size:
                 whole = (slice(0, size) for size in index.shape[1:])
@@ -103,13 +105,13 @@ class CompositeArray(ComputedArray):
     def _apply(self, values: Values) -> npt.NDArray[Any]:
         return self._reduction(values)
 
-    def _steps(self, index: Index) -> list[npt.NDArray[np.intp]]:
-        return [self._periods[number] for number in numbers_of(index.axes[0])]
+    def _steps(self, index: Index) -> list[Positions]:
+        return [self._periods[period] for period in positions_of(index.axes[0])]
 
     def _places(self, index: Index) -> list[tuple[slice, ...]]:
-        """Return period, rows and columns of the blocks within an index, by those of most steps.
+        """Return period, rows and columns of the blocks of an index, those with most steps first.
 
-        Periods without a time step have none.
+        Periods without time steps have no blocks.
         """
         pixel = sum(each.dtype.itemsize for each in self._inputs.values())
         counts = [len(steps) for steps in self._steps(index)]
@@ -120,15 +122,15 @@ class CompositeArray(ComputedArray):
         ]
 
 
-def _range(steps: npt.NDArray[np.intp]) -> Axis:
-    """Return steps that follow each other as a slice."""
+def _range(steps: Positions) -> Axis:
+    """Return consecutive time steps as a slice, others unchanged."""
     first = int(steps[0]) if steps.size else 0
     along = slice(first, first + steps.size)
-    return along if np.array_equal(steps, numbers_of(along)) else steps
+    return along if np.array_equal(steps, positions_of(along)) else steps
 
 
 def _blocks(shape: tuple[int, ...], pixel: int) -> list[tuple[slice, slice]]:
-    """Cut rows and columns into blocks, the smaller the more bytes a pixel takes over time."""
+    """Cut rows and columns into blocks, smaller ones if a pixel has more bytes over time."""
     rows, cols = shape
     fit = (block for block in _BLOCKS if math.prod(block) * pixel <= _BLOCK_BYTES)
     block = next(fit, _BLOCKS[-1])
@@ -137,10 +139,10 @@ def _blocks(shape: tuple[int, ...], pixel: int) -> list[tuple[slice, slice]]:
 
 @dataclass(frozen=True, kw_only=True)
 class Reduction:
-    """From the values of a block over time, the best time step first, to its image."""
+    """Reduces the values of a block over time, best time step first, to an image."""
 
     bands: tuple[str, ...]
-    """The variable that is reduced; of a count all that must have a value."""
+    """The variable that is reduced; for a count, all that must have a value."""
 
     how: str
     """One of :data:`REDUCTIONS`, or :data:`COUNT`."""
@@ -149,21 +151,21 @@ class Reduction:
     """Names of the red and near infrared variables, for ``max-ndvi``."""
 
     @property
-    def nothing(self) -> float:
-        """What stands where no time step has a value."""
+    def fill(self) -> float:
+        """Value where no time step has one."""
         return 0 if self.how == COUNT else math.nan
 
     def __call__(self, values: Values) -> npt.NDArray[Any]:
-        """Return (y, x) of values that are (time, y, x), at least one step."""
-        hidden = values.get(MASK)
+        """Return (y, x) from values of (time, y, x), which have at least one time step."""
+        masked = values.get(MASK)
         if self.how == COUNT:
             missing = [np.isnan(values[name]) for name in self.bands]
-            missing += [] if hidden is None else [hidden]
+            missing += [] if masked is None else [masked]
             return np.asarray((~np.logical_or.reduce(missing)).sum(axis=0))
         (band,) = self.bands
         pixels = values[band]
-        if hidden is not None:
-            pixels = np.where(hidden, np.float32(np.nan), pixels)
+        if masked is not None:
+            pixels = np.where(masked, np.float32(np.nan), pixels)
         return REDUCTIONS[self.how]({**values, band: pixels}, self)
 
 
@@ -174,12 +176,11 @@ def _median(values: Values, reduction: Reduction) -> npt.NDArray[Any]:
     flat = pixels.reshape(count, -1)
     out = np.empty(flat.shape[1], pixels.dtype)
     for start in range(0, flat.shape[1], _STRIP):
-        # NaN goes to the end.
-        strip = np.sort(flat[:, start : start + _STRIP], axis=0)
-        there = count - np.isnan(strip).sum(axis=0)
+        strip = np.sort(flat[:, start : start + _STRIP], axis=0)  # NaN is last
+        valid = count - np.isnan(strip).sum(axis=0)
         column = np.arange(strip.shape[1])
-        low = strip[np.maximum(there - 1, 0) // 2, column]
-        high = strip[np.minimum(there // 2, count - 1), column]
+        low = strip[np.maximum(valid - 1, 0) // 2, column]
+        high = strip[np.minimum(valid // 2, count - 1), column]
         out[start : start + _STRIP] = np.where(low == high, low, low + (high - low) / 2)
     return out.reshape(pixels.shape[1:])
 
@@ -189,16 +190,16 @@ def _mean(values: Values, reduction: Reduction) -> npt.NDArray[Any]:
     pixels = values[reduction.bands[0]]
     total = np.zeros(pixels.shape[1:], np.float64)
     count = np.zeros(pixels.shape[1:], np.int32)
-    for step in pixels:  # one after the other: a part sums up as the whole does
-        there = ~np.isnan(step)
-        np.add(total, step, out=total, where=there)
-        count += there
+    for step in pixels:  # in a fixed order, so that a block sums up as the whole does
+        valid = ~np.isnan(step)
+        np.add(total, step, out=total, where=valid)
+        count += valid
     np.divide(total, count, out=total, where=count > 0)
     return np.where(count > 0, total, np.nan)
 
 
 def _greenest(values: Values, reduction: Reduction) -> npt.NDArray[Any]:
-    """Return the value of the time step of the highest NDVI; of equals, the better step."""
+    """Return the value of the time step with the highest NDVI; of equals, the better step."""
     red, nir = (values[name] for name in reduction.greenness)
     pixels = values[reduction.bands[0]]
     best = np.full(pixels.shape[1:], -np.inf, np.float32)
@@ -214,7 +215,7 @@ def _greenest(values: Values, reduction: Reduction) -> npt.NDArray[Any]:
 
 
 def _clearest(values: Values, reduction: Reduction) -> npt.NDArray[Any]:
-    """Return the value of the best time step that has one."""
+    """Return the value of the first time step that has one."""
     pixels = values[reduction.bands[0]]
     out = np.full(pixels.shape[1:], np.nan, pixels.dtype)
     for step in range(len(pixels)):

@@ -1,9 +1,8 @@
-"""Arrays that are computed of others."""
+"""Lazy arrays that are computed from others."""
 
 from __future__ import annotations
 
 import asyncio
-from abc import abstractmethod
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -15,7 +14,7 @@ from astra_xr.arrays.base import LazyArray
 from astra_xr.arrays.blocks import at_once
 from astra_xr.arrays.index import Index
 from astra_xr.arrays.lazy import points_of, unwrap, values_of
-from astra_xr.arrays.thumbnail import coarse
+from astra_xr.arrays.thumbnail import can_average, coarse
 from astra_xr.reading.loop import in_decode_thread, in_own_thread, together
 
 B = TypeVar("B")
@@ -25,7 +24,7 @@ Values = Mapping[str, npt.NDArray[Any]]
 
 
 class ComputedArray(LazyArray):
-    """Values that are computed of variables, beside the reading of them.
+    """Values that are computed from variables as these are read.
 
     Parameters
     ----------
@@ -41,15 +40,15 @@ class ComputedArray(LazyArray):
         self._inputs = dict(inputs)
         self.shape = shape
         self.dtype = np.dtype(dtype)
-        beneath = filter(None, map(unwrap, self._inputs.values()))
-        self.allow_large = any(array.allow_large for array, _ in beneath)
+        found = filter(None, map(unwrap, self._inputs.values()))
+        self.allow_large = any(array.allow_large for array, _ in found)
 
-    @abstractmethod
     def _apply(self, values: Values) -> npt.NDArray[Any]:
-        """Compute values of those of the inputs."""
+        """Compute values from those of the inputs, for :meth:`coarse`."""
+        raise NotImplementedError
 
     def inputs(self, index: Index) -> Mapping[str, xr.Variable]:
-        """Return what an index takes of each input."""
+        """Return each input cut to an index; see :meth:`LazyArray.inputs`."""
         if index.points:
             return {name: points_of(each, index) for name, each in self._inputs.items()}
         return {name: each[index.axes] for name, each in self._inputs.items()}
@@ -57,22 +56,27 @@ class ComputedArray(LazyArray):
     async def coarse(
         self, index: Index, shape: tuple[int, int], *, average: bool
     ) -> npt.NDArray[Any] | None:
-        """Compute of fewer pixels of the inputs; see :meth:`LazyArray.coarse`.
+        """Compute from fewer pixels of the inputs; see :meth:`LazyArray.coarse`.
 
-        Where these are averages it is not the average of what all pixels give. Masks are never
-        averaged.
+        The result is computed from averages, which differs from the average of the values.
         """
         if index.window is None:
             return None
-        inputs = self.inputs(index)
-        work = (coarse(v, shape, average=average and v.dtype != bool) for v in inputs.values())
-        values = dict(zip(inputs, await together(work), strict=True))
+        values = await read_coarse_inputs(self.inputs(index), shape, average=average)
         return await in_own_thread(self._apply, values)
 
 
 async def read_inputs(inputs: Mapping[str, xr.Variable]) -> Values:
-    """Read the values of all inputs side by side; runs on the engine's loop."""
+    """Read the values of all inputs concurrently; runs on the engine's loop."""
     return dict(zip(inputs, await together(map(values_of, inputs.values())), strict=True))
+
+
+async def read_coarse_inputs(
+    inputs: Mapping[str, xr.Variable], shape: tuple[int, int], *, average: bool = True
+) -> Values:
+    """Read all inputs at fewer pixels concurrently; classes and masks are never averaged."""
+    reads = (coarse(v, shape, average=average and can_average(v)) for v in inputs.values())
+    return dict(zip(inputs, await together(reads), strict=True))
 
 
 async def compute_by_blocks(
@@ -83,20 +87,20 @@ async def compute_by_blocks(
     least: int,
     in_thread: Callable[..., Coroutine[Any, Any, None]] = in_decode_thread,
 ) -> None:
-    """Read blocks of all inputs side by side, and use each in a thread as it has arrived.
+    """Read blocks of all inputs concurrently, and use each in a thread when it has arrived.
 
     Parameters
     ----------
     blocks : sequence
         The largest first.
     take : callable
-        Returns what a block takes of each input.
+        Returns each input cut to a block.
     use : callable
-        Called with a block and the values of all inputs there.
+        Called with a block and the values of all inputs in it.
     least : int
-        Blocks that are read or wait to be used at once, however large they are.
+        Blocks that are read or wait to be used at once, whatever their size.
     in_thread : callable
-        Runs a function in a thread.
+        Runs ``use`` in a thread.
     """
     if not blocks:
         return

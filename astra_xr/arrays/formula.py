@@ -1,4 +1,4 @@
-"""Formulas over lazy bands as lazy arrays of their own, with no full-size intermediate."""
+"""Formulas of lazy bands as lazy arrays, with no full-size intermediate."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import functools
 import itertools
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ _BLOCK = 1024
 """Rows and columns of a block: a multiple of common tile sizes."""
 
 _FEWEST = 6
-"""Blocks that are read or wait to be computed at once, however large they are."""
+"""Blocks that are read or wait to be computed at once, whatever their size."""
 
 
 class FormulaArray(ComputedArray):
@@ -36,7 +35,7 @@ class FormulaArray(ComputedArray):
     inputs : mapping of str to xarray.Variable
         By the names that the formula uses; all of one shape, (y, x) last.
     formula : callable
-        Takes plain arrays by the same names, returns an array of their shape; pixel by pixel.
+        Takes arrays by the same names, returns an array of their shape; works pixel by pixel.
     dtype : numpy dtype
         Of the result.
     """
@@ -57,7 +56,7 @@ class FormulaArray(ComputedArray):
         return out
 
     def parts(self, index: Index) -> Sequence[Index]:
-        """Return the index itself where tiles are computed as they arrive, else its blocks."""
+        """Return the index itself if it is computed tile by tile, else its blocks."""
         if index.points or len(index.axes) < 2 or all(map(_window, self.inputs(index).values())):
             return (index,)
         return [index.cut(block) for block in _blocks(index.shape)]
@@ -75,12 +74,10 @@ def compute(
 
     Parameters
     ----------
-    inputs : mapping of str to xarray.Variable
-        By the names that the formulas use; all of one shape, (y, x) last; lazy or not.
-    formulas : sequence of callable
-        Each takes plain arrays by the same names, returns an array of their shape.
+    inputs, formulas
+        As of :class:`FormulaArray`; lazy or not.
     outs : sequence of ndarray
-        One a formula, of the inputs' shape; filled.
+        One per formula, of the inputs' shape; filled in place.
     """
     if all(map(in_memory, inputs.values())):
         for block in _blocks(outs[0].shape):
@@ -94,7 +91,7 @@ async def _compute(
     formulas: Sequence[Formula],
     outs: Sequence[npt.NDArray[Any]],
 ) -> None:
-    """Do what :func:`compute` does, on the engine's loop."""
+    """Compute formulas as :func:`compute` does; runs on the engine's loop."""
     if not outs[0].size or await _fused(inputs, formulas, outs):
         return
 
@@ -122,14 +119,12 @@ async def _fused(
     formulas: Sequence[Formula],
     outs: Sequence[npt.NDArray[Any]],
 ) -> bool:
-    """Compute tile by tile as bytes arrive, where all inputs are plain cuts of files."""
-    found = {name: window for name, each in inputs.items() if (window := _window(each))}
-    if len(found) < len(inputs):
+    """Compute tile by tile as bytes arrive; return False if the inputs are no windows of files."""
+    windows = {name: window for name, each in inputs.items() if (window := _window(each))}
+    one_place = len({(window.rows, window.cols) for window in windows.values()}) == 1
+    if len(windows) < len(inputs) or not one_place:
         return False
-    first = next(iter(found.values()))
-    if any((w.rows, w.cols) != (first.rows, first.cols) for w in found.values()):
-        return False
-    return await read_fused(found, formulas, outs)
+    return await read_fused(windows, formulas, outs)
 
 
 def _window(variable: xr.Variable) -> Window | None:
@@ -140,18 +135,18 @@ def _window(variable: xr.Variable) -> Window | None:
 def formula_loads(
     variables: Iterable[xr.Variable],
 ) -> list[tuple[list[xr.Variable], Callable[[], Awaitable[object]]]]:
-    """Return what computes the lazy formulas of some variables, those of one shape in one pass.
+    """Return how to load the variables that are lazy formulas, those of one shape in one pass.
 
     Returns
     -------
     list of (list of xarray.Variable, coroutine function)
-        For the engine's loop; the variables keep their values.
+        Variables, and what reads them on the engine's loop; they keep their values.
     """
     groups: dict[tuple[int, ...], list[_Member]] = {}
     for variable in variables:
         array, index = unwrap(variable) or (None, None)
-        exact = index and not index.rest and index.shape == variable.shape
-        if isinstance(array, FormulaArray) and index and exact:
+        whole = index and not index.rest and index.shape == variable.shape
+        if isinstance(array, FormulaArray) and index and whole:
             groups.setdefault(variable.shape, []).append((variable, array, index))
     return [
         ([each for each, _, _ in group], functools.partial(_load_together, group))
@@ -169,31 +164,25 @@ async def _load_together(group: Sequence[_Member]) -> None:
     for _, array, index in group:
         names = {}
         for name, each in array.inputs(index).items():
-            # The red of one index is that of the other: it is read once.
+            # A band that several indices use is read once.
             names[name] = known.setdefault(identity(each), str(len(known)))
             inputs[names[name]] = each
-        formulas.append(_Renamed(array.formula, names))
+        formulas.append(_renamed(array.formula, names))
     outs = [np.empty(variable.shape, variable.dtype) for variable, _, _ in group]
     await _compute(inputs, formulas, outs)
     for (variable, _, _), out in zip(group, outs, strict=True):
         variable.data = out
 
 
-@dataclass(frozen=True)
-class _Renamed:
-    """A formula of inputs under other names."""
-
-    formula: Formula
-    names: Mapping[str, str]
-
-    def __call__(self, values: Mapping[str, npt.NDArray[Any]]) -> Any:
-        return self.formula({name: values[other] for name, other in self.names.items()})
+def _renamed(formula: Formula, names: Mapping[str, str]) -> Formula:
+    """Return a formula whose inputs have other names."""
+    return lambda values: formula({name: values[other] for name, other in names.items()})
 
 
 def _blocks(shape: tuple[int, ...]) -> list[tuple[Any, ...]]:
-    """Cut an array into blocks, of rows and columns, and of so many time steps as fit in.
+    """Cut an array into blocks of rows, columns and as many time steps as fit.
 
-    Along other dimensions it is cut one by one.
+    Further dimensions are cut into single positions.
     """
     if len(shape) < 2:
         return [(...,)]

@@ -1,7 +1,8 @@
-"""Masks by a function of the user's, called on blocks with pixels around them."""
+"""Masks by a user's function, which is called with blocks and the pixels around them."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,52 +11,55 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from astra_xr.arrays.computed import ComputedArray, Values, compute_by_blocks
-from astra_xr.arrays.index import Axis, Index, ends, numbers_of
-from astra_xr.arrays.thumbnail import coarse
+from astra_xr.arrays.computed import (
+    ComputedArray,
+    Values,
+    compute_by_blocks,
+    read_coarse_inputs,
+)
+from astra_xr.arrays.index import Axis, Index, Positions, positions_of
 from astra_xr.errors import AstraError, InvalidParameter
-from astra_xr.model import CLASS_ROLES
-from astra_xr.reading.loop import in_own_thread, together
+from astra_xr.reading.loop import in_own_thread
 
 _BLOCK = 1024
 """Rows and columns of a block, without those around it."""
 
 _FEWEST = 2
-"""Blocks that are read or wait for the function at once, however large they are."""
+"""Blocks that are read or wait for the function at once, whatever their size."""
 
 Place = Mapping[str, slice | int]
-"""Where a block lies: its time step, rows and columns."""
+"""Position of a block: time step, rows and columns, by dimension."""
 
 Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
 class BlockFunction:
-    """A function of the user's, and what the Datasets hold that it is called with."""
+    """A user's function, and the metadata of the Datasets that it is called with."""
 
     function: Callable[[xr.Dataset], Any]
-    """From a Dataset of (y, x) in memory to bool of that shape."""
+    """Takes a Dataset of (y, x) in memory, returns bool of that shape."""
 
     name: str
     """For messages."""
 
     band_attrs: Mapping[str, Mapping[Any, Any]]
-    """By the names of the variables."""
+    """By variable."""
 
     coords: Mapping[Any, xr.Variable]
-    """Of the whole: along time, y or x, or scalars."""
+    """Of the whole Dataset: along time, y or x, or scalars."""
 
     attrs: Mapping[Any, Any]
 
     def __call__(self, values: Values, place: Place) -> Mask:
         """Return True where a block is masked, (y, x).
 
-        Values of fewer pixels than the place has are of pixels that are larger by as much.
+        If the values have fewer pixels than the place, these are larger pixels.
 
         Raises
         ------
         InvalidParameter
-            The function fails, or returns something else.
+            The function fails, or does not return a mask.
         """
         rows, cols = next(iter(values.values())).shape
         sizes = {"y": rows, "x": cols}
@@ -88,7 +92,7 @@ class BlockFunction:
 
 
 def _cut(coord: xr.Variable, place: Place, sizes: Mapping[str, int]) -> xr.Variable | None:
-    """Return a coordinate of a block, in the middle of larger pixels; None if it has none there."""
+    """Return a coordinate of a block, interpolated to larger pixels; None if that is impossible."""
     part = coord.isel({dim: place[str(dim)] for dim in coord.dims})
     for dim, size in zip(map(str, part.dims), part.shape, strict=True):
         if size == sizes[dim]:
@@ -101,18 +105,18 @@ def _cut(coord: xr.Variable, place: Place, sizes: Mapping[str, int]) -> xr.Varia
 
 
 class FunctionMaskArray(ComputedArray):
-    """Where a function masks pixels, computed when indexed, block by block.
+    """Mask by a user's function, computed when indexed, block by block.
 
     Parameters
     ----------
     inputs : mapping of str to xarray.Variable
-        What the function is called with, each (time, y, x) or (y, x), of the same sizes.
+        The variables of its Datasets, each (time, y, x) or (y, x), of the same sizes.
     dims : tuple of str
         Of the mask: ``("time", "y", "x")`` or ``("y", "x")``.
     shape : tuple of int
     function : BlockFunction
     overlap : int
-        Pixels around a block that the function is given, as far as there are any.
+        Pixels around a block that the function gets too, as far as there are any.
     """
 
     label = "a mask"
@@ -131,35 +135,26 @@ class FunctionMaskArray(ComputedArray):
         self._overlap = overlap
 
     def inputs(self, index: Index) -> Mapping[str, xr.Variable]:
-        """Return what an index takes of each input, with what lies around it."""
-        place: dict[str, Any] = dict(zip(self._dims, index.axes, strict=True))
-        return self._take(place | self._around(*index.axes[-2:]))
+        """Return each input cut to an index and the pixels around it."""
+        axes = (*index.axes[:-2], *index.around(self._overlap, self.shape))
+        return self._at(dict(zip(self._dims, axes, strict=True)))
 
     def parts(self, index: Index) -> Sequence[Index]:
         """Return the blocks that the function is called with."""
-        return [
-            Index(axes=(*((slice(step, step + 1),) if step is not None else ()), rows, cols))
-            for step, (_, rows), (_, cols) in self._blocks(index)
-        ]
+        return [block for _, block in self._blocks(index)]
 
     async def read(self, index: Index) -> npt.NDArray[Any]:
         """Call the function block by block; see :meth:`LazyArray.read`."""
         out = np.zeros(index.shape, np.bool_)
-        steps = numbers_of(index.axes[0])
 
         def take(block: _Block) -> Mapping[str, xr.Variable]:
-            return self._take(self._place(block))
+            return self._at(self._place(block[1]))
 
         def use(block: _Block, values: Values) -> None:
-            step, (down, rows), (across, cols) = block
-            place = self._place(block)
-            masked = self._function(values, place)
-            top, left = (place[dim].start for dim in ("y", "x"))  # type: ignore[union-attr]
-            part = masked[np.ix_(rows - top, cols - left)]
-            if step is None:
-                out[np.ix_(down, across)] = part
-            else:
-                out[np.ix_(np.flatnonzero(steps == step), down, across)] = part
+            target, part = block
+            masked = self._function(values, self._place(part))
+            around = zip(part.axes[-2:], part.around(self._overlap, self.shape), strict=True)
+            out[target] = masked[np.ix_(*(positions_of(axis) - of.start for axis, of in around))]
 
         blocks = list(self._blocks(index))
         await compute_by_blocks(blocks, take, use, least=_FEWEST, in_thread=in_own_thread)
@@ -171,79 +166,41 @@ class FunctionMaskArray(ComputedArray):
         """Call the function with fewer pixels of the inputs; see :meth:`LazyArray.coarse`."""
         if index.window is None:
             return None
-        rows, cols = index.window
-        steps = (
-            [int(step) for step in numbers_of(index.axes[0])] if len(self._dims) == 3 else [None]
-        )
+        masks = []
+        for step in itertools.product(*(positions_of(axis).tolist() for axis in index.axes[:-2])):
+            place = dict(zip(self._dims, (*step, *index.window), strict=True))
+            values = await read_coarse_inputs(self._at(place), shape)
+            masks.append(await in_own_thread(self._function, values, place))
+        return np.array(masks, np.bool_).reshape(*index.shape[:-2], *shape)
 
-        async def one(step: int | None) -> Mask:
-            place = _placed(step, rows, cols)
-            inputs = self._take(place)
-            work = (
-                coarse(
-                    each,
-                    shape,
-                    average=each.dtype != bool and each.attrs.get("role") not in CLASS_ROLES,
-                )
-                for each in inputs.values()
-            )
-            values = dict(zip(inputs, await together(work), strict=True))
-            return await in_own_thread(self._function, values, place)
-
-        del average
-        found = [await one(step) for step in steps]
-        return found[0] if steps == [None] else np.stack(found)
-
-    def _apply(self, values: Values) -> npt.NDArray[Any]:
-        raise NotImplementedError  # the function takes a place too
-
-    def _take(self, place: Mapping[str, Any]) -> Mapping[str, xr.Variable]:
+    def _at(self, place: Mapping[str, Any]) -> Mapping[str, xr.Variable]:
+        """Return each input at a place, lazily."""
         return {
             name: each.isel({dim: place[str(dim)] for dim in each.dims})
             for name, each in self._inputs.items()
         }
 
-    def _place(self, block: _Block) -> Place:
-        step, (_, rows), (_, cols) = block
-        around = self._around(rows, cols)
-        return _placed(step, around["y"], around["x"])
-
-    def _around(self, rows: Axis, cols: Axis) -> dict[str, slice]:
-        """Return the rows and columns that a function needs for some of them."""
-        reach, found = self._overlap, {}
-        for dim, axis, size in zip(("y", "x"), (rows, cols), self.shape[-2:], strict=True):
-            first, stop = ends(axis)
-            there = stop > first
-            found[dim] = (
-                slice(max(0, first - reach), min(size, stop + reach)) if there else slice(0)
-            )
-        return found
+    def _place(self, block: Index) -> Place:
+        """Return the place of a block and the pixels around it."""
+        step = (int(positions_of(axis)[0]) for axis in block.axes[:-2])
+        around = block.around(self._overlap, self.shape)
+        return dict(zip(self._dims, (*step, *around), strict=True))
 
     def _blocks(self, index: Index) -> Iterator[_Block]:
-        """Cut what an index takes into time steps and blocks."""
-        steps: list[int | None] = [None]
-        if len(self._dims) == 3:
-            steps = [int(step) for step in np.unique(numbers_of(index.axes[0]))]
-        for step in steps:
-            for rows in _pieces(index.axes[-2]):
-                for cols in _pieces(index.axes[-1]):
-                    yield step, rows, cols
+        """Cut an index into blocks of single time steps."""
+        sides = (1, _BLOCK, _BLOCK)[-len(index.axes) :]
+        for pieces in itertools.product(*map(_pieces, index.axes, sides)):
+            target, axes = zip(*pieces, strict=True)
+            yield np.ix_(*target), Index(axes=axes)
 
 
-_Piece = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
-"""Positions in the result, and the rows or columns that these are."""
-
-_Block = tuple[int | None, _Piece, _Piece]
+_Block = tuple[tuple[Positions, ...], Index]
+"""Where a block goes in the result, and its index."""
 
 
-def _pieces(axis: Axis) -> Iterator[_Piece]:
-    """Cut an axis by the blocks that its rows or columns lie in."""
-    numbers = numbers_of(axis)
-    for block in np.unique(numbers // _BLOCK):
-        where = np.flatnonzero(numbers // _BLOCK == block)
-        yield where, numbers[where]
-
-
-def _placed(step: int | None, rows: slice, cols: slice) -> dict[str, slice | int]:
-    place: dict[str, slice | int] = {"y": rows, "x": cols}
-    return place if step is None else {"time": step, **place}
+def _pieces(axis: Axis, side: int) -> list[tuple[Positions, Positions]]:
+    """Return the positions of an axis by blocks of ``side``: in the result, and in the array."""
+    positions = positions_of(axis)
+    blocks = positions // side
+    where = [np.flatnonzero(blocks == block) for block in np.unique(blocks)]
+    return [(each, positions[each]) for each in where]

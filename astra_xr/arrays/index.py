@@ -1,4 +1,4 @@
-"""What is asked of a lazy array: xarray's indexers in one plain form."""
+"""Indexers of xarray in one plain form: which part of a lazy array is read."""
 
 from __future__ import annotations
 
@@ -10,32 +10,35 @@ import numpy as np
 import numpy.typing as npt
 from xarray.core import indexing
 
-Axis = slice | npt.NDArray[np.intp]
-"""Of one dimension: a slice of step 1 from ``start`` to ``stop``, or positions from 0, 1-D."""
+Positions = npt.NDArray[np.intp]
+"""Positions along a dimension, from 0."""
+
+Axis = slice | Positions
+"""Along one dimension: a slice of step 1 with ``start`` and ``stop``, or positions, 1-D."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Index:
-    """What is asked of a lazy array."""
+    """Which part of a lazy array is read."""
 
     axes: tuple[Axis, ...]
-    """One a dimension of the array; every dimension is kept. Of points: positions, N-D, of one
-    shape."""
+    """One per dimension of the array; all dimensions are kept. Of points: positions, N-D, all of
+    one shape."""
 
     points: bool = False
-    """True: ``axes`` name points, each by its position along every dimension."""
+    """True: ``axes`` are points, given by their position along each dimension."""
 
     dropped: tuple[int, ...] = ()
     """Dimensions that were indexed with an integer; ``axes`` has one position there."""
 
     rest: indexing.ExplicitIndexer | None = None
-    """What is asked of the values under ``axes``, where these hold more than was asked for."""
+    """Indexer of the values under ``axes``, if these are more than was requested."""
 
     @classmethod
     def of(
         cls, key: indexing.ExplicitIndexer, shape: tuple[int, ...], *, points: bool = True
     ) -> Index:
-        """Read an indexer of xarray.
+        """Convert an indexer of xarray.
 
         Parameters
         ----------
@@ -44,8 +47,8 @@ class Index:
         shape : tuple of int
             Of the array.
         points : bool
-            True: points in rows and columns stay points; False: they become the rows and
-            columns that hold them, and a ``rest``.
+            True: points in rows and columns stay points. False: they become the rows and columns
+            that contain them, and a ``rest``.
 
         Examples
         --------
@@ -53,9 +56,9 @@ class Index:
         (slice(3, 4, None), slice(0, 2, None))
         """
         if isinstance(key, indexing.VectorizedIndexer):
-            numbers = [_positions(k, n) for k, n in zip(key.tuple, shape, strict=True)]
-            if points and not _orthogonal(numbers[-2], numbers[-1]):
-                return cls(axes=tuple(np.broadcast_arrays(*numbers)), points=True)
+            places = [_positions(k, n) for k, n in zip(key.tuple, shape, strict=True)]
+            if points and not _orthogonal(places[-2], places[-1]):
+                return cls(axes=tuple(np.broadcast_arrays(*places)), points=True)
             outer = indexing.IndexingSupport.OUTER
             key, rest = indexing.decompose_indexer(key, shape, outer)
             return cls(axes=_axes(key, shape), rest=rest)
@@ -66,12 +69,12 @@ class Index:
     def shape(self) -> tuple[int, ...]:
         """Shape of the values under ``axes``, all dimensions kept."""
         if self.points:
-            return numbers_of(self.axes[0]).shape
+            return positions_of(self.axes[0]).shape
         return tuple(a.stop - a.start if isinstance(a, slice) else a.size for a in self.axes)
 
     @property
     def window(self) -> tuple[slice, slice] | None:
-        """Rows and columns, where both are ranges that hold something; else None."""
+        """Rows and columns, if both are ranges and not empty; else None."""
         count = len(self.axes)
         if self.points or self.rest or count < 2 or {count - 2, count - 1} & {*self.dropped}:
             return None
@@ -80,8 +83,28 @@ class Index:
             return None
         return rows, cols
 
+    @property
+    def pixels(self) -> tuple[Positions, Positions]:
+        """Rows and columns of points, 1-D."""
+        rows, cols = (positions_of(axis).reshape(-1) for axis in self.axes[-2:])
+        return rows, cols
+
+    def around(self, reach: int, shape: Sequence[int]) -> list[slice]:
+        """Return the rows and columns, and ``reach`` more on each side within an array's shape.
+
+        Examples
+        --------
+        >>> Index(axes=(slice(1, 4), slice(4, 4))).around(2, (100, 100))
+        [slice(0, 6, None), slice(0, 0, None)]
+        """
+        ranges = zip(map(range_of, self.axes[-2:]), shape[-2:], strict=True)
+        return [
+            slice(max(0, first - reach), min(size, stop + reach)) if stop > first else slice(0, 0)
+            for (first, stop), size in ranges
+        ]
+
     def cut(self, block: Sequence[slice | int]) -> Index:
-        """Return a block of what an index takes; whole numbers leave one position each."""
+        """Return the index of a block of the values; integers keep one position each."""
         parts = (slice(b, b + 1) if isinstance(b, int) else b for b in block)
         return Index(
             axes=tuple(
@@ -93,34 +116,30 @@ class Index:
         )
 
     def finish(self, values: npt.NDArray[Any]) -> Any:
-        """Return what was asked for, of the values under ``axes``."""
+        """Return what was requested, from the values under ``axes``."""
         if self.rest is not None:
             adapter = indexing.NumpyIndexingAdapter(values)  # type: ignore[no-untyped-call, unused-ignore]
             return indexing.apply_indexer(adapter, self.rest)
-        return self.drop(values)
-
-    def drop(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Drop the dimensions that were indexed with an integer."""
         keep = (0 if n in self.dropped else slice(None) for n in range(values.ndim))
         return np.asarray(values[tuple(keep)])
 
 
-def ends(axis: Axis) -> tuple[int, int]:
-    """Return the half-open range that holds an axis.
+def positions_of(axis: Axis) -> Positions:
+    """Return the positions of an axis one by one."""
+    return np.arange(axis.start, axis.stop) if isinstance(axis, slice) else axis
+
+
+def range_of(axis: Axis) -> tuple[int, int]:
+    """Return the half-open range that contains an axis.
 
     Examples
     --------
-    >>> ends(np.array([7, 3, 5]))
+    >>> range_of(np.array([7, 3, 5]))
     (3, 8)
     """
     if isinstance(axis, slice):
         return axis.start, axis.stop
     return (int(axis.min()), int(axis.max()) + 1) if axis.size else (0, 0)
-
-
-def numbers_of(axis: Axis) -> npt.NDArray[np.intp]:
-    """Return the positions of an axis, one by one."""
-    return np.arange(axis.start, axis.stop) if isinstance(axis, slice) else axis
 
 
 def _axes(key: indexing.ExplicitIndexer, shape: tuple[int, ...]) -> tuple[Axis, ...]:
@@ -137,15 +156,15 @@ def _axis(key: Any, length: int) -> Axis:
     return _positions(key, length)
 
 
-def _positions(key: Any, length: int) -> npt.NDArray[np.intp]:
+def _positions(key: Any, length: int) -> Positions:
     if isinstance(key, slice):
         return np.arange(*key.indices(length))
-    numbers = np.asarray(key, np.intp)
-    return np.where(numbers < 0, numbers + length, numbers)
+    places = np.asarray(key, np.intp)
+    return np.where(places < 0, places + length, places)
 
 
-def _orthogonal(rows: npt.NDArray[np.intp], cols: npt.NDArray[np.intp]) -> bool:
-    """Return True where every row meets every column, as in a transposed array."""
+def _orthogonal(rows: Positions, cols: Positions) -> bool:
+    """Return True if every row meets every column, as in a transposed array."""
     down, across = (
         [n for n in range(each.ndim) if each.shape[n] != 1 and each.strides[n] != 0]
         for each in (rows, cols)

@@ -1,4 +1,4 @@
-"""Lazy arrays in variables of xarray: the one module that knows how xarray wraps arrays."""
+"""Lazy arrays inside variables: how xarray wraps them, and when they can be unwrapped."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from astra_xr.arrays.index import Index
 from astra_xr.reading.loop import in_own_thread
 
 _WHOLE = (indexing.MemoryCachedArray, indexing.CopyOnWriteArray)
-"""Wrappers that change no value and leave nothing out."""
+"""Wrappers that change no values, and keep all of them."""
 
 _PART = (indexing.LazilyIndexedArray, indexing.LazilyVectorizedIndexedArray)
-"""Wrappers that change no value and take what their ``key`` asks for."""
+"""Wrappers that change no values, and select those under their ``key``."""
 
 
 def wrap(array: LazyArray) -> Any:
-    """Return an array as a variable holds it: its values stay once they were read."""
+    """Return an array as the data of a variable, which keeps its values once they are read."""
     lazy = indexing.LazilyIndexedArray(array)
     return indexing.MemoryCachedArray(lazy)  # type: ignore[no-untyped-call, unused-ignore]
 
 
 def unwrap(variable: xr.Variable) -> tuple[LazyArray, Index] | None:
-    """Return the lazy array of ours that a variable reads, and what it takes of it.
+    """Return the lazy array behind a variable, and which part of it the variable selects.
 
     Returns
     -------
     (LazyArray, Index) or None
-        None for all else, which can only be computed: values in memory, of dask or of another
-        library, and our own in a wrapper that may change values, as ``xr.decode_cf`` puts around
-        them, or that is not known here.
+        None for a variable that xarray has to compute: in memory, of dask or another library, or
+        a lazy array in a wrapper that may change values, as that of ``xr.decode_cf``, or that is
+        not listed here.
     """
-    data: Any = variable._data  # noqa: SLF001  (there is no public way to what is behind it)
+    data: Any = variable._data  # noqa: SLF001  (not public)
     key: indexing.ExplicitIndexer | None = None
-    # A subclass may do something else: the very types count.
+    # Exact types: a subclass may change values.
     while type(data) in _WHOLE + _PART:
         if type(data) in _PART:
-            if key is not None:
+            if key is not None:  # the keys would have to be combined
                 return None
             key = data.key
         data = data.array
@@ -53,7 +53,7 @@ def unwrap(variable: xr.Variable) -> tuple[LazyArray, Index] | None:
 async def values_of(variable: xr.Variable) -> npt.NDArray[Any]:
     """Read a variable's values; runs on the engine's loop.
 
-    What is not ours, as of dask, is computed in a thread.
+    Variables that cannot be unwrapped, such as dask's, are computed in a thread.
     """
     found = unwrap(variable)
     if found is not None:
@@ -65,27 +65,27 @@ async def values_of(variable: xr.Variable) -> npt.NDArray[Any]:
 
 
 def in_memory(variable: xr.Variable) -> bool:
-    """Return True where a variable's values are here."""
-    return bool(variable._in_memory)  # noqa: SLF001  (no public way)
+    """Return True if a variable's values are in memory."""
+    return bool(variable._in_memory)  # noqa: SLF001  (not public)
 
 
 def is_unread(variable: xr.Variable) -> bool:
-    """Return True where a variable's values are neither here nor of dask."""
+    """Return True if a variable's values are neither in memory nor dask's."""
     return variable.chunks is None and not in_memory(variable)
 
 
 def identity(variable: xr.Variable) -> Any:
-    """Return what is equal for variables of the same pixels, as long as they live."""
+    """Return a key that is equal for variables of the same pixels, while they exist."""
     found = unwrap(variable)
     if found is None or found[1].rest is not None:
-        return id(variable._data)  # noqa: SLF001  (the array itself, whatever it is)
+        return id(variable._data)  # noqa: SLF001  (not public)
     array, index = found
-    cut = ((a.start, a.stop) if isinstance(a, slice) else a.tobytes() for a in index.axes)
-    return id(array), index.points, index.dropped, tuple(cut)
+    axes = ((a.start, a.stop) if isinstance(a, slice) else a.tobytes() for a in index.axes)
+    return id(array), index.points, index.dropped, tuple(axes)
 
 
 def scenes_of(variable: xr.Variable) -> set[str]:
-    """Return the ids of the scenes that a variable will be read from; empty if not known."""
+    """Return the ids of the scenes that a variable is read from; empty if unknown."""
     if variable.chunks is not None:
         return _scenes_in_graph(variable)
     found = unwrap(variable) if variable.size else None
@@ -97,7 +97,7 @@ def scenes_of(variable: xr.Variable) -> set[str]:
 
 
 def _scenes_in_graph(variable: xr.Variable) -> set[str]:
-    """Return the scenes whose files the chunks of a dask array read; not those of stacks."""
+    """Return the scenes whose files the chunks of a dask array read; none for those of stacks."""
     from dask.core import flatten, get_dependencies
 
     graph = dict(variable.data.__dask_graph__())
@@ -110,7 +110,7 @@ def _scenes_in_graph(variable: xr.Variable) -> set[str]:
             scenes[key] = value.scene
     if len(set(scenes.values())) < 2:
         return set(scenes.values())
-    # Of several, some may be left over in the graph: those that are reached count.
+    # The graph may still have scenes that were dropped: only those that are reached count.
     keys = set(flatten(variable.data.__dask_keys__()))  # type: ignore[no-untyped-call, unused-ignore]
     pending = list(keys)
     while pending:
@@ -121,12 +121,6 @@ def _scenes_in_graph(variable: xr.Variable) -> set[str]:
 
 
 def points_of(variable: xr.Variable, index: Index) -> xr.Variable:
-    """Return points of a variable, lazily.
-
-    Parameters
-    ----------
-    index : Index
-        Of points.
-    """
+    """Return the points of an index from a variable, lazily."""
     dims = [f"dim_{n}" for n in range(len(index.shape))]
     return variable[tuple(xr.Variable(dims, axis) for axis in index.axes)]

@@ -1,4 +1,4 @@
-"""Which pixels of a classification band or of probabilities are masked: clouds and the like."""
+"""Masks of clouds and other classes, by a classification band or probabilities."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from astra_xr.arrays.computed import ComputedArray, Values, read_inputs
-from astra_xr.arrays.index import Index, ends, numbers_of
+from astra_xr.arrays.index import Index, positions_of
 from astra_xr.arrays.thumbnail import coarse
 from astra_xr.missions.classes import belongs
 from astra_xr.model import ClassValue
@@ -20,28 +20,28 @@ from astra_xr.reading.loop import in_decode_thread
 
 @dataclass(frozen=True, kw_only=True)
 class ClassMask:
-    """From the stored numbers of a classification band to what is masked."""
+    """Compute a mask from the stored numbers of a classification band."""
 
     classes: tuple[ClassValue, ...]
-    """What is masked."""
+    """The classes that are masked."""
 
     nodata: float | None
-    """Stored number of pixels without data, which are not masked by themselves."""
+    """Stored number of pixels without data, which are masked only as neighbors."""
 
     dilate: int = 0
-    """Pixels within which the neighbors of a masked pixel are masked too."""
+    """Distance in pixels within which the neighbors of a masked pixel are masked too."""
 
     def __call__(self, stored: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
         """Return True where a pixel is masked."""
         return _dilated(self.bare(stored), self.dilate)
 
     def bare(self, stored: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-        """Return True where a pixel is of one of the classes itself."""
+        """Return True where a pixel has one of the classes, not dilated."""
         stored, valid = self.valid(stored)
         return belongs(stored, self.classes) & valid
 
     def valid(self, stored: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
-        """Return the numbers as integers, and True where there is data."""
+        """Return the numbers as integers, and True where they are data."""
         valid = np.ones(stored.shape, np.bool_)
         if stored.dtype.kind == "f":  # as after .where()
             valid = np.isfinite(stored)
@@ -53,11 +53,11 @@ class ClassMask:
 
 @dataclass(frozen=True, kw_only=True)
 class Above:
-    """From the values of a band to what is masked: all above a limit. NaN is not."""
+    """Compute a mask from the values of a band: True above a limit, False for NaN."""
 
     limit: float
     dilate: int = 0
-    """Pixels within which the neighbors of a masked pixel are masked too."""
+    """Distance in pixels within which the neighbors of a masked pixel are masked too."""
 
     def __call__(self, values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
         """Return True where a pixel is masked."""
@@ -70,7 +70,7 @@ def _dilated(masked: npt.NDArray[np.bool_], radius: int) -> npt.NDArray[np.bool_
         return masked
     wide, out = masked.copy(), masked.copy()
     width = 0
-    for step in range(radius, -1, -1):  # rows away: the farther, the narrower
+    for step in range(radius, -1, -1):  # rows away: the disc is narrowest there
         reach = int((radius**2 - step**2) ** 0.5)
         for shift in range(width + 1, reach + 1):
             wide[..., shift:] |= masked[..., :-shift]
@@ -84,14 +84,13 @@ def _dilated(masked: npt.NDArray[np.bool_], radius: int) -> npt.NDArray[np.bool_
 
 
 class MaskArray(ComputedArray):
-    """Where the pixels of a classification band are masked, computed when indexed.
+    """Mask by a classification band or probabilities, computed when indexed.
 
     Parameters
     ----------
     classes : xarray.Variable
-        The classification band, or probabilities, (y, x) last; lazy or not.
+        The band, (y, x) last; lazy or not.
     mask : ClassMask or Above
-        What is masked.
     """
 
     label = "a mask"
@@ -101,8 +100,8 @@ class MaskArray(ComputedArray):
         self._mask = mask
 
     def inputs(self, index: Index) -> Mapping[str, xr.Variable]:
-        """Return the classes of an index, and of what is within ``dilate`` pixels of it."""
-        rows, cols = self._around(index)
+        """Return the classes under an index, and within ``dilate`` pixels of it."""
+        rows, cols = index.around(self._mask.dilate, self.shape)
         return {"classes": self._inputs["classes"][(*index.axes[:-2], rows, cols)]}
 
     def _apply(self, values: Values) -> npt.NDArray[Any]:
@@ -112,26 +111,17 @@ class MaskArray(ComputedArray):
         """Mask the classes; see :meth:`LazyArray.read`."""
         values = await read_inputs(self.inputs(index))
         masked = await in_decode_thread(self._apply, values)
-        for axis, taken, around in zip((-2, -1), index.axes[-2:], self._around(index), strict=True):
-            masked = np.take(masked, numbers_of(taken) - around.start, axis)
+        around = index.around(self._mask.dilate, self.shape)
+        for dim, axis, of in zip((-2, -1), index.axes[-2:], around, strict=True):
+            masked = np.take(masked, positions_of(axis) - of.start, dim)
         return masked
 
     async def coarse(
         self, index: Index, shape: tuple[int, int], *, average: bool
     ) -> npt.NDArray[Any] | None:
-        """Mask the classes at fewer pixels, dilated as far; see :meth:`LazyArray.coarse`."""
+        """Mask by fewer pixels of the classes, dilated as far; see :meth:`LazyArray.coarse`."""
         if index.window is None:
             return None
-        del average
         stored = await coarse(self._inputs["classes"][index.axes], shape, average=False)
         dilate = round(self._mask.dilate * shape[0] / index.shape[-2])
         return replace(self._mask, dilate=dilate)(stored)
-
-    def _around(self, index: Index) -> tuple[slice, slice]:
-        """Return the rows and columns that decide what is masked under an index."""
-        reach = self._mask.dilate
-        rows, cols = (
-            slice(max(0, first - reach), min(size, stop + reach)) if stop > first else slice(0, 0)
-            for (first, stop), size in zip(map(ends, index.axes[-2:]), self.shape[-2:], strict=True)
-        )
-        return rows, cols

@@ -1,4 +1,4 @@
-"""Scenes stacked along time as one lazy array; those of one time step are mosaicked."""
+"""Scenes stacked along time as one lazy array, those of one time step mosaicked."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ import xarray as xr
 
 from astra_xr.arrays.base import LazyArray
 from astra_xr.arrays.blocks import at_once
-from astra_xr.arrays.index import Axis, Index, ends, numbers_of
-from astra_xr.arrays.lazy import unwrap, values_of, wrap
+from astra_xr.arrays.index import Axis, Index, Positions, positions_of, range_of
+from astra_xr.arrays.lazy import points_of, unwrap, values_of, wrap
 from astra_xr.arrays.mask import ClassMask
-from astra_xr.arrays.thumbnail import coarse
+from astra_xr.arrays.thumbnail import can_average, coarse
 from astra_xr.reading.loop import beside, together
 
 _FEWEST = 8
-"""Time steps that are read side by side, however large they are."""
+"""Time steps that are read concurrently, whatever their size."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,41 +32,30 @@ class Layer:
     """(y, x), or (band, y, x) for an image of several planes; lazy."""
 
     rows: tuple[int, int]
-    """Half-open range of the grid's rows outside which the scene has no data."""
+    """Half-open range of the grid's rows that the scene covers."""
 
     cols: tuple[int, int]
 
-    classes: xr.Variable | None = None
-    """The classification band on the same grid; None: nothing is known of clouds, or no other
-    scene is there to fill what they cover."""
-
-    mask: ClassMask | None = None
-    """What of ``classes`` covers the ground."""
+    classes: tuple[xr.Variable, ClassMask] | None = None
+    """The classification band on the same grid, and which classes hide the ground; None if there is
+    none, or no other scene to fill clouds from."""
 
     def meets(self, rows: Axis, cols: Axis) -> bool:
-        """Return True where the scene may have data in some rows and columns."""
+        """Return True if the scene may have data in these rows and columns."""
         return all(
             low < stop and high > start
             for (low, high), (start, stop) in (
-                (ends(rows), self.rows),
-                (ends(cols), self.cols),
+                (range_of(rows), self.rows),
+                (range_of(cols), self.cols),
             )
         )
-
-    async def absent(self) -> tuple[float | None, float]:
-        """Return which number is no data, and what stands where the scene has no pixels.
-
-        Of values these are None and NaN; of stored numbers the file gives them.
-        """
-        found = unwrap(self.pixels)
-        return await found[0].no_data() if found else (None, math.nan)
 
     def clipped(
         self, values: npt.NDArray[Any], rows: Axis, cols: Axis, fill: float
     ) -> npt.NDArray[Any]:
-        """Return values, and ``fill`` outside the scene's rows and columns.
+        """Return values, with ``fill`` outside the rows and columns that the scene covers.
 
-        A file that does not lie where its item says may have some there.
+        A file with another position than its item gives may have pixels there.
         """
         lengths = values.shape * 2 if values.ndim == 1 else values.shape[-2:]
         inside = [
@@ -80,30 +69,29 @@ class Layer:
 
 
 def _inside(axis: Axis, own: tuple[int, int], length: int) -> npt.NDArray[np.bool_]:
-    """Return True where positions, or the parts of a range cut evenly, meet a half-open range."""
+    """Return True where positions, or ``length`` even parts of a range, meet a half-open range."""
     if not isinstance(axis, slice):
         return (axis >= own[0]) & (axis < own[1])
     edges = np.linspace(axis.start, axis.stop, length + 1)
     return (edges[1:] > own[0]) & (edges[:-1] < own[1])
 
 
-Take = Callable[[xr.Variable, bool], Coroutine[Any, Any, npt.NDArray[Any]]]
-"""Reads what is asked of a layer's variable; True: it holds classes."""
+Read = Callable[[xr.Variable], Coroutine[Any, Any, npt.NDArray[Any]]]
+"""Reads a part of a layer's pixels or classes."""
 
 
 class MosaicArray(LazyArray):
-    """(time, …, y, x) of the layers of each time step, read when indexed.
+    """Time steps of (…, y, x), each a mosaic of its layers, read when indexed.
 
-    Where a time step has several layers, each pixel is that of the first layer whose pixel is
-    data and clear; where no layer is clear, of the first that has data. At fewer pixels the same
-    rule holds for the overviews of the layers.
+    Each pixel is from the first layer in which it is clear, else from the first with data. The
+    same rule applies to overviews.
 
     Parameters
     ----------
     steps : sequence of sequences of Layer
-        Of each time step at least one, best first; all of one shape.
+        At least one per time step, best first; all of one shape.
     dtype : numpy dtype
-        One that holds the numbers of all layers.
+        One that can hold the values of all layers.
     label : str
         For messages.
     allow_large : bool
@@ -124,59 +112,53 @@ class MosaicArray(LazyArray):
         self.shape: tuple[int, ...] = (len(steps), *steps[0][0].pixels.shape)
         self.takes_points = len(self.shape) == 3
         self.dtype = np.dtype(dtype)
-        # Time steps that were read, and those whose headers were read ahead.
+        # Time steps that were read, and whose headers were read ahead.
         self._begun: set[int] = set()
         self._ahead: set[int] = set()
 
     def __dask_tokenize__(self) -> tuple[Any, ...]:
         layers = [
-            (unwrap(layer.pixels), layer.classes is not None and unwrap(layer.classes))
+            (unwrap(layer.pixels), layer.classes and unwrap(layer.classes[0]))
             for step in self._steps
             for layer in step
         ]
         return type(self).__qualname__, tuple(map(len, self._steps)), layers, str(self.dtype)
 
     def inputs(self, index: Index) -> Mapping[str, xr.Variable]:
-        """Return what an index takes of the layers that it meets, and of their classes."""
-        rows, cols = index.axes[-2:]
+        """Return the part of each layer under an index, and of its classes if it has rivals."""
         needed: dict[str, xr.Variable] = {}
-        for step, members in _by_step(index).items():
-            layers = _layers_under(self._steps[step], rows, cols)
+        for step, _, part in _by_step(index):
+            layers = self._layers(step, part)
             for number, layer in enumerate(layers):
-                needed[f"{step}.{number}"] = _part(layer.pixels, index, members)
+                needed[f"{step}.{number}"] = _under(layer.pixels, part)
                 if len(layers) > 1 and layer.classes is not None:
-                    needed[f"{step}.{number} classes"] = _part(layer.classes, index, members)
+                    needed[f"{step}.{number} classes"] = _under(layer.classes[0], part)
         return needed
 
     async def read(self, index: Index) -> npt.NDArray[Any]:
         """Mosaic the layers of each time step; see :meth:`LazyArray.read`."""
         if index.points:
-            return await self._read_points(index)
+            return (await self._mosaics(index, (), values_of)).reshape(index.shape)
         self._look_ahead(index)
-        rows, cols = index.axes[-2:]
-
-        async def take(variable: xr.Variable, _: bool) -> npt.NDArray[Any]:
-            return await values_of(_part(variable, index))
-
-        return await self._stacked(index, rows, cols, index.shape[1:], take)
+        return await self._mosaics(index, index.shape[1:], values_of)
 
     def _look_ahead(self, index: Index) -> None:
-        """Read the headers of more time steps, where these are read one after the other.
+        """Read the headers of further time steps if steps are read one after the other.
 
-        So dask reads them, a step a task and a few tasks at once, in an order of its own: the
-        nearest are taken. No more are read ahead than were read, since the rest may never be.
+        Dask does so: one step per task, few tasks at once, in its own order. Therefore the nearest
+        steps are read ahead, at most as many as were read, since the others may not be needed.
         """
-        here = numbers_of(index.axes[0])
-        alone = self._begun.issubset(here.tolist())
+        here = positions_of(index.axes[0])
+        first = self._begun.issubset(here.tolist())
         self._begun.update(here.tolist())
-        if alone or not here.size:
+        if first or not here.size:
             return
         self._ahead -= self._begun
         left = set(range(len(self._steps))) - self._begun - self._ahead
         near = sorted(left, key=lambda step: abs(step - int(here[0])))
-        coming = np.array(near[: len(self._begun) - len(self._ahead)], np.intp)
-        self._ahead.update(coming.tolist())
-        for variable in self.inputs(replace(index, axes=(coming, *index.axes[1:]))).values():
+        steps = np.array(near[: len(self._begun) - len(self._ahead)], np.intp)
+        self._ahead.update(steps.tolist())
+        for variable in self.inputs(replace(index, axes=(steps, *index.axes[1:]))).values():
             found = unwrap(variable)
             if found:
                 beside(found[0].prepare())
@@ -184,50 +166,41 @@ class MosaicArray(LazyArray):
     async def coarse(
         self, index: Index, shape: tuple[int, int], *, average: bool
     ) -> npt.NDArray[Any] | None:
-        """Mosaic the layers at fewer pixels; see :meth:`LazyArray.coarse`."""
+        """Mosaic overviews of the layers, by the same rule; see :meth:`LazyArray.coarse`."""
         if index.window is None:
             return None
 
-        async def take(variable: xr.Variable, classes: bool) -> npt.NDArray[Any]:
-            part = _part(variable, index)
-            return await coarse(part, shape, average=average and not classes)
+        async def read(variable: xr.Variable) -> npt.NDArray[Any]:
+            return await coarse(variable, shape, average=average and can_average(variable))
 
-        return await self._stacked(index, *index.window, (*index.shape[1:-2], *shape), take)
+        return await self._mosaics(index, (*index.shape[1:-2], *shape), read)
 
-    async def _stacked(
-        self, index: Index, rows: Axis, cols: Axis, shape: tuple[int, ...], take: Take
-    ) -> npt.NDArray[Any]:
-        """Mosaic each time step that an index takes, side by side."""
-        steps = numbers_of(index.axes[0])
-        out = np.empty((len(steps), *shape), self.dtype)
-        slots = asyncio.Semaphore(at_once(out.nbytes // max(1, len(steps)), _FEWEST))
+    async def _mosaics(self, index: Index, shape: tuple[int, ...], read: Read) -> npt.NDArray[Any]:
+        """Mosaic the time steps of an index concurrently.
 
-        async def read(number: int, step: int) -> None:
+        Returns
+        -------
+        ndarray
+            One of ``shape`` per step; of points one value each, 1-D.
+        """
+        steps = _by_step(index)
+        out = np.empty((sum(members.size for _, members, _ in steps), *shape), self.dtype)
+        # Points may need whole tiles of many files, whatever the size of the result.
+        size = out.nbytes if index.points else out.nbytes // max(1, len(steps))
+        slots = asyncio.Semaphore(at_once(size, _FEWEST))
+
+        async def one(step: int, members: Positions, part: Index) -> None:
             async with slots:
-                layers = _layers_under(self._steps[step], rows, cols)
-                out[number] = await _mosaic(layers, rows, cols, take, self.dtype)
+                out[members] = await _mosaic(self._layers(step, part), part, read, self.dtype)
 
         if out.size:
-            await together(read(n, int(step)) for n, step in enumerate(steps))
+            await together(one(*each) for each in steps)
         return out
 
-    async def _read_points(self, index: Index) -> npt.NDArray[Any]:
-        out = np.empty(index.shape, self.dtype)
-        flat = out.reshape(-1)
-        slots = asyncio.Semaphore(at_once(out.nbytes, _FEWEST))
-
-        async def read(step: int, members: npt.NDArray[np.intp]) -> None:
-            rows, cols = (numbers_of(axis).reshape(-1)[members] for axis in index.axes[-2:])
-
-            async def take(variable: xr.Variable, _: bool) -> npt.NDArray[Any]:
-                return await values_of(_part(variable, index, members))
-
-            async with slots:
-                layers = _layers_under(self._steps[step], rows, cols)
-                flat[members] = await _mosaic(layers, rows, cols, take, self.dtype)
-
-        await together(read(step, members) for step, members in _by_step(index).items())
-        return out
+    def _layers(self, step: int, part: Index) -> Sequence[Layer]:
+        """Return the layers of a step that may have data under an index; if none has, the first."""
+        layers = self._steps[step]
+        return [layer for layer in layers if layer.meets(*part.axes[-2:])] or layers[:1]
 
 
 def stacked(steps: Sequence[xr.Variable], label: str) -> xr.Variable:
@@ -238,53 +211,47 @@ def stacked(steps: Sequence[xr.Variable], label: str) -> xr.Variable:
     return xr.Variable(("time", *steps[0].dims), wrap(array))
 
 
-def _by_step(index: Index) -> dict[int, npt.NDArray[np.intp]]:
-    """Return of each time step that an index takes which of its points are there, counted flat."""
-    steps = numbers_of(index.axes[0]).reshape(-1)
+def _by_step(index: Index) -> list[tuple[int, Positions, Index]]:
+    """Return each time step of an index, its positions in the result, and its index of a layer.
+
+    Points are counted flat.
+    """
+    steps = positions_of(index.axes[0]).reshape(-1)
     order = np.argsort(steps, kind="stable")
     found, starts = np.unique(steps[order], return_index=True)
-    return dict(zip(found.tolist(), np.split(order, starts)[1:], strict=True))
-
-
-def _layers_under(layers: Sequence[Layer], rows: Axis, cols: Axis) -> Sequence[Layer]:
-    """Return the layers that may have data in rows and columns; of none the first."""
-    return [layer for layer in layers if layer.meets(rows, cols)] or layers[:1]
-
-
-def _part(
-    variable: xr.Variable, index: Index, members: npt.NDArray[np.intp] | None = None
-) -> xr.Variable:
-    """Cut a layer's variable, (y, x) or (band, y, x), to what an index takes, lazily.
-
-    Of points ``members`` are those of the layer's time step.
-    """
+    groups = np.split(order, starts)[1:]
     if index.points:
-        places = (numbers_of(axis).reshape(-1)[members] for axis in index.axes[-2:])
-        return variable[tuple(xr.Variable("p", each) for each in places)]
-    return variable[index.axes[-variable.ndim :]]
+        rows, cols = index.pixels
+        parts = [Index(axes=(rows[each], cols[each]), points=True) for each in groups]
+    else:
+        parts = [Index(axes=index.axes[1:])] * len(groups)
+    return list(zip(found.tolist(), groups, parts, strict=True))
+
+
+def _under(variable: xr.Variable, part: Index) -> xr.Variable:
+    """Cut a layer's variable, (y, x) or (band, y, x), to an index, lazily."""
+    return points_of(variable, part) if part.points else variable[part.axes[-variable.ndim :]]
 
 
 async def _mosaic(
-    layers: Sequence[Layer], rows: Axis, cols: Axis, take: Take, dtype: np.dtype[Any]
+    layers: Sequence[Layer], part: Index, read: Read, dtype: np.dtype[Any]
 ) -> npt.NDArray[Any]:
-    """Read layers of one time step, and return the best of each pixel."""
-    first, *others = layers
-    if not others:
-        values = await take(first.pixels, False)
-        _, fill = await first.absent()
-        return first.clipped(values, rows, cols, fill).astype(dtype, copy=False)
+    """Read layers of one time step, and return the best value of each pixel."""
+    rows, cols = part.axes[-2:]
     out: npt.NDArray[Any] | None = None
     for layer in layers:
-        work = [take(layer.pixels, False)]
-        if layer.classes is not None and layer.mask is not None:
-            work.append(take(layer.classes, True))
-        values, *stored = await together(work)
-        missing, fill = await layer.absent()
+        band, hiding = layer.classes if layer.classes and len(layers) > 1 else (None, None)
+        variables = [layer.pixels] if band is None else [layer.pixels, band]
+        values, *stored = await together(read(_under(each, part)) for each in variables)
+        found = unwrap(layer.pixels)
+        missing, fill = await found[0].nodata() if found else (None, math.nan)
         values = layer.clipped(values, rows, cols, fill)
+        if len(layers) == 1:
+            return values.astype(dtype, copy=False)
         data = ~np.isnan(values) & (values != fill)
         if missing is not None:
             data &= values != missing
-        clear = data & ~layer.mask(stored[0]) if layer.mask and stored else data
+        clear = data & ~hiding(stored[0]) if hiding else data
         if out is None:
             out, filled, done = values.astype(dtype), data, clear
         else:

@@ -1,4 +1,4 @@
-"""Where the pixels of a Dataset lie by its coordinates, also after rows or columns were dropped."""
+"""The grid of a Dataset by its coordinates, also if rows or columns were dropped."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
 
 _CLOSE = 0.1
-"""Part of a pixel that a coordinate may be off; where a row was dropped it is half at least."""
+"""Part of a pixel by which a coordinate may differ; after a dropped row it is at least half."""
 
 _EQUAL = 1e-6
-"""Part of a pixel below which two places are the same."""
+"""Part of a pixel below which two positions are the same."""
 
 _Placed = TypeVar("_Placed", xr.Dataset, xr.DataArray)
 
@@ -32,43 +32,43 @@ _Numbers = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class _Axis:
-    """Evenly spaced places along y or x, and which of them are there."""
+    """Evenly spaced coordinates along y or x, and which of them are present."""
 
     first: float
-    """The smallest position's coordinate, at the center of the pixel."""
+    """Coordinate of position 0, at the center of the pixel."""
 
     step: float
     size: int
     positions: _Positions | None = None
-    """Of each pixel; None: all are there, in their order."""
+    """Of each pixel that is present; None: all are, in order."""
 
     @property
-    def places(self) -> npt.NDArray[np.floating[Any]]:
+    def centers(self) -> npt.NDArray[np.floating[Any]]:
         return self.first + self.step * np.arange(self.size)
 
-    def found(self) -> _Positions:
-        """Return which pixel is at each place, the first of several, -1 where none is."""
+    def pixels(self) -> _Positions:
+        """Return which pixel is at each position, the first of several, -1 for none."""
         if self.positions is None:
             return np.arange(self.size)
-        found = np.full(self.size, -1)
-        places, first = np.unique(self.positions, return_index=True)
-        found[places] = first
-        return found
+        pixels = np.full(self.size, -1)
+        present, first = np.unique(self.positions, return_index=True)
+        pixels[present] = first
+        return pixels
 
 
 @dataclass(frozen=True, kw_only=True)
 class PixelGrid:
-    """The evenly spaced grid on which pixels lie, and which of its rows and columns are there."""
+    """An evenly spaced grid, and which of its rows and columns are present."""
 
     box: GeoBox
-    """Of the pixels, and of those between them that were dropped; its CRS may be None."""
+    """The grid, with rows and columns that were dropped in between; its CRS may be None."""
 
     y: _Axis
     x: _Axis
 
     @property
     def kept(self) -> dict[str, _Positions]:
-        """What ``isel`` takes of an array on ``box`` to have the pixels that are there."""
+        """Indexers for ``isel`` from an array on ``box`` to the pixels that are present."""
         axes = {"y": self.y.positions, "x": self.x.positions}
         return {dim: each for dim, each in axes.items() if each is not None}
 
@@ -78,10 +78,9 @@ class PixelGrid:
         return ", ".join(f"{v:.4f}" for v in self.box.geographic_extent.boundingbox.bbox)
 
     def converter(self, crs: str) -> Callable[[Any, Any], tuple[_Numbers, _Numbers]]:
-        """Return a function of x and y in a CRS that returns columns and rows of ``box``.
+        """Return a function from x and y in a CRS to columns and rows of ``box``.
 
-        They are counted from the outer corner of the first pixel; not finite where the CRSs do
-        not reach.
+        0 is the outer corner of the first pixel; not finite outside the domain of the CRSs.
         """
         from pyproj import Transformer
 
@@ -98,31 +97,30 @@ class PixelGrid:
     def filled(
         self, obj: _Placed, rows: _Positions | None = None, cols: _Positions | None = None
     ) -> _Placed:
-        """Return values on rows and columns of ``box``, all of them when left out.
+        """Return values on rows and columns of ``box``, by default all; reads all but dask.
 
-        Reads what is not of dask. Of rows that are there twice the first counts, as in
-        ``drop_duplicates``. What was dropped is NaN; in integers with a ``_FillValue``
-        among the attrs that number, in booleans False; other integers become floats.
+        Of repeated rows the first counts, as in ``drop_duplicates``. Gaps are NaN; in integers
+        with a ``_FillValue`` in attrs that value, in booleans False; other integers become floats.
         """
         axes = {"y": (self.y, rows), "x": (self.x, cols)}
         chosen = {dim: np.arange(a.size) if n is None else n for dim, (a, n) in axes.items()}
-        found = {dim: axes[dim][0].found()[each] for dim, each in chosen.items()}
-        taken = obj.isel(found)
+        pixels = {dim: axes[dim][0].pixels()[each] for dim, each in chosen.items()}
+        taken = obj.isel(pixels)
         check_memory(taken.nbytes, "The grid without gaps", "Take fewer rows and columns.")
-        places = {
-            dim: taken[dim].copy(data=axes[dim][0].places[each]) for dim, each in chosen.items()
+        centers = {
+            dim: taken[dim].copy(data=axes[dim][0].centers[each]) for dim, each in chosen.items()
         }
-        there = np.logical_and.outer(found["y"] >= 0, found["x"] >= 0)
-        taken = taken.assign_coords(places)
-        return _where(taken, xr.DataArray(there, dims=("y", "x")))
+        present = np.logical_and.outer(pixels["y"] >= 0, pixels["x"] >= 0)
+        taken = taken.assign_coords(centers)
+        return _where(taken, xr.DataArray(present, dims=("y", "x")))
 
     def check_even(self, method: str) -> None:
-        """Refuse pixels that are not evenly spaced.
+        """Refuse rows or columns that are missing, repeated or out of order.
 
         Raises
         ------
         InvalidDataset
-            The hint has the line that fills the gaps.
+            The hint has a line of code that fills the gaps.
         """
         if not self.kept:
             return
@@ -133,7 +131,7 @@ class PixelGrid:
             line += f'.drop_duplicates("{dim}")' if len(set(positions)) < positions.size else ""
             line += "" if (steps > 0).all() or (steps < 0).all() else f'.sortby("{dim}")'
             axis = getattr(self, dim)
-            end = axis.places[-1] + axis.step / 2
+            end = axis.centers[-1] + axis.step / 2
             new.append(f"{dim}=np.arange({axis.first:.12g}, {end:.12g}, {axis.step:.12g})")
         tolerance = min(abs(self.x.step), abs(self.y.step)) * _CLOSE
         line += f'.reindex({", ".join(new)}, method="nearest", tolerance={tolerance:.6g})'
@@ -147,24 +145,24 @@ class PixelGrid:
 
 
 def pixel_grid(obj: xr.Dataset | xr.DataArray, method: str) -> PixelGrid | None:
-    """Return the grid of an object along y and x; None where no coordinates give it.
+    """Return the grid of an object along y and x; None if it has no such coordinates.
 
     Raises
     ------
     InvalidDataset
-        Coordinates are NaN, or not whole pixels apart; ``method`` is named.
+        Coordinates are NaN, or not whole pixels apart; the message names ``method``.
     """
     import odc.geo.xr  # noqa: F401  (registers .odc)
     from odc.geo.geobox import GeoBox
 
-    # get() would give a range for a dimension without coordinates.
+    # get() returns a range for a dimension without coordinates.
     y, x = (obj.coords[dim] if dim in obj.coords else None for dim in ("y", "x"))  # noqa: SIM401
     if y is None or x is None or not (_is_axis(y) and _is_axis(x)):
         return None
-    pixel = obj.isel(y=[0], x=[0])  # which odc-geo can read, whatever became of the others
+    pixel = obj.isel(y=[0], x=[0])  # odc-geo refuses uneven coordinates
     opened = _opened_as(pixel.odc.crs_coord)
     rotated = opened is not None and bool(opened.b or opened.d)
-    if opened is None or rotated:  # of a rotated grid the coordinates count pixels
+    if opened is None or rotated:  # coordinates of a rotated grid count pixels
         down, across = (_Lattice(step=float(rotated) or _step_of(each)) for each in (y, x))
     else:
         down = _Lattice(step=opened.e, edge=opened.f)
@@ -179,12 +177,12 @@ def pixel_grid(obj: xr.Dataset | xr.DataArray, method: str) -> PixelGrid | None:
 
 
 def grid_of(obj: xr.Dataset | xr.DataArray, method: str) -> PixelGrid:
-    """Return the grid of an object along y and x, which has a CRS.
+    """Return the grid of an object along y and x, with a CRS.
 
     Raises
     ------
     InvalidDataset
-        There is none; ``method`` is named.
+        It has none; the message names ``method``.
     """
     grid = pixel_grid(obj, method)
     if grid is None or grid.box.crs is None:
@@ -196,16 +194,16 @@ def grid_of(obj: xr.Dataset | xr.DataArray, method: str) -> PixelGrid:
 
 @dataclass(frozen=True, kw_only=True)
 class _Lattice:
-    """The pixels along y or x as they were opened."""
+    """Pixels along y or x of the grid that was opened."""
 
     step: float
-    """0 where nothing gives it."""
+    """0 if unknown."""
 
     edge: float | None = None
-    """Where one of them begins; None where nothing gives it."""
+    """Edge of any pixel; None if unknown."""
 
     def edge_of(self, axis: _Axis) -> float:
-        """Return where the first pixel of an axis begins; to the last bit where one does here."""
+        """Return the outer edge of an axis; if it is one of these pixels', to the last bit."""
         edge = axis.first - axis.step / 2
         if self.edge is None or not self.step:
             return edge
@@ -214,12 +212,12 @@ class _Lattice:
         return self.edge + self.step * whole if abs(count - whole) < _EQUAL else edge
 
     def multiple(self, step: float) -> float:
-        """Return a step as a multiple of the pixels here, to the last bit where it is one."""
+        """Return a step; if it is a multiple of these pixels', to the last bit."""
         count = round(step / self.step) if self.step else 0
         return count * self.step if count and abs(step / self.step - count) < _EQUAL else step
 
     def holds(self, center: float) -> bool:
-        """Return True where a pixel here has its center."""
+        """Return True if it is the center of a pixel."""
         if self.edge is None or not self.step:
             return bool(self.step)
         count = (center - self.edge) / self.step - 0.5
@@ -231,7 +229,7 @@ def _is_axis(coord: xr.DataArray) -> bool:
 
 
 def _opened_as(mapping: xr.DataArray | None) -> Affine | None:
-    """Return the transform that ``spatial_ref`` has, which stays that of the whole."""
+    """Return the transform in ``spatial_ref``, which remains that of the grid that was opened."""
     transform = "" if mapping is None else str(mapping.attrs.get("GeoTransform", ""))
     try:
         found = Affine.from_gdal(*map(float, transform.split()))
@@ -241,13 +239,13 @@ def _opened_as(mapping: xr.DataArray | None) -> Affine | None:
 
 
 def _step_of(coord: xr.DataArray) -> float:
-    """Return the pixel size that odc-geo notes at a coordinate."""
+    """Return the pixel size in the attrs of a coordinate, as of odc-geo; else 0."""
     size = coord.attrs.get("resolution")
     return float(size) if isinstance(size, int | float | np.number) else 0.0
 
 
 def _axis(coord: xr.DataArray, lattice: _Lattice, method: str) -> _Axis:
-    """Return the evenly spaced places of a coordinate; of a single one with no step yet."""
+    """Return the evenly spaced axis of a coordinate; a single pixel's has step 0."""
     values = np.asarray(coord.values, np.float64)
     if not np.isfinite(values).all():
         needs = f"a coordinate for each pixel, and {coord.name} has NaN"
@@ -257,7 +255,7 @@ def _axis(coord: xr.DataArray, lattice: _Lattice, method: str) -> _Axis:
     if count == 1:
         return _Axis(first=first, step=0.0, size=1)
     step = lattice.multiple(float(values[-1] - first) / (count - 1))
-    # Of rows 11, 5 and 0 the middle one is half a pixel off: near to even, measured by their step.
+    # Rows 11, 5 and 0 are nearly even, measured by their step; but 5 is half a pixel off.
     close = _CLOSE * min(abs(step), abs(lattice.step) or math.inf)
     if step and np.abs(values - first - step * np.arange(count)).max() < close:
         return _Axis(first=first, step=step, size=count)
@@ -277,7 +275,7 @@ def _axis(coord: xr.DataArray, lattice: _Lattice, method: str) -> _Axis:
 
 
 def _sized(axis: _Axis, other: _Axis, own: _Lattice, others: _Lattice) -> _Axis:
-    """Return a single row or column with the size that its pixel has along the other axis."""
+    """Return an axis; a single row or column with the step by that of the other axis."""
     if axis.step:
         return axis
     step = own.step
@@ -287,12 +285,12 @@ def _sized(axis: _Axis, other: _Axis, own: _Lattice, others: _Lattice) -> _Axis:
     return replace(axis, step=step)
 
 
-def _where(obj: _Placed, there: xr.DataArray) -> _Placed:
+def _where(obj: _Placed, present: xr.DataArray) -> _Placed:
     if isinstance(obj, xr.Dataset):
         maps = {n: each for n, each in obj.data_vars.items() if {"y", "x"} <= set(each.dims)}
-        return obj.assign({name: _where(each, there) for name, each in maps.items()})
+        return obj.assign({name: _where(each, present) for name, each in maps.items()})
     if obj.dtype == bool:
-        return obj & there
+        return obj & present
     fill = obj.attrs.get("_FillValue") if obj.dtype.kind in "iu" else None
-    found = obj.where(there) if fill is None else obj.where(there, np.asarray(fill, obj.dtype))
-    return found.transpose(*obj.dims).assign_attrs(obj.attrs)
+    filled = obj.where(present) if fill is None else obj.where(present, np.asarray(fill, obj.dtype))
+    return filled.transpose(*obj.dims).assign_attrs(obj.attrs)

@@ -1,4 +1,4 @@
-"""The pixels of one file, or of one file on another grid, as a lazy array."""
+"""The pixels of one file as a lazy array, on the file's grid or another."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from affine import Affine
 
 from astra_xr.arrays.base import LazyArray
-from astra_xr.arrays.index import Axis, Index, numbers_of
+from astra_xr.arrays.index import Axis, Index, positions_of
 from astra_xr.errors import AstraError, ReadError
 from astra_xr.model import Grid, Radiometry, UrlSource
 from astra_xr.reading.decoding import decoded_dtype, fitting
@@ -33,35 +33,35 @@ class RasterArray(LazyArray):
     Parameters
     ----------
     source : UrlSource
-        Gives the URL at each read; the array itself holds none.
+        Makes the URL at each read; the array itself holds none.
     label : str
         Scene and band, for messages.
     shape : (int, int)
         Rows and columns of the file.
     transform, crs : tuple of float and str, optional
-        Where its pixels must lie; see :class:`astra_xr.model.Grid`. If they lie elsewhere, they
-        are read from there.
+        Position that the item gives for the file; see :class:`astra_xr.model.Grid`. A file with
+        another position is resampled to this one.
     indexes : tuple of int
-        Planes of the file, counted from 1.
+        Planes of the file, from 1.
     count : int, optional
-        Number of planes that the item says the file has; a file of more is warned of.
+        Number of planes that the item gives for the file; more of them cause a warning.
     radiometry : Radiometry
-        How stored numbers become values.
+        How to decode stored numbers.
     by_plane : tuple of Radiometry, optional
-        Of each plane, where they differ.
+        The same for each plane, where they differ.
     classes : tuple of int
-        Numbers of a class map, whose overviews are not used if they are no classes.
+        Numbers of a class map; overviews that hold means of them are not used.
     decode : bool
         True: values in ``radiometry.unit``, float, nodata as NaN (unless it is ``as_is``).
-        False: the stored numbers.
+        False: stored numbers.
     planes : bool
-        True: the array is (band, y, x); False: it is the one plane, (y, x).
+        True: the array is (band, y, x). False: it is the one plane, (y, x).
     warp : Warp, optional
-        The grid of the array, where it is not the file's.
+        From the file's grid to that of the array, if they differ.
     resampling : str, optional
-        How pixels come from where they lie elsewhere; by default as is usual.
+        Method for a file with another position than its item gives; by default the usual one.
     scene : str
-        With which ``label`` begins, for those who ask whose pixels these are.
+        Id of the scene, with which ``label`` begins.
     allow_large : bool
         True: read even what is larger than memory.
     """
@@ -91,7 +91,7 @@ class RasterArray(LazyArray):
         scene: str = "",
         allow_large: bool = False,
     ) -> None:
-        self._named = len(scene)
+        self._scene_length = len(scene)
         if allow_large:
             self.allow_large = True
         decode = decode and not radiometry.as_is
@@ -117,7 +117,7 @@ class RasterArray(LazyArray):
         grid = warp.target.shape if warp else shape
         self.shape: tuple[int, ...] = (len(indexes), *grid) if planes else grid
 
-    # What the window holds is not held twice: a graph of many chunks pickles many arrays.
+    # A graph of many chunks pickles many arrays, so what the window has is not stored twice.
 
     @property
     def label(self) -> str:  # type: ignore[override]
@@ -126,8 +126,8 @@ class RasterArray(LazyArray):
 
     @property
     def scene(self) -> str:  # type: ignore[override]
-        """Id of its scene."""
-        return self.label[: self._named]
+        """Id of the scene."""
+        return self.label[: self._scene_length]
 
     @property
     def dtype(self) -> np.dtype[Any]:  # type: ignore[override]
@@ -140,42 +140,37 @@ class RasterArray(LazyArray):
         return len(self.shape) == 3
 
     def __getstate__(self) -> dict[str, Any]:
-        # Small: a graph of many chunks pickles many arrays.
         return {name: value for name, value in vars(self).items() if value is not None}
 
     def __repr__(self) -> str:
         return f"RasterArray({self.label!r}, shape={self.shape}, dtype={self.dtype})"
 
     def __dask_tokenize__(self) -> tuple[Any, ...]:
-        how = self._warp, self._resampling, self._planes
-        return type(self).__qualname__, self._whole, *how
+        return type(self).__qualname__, self._whole, self._warp, self._resampling, self._planes
 
     async def _placed(self, read: Callable[[Window, Warp | None], Awaitable[T]]) -> T:
-        """Call ``read`` with the file as its item describes it, else as it lies itself.
+        """Call ``read`` with the file's position by its item, else by its header.
 
-        Whatever odd numbers of an item or a file make a library raise becomes a ReadError.
+        Whatever a library raises at odd numbers of an item or a file becomes a ReadError.
         """
         try:
-            return await self._as_it_lies(read)
+            try:
+                return await read(self._whole, self._warp)
+            except Elsewhere as error:
+                elsewhere = error
+            elsewhere.warn()
+            own, target = elsewhere.own, self._warp.target if self._warp else self._whole.grid
+            assert target is not None
+            way = self._resampling or usual_resampling(target, own)
+            way = "nearest" if is_shift(target, own) else way
+            warp = Warp(source=own, target=target, resampling=way)
+            return await read(self._whole.of_file(own), warp)
         except (AstraError, MemoryError, Warning):
             raise
         except Exception as error:  # noqa: BLE001
             reason = f"{type(error).__name__}: {error}"
         hint = "Its grid or its header may be wrong: try another catalog, resolution= or crs=."
         raise ReadError(source=self.label, href="", reason=reason, hint=hint)
-
-    async def _as_it_lies(self, read: Callable[[Window, Warp | None], Awaitable[T]]) -> T:
-        try:
-            return await read(self._whole, self._warp)
-        except Elsewhere as error:
-            elsewhere = error
-        elsewhere.warn()
-        own, target = elsewhere.own, self._warp.target if self._warp else self._whole.grid
-        assert target is not None
-        way = self._resampling or usual_resampling(target, own)
-        way = "nearest" if is_shift(target, own) else way
-        warp = Warp(source=own, target=target, resampling=way)
-        return await read(self._whole.of_file(own), warp)
 
     async def read(self, index: Index) -> npt.NDArray[Any]:
         """Read the pixels; see :meth:`LazyArray.read`."""
@@ -195,11 +190,11 @@ class RasterArray(LazyArray):
     async def _read_points(
         self, index: Index, whole: Window, warp: Warp | None
     ) -> npt.NDArray[Any]:
-        rows, cols = (axis.reshape(-1) for axis in map(numbers_of, index.axes[-2:]))
+        rows, cols = index.pixels
         if warp:
             values = await read_warped_points(whole, warp, rows, cols, self.dtype)
         else:
-            values = await self._pixels(self._points(index))
+            values = await self._pixels(self._part(index, whole))
         planes = index.axes[0] if self._planes else 0
         return np.asarray(values[planes, np.arange(rows.size).reshape(index.shape)])
 
@@ -212,24 +207,24 @@ class RasterArray(LazyArray):
             return np.empty(window.size, self.dtype)
         return await read(window)
 
-    def _part(self, index: Index, whole: Window | None = None) -> Window:
-        """Return what an index takes, as a window of the file (or of the other grid)."""
-        whole = whole or self._whole
-        planes = numbers_of(index.axes[0]) if self._planes else range(len(whole.indexes))
-        rows, cols = map(_span, index.axes[-2:])
+    def _part(self, index: Index, whole: Window) -> Window:
+        """Return the part under an index, as a window of the file or of the other grid.
+
+        That of points has all planes.
+        """
+        if index.points:
+            rows, cols = index.pixels
+            return replace(whole, rows=rows, cols=cols, pointwise=True)
+        planes = positions_of(index.axes[0]) if self._planes else range(len(whole.indexes))
         indexes = tuple(whole.indexes[n] for n in planes)
         by_plane = tuple(whole.by_plane[n] for n in planes if whole.by_plane)
-        return replace(whole, indexes=indexes, by_plane=by_plane, rows=rows, cols=cols)
-
-    def _points(self, index: Index) -> Window:
-        """Return points as a window of the file."""
-        rows, cols = (axis.reshape(-1) for axis in map(numbers_of, index.axes[-2:]))
-        return replace(self._whole, rows=rows, cols=cols, pointwise=True)
+        down, across = map(_span, index.axes[-2:])
+        return replace(whole, indexes=indexes, by_plane=by_plane, rows=down, cols=across)
 
     async def coarse(
         self, index: Index, shape: tuple[int, int], *, average: bool
     ) -> npt.NDArray[Any] | None:
-        """Read fewer pixels from the overview that suffices; see :meth:`LazyArray.coarse`."""
+        """Read fewer pixels from a suitable overview; see :meth:`LazyArray.coarse`."""
         if index.window is None:
             return None
         rows, cols = index.window
@@ -253,8 +248,8 @@ class RasterArray(LazyArray):
         """Read the file's header ahead; see :meth:`LazyArray.prepare`."""
         await read_ahead(self._whole)
 
-    async def no_data(self) -> tuple[float | None, float]:
-        """Return what is no data by the file, else by its item; see :meth:`LazyArray.no_data`."""
+    async def nodata(self) -> tuple[float | None, float]:
+        """Return the nodata value by the file, else by its item; see :meth:`LazyArray.nodata`."""
         if self._whole.radiometry is not None:
             return None, math.nan
 
@@ -264,22 +259,21 @@ class RasterArray(LazyArray):
         return await self._placed(read)
 
     def window(self, index: Index) -> Window | None:
-        """Return what an index takes as a window of the file; see :meth:`LazyArray.window`."""
-        plain = index.window and not index.dropped
-        return self._part(index) if plain and not self._planes and not self._warp else None
+        """Return the part under an index as a window; see :meth:`LazyArray.window`."""
+        if index.window is None or index.dropped or self._planes or self._warp:
+            return None
+        return self._part(index, self._whole)
 
     async def reads(self, index: Index) -> Window:
-        """Return the window of the file that an index is going to read."""
+        """Return the window of the file that an index reads; see :meth:`LazyArray.reads`."""
 
         async def read(whole: Window, warp: Warp | None) -> Window:
-            if not warp:
-                # Reads the header, which may say that the file lies elsewhere.
-                await facts_of(whole)
-                return self._points(index) if index.points else self._part(index)
-            if index.points:
-                rows, cols = (axis.reshape(-1) for axis in map(numbers_of, index.axes[-2:]))
-                return await points_under(whole, warp, rows, cols)
             part = self._part(index, whole)
+            if not warp:
+                await facts_of(whole)  # the header may have another position
+                return part
+            if index.points:
+                return await points_under(whole, warp, *index.pixels)
             spans = range_around(part.rows)[0], range_around(part.cols)[0]
             return await source_window(part, warp, *spans)
 

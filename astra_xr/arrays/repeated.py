@@ -1,4 +1,4 @@
-"""Variables of larger pixels on a finer grid that divides these: each pixel is repeated."""
+"""Variables with larger pixels on a finer grid: each pixel is repeated."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ import xarray as xr
 from affine import Affine
 
 from astra_xr.arrays.base import LazyArray
-from astra_xr.arrays.index import Axis, Index, numbers_of
+from astra_xr.arrays.index import Axis, Index, positions_of
 from astra_xr.arrays.lazy import points_of, unwrap, values_of, wrap
 from astra_xr.arrays.thumbnail import coarse
 
 _CLOSE = 1e-3
-"""Part of a pixel of the finer grid that edges may be off."""
+"""Part of a pixel of the finer grid by which edges may differ."""
 
 
 class RepeatedArray(LazyArray):
-    """Pixels of a variable, each repeated so many times along y and x.
+    """Pixels of a variable, each repeated along y and x.
 
     Parameters
     ----------
     pixels : xarray.Variable
         (…, y, x); lazy or not.
     shape : (int, int)
-        Rows and columns of the finer grid; all of them are in pixels of the variable.
+        Rows and columns of the finer grid, all within the variable.
     factors : (int, int)
-        Rows and columns of the finer grid in a pixel.
+        Rows and columns of the finer grid per pixel.
     offsets : (int, int)
-        Rows and columns of the first pixel that lie before the finer grid.
+        Rows and columns of the first pixel that are outside the finer grid.
     """
 
     takes_points = True
@@ -47,19 +47,19 @@ class RepeatedArray(LazyArray):
         self._axes = tuple(zip(factors, offsets, strict=True))
         self.shape = (*pixels.shape[:-2], *shape)
         self.dtype = np.dtype(pixels.dtype)
-        beneath = unwrap(pixels)
-        self.allow_large = beneath is not None and beneath[0].allow_large
+        found = unwrap(pixels)
+        self.allow_large = found is not None and found[0].allow_large
 
     def inputs(self, index: Index) -> Mapping[str, xr.Variable]:
         """Return the pixels under an index; see :meth:`LazyArray.inputs`."""
         if index.points:
-            places = [
-                (numbers_of(axis) + offset) // factor
+            pixels = [
+                (positions_of(axis) + offset) // factor
                 for axis, (factor, offset) in zip(index.axes[-2:], self._axes, strict=True)
             ]
-            beneath = Index(axes=(*index.axes[:-2], *places), points=True)
-            return {"pixels": points_of(self._pixels, beneath)}
-        rows, cols = (under for under, _ in self._under(index))
+            points = Index(axes=(*index.axes[:-2], *pixels), points=True)
+            return {"pixels": points_of(self._pixels, points)}
+        rows, cols = (needed for needed, _ in self._under(index))
         return {"pixels": self._pixels[(*index.axes[:-2], rows, cols)]}
 
     async def read(self, index: Index) -> npt.NDArray[np.generic]:
@@ -67,13 +67,13 @@ class RepeatedArray(LazyArray):
         values = await values_of(self.inputs(index)["pixels"])
         if index.points:
             return values
-        rows, cols = (take for _, take in self._under(index))
+        rows, cols = (repeated for _, repeated in self._under(index))
         return values[..., rows, :][..., cols]
 
     async def coarse(
         self, index: Index, shape: tuple[int, int], *, average: bool
     ) -> npt.NDArray[np.generic] | None:
-        """Read fewer pixels of the variable, where the window is whole pixels of it."""
+        """Read fewer pixels of the variable, if the index is whole pixels; see the base."""
         if index.window is None:
             return None
         for axis, count, (factor, offset) in zip(index.window, shape, self._axes, strict=True):
@@ -83,10 +83,10 @@ class RepeatedArray(LazyArray):
         return await coarse(self.inputs(index)["pixels"], shape, average=average)
 
     def _under(self, index: Index) -> list[tuple[Axis, npt.NDArray[np.intp]]]:
-        """Return along y and x which pixels of the variable are needed, and where each goes."""
+        """Return which pixels are needed along y and x, and which of these each position has."""
         found: list[tuple[Axis, npt.NDArray[np.intp]]] = []
         for axis, (factor, offset) in zip(index.axes[-2:], self._axes, strict=True):
-            places = (numbers_of(axis) + offset) // factor
+            places = (positions_of(axis) + offset) // factor
             if isinstance(axis, slice) and places.size:
                 first = int(places[0])
                 found.append((slice(first, int(places[-1]) + 1), places - first))
@@ -114,7 +114,7 @@ def repeated(
     Returns
     -------
     xarray.Variable or None
-        None where the finer grid does not divide the pixels evenly, or reaches beyond them.
+        None if the finer grid does not divide the pixels evenly, or extends beyond them.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Variables at fewer pixels, from overviews: what a screen shows."""
+"""Variables at fewer pixels, from overviews if there are any, for images on a screen."""
 
 from __future__ import annotations
 
@@ -20,20 +20,25 @@ _STRIP = 1 << 26
 """Pixels that are averaged at once."""
 
 
+def can_average(band: xr.DataArray | xr.Variable) -> bool:
+    """Return True for measured values, False for classes and masks."""
+    return band.dtype != bool and band.attrs.get("role") not in CLASS_ROLES
+
+
 def coarser(ds: xr.Dataset, size: int) -> xr.Dataset:
-    """Read the (…, y, x) variables of a Dataset in pixels so large that few are left.
+    """Read the (…, y, x) variables of a Dataset at fewer, larger pixels.
 
     Parameters
     ----------
     ds : xarray.Dataset
-        On a grid; without one, the result has no coordinates of y and x.
+        If it has no grid, the result has no coordinates y and x.
     size : int
-        Rows and columns that are left, at most.
+        Maximum rows and columns.
 
     Returns
     -------
     xarray.Dataset
-        In memory, by :func:`coarse`; the Dataset itself, unread, where it is small.
+        In memory, read by :func:`coarse`; unread if it has few pixels already.
     """
     from odc.geo.xr import xr_coords
 
@@ -44,28 +49,24 @@ def coarser(ds: xr.Dataset, size: int) -> xr.Dataset:
     rows, cols = grid.box.shape if grid else (kept.sizes["y"], kept.sizes["x"])
     factor = math.ceil(max(rows, cols) / size)
     shape = max(1, rows // factor), max(1, cols // factor)
-    if grid is not None and grid.kept:  # nearest: what lies between must stay empty
+    if grid is not None and grid.kept:  # nearest: gaps must stay empty
         return grid.filled(kept, *map(_nearest, (rows, cols), shape))
     if factor == 1:
         return kept
-    box = None if grid is None else grid.box
     coords: dict[Any, Any] = {n: v for n, v in kept.coords.items() if not {"y", "x"} & set(v.dims)}
-    if box is not None:
-        coords |= xr_coords(box.zoom_to(shape), always_yx=True)
-    names = list(kept.data_vars)
+    if grid is not None:
+        coords |= xr_coords(grid.box.zoom_to(shape), always_yx=True)
 
     async def one(each: xr.DataArray) -> xr.Variable:
-        average = each.attrs.get("role") not in CLASS_ROLES and each.dtype != bool
-        values = await coarse(each.variable, shape, average=average)
+        values = await coarse(each.variable, shape, average=can_average(each))
         return xr.Variable(each.dims, values, each.attrs)
 
-    read = run(together(one(kept[name]) for name in names))
-    variables = dict(zip(names, read, strict=True))
-    return xr.Dataset(variables, coords=coords, attrs=ds.attrs)
+    read = run(together(map(one, kept.values())))
+    return xr.Dataset(dict(zip(kept, read, strict=True)), coords=coords, attrs=ds.attrs)
 
 
 def _nearest(size: int, count: int) -> npt.NDArray[np.intp]:
-    """Return the pixels at the centers of fewer, larger ones."""
+    """Return the positions of the pixels at the centers of ``count`` larger ones."""
     return ((np.arange(count) + 0.5) * size / count).astype(np.intp)
 
 
@@ -77,18 +78,15 @@ async def coarse(
     Parameters
     ----------
     variable : xarray.Variable
-        (…, y, x), not empty; lazy, of dask or in memory.
-    shape : (int, int)
-        Rows and columns of the result, no more than the variable has.
-    average : bool
-        Mean of the valid pixels under each of the result, as suits measured values; else the
-        pixel at its center, as suits classes.
+        (…, y, x), not empty; lazy, dask or in memory.
+    shape, average
+        As of :meth:`LazyArray.coarse`.
 
     Returns
     -------
     ndarray
-        (…, rows, columns), of the variable's values: from overviews where it is lazy and its
-        files have them, else of all its pixels.
+        (…, rows, columns): from overviews if the variable is lazy and its files have them, else
+        from all pixels.
 
     Raises
     ------
@@ -99,12 +97,12 @@ async def coarse(
         array, index = found
         values = await array.coarse(index, shape, average=average)
         if values is not None:
-            return index.drop(values)
+            return np.asarray(index.finish(values))
     return await in_own_thread(_shrunk, variable, shape, average=average)
 
 
 def _shrunk(variable: xr.Variable, shape: tuple[int, int], *, average: bool) -> npt.NDArray[Any]:
-    """Compute a variable at fewer pixels, in strips: not all of it need fit into memory."""
+    """Compute a variable at fewer pixels, in strips, as all of it may not fit into memory."""
     rows, cols = variable.shape[-2:]
     if (rows, cols) == shape:
         return np.asarray(variable.values)

@@ -313,9 +313,8 @@ def _stack(
 
     def layer(member: Member) -> Layer:
         rows, cols = parts[member.id] or ((0, 0), (0, 0))
-        qa, mask = classes.get(member.id, (None, None))
         pixels = band_variable(member.assets[name], name, member.id, target, options)
-        return Layer(pixels=pixels, rows=rows, cols=cols, classes=qa, mask=mask)
+        return Layer(pixels=pixels, rows=rows, cols=cols, classes=classes.get(member.id))
 
     steps = [[layer(member) for member in group] for group in groups]
     pixels = [each.pixels for each in itertools.chain(*steps)]

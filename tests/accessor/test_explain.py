@@ -90,7 +90,7 @@ def test_repr_says_until_when_and_hides_signatures(server: RangeServer, ds: xr.D
     text = repr(ds.isel(CUTS["window"]).astra.explain())
     assert text.splitlines()[0].startswith("2 files, 6 tiles: ")
     assert "signed until" in text
-    assert "for good" in text
+    assert "does not expire" in text
     page = ds.astra.explain()._repr_html_()
     assert "<th" in page
     assert "B04.tif" in page

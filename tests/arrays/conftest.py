@@ -1,4 +1,4 @@
-"""Files of the scenes, written once, and what each test asks for of them."""
+"""Files of the scenes, written once, and the requests that each test makes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HOSTS = (
 
 @dataclass
 class Traffic:
-    """What one test is sent: its files have URLs of their own, so that others do not count."""
+    """The requests of one test, whose files have URLs of their own."""
 
     server: RangeServer
     folder: str
@@ -33,16 +33,16 @@ class Traffic:
     @property
     def requests(self) -> list[Request]:
         """The requests since the last reset."""
-        told = self.server.requests[self.start :]
-        return [each for each in told if each.path.startswith(f"/{self.folder}/")]
+        recent = self.server.requests[self.start :]
+        return [each for each in recent if each.path.startswith(f"/{self.folder}/")]
 
     @property
     def bytes(self) -> int:
-        """The bytes of their answers."""
+        """The bytes of their responses."""
         return sum(each.sent for each in self.requests)
 
     def reset(self) -> None:
-        """Forget what was asked so far."""
+        """Forget earlier requests."""
         self.start = len(self.server.requests)
 
 
@@ -63,7 +63,7 @@ def large_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def links(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The server's folder: links to the others, one a test."""
+    """The server's folder: links to the others, one per test."""
     return tmp_path_factory.mktemp("links")
 
 
@@ -93,7 +93,7 @@ def large(traffic: Traffic, links: Path, large_folder: Path, tmp_path: Path) -> 
 
 @pytest.fixture(autouse=True)
 def empty_catalogs(network: Loopback) -> None:
-    """Whatever looks for a class band by the id of a scene finds that catalogs lack it."""
+    """Catalogs have no scenes, so that no classification band is fetched by id."""
     for host in HOSTS:
         network.routes[host] = StacApi([])
 
@@ -103,7 +103,7 @@ Loaded = Callable[[str], xr.Dataset]
 
 @pytest.fixture(scope="session")
 def loaded(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Loaded:
-    """Return a subject with its values in memory, read of the files and not of the server."""
+    """Return a subject with its values in memory, read from files without the server."""
     local = Source(f"{folder}/", tmp_path_factory.mktemp("scratch"))
     known: dict[str, xr.Dataset] = {}
 

@@ -1,4 +1,4 @@
-"""What maps of few pixels show, by numpy, and how a thumbnail, plot or pick is held against it."""
+"""Maps of few pixels by numpy, and comparisons of thumbnails, plots and pickers with them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import xarray as xr
 from tests.arrays.strips import Array, Pixels, means, picks
 from tests.arrays.subjects import SUBJECTS
 
-LIMITS = {"NDVI": (-1.0, 1.0), "SCL": (0.0, 11.0)}
-"""Between which values maps are drawn; others between 0 and 1."""
+LIMITS = {"NDVI": (-1.0, 1.0), "SCL": (0.0, 11.0), "count": (0.0, 3.0)}
+"""Limits of maps; others have 0 and 1."""
 
 TOLERANCE = {"NDVI": 3e-3, "SCL": 0.0, "mask": 0.0}
-"""By how much maps may differ; others by 3e-4."""
+"""How far maps may differ; others by 3e-4."""
 
 PLANES = ("red", "green", "blue")
 
@@ -44,7 +44,7 @@ def drawn(ds: xr.Dataset) -> list[str]:
 
 @functools.cache
 def _truth(subject: str, factor: int, reach: int) -> dict[str, Array]:
-    """Return what of a subject is shown in larger pixels, NaN for what is transparent."""
+    """Return a subject in larger pixels, NaN where it is transparent."""
     truth = SUBJECTS[subject].truth
     assert truth is not None
     bands = truth(Pixels(factor, reach))
@@ -58,7 +58,7 @@ def _truth(subject: str, factor: int, reach: int) -> dict[str, Array]:
 
 
 def _alternatives(subject: str, band: str, factor: int) -> list[tuple[Array, Array]]:
-    """Return what a map may be, each with where that is certain."""
+    """Return the maps that are allowed, each with where it is certain."""
     exact = _truth(subject, 1, 2)[band]
     everywhere = np.ones_like(picks(exact, factor), bool)
     if factor == 1:
@@ -75,18 +75,18 @@ def _alternatives(subject: str, band: str, factor: int) -> list[tuple[Array, Arr
 
 
 def check_map(subject: str, band: str, found: Array, *, step: float, full: Array) -> None:
-    """Hold a map against what numpy makes of the stored numbers.
+    """Compare a map with that of numpy from the stored numbers.
 
     Parameters
     ----------
     subject, band
-        What it is of.
+        Of the map.
     found
-        Its values, NaN where it is transparent; of an image without data, that or 0.
+        Its values, NaN where it is transparent; NaN or 0 where an image has no data.
     step
-        By how much its colors round.
+        Rounding of its colors.
     full
-        The band in full resolution, for what numpy has no short way to.
+        The band in full resolution, for subjects without a truth.
     """
     if SUBJECTS[subject].truth is None:
         _check_roughly(band, found, full)
@@ -96,7 +96,7 @@ def check_map(subject: str, band: str, found: Array, *, step: float, full: Array
     if subject == "planes":
         found = np.nan_to_num(found)
     tolerance = (1.5 if subject == "planes" else TOLERANCE.get(band, 3e-4)) + step
-    told = []
+    problems = []
     for values, certain in _alternatives(subject, band, factor):
         assert values.shape == (rows, cols)
         away = np.abs(found - values)
@@ -105,8 +105,8 @@ def check_map(subject: str, band: str, found: Array, *, step: float, full: Array
         if wrong <= SUBJECTS[subject].astray:
             return
         worst = np.max(away, where=np.isfinite(away) & certain, initial=0)
-        told.append(f"{wrong:.1%} differ, by up to {worst:.3g}")
-    pytest.fail(f"{band}: {'; or '.join(told)}")
+        problems.append(f"{wrong:.1%} differ, by up to {worst:.3g}")
+    pytest.fail(f"{band}: {'; or '.join(problems)}")
 
 
 def _check_roughly(band: str, found: Array, full: Array) -> None:
@@ -120,7 +120,7 @@ def _check_roughly(band: str, found: Array, full: Array) -> None:
 
 
 def resized(values: Array, shape: tuple[int, ...]) -> Array:
-    """Return means of the values that are there, by the area under each pixel of a shape."""
+    """Return means of the valid values, by the area under each pixel of a shape."""
     shares = []
     for size, count in zip(values.shape, shape, strict=True):
         edges = np.arange(count + 1) * size / count
@@ -134,7 +134,7 @@ def resized(values: Array, shape: tuple[int, ...]) -> Array:
 
 
 def check_grid(found: xr.DataArray, ds: xr.Dataset) -> None:
-    """Check that a map's pixels lie where those of the Dataset are that they show."""
+    """Check that a map has the position of its Dataset."""
     for dim in ("y", "x"):
         first, step = float(ds[dim][0]), float(ds[dim][1] - ds[dim][0])
         count = found.sizes[dim]
@@ -143,7 +143,7 @@ def check_grid(found: xr.DataArray, ds: xr.Dataset) -> None:
 
 
 def classes_in(image: Array, band: xr.DataArray) -> Array:
-    """Return the classes whose colors an image has; 0 where it is transparent, as no data is."""
+    """Return the classes by the colors of an image; 0, no data, where it is transparent."""
     found = np.full(image.shape[:2], -1.0)
     colors = band.attrs["flag_colors"].split()
     for value, color in zip(band.attrs["flag_values"], colors, strict=True):

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import rioxarray  # noqa: F401  (registers .rio)
 import xarray as xr
 from affine import Affine
 
@@ -22,10 +23,10 @@ Array = npt.NDArray[Any]
 Item = dict[str, Any]
 
 ROWS, COLS = 2048, 64
-"""Of a scene at 10 m: 2048 rows are halved by the picker, and taken by 8 by a thumbnail of 256."""
+"""Of a scene at 10 m. The picker halves 2048 rows, a thumbnail of 256 has every eighth."""
 
 PATCH = 32
-"""Pixels at 10 m along a side of what has one class; no overview's pixel lies in two patches."""
+"""Side of a patch of one class, in pixels of 10 m; no overview's pixel is in two patches."""
 
 SIDE = 4096
 """Of the large scenes, whose bytes are counted."""
@@ -33,14 +34,14 @@ SIDE = 4096
 
 @dataclass(frozen=True, kw_only=True)
 class Strip:
-    """A scene and what its files hold."""
+    """A scene and the content of its files."""
 
     day: str
     clouds: float
     time: str = "184929"
     tile: str = "10SEG"
     shift: int = 0
-    """Columns of 10 m by which it lies east of the others."""
+    """Columns of 10 m by which it is east of the others."""
 
     @property
     def seed(self) -> int:
@@ -107,7 +108,7 @@ def _scl(seed: int) -> npt.NDArray[np.uint8]:
 
 @functools.cache
 def _band(seed: int, number: int) -> npt.NDArray[np.uint16]:
-    """Return a smooth field under noise that an average takes away; 0 where no class is."""
+    """Return a smooth field with noise that averages remove; 0 where there is no class."""
     rng = np.random.default_rng((seed, number))
     y, x = np.mgrid[:ROWS, :COLS]
     field = 5000 + 2000 * np.sin(y / 150 + number) * np.cos(x / 30 + seed % 7)
@@ -118,7 +119,7 @@ def _band(seed: int, number: int) -> npt.NDArray[np.uint16]:
 
 FIRST = Strip(day="20250115", clouds=20.0)
 BESIDE = Strip(day="20250115", clouds=60.0, time="184943", tile="10SFG", shift=32)
-"""Of the first day too, and overlaps the first scene; cloudier, so that it comes second."""
+"""Of the first day too, overlaps the first scene, and is second in mosaics, as it is cloudier."""
 
 SECOND = Strip(day="20250125", clouds=10.0)
 THIRD = Strip(day="20250204", clouds=40.0)
@@ -126,7 +127,7 @@ STRIPS = (FIRST, BESIDE, SECOND, THIRD)
 
 
 def write_large(folder: Path) -> None:
-    """Write files of 4096 x 4096 pixels of noise; one a kind and place, under scenes' names."""
+    """Write files of 4096 x 4096 pixels of noise, and links to them with the names of scenes."""
     rng = np.random.default_rng(1)
     red = rng.integers(1100, 9000, (SIDE, SIDE), dtype=np.uint16)
     scl = np.kron(rng.choice([4, 5, 9], (256, 256)), np.ones((8, 8))).astype(np.uint8)
@@ -149,7 +150,7 @@ class Source:
     """Where the files of the scenes are."""
 
     base: str
-    """A folder or a URL, up to the names of the files."""
+    """A folder or a URL, without the names of the files."""
 
     scratch: Path
     """A folder for small files."""
@@ -185,20 +186,30 @@ class Source:
             each.attrs |= {"catalog": "a folder", "resolved_at": "now"}  # whichever it is
         return ds
 
+    def stranger(self) -> xr.Dataset:
+        """Open the first scene's bands from a netCDF file, as one of another program."""
+        path, (rows, cols) = self.scratch / "stranger.nc", self.shape
+        bands = Pixels().bands(FIRST)
+        coords = {"y": NORTH - 5 - 10.0 * np.arange(rows), "x": EAST + 5 + 10.0 * np.arange(cols)}
+        packing = {"dtype": "uint16", "scale_factor": 1e-4, "add_offset": -0.1, "_FillValue": 0}
+        maps: Any = {name: (("y", "x"), bands[name], {}, packing) for name in ("red", "nir")}
+        xr.Dataset(maps, coords).rio.write_crs(32610).to_netcdf(path)
+        return xr.open_dataset(path, decode_coords="all")
 
-# What numpy makes of the same numbers
+
+# The same numbers by numpy
 
 HIDES = (3, 8, 9, 10)
-"""Classes that a mask finds."""
+"""Classes that are masked."""
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """The pixels of the scenes, or what averages and picks make of them in larger ones."""
+    """The pixels of the scenes, or larger ones by averages and picks."""
 
     factor: int = 1
-    """Pixels of 10 m along a side of one of these: measured values are means of those that have
-    data, classes the pixel at the center."""
+    """Size in pixels of 10 m. Measured values are means of those with data, classes the one at the
+    center."""
 
     reach: int = 0
     """Pixels by which clouds are dilated."""
@@ -221,7 +232,7 @@ class Pixels:
         return planes
 
     def clouds(self, scl: Array) -> Array:
-        """Return what is hidden, clouds and shadows dilated by a disc."""
+        """Return what is masked, clouds and shadows dilated by a disc."""
         from scipy import ndimage
 
         bare = np.isin(scl, HIDES)
@@ -233,7 +244,7 @@ class Pixels:
         return hidden
 
     def mosaic(self, strips: Sequence[Strip]) -> dict[str, Array]:
-        """Return the first clear pixel of some scenes, else the first that has data."""
+        """Return the first clear pixel of some scenes, else the first with data."""
         width = (COLS + max(strip.shift for strip in strips)) // self.factor
         layers = []
         for strip in strips:
@@ -278,7 +289,7 @@ def ndvi(bands: dict[str, Array]) -> Array:
 
 
 def means(values: Array, factor: int) -> Array:
-    """Return the mean of the values that are there, in squares of some pixels."""
+    """Return the mean of the valid values in squares of ``factor`` pixels."""
     parts = _parted(values, factor)
     count = np.isfinite(parts).sum(axis=(-3, -1))
     total = np.nansum(parts, axis=(-3, -1), dtype=float)
@@ -286,7 +297,7 @@ def means(values: Array, factor: int) -> Array:
 
 
 def picks(values: Array, factor: int) -> Array:
-    """Return the pixel at the center of squares of some pixels."""
+    """Return the pixel at the center of squares of ``factor`` pixels."""
     picked: Array = values[..., factor // 2 :: factor, factor // 2 :: factor]
     return picked
 
@@ -297,8 +308,8 @@ def _parted(values: Array, factor: int) -> Array:
 
 
 def cuts(sizes: dict[str, int], *, turned: bool) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Name some cuts along y and x, and of the dimension before them where there is one."""
-    if not turned:  # xarray 2025.9 takes no numbers from the end of an axis that is turned around
+    """Yield names and indexers of cuts along y and x, and the dimension before them if any."""
+    if not turned:  # xarray 2025.9 fails on positions from the end of a reversed axis
         yield "from the end", {"y": [5, 900, -3, 5], "x": [-1, 0]}
     rows, cols = sizes["y"], sizes["x"]
     yield "a window", {"y": slice(100, 300), "x": slice(7, 30)}

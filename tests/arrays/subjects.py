@@ -1,4 +1,4 @@
-"""Every kind of array that a Dataset may hold, each with what numpy makes of the same pixels."""
+"""Every kind of array that a Dataset may have, each with the same values computed by numpy."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
+from astra_xr.arrays.base import LazyArray
+from astra_xr.arrays.index import Index
+from astra_xr.arrays.lazy import values_of, wrap
 from tests.arrays.strips import (
     BESIDE,
     FIRST,
@@ -29,34 +32,34 @@ MIXED = ((FIRST, BESIDE), (SECOND,))
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """A Dataset, and what is to come of it."""
+    """A Dataset, and the results that are expected of it."""
 
     open: Callable[[Source], xr.Dataset]
 
     truth: Callable[[Pixels], Bands] | None = None
-    """Its values by numpy; of larger pixels, what its formula, rule or median makes of larger
-    pixels of its inputs. None: no short numpy says so."""
+    """Its values by numpy; at larger pixels, its formula, rule or median of larger pixels of the
+    inputs. None: there is no short way to them."""
 
     able: str = ""
-    """What works on it, of "index" and "mask"; the other is refused, loaded or not."""
+    """Which of "index" and "mask" works; the other is refused, whether it is loaded or not."""
 
     overviews: bool = True
-    """Whether maps of few pixels are read from overviews. Else single pixels may be taken."""
+    """Whether maps of few pixels are read from overviews. If not, single pixels may be picked."""
 
     files: bool = True
-    """Whether `explain` knows its files; else it may name the variables instead."""
+    """Whether `explain` finds its files; if not, it may list the variables as unknown."""
 
     stored: bool = False
     """Whether its numbers are those of the files."""
 
     awaited: bool = True
-    """Whether xarray's `load_async` works; it does not where a backend has no such way."""
+    """Whether xarray's `load_async` works; some backends do not support it."""
 
     near: float = 1e-6
-    """By how much values may differ from numpy's: averages are of overviews, which are rounded."""
+    """How far values may be from numpy's: averages come from overviews, which are rounded."""
 
     astray: float = 0.0
-    """Part of the pixels of a map that may be another time step's, where two are nearly equal."""
+    """Share of a map's pixels that may be from another time step, if two are nearly equal."""
 
 
 def cut(ds: xr.Dataset) -> xr.Dataset:
@@ -113,6 +116,22 @@ def _median(bands: Bands, pixels: Pixels) -> Bands:
     return out
 
 
+def _mean(bands: Bands, pixels: Pixels) -> Bands:
+    masked = pixels.clouds(bands["SCL"])
+    out = {}
+    for name in ("red", "nir"):
+        values = np.where(masked, np.nan, bands[name])
+        count = np.isfinite(values).sum(axis=0)
+        total = np.nansum(values, axis=0)
+        out[name] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return out
+
+
+def _count(bands: Bands, pixels: Pixels) -> Bands:
+    there = np.isfinite(bands["red"]) & np.isfinite(bands["nir"])
+    return {"count": (there & ~pixels.clouds(bands["SCL"])).sum(axis=0)}
+
+
 def _months(pixels: Pixels) -> Bands:
     months = [pixels.stack((FIRST,), (SECOND,)), pixels.stack((THIRD,))]
     medians = [_median(month, pixels) for month in months]
@@ -152,7 +171,7 @@ def _dataset(array: xr.DataArray) -> xr.Dataset:
 
 
 def _read(ds: xr.Dataset) -> xr.Dataset:
-    """Have xarray's caches filled, and the arrays as they were."""
+    """Fill xarray's caches, and leave the arrays as they are."""
     for each in ds.data_vars.values():
         np.asarray(each.values)
     return ds
@@ -187,8 +206,20 @@ class Mirrored(indexing.ExplicitlyIndexedNDArrayMixin):
         return 1 - await self.array.async_get_duck_array()
 
 
+class BareArray(LazyArray):
+    """A lazy array with nothing but what the contract requires: 1 - x of a variable."""
+
+    def __init__(self, variable: xr.Variable) -> None:
+        self._variable = variable
+        self.shape, self.dtype = variable.shape, variable.dtype
+
+    async def read(self, index: Index) -> Array:
+        mirrored: Array = 1 - await values_of(self._variable[index.axes])
+        return mirrored
+
+
 class MirroredBackend(BackendArray):
-    """A backend's array as somebody may write one: 1 - x of the lazy array that it holds."""
+    """A backend's array as others may write one: 1 - x of a lazy array."""
 
     def __init__(self, array: Any) -> None:
         self.array = array
@@ -206,12 +237,20 @@ class MirroredBackend(BackendArray):
 
 
 def _wrapped(ds: xr.Dataset, wrapper: Callable[[Any], Any]) -> xr.Dataset:
-    """Put a wrapper around what is behind red and near infrared."""
+    """Put a wrapper around the arrays of red and near infrared."""
     for name in ("red", "nir"):
         band = ds[name].variable
         data = wrapper(band._data)
         lazy = indexing.LazilyIndexedArray(data) if isinstance(data, BackendArray) else data
         ds[name] = xr.Variable(band.dims, lazy, band.attrs)
+    return ds
+
+
+def _bare(ds: xr.Dataset) -> xr.Dataset:
+    """Put a lazy array with the contract's defaults around red and near infrared."""
+    for name in ("red", "nir"):
+        band = ds[name].variable
+        ds[name] = xr.Variable(band.dims, wrap(BareArray(band)), band.attrs)
     return ds
 
 
@@ -269,6 +308,10 @@ SUBJECTS = {
         open=lambda s: _dataset(s.scene().astra.index("NDVI")),
         truth=lambda p: {"NDVI": ndvi(_one(p))},
     ),
+    "own formula": Subject(
+        open=lambda s: _dataset(s.scene().astra.index("(nir-red)/(nir+red)").rename("NDVI")),
+        truth=lambda p: {"NDVI": ndvi(_one(p))},
+    ),
     "formula, masked": Subject(
         open=lambda s: s.scene().astra.index(["NDVI"], mask_clouds=True),
         truth=lambda p: _masked(_one(p), p),
@@ -294,6 +337,13 @@ SUBJECTS = {
         truth=lambda p: {"mask": bright(_one(p))},
         astray=0.02,
     ),
+    "mask of a stack by a function": Subject(
+        open=lambda s: _dataset(
+            s.stack([FIRST, SECOND], "red", "nir").astra.mask(by=bright, dilate=0, overlap=8)
+        ),
+        truth=lambda p: {"mask": bright(p.stack((FIRST,), (SECOND,)))},
+        astray=0.02,
+    ),
     "median": Subject(
         open=lambda s: s.stack([FIRST, SECOND, THIRD]).astra.composite("median"),
         truth=lambda p: _median(_three(p), p),
@@ -303,6 +353,15 @@ SUBJECTS = {
         open=lambda s: s.stack([FIRST, BESIDE, SECOND]).astra.composite("median"),
         truth=lambda p: _median(_mixed(p), p),
         able="index",
+    ),
+    "mean": Subject(
+        open=lambda s: s.stack([FIRST, SECOND, THIRD]).astra.composite("mean"),
+        truth=lambda p: _mean(_three(p), p),
+        able="index",
+    ),
+    "count": Subject(
+        open=lambda s: s.stack([FIRST, SECOND, THIRD]).astra.composite(count=True)[["count"]],
+        truth=lambda p: _count(_three(p), p),
     ),
     "max-ndvi": Subject(
         open=lambda s: s.stack([FIRST, SECOND, THIRD]).astra.composite("max-ndvi"),
@@ -369,6 +428,21 @@ SUBJECTS = {
         awaited=False,
         truth=lambda p: _mirrored(_one(p)),
         able="index mask",
+        overviews=False,
+        files=False,
+    ),
+    "a bare lazy array": Subject(
+        open=lambda s: _bare(s.scene()),
+        truth=lambda p: _mirrored(_one(p)),
+        able="index mask",
+        overviews=False,
+        files=False,
+    ),
+    "a stranger's Dataset": Subject(
+        open=lambda s: s.stranger(),
+        awaited=False,
+        truth=lambda p: {name: _one(p)[name] for name in ("red", "nir")},
+        able="index",
         overviews=False,
         files=False,
     ),

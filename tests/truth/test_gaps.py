@@ -84,7 +84,7 @@ def test_what_is_near_in_an_array_is_not_near_on_the_ground(
     part = part if chunks is None else part.chunk(chunks)
     grid = pixel_grid(part, "test")
     assert grid is not None
-    enclosing = full.sel(x=grid.x.places, y=grid.y.places, method="nearest", tolerance=0.1)
+    enclosing = full.sel(x=grid.x.centers, y=grid.y.centers, method="nearest", tolerance=0.1)
     if not fetched:  # nobody knows what was in the columns that were dropped
         there = enclosing.x.isin(part.x) & enclosing.y.isin(part.y)
         enclosing = enclosing.assign(SCL=enclosing.SCL.where(there, 0))
