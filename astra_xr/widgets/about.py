@@ -14,7 +14,7 @@ from astra_xr.widgets.code import literal
 from astra_xr.widgets.colormaps import GROUPS, SAFE, colormaps
 from astra_xr.widgets.opening import opening_of
 from astra_xr.widgets.pair import Pair
-from astra_xr.widgets.picker_scene import USUAL, Scene
+from astra_xr.widgets.picker_scene import Scene
 from astra_xr.widgets.steps import date_of
 from astra_xr.widgets.tile_pyramid import SIDE
 
@@ -47,7 +47,6 @@ def about_of(scene: Scene, ds: xr.Dataset, name: str, *, array: bool) -> dict[st
         "reflectance": any(band["role"] == "reflectance" for band in bands.values()),
         "bands": bands,
         "indices": scene.indices,
-        "needs": {index: scene.needs(index) for index in USUAL if index in scene.indices},
         "presets": scene.presets,
         "colormaps": colormaps(),
         "maps": {title: list(names) for title, names in GROUPS.items()},

@@ -22,7 +22,6 @@ def facts_of(band: xr.DataArray) -> dict[str, Any]:
         "common": _text(attrs.get("common_name")),
         "title": _text(attrs.get("long_name")),
         "wavelength": _number(attrs.get("center_wavelength")),
-        "gsd": _number(attrs.get("gsd")),
         "units": "" if units == "1" else units,
         "role": _text(attrs.get("role")),
         "cmap": usual_colormap(band),

@@ -1009,7 +1009,7 @@ function viewCode(grid, view) {
   return `.sel(y=slice(${ends.join(", ")}), x=slice(${sides.join(", ")}))`;
 }
 
-// astra_xr/widgets/js/pixels/difference.js
+// astra_xr/widgets/js/difference.js
 function subtracted(a, b) {
   const step = a.step + b.step, low = b.low - a.low - (LAST - 1) * a.step;
   const codes = new Uint16Array(a.codes.length);
@@ -1019,9 +1019,6 @@ function subtracted(a, b) {
   }
   return { low, step, codes };
 }
-var maskedInEither = (a, b) => a.map((code, i) => code | b[i]);
-
-// astra_xr/widgets/js/difference.js
 var Differences = class {
   /** @param {About} about @param {Store} store */
   constructor(about, store) {
@@ -1042,7 +1039,7 @@ var Differences = class {
     if (!a || !b) return void 0;
     const known = this.made.get(a) || /* @__PURE__ */ new WeakMap();
     this.made.set(a, known);
-    const tile = known.get(b) || { ...a, key, ...key === MASK ? { codes: maskedInEither(a.codes, b.codes) } : subtracted(a, b) };
+    const tile = known.get(b) || { ...a, key, ...key === MASK ? { codes: a.codes.map((code, i) => code | b.codes[i]) } : subtracted(a, b) };
     known.set(b, tile);
     return tile;
   }
@@ -2645,6 +2642,7 @@ var Swipe = class {
 };
 
 // astra_xr/widgets/js/ui/stage.js
+var ZOOM = 1.6;
 var GAP = "   ";
 var shortNumber = (value) => numberText(value, Math.abs(value) >= 1e3 ? 6 : 4);
 var Stage = class {
@@ -2667,7 +2665,8 @@ var Stage = class {
     this.about = about;
     this.store = view.store;
     this.pyramid = view.pyramid;
-    this.images = { a: new SideImage(about, view.pyramid, view.store), b: new SideImage(about, view.pyramid, view.store), difference: new SideImage(about, view.pyramid, view.differences) };
+    const imageOf = (tiles) => new SideImage(about, view.pyramid, tiles);
+    this.images = { a: imageOf(view.store), b: imageOf(view.store), difference: imageOf(view.differences) };
     this.swipe = new Swipe(view);
     this.viewport = new Viewport(about.grid);
     this.canvas = make("canvas", {
@@ -2684,9 +2683,9 @@ var Stage = class {
     const tools = make(
       "div",
       { class: "astra-tools" },
-      tool("Zoom in", "+", () => this.look(() => this.viewport.zoom(1.6))),
-      tool("Zoom out", "−", () => this.look(() => this.viewport.zoom(1 / 1.6))),
-      tool("Show all", "⤢", () => this.look(() => this.viewport.show(null))),
+      tool("Zoom in", "+", () => this.zoom(ZOOM)),
+      tool("Zoom out", "−", () => this.zoom(1 / ZOOM)),
+      tool("Show all", "⤢", () => this.showAll()),
       this.areaTool.button
     );
     this.node = make("div", { class: "astra-stage" }, this.canvas, ...this.swipe.nodes, this.areaTool.node, this.bar, tools, this.scalebar);
@@ -2695,7 +2694,7 @@ var Stage = class {
     this.keys();
     this.load();
   }
-  /** Show the image as Python drew it last until tiles arrive. In a notebook that is opened again they never do. */
+  /** Show the last image that Python drew until tiles arrive, which they never do in a notebook opened without a kernel. */
   async load() {
     const preview = this.view.model.get("preview");
     if (!preview || !ArrayBuffer.isView(preview) || !preview.byteLength) return;
@@ -2711,6 +2710,15 @@ var Stage = class {
       this.looking = 0;
       this.view.act({ type: "view", view: this.viewport.view });
     }, 140);
+  }
+  zoom(factor) {
+    this.look(() => this.viewport.zoom(factor));
+  }
+  pan(x, y) {
+    this.look(() => this.viewport.move(x, y));
+  }
+  showAll() {
+    this.look(() => this.viewport.show(null));
   }
   /** Show the part of the scene that Python or another view has set. */
   follow(view) {
@@ -2778,7 +2786,7 @@ var Stage = class {
         const other = [...down.keys()].filter((id) => id !== e.pointerId).map((id) => down.get(id))[0];
         const apart = (a) => Math.hypot(a[0] - other[0], a[1] - other[1]) || 1;
         this.look(() => this.viewport.zoom(apart([x, y]) / apart([px, py]), (x + other[0]) / 2, (y + other[1]) / 2));
-      } else if (moved > 4) this.look(() => this.viewport.move(x - px, y - py));
+      } else if (moved > 4) this.pan(x - px, y - py);
       down.set(e.pointerId, [x, y]);
     });
     const up = (e) => {
@@ -2800,14 +2808,14 @@ var Stage = class {
   keys() {
     const step = () => Math.round(this.viewport.width / 8);
     const acts = {
-      ArrowLeft: () => this.look(() => this.viewport.move(step(), 0)),
-      ArrowRight: () => this.look(() => this.viewport.move(-step(), 0)),
-      ArrowUp: () => this.look(() => this.viewport.move(0, step())),
-      ArrowDown: () => this.look(() => this.viewport.move(0, -step())),
-      "+": () => this.look(() => this.viewport.zoom(1.6)),
-      "=": () => this.look(() => this.viewport.zoom(1.6)),
-      "-": () => this.look(() => this.viewport.zoom(1 / 1.6)),
-      0: () => this.look(() => this.viewport.show(null)),
+      ArrowLeft: () => this.pan(step(), 0),
+      ArrowRight: () => this.pan(-step(), 0),
+      ArrowUp: () => this.pan(0, step()),
+      ArrowDown: () => this.pan(0, -step()),
+      "+": () => this.zoom(ZOOM),
+      "=": () => this.zoom(ZOOM),
+      "-": () => this.zoom(1 / ZOOM),
+      0: () => this.showAll(),
       ",": () => this.swipe.move(-1),
       ".": () => this.swipe.move(1),
       Enter: () => {

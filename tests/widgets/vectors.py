@@ -154,13 +154,12 @@ def windows() -> list[dict[str, Any]]:
 
 def about() -> dict[str, Any]:
     """Return what code is written from, of a scene in degrees and of one in meters."""
-    band = {"classes": [], "gsd": 10.0, "cmap": "gray", "integer": False}
+    band = {"classes": [], "cmap": "gray", "integer": False}
     return {
         "name": "ds", "array": False,
-        "bands": {"red": band, "green": band, "ni\"r": band | {"gsd": None},
+        "bands": {"red": band, "green": band, "ni\"r": band,
                   "SCL": band | {"classes": CLASSES}, "dn": band | {"integer": True}},
         "indices": {"NDVI": {"cmap": "RdYlGn"}, "NDWI": {"cmap": "RdYlBu"}},
-        "needs": {"NDVI": ["ni\"r", "red"]},
         "steps": [{"label": "", "code": "", "source": "", "matched": False},
                   {"label": "2025-01-15", "code": '.sel(time="2025-01-15")', "source": "",
                    "matched": False},

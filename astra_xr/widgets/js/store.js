@@ -61,7 +61,7 @@ export class Store {
     this.views.delete(view);
     if (!this.views.size) asleep.delete(this);
     this.request();
-    // A cell that is run again leaves the model of its last output behind.
+    // If a cell is run again, the model of its last output stays in memory.
     if (!this.views.size && !this.lasting) {
       this.tiles.clear();
       this.bytes = 0;

@@ -75,7 +75,6 @@ export interface Band {
   title: string;
   /** Micrometers. */
   wavelength: number | null;
-  gsd: number | null;
   units: string;
   role: string;
   cmap: string;
@@ -148,7 +147,6 @@ export interface About {
   reflectance: boolean;
   bands: Record<string, Band>;
   indices: Record<string, Index>;
-  needs: Record<string, string[]>;
   presets: Record<string, string[]>;
   /** 256 colors of six hexadecimal digits each. */
   colormaps: Record<string, string>;

@@ -17,7 +17,7 @@ export function fakeWire() {
 export const scene = {
   reflectance: true, masked: false, presets: { False: ["nir", "red", "green"] },
   bands: Object.fromEntries(["red", "green", "blue", "nir"].map((name) => [name, { classes: [], cmap: "gray" }])),
-  indices: { NDVI: { cmap: "PiYG" } }, needs: { NDVI: ["nir", "red"] },
+  indices: { NDVI: { cmap: "PiYG" } },
   maps: { Sequential: ["gray", "YlGn"], Diverging: ["BrBG", "PiYG"] }, quick: true, steps: [{ label: "", code: "", date: null, cloud: null }],
   grid: { rows: 600, cols: 800, x: 1000, y: 2000, dx: 10, dy: -10 },
 };

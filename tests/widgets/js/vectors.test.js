@@ -7,7 +7,7 @@ import { codeOf } from "../../../astra_xr/widgets/js/code.js";
 import { Pyramid, windowOf } from "../../../astra_xr/widgets/js/geo/pyramid.js";
 import { colormapOf } from "../../../astra_xr/widgets/js/pixels/colormap.js";
 import { classColors, colorsOf, composeColored, composeRgb, levelsOf } from "../../../astra_xr/widgets/js/pixels/compose.js";
-import { subtracted } from "../../../astra_xr/widgets/js/pixels/difference.js";
+import { subtracted } from "../../../astra_xr/widgets/js/difference.js";
 import { brightIn, centered, countsOf, partOf, stretchOf, symmetric } from "../../../astra_xr/widgets/js/pixels/stats.js";
 import { unpacked } from "../../../astra_xr/widgets/js/wire.js";
 import { tileOf, vectors } from "./helpers.js";

@@ -13,6 +13,7 @@ import { iconButton, make, modified } from "./dom.js";
 import { SideImage } from "./side_image.js";
 import { Swipe } from "./swipe.js";
 
+const ZOOM = 1.6; // of a click or key
 const GAP = "   "; // between the values of a pixel
 
 const shortNumber = (value) => numberText(value, Math.abs(value) >= 1000 ? 6 : 4);
@@ -36,8 +37,9 @@ export class Stage {
     this.about = about;
     this.store = view.store;
     this.pyramid = view.pyramid;
+    const imageOf = (/** @type {Pick<View["store"], "get">} */ tiles) => new SideImage(about, view.pyramid, tiles);
     /** @type {Record<Side, SideImage>} */
-    this.images = { a: new SideImage(about, view.pyramid, view.store), b: new SideImage(about, view.pyramid, view.store), difference: new SideImage(about, view.pyramid, view.differences) };
+    this.images = { a: imageOf(view.store), b: imageOf(view.store), difference: imageOf(view.differences) };
     this.swipe = new Swipe(view);
     this.viewport = new Viewport(about.grid);
     this.canvas = make("canvas", {
@@ -49,9 +51,8 @@ export class Stage {
     const tool = (label, text, run) => iconButton(label, text, run, { class: "astra-tool" });
     this.areaTool = new AreaTool(this);
     const tools = make("div", { class: "astra-tools" },
-      tool("Zoom in", "+", () => this.look(() => this.viewport.zoom(1.6))),
-      tool("Zoom out", "−", () => this.look(() => this.viewport.zoom(1 / 1.6))),
-      tool("Show all", "⤢", () => this.look(() => this.viewport.show(null))), this.areaTool.button);
+      tool("Zoom in", "+", () => this.zoom(ZOOM)), tool("Zoom out", "−", () => this.zoom(1 / ZOOM)),
+      tool("Show all", "⤢", () => this.showAll()), this.areaTool.button);
     this.node = make("div", { class: "astra-stage" }, this.canvas, ...this.swipe.nodes, this.areaTool.node, this.bar, tools, this.scalebar);
     this.readout = make("div", { class: "astra-readout" });
     this.pointers();
@@ -59,7 +60,7 @@ export class Stage {
     this.load();
   }
 
-  /** Show the image as Python drew it last until tiles arrive. In a notebook that is opened again they never do. */
+  /** Show the last image that Python drew until tiles arrive, which they never do in a notebook opened without a kernel. */
   async load() {
     /** @type {ArrayBufferView<ArrayBuffer> | undefined} */
     const preview = this.view.model.get("preview");
@@ -78,6 +79,12 @@ export class Stage {
       this.view.act({ type: "view", view: this.viewport.view });
     }, 140);
   }
+
+  zoom(factor) { this.look(() => this.viewport.zoom(factor)); }
+
+  pan(x, y) { this.look(() => this.viewport.move(x, y)); }
+
+  showAll() { this.look(() => this.viewport.show(null)); }
 
   /** Show the part of the scene that Python or another view has set. */
   follow(view) {
@@ -149,7 +156,7 @@ export class Stage {
         const other = [...down.keys()].filter((id) => id !== e.pointerId).map((id) => down.get(id))[0];
         const apart = (a) => Math.hypot(a[0] - other[0], a[1] - other[1]) || 1;
         this.look(() => this.viewport.zoom(apart([x, y]) / apart([px, py]), (x + other[0]) / 2, (y + other[1]) / 2));
-      } else if (moved > 4) this.look(() => this.viewport.move(x - px, y - py));
+      } else if (moved > 4) this.pan(x - px, y - py);
       down.set(e.pointerId, [x, y]);
     });
     const up = (e) => {
@@ -170,14 +177,14 @@ export class Stage {
   keys() {
     const step = () => Math.round(this.viewport.width / 8);
     const acts = {
-      ArrowLeft: () => this.look(() => this.viewport.move(step(), 0)),
-      ArrowRight: () => this.look(() => this.viewport.move(-step(), 0)),
-      ArrowUp: () => this.look(() => this.viewport.move(0, step())),
-      ArrowDown: () => this.look(() => this.viewport.move(0, -step())),
-      "+": () => this.look(() => this.viewport.zoom(1.6)),
-      "=": () => this.look(() => this.viewport.zoom(1.6)),
-      "-": () => this.look(() => this.viewport.zoom(1 / 1.6)),
-      0: () => this.look(() => this.viewport.show(null)),
+      ArrowLeft: () => this.pan(step(), 0),
+      ArrowRight: () => this.pan(-step(), 0),
+      ArrowUp: () => this.pan(0, step()),
+      ArrowDown: () => this.pan(0, -step()),
+      "+": () => this.zoom(ZOOM),
+      "=": () => this.zoom(ZOOM),
+      "-": () => this.zoom(1 / ZOOM),
+      0: () => this.showAll(),
       ",": () => this.swipe.move(-1),
       ".": () => this.swipe.move(1),
       Enter: () => { this.pin(this.viewport.row, this.viewport.col); this.view.status.say(this.pixelText(this.viewport.row, this.viewport.col)); },
