@@ -1,4 +1,4 @@
-"""A value that shows itself nowhere until it is sent: tokens, passwords, keys."""
+"""Values that are shown nowhere until they are sent: tokens, passwords, keys."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ T = TypeVar("T", str, bytes)
 
 
 class Secret(Generic[T]):
-    """A text or bytes whose repr, str and format are ``***``, and which cannot be pickled.
+    """A string or bytes whose repr, str and format are ``***``, and which cannot be pickled.
 
-    Take the plain value out by :meth:`reveal` where it is sent or signed with, in an expression
-    and not in a variable: a traceback may show all variables of a frame.
+    Call :meth:`reveal` where the value is sent or used to sign, in an expression and not in a
+    variable: a traceback may show all variables of a frame.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class Secret(Generic[T]):
 
     @classmethod
     def of(cls, value: T | Secret[T]) -> Secret[T]:
-        """Return a value as a secret, which it may be already."""
+        """Return a value as a secret; a secret is returned as it is."""
         return value if isinstance(value, Secret) else cls(value)
 
     def reveal(self) -> T:
@@ -64,5 +64,5 @@ class Secret(Generic[T]):
 
 
 def plain(value: str | Secret[str]) -> str:
-    """Return a text, or what a secret holds: for code that sends either."""
+    """Return a string, or the value of a secret: for code that sends either."""
     return value.reveal() if isinstance(value, Secret) else value

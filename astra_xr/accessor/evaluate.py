@@ -17,7 +17,7 @@ from astra_xr.arrays.formula import FormulaArray, compute
 from astra_xr.arrays.lazy import is_unread, wrap
 from astra_xr.model import CLASS_ROLES, Radiometry
 from astra_xr.reading.decoding import decode_into, decoded_dtype
-from astra_xr.reading.fused import Formula
+from astra_xr.reading.tile_formulas import Formula
 
 
 def evaluate(

@@ -16,8 +16,8 @@ from astra_xr.arrays.blocks import blocks
 from astra_xr.arrays.computed import ComputedArray, Values, compute_by_blocks
 from astra_xr.arrays.index import Index
 from astra_xr.arrays.lazy import identity, in_memory, unwrap
-from astra_xr.reading.fused import Formula, read_fused
 from astra_xr.reading.loop import run
+from astra_xr.reading.tile_formulas import Formula, read_formulas
 from astra_xr.reading.window import Window
 
 _BLOCK = 1024
@@ -124,7 +124,7 @@ async def _fused(
     one_place = len({(window.rows, window.cols) for window in windows.values()}) == 1
     if len(windows) < len(inputs) or not one_place:
         return False
-    return await read_fused(windows, formulas, outs)
+    return await read_formulas(windows, formulas, outs)
 
 
 def _window(variable: xr.Variable) -> Window | None:

@@ -18,7 +18,7 @@ from astra_xr.arrays.index import Axis, Index, Positions, positions_of, range_of
 from astra_xr.arrays.lazy import points_of, unwrap, values_of, wrap
 from astra_xr.arrays.mask import ClassMask
 from astra_xr.arrays.thumbnail import can_average, coarse
-from astra_xr.reading.loop import beside, together
+from astra_xr.reading.loop import start_unawaited, together
 
 _FEWEST = 8
 """Time steps that are read concurrently, whatever their size."""
@@ -161,7 +161,7 @@ class MosaicArray(LazyArray):
         for variable in self.inputs(replace(index, axes=(steps, *index.axes[1:]))).values():
             found = unwrap(variable)
             if found:
-                beside(found[0].prepare())
+                start_unawaited(found[0].prepare())
 
     async def coarse(
         self, index: Index, shape: tuple[int, int], *, average: bool

@@ -18,10 +18,16 @@ from astra_xr.model import Grid, Radiometry, UrlSource
 from astra_xr.reading.decoding import decoded_dtype, fitting
 from astra_xr.reading.engine import read
 from astra_xr.reading.headers import read_ahead
-from astra_xr.reading.overview import facts_of, nodata_of, read_coarse
-from astra_xr.reading.pixels import points_under, read_warped_points
-from astra_xr.reading.place import Elsewhere, is_shift
-from astra_xr.reading.warp import Warp, read_warped, source_window, usual_resampling
+from astra_xr.reading.item_check import Elsewhere, is_shift
+from astra_xr.reading.overview import nodata_of, pyramid_of, read_coarse
+from astra_xr.reading.warp import (
+    Warp,
+    points_under,
+    read_warped,
+    read_warped_points,
+    source_window,
+    usual_resampling,
+)
 from astra_xr.reading.window import Span, Window, range_around
 
 T = TypeVar("T")
@@ -254,7 +260,7 @@ class RasterArray(LazyArray):
             return None, math.nan
 
         async def read(whole: Window, _: Warp | None) -> tuple[float | None, float]:
-            return nodata_of(whole, await facts_of(whole), self.dtype)
+            return nodata_of(whole, await pyramid_of(whole), self.dtype)
 
         return await self._placed(read)
 
@@ -270,7 +276,7 @@ class RasterArray(LazyArray):
         async def read(whole: Window, warp: Warp | None) -> Window:
             part = self._part(index, whole)
             if not warp:
-                await facts_of(whole)  # the header may have another position
+                await pyramid_of(whole)  # the header may have another position
                 return part
             if index.points:
                 return await points_under(whole, warp, *index.pixels)

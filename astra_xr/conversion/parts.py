@@ -14,7 +14,7 @@ from astra_xr.tiff.directories import (
     Tags,
     Unsupported,
     number,
-    read_held,
+    read_local,
 )
 
 HEAD = 1 << 20
@@ -70,7 +70,7 @@ def ranges_of(path: Path, have: int, wanted: int) -> list[Range] | None:
     """
     try:
         with path.open("rb") as file:
-            directories = read_held(file, path.stat().st_size, have=have)
+            directories = read_local(file, path.stat().st_size, have=have)
         return _ranges(directories, wanted)
     except (Malformed, Unsupported):
         # Then GDAL sees the whole file, and says what is wrong with it.
@@ -82,7 +82,7 @@ def is_whole(path: Path) -> bool:
     size = path.stat().st_size
     try:
         with path.open("rb") as file:
-            directories = read_held(file, size, _PLACES)
+            directories = read_local(file, size, _PLACES)
     except (Malformed, Unsupported):
         return False
     for tags in directories:

@@ -315,7 +315,7 @@ class Source:
             if status not in PASSING or not patient:
                 return response
             response.close()
-            return Again(error=self._refused(status), asked=retry_after(response))
+            return Again(error=self._refused(status), retry_after=retry_after(response.headers))
 
         return patiently(host_of(signed.url), once)
 

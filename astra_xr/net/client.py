@@ -17,8 +17,14 @@ import httpx
 
 from astra_xr.errors import AstraError, UpstreamError, redact
 from astra_xr.model import SignedUrl
-from astra_xr.net.endurance import http_date
-from astra_xr.net.failures import host_of, lasts, refusal, retry_after, upstream_error
+from astra_xr.net.failures import (
+    host_of,
+    http_date,
+    lasts,
+    refusal,
+    retry_after,
+    upstream_error,
+)
 from astra_xr.net.hosts import why_refused
 from astra_xr.net.patience import Again, patiently, time_left
 from astra_xr.net.proxies import Proxied
@@ -27,21 +33,23 @@ from astra_xr.secret import Secret, plain
 T = TypeVar("T")
 
 PASSING = {429, 500, 502, 503, 504}
-_CONSIDERED = {429, 503}
-"""Statuses after which a service is asked again: any, and one that explains its failures."""
+"""Statuses after which a request is retried."""
+
+_EXPLAINED_PASSING = {429, 503}
+"""The same, at a service that explains its failures."""
 
 _LARGEST = 64 << 20
 """Largest answer in bytes; no valid answer is larger."""
 
 _PROGRESS = 1 << 16
-"""Bytes of an answer that give the rest as much time again."""
+"""Bytes of an answer after which its time limit starts anew."""
 
 _PROBE_TIMEOUT = 5.0
 _CONNECT_TIMEOUT = 10.0
 
 
 class _InTime(httpx.BaseTransport):
-    """Limits each request of a try, as redirects have several, to the time that is left."""
+    """Limits each request of an attempt (redirects take several) to the time that is left."""
 
     def __init__(self, inner: httpx.BaseTransport) -> None:
         self._inner = inner
@@ -79,9 +87,9 @@ _ANSWER = re.compile(r"(return_value=\(b'[^']*', \d+|return_value=\(\d+).*", re.
 
 
 class _RedactUrls(logging.Filter):
-    """Drop signatures from what the HTTP stack logs: queries of URLs, and headers of answers.
+    """Removes signatures from the HTTP stack's logs: queries of URLs, and response headers.
 
-    Such headers hold cookies and the targets of redirects.
+    The headers contain cookies and the targets of redirects.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -96,7 +104,7 @@ class _RedactUrls(logging.Filter):
 
 
 def _transport() -> httpx.BaseTransport:
-    """Return the transport of the client; tests replace it by one that leads to loopback."""
+    """Return the transport of the client, which tests replace."""
     return Proxied()
 
 
@@ -114,7 +122,7 @@ def _client_of(pid: int) -> httpx.Client:
 
 
 def _guard_redirect(response: httpx.Response) -> None:
-    """Refuse a redirect to another host that is not public, where redirects are followed."""
+    """Refuse a redirect to another host that is not public."""
     if not response.request.extensions.get("guarded") or not response.has_redirect_location:
         return
     target = response.url.join(response.headers["Location"])
@@ -145,7 +153,7 @@ def fetch_json(
     service : str
         Name of the service, for error messages.
     url : str or SignedUrl
-        The whole URL; a signed one brings headers of its own.
+        The whole URL; a signed one has headers of its own.
     body : mapping, optional
         JSON to post.
     form : mapping, optional
@@ -153,23 +161,23 @@ def fetch_json(
     headers : mapping, optional
         Further request headers.
     timeout : float
-        Seconds without an answer after which a try has failed. Tries that fail are repeated for
-        ``ASTRA_PATIENCE``, or as long as :class:`astra_xr.net.patience.Hurry` allows.
+        Seconds without an answer after which an attempt has failed. Failed attempts are retried
+        for ``ASTRA_PATIENCE``, or as long as :class:`astra_xr.net.patience.Hurry` allows.
     explain : callable, optional
         Takes the status and the JSON of an error response (None if it is not JSON), and returns
-        the error to raise, or None. With it, only 429 and 503 are repeated.
+        the error to raise, or None. With it, only 429 and 503 are retried.
 
     Raises
     ------
     UpstreamTimeout, UpstreamUnavailable, UpstreamError
-        There was no usable answer after the retries.
+        There was no usable answer after all retries.
     """
     method = "GET" if body is None and form is None else "POST"
     # A key in the headers or a password in the form must not follow a redirect elsewhere.
     follow = headers is None and form is None and not (isinstance(url, SignedUrl) and url.headers)
     content = {"json": body, "data": form, "headers": headers}
     read = functools.partial(_dated_json, service, explain)
-    passing = _CONSIDERED if explain else PASSING
+    passing = _EXPLAINED_PASSING if explain else PASSING
     return _exchange(
         service, method, url, timeout, read, follow=follow, passing=passing, **content
     )[0]
@@ -184,15 +192,15 @@ def fetch_dated_json(
 ) -> tuple[Any, datetime | None]:
     """Return the JSON at a URL as :func:`fetch_json` does, and the server's time.
 
-    It is UTC, and None if the server did not say it. The local clock may be wrong; an expiry is
-    compared with the time of the server that set it.
+    The time is UTC, or None if the server does not report it. Compare an expiry with the time of
+    the server that set it, since the local clock may be wrong.
     """
     read = functools.partial(_dated_json, service, None)
     return _exchange(service, "GET", url, timeout, read, follow=headers is None, headers=headers)
 
 
 _Read = Callable[[httpx.Response, float], T | AstraError]
-"""Takes a response and the deadline, and returns what is asked for, or the error to raise."""
+"""Takes a response and the deadline, and returns the result, or the error to raise."""
 
 
 def _exchange(
@@ -206,10 +214,9 @@ def _exchange(
     passing: Collection[int] = PASSING,
     **content: Any,
 ) -> T:
-    """Send a request, whose content is as httpx takes it, and return what is read of the answer.
+    """Send a request with content for httpx, with retries, and return what ``read`` returns.
 
-    It is sent again while that may help. Errors are raised here: a traceback holds no frame in
-    which a secret is plain.
+    Errors are raised here, so that no frame of a traceback holds a secret as plain text.
     """
 
     def once() -> T | Again:
@@ -234,7 +241,7 @@ def _sent(
     data: Mapping[str, str | Secret[str]] | None = None,
     json: Any = None,
 ) -> T | Again | AstraError | KeyboardInterrupt:
-    """Send it once, and return the error; within :class:`Again`, if it may pass."""
+    """Send a request once; errors are returned, in :class:`Again` if a retry may help."""
     until = time.monotonic() + min(timeout, time_left())
     own = dict(url.headers) if isinstance(url, SignedUrl) else {}
     where = url.url if isinstance(url, SignedUrl) else url
@@ -252,16 +259,16 @@ def _sent(
             outcome = read(response, until)
         finally:
             response.close()
-    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # no ASCII in a header
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # header is not ASCII
         failure = upstream_error(service, error, where)
         return failure if lasts(error) else Again(error=failure, answered=False)
     except KeyboardInterrupt as stop:
         return stop.with_traceback(None)
     if response.status_code not in passing or not isinstance(outcome, AstraError):
         return outcome
-    asked = retry_after(response) or getattr(outcome, "retry_after", None)
-    # Some services fail so whenever they are asked for the same.
-    return Again(error=outcome, asked=asked, doubtful=response.status_code == 500)
+    wait = retry_after(response.headers) or getattr(outcome, "retry_after", None)
+    # Some services answer 500 each time to the same request.
+    return Again(error=outcome, retry_after=wait, doubtful=response.status_code == 500)
 
 
 def _dated_json(
@@ -270,9 +277,14 @@ def _dated_json(
     response: httpx.Response,
     until: float,
 ) -> tuple[Any, datetime | None] | AstraError:
-    """Return the JSON of a response and its date, or the error that it is."""
+    """Return the JSON of a response and its date, or the error that it means."""
     body = _content(response, until)
-    ours = explain and not response.is_success and explain(response.status_code, _json(body))
+    document, valid = None, True
+    try:
+        document = json.loads(body or b"")
+    except (ValueError, RecursionError):
+        valid = False
+    ours = explain and not response.is_success and explain(response.status_code, document)
     if ours:
         return ours
     if response.status_code == 404:
@@ -282,22 +294,14 @@ def _dated_json(
     if body is None:
         reason = f"the answer is larger than {_LARGEST >> 20} MiB"
         return UpstreamError(service=service, reason=reason)
-    try:
-        return json.loads(body), http_date(response.headers.get("Date", ""))
-    except (ValueError, RecursionError):
-        kind = "not JSON but HTML" if body.lstrip()[:1] == b"<" else "not JSON"
-        return UpstreamError(service=service, reason=f"the answer is {kind}")
-
-
-def _json(content: bytes | None) -> Any:
-    try:
-        return json.loads(content or b"")
-    except (ValueError, RecursionError):
-        return None
+    if valid:
+        return document, http_date(response.headers.get("Date", ""))
+    kind = "not JSON but HTML" if body.lstrip()[:1] == b"<" else "not JSON"
+    return UpstreamError(service=service, reason=f"the answer is {kind}")
 
 
 def _content(response: httpx.Response, until: float) -> bytes | None:
-    """Read an answer as long as it makes progress; None if it is too large."""
+    """Read a response as long as it makes progress; None if it is too large."""
     content = bytearray()
     due, allowed = _PROGRESS, until - time.monotonic()
     for chunk in response.iter_bytes():
@@ -325,7 +329,7 @@ def redirect_of(service: str, signed: SignedUrl, *, timeout: float) -> tuple[int
     Raises
     ------
     UpstreamTimeout, UpstreamUnavailable, UpstreamError
-        There was no answer after the retries.
+        There was no answer after all retries.
     """
 
     def read(response: httpx.Response, _: float) -> tuple[int, SignedUrl | None] | AstraError:

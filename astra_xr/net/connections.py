@@ -6,7 +6,6 @@ import asyncio
 import functools
 import ssl
 import time
-from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,20 +13,21 @@ from importlib.metadata import version
 from typing import Any
 
 import aiohttp
+import httpx
 from yarl import URL
 
 from astra_xr.extras import require
-from astra_xr.net.endurance import MOST_REQUESTS, Budget
+from astra_xr.net.budget import MOST_REQUESTS, Budget, Line
 from astra_xr.net.proxies import proxy_of
 
 _MOST = 80
 """Connections of the process, over all hosts."""
 
 _FIRST = 8
-"""Further ones, for hosts that have none."""
+"""Further ones, for hosts that have none open."""
 
 _AHEAD = 16
-"""Connections that are open when some are opened for requests to come, at most."""
+"""Connections to a host up to which some are opened ahead of their requests."""
 
 _KEPT = 15.0
 """Seconds that an unused connection is kept."""
@@ -48,15 +48,15 @@ class Lease:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Return what the request has to say of its connection."""
+        """Return the request's headers about its connection."""
         return {"Connection": "close"} if self.spare else {}
 
     def begin(self, answer: aiohttp.ClientResponse) -> None:
-        """Note an answer whose body is not read yet."""
+        """Record an answer whose body has not been read yet."""
         if self.spare:
             protocol = answer.connection.protocol if answer.connection else None
             if protocol:
-                # Whatever the server thinks of it.
+                # Not every server closes it when the request says so.
                 protocol.force_close()
             self.closed = bool(protocol) or answer.headers.get("Connection", "").lower() == "close"
 
@@ -68,37 +68,35 @@ class Host:
         self._origin = origin
         self.budget = Budget(str(origin.host))
         self.answered = False
-        """True once there was any answer."""
+        """True once it has answered."""
         proxy = proxy_of(origin.scheme, origin.host or "")
         self._socks = proxy if proxy and proxy.startswith("socks") else None
         self.proxy = None if self._socks else proxy
-        """URL of the proxy that its requests name."""
+        """URL of the HTTP proxy for its requests."""
         self._secure = origin.scheme == "https"
         self._session: aiohttp.ClientSession | None = None
         self._used = 0
         self.opened = 0
         """Connections that may be open: those in use, and those kept for the next request."""
         self._used_at = time.monotonic()
-        self.waiting: deque[asyncio.Future[None]] = deque()
+        self.waiting = Line(self._fits, self._admit, self._leave)
         """Requests that wait for a connection."""
 
     @property
     def busy(self) -> bool:
-        """Return True if connections are in use or waited for."""
+        """Return True if requests use connections, or wait for one."""
         return bool(self._used or self.waiting)
 
     @property
     def idle(self) -> bool:
-        """Return True if nothing was asked for so long that no connection is open."""
-        return not self.busy and not self.budget.busy and self._since() > _KEPT + 1
-
-    def _since(self) -> float:
-        return time.monotonic() - self._used_at
+        """Return True if it has been unused for so long that no connection is open."""
+        unused = time.monotonic() - self._used_at
+        return not self.busy and not self.budget.busy and unused > _KEPT + 1
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Lease]:
         """Wait for a connection, and hold it for one request."""
-        await self._enter()
+        await self.waiting.enter(None)
         others = [each for each in _hosts.values() if each.busy and each is not self]
         wanted = any(each.waiting for each in others)
         lease = Lease(self._client(), wanted and self.opened > _MOST // (len(others) + 1))
@@ -108,19 +106,20 @@ class Host:
             self._used -= 1
             self.opened -= lease.closed
             self._used_at = time.monotonic()
-            # Who has least comes first.
+            # The host with the fewest comes first.
             for each in sorted(_hosts.values(), key=lambda host: host.opened):
-                each.serve()
+                each.waiting.serve()
 
     async def open_ahead(self, count: int) -> None:
-        """Open connections for requests that follow one under way, where few are open."""
-        # Through a proxy, aiohttp would not find them again.
+        """Open connections ahead of requests that will follow, if few are open."""
+        # aiohttp would not reuse them for requests through a proxy.
         if self.proxy is None and not self.budget.reduced:
             missing = min(count, _AHEAD - self.opened)
-            # What fails here fails again where somebody waits for it.
+            # A failure will occur again where somebody waits for it.
             await asyncio.gather(*(self._open() for _ in range(missing)), return_exceptions=True)
 
     async def _open(self) -> None:
+        """Open a connection without a request, for which aiohttp's sessions have no method."""
         async with self.connection() as lease:
             loop = asyncio.get_running_loop()
             request = aiohttp.ClientRequest("GET", self._origin, loop=loop)
@@ -128,35 +127,15 @@ class Host:
                 opened = await lease.client.connector.connect(request, [], lease.client.timeout)
                 opened.release()
 
-    async def _enter(self) -> None:
-        if not self.waiting and self._fits():
-            self._admit()
-            return
-        place = asyncio.get_running_loop().create_future()
-        self.waiting.append(place)
-        try:
-            await place
-        except asyncio.CancelledError:
-            if place.done() and not place.cancelled():
-                self._used -= 1
-                self.serve()
-            raise
-
-    def serve(self) -> None:
-        """Give connections to requests that wait for one, as many as there may be."""
-        while self.waiting:
-            if not self.waiting[0].done():
-                if not self._fits():
-                    return
-                self._admit()
-                self.waiting[0].set_result(None)
-            self.waiting.popleft()
-
-    def _admit(self) -> None:
+    def _admit(self, _: None) -> None:
         self._used += 1
         self.opened = max(self.opened, self._used)
 
-    def _fits(self) -> bool:
+    def _leave(self, _: None) -> None:
+        self._used -= 1
+        self.waiting.serve()
+
+    def _fits(self, _: None) -> bool:
         if self._used < self.opened:
             return True
         if self.opened >= MOST_REQUESTS:
@@ -200,7 +179,7 @@ class Host:
 
 
 def _by_socks(proxy: str, how: dict[str, Any]) -> aiohttp.TCPConnector:
-    """Return connections through a SOCKS proxy, which resolves the names, too."""
+    """Return connections through a SOCKS proxy, which also resolves names."""
     package = require("aiohttp_socks", extra="socks", purpose="Reading through a SOCKS proxy")
     url = proxy.replace("socks5h://", "socks5://").replace("socks4a://", "socks4://")
     connector: aiohttp.TCPConnector = package.ProxyConnector.from_url(url, rdns=True, **how)
@@ -211,7 +190,7 @@ _hosts: dict[URL, Host] = {}
 """By origin; lives on the background loop."""
 
 _closing: set[asyncio.Task[None]] = set()
-"""The loop itself holds no task."""
+"""The loop keeps only weak references to tasks."""
 
 
 def _total() -> int:
@@ -224,7 +203,7 @@ def host_at(url: str) -> Host:
     Raises
     ------
     ValueError
-        It is no URL.
+        The URL is invalid.
     """
     origin = URL(url, encoded=True).origin()
     if origin not in _hosts:
@@ -245,7 +224,5 @@ async def close_connections() -> None:
 
 @functools.cache
 def _trusted() -> ssl.SSLContext:
-    """Return whom to trust: as httpx does, by which catalogs are asked."""
-    import httpx
-
+    """Return the certificates to trust: those that httpx trusts for catalogs."""
     return httpx.create_ssl_context()

@@ -1,4 +1,4 @@
-"""Which hosts may be read when a catalog, not the user, names the URL."""
+"""Which hosts may be read if the URL is from a catalog and not from the user."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Callable, Collection
 from urllib.parse import urljoin, urlsplit
 
 from astra_xr.net.memo import Memo
+
+_PRIVATE = "{} is or resolves to a private address"
 
 
 def why_refused(url: str, allowed: Collection[str] = ()) -> str | None:
@@ -39,25 +41,25 @@ def why_refused(url: str, allowed: Collection[str] = ()) -> str | None:
 
 
 def why_private(url: str, root: str, named: Callable[[], Collection[str]] = tuple) -> str | None:
-    """Return why a file that a catalog names may not be read; None if it may.
+    """Return why a file of a catalog may not be read; None if it may.
 
-    A catalog in a private network may name all hosts there; any other one no private host.
+    A catalog in a private network may refer to all hosts there, any other to no private host.
 
     Parameters
     ----------
     url : str
         URL from a catalog.
     root : str
-        URL of the catalog, which the user named; empty if it has none.
+        URL of the catalog, from the user; empty if it has none.
     named : callable
-        Returns further hosts that may be private.
+        Returns further hosts that are allowed.
     """
     host, own = _host(url), _host(root)
     if not host or host == own or not _is_private(host):
         return None
     if (own and _is_private(own)) or host in named():
         return None
-    return f"{host} is or resolves to a private address"
+    return _PRIVATE.format(host)
 
 
 def _host(url: str) -> str:
@@ -68,16 +70,16 @@ def _host(url: str) -> str:
 
 
 private_hosts: Memo[str, bool] = Memo(size=1024, life=60.0)
-"""Each read looks at its host."""
+"""Whether hosts are private, which is checked at each read."""
 
 
 def _is_private(host: str) -> bool:
-    # One that is unknown is left to the read, which has the words for it.
+    # For an unknown host the read raises a better message.
     return private_hosts.get(host, lambda: not all(map(_public, addresses_of(host))))
 
 
 def joined(url: str, target: str) -> str | None:
-    """Return where a redirect leads to; None if its target is no URL."""
+    """Return where a redirect leads to; None if its target is invalid."""
     try:
         return urljoin(url, target)
     except ValueError:
@@ -88,8 +90,7 @@ def _why_private(host: str) -> str | None:
     addresses = addresses_of(host)
     if not addresses:
         return f"{host} is unknown"
-    private = not all(map(_public, addresses))
-    return f"{host} is or resolves to a private address" if private else None
+    return None if all(map(_public, addresses)) else _PRIVATE.format(host)
 
 
 def addresses_of(host: str) -> list[str]:

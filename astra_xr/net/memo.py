@@ -1,4 +1,4 @@
-"""A cache with expiry that makes each entry once, however many threads wait for it."""
+"""A cache with expiry that makes each entry once for all threads that wait for it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class _Coming(Future[T]):
 
 
 class Memo(Generic[K, T]):
-    """A bounded cache whose entries expire; failures are kept for a moment at most.
+    """A bounded cache whose entries expire; failures are kept for a few seconds at most.
 
     Parameters
     ----------
@@ -48,8 +48,8 @@ class Memo(Generic[K, T]):
         Seconds until an entry expires, or a function of a new entry that returns them. An entry
         with no time left is returned once and not kept.
     failures : float
-        Seconds for which a failure is that of all who ask: they may have waited in a queue. One of
-        a thread with less time for its requests is not that of a thread with more.
+        Seconds for which a failure is raised for later callers too: they may have waited in a
+        queue. A thread with more time for its requests than the one that failed tries again.
     clock : callable, optional
         Returns seconds.
     """
@@ -144,5 +144,5 @@ class Memo(Generic[K, T]):
                     self._kept[key] = value
 
     def renew(self) -> None:
-        """Wait no more for what threads of a parent process were making."""
+        """Forget entries that threads of the parent process were making."""
         self._coming = {}

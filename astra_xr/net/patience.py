@@ -1,4 +1,4 @@
-"""How long failures are waited out: one policy for catalogs, logins and storage."""
+"""Retries: one policy for catalogs, logins and storage."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _FIRST_WAIT = 0.2
 _LONGEST_WAIT = 8.0
 
 _DOUBTFUL = 5.0
-"""Seconds that failures may cost which may well last: of a host that has never answered."""
+"""Seconds for retries after failures that are likely to last: of a host that never answered."""
 
 _LAST = 1.0
-"""Seconds before a time limit in which nothing is tried again: the words of the failure that there
-is say more than a try that has no time left."""
+"""Seconds before a time limit without retries: the message of the last failure is more useful than
+that of an attempt without time."""
 
 _NOTED = 1.0
 """Seconds; shorter waits are not reported."""
@@ -42,18 +42,18 @@ _WARNED = 5.0
 
 
 class Patience:
-    """The time that failures of one request may cost, and how it is spent.
+    """The time for retries of one request, and how it is spent.
 
     Parameters
     ----------
     seconds : float
-        What failing tries and the waits after them may take together. Waiting for a place in a
-        :class:`astra_xr.net.endurance.Budget` costs nothing.
+        That failed attempts and the waits after them may take together. Waiting for a place in a
+        :class:`astra_xr.net.budget.Budget` is not counted.
 
     Examples
     --------
     >>> patience = Patience(60)
-    >>> patience.wait() <= 0.2, 7 <= patience.wait(asked=7) <= 9, patience.wait(asked=90)
+    >>> patience.wait() <= 0.2, 7 <= patience.wait(7) <= 9, patience.wait(90)
     (True, True, None)
     """
 
@@ -63,33 +63,28 @@ class Patience:
 
     @classmethod
     def set(cls, *, doubtful: bool) -> Patience:
-        """Return that of the settings.
-
-        Parameters
-        ----------
-        doubtful : bool
-            True if the failure may well last.
-        """
+        """Return the patience by the settings; less if a failure is likely to last."""
         most = Settings.from_env().patience
         return cls(min(most, _DOUBTFUL) if doubtful else most)
 
     def spend(self, seconds: float) -> None:
-        """Count the time that a failing try took."""
+        """Subtract the seconds that a failed attempt took."""
         self.left -= seconds
 
-    def wait(self, asked: float | None = None) -> float | None:
-        """Return how long to wait before the next try, with full jitter; None to give up.
+    def wait(self, retry_after: float | None = None) -> float | None:
+        """Return how long to wait before the next attempt, with full jitter; None to give up.
 
         Parameters
         ----------
-        asked : float, optional
-            Seconds that the host asked to wait (``Retry-After``).
+        retry_after : float, optional
+            Seconds to wait at least, by the host's ``Retry-After``.
         """
-        if self.left <= 0 or (asked or 0) > self.left:
+        least = retry_after or 0
+        if self.left <= 0 or least > self.left:
             return None
-        # Jitter, so that the requests of a read are not all repeated at once.
+        # Jitter, so that the requests of a read are not all retried at once.
         longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2**self._tries)
-        wait = max(random.uniform(0, longest), random.uniform(1, 1.2) * (asked or 0))  # noqa: S311
+        wait = max(random.uniform(0, longest), random.uniform(1, 1.2) * least)  # noqa: S311
         self._tries += 1
         wait = min(wait, self.left)
         self.left -= wait
@@ -98,7 +93,7 @@ class Patience:
 
 @dataclass(frozen=True, kw_only=True)
 class Hurry:
-    """A time limit for requests where others can be asked, too."""
+    """A time limit for requests that other services may answer as well."""
 
     until: float
     """On the clock of ``time.monotonic``."""
@@ -107,7 +102,7 @@ class Hurry:
     """Set when nobody waits for an answer any more."""
 
     troubled: Callable[[AstraError], None] = lambda error: None
-    """Takes what requests fail with, when their answer is long in coming because of it."""
+    """Called with the error of a failed request whose retry delays the answer."""
 
 
 _hurry: ContextVar[Hurry | None] = ContextVar("hurry", default=None)
@@ -115,7 +110,7 @@ _hurry: ContextVar[Hurry | None] = ContextVar("hurry", default=None)
 
 @contextmanager
 def hurried(hurry: Hurry | None) -> Iterator[None]:
-    """Hold requests of this thread to a time limit, within ``with``; None sets none."""
+    """Set a time limit for requests of this thread, within ``with``; None: no limit."""
     token = _hurry.set(hurry)
     try:
         yield
@@ -138,7 +133,7 @@ def time_left() -> float:
 
 
 def side_by_side(function: Callable[[A], T], items: Collection[A], most: int) -> list[T]:
-    """Call a function with each item, in threads that have the time limit of this one.
+    """Call a function with each item, in threads under the same time limit as this one.
 
     Parameters
     ----------
@@ -165,46 +160,46 @@ def side_by_side(function: Callable[[A], T], items: Collection[A], most: int) ->
 
 @dataclass(frozen=True, kw_only=True)
 class Again:
-    """A try that failed in a way that may pass."""
+    """A failed attempt after which a retry may help."""
 
     error: AstraError
-    """To raise in the end."""
+    """To raise if there is no retry."""
 
-    asked: float | None = None
-    """Seconds that the host asked to wait."""
+    retry_after: float | None = None
+    """Seconds to wait, by the host's ``Retry-After``."""
 
     doubtful: bool = False
-    """True if the failure may well last."""
+    """True if the failure is likely to last."""
 
     answered: bool = True
-    """False if nothing came: the host may not exist."""
+    """False without an answer: the host may not exist."""
 
 
 _answered: set[str] = set()
-"""Hosts that have ever answered."""
+"""Hosts that have answered before."""
 
 
-def patiently(host: str, ask: Callable[[], T | Again]) -> T:
-    """Ask again, with waits between, as long as that may help and there is time.
+def patiently(host: str, attempt: Callable[[], T | Again]) -> T:
+    """Repeat an attempt, with waits in between, as long as that may help and time is left.
 
     Parameters
     ----------
     host : str
         For messages.
-    ask : callable
-        One try.
+    attempt : callable
+        Sends the request once.
 
     Raises
     ------
     AstraError
-        What the last try failed with.
+        The error of the last attempt.
     """
     hurry = _hurry.get()
     patience: Patience | None = None
     tries = 0
     while True:
         began = time.monotonic()
-        got = ask()
+        got = attempt()
         if not isinstance(got, Again) or got.answered:
             _answered.add(host)
         if not isinstance(got, Again):
@@ -214,10 +209,10 @@ def patiently(host: str, ask: Callable[[], T | Again]) -> T:
         patience = patience or Patience.set(doubtful=doubtful)
         patience.spend(time.monotonic() - began)
         patience.left = min(patience.left, time_left() - _LAST)
-        wait = patience.wait(got.asked)
+        wait = patience.wait(got.retry_after)
         if wait is None:
             break
-        note_wait(host, wait, got.asked)
+        note_wait(host, wait, got.retry_after)
         if hurry is None:
             time.sleep(wait)
         else:
@@ -229,18 +224,18 @@ def patiently(host: str, ask: Callable[[], T | Again]) -> T:
 
 
 _waits: dict[str, tuple[float, str]] = {}
-"""Host → until when it is waited for, and the words for it."""
+"""Host → when the wait for it ends, and its description."""
 
 
-def note_wait(host: str, seconds: float, asked: float | None = None) -> None:
-    """Report that a host is waited for, in the log and by :func:`waiting`.
+def note_wait(host: str, seconds: float, retry_after: float | None = None) -> None:
+    """Report a wait for a host, in the log and by :func:`waiting`.
 
     Parameters
     ----------
     host : str
     seconds : float
-    asked : float, optional
-        What the host asked for, if it did.
+    retry_after : float, optional
+        Seconds of the host's ``Retry-After``, if it sent any.
     """
     if seconds < _NOTED:
         return
@@ -248,15 +243,15 @@ def note_wait(host: str, seconds: float, asked: float | None = None) -> None:
     before = _waits.get(host, (now, ""))[0]
     if now + seconds <= before:
         return
-    why = f"asked to wait {asked:.0f} s" if asked else "it fails, and is asked again"
+    why = f"asked to wait {retry_after:.0f} s" if retry_after else "retrying after a failure"
     text = f"waiting for {host}, {why}"
     _waits[host] = now + seconds, text
     if before <= now:
-        # Requests that fail together make one wait.
+        # Requests that fail together are one wait.
         _log.log(logging.WARNING if seconds >= _WARNED else logging.INFO, "%s", text)
 
 
 def waiting() -> str:
-    """Return which hosts are waited for now, and why; empty if none are."""
+    """Return which hosts requests wait for now, and why; empty if there are none."""
     now = time.monotonic()
     return "; ".join(text for until, text in tuple(_waits.values()) if until > now)

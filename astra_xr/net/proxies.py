@@ -1,4 +1,4 @@
-"""Proxies of the environment or the system, for all that this process asks."""
+"""Proxies of the environment or the system, for all requests of this process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from astra_xr.locks import Lock
 
 
 def proxy_of(scheme: str, host: str) -> str | None:
-    """Return the URL of the proxy that the environment or the system names for a host, or None."""
+    """Return the URL of the proxy for a host, by the environment or the system; or None."""
     proxies = getproxies()
     found = proxies.get(scheme) or proxies.get("all")
     if not found or proxy_bypass(host):
@@ -20,9 +20,9 @@ def proxy_of(scheme: str, host: str) -> str | None:
 
 
 class Proxied(httpx.BaseTransport):
-    """Sends requests through the proxies of the environment or the system, and else directly.
+    """Sends requests through the proxies of the environment or the system, if any.
 
-    httpx does so only where it makes the transport itself.
+    httpx does so only if it makes the transport itself.
     """
 
     def __init__(self) -> None:
@@ -49,6 +49,6 @@ def _through(proxy: str | None) -> httpx.HTTPTransport:
         return httpx.HTTPTransport(proxy=proxy, limits=limits)
     except ImportError:
         reason = "a SOCKS proxy needs: pip install 'astra-xr[socks]'"
-    except ValueError as error:  # no scheme of a proxy
+    except ValueError as error:  # unknown scheme
         reason = redact(error)
     raise httpx.ProxyError(reason)

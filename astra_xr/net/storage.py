@@ -14,7 +14,7 @@ from yarl import URL
 from astra_xr.errors import redact
 from astra_xr.model import SignedUrl
 from astra_xr.net.connections import NO_PROGRESS, host_at
-from astra_xr.net.endurance import asked_wait
+from astra_xr.net.failures import retry_after
 from astra_xr.net.hosts import joined, why_refused
 from astra_xr.settings import Settings
 
@@ -30,56 +30,56 @@ _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """Why a request gave no bytes, or a part of them."""
+    """Why a request returned no bytes, or only some of them."""
 
     status: int = 0
     """HTTP status; 0 if there was none, 206 if the answer contradicts itself or the request."""
 
     reason: str = ""
-    """In words, where the status does not say it."""
+    """In words, if the status is not enough."""
 
-    asked: float | None = None
-    """Seconds that the host asked to wait."""
+    retry_after: float | None = None
+    """Seconds to wait, by the host's ``Retry-After``."""
 
     lasting: bool = False
-    """True: asking again does not help, although the status does not say so."""
+    """True: a retry does not help, whatever the status."""
 
     first: bool = False
-    """True: the host has never answered yet; it may not exist."""
+    """True: the host has never answered yet, and may not exist."""
 
     @property
     def passing(self) -> bool:
-        """Return True if asking again may help."""
+        """Return True if a retry may help."""
         return self.status in _PASSING and not self.lasting
 
 
-class Part:
-    """Bytes ``start:stop`` of a file as they arrive; what has come is kept from try to try."""
+class ByteRange:
+    """Bytes ``start:stop`` of a file as they arrive; a retry requests only those missing."""
 
     def __init__(self, start: int, stop: int) -> None:
         self.start = start
         self.stop = stop
         self.data = bytearray()
         self.size: int | None = None
-        """Bytes of the whole file; None if the host does not say."""
+        """Bytes of the whole file; None if the host does not report it."""
         self.version: str | None = None
-        """ETag, else the time of the last change; None if the host gives neither."""
-        self.asked_at = 0.0
+        """ETag, else the time of the last change; None if the host reports neither."""
+        self.requested_at = 0.0
         """When the last request was sent, on the clock of ``time.monotonic``."""
 
     @property
     def complete(self) -> bool:
-        """Return True if all has come."""
+        """Return True if all bytes have arrived."""
         end = self.stop if self.size is None else min(self.stop, self.size)
         return bool(self.data) and self.at >= end
 
     @property
     def at(self) -> int:
-        """Return the position of the next byte that is missing."""
+        """Return the position of the first missing byte."""
         return self.start + len(self.data)
 
     async def receive(self, answer: aiohttp.ClientResponse) -> Failure | None:
-        """Take the body of a 206."""
+        """Receive the body of a 206 response."""
         found = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
         length = self._length(answer, found) if found else None
         if found is None or length is None:
@@ -87,7 +87,6 @@ class Part:
         size = None if found[3] == "*" else int(found[3])
         stamp = size, answer.headers.get("ETag") or answer.headers.get("Last-Modified")
         if self.data and (stamp != (self.size, self.version) or stamp[1] is None):
-            # Two versions do not make one file.
             self.data.clear()
             return Failure(reason="the file changed between two tries")
         self.size, self.version = stamp
@@ -106,7 +105,7 @@ class Part:
         return Failure(reason=_SHORT) if left else None
 
     def _length(self, answer: aiohttp.ClientResponse, found: re.Match[str]) -> int | None:
-        """Return how many bytes come, by ``Content-Range``; None if these are not the missing."""
+        """Return how many bytes follow; None if they are not exactly the missing ones."""
         first, last = int(found[1]), int(found[2])
         end = self.stop if found[3] == "*" else min(self.stop, int(found[3]))
         length = last + 1 - first
@@ -115,13 +114,13 @@ class Part:
         return length if exact and plain and answer.content_length in (None, length) else None
 
 
-async def fetch(signed: SignedUrl, part: Part) -> Failure | None:
-    """Request what is missing of a part of a file; redirects to public hosts are followed.
+async def fetch(signed: SignedUrl, part: ByteRange) -> Failure | None:
+    """Request the missing bytes of a range; redirects to public hosts are followed.
 
     Returns
     -------
     Failure or None
-        None if all of it is there. Nothing is raised: a traceback would hold the URL.
+        None if all bytes are there. Nothing is raised: a traceback would hold the URL.
     """
     url, headers = signed.url, dict(signed.headers)
     for _ in range(_REDIRECTS):
@@ -130,19 +129,19 @@ async def fetch(signed: SignedUrl, part: Part) -> Failure | None:
             return found
         target = joined(url, found)
         if target is None:
-            return Failure(reason="it is redirected to no URL", lasting=True)
+            return Failure(reason="it is redirected to an invalid URL", lasting=True)
         refused = await asyncio.to_thread(_why_not_to, target, signed)
         if refused:
             return Failure(reason=f"it is redirected, but {refused}", lasting=True)
         if urlsplit(target)[:2] != urlsplit(url)[:2]:
-            # Keys are for their own host.
+            # Keys are sent only to their own host.
             headers = {}
         url = target
     return Failure(reason="it is redirected in a circle", lasting=True)
 
 
 async def size_of(signed: SignedUrl) -> int | None:
-    """Return the bytes of a file whose ranges do not say it; None if nothing does."""
+    """Return the size of a file by a HEAD request; None if the host does not report it."""
     try:
         host = host_at(signed.url)
         async with host.connection() as lease:
@@ -151,7 +150,7 @@ async def size_of(signed: SignedUrl) -> int | None:
             )
             async with request as answer:
                 return answer.content_length if answer.ok else None
-    except Exception:  # noqa: BLE001  (whatever it is, its traceback holds the URL)
+    except Exception:  # noqa: BLE001  (its traceback would hold the URL)
         return None
 
 
@@ -160,17 +159,17 @@ def _why_not_to(target: str, signed: SignedUrl) -> str | None:
     first = urlsplit(signed.url)
     if first.scheme == "https" and urlsplit(target).scheme != "https":
         return "not to https"
-    # Who names a private host may be led on within it.
+    # A private host that the user named may redirect to itself.
     return why_refused(target, {first.hostname or "", *Settings.from_env().allow_hosts})
 
 
-async def _exchange(url: str, headers: dict[str, str], part: Part) -> Failure | str | None:
-    """Send one request, and receive its answer; a redirect is returned as its target."""
+async def _exchange(url: str, headers: dict[str, str], part: ByteRange) -> Failure | str | None:
+    """Send one request and receive its answer; return the target of a redirect."""
     host = None
     try:
         host = host_at(url)
         async with host.connection() as lease:
-            part.asked_at = time.monotonic()
+            part.requested_at = time.monotonic()
             wanted = {"Range": f"bytes={part.at}-{part.stop - 1}"}
             request = lease.client.get(
                 URL(url, encoded=True),
@@ -182,27 +181,27 @@ async def _exchange(url: str, headers: dict[str, str], part: Part) -> Failure | 
                 host.answered = True
                 lease.begin(answer)
                 return await _received(answer, part)
-    except Exception as error:  # noqa: BLE001  (whatever it is, its traceback holds the URL)
+    except Exception as error:  # noqa: BLE001  (its traceback would hold the URL)
+        # ValueError: an invalid URL, or an untrusted certificate.
         passing = isinstance(error, aiohttp.ClientError | OSError)
-        # An invalid URL, or a certificate that is not trusted.
         lasting = not passing or isinstance(error, ValueError)
         first = host is None or not host.answered
-        return Failure(reason=_words(error), lasting=lasting, first=first)
+        return Failure(reason=_reason(error), lasting=lasting, first=first)
 
 
-async def _received(answer: aiohttp.ClientResponse, part: Part) -> Failure | str | None:
-    """Take the body of an answer."""
+async def _received(answer: aiohttp.ClientResponse, part: ByteRange) -> Failure | str | None:
+    """Receive the body of an answer."""
     if answer.status == 206:
         return await part.receive(answer)
     if 300 <= answer.status < 400 and answer.headers.get("Location"):
         return answer.headers["Location"]
     if (answer.content_length or 0) < _SMALL:
-        # Read to its end, so that the connection can be used again.
+        # Read to its end, so that the connection can be reused.
         await answer.content.read(_SMALL)
-    return Failure(status=answer.status, asked=asked_wait(answer.headers))
+    return Failure(status=answer.status, retry_after=retry_after(answer.headers))
 
 
-def _words(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return _STALLED.format(NO_PROGRESS)
     if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError) and not (

@@ -25,53 +25,50 @@ class ByteCache(Generic[T]):
     def __init__(self, setting: str) -> None:
         self._lock = Lock()
         self._setting = setting
-        self._limit: int | None = None
+        self._entries: LRUCache[Hashable, tuple[int, T]] | None = None
         on_configure(self.clear)
+
+    def _kept(self) -> LRUCache[Hashable, tuple[int, T]]:
+        """Return the entries; the limit is read from the settings when first needed."""
+        if self._entries is None:
+            limit = getattr(Settings.from_env(), self._setting)
+            self._entries = LRUCache(limit, getsizeof=lambda entry: entry[0])
+        return self._entries
 
     @property
     def limit(self) -> int:
-        """Return the limit in bytes; the setting is read when first needed."""
-        if self._limit is None:
-            self.clear()
-        return self._limit or 0
-
-    def clear(self) -> None:
-        """Drop all entries and read the setting again."""
-        limit: int = getattr(Settings.from_env(), self._setting)
+        """Return the limit in bytes."""
         with self._lock:
-            self._limit = limit
-            self._kept: LRUCache[Hashable, tuple[int, T]] = LRUCache(
-                max(limit, 1), getsizeof=lambda entry: entry[0]
-            )
-
-    def get(self, key: Hashable) -> T | None:
-        """Return the value of a key, or None."""
-        if not self.limit:
-            return None
-        with self._lock:
-            entry: Any = self._kept.get(key)
-            return None if entry is None else entry[1]
-
-    def put(self, key: Hashable, value: T, size: int) -> None:
-        """Store a value of ``size`` bytes, unless it is larger than the whole cache."""
-        if size <= self.limit:
-            with self._lock:
-                self._kept[key] = (size, value)
-
-    def drop(self, key: Hashable) -> None:
-        """Drop one key."""
-        if not self.limit:
-            return
-        with self._lock:
-            self._kept.pop(key, None)
+            return int(self._kept().maxsize)
 
     @property
     def bytes(self) -> int:
         """Return the number of bytes kept."""
-        if not self.limit:
-            return 0
         with self._lock:
-            return int(self._kept.currsize)
+            return int(self._kept().currsize)
+
+    def clear(self) -> None:
+        """Drop all entries; the setting is read again."""
+        with self._lock:
+            self._entries = None
+
+    def get(self, key: Hashable) -> T | None:
+        """Return the value of a key, or None."""
+        with self._lock:
+            entry: Any = self._kept().get(key)
+            return None if entry is None else entry[1]
+
+    def put(self, key: Hashable, value: T, size: int) -> None:
+        """Store a value of ``size`` bytes, unless it is larger than the whole cache."""
+        with self._lock:
+            kept = self._kept()
+            if size <= kept.maxsize:
+                kept[key] = (size, value)
+
+    def drop(self, key: Hashable) -> None:
+        """Drop one key."""
+        with self._lock:
+            self._kept().pop(key, None)
 
 
 tile_cache: ByteCache[memoryview] = ByteCache("tile_cache")

@@ -31,7 +31,7 @@ def decoded_dtype(stored: npt.DTypeLike) -> np.dtype[Any]:
 
 
 def fitting(nodata: float | None, dtype: npt.DTypeLike) -> float | None:
-    """Return nodata as a number of a type; None where that type cannot hold it, as no pixel does.
+    """Return nodata as a number of a dtype; None if the dtype cannot hold it, so no pixel has it.
 
     Examples
     --------
@@ -45,13 +45,13 @@ def fitting(nodata: float | None, dtype: npt.DTypeLike) -> float | None:
         return None
     low, high = int(np.iinfo(kind).min), int(np.iinfo(kind).max)
     if isinstance(nodata, float) and nodata == float(high):
-        # As a float, the highest 64-bit integer is rounded to one that the type cannot hold.
+        # As a float, the highest 64-bit integer is rounded to one that the dtype cannot hold.
         return high
     return int(nodata) if low <= nodata <= high else None
 
 
 def decode_into(
-    stored: npt.NDArray[Any], radiometry: Radiometry, out: npt.NDArray[np.floating[Any]]
+    stored: npt.NDArray[Any], radiometry: Radiometry | None, out: npt.NDArray[Any]
 ) -> None:
     """Write ``stored · scale + offset`` to ``out``, and NaN where stored is nodata.
 
@@ -59,10 +59,10 @@ def decode_into(
     ----------
     stored : ndarray
         Stored numbers of any type.
-    radiometry : Radiometry
-        Scale, offset and nodata.
-    out : ndarray of float or complex
-        Of the same shape, with the dtype of :func:`decoded_dtype`.
+    radiometry : Radiometry or None
+        Scale, offset and nodata; None: stored numbers are copied.
+    out : ndarray
+        Of the same shape, with the dtype of :func:`decoded_dtype`; for copies of any dtype.
 
     Examples
     --------
@@ -72,6 +72,9 @@ def decode_into(
     >>> values.round(3)
     array([nan, 0.1, 0.3], dtype=float32)
     """
+    if radiometry is None:
+        out[...] = stored
+        return
     kind = out.dtype.type
     np.multiply(stored, kind(radiometry.scale), out=out, casting="unsafe")
     if radiometry.offset:
@@ -81,22 +84,36 @@ def decode_into(
         np.copyto(out, np.nan, where=stored == nodata)
 
 
-def in_force(given: Radiometry, own: Radiometry, label: str) -> Radiometry:
-    """Return the radiometry of a plane whose file says something itself.
+def decode_part(
+    stored: npt.NDArray[Any], radiometry: Radiometry | None, out: npt.NDArray[Any], target: Any
+) -> None:
+    """Write decoded numbers to ``out[target]``, as :func:`decode_into` does to a whole array."""
+    if radiometry is None:
+        out[target] = stored
+    elif all(isinstance(axis, slice) for axis in target):
+        decode_into(stored, radiometry, out[target])
+    else:
+        values = np.empty(stored.shape, out.dtype)
+        decode_into(stored, radiometry, values)
+        out[target] = values
 
-    The file's nodata counts where it gives one. Its scale and offset count where no other
-    is given. What the item or the mission says otherwise is warned of, once an asset.
+
+def effective_radiometry(given: Radiometry, own: Radiometry, label: str) -> Radiometry:
+    """Return the radiometry of a plane by its item, its mission and the file's own tags.
+
+    The file's nodata takes precedence, its scale and offset apply if there are no others. Warns
+    once per asset of each contradiction.
 
     Parameters
     ----------
     given : Radiometry
-        As the item and the mission have it.
+        By the item and the mission.
     own : Radiometry
-        As the file's own tags have it, with the dtype of its numbers.
+        By the file's own tags, with the file's dtype.
     label : str
         Scene and band.
     """
-    nodata = nodata_in_force(given.nodata, own, label)
+    nodata = effective_nodata(given.nodata, own, label)
     found = given if nodata is given.nodata else replace(given, nodata=nodata)
     if given.file_tags == "applied":
         reason = own.reason or given.reason
@@ -104,53 +121,53 @@ def in_force(given: Radiometry, own: Radiometry, label: str) -> Radiometry:
         return replace(found, **tags)  # type: ignore[arg-type]
     if given.file_tags == "ignored" or (own.scale, own.offset) == (1.0, 0.0):
         return found
-    alike = math.isclose(given.scale, own.scale, rel_tol=1e-5) and math.isclose(
+    same = math.isclose(given.scale, own.scale, rel_tol=1e-5) and math.isclose(
         given.offset, own.offset, rel_tol=1e-5, abs_tol=abs(given.scale) / 100
     )
-    if not alike and first_time(f"scale of {label}"):
+    if not same and first_time(f"scale of {label}"):
         warnings.warn(
-            f"{label}: scale {given.scale:g} and offset {given.offset:g} are taken "
+            f"{label}: scale {given.scale:g} and offset {given.offset:g} are used "
             f"({given.reason}), while the file's own tags are {own.scale:g} and {own.offset:g}. "
-            "These come with radiometry='file'.",
+            "radiometry='file' uses these.",
             stacklevel=2,
         )
     return found
 
 
-def nodata_in_force(
+def effective_nodata(
     given: float | None, own: Radiometry, label: str, *, stored: bool = False
 ) -> float | None:
-    """Return the nodata of a file where it gives one, else the given number.
+    """Return the nodata of a file if it has one, else the given number.
 
-    Warns, once an asset, where they differ; ``stored`` is True if stored numbers are read.
+    Warns once per asset if they differ; ``stored`` is True if stored numbers are read.
     """
     dtype = np.dtype(own.dtype)
-    promised, nodata = fitting(given, dtype), fitting(own.nodata, dtype)
-    if nodata is None or nodata == promised:
+    described, nodata = fitting(given, dtype), fitting(own.nodata, dtype)
+    if nodata is None or nodata == described:
         return given
-    if promised is None:
+    if described is None:
         return nodata
     with np.errstate(over="ignore"):
-        numbers = np.asarray(promised).astype(dtype), np.asarray(nodata).astype(dtype)
+        numbers = np.asarray(described).astype(dtype), np.asarray(nodata).astype(dtype)
     if np.array_equal(*numbers, equal_nan=True):
         return given
-    end = "masked; stored numbers come with mask_and_scale=False"
+    use = "masked; read stored numbers with mask_and_scale=False"
     if stored:
-        end = "in no average; _FillValue is the item's"
+        use = "left out of averages; _FillValue is the item's"
     if first_time(f"nodata of {label}"):
         warnings.warn(
-            f"{label}: its item says that nodata is {promised:g}, the file itself {nodata:g}. The "
-            f"file's is {end}.",
+            f"{label}: nodata is {described:g} in its item, but {nodata:g} in the file. The file's "
+            f"is {use}.",
             stacklevel=2,
         )
     return nodata
 
 
 _TOO_DARK = -0.05
-"""Reflectance below which no surface is."""
+"""Reflectance that no surface has."""
 
 _LARGE_SHARE = 0.2
-"""Share of the valid pixels that are below it where an offset is wrong."""
+"""Share of the valid pixels below it that shows a wrong offset."""
 
 _SAMPLE = 1 << 13
 """Pixels checked per read, which takes about 20 µs."""
@@ -162,7 +179,7 @@ def warn_of_offset(values: npt.NDArray[Any], radiometry: Radiometry | None, labe
     Parameters
     ----------
     values : ndarray of float
-        Reflectance, NaN where there is no data; a sample of it is checked.
+        Reflectance, NaN where there is no data; a sample is checked.
     radiometry : Radiometry or None
         How the values were decoded.
     label : str
@@ -173,9 +190,7 @@ def warn_of_offset(values: npt.NDArray[Any], radiometry: Radiometry | None, labe
     sample = values.reshape(-1)[:: max(1, values.size // _SAMPLE) | 1]
     valid = sample[~np.isnan(sample)]
     share = np.count_nonzero(valid < _TOO_DARK) / max(1, valid.size)
-    if valid.size < 16 or share < _LARGE_SHARE:
-        return
-    if not first_time(label):
+    if valid.size < 16 or share < _LARGE_SHARE or not first_time(label):
         return
     warnings.warn(
         f"{label}: {share:.0%} of the valid pixels are below {_TOO_DARK}, darker than any "

@@ -1,24 +1,21 @@
-"""Read a window: its tiles are fetched concurrently in few requests and decoded as they arrive."""
+"""Read a window: fetch its tiles concurrently in few requests, and decode them as they arrive."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from astra_xr.errors import ReadError
-from astra_xr.model import Radiometry, SignedUrl
 from astra_xr.reading.cache import tile_cache
-from astra_xr.reading.decoding import decode_into, fitting, warn_of_offset
+from astra_xr.reading.decoding import decode_part, fitting, warn_of_offset
 from astra_xr.reading.headers import confirm, find_layout, header_cache, tags_of
 from astra_xr.reading.loop import in_decode_thread, in_gdal_thread, together
-from astra_xr.reading.plan import Job, Key, Part, jobs_of, requests_of
+from astra_xr.reading.plan import Job, Key, TileBytes, jobs_of, requests_of
 from astra_xr.reading.ranges import RangeFile, Stale
-from astra_xr.reading.signers import sign
 from astra_xr.reading.tiles import Run, Tile, overlap, runs_of
 from astra_xr.reading.window import Window
 from astra_xr.tiff.codecs import CorruptTile, decode_tile
@@ -46,62 +43,31 @@ async def read(window: Window) -> npt.NDArray[Any]:
 
 
 async def _read(window: Window) -> npt.NDArray[Any]:
-    signed = await sign(window.source)
+    file = await RangeFile.open(window.source, window.label)
     try:
         try:
-            # Overviews are numbered by a header that was looked at before.
-            return await _by_engine(window, signed, kept=window.level == 0)
+            # Overviews were chosen by the file's own header, full images may be read by a kept one.
+            return await _by_engine(window, file, kept=window.level == 0)
         except Stale:
-            return await _by_engine(window, signed)
+            return await _by_engine(window, file.reopened())
     except Unsupported:
         pass
     from astra_xr.reading.gdal import read_by_gdal
 
-    stored, valid, tags = await in_gdal_thread(read_by_gdal, window, signed)
-    window = window.read_by(tags)
-    dtype = window.dtype_of(stored.dtype)
-    if window.radiometry is None:
-        return stored.astype(dtype, copy=False)
-    values = np.empty(stored.shape, dtype)
-    for plane, numbers in enumerate(stored):
-        _put(numbers, window.plane_radiometry(plane), values[plane], (slice(None),))
-    if valid is not None:
-        values[:, ~valid] = np.nan
-    return values
+    return await in_gdal_thread(read_by_gdal, window, file.reopened())
 
 
-async def _by_engine(window: Window, signed: SignedUrl, *, kept: bool = False) -> npt.NDArray[Any]:
-    """Read a window without GDAL.
-
-    Parameters
-    ----------
-    kept : bool
-        True: by a header that another process has kept, if there is one.
-
-    Returns
-    -------
-    ndarray
-        Of ``window.size``: values as of :func:`decode_into`, or the stored numbers.
-
-    Raises
-    ------
-    Unsupported
-        GDAL has to read this file.
-    ReadError
-        The file cannot be read, or differs from its item.
-    Stale
-        The kept header is of another version of the file.
-    """
-    file = RangeFile(window.source, signed, window.label)
+async def _by_engine(window: Window, file: RangeFile, *, kept: bool = False) -> npt.NDArray[Any]:
+    """Read a window without GDAL; see :func:`find_layout` for ``kept``, and what is raised."""
     layout = await find_layout(file, window, kept=kept)
-    window = window.read_by(tags_of(layout, window))
+    window = window.with_tags(tags_of(layout, window))
     jobs = jobs_of(file, window, layout)
     image = jobs[0]
     out = np.empty(window.size, window.dtype_of(layout.dtype.newbyteorder("=")))
     masked = len(jobs) > 1 or image.alpha is not None
     valid = np.ones(out.shape[1:], np.bool_) if masked else None
 
-    def paint(job: Job, parts: Sequence[Part]) -> None:
+    def paint(job: Job, parts: Sequence[TileBytes]) -> None:
         for tile, data in parts:
             pixels = tile_pixels(job, tile, data)
             cut, target = overlap(job.level, tile, job.window)
@@ -112,9 +78,10 @@ async def _by_engine(window: Window, signed: SignedUrl, *, kept: bool = False) -
                 for plane, index in enumerate(window.indexes):
                     if not layout.planar or index - 1 == tile.plane:
                         stored = pixels[cut][..., 0 if layout.planar else index - 1]
-                        _put(stored, window.plane_radiometry(plane), out[plane], target)
+                        radiometry = window.plane_radiometry(plane)
+                        decode_part(stored, radiometry, out[plane], target)
 
-    async def use(job: Job, parts: Sequence[Part]) -> None:
+    async def use(job: Job, parts: Sequence[TileBytes]) -> None:
         await in_decode_thread(paint, job, parts)
 
     await stream(jobs, use)
@@ -124,21 +91,7 @@ async def _by_engine(window: Window, signed: SignedUrl, *, kept: bool = False) -
     return out
 
 
-def _put(
-    stored: npt.NDArray[Any], radiometry: Radiometry | None, out: npt.NDArray[Any], target: Any
-) -> None:
-    """Write stored numbers, or their values, to ``out[target]``."""
-    if radiometry is None:
-        out[target] = stored
-    elif isinstance(target[0], slice):
-        decode_into(stored, radiometry, out[target])
-    else:
-        values = np.empty(stored.shape, out.dtype)
-        decode_into(stored, radiometry, values)
-        out[target] = values
-
-
-Use = Callable[[Job, Sequence[Part]], Coroutine[Any, Any, None]]
+Use = Callable[[Job, Sequence[TileBytes]], Coroutine[Any, Any, None]]
 
 
 async def stream(jobs: Sequence[Job], use: Use) -> None:
@@ -165,14 +118,24 @@ async def stream(jobs: Sequence[Job], use: Use) -> None:
     others = [_fetching[job.key(tile)] for job, tile in found.coming]
 
     async def fetch(job: Job, run: Run) -> None:
-        async with _body(job, run) as body:
-            parts = [(t, body[t.start - run.start : t.stop - run.start]) for t in run.tiles]
-            for tile, part in parts:
-                if remember and job.file.etag:
-                    # A copy: a slice would keep the whole run in memory.
-                    tile_cache.put(job.key(tile), memoryview(bytes(part)), len(part))
-                _hand_over(own, job.key(tile), part)
-            await use(job, parts)
+        try:
+            async with job.file.borrowed(run.start, run.stop) as body:
+                if len(body) != run.stop - run.start:
+                    raise job.file.error(
+                        f"bytes {run.start}-{run.stop - 1} are beyond the end of the file",
+                        "The file is damaged; try another catalog.",
+                    )
+                parts = [(t, body[t.start - run.start : t.stop - run.start]) for t in run.tiles]
+                for tile, part in parts:
+                    if remember and job.file.etag:
+                        # A copy: a slice would keep the whole run in memory.
+                        tile_cache.put(job.key(tile), memoryview(bytes(part)), len(part))
+                    _resolve(own, job.key(tile), part)
+                await use(job, parts)
+        except ReadError:
+            # The file may have changed.
+            header_cache.drop(job.window.source)
+            raise
 
     async def wait(job: Job, tile: Tile, other: asyncio.Future[memoryview | None]) -> None:
         # Shielded: a canceled read does not cancel the others.
@@ -189,7 +152,7 @@ async def stream(jobs: Sequence[Job], use: Use) -> None:
         await together(work)
     finally:
         for key in list(own):
-            _hand_over(own, key, None)
+            _resolve(own, key, None)
 
 
 _fetching: dict[Key, asyncio.Future[memoryview | None]] = {}
@@ -197,29 +160,13 @@ _fetching: dict[Key, asyncio.Future[memoryview | None]] = {}
 background loop."""
 
 
-def _hand_over(
+def _resolve(
     own: dict[Key, asyncio.Future[memoryview | None]], key: Key, part: memoryview | None
 ) -> None:
     future = own.pop(key, None)
     if future is not None:
         del _fetching[key]
         future.set_result(part)
-
-
-@asynccontextmanager
-async def _body(job: Job, run: Run) -> AsyncIterator[memoryview]:
-    try:
-        async with job.file.borrowed(run.start, run.stop) as body:
-            if len(body) != run.stop - run.start:
-                raise job.file.error(
-                    f"bytes {run.start}-{run.stop - 1} are beyond the end of the file",
-                    "The file is damaged; try another catalog.",
-                )
-            yield body
-    except ReadError:
-        # It may have changed.
-        header_cache.drop(job.window.source)
-        raise
 
 
 def tile_pixels(job: Job, tile: Tile, data: memoryview | None) -> npt.NDArray[Any]:
@@ -248,7 +195,7 @@ def tile_pixels(job: Job, tile: Tile, data: memoryview | None) -> npt.NDArray[An
         return np.unpackbits(pixels, axis=1, count=cols) if layout.bits else pixels
     except CorruptTile as error:
         reason = str(error)
-    # Fetch it again next time: the transfer may have been at fault.
+    # Fetched again next time: the transfer may have been at fault.
     tile_cache.drop(job.key(tile))
     raise job.file.error(
         f"the tile at bytes {tile.start}-{tile.stop - 1} is corrupt ({reason})",

@@ -7,7 +7,7 @@ import functools
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +16,15 @@ from rasterio._err import CPLE_BaseError
 from rasterio.abc import MultiByteRangeResourceContainer
 from rasterio.enums import ColorInterp, Interleaving, MaskFlags
 from rasterio.errors import RasterioError
-from rasterio.windows import Window as Part
+from rasterio.windows import Window as RasterioWindow
 
 from astra_xr.errors import AstraError, ReadError, redact
 from astra_xr.geometry import map_crs
-from astra_xr.model import DIGITAL_NUMBERS, Grid, Radiometry, SignedUrl, UrlSource
+from astra_xr.model import DIGITAL_NUMBERS, Grid, Radiometry, UrlSource
 from astra_xr.reading.cache import ByteCache
-from astra_xr.reading.headers import Facts, check_described, warn_of_planes
+from astra_xr.reading.decoding import decode_part
+from astra_xr.reading.headers import Pyramid
+from astra_xr.reading.item_check import Image, check_item
 from astra_xr.reading.loop import run
 from astra_xr.reading.ranges import RangeFile
 from astra_xr.reading.window import Window, rectangles
@@ -30,7 +32,7 @@ from astra_xr.tiff.layout import LARGEST_TILE, usable
 from astra_xr.tiff.signatures import MAGIC_BYTES, driver_of
 
 _HEAD = 32 * 1024
-"""Bytes of the first request: in it GDAL reads number by number, beyond each read is a request."""
+"""Bytes of the first request, in which GDAL reads single numbers; later each is a request."""
 
 _GDAL = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
@@ -53,14 +55,14 @@ class Header:
     """One per plane."""
 
     palette: bool
-    """True if it has a color table: its numbers are classes."""
+    """True if there is a color table: the numbers are classes."""
 
 
 class _GdalFile:
     """A :class:`RangeFile` with the methods that rasterio's ``opener`` needs.
 
-    Exceptions do not pass through GDAL: a failure is kept for whoever opened the file, and GDAL
-    gets fewer bytes than requested, which it treats as an error.
+    Exceptions do not pass through GDAL: a failure is kept for the caller, and GDAL receives fewer
+    bytes than requested, which it treats as an error.
     """
 
     def __init__(self, file: RangeFile, failures: list[Exception]) -> None:
@@ -112,7 +114,7 @@ class _GdalFile:
 
 
 class _Opener:
-    """Opens one file for GDAL, whatever name it asks for, and nothing beside it."""
+    """Opens one file for GDAL, under any name, and no other."""
 
     def __init__(self, file: RangeFile, failures: list[Exception]) -> None:
         self._file = file
@@ -168,13 +170,13 @@ def _opened(file: RangeFile, **options: Any) -> Iterator[rasterio.io.DatasetRead
         raise failure
     if reason or failures:
         raise file.error(
-            f"GDAL says: {reason or redact(failures[0])}",
+            f"GDAL reports: {reason or redact(failures[0])}",
             "The file may be damaged; try another catalog with catalog=.",
         )
 
 
 def _check_blocks(file: RangeFile, dataset: rasterio.io.DatasetReader) -> None:
-    """Refuse a tile or strip that is large when decoded: GDAL has it in memory as a whole."""
+    """Refuse large tiles or strips, which GDAL decodes into memory as a whole."""
     planes = dataset.count if dataset.interleaving == Interleaving.pixel else 1
     sizes = (
         rows * cols * np.dtype(_COMPLEX.get(dtype, dtype)).itemsize
@@ -183,64 +185,62 @@ def _check_blocks(file: RangeFile, dataset: rasterio.io.DatasetReader) -> None:
     largest = max(sizes, default=0) * planes
     if largest > LARGEST_TILE:
         raise file.error(
-            f"one tile of it takes {largest} bytes of memory, and {LARGEST_TILE} are the limit",
+            f"a tile takes {largest} bytes of memory, and the limit is {LARGEST_TILE}",
             "Try another catalog with catalog=.",
         )
 
 
 def read_header(
-    source: UrlSource, label: str, *, said: Grid | None = None, crs: str | None = None
+    source: UrlSource, label: str, *, described: Grid | None = None, crs: str | None = None
 ) -> Header:
     """Read grid, planes, dtypes, nodata, scales and offsets from a file.
 
     Parameters
     ----------
-    said : Grid, optional
-        Of a file of this shape that does not say itself where it lies.
+    described : Grid, optional
+        For a file of this shape that is not georeferenced.
     crs : str, optional
-        Of a file that names none itself.
+        For a file without a CRS.
 
     Raises
     ------
     ReadError
-        The file cannot be read, or nothing says where it lies.
+        The file cannot be read, or has no grid.
     """
     file = RangeFile(source, source(), label)
     with _opened(file) as dataset:
         return Header(
-            grid=_grid_of(dataset, said, crs) or _no_grid(file, dataset),
+            grid=_grid_of(file, dataset, described, crs),
             count=dataset.count,
             radiometries=tuple(_tags_of(dataset)),
-            palette=_has_palette(dataset),
+            palette=ColorInterp.palette in dataset.colorinterp,
         )
 
 
-def _grid_of(dataset: rasterio.io.DatasetReader, said: Grid | None, crs: str | None) -> Grid | None:
-    """Return a file's own grid, else the one that was said of it; None if there is neither."""
+def _grid_of(
+    file: RangeFile, dataset: rasterio.io.DatasetReader, described: Grid | None, crs: str | None
+) -> Grid:
+    """Return a file's own grid, else the described one."""
     own, nowhere = _crs_of(dataset), dataset.transform.is_identity
-    if own is None and (crs is None or nowhere):
-        return said if said and said.shape == dataset.shape and nowhere else None
-    a, b, c, d, e, f = tuple(dataset.transform)[:6]
-    return Grid(crs=own or str(crs), shape=dataset.shape, transform=(a, b, c, d, e, f))
-
-
-def _no_grid(file: RangeFile, dataset: rasterio.io.DatasetReader) -> NoReturn:
+    if own or (crs and not nowhere):
+        a, b, c, d, e, f = tuple(dataset.transform)[:6]
+        return Grid(crs=own or str(crs), shape=dataset.shape, transform=(a, b, c, d, e, f))
+    if described and described.shape == dataset.shape and nowhere:
+        return described
     if dataset.gcps[0]:
-        raise file.error(
-            "the file has ground control points instead of a grid", "Warp it onto a grid first."
-        )
-    raise file.error(
-        "the file has no coordinate reference system that PROJ knows",
-        "Only georeferenced rasters can be opened.",
-    )
+        reason, hint = "the file has ground control points instead of a grid", "Warp it first."
+    else:
+        reason = "the file has no coordinate reference system that PROJ supports"
+        hint = "Only georeferenced rasters can be opened."
+    raise file.error(reason, hint)
 
 
 _COMPLEX = {"complex_int16": "complex64", "complex_int32": "complex128"}
-"""rasterio's names of types that numpy lacks → those that they are read as."""
+"""rasterio's names of types that NumPy lacks → the dtypes that they are read as."""
 
 
 def _tags_of(dataset: rasterio.io.DatasetReader) -> Iterator[Radiometry]:
-    """Return what a file says of each of its planes."""
+    """Yield the radiometry of each plane, by the file's tags."""
     factors = map(usable, dataset.scales, dataset.offsets)
     facts = (factors, dataset.nodatavals, dataset.units)
     for dtype, (scale, offset), nodata, unit in zip(dataset.dtypes, *facts, strict=True):
@@ -260,12 +260,8 @@ def _reason(dtype: str, scale: float, offset: float) -> str:
     return f"offset {offset:g}: the file's own tags"
 
 
-def _has_palette(dataset: rasterio.io.DatasetReader) -> bool:
-    return ColorInterp.palette in dataset.colorinterp
-
-
 def _crs_of(dataset: rasterio.io.DatasetReader) -> str | None:
-    """Return the CRS by its EPSG code, else as WKT; None if it has none that PROJ knows."""
+    """Return the CRS by its EPSG code, else as WKT; None if it is missing or unknown to PROJ."""
     return _crs_by_wkt(dataset.crs.to_wkt()) if dataset.crs else None
 
 
@@ -277,7 +273,7 @@ def _crs_by_wkt(wkt: str) -> str | None:
 
 
 def gdal_crs(file: RangeFile) -> str | None:
-    """Return the CRS of a file, which takes no bytes but those of its header."""
+    """Return the CRS of a file, which reads only its header."""
     try:
         with _opened(file) as dataset:
             return _crs_of(dataset)
@@ -285,107 +281,90 @@ def gdal_crs(file: RangeFile) -> str | None:
         return None
 
 
-@dataclass(frozen=True)
-class _Described:
-    """What GDAL says of a file that a window is held against."""
-
-    shape: tuple[int, int]
-    count: int
-    dtype: str
-    transform: tuple[float, ...] | None
-    crs: str | None
-    alphas: int
-
-    @classmethod
-    def of(cls, dataset: rasterio.io.DatasetReader) -> _Described:
-        """Return what is said of the full image."""
-        place = None if dataset.transform.is_identity else tuple(dataset.transform)[:6]
-        dtype = _COMPLEX.get(dataset.dtypes[0], dataset.dtypes[0])
-        alphas = dataset.colorinterp.count(ColorInterp.alpha)
-        return cls(dataset.shape, dataset.count, dtype, place, _crs_of(dataset), alphas)
-
-    def check(self, file: RangeFile, window: Window) -> None:
-        """Hold it against what a window has from its item; see :func:`check_described`."""
-        check_described(file, window, self.shape, self.count, self.dtype, self.transform, self.crs)
-        warn_of_planes(window.label, window.count, self.count - self.alphas)
+def _image_of(dataset: rasterio.io.DatasetReader) -> Image:
+    return Image(
+        shape=dataset.shape,
+        count=dataset.count,
+        alphas=dataset.colorinterp.count(ColorInterp.alpha),
+        dtype=_COMPLEX.get(dataset.dtypes[0], dataset.dtypes[0]),
+        transform=None if dataset.transform.is_identity else tuple(dataset.transform)[:6],
+        crs=_crs_of(dataset),
+    )
 
 
-def gdal_facts(window: Window, signed: SignedUrl) -> Facts:
-    """Return what a file says of its pixels.
+_pyramids: ByteCache[tuple[Image, Pyramid]] = ByteCache("header_cache")
+
+
+def gdal_pyramid(window: Window, file: RangeFile) -> Pyramid:
+    """Return the image and the overviews of a file.
 
     Raises
     ------
     ReadError
         The file cannot be read, or differs from its item.
     Elsewhere
-        It lies elsewhere than its item says.
+        It has another position than its item describes.
     """
-    known = _facts.get(window.source)
-    file = RangeFile(window.source, signed, window.label)
+    known = _pyramids.get(window.source)
     if known is None:
         with _opened(file) as dataset:
-            described = _Described.of(dataset)
-            shapes = [dataset.shape]
+            image, shapes = _image_of(dataset), [dataset.shape]
             count = len(dataset.overviews(1))
-            nodata, palette = dataset.nodata, _has_palette(dataset)
+            nodata, palette = dataset.nodata, ColorInterp.palette in dataset.colorinterp
         for level in range(count):
             with _opened(file, overview_level=level) as dataset:
                 shapes.append(dataset.shape)
-        known = described, Facts(shapes=tuple(shapes), nodata=nodata, palette=palette)
-        _facts.put(window.source, known, 1000)
-    described, facts = known
-    described.check(file, window)
-    return facts
+        known = image, Pyramid(shapes=tuple(shapes), nodata=nodata, palette=palette)
+        _pyramids.put(window.source, known, 1000)
+    image, pyramid = known
+    check_item(file, window, image)
+    return pyramid
 
 
-_facts: ByteCache[tuple[_Described, Facts]] = ByteCache("header_cache")
-
-
-def read_by_gdal(
-    window: Window, signed: SignedUrl
-) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None, list[Radiometry]]:
-    """Read the stored numbers of a window.
+def read_by_gdal(window: Window, file: RangeFile) -> npt.NDArray[Any]:
+    """Read a window.
 
     Returns
     -------
-    stored : ndarray
-        Of ``window.size``, in the file's dtype.
-    valid : ndarray of bool or None
-        Of the same size without the planes: False where the file's mask or alpha plane marks
-        missing data. None if it has neither, or stored numbers are read.
-    tags : list of Radiometry
-        What the file says of each plane.
+    ndarray
+        Of ``window.size``: values if the window has a radiometry, NaN where the file's mask or
+        alpha plane marks missing data; else the stored numbers.
 
     Raises
     ------
     ReadError
         The file cannot be read, or differs from its item.
     Elsewhere
-        It lies elsewhere than its item says.
+        It has another position than its item describes.
     """
-    file = RangeFile(window.source, signed, window.label)
     options = {"overview_level": window.level - 1} if window.level else {}
-    with _opened(file, **options) as dataset:
-        described = _Described.of(dataset)
-        if window.level:
-            # An overview has a shape of its own; that of the full image was checked to choose it.
-            described = replace(described, shape=window.shape, transform=window.transform)
-        try:
-            described.check(file, window)
-        except ReadError:
-            _facts.drop(window.source)  # The file may be another one by now.
-            raise
-        own = list(_tags_of(dataset))
-        tags = [own[index - 1] for index in window.indexes]
-        masked = any(MaskFlags.per_dataset in flags for flags in dataset.mask_flag_enums)
-        stored = np.empty(window.size, described.dtype)
-        valid = np.ones(stored.shape[1:], np.bool_) if masked and window.radiometry else None
-        for (top, bottom), (left, right), take, target in rectangles(
-            window, dataset.block_shapes[0]
-        ):
-            part = Part(left, top, right - left, bottom - top)
-            pixels = dataset.read(list(window.indexes), window=part)
-            stored[:, *target] = pixels[:, *take]
-            if valid is not None:
-                valid[target] = dataset.read_masks(window.indexes[0], window=part)[take] != 0
-    return stored, valid, tags
+    try:
+        with _opened(file, **options) as dataset:
+            return _read(file, dataset, window)
+    except ReadError:
+        # The file may have changed.
+        _pyramids.drop(window.source)
+        raise
+
+
+def _read(file: RangeFile, dataset: rasterio.io.DatasetReader, window: Window) -> npt.NDArray[Any]:
+    image = _image_of(dataset)
+    if window.level:
+        # That of the full image was compared when the overview was chosen.
+        image = replace(image, shape=window.shape, transform=window.transform)
+    check_item(file, window, image)
+    tags = list(_tags_of(dataset))
+    window = window.with_tags([tags[index - 1] for index in window.indexes])
+    masked = any(MaskFlags.per_dataset in flags for flags in dataset.mask_flag_enums)
+    out = np.empty(window.size, window.dtype_of(np.dtype(image.dtype)))
+    valid = np.ones(out.shape[1:], np.bool_) if masked and window.radiometry else None
+    for (top, bottom), (left, right), take, target in rectangles(window, dataset.block_shapes[0]):
+        part = RasterioWindow(left, top, right - left, bottom - top)
+        pixels = dataset.read(list(window.indexes), window=part)
+        for plane, stored in enumerate(pixels):
+            decode_part(stored[take], window.plane_radiometry(plane), out[plane], target)
+        if valid is not None:
+            valid[target] = dataset.read_masks(window.indexes[0], window=part)[take] != 0
+    if valid is not None:
+        out[:, ~valid] = np.nan
+    return out

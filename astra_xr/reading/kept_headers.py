@@ -1,7 +1,7 @@
 """Headers of remote files in the cache folder, so that the next process need not wait for them.
 
-What is kept is a header's bytes, with the size and the version (ETag) of the file that they are
-of. Whoever uses them holds both against the file's first answer.
+A header's bytes are kept with the size and the version (ETag) of the file, which readers compare
+with the first response.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from astra_xr.settings import Settings, on_configure
 _MARK = b"astra-xr header 1\n"
 _LARGEST = 1 << 20
 _OFTEN = 64
-"""Headers after which room is made for others."""
+"""Headers written until old ones are deleted."""
 
 _written = itertools.count()
 
@@ -47,7 +47,7 @@ class KeptHeader:
 
 
 def find(signed: SignedUrl) -> KeptHeader | None:
-    """Return the header that is kept of a file; None: none, or none whole."""
+    """Return the kept header of a file; None: there is none, or it is damaged."""
     path = _path(signed)
     if path is None:
         return None
@@ -63,14 +63,14 @@ def find(signed: SignedUrl) -> KeptHeader | None:
 
 
 def keep(signed: SignedUrl, kept: KeptHeader) -> None:
-    """Write a header into the cache folder, where that is allowed and there is room."""
+    """Write a header into the cache folder, if that is enabled and possible."""
     path = _path(signed)
     if path is None or len(kept.head) > _LARGEST // 2:
         return
     about = json.dumps([kept.size, kept.version, zlib.crc32(kept.head)])
     with contextlib.suppress(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Renamed when it is whole: others may read it meanwhile.
+        # Renamed when complete: other processes may read it at any time.
         number, name = tempfile.mkstemp(dir=path.parent, prefix="new-")
         try:
             with os.fdopen(number, "wb") as file:
@@ -83,7 +83,7 @@ def keep(signed: SignedUrl, kept: KeptHeader) -> None:
 
 
 def _make_room(folder: Path) -> None:
-    """Delete the oldest headers until a quarter of the room is free, if there are too many."""
+    """If there are too many headers, delete the oldest until a quarter of the limit is free."""
     limit = _room()[1]
     with os.scandir(folder) as entries:
         found = [
@@ -103,17 +103,17 @@ def _path(signed: SignedUrl) -> Path | None:
     """Return where the header of a file is kept; None: nowhere."""
     folder, limit = _room()
     url = urlsplit(signed.url)
-    # Elsewhere the query may say which file it is; here it is a signature, and stays out.
+    # The query of other URLs may choose the file; here it is a signature, and stays out.
     by_path = url.path.lower().endswith((".tif", ".tiff"))
     if not limit or url.scheme not in ("http", "https") or not by_path:
         return None
-    place = f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
-    return folder / hashlib.sha256(place.encode()).hexdigest()
+    name = f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
+    return folder / hashlib.sha256(name.encode()).hexdigest()
 
 
 @functools.cache
 def _room() -> tuple[Path, int]:
-    """Return the folder of headers, and the bytes that they may take."""
+    """Return the folder of headers, and its limit in bytes."""
     settings = Settings.from_env()
     return settings.cache_dir / "headers", settings.kept_headers
 

@@ -1,17 +1,19 @@
-"""The background event loop of the process, and its thread pools."""
+"""The background event loop of the process, and its threads."""
 
 from __future__ import annotations
 
 import asyncio
 import atexit
 import contextlib
+import math
 import os
+import queue
 import threading
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextvars import ContextVar, copy_context
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from astra_xr.errors import ReadError
 from astra_xr.locks import Lock
@@ -20,19 +22,63 @@ from astra_xr.tiff.codecs import prepare
 
 T = TypeVar("T")
 
+_COMPUTING = 16
+"""Functions that compute outside of this package at once; reads that they wait for come on top."""
+
 _lock = Lock()
 _started: _Threads | None = None
-
-
-_COMPUTING = 16
-"""Threads that compute what is not of this package, and what they themselves wait for besides."""
+_ended = False
 
 
 def _serve(made: Future[asyncio.AbstractEventLoop]) -> None:
-    """Make the loop and run it: in the main thread, a signal's exception could leave half of it."""
+    """Make and run the loop; made in the main thread, a signal could interrupt its creation."""
     loop = asyncio.new_event_loop()
     made.set_result(loop)
     loop.run_forever()
+
+
+class DaemonPool:
+    """Threads that are started when needed, used again, and not waited for at the process's end.
+
+    Parameters
+    ----------
+    name : str
+        Of the threads.
+    most : float
+        How many there may be; by default as many as functions run at once.
+    """
+
+    def __init__(self, name: str, most: float = math.inf) -> None:
+        self._name = name
+        self._most = most
+        self._work: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = queue.SimpleQueue()
+        self._lock = Lock()
+        self._idle = 0
+        self._count = 0
+
+    def submit(self, function: Callable[..., Any], /, *args: Any) -> Future[Any]:
+        """Call a function in one of the threads."""
+        with self._lock:
+            another = not self._idle and self._count < self._most
+            self._count += another
+            self._idle -= bool(self._idle)
+        if another:
+            threading.Thread(target=self._run, name=self._name, daemon=True).start()
+        future: Future[Any] = Future()
+        self._work.put((future, partial(function, *args)))
+        return future
+
+    def _run(self) -> None:
+        while True:
+            future, function = self._work.get()
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(function())
+                except BaseException as error:  # noqa: BLE001  (raised where it is awaited)
+                    future.set_exception(error)
+            del future, function  # what was returned is not kept until the next
+            with self._lock:
+                self._idle += 1
 
 
 class _Threads:
@@ -40,31 +86,31 @@ class _Threads:
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        self.decode = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="astra-xr decode")
         made: Future[asyncio.AbstractEventLoop] = Future()
         self.thread = threading.Thread(
             target=_serve, args=[made], name="astra-xr loop", daemon=True
         )
         self.thread.start()
         self.loop = made.result()
-        # While the first header is being fetched.
-        self.loop.call_soon_threadsafe(self.loop.call_later, 0.02, self._prepare)
-        self.computing = asyncio.Semaphore(_COMPUTING)
+        self.decode = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="astra-xr decode")
         # Separate, so that a slow disk does not delay decoding.
         self.wait = ThreadPoolExecutor(8, thread_name_prefix="astra-xr wait")
-        # Separate: GDAL waits for ranges, which may come through the threads above.
+        # Separate, since GDAL waits for ranges, which may be read in the threads above; and few,
+        # since each may hold a whole strip of a file in memory.
         self.gdal = ThreadPoolExecutor(4, thread_name_prefix="astra-xr gdal")
+        # Unlimited, since functions may wait for others; the semaphore limits the outermost.
+        self.own = DaemonPool("astra-xr computes")
+        self.computing = asyncio.Semaphore(_COMPUTING)
+        # While the first header is being fetched.
+        self.loop.call_soon_threadsafe(self.loop.call_later, 0.02, self._prepare)
 
     def _prepare(self) -> None:
         with contextlib.suppress(RuntimeError):  # the process is ending already
             self.decode.submit(prepare)
 
 
-_ended = False
-
-
 def _end() -> None:
-    """Cancel what is still read when the process ends, and close all connections."""
+    """Cancel all reads when the process ends, and close all connections."""
     global _ended  # noqa: PLW0603
     with _lock:
         _ended = True
@@ -97,7 +143,7 @@ def _threads() -> _Threads:
             try:
                 _started = _Threads()
             except RuntimeError as error:
-                if not _is_of_the_end(error):
+                if not _is_shutdown(error):
                     raise
         if _started is None:
             raise _too_late()
@@ -113,29 +159,23 @@ def _threads() -> _Threads:
 
 
 def _too_late() -> ReadError:
-    return ReadError(
-        source="a scene",
-        href="",
-        reason="the process is ending",
-        hint="Read it before the end.",
-    )
+    reason, hint = "the process is ending", "Read it before the end."
+    return ReadError(source="a scene", href="", reason=reason, hint=hint)
 
 
-def _is_of_the_end(error: RuntimeError) -> bool:
-    """Return True if Python starts no thread and takes no work any more, as it is ending."""
+def _is_shutdown(error: RuntimeError) -> bool:
+    """Return True if Python starts no thread and accepts no work because the process is ending."""
     return "shutdown" in str(error)
 
 
-class _Pool(Protocol):
-    def submit(self, function: Callable[..., Any], /, *args: Any) -> Future[Any]: ...
-
-
-async def in_pool(pool: _Pool, function: Callable[..., T], *args: object) -> T:
+async def in_pool(
+    pool: ThreadPoolExecutor | DaemonPool, function: Callable[..., T], *args: object
+) -> T:
     """Run a function in a pool of threads."""
     try:
         coming: Future[T] = pool.submit(function, *args)
     except RuntimeError as error:
-        if not _is_of_the_end(error):
+        if not _is_shutdown(error):
             raise
     else:
         return await asyncio.wrap_future(coming)
@@ -147,40 +187,25 @@ async def in_thread(function: Callable[..., T], *args: object) -> T:
     return await in_pool(_threads().wait, function, *args)
 
 
-_computing: ContextVar[bool] = ContextVar("computing", default=False)
+_inside: ContextVar[bool] = ContextVar("inside", default=False)
+"""True in functions of :func:`in_own_thread`, and in what they start."""
 
 
 async def in_own_thread(function: Callable[..., T], *args: object, **options: object) -> T:
     """Run a function that may itself wait for reads, in a thread of its own.
 
-    In a pool, functions that wait for reads could take all threads that these reads need. What is
-    read for such a function therefore waits for no other's end.
+    In a bounded pool, such functions could occupy all threads that the reads they wait for need.
+    So one that is started by another never waits for a thread.
     """
-    inside = _computing.get()
-    async with contextlib.nullcontext() if inside else _threads().computing:
-        coming: Future[T] = Future()
+    threads = _threads()
+    async with contextlib.nullcontext() if _inside.get() else threads.computing:
         context = copy_context()
-        context.run(_computing.set, True)
-
-        def work() -> None:
-            if not coming.set_running_or_notify_cancel():
-                return
-            try:
-                coming.set_result(context.run(partial(function, *args, **options)))
-            except BaseException as error:  # noqa: BLE001  (raised where it is awaited)
-                coming.set_exception(error)
-
-        try:
-            threading.Thread(target=work, name="astra-xr computes", daemon=True).start()
-        except RuntimeError as error:
-            if not _is_of_the_end(error):
-                raise
-            raise _too_late() from None
-        return await asyncio.wrap_future(coming)
+        context.run(_inside.set, True)
+        return await in_pool(threads.own, context.run, partial(function, *args, **options))
 
 
 async def in_decode_thread(function: Callable[..., T], *args: object) -> T:
-    """Run a function in the pool that decodes tiles, which has one thread per core."""
+    """Run a function in the pool that decodes tiles: one thread per core."""
     return await in_pool(_threads().decode, function, *args)
 
 
@@ -201,15 +226,15 @@ async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     raise failure
 
 
-_beside: set[asyncio.Task[None]] = set()
-"""The loop itself holds no task."""
+_unawaited: set[asyncio.Task[None]] = set()
+"""Tasks that nothing else refers to: the loop keeps only weak references."""
 
 
-def beside(coroutine: Coroutine[Any, Any, None]) -> None:
-    """Start a coroutine for which nobody waits; called on the background loop."""
+def start_unawaited(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Start a coroutine that nobody waits for; called on the background loop."""
     task = asyncio.get_running_loop().create_task(coroutine)
-    _beside.add(task)
-    task.add_done_callback(_beside.discard)
+    _unawaited.add(task)
+    task.add_done_callback(_unawaited.discard)
 
 
 def start(coroutine: Coroutine[Any, Any, T]) -> Future[T]:
@@ -219,11 +244,11 @@ def start(coroutine: Coroutine[Any, Any, T]) -> Future[T]:
     except ReadError:
         coroutine.close()
         raise
-    return asyncio.run_coroutine_threadsafe(_heard(coroutine), loop)
+    return asyncio.run_coroutine_threadsafe(_unlogged(coroutine), loop)
 
 
-async def _heard(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Await a coroutine; its failure is not logged, but raised where somebody still waits."""
+async def _unlogged(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Await a coroutine; a failure is raised where somebody waits for it, and never logged."""
     task = asyncio.current_task()
     assert task
     task.add_done_callback(lambda done: done.cancelled() or done.exception())

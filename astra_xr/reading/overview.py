@@ -12,65 +12,100 @@ import numpy as np
 import numpy.typing as npt
 from affine import Affine
 
-from astra_xr.reading.class_overviews import hold_classes
+from astra_xr.reading.cache import ByteCache
 from astra_xr.reading.decoding import fitting
 from astra_xr.reading.engine import read
-from astra_xr.reading.headers import Facts, find_layout
+from astra_xr.reading.headers import Pyramid, find_layout
 from astra_xr.reading.loop import in_decode_thread, in_gdal_thread
 from astra_xr.reading.positions import CLOSE
 from astra_xr.reading.ranges import RangeFile
-from astra_xr.reading.resampling import Part, aligned, area_means, nearest
-from astra_xr.reading.signers import sign
+from astra_xr.reading.resampling import SourcePixels, aligned, area_means, nearest
 from astra_xr.reading.window import Window, clamped
 from astra_xr.tiff.directories import Unsupported
 from astra_xr.warned import first_time
 
+_CHECKED_SIDE = 512
+"""Rows and columns, in the middle of the coarsest overview, that are checked for classes."""
 
-async def facts_of(window: Window) -> Facts:
-    """Return what the file of a window says of its pixels.
+_CHECKED_PIXELS = 3
+"""Pixels of unknown classes that are compared with the image under them."""
+
+_holding_classes: ByteCache[bool] = ByteCache("header_cache")
+"""Whether the overviews of a file hold classes, by source and classes."""
+
+
+async def pyramid_of(window: Window) -> Pyramid:
+    """Return the usable levels of a window's file: of class maps, only overviews of classes.
 
     Raises
     ------
     ReadError, SigningError, UpstreamError
         As of :func:`astra_xr.reading.engine.read`.
     """
-    signed = await sign(window.source)
+    file = await RangeFile.open(window.source, window.label)
     try:
-        layout = await find_layout(RangeFile(window.source, signed, window.label), window)
+        layout = await find_layout(file, window)
         shapes = tuple(level.shape for level in layout.levels)
-        facts = Facts(shapes=shapes, nodata=layout.nodata, palette=layout.palette)
+        pyramid = Pyramid(shapes=shapes, nodata=layout.nodata, palette=layout.palette)
     except Unsupported:
-        from astra_xr.reading.gdal import gdal_facts
+        from astra_xr.reading.gdal import gdal_pyramid
 
-        facts = await in_gdal_thread(gdal_facts, window, signed)
-    if window.classes and len(facts.shapes) > 1 and not await hold_classes(window, facts):
-        return replace(facts, shapes=facts.shapes[:1])
-    return facts
+        pyramid = await in_gdal_thread(gdal_pyramid, window, file.reopened())
+    if window.classes and len(pyramid.shapes) > 1:
+        key = window.source, window.classes
+        holds = _holding_classes.get(key)
+        if holds is None:
+            holds = await _hold_classes(window, pyramid)
+            _holding_classes.put(key, holds, 1000)
+        if not holds:
+            return replace(pyramid, shapes=pyramid.shapes[:1])
+    return pyramid
 
 
-def nodata_of(window: Window, facts: Facts, dtype: np.dtype[Any]) -> tuple[float | None, float]:
-    """Return the number of pixels without data in a window, and what to fill with where none lie.
+async def _hold_classes(window: Window, pyramid: Pyramid) -> bool:
+    """Return False if the overviews of a class map hold numbers that are no classes.
 
-    The file's own nodata marks pixels without data. Places without pixels are filled with the
+    By default GDAL averages overviews of a file without a color table. The coarsest one is
+    checked: an unknown number counts as a class if the image has it at the same place.
+    """
+    level, shape = len(pyramid.shapes) - 1, pyramid.shapes[-1]
+    middle = [clamped((n - _CHECKED_SIDE) / 2, (n + _CHECKED_SIDE) / 2, n) for n in shape]
+    pixels = await read(window.cut(middle[0], middle[1], level))
+    known = [*window.classes, *(n for n in (pyramid.nodata, window.nodata) if n is not None)]
+    for plane, row, col in np.argwhere(~np.isin(pixels, known))[:_CHECKED_PIXELS]:
+        # In overviews made of overviews, a pixel may come from beside its place.
+        around = [
+            clamped((n + start - 1) * full / size, (n + start + 2) * full / size, full)
+            for n, (start, _), full, size in zip(
+                (row, col), middle, pyramid.shapes[0], shape, strict=True
+            )
+        ]
+        number = pixels[plane, row, col]
+        if number not in (await read(window.cut(around[0], around[1])))[plane]:
+            if first_time(f"overviews of {window.label}"):
+                warnings.warn(
+                    f"{window.label}: its overviews were averaged and hold numbers that are no "
+                    f"classes, such as {number}. The full image is read instead, which takes "
+                    "longer.",
+                    stacklevel=2,
+                )
+            return False
+    return True
+
+
+def nodata_of(window: Window, pyramid: Pyramid, dtype: np.dtype[Any]) -> tuple[float | None, float]:
+    """Return the number of pixels without data in a window, and the fill value outside the file.
+
+    The file's own nodata marks pixels without data. Pixels outside the file are filled with the
     item's, which is the array's ``_FillValue``.
     """
     if window.radiometry is not None:
         return None, math.nan
-    own, promised = (fitting(value, dtype) for value in (facts.nodata, window.nodata))
-    fill = own if promised is None else promised
+    own, described = (fitting(value, dtype) for value in (pyramid.nodata, window.nodata))
+    fill = own if described is None else described
     if fill is None:
         fill = math.nan if dtype.kind in "fc" else 0
-    return promised if own is None else own, fill
-
-
-def warn_of_palette(label: str, asked: str) -> None:
-    """Warn once an asset that its numbers are classes, and not resampled as was promised."""
-    if first_time(f"palette of {label}"):
-        warnings.warn(
-            f"{label}: the file has a color table, so its numbers are classes: resampling is "
-            f"nearest, not {asked}.",
-            stacklevel=2,
-        )
+    return described if own is None else own, fill
 
 
 def level_for(shapes: Sequence[tuple[int, int]], steps: Sequence[float]) -> int:
@@ -112,7 +147,7 @@ async def read_coarse(
     shape : (int, int)
         Rows and columns of the result.
     average : bool
-        True: the mean of the valid source pixels under each pixel; False, or of a file with a
+        True: the mean of the valid source pixels under each pixel. False, or if the file has a
         color table: the one at its center.
     dtype : numpy dtype
         Of the result.
@@ -127,8 +162,8 @@ async def read_coarse(
     ReadError, SigningError, UpstreamError
         As of :func:`astra_xr.reading.engine.read`.
     """
-    facts = await facts_of(window)
-    shapes = facts.shapes
+    pyramid = await pyramid_of(window)
+    shapes = pyramid.shapes
     spans = tuple(span for span in (window.rows, window.cols) if isinstance(span, tuple))
     steps = [(stop - start) / n for (start, stop), n in zip(spans, shape, strict=True)]
     level = level_for(shapes, steps)
@@ -143,11 +178,11 @@ async def read_coarse(
         for step, ratio, (start, _), edge in zip(steps, ratios, spans, edges, strict=True)
     )
     step = Affine(across, 0, left, 0, down, top)
-    missing, fill = nodata_of(window, facts, dtype)
+    missing, fill = nodata_of(window, pyramid, dtype)
     out = np.full((len(pixels), *shape), fill, dtype)
-    if average and not facts.palette:
+    if average and not pyramid.palette:
         await in_decode_thread(area_means, pixels, step, missing, out)
     else:
-        part = Part(pixels=pixels, nodata=missing)
+        part = SourcePixels(pixels=pixels, nodata=missing)
         await in_decode_thread(nearest, part, aligned(step, shape), out)
     return out

@@ -13,7 +13,6 @@ from astra_xr.reading.cache import tile_cache
 from astra_xr.reading.headers import find_layout
 from astra_xr.reading.loop import together
 from astra_xr.reading.ranges import RangeFile
-from astra_xr.reading.signers import sign
 from astra_xr.reading.tiles import Run, Tile, runs_of, tiles_of
 from astra_xr.reading.window import Window
 from astra_xr.tiff.directories import Unsupported
@@ -22,8 +21,8 @@ from astra_xr.tiff.layout import Layout, Level
 _BATCH = 4
 """Cached tiles that one decode thread takes at once."""
 
-Part = tuple[Tile, memoryview | None]
-"""A tile and its bytes; None if it is not stored."""
+TileBytes = tuple[Tile, memoryview | None]
+"""A tile, and its bytes; None if it is not stored."""
 
 Key = tuple[Any, ...]
 """Cache key of a tile."""
@@ -64,12 +63,12 @@ class Job:
 
     def key(self, tile: Tile) -> Key:
         """Return the cache key of a tile."""
-        # What has no version is the same only within one read.
+        # Without a version, bytes are the same only within one read.
         return self.window.source, self.file.etag or id(self.file), tile.start
 
 
 def jobs_of(file: RangeFile, window: Window, layout: Layout) -> list[Job]:
-    """Return what a window reads from its file: the image, and the mask if it applies."""
+    """Return what is read for a window: the image, and the file's mask if it has one."""
     jobs = [Job(file, window, layout)]
     if window.radiometry and layout.mask:
         jobs.append(Job(file, replace(window, indexes=(1,)), layout.mask, is_mask=True))
@@ -78,9 +77,9 @@ def jobs_of(file: RangeFile, window: Window, layout: Layout) -> list[Job]:
 
 @dataclass(frozen=True)
 class Requests:
-    """Where the tiles of some jobs come from."""
+    """How the tiles of some jobs are obtained."""
 
-    here: list[tuple[Job, list[Part]]]
+    here: list[tuple[Job, list[TileBytes]]]
     """Batches that are cached, or not stored in the file."""
 
     coming: list[tuple[Job, Tile]]
@@ -91,7 +90,7 @@ class Requests:
 
 
 def requests_of(jobs: Sequence[Job], fetching: Container[Key] = frozenset()) -> Requests:
-    """Return where the tiles of jobs come from; each tile is fetched once.
+    """Return how the tiles of jobs are obtained; each tile is fetched once.
 
     Parameters
     ----------
@@ -100,20 +99,20 @@ def requests_of(jobs: Sequence[Job], fetching: Container[Key] = frozenset()) -> 
         Keys of tiles that are being fetched.
     """
     found = Requests([], [], [])
-    asked: set[Key] = set()
+    requested: set[Key] = set()
     for job in jobs:
-        cached: list[Part] = []
+        cached: list[TileBytes] = []
         missing: list[Tile] = []
         for tile in job.tiles():
             key = job.key(tile)
             kept = tile_cache.get(key)
             if kept is not None or tile.stop == tile.start:
                 cached.append((tile, kept))
-            elif key in fetching or key in asked:
+            elif key in fetching or key in requested:
                 found.coming.append((job, tile))
             else:
                 missing.append(tile)
-                asked.add(key)
+                requested.add(key)
         found.here.extend((job, cached[i : i + _BATCH]) for i in range(0, len(cached), _BATCH))
         found.runs.extend((job, run) for run in runs_of(missing))
     found.runs.sort(key=lambda entry: (entry[1].tiles[0].row, entry[1].tiles[0].col))
@@ -172,40 +171,46 @@ async def plan_of(windows: Sequence[Window]) -> list[Plan]:
     """
     groups: dict[tuple[Any, ...], list[Window]] = {}
     for window in windows:
-        groups.setdefault((window.source, window.label, window.level), []).append(window)
+        groups.setdefault(_group(window), []).append(window)
     opened = await together(_opened(group[0]) for group in groups.values())
-    files = dict(zip(groups, opened, strict=True))
-    counts = {key: _Counts() for key in groups}
+    costs = dict(zip(groups, opened, strict=True))
     fetched: set[Key] = set()
     for window in windows:
-        key = (window.source, window.label, window.level)
-        file, layout, _ = files[key]
-        if isinstance(layout, Layout):
-            counts[key].add(jobs_of(file, window, layout), fetched)
-    return [_plan(group[0], files[key][1:], counts[key]) for key, group in groups.items()]
+        costs[_group(window)].add(window, fetched)
+    return [cost.plan() for cost in costs.values()]
 
 
-async def _opened(window: Window) -> tuple[RangeFile, Layout | Unsupported, SignedUrl]:
-    signed = await sign(window.source)
-    file = RangeFile(window.source, signed, window.label)
+def _group(window: Window) -> tuple[Any, ...]:
+    return window.source, window.label, window.level
+
+
+async def _opened(window: Window) -> _Cost:
+    file = await RangeFile.open(window.source, window.label)
+    signed = file.signed
     try:
-        return file, await find_layout(file, window), signed
+        return _Cost(window, signed, file, await find_layout(file, window))
     except Unsupported as reason:
-        return file, reason, signed
+        return _Cost(window, signed, file, reason)
 
 
 @dataclass
-class _Counts:
+class _Cost:
     """Totals of several reads of a file."""
 
+    first: Window
+    signed: SignedUrl
+    file: RangeFile
+    layout: Layout | Unsupported
     tiles: set[Key] = field(default_factory=set)
     cached: set[Key] = field(default_factory=set)
     requests: int = 0
     bytes: int = 0
 
-    def add(self, jobs: Sequence[Job], fetched: set[Key]) -> None:
+    def add(self, window: Window, fetched: set[Key]) -> None:
         """Add a read, and record the tiles that it fetches."""
-        found = requests_of(jobs, fetched)
+        if isinstance(self.layout, Unsupported):
+            return
+        found = requests_of(jobs_of(self.file, window, self.layout), fetched)
         here = {job.key(tile) for job, parts in found.here for tile, _ in parts}
         new = {job.key(tile) for job, run in found.runs for tile in run.tiles}
         self.cached |= here
@@ -214,18 +219,17 @@ class _Counts:
         self.bytes += sum(run.stop - run.start for _, run in found.runs)
         fetched |= new
 
-
-def _plan(window: Window, opened: tuple[Layout | Unsupported, SignedUrl], counts: _Counts) -> Plan:
-    layout, signed = opened
-    ours = isinstance(layout, Layout)
-    return Plan(
-        label=window.label,
-        href=redact(signed),
-        level=window.level,
-        reader="astra-xr" if ours else f"GDAL: {layout}",
-        expires_at=signed.expires_at,
-        tiles=len(counts.tiles) if ours else None,
-        cached=len(counts.cached) if ours else None,
-        requests=counts.requests if ours else None,
-        bytes=counts.bytes if ours else None,
-    )
+    def plan(self) -> Plan:
+        """Return the totals as a plan."""
+        ours = isinstance(self.layout, Layout)
+        return Plan(
+            label=self.first.label,
+            href=redact(self.signed),
+            level=self.first.level,
+            reader="astra-xr" if ours else f"GDAL: {self.layout}",
+            expires_at=self.signed.expires_at,
+            tiles=len(self.tiles) if ours else None,
+            cached=len(self.cached) if ours else None,
+            requests=self.requests if ours else None,
+            bytes=self.bytes if ours else None,
+        )

@@ -1,4 +1,4 @@
-"""Where the pixels of one grid lie in another, the same in whichever window they are read."""
+"""Positions of the pixels of one grid in another, the same in whichever window they are read."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ CLOSE = 1e-6
 """Tolerance in pixels: transforms are published as rounded decimals."""
 
 NEAR = 0.005
-"""How far an interpolated place may be from the exact one, in pixels of the source. It is measured
-halfway between control points, where it is farthest."""
+"""Greatest error of an interpolated position, in source pixels; it is measured halfway between
+control points, where it is greatest."""
 
 _SIDES = (64, 8, 1)
-"""Pixels between control points; those of a cell are closer where :data:`NEAR` asks for it."""
+"""Pixels between control points; cells whose error exceeds :data:`NEAR` use closer ones."""
 
 _FAR = -1e9
-"""Row and column of a pixel that has no place in the source."""
+"""Row and column of a pixel that has no position in the source."""
 
 _SITES = 9
-"""Rows and columns of places at which the scale is measured."""
+"""Rows and columns of points at which the scale is measured."""
 
 _WIDEST = 8
-"""How much larger than usual the footprint of a pixel may be: beside a pole it is the whole width
-of a file in degrees."""
+"""How much larger than usual a pixel's footprint may be: at a pole it would be the whole width of
+a file in degrees."""
 
 Range = tuple[int, int]
 """Rows or columns, half-open."""
@@ -41,18 +41,19 @@ Array = npt.NDArray[np.floating[Any]]
 
 Sides = tuple[int, ...] | list[int]
 
-Span = tuple[float, float]
+Extent = tuple[float, float]
+"""The least and the greatest row, or column."""
 
-Place = tuple[Array, Array]
-"""Rows and columns in the source, from the outer corner of its first pixel; in shapes that are
+Position = tuple[Array, Array]
+"""Rows and columns in the source, from the outer corner of its first pixel, with shapes that
 broadcast to rows and columns of the target."""
 
 
 class Positions:
-    """Where the pixels of a target grid lie in a source grid.
+    """Positions of the pixels of a target grid in a source grid.
 
-    Between CRSs, places are interpolated between control points at fixed multiples of the target
-    grid's pixels. So a pixel has the same place in every window, to the last bit.
+    Between CRSs, positions are interpolated between control points at fixed multiples of the
+    target grid's pixels. So a pixel has the same position in every window, to the last bit.
 
     Parameters
     ----------
@@ -67,19 +68,19 @@ class Positions:
         """From columns and rows of the target to those of the source, in one CRS."""
 
         self.aligned = not self.other_crs and abs(self.step.b) + abs(self.step.d) < CLOSE
-        """True: rows of the target lie along rows of the source."""
+        """True: rows of the target are parallel to rows of the source."""
 
     @property
     def scale(self) -> tuple[float, float]:
-        """Return rows and columns of the source in the distance of two pixels of the target.
+        """Return the source rows and columns from one target pixel to the next.
 
-        It is the median of the whole, of whichever direction has pixels closer together.
+        They are medians over the grid, in the direction in which pixels are closest together.
         """
         return self._measured[0]
 
     @functools.cached_property
     def _measured(self) -> tuple[tuple[float, float], tuple[float, float]]:
-        """Return the scale, and how many rows and columns a pixel of the target reaches over."""
+        """Return the scale, and how many source rows and columns a target pixel spans."""
         source, target = self._grids
         if self.other_crs:
             rows, cols = (np.linspace(0, n, 2 * _SITES + 1)[1::2] for n in source.shape)
@@ -100,8 +101,8 @@ class Positions:
         steps = [float(np.median(each)) if each.size else 0.0 for each in known]
         return (steps[0], steps[1]), (steps[2], steps[3])
 
-    def exact(self, rows: Array, cols: Array) -> Place:
-        """Return where points of the target lie, not finite where nowhere; shapes are broadcast."""
+    def exact(self, rows: Array, cols: Array) -> Position:
+        """Return exact positions of points of the target; not finite if they have none."""
         if not self.other_crs:
             x, y = _apply(self.step, cols, rows)
             return y, x
@@ -112,8 +113,8 @@ class Positions:
             x, y = _apply(self._to_source, x, y)
         return y, x
 
-    def at(self, rows: Range, cols: Range, shift: float = 0.5) -> Place:
-        """Return where the pixels of a window lie: their centers, or with 0 their first corners."""
+    def at(self, rows: Range, cols: Range, shift: float = 0.5) -> Position:
+        """Return the positions of a window's pixels: of centers, or with 0 of first corners."""
         down, across = np.arange(*rows), np.arange(*cols)
         if self.other_crs:
             return self._between(down, across, shift, _SIDES)
@@ -122,8 +123,8 @@ class Positions:
             return y[:, None], (x + self.step.c)[None]
         return self.exact(down[:, None] + shift, across[None] + shift)
 
-    def reach(self, rows: Range, cols: Range) -> Place:
-        """Return half the rows and columns that the pixels of a window take of the source."""
+    def reach(self, rows: Range, cols: Range) -> Position:
+        """Return half the source rows and columns that each pixel of a window covers."""
         usual = self._measured[1]
         if not self.other_crs:
             down, across = (np.full((1, 1), n / 2) for n in usual)
@@ -136,10 +137,10 @@ class Positions:
         )
         return down, across
 
-    def bounds(self, rows: Range, cols: Range, shift: float = 0.5) -> tuple[Span, Span] | None:
-        """Return the least and the greatest row, and column, that :meth:`at` gives for a window.
+    def bounds(self, rows: Range, cols: Range, shift: float = 0.5) -> tuple[Extent, Extent] | None:
+        """Return the extents of rows and columns that :meth:`at` returns for a window.
 
-        None where no pixel has a place.
+        None if no pixel has a position.
         """
         if rows[0] == rows[1] or cols[0] == cols[1]:
             return None
@@ -160,8 +161,8 @@ class Positions:
 
     def _between(
         self, rows: npt.NDArray[np.intp], cols: npt.NDArray[np.intp], shift: float, sides: Sides
-    ) -> Place:
-        """Return the places of pixels, from control points that are close enough."""
+    ) -> Position:
+        """Return the positions of pixels, from control points that are close enough."""
         side, *closer = sides
         if not closer:
             found = self.exact(rows[:, None] + shift, cols[None] + shift)
@@ -176,8 +177,8 @@ class Positions:
             down[part], across[part] = self._between(rows[in_rows], cols[in_cols], shift, closer)
         return down, across
 
-    def _ends(self, rows: Range, cols: Range, shift: float, sides: Sides) -> Iterator[Place]:
-        """Yield places of pixels, in parts: of a cell its corners, which are its extremes."""
+    def _ends(self, rows: Range, cols: Range, shift: float, sides: Sides) -> Iterator[Position]:
+        """Yield positions of pixels, in parts: of a cell only its corners, its extremes."""
         side, *closer = sides
         down, across = (_ends_of_cells(each, side) for each in (rows, cols))
         if not closer:
@@ -195,7 +196,7 @@ class Positions:
     def _interpolated(
         self, rows: npt.NDArray[np.intp], cols: npt.NDArray[np.intp], shift: float, side: int
     ) -> tuple[Array, Array, npt.NDArray[np.bool_]]:
-        """Return places between control points, and in which cells these are too far apart."""
+        """Return interpolated positions, and which cells need closer control points."""
         top, left = int(rows[0]) // side, int(cols[0]) // side
         down, across = (
             np.arange(2 * first, 2 * (int(v[-1]) // side + 1) + 1) * (side / 2)
@@ -223,7 +224,7 @@ class Positions:
 def _cells(
     rows: npt.NDArray[np.intp], cols: npt.NDArray[np.intp], side: int, which: npt.NDArray[np.bool_]
 ) -> Iterator[tuple[slice, slice]]:
-    """Yield which of some rows and columns lie in each cell."""
+    """Yield the slices of rows and columns that are in each cell."""
     top, left = int(rows[0]) // side, int(cols[0]) // side
     for row, col in np.argwhere(which):
         starts = (top + row) * side, (left + col) * side
@@ -244,7 +245,7 @@ def _ends_of_cells(span: Range, side: int) -> npt.NDArray[np.intp]:
 
 
 def _length(x: Array, y: Array) -> Array:
-    """Return as np.hypot, in a quarter of the time; not of numbers near the ends of the type."""
+    """Return np.hypot in a quarter of the time; overflows where np.hypot does not."""
     x *= x
     y *= y
     x += y
@@ -257,11 +258,11 @@ def _apply(affine: Affine, x: Any, y: Any) -> tuple[Any, Any]:
 
 @functools.lru_cache(maxsize=64)
 def transformer(source: str, target: str) -> Transformer:
-    """Return what brings x and y, east and north, from one CRS to another."""
+    """Return the transformation of x (east) and y (north) from one CRS to another."""
     return Transformer.from_crs(source, target, always_xy=True)
 
 
 @functools.lru_cache(maxsize=256)
 def positions(source: Grid, target: Grid) -> Positions:
-    """Return where the pixels of a target grid lie in a source grid."""
+    """Return the positions of a target grid's pixels in a source grid."""
     return Positions(source, target)

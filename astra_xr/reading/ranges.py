@@ -15,18 +15,19 @@ from urllib.parse import urlsplit
 from astra_xr.errors import ReadError, redact
 from astra_xr.locks import Lock
 from astra_xr.model import SignedUrl, UrlSource, local_path
+from astra_xr.net.budget import Budget
 from astra_xr.net.connections import host_at
-from astra_xr.net.endurance import Budget
 from astra_xr.net.patience import Patience, note_wait
-from astra_xr.net.storage import Failure, Part, fetch, size_of
+from astra_xr.net.storage import ByteRange, Failure, fetch, size_of
 from astra_xr.reading.loop import in_thread
 from astra_xr.reading.signers import sign
 
 _log = logging.getLogger(__name__)
 
-_OTHER = Failure(reason="the server sent another version of the file", lasting=True)
+_OTHER_ETAG = Failure(reason="the server sent another version of the file", lasting=True)
 
 _local = Budget("this machine", 8)
+"""Of local files."""
 
 
 @dataclass
@@ -57,7 +58,7 @@ def _count(size: int) -> None:
 
 
 class Stale(ReadError):
-    """What was kept of a file is of another version; see :attr:`RangeFile.unconfirmed`."""
+    """The header that was kept is of another version; see :attr:`RangeFile.unconfirmed`."""
 
 
 class RangeFile:
@@ -66,7 +67,7 @@ class RangeFile:
     Parameters
     ----------
     source : UrlSource
-        Signs another URL when the storage refuses the first.
+        Signs another URL if the storage refuses the first.
     signed : SignedUrl
         The first URL.
     label : str
@@ -83,20 +84,29 @@ class RangeFile:
         self.signed = signed
         self.size: int | None = None
         self.etag: str | None = None
-        """ETag, or the time of the last change; None if the host gives neither."""
+        """ETag, or the time of the last change; None if the host reports neither."""
         self.unconfirmed = False
-        """True until an answer shows that ``size`` and ``etag``, which another process has kept,
-        are still those of the file."""
-        self.twins: set[str] = set()
-        """Further ETags of the same bytes, as some servers behind one name give."""
-        self.same: Callable[[str], Awaitable[bool]] | None = None
-        """Takes another ETag, and returns True if the file has the same header under it."""
+        """True until a response shows that ``size`` and ``etag``, kept by another process, are
+        still those of the file."""
+        self.other_etags: set[str] = set()
+        """Further ETags of the same bytes, if servers behind one name report different ones."""
+        self.has_same_header: Callable[[str], Awaitable[bool]] | None = None
+        """Takes another ETag; returns True if the file has the same header under it."""
         self.requests = 0
         self._source = source
         self._label = label
         self._renewing = asyncio.Lock()
         self._comparing = asyncio.Lock()
         self._head: memoryview = memoryview(b"")
+
+    @classmethod
+    async def open(cls, source: UrlSource, label: str) -> RangeFile:
+        """Return a file with a URL that is signed now."""
+        return cls(source, await sign(source), label)
+
+    def reopened(self) -> RangeFile:
+        """Return the same file, of which nothing is known yet."""
+        return RangeFile(self._source, self.signed, self._label)
 
     async def get(self, start: int, stop: int) -> memoryview:
         """Return bytes ``start:stop``, fewer at the end of the file."""
@@ -107,8 +117,8 @@ class RangeFile:
     async def borrowed(self, start: int, stop: int) -> AsyncIterator[memoryview]:
         """Yield bytes ``start:stop``, as :meth:`get` returns them.
 
-        Until the context ends they count among those that the host's budget allows; so what
-        arrives faster than it is decoded takes no more memory.
+        They count against the host's budget until the context ends, so bytes that arrive faster
+        than they are decoded do not pile up in memory.
         """
         if self.size is not None:
             stop = min(stop, self.size)
@@ -135,7 +145,7 @@ class RangeFile:
             budget.release(stop - start)
 
     async def unchanged(self, size: int, etag: str | None) -> bool:
-        """Return True if a local file is unchanged; a remote one is checked as it is read."""
+        """Return True if a local file is unchanged; a remote one is compared as it is read."""
         if _scheme(self.signed) in ("http", "https"):
             return True
         try:
@@ -145,27 +155,26 @@ class RangeFile:
         return current == (size, etag)
 
     async def _get_file(self, start: int, stop: int) -> memoryview:
-        reason = ""
         await _local.enter(stop - start)
+        works = False
         try:
             path = local_path(self.signed.url)
             size, stamp, body = await in_thread(_pread, path, start, stop)
             if not self._note(size, stamp):
                 raise self._changed()
+            works = True
             return memoryview(body)
         except OSError as error:
             reason = error.strerror or type(error).__name__
-            _local.release(stop - start)
-        except BaseException:
-            _local.release(stop - start)
-            raise
         finally:
             _local.leave()
+            if not works:
+                _local.release(stop - start)
         raise self.error(reason, "Check that the file still exists.")
 
     async def _get_http(self, start: int, stop: int) -> tuple[Budget, memoryview]:
-        """Return bytes, and the budget that holds them."""
-        part = Part(start, stop)
+        """Return bytes, and the budget that they count against."""
+        part = ByteRange(start, stop)
         renewed = False
         patience: Patience | None = None
         while True:
@@ -173,7 +182,7 @@ class RangeFile:
             budget, failure, seconds = await self._try(signed, part)
             if failure is None:
                 return budget, memoryview(part.data)
-            if failure is _OTHER:
+            if failure is _OTHER_ETAG:
                 await self._compare(str(part.version))
                 continue
             if failure.status in (401, 403) and not renewed:
@@ -181,36 +190,38 @@ class RangeFile:
                 renewed = True
                 continue
             if self.unconfirmed and failure.status == 416:
-                raise self._stale()
+                raise self.stale()
             if not failure.passing:
                 raise self.error(*_explain(failure))
             if patience is None:
                 patience = Patience.set(doubtful=failure.first)
             patience.spend(seconds)
-            wait = patience.wait(failure.asked)
+            wait = patience.wait(failure.retry_after)
             if wait is None:
                 raise self.error(*_explain(failure, patience))
-            _log.debug("asking %s again in %.1f s: %s", budget.host, wait, _explain(failure)[0])
-            note_wait(budget.host, wait, failure.asked)
+            _log.debug("retrying %s in %.1f s: %s", budget.host, wait, _explain(failure)[0])
+            note_wait(budget.host, wait, failure.retry_after)
             await asyncio.sleep(wait)
 
-    async def _try(self, signed: SignedUrl, part: Part) -> tuple[Budget, Failure | None, float]:
-        """Ask once, and return how long it took; if it works, the bytes are held in the budget."""
+    async def _try(
+        self, signed: SignedUrl, part: ByteRange
+    ) -> tuple[Budget, Failure | None, float]:
+        """Request once, and return the seconds that it took; on success the bytes stay counted."""
         budget, size = host_at(signed.url).budget, part.stop - part.start
         await budget.enter(size)
         began, works = time.monotonic(), False
         try:
             failure = None if part.complete else await fetch(signed, part)
-            began = max(began, part.asked_at)
+            began = max(began, part.requested_at)
             if failure is None:
                 if part.size is None and self.size is None:
                     part.size = await size_of(signed)
                 works = self._note(part.size or self.size, part.version)
                 if not works:
-                    return budget, _OTHER, 0.0
+                    return budget, _OTHER_ETAG, 0.0
                 budget.worked(began, size)
             elif failure.status in (429, 503):
-                budget.refused(began, failure.asked)
+                budget.refused(began, failure.retry_after)
             elif failure.passing:
                 budget.stalled(began)
             return budget, failure, time.monotonic() - began
@@ -226,12 +237,12 @@ class RangeFile:
                 self.signed = await sign(self._source, refused=refused)
 
     async def _compare(self, etag: str) -> None:
-        """Hold the header under another ETag against that which was read, once for all."""
+        """Compare the header under another ETag with the one that was read, once for all."""
         async with self._comparing:
-            if etag not in self.twins:
-                if self.same is None or not await self.same(etag):
+            if etag not in self.other_etags:
+                if self.has_same_header is None or not await self.has_same_header(etag):
                     raise self._changed()
-                self.twins.add(etag)
+                self.other_etags.add(etag)
 
     def _note(self, size: int | None, etag: str | None) -> bool:
         """Keep size and ETag of the first response; later ones must have the same.
@@ -239,17 +250,17 @@ class RangeFile:
         Returns
         -------
         bool
-            False if the ETag is another, and the header has to show whether the file is.
+            False if the ETag differs, and the header must be compared.
         """
         if size is None:
             raise self.error("the server does not report its size", "Download the file first.")
         if self.size is None:
             self.size, self.etag = size, etag
-        elif size == self.size and (etag == self.etag or etag in self.twins):
+        elif size == self.size and (etag == self.etag or etag in self.other_etags):
             self.unconfirmed = False
         elif self.unconfirmed:
-            raise self._stale()
-        elif size == self.size and etag and self.same:
+            raise self.stale()
+        elif size == self.size and etag and self.has_same_header:
             return False
         else:
             raise self._changed()
@@ -263,7 +274,8 @@ class RangeFile:
         if _scheme(self.signed) in ("http", "https"):
             await host_at(self.signed.url).open_ahead(count)
 
-    def _stale(self) -> Stale:
+    def stale(self) -> Stale:
+        """Return the error for a kept header of another version."""
         return Stale(source=self._label, href=redact(self.signed), reason="the file changed")
 
     def error(self, reason: str, hint: str) -> ReadError:
@@ -272,7 +284,7 @@ class RangeFile:
 
 
 def _scheme(signed: SignedUrl) -> str | None:
-    """Return the scheme of a URL; None if it is no URL. Raises nothing, as it may be secret."""
+    """Return the scheme of a URL; None if it is invalid. Raises nothing: the URL may be secret."""
     try:
         scheme = urlsplit(signed.url).scheme
         if scheme in ("http", "https"):
@@ -316,9 +328,9 @@ def _explain(failure: Failure, patience: Patience | None = None) -> tuple[str, s
     """Return what went wrong, and what would help."""
     default = failure.reason or f"the storage answered HTTP {failure.status}", "Try again later."
     reason, hint = _REASONS.get(failure.status, default)
-    if patience and failure.asked and failure.asked > patience.left:
+    if patience and failure.retry_after and failure.retry_after > patience.left:
         return (
-            f"{reason}, and it asks to wait {failure.asked:.0f} s",
+            f"{reason}, and it asks to wait {failure.retry_after:.0f} s",
             f"Read again then, or set ASTRA_PATIENCE to more than the {patience.left:.0f} s left.",
         )
     return reason, hint

@@ -1,4 +1,4 @@
-"""Resample pixels, each from its own place: nearest, means and ranks. Pure.
+"""Resample pixels, each at its own position: nearest, means and ranks. Pure.
 
 A pixel is computed by the same operations on the same numbers wherever it lies in an array, so
 that a part of a result is that part of the whole, to the last bit.
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from affine import Affine
 
-from astra_xr.reading.positions import CLOSE, Array, Place
+from astra_xr.reading.positions import CLOSE, Array, Position
 
 RESAMPLINGS = ("nearest", "average", "bilinear", "cubic", "lanczos", "mode", "min", "max", "med")
 """Resampling methods, by GDAL's names."""
@@ -35,18 +35,18 @@ _STRIP = 1 << 20
 
 
 Tap = tuple[npt.NDArray[np.intp], Array]
-"""Source rows, or columns, of which each pixel takes one, and the weight of it."""
+"""The source row, or column, that each pixel takes, and its weight."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class SourcePixels:
     """Pixels of a source."""
 
     pixels: npt.NDArray[Any]
-    """(planes, rows, columns): all that lie in the source and under what is resampled."""
+    """(planes, rows, columns): all of the source that are under the resampled pixels."""
 
     first: tuple[int, int] = (0, 0)
-    """Row and column of the first of them in the source."""
+    """Row and column of the first pixel in the source."""
 
     nodata: float | None
     """Number of pixels without data, beside NaN."""
@@ -61,7 +61,7 @@ class Part:
 
 
 def kernel_scale(scale: tuple[float, float]) -> tuple[float, float]:
-    """Return how much a kernel is widened where pixels get larger, down and across."""
+    """Return how much a kernel is widened for larger pixels, down and across."""
     if max(scale) <= _SHARP:
         return 1.0, 1.0
     down, across = (max(1.0, each) for each in scale)
@@ -69,10 +69,10 @@ def kernel_scale(scale: tuple[float, float]) -> tuple[float, float]:
 
 
 def resample(
-    part: Part,
+    part: SourcePixels,
     how: str,
-    place: Place,
-    reach: Place | None,
+    position: Position,
+    reach: Position | None,
     scale: tuple[float, float],
     out: npt.NDArray[Any],
 ) -> None:
@@ -80,26 +80,26 @@ def resample(
 
     Parameters
     ----------
-    part : Part
+    part : SourcePixels
     how : str
         One of :data:`RESAMPLINGS`.
-    place : (ndarray, ndarray)
+    position : (ndarray, ndarray)
         Row and column of each pixel's center in the source.
     reach : (ndarray, ndarray), optional
-        Half the rows and columns that a pixel takes; for all but nearest and kernels.
+        Half the rows and columns that a pixel covers; not for nearest and kernels.
     scale : (float, float)
         Rows and columns of the source per pixel, of the whole grid.
     out : ndarray
         (planes, rows, columns); integer arrays get rounded numbers.
     """
     if how == "nearest":
-        nearest(part, place, out)
+        nearest(part, position, out)
         return
     if how in RADIUS:
-        taps = [_kernel(v, how, s) for v, s in zip(place, kernel_scale(scale), strict=True)]
+        taps = [_kernel(v, how, s) for v, s in zip(position, kernel_scale(scale), strict=True)]
     else:
         assert reach is not None
-        taps = [_footprint(v, half) for v, half in zip(place, reach, strict=True)]
+        taps = [_footprint(v, half) for v, half in zip(position, reach, strict=True)]
     (down, top, bottom), (across, left, right) = (
         _within(*each, start, start + size)
         for each, start, size in zip(taps, part.first, part.pixels.shape[1:], strict=True)
@@ -108,16 +108,16 @@ def resample(
         return
     row, col = part.first
     cut = part.pixels[:, top - row : bottom - row, left - col : right - col]
-    part = Part(pixels=cut, first=(top, left), nodata=part.nodata)
+    part = SourcePixels(pixels=cut, first=(top, left), nodata=part.nodata)
     if how == "average" or how in RADIUS:
-        _means(part, down, across, place if how in RADIUS else None, out)
+        _means(part, down, across, position if how in RADIUS else None, out)
     else:
         _ranked(part, how, down, across, out)
 
 
-def nearest(part: Part, place: Place, out: npt.NDArray[Any]) -> None:
+def nearest(part: SourcePixels, position: Position, out: npt.NDArray[Any]) -> None:
     """Write the source pixel under the center of each pixel to ``out``."""
-    inside, row, col = _under(part, place)
+    inside, row, col = _under(part, position)
     pixels, inside = part.pixels, np.broadcast_to(inside, out.shape[1:])
     if row.shape[1] == col.shape[0] == 1:
         for plane, target in zip(pixels, out, strict=True):
@@ -146,7 +146,7 @@ def area_means(
     out : ndarray
         (planes, rows, columns); integer arrays get the rounded mean.
     """
-    part = Part(pixels=pixels, nodata=nodata)
+    part = SourcePixels(pixels=pixels, nodata=nodata)
     scale = abs(step.e), abs(step.a)
     down, across = np.full((1, 1), scale[0] / 2), np.full((1, 1), scale[1] / 2)
     rows, cols = aligned(step, out.shape[1:])
@@ -156,19 +156,19 @@ def area_means(
         resample(part, "average", (rows[here], cols), (down, across), scale, out[:, here])
 
 
-def aligned(step: Affine, shape: tuple[int, ...]) -> Place:
-    """Return the places of pixels whose rows lie along the source's."""
+def aligned(step: Affine, shape: tuple[int, ...]) -> Position:
+    """Return the positions of pixels whose rows are parallel to the source's."""
     rows, cols = (np.arange(n) + 0.5 for n in shape)
     return (rows * step.e + step.f)[:, None], (cols * step.a + step.c)[None]
 
 
 def _under(
-    part: Part, place: Place
+    part: SourcePixels, position: Position
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Return whether places are in the source, and their row and column in the part."""
+    """Return whether positions are in the source, and their row and column in the part."""
     numbers = [
         np.floor(v + CLOSE).astype(np.intp) - first
-        for v, first in zip(place, part.first, strict=True)
+        for v, first in zip(position, part.first, strict=True)
     ]
     sizes = part.pixels.shape[1:]
     inside = [(n >= 0) & (n < size) for n, size in zip(numbers, sizes, strict=True)]
@@ -176,18 +176,18 @@ def _under(
     return inside[0] & inside[1], row, col
 
 
-def _kernel(place: Array, how: str, scale: float) -> tuple[npt.NDArray[np.intp], list[Array]]:
-    """Return the first tap of a kernel around each place, and the weights of all."""
+def _kernel(position: Array, how: str, scale: float) -> tuple[npt.NDArray[np.intp], list[Array]]:
+    """Return the first tap of a kernel around each position, and the weights of all."""
     table = _table(how, scale)
-    first = np.floor(place - 0.5)
-    within = np.rint((place - 0.5 - first) * _FINE).astype(np.intp)
+    first = np.floor(position - 0.5)
+    within = np.rint((position - 0.5 - first) * _FINE).astype(np.intp)
     start = first.astype(np.intp) - (len(table) // 2 - 1)
     return start, [np.take(weights, within) for weights in table]
 
 
 @functools.lru_cache(maxsize=64)
 def _table(how: str, scale: float) -> Array:
-    """Return the weights of a kernel's taps, (taps, places within a pixel)."""
+    """Return the weights of a kernel's taps, (taps, positions within a pixel)."""
     taps = math.ceil(RADIUS[how] * scale)
     x = np.arange(1 - taps, taps + 1)[:, None] - np.arange(_FINE + 1) / _FINE
     x = np.abs(x) / scale
@@ -199,11 +199,11 @@ def _table(how: str, scale: float) -> Array:
     return np.where(x < 3, np.sinc(x) * np.sinc(x / 3), 0)
 
 
-def _footprint(place: Array, half: Array) -> tuple[npt.NDArray[np.intp], list[Array]]:
-    """Return the first tap within ``half`` a pixel's size of each place, and what of all is."""
-    first = np.floor(place - half + CLOSE)
-    count = max(1, int(np.max(np.ceil(place + half - CLOSE) - first)))
-    away, most = place - first - 0.5, np.minimum(2 * half, 1)
+def _footprint(position: Array, half: Array) -> tuple[npt.NDArray[np.intp], list[Array]]:
+    """Return the first tap within ``half`` a pixel's size of each position, and all weights."""
+    first = np.floor(position - half + CLOSE)
+    count = max(1, int(np.max(np.ceil(position + half - CLOSE) - first)))
+    away, most = position - first - 0.5, np.minimum(2 * half, 1)
     weights = [np.clip(half + 0.5 - np.abs(away - n), 0, most) for n in range(count)]
     return first.astype(np.intp), weights
 
@@ -211,7 +211,7 @@ def _footprint(place: Array, half: Array) -> tuple[npt.NDArray[np.intp], list[Ar
 def _within(
     first: npt.NDArray[np.intp], weights: list[Array], start: int, stop: int
 ) -> tuple[list[Tap], int, int]:
-    """Return taps, which have no weight outside a range, and which part of it they take."""
+    """Return taps, with no weight outside of a range, and the part of the range that they take."""
     low, high = max(start, int(first.min())), min(stop, int(first.max()) + len(weights))
     taps = []
     for n, weight in enumerate(weights):
@@ -223,9 +223,13 @@ def _within(
 
 
 def _means(
-    part: Part, down: list[Tap], across: list[Tap], under: Place | None, out: npt.NDArray[Any]
+    part: SourcePixels,
+    down: list[Tap],
+    across: list[Tap],
+    under: Position | None,
+    out: npt.NDArray[Any],
 ) -> None:
-    """Write weighted means of what has data; with ``under``, only where the pixel there has."""
+    """Write weighted means of valid pixels; with ``under``, only where the pixel there is valid."""
     kind = np.result_type(part.pixels.dtype, np.float64)
     inside = _under(part, under) if under else None
     line = _total(weight for _, weight in across)
@@ -244,9 +248,9 @@ def _means(
 
 
 def _weighted(values: npt.NDArray[Any], down: list[Tap], across: list[Tap]) -> npt.NDArray[Any]:
-    """Return sums of what taps take of values, by weight.
+    """Return weighted sums of the values that taps take.
 
-    However they are computed, sums are of the same terms in the same order: a row's first.
+    Both ways of computing add the same terms in the same order: along rows first.
     """
     # Infinity times no weight would be NaN.
     wild = not np.isfinite(values).all()
@@ -278,7 +282,7 @@ def _total(terms: Iterator[npt.NDArray[Any]]) -> npt.NDArray[Any]:
 def _stored(
     means: npt.NDArray[Any], dtype: np.dtype[Any], nodata: float | None
 ) -> npt.NDArray[Any]:
-    """Return means as a type holds them, none of which is by chance the nodata number."""
+    """Return means as a dtype holds them, moved off the nodata number if they hit it by chance."""
     beside = None
     if dtype.kind in "iu":
         low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
@@ -291,9 +295,9 @@ def _stored(
 
 
 def _ranked(
-    part: Part, how: str, down: list[Tap], across: list[Tap], out: npt.NDArray[Any]
+    part: SourcePixels, how: str, down: list[Tap], across: list[Tap], out: npt.NDArray[Any]
 ) -> None:
-    """Write the least, greatest, median or most frequent of what has data."""
+    """Write the minimum, maximum, median or mode of valid pixels."""
     width = part.pixels.shape[2]
     numbers = [
         np.broadcast_to(row * width + col, out.shape[1:]) for row, _ in down for col, _ in across
@@ -308,7 +312,7 @@ def _ranked(
 
 
 def _rank(values: npt.NDArray[Any], weight: Array, how: str) -> npt.NDArray[Any]:
-    """Return the value of a rank along the first axis, of those that weigh something."""
+    """Return the value of a rank along the first axis, of values with a weight."""
     found: npt.NDArray[Any]
     counts = weight > CLOSE
     if how in ("min", "max"):

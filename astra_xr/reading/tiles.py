@@ -106,7 +106,7 @@ def _numbers(span: slice | npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _overlap(span: Span, first: int, size: int) -> tuple[Any, Any]:
-    """Return :func:`overlap` along one axis for a tile that begins at pixel ``first``."""
+    """Return :func:`overlap` along one axis, for a tile that begins at pixel ``first``."""
     if isinstance(span, tuple):
         low, high = max(first, span[0]), min(first + size, span[1])
         return slice(low - first, high - first), slice(low - span[0], high - span[0])

@@ -1,10 +1,12 @@
-"""Read pixels on a target grid, from the part of the overview that is needed."""
+"""Read windows and points of another grid, by resampling the overview that is fine enough."""
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import math
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,12 +17,20 @@ from affine import Affine
 
 from astra_xr.model import Grid
 from astra_xr.reading.engine import read
-from astra_xr.reading.headers import Facts
+from astra_xr.reading.headers import Pyramid
 from astra_xr.reading.loop import in_decode_thread, together
-from astra_xr.reading.overview import facts_of, level_for, nodata_of, warn_of_palette
+from astra_xr.reading.overview import level_for, nodata_of, pyramid_of
 from astra_xr.reading.positions import CLOSE, Array, Range, positions
-from astra_xr.reading.resampling import RADIUS, Part, kernel_scale, resample
-from astra_xr.reading.window import Window, clamped
+from astra_xr.reading.resampling import RADIUS, SourcePixels, kernel_scale, resample
+from astra_xr.reading.window import Window, by_block, clamped
+from astra_xr.warned import first_time
+
+_BLOCK = 256
+"""Points in one block of so many rows and columns of the overview are read together: they share a
+tile in files whose tile size is a multiple of it."""
+
+_AT_ONCE = 256
+"""Blocks read at once; the pixels of all rarely take more than a megabyte."""
 
 _THREADS = os.cpu_count() or 1
 
@@ -31,12 +41,12 @@ _WIDTH = 2048
 """Columns that are resampled at once, at most."""
 
 _BESIDE = 0.1
-"""By how much a footprint may lie beside the corners of its pixel, in source pixels."""
+"""How far a footprint may extend beyond the corners of its pixel, in source pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Warp:
-    """From the grid of a file to a target grid."""
+    """How a file is brought to another grid."""
 
     source: Grid
     """Grid of the file's full image."""
@@ -47,7 +57,7 @@ class Warp:
 
 
 def usual_resampling(target: Grid, source: Grid) -> str:
-    """Return how measured values come to another grid where nothing else is asked for."""
+    """Return the default resampling of measured values to another grid."""
     if target.crs == source.crs:
         return "average" if target.resolution > source.resolution else "nearest"
     # Pixels of the same size in two projections differ by some percent.
@@ -57,8 +67,8 @@ def usual_resampling(target: Grid, source: Grid) -> str:
 async def read_warped(
     whole: Window,
     warp: Warp,
-    rows: tuple[int, int],
-    cols: tuple[int, int],
+    rows: Range,
+    cols: Range,
     dtype: np.dtype[Any],
 ) -> npt.NDArray[Any]:
     """Read a window of the target grid.
@@ -75,8 +85,8 @@ async def read_warped(
     Returns
     -------
     ndarray
-        (planes, rows, columns). Outside the file: NaN, or for stored numbers their nodata, if
-        there is any, else NaN or 0.
+        (planes, rows, columns). Outside the file: NaN; of stored numbers their nodata, else NaN
+        or 0.
 
     Raises
     ------
@@ -86,45 +96,100 @@ async def read_warped(
     size = (len(whole.indexes), rows[1] - rows[0], cols[1] - cols[0])
     if 0 in size:
         return np.empty(size, dtype)
-    facts = await facts_of(whole)
-    missing, fill = nodata_of(whole, facts, dtype)
+    pyramid = await pyramid_of(whole)
+    missing, fill = nodata_of(whole, pyramid, dtype)
     out = np.full(size, fill, dtype)
-    if facts.palette and warp.resampling != "nearest":
-        warn_of_palette(whole.label, warp.resampling)
-    level, way = _way(facts, warp)
-    spans = await in_decode_thread(way.source, rows, cols)
+    other = pyramid.palette and warp.resampling != "nearest"
+    if other and first_time(f"palette of {whole.label}"):
+        warnings.warn(
+            f"{whole.label}: the file has a color table, so its numbers are classes: resampling is "
+            f"nearest, not {warp.resampling}.",
+            stacklevel=2,
+        )
+    level, resampler = _resampler(pyramid, warp)
+    spans = await in_decode_thread(resampler.source, rows, cols)
     window = whole.cut(*spans, level)
     if 0 in window.size:
         return out
-    part = Part(pixels=await read(window), first=(spans[0][0], spans[1][0]), nodata=missing)
-    blocks = list(way.blocks(rows, cols))
+    part = SourcePixels(pixels=await read(window), first=(spans[0][0], spans[1][0]), nodata=missing)
+    blocks = list(resampler.blocks(rows, cols))
     threads = min(_THREADS, len(blocks))
     await together(
-        in_decode_thread(way.resample, part, blocks[n::threads], (rows[0], cols[0]), out)
+        in_decode_thread(resampler.resample, part, blocks[n::threads], (rows[0], cols[0]), out)
         for n in range(threads)
     )
     return out
 
 
-async def source_window(whole: Window, warp: Warp, rows: Range, cols: Range) -> Window:
-    """Return the overview, and the part of it, that a window of the target grid needs.
+async def read_warped_points(
+    whole: Window,
+    warp: Warp,
+    rows: npt.NDArray[np.intp],
+    cols: npt.NDArray[np.intp],
+    dtype: np.dtype[Any],
+) -> npt.NDArray[Any]:
+    """Read pixels of the target grid by row and column.
+
+    Parameters
+    ----------
+    whole : Window
+        The file; its rows and columns are ignored.
+    rows, cols : ndarray
+        1-D, of the same length.
+    dtype : numpy dtype
+        Of the result.
 
     Returns
     -------
-    Window
-        Of the coarsest overview that is no coarser than the target; empty if the two do not
-        overlap.
+    ndarray
+        (planes, points), the same values as in a window around them.
 
     Raises
     ------
     ReadError, SigningError, UpstreamError
-        The file's header cannot be read.
+        As of :func:`astra_xr.reading.engine.read`.
     """
-    level, way = _way(await facts_of(whole), warp)
-    return whole.cut(*await in_decode_thread(way.source, rows, cols), level)
+    out = np.empty((len(whole.indexes), len(rows)), dtype)
+    if not len(rows):
+        return out
+    under = await points_under(whole, warp, rows, cols)
+    found = np.asarray(under.rows), np.asarray(under.cols)
+    slots = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(members: npt.NDArray[np.intp]) -> None:
+        y, x = rows[members], cols[members]
+        (top, bottom), (left, right) = ((int(v.min()), int(v.max()) + 1) for v in (y, x))
+        async with slots:
+            pixels = await read_warped(whole, warp, (top, bottom), (left, right), dtype)
+        out[:, members] = pixels[:, y - top, x - left]
+
+    await together(map(one, by_block(found, (_BLOCK, _BLOCK))))
+    return out
 
 
-def overview_for(facts: Facts, warp: Warp) -> tuple[int, Grid]:
+async def points_under(
+    whole: Window, warp: Warp, rows: npt.NDArray[np.intp], cols: npt.NDArray[np.intp]
+) -> Window:
+    """Return the pixels of the file's overview under the centers of target pixels."""
+    level, grid = overview_for(await pyramid_of(whole), warp)
+    found = positions(grid, warp.target).exact(rows + 0.5, cols + 0.5)
+    ys, xs = (
+        np.clip(np.nan_to_num(v, nan=0, posinf=size, neginf=0), 0, size - 1).astype(np.intp)
+        for v, size in zip(found, grid.shape, strict=True)
+    )
+    return replace(whole, rows=ys, cols=xs, level=level, pointwise=True)
+
+
+async def source_window(whole: Window, warp: Warp, rows: Range, cols: Range) -> Window:
+    """Return the window of the file, in an overview, that a window of the target grid needs.
+
+    It is empty if the two do not overlap.
+    """
+    level, resampler = _resampler(await pyramid_of(whole), warp)
+    return whole.cut(*await in_decode_thread(resampler.source, rows, cols), level)
+
+
+def overview_for(pyramid: Pyramid, warp: Warp) -> tuple[int, Grid]:
     """Return the coarsest overview that is no coarser than the target, for all of its windows.
 
     Returns
@@ -134,27 +199,27 @@ def overview_for(facts: Facts, warp: Warp) -> tuple[int, Grid]:
     grid : Grid
         Of its pixels.
     """
-    level = level_for(facts.shapes, positions(warp.source, warp.target).scale)
-    full, (height, width) = facts.shapes[0], facts.shapes[level]
+    level = level_for(pyramid.shapes, positions(warp.source, warp.target).scale)
+    full, (height, width) = pyramid.shapes[0], pyramid.shapes[level]
     scale = Affine.scale(full[1] / width, full[0] / height)
     a, b, c, d, e, f = list(Affine(*warp.source.transform) @ scale)[:6]
     return level, replace(warp.source, shape=(height, width), transform=(a, b, c, d, e, f))
 
 
-def _way(facts: Facts, warp: Warp) -> tuple[int, _Way]:
-    """Return the overview of a file that is read, and how its pixels come to the target."""
-    level, grid = overview_for(facts, warp)
-    return level, _Way(replace(warp, resampling="nearest") if facts.palette else warp, grid)
+def _resampler(pyramid: Pyramid, warp: Warp) -> tuple[int, _Resampler]:
+    """Return the number of the overview to read, and the resampler of its pixels."""
+    level, grid = overview_for(pyramid, warp)
+    return level, _Resampler(replace(warp, resampling="nearest") if pyramid.palette else warp, grid)
 
 
-class _Way:
-    """How pixels of an overview come to a target grid."""
+class _Resampler:
+    """Resamples an overview to a target grid."""
 
     def __init__(self, warp: Warp, grid: Grid) -> None:
         self._positions = positions(grid, warp.target)
         self._size = grid.shape
         step, (rows, cols) = self._positions.step, warp.target.shape
-        # They differ in size only because an overview's shape is rounded.
+        # Pixels of the same size, except that an overview's shape is rounded.
         same = (
             self._positions.aligned and abs(step.e - 1) * rows <= 1 and abs(step.a - 1) * cols <= 1
         )
@@ -162,7 +227,7 @@ class _Way:
         self._how = "nearest" if self._as_it_is else warp.resampling
 
     def source(self, rows: Range, cols: Range) -> tuple[Range, Range]:
-        """Return which rows and columns of the overview pixels of the target take."""
+        """Return the rows and columns of the overview that a window of the target needs."""
         if self._how == "nearest" and not self._as_it_is:
             found = self._positions.bounds(rows, cols)
             margins = [(CLOSE, CLOSE)] * 2
@@ -194,27 +259,27 @@ class _Way:
 
     def resample(
         self,
-        part: Part,
+        part: SourcePixels,
         blocks: Iterable[tuple[Range, Range]],
         first: tuple[int, int],
         out: npt.NDArray[Any],
     ) -> None:
         """Write blocks of the target to ``out``, which begins at row and column ``first``."""
         for rows, cols in blocks:
-            place = self._positions.at(rows, cols)
+            position = self._positions.at(rows, cols)
             reach = None if self._how in ("nearest", *RADIUS) else self._positions.reach(rows, cols)
             if self._as_it_is:
-                down, across = (_meeting(*each) for each in zip(place, self._size, strict=True))
-                place = down, across
+                down, across = (_meeting(*each) for each in zip(position, self._size, strict=True))
+                position = down, across
             in_rows, in_cols = (
                 slice(start - zero, stop - zero)
                 for (start, stop), zero in zip((rows, cols), first, strict=True)
             )
             here = out[:, in_rows, in_cols]
-            resample(part, self._how, place, reach, self._positions.scale, here)
+            resample(part, self._how, position, reach, self._positions.scale, here)
 
 
-def _meeting(place: Array, size: int) -> Array:
-    """Return centers of pixels, those of pixels that meet the file just within it."""
-    meets = (place > CLOSE - 0.5) & (place < size + 0.5 - CLOSE)
-    return np.where(meets, np.clip(place, 0.5, size - 0.5), place)
+def _meeting(position: Array, size: int) -> Array:
+    """Return centers of pixels, moved into the file if their pixels overlap its edge."""
+    meets = (position > CLOSE - 0.5) & (position < size + 0.5 - CLOSE)
+    return np.where(meets, np.clip(position, 0.5, size - 0.5), position)

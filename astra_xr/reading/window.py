@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from astra_xr.model import Grid, Radiometry, UrlSource
-from astra_xr.reading.decoding import decoded_dtype, in_force, nodata_in_force
+from astra_xr.reading.decoding import decoded_dtype, effective_nodata, effective_radiometry
 
 Span = tuple[int, int] | npt.NDArray[np.integer[Any]]
 """Rows or columns, from 0: a half-open range, or single ones in any order."""
@@ -32,7 +32,7 @@ class Window:
     """Rows and columns that the whole file must have."""
 
     transform: tuple[float, float, float, float, float, float] | None = None
-    """Where its pixels must lie, as in :attr:`astra_xr.model.Grid.transform`; None: anywhere."""
+    """That the file must have, as in :attr:`astra_xr.model.Grid.transform`; None: any."""
 
     crs: str | None = None
     """The CRS of ``transform``, as in :attr:`astra_xr.model.Grid.crs`."""
@@ -56,22 +56,22 @@ class Window:
     """How to decode stored numbers; None returns them as they are."""
 
     by_plane: tuple[Radiometry, ...] = ()
-    """How to decode each plane, where that differs; empty: all by ``radiometry``."""
+    """How to decode each plane, if that differs; empty: all by ``radiometry``."""
 
     nodata: float | None = None
-    """Stored number of pixels without data, where stored numbers are returned."""
+    """Stored number of pixels without data, if stored numbers are returned."""
 
     count: int | None = None
-    """Number of planes that the item says the file has; None: any."""
+    """Number of planes of the file that the item describes; None: not checked."""
 
     classes: tuple[int, ...] = ()
     """Numbers of a class map; overviews that hold means of them are not used. Empty: any."""
 
     dtype: np.dtype[Any] | None = None
-    """Of the result, which must hold the file's numbers; None: as these need."""
+    """Of the result, which must hold the file's numbers; None: the file's, or decoded."""
 
     def __getstate__(self) -> dict[str, Any]:
-        # Defaults stay out of pickles, of which a graph of many chunks holds many.
+        # Without defaults: a graph of many chunks contains many pickles.
         default = vars(type(self))
         state = {name: v for name, v in vars(self).items() if v is not default.get(name, self)}
         return state | ({"dtype": self.dtype.str} if self.dtype is not None else {})
@@ -99,25 +99,31 @@ class Window:
         return (len(self.indexes), *(lengths[:1] if self.pointwise else lengths))
 
     def dtype_of(self, stored: np.dtype[Any]) -> np.dtype[Any]:
-        """Return the type of the result, for stored numbers of a type."""
+        """Return the dtype of the result, by the dtype of the stored numbers."""
         if self.dtype is not None:
             return self.dtype
         return decoded_dtype(stored) if self.radiometry else stored
 
-    def read_by(self, own: Sequence[Radiometry]) -> Window:
-        """Return the window with what the file says of each of its planes; see :func:`in_force`."""
+    def with_tags(self, own: Sequence[Radiometry]) -> Window:
+        """Return the window with the :func:`effective_radiometry` of its planes.
+
+        Parameters
+        ----------
+        own : sequence of Radiometry
+            Of each plane of the window, by the file's own tags.
+        """
         if self.radiometry is None:
-            # For its warning alone; a TIFF has one nodata for all of its planes.
-            nodata_in_force(self.nodata, own[0], self.label, stored=True)
+            # Only for its warning; a TIFF has one nodata for all of its planes.
+            effective_nodata(self.nodata, own[0], self.label, stored=True)
             return self
-        decided = self.by_plane or (self.radiometry,) * len(own)
-        each = tuple(in_force(*pair, self.label) for pair in zip(decided, own, strict=True))
-        if all(plane == self.radiometry for plane in each):
-            return self
-        return replace(self, by_plane=each)
+        given = self.by_plane or (self.radiometry,) * len(own)
+        pairs = zip(given, own, strict=True)
+        each = tuple(effective_radiometry(*pair, self.label) for pair in pairs)
+        same = all(plane == self.radiometry for plane in each)
+        return self if same else replace(self, by_plane=each)
 
     def plane_radiometry(self, plane: int) -> Radiometry | None:
-        """Return how to decode a plane of the window, from 0; None: not at all."""
+        """Return how to decode a plane of the window, from 0; None: as stored."""
         return self.by_plane[plane] if self.by_plane else self.radiometry
 
     def cut(self, rows: tuple[int, int], cols: tuple[int, int], level: int = 0) -> Window:
@@ -126,7 +132,7 @@ class Window:
 
 
 def clamped(start: float, stop: float, size: int) -> tuple[int, int]:
-    """Return the whole pixels from ``start`` to ``stop`` that a side of ``size`` pixels has.
+    """Return the whole pixels that cover ``start`` to ``stop``, within 0 to ``size``.
 
     Examples
     --------
@@ -140,7 +146,7 @@ def clamped(start: float, stop: float, size: int) -> tuple[int, int]:
 def by_block(
     numbers: Sequence[npt.NDArray[np.integer[Any]]], sides: Sequence[int]
 ) -> list[npt.NDArray[np.intp]]:
-    """Return the positions of rows, columns or points in each block of a file that has some.
+    """Group rows, columns or points by the file's blocks; return the indices of each group.
 
     Examples
     --------
@@ -163,17 +169,16 @@ def range_around(span: Span) -> tuple[tuple[int, int], slice | npt.NDArray[np.in
     return (low, int(span.max()) + 1), span - low
 
 
-Cut = tuple[tuple[int, int], tuple[int, int], tuple[Any, ...], tuple[Any, ...]]
-
-
-def rectangles(window: Window, block: tuple[int, int]) -> Iterator[Cut]:
-    """Yield rectangles that hold the pixels of a window, small where these are far apart.
+def rectangles(
+    window: Window, block: tuple[int, int]
+) -> Iterator[tuple[tuple[int, int], tuple[int, int], tuple[Any, ...], tuple[Any, ...]]]:
+    """Yield rectangles that contain the pixels of a window: small ones if they are far apart.
 
     Parameters
     ----------
     block : (int, int)
         Rows and columns of the file's tiles or strips. Ranges stay whole; single rows, columns
-        and points are parted by block.
+        and points are divided by block.
 
     Yields
     ------
@@ -182,7 +187,7 @@ def rectangles(window: Window, block: tuple[int, int]) -> Iterator[Cut]:
     take : tuple
         Index of the pixels in the rectangle.
     target : tuple
-        Where they belong in the result.
+        Their index in the result.
 
     Examples
     --------
@@ -205,13 +210,13 @@ def rectangles(window: Window, block: tuple[int, int]) -> Iterator[Cut]:
 
 
 def _spans(span: Span, side: int) -> list[tuple[Any, Span]]:
-    """Return a range as it is, or single rows or columns by block, and where each was."""
+    """Return a range as it is, or single rows or columns by block, after their index."""
     if isinstance(span, tuple):
         return [(slice(None), span)]
     return [(here, span[here]) for here in by_block([span], [side])]
 
 
 def _crossing(rows: Any, cols: Any) -> tuple[Any, Any]:
-    """Return the index of all rows at all columns; each is a slice or positions."""
+    """Return the index of all rows at all columns; each is a slice or an array."""
     whole = isinstance(rows, slice) or isinstance(cols, slice)
     return (rows, cols) if whole else (rows[:, None], cols)

@@ -12,8 +12,8 @@ from odc.geo.geobox import GeoBox
 from astra_xr.errors import AstraError, InvalidItem, ReadError, UnknownBand
 from astra_xr.missions import Item
 from astra_xr.model import Asset, Band, Grid, Radiometry
-from astra_xr.reading.decoding import in_force
-from astra_xr.reading.place import differing, warn_of_place
+from astra_xr.reading.decoding import effective_radiometry
+from astra_xr.reading.item_check import differing, warn_of_position
 from astra_xr.resolver.grids import check_gridded, grid_problem, item_crs
 from astra_xr.resolver.radiometry import RadiometryMode, as_they_are, joined, override
 from astra_xr.resolver.resolution import Resolution
@@ -121,7 +121,7 @@ def _header(asset: Asset, label: str, item: Item) -> Header:
 
     raw = item.get("assets", {}).get(asset.key, {})
     try:
-        header = read_header(asset.source, label, said=asset.grid, crs=item_crs(item, raw))
+        header = read_header(asset.source, label, described=asset.grid, crs=item_crs(item, raw))
     except ReadError as error:
         problem = "" if asset.grid else grid_problem(item, raw)
         if not problem:
@@ -131,7 +131,7 @@ def _header(asset: Asset, label: str, item: Item) -> Header:
         expected = asset.grid or header.grid
         elsewhere = differing(header.grid, expected)
         if elsewhere:
-            warn_of_place(elsewhere, expected, label, "The file's own grid is used")
+            warn_of_position(elsewhere, expected, label, "The file's own grid is used")
         return replace(header, grid=elsewhere or expected)
     raise ReadError(
         source=label,
@@ -151,6 +151,6 @@ def _with_tags(
             for own in tags
         ]
     decided = asset.by_plane or (asset.radiometry,) * len(tags)
-    each = [in_force(*pair, label) for pair in zip(decided, tags, strict=True)]
+    each = [effective_radiometry(*pair, label) for pair in zip(decided, tags, strict=True)]
     each = [replace(r, dtype=own.dtype) for r, own in zip(each, tags, strict=True)]
     return [as_they_are(band, r) or r for r in each] if band != asset.band else list(each)

@@ -1,1 +1,1 @@
-"""TIFF as bytes: directories, layout and tiles; no URL, no xarray."""
+"""TIFF as bytes: directories, layout and tiles; no I/O of its own."""

@@ -1,7 +1,7 @@
-"""Read the directories of a TIFF: its tags, by ranges, within bounds whatever the file claims.
+"""Read the directories of a TIFF: its tags, by byte ranges, within bounds whatever it claims.
 
-TIFF 6.0, part 1, section 2 (image file directories), and its BigTIFF extension. Existing parsers
-trust the counts that a file claims, and a forged count ends the process.
+TIFF 6.0, part 1, section 2 (image file directories), and its BigTIFF extension. Other parsers
+trust the counts in a file, and a forged count aborts the process.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ WANTED = {
     42113: "nodata",
     50674: "lerc",
 }
-"""Tags that describe how pixels are stored, where they lie and what they mean, by our names."""
+"""Tags on the storage, position and meaning of pixels, by our names."""
 
 OVERVIEW, MASK = 1, 4
 """Bits of the tag NewSubfileType."""
@@ -59,10 +59,10 @@ _DTYPES = {(o, kind): np.dtype(o + each) for o in "<>" for kind, each in _TYPES.
 """The same by byte order and field type."""
 
 HEAD = 16 * 1024
-"""Bytes of the first request: the header of nearly every COG, and what TCP sends at once."""
+"""Bytes of the first request: the header of nearly every COG, and TCP's first flight."""
 
 _LONGER = 4
-"""Doublings of what is read on at once where a header is longer."""
+"""Times, at most, that the size of further requests is doubled."""
 
 _MOST_DIRECTORIES = 64
 _MOST_ENTRIES = 1024
@@ -77,11 +77,11 @@ T = TypeVar("T")
 
 
 class Bytes(Protocol):
-    """A file that is read by ranges."""
+    """A file that is read by byte ranges."""
 
     @property
     def size(self) -> int | None:
-        """Return the bytes of the whole file; None before the first range is read."""
+        """Return the size of the file in bytes; None before the first range is read."""
         ...
 
     async def get(self, start: int, stop: int) -> memoryview:
@@ -198,7 +198,7 @@ async def read_directories(
     return form.order, directories
 
 
-def read_held(
+def read_local(
     file: BinaryIO, size: int, wanted: Mapping[int, str] = WANTED, *, have: int | None = None
 ) -> list[Tags]:
     """Read the directories of a local TIFF; see :func:`read_directories`.
@@ -213,7 +213,7 @@ def read_held(
     have : int, optional
         Number of bytes present, from the beginning; default: all.
     """
-    return _at_once(read_directories(_Held(file, size, have), wanted))[1]
+    return _run_sync(read_directories(_LocalFile(file, size, have), wanted))[1]
 
 
 def read_tags(head: bytes, wanted: Collection[int] | None = None) -> tuple[dict[int, Tag], int]:
@@ -242,13 +242,13 @@ def read_tags(head: bytes, wanted: Collection[int] | None = None) -> tuple[dict[
     """
 
     async def first() -> tuple[dict[int, Tag], int]:
-        return await _directory(*await _open(_Held(io.BytesIO(head), len(head))), wanted)
+        return await _directory(*await _open(_LocalFile(io.BytesIO(head), len(head))), wanted)
 
-    return _at_once(first())
+    return _run_sync(first())
 
 
-class _Held:
-    """A local file as :class:`Bytes` that never wait."""
+class _LocalFile:
+    """A local file, whose coroutines never wait."""
 
     def __init__(self, file: BinaryIO, size: int, have: int | None = None) -> None:
         self.size: int | None = size
@@ -260,7 +260,7 @@ class _Held:
         return memoryview(self._file.read(max(0, min(stop, self._have) - start)))
 
 
-def _at_once(reading: Coroutine[Any, Any, T]) -> T:
+def _run_sync(reading: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine that never waits, without an event loop."""
     try:
         reading.send(None)

@@ -1,4 +1,4 @@
-"""Layout of the image of a TIFF: its tiles and overviews, and whether we can decode them."""
+"""Layout of a TIFF's image: its tiles and overviews, and whether we can decode them."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from astra_xr.tiff.directories import (
     read_directories,
 )
 
-OWN_TERMS = "user-defined"
+USER_DEFINED = "user-defined"
 """A CRS that a file describes by parameters instead of a code."""
 
 LARGEST_TILE = 256 << 20
-"""Bytes of a tile of all its planes, once decoded; more are not taken into memory."""
+"""Largest tile in decoded bytes, with all its planes; limits memory."""
 
 _KINDS = {1: "u", 2: "i", 3: "f", 6: "c"}
 _CODECS = {
@@ -94,18 +94,17 @@ class Layout:
     predictor: int
     nodata: float | None
     """Stored number of pixels without data, and of tiles that are not stored; None if the file
-    gives none, and such tiles are 0. An int if written as one."""
+    has none, and such tiles are 0. An int if written as one."""
 
     levels: tuple[Level, ...]
     """The full image, then its overviews, finest first."""
 
     transform: tuple[float, float, float, float, float, float] | None = None
     """From columns and rows to the CRS, as in :attr:`astra_xr.model.Grid.transform`; None if
-    the file says it in no way that is known here."""
+    it is missing or of an unsupported kind."""
 
     crs: str | None = None
-    """The CRS by its EPSG code; :data:`OWN_TERMS` if the file defines one itself; None if it
-    names none."""
+    """The CRS by its EPSG code; :data:`USER_DEFINED` if it has none; None if there is no CRS."""
 
     bits: int | None = None
     """1 if a byte holds eight pixels, as in masks; None if each number has its own bytes."""
@@ -158,7 +157,7 @@ async def read_layout(file: Bytes) -> Layout:
 
 
 def _layout(order: str, directories: list[Tags], size: int, *, is_mask: bool = False) -> Layout:
-    """Return the layout of an image and of those overviews that are stored like it."""
+    """Return the layout of an image, with those overviews that are stored like it."""
     first = directories[0]
     _check(first)
     bits = 1 if set(_numbers(first, "bits", 1)) == {1} else None
@@ -222,7 +221,7 @@ def _alpha(tags: Tags) -> int | None:
 
 
 def _storage(tags: Tags) -> list[tuple[int, ...]]:
-    """Return what must be the same for an image and its overviews."""
+    """Return the tags that must be the same for an image and its overviews."""
     same = ("compression", "predictor", "samples", "planar", "bits", "formats", "lerc")
     return [_numbers(tags, name, 1) for name in same]
 
@@ -287,12 +286,12 @@ def _factors(tags: Tags) -> tuple[tuple[float, float], ...]:
 
 
 def usable(scale: float, offset: float) -> tuple[float, float]:
-    """Return scale and offset of a file's tags; 1 and 0 where no number has a value by them."""
+    """Return scale and offset of a file's tags; 1 and 0 if they give no finite values."""
     return (scale, offset) if scale and math.isfinite(scale + offset) else (1.0, 0.0)
 
 
 def _transform(tags: Tags) -> tuple[float, float, float, float, float, float] | None:
-    """Work out where pixels lie, as GeoTIFF 1.1 has it (section 7.2)."""
+    """Return the transform by GeoTIFF 1.1 (section 7.2)."""
     none = np.empty(0)
     names = ("pixel_size", "tie_points", "matrix")
     size, ties, matrix = (tags.get(name, none).tolist() for name in names)
@@ -304,18 +303,18 @@ def _transform(tags: Tags) -> tuple[float, float, float, float, float, float] | 
     else:
         return None
     if _geo_keys(tags).get(1025) == 2:
-        # The place is that of a pixel's center.
+        # The tie point is a pixel's center.
         c, f = c - (a + b) / 2, f - (d + e) / 2
     return a, b, c, d, e, f
 
 
 def _crs(tags: Tags) -> str | None:
-    """Return the EPSG code of a projected or geographic CRS, as GeoTIFF 1.1 has it."""
+    """Return the CRS by GeoTIFF 1.1: projected and geographic ones by EPSG code."""
     keys = _geo_keys(tags)
     if keys.get(1024) not in (1, 2):
-        return OWN_TERMS if keys else None
+        return USER_DEFINED if keys else None
     code = keys.get(3072 if keys[1024] == 1 else 2048, 0)
-    return f"EPSG:{code}" if 1024 <= code < 32767 else OWN_TERMS
+    return f"EPSG:{code}" if 1024 <= code < 32767 else USER_DEFINED
 
 
 def _geo_keys(tags: Tags) -> dict[int, int]:

@@ -27,7 +27,7 @@ _SMALL = 1024
 def driver_of(head: bytes) -> str | None:
     r"""Return the GDAL driver for a file by its first bytes; None if it is not a raster.
 
-    With the driver fixed, a text file named ``.tif`` cannot make GDAL open a VRT, and through it
+    With a fixed driver, a text file named ``.tif`` cannot make GDAL open a VRT, and through it
     other files and URLs.
 
     Examples

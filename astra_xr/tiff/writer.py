@@ -1,7 +1,7 @@
 """Lay out a cloud-optimized GeoTIFF: all directories first, then overviews, then the image.
 
-The tags come unchanged from a tiny file that GDAL writes. Only the positions of the tiles are
-ours: tiles can be written as soon as they are compressed.
+The tags are copied from a tiny file that GDAL writes; only the positions of tiles are our own, so
+that tiles can be written as soon as they are compressed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from astra_xr.tiff.directories import OVERVIEW, Tag
 
 _WIDTH, _LENGTH, _KIND, _OFFSETS, _COUNTS = 256, 257, 254, 324, 325
 _PIXELS = {258, 259, 262, 277, 284, 317, 320, 322, 323, 338, 339, 42113}
-"""Tags that overviews have too: how pixels are stored, and nodata."""
+"""Tags that overviews have too: on the storage of pixels, and nodata."""
 
 _CLASSIC_END = (1 << 32) - 1
 
@@ -54,8 +54,8 @@ def head_of(tags: Mapping[int, Tag], levels: Sequence[WrittenLevel]) -> bytes:
     tags : mapping
         Tags of the image, little-endian; tile positions and level sizes are replaced.
     levels : sequence of WrittenLevel
-        The image, then its overviews, finest first. In the file their tiles follow coarsest
-        first, within a level in the order in which they were added.
+        The image, then its overviews, finest first. Tiles are stored coarsest level first, and
+        within a level in the order in which they were added.
     """
     total = sum(level.size for level in levels)
     length = len(_head(tags, levels, 0, big=False))

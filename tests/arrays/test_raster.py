@@ -121,7 +121,7 @@ def test_decoding_masks_and_scales(path: Path, stored: np.ndarray) -> None:
 
 
 def test_a_file_of_another_type_than_its_item_says(path: Path) -> None:
-    with pytest.raises(ReadError, match="the file holds uint16, while its item says uint8"):
+    with pytest.raises(ReadError, match="the file holds uint16, while its item describes uint8"):
         lazy(path, planes=False, dtype="uint8").load()
     widened = lazy(path, planes=False, dtype="int32").values
     assert widened.dtype == np.int32

@@ -9,17 +9,23 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
+from affine import Affine
 
 import astra_xr
 from astra_xr.catalogs.urls import FixedUrl
-from astra_xr.errors import InvalidParameter
+from astra_xr.errors import InvalidParameter, ReadError
 from astra_xr.reading.cache import tile_cache
 from astra_xr.reading.headers import header_cache
+from astra_xr.reading.loop import run
+from astra_xr.reading.overview import read_coarse
+from astra_xr.reading.window import Window
 from astra_xr.settings import Settings
 from astra_xr.testing import RangeServer, write_cog
 from tests.pixels import read
 
 SIZE = 1024
+PLACE = Affine(10, 0, 500000, 0, -10, 4200000)
 
 
 @pytest.fixture
@@ -84,3 +90,30 @@ def test_what_would_push_everything_out_is_not_kept(server: RangeServer) -> None
     get(server)
     get(server, 0, SIZE)
     assert tile_cache.bytes == kept
+
+
+def test_a_file_replaced_by_one_without_overviews_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "strips.tif"
+    pixels = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
+
+    def write() -> None:
+        profile = {"driver": "GTiff", "count": 1, "dtype": "uint16", "height": 64, "width": 64}
+        with rasterio.open(path, "w", **profile, crs="EPSG:32610", transform=PLACE) as file:
+            file.write(pixels, 1)
+
+    def coarse() -> Any:
+        window = Window(
+            source=FixedUrl(str(path)), label="scene red", shape=(64, 64), indexes=(1,),
+            rows=(0, 64), cols=(0, 64), radiometry=None,
+        )  # fmt: skip
+        return run(read_coarse(window, (32, 32), average=False, dtype=np.dtype("uint16")))
+
+    write()
+    with rasterio.open(path, "r+") as file:
+        file.build_overviews([2])
+    assert coarse().shape == (1, 32, 32)
+    path.unlink()
+    write()
+    with pytest.raises(ReadError):
+        coarse()
+    np.testing.assert_array_equal(coarse()[0], pixels[1::2, 1::2])

@@ -68,7 +68,7 @@ def settle() -> None:
     """Wait until headers are written, for which no read waits."""
 
     async def wait() -> None:
-        await asyncio.gather(*loop._beside)
+        await asyncio.gather(*loop._unawaited)
 
     loop.run(wait())
 

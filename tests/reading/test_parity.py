@@ -21,7 +21,7 @@ from astra_xr.model import Radiometry
 from astra_xr.reading.cache import tile_cache
 from astra_xr.reading.headers import header_cache
 from astra_xr.reading.loop import run
-from astra_xr.reading.overview import facts_of
+from astra_xr.reading.overview import pyramid_of
 from astra_xr.reading.window import Window
 from astra_xr.testing import RangeServer
 from tests.pixels import read
@@ -252,7 +252,7 @@ def test_overviews(tmp_path: Path, compress: str, predictor: int) -> None:
         "source": FixedUrl(str(path)), "label": "scene red", "shape": (ROWS, COLS),
         "indexes": (2, 1), "radiometry": None,
     }  # fmt: skip
-    shapes = run(facts_of(Window(**window, rows=(0, 1), cols=(0, 1)))).shapes
+    shapes = run(pyramid_of(Window(**window, rows=(0, 1), cols=(0, 1)))).shapes
     for level, shape in enumerate(shapes[1:], start=1):
         with rasterio.open(path, overview_level=level - 1) as file:
             assert file.shape == shape

@@ -167,7 +167,9 @@ def test_bad_bands(world: World, bands: list[str], error: type[Exception], words
 def test_what_a_file_lacks_of_its_item_is_nan(world: World) -> None:
     ds = astra_xr.open_scene(items.earth_search_c1(SIZE + 1), bands=["red"])
     warned._seen.clear()
-    with pytest.warns(UserWarning, match=f"its item says {SIZE + 1} x .* the file has {SIZE} x"):
+    with pytest.warns(
+        UserWarning, match=f"its item describes {SIZE + 1} x .* the file has {SIZE} x"
+    ):
         ds.red.load()
     assert ds.red.sizes == {"y": SIZE + 1, "x": SIZE + 1}
     assert ds.red[-1].isnull().all()

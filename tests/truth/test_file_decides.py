@@ -140,14 +140,14 @@ def test_numbers_that_do_not_fit_are_refused_on_every_path(
     make: Callable[..., Path], told: str, held: str
 ) -> None:
     path = make(np.full((SIDE, SIDE), 1000, held))
-    both = f"the file holds {held}, while its item says {told}"
+    both = f"the file holds {held}, while its item describes {told}"
     for name, lazy in ways(path, {"data_type": told}, mask_and_scale=False).items():
         with pytest.raises(ReadError, match=both):
             pytest.fail(f"{name}: {lazy.values}")
     way_out = band(path, {"data_type": told}, mask_and_scale=False, radiometry="file")
     assert way_out.dtype == held
     np.testing.assert_array_equal(way_out, 1000)
-    with pytest.raises(ReadError, match="radiometry='file' takes what the file says"):
+    with pytest.raises(ReadError, match="radiometry='file' uses the file's own metadata"):
         coarser(band(path, {"data_type": told}, mask_and_scale=False).to_dataset(), 50)
 
 
@@ -192,7 +192,7 @@ def opened(path: Path, described: dict[str, Any], **options: Any) -> xr.DataArra
     caught = [each for each in caught if "nodata" in str(each.message)]
     if "nodata" in described:
         (warning,) = caught
-        assert "nodata is 0, the file itself -28672" in str(warning.message)
+        assert "nodata is 0 in its item, but -28672 in the file" in str(warning.message)
     else:
         assert not caught, str(caught[0].message)
     return lazy

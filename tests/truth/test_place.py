@@ -25,7 +25,7 @@ from astra_xr import warned
 from astra_xr.arrays.thumbnail import coarser
 from astra_xr.errors import ReadError
 
-pytestmark = pytest.mark.filterwarnings("always:.*its item says:UserWarning")
+pytestmark = pytest.mark.filterwarnings("always:.*its item describes:UserWarning")
 UTM = "EPSG:32610"
 SIDE = 96
 PROMISED = GeoBox((SIDE, SIDE), Affine(10, 0, 500000, 0, -10, 4200000), UTM)
@@ -109,7 +109,9 @@ def _anew() -> None:
 
 @pytest.fixture
 def heard(recwarn: pytest.WarningsRecorder) -> Callable[[], list[str]]:
-    return lambda: [str(each.message) for each in recwarn if "its item says" in str(each.message)]
+    return lambda: [
+        str(each.message) for each in recwarn if "its item describes" in str(each.message)
+    ]
 
 
 def moved(box: GeoBox, affine: Affine, shape: tuple[int, int] | None = None) -> GeoBox:
@@ -163,7 +165,7 @@ def test_pixels_lie_where_the_file_has_them_on_every_path(
         part = {"x": slice(5, 40), "y": slice(-25, None)}
         np.testing.assert_array_equal(file.band(**grid).isel(part), lazy.isel(part))
     (warning,) = heard()
-    assert "its item says 96 x 96 pixels at (10, 0, 500000, 0, -10, 4200000)" in warning
+    assert "its item describes 96 x 96 pixels at (10, 0, 500000, 0, -10, 4200000)" in warning
     rows, cols = box.shape
     assert f"the file has {rows} x {cols} pixels at ({box.affine.a:.10g}, " in warning
 
@@ -267,7 +269,7 @@ def test_a_file_without_a_place_is_where_its_item_says(tmp_path: Path) -> None:
     with rasterio.open(file.path) as source:
         np.testing.assert_array_equal(file.band(PROMISED), source.read(1))
     other = moved(PROMISED, Affine.identity(), (SIDE, SIDE - 1))
-    with pytest.raises(ReadError, match=r"\(96, 96\).*item says \(96, 95\)"):
+    with pytest.raises(ReadError, match=r"\(96, 96\).*item describes \(96, 95\)"):
         file.band(other).load()
 
 

@@ -28,7 +28,7 @@ UTM = "EPSG:32610"
 ROWS, COLS = 60, 90
 TRANSFORM = [10, 0, 600000, 0, -10, 4200000]
 MODIS = CRS("+proj=sinu +lon_0=0 +R=6371007.181 +units=m +no_defs").to_wkt()
-pytestmark = pytest.mark.filterwarnings("always:.*its item says:UserWarning")
+pytestmark = pytest.mark.filterwarnings("always:.*its item describes:UserWarning")
 
 
 @pytest.fixture(autouse=True)
@@ -331,10 +331,10 @@ def test_heights_in_the_files_crs_are_no_other_place(tmp_path: Path, strips: boo
 def test_a_header_that_is_read_at_opening_gives_the_grid(tmp_path: Path, typed: bool) -> None:
     moved = [10, 0, 600230, 0, -10, 4199860]
     path = write(tmp_path, transform=moved)
-    both = r"its item says .*600000, .*the file has .*600230, "
+    both = r"its item describes .*600000, .*the file has .*600230, "
     with pytest.warns(UserWarning, match=both) as caught:
         ds = astra_xr.open_scene(item(path, typed=typed, **SAID)).load()
-    assert len([each for each in caught if "its item says" in str(each.message)]) == 1
+    assert len([each for each in caught if "its item describes" in str(each.message)]) == 1
     left = {True: 600005, False: 600235}[typed]
     assert math.isclose(float(ds.x[0]), left)
     assert float(ds["b"].sel(x=600235, y=4199855)) == 1

@@ -11,11 +11,10 @@ import numpy.typing as npt
 from astra_xr.reading.decoding import decode_into, warn_of_offset
 from astra_xr.reading.engine import stream, tile_pixels
 from astra_xr.reading.headers import confirm, find_layout, tags_of
+from astra_xr.reading.item_check import Elsewhere
 from astra_xr.reading.loop import in_decode_thread, together
-from astra_xr.reading.place import Elsewhere
-from astra_xr.reading.plan import Job, Part
+from astra_xr.reading.plan import Job, TileBytes
 from astra_xr.reading.ranges import RangeFile, Stale
-from astra_xr.reading.signers import sign
 from astra_xr.reading.tiles import overlap
 from astra_xr.reading.window import Window
 from astra_xr.tiff.codecs import scratch
@@ -27,7 +26,7 @@ _STRIP = 1 << 14
 Formula = Callable[[Mapping[str, npt.NDArray[Any]]], Any]
 
 
-async def read_fused(
+async def read_formulas(
     windows: Mapping[str, Window], formulas: Sequence[Formula], outs: Sequence[npt.NDArray[Any]]
 ) -> bool:
     """Compute formulas over windows of several files, reading each file once.
@@ -44,41 +43,40 @@ async def read_fused(
     Returns
     -------
     bool
-        False if all is left to fill: a file needs GDAL, has its own mask or lies elsewhere than
-        its item says, a kept header does not hold, or the files are tiled differently.
+        False if nothing was read, or not all: a file needs GDAL, has a mask or another position
+        than its item describes, its kept header is outdated, or the files are tiled differently.
 
     Raises
     ------
     ReadError, SigningError, UpstreamError
         As of :func:`astra_xr.reading.engine.read`.
     """
-    signed = await together(sign(window.source) for window in windows.values())
-    files = [RangeFile(w.source, s, w.label) for w, s in zip(windows.values(), signed, strict=True)]
+    files = await together(RangeFile.open(w.source, w.label) for w in windows.values())
     try:
         find = functools.partial(find_layout, kept=True)
         layouts = await together(map(find, files, windows.values()))
-    except (Unsupported, Elsewhere):
+    except (Unsupported, Elsewhere, Stale):
         return False
     same_tiling = len({layout.levels[0].tile for layout in layouts}) == 1
     if not same_tiling or any(layout.mask or layout.alpha is not None for layout in layouts):
         return False
     own = [
-        window.read_by(tags_of(layout, window))
+        window.with_tags(tags_of(layout, window))
         for window, layout in zip(windows.values(), layouts, strict=True)
     ]
     jobs = list(map(Job, files, own, layouts))
     names = dict(zip(map(id, jobs), windows, strict=True))
     # Row and column of a tile -> its bands that have arrived.
-    arrived: dict[tuple[int, int], dict[str, tuple[Job, Part]]] = {}
+    arrived: dict[tuple[int, int], dict[str, tuple[Job, TileBytes]]] = {}
 
-    def compute(complete: Sequence[dict[str, tuple[Job, Part]]]) -> None:
+    def compute(complete: Sequence[dict[str, tuple[Job, TileBytes]]]) -> None:
         for bands in complete:
             values = {name: _values(name, job, part) for name, (job, part) in bands.items()}
             job, (tile, _) = next(iter(bands.values()))
             target = overlap(job.level, tile, job.window)[1]
             _fill(values, formulas, [out[target] for out in outs])
 
-    async def use(job: Job, parts: Sequence[Part]) -> None:
+    async def use(job: Job, parts: Sequence[TileBytes]) -> None:
         complete = []
         for tile, data in parts:
             bands = arrived.setdefault((tile.row, tile.col), {})
@@ -110,16 +108,13 @@ def _fill(
             out[strip] = formula(part)
 
 
-def _values(name: str, job: Job, part: Part) -> npt.NDArray[Any]:
+def _values(name: str, job: Job, part: TileBytes) -> npt.NDArray[Any]:
     tile, data = part
     cut, _ = overlap(job.level, tile, job.window)
     plane = 0 if job.layout.planar else job.window.indexes[0] - 1
     stored = tile_pixels(job, tile, data)[(*cut, plane)]
     values = scratch(f"band {name}", stored.shape, job.window.dtype_of(stored.dtype))
     radiometry = job.window.plane_radiometry(0)
-    if radiometry is None:
-        values[...] = stored
-        return values
     decode_into(stored, radiometry, values)
     warn_of_offset(values, radiometry, job.window.label)
     return values
