@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, time
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from shapely.geometry import mapping, shape
 
 from astra_xr.catalogs.footprints import box_shape, footprint
@@ -190,17 +191,20 @@ def read_clouds(value: Any) -> tuple[float, float]:
     ((0.0, 20.0), (5.0, 50.0))
     """
     try:
-        least, most = (0.0, float(value)) if not _pair(value) else map(float, value)
+        least, most = map(float, _pair(value) or (0, value))
     except (TypeError, ValueError, OverflowError):
         least, most = 1.0, 0.0
-    if not 0 <= least <= most <= 100:
+    if not 0 <= least <= most <= 100 or isinstance(value, bool):
         expected = "a maximum in percent (0..100), or a pair of minimum and maximum"
         raise InvalidParameter(name="cloud_cover", value=value, expected=expected)
     return least, most
 
 
-def _pair(value: Any) -> bool:
-    return isinstance(value, list | tuple) and len(value) == 2
+def _pair(value: Any) -> list[Any] | None:
+    """Return the two elements of a list, tuple, array, index or column; None if it is none."""
+    if getattr(value, "ndim", 0) == 1:
+        value = list(np.asarray(value))
+    return list(value) if isinstance(value, list | tuple) and len(value) == 2 else None
 
 
 def read_interval(value: Any) -> str:
@@ -218,10 +222,8 @@ def read_interval(value: Any) -> str:
         ends = [value.start, value.stop]
     elif isinstance(value, str) and "/" in value:
         ends = value.split("/")
-    elif _pair(value):
-        ends = value
     else:
-        ends = [value, value]
+        ends = _pair(value) or [value, value]
     try:
         if len(ends) != 2 or (isinstance(value, slice) and value.step is not None):
             raise ValueError(value)
@@ -249,13 +251,17 @@ def _span(value: Any) -> tuple[datetime | None, datetime | None]:
         return None, None
     if hasattr(value, "start_time") and hasattr(value, "end_time"):  # a pandas Period
         return _utc(value.start_time), _utc(value.end_time)
+    if getattr(value, "ndim", None) == 0:
+        value = np.asarray(value)[()]
+    if isinstance(value, np.datetime64) and ":" in str(value):
+        value = value.astype("datetime64[us]").item()
     midnight = isinstance(value, datetime) and value.tzinfo is None and value.time() == time.min
     if isinstance(value, datetime) and not midnight:
         return _utc(value), _utc(value)
     if isinstance(value, date):
         # A datetime at midnight without a time zone is often meant as a day.
         text = value.isoformat()[:10]
-    elif isinstance(value, str) or type(value).__name__ == "datetime64":
+    elif isinstance(value, str | np.datetime64):
         text = str(value).strip()
     else:
         raise TypeError(value)

@@ -9,12 +9,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
 from astra_xr.catalogs.query import make_query, read_clouds, read_interval
 from astra_xr.errors import AstraError, InvalidParameter
 
+DAYS = pd.DatetimeIndex(["2025-01-01", "2025-01-31"])
+PAIRS = (
+    DAYS,
+    DAYS.values,
+    DAYS.to_series(),
+    xr.DataArray(DAYS.values, dims="time"),
+    (DAYS.min(), DAYS.max()),
+    (DAYS.values[0], DAYS.values[1]),
+)
 SQUARE = {"type": "Polygon", "coordinates": [[[5, 50], [6, 50], [6, 51], [5, 51], [5, 50]]]}
 
 
@@ -41,7 +51,13 @@ class TestInterval:
                 "2025-01-14T23:00:00Z/2025-01-14T23:00:00Z",
             ),
             (np.datetime64("2025-01-15"), "2025-01-15T00:00:00Z/2025-01-15T23:59:59Z"),
+            # Midnight is a day in numpy too.
+            (np.datetime64("2025-01-15", "ns"), "2025-01-15T00:00:00Z/2025-01-15T23:59:59Z"),
+            (np.datetime64("2025-01-15T18:49:29.5"), "2025-01-15T18:49:29Z/2025-01-15T18:49:29Z"),
+            (np.datetime64("2025-01"), "2025-01-01T00:00:00Z/2025-01-31T23:59:59Z"),
+            (xr.DataArray(DAYS[0]), "2025-01-01T00:00:00Z/2025-01-01T23:59:59Z"),
             (pd.Period("2025-01"), "2025-01-01T00:00:00Z/2025-01-31T23:59:59Z"),
+            *((days, "2025-01-01T00:00:00Z/2025-01-31T23:59:59Z") for days in PAIRS),
             ((date(2025, 1, 1), None), "2025-01-01T00:00:00Z/.."),
             (
                 ["2025-01-01", pd.Timestamp("2025-01-31")],
@@ -55,7 +71,23 @@ class TestInterval:
 
     @pytest.mark.parametrize(
         "value",
-        ["", "x", "2025-13", "2025-02-30", "../..", "a/b/c", 2025, pd.NaT, (None, None), [1], {}],
+        [
+            "",
+            "x",
+            "2025-13",
+            "2025-02-30",
+            "../..",
+            "a/b/c",
+            2025,
+            pd.NaT,
+            (None, None),
+            [1],
+            {},
+            np.datetime64("NaT"),
+            DAYS[:1],
+            np.array([1, 2]),
+            np.array(DAYS).reshape(2, 1),
+        ],
     )
     def test_refused(self, value: Any) -> None:
         with pytest.raises(InvalidParameter, match="datetime=.*expected a day, month or year"):
@@ -69,7 +101,8 @@ class TestInterval:
 def test_clouds() -> None:
     assert read_clouds(20) == (0, 20)
     assert read_clouds((10, 30.5)) == (10, 30.5)
-    for value in (-1, 101, (30, 10), "cloudy", math.nan, (1, 2, 3)):
+    assert read_clouds(np.array([10, 30.5])) == read_clouds(pd.Series([10, 30.5])) == (10, 30.5)
+    for value in (True, -1, 101, (30, 10), "cloudy", math.nan, (1, 2, 3)):
         with pytest.raises(InvalidParameter, match=r"a maximum in percent \(0..100\)"):
             read_clouds(value)
 
