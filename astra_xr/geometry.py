@@ -88,18 +88,7 @@ def _box_numbers(value: Any) -> list[float]:
 
 
 def box_polygon(value: Any) -> Geometry:
-    """Read a box in degrees as a polygon in longitude and latitude.
-
-    Returns
-    -------
-    odc.geo.geom.Geometry
-        Across the antimeridian its longitudes exceed 180.
-
-    Raises
-    ------
-    InvalidParameter
-        As of :func:`read_box`.
-    """
+    """Read a box as a polygon in degrees; across the antimeridian its longitudes exceed 180."""
     from odc.geo import geom
 
     west, south, east, north = read_box(value)

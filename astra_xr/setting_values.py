@@ -11,21 +11,9 @@ from astra_xr.errors import InvalidParameter
 
 
 def read_value(name: str, value: Any, *, shown: str) -> Any:
-    """Return the value of a setting that is not a secret.
+    """Return the value of a field of ``Settings``, from text or its own type.
 
-    Parameters
-    ----------
-    name : str
-        A field of :class:`astra_xr.Settings`.
-    value : object
-        Text, or of the field's own type.
-    shown : str
-        Name of the setting in errors: that of the field, or the environment variable.
-
-    Raises
-    ------
-    InvalidParameter
-        It is invalid.
+    ``shown`` is its name in errors: that of the field, or its environment variable.
 
     Examples
     --------

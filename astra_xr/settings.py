@@ -302,15 +302,9 @@ def _same_service(one: str | None, other: str | None) -> bool:
 
 
 def service_at(settings: Settings, url: str | None, key: Secret[str] | None) -> Settings:
-    """Return settings for a service; the key of another service is dropped.
+    """Return settings for a service: its URL, by default theirs, and its key.
 
-    Parameters
-    ----------
-    settings : Settings
-    url : str, optional
-        Root of the service; by default that of the settings.
-    key : Secret, optional
-        Its key; by default that of the settings, if it is for the same host.
+    Without ``key`` it is theirs, if that is for the same host.
     """
     own = settings.api_key if _same_service(settings.api_url, url) else None
     return replace(settings, api_url=url or settings.api_url, api_key=key or own)
@@ -321,13 +315,7 @@ _listeners: list[Reset] = []
 
 
 def set_settings(values: Mapping[str, Any]) -> Settings:
-    """Set settings of this process, all or none; see :func:`astra_xr.configure`.
-
-    Raises
-    ------
-    InvalidParameter
-        There is no such setting, or a value is invalid.
-    """
+    """Set settings of this process, all or none; see :func:`astra_xr.configure`."""
     values = with_secrets(values)
     names = [f.name for f in fields(Settings)]
     for name in values:

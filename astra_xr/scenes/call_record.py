@@ -82,23 +82,10 @@ def keep_call(
     node: str = "",
     **others: Any,
 ) -> xr.Dataset:
-    """Put a record into a Dataset that was just opened, and return the Dataset.
+    """Put a record into a Dataset that a public function just opened, and return the Dataset.
 
-    Parameters
-    ----------
-    ds : xarray.Dataset
-    function : str
-        Name of the public function.
-    scenes : str, item or sequence of them
-        Its first argument.
-    options : OpenOptions
-        Its other arguments, normalized.
-    resolver : Resolver or str, optional
-        As it was passed.
-    nodes, node : sequence of str and str
-        Those of a DataTree, and which of them this is.
-    **others
-        Further arguments that are not their defaults.
+    ``scenes`` is its first argument, ``others`` are those besides the options that are not their
+    defaults; ``nodes`` are those of a DataTree, and ``node`` is this one.
     """
     arguments: dict[str, Any] = {}
     reason = note = ""
@@ -143,19 +130,9 @@ def record_of(variable: xr.Variable) -> Record | None:
 
 
 def joined_record(nodes: Mapping[str, xr.Dataset], finest: str) -> str | None:
-    """Return the record of all bands of a DataTree on the grid of its finest node, as JSON.
+    """Return the record of all bands of a DataTree on the grid of its node ``finest``, as JSON.
 
-    Parameters
-    ----------
-    nodes : mapping of str to xarray.Dataset
-        By their names.
-    finest : str
-        Name of the node whose grid is used.
-
-    Returns
-    -------
-    str or None
-        None if a node is missing or no longer as it was opened.
+    It is None if a node is missing or no longer as it was opened.
     """
     found: list[Record] = []
     for name, ds in nodes.items():

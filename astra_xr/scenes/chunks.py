@@ -61,24 +61,20 @@ def read_chunks(value: Any) -> Chunks:
         return {name: _side(side, value) for name, side in value.items()}
     if isinstance(value, Integral):
         return int(_side(value, value))
-    expected = f"{_EXPECTED}; of a tuple, name the dimensions" if _is_tuple(value) else _EXPECTED
+    several = isinstance(value, tuple | list)
+    expected = f"{_EXPECTED}; of a tuple, name the dimensions" if several else _EXPECTED
     raise InvalidParameter(name="chunks", value=value, expected=expected)
 
 
-def _is_tuple(value: Any) -> bool:
-    return isinstance(value, tuple | list)
-
-
 def _side(side: Any, given: Any) -> Any:
-    """Check the chunks along one dimension: a number, several that add up, a text or None."""
+    """Check the chunks along one dimension: a number, several that add up, text or None."""
     if side is None or isinstance(side, str):
         return side
-    sides = side if _is_tuple(side) else (side,)
-    if not all(isinstance(n, Integral) and not isinstance(n, bool) for n in sides) or not all(
-        n > 0 or n == -1 for n in sides
-    ):
-        raise InvalidParameter(name="chunks", value=given, expected=_EXPECTED)
-    return tuple(map(int, side)) if _is_tuple(side) else int(side)
+    sides = side if isinstance(side, tuple | list) else (side,)
+    for n in sides:
+        if not isinstance(n, Integral) or isinstance(n, bool) or (n < 1 and n != -1):
+            raise InvalidParameter(name="chunks", value=given, expected=_EXPECTED)
+    return tuple(map(int, sides)) if sides is side else int(side)
 
 
 def _auto_chunks(dataset: xr.Dataset) -> dict[str, int]:

@@ -56,13 +56,7 @@ def on_grid(
 
 
 def plane_coords(scenes: Iterable[Mapping[str, Asset]]) -> dict[str, Any]:
-    """Return the ``band`` coordinate of images of several planes; empty if there are none.
-
-    Raises
-    ------
-    InvalidParameter
-        Files hold different bands, which one coordinate cannot name.
-    """
+    """Return the ``band`` coordinate of images of several planes; empty if there are none."""
     labels: dict[tuple[str, ...], str] = {}
     for assets in scenes:
         for name, asset in assets.items():

@@ -48,13 +48,7 @@ _UTM_SOUTH, _UTM_NORTH = -80, 84
 
 
 def geobox_of(grid: Grid, scene: str) -> GeoBox:
-    """Return a grid as odc-geo has it.
-
-    Raises
-    ------
-    InvalidItem
-        The CRS of the item, whose scene id is ``scene``, is unknown to PROJ.
-    """
+    """Return a grid as odc-geo has it; InvalidItem, of the scene, if PROJ has no such CRS."""
     try:
         return _geobox(grid)
     except CRSError:
@@ -94,25 +88,11 @@ def pixel_size(box: GeoBox) -> float:
 
 
 def common_grid(boxes: Mapping[str, GeoBox], size: float | str | None, *, scene: str) -> GeoBox:
-    """Choose the grid of bands by pixel size.
+    """Return the grid for bands on these grids, by name; MixedGrids if they have several CRSs.
 
-    Parameters
-    ----------
-    boxes : mapping of str to GeoBox
-        Grid of each band, by name.
-    size : float, "finest", "coarsest" or None
-        As :func:`astra_xr.scenes.options.read_resolution` returns it.
-
-    Returns
-    -------
-    GeoBox
-        That of a band with this pixel size, else the finest band's with other pixels, from the
-        same corner.
-
-    Raises
-    ------
-    MixedGrids
-        The bands have several CRSs.
+    It is that of a band with pixels of the size, which
+    :func:`~astra_xr.scenes.options.read_resolution` returns, else the finest band's with other
+    pixels, from the same corner.
 
     Examples
     --------
@@ -141,18 +121,9 @@ def common_grid(boxes: Mapping[str, GeoBox], size: float | str | None, *, scene:
 
 
 def target_grid(boxes: Mapping[str, GeoBox], options: TargetGrid, *, scene: str) -> GeoBox:
-    """Choose the grid of a Dataset.
+    """Return the grid of a Dataset of bands on these grids, by name.
 
-    Parameters
-    ----------
-    boxes : mapping of str to GeoBox
-        Grid of each band, by name.
-    options : TargetGrid
-
-    Returns
-    -------
-    GeoBox
-        With pixels of the bands' own grid, unless ``crs`` or ``anchor`` move them.
+    It has pixels of the bands' own grid, unless ``crs`` or ``anchor`` move them.
 
     Raises
     ------
@@ -311,13 +282,7 @@ def _suitable(own: GeoBox) -> str:
 
 
 def utm_zone(lon: float, lat: float, near: GeoBox) -> CRS:
-    """Return the UTM zone of a place in the grid ``near``.
-
-    Raises
-    ------
-    InvalidParameter
-        It has none, as around the poles.
-    """
+    """Return the UTM zone of a place in the grid ``near``; InvalidParameter around the poles."""
     if _UTM_SOUTH <= lat <= _UTM_NORTH and not has_pole(near):
         return CRS.utm((lon + 180) % 360 - 180, lat)
     expected = f"another CRS, such as {_suitable(near)}: UTM ends at 84° N and 80° S"

@@ -33,13 +33,7 @@ def _embedded(settings: Settings) -> LocalResolver:
 
 
 def chosen_resolver(resolver: Resolver | str | None) -> Resolver:
-    """Return a resolver: itself, that of a service's URL, or None's: that of the settings.
-
-    Raises
-    ------
-    InvalidParameter
-        It is none of these.
-    """
+    """Return a resolver, that of a service by its URL, or for None that of the settings."""
     if resolver is None:
         settings = Settings.from_env()
         return RemoteResolver(settings=settings) if settings.api_url else _embedded(settings)

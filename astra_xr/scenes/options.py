@@ -28,13 +28,7 @@ Resampling = str | Mapping[str, str] | None
 
 @dataclass(frozen=True, kw_only=True)
 class TargetGrid:
-    """The options of the grid of a Dataset; all None: the grid of the scene.
-
-    Raises
-    ------
-    InvalidParameter
-        A field is invalid.
-    """
+    """The options of the grid of a Dataset, valid one by one; all None: the grid of the scene."""
 
     crs: Any = None
     """A CRS in any form, kept as odc-geo's, or ``"utm"``."""
@@ -74,16 +68,8 @@ class TargetGrid:
 def read_resolution(value: Any) -> float | Literal["finest", "coarsest"] | None:
     """Return a pixel size as one positive number, or as a word; None stays None.
 
-    Parameters
-    ----------
-    value : number, pair of numbers or str
-        A pair is of x and y, either of which may be negative, as in ``ds.rio.resolution()`` and
-        odc-geo's ``Resolution``.
-
-    Raises
-    ------
-    InvalidParameter
-        It is none of these, or pixels would not be square.
+    It may be a pair for x and y, either of which may be negative, as in ``ds.rio.resolution()``
+    and odc-geo's ``Resolution``; pixels must be square.
 
     Examples
     --------
@@ -123,26 +109,14 @@ def _read_range(name: str, value: Any) -> tuple[float, float]:
 
 
 def read_choice(name: str, choices: Iterable[str], value: Any) -> str:
-    """Return the value of a parameter that is one of several words.
-
-    Raises
-    ------
-    InvalidParameter
-        It is none of them.
-    """
+    """Return the value of a parameter that must be one of several words."""
     if isinstance(value, str) and value in choices:
         return value
     raise InvalidParameter(name=name, value=value, expected=f"one of {', '.join(choices)}")
 
 
 def read_flag(name: str, value: Any) -> bool:
-    """Return the value of a parameter that is True or False, also as 1 or 0, or of NumPy.
-
-    Raises
-    ------
-    InvalidParameter
-        It is neither.
-    """
+    """Return the value of a parameter that must be True or False, also as 1 or 0, or of NumPy."""
     if isinstance(value, bool | np.bool_ | int) and value in (0, 1):
         return bool(value)
     raise InvalidParameter(name=name, value=value, expected="True or False")
@@ -188,13 +162,7 @@ def _read_fields(options: TargetGrid | OpenOptions) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class OpenOptions:
-    """The options of a function that opens scenes; see :func:`astra_xr.open_scene`.
-
-    Raises
-    ------
-    InvalidParameter
-        A field is invalid.
-    """
+    """The options of a function that opens scenes, valid one by one."""
 
     bands: str | Iterable[str] | None = None
     """Names or roles of bands; None: all bands."""
@@ -223,13 +191,7 @@ class OpenOptions:
 
 
 def options_of(arguments: Mapping[str, Any]) -> OpenOptions:
-    """Collect the options of a function that opens scenes.
-
-    Parameters
-    ----------
-    arguments : mapping of str to object
-        Its arguments by name, as ``locals()`` has them at its beginning; those that are no options
-        are left out.
+    """Return the options among the arguments of a function that opens scenes, its ``locals()``.
 
     Examples
     --------

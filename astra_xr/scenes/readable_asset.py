@@ -110,13 +110,7 @@ def _by_header(
 
 
 def _header(asset: Asset, label: str, item: Item) -> Header:
-    """Read the header of a file, and compare its position with the item's.
-
-    Raises
-    ------
-    ReadError
-        It cannot be read; if the item contradicts itself, the message names both sides.
-    """
+    """Read the header of a file, and compare its position with the item's."""
     from astra_xr.reading.gdal import read_header
 
     raw = item.get("assets", {}).get(asset.key, {})

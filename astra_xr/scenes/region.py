@@ -32,13 +32,7 @@ class Region:
     """In longitude and latitude; without a CRS, in the CRS of the Dataset."""
 
     def bounds_over(self, own: GeoBox, crs: CRS) -> BoundingBox:
-        """Return the bounds in a CRS of a region that overlaps the scene.
-
-        Raises
-        ------
-        InvalidParameter
-            It does not overlap the scene, whose grid is ``own``, or has no bounds in the CRS.
-        """
+        """Return the bounds in a CRS; InvalidParameter if they do not overlap the scene's grid."""
         box = self.shape.boundingbox
         if crs.geographic and self.shape.crs and box.right > 180:
             expected = "with a box across the antimeridian a projected CRS, e.g. 'utm'"
@@ -72,13 +66,7 @@ class Region:
 
 
 def region_of(options: TargetGrid) -> Region | None:
-    """Return the region that options describe; None if they describe none.
-
-    Raises
-    ------
-    InvalidParameter
-        It is invalid, or there are several.
-    """
+    """Return the region that options describe; None if they describe none."""
     given = {
         name: value
         for name in ("bbox", "intersects", "x", "y")

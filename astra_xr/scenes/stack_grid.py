@@ -24,19 +24,9 @@ Part = tuple[tuple[int, int], tuple[int, int]]
 
 
 def stack_grid(scenes: Mapping[str, Boxes], options: TargetGrid) -> GeoBox:
-    """Choose the grid that holds several scenes.
+    """Return the common grid of several scenes: id → name of each band → its grid.
 
-    Parameters
-    ----------
-    scenes : mapping of str to mapping of str to GeoBox
-        Scene id → name of each band → its grid.
-    options : TargetGrid
-
-    Returns
-    -------
-    GeoBox
-        With the pixels of the first scene that has its CRS; without a region, as large as all
-        scenes together.
+    It has the pixels of the first scene in its CRS; without a region it covers all scenes.
 
     Raises
     ------

@@ -65,13 +65,7 @@ class Member:
 
 
 def time_of(resolution: Resolution) -> datetime:
-    """Return the acquisition time of a scene, UTC.
-
-    Raises
-    ------
-    InvalidItem
-        Its item reports none.
-    """
+    """Return the acquisition time of a scene, UTC; InvalidItem if its item reports none."""
     properties = resolution.item.get("properties", {})
     text = properties.get("datetime") or properties.get("start_datetime")
     try:
@@ -150,14 +144,9 @@ def _clearest_first(member: Member) -> tuple[float, datetime, str]:
 
 
 def solar_day(time: datetime, west: float, east: float) -> date:
-    """Return the solar day between two meridians, which all scenes of an overpass share.
+    """Return the solar day between two meridians at a time (UTC); an overpass has one.
 
-    Parameters
-    ----------
-    time : datetime
-        UTC.
-    west, east : float
-        Degrees; a west greater than east crosses the antimeridian.
+    Longitudes are in degrees; a west greater than east crosses the antimeridian.
 
     Examples
     --------
@@ -227,13 +216,7 @@ def scene_claim(ids: Sequence[str]) -> str:
 
 
 def check_alike(members: Sequence[Member], options: OpenOptions) -> None:
-    """Check that the bands of all scenes match.
-
-    Raises
-    ------
-    InvalidParameter
-        Names differ, or bands of one name differ in role, wavelength, unit or classes.
-    """
+    """Check that scenes have bands of the same names, roles, wavelengths, units and classes."""
     first = members[0]
     for other in members[1:]:
         if list(other.assets) != list(first.assets):
