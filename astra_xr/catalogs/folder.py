@@ -66,7 +66,7 @@ class Folder(UserStorage, Catalog):
         named = {f"{name}.json".casefold() for name in spellings(scene)}
         # An item's file is usually named after its id: then only that file is read.
         likely = [path for path in self._files() if path.name.casefold() in named]
-        found = [item for path in likely for item in _read(path, path.stat().st_mtime_ns)]
+        found = [item for path in likely for item in _items_in(path)]
         known = [item for item in found if item["id"] in spellings(scene)]
         return pick(scene, known or self._items(), asked=self.title)
 
@@ -86,7 +86,16 @@ class Folder(UserStorage, Catalog):
 
     def _items(self) -> Iterator[dict[str, Any]]:
         for path in self._files():
-            yield from _read(path, path.stat().st_mtime_ns)
+            yield from _items_in(path)
+
+
+def _items_in(path: Path) -> tuple[dict[str, Any], ...]:
+    """Return the items of one file; none if it is a link to nowhere, or was removed."""
+    try:
+        changed = path.stat().st_mtime_ns
+    except OSError:
+        return ()
+    return _read(path, changed)
 
 
 @functools.lru_cache(maxsize=1000)

@@ -73,38 +73,23 @@ def _auxiliary(native: str, key: str, title: str, scale: float, unit: str | None
     )
 
 
+_qa = partial(Band, gsd=30, role="mask")
+
 QUALITY_BANDS: tuple[Band, ...] = (
-    Band(
-        native="QA_PIXEL",
-        title="Pixel quality",
-        gsd=30,
-        role="mask",
-        dtype="uint16",
-        nodata=1,
-        classes=QA_PIXEL_FLAGS,
-    ),
-    Band(native="QA_RADSAT", title="Radiometric saturation", gsd=30, role="mask", dtype="uint16"),
+    _qa(native="QA_PIXEL", title="Pixel quality", dtype="uint16", nodata=1, classes=QA_PIXEL_FLAGS),
+    _qa(native="QA_RADSAT", title="Radiometric saturation", dtype="uint16"),
 )
 
 _LEVEL2: tuple[Band, ...] = (
     *QUALITY_BANDS,
-    Band(
+    _qa(
         native="QA_AEROSOL",
         title="Aerosol quality",
         spellings=("SR_QA_AEROSOL",),
-        gsd=30,
-        role="mask",
         dtype="uint8",
         nodata=1,
     ),
-    Band(
-        native="CLOUD_QA",
-        title="Cloud quality",
-        spellings=("SR_CLOUD_QA",),
-        gsd=30,
-        role="mask",
-        dtype="uint8",
-    ),
+    _qa(native="CLOUD_QA", title="Cloud quality", spellings=("SR_CLOUD_QA",), dtype="uint8"),
     replace(
         _auxiliary("ATMOS_OPACITY", "SR_ATMOS_OPACITY", "Atmospheric opacity", 1e-3, "1"),
         role="aerosol",

@@ -228,14 +228,13 @@ def _name(settings: Settings) -> str:
 
 def _checked(url: str | None, allowed: tuple[str, ...]) -> str:
     expected = "the service's root, e.g. https://resolver.example (or set ASTRA_API_URL)"
-    parts, port_is_good = urlsplit(""), True
     try:
         parts = urlsplit(url or "")
         _ = parts.port
     except ValueError:
-        port_is_good = False
+        parts = urlsplit("")
     host = parts.hostname or ""
-    good = parts.scheme in ("https", "http") and host and port_is_good
+    good = parts.scheme in ("https", "http") and host
     if not good or parts.username or parts.password or parts.query or parts.fragment:
         raise InvalidParameter(name="base_url", value=url, expected=expected)
     if parts.scheme == "http" and not (_is_loopback(host) or host in allowed):

@@ -182,19 +182,7 @@ def _flood(
 
 
 def lay(seed: int, terrain: Terrain, light: F32, grains: Grain) -> Cover:
-    """Return the cover of a terrain.
-
-    Parameters
-    ----------
-    seed
-        The seed of the landscape.
-    terrain
-        The ground.
-    light
-        (2064, 2064) float32, the sun on it, 1 on level ground.
-    grains
-        The random fields of `grain`.
-    """
+    """Return the cover of a terrain; `light`, (2064, 2064), is the sun on it, 1 on level ground."""
     dither, fine = grains.dither, grains.fine
     bank = stroke(SIZE, terrain.river, 16, np.asarray([1.6, 1.9, 2.2, 3.0, 4.0, 7.0]))
     bank += grains.bars * 0.7

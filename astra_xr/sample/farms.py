@@ -100,8 +100,6 @@ def sow(
 
     Parameters
     ----------
-    seed
-        The seed of the landscape.
     where
         (n,) the flat indices of the farmed pixels.
     columns

@@ -19,14 +19,9 @@ F32: TypeAlias = NDArray[np.float32]
 
 
 def generator(seed: int, key: int) -> np.random.Generator:
-    """Return an independent stream for one part of the landscape.
+    """Return the random stream of one part of a landscape, by the landscape's seed.
 
-    Parameters
-    ----------
-    seed
-        The seed of the whole landscape.
-    key
-        The number of the part. Each part has its own stream: changing one leaves the others alone.
+    Each part has its own key and stream: changing one does not change the others.
     """
     return np.random.Generator(np.random.PCG64([seed, key]))
 
@@ -42,14 +37,9 @@ def cosine(degrees: float) -> float:
 
 
 def smoothstep(field: F32, low: float, high: float) -> F32:
-    """Return a smooth ramp from 0 at `low` to 1 at `high` (`low` may be the larger one).
+    """Return a smooth ramp from 0 where a field is `low` to 1 where it is `high`.
 
-    Parameters
-    ----------
-    field
-        Any shape, float32.
-    low, high
-        Where the ramp starts and where it ends, in the units of the field.
+    `low` may be greater than `high`.
     """
     ramp = field - low
     ramp *= 1.0 / (high - low)
@@ -111,8 +101,6 @@ def fractal(
 
     Parameters
     ----------
-    rng
-        Where the numbers come from.
     size
         Rows and columns.
     coarse, fine

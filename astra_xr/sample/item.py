@@ -146,14 +146,9 @@ def _shares(scl: NDArray[np.uint8]) -> dict[str, float]:
 
 
 def outline(scene: Scene, shares: Mapping[str, float] | None = None) -> dict[str, Any]:
-    """Return the item of a scene before its files are made: without assets.
+    """Return the item of a scene without assets, as before its files are made.
 
-    Parameters
-    ----------
-    scene
-        The scene.
-    shares
-        Cloud cover and the share of each class, percent; default: only cloud cover.
+    `shares` are cloud cover and the share of each class, percent; default: only cloud cover.
     """
     geometry, bbox = _footprint(scene.frame)
     made = scene.datetime
@@ -196,16 +191,9 @@ def outline(scene: Scene, shares: Mapping[str, float] | None = None) -> dict[str
 
 
 def describe(scene: Scene, folder: Path, scl: NDArray[np.uint8]) -> dict[str, Any]:
-    """Return the item of a scene as plain data.
+    """Return the item of a scene whose `FILES` are all in a folder.
 
-    Parameters
-    ----------
-    scene
-        The scene.
-    folder
-        Folder with all files of `FILES`.
-    scl
-        (n, n) uint8, the scene classification, from which cloud cover is counted.
+    Cloud cover is counted in the scene classification, (n, n).
     """
     item = outline(scene, _shares(scl))
     item["assets"] = {key: _asset(key, scene.frame, folder) for key in FILES}

@@ -153,14 +153,9 @@ def ground(seed: int, tick: Callable[[], object] = lambda: None) -> Ground:
 
 
 def paint(*, seed: int = 9, tick: Callable[[], object] = lambda: None) -> Landscape:
-    """Paint the whole scene.
+    """Paint the whole scene; `tick` is called after each of `STEPS` parts of the work.
 
-    Parameters
-    ----------
-    seed
-        Another seed gives another landscape of the same kind.
-    tick
-        Is called after each of `STEPS` parts of the work.
+    Another seed gives another landscape of the same kind.
     """
     with ThreadPoolExecutor(1) as pool:
         later_sky = pool.submit(
@@ -192,26 +187,22 @@ def show(
     burnt: F32 | None = None,
     tick: Callable[[], object] = lambda: None,
 ) -> Landscape:
-    """Return the scene that a sensor sees over some ground.
+    """Return the scene that a sensor sees over some ground, under a sky of the same size.
 
     Parameters
     ----------
-    below
-        The ground.
-    above
-        The sky, as large.
     sun
         Azimuth and elevation, degrees.
     colors
-        The palette of the day, as of `spectra.palette`.
+        The palette of the day, see `spectra.palette`.
     seed
         Of the sensor's noise.
     painted
-        How many of its pixels along a side, from the first, are seen at 60 m; a multiple of 6.
+        How many pixels along a side, from the first, are seen at 60 m; a multiple of 6.
     shown
         How many of them are seen at 10 and 20 m.
     burnt
-        Burnt share of each pixel, 0..1, float32, of the shape of the ground.
+        Burnt share of each pixel, 0..1, of the shape of the ground.
     tick
         Called once per band.
     """

@@ -39,14 +39,10 @@ def evenly(line: Line, spacing: float) -> Line:
 
 
 def meander(line: Line, rng: np.random.Generator, wave: float, swing: Line) -> Line:
-    """Return a line that swings from side to side.
+    """Return a line that swings from side to side along the middle of a valley.
 
     Parameters
     ----------
-    line
-        The middle of the valley.
-    rng
-        Makes no two bends equal.
     wave
         Half a wave length in pixels.
     swing

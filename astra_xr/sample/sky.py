@@ -31,14 +31,10 @@ class Sky:
 
 
 def sunlight(height: F32, azimuth: float, elevation: float) -> F32:
-    """Return the sun's light on the slopes, 1 on level ground, 0 where it does not reach.
+    """Return the sun's light on slopes, 1 on level ground, 0 where it does not reach.
 
-    Parameters
-    ----------
-    height
-        Meters, for each pixel of 10 m.
-    azimuth, elevation
-        Where the sun is, in degrees: clockwise from north, and above the horizon.
+    Heights are in meters, per pixel of 10 m; azimuth (clockwise from north) and elevation of the
+    sun are in degrees.
     """
     rise = np.empty_like(height)
     east = np.empty_like(height)
@@ -65,8 +61,6 @@ def cover(seed: int, *, size: int, sun: tuple[float, float], share: float) -> Sk
 
     Parameters
     ----------
-    seed
-        Another seed gives other clouds.
     size
         Pixels along a side, a multiple of 4.
     sun

@@ -125,13 +125,11 @@ def wear(
     Parameters
     ----------
     height
-        (n, n) float32, meters.
+        (n, n), meters.
     lift
-        (n, n) float32, meters of uplift in a step.
+        (n, n), meters of uplift in a step.
     free
-        (n, n) bool. Elsewhere the height stays as it is: there the water leaves.
-    steps
-        How many steps.
+        (n, n). Elsewhere the height stays as it is: there the water leaves.
     rng
         Decides between ways down that are about as steep; None takes the steepest.
     """

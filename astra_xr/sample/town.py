@@ -80,18 +80,10 @@ def _settle(
 
 
 def build(seed: int, label: NDArray[np.uint16], land: NDArray[np.bool_], dither: F32) -> None:
-    """Paint towns, roads and an air strip over a landscape.
+    """Paint towns, roads and an air strip over the labels of a landscape, in place.
 
-    Parameters
-    ----------
-    seed
-        The seed of the landscape.
-    label
-        (n, n) uint16, labels of `spectra.palette`, changed in place.
-    land
-        (n, n) bool, True where they are allowed.
-    dither
-        (n, n) float32, random in 0..1.
+    All are (n, n): labels of `spectra.palette`; `land`, True where building is allowed; `dither`,
+    random in 0..1.
     """
     size = label.shape[0]
     for number in range(len(_TOWNS)):

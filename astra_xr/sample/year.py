@@ -30,17 +30,7 @@ def _part(seed: int, frame: Frame) -> landscape.Ground:
 def paint(
     scene: Scene, *, seed: int = 9, tick: Callable[[], object] = lambda: None
 ) -> landscape.Landscape:
-    """Paint a part of the landscape.
-
-    Parameters
-    ----------
-    scene
-        The part and the day; its season is not None.
-    seed
-        The seed of the whole landscape.
-    tick
-        Called `landscape.STEPS` times.
-    """
+    """Paint a scene of the year; `tick` is called `landscape.STEPS` times."""
     season = scene.season
     assert season is not None
     below = _draw_down(_part(seed, scene.frame), season.drawn)

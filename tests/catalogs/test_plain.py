@@ -29,6 +29,7 @@ from astra_xr.errors import (
     SigningError,
     UpstreamError,
 )
+from astra_xr.resolver.ids import parse_item_id
 from astra_xr.settings import Settings
 from astra_xr.testing import RangeServer, write_cog
 from conftest import Loopback
@@ -168,6 +169,19 @@ def test_a_static_catalog_leads_to_no_private_host(network: Loopback) -> None:
     with pytest.raises(SceneNotFound):
         astra_xr.resolve(FIELD, catalog=f"{API}/catalog.json")
     assert all("10.0.0.7" not in url for _, url in network.log)
+
+
+def test_links_to_nowhere_and_files_that_are_gone_are_passed_over(folder: Path) -> None:
+    catalog, scene = connect(str(folder), Settings()), parse_item_id(items.FIELD)
+    found = catalog.find(scene)
+    (folder / f"{items.FIELD}.json").symlink_to(folder / "gone.json")
+    assert catalog.find(scene) == found
+    single = connect(str(folder / "fields" / f"{items.FIELD}.json"), Settings())
+    assert single.find(scene) == found
+    Path(single.name).unlink()
+    for each in (single, catalog):
+        with pytest.raises(SceneNotFound):
+            each.find(scene)
 
 
 def test_every_form_of_a_missions_id_opens(folder: Path, site: RangeServer) -> None:
