@@ -90,9 +90,16 @@ def _opened(ds: xr.Dataset, band: str, like: Any, catalogs: Any) -> xr.Dataset:
         found = open_again(names, band, like, catalogs, ds.attrs.get("groupby"))
         return found if ds["id"].ndim else found.isel(time=0)
     (name,), catalog = names, str(catalogs or "") or None
-    if not (own := kept_item(name)) and not holds_any(catalog):
-        _check_id(name, band)
-    return open_scene(own or name, [band], catalog=catalog, like=like)
+    item = kept_item(name)
+    try:
+        _ = item or holds_any(catalog) or parse_scene_id(name)
+    except InvalidSceneId:
+        raise InvalidDataset(
+            method="mask()",
+            needs=f"the band {band}, which cannot be opened: no catalog has the id {name}",
+            hint=f"Open the item with bands=[…, {band!r}].",
+        ) from None
+    return open_scene(item or name, [band], catalog=catalog, like=like)
 
 
 def kept(found: xr.DataArray, ds: xr.Dataset, grid: PixelGrid | None) -> xr.DataArray:
@@ -106,18 +113,3 @@ def _with_coords_of(ds: xr.Dataset, found: xr.DataArray) -> xr.DataArray:
     # xarray does not align coordinates that differ by rounding.
     dims = [dim for dim in ("time", "y", "x") if dim in found.dims and dim in ds.dims]
     return found.assign_coords({dim: ds[dim] for dim in dims})
-
-
-def _check_id(name: str, band: str) -> None:
-    """Refuse an id that no catalog can have."""
-    try:
-        parse_scene_id(name)
-    except InvalidSceneId:
-        pass
-    else:
-        return
-    raise InvalidDataset(
-        method="mask()",
-        needs=f"the band {band}, which cannot be opened: no catalog has the id {name}",
-        hint=f"Open the item with bands=[…, {band!r}].",
-    )

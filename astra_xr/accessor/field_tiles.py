@@ -23,7 +23,7 @@ _WORLD = shapely.box(-180, -90, 180, 90)
 
 
 @dataclass(frozen=True)
-class Sight:
+class TileDay:
     """The scenes of one tile, or of several, that cover some fields best on one day."""
 
     day: date
@@ -35,19 +35,21 @@ class Sight:
     """Numbers of the fields."""
 
 
-def choose_tiles(rows: list[Row], lonlat: npt.NDArray[Any]) -> list[Sight]:
+def choose_tiles(rows: list[Row], lonlat: npt.NDArray[Any]) -> list[TileDay]:
     """Choose a tile for each field and day, or several if none covers the field."""
     days = [_day_of(row) for row in rows]
-    prints = footprints_of(rows)
-    shares = shares_of(prints, lonlat)
-    found: dict[tuple[date, tuple[str, ...]], Sight] = {}
-    for number, share in enumerate(shares):
+    footprints = footprints_of(rows)
+    fractions = covered_fractions(footprints, lonlat)
+    found: dict[tuple[date, tuple[str, ...]], TileDay] = {}
+    for number, fraction in enumerate(fractions):
         scenes: dict[tuple[date, str], list[int]] = {}
-        for index in np.flatnonzero(share):
+        for index in np.flatnonzero(fraction):
             scenes.setdefault((days[index], rows[index].tile), []).append(int(index))
         by_day: dict[date, dict[str, float]] = {}
         for (day, tile), own in scenes.items():
-            by_day.setdefault(day, {})[tile] = _covered(prints[own], share[own], lonlat[number])
+            by_day.setdefault(day, {})[tile] = _covered(
+                footprints[own], fraction[own], lonlat[number]
+            )
         whole = Counter(tile for tiles in by_day.values() for tile in tiles if tiles[tile] > _WHOLE)
         zone = _zone_of(lonlat[number])
         for day, tiles in by_day.items():
@@ -60,33 +62,31 @@ def choose_tiles(rows: list[Row], lonlat: npt.NDArray[Any]) -> list[Sight]:
             )  # fmt: skip
             chosen = tuple(ranked[:1])
             if len(ranked) > 1 and tiles[ranked[0]] < _WHOLE:
-                here = [n for n in np.flatnonzero(share) if days[n] == day]
-                parts = {t: prints[[n for n in here if rows[n].tile == t]] for t in ranked}
+                parts = {tile: footprints[scenes[day, tile]] for tile in ranked}
                 chosen = _joined_tiles(parts, lonlat[number])
             if (day, chosen) not in found:
-                of_day = [
-                    row
-                    for row, its in zip(rows, days, strict=True)
-                    if its == day and row.tile in chosen
-                ]
-                found[day, chosen] = Sight(day, chosen, of_day, [])
+                pairs = zip(rows, days, strict=True)
+                of_day = [row for row, its in pairs if its == day and row.tile in chosen]
+                found[day, chosen] = TileDay(day, chosen, of_day, [])
             found[day, chosen].members.append(number)
     return list(found.values())
 
 
-def _covered(prints: npt.NDArray[Any], shares: npt.NDArray[np.float64], shape: Any) -> float:
+def _covered(footprints: npt.NDArray[Any], fractions: npt.NDArray[np.float64], shape: Any) -> float:
     """Return the fraction of a field that scenes cover together, from that of each."""
-    if len(prints) == 1 or shares.max() > _WHOLE:
-        return float(shares.max())
-    return float(shares_of(np.array([shapely.union_all(prints)]), np.array([shape]))[0, 0])
+    if len(footprints) == 1 or fractions.max() > _WHOLE:
+        return float(fractions.max())
+    return float(
+        covered_fractions(np.array([shapely.union_all(footprints)]), np.array([shape]))[0, 0]
+    )
 
 
 def _joined_tiles(parts: dict[str, npt.NDArray[Any]], shape: Any) -> tuple[str, ...]:
     """Return the tiles, the best first, that each add to the covered part of a field."""
     chosen: list[str] = []
     covered, seen = shapely.Polygon(), 0.0
-    for tile, prints in parts.items():
-        more = shapely.intersection(shapely.union_all([covered, *prints]), shape)
+    for tile, footprints in parts.items():
+        more = shapely.intersection(shapely.union_all([covered, *footprints]), shape)
         if shapely.area(more) > seen + (1 - _WHOLE) * shapely.area(shape) or not chosen:
             chosen.append(tile)
             covered, seen = more, shapely.area(more)
@@ -95,21 +95,23 @@ def _joined_tiles(parts: dict[str, npt.NDArray[Any]], shape: Any) -> tuple[str, 
 
 def footprints_of(rows: list[Row]) -> npt.NDArray[Any]:
     """Return the footprint of each scene in degrees; the whole world if it reports none."""
-    prints = np.array(
+    footprints = np.array(
         [footprint({"geometry": row.geometry, "bbox": row.bbox}) or _WORLD for row in rows], object
     )
-    shapely.prepare(prints)
-    return prints
+    shapely.prepare(footprints)
+    return footprints
 
 
-def shares_of(prints: npt.NDArray[Any], lonlat: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+def covered_fractions(
+    footprints: npt.NDArray[Any], lonlat: npt.NDArray[Any]
+) -> npt.NDArray[np.float64]:
     """Return the fraction of each field that each footprint covers, (fields, scenes)."""
-    shares: npt.NDArray[np.float64] = shapely.covers(prints, lonlat[:, None]).astype(float)
-    cut = shapely.intersects(prints, lonlat[:, None]) & (shares == 0)
+    fractions: npt.NDArray[np.float64] = shapely.covers(footprints, lonlat[:, None]).astype(float)
+    cut = shapely.intersects(footprints, lonlat[:, None]) & (fractions == 0)
     for field, row in np.argwhere(cut):
-        part = shapely.intersection(prints[row], lonlat[field])
-        shares[field, row] = shapely.area(part) / max(shapely.area(lonlat[field]), 1e-300)
-    return shares
+        part = shapely.intersection(footprints[row], lonlat[field])
+        fractions[field, row] = shapely.area(part) / max(shapely.area(lonlat[field]), 1e-300)
+    return fractions
 
 
 def _day_of(row: Row) -> date:

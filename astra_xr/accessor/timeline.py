@@ -17,7 +17,7 @@ import xarray as xr
 from astra_xr.accessor.band_names import as_tuple
 from astra_xr.accessor.cloud_masks import MaskClouds, requested_mask
 from astra_xr.accessor.evaluate import evaluate
-from astra_xr.accessor.field_tiles import Sight, choose_tiles, footprints_of, shares_of
+from astra_xr.accessor.field_tiles import TileDay, choose_tiles, covered_fractions, footprints_of
 from astra_xr.accessor.function_masks import name_of
 from astra_xr.accessor.polygons import Polygons, read_polygons, turned, warn_of_swapped
 from astra_xr.accessor.progress import bar
@@ -121,18 +121,18 @@ def timeline(
         catalog=catalog,
     )
     rows = [row for row in found.rows if row.datetime]
-    sights = choose_tiles(rows, lonlat)
-    if not sights:
+    tile_days = choose_tiles(rows, lonlat)
+    if not tile_days:
         edges = ", ".join(f"{edge:.4f}" for edge in shapely.total_bounds(lonlat))
         expected = (
             f"a time with scenes of the fields, which lie in ({edges}) (west, south, "
             f"east, north); the search found {len(found)}"
         )
         raise InvalidParameter(name="datetime", value=datetime, expected=expected)
-    warn_of_swapped(_swapped(fields, lonlat, sights, rows), stacklevel=2)
+    warn_of_swapped(_swapped(fields, lonlat, tile_days, rows), stacklevel=2)
     made = {"mask_clouds": _text_of(mask_clouds), "min_coverage": min_coverage}
     known = set() if previous is None else _days_of(previous, fields, wanted, stats, made)
-    new = [each for each in sights if each.day not in known]
+    new = [each for each in tile_days if each.day not in known]
     tiles = sorted({each.tiles for each in new})
     tables = []
     with bar(len(tiles), show=progress and len(tiles) > 1, desc="tiles", delay=1) as shown:
@@ -148,12 +148,12 @@ def timeline(
 
 
 def _swapped(
-    fields: Polygons, lonlat: npt.NDArray[Any], sights: list[Sight], rows: list[Row]
+    fields: Polygons, lonlat: npt.NDArray[Any], tile_days: list[TileDay], rows: list[Row]
 ) -> pd.Index[Any]:
     """Return the labels of fields that have scenes only with longitude and latitude swapped."""
-    seen = {number for each in sights for number in each.members}
+    seen = {number for each in tile_days for number in each.members}
     unseen = np.array([number for number in range(len(lonlat)) if number not in seen], np.intp)
-    some = shares_of(footprints_of(rows), turned(lonlat[unseen])).any(axis=1)
+    some = covered_fractions(footprints_of(rows), turned(lonlat[unseen])).any(axis=1)
     return fields.labels[unseen[some]]
 
 
@@ -188,7 +188,7 @@ def _box_of(lonlat: npt.NDArray[Any]) -> Box:
 
 
 def _maps(
-    sights: list[Sight],
+    tile_days: list[TileDay],
     lonlat: npt.NDArray[Any],
     names: tuple[str, ...],
     *,
@@ -198,8 +198,8 @@ def _maps(
     """Return the indices and bands of some tiles around their fields, lazily."""
     import spyndex
 
-    members = sorted({number for each in sights for number in each.members})
-    ids = list(dict.fromkeys(row.id for each in sights for row in each.rows))
+    members = sorted({number for each in tile_days for number in each.members})
+    ids = list(dict.fromkeys(row.id for each in tile_days for row in each.rows))
     indices, bands, needed = [], [], list[str]()
     for name in names:
         try:
@@ -228,10 +228,10 @@ def _maps(
     return found.assign_coords(ds.coords)
 
 
-def _of_days(table: xr.Dataset, sights: list[Sight], labels: pd.Index[Any]) -> xr.Dataset:
+def _of_days(table: xr.Dataset, tile_days: list[TileDay], labels: pd.Index[Any]) -> xr.Dataset:
     """Return the chosen fields and days of a tile's table, with the coordinates id and day."""
-    days = [_nearest(time, sights) for time in table.time.values]
-    chosen = {(each.day, labels[number]) for each in sights for number in each.members}
+    days = [_nearest(time, tile_days) for time in table.time.values]
+    chosen = {(each.day, labels[number]) for each in tile_days for number in each.members}
     keep = xr.DataArray(
         [[(day, label) in chosen for label in table.geometry.values] for day in days],
         dims=("time", "geometry"),
@@ -239,21 +239,18 @@ def _of_days(table: xr.Dataset, sights: list[Sight], labels: pd.Index[Any]) -> x
     # Null elsewhere, to be filled from other tiles' tables.
     ids = xr.DataArray(table.id.values.astype(object), dims="time").where(keep)
     table = table.drop_vars([name for name in table.coords if name not in _KEPT])
-    attrs = {name: variable.attrs for name, variable in table.data_vars.items()}
     table = table.where(keep).assign(id=ids.transpose("time", "geometry"))
-    for name, own in attrs.items():
-        table[name].attrs = own
     return table.assign_coords(day=("time", np.array(days, "datetime64[ns]")))
 
 
-def _nearest(time: np.datetime64, sights: list[Sight]) -> date:
+def _nearest(time: np.datetime64, tile_days: list[TileDay]) -> date:
     """Return the day of a time step."""
 
-    def away(sight: Sight) -> Any:
-        first = min(pd.Timestamp(row.datetime).tz_localize(None) for row in sight.rows)
+    def away(tile_day: TileDay) -> Any:
+        first = min(pd.Timestamp(row.datetime).tz_localize(None) for row in tile_day.rows)
         return abs(first - pd.Timestamp(time))
 
-    return min(sights, key=away).day
+    return min(tile_days, key=away).day
 
 
 def _joined(

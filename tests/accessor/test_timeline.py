@@ -280,8 +280,8 @@ def test_scenes_of_a_tile_that_overlap_cover_a_field_once() -> None:
 
     field = np.array([BOX(6.0, 50.0, 6.01, 50.01)], object)
     halves = [row("31UGT", 5.9, 6.006), row("31UGT", 5.95, 6.006)]
-    (sight,) = choose_tiles([*halves, row("32ULD", 6.002, 6.1)], field)
-    assert sorted(sight.tiles) == ["31UGT", "32ULD"]
+    (tile_day,) = choose_tiles([*halves, row("32ULD", 6.002, 6.1)], field)
+    assert sorted(tile_day.tiles) == ["31UGT", "32ULD"]
 
 
 @pytest.mark.parametrize("crs", [4326, 32660])
