@@ -13,9 +13,9 @@ import xarray as xr
 
 from astra_xr.accessor.band_classes import classes_of
 from astra_xr.accessor.band_names import find_variable, variables_of
+from astra_xr.accessor.default_colormaps import default_colormap, is_diverging
 from astra_xr.accessor.evaluate import reflectance
-from astra_xr.accessor.rgb import compose, fewer_pixels, usual_bands
-from astra_xr.accessor.usual_colormaps import is_diverging, usual_colormap
+from astra_xr.accessor.rgb import compose, default_bands, fewer_pixels
 from astra_xr.arrays.mask import ClassMask
 from astra_xr.errors import InvalidDataset, InvalidParameter, UnknownBand, UnknownIndex
 from astra_xr.extras import require
@@ -33,7 +33,7 @@ def plot(ds: xr.Dataset, name: str | None, max_pixels: int, options: dict[str, A
         name = variables[0]
     if name is not None:
         return draw(_band_or_index(ds, name), max_pixels, options)
-    bands = usual_bands(ds, "plot()")
+    bands = default_bands(ds, "plot()")
     if len(set(bands)) > 1:
         return _draw_rgb(ds, bands, max_pixels, options)
     listed = ", ".join(map(repr, variables))
@@ -103,7 +103,7 @@ def draw(da: xr.DataArray, max_pixels: int, options: dict[str, Any]) -> Any:
         usual = _class_options(colors)
     else:
         seen = reflectance(seen)
-        usual = {"robust": True, "cmap": usual_colormap(da)}
+        usual = {"robust": True, "cmap": default_colormap(da)}
         limited = {"vmin", "vmax", "levels", "norm", "colors"} & options.keys()
         maps = usual["cmap"], options.get("cmap", usual["cmap"])
         if all(map(is_diverging, maps)) and not limited:

@@ -89,7 +89,7 @@ def thumbnail(
     gamma: float,
 ) -> xr.DataArray:
     """Make a small 8-bit image; see ``ds.astra.thumbnail``."""
-    chosen = usual_bands(ds, "thumbnail()") if bands is None else as_tuple(bands)
+    chosen = default_bands(ds, "thumbnail()") if bands is None else as_tuple(bands)
     names = {name: find_variable(ds, name) for name in chosen}
     few = fewer_pixels(ds[list(dict.fromkeys(names.values()))], size, "size")
     return compose(few, [names[name] for name in chosen], limits, gamma)
@@ -109,7 +109,7 @@ def fewer_pixels(ds: xr.Dataset, size: int, parameter: str) -> xr.Dataset:
     return coarser(ds.transpose(..., "y", "x", missing_dims="ignore"), int(size))
 
 
-def usual_bands(ds: xr.Dataset, method: str) -> Sequence[str]:
+def default_bands(ds: xr.Dataset, method: str) -> Sequence[str]:
     """Return red, green and blue, or the first band three times."""
     dims = {name: set(ds[name].dims) for name in variables_of(ds)}
     maps = [name for name, each in dims.items() if {"y", "x"} <= each and "band" not in each]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from astra_xr.accessor.usual_colormaps import usual_colormap
+from astra_xr.accessor.default_colormaps import default_colormap
 
 
 def facts_of(band: xr.DataArray) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def facts_of(band: xr.DataArray) -> dict[str, Any]:
         "wavelength": _number(attrs.get("center_wavelength")),
         "units": "" if units == "1" else units,
         "role": _text(attrs.get("role")),
-        "cmap": usual_colormap(band),
+        "cmap": default_colormap(band),
         "integer": band.dtype.kind in "iub",
         "classes": _classes(attrs) if band.dtype.kind in "iub" else [],
     }

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from astra_xr.accessor.usual_colormaps import DIVERGING
+from astra_xr.accessor.default_colormaps import DIVERGING
 from astra_xr.errors import InvalidParameter
 
 GROUPS = {

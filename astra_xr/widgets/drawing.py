@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from astra_xr.accessor.usual_colormaps import is_diverging
+from astra_xr.accessor.default_colormaps import is_diverging
 from astra_xr.widgets.colormaps import colors
 from astra_xr.widgets.picker_scene import MASK, Scene
 from astra_xr.widgets.sides import (
@@ -21,9 +21,9 @@ from astra_xr.widgets.sides import (
     Side,
     State,
     channels_of,
+    default_colormap,
     side_of,
     sides_seen,
-    usual_colormap,
 )
 from astra_xr.widgets.tile_cache import Channel
 from astra_xr.widgets.tile_codes import (
@@ -185,6 +185,6 @@ def _stretched_limits(
         return found
     # 0 is in the middle for differences, and for a diverging colormap where one is usual.
     signed = state["mode"] == "difference" or (
-        is_diverging(usual_colormap(about, state)) and is_diverging(state["cmap"])
+        is_diverging(default_colormap(about, state)) and is_diverging(state["cmap"])
     )
     return {key: (symmetric if signed else centered)(pair) for key, pair in found.items()}

@@ -30,7 +30,7 @@ from astra_xr.widgets.messages import TileRequests
 from astra_xr.widgets.pair import scene_of
 from astra_xr.widgets.picker_scene import MASK
 from astra_xr.widgets.pins import Pins
-from astra_xr.widgets.sides import Side, channels_of, side_of, usual_colormap
+from astra_xr.widgets.sides import Side, channels_of, default_colormap, side_of
 from astra_xr.widgets.state import InvalidState, completed, formula_answer
 from astra_xr.widgets.stills import Still, jpeg
 from astra_xr.widgets.tile_cache import Channel, TileCache
@@ -104,7 +104,7 @@ class Picker(anywidget.AnyWidget):
         changed = any(state[key] != before.get(key) for key in ("mode", "index"))
         if before and changed and state["cmap"] == before["cmap"]:
             # Another mode or index has its own colormap, as in the browser.
-            state["cmap"] = usual_colormap(self.about, state)
+            state["cmap"] = default_colormap(self.about, state)
         return state
 
     # Results for users.

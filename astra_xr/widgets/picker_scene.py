@@ -12,9 +12,9 @@ import xarray as xr
 
 from astra_xr.accessor.band_names import find_variable, mission_of
 from astra_xr.accessor.cloud_masks import can_mask
+from astra_xr.accessor.default_colormaps import colormap_of_domain
 from astra_xr.accessor.evaluate import reflectance
 from astra_xr.accessor.indices import available
-from astra_xr.accessor.usual_colormaps import colormap_of_domain
 from astra_xr.arrays.pixel_grid import pixel_grid
 from astra_xr.arrays.thumbnail import coarse
 from astra_xr.errors import AstraError, InvalidDataset

@@ -28,7 +28,7 @@ def channels_of(state: Mapping[str, Any]) -> list[str]:
     return [state[key]] if key else list(state["bands"])
 
 
-def usual_colormap(about: Mapping[str, Any], state: Mapping[str, Any]) -> str:
+def default_colormap(about: Mapping[str, Any], state: Mapping[str, Any]) -> str:
     """Return the default colormap of the mode and its channel."""
     if state["mode"] == "index":
         # The user's own formulas are not in the table.
@@ -56,7 +56,7 @@ def side_of(about: Mapping[str, Any], state: Mapping[str, Any], side: Side) -> S
         return a | {"mode": "difference", "cmap": compare["cmap"]}
     b = a | {key: compare[key] for key in OWN if key in compare}
     if b["mode"] != "rgb" and (b["mode"], channels_of(b)) != (a["mode"], channels_of(a)):
-        b["cmap"] = usual_colormap(about, b)
+        b["cmap"] = default_colormap(about, b)
     return b
 
 

@@ -15,7 +15,7 @@ from astra_xr.accessor.own_formulas import is_formula
 from astra_xr.errors import AstraError, InvalidParameter, UnknownIndex, redact
 from astra_xr.widgets.colormaps import colors
 from astra_xr.widgets.picker_scene import Scene
-from astra_xr.widgets.sides import DIFFERENCE, OWN, State, can_differ, usual_colormap
+from astra_xr.widgets.sides import DIFFERENCE, OWN, State, can_differ, default_colormap
 from astra_xr.widgets.steps import ONLY, step_named, usual_step
 
 
@@ -82,7 +82,7 @@ def completed(scene: Scene, given: Mapping[str, Any]) -> State:
     state["stretch"].setdefault("time", state["time"])
     about = {"bands": scene.bands, "indices": scene.indices}
     if "cmap" not in own:
-        state["cmap"] = usual_colormap(about, state)
+        state["cmap"] = default_colormap(about, state)
     if compare is not None:
         mode = compare.get("mode", state["mode"])
         if mode == "index" and not (compare.get("index") or state["index"]):

@@ -85,10 +85,10 @@ def test_trees_of_others() -> None:
 @pytest.mark.parametrize(
     ("nodes", "reason"),
     [
-        ({"a": node(15, "pan"), "b": node(30, "red", edge=7.5)}, "divide evenly.*'red' lie other"),
+        ({"a": node(15, "pan"), "b": node(30, "red", edge=7.5)}, "divide evenly.*'red' do not fit"),
         ({"a": node(10, "red"), "b": node(15, "nir")}, "divide evenly"),
         ({"a": node(10, "red"), "b": node(20, "nir", pixels=6)}, "divide evenly"),
-        ({"a": node(10, "red").isel(x=[0, 1, 5]), "b": node(20, "nir")}, "without gaps.*/a has"),
+        ({"a": node(10, "red").isel(x=[0, 1, 5]), "b": node(20, "nir")}, "without gaps.*/a lacks"),
         ({"a": node(10, "red").drop_vars("x")}, "without gaps"),
         ({"a/r10m": node(10, "red"), "b/r10m": node(10, "red")}, "'red' is in /a/r10m and in /b"),
         ({"a": xr.Dataset({"red": 1.0})}, "a node with variables along y and x"),

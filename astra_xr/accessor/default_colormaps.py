@@ -36,7 +36,7 @@ def colormap_of_domain(domain: str) -> str:
     return _DOMAINS.get(domain, "viridis")
 
 
-def usual_colormap(da: xr.DataArray) -> str:
+def default_colormap(da: xr.DataArray) -> str:
     """Return the colormap of a band, of an index, or of a difference.
 
     Values in memory on both sides of 0, without a formula or role, are taken for a difference, as
@@ -44,7 +44,7 @@ def usual_colormap(da: xr.DataArray) -> str:
 
     Examples
     --------
-    >>> usual_colormap(xr.DataArray([[-0.1, 0.2]]))
+    >>> default_colormap(xr.DataArray([[-0.1, 0.2]]))
     'BrBG'
     """
     attrs: Mapping[str, Any] = da.attrs
