@@ -132,6 +132,23 @@ def test_an_open_client_as_the_catalog(tmp_path: Any, item: pystac.Item) -> None
     assert opened.attrs["scene_id"].startswith(SCENE)
 
 
+def test_parts_of_a_search() -> None:
+    found = astra_xr.search("sentinel-2", datetime="2025-08/2025-09", catalog="sample")
+    table = found.to_dataframe()
+    parts: list[Any] = [
+        found[-1:],
+        found.rows[-1:],
+        [name for name in found if "202508" in name],
+        found[table["datetime"] < "2025-09-01"],
+        found.filter(datetime="2025-08"),
+    ]
+    for part in parts:
+        ds = astra_xr.open_scenes(part, ["red"])
+        assert list(ds.id.values) == [found[-1]]
+    with pytest.raises(InvalidParameter, match=r"the column of ids: frame\['id'\]"):
+        astra_xr.open_scenes(table)
+
+
 def test_the_file_of_an_item() -> None:
     with pytest.raises(InvalidSceneId, match=r"open_scene\(pystac.Item.from_file\("):
         astra_xr.open_scene("item.json")

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from astra_xr.errors import InvalidParameter
 from astra_xr.missions import clean_item
+from astra_xr.model import FoundId
 
 
 class HasItems(Protocol):
@@ -90,7 +91,8 @@ def read_scenes(value: Any) -> list[Any]:
     if not found:
         expected = "at least one scene: this list, or what the search found, is empty"
         raise InvalidParameter(name="scenes", value=[], expected=expected)
-    return found
+    # A row of a search is its id.
+    return [each.id if isinstance(getattr(each, "id", None), FoundId) else each for each in found]
 
 
 def _iterated(value: Any) -> list[Any] | None:
