@@ -1,4 +1,4 @@
-// What can be chosen, and that nothing else gets into the state.
+// Which actions change the state, and that invalid ones do not.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -27,12 +27,12 @@ test("limits are of one channel, and stay when the stretch changes", () => {
   assert.deepEqual(after(minmax, { type: "automatic", keys: ["red"] }).limits, {});
 });
 
-test("where the limits of all channels are set, a stretch takes their place", () => {
+test("a stretch replaces limits if those of all channels are set", () => {
   const all = { ...state, limits: { red: [0, 1], green: [0, 1], blue: [0, 1], NDVI: [-1, 1] } };
   assert.deepEqual(after(all, { type: "stretch", patch: { kind: "minmax" } }).limits, { NDVI: [-1, 1] });
 });
 
-test("what cannot be leaves the state as it is", () => {
+test("impossible actions do not change the state", () => {
   for (const action of [
     { type: "nothing" }, { type: "toString" }, { type: "preset", title: "none" },
     { type: "stretch", patch: { sigma: 500 } }, { type: "stretch", patch: { low: 99 } }, { type: "stretch", patch: { high: NaN } },
@@ -48,7 +48,7 @@ test("pins lie on centers of pixels, once each", () => {
   assert.deepEqual(after(two, { type: "clear" }).pins, []);
 });
 
-test("the time is one of the steps", () => {
+test("only labels of steps are taken as time", () => {
   const stack = { ...scene, steps: [{ label: "2025-01-15" }, { label: "2025-02-01" }] };
   const there = reduce(stack, { ...state, time: "2025-01-15" }, { type: "time", label: "2025-02-01" });
   assert.deepEqual([there.time, stepOf(stack, there.time), stepOf(stack, null), stepOf(scene, "2025")], ["2025-02-01", 1, 0, 0]);

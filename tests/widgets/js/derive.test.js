@@ -22,7 +22,7 @@ function filled(key = "red", step = 1) {
   return store;
 }
 
-test("the overview and what is seen are wanted, once each", () => {
+test("the overview and the tiles in view are wanted, once each", () => {
   const large = new Pyramid({ rows: 10980, cols: 10980 }, { side: 256, top: 4, overview: [686, 686] });
   const names = (found) => found.map(({ key, level, row, col }) => `${key} ${level} ${row} ${col}`);
   const whole = names(wantedBy({ ...scene, masked: true }, large, state, 4, null));
@@ -57,7 +57,7 @@ test("tiles are of the time that is shown, and limits of the time of the stretch
   assert.ok(wantedBy(stack, pyramid, own, 0, null).every(({ time }) => time === 1));
 });
 
-test("clouds count for nothing once they are known", () => {
+test("clouds do not count once the mask is there", () => {
   const store = filled(), masked = { ...scene, masked: true };
   const statistics = new Statistics(masked, pyramid, store);
   const minmax = { ...single, stretch: { ...single.stretch, kind: "minmax" } };
@@ -66,14 +66,14 @@ test("clouds count for nothing once they are known", () => {
   assert.deepEqual(statistics.update(minmax).limits.red, [0, 399]);
 });
 
-test("a channel alone is centered where 0 is crossed", () => {
+test("limits of a single channel are symmetric if they include 0", () => {
   const store = filled();
   for (const tile of store.tiles.values()) tile.low = -100;
   const found = new Statistics(scene, pyramid, store).update({ ...single, stretch: { ...single.stretch, kind: "minmax" } });
   assert.deepEqual(found.limits.red, [-499, 499]);
 });
 
-test("what is not here has no limits, and no others pass for its own", () => {
+test("a channel without tiles has no limits, and not those of another", () => {
   const statistics = new Statistics(scene, pyramid, filled());
   const known = statistics.update(single);
   const nir = { ...single, band: "nir" };

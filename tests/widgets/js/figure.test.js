@@ -1,4 +1,4 @@
-// The figure: round bars, captions, and parts that do not lie over one another.
+// The figure: round scale bars, captions, and parts that do not overlap.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -16,7 +16,7 @@ const about = {
 };
 about.bands = { ...scene.bands, SCL: { title: "Classes", units: "", classes: Array.from({ length: 12 }, (_, n) => ({ value: n, name: `class number ${n}`, color: "#123456" })) } };
 
-test("an axis is marked at round numbers within its range", () => {
+test("ticks of an axis are round numbers within its range", () => {
   assert.deepEqual(roundNumbers(0, 0.44, 4), [0, 0.2, 0.4]);
   assert.deepEqual(roundNumbers(-0.3, 0.31, 5), [-0.2, 0, 0.2]);
   assert.deepEqual(roundNumbers(0, 1, 5), [0, 0.2, 0.4, 0.6, 0.8, 1]);
@@ -24,7 +24,7 @@ test("an axis is marked at round numbers within its range", () => {
   assert.deepEqual(roundNumbers(1e-7, 3.2e-7, 4), [1e-7, 2e-7, 3e-7]);
 });
 
-test("a bar has a round length in meters, kilometers or degrees, within its room", () => {
+test("a scale bar has a round length in meters, kilometers or degrees, within its bounds", () => {
   const meters = { degrees: false, meters: 10, dx: 10 };
   const cases = [[meters, 0.07, 200, "20 km"], [meters, 1, 200, "2 km"], [meters, 1, 99, "500 m"], [meters, 40, 200, "50 m"],
     [{ ...meters, meters: 0.01 }, 4, 200, "50 cm"], [{ degrees: true, meters: 1113.2, dx: 0.01 }, 1, 200, "200 km"],
@@ -39,7 +39,7 @@ test("a bar has a round length in meters, kilometers or degrees, within its room
   assert.equal(barOf({ degrees: false, meters: null, dx: 1 }, 1, 200), null);
 });
 
-test("a caption says date, channels with their limits, and the source", () => {
+test("a caption has the date, channels with their limits, and the source", () => {
   const rgb = captionOf(about, state, { red: [0, 0.3], green: [0, 0.25], blue: [0.01, 0.2] });
   assert.equal(rgb.title, "2025-01-15 · red, green, blue");
   assert.deepEqual(rgb.entries.map(({ text }) => text), ["Red: red 0 to 0.3", "Green: green 0 to 0.25", "Blue: blue 0.01 to 0.2"]);
@@ -50,7 +50,7 @@ test("a caption says date, channels with their limits, and the source", () => {
   assert.deepEqual([classes.entries.length, classes.maps], [12, []]);
 });
 
-test("of a comparison, a caption says what each side is, and has each legend once", () => {
+test("the caption of a comparison names both sides, and has each legend once", () => {
   const of = (compare, more) => captionOf(about, { ...state, ...more, compare: { show: "swipe", split: 0.5, cmap: "RdYlGn", ...compare } }, { red: [0, 0.3], green: [0, 0.25], blue: [0.01, 0.2], NDVI: [-0.8, 0.8], "B - A": [-1, 1] });
   const both = of({ mode: "index", index: "NDVI" });
   assert.equal(both.title, "A · red, green, blue  |  B · NDVI");
@@ -61,7 +61,7 @@ test("of a comparison, a caption says what each side is, and has each legend onc
   assert.deepEqual([difference.title, difference.maps[0].name, difference.maps[0].ends], ["B − A · NDVI", "B − A", ["-1", "1"]]);
 });
 
-test("lines and rows keep to their width, and lose nothing", () => {
+test("lines and rows keep within their width, without loss", () => {
   assert.deepEqual(rowsOf([50, 40, 30, 200, 10], 10, 100), [[0, 1], [2], [3], [4]]);
   const text = "Sentinel-2 · S2B_MSIL2A_20250115T184929_N0511_R113_T10SEG_20250115T210000 · catalog sample";
   for (const most of [60, 140, 300, 2000]) {
@@ -71,7 +71,7 @@ test("lines and rows keep to their width, and lose nothing", () => {
   }
 });
 
-test("no part of a figure lies over another, or beyond its edges", () => {
+test("parts of a figure do not overlap, and stay within its edges", () => {
   const looks = [[state, { red: [0, 0.3], green: [0, 0.25], blue: [0.01, 0.2] }], [{ ...state, mode: "single", band: "SCL" }, {}],
     [{ ...state, mode: "index", cmap: "RdYlGn" }, { NDVI: [-0.8, 0.8] }],
     [{ ...state, compare: { mode: "index", index: "NDVI", show: "swipe", split: 0.5 } }, { red: [0, 0.3], green: [0, 0.25], blue: [0.01, 0.2], NDVI: [-0.8, 0.8] }]];

@@ -1,4 +1,4 @@
-// What the tests of the browser's half share.
+// Helpers of the JavaScript tests.
 
 import { readFileSync } from "node:fs";
 
@@ -7,7 +7,7 @@ export const vectors = JSON.parse(readFileSync(new URL("../vectors.json", import
 /** A tile as it is in a store. */
 export const tileOf = ({ codes, ...rest }) => ({ ...rest, codes: Uint16Array.from(codes) });
 
-/** A kernel that writes down what it is sent. */
+/** A kernel that records its messages. */
 export function fakeWire() {
   const sent = [];
   const wire = { gone: false, sent, send: (message) => { if (!wire.gone) sent.push(message); return !wire.gone; } };

@@ -24,7 +24,7 @@ test("steps are undone and redone, one by one", () => {
   assert.equal(history.redo(two), two);
 });
 
-test("a drag is one step, however long; so are keys pressed shortly after each other", () => {
+test("a drag is one step, however long; so are keys pressed in quick succession", () => {
   const { clock, history, act } = playing();
   const drag = (from, low, gesture) => act(from, { type: "limits", key: "red", limits: [low, 1], gesture });
   let now = drag(state, 0.1, "a");
@@ -43,7 +43,7 @@ test("a drag is one step, however long; so are keys pressed shortly after each o
   assert.deepEqual(history.undo(before), state);
 });
 
-test("what was chosen elsewhere, and where one looks, stay", () => {
+test("undo keeps other changes and the view", () => {
   const { history, act } = playing();
   let now = act(state, { type: "gamma", gamma: 2 });
   now = act({ ...now, mask: true }, { type: "view", view: [0, 0, 9, 9] });
@@ -51,7 +51,7 @@ test("what was chosen elsewhere, and where one looks, stay", () => {
   assert.deepEqual([undone.gamma, undone.mask, undone.view], [1, true, [0, 0, 9, 9]]);
 });
 
-test("a new step ends redoing, and 50 steps are kept", () => {
+test("after a new step there is no redo, and 50 steps are kept", () => {
   const { history, act } = playing();
   let now = act(state, { type: "mask", mask: true });
   now = act(history.undo(now), { type: "gamma", gamma: 3 });

@@ -1,4 +1,4 @@
-// A, B and B − A: what each of them is, and what it follows from.
+// A, B and B − A: their states and pixels.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -18,7 +18,7 @@ const stack = { ...about, steps: [["06-01", 3, 5], ["06-11", 2, 90], ["06-21", 1
 const after = (from, ...actions) => actions.reduce((now, action) => reduce(about, now, action), from);
 const compared = after(state, { type: "mode", mode: "index" }, { type: "compare", on: true });
 
-test("B is what comes next in the menu, and shown in its own colors", () => {
+test("B is the next in the menu, in its own colors", () => {
   assert.deepEqual(compared.compare, { mode: "index", index: "NDWI", show: "swipe", split: 0.5, cmap: "BrBG" });
   const [a, b] = bothOf(about, compared);
   assert.deepEqual([a.index, a.cmap, b.index, b.cmap], ["NDVI", "RdYlGn", "NDWI", "RdYlBu"]);
@@ -26,11 +26,11 @@ test("B is what comes next in the menu, and shown in its own colors", () => {
   assert.equal(after(compared, { type: "compare", on: false }).compare, null);
 });
 
-test("of a stack, B is at the next clear date, and follows A in all else", () => {
+test("in a stack, B is at the next clear date, and otherwise follows A", () => {
   const begun = reduce(stack, { ...state, time: "06-01" }, { type: "compare", on: true });
   assert.deepEqual(begun.compare, { time: "06-21", show: "swipe", split: 0.5, cmap: "BrBG" });
   assert.equal(reduce(stack, { ...state, time: "06-21" }, { type: "compare", on: true }).compare.time, "06-01");
-  // Rather than one without a date, of whose clouds nothing is known.
+  // Not the one without a date, whose clouds are unknown.
   const undated = { ...stack, steps: [...stack.steps, { label: "no date", date: null, cloud: null, code: ".isel(time=3)" }] };
   assert.equal(reduce(undated, { ...state, time: "06-21" }, { type: "compare", on: true }).compare.time, "06-01");
   const index = reduce(stack, begun, { type: "mode", mode: "index" });
@@ -39,7 +39,7 @@ test("of a stack, B is at the next clear date, and follows A in all else", () =>
   assert.equal(labelOf(stack, index, "difference"), "B − A · 06-21 − 06-01 · NDVI");
 });
 
-test("what is chosen for B leaves A as it is", () => {
+test("choices for B do not change A", () => {
   const other = after(compared, { type: "mode", mode: "single", side: "b" }, { type: "band", channel: 0, name: "nir", side: "b" });
   assert.deepEqual(bothOf(about, other).map(channelsOf), [["NDVI"], ["nir"]]);
   const preset = after(compared, { type: "preset", title: "False", side: "b" });
@@ -47,18 +47,18 @@ test("what is chosen for B leaves A as it is", () => {
   const swapped = after(preset, { type: "swap" });
   assert.deepEqual(bothOf(about, swapped).map(channelsOf), [["nir", "red", "green"], ["NDVI"]]);
   assert.deepEqual(after(swapped, { type: "swap" }), preset);
-  // Limits, stretch and view are of both.
+  // Limits, stretch and view are common to both.
   assert.deepEqual(after(compared, { type: "limits", key: "NDWI", limits: [0, 1], side: "b" }).limits, { NDWI: [0, 1] });
 });
 
-test("a difference is of one channel each", () => {
+test("a difference needs one channel on each side", () => {
   const difference = after(compared, { type: "show", show: "difference" });
   assert.deepEqual(sidesSeen(difference), ["difference"]);
   const seen = sideOf(about, difference, "difference");
   assert.deepEqual([channelsOf(seen), seen.cmap], [[DIFFERENCE], "BrBG"]);
   const rgb = after(state, { type: "compare", on: true });
   assert.equal(after(rgb, { type: "show", show: "difference" }), rgb);
-  // What has no difference is shown beside each other.
+  // Sides without a difference are shown beside each other.
   for (const action of [{ type: "mode", mode: "rgb" }, { type: "mode", mode: "rgb", side: "b" }, { type: "preset", title: "False" }]) {
     assert.deepEqual(sidesSeen(after(difference, action)), ["a", "b"]);
   }
@@ -75,18 +75,18 @@ test("0 stays in the middle of a difference's limits, whichever end is moved", (
   assert.deepEqual(after(compared, { type: "limits", key: "NDVI", limits: [-0.2, 0.5], end: 1 }).limits.NDVI, [-0.2, 0.5]);
 });
 
-test("what cannot be leaves the state as it is", () => {
+test("impossible actions do not change the state", () => {
   for (const action of [{ type: "split", split: 1.2 }, { type: "split", split: NaN }, { type: "show", show: "blink" }]) assert.equal(after(compared, action), compared);
   for (const action of [{ type: "split", split: 0.2 }, { type: "swap" }, { type: "show", show: "difference" }]) assert.equal(after(state, action), state);
 });
 
-/** Stores have a tile of each channel here, of one row. */
+/** A store with one tile of one row for each channel. */
 function tilesOf(channels) {
   return { get: ({ key, time }) => channels[time ? `${key} ${time}` : key] };
 }
 const tile = (codes, low = 0, step = 1) => ({ box: [0, 0, 1, codes.length], shape: [1, codes.length], low, step, codes: Uint16Array.from(codes) });
 
-test("differences are of values, and hidden where either is", () => {
+test("differences are of values, and masked where A or B is", () => {
   const store = tilesOf({ NDVI: tile([1, 0, 5, 9], -1, 0.5), NDWI: tile([3, 7, 0, 1], 10, 1), [MASK]: tile([0, 1, 0, 0]) });
   const differences = new Differences(about, store), pyramid = new Pyramid({ rows: 1, cols: 4 }, { side: 256, top: 0, overview: [1, 4] });
   differences.of(...bothOf(about, compared));

@@ -1,4 +1,4 @@
-// The store: asked once for all views, bounded, and right whatever comes when.
+// The store: requests once for all views, is bounded, and takes messages in any order.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -17,7 +17,7 @@ function made() {
   return { store, wire, clock, changes: () => changes };
 }
 
-test("what two views want is asked for once, and dropped when neither wants it", () => {
+test("a tile that two views want is requested once, and withdrawn when neither wants it", () => {
   const { store, wire } = made();
   store.want("a", [at(0), at(1)]);
   store.want("b", [at(1), at(2)]);
@@ -29,7 +29,7 @@ test("what two views want is asked for once, and dropped when neither wants it",
   assert.ok(wire.sent.every((message) => message.store === "own"));
 });
 
-test("tiles that come in any order, twice, or unasked, are what they are", () => {
+test("tiles may arrive in any order, twice, or unrequested", () => {
   const { store, wire, changes } = made();
   store.want("a", [at(0), at(1)]);
   for (const address of [at(1), at(1), at(7), at(0)]) store.receive(tile(address));
@@ -40,7 +40,7 @@ test("tiles that come in any order, twice, or unasked, are what they are", () =>
   assert.equal(store.bytes, 3 * 8);
 });
 
-test("a tile that failed stops no other, and is asked for again on demand", () => {
+test("a failed tile does not stop others, and is requested again on retry", () => {
   const { store, wire } = made();
   store.want("a", [at(0), at(1), at(0, "nir")]);
   store.receive({ type: "failed", ...at(0), message: "503" });
@@ -53,7 +53,7 @@ test("a tile that failed stops no other, and is asked for again on demand", () =
   assert.deepEqual(wire.sent.at(-1).add, [["red", 0, 0, 0, 0]]);
 });
 
-test("what failed is asked for again by itself, later and later, and no more after five times", () => {
+test("failed tiles are requested again at growing intervals, five times at most", () => {
   const { store, wire, clock } = made();
   store.want("a", [at(0), at(1)]);
   const waits = [];
@@ -77,7 +77,7 @@ test("what failed is asked for again by itself, later and later, and no more aft
   assert.equal(clock.act, null);
 });
 
-test("without a view nothing is kept, and what is shown again is asked for again", () => {
+test("without a view no tiles are kept; a new view requests them again", () => {
   const { store, wire } = made();
   store.want("a", [at(0)]);
   store.receive(tile(at(0)));
@@ -90,7 +90,7 @@ test("without a view nothing is kept, and what is shown again is asked for again
   assert.deepEqual(wire.sent.at(-1).add, [["red", 0, 0, 0, 0]]);
 });
 
-test("without a kernel nothing is on its way, and all is asked for once it is back", () => {
+test("without a kernel nothing is pending; all is requested once it is back", () => {
   const { store, wire, clock } = made();
   wire.gone = true;
   store.want("a", [at(0)]);
@@ -102,7 +102,7 @@ test("without a kernel nothing is on its way, and all is asked for once it is ba
   assert.deepEqual([store.waiting, store.reading], [5000, ["red"]]);
 });
 
-test("what is kept is bounded, but for what is seen", () => {
+test("kept tiles are bounded, except those in view", () => {
   const { store } = made();
   const mega = 1 << 20; // codes, two bytes each
   store.want("a", [at(0)]);
@@ -112,7 +112,7 @@ test("what is kept is bounded, but for what is seen", () => {
   assert.equal(store.get(at(1)), undefined);
 });
 
-test("pickers that are out of sight share what they keep, and ask again for what is seen", () => {
+test("pickers out of sight share a bound, and request tiles again when seen", () => {
   const stores = Array.from({ length: 6 }, () => new Store(fakeWire(), "own"));
   for (const store of stores) {
     store.join("view", () => {});

@@ -1,4 +1,4 @@
-// The pure half: what Python makes of the same numbers.
+// Pure functions: the same results as in Python.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -32,7 +32,7 @@ test("differences", () => {
   for (const [pair, expected] of vectors.statistics.symmetric) assert.deepEqual(symmetric(pair), expected);
 });
 
-test("statistics of pieces are those of the whole", () => {
+test("statistics of parts are those of the whole", () => {
   const [tile] = tiles, [rows, cols] = tile.shape;
   const piece = (top, left, bottom, right) => ({ codes: tile.codes, width: cols, window: [top, left, bottom, right] });
   const pieces = countsOf([piece(0, 0, 5, cols), piece(5, 0, rows, 7), piece(5, 7, rows, cols)]);
@@ -50,7 +50,7 @@ const bytesOf = (size, compose) => {
   return new Uint8Array(words.buffer);
 };
 
-/** Equal where there is data: colors without any are of no concern. */
+/** Equal where there is data; other colors do not matter. */
 function alike(got, expected, most) {
   assert.equal(got.length, expected.length);
   for (let i = 0; i < got.length; i += 4) {
@@ -74,13 +74,13 @@ test("images of one channel and of classes", () => {
   alike(bytesOf(tile.codes.length, (out) => composeColored(out, tile.codes, classColors(tile, classes.classes))), classes.bytes, 0);
 });
 
-test("what is hidden is transparent", () => {
+test("masked pixels are transparent", () => {
   const tables = tiles.map((tile) => levelsOf(tile, [0, 1], 1)), hidden = vectors.statistics.clouds;
   const out = bytesOf(hidden.length, (words) => composeRgb(words, tiles.map((tile) => tile.codes), tables, hidden));
   assert.ok(hidden.every((is, n) => !is || out[4 * n + 3] === 0));
 });
 
-test("tiles as they are sent", async () => {
+test("tiles are unpacked", async () => {
   for (const { data, codes, ...message } of vectors.wire) {
     assert.deepEqual([...await unpacked(message, [Uint8Array.from(Buffer.from(data, "base64"))])], codes);
   }
@@ -104,7 +104,7 @@ test("the Python of an image", () => {
   for (const { about, state, limits, code } of vectors.code) assert.equal(codeOf(about, state, limits), code);
 });
 
-test("color maps are reversed", () => {
+test("colormaps are reversed", () => {
   const maps = { two: "000000ffffff" };
   assert.deepEqual([colormapOf(maps, "two"), colormapOf(maps, "two_r")], ["000000ffffff", "ffffff000000"]);
 });

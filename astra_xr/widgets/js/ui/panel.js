@@ -53,7 +53,7 @@ export class Panel {
     };
     const groups = Object.entries(about.maps).map(([title, names]) => make("div", { class: "astra-map-group", role: "group", "aria-label": title },
       make("span", { class: "astra-unit" }, title), make("div", { class: "astra-maps" }, ...names.map(swatch))));
-    return make("div", { class: "astra-map-groups", role: "radiogroup", "aria-label": "Color map" }, ...groups,
+    return make("div", { class: "astra-map-groups", role: "radiogroup", "aria-label": "Colormap" }, ...groups,
       make("div", { class: "astra-row" }, make("label", { class: "astra-check" }, this.reverse, "Reverse"), make("span", { class: "astra-unit astra-safe-note" }, "safe for color blindness")));
   }
 
@@ -86,7 +86,7 @@ export class Panel {
     } }, text);
     this.ranges = make("div", { class: "astra-row", role: "group", "aria-label": "Usual limits" },
       button("−1…1", "Limits from −1 to 1", () => [-1, 1]), button("0…1", "Limits from 0 to 1", () => [0, 1]),
-      button("±", "Limits as far from 0 on both sides", symmetric));
+      button("±", "Limits symmetric about 0", symmetric));
   }
 
   /** Make the menus and limits of the channels anew when the mode changes. */
