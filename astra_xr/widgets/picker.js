@@ -303,17 +303,20 @@ var LAST = 65535;
 var BRIGHT = 0.4;
 function countsOf(parts) {
   const all = new Uint32Array(LAST + 1), some = new Uint32Array(LAST + 1);
+  let total = 0, kept = 0;
   for (const { codes, width, window: [top, left, bottom, right], leaveOut } of parts) {
     for (let row = top; row < bottom; row++) {
       for (let i = row * width + left, end = row * width + right; i < end; i++) {
-        all[codes[i]]++;
-        if (!leaveOut || !leaveOut[i]) some[codes[i]]++;
+        const code = codes[i];
+        if (!code) continue;
+        all[code]++;
+        total++;
+        if (leaveOut?.[i]) continue;
+        some[code]++;
+        kept++;
       }
     }
   }
-  all[0] = some[0] = 0;
-  const sum = (counts) => counts.reduce((a, b) => a + b, 0);
-  const total = sum(all), kept = sum(some);
   return kept && kept * 100 >= total ? { counts: some, total: kept } : { counts: all, total };
 }
 function percentile({ low, step }, { counts, total }, percent2) {
@@ -3232,7 +3235,7 @@ var Strip = class {
         if (this.used) this.view.refresh();
       }
     }, canvas, bar, make("span", {}, shortLabel(this.steps[n])));
-    const cell = { node, canvas, bar, made: "" };
+    const cell = { node, canvas, bar, made: "", from: "", limits: {} };
     this.track.append(node);
     this.cells.set(n, cell);
     return cell;
@@ -3259,7 +3262,11 @@ var Strip = class {
     const mask = about.masked ? this.tile(MASK, n) : void 0;
     const small = tiles.length === channelsOf(state).length && (!state.mask || Boolean(mask));
     let look = shared;
-    if (!state.stretch.time && small) look = new Look(about, state, limitsInForce(state, { limits: limitsOf(about, state, tiles, mask) }));
+    if (!state.stretch.time && small) {
+      const from = JSON.stringify([state.mode, channelsOf(state), state.stretch, state.cmap, tiles.map(numberOf), mask && numberOf(mask)]);
+      if (cell.from !== from) [cell.from, cell.limits] = [from, limitsOf(about, state, tiles, mask)];
+      look = new Look(about, state, limitsInForce(state, { limits: cell.limits }));
+    }
     look.time = n;
     const failed = this.addresses(n).map((address) => store.failure(address)).find(Boolean);
     cell.node.classList.toggle("astra-failed", Boolean(failed));

@@ -71,6 +71,21 @@ def test_a_date_is_clicked(show: Show, stack: Picker, page: Any) -> None:
     assert page.evaluate("window.model.get('state').stretch.time") == "2025-07-14"
 
 
+def test_each_date_has_colors_of_its_own_limits(show: Show, stack: Picker, page: Any) -> None:
+    show(stack)
+    settled(page)
+    colors = """[...document.querySelectorAll(".astra-date canvas")].map(c => c.toDataURL())"""
+    before = page.evaluate(colors)
+    page.get_by_label("Same limits at all dates").uncheck()
+    page.wait_for_function(
+        f"before => {colors}.filter((each, n) => each !== before[n]).length >= before.length - 1",
+        arg=before,
+    )
+    last = drawn(page)
+    page.wait_for_timeout(300)
+    assert drawn(page) == last  # and nothing is computed again
+
+
 def test_keys_go_from_date_to_date_and_only_to_clear_ones(
     show: Show, stack: Picker, page: Any
 ) -> None:

@@ -17,17 +17,20 @@ export const partOf = (tile, leaveOut = null) => ({
 /** How often each code occurs, without nodata and the pixels to leave out (unless these are nearly all). @param {Part[]} parts @returns {Counts} */
 export function countsOf(parts) {
   const all = new Uint32Array(LAST + 1), some = new Uint32Array(LAST + 1);
+  let total = 0, kept = 0;
   for (const { codes, width, window: [top, left, bottom, right], leaveOut } of parts) {
     for (let row = top; row < bottom; row++) {
       for (let i = row * width + left, end = row * width + right; i < end; i++) {
-        all[codes[i]]++;
-        if (!leaveOut || !leaveOut[i]) some[codes[i]]++;
+        const code = codes[i];
+        if (!code) continue;
+        all[code]++;
+        total++;
+        if (leaveOut?.[i]) continue;
+        some[code]++;
+        kept++;
       }
     }
   }
-  all[0] = some[0] = 0;
-  const sum = (/** @type {Uint32Array} */ counts) => counts.reduce((a, b) => a + b, 0);
-  const total = sum(all), kept = sum(some);
   return kept && kept * 100 >= total ? { counts: some, total: kept } : { counts: all, total };
 }
 

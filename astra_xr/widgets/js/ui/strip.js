@@ -1,12 +1,12 @@
 // The strip below the image: a thumbnail of each time step, read when it comes into sight.
 
-import { limitsInForce, limitsOf, MASK, wantedBy } from "../derive.js";
+import { limitsInForce, limitsOf, MASK, numberOf, wantedBy } from "../derive.js";
 import { bothOf, channelsOf } from "../sides.js";
 import { CLEAR, cloudsIn, inOrder, inSight, listed, shortLabel, stepBy, stepOf } from "../steps.js";
 import { iconButton, make, modified } from "./dom.js";
 import { Layer, Look } from "./layer.js";
 
-/** @import { Address, Tile } from "../types" */
+/** @import { Address, Limits, Tile } from "../types" */
 /** @import { View } from "./view.js" */
 
 const CELL = 66; // CSS pixels from one to the next
@@ -16,7 +16,10 @@ const FEW = 6; // thumbnails requested at once while tiles of the image are read
 const AHEAD = 16; // tiles per channel up to which a neighboring step is read at the level shown
 const SLICE = 10; // milliseconds of painting at once
 
-/** @typedef {{ node: any, canvas: HTMLCanvasElement, bar: any, made: string }} Cell */
+/**
+ * `made` is what the colors of a thumbnail follow from, `from` what its own limits follow from.
+ * @typedef {{ node: any, canvas: HTMLCanvasElement, bar: any, made: string, from: string, limits: Record<string, Limits> }} Cell
+ */
 
 export class Strip {
   clear = false; // list only clear steps
@@ -194,7 +197,7 @@ export class Strip {
       class: "astra-date", role: "option", onclick: () => { this.focus = true; this.use(); this.choose(n); },
       onpointerenter: () => { this.hovered = n; if (this.used) this.view.refresh(); },
     }, canvas, bar, make("span", {}, shortLabel(this.steps[n])));
-    const cell = { node, canvas, bar, made: "" };
+    const cell = { node, canvas, bar, made: "", from: "", limits: {} };
     this.track.append(node);
     this.cells.set(n, cell);
     return cell;
@@ -220,7 +223,11 @@ export class Strip {
     const mask = about.masked ? this.tile(MASK, n) : undefined;
     const small = tiles.length === channelsOf(state).length && (!state.mask || Boolean(mask));
     let look = shared;
-    if (!state.stretch.time && small) look = new Look(about, state, limitsInForce(state, { limits: limitsOf(about, state, tiles, mask) }));
+    if (!state.stretch.time && small) {
+      const from = JSON.stringify([state.mode, channelsOf(state), state.stretch, state.cmap, tiles.map(numberOf), mask && numberOf(mask)]);
+      if (cell.from !== from) [cell.from, cell.limits] = [from, limitsOf(about, state, tiles, mask)];
+      look = new Look(about, state, limitsInForce(state, { limits: cell.limits }));
+    }
     look.time = n;
     const failed = this.addresses(n).map((address) => store.failure(address)).find(Boolean);
     cell.node.classList.toggle("astra-failed", Boolean(failed));
