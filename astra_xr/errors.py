@@ -1,15 +1,15 @@
-"""Every exception that astra-xr raises on purpose, in one tree.
+"""All exceptions of astra-xr, in one tree.
 
 ::
 
     AstraError
     ├── InvalidSceneId (ValueError)       the text is not a scene id
-    ├── InvalidParameter (ValueError)     an argument is not one of the forms that work
-    │   └── InvalidFormat                 no such output format
+    ├── InvalidParameter (ValueError)     an argument has an invalid value
+    │   └── InvalidFormat                 … of format=
     ├── InvalidDataset (ValueError)       a Dataset lacks what a method needs
     ├── TooLarge (ValueError)             a result is larger than memory, or unreasonably large
     ├── InvalidItem (ValueError)          a STAC item lacks what is needed to open it
-    ├── SceneNotFound (LookupError)       no catalog that was asked has the scene
+    ├── SceneNotFound (LookupError)       no catalog has the scene
     ├── AmbiguousSceneId (LookupError)    the id is a prefix of several scenes
     ├── UnknownBand (LookupError)         the scene has no band of that name
     ├── AmbiguousBand (LookupError)       the name fits several bands
@@ -22,14 +22,14 @@
     │   │   └── ConversionsBusy           … has too many conversions waiting
     │   └── UpstreamTimeout               … did not answer in time
     ├── AuthenticationRequired            the resolver service got no valid API key
-    ├── Forbidden                         a signed URL was altered, or has expired
+    ├── Forbidden                         a signed URL is invalid, or has expired
     ├── SigningError                      no URL that storage accepts could be made
     ├── ConversionFailed                  a file could not be made in the requested format
     ├── ReadError                         pixels could not be read
     └── MissingExtra (ImportError)        an optional dependency is not installed
 
-Messages say what was requested, what exists, and what to do next. They never hold a signature, a
-token or a key: text from elsewhere goes through :func:`redact` first.
+Messages state what was requested, what exists, and what to do. They contain no signature, token or
+key: foreign text goes through :func:`redact`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 from urllib.parse import unquote
 
-# Lengths are bounded so that no text, however long, takes more than linear time.
+# Lengths are bounded, so that any text takes linear time.
 _URL = re.compile(
     r"(?<![a-z0-9+.-])(?P<scheme>[a-z][a-z0-9+.-]{0,19})://(?P<rest>[^\s'\"<>]+)", re.IGNORECASE
 )
@@ -63,18 +63,18 @@ _API_KEY = re.compile(r"\bastra_sk_\w+")
 
 
 def redact(text: object) -> str:
-    """Return a text or URL without secrets: without query, user info and keys.
+    """Return a text or URL without secrets: without queries, user info and keys.
 
     Parameters
     ----------
     text : object
-        A URL, an exception, or any text that may hold URLs.
+        A URL, an exception, or any text that may contain URLs.
 
     Returns
     -------
     str
-        The same text; each URL in it ends before its query, and the values of ``sig=``,
-        ``token:`` and the like are replaced by ``***``.
+        The text, in which URLs end before their query, and values of ``sig=``, ``token:`` and the
+        like are ``***``.
 
     Examples
     --------
@@ -99,9 +99,15 @@ def closest(name: str, choices: Iterable[str], count: int = 3) -> list[str]:
     """Return the ``count`` choices that look most like ``name``, best first, ignoring case."""
     by_lower = {choice.lower(): choice for choice in choices}
     hits = difflib.get_close_matches(name.lower(), by_lower, n=4 * count, cutoff=0.5)
-    # Swapped letters are the likeliest slip: NVDI means NDVI.
+    # Swapped letters are the most likely mistake: NVDI for NDVI.
     hits.sort(key=lambda hit: sorted(hit) != sorted(name.lower()))
     return [by_lower[hit] for hit in hits[:count]]
+
+
+def suggestion(name: str, choices: Iterable[str]) -> str:
+    """Return ``; did you mean 'x'?`` with the closest choice; empty without one."""
+    hits = closest(name, choices, 1)
+    return f"; did you mean {hits[0]!r}?" if hits else ""
 
 
 def _did_you_mean(name: str, choices: Iterable[str]) -> str:
@@ -110,17 +116,22 @@ def _did_you_mean(name: str, choices: Iterable[str]) -> str:
 
 
 def _one_line(value: object) -> str:
-    """Return a repr that fits into a sentence; the type of tables and Datasets."""
-    text = redact(repr(value))
-    kind = type(value)
-    return text[:200] if "\n" not in text else f"<{kind.__module__.split('.')[0]}.{kind.__name__}>"
+    """Return a repr that fits into a sentence; of tables and Datasets, only their type."""
+    text, kind = redact(repr(value)), type(value)
+    if "\n" in text:
+        return f"<{kind.__module__.split('.')[0]}.{kind.__name__}>"
+    return text if len(text) <= 200 else f"{text[:199]}…"
 
 
-_TO_WORKERS = "astra_xr.configure(..., client=client) sets what you configure on all workers too."
+def _after(hint: str) -> str:
+    return f" {hint}" if hint else ""
 
 
-def on_dask_worker() -> bool:
-    """Return True in the process of a dask worker, whichever of its threads asks."""
+_TO_WORKERS = "astra_xr.configure(..., client=client) configures all workers too."
+
+
+def _on_dask_worker() -> bool:
+    """Return True in the process of a dask worker, in any of its threads."""
     module = sys.modules.get("distributed.worker")
     return module is not None and bool(list(getattr(module.Worker, "_instances", ())))
 
@@ -140,7 +151,6 @@ def revived(code: str, message: str, state: object) -> AstraError | None:
     code : str
         Code of the error's class.
     message : str
-        Its message.
     state : object
         Its attributes, from JSON.
     """
@@ -166,14 +176,14 @@ class AstraError(Exception):
     Attributes
     ----------
     code : str
-        Stable machine-readable name, the same in the process and over HTTP.
+        Stable name for programs, also over HTTP.
     """
 
     code: ClassVar[str] = "internal-error"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Keyword-only constructors do not survive the default pickling, and errors travel
-        # from dask workers to the caller.
+        # Errors are sent from dask workers to the caller, and the default pickling does not support
+        # keyword-only constructors.
         return _rebuild, (type(self), str(self), dict(self.__dict__))
 
     def __str__(self) -> str:
@@ -181,14 +191,14 @@ class AstraError(Exception):
 
 
 class InvalidSceneId(AstraError, ValueError):
-    """The text is not a scene id of any known form."""
+    """The text has none of the forms of a scene id."""
 
     code = "invalid-scene-id"
 
     def __init__(
         self, *, scene_id: str, reason: str, forms: Sequence[str] = (), hint: str = ""
     ) -> None:
-        """Take ``forms`` as examples of ids; without any, ``hint`` is what would do."""
+        """Create it with examples of ids (``forms``), or else with a ``hint``."""
         self.scene_id = redact(scene_id[:200])
         self.reason = redact(reason)
         self.forms = tuple(forms)
@@ -197,30 +207,34 @@ class InvalidSceneId(AstraError, ValueError):
 
 
 class InvalidParameter(AstraError, ValueError):
-    """An argument has a value that no call can use.
+    """An argument has an invalid value.
 
     Attributes
     ----------
     name : str
-        Of the parameter.
+        The parameter; of several, ``"x, y"``.
     value : str
         Its repr, on one line, without secrets.
     expected : str
-        What would do.
+        Which values are valid.
+    reason : str
+        What is wrong, if the value does not show it; else empty.
     """
 
     code = "invalid-parameter"
 
-    def __init__(self, *, name: str, value: object, expected: str) -> None:
+    def __init__(self, *, name: str, value: object, expected: str, reason: str = "") -> None:
         self.name = name
         self.value = _one_line(value)
         self.expected = expected
+        self.reason = redact(reason)
+        wrong = f"{self.reason}; " if reason else ""
         end = "" if expected.endswith("?") else "."
-        super().__init__(f"Invalid {name}={self.value}: expected {expected}{end}")
+        super().__init__(f"Invalid {name}={self.value}: {wrong}expected {expected}{end}")
 
 
 class InvalidFormat(InvalidParameter):
-    """The output format is not one of those that exist."""
+    """The output format is unknown."""
 
     code = "invalid-format"
 
@@ -229,12 +243,12 @@ class InvalidFormat(InvalidParameter):
 
 
 class InvalidDataset(AstraError, ValueError):
-    """A Dataset or DataArray lacks what a method needs of it."""
+    """A Dataset or DataArray lacks something that a method needs."""
 
     code = "invalid-dataset"
 
     def __init__(self, *, method: str, needs: str, hint: str) -> None:
-        """Take ``needs`` as the end of "method needs …", and ``hint`` as a sentence."""
+        """Create it with the end of "method needs …", and a sentence as ``hint``."""
         self.method = method
         self.needs = redact(needs)
         super().__init__(f"{method} needs {self.needs}. {hint}")
@@ -263,7 +277,7 @@ class InvalidItem(AstraError, ValueError):
 
 
 class SceneNotFound(AstraError, LookupError):
-    """None of the catalogs that were asked has the scene."""
+    """None of the catalogs has the scene."""
 
     code = "scene-not-found"
 
@@ -272,9 +286,7 @@ class SceneNotFound(AstraError, LookupError):
         self.asked = tuple(asked)
         self.hint = hint
         where = ", ".join(asked) if asked else "no catalog (none serves this kind of scene)"
-        super().__init__(
-            f"No scene {scene_id!r} found. Asked: {where}.{' ' + hint if hint else ''}"
-        )
+        super().__init__(f"No scene {scene_id!r} found. Asked: {where}.{_after(hint)}")
 
 
 class AmbiguousSceneId(AstraError, LookupError):
@@ -288,7 +300,7 @@ class AmbiguousSceneId(AstraError, LookupError):
         shown = "\n  ".join(self.candidates[:20])
         more = len(self.candidates) - 20
         super().__init__(
-            f"{scene_id!r} matches {len(self.candidates)} scenes. Take one of them:\n  {shown}"
+            f"{scene_id!r} matches {len(self.candidates)} scenes. Use one of them:\n  {shown}"
             + (f"\n  … and {more} more" if more > 0 else "")
         )
 
@@ -299,7 +311,7 @@ class UnknownBand(AstraError, LookupError):
     code = "unknown-band"
 
     def __init__(self, *, band: str, scene: str, available: Mapping[str, str | None]) -> None:
-        """Take ``available`` as native name → common name (or None), in the scene's order."""
+        """Create it with the scene's bands: native name → common name, or None."""
         self.band = redact(band)[:80]
         self.scene = scene
         self.available = dict(available)
@@ -310,7 +322,7 @@ class UnknownBand(AstraError, LookupError):
             + (
                 f"Bands, native (common): {listed}."
                 if listed
-                else "It has no bands: none of its assets is a raster that can be opened."
+                else "None of its assets is a raster that can be opened."
             )
         )
 
@@ -321,12 +333,12 @@ class AmbiguousBand(AstraError, LookupError):
     code = "ambiguous-band"
 
     def __init__(self, *, band: str, scene: str, candidates: Mapping[str, str]) -> None:
-        """Take ``candidates`` as native name → a distinguishing property, e.g. its wavelength."""
+        """Create it with native name → distinguishing property, e.g. wavelength."""
         self.band = band
         self.scene = scene
         self.candidates = dict(candidates)
         listed = ", ".join(f"{name} ({what})" for name, what in candidates.items())
-        super().__init__(f"{band!r} fits several bands of {scene}: {listed}. Ask for one by name.")
+        super().__init__(f"{band!r} fits several bands of {scene}: {listed}. Use one of them.")
 
 
 class MixedGrids(AstraError, ValueError):
@@ -337,7 +349,7 @@ class MixedGrids(AstraError, ValueError):
     def __init__(
         self, *, scene: str, bands: Mapping[str, str], hint: str = "Open one group at a time."
     ) -> None:
-        """Take ``bands`` (or scenes) as name → CRS."""
+        """Create it with band (or scene) → CRS."""
         self.scene = scene
         self.bands = dict(bands)
         groups: dict[str, list[str]] = {}
@@ -345,8 +357,7 @@ class MixedGrids(AstraError, ValueError):
             groups.setdefault(crs, []).append(name)
         listed = "; ".join(f"{crs}: {', '.join(names)}" for crs, names in sorted(groups.items()))
         super().__init__(
-            f"The bands of {scene} lie in several coordinate reference systems ({listed}), and "
-            f"one Dataset has one. {hint}"
+            f"The bands of {scene} have several CRSs ({listed}), and a Dataset has one. {hint}"
         )
 
 
@@ -359,13 +370,13 @@ class UnknownIndex(AstraError, LookupError):
         self.index = index
         self.suggestions = tuple(closest(index, known))
         super().__init__(
-            f"No spectral index is called {index!r}.{_did_you_mean(index, self.suggestions)} "
+            f"There is no spectral index {index!r}.{_did_you_mean(index, self.suggestions)} "
             "All names: spyndex.indices."
         )
 
 
 class MissingIndexBand(AstraError, LookupError):
-    """The dataset lacks a band, or a constant has no value, that an index needs."""
+    """A spectral index needs a band that the Dataset lacks, or a constant without a value."""
 
     code = "missing-index-band"
 
@@ -377,7 +388,7 @@ class MissingIndexBand(AstraError, LookupError):
 
 
 class UpstreamError(AstraError):
-    """A catalog or signing service returned an unusable answer."""
+    """A catalog or signing service failed, or returned an invalid response."""
 
     code = "upstream-error"
     status: int | None = None  # HTTP
@@ -386,7 +397,7 @@ class UpstreamError(AstraError):
     def __init__(
         self, *, service: str, reason: str, retry_after: float | None = None, hint: str = ""
     ) -> None:
-        """Take ``retry_after`` in seconds, where the service said when to come back."""
+        """Create it with the seconds to wait (``retry_after``), if the service reported them."""
         self.service = service
         self.reason = redact(reason)
         self.retry_after = retry_after
@@ -395,7 +406,7 @@ class UpstreamError(AstraError):
 
 
 class UpstreamUnavailable(UpstreamError):
-    """A service is down, unreachable or refuses because of too many requests."""
+    """A service is down, unreachable, or refuses further requests for a while."""
 
     code = "upstream-unavailable"
 
@@ -424,15 +435,15 @@ class AuthenticationRequired(AstraError):
     code = "authentication-required"
 
     def __init__(self, *, service: str, hint: str = "") -> None:
-        if on_dask_worker():
+        if _on_dask_worker():
             hint = f"{hint} This dask worker has none. {_TO_WORKERS}".strip()
         self.service = service
         self.hint = hint
-        super().__init__(f"{service} requires a valid API key.{' ' + hint if hint else ''}")
+        super().__init__(f"{service} requires a valid API key.{_after(hint)}")
 
 
 class Forbidden(AstraError):
-    """The requested resource is not accessible, or not any more."""
+    """Access to a resource is refused."""
 
     code = "forbidden"
 
@@ -447,8 +458,8 @@ class SigningError(AstraError):
     code = "signing-failed"
 
     def __init__(self, *, href: str, reason: str, hint: str, no_keys: bool = False) -> None:
-        """Take ``no_keys`` as True where the reader's own credentials are missing here."""
-        if no_keys and on_dask_worker():
+        """Create it with ``no_keys`` True if the user's credentials are missing."""
+        if no_keys and _on_dask_worker():
             reason, hint = f"{reason} on this dask worker", f"{hint} {_TO_WORKERS}"
         self.href = redact(href)
         self.reason = redact(reason)
@@ -456,33 +467,29 @@ class SigningError(AstraError):
 
 
 class ConversionFailed(AstraError):
-    """A file could not be made in the requested format; no partial file remains."""
+    """A file could not be converted; no partial file remains."""
 
     code = "conversion-failed"
 
     def __init__(self, *, source: str, reason: str, hint: str = "") -> None:
-        """Take ``source`` as what the user knows it by: scene and band, or a file's name."""
+        """Create it with scene and band, or a file's name, as ``source``."""
         self.source = redact(source)
         self.reason = redact(reason)
-        super().__init__(
-            f"{self.source} cannot be converted: {self.reason}.{' ' + hint if hint else ''}"
-        )
+        super().__init__(f"{self.source} cannot be converted: {self.reason}.{_after(hint)}")
 
 
 class ReadError(AstraError):
-    """Pixels could not be read; nothing was filled in for them."""
+    """Pixels could not be read."""
 
     code = "read-failed"
 
     def __init__(self, *, source: str, href: str, reason: str, hint: str = "") -> None:
-        """Take ``source`` as what the user knows it by: scene id and band."""
+        """Create it with scene id and band as ``source``."""
         self.source = source
         self.href = redact(href)
         self.reason = redact(reason)
         place = f" from {self.href}" if href else ""
-        super().__init__(
-            f"Could not read {source}{place}: {self.reason}.{' ' + hint if hint else ''}"
-        )
+        super().__init__(f"Could not read {source}{place}: {self.reason}.{_after(hint)}")
 
 
 class MissingExtra(AstraError, ImportError):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal
 
-from astra_xr.errors import InvalidParameter, redact
+from astra_xr.errors import InvalidParameter
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -51,24 +51,24 @@ def read_box(value: Any) -> Box:
         if not problem:
             return west, south, east, north
     elif hasattr(value, "__geo_interface__") or isinstance(value, Mapping):
-        problem = "; intersects= takes geometries and GeoDataFrames"
-    expected = f"(west, south, east, north) in degrees{problem}"
-    raise InvalidParameter(name="bbox", value=value, expected=expected)
+        problem = "intersects= takes geometries and GeoDataFrames"
+    expected = "(west, south, east, north) in degrees"
+    raise InvalidParameter(name="bbox", value=value, expected=expected, reason=problem)
 
 
 def _box_problem(west: float, south: float, east: float, north: float) -> str:
-    """Return what is wrong with a box, as the end of a sentence; empty if nothing."""
+    """Return what is wrong with a box; empty if nothing is."""
     if not _on_earth([(west, south), (east, north)]):
         if _on_earth([(south, west), (north, east)]):
-            return "; longitude and latitude look swapped"
-        projected = max(map(abs, (west, south, east, north))) > 1000
-        hint = "; projected coordinates go into x= and y= of open_scene" if projected else ""
-        return f", -180..180 and -90..90{hint}"
+            return "longitude and latitude look swapped"
+        if max(map(abs, (west, south, east, north))) > 1000:
+            return "projected coordinates go into x= and y= of open_scene"
+        return "it leaves -180..180, -90..90"
     if south > north:
-        return f"; south ({south:g}) is greater than north ({north:g})"
+        return f"south ({south:g}) is greater than north ({north:g})"
     if west > east and not west > 0 > east:
         return (
-            f"; west ({west:g}) is greater than east ({east:g}), which is valid only for boxes "
+            f"west ({west:g}) is greater than east ({east:g}), which is valid only for boxes "
             "that cross the antimeridian"
         )
     return ""
@@ -149,16 +149,16 @@ def read_geometry(value: Any) -> dict[str, Any]:
     if known and _on_earth(points):
         return geometry
     if not known:
-        hint = "; this one has no CRS: .set_crs() sets it" if lacks_crs(value) else ""
+        reason = "it has no CRS, which .set_crs() sets" if lacks_crs(value) else ""
     elif _on_earth(points[:, ::-1]):
-        hint = "; longitude and latitude look swapped"
+        reason = "longitude and latitude look swapped"
     else:
-        hint = "; this one leaves -180..180, -90..90"
+        reason = "it leaves -180..180, -90..90"
     wanted = (
         "a GeoJSON geometry or feature in longitude and latitude, a shapely geometry, or a "
         "GeoDataFrame or GeoSeries with a CRS"
     )
-    raise InvalidParameter(name="intersects", value=value, expected=wanted + hint)
+    raise InvalidParameter(name="intersects", value=value, expected=wanted, reason=reason)
 
 
 def lacks_crs(value: Any) -> bool:
@@ -210,8 +210,8 @@ def read_crs(value: Any) -> CRS | Literal["utm"] | None:
     # pyproj's own error is a RuntimeError.
     except (ValueError, TypeError, RuntimeError, AttributeError, LookupError) as error:
         reason = " ".join(str(error).split())[:200]
-    expected = f"an EPSG code, WKT, anything else that pyproj takes, or 'utm' ({redact(reason)})"
-    raise InvalidParameter(name="crs", value=value, expected=expected)
+    expected = "an EPSG code, WKT, anything else that pyproj takes, or 'utm'"
+    raise InvalidParameter(name="crs", value=value, expected=expected, reason=reason)
 
 
 def plain_crs(crs: Any) -> CRS:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import platformdirs
 
-from astra_xr.errors import InvalidParameter, closest
+from astra_xr.errors import InvalidParameter, suggestion
 from astra_xr.secret import Secret
 from astra_xr.setting_values import read_value
 
@@ -252,17 +252,19 @@ def _filed() -> Mapping[str, Any]:
 def _read_file(path: Path, stamp: tuple[int, ...]) -> Mapping[str, Any]:
     """Read the file; ``stamp`` changes when the file does."""
     found = _parsed(path)
-    expected = ""
+    reason = expected = ""
     if found is None:
         expected = "TOML that can be read, with api_url and api_key as text"
     elif "api_key" in found[0] and os.name == "posix":
         # As ssh and netrc do with their files.
         if found[1].st_uid not in (os.getuid(), 0):
-            expected = "a file that you own, since it holds api_key"
+            reason, expected = "another user owns it", "a file of yours, as it holds api_key"
         elif found[1].st_mode & 0o077:
-            expected = f"a file that only you can read, since it holds api_key: chmod 600 {path}"
+            reason, expected = "it holds api_key, and others can read it", f"chmod 600 {path}"
     if found is None or expected:
-        raise InvalidParameter(name="config.toml", value=str(path), expected=expected)
+        raise InvalidParameter(
+            name="config.toml", value=str(path), expected=expected, reason=reason
+        )
     return {name: value for name, value in found[0].items() if value}
 
 
@@ -320,10 +322,9 @@ def set_settings(values: Mapping[str, Any]) -> Settings:
     names = [f.name for f in fields(Settings)]
     for name in values:
         if name not in names:
-            near = closest(name, names, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            expected = f"one of {', '.join(sorted(names))}{hint}"
-            raise InvalidParameter(name="setting", value=name, expected=expected)
+            expected = f"one of {', '.join(sorted(names))}{suggestion(name, names)}"
+            # Its value may be a key whose name is misspelled.
+            raise InvalidParameter(name=name, value="***", expected=expected)
     read = {name: _read(name, value, name) for name, value in values.items() if value is not None}
     for name in values:
         _configured.pop(name, None)

@@ -11,7 +11,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import pandas as pd
 import pytest
+import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,6 +42,13 @@ SAMPLES: list[tuple[AstraError, str, str]] = [
         errors.InvalidParameter(name="bands", value=[], expected="at least one band name"),
         "invalid-parameter",
         "Invalid bands=[]: expected at least one band name.",
+    ),
+    (
+        errors.InvalidParameter(
+            name="bbox", value=(1, 3, 2, 0), expected="(w, s, e, n)", reason="s is above n"
+        ),
+        "invalid-parameter",
+        "Invalid bbox=(1, 3, 2, 0): s is above n; expected (w, s, e, n).",
     ),
     (
         errors.InvalidFormat(value="gif", formats=("cog", "png")),
@@ -74,7 +83,7 @@ SAMPLES: list[tuple[AstraError, str, str]] = [
     (
         errors.AmbiguousSceneId(scene_id="s:1", candidates=["s:1a", "s:1b"]),
         "ambiguous-scene-id",
-        "'s:1' matches 2 scenes. Take one of them:\n  s:1a\n  s:1b",
+        "'s:1' matches 2 scenes. Use one of them:\n  s:1a\n  s:1b",
     ),
     (
         errors.UnknownBand(
@@ -89,27 +98,27 @@ SAMPLES: list[tuple[AstraError, str, str]] = [
     (
         errors.UnknownBand(band="x", scene="s:1", available={}),
         "unknown-band",
-        "s:1 has no band 'x'. It has no bands: none of its assets is a raster that can be opened.",
+        "s:1 has no band 'x'. None of its assets is a raster that can be opened.",
     ),
     (
         errors.AmbiguousBand(
             band="rededge", scene="s:1", candidates={"B05": "0.704 µm", "B06": "0.74 µm"}
         ),
         "ambiguous-band",
-        "'rededge' fits several bands of s:1: B05 (0.704 µm), B06 (0.74 µm). Ask for one by name.",
+        "'rededge' fits several bands of s:1: B05 (0.704 µm), B06 (0.74 µm). Use one of them.",
     ),
     (
         errors.MixedGrids(scene="s:1", bands={"swir16": "EPSG:4326", "red": "EPSG:32610"}),
         "mixed-grids",
         (
-            "The bands of s:1 lie in several coordinate reference systems (EPSG:32610: red; "
-            "EPSG:4326: swir16), and one Dataset has one. Open one group at a time."
+            "The bands of s:1 have several CRSs (EPSG:32610: red; EPSG:4326: swir16), and a "
+            "Dataset has one. Open one group at a time."
         ),
     ),
     (
         errors.UnknownIndex(index="NDVII", known=["NDVI", "SAVI"]),
         "unknown-index",
-        "No spectral index is called 'NDVII'. Did you mean 'NDVI'? All names: spyndex.indices.",
+        "There is no spectral index 'NDVII'. Did you mean 'NDVI'? All names: spyndex.indices.",
     ),
     (
         errors.MissingIndexBand(
@@ -268,7 +277,7 @@ class TestWords:
         "error",
         [
             errors.InvalidSceneId(scene_id=URL, reason="no", forms=[]),
-            errors.InvalidParameter(name="href", value=URL, expected="an id"),
+            errors.InvalidParameter(name="href", value=URL, expected="an id", reason=URL),
             errors.InvalidFormat(value=URL, formats=["cog"]),
             errors.InvalidItem(item=URL, reason=f"{URL} is odd"),
             errors.UnknownBand(band=URL, scene="s:1", available={}),
@@ -286,6 +295,16 @@ class TestWords:
         assert len(str(errors.InvalidSceneId(scene_id="x" * 2000, reason="no", forms=[]))) < 300
         assert len(str(errors.UnknownBand(band="x" * 999, scene="", available={}))) < 200
         assert len(str(errors.InvalidParameter(name="a", value="x" * 999, expected="b"))) < 300
+
+    def test_a_long_value_is_cut_where_it_shows(self) -> None:
+        error = errors.InvalidParameter(name="a", value=list(range(999)), expected="b")
+        assert str(error).endswith("…: expected b.")
+
+    def test_a_dataset_is_shown_by_its_type(self) -> None:
+        for value in (xr.Dataset(), xr.DataArray([1]), pd.DataFrame({"a": [1]})):
+            error = errors.InvalidParameter(name="a", value=value, expected="b")
+            kind = type(value)
+            assert error.value == f"<{kind.__module__.split('.')[0]}.{kind.__name__}>"
 
 
 class TestTravel:

@@ -58,7 +58,7 @@ def test_across_the_antimeridian() -> None:
         ((37.0, -123.0, 38.0, -122.0), "longitude and latitude look swapped"),
         ((5, 51, 6, 50), "south (51) is greater than north (50)"),
         ((6, 50, 5, 51), "west (6) is greater than east (5)"),
-        ((5, 50, 6, 200), "-180..180 and -90..90"),
+        ((5, 50, 6, 200), "it leaves -180..180, -90..90"),
         ((5, 50, 6), "(west, south, east, north) in degrees"),
         ((5, 50, 6, math.nan), "(west, south, east, north) in degrees"),
         ("world", "(west, south, east, north) in degrees"),

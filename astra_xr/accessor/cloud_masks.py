@@ -126,9 +126,9 @@ def _check_options(what: Any, kinds: tuple[Any, ...], by: Any, above: Any, overl
         ("overlap", overlap, overlap is not None and not callable(by),
          "None unless by= is a function"),
         ("what", what, callable(by) and kinds != WHAT,
-         "no what= beside a function, which decides by itself"),
+         "no what=, as the function decides what is masked"),
         ("what", what, is_probability and kinds not in (WHAT, ("clouds",)),
-         "'clouds', the only probabilities there are; mask('shadows') masks shadows"),
+         "'clouds', as catalogs only have their probabilities"),
     )  # fmt: skip
     for name, value, wrong, expected in checks:
         if wrong:

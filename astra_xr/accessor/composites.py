@@ -182,9 +182,9 @@ def _periods(ds: xr.Dataset, freq: Any) -> tuple[npt.NDArray[Any], list[Steps]]:
         reason = f"{len(labels)} periods are more than {_MOST}"
     expected = (
         "what xarray's resample(time=…) takes: '1MS' (months), 'QS' (quarters), 'QS-DEC' (seasons "
-        f"from December on), 'YS' (years), '10D' (ten days); {reason}"
+        "from December on), 'YS' (years), '10D' (ten days)"
     )
-    raise InvalidParameter(name="freq", value=freq, expected=expected)
+    raise InvalidParameter(name="freq", value=freq, expected=expected, reason=reason)
 
 
 def _clearest_first(ds: xr.Dataset) -> npt.NDArray[np.intp]:

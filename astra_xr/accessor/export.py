@@ -107,18 +107,21 @@ def _check_profile(profile: str, bands: Mapping[str, xr.DataArray], dtype: np.dt
         return
     from rio_cogeo.profiles import cog_profiles
 
-    expected = ""
+    expected = reason = ""
     if profile not in cog_profiles:
         expected = f"one of {', '.join(sorted(cog_profiles))}"
     elif profile in _LOSSY and (dtype != "uint8" or len(bands) not in _LOSSY[profile]):
         counts = " or ".join(str(each) for each in _LOSSY[profile])
-        expected = f"a profile for {len(bands)} × {dtype}; this one holds {counts} × uint8"
+        reason = f"it holds {counts} × uint8"
+        expected = f"a profile for {len(bands)} × {dtype}"
     elif profile in _LOSSY and not all(map(can_average, bands.values())):
-        expected = "a lossless profile for classes and masks; this one changes their numbers"
+        reason = "it changes the numbers of classes and masks"
+        expected = "a lossless profile"
     elif profile.startswith("lerc") and dtype in ("int64", "uint64"):
-        expected = f"a profile for {dtype}; this one does not hold it"
+        reason = f"it does not hold {dtype}"
+        expected = "another profile, such as 'deflate'"
     if expected:
-        raise InvalidParameter(name="profile", value=profile, expected=expected)
+        raise InvalidParameter(name="profile", value=profile, expected=expected, reason=reason)
 
 
 def _check_web(crs: str, grid: GeoBox, nodata: float | None) -> None:

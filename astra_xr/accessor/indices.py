@@ -59,8 +59,8 @@ def spectral_indices(
     if not wanted or not all(isinstance(name, str) for name in wanted):
         raise InvalidParameter(name="name", value=names, expected="names of indices")
     for name in filter(is_formula, wanted):
-        expected = "names of indices; compute a formula by itself"
-        raise InvalidParameter(name="name", value=name[:100], expected=expected)
+        reason, expected = "a formula cannot be one of several", "names of indices"
+        raise InvalidParameter(name="name", value=name[:100], expected=expected, reason=reason)
     recipes = [recipe_of(name, constants, kernel) for name in wanted]
     known = {recipe.name: settable(recipe, kernel) for recipe in recipes}
     settables = sorted({each for some in known.values() for each in some})
@@ -77,7 +77,7 @@ def spectral_indices(
 def _check_constants(constants: Constants, known: Iterable[str], expected: str) -> None:
     unknown = sorted(set(constants) - set(known))
     if unknown:
-        raise InvalidParameter(name="constant", value=unknown[0], expected=expected)
+        raise InvalidParameter(name=unknown[0], value=constants[unknown[0]], expected=expected)
     for symbol, value in constants.items():
         if not isinstance(value, Real) or isinstance(value, bool):
             raise InvalidParameter(name=symbol, value=value, expected="a number")
@@ -123,7 +123,7 @@ def _own(ds: xr.Dataset, text: str, given: Constants, mask: xr.DataArray | None)
     _check_constants(given, recipe.symbols, f"a name in {recipe.formula}")
     if not bands:
         expected = "a formula with a band, not only constants"
-        raise InvalidParameter(name="formula", value=text[:100], expected=expected)
+        raise InvalidParameter(name="name", value=text[:100], expected=expected)
     # Other variables may be below 0.
     return _evaluated(ds, recipe, bands, given, mask, bounded=bands.keys() <= letters.keys())
 

@@ -70,9 +70,9 @@ def own_recipe(text: str, symbol_of: Callable[[str], str]) -> Recipe:
 def _invalid(text: str, reason: str) -> InvalidParameter:
     expected = (
         "a formula of bands, numbers, + - * / **, parentheses and "
-        f"{', '.join(FUNCTIONS)}, such as '(N-R)/(N+R)'; {reason}"
+        f"{', '.join(FUNCTIONS)}, such as '(N-R)/(N+R)'"
     )
-    return InvalidParameter(name="formula", value=text[:100], expected=expected)
+    return InvalidParameter(name="name", value=text[:100], expected=expected, reason=reason)
 
 
 def _parsed(text: str) -> ast.expr:

@@ -37,8 +37,9 @@ def plot(ds: xr.Dataset, name: str | None, max_pixels: int, options: dict[str, A
     if len(set(bands)) > 1:
         return _draw_rgb(ds, bands, max_pixels, options)
     listed = ", ".join(map(repr, variables))
-    expected = f"one of {listed}, or an index: this Dataset lacks red, green and blue"
-    raise InvalidParameter(name="name", value=name, expected=expected)
+    reason = "without red, green and blue there is no true color"
+    expected = f"one of {listed}, or an index"
+    raise InvalidParameter(name="name", value=name, expected=expected, reason=reason)
 
 
 def _band_or_index(ds: xr.Dataset, name: str) -> xr.DataArray:

@@ -55,12 +55,11 @@ def read_polygons(fields: Any) -> Polygons:
     shapes, crs = getattr(fields, "geometry", None), LONLAT
     wanted = "a GeoDataFrame or GeoSeries with a CRS, or shapely or GeoJSON polygons in degrees"
     if shapes is None and hasattr(fields, "set_geometry"):
-        reason = "; this one has no geometry column: .set_geometry() sets it"
-        raise InvalidParameter(name="fields", value=fields, expected=f"{wanted}{reason}")
+        reason = "it has no geometry column, which .set_geometry() sets"
+        raise InvalidParameter(name="fields", value=fields, expected=wanted, reason=reason)
     if lacks_crs(fields):
-        raise InvalidParameter(
-            name="fields", value=fields, expected="a CRS with them: .set_crs() sets it"
-        )
+        reason = "it has no CRS, which .set_crs() sets"
+        raise InvalidParameter(name="fields", value=fields, expected=wanted, reason=reason)
     if shapes is not None and hasattr(shapes, "geom_type"):
         polygons, labels, crs = shapes.to_numpy(), shapes.index, shapes.crs.to_wkt()
         degrees = shapes.crs.is_geographic
@@ -69,7 +68,7 @@ def read_polygons(fields: Any) -> Polygons:
         labels = pd.RangeIndex(0 if polygons is None else len(polygons))
     reason = _unlike(fields) if polygons is None else _fault(polygons, labels, degrees=degrees)
     if reason:
-        raise InvalidParameter(name="fields", value=fields, expected=f"{wanted}{reason}")
+        raise InvalidParameter(name="fields", value=fields, expected=wanted, reason=reason)
     assert polygons is not None
     return Polygons(shapely.force_2d(polygons), crs, labels.rename("geometry"))
 
@@ -86,27 +85,27 @@ def _shapes(fields: Any) -> npt.NDArray[Any] | None:
 
 
 def _unlike(fields: Any) -> str:
-    """Return what to pass instead of something without geometries, for a message."""
+    """Return what is wrong with something that holds no geometries, for a message."""
     if isinstance(fields, str | os.PathLike):
-        return "; geopandas.read_file() reads a file, shapely.from_wkt() reads WKT"
+        return "it is no geometry: geopandas.read_file() reads a file, shapely.from_wkt() WKT"
     if isinstance(fields, tuple) and len(fields) == 4:
-        return "; shapely.box(west, south, east, north) makes a polygon of a box"
+        return "it is a box: shapely.box(west, south, east, north) makes a polygon of it"
     if isinstance(fields, Mapping):
-        return "; geopandas.GeoSeries(…, crs=4326) makes one of a dict"
+        return "it is a dict: geopandas.GeoSeries(…, crs=4326) makes a series of it"
     if isinstance(fields, list | tuple | np.ndarray) and len(fields):
-        return "; these are none; pairs of numbers are points, which sample() takes"
-    return "; this is none"
+        return "these are no polygons; sample() takes points"
+    return "it holds no polygons"
 
 
 def _fault(polygons: npt.NDArray[Any], labels: pd.Index[Any], *, degrees: bool) -> str:
     """Return what is wrong with some polygons, for a message; empty if nothing is."""
     if not len(polygons):
-        return "; there are none"
+        return "it is empty"
     if labels.nlevels > 1 or not labels.is_unique:
-        return "; their index has several levels or repeats: .reset_index() numbers them"
+        return "its index has several levels or repeats, and .reset_index() makes a new one"
     there = ~shapely.is_missing(polygons) & ~shapely.is_empty(polygons)
     if not there.any():
-        return "; all of these are missing or empty"
+        return "all of its geometries are missing or empty"
     kinds = shapely.get_type_id(polygons)
     west, south, east, north = shapely.bounds(polygons).T
     off = (np.maximum(-south, north) > _POLE) | (np.maximum(-west, east) > _TURN)
@@ -115,10 +114,10 @@ def _fault(polygons: npt.NDArray[Any], labels: pd.Index[Any], *, degrees: bool) 
         ("no polygons (sample() takes points)", there & ~((kinds == 3) | (kinds == 6))),
         ("not valid (shapely.make_valid() repairs them)", there & ~shapely.is_valid(polygons)),
         ("longitude and latitude look swapped in", swapped & degrees),
-        ("off the earth (of another CRS? A GeoSeries has its own)", off & degrees),
+        ("off the earth (in another CRS? A GeoSeries has its own)", off & degrees),
     ):
         if wrong.any():
-            return f"; {what}: {_named(labels[wrong])}"
+            return f"{what}: {_named(labels[wrong])}"
     return ""
 
 

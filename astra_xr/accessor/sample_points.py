@@ -34,10 +34,10 @@ def sample(ds: xr.Dataset, points: Any) -> xr.Dataset:
 
     rows, cols, inside = pixel_of(x, y)
     if not inside.any():
-        swapped = "; longitude and latitude look swapped" if pixel_of(y, x)[2].any() else ""
+        reason = "longitude and latitude look swapped" if pixel_of(y, x)[2].any() else ""
         gaps = ", and not in the gaps between its rows and columns" if placed.kept else ""
-        expected = f"points within the Dataset, ({placed.edges}){gaps}{swapped}"
-        raise InvalidParameter(name="points", value=points, expected=expected)
+        expected = f"points within the Dataset, ({placed.edges}){gaps}"
+        raise InvalidParameter(name="points", value=points, expected=expected, reason=reason)
     picked = ds.isel(y=xr.DataArray(rows, dims="point"), x=xr.DataArray(cols, dims="point"))
     picked = picked.assign_coords(point=labels)
     if inside.all():

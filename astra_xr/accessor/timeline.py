@@ -124,11 +124,12 @@ def timeline(
     tile_days = choose_tiles(rows, lonlat)
     if not tile_days:
         edges = ", ".join(f"{edge:.4f}" for edge in shapely.total_bounds(lonlat))
+        count = len(found)
+        reason = f"none of the {count} scenes found is of the fields" if count else "no scene found"
         expected = (
-            f"a time with scenes of the fields, which lie in ({edges}) (west, south, "
-            f"east, north); the search found {len(found)}"
+            f"a time with scenes of the fields, which lie in ({edges}) (west, south, east, north)"
         )
-        raise InvalidParameter(name="datetime", value=datetime, expected=expected)
+        raise InvalidParameter(name="datetime", value=datetime, expected=expected, reason=reason)
     warn_of_swapped(_swapped(fields, lonlat, tile_days, rows), stacklevel=2)
     made = {"mask_clouds": _text_of(mask_clouds), "min_coverage": min_coverage}
     known = set() if previous is None else _days_of(previous, fields, wanted, stats, made)

@@ -67,9 +67,9 @@ def zonal(
     shapes = _in_pixels(polygons.shapes, polygons.crs, grid)
     windows = _windows(shapes, grid)
     if not windows:
-        hint = "; longitude and latitude look swapped" if _swapped(polygons, grid) else ""
-        expected = f"polygons that overlap the Dataset, ({grid.edges}){hint}"
-        raise InvalidParameter(name="fields", value=fields, expected=expected)
+        reason = "longitude and latitude look swapped" if _swapped(polygons, grid) else ""
+        expected = f"polygons that overlap the Dataset, ({grid.edges})"
+        raise InvalidParameter(name="fields", value=fields, expected=expected, reason=reason)
     if len(windows) < len(shapes):
         off = [number for number in _swapped(polygons, grid) if number not in windows]
         warn_of_swapped(polygons.labels[off], stacklevel=3)

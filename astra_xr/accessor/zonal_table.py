@@ -72,15 +72,17 @@ def check_classes(maps: xr.Dataset, names: tuple[str, ...]) -> None:
     for variable, array in maps.data_vars.items():
         classes = bool({"flag_values", "flag_masks"} & set(array.attrs))
         if classes and not set(names) <= set(_OF_CLASSES):
+            reason = f"the numbers of {variable} are classes"
             expected = (
-                f"{', '.join(_OF_CLASSES)} for {variable}, whose numbers are classes; "
-                f"or leave it out: ds.drop_vars({variable!r}).astra.zonal(…)"
+                f"{', '.join(_OF_CLASSES)}, or no {variable}: "
+                f"ds.drop_vars({variable!r}).astra.zonal(…)"
             )
         elif not classes and "fractions" in names:
-            expected = f"no fractions for {variable}, whose numbers are not classes"
+            reason = f"the numbers of {variable} are not classes"
+            expected = "other statistics than fractions"
         else:
             continue
-        raise InvalidParameter(name="stats", value=names, expected=expected)
+        raise InvalidParameter(name="stats", value=names, expected=expected, reason=reason)
 
 
 class ZonalTable:

@@ -78,16 +78,17 @@ class BlockFunction:
         except AstraError:
             raise
         except Exception as error:
-            expected = (
-                f"a function that masks each block; it raised {type(error).__name__}: {error}"
-            )
-            raise InvalidParameter(name="by", value=self.name, expected=expected) from error
+            reason, expected = f"it raised {type(error).__name__}: {error}", "a function of a block"
+            raise InvalidParameter(
+                name="by", value=self.name, expected=expected, reason=reason
+            ) from error
         if masked.dtype != bool or masked.shape != (rows, cols):
+            reason = f"it returned {masked.dtype} of {masked.shape}"
             expected = (
                 f"a function that returns bool of the block's shape {(rows, cols)}, True where "
-                f"masked, such as block.red > 0.3; it returned {masked.dtype} of {masked.shape}"
+                "masked, such as block.red > 0.3"
             )
-            raise InvalidParameter(name="by", value=self.name, expected=expected)
+            raise InvalidParameter(name="by", value=self.name, expected=expected, reason=reason)
         return masked
 
 

@@ -19,7 +19,7 @@ from astra_xr.catalogs.plain import PlainCatalog
 from astra_xr.catalogs.planetary_computer import PlanetaryComputer
 from astra_xr.catalogs.sample import Sample
 from astra_xr.catalogs.usgs import Usgs
-from astra_xr.errors import InvalidParameter, closest
+from astra_xr.errors import InvalidParameter, suggestion
 from astra_xr.locks import Lock
 from astra_xr.missions import Item
 from astra_xr.settings import Settings
@@ -131,8 +131,8 @@ def catalog_name(catalog: AnyCatalog) -> str | None:
     if callable(own):
         name = own()
         if not isinstance(name, str):
-            expected = "a catalog that has its own URL (.get_self_href() is None), or that URL"
-            raise InvalidParameter(name="catalog", value=catalog, expected=expected)
+            reason, expected = ".get_self_href() is None", "the catalog's URL"
+            raise InvalidParameter(name="catalog", value=catalog, expected=expected, reason=reason)
     if name is None:
         return None
     if not isinstance(name, str):
@@ -142,9 +142,8 @@ def catalog_name(catalog: AnyCatalog) -> str | None:
     known = _SPELLINGS.get(re.sub(r"[-_\s]", "", name.casefold()))
     if known or _is_own(name):
         return known or name
-    near = closest(name, [*CATALOGS, *_SHORT], 1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise InvalidParameter(name="catalog", value=name, expected=_EXPECTED + hint)
+    expected = _EXPECTED + suggestion(name, [*CATALOGS, *_SHORT])
+    raise InvalidParameter(name="catalog", value=name, expected=expected)
 
 
 def holds_any(name: str | None) -> bool:

@@ -15,7 +15,7 @@ from astra_xr.errors import (
     InvalidItem,
     InvalidParameter,
     SceneNotFound,
-    closest,
+    suggestion,
 )
 from astra_xr.missions import MISSIONS, clean_item, mission_of
 from astra_xr.model import SceneId
@@ -134,8 +134,7 @@ def no_collection(query: Query, names: Collection[str]) -> None:
     """Raise InvalidParameter, which lists the names, if the query's collection is not in them."""
     if query.collection in names:
         return
-    near = closest(query.collection, names, 1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = suggestion(query.collection, names)
     shown = ", ".join(sorted(names)[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
     expected = f"a mission, or a collection of this catalog, which has {shown or 'none'}{hint}"
     raise InvalidParameter(name="mission", value=query.collection, expected=expected)

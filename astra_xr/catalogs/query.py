@@ -16,7 +16,7 @@ import numpy as np
 from shapely.geometry import mapping, shape
 
 from astra_xr.catalogs.footprints import box_shape, footprint
-from astra_xr.errors import InvalidParameter, closest
+from astra_xr.errors import InvalidParameter, suggestion
 from astra_xr.geometry import Box, read_box, read_geometry
 from astra_xr.missions import MISSIONS, Item, read_mission
 
@@ -175,9 +175,7 @@ def _mission(name: Any) -> str:
     text = name if isinstance(name, str) else ""
     found = read_mission(text)
     if found is None:
-        near = closest(text, MISSIONS, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        expected = f"one of {', '.join(MISSIONS)}{hint}"
+        expected = f"one of {', '.join(MISSIONS)}{suggestion(text, MISSIONS)}"
         raise InvalidParameter(name="mission", value=name, expected=expected)
     return found.name
 
@@ -231,12 +229,12 @@ def read_interval(value: Any) -> str:
     except (TypeError, ValueError, OverflowError):
         start = stop = None
     if (start is None and stop is None) or (start and stop and start > stop):
-        order = "; the start is after the end" if start and stop else ""
+        reason = "the start is after the end" if start and stop else ""
         expected = (
             "a day, month or year ('2025-01-15', '2025-01', '2025'), a date or datetime, or a "
-            f"pair or 'start/end' of them, one of which may be None or '..'{order}"
+            "pair or 'start/end' of them, one of which may be None or '..'"
         )
-        raise InvalidParameter(name="datetime", value=value, expected=expected)
+        raise InvalidParameter(name="datetime", value=value, expected=expected, reason=reason)
     return "/".join(
         f"{end.replace(tzinfo=None).isoformat()}Z" if end else ".." for end in (start, stop)
     )

@@ -65,7 +65,7 @@ def check_host(signed: SignedUrl, catalog: Catalog, settings: Settings) -> None:
     """Raise SigningError if a URL from a catalog's answer leads to a private host."""
     reason = why_private(signed.url, catalog.root, settings.named_hosts)
     if reason:
-        hint = "A host of your own can be named in ASTRA_ALLOW_HOSTS."
+        hint = "Add a host of your own to ASTRA_ALLOW_HOSTS."
         raise SigningError(href=str(signed), reason=reason, hint=hint)
 
 

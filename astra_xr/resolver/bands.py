@@ -139,8 +139,9 @@ def select_bands(
             raise UnknownBand(band="all", scene=scene, available={})
         if not listed:
             names = ", ".join(repr(entry.band.native) for entry in available)
-            expected = f"band names: {scene} has only previews and metadata, {names}"
-            raise InvalidParameter(name="bands", value=None, expected=expected)
+            reason = f"{scene} has only previews and metadata"
+            expected = f"names of these: {names}"
+            raise InvalidParameter(name="bands", value=None, expected=expected, reason=reason)
         return listed
     if not names:
         raise InvalidParameter(
@@ -154,7 +155,8 @@ def select_bands(
                 raise InvalidParameter(
                     name="bands",
                     value=list(names),
-                    expected=f"each band once; {other!r} and {name!r} are both {entry.band.native}",
+                    expected="each band once",
+                    reason=f"{other!r} and {name!r} are both {entry.band.native}",
                 )
         chosen[name] = entry
     return chosen

@@ -89,8 +89,8 @@ def read_scenes(value: Any) -> list[Any]:
     if not isinstance(found, list):
         raise InvalidParameter(name="scenes", value=value, expected=expected)
     if not found:
-        expected = "at least one scene: this list, or what the search found, is empty"
-        raise InvalidParameter(name="scenes", value=[], expected=expected)
+        reason, expected = "the list or search result is empty", "at least one scene"
+        raise InvalidParameter(name="scenes", value=[], expected=expected, reason=reason)
     # A row of a search is its id.
     return [each.id if isinstance(getattr(each, "id", None), FoundId) else each for each in found]
 

@@ -34,7 +34,7 @@ def chunked(dataset: xr.Dataset, chunks: Chunks) -> xr.Dataset:
         return dataset.chunk({**steps, **chunks} if isinstance(chunks, Mapping) else chunks)
     except (ValueError, TypeError) as error:
         reason = " ".join(str(error).split())[:200]
-    raise InvalidParameter(name="chunks", value=chunks, expected=f"{_EXPECTED} ({reason})")
+    raise InvalidParameter(name="chunks", value=chunks, expected=_EXPECTED, reason=reason)
 
 
 _EXPECTED = "None, 'auto', a number of pixels or {'y': …, 'x': …}"

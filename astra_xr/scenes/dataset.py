@@ -63,8 +63,11 @@ def plane_coords(scenes: Iterable[Mapping[str, Asset]]) -> dict[str, Any]:
             if asset.planes:
                 labels[tuple(plane.common or plane.native for plane in asset.planes)] = name
     if len(labels) > 1:
-        expected = "files that hold the same bands, since they share one band dimension"
-        raise InvalidParameter(name="bands", value=list(labels.values()), expected=expected)
+        reason = "these files share one band dimension, but not their bands"
+        expected = "one of them, or files of the same bands"
+        raise InvalidParameter(
+            name="bands", value=list(labels.values()), expected=expected, reason=reason
+        )
     return {"band": ("band", list(next(iter(labels))))} if labels else {}
 
 

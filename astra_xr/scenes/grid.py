@@ -151,8 +151,9 @@ def target_grid(boxes: Mapping[str, GeoBox], options: TargetGrid, *, scene: str)
             target = _placed(target, options, region, scene)
     if max(target.shape) > _LONGEST:
         rows, cols = target.shape
-        expected = f"larger pixels or a smaller area: this makes {rows} x {cols} pixels"
-        raise InvalidParameter(name="resolution", value=size, expected=expected)
+        reason = f"the grid would have {rows} x {cols} pixels"
+        expected = "larger pixels or a smaller area"
+        raise InvalidParameter(name="resolution", value=size, expected=expected, reason=reason)
     return target
 
 
@@ -209,8 +210,8 @@ def _whole_grid(options: TargetGrid, region: Region | None) -> GeoBox | None:
     geobox = options.geobox if name == "like" else None
     others = (options.crs, region, options.resolution, options.anchor, geobox)
     if any(each is not None for each in others):
-        expected = "no other option of the grid: it has a CRS, a resolution and an extent"
-        raise InvalidParameter(name=name, value=value, expected=expected)
+        reason, expected = "it sets CRS, resolution and extent", "no other option of the grid"
+        raise InvalidParameter(name=name, value=value, expected=expected, reason=reason)
     found = value
     if isinstance(value, xr.Dataset | xr.DataArray):
         grid = pixel_grid(value, f"{name}=")
@@ -246,8 +247,9 @@ def _in_crs(own: GeoBox, crs: CRS, region: Region | None) -> GeoBox:
         found = _fitting(own.enclosing(bounds_in(region.shape, own.crs)), crs)
     if found is not None:
         return found
-    expected = f"a CRS with coordinates at the place of the scene, such as {_suitable(own)}"
-    raise InvalidParameter(name="crs", value=str(crs), expected=expected)
+    reason = "the scene has no coordinates in it"
+    expected = f"a CRS of its area, such as {_suitable(own)}"
+    raise InvalidParameter(name="crs", value=str(crs), expected=expected, reason=reason)
 
 
 def _fitting(own: GeoBox, crs: CRS) -> GeoBox | None:
@@ -285,8 +287,9 @@ def utm_zone(lon: float, lat: float, near: GeoBox) -> CRS:
     """Return the UTM zone of a place in the grid ``near``; InvalidParameter around the poles."""
     if _UTM_SOUTH <= lat <= _UTM_NORTH and not has_pole(near):
         return CRS.utm((lon + 180) % 360 - 180, lat)
-    expected = f"another CRS, such as {_suitable(near)}: UTM ends at 84° N and 80° S"
-    raise InvalidParameter(name="crs", value="utm", expected=expected)
+    reason = "UTM ends at 84° N and 80° S"
+    expected = f"another CRS, such as {_suitable(near)}"
+    raise InvalidParameter(name="crs", value="utm", expected=expected, reason=reason)
 
 
 def _utm(region: Region | None, own: GeoBox) -> CRS:

@@ -89,8 +89,8 @@ def read_resolution(value: Any) -> float | Literal["finest", "coarsest"] | None:
     if numbers.size not in (1, 2) or not all(0 < each < math.inf for each in sizes or {0}):
         raise InvalidParameter(name="resolution", value=value, expected=expected)
     if len(sizes) > 1:
-        expected = "one size for x and y: pixels are square"
-        raise InvalidParameter(name="resolution", value=value, expected=expected)
+        reason, expected = "pixels are square", "one size for x and y"
+        raise InvalidParameter(name="resolution", value=value, expected=expected, reason=reason)
     if (numbers < 0).all():
         raise InvalidParameter(name="resolution", value=value, expected=expected)
     return float(sizes.pop())

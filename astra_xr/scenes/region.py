@@ -35,8 +35,9 @@ class Region:
         """Return the bounds in a CRS; InvalidParameter if they do not overlap the scene's grid."""
         box = self.shape.boundingbox
         if crs.geographic and self.shape.crs and box.right > 180:
-            expected = "with a box across the antimeridian a projected CRS, e.g. 'utm'"
-            raise InvalidParameter(name="crs", value=str(crs), expected=expected)
+            reason = "the area crosses the antimeridian"
+            expected = "a projected CRS, e.g. 'utm'"
+            raise InvalidParameter(name="crs", value=str(crs), expected=expected, reason=reason)
         bounds = bounds_in(self.shape, crs) if self.shape.crs else BoundingBox(*box.bbox, crs)
         scene = bounds_in(own.extent, crs)
         # Around a pole, the outline of a scene has no bounds in longitude and latitude.
@@ -57,12 +58,12 @@ class Region:
         lonlat = own.geographic_extent.boundingbox
         there = f"({', '.join(f'{edge:.4f}' for edge in _degrees(own))})"
         swapped = _overlap(BoundingBox(box.bottom, box.left, box.top, box.right), lonlat)
-        hint = "; longitude and latitude look swapped" if swapped else ""
-        raise self.invalid(f"an area that overlaps the scene, {there}{hint}")
+        reason = "longitude and latitude look swapped" if swapped else ""
+        raise self.invalid(f"an area that overlaps the scene, {there}", reason)
 
-    def invalid(self, expected: str) -> InvalidParameter:
+    def invalid(self, expected: str, reason: str = "") -> InvalidParameter:
         """Return the error of a value that is not what is expected."""
-        return InvalidParameter(name=self.name, value=self.value, expected=expected)
+        return InvalidParameter(name=self.name, value=self.value, expected=expected, reason=reason)
 
 
 def region_of(options: TargetGrid) -> Region | None:
@@ -79,9 +80,9 @@ def region_of(options: TargetGrid) -> Region | None:
         (left, right), (bottom, top) = sorted(options.x), sorted(options.y)
         return Region(name="x", value=value, shape=geom.box(left, bottom, right, top, None))
     if given.keys() <= {"x", "y"}:
-        other = "y" if name == "x" else "x"
-        expected = f"two numbers each for x and y; {other} is missing"
-        raise InvalidParameter(name=name, value=value, expected=expected)
+        reason = f"{'y' if name == 'x' else 'x'} is missing"
+        expected = "two numbers each for x and y"
+        raise InvalidParameter(name=name, value=value, expected=expected, reason=reason)
     if len(given) > 1:
         expected = f"only one area of interest, not also {', '.join(list(given)[1:])}"
         raise InvalidParameter(name=name, value=value, expected=expected)
@@ -91,8 +92,8 @@ def region_of(options: TargetGrid) -> Region | None:
         raise region.invalid("a box of some width and height")
     if name == "intersects" and shape.boundingbox.span_x > 180:
         raise region.invalid(
-            "a geometry less than 180° wide; across the antimeridian pass bbox= with a west "
-            "greater than east"
+            "a geometry less than 180° wide, or for an area across the antimeridian bbox= with "
+            "west greater than east"
         )
     return region
 

@@ -88,8 +88,9 @@ def search(
         own=holds_any(named),
     )
     if named != "sample" and not holds_any(named) and not (query.has_area or query.when):
-        expected = "an area (bbox= or intersects=) or a time (datetime=); neither is given"
-        raise InvalidParameter(name="bbox", value=None, expected=expected)
+        reason = "neither an area nor a time is given"
+        expected = "bbox=, intersects= or datetime="
+        raise InvalidParameter(name="bbox", value=None, expected=expected, reason=reason)
     found = find_rows(query, settings, catalog=named)
     result = SearchResult(
         rows=found.rows,

@@ -220,19 +220,19 @@ def check_alike(members: Sequence[Member], options: OpenOptions) -> None:
     first = members[0]
     for other in members[1:]:
         if list(other.assets) != list(first.assets):
-            expected = (
-                "names that mean one band in each scene, such as red or nir: "
+            reason = (
                 f"{first.id} has {', '.join(first.assets)}, {other.id} {', '.join(other.assets)}"
             )
-            raise InvalidParameter(name="bands", value=options.bands, expected=expected)
+            expected = "names that mean one band in each scene, such as red or nir"
+            raise InvalidParameter(
+                name="bands", value=options.bands, expected=expected, reason=reason
+            )
         for name, asset in other.assets.items():
             reason = _unlike(first.assets[name], asset, options.mask_and_scale)
             if reason:
-                expected = (
-                    f"bands that match in all scenes: that of {first.id} and that of "
-                    f"{other.id} {reason}"
-                )
-                raise InvalidParameter(name="bands", value=name, expected=expected)
+                reason = f"that of {first.id} and that of {other.id} {reason}"
+                expected = "bands that match in all scenes"
+                raise InvalidParameter(name="bands", value=name, expected=expected, reason=reason)
 
 
 def _unlike(a: ReadableAsset, b: ReadableAsset, decode: bool) -> str:

@@ -198,15 +198,15 @@ def step_named(steps: Sequence[Step], name: str, value: Any) -> int:
         return found[0]
     listed = ", ".join(steps[n].label for n in (found or range(len(steps)))[:5])
     more = ", …" if len(found or steps) > 5 else ""
-    expected = f"one of {listed}{more}"
+    expected, reason = f"one of {listed}{more}", ""
     if found:
-        expected = f"one step; {len(found)} match: {listed}{more}"
+        reason = f"{len(found)} steps match"
     elif any(step.date is not None for step in steps):
         order = [steps[n].label for n in in_order(steps) if steps[n].date is not None]
         expected = (
             f"a date, or the part of one that only one step has, from {order[0]} to {order[-1]}"
         )
-    raise InvalidParameter(name=name, value=value, expected=expected)
+    raise InvalidParameter(name=name, value=value, expected=expected, reason=reason)
 
 
 def _within(steps: Sequence[Step], value: Any) -> list[int]:

@@ -381,7 +381,7 @@ def test_integers_of_elsewhere_do_not_wrap_around() -> None:
 
 
 def test_a_constant_that_the_formula_lacks_is_refused(ds: xr.Dataset) -> None:
-    with pytest.raises(errors.InvalidParameter, match="Invalid constant='l'"):
+    with pytest.raises(errors.InvalidParameter, match="Invalid l="):
         ds.astra.index("SAVI", l=5.0)
 
 

@@ -214,11 +214,11 @@ def elsewhere(crs: str, left: float, top: float) -> xr.Dataset:
     [
         (photograph("r"), {"profile": "zip"}, r"'zip'.*deflate, jpeg, lerc, .*webp, zstd"),
         (photograph("r"), {"profile": "ZSTD"}, "expected one of deflate"),
-        (elsewhere("EPSG:32610", 5e5, 4e6), {"profile": "jpeg"}, r"1 × float32.*1 or .*× uint8"),
-        (photograph(*"rgbne"), {"profile": "jpeg"}, "5 × uint8; this one holds 1 or 2 or 3 or 4"),
-        (photograph("r"), {"profile": "webp"}, "1 × uint8; this one holds 3 × uint8"),
-        (photograph("r") > 1, {"profile": "jpeg"}, "lossless profile for classes and masks"),
-        (photograph("r").astype("int64"), {"profile": "lerc"}, "for int64"),
+        (elsewhere("EPSG:32610", 5e5, 4e6), {"profile": "jpeg"}, r"1 or .*× uint8.*1 × float32"),
+        (photograph(*"rgbne"), {"profile": "jpeg"}, "1 or 2 or 3 or 4 × uint8; .* 5 × uint8"),
+        (photograph("r"), {"profile": "webp"}, "3 × uint8; .* 1 × uint8"),
+        (photograph("r") > 1, {"profile": "jpeg"}, "classes and masks; .* lossless profile"),
+        (photograph("r").astype("int64"), {"profile": "lerc"}, "not hold int64"),
         (photograph("r"), {"web_optimized": True}, "one _FillValue in attrs"),
         (elsewhere("EPSG:3413", 0, 0), {"web_optimized": True}, "between 85.05° S and N"),
         (elsewhere("EPSG:32733", 5e5, 4e5), {"web_optimized": True}, "between 85.05° S and N"),
@@ -388,7 +388,7 @@ def test_several_indices_at_once() -> None:
     xr.testing.assert_identical(found.SAVI, ds.astra.index("SAVI", L=1.0))
     xr.testing.assert_identical(found.NDVI, ds.astra.index("NDVI"))
     assert found.attrs["scene_id"] == ds.attrs["scene_id"]
-    with pytest.raises(errors.InvalidParameter, match="Invalid constant='l'"):
+    with pytest.raises(errors.InvalidParameter, match="Invalid l="):
         ds.astra.index(["NDVI", "SAVI"], l=1.0)
     with pytest.raises(errors.UnknownIndex, match="NVDI"):
         ds.astra.index(["NVDI", "SAVI"], L=1.0)

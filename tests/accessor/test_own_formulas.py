@@ -132,7 +132,7 @@ def test_what_is_no_formula_is_refused_in_words(formula: str, told: str) -> None
 
 
 def test_lists_are_of_names() -> None:
-    with pytest.raises(InvalidParameter, match="compute a formula by itself"):
+    with pytest.raises(InvalidParameter, match="a formula cannot be one of several"):
         NUMBERS.astra.index(["NDVI", "N-R"])
 
 

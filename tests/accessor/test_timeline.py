@@ -348,7 +348,7 @@ def test_a_bad_field_is_named_and_one_without_scenes_costs_the_others_nothing(
         of(gpd.GeoSeries({"a": fields.winter, "c": swapped}, crs=4326))
     with pytest.raises(InvalidParameter, match=r"sample\(\) takes points.*: 1"):
         of([fields.winter, shapely.Point(-122.43, 37.49)])
-    with pytest.raises(InvalidParameter, match="all of these are missing or empty"):
+    with pytest.raises(InvalidParameter, match="all of its geometries are missing or empty"):
         of(gpd.GeoSeries([None], crs=4326))
     odd = gpd.GeoSeries(
         {"far": BOX(10, 50, 10.01, 50.01), "summer": fields.summer, "none": None}, crs=4326

@@ -27,7 +27,7 @@ from tests.stac_api import StacApi
 
 HOST, API = "stac.example", "https://stac.example/v1"
 INTERN = "intern.example"
-PRIVATE = "is or resolves to a private address. A host of your own can be named in ASTRA_ALLOW"
+PRIVATE = "is or resolves to a private address. Add a host of your own to ASTRA_ALLOW"
 
 
 @pytest.fixture

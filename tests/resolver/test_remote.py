@@ -199,7 +199,9 @@ class TestConfigFile:
     @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
     def test_a_key_that_others_can_read(self, mode: int) -> None:
         path = self.write(f'api_key = "{KEY}"', mode)
-        with pytest.raises(InvalidParameter, match=f"only you.*chmod 600 {path}") as caught:
+        with pytest.raises(
+            InvalidParameter, match=f"others can read it.*chmod 600 {path}"
+        ) as caught:
             Settings.from_env()
         assert KEY not in str(caught.value)
         path.chmod(0o600)

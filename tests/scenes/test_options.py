@@ -73,7 +73,7 @@ def test_resolutions_that_objects_have() -> None:
 
 @pytest.mark.parametrize("given", [(10, 20), [10, -30], np.array([10, 20]), resxy_(10, -20)])
 def test_pixels_are_square(given: Any) -> None:
-    with pytest.raises(InvalidParameter, match="one size for x and y: pixels are square"):
+    with pytest.raises(InvalidParameter, match="pixels are square; expected one size for x and y"):
         read_resolution(given)
 
 
@@ -277,8 +277,8 @@ def test_parts_that_overlap_or_cross_themselves_are_joined() -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (frame(None, *FIELDS), r"has no CRS: .set_crs\(\)"),
-        (frame(None, *FIELDS).geometry, r"has no CRS: .set_crs\(\)"),
+        (frame(None, *FIELDS), r"has no CRS, which .set_crs\(\)"),
+        (frame(None, *FIELDS).geometry, r"has no CRS, which .set_crs\(\)"),
         (frame(UTM), "GeoDataFrame or GeoSeries with a CRS"),
         (frame(UTM, None), "GeoDataFrame or GeoSeries with a CRS"),
         (pd.DataFrame({"a": [1]}), "a GeoJSON geometry"),

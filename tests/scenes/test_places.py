@@ -153,7 +153,7 @@ def test_the_grid_of_something_else(middle: Box) -> None:
         ({"bbox": (1, 2, 3)}, r"\(west, south, east, north\) in degrees"),
         ({"bbox": (-122.4, 37.4, -122.4, 37.5)}, "some width and height"),
         ({"bbox": BOX, "x": (0, 1), "y": (0, 1)}, "only one area of interest, not also x, y"),
-        ({"x": (0, 1)}, "two numbers each for x and y; y is missing"),
+        ({"x": (0, 1)}, "y is missing; expected two numbers each"),
         ({"x": (0, 1), "y": (0, 1)}, r"Invalid x=\(.*overlaps the scene, x 5.* in EPSG:32610"),
         (
             {"x": (552000, 553000), "y": (0, 1)},

@@ -327,7 +327,7 @@ class TestIds:
 
 class TestTerms:
     def test_neither_area_nor_time_is_refused(self, network: Loopback) -> None:
-        with pytest.raises(InvalidParameter, match=r"an area .* or a time .* neither"):
+        with pytest.raises(InvalidParameter, match=r"neither an area nor a time"):
             astra_xr.search("sentinel-2", cloud_cover=10)
         assert network.log == []
         assert len(astra_xr.search("sentinel-2", catalog="sample")) == 14

@@ -308,7 +308,7 @@ def test_bad_input(scenes: Any, options: dict[str, Any], words: str) -> None:
 
 def test_an_empty_search_says_so() -> None:
     found = astra_xr.search("sentinel-2", datetime="1999", catalog="sample")
-    with pytest.raises(InvalidParameter, match="what the search found, is empty"):
+    with pytest.raises(InvalidParameter, match="search result is empty"):
         astra_xr.open_scenes(found)
 
 

@@ -384,7 +384,7 @@ class TestNames:
         for key in assets:
             answer = astra_xr.resolve(item, [key], sign=False)
             assert answer.assets[key].key == key
-        with pytest.raises(AmbiguousBand, match="Ask for one by name"):
+        with pytest.raises(AmbiguousBand, match="Use one of them"):
             astra_xr.resolve(item, ["B04"], sign=False)
         with pytest.raises(AmbiguousBand):
             astra_xr.resolve(item, ["RED"], sign=False)
@@ -547,7 +547,7 @@ class TestMediaTypes:
 
     def test_an_item_of_previews_alone_says_so(self) -> None:
         item = item_of({"small": {"href": "https://h/a.tif", "type": COG, "roles": ["overview"]}})
-        with pytest.raises(InvalidParameter, match="x-1 has only previews and metadata, 'small'"):
+        with pytest.raises(InvalidParameter, match="x-1 has only previews and metadata.*'small'"):
             astra_xr.open_scene(item)
         assert astra_xr.resolve(item, ["small"], sign=False).assets["small"].key == "small"
 

@@ -37,14 +37,18 @@ def item(name: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [
-        ("north", {"crs": "EPSG:4326"}, "coordinates, such as 'EPSG:3413' or 'EPSG:32661'"),
+        (
+            "north",
+            {"crs": "EPSG:4326"},
+            "no coordinates in it; .* such as 'EPSG:3413' or 'EPSG:32661'",
+        ),
         ("north", {"crs": "EPSG:3857"}, "such as 'EPSG:3413' or 'EPSG:32661'"),
         ("north", {"crs": "EPSG:3031"}, "such as 'EPSG:3413' or 'EPSG:32661'"),
-        ("north", {"crs": "utm"}, "such as 'EPSG:3413' or 'EPSG:32661': UTM ends at 84° N"),
-        ("beside", {"crs": "utm"}, "such as 'EPSG:3413' or 'EPSG:32661': UTM ends at 84° N"),
+        ("north", {"crs": "utm"}, "UTM ends at 84° N.*such as 'EPSG:3413' or 'EPSG:32661'"),
+        ("beside", {"crs": "utm"}, "UTM ends at 84° N.*such as 'EPSG:3413' or 'EPSG:32661'"),
         ("north", {"crs": "utm", "bbox": (10, 85, 30, 86)}, "UTM ends at 84° N"),
         ("south", {"crs": 4326}, "such as 'EPSG:3031' or 'EPSG:32761'"),
-        ("south", {"crs": "utm"}, "such as 'EPSG:3031' or 'EPSG:32761': UTM ends at 84° N"),
+        ("south", {"crs": "utm"}, "UTM ends at 84° N.*such as 'EPSG:3031' or 'EPSG:32761'"),
         ("antimeridian", {"crs": "EPSG:4326"}, "such as 'utm'"),
     ],
 )

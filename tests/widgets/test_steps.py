@@ -126,7 +126,8 @@ def test_times_as_users_give_them(value: Any, expected: int) -> None:
 @pytest.mark.parametrize(
     ("value", "told"),
     [
-        ("2025", "one step; 4 match: 2025-06-14, 2025-05-15"), ("2025-07", "one step; 2 match"),
+        ("2025", "4 steps match; expected one of 2025-06-14, 2025-05-15"),
+        ("2025-07", "2 steps match"),
         ("2024-01-01", "from 2025-05-15 to 2025-07-24"), ("yesterday", "from 2025-05-15"),
         (2, "from 2025-05-15"), ("", "from 2025-05-15"), (float("nan"), "from 2025-05-15"),
         (pd.Timestamp("2025-06-14T01:00"), "from 2025-05-15"),
