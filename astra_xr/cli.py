@@ -34,7 +34,7 @@ exit codes: 0 success, 1 not found or not possible, 2 invalid request, 3 a servi
 """
 
 _CATALOG = (
-    "the only catalog to ask: earth-search, planetary-computer, cdse, usgs, lpdaac or sample; or "
+    "the only catalog to use: earth-search, planetary-computer, cdse, usgs, lpdaac or sample; or "
     "the URL, folder or file of your own catalog"
 )
 
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.filename is None:
             raise
-        # A folder that cannot be written, such as a home that is read-only.
+        # A folder cannot be written, such as a read-only home.
         print(f"astra-xr: {error.filename}: {error.strerror}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -133,7 +133,7 @@ def _service_commands(commands: Any) -> None:
 
 
 def _serve(args: argparse.Namespace) -> None:
-    require("uvicorn", extra="service", purpose="serving")
+    require("uvicorn", extra="service", purpose="astra-xr serve")
     from astra_xr.service.serve import serve
 
     serve(

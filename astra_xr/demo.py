@@ -44,8 +44,8 @@ def run_demo(folder: Path) -> list[Path]:
     from astra_xr.scenes.open import open_scene, resolve
 
     print("astra-xr demo: a scene id becomes an xarray Dataset, with the built-in sample scene.")
-    print("It is synthetic: the landscape is made by a program, it is not a satellite image.\n")
-    with _step("Checked that the sample's files exist (they are made on first use)"):
+    print("It is synthetic: its landscape is generated, and not a satellite image.\n")
+    with _step("Checked that the sample's files exist (they are created on first use)"):
         resolve(_SCENE, "red", catalog="sample", sign=False)
     with _step(f"Opened {_SCENE}: metadata only, no pixel read"):
         ds = open_scene(_SCENE, bands=_BANDS, catalog="sample")
@@ -100,11 +100,11 @@ Next, in Python or a notebook:
     import astra_xr
     ds = astra_xr.open_scene("sentinel-2:S2B_MSIL2A_20250115T184929",
                              bands=["red", "green", "blue", "nir"], catalog="sample")
-    ds.astra                              # what the bands are, and their radiometry
+    ds.astra                              # its bands, and their radiometry
     ds.astra.plot("NDVI")                 # any index of spyndex, or a band
     ds.astra.plot()                       # true color
 
-Leave catalog= out, and the id of a real scene opens from Earth Search or the Planetary Computer."""
+Without catalog=, ids of real scenes open from Earth Search or the Planetary Computer."""
 
 
 @contextmanager
@@ -140,7 +140,7 @@ def _draw_ndvi(ndvi: xr.DataArray, path: Path) -> None:
 def _figure() -> tuple[Any, Any]:
     from matplotlib.figure import Figure
 
-    # No pyplot: a command must neither need nor change a display backend.
+    # Without pyplot, which would need a display backend.
     figure = Figure(figsize=(9, 8), layout="constrained")
     return figure, figure.subplots()
 

@@ -18,12 +18,12 @@ def require(package: str, *, extra: str, purpose: str) -> ModuleType:
     extra : str
         The extra of astra-xr that installs it.
     purpose : str
-        What needs it; begins the error message.
+        The feature that needs it, for the error message.
 
     Raises
     ------
     MissingExtra
-        It is not installed.
+        The package is not installed.
 
     Examples
     --------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import logging
 import pickle
@@ -9,6 +10,7 @@ import re
 import string
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -27,6 +29,7 @@ from astra_xr.resolver.ids import parse_scene_id
 from astra_xr.resolver.radiometry import decide_radiometry
 from astra_xr.resolver.routing import check_format
 
+PACKAGE = Path(errors.__file__).parent
 SECRET = "hUsH0123"
 URL = f"https://user:{SECRET}@store.example/B04.tif?sv=1&sig={SECRET}"
 
@@ -305,6 +308,24 @@ class TestWords:
             error = errors.InvalidParameter(name="a", value=value, expected="b")
             kind = type(value)
             assert error.value == f"<{kind.__module__.split('.')[0]}.{kind.__name__}>"
+
+    def test_each_invalid_parameter_is_named(self) -> None:
+        """Literal names are of parameters, fields, options or files that users write."""
+        trees = [ast.parse(path.read_text()) for path in PACKAGE.rglob("*.py")]
+        nodes = [node for tree in trees for node in ast.walk(tree)]
+        fields = [node.target for node in nodes if isinstance(node, ast.AnnAssign)]
+        known = {node.arg for node in nodes if isinstance(node, ast.arg)}
+        known |= {each.id for each in fields if isinstance(each, ast.Name)}
+        known |= {"Host", "config.toml"}
+        calls = [node for node in nodes if isinstance(node, ast.Call)]
+        raised = [
+            c for c in calls if isinstance(c.func, ast.Name) and c.func.id == "InvalidParameter"
+        ]
+        given = [word.value for c in raised for word in c.keywords if word.arg == "name"]
+        names = [str(value.value) for value in given if isinstance(value, ast.Constant)]
+        assert len(names) > 80
+        for name in [part for each in names for part in each.split(", ")]:
+            assert name in known or name.startswith(("ASTRA_", "--")), name
 
 
 class TestTravel:

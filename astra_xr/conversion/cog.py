@@ -1,8 +1,7 @@
 """Write a cloud-optimized GeoTIFF while its source is being decoded, once.
 
-The source is read in blocks by threads; each compresses the tiles of the image and of the first
-overview as soon as it has them. What is left for the end is the coarser overviews, and putting the
-levels in the order that makes the file a COG.
+Threads read the source in blocks, and compress the tiles of the image and of the first overview.
+The coarser overviews are compressed at the end, and the levels are written in the order of a COG.
 """
 
 from __future__ import annotations
@@ -32,26 +31,26 @@ from astra_xr.tiff.writer import WrittenLevel, head_of
 
 TILE = 512
 _BLOCK = 2 * TILE
-"""Rows, and least columns, that are read at once: whole tiles of the first overview too."""
+"""Rows, and smallest number of columns, of a block: whole tiles of the first overview too."""
 
 _LEVEL = 2
-"""Of ISA-L's deflate: on predicted reflectance 1 % larger than libdeflate's best, in 0.4 of the
-time of its fastest."""
+"""Level of ISA-L's deflate. On predicted reflectance it is 1 % larger than libdeflate's best level,
+in 0.4 of the time of its fastest."""
 
 _AHEAD = 4
-"""Blocks that may wait to be written."""
+"""Most blocks that wait to be written."""
 
 Pixels = npt.NDArray[Any]
 Tiles = list[tuple[tuple[int, int], bytes]]
-"""Place (row, column) and bytes of each tile."""
+"""Position (row, column) and bytes of each tile."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Block:
-    """One block of the source, made ready to be written."""
+    """A block of the source, compressed."""
 
     tiles: tuple[Tiles, Tiles]
-    """Of the image, and of the first overview."""
+    """Tiles of the image and of the first overview."""
 
     at: tuple[int, int]
     """Row and column of its first pixel in the second overview."""
@@ -63,7 +62,7 @@ class _Block:
 def write_cog(
     source: Path, target: Path, recipe: Recipe, limits: Limits, progress: Progress
 ) -> None:
-    """Convert a source to a COG while it is being decoded."""
+    """Convert a source to a COG."""
     with opened(source, limits) as dataset:
         cog = _Cog(dataset, recipe)
     pool = ThreadPoolExecutor(limits.threads, "astra-convert")
@@ -95,7 +94,7 @@ def write_cog(
 
 
 class _Cog:
-    """The file in the making: what is known of its source, and what is laid out so far."""
+    """The new file: metadata, and the levels written so far."""
 
     def __init__(self, dataset: rasterio.io.DatasetReader, recipe: Recipe) -> None:
         self.dtype = np.dtype(dataset.dtypes[0])
@@ -108,7 +107,7 @@ class _Cog:
         while max(shape) > TILE:
             shape = (-(-shape[0] // 2), -(-shape[1] // 2))
             self.levels.append(WrittenLevel(shape=shape, tile=TILE))
-        # Blocks of the source that do not divide ours would be decoded twice at each edge.
+        # Source blocks that straddle our blocks would be decoded twice.
         wide = dataset.block_shapes[0][1]
         self.columns = _BLOCK if _BLOCK % wide == 0 else -(-dataset.width // _BLOCK) * _BLOCK
         small = [(self.planes, *level.shape) for level in self.levels[2:3]]
@@ -117,10 +116,10 @@ class _Cog:
     def blocks(
         self, source: Path, limits: Limits, pool: Executor
     ) -> Iterator[tuple[_Block, float]]:
-        """Yield each block in order, and the share of the source that is done with it."""
+        """Yield the blocks in order, each with the share of the source that is done."""
 
         def block(window: Window) -> _Block:
-            # A dataset of GDAL serves one thread; opening one takes 2 ms.
+            # GDAL's datasets are not thread-safe; opening one takes 2 ms.
             with opened(source, limits) as dataset:
                 return self._block(dataset.read(window=window), window)
 
@@ -153,13 +152,13 @@ class _Cog:
         )
 
     def keep(self, block: _Block) -> None:
-        """Put a block's part of the second overview where it belongs."""
+        """Insert a block's part of the second overview."""
         if self.rest is not None:
             (row, col), (_, rows, cols) = block.at, block.rest.shape
             self.rest[:, row : row + rows, col : col + cols] = block.rest
 
     def compress(self, number: int, pool: Executor) -> list[bytes]:
-        """Compress one of the coarser overviews, which follow each from the last."""
+        """Compress one of the coarser overviews, each made of the one before."""
         assert self.rest is not None
         parts = dict(_cut(self.rest, 0, 0))
         bodies = list(pool.map(self._tile, parts.values()))
@@ -172,13 +171,13 @@ class _Cog:
         return halve(pixels, nodata=self.nodata, nearest=self.nearest)
 
     def _tiles(self, pixels: Pixels, row: int, col: int) -> Tiles:
-        """Compress (planes, rows, columns) that begin at a pixel of a level."""
+        """Compress (planes, rows, columns) whose first pixel is at (row, col) of a level."""
         return [(at, self._tile(part)) for at, part in _cut(pixels, row, col)]
 
     def _tile(self, part: Pixels) -> bytes:
         _, rows, cols = part.shape
         if (rows, cols) != (TILE, TILE):
-            # Repeated edges compress best; nobody reads them.
+            # Repeated edges compress best; readers ignore them.
             part = np.pad(part, ((0, 0), (0, TILE - rows), (0, TILE - cols)), mode="edge")
         tile = np.ascontiguousarray(part.transpose(1, 2, 0))
         return isal_zlib.compress(predict(tile), _LEVEL)
@@ -193,7 +192,7 @@ def _cut(pixels: Pixels, row: int, col: int) -> Iterator[tuple[tuple[int, int], 
 
 
 def _template(dataset: rasterio.io.DatasetReader, recipe: Recipe) -> dict[int, Tag]:
-    """Let GDAL describe the image in a tiny file, and take its tags."""
+    """Return the tags that GDAL writes for such an image, from a tiny file."""
     options = {
         "driver": "GTiff",
         "width": TILE,

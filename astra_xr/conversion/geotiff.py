@@ -1,4 +1,4 @@
-"""GeoTIFFs that GDAL writes: plain ones, and COGs of sources with a mask."""
+"""GeoTIFFs written by GDAL: plain ones, and COGs of sources with a mask."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ import rasterio.shutil
 from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
-from astra_xr.conversion.opened import has_mask, opened, said
+from astra_xr.conversion.disk import NEW_FILE
+from astra_xr.conversion.opened import has_mask, opened, reason_of
 from astra_xr.conversion.parts import is_whole
 from astra_xr.conversion.recipe import Limits, Progress, Recipe
 from astra_xr.errors import ConversionFailed
 
 _ROWS = 1024
-"""Rows that are read at once."""
+"""Rows read at once."""
 
-_OURS = {"AREA_OR_POINT"}
-"""Tags of the file that are copied; others say how the source was made."""
+_COPIED = {"AREA_OR_POINT"}
+"""Tags that are copied; others describe how the source was made."""
 
 
 def write_geotiff(
     source: Path, target: Path, recipe: Recipe, limits: Limits, progress: Progress
 ) -> None:
-    """Write a GeoTIFF in strips, without overviews, compressed as every reader knows it."""
+    """Write a GeoTIFF in strips, without overviews, with the most common compression."""
     with opened(source, limits, threads=limits.threads) as dataset:
         options = {
             "driver": "GTiff",
@@ -63,7 +64,7 @@ def write_geotiff(
 def write_masked_cog(
     source: Path, target: Path, recipe: Recipe, limits: Limits, progress: Progress
 ) -> None:
-    """Write a COG of a source that has a mask, by GDAL's COG driver."""
+    """Write a COG of a source with a mask, by GDAL's COG driver."""
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         plain = Path(folder, "plain.tif")
         write_geotiff(source, plain, recipe, limits, lambda share: progress(share / 2))
@@ -84,16 +85,16 @@ def write_masked_cog(
                     num_threads=limits.threads,
                 )
             except Exception as error:  # noqa: BLE001  (GDAL's own, which rasterio has no name for)
-                failure = said(error, target)
+                failure = reason_of(error, target)
     _check_whole(source, target, failure)
     progress(1.0)
 
 
 def _check_whole(source: Path, target: Path, failure: str = "") -> None:
-    """Raise where a new file is cut short; ``failure`` is what GDAL says of it, if anything."""
-    # It only logs what goes wrong while it writes in threads, or closes.
+    """Raise if a new file is incomplete; ``failure`` is GDAL's error, if any."""
+    # GDAL only logs errors of its threads and of closing.
     if failure or not is_whole(target):
-        reason = f"the new file cannot be written: {failure or 'it ends early'}, as on a full disk"
+        reason = f"{NEW_FILE}{failure or 'it ends early'}, as on a full disk"
         raise ConversionFailed(source=source.name, reason=reason)
 
 
@@ -104,16 +105,16 @@ def described(
     recipe: Recipe,
     options: Mapping[str, Any],
 ) -> Iterator[rasterio.io.DatasetWriter]:
-    """Create a GeoTIFF that lies where the source does, and describe its bands.
+    """Create a GeoTIFF with the georeferencing and band metadata of a source.
 
     Parameters
     ----------
     create : callable
-        Takes rasterio's creation options and opens the new file.
+        Opens the new file, with rasterio's creation options.
     source : DatasetReader
-        Open.
+        The source, open.
     recipe : Recipe
-        What it says goes before what the source says.
+        Metadata that override the source's.
     options : mapping
         Driver, size and layout.
     """
@@ -150,4 +151,4 @@ def _describe(
             target.set_band_description(number, recipe.name if recipe.name and one else name)
         if unit:
             target.set_band_unit(number, unit)
-    target.update_tags(**{k: v for k, v in source.tags().items() if k in _OURS})
+    target.update_tags(**{k: v for k, v in source.tags().items() if k in _COPIED})

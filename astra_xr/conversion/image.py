@@ -1,4 +1,4 @@
-"""Draw a raster as an image of 8 bits that a person can look at."""
+"""Draw a raster as an 8-bit image."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from astra_xr.conversion.parts import coarsest, fit
 from astra_xr.conversion.recipe import Limits, Recipe
 
 _PERCENTILES = (2.0, 98.0)
-"""Shares of the pixels that are drawn darkest and brightest, of those that count."""
+"""Percentiles of the valid pixels that become 0 and 255."""
 
 _SAMPLE = 1 << 20
-"""Pixels that percentiles are taken of, at most."""
+"""Most pixels of which percentiles are computed."""
 
 _JPEG_QUALITY = 90
 
 _PNG_LEVEL = 2
-"""Of GDAL's deflate: its first makes palettes twice as large, its sixth takes six times as long."""
+"""Level of GDAL's deflate: at 1, palettes are twice as large; 6 takes six times as long."""
 
 Pixels = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
@@ -38,7 +38,7 @@ Palette = Mapping[int, Color]
 
 @dataclass(frozen=True, kw_only=True)
 class Drawn:
-    """How an image came about."""
+    """Metadata of an image."""
 
     shape: tuple[int, int]
     """Rows, columns."""
@@ -47,14 +47,14 @@ class Drawn:
     """Affine (a, b, c, d, e, f) of the image's pixels."""
 
     stretch: tuple[tuple[float, float], ...] = ()
-    """For each plane the stored numbers that are drawn as 0 and 255; empty: as they are."""
+    """For each plane, the stored numbers that are drawn as 0 and 255; empty if unchanged."""
 
     without: tuple[str, ...] = ()
-    """What the stretch leaves out: ``nodata``, and ``clouds`` where a class band was at hand."""
+    """Pixels left out of the stretch: ``nodata``, and ``clouds`` with a classification band."""
 
     @classmethod
     def from_json(cls, given: Mapping[str, Any]) -> Drawn:
-        """Take it from JSON, which knows no tuples."""
+        """Return it from JSON, which has lists instead of tuples."""
         return cls(**{name: _tuples(value) for name, value in given.items()})
 
 
@@ -67,13 +67,12 @@ def write_image(
 ) -> Drawn:
     """Draw ``source`` as a PNG or JPEG at ``target``.
 
-    It is as large as the largest overview within ``recipe.max_size``, which is all that is read.
+    It has the size of the largest overview within ``recipe.max_size``; only this is read.
 
     Parameters
     ----------
     classes : Path, optional
-        The class band of the same scene, by which ``recipe.left_out`` takes no part in the
-        stretch.
+        The classification band of the same scene, for the classes of ``recipe.left_out``.
 
     Raises
     ------
@@ -93,7 +92,7 @@ def write_image(
     if palette is None and pixels.dtype != np.uint8:
         shown, without = valid, ("nodata",)
         if classes is not None and recipe.left_out:
-            clear = valid & ~_hidden(classes, recipe, limits, shape)
+            clear = valid & ~_masked(classes, recipe, limits, shape)
             if clear.any():
                 shown, without = clear, ("nodata", "clouds")
         stretch = tuple(_limits_of(plane, shown) for plane in pixels)
@@ -107,7 +106,7 @@ def write_image(
 def _overview(
     path: Path, limits: Limits, recipe: Recipe
 ) -> Iterator[tuple[rasterio.io.DatasetReader, tuple[int, int]]]:
-    """Open the coarsest overview that is fine enough; give it, and the shape of the image."""
+    """Open the coarsest overview that is fine enough; yield it, and the shape of the image."""
     with opened(path, limits) as dataset:
         shapes = [dataset.shape]
         number = len(dataset.overviews(1))
@@ -120,9 +119,9 @@ def _overview(
         yield dataset, shape
 
 
-def _hidden(classes: Path, recipe: Recipe, limits: Limits, shape: tuple[int, int]) -> Mask:
-    """Return which pixels of the image are of classes to leave out: (rows, columns)."""
-    # It brings all missions along, which most images are drawn without.
+def _masked(classes: Path, recipe: Recipe, limits: Limits, shape: tuple[int, int]) -> Mask:
+    """Return True for pixels of ``recipe.left_out``: (rows, columns)."""
+    # It imports all missions, which most images do not need.
     from astra_xr.missions.classes import belongs
 
     with _overview(classes, limits, recipe) as (dataset, _):
@@ -160,8 +159,8 @@ def _planes(dataset: rasterio.io.DatasetReader, palette: Palette | None) -> list
 
 def _valid(
     dataset: rasterio.io.DatasetReader, pixels: Pixels, recipe: Recipe, indexes: list[int]
-) -> npt.NDArray[np.bool_]:
-    """Return which pixels hold data: (rows, columns)."""
+) -> Mask:
+    """Return True for pixels with data: (rows, columns)."""
     shape = pixels.shape[1:]
     nodata = dataset.nodata if recipe.nodata is None else recipe.nodata
     valid = np.isfinite(pixels).any(axis=0)
@@ -171,7 +170,7 @@ def _valid(
     return np.asarray(valid & (masks > 0).any(axis=0))
 
 
-def _limits_of(plane: Pixels, valid: npt.NDArray[np.bool_]) -> tuple[float, float]:
+def _limits_of(plane: Pixels, valid: Mask) -> tuple[float, float]:
     values = plane[valid & np.isfinite(plane)]
     if not values.size:
         return 0.0, 1.0
@@ -181,7 +180,7 @@ def _limits_of(plane: Pixels, valid: npt.NDArray[np.bool_]) -> tuple[float, floa
 
 def _stretched(plane: Pixels, stretch: tuple[float, float]) -> npt.NDArray[np.uint8]:
     if plane.dtype.kind in "iu" and plane.dtype.itemsize == 2:
-        # Drawn once for each number that there is, not for each pixel.
+        # Computed for each possible number, not for each pixel.
         numbers = np.arange(1 << 16, dtype=np.uint16).view(plane.dtype)
         return _stretched(numbers.astype(np.float32), stretch)[plane.view(np.uint16)]
     low, high = stretch
@@ -193,12 +192,12 @@ def _png(pixels: Pixels, valid: Mask, palette: Palette | None) -> bytes:
     if palette is None:
         pixels = np.stack([*pixels, np.where(valid, 255, 0).astype(np.uint8)])
     count, height, width = pixels.shape
-    # PNG keeps no place; rasterio warns where it is given none.
-    place = rasterio.Affine.scale(2)
-    profile = {"driver": "PNG", "dtype": "uint8", "zlevel": _PNG_LEVEL, "transform": place}
+    # PNG has no georeferencing, but rasterio warns without a transform.
+    any_transform = rasterio.Affine.scale(2)
+    profile = {"driver": "PNG", "dtype": "uint8", "zlevel": _PNG_LEVEL, "transform": any_transform}
     with (
         rasterio.Env(GDAL_PAM_ENABLED=False),
-        # In memory, since GDAL only logs that a disk is full.
+        # In memory, as GDAL only logs that a disk is full.
         rasterio.MemoryFile() as memory,
     ):
         with memory.open(**profile, count=count, height=height, width=width) as image:
@@ -209,7 +208,7 @@ def _png(pixels: Pixels, valid: Mask, palette: Palette | None) -> bytes:
 
 
 def _colors(numbers: Pixels, valid: Mask, palette: Palette) -> Palette:
-    """Return a color for each number; those of pixels without data, and unknown ones, are clear."""
+    """Return a color for each number, transparent if it is unknown or has no data."""
     colors = {number: palette.get(number, (0, 0, 0, 0)) for number in range(256)}
     for number in map(int, np.unique(numbers[~valid])):
         colors[number] = (*colors[number][:3], 0)

@@ -1,17 +1,16 @@
-"""A job: one asset in another format; looked at, fetched, converted, kept."""
+"""A job: the conversion of one asset, from checking its source to storing the result."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from astra_xr.conversion.disk import CACHE_FOLDER, disk_errors
 from astra_xr.conversion.recipe import FORMATS, IMAGES, Limits, Progress, Recipe
 from astra_xr.conversion.source import Source
 from astra_xr.conversion.stores import Store, StoredAsset, crc32_of, only_one, workroom
@@ -20,12 +19,12 @@ from astra_xr.model import UrlSource
 from astra_xr.tiff.signatures import driver_of, looks_like_cog
 
 _FETCHED = 0.4
-"""Share of the progress that fetching is taken to be."""
+"""Share of fetching in the progress."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One asset to be converted. It pickles, and holds no secret."""
+    """One asset to be converted; picklable and without secrets."""
 
     mission: str
     item: str
@@ -35,26 +34,26 @@ class Job:
     source: UrlSource
     recipe: Recipe
     label: str = field(compare=False)
-    """What the user knows it by, for messages."""
+    """Scene and band, for messages."""
 
     classes: UrlSource | None = None
-    """Of an image, the class band in which ``recipe.left_out`` is looked up."""
+    """For images, the classification band with the classes of ``recipe.left_out``."""
 
     trusted: bool = False
-    """True where the user named the source: it may lie on a private host, or be a file."""
+    """True if the user gave the source, which may then be on a private host or a local file."""
 
     allowed: tuple[str, ...] = ()
-    """Private hosts that a catalog may name."""
+    """Private hosts that a catalog may refer to."""
 
     def look(self) -> tuple[list[Source], str]:
-        """Look at all files that it takes; return them, and the key of its result.
+        """Check all source files; return them, and the key of the result.
 
-        Another source or recipe never meets an old file.
+        The key changes with the sources' versions and the recipe.
 
         Raises
         ------
         ConversionFailed, UpstreamError, SigningError
-            One of them is no raster, or may not be read.
+            A source is not a raster, or may not be read.
         """
         sources = [self._look(urls) for urls in (self.source, self.classes) if urls]
         version = " ".join(source.version for source in sources)
@@ -65,27 +64,27 @@ class Job:
     def _look(self, urls: UrlSource) -> Source:
         source = Source(urls, self.label, trusted=self.trusted, allowed=self.allowed)
         if driver_of(source.head) is None:
-            reason = f"it is no TIFF or JPEG 2000 file (it begins with {source.head[:8]!r})"
+            reason = f"it is not a TIFF or JPEG 2000 file (it begins with {source.head[:8]!r})"
             raise ConversionFailed(source=self.label, reason=reason)
         return source
 
 
 def _plain(text: str) -> str:
-    """Return a text as it may stand in a key or be a file's name."""
+    """Return a text with only characters that are valid in keys and file names."""
     return re.sub(r"[^A-Za-z0-9_.-]", "_", text).strip(".")[:80] or "_"
 
 
 def perform(
     job: Job, store: Store, folder: Path, limits: Limits, progress: Progress
 ) -> StoredAsset:
-    """Do a job from end to end, in whatever thread this is; return what the store keeps.
+    """Do a job and return the stored asset.
 
     Parameters
     ----------
     folder : Path
-        For unfinished work and locks.
+        Folder of unfinished work and locks.
     progress : callable
-        Takes the share that is done, 0 to 1; what it raises ends the job.
+        Called with the share that is done, 0 to 1; an exception from it ends the job.
 
     Raises
     ------
@@ -95,7 +94,7 @@ def perform(
     found = store.find(key)
     if found is not None:
         return found
-    with _writable(job.label), only_one(folder, key):
+    with disk_errors(job.label, CACHE_FOLDER), only_one(folder, key):
         found = store.find(key)
         if found is not None:
             return found
@@ -109,21 +108,8 @@ def perform(
         try:
             return _make(job, key, paths, store, folder, limits, _part(progress, share, 1 - share))
         finally:
-            # What was fetched is of no more use; what was broken off before is kept, to go on.
+            # An interrupted download, in contrast, is kept and resumed.
             shutil.rmtree(fetched, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _writable(label: str) -> Iterator[None]:
-    """Map the errors of the folder; the service's answers carry them: no path is named."""
-    try:
-        yield
-    except OSError as error:
-        reason = (error.strerror or type(error).__name__).lower()
-        raise ConversionFailed(
-            source=label,
-            reason=f"it cannot be written to the cache folder (ASTRA_CACHE_DIR): {reason}",
-        ) from None
 
 
 def _part(progress: Progress, start: float, length: float) -> Progress:
@@ -133,7 +119,7 @@ def _part(progress: Progress, start: float, length: float) -> Progress:
 def _bring(
     source: Source, folder: Path, recipe: Recipe, limits: Limits, progress: Progress
 ) -> Path:
-    """Return the file on this machine: the user's own, or what is fetched of it."""
+    """Return the local file: the user's own, or the downloaded one."""
     if source.local:
         return source.local
     folder.mkdir(parents=True, exist_ok=True)
@@ -155,7 +141,7 @@ def _make(
     limits: Limits,
     progress: Progress,
 ) -> StoredAsset:
-    # It brings GDAL along, which resolving alone has no need of.
+    # It imports GDAL, which resolving does not need.
     from astra_xr.conversion.worker import convert_apart
 
     kind = FORMATS[job.recipe.format]

@@ -1,4 +1,4 @@
-"""A source file on this machine: looked at before GDAL may decode any of it."""
+"""Open a local source, and check it before GDAL decodes any of it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from astra_xr.errors import ConversionFailed, redact
 from astra_xr.tiff.signatures import MAGIC_BYTES, driver_of
 
 _GDAL = {
-    # No other file is looked for or read beside the source, and none is written.
+    # No other file beside the source is read or written.
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "GDAL_PAM_ENABLED": "NO",
     "GDAL_GEOREF_SOURCES": "INTERNAL",
-    # In bytes. What is decoded is read once, so that keeping more only costs memory.
+    # In bytes. Blocks are read once, so a larger cache only costs memory.
     "GDAL_CACHEMAX": 64 << 20,
 }
 
@@ -29,19 +29,19 @@ _GDAL = {
 def opened(
     path: Path, limits: Limits, *, threads: int = 1, **options: int
 ) -> Iterator[rasterio.io.DatasetReader]:
-    """Open a source with the one driver that its first bytes name.
+    """Open a source with the driver of its first bytes.
 
     Parameters
     ----------
     threads : int
-        Of GDAL.
+        Threads of GDAL.
     **options
-        Of GDAL's driver, e.g. ``overview_level``.
+        Options of GDAL's driver, e.g. ``overview_level``.
 
     Raises
     ------
     ConversionFailed
-        It is no raster, is damaged, or holds more than the limits allow.
+        It is not a raster, is damaged, or exceeds the limits.
     """
     failure: ConversionFailed | None = None
     try:
@@ -53,8 +53,8 @@ def opened(
             _check(dataset, path, limits)
             yield dataset
     except (RasterioError, OSError, ValueError) as error:
-        failure = ConversionFailed(source=path.name, reason=said(error, path))
-    # Raised outside the handler: what GDAL says may hold paths.
+        failure = ConversionFailed(source=path.name, reason=reason_of(error, path))
+    # Raised outside of the handler, as GDAL's message may contain paths.
     if failure:
         raise failure
 
@@ -64,18 +64,18 @@ def _sniffed(path: Path) -> str:
         head = file.read(MAGIC_BYTES)
     driver = driver_of(head)
     if driver is None:
-        reason = f"it is no TIFF or JPEG 2000 file (it begins with {head[:8]!r})"
+        reason = f"it is not a TIFF or JPEG 2000 file (it begins with {head[:8]!r})"
         raise ConversionFailed(source=path.name, reason=reason)
     return driver
 
 
-def said(error: Exception, path: Path) -> str:
-    """Return what went wrong with a file, in words that name no folder."""
+def reason_of(error: Exception, path: Path) -> str:
+    """Return the reason of an error with a file, without its folder."""
     if isinstance(error, OSError) and error.strerror and not isinstance(error, RasterioError):
         return error.strerror.lower()
     while error.__cause__ is not None and isinstance(error.__cause__, Exception):
         error = error.__cause__
-    return f"GDAL says: {redact(error).replace(str(path), path.name)}"
+    return f"GDAL reports: {redact(error).replace(str(path), path.name)}"
 
 
 def _check(dataset: rasterio.io.DatasetReader, path: Path, limits: Limits) -> None:
@@ -89,18 +89,18 @@ def _check(dataset: rasterio.io.DatasetReader, path: Path, limits: Limits) -> No
     if len(set(dtypes)) != 1 or dtypes[0].kind not in "iuf":
         reason = f"its pixels are of type {', '.join(dict.fromkeys(map(str, dtypes)))}"
     elif size > limits.source_bytes:
-        reason = f"it has {size} bytes, and {limits.source_bytes} are the limit"
+        reason = f"it has {size} bytes, and the limit is {limits.source_bytes}"
     elif pixels > limits.pixels:
-        reason = f"it has {pixels} pixels, and {limits.pixels} are the limit"
+        reason = f"it has {pixels} pixels, and the limit is {limits.pixels}"
     elif block > limits.block_bytes:
-        reason = f"one block of it decodes to {block} bytes, and {limits.block_bytes} are the limit"
+        reason = f"a block decodes to {block} bytes, and the limit is {limits.block_bytes}"
     elif decoded > 64 << 20 and decoded > limits.expansion * size:
-        reason = f"its {size} bytes would decode to {decoded}, as only harmful files do"
+        reason = f"its {size} bytes would decode to {decoded}, as only malicious files do"
     if reason:
         raise ConversionFailed(source=path.name, reason=reason)
 
 
 def has_mask(dataset: rasterio.io.DatasetReader) -> bool:
-    """Return True if a file marks its pixels without data by a plane of their own."""
+    """Return True if a file has a mask band for its pixels without data."""
     flags = dataset.mask_flag_enums[0]
     return MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags

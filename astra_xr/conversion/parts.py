@@ -1,4 +1,4 @@
-"""Which bytes of a GeoTIFF an image of it takes: its directories, and one overview."""
+"""The byte ranges of a GeoTIFF that an image needs: its directories, and one overview."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from astra_xr.tiff.directories import (
 )
 
 HEAD = 1 << 20
-"""Bytes that hold the directories of nearly every COG."""
+"""Bytes that contain the directories of nearly every COG."""
 
 _STRICT = {7, 8, 32946, 34887, 50000, 50001}
-"""Compressions (JPEG, deflate, Lerc, zstd, WebP) of which noughts are no tile: should GDAL read
-what was not fetched, it fails."""
+"""Compressions (JPEG, deflate, Lerc, zstd, WebP) in which zeros are not a valid tile, so that GDAL
+fails if it reads bytes that were not fetched."""
 
 _PLACES = {273: "offsets", 279: "counts", 324: "offsets", 325: "counts"}
-"""Tags that say where strips, or tiles, are."""
+"""Tags of the positions of strips and tiles."""
 
 Range = tuple[int, int]
 
@@ -45,7 +45,7 @@ def fit(shape: tuple[int, int], largest: int) -> tuple[int, int]:
 
 
 def coarsest(shapes: Sequence[tuple[int, int]], wanted: tuple[int, int]) -> int:
-    """Return the number of the smallest level that has as many pixels as wanted, each way.
+    """Return the number of the smallest level with at least the wanted rows and columns.
 
     Examples
     --------
@@ -57,14 +57,14 @@ def coarsest(shapes: Sequence[tuple[int, int]], wanted: tuple[int, int]) -> int:
 
 
 def ranges_of(path: Path, have: int, wanted: int) -> list[Range] | None:
-    """Return the ranges of bytes that an image takes; None: all of the file.
+    """Return the byte ranges that an image needs; None for the whole file.
 
     Parameters
     ----------
     path : Path
-        A file of the source's size, of which there are the first bytes alone.
+        A file of the source's size, of which only the first bytes were fetched.
     have : int
-        How many.
+        Number of these bytes.
     wanted : int
         Longest side of the image in pixels, at most.
     """
@@ -73,12 +73,12 @@ def ranges_of(path: Path, have: int, wanted: int) -> list[Range] | None:
             directories = read_local(file, path.stat().st_size, have=have)
         return _ranges(directories, wanted)
     except (Malformed, Unsupported):
-        # Then GDAL sees the whole file, and says what is wrong with it.
+        # GDAL then reads the whole file, and reports what is wrong.
         return None
 
 
 def is_whole(path: Path) -> bool:
-    """Return True if a GeoTIFF of ours has all the bytes that its directories name."""
+    """Return True if a new GeoTIFF has all bytes to which its directories refer."""
     size = path.stat().st_size
     try:
         with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Jobs done in threads of this process, each once however many ask for it."""
+"""Conversions in threads of this process, each done once for all callers."""
 
 from __future__ import annotations
 
@@ -23,20 +23,19 @@ from astra_xr.locks import Lock, renew_in_child
 from astra_xr.model import SignedUrl
 
 _REMEMBERED = 600.0
-"""Seconds for which nobody asks whether a source has changed."""
-
+"""Seconds for which sources are not checked for changes."""
 
 AT_ONCE = max(2, (os.cpu_count() or 2) // 4)
-"""Conversions of a process at once."""
+"""Concurrent conversions of a process."""
 
 
 class Stopped(Exception):
-    """Nobody waits for the conversion any more."""
+    """Raised in a conversion that no caller waits for any more."""
 
 
 @dataclass
 class _Flight:
-    """A conversion under way, and who waits for it."""
+    """A running conversion, and the number of callers that wait for it."""
 
     future: Future[StoredAsset]
     callbacks: list[Progress] = field(default_factory=list)
@@ -51,24 +50,24 @@ class _Flight:
 
 
 class Converter:
-    """Converts assets, each once however many ask for it, and keeps them in a store.
+    """Convert assets, each once for all callers, and keep them in a store.
 
     Parameters
     ----------
     store : Store
-        Keeps the files.
+        Store of the converted files.
     folder : Path
-        For unfinished work and locks. Processes that share it do not convert the same asset
-        twice. For a local store it has to be the store's own.
+        Folder of unfinished work and locks. Processes that share it do not convert the same asset
+        twice. For a local store it must be the store's own folder.
     limits : Limits, optional
-        What one conversion may take.
+        Limits of one conversion.
     """
 
     def __init__(self, store: Store, folder: Path, *, limits: Limits | None = None) -> None:
         self.store = store
         self.folder = folder
         self.limits = limits or Limits()
-        # One that is done at once calls back in the thread that started it.
+        # Reentrant: a future that is done at once runs its callback in the same thread.
         self._lock = Lock(threading.RLock)
         self._flights: dict[Job, _Flight] = {}
         renew_in_child(self)
@@ -78,14 +77,14 @@ class Converter:
         return partial(Converter, limits=self.limits), (self.store, self.folder)
 
     def renew(self) -> None:
-        """Convert anew what threads of a parent process are converting."""
+        """Forget the conversions that threads of the parent process were doing."""
         self._flights = {}
 
     @contextmanager
     def started(self, jobs: Iterable[Job]) -> Iterator[Mapping[Job, Future[StoredAsset]]]:
-        """Have several jobs under way, so that :meth:`convert` of one need not wait for the last.
+        """Start several jobs, so that they run concurrently while :meth:`convert` waits for one.
 
-        Yields those that are not done yet. At the end of the context, those that nobody waits
+        Yields those that are not done yet. At the end of the context, those that no caller waits
         for are stopped.
         """
         with self._lock:
@@ -97,22 +96,21 @@ class Converter:
                 self._leave(flight)
 
     def convert(self, job: Job, progress: Progress | None = None) -> StoredAsset:
-        """Return the converted asset; convert it where the store does not have it.
+        """Return the converted asset; convert it if the store does not have it.
 
         Parameters
         ----------
         job : Job
-            What to convert.
         progress : callable, optional
-            Takes the share that is done, 0 to 1. It is called in another thread; not at all where
-            this object knows that the store has the asset.
+            Called with the share that is done, 0 to 1, in another thread; not called if the asset
+            is known to be in the store.
 
         Raises
         ------
         ConversionFailed
-            The source is damaged, too large or nowhere it may be, or the store has no room.
+            The source is damaged, too large or at a forbidden place, or the store is full.
         UpstreamError, SigningError
-            The source's storage is down or refuses.
+            The source's storage is down, or refuses access.
         """
         known = self._remembered(job)
         if known is not None:
@@ -124,12 +122,12 @@ class Converter:
             self._leave(flight)
 
     def find(self, job: Job) -> StoredAsset | None:
-        """Return what the store has of a job already; None: it has to be converted.
+        """Return the asset if the store has it; None if it has to be converted.
 
         Raises
         ------
         ConversionFailed, UpstreamError, SigningError
-            The source cannot be looked at.
+            The source cannot be checked.
         """
         known = self._remembered(job)
         if known is not None:
@@ -180,7 +178,7 @@ class Converter:
         raise ConversionFailed(source=job.label, reason="the process is ending")
 
     def _threads(self) -> ThreadPoolExecutor:
-        """Return where jobs are done: in the threads of this process; a fork's are its own."""
+        """Return the thread pool of this process; a forked process has its own."""
         process = os.getpid()
         if process not in _pools:
             _pools.setdefault(process, ThreadPoolExecutor(AT_ONCE, "astra-conversion"))
@@ -200,17 +198,17 @@ _pools: dict[int, ThreadPoolExecutor] = {}
 
 @dataclass(frozen=True, kw_only=True)
 class ConvertedUrl:
-    """Leads to a converted file, which is made when it is first asked for."""
+    """The `UrlSource` of a converted file, which is made when its URL is first needed."""
 
     job: Job
     converter: Converter = field(compare=False, repr=False)
 
     def __call__(self, *, refused: SignedUrl | None = None) -> SignedUrl:
-        """Return a URL that is good for minutes at least."""
+        """Return a URL that is valid for minutes at least."""
         return self.converter.store.url(self.asset())
 
     def asset(self) -> StoredAsset:
-        """Return what the store keeps, converted where it is not there yet."""
+        """Return the stored asset; convert it if the store does not have it."""
         bar = _Bar(self.job.label)
         try:
             return self.converter.convert(self.job, bar)
@@ -219,7 +217,7 @@ class ConvertedUrl:
 
 
 class _Bar:
-    """Shows progress to people, in terminals and notebooks, where it takes more than a second."""
+    """A progress bar in terminals and notebooks, shown after a second."""
 
     def __init__(self, label: str) -> None:
         self._label = label

@@ -1,4 +1,4 @@
-"""Overviews: the same pixels, half as many each way."""
+"""Overviews: half the rows and columns."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 _WIDE = {1: 2, 2: 4, 4: 8, 8: 8}
-"""Bytes of an integer that holds the sum of four, by theirs."""
+"""Bytes of an integer → bytes of one that can hold the sum of four."""
 
 
 def halve(
@@ -23,9 +23,9 @@ def halve(
     pixels : ndarray
         (planes, rows, columns); odd rows and columns at the end are averaged with themselves.
     nodata : float or None
-        Stored number that takes no part in averages; NaN too. A pixel made of it alone has it.
+        Stored number (or NaN) that averages leave out; it is the result where all four have it.
     nearest : bool
-        True: each pixel is the upper left of its four. False: their mean, for integers rounded
+        True for the upper left of each four pixels, False for their mean; integers are rounded
         half up.
 
     Returns

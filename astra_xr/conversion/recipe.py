@@ -1,4 +1,4 @@
-"""What a conversion makes, and within which limits."""
+"""Recipes of conversions: formats, metadata and limits."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from astra_xr.model import ClassValue
 COG_TYPE = "image/tiff; application=geotiff; profile=cloud-optimized"
 
 Progress = Callable[[float], None]
-"""Takes the share of a conversion that is done, 0 to 1."""
+"""Called with the share of a conversion that is done, 0 to 1."""
 
 VERSION = 3
-"""Raised with every change to the bytes that a recipe makes: old files are not met again."""
+"""Increased with each change of the resulting bytes, so that older stored files are not used."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Format:
-    """A format that can be made."""
+    """An output format."""
 
     extension: str
     media_type: str
     sidecar: str | None = None
-    """Extension of the world file beside it; None: the file itself says where it lies."""
+    """Extension of its world file; None if the file itself is georeferenced."""
 
 
 FORMATS = {
@@ -42,41 +42,40 @@ IMAGES = tuple(name for name, each in FORMATS.items() if each.sidecar)
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How to make a file of a source; equal recipes make equal files of equal sources."""
+    """Format and metadata of a conversion; equal recipes and sources result in equal files."""
 
     format: str = "cog"
     """One of `FORMATS`."""
 
     name: str | None = None
-    """Description of a single band, e.g. ``B04``; None: the source's own."""
+    """Description of a single band, e.g. ``B04``; None for the source's own."""
 
     nodata: float | None = None
-    """Stored number of pixels without data; None: what the source says (JPEG 2000 says
-    nothing)."""
+    """Stored number of pixels without data; None for the source's own (JPEG 2000 has none)."""
 
     scale: float | None = None
-    """Factor of the stored number, for the file's tags; None: what the source says."""
+    """Factor of the stored number, for the file's tags; None for the source's own."""
 
     offset: float | None = None
-    """Added after scaling, for the file's tags; None: what the source says."""
+    """Added after scaling, for the file's tags; None for the source's own."""
 
     unit: str | None = None
-    """Of the scaled value, for the file's tags."""
+    """Unit of the scaled value, for the file's tags."""
 
     categorical: bool = False
-    """True for class and mask bands: overviews take a neighbor, images draw classes."""
+    """True for class and mask bands, whose overviews are not averaged."""
 
     classes: tuple[ClassValue, ...] = ()
-    """What a class band's numbers mean, with their colors, for images."""
+    """Meanings and colors of a class band's numbers, for images."""
 
     left_out: tuple[ClassValue, ...] = ()
-    """Classes, of another band of the scene, whose pixels take no part in an image's stretch."""
+    """Classes of the classification band that an image's stretch leaves out."""
 
     max_size: int = 4096
     """Longest side of an image in pixels."""
 
     world_file: bool = True
-    """False: no world file lies beside an image, as where URLs lead to one file each."""
+    """False for images without a world file, as over HTTP."""
 
     def __post_init__(self) -> None:
         if self.format not in FORMATS:
@@ -87,7 +86,7 @@ class Recipe:
 
     @classmethod
     def from_json(cls, given: Mapping[str, Any]) -> Recipe:
-        """Take what :func:`dataclasses.asdict` made, after its way through JSON."""
+        """Return it from the JSON of :func:`dataclasses.asdict`."""
         lists = {
             name: tuple(ClassValue(**each) for each in given[name])
             for name in ("classes", "left_out")
@@ -96,37 +95,38 @@ class Recipe:
 
     @property
     def digest(self) -> str:
-        """Sixteen hexadecimal digits that change with whatever changes the file."""
+        """Return sixteen hexadecimal digits that change with the recipe."""
         return hashlib.sha256(f"{VERSION} {self!r}".encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What one conversion may take; beyond, it fails."""
+    """Limits of one conversion, which fails beyond them."""
 
     pixels: int = 1 << 30
-    """Pixels of a source, all its planes together."""
+    """Pixels of a source, in all planes."""
 
     block_bytes: int = 256 << 20
-    """Decoded bytes of one block, which is in memory as a whole."""
+    """Decoded bytes of one block."""
 
     expansion: int = 30_000
-    """Decoded bytes to a byte of the file, for sources that decode to more than 64 MiB. An empty
-    band of 10980² as JPEG 2000 comes to 28,600; files made to harm, to more."""
+    """Decoded bytes per byte of the file, for sources that decode to more than 64 MiB. An empty
+    band of 10980² as JPEG 2000 has 28,600; malicious files have more."""
 
     source_bytes: int = 4 << 30
     """Bytes of a source."""
 
     output_bytes: int = 8 << 30
-    """Bytes of a file that is made."""
+    """Bytes of the new file."""
 
     memory: int = 2 << 30
-    """Bytes of address space that a conversion may take beside what its process has."""
+    """Bytes of address space, in addition to those of the new process."""
 
     cpu_seconds: float = 300.0
-    """Seconds of all its threads together."""
+    """Processor time of all threads together, in seconds."""
 
     wall_seconds: float = 600.0
+    """Elapsed time, in seconds."""
 
     threads: int = field(default_factory=lambda: min(4, os.cpu_count() or 1))
-    """How many decode and compress."""
+    """Threads that decode and compress."""

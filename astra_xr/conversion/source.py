@@ -1,4 +1,4 @@
-"""A source file: looked at, and fetched in pieces side by side, resumed where it was left."""
+"""A source file: checked, then downloaded in concurrent pieces, resumed after interruptions."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from astra_xr.conversion.disk import disk_errors
 from astra_xr.conversion.recipe import Limits, Progress
 from astra_xr.errors import ConversionFailed, UpstreamUnavailable, redact
 from astra_xr.locks import Lock
@@ -27,10 +28,10 @@ _PIECE = 8 << 20
 """Bytes of one request."""
 
 _SMALL = 1 << 20
-"""The same, where parts of a file are fetched."""
+"""Bytes of one request if only parts of a file are needed."""
 
 _CONNECTIONS = 4
-"""To one host, of this process: what the Copernicus Data Space allows."""
+"""Connections of this process to one host, as many as the Copernicus Data Space allows."""
 
 _REDIRECTS = 5
 _TIMEOUT = 30.0
@@ -42,37 +43,37 @@ _slots_lock = Lock()
 
 
 class Source:
-    """A source file that was looked at, local or remote, at the price of one small request.
+    """A local or remote source file, checked by one small request.
 
     Parameters
     ----------
     urls : UrlSource
-        Is asked for a URL, and for another one where the storage refuses it.
+        Returns its URL, and a new one if the storage refuses it.
     label : str
-        What the user knows it by, for messages.
+        Scene and band, for messages.
     trusted : bool
-        True where the user named it: it may lie anywhere. Else see
-        :func:`check_url`, for each redirect too.
+        True if the user gave the source, which may then be anywhere. Otherwise its URL and all
+        redirects must pass :func:`check_url`.
     allowed : collection of str
-        Hosts that a catalog may name though they are private.
+        Private hosts that a catalog may refer to.
     patient : bool
-        False: it is looked at in one try, of a few seconds.
+        False to check it without retries, within a few seconds.
 
     Attributes
     ----------
     size : int
-        Bytes; negative where the storage does not say.
+        Bytes; negative if the storage does not report it.
     version : str
-        Its ETag, else what else changes with it.
+        Its ETag, else its date or size.
     head : bytes
-        Its first bytes, enough for the directory that a COG begins with.
+        Its first bytes, enough for the directory at the beginning of a COG.
     ranged : bool
-        False where the storage sends the whole file whatever is asked for.
+        False if the storage ignores ranges and sends the whole file.
 
     Raises
     ------
     ConversionFailed, UpstreamError, SigningError
-        It is not there, or may not be read.
+        It does not exist, or may not be read.
     """
 
     size: int
@@ -103,18 +104,17 @@ class Source:
 
     @property
     def local(self) -> Path | None:
-        """The file itself, where the source is one that the user named.
+        """Return the path of a local file, which only the user may give; None for a URL.
 
         Raises
         ------
         ConversionFailed
-            A catalog named a file.
+            A catalog refers to a local file.
         """
         if self._signed.url.startswith(("https://", "http://")):
             return None
         if not self._trusted:
-            # It says why not.
-            check_url(self._signed, label=self._label)
+            check_url(self._signed, label=self._label)  # raises
         scheme = urlsplit(self._signed.url).scheme
         if scheme not in ("", "file"):
             raise self._failed(f"{scheme}:// cannot be read")
@@ -136,15 +136,9 @@ class Source:
         raise UpstreamUnavailable(service=self._label, reason=f"its storage fails ({failure})")
 
     def _look_at(self, path: Path) -> None:
-        reason = ""
-        try:
-            with path.open("rb") as file:
-                status = os.fstat(file.fileno())
-                self.head = file.read(_HEAD)
-        except OSError as error:
-            reason = (error.strerror or type(error).__name__).lower()
-        if reason:
-            raise self._failed(reason)
+        with disk_errors(self._label), path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            self.head = file.read(_HEAD)
         self.size = status.st_size
         self.version = f"{status.st_mtime_ns:x}-{status.st_size:x}"
 
@@ -155,29 +149,28 @@ class Source:
         progress: Progress,
         ranges: Sequence[tuple[int, int]] | None = None,
     ) -> Path:
-        """Bring the source into a folder; what a broken attempt left there is not fetched again.
+        """Download the source into a folder, and return its path; resume an earlier attempt there.
 
         Parameters
         ----------
         ranges : sequence of (start, stop), optional
-            Bytes to fetch at least, of a file that has its whole size all the same; all of them
-            when left out.
+            Bytes that are needed. The new file has the size of the source in any case. Default:
+            all bytes.
 
         Raises
         ------
         ConversionFailed
-            It is too large, changed meanwhile, or there is no room.
+            It is too large, was changed meanwhile, or the disk is full.
         UpstreamError, SigningError
-            The storage is down or refuses.
+            The storage is down, or refuses access.
         """
         if self.size > limits.source_bytes:
             most = limits.source_bytes
-            raise self._failed(f"it has {self.size} bytes, and {most} are the limit")
+            raise self._failed(f"it has {self.size} bytes, and the limit is {most}")
         if self.size < 0:
             raise self._failed("its storage does not report its size")
         path, journal = folder / "source", folder / "source.pieces"
-        reason = ""
-        try:
+        with disk_errors(self._label, "the downloaded file cannot be stored: "):
             step, numbers = self._pieces(ranges)
             first = f"{self.size} {step} {self.version}"
             known = journal.read_text().split("\n") if journal.exists() else []
@@ -187,21 +180,16 @@ class Source:
                 known = []
             path.touch()
             os.truncate(path, self.size)
-            # A last line without its end was cut off in the writing.
+            # Without the last line, which is empty or incomplete.
             missing = [n for n in numbers if n not in set(map(int, known[1:-1]))]
             self._fetch(
                 path, journal, step, missing, lambda left: progress(1 - left / len(numbers))
             )
-        except OSError as error:
-            reason = (error.strerror or type(error).__name__).lower()
-        if reason:
-            raise self._failed(f"the downloaded file cannot be stored: {reason}")
         return path
 
     def _pieces(self, ranges: Sequence[tuple[int, int]] | None) -> tuple[int, Sequence[int]]:
-        """Return the bytes of one request, and the numbers of the requests to make, from 0."""
+        """Return the bytes of a request, and the numbers of the pieces to request, from 0."""
         if not self.ranged:
-            # It sends all at once.
             return max(self.size, 1), range(min(self.size, 1))
         if ranges is None:
             return _PIECE, range(-(-self.size // _PIECE))
@@ -216,7 +204,7 @@ class Source:
         numbers: Sequence[int],
         left: Callable[[int], None],
     ) -> None:
-        """Write pieces into a file and their numbers into the journal; report how many are left."""
+        """Write pieces into a file and their numbers into a journal; report how many are left."""
         pool = ThreadPoolExecutor(_CONNECTIONS, "astra-fetch")
         with path.open("r+b") as file, journal.open("a") as log:
             try:
@@ -238,7 +226,7 @@ class Source:
             try:
                 with self._get(start, stop) as response:
                     if (_size(response), _version(response)) != (self.size, self.version):
-                        raise self._failed("it changed while it was fetched")
+                        raise self._failed("it was changed during the download")
                     if self.ranged and response.status_code != 206:
                         raise self._failed("its storage no longer sends byte ranges")
                     self._check_range(response, start)
@@ -255,14 +243,14 @@ class Source:
         patiently(host, once)
 
     def _write(self, file: int, chunk: bytes, at: int) -> int:
-        # Several threads share the file; Windows has no os.pwrite.
+        # Several threads write to the file, and Windows has no os.pwrite.
         with self._writing:
             os.lseek(file, at, os.SEEK_SET)
             return os.write(file, chunk)
 
     @contextmanager
     def _get(self, start: int, stop: int, patient: bool = True) -> Iterator[httpx.Response]:
-        """Ask for a range; the URL is renewed once, redirects are looked at one by one."""
+        """Request a range; renew the URL once, and check each redirect."""
         signed = self._signed
         with _slot(signed.url):
             response = self._follow(signed, start, stop, patient)
@@ -292,7 +280,7 @@ class Source:
         at: SignedUrl | None = signed
         for _ in range(_REDIRECTS):
             if at is None:
-                raise self._failed("it is redirected to no URL")
+                raise self._failed("it is redirected to an invalid URL")
             if not self._trusted:
                 check_url(at, label=self._label, allowed=self._allowed)
             response = self._send(at, start, stop, patient)
@@ -300,10 +288,10 @@ class Source:
                 return response
             response.close()
             at = _redirected(at, response)
-        raise self._failed("it is redirected again and again")
+        raise self._failed("it has too many redirects")
 
     def _send(self, signed: SignedUrl, start: int, stop: int, patient: bool) -> httpx.Response:
-        """Ask once, or again while the storage fails in a way that may pass."""
+        """Send a request; repeat it while the storage has a temporary failure."""
 
         def once() -> httpx.Response | Again:
             response = self._sent(signed, start, stop, _TIMEOUT if patient else _QUICK)
@@ -323,15 +311,18 @@ class Source:
         reason = f"its storage answers HTTP {status}"
         if status not in PASSING:
             return self._failed(reason)
-        # Nothing is wrong with the file: it may be asked for again.
+        # Temporary: the file itself may be fine.
         return UpstreamUnavailable(service=self._label, reason=reason)
 
     def _sent(
         self, signed: SignedUrl, start: int, stop: int, timeout: float
     ) -> httpx.Response | UpstreamUnavailable | KeyboardInterrupt:
-        # Raises nothing: URL and headers are plain here.
-        headers = {"Range": f"bytes={start}-{stop - 1}", "Accept-Encoding": "identity"}
-        headers = {**dict(signed.headers), **headers}
+        # Raises nothing, as URL and headers are plain text here.
+        headers = {
+            **dict(signed.headers),
+            "Range": f"bytes={start}-{stop - 1}",
+            "Accept-Encoding": "identity",
+        }
         try:
             request = client().build_request("GET", signed.url, headers=headers, timeout=timeout)
             return client().send(request, stream=True, follow_redirects=False)
@@ -346,25 +337,25 @@ class Source:
 
 
 def check_url(signed: SignedUrl, *, label: str, allowed: Collection[str] = ()) -> None:
-    """Let pass only what :func:`~astra_xr.net.hosts.why_refused` has nothing against.
+    """Raise if :func:`~astra_xr.net.hosts.why_refused` refuses a URL.
 
     Raises
     ------
     ConversionFailed
-        The URL leads to a file, a private address, or a host that has none.
+        The URL is of a local file, a private address, or a host without an address.
     """
     reason = why_refused(signed.url, allowed)
     if reason:
-        hint = "A host of your own can be named in ASTRA_ALLOW_HOSTS."
+        hint = "Add a host of your own to ASTRA_ALLOW_HOSTS."
         raise ConversionFailed(source=label, reason=reason, hint=hint)
 
 
 def _redirected(signed: SignedUrl, response: httpx.Response) -> SignedUrl | None:
-    """Return where a response redirects to; None if that is no URL."""
+    """Return the target of a redirect; None if it is not a URL."""
     target = joined(signed.url, response.headers.get("location", ""))
     if target is None:
         return None
-    # Keys are for the host that they were made for.
+    # Headers are secrets, for their own host only.
     same = urlsplit(target).netloc == urlsplit(signed.url).netloc
     return SignedUrl(url=target, headers=signed.headers if same else ())
 
@@ -376,7 +367,7 @@ def _slot(url: str) -> Lock:
 
 
 def _up_to(response: httpx.Response, most: int) -> Iterator[bytes]:
-    """Yield at most so many bytes of a body, whatever the storage sends."""
+    """Yield a body, up to a number of bytes."""
     left = most
     for chunk in response.iter_raw():
         yield chunk[:left]

@@ -1,7 +1,7 @@
-"""Where converted files live: a folder of this machine, or any object store.
+"""Stores of converted files: a local folder, or an object store.
 
-A stored asset is the file, a world file where the format has one, and ``about.json``, which is
-written last: what has none is not there.
+A stored asset is the file, its world file if there is one, and ``about.json``, which is written
+last and without which the asset does not exist.
 """
 
 from __future__ import annotations
@@ -24,50 +24,51 @@ import obstore
 from isal import isal_zlib
 from obstore.exceptions import BaseError
 
+from astra_xr.conversion.disk import CACHE_FOLDER, disk_errors
 from astra_xr.errors import ConversionFailed, SigningError, redact
 from astra_xr.model import SignedUrl
 
 _ABOUT = "about.json"
 _TAG = "e_tag"
-"""In the ``about.json`` of an object store: the ETag of the file."""
+"""Field of the file's ETag in the ``about.json`` of an object store."""
 
 _TRIES = 5
-"""To put a folder in its place."""
+"""Attempts to rename a folder."""
 
 _LIFE = timedelta(hours=1)
 _SHORTEST = timedelta(minutes=5)
-"""What temporary credentials of unknown end live at least: stores renew them then."""
+"""Assumed remaining life of temporary credentials without a known end, which stores renew then."""
 
 _TEMPORARY = "X-Amz-Security-Token="
 _STALE = 24 * 3600.0
-"""Seconds after which work that nobody finished is swept away."""
+"""Seconds after which unfinished work is deleted."""
 
 _POLL = 0.05
-"""Seconds between looks whether a lock is free, as of filelock."""
+"""Seconds between attempts to take a lock, as in filelock."""
 
 _KEY = re.compile(r"[\w.-]{1,120}(?:/[\w.-]{1,120}){0,5}", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoredAsset:
-    """A converted file that a store has."""
+    """A converted file in a store."""
 
     key: str
-    """Where in the store, without the file's name."""
+    """Its folder in the store."""
 
     name: str
     """Name of the file, e.g. ``B04.tif``."""
 
     size: int
-    """Bytes."""
+    """Size in bytes."""
 
     media_type: str
 
     crc32: int | None = None
-    """Of the file; None: nobody counted it."""
+    """Checksum of the file; None if it was not computed."""
 
     details: Mapping[str, Any] = field(default_factory=dict)
-    """What the conversion reported: CRS, and of images shape, transform and stretch."""
+    """Results of the conversion: CRS, and for images shape, transform and stretch."""
 
 
 def crc32_of(path: Path) -> int:
@@ -80,24 +81,24 @@ def crc32_of(path: Path) -> int:
 
 
 class Store(Protocol):
-    """Keeps converted files. One instance serves many threads, and pickles."""
+    """A store of converted files; thread-safe and picklable."""
 
     def find(self, key: str) -> StoredAsset | None:
-        """Return what is kept under a key; None: nothing, or nothing whole."""
+        """Return the asset of a key; None if there is none, or it is incomplete."""
         ...
 
     def put(self, asset: StoredAsset, folder: Path) -> None:
-        """Take the files of a folder; a second time is harmless.
+        """Store the files of a folder; a second call does nothing.
 
         Raises
         ------
         ConversionFailed
-            There is no room, no permission, or the store cannot be reached.
+            The store is full, cannot be reached or refuses access.
         """
         ...
 
     def url(self, asset: StoredAsset) -> SignedUrl:
-        """Return a URL that reads the file with no further authentication.
+        """Return a URL of the file that needs no further authentication.
 
         Raises
         ------
@@ -107,33 +108,32 @@ class Store(Protocol):
 
 
 def check_key(key: str) -> str:
-    """Return a key that is good in every store.
+    """Return a key that is valid in every store, unchanged.
 
     Raises
     ------
     ValueError
-        It is not, e.g. since it leads out of the store.
+        It is invalid, e.g. as it leads out of the store.
     """
     if not _KEY.fullmatch(key) or any(part.strip(".") == "" for part in key.split("/")):
-        raise ValueError(f"{key!r} is no key")
+        raise ValueError(f"{key!r} is not a key")
     return key
 
 
 @dataclass(frozen=True, kw_only=True)
 class LocalStore:
-    """A folder, which processes of one machine may share.
+    """A local folder, which several processes may share.
 
-    Files are made in a folder beside it and published by renaming, so that each is there as a
-    whole or not at all.
+    Files are written elsewhere and moved there by renaming, so that they are never incomplete.
     """
 
     root: Path
 
     max_bytes: int = 20 << 30
-    """Bytes to keep; beyond, what was not used for longest goes."""
+    """Largest size in bytes; beyond it, the least recently used assets are deleted."""
 
     def find(self, key: str) -> StoredAsset | None:
-        """Return what is kept under a key."""
+        """Return the asset of a key, or None."""
         folder = self.root / "assets" / check_key(key)
         try:
             asset = StoredAsset(**json.loads((folder / _ABOUT).read_text("utf-8")))
@@ -145,10 +145,9 @@ class LocalStore:
         return asset
 
     def put(self, asset: StoredAsset, folder: Path) -> None:
-        """Take the files of a folder, which is gone then."""
+        """Store the files of a folder by moving it."""
         target = self.root / "assets" / check_key(asset.key)
-        reason = ""
-        try:
+        with disk_errors(asset.name, CACHE_FOLDER):
             (folder / _ABOUT).write_text(json.dumps(asdict(asset)), encoding="utf-8")
             target.parent.mkdir(parents=True, exist_ok=True)
             for left in reversed(range(_TRIES)):
@@ -158,28 +157,20 @@ class LocalStore:
                     folder.rename(target)
                     break
                 except OSError:
-                    # Somebody was quicker, and what they put is the same; but it may have had to
-                    # make room for others since.
+                    # Another process was quicker, with the same files; these may have been deleted
+                    # since, to make room.
                     if self.find(asset.key):
                         break
                     if not left:
                         raise
             self._evict(keep=target)
-        except OSError as error:
-            reason = (error.strerror or type(error).__name__).lower()
-        if reason:
-            # Answers of the service carry this: it names no folder of the machine.
-            raise ConversionFailed(
-                source=asset.name,
-                reason=f"it cannot be written to the cache folder (ASTRA_CACHE_DIR): {reason}",
-            )
 
     def url(self, asset: StoredAsset) -> SignedUrl:
-        """Return a ``file://`` URL, good as long as the file is there."""
+        """Return a ``file://`` URL, valid as long as the file exists."""
         return SignedUrl(url=(self.root / "assets" / asset.key / asset.name).as_uri())
 
     def is_whole(self, path: Path) -> bool:
-        """Return True if a file is what was put; if not, it is taken away, to be made anew."""
+        """Return True if a file is undamaged; otherwise delete it, so that it is made again."""
         with contextlib.suppress(OSError, ValueError, TypeError):
             asset = StoredAsset(**json.loads((path.parent / _ABOUT).read_text("utf-8")))
             same = (path.name, path.stat().st_size) == (asset.name, asset.size)
@@ -206,7 +197,7 @@ class LocalStore:
                     total -= size
 
     def _remove(self, folder: Path) -> None:
-        """Take a folder away at once, then delete it."""
+        """Delete a folder, which disappears at once by renaming."""
         trash = Path(tempfile.mkdtemp(prefix="gone-", dir=workroom(self.root)))
         with contextlib.suppress(OSError):
             folder.rename(trash / folder.name)
@@ -217,26 +208,26 @@ class LocalStore:
 class ObjectStore:
     """Objects under a prefix of any store of obstore: S3, Azure, Google Cloud, memory.
 
-    An upload is read back once and compared with what was made. From then on its ETag stands for
-    its content: an object of another size or ETag is not there.
+    An upload is read back once and compared with the local file. From then on it is identified by
+    size and ETag; with others, the asset does not exist.
 
-    A pickle of it holds the credentials that its store was given.
+    Its pickle contains the credentials of the store.
     """
 
     store: Any = field(repr=False)
     prefix: str = "astra-xr"
 
     credentials_end: Callable[[], datetime | None] | None = None
-    """Returns when the credentials that sign stop working, and with them the URLs; None: they
-    outlive an hour."""
+    """Returns when the credentials expire, and with them the URLs that they sign; None if they
+    are valid for more than an hour."""
 
     def find(self, key: str) -> StoredAsset | None:
-        """Return what is kept under a key.
+        """Return the asset of a key, or None.
 
         Raises
         ------
         ConversionFailed
-            The store cannot be reached, or refuses.
+            The store cannot be reached, or refuses access.
         """
         path, reason = self._path(key, _ABOUT), ""
         try:
@@ -251,10 +242,10 @@ class ObjectStore:
         else:
             same = held["size"] == asset.size and tag in (None, held["e_tag"])
             return asset if same else None
-        raise ConversionFailed(source=key, reason=f"the store cannot be read ({reason[:200]})")
+        raise ConversionFailed(source=key, reason=f"the store cannot be read: {reason[:200]}")
 
     def put(self, asset: StoredAsset, folder: Path) -> None:
-        """Upload the files of a folder, and last what says that they are there."""
+        """Upload the files of a folder, and ``about.json`` last."""
         reason = ""
         try:
             for path in sorted(folder.iterdir()):
@@ -265,15 +256,15 @@ class ObjectStore:
                 about = json.dumps(asdict(asset) | {_TAG: tag}).encode()
                 obstore.put(self.store, self._path(asset.key, _ABOUT), about)
             else:
-                reason = "it holds other bytes than were made"
+                reason = "the uploaded file has different bytes"
         except (BaseError, OSError) as error:
             reason = redact(error)
         if reason:
-            said = f"the store cannot be written to ({reason[:200]})"
-            raise ConversionFailed(source=asset.name, reason=said)
+            reason = f"the store cannot be written to: {reason[:200]}"
+            raise ConversionFailed(source=asset.name, reason=reason)
 
     def _read_back(self, path: str) -> tuple[tuple[int, int], str | None]:
-        """Return the size and checksum of an object, and the ETag of the very bytes."""
+        """Return size and checksum of an object, and the ETag of the same response."""
         got = obstore.get(self.store, path)
         size = found = 0
         for part in got.stream():
@@ -282,7 +273,7 @@ class ObjectStore:
         return (size, found), got.meta["e_tag"]
 
     def url(self, asset: StoredAsset) -> SignedUrl:
-        """Return a URL that the store signs: for an hour, or as long as the credentials live."""
+        """Return a signed URL, valid for an hour or as long as the credentials."""
         now = datetime.now(UTC)
         path = self._path(asset.key, asset.name)
         reason = "its credentials have expired"
@@ -297,7 +288,7 @@ class ObjectStore:
         raise SigningError(href=path, reason=reason, hint="Check the store's credentials.")
 
     def _signed(self, path: str) -> tuple[SignedUrl, datetime | None]:
-        """Return a URL, and when the credentials that signed it end."""
+        """Return a signed URL, and the time at which its credentials expire."""
         end = self.credentials_end or (lambda: None)
         while True:
             before = end()
@@ -311,7 +302,7 @@ class ObjectStore:
 
 
 def workroom(root: Path) -> Path:
-    """Return the folder of unfinished work below ``root``, swept of what others left behind."""
+    """Return the folder of unfinished work in ``root``; delete what is old in it."""
     work = root / "work"
     work.mkdir(parents=True, exist_ok=True)
     for path in work.iterdir():
@@ -323,10 +314,10 @@ def workroom(root: Path) -> Path:
 
 @contextlib.contextmanager
 def only_one(root: Path, key: str) -> Iterator[None]:
-    """Let one thread of one process at a time work on a key.
+    """Lock a key, for one thread of one process at a time.
 
-    Its lock is a file that is gone afterwards. Locks are opened, and their files deleted, by
-    whoever holds the gate alone: nobody is left with a lock on a file that is no more there.
+    The lock file is deleted afterwards. Lock files are opened and deleted only within the gate, so
+    that no process has a lock on a deleted file.
     """
     locks = root / "locks"
     locks.mkdir(parents=True, exist_ok=True)
@@ -342,7 +333,7 @@ def only_one(root: Path, key: str) -> Iterator[None]:
     finally:
         with gate:
             _drop(lock)
-            # Of processes that were killed.
+            # Left by killed processes.
             for path in locks.glob("*.lock"):
                 left = filelock.FileLock(path)
                 if _taken(left):

@@ -1,8 +1,8 @@
-"""Convert in a process of its own, under limits: what it decodes cannot harm the caller.
+"""Convert in a separate process under limits, so that hostile files cannot harm the caller.
 
-The process is a plain ``python -c`` rather than one of a pool, so that a file that kills it fails
-one conversion and no other, and scripts need no ``if __name__ == "__main__"``. Any executor may
-call :func:`convert_apart`, in threads too.
+The process is a plain ``python -c``, not one of a pool: a file that crashes it fails only one
+conversion, and scripts need no ``if __name__ == "__main__"``. :func:`convert_apart` may be called
+in any thread.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from pathlib import Path
 from typing import IO, Any
 
 from astra_xr.conversion.convert import Made, convert
+from astra_xr.conversion.disk import NEW_FILE, disk_errors
 from astra_xr.conversion.recipe import Limits, Progress, Recipe
 from astra_xr.errors import ConversionFailed
 
 _ENVIRON = ("PATH", "HOME", "TMPDIR", "TEMP", "SYSTEMROOT", "LD_LIBRARY_PATH", "LANG", "LC_ALL",
             "GDAL_DATA", "PROJ_DATA", "PROJ_LIB")  # fmt: skip
-"""What the process gets of the environment: no credentials."""
+"""Environment variables of the process, without credentials."""
 
-# Most of the time to start would go into xarray, which `import astra_xr` brings along for
-# `ds.astra`, and into boto3, which rasterio takes where it is: the package stands in without its
-# own `__init__`, and boto3 is kept out.
+# Most of its start-up time would be spent on importing xarray, by `astra_xr/__init__`, and boto3,
+# by rasterio. So the package is set up without its `__init__`, and boto3 is blocked.
 _BOOT = """
 import sys, types
 sys.modules["boto3"] = None
@@ -43,9 +43,7 @@ main()
 """
 
 _HINT = "The file may be damaged; try another catalog with catalog=."
-
-
-_KILLED = "the system killed its process twice, probably as it was out of memory"
+_KILLED = "the system killed its process twice, probably for lack of memory"
 _FEWER = "Convert fewer at a time, or on a machine with more memory."
 
 
@@ -63,21 +61,21 @@ def convert_apart(
     classes: Path | None = None,
     label: str | None = None,
 ) -> Made:
-    """Convert a file in a process of its own; see :func:`astra_xr.conversion.convert.convert`.
+    """Convert a file in a separate process; see :func:`astra_xr.conversion.convert.convert`.
 
     Parameters
     ----------
     source, target, recipe, progress, classes
-        As there.
+        As for `convert`.
     limits : Limits, optional
-        Those of memory and time are the process's.
+        Also limits of memory and time, for the process.
     label : str, optional
-        What the user knows the source by, for messages.
+        Scene and band, for messages.
 
     Raises
     ------
     ConversionFailed
-        As there, or it went beyond its limits, or the process died.
+        As for `convert`, or the process exceeded its limits or died.
     """
     limits = limits or Limits()
     label = label or source.name
@@ -88,26 +86,20 @@ def convert_apart(
         "classes": str(classes.absolute()) if classes else None,
     }
     report = progress or (lambda share: None)
-    try:
-        try:
-            made = _into_place(job, target, limits, report, label)
-        except _Killed:
-            # Memory may be there when others have ended.
-            made = _into_place(job, target, limits, report, label)
-    except OSError as error:
-        reason = (error.strerror or type(error).__name__).lower()
-    except _Killed:
-        raise ConversionFailed(source=label, reason=_KILLED, hint=_FEWER) from None
-    else:
-        return replace(made, path=target)
-    raise ConversionFailed(source=label, reason=f"the new file cannot be written: {reason}")
+    with disk_errors(label, NEW_FILE):
+        for _ in range(2):  # other processes may have ended, and freed memory
+            try:
+                return replace(_into_place(job, target, limits, report, label), path=target)
+            except _Killed:
+                pass
+    raise ConversionFailed(source=label, reason=_KILLED, hint=_FEWER)
 
 
 def _into_place(
     job: Mapping[str, Any], target: Path, limits: Limits, progress: Progress, label: str
 ) -> Made:
-    """Have a job done beside its target, and move its files there."""
-    # Here, so that nothing is left of a process that was killed.
+    """Convert into a temporary folder beside the target, and move the files from there."""
+    # Created here, so that it is deleted even if the process is killed.
     with tempfile.TemporaryDirectory(prefix=".making-", dir=target.parent) as folder:
         whole = {**job, "target": str(Path(folder, target.name).absolute())}
         made = _run(whole, limits, progress, label)
@@ -144,15 +136,15 @@ def _run(job: Mapping[str, Any], limits: Limits, progress: Progress, label: str)
 @contextlib.contextmanager
 def _process() -> Iterator[subprocess.Popen[bytes]]:
     environ = {name: os.environ[name] for name in _ENVIRON if name in os.environ}
-    # The same modules as here, wherever they were found.
+    # It finds the same modules as this process.
     environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-    process = subprocess.Popen(  # noqa: S603  (this very interpreter, and a text of ours)
+    process = subprocess.Popen(  # noqa: S603  (this interpreter, with a fixed program)
         [sys.executable, "-P", "-S", "-c", _BOOT, str(Path(__file__).parents[1])],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env=environ,
-        # Ctrl-C is the caller's, who ends the process.
+        # Ctrl-C goes to the caller only, which ends the process.
         start_new_session=True,
     )
     with process:
@@ -164,12 +156,12 @@ def _process() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _listen(lines: IO[bytes], progress: Progress) -> dict[str, Any] | None:
-    """Pass on the progress that the process reports; return its answer, None: it died."""
+    """Report the progress of the process, and return its answer; None if it died."""
     for line in lines:
         try:
             message = json.loads(line)
         except ValueError:
-            continue  # printed by a library, or cut off by the process's end
+            continue  # printed by a library, or incomplete
         if not isinstance(message, dict):
             continue
         if "done" not in message:
@@ -187,7 +179,7 @@ def _death(status: int, limits: Limits, late: bool) -> str:
 
 
 def _restrict(limits: Limits) -> None:
-    """Take on the limits of memory and time."""
+    """Apply the limits of memory and time to this process."""
     if sys.platform == "win32":
         return
     import resource
@@ -208,7 +200,7 @@ def _restrict(limits: Limits) -> None:
 
 
 def _leave_with_caller() -> None:
-    """End this process when the caller's does, however that ends: then its pipe closes."""
+    """End this process when the caller's ends, which closes the pipe."""
     sys.stdin.buffer.read()
     os._exit(1)
 
@@ -220,7 +212,7 @@ def _answer(job: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
         nonlocal reported
         if share == 1.0 or share - reported >= 0.01:
             reported = share
-            _say({"done": share})
+            _send({"done": share})
 
     try:
         made = convert(
@@ -234,23 +226,23 @@ def _answer(job: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
     except ConversionFailed as error:
         return {"failed": error.reason}
     except MemoryError:
-        return {"failed": f"it takes more than {limits.memory} bytes of memory"}
+        return {"failed": f"it needs more than {limits.memory} bytes of memory"}
     except Exception as error:  # noqa: BLE001  (whatever a damaged file makes libraries raise)
         return {"failed": f"{type(error).__name__}: {error}"}
     return {"made": made.to_json()}
 
 
-def _say(message: Mapping[str, Any]) -> None:
+def _send(message: Mapping[str, Any]) -> None:
     sys.stdout.write(json.dumps(message) + "\n")
     sys.stdout.flush()
 
 
 def main() -> None:
-    """Do the one job that stands on the first line of the standard input."""
+    """Do the job on the first line of the standard input."""
     job = json.loads(sys.stdin.buffer.readline())
     limits = Limits(**job["limits"])
     _restrict(limits)
     threading.Thread(target=_leave_with_caller, daemon=True).start()
-    _say(_answer(job, limits))
-    # The thread that waits for the caller would keep the interpreter from ending.
+    _send(_answer(job, limits))
+    # A normal exit would wait for standard input, which the other thread reads.
     os._exit(0)

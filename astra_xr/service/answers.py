@@ -1,4 +1,4 @@
-"""Answers, each made once for all who ask the same at a time, and kept for a little while."""
+"""Responses, each made once for concurrent equal requests, and cached for some seconds."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from typing import Generic, TypeVar
 from cachetools import LRUCache
 
 _LIFE = 30.0
-"""Seconds for which an answer is given again: of the hour that its URLs are good for, as much
-may be gone when a client gets them."""
+"""Seconds for which a response is reused. Its URLs are valid for an hour, less this time."""
 
 _SPARE = timedelta(minutes=2)
-"""Time that URLs have to have left, whose storage reports an earlier end."""
+"""Time that signed URLs must remain valid."""
 
 _BYTES = 32 << 20
 
@@ -27,38 +26,38 @@ K = TypeVar("K", bound=Hashable)
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """The body of an answer."""
+    """A response to be cached."""
 
     body: bytes
 
     expires_at: datetime | None = None
-    """When the first of its URLs stops working, in UTC; None: none does."""
+    """UTC time at which the first of its URLs expires; None if none does."""
 
     files: tuple[Path, ...] = ()
-    """Files of this machine that its URLs lead to."""
+    """Local files of its URLs; it is not reused if one is gone."""
 
 
 @dataclass
 class _Flight:
-    """An answer in the making, and how many wait for it."""
+    """A response in the making, and the number of requests that wait for it."""
 
     task: asyncio.Task[Answer]
     waiting: int = 0
 
 
 class Answers(Generic[K]):
-    """Answers by what was asked; failures are not kept. For one event loop.
+    """Responses by request; failures are not cached. For one event loop.
 
     Parameters
     ----------
     make : callable
-        Takes a key, and makes the answer. It is cancelled when nobody waits any more.
+        Makes the response to a key; it is canceled when no request waits for it.
     life : float
-        Seconds that an answer is kept.
+        Seconds for which a response is cached.
     max_bytes : int
-        Of all that are kept; the least recently used goes first.
+        Size of the cache, in bytes; the least recently used response is dropped first.
     clock : callable
-        Gives seconds.
+        Returns seconds.
     """
 
     def __init__(
@@ -76,19 +75,19 @@ class Answers(Generic[K]):
         self._flights: dict[K, _Flight] = {}
 
     def kept(self, key: K) -> bytes | None:
-        """Return an answer that is there, and still good: its files are there too."""
+        """Return the body of a cached response that is still valid, or None."""
         entry = self._kept.get(key)
         if not entry or self._clock() >= entry[0] or not all(map(Path.exists, entry[1].files)):
             return None
         return entry[1].body
 
     async def get(self, key: K) -> bytes:
-        """Return an answer, made where it is not there.
+        """Return the body of a response, which is made if it is not cached.
 
         Raises
         ------
         Exception
-            What making it raised, for everybody who waited.
+            Whatever ``make`` raised, for all requests that waited.
         """
         body = self.kept(key)
         if body is not None:
@@ -122,5 +121,5 @@ class Answers(Generic[K]):
 
 
 def _size(entry: tuple[float, Answer]) -> int:
-    # What an entry takes beside its body, so that empty ones are bounded too.
+    # With the overhead of an entry, so that small ones are bounded too.
     return len(entry[1].body) + 1000

@@ -1,4 +1,4 @@
-"""What may be asked: one table, by which requests are read and documented."""
+"""The parameters of the API: one table, by which requests are parsed and documented."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _MOST_BANDS = 200
 _TEXT: dict[str, Any] = {"type": "string"}
 
 
-def parameter(name: str, says: str, schema: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """Return a parameter as OpenAPI has it; of the query, unless more says otherwise."""
-    known = {"name": name, "in": "query", "required": False, "description": says}
+def parameter(name: str, about: str, schema: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Return an OpenAPI parameter; optional and in the query, unless ``more`` overrides it."""
+    known = {"name": name, "in": "query", "required": False, "description": about}
     return known | {"schema": _TEXT | schema} | more
 
 
@@ -37,44 +37,45 @@ TABLE = {
         ),
         parameter(
             "bands",
-            "Native (B04,B08) or common (red,nir) band names, mixed; all bands when left out.",
+            "Native (B04,B08) or common (red,nir) band names, also mixed; all bands by default.",
             {"maxLength": 4000},
             example="red,nir",
         ),
         parameter(
             "format",
-            "Format of the files; what no catalog serves so is converted.",
+            "Format of the files; they are converted if no catalog has them in this format.",
             {"enum": list(FORMATS), "default": "cog"},
         ),
         parameter(
             "catalog",
-            "The one catalog to ask; the mission's own in turn when left out. sample is synthetic.",
+            "The only catalog to use; by default those of the mission, in order. sample is "
+            "synthetic.",
             {"enum": list(CATALOGS)},
         ),
         parameter(
             "radiometry",
-            "Which scale and offset are given. auto: those that are right, by processing baseline "
+            "Which scale and offset are returned. auto: the correct ones, by processing baseline "
             "and catalog. file: those of the file's own tags. raw: none.",
             {"enum": list(get_args(RadiometryMode)), "default": "auto"},
         ),
         parameter(
             "sign",
-            "false: nothing is signed, and nothing converted.",
+            "false: URLs are not signed, and files not converted.",
             {"enum": ["true", "false"], "default": "true"},
         ),
         parameter(
-            "detail", "full: all that astra-xr's client needs comes along.", {"enum": ["full"]}
+            "detail", "full: with all metadata that astra-xr's client needs.", {"enum": ["full"]}
         ),
     )
 }
-"""The parameters of ``GET /api/v1/assets``, as OpenAPI has them."""
+"""The parameters of ``GET /api/v1/assets``, as in OpenAPI."""
 
 PARAMETERS = tuple(TABLE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class AssetsRequest:
-    """The parameters of ``GET /api/v1/assets``, as they were given."""
+    """The parameters of a request of ``GET /api/v1/assets``."""
 
     scene_id: str
     bands: str | None = None
@@ -83,19 +84,19 @@ class AssetsRequest:
     radiometry: RadiometryMode = "auto"
 
     sign: bool = True
-    """False: nothing is signed, and nothing converted."""
+    """False: URLs are not signed, and files not converted."""
 
     full: bool = False
-    """True: everything that a reader needs comes along."""
+    """True: the response has all metadata that a reader needs."""
 
     @classmethod
     def parse(cls, query: bytes) -> AssetsRequest:
-        """Read a query string.
+        """Parse a query string.
 
         Raises
         ------
         InvalidParameter
-            A parameter is missing, unknown, repeated, too long or none of the values there are.
+            A parameter is missing, unknown, repeated, too long or not one of the valid values.
         """
         given = _pairs(query)
         if not given.get("scene_id"):
@@ -103,7 +104,7 @@ class AssetsRequest:
         bands = given.get("bands", "")
         if bands.count(",") >= _MOST_BANDS:
             raise _invalid("bands", "…", f"at most {_MOST_BANDS} band names")
-        for name in ("catalog", "sign", "detail"):  # the resolver checks the others
+        for name in ("catalog", "sign", "detail"):  # the resolver checks the other parameters
             known = TABLE[name]["schema"]["enum"]
             if given.get(name, known[0]) not in known:
                 raise _invalid(name, given[name], f"one of {', '.join(known)}")
@@ -132,11 +133,11 @@ def _pairs(query: bytes) -> dict[str, str]:
     given: dict[str, str] = {}
     for name, value in pairs:
         if name not in PARAMETERS:
-            raise _invalid("parameter", name, f"parameters: {', '.join(PARAMETERS)}")
+            raise _invalid("query", name, f"one of the parameters {', '.join(PARAMETERS)}")
         if name in given:
-            raise _invalid(name, value, "to be given once")
+            raise _invalid(name, value, "one value")
         longest = TABLE[name]["schema"].get("maxLength", 100)
-        # Neither controls nor letters that cannot be seen belong into a name.
+        # Control characters and invisible letters are in no name.
         odd = any(unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Co") for letter in value)
         if len(value) > longest or odd:
             raise _invalid(name, value, f"at most {longest} printable characters")

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,26 +36,26 @@ from astra_xr.service.keys import Keyring
 from astra_xr.service.logs import log_failure
 from astra_xr.service.metrics import Metrics
 from astra_xr.service.openapi import CONDITIONS, DOCS_POLICY, docs_page, openapi
-from astra_xr.service.problems import PLAIN, PROBLEM_TYPE, document, problem, status_of
+from astra_xr.service.problems import plain_problem, problem, status_of
 from astra_xr.service.rates import Limiter
 from astra_xr.service.shell import Shell
 from astra_xr.service.signing import UrlSigner
 
 _QUICK = 64
-"""Requests that are resolved side by side; those that wait for conversions are not among them."""
+"""Requests resolved concurrently, without those that wait for conversions."""
 
 _READY = 3.0
-"""Seconds for which nobody asks again whether all is ready."""
+"""Seconds for which a readiness check is reused."""
 
 _HUNG_UP = 499
-"""Status in the log where nobody was left to answer."""
+"""Status in the log if the client has disconnected."""
 
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:\d{1,5})?|\[[0-9a-fA-F:]{2,45}\](:\d{1,5})?", re.ASCII)
 
 T = TypeVar("T")
 _Page = Callable[[Request], Awaitable[Response]]
 _Asked = tuple[bytes, str, str, str]
-"""Query, scheme and host of a request, and the id of the key that asks."""
+"""Query, scheme and host of a request, and the id of its API key."""
 
 
 def create_app(settings: ServiceSettings | None = None) -> ASGIApp:
@@ -64,7 +64,7 @@ def create_app(settings: ServiceSettings | None = None) -> ASGIApp:
     Parameters
     ----------
     settings : ServiceSettings, optional
-        From the environment when left out.
+        Default: from the environment.
 
     Raises
     ------
@@ -78,16 +78,16 @@ def create_app(settings: ServiceSettings | None = None) -> ASGIApp:
 
 
 def check_system() -> None:
-    """Raise `AstraError` where the service cannot run."""
+    """Raise `AstraError` on systems without ``os.pread``, which the service needs."""
     if not hasattr(os, "pread"):
         raise AstraError(
-            "The service does not run on Windows: it needs os.pread, to send parts of files. Run "
-            "it on Linux or macOS, or in WSL or a container; clients on Windows can use it there."
+            "The service does not run on Windows, which lacks os.pread. Run it on Linux or macOS, "
+            "in WSL or in a container; clients can be on Windows."
         )
 
 
 class Service:
-    """What the routes share."""
+    """The routes, and the objects that they share."""
 
     def __init__(self, settings: ServiceSettings) -> None:
         self._settings = settings
@@ -112,7 +112,7 @@ class Service:
         }
 
     def app(self) -> ASGIApp:
-        """Return all routes, within what stands around every request."""
+        """Return the ASGI app of all routes."""
         app: ASGIApp = self._dispatch
         if self._settings.cors_origins:
             app = CORSMiddleware(
@@ -130,21 +130,21 @@ class Service:
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
         hosts = [value for name, value in scope["headers"] if name == b"host"]
         if len(hosts) > 1 or (not hosts and scope["http_version"] == "1.1"):
-            given = InvalidParameter(name="Host", value=len(hosts), expected="one header of it")
-            await _refusal(given, scope["request_id"])(scope, receive, send)
+            error = InvalidParameter(name="Host", value=hosts, expected="one such header")
+            await _refusal(error, scope["request_id"])(scope, receive, send)
             return
         if scope["path"].startswith(PREFIX):
             await self._files(scope, receive, send)
             return
         page = self._pages.get(scope["path"])
         if page is None:
-            response = _plain(404, scope["request_id"])
+            response = plain_problem(404, scope["request_id"])
         elif scope["method"] not in ("GET", "HEAD"):
-            response = _plain(405, scope["request_id"], {"Allow": "GET, HEAD"})
+            response = plain_problem(405, scope["request_id"], {"Allow": "GET, HEAD"})
         else:
             try:
                 response = await page(Request(scope, receive))
-            except Exception as error:  # noqa: BLE001 - answered here, so that pages may read it
+            except Exception as error:  # noqa: BLE001 - answered here, within CORS, so that browsers show it
                 response = _refusal(error, scope["request_id"])
         await response(scope, receive, send)
 
@@ -165,7 +165,7 @@ class Service:
         scope = request.scope
         host = request.headers.get("host", "")
         asked = (scope["query_string"], scope["scheme"], host, key.id)
-        # What is kept was checked when it was made: it need not be parsed again.
+        # A cached response was checked when it was made.
         body = self._answers.kept(asked)
         if body is None:
             body = await _while_there(request, self._answers.get(asked))
@@ -181,8 +181,8 @@ class Service:
         )
 
     def _answer(self, asked: AssetsRequest, base: str) -> Answer:
-        # Threads are few: a failure is an answer, and clients ask again. A scene is looked up, then
-        # signed.
+        # Threads are few, so it fails soon, and clients repeat the request. Twice, for lookup and
+        # signing.
         until = time.monotonic() + 2 * self._settings.core.timeout
         with hurried(Hurry(until=until)):
             answer = self._resolver.resolve(
@@ -199,22 +199,22 @@ class Service:
         full = {"detail": detail_of(answer) | {"catalog": _shown(answer)}} if asked.full else {}
         ends = [a.signed.expires_at for a in answer.assets.values() if a.signed]
         return Answer(
-            # In no variable: it holds signed URLs.
+            # Not in a variable, as it has signed URLs.
             body=json.dumps(answer.to_dict() | full, ensure_ascii=False).encode(),
             expires_at=min((end for end in ends if end), default=None),
             files=files,
         )
 
     async def counted(self, request: Request) -> Response:
-        """Return the counters, where they are on."""
+        """Answer ``GET /metrics``: the counters, or 404 if they are off."""
         if self._metrics is None:
-            return _plain(404, request.scope["request_id"])
+            return plain_problem(404, request.scope["request_id"])
         body, media_type = await _in_thread(self._quick, self._metrics.page)
         return Response(body, headers={"content-type": media_type})
 
     async def ready(self, request: Request) -> Response:
-        """Return True if the store can be written to; catalogs are reported and decide nothing."""
-        # Strangers may ask this: what it costs others is bounded.
+        """Answer ``GET /readyz``: 200 if the store can be written; catalogs are only reported."""
+        # It needs no key, so its cost for catalogs is bounded.
         found = await _in_thread(self._quick, self._readiness.get, "", self._ready)
         body = json.dumps({"ready": found["store"], **found})
         return Response(body, 200 if found["store"] else 503, media_type="application/json")
@@ -246,12 +246,12 @@ class Service:
 
 
 async def _in_thread(limiter: anyio.CapacityLimiter, call: Callable[..., T], *args: Any) -> T:
-    # Left to itself where nobody waits for it any more.
+    # The thread continues if the request is canceled.
     return await anyio.to_thread.run_sync(call, *args, abandon_on_cancel=True, limiter=limiter)
 
 
 async def _while_there(request: Request, work: Coroutine[Any, Any, T]) -> T | None:
-    """Return what comes of the work; None: whoever asked has hung up, and the work is stopped."""
+    """Return the result of the work; cancel it and return None if the client disconnects."""
     task, gone = asyncio.ensure_future(work), asyncio.ensure_future(_gone(request))
     try:
         await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
@@ -277,7 +277,7 @@ def _roots(settings: ServiceSettings) -> dict[str, Path]:
 
 
 def _shown(answer: Resolution) -> str | None:
-    """Return the catalog's name, without the folder where it lies."""
+    """Return the catalog's name, without the path of its folder."""
     name = answer.catalog
     return name if name is None or name in CATALOGS else name.rstrip("/").rpartition("/")[2]
 
@@ -285,15 +285,9 @@ def _shown(answer: Resolution) -> str | None:
 def _refusal(error: Exception, request_id: str) -> Response:
     shown = error if isinstance(error, AstraError) else AstraError()
     if status_of(shown) >= 500:
-        # Before the answer goes out: who gets it may look for its id at once.
+        # Logged first: the client may look for its id at once.
         log_failure(error, request_id)
-    status, body, headers = problem(shown, request_id)
-    return Response(body, status, headers=dict(headers), media_type=PROBLEM_TYPE)
-
-
-def _plain(status: int, request_id: str, headers: Mapping[str, str] | None = None) -> Response:
-    body = document(status, *PLAIN[status], request_id)
-    return Response(body, status, headers=headers, media_type=PROBLEM_TYPE)
+    return problem(shown, request_id)
 
 
 async def _alive(request: Request) -> Response:

@@ -1,18 +1,22 @@
-"""The service in a process beside this program, for notebooks, tests and trials."""
+"""The service in a process beside this program, for notebooks and tests."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from astra_xr.catalogs import catalog_name
-from astra_xr.errors import AstraError, InvalidParameter, redact
+from astra_xr.errors import AstraError, redact, revived
 from astra_xr.extras import require
 from astra_xr.secret import Secret
 from astra_xr.service.keys import new_key
@@ -21,9 +25,12 @@ from astra_xr.settings import Settings
 if TYPE_CHECKING:
     from astra_xr.resolver.remote import RemoteResolver
 
+_START = 60.0
+"""Seconds that the service has to start."""
+
 
 class RunningService:
-    """A service that :func:`running` started; leaving its ``with`` block ends it."""
+    """A service started by :func:`running`; it ends with its ``with`` block."""
 
     def __init__(self, url: str, key: Secret[str], process: subprocess.Popen[str]) -> None:
         self._url, self._key, self._process = url, key, process
@@ -40,13 +47,13 @@ class RunningService:
 
     @property
     def resolver(self) -> RemoteResolver:
-        """For ``resolver=`` of :func:`astra_xr.open_scene`."""
+        """A resolver for ``resolver=`` of :func:`astra_xr.open_scene`."""
         from astra_xr.resolver.remote import RemoteResolver
 
         return RemoteResolver(self._url, self._key)
 
     def close(self) -> None:
-        """End the service; requests under way are answered first."""
+        """End the service after it has answered its open requests."""
         _end(self._process)
 
     def __enter__(self) -> RunningService:
@@ -61,19 +68,18 @@ class RunningService:
 
 
 def running(*, catalog: str | None = None, keys_file: str | Path | None = None) -> RunningService:
-    """Run the service beside this program, on a free port of loopback, with a key of its own.
+    """Run the service in a process beside this program, on a free loopback port, with a new key.
 
-    It is a process of its own, which ends with this one. ``astra-xr serve`` runs a service for
-    other users.
+    The process ends with this one. ``astra-xr serve`` runs a service for other users.
 
     Parameters
     ----------
     catalog : str, optional
-        The only catalog that it asks, e.g. ``"sample"``; default: that of the settings, if any,
-        else those of each mission.
+        The only catalog to use, e.g. ``"sample"``; default: that of the settings, if any, else
+        those of each mission.
     keys_file : str or Path, optional
         A file of further API keys, see :class:`KeyFile`; default: ``ASTRA_KEYS_FILE``. Changes
-        of it apply at once. Other settings are read from the environment and ``config.toml``.
+        to it apply at once. Other settings are read from the environment and ``config.toml``.
 
     Returns
     -------
@@ -84,9 +90,11 @@ def running(*, catalog: str | None = None, keys_file: str | Path | None = None) 
     Raises
     ------
     InvalidParameter
-        There is no such catalog, or the service did not start.
+        There is no such catalog, or a setting of the service is invalid.
     MissingExtra
         The extra ``service`` is not installed.
+    AstraError
+        The service did not start within a minute, or ended.
 
     Examples
     --------
@@ -100,21 +108,20 @@ def running(*, catalog: str | None = None, keys_file: str | Path | None = None) 
     """
     require("uvicorn", extra="service", purpose="a service")
     settings = Settings.from_env()
-    _, key = new_key("running")
-    catalog = catalog_name(catalog) or settings.catalog
     changed = {
         "ASTRA_CACHE_DIR": str(settings.cache_dir),
-        "ASTRA_CATALOG": catalog,
-        "ASTRA_KEYS_FILE": str(keys_file) if keys_file else os.environ.get("ASTRA_KEYS_FILE"),
+        "ASTRA_CATALOG": catalog_name(catalog) or settings.catalog,
         "ASTRA_PUBLIC_URL": None,  # of another service, as these are:
         "ASTRA_API_URL": None,
         "ASTRA_API_KEY": None,
     }
-    return _start({name: text for name, text in changed.items() if text}, tuple(changed), key)
+    if keys_file:
+        changed["ASTRA_KEYS_FILE"] = str(keys_file)
+    return _start(changed, new_key("running")[1])
 
 
-def _start(given: dict[str, str], changed: tuple[str, ...], key: Secret[str]) -> RunningService:
-    kept = {name: text for name, text in os.environ.items() if name not in changed}
+def _start(changed: Mapping[str, str | None], key: Secret[str]) -> RunningService:
+    """Start the service; ``changed`` are environment variables, None to unset one."""
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
         # A process and not a thread: rasterio.open of the service's URL holds the GIL, so that
         # a thread could not answer it.
@@ -124,18 +131,45 @@ def _start(given: dict[str, str], changed: tuple[str, ...], key: Secret[str]) ->
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
-            env={**kept, **given, "ASTRA_API_KEYS": key.reveal()},
+            env=_environ(changed, key),
         )
-        assert process.stdout
-        with process.stdout as lines:
-            url = lines.readline().strip()
-        if url:
-            return RunningService(url, key, process)
+        line = _first_line(process)
+        if line.startswith("http"):
+            return RunningService(line, key, process)
         _end(process)
         log.seek(0)
-        said = (log.read().strip().splitlines() or ["it ended"])[-1]
-    expected = f"settings that the service starts with ({redact(said)[:300]})"
-    raise InvalidParameter(name="settings", value="those of the environment", expected=expected)
+        last = (line or log.read().strip() or "its process ended").splitlines()[-1]
+    raise _failure(last)
+
+
+def _environ(changed: Mapping[str, str | None], key: Secret[str]) -> dict[str, str]:
+    new = {**os.environ, **changed, "ASTRA_API_KEYS": key.reveal()}
+    return {name: text for name, text in new.items() if text is not None}
+
+
+def _first_line(process: subprocess.Popen[str]) -> str:
+    """Return the URL or the error that the process prints; it is killed if it takes too long."""
+    assert process.stdout
+    until = time.monotonic() + _START
+    clock = threading.Timer(_START, process.kill)
+    clock.start()
+    try:
+        with process.stdout as lines:
+            line = lines.readline().strip()
+    finally:
+        clock.cancel()
+    late = not line and time.monotonic() >= until
+    return f"no answer within {_START:g} s" if late else line
+
+
+def _failure(last: str) -> AstraError:
+    """Return the error of a service that did not start, by the last line that it printed."""
+    with contextlib.suppress(ValueError, TypeError):
+        code, message, state = json.loads(last)
+        error = revived(code, message, state)
+        if error is not None:
+            return error
+    return AstraError(f"The service did not start: {redact(last)[:300]}.")
 
 
 def _end(process: subprocess.Popen[str]) -> None:
@@ -150,7 +184,7 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def _main() -> int:
-    """Serve until the program that started this process closes our standard input, or ends."""
+    """Serve until the program that started this process ends, or closes our standard input."""
     from astra_xr.service.config import ServiceSettings
     from astra_xr.service.serve import running as in_thread
 
@@ -161,7 +195,8 @@ def _main() -> int:
             print(url, flush=True)  # noqa: T201
             sys.stdin.read()
     except AstraError as error:
-        print(error, file=sys.stderr)  # noqa: T201
+        state = json.dumps([error.code, str(error), error.__dict__], default=str)
+        print(state, flush=True)  # noqa: T201
         return 1
     return 0
 

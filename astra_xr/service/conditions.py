@@ -1,4 +1,4 @@
-"""What the conditions of a request for a file come to: RFC 9110, sections 13 and 14."""
+"""Conditional requests and byte ranges of a file: RFC 9110, sections 13 and 14."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ _RANGE = re.compile(rb"bytes=[ \t]*(\d{0,19})-(\d{0,19})[ \t]*", re.IGNORECASE)
 
 @dataclass(frozen=True, kw_only=True)
 class Version:
-    """Which version of a file is served."""
+    """The version of a file that is served."""
 
     etag: bytes
-    """Strong: with its quotes."""
+    """Strong ETag, with its quotes."""
 
     modified: int
-    """Seconds since 1970."""
+    """Time of the last change, in seconds since 1970."""
 
     size: int
-    """Bytes."""
+    """Size in bytes."""
 
     @property
     def last_modified(self) -> bytes:
-        """The value of ``Last-Modified``."""
+        """Return the value of ``Last-Modified``."""
         return formatdate(self.modified, usegmt=True).encode()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """The status of an answer, and the bytes of the file that it holds."""
+    """The status of a response, and its half-open range of the file's bytes."""
 
     status: int
     start: int = 0
@@ -42,11 +42,11 @@ class Verdict:
 
 
 def judged(method: str, headers: Iterable[tuple[bytes, bytes]], version: Version) -> Verdict:
-    """Return what a GET or HEAD of a file is answered with.
+    """Return the status and range of the response to a GET or HEAD of a file.
 
-    412 where ``If-Match`` or ``If-Unmodified-Since`` fails, 304 where ``If-None-Match`` or
-    ``If-Modified-Since`` does, 416 for a range beyond the end; else 206, or 200 for the whole.
-    HEAD knows no ranges. A date or a range of another form is ignored, as the RFC has it.
+    412 if ``If-Match`` or ``If-Unmodified-Since`` fails, 304 if ``If-None-Match`` or
+    ``If-Modified-Since`` does, 416 for a range beyond the end; else 206, or 200 for the whole
+    file. HEAD ignores ranges. Invalid dates and ranges are ignored, as the RFC requires.
     """
     asked: dict[bytes, bytes] = {}
     for name, value in headers:
@@ -75,7 +75,7 @@ def _failed(asked: dict[bytes, bytes], version: Version) -> int | None:
     elif _seconds(asked.get(b"if-unmodified-since"), version.modified) < version.modified:
         return 412
     if known is not None:
-        # Compared weakly: a proxy that compresses makes tags weak.
+        # A weak comparison, as proxies that compress make tags weak.
         weak = {tag.removeprefix(b"W/") for tag in _tags(known)}
         return 304 if known.strip() == b"*" or version.etag in weak else None
     if _seconds(asked.get(b"if-modified-since"), version.modified - 1) >= version.modified:
@@ -84,14 +84,14 @@ def _failed(asked: dict[bytes, bytes], version: Version) -> int | None:
 
 
 def _tags(value: bytes) -> list[bytes]:
-    """Return the tags of a list, weak ones with their ``W/``; none where it is no list of tags."""
+    """Return the tags of a list, weak ones with their ``W/``; none if the list is malformed."""
     return re.findall(_TAG, value) if _TAGS.fullmatch(value) else []
 
 
 def _seconds(value: bytes | None, otherwise: int) -> int:
-    """Return a date as seconds since 1970; ``otherwise`` where it is none."""
+    """Return a date in seconds since 1970; ``otherwise`` if it is missing or invalid."""
     commas = value.count(b",") if value else 0
-    # In GMT, or as asctime writes it; two headers of a name are one value with a further comma.
+    # In GMT, or as asctime writes it. Two headers of one name were joined by a further comma.
     if not value or commas > 1 or (commas and not value.strip().endswith(b"GMT")):
         return otherwise
     try:
@@ -102,7 +102,7 @@ def _seconds(value: bytes | None, otherwise: int) -> int:
 
 
 def _same(given: bytes | None, version: Version) -> bool:
-    """Return True if ``If-Range`` lets the range be: by the very tag, or the very date."""
+    """Return True if ``If-Range`` is absent or matches exactly, by tag or date."""
     return given is None or given.strip() in (version.etag, version.last_modified)
 
 

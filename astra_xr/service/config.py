@@ -1,4 +1,4 @@
-"""Settings of the service, and where it keeps what it converts."""
+"""Settings of the service, and its store of converted files."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ from astra_xr.service.queue import PatientConverter
 from astra_xr.settings import Settings
 
 _STORES = (
-    "s3://bucket/prefix, az:// or gs://; options as ?region=…&endpoint=…, keys in the environment"
+    "s3://bucket/prefix, az:// or gs://, with options as ?region=…&endpoint=… and keys in the "
+    "environment"
 )
 _SCHEMES = ("s3", "az", "gs")
 _LEVELS = ("info", "warning", "error")
 
 
 def default_keys_file() -> Path:
-    """Return where keys are kept when nobody says otherwise."""
+    """Return the default path of the file of keys."""
     import platformdirs
 
     return Path(platformdirs.user_config_dir("astra-xr", appauthor=False)) / "keys.json"
@@ -36,68 +37,66 @@ def default_keys_file() -> Path:
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceSettings:
-    """Everything of the service that can be configured; its repr shows no secret."""
+    """All settings of the service; its repr shows no secret."""
 
     core: Settings = field(default_factory=Settings.from_env)
-    """Of the resolver."""
+    """Settings of the resolver."""
 
     keys_file: Path | None = None
     """File of key hashes, read again when it changes (``ASTRA_KEYS_FILE``)."""
 
     api_keys: tuple[Secret[str], ...] = ()
-    """Further keys, whole, comma-separated (``ASTRA_API_KEYS``)."""
+    """Further keys, comma-separated (``ASTRA_API_KEYS``)."""
 
     url_keys: Mapping[str, Secret[bytes]] = field(
         default_factory=lambda: {"1": Secret(secrets.token_bytes(32))}
     )
-    """Secrets that sign our own URLs, as ``id:base64,…``, the first signs (``ASTRA_URL_KEYS``).
-    Processes behind one address need the same; made up for one process when left out."""
+    """Secrets that sign the service's URLs, as ``id:base64,…``; the first one signs
+    (``ASTRA_URL_KEYS``). Processes behind one address need the same. Default: a random one."""
 
     public_url: str | None = None
-    """Root of the URLs that are given out; by the request's ``Host`` when left out
-    (``ASTRA_PUBLIC_URL``)."""
+    """Root of the service's URLs (``ASTRA_PUBLIC_URL``); default: by the request's ``Host``."""
 
     cors_origins: tuple[str, ...] = ()
-    """Origins whose pages may ask, comma-separated; none: no page may (``ASTRA_CORS_ORIGINS``)."""
+    """Origins of web pages that may use the service, comma-separated (``ASTRA_CORS_ORIGINS``);
+    default: none."""
 
     rate: str | None = "1200/minute"
-    """Requests that one key may make where the key says nothing (``ASTRA_RATE``); None or
-    ``none``: as many as it likes."""
+    """Rate limit of keys without their own (``ASTRA_RATE``); None or ``none`` for no limit."""
 
     limits_url: Secret[str] = field(default_factory=lambda: Secret("memory://"))
-    """Where rates are counted: ``redis://…`` for several processes (``ASTRA_LIMITS_URL``)."""
+    """Counter of requests: ``redis://…`` for several processes (``ASTRA_LIMITS_URL``)."""
 
     store: Secret[str] | None = None
     """Object store of converted files, e.g. ``s3://bucket/prefix?region=eu-west-1``, with keys
-    in the environment (``ASTRA_STORE``); None: the cache folder."""
+    in the environment (``ASTRA_STORE``); None for the cache folder."""
 
     metrics: bool = False
-    """True to answer ``GET /metrics``, to anybody (``ASTRA_METRICS=1``)."""
+    """True to answer ``GET /metrics``, without a key (``ASTRA_METRICS=1``)."""
 
     log_level: str = "info"
-    """``info`` logs each request, ``warning`` and ``error`` only what went wrong
+    """``info`` logs each request, ``warning`` and ``error`` only failures
     (``ASTRA_LOG_LEVEL``)."""
 
     drain: float = 60.0
-    """Seconds that requests under way have left when the service is to end
-    (``ASTRA_DRAIN``)."""
+    """Seconds for open requests when the service ends (``ASTRA_DRAIN``)."""
 
     conversions: int = AT_ONCE
-    """Conversions of a worker at once (``ASTRA_CONVERSIONS``); as many again may be under way for
-    keys that have none under way."""
+    """Concurrent conversions of a worker (``ASTRA_CONVERSIONS``); as many more are allowed for
+    keys without a running one."""
 
     conversions_per_key: int = 100
-    """Conversions of one key that may wait (``ASTRA_CONVERSIONS_PER_KEY``)."""
+    """Waiting conversions of one key (``ASTRA_CONVERSIONS_PER_KEY``)."""
 
     conversions_waiting: int = 500
-    """Conversions of all keys that may wait (``ASTRA_CONVERSIONS_WAITING``)."""
+    """Waiting conversions of all keys (``ASTRA_CONVERSIONS_WAITING``)."""
 
     conversion_limits: Limits = field(default_factory=Limits)
-    """What one conversion may take: bytes of memory (``ASTRA_CONVERSION_MEMORY``), seconds
+    """Limits of one conversion: bytes of memory (``ASTRA_CONVERSION_MEMORY``), seconds
     (``ASTRA_CONVERSION_SECONDS``) and threads (``ASTRA_CONVERSION_THREADS``)."""
 
     def __post_init__(self) -> None:
-        # Given as text by callers in this process.
+        # Callers in this process may pass text.
         held: dict[str, Any] = {
             "api_keys": tuple(map(Secret.of, self.api_keys)),
             "url_keys": {name: Secret.of(key) for name, key in self.url_keys.items()},
@@ -114,11 +113,11 @@ class ServiceSettings:
         Raises
         ------
         InvalidParameter
-            A variable holds a value of the wrong form.
+            A variable has an invalid value.
         """
         values: dict[str, Any] = {"core": Settings.from_env(environ)}
         env = _variables(os.environ if environ is None else environ)
-        del environ  # which holds secrets
+        del environ  # it has secrets
         if "keys_file" in env:
             values["keys_file"] = Path(env["keys_file"]).expanduser()
         values["cors_origins"] = tuple(_listed(env.get("cors_origins", "")))
@@ -145,7 +144,7 @@ _SECRETS = ("api_keys", "url_keys", "limits_url", "store")
 
 
 def _variables(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return field → text of the variables that are set."""
+    """Return the variables that are set, by field."""
     names = ("keys_file", "public_url", "cors_origins", "rate", "metrics", "drain", "log_level",
              *_COUNTS, *_SECRETS)  # fmt: skip
     texts = {name: environ.get(f"ASTRA_{name.upper()}") for name in names}
@@ -153,12 +152,12 @@ def _variables(environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def converter_of(settings: ServiceSettings) -> PatientConverter:
-    """Return the converter that the settings name.
+    """Return the converter for these settings.
 
     Raises
     ------
     InvalidParameter
-        ``ASTRA_STORE`` is no URL of a store.
+        ``ASTRA_STORE`` is not the URL of a store.
     """
     root = settings.core.cache_dir / "converted"
     store: Store = LocalStore(root=root, max_bytes=settings.core.cache_bytes)
@@ -178,18 +177,19 @@ def _object_store(url: Secret[str], core: Settings) -> ObjectStore:
     store = _store_at(url, core)
     if isinstance(store, ObjectStore):
         return store
-    expected = f"{_STORES} ({store})"
-    raise InvalidParameter(name="ASTRA_STORE", value=redact(url.reveal()), expected=expected)
+    raise InvalidParameter(
+        name="ASTRA_STORE", value=redact(url.reveal()), expected=_STORES, reason=store
+    )
 
 
 def _store_at(url: Secret[str], core: Settings) -> ObjectStore | str:
-    """Return the store of a URL, or why it is none."""
+    """Return the store of a URL, or what is wrong with it."""
     from obstore.exceptions import BaseError
     from obstore.store import from_url
 
     parts = urlsplit(url.reveal())
     if parts.scheme not in _SCHEMES or not parts.netloc:
-        return "it names none"
+        return "it is not the URL of a store"
     options: Any = dict(parse_qsl(parts.query))
     plain = str(options.get("endpoint", "")).startswith("http://")
     own = parts.scheme == "s3" and not {"access_key_id", "aws_access_key_id"} & options.keys()
@@ -239,7 +239,7 @@ def _limits(counts: Mapping[str, int]) -> Limits:
         memory=counts.get("conversion_memory", limits.memory),
         threads=counts.get("conversion_threads", limits.threads),
         wall_seconds=seconds or limits.wall_seconds,
-        # More threads than one may have used it.
+        # The processor time of all threads together.
         cpu_seconds=seconds or limits.cpu_seconds,
     )
 
@@ -249,7 +249,7 @@ def _url_keys(text: Secret[str]) -> dict[str, Secret[bytes]]:
     for part in map(Secret, _listed(text.reveal())):
         keys[part.reveal().partition(":")[0]] = _decoded(part)
     if not all(name.isalnum() and len(key.reveal()) >= 32 for name, key in keys.items()):
-        expected = "id:base64 of 32 bytes or more, comma-separated"
+        expected = "id:base64 of at least 32 bytes, comma-separated"
         raise InvalidParameter(name="ASTRA_URL_KEYS", value="***", expected=expected)
     return keys
 

@@ -1,4 +1,4 @@
-"""Files of this machine, by signed URLs and byte ranges."""
+"""Local files, served by signed URLs and byte ranges."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from astra_xr.errors import Forbidden, SigningError
 from astra_xr.model import Asset, SignedUrl, local_path
 from astra_xr.resolver.resolution import Resolution
 from astra_xr.service.conditions import Verdict, Version, judged
-from astra_xr.service.problems import PLAIN, PROBLEM_TYPE, document, problem
+from astra_xr.service.problems import plain_problem, problem
 from astra_xr.service.signing import UrlSigner
 
 PREFIX = "/assets/"
 _AT_ONCE = 1 << 20
-"""Bytes that are read in the event loop, where they are in memory: longer answers, and what lies
-on the disk alone, are read in threads, bit by bit."""
+"""Most bytes read in the event loop, if they are in the page cache. Longer responses, and bytes
+that are only on disk, are read in threads, in pieces of this size."""
 
 _OPENING = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-"""No link, and no pipe that somebody has to write to first."""
+"""Flags that refuse symbolic links, and do not wait for the writer of a pipe."""
 
 _NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)
 _OPEN = 128
-"""Files that are kept open."""
+"""Number of files kept open."""
 
 _LONGEST_PATH = 4096
 _LONGEST_QUERY = 1000
@@ -45,14 +45,14 @@ class _File:
     descriptor: int
     path: str
     stamp: tuple[int, ...]
-    """What changes when another file lies there, or the file itself is another."""
+    """Changes if the file is replaced or modified."""
 
     version: Version
     headers: tuple[tuple[bytes, bytes], ...]
 
 
 class _OpenFiles(LRUCache[str, _File]):
-    """Files that are kept open, by the path of their URL."""
+    """Open files, by the path of their URL."""
 
     def popitem(self) -> tuple[str, _File]:
         path, file = super().popitem()
@@ -61,16 +61,16 @@ class _OpenFiles(LRUCache[str, _File]):
 
 
 class LocalFiles:
-    """Gives out signed URLs for files below some folders, and serves them (an ASGI app).
+    """Sign URLs of files in some folders, and serve them (an ASGI app).
 
     Parameters
     ----------
     roots : mapping
-        Name in the URL → folder. Nothing outside is served, wherever a link leads.
+        Name in the URL → folder. Files outside are not served, also not through links.
     signer : UrlSigner
     whole : mapping, optional
-        Name in the URL → returns True if a file of that folder is what it was when it was put
-        there; asked when it is opened, in a thread. One that is not is not served.
+        Name in the URL → function that returns True if a file of that folder is undamaged. It is
+        called in a thread when a file is opened; damaged files are not served.
     """
 
     def __init__(
@@ -85,12 +85,12 @@ class LocalFiles:
         self._files = _OpenFiles(_OPEN)
 
     def published(self, answer: Resolution, base: str) -> Resolution:
-        """Return an answer whose local files are read from the service at ``base``.
+        """Return a resolution whose local files have signed URLs of the service at ``base``.
 
         Raises
         ------
         SigningError
-            A file lies where the service serves none, or is read with a header.
+            A file is outside of the served folders, or needs request headers.
         """
         assets = {name: self._published(asset, base) for name, asset in answer.assets.items()}
         raw = answer.item.get("assets", {})
@@ -107,15 +107,15 @@ class LocalFiles:
         if signed and signed.headers:
             raise SigningError(
                 href=asset.href,
-                reason="it is read with the service's own account",
-                hint="Ask for format=geotiff: the service fetches and serves it then.",
+                reason="reading it needs the service's own account",
+                hint="Use format=geotiff, which the service converts and serves itself.",
             )
         href = self._bare(asset.href, base)
         if signed is None or not signed.url.startswith("file:"):
             return replace(asset, href=href)
         path = self._path_of(signed.url)
         if path is None:
-            reason = "it lies outside of the folders that the service serves"
+            reason = "it is outside of the folders that the service serves"
             raise SigningError(href=href, reason=reason, hint="Ask the service's operator.")
         query, expires_at = self._signer.sign("GET", path)
         fresh = SignedUrl(url=f"{base}{path}?{query}", expires_at=expires_at)
@@ -123,7 +123,7 @@ class LocalFiles:
         return replace(asset, href=href, signed=fresh, size=size)
 
     def _bare(self, href: str, base: str) -> str:
-        """Return an href that says nothing of this machine's folders."""
+        """Return an href that does not reveal local folders."""
         if urlsplit(href).scheme not in ("file", ""):
             return href
         path = self._path_of(href)
@@ -140,34 +140,38 @@ class LocalFiles:
         """Serve one request."""
         request_id = scope.get("request_id", "")
         if scope["method"] not in ("GET", "HEAD"):
-            await _refuse(send, 405, request_id, [(b"allow", b"GET, HEAD")])
+            response = plain_problem(405, request_id, {"Allow": "GET, HEAD"})
+            await response(scope, receive, send)
             return
         raw = scope["raw_path"].decode("latin-1").partition("?")[0]
         opens = self._opens(scope["method"], raw, scope["query_string"])
-        scope["query_string"] = b""  # each frame of the request has the scope
+        scope["query_string"] = b""  # a secret, and every stack frame has the scope
         if not opens:
-            error = Forbidden(
-                reason="This URL was altered, or has expired. Ask for the scene's assets anew."
-            )
-            status, body, _ = problem(error, request_id)
-            await _send(send, status, [(b"content-type", PROBLEM_TYPE.encode())], body)
+            reason = "The signature of this URL is invalid or has expired. Resolve the scene again."
+            await problem(Forbidden(reason=reason), request_id)(scope, receive, send)
             return
         file = await self._file(unquote(raw))
         if file is None:
-            await _refuse(send, 404, request_id)
+            await plain_problem(404, request_id)(scope, receive, send)
             return
-        await _serve(file, scope, send, request_id)
+        verdict = judged(scope["method"], scope["headers"], file.version)
+        if verdict.status in (412, 416):
+            size = {"Content-Range": f"bytes */{file.version.size}"}
+            more = size if verdict.status == 416 else None
+            await plain_problem(verdict.status, request_id, more)(scope, receive, send)
+            return
+        await _serve(file, verdict, send, head=scope["method"] == "HEAD")
 
     def _opens(self, method: str, raw: str, query: bytes) -> bool:
         short = len(raw) <= _LONGEST_PATH and len(query) <= _LONGEST_QUERY
         return short and self._signer.accepts(method, raw, _fields(query))
 
     async def _file(self, path: str) -> _File | None:
-        """Return an open file; None: there is none, or none that is served."""
+        """Return an open file; None if it does not exist or is not served."""
         kept = self._files.get(path)
         if kept is not None:
             with contextlib.suppress(OSError):
-                # Looked at by its real path: what is the same file now may be served now.
+                # Compared by its real path, where it was allowed.
                 if _stamp(os.stat(kept.path, follow_symlinks=False)) == kept.stamp:  # noqa: PTH116
                     return kept
             os.close(self._files.pop(path).descriptor)
@@ -183,7 +187,7 @@ class LocalFiles:
                 os.close(file.descriptor)
         if not good:
             return None
-        if path in self._files:  # opened by somebody else meanwhile
+        if path in self._files:  # opened by another request meanwhile
             os.close(self._files.pop(path).descriptor)
         self._files[path] = file
         return file
@@ -232,7 +236,7 @@ def _stamp(status: os.stat_result) -> tuple[int, ...]:
 
 @functools.lru_cache(maxsize=512)
 def _fields(query: bytes) -> Mapping[str, str]:
-    """Return a query's parameters; none where it is no query that we made."""
+    """Return a query's parameters; none if it is malformed or repeats one."""
     try:
         pairs = parse_qsl(query.decode("ascii"), strict_parsing=True, max_num_fields=8)
     except ValueError:
@@ -241,32 +245,24 @@ def _fields(query: bytes) -> Mapping[str, str]:
     return fields if len(fields) == len(pairs) else {}
 
 
-async def _serve(file: _File, scope: Scope, send: Send, request_id: str) -> None:
-    verdict = judged(scope["method"], scope["headers"], file.version)
-    if verdict.status == 304:
-        await _send(send, 304, list(file.headers), b"")
-        return
-    if verdict.status in (412, 416):
-        size = [(b"content-range", b"bytes */%d" % file.version.size)]
-        await _refuse(send, verdict.status, request_id, size if verdict.status == 416 else None)
-        return
+async def _serve(file: _File, verdict: Verdict, send: Send, *, head: bool) -> None:
     headers, start, stop = list(file.headers), verdict.start, verdict.stop
     if verdict.status == 206:
         part = b"bytes %d-%d/%d" % (start, stop - 1, file.version.size)
         headers.append((b"content-range", part))
-    headers.append((b"content-length", b"%d" % (stop - start)))
-    if scope["method"] == "HEAD":
-        await _send(send, verdict.status, headers, None)
-        return
-    data = _in_memory(file.descriptor, stop - start, start)
-    if data is not None:
-        await _send(send, verdict.status, headers, data)
-    else:
+    if verdict.status != 304:
+        headers.append((b"content-length", b"%d" % (stop - start)))
+    empty = head or verdict.status == 304
+    data = b"" if empty else _in_memory(file.descriptor, stop - start, start)
+    if data is None:
         await _stream(file, verdict, headers, send)
+        return
+    await send({"type": "http.response.start", "status": verdict.status, "headers": headers})
+    await send({"type": "http.response.body", "body": data})
 
 
 def _in_memory(descriptor: int, length: int, start: int) -> bytes | bytearray | None:
-    """Return bytes that the system has in memory; None: they may take a while to come."""
+    """Return bytes if they are in the page cache; None if reading them could block."""
     if length > _AT_ONCE:
         return None
     if _NOWAIT is None:
@@ -282,7 +278,7 @@ def _in_memory(descriptor: int, length: int, start: int) -> bytes | bytearray | 
 async def _stream(
     file: _File, part: Verdict, headers: list[tuple[bytes, bytes]], send: Send
 ) -> None:
-    # Its own, since the file may be closed while it is sent.
+    # A descriptor of its own, as the file may be closed meanwhile.
     descriptor = os.dup(file.descriptor)
     start, stop = part.start, part.stop
     try:
@@ -296,21 +292,3 @@ async def _stream(
             await send({"type": "http.response.body", "body": data, "more_body": start < stop})
     finally:
         os.close(descriptor)
-
-
-async def _refuse(
-    send: Send, status: int, request_id: str, headers: list[tuple[bytes, bytes]] | None = None
-) -> None:
-    body = document(status, *PLAIN[status], request_id)
-    await _send(send, status, [(b"content-type", PROBLEM_TYPE.encode()), *(headers or ())], body)
-
-
-async def _send(
-    send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes | bytearray | None
-) -> None:
-    """Send an answer; a body of None leaves the length as the headers give it."""
-    sized = status == 304 or any(name == b"content-length" for name, _ in headers)
-    if body is not None and not sized:
-        headers = [*headers, (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body or b""})

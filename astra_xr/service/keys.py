@@ -1,7 +1,7 @@
-"""API keys: a file of their hashes, and who may ask.
+"""API keys: a file of their hashes, and their verification.
 
-A key is ``astra_sk_live_<id>_<secret>``, the secret 32 random bytes in hex. The file holds its
-SHA-256, so that whoever reads the file holds no key.
+A key is ``astra_sk_live_<id>_<secret>``, where the secret is 32 random bytes in hex. The file has
+only its SHA-256, which reveals no key.
 """
 
 from __future__ import annotations
@@ -38,38 +38,38 @@ log = logging.getLogger("astra_xr.service")
 
 @dataclass(frozen=True, kw_only=True)
 class ApiKey:
-    """What is kept of a key; the key itself is not."""
+    """The record of a key, without the key itself."""
 
     id: str
-    """Public: logs name a key by it."""
+    """Public id, as in logs."""
 
     name: str
-    """Whose it is, in words."""
+    """Its owner."""
 
     sha256: str
-    """Of the whole key, in hex."""
+    """Hash of the whole key, in hex."""
 
     created_at: str
     """ISO 8601, UTC."""
 
     expires_at: str | None = None
-    """ISO 8601, UTC; None: it does not end."""
+    """ISO 8601, UTC; None if it does not expire."""
 
     rate: str | None = None
-    """Requests that it may make, e.g. ``600/minute`` or ``none``; None: the service's own rule."""
+    """Rate limit, e.g. ``600/minute`` or ``none``; None for that of the service."""
 
     def expired(self, now: datetime) -> bool:
-        """Return True if its time is over."""
+        """Return True if the key has expired."""
         return self.expires_at is not None and now >= datetime.fromisoformat(self.expires_at)
 
 
 class KeyFile:
-    """A file of API keys that several processes may share, and change.
+    """A file of API keys, which several processes may read and change.
 
     Parameters
     ----------
     path : str or Path
-        It need not exist yet.
+        The file; it need not exist yet.
 
     Examples
     --------
@@ -84,12 +84,12 @@ class KeyFile:
         self.path = Path(path)
 
     def read(self) -> list[ApiKey]:
-        """Return all keys; none where there is no file.
+        """Return all keys; none if the file does not exist.
 
         Raises
         ------
         InvalidParameter
-            The file is none of keys.
+            It is not a file of keys, or cannot be read.
         """
         try:
             held = json.loads(self.path.read_text("utf-8"))
@@ -98,8 +98,8 @@ class KeyFile:
             return []
         except (OSError, ValueError, TypeError, LookupError, AttributeError):
             pass
-        expected = "a file that `astra-xr keys add` made and that can be read"
-        raise InvalidParameter(name="keys-file", value=str(self.path), expected=expected)
+        expected = "a readable file written by `astra-xr keys add`"
+        raise InvalidParameter(name="keys_file", value=str(self.path), expected=expected)
 
     def add(
         self,
@@ -109,18 +109,18 @@ class KeyFile:
         rate: str | None = None,
         now: datetime | None = None,
     ) -> Secret[str]:
-        """Add a key and return it; it cannot be read again.
+        """Create a key and return it; it cannot be read again.
 
         Parameters
         ----------
         name : str
-            Its owner, in words.
+            Its owner.
         life : timedelta, optional
             Time until it expires; default: never.
         rate : str, optional
-            Requests that it may make, e.g. ``600/minute``.
+            Its rate limit, e.g. ``600/minute``; default: that of the service.
         now : datetime, optional
-            Time of its making; default: the clock's.
+            Time of creation; default: the current time.
         """
         made, key = new_key(name, life=life, rate=check_rate(rate), now=now)
         with self._locked():
@@ -128,7 +128,7 @@ class KeyFile:
         return key
 
     def revoke(self, key_id: str) -> None:
-        """Take a key away.
+        """Delete a key.
 
         Raises
         ------
@@ -139,8 +139,9 @@ class KeyFile:
             held = self.read()
             kept = [key for key in held if key.id != key_id]
             if len(kept) == len(held):
-                known = ", ".join(key.id for key in held) or "none is there"
-                raise InvalidParameter(name="id", value=key_id, expected=f"one of: {known}")
+                known = ", ".join(key.id for key in held)
+                expected = f"one of {known}" if known else "a key of this file, which has none"
+                raise InvalidParameter(name="key_id", value=key_id, expected=expected)
             self._write(kept)
 
     def _locked(self) -> filelock.BaseFileLock:
@@ -162,7 +163,7 @@ def new_key(
     rate: str | None = None,
     now: datetime | None = None,
 ) -> tuple[ApiKey, Secret[str]]:
-    """Make up a key; return what is kept of it, and the key."""
+    """Create a key; return its record and the key."""
     now = now or utc_now()
     key_id = secrets.token_hex(4)
     key = Secret(f"astra_sk_live_{key_id}_{secrets.token_hex(32)}")
@@ -178,14 +179,16 @@ def new_key(
 
 
 class Keyring:
-    """Tells whose a key is.
+    """The valid API keys.
 
     Parameters
     ----------
     path : Path, optional
-        File of keys, looked at again whenever it changes.
+        File of keys, read again whenever it changes.
     keys : iterable of Secret
-        Further keys, whole.
+        Further keys.
+    clock : callable
+        Returns the time, in UTC.
     """
 
     def __init__(
@@ -194,11 +197,10 @@ class Keyring:
         keys: Iterable[Secret[str]] = (),
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._held: dict[str, ApiKey] = {}
         self._file = KeyFile(path) if path else None
         self._clock = clock
         self._given = {k.id: k for k in map(_given, keys)}
-        self._held = dict(self._given)
+        self._held: dict[str, ApiKey] = dict(self._given)
         self._stamp: Any = _UNREAD
         self._lock = threading.Lock()
         self._look()
@@ -207,17 +209,17 @@ class Keyring:
         return f"Keyring({', '.join(self._held)})"
 
     def holder(self, header: Secret[str]) -> ApiKey | None:
-        """Return the key of an ``Authorization`` header; None if it has no valid key."""
+        """Return the record of the key in an ``Authorization`` header; None without a valid one."""
         self._look()
         return self._holder(header)
 
     def _holder(self, header: Secret[str]) -> ApiKey | None:
-        # Raises nothing: the key is plain here.
+        # Raises nothing, as the key is plain text here.
         scheme, _, text = header.reveal().partition(" ")
         text = text.strip(" ")
         match = _KEY.fullmatch(text) if scheme.lower() == "bearer" else None
         held = self._held.get(match[1]) if match else None
-        # Hashed and compared whatever is wrong, so that the time it takes tells nothing.
+        # Always hashed and compared, so that the time taken reveals nothing.
         same = hmac.compare_digest(_hash(text[:200]), held.sha256 if held else _NONE)
         return held if held and match and same and not held.expired(self._clock()) else None
 
@@ -237,13 +239,13 @@ class Keyring:
             except InvalidParameter as error:
                 if self._stamp is _UNREAD:
                     raise
-                # The keys that were good stay good until the file is mended.
+                # The last valid keys stay valid until the file is repaired.
                 log.warning("%s", error)
             self._stamp = stamp
 
 
 def _checked(key: ApiKey) -> ApiKey:
-    """Return a key of a file; a ValueError or TypeError tells that somebody else wrote it."""
+    """Return a record from a file; raise ValueError or TypeError if it is invalid."""
     check_rate(key.rate)
     key.expired(utc_now())
     if not _HASH.fullmatch(key.sha256):
@@ -258,12 +260,12 @@ def _hash(key: str) -> str:
 def _given(key: Secret[str]) -> ApiKey:
     key_id = _id_of(key)
     if key_id is None:
-        expected = "keys that `astra-xr keys add` made, comma-separated"
+        expected = "keys printed by `astra-xr keys add`, comma-separated"
         raise InvalidParameter(name="ASTRA_API_KEYS", value="***", expected=expected)
     return ApiKey(id=key_id, name="environment", sha256=_hash(key.reveal()), created_at="")
 
 
 def _id_of(key: Secret[str]) -> str | None:
-    """Return the public part of a key; None if it has not the form of one."""
+    """Return the id in a key; None if it is not a key."""
     match = _KEY.fullmatch(key.reveal())
     return match[1] if match else None

@@ -1,4 +1,4 @@
-"""The log: a line of JSON for each request, and for whatever else happens."""
+"""The log: one line of JSON per request, failure or other event."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = logging.getLogger("astra_xr.service")
 
 
 def settings(level: str) -> dict[str, Any]:
-    """Return what `logging.config.dictConfig` takes: our lines, uvicorn's and those of others."""
+    """Return a configuration for `logging.config.dictConfig`, for all loggers."""
     ours = {"level": level.upper()}
     return {
         "version": 1,
@@ -31,15 +31,16 @@ def settings(level: str) -> dict[str, Any]:
 
 
 def log_request(scope: Mapping[str, Any], status: int, seconds: float, sent: int) -> None:
-    """Log the line of one request.
+    """Log one request.
 
     Parameters
     ----------
     scope : mapping
-        Of ASGI, with the ``request_id``; and the ``key`` that asks, where that is known.
+        ASGI scope with the ``request_id``, and the API ``key`` if it is known.
     status : int
+        HTTP status.
     seconds : float
-        Until all was sent.
+        Time until the response was sent.
     sent : int
         Bytes of the body.
     """
@@ -63,7 +64,7 @@ def log_request(scope: Mapping[str, Any], status: int, seconds: float, sent: int
 
 
 def log_failure(error: BaseException, request_id: str) -> None:
-    """Log where an error comes from, without the values that it may hold."""
+    """Log an error and its stack, without values."""
     frames = traceback.extract_tb(error.__traceback__)[-12:]
     line = {
         "id": request_id,
@@ -75,7 +76,7 @@ def log_failure(error: BaseException, request_id: str) -> None:
 
 
 class JsonLines(JsonFormatter):
-    """A line of JSON for each record; text from elsewhere in it is redacted."""
+    """Format each record as a line of JSON, with foreign text redacted."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -89,7 +90,7 @@ class JsonLines(JsonFormatter):
     def add_fields(
         self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
     ) -> None:
-        """Take our own fields as they are; of others' records, their words alone."""
+        """Keep the fields of our own records; of others, only the message."""
         super().add_fields(log_data, record, message_dict)
         log_data["level"] = record.levelname.lower()
         if record.name != log.name:
@@ -105,9 +106,9 @@ class JsonLines(JsonFormatter):
         return f"{datetime.fromtimestamp(int(record.created), UTC):%Y-%m-%dT%H:%M:%SZ}"
 
     def formatException(self, ei: Any) -> str:  # noqa: N802
-        """Return what was raised; a traceback would show lines with values."""
+        """Return the exception without its traceback, whose lines may contain values."""
         return f"{ei[0].__name__}: {redact(ei[1])[:2000]}" if ei and ei[1] else ""
 
 
-# Most requests are like one before them.
+# Most paths repeat.
 _redacted = functools.lru_cache(maxsize=256)(redact)

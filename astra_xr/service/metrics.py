@@ -1,4 +1,4 @@
-"""Prometheus metrics of the service: how many requests, of what, and how long they took."""
+"""Prometheus metrics of the service: numbers and durations of requests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from starlette.types import Scope
 from astra_xr.extras import require
 
 MANY = "PROMETHEUS_MULTIPROC_DIR"
-"""Environment variable: the folder where several workers count together."""
+"""Environment variable with the folder of counters shared by several workers."""
 
 _ROUTES = ("/api/v1/assets", "/healthz", "/readyz", "/openapi.json", "/docs", "/metrics")
 _FILES = "/assets/"
@@ -19,11 +19,10 @@ _BUCKETS = (0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0, 300.0)
 
 
 class Metrics:
-    """Counts what the service answers.
+    """Count the requests of the service.
 
-    Labels are of a closed set of values and hold nothing that a caller sent. Several workers of
-    one ``astra-xr serve`` count together, and each answers for all of them; several machines are
-    scraped one by one.
+    Labels have a fixed set of values, and contain nothing that a client sent. The workers of one
+    ``astra-xr serve`` share counters; several machines are scraped separately.
 
     Raises
     ------
@@ -42,7 +41,7 @@ class Metrics:
         )
         self._seconds = self._client.Histogram(
             "astra_request_seconds",
-            "Time until an answer was sent.",
+            "Seconds until the response was sent.",
             ("route",),
             buckets=_BUCKETS,
             registry=self._registry,
@@ -57,7 +56,7 @@ class Metrics:
         self._seconds.labels(route).observe(seconds)
 
     def page(self) -> tuple[bytes, str]:
-        """Return what was counted as text, and its media type."""
+        """Return the counters as text, and their media type."""
         registry = self._registry
         if os.environ.get(MANY):
             many: Any = require(

@@ -1,4 +1,4 @@
-"""The OpenAPI document, and the same as a page for people."""
+"""The OpenAPI document, and an HTML page of it."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ _ASSET = {
         "file:size": {"type": ["integer", "null"], "description": "Bytes."},
         "eo:bands": {"type": "array", "items": {"type": "object"}},
         "expires_at": {**_TEXT_OR_NOTHING, "description": "ISO 8601, UTC."},
-        "gsd": {"type": ["number", "null"], "description": "Metres."},
+        "gsd": {"type": ["number", "null"], "description": "Meters."},
         "routing": {"enum": ["direct", "converted"]},
-        "source_href": {**_TEXT, "description": "Where the source lies, unsigned."},
+        "source_href": {**_TEXT, "description": "Unsigned URL of the source."},
         "proj:code": _TEXT,
         "proj:wkt2": _TEXT,
         "proj:shape": {"type": "array", "items": {"type": "integer"}},
@@ -62,7 +62,7 @@ _ANSWER = {
             "required": ["crs", "resolution", "source_provider", "routing"],
             "properties": {
                 "crs": _TEXT_OR_NOTHING,
-                "resolution": {"type": ["number", "null"], "description": "Metres."},
+                "resolution": {"type": ["number", "null"], "description": "Meters."},
                 "source_provider": _TEXT,
                 "routing": {"enum": ["direct", "converted"]},
             },
@@ -80,24 +80,24 @@ _PROBLEM = {
         "status": {"type": "integer"},
         "code": {
             "enum": sorted({cls.code for cls in STATUS} | {code for code, _ in PLAIN.values()}),
-            "description": "Stable name of what is wrong.",
+            "description": "Stable name of the error.",
         },
-        "detail": {**_TEXT, "description": "What was asked, what exists, what to do."},
-        "request_id": {**_TEXT, "description": "Finds the request in the log."},
-        "error": {"type": "object", "description": "What the exception holds."},
+        "detail": {**_TEXT, "description": "What was requested, what exists, what to do."},
+        "request_id": {**_TEXT, "description": "The request's id in the log."},
+        "error": {"type": "object", "description": "Attributes of the exception."},
     },
 }
 
 _HEADERS = {
-    "X-Request-ID": "Of the request, or made up; it stands in the log.",
-    "RateLimit": 'What the key has left: "requests";r=left;t=seconds until there are more.',
-    "RateLimit-Policy": 'What the key may: "requests";q=requests;w=seconds.',
+    "X-Request-ID": "Id of the request in the log, as sent by the client or else new.",
+    "RateLimit": 'Remaining quota of the key: "requests";r=requests;t=seconds until it is renewed.',
+    "RateLimit-Policy": 'Quota of the key: "requests";q=requests;w=seconds.',
     "Retry-After": "Seconds to wait.",
     "WWW-Authenticate": "Bearer.",
-    "Allow": "The methods there are.",
-    "ETag": "Of the file; strong.",
-    "Last-Modified": "Of the file.",
-    "Content-Range": "Which bytes of how many.",
+    "Allow": "Allowed methods.",
+    "ETag": "Strong ETag of the file.",
+    "Last-Modified": "Time of the file's last change.",
+    "Content-Range": "Range of the bytes sent, and size of the file.",
 }
 _ALWAYS = ("X-Request-ID",)
 _KEYED = (*_ALWAYS, "RateLimit", "RateLimit-Policy")
@@ -109,17 +109,17 @@ _MORE = {
     416: ("Content-Range",),
     **dict.fromkeys((429, 502, 503, 504), ("Retry-After",)),
 }
-"""Status → headers that problems of it have beside the others."""
+"""Status → additional headers of its problems."""
 
 CONDITIONS = {
-    "Range": "bytes=first-last, of GET.",
-    "If-Range": "The range, if this is the file's ETag or Last-Modified; else all of it.",
+    "Range": "bytes=first-last, for GET.",
+    "If-Range": "The range if this is the file's ETag or Last-Modified, else the whole file.",
     "If-Match": "412 unless one of these is the file's ETag.",
     "If-None-Match": "304 if one of these is the file's ETag.",
-    "If-Unmodified-Since": "412 if the file is younger.",
-    "If-Modified-Since": "304 if the file is not younger.",
+    "If-Unmodified-Since": "412 if the file was changed since.",
+    "If-Modified-Since": "304 if the file was not changed since.",
 }
-"""Headers of a request for a file → what they ask."""
+"""Request headers for files → their meaning."""
 
 _ANY = {
     400: [errors.InvalidParameter.code, PLAIN[400][0]],
@@ -128,7 +128,7 @@ _ANY = {
     500: [errors.AstraError.code],
     503: [errors.UpstreamUnavailable.code],
 }
-"""Status → codes that any request may be answered with: it is odd, or the service is ending."""
+"""Status → codes of problems that any request may have."""
 
 _OF_FILES = {403: [errors.Forbidden.code], **{s: [PLAIN[s][0]] for s in (404, 412, 416)}}
 
@@ -140,7 +140,7 @@ _OURS = {
 
 @functools.cache
 def _examples() -> dict[str, Any]:
-    """Return real answers; ``tests/service/test_examples.py`` writes and checks them."""
+    """Return real responses; ``tests/service/test_examples.py`` writes and checks them."""
     found: dict[str, Any] = json.loads(Path(__file__).with_name("examples.json").read_text("utf-8"))
     return found
 
@@ -152,7 +152,7 @@ def _both(*codes: Mapping[int, list[str]]) -> dict[int, list[str]]:
 
 
 def _problems(codes: Mapping[int, list[str]], headers: tuple[str, ...]) -> dict[str, Any]:
-    """Return the answers of statuses, with an example for each code."""
+    """Return the responses for problems, with an example of each code."""
     return {
         str(status): {
             "description": ", ".join(held),
@@ -178,8 +178,8 @@ def _named(*names: tuple[str, ...]) -> dict[str, Any]:
     return dict(sorted(refs.items()))
 
 
-def _good(says: str, headers: tuple[str, ...], content: Mapping[str, Any]) -> dict[str, Any]:
-    return {"description": says, "headers": _named(headers), "content": dict(content)}
+def _good(about: str, headers: tuple[str, ...], content: Mapping[str, Any]) -> dict[str, Any]:
+    return {"description": about, "headers": _named(headers), "content": dict(content)}
 
 
 def _assets() -> dict[str, Any]:
@@ -188,10 +188,10 @@ def _assets() -> dict[str, Any]:
     return {
         "operationId": "resolveAssets",
         "tags": ["assets"],
-        "summary": "The files of a scene's bands, signed.",
+        "summary": "Signed URLs of a scene's bands.",
         "parameters": list(TABLE.values()),
         "responses": {
-            "200": _good("The files.", _KEYED, {"application/json": answer}),
+            "200": _good("The URLs.", _KEYED, {"application/json": answer}),
             **_problems(_both(_ANY, _OURS), _KEYED),
         },
     }
@@ -199,50 +199,56 @@ def _assets() -> dict[str, Any]:
 
 def _file(operation: str, content: Mapping[str, Any]) -> dict[str, Any]:
     signed = dict(zip(FIELDS, _examples()["signature"], strict=True))
-    path = {"key": "Where the file lies.", "file": "Its name; any / in it as %2F, or as it is."}
+    path = {"key": "Folder of the file.", "file": "Its name; with / as %2F, or as it is."}
     version = (*_ALWAYS, *_VERSION)
     whole = {status: codes for status, codes in _OF_FILES.items() if status != 416}
-    part = {"206": _good("A range of it.", (*version, "Content-Range"), content)}
+    part = {"206": _good("A range of the file.", (*version, "Content-Range"), content)}
     return {
         "operationId": operation,
         "tags": ["files"],
-        "summary": "A file, by the signed URL that an answer gave.",
-        "description": "Answers give such URLs whole; they need no key, and end at their "
+        "summary": "A file, by its signed URL.",
+        "description": "Such URLs are complete in responses; they need no key, and expire at "
         "`expires_at`. Conditions are those of RFC 9110.",
         "security": [],
         "parameters": [
-            *(parameter(n, says, {}, **{"in": "path"}, required=True) for n, says in path.items()),
-            *(parameter(n, "Of the signature.", {}, required=True, example=text)
+            *(parameter(n, about, {}, **{"in": "path"}, required=True)
+              for n, about in path.items()),
+            *(parameter(n, "Part of the signature.", {}, required=True, example=text)
               for n, text in signed.items()),
-            *(parameter(n, says, {}, **{"in": "header"}) for n, says in CONDITIONS.items()),
+            *(parameter(n, about, {}, **{"in": "header"}) for n, about in CONDITIONS.items()),
         ],
         "responses": {
             "200": _good("The file.", version, content),
             **(part if content else {}),
-            "304": {"description": "It is as it was.", "headers": _named(version)},
+            "304": {"description": "It was not changed.", "headers": _named(version)},
             **_problems(_both(_ANY, _OF_FILES if content else whole), _ALWAYS),
         },
     }  # fmt: skip
 
 
 def _simple(
-    operation: str, says: str, media: str, example: str = "", unready: bool = False
+    operation: str, about: str, media: str, example: str = "", unready: bool = False
 ) -> dict[str, Any]:
     shown = {"example": _examples()[example]} if example else {}
-    answers = {"200": _good(says, _ALWAYS, {media: shown}), **_problems(_ANY, _ALWAYS)}
+    responses = {"200": _good(about, _ALWAYS, {media: shown}), **_problems(_ANY, _ALWAYS)}
     if unready:
-        answers["503"]["content"] |= {media: {"example": _examples()["unready"]}}
-    told = {"operationId": operation, "tags": ["service"], "summary": says, "security": []}
-    return {**told, "responses": answers}
+        responses["503"]["content"] |= {media: {"example": _examples()["unready"]}}
+    return {
+        "operationId": operation,
+        "tags": ["service"],
+        "summary": about,
+        "security": [],
+        "responses": responses,
+    }
 
 
 def _paths() -> dict[str, Any]:
-    ready = "The store can be reached; catalogs are reported beside it."
+    ready = "Whether the store can be written, and catalogs be reached."
     pages = {
-        "/healthz": _simple("isAlive", "It is alive.", "application/json", "alive"),
+        "/healthz": _simple("isAlive", "The service runs.", "application/json", "alive"),
         "/readyz": _simple("isReady", ready, "application/json", "ready", unready=True),
         "/openapi.json": _simple("describe", "This document.", "application/json"),
-        "/docs": _simple("showDocs", "This document, for people.", "text/html"),
+        "/docs": _simple("showDocs", "This document as a page.", "text/html"),
         "/metrics": _simple("count", "Counters for Prometheus, if ASTRA_METRICS=1.", "text/plain"),
     }
     pages["/metrics"]["responses"] |= _problems({404: [PLAIN[404][0]]}, _ALWAYS)
@@ -262,9 +268,9 @@ def openapi() -> dict[str, Any]:
         "info": {
             "title": "Asset Resolver API",
             "version": version("astra-xr"),
-            "description": "A scene id becomes the signed URLs of its bands.",
+            "description": "Resolve a scene id to the signed URLs of its bands.",
         },
-        "servers": [{"url": "/", "description": "The service that gave this document."}],
+        "servers": [{"url": "/", "description": "The service of this document."}],
         "security": [{"key": []}],
         "paths": _paths(),
         "components": {
@@ -286,25 +292,25 @@ DOCS_POLICY = f"default-src 'none'; style-src 'sha256-{_DIGEST}'; frame-ancestor
 
 
 _LONGEST = 200
-"""Letters of an example on the page."""
+"""Characters of an example on the page."""
 
 
 @functools.cache
 def docs_page() -> str:
-    """Return the document as a page that needs nothing from elsewhere."""
+    """Return the document as a page without external resources."""
     rows = "".join(
         f"<tr><td><code>{p['name']}</code></td><td>{'yes' if p['required'] else 'no'}</td>"
         f"<td>{html.escape(p['description'])}{_choices(p['schema'])}</td></tr>"
         for p in TABLE.values()
     )
     errors = "".join(
-        f"<tr><td>{status}</td><td><code>{code}</code><br>{_said(code)}</td></tr>"
+        f"<tr><td>{status}</td><td><code>{code}</code><br>{_detail(code)}</td></tr>"
         for status, codes in _both(_ANY, _OF_FILES, _OURS).items()
         for code in codes
     )
-    red = {name: _examples()["answer"]["assets"][name] for name in ("B04",)}
+    red = {"B04": _examples()["answer"]["assets"]["B04"]}
     answer = json.dumps({**_examples()["answer"], "assets": red}, indent=1, ensure_ascii=False)
-    # Numbers of a list side by side.
+    # The numbers of a list on one line.
     answer = re.sub(r"\[\s+([-\d.,\s]+?)\s+\]", lambda m: f"[{' '.join(m[1].split())}]", answer)
     paths = "".join(
         f"<tr><td><code>GET {html.escape(path)}</code></td>"
@@ -315,7 +321,7 @@ def docs_page() -> str:
         "<!doctype html><html lang=en><meta charset=utf-8>"
         "<meta name=viewport content='width=device-width'><title>Asset Resolver API</title>"
         f"<style>{_STYLE}</style><h1>Asset Resolver API</h1>"
-        "<p>A scene id becomes the signed URLs of its bands. "
+        "<p>Resolve a scene id to the signed URLs of its bands. "
         "<a href=/openapi.json>OpenAPI document</a></p>"
         "<pre>curl &quot;$BASE/api/v1/assets?scene_id=sentinel-2:S2B_MSIL2A_20250115T184929"
         "&amp;bands=red,nir&quot; \\\n  -H &quot;Authorization: Bearer $KEY&quot;</pre>"
@@ -324,7 +330,7 @@ def docs_page() -> str:
         f"{rows}</table>"
         f"<h2>Response</h2><p>For <code>bands=red</code>:</p><pre>{html.escape(answer)}</pre>"
         f"<h2>Errors</h2><p>Problem documents (RFC 9457) with a stable <code>code</code>.</p>"
-        f"<table><tr><th>status<th>code, and for example</tr>{errors}</table></html>"
+        f"<table><tr><th>status<th>code and example</tr>{errors}</table></html>"
     )
 
 
@@ -333,6 +339,6 @@ def _choices(schema: Mapping[str, Any]) -> str:
     return f" One of {', '.join(values)}." if len(values) > 1 else ""
 
 
-def _said(code: str) -> str:
-    said: str = _examples()["problems"][code]["detail"]
-    return html.escape(said if len(said) < _LONGEST else f"{said[:_LONGEST]}…")
+def _detail(code: str) -> str:
+    text: str = _examples()["problems"][code]["detail"]
+    return html.escape(text if len(text) < _LONGEST else f"{text[:_LONGEST]}…")

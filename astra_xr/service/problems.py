@@ -1,10 +1,13 @@
-"""Errors on the wire: RFC 9457 problem documents, and the one table of their HTTP statuses."""
+"""Errors over HTTP: RFC 9457 problem documents, and the table of their statuses."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
+
+from starlette.responses import Response
 
 from astra_xr import errors
 from astra_xr.errors import AstraError
@@ -31,17 +34,17 @@ STATUS: Mapping[type[AstraError], int] = {
     errors.MissingExtra: 500,
     AstraError: 500,
 }
-"""Class → status; what is not here has the status of its parent."""
+"""Class → status; other classes have the status of their parent."""
 
 PLAIN: Mapping[int, tuple[str, str]] = {
     400: ("malformed-request", "This is not HTTP/1.1 (RFC 9112)."),
-    404: ("not-found", "There is nothing here; /docs lists what there is."),
-    405: ("method-not-allowed", "Ask by GET."),
-    412: ("precondition-failed", "The file is not the one that If-Match or a date names."),
+    404: ("not-found", "There is nothing at this path; /docs lists the paths."),
+    405: ("method-not-allowed", "Use GET."),
+    412: ("precondition-failed", "The file does not match If-Match or If-Unmodified-Since."),
     416: ("range-not-satisfiable", "The file ends before the range begins."),
-    431: ("head-too-long", "The request's line and headers are over 64 KiB."),
+    431: ("head-too-long", "The request's line and headers exceed 64 KiB."),
 }
-"""Status → code and words of failures that are no exception of ours."""
+"""Status → code and detail of failures that are not an `AstraError`."""
 
 PROBLEM_TYPE = "application/problem+json"
 
@@ -51,23 +54,30 @@ def status_of(error: AstraError) -> int:
     return next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
 
 
-def problem(error: AstraError, request_id: str) -> tuple[int, bytes, list[tuple[str, str]]]:
-    """Return status, body and headers of an error.
+def problem(error: AstraError, request_id: str) -> Response:
+    """Return the response to an error.
 
-    The body's ``error`` holds what the exception holds, so that a client can raise the same.
+    The body's ``error`` has the exception's attributes, so that a client can raise the same.
     """
     status = status_of(error)
-    headers = []
+    headers = {}
     if status == 401:
-        headers.append(("WWW-Authenticate", "Bearer"))
+        headers["WWW-Authenticate"] = "Bearer"
     wait = getattr(error, "retry_after", None)
     if wait is not None:
-        headers.append(("Retry-After", str(max(1, int(-(-wait // 1))))))
+        headers["Retry-After"] = str(max(1, math.ceil(wait)))
     detail, held = str(error), dict(error.__dict__)
     if type(error) is AstraError:
-        detail, held = f"Something went wrong here; the log has more under {request_id}.", {}
+        detail, held = f"Internal error; the service's log has details under {request_id}.", {}
     body = document(status, error.code, detail, request_id, held)
-    return status, body, headers
+    return Response(body, status, headers, PROBLEM_TYPE)
+
+
+def plain_problem(
+    status: int, request_id: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return the response to a failure of `PLAIN`."""
+    return Response(document(status, *PLAIN[status], request_id), status, headers, PROBLEM_TYPE)
 
 
 def document(

@@ -1,4 +1,4 @@
-"""Conversions that are awaited: none keeps a thread of the service waiting."""
+"""Conversions awaited in the event loop, so that none blocks a thread of the service."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from astra_xr.net.patience import side_by_side
 from astra_xr.service.turns import Turn, Turns
 
 _LOOKS = 8
-"""Sources that are looked at side by side for one request."""
+"""Source files of one request that are checked concurrently."""
 
 Outcome = StoredAsset | Exception
 T = TypeVar("T")
 
 
 class Unfinished(Exception):
-    """These have to be converted first."""
+    """Raised in the resolver for jobs that have to be converted first."""
 
     def __init__(self, jobs: Iterable[Job]) -> None:
         super().__init__()
@@ -34,24 +34,25 @@ class Unfinished(Exception):
 
 
 _outcomes: ContextVar[Mapping[Job, Outcome] | None] = ContextVar("outcomes", default=None)
-"""What became of the conversions that the request at hand waited for."""
+"""Outcomes of the conversions that the current request has waited for."""
 
 
 class PatientConverter(Converter):
-    """Converts while :meth:`awaited` waits for it; where nobody does, as its parent.
+    """A converter whose conversions are awaited by :meth:`awaited`.
 
-    Within ``awaited`` a conversion that is not done yet raises `Unfinished` out of the resolver.
-    It is waited for in the event loop, and the resolver is asked again with its outcome: so it
-    may still pass over a catalog whose files turn out to be damaged.
+    Within ``awaited``, an unfinished conversion raises `Unfinished` in the resolver. After the
+    event loop has waited for it, the resolver runs again with its outcome, so that it can still
+    pass over a catalog whose files are damaged. Outside of ``awaited``, it converts like its
+    parent.
 
     Parameters
     ----------
     store, folder, limits
-        As of its parent.
+        As of `Converter`.
     at_once : int
-        Conversions under way; as many again, of keys that have none under way.
+        Concurrent conversions; as many more are allowed for keys without a running one.
     per_key, in_all : int
-        Conversions that may wait, of an API key and of all.
+        Conversions that may wait, for one API key and for all.
     """
 
     def __init__(
@@ -72,14 +73,14 @@ class PatientConverter(Converter):
         return self._pool
 
     async def awaited(self, whose: str, ask: Callable[[], Awaitable[T]]) -> T:
-        """Return what ``ask`` gives in the end; it is called in this context each time.
+        """Return the result of ``ask``, which is called again after each wait for conversions.
 
-        Cancelled, it leaves what it waits for to others; what nobody waits for is stopped.
+        If it is canceled, conversions that no other request waits for are stopped.
 
         Raises
         ------
         ConversionsBusy
-            Too many conversions wait, of this API key or in all.
+            Too many conversions are waiting, for this API key or in all.
         """
         outcomes: dict[Job, Outcome] = {}
         token = _outcomes.set(outcomes)
@@ -100,17 +101,17 @@ class PatientConverter(Converter):
         finally:
             for turn in turns:
                 self._turns.leave(turn)
-        # Where somebody else was quicker there is no result: it is found then.
+        # A job that another request has finished has no result; the resolver finds it then.
         found = zip(jobs, results, strict=True)
         return {job: _outcome(job, value) for job, value in found if value}
 
     async def _made(self, job: Job, turn: Turn) -> StoredAsset | None:
-        """Convert when it is the turn; None: it is there already."""
+        """Convert when it is its turn; return None if the store has it already."""
         await turn.coming
         try:
             with super().started([job]) as futures:
                 for future in futures.values():
-                    # Shielded: whoever stops to wait cancels nothing that others wait for.
+                    # Shielded, as other requests may wait for it too.
                     return await asyncio.shield(asyncio.wrap_future(future))
             return None
         finally:
@@ -118,7 +119,7 @@ class PatientConverter(Converter):
 
     @contextmanager
     def started(self, jobs: Iterable[Job]) -> Iterator[Mapping[Job, Future[StoredAsset]]]:
-        """Raise `Unfinished` where some of several jobs are not done."""
+        """Raise `Unfinished` if some of the jobs are not done."""
         outcomes = _outcomes.get()
         if outcomes is None:
             with super().started(jobs) as futures:
@@ -132,7 +133,7 @@ class PatientConverter(Converter):
         yield {}
 
     def convert(self, job: Job, progress: Progress | None = None) -> StoredAsset:
-        """Return the converted asset, or raise what became of it."""
+        """Return the converted asset, or raise the error of its conversion."""
         outcomes = _outcomes.get()
         if outcomes is None:
             return super().convert(job, progress)
@@ -146,7 +147,7 @@ class PatientConverter(Converter):
 
 def _outcome(job: Job, value: StoredAsset | BaseException) -> Outcome:
     if isinstance(value, asyncio.CancelledError):
-        return ConversionFailed(source=job.label, reason="it was broken off; ask for it again")
+        return ConversionFailed(source=job.label, reason="it was interrupted; repeat the request")
     if isinstance(value, BaseException) and not isinstance(value, Exception):
         raise value
     return value

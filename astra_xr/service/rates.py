@@ -1,7 +1,8 @@
-"""How often each key may ask, and what it is told of it."""
+"""Rate limits of API keys, and the headers that report them."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import time
@@ -13,52 +14,50 @@ from astra_xr.extras import require
 from astra_xr.secret import Secret
 
 UNLIMITED = ("none", "0")
-"""What stands for no limit."""
+"""Rates that mean no limit."""
 
-_SLOWEST = 2.0
-"""Seconds that a counter elsewhere has to answer."""
+_TIMEOUT = 2.0
+"""Seconds that a remote counter has to answer."""
 
 
 def check_rate(rate: str | None) -> str | None:
-    """Return a rate such as ``600/minute``, or ``none``.
+    """Return a valid rate, such as ``600/minute`` or ``none``, unchanged.
 
     Raises
     ------
     InvalidParameter
-        It is neither.
+        The rate is invalid.
     MissingExtra
         limits is not installed.
     """
     if rate is None or rate.lower() in UNLIMITED:
         return rate
     limits = require("limits", extra="service", purpose="a rate")
-    try:
+    with contextlib.suppress(ValueError):
         if limits.parse(rate).amount > 0:
             return rate
-    except ValueError:
-        pass
     expected = "a rate such as 600/minute, or none"
     raise InvalidParameter(name="rate", value=rate, expected=expected)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Quota:
-    """What a key may ask in a window, after one of its requests was counted."""
+    """The quota of a key, after one of its requests was counted."""
 
     amount: int
-    """Requests of a window."""
+    """Requests allowed in a window."""
 
     window: int
-    """Seconds of it."""
+    """Length of a window, in seconds."""
 
     number: int
-    """Of the request in its window, from 1."""
+    """Number of the request in its window, from 1."""
 
     reset: int
     """Seconds until the next window."""
 
     def check(self) -> None:
-        """Raise `RateLimited` if the request is one too many."""
+        """Raise `RateLimited` if the request exceeds the quota."""
         if self.number > self.amount:
             raise RateLimited(
                 service="The resolver service",
@@ -68,7 +67,7 @@ class Quota:
             )
 
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """Return the fields of draft-ietf-httpapi-ratelimit-headers-10."""
+        """Return the headers of draft-ietf-httpapi-ratelimit-headers-10."""
         left = max(0, self.amount - self.number)
         policy = f'"requests";q={self.amount};w={self.window}'
         now = f'"requests";r={left};t={self.reset}'
@@ -76,14 +75,14 @@ class Quota:
 
 
 class Limiter:
-    """Counts the requests of each key, in windows that begin with its first request.
+    """Count the requests of each key, in windows that begin with its first request.
 
     Parameters
     ----------
     url : Secret
-        Where is counted, as the package limits names it: ``memory://``, ``redis://host``.
+        URL of the counter, for the package limits: ``memory://``, ``redis://host``.
     rate : str, optional
-        Of keys that have none of their own.
+        Rate of keys without their own.
     """
 
     def __init__(self, url: Secret[str], rate: str | None = None) -> None:
@@ -94,14 +93,14 @@ class Limiter:
         self._storage = storage
 
     def count(self, key_id: str, rate: str | None = None) -> Quota | None:
-        """Count one request; None: the key may make as many as it likes.
+        """Count one request and return the key's quota; None if it has no limit.
 
-        Each request has its own number, however many processes count at the same place.
+        Requests have different numbers even if several processes share the counter.
 
         Raises
         ------
         UpstreamUnavailable
-            The counter cannot be reached: nobody may ask without being counted.
+            The counter cannot be reached, so the request is not allowed.
         """
         rate = rate or self._rate
         if rate is None or rate.lower() in UNLIMITED:
@@ -111,7 +110,7 @@ class Limiter:
         item = _parsed(rate)
         window, counted = item.get_expiry(), item.key_for(key_id)
         try:
-            # The number of this very request: asked for later, it would count others' too.
+            # The number of this request; a later query would include other requests.
             number = self._storage.incr(counted, window)
             left = self._storage.get_expiry(counted) - time.time()
         except StorageError:
@@ -121,7 +120,7 @@ class Limiter:
             return Quota(amount=item.amount, window=window, number=number, reset=reset)
         raise UpstreamUnavailable(
             service="The resolver service",
-            reason="its counter of requests (ASTRA_LIMITS_URL) cannot be reached",
+            reason="its request counter (ASTRA_LIMITS_URL) cannot be reached",
             hint="Try again, or ask the service's operator.",
         )
 
@@ -134,16 +133,17 @@ def _parsed(rate: str) -> Any:
 
 
 def _counter_at(url: Secret[str]) -> Any:
-    """Return the counter of a URL, or the error that it is none."""
+    """Return the counter of a URL, or the error if the URL is invalid."""
     from limits.errors import ConfigurationError
     from limits.storage import storage_from_string
 
     remote = not url.reveal().startswith("memory:")
-    patience = dict.fromkeys(("socket_timeout", "socket_connect_timeout"), _SLOWEST)
+    timeouts = dict.fromkeys(("socket_timeout", "socket_connect_timeout"), _TIMEOUT)
     try:
         return storage_from_string(
-            url.reveal(), wrap_exceptions=True, **(patience if remote else {})
+            url.reveal(), wrap_exceptions=True, **(timeouts if remote else {})
         )
     except (ConfigurationError, ValueError) as error:
-        expected = f"a store of the package limits, e.g. redis://host ({redact(error)[:200]})"
-    return InvalidParameter(name="ASTRA_LIMITS_URL", value="***", expected=expected)
+        reason = redact(error)[:200]
+    expected = "a storage URL of the package limits, e.g. redis://host"
+    return InvalidParameter(name="ASTRA_LIMITS_URL", value="***", expected=expected, reason=reason)

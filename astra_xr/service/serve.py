@@ -1,4 +1,4 @@
-"""Runs the service: ``astra-xr serve``, or beside the program that needs it."""
+"""Run the service: ``astra-xr serve``, or in a thread of this process."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from astra_xr.service.metrics import MANY
 from astra_xr.service.problems import PLAIN, PROBLEM_TYPE, document
 
 _MOST_HEAD = 64 << 10
-"""Bytes of a request's line and headers."""
+"""Largest size of a request's line and headers, in bytes."""
 
 _HEAD_SECONDS = 15.0
-"""For a request's headers to arrive."""
+"""Seconds in which a request's headers have to arrive."""
 
 
 class Protocol(HttpToolsProtocol):
-    """HTTP/1.1 that hangs up on a head that is slow or long, which uvicorn waits for.
+    """HTTP/1.1 with limits of size and time for a request's head, which uvicorn does not have.
 
-    What it refuses is answered with a problem document, and logged, as all else is.
+    Requests that it refuses are answered with a problem document and logged, like all others.
     """
 
     _read = 0
@@ -48,13 +48,13 @@ class Protocol(HttpToolsProtocol):
     _refused = 400
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for a request."""
+        """Start the timer of the first request."""
         super().connection_made(transport)
         self._begin()
         self._watch()
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes, as long as a head is not too long."""
+        """Parse bytes; refuse a head that is too long."""
         if not self._whole:
             self._read += len(data)
         super().data_received(data)
@@ -62,16 +62,16 @@ class Protocol(HttpToolsProtocol):
             self._refuse(431)
 
     def on_message_begin(self) -> None:
-        """Begin to wait for the rest of a head."""
+        """Restart the timer for a further request."""
         super().on_message_begin()
         if self._whole:
             self._begin()
 
     def on_headers_complete(self) -> None:
-        """Stop to wait; what is raised here is a request that is refused."""
+        """Stop the timer; raising an exception refuses the request."""
         self._whole = True
         if self._read > _MOST_HEAD:
-            # More than a head may have come at once.
+            # The bytes may include a part of the body.
             size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
             if size > _MOST_HEAD:
                 self._refused = 431
@@ -81,11 +81,11 @@ class Protocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what the parser did not take."""
+        """Refuse a request that the parser rejected."""
         self._refuse(self._refused)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop to wait."""
+        """Cancel the timer."""
         self._timer.cancel()
         super().connection_lost(exc)
 
@@ -93,11 +93,11 @@ class Protocol(HttpToolsProtocol):
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
             if not cycle.more_body or cycle.response_started or self.pipeline:
-                # Whoever is answered gets it whole, and nothing after it.
+                # The request before is answered completely, and the connection then closed.
                 cycle.keep_alive = False
                 self.flow.pause_reading()
                 return
-            # What is wrong is this request's own body.
+            # The error is in the body of this request.
             cycle.disconnected = True
         request_id = secrets.token_hex(8)
         body = document(status, *PLAIN[status], request_id)
@@ -117,7 +117,7 @@ class Protocol(HttpToolsProtocol):
         self._due = self._since + _HEAD_SECONDS
 
     def _watch(self) -> None:
-        # One timer for all requests of a connection: one for each costs more than their parsing.
+        # One timer per connection: one per request costs more than parsing the request.
         now = self.loop.time()
         if self._whole or now < self._due:
             after = now + _HEAD_SECONDS if self._whole else self._due
@@ -145,9 +145,9 @@ def serve(
     catalog: str | None = None,
     keys_file: Path | None = None,
 ) -> None:
-    """Serve until a signal ends it; requests that are under way are answered first.
+    """Run the service until a signal ends it; open requests are answered first.
 
-    Where there is no key, a first one is made and printed, if this is a terminal.
+    If there is no API key and this is a terminal, a first key is created and printed.
 
     Raises
     ------
@@ -162,18 +162,18 @@ def serve(
         os.environ["ASTRA_CATALOG"] = catalog
     path = keys_file or ServiceSettings.from_env().keys_file or default_keys_file()
     os.environ["ASTRA_KEYS_FILE"] = str(path.absolute())
-    # All workers have to accept each other's signatures.
+    # Workers must accept each other's signatures.
     os.environ.setdefault(
         "ASTRA_URL_KEYS", f"1:{base64.b64encode(secrets.token_bytes(32)).decode()}"
     )
     settings = ServiceSettings.from_env()
     Keyring(settings.keys_file, settings.api_keys)
     if not settings.api_keys and not KeyFile(path).read():
-        # What is no terminal may be a journal, which keeps it.
-        note = "There is no API key yet: `astra-xr keys add NAME` makes one."
+        # Without a terminal, the output may be a journal, which would keep the key.
+        note = "There is no API key yet: `astra-xr keys add NAME` creates one."
         if sys.stdout.isatty():
             key = KeyFile(path).add("first")
-            note = f"A first key, shown this once: {key.reveal()}"
+            note = f"A first API key, shown only now: {key.reveal()}"
         print(note, flush=True)  # noqa: T201
     if settings.metrics and workers > 1 and MANY not in os.environ:
         os.environ[MANY] = tempfile.mkdtemp(prefix="astra-metrics-")
@@ -191,7 +191,7 @@ def serve(
 
 
 def _check_address(host: str, port: int) -> None:
-    # Before a key is made, and in words: uvicorn would log an errno.
+    # Checked before a key is created; uvicorn would only log an errno.
     try:
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as trial:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -200,8 +200,8 @@ def _check_address(host: str, port: int) -> None:
         reason = getattr(error, "strerror", None) or str(error)
     else:
         return
-    expected = f"an address that can be listened on ({reason}); try another host or port"
-    raise InvalidParameter(name="address", value=f"{host}:{port}", expected=expected)
+    expected = "another host or port"
+    raise InvalidParameter(name="host, port", value=(host, port), expected=expected, reason=reason)
 
 
 def _drain(settings: ServiceSettings) -> int:
@@ -210,9 +210,9 @@ def _drain(settings: ServiceSettings) -> int:
 
 @contextmanager
 def running(settings: ServiceSettings) -> Iterator[str]:
-    """Run the service in a thread, on a free port of loopback; yields its root URL."""
+    """Run the service in a thread, on a free loopback port; yield its root URL."""
     with socket.socket() as listening:
-        # Who asks before the thread runs waits for it.
+        # Requests that arrive before the thread runs wait for it.
         listening.bind(("127.0.0.1", 0))
         listening.listen()
         config = uvicorn.Config(

@@ -1,4 +1,4 @@
-"""What stands around every request: its id, security headers, and the last catch."""
+"""The outermost layer of every request: ids, security headers and the last exception handler."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from astra_xr.errors import AstraError, UpstreamUnavailable
 from astra_xr.secret import Secret
 from astra_xr.service.logs import log_failure, log_request
-from astra_xr.service.problems import PROBLEM_TYPE, problem
+from astra_xr.service.problems import problem
 
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -26,29 +26,29 @@ _CLOSED = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'no
 _UNKEPT = (b"cache-control", b"no-store")
 
 _ID = re.compile(rb"[A-Za-z0-9_.:-]{1,100}")
-"""Ids of clients that are taken over, and stand in the log."""
+"""Request ids that are accepted from clients."""
 
 _TRACE = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
-_LAST_WORDS = 5.0
-"""Seconds that clients are asked to wait while the service ends."""
+_LAST_SECONDS = 5.0
+"""Seconds to answer interrupted requests when the service ends; clients are to wait as long."""
 
 _ENDING = UpstreamUnavailable(
     service="The resolver service",
     reason="it is being shut down",
-    retry_after=5.0,
-    hint="Ask again: what was done of the work is kept.",
+    retry_after=_LAST_SECONDS,
+    hint="Repeat the request: finished conversions are kept.",
 )
 
 
 class Shell:
-    """Wraps an ASGI app.
+    """Add request ids, headers, logging and error handling to an ASGI app.
 
     Parameters
     ----------
     app : ASGI app
     count : callable, optional
-        Takes the scope, status and seconds of each request.
+        Called with scope, status and seconds of each request.
     """
 
     def __init__(
@@ -57,11 +57,11 @@ class Shell:
         self._app = app
         self._count = count
         self._open = 0
-        # Numbered on from a random number: ids of several workers do not meet.
+        # Numbered from a random start, so that ids of several workers differ.
         self._ids = itertools.count(secrets.randbits(63))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, and log a line about it."""
+        """Serve and log one request."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
@@ -87,14 +87,14 @@ class Shell:
         try:
             await self._app(scope, receive, sending)
         except asyncio.CancelledError:
-            # The service ends, and its patience is over.
+            # The service is ending, and the time for open requests is over.
             if status:
                 raise
-            await _refuse(sending, _ENDING, request_id)
-        except Exception as error:  # noqa: BLE001 - the last catch: nothing of it may get out
+            await problem(_ENDING, request_id)(scope, receive, sending)
+        except Exception as error:  # noqa: BLE001 - nothing of it may reach the client
             log_failure(error, request_id)
             if not status:
-                await _refuse(sending, AstraError(), request_id)
+                await problem(AstraError(), request_id)(scope, receive, sending)
         finally:
             self._open -= 1
         seconds = time.perf_counter() - start
@@ -103,39 +103,31 @@ class Shell:
         log_request(scope, status, seconds, sent)
 
     async def _live(self, receive: Receive, send: Send) -> None:
-        """Begin and end with the server; the end waits for requests that were broken off."""
+        """Handle start and end of the server; wait for interrupted requests to be answered."""
         await receive()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        until = time.monotonic() + _LAST_WORDS
+        until = time.monotonic() + _LAST_SECONDS
         while self._open and time.monotonic() < until:
             await asyncio.sleep(0.01)
         await send({"type": "lifespan.shutdown.complete"})
 
 
 def _hide_key(scope: Scope) -> None:
-    """Take the API key out of the headers: each frame of a request has the scope."""
+    """Move the API key out of the headers, as every stack frame of a request has the scope."""
     sent = [value for name, value in scope["headers"] if name == b"authorization"]
     scope["headers"] = [each for each in scope["headers"] if each[0] != b"authorization"]
     scope["authorization"] = Secret(sent[0].decode("latin-1") if sent else "")
 
 
 def _asked_id(scope: Scope) -> str | None:
-    """Return the id that a proxy or a client gave the request; None: it gave none that is one."""
+    """Return the request id sent by a proxy or client; None without a valid one."""
     given = [value for name, value in scope["headers"] if name == b"x-request-id"]
     return given[0].decode() if len(given) == 1 and _ID.fullmatch(given[0]) else None
 
 
 def _trace_id(scope: Scope) -> str | None:
-    """Return the trace that a proxy or a client is in (W3C Trace Context); None: none."""
+    """Return the trace id sent by a proxy or client (W3C Trace Context), or None."""
     given = [value for name, value in scope["headers"] if name == b"traceparent"]
     match = _TRACE.fullmatch(given[0]) if len(given) == 1 else None
     return match[1].decode() if match else None
-
-
-async def _refuse(send: Send, error: AstraError, request_id: str) -> None:
-    status, body, more = problem(error, request_id)
-    head = [(b"content-type", PROBLEM_TYPE.encode()), (b"content-length", b"%d" % len(body))]
-    head.extend((name.lower().encode(), value.encode()) for name, value in more)
-    await send({"type": "http.response.start", "status": status, "headers": head})
-    await send({"type": "http.response.body", "body": body})

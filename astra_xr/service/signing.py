@@ -1,6 +1,7 @@
-"""URLs of files that we serve ourselves, signed with a key that only the server knows.
+"""Signed URLs of the service's own files.
 
-A signature is HMAC-SHA256 over version, method, path, expiry and key id. One for GET serves HEAD.
+A signature is the HMAC-SHA256 of version, method, path, expiry and key id, with a secret key of
+the service. A signature for GET is valid for HEAD too.
 """
 
 from __future__ import annotations
@@ -18,28 +19,28 @@ from astra_xr.secret import Secret
 
 LIFE = timedelta(hours=1)
 _LEEWAY = timedelta(seconds=30)
-"""How far the clocks of two servers may be apart."""
+"""Largest difference of the clocks of two servers."""
 
 _VERSION = "1"
 FIELDS = ("v", "kid", "exp", "sig")
-"""Parameters that a signed URL carries."""
+"""Query parameters of a signed URL."""
 
 
 class UrlSigner:
-    """Signs paths, and checks them; its repr shows no key.
+    """Sign paths and verify signatures; its repr shows no key.
 
     Parameters
     ----------
     keys : mapping
-        Key id → secret of at least 32 bytes. The first signs; the second, an older one, still
-        checks, so that keys can be changed while URLs are out.
+        Key id → secret of at least 32 bytes. The first key signs. A second, older one is still
+        accepted, so that keys can be replaced while URLs are in use.
     clock : callable
         Returns the time, in UTC.
 
     Raises
     ------
     InvalidParameter
-        There are no keys, more than two, or too short ones.
+        There are no keys, more than two, or a key is too short.
 
     Examples
     --------
@@ -56,27 +57,28 @@ class UrlSigner:
     ) -> None:
         good = all(name.isalnum() and len(key.reveal()) >= 32 for name, key in keys.items())
         if not 1 <= len(keys) <= 2 or not good:
-            expected = "one or two key ids of letters and digits, each with 32 bytes or more"
+            expected = "one or two key ids of letters and digits, each with at least 32 bytes"
             raise InvalidParameter(name="keys", value=sorted(keys), expected=expected)
         self._keys = dict(keys)
         self._clock = clock
-        # A reader asks for many ranges with one URL.
+        # Readers send many requests with one URL.
         self._signature = functools.lru_cache(maxsize=1024)(self._signed)
 
     def __repr__(self) -> str:
         return f"UrlSigner({', '.join(self._keys)})"
 
     def sign(self, method: str, path: str, life: timedelta = LIFE) -> tuple[str, datetime]:
-        """Return the query that opens a path, and the UTC time until which it does.
+        """Return the signed query of a path, and the UTC time at which it expires.
 
         Raises
         ------
         InvalidParameter
-            The path is not canonical, or the life is longer than an hour.
+            The path is not canonical, or ``life`` is longer than an hour.
         """
         canonical = _canonical(path)
         if canonical is None:
-            raise InvalidParameter(name="path", value=path, expected="/, names, and no dots alone")
+            expected = "an absolute path of names, without '.' and '..'"
+            raise InvalidParameter(name="path", value=path, expected=expected)
         if not timedelta() < life <= LIFE:
             raise InvalidParameter(name="life", value=life, expected="an hour or less")
         expires_at = (self._clock() + life).replace(microsecond=0)
@@ -87,22 +89,22 @@ class UrlSigner:
         return urlencode(query), expires_at
 
     def accepts(self, method: str, path: str, query: Mapping[str, str]) -> bool:
-        """Return True if a request's query opens its path now.
+        """Return True if the signature in a request's query is valid for its path.
 
         Parameters
         ----------
         method : str
-            Of the request.
+            Method of the request.
         path : str
-            As it was sent, percent-encoded or not.
+            Path as sent, percent-encoded or not.
         query : mapping
-            Decoded parameters; whoever parses them refuses repeated ones.
+            Decoded parameters, each given once.
         """
         canonical = _canonical(path)
         version, key_id, expiry, signature = (query.get(name, "") for name in FIELDS)
         known = key_id if key_id in self._keys else next(iter(self._keys))
         plain = expiry.isascii() and expiry.isdigit() and len(expiry) <= 12
-        # Computed and compared whatever is wrong, so that the time it takes tells nothing.
+        # Always computed and compared, so that the time taken reveals nothing.
         right = self._signature(known, method, canonical or "/", expiry)
         same = hmac.compare_digest(right.encode(), signature.encode("utf-8", "replace"))
         late = not plain or self._clock().timestamp() > int(expiry) + _LEEWAY.total_seconds()
@@ -119,7 +121,7 @@ class UrlSigner:
 
 @functools.lru_cache(maxsize=512)
 def _canonical(path: str) -> str | None:
-    """Return a path in the one spelling that is signed; None: it has none."""
+    """Return the canonical spelling of a path, which is signed; None if it has none."""
     plain = unquote(path, errors="replace")
     parts = plain.split("/")
     odd = any(ord(letter) < 32 or letter in "\\?#%\x7f\ufffd" for letter in plain)

@@ -1,4 +1,4 @@
-"""Whose conversion is next: a bounded queue in which API keys take turns. For one event loop."""
+"""The order of conversions: a bounded queue in which API keys take turns. For one event loop."""
 
 from __future__ import annotations
 
@@ -13,47 +13,46 @@ from dataclasses import dataclass
 from astra_xr.errors import ConversionsBusy
 
 _FIRST_GUESS = 5.0
-"""Seconds that a conversion is taken to need as long as none was seen."""
+"""Assumed seconds of a conversion, before one was measured."""
 
 _LONGEST_WAIT = 300.0
-"""The most seconds that a client is asked to wait."""
+"""Longest ``Retry-After``, in seconds."""
 
 
 @dataclass(eq=False)
 class Turn:
-    """What somebody waits for: that a conversion may begin."""
+    """A place in the queue, for one conversion of one key."""
 
     whose: str
     what: Hashable
     coming: asyncio.Future[None]
 
     def come(self) -> None:
-        """Wake whoever waits for it."""
+        """Let the conversion begin."""
         if not self.coming.done():
             self.coming.set_result(None)
 
 
 @dataclass(eq=False)
 class _Running:
-    """A conversion under way, for all who wait for it; it counts for the key of the first."""
+    """A running conversion, and the turns that wait for it; it counts for the first one's key."""
 
     turns: list[Turn]
     since: float
 
 
 class Turns:
-    """Says when each conversion may begin; it is one however many wait for it.
+    """A queue that decides when each conversion begins, once for all requests that wait for it.
 
-    The key with the fewest under way is next, and of several the one whose last turn is longest
-    ago. One with none under way need not wait for those of others: as many again may run for such
-    keys.
+    The key with the fewest running conversions is next; among several, the one whose last turn is
+    longest ago. A key with none running need not wait for others: as many more may run for these.
 
     Parameters
     ----------
     at_once : int
-        Conversions under way, beside the first ones of keys that come later.
+        Concurrent conversions, besides the first ones of further keys.
     per_key, in_all : int
-        Conversions that may wait, of a key and of all.
+        Conversions that may wait, for one key and for all.
     clock : callable
         Returns seconds.
     """
@@ -69,24 +68,24 @@ class Turns:
         self._at_once, self._per_key, self._in_all = at_once, per_key, in_all
         self._clock = clock
         self._waiting: dict[str, dict[Hashable, list[Turn]]] = {}
-        """Key → what; the first of it is next."""
+        """Key → conversions, in order."""
         self._running: dict[Hashable, _Running] = {}
         self._count = itertools.count(1)
         self._last: dict[str, int] = {}
         """Key → number of its last turn."""
         self._taken = _FIRST_GUESS
-        """Seconds that a conversion takes, the latest ones weighing most."""
+        """Moving average of the seconds of a conversion."""
 
     def join(self, whose: str, whats: Iterable[Hashable]) -> list[Turn]:
-        """Return a turn for each; it has to be left in the end, also if it never came.
+        """Return a turn for each conversion; end each with :meth:`leave`, even if it never came.
 
-        A key with nothing waiting may ask for any number: one request may take all bands of a
-        scene.
+        ``per_key`` does not apply to a key with nothing waiting, as one request may need all bands
+        of a scene.
 
         Raises
         ------
         ConversionsBusy
-            Too many wait, of this key or in all.
+            Too many are waiting, for this key or in all.
         """
         turns = [Turn(whose, what, asyncio.get_running_loop().create_future()) for what in whats]
         self._check_room(whose, {turn.what for turn in turns})
@@ -100,7 +99,7 @@ class Turns:
         return turns
 
     def leave(self, turn: Turn) -> None:
-        """End a turn, whether it came or not; a second time is harmless."""
+        """End a turn, whether it came or not; a second call does nothing."""
         running = self._running.get(turn.what)
         own = self._waiting.get(turn.whose, {})
         if running and turn in running.turns:

@@ -22,8 +22,7 @@ from tests.test_errors import SAMPLES
 
 @pytest.mark.parametrize("error", [e for e, _, _ in SAMPLES], ids=lambda e: type(e).__name__)
 def test_each_class_survives_the_wire(error: AstraError) -> None:
-    _, body, _ = problem(error, "id")
-    told = json.loads(body)
+    told = json.loads(bytes(problem(error, "id").body))
     again = errors.revived(told["code"], told["detail"], told.get("error"))
     assert type(again) is type(error)
     if type(error) is not AstraError:
@@ -81,7 +80,7 @@ def test_keys_come_and_go_while_the_service_runs(
     assert holder.id in capsys.readouterr().out
     assert main(["keys", "revoke", holder.id, "--keys-file", str(path)]) == 0
     assert ring.holder(Secret(f"Bearer {key}")) is None
-    with pytest.raises(InvalidParameter, match="none is there"):
+    with pytest.raises(InvalidParameter, match="a key of this file, which has none"):
         KeyFile(path).revoke("nobody")
 
 

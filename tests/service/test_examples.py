@@ -51,8 +51,8 @@ RARE: list[errors.AstraError] = [
     errors.InvalidItem(item="S2B_10SEG_20250115_0_L2A", reason="it has no assets"),
     errors.SigningError(
         href="https://zipper.dataspace.copernicus.eu/odata/v1/B04.jp2",
-        reason="it is read with the service's own account",
-        hint="Ask for format=geotiff: the service fetches and serves it then.",
+        reason="reading it needs the service's own account",
+        hint="Use format=geotiff, which the service converts and serves itself.",
     ),
     errors.ReadError(
         source="S2B_10SEG_20250115_0_L2A, B04",
@@ -108,7 +108,7 @@ def of_files(served: Served, href: str) -> dict[str, Any]:
 def made(tmp_path: Path, network: Loopback, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Examples as the service answers now."""
     monkeypatch.setattr("time.sleep", lambda seconds: None)
-    problems = {each.code: json.loads(problem(each, REQUEST_ID)[1]) for each in RARE}
+    problems = {each.code: json.loads(bytes(problem(each, REQUEST_ID).body)) for each in RARE}
     problems |= of_rows(tmp_path, network)
     with serving() as served:
         answer = served.ask({"scene_id": SCENE, "bands": "red,nir"}).json()

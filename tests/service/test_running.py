@@ -12,7 +12,8 @@ import pytest
 import rasterio
 
 import astra_xr
-from astra_xr.errors import InvalidParameter, MissingExtra
+from astra_xr.errors import AstraError, InvalidParameter, MissingExtra
+from astra_xr.service import beside
 
 SCENE = "sentinel-2:S2B_MSIL2A_20250115T184929"
 
@@ -82,12 +83,33 @@ def test_what_keeps_it_from_starting_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "keys.json").write_text("no keys")
-    with pytest.raises(InvalidParameter, match=r"keys-file.*astra-xr keys add"):
+    with pytest.raises(InvalidParameter, match=r"Invalid keys_file=.*astra-xr keys add"):
         astra_xr.service.running(keys_file=tmp_path / "keys.json")
     with pytest.raises(InvalidParameter, match="smaple"):
         astra_xr.service.running(catalog="smaple")
     monkeypatch.setenv("ASTRA_RATE", "often")
-    with pytest.raises(InvalidParameter, match="600/minute"):
+    with pytest.raises(InvalidParameter, match="Invalid rate='often': .*600/minute") as caught:
+        astra_xr.service.running()
+    assert caught.value.name == "rate"
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        ("exec sleep 60", r"The service did not start: no answer within 0.5 s\."),
+        ("echo no room >&2; exit 1", r"The service did not start: no room\."),
+        ("exit 1", "The service did not start: its process ended"),
+    ],
+)
+def test_a_process_that_prints_no_url_is_not_waited_for(
+    program: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "python"
+    path.write_text(f"#!/bin/sh\n{program}\n")
+    path.chmod(0o700)
+    monkeypatch.setattr("sys.executable", str(path))
+    monkeypatch.setattr(beside, "_START", 0.5)
+    with pytest.raises(AstraError, match=words):
         astra_xr.service.running()
 
 

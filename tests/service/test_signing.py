@@ -108,7 +108,7 @@ def test_keys_are_changed_while_urls_are_out(clock: FakeClock) -> None:
     "keys", [{}, {"a": Secret(b"short")}, {"a b": NEW}, {"a": NEW, "b": NEW, "c": NEW}]
 )
 def test_keys_are_checked(keys: dict[str, Secret[bytes]]) -> None:
-    with pytest.raises(InvalidParameter, match="32 bytes or more"):
+    with pytest.raises(InvalidParameter, match="at least 32 bytes"):
         UrlSigner(keys)
 
 
@@ -116,7 +116,7 @@ def test_keys_are_checked(keys: dict[str, Secret[bytes]]) -> None:
 def test_no_longer_than_an_hour(signer: UrlSigner, life: timedelta) -> None:
     with pytest.raises(InvalidParameter, match="an hour or less"):
         signer.sign("GET", PATH, life)
-    with pytest.raises(InvalidParameter, match="no dots alone"):
+    with pytest.raises(InvalidParameter, match="without '.' and"):
         signer.sign("GET", "/a/../b")
 
 

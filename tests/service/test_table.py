@@ -256,7 +256,7 @@ ROWS = [
         setting=sample_in_the_way,
         status=500,
         raised=AstraError,
-        words=("the log has more under",),
+        words=("log has details under",),
     ),
 ]
 
@@ -329,7 +329,7 @@ def test_a_closed_url(served: Served) -> None:
     told = response.json()
     assert (response.status_code, told["code"]) == (403, "forbidden")
     assert response.headers["content-type"] == "application/problem+json"
-    assert "altered, or has expired" in told["detail"]
+    assert "invalid or has expired" in told["detail"]
     assert type(errors.revived(told["code"], told["detail"], told["error"])) is errors.Forbidden
 
 
