@@ -97,13 +97,13 @@ def _buckets(settings: Settings) -> S3:
     return S3(settings)
 
 
+@dataclass(frozen=True)
 class FixedUrl:
-    """A URL given by the user; if it is signed, its signature stays in this process."""
+    """A URL from the user; if it is signed, its signature stays in this process."""
 
-    def __init__(self, url: str, *, cut: bool = False) -> None:
-        """Take ``cut`` as True if a signature was left behind in another process."""
-        self._url = url
-        self._cut = cut
+    _url: str
+    _cut: bool = field(default=False, compare=False)
+    """True if a signature stayed in another process."""
 
     def __call__(self, *, refused: SignedUrl | None = None) -> SignedUrl:
         """Return the URL as given.
@@ -128,15 +128,9 @@ class FixedUrl:
     def __repr__(self) -> str:
         return f"FixedUrl({redact(self._url)!r})"
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, FixedUrl) and other._url == self._url
-
-    def __hash__(self) -> int:
-        return hash(self._url)
-
     def __reduce__(self) -> tuple[Any, ...]:
         if self._cut or not _travels(self._url):
-            return _cut, (redact(self._url).split("?", maxsplit=1)[0],)
+            return FixedUrl, (redact(self._url).split("?", maxsplit=1)[0], True)
         return FixedUrl, (self._url,)
 
 
@@ -155,7 +149,3 @@ def _travels(url: str) -> bool:
     query = parse_qsl(parts.query, keep_blank_values=True)
     plain = all(name.lower() in _HARMLESS and len(value) <= 40 for name, value in query)
     return plain and not is_signed(url) and "@" not in parts.netloc and not parts.fragment
-
-
-def _cut(url: str) -> FixedUrl:
-    return FixedUrl(url, cut=True)

@@ -27,15 +27,12 @@ from astra_xr.missions.landsat_bands import (
     MSS_BANDS,
     OLI_BANDS,
     OLI_LEVEL1,
-    QA_PIXEL_FLAGS,
     QUALITY_BANDS,
     TM_BANDS,
     TM_LEVEL1,
 )
 from astra_xr.missions.recognition import agreed, day_of, instruments_of, is_of, read
 from astra_xr.model import Band
-
-__all__ = ["MISSION", "OLI_BANDS", "QA_PIXEL_FLAGS", "TM_BANDS"]
 
 # The Multispectral Scanner (LM) has no Level 2.
 _HEAD = (
@@ -182,27 +179,23 @@ def _factors(
     rescaling: Mapping[str, Any], elevation: float | None
 ) -> Iterator[tuple[str, Factors]]:
     names = {str(key).partition("_BAND_")[2] for key in rescaling if "_BAND_" in str(key)}
+    # Best first: kind, divisor, unit, reason.
+    kinds = [("RADIANCE", 1.0, "W m-2 sr-1 um-1", "radiance factors of the MTL")]
+    if elevation and 0 < elevation <= 90:
+        reason = f"reflectance factors of the MTL, sun elevation {elevation:.2f} degrees"
+        kinds.insert(0, ("REFLECTANCE", math.sin(math.radians(elevation)), "1", reason))
     for name in sorted(names):
         number, _, rest = name.partition("_")
         if not number.isdecimal():
             continue
         native = f"B{int(number):02d}{'_' + rest if rest else ''}"
-        scale = _number(rescaling, f"REFLECTANCE_MULT_BAND_{name}")
-        offset = _number(rescaling, f"REFLECTANCE_ADD_BAND_{name}")
-        if scale and offset is not None and elevation and 0 < elevation <= 90:
-            height = math.sin(math.radians(elevation))
-            reason = f"reflectance factors of the MTL, sun elevation {elevation:.2f} degrees"
-            yield (
-                native,
-                Factors(scale=scale / height, offset=offset / height, unit="1", reason=reason),
-            )
-            continue
-        scale = _number(rescaling, f"RADIANCE_MULT_BAND_{name}")
-        offset = _number(rescaling, f"RADIANCE_ADD_BAND_{name}")
-        if scale and offset is not None:
-            reason = "radiance factors of the MTL"
-            unit = "W m-2 sr-1 um-1"
-            yield native, Factors(scale=scale, offset=offset, unit=unit, reason=reason)
+        for kind, divisor, unit, reason in kinds:
+            scale = _number(rescaling, f"{kind}_MULT_BAND_{name}")
+            offset = _number(rescaling, f"{kind}_ADD_BAND_{name}")
+            if scale and offset is not None:
+                scale, offset = scale / divisor, offset / divisor
+                yield native, Factors(scale=scale, offset=offset, unit=unit, reason=reason)
+                break
 
 
 def _number(section: Mapping[str, Any], name: str) -> float | None:

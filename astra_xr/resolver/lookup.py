@@ -152,7 +152,6 @@ class Lookup:
 
         Parameters
         ----------
-        scene : SceneId
         name : str or None
             The only catalog to ask; None asks those of the mission, in order.
         failures : mapping

@@ -220,16 +220,12 @@ def _needs_account(item: Item, catalog: Catalog, closed: dict[str, bool]) -> boo
 
 def _thumbnail(item: Item) -> str | None:
     """Return the URL of a public thumbnail, or None."""
-
-    def rank(entry: tuple[str, Mapping[str, Any]]) -> int:
-        key, asset = entry
-        roles = asset.get("roles") or ()
-        tests = (key == "rendered_preview", "thumbnail" in roles, key == "thumbnail")
-        return tests.index(True) if any(tests) else len(tests)
-
-    for key, asset in sorted(item["assets"].items(), key=rank):
+    assets = item["assets"]
+    by_role = (key for key, asset in assets.items() if "thumbnail" in (asset.get("roles") or ()))
+    for key in ("rendered_preview", *by_role, "thumbnail"):
+        asset = assets.get(key, {})
         href = str(asset.get("href") or "")
         image = str(asset.get("type") or "").startswith(("image/png", "image/jpeg", "image/webp"))
-        if rank((key, asset)) < 3 and image and urlsplit(href).scheme == "https":
+        if image and urlsplit(href).scheme == "https":
             return None if is_signed(href) else href
     return None

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from astra_xr.missions import MISSIONS, Mission, hls, landsat, mission_of, sentinel2
+from astra_xr.missions import MISSIONS, Mission, hls, landsat_bands, mission_of, sentinel2
 from astra_xr.model import ROLES, Band
 from astra_xr.resolver.ids import parse_scene_id
 from tests import items
@@ -16,8 +16,8 @@ from tests import items
 S2, LANDSAT = MISSIONS["sentinel-2"], MISSIONS["landsat"]
 TABLES = {
     "sentinel-2": sentinel2.BANDS,
-    "oli": landsat.OLI_BANDS,
-    "tm": landsat.TM_BANDS,
+    "oli": landsat_bands.OLI_BANDS,
+    "tm": landsat_bands.TM_BANDS,
     "l30": hls.L30_BANDS,
     "s30": hls.S30_BANDS,
     **{
@@ -171,11 +171,11 @@ class TestNames:
     @pytest.mark.parametrize(
         ("scene", "table"),
         [
-            ("LC08_L2SP_044034_20171020_02_T1", landsat.OLI_BANDS),
-            ("LC09_L2SP_090091_20250310_20250311_02_T1", landsat.OLI_BANDS),
-            ("LE07_L2SP_044033_20210329_20210424_02_T1_SR", landsat.TM_BANDS),
-            ("LT05_L2SP_010067_19860424_20200918_02_T2_ST", landsat.TM_BANDS),
-            ("LT04_L2SP_010067_19860424_02_T2", landsat.TM_BANDS),
+            ("LC08_L2SP_044034_20171020_02_T1", landsat_bands.OLI_BANDS),
+            ("LC09_L2SP_090091_20250310_20250311_02_T1", landsat_bands.OLI_BANDS),
+            ("LE07_L2SP_044033_20210329_20210424_02_T1_SR", landsat_bands.TM_BANDS),
+            ("LT05_L2SP_010067_19860424_20200918_02_T2_ST", landsat_bands.TM_BANDS),
+            ("LT04_L2SP_010067_19860424_02_T2", landsat_bands.TM_BANDS),
         ],
     )
     def test_the_sensor_chooses_the_table(self, scene: str, table: tuple[Band, ...]) -> None:
@@ -210,7 +210,7 @@ class TestQuality:
         ],
     )
     def test_landsat_pixel_flags(self, pixel: int, meanings: set[str]) -> None:
-        flags = landsat.QA_PIXEL_FLAGS
+        flags = landsat_bands.QA_PIXEL_FLAGS
         assert {f.name for f in flags if f.mask and pixel & f.mask == f.value} == meanings
 
     def test_sentinel2_scene_classes(self) -> None:

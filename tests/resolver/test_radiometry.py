@@ -18,7 +18,7 @@ import astra_xr
 from astra_xr import warned
 from astra_xr.catalogs import owner_of
 from astra_xr.errors import InvalidItem, InvalidParameter
-from astra_xr.missions import MISSIONS, landsat, mission_of, sentinel2
+from astra_xr.missions import MISSIONS, landsat_bands, mission_of, sentinel2
 from astra_xr.model import Band, Radiometry
 from astra_xr.resolver.bands import match_bands, select_bands
 from astra_xr.resolver.local import LocalResolver
@@ -30,7 +30,7 @@ from tests.items import COG
 
 Json = dict[str, Any]
 S2 = {band.native: band for band in sentinel2.BANDS}
-OLI = {band.native: band for band in landsat.OLI_BANDS}
+OLI = {band.native: band for band in landsat_bands.OLI_BANDS}
 PLAIN = Band(native="a")
 
 
