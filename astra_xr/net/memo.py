@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Hashable
 from concurrent.futures import CancelledError, Future
@@ -11,7 +12,7 @@ from cachetools import TLRUCache, TTLCache
 
 from astra_xr.errors import UpstreamTimeout, UpstreamUnavailable
 from astra_xr.locks import Lock, renew_in_child
-from astra_xr.net.patience import deadline
+from astra_xr.net.patience import deadline, time_left
 
 _MORE = 1.0
 """Seconds by which a caller has to have more time than another to try again after its failure."""
@@ -99,15 +100,25 @@ class Memo(Generic[K, T]):
                     self._kept.pop(key, None)
                 coming = self._coming.get(key) or self._failed.get(key)
                 if coming is None or not coming.counts():
-                    future = self._coming[key] = _Coming()
+                    mine = self._coming[key] = _Coming()
                     break
+            left = time_left()
             try:
-                return coming.result()
+                return coming.result(left if left < math.inf else None)
             except CancelledError:
                 continue
+            except TimeoutError:
+                if time_left() > 0:  # it is of the thread that makes the entry
+                    raise
             except Exception:
                 if coming.counts():
                     raise
+                continue
+            # Fails at once, with the message of a request that has no time left.
+            return make()
+        return self._made(key, make, mine)
+
+    def _made(self, key: K, make: Callable[[], T], future: _Coming[T]) -> T:
         try:
             made = make()
         except BaseException as error:

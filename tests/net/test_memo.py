@@ -101,6 +101,30 @@ def test_a_failure_for_lack_of_time_is_not_that_of_callers_with_more(failures: f
         assert memo.get("b", lambda: 4) == 4
 
 
+def test_a_caller_waits_for_another_no_longer_than_it_has_time() -> None:
+    memo: Memo[str, int] = Memo(size=2, life=10)
+    begun, go = threading.Event(), threading.Event()
+
+    def slow() -> int:
+        begun.set()
+        go.wait()
+        return 5
+
+    def late() -> int:
+        raise UpstreamTimeout(service="a login", reason="no time left")
+
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(memo.get, "a", slow)
+        begun.wait()
+        threading.Timer(5, go.set).start()
+        limit = hurried(Hurry(until=time.monotonic() + 0.1))
+        with limit, pytest.raises(UpstreamTimeout, match="no time left"):
+            memo.get("a", late)
+        go.set()
+        assert first.result() == 5
+    assert memo.get("a", late) == 5
+
+
 def test_one_who_is_interrupted_leaves_the_work_to_the_others() -> None:
     memo: Memo[str, int] = Memo(size=2, life=10)
     begun, go = threading.Event(), threading.Event()
