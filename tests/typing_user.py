@@ -65,6 +65,8 @@ def found() -> None:
     assert_type(result[0], str)
     assert_type(result[:3], SearchResult)
     assert_type(list(result), list[str])
+    assert_type(astra_xr.open_scenes(result.rows[:3]), xr.Dataset)
+    assert_type(astra_xr.verify(result[0], "red", catalogs=Path("items")).agree, bool | None)
     assert_type(astra_xr.open_scenes(result[:3], ["red"]), xr.Dataset)
     answer = astra_xr.resolve(SCENE, "red")
     assert_type(answer, Resolution)

@@ -54,6 +54,8 @@ from astra_xr.scenes.time_steps import (
 if TYPE_CHECKING:
     import pystac
 
+    from astra_xr.resolver.search_rows import Row
+
 _log = logging.getLogger(__name__)
 
 _AT_ONCE = 16
@@ -64,7 +66,7 @@ _MASKED = ("clouds", "shadows", "cirrus")
 
 
 def open_scenes(
-    scenes: Iterable[str | Item | pystac.Item] | HasItems,
+    scenes: Iterable[str | Item | pystac.Item | Row] | HasItems,
     bands: str | Iterable[str] | None = None,
     *,
     groupby: str = "solar_day",
@@ -92,9 +94,9 @@ def open_scenes(
     ----------
     scenes : iterable of str, pystac.Item or dict, ItemSearch or FeatureCollection
         Scene ids and STAC items, as in :func:`open_scene`, also mixed: a list, the result of
-        :func:`search`, a ``pystac.ItemCollection``, a ``pystac_client.ItemSearch`` (or any object
-        with a method ``items()``), or a GeoJSON FeatureCollection of items; in any order, each
-        once.
+        :func:`search` or rows of it, a ``pystac.ItemCollection``, a ``pystac_client.ItemSearch``
+        (or any object with a method ``items()``), or a GeoJSON FeatureCollection of items; in any
+        order, each once.
     bands : str or iterable of str, optional
         As in :func:`open_scene`. Scenes of different missions can be stacked if their bands share
         names and wavelengths, such as ``red``, ``nir`` or ``swir16``; the coordinates ``mission``

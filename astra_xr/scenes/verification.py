@@ -177,7 +177,11 @@ def verify(
         window = _window(readable, size)
         list(pool.map(lambda each: _read(each, window), readable))
     readable = [each for each in readable if not each.error]
-    reference = max(readable, key=lambda one: _supporters(one, readable), default=None)
+    reference = max(
+        readable,
+        key=lambda one: sum(not _difference(one, other) for other in readable),
+        default=None,
+    )
     checks = tuple(_check(each, reference, len(readable)) for each in seen)
     name = next((str(each.band.name) for each in readable if each.band is not None), band or "")
     return Verification(scene=str(scene), band=name, window=window, checks=checks)
@@ -233,7 +237,7 @@ def _window(readable: list[_Seen], size: int) -> tuple[slice, slice]:
         _read(first, window)
         if first.error:
             return window
-        part = float(np.isfinite(first.values).mean()) if first.values.size else 0.0
+        part = float(np.isfinite(first.values).mean())
         if part > most:
             best, most = window, part
         if part >= _ENOUGH:
@@ -244,10 +248,6 @@ def _window(readable: list[_Seen], size: int) -> tuple[slice, slice]:
 def _around(length: int, where: float, size: int) -> slice:
     start = max(0, min(int(length * where) - size // 2, length - size))
     return slice(start, min(length, start + size))
-
-
-def _supporters(one: _Seen, others: list[_Seen]) -> int:
-    return sum(not _difference(one, other) for other in others)
 
 
 def _check(seen: _Seen, reference: _Seen | None, count: int) -> Check:
