@@ -323,8 +323,9 @@ def set_settings(values: Mapping[str, Any]) -> Settings:
     for name in values:
         if name not in names:
             expected = f"one of {', '.join(sorted(names))}{suggestion(name, names)}"
+            reason = "there is no such setting"
             # Its value may be a key whose name is misspelled.
-            raise InvalidParameter(name=name, value="***", expected=expected)
+            raise InvalidParameter(name=name, value="***", expected=expected, reason=reason)
     read = {name: _read(name, value, name) for name, value in values.items() if value is not None}
     for name in values:
         _configured.pop(name, None)

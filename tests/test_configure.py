@@ -63,8 +63,11 @@ def test_as_in_the_environment_or_of_its_own_type(given: dict[str, Any], held: A
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"catlog": "sample"}, "setting='catlog': expected one of .*; did you mean 'catalog'"),
-        ({"tiles": 3}, "setting='tiles': expected one of .*tile_cache"),
+        (
+            {"catlog": "sample"},
+            r"Invalid catlog='\*\*\*': there is no such setting; .* did you mean 'catalog'",
+        ),
+        ({"tiles": 3}, r"Invalid tiles='\*\*\*': there is no such setting; .*tile_cache"),
         ({"catalog": "smaple"}, "catalog='smaple': .*did you mean 'sample'"),
         ({"catalog": 7}, "catalog=7: expected one of earth-search"),
         ({"timeout": -1}, "timeout=-1: expected a positive number of seconds"),
