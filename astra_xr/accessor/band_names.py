@@ -108,13 +108,7 @@ def has_band(ds: xr.Dataset, name: str) -> bool:
 
 
 def folded(name: object) -> str:
-    """Return a band name in lower case.
-
-    Raises
-    ------
-    InvalidParameter
-        It is not a str.
-    """
+    """Return a band name in lower case; refuse what is not a str."""
     if not isinstance(name, str):
         raise InvalidParameter(name="name", value=name, expected="one name, such as 'red'")
     return name.strip().casefold()

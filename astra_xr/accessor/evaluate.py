@@ -50,12 +50,12 @@ def evaluate(
         block by block.
     """
     attrs = {symbol: dict(band.attrs) for symbol, band in bands.items()}
-    formula: Formula = _Arithmetic(text, attrs, dict(constants), bounds)
+    formula = _Arithmetic(text, attrs, dict(constants), bounds)
     inputs = dict(bands)
     dtype = np.result_type(*(values_of(np.empty(0, b.dtype), b.attrs) for b in bands.values()))
     if mask is not None:
         dtype = np.result_type(dtype, np.float32)
-        formula, inputs = _Masked(formula), inputs | {_MASK: mask}
+        inputs[_MASK] = mask
     first = next(iter(inputs.values()))
     alike = all(each.dims == first.dims and each.shape == first.shape for each in inputs.values())
     if not alike or any(each.chunks is not None for each in inputs.values()):
@@ -76,7 +76,7 @@ def evaluate(
 
 @dataclass(frozen=True)
 class _Arithmetic:
-    """A formula as a function of plain arrays."""
+    """A formula as a function of plain arrays, NaN where that of :data:`_MASK` is True."""
 
     text: str
     attrs: Mapping[str, Mapping[str, Any]]
@@ -86,25 +86,15 @@ class _Arithmetic:
     bounds: tuple[float, float] | None
 
     def __call__(self, stored: Mapping[str, npt.NDArray[Any]]) -> Any:
-        params = {s: values_of(a, self.attrs[s]) for s, a in stored.items()}
+        params = {s: values_of(a, self.attrs[s]) for s, a in stored.items() if s != _MASK}
         with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
             values = _value(_parsed(self.text), params | dict(self.constants))
-        return np.clip(values, *self.bounds) if self.bounds else values
+        values = np.clip(values, *self.bounds) if self.bounds else values
+        return np.where(stored[_MASK], np.float32("nan"), values) if _MASK in stored else values
 
 
 _MASK = ":mask"
 """Name of the mask among a formula's inputs; no band has it."""
-
-
-@dataclass(frozen=True)
-class _Masked:
-    """A formula's values, NaN where they are masked."""
-
-    formula: Formula
-
-    def __call__(self, stored: Mapping[str, npt.NDArray[Any]]) -> Any:
-        values = self.formula({name: each for name, each in stored.items() if name != _MASK})
-        return np.where(stored[_MASK], np.float32("nan"), values)
 
 
 def _positional(*arrays: npt.NDArray[Any], formula: Formula, names: tuple[str, ...]) -> Any:
@@ -173,16 +163,8 @@ def values_of(stored: npt.NDArray[Any], attrs: Mapping[str, Any]) -> npt.NDArray
 def reflectance(da: xr.DataArray) -> xr.DataArray:
     """Return a band's values, also if it was opened without ``mask_and_scale``.
 
-    Parameters
-    ----------
-    da : xarray.DataArray
-        Stored numbers with ``scale_factor``, ``add_offset`` or ``_FillValue`` in ``attrs``, or
-        values.
-
-    Returns
-    -------
-    xarray.DataArray
-        Values in the band's unit, nodata as NaN.
+    Stored numbers have ``scale_factor``, ``add_offset`` or ``_FillValue`` in ``attrs``; values are
+    in the band's unit, nodata as NaN.
     """
     values: xr.DataArray = xr.apply_ufunc(
         values_of,

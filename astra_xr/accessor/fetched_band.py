@@ -27,11 +27,9 @@ def fetched(
     Parameters
     ----------
     ds : xarray.Dataset
-        Whose provenance was checked.
+        Its provenance was checked; ``grid`` is that of its pixels.
     band : str
-        Its native name.
-    grid : PixelGrid or None
-        Of the Dataset.
+        Native name.
     elsewhere : bool
         Try all catalogs if that of the Dataset lacks the band.
 

@@ -61,13 +61,7 @@ def letters_of(ds: xr.Dataset) -> Letters:
 
 
 def variable_of(letters: Letters, letter: str) -> str | None:
-    """Return the variable of a letter; None without one.
-
-    Raises
-    ------
-    AmbiguousBand
-        There are several.
-    """
+    """Return the variable of a letter; None without one, AmbiguousBand if there are several."""
     hits = letters.get(letter, {})
     if len(hits) > 1:
         raise AmbiguousBand(band=letter, scene="this Dataset", candidates=hits)

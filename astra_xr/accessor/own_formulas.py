@@ -36,13 +36,10 @@ def is_formula(text: str) -> bool:
 
 
 def own_recipe(text: str, symbol_of: Callable[[str], str]) -> Recipe:
-    """Return the recipe of a formula.
+    """Return the recipe of a formula: numbers, names, ``OPERATORS``, ``FUNCTIONS``, parentheses.
 
     Parameters
     ----------
-    text : str
-        Numbers, names, ``+ - * / **``, parentheses, and ``exp``, ``log``, ``log10``, ``sqrt`` and
-        ``abs``.
     symbol_of : callable
         Returns the symbol of a name in ``Recipe.text``, or raises a ValueError with the reason.
 

@@ -94,31 +94,42 @@ def draw(da: xr.DataArray, max_pixels: int, options: dict[str, Any]) -> Any:
         raise InvalidDataset(method="plot()", needs=needs, hint="Choose one, e.g. .isel(band=0).")
     name = str(da.name or "values")
     da = da.transpose(..., "y", "x")
-    seen = fewer_pixels(da.to_dataset(name=name), max_pixels, "max_pixels")[name]
     classes = classes_of(da.attrs)
+    if classes:  # also of other tools: never averaged
+        da = da.assign_attrs(role="class")
+    seen = fewer_pixels(da.to_dataset(name=name), max_pixels, "max_pixels")[name]
     names: list[str] = []
     if "band" in da.dims:
         usual: dict[str, Any] = {"rgb": "band"}
     elif classes:
+        from matplotlib.colors import ListedColormap
+
         seen, colors, names = _in_classes(seen, classes)
-        usual = _class_options(colors)
+        limits = {"vmin": -0.5, "vmax": len(colors) - 0.5}
+        usual = {"cmap": ListedColormap(colors), **limits, "cbar_kwargs": {"label": ""}}
     else:
         seen = reflectance(seen)
-        usual = {"robust": True, "cmap": default_colormap(da)}
-        limited = {"vmin", "vmax", "levels", "norm", "colors"} & options.keys()
-        maps = usual["cmap"], options.get("cmap", usual["cmap"])
-        if all(map(is_diverging, maps)) and not limited:
-            usual["center"] = 0
-        if da.attrs.get("units") == "1":
-            kind = str(da.attrs.get("domain", da.attrs.get("role", "")))
-            label = f"{da.attrs.get('long_name', name)} {kind}".strip()
-            usual["cbar_kwargs"] = {"label": label}
+        usual = _value_options(da, name, options)
     drawn = _imshow(seen, name, usual | options, facets="band" not in da.dims)
     bar = getattr(drawn, "cbar", None) or getattr(drawn, "colorbar", None)
     if names and bar is not None:
         # Wrapped to fit into a figure of the usual size.
         bar.set_ticks(range(len(names)), labels=[textwrap.fill(name, 13) for name in names])
     return drawn
+
+
+def _value_options(da: xr.DataArray, name: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the default limits, colormap and label of values that are not classes."""
+    usual: dict[str, Any] = {"robust": True, "cmap": default_colormap(da)}
+    limited = {"vmin", "vmax", "levels", "norm", "colors"} & given.keys()
+    maps = usual["cmap"], given.get("cmap", usual["cmap"])
+    if all(map(is_diverging, maps)) and not limited:
+        usual["center"] = 0
+    if da.attrs.get("units") == "1":
+        kind = str(da.attrs.get("domain", da.attrs.get("role", "")))
+        label = f"{da.attrs.get('long_name', name)} {kind}".strip()
+        usual["cbar_kwargs"] = {"label": label}
+    return usual
 
 
 def _draw_rgb(
@@ -150,13 +161,6 @@ def _imshow(da: xr.DataArray, title: str, options: dict[str, Any], *, facets: bo
     if not several:
         drawn.axes.set_title(title)
     return drawn
-
-
-def _class_options(colors: list[str]) -> dict[str, Any]:
-    from matplotlib.colors import ListedColormap
-
-    limits = {"vmin": -0.5, "vmax": len(colors) - 0.5}
-    return {"cmap": ListedColormap(colors), **limits, "cbar_kwargs": {"label": ""}}
 
 
 def _in_classes(

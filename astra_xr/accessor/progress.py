@@ -18,19 +18,12 @@ _EACH = 0.5
 
 
 @contextlib.contextmanager
-def bar(total: int, *, show: bool, **how: Any) -> Iterator[tqdm[Any]]:
+def bar(total: int, *, show: bool, **options: Any) -> Iterator[tqdm[Any]]:
     """Yield a progress bar, which shows the hosts that throttle or fail.
 
-    Parameters
-    ----------
-    total : int
-        Number of steps.
-    show : bool
-        False for a bar that shows nothing.
-    **how
-        Further options of :class:`tqdm.tqdm`.
+    ``show=False`` yields one that shows nothing; ``options`` are those of :class:`tqdm.tqdm`.
     """
-    with tqdm(total=total, disable=not show, **how) as shown:
+    with tqdm(total=total, disable=not show, **options) as shown:
         reporting = None
         # If nothing can be read any more, the read itself raises.
         with contextlib.suppress(ReadError):

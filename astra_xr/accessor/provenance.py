@@ -103,18 +103,9 @@ def check_times(
 ) -> None:
     """Refuse a Dataset whose coordinate ``time`` is not that of the scenes that its id names.
 
-    Parameters
-    ----------
-    times : array_like of datetime64
-        When these were acquired; NaT if not known.
-    within : timedelta64
-        By how much times of one scene may differ.
-
-    Raises
-    ------
-    InvalidDataset
-        The times differ: of another scene, whose id was lost when scenes were joined. A time
-        that was rounded down to a second, a minute, an hour or a day is the same.
+    It is then of another scene, whose id was lost when scenes were joined. ``times`` are those of
+    the named scenes, NaT if not known; these may differ by ``within``, or be rounded down to a
+    second, a minute, an hour or a day.
     """
     expected = np.asarray(times, "datetime64[ns]").ravel()
     if "time" not in ds.coords:

@@ -98,10 +98,7 @@ def thumbnail(
 def fewer_pixels(ds: xr.Dataset, size: int, parameter: str) -> xr.Dataset:
     """Read the bands of a Dataset in at most ``size`` rows and columns, from overviews.
 
-    Raises
-    ------
-    InvalidParameter
-        ``size``, which the caller has as ``parameter``, is not a positive integer.
+    ``parameter`` is the name of ``size`` in messages.
     """
     if not isinstance(size, Integral) or isinstance(size, bool) or size < 1:
         expected = "a number of pixels along each side, at least 1"

@@ -48,25 +48,16 @@ class Recipe:
 
 
 def recipe_of(name: str, constants: Mapping[str, float], kernel: str = "RBF") -> Recipe:
-    """Return the recipe of an index.
+    """Return the recipe of an index of spyndex, whose name may be in any case.
 
-    Parameters
-    ----------
-    name : str
-        An index of spyndex, e.g. ``"NDVI"``, in any case.
-    constants : mapping of str to float
-        Values by name; a kernel's term with a value is not written out. Without ``sigma``, the
-        width of the RBF kernel is the mean of its two bands in each pixel (Camps-Valls et al. 2021,
-        doi:10.1126/sciadv.abc7447), not spyndex's 0.5.
-    kernel : str
-        ``RBF``, ``poly`` or ``linear``, for the indices that have kernels.
+    A kernel's term for which ``constants`` has a value is not written out. Without ``sigma``, the
+    width of the RBF kernel is the mean of its two bands in each pixel (Camps-Valls et al. 2021,
+    doi:10.1126/sciadv.abc7447), not spyndex's 0.5.
 
     Raises
     ------
-    UnknownIndex
-        There is no such index.
-    InvalidParameter
-        There is no such kernel.
+    UnknownIndex, InvalidParameter
+        There is no such index, or no such kernel.
 
     Examples
     --------
@@ -126,11 +117,7 @@ def settable(recipe: Recipe, kernel: str) -> list[str]:
 def bounds_of(text: str, constants: Mapping[str, float]) -> tuple[float, float] | None:
     """Return the limits of a formula's values where its bands are not below 0.
 
-    Returns
-    -------
-    (float, float) or None
-        None unless it is a normalized difference (a-b)/(a+b) or a fraction a/(a+b) of terms that
-        cannot be below 0.
+    None unless it is a normalized difference (a-b)/(a+b) or a fraction a/(a+b) of such terms.
 
     Examples
     --------

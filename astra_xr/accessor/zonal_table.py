@@ -36,13 +36,7 @@ _TOLERANCE = 1e-6
 
 
 def checked_stats(stats: object) -> tuple[str, ...]:
-    """Return names of statistics as a tuple.
-
-    Raises
-    ------
-    InvalidParameter
-        One is unknown or repeated, or there are none.
-    """
+    """Return names of statistics as a tuple; refuse unknown and repeated ones, and none at all."""
     names = as_tuple(stats)
     known = [*_OPERATIONS, "fractions"]
     for name in names:
@@ -55,13 +49,7 @@ def checked_stats(stats: object) -> tuple[str, ...]:
 
 
 def checked_coverage(min_coverage: object) -> float:
-    """Return a fraction of a polygon, 0 to 1.
-
-    Raises
-    ------
-    InvalidParameter
-        It is something else.
-    """
+    """Return a fraction of a polygon, 0 to 1; refuse anything else."""
     if not isinstance(min_coverage, Real) or not 0 <= float(min_coverage) <= 1:
         raise InvalidParameter(name="min_coverage", value=min_coverage, expected="0 to 1")
     return float(min_coverage)

@@ -126,6 +126,9 @@ def test_classes_of_strangers_and_after_masking(world: World) -> None:
         assert len({*map(tuple, image.cmap(image.norm([0, 1])))}) == 2
     for broken in ({"flag_meanings": "wheat"}, {"flag_values": "1, 2"}):
         fields.assign_attrs(broken).astra.plot()
+    many = xr.DataArray(np.arange(1600).reshape(40, 40) % 3 // 2 * 2, dims=("y", "x"), attrs=attrs)
+    codes = many.assign_attrs(flag_values=[0, 2]).astra.plot(max_pixels=10).get_array()
+    assert not np.ma.getmaskarray(np.ma.masked_invalid(codes)).any()
     del fields.attrs["flag_meanings"]
     fields.astra.plot()
 
