@@ -857,11 +857,9 @@ class AstraAccessor:
         ['nir', 'red', 'green']
         >>> picker.close()
         """
-        from astra_xr.accessor.band_names import has_band
         from astra_xr.widgets.picker import Picker
 
-        first = {} if name is None else {"band" if has_band(self._ds, name) else "index": name}
-        return Picker(self._ds, name=code_name, **first | state)
+        return Picker(self._ds, name=code_name, first=name, **state)
 
     def __repr__(self) -> str:
         from astra_xr.accessor.repr import as_text

@@ -57,8 +57,8 @@ def document(picker: Picker, bands: Iterable[str] = (), size: int = 512) -> str:
     # The visible steps, and those that limits follow from.
     steps = list(dict.fromkeys([shown, *(step for _, step in needed)]))
     channels = [(key, step) for step in steps for key in keys]
-    tiles = picker._channels(channels, scene.pyramid.whole, (size, size))  # noqa: SLF001
-    top, shape = scene.pyramid.top, fitting(scene.pyramid.whole, (size, size))
+    tiles = picker._channels(channels, scene.pyramid.whole, size)  # noqa: SLF001
+    top, shape = scene.pyramid.top, fitting(scene.pyramid.whole, size)
     held = {
         "about": picker.about
         | {

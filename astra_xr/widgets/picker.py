@@ -71,7 +71,13 @@ class Picker(anywidget.AnyWidget):
     _closed = True  # until it is initialized: ipywidgets closes uninitialized widgets too
 
     def __init__(
-        self, ds: xr.Dataset, *, name: str = "ds", array: bool = False, **state: Any
+        self,
+        ds: xr.Dataset,
+        *,
+        name: str = "ds",
+        array: bool = False,
+        first: str | None = None,
+        **state: Any,
     ) -> None:
         # ``name`` is the Python of the Dataset, or with ``array`` of the array, in the copied code.
         self._scene, state = scene_of(ds, name, state)
@@ -88,7 +94,7 @@ class Picker(anywidget.AnyWidget):
         self._still = Still(about["title"])
         about["still"] = self._still.name
         self._statistics = AreaStatistics(self._scene, about, self._start, self._send_soon)
-        super().__init__(about=about, state=completed(self._scene, state))
+        super().__init__(about=about, state=completed(self._scene, state, first))
         self._closed = False
         self.on_msg(self._on_message)
         self.observe(self._on_state, "state")
@@ -140,7 +146,7 @@ class Picker(anywidget.AnyWidget):
         ReadError, SigningError, UpstreamError
         """
         channels, drawing, state = self._drawing.channels(self.state), self._drawing, self.state
-        tiles = self._channels(channels, self._box(), (_MOST, _MOST))
+        tiles = self._channels(channels, self._box(), _MOST)
         image = drawing.image(state, tiles, {} if drawing.classes(state) else self._limits())
         coords = self._scene.centers(self._box(), image.shape[:2])
         coords["band"] = ["red", "green", "blue", "alpha"]
@@ -282,10 +288,8 @@ class Picker(anywidget.AnyWidget):
         """Return the number of the step that is shown."""
         return self._scene.step(self.state["time"])
 
-    def _channels(
-        self, channels: Iterable[Channel], box: Box, most: tuple[int, int]
-    ) -> dict[Channel, Tile]:
-        """Read channels of a box and wait for them."""
+    def _channels(self, channels: Iterable[Channel], box: Box, most: int) -> dict[Channel, Tile]:
+        """Read channels of a box, in at most so many rows and columns, and wait for them."""
         shape, read = fitting(box, most), self._scene.read
         return self._waited({(key, step): read(key, step, box, shape) for key, step in channels})
 

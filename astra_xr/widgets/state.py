@@ -10,7 +10,7 @@ from typing import Any
 
 import traitlets
 
-from astra_xr.accessor.band_names import find_variable
+from astra_xr.accessor.band_names import find_variable, has_band
 from astra_xr.accessor.own_formulas import is_formula
 from astra_xr.errors import AstraError, InvalidParameter, UnknownIndex, redact
 from astra_xr.widgets.colormaps import colors
@@ -26,7 +26,7 @@ class InvalidState(AstraError, traitlets.TraitError):
 _STRETCH = {"kind": "percentile", "low": 2.0, "high": 98.0, "sigma": 2.0, "of": "whole"}
 
 
-def completed(scene: Scene, given: Mapping[str, Any]) -> State:
+def completed(scene: Scene, given: Mapping[str, Any], first: str | None = None) -> State:
     """Return a complete state from a partial one, after checking it.
 
     Parameters
@@ -57,12 +57,16 @@ def completed(scene: Scene, given: Mapping[str, Any]) -> State:
             and ``band``, else the same as A; also ``"show"``, ``"swipe"`` or ``"difference"``;
             ``"split"``, the share of the width that A has; and ``"cmap"``, the colormap of the
             difference; None for A only
+    first : str, optional
+        A band or an index, instead of ``band`` or ``index`` in ``given``.
 
     Raises
     ------
     InvalidParameter, UnknownBand, AmbiguousBand, UnknownIndex
         A value is invalid.
     """
+    if first is not None:
+        given = {"band" if has_band(scene.ds, first) else "index": first} | dict(given)
     unknown = sorted(set(given) - set(_CHECKS))
     if unknown:
         raise _bad(unknown[0], given[unknown[0]], f"one of {', '.join(_CHECKS)}")

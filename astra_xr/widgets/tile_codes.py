@@ -209,14 +209,14 @@ def classes(tile: Tile, named: Sequence[Mapping[str, Any]]) -> npt.NDArray[np.ui
     return out
 
 
-def fitting(box: Box, most: tuple[int, int]) -> tuple[int, int]:
+def fitting(box: Box, most: int) -> tuple[int, int]:
     """Return the shape of a part of the scene with at most so many rows and columns.
 
     Examples
     --------
-    >>> fitting((0, 0, 10980, 5490), (768, 768))
+    >>> fitting((0, 0, 10980, 5490), 768)
     (768, 384)
     """
     rows, cols = box[2] - box[0], box[3] - box[1]
-    factor = min(1.0, most[0] / rows, most[1] / cols)
+    factor = min(1.0, most / max(rows, cols))
     return max(1, round(rows * factor)), max(1, round(cols * factor))

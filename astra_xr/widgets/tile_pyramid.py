@@ -53,7 +53,7 @@ class Pyramid:
     def shape(self, level: int) -> tuple[int, int]:
         """Return rows and columns of a level."""
         if level == self.thumbnail:
-            return fitting(self.whole, (THUMBNAIL, THUMBNAIL))
+            return fitting(self.whole, THUMBNAIL)
         return max(1, self.rows >> level), max(1, self.cols >> level)
 
     def pitch(self, level: int) -> tuple[float, float]:

@@ -77,7 +77,7 @@ def test_what_is_compared_has_the_names_of_the_first(opened: list[Picker]) -> No
         ds = scene(step=0.24 / size, origin=(10, 50), size=size, crs="EPSG:4326")
         return ds.rename(y="lat", x="lon")
 
-    opened.append(degrees(24).astra.pick(band="nir", compare=degrees(12)))
+    opened.append(degrees(24).astra.pick("nir", compare=degrees(12)))
     a, b = opened[0].compared
     assert a.sizes == b.sizes == {"lat": 24, "lon": 24}
     np.testing.assert_allclose(b.lat, a.lat)
@@ -109,7 +109,7 @@ def test_another_grid_is_brought_onto_the_first(opened: list[Picker], other: Any
     assert "other.rio.reproject_match(ds.sel(y=slice(" in picker.code
     expected = made(picker, ds, far)
     part = ds.nir.isel(y=slice(2, 22), x=slice(3, 23))
-    shown = picker._channels(picker._drawing.channels(picker.state), (2, 3, 22, 23), (99, 99))
+    shown = picker._channels(picker._drawing.channels(picker.state), (2, 3, 22, 23), 99)
     ours = shown["nir", 1].values - shown["nir", 0].values
     assert ours.shape == part.shape == expected.shape
     known = np.isfinite(expected.values)

@@ -132,6 +132,6 @@ def test_classes_have_their_colours() -> None:
 
 
 def test_what_fits_a_screen() -> None:
-    assert fitting((0, 0, 10980, 10980), (768, 768)) == (768, 768)
-    assert fitting((10, 10, 60, 30), (768, 768)) == (50, 20)
-    assert fitting((0, 0, 1, 40000), (768, 768)) == (1, 768)
+    assert fitting((0, 0, 10980, 10980), 768) == (768, 768)
+    assert fitting((10, 10, 60, 30), 768) == (50, 20)
+    assert fitting((0, 0, 1, 40000), 768) == (1, 768)
