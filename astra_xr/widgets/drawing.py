@@ -131,8 +131,7 @@ class Drawing:
     def classes(self, state: State) -> list[dict[str, Any]]:
         """Return the classes of the visible band; none for other bands and modes."""
         own = side_of(self._about, state, sides_seen(state)[0])
-        named: list[dict[str, Any]] = self._about["bands"].get(own["band"], {}).get("classes", [])
-        return named if own["mode"] == "single" else []
+        return list(self._about["bands"][own["band"]]["classes"]) if own["mode"] == "single" else []
 
     def ready(self, state: State, tiles: Tiles) -> bool:
         """Return True if an image can be drawn from these tiles."""

@@ -53,7 +53,7 @@ def document(picker: Picker, bands: Iterable[str] = (), size: int = 512) -> str:
     known = [*picker._tiles.overviews, *picker._tiles.released]  # noqa: SLF001
     usual = [each for each in (state["index"], *_INDICES) if each in scene.indices]
     keys = list(dict.fromkeys([*(key for key, _ in (*needed, *known)), *usual, *more]))
-    shown = picker._step  # noqa: SLF001
+    shown = scene.step(state["time"])
     # The visible steps, and those that limits follow from.
     steps = list(dict.fromkeys([shown, *(step for _, step in needed)]))
     channels = [(key, step) for step in steps for key in keys]

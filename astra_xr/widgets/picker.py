@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Coroutine, Iterable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
@@ -30,7 +31,7 @@ from astra_xr.widgets.messages import TileRequests
 from astra_xr.widgets.pair import scene_of
 from astra_xr.widgets.picker_scene import MASK
 from astra_xr.widgets.pins import Pins
-from astra_xr.widgets.sides import Side, channels_of, default_colormap, side_of
+from astra_xr.widgets.sides import Side, State, channels_of, default_colormap, side_of
 from astra_xr.widgets.state import InvalidState, completed, formula_answer
 from astra_xr.widgets.stills import Still, jpeg
 from astra_xr.widgets.tile_cache import Channel, TileCache
@@ -87,6 +88,7 @@ class Picker(anywidget.AnyWidget):
         self._requests = TileRequests(
             self._tiles, self._send_soon, lambda: self._soon(self._update_shown)
         )
+        self._lock = threading.RLock()
         self._changes = 0
         self._pins = Pins(self._scene, self._start, self._send_soon)
         about = about_of(self._scene, ds, name, array=array)
@@ -171,7 +173,7 @@ class Picker(anywidget.AnyWidget):
     @property
     def spectra(self) -> pd.DataFrame:
         """Return the values under the pins at the shown time, one row per pin; reads as needed."""
-        return self._pins.spectra_table(self._step, self.state["pins"])
+        return self._pins.spectra_table(self.state)
 
     @property
     def area(self) -> tuple[float, float, float, float] | None:
@@ -275,18 +277,13 @@ class Picker(anywidget.AnyWidget):
         if self._closed:
             raise NotImplementedError  # so that IPython shows the repr
         widget, metadata = super()._repr_mimebundle_() or ({}, {})
-        self._still.display(widget, metadata, [self._read()], self._drawn)
+        self._still.display(widget, metadata, self._read(), self._drawn)
 
     # Pixels.
 
     def _box(self) -> Box:
         view = self.state["view"]
         return tuple(view) if view else self._scene.pyramid.whole
-
-    @property
-    def _step(self) -> int:
-        """Return the number of the step that is shown."""
-        return self._scene.step(self.state["time"])
 
     def _channels(self, channels: Iterable[Channel], box: Box, most: int) -> dict[Channel, Tile]:
         """Read channels of a box, in at most so many rows and columns, and wait for them."""
@@ -328,7 +325,7 @@ class Picker(anywidget.AnyWidget):
                 box = self._stretched_box()
                 tiles = self._waited({each: self._tiles.part(each, box) for each in counted})
             limits = drawing.limits(state, tiles)
-        self._set_shown(limits)
+        self._set_shown(state, limits)
         return limits
 
     def _update_shown(self) -> None:
@@ -338,14 +335,18 @@ class Picker(anywidget.AnyWidget):
         if self._released():
             self._read()
             return
-        limits = self._drawing.limits(self.state, self._ready())
-        self._set_shown(limits)
-        if self._drawing.limited(self.state, limits):
+        state = self.state
+        limits = self._drawing.limits(state, self._ready())
+        self._set_shown(state, limits)
+        if self._drawing.limited(state, limits):
             self._changes += 1
             self._start(self._preview(self._changes))
 
-    def _set_shown(self, limits: Mapping[str, Limits]) -> None:
-        self.set_trait("shown", {"limits": {key: list(pair) for key, pair in limits.items()}})
+    def _set_shown(self, state: State, limits: Mapping[str, Limits]) -> None:
+        with self._lock:  # another thread may have set those of a later state
+            if state == self.state:
+                found = {key: list(pair) for key, pair in limits.items()}
+                self.set_trait("shown", {"limits": found})
 
     async def _preview(self, change: int) -> None:
         """Renew ``preview``, unless there was another change meanwhile."""
@@ -381,7 +382,7 @@ class Picker(anywidget.AnyWidget):
         if kind == "want":
             self._start(self._requests.want(content))
         elif kind == "spectra":
-            self._pins.send_spectra(self._step, self.state["pins"])
+            self._pins.send_spectra(self.state)
         elif kind == "series":
             self._pins.send_series(content)
         elif kind == "statistics":
@@ -396,4 +397,4 @@ class Picker(anywidget.AnyWidget):
         self._update_shown()
         self._statistics.follow(self.state)
         if any(change["new"][key] != change["old"][key] for key in ("pins", "time")):
-            self._pins.send_spectra(self._step, self.state["pins"])
+            self._pins.send_spectra(self.state)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
@@ -73,19 +73,20 @@ class Pins:
             self._spectra[at] = await self._scene.spectrum(*at)
         return self._spectra[at]
 
-    def spectra_table(self, step: int, points: Sequence[Sequence[float]]) -> pd.DataFrame:
-        """Return the values at points, one row per point; waits for them."""
+    def spectra_table(self, state: Mapping[str, Any]) -> pd.DataFrame:
+        """Return the spectra of a state, one row per pin; waits for them."""
         import pandas as pd
 
-        reads = [self._start(self.spectrum(step, *point)) for point in points]
-        scene = self._scene
+        scene, step = self._scene, self._scene.step(state["time"])
+        reads = [self._start(self.spectrum(step, x, y)) for x, y in state["pins"]]
         several = scene.stacked or len(scene.steps) > 1
         time = {str(scene.dim or "time"): scene.times[step]} if several else {}
-        found = zip(points, reads, strict=True)
+        found = zip(state["pins"], reads, strict=True)
         return pd.DataFrame({"x": x, "y": y} | time | read.result() for (x, y), read in found)
 
-    def send_spectra(self, step: int, points: Sequence[Sequence[float]]) -> None:
-        """Read and send the spectra of points, unless others are requested meanwhile."""
+    def send_spectra(self, state: Mapping[str, Any]) -> None:
+        """Read and send the spectra of a state, unless others are requested meanwhile."""
+        step, points = self._scene.step(state["time"]), state["pins"]
         self._latest = latest = step, points
 
         async def answer() -> None:
@@ -117,7 +118,7 @@ class Pins:
         return self._series[key, x, y]
 
     def series_table(self, state: Mapping[str, Any]) -> pd.DataFrame:
-        """Return the series of what a state shows under its pins, one row per pin and step."""
+        """Return the series of a state, one row per pin and step; waits for them."""
         import pandas as pd
 
         scene, key = self._scene, _series_key(self._scene, state)

@@ -168,10 +168,9 @@ def usual_step(steps: Sequence[Step]) -> int:
     If no cloud cover is known, the latest.
     """
     latest = in_order(steps)[::-1]
-    known = [n for n in latest if steps[n].date is not None] or latest[::-1][-1:]
-    covers = {n: steps[n].cloud for n in known}
-    clear = [n for n in known if (cloud := covers[n]) is not None and cloud <= CLEAR]
-    clouds = {n: cloud for n, cloud in covers.items() if cloud is not None}
+    known = [n for n in latest if steps[n].date is not None] or latest[:1]
+    clouds = {n: cloud for n in known if (cloud := steps[n].cloud) is not None}
+    clear = [n for n, cloud in clouds.items() if cloud <= CLEAR]
     return clear[0] if clear else min(clouds, key=clouds.__getitem__) if clouds else known[0]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from typing import Any
 
@@ -59,12 +59,12 @@ class Still:
         self,
         widget: Mapping[str, Any],
         metadata: Mapping[str, Any],
-        reads: Sequence[Future[Any]],
+        read: Future[Any],
         image: Callable[[], bytes | None],
     ) -> None:
-        """Display the widget, then the image, after waiting briefly for its reads."""
+        """Display the widget, then the image, after waiting briefly for its read."""
         _publish(widget, metadata=metadata)
-        wait(reads, _PATIENCE)
+        wait([read], _PATIENCE)
         self._shown.append(name := uuid.uuid4().hex)
         _publish({"text/html": self.html(image())}, transient={"display_id": name})
 

@@ -79,7 +79,6 @@ class TileCache:
         self.overviews[channel] = tile
         while len(self.overviews) > _OVERVIEWS:
             self._drop_overview()
-        self._used()
         self._make_room()
         return tile
 
@@ -118,7 +117,6 @@ class TileCache:
         for place, tile in found.items():
             self._tiles[at[place]] = tile
             self._tiles.move_to_end(at[place])
-        self._used()
         self._make_room()
         return found
 
@@ -155,7 +153,8 @@ class TileCache:
         _kept[self] = None
 
     def _make_room(self) -> None:
-        """Release pixels, of the picker that was unused for longest first."""
+        """Release pixels, of the picker that was unused for longest first; this one is used."""
+        self._used()
         excess = sum(each.held for each in _kept) - _BYTES
         for each in list(_kept):
             if excess > 0:

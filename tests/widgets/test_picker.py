@@ -9,6 +9,7 @@ import queue
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -129,6 +130,32 @@ def test_limits_follow_the_state_whoever_sets_it(picker: Picker) -> None:
         picker.shown = {}
     picker.set_state({"shown": {"limits": {"red": [0, 9]}}})  # nor by the browser
     assert picker.shown["limits"]["red"] == [0, 0.5]
+
+
+def test_limits_of_an_earlier_state_are_not_shown(
+    picker: Picker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _ = picker.image
+    picker._read().result()
+    known, computed, go, done = picker._drawing.limits, *(threading.Event() for _ in range(3))
+
+    def slow(state: Any, tiles: Any) -> Any:
+        found = known(state, tiles)
+        if threading.current_thread() is not threading.main_thread():
+            computed.set()
+            assert go.wait(30)
+        return found
+
+    monkeypatch.setattr(picker._drawing, "limits", slow)
+    picker._soon(picker._update_shown)
+    assert computed.wait(30)
+    picker.state = picker.state | {"stretch": "minmax"}
+    later: list[Any] = []
+    picker.observe(lambda change: later.append(change["new"]), "shown")
+    go.set()
+    picker._soon(done.set)
+    assert done.wait(30)
+    assert later == []
 
 
 def test_limits_of_the_view_follow_the_view_whoever_moves_it() -> None:
