@@ -22,7 +22,7 @@ from astra_xr.model import SignedUrl, UrlSource, local_path
 from astra_xr.net.client import PASSING, client
 from astra_xr.net.failures import host_of, retry_after
 from astra_xr.net.hosts import joined, why_refused
-from astra_xr.net.patience import Again, patiently
+from astra_xr.net.patience import Retryable, with_retries
 
 _PIECE = 8 << 20
 """Bytes of one request."""
@@ -221,7 +221,7 @@ class Source:
         stop = min(start + step, self.size)
         host = str(urlsplit(self._signed.url).hostname)
 
-        def once() -> Again | None:
+        def once() -> Retryable | None:
             failure = "the answer ended early"
             try:
                 with self._get(start, stop) as response:
@@ -238,9 +238,9 @@ class Source:
             except httpx.HTTPError as error:
                 failure = type(error).__name__
             reason = f"{self._label}: {failure}"
-            return Again(error=UpstreamUnavailable(service=host, reason=reason))
+            return Retryable(error=UpstreamUnavailable(service=host, reason=reason))
 
-        patiently(host, once)
+        with_retries(host, once)
 
     def _write(self, file: int, chunk: bytes, at: int) -> int:
         # Several threads write to the file, and Windows has no os.pwrite.
@@ -293,19 +293,19 @@ class Source:
     def _send(self, signed: SignedUrl, start: int, stop: int, patient: bool) -> httpx.Response:
         """Send a request; repeat it while the storage has a temporary failure."""
 
-        def once() -> httpx.Response | Again:
+        def once() -> httpx.Response | Retryable:
             response = self._sent(signed, start, stop, _TIMEOUT if patient else _QUICK)
             if isinstance(response, UpstreamUnavailable) and patient:
-                return Again(error=response, answered=False)
+                return Retryable(error=response, answered=False)
             if isinstance(response, UpstreamUnavailable | KeyboardInterrupt):
                 raise response
             status = response.status_code
             if status not in PASSING or not patient:
                 return response
             response.close()
-            return Again(error=self._refused(status), retry_after=retry_after(response.headers))
+            return Retryable(error=self._refused(status), retry_after=retry_after(response.headers))
 
-        return patiently(host_of(signed.url), once)
+        return with_retries(host_of(signed.url), once)
 
     def _refused(self, status: int) -> ConversionFailed | UpstreamUnavailable:
         reason = f"its storage answers HTTP {status}"

@@ -26,7 +26,7 @@ from astra_xr.net.failures import (
     upstream_error,
 )
 from astra_xr.net.hosts import why_refused
-from astra_xr.net.patience import Again, patiently, time_left
+from astra_xr.net.patience import Retryable, time_left, with_retries
 from astra_xr.net.proxies import Proxied
 from astra_xr.secret import Secret, plain
 
@@ -162,7 +162,7 @@ def fetch_json(
         Further request headers.
     timeout : float
         Seconds without an answer after which an attempt has failed. Failed attempts are retried
-        for ``ASTRA_PATIENCE``, or as long as :class:`astra_xr.net.patience.Hurry` allows.
+        for ``ASTRA_PATIENCE``, or as long as :class:`astra_xr.net.patience.TimeLimit` allows.
     explain : callable, optional
         Takes the status and the JSON of an error response (None if it is not JSON), and returns
         the error to raise, or None. With it, only 429 and 503 are retried.
@@ -219,13 +219,13 @@ def _exchange(
     Errors are raised here, so that no frame of a traceback holds a secret as plain text.
     """
 
-    def once() -> T | Again:
+    def once() -> T | Retryable:
         outcome = _sent(service, method, url, timeout, read, follow, passing, **content)
         if isinstance(outcome, AstraError | KeyboardInterrupt):
             raise outcome
         return outcome
 
-    return patiently(host_of(url.url if isinstance(url, SignedUrl) else url), once)
+    return with_retries(host_of(url.url if isinstance(url, SignedUrl) else url), once)
 
 
 def _sent(
@@ -240,8 +240,8 @@ def _sent(
     headers: Mapping[str, str | Secret[str]] | None = None,
     data: Mapping[str, str | Secret[str]] | None = None,
     json: Any = None,
-) -> T | Again | AstraError | KeyboardInterrupt:
-    """Send a request once; errors are returned, in :class:`Again` if a retry may help."""
+) -> T | Retryable | AstraError | KeyboardInterrupt:
+    """Send a request once; errors are returned, in :class:`Retryable` if a retry may help."""
     until = time.monotonic() + min(timeout, time_left())
     own = dict(url.headers) if isinstance(url, SignedUrl) else {}
     where = url.url if isinstance(url, SignedUrl) else url
@@ -261,14 +261,14 @@ def _sent(
             response.close()
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # header is not ASCII
         failure = upstream_error(service, error, where)
-        return failure if lasts(error) else Again(error=failure, answered=False)
+        return failure if lasts(error) else Retryable(error=failure, answered=False)
     except KeyboardInterrupt as stop:
         return stop.with_traceback(None)
     if response.status_code not in passing or not isinstance(outcome, AstraError):
         return outcome
     wait = retry_after(response.headers) or getattr(outcome, "retry_after", None)
     # Some services answer 500 each time to the same request.
-    return Again(error=outcome, retry_after=wait, doubtful=response.status_code == 500)
+    return Retryable(error=outcome, retry_after=wait, doubtful=response.status_code == 500)
 
 
 def _dated_json(

@@ -92,7 +92,7 @@ class Patience:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hurry:
+class TimeLimit:
     """A time limit for requests that other services may answer as well."""
 
     until: float
@@ -105,17 +105,17 @@ class Hurry:
     """Called with the error of a failed request whose retry delays the answer."""
 
 
-_hurry: ContextVar[Hurry | None] = ContextVar("hurry", default=None)
+_limit: ContextVar[TimeLimit | None] = ContextVar("limit", default=None)
 
 
 @contextmanager
-def hurried(hurry: Hurry | None) -> Iterator[None]:
+def time_limited(limit: TimeLimit | None) -> Iterator[None]:
     """Set a time limit for requests of this thread, within ``with``; None: no limit."""
-    token = _hurry.set(hurry)
+    token = _limit.set(limit)
     try:
         yield
     finally:
-        _hurry.reset(token)
+        _limit.reset(token)
 
 
 def deadline() -> float:
@@ -123,8 +123,8 @@ def deadline() -> float:
 
     On the clock of ``time.monotonic``.
     """
-    hurry = _hurry.get()
-    return hurry.until if hurry else math.inf
+    limit = _limit.get()
+    return limit.until if limit else math.inf
 
 
 def time_left() -> float:
@@ -132,7 +132,7 @@ def time_left() -> float:
     return deadline() - time.monotonic()
 
 
-def side_by_side(function: Callable[[A], T], items: Collection[A], most: int) -> list[T]:
+def in_threads(function: Callable[[A], T], items: Collection[A], most: int) -> list[T]:
     """Call a function with each item, in threads under the same time limit as this one.
 
     Parameters
@@ -159,7 +159,7 @@ def side_by_side(function: Callable[[A], T], items: Collection[A], most: int) ->
 
 
 @dataclass(frozen=True, kw_only=True)
-class Again:
+class Retryable:
     """A failed attempt after which a retry may help."""
 
     error: AstraError
@@ -179,7 +179,7 @@ _answered: set[str] = set()
 """Hosts that have answered before."""
 
 
-def patiently(host: str, attempt: Callable[[], T | Again]) -> T:
+def with_retries(host: str, attempt: Callable[[], T | Retryable]) -> T:
     """Repeat an attempt, with waits in between, as long as that may help and time is left.
 
     Parameters
@@ -194,15 +194,15 @@ def patiently(host: str, attempt: Callable[[], T | Again]) -> T:
     AstraError
         The error of the last attempt.
     """
-    hurry = _hurry.get()
+    limit = _limit.get()
     patience: Patience | None = None
     tries = 0
     while True:
         began = time.monotonic()
         got = attempt()
-        if not isinstance(got, Again) or got.answered:
+        if not isinstance(got, Retryable) or got.answered:
             _answered.add(host)
-        if not isinstance(got, Again):
+        if not isinstance(got, Retryable):
             return got
         tries += 1
         doubtful = got.doubtful or host not in _answered
@@ -213,12 +213,12 @@ def patiently(host: str, attempt: Callable[[], T | Again]) -> T:
         if wait is None:
             break
         note_wait(host, wait, got.retry_after)
-        if hurry is None:
+        if limit is None:
             time.sleep(wait)
         else:
             if tries > 1 or wait > _NOTED:
-                hurry.troubled(got.error)
-            if hurry.over.wait(wait):
+                limit.troubled(got.error)
+            if limit.over.wait(wait):
                 break
     raise got.error
 

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from astra_xr.errors import AstraError, UpstreamTimeout
 from astra_xr.locks import Lock
-from astra_xr.net.patience import Hurry, hurried
+from astra_xr.net.patience import TimeLimit, time_limited
 
 T = TypeVar("T")
 
@@ -159,12 +159,12 @@ class _Race(Generic[T]):
                 return None
             now = time.monotonic()
             self._news.put((runner.name, now))
-            hurry = Hurry(
+            limit = TimeLimit(
                 until=now + self._timeout,
                 over=self.over,
                 troubled=lambda error: self._news.put((runner.name, _Trouble(error))),
             )
-            with hurried(hurry):
+            with time_limited(limit):
                 return runner.ask()
 
         try:

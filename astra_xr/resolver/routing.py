@@ -16,7 +16,7 @@ from astra_xr.conversion.stores import LocalStore, StoredAsset
 from astra_xr.errors import AstraError, InvalidFormat
 from astra_xr.missions.media_types import is_cog_type, raster_kind
 from astra_xr.model import CLASS_ROLES, Asset, ClassValue, Grid, UrlSource
-from astra_xr.net.patience import side_by_side
+from astra_xr.net.patience import in_threads
 from astra_xr.settings import Settings
 from astra_xr.tiff.signatures import looks_like_cog
 
@@ -121,7 +121,7 @@ class Router:
 
     def looked_at(self, assets: Mapping[str, Asset], origin: Origin) -> dict[str, Asset]:
         """Return the assets with sizes and formats that only the files have."""
-        found = side_by_side(lambda a: self._looked_at(a, origin), assets.values(), _LOOKS)
+        found = in_threads(lambda a: self._looked_at(a, origin), assets.values(), _LOOKS)
         return dict(zip(assets, found, strict=True))
 
     def signed(self, assets: Mapping[str, Asset]) -> dict[str, Asset]:

@@ -15,7 +15,7 @@ from astra_xr.catalogs.base import Page
 from astra_xr.catalogs.query import Query
 from astra_xr.errors import AstraError, InvalidParameter
 from astra_xr.missions import MISSIONS
-from astra_xr.net.patience import Hurry, hurried
+from astra_xr.net.patience import TimeLimit, time_limited
 from astra_xr.resolver.lookup import PASSED_OVER, combined_error, short_reason
 from astra_xr.resolver.search_rows import Hit, Row, merged
 from astra_xr.settings import Settings
@@ -147,10 +147,10 @@ def _asked(catalog: Catalog, query: Query, over: threading.Event, limit: float |
     seconds, if any. Failures of later pages are waited out: a part of the answer is there.
     """
     answer = _Answer()
-    hurry = Hurry(until=time.monotonic() + limit, over=over) if limit else None
+    first = TimeLimit(until=time.monotonic() + limit, over=over) if limit else None
     try:
         pages = iter(catalog.search(query))
-        with hurried(hurry):
+        with time_limited(first):
             page = next(pages, None)
         while page is not None:
             _take(page, answer, catalog, query)

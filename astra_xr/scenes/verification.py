@@ -17,7 +17,7 @@ from odc.geo.geobox import GeoBox
 from astra_xr.catalogs import ORDER, AnyCatalog, catalog_name
 from astra_xr.errors import AstraError, InvalidParameter, UnknownBand, redact
 from astra_xr.model import FoundId
-from astra_xr.net.patience import Hurry, hurried
+from astra_xr.net.patience import TimeLimit, time_limited
 from astra_xr.resolver.ids import parse_scene_id
 from astra_xr.scenes.open import open_scene
 from astra_xr.settings import Settings
@@ -190,9 +190,9 @@ def verify(
 def _open(scene_id: str, band: str | None, catalog: str) -> _Seen:
     seen = _Seen(catalog=catalog)
     # One that is down is reported, and does not delay the others for long.
-    hurry = Hurry(until=time.monotonic() + 2 * Settings.from_env().timeout)
+    limit = TimeLimit(until=time.monotonic() + 2 * Settings.from_env().timeout)
     try:
-        with hurried(hurry):
+        with time_limited(limit):
             ds = _opened(scene_id, band, catalog)
     except InvalidParameter:
         raise

@@ -24,7 +24,7 @@ from astra_xr.errors import AstraError, AuthenticationRequired, InvalidParameter
 from astra_xr.model import local_path
 from astra_xr.net.client import probe
 from astra_xr.net.memo import Memo
-from astra_xr.net.patience import Hurry, hurried
+from astra_xr.net.patience import TimeLimit, time_limited
 from astra_xr.resolver.local import LocalResolver
 from astra_xr.resolver.resolution import Resolution
 from astra_xr.resolver.resolution_json import detail_of
@@ -184,7 +184,7 @@ class Service:
         # Threads are few, so it fails soon, and clients repeat the request. Twice, for lookup and
         # signing.
         until = time.monotonic() + 2 * self._settings.core.timeout
-        with hurried(Hurry(until=until)):
+        with time_limited(TimeLimit(until=until)):
             answer = self._resolver.resolve(
                 asked.scene_id,
                 asked.bands,

@@ -15,7 +15,7 @@ from astra_xr.conversion.pipeline import Converter
 from astra_xr.conversion.recipe import Limits, Progress
 from astra_xr.conversion.stores import Store, StoredAsset
 from astra_xr.errors import ConversionFailed
-from astra_xr.net.patience import side_by_side
+from astra_xr.net.patience import in_threads
 from astra_xr.service.turns import Turn, Turns
 
 _LOOKS = 8
@@ -126,7 +126,7 @@ class PatientConverter(Converter):
                 yield futures
             return
         left = [job for job in jobs if job not in outcomes]
-        looked = side_by_side(self.find, left, _LOOKS)
+        looked = in_threads(self.find, left, _LOOKS)
         missing = [job for job, found in zip(left, looked, strict=True) if found is None]
         if missing:
             raise Unfinished(missing)

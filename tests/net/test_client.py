@@ -19,7 +19,7 @@ from astra_xr.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from astra_xr.model import SignedUrl
 from astra_xr.net import patience
 from astra_xr.net.client import fetch_json, redirect_of
-from astra_xr.net.patience import Hurry, hurried, side_by_side, time_left, waiting
+from astra_xr.net.patience import TimeLimit, in_threads, time_left, time_limited, waiting
 from astra_xr.testing import RangeServer, Reply
 from conftest import Loopback
 from tests import faulty
@@ -113,21 +113,21 @@ def test_what_may_well_last_is_told_soon(network: Loopback, naps: list[float]) -
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_time_limit_holds_in_the_threads_of_its_requests_too(count: int) -> None:
-    with hurried(Hurry(until=time.monotonic() + 5)):
-        found = side_by_side(lambda number: (number, time_left() <= 5), range(count), 2)
+    with time_limited(TimeLimit(until=time.monotonic() + 5)):
+        found = in_threads(lambda number: (number, time_left() <= 5), range(count), 2)
     assert found == [(number, True) for number in range(count)]
-    assert side_by_side(lambda _: time_left(), range(count), 2) == [math.inf] * count
+    assert in_threads(lambda _: time_left(), range(count), 2) == [math.inf] * count
 
 
 def test_within_a_time_limit_failures_cost_no_more(network: Loopback) -> None:
     script(network, httpx.Response(503))
     troubles: list[Exception] = []
-    hurry = Hurry(until=time.monotonic() + 1.5, troubled=troubles.append)
-    with pytest.MonkeyPatch.context() as patch, hurried(hurry):
+    limit = TimeLimit(until=time.monotonic() + 1.5, troubled=troubles.append)
+    with pytest.MonkeyPatch.context() as patch, time_limited(limit):
         patch.setenv("ASTRA_PATIENCE", "3600")
         with pytest.raises(UpstreamUnavailable, match="HTTP 503"):
             fetch()
-        hurry.over.set()
+        limit.over.set()
         script(network, httpx.Response(429, headers={"Retry-After": "0"}))
         with pytest.raises(UpstreamUnavailable, match="HTTP 429"):
             fetch()

@@ -12,7 +12,7 @@ import pytest
 
 from astra_xr.errors import UpstreamTimeout
 from astra_xr.net.memo import Memo
-from astra_xr.net.patience import Hurry, hurried
+from astra_xr.net.patience import TimeLimit, time_limited
 
 
 def test_entries_live_for_a_time_and_the_least_used_goes_first() -> None:
@@ -83,7 +83,7 @@ def test_a_failure_for_lack_of_time_is_not_that_of_callers_with_more(failures: f
         raise UpstreamTimeout(service="a login", reason="no answer")
 
     def get(seconds: float) -> int:
-        with hurried(Hurry(until=time.monotonic() + seconds)):
+        with time_limited(TimeLimit(until=time.monotonic() + seconds)):
             return memo.get("a", late)
 
     with ThreadPoolExecutor(3) as pool:
@@ -117,7 +117,7 @@ def test_a_caller_waits_for_another_no_longer_than_it_has_time() -> None:
         first = pool.submit(memo.get, "a", slow)
         begun.wait()
         threading.Timer(5, go.set).start()
-        limit = hurried(Hurry(until=time.monotonic() + 0.1))
+        limit = time_limited(TimeLimit(until=time.monotonic() + 0.1))
         with limit, pytest.raises(UpstreamTimeout, match="no time left"):
             memo.get("a", late)
         go.set()

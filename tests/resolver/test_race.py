@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from astra_xr.errors import SceneNotFound, UpstreamError, UpstreamTimeout, UpstreamUnavailable
-from astra_xr.net.patience import Again, patiently
+from astra_xr.net.patience import Retryable, with_retries
 from astra_xr.resolver.race import Finish, Gate, Runner, race
 
 LONG = 60.0
@@ -83,7 +83,7 @@ def test_while_one_asks_again_the_next_is_asked_as_well(field: Field) -> None:
     down = UpstreamUnavailable(service="A", reason="down (HTTP 503)")
 
     def patient() -> str:
-        return patiently("a.example", lambda: Again(error=down))
+        return with_retries("a.example", lambda: Retryable(error=down))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ASTRA_PATIENCE", "3600")
