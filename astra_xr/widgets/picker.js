@@ -857,7 +857,7 @@ function onDrag(node, begin, move, end = () => {
   listen("pointercancel", stop);
 }
 
-// astra_xr/widgets/js/choice.js
+// astra_xr/widgets/js/state.js
 var available = ({ offline: offline2 }, ...keys) => !offline2 || keys.every((key) => offline2.includes(key));
 function reduce(about, state, { side, ...action }) {
   if (!Object.hasOwn(ACTIONS, action.type)) return state;
@@ -2404,7 +2404,7 @@ function composeColored(out, codes, table, mask = null) {
 }
 
 // astra_xr/widgets/js/ui/layer.js
-var Look = class {
+var Coloring = class {
   /** @param {About} about @param {State} state @param {Record<string, Limits>} limits */
   constructor(about, state, limits) {
     this.about = about;
@@ -2439,7 +2439,7 @@ var Look = class {
     return `${this.made} ${tiles.map(numberOf)} ${mask ? numberOf(mask) : ""}`;
   }
   /** A tile in colors. @param {Tile[]} tiles one of each channel @param {Tile | null | undefined} mask */
-  colored(tiles, mask) {
+  image(tiles, mask) {
     const [rows, cols] = tiles[0].shape, image = new ImageData(cols, rows), words = new Uint32Array(image.data.buffer);
     const tables = tiles.map((tile, n) => this.table(tile, n));
     if (this.state.mode === "rgb") composeRgb(words, tiles.map((tile) => tile.codes), tables, mask?.codes);
@@ -2464,20 +2464,20 @@ var Layer = class {
     this.canvas = document.createElement("canvas");
     this.context = contextOf(this.canvas);
   }
-  /** Color the tiles of a box that are here, unless they have these colors already. @param {Box} box @param {Look} look */
-  paint(box, look) {
+  /** Color the tiles of a box that are here, unless they have these colors already. @param {Box} box @param {Coloring} coloring */
+  paint(box, coloring) {
     const { store, pyramid, level } = this;
     const places = pyramid.within(level, box);
     const [r0, c0] = places[0], [r1, c1] = places[places.length - 1];
     const range = `${r0} ${c0} ${r1} ${c1}`;
     if (range !== this.range) this.lay(range, r0, c0, r1, c1);
     const all = places.map(([row, col]) => {
-      const tiles = look.keys.map((key) => store.get({ key, time: look.time, level, row, col }));
-      const mask = look.state.mask ? store.get({ key: MASK, time: look.time, level, row, col }) : null;
+      const tiles = coloring.keys.map((key) => store.get({ key, time: coloring.time, level, row, col }));
+      const mask = coloring.state.mask ? store.get({ key: MASK, time: coloring.time, level, row, col }) : null;
       return { row, col, tiles: (
         /** @type {Tile[]} */
         tiles
-      ), mask, here: tiles.every(Boolean) && (!look.state.mask || Boolean(mask)) };
+      ), mask, here: tiles.every(Boolean) && (!coloring.state.mask || Boolean(mask)) };
     });
     const count = all.filter(({ here }) => here).length;
     this.complete = count === places.length;
@@ -2491,9 +2491,9 @@ var Layer = class {
         this.parts.delete(name);
         continue;
       }
-      const key = look.keyOf(tiles, mask);
+      const key = coloring.keyOf(tiles, mask);
       if (this.parts.get(name) === key) continue;
-      this.context.putImageData(look.colored(tiles, mask), ...corner);
+      this.context.putImageData(coloring.image(tiles, mask), ...corner);
       this.parts.set(name, key);
     }
   }
@@ -2550,14 +2550,14 @@ var SideImage = class {
   }
   /** Color the tiles of a box: of `level`, and below them those of coarser levels if some are missing. @param {State} state @param {Record<string, Limits>} limits @param {Box} box @param {number} level */
   paint(state, limits, box, level) {
-    const { pyramid } = this, look = new Look(this.about, state, limits);
+    const { pyramid } = this, coloring = new Coloring(this.about, state, limits);
     let drawn = [];
     this.complete = false;
-    if (look.known) {
+    if (coloring.known) {
       const shown2 = this.layer(level);
-      shown2.paint(box, look);
+      shown2.paint(box, coloring);
       drawn = shown2.complete ? [shown2] : [pyramid.top, ...level + 1 < pyramid.top ? [level + 1] : []].filter((each) => each !== level).map((each) => this.layer(each));
-      for (const layer of drawn) if (layer !== shown2) layer.paint(box, look);
+      for (const layer of drawn) if (layer !== shown2) layer.paint(box, coloring);
       if (!shown2.complete) drawn.push(shown2);
       drawn = drawn.filter((layer) => layer.some);
       this.complete = shown2.complete;
@@ -2660,7 +2660,7 @@ var Stage = class {
   pyramid;
   revision = 0;
   dpr = 1;
-  looking = 0;
+  navigating = 0;
   /** @param {View} view */
   constructor(view) {
     const { about } = view;
@@ -2704,28 +2704,28 @@ var Stage = class {
     this.preview = await createImageBitmap(new Blob([preview], { type: "image/jpeg" }));
     this.view.refresh();
   }
-  /** Change what is seen, and the state once it has stayed so for a moment. @param {() => void} change */
-  look(change) {
+  /** Pan or zoom, and set the state after a short pause. @param {() => void} change */
+  navigate(change) {
     change();
     this.view.refresh();
-    clearTimeout(this.looking);
-    this.looking = setTimeout(() => {
-      this.looking = 0;
+    clearTimeout(this.navigating);
+    this.navigating = setTimeout(() => {
+      this.navigating = 0;
       this.view.act({ type: "view", view: this.viewport.view });
     }, 140);
   }
   zoom(factor) {
-    this.look(() => this.viewport.zoom(factor));
+    this.navigate(() => this.viewport.zoom(factor));
   }
   pan(x, y) {
-    this.look(() => this.viewport.move(x, y));
+    this.navigate(() => this.viewport.move(x, y));
   }
   showAll() {
-    this.look(() => this.viewport.show(null));
+    this.navigate(() => this.viewport.show(null));
   }
   /** Show the part of the scene that Python or another view has set. */
   follow(view) {
-    if (!this.looking && String(view) !== String(this.viewport.view)) this.viewport.show(view);
+    if (!this.navigating && String(view) !== String(this.viewport.view)) this.viewport.show(view);
   }
   resized() {
     const width = Math.floor(this.node.clientWidth);
@@ -2788,7 +2788,7 @@ var Stage = class {
       if (down.size === 2) {
         const other = [...down.keys()].filter((id) => id !== e.pointerId).map((id) => down.get(id))[0];
         const apart = (a) => Math.hypot(a[0] - other[0], a[1] - other[1]) || 1;
-        this.look(() => this.viewport.zoom(apart([x, y]) / apart([px, py]), (x + other[0]) / 2, (y + other[1]) / 2));
+        this.navigate(() => this.viewport.zoom(apart([x, y]) / apart([px, py]), (x + other[0]) / 2, (y + other[1]) / 2));
       } else if (moved > 4) this.pan(x - px, y - py);
       down.set(e.pointerId, [x, y]);
     });
@@ -2805,7 +2805,7 @@ var Stage = class {
     canvas.addEventListener("wheel", (e) => {
       if (!e.ctrlKey && !e.metaKey && canvas.getRootNode().activeElement !== canvas) return;
       e.preventDefault();
-      this.look(() => this.viewport.zoom(Math.exp(-clamp(e.deltaY, -300, 300) * 22e-4), ...this.at(e)));
+      this.navigate(() => this.viewport.zoom(Math.exp(-clamp(e.deltaY, -300, 300) * 22e-4), ...this.at(e)));
     }, { passive: false });
   }
   keys() {
@@ -3243,16 +3243,16 @@ var Strip = class {
   /** Color the thumbnails, for a short while at a time. */
   paint() {
     const started = performance.now();
-    const look = new Look(this.view.about, this.view.edited, this.view.limits);
+    const coloring = new Coloring(this.view.about, this.view.edited, this.view.limits);
     for (const [n, cell] of this.cells) {
       if (performance.now() - started > SLICE) {
         setTimeout(() => this.view.refresh(), 30);
         return;
       }
-      this.draw(n, cell, look);
+      this.draw(n, cell, coloring);
     }
   }
-  /** @param {number} n @param {Cell} cell @param {Look} shared */
+  /** @param {number} n @param {Cell} cell @param {Coloring} shared */
   draw(n, cell, shared) {
     const { about, edited: state, store, pyramid } = this.view;
     const tiles = (
@@ -3261,26 +3261,26 @@ var Strip = class {
     );
     const mask = about.masked ? this.tile(MASK, n) : void 0;
     const small = tiles.length === channelsOf(state).length && (!state.mask || Boolean(mask));
-    let look = shared;
+    let coloring = shared;
     if (!state.stretch.time && small) {
       const from = JSON.stringify([state.mode, channelsOf(state), state.stretch, state.cmap, tiles.map(numberOf), mask && numberOf(mask)]);
       if (cell.from !== from) [cell.from, cell.limits] = [from, limitsOf(about, state, tiles, mask)];
-      look = new Look(about, state, limitsInForce(state, { limits: cell.limits }));
+      coloring = new Coloring(about, state, limitsInForce(state, { limits: cell.limits }));
     }
-    look.time = n;
+    coloring.time = n;
     const failed = this.addresses(n).map((address) => store.failure(address)).find(Boolean);
     cell.node.classList.toggle("astra-failed", Boolean(failed));
     if (failed) cell.node.title = `${this.steps[n].label}: ${failed}`;
-    if (!look.known) return;
+    if (!coloring.known) return;
     if (small) {
-      const shownMask = state.mask ? mask : null, key = look.keyOf(tiles, shownMask);
+      const shownMask = state.mask ? mask : null, key = coloring.keyOf(tiles, shownMask);
       if (cell.made === key) return;
       [cell.canvas.height, cell.canvas.width] = tiles[0].shape;
-      cell.canvas.getContext("2d")?.putImageData(look.colored(tiles, shownMask), 0, 0);
+      cell.canvas.getContext("2d")?.putImageData(coloring.image(tiles, shownMask), 0, 0);
       cell.made = key;
     } else if (about.offline || !about.quick) {
       const layer = new Layer(store, pyramid, pyramid.top);
-      layer.paint(pyramid.whole, look);
+      layer.paint(pyramid.whole, coloring);
       if (!layer.complete) return;
       const scale = 112 / Math.max(layer.canvas.width, layer.canvas.height);
       [cell.canvas.width, cell.canvas.height] = [layer.canvas.width * scale, layer.canvas.height * scale];
@@ -3513,7 +3513,7 @@ var View = class {
   close() {
     this.closing.abort();
     clearTimeout(this.saving);
-    clearTimeout(this.stage.looking);
+    clearTimeout(this.stage.navigating);
     cancelAnimationFrame(this.frame);
     this.store.leave(this);
     this.root.replaceChildren();
@@ -3617,7 +3617,7 @@ var View = class {
     this.status.update(this.broken);
   }
   fetch() {
-    if (this.asleep || this.stage.looking || !this.stage.viewport.width) return;
+    if (this.asleep || this.stage.navigating || !this.stage.viewport.width) return;
     const { about, pyramid, state, stage } = this;
     const wanted = sidesRead(state).flatMap((side) => wantedBy(about, pyramid, sideOf(about, state, side), stage.level, stage.viewport.view));
     this.store.want(this, wanted, this.strip.wanted(wanted));

@@ -37,7 +37,7 @@ export interface Stretch {
   time: string | null;
 }
 
-/** What the user chose; only `choice.reduce` makes states. */
+/** What the user chose; only `state.reduce` makes states. */
 export interface State {
   /** The label of the step that is shown; null if there is only one. */
   time: string | null;

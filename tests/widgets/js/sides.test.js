@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { reduce } from "../../../astra_xr/widgets/js/choice.js";
+import { reduce } from "../../../astra_xr/widgets/js/state.js";
 import { limitsInForce, MASK, Statistics } from "../../../astra_xr/widgets/js/derive.js";
 import { Differences } from "../../../astra_xr/widgets/js/difference.js";
 import { Pyramid } from "../../../astra_xr/widgets/js/geo/pyramid.js";

@@ -1,6 +1,6 @@
 // The top line: mode, preset, mask, comparison and title.
 
-import { available } from "../choice.js";
+import { available } from "../state.js";
 import { MASK } from "../derive.js";
 import { canDiffer } from "../sides.js";
 import { icon, iconButton, make, setValue } from "./dom.js";

@@ -1,6 +1,6 @@
 // The menu of indices: a text field that finds indices by name, title and domain, or takes a formula.
 
-import { available } from "../choice.js";
+import { available } from "../state.js";
 import { clamp } from "../numbers.js";
 import { isFormula } from "../sides.js";
 import { make } from "./dom.js";

@@ -11,7 +11,7 @@ import { stepOf } from "../steps.js";
 /** @import { Store } from "../store.js" */
 
 /** How codes become colors; all tiles share its tables. */
-export class Look {
+export class Coloring {
   /** @param {About} about @param {State} state @param {Record<string, Limits>} limits */
   constructor(about, state, limits) {
     this.about = about;
@@ -50,7 +50,7 @@ export class Look {
   }
 
   /** A tile in colors. @param {Tile[]} tiles one of each channel @param {Tile | null | undefined} mask */
-  colored(tiles, mask) {
+  image(tiles, mask) {
     const [rows, cols] = tiles[0].shape, image = new ImageData(cols, rows), words = new Uint32Array(image.data.buffer);
     const tables = tiles.map((tile, n) => this.table(tile, n));
     if (this.state.mode === "rgb") composeRgb(words, tiles.map((tile) => tile.codes), tables, mask?.codes);
@@ -77,17 +77,17 @@ export class Layer {
     this.context = contextOf(this.canvas);
   }
 
-  /** Color the tiles of a box that are here, unless they have these colors already. @param {Box} box @param {Look} look */
-  paint(box, look) {
+  /** Color the tiles of a box that are here, unless they have these colors already. @param {Box} box @param {Coloring} coloring */
+  paint(box, coloring) {
     const { store, pyramid, level } = this;
     const places = pyramid.within(level, box);
     const [r0, c0] = places[0], [r1, c1] = places[places.length - 1];
     const range = `${r0} ${c0} ${r1} ${c1}`;
     if (range !== this.range) this.lay(range, r0, c0, r1, c1);
     const all = places.map(([row, col]) => {
-      const tiles = look.keys.map((key) => store.get({ key, time: look.time, level, row, col }));
-      const mask = look.state.mask ? store.get({ key: MASK, time: look.time, level, row, col }) : null;
-      return { row, col, tiles: /** @type {Tile[]} */ (tiles), mask, here: tiles.every(Boolean) && (!look.state.mask || Boolean(mask)) };
+      const tiles = coloring.keys.map((key) => store.get({ key, time: coloring.time, level, row, col }));
+      const mask = coloring.state.mask ? store.get({ key: MASK, time: coloring.time, level, row, col }) : null;
+      return { row, col, tiles: /** @type {Tile[]} */ (tiles), mask, here: tiles.every(Boolean) && (!coloring.state.mask || Boolean(mask)) };
     });
     const count = all.filter(({ here }) => here).length;
     this.complete = count === places.length;
@@ -103,9 +103,9 @@ export class Layer {
         this.parts.delete(name);
         continue;
       }
-      const key = look.keyOf(tiles, mask);
+      const key = coloring.keyOf(tiles, mask);
       if (this.parts.get(name) === key) continue;
-      this.context.putImageData(look.colored(tiles, mask), ...corner);
+      this.context.putImageData(coloring.image(tiles, mask), ...corner);
       this.parts.set(name, key);
     }
   }

@@ -1,6 +1,6 @@
 // The side panel: channels and their limits, colormaps, classes, stretch and gamma.
 
-import { available } from "../choice.js";
+import { available } from "../state.js";
 import { numberText } from "../numbers.js";
 import { baseOf } from "../pixels/colormap.js";
 import { symmetric } from "../pixels/stats.js";

@@ -1,6 +1,6 @@
 // The image of one side: a layer for each level, and which of them to draw now.
 
-import { Layer, Look } from "./layer.js";
+import { Layer, Coloring } from "./layer.js";
 
 /** @import { About, Box, Limits, State } from "../types" */
 /** @import { Pyramid } from "../geo/pyramid.js" */
@@ -40,15 +40,15 @@ export class SideImage {
 
   /** Color the tiles of a box: of `level`, and below them those of coarser levels if some are missing. @param {State} state @param {Record<string, Limits>} limits @param {Box} box @param {number} level */
   paint(state, limits, box, level) {
-    const { pyramid } = this, look = new Look(this.about, state, limits);
+    const { pyramid } = this, coloring = new Coloring(this.about, state, limits);
     let drawn = [];
     this.complete = false;
-    if (look.known) {
+    if (coloring.known) {
       const shown = this.layer(level);
-      shown.paint(box, look);
+      shown.paint(box, coloring);
       drawn = shown.complete ? [shown] : [pyramid.top, ...(level + 1 < pyramid.top ? [level + 1] : [])]
         .filter((each) => each !== level).map((each) => this.layer(each));
-      for (const layer of drawn) if (layer !== shown) layer.paint(box, look);
+      for (const layer of drawn) if (layer !== shown) layer.paint(box, coloring);
       if (!shown.complete) drawn.push(shown);
       drawn = drawn.filter((layer) => layer.some);
       this.complete = shown.complete;

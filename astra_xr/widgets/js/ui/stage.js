@@ -28,7 +28,7 @@ export class Stage {
   /** @type {View["pyramid"]} */ pyramid;
   revision = 0;
   dpr = 1;
-  looking = 0;
+  navigating = 0;
 
   /** @param {View} view */
   constructor(view) {
@@ -69,26 +69,26 @@ export class Stage {
     this.view.refresh();
   }
 
-  /** Change what is seen, and the state once it has stayed so for a moment. @param {() => void} change */
-  look(change) {
+  /** Pan or zoom, and set the state after a short pause. @param {() => void} change */
+  navigate(change) {
     change();
     this.view.refresh();
-    clearTimeout(this.looking);
-    this.looking = setTimeout(() => {
-      this.looking = 0;
+    clearTimeout(this.navigating);
+    this.navigating = setTimeout(() => {
+      this.navigating = 0;
       this.view.act({ type: "view", view: this.viewport.view });
     }, 140);
   }
 
-  zoom(factor) { this.look(() => this.viewport.zoom(factor)); }
+  zoom(factor) { this.navigate(() => this.viewport.zoom(factor)); }
 
-  pan(x, y) { this.look(() => this.viewport.move(x, y)); }
+  pan(x, y) { this.navigate(() => this.viewport.move(x, y)); }
 
-  showAll() { this.look(() => this.viewport.show(null)); }
+  showAll() { this.navigate(() => this.viewport.show(null)); }
 
   /** Show the part of the scene that Python or another view has set. */
   follow(view) {
-    if (!this.looking && String(view) !== String(this.viewport.view)) this.viewport.show(view);
+    if (!this.navigating && String(view) !== String(this.viewport.view)) this.viewport.show(view);
   }
 
   resized() {
@@ -155,7 +155,7 @@ export class Stage {
       if (down.size === 2) {
         const other = [...down.keys()].filter((id) => id !== e.pointerId).map((id) => down.get(id))[0];
         const apart = (a) => Math.hypot(a[0] - other[0], a[1] - other[1]) || 1;
-        this.look(() => this.viewport.zoom(apart([x, y]) / apart([px, py]), (x + other[0]) / 2, (y + other[1]) / 2));
+        this.navigate(() => this.viewport.zoom(apart([x, y]) / apart([px, py]), (x + other[0]) / 2, (y + other[1]) / 2));
       } else if (moved > 4) this.pan(x - px, y - py);
       down.set(e.pointerId, [x, y]);
     });
@@ -170,7 +170,7 @@ export class Stage {
       // The wheel scrolls the page, unless the image has the focus.
       if (!e.ctrlKey && !e.metaKey && canvas.getRootNode().activeElement !== canvas) return;
       e.preventDefault();
-      this.look(() => this.viewport.zoom(Math.exp(-clamp(e.deltaY, -300, 300) * 0.0022), ...this.at(e)));
+      this.navigate(() => this.viewport.zoom(Math.exp(-clamp(e.deltaY, -300, 300) * 0.0022), ...this.at(e)));
     }, { passive: false });
   }
 

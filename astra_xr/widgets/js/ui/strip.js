@@ -4,7 +4,7 @@ import { limitsInForce, limitsOf, MASK, numberOf, wantedBy } from "../derive.js"
 import { bothOf, channelsOf } from "../sides.js";
 import { CLEAR, cloudsIn, inOrder, inSight, listed, shortLabel, stepBy, stepOf } from "../steps.js";
 import { iconButton, make, modified } from "./dom.js";
-import { Layer, Look } from "./layer.js";
+import { Layer, Coloring } from "./layer.js";
 
 /** @import { Address, Limits, Tile } from "../types" */
 /** @import { View } from "./view.js" */
@@ -206,43 +206,43 @@ export class Strip {
   /** Color the thumbnails, for a short while at a time. */
   paint() {
     const started = performance.now();
-    const look = new Look(this.view.about, this.view.edited, this.view.limits);
+    const coloring = new Coloring(this.view.about, this.view.edited, this.view.limits);
     for (const [n, cell] of this.cells) {
       if (performance.now() - started > SLICE) {
         setTimeout(() => this.view.refresh(), 30);
         return;
       }
-      this.draw(n, cell, look);
+      this.draw(n, cell, coloring);
     }
   }
 
-  /** @param {number} n @param {Cell} cell @param {Look} shared */
+  /** @param {number} n @param {Cell} cell @param {Coloring} shared */
   draw(n, cell, shared) {
     const { about, edited: state, store, pyramid } = this.view;
     const tiles = /** @type {Tile[]} */ (channelsOf(state).map((key) => this.tile(key, n)).filter(Boolean));
     const mask = about.masked ? this.tile(MASK, n) : undefined;
     const small = tiles.length === channelsOf(state).length && (!state.mask || Boolean(mask));
-    let look = shared;
+    let coloring = shared;
     if (!state.stretch.time && small) {
       const from = JSON.stringify([state.mode, channelsOf(state), state.stretch, state.cmap, tiles.map(numberOf), mask && numberOf(mask)]);
       if (cell.from !== from) [cell.from, cell.limits] = [from, limitsOf(about, state, tiles, mask)];
-      look = new Look(about, state, limitsInForce(state, { limits: cell.limits }));
+      coloring = new Coloring(about, state, limitsInForce(state, { limits: cell.limits }));
     }
-    look.time = n;
+    coloring.time = n;
     const failed = this.addresses(n).map((address) => store.failure(address)).find(Boolean);
     cell.node.classList.toggle("astra-failed", Boolean(failed));
     if (failed) cell.node.title = `${this.steps[n].label}: ${failed}`;
-    if (!look.known) return;
+    if (!coloring.known) return;
     if (small) {
-      const shownMask = state.mask ? mask : null, key = look.keyOf(tiles, shownMask);
+      const shownMask = state.mask ? mask : null, key = coloring.keyOf(tiles, shownMask);
       if (cell.made === key) return;
       [cell.canvas.height, cell.canvas.width] = tiles[0].shape;
-      cell.canvas.getContext("2d")?.putImageData(look.colored(tiles, shownMask), 0, 0);
+      cell.canvas.getContext("2d")?.putImageData(coloring.image(tiles, shownMask), 0, 0);
       cell.made = key;
     } else if (about.offline || !about.quick) {
       // There are no thumbnails: shrink the overview, if the step was shown.
       const layer = new Layer(store, pyramid, pyramid.top);
-      layer.paint(pyramid.whole, look);
+      layer.paint(pyramid.whole, coloring);
       if (!layer.complete) return;
       const scale = 112 / Math.max(layer.canvas.width, layer.canvas.height);
       [cell.canvas.width, cell.canvas.height] = [layer.canvas.width * scale, layer.canvas.height * scale];

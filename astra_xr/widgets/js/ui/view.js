@@ -1,6 +1,6 @@
 // One view of a picker: its parts, and how the state becomes what is seen.
 
-import { reduce } from "../choice.js";
+import { reduce } from "../state.js";
 import { codeOf } from "../code.js";
 import { limitsInForce, Statistics, wantedBy } from "../derive.js";
 import { Differences } from "../difference.js";
@@ -147,7 +147,7 @@ export class View {
   close() {
     this.closing.abort();
     clearTimeout(this.saving);
-    clearTimeout(this.stage.looking);
+    clearTimeout(this.stage.navigating);
     cancelAnimationFrame(this.frame);
     this.store.leave(this);
     this.root.replaceChildren();
@@ -244,7 +244,7 @@ export class View {
   }
 
   fetch() {
-    if (this.asleep || this.stage.looking || !this.stage.viewport.width) return; // not while panning or zooming
+    if (this.asleep || this.stage.navigating || !this.stage.viewport.width) return; // not while panning or zooming
     const { about, pyramid, state, stage } = this;
     const wanted = sidesRead(state).flatMap((side) => wantedBy(about, pyramid, sideOf(about, state, side), stage.level, stage.viewport.view));
     this.store.want(this, wanted, this.strip.wanted(wanted));

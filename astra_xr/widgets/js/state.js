@@ -1,4 +1,4 @@
-// What is chosen: only reduce() makes states. What follows from pixels is in derive.js.
+// The state, which is what the user chose: only reduce() makes states. What follows from pixels is in derive.js.
 
 import { clamp } from "./numbers.js";
 import { parted } from "./pixels/stats.js";

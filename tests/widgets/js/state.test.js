@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { reduce } from "../../../astra_xr/widgets/js/choice.js";
+import { reduce } from "../../../astra_xr/widgets/js/state.js";
 import { channelsOf } from "../../../astra_xr/widgets/js/sides.js";
 import { stepOf } from "../../../astra_xr/widgets/js/steps.js";
 import { scene, state } from "./helpers.js";
