@@ -40,9 +40,7 @@ def spectral_index(
     if is_formula(name):
         return _own(ds, name, constants, requested_mask(ds, mask_clouds))
     recipe = recipe_of(name, constants, kernel)
-    known = settable(recipe, kernel)
-    expected = f"one of {', '.join(known)}, the names in {name} = {recipe.shown}"
-    _check_constants(constants, known, expected)
+    _check_constants(constants, settable(recipe, kernel), f"{name} = {recipe.shown}")
     return _computed(ds, recipe, constants, requested_mask(ds, mask_clouds))
 
 
@@ -64,8 +62,7 @@ def spectral_indices(
     recipes = [recipe_of(name, constants, kernel) for name in wanted]
     known = {recipe.name: settable(recipe, kernel) for recipe in recipes}
     settables = sorted({each for some in known.values() for each in some})
-    expected = f"one of {', '.join(settables)}, the names in the formulas"
-    _check_constants(constants, settables, expected)
+    _check_constants(constants, settables, "the formulas")
     mask = requested_mask(ds, mask_clouds)
     found = {}
     for recipe in recipes:
@@ -74,11 +71,11 @@ def spectral_indices(
     return xr.Dataset(found, attrs=ds.attrs)
 
 
-def _check_constants(constants: Constants, known: Iterable[str], expected: str) -> None:
-    unknown = sorted(set(constants) - set(known))
-    if unknown:
-        raise InvalidParameter(name=unknown[0], value=constants[unknown[0]], expected=expected)
+def _check_constants(constants: Constants, known: Sequence[str], where: str) -> None:
     for symbol, value in constants.items():
+        if symbol not in known:
+            reason, expected = f"there is no {symbol} in {where}", f"one of {', '.join(known)}"
+            raise InvalidParameter(name=symbol, value=value, expected=expected, reason=reason)
         if not isinstance(value, Real) or isinstance(value, bool):
             raise InvalidParameter(name=symbol, value=value, expected="a number")
 
@@ -120,10 +117,10 @@ def _own(ds: xr.Dataset, text: str, given: Constants, mask: xr.DataArray | None)
         return symbol
 
     recipe = own_recipe(text, symbol_of)
-    _check_constants(given, recipe.symbols, f"a name in {recipe.formula}")
+    _check_constants(given, recipe.symbols, recipe.formula)
     if not bands:
-        expected = "a formula with a band, not only constants"
-        raise InvalidParameter(name="name", value=text[:100], expected=expected)
+        reason, expected = "all of its names are constants", "a formula with a band"
+        raise InvalidParameter(name="name", value=text[:100], expected=expected, reason=reason)
     # Other variables may be below 0.
     return _evaluated(ds, recipe, bands, given, mask, bounded=bands.keys() <= letters.keys())
 

@@ -140,7 +140,7 @@ ODD: dict[str, Callable[[xr.Dataset], object]] = {
 
 @pytest.mark.parametrize("call", ODD)
 def test_odd_values_are_said_of_their_parameter(ds: xr.Dataset, call: str) -> None:
-    with pytest.raises(errors.InvalidParameter, match=r"^Invalid \w+=.*: expected .*\.$") as caught:
+    with pytest.raises(errors.InvalidParameter, match=r"^Invalid \w+=.*expected .*\.$") as caught:
         ODD[call](ds)
     assert "\n" not in str(caught.value)
 
@@ -247,7 +247,7 @@ def test_kernel_indices_equal_spyndex(ds: xr.Dataset) -> None:
     np.testing.assert_allclose(
         ds.astra.index("kRVI", kernel="linear"), nir**2 / (nir * red), rtol=1e-5
     )
-    with pytest.raises(errors.InvalidParameter, match="one of N, R, the names in kNDVI"):
+    with pytest.raises(errors.InvalidParameter, match="no sigma in kNDVI.*; expected one of N, R"):
         ds.astra.index("kNDVI", kernel="linear", sigma=1)
     assert "kNDVI" in astra_xr.indices.available(ds).index
 
@@ -381,7 +381,7 @@ def test_integers_of_elsewhere_do_not_wrap_around() -> None:
 
 
 def test_a_constant_that_the_formula_lacks_is_refused(ds: xr.Dataset) -> None:
-    with pytest.raises(errors.InvalidParameter, match="Invalid l="):
+    with pytest.raises(errors.InvalidParameter, match="Invalid l=5.0: there is no l in SAVI = "):
         ds.astra.index("SAVI", l=5.0)
 
 

@@ -69,7 +69,9 @@ def test_constants_are_given_by_name() -> None:
     assert values.attrs["constants"] == "L=0.5"
     with pytest.raises(InvalidParameter, match="'L' is none of R, N, red, nir, vv"):
         NUMBERS.astra.index("N+L")  # the value of a constant is never guessed
-    with pytest.raises(InvalidParameter, match="a name in N / R"):
+    with pytest.raises(
+        InvalidParameter, match="Invalid L=0.5: there is no L in N / R; expected one of N, R"
+    ):
         NUMBERS.astra.index("N/R", L=0.5)
     with pytest.raises(InvalidParameter, match="a number"):
         NUMBERS.astra.index("N/R*L", L="1")
