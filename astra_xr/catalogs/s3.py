@@ -152,9 +152,9 @@ class S3:
             return None
         keys = aws_keys(settings)
         if keys is None:
-            raise SigningError(
-                href=href, reason=_missing(bucket), hint=_how_to(instead), no_keys=True
-            )
+            pays = f"bucket {bucket} is requester-pays, and " if bucket in _REQUESTER_PAYS else ""
+            reason = f"{pays}there are no AWS credentials"
+            raise SigningError(href=href, reason=reason, hint=_how_to(instead), no_keys=True)
         if keys.expires_at and keys.expires_at <= self._clock():
             hint = "Renew them, e.g., with `aws sso login`."
             raise SigningError(href=href, reason="the AWS credentials have expired", hint=hint)
@@ -288,17 +288,14 @@ def _unsigned(bucket: str, key: str, endpoint: str | None) -> str:
 def region_of(bucket: str) -> str:
     """Return the region of an AWS bucket; S3 reports it without credentials."""
     known = {**_PUBLIC, **_REQUESTER_PAYS}.get(bucket)
+    url, name = f"https://s3.amazonaws.com/{bucket}", "x-amz-bucket-region"
     try:
-        return known or _regions.get(bucket, lambda: _asked_region(bucket))
+        return known or _regions.get(bucket, lambda: probe(url)[name])
     except LookupError:
         return "us-east-1"
 
 
 _regions: Memo[str, str] = Memo(size=256, life=math.inf)
-
-
-def _asked_region(bucket: str) -> str:
-    return probe(f"https://s3.amazonaws.com/{bucket}")["x-amz-bucket-region"]
 
 
 def _keys_of_boto3() -> Keys | None:
@@ -330,12 +327,6 @@ def _boto3_credentials() -> Any:
     if found is None:
         raise LookupError("boto3 finds no credentials")
     return found
-
-
-def _missing(bucket: str) -> str:
-    if bucket in _REQUESTER_PAYS:
-        return f"bucket {bucket} is requester-pays, and there are no AWS credentials"
-    return "there are no AWS credentials"
 
 
 def _how_to(instead: str) -> str:

@@ -83,7 +83,7 @@ def check_gridded(item: Item) -> None:
     InvalidItem
         The files have only ground control points.
     """
-    if _has_points_alone(item, item_crs(item, {}) or ""):
+    if _has_only_points(item, item_crs(item, {}) or ""):
         raise InvalidItem(
             item=str(item.get("id")),
             reason="its files have ground control points instead of a grid and need terrain "
@@ -92,7 +92,7 @@ def check_gridded(item: Item) -> None:
         )
 
 
-def _has_points_alone(item: Item, crs: str) -> bool:
+def _has_only_points(item: Item, crs: str) -> bool:
     """Return True if a radar product is in ground or slant range, whatever grid its item has.
 
     Earth Search invents a transform in degrees for these. Products made from them, such as RTC,
@@ -112,7 +112,7 @@ def _given(item: Item, asset: Mapping[str, Any]) -> tuple[Grid, Mapping[str, Any
             shape = _numbers(fields, "proj:shape", (2,), _whole)
             transform = _transform(fields, shape)
             if crs and shape and transform:
-                if _has_points_alone(item, crs):
+                if _has_only_points(item, crs):
                     return None
                 return Grid(crs=crs, shape=(shape[0], shape[1]), transform=transform), fields
         except ValueError as error:

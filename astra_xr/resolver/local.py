@@ -131,38 +131,26 @@ class LocalResolver:
         radiometry: RadiometryMode | None = "auto",
     ) -> Resolution:
         """Return the files of a scene's bands; see :func:`astra_xr.resolve`."""
-        try:
-            return self._resolve(scene, bands, format, catalog, radiometry, sign=sign)
-        except (AstraError, Warning):
-            raise
-        except _OF_LIBRARIES as error:
-            reason = f"its metadata cannot be interpreted ({type(error).__name__}: {error})"
-        item = read_scene(scene)
-        raise InvalidItem(item=item if isinstance(item, str) else str(item["id"]), reason=reason)
-
-    def _resolve(
-        self,
-        scene: str | Item | Any,
-        bands: str | Iterable[str] | None,
-        format: str,
-        catalog: AnyCatalog,
-        radiometry: RadiometryMode | None,
-        *,
-        sign: bool,
-    ) -> Resolution:
         request = _Request(
             names=split_names(bands),
             format=check_format(format),
             sign=sign,
             radiometry=read_mode(radiometry),
         )
-        scene = read_scene(scene)
+        scene, named = read_scene(scene), catalog_name(catalog)
+        try:
+            return self._resolve(scene, named, request)
+        except (AstraError, Warning):
+            raise
+        except _OF_LIBRARIES as error:
+            reason = f"its metadata cannot be interpreted ({type(error).__name__}: {error})"
+        raise InvalidItem(item=scene if isinstance(scene, str) else str(scene["id"]), reason=reason)
+
+    def _resolve(self, scene: str | Item, named: str | None, request: _Request) -> Resolution:
         if not isinstance(scene, str):
-            named = catalog_name(catalog)
             owner = connect(named, self.settings) if named else owner_of(scene, self.settings)
             found = Found.of(scene, owner, own_files=True)
             return self._resolution(found, found.full_id, request)
-        named = catalog_name(catalog)
         first: tuple[str, ...] = ()
         if isinstance(scene, FoundId):
             named, first = named or scene.only, scene.catalogs

@@ -23,7 +23,10 @@ def detail_of(answer: Resolution) -> dict[str, Any]:
         "passed_over": dict(answer.passed_over),
         "looked_up_at": answer.looked_up_at and answer.looked_up_at.isoformat(),
         "item": answer.item,
-        "assets": {name: _asset_json(asset) for name, asset in answer.assets.items()},
+        "assets": {
+            name: {field: _json(getattr(asset, field)) for field in _fields(Asset)}
+            for name, asset in answer.assets.items()
+        },
     }
 
 
@@ -67,10 +70,6 @@ def resolution_of(
 def _fields(kind: type) -> Mapping[str, Any]:
     """Return name → type of a dataclass's fields, except those that are never sent."""
     return {k: v for k, v in get_type_hints(kind).items() if k not in ("source", "signed")}
-
-
-def _asset_json(asset: Asset) -> dict[str, Any]:
-    return {name: _json(getattr(asset, name)) for name in _fields(Asset)}
 
 
 def _json(value: Any) -> Any:

@@ -112,7 +112,10 @@ class Router:
     ) -> None:
         self._settings = settings
         self._bare = bare
-        self.converter = converter or _default(settings)
+        root = settings.cache_dir / "converted"
+        self.converter = converter or Converter(
+            LocalStore(root=root, max_bytes=settings.cache_bytes), root
+        )
 
     def serving(self, asset: Asset, origin: Origin) -> Asset:
         """Return the asset in the requested format, as far as its item decides."""
@@ -185,11 +188,6 @@ class Router:
             trusted=origin.own_files or asset.href.startswith(ours),
             allowed=self._settings.named_hosts(),
         )
-
-
-def _default(settings: Settings) -> Converter:
-    root = settings.cache_dir / "converted"
-    return Converter(LocalStore(root=root, max_bytes=settings.cache_bytes), root)
 
 
 def _recipe(asset: Asset, format: str, clouds: Clouds | None, *, bare: bool) -> Recipe:

@@ -133,9 +133,7 @@ def merged(
     groups: dict[tuple[str, ...], dict[str, Hit]] = {}
     for name, seen in hits.items():
         for hit in seen:
-            best = groups.setdefault(hit.key, {})
-            if name not in best or best[name].version < hit.version:
-                best[name] = hit
+            _keep_newest(groups.setdefault(hit.key, {}), name, hit)
     if mission:
         _join_partial(groups, mission)
     made = [
@@ -161,10 +159,13 @@ def _join_partial(groups: dict[tuple[str, ...], dict[str, Hit]], mission: Missio
             if _same(mission, parts, next(iter(groups[other].values())).parts)
         ]
         if len(fitting) == 1:
-            best = groups[fitting[0]]
             for name, hit in groups.pop(key).items():
-                if name not in best or best[name].version < hit.version:
-                    best[name] = hit
+                _keep_newest(groups[fitting[0]], name, hit)
+
+
+def _keep_newest(best: dict[str, Hit], name: str, hit: Hit) -> None:
+    if name not in best or best[name].version < hit.version:
+        best[name] = hit
 
 
 def _is_partial(best: Mapping[str, Hit], mission: Mission) -> bool:
