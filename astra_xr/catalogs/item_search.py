@@ -84,7 +84,7 @@ class ItemSearch:
         Raises
         ------
         UpstreamError
-            The API is down or refuses, or its answer is no search result.
+            The API is down or refuses, or its answer is not a search result.
         """
         sent = self._sent(terms)
         answer, request = self._first(sent)

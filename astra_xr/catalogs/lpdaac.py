@@ -91,7 +91,7 @@ class LpDaac(StacCatalog):
         Raises
         ------
         SigningError
-            There is no token and no account, or they are refused.
+            There is neither a token nor an account, or they are refused.
         UpstreamError
             The login service or the storage is down.
         """

@@ -83,7 +83,7 @@ def lonlat_bounds(grid: Grid) -> Box | None:
     if not known.any():
         return None
     lons, lats = lons[known], lats[known]
-    # From the middle one on, so that the antimeridian is no gap.
+    # Relative to the middle one, so that the antimeridian makes no gap.
     middle = float(lons[len(lons) // 2])
     around = (lons - middle + 180) % 360 - 180 + middle
     return float(around.min()), float(lats.min()), float(around.max()), float(lats.max())

@@ -175,7 +175,7 @@ def _check_dates(scene: SceneId, text: str, mission: Mission) -> None:
         # In these years no search window exceeds the calendar.
         if time and 1957 <= time.year < 9999:
             continue
-        reason = f"{part} is no date"
+        reason = f"{part} is not a date"
         raise InvalidSceneId(scene_id=text, reason=reason, forms=_examples(mission))
 
 

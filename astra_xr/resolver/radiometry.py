@@ -334,4 +334,6 @@ def _factor(item: Item, name: str, value: Any) -> float:
     number = _number(item, name, value)
     if math.isfinite(number) and (number or name == "offset"):
         return number
-    raise InvalidItem(item=str(item.get("id")), reason=f"its {name} is {value!r}")
+    other = " other than 0" if name == "scale" else ""
+    reason = f"its {name} is {value!r}, not a finite number{other}"
+    raise InvalidItem(item=str(item.get("id")), reason=reason)

@@ -28,7 +28,7 @@ def read_scene(value: Any) -> str | dict[str, Any]:
     Raises
     ------
     InvalidParameter
-        It is no id, path, pystac.Item or mapping, or it is several scenes.
+        It is not an id, path, pystac.Item or mapping, or it is several scenes.
     InvalidItem
         It lacks required fields.
 

@@ -70,7 +70,7 @@ class _Answer:
             reasons.append(part + short_reason(self.error))
         if self.broken:
             count = len(self.broken)
-            what = "1 entry is no STAC item" if count == 1 else f"{count} entries are no STAC items"
+            what = "1 entry is not an item" if count == 1 else f"{count} entries are not items"
             reasons.append(f"{what} ({self.broken[0]})")
         return "; ".join(reasons)
 

@@ -164,9 +164,9 @@ def test_answers_that_are_not_whole_are_told(apis: dict[str, StacApi]) -> None:
     found = search()
     assert len(found) == 2
     assert re.match(
-        r"1 entry is no STAC item \(.*it has no assets", found.passed_over["earth-search"]
+        r"1 entry is not an item \(.*it has no assets", found.passed_over["earth-search"]
     )
-    assert "Passed over earth-search: 1 entry is no STAC item" in found._repr_html_()
+    assert "Passed over earth-search: 1 entry is not an item" in found._repr_html_()
 
 
 def test_what_every_catalog_gave_before_it_failed_is_kept(
