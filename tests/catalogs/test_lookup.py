@@ -188,7 +188,7 @@ def test_an_open_catalog_counts_as_its_url() -> None:
     url = "https://stac.example/v1"
     opened = pystac.Catalog("theirs", "as pystac_client.Client is one", href=url)
     assert catalog_name(opened) == url
-    with pytest.raises(InvalidParameter, match="that has its own URL"):
+    with pytest.raises(InvalidParameter, match="is None; expected the catalog's URL"):
         catalog_name(pystac.Catalog("memory", "lies nowhere"))
 
 
