@@ -291,27 +291,22 @@ def read_points(
     """
     import numpy as np
 
-    shapes = getattr(points, "geometry", None)
-    x: npt.NDArray[Any]
-    y: npt.NDArray[Any]
-    labels: npt.NDArray[Any]
-    x = y = labels = np.empty(0)
-    crs = LONLAT
-    if shapes is not None and hasattr(shapes, "geom_type"):
-        if shapes.crs is not None and (shapes.geom_type == "Point").all():
-            x, y, labels = shapes.x.to_numpy(), shapes.y.to_numpy(), shapes.index.to_numpy()
-            crs = shapes.crs.to_wkt()
-    else:
-        try:
+    shapes, crs, labels = getattr(points, "geometry", None), LONLAT, None
+    try:
+        if not hasattr(shapes, "geom_type"):
             pairs = np.asarray([(float(each[0]), float(each[1])) for each in points])
-        except (TypeError, ValueError, LookupError, OverflowError):
-            pairs = np.empty((0, 2))
-        x, y = pairs.reshape(-1, 2).T
-        labels = np.arange(len(x))
-    if not len(x) or not np.isfinite(np.asarray(x) + np.asarray(y)).all():
+        elif shapes.crs is None:
+            raise ValueError("no CRS")
+        else:
+            pairs = np.column_stack([shapes.x, shapes.y])
+            crs, labels = shapes.crs.to_wkt(), shapes.index.to_numpy()
+    except (TypeError, ValueError, LookupError, OverflowError):
+        pairs = np.empty((0, 2))
+    if not len(pairs) or not np.isfinite(pairs).all():
         expected = (
             "pairs of longitude and latitude in degrees, or a GeoDataFrame or GeoSeries of points "
             "with a CRS; zonal() takes polygons"
         )
         raise InvalidParameter(name="points", value=points, expected=expected)
-    return x, y, crs, labels
+    x, y = pairs.T
+    return x, y, crs, np.arange(len(x)) if labels is None else labels

@@ -6,13 +6,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Protocol
-
-
-class _Inner(Protocol):
-    def acquire(self) -> bool: ...
-
-    def release(self) -> None: ...
+from typing import Any, Protocol
 
 
 class _Renewed(Protocol):
@@ -41,7 +35,7 @@ class Lock:
         Returns the lock or semaphore to use, e.g. ``threading.RLock``.
     """
 
-    def __init__(self, make: Callable[[], _Inner] = threading.Lock) -> None:
+    def __init__(self, make: Callable[[], Any] = threading.Lock) -> None:
         self._make = make
         self.renew()
         renew_in_child(self)

@@ -87,14 +87,11 @@ def keep_call(
     ``scenes`` is its first argument, ``others`` are those besides the options that are not their
     defaults; ``nodes`` are those of a DataTree, and ``node`` is this one.
     """
-    arguments: dict[str, Any] = {}
     reason = note = ""
     try:
         grid, note = _grid(options.grid, ds)
-        arguments = _scenes(scenes) | _bands(options)
         catalog = options.catalog or _catalog(scenes, ds)
-        arguments |= {"catalog": catalog} if catalog else {}
-        arguments |= {**_service(resolver), **grid, **_values(options), **others}
+        arguments = _scenes(scenes) | _others(options, catalog, resolver, grid) | others
         if any(redact(text) != text for text in _texts(arguments)):
             raise _UnknownCall("by a URL with a query or a user, which may hold a secret")
     except _UnknownCall as error:
@@ -181,29 +178,26 @@ def _catalog(scenes: Any, ds: xr.Dataset) -> str | None:
     return (used.pop() or None) if len(used) == 1 else None
 
 
-def _service(resolver: Resolver | str | None) -> dict[str, Any]:
-    if resolver is None or isinstance(resolver, str):
-        return {"resolver": resolver} if resolver else {}
-    raise _UnknownCall("by a resolver object")
-
-
-def _bands(options: OpenOptions) -> dict[str, Any]:
-    bands = options.bands
-    if bands is None or isinstance(bands, str):
-        return {"bands": bands} if bands else {}
-    return {"bands": [str(each) for each in bands]}
-
-
-def _values(options: OpenOptions) -> dict[str, Any]:
-    """Return the options of values that are not the defaults."""
-    given: dict[str, Any] = {}
-    method = options.resampling
+def _others(
+    options: OpenOptions, catalog: str | None, resolver: Any, grid: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the arguments besides the scenes that are not the defaults."""
+    if not isinstance(resolver, str | None):
+        raise _UnknownCall("by a resolver object")
+    bands, method = options.bands, options.resampling
     if isinstance(method, Mapping):
         method = {str(name): each for name, each in method.items() if each}
-    given |= {"resampling": method} if method else {}
-    given |= {} if options.mask_and_scale else {"mask_and_scale": False}
-    given |= {} if options.radiometry == "auto" else {"radiometry": str(options.radiometry)}
-    return given | ({"allow_large": True} if options.allow_large else {})
+    found = {
+        "bands": bands if isinstance(bands, str | None) else [str(each) for each in bands],
+        "catalog": catalog,
+        "resolver": resolver,
+        **grid,
+        "resampling": method or None,
+        "mask_and_scale": None if options.mask_and_scale else False,
+        "radiometry": None if options.radiometry == "auto" else str(options.radiometry),
+        "allow_large": options.allow_large or None,
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _grid(grid: TargetGrid, ds: xr.Dataset) -> tuple[dict[str, Any], str]:
@@ -212,7 +206,7 @@ def _grid(grid: TargetGrid, ds: xr.Dataset) -> tuple[dict[str, Any], str]:
         return {"geobox": _geobox(ds)}, ""
     if grid.intersects is not None and len(json.dumps(grid.intersects)) > _LONGEST:
         return {"geobox": _geobox(ds)}, "geobox= is the grid of intersects=, a long geometry."
-    found: dict[str, Any] = {
+    found = {
         "crs": None if grid.crs is None else str(grid.crs),
         "resolution": grid.resolution,
         "bbox": grid.bbox and list(grid.bbox),
@@ -221,7 +215,7 @@ def _grid(grid: TargetGrid, ds: xr.Dataset) -> tuple[dict[str, Any], str]:
         "y": grid.y and list(grid.y),
         "anchor": grid.anchor,
     }
-    return {name: value for name, value in found.items() if value is not None}, ""
+    return found, ""
 
 
 def _geobox(ds: xr.Dataset) -> dict[str, Any]:
