@@ -76,7 +76,7 @@ def _box_problem(west: float, south: float, east: float, north: float) -> str:
 
 def _box_numbers(value: Any) -> list[float]:
     """Return the four numbers of a box; fewer or more if it is none."""
-    if getattr(value, "crs", None) is not None and hasattr(value, "bbox"):
+    if getattr(value, "crs", None) and hasattr(value, "to_crs") and hasattr(value, "bbox"):
         value = value.to_crs(LONLAT).bbox
     if isinstance(value, Mapping | str | bytes):
         return []
@@ -148,7 +148,9 @@ def read_geometry(value: Any) -> dict[str, Any]:
         known = False
     if known and _on_earth(points):
         return geometry
-    if not known:
+    if not known and len(_box_numbers(value)) == 4:
+        reason = "bbox= takes boxes"
+    elif not known:
         reason = "it has no CRS, which .set_crs() sets" if lacks_crs(value) else ""
     elif _on_earth(points[:, ::-1]):
         reason = "longitude and latitude look swapped"
@@ -291,7 +293,8 @@ def read_points(
     """
     import numpy as np
 
-    shapes, crs, labels = getattr(points, "geometry", None), LONLAT, None
+    shapes: Any = getattr(points, "geometry", None)
+    crs, labels = LONLAT, None
     try:
         if not hasattr(shapes, "geom_type"):
             pairs = np.asarray([(float(each[0]), float(each[1])) for each in points])
