@@ -96,7 +96,7 @@ class OpenCatalog(Protocol):
     """A ``pystac_client.Client``, ``pystac.Catalog`` or the like, which has its own URL."""
 
     def get_self_href(self) -> str | None:
-        """Return the URL; None: it has none."""
+        """Return the URL; None if it has none."""
         ...
 
 

@@ -21,13 +21,13 @@ OTHERS = "astra:other_processings"
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """A part of what a search finds."""
+    """One page of the results of a search."""
 
     items: list[dict[str, Any]]
-    """Those that no earlier page had."""
+    """Items that no earlier page had."""
 
     broken: tuple[str, ...] = ()
-    """Why entries were left out: they are no STAC items."""
+    """Why entries are not STAC items, and were left out."""
 
     matched: int | None = None
     """Number of matching items, by the catalog; None if it does not count them."""
@@ -50,8 +50,8 @@ class Catalog(Protocol):
     """Its name in messages."""
 
     provider: str
-    """Who serves the source data: ``metadata.source_provider`` of the contract; empty: taken
-    from the item."""
+    """The provider of the source data, ``metadata.source_provider`` of the API; empty if it is
+    taken from the item."""
 
     own_files: bool = False
     """True if it consists of the user's own files; its items may then refer to local files."""

@@ -146,7 +146,7 @@ def _moved(asset: Mapping[str, Any], level: str) -> Mapping[str, Any]:
 
 
 def _is_jpeg2000(asset: Mapping[str, Any]) -> bool:
-    """Return True for a JPEG 2000 file, by the end of its name, else by its media type."""
+    """Return True for a JPEG 2000 file, by the ending of its name, else by its media type."""
     return (raster_kind({"href": asset.get("href")}) or raster_kind(asset)) == "jp2"
 
 

@@ -1,4 +1,4 @@
-"""Whether the footprint of an item meets an area, also where either crosses the antimeridian."""
+"""Footprints of items as geometries, also across the antimeridian, to intersect with areas."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _unwrapped(part: BaseGeometry) -> BaseGeometry:
 
 
 def _on_map(part: BaseGeometry) -> list[BaseGeometry]:
-    """Return the pieces of a part, each brought to -180..180."""
+    """Return the pieces of a part, each moved to -180..180."""
     west, _, east, _ = part.bounds
     if west >= -180 and east <= 180:
         return [part]

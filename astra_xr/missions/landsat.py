@@ -46,7 +46,7 @@ _NO_PROCESSED = re.compile(rf"{_HEAD}{_TAIL}")
 
 
 def table(parts: Mapping[str, str]) -> tuple[Band, ...]:
-    """Return the band table of a sensor and level; the bands that all share if none is given."""
+    """Return the band table of a sensor and level; without a sensor, the bands that all share."""
     sensor, level1 = parts.get("sensor", ""), parts.get("level", "").startswith("L1")
     if not sensor:
         return QUALITY_BANDS
@@ -62,7 +62,7 @@ def table(parts: Mapping[str, str]) -> tuple[Band, ...]:
 def describe(item: Item) -> Mapping[str, str]:
     """Read sensor, level, path, row, day, processing date and tier from an item.
 
-    By its id; else by its properties, where they agree.
+    From its id; else from its properties, if they agree.
     """
     name = str(item.get("id", "")).upper()
     match = _NO_PROCESSED.fullmatch(name) or _PRODUCT.fullmatch(name)
@@ -109,8 +109,8 @@ _SENSORS = {
 def _by_properties(item: Item) -> dict[str, str]:
     """Read the parts of an item whose id has no known form; empty unless they are certain.
 
-    Satellite, instruments, level and collection 2 are given and agree, and its assets hold what
-    that level stores.
+    It has satellite, instruments, level and collection 2, these agree, and its assets hold the
+    bands of that level.
     """
     properties = item.get("properties", {})
     satellite = agreed(*read(_SATELLITE, *map(properties.get, ("platform", "eo:platform"))))

@@ -123,7 +123,7 @@ BANDS: tuple[Band, ...] = (
 def describe(item: Item) -> Mapping[str, str]:
     """Read platform, level, start, tile, orbit, baseline and generation from an item.
 
-    By its product id or its own; else by its properties, where they agree.
+    From its product id or its own; else from its properties, if they agree.
     """
     properties = item.get("properties", {})
     product = str(properties.get("s2:product_uri") or properties.get("sentinel:product_id") or "")
@@ -156,7 +156,7 @@ def _by_properties(item: Item) -> Mapping[str, str]:
     """Read the parts of an item whose id has no known form; empty unless they are certain.
 
     It is ESA's own product, by product type or granule id and by baseline; satellite, level, tile
-    and day are unambiguous; and its assets hold what that level stores.
+    and day are unambiguous; and its assets hold the bands of that level.
     """
     properties = item.get("properties", {})
     granules = _granules(item)

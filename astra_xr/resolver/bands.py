@@ -1,4 +1,4 @@
-"""Bands: which asset of an item holds which band, and which band has a name. Pure."""
+"""Bands: which asset of an item holds which band, and finding bands by name. Pure."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def split_names(bands: str | Iterable[str] | None) -> list[str] | None:
 def _named(
     available: Sequence[BandAsset], name: str, scene: str
 ) -> Iterable[tuple[str, BandAsset]]:
-    """Return the band of a name, else the bands of a role, by their native names."""
+    """Return the band with a name, else the bands with a role, by their native names."""
     entry = _find(available, name.strip(), scene)
     if entry:
         return [(name, entry)]
@@ -288,7 +288,7 @@ def _preference(
 def _twin(
     by_name: Mapping[str, Band], item: Item, key: str, asset: Mapping[str, Any]
 ) -> Band | None:
-    """Return the band of another file of a band of the table; its name is only its asset key."""
+    """Return the table's band for a further file of it, which opens only by its asset key."""
     if not by_name:
         return None
     stem = _TWIN_SUFFIX.sub("", key.casefold())
@@ -319,7 +319,7 @@ def _mission_band(item: Item, key: str, band: Band) -> BandAsset:
 
 
 def _known_plane(described: Band, band: Band) -> Band:
-    """Return the mission's plane with a name in an item, else one that has only that name."""
+    """Return the mission's plane for one described in an item, else the described one."""
     names = {name.casefold() for name in described.names}
     for plane in band.planes:
         if names & {name.casefold() for name in plane.names}:
@@ -351,7 +351,7 @@ def _count(planes: int) -> tuple[int, ...]:
 def _own_bands(
     item: Item, key: str, asset: Mapping[str, Any], *, listed: bool
 ) -> Iterator[BandAsset]:
-    """Describe an asset of no table: the file as a whole, and each of its planes."""
+    """Describe an asset that is in no table: the file as a whole, and each of its planes."""
     planes = named = describe_planes(item, key, asset)
     raster = asset.get("raster:bands") or asset.get("bands") or ()
     if len(raster) > 1:

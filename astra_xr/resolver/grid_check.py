@@ -102,7 +102,7 @@ def _to_lonlat(crs: str) -> Any:
 
 
 def _box_of(item: Item) -> Box | None:
-    """Return the box of an item; None if it has none, or it is not in degrees, or the world."""
+    """Return the box of an item; None without one in degrees, or if it is the whole world."""
     box = _numbers(item.get("bbox"))
     if box is None and item.get("geometry"):
         try:

@@ -18,15 +18,15 @@ _DATES = {8: "%Y%m%d", 15: "%Y%m%dT%H%M%S", 14: "%Y%jT%H%M%S"}
 
 
 def parse_scene_id(text: str) -> SceneId:
-    """Read a scene id, with or without its mission in front.
+    """Read a scene id, with or without its mission as prefix.
 
     Parameters
     ----------
     text : str
         ``mission:name``, or only the name if its form shows the mission. The name is an id
         of any of the mission's forms, or the beginning of a product id, cut between two of its
-        parts. Case, blanks around it and ``.SAFE`` do not matter. The URL of a catalog's item
-        counts as the id that it ends in.
+        parts. Case, surrounding blanks and ``.SAFE`` do not matter. Of the URL of a catalog's
+        item, the id at its end is read.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def _is_file(text: str) -> bool:
 
 
 def _parse_end(url: str) -> SceneId:
-    """Read the URL or path of an item as the id that it ends in."""
+    """Read the id at the end of an item's URL or path."""
     try:
         return _parse(_end_of(url))
     except InvalidSceneId:

@@ -18,7 +18,7 @@ from astra_xr.model import AS_STORED, CLASS_ROLES, DIGITAL_NUMBERS, Band, Radiom
 from astra_xr.warned import first_time
 
 _COMPLEX = {"cint16": "complex64", "cfloat32": "complex64", "cfloat64": "complex128"}
-"""The raster extension's names of types that numpy calls otherwise."""
+"""The raster extension's name of a type → NumPy's."""
 
 _TYPES = {np.dtype(code).name for code in np.typecodes["AllInteger"] + np.typecodes["AllFloat"]}
 

@@ -144,7 +144,7 @@ class RemoteResolver:
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceUrl:
-    """Has a URL signed by the service at each call; pickles without the key."""
+    """A URL that the service signs at each call; pickles without the key."""
 
     settings: Settings = field(repr=False)
     scene: str

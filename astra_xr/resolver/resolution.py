@@ -81,7 +81,7 @@ class Resolution:
 
         ``assets`` is keyed by native band name. A public URL never expires; its ``expires_at`` is
         the hour that the API guarantees. A URL that needs a request header (Earthdata, Copernicus
-        Data Space) is given without it: this JSON contains no token.
+        Data Space) is included without it: this JSON contains no token.
         """
         assets = self.assets.values()
         # In meters, whatever the units of the CRS.

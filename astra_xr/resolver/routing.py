@@ -25,7 +25,7 @@ FORMATS = tuple(_FORMATS)
 Routing = Literal["direct", "converted"]
 
 _ANY = "application/octet-stream"
-"""The media type of bytes of any kind."""
+"""The media type of unspecified bytes."""
 
 _AS_THEY_ARE = (*CLASS_ROLES, "visual")
 """Roles of bands that are not stretched in images."""
@@ -45,8 +45,8 @@ def check_format(format: str) -> str:
 def needs_conversion(asset: Mapping[str, Any], format: str) -> bool | None:
     """Return True if an asset of an item has to be converted to a format.
 
-    Its media type decides if it has a profile or another format, else only the file's header
-    can: None.
+    Its media type decides, if it has a profile or another format. None if only the file's header
+    can decide.
     """
     if format != "cog":
         return True

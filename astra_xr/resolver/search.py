@@ -48,7 +48,7 @@ class Rows:
 
 @dataclass
 class _Answer:
-    """What one catalog found."""
+    """The results of one catalog."""
 
     hits: list[Hit] = field(default_factory=list)
     acquisitions: set[tuple[str, ...]] = field(default_factory=set)

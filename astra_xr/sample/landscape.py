@@ -20,7 +20,7 @@ from astra_xr.sample.series import WHOLE, Frame
 
 # Rows and columns of the landscape that are painted: 342 whole pixels of 60 m.
 _PAINTED: Final = 2052
-#: How often `paint` reports progress.
+#: Number of times that `paint` reports progress.
 STEPS: Final = 3 + len(spectra.GSD)
 # Rows that are painted at a time.
 _STRIP: Final = 36
@@ -44,7 +44,7 @@ class Ground:
     """The landscape, or a part of it, without sun and sky; arrays of (n, n), 10 m."""
 
     label: NDArray[np.uint16]
-    """This, gain and water as in `cover.Cover`."""
+    """As in `cover.Cover`, as are gain and water."""
     gain: F32
     water: NDArray[np.bool_]
     relief: F32

@@ -67,7 +67,7 @@ def ensure_sample(folder: Path, scene_id: str = WHOLE.id, *, progress: bool = Tr
 
 
 def _is_complete(document: Path) -> bool:
-    """Return True if all files have the size that the item says: a disk may fill up, or fail."""
+    """Return True if all files have the size in the item: a disk may fill up, or fail."""
     try:
         assets = json.loads(document.read_text(encoding="utf-8"))["assets"].values()
         sizes = {document.parent / asset["href"]: asset["file:size"] for asset in assets}

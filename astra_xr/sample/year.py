@@ -17,7 +17,7 @@ from astra_xr.sample import landscape, sky, spectra
 from astra_xr.sample.fractal import F32, fractal, generator, smoothstep
 from astra_xr.sample.series import Frame, Scene
 
-# The middle of the fire (row and column in the part), and how far it came, in 10 m pixels.
+# The middle of the fire (row and column in the part), and its reach, in 10 m pixels.
 _FIRE: Final = (375, 465, 125.0)
 
 
