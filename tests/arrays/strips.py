@@ -189,11 +189,12 @@ class Source:
     def stranger(self) -> xr.Dataset:
         """Open the first scene's bands from a netCDF file, as one of another program."""
         path, (rows, cols) = self.scratch / "stranger.nc", self.shape
-        bands = Pixels().bands(FIRST)
-        coords = {"y": NORTH - 5 - 10.0 * np.arange(rows), "x": EAST + 5 + 10.0 * np.arange(cols)}
-        packing = {"dtype": "uint16", "scale_factor": 1e-4, "add_offset": -0.1, "_FillValue": 0}
-        maps: Any = {name: (("y", "x"), bands[name], {}, packing) for name in ("red", "nir")}
-        xr.Dataset(maps, coords).rio.write_crs(32610).to_netcdf(path)
+        if not path.exists():
+            bands = Pixels().bands(FIRST)
+            y, x = NORTH - 5 - 10.0 * np.arange(rows), EAST + 5 + 10.0 * np.arange(cols)
+            packing = {"dtype": "uint16", "scale_factor": 1e-4, "add_offset": -0.1, "_FillValue": 0}
+            maps: Any = {name: (("y", "x"), bands[name], {}, packing) for name in ("red", "nir")}
+            xr.Dataset(maps, {"y": y, "x": x}).rio.write_crs(32610).to_netcdf(path)
         return xr.open_dataset(path, decode_coords="all")
 
 

@@ -177,6 +177,11 @@ def _read(ds: xr.Dataset) -> xr.Dataset:
     return ds
 
 
+def mirrored(values: Any) -> Any:
+    """Return 1 - x in its own type, which NumPy 1 widens in single numbers."""
+    return np.subtract(1, values, dtype=values.dtype)
+
+
 class Mirrored(indexing.ExplicitlyIndexedNDArrayMixin):
     """A wrapper as xarray may add one tomorrow: 1 - x of what it wraps."""
 
@@ -200,10 +205,10 @@ class Mirrored(indexing.ExplicitlyIndexedNDArrayMixin):
         return Mirrored(self.array.transpose(order))
 
     def get_duck_array(self) -> Any:
-        return 1 - self.array.get_duck_array()
+        return mirrored(self.array.get_duck_array())
 
     async def async_get_duck_array(self) -> Any:
-        return 1 - await self.array.async_get_duck_array()
+        return mirrored(await self.array.async_get_duck_array())
 
 
 class BareArray(LazyArray):
@@ -214,8 +219,8 @@ class BareArray(LazyArray):
         self.shape, self.dtype = variable.shape, variable.dtype
 
     async def read(self, index: Index) -> Array:
-        mirrored: Array = 1 - await values_of(self._variable[index.axes])
-        return mirrored
+        values: Array = mirrored(await values_of(self._variable[index.axes]))
+        return values
 
 
 class MirroredBackend(BackendArray):
@@ -233,7 +238,7 @@ class MirroredBackend(BackendArray):
 
     def _get(self, key: tuple[Any, ...]) -> Any:
         dims = [f"dim_{n}" for n in range(len(self.shape))]
-        return 1 - xr.Variable(dims, self.array)[key].values
+        return mirrored(xr.Variable(dims, self.array)[key].values)
 
 
 def _wrapped(ds: xr.Dataset, wrapper: Callable[[Any], Any]) -> xr.Dataset:
