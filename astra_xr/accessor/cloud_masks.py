@@ -66,7 +66,7 @@ def mask(
     missions = _of_missions(ds)
     if len(missions) > 1:
         options: Any = {"by": by, "above": above}
-        return _joined(ds, [(n, mask(part, what, dilate, **options)) for n, part in missions])
+        return _joined(ds, [(n, mask(part, kinds, dilate, **options)) for n, part in missions])
     check_provenance(ds, "mask()")
     if by == PROBABILITY:
         limit = _THRESHOLD if above is None else above
