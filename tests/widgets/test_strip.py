@@ -176,6 +176,26 @@ def test_of_five_hundred_dates_few_are_read(show: Show, page: Any) -> None:
     picker.close()
 
 
+def test_dates_without_thumbnails_are_colored_once(show: Show, page: Any) -> None:
+    times = np.datetime64("2024-01-01", "ns") + np.arange(3) * np.timedelta64(1, "D")
+    values = np.random.default_rng(0).random((3, 40, 50), np.float32)
+    ds = xr.Dataset({"a": (("time", "y", "x"), values)}, {"time": times})
+    picker = ds.chunk(time=1).astra.pick()
+    show(picker)
+    page.locator(".astra-date.astra-here").wait_for()
+    last = drawn(page)
+    page.evaluate(
+        """window.colored = 0;
+           const {prototype} = CanvasRenderingContext2D, put = prototype.putImageData;
+           prototype.putImageData = function (...all) { window.colored++; put.apply(this, all); };
+           0"""
+    )
+    page.locator(".astra-dates").dispatch_event("scroll")
+    drawn(page, last)
+    assert page.evaluate("window.colored") == 0
+    picker.close()
+
+
 def test_values_over_time_that_failed_are_read_again(show: Show, stack: Picker, page: Any) -> None:
     fails = """window.kernel = (message, tell) => {
       if (message.type !== "series" || window.failed) return window.reply(message, tell);

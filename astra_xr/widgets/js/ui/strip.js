@@ -218,7 +218,7 @@ export class Strip {
 
   /** @param {number} n @param {Cell} cell @param {Coloring} shared */
   draw(n, cell, shared) {
-    const { about, edited: state, store, pyramid } = this.view;
+    const { about, edited: state, store } = this.view;
     const tiles = /** @type {Tile[]} */ (channelsOf(state).map((key) => this.tile(key, n)).filter(Boolean));
     const mask = about.masked ? this.tile(MASK, n) : undefined;
     const small = tiles.length === channelsOf(state).length && (!state.mask || Boolean(mask));
@@ -233,22 +233,33 @@ export class Strip {
     cell.node.classList.toggle("astra-failed", Boolean(failed));
     if (failed) cell.node.title = `${this.steps[n].label}: ${failed}`;
     if (!coloring.known) return;
-    if (small) {
-      const shownMask = state.mask ? mask : null, key = coloring.keyOf(tiles, shownMask);
-      if (cell.made === key) return;
-      [cell.canvas.height, cell.canvas.width] = tiles[0].shape;
-      cell.canvas.getContext("2d")?.putImageData(coloring.image(tiles, shownMask), 0, 0);
-      cell.made = key;
-    } else if (about.offline || !about.quick) {
-      // There are no thumbnails: shrink the overview, if the step was shown.
-      const layer = new Layer(store, pyramid, pyramid.top);
-      layer.paint(pyramid.whole, coloring);
-      if (!layer.complete) return;
-      const scale = 112 / Math.max(layer.canvas.width, layer.canvas.height);
-      [cell.canvas.width, cell.canvas.height] = [layer.canvas.width * scale, layer.canvas.height * scale];
-      cell.canvas.getContext("2d")?.drawImage(layer.canvas, 0, 0, cell.canvas.width, cell.canvas.height);
-      cell.made = "";
-    } else return;
-    cell.node.classList.add("astra-here");
+    if (small) this.drawThumbnail(cell, coloring, tiles, state.mask ? mask : null);
+    else if (about.offline || !about.quick) this.drawOverview(cell, coloring);
+    if (cell.made) cell.node.classList.add("astra-here");
+  }
+
+  /** @param {Cell} cell @param {Coloring} coloring @param {Tile[]} tiles @param {Tile | null | undefined} mask */
+  drawThumbnail(cell, coloring, tiles, mask) {
+    const key = coloring.keyOf(tiles, mask);
+    if (cell.made === key) return;
+    [cell.canvas.height, cell.canvas.width] = tiles[0].shape;
+    cell.canvas.getContext("2d")?.putImageData(coloring.image(tiles, mask), 0, 0);
+    cell.made = key;
+  }
+
+  /** Where there are no thumbnails: shrink the overview, if the step was shown. @param {Cell} cell @param {Coloring} coloring */
+  drawOverview(cell, coloring) {
+    const { store, pyramid } = this.view, { keys, time, state: { mask } } = coloring, { top: level } = pyramid;
+    const overview = pyramid.within(level, pyramid.whole)
+      .flatMap(([row, col]) => [...keys, ...(mask ? [MASK] : [])].map((key) => store.get({ key, time, level, row, col })));
+    if (!overview.every((tile) => tile !== undefined)) return;
+    const key = coloring.keyOf(overview, null);
+    if (cell.made === key) return;
+    const layer = new Layer(store, pyramid, level);
+    layer.paint(pyramid.whole, coloring);
+    const { canvas } = layer, scale = 112 / Math.max(canvas.width, canvas.height);
+    [cell.canvas.width, cell.canvas.height] = [canvas.width * scale, canvas.height * scale];
+    cell.canvas.getContext("2d")?.drawImage(canvas, 0, 0, cell.canvas.width, cell.canvas.height);
+    cell.made = key;
   }
 }
