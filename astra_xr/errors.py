@@ -273,7 +273,7 @@ class InvalidItem(AstraError, ValueError):
     def __init__(self, *, item: str, reason: str) -> None:
         self.item = redact(item)
         self.reason = redact(reason)
-        super().__init__(f"STAC item {self.item!r} cannot be used: {self.reason}")
+        super().__init__(f"STAC item {self.item!r} cannot be used: {self.reason.rstrip('.')}.")
 
 
 class SceneNotFound(AstraError, LookupError):

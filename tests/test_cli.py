@@ -152,7 +152,7 @@ def test_search_refuses_and_says_who_was_passed_over(
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     assert main(["search", "sentinel-2"]) == 2
-    assert "an area (bbox= or intersects=) or a time" in capsys.readouterr().err
+    assert "neither an area nor a time is given" in capsys.readouterr().err
     assert main(["search", "sentinal-2", "--datetime", "2025"]) == 2
     assert "did you mean 'sentinel-2'" in capsys.readouterr().err
     assert main(["search", "sentinel-2", "--intersects", "/no/such.geojson"]) == 2

@@ -71,7 +71,7 @@ SAMPLES: list[tuple[AstraError, str, str]] = [
     (
         errors.InvalidItem(item="S2", reason="it has no assets"),
         "invalid-item",
-        "STAC item 'S2' cannot be used: it has no assets",
+        "STAC item 'S2' cannot be used: it has no assets.",
     ),
     (
         errors.SceneNotFound(scene_id="landsat:LC08", asked=["Earth Search", "USGS"], hint="Wait."),

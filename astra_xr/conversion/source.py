@@ -133,7 +133,7 @@ class Source:
                 return
         except httpx.HTTPError as error:
             failure = type(error).__name__
-        raise UpstreamUnavailable(service=self._label, reason=f"its storage fails ({failure})")
+        raise UpstreamUnavailable(service=self._label, reason=f"its storage failed ({failure})")
 
     def _look_at(self, path: Path) -> None:
         with disk_errors(self._label), path.open("rb") as file:

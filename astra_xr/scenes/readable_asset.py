@@ -85,7 +85,7 @@ def _by_header(
     header = _header(asset, label, resolution.item)
     indexes = asset.indexes or tuple(range(1, header.count + 1))
     if max(indexes) > header.count and not asset.alone:
-        both = f"it says that {name!r} has {max(indexes)} bands, while its file has {header.count}"
+        both = f"{name!r} has {max(indexes)} bands here, while its file has {header.count}"
         reason = f"{both}; open them one by one, e.g. '{asset.key}.1'"
         raise InvalidItem(item=scene, reason=reason)
     if max(indexes) > header.count:

@@ -82,7 +82,7 @@ def check_system() -> None:
     if not hasattr(os, "pread"):
         raise AstraError(
             "The service does not run on Windows, which lacks os.pread. Run it on Linux or macOS, "
-            "in WSL or in a container; clients can be on Windows."
+            "in WSL or a container; clients can be on Windows."
         )
 
 

@@ -160,7 +160,7 @@ class LocalFiles:
             more = size if verdict.status == 416 else None
             await plain_problem(verdict.status, request_id, more)(scope, receive, send)
             return
-        await _serve(file, verdict, send, head=scope["method"] == "HEAD")
+        await _serve(file, verdict, scope["method"], send)
 
     def _opens(self, method: str, raw: str, query: bytes) -> bool:
         short = len(raw) <= _LONGEST_PATH and len(query) <= _LONGEST_QUERY
@@ -245,14 +245,14 @@ def _fields(query: bytes) -> Mapping[str, str]:
     return fields if len(fields) == len(pairs) else {}
 
 
-async def _serve(file: _File, verdict: Verdict, send: Send, *, head: bool) -> None:
+async def _serve(file: _File, verdict: Verdict, method: str, send: Send) -> None:
     headers, start, stop = list(file.headers), verdict.start, verdict.stop
     if verdict.status == 206:
         part = b"bytes %d-%d/%d" % (start, stop - 1, file.version.size)
         headers.append((b"content-range", part))
     if verdict.status != 304:
         headers.append((b"content-length", b"%d" % (stop - start)))
-    empty = head or verdict.status == 304
+    empty = method == "HEAD" or verdict.status == 304
     data = b"" if empty else _in_memory(file.descriptor, stop - start, start)
     if data is None:
         await _stream(file, verdict, headers, send)

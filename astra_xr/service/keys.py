@@ -197,10 +197,11 @@ class Keyring:
         keys: Iterable[Secret[str]] = (),
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
+        self._held: dict[str, ApiKey] = {}  # in case that repr is called early
         self._file = KeyFile(path) if path else None
         self._clock = clock
         self._given = {k.id: k for k in map(_given, keys)}
-        self._held: dict[str, ApiKey] = dict(self._given)
+        self._held |= self._given
         self._stamp: Any = _UNREAD
         self._lock = threading.Lock()
         self._look()

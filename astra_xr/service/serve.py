@@ -201,7 +201,9 @@ def _check_address(host: str, port: int) -> None:
     else:
         return
     expected = "another host or port"
-    raise InvalidParameter(name="host, port", value=(host, port), expected=expected, reason=reason)
+    raise InvalidParameter(
+        name="host, port", value=f"{host}:{port}", expected=expected, reason=reason
+    )
 
 
 def _drain(settings: ServiceSettings) -> int:

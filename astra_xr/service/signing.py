@@ -17,7 +17,7 @@ from astra_xr.errors import InvalidParameter
 from astra_xr.model import utc_now
 from astra_xr.secret import Secret
 
-LIFE = timedelta(hours=1)
+_LIFE = timedelta(hours=1)
 _LEEWAY = timedelta(seconds=30)
 """Largest difference of the clocks of two servers."""
 
@@ -67,21 +67,19 @@ class UrlSigner:
     def __repr__(self) -> str:
         return f"UrlSigner({', '.join(self._keys)})"
 
-    def sign(self, method: str, path: str, life: timedelta = LIFE) -> tuple[str, datetime]:
+    def sign(self, method: str, path: str) -> tuple[str, datetime]:
         """Return the signed query of a path, and the UTC time at which it expires.
 
         Raises
         ------
         InvalidParameter
-            The path is not canonical, or ``life`` is longer than an hour.
+            The path is not canonical.
         """
         canonical = _canonical(path)
         if canonical is None:
             expected = "an absolute path of names, without '.' and '..'"
             raise InvalidParameter(name="path", value=path, expected=expected)
-        if not timedelta() < life <= LIFE:
-            raise InvalidParameter(name="life", value=life, expected="an hour or less")
-        expires_at = (self._clock() + life).replace(microsecond=0)
+        expires_at = (self._clock() + _LIFE).replace(microsecond=0)
         expiry = str(int(expires_at.timestamp()))
         key_id = next(iter(self._keys))
         signature = self._signature(key_id, method, canonical, expiry)

@@ -171,8 +171,8 @@ def test_the_page_tells_people(served: Served) -> None:
         assert f"<code>{name}</code>" in page
     for words in (
         *CATALOGS, "Authorization: Bearer $KEY",
-        "cog, geotiff, png, jpeg", "auto, file, raw", "nothing is signed",
-        "all that astra-xr", "GET /assets/{key}/{file}",
+        "cog, geotiff, png, jpeg", "auto, file, raw", "URLs are not signed",
+        "all metadata that astra-xr", "GET /assets/{key}/{file}",
         *(row.raised.code for row in ROWS), "rate-limited", "authentication-required",
     ):  # fmt: skip
         assert words in page, words

@@ -112,10 +112,7 @@ def test_keys_are_checked(keys: dict[str, Secret[bytes]]) -> None:
         UrlSigner(keys)
 
 
-@pytest.mark.parametrize("life", [timedelta(0), timedelta(hours=1, seconds=1)])
-def test_no_longer_than_an_hour(signer: UrlSigner, life: timedelta) -> None:
-    with pytest.raises(InvalidParameter, match="an hour or less"):
-        signer.sign("GET", PATH, life)
+def test_paths_are_canonical(signer: UrlSigner) -> None:
     with pytest.raises(InvalidParameter, match="without '.' and"):
         signer.sign("GET", "/a/../b")
 

@@ -655,7 +655,9 @@ class TestMessages:
     def test_an_item_of_more_bands_than_its_file(self, classes_file: Path, field: str) -> None:
         told = {"href": str(classes_file), "type": COG, field: [{"name": "B1"}, {"name": "B2"}]}
         item = item_of({"a": told})
-        with pytest.raises(InvalidItem, match=r"'a' has 2 bands, while its file has 1; .*'a\.1'"):
+        with pytest.raises(
+            InvalidItem, match=r"'a' has 2 bands here, while its file has 1; .*'a\.1'"
+        ):
             opened(item, "a")
         assert set(np.unique(opened(item, "a.1"))) == {10, 80}
 
