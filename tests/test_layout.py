@@ -89,10 +89,10 @@ def test_the_contracts_name_every_catalog_and_mission() -> None:
         p.stem for p, code in plugins.items() if re.search(r"^class .*Catalog\):", code, re.M)
     }
     missions = {p.stem for p, code in plugins.items() if re.search(r"^MISSION =", code, re.M)}
-    assert named["Catalogs know nothing of each other"] == {
+    assert named["Catalogs are independent of each other"] == {
         f"astra_xr.catalogs.{name}" for name in catalogs - {"stac"}
     }
-    assert named["Missions know nothing of each other"] == {
+    assert named["Missions are independent of each other"] == {
         f"astra_xr.missions.{name}" for name in missions | {"landsat_bands"}
     }
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import os
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -115,39 +115,24 @@ class ServiceSettings:
         InvalidParameter
             A variable has an invalid value.
         """
-        values: dict[str, Any] = {"core": Settings.from_env(environ)}
+        core = Settings.from_env(environ)
         env = _variables(os.environ if environ is None else environ)
         del environ  # it has secrets
-        if "keys_file" in env:
-            values["keys_file"] = Path(env["keys_file"]).expanduser()
-        values["cors_origins"] = tuple(_listed(env.get("cors_origins", "")))
-        as_is = ("public_url", "rate", "limits_url", "store")
-        values |= {name: env[name] for name in as_is if name in env}
-        values["metrics"] = env.get("metrics", "").lower() in ("1", "on", "true", "yes")
-        if "log_level" in env:
-            values["log_level"] = _level(env["log_level"])
-        if "drain" in env:
-            values["drain"] = _seconds(env["drain"])
-        counts = {name: _count(name, env[name]) for name in _COUNTS if name in env}
-        values |= {name: count for name, count in counts.items() if name in _QUEUE}
-        values["conversion_limits"] = _limits(counts)
-        if "api_keys" in env:
-            values["api_keys"] = tuple(map(Secret, _listed(env["api_keys"].reveal())))
-        if "url_keys" in env:
-            values["url_keys"] = _url_keys(env["url_keys"])
-        return cls(**values)
-
-
-_QUEUE = ("conversions", "conversions_per_key", "conversions_waiting")
-_COUNTS = (*_QUEUE, "conversion_memory", "conversion_seconds", "conversion_threads")
-_SECRETS = ("api_keys", "url_keys", "limits_url", "store")
+        values = {name: _read(name, text) for name, text in env.items()}
+        seconds = values.pop("conversion_seconds", None)
+        limits = {
+            "memory": values.pop("conversion_memory", None),
+            "threads": values.pop("conversion_threads", None),
+            "wall_seconds": seconds,
+            "cpu_seconds": seconds,
+        }
+        given = {name: value for name, value in limits.items() if value is not None}
+        return cls(core=core, conversion_limits=Limits(**given), **values)
 
 
 def _variables(environ: Mapping[str, str]) -> dict[str, Any]:
     """Return the variables that are set, by field."""
-    names = ("keys_file", "public_url", "cors_origins", "rate", "metrics", "drain", "log_level",
-             *_COUNTS, *_SECRETS)  # fmt: skip
-    texts = {name: environ.get(f"ASTRA_{name.upper()}") for name in names}
+    texts = {name: environ.get(f"ASTRA_{name.upper()}") for name in _VARIABLES}
     return {n: Secret(t) if n in _SECRETS else t for n, t in texts.items() if t}
 
 
@@ -212,36 +197,21 @@ def _listed(text: str) -> list[str]:
 
 
 def _seconds(text: str) -> float:
-    if text.replace(".", "", 1).isdecimal() and text.isascii():
-        return float(text)
-    raise InvalidParameter(name="ASTRA_DRAIN", value=text, expected="a number of seconds")
+    if not text.replace(".", "", 1).isdecimal() or not text.isascii():
+        raise ValueError
+    return float(text)
 
 
 def _level(text: str) -> str:
-    if text.lower() in _LEVELS:
-        return text.lower()
-    expected = f"one of {', '.join(_LEVELS)}"
-    raise InvalidParameter(name="ASTRA_LOG_LEVEL", value=text, expected=expected)
+    if text.lower() not in _LEVELS:
+        raise ValueError
+    return text.lower()
 
 
-def _count(name: str, text: str) -> int:
-    if text.isdecimal() and text.isascii() and 0 < len(text) < 19 and int(text):
-        return int(text)
-    shown = f"ASTRA_{name.upper()}"
-    raise InvalidParameter(name=shown, value=text, expected="a whole number of 1 or more")
-
-
-def _limits(counts: Mapping[str, int]) -> Limits:
-    limits = Limits()
-    seconds = counts.get("conversion_seconds")
-    return replace(
-        limits,
-        memory=counts.get("conversion_memory", limits.memory),
-        threads=counts.get("conversion_threads", limits.threads),
-        wall_seconds=seconds or limits.wall_seconds,
-        # The processor time of all threads together.
-        cpu_seconds=seconds or limits.cpu_seconds,
-    )
+def _count(text: str) -> int:
+    if not text.isdecimal() or not text.isascii() or len(text) > 18 or not int(text):
+        raise ValueError
+    return int(text)
 
 
 def _url_keys(text: Secret[str]) -> dict[str, Secret[bytes]]:
@@ -249,8 +219,7 @@ def _url_keys(text: Secret[str]) -> dict[str, Secret[bytes]]:
     for part in map(Secret, _listed(text.reveal())):
         keys[part.reveal().partition(":")[0]] = _decoded(part)
     if not all(name.isalnum() and len(key.reveal()) >= 32 for name, key in keys.items()):
-        expected = "id:base64 of at least 32 bytes, comma-separated"
-        raise InvalidParameter(name="ASTRA_URL_KEYS", value="***", expected=expected)
+        raise ValueError
     return keys
 
 
@@ -259,3 +228,34 @@ def _decoded(part: Secret[str]) -> Secret[bytes]:
         return Secret(base64.b64decode(part.reveal().partition(":")[2], validate=True))
     except ValueError:
         return Secret(b"")
+
+
+_COUNTS = ("conversions", "conversions_per_key", "conversions_waiting", "conversion_memory",
+           "conversion_seconds", "conversion_threads")  # fmt: skip
+_SECRETS = ("api_keys", "url_keys", "limits_url", "store")
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "keys_file": lambda path: Path(path).expanduser(),
+    "cors_origins": lambda text: tuple(_listed(text)),
+    "metrics": lambda text: text.lower() in ("1", "on", "true", "yes"),
+    "log_level": _level,
+    "drain": _seconds,
+    "api_keys": lambda keys: tuple(map(Secret, _listed(keys.reveal()))),
+    "url_keys": _url_keys,
+    **dict.fromkeys(_COUNTS, _count),
+}
+_VARIABLES = ("public_url", "rate", "limits_url", "store", *_READERS)
+_EXPECTED = {
+    "log_level": f"one of {', '.join(_LEVELS)}",
+    "drain": "a number of seconds",
+    "url_keys": "id:base64 of at least 32 bytes, comma-separated",
+    **dict.fromkeys(_COUNTS, "a whole number of 1 or more"),
+}
+
+
+def _read(name: str, text: Any) -> Any:
+    """Return the value of a variable, which is text if it has no reader."""
+    try:
+        return _READERS[name](text) if name in _READERS else text
+    except ValueError:
+        pass
+    raise InvalidParameter(name=f"ASTRA_{name.upper()}", value=text, expected=_EXPECTED[name])
