@@ -81,9 +81,11 @@ def test_each_date_has_colors_of_its_own_limits(show: Show, stack: Picker, page:
         f"before => {colors}.filter((each, n) => each !== before[n]).length >= before.length - 1",
         arg=before,
     )
-    last = drawn(page)
-    page.wait_for_timeout(300)
-    assert drawn(page) == last  # and nothing is computed again
+    revisions = [drawn(page)]
+    while len(revisions) < 2 or revisions[-1] != revisions[-2]:  # nothing is computed for ever
+        assert len(revisions) < 20, revisions
+        page.wait_for_timeout(300)
+        revisions.append(drawn(page))
 
 
 def test_keys_go_from_date_to_date_and_only_to_clear_ones(
