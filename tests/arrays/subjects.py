@@ -296,6 +296,10 @@ SUBJECTS = {
         open=lambda s: s.scene("visual"),
         truth=lambda p: {"visual": p.visual(FIRST)},
     ),
+    "planes of a stack": Subject(
+        open=lambda s: s.stack([FIRST, SECOND], "visual"),
+        truth=lambda p: {"visual": np.stack([p.visual(FIRST), p.visual(SECOND)])},
+    ),
     # Scenes over time
     "stack": Subject(
         open=lambda s: s.stack([FIRST, SECOND, THIRD]), truth=_three, able="index mask"
