@@ -68,28 +68,19 @@ def mask(
         options: Any = {"by": by, "above": above}
         return _joined(ds, [(n, mask(part, kinds, dilate, **options)) for n, part in missions])
     check_provenance(ds, "mask()")
+    masked: Above | ClassMask
     if by == PROBABILITY:
         limit = _THRESHOLD if above is None else above
-        masked: Above | ClassMask = Above(limit=limit, dilate=reach)
-        band = _probability(ds)
+        band, masked = _probability_band(ds), Above(limit=limit, dilate=reach)
         attrs = {"long_name": f"mask: clouds, probability above {limit:g} %", "classes": "clouds"}
-        stored = fetched(ds, band, grid, elsewhere=True)
-        attrs |= {"catalog": stored.attrs["catalog"]} if "catalog" in stored.attrs else {}
     else:
-        class_band, known = _class_band(ds, "mask()")
-        if by is not None and by.casefold() not in {n.casefold() for n in class_band.names}:
-            expected = f"{class_band.native!r}, 'probability' or a function"
-            raise InvalidParameter(name="by", value=by, expected=expected)
-        if not kinds or any(each not in tuple(known) for each in kinds):
-            expected = f"one or several of {', '.join(map(repr, known))}"
-            raise InvalidParameter(name="what", value=what, expected=expected)
-        masked = _class_mask(class_band, [name for kind in kinds for name in known[kind]], reach)
-        band = class_band.native
-        attrs = {
-            "long_name": f"mask: {', '.join(kinds)}",
-            "classes": ", ".join(each.name for each in masked.classes),
-        }
-        stored = fetched(ds, band, grid)
+        class_band, names = _masked_classes(ds, what, kinds, by)
+        band, masked = class_band.native, _class_mask(class_band, names, reach)
+        listed = ", ".join(each.name for each in masked.classes)
+        attrs = {"long_name": f"mask: {', '.join(kinds)}", "classes": listed}
+    stored = fetched(ds, band, grid, elsewhere=by == PROBABILITY)
+    if by == PROBABILITY and "catalog" in stored.attrs:
+        attrs["catalog"] = stored.attrs["catalog"]
     found = _mask_of(stored, masked)
     found.attrs = {**attrs, "band": band, "dilate": reach}
     found = kept(found, ds, grid)
@@ -267,12 +258,26 @@ def _class_band(ds: xr.Dataset, method: str) -> tuple[Band, dict[str, tuple[str,
     )
 
 
+def _masked_classes(
+    ds: xr.Dataset, what: Any, kinds: tuple[Any, ...], by: str | None
+) -> tuple[Band, list[str]]:
+    """Return the classification band, and the names of the classes to mask."""
+    band, known = _class_band(ds, "mask()")
+    if by is not None and by.casefold() not in {n.casefold() for n in band.names}:
+        expected = f"{band.native!r}, 'probability' or a function"
+        raise InvalidParameter(name="by", value=by, expected=expected)
+    if not kinds or any(each not in tuple(known) for each in kinds):
+        expected = f"one or several of {', '.join(map(repr, known))}"
+        raise InvalidParameter(name="what", value=what, expected=expected)
+    return band, [name for kind in kinds for name in known[kind]]
+
+
 def _class_mask(band: Band, names: list[str], dilate: int) -> ClassMask:
     classes = tuple(each for each in band.classes if each.name in names)
     return ClassMask(classes=classes, nodata=band.nodata, dilate=dilate)
 
 
-def _probability(ds: xr.Dataset) -> str:
+def _probability_band(ds: xr.Dataset) -> str:
     """Return the name of the asset that holds cloud probabilities."""
     mission = MISSIONS.get(mission_of(ds))
     if mission is None or not mission.cloud_probability:

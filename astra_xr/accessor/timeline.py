@@ -123,13 +123,7 @@ def timeline(
     rows = [row for row in found.rows if row.datetime]
     tile_days = choose_tiles(rows, lonlat)
     if not tile_days:
-        edges = ", ".join(f"{edge:.4f}" for edge in shapely.total_bounds(lonlat))
-        count = len(found)
-        reason = f"none of the {count} scenes found is of the fields" if count else "no scene found"
-        expected = (
-            f"a time with scenes of the fields, which lie in ({edges}) (west, south, east, north)"
-        )
-        raise InvalidParameter(name="datetime", value=datetime, expected=expected, reason=reason)
+        raise _no_scenes(datetime, lonlat, len(found))
     warn_of_swapped(_swapped(fields, lonlat, tile_days, rows), stacklevel=2)
     made = {"mask_clouds": _text_of(mask_clouds), "min_coverage": min_coverage}
     known = set() if previous is None else _days_of(previous, fields, wanted, stats, made)
@@ -146,6 +140,15 @@ def timeline(
             tables.append(_of_days(table, own, fields.labels))
             shown.update()
     return _joined(tables, previous, fields, stats).assign_attrs(mission=mission, **made)
+
+
+def _no_scenes(datetime: Any, lonlat: npt.NDArray[Any], count: int) -> InvalidParameter:
+    edges = ", ".join(f"{edge:.4f}" for edge in shapely.total_bounds(lonlat))
+    reason = f"none of the {count} scenes found is of the fields" if count else "no scene found"
+    expected = (
+        f"a time with scenes of the fields, which lie in ({edges}) (west, south, east, north)"
+    )
+    return InvalidParameter(name="datetime", value=datetime, expected=expected, reason=reason)
 
 
 def _swapped(
