@@ -26,13 +26,9 @@ _Ring = list[tuple[float, float]]
 
 
 def map_svg(rows: Sequence[Row], box: Box | None) -> str:
-    """Return a map of the outlines of scenes and of the box that was searched.
+    """Return a map of the outlines of scenes and of the box that was searched, as ``<svg>``.
 
-    Returns
-    -------
-    str
-        An ``<svg>`` element: longitude and latitude with true proportions at the center, and
-        lines of both. Empty if no scene has an outline.
+    Longitude and latitude have true proportions at the center. Empty if no scene has an outline.
     """
     outlines = [_rings(row) for row in rows]
     # Corners of scenes of one tile differ by meters.
@@ -40,9 +36,8 @@ def map_svg(rows: Sequence[Row], box: Box | None) -> str:
     if not shapes:
         return ""
     area = [_box_ring(box)] if box else []
-    across = _crosses([*area, *(ring for rings in shapes for ring in rings)])
-    shapes = [[_turned(ring, across) for ring in rings] for rings in shapes]
-    area = [_turned(ring, across) for ring in area]
+    if _crosses([*area, *(ring for rings in shapes for ring in rings)]):
+        shapes, area = [_east(rings) for rings in shapes], _east(area)
     view = _View([point for rings in shapes for ring in rings for point in ring])
     parts = [
         *view.graticule(),
@@ -127,12 +122,9 @@ def _rings(row: Row) -> list[_Ring]:
             rings = [_box_ring((west, south, row.bbox[half], row.bbox[half + 1]))]
     except (TypeError, ValueError, LookupError, OverflowError):
         return []
-    return rings if all(ring and all(map(_on_earth, ring)) for ring in rings) else []
-
-
-def _on_earth(point: tuple[float, float]) -> bool:
     # Some have longitudes up to 360 or more.
-    return abs(point[0]) <= 720 and abs(point[1]) <= 91
+    on_earth = (abs(lon) <= 720 and abs(lat) <= 91 for ring in rings for lon, lat in ring)
+    return rings if all(rings) and all(on_earth) else []
 
 
 def _box_ring(box: Box) -> _Ring:
@@ -141,8 +133,8 @@ def _box_ring(box: Box) -> _Ring:
     return [(west, south), (east, south), (east, north), (west, north)]
 
 
-def _rounded(rings: Iterable[_Ring]) -> tuple[tuple[tuple[float, float], ...], ...]:
-    return tuple(tuple((round(x, 2), round(y, 2)) for x, y in ring) for ring in rings)
+def _rounded(rings: Iterable[_Ring]) -> tuple[tuple[float, float], ...]:
+    return tuple((round(x, 2), round(y, 2)) for ring in rings for x, y in ring)
 
 
 def _crosses(rings: Iterable[_Ring]) -> bool:
@@ -152,5 +144,6 @@ def _crosses(rings: Iterable[_Ring]) -> bool:
     return lons[-1] - lons[0] > 180 and gap > 360 - (lons[-1] - lons[0])
 
 
-def _turned(ring: _Ring, across: bool) -> _Ring:
-    return [(lon + 360 if across and lon < 0 else lon, lat) for lon, lat in ring]
+def _east(rings: Iterable[_Ring]) -> list[_Ring]:
+    """Return rings with longitudes of 0..360."""
+    return [[(lon + 360 if lon < 0 else lon, lat) for lon, lat in ring] for ring in rings]

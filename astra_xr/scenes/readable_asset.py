@@ -67,7 +67,7 @@ def _readable(
         return ReadableAsset(**fields | {"geobox": geobox_of(fields["grid"], scene)})
     except (AstraError, MemoryError, Warning):
         raise
-    except Exception as error:  # noqa: BLE001  (whatever odd headers make libraries raise)
+    except Exception as error:  # noqa: BLE001  (anything that libraries raise for odd headers)
         reason = f"{type(error).__name__}: {error}"
     hint = "Its header may be damaged: try another catalog."
     raise ReadError(source=f"{scene} {name}", href=asset.href, reason=reason, hint=hint)
