@@ -36,7 +36,8 @@ class Folder(UserStorage, Catalog):
     ----------
     path : str
         A folder, whose ``*.json`` files are read at any depth; a JSON file with an item or an
-        item collection; or a stac-geoparquet file. Also as a ``file:`` URL.
+        item collection; or a stac-geoparquet file, which needs the extra ``geoparquet``. Also as
+        a ``file:`` URL.
     settings : Settings
 
     Raises
@@ -57,12 +58,7 @@ class Folder(UserStorage, Catalog):
         self.name = self.title = str(self._path)
 
     def find(self, scene: SceneId) -> dict[str, Any]:
-        """Return the item by id, else by acquisition, with absolute hrefs.
-
-        Raises
-        ------
-        SceneNotFound, AmbiguousSceneId, UpstreamError, MissingExtra
-        """
+        """Return the item by id, else by acquisition, with absolute hrefs."""
         named = {f"{name}.json".casefold() for name in spellings(scene)}
         # An item's file is usually named after its id: then only that file is read.
         likely = [path for path in self._files() if path.name.casefold() in named]
@@ -71,12 +67,7 @@ class Folder(UserStorage, Catalog):
         return pick(scene, known or self._items(), asked=self.title)
 
     def search(self, query: Query) -> Iterator[Page]:
-        """Yield the items that match a query, newest first.
-
-        Raises
-        ------
-        UpstreamError, MissingExtra
-        """
+        """Yield the items that match a query, newest first."""
         items = list(self._items())
         check_collection(query, items)
         yield Page(items=newest_first(wanted(query, items)))

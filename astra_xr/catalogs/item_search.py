@@ -65,7 +65,7 @@ class ItemSearch:
             It cannot be read.
         """
         if self._methods is None:
-            self._read_landing_page()
+            self._methods, self._extensions = self._landing_page()
         return bool(self._methods)
 
     def sorts(self) -> bool:
@@ -144,9 +144,6 @@ class ItemSearch:
                 return False
             self._methods |= {"GET": found["GET"]} if "GET" in found else {}
         return "GET" in self._methods
-
-    def _read_landing_page(self) -> None:
-        self._methods, self._extensions = self._landing_page()
 
     def _landing_page(self) -> tuple[dict[str, str], set[str]]:
         """Return method → URL of the search, and the names of its extensions."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -148,8 +147,7 @@ class PlainCatalog(UserStorage, StacCatalog):
             # Items have the sensing start, or the tile's own time a few minutes later.
             window = tile_window(scene.parts)
         elif len(scene.parts.get("start", "")) == len("YYYYMMDDTHHMMSS"):
-            start, minutes = scene.parts["start"], timedelta(minutes=1)
-            window = time_window(start, before=minutes, after=20 * minutes)
+            window = time_window(scene.parts["start"])
         elif "day" in scene.parts:
             window = day_window(scene.parts["day"])
         else:

@@ -279,9 +279,7 @@ def _store(
 
 
 def _unsigned(bucket: str, key: str, endpoint: str | None) -> str:
-    base = (
-        f"{endpoint.rstrip('/')}" if endpoint else f"https://s3.{region_of(bucket)}.amazonaws.com"
-    )
+    base = endpoint.rstrip("/") if endpoint else f"https://s3.{region_of(bucket)}.amazonaws.com"
     return f"{base}/{bucket}/{quote(key, safe='/~')}"
 
 

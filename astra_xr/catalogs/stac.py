@@ -195,8 +195,7 @@ def tile_window(parts: Mapping[str, str]) -> str:
 
     That is up to 15 minutes after the sensing start.
     """
-    first, last = sensing_starts(parts)
-    return _interval(first - timedelta(minutes=1), last + timedelta(minutes=20))
+    return _tile_times(*sensing_starts(parts))
 
 
 def _interval(first: datetime, last: datetime) -> str:
@@ -209,10 +208,14 @@ def day_window(day: str) -> str:
     return f"{date}T00:00:00Z/{date}T23:59:59Z"
 
 
-def time_window(start: str, *, before: timedelta, after: timedelta) -> str:
-    """Return the search interval around ``YYYYMMDDTHHMMSS`` (UTC)."""
+def time_window(start: str) -> str:
+    """Return the search interval for items near ``YYYYMMDDTHHMMSS`` (UTC)."""
     time = datetime.strptime(start, "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
-    return _interval(time - before, time + after)
+    return _tile_times(time, time)
+
+
+def _tile_times(first: datetime, last: datetime) -> str:
+    return _interval(first - timedelta(minutes=1), last + timedelta(minutes=20))
 
 
 def _position(order: list[str], collection: Any) -> int:
