@@ -162,12 +162,12 @@ def revived(code: str, message: str, state: object) -> AstraError | None:
         return None
     known = state if isinstance(state, Mapping) else {}
     # JSON lists were tuples; invalid attribute names are dropped.
-    held = {
+    attributes = {
         str(name): tuple(value) if isinstance(value, list) else value
         for name, value in known.items()
         if str(name).isidentifier() and not str(name).startswith("_")
     }
-    return _rebuild(cls_of[code], redact(message), held)
+    return _rebuild(cls_of[code], redact(message), attributes)
 
 
 class AstraError(Exception):

@@ -325,7 +325,7 @@ class RangeServer:
                 self._log[self._log.index(entry)] = replace(entry, sent=sent)
 
 
-def _file_answer(path: Path, method: str, asked: Mapping[str, str]) -> _Answer:
+def _file_answer(path: Path, method: str, fields: Mapping[str, str]) -> _Answer:
     """Return the correct answer to a request, by RFC 9110."""
     if method not in ("GET", "HEAD"):
         return _Answer(405, {"allow": "GET, HEAD", "content-length": "0"})
@@ -339,7 +339,7 @@ def _file_answer(path: Path, method: str, asked: Mapping[str, str]) -> _Answer:
     size = status.st_size
     etag = f'"{status.st_mtime_ns:x}-{size:x}"'
     modified = _date(status.st_mtime, usegmt=True)
-    if asked.get("if-match", etag) not in (etag, "*"):
+    if fields.get("if-match", etag) not in (etag, "*"):
         return _Answer(412, {"etag": etag, "content-length": "0"})
     headers = {
         "accept-ranges": "bytes",
@@ -348,8 +348,8 @@ def _file_answer(path: Path, method: str, asked: Mapping[str, str]) -> _Answer:
         "last-modified": modified,
         "content-length": str(size),
     }
-    ranged = method == "GET" and asked.get("if-range", etag) in (etag, modified)
-    part = _resolve(asked.get("range", ""), size) if ranged else None
+    ranged = method == "GET" and fields.get("if-range", etag) in (etag, modified)
+    part = _resolve(fields.get("range", ""), size) if ranged else None
     if part is None:
         return _Answer(200, headers, part=(path, 0, size))
     start, stop = part

@@ -234,13 +234,13 @@ class ObjectStore:
             about = json.loads(bytes(obstore.get(self.store, path).bytes()))
             tag = about.pop(_TAG, None)
             asset = StoredAsset(**about)
-            held = obstore.head(self.store, self._path(key, asset.name))
+            head = obstore.head(self.store, self._path(key, asset.name))
         except (FileNotFoundError, ValueError, TypeError, AttributeError):
             return None
         except (BaseError, OSError) as error:
             reason = redact(error)
         else:
-            same = held["size"] == asset.size and tag in (None, held["e_tag"])
+            same = head["size"] == asset.size and tag in (None, head["e_tag"])
             return asset if same else None
         raise ConversionFailed(source=key, reason=f"the store cannot be read: {reason[:200]}")
 
@@ -250,9 +250,9 @@ class ObjectStore:
         try:
             for path in sorted(folder.iterdir()):
                 obstore.put(self.store, self._path(asset.key, path.name), path)
-            held, tag = self._read_back(self._path(asset.key, asset.name))
+            stored, tag = self._read_back(self._path(asset.key, asset.name))
             made = crc32_of(folder / asset.name) if asset.crc32 is None else asset.crc32
-            if held == (asset.size, made):
+            if stored == (asset.size, made):
                 about = json.dumps(asdict(asset) | {_TAG: tag}).encode()
                 obstore.put(self.store, self._path(asset.key, _ABOUT), about)
             else:

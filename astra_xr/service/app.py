@@ -54,7 +54,7 @@ _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:\d{1,5})?|\[[0-9a-fA-F:]{2,45}\](:\d{
 
 T = TypeVar("T")
 _Page = Callable[[Request], Awaitable[Response]]
-_Asked = tuple[bytes, str, str, str]
+_RequestKey = tuple[bytes, str, str, str]
 """Query, scheme and host of a request, and the id of its API key."""
 
 
@@ -164,39 +164,39 @@ class Service:
             quota.check()
         scope = request.scope
         host = request.headers.get("host", "")
-        asked = (scope["query_string"], scope["scheme"], host, key.id)
+        request_key = (scope["query_string"], scope["scheme"], host, key.id)
         # A cached response was checked when it was made.
-        body = self._answers.kept(asked)
+        body = self._answers.kept(request_key)
         if body is None:
-            body = await _while_there(request, self._answers.get(asked))
+            body = await _while_there(request, self._answers.get(request_key))
         if body is None:
             return Response(status_code=_HUNG_UP)
         return Response(body, media_type="application/json")
 
-    async def _made(self, asked: _Asked) -> Answer:
-        query, scheme, host, key_id = asked
+    async def _made(self, request_key: _RequestKey) -> Answer:
+        query, scheme, host, key_id = request_key
         parsed, base = AssetsRequest.parse(query), self._base(scheme, host)
         return await self._converter.awaited(
             key_id, lambda: _in_thread(self._quick, self._answer, parsed, base)
         )
 
-    def _answer(self, asked: AssetsRequest, base: str) -> Answer:
+    def _answer(self, wanted: AssetsRequest, base: str) -> Answer:
         # Threads are few, so it fails soon, and clients repeat the request. Twice, for lookup and
         # signing.
         until = time.monotonic() + 2 * self._settings.core.timeout
         with time_limited(TimeLimit(until=until)):
             answer = self._resolver.resolve(
-                asked.scene_id,
-                asked.bands,
-                asked.format,
-                catalog=asked.catalog,
-                sign=asked.sign,
-                radiometry=asked.radiometry,
+                wanted.scene_id,
+                wanted.bands,
+                wanted.format,
+                catalog=wanted.catalog,
+                sign=wanted.sign,
+                radiometry=wanted.radiometry,
             )
         urls = [a.signed.url for a in answer.assets.values() if a.signed]
         files = tuple(local_path(url) for url in urls if url.startswith("file:"))
         answer = self._files.published(answer, base)
-        full = {"detail": detail_of(answer) | {"catalog": _shown(answer)}} if asked.full else {}
+        full = {"detail": detail_of(answer) | {"catalog": _shown(answer)}} if wanted.full else {}
         ends = [a.signed.expires_at for a in answer.assets.values() if a.signed]
         return Answer(
             # Not in a variable, as it has signed URLs.

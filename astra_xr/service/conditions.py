@@ -48,15 +48,15 @@ def judged(method: str, headers: Iterable[tuple[bytes, bytes]], version: Version
     ``If-Modified-Since`` does, 416 for a range beyond the end; else 206, or 200 for the whole
     file. HEAD ignores ranges. Invalid dates and ranges are ignored, as the RFC requires.
     """
-    asked: dict[bytes, bytes] = {}
+    fields: dict[bytes, bytes] = {}
     for name, value in headers:
-        asked[name] = asked[name] + b"," + value if name in asked else value
-    status = _failed(asked, version)
+        fields[name] = fields[name] + b"," + value if name in fields else value
+    status = _failed(fields, version)
     if status:
         return Verdict(status=status)
     whole = Verdict(status=200, stop=version.size)
-    match = _RANGE.fullmatch(asked.get(b"range", b"").strip()) if method == "GET" else None
-    if not match or not (match[1] or match[2]) or not _same(asked.get(b"if-range"), version):
+    match = _RANGE.fullmatch(fields.get(b"range", b"").strip()) if method == "GET" else None
+    if not match or not (match[1] or match[2]) or not _same(fields.get(b"if-range"), version):
         return whole
     if match[1] and match[2] and int(match[1]) > int(match[2]):
         return whole
@@ -66,19 +66,19 @@ def judged(method: str, headers: Iterable[tuple[bytes, bytes]], version: Version
     return Verdict(status=206, start=start, stop=stop)
 
 
-def _failed(asked: dict[bytes, bytes], version: Version) -> int | None:
+def _failed(fields: dict[bytes, bytes], version: Version) -> int | None:
     """Return the status of the first condition that fails, in the order of section 13.2.2."""
-    wanted, known = asked.get(b"if-match"), asked.get(b"if-none-match")
+    wanted, known = fields.get(b"if-match"), fields.get(b"if-none-match")
     if wanted is not None:
         if wanted.strip() != b"*" and version.etag not in _tags(wanted):
             return 412
-    elif _seconds(asked.get(b"if-unmodified-since"), version.modified) < version.modified:
+    elif _seconds(fields.get(b"if-unmodified-since"), version.modified) < version.modified:
         return 412
     if known is not None:
         # A weak comparison, as proxies that compress make tags weak.
         weak = {tag.removeprefix(b"W/") for tag in _tags(known)}
         return 304 if known.strip() == b"*" or version.etag in weak else None
-    if _seconds(asked.get(b"if-modified-since"), version.modified - 1) >= version.modified:
+    if _seconds(fields.get(b"if-modified-since"), version.modified - 1) >= version.modified:
         return 304
     return None
 

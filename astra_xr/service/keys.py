@@ -92,8 +92,8 @@ class KeyFile:
             It is not a file of keys, or cannot be read.
         """
         try:
-            held = json.loads(self.path.read_text("utf-8"))
-            return [_checked(ApiKey(**entry)) for entry in held["keys"]]
+            document = json.loads(self.path.read_text("utf-8"))
+            return [_checked(ApiKey(**entry)) for entry in document["keys"]]
         except FileNotFoundError:
             return []
         except (OSError, ValueError, TypeError, LookupError, AttributeError):
@@ -136,10 +136,10 @@ class KeyFile:
             There is no such key.
         """
         with self._locked():
-            held = self.read()
-            kept = [key for key in held if key.id != key_id]
-            if len(kept) == len(held):
-                known = ", ".join(key.id for key in held)
+            keys = self.read()
+            kept = [key for key in keys if key.id != key_id]
+            if len(kept) == len(keys):
+                known = ", ".join(key.id for key in keys)
                 expected = f"one of {known}" if known else "a key of this file, which has none"
                 raise InvalidParameter(name="key_id", value=key_id, expected=expected)
             self._write(kept)
@@ -197,17 +197,17 @@ class Keyring:
         keys: Iterable[Secret[str]] = (),
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._held: dict[str, ApiKey] = {}  # in case that repr is called early
+        self._records: dict[str, ApiKey] = {}  # in case that repr is called early
         self._file = KeyFile(path) if path else None
         self._clock = clock
         self._given = {k.id: k for k in map(_given, keys)}
-        self._held |= self._given
+        self._records |= self._given
         self._stamp: Any = _UNREAD
         self._lock = threading.Lock()
         self._look()
 
     def __repr__(self) -> str:
-        return f"Keyring({', '.join(self._held)})"
+        return f"Keyring({', '.join(self._records)})"
 
     def holder(self, header: Secret[str]) -> ApiKey | None:
         """Return the record of the key in an ``Authorization`` header; None without a valid one."""
@@ -219,10 +219,10 @@ class Keyring:
         scheme, _, text = header.reveal().partition(" ")
         text = text.strip(" ")
         match = _KEY.fullmatch(text) if scheme.lower() == "bearer" else None
-        held = self._held.get(match[1]) if match else None
+        record = self._records.get(match[1]) if match else None
         # Always hashed and compared, so that the time taken reveals nothing.
-        same = hmac.compare_digest(_hash(text[:200]), held.sha256 if held else _NONE)
-        return held if held and match and same and not held.expired(self._clock()) else None
+        same = hmac.compare_digest(_hash(text[:200]), record.sha256 if record else _NONE)
+        return record if record and match and same and not record.expired(self._clock()) else None
 
     def _look(self) -> None:
         if self._file is None:
@@ -235,8 +235,8 @@ class Keyring:
             return
         with self._lock:
             try:
-                held = {key.id: key for key in self._file.read()}
-                self._held = {**held, **self._given}
+                records = {key.id: key for key in self._file.read()}
+                self._records = {**records, **self._given}
             except InvalidParameter as error:
                 if self._stamp is _UNREAD:
                     raise

@@ -155,21 +155,21 @@ def _problems(codes: Mapping[int, list[str]], headers: tuple[str, ...]) -> dict[
     """Return the responses for problems, with an example of each code."""
     return {
         str(status): {
-            "description": ", ".join(held),
+            "description": ", ".join(names),
             "headers": _named(headers if status != 401 else _ALWAYS, _MORE.get(status, ())),
             "content": {
                 PROBLEM_TYPE: {
                     "schema": {
                         "allOf": [
                             {"$ref": "#/components/schemas/Problem"},
-                            {"properties": {"status": {"const": status}, "code": {"enum": held}}},
+                            {"properties": {"status": {"const": status}, "code": {"enum": names}}},
                         ]
                     },
-                    "examples": {code: {"value": _examples()["problems"][code]} for code in held},
+                    "examples": {code: {"value": _examples()["problems"][code]} for code in names},
                 }
             },
         }
-        for status, held in codes.items()
+        for status, names in codes.items()
     }
 
 

@@ -66,10 +66,10 @@ def problem(error: AstraError, request_id: str) -> Response:
     wait = getattr(error, "retry_after", None)
     if wait is not None:
         headers["Retry-After"] = str(max(1, math.ceil(wait)))
-    detail, held = str(error), dict(error.__dict__)
+    detail, state = str(error), dict(error.__dict__)
     if type(error) is AstraError:
-        detail, held = f"Internal error; the service's log has details under {request_id}.", {}
-    body = document(status, error.code, detail, request_id, held)
+        detail, state = f"Internal error; the service's log has details under {request_id}.", {}
+    body = document(status, error.code, detail, request_id, state)
     return Response(body, status, headers, PROBLEM_TYPE)
 
 
@@ -81,7 +81,7 @@ def plain_problem(
 
 
 def document(
-    status: int, code: str, detail: str, request_id: str, held: Mapping[str, Any] | None = None
+    status: int, code: str, detail: str, request_id: str, state: Mapping[str, Any] | None = None
 ) -> bytes:
     """Return a problem document as JSON."""
     fields: dict[str, Any] = {
@@ -92,6 +92,6 @@ def document(
         "detail": detail,
         "request_id": request_id,
     }
-    if held:
-        fields["error"] = held
+    if state:
+        fields["error"] = state
     return json.dumps(fields, default=str).encode()
