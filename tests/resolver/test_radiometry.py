@@ -421,7 +421,7 @@ class TestUnknownMission:
         with pytest.raises(InvalidItem) as caught:
             alone(PLAIN, {"raster:bands": [{"data_type": "int16", name: odd}]})
         assert str(caught.value) == (
-            f"STAC item 'x' cannot be used: its {name} is {odd!r}, not a number"
+            f"STAC item 'x' cannot be used: its {name} is {odd!r}, not a number."
         )
 
     @pytest.mark.parametrize(
