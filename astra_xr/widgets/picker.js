@@ -804,6 +804,10 @@ var icon = (name) => draw(
   ...ICONS[name].map((d) => draw("path", { d }))
 );
 var unique = () => Array.from(crypto.getRandomValues(new Uint32Array(3)), (n) => n.toString(36)).join("");
+function checkbox(text, onchange, attrs = {}) {
+  const input = make("input", { type: "checkbox", onchange: () => onchange(input.checked) });
+  return { input, label: make("label", { class: "astra-check", ...attrs }, input, text) };
+}
 var iconButton = (name, content, onclick, attrs = {}) => make("button", { class: "astra-small", title: name, "aria-label": name, onclick, ...attrs }, content);
 async function copyText(text) {
   try {
@@ -1300,8 +1304,7 @@ var Head = class {
     }
     this.preset = make("select", { "aria-label": "Preset", onchange: () => view.act({ type: "preset", title: this.preset.value }) }, ...options);
     this.preset.hidden = options.length === 1;
-    this.mask = make("input", { type: "checkbox", onchange: () => view.act({ type: "mask", mask: this.mask.checked }) });
-    this.maskLabel = make("label", { class: "astra-check", hidden: !about.masked }, this.mask, "Hide clouds");
+    this.mask = checkbox("Hide clouds", (mask) => view.act({ type: "mask", mask }), { hidden: !about.masked });
     const step = (name, label, keys) => iconButton(label, icon(name), () => view.step(name), { title: `${label} (${keys})` });
     this.undo = step("undo", "Undo", "Ctrl+Z");
     this.redo = step("redo", "Redo", "Shift+Ctrl+Z");
@@ -1314,8 +1317,8 @@ var Head = class {
       this.sides,
       this.modes,
       this.preset,
-      this.maskLabel,
-      this.compareLabel,
+      this.mask.label,
+      this.compare.label,
       this.shows,
       this.swap,
       make("span", { class: "astra-pair" }, this.undo, this.redo),
@@ -1340,15 +1343,14 @@ var Head = class {
   /** The checkbox "Compare", and the choices that it opens. */
   makeCompare() {
     const { view } = this;
-    this.compare = make("input", { type: "checkbox", onchange: () => view.act({ type: "compare", on: this.compare.checked }) });
-    this.compareLabel = make("label", { class: "astra-check", title: "Beside another date, index or bands" }, this.compare, "Compare");
+    this.compare = checkbox("Compare", (on) => view.act({ type: "compare", on }), { title: "Beside another date, index or bands" });
     this.sides = this.segments("Side to choose for", "side", SIDES, (side) => view.choose(side));
     this.shows = this.segments("Comparison", "show", SHOWS, (show) => view.act({ type: "show", show }));
     this.swap = iconButton("Swap A and B", "⇄", () => view.act({ type: "swap" }));
   }
   updateCompare() {
     const { about, state, side } = this.view, { compare } = state;
-    this.compare.checked = Boolean(compare);
+    this.compare.input.checked = Boolean(compare);
     for (const each of [this.sides, this.shows, this.swap]) each.hidden = !compare;
     this.node.classList.toggle("astra-comparing", Boolean(compare));
     if (!compare) return;
@@ -1370,10 +1372,10 @@ var Head = class {
     this.undo.setAttribute("aria-disabled", !store.history.done.length);
     this.redo.setAttribute("aria-disabled", !store.history.undone.length);
     this.full.setAttribute("aria-pressed", this.view.full);
-    this.mask.checked = state.mask;
+    this.mask.input.checked = state.mask;
     const [unmasked] = store.failures([MASK]);
-    this.maskLabel.title = unmasked || "From the scene's classification band";
-    this.mask.disabled = Boolean(unmasked) && !state.mask;
+    this.mask.label.title = unmasked || "From the scene's classification band";
+    this.mask.input.disabled = Boolean(unmasked) && !state.mask;
   }
 };
 
@@ -1530,8 +1532,8 @@ var Panel = class {
   }
   makeMaps() {
     const { about, id } = this.view;
-    const act = (name) => this.view.act({ type: "cmap", name: this.reverse.checked ? `${name}_r` : name });
-    this.reverse = make("input", { type: "checkbox", onchange: () => act(baseOf(this.view.state.cmap)) });
+    const act = (name) => this.view.act({ type: "cmap", name: this.reverse.input.checked ? `${name}_r` : name });
+    this.reverse = checkbox("Reverse", () => act(baseOf(this.view.state.cmap)));
     const swatch = (name) => {
       const stops = [0, 36, 73, 109, 146, 182, 219, 255].map((i) => `#${about.colormaps[name].slice(6 * i, 6 * i + 6)}`);
       const safe = about.safe.includes(name);
@@ -1554,7 +1556,7 @@ var Panel = class {
       "div",
       { class: "astra-map-groups", role: "radiogroup", "aria-label": "Colormap" },
       ...groups,
-      make("div", { class: "astra-row" }, make("label", { class: "astra-check" }, this.reverse, "Reverse"), make("span", { class: "astra-unit astra-safe-note" }, "safe for color blindness"))
+      make("div", { class: "astra-row" }, this.reverse.label, make("span", { class: "astra-unit astra-safe-note" }, "safe for color blindness"))
     );
   }
   makeStretch() {
@@ -1669,7 +1671,7 @@ var Panel = class {
     this.updateFormula();
     this.maps.hidden = state.mode === "rgb" || classes.length > 0 || !this.view.mapIsChosen;
     for (const input of this.swatches) input.checked = input.value === baseOf(state.cmap);
-    this.reverse.checked = state.cmap !== baseOf(state.cmap);
+    this.reverse.input.checked = state.cmap !== baseOf(state.cmap);
     this.legend.hidden = !classes.length;
     const of = classes.length ? state.band : "";
     if (this.legend.dataset.of !== of) {
@@ -3072,14 +3074,12 @@ var Strip = class {
     const what = this.dates ? "date" : "image";
     this.previous = iconButton(`Previous ${what}`, "◀", () => this.go(-1));
     this.next = iconButton(`Next ${what}`, "▶", () => this.go(1));
-    this.only = make("input", { type: "checkbox", onchange: () => {
-      this.clear = this.only.checked;
+    this.only = checkbox(`Only clear (≤ ${CLEAR} %)`, (clear) => {
+      this.clear = clear;
       this.shown = -1;
       view.refresh();
-    } });
-    this.onlyLabel = make("label", { class: "astra-check" }, this.only, `Only clear (≤ ${CLEAR} %)`);
-    this.same = make("input", { type: "checkbox", onchange: () => view.act({ type: "same", same: this.same.checked }) });
-    this.sameLabel = make("label", { class: "astra-check" }, this.same, `Same limits at all ${what}s`);
+    });
+    this.same = checkbox(`Same limits at all ${what}s`, (same) => view.act({ type: "same", same }));
     this.label = make("b", { class: "astra-label" });
     this.count = make("span", { class: "astra-unit" });
     this.track = make("div", { class: "astra-track" });
@@ -3088,7 +3088,7 @@ var Strip = class {
       "div",
       { class: "astra-strip", hidden: this.steps.length < 2 },
       this.scroller,
-      make("div", { class: "astra-row" }, make("span", { class: "astra-pair" }, this.previous, this.label, this.next), this.count, this.onlyLabel, this.sameLabel)
+      make("div", { class: "astra-row" }, make("span", { class: "astra-pair" }, this.previous, this.label, this.next), this.count, this.only.label, this.same.label)
     );
     this.scroller.style.flexBasis = `${this.steps.length * CELL + EDGE3}px`;
     this.scroller.addEventListener("keydown", (e) => this.key(e));
@@ -3171,14 +3171,14 @@ var Strip = class {
     const clouds = this.steps.map((_, n) => this.cloudOf(n));
     this.list = listed(this.order, clouds, this.clear, this.current);
     this.track.style.width = `${this.list.length * CELL + EDGE3}px`;
-    this.onlyLabel.hidden = !this.clear && clouds.every((cloud) => cloud === null);
+    this.only.label.hidden = !this.clear && clouds.every((cloud) => cloud === null);
     this.previous.disabled = this.place <= 0;
     this.next.disabled = this.place >= this.list.length - 1;
     this.label.textContent = this.steps[this.current].label;
     const [all, some] = [this.steps.length, this.list.length];
     this.count.textContent = some < all ? `${some} of ${all}` : "";
-    this.same.checked = state.stretch.time !== null;
-    this.sameLabel.title = this.same.checked ? `The limits are those of ${state.stretch.time}` : "Each has limits of its own";
+    this.same.input.checked = state.stretch.time !== null;
+    this.same.label.title = state.stretch.time === null ? "Each has its own limits" : `The limits are those of ${state.stretch.time}`;
     if (this.shown !== this.current) this.reveal();
     this.lay(clouds);
     this.paint();

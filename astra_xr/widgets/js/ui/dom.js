@@ -42,6 +42,12 @@ export const icon = (name) => draw("svg", { class: "astra-icon", viewBox: "0 0 1
 /** A name that no other view, model or window has; crypto.randomUUID exists only over https. */
 export const unique = () => Array.from(crypto.getRandomValues(new Uint32Array(3)), (n) => n.toString(36)).join("");
 
+/** A checkbox in its label. @param {string} text @param {(checked: boolean) => void} onchange @param {Record<string, any>} attrs of the label @returns {any} `input` and `label` */
+export function checkbox(text, onchange, attrs = {}) {
+  const input = make("input", { type: "checkbox", onchange: () => onchange(input.checked) });
+  return { input, label: make("label", { class: "astra-check", ...attrs }, input, text) };
+}
+
 /** A button with an icon or a character, and a name for tooltips and screen readers. */
 export const iconButton = (name, content, onclick, attrs = {}) =>
   make("button", { class: "astra-small", title: name, "aria-label": name, onclick, ...attrs }, content);

@@ -3,7 +3,7 @@
 import { available } from "../state.js";
 import { MASK } from "../derive.js";
 import { canDiffer } from "../sides.js";
-import { icon, iconButton, make, setValue } from "./dom.js";
+import { checkbox, icon, iconButton, make, setValue } from "./dom.js";
 
 const SIDES = [["a", "A"], ["b", "B"]];
 const SHOWS = [["swipe", "Swipe"], ["difference", "B − A"]];
@@ -25,8 +25,7 @@ export class Head {
     }
     this.preset = make("select", { "aria-label": "Preset", onchange: () => view.act({ type: "preset", title: this.preset.value }) }, ...options);
     this.preset.hidden = options.length === 1;
-    this.mask = make("input", { type: "checkbox", onchange: () => view.act({ type: "mask", mask: this.mask.checked }) });
-    this.maskLabel = make("label", { class: "astra-check", hidden: !about.masked }, this.mask, "Hide clouds");
+    this.mask = checkbox("Hide clouds", (mask) => view.act({ type: "mask", mask }), { hidden: !about.masked });
     const step = (name, label, keys) => iconButton(label, icon(name), () => view.step(name), { title: `${label} (${keys})` });
     this.undo = step("undo", "Undo", "Ctrl+Z");
     this.redo = step("redo", "Redo", "Shift+Ctrl+Z");
@@ -34,7 +33,7 @@ export class Head {
     this.full = iconButton("Full screen", icon("full"), toggle, { "aria-pressed": "false", hidden: !document.fullscreenEnabled });
     this.makeCompare();
     this.node = make("div", { class: "astra-head" }, this.sides, this.modes, this.preset,
-      this.maskLabel, this.compareLabel, this.shows, this.swap, make("span", { class: "astra-pair" }, this.undo, this.redo),
+      this.mask.label, this.compare.label, this.shows, this.swap, make("span", { class: "astra-pair" }, this.undo, this.redo),
       make("span", { class: "astra-title", title: about.title }, about.title.replace(/^[\w-]+:/, "")),
       view.save.node, this.full);
   }
@@ -49,8 +48,7 @@ export class Head {
   /** The checkbox "Compare", and the choices that it opens. */
   makeCompare() {
     const { view } = this;
-    this.compare = make("input", { type: "checkbox", onchange: () => view.act({ type: "compare", on: this.compare.checked }) });
-    this.compareLabel = make("label", { class: "astra-check", title: "Beside another date, index or bands" }, this.compare, "Compare");
+    this.compare = checkbox("Compare", (on) => view.act({ type: "compare", on }), { title: "Beside another date, index or bands" });
     this.sides = this.segments("Side to choose for", "side", SIDES, (side) => view.choose(side));
     this.shows = this.segments("Comparison", "show", SHOWS, (show) => view.act({ type: "show", show }));
     this.swap = iconButton("Swap A and B", "⇄", () => view.act({ type: "swap" }));
@@ -58,7 +56,7 @@ export class Head {
 
   updateCompare() {
     const { about, state, side } = this.view, { compare } = state;
-    this.compare.checked = Boolean(compare);
+    this.compare.input.checked = Boolean(compare);
     for (const each of [this.sides, this.shows, this.swap]) each.hidden = !compare;
     this.node.classList.toggle("astra-comparing", Boolean(compare));
     if (!compare) return;
@@ -82,9 +80,9 @@ export class Head {
     this.undo.setAttribute("aria-disabled", !store.history.done.length);
     this.redo.setAttribute("aria-disabled", !store.history.undone.length);
     this.full.setAttribute("aria-pressed", this.view.full);
-    this.mask.checked = state.mask;
+    this.mask.input.checked = state.mask;
     const [unmasked] = store.failures([MASK]);
-    this.maskLabel.title = unmasked || "From the scene's classification band";
-    this.mask.disabled = Boolean(unmasked) && !state.mask;
+    this.mask.label.title = unmasked || "From the scene's classification band";
+    this.mask.input.disabled = Boolean(unmasked) && !state.mask;
   }
 }

@@ -5,7 +5,7 @@ import { numberText } from "../numbers.js";
 import { baseOf } from "../pixels/colormap.js";
 import { symmetric } from "../pixels/stats.js";
 import { channelsOf, indexOf, labelOf } from "../sides.js";
-import { icon, make, setValue } from "./dom.js";
+import { checkbox, icon, make, setValue } from "./dom.js";
 import { IndexMenu } from "./index_menu.js";
 
 export const CHANNELS = [["R", "red"], ["G", "green"], ["B", "blue"]];
@@ -41,8 +41,8 @@ export class Panel {
 
   makeMaps() {
     const { about, id } = this.view;
-    const act = (name) => this.view.act({ type: "cmap", name: this.reverse.checked ? `${name}_r` : name });
-    this.reverse = make("input", { type: "checkbox", onchange: () => act(baseOf(this.view.state.cmap)) });
+    const act = (name) => this.view.act({ type: "cmap", name: this.reverse.input.checked ? `${name}_r` : name });
+    this.reverse = checkbox("Reverse", () => act(baseOf(this.view.state.cmap)));
     const swatch = (name) => {
       const stops = [0, 36, 73, 109, 146, 182, 219, 255].map((i) => `#${about.colormaps[name].slice(6 * i, 6 * i + 6)}`);
       const safe = about.safe.includes(name);
@@ -54,7 +54,7 @@ export class Panel {
     const groups = Object.entries(about.maps).map(([title, names]) => make("div", { class: "astra-map-group", role: "group", "aria-label": title },
       make("span", { class: "astra-unit" }, title), make("div", { class: "astra-maps" }, ...names.map(swatch))));
     return make("div", { class: "astra-map-groups", role: "radiogroup", "aria-label": "Colormap" }, ...groups,
-      make("div", { class: "astra-row" }, make("label", { class: "astra-check" }, this.reverse, "Reverse"), make("span", { class: "astra-unit astra-safe-note" }, "safe for color blindness")));
+      make("div", { class: "astra-row" }, this.reverse.label, make("span", { class: "astra-unit astra-safe-note" }, "safe for color blindness")));
   }
 
   makeStretch() {
@@ -153,7 +153,7 @@ export class Panel {
     this.updateFormula();
     this.maps.hidden = state.mode === "rgb" || classes.length > 0 || !this.view.mapIsChosen;
     for (const input of this.swatches) input.checked = input.value === baseOf(state.cmap);
-    this.reverse.checked = state.cmap !== baseOf(state.cmap);
+    this.reverse.input.checked = state.cmap !== baseOf(state.cmap);
     this.legend.hidden = !classes.length;
     const of = classes.length ? state.band : "";
     if (this.legend.dataset.of !== of) {

@@ -3,7 +3,7 @@
 import { limitsInForce, limitsOf, MASK, numberOf, wantedBy } from "../derive.js";
 import { bothOf, channelsOf } from "../sides.js";
 import { CLEAR, cloudsIn, inOrder, inSight, listed, shortLabel, stepBy, stepOf } from "../steps.js";
-import { iconButton, make, modified } from "./dom.js";
+import { checkbox, iconButton, make, modified } from "./dom.js";
 import { Layer, Coloring } from "./layer.js";
 
 /** @import { Address, Limits, Tile } from "../types" */
@@ -39,16 +39,18 @@ export class Strip {
     const what = this.dates ? "date" : "image";
     this.previous = iconButton(`Previous ${what}`, "◀", () => this.go(-1));
     this.next = iconButton(`Next ${what}`, "▶", () => this.go(1));
-    this.only = make("input", { type: "checkbox", onchange: () => { this.clear = this.only.checked; this.shown = -1; view.refresh(); } });
-    this.onlyLabel = make("label", { class: "astra-check" }, this.only, `Only clear (≤ ${CLEAR} %)`);
-    this.same = make("input", { type: "checkbox", onchange: () => view.act({ type: "same", same: this.same.checked }) });
-    this.sameLabel = make("label", { class: "astra-check" }, this.same, `Same limits at all ${what}s`);
+    this.only = checkbox(`Only clear (≤ ${CLEAR} %)`, (clear) => {
+      this.clear = clear;
+      this.shown = -1;
+      view.refresh();
+    });
+    this.same = checkbox(`Same limits at all ${what}s`, (same) => view.act({ type: "same", same }));
     this.label = make("b", { class: "astra-label" });
     this.count = make("span", { class: "astra-unit" });
     this.track = make("div", { class: "astra-track" });
     this.scroller = make("div", { class: "astra-dates", role: "listbox", "aria-orientation": "horizontal", "aria-label": this.dates ? "Dates" : "Images", onscroll: () => view.refresh() }, this.track);
     this.node = make("div", { class: "astra-strip", hidden: this.steps.length < 2 }, this.scroller,
-      make("div", { class: "astra-row" }, make("span", { class: "astra-pair" }, this.previous, this.label, this.next), this.count, this.onlyLabel, this.sameLabel));
+      make("div", { class: "astra-row" }, make("span", { class: "astra-pair" }, this.previous, this.label, this.next), this.count, this.only.label, this.same.label));
     // Beside the buttons if all steps fit there, else above them.
     this.scroller.style.flexBasis = `${this.steps.length * CELL + EDGE}px`;
     this.scroller.addEventListener("keydown", (e) => this.key(e));
@@ -139,14 +141,14 @@ export class Strip {
     const clouds = this.steps.map((_, n) => this.cloudOf(n));
     this.list = listed(this.order, clouds, this.clear, this.current);
     this.track.style.width = `${this.list.length * CELL + EDGE}px`;
-    this.onlyLabel.hidden = !this.clear && clouds.every((cloud) => cloud === null);
+    this.only.label.hidden = !this.clear && clouds.every((cloud) => cloud === null);
     this.previous.disabled = this.place <= 0;
     this.next.disabled = this.place >= this.list.length - 1;
     this.label.textContent = this.steps[this.current].label;
     const [all, some] = [this.steps.length, this.list.length];
     this.count.textContent = some < all ? `${some} of ${all}` : "";
-    this.same.checked = state.stretch.time !== null;
-    this.sameLabel.title = this.same.checked ? `The limits are those of ${state.stretch.time}` : "Each has limits of its own";
+    this.same.input.checked = state.stretch.time !== null;
+    this.same.label.title = state.stretch.time === null ? "Each has its own limits" : `The limits are those of ${state.stretch.time}`;
     if (this.shown !== this.current) this.reveal();
     this.lay(clouds);
     this.paint();
