@@ -41,13 +41,13 @@ def colormaps() -> dict[str, str]:
     return found
 
 
-def colors(name: str) -> npt.NDArray[np.uint8]:
-    """Return the colors of a colormap, (256, 3).
+def colors(name: str, parameter: str = "cmap") -> npt.NDArray[np.uint8]:
+    """Return the colors of a colormap, (256, 3), red, green and blue.
 
     Raises
     ------
     InvalidParameter
-        There is no such colormap.
+        There is no such colormap; ``parameter`` is its name in the message.
 
     Examples
     --------
@@ -57,6 +57,6 @@ def colors(name: str) -> npt.NDArray[np.uint8]:
     base = name.removesuffix("_r")
     if base not in colormaps():
         expected = f"one of {', '.join(colormaps())}, reversed with _r"
-        raise InvalidParameter(name="cmap", value=name, expected=expected)
+        raise InvalidParameter(name=parameter, value=name, expected=expected)
     table = np.frombuffer(bytes.fromhex(colormaps()[base]), np.uint8).reshape(256, 3)
     return table if base == name else table[::-1]

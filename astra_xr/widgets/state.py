@@ -69,7 +69,8 @@ def completed(scene: Scene, given: Mapping[str, Any], first: str | None = None) 
         given = {"band" if has_band(scene.ds, first) else "index": first} | dict(given)
     unknown = sorted(set(given) - set(_CHECKS))
     if unknown:
-        raise _bad(unknown[0], given[unknown[0]], f"one of {', '.join(_CHECKS)}")
+        name, expected = unknown[0], f"one of {', '.join(_CHECKS)}"
+        raise _bad(name, given[name], expected, "a picker has no such parameter")
     own = {
         key: _CHECKS[key](scene, key, value)
         for key, value in copy.deepcopy(dict(given)).items()
@@ -79,7 +80,7 @@ def completed(scene: Scene, given: Mapping[str, Any], first: str | None = None) 
         usual = "rgb" if len(scene.bands) >= 3 or scene.presets else "single"
         own["mode"] = next((m for m, key in _IMPLIED if key in own), usual)
     if own["mode"] == "index" and not (own.get("index") or scene.indices):
-        raise _bad("mode", "index", "'rgb' or 'single'; these bands allow no spectral index")
+        raise _bad("mode", "index", "'rgb' or 'single'", _NO_INDEX)
     compare = own.pop("compare", None)
     state = _defaults(scene) | own
     # Limits stay those of the step at which the stretch was chosen.
@@ -90,11 +91,11 @@ def completed(scene: Scene, given: Mapping[str, Any], first: str | None = None) 
     if compare is not None:
         mode = compare.get("mode", state["mode"])
         if mode == "index" and not (compare.get("index") or state["index"]):
-            raise _bad("compare", compare, "another mode; these bands allow no spectral index")
+            raise _bad("compare", compare, "another mode", _NO_INDEX)
         state["compare"] = compare
         if compare["show"] == "difference" and not can_differ(about, state):
-            expected = "'swipe'; a difference is of one index or band each, without classes"
-            raise _bad("compare['show']", "difference", expected)
+            reason = "a difference is of one index or band each, without classes"
+            raise _bad("compare['show']", "difference", "'swipe'", reason)
     return state
 
 
@@ -132,13 +133,16 @@ def _near(scene: Scene) -> list[str]:
     return bands if len(set(bands)) == 3 and abs(waves[bands[0]] - 0.66) < 0.1 else []
 
 
-def _bad(name: str, value: Any, expected: str) -> InvalidParameter:
-    return InvalidParameter(name=name, value=value, expected=expected)
+def _bad(name: str, value: Any, expected: str, reason: str = "") -> InvalidParameter:
+    return InvalidParameter(name=name, value=value, expected=expected, reason=reason)
+
+
+_NO_INDEX = "these bands allow no spectral index"
 
 
 def _time(scene: Scene, name: str, value: Any) -> str:
     if scene.steps == [ONLY]:
-        raise _bad(name, value, "None: this Dataset has no dimension besides y and x")
+        raise _bad(name, value, "None", "this Dataset has no dimension besides y and x")
     return scene.steps[step_named(scene.steps, name, value)].label
 
 
@@ -172,7 +176,7 @@ def _index(scene: Scene, _: str, value: Any) -> str:
     if value not in spyndex.indices:
         raise UnknownIndex(index=str(value), known=list(spyndex.indices))
     scene.needs(str(value))  # raises if bands are missing
-    raise _bad("index", value, "an index that does not have the name of a variable")
+    raise _bad("index", value, "another index", "a variable of the Dataset has this name")
 
 
 def formula_answer(scene: Scene, text: str) -> dict[str, Any]:
@@ -183,8 +187,8 @@ def formula_answer(scene: Scene, text: str) -> dict[str, Any]:
         return {"type": "formula", "text": text, "message": redact(error)}
 
 
-def _colormap(_: Scene, __: str, value: Any) -> str:
-    colors(str(value))
+def _colormap(_: Scene, name: str, value: Any) -> str:
+    colors(str(value), name)
     return str(value)
 
 
@@ -235,7 +239,7 @@ def _gamma(_: Scene, name: str, value: Any) -> float:
 
 def _mask(scene: Scene, name: str, value: Any) -> bool:
     if value and not scene.masked:
-        raise _bad(name, value, "False: this Dataset has no classification band with clouds")
+        raise _bad(name, value, "False", "this Dataset has no classification band with clouds")
     return bool(value)
 
 
@@ -267,7 +271,7 @@ def _compare(scene: Scene, name: str, value: Any) -> dict[str, Any]:
     found: dict[str, Any] = {"show": "swipe", "split": 0.5, "cmap": "BrBG"}
     for key, each in value.items():
         if key not in (*OWN, *found):
-            raise _bad(name, value, f"a dict of {', '.join((*OWN, *found))}")
+            raise _bad(name, value, f"a dict of {', '.join((*OWN, *found))}", f"{key!r} is no key")
         if each is not None:
             found[key] = each
     own = {key: found.pop(key) for key in OWN if key in found}
@@ -277,7 +281,7 @@ def _compare(scene: Scene, name: str, value: Any) -> dict[str, Any]:
     split = found["split"]
     if not isinstance(split, Real) or not 0 <= float(split) <= 1:
         raise _bad("compare['split']", split, "a number from 0 to 1")
-    colors(str(found["cmap"]))
+    _colormap(scene, "compare['cmap']", found["cmap"])
     implied = next(({"mode": m} for m, key in _IMPLIED if key in checked), {})
     return implied | checked | found | {"split": float(split)}
 

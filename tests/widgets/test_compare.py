@@ -76,7 +76,7 @@ def test_b_is_as_a_but_for_what_it_is_given(opened: list[Picker]) -> None:
         ({"show": "blink"}, "'swipe' or 'difference'"),
         ({"split": 1.5}, "from 0 to 1"),
         ({"split": "half"}, "from 0 to 1"),
-        ({"cmap": "jet2"}, "one of gray"),
+        ({"cmap": "jet2"}, r"compare\['cmap'\]='jet2': expected one of gray"),
         ({"bands": ["red", "nir", "nir"], "show": "difference"}, "one index or band"),
     ],
 )
