@@ -118,11 +118,8 @@ class FixedUrl:
             reason = "its signature is not sent to other processes"
             raise SigningError(href=self._url, reason=reason, hint=hint)
         if refused is not None:
-            raise SigningError(
-                href=self._url,
-                reason="the storage refuses it, and no catalog can sign it again",
-                hint=hint,
-            )
+            reason = "the storage refuses it, and no catalog can sign it again"
+            raise SigningError(href=self._url, reason=reason, hint=hint)
         return SignedUrl(url=self._url, expires_at=end_of(self._url))
 
     def __repr__(self) -> str:

@@ -30,10 +30,8 @@ def _spread(rng: np.random.Generator, count: int, low: float, high: float) -> F3
 def _turned(degrees: F32) -> tuple[F32, F32]:
     """Return cosines and sines of some angles."""
     values = degrees.tolist()
-    return (
-        np.asarray([cosine(value) for value in values], np.float32),
-        np.asarray([sine(value) for value in values], np.float32),
-    )
+    cosines, sines = ([function(value) for value in values] for function in (cosine, sine))
+    return np.asarray(cosines, np.float32), np.asarray(sines, np.float32)
 
 
 def _districts(rng: np.random.Generator, x: F32, y: F32) -> tuple[NDArray[np.intp], F32, F32, F32]:

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from astra_xr.catalogs import AnyCatalog, catalog_name, holds_any
+from astra_xr.catalogs import AnyCatalog, catalog_name, connect, holds_any
 from astra_xr.catalogs.query import MOST, Query, make_query
 from astra_xr.errors import InvalidParameter
 from astra_xr.geometry import geometry_bounds
@@ -87,7 +87,9 @@ def search(
         max_items=max_items,
         own=holds_any(named),
     )
-    if named != "sample" and not holds_any(named) and not (query.has_area or query.when):
+    # The user's own catalogs and those of local files are small enough to be listed whole.
+    local = named is not None and (holds_any(named) or not connect(named, settings).root)
+    if not local and not (query.has_area or query.when):
         reason = "neither an area nor a time is given"
         expected = "bbox=, intersects= or datetime="
         raise InvalidParameter(name="bbox", value=None, expected=expected, reason=reason)
