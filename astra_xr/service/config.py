@@ -147,7 +147,11 @@ def converter_of(settings: ServiceSettings) -> PatientConverter:
     root = settings.core.cache_dir / "converted"
     store: Store = LocalStore(root=root, max_bytes=settings.core.cache_bytes)
     if settings.store:
-        store = _object_store(settings.store, settings.core)
+        found = _store_at(settings.store, settings.core)
+        if isinstance(found, str):
+            shown = redact(settings.store.reveal())
+            raise InvalidParameter(name="ASTRA_STORE", value=shown, expected=_STORES, reason=found)
+        store = found
     return PatientConverter(
         store,
         root,
@@ -155,15 +159,6 @@ def converter_of(settings: ServiceSettings) -> PatientConverter:
         at_once=settings.conversions,
         per_key=settings.conversions_per_key,
         in_all=settings.conversions_waiting,
-    )
-
-
-def _object_store(url: Secret[str], core: Settings) -> ObjectStore:
-    store = _store_at(url, core)
-    if isinstance(store, ObjectStore):
-        return store
-    raise InvalidParameter(
-        name="ASTRA_STORE", value=redact(url.reveal()), expected=_STORES, reason=store
     )
 
 

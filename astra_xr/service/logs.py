@@ -31,18 +31,9 @@ def settings(level: str) -> dict[str, Any]:
 
 
 def log_request(scope: Mapping[str, Any], status: int, seconds: float, sent: int) -> None:
-    """Log one request.
+    """Log one request; ``sent`` are the bytes of the body.
 
-    Parameters
-    ----------
-    scope : mapping
-        ASGI scope with the ``request_id``, and the API ``key`` if it is known.
-    status : int
-        HTTP status.
-    seconds : float
-        Time until the response was sent.
-    sent : int
-        Bytes of the body.
+    The ASGI scope has a ``request_id``, and the ``key`` if it is known.
     """
     if not log.isEnabledFor(logging.INFO):
         return

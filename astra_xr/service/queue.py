@@ -45,14 +45,7 @@ class PatientConverter(Converter):
     pass over a catalog whose files are damaged. Outside of ``awaited``, it converts like its
     parent.
 
-    Parameters
-    ----------
-    store, folder, limits
-        As of `Converter`.
-    at_once : int
-        Concurrent conversions; as many more are allowed for keys without a running one.
-    per_key, in_all : int
-        Conversions that may wait, for one API key and for all.
+    For ``at_once``, ``per_key`` and ``in_all`` see :class:`~astra_xr.service.turns.Turns`.
     """
 
     def __init__(

@@ -44,11 +44,7 @@ _ENDING = UpstreamUnavailable(
 class Shell:
     """Add request ids, headers, logging and error handling to an ASGI app.
 
-    Parameters
-    ----------
-    app : ASGI app
-    count : callable, optional
-        Called with scope, status and seconds of each request.
+    ``count`` is called with scope, status and seconds of each request.
     """
 
     def __init__(
