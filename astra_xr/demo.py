@@ -53,12 +53,8 @@ def run_demo(folder: Path) -> list[Path]:
     with _step("Read four bands and computed NDVI = (nir - red) / (nir + red)"):
         ds = ds.load()
         ndvi = ds.astra.index("NDVI")
-    values = ndvi.quantile([0.05, 0.5, 0.95]).values
-    print(
-        "    NDVI: 5 % of the pixels below {:.2f}, half below {:.2f}, 5 % above {:.2f}".format(
-            *values
-        )
-    )
+    low, half, high = (f"{value:.2f}" for value in ndvi.quantile([0.05, 0.5, 0.95]).values)
+    print(f"    NDVI: 5 % of the pixels below {low}, half below {half}, 5 % above {high}")
     folder.mkdir(parents=True, exist_ok=True)
     images = [folder / "astra-true-color.png", folder / "astra-ndvi.png"]
     with _step(f"Saved {images[0]} and {images[1]}"):
@@ -126,13 +122,8 @@ def _draw_true_color(ds: xr.Dataset, path: Path) -> None:
 
 def _draw_ndvi(ndvi: xr.DataArray, path: Path) -> None:
     figure, axes = _figure()
-    ndvi.plot.imshow(
-        ax=axes,
-        cmap="PiYG",
-        vmin=-0.2,
-        vmax=0.9,
-        cbar_kwargs={"label": "NDVI", "shrink": 0.8},
-    )
+    colorbar = {"label": "NDVI", "shrink": 0.8}
+    ndvi.plot.imshow(ax=axes, cmap="PiYG", vmin=-0.2, vmax=0.9, cbar_kwargs=colorbar)
     axes.set_title("NDVI, synthetic sample scene")
     _finish(figure, axes, path)
 

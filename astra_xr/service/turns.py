@@ -123,12 +123,10 @@ class Turns:
             full = f"{waiting} conversions are waiting"
         if new and full:
             wait = float(math.ceil(self._taken * waiting / self._at_once))
-            raise ConversionsBusy(
-                service="The resolver service",
-                reason=full,
-                retry_after=min(_LONGEST_WAIT, max(1.0, wait)),
-                hint="Finished conversions are kept: repeat the request.",
-            )
+            wait = min(_LONGEST_WAIT, max(1.0, wait))
+            hint = "Finished conversions are kept: repeat the request."
+            service = "The resolver service"
+            raise ConversionsBusy(service=service, reason=full, retry_after=wait, hint=hint)
 
     def _let_in(self) -> None:
         while self._waiting:
@@ -146,8 +144,7 @@ class Turns:
                 turn.come()
 
     def _take_out(self, whose: str, what: Hashable) -> list[Turn]:
-        own = self._waiting[whose]
-        turns = own.pop(what, [])
-        if not own:
+        turns = self._waiting[whose].pop(what, [])
+        if not self._waiting[whose]:
             del self._waiting[whose]
         return turns
