@@ -81,6 +81,26 @@ def test_a_module_is_found_by_its_name() -> None:
     assert {name for name in names if names.count(name) > 1} == {"base.py"}
 
 
+def test_the_map_names_every_module_and_nothing_else() -> None:
+    package = ROOT / "astra_xr"
+    guide = (ROOT / "CONTRIBUTING.md").read_text()
+    rows = [line.split("|", 2)[1:] for line in guide.splitlines() if line.startswith("| `")]
+    rooms = {room: row for cell, row in rows for room in re.findall(r"`(\w+)/?(?:\.py)?`", cell)}
+    rooms["widgets"] += guide.split("\n## The picker\n")[1].split("\nIn `widgets/js/`:\n")[0]
+    modules = {path: path.read_text() for path in MODULES if path.name != "__init__.py"}
+    single = {path.stem for path in modules if path.parent == package}
+    assert {path.parent.name for path in modules} - {"astra_xr"} | single == {*rooms}
+    # Catalogs and missions have one module each.
+    plugin = re.compile(r"^MISSION =|^class .*Catalog\):", re.M)
+    for path, code in modules.items():
+        if path.stem not in single and not plugin.search(code):
+            assert f"`{path.stem}`" in rooms[path.parent.name], path
+    words = " ".join((*modules.values(), *(path.name for path in package.rglob("*"))))
+    for name in re.findall(r"`([\w./]+)`", "".join(rooms.values())):
+        last = re.split(r"\.(?!css|js|json)", name.strip("/"))[-1]
+        assert re.search(rf"\b{re.escape(last)}\b", words), name
+
+
 def test_the_contracts_name_every_catalog_and_mission() -> None:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
     named = {each["name"]: set(each.get("modules", ())) for each in contracts["contracts"]}
