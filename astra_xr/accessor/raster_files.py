@@ -31,18 +31,10 @@ class RasterFile:
 
 
 def raster_files(ds: xr.Dataset, path: Path, by: By | None, *, single: bool) -> list[RasterFile]:
-    """Return the files of a Dataset: one, or one per time step or variable.
+    """Return the files of a Dataset: ``path``, or one per time step or variable.
 
-    Parameters
-    ----------
-    ds : xarray.Dataset
-        Its variables are along y and x, and at most one further dimension in each file.
-    path : Path
-        Of one file; of several, the names end in the date or variable: ``ndvi_2025-06-01.tif``.
-    by : "time", "band" or None
-        One file per time step or variable.
-    single : bool
-        True for a single array, all of which goes into one file if ``by`` is None.
+    The names of several end in the date or variable: ``ndvi_2025-06-01.tif``. All of a ``single``
+    array goes into one file if ``by`` is None.
     """
     if by not in (None, "time", *([] if single else ["band"])):
         one = "; the bands of an array go into one file"
@@ -78,9 +70,8 @@ def _maps(ds: xr.Dataset) -> xr.Dataset:
     other = [name for name in names if not {"y", "x"} <= set(ds[name].dims)]
     if other and len(other) < len(names):
         needs = f"variables along y and x; {', '.join(map(repr, other))} cannot be written"
-        raise InvalidDataset(
-            method="to_cog()", needs=needs, hint=f"ds.drop_vars({other!r}) leaves them out."
-        )
+        hint = f"ds.drop_vars({other!r}) leaves them out."
+        raise InvalidDataset(method="to_cog()", needs=needs, hint=hint)
     if other or not names:
         needs = "bands on a grid with a CRS"
         hint = "Select variables along y and x, and set the CRS with .rio.write_crs."

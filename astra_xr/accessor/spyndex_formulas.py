@@ -7,7 +7,8 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from astra_xr.errors import InvalidParameter, UnknownIndex
+from astra_xr.errors import UnknownIndex
+from astra_xr.scenes.options import read_choice
 
 _KERNELS = {
     "RBF": "exp(-(({a}-{b})**2.0)/(2.0*{sigma}**2.0))",
@@ -68,10 +69,7 @@ def recipe_of(name: str, constants: Mapping[str, float], kernel: str = "RBF") ->
 
     name = _known(name, spyndex.indices)
     index = spyndex.indices[name]
-    if kernel not in _KERNELS:
-        raise InvalidParameter(
-            name="kernel", value=kernel, expected=f"one of {', '.join(_KERNELS)}"
-        )
+    read_choice("kernel", _KERNELS, kernel)
 
     def term(found: re.Match[str]) -> str:
         a, b = found.groups()
@@ -124,33 +122,27 @@ def bounds_of(text: str, constants: Mapping[str, float]) -> tuple[float, float] 
     >>> bounds_of("(N-R)/(N+R)", {}), bounds_of("N/(N+R)", {}), bounds_of("N/R", {})
     ((-1.0, 1.0), (0.0, 1.0), None)
     """
-    tree = ast.parse(text, mode="eval").body
-    if not (isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Div)):
+    match ast.parse(text, mode="eval").body:
+        case ast.BinOp(top, ast.Div(), ast.BinOp(one, ast.Add(), other)):
+            terms = {ast.dump(one), ast.dump(other)}
+        case _:
+            return None
+    if not (_positive(one, constants) and _positive(other, constants)):
         return None
-    top, whole = tree.left, tree.right
-    if not (isinstance(whole, ast.BinOp) and isinstance(whole.op, ast.Add)):
-        return None
-    parts = {ast.dump(side) for side in (whole.left, whole.right)}
-    if not all(_positive(side, constants) for side in (whole.left, whole.right)):
-        return None
-    if ast.dump(top) in parts:
-        return 0.0, 1.0
     if isinstance(top, ast.BinOp) and isinstance(top.op, ast.Sub):
-        return (-1.0, 1.0) if {ast.dump(top.left), ast.dump(top.right)} == parts else None
-    return None
+        return (-1.0, 1.0) if {ast.dump(top.left), ast.dump(top.right)} == terms else None
+    return (0.0, 1.0) if ast.dump(top) in terms else None
 
 
 def _positive(node: ast.expr, constants: Mapping[str, float]) -> bool:
     """Return True if an expression is at least 0 where the bands are."""
-    if isinstance(node, ast.Name):
-        return constants.get(node.id, 0.0) >= 0
-    if isinstance(node, ast.Constant):
-        return isinstance(node.value, int | float) and node.value >= 0
-    if isinstance(node, ast.Call):
-        return isinstance(node.func, ast.Name) and node.func.id in ("exp", "sqrt", "abs")
-    return (
-        isinstance(node, ast.BinOp)
-        and isinstance(node.op, ast.Add | ast.Mult | ast.Div | ast.Pow)
-        and _positive(node.left, constants)
-        and _positive(node.right, constants)
-    )
+    match node:
+        case ast.Name(name):
+            return constants.get(name, 0.0) >= 0
+        case ast.Constant(int() | float() as number):
+            return number >= 0
+        case ast.Call(ast.Name(function)):
+            return function in ("exp", "sqrt", "abs")
+        case ast.BinOp(left, ast.Add() | ast.Mult() | ast.Div() | ast.Pow(), right):
+            return _positive(left, constants) and _positive(right, constants)
+    return False
