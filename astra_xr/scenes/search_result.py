@@ -81,8 +81,7 @@ class SearchResult(Sequence[str]):
             return self._part(_chosen(self.rows, index))
         if not self.rows:
             raise IndexError("The search found no scene: widen bbox, datetime or cloud_cover.")
-        (row,) = _chosen(self.rows, [index])
-        return row.id
+        return self.rows[_number(index)].id
 
     def _part(self, rows: Sequence[Row]) -> SearchResult:
         return replace(self, rows=tuple(rows), total=None, exact=True)
@@ -230,15 +229,26 @@ def _record(row: Row) -> dict[str, Any]:
 
 def _chosen(rows: Sequence[Row], index: Iterable[Any]) -> list[Row]:
     """Return the rows of a mask of booleans, or of a list of numbers."""
-    picks = [each.item() if getattr(each, "ndim", None) == 0 else each for each in index]
+    picks = list(map(_plain, index))
     if all(isinstance(pick, bool) for pick in picks) and picks:
         if len(picks) != len(rows):
             raise IndexError(f"a mask of {len(picks)} booleans for {len(rows)} scenes")
         return [row for row, pick in zip(rows, picks, strict=True) if pick]
-    if not all(isinstance(pick, int) and not isinstance(pick, bool) for pick in picks):
-        expected = "a number, a slice, a mask of booleans or a list of numbers"
-        raise InvalidParameter(name="index", value=index, expected=expected)
-    return [rows[pick] for pick in picks]
+    return [rows[_number(pick, index)] for pick in picks]
+
+
+def _number(pick: Any, index: Any = None) -> int:
+    """Return the number of a row; ``index`` is what the user passed, if that is more."""
+    number = _plain(pick)
+    if isinstance(number, int) and not isinstance(number, bool):
+        return number
+    expected = "a number, a slice, a mask of booleans or a list of numbers"
+    raise InvalidParameter(name="index", value=pick if index is None else index, expected=expected)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value of NumPy as one of Python."""
+    return value.item() if getattr(value, "ndim", None) == 0 else value
 
 
 def _texts(tile: Any) -> set[str]:

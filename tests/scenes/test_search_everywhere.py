@@ -455,6 +455,10 @@ class TestParts:
             found[[True, False]]
         with pytest.raises(InvalidParameter, match="a mask of booleans or a list of numbers"):
             found[["red"]]
+        assert found[np.int64(1)] == found[np.array(1)] == found[1]
+        for one, shown in ((True, "True"), (np.bool_(False), ".*False_?"), (None, "None")):
+            with pytest.raises(InvalidParameter, match=f"Invalid index={shown}: expected a number"):
+                found[:1][one]
 
     def test_by_terms(self, world: World, network: Loopback) -> None:
         found = self.found(world)
