@@ -226,7 +226,7 @@ def plain_crs(crs: Any) -> CRS:
 
 @functools.lru_cache(maxsize=256)
 def map_crs(text: str) -> str | None:
-    """Return a horizontal CRS without heights; None if it is none, or PROJ does not have it.
+    """Return a CRS without its heights; None if it is not horizontal, or PROJ lacks it.
 
     Examples
     --------
@@ -283,7 +283,7 @@ def read_points(
     Raises
     ------
     InvalidParameter
-        There are no points, or something else.
+        These are not points, or there are none.
 
     Examples
     --------
@@ -303,7 +303,7 @@ def read_points(
         else:
             pairs = np.column_stack([shapes.x, shapes.y])
             crs, labels = shapes.crs.to_wkt(), shapes.index.to_numpy()
-    except (TypeError, ValueError, LookupError, OverflowError):
+    except (TypeError, ValueError, LookupError, AttributeError, OverflowError):
         pairs = np.empty((0, 2))
     if not len(pairs) or not np.isfinite(pairs).all():
         expected = (

@@ -373,6 +373,7 @@ def test_points_of_a_table() -> None:
         ([(10, 50)], r"points within the Dataset, \(-122"),
         ([(37.5, -122.4)], "look swapped"),
         (geopandas.GeoSeries.from_xy([0], [0]), "with a CRS"),
+        (geopandas.GeoSeries.from_xy([0], [0], crs=4326).to_frame("geometry").loc[0], "with a CRS"),
         (geopandas.GeoSeries.from_xy([0], [0], crs=3857).buffer(1), r"zonal\(\) takes polygons"),
     ],
 )
