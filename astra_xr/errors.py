@@ -212,7 +212,7 @@ class InvalidParameter(AstraError, ValueError):
     Attributes
     ----------
     name : str
-        The parameter; of several, ``"x, y"``.
+        The parameter.
     value : str
         Its repr, on one line, without secrets.
     expected : str

@@ -115,7 +115,7 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "sqrt": np.sqrt,
     "abs": np.abs,
 }
-"""All that a formula may use."""
+"""The only functions that a formula may use."""
 
 
 @functools.lru_cache(maxsize=1024)

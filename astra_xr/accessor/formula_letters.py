@@ -1,4 +1,4 @@
-"""Which variables and constants the letters of an index's formula are."""
+"""The variables and constants that the letters of an index's formula stand for."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def variable_of(letters: Letters, letter: str) -> str | None:
 def matched(
     ds: xr.Dataset, letters: Letters, symbols: Sequence[str], given: Mapping[str, float]
 ) -> tuple[dict[str, str], dict[str, float], list[str]]:
-    """Return the symbols of a formula that are bands, that are constants, and that are missing."""
+    """Return a formula's variables and constants by symbol, and the symbols that are neither."""
     bands: dict[str, str] = {}
     constants: dict[str, float] = {}
     missing: list[str] = []

@@ -70,7 +70,7 @@ def _placed(variable: xr.Variable, name: str, own: PixelGrid, finest: PixelGrid)
         found = repeated(variable, own.box.affine, finest.box.affine, shape)
     if found is None:
         raise _unfit(
-            "nodes whose pixels those of the finest node divide evenly",
+            "nodes whose pixels the finest node's pixels divide evenly",
             f"Those of {name!r} do not fit: astra_xr.open_scene resamples bands to one grid.",
         )
     return found

@@ -168,7 +168,7 @@ def _scenes(scenes: Any) -> dict[str, Any]:
 
 
 def _catalog(scenes: Any, ds: xr.Dataset) -> str | None:
-    """Return the catalog of found ids, if it is one: as text in a script, ids have none."""
+    """Return the one catalog of ids from a search; as text in a script, they no longer have it."""
     listed = scenes if isinstance(scenes, list) else [scenes]
     found = [each for each in listed if isinstance(each, FoundId)]
     searched = {each.only for each in found}

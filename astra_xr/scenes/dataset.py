@@ -141,7 +141,7 @@ def _packing(radiometry: Radiometry, *, by_plane: bool) -> dict[str, Any]:
 
 
 def _fill_value(radiometry: Radiometry) -> np.generic | None:
-    """Return nodata in the stored type; None if that type, and so no pixel, can hold it."""
+    """Return nodata in the stored type; None if that type cannot hold it: no pixel has it."""
     dtype = np.dtype(radiometry.dtype)
     nodata = fitting(radiometry.nodata, dtype)
     if nodata is None:

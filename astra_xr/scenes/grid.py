@@ -35,7 +35,7 @@ _LONGEST = 1 << 22
 """Maximum number of rows or columns; the coordinates of more would fill memory."""
 
 _MOST = 1 << 36
-"""Maximum number of pixels without ``allow_large=True``: Sentinel-2's at a 24th of their size."""
+"""Maximum number of pixels without ``allow_large=True``: a Sentinel-2 tile with pixels of 0.4 m."""
 
 _CLOSE = 1e-3
 """Fraction of a pixel up to which a box may extend into it without including it."""

@@ -66,7 +66,7 @@ def resolve_unsigned(
 
 
 def _catalog_of(scene: Any, catalog: AnyCatalog) -> AnyCatalog:
-    """Return the catalog to query: for the URL of an own item that URL, a catalog of one item."""
+    """Return the catalog to query; the URL of a user's item is itself a catalog of one item."""
     own = catalog is None or holds_any(catalog_name(catalog))
     return scene.strip() if own and is_item_url(scene) else catalog
 

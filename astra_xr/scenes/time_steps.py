@@ -91,7 +91,7 @@ def scene_coords(resolution: Resolution) -> dict[str, Any]:
     with contextlib.suppress(InvalidItem):
         time = time_of(resolution).replace(tzinfo=None)
         coords["time"] = ((), np.datetime64(time, "ns"))
-        # Of scenes that it combines, xarray keeps the first id: with this, one sees whose it is.
+        # xarray keeps the id of the first scene that it combines; this shows which one that is.
         attrs["datetime"] = time.isoformat()
     # Zarr has no type for strings of fixed length.
     coords["id"] = ((), np.array(resolution.full_id, object), attrs)
