@@ -9,6 +9,7 @@ import xarray as xr
 
 from astra_xr.accessor.band_names import variables_of
 from astra_xr.accessor.provenance import catalog_of, check_times, id_texts, ids_of
+from astra_xr.arrays.lazy import in_memory
 from astra_xr.arrays.pixel_grid import PixelGrid
 from astra_xr.catalogs import holds_any
 from astra_xr.errors import InvalidDataset, InvalidSceneId, SceneNotFound, UnknownBand
@@ -36,12 +37,14 @@ def fetched(
     Raises
     ------
     InvalidDataset
-        The Dataset has lost its grid or scene id, or with ``elsewhere`` no catalog has the band.
+        The Dataset has lost its grid or scene id, its band has no values at a time step, or with
+        ``elsewhere`` no catalog has the band.
     UnknownBand, UpstreamError, …
         As of :func:`astra_xr.open_scene`.
     """
     for name in variables_of(ds):
         if ds[name].attrs.get("native_name", name) == band:
+            _check_time_steps(ds, name)
             return grid.filled(ds[name]) if grid is not None and grid.kept else ds[name]
     known = bool(ids_of(ds))
     if not known or grid is None or grid.box.crs is None:
@@ -74,6 +77,31 @@ def fetched(
         within = {} if source is catalogs else {"within": _LONGEST}
         check_times(ds, found["time"].values, "mask()", **within)
     return found[band] if grid.kept else _with_coords_of(ds, found[band])
+
+
+def _check_time_steps(ds: xr.Dataset, name: str) -> None:
+    """Refuse a band without values at a time step at which other bands have values.
+
+    xarray fills a band with NaN where it joins scenes that lack it. Dask arrays are not computed
+    for this check.
+    """
+    bands = {
+        each: ds[each].notnull().any([dim for dim in ds[each].dims if dim != "time"])
+        for each in variables_of(ds)
+        if "time" in ds[each].dims and in_memory(ds[each].variable)
+    }
+    has = bands.pop(name, None) if ds[name].dtype.kind == "f" else None
+    if has is None or has.all():
+        return
+    for each in bands.values():
+        lost = np.flatnonzero((~has & each).values)
+        if lost.size:
+            when = ds["time"].values[lost[0]] if "time" in ds.coords else lost[0]
+            raise InvalidDataset(
+                method="mask()",
+                needs=f"the band {name} at all time steps: it has no values at {when}",
+                hint=f"Open each scene with bands=[…, {name!r}] before you join them.",
+            )
 
 
 def _opened(ds: xr.Dataset, band: str, like: Any, catalogs: Any) -> xr.Dataset:
