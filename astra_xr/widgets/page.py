@@ -98,7 +98,7 @@ def write(path: Path, text: str) -> Path:
 
 
 async def send(picker: Picker) -> None:
-    """Send the page, or why there is none; runs on the engine's loop."""
+    """Send the page, or why there is none; runs on the background loop."""
     message: dict[str, Any] = {"type": "page"}
     try:
         data = [(await in_own_thread(document, picker)).encode()]

@@ -1308,7 +1308,7 @@ var Head = class {
     const step = (name, label, keys) => iconButton(label, icon(name), () => view.step(name), { title: `${label} (${keys})` });
     this.undo = step("undo", "Undo", "Ctrl+Z");
     this.redo = step("redo", "Redo", "Shift+Ctrl+Z");
-    const toggle = () => (view.full ? document.exitFullscreen() : view.root.requestFullscreen()).catch(() => view.status.say("The browser denied a full screen."));
+    const toggle = () => (view.full ? document.exitFullscreen() : view.root.requestFullscreen()).catch(() => view.status.show("The browser denied a full screen."));
     this.full = iconButton("Full screen", icon("full"), toggle, { "aria-pressed": "false", hidden: !document.fullscreenEnabled });
     this.makeCompare();
     this.node = make(
@@ -1930,9 +1930,9 @@ var distinct = (all) => [...new Map(all.map((each) => [JSON.stringify(each), eac
 function captionOf(about, state, limits) {
   const seen = sidesSeen(state), parts = seen.map((side) => partOf(about, sideOf(about, state, side), limits));
   const step = about.steps.find(({ label }) => label === state.time) || about.steps[0];
-  const alone = [dayOf(step?.date) || about.date, parts[0].what].filter(Boolean).join(" · ");
+  const title = [dayOf(step?.date) || about.date, parts[0].what].filter(Boolean).join(" · ");
   return {
-    title: state.compare ? seen.map((side) => labelOf(about, state, side)).join("  |  ") : alone,
+    title: state.compare ? seen.map((side) => labelOf(about, state, side)).join("  |  ") : title,
     entries: distinct(parts.flatMap(({ entries }) => entries)),
     maps: distinct(parts.flatMap(({ maps }) => maps)),
     source: [about.source, "astra-xr"].filter(Boolean).join(" · ")
@@ -2091,16 +2091,16 @@ var Save = class {
     const canvas = this.figure();
     const blob = canvas && await new Promise((done) => canvas.toBlob(done, "image/png"));
     if (blob) this.download(blob, this.named("png"));
-    this.view.status.say(blob ? "The image is saved." : "There is no image yet.");
+    this.view.status.show(blob ? "The image is saved." : "There is no image yet.");
   }
   async page() {
     const { store, status } = this.view;
-    status.say("Making the page…");
+    status.show("Making the page…");
     try {
       this.download(new Blob([await store.page()], { type: "text/html" }), this.named("html"));
-      status.say("The page is saved.");
+      status.show("The page is saved.");
     } catch (error) {
-      status.say(`The page could not be made: ${/** @type {Error} */
+      status.show(`The page could not be made: ${/** @type {Error} */
       error.message}`);
     }
   }
@@ -2823,10 +2823,7 @@ var Stage = class {
       0: () => this.showAll(),
       ",": () => this.swipe.move(-1),
       ".": () => this.swipe.move(1),
-      Enter: () => {
-        this.pin(this.viewport.row, this.viewport.col);
-        this.view.status.say(this.pixelText(this.viewport.row, this.viewport.col));
-      },
+      Enter: () => this.pinCenter(),
       Delete: () => this.view.act({ type: "unpin", n: this.view.state.pins.length - 1 })
     };
     this.canvas.addEventListener("keydown", (e) => {
@@ -2838,6 +2835,12 @@ var Stage = class {
   pin(row, col) {
     this.view.act({ type: "pin", row, col });
     if (this.about.offline) this.readSpectra();
+  }
+  /** Mark the pixel in the center, and read it out to users of screen readers. */
+  pinCenter() {
+    const { row, col } = this.viewport;
+    this.pin(row, col);
+    this.view.status.show(`Marked: ${this.pixelText(row, col)}`);
   }
   /** Without a kernel: take spectra from the tiles of the bands in the page. */
   readSpectra() {
@@ -3006,12 +3009,12 @@ var Status = class {
     this.line = make("div", { class: "astra-status", role: "status" });
     this.alert = make("div", { class: "astra-alert", role: "alert", hidden: true });
   }
-  say(text) {
+  show(text) {
     this.line.textContent = text;
   }
   /** @param {boolean} done */
   copied(done) {
-    this.say(done ? "Copied." : "The browser denied access to the clipboard.");
+    this.show(done ? "Copied." : "The browser denied access to the clipboard.");
   }
   /** `broken` is the message of a panel that failed. */
   update(broken) {
@@ -3022,7 +3025,7 @@ var Status = class {
     const [text, weight] = this.text(reading);
     if (this.shown !== text) {
       this.shown = text;
-      this.say(text);
+      this.show(text);
       this.line.dataset.weight = weight;
     }
     const shown2 = sidesRead(view.state).flatMap((side) => channelsOf(sideOf(view.about, view.state, side)));
@@ -3038,7 +3041,7 @@ var Status = class {
   }
   text(reading) {
     const { store, found } = this.view;
-    if (store.wire.gone) return ["The kernel is gone: run the cell again. What is here still works.", "warning"];
+    if (store.wire.gone) return ["The kernel is gone: run the cell again. What has been read still works.", "warning"];
     if (store.waiting > 4e3) return ["Still waiting: the kernel is busy, or gone. If it was restarted, run the cell again.", "warning"];
     if (reading.length) return [`Reading ${reading.map((key) => key === MASK ? "clouds" : key).join(", ")}`, ""];
     const empty = found && found.counts.some(({ total }) => !total);
@@ -3549,7 +3552,7 @@ var View = class {
     const { history } = this.store;
     if (!(name === "undo" ? history.done : history.undone).length) return;
     this.show(history[name](this.state));
-    this.status.say(name === "undo" ? "Undone." : "Redone.");
+    this.status.show(name === "undo" ? "Undone." : "Redone.");
   }
   /** Show a state, and send it to Python, at most every 80 ms. @param {State} next */
   show(next) {

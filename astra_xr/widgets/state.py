@@ -66,7 +66,8 @@ def completed(scene: Scene, given: Mapping[str, Any], first: str | None = None) 
         A value is invalid.
     """
     if first is not None:
-        given = {"band" if has_band(scene.ds, first) else "index": first} | dict(given)
+        key = "band" if has_band(scene.ds, first) else "index"
+        given = {key: _CHECKS[key](scene, "name", first)} | dict(given)
     unknown = sorted(set(given) - set(_CHECKS))
     if unknown:
         name, expected = unknown[0], f"one of {', '.join(_CHECKS)}"
@@ -164,19 +165,22 @@ def _band(scene: Scene, name: str, value: Any) -> str:
     return find_variable(scene.ds, value)
 
 
-def _index(scene: Scene, _: str, value: Any) -> str:
-    for name in scene.indices:
-        if str(value).casefold() == name.casefold():
-            return name
+def _index(scene: Scene, name: str, value: Any) -> str:
+    for known in scene.indices:
+        if str(value).casefold() == known.casefold():
+            return known
     if isinstance(value, str) and is_formula(value):
-        scene.needs(value)  # raises if it cannot be computed
+        try:
+            scene.needs(value)
+        except InvalidParameter as error:
+            raise _bad(name, value[:100], error.expected, error.reason) from error
         return " ".join(value.split())
     import spyndex
 
     if value not in spyndex.indices:
         raise UnknownIndex(index=str(value), known=list(spyndex.indices))
     scene.needs(str(value))  # raises if bands are missing
-    raise _bad("index", value, "another index", "a variable of the Dataset has this name")
+    raise _bad(name, value, "another index", "a variable of the Dataset has this name")
 
 
 def formula_answer(scene: Scene, text: str) -> dict[str, Any]:
@@ -271,7 +275,7 @@ def _compare(scene: Scene, name: str, value: Any) -> dict[str, Any]:
     found: dict[str, Any] = {"show": "swipe", "split": 0.5, "cmap": "BrBG"}
     for key, each in value.items():
         if key not in (*OWN, *found):
-            raise _bad(name, value, f"a dict of {', '.join((*OWN, *found))}", f"{key!r} is no key")
+            raise _bad(name, value, f"a dict of {', '.join((*OWN, *found))}", f"unknown key {key!r}")
         if each is not None:
             found[key] = each
     own = {key: found.pop(key) for key in OWN if key in found}

@@ -40,9 +40,9 @@ const distinct = (all) => [...new Map(all.map((each) => [JSON.stringify(each), e
 export function captionOf(about, state, limits) {
   const seen = sidesSeen(state), parts = seen.map((side) => partOf(about, sideOf(about, state, side), limits));
   const step = about.steps.find(({ label }) => label === state.time) || about.steps[0];
-  const alone = [dayOf(step?.date) || about.date, parts[0].what].filter(Boolean).join(" · ");
+  const title = [dayOf(step?.date) || about.date, parts[0].what].filter(Boolean).join(" · ");
   return {
-    title: state.compare ? seen.map((side) => labelOf(about, state, side)).join("  |  ") : alone,
+    title: state.compare ? seen.map((side) => labelOf(about, state, side)).join("  |  ") : title,
     entries: distinct(parts.flatMap(({ entries }) => entries)),
     maps: distinct(parts.flatMap(({ maps }) => maps)),
     source: [about.source, "astra-xr"].filter(Boolean).join(" · "),

@@ -45,7 +45,7 @@ export const bothOf = (about, state) => [sideOf(about, state, "a"), sideOf(about
 /** The state with part of its comparison changed. @param {State} state @param {Partial<Compare>} patch @returns {State} */
 export const compared = (state, patch) => ({ ...state, compare: { .../** @type {Compare} */ (state.compare), ...patch } });
 
-/** The sides that are seen: A alone, A and B, or the difference. @param {State} state @returns {Side[]} */
+/** The sides that are seen: only A, A and B, or the difference. @param {State} state @returns {Side[]} */
 export function sidesSeen({ compare }) {
   if (!compare) return ["a"];
   return compare.show === "difference" ? ["difference"] : ["a", "b"];

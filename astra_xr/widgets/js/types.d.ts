@@ -58,7 +58,7 @@ export interface State {
   pins: [number, number][];
   /** The area whose statistics are shown. */
   area: Box | null;
-  /** None: A alone. */
+  /** Null: only A. */
   compare?: Compare | null;
 }
 

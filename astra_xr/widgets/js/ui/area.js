@@ -232,7 +232,6 @@ export class AreaPanel {
       ...[number(row.mean), number(row.std), percent(row.valid)].map((text) => make("td", {}, text)))));
     this.table.replaceChildren(make("thead", {}, make("tr", {}, make("td"), ...head)), make("tbody", {}, ...rows));
   }
-
 }
 
 /** A share in percent; 100 only if it is exactly 1. @param {number} share */

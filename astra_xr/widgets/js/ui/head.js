@@ -29,7 +29,7 @@ export class Head {
     const step = (name, label, keys) => iconButton(label, icon(name), () => view.step(name), { title: `${label} (${keys})` });
     this.undo = step("undo", "Undo", "Ctrl+Z");
     this.redo = step("redo", "Redo", "Shift+Ctrl+Z");
-    const toggle = () => (view.full ? document.exitFullscreen() : view.root.requestFullscreen()).catch(() => view.status.say("The browser denied a full screen."));
+    const toggle = () => (view.full ? document.exitFullscreen() : view.root.requestFullscreen()).catch(() => view.status.show("The browser denied a full screen."));
     this.full = iconButton("Full screen", icon("full"), toggle, { "aria-pressed": "false", hidden: !document.fullscreenEnabled });
     this.makeCompare();
     this.node = make("div", { class: "astra-head" }, this.sides, this.modes, this.preset,

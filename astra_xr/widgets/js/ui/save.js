@@ -85,17 +85,17 @@ export class Save {
     /** @type {Blob | null} */
     const blob = canvas && await new Promise((done) => canvas.toBlob(done, "image/png"));
     if (blob) this.download(blob, this.named("png"));
-    this.view.status.say(blob ? "The image is saved." : "There is no image yet.");
+    this.view.status.show(blob ? "The image is saved." : "There is no image yet.");
   }
 
   async page() {
     const { store, status } = this.view;
-    status.say("Making the page…");
+    status.show("Making the page…");
     try {
       this.download(new Blob([await store.page()], { type: "text/html" }), this.named("html"));
-      status.say("The page is saved.");
+      status.show("The page is saved.");
     } catch (error) {
-      status.say(`The page could not be made: ${/** @type {Error} */ (error).message}`);
+      status.show(`The page could not be made: ${/** @type {Error} */ (error).message}`);
     }
   }
 

@@ -187,7 +187,7 @@ export class Stage {
       0: () => this.showAll(),
       ",": () => this.swipe.move(-1),
       ".": () => this.swipe.move(1),
-      Enter: () => { this.pin(this.viewport.row, this.viewport.col); this.view.status.say(this.pixelText(this.viewport.row, this.viewport.col)); },
+      Enter: () => this.pinCenter(),
       Delete: () => this.view.act({ type: "unpin", n: this.view.state.pins.length - 1 }),
     };
     this.canvas.addEventListener("keydown", (e) => {
@@ -200,6 +200,13 @@ export class Stage {
   pin(row, col) {
     this.view.act({ type: "pin", row, col });
     if (this.about.offline) this.readSpectra();
+  }
+
+  /** Mark the pixel in the center, and read it out to users of screen readers. */
+  pinCenter() {
+    const { row, col } = this.viewport;
+    this.pin(row, col);
+    this.view.status.show(`Marked: ${this.pixelText(row, col)}`);
   }
 
   /** Without a kernel: take spectra from the tiles of the bands in the page. */

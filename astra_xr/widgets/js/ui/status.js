@@ -11,13 +11,13 @@ export class Status {
     this.alert = make("div", { class: "astra-alert", role: "alert", hidden: true });
   }
 
-  say(text) {
+  show(text) {
     this.line.textContent = text;
   }
 
   /** @param {boolean} done */
   copied(done) {
-    this.say(done ? "Copied." : "The browser denied access to the clipboard.");
+    this.show(done ? "Copied." : "The browser denied access to the clipboard.");
   }
 
   /** `broken` is the message of a panel that failed. */
@@ -29,7 +29,7 @@ export class Status {
     const [text, weight] = this.text(reading);
     if (this.shown !== text) {
       this.shown = text;
-      this.say(text);
+      this.show(text);
       this.line.dataset.weight = weight;
     }
     const shown = sidesRead(view.state).flatMap((side) => channelsOf(sideOf(view.about, view.state, side)));
@@ -43,7 +43,7 @@ export class Status {
 
   text(reading) {
     const { store, found } = this.view;
-    if (store.wire.gone) return ["The kernel is gone: run the cell again. What is here still works.", "warning"];
+    if (store.wire.gone) return ["The kernel is gone: run the cell again. What has been read still works.", "warning"];
     if (store.waiting > 4000) return ["Still waiting: the kernel is busy, or gone. If it was restarted, run the cell again.", "warning"];
     if (reading.length) return [`Reading ${reading.map((key) => (key === MASK ? "clouds" : key)).join(", ")}`, ""];
     const empty = found && found.counts.some(({ total }) => !total);

@@ -178,7 +178,7 @@ export class View {
     const { history } = this.store;
     if (!(name === "undo" ? history.done : history.undone).length) return;
     this.show(history[name](this.state));
-    this.status.say(name === "undo" ? "Undone." : "Redone.");
+    this.status.show(name === "undo" ? "Undone." : "Redone.");
   }
 
   /** Show a state, and send it to Python, at most every 80 ms. @param {State} next */
