@@ -1,8 +1,8 @@
 """``python -m tests.notebooks [NUMBER …]``: run the notebooks, and keep what GitHub can show.
 
-Figures are kept as small images, tables as HTML, and pickers as pictures, which takes Chromium and
-playwright. ``--copies FOLDER`` runs nothing, and writes copies whose last cells are the solutions
-of the exercises, for nbval.
+Figures are kept as small images, tables as HTML, and pickers as screenshots, which takes Chromium
+and playwright. ``--copies FOLDER`` runs nothing, and writes copies whose last cells are the
+solutions of the exercises, for nbval.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ def run(notebook: Any) -> None:
 
     copy = with_solutions(notebook)
     NotebookClient(copy, timeout=300, record_timing=False).execute()
-    pictures = pickers(notebook)
+    screenshots = pickers(notebook)
     for cell, done in zip(notebook.cells, copy.cells, strict=False):
         if cell.cell_type != "code":
             continue
         cell.execution_count = done.execution_count
-        if cell.id in pictures:
-            cell.outputs = [pictures[cell.id]]
+        if cell.id in screenshots:
+            cell.outputs = [screenshots[cell.id]]
         else:
             cell.outputs = [each for each in map(kept, done.outputs) if each]
 
@@ -85,12 +85,12 @@ def small(png: bytes) -> dict[str, str]:
 
 
 def pickers(notebook: Any) -> dict[str, Any]:
-    """Return pictures of the pickers, by the ids of cells that are tagged so."""
+    """Return screenshots of the pickers, by the ids of cells that are tagged so."""
     found: dict[str, Any] = {}
     if not any("picker" in cell.metadata.get("tags", ()) for cell in notebook.cells):
         return found
     from astra_xr import Picker
-    from tests.widgets.picture import screenshot
+    from tests.widgets.screenshots import screenshot
 
     names: dict[str, Any] = {}
     shown: dict[str, Any] = {}

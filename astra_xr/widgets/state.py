@@ -275,7 +275,8 @@ def _compare(scene: Scene, name: str, value: Any) -> dict[str, Any]:
     found: dict[str, Any] = {"show": "swipe", "split": 0.5, "cmap": "BrBG"}
     for key, each in value.items():
         if key not in (*OWN, *found):
-            raise _bad(name, value, f"a dict of {', '.join((*OWN, *found))}", f"unknown key {key!r}")
+            expected = f"a dict of {', '.join((*OWN, *found))}"
+            raise _bad(name, value, expected, f"unknown key {key!r}")
         if each is not None:
             found[key] = each
     own = {key: found.pop(key) for key in OWN if key in found}

@@ -55,23 +55,23 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def console() -> list[str]:
-    """What pages complain of; nothing, in the end."""
+    """Errors and warnings of pages; none, in the end."""
     return []
 
 
 @pytest.fixture
 def page(browser: Any, console: list[str], request: pytest.FixtureRequest) -> Iterator[Any]:
-    """A page that reaches no network, of the size and theme that a test asks for."""
-    wish = getattr(request, "param", {})
-    size = {"width": wish.get("width", 1000), "height": 900}
-    theme = "dark" if wish.get("dark") else "light"
+    """A page that reaches no network, of the size and theme that a test sets."""
+    options = getattr(request, "param", {})
+    size = {"width": options.get("width", 1000), "height": 900}
+    theme = "dark" if options.get("dark") else "light"
     context = browser.new_context(viewport=size, color_scheme=theme, offline=True)
     page = context.new_page()
     page.set_default_timeout(60_000)
     page.on("pageerror", lambda error: console.append(str(error)))
     page.on(
         "console",
-        lambda said: console.append(said.text) if said.type in ("error", "warning") else None,
+        lambda entry: console.append(entry.text) if entry.type in ("error", "warning") else None,
     )
     yield page
     folder = os.environ.get("PICKER_SCREENSHOTS")
@@ -101,25 +101,28 @@ KERNEL = """
 async ({about, state, shown, preview, esm, root}) => {
   const module = await import("data:text/javascript;base64," + esm);
   const bytes = text => Uint8Array.from(atob(text), c => c.charCodeAt(0));
-  const heard = {}, kept = {about, state, shown, preview: new DataView(bytes(preview).buffer)};
+  const listeners = {}, kept = {about, state, shown, preview: new DataView(bytes(preview).buffer)};
   const model = window.model = {
     get: key => kept[key],
-    set: (key, value) => { kept[key] = value; (heard["change:" + key] || []).forEach(f => f()); },
+    set: (key, value) => {
+      kept[key] = value;
+      (listeners["change:" + key] || []).forEach(f => f());
+    },
     save_changes: () => { window.saved = kept.state; window.saves = (window.saves || 0) + 1; },
-    on: (event, f) => (heard[event] ||= []).push(f),
-    off: (event, f) => { heard[event] = (heard[event] || []).filter(g => g !== f); },
+    on: (event, f) => (listeners[event] ||= []).push(f),
+    off: (event, f) => { listeners[event] = (listeners[event] || []).filter(g => g !== f); },
     send: message => {
       if (window.gone) throw new Error("Comm is closed");
-      window.asked.push(message);
-      window.kernel({...message, root}, tell);
+      window.sent.push(message);
+      window.kernel({...message, root}, receive);
     },
   };
-  window.asked ||= [];
-  const tell = window.tell = (message, buffers = []) =>
-    (heard["msg:custom"] || []).forEach(f => f(message, buffers));
-  window.reply ||= async (message, tell) => {
-    for (const {data, ...told} of await window.python(message)) {
-      tell(told, data ? [new DataView(bytes(data).buffer)] : []);
+  window.sent ||= [];
+  const receive = window.receive = (message, buffers = []) =>
+    (listeners["msg:custom"] || []).forEach(f => f(message, buffers));
+  window.reply ||= async (message, receive) => {
+    for (const {data, ...answer} of await window.python(message)) {
+      receive(answer, data ? [new DataView(bytes(data).buffer)] : []);
     }
   };
   window.kernel ||= window.reply;
@@ -146,7 +149,7 @@ Show = Callable[..., Any]
 
 
 def answers(picker: Picker, message: dict[str, Any]) -> list[dict[str, Any]]:
-    """What the kernel's side of a picker says to a message of the browser."""
+    """Return the kernel's answers to a message of the browser."""
     if message["type"] == "page":
         text = base64.b64encode(document(picker).encode()).decode()
         return [{"type": "page", "data": text}]
@@ -157,14 +160,14 @@ def answers(picker: Picker, message: dict[str, Any]) -> list[dict[str, Any]]:
     if message["type"] == "formula":
         return [formula_answer(picker._scene, message["text"])]
     for key, time, level, row, col in message.get("add", []):
-        told = {"key": key, "time": time, "level": level, "row": row, "col": col}
+        address = {"key": key, "time": time, "level": level, "row": row, "col": col}
         try:
             tiles = run(picker._tiles.tiles((key, time), level, [(row, col)]))
         except AstraError as error:
-            found.append(told | {"type": "failed", "message": str(error)})
+            found.append(address | {"type": "failed", "message": str(error)})
             continue
         how, data = packed(tiles[row, col], raw=message["raw"])
-        found.append(told | {"type": "tile"} | how | {"data": base64.b64encode(data).decode()})
+        found.append(address | {"type": "tile"} | how | {"data": base64.b64encode(data).decode()})
     return found
 
 
@@ -207,7 +210,7 @@ def show(page: Any) -> Show:
 
 
 def drawn(page: Any, after: int = 0) -> int:
-    """Wait until the picture was drawn anew, and nothing is on its way; return its number."""
+    """Wait until the image was drawn anew and nothing is being read; return its number."""
     page.wait_for_function(
         """after => Number(document.querySelector(".astra-canvas")?.dataset.rev || 0) > after
            && document.querySelector(".astra-picker").dataset.busy === "false" """,

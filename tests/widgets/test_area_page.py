@@ -28,10 +28,11 @@ def drag(page: Any, start: tuple[float, float], end: tuple[float, float]) -> Non
     page.mouse.up()
 
 
-def told(page: Any, picker: Picker) -> None:
-    """Let Python tell the statistics of what is chosen in the browser."""
+def send_statistics(page: Any, picker: Picker) -> None:
+    """Send the statistics of the browser's state, as the kernel would."""
     picker.state = page.evaluate("window.model.get('state')")
-    page.evaluate("told => window.tell(told)", run(picker._statistics.message(picker.state)))
+    message = run(picker._statistics.message(picker.state))
+    page.evaluate("message => window.receive(message)", message)
 
 
 def test_it_is_drawn_resized_moved_and_removed(show: Show, picker: Picker) -> None:
@@ -119,11 +120,11 @@ def test_the_statistics_are_pythons(show: Show, picker: Picker) -> None:
     page = show(picker)
     panel = page.get_by_role("region", name="Statistics of the area")
     assert {"type": "statistics", "root": "root"} in page.evaluate(
-        "window.asked.filter(m => m.type === 'statistics').map(m => ({...m, root: 'root'}))"
+        "window.sent.filter(m => m.type === 'statistics').map(m => ({...m, root: 'root'}))"
     )
     panel.get_by_text("Reading…").wait_for()
     assert panel.get_by_role("button", name="Copy bbox").is_disabled()
-    told(page, picker)
+    send_statistics(page, picker)
     panel.get_by_text("Of 22,000 pixels, in full resolution.").wait_for()
     cells = panel.locator("tbody td").all_inner_texts()
     row = picker.statistics.loc["NDVI"]
@@ -135,7 +136,7 @@ def test_the_statistics_are_pythons(show: Show, picker: Picker) -> None:
     # Those of another band, or of clear pixels, are not known yet.
     page.get_by_label("Hide clouds").check()
     page.locator(".astra-area-panel[data-known=false]").wait_for()
-    told(page, picker)
+    send_statistics(page, picker)
     panel.get_by_text("clear", exact=True).wait_for()
     assert panel.locator("tbody td").nth(2).inner_text() != "100 %"
 
@@ -146,7 +147,7 @@ def test_the_statistics_of_a_comparison(show: Show, picker: Picker) -> None:
     picker.state = picker.state | {"mode": "index", "index": "NDVI", "area": area}
     picker.state = picker.state | {"compare": compare}
     page = show(picker)
-    told(page, picker)
+    send_statistics(page, picker)
     panel = page.get_by_role("region", name="Statistics of the area")
     panel.get_by_text("B \u2212 A", exact=True).wait_for()
     rows = panel.locator("tbody th").all_inner_texts()
@@ -182,7 +183,7 @@ def test_it_is_accessible_and_fits(show: Show, picker: Picker, page: Any) -> Non
     source = axe_source()
     picker.state = picker.state | {"area": [120, 130, 220, 250]}
     show(picker)
-    told(page, picker)
+    send_statistics(page, picker)
     page.get_by_text("in full resolution").wait_for()
     drawn(page)
     page.evaluate(source)

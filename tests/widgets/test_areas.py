@@ -172,7 +172,7 @@ def test_areas_whose_sides_bend_and_around_poles() -> None:
     assert box[0] > 0 > box[2]
 
 
-def test_a_grid_without_crs_says_so() -> None:
+def test_the_area_of_a_grid_without_crs_is_refused() -> None:
     picker = xr.Dataset({"a": (("y", "x"), np.ones((8, 9)))}).astra.pick(area=[0, 0, 2, 2])
     with pytest.raises(InvalidDataset, match="needs a CRS and coordinates"):
         _ = picker.area
@@ -186,7 +186,7 @@ def test_areas_that_cannot_be(area: Any) -> None:
         ds.astra.pick(area=area)
 
 
-def test_the_browser_is_told_once_of_each_change(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_change_is_sent_to_the_browser_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_CALM", 0.05)
     ds = scene(60)
     picker = ds.astra.pick(band="nir")
@@ -194,15 +194,15 @@ def test_the_browser_is_told_once_of_each_change(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(picker, "send", lambda message, buffers=None: sent.put(message))
     for bottom in (10, 20, 30):  # a drag
         picker.state = picker.state | {"area": [0, 0, bottom, 10]}
-    told = sent.get(timeout=30)
-    assert (told["type"], told["area"], told["of"]) == (
+    message = sent.get(timeout=30)
+    assert (message["type"], message["area"], message["of"]) == (
         "statistics", [0, 0, 30, 10], [[["nir"], False, None]],
     )  # fmt: skip
-    assert told["bbox"] == picker.area
-    (row,) = told["sides"][0]
+    assert message["bbox"] == picker.area
+    (row,) = message["sides"][0]
     assert row["mean"] == picker.statistics.loc["nir", "mean"]
     picker.state = picker.state | {"gamma": 2.0}  # changes nothing of it
     picker._on_message(None, {"type": "statistics"}, None)  # a further view
-    assert sent.get(timeout=30) == told
+    assert sent.get(timeout=30) == message
     picker.close()
     assert sent.empty()

@@ -66,7 +66,7 @@ def test_b_is_as_a_but_for_what_it_is_given(opened: list[Picker]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("compare", "told"),
+    ("compare", "message"),
     [
         ("2025-07-04", "a dict of what B shows"),
         ({"date": "2025-07-04"}, "a dict of time, mode, bands, index, band, show, split, cmap"),
@@ -81,12 +81,12 @@ def test_b_is_as_a_but_for_what_it_is_given(opened: list[Picker]) -> None:
         ({"bands": ["red", "nir", "nir"], "show": "difference"}, "one index or band"),
     ],
 )
-def test_comparisons_that_cannot_be(opened: list[Picker], compare: Any, told: str) -> None:
-    with pytest.raises(AstraError, match=told):
+def test_comparisons_that_cannot_be(opened: list[Picker], compare: Any, message: str) -> None:
+    with pytest.raises(AstraError, match=message):
         pick(opened, **BURN, compare=compare)
     picker = pick(opened, **BURN)
     before = picker.state
-    with pytest.raises(InvalidState, match=told):
+    with pytest.raises(InvalidState, match=message):
         picker.state = picker.state | {"compare": compare}
     assert picker.state == before
 
@@ -173,12 +173,12 @@ def test_what_both_show_has_the_limits_of_a(opened: list[Picker]) -> None:
     ds["nir"] = ds.nir + xr.DataArray([0, 0, 0.3], dims="time")
     picker = pick(opened, ds, band="nir", time="2025-05-15")
     _ = picker.code
-    alone = picker.shown["limits"]["nir"]
+    single = picker.shown["limits"]["nir"]
     for time in (picker.state["time"], None):
         stretch = picker.state["stretch"] | {"time": time}
         picker.state = picker.state | {"stretch": stretch, "compare": {"time": "2025-07-04"}}
         _ = picker.code
-        assert picker.shown["limits"] == {"nir": alone}
+        assert picker.shown["limits"] == {"nir": single}
     picker.state = picker.state | {"compare": {"time": "2025-07-04", "band": "red"}}
     _ = picker.code
     assert set(picker.shown["limits"]) == {"nir", "red"}

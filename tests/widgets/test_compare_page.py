@@ -132,7 +132,7 @@ def test_the_bar_is_dragged_by_touch(show: Show, stack: Picker, page: Any) -> No
     assert chosen(page)["split"] > 0.6
 
 
-def test_the_picture_is_a_left_of_the_bar_and_b_right_of_it(show: Show, stack: Picker) -> None:
+def test_the_image_is_a_left_of_the_bar_and_b_right_of_it(show: Show, stack: Picker) -> None:
     page = show(stack)
     colors = """() => { const canvas = document.querySelector(".astra-canvas");
       const copy = new OffscreenCanvas(canvas.width, canvas.height);
@@ -151,7 +151,7 @@ def test_the_picture_is_a_left_of_the_bar_and_b_right_of_it(show: Show, stack: P
     assert after[0] == before[0]
     assert after[1] != before[1]
     assert page.evaluate("window.model.get('state').mode") == "index"
-    # The pointer tells the values of both.
+    # The readout has the values of both.
     page.locator(".astra-canvas").hover(position={"x": 40, "y": 40})
     text = page.locator(".astra-readout").inner_text()
     assert "A NBR" in text

@@ -79,15 +79,15 @@ def page(browser: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
     context = browser.new_context(viewport={"width": 1300, "height": 1100})
     page = context.new_page()
     page.set_default_timeout(60_000)
-    said: list[str] = []
-    page.on("pageerror", lambda error: said.append(str(error)))
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
     yield page
     folder = os.environ.get("PICKER_SCREENSHOTS")
     if folder:
         page.screenshot(path=f"{folder}/{request.node.name}.png")
     page.evaluate("async () => await jupyterapp.shell.currentWidget?.sessionContext?.shutdown()")
     context.close()
-    assert [each for each in said if "astra" in each or "widget" in each.lower()] == []
+    assert [each for each in errors if "astra" in each or "widget" in each.lower()] == []
 
 
 @pytest.fixture
@@ -225,7 +225,7 @@ def test_it_reacts_while_the_kernel_is_busy_and_stays_when_reopened(
     run("lab", execute=False, name=name)
     drawn(page)
     assert lock.get_attribute("aria-pressed") == "true"
-    # Exported: the still picture.
+    # Exported: the static image.
     command = [sys.executable, "-m", "nbconvert", "--to", "html", str(server[1] / name)]
     subprocess.run(command, check=True, capture_output=True)
     exported = page.context.new_page()
@@ -335,8 +335,8 @@ def test_reads_that_are_slow_hold_up_nothing_and_are_in_the_notebook_later(
     outputs = [each for each in book["cells"][0]["outputs"] if "text/html" in each.get("data", {})]
     assert len(outputs) == 1
     assert "data:image/jpeg" in "".join(outputs[0]["data"]["text/html"])
-    said = next(each["text"] for each in book["cells"][0]["outputs"] if "text" in each)
-    assert float("".join(said).split()[1]) < 1.5
+    text = next(each["text"] for each in book["cells"][0]["outputs"] if "text" in each)
+    assert float("".join(text).split()[1]) < 1.5
 
 
 def test_a_notebook_opened_again_without_its_kernel(run: Run, server: tuple[str, Path]) -> None:

@@ -56,8 +56,8 @@ def url(tmp_path: Path, cache_dir: Path) -> Iterator[str]:
 
 def test_pick_an_index_and_a_pixel(browser: Any, url: str) -> None:
     page = browser.new_page(viewport={"width": 1200, "height": 1000})
-    said: list[str] = []
-    page.on("pageerror", lambda error: said.append(str(error)))
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
     page.set_default_timeout(60_000)
     page.goto(url)
     canvas = page.locator(".astra-canvas[data-rev]")
@@ -74,4 +74,4 @@ def test_pick_an_index_and_a_pixel(browser: Any, url: str) -> None:
     if folder:
         page.screenshot(path=f"{folder}/marimo.png")
     page.close()
-    assert said == []
+    assert errors == []

@@ -33,8 +33,8 @@ def test_it_shows_what_python_would(show: Show, picker: Picker) -> None:
 
 def test_modes_presets_and_menus(show: Show, picker: Picker) -> None:
     page = show(picker)
-    asked = {each["key"] for each in page.evaluate(TILES)}
-    assert asked == {"red", "green", "blue", MASK}  # no others, until needed
+    requested = {each["key"] for each in page.evaluate(TILES)}
+    assert requested == {"red", "green", "blue", MASK}  # no others, until needed
     page.get_by_label("Preset").select_option("False color")
     drawn(page, 1)
     page.wait_for_function("String(window.saved.bands) === 'nir,red,green'")
@@ -108,7 +108,7 @@ def test_a_formula_that_is_known_too_late_changes_nothing(show: Show, picker: Pi
     page = show(picker)
     page.get_by_role("radio", name="Index", exact=True).click()
     rev = drawn(page, 1)
-    page.evaluate("window.kernel = (message, tell) => { window.late = [message, tell]; }")
+    page.evaluate("window.kernel = (message, receive) => { window.late = [message, receive]; }")
     menu = page.get_by_role("combobox", name="Index", exact=True)
     menu.fill("nir / red - 1")
     menu.press("Enter")
@@ -210,7 +210,7 @@ def test_usual_limits_of_an_index(show: Show, picker: Picker) -> None:
         assert limits(page) == {"NDVI": expected}
 
 
-def test_a_stretch_set_in_python_changes_the_picture(show: Show, picker: Picker) -> None:
+def test_a_stretch_set_in_python_changes_the_image(show: Show, picker: Picker) -> None:
     page = show(picker)
     picker.state = picker.state | {"stretch": "minmax"}
     page.evaluate("state => window.model.set('state', state)", picker.state)
@@ -229,7 +229,7 @@ def test_a_band_that_is_not_here_has_no_limits_yet(show: Show, picker: Picker) -
 
 WHOLE = ["red", "green", "blue"]
 
-TILES = """window.asked.flatMap(m => m.add || []).map(([key, time, level, row, col]) =>
+TILES = """window.sent.flatMap(m => m.add || []).map(([key, time, level, row, col]) =>
   ({key, time, level, row, col}))"""
 
 
@@ -250,7 +250,7 @@ def fine(page: Any) -> None:
     )
 
 
-def test_zoom_asks_for_what_is_seen(show: Show, large: Picker) -> None:
+def test_zooming_requests_what_is_seen(show: Show, large: Picker) -> None:
     page = show(large)
     # All at once, as wider parts would be read between slow clicks.
     page.get_by_label("Zoom in").evaluate("button => [1, 2, 3].forEach(() => button.click())")
@@ -261,15 +261,15 @@ def test_zoom_asks_for_what_is_seen(show: Show, large: Picker) -> None:
     canvas = page.locator(".astra-canvas")
     assert canvas.get_attribute("data-level") == "0"
     top, left, bottom, right = page.evaluate("window.saved.view")
-    asked = page.evaluate(TILES)
+    requested = page.evaluate(TILES)
     seen = {
         (row, col)
         for row in range(top // 256, -(-bottom // 256))
         for col in range(left // 256, -(-right // 256))
     }
-    assert {(t["row"], t["col"]) for t in asked if t["level"] == 0} >= seen
+    assert {(t["row"], t["col"]) for t in requested if t["level"] == 0} >= seen
     # A little to the right: what comes in, and nothing again.
-    before = len(asked)
+    before = len(requested)
     canvas.focus()
     shown = drawn(page)
     page.keyboard.press("ArrowRight")
@@ -298,7 +298,7 @@ def test_limits_of_the_view_are_pythons(show: Show, large: Picker) -> None:
 
 def test_a_browser_that_cannot_inflate_gets_the_same(show: Show, picker: Picker) -> None:
     page = show(picker, before="() => { delete window.DecompressionStream; }")
-    assert page.evaluate("window.asked[0].raw")
+    assert page.evaluate("window.sent[0].raw")
     assert page.locator(".astra-code").inner_text() == picker.code
 
 
@@ -314,7 +314,7 @@ def test_pins_have_spectra(show: Show, picker: Picker) -> None:
         {"x": x, "y": y, "time": 0, "values": run(picker._pins.spectrum(0, x, y))}
         for x, y in picker.state["pins"]
     ]
-    page.evaluate("spectra => window.tell({type: 'spectra', spectra})", spectra)
+    page.evaluate("spectra => window.receive({type: 'spectra', spectra})", spectra)
     page.locator(".astra-spectra path").nth(1).wait_for(state="attached")
     assert page.locator(".astra-spectra circle").count() == 10
     red = f"red: {spectra[0]['values']['red']:.4g}"
@@ -326,7 +326,7 @@ def test_pins_have_spectra(show: Show, picker: Picker) -> None:
 
 
 @pytest.mark.parametrize("page", [{"width": 390}], indirect=True)
-def test_a_finger_scrolls_the_page_until_the_picture_is_zoomed(show: Show, picker: Picker) -> None:
+def test_a_finger_scrolls_the_page_until_the_image_is_zoomed(show: Show, picker: Picker) -> None:
     page = show(picker)
     page.evaluate(
         "document.body.append(Object.assign(document.createElement('div'), "
@@ -366,13 +366,13 @@ def test_a_finger_scrolls_the_page_until_the_picture_is_zoomed(show: Show, picke
     assert all(box["width"] >= 24 and box["height"] >= 24 for box in sizes)
 
 
-def test_a_failed_read_is_told_and_tried_again(show: Show, picker: Picker) -> None:
+def test_a_failed_read_is_reported_and_tried_again(show: Show, picker: Picker) -> None:
     page = show(
         picker,
         wait=False,
         before="""() => { window.broken = true; window.kernel = message => {
-          if (!window.broken) return window.reply(message, window.tell);
-          setTimeout(() => message.add.forEach(([key, time, level, row, col]) => window.tell({
+          if (!window.broken) return window.reply(message, window.receive);
+          setTimeout(() => message.add.forEach(([key, time, level, row, col]) => window.receive({
             type: "failed", key, time, level, row, col, message: "Could not read red: 503"})));
         }; }""",
     )
@@ -431,8 +431,8 @@ def test_two_views_of_a_picker_are_right_each(show: Show, large: Picker) -> None
     levels = [each.get_attribute("data-level") for each in page.locator(".astra-canvas").all()]
     assert levels == ["0", "1"]
     # Each tile was on its way once, for both.
-    asked = [tuple(each.values()) for each in page.evaluate(TILES)]
-    assert len(asked) == len(set(asked))
+    requested = [tuple(each.values()) for each in page.evaluate(TILES)]
+    assert len(requested) == len(set(requested))
     codes = page.locator(".astra-code").all_inner_texts()
     assert codes[0] == codes[1]
     page.evaluate("window.leave()")
@@ -441,7 +441,7 @@ def test_two_views_of_a_picker_are_right_each(show: Show, large: Picker) -> None
     fine(page)
 
 
-def test_a_kernel_that_is_gone_is_told_and_all_else_goes_on(show: Show, picker: Picker) -> None:
+def test_a_kernel_that_is_gone_is_reported_and_all_else_goes_on(show: Show, picker: Picker) -> None:
     page = show(picker)
     page.evaluate("window.gone = true")
     page.get_by_role("radio", name="Index", exact=True).click()
@@ -461,7 +461,7 @@ def test_a_kernel_that_is_gone_is_told_and_all_else_goes_on(show: Show, picker: 
     assert status.inner_text() == ""
 
 
-def test_a_kernel_that_does_not_answer_is_told(show: Show, picker: Picker, page: Any) -> None:
+def test_a_kernel_that_does_not_answer_is_reported(show: Show, picker: Picker, page: Any) -> None:
     page.clock.install()
     show(picker, before="() => { window.kernel = () => {}; }", wait=False)
     page.get_by_text("Reading red, green, blue").wait_for()
@@ -469,7 +469,7 @@ def test_a_kernel_that_does_not_answer_is_told(show: Show, picker: Picker, page:
     page.get_by_text("Still waiting: the kernel is busy, or gone.").wait_for()
 
 
-def test_a_notebook_opened_again_shows_the_picture(show: Show, picker: Picker, page: Any) -> None:
+def test_a_notebook_opened_again_shows_the_image(show: Show, picker: Picker, page: Any) -> None:
     picker.state = picker.state | {"mode": "index", "index": "NDVI"}
     _ = picker.image
     picker._draw_preview()
@@ -490,16 +490,16 @@ def test_a_notebook_opened_again_shows_the_picture(show: Show, picker: Picker, p
 
 def test_what_fails_in_one_part_stops_no_other(show: Show, picker: Picker) -> None:
     page = show(picker)
-    page.evaluate("window.tell({type: 'spectra', spectra: [null]})")
+    page.evaluate("window.receive({type: 'spectra', spectra: [null]})")
     page.locator(".astra-canvas").click(position={"x": 200, "y": 150})
     page.get_by_role("alert").get_by_text("A part of the picker failed").wait_for()
     page.get_by_role("radio", name="Index", exact=True).click()
     page.wait_for_function("document.querySelector('.astra-code').innerText.includes('NDVI')")
 
 
-def test_a_refused_state_is_told(show: Show, picker: Picker) -> None:
+def test_a_refused_state_is_reported(show: Show, picker: Picker) -> None:
     page = show(picker)
-    page.evaluate("window.tell({type: 'refused', message: 'Invalid gamma=99'})")
+    page.evaluate("window.receive({type: 'refused', message: 'Invalid gamma=99'})")
     page.get_by_role("alert").get_by_text("Invalid gamma=99").wait_for()
     page.get_by_label("Gamma").press("ArrowRight")
     page.get_by_role("alert").wait_for(state="hidden")
@@ -513,7 +513,7 @@ def test_it_fits_phones_and_the_dark(show: Show, picker: Picker, page: Any) -> N
     show(picker)
     at = {"x": 551000.0, "y": 4150000.0, "time": 0}
     spectra = [at | {"values": run(picker._pins.spectrum(0, 551000.0, 4150000.0))}]
-    page.evaluate("spectra => window.tell({type: 'spectra', spectra})", spectra)
+    page.evaluate("spectra => window.receive({type: 'spectra', spectra})", spectra)
     wide = page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
     assert wide[0] <= wide[1]
     outside = page.evaluate(
@@ -543,7 +543,7 @@ def test_scenes_of_any_shape(show: Show, shape: tuple[int, int]) -> None:
     picker.close()
 
 
-def test_nothing_is_said_to_be_nothing(show: Show) -> None:
+def test_a_scene_without_data_is_reported(show: Show) -> None:
     ds = scene(40).where(False)
     picker = ds.drop_vars("SCL").assign_attrs(mission="none").astra.pick()
     page = show(picker)
@@ -569,11 +569,11 @@ def test_it_is_accessible(show: Show, picker: Picker, page: Any) -> None:
         page.get_by_role("radio", name=mode, exact=True).click()
         page.wait_for_function("document.querySelector('.astra-picker').dataset.busy === 'false'")
         found = page.evaluate("axe.run('#root')")
-        told = [
+        violations = [
             (each["id"], [node["html"][:120] for node in each["nodes"]])
             for each in found["violations"]
         ]
-        assert told == [], mode
+        assert violations == [], mode
 
 
 # The page that needs neither kernel nor network.
@@ -608,15 +608,15 @@ def test_a_read_that_fails_in_the_kernel_is_answered(monkeypatch: pytest.MonkeyP
     async def fail(*_: object, **__: object) -> None:
         raise ReadError(source="S2 nir", href="https://x.example/a?sig=SECRET", reason="503")
 
-    ask = {"type": "want", "store": "A", "add": [["nir", 0, 0, 0, 0]], "drop": [], "raw": False}
+    want = {"type": "want", "store": "A", "add": [["nir", 0, 0, 0, 0]], "drop": [], "raw": False}
     with monkeypatch.context() as patch:
         patch.setattr(picker._scene, "read", fail)
-        run(answered(picker, ask))
+        run(answered(picker, want))
     assert sent[0]["type"] == "failed"
     assert "Could not read S2 nir" in sent[0]["message"]
     assert "SECRET" not in json.dumps(sent)
     sent.clear()
-    run(answered(picker, ask))
+    run(answered(picker, want))
     assert sent[0]["type"] == "tile"
     picker.close()
 
@@ -650,8 +650,8 @@ def test_a_picker_whose_pixels_were_released_shows_them_again(show: Show, picker
     asleep = 'globalThis[Symbol.for("astra-xr stores asleep")]'
     page.evaluate(f"for (const store of {asleep}) store.trim(0)")
     picker._tiles.release(1 << 30, overviews=True)
-    asked = page.evaluate("asked.length")
+    requested = page.evaluate("sent.length")
     page.evaluate("scrollTo(0, 9000)")
     drawn(page, rev)
-    assert page.evaluate("asked.length") > asked
+    assert page.evaluate("sent.length") > requested
     assert page.evaluate(image) == before

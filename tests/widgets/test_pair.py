@@ -18,7 +18,7 @@ def scene(
     date: str | None = None, *, step: float = 10, origin: tuple[float, float] = (5e5, 4e6),
     size: int = 24, crs: str | None = "EPSG:32610", bands: tuple[str, ...] = ("red", "nir"),
 ) -> xr.Dataset:  # fmt: skip
-    """Bands whose values tell where on the earth they are."""
+    """Bands whose values follow from longitude and latitude."""
     x = origin[0] + step * (np.arange(size) + 0.5)
     y = origin[1] - step * (np.arange(size) + 0.5)
     east, north = np.meshgrid(x, y)
@@ -121,7 +121,7 @@ def test_another_grid_is_brought_onto_the_first(opened: list[Picker], other: Any
 
 
 @pytest.mark.parametrize(
-    ("other", "told"),
+    ("other", "message"),
     [
         (scene(bands=("red",)), "the bands nir in the other Dataset too"),
         (scene(step=20, crs=None), "The other has none; set it"),
@@ -130,8 +130,8 @@ def test_another_grid_is_brought_onto_the_first(opened: list[Picker], other: Any
     ],
     ids=["bands", "crs", "apart", "stack"],
 )
-def test_what_cannot_be_compared_is_refused(other: xr.Dataset, told: str) -> None:
-    with pytest.raises(InvalidDataset, match=told):
+def test_what_cannot_be_compared_is_refused(other: xr.Dataset, message: str) -> None:
+    with pytest.raises(InvalidDataset, match=message):
         scene().astra.pick(compare=other)
 
 

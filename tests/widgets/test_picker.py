@@ -55,12 +55,12 @@ def plain(*bands: str) -> xr.Dataset:
 def test_it_opens_in_true_colour_stretched_without_clouds(picker: Picker) -> None:
     assert picker.state["mode"] == "rgb"
     assert picker.state["bands"] == ["red", "green", "blue"]
-    picture = picker.image
-    assert picture.dims == ("y", "x", "band")
-    assert picture.name == "image"
+    image = picker.image
+    assert image.dims == ("y", "x", "band")
+    assert image.name == "image"
     clear = ~scene().astra.mask().values
     # 2 to 98 % of what is no cloud.
-    assert 90 < picture.values[clear][:, :3].mean() < 165
+    assert 90 < image.values[clear][:, :3].mean() < 165
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_it_opens_in_true_colour_stretched_without_clouds(picker: Picker) -> Non
     ],
     ids=["default", "gamma", "masked", "view"],
 )
-def test_the_copied_line_makes_the_same_picture(state: dict[str, object]) -> None:
+def test_the_copied_line_makes_the_same_image(state: dict[str, object]) -> None:
     ds = scene()
     picker = ds.astra.pick(**state)
     made = done(picker.code, ds)
@@ -248,8 +248,8 @@ def test_colormaps_are_grouped_marked_and_reversed() -> None:
 
 def test_state_opens_it_again_as_it_was(picker: Picker) -> None:
     picker.state = picker.state | {"mode": "index", "index": "NDWI", "pins": [[551000, 4150000]]}
-    told = json.loads(json.dumps(picker.state))
-    again = scene().astra.pick(**told)
+    state = json.loads(json.dumps(picker.state))
+    again = scene().astra.pick(**state)
     assert again.state == picker.state
     assert again.code == picker.code
     again.close()
@@ -293,7 +293,7 @@ def test_presets_and_indices_are_those_the_bands_suffice_for(picker: Picker) -> 
 
 
 @pytest.mark.parametrize(
-    ("state", "told"),
+    ("state", "message"),
     [
         ({"mode": "cmyk"}, "'rgb', 'index' or 'single'"),
         ({"bands": ["red", "green"]}, "three band names"),
@@ -309,21 +309,21 @@ def test_presets_and_indices_are_those_the_bands_suffice_for(picker: Picker) -> 
         ({"colour": "red"}, "one of time, mode, bands"),
     ],
 )
-def test_states_that_cannot_be(state: dict[str, object], told: str) -> None:
-    with pytest.raises(InvalidParameter, match=told):
+def test_states_that_cannot_be(state: dict[str, object], message: str) -> None:
+    with pytest.raises(InvalidParameter, match=message):
         scene().astra.pick(**state)
 
 
 def test_bands_and_indices_that_are_not_there(picker: Picker) -> None:
-    for wrong, kind, told in (
+    for wrong, kind, message in (
         ({"bands": ["rde", "green", "blue"]}, UnknownBand, "Did you mean"),
         ({"index": "NVDI"}, UnknownIndex, "NDVI"),
         ({"index": "NBR"}, AstraError, "swir22"),
         ({"index": "(N-R)/X"}, InvalidParameter, r"Invalid index='\(N-R\)/X': 'X' is none of"),
     ):
-        with pytest.raises(InvalidState, match=told):
+        with pytest.raises(InvalidState, match=message):
             picker.state = picker.state | wrong
-        with pytest.raises(kind, match=told):
+        with pytest.raises(kind, match=message):
             scene(50).astra.pick(**wrong)
 
 
@@ -331,17 +331,17 @@ def test_a_refused_state_leaves_the_last_one(
     picker: Picker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = picker.state
-    told: list[Any] = []
-    monkeypatch.setattr(picker, "send", lambda content, buffers=None: told.append(content))
-    monkeypatch.setattr(picker, "send_state", told.append)
+    sent: list[Any] = []
+    monkeypatch.setattr(picker, "send", lambda content, buffers=None: sent.append(content))
+    monkeypatch.setattr(picker, "send_state", sent.append)
     stretch = before["stretch"] | {"kind": "sigma", "sigma": 500}
     for wrong in ({"bands": ["nope", "red", "red"]}, {"stretch": stretch}):
         with pytest.raises(traitlets.TraitError):
             picker.set_state({"state": before | wrong})
         assert picker.state == before
     # The browser is given the valid state back, and the reason.
-    assert told[0] == "state"
-    assert "nope" in told[1]["message"]
+    assert sent[0] == "state"
+    assert "nope" in sent[1]["message"]
     assert list(picker.selection) == before["bands"]
     with pytest.raises(traitlets.TraitError), picker.hold_trait_notifications():
         picker.state = before | {"gamma": 99}
@@ -386,8 +386,8 @@ def test_nothing_but_nan() -> None:
 def test_a_class_band_keeps_its_colours() -> None:
     picker = scene(60).astra.pick(band="SCL")
     scl = scene(60).SCL.values
-    picture = picker.image.values
-    assert (picture[scl == 6][:, :3] == [0, 0, 255]).all()
+    image = picker.image.values
+    assert (image[scl == 6][:, :3] == [0, 0, 255]).all()
     assert ".plot.imshow()" in picker.code
     picker.state = picker.state | {"mode": "rgb", "bands": ["SCL", "red", "nir"]}
     assert picker.image.shape == (60, 60, 4)
@@ -440,7 +440,7 @@ def test_rows_that_go_north_are_shown_north_up() -> None:
     ],
     ids=["row-col", "time-level", "no-time", "no-level", "empty", "text", "none"],
 )
-def test_what_cannot_be_shown_says_what_to_do(ds: xr.Dataset) -> None:
+def test_datasets_that_cannot_be_shown_are_refused_with_a_hint(ds: xr.Dataset) -> None:
     with pytest.raises(InvalidDataset, match=r"isel\(level=0\)"):
         ds.astra.pick()
 
@@ -565,7 +565,7 @@ def test_attrs_that_are_no_colors_and_no_numbers() -> None:
 # Saved and closed.
 
 
-def test_saved_notebooks_have_a_picture_and_no_secret(picker: Picker, tmp_path: Path) -> None:
+def test_saved_notebooks_have_an_image_and_no_secret(picker: Picker, tmp_path: Path) -> None:
     picker._read().result()  # showing it waits for none
     data, _ = picker._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in data
@@ -582,7 +582,7 @@ def test_saved_notebooks_have_a_picture_and_no_secret(picker: Picker, tmp_path: 
             assert word not in text
 
 
-def test_saved_state_has_the_picture(picker: Picker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_saved_state_has_the_image(picker: Picker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_CALM", 0.01)
     drawn: queue.Queue[bytes] = queue.Queue()
     picker.observe(lambda change: drawn.put(change["new"]), "preview")
@@ -615,8 +615,8 @@ def test_closing_stops_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(read.cancelled() for read in reads)
 
 
-def asked(picker: Picker, store: str, *, add: object = (), drop: object = ()) -> None:
-    """Take a message of a browser, and wait until it is heard."""
+def send_want(picker: Picker, store: str, *, add: object = (), drop: object = ()) -> None:
+    """Send a "want" message as a browser would, and wait until it is taken."""
     content = {"type": "want", "store": store, "add": add, "drop": drop, "raw": False}
     run(picker._requests.want(content))
 
@@ -636,10 +636,10 @@ def test_stores_share_reads_and_cancel_none_of_another(monkeypatch: pytest.Monke
     sent: list[dict[str, Any]] = []
     picker._requests._send = lambda message, _: sent.append(message)
     a, b = ["a", 0, 0, 0, 0], ["b", 0, 0, 0, 0]
-    asked(picker, "A", add=[a, b])
-    asked(picker, "B", add=[a])  # on its way already
+    send_want(picker, "A", add=[a, b])
+    send_want(picker, "B", add=[a])  # on its way already
     jobs = list(picker._requests._jobs)
-    asked(picker, "A", drop=[a, b])  # b is wanted by none any more, a by B
+    send_want(picker, "A", drop=[a, b])  # b is wanted by none any more, a by B
     start(_set(go)).result()
     run(_ended(jobs))
     assert len(sent) == 1
@@ -662,13 +662,13 @@ def test_spectra_that_take_their_time_hold_up_no_tiles(monkeypatch: pytest.Monke
     monkeypatch.setattr(picker, "send", lambda message, buffers=None: sent.put(message))
     picker.state = picker.state | {"pins": [[1.5, 1.5]]}
     picker.state = picker.state | {"pins": [[1.5, 1.5], [2.5, 1.5]]}
-    asked(picker, "A", add=[["a", 0, 0, 0, 0]])
+    send_want(picker, "A", add=[["a", 0, 0, 0, 0]])
     assert sent.get(timeout=30)["type"] == "tile"
     start(_set(go)).result()
     spectra = sent.get(timeout=30)
     assert [pin["x"] for pin in spectra["spectra"]] == [1.5, 2.5]
     picker.close()
-    assert sent.empty()  # those of one pin alone are not sent after those of two
+    assert sent.empty()  # those of only one pin are not sent after those of two
 
 
 async def _ended(jobs: list[asyncio.Task[None]]) -> None:
@@ -713,9 +713,9 @@ def test_tiles_are_the_scene_wherever_they_are_cut() -> None:
     assert pyramid.top == 2
     for key in ("red", "NDVI", MASK):
         together = run(reads.tiles((key, 0), 1, pyramid.within(1, (0, 0, 1500, 700))))
-        alone = run(TileCache(picker._scene).tiles((key, 0), 1, [(2, 1)]))[2, 1]
-        np.testing.assert_array_equal(together[2, 1].codes, alone.codes)
-        assert alone.box == (1024, 512, 1536, 1024)
+        single = run(TileCache(picker._scene).tiles((key, 0), 1, [(2, 1)]))[2, 1]
+        np.testing.assert_array_equal(together[2, 1].codes, single.codes)
+        assert single.box == (1024, 512, 1536, 1024)
     exact = run(reads.tiles(("red", 0), 0, [(3, 2)]))[3, 2]
     here = ds.red[768:1024, 512:768].values
     np.testing.assert_allclose(exact.values, here, atol=6e-5)
@@ -727,7 +727,7 @@ def test_tiles_are_the_scene_wherever_they_are_cut() -> None:
     picker.close()
 
 
-def test_tiles_on_their_way_arrive_whatever_else_is_asked_meanwhile() -> None:
+def test_tiles_on_their_way_arrive_whatever_else_is_requested_meanwhile() -> None:
     ds = astra_xr.open_scene(SAMPLE, ["red", "green", "blue"], catalog="sample")
     picker = ds.astra.pick()
     places = picker._tiles.pyramid.within(1, picker._tiles.pyramid.whole)
@@ -736,12 +736,12 @@ def test_tiles_on_their_way_arrive_whatever_else_is_asked_meanwhile() -> None:
 
     def send(message: dict[str, Any], _: list[bytes]) -> None:
         sent.append((message["key"], message["row"], message["col"]))
-        ask = {"type": "want", "store": "B", "add": [["green", 0, 0, 0, len(sent)]], "raw": False}
+        want = {"type": "want", "store": "B", "add": [["green", 0, 0, 0, len(sent)]], "raw": False}
         if len(sent) <= 3:
-            more.append(asyncio.ensure_future(picker._requests.want(ask)))
+            more.append(asyncio.ensure_future(picker._requests.want(want)))
 
     picker._requests._send = send
-    asked(picker, "A", add=[["red", 0, 1, *place] for place in places])
+    send_want(picker, "A", add=[["red", 0, 1, *place] for place in places])
     run(_ended(list(picker._requests._jobs)))
     assert {each[1:] for each in sent if each[0] == "red"} == set(places)
     picker.close()
@@ -759,7 +759,7 @@ def test_the_whole_is_sent_before_what_is_finer() -> None:
         for key in keys
         for place in pyramid.within(level, pyramid.whole)
     ]
-    asked(picker, "A", add=add)
+    send_want(picker, "A", add=add)
     run(_ended(list(picker._requests._jobs)))
     whole = len(pyramid.within(pyramid.top, pyramid.whole)) * len(keys)
     assert len(sent) == len(add)
@@ -781,7 +781,7 @@ def test_tiles_wait_only_for_overviews(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(picker._tiles, "tiles", slow)
     picker._requests._send = lambda message, _: sent.put(message["key"])
-    asked(picker, "A", add=[[key, 0, 1, 0, 0] for key in ("red", "green")])
+    send_want(picker, "A", add=[[key, 0, 1, 0, 0] for key in ("red", "green")])
     assert sent.get(timeout=30) == "green"
     start(_set(go)).result()
     assert sent.get(timeout=30) == "red"
@@ -853,13 +853,13 @@ def test_a_picker_that_was_released_reads_its_image_again(monkeypatch: pytest.Mo
     assert not first._tiles.overviews
     assert first._drawing._known
     assert base64.b64encode(before).decode() in first._repr_mimebundle_()[0]["text/html"]
-    # A choice is told only with all that it follows from, clouds too.
-    told: list[Any] = []
-    first.observe(lambda change: told.append(change["new"]), "shown")
+    # Limits are set only once all that they follow from is read, also the mask.
+    changes: list[Any] = []
+    first.observe(lambda change: changes.append(change["new"]), "shown")
     first.state = first.state | {"bands": ["green", "red", "blue"]}
     until(lambda: first.preview != before)
     assert first.shown == shown
-    assert not told
+    assert not changes
     assert {key for key, _ in first._tiles.overviews} == {"red", "green", "blue", ":mask"}
     for picker in (first, second):
         picker.close()

@@ -40,7 +40,7 @@ def image(page: Any, folder: Path) -> npt.NDArray[np.uint8]:
     return found
 
 
-LOOKS = {
+STATES = {
     "rgb": {"mode": "rgb"},
     "index": {"index": "NDVI"},
     "classes": {"band": "SCL"},
@@ -49,11 +49,11 @@ LOOKS = {
 
 
 @pytest.mark.parametrize("page", [{"width": 1100}, {"width": 390, "dark": True}], indirect=True)
-@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+@pytest.mark.parametrize("state", STATES.values(), ids=STATES)
 def test_the_image_as_a_figure(
-    show: Show, tmp_path: Path, look: dict[str, Any], environment: None
+    show: Show, tmp_path: Path, state: dict[str, Any], environment: None
 ) -> None:
-    picker = scene().astra.pick(**look)
+    picker = scene().astra.pick(**state)
     page = show(picker)
     stage = page.locator(".astra-canvas").bounding_box()
     found = image(page, tmp_path)
@@ -106,12 +106,13 @@ def test_the_page_is_saved_and_works_without_a_kernel(
     assert page.get_by_role("menuitem", name="HTML page").count() == 0
 
 
-def test_why_there_is_no_page_is_told(show: Show, picker: Picker) -> None:
+def test_the_reason_is_shown_where_there_is_no_page(show: Show, picker: Picker) -> None:
     page = show(
         picker,
         before="""() => {
-          window.kernel = (message, tell) => message.type === "page"
-            ? tell({type: "page", message: "red cannot be read"}) : window.reply(message, tell);
+          window.kernel = (message, receive) => message.type === "page"
+            ? receive({type: "page", message: "red cannot be read"})
+            : window.reply(message, receive);
         }""",
     )
     page.get_by_role("button", name="Save").click()

@@ -64,7 +64,7 @@ def corner(ds: xr.Dataset) -> xr.Dataset:
     return ds.isel(y=slice(-200, None), x=slice(-200, None)).drop_vars("spatial_ref")
 
 
-def same_picture(ds: xr.Dataset, **state: Any) -> str:
+def same_image(ds: xr.Dataset, **state: Any) -> str:
     """Check that a picker's script opens the very Dataset and draws its image; return it."""
     picker = ds.astra.pick(**state)
     script: str = picker.script
@@ -130,7 +130,7 @@ CASES: dict[str, Callable[[], xr.Dataset]] = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_script_opens_the_very_dataset(case: str) -> None:
-    script = same_picture(CASES[case]())
+    script = same_image(CASES[case]())
     assert (MEMORY in script) == (case in ("dask", "loaded", "one step"))
 
 
@@ -152,7 +152,7 @@ def test_the_script_is_the_call_as_it_was_made() -> None:
 
 def test_a_view_masks_and_an_index_are_in_the_script() -> None:
     ds = scene(["red", "green", "blue", "nir", "SCL"], bbox=BOX)
-    same_picture(ds, view=[20, 30, 120, 150], mask=True, gamma=1.3)
+    same_image(ds, view=[20, 30, 120, 150], mask=True, gamma=1.3)
     picker = ds.astra.pick("NDVI", code_name="field")
     made, names = done(picker.script)
     np.testing.assert_allclose(made.get_array(), ds.astra.index("NDVI"), equal_nan=True)
@@ -238,11 +238,11 @@ def test_a_changed_dataset_has_no_script(change: str) -> None:
     assert picker.about["opening"] is None
     with pytest.raises(InvalidDataset, match=rf"changed since it was opened.*{reason}"):
         _ = picker.script
-    assert picker.code  # which says nothing of how it was opened
+    assert picker.code  # which does not open the Dataset
     picker.close()
 
 
-def test_what_was_not_opened_by_an_id_says_so(tmp_path: Path) -> None:
+def test_a_dataset_not_opened_by_an_id_has_no_script(tmp_path: Path) -> None:
     item = astra_xr.resolve(SCENE, BANDS, catalog="sample", sign=False).to_item()
     own = astra_xr.open_scene(item, BANDS)
     foreign = xr.Dataset({"red": (("y", "x"), np.eye(9))})
@@ -308,7 +308,7 @@ def test_a_tree_opens_by_its_script() -> None:
     xr.testing.assert_equal(names["tree"]["r20m/B11"], tree()["r20m/B11"])
     assert np.abs(made.values.astype(int) - picker.image.values).max() <= 1
     picker.close()
-    part = same_picture(tree().astra.to_dataset().isel(x=slice(3, 90))[BANDS])
+    part = same_image(tree().astra.to_dataset().isel(x=slice(3, 90))[BANDS])
     assert 'ds = ds.astra.to_dataset()[["red", "green", "blue"]].isel(x=slice(3, 90))\n' in part
     for changed in (
         tree().isel(x=slice(0, 40)),

@@ -23,7 +23,7 @@ def test_the_script_is_pythons(show: Show, picker: Picker) -> None:
     assert page.locator(".astra-why").count() == 0
 
 
-def test_the_reason_is_told_where_there_is_no_script(show: Show, environment: None) -> None:
+def test_the_reason_is_shown_where_there_is_no_script(show: Show, environment: None) -> None:
     picker = (scene(100) * 2).astra.pick()
     page = show(picker)
     button = page.get_by_role("button", name="Copy script")

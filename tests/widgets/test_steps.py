@@ -25,7 +25,7 @@ DATES = ["2025-06-14", "2025-05-15", "2025-07-04", "2025-07-24"]
 def stack(
     times: Any = DATES, *, clouds: Any = None, dim: str = "time", bands: Any = ("a", "b", "c")
 ) -> xr.Dataset:
-    """Images whose every value tells which step it is of."""
+    """Images whose values are the numbers of their steps."""
     times = np.array(times, "datetime64[ns]") if isinstance(times, list) else np.asarray(times)
     rng = np.random.default_rng(0)
     shape = (len(times), 8, 9)
@@ -124,7 +124,7 @@ def test_times_as_users_give_them(value: Any, expected: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "message"),
     [
         ("2025", "4 steps match; expected one of 2025-06-14, 2025-05-15"),
         ("2025-07", "2 steps match"),
@@ -133,8 +133,8 @@ def test_times_as_users_give_them(value: Any, expected: int) -> None:
         (pd.Timestamp("2025-06-14T01:00"), "from 2025-05-15"),
     ],
 )  # fmt: skip
-def test_times_that_are_none_or_several(value: Any, told: str) -> None:
-    with pytest.raises(InvalidParameter, match=told):
+def test_times_that_are_none_or_several(value: Any, message: str) -> None:
+    with pytest.raises(InvalidParameter, match=message):
         stack().astra.pick(time=value)
 
 
@@ -161,7 +161,7 @@ def test_limits_are_those_of_one_step_at_all_times(opened: list[Picker]) -> None
     picker.state = picker.state | {"time": "2025-07-24"}
     _ = picker.image
     assert picker.shown["limits"] == first[1]
-    # The state alone makes the same image again.
+    # The state makes the same image again.
     opened.append(ds.astra.pick(**picker.state))
     np.testing.assert_array_equal(opened[-1].image, picker.image)
     # Each step with limits of its own.
@@ -306,11 +306,11 @@ def test_messages_about_points_that_are_none(content: dict[str, Any]) -> None:
     picker.close()
 
 
-def test_a_series_that_cannot_be_read_says_why() -> None:
+def test_a_series_that_cannot_be_read_has_a_message() -> None:
     picker = stack().astra.pick()
-    (told,) = run(picker._pins.series_answers("NDVI", [[1.5, 1.5]]))
-    assert (told["values"], told["x"]) == ([], 1.5)
-    assert "NDVI" in told["message"]
+    (answer,) = run(picker._pins.series_answers("NDVI", [[1.5, 1.5]]))
+    assert (answer["values"], answer["x"]) == ([], 1.5)
+    assert "NDVI" in answer["message"]
     picker.close()
 
 

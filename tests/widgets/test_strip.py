@@ -15,7 +15,7 @@ from astra_xr.widgets.picker import Picker
 from tests.widgets.conftest import Show, drawn
 from tests.widgets.test_page import axe_source
 
-ASKED = "window.asked.flatMap(m => m.add || [])"
+REQUESTED = "window.sent.flatMap(m => m.add || [])"
 CHOSEN = ".astra-date[aria-selected='true']"
 TIME = "window.model.get('state').time"
 
@@ -122,16 +122,16 @@ def test_neighbors_are_read_ahead_once_the_strip_is_used(
     show(stack)
     settled(page)
     top = stack.about["pyramid"]["top"]
-    asked = f"[...new Set({ASKED}.filter(a => a[2] === {top}).map(a => a[1]))]"
-    assert len(page.evaluate(asked)) == 1
+    requested = f"[...new Set({REQUESTED}.filter(a => a[2] === {top}).map(a => a[1]))]"
+    assert len(page.evaluate(requested)) == 1
     page.locator(".astra-label").hover()
-    page.wait_for_function(f"{asked}.length === 3")
+    page.wait_for_function(f"{requested}.length === 3")
     page.wait_for_function("!document.querySelector('.astra-picker').dataset.busy.includes('true')")
-    count = page.evaluate("window.asked.length")
+    count = page.evaluate("window.sent.length")
     page.get_by_label("Next date").click()
     # It is there at once.
     page.wait_for_function("document.querySelector('.astra-canvas').dataset.fine === 'true'")
-    shown = page.evaluate(f"window.asked.slice({count}).flatMap(m => m.add || []).map(a => a[1])")
+    shown = page.evaluate(f"window.sent.slice({count}).flatMap(m => m.add || []).map(a => a[1])")
     assert page.evaluate(TIME) == "2025-07-14"
     now = [each["label"] for each in stack.about["steps"]].index("2025-07-14")
     assert now not in shown
@@ -166,14 +166,14 @@ def test_of_five_hundred_dates_few_are_read(show: Show, page: Any) -> None:
     show(picker)
     settled(page)
     thumbnail = picker.about["pyramid"]["top"] + 1
-    asked = f"new Set({ASKED}.filter(a => a[2] === {thumbnail}).map(a => a[1])).size"
-    assert page.evaluate(asked) < 30
+    requested = f"new Set({REQUESTED}.filter(a => a[2] === {thumbnail}).map(a => a[1])).size"
+    assert page.evaluate(requested) < 30
     assert page.locator(".astra-date").count() < 40
     assert page.evaluate(TIME) == "2025-05-14"
     page.locator(".astra-dates").evaluate("e => { e.scrollLeft = 0; }")
     page.locator(".astra-date[aria-label='2024-01-01']").wait_for()
     settled(page)
-    assert page.evaluate(asked) < 60
+    assert page.evaluate(requested) < 60
     assert page.locator(".astra-date").count() < 40
     picker.close()
 
@@ -199,11 +199,12 @@ def test_dates_without_thumbnails_are_colored_once(show: Show, page: Any) -> Non
 
 
 def test_values_over_time_that_failed_are_read_again(show: Show, stack: Picker, page: Any) -> None:
-    fails = """window.kernel = (message, tell) => {
-      if (message.type !== "series" || window.failed) return window.reply(message, tell);
+    fails = """window.kernel = (message, receive) => {
+      if (message.type !== "series" || window.failed) return window.reply(message, receive);
       window.failed = true;
       const [x, y] = message.points[0];
-      tell({type: "series", series: [{x, y, key: message.key, values: [], message: "No line."}]});
+      const series = [{x, y, key: message.key, values: [], message: "No line."}];
+      receive({type: "series", series});
     }; 0"""
     show(stack, before=fails)
     settled(page)

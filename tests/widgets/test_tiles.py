@@ -97,11 +97,11 @@ def test_nothing_to_stretch() -> None:
     assert low == 0.25 < high
 
 
-def test_a_picture_has_black_full_and_nothing() -> None:
+def test_an_image_has_black_full_and_transparent_pixels() -> None:
     channel = tile(np.array([[0.0, 0.5, 1.0, np.nan]]))
-    picture = rgb([channel] * 3, [(0.0, 1.0)] * 3, 1.0)
-    assert picture[0, :, 0].tolist() == [0, 128, 255, 0]
-    assert picture[0, :, 3].tolist() == [255, 255, 255, 0]
+    image = rgb([channel] * 3, [(0.0, 1.0)] * 3, 1.0)
+    assert image[0, :, 0].tolist() == [0, 128, 255, 0]
+    assert image[0, :, 3].tolist() == [255, 255, 255, 0]
     assert rgb([channel] * 3, [(0.0, 1.0)] * 3, 2.0)[0, 1, 0] == round(0.5**0.5 * 255)
 
 
@@ -124,11 +124,11 @@ def test_an_unknown_colour_map() -> None:
 def test_classes_have_their_colours() -> None:
     channel = tile(np.array([[3, 9, 0, 200]], np.uint8), nodata=0)
     named = [{"value": 3, "color": "#643200"}, {"value": 9, "color": "#ffffff"}]
-    picture = classes(channel, named)
-    assert picture[0, 0].tolist() == [0x64, 0x32, 0, 255]
-    assert picture[0, 1].tolist() == [255, 255, 255, 255]
-    assert picture[0, 2, 3] == 0
-    assert picture[0, 3].tolist() == [128, 128, 128, 255]
+    image = classes(channel, named)
+    assert image[0, 0].tolist() == [0x64, 0x32, 0, 255]
+    assert image[0, 1].tolist() == [255, 255, 255, 255]
+    assert image[0, 2, 3] == 0
+    assert image[0, 3].tolist() == [128, 128, 128, 255]
 
 
 def test_what_fits_a_screen() -> None:

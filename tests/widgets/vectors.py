@@ -48,7 +48,7 @@ def channels() -> list[Tile]:
     return [encode(f"b{n}", (0, 0, *SHAPE), each) for n, each in enumerate(values)]
 
 
-def told(tile: Tile) -> dict[str, Any]:
+def as_json(tile: Tile) -> dict[str, Any]:
     """Return a tile as JSON."""
     codes = tile.codes.ravel().tolist()
     return {"shape": tile.codes.shape, "low": tile.low, "step": tile.step, "codes": codes}
@@ -87,7 +87,7 @@ def images(tiles: list[Tile]) -> dict[str, Any]:
             "bytes": colored(tiles[0], limits[0], colors("RdYlGn")).ravel().tolist(),
         },
         "classes": {
-            "tile": told(classed), "classes": CLASSES,
+            "tile": as_json(classed), "classes": CLASSES,
             "bytes": classes(classed, CLASSES).ravel().tolist(),
         },
     }  # fmt: skip
@@ -96,7 +96,7 @@ def images(tiles: list[Tile]) -> dict[str, Any]:
 def differences(tiles: list[Tile]) -> list[dict[str, Any]]:
     pairs = [(tiles[0], tiles[1]), (tiles[2], tiles[0]), (tiles[1], tiles[1])]
     return [
-        {"a": told(a), "b": told(b), "difference": told(subtracted("B - A", a, b))}
+        {"a": as_json(a), "b": as_json(b), "difference": as_json(subtracted("B - A", a, b))}
         for a, b in pairs
     ]
 
@@ -207,7 +207,7 @@ def vectors() -> dict[str, Any]:
     """Return inputs, and what Python makes of them."""
     tiles = channels()
     made = {
-        "channels": [told(tile) for tile in tiles],
+        "channels": [as_json(tile) for tile in tiles],
         "statistics": statistics(tiles),
         "images": images(tiles),
         "differences": differences(tiles),

@@ -72,13 +72,13 @@ test("lines and rows keep within their width, without loss", () => {
 });
 
 test("parts of a figure do not overlap, and stay within its edges", () => {
-  const looks = [[state, { red: [0, 0.3], green: [0, 0.25], blue: [0.01, 0.2] }], [{ ...state, mode: "single", band: "SCL" }, {}],
+  const states = [[state, { red: [0, 0.3], green: [0, 0.25], blue: [0.01, 0.2] }], [{ ...state, mode: "single", band: "SCL" }, {}],
     [{ ...state, mode: "index", cmap: "RdYlGn" }, { NDVI: [-0.8, 0.8] }],
     [{ ...state, compare: { mode: "index", index: "NDVI", show: "swipe", split: 0.5 } }, { red: [0, 0.3], green: [0, 0.25], blue: [0.01, 0.2], NDVI: [-0.8, 0.8] }]];
-  for (const [look, limits] of looks) {
+  for (const [shown, limits] of states) {
     for (const width of [30, 300, 700, 1600]) {
       for (const bar of [null, { width: Math.min(150, width / 2), text: "2 km" }]) {
-        const caption = captionOf(about, look, limits);
+        const caption = captionOf(about, shown, limits);
         const layout = layoutOf({ width, height: 400 }, caption, bar, wide);
         const boxes = [layout.frame, ...layout.entries.map(({ n, x, y }) => ({ x, y, width: 16 + wide(caption.entries[n].text), height: 17 }))];
         if (layout.bar) boxes.push({ ...layout.bar, width: bar.width, height: 22 });

@@ -44,7 +44,7 @@ test("a failed tile does not stop others, and is requested again on retry", () =
   const { store, wire } = made();
   store.want("a", [at(0), at(1), at(0, "nir")]);
   store.receive({ type: "failed", ...at(0), message: "503" });
-  store.receive({ type: "failed", ...at(9), message: "not asked by this store" });
+  store.receive({ type: "failed", ...at(9), message: "not requested by this store" });
   assert.deepEqual(store.failures(["red"]), ["503"]);
   assert.deepEqual(store.failures(["nir"]), []);
   store.want("a", [at(0), at(1), at(2)]);
@@ -66,7 +66,7 @@ test("failed tiles are requested again at growing intervals, five times at most"
     clock.act = null;
     act();
     assert.deepEqual(wire.sent.at(-1).add, [["red", 0, 0, 0, 0], ["red", 0, 0, 0, 1]]);
-    assert.deepEqual(store.failures(["red"]), ["503"]); // still told meanwhile
+    assert.deepEqual(store.failures(["red"]), ["503"]); // still reported meanwhile
   }
   assert.deepEqual(waits, [2000, 4000, 8000, 16000]);
   assert.equal(clock.act, null);

@@ -1,6 +1,6 @@
-"""Pictures of pickers, as a browser shows them beside their kernel.
+"""Screenshots of pickers, in a browser beside their kernel.
 
-``python -m tests.widgets.picture`` draws the README's pictures anew. Needs Chromium and
+``python -m tests.widgets.screenshots`` renews the README's images. Needs Chromium and
 playwright, as the tests of the picker do.
 """
 
@@ -24,7 +24,7 @@ _PAGE = (
     "<!doctype html><meta name='color-scheme' content='light'>"
     f"<style>body {{ margin: 8px; background: #fff }}{CSS}</style><main id='root'></main>"
 )
-_TELL = """([told, buffers]) => window.tell(told, buffers.map(text =>
+_RECEIVE = """([message, buffers]) => window.receive(message, buffers.map(text =>
   new DataView(Uint8Array.from(atob(text), c => c.charCodeAt(0)).buffer)))"""
 
 
@@ -42,14 +42,14 @@ def screenshot(picker: Picker, *, width: int = 1000, scale: float = 1.0) -> byte
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         page = browser.new_page(viewport={"width": width, "height": 700}, device_scale_factor=scale)
-        page.expose_function("asks", lambda message: picker._on_message(None, message, None))
+        page.expose_function("take", lambda message: picker._on_message(None, message, None))
         page.set_content(_PAGE)
-        page.evaluate("() => { window.kernel = ({root, ...message}) => window.asks(message); }")
-        told = {"about": picker.about, "state": picker.state, "shown": picker.shown}
+        page.evaluate("() => { window.kernel = ({root, ...message}) => window.take(message); }")
+        traits = {"about": picker.about, "state": picker.state, "shown": picker.shown}
         page.evaluate(
             KERNEL,
             {
-                **json.loads(json.dumps(told)),
+                **json.loads(json.dumps(traits)),
                 "preview": base64.b64encode(picker.preview).decode(),
                 "esm": base64.b64encode(ESM.encode()).decode(),
                 "root": "root",
@@ -62,7 +62,7 @@ def screenshot(picker: Picker, *, width: int = 1000, scale: float = 1.0) -> byte
             except queue.Empty:
                 page.wait_for_timeout(50)
             else:
-                page.evaluate(_TELL, [*answer])
+                page.evaluate(_RECEIVE, [*answer])
                 quiet = time.monotonic() + 3
         made = page.screenshot(full_page=True)
         browser.close()
@@ -70,7 +70,7 @@ def screenshot(picker: Picker, *, width: int = 1000, scale: float = 1.0) -> byte
 
 
 def draw_picker(target: Path) -> None:
-    """Write the picture of a picker that compares two dates, before and after a fire."""
+    """Write the image of a picker that compares two dates, before and after a fire."""
     found = astra_xr.search("sentinel-2", datetime="2025-02/2026-01", catalog="sample")
     stack = astra_xr.open_scenes(found, ["red", "green", "blue", "nir", "B12", "SCL"])
     west, north = stack.x[0].item(), stack.y[0].item()
