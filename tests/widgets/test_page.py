@@ -307,6 +307,7 @@ def test_pins_have_spectra(show: Show, picker: Picker) -> None:
     page.locator(".astra-canvas").click(position={"x": 200, "y": 150})
     page.locator(".astra-canvas").focus()
     page.keyboard.press("Enter")
+    assert page.locator(".astra-status").inner_text().startswith("Marked: x ")
     pins = page.evaluate("window.model.get('state').pins")
     assert len(pins) == 2
     picker.state = picker.state | {"pins": pins}
