@@ -40,10 +40,7 @@ class EarthSearch(StacCatalog):
     name = "earth-search"
     title = "Earth Search"
     provider = "element84"
-    collections: Mapping[str, tuple[str, ...]] = {
-        "sentinel-2": (_C1, _L2A),
-        "landsat": (_LANDSAT,),
-    }
+    collections: Mapping[str, tuple[str, ...]] = {"sentinel-2": (_C1, _L2A), "landsat": (_LANDSAT,)}
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(url=settings.earth_search_url, timeout=settings.timeout)
@@ -86,11 +83,8 @@ class EarthSearch(StacCatalog):
     def owns(self, item: Item) -> bool:
         """Return True if the item is from Earth Search v0 or v1, by links or properties."""
         names = item.get("properties", {})
-        return (
-            super().owns(item)
-            or any(name.startswith("earthsearch:") for name in names)
-            or ("sentinel:boa_offset_applied" in names)
-        )
+        own = any(name.startswith("earthsearch:") for name in names)
+        return own or "sentinel:boa_offset_applied" in names or super().owns(item)
 
     def mended(self, item: Item) -> Item:
         """Return an item whose hrefs lead to objects that exist.

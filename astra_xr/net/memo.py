@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Hashable
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, wait
+from threading import TIMEOUT_MAX
 from typing import Generic, TypeVar
 
 from cachetools import TLRUCache, TTLCache
@@ -31,11 +31,8 @@ class _Coming(Future[T]):
 
     def counts(self) -> bool:
         """Return False for a failure for lack of time, if this thread has more of it."""
-        return (
-            not self.done()
-            or not isinstance(self.exception(), UpstreamTimeout | UpstreamUnavailable)
-            or deadline() <= self.until + _MORE
-        )
+        late = self.done() and isinstance(self.exception(), UpstreamTimeout | UpstreamUnavailable)
+        return not late or deadline() <= self.until + _MORE
 
 
 class Memo(Generic[K, T]):
@@ -81,7 +78,7 @@ class Memo(Generic[K, T]):
         ----------
         key : hashable
         make : callable
-            Returns a new entry.
+            Returns a new entry, which is not None.
         refused : callable, optional
             Takes the kept entry, and returns True if it is no longer usable and must be made
             again.
@@ -94,28 +91,23 @@ class Memo(Generic[K, T]):
         while True:
             with self._lock:
                 kept = self._kept.get(key)
-                if kept is not None:
-                    if not refused(kept):
-                        return kept
-                    self._kept.pop(key, None)
+                if kept is not None and not refused(kept):
+                    return kept
+                self._kept.pop(key, None)
                 coming = self._coming.get(key) or self._failed.get(key)
                 if coming is None or not coming.counts():
                     mine = self._coming[key] = _Coming()
                     break
-            left = time_left()
+            wait([coming], min(time_left(), TIMEOUT_MAX))
+            if not coming.done():
+                return make()  # fails at once, with the message of a request without time
             try:
-                return coming.result(left if left < math.inf else None)
+                return coming.result()
             except CancelledError:
                 continue
-            except TimeoutError:
-                if time_left() > 0:  # it is of the thread that makes the entry
-                    raise
             except Exception:
                 if coming.counts():
                     raise
-                continue
-            # Fails at once, with the message of a request that has no time left.
-            return make()
         return self._made(key, make, mine)
 
     def _made(self, key: K, make: Callable[[], T], future: _Coming[T]) -> T:
@@ -127,9 +119,8 @@ class Memo(Generic[K, T]):
                 future.set_exception(error)
                 with self._lock:
                     self._failed[key] = future
-            else:
-                # Interrupted: one of the waiting threads makes it.
-                future.cancel()
+            else:  # interrupted: one of the waiting threads makes it
+                future.set_exception(CancelledError())
             raise
         self._done(key, future, made)
         future.set_result(made)

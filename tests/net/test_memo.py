@@ -7,6 +7,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from contextvars import copy_context
 
 import pytest
 
@@ -123,6 +124,27 @@ def test_a_caller_waits_for_another_no_longer_than_it_has_time() -> None:
         go.set()
         assert first.result() == 5
     assert memo.get("a", late) == 5
+
+
+def test_a_timeout_of_the_work_itself_is_raised_by_all_who_wait_for_it() -> None:
+    memo: Memo[str, int] = Memo(size=2, life=10)
+    begun, go = threading.Event(), threading.Event()
+
+    def stalled() -> int:
+        begun.set()
+        go.wait()
+        raise TimeoutError("no answer of DNS")
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(memo.get, "a", stalled)
+        begun.wait()
+        with time_limited(TimeLimit(until=time.monotonic() + 60)):
+            second = pool.submit(copy_context().run, memo.get, "a", lambda: 4)
+        time.sleep(0.1)
+        go.set()
+        for job in (first, second):
+            with pytest.raises(TimeoutError, match="no answer of DNS"):
+                job.result()
 
 
 def test_one_who_is_interrupted_leaves_the_work_to_the_others() -> None:
