@@ -23,11 +23,10 @@ from astra_xr.geometry import map_crs
 from astra_xr.model import DIGITAL_NUMBERS, Grid, Radiometry, UrlSource
 from astra_xr.reading.cache import ByteCache
 from astra_xr.reading.decoding import decode_part
-from astra_xr.reading.headers import Pyramid
 from astra_xr.reading.item_check import Image, check_item
 from astra_xr.reading.loop import run
 from astra_xr.reading.ranges import RangeFile
-from astra_xr.reading.window import Window, rectangles
+from astra_xr.reading.window import Pyramid, Window, rectangles
 from astra_xr.tiff.layout import LARGEST_TILE, usable
 from astra_xr.tiff.signatures import MAGIC_BYTES, driver_of
 

@@ -39,20 +39,6 @@ class _Header:
     """Further ETags of the same bytes."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pyramid:
-    """The image of a file and its overviews, whether GDAL reads it or the engine."""
-
-    shapes: tuple[tuple[int, int], ...]
-    """Rows and columns of the image and its overviews, finest first."""
-
-    nodata: float | None
-    """Stored number of pixels without data."""
-
-    palette: bool
-    """True if there is a color table: the numbers are classes."""
-
-
 header_cache: ByteCache[_Header | str] = ByteCache("header_cache")
 """Headers by source, or the reason why GDAL must read the file."""
 

@@ -15,12 +15,12 @@ from affine import Affine
 from astra_xr.reading.cache import ByteCache
 from astra_xr.reading.decoding import fitting
 from astra_xr.reading.engine import read
-from astra_xr.reading.headers import Pyramid, find_layout
+from astra_xr.reading.headers import find_layout
 from astra_xr.reading.loop import in_decode_thread, in_gdal_thread
 from astra_xr.reading.positions import CLOSE
 from astra_xr.reading.ranges import RangeFile
 from astra_xr.reading.resampling import SourcePixels, aligned, area_means, nearest
-from astra_xr.reading.window import Window, clamped
+from astra_xr.reading.window import Pyramid, Window, clamped
 from astra_xr.tiff.directories import Unsupported
 from astra_xr.warned import first_time
 

@@ -17,12 +17,11 @@ from affine import Affine
 
 from astra_xr.model import Grid
 from astra_xr.reading.engine import read
-from astra_xr.reading.headers import Pyramid
 from astra_xr.reading.loop import in_decode_thread, together
 from astra_xr.reading.overview import level_for, nodata_of, pyramid_of
 from astra_xr.reading.positions import CLOSE, Array, Range, positions
 from astra_xr.reading.resampling import RADIUS, SourcePixels, kernel_scale, resample
-from astra_xr.reading.window import Window, by_block, clamped
+from astra_xr.reading.window import Pyramid, Window, by_block, clamped
 from astra_xr.warned import first_time
 
 _BLOCK = 256

@@ -1,4 +1,4 @@
-"""The window of a file that is read."""
+"""The window of a file that is read, and the levels of files that windows are of."""
 
 from __future__ import annotations
 
@@ -129,6 +129,20 @@ class Window:
     def cut(self, rows: tuple[int, int], cols: tuple[int, int], level: int = 0) -> Window:
         """Return another window of the same file."""
         return replace(self, rows=rows, cols=cols, level=level, pointwise=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pyramid:
+    """The image of a file and its overviews, whether GDAL reads it or the engine."""
+
+    shapes: tuple[tuple[int, int], ...]
+    """Rows and columns of the image and its overviews, finest first."""
+
+    nodata: float | None
+    """Stored number of pixels without data."""
+
+    palette: bool
+    """True if there is a color table: the numbers are classes."""
 
 
 def clamped(start: float, stop: float, size: int) -> tuple[int, int]:
