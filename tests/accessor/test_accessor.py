@@ -139,7 +139,7 @@ ODD: dict[str, Callable[[xr.Dataset], object]] = {
 
 
 @pytest.mark.parametrize("call", ODD)
-def test_odd_values_are_said_of_their_parameter(ds: xr.Dataset, call: str) -> None:
+def test_odd_values_are_refused_by_their_parameter(ds: xr.Dataset, call: str) -> None:
     with pytest.raises(errors.InvalidParameter, match=r"^Invalid \w+=.*expected .*\.$") as caught:
         ODD[call](ds)
     assert "\n" not in str(caught.value)

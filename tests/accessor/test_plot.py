@@ -148,7 +148,7 @@ def test_dimensions_in_another_order_and_bands_of_rioxarray() -> None:
         xr.concat([ds.red, ds.green], "band").astra.plot()
 
 
-def test_selections_without_pixels_or_rows_are_said() -> None:
+def test_selections_without_pixels_or_rows_are_refused() -> None:
     ds = scene(["red", "green", "blue", "nir"]).isel(x=slice(60), y=slice(40)).load()
     north, south = float(ds.y[3]), float(ds.y[30])
     empty = ds.sel(y=slice(south, north))
