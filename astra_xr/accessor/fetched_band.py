@@ -85,16 +85,17 @@ def _check_time_steps(ds: xr.Dataset, name: str) -> None:
     xarray fills a band with NaN where it joins scenes that lack it. Dask arrays are not computed
     for this check.
     """
-    bands = {
-        each: ds[each].notnull().any([dim for dim in ds[each].dims if dim != "time"])
+    variables = {
+        each: ds[each]
         for each in variables_of(ds)
         if "time" in ds[each].dims and in_memory(ds[each].variable)
     }
-    has = bands.pop(name, None) if ds[name].dtype.kind == "f" else None
-    if has is None or has.all():
+    band = variables.pop(name, None)
+    if band is None or band.dtype.kind != "f":  # only NaN can be filled in
         return
-    for each in bands.values():
-        lost = np.flatnonzero((~has & each).values)
+    empty = np.flatnonzero(~_has_values(band))
+    for each in variables.values() if empty.size else ():
+        lost = empty[_has_values(each.isel(time=empty))]
         if lost.size:
             when = ds["time"].values[lost[0]] if "time" in ds.coords else lost[0]
             raise InvalidDataset(
@@ -102,6 +103,11 @@ def _check_time_steps(ds: xr.Dataset, name: str) -> None:
                 needs=f"the band {name} at all time steps: it has no values at {when}",
                 hint=f"Open each scene with bands=[…, {name!r}] before you join them.",
             )
+
+
+def _has_values(band: xr.DataArray) -> Any:
+    """Return True for each time step at which a band is not all NaN."""
+    return band.notnull().any([dim for dim in band.dims if dim != "time"]).values
 
 
 def _opened(ds: xr.Dataset, band: str, like: Any, catalogs: Any) -> xr.Dataset:
@@ -117,14 +123,15 @@ def _opened(ds: xr.Dataset, band: str, like: Any, catalogs: Any) -> xr.Dataset:
         return found if ds["id"].ndim else found.isel(time=0)
     (name,), catalog = names, str(catalogs or "") or None
     item = kept_item(name)
-    try:
-        _ = item or holds_any(catalog) or parse_scene_id(name)
-    except InvalidSceneId:
-        raise InvalidDataset(
-            method="mask()",
-            needs=f"the band {band}, which cannot be opened: no catalog has the id {name}",
-            hint=f"Open the item with bands=[…, {band!r}].",
-        ) from None
+    if not item and not holds_any(catalog):
+        try:
+            parse_scene_id(name)
+        except InvalidSceneId:
+            raise InvalidDataset(
+                method="mask()",
+                needs=f"the band {band}, which cannot be opened: no catalog has the id {name}",
+                hint=f"Open the item with bands=[…, {band!r}].",
+            ) from None
     return open_scene(item or name, [band], catalog=catalog, like=like)
 
 

@@ -189,7 +189,9 @@ def test_elevation_beside_a_scene(ids: list[str]) -> None:
     np.testing.assert_array_equal(scene.assign(dem=ground).astra.mask(), mask_of(ids, 0))
 
 
-def test_a_scene_that_was_joined_without_its_classes(ids: list[str]) -> None:
+def test_a_scene_that_was_joined_without_its_classes(
+    ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     parts = [opened(ids[0], ["red", "SCL"]), opened(ids[1], ["red"])]
     stack = xr.concat(parts, "time", coords="different", compat="equals")
     # xarray fills the classes of the second scene with NaN, which are no clouds.
@@ -198,6 +200,12 @@ def test_a_scene_that_was_joined_without_its_classes(ids: list[str]) -> None:
             call()
     first = stack.isel(time=[0]).astra.mask()
     assert (first.values == mask_of(ids, 0).values).all()
+    # Integers cannot have been filled in: no band is searched for NaN.
+    parts = [opened(each, ["red", "SCL"]) for each in ids[:2]]
+    whole = xr.concat(parts, "time", coords="different", compat="equals").load()
+    with monkeypatch.context() as patch:
+        patch.setattr(xr.DataArray, "notnull", None, raising=False)
+        assert whole.astra.mask().sizes["time"] == 2
     # Where no band has values, there is nothing to mask.
     empty = stack.where(stack.time == stack.time[0])
     assert not empty.astra.mask().isel(time=1).any()
