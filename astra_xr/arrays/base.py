@@ -44,7 +44,7 @@ class LazyArray(BackendArray):
 
     @abstractmethod
     async def read(self, index: Index) -> npt.NDArray[Any]:
-        """Read the values under ``index.axes``, all dimensions kept; runs on the engine's loop."""
+        """Read the values under ``index.axes``, all dimensions kept; on the background loop."""
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
         """Read and wait."""
@@ -77,7 +77,7 @@ class LazyArray(BackendArray):
     async def coarse(
         self, index: Index, shape: tuple[int, int], *, average: bool
     ) -> npt.NDArray[Any] | None:
-        """Read an index at fewer pixels; runs on the engine's loop.
+        """Read an index at fewer pixels; runs on the background loop.
 
         Parameters
         ----------

@@ -67,7 +67,7 @@ class ComputedArray(LazyArray):
 
 
 async def read_inputs(inputs: Mapping[str, xr.Variable]) -> Values:
-    """Read the values of all inputs concurrently; runs on the engine's loop."""
+    """Read the values of all inputs concurrently; runs on the background loop."""
     return dict(zip(inputs, await together(map(values_of, inputs.values())), strict=True))
 
 

@@ -91,7 +91,7 @@ async def _compute(
     formulas: Sequence[Formula],
     outs: Sequence[npt.NDArray[Any]],
 ) -> None:
-    """Compute formulas as :func:`compute` does; runs on the engine's loop."""
+    """Compute formulas as :func:`compute` does; runs on the background loop."""
     if not outs[0].size or await _fused(inputs, formulas, outs):
         return
 
@@ -140,7 +140,7 @@ def formula_loads(
     Returns
     -------
     list of (list of xarray.Variable, coroutine function)
-        Variables, and what reads them on the engine's loop; they keep their values.
+        Variables, and what reads them on the background loop; they keep their values.
     """
     groups: dict[tuple[int, ...], list[_Member]] = {}
     for variable in variables:

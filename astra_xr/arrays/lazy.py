@@ -51,7 +51,7 @@ def unwrap(variable: xr.Variable) -> tuple[LazyArray, Index] | None:
 
 
 async def values_of(variable: xr.Variable) -> npt.NDArray[Any]:
-    """Read a variable's values; runs on the engine's loop.
+    """Read a variable's values; runs on the background loop.
 
     Variables that cannot be unwrapped, such as dask's, are computed in a thread.
     """

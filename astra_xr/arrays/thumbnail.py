@@ -73,7 +73,7 @@ def _nearest(size: int, count: int) -> npt.NDArray[np.intp]:
 async def coarse(
     variable: xr.Variable, shape: tuple[int, int], *, average: bool
 ) -> npt.NDArray[Any]:
-    """Read a variable at fewer pixels; runs on the engine's loop.
+    """Read a variable at fewer pixels; runs on the background loop.
 
     Parameters
     ----------

@@ -142,7 +142,7 @@ function channelsOf(state) {
 }
 var isFormula = (name) => name !== null && /[-+*/(]/.test(name);
 var indexOf = (about, name) => about.indices[name] || { title: "Formula", domain: "", formula: name, cmap: "viridis" };
-function usualMap(about, { mode, index, band }) {
+function defaultColormap(about, { mode, index, band }) {
   return (mode === "index" ? indexOf(about, index) : about.bands[band]).cmap;
 }
 function sideOf(about, state, side) {
@@ -151,7 +151,7 @@ function sideOf(about, state, side) {
   if (side === "difference") return { ...a, mode: "difference", cmap: compare.cmap };
   const own = OWN.filter((key) => compare[key] !== void 0).map((key) => [key, compare[key]]);
   const b = { ...a, ...Object.fromEntries(own) };
-  if (b.mode !== "rgb" && (b.mode !== a.mode || channelsOf(b)[0] !== channelsOf(a)[0])) b.cmap = usualMap(about, b);
+  if (b.mode !== "rgb" && (b.mode !== a.mode || channelsOf(b)[0] !== channelsOf(a)[0])) b.cmap = defaultColormap(about, b);
   return b;
 }
 var bothOf = (about, state) => [sideOf(about, state, "a"), sideOf(about, state, "b")];
@@ -464,7 +464,7 @@ var asTheyAre = (limits) => limits;
 function middleOf(about, state) {
   if (state.mode === "rgb") return asTheyAre;
   if (state.mode === "difference") return symmetric;
-  const maps = [usualMap(about, state), state.cmap].map(baseOf);
+  const maps = [defaultColormap(about, state), state.cmap].map(baseOf);
   return maps.every((name) => about.maps.Diverging.includes(name)) ? symmetric : centered;
 }
 var limitsOf = (about, state, tiles, mask) => stretched(about, state, tiles, countsIn(about, state, tiles.map((tile) => [tile]), mask ? [mask] : null, tiles[0].box));
@@ -1279,7 +1279,7 @@ function noteOf(known, gone) {
   if (!known) return gone ? "Statistics need a kernel." : "Reading…";
   if (known.message) return known.message;
   const { mean_of: of = 1, sides = [] } = known;
-  if (of > 1) return `From an overview, of which each pixel is the mean of ${numberText(of, 3)}.`;
+  if (of > 1) return `From an overview, whose pixels are means of ${numberText(of, 3)} each.`;
   const count = Math.max(0, ...sides.flat().map((row) => row.count));
   return `Of ${count.toLocaleString("en")} pixels, in full resolution.`;
 }
@@ -1308,7 +1308,7 @@ var Head = class {
     const step = (name, label, keys) => iconButton(label, icon(name), () => view.step(name), { title: `${label} (${keys})` });
     this.undo = step("undo", "Undo", "Ctrl+Z");
     this.redo = step("redo", "Redo", "Shift+Ctrl+Z");
-    const toggle = () => (view.full ? document.exitFullscreen() : view.root.requestFullscreen()).catch(() => view.status.show("The browser denied a full screen."));
+    const toggle = () => (view.full ? document.exitFullscreen() : view.root.requestFullscreen()).catch(() => view.status.show("The browser denied full screen."));
     this.full = iconButton("Full screen", icon("full"), toggle, { "aria-pressed": "false", hidden: !document.fullscreenEnabled });
     this.makeCompare();
     this.node = make(
@@ -1343,8 +1343,8 @@ var Head = class {
   /** The checkbox "Compare", and the choices that it opens. */
   makeCompare() {
     const { view } = this;
-    this.compare = checkbox("Compare", (on) => view.act({ type: "compare", on }), { title: "Beside another date, index or bands" });
-    this.sides = this.segments("Side to choose for", "side", SIDES, (side) => view.choose(side));
+    this.compare = checkbox("Compare", (on) => view.act({ type: "compare", on }), { title: "Compare with another date, index or bands" });
+    this.sides = this.segments("Side that the menus change", "side", SIDES, (side) => view.choose(side));
     this.shows = this.segments("Comparison", "show", SHOWS, (show) => view.act({ type: "show", show }));
     this.swap = iconButton("Swap A and B", "⇄", () => view.act({ type: "swap" }));
   }
@@ -1444,7 +1444,7 @@ var IndexMenu = class {
     const first = ([name]) => words.length && name.toLowerCase().startsWith(words[0]) ? 0 : 1;
     found.sort((p, q) => first(p) - first(q));
     this.options = formula ? [this.option(text.trim(), "", "your own formula")] : found.map(([name, { title, domain }]) => this.option(name, title, domain));
-    this.list.replaceChildren(...this.options.length ? this.options : [make("li", {}, "No such index with these bands.")]);
+    this.list.replaceChildren(...this.options.length ? this.options : [make("li", {}, "No index of these bands matches.")]);
     this.list.hidden = false;
     this.input.setAttribute("aria-expanded", "true");
     this.mark(words.length ? 0 : this.options.findIndex(({ dataset }) => dataset.name === this.current));
@@ -3439,7 +3439,7 @@ var View = class {
     this.code = make("code");
     const copy = this.copyCode("Copy code", "", { class: "astra-main" });
     const none = about.opening ? "" : about.unopened || "";
-    const title = none || "A whole program: opens the Dataset and makes this image";
+    const title = none || "A complete program that opens the Dataset and makes this image";
     const script = this.copyCode("Copy script", `${about.opening}
 `, { title, disabled: !about.opening });
     const why = none ? make("div", { class: "astra-why" }, `No script. ${none}`) : null;

@@ -64,7 +64,7 @@ def test_indices_are_found_by_words_and_by_the_keyboard(show: Show, picker: Pick
     menu.fill("water green")
     names = page.get_by_role("listbox").get_by_role("option").locator("b").all_inner_texts()
     assert names == []
-    page.get_by_text("No such index with these bands.").wait_for()
+    page.get_by_text("No index of these bands matches.").wait_for()
     menu.fill("mod water")
     option = page.get_by_role("listbox").get_by_role("option").first
     assert option.locator("b").inner_text() == "MNDWI"

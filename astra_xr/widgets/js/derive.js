@@ -2,7 +2,7 @@
 // drawing.py.
 
 import { windowOf } from "./geo/pyramid.js";
-import { channelsOf, usualMap } from "./sides.js";
+import { channelsOf, defaultColormap } from "./sides.js";
 import { stepOf } from "./steps.js";
 import { nameOf } from "./wire.js";
 import { baseOf } from "./pixels/colormap.js";
@@ -132,11 +132,11 @@ export class Statistics {
 /** @param {Limits} limits */
 const asTheyAre = (limits) => limits;
 
-/** How limits lie about 0: if both the usual and the chosen colormap are diverging, their middle is 0. @param {About} about @param {State} state */
+/** How limits lie about 0: if both the default and the chosen colormap are diverging, their middle is 0. @param {About} about @param {State} state */
 function middleOf(about, state) {
   if (state.mode === "rgb") return asTheyAre;
   if (state.mode === "difference") return symmetric;
-  const maps = [usualMap(about, state), state.cmap].map(baseOf);
+  const maps = [defaultColormap(about, state), state.cmap].map(baseOf);
   return maps.every((name) => about.maps.Diverging.includes(name)) ? symmetric : centered;
 }
 

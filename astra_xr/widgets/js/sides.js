@@ -24,7 +24,7 @@ export const isFormula = (name) => name !== null && /[-+*/(]/.test(name);
 export const indexOf = (about, name) => about.indices[name] || { title: "Formula", domain: "", formula: name, cmap: "viridis" };
 
 /** The default colormap of an index or band. @param {About} about @param {Pick<State, "mode" | "index" | "band">} state */
-export function usualMap(about, { mode, index, band }) {
+export function defaultColormap(about, { mode, index, band }) {
   return (mode === "index" ? indexOf(about, index) : about.bands[band]).cmap;
 }
 
@@ -35,7 +35,7 @@ export function sideOf(about, state, side) {
   if (side === "difference") return { ...a, mode: "difference", cmap: compare.cmap };
   const own = OWN.filter((key) => compare[key] !== undefined).map((key) => [key, compare[key]]);
   const b = { ...a, ...Object.fromEntries(own) };
-  if (b.mode !== "rgb" && (b.mode !== a.mode || channelsOf(b)[0] !== channelsOf(a)[0])) b.cmap = usualMap(about, b);
+  if (b.mode !== "rgb" && (b.mode !== a.mode || channelsOf(b)[0] !== channelsOf(a)[0])) b.cmap = defaultColormap(about, b);
   return b;
 }
 

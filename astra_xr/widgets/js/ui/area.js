@@ -242,7 +242,7 @@ function noteOf(known, gone) {
   if (!known) return gone ? "Statistics need a kernel." : "Reading…";
   if (known.message) return known.message;
   const { mean_of: of = 1, sides = [] } = known;
-  if (of > 1) return `From an overview, of which each pixel is the mean of ${numberText(of, 3)}.`;
+  if (of > 1) return `From an overview, whose pixels are means of ${numberText(of, 3)} each.`;
   const count = Math.max(0, ...sides.flat().map((row) => row.count));
   return `Of ${count.toLocaleString("en")} pixels, in full resolution.`;
 }

@@ -29,7 +29,7 @@ export class Head {
     const step = (name, label, keys) => iconButton(label, icon(name), () => view.step(name), { title: `${label} (${keys})` });
     this.undo = step("undo", "Undo", "Ctrl+Z");
     this.redo = step("redo", "Redo", "Shift+Ctrl+Z");
-    const toggle = () => (view.full ? document.exitFullscreen() : view.root.requestFullscreen()).catch(() => view.status.show("The browser denied a full screen."));
+    const toggle = () => (view.full ? document.exitFullscreen() : view.root.requestFullscreen()).catch(() => view.status.show("The browser denied full screen."));
     this.full = iconButton("Full screen", icon("full"), toggle, { "aria-pressed": "false", hidden: !document.fullscreenEnabled });
     this.makeCompare();
     this.node = make("div", { class: "astra-head" }, this.sides, this.modes, this.preset,
@@ -48,8 +48,8 @@ export class Head {
   /** The checkbox "Compare", and the choices that it opens. */
   makeCompare() {
     const { view } = this;
-    this.compare = checkbox("Compare", (on) => view.act({ type: "compare", on }), { title: "Beside another date, index or bands" });
-    this.sides = this.segments("Side to choose for", "side", SIDES, (side) => view.choose(side));
+    this.compare = checkbox("Compare", (on) => view.act({ type: "compare", on }), { title: "Compare with another date, index or bands" });
+    this.sides = this.segments("Side that the menus change", "side", SIDES, (side) => view.choose(side));
     this.shows = this.segments("Comparison", "show", SHOWS, (show) => view.act({ type: "show", show }));
     this.swap = iconButton("Swap A and B", "⇄", () => view.act({ type: "swap" }));
   }

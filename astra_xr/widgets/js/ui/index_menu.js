@@ -51,7 +51,7 @@ export class IndexMenu {
     const first = (/** @type {[string, any]} */ [name]) => (words.length && name.toLowerCase().startsWith(words[0]) ? 0 : 1);
     found.sort((p, q) => first(p) - first(q));
     this.options = formula ? [this.option(text.trim(), "", "your own formula")] : found.map(([name, { title, domain }]) => this.option(name, title, domain));
-    this.list.replaceChildren(...(this.options.length ? this.options : [make("li", {}, "No such index with these bands.")]));
+    this.list.replaceChildren(...(this.options.length ? this.options : [make("li", {}, "No index of these bands matches.")]));
     this.list.hidden = false;
     this.input.setAttribute("aria-expanded", "true");
     this.mark(words.length ? 0 : this.options.findIndex(({ dataset }) => dataset.name === this.current));

@@ -71,7 +71,7 @@ export class View {
     this.code = make("code");
     const copy = this.copyCode("Copy code", "", { class: "astra-main" });
     const none = about.opening ? "" : about.unopened || "";
-    const title = none || "A whole program: opens the Dataset and makes this image";
+    const title = none || "A complete program that opens the Dataset and makes this image";
     const script = this.copyCode("Copy script", `${about.opening}\n`, { title, disabled: !about.opening });
     const why = none ? make("div", { class: "astra-why" }, `No script. ${none}`) : null;
     const foot = make("div", { class: "astra-foot" },
