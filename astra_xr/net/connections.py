@@ -99,12 +99,13 @@ class Host:
         await self.waiting.enter(None)
         others = [each for each in _hosts.values() if each.busy and each is not self]
         wanted = any(each.waiting for each in others)
-        lease = Lease(self._client(), wanted and self.opened > _MOST // (len(others) + 1))
+        lease = None
         try:
+            lease = Lease(self._client(), wanted and self.opened > _MOST // (len(others) + 1))
             yield lease
         finally:
             self._used -= 1
-            self.opened -= lease.closed
+            self.opened -= lease is None or lease.closed
             self._used_at = time.monotonic()
             # The host with the fewest comes first.
             for each in sorted(_hosts.values(), key=lambda host: host.opened):

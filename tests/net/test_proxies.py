@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 import socketserver
@@ -16,8 +17,9 @@ from pathlib import Path
 import pytest
 
 from astra_xr.catalogs.urls import FixedUrl
-from astra_xr.errors import ReadError
-from astra_xr.net.connections import close_connections
+from astra_xr.errors import MissingExtra, ReadError
+from astra_xr.net.budget import MOST_REQUESTS
+from astra_xr.net.connections import close_connections, host_at
 from astra_xr.reading.loop import run
 from astra_xr.reading.ranges import RangeFile
 from astra_xr.testing import RangeServer
@@ -113,6 +115,24 @@ def test_socks_without_its_package_names_what_would_do(
     monkeypatch.setenv("ALL_PROXY", "socks5://me:SECRET@127.0.0.1:9")
     with pytest.raises(ReadError, match=r"pip install 'astra-xr\[socks\]'"):
         get(url)
+
+
+def test_requests_that_find_no_client_leave_their_place_to_others(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "aiohttp_socks", None)
+    monkeypatch.setenv("ALL_PROXY", "socks5://me:SECRET@127.0.0.1:9")
+    run(close_connections())
+
+    async def enter_often() -> None:
+        host = host_at(url)
+        for _ in range(MOST_REQUESTS + 1):
+            with pytest.raises(MissingExtra):
+                async with asyncio.timeout(5), host.connection():
+                    pass
+        assert not host.busy
+
+    run(enter_often())
 
 
 @pytest.mark.parametrize("scheme", ["http", "socks5"])
