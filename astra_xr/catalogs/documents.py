@@ -82,7 +82,7 @@ def spellings(scene: SceneId) -> list[str]:
     return list(dict.fromkeys((scene.text, scene.name)))
 
 
-def pick(scene: SceneId, items: Iterable[dict[str, Any]], *, asked: str) -> dict[str, Any]:
+def pick(scene: SceneId, items: Iterable[dict[str, Any]], *, catalog: str) -> dict[str, Any]:
     """Return the item that a scene id refers to: by id, else by acquisition.
 
     Raises
@@ -93,14 +93,14 @@ def pick(scene: SceneId, items: Iterable[dict[str, Any]], *, asked: str) -> dict
     for name in spellings(scene):
         exact = [item for item in items if item["id"] == name]
         if len({item.get("collection") for item in exact}) > 1:
-            raise AmbiguousSceneId(scene_id=str(scene), candidates=_places(exact, asked))
+            raise AmbiguousSceneId(scene_id=str(scene), candidates=_places(exact, catalog))
         if exact:
             return exact[0]
     candidates, item = choose(scene, items) if scene.mission in MISSIONS else ([], None)
     if len(candidates) > 1:
         raise AmbiguousSceneId(scene_id=str(scene), candidates=candidates)
     if item is None:
-        raise SceneNotFound(scene_id=str(scene), asked=[asked])
+        raise SceneNotFound(scene_id=str(scene), asked=[catalog])
     return item
 
 

@@ -106,7 +106,7 @@ class EarthSearch(StacCatalog):
 
         Items of baseline 04.00 and later have both ``boa_offset_applied: true`` and an offset of
         -0.1. The pixels of the COG are shifted already: the offset must not be applied again. If
-        a band has no COG, its key is of ESA's own JPEG 2000 file.
+        a band has no COG, its asset is ESA's own JPEG 2000 file.
         """
         properties = item.get("properties", {})
         flags = ("earthsearch:boa_offset_applied", "sentinel:boa_offset_applied")

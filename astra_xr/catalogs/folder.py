@@ -64,7 +64,7 @@ class Folder(UserStorage, Catalog):
         likely = [path for path in self._files() if path.name.casefold() in named]
         found = [item for path in likely for item in _items_in(path)]
         known = [item for item in found if item["id"] in spellings(scene)]
-        return pick(scene, known or self._items(), asked=self.title)
+        return pick(scene, known or self._items(), catalog=self.title)
 
     def search(self, query: Query) -> Iterator[Page]:
         """Yield the items that match a query, newest first."""

@@ -78,7 +78,7 @@ class PlainCatalog(UserStorage, StacCatalog):
         if len(found) == 1 and scene.text in (end, PurePosixPath(end).stem):
             # The URL of one item, whatever its file is called.
             return found[0]
-        item = pick(scene, found, asked=self.title)
+        item = pick(scene, found, catalog=self.title)
         return resolved(item, self_link(item) or self._url)
 
     def search(self, query: Query) -> Iterator[Page]:

@@ -29,7 +29,7 @@ _KEPT = 4096
 _AGAIN = 60.0
 """Least seconds between two requests for one token, unless the storage refuses it."""
 _SHARED = 1.0
-"""Seconds for which a failure is that of all reads, so that they fail together."""
+"""Seconds for which a failure is raised in later reads too, so that they fail together."""
 _SOON = 120.0
 """If fewer seconds are left, a read waits for a new token."""
 
@@ -96,7 +96,7 @@ class Tokens(Generic[K]):
         Raises
         ------
         AstraError
-            Raised by ``fetch``, and there is no good token.
+            From ``fetch``, if there is no good token.
         """
         held = self._held.get(key, lambda: self._hold(fetch()), lambda held: refused(held.token))
         now = self._timer()

@@ -27,7 +27,7 @@ _FIRST = 8
 """Further ones, for hosts that have none open."""
 
 _AHEAD = 16
-"""Connections to a host up to which some are opened ahead of their requests."""
+"""Connections to a host, at most, if some are opened ahead of their requests."""
 
 _KEPT = 15.0
 """Seconds that an unused connection is kept."""

@@ -47,7 +47,7 @@ class Patience:
     Parameters
     ----------
     seconds : float
-        That failed attempts and the waits after them may take together. Waiting for a place in a
+        For failed attempts and the waits after them, together. Waiting for a place in a
         :class:`astra_xr.net.budget.Budget` is not counted.
 
     Examples

@@ -87,7 +87,7 @@ class LocalResolver:
     settings : Settings, optional
         URLs of services, and credentials; by default from the environment.
     hedge : float
-        Seconds without an answer after which the next catalog of a mission is asked too.
+        Seconds without an answer after which the next catalog of a mission is queried too.
     converter : Converter, optional
         Converts files that no catalog serves in the requested format; by default in this
         process, into the cache folder.
@@ -188,16 +188,16 @@ class LocalResolver:
             return answer
         raise lacking
 
-    def _resolution(self, found: Found, asked: str, request: _Request) -> Resolution:
+    def _resolution(self, found: Found, scene_id: str, request: _Request) -> Resolution:
         owner = found.owner
         if not found.bands:
             reason = no_raster(found.item, found.mission)
             raise InvalidItem(item=str(found.item["id"]), reason=reason)
-        chosen = select_bands(found.bands, request.names, scene=asked)
+        chosen = select_bands(found.bands, request.names, scene=scene_id)
         return Resolution(
-            scene_id=asked,
+            scene_id=scene_id,
             format=request.format,
-            assets=self._assets(found, chosen, request, asked),
+            assets=self._assets(found, chosen, request, scene_id),
             item=found.shown,
             full_id=found.full_id,
             mission=found.mission.name if found.mission else None,
@@ -207,10 +207,10 @@ class LocalResolver:
         )
 
     def _assets(
-        self, found: Found, chosen: Mapping[str, BandAsset], request: _Request, asked: str
+        self, found: Found, chosen: Mapping[str, BandAsset], request: _Request, scene_id: str
     ) -> dict[str, Asset]:
         origin = Origin(
-            scene=asked,
+            scene=scene_id,
             mission=found.mission.name if found.mission else "item",
             item=found.item,
             own_files=found.own_files,

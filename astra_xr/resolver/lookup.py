@@ -1,4 +1,4 @@
-"""Find a scene's item: the catalogs to ask, their order, and the error if none has it."""
+"""Find a scene's item: the catalogs to query, their order, and the error if none has it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from astra_xr.settings import Settings
 _log = logging.getLogger(__name__)
 
 HEDGE = 2.0
-"""Seconds without an answer after which the next catalog is asked too."""
+"""Seconds without an answer after which the next catalog is queried too."""
 _KEPT = 256
 """Entries in memory: two per scene, with and without the catalog. An item takes up to half a
 megabyte."""
@@ -47,7 +47,7 @@ PASSED_OVER = (
     ConversionFailed,
     SigningError,
 )
-"""Errors after which another catalog is asked; other errors would be the same in all catalogs."""
+"""Errors after which another catalog is queried; other errors would be the same in all catalogs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,9 +129,9 @@ class Lookup:
     Parameters
     ----------
     settings : Settings
-        ``timeout`` is the time for each catalog if several may be asked.
+        ``timeout`` is the time for each catalog if several may be queried.
     hedge : float
-        Seconds without an answer after which the next catalog is asked too.
+        Seconds without an answer after which the next catalog is queried too.
     """
 
     def __init__(self, settings: Settings, *, hedge: float) -> None:
@@ -153,11 +153,11 @@ class Lookup:
         Parameters
         ----------
         name : str or None
-            The only catalog to ask; None asks those of the mission, in order.
+            The only catalog to query; None for those of the mission, in order.
         failures : mapping
             Catalogs that are not to be used for this scene, and the reasons.
         first : sequence of str
-            Catalogs known to have the scene, which are asked before the others.
+            Catalogs known to have the scene, which are queried before the others.
 
         Raises
         ------
@@ -255,7 +255,7 @@ def short_reason(error: AstraError) -> str:
     return str(error).rstrip(".")
 
 
-def combined_error(asked: str, failures: Mapping[str, AstraError], *, hint: str = "") -> AstraError:
+def combined_error(what: str, failures: Mapping[str, AstraError], *, hint: str = "") -> AstraError:
     """Return one error for the failures of all catalogs, which are keyed by their titles."""
     errors = failures.values()
     down = [error for error in errors if isinstance(error, UpstreamError)]
@@ -264,7 +264,7 @@ def combined_error(asked: str, failures: Mapping[str, AstraError], *, hint: str 
         waits = [error.retry_after for error in down if error.retry_after]
         reason = "; ".join(f"{title}: {short_reason(error)}" for title, error in failures.items())
         return UpstreamUnavailable(
-            service=f"No catalog could provide {asked}",
+            service=f"No catalog could provide {what}",
             reason=reason,
             retry_after=min(waits, default=None),
             hint=hint or "Try again, or name a catalog with catalog=.",
@@ -272,7 +272,7 @@ def combined_error(asked: str, failures: Mapping[str, AstraError], *, hint: str 
     if useless:
         return useless[0]
     titles = [title for e in errors if isinstance(e, SceneNotFound) for title in e.asked]
-    return SceneNotFound(scene_id=asked, asked=titles, hint=hint)
+    return SceneNotFound(scene_id=what, asked=titles, hint=hint)
 
 
 def _sample_hint(scene: SceneId) -> str:

@@ -44,7 +44,7 @@ class Gate:
 
 @dataclass(frozen=True, kw_only=True)
 class Runner(Generic[T]):
-    """A service that can be asked."""
+    """A service that can be queried."""
 
     name: str
     title: str
@@ -78,14 +78,14 @@ def race(
     Parameters
     ----------
     runners : sequence of Runner
-        Services to ask, the preferred one first. A single one is asked in this thread, without
+        Services to query, the preferred one first. A single one is queried in this thread, without
         a timeout: its failures are waited out, since there is no other one.
     timeout : float
         Seconds after its request at which a service is passed over.
     hedge : float
-        Seconds without an answer after which the next is asked too; at once where requests fail.
+        Seconds without an answer after which the next is queried too; at once where requests fail.
     passed_over : tuple of exception types
-        Exceptions after which the next is asked at once. Others end the race and are raised.
+        Exceptions after which the next is queried at once. Others end the race and are raised.
     """
     if len(runners) == 1:
         return _ask_one(runners[0], passed_over)
@@ -176,7 +176,7 @@ class _Race(Generic[T]):
                 self._news.put((runner.name, _Answer(answer)))
 
     def silence(self) -> float:
-        """Return the seconds without an answer from the service asked last."""
+        """Return the seconds without an answer from the service queried last."""
         newest = next(reversed(self.lanes.values()), None)
         if newest is None or newest.troubled:
             return math.inf
