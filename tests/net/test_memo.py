@@ -117,11 +117,13 @@ def test_a_caller_waits_for_another_no_longer_than_it_has_time() -> None:
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(memo.get, "a", slow)
         begun.wait()
-        threading.Timer(5, go.set).start()
+        late_end = threading.Timer(5, go.set)
+        late_end.start()
         limit = time_limited(TimeLimit(until=time.monotonic() + 0.1))
         with limit, pytest.raises(UpstreamTimeout, match="no time left"):
             memo.get("a", late)
         go.set()
+        late_end.cancel()
         assert first.result() == 5
     assert memo.get("a", late) == 5
 
