@@ -241,7 +241,7 @@ def cloud_cover(ds: xr.Dataset, bbox: Any) -> float:
 
 
 def _class_band(ds: xr.Dataset, method: str) -> tuple[Band, dict[str, tuple[str, ...]]]:
-    """Return the mission's classification band, and its classes by what they are masked as."""
+    """Return the mission's classification band, and the names of its classes by kind."""
     mission = MISSIONS.get(mission_of(ds))
     masks = mission.masks if mission else {}
     for band in band_table(ds):

@@ -87,7 +87,7 @@ def _shapes(fields: Any) -> npt.NDArray[Any] | None:
 def _unlike(fields: Any) -> str:
     """Return what is wrong with something that holds no geometries, for a message."""
     if isinstance(fields, str | os.PathLike):
-        return "it is no geometry: geopandas.read_file() reads a file, shapely.from_wkt() WKT"
+        return "it is not a geometry: geopandas.read_file() reads a file, shapely.from_wkt() WKT"
     if isinstance(fields, tuple) and len(fields) == 4:
         return "it is a box: shapely.box(west, south, east, north) makes a polygon of it"
     if isinstance(fields, Mapping):

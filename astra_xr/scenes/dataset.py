@@ -125,7 +125,7 @@ def band_variable(
 
 
 def _class_numbers(band: Band) -> tuple[int, ...]:
-    """Return the numbers of a class map whose mission, and so whose files, are unknown."""
+    """Return the class numbers of a band that no mission's table describes; empty for bits."""
     whole = all(each.mask is None for each in band.classes)
     return tuple(c.value for c in band.classes) if whole and band.dtype is None else ()
 

@@ -99,7 +99,7 @@ def region_of(options: TargetGrid) -> Region | None:
 
 
 def has_pole(own: GeoBox) -> bool:
-    """Return True if a pole is in a grid, whose outline in degrees then does not surround it."""
+    """Return True if a grid contains a pole, which its outline in degrees does not surround."""
     if own.crs is None or own.crs.geographic:
         return False
     lon, lat = np.zeros(2), np.array([90.0, -90.0])
