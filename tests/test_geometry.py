@@ -191,7 +191,7 @@ geojson = st.fixed_dictionaries(
 
 
 @given(junk, junk | geojson)
-def test_anything_is_taken_or_refused_in_our_words(value: Any, shape: Any) -> None:
+def test_anything_is_taken_or_refused_with_our_message(value: Any, shape: Any) -> None:
     readers = (
         (read_box, value),
         (box_polygon, value),

@@ -130,7 +130,7 @@ class TestCdse:
             assert catalog.sign(href).headers == ()
         assert login.count == 0
 
-    def test_without_credentials_the_error_says_where_to_get_them(self) -> None:
+    def test_without_credentials_the_error_names_where_to_get_them(self) -> None:
         for href in (S3_HREF, ZIPPER):
             with pytest.raises(SigningError) as caught:
                 Cdse(Settings()).sign(href)
@@ -194,7 +194,7 @@ class TestUsgs:
         assert thermal is not None
         assert (thermal.scale, thermal.offset, thermal.unit) == (0.00341802, 149.0, "K")
 
-    def test_one_of_the_two_alone_opens_too(self, usgs: StacApi) -> None:
+    def test_either_of_the_two_opens_too(self, usgs: StacApi) -> None:
         for item, key in zip(items.usgs_landsat(SIZE), ("red", "lwir11"), strict=True):
             usgs.items = [item]
             found = Usgs(Settings()).find(parse_scene_id(self.product))
@@ -385,7 +385,7 @@ class TestLpDaac:
             ds.load()
         assert HUSH not in str(caught.value)
 
-    def test_without_a_token_the_error_says_where_to_get_one(
+    def test_without_a_token_the_error_names_where_to_get_one(
         self, lpdaac: tuple[RangeServer, RangeServer]
     ) -> None:
         with pytest.raises(SigningError) as caught:
@@ -450,7 +450,7 @@ class TestLpDaac:
         "href",
         ["https://evil.example/x.tif", "http://data.lpdaac.earthdatacloud.nasa.gov/x.tif"],
     )
-    def test_the_token_goes_to_earthdata_alone(self, href: str) -> None:
+    def test_the_token_is_sent_only_to_earthdata(self, href: str) -> None:
         assert LpDaac(Settings(earthdata_token=Secret(HUSH))).sign(href).headers == ()
 
     def test_the_recorded_item(self, shared: Path) -> None:

@@ -121,7 +121,7 @@ def test_every_catalog_has_its_case() -> None:
 
 
 @each
-def test_it_finds_its_scene_and_says_when_it_has_none(network: Loopback, name: str) -> None:
+def test_it_finds_its_scene_and_raises_if_it_has_none(network: Loopback, name: str) -> None:
     api = serve(network, name)
     catalog, scene = fresh(name), parse_item_id(CASES[name].scene)
     found = catalog.find(scene)
@@ -146,7 +146,7 @@ def test_its_hrefs_are_signed_and_the_secret_shows_nowhere(network: Loopback, na
 
 
 @each
-def test_it_knows_its_own_items_by_their_links_and_no_others(network: Loopback, name: str) -> None:
+def test_it_owns_its_items_by_their_links_and_no_others(network: Loopback, name: str) -> None:
     if name not in CATALOGS:
         pytest.skip("nobody but the user can tell")
     for item in CASES[name].served():

@@ -135,7 +135,7 @@ class TestTimes:
         answer = astra_xr.resolve(scene, "red", catalog="planetary-computer", sign=False)
         return str(answer.item["id"])[11:26]
 
-    def test_a_datastrip_tells_one_of_two_passes_of_a_day(self, network: Loopback) -> None:
+    def test_a_datastrip_identifies_one_of_two_passes_of_a_day(self, network: Loopback) -> None:
         self.planetary(network, "20250115T184929", "20250115T202849")
         assert self.found("S2B_T10SEG_20250115T184927_L2A") == "20250115T184929"
         # Ten minutes into the datatake.

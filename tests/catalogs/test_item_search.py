@@ -181,7 +181,7 @@ def test_a_refused_post_is_not_tried_again(network: Loopback) -> None:
     assert [method for method, url in api.asked if "search" in url] == ["POST", "GET", "GET"]
 
 
-def test_a_known_catalog_that_refuses_post_is_asked_by_get(network: Loopback) -> None:
+def test_a_known_catalog_that_refuses_post_is_queried_by_get(network: Loopback) -> None:
     host = "earth-search.aws.element84.com"
     api = OddApi([items.earth_search_c1(8)], takes=("GET",), search=f"https://{host}/v1/search")
     network.routes[host] = api
@@ -190,7 +190,7 @@ def test_a_known_catalog_that_refuses_post_is_asked_by_get(network: Loopback) ->
     assert [method for method, _ in api.asked] == ["POST", "GET", "GET"]
 
 
-def test_another_public_host_is_asked_where_next_names_it(network: Loopback) -> None:
+def test_another_public_host_is_queried_if_next_names_it(network: Loopback) -> None:
     other = OddApi(plots(4))
     network.routes["more.example"] = other
     network.routes[HOST] = OddApi(
@@ -215,7 +215,7 @@ def test_no_redirect_leads_to_a_private_host(network: Loopback, target: str) -> 
     assert not any("10.0.0.7" in url or "169.254" in url for _, url in network.log)
 
 
-def test_filters_are_asked_of_an_api_that_has_them_and_checked_by_hand(network: Loopback) -> None:
+def test_filters_are_sent_to_an_api_that_has_them_and_checked_here(network: Loopback) -> None:
     query = Query(collection="fields", cloud_cover=(0, 30), when="2025-01-02T00:00:00Z/..")
     for conforms, sent in (((), set()), (("query", "sort"), {"query", "sortby"})):
         _connect.cache_clear()
@@ -259,7 +259,7 @@ def test_broken_items_are_left_out_and_counted(network: Loopback) -> None:
         ({"message": "see https://h/x?sig=HUSH and token=HUSH"}, "see https://h/x and token"),
     ],
 )
-def test_the_servers_own_words_are_quoted(network: Loopback, body: Json, words: str) -> None:
+def test_the_servers_own_message_is_quoted(network: Loopback, body: Json, words: str) -> None:
     refusal = httpx.Response(400, json=body)
     network.routes[HOST] = OddApi(plots(1), methods=("POST",), takes=(), refusal=refusal)
     with pytest.raises(UpstreamError, match=rf"\(HTTP 400\): '{words}") as caught:

@@ -120,7 +120,7 @@ def test_search_answer_without_features(earth_search: StacApi) -> None:
         found(PREFIX)
 
 
-def test_landsat_at_earth_search_says_who_has_it_without_payment(earth_search: StacApi) -> None:
+def test_landsat_at_earth_search_names_a_catalog_without_payment(earth_search: StacApi) -> None:
     item = items.planetary_computer_landsat(SIZE)
     for asset in item["assets"].values():
         asset["href"] = "s3://usgs-landsat/" + asset["href"].rsplit("/", 1)[1]
@@ -304,7 +304,7 @@ def test_level_1c_at_earth_search(earth_search: StacApi) -> None:
         assert found(scene)["id"] == "S2B_10SEG_20250115_0_L1C"
 
 
-def test_levels_that_a_catalog_lacks_are_not_asked_for(network: Loopback) -> None:
+def test_levels_that_a_catalog_lacks_are_not_requested(network: Loopback) -> None:
     for scene, catalog in (
         ("LC08_L1TP_044034_20171020_20200902_02_T1", "earth-search"),
         ("LC08_L1TP_044034_20171020_20200902_02_T1", "planetary-computer"),

@@ -208,7 +208,7 @@ def test_of_a_static_catalog_the_file_named_so_is_read_first(site: RangeServer) 
     ]
 
 
-def test_an_api_is_asked_by_id_then_by_time(network: Loopback, folder: Path) -> None:
+def test_an_api_is_queried_by_id_then_by_time(network: Loopback, folder: Path) -> None:
     link = {"rel": "self", "href": f"{API}/collections/fields/items/{FIELD}"}
     api = StacApi(
         [items.plain("https://files.example/fields/red.tif") | {"links": [link]}, sentinel2()]
@@ -287,7 +287,7 @@ def test_a_signature_in_an_answer_is_used_and_stays_here(network: Loopback) -> N
         pickle.loads(sent).assets["red"].source()
 
 
-def test_search_gives_the_scenes_of_a_mission(folder: Path, site: RangeServer) -> None:
+def test_search_returns_the_scenes_of_a_mission(folder: Path, site: RangeServer) -> None:
     for name in (str(folder), site.url("catalog.json")):
         catalog = connect(name, Settings())
         (page,) = catalog.search(Query(mission="sentinel-2", bbox=(-123, 37, -122, 38)))

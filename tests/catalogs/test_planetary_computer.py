@@ -91,7 +91,7 @@ def test_one_token_serves_a_container_until_shortly_before_its_own_expiry(
         ({}, "2025-01-01T00:20:00+00:00"),
     ],
 )
-def test_a_url_dies_with_its_token_whatever_the_service_says(
+def test_a_url_expires_with_its_token_whatever_the_service_reports(
     told: dict[str, str], end: str, catalog: PlanetaryComputer, network: Loopback
 ) -> None:
     answer = {"token": "se=2025-01-01T00%3A20%3A00Z&sig=a", **told}

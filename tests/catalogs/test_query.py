@@ -52,7 +52,7 @@ def page(number: int, **link: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("catalog", HOSTS)
-def test_what_is_asked(network: Loopback, catalog: str) -> None:
+def test_parameters_of_a_search(network: Loopback, catalog: str) -> None:
     api = StacApi([])
     posted: list[dict[str, Any]] = []
 

@@ -194,7 +194,7 @@ def test_a_url_dies_with_the_credentials_that_signed_it(monkeypatch: pytest.Monk
         signer.sign("s3://usgs-landsat/a.TIF")
 
 
-def test_paid_buckets_are_asked_to_bill_the_reader_and_others_are_not() -> None:
+def test_requests_to_paid_buckets_bill_the_reader_and_others_do_not() -> None:
     settings = MINE
     for bucket, region in (("usgs-landsat", "us-west-2"), ("sentinel-s2-l1c", "eu-central-1")):
         signed = S3(settings).sign(f"s3://{bucket}/x/B4.TIF")
@@ -205,7 +205,7 @@ def test_paid_buckets_are_asked_to_bill_the_reader_and_others_are_not() -> None:
         assert not any(secret in f"{signed} {signed!r} {settings}" for secret in SECRETS)
 
 
-def test_the_region_of_an_unknown_bucket_is_asked_for_once(network: Loopback) -> None:
+def test_the_region_of_an_unknown_bucket_is_requested_once(network: Loopback) -> None:
     asked: list[str] = []
 
     def amazon(request: httpx.Request) -> httpx.Response:
@@ -241,7 +241,7 @@ def test_public_buckets_need_no_keys() -> None:
         ("file:///etc/passwd", "neither https nor s3://bucket/key"),
     ],
 )
-def test_without_keys_the_error_says_what_to_do(href: str, words: str) -> None:
+def test_without_keys_the_error_names_what_would_do(href: str, words: str) -> None:
     with pytest.raises(SigningError, match=words):
         connect("earth-search", Settings()).sign(href)
 

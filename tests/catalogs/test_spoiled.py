@@ -60,7 +60,7 @@ def spoiled(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
 
 @given(spoiled())
 @pytest.mark.filterwarnings("ignore")
-def test_no_answer_gives_an_exception_that_is_not_ours(
+def test_no_answer_raises_an_exception_that_is_not_ours(
     network: Loopback, answered: tuple[str, dict[str, Any]]
 ) -> None:
     catalog, page = answered

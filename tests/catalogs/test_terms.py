@@ -130,7 +130,7 @@ junk = st.recursive(
 
 
 @given(junk | st.datetimes() | st.text("0123456789-T:Z/."), junk)
-def test_anything_is_taken_or_refused_in_our_words(when: Any, clouds: Any) -> None:
+def test_anything_is_taken_or_refused_with_our_message(when: Any, clouds: Any) -> None:
     for read, value in ((read_interval, when), (read_clouds, clouds)):
         try:
             read(value)

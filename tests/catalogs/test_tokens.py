@@ -97,7 +97,7 @@ def test_a_good_token_serves_while_its_signer_is_down(clock: FakeClock) -> None:
 
 
 @pytest.mark.parametrize("life", [90.0, 280.0, HOUR, 0.0, -HOUR * 24])
-def test_whatever_life_a_token_has_it_is_asked_for_once_a_minute_at_most(
+def test_whatever_life_a_token_has_it_is_requested_once_a_minute_at_most(
     clock: FakeClock, life: float
 ) -> None:
     tokens, signer = held(clock), Signer(life)
@@ -171,7 +171,7 @@ def test_a_wrong_clock_changes_nothing(network: Loopback, clock: FakeClock, off:
     assert catalog.sign(BLOB).url.endswith("sig=T2")
 
 
-def test_tokens_that_have_expired_are_asked_for_again(
+def test_tokens_that_have_expired_are_requested_again(
     network: Loopback, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda seconds: None)

@@ -83,13 +83,13 @@ class TestIsSigned:
         ("", None),
     ],
 )
-def test_a_signed_url_says_when_it_ends(query: str, end: str | None) -> None:
+def test_the_expiry_of_a_signed_url(query: str, end: str | None) -> None:
     ends = FixedUrl(f"https://h/a.tif?{query}")().expires_at
     assert (ends and ends.isoformat()) == end
 
 
 class TestFixedUrl:
-    def test_gives_what_was_brought(self) -> None:
+    def test_returns_the_url_as_given(self) -> None:
         assert FixedUrl(SIGNED)() == SignedUrl(url=SIGNED, expires_at=None)
 
     def test_shows_no_secret(self) -> None:
@@ -123,7 +123,7 @@ class TestFixedUrl:
                 f"other processes. {HINT}"
             )
 
-    def test_twice_pickled_it_still_says_so(self) -> None:
+    def test_pickled_twice_it_raises_the_same(self) -> None:
         arrived = there_and_back(there_and_back(FixedUrl(SIGNED)))
         with pytest.raises(SigningError, match="its signature is not sent to other processes"):
             arrived()

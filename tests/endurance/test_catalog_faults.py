@@ -123,7 +123,7 @@ class Signer:
 HOUR = timedelta(hours=1)
 
 
-def test_tokens_that_have_expired_are_asked_for_again(world: World, network: Loopback) -> None:
+def test_tokens_that_have_expired_are_requested_again(world: World, network: Loopback) -> None:
     signer = network.routes[PC] = Signer(world, timedelta(0), -HOUR, -HOUR, HOUR)
     np.testing.assert_array_equal(pixels(world), world.dn["B04"])
     assert signer.asked == 3

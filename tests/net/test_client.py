@@ -89,7 +89,7 @@ def test_a_refusal_is_not_tried_again(network: Loopback, naps: list[float], stat
     assert "SECRET" not in str(caught.value)
 
 
-def test_what_does_not_pass_is_told_when_patience_ends(
+def test_a_failure_that_lasts_is_raised_when_patience_ends(
     network: Loopback, naps: list[float]
 ) -> None:
     asked = script(network, httpx.Response(503))
@@ -99,7 +99,9 @@ def test_what_does_not_pass_is_told_when_patience_ends(
     assert 20 < sum(naps) <= 30
 
 
-def test_what_may_well_last_is_told_soon(network: Loopback, naps: list[float]) -> None:
+def test_a_failure_that_is_likely_to_last_is_raised_soon(
+    network: Loopback, naps: list[float]
+) -> None:
     script(network, httpx.Response(500))
     with pytest.raises(UpstreamError, match="HTTP 500"):
         fetch()
@@ -135,7 +137,7 @@ def test_within_a_time_limit_failures_cost_no_more(network: Loopback) -> None:
     assert all("HTTP 503" in str(error) for error in troubles)
 
 
-def test_a_short_wait_that_is_asked_for_is_kept(network: Loopback, naps: list[float]) -> None:
+def test_a_short_retry_after_is_respected(network: Loopback, naps: list[float]) -> None:
     soon = format_datetime(datetime.now(UTC) + timedelta(seconds=4), usegmt=True)
     for header, least, most in (("3", 3, 3), (soon, 2, 4)):
         naps.clear()
@@ -147,7 +149,9 @@ def test_a_short_wait_that_is_asked_for_is_kept(network: Loopback, naps: list[fl
 
 
 @pytest.mark.parametrize("header", ["57", "later", "99999999999999999999", "²"])
-def test_a_long_wait_is_told_at_once(network: Loopback, naps: list[float], header: str) -> None:
+def test_a_long_retry_after_is_an_error_at_once(
+    network: Loopback, naps: list[float], header: str
+) -> None:
     asked = script(network, httpx.Response(429, headers=[(b"Retry-After", header.encode())]))
     with pytest.raises(UpstreamUnavailable, match="too many requests") as caught:
         fetch()
@@ -157,7 +161,7 @@ def test_a_long_wait_is_told_at_once(network: Loopback, naps: list[float], heade
     assert told is ("ASTRA_PATIENCE" in str(caught.value))
 
 
-def test_a_wait_that_is_told_in_the_text(network: Loopback, naps: list[float]) -> None:
+def test_a_wait_in_the_text_of_an_answer_is_respected(network: Loopback, naps: list[float]) -> None:
     for seconds in (23, 33):
         text = f"Rate limit is exceeded. Try again in {seconds} seconds."
         script(network, httpx.Response(429, json={"message": text}), GOOD)
@@ -169,7 +173,7 @@ def test_a_wait_that_is_told_in_the_text(network: Loopback, naps: list[float]) -
     assert 23 <= naps[0] <= 28
 
 
-def test_a_wait_is_told_once(
+def test_a_wait_is_logged_once(
     network: Loopback, naps: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)

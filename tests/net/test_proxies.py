@@ -137,7 +137,7 @@ def test_requests_that_find_no_client_leave_their_place_to_others(
 
 @pytest.mark.parametrize("scheme", ["http", "socks5"])
 @pytest.mark.parametrize("refuses", [True, False])
-def test_no_password_of_a_proxy_is_told(
+def test_no_password_of_a_proxy_is_shown(
     url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
     scheme: str, refuses: bool,
 ) -> None:  # fmt: skip

@@ -191,7 +191,7 @@ def test_a_file_that_changes_between_two_tries_is_one_version(
     assert get(server.url("a.bin"), 0, 100_000) == BODY[::-1][:100_000]
 
 
-def test_a_wait_beyond_the_patience_is_told_at_once(
+def test_a_wait_beyond_the_patience_is_an_error_at_once(
     server: RangeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ASTRA_PATIENCE", "60")
@@ -201,7 +201,7 @@ def test_a_wait_beyond_the_patience_is_told_at_once(
     assert len(server.requests) == 1
 
 
-def test_a_wait_that_is_asked_for_is_logged(
+def test_a_wait_by_retry_after_is_logged(
     server: RangeServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ASTRA_PATIENCE", "30")
@@ -234,7 +234,7 @@ def test_chunked_answers_of_unknown_size_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("chunked", [True, False])
-def test_more_bytes_than_asked_for_are_not_taken(chunked: bool) -> None:
+def test_more_bytes_than_requested_are_not_taken(chunked: bool) -> None:
     sent = 0
 
     def answer(to: BaseHTTPRequestHandler, start: int, stop: int) -> None:

@@ -59,7 +59,7 @@ def field() -> Iterator[Field]:
     field.end.set()
 
 
-def test_the_first_is_preferred_and_nobody_else_is_asked(field: Field) -> None:
+def test_the_first_is_preferred_and_no_other_is_queried(field: Field) -> None:
     finish = field.run(field.answers("a"), field.answers("b"))
     assert (finish.winner, finish.answer, finish.failures) == ("a", "by a", {})
     assert field.asked == ["a"]

@@ -232,7 +232,7 @@ class TestTries:
         assert 0 <= naps[0] <= 0.5  # jitter
         assert 0 <= naps[1] <= 1
 
-    def test_a_wait_that_is_asked_for(self, service: Service, naps: list[float]) -> None:
+    def test_a_wait_by_retry_after(self, service: Service, naps: list[float]) -> None:
         service.first = [httpx.Response(429, headers={"Retry-After": "2"}, json=BUSY)]
         RemoteResolver(URL, KEY).resolve(SCENE, "red")
         assert 2 <= naps[0] <= 2.4
@@ -332,7 +332,7 @@ class TestKept:
         assert again() == source()
         assert len(service.asked) == 3
 
-    def test_one_that_ends_soon_is_asked_for_anew(self, service: Service) -> None:
+    def test_one_that_expires_soon_is_requested_again(self, service: Service) -> None:
         source = RemoteResolver(URL, KEY).resolve(SCENE, "red", sign=False).assets["red"].source
         service.right["assets"]["B04"]["expires_at"] = in_(seconds=90)
         source()
