@@ -83,7 +83,7 @@ class TestInterval:
             (None, None),
             [1],
             {},
-            np.datetime64("NaT"),
+            np.datetime64("NaT", "s"),
             DAYS[:1],
             np.array([1, 2]),
             np.array(DAYS).reshape(2, 1),
