@@ -152,11 +152,11 @@ class Positions:
         ends = []
         for axis in (0, 1):
             known = [part[axis][part[axis] > _FAR] for part in parts]
-            if not any(each.size for each in known):
+            known = [each for each in known if each.size]
+            if not known:
                 return None
-            ends.append(
-                (min(e.min() for e in known if e.size), max(e.max() for e in known if e.size))
-            )
+            low, high = min(each.min() for each in known), max(each.max() for each in known)
+            ends.append((float(low), float(high)))
         return ends[0], ends[1]
 
     def _between(

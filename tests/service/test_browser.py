@@ -49,7 +49,9 @@ def site(tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def browser() -> Iterator[Any]:
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    api = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not here: pip install -e '.[browser]'"
+    )
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.skip("chromium is not here (apt-get install chromium)")

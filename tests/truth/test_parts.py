@@ -286,4 +286,4 @@ def test_pixels_lie_where_proj_has_them(data: st.DataObject) -> None:
         assert np.abs(here[axis] - exact[axis])[known].max(initial=0) < 0.01
     bounds = found.bounds(rows, cols)
     if known.any():
-        assert bounds == tuple((v[known].min(), v[known].max()) for v in here)
+        assert bounds == tuple((float(v[known].min()), float(v[known].max())) for v in here)
