@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -16,6 +17,7 @@ from astra_xr.scenes import own_items
 from astra_xr.testing import RangeServer, require_query, write_cog
 from conftest import Loopback
 from tests import items
+from tests.browser import CHROMIUM, FLAGS
 from tests.stac_api import StacApi
 
 SIZE = 700
@@ -35,6 +37,20 @@ def shared() -> Path:
     if not (SHARED / "real").is_dir():
         pytest.skip("recorded items and real rasters are not here (../shared/real)")
     return SHARED / "real"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Debian's Chromium, driven by playwright; for tests of the xdist group "browser"."""
+    api = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not here: pip install -e '.[browser]'"
+    )
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not here: apt-get install --no-install-recommends chromium")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
 
 
 def make_dn(seed: int, size: int = SIZE) -> npt.NDArray[np.uint16]:

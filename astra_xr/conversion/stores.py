@@ -170,7 +170,7 @@ class LocalStore:
         return SignedUrl(url=(self.root / "assets" / asset.key / asset.name).as_uri())
 
     def is_whole(self, path: Path) -> bool:
-        """Return True if a file is undamaged; otherwise delete it, so that it is made again."""
+        """Return True if a file is undamaged; otherwise delete it, and it is made again."""
         with contextlib.suppress(OSError, ValueError, TypeError):
             asset = StoredAsset(**json.loads((path.parent / _ABOUT).read_text("utf-8")))
             same = (path.name, path.stat().st_size) == (asset.name, asset.size)

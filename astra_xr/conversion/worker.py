@@ -99,7 +99,7 @@ def _into_place(
     job: Mapping[str, Any], target: Path, limits: Limits, progress: Progress, label: str
 ) -> Made:
     """Convert into a temporary folder beside the target, and move the files from there."""
-    # Created here, so that it is deleted even if the process is killed.
+    # Created here: this process deletes it even if the one that converts is killed.
     with tempfile.TemporaryDirectory(prefix=".making-", dir=target.parent) as folder:
         whole = {**job, "target": str(Path(folder, target.name).absolute())}
         made = _run(whole, limits, progress, label)

@@ -41,7 +41,7 @@ class PatientConverter(Converter):
     """A converter whose conversions are awaited by :meth:`awaited`.
 
     Within ``awaited``, an unfinished conversion raises `Unfinished` in the resolver. After the
-    event loop has waited for it, the resolver runs again with its outcome, so that it can still
+    event loop has waited for it, the resolver runs again with its outcome, and can still
     pass over a catalog whose files are damaged. Outside of ``awaited``, it converts like its
     parent.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -14,6 +13,9 @@ import pytest
 
 from tests.service.conftest import serving
 from tests.service.test_contract import FETCH
+
+# One browser for all tests: a second one cannot be driven in the same process.
+pytestmark = pytest.mark.xdist_group("browser")
 
 PAGE = """<!doctype html><meta charset=utf-8><title>page</title><script type=module>
 const told = [];
@@ -45,22 +47,6 @@ def site(tmp_path: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
         thread.join()
-
-
-@pytest.fixture
-def browser() -> Iterator[Any]:
-    api = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is not here: pip install -e '.[browser]'"
-    )
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("chromium is not here (apt-get install chromium)")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-background-networking"]
-        )
-        yield browser
-        browser.close()
 
 
 def shown(browser: Any, site: str, folder: Path, url: str, key: str) -> list[str]:

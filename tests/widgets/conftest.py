@@ -1,11 +1,10 @@
-"""Pickers, and a browser to see them in."""
+"""Pickers, and pages to see them in."""
 
 from __future__ import annotations
 
 import base64
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,32 +24,6 @@ from astra_xr.widgets.state import formula_answer
 SAMPLE = "sentinel-2:S2B_MSIL2A_20250115T184929"
 ESM = Path(module.__file__).with_name("picker.js").read_text()
 CSS = Path(module.__file__).with_name("picker.css").read_text()
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-]
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """Debian's Chromium, driven by playwright."""
-    api = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is not here: pip install -e '.[browser]'"
-    )
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not here: apt-get install --no-install-recommends chromium")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

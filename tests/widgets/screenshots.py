@@ -16,7 +16,8 @@ from typing import Any
 
 import astra_xr
 from astra_xr.widgets.picker import Picker
-from tests.widgets.conftest import CHROMIUM, CSS, ESM, FLAGS, KERNEL, SAMPLE
+from tests.browser import CHROMIUM, FLAGS
+from tests.widgets.conftest import CSS, ESM, KERNEL, SAMPLE
 
 ROOT = Path(__file__).parents[2]
 
