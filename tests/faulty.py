@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import collections
 import contextlib
 import random
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -87,6 +89,26 @@ def serve(misbehave: Misbehave) -> Iterator[str]:
             over.set()
             server.shutdown()
             thread.join()
+
+
+class HeldServer(RangeServer):
+    """A byte-range server that holds answers back until all that a test waits for was asked.
+
+    Tests of what is asked together need no delay: how long would do on a busy machine?
+    """
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.asked: list[Request] = []
+        """As they came in, answered or not."""
+        self.held: Callable[[Request], bool] = lambda request: False
+        """Called again and again with a request, which is answered once this returns False."""
+
+    async def _answer(self, writer: Any, request: Request, answer: Any) -> bool:
+        self.asked.append(request)
+        while self.held(request):
+            await asyncio.sleep(0.01)
+        return await super()._answer(writer, request, answer)
 
 
 def metered(rate: float) -> Callable[[Request], Reply | None]:

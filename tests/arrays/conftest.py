@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
-from astra_xr.testing import RangeServer, Request
+from astra_xr.testing import Request
 from conftest import Loopback
 from tests.arrays.strips import SIDE, STRIPS, Source, write_large
 from tests.arrays.subjects import SUBJECTS
+from tests.faulty import HeldServer
 from tests.stac_api import StacApi
 
 HOSTS = (
@@ -26,15 +27,22 @@ HOSTS = (
 class Traffic:
     """The requests of one test, whose files have URLs of their own."""
 
-    server: RangeServer
+    server: HeldServer
     folder: str
     start: int = 0
 
     @property
     def requests(self) -> list[Request]:
         """The requests since the last reset."""
-        recent = self.server.requests[self.start :]
-        return [each for each in recent if each.path.startswith(f"/{self.folder}/")]
+        return self._own(self.server.requests[self.start :])
+
+    @property
+    def asked(self) -> list[Request]:
+        """The requests of the test, also those not yet answered."""
+        return self._own(self.server.asked)
+
+    def _own(self, requests: list[Request]) -> list[Request]:
+        return [each for each in requests if each.path.startswith(f"/{self.folder}/")]
 
     @property
     def bytes(self) -> int:
@@ -68,15 +76,15 @@ def links(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def server(links: Path) -> Iterator[RangeServer]:
-    with RangeServer(links) as server:
+def server(links: Path) -> Iterator[HeldServer]:
+    with HeldServer(links) as server:
         yield server
 
 
 @pytest.fixture
-def traffic(server: RangeServer, links: Path) -> Iterator[Traffic]:
+def traffic(server: HeldServer, links: Path) -> Iterator[Traffic]:
     yield Traffic(server, str(len(list(links.iterdir()))), len(server.requests))
-    server.rule, server.latency = None, 0.0
+    server.held = lambda request: False
 
 
 @pytest.fixture

@@ -38,7 +38,6 @@ from hypothesis.extra import numpy as hnp
 from pyproj import Transformer
 
 from astra_xr.errors import AstraError
-from astra_xr.testing import Reply, Request
 from tests.arrays.conftest import Loaded, Traffic
 from tests.arrays.maps import check_grid, check_map, classes_in, drawn, flat, limits_of
 from tests.arrays.strips import Pixels, Source, cuts
@@ -409,21 +408,16 @@ def test_chunked(name: str, source: Source, loaded: Loaded) -> None:
 )
 def test_bands_are_loaded_side_by_side(name: str, source: Source, traffic: Traffic) -> None:
     ds = SUBJECTS[name].open(source)[["red", "nir"]]
-    begun: dict[int, str] = {}
-    together: set[frozenset[str]] = set()
+    both = {"B04", "B08"}
 
-    def look(request: Request) -> Reply | None:
-        """Note which bands are pending when a request comes in."""
-        begun[request.number] = band = request.path[-7:-4]
-        answered = {each.number for each in traffic.requests}
-        waiting = {begun[number] for number in begun.keys() - answered}
-        together.update(frozenset((other, band)) for other in waiting)
-        return None
+    def asked() -> set[str]:
+        return {each.path[-7:-4] for each in traffic.asked}
 
-    traffic.server.rule, traffic.server.latency = look, 0.15
+    # Neither is answered before both are asked for.
+    traffic.server.held = lambda request: request.path[-7:-4] in both and not both <= asked()
     ds.astra.load(progress=False)
-    assert {"B04", "B08"} <= set(begun.values())
-    assert frozenset(("B04", "B08")) in together
+    assert both <= asked()
+    assert {each.status for each in traffic.requests} == {206}
 
 
 def test_what_was_read_is_not_read_again(source: Source, traffic: Traffic) -> None:

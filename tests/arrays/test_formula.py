@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
-import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ import xarray as xr
 import astra_xr
 from astra_xr.reading.cache import tile_cache
 from astra_xr.reading.ranges import traffic
-from astra_xr.testing import RangeServer, Reply, write_cog
+from astra_xr.testing import write_cog
 from tests import items
+from tests.faulty import HeldServer
 
 SIZE = 1300
 
@@ -104,49 +106,67 @@ def test_an_index_is_lazy_and_its_values_are_kept(folder: Path) -> None:
 
 
 def test_load_reads_all_bands_at_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with RangeServer(folder, latency=0.5) as server:
+    with HeldServer(folder) as server:
+        # No band is answered before both are asked for.
+        server.held = lambda request: len({each.path for each in server.asked}) < 2
         ds = astra_xr.open_scene(item(server.url().rstrip("/")), bands=["red", "nir"])
         ds = ds.isel(x=slice(64), y=slice(64))
-        start = time.perf_counter()
         assert ds.astra.load(progress=True) is ds
-        # One after the other, two bands of two requests each would take four latencies.
-        assert time.perf_counter() - start < 4 * 0.5
         asked = len(server.requests)
+        assert asked == 4  # of each band a header and a tile, none again
         assert np.isfinite(ds.red.values[50:, 10:]).sum() == 0  # nodata there
         assert len(server.requests) == asked
     assert "2/2" in capsys.readouterr().err
 
 
-def test_an_interrupt_stops_all_reads_at_once(folder: Path) -> None:
-    with RangeServer(folder) as server:
-        server.rule = lambda request: Reply(delay=3.0)
-        ds = astra_xr.open_scene(item(server.url().rstrip("/")))
-        timer = threading.Timer(0.45, os.kill, [os.getpid(), signal.SIGINT])
-        timer.start()
-        start = time.perf_counter()
+@contextlib.contextmanager
+def interrupted(server: HeldServer) -> Iterator[None]:
+    """Interrupt what is done within as by Ctrl-C, once it asks for both bands.
+
+    They are answered only if it still waits for them seconds later, which must not happen.
+    """
+    over = threading.Event()
+    server.held = lambda request: not over.is_set()
+
+    def interrupt() -> None:
+        while len({each.path for each in server.asked}) < 2:
+            if over.wait(0.01):
+                return
+        os.kill(os.getpid(), signal.SIGINT)
+        over.wait(5)
+        over.set()
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    try:
         with pytest.raises(KeyboardInterrupt):
+            yield
+        assert server.requests == []
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_an_interrupt_stops_all_reads_at_once(folder: Path) -> None:
+    with HeldServer(folder) as server:
+        ds = astra_xr.open_scene(item(server.url().rstrip("/")))
+        with interrupted(server):
             _ = ds.astra.index("NDVI").values
-        assert time.perf_counter() - start < 2.5  # less than one answer takes
-        asked = len(server.requests)
-        time.sleep(0.5)
-        assert len(server.requests) <= asked + 1
-        server.rule = None
+        asked = len(server.asked)
         assert np.isfinite(ds.astra.index("NDVI")[200:210, 200:210].values).all()
+        # Of each band a header and a tile; what was interrupted asks for nothing more.
+        assert len(server.asked) == asked + 4
 
 
 def test_an_interrupt_of_load_stops_all_reads(folder: Path) -> None:
-    with RangeServer(folder) as server:
-        server.rule = lambda request: Reply(delay=3.0)
+    with HeldServer(folder) as server:
         ds = astra_xr.open_scene(item(server.url().rstrip("/")))
-        threading.Timer(0.45, os.kill, [os.getpid(), signal.SIGINT]).start()
-        start = time.perf_counter()
-        with pytest.raises(KeyboardInterrupt):
+        with interrupted(server):
             ds.astra.load(progress=False)
-        assert time.perf_counter() - start < 2.5  # less than one answer takes
-        asked = len(server.requests)
-        time.sleep(0.5)
-        assert len(server.requests) <= asked + 1
         assert ds.B04.variable._in_memory is False
+        asked = len(server.asked)
+        assert np.isfinite(ds.B04[200:210, 200:210].values).all()
+        assert len(server.asked) == asked + 2
 
 
 def test_a_backward_empty_cut_of_an_index(folder: Path) -> None:

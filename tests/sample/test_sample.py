@@ -257,7 +257,7 @@ def pretend(before: Callable[[], object] = lambda: None) -> Callable[..., None]:
 
 def test_of_several_at_once_one_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     together = threading.Barrier(4)
-    monkeypatch.setattr(scene, "_make", pretend(lambda: together.wait(10)))
+    monkeypatch.setattr(scene, "_make", pretend(lambda: together.wait(60)))
     found: list[Path] = []
     threads = [
         threading.Thread(target=lambda: found.append(ensure_sample(tmp_path / "new")))

@@ -69,7 +69,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterato
     url = f"http://127.0.0.1:{port}"
     command += [f"--{name}={value}" for name, value in options.items()]
     with running(command, log, environ=environ) as process:
-        wait_until(lambda: answers(f"{url}/api/status?token=token"), process, log, seconds=60)
+        wait_until(lambda: answers(f"{url}/api/status?token=token"), process, log, seconds=180)
         yield url, root
 
 
@@ -78,7 +78,7 @@ def page(browser: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
     """A page that may reach the server, whose complaints about the picker are collected."""
     context = browser.new_context(viewport={"width": 1300, "height": 1100})
     page = context.new_page()
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(180_000)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     yield page
@@ -152,6 +152,15 @@ def kernel(page: Any, code: str) -> str:
     )
 
 
+def kernel_until(page: Any, code: str, found: Callable[[str], bool]) -> str:
+    """Run code in the kernel until what it prints is what is waited for, and return it."""
+    for _ in range(600):
+        if found(printed := kernel(page, code)):
+            return printed
+        page.wait_for_timeout(100)
+    raise AssertionError(f"{code} still prints {printed[:500]}")
+
+
 def save(page: Any) -> str:
     """Save the notebook, again if its kernel changed it meanwhile, and return its name."""
     saved = """async () => {
@@ -184,9 +193,9 @@ def test_pick_drag_zoom_and_code(run: Run, application: str) -> None:
     page.wait_for_function("document.querySelector('.astra-canvas').dataset.fine === 'true'")
     page.keyboard.press("Enter")
     page.locator(".astra-spectra circle").nth(3).wait_for(state="attached")
-    shown = page.locator(".astra-code").inner_text()
-    page.wait_for_timeout(200)  # what is shown is sent at most every 80 ms
-    assert kernel(page, "print(picker.code)") == shown
+    # What is shown is sent a moment later.
+    code = page.locator(".astra-code")
+    shown = kernel_until(page, "print(picker.code)", lambda printed: printed == code.inner_text())
     assert '["nir", "red", "green"]' in shown
     assert ".sel(" in shown
     assert int(kernel(page, "print(len(picker.spectra))")) == 1
@@ -194,8 +203,15 @@ def test_pick_drag_zoom_and_code(run: Run, application: str) -> None:
     page.get_by_text("Normalized Difference Vegetation Index").first.wait_for(state="attached")
 
 
+WAIT = """
+from pathlib import Path
+while not Path("GO").exists():
+    time.sleep(0.05)
+"""
+
+
 def test_it_reacts_while_the_kernel_is_busy_and_stays_when_reopened(
-    run: Run, server: tuple[str, Path]
+    run: Run, server: tuple[str, Path], tmp_path: Path
 ) -> None:
     page = run("lab", OPEN)
     rev = drawn(page)
@@ -204,19 +220,19 @@ def test_it_reacts_while_the_kernel_is_busy_and_stays_when_reopened(
                      .includes("data:image/jpeg;base64,")"""
     )
     page.evaluate(
-        """() => { jupyterapp.shell.currentWidget.sessionContext.session.kernel
-                     .requestExecute({code: "time.sleep(6)"}); }"""
+        """code => { jupyterapp.shell.currentWidget.sessionContext.session.kernel
+                       .requestExecute({code}); }""",
+        WAIT.replace("GO", str(tmp_path / "go")),
     )
     handle = page.get_by_label("Upper limit of red in red")
     handle.focus()
-    started = time.monotonic()
     page.keyboard.press("ArrowLeft")
     page.wait_for_function(
         "rev => Number(document.querySelector('.astra-canvas').dataset.rev) > rev", arg=rev
     )
-    assert time.monotonic() - started < 5
     lock = page.get_by_role("button", name="Keep limits of red")
     assert lock.get_attribute("aria-pressed") == "true"
+    (tmp_path / "go").touch()
     name = save(page)
     saved = (server[1] / name).read_text()
     assert "data:image/jpeg;base64," in saved
@@ -269,14 +285,9 @@ def test_two_views_then_a_kernel_that_is_gone(run: Run) -> None:
 SAVES = "jupyterapp.commands.execute('@jupyter-widgets/jupyterlab-manager:saveWidgetState')"
 
 
-def still(page: Any) -> list[bool]:
-    """Whether each still image of the page is seen."""
-    return list(
-        page.evaluate(
-            """[...document.querySelectorAll("figure[class^=astra-still] img")].map(
-                 (img) => img.naturalWidth > 100 && img.checkVisibility())"""
-        )
-    )
+# Whether each still image of the page is seen.
+SEEN = """[...document.querySelectorAll("figure[class^=astra-still] img")].map(
+            (img) => img.naturalWidth > 100 && img.checkVisibility())"""
 
 
 @pytest.mark.parametrize("application", ["lab", "notebook"])
@@ -286,14 +297,12 @@ def test_a_notebook_that_was_saved_without_the_state_of_widgets(
     page = run(application, OPEN)
     drawn(page)
     image = "import base64; print(base64.b64encode(picker.preview).decode())"
-    while not (before := kernel(page, image)):
-        page.wait_for_timeout(100)
+    before = kernel_until(page, image, bool)
     page.get_by_role("radio", name="Index", exact=True).click()
-    while (encoded := kernel(page, image)) == before:
-        page.wait_for_timeout(100)
+    encoded = kernel_until(page, image, lambda printed: printed != before)
     source = "document.querySelector('figure[class^=astra-still] img').src"
     page.wait_for_function(f"encoded => {source}.endsWith(encoded)", arg=encoded)
-    assert still(page) == [False]  # the widget is there
+    assert page.evaluate(SEEN) == [False]  # the widget is there
     name = save(page)
     text = (server[1] / name).read_text()
     assert "widget-state+json" not in text
@@ -301,42 +310,40 @@ def test_a_notebook_that_was_saved_without_the_state_of_widgets(
     page.evaluate("async () => await jupyterapp.shell.currentWidget.sessionContext.shutdown()")
     for other in ("lab", "notebook"):
         run(other, execute=False, name=name)
-        page.locator("figure[class^=astra-still] img").wait_for()
-        assert still(page) == [True]
+        page.wait_for_function(f"String({SEEN}) === 'true'")
 
 
 SLOW = f"""
-import asyncio, time, astra_xr
+import asyncio, astra_xr
+from pathlib import Path
 from astra_xr.widgets.picker_scene import Scene
 read = Scene.read
 async def slowly(*args, **options):
-    await asyncio.sleep(2)
+    while not Path("GO").exists():
+        await asyncio.sleep(0.05)
     return await read(*args, **options)
 Scene.read = slowly
 ds = astra_xr.open_scene({SAMPLE!r}, ["red", "green", "blue"], catalog="sample")
 picker = ds.astra.pick()
-started = time.perf_counter()
 display(picker)
-print(f"blocked {{time.perf_counter() - started:.2f}} s")
+print("it goes on")
 """
 
 
 def test_reads_that_are_slow_hold_up_nothing_and_are_in_the_notebook_later(
-    run: Run, server: tuple[str, Path]
+    run: Run, server: tuple[str, Path], tmp_path: Path
 ) -> None:
-    page = run("lab", SLOW)
-    page.locator("pre", has_text="blocked").wait_for()
+    page = run("lab", SLOW.replace("GO", str(tmp_path / "go")))
+    page.locator("pre", has_text="it goes on").wait_for()
+    (tmp_path / "go").touch()
     drawn(page)
-    while kernel(page, "print(len(picker.preview) > 0)") != "True":
-        page.wait_for_timeout(100)
+    kernel_until(page, "print(len(picker.preview))", lambda printed: int(printed) > 0)
     page.locator("figure[class^=astra-still] img").wait_for(state="attached")
     name = save(page)
     book = json.loads((server[1] / name).read_text())
     outputs = [each for each in book["cells"][0]["outputs"] if "text/html" in each.get("data", {})]
     assert len(outputs) == 1
     assert "data:image/jpeg" in "".join(outputs[0]["data"]["text/html"])
-    text = next(each["text"] for each in book["cells"][0]["outputs"] if "text" in each)
-    assert float("".join(text).split()[1]) < 1.5
 
 
 def test_a_notebook_opened_again_without_its_kernel(run: Run, server: tuple[str, Path]) -> None:
@@ -345,8 +352,8 @@ def test_a_notebook_opened_again_without_its_kernel(run: Run, server: tuple[str,
     page.get_by_role("radio", name="Index", exact=True).click()
     page.wait_for_function("document.querySelector('.astra-code').innerText.includes('vmin')")
     code = page.locator(".astra-code").inner_text()
-    while kernel(page, "print(picker.state['mode'], len(picker.preview) > 0)") != "index True":
-        page.wait_for_timeout(100)
+    state = "print(picker.state['mode'], len(picker.preview) > 0)"
+    kernel_until(page, state, lambda printed: printed == "index True")
     page.evaluate(f"async () => await {SAVES}")  # a switch
     try:
         page.evaluate("async () => await jupyterapp.commands.execute('docmanager:save')")

@@ -50,7 +50,7 @@ def url(tmp_path: Path, cache_dir: Path) -> Iterator[str]:
     log, root = tmp_path / "log", f"http://127.0.0.1:{port}"
     command += ["--host=127.0.0.1", f"--port={port}"]
     with running(command, log, environ=environ) as process:
-        wait_until(lambda: answers(f"{root}/health"), process, log, seconds=60)
+        wait_until(lambda: answers(f"{root}/health"), process, log, seconds=180)
         yield root
 
 
@@ -58,7 +58,7 @@ def test_pick_an_index_and_a_pixel(browser: Any, url: str) -> None:
     page = browser.new_page(viewport={"width": 1200, "height": 1000})
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(180_000)
     page.goto(url)
     canvas = page.locator(".astra-canvas[data-rev]")
     canvas.wait_for()

@@ -336,7 +336,9 @@ def test_a_finger_scrolls_the_page_until_the_image_is_zoomed(show: Show, picker:
     canvas = page.locator(".astra-canvas")
     fingers = page.context.new_cdp_session(page)
 
-    def swipe() -> float:
+    page.evaluate("addEventListener('scrollend', () => { window.ended = true; })")
+
+    def swipe() -> None:
         box = canvas.bounding_box()
         x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.8
         fingers.send(
@@ -346,22 +348,22 @@ def test_a_finger_scrolls_the_page_until_the_image_is_zoomed(show: Show, picker:
             at = [{"x": x, "y": y - 15 * n}]
             fingers.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": at})
         fingers.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-        page.wait_for_timeout(300)
-        scrolled = float(page.evaluate("window.scrollY"))
-        page.evaluate("window.scrollTo(0, 0)")
-        return scrolled
 
-    assert swipe() > 50
+    swipe()
+    page.wait_for_function("window.ended && window.scrollY > 50")
+    page.evaluate("window.scrollTo(0, 0)")
     assert page.evaluate("window.model.get('state').pins") == []
     shown = drawn(page)
     page.get_by_label("Zoom in").click()
     drawn(page, shown)
+    page.wait_for_function("window.model.get('state').view")
     before = page.evaluate("window.model.get('state').view")
-    assert swipe() == 0
+    swipe()
     page.wait_for_function(
         "before => JSON.stringify(window.model.get('state').view) !== JSON.stringify(before)",
         arg=before,
     )
+    assert page.evaluate("window.scrollY") == 0
     handles = page.locator(".astra-reach").all()
     sizes = [handle.bounding_box() for handle in handles]
     assert all(box["width"] >= 24 and box["height"] >= 24 for box in sizes)
