@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -175,19 +175,21 @@ def serve(
             key = KeyFile(path).add("first")
             note = f"A first API key, shown only now: {key.reveal()}"
         print(note, flush=True)  # noqa: T201
-    if settings.metrics and workers > 1 and MANY not in os.environ:
-        os.environ[MANY] = tempfile.mkdtemp(prefix="astra-metrics-")
     print(f"http://{f'[{host}]' if ':' in host else host}:{port}/docs", flush=True)  # noqa: T201
-    uvicorn.run(
-        "astra_xr.service.app:create_app",
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        log_config=logs.settings(settings.log_level),
-        timeout_graceful_shutdown=_drain(settings),
-        **_OPTIONS,
-    )
+    with ExitStack() as at_end:
+        if settings.metrics and workers > 1 and MANY not in os.environ:
+            folder = tempfile.TemporaryDirectory("", "astra-metrics-", ignore_cleanup_errors=True)
+            os.environ[MANY] = at_end.enter_context(folder)
+        uvicorn.run(
+            "astra_xr.service.app:create_app",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            log_config=logs.settings(settings.log_level),
+            timeout_graceful_shutdown=_drain(settings),
+            **_OPTIONS,
+        )
 
 
 def _check_address(host: str, port: int) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -57,8 +57,11 @@ def command(
     try:
         until(lambda: answers(url))
         yield Served(url, environ["ASTRA_API_KEYS"], [], b"")
+        run.terminate()
+        run.wait(60)
     finally:
-        os.killpg(run.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(run.pid, signal.SIGKILL)
         run.wait()
 
 
@@ -123,12 +126,16 @@ def test_two_services_share_store_and_rates(catalog: Path, tmp_path: Path) -> No
 
 def test_workers_of_one_service_count_together(tmp_path: Path) -> None:
     key = new_key("team")[1].reveal()
-    environ = {"ASTRA_METRICS": "1", "ASTRA_API_KEYS": key}
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    environ = {"ASTRA_METRICS": "1", "ASTRA_API_KEYS": key, "TMPDIR": str(temporary)}
     with command(tmp_path / "c", "sample", environ, workers=2) as served:
+        assert list(temporary.glob("astra-metrics-*"))
         # Connections of their own: whichever worker is free takes each.
         for _ in range(30):
             httpx.get(f"{served.url}/docs")
         assert _count(served, 'route="/docs",status="200"') == 30
+    assert not list(temporary.glob("astra-metrics-*"))
 
 
 def test_metrics_tell_no_secret_and_no_path(tmp_path: Path) -> None:
