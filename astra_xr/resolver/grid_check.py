@@ -6,12 +6,15 @@ import functools
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from astra_xr.errors import InvalidParameter
 from astra_xr.geometry import Box, geometry_bounds, read_geometry
 from astra_xr.missions import Item
 from astra_xr.model import Grid
+
+if TYPE_CHECKING:
+    from pyproj import CRS
 
 _BEYOND = 0.1
 """Part of a grid's sides by which a box may extend beyond it."""
@@ -94,11 +97,24 @@ def _to_lonlat(crs: str) -> Any:
     from pyproj import CRS, Transformer
 
     given = CRS.from_user_input(crs)
-    body = given.ellipsoid or CRS("EPSG:4326").ellipsoid
-    assert body is not None
-    # On the same ellipsoid: no datum, which takes long to look up, moves a grid by a pixel.
-    degrees = CRS({"proj": "longlat", "a": body.semi_major_metre, "b": body.semi_minor_metre})
-    return Transformer.from_crs(given, degrees, always_xy=True)
+    own = given.geodetic_crs
+    if own is None or not _is_lonlat(own):
+        body = given.ellipsoid or CRS("EPSG:4326").ellipsoid
+        assert body is not None
+        own = CRS({"proj": "longlat", "a": body.semi_major_metre, "b": body.semi_minor_metre})
+    # On the same datum if it can be, as PROJ looks long for ways to another one: none moves a grid
+    # by a pixel.
+    return Transformer.from_crs(given, own, always_xy=True)
+
+
+def _is_lonlat(crs: CRS) -> bool:
+    """Return True for degrees, to the north and, from Greenwich, to the east."""
+    axes = sorted((axis.direction, axis.unit_name) for axis in crs.axis_info)
+    meridian = crs.prime_meridian
+    from_greenwich = meridian is not None and meridian.longitude == 0
+    return (
+        crs.is_geographic and from_greenwich and axes == [("east", "degree"), ("north", "degree")]
+    )
 
 
 def _box_of(item: Item) -> Box | None:

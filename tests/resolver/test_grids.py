@@ -305,6 +305,27 @@ class TestWrongZones:
         assert self.found(epsg, 1_000_000, (0.0, 0.0, 1.0, 1.0)) is None
 
 
+@pytest.mark.parametrize(
+    ("crs", "transform", "box"),
+    [
+        # Around the meridian of Paris, from which this CRS counts degrees, of which it has 400.
+        ("EPSG:27572", (100, 0, 550_000, 0, -100, 2_480_000), (1.65, 48.4, 3.02, 49.3)),
+        # Mars, whose latitudes are planetocentric: 59274.7 m are a degree.
+        ("IAU_2015:49912", (593, 0, 593_000, 0, -593, 2_371_000), (10, 30, 20, 40)),
+        # Northing first; and feet.
+        ("EPSG:2193", (200, 0, 1_980_000, 0, -200, 5_740_000), (177.4, -40.2, 179.8, -38.3)),
+        ("EPSG:2225", (984, 0, 6_000_000, 0, -984, 2_500_000), (-124.0, 39.0, -120.5, 41.7)),
+    ],
+)
+def test_boxes_are_degrees_from_greenwich_in_any_crs(crs: str, transform: Any, box: Any) -> None:
+    told = {"proj:code": crs, "proj:shape": [1000, 1000], "proj:transform": list(transform)}
+    assert item_grid({"id": "x", "bbox": list(box), "properties": {}}, told) is not None
+    west, south, east, north = box
+    span = east - west
+    for other in ([west - span / 2, south, east - span / 2, north], [edge / 0.9 for edge in box]):
+        assert item_grid({"id": "x", "bbox": other, "properties": {}}, told) is None
+
+
 class TestControlPoints:
     GRD: ClassVar[Json] = {"sar:product_type": "GRD"}
 
