@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 
 import astra_xr.scenes.open
 from astra_xr import warned
-from astra_xr.net import client, hosts, storage
+from astra_xr.net import client, hosts, patience, storage
 from astra_xr.reading.cache import tile_cache
 from astra_xr.reading.headers import header_cache
 
@@ -94,6 +94,9 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
     monkeypatch.setattr(hosts, "addresses_of", transport.addresses_of)
     for cache in (header_cache, tile_cache, warned._seen, hosts.private_hosts):
         cache.clear()
+    # Which hosts have answered, and waits for them: that of another test would not be noted again.
+    for known in (patience._answered, patience._waits):
+        known.clear()
     astra_xr.scenes.open._embedded.cache_clear()
     yield transport
     transport.close()

@@ -37,10 +37,17 @@ _DATABASE_USER = "postgres"
 
 
 def free_port() -> int:
-    """Return a loopback port that nothing listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a loopback port that nothing listens on at this moment.
+
+    It is none of those that the system gives to clients, one of which might take it before the
+    server does. Nor is the one 10,000 above, which SeaweedFS takes as well.
+    """
+    while True:
+        # Not by the seed that hypothesis sets, which is the same in all processes.
+        port = 10_240 + secrets.randbelow(12_500)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def minimal_collection(collection_id: str) -> Json:
@@ -337,7 +344,7 @@ def running(
 
 
 def wait_until(
-    ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path, seconds: float = 30
+    ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path, seconds: float = 120
 ) -> None:
     """Wait until a server answers; raise with what it printed if it ends or takes too long."""
     deadline = time.monotonic() + seconds

@@ -156,7 +156,7 @@ def test_workers_take_what_is_configured(cluster: Any) -> None:
     url = cluster.submit(_sign, pure=False).result()
     assert url.startswith("http://127.0.0.1:9/a-bucket/red.tif?")
     cluster.cluster.scale(2)
-    cluster.wait_for_workers(2, timeout=60)
+    cluster.wait_for_workers(2, timeout=300)
     assert list(cluster.run(_keys).values()) == [(KEY, SECRET)] * 2
     assert SECRET not in repr(cluster.get_worker_logs()) + repr(cluster.get_scheduler_logs())
     astra_xr.configure(aws_access_key_id=None, aws_secret_access_key=None, client=cluster)

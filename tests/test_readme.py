@@ -6,10 +6,8 @@ import importlib.util
 import os
 import re
 import shlex
-import socket
 import subprocess
 import sys
-import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +20,7 @@ import pytest
 from astra_xr.cli import main
 from astra_xr.missions import MISSIONS
 from astra_xr.resolver.ids import parse_scene_id
+from tests.servers import answers, free_port, running, wait_until
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -67,27 +66,18 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     made = subprocess.run([COMMAND, *add[1:]], capture_output=True, text=True, check=True)
     key = re.search(r"astra_sk_live_\w+", made.stdout)
     assert key is not None
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     command = [str(COMMAND), *(port if word == "8000" else word for word in serve[1:])]
-    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(600):
-            with socket.socket() as there:
-                if there.connect_ex(("127.0.0.1", int(port))) == 0:
-                    break
-            time.sleep(0.05)
+    with running(command, tmp_path / "log") as process:
+        root = f"http://127.0.0.1:{port}"
+        wait_until(lambda: answers(f"{root}/healthz"), process, tmp_path / "log")
         assert export[0] == "export"
         url, placeholder = (word.split("=", 1) for word in export[1:])
         assert url == ["ASTRA_API_URL", "http://127.0.0.1:8000"]
         assert placeholder == ["ASTRA_API_KEY", "astra_sk_live_…"]
         monkeypatch.setenv("ASTRA_API_KEY", key[0])
-        monkeypatch.setenv("ASTRA_API_URL", f"http://127.0.0.1:{port}")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        running.terminate()
-        running.wait(30)
+        monkeypatch.setenv("ASTRA_API_URL", root)
+        yield root
 
 
 def test_the_service_block_serves(served: str) -> None:

@@ -48,7 +48,7 @@ def held(clock: FakeClock) -> Tokens[str]:
 
 
 def until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while not holds():
         assert time.monotonic() < end
         time.sleep(0.005)

@@ -124,7 +124,7 @@ def test_a_time_limit_holds_in_the_threads_of_its_requests_too(count: int) -> No
 def test_within_a_time_limit_failures_cost_no_more(network: Loopback) -> None:
     script(network, httpx.Response(503))
     troubles: list[Exception] = []
-    limit = TimeLimit(until=time.monotonic() + 1.5, troubled=troubles.append)
+    limit = TimeLimit(until=time.monotonic() + 3, troubled=troubles.append)
     with pytest.MonkeyPatch.context() as patch, time_limited(limit):
         patch.setenv("ASTRA_PATIENCE", "3600")
         with pytest.raises(UpstreamUnavailable, match="HTTP 503"):
@@ -179,20 +179,21 @@ def test_a_wait_is_logged_once(
     caplog.set_level(logging.INFO)
     busy = httpx.Response(429, headers={"Retry-After": "7"})
     script(network, busy, busy, GOOD)
-    patience._waits.clear()
     assert fetch() == {"id": 1}
     assert caplog.text.count(f"waiting for {HOST}, asked to wait 7 s") == 1
     assert f"waiting for {HOST}" in waiting()
-    patience._waits.clear()
 
 
 @pytest.mark.parametrize("misbehave", [faulty.hang, faulty.trickle])
-def test_each_try_is_in_time(network: Loopback, misbehave: faulty.Misbehave) -> None:
+def test_each_try_is_in_time(
+    network: Loopback, misbehave: faulty.Misbehave, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASTRA_PATIENCE", "2")
     with faulty.serve(misbehave) as url:
         network.routes[HOST] = url
         with pytest.raises(UpstreamTimeout, match=f"{HOST} did not answer in time"):
             fetch(timeout=0.2)
-    assert 1 < len(network.log) <= 4
+    assert 1 < len(network.log) <= 2 / 0.2 + 1
 
 
 def test_an_answer_that_makes_progress_is_not_cut_off(network: Loopback) -> None:
@@ -203,11 +204,11 @@ def test_an_answer_that_makes_progress_is_not_cut_off(network: Loopback) -> None
         handler.end_headers()
         for at in range(0, len(body), 1 << 16):
             handler.wfile.write(body[at : at + (1 << 16)])
-            over.wait(0.2)
+            over.wait(0.4)
 
     with faulty.serve(slow) as url:
         network.routes[HOST] = url
-        assert len(fetch(timeout=1)) == 8 << 16
+        assert len(fetch(timeout=3)) == 8 << 16
     assert len(network.log) == 1
 
 

@@ -5,15 +5,29 @@ from __future__ import annotations
 import math
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from contextvars import copy_context
+from typing import Any
 
 import pytest
 
 from astra_xr.errors import UpstreamTimeout
 from astra_xr.net.memo import Memo
 from astra_xr.net.patience import TimeLimit, time_limited
+
+
+@pytest.fixture
+def waiting(monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
+    """One for each caller that has come to wait for another's entry."""
+    come = threading.Semaphore(0)
+
+    def told(*args: Any) -> Any:
+        come.release()
+        return wait(*args)
+
+    monkeypatch.setattr("astra_xr.net.memo.wait", told)
+    return come
 
 
 def test_entries_live_for_a_time_and_the_least_used_goes_first() -> None:
@@ -74,7 +88,9 @@ def test_failures_are_shared_but_not_kept() -> None:
 
 
 @pytest.mark.parametrize("failures", [0.0, 60.0])
-def test_a_failure_for_lack_of_time_is_not_that_of_callers_with_more(failures: float) -> None:
+def test_a_failure_for_lack_of_time_is_not_that_of_callers_with_more(
+    failures: float, waiting: threading.Semaphore
+) -> None:
     memo: Memo[str, int] = Memo(size=2, life=10, failures=failures)
     begun, go = threading.Event(), threading.Event()
 
@@ -91,6 +107,8 @@ def test_a_failure_for_lack_of_time_is_not_that_of_callers_with_more(failures: f
         first = pool.submit(get, 1)
         begun.wait()
         alike, patient = pool.submit(get, 1.1), pool.submit(memo.get, "a", lambda: 3)
+        for _ in (alike, patient):
+            waiting.acquire()
         go.set()
         for job in (first, alike):
             with pytest.raises(UpstreamTimeout):
@@ -117,7 +135,7 @@ def test_a_caller_waits_for_another_no_longer_than_it_has_time() -> None:
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(memo.get, "a", slow)
         begun.wait()
-        late_end = threading.Timer(5, go.set)
+        late_end = threading.Timer(60, go.set)
         late_end.start()
         limit = time_limited(TimeLimit(until=time.monotonic() + 0.1))
         with limit, pytest.raises(UpstreamTimeout, match="no time left"):
@@ -128,7 +146,9 @@ def test_a_caller_waits_for_another_no_longer_than_it_has_time() -> None:
     assert memo.get("a", late) == 5
 
 
-def test_a_timeout_of_the_work_itself_is_raised_by_all_who_wait_for_it() -> None:
+def test_a_timeout_of_the_work_itself_is_raised_by_all_who_wait_for_it(
+    waiting: threading.Semaphore,
+) -> None:
     memo: Memo[str, int] = Memo(size=2, life=10)
     begun, go = threading.Event(), threading.Event()
 
@@ -142,7 +162,7 @@ def test_a_timeout_of_the_work_itself_is_raised_by_all_who_wait_for_it() -> None
         begun.wait()
         with time_limited(TimeLimit(until=time.monotonic() + 60)):
             second = pool.submit(copy_context().run, memo.get, "a", lambda: 4)
-        time.sleep(0.1)
+        waiting.acquire()
         go.set()
         for job in (first, second):
             with pytest.raises(TimeoutError, match="no answer of DNS"):

@@ -47,7 +47,7 @@ def test_requests_go_through_the_proxy_of_the_environment(direct: str, reached: 
     threading.Thread(target=server.serve_forever, daemon=True).start()
     code = (
         "from astra_xr.net.client import fetch_json\n"
-        "fetch_json('it', 'https://catalog.example/search', timeout=3)"
+        "fetch_json('it', 'https://catalog.example/search', timeout=20)"
     )
     proxy = f"http://127.0.0.1:{server.server_port}"
     done = subprocess.run(
@@ -55,7 +55,7 @@ def test_requests_go_through_the_proxy_of_the_environment(direct: str, reached: 
         env={**os.environ, "HTTPS_PROXY": proxy, "NO_PROXY": direct, "https_proxy": proxy},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     server.shutdown()
@@ -91,7 +91,7 @@ def in_child(act: Callable[[], bool]) -> bool:
     """Fork, and return what the child returns; False if it does not end."""
     child = os.fork()
     if not child:
-        signal.alarm(10)
+        signal.alarm(60)
         os._exit(0 if act() else 1)
     return os.waitpid(child, 0)[1] == 0
 
@@ -104,12 +104,12 @@ def test_a_forked_child_does_not_wait_for_its_parents_threads() -> None:
 
     def slow() -> str:
         going.set()
-        ends.wait(10)
+        ends.wait(60)
         return "parent's"
 
     thread = threading.Thread(target=memo.get, args=("key", slow))
     thread.start()
-    going.wait(5)
+    assert going.wait(60)
     own = in_child(lambda: memo.get("key", lambda: "own") == "own")
     ends.set()
     thread.join()
@@ -129,7 +129,7 @@ def test_no_lock_is_held_in_a_forked_child() -> None:
             for each in held:
                 stack.enter_context(each)
             going.set()
-            ends.wait(10)
+            ends.wait(60)
 
     def works() -> bool:
         tile_cache.put("a", memoryview(b"1"), 1)
@@ -139,7 +139,7 @@ def test_no_lock_is_held_in_a_forked_child() -> None:
 
     thread = threading.Thread(target=hold)
     thread.start()
-    going.wait(5)
+    assert going.wait(60)
     worked = in_child(works)
     ends.set()
     thread.join()

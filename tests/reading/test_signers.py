@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
 
 import astra_xr
 from astra_xr.errors import UpstreamError
-from astra_xr.model import SignedUrl
+from astra_xr.model import SignedUrl, UrlSource
 from astra_xr.reading.cache import tile_cache
 from astra_xr.reading.loop import run
 from astra_xr.reading.signers import sign
@@ -23,7 +24,9 @@ SCENE = f"sentinel-2:{items.PRODUCT}"
 PC = "planetarycomputer.microsoft.com"
 
 
-def test_a_dead_signer_delays_no_reads_of_others(world: World, network: Loopback) -> None:
+def test_a_dead_signer_delays_no_reads_of_others(
+    world: World, network: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ours = astra_xr.open_scene(SCENE, ["red"], catalog="planetary-computer").red
     other = astra_xr.open_scene(SCENE, ["red"], catalog="earth-search").red
     api = network.routes[PC]
@@ -34,11 +37,18 @@ def test_a_dead_signer_delays_no_reads_of_others(world: World, network: Loopback
         if "/sas/" not in request.url.path:
             return api(request)
         asked.append(request)
-        over.wait(60)
+        over.wait(120)
         return httpx.Response(401, json={"message": "no key"})
 
     network.routes[PC] = hangs
     failed: list[str] = []
+    come = threading.Semaphore(0)
+
+    async def told(source: UrlSource, **options: Any) -> SignedUrl:
+        come.release()
+        return await sign(source, **options)
+
+    monkeypatch.setattr("astra_xr.reading.ranges.sign", told)
 
     def read() -> None:
         try:
@@ -51,6 +61,8 @@ def test_a_dead_signer_delays_no_reads_of_others(world: World, network: Loopback
     for thread in threads:
         thread.start()
     try:
+        for _ in threads:
+            assert come.acquire(timeout=60)
         tile_cache.clear()
         assert other[:3, :3].load().shape == (3, 3)
         assert failed == []

@@ -21,7 +21,7 @@ from tests.service.wire import send
 
 def lines(served: Served, count: int) -> list[dict[str, Any]]:
     """Return the lines of all requests: each is written once its answer is sent."""
-    for _ in range(200):
+    for _ in range(6000):
         told = [json.loads(line) for line in served.lines]
         found = [each for each in told if each["event"] == "request"]
         if len(found) >= count:

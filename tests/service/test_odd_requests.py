@@ -297,7 +297,7 @@ ODD = [*PARAMETERS, *KEYS, *HOSTS, *PATHS, *FILES, *FRAMES]
 def service() -> Iterator[tuple[Served, dict[str, str]]]:
     """The service, and what stands for the words of the rows."""
     with pytest.MonkeyPatch.context() as patch, serving(rate="none") as served:
-        patch.setattr(serve, "_HEAD_SECONDS", 0.3)
+        patch.setattr(serve, "_HEAD_SECONDS", 2.0)
         assets = served.ask({"scene_id": SCENE, "bands": "red"}).json()["assets"]
         path, _, query = assets["B04"]["href"].removeprefix(served.url).partition("?")
         folder = path.rpartition("/")[0]

@@ -35,13 +35,13 @@ def no_naps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.sleep", lambda seconds: None)
 
 
-def catalog(misbehave: faulty.Misbehave) -> Setting:
+def catalog(misbehave: faulty.Misbehave, timeout: float = 30) -> Setting:
     """Have a service whose one catalog is a server that misbehaves."""
 
     @contextmanager
     def setting(folder: Path, network: Loopback) -> Iterator[dict[str, Any]]:
         with faulty.serve(misbehave) as url:
-            core = core_settings(catalog="earth-search", earth_search_url=url, timeout=0.5)
+            core = core_settings(catalog="earth-search", earth_search_url=url, timeout=timeout)
             yield {"core": core}
 
     return setting
@@ -57,7 +57,7 @@ def nobody_listens(folder: Path, network: Loopback) -> Iterator[dict[str, Any]]:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{bound.getsockname()[1]}"
-        yield {"core": core_settings(catalog="earth-search", earth_search_url=url, timeout=0.5)}
+        yield {"core": core_settings(catalog="earth-search", earth_search_url=url)}
 
 
 @contextmanager
@@ -230,7 +230,7 @@ ROWS = [
     ),
     Row(
         name="silent",
-        setting=catalog(faulty.hang),
+        setting=catalog(faulty.hang, timeout=0.5),
         scene=PRODUCT,
         status=504,
         raised=errors.UpstreamTimeout,
@@ -344,5 +344,5 @@ def test_too_many_requests(tmp_path: Path, network: Loopback) -> None:
         assert 1 <= int(response.headers["retry-after"]) <= 61
         # What is wrong with a request is counted too, and the client tells of the wait.
         with pytest.raises(errors.RateLimited, match="2 requests in 60 s") as caught:
-            RemoteResolver(served.url, served.key, settings=Settings(timeout=0.1)).resolve(SCENE)
+            _client(served).resolve(SCENE)
         assert 1 <= (caught.value.retry_after or 0) <= 61

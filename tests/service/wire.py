@@ -24,11 +24,12 @@ class Answers:
         return [int(line.split()[1]) for line in lines if line.startswith(b"HTTP/1.1 ")]
 
 
-def send(url: str, *pieces: bytes, patience: float = 5.0) -> Answers:
+def send(url: str, *pieces: bytes, patience: float = 60.0, to_the_end: bool = False) -> Answers:
     """Send bytes, and read until an answer is whole, the service hangs up, or time is over.
 
     Answers are taken as whole where the bytes end as ``Content-Length`` says; all that comes in
-    the same moment is kept, so that an answer too many shows.
+    the same moment is kept, so that an answer too many shows. With ``to_the_end``, all is read
+    until the service hangs up.
     """
     parts = urlsplit(url)
     raw, closed = bytearray(), False
@@ -39,7 +40,7 @@ def send(url: str, *pieces: bytes, patience: float = 5.0) -> Answers:
         except OSError:
             pass  # refused before it was all sent; what was said of it is read below
         try:
-            while not _whole(raw, bare=pieces[0].startswith(b"HEAD ")):
+            while to_the_end or not _whole(raw, bare=pieces[0].startswith(b"HEAD ")):
                 data = wire.recv(1 << 16)
                 if not data:
                     closed = True
