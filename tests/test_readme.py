@@ -39,7 +39,6 @@ def test_python_blocks_run(block: str, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     mpl.use("agg")
     exec(compile(block, "README.md", "exec"), {})
-    mpl.pyplot.close("all")
 
 
 def test_every_block_is_run_by_some_test() -> None:
