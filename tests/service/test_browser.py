@@ -53,8 +53,9 @@ def shown(browser: Any, site: str, folder: Path, url: str, key: str) -> list[str
     page = PAGE.replace("PROGRAM", FETCH).replace('"BASE"', f'"{url}"').replace('"KEY"', f'"{key}"')
     (folder / "page.html").write_text(page)
     tab = browser.new_page()
+    tab.set_default_timeout(120_000)
     tab.goto(f"{site}/page.html")
-    tab.wait_for_function("document.title == 'done'", timeout=120_000)
+    tab.wait_for_function("document.title == 'done'")
     return str(tab.text_content("body")).splitlines()
 
 

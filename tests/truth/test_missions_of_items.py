@@ -145,7 +145,7 @@ ALBERS = "LC08_L2SR_082024_20210806_20210811_02_A1_SR"
 ARD = "LC09_AK_000010_20250506_20250510_02_SR"
 
 
-@pytest.mark.parametrize("name", [ALBERS, ARD, "field-7"])
+@pytest.mark.parametrize("name", [ALBERS, ARD, "field-9"])
 def test_landsat_on_other_grids(tmp_path: Path, name: str) -> None:
     changed = {"platform": "LANDSAT_9"} if name == ARD else {}
     ds = astra_xr.open_scene(landsat(tmp_path, name, **changed), ["red", "nir"])

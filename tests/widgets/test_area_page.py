@@ -20,12 +20,13 @@ def area(page: Any) -> Any:
 
 
 def drag(page: Any, start: tuple[float, float], end: tuple[float, float]) -> None:
-    """Drag on the image, from one place to another."""
+    """Drag on the image, from one place to another, and wait until that is drawn."""
     box = page.locator(".astra-canvas").bounding_box()
     page.mouse.move(box["x"] + start[0], box["y"] + start[1])
     page.mouse.down()
     page.mouse.move(box["x"] + end[0], box["y"] + end[1], steps=5)
     page.mouse.up()
+    drawn(page)
 
 
 def send_statistics(page: Any, picker: Picker) -> None:
@@ -57,6 +58,7 @@ def test_it_is_drawn_resized_moved_and_removed(show: Show, picker: Picker) -> No
     drag(page, (180 * scale, 160 * scale), (20 * scale, 160 * scale))
     assert area(page) == pytest.approx([60, 20, 160, 40], abs=2)
     page.keyboard.press("Control+z")
+    drawn(page)
     resized = area(page)
     assert resized == pytest.approx([60, 40, 160, 180], abs=2)
     tag = page.get_by_role("button", name="Area of").bounding_box()

@@ -114,9 +114,10 @@ def test_a_formula_that_is_known_too_late_changes_nothing(show: Show, picker: Pi
     menu.press("Enter")
     page.wait_for_function("window.late?.[0].type === 'formula'")
     page.get_by_role("radio", name="RGB", exact=True).click()
-    rev = drawn(page, rev)
+    drawn(page, rev)
     state = page.evaluate("window.model.get('state')")
     page.evaluate("window.reply(...window.late)")
+    rev = drawn(page)
     page.get_by_role("radio", name="Index", exact=True).click()
     drawn(page, rev)
     assert page.evaluate("window.model.get('state')") == state | {"mode": "index"}
@@ -162,7 +163,7 @@ def test_a_lock_keeps_the_limits_of_a_channel(show: Show, picker: Picker) -> Non
     stretch = page.get_by_label("Stretch", exact=True)
     stretch.select_option("minmax")
     assert limits(page) == kept
-    assert lock.get_attribute("aria-pressed") == "true"
+    page.get_by_role("button", name="Keep limits of green", pressed=True).wait_for()
     for name in ("red", "blue"):
         page.get_by_role("button", name=f"Keep limits of {name}").click()
     stretch.locator("option:checked", has_text="Custom").wait_for(state="attached")
@@ -208,6 +209,7 @@ def test_usual_limits_of_an_index(show: Show, picker: Picker) -> None:
     for name, expected in (("\u22121…1", [-1, 1]), ("0…1", [0, 1]), ("±", [-1, 1])):
         page.get_by_role("button", name=name, exact=True).click()
         assert limits(page) == {"NDVI": expected}
+        drawn(page)
 
 
 def test_a_stretch_set_in_python_changes_the_image(show: Show, picker: Picker) -> None:
