@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from odc.geo.crs import CRS
     from odc.geo.geom import BoundingBox, Geometry
+    from pyproj import Transformer
 
 Box = tuple[float, float, float, float]
 """West, south, east, north in degrees."""
@@ -250,6 +251,14 @@ def map_crs(text: str) -> str | None:
         return text
     code = found.to_authority(min_confidence=100)
     return ":".join(code) if code else found.to_wkt()
+
+
+@functools.lru_cache(maxsize=64)
+def transformer(source: str, target: str) -> Transformer:
+    """Return the transformation of x (east) and y (north) from one CRS to another."""
+    from pyproj import Transformer
+
+    return Transformer.from_crs(source, target, always_xy=True)
 
 
 def geometry_bounds(geometry: Mapping[str, Any]) -> Box:

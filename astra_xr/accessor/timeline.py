@@ -27,7 +27,7 @@ from astra_xr.accessor.zonal_table import checked_coverage, checked_stats
 from astra_xr.catalogs import AnyCatalog
 from astra_xr.catalogs.footprints import footprint
 from astra_xr.errors import InvalidParameter, MixedGrids, UnknownIndex
-from astra_xr.geometry import LONLAT, Box
+from astra_xr.geometry import LONLAT, Box, transformer
 from astra_xr.resolver.search_rows import Row
 from astra_xr.scenes.scene_search import search
 from astra_xr.scenes.stack import open_scenes
@@ -163,9 +163,7 @@ def _swapped(
 
 def _lonlat(fields: Polygons) -> npt.NDArray[Any]:
     """Return the fields in degrees, in two parts if they cross the antimeridian."""
-    from pyproj import Transformer
-
-    to_degrees = Transformer.from_crs(fields.crs, LONLAT, always_xy=True)
+    to_degrees = transformer(fields.crs, LONLAT)
     shapes: npt.NDArray[Any] = shapely.transform(
         fields.shapes, lambda points: np.column_stack(to_degrees.transform(*points.T))
     )

@@ -13,6 +13,7 @@ import xarray as xr
 from affine import Affine
 
 from astra_xr.errors import InvalidDataset
+from astra_xr.geometry import transformer
 from astra_xr.reading.memory import check_memory
 
 if TYPE_CHECKING:
@@ -82,9 +83,7 @@ class PixelGrid:
 
         0 is the outer corner of the first pixel; not finite outside the domain of the CRSs.
         """
-        from pyproj import Transformer
-
-        to_grid = Transformer.from_crs(crs, str(self.box.crs), always_xy=True)
+        to_grid = transformer(crs, str(self.box.crs))
         a, b, c, d, e, f = list(~self.box.affine)[:6]
 
         def convert(x: Any, y: Any) -> tuple[_Numbers, _Numbers]:

@@ -13,9 +13,8 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError, ProjError
 
 from astra_xr.errors import ReadError, redact
-from astra_xr.geometry import map_crs
+from astra_xr.geometry import map_crs, transformer
 from astra_xr.model import Grid
-from astra_xr.reading.positions import transformer
 from astra_xr.reading.ranges import RangeFile
 from astra_xr.reading.window import Window
 from astra_xr.warned import first_time

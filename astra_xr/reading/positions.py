@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from affine import Affine
 from numpy.lib.stride_tricks import sliding_window_view
-from pyproj import Transformer
 
+from astra_xr.geometry import transformer
 from astra_xr.model import Grid
 
 CLOSE = 1e-6
@@ -254,12 +254,6 @@ def _length(x: Array, y: Array) -> Array:
 
 def _apply(affine: Affine, x: Any, y: Any) -> tuple[Any, Any]:
     return affine.a * x + affine.b * y + affine.c, affine.d * x + affine.e * y + affine.f
-
-
-@functools.lru_cache(maxsize=64)
-def transformer(source: str, target: str) -> Transformer:
-    """Return the transformation of x (east) and y (north) from one CRS to another."""
-    return Transformer.from_crs(source, target, always_xy=True)
 
 
 @functools.lru_cache(maxsize=256)

@@ -19,9 +19,8 @@ from pyproj.exceptions import CRSError
 
 from astra_xr.arrays.pixel_grid import pixel_grid
 from astra_xr.errors import InvalidItem, InvalidParameter, MixedGrids, TooLarge
-from astra_xr.geometry import bounds_in, plain_crs
+from astra_xr.geometry import LONLAT, bounds_in, plain_crs, transformer
 from astra_xr.model import Grid
-from astra_xr.reading.positions import transformer
 from astra_xr.scenes.options import OpenOptions, TargetGrid
 from astra_xr.scenes.region import Region, has_pole, region_of
 
@@ -277,7 +276,7 @@ def _suitable(own: GeoBox) -> str:
     """Return names of CRSs that have coordinates around the center of a grid."""
     assert own.crs is not None
     x, y = own.affine * (own.shape.x / 2, own.shape.y / 2)
-    _, lat = transformer(str(own.crs), "EPSG:4326").transform(x, y)
+    _, lat = transformer(str(own.crs), LONLAT).transform(x, y)
     if lat > _UTM_NORTH:
         return "'EPSG:3413' or 'EPSG:32661'"
     return "'EPSG:3031' or 'EPSG:32761'" if lat < _UTM_SOUTH else "'utm'"

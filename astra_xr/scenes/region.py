@@ -13,8 +13,7 @@ from odc.geo.geobox import GeoBox
 from odc.geo.geom import BoundingBox, Geometry
 
 from astra_xr.errors import InvalidParameter
-from astra_xr.geometry import LONLAT, bounds_in, box_polygon
-from astra_xr.reading.positions import transformer
+from astra_xr.geometry import LONLAT, bounds_in, box_polygon, transformer
 from astra_xr.scenes.options import TargetGrid
 
 
@@ -103,7 +102,7 @@ def has_pole(own: GeoBox) -> bool:
     if own.crs is None or own.crs.geographic:
         return False
     lon, lat = np.zeros(2), np.array([90.0, -90.0])
-    x, y = transformer("EPSG:4326", str(own.crs)).transform(lon, lat)
+    x, y = transformer(LONLAT, str(own.crs)).transform(lon, lat)
     known = np.isfinite(x) & np.isfinite(y)
     col, row = ~own.affine @ (x[known], y[known])
     rows, cols = own.shape

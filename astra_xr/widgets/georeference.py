@@ -10,6 +10,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from astra_xr.errors import InvalidDataset
+from astra_xr.geometry import LONLAT, transformer
 
 Degrees = tuple[float, float, float, float]
 """West, south, east, north; west is greater than east across the antimeridian."""
@@ -49,7 +50,7 @@ def crs_of(ds: xr.Dataset, renamed: Mapping[Hashable, str]) -> Any:
     except (ValueError, KeyError):
         found = None
     if found is None and {"lat", "latitude"} & renamed.keys():
-        return odc.geo.CRS("EPSG:4326")
+        return odc.geo.CRS(LONLAT)
     return found
 
 
@@ -61,13 +62,10 @@ def georeference(grid: Mapping[str, Any], crs: Any) -> dict[str, Any]:
     unknown = {"crs": None, "degrees": False, "meters": None, "lonlat": None}
     if crs is None:
         return unknown
-    from pyproj import Transformer
-
     count = 13
     xs = grid["x"] + grid["dx"] * grid["cols"] * np.linspace(0, 1, count)
     ys = grid["y"] + grid["dy"] * grid["rows"] * np.linspace(0, 1, count)
-    to_degrees = Transformer.from_crs(crs.proj, "EPSG:4326", always_xy=True)
-    lon, lat = to_degrees.transform(*np.meshgrid(xs, ys))
+    lon, lat = transformer(str(crs), LONLAT).transform(*np.meshgrid(xs, ys))
     if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
         return unknown | {"crs": str(crs)[:60]}
     meters = abs(grid["dx"])
@@ -104,16 +102,13 @@ def degrees_of(grid: Mapping[str, Any], crs: Any, area: Sequence[int]) -> Degree
         needs = "a CRS and coordinates of y and x"
         hint = "Write one, e.g. ds.rio.write_crs('EPSG:32610')."
         raise InvalidDataset(method="picker.area", needs=needs, hint=hint)
-    from pyproj import Transformer
-
     top, left, bottom, right = area
     down, across = np.linspace(top, bottom, _STEPS + 1), np.linspace(left, right, _STEPS + 1)
     ones = np.ones(_STEPS + 1)
     rows = np.concatenate([top * ones, down, bottom * ones, down[::-1]])
     cols = np.concatenate([across, right * ones, across[::-1], left * ones])
-    to_degrees = Transformer.from_crs(crs.proj, "EPSG:4326", always_xy=True)
     x, y = grid["x"] + grid["dx"] * cols, grid["y"] + grid["dy"] * rows
-    lon, lat = (np.asarray(each, float) for each in to_degrees.transform(x, y))
+    lon, lat = (np.asarray(each, float) for each in transformer(str(crs), LONLAT).transform(x, y))
     if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
         needs = f"an area within the bounds of its CRS, {str(crs)[:60]}"
         raise InvalidDataset(method="picker.area", needs=needs, hint="Choose a smaller area.")

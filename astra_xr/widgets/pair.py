@@ -12,6 +12,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from astra_xr.errors import InvalidDataset
+from astra_xr.geometry import transformer
 from astra_xr.reading.loop import in_own_thread
 from astra_xr.widgets.code import literal
 from astra_xr.widgets.picker_scene import MASK, Scene
@@ -127,8 +128,6 @@ class Pair(Scene):
         return True
 
     def _transformer(self) -> Any:
-        from pyproj import Transformer
-
         if self.crs is None or self._other.crs is None:
             lacks = "The first" if self.crs is None else "The other"
             raise InvalidDataset(
@@ -136,7 +135,7 @@ class Pair(Scene):
                 needs="a CRS of both, as they have different grids",
                 hint=f"{lacks} has none; set it, e.g. by ds.rio.write_crs('EPSG:32610').",
             )
-        found = Transformer.from_crs(self.crs.proj, self._other.crs.proj, always_xy=True)
+        found = transformer(str(self.crs), str(self._other.crs))
         if not self._positions(found, self.pyramid.whole, (64, 64))[2].any():
             hint = "Open both of one area, e.g. open_scene(…, like=ds)."
             raise InvalidDataset(method=_METHOD, needs="Datasets that overlap", hint=hint)
