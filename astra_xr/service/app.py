@@ -92,7 +92,6 @@ class Service:
     def __init__(self, settings: ServiceSettings) -> None:
         self._settings = settings
         self._converter = converter_of(settings)
-        self._metrics = Metrics() if settings.metrics else None
         self._resolver = LocalResolver(settings.core, converter=self._converter, bare_urls=True)
         self._answers = Answers(self._made)
         self._readiness = Memo[str, dict[str, bool]](size=1, life=_READY)
@@ -110,6 +109,7 @@ class Service:
             "/docs": _docs,
             "/metrics": self.counted,
         }
+        self._metrics = Metrics(self._pages) if settings.metrics else None
 
     def app(self) -> ASGIApp:
         """Return the ASGI app of all routes."""

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from typing import Any
 
 from starlette.types import Scope
 
 from astra_xr.extras import require
+from astra_xr.service.files import PREFIX
 
 MANY = "PROMETHEUS_MULTIPROC_DIR"
 """Environment variable with the folder of counters shared by several workers."""
 
-_ROUTES = ("/api/v1/assets", "/healthz", "/readyz", "/openapi.json", "/docs", "/metrics")
-_FILES = "/assets/"
 _METHODS = ("GET", "HEAD")
 _BUCKETS = (0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0, 300.0)
 
@@ -24,13 +24,19 @@ class Metrics:
     Labels have a fixed set of values, and contain nothing that a client sent. The workers of one
     ``astra-xr serve`` share counters; several machines are scraped separately.
 
+    Parameters
+    ----------
+    paths : collection of str
+        The pages of the service; files are counted under the prefix of their paths.
+
     Raises
     ------
     MissingExtra
         prometheus_client is not installed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, paths: Collection[str]) -> None:
+        self._paths = paths
         self._client: Any = require("prometheus_client", extra="service", purpose="ASTRA_METRICS")
         self._registry = self._client.CollectorRegistry()
         self._requests = self._client.Counter(
@@ -50,7 +56,7 @@ class Metrics:
     def count(self, scope: Scope, status: int, seconds: float) -> None:
         """Count one request."""
         path, method = scope["path"], scope["method"]
-        route = _FILES if path.startswith(_FILES) else path if path in _ROUTES else "other"
+        route = PREFIX if path.startswith(PREFIX) else path if path in self._paths else "other"
         method = method if method in _METHODS else "other"
         self._requests.labels(route, method, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
