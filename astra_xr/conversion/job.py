@@ -16,7 +16,7 @@ from astra_xr.conversion.source import Source
 from astra_xr.conversion.stores import Store, StoredAsset, crc32_of, only_one, workroom
 from astra_xr.errors import ConversionFailed
 from astra_xr.model import UrlSource
-from astra_xr.tiff.signatures import driver_of, looks_like_cog
+from astra_xr.tiff.signatures import NO_RASTER, driver_of, looks_like_cog
 
 _FETCHED = 0.4
 """Share of fetching in the progress."""
@@ -64,8 +64,7 @@ class Job:
     def _look(self, urls: UrlSource) -> Source:
         source = Source(urls, self.label, trusted=self.trusted, allowed=self.allowed)
         if driver_of(source.head) is None:
-            reason = f"it is not a TIFF or JPEG 2000 file (it begins with {source.head[:8]!r})"
-            raise ConversionFailed(source=self.label, reason=reason)
+            raise ConversionFailed(source=self.label, reason=NO_RASTER.format(source.head[:8]))
         return source
 
 

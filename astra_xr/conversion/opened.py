@@ -13,7 +13,7 @@ from rasterio.errors import RasterioError
 
 from astra_xr.conversion.recipe import Limits
 from astra_xr.errors import ConversionFailed, redact
-from astra_xr.tiff.signatures import MAGIC_BYTES, driver_of
+from astra_xr.tiff.signatures import MAGIC_BYTES, NO_RASTER, driver_of
 
 _GDAL = {
     # No other file beside the source is read or written.
@@ -64,8 +64,7 @@ def _sniffed(path: Path) -> str:
         head = file.read(MAGIC_BYTES)
     driver = driver_of(head)
     if driver is None:
-        reason = f"it is not a TIFF or JPEG 2000 file (it begins with {head[:8]!r})"
-        raise ConversionFailed(source=path.name, reason=reason)
+        raise ConversionFailed(source=path.name, reason=NO_RASTER.format(head[:8]))
     return driver
 
 

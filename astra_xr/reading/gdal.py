@@ -28,7 +28,7 @@ from astra_xr.reading.loop import run
 from astra_xr.reading.ranges import RangeFile
 from astra_xr.reading.window import Pyramid, Window, rectangles
 from astra_xr.tiff.layout import LARGEST_TILE, usable
-from astra_xr.tiff.signatures import MAGIC_BYTES, driver_of
+from astra_xr.tiff.signatures import MAGIC_BYTES, NO_RASTER, driver_of
 
 _HEAD = 32 * 1024
 """Bytes of the first request, in which GDAL reads single numbers; later each is a request."""
@@ -147,7 +147,7 @@ def _opened(file: RangeFile, **options: Any) -> Iterator[rasterio.io.DatasetRead
     driver = driver_of(magic)
     if driver is None:
         raise file.error(
-            f"it is not a TIFF or JPEG 2000 file (it begins with {magic[:8]!r})",
+            NO_RASTER.format(magic[:8]),
             "Choose another asset, or open the scene from another catalog with catalog=….",
         )
     failures: list[Exception] = []

@@ -17,6 +17,9 @@ _JP2_CODESTREAM = b"\xff\x4f\xff\x51"
 MAGIC_BYTES = 12
 """Number of bytes that :func:`driver_of` needs."""
 
+NO_RASTER = "it is not a TIFF or JPEG 2000 file (it begins with {!r})"
+"""Message, to be formatted with the first bytes of a file without a driver."""
+
 _COG = (256, 257, 322)
 """Tags that :func:`looks_like_cog` reads: width, height, and tile width."""
 
