@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -51,7 +50,7 @@ def convert(
     progress: Progress | None = None,
     classes: Path | None = None,
 ) -> Made:
-    """Convert a file; if that fails, nothing is left at ``target``.
+    """Convert a file; if that fails, an incomplete one may be left at ``target``.
 
     Parameters
     ----------
@@ -75,11 +74,7 @@ def convert(
     """
     limits = limits or Limits()
     progress = progress or (lambda share: None)
-    with (
-        disk_errors(source.name, NEW_FILE),
-        tempfile.TemporaryDirectory(prefix=".making-", dir=target.parent) as folder,
-    ):
-        new = Path(folder, target.name)
+    with disk_errors(source.name, NEW_FILE):
         with opened(source, limits) as dataset:
             masked = has_mask(dataset)
             crs = dataset.crs or dataset.gcps[1]
@@ -89,26 +84,23 @@ def convert(
             from astra_xr.conversion.cog import write_cog
 
             write = write_masked_cog if masked else write_cog
-            write(source, new, recipe, limits, progress)
+            write(source, target, recipe, limits, progress)
         elif recipe.format == "geotiff":
-            write_geotiff(source, new, recipe, limits, progress)
+            write_geotiff(source, target, recipe, limits, progress)
         else:
-            drawn = write_image(source, new, recipe, limits, classes)
+            drawn = write_image(source, target, recipe, limits, classes)
             progress(1.0)
             if recipe.world_file:
-                world = _write_world(new, recipe, drawn)
-                world.replace(target.parent / world.name)
-        size = new.stat().st_size
-        new.replace(target)
+                _write_world(target, recipe, drawn)
+        size = target.stat().st_size
     return Made(
         path=target, size=size, crs=crs.to_wkt(version="WKT2_2019") if crs else None, drawn=drawn
     )
 
 
-def _write_world(image: Path, recipe: Recipe, drawn: Drawn) -> Path:
+def _write_world(image: Path, recipe: Recipe, drawn: Drawn) -> None:
     """Write the world file of an image: pixel sizes, and the center of the first pixel."""
     a, b, c, d, e, f = drawn.transform
     lines = (a, d, b, e, c + (a + b) / 2, f + (d + e) / 2)
     world = image.with_suffix(f".{FORMATS[recipe.format].sidecar}")
     world.write_text("".join(f"{line!r}\n" for line in lines))
-    return world
