@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from astra_xr.errors import redact
-from astra_xr.model import SignedUrl
 from astra_xr.reading.cache import tile_cache
 from astra_xr.reading.headers import find_layout
 from astra_xr.reading.loop import together
@@ -89,7 +88,7 @@ class Requests:
     """Byte ranges to request."""
 
 
-def requests_of(jobs: Sequence[Job], fetching: Container[Key] = frozenset()) -> Requests:
+def requests_of(jobs: Sequence[Job], fetching: Container[Key]) -> Requests:
     """Return how the tiles of jobs are obtained; each tile is fetched once.
 
     Parameters
@@ -135,20 +134,20 @@ class Plan:
     reader: str
     """``astra-xr``, or ``GDAL`` and the reason."""
 
-    tiles: int | None
-    """Tiles that cover the windows; None if GDAL reads."""
-
-    cached: int | None
-    """How many of them are in memory, or are not stored in the file."""
-
-    requests: int | None
-    """Byte ranges that will be requested."""
-
-    bytes: int | None
-    """Bytes that will be transferred."""
-
     expires_at: datetime | None
     """UTC time at which the current URL expires; None if it does not."""
+
+    tiles: int | None = None
+    """Tiles that cover the windows; None if GDAL reads."""
+
+    cached: int | None = None
+    """How many of them are in memory, or are not stored in the file."""
+
+    requests: int | None = None
+    """Byte ranges that will be requested."""
+
+    bytes: int | None = None
+    """Bytes that will be transferred."""
 
 
 async def plan_of(windows: Sequence[Window]) -> list[Plan]:
@@ -171,65 +170,50 @@ async def plan_of(windows: Sequence[Window]) -> list[Plan]:
     """
     groups: dict[tuple[Any, ...], list[Window]] = {}
     for window in windows:
-        groups.setdefault(_group(window), []).append(window)
+        groups.setdefault((window.source, window.label, window.level), []).append(window)
     opened = await together(_opened(group[0]) for group in groups.values())
-    costs = dict(zip(groups, opened, strict=True))
     fetched: set[Key] = set()
-    for window in windows:
-        costs[_group(window)].add(window, fetched)
-    return [cost.plan() for cost in costs.values()]
+    return [
+        _plan(group, *each, fetched) for group, each in zip(groups.values(), opened, strict=True)
+    ]
 
 
-def _group(window: Window) -> tuple[Any, ...]:
-    return window.source, window.label, window.level
-
-
-async def _opened(window: Window) -> _Cost:
+async def _opened(window: Window) -> tuple[RangeFile, Layout | Unsupported]:
     file = await RangeFile.open(window.source, window.label)
-    signed = file.signed
     try:
-        return _Cost(window, signed, file, await find_layout(file, window))
+        return file, await find_layout(file, window)
     except Unsupported as reason:
-        return _Cost(window, signed, file, reason)
+        return file, reason
 
 
-@dataclass
-class _Cost:
-    """Totals of several reads of a file."""
-
-    first: Window
-    signed: SignedUrl
-    file: RangeFile
-    layout: Layout | Unsupported
-    tiles: set[Key] = field(default_factory=set)
-    cached: set[Key] = field(default_factory=set)
-    requests: int = 0
-    bytes: int = 0
-
-    def add(self, window: Window, fetched: set[Key]) -> None:
-        """Add a read, and record the tiles that it fetches."""
-        if isinstance(self.layout, Unsupported):
-            return
-        found = requests_of(jobs_of(self.file, window, self.layout), fetched)
-        here = {job.key(tile) for job, parts in found.here for tile, _ in parts}
-        new = {job.key(tile) for job, run in found.runs for tile in run.tiles}
-        self.cached |= here
-        self.tiles |= here | new | {job.key(tile) for job, tile in found.coming}
-        self.requests += len(found.runs)
-        self.bytes += sum(run.stop - run.start for _, run in found.runs)
+def _plan(
+    windows: Sequence[Window], file: RangeFile, layout: Layout | Unsupported, fetched: set[Key]
+) -> Plan:
+    """Return the totals of several reads of a file, and record the tiles that they fetch."""
+    found = Plan(
+        label=windows[0].label,
+        href=redact(file.signed),
+        level=windows[0].level,
+        reader=f"GDAL: {layout}",
+        expires_at=file.signed.expires_at,
+    )
+    if isinstance(layout, Unsupported):
+        return found
+    tiles: set[Key] = set()
+    cached: set[Key] = set()
+    runs: list[Run] = []
+    for window in windows:
+        needed = requests_of(jobs_of(file, window, layout), fetched)
+        new = {job.key(tile) for job, run in needed.runs for tile in run.tiles}
+        cached |= {job.key(tile) for job, parts in needed.here for tile, _ in parts}
+        tiles |= cached | new | {job.key(tile) for job, tile in needed.coming}
         fetched |= new
-
-    def plan(self) -> Plan:
-        """Return the totals as a plan."""
-        ours = isinstance(self.layout, Layout)
-        return Plan(
-            label=self.first.label,
-            href=redact(self.signed),
-            level=self.first.level,
-            reader="astra-xr" if ours else f"GDAL: {self.layout}",
-            expires_at=self.signed.expires_at,
-            tiles=len(self.tiles) if ours else None,
-            cached=len(self.cached) if ours else None,
-            requests=self.requests if ours else None,
-            bytes=self.bytes if ours else None,
-        )
+        runs += [run for _, run in needed.runs]
+    return replace(
+        found,
+        reader="astra-xr",
+        tiles=len(tiles),
+        cached=len(cached),
+        requests=len(runs),
+        bytes=sum(run.stop - run.start for run in runs),
+    )
