@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from astra_xr.reading.window import Span, Window
+from astra_xr.reading.window import Span, Window, crossing
 from astra_xr.tiff.layout import Layout, Level
 
 GAP = 32 * 1024
@@ -96,13 +95,7 @@ def overlap(level: Level, tile: Tile, window: Window) -> tuple[Any, Any]:
         return (rows[target] - top, cols[target] - left), (target,)
     cut_y, target_y = _overlap(window.rows, top, height)
     cut_x, target_x = _overlap(window.cols, left, width)
-    if isinstance(cut_y, slice) and isinstance(cut_x, slice):
-        return (cut_y, cut_x), (target_y, target_x)
-    return np.ix_(*map(_numbers, (cut_y, cut_x))), np.ix_(*map(_numbers, (target_y, target_x)))
-
-
-def _numbers(span: slice | npt.NDArray[Any]) -> npt.NDArray[Any]:
-    return np.arange(span.start, span.stop) if isinstance(span, slice) else span
+    return crossing(cut_y, cut_x), crossing(target_y, target_x)
 
 
 def _overlap(span: Span, first: int, size: int) -> tuple[Any, Any]:

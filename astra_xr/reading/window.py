@@ -220,7 +220,7 @@ def rectangles(
     spans = map(_spans, (rows, cols), block)
     for (to_rows, some_rows), (to_cols, some_cols) in itertools.product(*spans):
         (down, ys), (across, xs) = range_around(some_rows), range_around(some_cols)
-        yield down, across, _crossing(ys, xs), _crossing(to_rows, to_cols)
+        yield down, across, crossing(ys, xs), crossing(to_rows, to_cols)
 
 
 def _spans(span: Span, side: int) -> list[tuple[Any, Span]]:
@@ -230,7 +230,7 @@ def _spans(span: Span, side: int) -> list[tuple[Any, Span]]:
     return [(here, span[here]) for here in by_block([span], [side])]
 
 
-def _crossing(rows: Any, cols: Any) -> tuple[Any, Any]:
+def crossing(rows: Any, cols: Any) -> tuple[Any, Any]:
     """Return the index of all rows at all columns; each is a slice or an array."""
     whole = isinstance(rows, slice) or isinstance(cols, slice)
     return (rows, cols) if whole else (rows[:, None], cols)
