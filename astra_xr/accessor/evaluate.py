@@ -174,5 +174,10 @@ def reflectance(da: xr.DataArray) -> xr.DataArray:
         output_dtypes=[values_of(np.empty(0, da.dtype), da.attrs).dtype],
         keep_attrs=True,
     )
-    values.attrs = {key: value for key, value in da.attrs.items() if key not in _PACKING}
+    values.attrs = unpacked(da.attrs)
     return values
+
+
+def unpacked(attrs: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Return attrs without those that would scale or mask values again."""
+    return {key: value for key, value in attrs.items() if key not in _PACKING}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import xarray as xr
 from astra_xr.accessor.band_names import find_variable, mission_of
 from astra_xr.accessor.cloud_masks import can_mask
 from astra_xr.accessor.default_colormaps import colormap_of_domain
-from astra_xr.accessor.evaluate import reflectance
+from astra_xr.accessor.evaluate import reflectance, unpacked
 from astra_xr.accessor.indices import available
 from astra_xr.arrays.pixel_grid import pixel_grid
 from astra_xr.arrays.thumbnail import coarse
@@ -205,7 +205,7 @@ class Scene:
         arrays = await together([self._band(name, step, box, shape) for name in names])
         small = xr.Dataset(
             {
-                name: (("y", "x"), values, _plain(self.ds[name].attrs))
+                name: (("y", "x"), values, unpacked(self.ds[name].attrs))
                 for name, values in zip(names, arrays, strict=True)
             },
             attrs=self.ds.attrs,
@@ -272,21 +272,6 @@ class Scene:
         row = int((y - grid["y"]) // grid["dy"])
         col = int((x - grid["x"]) // grid["dx"])
         return (row, col) if 0 <= row < grid["rows"] and 0 <= col < grid["cols"] else None
-
-    async def spectrum(self, step: int, x: float, y: float) -> dict[str, float | None]:
-        """Read all bands but classes at a point of a step, given in coordinates of the grid."""
-        pixel = self.pixel(x, y)
-        if pixel is None:
-            return {}
-        row, col = pixel
-        names = [name for name, band in self.bands.items() if not band["classes"]]
-        box = (row, col, row + 1, col + 1)
-        found = await together([self._band(name, step, box, (1, 1)) for name in names])
-        numbers = (float(values[0, 0]) for values in found)
-        return {
-            name: number if np.isfinite(number) else None
-            for name, number in zip(names, numbers, strict=True)
-        }
 
 
 def _window(da: xr.DataArray, box: Box) -> xr.Variable:
@@ -361,9 +346,3 @@ def _climbs(ds: xr.Dataset) -> bool:
     """Return True if rows go from south to north."""
     y = coordinate_of(ds, "y")
     return y is not None and y.size > 1 and bool(y[0] < y[-1])
-
-
-def _plain(attrs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return attrs without those that would scale or mask values again."""
-    packing = ("scale_factor", "add_offset", "_FillValue")
-    return {key: value for key, value in attrs.items() if key not in packing}

@@ -68,9 +68,15 @@ class Pins:
         AstraError
             They cannot be read.
         """
-        at = step, x, y
+        at, scene = (step, x, y), self._scene
         if at not in self._spectra:
-            self._spectra[at] = await self._scene.spectrum(*at)
+            pixel = scene.pixel(x, y)
+            names = [n for n, band in scene.bands.items() if pixel and not band["classes"]]
+            found = await together(self._value(name, step, pixel) for name in names if pixel)
+            self._spectra[at] = {
+                name: value if np.isfinite(value) else None
+                for name, value in zip(names, found, strict=True)
+            }
         return self._spectra[at]
 
     def spectra_table(self, state: Mapping[str, Any]) -> pd.DataFrame:
@@ -154,9 +160,9 @@ class Pins:
         pixel = scene.pixel(x, y)
         if pixel is None or not (scene.stacked or len(scene.steps) > 1):
             return []
-        row, col = pixel
         if not scene.stacked:
-            return [await self._one(key, n, row, col) for n in range(len(scene.steps))]
+            return [await self._one(key, n, pixel) for n in range(len(scene.steps))]
+        row, col = pixel
         part = {"y": slice(row, row + 1), "x": slice(col, col + 1)}
         here = scene.stack.isel(part)
         names = [key] if key in scene.bands else scene.needs(key)
@@ -181,15 +187,18 @@ class Pins:
         numbers = np.where(hidden, np.nan, np.broadcast_to(values.reshape(-1), len(scene.steps)))
         return [float(each) if np.isfinite(each) else None for each in numbers]
 
-    async def _one(self, key: str, step: int, row: int, col: int) -> float | None:
-        """Read a pixel of a step that is a Dataset of its own."""
-        box = (row, col, row + 1, col + 1)
-        value = float((await self._scene.values(key, step, box, (1, 1)))[0, 0])
-        hidden = False
+    async def _one(self, key: str, step: int, pixel: tuple[int, int]) -> float | None:
+        """Read a pixel of a step that is a Dataset of its own; None at clouds and without data."""
+        value, hidden = await self._value(key, step, pixel), False
         if self._scene.masked:
             with contextlib.suppress(AstraError):  # without a mask, nothing is masked
-                hidden = bool((await self._scene.values(MASK, step, box, (1, 1)))[0, 0])
+                hidden = bool(await self._value(MASK, step, pixel))
         return None if hidden or not np.isfinite(value) else value
+
+    async def _value(self, key: str, step: int, pixel: tuple[int, int]) -> float:
+        row, col = pixel
+        box = (row, col, row + 1, col + 1)
+        return float((await self._scene.values(key, step, box, (1, 1)))[0, 0])
 
     def _mask(self) -> xr.DataArray | None:
         """Return the cloud mask of all steps, lazily; None if there is none along the steps."""

@@ -652,13 +652,13 @@ def test_stores_share_reads_and_cancel_none_of_another(monkeypatch: pytest.Monke
 def test_spectra_that_take_their_time_hold_up_no_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     picker = plain("a", "b", "c").astra.pick()
     go, sent = asyncio.Event(), queue.Queue[dict[str, Any]]()
-    spectrum = picker._scene.spectrum
+    spectrum = picker._pins.spectrum
 
     async def slow(step: int, x: float, y: float) -> Any:
         await go.wait()
         return await spectrum(step, x, y)
 
-    monkeypatch.setattr(picker._scene, "spectrum", slow)
+    monkeypatch.setattr(picker._pins, "spectrum", slow)
     monkeypatch.setattr(picker, "send", lambda message, buffers=None: sent.put(message))
     picker.state = picker.state | {"pins": [[1.5, 1.5]]}
     picker.state = picker.state | {"pins": [[1.5, 1.5], [2.5, 1.5]]}
