@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import logging
+import time
 import traceback
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from pythonjsonlogger.core import RESERVED_ATTRS
@@ -72,11 +72,13 @@ class JsonLines(JsonFormatter):
     def __init__(self) -> None:
         super().__init__(
             ["asctime", "levelname", "message"],
+            datefmt="%Y-%m-%dT%H:%M:%SZ",
             rename_fields={"asctime": "time", "levelname": "level", "message": "event",
                            "exc_info": "error"},
             reserved_attrs=[*RESERVED_ATTRS, "color_message"],
             json_default=str,
         )  # fmt: skip
+        self.converter = time.gmtime
 
     def add_fields(
         self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
@@ -89,12 +91,6 @@ class JsonLines(JsonFormatter):
                 del log_data[name]
             log_data["logger"] = record.name
         log_data["event"] = _redacted(record.getMessage())[:2000]
-
-    def formatTime(  # noqa: N802
-        self, record: logging.LogRecord, datefmt: str | None = None
-    ) -> str:
-        """Return the time in UTC."""
-        return f"{datetime.fromtimestamp(int(record.created), UTC):%Y-%m-%dT%H:%M:%SZ}"
 
     def formatException(self, ei: Any) -> str:  # noqa: N802
         """Return the exception without its traceback, whose lines may contain values."""
