@@ -148,9 +148,9 @@ def as_they_are(band: Band, read: Radiometry) -> Radiometry | None:
     return Radiometry(dtype=read.dtype, nodata=read.nodata, reason=reason, as_is=True)
 
 
-def is_declared(item: Item, asset: Mapping[str, Any], index: int = 1) -> bool:
-    """Return True if an item has a scale or an offset for a plane of an asset's file."""
-    return not {"scale", "offset"}.isdisjoint(raster_fields(asset, index))
+def is_declared(asset: Mapping[str, Any]) -> bool:
+    """Return True if an item has a scale or an offset for the first plane of an asset's file."""
+    return not {"scale", "offset"}.isdisjoint(raster_fields(asset, 1))
 
 
 RadiometryMode = Literal["auto", "file", "raw"]

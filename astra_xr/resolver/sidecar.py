@@ -72,7 +72,7 @@ def _is_complete(factors: Mapping[str, Factors], item: Item, mission: Mission) -
     declared = {
         native
         for native, keys in bands_in(item, spectral).items()
-        if any(is_declared(item, item["assets"][key]) for key in keys)
+        if any(is_declared(item["assets"][key]) for key in keys)
     }
     return len(units) < 2 and declared <= factors.keys()
 
@@ -81,7 +81,7 @@ def _fallback(entries: Iterable[BandAsset], item: Item) -> str:
     """Return how bands open without the file: by the item's factors, or as stored."""
     groups: dict[str, list[str]] = {}
     for entry in entries:
-        declared = is_declared(item, item["assets"][entry.key])
+        declared = is_declared(item["assets"][entry.key])
         kind = "by the factors of the item" if declared else "as digital numbers"
         groups.setdefault(kind, []).append(entry.band.common or entry.band.native)
     return ", ".join(f"{' and '.join(names)} {kind}" for kind, names in groups.items())

@@ -152,16 +152,17 @@ def ground(seed: int, tick: Callable[[], object] = lambda: None) -> Ground:
     )
 
 
-def paint(*, seed: int = 9, tick: Callable[[], object] = lambda: None) -> Landscape:
-    """Paint the whole scene; `tick` is called after each of `STEPS` parts of the work.
+SEED = 9
+"""Of the landscape; another one gives another landscape of the same kind."""
 
-    Another seed gives another landscape of the same kind.
-    """
+
+def paint(*, tick: Callable[[], object] = lambda: None) -> Landscape:
+    """Paint the whole scene; `tick` is called after each of `STEPS` parts of the work."""
     with ThreadPoolExecutor(1) as pool:
         later_sky = pool.submit(
-            sky.cover, seed, size=terrain.SIZE, sun=WHOLE.sun, share=WHOLE.clouds
+            sky.cover, SEED, size=terrain.SIZE, sun=WHOLE.sun, share=WHOLE.clouds
         )
-        below = ground(seed, tick)
+        below = ground(SEED, tick)
         above = later_sky.result()
     return show(
         below,
@@ -169,7 +170,7 @@ def paint(*, seed: int = 9, tick: Callable[[], object] = lambda: None) -> Landsc
         sun=WHOLE.sun,
         painted=_PAINTED,
         colors=spectra.palette(),
-        seed=seed,
+        seed=SEED,
         shown=WHOLE.frame.side,
         tick=tick,
     )

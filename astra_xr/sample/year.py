@@ -22,22 +22,20 @@ _FIRE: Final = (375, 465, 125.0)
 
 
 @functools.lru_cache(maxsize=1)
-def _part(seed: int, frame: Frame) -> landscape.Ground:
+def _part(frame: Frame) -> landscape.Ground:
     """Return a part of the ground; takes a few seconds the first time, and is then cached."""
-    return landscape.ground(seed).part(frame)
+    return landscape.ground(landscape.SEED).part(frame)
 
 
-def paint(
-    scene: Scene, *, seed: int = 9, tick: Callable[[], object] = lambda: None
-) -> landscape.Landscape:
+def paint(scene: Scene, *, tick: Callable[[], object]) -> landscape.Landscape:
     """Paint a scene of the year; `tick` is called `landscape.STEPS` times."""
     season = scene.season
     assert season is not None
-    below = _draw_down(_part(seed, scene.frame), season.drawn)
+    below = _draw_down(_part(scene.frame), season.drawn)
     for _ in range(landscape.STEPS - len(spectra.GSD)):
         tick()
     # Each day has its own clouds and noise.
-    weather = seed * 10**9 + scene.weather
+    weather = landscape.SEED * 10**9 + scene.weather
     above = sky.cover(weather, size=scene.frame.side, sun=scene.sun, share=scene.clouds)
     return landscape.show(
         below,
@@ -47,7 +45,7 @@ def paint(
         seed=weather,
         painted=scene.frame.side,
         shown=scene.frame.side,
-        burnt=_burnt(seed, below) * np.float32(season.burnt),
+        burnt=_burnt(below) * np.float32(season.burnt),
         tick=tick,
     )
 
@@ -64,14 +62,14 @@ def _draw_down(full: landscape.Ground, meters: float) -> landscape.Ground:
     return replace(full, label=label, relief=relief, water=full.water & ~bare)
 
 
-def _burnt(seed: int, below: landscape.Ground) -> F32:
+def _burnt(below: landscape.Ground) -> F32:
     """Return the burnt share: highest in the middle of the fire, woods and grass only."""
     middle, across, reach = _FIRE
     side = len(below.label)
     rows = np.arange(side, dtype=np.float32)[:, None] - np.float32(middle)
     columns = np.arange(side, dtype=np.float32)[None, :] - np.float32(across)
     away = (np.sqrt(rows * rows + columns * columns) / np.float32(reach)).astype(np.float32)
-    away += fractal(generator(seed, 130), side, coarse=128, gain=0.75) * np.float32(0.5)
+    away += fractal(generator(landscape.SEED, 130), side, coarse=128, gain=0.75) * np.float32(0.5)
     severity = smoothstep(away, 1.0, 0.6)
     wild = (below.label >= spectra.WILD) & (below.label < spectra.FIELD)
     return np.where(wild & ~below.water, severity * np.float32(0.95), np.float32(0.0))

@@ -15,7 +15,7 @@ import os
 import re
 import secrets
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -187,19 +187,11 @@ class Keyring:
         File of keys, read again whenever it changes.
     keys : iterable of Secret
         Further keys.
-    clock : callable
-        Returns the time, in UTC.
     """
 
-    def __init__(
-        self,
-        path: Path | None = None,
-        keys: Iterable[Secret[str]] = (),
-        clock: Callable[[], datetime] = utc_now,
-    ) -> None:
+    def __init__(self, path: Path | None = None, keys: Iterable[Secret[str]] = ()) -> None:
         self._records: dict[str, ApiKey] = {}  # in case that repr is called early
         self._file = KeyFile(path) if path else None
-        self._clock = clock
         self._given = {k.id: k for k in map(_given, keys)}
         self._records |= self._given
         self._stamp: Any = _UNREAD
@@ -222,7 +214,7 @@ class Keyring:
         record = self._records.get(match[1]) if match else None
         # Always hashed and compared, so that the time taken reveals nothing.
         same = hmac.compare_digest(_hash(text[:200]), record.sha256 if record else _NONE)
-        return record if record and match and same and not record.expired(self._clock()) else None
+        return record if record and match and same and not record.expired(utc_now()) else None
 
     def _look(self) -> None:
         if self._file is None:
