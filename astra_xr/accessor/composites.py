@@ -23,7 +23,7 @@ from astra_xr.scenes.time_steps import scene_claim
 from astra_xr.warned import first_time
 
 _MOST = 10_000
-"""Periods; more are taken for a slip of the unit."""
+"""Maximum number of periods; more suggest a wrong unit."""
 
 Steps = list[int]
 """Indices of time steps."""
@@ -173,7 +173,7 @@ def _periods(ds: xr.Dataset, freq: Any) -> tuple[npt.NDArray[Any], list[Steps]]:
         labels = grouped.count()["time"].values
         groups = {label: set(numbers.values[steps]) for label, steps in grouped.groups.items()}
     except Exception as error:  # noqa: BLE001  (pandas and xarray raise many types)
-        # pandas adds what it met on the way.
+        # Without the causes that pandas appends.
         reason = str(error).partition(", failed to parse")[0].rstrip(".")
     else:
         if len(labels) <= _MOST:

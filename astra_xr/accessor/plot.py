@@ -1,4 +1,4 @@
-"""Maps with limits, colors, labels and proportions that fit what a variable is."""
+"""Maps with limits, colors, labels and proportions that suit the kind of variable."""
 
 from __future__ import annotations
 

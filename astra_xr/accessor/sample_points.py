@@ -42,7 +42,7 @@ def sample(ds: xr.Dataset, points: Any) -> xr.Dataset:
     picked = picked.assign_coords(point=labels)
     if inside.all():
         return picked
-    # The pixels picked for points outside are elsewhere.
+    # Points outside have the first pixel, which is elsewhere.
     keep = xr.DataArray(inside, dims="point")
     picked = picked.assign_coords(x=picked.x.where(keep), y=picked.y.where(keep))
     return picked.where(keep)

@@ -177,7 +177,7 @@ def _rasters(
         for lead in np.ndindex(values.shape[:-2]):
             step = first if variable.dims[0] == "time" else 0
             place = (lead[0] + step, *lead[1:]) if lead else ()
-            # exactextract takes two rasters without a name for one.
+            # exactextract treats two rasters without names as one.
             unique = f"{name} {lead}"
             raster = NumPyRasterSource(values[lead], *box, nodata=fill, name=unique)
             yield name, place, raster

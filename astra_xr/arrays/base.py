@@ -24,7 +24,7 @@ class LazyArray(BackendArray):
     """Values that are read or computed when the array is indexed.
 
     Only :meth:`read` is required. The defaults of the other methods are correct for any array:
-    no inputs, no files that are known, and no cheaper way to fewer pixels than all of them.
+    no inputs, no known files, and fewer pixels cost as much as all of them.
     """
 
     shape: tuple[int, ...]
@@ -34,7 +34,7 @@ class LazyArray(BackendArray):
     """Name for messages."""
 
     scene = ""
-    """Id of the scene whose file it reads; empty: it reads no file itself, or that is unknown."""
+    """Id of the scene whose file it reads; empty if it reads no file itself, or that is unknown."""
 
     allow_large = False
     """True: read even what is larger than memory."""

@@ -11,7 +11,7 @@ B = TypeVar("B")
 T = TypeVar("T")
 
 _ROOM = 128 << 20
-"""Bytes that are read or wait to be computed."""
+"""Maximum bytes of the blocks that are being read or wait to be computed."""
 
 
 def blocks(size: tuple[int, int], block: tuple[int, int]) -> list[tuple[slice, slice]]:
@@ -28,7 +28,7 @@ def blocks(size: tuple[int, int], block: tuple[int, int]) -> list[tuple[slice, s
 
 
 def at_once(size: int, least: int) -> int:
-    """Return how many parts of ``size`` bytes are read concurrently, ``least`` in any case."""
+    """Return how many parts of ``size`` bytes are read concurrently, at least ``least``."""
     return max(least, _ROOM // max(1, size))
 
 

@@ -16,13 +16,13 @@ from astra_xr.arrays.computed import ComputedArray, Values, compute_by_blocks
 from astra_xr.arrays.index import Axis, Index, Positions, positions_of
 
 _BLOCK_BYTES = 40 << 20
-"""Values of all inputs and time steps of a block."""
+"""Maximum bytes of a block, of all inputs and time steps."""
 
 _BLOCKS = ((1024, 1024), (512, 1024), (512, 512), (256, 512), (256, 256), (128, 256), (128, 128))
 """Rows and columns of a block: whole tiles of most files, if these fit."""
 
 _FEWEST = 2
-"""Blocks that are read or wait to be reduced at once, whatever their size."""
+"""Minimum number of concurrent blocks, whatever their size."""
 
 _STRIP = 1 << 15
 """Pixels that are sorted at once."""

@@ -98,7 +98,7 @@ async def compute_by_blocks(
     use : callable
         Called with a block and the values of all inputs in it.
     least : int
-        Blocks that are read or wait to be used at once, whatever their size.
+        Minimum number of concurrent blocks, whatever their size.
     in_thread : callable
         Runs ``use`` in a thread.
     """

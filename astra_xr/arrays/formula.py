@@ -24,7 +24,7 @@ _BLOCK = 1024
 """Rows and columns of a block: a multiple of common tile sizes."""
 
 _FEWEST = 6
-"""Blocks that are read or wait to be computed at once, whatever their size."""
+"""Minimum number of concurrent blocks, whatever their size."""
 
 
 class FormulaArray(ComputedArray):

@@ -25,7 +25,7 @@ _BLOCK = 1024
 """Rows and columns of a block, without those around it."""
 
 _FEWEST = 2
-"""Blocks that are read or wait for the function at once, whatever their size."""
+"""Minimum number of concurrent blocks, whatever their size."""
 
 Place = Mapping[str, slice | int]
 """Position of a block: time step, rows and columns, by dimension."""
@@ -117,7 +117,7 @@ class FunctionMaskArray(ComputedArray):
     shape : tuple of int
     function : BlockFunction
     overlap : int
-        Pixels around a block that the function gets too, as far as there are any.
+        Pixels around a block that the function receives too, where there are any.
     """
 
     label = "a mask"

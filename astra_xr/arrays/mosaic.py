@@ -21,7 +21,7 @@ from astra_xr.arrays.thumbnail import can_average, coarse
 from astra_xr.reading.loop import start_unawaited, together
 
 _FEWEST = 8
-"""Time steps that are read concurrently, whatever their size."""
+"""Minimum number of time steps that are read concurrently, whatever their size."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +37,8 @@ class Layer:
     cols: tuple[int, int]
 
     classes: tuple[xr.Variable, ClassMask] | None = None
-    """The classification band on the same grid, and which classes hide the ground; None if there is
-    none, or no other scene to fill clouds from."""
+    """The classification band on the same grid, and which of its classes are masked; None if there
+    is no such band, or no other scene to fill clouds from."""
 
     def meets(self, rows: Axis, cols: Axis) -> bool:
         """Return True if the scene may have data in these rows and columns."""
@@ -55,7 +55,7 @@ class Layer:
     ) -> npt.NDArray[Any]:
         """Return values, with ``fill`` outside the rows and columns that the scene covers.
 
-        A file with another position than its item gives may have pixels there.
+        A file whose position differs from its item's may have pixels there.
         """
         lengths = values.shape * 2 if values.ndim == 1 else values.shape[-2:]
         inside = [
@@ -125,7 +125,7 @@ class MosaicArray(LazyArray):
         return type(self).__qualname__, tuple(map(len, self._steps)), layers, str(self.dtype)
 
     def inputs(self, index: Index) -> Mapping[str, xr.Variable]:
-        """Return the part of each layer under an index, and of its classes if it has rivals."""
+        """Return the part of each layer under an index, and of the classes where layers overlap."""
         needed: dict[str, xr.Variable] = {}
         for step, _, part in _by_step(index):
             layers = self._layers(step, part)

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
 
 _CLOSE = 0.1
-"""Part of a pixel by which a coordinate may differ; after a dropped row it is at least half."""
+"""Fraction of a pixel by which a coordinate may differ; after a dropped row it is at least 0.5."""
 
 _EQUAL = 1e-6
-"""Part of a pixel below which two positions are the same."""
+"""Fraction of a pixel below which two positions are equal."""
 
 _Placed = TypeVar("_Placed", xr.Dataset, xr.DataArray)
 

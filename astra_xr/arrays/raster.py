@@ -157,7 +157,7 @@ class RasterArray(LazyArray):
     async def _placed(self, read: Callable[[Window, Warp | None], Awaitable[T]]) -> T:
         """Call ``read`` with the file's position by its item, else by its header.
 
-        Whatever a library raises at odd numbers of an item or a file becomes a ReadError.
+        Any exception that a library raises for odd metadata becomes a ReadError.
         """
         try:
             try:

@@ -38,7 +38,7 @@ _LEVEL = 2
 in 0.4 of the time of its fastest."""
 
 _AHEAD = 4
-"""Most blocks that wait to be written."""
+"""Maximum number of blocks that wait to be written."""
 
 Pixels = npt.NDArray[Any]
 Tiles = list[tuple[tuple[int, int], bytes]]

@@ -23,7 +23,7 @@ _PERCENTILES = (2.0, 98.0)
 """Percentiles of the valid pixels that become 0 and 255."""
 
 _SAMPLE = 1 << 20
-"""Most pixels of which percentiles are computed."""
+"""Maximum number of pixels from which percentiles are computed."""
 
 _JPEG_QUALITY = 90
 

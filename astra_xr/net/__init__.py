@@ -1,1 +1,1 @@
-"""The process's way to the network: its HTTP client, the hosts it may ask, what is kept."""
+"""HTTP of this process: clients, allowed hosts, connections, retries and caches."""

@@ -14,7 +14,7 @@ MOST_REQUESTS = 64
 """Requests to one host at once, and so connections to it."""
 
 _MOST_BYTES = 32 << 20
-"""Bytes from one host that are on their way, or wait to be decoded."""
+"""Maximum bytes from one host that are in flight or wait to be decoded."""
 
 _FEWEST = 4
 """Requests at once, at least, to a host that refuses some."""
@@ -72,9 +72,9 @@ class Line(Generic[T]):
 
 
 class Budget:
-    """Requests and bytes that all reads of the process together may have under way at one host.
+    """Limits on the requests and bytes that all reads of the process have in flight at one host.
 
-    It is halved when the host refuses or slows down, and grows again with each answer. Lives on
+    They are halved when the host refuses or slows down, and grow again with each answer. Lives on
     an event loop; requests are admitted in order.
 
     Parameters
@@ -88,7 +88,7 @@ class Budget:
     def __init__(self, host: str, most: int = MOST_REQUESTS) -> None:
         self.host = host
         self.requests = 0
-        """Requests under way."""
+        """Requests in flight."""
         self._most = most
         self._limit = float(MOST_REQUESTS)
         self._held = 0
@@ -99,7 +99,7 @@ class Budget:
 
     @property
     def busy(self) -> bool:
-        """Return True if there are requests under way, or waiting."""
+        """Return True if there are requests in flight, or waiting."""
         return bool(self.requests or self._line)
 
     @property

@@ -42,7 +42,7 @@ _LARGEST = 64 << 20
 """Largest answer in bytes; no valid answer is larger."""
 
 _PROGRESS = 1 << 16
-"""Bytes of an answer after which its time limit starts anew."""
+"""Bytes of an answer after which its time limit starts again."""
 
 _PROBE_TIMEOUT = 5.0
 _CONNECT_TIMEOUT = 10.0

@@ -24,10 +24,10 @@ _MOST = 80
 """Connections of the process, over all hosts."""
 
 _FIRST = 8
-"""Further ones, for hosts that have none open."""
+"""Additional connections, for hosts without any."""
 
 _AHEAD = 16
-"""Connections to a host, at most, if some are opened ahead of their requests."""
+"""Maximum connections to a host that has some opened ahead of requests."""
 
 _KEPT = 15.0
 """Seconds that an unused connection is kept."""
@@ -116,7 +116,7 @@ class Host:
         # aiohttp would not reuse them for requests through a proxy.
         if self.proxy is None and not self.budget.reduced:
             missing = min(count, _AHEAD - self.opened)
-            # A failure will occur again where somebody waits for it.
+            # The request that follows raises the failure.
             await asyncio.gather(*(self._open() for _ in range(missing)), return_exceptions=True)
 
     async def _open(self) -> None:

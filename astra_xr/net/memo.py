@@ -15,7 +15,7 @@ from astra_xr.locks import Lock, renew_in_child
 from astra_xr.net.patience import deadline, time_left
 
 _MORE = 1.0
-"""Seconds by which a caller has to have more time than another to try again after its failure."""
+"""Seconds that a caller must have more than another to try again after the other's failure."""
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")

@@ -99,7 +99,7 @@ class TimeLimit:
     """On the clock of ``time.monotonic``."""
 
     over: threading.Event = field(default_factory=threading.Event)
-    """Set when nobody waits for an answer any more."""
+    """Set when the answer is no longer needed."""
 
     troubled: Callable[[AstraError], None] = lambda error: None
     """Called with the error of a failed request whose retry delays the answer."""

@@ -31,7 +31,7 @@ from astra_xr.tiff.layout import LARGEST_TILE, usable
 from astra_xr.tiff.signatures import MAGIC_BYTES, NO_RASTER, driver_of
 
 _HEAD = 32 * 1024
-"""Bytes of the first request, in which GDAL reads single numbers; later each is a request."""
+"""Bytes of the first request: GDAL reads headers number by number, which would each be one."""
 
 _GDAL = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
@@ -113,7 +113,7 @@ class _GdalFile:
 
 
 class _Opener:
-    """Opens one file for GDAL, under any name, and no other."""
+    """Opens the same file for GDAL, whatever the name."""
 
     def __init__(self, file: RangeFile, failures: list[Exception]) -> None:
         self._file = file

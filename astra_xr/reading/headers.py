@@ -33,7 +33,7 @@ class _Header:
     size: int
     etag: str | None
     unconfirmed: bool = False
-    """True if another process has kept it, and no answer has confirmed the version yet."""
+    """True if another process stored it, and no response has confirmed its version yet."""
 
     other_etags: set[str] = field(default_factory=set, compare=False)
     """Further ETags of the same bytes."""
@@ -43,7 +43,7 @@ header_cache: ByteCache[_Header | str] = ByteCache("header_cache")
 """Headers by source, or the reason why GDAL must read the file."""
 
 _LOOKS = 8
-"""Requests, at most, until the server that reported another ETag answers."""
+"""Maximum number of requests to reach the server that reported another ETag."""
 
 _reading: WeakValueDictionary[UrlSource, asyncio.Lock] = WeakValueDictionary()
 """Locks held while a source's header is read; they live on the background loop."""
@@ -100,14 +100,14 @@ async def find_layout(file: RangeFile, window: Window, *, kept: bool = False) ->
 async def read_ahead(window: Window) -> None:
     """Cache the header of a file that is likely to be read next."""
     if header_cache.limit:
-        # A failure will occur again where somebody waits for it.
+        # The read that follows raises the failure.
         with suppress(Exception):
             file = await RangeFile.open(window.source, window.label)
             await _known(file, window, kept=True)
 
 
 async def confirm(file: RangeFile, window: Window) -> None:
-    """Make sure, by a response, that a file has the version whose header was used.
+    """Check that a file still has the version whose header was used.
 
     Raises
     ------

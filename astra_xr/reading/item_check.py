@@ -20,7 +20,7 @@ from astra_xr.reading.window import Window
 from astra_xr.warned import first_time
 
 _APART = 0.05
-"""Pixels that two grids may be apart to count as the same."""
+"""Maximum distance, in pixels, of two grids that count as the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ class Image:
 
 
 class Elsewhere(ReadError):
-    """A file has another position than its item describes, and can be read by its own."""
+    """A file is not where its item describes it, and can be read at its own position."""
 
     def __init__(self, own: Grid, described: Grid, file: RangeFile, label: str) -> None:
         """Take the grids of the file and of its item."""

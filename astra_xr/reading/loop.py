@@ -23,7 +23,7 @@ from astra_xr.tiff.codecs import prepare
 T = TypeVar("T")
 
 _COMPUTING = 16
-"""Functions that compute outside of this package at once; reads that they wait for come on top."""
+"""Concurrent functions of :func:`in_own_thread`; those that they start are not counted."""
 
 _lock = Lock()
 _started: _Threads | None = None
@@ -38,14 +38,14 @@ def _serve(made: Future[asyncio.AbstractEventLoop]) -> None:
 
 
 class DaemonPool:
-    """Threads that are started when needed, used again, and not waited for at the process's end.
+    """Threads that are started when needed, reused, and not joined when the process ends.
 
     Parameters
     ----------
     name : str
         Of the threads.
     most : float
-        How many there may be; by default as many as functions run at once.
+        Maximum number; by default as many as there are concurrent functions.
     """
 
     def __init__(self, name: str, most: float = math.inf) -> None:
@@ -76,7 +76,7 @@ class DaemonPool:
                     future.set_result(function())
                 except BaseException as error:  # noqa: BLE001  (raised where it is awaited)
                     future.set_exception(error)
-            del future, function  # what was returned is not kept until the next
+            del future, function  # so that the result is not kept until the next one
             with self._lock:
                 self._idle += 1
 
@@ -231,7 +231,7 @@ _unawaited: set[asyncio.Task[None]] = set()
 
 
 def start_unawaited(coroutine: Coroutine[Any, Any, None]) -> None:
-    """Start a coroutine that nobody waits for; called on the background loop."""
+    """Start a coroutine whose result is not needed; called on the background loop."""
     task = asyncio.get_running_loop().create_task(coroutine)
     _unawaited.add(task)
     task.add_done_callback(_unawaited.discard)
@@ -248,7 +248,7 @@ def start(coroutine: Coroutine[Any, Any, T]) -> Future[T]:
 
 
 async def _unlogged(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Await a coroutine; a failure is raised where somebody waits for it, and never logged."""
+    """Await a coroutine; a failure is raised to the caller that waits, and never logged."""
     task = asyncio.current_task()
     assert task
     task.add_done_callback(lambda done: done.cancelled() or done.exception())

@@ -73,7 +73,7 @@ async def _hold_classes(window: Window, pyramid: Pyramid) -> bool:
     pixels = await read(window.cut(middle[0], middle[1], level))
     known = [*window.classes, *(n for n in (pyramid.nodata, window.nodata) if n is not None)]
     for plane, row, col in np.argwhere(~np.isin(pixels, known))[:_CHECKED_PIXELS]:
-        # In overviews made of overviews, a pixel may come from beside its place.
+        # In overviews of overviews, a pixel may come from a neighboring position.
         around = [
             clamped((n + start - 1) * full / size, (n + start + 2) * full / size, full)
             for n, (start, _), full, size in zip(

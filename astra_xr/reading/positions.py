@@ -109,7 +109,7 @@ class Positions:
         source, target = self._grids
         x, y = np.broadcast_arrays(*_apply(self._to_crs, cols, rows))
         x, y = transformer(target.crs, source.crs).transform(x, y)
-        with np.errstate(invalid="ignore"):  # infinite times nothing
+        with np.errstate(invalid="ignore"):  # infinity times 0
             x, y = _apply(self._to_source, x, y)
         return y, x
 

@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 _OTHER_ETAG = Failure(reason="the server sent another version of the file", lasting=True)
 
 _local = Budget("this machine", 8)
-"""Of local files."""
+"""Budget of local files."""
 
 
 @dataclass
@@ -58,7 +58,7 @@ def _count(size: int) -> None:
 
 
 class Stale(ReadError):
-    """The header that was kept is of another version; see :attr:`RangeFile.unconfirmed`."""
+    """The stored header is of another version; see :attr:`RangeFile.unconfirmed`."""
 
 
 class RangeFile:
@@ -105,7 +105,7 @@ class RangeFile:
         return cls(source, await sign(source), label)
 
     def reopened(self) -> RangeFile:
-        """Return the same file, of which nothing is known yet."""
+        """Return the same file, without its size, version and header."""
         return RangeFile(self._source, self.signed, self._label)
 
     async def get(self, start: int, stop: int) -> memoryview:

@@ -1,7 +1,7 @@
 """Resample pixels, each at its own position: nearest, means and ranks. Pure.
 
-A pixel is computed by the same operations on the same numbers wherever it lies in an array, so
-that a part of a result is that part of the whole, to the last bit.
+A pixel is computed by the same operations on the same numbers whatever its position in an array.
+So a part of a result equals that part of the whole, to the last bit.
 """
 
 from __future__ import annotations
@@ -237,7 +237,7 @@ def _means(
     for plane, data, target in zip(part.pixels, part.has_data(), out, strict=True):
         full = bool(data.all())
         values = (plane if full else np.where(data, plane, 0)).astype(kind)
-        with np.errstate(invalid="ignore", over="ignore"):  # infinite ones
+        with np.errstate(invalid="ignore", over="ignore"):  # of infinite pixels
             total = _weighted(values, down, across)
         weight = whole if full else _weighted(data.astype(float), down, across)
         some = weight > CLOSE
@@ -252,11 +252,11 @@ def _weighted(values: npt.NDArray[Any], down: list[Tap], across: list[Tap]) -> n
 
     Both ways of computing add the same terms in the same order: along rows first.
     """
-    # Infinity times no weight would be NaN.
-    wild = not np.isfinite(values).all()
+    # Infinity times a weight of 0 would be NaN.
+    infinite = not np.isfinite(values).all()
 
     def times(taken: npt.NDArray[Any], weight: Array) -> npt.NDArray[Any]:
-        return (np.where(weight == 0, 0, taken) if wild else taken) * weight
+        return (np.where(weight == 0, 0, taken) if infinite else taken) * weight
 
     if down[0][0].shape[1] == across[0][0].shape[0] == 1:
         lines = _total(times(values[:, col[0]], weight) for col, weight in across)
@@ -267,7 +267,8 @@ def _weighted(values: npt.NDArray[Any], down: list[Tap], across: list[Tap]) -> n
     def line(start: npt.NDArray[np.intp]) -> Iterator[npt.NDArray[Any]]:
         for col, weight in across:
             np.take(flat, start + col, out=taken, mode="clip")
-            yield np.multiply(np.where(weight == 0, 0, taken) if wild else taken, weight, out=taken)
+            np.multiply(np.where(weight == 0, 0, taken) if infinite else taken, weight, out=taken)
+            yield taken
 
     return _total(times(_total(line(row * width)), weight) for row, weight in down)
 
@@ -282,7 +283,7 @@ def _total(terms: Iterator[npt.NDArray[Any]]) -> npt.NDArray[Any]:
 def _stored(
     means: npt.NDArray[Any], dtype: np.dtype[Any], nodata: float | None
 ) -> npt.NDArray[Any]:
-    """Return means as a dtype holds them, moved off the nodata number if they hit it by chance."""
+    """Return means as a dtype holds them, changed slightly where they equal nodata by chance."""
     beside = None
     if dtype.kind in "iu":
         low, high = np.iinfo(dtype).min, np.iinfo(dtype).max

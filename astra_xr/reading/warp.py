@@ -25,8 +25,8 @@ from astra_xr.reading.window import Pyramid, Window, by_block, clamped
 from astra_xr.warned import first_time
 
 _BLOCK = 256
-"""Points in one block of so many rows and columns of the overview are read together: they share a
-tile in files whose tile size is a multiple of it."""
+"""Rows and columns of a block of the overview, whose points are read together: they share a tile if
+the tile size is a multiple of it."""
 
 _AT_ONCE = 256
 """Blocks read at once; the pixels of all rarely take more than a megabyte."""

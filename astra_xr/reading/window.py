@@ -1,4 +1,4 @@
-"""The window of a file that is read, and the levels of files that windows are of."""
+"""What is read from a file: a window of its image or of an overview."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from astra_xr.resolver.resolution import Resolver
 from astra_xr.scenes.options import OpenOptions, TargetGrid
 
 KEY = "opened"
-"""In the encoding of a band: a :class:`Record` as JSON."""
+"""Key in the encoding of a band; its value is a :class:`Record` as JSON."""
 
 _LONGEST = 2000
 """Maximum characters of a geometry in a record; instead of a longer one it has the grid."""
@@ -33,7 +33,7 @@ _MOST = 200
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """How a Dataset was opened, and what it was then, as plain JSON."""
+    """How a Dataset was opened, and what it contained then, as plain JSON."""
 
     function: str
     """``open_scene``, ``open_scenes`` or ``open_scene_tree``."""
@@ -42,8 +42,8 @@ class Record:
     """Why the call cannot be written, as the end of "it was opened …"; empty if it can."""
 
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    """Those that were passed, as written in Python; ``geobox`` is a dict of its shape, transform
-    and CRS, and stands for ``like`` too."""
+    """Those that were passed, as written in Python; ``geobox``, also for ``like``, is a dict of
+    its shape, transform and CRS."""
 
     bands: Mapping[str, str] = field(default_factory=dict)
     """Variable → native name of its band."""

@@ -40,7 +40,7 @@ _CLOSE = 1e-3
 """Fraction of a pixel up to which a box may extend into it without including it."""
 
 _DISTORTED = 50
-"""Maximum ratio between the numbers of pixels in two CRSs that both suit the place."""
+"""Maximum ratio between the numbers of pixels in two CRSs that both suit the area."""
 
 _UTM_SOUTH, _UTM_NORTH = -80, 84
 """Latitudes at which UTM ends."""

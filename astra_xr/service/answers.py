@@ -1,4 +1,4 @@
-"""Responses, each made once for concurrent equal requests, and cached for some seconds."""
+"""Responses, made once for equal concurrent requests, and cached for some seconds."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Answer:
 
 @dataclass
 class _Flight:
-    """A response in the making, and the number of requests that wait for it."""
+    """A response that is being made, and the number of requests that wait for it."""
 
     task: asyncio.Task[Answer]
     waiting: int = 0

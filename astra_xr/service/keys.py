@@ -190,7 +190,7 @@ class Keyring:
     """
 
     def __init__(self, path: Path | None = None, keys: Iterable[Secret[str]] = ()) -> None:
-        self._records: dict[str, ApiKey] = {}  # in case that repr is called early
+        self._records: dict[str, ApiKey] = {}  # in case repr is called early
         self._file = KeyFile(path) if path else None
         self._given = {k.id: k for k in map(_given, keys)}
         self._records |= self._given

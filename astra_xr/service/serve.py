@@ -93,7 +93,7 @@ class Protocol(HttpToolsProtocol):
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
             if not cycle.more_body or cycle.response_started or self.pipeline:
-                # The request before is answered completely, and the connection then closed.
+                # The previous request is answered completely, then the connection is closed.
                 cycle.keep_alive = False
                 self.flow.pause_reading()
                 return

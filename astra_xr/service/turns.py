@@ -44,8 +44,9 @@ class _Running:
 class Turns:
     """A queue that decides when each conversion begins, once for all requests that wait for it.
 
-    The key with the fewest running conversions is next; among several, the one whose last turn is
-    longest ago. A key with none running need not wait for others: as many more may run for these.
+    The key with the fewest running conversions is next; among equals, the one whose last turn is
+    longest ago. Keys without a running conversion may start one beyond ``at_once``, up to twice as
+    many in all.
 
     Parameters
     ----------

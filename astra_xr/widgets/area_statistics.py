@@ -27,7 +27,7 @@ MOST = 1 << 22
 """Pixels of an area that are read, at most; larger areas are read in coarser pixels."""
 
 _CALM = 0.3
-"""Seconds without a change until statistics are computed anew."""
+"""Seconds without a change until statistics are computed again."""
 
 
 def _shape(area: Box) -> tuple[int, int]:

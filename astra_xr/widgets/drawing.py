@@ -112,7 +112,7 @@ class Drawing:
     def _limits(self, state: State, side: Side, tiles: Tiles) -> dict[str, Limits]:
         own, sources = side_of(self._about, state, side), self._sources(state, side, counted=True)
         used = [tiles[each] for each in sources if each in tiles]
-        # Computed anew only if one of these changes; weak, so that released pixels are freed.
+        # Computed again only if one of these changes; weak, so that released pixels are freed.
         by = [own["mode"], own["cmap"], dict(own["stretch"]), sources]
         known = self._known.get(side)  # another thread may set it meanwhile
         if known is None or known[0] != by or [id(each()) for each in known[1]] != [*map(id, used)]:

@@ -142,7 +142,7 @@ class Pair(Scene):
         return found
 
     def _positions(self, onto: Any, box: Box, shape: tuple[int, int]) -> tuple[Any, Any, Any]:
-        """Return rows and columns of B, as floats, at pixels of A, and which lie inside of B."""
+        """Return rows and columns of B, as floats, at pixels of A, and which are inside B."""
         center = self.centers(box, shape)
         x, y = onto.transform(*np.meshgrid(center["x"], center["y"]))
         grid = self._other.grid
@@ -182,7 +182,7 @@ class Pair(Scene):
             return found
         ends = [(each[inside].min(), each[inside].max()) for each in (rows, cols)]
         (top, bottom), (left, right) = ((int(low), int(high) + 1) for low, high in ends)
-        # The nearest pixel in full resolution; else means of as many as lie in one of A.
+        # The nearest pixel in full resolution; else means of as many as there are in one of A.
         whole = shape == (box[2] - box[0], box[3] - box[1])
         pitch = [1.0 if whole else _pitch(each, n) for n, each in enumerate((rows, cols))]
         size = (
@@ -206,7 +206,7 @@ class Pair(Scene):
 
 
 def _pitch(positions: npt.NDArray[Any], axis: int) -> float:
-    """Return how many pixels of B lie in one of A along an axis, at least 1."""
+    """Return how many pixels of B there are in one of A along an axis, at least 1."""
     if positions.shape[axis] < 2:
         return 1.0
     return max(1.0, float(np.nanmedian(np.abs(np.diff(positions, axis=axis)))))

@@ -48,7 +48,7 @@ _MOST = 1024
 """Maximum rows and columns of `Picker.image`."""
 
 _CALM = 1.0
-"""Seconds without a change until ``preview`` is made anew."""
+"""Seconds without a change until ``preview`` is renewed."""
 
 
 class Picker(anywidget.AnyWidget):

@@ -256,7 +256,7 @@ class Scene:
 
     @property
     def stacked(self) -> bool:
-        """Return True if the steps lie along ``dim`` of one Dataset."""
+        """Return True if the steps are along ``dim`` of one Dataset."""
         return self.dim is not None and self.stack.sizes[self.dim] == len(self.steps)
 
     @property
@@ -330,7 +330,7 @@ def _flat(ds: xr.Dataset) -> tuple[xr.Dataset, Hashable | None, dict[Hashable, s
 
 
 def _steps_of(ds: xr.Dataset) -> Hashable | None:
-    """Return the dimension along which images lie: time, else the only one besides y and x."""
+    """Return the dimension of a stack of images: time, else the only one besides y and x."""
     others = [
         [dim for dim, size in each.sizes.items() if dim not in ("y", "x") and size != 1]
         for each in ds.data_vars.values()

@@ -37,7 +37,7 @@ _MOST = 100
 
 
 class Pins:
-    """Values of single pixels, which are kept; coroutines run on the background loop.
+    """Values of single pixels, which are cached; coroutines run on the background loop.
 
     Points are (x, y) in coordinates of the grid.
 

@@ -94,7 +94,7 @@ class Pyramid:
 
 
 def window_of(tile: Tile, box: Box) -> Box:
-    """Return the pixels of a tile whose centers lie in a box of the scene."""
+    """Return the pixels of a tile whose centers are in a box of the scene."""
     found = []
     for n, at in ((0, box[0]), (1, box[1]), (0, box[2]), (1, box[3])):
         size, low, high = tile.codes.shape[n], tile.box[n], tile.box[n + 2]
