@@ -16,8 +16,8 @@ from astra_xr.accessor.cloud_masks import MaskClouds, requested_mask
 from astra_xr.accessor.evaluate import FUNCTIONS, evaluate
 from astra_xr.accessor.formula_letters import letters_of, matched, missing_band, variable_of
 from astra_xr.accessor.own_formulas import is_formula, own_recipe
+from astra_xr.accessor.reflectance_warning import warn_of_units
 from astra_xr.accessor.spyndex_formulas import Recipe, bounds_of, recipe_of, settable
-from astra_xr.accessor.units import warn_of_units
 from astra_xr.errors import AmbiguousBand, AstraError, InvalidParameter
 
 if TYPE_CHECKING:

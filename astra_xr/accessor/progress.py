@@ -10,7 +10,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from astra_xr.errors import ReadError
-from astra_xr.net.patience import waiting
+from astra_xr.net.retries import waiting
 from astra_xr.reading.loop import start
 
 _EACH = 0.5

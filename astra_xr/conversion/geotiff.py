@@ -16,8 +16,8 @@ from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
 from astra_xr.conversion.disk import NEW_FILE
+from astra_xr.conversion.image_ranges import is_whole
 from astra_xr.conversion.opened import has_mask, opened, reason_of
-from astra_xr.conversion.parts import is_whole
 from astra_xr.conversion.recipe import Limits, Progress, Recipe
 from astra_xr.errors import ConversionFailed
 

@@ -15,8 +15,8 @@ import numpy.typing as npt
 import rasterio
 from rasterio.enums import ColorInterp, Resampling
 
+from astra_xr.conversion.image_ranges import coarsest, fit
 from astra_xr.conversion.opened import opened
-from astra_xr.conversion.parts import coarsest, fit
 from astra_xr.conversion.recipe import Limits, Recipe
 
 _PERCENTILES = (2.0, 98.0)

@@ -124,7 +124,7 @@ def _bring(
     folder.mkdir(parents=True, exist_ok=True)
     ranges = None
     if recipe.format in IMAGES and source.ranged and looks_like_cog(source.head):
-        from astra_xr.conversion.parts import HEAD, ranges_of
+        from astra_xr.conversion.image_ranges import HEAD, ranges_of
 
         path = source.fetch(folder, limits, lambda share: None, [(0, HEAD)])
         ranges = ranges_of(path, HEAD, recipe.max_size)

@@ -22,7 +22,7 @@ from astra_xr.model import SignedUrl, UrlSource, local_path
 from astra_xr.net.client import PASSING, client
 from astra_xr.net.failures import host_of, retry_after
 from astra_xr.net.hosts import joined, why_refused
-from astra_xr.net.patience import Retryable, with_retries
+from astra_xr.net.retries import Retryable, with_retries
 
 _PIECE = 8 << 20
 """Bytes of one request."""

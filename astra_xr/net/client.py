@@ -26,8 +26,8 @@ from astra_xr.net.failures import (
     upstream_error,
 )
 from astra_xr.net.hosts import why_refused
-from astra_xr.net.patience import Retryable, time_left, with_retries
 from astra_xr.net.proxies import Proxied
+from astra_xr.net.retries import Retryable, time_left, with_retries
 from astra_xr.secret import Secret, plain
 
 T = TypeVar("T")
@@ -162,7 +162,7 @@ def fetch_json(
         Further request headers.
     timeout : float
         Seconds without an answer after which an attempt has failed. Failed attempts are retried
-        for ``ASTRA_PATIENCE``, or as long as :class:`astra_xr.net.patience.TimeLimit` allows.
+        for ``ASTRA_PATIENCE``, or as long as :class:`astra_xr.net.retries.TimeLimit` allows.
     explain : callable, optional
         Takes the status and the JSON of an error response (None if it is not JSON), and returns
         the error to raise, or None. With it, only 429 and 503 are retried.

@@ -12,7 +12,7 @@ from cachetools import TLRUCache, TTLCache
 
 from astra_xr.errors import UpstreamTimeout, UpstreamUnavailable
 from astra_xr.locks import Lock, renew_in_child
-from astra_xr.net.patience import deadline, time_left
+from astra_xr.net.retries import deadline, time_left
 
 _MORE = 1.0
 """Seconds that a caller must have more than another to try again after the other's failure."""

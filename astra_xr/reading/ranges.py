@@ -17,7 +17,7 @@ from astra_xr.locks import Lock
 from astra_xr.model import SignedUrl, UrlSource, local_path
 from astra_xr.net.budget import Budget
 from astra_xr.net.connections import host_at
-from astra_xr.net.patience import Patience, note_wait
+from astra_xr.net.retries import Patience, note_wait
 from astra_xr.net.storage import ByteRange, Failure, fetch, size_of
 from astra_xr.reading.loop import in_thread
 from astra_xr.reading.signers import sign

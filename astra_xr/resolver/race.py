@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from astra_xr.errors import AstraError, UpstreamTimeout
 from astra_xr.locks import Lock
-from astra_xr.net.patience import TimeLimit, time_limited
+from astra_xr.net.retries import TimeLimit, time_limited
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ from astra_xr.conversion.stores import LocalStore, StoredAsset
 from astra_xr.errors import AstraError, InvalidFormat
 from astra_xr.missions.media_types import is_cog_type, raster_kind
 from astra_xr.model import CLASS_ROLES, Asset, ClassValue, Grid, UrlSource
-from astra_xr.net.patience import in_threads
+from astra_xr.net.retries import in_threads
 from astra_xr.settings import Settings
 from astra_xr.tiff.signatures import looks_like_cog
 

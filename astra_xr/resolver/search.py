@@ -15,7 +15,7 @@ from astra_xr.catalogs.base import Page
 from astra_xr.catalogs.query import Query
 from astra_xr.errors import AstraError, InvalidParameter
 from astra_xr.missions import MISSIONS
-from astra_xr.net.patience import TimeLimit, time_limited
+from astra_xr.net.retries import TimeLimit, time_limited
 from astra_xr.resolver.lookup import PASSED_OVER, combined_error, short_reason
 from astra_xr.resolver.search_rows import Hit, Row, merged
 from astra_xr.settings import Settings

@@ -17,7 +17,7 @@ from odc.geo.geobox import GeoBox
 from astra_xr.catalogs import ORDER, AnyCatalog, catalog_name
 from astra_xr.errors import AstraError, InvalidParameter, UnknownBand, redact
 from astra_xr.model import FoundId
-from astra_xr.net.patience import TimeLimit, time_limited
+from astra_xr.net.retries import TimeLimit, time_limited
 from astra_xr.resolver.ids import parse_scene_id
 from astra_xr.scenes.open import open_scene
 from astra_xr.settings import Settings

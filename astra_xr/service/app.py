@@ -24,21 +24,21 @@ from astra_xr.errors import AstraError, AuthenticationRequired, InvalidParameter
 from astra_xr.model import local_path
 from astra_xr.net.client import probe
 from astra_xr.net.memo import Memo
-from astra_xr.net.patience import TimeLimit, time_limited
+from astra_xr.net.retries import TimeLimit, time_limited
 from astra_xr.resolver.local import LocalResolver
 from astra_xr.resolver.resolution import Resolution
 from astra_xr.resolver.resolution_json import detail_of
-from astra_xr.service.answers import Answer, Answers
-from astra_xr.service.api import AssetsRequest
 from astra_xr.service.config import ServiceSettings, converter_of
 from astra_xr.service.files import PREFIX, LocalFiles
 from astra_xr.service.keys import Keyring
 from astra_xr.service.logs import log_failure
 from astra_xr.service.metrics import Metrics
+from astra_xr.service.middleware import Shell
 from astra_xr.service.openapi import CONDITIONS, DOCS_POLICY, docs_page, openapi
+from astra_xr.service.parameters import AssetsRequest
 from astra_xr.service.problems import plain_problem, problem, status_of
 from astra_xr.service.rates import Limiter
-from astra_xr.service.shell import Shell
+from astra_xr.service.response_cache import Answer, Answers
 from astra_xr.service.signing import UrlSigner
 
 _QUICK = 64

@@ -17,7 +17,7 @@ from astra_xr.conversion.recipe import Limits
 from astra_xr.conversion.stores import LocalStore, ObjectStore, Store
 from astra_xr.errors import InvalidParameter, redact
 from astra_xr.secret import Secret
-from astra_xr.service.queue import PatientConverter
+from astra_xr.service.awaited_conversions import PatientConverter
 from astra_xr.settings import Settings
 
 _STORES = (

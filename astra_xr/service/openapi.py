@@ -15,7 +15,7 @@ from typing import Any
 
 from astra_xr import errors
 from astra_xr.resolver.routing import FORMATS
-from astra_xr.service.api import TABLE, parameter
+from astra_xr.service.parameters import TABLE, parameter
 from astra_xr.service.problems import PLAIN, PROBLEM_TYPE, STATUS
 from astra_xr.service.signing import FIELDS
 

@@ -16,7 +16,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rio_cogeo.cogeo import cog_validate
 
 from astra_xr.conversion.convert import Made, convert
-from astra_xr.conversion.parts import fit
+from astra_xr.conversion.image_ranges import fit
 from astra_xr.conversion.pyramid import halve
 from astra_xr.conversion.recipe import Limits, Recipe
 from astra_xr.errors import InvalidFormat, InvalidParameter

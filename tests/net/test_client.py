@@ -17,9 +17,9 @@ import pytest
 
 from astra_xr.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from astra_xr.model import SignedUrl
-from astra_xr.net import patience
+from astra_xr.net import retries
 from astra_xr.net.client import fetch_json, redirect_of
-from astra_xr.net.patience import TimeLimit, in_threads, time_left, time_limited, waiting
+from astra_xr.net.retries import TimeLimit, in_threads, time_left, time_limited, waiting
 from astra_xr.testing import RangeServer, Reply
 from conftest import Loopback
 from tests import faulty
@@ -107,7 +107,7 @@ def test_a_failure_that_is_likely_to_last_is_raised_soon(
         fetch()
     network.routes["nowhere.example"] = lambda _: httpx.Response(200)
     script(network, httpx.ConnectError("unknown name"))
-    patience._answered.discard(HOST)
+    retries._answered.discard(HOST)
     with pytest.raises(UpstreamUnavailable, match="cannot be reached"):
         fetch()
     assert sum(naps) <= 2 * 5

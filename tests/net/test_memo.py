@@ -14,7 +14,7 @@ import pytest
 
 from astra_xr.errors import UpstreamTimeout
 from astra_xr.net.memo import Memo
-from astra_xr.net.patience import TimeLimit, time_limited
+from astra_xr.net.retries import TimeLimit, time_limited
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from astra_xr.catalogs.urls import FixedUrl
 from astra_xr.errors import ReadError
-from astra_xr.net import connections, patience, storage
+from astra_xr.net import connections, retries, storage
 from astra_xr.reading.cache import tile_cache
 from astra_xr.reading.headers import header_cache
 from astra_xr.testing import RangeServer, Reply, Request, write_cog
@@ -46,7 +46,7 @@ def fault(rng: random.Random, request: Request) -> Reply | None:
 def test_never_other_pixels(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, odds: float, count: int
 ) -> None:
-    monkeypatch.setattr(patience, "_FIRST_WAIT", 0.001)
+    monkeypatch.setattr(retries, "_FIRST_WAIT", 0.001)
     monkeypatch.setenv("ASTRA_PATIENCE", "0.05")
     rng = random.Random(f"storm {odds}")
     truth = np.random.default_rng(0).integers(1, 9000, (SIZE, SIZE)).astype(np.uint16)

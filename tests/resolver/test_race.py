@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from astra_xr.errors import SceneNotFound, UpstreamError, UpstreamTimeout, UpstreamUnavailable
-from astra_xr.net.patience import Retryable, with_retries
+from astra_xr.net.retries import Retryable, with_retries
 from astra_xr.resolver.race import Finish, Gate, Runner, race
 
 LONG = 60.0

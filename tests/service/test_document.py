@@ -17,7 +17,7 @@ import openapi_spec_validator
 import pytest
 
 from astra_xr.catalogs import CATALOGS
-from astra_xr.service.api import PARAMETERS
+from astra_xr.service.parameters import PARAMETERS
 from tests.service.conftest import SCENE, Served
 from tests.service.test_table import ROWS
 

@@ -14,7 +14,7 @@ import pytest
 from astra_xr.errors import InvalidParameter, SigningError
 from astra_xr.model import Asset, Band, SignedUrl
 from astra_xr.secret import Secret
-from astra_xr.service import app, files, shell
+from astra_xr.service import app, files
 from astra_xr.service.app import create_app
 from astra_xr.service.config import ServiceSettings
 from astra_xr.service.keys import Keyring, new_key
@@ -78,7 +78,7 @@ def test_a_broken_file_of_keys(tmp_path: Path) -> None:
 def failures(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
     """What the service logs as failures."""
     found: list[BaseException] = []
-    for module in (app, shell):
+    for module in (app, middleware):
         monkeypatch.setattr(module, "log_failure", lambda error, _: found.append(error))
     return found
 

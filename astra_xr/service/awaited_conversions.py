@@ -15,7 +15,7 @@ from astra_xr.conversion.pipeline import Converter
 from astra_xr.conversion.recipe import Limits, Progress
 from astra_xr.conversion.stores import Store, StoredAsset
 from astra_xr.errors import ConversionFailed
-from astra_xr.net.patience import in_threads
+from astra_xr.net.retries import in_threads
 from astra_xr.service.turns import Turn, Turns
 
 _LOOKS = 8

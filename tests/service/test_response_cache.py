@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from astra_xr.service.answers import Answer, Answers
+from astra_xr.service.response_cache import Answer, Answers
 
 Make = Callable[[str], Coroutine[Any, Any, Answer]]
 
