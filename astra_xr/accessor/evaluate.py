@@ -52,7 +52,7 @@ def evaluate(
     attrs = {symbol: dict(band.attrs) for symbol, band in bands.items()}
     formula = _Arithmetic(text, attrs, dict(constants), bounds)
     inputs = dict(bands)
-    dtype = np.result_type(*(values_of(np.empty(0, b.dtype), b.attrs) for b in bands.values()))
+    dtype = np.result_type(*(_decoded(np.empty(0, b.dtype), b.attrs) for b in bands.values()))
     if mask is not None:
         dtype = np.result_type(dtype, np.float32)
         inputs[_MASK] = mask
@@ -86,7 +86,7 @@ class _Arithmetic:
     bounds: tuple[float, float] | None
 
     def __call__(self, stored: Mapping[str, npt.NDArray[Any]]) -> Any:
-        params = {s: values_of(a, self.attrs[s]) for s, a in stored.items() if s != _MASK}
+        params = {s: _decoded(a, self.attrs[s]) for s, a in stored.items() if s != _MASK}
         with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
             values = _value(_parsed(self.text), params | dict(self.constants))
         values = np.clip(values, *self.bounds) if self.bounds else values
@@ -142,7 +142,7 @@ def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:
 _PACKING = {"scale_factor", "add_offset", "_FillValue"}
 
 
-def values_of(stored: npt.NDArray[Any], attrs: Mapping[str, Any]) -> npt.NDArray[Any]:
+def _decoded(stored: npt.NDArray[Any], attrs: Mapping[str, Any]) -> npt.NDArray[Any]:
     """Return a band's values from its stored numbers; see :func:`reflectance`."""
     if attrs.get("role") in CLASS_ROLES or not (
         _PACKING & attrs.keys() or stored.dtype.kind in "iub"
@@ -167,11 +167,11 @@ def reflectance(da: xr.DataArray) -> xr.DataArray:
     in the band's unit, nodata as NaN.
     """
     values: xr.DataArray = xr.apply_ufunc(
-        values_of,
+        _decoded,
         da,
         kwargs={"attrs": dict(da.attrs)},
         dask="parallelized",
-        output_dtypes=[values_of(np.empty(0, da.dtype), da.attrs).dtype],
+        output_dtypes=[_decoded(np.empty(0, da.dtype), da.attrs).dtype],
         keep_attrs=True,
     )
     values.attrs = unpacked(da.attrs)

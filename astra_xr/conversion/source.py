@@ -21,7 +21,7 @@ from astra_xr.locks import Lock
 from astra_xr.model import SignedUrl, UrlSource, local_path
 from astra_xr.net.client import PASSING, client
 from astra_xr.net.failures import host_of, retry_after
-from astra_xr.net.hosts import joined, why_refused
+from astra_xr.net.hosts import redirect_target, why_refused
 from astra_xr.net.retries import Retryable, with_retries
 
 _PIECE = 8 << 20
@@ -352,7 +352,7 @@ def check_url(signed: SignedUrl, *, label: str, allowed: Collection[str] = ()) -
 
 def _redirected(signed: SignedUrl, response: httpx.Response) -> SignedUrl | None:
     """Return the target of a redirect; None if it is not a URL."""
-    target = joined(signed.url, response.headers.get("location", ""))
+    target = redirect_target(signed.url, response.headers.get("location", ""))
     if target is None:
         return None
     # Headers are secrets, for their own host only.

@@ -78,7 +78,7 @@ def _is_private(host: str) -> bool:
     return private_hosts.get(host, lambda: not all(map(_public, addresses_of(host))))
 
 
-def joined(url: str, target: str) -> str | None:
+def redirect_target(url: str, target: str) -> str | None:
     """Return where a redirect leads to; None if its target is invalid."""
     try:
         return urljoin(url, target)

@@ -15,7 +15,7 @@ from astra_xr.errors import redact
 from astra_xr.model import SignedUrl
 from astra_xr.net.connections import NO_PROGRESS, host_at
 from astra_xr.net.failures import retry_after
-from astra_xr.net.hosts import joined, why_refused
+from astra_xr.net.hosts import redirect_target, why_refused
 from astra_xr.settings import Settings
 
 _FEW = 1024
@@ -127,7 +127,7 @@ async def fetch(signed: SignedUrl, part: ByteRange) -> Failure | None:
         found = await _exchange(url, headers, part)
         if not isinstance(found, str):
             return found
-        target = joined(url, found)
+        target = redirect_target(url, found)
         if target is None:
             return Failure(reason="it is redirected to an invalid URL", lasting=True)
         refused = await asyncio.to_thread(_why_not_to, target, signed)

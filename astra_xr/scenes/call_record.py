@@ -104,7 +104,7 @@ def keep_call(
         bands={str(name): native_of(ds, name) for name in ds.data_vars},
         dtypes={str(name): str(each.dtype) for name, each in ds.data_vars.items()},
         spans={dim: _span(ds[dim].values) for dim in ("y", "x") if dim in ds.coords},
-        labels={} if reason else _labels(ds),
+        labels={} if reason else labels_of(ds),
         stacked="time" in ds.dims,
         nodes=list(nodes),
         node=node,
@@ -228,7 +228,8 @@ def _geobox(ds: xr.Dataset) -> dict[str, Any]:
     return {"shape": shape, "transform": [a, b, c, d, e, f], "crs": str(plain_crs(ds.odc.crs))}
 
 
-def _labels(ds: xr.Dataset) -> dict[str, list[str]]:
+def labels_of(ds: xr.Dataset) -> dict[str, list[str]]:
+    """Return the labels of a Dataset as it is now; see :attr:`Record.labels`."""
     return {
         dim: [str(each) for each in np.atleast_1d(ds[name].values)]
         for dim, name in (("time", "id"), ("band", "band"))

@@ -20,7 +20,7 @@ from astra_xr.reading.decoding import fitting
 from astra_xr.reading.warp import Warp, usual_resampling
 from astra_xr.resolver.resolution import Resolution
 from astra_xr.scenes.chunks import SIDE, chunked
-from astra_xr.scenes.grid import check_size, cut_of, grid_coords, grid_of, target_grid
+from astra_xr.scenes.grid import as_grid, check_size, cut_of, grid_coords, target_grid
 from astra_xr.scenes.options import OpenOptions
 from astra_xr.scenes.readable_asset import ReadableAsset, readable_assets
 from astra_xr.scenes.time_steps import scene_coords
@@ -76,7 +76,7 @@ def band_variable(
 ) -> xr.Variable:
     """Return a band on a grid, lazily."""
     radiometry = asset.radiometry
-    grid = grid_of(target, asset.grid)
+    grid = as_grid(target, asset.grid)
     same = grid == asset.grid
     cut = None if same else cut_of(grid, asset.grid)
     method = options.resampling

@@ -61,7 +61,7 @@ def _geobox(grid: Grid) -> GeoBox:
     return GeoBox(grid.shape, Affine(*grid.transform), grid.crs)
 
 
-def grid_of(box: GeoBox, like: Grid) -> Grid:
+def as_grid(box: GeoBox, like: Grid) -> Grid:
     """Return a GeoBox as a Grid; if its CRS equals that of ``like``, in the same spelling."""
     crs = like.crs if box.crs == _geobox(like).crs else str(plain_crs(box.crs))
     a, b, c, d, e, f = list(box.affine)[:6]

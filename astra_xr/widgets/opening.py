@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from astra_xr.accessor.provenance import check_provenance, id_texts
+from astra_xr.accessor.provenance import check_provenance
 from astra_xr.arrays.lazy import scenes_of
 from astra_xr.errors import InvalidDataset
-from astra_xr.scenes.call_record import KEY, Record, native_of, record_of
+from astra_xr.scenes.call_record import KEY, Record, labels_of, native_of, record_of
 from astra_xr.widgets.code import literal
 
 _WIDE = 99
@@ -189,7 +189,7 @@ def _selection(ds: xr.Dataset, record: Record) -> str:
     """Return the ``.isel`` for the part of the opened Dataset that is left; empty for all."""
     found: dict[str, str] = {}
     for dim, known in record.labels.items():
-        labels = _labels(ds, dim)
+        labels = labels_of(ds).get(dim)
         if dim == "time" and not record.stacked:
             if labels != list(known):
                 raise _changed("its id is that of another scene")
@@ -203,13 +203,6 @@ def _selection(ds: xr.Dataset, record: Record) -> str:
     listed = ", ".join(f"{dim}={index}" for dim, index in found.items() if index)
     added = '.expand_dims("time")' if "time" in ds.dims and not record.stacked else ""
     return added + (f".isel({listed})" if listed else "")
-
-
-def _labels(ds: xr.Dataset, dim: str) -> list[str] | None:
-    """Return the ids of time steps, or the names of planes; None without a coordinate."""
-    if dim == "time":
-        return id_texts(ds) if "id" in ds.coords else None
-    return [str(each) for each in np.atleast_1d(ds[dim].values)] if dim in ds.coords else None
 
 
 def _positions(ds: xr.Dataset, dim: str, span: Sequence[float]) -> npt.NDArray[np.intp]:

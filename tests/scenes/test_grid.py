@@ -15,7 +15,7 @@ from odc.geo.geom import BoundingBox
 
 import astra_xr
 from astra_xr.model import Grid
-from astra_xr.scenes.grid import cut_of, geobox_of, grid_of, touched
+from astra_xr.scenes.grid import as_grid, cut_of, geobox_of, touched
 from astra_xr.scenes.options import OpenOptions, TargetGrid, options_of
 from astra_xr.scenes.stack_grid import part_of
 
@@ -73,7 +73,7 @@ def test_the_pixels_that_a_box_touches_to_the_last_bit(whole: bool) -> None:
         grid = some_grid(rng)
         bounds = some_bounds(rng, grid, whole=whole)
         found = touched(geobox_of(grid, "x"), bounds)
-        assert grid_of(found, grid) == part(grid, *by_hand(grid, bounds)), seed
+        assert as_grid(found, grid) == part(grid, *by_hand(grid, bounds)), seed
 
 
 @pytest.mark.parametrize("col", [5.0, 5.5, 4.9999, 5.0001])
@@ -134,9 +134,9 @@ def test_the_part_that_scenes_may_fill() -> None:
 def test_a_crs_keeps_its_spelling_where_it_is_the_same() -> None:
     wkt = CRS("EPSG:32610").to_wkt()
     grid = Grid(crs=wkt, shape=(2, 3), transform=(10, 0, 5e5, 0, -10, 4e6))
-    assert grid_of(geobox_of(grid, "x"), grid) == grid
+    assert as_grid(geobox_of(grid, "x"), grid) == grid
     coded = replace(grid, crs="EPSG:32610")
-    assert grid_of(geobox_of(grid, "x"), coded) == coded
+    assert as_grid(geobox_of(grid, "x"), coded) == coded
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 from astra_xr.errors import InvalidParameter, SigningError
 from astra_xr.model import Asset, Band, SignedUrl
 from astra_xr.secret import Secret
-from astra_xr.service import app, files
+from astra_xr.service import app, files, middleware
 from astra_xr.service.app import create_app
 from astra_xr.service.config import ServiceSettings
 from astra_xr.service.keys import Keyring, new_key
