@@ -95,7 +95,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
     for cache in (header_cache, tile_cache, warned._seen, hosts.private_hosts):
         cache.clear()
     # Which hosts have answered, and waits for them: that of another test would not be noted again.
-    for known in (patience._answered, patience._waits):
+    for known in (retries._answered, retries._waits):
         known.clear()
     astra_xr.scenes.open._embedded.cache_clear()
     yield transport

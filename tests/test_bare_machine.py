@@ -37,7 +37,7 @@ def test_files_are_read_without_a_home(home: Path, tmp_path: Path) -> None:
         assert (ds.red == 7).all()
 
 
-def test_what_has_to_be_kept_says_where_it_can_be(home: Path) -> None:
+def test_errors_without_a_home_name_the_setting(home: Path) -> None:
     with pytest.raises(AstraError, match=r"ASTRA_CACHE_DIR.*Set it to a writable folder"):
         astra_xr.open_scene(SCENE, ["red"], catalog="sample").red[0, 0].load()
 

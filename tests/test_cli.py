@@ -65,7 +65,7 @@ def test_resolve_prints_the_contract(capsys: Capture) -> None:
     assert href.startswith("file://")
 
 
-def test_info_tells_the_bands_and_signs_nothing(world: World, capsys: Capture) -> None:
+def test_info_lists_the_bands_and_signs_nothing(world: World, capsys: Capture) -> None:
     assert main(["info", SAMPLE, "--catalog", "planetary-computer"]) == 0
     out = capsys.readouterr().out
     assert "EPSG:32610" in out

@@ -291,7 +291,7 @@ class TestWords:
         ],
         ids=lambda error: type(error).__name__,
     )
-    def test_text_from_elsewhere_is_redacted(self, error: AstraError) -> None:
+    def test_foreign_text_is_redacted(self, error: AstraError) -> None:
         assert SECRET not in f"{error!s} {error!r} {error.__dict__}"
 
     def test_long_input_is_cut(self) -> None:

@@ -303,7 +303,7 @@ def test_conversions(
     assert not any(HUSH.encode() in p.read_bytes() for p in root.rglob("*") if p.is_file())
 
 
-def test_an_interrupted_look(network: Loopback) -> None:
+def test_an_interrupted_check_of_a_source(network: Loopback) -> None:
     def interrupt(request: httpx.Request) -> httpx.Response:
         assert request.headers["x-key"] == HUSH
         raise KeyboardInterrupt

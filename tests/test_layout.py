@@ -117,7 +117,7 @@ def test_the_contracts_name_every_catalog_and_mission() -> None:
     }
 
 
-def test_only_arrays_look_at_the_inside_of_xarray() -> None:
+def test_only_arrays_uses_internals_of_xarray() -> None:
     inside = re.compile(r"xarray\.core|\._data\b|\._in_memory\b")
     found = {path.parent.name for path in MODULES if inside.search(path.read_text())}
     assert found == {"arrays"}

@@ -37,7 +37,7 @@ def test_it_opens_anywhere(path: Path) -> None:
 
 
 @each
-def test_it_begins_with_words_and_says_that_the_sample_is_made_up(path: Path) -> None:
+def test_it_begins_with_text_and_says_that_the_sample_is_synthetic(path: Path) -> None:
     first = read(path)[0]
     assert first["cell_type"] == "markdown"
     assert first["source"].startswith("# ")

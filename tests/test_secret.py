@@ -21,7 +21,7 @@ class Held:
 
 
 @pytest.mark.parametrize("value", [HUSH, HUSH.encode()])
-def test_it_shows_itself_nowhere(value: Any) -> None:
+def test_it_is_never_shown(value: Any) -> None:
     key = Secret(value)
     shown = [
         repr(key),
@@ -36,7 +36,7 @@ def test_it_shows_itself_nowhere(value: Any) -> None:
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_it_travels_nowhere(protocol: int) -> None:
+def test_it_cannot_be_pickled(protocol: int) -> None:
     for each in (Secret(HUSH), Held(Secret(HUSH)), [Secret(HUSH)]):
         with pytest.raises(TypeError, match="cannot be pickled"):
             pickle.dumps(each, protocol)

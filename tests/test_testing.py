@@ -290,7 +290,7 @@ class TestFaults:
 
 
 class TestFakeClock:
-    def test_moves_when_told(self) -> None:
+    def test_moves_only_when_advanced(self) -> None:
         clock = FakeClock()
         begun = clock()
         assert clock() == begun

@@ -79,7 +79,7 @@ def test_nodata_hides_nothing_and_has_no_margin() -> None:
     assert not classes_of("hls", "Fmask", stored).astra.mask().any()
 
 
-def test_the_class_band_is_fetched_and_lies_on_the_same_grid() -> None:
+def test_the_class_band_is_opened_on_the_same_grid() -> None:
     ds = scene()
     mask = ds.astra.mask()
     opened = scene(["red", "SCL"])

@@ -44,7 +44,7 @@ CUTS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("cut", CUTS)
-def test_what_is_told_is_what_it_costs(server: RangeServer, ds: xr.Dataset, cut: str) -> None:
+def test_the_cost_is_that_of_the_read(server: RangeServer, ds: xr.Dataset, cut: str) -> None:
     part = ds.isel(CUTS[cut])
     cost = part.astra.explain()
     server.reset()

@@ -158,7 +158,7 @@ def test_four_bands_of_bytes_have_no_alpha(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("profile", ["deflate", "lerc_zstd"])
 @pytest.mark.parametrize("options", [{}, {"mask_and_scale": False}, {"crs": "EPSG:4326"}])
-def test_a_web_optimized_cog_lies_on_the_grid_of_web_maps(
+def test_a_web_optimized_cog_is_on_the_grid_of_web_maps(
     tmp_path: Path, profile: str, options: dict[str, Any]
 ) -> None:
     ds = scene(["red", "SCL"], **options).isel(x=slice(700), y=slice(100, 800))

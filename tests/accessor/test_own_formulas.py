@@ -84,7 +84,7 @@ def test_a_name_that_means_two_bands_is_refused() -> None:
     np.testing.assert_allclose(ds.astra.index("nir/red"), ds.nir / ds.red)
 
 
-def test_only_differences_of_bands_lie_within_bounds() -> None:
+def test_only_differences_of_bands_have_bounds() -> None:
     ds = NUMBERS.assign(vh=-NUMBERS.vv / 2)
     values = ds.astra.index("(vv - vh) / (vv + vh)")
     np.testing.assert_allclose(values, np.full((4, 5), 3.0), rtol=1e-5)
@@ -126,7 +126,7 @@ def test_only_differences_of_bands_lie_within_bounds() -> None:
         ("N+1if", "is missing"),
     ],
 )
-def test_what_is_no_formula_is_refused_in_words(formula: str, told: str) -> None:
+def test_an_invalid_formula_has_a_clear_error(formula: str, told: str) -> None:
     with pytest.raises(InvalidParameter) as caught:
         NUMBERS.astra.index(formula)
     assert told in str(caught.value)

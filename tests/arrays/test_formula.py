@@ -93,7 +93,7 @@ def test_files_of_other_tiles_or_strips_are_computed_too(folder: Path, tmp_path:
     np.testing.assert_allclose(got.values, expected, rtol=1e-3, atol=2e-5)
 
 
-def test_an_index_is_lazy_and_its_values_are_kept(folder: Path) -> None:
+def test_an_index_is_lazy_and_caches_its_values(folder: Path) -> None:
     before = traffic().requests
     ndvi = astra_xr.open_scene(item(str(folder))).astra.index("NDVI")
     assert traffic().requests == before

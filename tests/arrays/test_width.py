@@ -64,7 +64,7 @@ WAYS: dict[str, tuple[int, Callable[[xr.Dataset], Any]]] = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_all_headers_are_asked_for_at_once(
+def test_all_headers_are_requested_at_once(
     served: HeldServer, items: list[dict[str, Any]], way: str
 ) -> None:
     bands, work = WAYS[way]

@@ -134,7 +134,7 @@ def test_it_finds_its_scene_and_raises_if_it_has_none(network: Loopback, name: s
 
 
 @each
-def test_its_hrefs_are_signed_and_the_secret_shows_nowhere(network: Loopback, name: str) -> None:
+def test_its_hrefs_are_signed_and_show_no_secret(network: Loopback, name: str) -> None:
     serve(network, name)
     catalog = fresh(name)
     found = catalog.find(parse_item_id(CASES[name].scene))

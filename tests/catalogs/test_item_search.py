@@ -156,7 +156,7 @@ WAYS: dict[str, Json] = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_every_way_to_ask_and_to_page_finds_all(
+def test_every_form_of_query_and_paging_finds_all(
     network: Loopback, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda seconds: None)

@@ -98,9 +98,7 @@ def check_red(ds: Any) -> None:
 
 
 @pytest.mark.parametrize("where", ["folder", "url of the folder", "static", "static item"])
-def test_an_items_own_id_opens_whatever_it_is_of(
-    folder: Path, site: RangeServer, where: str
-) -> None:
+def test_an_items_own_id_opens_for_any_mission(folder: Path, site: RangeServer, where: str) -> None:
     catalog = {
         "folder": str(folder),
         "url of the folder": folder.as_uri(),
@@ -171,7 +169,7 @@ def test_a_static_catalog_leads_to_no_private_host(network: Loopback) -> None:
     assert all("10.0.0.7" not in url for _, url in network.log)
 
 
-def test_links_to_nowhere_and_files_that_are_gone_are_passed_over(folder: Path) -> None:
+def test_dead_links_and_missing_files_are_skipped(folder: Path) -> None:
     catalog, scene = connect(str(folder), Settings()), parse_item_id(items.FIELD)
     found = catalog.find(scene)
     (folder / f"{items.FIELD}.json").symlink_to(folder / "gone.json")

@@ -110,7 +110,7 @@ def test_many_threads_make_one_request(catalog: PlanetaryComputer, tokens: Token
     assert len(tokens.paths) == 1
 
 
-def test_a_refused_token_is_replaced_once_for_all_who_held_it(
+def test_a_refused_token_is_replaced_once_for_all_callers(
     catalog: PlanetaryComputer, tokens: Tokens
 ) -> None:
     old = catalog.sign(BLOB)

@@ -74,7 +74,7 @@ def test_a_good_token_serves_while_its_renewal_hangs(clock: FakeClock) -> None:
     assert signer.asked == 2
 
 
-def test_nobody_gets_a_token_that_is_about_to_expire(clock: FakeClock) -> None:
+def test_a_token_that_is_about_to_expire_is_renewed(clock: FakeClock) -> None:
     tokens, signer = held(clock), Signer()
     tokens.get("c", signer)
     clock.advance(timedelta(minutes=59))

@@ -65,7 +65,7 @@ def test_two_keys_do_not_wait_for_each_other(tmp_path: Path) -> None:
     assert list((tmp_path / "locks").iterdir()) == []
 
 
-def test_files_of_the_killed_are_taken_away_and_those_at_work_kept(tmp_path: Path) -> None:
+def test_lock_files_of_killed_processes_are_deleted_and_those_in_use_kept(tmp_path: Path) -> None:
     locks = tmp_path / "locks"
     locks.mkdir()
     for number in range(20):

@@ -476,7 +476,7 @@ class TestWhatACatalogMayName:
     @pytest.mark.parametrize(
         "target", ["http://127.0.0.1:{port}/B04.jp2", "file:///etc/passwd", "https://10.0.0.1/"]
     )
-    def test_redirects_are_looked_at(
+    def test_redirects_are_checked(
         self, converter: Converter, network: Loopback, server: RangeServer, target: str
     ) -> None:
         network.routes[HOST] = server.url()
@@ -551,7 +551,7 @@ class TestCrash:
         assert not list((tmp_path / "store").rglob("*.tif"))
 
     @pytest.mark.parametrize("damage", [lambda body: body[:2000], lambda body: body[:400]])
-    def test_a_damaged_source_is_not_kept(
+    def test_a_damaged_source_is_not_stored(
         self, tmp_path: Path, sources: Path, damage: Callable[[bytes], bytes]
     ) -> None:
         (tmp_path / "B04.jp2").write_bytes(damage((sources / "B04.jp2").read_bytes()))

@@ -456,7 +456,7 @@ def s3() -> Iterator[tuple[str, str, str]]:
         yield server
 
 
-def test_about_tells_no_secret(tmp_path: Path) -> None:
+def test_about_json_has_no_secret(tmp_path: Path) -> None:
     store = LocalStore(root=tmp_path)
     put(store, tmp_path / "work/a")
     told = json.loads((tmp_path / "assets" / KEY / "about.json").read_text())

@@ -129,7 +129,7 @@ def test_tokens_that_have_expired_are_requested_again(world: World, network: Loo
     assert signer.asked == 3
 
 
-def test_a_service_that_gives_out_expired_tokens_alone_is_told(
+def test_a_service_that_issues_only_expired_tokens_is_an_error(
     world: World, network: Loopback
 ) -> None:
     network.routes[PC] = Signer(world, timedelta(0), -HOUR)

@@ -116,7 +116,7 @@ class TestReadMtl:
             ),
         ],
     )
-    def test_what_tells_nothing(self, odd: Any) -> None:
+    def test_items_without_information(self, odd: Any) -> None:
         assert read_mtl(odd) == {}
 
     def test_a_recorded_file(self, shared: Path) -> None:
@@ -191,7 +191,7 @@ class TestOpening:
         assert len(caplog.messages) == 2
 
     @pytest.mark.parametrize("bands", ["red", None])
-    def test_it_is_not_asked_for_in_vain(self, bands: str | None) -> None:
+    def test_it_is_not_requested_if_it_is_not_needed(self, bands: str | None) -> None:
         # No host answers here: that it does not fail shows that none is asked.
         modes: tuple[RadiometryMode, ...] = ("file", "raw")
         for mode in modes:

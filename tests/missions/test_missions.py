@@ -368,7 +368,7 @@ class TestCorrection:
             assert correction.offset == offset
 
     @pytest.mark.parametrize("told", [None, "", "unknown", "5", [], "L2A"])
-    def test_not_told(self, told: Any) -> None:
+    def test_not_reported(self, told: Any) -> None:
         item = {"id": "S2B_10SEG_20250115_0_L2A", "properties": {"s2:processing_baseline": told}}
         assert S2.correction(item) is None
 

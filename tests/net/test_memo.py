@@ -67,7 +67,7 @@ def test_made_once_for_all_who_wait() -> None:
     assert made == [1]
 
 
-def test_failures_are_shared_but_not_kept() -> None:
+def test_failures_are_shared_but_not_cached() -> None:
     memo: Memo[str, int] = Memo(size=2, life=10)
     begun, go = threading.Event(), threading.Event()
 
@@ -206,7 +206,7 @@ def test_each_entry_may_have_a_life_of_its_own() -> None:
     assert made[6:] == ["short"]
 
 
-def test_one_that_is_refused_is_replaced_once_for_all_who_held_it() -> None:
+def test_a_refused_entry_is_replaced_once_for_all_callers() -> None:
     memo: Memo[str, int] = Memo(size=2, life=10)
     begun, go = threading.Event(), threading.Event()
     made: list[int] = []
@@ -233,7 +233,7 @@ def test_one_that_is_refused_is_replaced_once_for_all_who_held_it() -> None:
     assert made == [0, 1]
 
 
-def test_what_is_being_made_when_all_is_forgotten_is_not_kept() -> None:
+def test_an_entry_being_made_when_the_cache_is_cleared_is_not_cached() -> None:
     memo: Memo[str, str] = Memo(size=2, life=10)
     begun, go = threading.Event(), threading.Event()
 

@@ -260,7 +260,7 @@ def test_more_bytes_than_requested_are_not_taken(chunked: bool) -> None:
     assert sent < 100 << 20
 
 
-def test_tiles_without_a_version_are_not_kept(tmp_path: Path) -> None:
+def test_tiles_without_a_version_are_not_cached(tmp_path: Path) -> None:
     one, two = (
         np.random.default_rng(seed).integers(1, 9000, (512, 512)).astype(np.uint16)
         for seed in (1, 2)

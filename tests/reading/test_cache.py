@@ -83,7 +83,7 @@ def test_it_holds_no_more_than_its_limit(server: RangeServer) -> None:
     assert tile_cache.bytes > 0
 
 
-def test_what_would_push_everything_out_is_not_kept(server: RangeServer) -> None:
+def test_a_read_that_would_evict_everything_is_not_cached(server: RangeServer) -> None:
     get(server)
     kept = tile_cache.bytes
     astra_xr.configure(tile_cache=kept * 10)

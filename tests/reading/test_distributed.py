@@ -89,7 +89,7 @@ def test_a_pickle_is_small_and_reads(
         assert len(pickle.dumps(found[0])) < 1100
 
 
-def test_tokens_stay_when_urls_are_signed_anew(storage: SigningStorage) -> None:
+def test_tokens_stay_when_urls_are_signed_again(storage: SigningStorage) -> None:
     source = AskedUrl(storage.server.url(""), "B04.tif")
     chunks = {"y": 512, "x": 512}
     first = band(source).chunk(chunks)

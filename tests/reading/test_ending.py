@@ -51,7 +51,7 @@ for read in reads:
 
 
 @pytest.mark.parametrize("before", ["a read before", "none before"])
-def test_a_read_at_the_end_is_refused_in_words(tmp_path: Path, before: str) -> None:
+def test_a_read_while_the_process_ends_has_a_clear_error(tmp_path: Path, before: str) -> None:
     """In a thread that outlives the main one, in ``atexit``, and in ``__del__``."""
     path = tmp_path / "B04.tif"
     write_cog(path, np.ones((200, 200), np.uint16))

@@ -98,7 +98,7 @@ def kept(cache: Path) -> list[Path]:
     return sorted(p for p in cache.glob("*") if not p.name.startswith("new-"))
 
 
-def test_the_next_process_asks_for_tiles_alone(
+def test_the_next_process_requests_only_tiles(
     server: RangeServer, files: Path, cache: Path
 ) -> None:
     found = write(files, 1)
@@ -154,9 +154,7 @@ def test_a_file_that_became_much_smaller(server: RangeServer, files: Path) -> No
     assert (get(server) == 7).all()
 
 
-def test_a_kept_header_of_another_shape_is_not_held_against_the_item(
-    server: RangeServer, files: Path
-) -> None:
+def test_a_kept_header_of_another_shape_is_read_again(server: RangeServer, files: Path) -> None:
     write(files, 1, side=300)
     get(server, side=300, rows=(0, 9), cols=(0, 9))
     found = write(files, 2)
@@ -234,14 +232,16 @@ def test_a_folder_that_cannot_be_written_to(
         assert headers_asked(server) == 1
 
 
-def test_what_has_no_version_is_not_kept(server: RangeServer, files: Path, cache: Path) -> None:
+def test_files_without_a_version_are_not_kept(
+    server: RangeServer, files: Path, cache: Path
+) -> None:
     server.rule = lambda request: Reply(headers={"ETag": "", "Last-Modified": ""})
     write(files, 1)
     get(server)
     assert not kept(cache)
 
 
-def test_signatures_are_neither_kept_nor_part_of_what_is_found(
+def test_signatures_are_neither_stored_nor_part_of_the_key(
     server: RangeServer, files: Path, cache: Path
 ) -> None:
     write(files, 1)

@@ -261,7 +261,7 @@ def test_overviews(tmp_path: Path, compress: str, predictor: int) -> None:
     assert len(shapes) == 4
 
 
-def test_gdal_reads_single_pixels_without_all_that_lies_between(tmp_path: Path) -> None:
+def test_gdal_reads_single_pixels_without_those_between(tmp_path: Path) -> None:
     side, path = 12_000, tmp_path / "strips.tif"
     corner = np.arange(300 * 400, dtype="float32").reshape(1, 300, 400)
     write(
@@ -321,7 +321,7 @@ def test_panning_a_window_reads_each_tile_once(tmp_path: Path) -> None:
         assert len(server.requests) > once
 
 
-def test_a_file_that_changes_between_reads_raises_once_then_opens_anew(tmp_path: Path) -> None:
+def test_a_file_that_changes_between_reads_raises_once_then_opens_again(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     first, second = make("uint16"), make("uint16")[:, ::-1]
     with RangeServer(tmp_path) as server:
@@ -339,7 +339,7 @@ def test_a_file_that_changes_between_reads_raises_once_then_opens_anew(tmp_path:
         np.testing.assert_array_equal(get((0, 10))[0], second[0, :10])
 
 
-def test_a_rewritten_local_file_is_read_anew(tmp_path: Path) -> None:
+def test_a_rewritten_local_file_is_read_again(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     for pixels in (make("uint16"), make("uint16")[:, ::-1]):
         write(path, pixels, compress="deflate")

@@ -152,7 +152,7 @@ def test_a_damaged_tiff_raises(tmp_path: Path) -> None:
         read_header(FixedUrl(str(path)), "scene red")
 
 
-def test_a_header_tells_all(tmp_path: Path) -> None:
+def test_a_header_has_all_metadata(tmp_path: Path) -> None:
     data = np.ones((2, 64, 80), np.int16)
     path = write_cog(tmp_path / "c.tif", data, nodata=-1, scales=(0.5, 2.0), offsets=(1.0, 0.0))
     header = read_header(FixedUrl(str(path)), "scene red")

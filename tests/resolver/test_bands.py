@@ -493,7 +493,7 @@ class TestAnyItem:
         assert item == before, "what it reads stays as it was"
 
     @given(item=real_items)
-    def test_what_is_listed_can_be_asked_for(self, item: Json) -> None:
+    def test_listed_names_open(self, item: Json) -> None:
         for mission in (S2, LANDSAT):
             found = match_bands(item, mission)
             for entry in found:

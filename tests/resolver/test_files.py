@@ -131,7 +131,7 @@ class TestLooking:
         with rasterio.open(path_of(asset["href"])) as made:
             np.testing.assert_array_equal(made.read(1), numbers((60, 60)))
 
-    def test_sizes_are_asked_for_once(self, tmp_path: Path, world: Any) -> None:
+    def test_sizes_are_requested_once(self, tmp_path: Path, world: Any) -> None:
         resolver = LocalResolver(Settings(cache_dir=tmp_path))
         for _ in range(2):
             answer = resolver.resolve(ID, "red,nir", catalog="earth-search").to_dict()
@@ -172,7 +172,7 @@ class TestFormats:
         assert asset["proj:shape"] == [SIZE, SIZE]
         assert "raster:bands" not in asset
 
-    def test_clouds_take_no_part_where_a_band_tells_them(
+    def test_clouds_are_left_out_if_a_band_has_them(
         self, storage: RangeServer, folder: Path, network: Loopback, resolver: LocalResolver
     ) -> None:
         classes = np.full((SIZE // 2, SIZE // 2), 4, "uint8")

@@ -291,7 +291,7 @@ class TestWrongZones:
             (-178.9, 29.2, -176.8, 31.3),
         ],
     )
-    def test_else_the_file_is_asked(self, box: Any, caplog: pytest.LogCaptureFixture) -> None:
+    def test_else_the_file_is_read(self, box: Any, caplog: pytest.LogCaptureFixture) -> None:
         assert self.found(3271, 7_870_000, box) is None
         (message,) = caplog.messages
         assert message.startswith("x: the grid of its proj: fields is not used: ")
@@ -354,7 +354,7 @@ class TestOpening:
         assets = {"a": {"href": str(path), "type": "image/tiff"}}
         return {"type": "Feature", "id": "x", "properties": properties, "assets": assets}
 
-    def test_the_file_is_asked_and_that_is_logged(
+    def test_the_file_is_read_and_that_is_logged(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         with caplog.at_level(logging.INFO, "astra_xr.scenes"):
@@ -365,7 +365,7 @@ class TestOpening:
         ]
 
     @pytest.mark.parametrize("code", ["EPSG:999999", "nonsense", "PROJCS[", "EPSG:None", 32767])
-    def test_a_crs_that_nobody_knows_gives_way_to_the_file(self, tmp_path: Path, code: Any) -> None:
+    def test_an_unknown_crs_is_replaced_by_the_files(self, tmp_path: Path, code: Any) -> None:
         told = {"proj:shape": [64, 64], "proj:transform": [1, 0, 0, 0, -1, 0]}
         ds = astra_xr.open_scene(self.item(tmp_path, **told, **{"proj:code": code}))
         assert ds.rio.crs.to_epsg() == 32610

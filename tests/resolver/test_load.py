@@ -72,7 +72,7 @@ def test_a_hundred_ids_at_once(busy: Busy, catalog: str | None) -> None:
     assert busy.asked == 100
 
 
-def test_one_id_wanted_by_many_is_asked_for_once(busy: Busy) -> None:
+def test_an_id_that_many_request_is_looked_up_once(busy: Busy) -> None:
     resolver = LocalResolver(Settings())
     with ThreadPoolExecutor(50) as pool:
         jobs = [pool.submit(resolver.resolve, scene("10SEG"), "red") for _ in range(50)]
@@ -88,7 +88,7 @@ def test_known_ids_are_known_by_catalog_too(busy: Busy) -> None:
     assert busy.asked == 1
 
 
-def test_few_are_kept(busy: Busy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_is_bounded(busy: Busy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("astra_xr.resolver.lookup._KEPT", 4)
     resolver = LocalResolver(Settings())
     for tile in (*tiles(8), tiles(8)[0]):

@@ -113,7 +113,7 @@ def test_the_scene_opens_through_another(
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_nobody_can_and_the_error_says_what_each_said(
+def test_if_all_fail_the_error_has_the_reason_of_each(
     network: Loopback, stack: ExitStack, fault: str
 ) -> None:
     spoil(network, stack, ES, fault)
@@ -179,13 +179,13 @@ def test_a_band_that_only_the_other_has(world: World) -> None:
     assert astra_xr.resolve(SCENE, "red", sign=False).catalog == "earth-search"
 
 
-def test_a_slip_of_the_pen_bothers_nobody_else(world: World) -> None:
+def test_a_misspelled_name_does_not_query_other_catalogs(world: World) -> None:
     with pytest.raises(UnknownBand, match="no band 'rde'. Did you mean 'red'"):
         astra_xr.resolve(SCENE, "rde", sign=False)
     assert world.planetary_computer.asked == []
 
 
-def test_a_band_that_nobody_has(world: World) -> None:
+def test_a_band_that_no_catalog_has(world: World) -> None:
     with pytest.raises(UnknownBand, match="no band 'B12'"):
         astra_xr.resolve(SCENE, "B12", sign=False)
 

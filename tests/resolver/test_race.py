@@ -80,7 +80,7 @@ def test_the_first_is_preferred_and_no_other_is_queried(field: Field) -> None:
     assert field.asked == ["a"]
 
 
-def test_after_a_failure_the_next_is_asked_at_once(field: Field) -> None:
+def test_after_a_failure_the_next_is_queried_at_once(field: Field) -> None:
     nothing = SceneNotFound(scene_id="x", asked=["B"])
     finish = field.run(field.fails("a"), field.fails("b", nothing), field.answers("c"))
     assert finish.winner == "c"
@@ -88,13 +88,13 @@ def test_after_a_failure_the_next_is_asked_at_once(field: Field) -> None:
     assert finish.failures["b"] is nothing
 
 
-def test_while_one_is_silent_the_next_is_asked_as_well(field: Field) -> None:
+def test_while_one_is_silent_the_next_is_queried_too(field: Field) -> None:
     finish = field.run(field.hangs("a"), field.hangs("b"), field.answers("c"), hedge=0.01)
     assert finish.winner == "c"
     assert finish.failures == {}  # the two may still be at it
 
 
-def test_while_one_asks_again_the_next_is_asked_as_well(field: Field) -> None:
+def test_while_one_retries_the_next_is_queried_too(field: Field) -> None:
     down = UpstreamUnavailable(service="A", reason="down (HTTP 503)")
 
     def patient() -> str:
@@ -121,7 +121,7 @@ def test_the_slow_one_may_still_win(field: Field) -> None:
     assert (finish.winner, list(finish.failures)) == ("a", ["b"])
 
 
-def test_nobody_answers_in_time(field: Field) -> None:
+def test_no_catalog_answers_in_time(field: Field) -> None:
     finish = field.run(field.hangs("a"), field.hangs("b"), timeout=0.05, hedge=0.01)
     assert finish.winner is None
     assert sorted(finish.failures) == ["a", "b"]
@@ -138,7 +138,7 @@ def test_one_alone_keeps_its_own_time_in_the_callers_thread(field: Field) -> Non
     assert (finish.winner, list(finish.failures)) == (None, ["a"])
 
 
-def test_nobody_to_ask(field: Field) -> None:
+def test_no_catalog_to_query(field: Field) -> None:
     assert field.run() == Finish(winner=None, answer=None, failures={})
 
 

@@ -396,10 +396,10 @@ class TestUnknownMission:
             {"data_type": "other"},
         ],
     )
-    def test_nothing_told(self, asset: Json) -> None:
+    def test_no_metadata(self, asset: Json) -> None:
         assert alone(PLAIN, asset) is None
 
-    def test_beyond_what_is_told(self) -> None:
+    def test_a_plane_beyond_the_metadata(self) -> None:
         assert alone(PLAIN, {"raster:bands": [{"data_type": "uint8"}]}, index=2) is None
 
     @pytest.mark.parametrize("text", ["nan", "NaN", math.nan])
@@ -448,7 +448,7 @@ class TestUnknownMission:
         assert found is None
 
 
-def test_a_mission_whose_band_is_unknown_takes_the_items_word() -> None:
+def test_an_unknown_band_of_a_mission_uses_the_item() -> None:
     asset = {"raster:bands": [{"data_type": "uint8", "nodata": 0, "scale": 0.01}]}
     item = {"id": items.PRODUCT, "properties": {}}
     band = Band(native="cloud")

@@ -34,7 +34,7 @@ ZARR = {
 
 
 @pytest.mark.parametrize("bands", [None, ["red", "nir"]])
-def test_zarr_is_told_and_who_has_the_scene_as_a_raster(world: World, bands: Any) -> None:
+def test_zarr_is_named_with_a_catalog_that_has_rasters(world: World, bands: Any) -> None:
     item = other(items.PRODUCT, ZARR)
     with pytest.raises(InvalidItem) as caught:
         astra_xr.open_scene(item, bands)
@@ -97,7 +97,7 @@ def test_jpeg_2000_alone(world: World) -> None:
     assert ds.attrs["catalog"] == "planetary-computer"
 
 
-def test_level_1c_lies_in_its_own_bucket(network: Loopback) -> None:
+def test_level_1c_is_in_its_own_bucket(network: Loopback) -> None:
     text = json.dumps(jp2_only()).replace("sentinel-2-l2a", "sentinel-2-l1c")
     item = json.loads(text.replace("MSIL2A", "MSIL1C").replace("_L2A", "_L1C"))
     item["assets"]["odd"] = {**item["assets"]["red"], "href": "s3://sentinel-s2-l2a/R10m/B04.jp2"}

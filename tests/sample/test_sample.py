@@ -80,9 +80,7 @@ def test_every_file_is_a_valid_cog(made: Path, key: str) -> None:
 
 
 @pytest.mark.parametrize("key", item.FILES)
-def test_the_item_tells_the_truth_about_its_files(
-    made: Path, document: dict[str, Any], key: str
-) -> None:
+def test_the_item_matches_its_files(made: Path, document: dict[str, Any], key: str) -> None:
     asset = document["assets"][key]
     path = made.parent / asset["href"]
     assert path.stat().st_size == asset["file:size"]
@@ -255,7 +253,9 @@ def pretend(before: Callable[[], object] = lambda: None) -> Callable[..., None]:
     return make
 
 
-def test_of_several_at_once_one_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_processes_that_make_it_at_once_keep_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     together = threading.Barrier(4)
     monkeypatch.setattr(scene, "_make", pretend(lambda: together.wait(60)))
     found: list[Path] = []

@@ -70,7 +70,7 @@ def test_the_items_tell_the_truth(year: dict[str, Path]) -> None:
                 assert dataset.read().min() > 0
 
 
-def test_the_year_lies_on_the_ground_of_the_whole_scene(year: dict[str, Path]) -> None:
+def test_the_year_is_on_the_ground_of_the_whole_scene(year: dict[str, Path]) -> None:
     with rasterio.open(year["20250316"] / "B04.tif") as part:
         assert part.transform.c == item.EAST + 9360
         assert part.transform.f == item.NORTH - 4440

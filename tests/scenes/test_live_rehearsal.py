@@ -43,7 +43,7 @@ def test_catalogs_that_differ_or_lack_it_fail(world: World) -> None:
         compare(CASE, ["earth-search", "planetary-computer"])
 
 
-def test_they_are_skipped_unless_asked_for() -> None:
+def test_they_are_skipped_by_default() -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider"]
     # Without the options of this run, such as coverage, which fails where little is reached.
     environ = {key: value for key, value in os.environ.items() if key != "PYTEST_ADDOPTS"}

@@ -50,7 +50,7 @@ def test_same_ground_gives_the_same_reflectance_from_every_catalog(
     assert ds.attrs["scene_id"] == PRODUCT
 
 
-def test_opening_asks_the_catalog_once_and_touches_no_file(world: World) -> None:
+def test_opening_queries_the_catalog_once_and_reads_no_file(world: World) -> None:
     ds = astra_xr.open_scene(PRODUCT, bands=["red", "nir"])
     assert world.earth_search.asked == ["POST /v1/search"]
     assert world.storage.requests == []
@@ -72,7 +72,7 @@ def test_grid_is_exact_and_read_by_rioxarray_and_odc(world: World) -> None:
     assert ds.red.rio.crs.to_epsg() == 32610
 
 
-def test_a_variable_tells_what_it_is(world: World) -> None:
+def test_the_attrs_of_a_variable(world: World) -> None:
     ds = astra_xr.open_scene(PRODUCT, bands=["red", "B08"])
     assert list(ds) == ["red", "B08"]
     told = ds.red.attrs
@@ -120,7 +120,7 @@ def test_landsat_by_its_names(world: World) -> None:
     assert len(flags["flag_values"]) == len(flags["flag_meanings"].split())
 
 
-def test_item_of_pystac_or_json_asks_no_catalog(world: World, network: Loopback) -> None:
+def test_an_item_of_pystac_or_json_needs_no_catalog(world: World, network: Loopback) -> None:
     raw = items.planetary_computer(SIZE)
     for item in (raw, pystac.Item.from_dict(raw)):
         ds = astra_xr.open_scene(item, bands="nir")
@@ -211,7 +211,7 @@ def test_netcdf_round_trip_keeps_values_and_crs(world: World, tmp_path: object) 
         assert back.red.encoding["dtype"] == np.float32  # scaled, as every other writer has it
 
 
-def test_pickled_dataset_reads_elsewhere(world: World) -> None:
+def test_a_pickled_dataset_reads_in_another_process(world: World) -> None:
     ds = pickle.loads(pickle.dumps(astra_xr.open_scene(PRODUCT, bands=["red"])))
     np.testing.assert_allclose(ds.red.values, truth(world, "B04"), atol=3e-7)
 

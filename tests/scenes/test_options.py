@@ -388,7 +388,7 @@ DOORS: dict[str, Any] = {
         if name in getattr(astra_xr, door).__annotations__
     ],
 )
-def test_what_makes_no_sense_asks_nobody(network: Loopback, door: str, name: str) -> None:
+def test_invalid_options_send_no_request(network: Loopback, door: str, name: str) -> None:
     with pytest.raises(InvalidParameter) as caught:
         getattr(astra_xr, door)(DOORS[door], **{name: BAD[name]})
     assert caught.value.name == name

@@ -68,7 +68,7 @@ def test_opening_and_reading_a_box_costs_its_tiles_alone(middle: Box) -> None:
     np.testing.assert_array_equal(ds.B11, scene(["red", "B11"]).B11.sel(x=ds.x, y=ds.y))
 
 
-def test_what_lies_beyond_the_scene_is_nodata() -> None:
+def test_pixels_beyond_the_scene_are_nodata() -> None:
     whole = scene()
     left, _, _, top = whole.rio.bounds()
     ds = scene(["red", "SCL"], x=(left - 40, left + 100), y=(top - 100, top + 20))
@@ -184,7 +184,7 @@ def test_places_that_make_no_sense(options: dict[str, Any], words: str) -> None:
         scene(**options)
 
 
-def test_a_box_the_wrong_way_round_is_told() -> None:
+def test_a_box_with_swapped_edges_is_an_error() -> None:
     """Both of its readings are on earth, where the scene is."""
     item = {
         "id": "here",

@@ -26,7 +26,7 @@ def own(band: str) -> np.ndarray:
     return scene([band])[band].values
 
 
-def test_the_finest_is_the_default_and_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_finest_is_the_default_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="astra_xr")
     ds = scene()
     (line,) = [r.getMessage() for r in caplog.records if "several resolutions" in r.getMessage()]
@@ -75,7 +75,7 @@ def test_an_overview_costs_little() -> None:
     assert traffic().bytes - before < 500_000  # the full image has some 6 MB
 
 
-def test_class_bands_take_the_nearest_whatever_is_wished() -> None:
+def test_class_bands_always_use_the_nearest_pixel() -> None:
     ds = scene(["SCL", "red"], resolution=60, resampling="bilinear")
     assert ds.SCL.attrs["resampling"].startswith("nearest")
     assert ds.red.attrs["resampling"].startswith("bilinear")

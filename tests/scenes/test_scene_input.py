@@ -103,7 +103,7 @@ def test_one_scene_is_led_to_open_scene(one: str, found: list[pystac.Item]) -> N
 
 
 @pytest.mark.parametrize("odd", [5, None, 2.5, b"x", object(), True, np.float64(3), np.array(7)])
-def test_what_is_no_scene_is_refused_in_words(odd: Any) -> None:
+def test_an_input_that_is_no_scene_has_a_clear_error(odd: Any) -> None:
     for door in (astra_xr.open_scene, astra_xr.open_scene_tree, astra_xr.resolve):
         with pytest.raises(InvalidParameter, match="expected a scene id, a pystac.Item or an item"):
             door(odd, ["red"])

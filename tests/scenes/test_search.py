@@ -36,7 +36,7 @@ def search(**terms: Any) -> SearchResult:
     return astra_xr.search("sentinel-2", **{"datetime": "2025", **terms})
 
 
-def test_newest_first_as_many_as_wanted_whatever_the_pages(world: World) -> None:
+def test_newest_first_and_max_items_for_any_page_size(world: World) -> None:
     days(world, 3, 9, 1, 7, 5)
     for page in (1, 2, 100):
         world.earth_search.page = page
@@ -46,7 +46,7 @@ def test_newest_first_as_many_as_wanted_whatever_the_pages(world: World) -> None
         assert len(search()) == 5
 
 
-def test_pages_that_nobody_needs_are_not_fetched(world: World) -> None:
+def test_pages_that_are_not_needed_are_not_fetched(world: World) -> None:
     days(world, *range(1, 20))
     world.earth_search.page = 1
     with pytest.warns(UserWarning, match="the newest 2 scenes; there are more: max"):
@@ -124,7 +124,7 @@ def test_a_catalog_that_is_down_is_passed_over(
         search(bbox=BAY)
 
 
-def test_bad_terms_ask_nobody(network: Loopback) -> None:
+def test_invalid_terms_send_no_request(network: Loopback) -> None:
     with pytest.raises(InvalidParameter, match="look swapped"):
         search(bbox=(37.4, -122.6, 37.6, -122.3))
     with pytest.raises(InvalidParameter, match="datetime="):

@@ -104,7 +104,7 @@ def test_a_month_with_gaps_in_every_catalog(apis: dict[str, StacApi], seed: int)
     )
 
 
-def test_the_catalogs_are_asked_side_by_side_one_page_each_at_a_time(
+def test_catalogs_are_queried_concurrently_one_page_at_a_time(
     network: Loopback, apis: dict[str, StacApi]
 ) -> None:
     together = threading.Barrier(len(HOSTS))
@@ -130,7 +130,7 @@ def test_the_catalogs_are_asked_side_by_side_one_page_each_at_a_time(
     assert [len(api.searches) for api in apis.values()] == [3, 3, 3]
 
 
-def test_an_outage_hides_only_what_nobody_else_has(
+def test_an_outage_hides_only_scenes_of_that_catalog(
     network: Loopback, apis: dict[str, StacApi], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda seconds: None)
@@ -155,7 +155,7 @@ def test_an_outage_hides_only_what_nobody_else_has(
         search(catalog="planetary-computer")
 
 
-def test_answers_that_are_not_whole_are_told(apis: dict[str, StacApi]) -> None:
+def test_incomplete_answers_are_reported(apis: dict[str, StacApi]) -> None:
     api = apis["earth-search"]
     api.items = [on(day, items.earth_search_c1(SIZE)) for day in (1, 2)]
     broken = on(3, items.earth_search_c1(SIZE))
@@ -169,7 +169,7 @@ def test_answers_that_are_not_whole_are_told(apis: dict[str, StacApi]) -> None:
     assert "Passed over earth-search: 1 entry is not an item" in found._repr_html_()
 
 
-def test_what_every_catalog_gave_before_it_failed_is_kept(
+def test_results_before_a_failure_are_kept(
     network: Loopback, apis: dict[str, StacApi], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda seconds: None)
@@ -211,14 +211,14 @@ def test_a_catalog_that_is_down_is_left_when_the_others_have_answered(
     network: Loopback, apis: dict[str, StacApi], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ASTRA_PATIENCE", "3600")
-    monkeypatch.setattr("astra_xr.net.patience._LAST", 9.7)  # of the ten seconds
+    monkeypatch.setattr("astra_xr.net.retries._LAST", 9.7)  # of the ten seconds
     apis["planetary-computer"].items = [MAKE["planetary-computer"](SIZE)]
     apis["earth-search"].fault = httpx.Response(503)
     found = search()
     assert (len(found), found.passed_over) == (1, {"earth-search": "down (HTTP 503)"})
 
 
-def test_nobody_reads_on_after_an_interrupt(network: Loopback, apis: dict[str, StacApi]) -> None:
+def test_no_page_is_read_after_an_interrupt(network: Loopback, apis: dict[str, StacApi]) -> None:
     pages, over = 0, threading.Event()
 
     def endless(request: httpx.Request) -> httpx.Response:
@@ -277,7 +277,7 @@ class TestCut:
         self.many(apis["planetary-computer"], 20, matched=True)
         assert len(search()) == len(search(max_items=None)) == len(search(max_items=20)) == 20
 
-    def test_ten_thousand_is_the_most_unless_more_is_asked_for(
+    def test_ten_thousand_is_the_maximum_unless_more_are_requested(
         self, apis: dict[str, StacApi], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for module in ("catalogs.query", "scenes.scene_search"):
@@ -348,7 +348,9 @@ class TestTerms:
             ({"max_items": 0}, "None for all"),
         ],
     )
-    def test_that_cannot_be_ask_nobody(self, network: Loopback, terms: Json, words: str) -> None:
+    def test_impossible_ones_send_no_request(
+        self, network: Loopback, terms: Json, words: str
+    ) -> None:
         with pytest.raises(InvalidParameter, match=words):
             search(**terms)
         assert network.log == []
@@ -409,7 +411,7 @@ def test_footprints_and_boxes_across_the_antimeridian(
         assert query.wants(ACROSS[form]) is there
 
 
-def test_a_box_across_the_antimeridian_is_asked_in_two_parts(apis: dict[str, StacApi]) -> None:
+def test_a_box_across_the_antimeridian_is_queried_in_two_parts(apis: dict[str, StacApi]) -> None:
     apis["planetary-computer"].items = [ACROSS["below -180"]]
     assert len(search(bbox=(179, -18, -179, -17))) == 1
     (body,) = apis["planetary-computer"].searches

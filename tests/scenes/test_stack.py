@@ -59,7 +59,7 @@ def test_each_moment_is_the_scene_as_it_opens_alone(sample: xr.Dataset) -> None:
         assert here.odc.geobox == alone.odc.geobox
 
 
-def test_time_is_sorted_utc_and_tells_its_scene(sample: xr.Dataset) -> None:
+def test_time_is_sorted_utc_and_each_step_has_its_scene(sample: xr.Dataset) -> None:
     assert sample.time.dtype == "datetime64[ns]"
     assert sample.indexes["time"].is_monotonic_increasing
     assert sample.time.values[0] == np.datetime64("2025-06-14T18:49:29")
@@ -238,7 +238,7 @@ def test_scenes_of_several_zones(tmp_path: Path) -> None:
     assert only.id.item() == f"sentinel-2:{west['id']}"
 
 
-def test_scenes_outside_are_left_out_with_a_word(
+def test_scenes_outside_are_left_out_and_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     near, far = s2_item(tmp_path, B04=dn(0)), s2_item(tmp_path, "20250125")
@@ -271,7 +271,7 @@ def test_missions_go_together_by_names_that_both_have(tmp_path: Path) -> None:
     assert ds.red.attrs["common_name"] == "red"
 
 
-def test_what_is_not_alike_is_not_stacked(tmp_path: Path) -> None:
+def test_scenes_that_do_not_match_are_not_stacked(tmp_path: Path) -> None:
     s2 = s2_item(tmp_path, B04=dn(0), B05=dn(1))
     landsat = landsat_item(tmp_path, red=dn(2, 90), nir08=dn(3, 90), swir16=dn(4, 90))
     with pytest.raises(InvalidParameter, match="0.704 and 0.87 µm"):
@@ -312,7 +312,7 @@ def test_an_empty_search_says_so() -> None:
         astra_xr.open_scenes(found)
 
 
-def test_failures_are_raised_or_told(tmp_path: Path) -> None:
+def test_failures_are_raised_or_listed(tmp_path: Path) -> None:
     missing = "sentinel-2:S2B_MSIL2A_20250615T184929"
     bad: dict[Any, type[AstraError]] = {missing: SceneNotFound, "rubbish": InvalidSceneId}
     for scene, error in bad.items():
@@ -337,7 +337,7 @@ def test_a_scene_without_the_band_is_left_out_as_a_whole(tmp_path: Path) -> None
     assert ds.astra.failures[["scene", "band"]].values.tolist() == [[poor["id"], "nir"]]
 
 
-def test_a_scene_without_time_is_told(tmp_path: Path) -> None:
+def test_a_scene_without_time_is_an_error(tmp_path: Path) -> None:
     odd = s2_item(tmp_path, B04=dn(0))
     odd["properties"]["datetime"] = None
     with pytest.raises(InvalidItem, match="no datetime"):

@@ -52,7 +52,7 @@ def test_a_place_is_covered_by_the_pixels_of_each_node() -> None:
     assert coarse.astra.mask().shape == coarse.B11.shape
 
 
-def test_grids_of_the_same_pixels_that_lie_otherwise(world: World) -> None:
+def test_grids_of_equal_pixels_at_other_positions(world: World) -> None:
     raw = items.planetary_computer(SIZE)
     raw["assets"]["B8A"] |= {"proj:epsg": 32611, "proj:shape": [SIZE, SIZE],
                              "proj:transform": [10, 0, -26850, 0, -10, 4217000]}  # fmt: skip

@@ -42,7 +42,7 @@ def test_the_client_raises_what_the_process_raises(served: Served) -> None:
     assert refused.value.__context__ is None
 
 
-def test_wrong_keys_are_told_apart_by_nothing(served: Served) -> None:
+def test_all_wrong_keys_have_the_same_response(served: Served) -> None:
     other = new_key("another")[1].reveal()
     told = set()
     for header in ("", "Basic abc", "Bearer", f"Bearer {other}", f"Bearer {served.key[:-1]}0x"):

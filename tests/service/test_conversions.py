@@ -146,7 +146,9 @@ def test_no_picture_brings_a_world_file(catalog: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in made if path.is_file()) == ["about.json", "nir.png"]
 
 
-def test_conversions_starve_nobody(catalog: Path, storage: RangeServer, tmp_path: Path) -> None:
+def test_conversions_do_not_block_other_requests(
+    catalog: Path, storage: RangeServer, tmp_path: Path
+) -> None:
     gate = storage.rule = Gate()
     core = core_settings(catalog=str(catalog), cache_dir=tmp_path / "service")
     with serving(core=core) as served:
@@ -162,7 +164,7 @@ def test_conversions_starve_nobody(catalog: Path, storage: RangeServer, tmp_path
             wire.close()
 
 
-def test_a_key_keeps_no_other_waiting_and_is_told_when_it_asks_for_too_much(
+def test_keys_take_turns_and_too_many_conversions_are_refused(
     catalog: Path, storage: RangeServer, tmp_path: Path
 ) -> None:
     gate = storage.rule = Gate()
@@ -219,7 +221,7 @@ class TestStoredFiles:
     """Of a disk that loses what was written to it."""
 
     @pytest.mark.parametrize("damage", ["gone", "cut", "flipped"])
-    def test_they_are_made_anew_and_never_served(
+    def test_they_are_made_again_and_never_served(
         self, catalog: Path, tmp_path: Path, damage: str
     ) -> None:
         core = core_settings(catalog=str(catalog), cache_dir=tmp_path / "service")
@@ -320,7 +322,7 @@ class TestShutdown:
         (path,) = made.rglob("*.tif")
         assert path.stat().st_size == told["file:size"]
 
-    def test_what_takes_too_long_is_told_so(
+    def test_a_conversion_that_takes_too_long_is_an_error(
         self, catalog: Path, storage: RangeServer, tmp_path: Path
     ) -> None:
         gate = storage.rule = Gate()

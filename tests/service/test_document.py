@@ -165,7 +165,7 @@ def test_generated_clients_have_names_and_codes(served: Served) -> None:
     assert told["servers"]
 
 
-def test_the_page_tells_people(served: Served) -> None:
+def test_the_page_has_all_parameters_and_errors(served: Served) -> None:
     page = httpx.get(f"{served.url}/docs").text
     for name in PARAMETERS:
         assert f"<code>{name}</code>" in page

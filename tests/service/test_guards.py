@@ -212,7 +212,7 @@ class TestKeys:
                 told = [httpx.get(url, headers=headers, timeout=60).status_code for _ in range(3)]
                 assert told == expected
 
-    def test_no_key_is_printed_where_it_would_be_kept(self, tmp_path: Path) -> None:
+    def test_no_key_is_printed_without_a_terminal(self, tmp_path: Path) -> None:
         path = tmp_path / "keys.json"
 
         def started(level: str) -> tuple[list[str], int, list[str]]:
@@ -335,7 +335,7 @@ class TestSlowAndLarge:
         assert (answers.closed, answers.statuses) == (True, [200])
         assert answers.raw.partition(b"\r\n\r\n")[2] == whole
 
-    def test_a_body_is_not_kept(self, served: Served) -> None:
+    def test_a_body_is_not_stored(self, served: Served) -> None:
         head = HEAD + b"Content-Length: 1000000000\r\n\r\n"
         answers = send(served.url, head, *[b"x" * (1 << 20)] * 4)
         assert answers.statuses[:1] == [200]

@@ -26,7 +26,7 @@ def left(response: httpx.Response) -> tuple[int, int]:
     return int(told[1]), int(told[2])
 
 
-def test_each_answer_to_a_key_tells_what_is_left() -> None:
+def test_each_answer_to_a_key_has_what_is_left() -> None:
     with serving(rate="5/minute") as served:
         red = f"scene_id={SCENE}&bands=red"
         asked = ("scene_id=x", f"{red}r", red, red, "scene_id=x", "scene_id=x", "scene_id=x")

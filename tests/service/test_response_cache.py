@@ -44,7 +44,7 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-def test_once_for_all_who_ask_and_again_after_its_time() -> None:
+def test_once_for_concurrent_requests_and_again_after_its_life() -> None:
     async def run() -> None:
         cook, now = Cook(), 0.0
         answers = Answers(cook, life=30, clock=lambda: now)
@@ -63,7 +63,7 @@ def test_once_for_all_who_ask_and_again_after_its_time() -> None:
     asyncio.run(run())
 
 
-def test_failures_are_told_to_all_and_not_kept() -> None:
+def test_failures_are_raised_to_all_and_not_cached() -> None:
     async def run() -> None:
         cook = Cook()
         cook.failure = ValueError("no")
@@ -78,7 +78,7 @@ def test_failures_are_told_to_all_and_not_kept() -> None:
 
 
 @pytest.mark.parametrize(("life", "made"), [(60, 2), (119, 2), (300, 1), (None, 1)])
-def test_urls_near_their_end_are_made_anew(life: float | None, made: int) -> None:
+def test_urls_that_expire_soon_are_made_again(life: float | None, made: int) -> None:
     async def run() -> None:
         cook = Cook()
         cook.life = None if life is None else timedelta(seconds=life)
@@ -91,7 +91,7 @@ def test_urls_near_their_end_are_made_anew(life: float | None, made: int) -> Non
     asyncio.run(run())
 
 
-def test_who_leaves_stops_what_nobody_else_waits_for() -> None:
+def test_the_last_request_that_leaves_stops_the_work() -> None:
     async def run() -> None:
         cook = Cook()
         answers = Answers(cook)

@@ -46,7 +46,7 @@ def test_keys_of_a_file_are_valid_too_until_they_are_revoked(tmp_path: Path) -> 
         assert "red" in service.resolver.resolve(SCENE, "red").assets
 
 
-def test_its_urls_are_its_own_whatever_the_environment_says(
+def test_its_urls_are_its_own_in_any_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("ASTRA_PUBLIC_URL", "https://resolver.example")

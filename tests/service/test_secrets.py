@@ -55,7 +55,7 @@ def test_settings(variable: str, text: str, monkeypatch: pytest.MonkeyPatch) -> 
     assert leaks(caught.value, *hushed) == []
 
 
-def test_what_is_kept_shows_nothing() -> None:
+def test_stored_secrets_show_nothing() -> None:
     settings = ServiceSettings(
         core=Settings(), api_keys=(HUSH,), url_keys={"a": LONG.encode()}, store=f"s3://{HUSH}"  # type: ignore[arg-type, dict-item]
     )  # fmt: skip

@@ -53,7 +53,7 @@ def test_keys_take_turns() -> None:
 
 
 @within_a_loop
-def test_nobody_fills_the_queue() -> None:
+def test_no_key_can_fill_the_queue() -> None:
     now = [0.0]
     order = turns(clock=lambda: now[0])
     a = order.join("a", range(30))  # the bands of one scene, however many

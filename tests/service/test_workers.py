@@ -221,7 +221,7 @@ def test_settings_from_the_environment() -> None:
         ServiceSettings.from_env({"ASTRA_DRAIN": "-1"})
 
 
-def test_windows_is_told_in_words(
+def test_windows_has_a_clear_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delattr("os.pread")

@@ -93,7 +93,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     changes=st.lists(st.tuples(st.integers(0, 700), st.integers(0, 255)), min_size=1, max_size=4)
 )
 @example(changes=[(330, 0)])
-def test_a_damaged_header_is_never_wrong_without_a_word(
+def test_a_damaged_header_is_an_error_or_read_correctly(
     good: Path, changes: list[tuple[int, int]], tmp_path: Path
 ) -> None:
     """Our pixels are those of the whole file, or what GDAL reads of these bytes, or our error."""

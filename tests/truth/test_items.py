@@ -330,7 +330,7 @@ told_fields = st.fixed_dictionaries(
 
 @settings(max_examples=150)
 @given(told=told_fields, at=st.sampled_from(["asset", "raster:bands", "bands", "eo:bands"]))
-def test_flags_are_of_the_cf_form_whatever_is_told_and_wherever(told: Json, at: str) -> None:
+def test_flags_are_cf_attributes_for_any_description_of_classes(told: Json, at: str) -> None:
     asset: Json = {"href": "https://h/a.tif", "type": COG}
     asset |= told if at == "asset" else {at: [{"name": "a", **told}]}
     (entry,) = match_bands(clean_item(item_of({"a": asset})), None)
@@ -468,7 +468,7 @@ def told_items(draw: st.DrawFn) -> tuple[Json, str]:
 
 @settings(max_examples=60)
 @given(told=told_items())
-def test_items_of_all_versions_that_say_the_same_open_alike(told: tuple[Json, str]) -> None:
+def test_equal_items_of_all_stac_versions_open_alike(told: tuple[Json, str]) -> None:
     item, what = told
     item = json.loads(json.dumps(item))
     (asset,) = astra_xr.resolve(item, ["red"], sign=False).assets.values()
@@ -524,7 +524,9 @@ class TestMediaTypes:
             assert route(asset, "cog") == served
             assert needs_conversion(asset, "png") is True
 
-    def test_data_without_type_and_ending_is_looked_at(self, tmp_path: Path) -> None:
+    def test_data_without_media_type_or_ending_is_recognized_by_its_bytes(
+        self, tmp_path: Path
+    ) -> None:
         path = write_cog(tmp_path / "data", np.full((SIDE, SIDE), 7, "uint8"), nodata=None)
         item = item_of({"a": {"href": str(path), "roles": ["data"]},
                         "index": {"href": str(tmp_path / "index")}})  # fmt: skip

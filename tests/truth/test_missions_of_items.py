@@ -281,7 +281,7 @@ def test_other_levels_make_it_unknown() -> None:
         assert mission_of(item) is None
 
 
-def test_items_of_other_things_stay_unknown() -> None:
+def test_items_of_other_data_have_no_mission() -> None:
     derived = sentinel2(None, "any")
     derived["assets"] = {"ndvi": {"href": "ndvi.tif", "type": COG}}
     assert mission_of(derived) is None

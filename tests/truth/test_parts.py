@@ -258,7 +258,7 @@ PLACES = {
 
 @settings(max_examples=40)
 @given(data=st.data())
-def test_pixels_lie_where_proj_has_them(data: st.DataObject) -> None:
+def test_pixels_are_where_proj_has_them(data: st.DataObject) -> None:
     """Of any grids, over the antimeridian and near a pole too, and alike in any window."""
     crs, other = data.draw(st.permutations(list(PLACES)))[:2]
     meters = data.draw(st.sampled_from([1, 10, 30, 300, 1000, 20000]))

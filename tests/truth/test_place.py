@@ -142,7 +142,7 @@ FILES = {
 
 @pytest.mark.parametrize("strips", [False, True], ids=["tiles", "strips"])
 @pytest.mark.parametrize("box", FILES.values(), ids=FILES)
-def test_pixels_lie_where_the_file_has_them_on_every_path(
+def test_pixels_are_where_the_file_has_them_for_every_method(
     tmp_path: Path, heard: Callable[[], list[str]], box: GeoBox, strips: bool
 ) -> None:
     file = File.write(tmp_path, box, strips=strips)
@@ -183,7 +183,7 @@ def test_a_shift_by_whole_pixels_is_a_cut(tmp_path: Path, strips: bool) -> None:
     np.testing.assert_array_equal(numbers, np.nan_to_num(expected))
 
 
-def test_bands_are_resampled_as_is_asked(tmp_path: Path) -> None:
+def test_bands_are_resampled_as_requested(tmp_path: Path) -> None:
     file = File.write(tmp_path, FILES["larger pixels"])
     for way in ("nearest", "bilinear", "cubic"):
         bare = file.band(None, geobox=PROMISED, resampling=way)
@@ -220,7 +220,7 @@ def test_indices_masks_stacks_thumbnails_and_awaited_reads(tmp_path: Path, box: 
     np.testing.assert_array_equal(small, coarser(bare, 48)["data"])
 
 
-def test_a_stack_of_scenes_that_lie_elsewhere_is_the_same_in_parts(tmp_path: Path) -> None:
+def test_parts_of_a_stack_of_scenes_at_other_positions_equal_the_whole(tmp_path: Path) -> None:
     files, items = [], []
     for number, shift in enumerate([(0, 0), (60, 0)]):
         folder = tmp_path / str(number)
@@ -274,9 +274,7 @@ def test_a_file_without_a_place_is_where_its_item_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("strips", [False, True], ids=["tiles", "strips"])
-def test_a_file_that_is_replaced_is_read_from_where_it_lies_now(
-    tmp_path: Path, strips: bool
-) -> None:
+def test_a_replaced_file_is_read_at_its_new_position(tmp_path: Path, strips: bool) -> None:
     file = File.write(tmp_path, PROMISED, strips=strips)
     lazy = file.band(resolution=20, resampling="nearest")
     file.check(lazy.copy())

@@ -77,7 +77,7 @@ def test_a_crs_that_does_not_suit_the_place_is_refused(
         ("antimeridian", {"crs": "EPSG:3832"}),
     ],
 )
-def test_pixels_in_a_crs_that_suits_lie_where_proj_has_them(
+def test_pixels_in_a_suitable_crs_are_where_proj_has_them(
     name: str, options: dict[str, Any], capfd: pytest.CaptureFixture[str]
 ) -> None:
     found = astra_xr.open_scene(

@@ -143,7 +143,7 @@ def test_a_grid_larger_than_the_earth_gives_way_to_the_file(tmp_path: Path) -> N
         exact(path, astra_xr.open_scene(item(path, **said)))
 
 
-def test_nothing_tells_where_a_file_lies(tmp_path: Path) -> None:
+def test_neither_item_nor_file_has_a_position(tmp_path: Path) -> None:
     said = item(tmp_path / "gone.tif", bbox=BBOX, **SAID | WRONG["another zone"])
     with pytest.raises(ReadError) as caught:
         astra_xr.open_scene(said)
@@ -295,7 +295,7 @@ def test_a_crs_that_only_the_file_has(tmp_path: Path, typed: bool) -> None:
     assert ds.rio.crs.to_epsg() == 32610
 
 
-def test_a_crs_that_nobody_has(tmp_path: Path) -> None:
+def test_a_crs_that_does_not_exist(tmp_path: Path) -> None:
     path = write(tmp_path, crs=None)
     with pytest.raises(ReadError, match="no coordinate reference system"):
         astra_xr.open_scene(item(path, **SAID | {"epsg": None}))
@@ -360,7 +360,7 @@ def sparse(path: Path, crs: str, shape: Any, transform: Any, dtype: str, pixels:
 
 
 @pytest.mark.parametrize("promised", [True, False], ids=["promised", "contradicted"])
-def test_a_scene_that_was_processed_anew_and_lies_elsewhere(
+def test_a_reprocessed_scene_at_another_position(
     shared: Path, tmp_path: Path, promised: bool
 ) -> None:
     corner = [10, 0, 373180, 0, -10, 3424680]

@@ -102,7 +102,7 @@ def test_reflectance_is_quiet(options: Json) -> None:
     ds.astra.index(["NDVI", "EVI"])
 
 
-def test_stored_numbers_that_were_asked_for(tmp_path: Path) -> None:
+def test_stored_numbers_as_requested(tmp_path: Path) -> None:
     bands = ["red", "nir", "blue"]
     ds = astra_xr.open_scene(SCENE_ID, bands, catalog="sample", radiometry="raw")
     with warnings.catch_warnings():
@@ -137,6 +137,6 @@ def test_radiance_and_mixtures(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("quiet")
-def test_own_arrays_are_nobodys_business() -> None:
+def test_arrays_of_the_users_own_have_no_warning() -> None:
     values = xr.DataArray(np.full((4, 4), 1000), dims=("y", "x"))
     xr.Dataset({"red": values, "nir": values}).astra.index("NDVI")
