@@ -112,7 +112,7 @@ class HeldServer(RangeServer):
 
 
 def metered(rate: float) -> Callable[[Request], Reply | None]:
-    """A rule that serves so many requests a second, and asks others to wait."""
+    """A rule that serves a number of requests per second, and others with Retry-After."""
     allowed, at = rate, time.monotonic()
 
     def rule(request: Request) -> Reply | None:
@@ -185,11 +185,11 @@ class FailingCatalog(ThreadingHTTPServer):
     ) -> None:
         self.api, self.failing, self.names = api, failing, names
         self.told: dict[str, list[tuple[float, bool]]] = collections.defaultdict(list)
-        """Name → when it was asked for, and whether it was given."""
+        """Name → when it was requested, and whether it was sent."""
         super().__init__(("127.0.0.1", 0), _CatalogHandler)
 
     def excuses(self, name: str, since: float) -> bool:
-        """Return True if something was asked for since then, and never given."""
+        """Return True if a file was requested since then, and never sent."""
         given = [given for at, given in list(self.told[name]) if at >= since]
         return bool(given) and not any(given)
 

@@ -52,7 +52,7 @@ def _holds(texts: Any, secrets: tuple[str, ...]) -> bool:
 
 
 def _reprs(value: Any, depth: int = 6) -> Iterator[str]:
-    """Yield the reprs of a value and of what lies in it, as Sentry and rich walk containers."""
+    """Yield the reprs of a value and of its contents, as Sentry and rich walk containers."""
     try:
         yield repr(value)
     except Exception:  # noqa: BLE001  (a repr of theirs)

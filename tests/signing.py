@@ -1,4 +1,4 @@
-"""A storage that signs and checks, and a source that asks it: over real HTTP, from any process."""
+"""A storage that signs and verifies URLs, and a source of them: over real HTTP."""
 
 from __future__ import annotations
 

@@ -48,10 +48,10 @@ SOURCES = 24
 """Different files of each band; a scene's number says which are its own."""
 
 LEAST_OF_POSSIBLE = 0.99
-"""Share of answers to what the catalog gave an answer to, or was not asked for."""
+"""Share of answers among requests that the catalog answered, or did not get."""
 
 LEAST = 0.9
-"""Share of answers to all that was asked: trying again overcomes most failures of the catalog."""
+"""Share of answers among all requests: retries overcome most failures of the catalog."""
 
 SLOWEST = {"direct": 15.0, "pixels": 60.0, "converted": 120.0}
 """Seconds that 99 % of the answers take at most; wide, since machines are busy."""
@@ -74,12 +74,12 @@ class Tally:
     counts: collections.Counter[str] = field(default_factory=collections.Counter)
     wrong: list[str] = field(default_factory=list)
     converted: set[tuple[int, str]] = field(default_factory=set)
-    """Scene and band of each conversion that was asked for."""
+    """Scene and band of each conversion that was requested."""
     seconds: dict[str, list[float]] = field(default_factory=lambda: collections.defaultdict(list))
     """What each answer took, by its kind."""
     failed: int = 0
     excused: int = 0
-    """Of the failures, those where the catalog gave nothing, whatever it was asked."""
+    """The failures for which the catalog answered no request."""
     memory: int = 0
     descriptors: int = 0
     """The most that a worker had."""
@@ -133,7 +133,7 @@ def catalog_of(storage: str, failing: float) -> FailingCatalog:
 
 
 class Client:
-    """Asks one thing after the other, and looks at what it gets."""
+    """Sends one request after the other, and checks the responses."""
 
     def __init__(
         self, url: str, key: str, storage: str, catalog: FailingCatalog, truth: Truth, tally: Tally

@@ -21,7 +21,7 @@ SCENE = "sentinel-2:S2B_MSIL2A_20250115T184929"
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home in which nothing can be made, by root neither: it lies in a file."""
+    """A home in which nothing can be created, even by root: its parent is a file."""
     (tmp_path / "file").touch()
     home = tmp_path / "file" / "home"
     for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "ASTRA_CACHE_DIR", "ASTRA_KEPT_HEADERS"):

@@ -271,7 +271,7 @@ _LATER = ("401", "404", "503", "another range", "cut short", "hang-up", "no numb
 def test_conversions(
     fault: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What fails after the source was looked at, in the thread or the process that converts."""
+    """What fails after the source was checked, in the thread or the process that converts."""
     monkeypatch.setattr("time.sleep", lambda _: None)
     monkeypatch.setenv("ASTRA_PATIENCE", "0.01")
     root = tmp_path / "store"

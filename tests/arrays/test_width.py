@@ -1,4 +1,4 @@
-"""A read of many files asks for all of them at once: no header waits for another file's tiles."""
+"""A read of many files requests all of them at once: no header waits for another file's tiles."""
 
 from __future__ import annotations
 

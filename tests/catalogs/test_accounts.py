@@ -284,7 +284,7 @@ def test_where_none_is_named_one_without_its_credentials_is_passed_over(
 
 @pytest.fixture
 def lpdaac(network: Loopback, tmp_path: Path) -> Iterator[tuple[RangeServer, RangeServer]]:
-    """The catalog, its storage that asks for a token, and where that redirects to."""
+    """The catalog, its storage, which requires a token, and the target of its redirects."""
     network.routes["cmr.earthdata.nasa.gov"] = StacApi([items.lpdaac_hls(SIZE)])
     folder = tmp_path / "lp-prod-protected/HLSS30.020"
     folder.mkdir(parents=True)

@@ -30,7 +30,7 @@ START = datetime(2025, 1, 1, tzinfo=UTC)
 
 
 class Tokens:
-    """The signing service: each token is good for ``life`` and tells its number."""
+    """The signing service: each token is valid for ``life`` and has a number."""
 
     def __init__(self, clock: FakeClock, life: timedelta = timedelta(minutes=45)) -> None:
         self.clock, self.life, self.paths = clock, life, list[str]()

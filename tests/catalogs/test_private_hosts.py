@@ -145,7 +145,7 @@ def test_a_sidecar_that_redirects(
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_the_next_page(method: str, network: Loopback) -> None:
-    """It is asked for where the API is; the path of a link may be right behind a proxy."""
+    """It is requested at the API's origin; behind a proxy, only the path of a link may be right."""
     link = {"method": method, "body": {"page": 2}}
     api = OddApi(
         plots(4),

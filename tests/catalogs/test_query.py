@@ -1,4 +1,4 @@
-"""Search at a catalog: what is asked of it, page by page, and what comes back."""
+"""Search at a catalog: the requests, page by page, and the results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers with any field gone or of another kind: one of our errors, or what the rest tells."""
+"""Answers with any field missing or of another type: one of our errors, or what the rest means."""
 
 from __future__ import annotations
 

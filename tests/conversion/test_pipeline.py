@@ -293,7 +293,7 @@ def until(holds: Callable[[], bool]) -> None:
 
 
 def workers() -> list[Path]:
-    """Conversions under way that this process started, where /proc tells."""
+    """Running conversions that this process started, by /proc."""
     found = []
     for status in Path("/proc").glob("[0-9]*/status"):
         with contextlib.suppress(OSError):

@@ -224,7 +224,7 @@ class TestFullDisk:
 
 
 def spoil(bucket: Any, how: str, prefix: str = "astra-xr") -> None:
-    """Change the file of a store as somebody else might."""
+    """Change the file of a store, as another program might."""
     path = f"{prefix}/{KEY}/B04.tif"
     if how == "gone":
         obstore.delete(bucket, path)
@@ -318,7 +318,7 @@ class TestObjects:
         assert ends - datetime.now(UTC) <= timedelta(minutes=5)
 
     def test_keys_that_are_renewed_in_the_middle(self) -> None:
-        """A URL is never told to last as long as keys that came after it was signed."""
+        """A URL expires no later than the keys that signed it, even if they were renewed since."""
         now, given = datetime.now(UTC), list[datetime]()
 
         def keys() -> Any:

@@ -67,7 +67,7 @@ def failing(reply: Reply, seconds: float) -> Callable[[Request], Reply | None]:
 
 
 def half() -> Callable[[Request], Reply | None]:
-    """A rule that refuses every second tile at random, and asks to wait."""
+    """A rule that refuses every second tile at random, with Retry-After."""
     refused, rng = Reply(status=429, headers={"Retry-After": "3"}), random.Random(0)
     return lambda r: refused if r.range and r.range[0] and rng.random() < 0.5 else None
 

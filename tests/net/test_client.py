@@ -30,7 +30,7 @@ URL = f"https://{HOST}/search?sig=SECRET"
 
 @pytest.fixture
 def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """How long it slept between tries; nobody really sleeps."""
+    """How long it would sleep between attempts; nothing really sleeps."""
     slept: list[float] = []
     monkeypatch.setattr("time.sleep", slept.append)
     monkeypatch.setenv("ASTRA_PATIENCE", "30")
@@ -38,7 +38,7 @@ def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def script(network: Loopback, *answers: httpx.Response | Exception) -> list[str]:
-    """Answer one by one, the last one for ever; returns who was asked with which method."""
+    """Answer one by one, the last one repeatedly; returns the hosts and methods of the requests."""
     asked: list[str] = []
 
     def act(request: httpx.Request) -> httpx.Response:

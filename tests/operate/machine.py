@@ -55,7 +55,7 @@ class Machine:
         (root / "tmp").chmod(0o1777)
 
     def port(self, of_page: str) -> str:
-        """Return the port that stands for one of the page."""
+        """Return the port that replaces one of the page."""
         return self._ports.setdefault(of_page, str(free_port()))
 
     @property
@@ -141,7 +141,7 @@ class Machine:
 
 
 class Units:
-    """Starts and stops what ``systemctl`` is told to, from the unit of the page."""
+    """Starts and stops processes as ``systemctl`` would, from the unit of the page."""
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine

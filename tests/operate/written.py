@@ -80,7 +80,7 @@ class Dockerfile:
         return cls(instructions=tuple((name, rest) for name, rest in lines))
 
     def all(self, name: str) -> list[str]:
-        """Return what stands behind each instruction of a name."""
+        """Return the arguments of each instruction of a name."""
         return [rest for each, rest in self.instructions if each == name]
 
     @property
@@ -96,6 +96,6 @@ class Dockerfile:
 
     @property
     def health(self) -> list[str]:
-        """What asks it whether it is healthy."""
+        """The command that checks its health."""
         command: list[str] = json.loads(self.all("HEALTHCHECK")[0].partition(" CMD ")[2])
         return command

@@ -1,4 +1,4 @@
-"""Lazy arrays on a cluster: small, without secrets, the same after signing anew."""
+"""Lazy arrays on a cluster: small, without secrets, equal after signing again."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ ES = "earth-search.aws.element84.com"
 
 
 class Busy:
-    """Has whatever tile is asked for, after some milliseconds; counts who is in at a time."""
+    """Returns any requested tile after some milliseconds; counts concurrent requests."""
 
     def __init__(self, seconds: float = 0.005) -> None:
         self.seconds = seconds

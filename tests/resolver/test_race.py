@@ -1,4 +1,4 @@
-"""The race: who is asked when, who wins, and why the others did not."""
+"""Hedged requests: which catalog is queried when, which answer is used, and why not the others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LONG = 60.0
 
 
 class Field:
-    """Runners that answer, fail or hang, and who of them was asked."""
+    """Catalogs that answer, fail or hang, and which of them were queried."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []

@@ -40,7 +40,7 @@ def fresh() -> None:
 
 @pytest.fixture
 def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """How long it slept between tries; nobody really sleeps."""
+    """How long it would sleep between attempts; nothing really sleeps."""
     slept: list[float] = []
     monkeypatch.setattr("time.sleep", slept.append)
     monkeypatch.setenv("ASTRA_PATIENCE", "30")
@@ -61,7 +61,7 @@ def in_(**time: float) -> str:
 
 
 class Service:
-    """Answers for ``resolver.example``: one by one as told, then rightly."""
+    """Answers for ``resolver.example``: the given ones first, then correct ones."""
 
     def __init__(self, network: Loopback, right: dict[str, Any]) -> None:
         self.right = copy.deepcopy(right)

@@ -47,7 +47,7 @@ def resolver(tmp_path: Path) -> LocalResolver:
 
 
 def foreign(**asset: Any) -> Json:
-    """An item of nobody that we know, whose hrefs are signed."""
+    """An item of an unknown catalog, whose hrefs are signed."""
     href = f"https://store.example/a.tif?se=2025&sig={SECRET}"
     return items._feature(
         "scene-1",

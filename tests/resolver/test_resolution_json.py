@@ -1,4 +1,4 @@
-"""A resolution as JSON and back: all of it, and what a newer service tells beside it."""
+"""A resolution as JSON and back: all of it, and further fields of a newer service."""
 
 from __future__ import annotations
 

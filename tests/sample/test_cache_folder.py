@@ -1,4 +1,4 @@
-"""A cache folder that cannot be used is told as such."""
+"""A cache folder that cannot be used has a clear error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Search over all catalogs of a mission: nothing is missed, and it is told who has what."""
+"""Search over all catalogs of a mission: nothing is missing, and each row names its catalogs."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Lines(logging.Handler):
 
 @pytest.fixture
 def service_settings() -> dict[str, Any]:
-    """Settings of the service that a test changes before it asks for ``served``."""
+    """Settings of the service that a test changes before it uses ``served``."""
     return {}
 
 

@@ -40,7 +40,7 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[str]:
-    """Another origin than the service's, where the page lies."""
+    """The origin of the page, which is not the service's."""
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=tmp_path)) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()

@@ -155,7 +155,7 @@ def test_conditions(file: File, headers: Headers, status: int) -> None:
 
 
 def test_a_file_that_changes_meanwhile(file: File) -> None:
-    """A download that goes on with the tag of another file is refused, or begins anew."""
+    """A download that is resumed with the tag of another file is refused, or starts again."""
     other = file.served.ask({"scene_id": SCENE, "bands": "nir"}).json()["assets"]["B08"]["href"]
     tag = httpx.head(other).headers["etag"]
     assert tag != file.tag

@@ -188,7 +188,7 @@ def test_pages_about_the_service(served: Served) -> None:
 
 
 def test_an_upstream_that_is_down_leaves_the_service_ready(tmp_path: Path) -> None:
-    """Others are asked then, and answers are kept: no reason to take it out of service."""
+    """Other catalogs can be queried, and answers are cached: the service stays ready."""
     down = core_settings(earth_search_url="http://127.0.0.1:1", catalog="earth-search")
     with serving(core=down) as served:
         answer = httpx.get(f"{served.url}/readyz")

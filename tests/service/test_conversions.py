@@ -1,4 +1,4 @@
-"""Conversions behind the service: awaited by many, in nobody's way, and never half an answer."""
+"""Conversions of the service: awaited by many requests, without blocking others."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def until(happens: Callable[[], Any], seconds: float = 120) -> None:
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sources are asked again for as long as a gate is shut."""
+    """Sources are requested again as long as a gate is shut."""
     monkeypatch.setenv("ASTRA_PATIENCE", "60")
 
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document is true, and the page tells people the same."""
+"""The OpenAPI document matches the service, and the page has the same contents."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from tests.service.wire import Answers, send
 
 COUNT = int(os.environ.get("ASTRA_FUZZ", "300"))
 EXPECTED = {200, 206, 304, 400, 401, 403, 404, 405, 409, 412, 416, 422, 431}
-"""Nothing upstream is asked here, so that no 5xx has a cause."""
+"""No catalog is queried here, so no 5xx has a cause."""
 
 DOCUMENTED = {
     (int(status), code)
@@ -188,7 +188,7 @@ def sweep(
     keys: list[str] | None = None,
     signatures: list[str] | None = None,
 ) -> None:
-    """Assert that no secret stands in a text, however it is written."""
+    """Assert that a text contains no secret in any encoding."""
     secrets = set(signatures or ())
     for key in [*(keys or ()), *([served.key] if served else ())]:
         secrets |= {key, key[-64:], key[-64:][:40]}

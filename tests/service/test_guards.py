@@ -345,7 +345,7 @@ class TestSlowAndLarge:
 
 
 class TestRequestsOfItsOwn:
-    """The service asks nobody whom a caller names, and sends nobody elsewhere."""
+    """The service sends no request to a host that a caller names, and no redirect."""
 
     def test_no_parameter_is_fetched(self, served: Served, tmp_path: Path) -> None:
         (tmp_path / "item.json").write_text("{}")

@@ -1,4 +1,4 @@
-"""The log: what an operator and an auditor find in it, and what nobody does."""
+"""The log: what it contains for operators and auditors, and what it never contains."""
 
 from __future__ import annotations
 

@@ -295,7 +295,7 @@ ODD = [*PARAMETERS, *KEYS, *HOSTS, *PATHS, *FILES, *FRAMES]
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[tuple[Served, dict[str, str]]]:
-    """The service, and what stands for the words of the rows."""
+    """The service, and the values for the placeholders of the rows."""
     with pytest.MonkeyPatch.context() as patch, serving(rate="none") as served:
         patch.setattr(serve, "_HEAD_SECONDS", 2.0)
         assets = served.ask({"scene_id": SCENE, "bands": "red"}).json()["assets"]

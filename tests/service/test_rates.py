@@ -1,4 +1,4 @@
-"""How often a key may ask: counted exactly, and told with each answer."""
+"""Rates of keys: counted exactly, and reported with each response."""
 
 from __future__ import annotations
 

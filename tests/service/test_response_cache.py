@@ -15,7 +15,7 @@ Make = Callable[[str], Coroutine[Any, Any, Answer]]
 
 
 class Cook:
-    """Makes answers when told to, and counts them."""
+    """Makes responses on request, and counts them."""
 
     def __init__(self) -> None:
         self.made: list[str] = []

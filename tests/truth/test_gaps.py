@@ -1,4 +1,4 @@
-"""Rows and columns that were dropped, doubled or shuffled: each pixel stays where it lies."""
+"""Rows and columns that were dropped, repeated or shuffled: each pixel keeps its position."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from tests.conftest import SHARED
 ROWS, COLS = 90, 130
 
 WAYS = ["nothing", "proj", "proj and raster:bands", "proj and bands"]
-"""What the item tells of the file."""
+"""The item's metadata of the file."""
 
 
 def item_of(path: Path, way: str) -> dict[str, Any]:

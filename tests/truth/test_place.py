@@ -62,7 +62,7 @@ class File:
         return cls(path, box)
 
     def item(self, said: GeoBox | None = PROMISED, **fields: Any) -> dict[str, Any]:
-        """An item that says where the file lies, or one that does not."""
+        """An item with or without the file's position."""
         asset: dict[str, Any] = {"href": str(self.path), "type": "image/tiff", "roles": ["data"]}
         properties: dict[str, Any] = {"datetime": "2024-06-01T10:00:00Z"}
         if said is not None:
@@ -103,7 +103,7 @@ class File:
 
 @pytest.fixture(autouse=True)
 def _anew() -> None:
-    """Each test warns anew."""
+    """Each test warns again."""
     warned._seen.clear()
 
 

@@ -1,4 +1,4 @@
-"""The last rows and columns, where a file's side is no multiple of the pixels asked for."""
+"""The last rows and columns, where a file's side is no multiple of the requested pixels."""
 
 from __future__ import annotations
 
