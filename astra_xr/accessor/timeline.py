@@ -146,7 +146,7 @@ def _no_scenes(datetime: Any, lonlat: npt.NDArray[Any], count: int) -> InvalidPa
     edges = ", ".join(f"{edge:.4f}" for edge in shapely.total_bounds(lonlat))
     reason = f"none of the {count} scenes found is of the fields" if count else "no scene found"
     expected = (
-        f"a time with scenes of the fields, which lie in ({edges}) (west, south, east, north)"
+        f"a time with scenes of the fields, which are in ({edges}) (west, south, east, north)"
     )
     return InvalidParameter(name="datetime", value=datetime, expected=expected, reason=reason)
 

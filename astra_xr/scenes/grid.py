@@ -166,7 +166,7 @@ def check_size(box: GeoBox, options: OpenOptions) -> None:
         raise TooLarge(
             what=f"A grid of {rows} x {cols} pixels{size}",
             size=f"{4 * rows * cols / 1e9:.3g} GB per band",
-            limit=f"more than {4 * _MOST / 1e9:.3g} GB is seldom meant",
+            limit=f"more than {4 * _MOST / 1e9:.3g} GB is rarely intended",
             hint="Use larger pixels or a smaller area, or pass allow_large=True.",
         )
 

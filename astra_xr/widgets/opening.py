@@ -214,7 +214,7 @@ def _positions(ds: xr.Dataset, dim: str, span: Sequence[float]) -> npt.NDArray[n
     exact = (ds[dim].values - first) / step
     numbers = np.round(exact)
     if not len(numbers) or not (np.abs(exact - numbers) < _CLOSE).all():
-        raise _changed(f"its pixels along {dim} lie elsewhere")
+        raise _changed(f"its pixels along {dim} are elsewhere")
     if numbers.min() < 0 or numbers.max() >= size:
         raise _changed(f"it has pixels along {dim} that were not opened")
     return numbers.astype(np.intp)

@@ -322,7 +322,7 @@ def test_a_line_a_field(table: xr.Dataset) -> None:
 
 
 def test_bad_input(fields: gpd.GeoSeries) -> None:
-    with pytest.raises(InvalidParameter, match=r"scenes of the fields, which lie in \(-122\.9"):
+    with pytest.raises(InvalidParameter, match=r"scenes of the fields, which are in \(-122\.9"):
         astra_xr.timeline("sentinel-2", fields, "1999", "NDVI", catalog="sample")
     for names in ([], 5, ["NDVI", None]):
         with pytest.raises(InvalidParameter, match=r"Invalid names=.*such as 'NDVI'"):

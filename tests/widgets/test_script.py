@@ -205,8 +205,8 @@ CHANGES: dict[str, tuple[Callable[[xr.Dataset], xr.Dataset], str]] = {
     "added": (lambda ds: ds.assign(ndvi=ds.red - ds.blue), r"\(ndvi: computed"),
     "interp": (lambda ds: ds.interp(x=ds.x[:9] + 3), "computed"),
     "coarsened": (
-        lambda ds: ds.coarsen(y=2, x=2, boundary="trim").mean(), "pixels along y lie elsewhere"),
-    "moved": (moved, "pixels along x lie elsewhere"),
+        lambda ds: ds.coarsen(y=2, x=2, boundary="trim").mean(), "pixels along y are elsewhere"),
+    "moved": (moved, "pixels along x are elsewhere"),
     "padded": (
         lambda ds: ds.reindex(x=np.arange(ds.x[0] - 50, ds.x[-1], 10), method="nearest"),
         "pixels along x that were not opened"),
@@ -226,7 +226,7 @@ CHANGES: dict[str, tuple[Callable[[xr.Dataset], xr.Dataset], str]] = {
         lambda ds: xr.concat(
             [ds, other(ds)], "time", coords="different", compat="equals").isel(time=1),
         "another scene"),
-    "reprojected": (lambda ds: ds.rio.reproject("EPSG:3857"), "lie elsewhere|not opened"),
+    "reprojected": (lambda ds: ds.rio.reproject("EPSG:3857"), "are elsewhere|not opened"),
 }  # fmt: skip
 
 
