@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 
 import astra_xr.scenes.open
 from astra_xr import warned
-from astra_xr.net import client, hosts, patience, storage
+from astra_xr.net import client, hosts, retries, storage
 from astra_xr.reading.cache import tile_cache
 from astra_xr.reading.headers import header_cache
 
