@@ -29,6 +29,9 @@ settings.register_profile(
 )
 settings.load_profile("astra")
 
+# jsonschema compiles grammars for a second on import, to check IRIs, of which no test has any.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+
 
 class Loopback(httpx.BaseTransport):
     """Carries requests for the hosts of ``routes`` to servers on loopback, and no other.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import httpx
 import numpy as np
 import numpy.typing as npt
 import pytest
+from _pytest.doctest import DoctestModule
 from affine import Affine
 
 from astra_xr.scenes import own_items
@@ -23,6 +24,13 @@ from tests.stac_api import StacApi
 SIZE = 700
 PLACE_OF_30_M = Affine(30, 0, 499980, 0, -30, 4200000)
 SHARED = Path(__file__).parents[2] / "shared"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file() -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
+    """Look for no examples in the docstrings of tests, which takes each worker a second."""
+    found = yield
+    return [each for each in found if not isinstance(each, DoctestModule)]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -41,7 +49,7 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    """Debian's Chromium, driven by playwright; for tests of the xdist group "browser"."""
+    """Debian's Chromium, driven by playwright."""
     api = pytest.importorskip(
         "playwright.sync_api", reason="playwright is not here: pip install -e '.[browser]'"
     )

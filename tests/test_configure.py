@@ -142,7 +142,6 @@ def _ask_a_service() -> None:
     raise AuthenticationRequired(service="the resolver service", hint="Set ASTRA_API_KEY.")
 
 
-@pytest.mark.xdist_group("cluster")
 def test_workers_take_what_is_configured(cluster: Any) -> None:
     message = "no AWS credentials on this dask worker.*configure.*client=client"
     with pytest.raises(SigningError, match=message):

@@ -28,7 +28,7 @@ ROWS, COLS = 2048, 64
 PATCH = 32
 """Side of a patch of one class, in pixels of 10 m; no overview's pixel is in two patches."""
 
-SIDE = 4096
+SIDE = 2048
 """Of the large scenes, whose bytes are counted."""
 
 
@@ -127,10 +127,10 @@ STRIPS = (FIRST, BESIDE, SECOND, THIRD)
 
 
 def write_large(folder: Path) -> None:
-    """Write files of 4096 x 4096 pixels of noise, and links to them with the names of scenes."""
+    """Write files of 2048 x 2048 pixels of noise, and links to them with the names of scenes."""
     rng = np.random.default_rng(1)
     red = rng.integers(1100, 9000, (SIDE, SIDE), dtype=np.uint16)
-    scl = np.kron(rng.choice([4, 5, 9], (256, 256)), np.ones((8, 8))).astype(np.uint8)
+    scl = np.kron(rng.choice([4, 5, 9], (128, 128)), np.ones((8, 8))).astype(np.uint8)
     visual = np.stack([red >> shift for shift in (5, 6, 7)]).astype(np.uint8)
     for shift in {strip.shift * SIDE // COLS for strip in STRIPS}:
         here = Affine(10, 0, EAST + 10 * shift, 0, -10, NORTH)

@@ -43,9 +43,6 @@ from tests.arrays.maps import check_grid, check_map, classes_in, drawn, flat, li
 from tests.arrays.strips import Pixels, Source, cuts
 from tests.arrays.subjects import SUBJECTS
 
-# One worker writes the files and loads the subjects.
-pytestmark = pytest.mark.xdist_group("cross product")
-
 each_subject = pytest.mark.parametrize("name", SUBJECTS)
 
 IN_MEMORY = ("read before", "half in memory", "in memory")
@@ -284,7 +281,7 @@ def test_pick(name: str, source: Source, loaded: Loaded) -> None:
 
 
 MOST = {"thumbnail": 1_000_000, "plot": 1_000_000, "pick": 4_000_000}
-"""Bytes of a file of 41 MB, 4096 x 4096 pixels, for a map: those of its overview of 512 pixels, and
+"""Bytes of a file of 10 MB, 2048 x 2048 pixels, for a map: those of its overview of 512 pixels, and
 for a pick also that of 1024."""
 
 

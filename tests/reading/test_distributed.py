@@ -60,7 +60,6 @@ def band(source: object, *, warp: Warp | None = None) -> xr.DataArray:
     return xr.DataArray(xr.Variable(("y", "x"), wrap(array)), name="red")
 
 
-@pytest.mark.xdist_group("cluster")
 def test_a_cluster_of_processes_signs_for_itself(
     cluster: Any, storage: SigningStorage, pixels: np.ndarray
 ) -> None:
@@ -123,7 +122,6 @@ def test_a_graph_has_a_task_a_chunk(storage: SigningStorage) -> None:
     assert len(pickle.dumps(lazy.data.dask)) < 60_000
 
 
-@pytest.mark.xdist_group("cluster")
 def test_indices_and_masks_on_a_cluster(cluster: Any) -> None:
     def indices(**options: Any) -> xr.Dataset:
         ds = astra_xr.open_scene(SCENE_ID, ["red", "nir"], catalog="sample", **options)

@@ -26,10 +26,6 @@ SCL_SHA256 = "72402af4dca31d52342d94df48a9d3314aca4cd0bfc1faabd78339287b17a5ce"
 B04_SHA256 = "79812db33735771a0b2fe49398e1adf2afb4af56f85aaf44153830ca0f352b64"
 
 
-# One worker makes the scene.
-pytestmark = pytest.mark.xdist_group("sample")
-
-
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The item of a scene made once for all tests."""

@@ -14,9 +14,6 @@ import pytest
 from tests.service.conftest import serving
 from tests.service.test_contract import FETCH
 
-# One browser for all tests: a second one cannot be driven in the same process.
-pytestmark = pytest.mark.xdist_group("browser")
-
 PAGE = """<!doctype html><meta charset=utf-8><title>page</title><script type=module>
 const told = [];
 const console = { log: (...words) => told.push(words.join(" ")) };

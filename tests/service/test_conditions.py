@@ -11,8 +11,6 @@ import pytest
 
 from tests.service.conftest import SCENE, Served, serving
 
-pytestmark = pytest.mark.xdist_group("conditions")  # one service for all
-
 Headers = dict[str, str] | list[tuple[str, str]]
 PAST, FUTURE = "Sun, 06 Nov 1994 08:49:37 GMT", "Fri, 31 Dec 2049 23:59:59 GMT"
 

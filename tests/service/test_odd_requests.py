@@ -19,8 +19,6 @@ from tests.service.wire import send
 
 API = "/api/v1/assets"
 
-pytestmark = pytest.mark.xdist_group("odd requests")  # one service for all
-
 
 @dataclass(frozen=True)
 class Odd:

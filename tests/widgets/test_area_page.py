@@ -12,8 +12,6 @@ from astra_xr.widgets.picker import Picker
 from tests.widgets.conftest import Show, drawn
 from tests.widgets.test_page import axe_source
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 
 def area(page: Any) -> Any:
     return page.evaluate("window.model.get('state').area")

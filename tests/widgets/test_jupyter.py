@@ -17,13 +17,9 @@ import pytest
 from tests.servers import answers, free_port, running, wait_until
 from tests.widgets.conftest import SAMPLE, drawn
 
-pytestmark = [
-    pytest.mark.skipif(
-        find_spec("notebook") is None, reason="JupyterLab is not here: pip install -e '.[browser]'"
-    ),
-    # One browser and one server for all of them.
-    pytest.mark.xdist_group("browser"),
-]
+pytestmark = pytest.mark.skipif(
+    find_spec("notebook") is None, reason="JupyterLab is not here: pip install -e '.[browser]'"
+)
 
 OPEN = f"""
 import astra_xr, time

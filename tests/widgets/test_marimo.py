@@ -14,12 +14,9 @@ import pytest
 from tests.servers import answers, free_port, running, wait_until
 from tests.widgets.conftest import SAMPLE
 
-pytestmark = [
-    pytest.mark.skipif(
-        find_spec("marimo") is None, reason="marimo is not here: pip install -e '.[browser]'"
-    ),
-    pytest.mark.xdist_group("browser"),
-]
+pytestmark = pytest.mark.skipif(
+    find_spec("marimo") is None, reason="marimo is not here: pip install -e '.[browser]'"
+)
 
 APP = f"""
 import marimo

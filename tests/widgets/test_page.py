@@ -20,9 +20,6 @@ from astra_xr.widgets.picker import Picker
 from astra_xr.widgets.picker_scene import MASK
 from tests.widgets.conftest import SAMPLE, Show, drawn, scene
 
-# One browser for all of them.
-pytestmark = pytest.mark.xdist_group("browser")
-
 
 def test_it_shows_what_python_would(show: Show, picker: Picker) -> None:
     page = show(picker)

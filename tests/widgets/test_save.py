@@ -16,8 +16,6 @@ import astra_xr
 from astra_xr.widgets.picker import Picker
 from tests.widgets.conftest import SAMPLE, Show, drawn, scene
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 
 def saved(page: Any, item: str, folder: Path) -> Path:
     """Choose an item of the menu "Save", and return the file that is downloaded."""

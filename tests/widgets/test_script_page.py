@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 from astra_xr.widgets.picker import Picker
 from tests.widgets.conftest import Show, scene
-
-pytestmark = pytest.mark.xdist_group("browser")
 
 CLIPBOARD = """() => Object.defineProperty(navigator, "clipboard",
   {value: {writeText: async text => { window.copied = text; }}})"""

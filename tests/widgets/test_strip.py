@@ -15,9 +15,6 @@ from astra_xr.widgets.picker import Picker
 from tests.widgets.conftest import Show, drawn
 from tests.widgets.test_page import axe_source
 
-# One browser for all of them.
-pytestmark = pytest.mark.xdist_group("browser")
-
 REQUESTED = "window.sent.flatMap(m => m.add || [])"
 CHOSEN = ".astra-date[aria-selected='true']"
 TIME = "window.model.get('state').time"
