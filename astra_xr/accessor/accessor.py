@@ -282,7 +282,9 @@ class AstraAccessor:
         -------
         xarray.DataArray
             bool, (y, x) or (time, y, x), lazy. ``ds.where(~ds.astra.mask())`` keeps clear pixels.
-            Pixels without data are False.
+            Pixels without data are False. Pixels that have values but no class are True: classes
+            are NaN where xarray joined scenes of which one lacks the classification band. Without
+            other bands, all pixels without a class are True.
 
         Raises
         ------
@@ -291,7 +293,7 @@ class AstraAccessor:
             something else.
         InvalidDataset
             The mission has no classification band, no catalog has its probabilities, or the
-            Dataset has lost its scene id.
+            Dataset has lost its scene id; or, when values are read, classes were averaged.
         UnknownBand
             The scene lacks the classification band, like Sentinel-2 L1C.
 
@@ -315,7 +317,8 @@ class AstraAccessor:
         """
         from astra_xr.accessor.cloud_masks import mask
 
-        return mask(self._ds, what, dilate, by=by, above=above, overlap=overlap)
+        options: Any = {"by": by, "above": above, "overlap": overlap}
+        return mask(self._ds, what, dilate, **options, gaps=False)
 
     def composite(
         self,
@@ -395,7 +398,7 @@ class AstraAccessor:
         )
 
     def cloud_cover(self, bbox: Sequence[float] | None = None) -> float:
-        """Return the percentage of pixels with data that are cloud or cirrus.
+        """Return the percentage of pixels with a class that are cloud or cirrus.
 
         Reads the classification band.
 
@@ -407,7 +410,7 @@ class AstraAccessor:
         Returns
         -------
         float
-            0 to 100, NaN where no pixel has data.
+            0 to 100, NaN where no pixel has a class.
 
         Raises
         ------

@@ -23,7 +23,7 @@ from astra_xr.arrays.pixel_grid import PixelGrid, pixel_grid
 from astra_xr.errors import InvalidDataset, InvalidParameter
 from astra_xr.geometry import box_polygon
 from astra_xr.missions import MISSIONS
-from astra_xr.model import Band
+from astra_xr.model import CLASS_ROLES, Band
 
 WHAT = ("clouds", "shadows", "cirrus")
 """What is masked by default."""
@@ -55,8 +55,14 @@ def mask(
     by: By = None,
     above: float | None = None,
     overlap: int | str | None = None,
+    gaps: bool = True,
 ) -> xr.DataArray:
-    """Return True where a pixel is masked; see ``ds.astra.mask``."""
+    """Return True where a pixel is masked; see ``ds.astra.mask``.
+
+    A pixel that has values but no class (NaN) is masked. One that has neither is without data:
+    ``gaps=True`` masks it too, which changes no masked values and needs the classes alone. For
+    ``gaps=False`` the other bands are read to tell, but only if the classes are floats.
+    """
     kinds = as_tuple(what)
     _check_options(what, kinds, by, above, overlap)
     grid = pixel_grid(ds, "mask()")
@@ -65,7 +71,7 @@ def mask(
         return _by_function(ds, by, grid, reach, _pixels(grid, overlap or 0, "overlap"))
     missions = _of_missions(ds)
     if len(missions) > 1:
-        options: Any = {"by": by, "above": above}
+        options: Any = {"by": by, "above": above, "gaps": gaps}
         return _joined(ds, [(n, mask(part, kinds, dilate, **options)) for n, part in missions])
     check_provenance(ds, "mask()")
     masked: Above | ClassMask
@@ -81,13 +87,17 @@ def mask(
     stored = fetched(ds, band, grid, elsewhere=by == PROBABILITY)
     if by == PROBABILITY and "catalog" in stored.attrs:
         attrs["catalog"] = stored.attrs["catalog"]
-    found = _mask_of(stored, masked)
+    others = [] if gaps or stored.dtype.kind != "f" or by == PROBABILITY else _measured(ds, stored)
+    if grid is not None and grid.kept:
+        others = [grid.filled(each) for each in others]
+    found = _mask_of(stored, masked, others)
     found.attrs = {**attrs, "band": band, "dilate": reach}
     found = kept(found, ds, grid)
     if found.chunks is None:
         # Each chunk reads its own surroundings, so that none waits for others.
         chunks = {dim: each for dim, each in _chunks(ds).items() if dim in found.dims}
-        found = found.chunk(chunks) if chunks else found
+        # Not its coordinates, which xarray would then compute to compare them.
+        found = found.copy(data=found.variable.chunk(chunks).data) if chunks else found
     return found
 
 
@@ -139,16 +149,35 @@ def _by_function(
     return found.assign_attrs(attrs)
 
 
-def _mask_of(stored: xr.DataArray, masked: ClassMask | Above) -> xr.DataArray:
-    """Return where pixels are masked, lazily; with dask if the band is."""
-    if stored.chunks is not None:
+def _measured(ds: xr.Dataset, stored: xr.DataArray) -> list[xr.DataArray]:
+    """Return the bands, with the dimensions of the classes, that are NaN without data."""
+    without = (*CLASS_ROLES, "elevation")  # which is of no scene
+    return [
+        ds[name].transpose(*stored.dims)
+        for name in variables_of(ds)
+        if ds[name].dtype.kind == "f"
+        and {*ds[name].dims} == {*stored.dims}
+        and ds[name].attrs.get("role") not in without
+        and name != stored.name
+    ]
+
+
+def _mask_of(
+    stored: xr.DataArray, masked: ClassMask | Above, others: Sequence[xr.DataArray] = ()
+) -> xr.DataArray:
+    """Return where pixels are masked, lazily; with dask if a band is."""
+    bands = [each.variable for each in (stored, *others)]
+    chunks = next((each.chunksizes for each in bands if each.chunks is not None), None)
+    if chunks is not None:
         import dask.array as da
 
         # "none": nothing lies beyond the edges.
         depth = {stored.ndim - 2: masked.dilate, stored.ndim - 1: masked.dilate}
-        data = da.map_overlap(masked, stored.data, depth=depth, boundary="none", dtype=bool)  # type: ignore[no-untyped-call, unused-ignore]
+        arrays = [each.chunk(chunks).data for each in bands]
+        data = da.map_overlap(masked, *arrays, depth=depth, boundary="none", dtype=bool)  # type: ignore[no-untyped-call, unused-ignore]
     else:
-        data = wrap(MaskArray(stored.variable, masked))
+        named = {f"with {each.name}": each.variable for each in others}
+        data = wrap(MaskArray(stored.variable, masked, named))
     return xr.DataArray(xr.Variable(stored.dims, data), stored.coords, name="mask")
 
 
@@ -274,7 +303,7 @@ def _masked_classes(
 
 def _class_mask(band: Band, names: list[str], dilate: int) -> ClassMask:
     classes = tuple(each for each in band.classes if each.name in names)
-    return ClassMask(classes=classes, nodata=band.nodata, dilate=dilate)
+    return ClassMask(classes=classes, nodata=band.nodata, dilate=dilate, band=band.native)
 
 
 def _probability_band(ds: xr.Dataset) -> str:

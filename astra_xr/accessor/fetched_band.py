@@ -9,7 +9,6 @@ import xarray as xr
 
 from astra_xr.accessor.band_names import variables_of
 from astra_xr.accessor.provenance import catalog_of, check_times, id_texts, ids_of
-from astra_xr.arrays.lazy import in_memory
 from astra_xr.arrays.pixel_grid import PixelGrid
 from astra_xr.catalogs import holds_any
 from astra_xr.errors import InvalidDataset, InvalidSceneId, SceneNotFound, UnknownBand
@@ -37,14 +36,12 @@ def fetched(
     Raises
     ------
     InvalidDataset
-        The Dataset has lost its grid or scene id, its band has no values at a time step, or with
-        ``elsewhere`` no catalog has the band.
+        The Dataset has lost its grid or scene id, or with ``elsewhere`` no catalog has the band.
     UnknownBand, UpstreamError, …
         As of :func:`astra_xr.open_scene`.
     """
     for name in variables_of(ds):
         if ds[name].attrs.get("native_name", name) == band:
-            _check_time_steps(ds, name)
             return grid.filled(ds[name]) if grid is not None and grid.kept else ds[name]
     known = bool(ids_of(ds))
     if not known or grid is None or grid.box.crs is None:
@@ -77,37 +74,6 @@ def fetched(
         within = {} if source is catalogs else {"within": _LONGEST}
         check_times(ds, found["time"].values, "mask()", **within)
     return found[band] if grid.kept else _with_coords_of(ds, found[band])
-
-
-def _check_time_steps(ds: xr.Dataset, name: str) -> None:
-    """Refuse a band without values at a time step at which other bands have values.
-
-    xarray fills a band with NaN where it joins scenes that lack it. Dask arrays are not computed
-    for this check.
-    """
-    variables = {
-        each: ds[each]
-        for each in variables_of(ds)
-        if "time" in ds[each].dims and in_memory(ds[each].variable)
-    }
-    band = variables.pop(name, None)
-    if band is None or band.dtype.kind != "f":  # only NaN can be filled in
-        return
-    empty = np.flatnonzero(~_has_values(band))
-    for each in variables.values() if empty.size else ():
-        lost = empty[_has_values(each.isel(time=empty))]
-        if lost.size:
-            when = ds["time"].values[lost[0]] if "time" in ds.coords else lost[0]
-            raise InvalidDataset(
-                method="mask()",
-                needs=f"the band {name} at all time steps: it has no values at {when}",
-                hint=f"Open each scene with bands=[…, {name!r}] before you join them.",
-            )
-
-
-def _has_values(band: xr.DataArray) -> Any:
-    """Return True for each time step at which a band is not all NaN."""
-    return band.notnull().any([dim for dim in band.dims if dim != "time"]).values
 
 
 def _opened(ds: xr.Dataset, band: str, like: Any, catalogs: Any) -> xr.Dataset:

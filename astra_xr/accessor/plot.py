@@ -101,7 +101,7 @@ def draw(da: xr.DataArray, max_pixels: int, options: dict[str, Any]) -> Any:
     names: list[str] = []
     if "band" in da.dims:
         usual: dict[str, Any] = {"rgb": "band"}
-    elif classes:
+    elif classes and _is_whole(seen):
         from matplotlib.colors import ListedColormap
 
         seen, colors, names = _in_classes(seen, classes)
@@ -161,6 +161,14 @@ def _imshow(da: xr.DataArray, title: str, options: dict[str, Any], *, facets: bo
     if not several:
         drawn.axes.set_title(title)
     return drawn
+
+
+def _is_whole(da: xr.DataArray) -> bool:
+    """Return False if there are fractions, as of means over time, which are not classes."""
+    if da.dtype.kind != "f":
+        return True
+    with np.errstate(invalid="ignore"):  # of infinity
+        return not bool((da % 1 > 0).any())
 
 
 def _in_classes(

@@ -13,9 +13,10 @@ import xarray as xr
 from astra_xr.arrays.computed import ComputedArray, Values, read_inputs
 from astra_xr.arrays.index import Index, positions_of
 from astra_xr.arrays.thumbnail import coarse
+from astra_xr.errors import InvalidDataset
 from astra_xr.missions.classes import belongs
 from astra_xr.model import ClassValue
-from astra_xr.reading.loop import in_decode_thread
+from astra_xr.reading.loop import in_decode_thread, together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +32,34 @@ class ClassMask:
     dilate: int = 0
     """Distance in pixels within which the neighbors of a masked pixel are masked too."""
 
-    def __call__(self, stored: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-        """Return True where a pixel is masked."""
-        return _dilated(self.bare(stored), self.dilate)
+    band: str = "the band"
+    """For messages."""
+
+    def __call__(
+        self, stored: npt.NDArray[Any], *others: npt.NDArray[Any]
+    ) -> npt.NDArray[np.bool_]:
+        """Return True where a pixel is masked, also if its class is unknown.
+
+        Parameters
+        ----------
+        stored : ndarray
+            Numbers of the band; NaN where xarray joined scenes without the band, or had no pixel.
+        *others : ndarray
+            Values of other bands. If all of them are NaN too, a pixel of unknown class is without
+            data, and not masked.
+
+        Raises
+        ------
+        InvalidDataset
+            As of :meth:`valid`.
+        """
+        masked = _dilated(self.bare(stored), self.dilate)
+        if stored.dtype.kind == "f":
+            unknown = ~np.isfinite(stored)
+            if others and unknown.any():
+                unknown &= np.logical_or.reduce([~np.isnan(each) for each in others])
+            masked |= unknown
+        return masked
 
     def bare(self, stored: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
         """Return True where a pixel has one of the classes, not dilated."""
@@ -41,11 +67,26 @@ class ClassMask:
         return belongs(stored, self.classes) & valid
 
     def valid(self, stored: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
-        """Return the numbers as integers, and True where they are data."""
+        """Return the numbers as integers, and True where they are data.
+
+        Raises
+        ------
+        InvalidDataset
+            There are fractions: numbers of classes were averaged, which makes other classes.
+        """
         valid = np.ones(stored.shape, np.bool_)
         if stored.dtype.kind == "f":  # as after .where()
             valid = np.isfinite(stored)
-            stored = np.where(valid, stored, 0).astype(np.int64)
+            floats = np.where(valid, stored, 0)
+            stored = floats.astype(np.int64)
+            if (odd := floats[floats != stored]).size:
+                raise InvalidDataset(
+                    method="mask()",
+                    needs=f"whole numbers, and {self.band} has {odd[0]:g}: its classes were "
+                    "averaged or interpolated",
+                    hint=f"Take the nearest pixels of it; or drop it, and mask() opens it itself: "
+                    f"ds.drop_vars({self.band!r}).astra.mask().",
+                )
         if self.nodata is not None:
             valid &= stored != self.nodata
         return stored, valid
@@ -91,21 +132,29 @@ class MaskArray(ComputedArray):
     classes : xarray.Variable
         The band, (y, x) last; lazy or not.
     mask : ClassMask or Above
+    others : mapping of str to xarray.Variable
+        Other bands of the same shape, with which a ``ClassMask`` is called too; none is named
+        ``classes``.
     """
 
     label = "a mask"
 
-    def __init__(self, classes: xr.Variable, mask: ClassMask | Above) -> None:
-        super().__init__({"classes": classes}, classes.shape, bool)
+    def __init__(
+        self,
+        classes: xr.Variable,
+        mask: ClassMask | Above,
+        others: Mapping[str, xr.Variable],
+    ) -> None:
+        super().__init__({"classes": classes, **others}, classes.shape, bool)
         self._mask = mask
 
     def inputs(self, index: Index) -> Mapping[str, xr.Variable]:
         """Return the classes under an index, and within ``dilate`` pixels of it."""
         rows, cols = index.around(self._mask.dilate, self.shape)
-        return {"classes": self._inputs["classes"][(*index.axes[:-2], rows, cols)]}
+        return {name: v[(*index.axes[:-2], rows, cols)] for name, v in self._inputs.items()}
 
     def _apply(self, values: Values) -> npt.NDArray[Any]:
-        return self._mask(values["classes"])
+        return self._mask(*values.values())
 
     async def read(self, index: Index) -> npt.NDArray[Any]:
         """Mask the classes; see :meth:`LazyArray.read`."""
@@ -122,6 +171,7 @@ class MaskArray(ComputedArray):
         """Mask by fewer pixels of the classes, dilated as far; see :meth:`LazyArray.coarse`."""
         if index.window is None:
             return None
-        stored = await coarse(self._inputs["classes"][index.axes], shape, average=False)
+        reads = (coarse(v[index.axes], shape, average=False) for v in self._inputs.values())
+        values = await together(reads)
         dilate = round(self._mask.dilate * shape[0] / index.shape[-2])
-        return replace(self._mask, dilate=dilate)(stored)
+        return replace(self._mask, dilate=dilate)(*values)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from astra_xr.accessor.band_names import find_variable, mission_of
-from astra_xr.accessor.cloud_masks import can_mask
+from astra_xr.accessor.cloud_masks import can_mask, mask
 from astra_xr.accessor.default_colormaps import colormap_of_domain
 from astra_xr.accessor.evaluate import reflectance, unpacked
 from astra_xr.accessor.indices import available
@@ -197,8 +197,8 @@ class Scene:
         They are NaN without data; classes keep their nodata value. The mask is True at clouds.
         """
         if key == MASK:
-            mask = await in_own_thread(self.at(step).astra.mask)
-            return await coarse(_window(mask, box), shape, average=False)
+            found = await in_own_thread(mask, self.at(step))
+            return await coarse(_window(found, box), shape, average=False)
         if key in self.bands:
             return await self._band(key, step, box, shape)
         names = self.needs(key)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from astra_xr.accessor.cloud_masks import mask
 from astra_xr.accessor.evaluate import reflectance
 from astra_xr.accessor.own_formulas import is_formula
 from astra_xr.arrays.lazy import values_of
@@ -204,10 +205,10 @@ class Pins:
         """Return the cloud mask of all steps, lazily; None if there is none along the steps."""
         if self._clouds is None:
             try:
-                mask = self._scene.stack.astra.mask()
+                found = mask(self._scene.stack)
             except AstraError:
                 return None
-            self._clouds = mask if self._scene.dim in mask.dims else None
+            self._clouds = found if self._scene.dim in found.dims else None
         return self._clouds
 
     def clear(self) -> None:

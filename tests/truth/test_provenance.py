@@ -187,25 +187,3 @@ def test_elevation_beside_a_scene(ids: list[str]) -> None:
         role="elevation", scene_id="copernicus-dem:Copernicus_DSM_COG_10_N37_00_W123_00_DEM"
     )
     np.testing.assert_array_equal(scene.assign(dem=ground).astra.mask(), mask_of(ids, 0))
-
-
-def test_a_scene_that_was_joined_without_its_classes(
-    ids: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    parts = [opened(ids[0], ["red", "SCL"]), opened(ids[1], ["red"])]
-    stack = xr.concat(parts, "time", coords="different", compat="equals")
-    # xarray fills the classes of the second scene with NaN, which are no clouds.
-    for call in (stack.astra.mask, stack.astra.cloud_cover):
-        with pytest.raises(InvalidDataset, match="SCL at all time steps: it has no"):
-            call()
-    first = stack.isel(time=[0]).astra.mask()
-    assert (first.values == mask_of(ids, 0).values).all()
-    # Integers cannot have been filled in: no band is searched for NaN.
-    parts = [opened(each, ["red", "SCL"]) for each in ids[:2]]
-    whole = xr.concat(parts, "time", coords="different", compat="equals").load()
-    with monkeypatch.context() as patch:
-        patch.setattr(xr.DataArray, "notnull", None, raising=False)
-        assert whole.astra.mask().sizes["time"] == 2
-    # Where no band has values, there is nothing to mask.
-    empty = stack.where(stack.time == stack.time[0])
-    assert not empty.astra.mask().isel(time=1).any()
