@@ -89,6 +89,8 @@ def _layout(file: RasterFile, grid: GeoBox, profile: str, *, web_optimized: bool
 def _write_one(
     file: RasterFile, layout: Mapping[str, Any], profile: str, *, web_optimized: bool
 ) -> None:
+    from rasterio.shutil import copy
+
     bands = file.bands.values()
     classes = all(band.attrs.get("role") in CLASS_ROLES for band in bands)
     resampling: _Resampling = "nearest" if classes else "average"
@@ -96,7 +98,10 @@ def _write_one(
         plain = made.with_name("plain.tif")
         _write_plain(file, plain, layout)
         if (profile, web_optimized) == ("deflate", False):
-            _copy_to_cog(plain, made, resampling)
+            copy(
+                plain, made, driver="COG", compress="deflate", predictor="yes",
+                bigtiff="if_safer", blocksize=512, overview_resampling=resampling,
+            )  # fmt: skip
         else:
             _copy_by_rio_cogeo(plain, made, profile, resampling, web_optimized=web_optimized)
 
@@ -159,16 +164,6 @@ def _write_plain(raster: RasterFile, path: Path, layout: Mapping[str, Any]) -> N
                 values = np.asarray(values, layout["dtype"])
                 window = (rows.start, rows.stop), (cols.start, cols.stop)
                 file.write(values, number, window=window)
-
-
-def _copy_to_cog(plain: Path, made: Path, resampling: _Resampling) -> None:
-    from rasterio.shutil import copy
-
-    options = {
-        "compress": "deflate", "predictor": "yes", "bigtiff": "if_safer", "blocksize": 512,
-        "overview_resampling": resampling,
-    }  # fmt: skip
-    copy(plain, made, driver="COG", **options)
 
 
 def _copy_by_rio_cogeo(

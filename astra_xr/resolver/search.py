@@ -28,22 +28,22 @@ class Rows:
     """The results of a search, and what may be missing from them."""
 
     rows: tuple[Row, ...]
-    """Newest first."""
+    """Id, datetime, tile, cloud cover, catalogs, … of each scene, newest first."""
 
     catalog: str | None
-    """The only catalog that was searched; None for all of the mission."""
+    """The only catalog that was queried; None: all of the mission."""
 
     asked: tuple[str, ...]
-    """Names of the catalogs that were searched."""
+    """Names of the catalogs that were queried."""
 
     passed_over: Mapping[str, str]
-    """Name of a catalog → why it was not searched, or not completely."""
+    """Name of each catalog whose results are missing or incomplete → why."""
 
     total: int | None
-    """Number of matching scenes; None if unknown."""
+    """Number of matching scenes, which may be more than ``rows``; None: unknown."""
 
     exact: bool
-    """True if ``total`` was counted; False if it is estimated from the catalogs' own counts."""
+    """True if all scenes were counted; False if ``total`` follows from the catalogs' counts."""
 
 
 @dataclass

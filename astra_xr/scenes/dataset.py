@@ -132,22 +132,13 @@ def _class_numbers(band: Band) -> tuple[int, ...]:
 
 def _packing(radiometry: Radiometry, *, by_plane: bool) -> dict[str, Any]:
     """Return scale, offset and nodata as attributes of the CF conventions, which have one each."""
-    fill = _fill_value(radiometry)
-    packing: dict[str, Any] = {} if fill is None else {"_FillValue": fill}
+    dtype = np.dtype(radiometry.dtype)
+    nodata = fitting(radiometry.nodata, dtype)
+    packing: dict[str, Any] = {} if nodata is None else {"_FillValue": dtype.type(nodata)}
     scaled = (radiometry.scale, radiometry.offset) != (1.0, 0.0)
     if scaled and not radiometry.as_is and not by_plane:
         packing |= {"scale_factor": radiometry.scale, "add_offset": radiometry.offset}
     return packing
-
-
-def _fill_value(radiometry: Radiometry) -> np.generic | None:
-    """Return nodata in the stored type; None if that type cannot hold it: no pixel has it."""
-    dtype = np.dtype(radiometry.dtype)
-    nodata = fitting(radiometry.nodata, dtype)
-    if nodata is None:
-        return None
-    fill: np.generic = dtype.type(nodata)
-    return fill
 
 
 def _band_attrs(asset: Asset, radiometry: Radiometry) -> dict[str, Any]:

@@ -95,13 +95,8 @@ def search(
         raise InvalidParameter(name="bbox", value=None, expected=expected, reason=reason)
     found = find_rows(query, settings, catalog=named)
     result = SearchResult(
-        rows=found.rows,
+        **vars(found),
         mission=query.mission or query.collection,
-        asked=found.asked,
-        catalog=found.catalog,
-        passed_over=found.passed_over,
-        total=found.total,
-        exact=found.exact,
         bbox=query.bbox or (geometry_bounds(query.intersects) if query.intersects else None),
     )
     if not found.exact or found.total != len(found.rows):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 from astra_xr.catalogs import AnyCatalog, catalog_name
 from astra_xr.catalogs.query import make_query
 from astra_xr.errors import InvalidParameter, redact
 from astra_xr.geometry import Box
+from astra_xr.resolver.search import Rows
 from astra_xr.resolver.search_rows import Row
 from astra_xr.scenes.footprint_map import map_svg
 from astra_xr.tables import Cell, Picture, Table
@@ -23,7 +24,7 @@ _SHOWN = 100
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class SearchResult(Sequence[str]):
+class SearchResult(Rows, Sequence[str]):
     """Ids of the scenes that were found, newest first; in notebooks a map and a table.
 
     Examples
@@ -37,28 +38,10 @@ class SearchResult(Sequence[str]):
     ['2025-09-17', '2025-08-18', '2025-06-14']
     """
 
-    rows: tuple[Row, ...]
-    """Id, datetime, tile, cloud cover, catalogs, … of each scene."""
-
     mission: str
     """Name of the mission, or of the collection of the user's own catalog."""
 
-    asked: tuple[str, ...] = ()
-    """Names of the catalogs that were queried."""
-
-    catalog: str | None = None
-    """The only catalog that was queried; None: all of the mission."""
-
-    passed_over: Mapping[str, str] = field(default_factory=dict)
-    """Name of each catalog whose results are missing or incomplete → why."""
-
-    total: int | None = None
-    """Number of matching scenes if there are more than ``rows``; None: unknown."""
-
-    exact: bool = True
-    """True if all scenes were counted; False if ``total`` follows from the catalogs' counts."""
-
-    bbox: Box | None = None
+    bbox: Box | None
     """The box that was searched; None: everywhere."""
 
     @overload

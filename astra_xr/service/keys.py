@@ -17,7 +17,7 @@ import secrets
 import threading
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +107,6 @@ class KeyFile:
         *,
         life: timedelta | None = None,
         rate: str | None = None,
-        now: datetime | None = None,
     ) -> Secret[str]:
         """Create a key and return it; it cannot be read again.
 
@@ -119,10 +118,8 @@ class KeyFile:
             Time until it expires; default: never.
         rate : str, optional
             Its rate limit, e.g. ``600/minute``; default: that of the service.
-        now : datetime, optional
-            Time of creation; default: the current time.
         """
-        made, key = new_key(name, life=life, rate=check_rate(rate), now=now)
+        made, key = new_key(name, life=life, rate=check_rate(rate))
         with self._locked():
             self._write([*self.read(), made])
         return key
@@ -161,18 +158,17 @@ def new_key(
     *,
     life: timedelta | None = None,
     rate: str | None = None,
-    now: datetime | None = None,
 ) -> tuple[ApiKey, Secret[str]]:
     """Create a key; return its record and the key."""
-    now = now or utc_now()
+    now = utc_now()
     key_id = secrets.token_hex(4)
     key = Secret(f"astra_sk_live_{key_id}_{secrets.token_hex(32)}")
     kept = ApiKey(
         id=key_id,
         name=name[:100],
         sha256=_hash(key.reveal()),
-        created_at=f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%S+00:00}",
-        expires_at=f"{now.astimezone(UTC) + life:%Y-%m-%dT%H:%M:%S+00:00}" if life else None,
+        created_at=f"{now:%Y-%m-%dT%H:%M:%S+00:00}",
+        expires_at=f"{now + life:%Y-%m-%dT%H:%M:%S+00:00}" if life else None,
         rate=rate,
     )
     return kept, key
