@@ -106,3 +106,23 @@ def _write_picker() -> None:
 
 _write_tutorials()
 _write_picker()
+
+
+_ATTRIBUTES: dict[str, list[str]] = {}
+
+
+def _keep(_: Any, what: str, name: str, *args: Any) -> None:
+    plain = not any(line.startswith("---") for line in args[-1])
+    if what in ("attribute", "data", "property") and plain:
+        _ATTRIBUTES[name] = list(args[-1])
+
+
+def _restore(_: Any, what: str, name: str, *args: Any) -> None:
+    """Undo napoleon, which reads "Maximum; None: all" as a type and a description."""
+    args[-1][:] = _ATTRIBUTES.pop(name, args[-1])
+
+
+def setup(app: Any) -> None:
+    """Connect to Sphinx."""
+    app.connect("autodoc-process-docstring", _keep, priority=400)
+    app.connect("autodoc-process-docstring", _restore, priority=600)
