@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -151,7 +152,7 @@ class Band:
     planes: tuple[Band, ...] = ()
     """The bands in its file, in file order, if there are several."""
 
-    @property
+    @functools.cached_property
     def names(self) -> tuple[str, ...]:
         """Return the names of only this band: native, common, those of textbooks, spellings."""
         common = (self.common, *TEXTBOOK.get(self.common, ())) if self.common else ()

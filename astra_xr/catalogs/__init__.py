@@ -169,9 +169,8 @@ def owner_of(item: Item, settings: Settings, *, found_in: Catalog | None = None)
     """
     if found_in and not holds_any(found_in.name):
         return found_in
-    catalogs = (connect(name, settings) for name in CATALOGS)
     # A catalog without an API has local files: only the user's own item may refer to these.
-    fitting = (each for each in catalogs if each.root or not found_in)
+    fitting = (each for each in _every(settings) if each.root or not found_in)
     return next((catalog for catalog in fitting if catalog.owns(item)), found_in)
 
 
@@ -180,5 +179,11 @@ def offset_applied(item: Item, asset_key: str, settings: Settings) -> str | None
 
     By all catalogs: each may have copies of another one's items and files.
     """
-    reasons = (connect(name, settings).offset_applied(item, asset_key) for name in CATALOGS)
+    reasons = (each.offset_applied(item, asset_key) for each in _every(settings))
     return next(filter(None, reasons), None)
+
+
+@functools.cache
+def _every(settings: Settings) -> tuple[Catalog, ...]:
+    """Return the process's instances of all ``CATALOGS``."""
+    return tuple(connect(name, settings) for name in CATALOGS)

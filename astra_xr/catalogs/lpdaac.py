@@ -179,5 +179,8 @@ def _basic(account: Account) -> Secret[str]:
 
 def _is_protected(href: str) -> bool:
     """Return True if a URL may be sent a token: Earthdata's hosts, over https."""
+    folded = href.casefold()
+    if not any(domain in folded for domain in _DOMAINS):  # urlsplit is slow
+        return False
     parts = urlsplit(href)
     return parts.scheme == "https" and str(parts.hostname).endswith(_DOMAINS)

@@ -116,8 +116,9 @@ class PlanetaryComputer(StacCatalog):
         The user's own SAS tokens for other Azure storage are left unchanged.
         """
         blob = _container(href)
-        query = parse_qs(urlsplit(href).query)
-        return blob is not None and (blob[0] in _ACCOUNTS or query.get("sktid") == [_TENANT])
+        if blob is None:
+            return False
+        return blob[0] in _ACCOUNTS or parse_qs(urlsplit(href).query).get("sktid") == [_TENANT]
 
     def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
         """Return a blob's URL with the container's token, which replaces any other signature.
@@ -199,6 +200,8 @@ def _earliest(reported: object, own: datetime | None) -> datetime | None:
 
 def _container(href: str) -> tuple[str, str] | None:
     """Return storage account and container from a blob's URL, or None."""
+    if _BLOB_HOST not in href.casefold():  # urlsplit is slow
+        return None
     parts = urlsplit(href)
     host = parts.hostname or ""
     container = parts.path.lstrip("/").split("/", 1)[0]

@@ -106,6 +106,8 @@ def joined(items: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _in_bucket(href: str) -> str | None:
     """Return the s3 href of a file that LandsatLook serves over https, or None."""
+    if _HOST not in href.casefold():  # urlsplit is slow
+        return None
     parts = urlsplit(href)
     if parts.hostname == _HOST and parts.path.startswith(_DATA):
         return _BUCKET + unquote(parts.path.removeprefix(_DATA))

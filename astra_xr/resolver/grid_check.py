@@ -36,10 +36,14 @@ def contradiction(grid: Grid, item: Item, fields: Mapping[str, Any]) -> str:
     is compared, else the box of its ``geometry``; and, if that leaves open how large the grid is,
     the ``proj:bbox`` in the fields that the grid was read from.
     """
+    return _contradiction(grid, _box_of(item), _numbers(fields.get("proj:bbox")))
+
+
+@functools.lru_cache(maxsize=1024)
+def _contradiction(grid: Grid, box: Box | None, projected: Box | None) -> str:
     own = lonlat_bounds(grid)
     if own is None:
         return "it extends beyond the earth"
-    box = _box_of(item)
     if box is not None:
         turned = lonlat_bounds(replace(grid, shape=(grid.shape[1], grid.shape[0])))
         if not _holds(own, box, _BEYOND) or (
@@ -48,11 +52,11 @@ def contradiction(grid: Grid, item: Item, fields: Mapping[str, Any]) -> str:
             return f"it covers {_words(own)} in degrees, while the item's bbox is {_words(box)}"
         if _area(box) > _area(own) / 4:
             return ""
-    box = _numbers(fields.get("proj:bbox"))
-    if box and not (
-        _holds_plain(grid.bounds, box, _BEYOND) and _holds_plain(box, grid.bounds, _BEYOND)
+    if projected and not (
+        _holds_plain(grid.bounds, projected, _BEYOND)
+        and _holds_plain(projected, grid.bounds, _BEYOND)
     ):
-        return f"it covers {_words(grid.bounds)}, while proj:bbox is {_words(box)}"
+        return f"it covers {_words(grid.bounds)}, while proj:bbox is {_words(projected)}"
     return ""
 
 

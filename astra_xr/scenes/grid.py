@@ -63,7 +63,10 @@ def _geobox(grid: Grid) -> GeoBox:
 
 def as_grid(box: GeoBox, like: Grid) -> Grid:
     """Return a GeoBox as a Grid; if its CRS equals that of ``like``, in the same spelling."""
-    crs = like.crs if box.crs == _geobox(like).crs else str(plain_crs(box.crs))
+    own = _geobox(like)
+    if box is own:
+        return like
+    crs = like.crs if box.crs == own.crs else str(plain_crs(box.crs))
     a, b, c, d, e, f = list(box.affine)[:6]
     return Grid(crs=crs, shape=box.shape.yx, transform=(a, b, c, d, e, f))
 

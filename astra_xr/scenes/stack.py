@@ -395,4 +395,5 @@ def _shared(mappings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _same(a: Any, b: Any) -> bool:
-    return a is b or bool(np.array_equal(a, b))  # NaN is nodata, and itself
+    # NaN is nodata, and itself; NumPy is slow with texts, which most are.
+    return a is b or (a == b if type(a) is type(b) is str else bool(np.array_equal(a, b)))

@@ -70,7 +70,9 @@ def stack_grid(scenes: Mapping[str, Boxes], options: TargetGrid) -> GeoBox:
 
 def part_of(target: GeoBox, boxes: Iterable[GeoBox]) -> Part | None:
     """Return the part of a grid that others may fill; None if they do not overlap."""
-    edges = [bounds_in(box.extent, target.crs) for box in boxes]
+    # Bands of one grid share one GeoBox, whose hash would take longer than this.
+    different = {id(box): box for box in boxes}.values()
+    edges = [bounds_in(box.extent, target.crs) for box in different]
     bounds, own = bbox_union(edges), target.boundingbox
     finite = all(math.isfinite(edge) for each in edges for edge in each)
     if not finite or not is_aligned(target) or bounds & own == own:
