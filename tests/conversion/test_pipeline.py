@@ -229,16 +229,17 @@ class TestThreads:
     ) -> None:
         """What was fetched of the source is kept, to go on from; nothing is converted."""
         monkeypatch.setattr("astra_xr.conversion.source._PIECE", 100_000)
-        begun = threading.Event()
+        monkeypatch.setenv("ASTRA_PATIENCE", "60")
+        begun, ended = threading.Event(), threading.Event()
 
-        def delay(request: Request) -> Reply | None:
+        def hold(request: Request) -> Reply | None:
             # Not by number: the requests of several threads arrive in any order.
-            if request.range is None or request.range[0] < 100_000:
+            if ended.is_set() or request.range is None or request.range[0] < 100_000:
                 return None
             begun.set()
-            return Reply(delay=1)
+            return Reply(status=503, headers={"Retry-After": "1"})
 
-        server.rule = delay
+        server.rule = hold
         wanted = job(server.url("B04.jp2"))
         if end == "ctrl-c":
             with pytest.raises(KeyboardInterrupt):
@@ -246,9 +247,10 @@ class TestThreads:
         else:
             with converter.started([wanted]) as futures:
                 future = futures[wanted]
-                assert begun.wait(30)
+                assert begun.wait(60)
                 with pytest.raises(TimeoutError):
                     future.result(timeout=0.01)
+        ended.set()
         until(lambda: not converter._flights)
         assert [name[:7] for name in leftovers(converter)] == ["source-"]
         assert not list((tmp_path / "store").rglob("*.tif"))

@@ -29,9 +29,9 @@ from tests.conversion.rasters import numbers, write
 
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A source that takes about a second."""
+    """A source that takes seconds."""
     path = tmp_path_factory.mktemp("slow") / "a.jp2"
-    return write(path, numbers((3000, 3000)), driver="JP2OpenJPEG")
+    return write(path, numbers((4000, 4000)), driver="JP2OpenJPEG")
 
 
 @pytest.fixture
@@ -177,7 +177,7 @@ def test_bombs_are_not_decoded(tmp_path: Path, out: Path, make: Callable[[Path],
     make(source)
     assert source.stat().st_size < 30_000
     with pytest.raises(ConversionFailed, match="as only malicious files do"):
-        convert_apart(source, out / "made.tif", Recipe(), limits=Limits(cpu_seconds=5))
+        convert_apart(source, out / "made.tif", Recipe())
     assert list(out.iterdir()) == []
 
 
@@ -316,11 +316,14 @@ def test_what_the_system_kills_is_tried_once_more(slow: Path, out: Path, times: 
 
     def kill(share: float) -> None:
         for told in Path("/proc/self/task").glob("*/children"):
-            for child in map(int, told.read_text().split()):
-                command = Path(f"/proc/{child}/cmdline").read_bytes()
-                if len(killed) < times and child not in killed and b"worker import main" in command:
-                    killed.append(child)
-                    os.kill(child, signal.SIGKILL)
+            # Other threads of the tests may just have ended.
+            with contextlib.suppress(OSError):
+                for child in map(int, told.read_text().split()):
+                    command = Path(f"/proc/{child}/cmdline").read_bytes()
+                    ours = b"worker import main" in command and child not in killed
+                    if ours and len(killed) < times:
+                        killed.append(child)
+                        os.kill(child, signal.SIGKILL)
 
     if times == 1:
         assert convert_apart(slow, out / "made.tif", Recipe(), progress=kill).path.exists()
