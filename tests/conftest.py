@@ -14,6 +14,8 @@ import pytest
 from _pytest.doctest import DoctestModule
 from affine import Affine
 
+import astra_xr
+from astra_xr.sample import SCENE_ID
 from astra_xr.scenes import own_items
 from astra_xr.testing import RangeServer, require_query, write_cog
 from conftest import Loopback
@@ -45,6 +47,14 @@ def shared() -> Path:
     if not (SHARED / "real").is_dir():
         pytest.skip("recorded items and real rasters are not here (../shared/real)")
     return SHARED / "real"
+
+
+@pytest.fixture(scope="session")
+def made_sample(cache_dir: Path) -> None:
+    """The sample's first scene, made: no request for it waits as long as that takes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ASTRA_CACHE_DIR", str(cache_dir))
+        astra_xr.open_scene(SCENE_ID, catalog="sample")
 
 
 @pytest.fixture(scope="session")

@@ -56,7 +56,7 @@ def test_the_demo_of_the_block_is_there(capsys: pytest.CaptureFixture[str]) -> N
 
 
 @pytest.fixture
-def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made_sample: None) -> Iterator[str]:
     """The block of the service, with another port; yields the variables that it exports."""
     block = SERVICE.split("```console\n")[1].split("```")[0]
     add, serve, export = (shlex.split(line, comments=True) for line in block.splitlines())

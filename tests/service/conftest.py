@@ -52,6 +52,11 @@ class Lines(logging.Handler):
         self.lines.extend(self.format(record).splitlines())
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _made_sample(made_sample: None) -> None:
+    """The scene that services serve."""
+
+
 @pytest.fixture
 def service_settings() -> dict[str, Any]:
     """Settings of the service that a test changes before it uses ``served``."""
