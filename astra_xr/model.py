@@ -88,6 +88,9 @@ ROLES = (
 CLASS_ROLES = ("class", "mask")
 """Roles of bands whose numbers are classes, bits or flags: never averaged, never scaled."""
 
+AS_STORED_ROLES = (*CLASS_ROLES, "visual")
+"""Roles of bands whose stored numbers are their values."""
+
 
 TEXTBOOK: Mapping[str, tuple[str, ...]] = {
     "swir16": ("swir1",),

@@ -18,7 +18,7 @@ from astra_xr.arrays.composite import COUNT, MASK, REDUCTIONS, CompositeArray, R
 from astra_xr.arrays.lazy import wrap
 from astra_xr.errors import InvalidDataset, InvalidParameter
 from astra_xr.missions import MISSIONS
-from astra_xr.model import CLASS_ROLES
+from astra_xr.model import AS_STORED_ROLES
 from astra_xr.scenes.time_steps import scene_claim
 from astra_xr.warned import first_time
 
@@ -87,7 +87,7 @@ def _unfit(needs: str, hint: str = "Open one with astra_xr.open_scenes.") -> Inv
 
 def _is_measured(band: xr.DataArray) -> bool:
     """Return True for values that compare over time; refuse stored numbers, which do not."""
-    if "time" not in band.dims or band.attrs.get("role") in (*CLASS_ROLES, "visual"):
+    if "time" not in band.dims or band.attrs.get("role") in AS_STORED_ROLES:
         return False
     if "_FillValue" in band.attrs or "scale_factor" in band.attrs:
         needs = "scaled values: stored numbers can differ in scale and offset between scenes"

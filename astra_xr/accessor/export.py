@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from astra_xr.accessor.raster_files import By, RasterFile, raster_files
+from astra_xr.accessor.rgb import RGBA
 from astra_xr.arrays.blocks import blocks
 from astra_xr.arrays.pixel_grid import grid_of
 from astra_xr.arrays.thumbnail import can_average
@@ -35,8 +36,6 @@ _LOSSY = {"jpeg": (1, 2, 3, 4), "webp": (3,)}
 
 _MERCATOR_ENDS = 85.05
 """Degrees of latitude."""
-
-_RGBA = ("red", "green", "blue", "alpha")
 
 
 def write_cog(
@@ -76,7 +75,7 @@ def _layout(file: RasterFile, grid: GeoBox, profile: str, *, web_optimized: bool
         _check_web(crs, grid, nodata)
     height, width = grid.shape
     colors = {"alpha": "no"}  # GDAL takes the fourth of four uint8 bands for alpha
-    if dtype == "uint8" and tuple(bands) == _RGBA and profile not in _LOSSY:
+    if dtype == "uint8" and tuple(bands) == RGBA and profile not in _LOSSY:
         colors = {"photometric": "rgb", "alpha": "yes"}
     return {
         "driver": "GTiff", "count": len(bands), "dtype": dtype, "nodata": nodata,

@@ -73,7 +73,7 @@ def _by_dask(bands: dict[str, xr.Variable], called: BlockFunction, overlap: int)
         *arrays,
         numbers,
         depth={down: overlap, down + 1: overlap},
-        boundary="none",  # nothing lies beyond the edges
+        boundary="none",  # there is nothing beyond the edges
         dtype=bool,
         meta=np.empty((0,) * len(shape), bool),
     )

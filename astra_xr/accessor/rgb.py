@@ -22,6 +22,9 @@ _log = logging.getLogger(__name__)
 
 Limits = tuple[float, float]
 
+RGBA = ("red", "green", "blue", "alpha")
+"""Bands of an image."""
+
 _BRIGHT = 0.4
 """Reflectance; a pixel above it in all three bands is taken for cloud or snow."""
 
@@ -72,7 +75,7 @@ def compose(
     return xr.DataArray(
         image,
         dims=(*dims, "band"),
-        coords={**arrays[0].coords, "band": ["red", "green", "blue", "alpha"]},
+        coords={**arrays[0].coords, "band": list(RGBA)},
         name="rgb",
         attrs={
             "long_name": ", ".join(names),

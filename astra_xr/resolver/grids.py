@@ -182,7 +182,7 @@ _CRS_FIELDS: dict[str, Callable[[Any], str | None]] = {
 
 
 def _twins(crs: str) -> list[str]:
-    """Return the UTM codes that a wrong one may stand for, best first.
+    """Return the UTM codes that a wrong one may mean, best first.
 
     The Planetary Computer's older Landsat items have 3271, an Antarctic CRS, for zone 1; some of
     its HLS items have the other hemisphere.

@@ -14,7 +14,7 @@ import numpy as np
 from astra_xr.errors import InvalidItem, InvalidParameter
 from astra_xr.missions import Factors, Item, Mission
 from astra_xr.missions.raster_fields import raster_fields
-from astra_xr.model import AS_STORED, CLASS_ROLES, DIGITAL_NUMBERS, Band, Radiometry
+from astra_xr.model import AS_STORED, AS_STORED_ROLES, DIGITAL_NUMBERS, Band, Radiometry
 from astra_xr.warned import first_time
 
 _COMPLEX = {"cint16": "complex64", "cfloat32": "complex64", "cfloat64": "complex128"}
@@ -23,9 +23,6 @@ _COMPLEX = {"cint16": "complex64", "cfloat32": "complex64", "cfloat64": "complex
 _TYPES = {np.dtype(code).name for code in np.typecodes["AllInteger"] + np.typecodes["AllFloat"]}
 
 _NO_FACTORS = "the item has no scale or offset; the file's own tags apply, if it has any"
-
-_AS_IS = (*CLASS_ROLES, "visual")
-"""Roles of bands whose stored numbers are the values."""
 
 _log = logging.getLogger(__name__)
 
@@ -78,7 +75,8 @@ def decide_radiometry(
     dtype = _type_of(declared, band)
     band = _converted(band, dtype)
     nodata = _nodata(item, declared["nodata"]) if "nodata" in declared else band.nodata
-    if not dtype and (band.role in _AS_IS or {"scale", "offset", "nodata"}.isdisjoint(declared)):
+    described = not {"scale", "offset", "nodata"}.isdisjoint(declared)
+    if not dtype and (band.role in AS_STORED_ROLES or not described):
         return None
     read = Radiometry(dtype=dtype, nodata=nodata, scale=band.scale, offset=band.offset)
     kept = as_they_are(band, read)
@@ -142,7 +140,7 @@ def as_they_are(band: Band, read: Radiometry) -> Radiometry | None:
     ``read`` has the type and nodata of item or file. None for other bands, and for those that
     hold no integers: scale and offset apply to them.
     """
-    if band.role not in _AS_IS or np.dtype(read.dtype).kind not in "iub":
+    if band.role not in AS_STORED_ROLES or np.dtype(read.dtype).kind not in "iub":
         return None
     reason = f"{band.role} numbers, never scaled"
     return Radiometry(dtype=read.dtype, nodata=read.nodata, reason=reason, as_is=True)
@@ -196,7 +194,7 @@ def joined(
 ) -> tuple[Radiometry | None, tuple[Radiometry, ...]]:
     """Return the common radiometry of the planes of a file, and that of each if they differ.
 
-    None stands for an unknown one; the first is None if all are unknown. The second is empty if
+    An unknown one is None; the first is None if all are unknown. The second is empty if
     all planes have the same one.
     """
     known = [plane for plane in planes if plane is not None]

@@ -15,7 +15,7 @@ from astra_xr.conversion.source import Source
 from astra_xr.conversion.stores import LocalStore, StoredAsset
 from astra_xr.errors import AstraError, InvalidFormat
 from astra_xr.missions.media_types import is_cog_type, raster_kind
-from astra_xr.model import CLASS_ROLES, Asset, ClassValue, Grid, UrlSource
+from astra_xr.model import AS_STORED_ROLES, CLASS_ROLES, Asset, ClassValue, Grid, UrlSource
 from astra_xr.net.retries import in_threads
 from astra_xr.settings import Settings
 from astra_xr.tiff.signatures import looks_like_cog
@@ -26,9 +26,6 @@ Routing = Literal["direct", "converted"]
 
 _ANY = "application/octet-stream"
 """The media type of unspecified bytes."""
-
-_AS_THEY_ARE = (*CLASS_ROLES, "visual")
-"""Roles of bands that are not stretched in images."""
 
 _LOOKS = 8
 """Files that are inspected concurrently."""
@@ -175,7 +172,7 @@ class Router:
 
     def _job(self, asset: Asset, origin: Origin) -> Job:
         ours = self._settings.cache_dir.as_uri() + "/"
-        drawn = origin.format in IMAGES and asset.band.role not in _AS_THEY_ARE
+        drawn = origin.format in IMAGES and asset.band.role not in AS_STORED_ROLES
         clouds = origin.clouds if drawn else None
         return Job(
             mission=origin.mission,

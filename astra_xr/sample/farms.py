@@ -52,7 +52,7 @@ def _districts(rng: np.random.Generator, x: F32, y: F32) -> tuple[NDArray[np.int
         u += _spread(rng, nodes, -12.0, 12.0)[node]
         np.minimum(border, np.abs(u), out=border)
         node = node * 2 + (u > 0.0)
-        # The next border stands about square on this one.
+        # The next border is about perpendicular to this one.
         angle = np.repeat(angle, 2) + 90.0 + _spread(rng, 2 * nodes, -17.0, 17.0)
     v = across * cos[node] - along * sin[node]
     return node, u, v, border
@@ -74,7 +74,7 @@ def _fields(
         own = np.arange(nodes)
         cut = low[axis, own] + size[axis, own] * _spread(rng, nodes, 0.36, 0.64)
         if level >= _FIELDS - 3:
-            # Nothing lies beyond such a cut: some fields stay as large as they are.
+            # There is nothing beyond such a cut: some fields stay as large as they are.
             cut[_spread(rng, nodes, 0.0, 1.0) < 0.28] = np.inf
         position = np.where(axis[node] == 1, v, u) - cut[node]
         np.minimum(edge, np.abs(position), out=edge)

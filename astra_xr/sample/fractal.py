@@ -123,7 +123,7 @@ def fractal(
         field = finer(field)
         step //= 2
         strength *= gain
-        # Only what lies under the asked-for square is worth refining further.
+        # Only the part under the requested square is refined further.
         keep = size // step + 2
         field = field[:keep, :keep]
     while step > 1:

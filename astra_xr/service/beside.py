@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,28 +30,24 @@ _START = 60.0
 """Seconds that the service has to start."""
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class RunningService:
     """A service started by :func:`running`; it ends with its ``with`` block."""
 
-    def __init__(self, url: str, key: Secret[str], process: subprocess.Popen[str]) -> None:
-        self._url, self._key, self._process = url, key, process
+    url: str
+    """Root of the service, e.g. ``http://127.0.0.1:43211``."""
 
-    @property
-    def url(self) -> str:
-        """Root of the service, e.g. ``http://127.0.0.1:43211``."""
-        return self._url
+    key: Secret[str]
+    """An API key of this service; ``key.reveal()`` is its text."""
 
-    @property
-    def key(self) -> Secret[str]:
-        """An API key of this service; ``key.reveal()`` is its text."""
-        return self._key
+    _process: subprocess.Popen[str]
 
     @property
     def resolver(self) -> RemoteResolver:
         """A resolver for ``resolver=`` of :func:`astra_xr.open_scene`."""
         from astra_xr.resolver.remote import RemoteResolver
 
-        return RemoteResolver(self._url, self._key)
+        return RemoteResolver(self.url, self.key)
 
     def close(self) -> None:
         """End the service after it has answered its open requests."""
@@ -64,7 +61,7 @@ class RunningService:
 
     def __repr__(self) -> str:
         state = "running" if self._process.poll() is None else "ended"
-        return f"<RunningService {self._url}, {state}>"
+        return f"<RunningService {self.url}, {state}>"
 
 
 def running(*, catalog: str | None = None, keys_file: str | Path | None = None) -> RunningService:

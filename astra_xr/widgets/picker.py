@@ -18,6 +18,7 @@ import anywidget
 import traitlets
 import xarray as xr
 
+from astra_xr.accessor.rgb import RGBA
 from astra_xr.errors import AstraError, ReadError, redact
 from astra_xr.reading.loop import start
 from astra_xr.widgets import page
@@ -150,8 +151,7 @@ class Picker(anywidget.AnyWidget):
         channels, drawing, state = self._drawing.channels(self.state), self._drawing, self.state
         tiles = self._channels(channels, self._box(), _MOST)
         image = drawing.image(state, tiles, {} if drawing.classes(state) else self._limits())
-        coords = self._scene.centers(self._box(), image.shape[:2])
-        coords["band"] = ["red", "green", "blue", "alpha"]
+        coords = self._scene.centers(self._box(), image.shape[:2]) | {"band": list(RGBA)}
         return xr.DataArray(image, coords, ("y", "x", "band"), name="image")
 
     @property
