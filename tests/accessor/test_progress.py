@@ -17,6 +17,7 @@ def test_bars_say_whom_a_read_waits_for(
 ) -> None:
     monkeypatch.setenv("ASTRA_PATIENCE", "30")
     monkeypatch.setattr("astra_xr.accessor.progress._EACH", 0.02)
+    monkeypatch.setattr("astra_xr.net.retries._waits", {})  # of other tests
     busy = Reply(status=503, headers={"Retry-After": "1"})
     with RangeServer(storage_folder) as server:
         server.rule = lambda request: busy if request.number == 0 else None

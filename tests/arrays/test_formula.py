@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -16,6 +17,7 @@ import xarray as xr
 
 import astra_xr
 from astra_xr.reading.cache import tile_cache
+from astra_xr.reading.loop import run
 from astra_xr.reading.ranges import traffic
 from astra_xr.testing import write_cog
 from tests import items
@@ -119,6 +121,13 @@ def test_load_reads_all_bands_at_once(folder: Path, capsys: pytest.CaptureFixtur
     assert "2/2" in capsys.readouterr().err
 
 
+async def ended() -> None:
+    """Wait until no read is left on the background loop, which learns of an interrupt later."""
+    async with asyncio.timeout(6):
+        while len(asyncio.all_tasks()) > 1:
+            await asyncio.sleep(0.01)
+
+
 @contextlib.contextmanager
 def interrupted(server: HeldServer) -> Iterator[None]:
     """Interrupt what is done within as by Ctrl-C, once it asks for both bands.
@@ -133,7 +142,7 @@ def interrupted(server: HeldServer) -> Iterator[None]:
             if over.wait(0.01):
                 return
         os.kill(os.getpid(), signal.SIGINT)
-        over.wait(5)
+        over.wait(8)
         over.set()
 
     thread = threading.Thread(target=interrupt)
@@ -141,6 +150,7 @@ def interrupted(server: HeldServer) -> Iterator[None]:
     try:
         with pytest.raises(KeyboardInterrupt):
             yield
+        run(ended())
         assert server.requests == []
     finally:
         over.set()
