@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,6 +34,10 @@ settings.load_profile("astra")
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
 
+_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Of no use to loopback, which is http; made once, as each takes time."""
+
+
 class Loopback(httpx.BaseTransport):
     """Carries requests for the hosts of ``routes`` to servers on loopback, and no other.
 
@@ -43,7 +48,7 @@ class Loopback(httpx.BaseTransport):
         self.routes: dict[str, str | Callable[[httpx.Request], httpx.Response]] = {}
         self.log: list[tuple[str, str]] = []
         self.names: dict[str, list[str]] = {}
-        self._inner = httpx.HTTPTransport(verify=False)  # loopback is http; TLS costs 50 ms
+        self._inner = httpx.HTTPTransport(verify=_NO_TLS)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         self.log.append((request.method, str(request.url)))

@@ -22,7 +22,7 @@ from astra_xr.errors import InvalidDataset
 pytestmark = pytest.mark.filterwarnings("ignore:In a future version of xarray:FutureWarning")
 
 WINDOW = {"x": slice(100, 140), "y": slice(100, 150)}
-Scenes = dict[str, dict[str, xr.DataArray]]
+Scenes = dict[str, xr.Dataset]
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def truth(ids: list[str]) -> Scenes:
     found = {}
     for name in ids:
         ds = astra_xr.open_scene(name, ["red", "SCL"], catalog="sample").isel(WINDOW).compute()
-        found[ds["id"].item()] = {"red": ds.red, "SCL": ds.SCL, "mask": ds.astra.mask(dilate=0)}
+        found[ds["id"].item()] = ds.assign(mask=ds.astra.mask(dilate=0))
     assert len({each["mask"].values.tobytes() for each in found.values()}) == len(ids)
     return found
 
@@ -197,10 +197,7 @@ def check(ds: xr.Dataset, truth: Scenes) -> None:
     fits, known, cloudy, valid = (np.zeros(shape, bool) for _ in range(4))
     values, hides = red.values.reshape(shape), hidden.values.reshape(shape)
     for scene in truth.values():
-        there = {
-            name: each.reindex(places, method="nearest", tolerance=1)
-            for name, each in scene.items()
-        }
+        there = scene.reindex(places, method="nearest", tolerance=1)
         same = values == there["red"].values
         known |= same
         fits |= same & (there["mask"].fillna(False).values.astype(bool) == hides)
