@@ -117,7 +117,11 @@ def _did_you_mean(name: str, choices: Iterable[str]) -> str:
 
 def _one_line(value: object) -> str:
     """Return a repr that fits into a sentence; of tables and Datasets, only their type."""
-    text, kind = redact(repr(value)), type(value)
+    kind = type(value)
+    try:
+        text = redact(repr(value))
+    except Exception:  # noqa: BLE001  (of any object; also of numbers of 4300 digits)
+        text = "\n"
     if "\n" in text:
         return f"<{kind.__module__.split('.')[0]}.{kind.__name__}>"
     return text if len(text) <= 200 else f"{text[:199]}…"

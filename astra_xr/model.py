@@ -250,21 +250,49 @@ class Radiometry:
         return {name: v for name, v in vars(self).items() if v is not default.get(name, self)}
 
 
-@dataclass(frozen=True, kw_only=True)
 class SignedUrl:
-    """A URL and its request headers. Its str and repr never show the query or the headers."""
+    """A URL and its request headers. Its str and repr never show the query or the headers.
 
-    url: str = field(repr=False)
-    """The URL, which is secret."""
+    It is no dataclass, as ``dataclasses.asdict`` of an :class:`Asset` would show them.
 
-    expires_at: datetime | None = None
-    """UTC time at which it expires; None if it does not."""
+    Parameters
+    ----------
+    url : str
+        The URL, which is secret.
+    expires_at : datetime, optional
+        UTC time at which it expires; None if it does not.
+    headers : tuple of (str, str)
+        Request headers as (name, value); they are secret too, and only for this host.
+    """
 
-    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    """Request headers as (name, value); they are secret too, and only for this host."""
+    __slots__ = ("expires_at", "headers", "url")
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        expires_at: datetime | None = None,
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        self.url, self.expires_at, self.headers = url, expires_at, headers
 
     def __str__(self) -> str:
         return redact(self.url)
+
+    def __repr__(self) -> str:
+        return f"SignedUrl(expires_at={self.expires_at!r})"
+
+    def _parts(self) -> tuple[object, ...]:
+        return self.url, self.expires_at, self.headers
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SignedUrl) and other._parts() == self._parts()
+
+    def __hash__(self) -> int:
+        return hash(self._parts())
+
+    def __deepcopy__(self, memo: object) -> SignedUrl:
+        return self
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("A signed URL cannot be pickled; pickle its UrlSource instead.")

@@ -29,6 +29,7 @@ def read_value(name: str, value: Any, *, shown: str) -> Any:
 
 
 _YES = ("1", "on", "true", "yes")
+_NO = ("", "0", "off", "false", "no")
 
 
 def _text(value: Any) -> str:
@@ -38,7 +39,10 @@ def _text(value: Any) -> str:
 
 
 def _path(value: Any) -> Path:
-    return Path(value).expanduser()
+    path = Path(value)
+    if "\0" in str(path):
+        raise ValueError
+    return path.expanduser()
 
 
 def _seconds(value: Any) -> float:
@@ -64,11 +68,16 @@ def _hosts(value: Any) -> tuple[str, ...]:
 
 def _time(value: Any) -> datetime:
     time = value if isinstance(value, datetime) else datetime.fromisoformat(_text(value))
+    if time != time:  # NaT of pandas  # noqa: PLR0124
+        raise ValueError
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _flag(value: Any) -> bool:
-    return value if isinstance(value, bool) else _text(value).lower() in _YES
+    word = _text(str(value) if isinstance(value, bool) else value).strip().lower()
+    if word not in (*_YES, *_NO):
+        raise ValueError
+    return word in _YES
 
 
 def _sas_url(value: Any) -> str:

@@ -144,9 +144,14 @@ class Settings:
     """File of accounts and passwords by host (``NETRC``)."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "cache_dir", Path(self.cache_dir).absolute())
-        for name, secret in with_secrets({n: getattr(self, n) for n in _SECRETS}).items():
-            object.__setattr__(self, name, secret or None)
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if each.name in _SECRETS:
+                value = _secret(each.name, value)
+            elif value is not None or each.default is not None:
+                value = read_value(each.name, value, shown=each.name)
+            object.__setattr__(self, each.name, value)
+        object.__setattr__(self, "cache_dir", self.cache_dir.absolute())
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -166,6 +171,9 @@ class Settings:
         InvalidParameter
             A variable has an invalid value, or the file cannot be used.
         """
+        if not isinstance(environ, Mapping | None):
+            expected = "a mapping of variables, such as os.environ"
+            raise InvalidParameter(name="environ", value="***", expected=expected)
         if environ is None:
             filed, values, configured = _filed(), _variables(os.environ), _configured
         else:
@@ -193,6 +201,13 @@ class Settings:
             if not f.metadata.get("secret") and getattr(self, f.name) != getattr(plain, f.name)
         }
         return _arrive, (public,)
+
+
+def read_settings(value: Settings | None) -> Settings:
+    """Return the settings passed to a resolver; by default those of the environment."""
+    if isinstance(value, Settings | None):
+        return value or Settings.from_env()
+    raise InvalidParameter(name="settings", value=type(value).__name__, expected="Settings")
 
 
 _UNCHANGED = ("aws_", "cdse_password", "cdse_s3_", "cdse_username", "earthdata_", "netrc")
@@ -355,8 +370,14 @@ _SECRETS = {f.name for f in fields(Settings) if f.metadata.get("secret")}
 
 def _read(name: str, value: Any, shown: str) -> Any:
     """Read the value of a setting; errors do not show a secret."""
-    if not isinstance(value, Secret):
-        return read_value(name, value, shown=shown)
-    if not isinstance(value.reveal(), str):
+    return _secret(shown, value) if name in _SECRETS else read_value(name, value, shown=shown)
+
+
+def _secret(shown: str, value: Any) -> Secret[str] | None:
+    """Return a secret of text; None if it is empty."""
+    if value is None:
+        return None
+    secret: Secret[Any] = Secret.of(value)
+    if not isinstance(secret.reveal(), str):
         raise InvalidParameter(name=shown, value="***", expected="text")
-    return value
+    return secret or None

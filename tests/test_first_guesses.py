@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import geopandas
@@ -232,13 +234,77 @@ NEVER_RAW: dict[str, Callable[[], object]] = {
     "size": lambda: astra_xr.verify(SCENE, size="large"),  # type: ignore[arg-type]
     "index": lambda: astra_xr.search("sentinel-2", catalog="sample")[1.5],  # type: ignore[call-overload]
     "format": lambda: astra_xr.resolve(SCENE, "red", 5, catalog="sample"),  # type: ignore[arg-type]
+    "text": lambda: astra_xr.indices.search(5),  # type: ignore[arg-type]
+    "ds": lambda: astra_xr.indices.available(scene().red),
+    "progress": lambda: scene().astra.load(progress="no"),
+    "allow_large": lambda: scene().astra.rgb(allow_large="yes"),
+    "gamma": lambda: scene().astra.rgb(["red"] * 3, gamma=True),
+    "limits": lambda: scene().astra.rgb(["red"] * 3, limits=(0, 10**400)),
+    "max_pixels": lambda: scene().astra.plot(max_pixels=True),
+    "cmap": lambda: scene().astra.plot(cmap="nonsense"),
+    "min_coverage": lambda: scene().astra.zonal(FIELD, min_coverage=True),
+    "stats": lambda: scene().astra.zonal(FIELD, np.array([["mean", "max"]] * 2)),
+    "path": lambda: scene().astra.to_cog(None),
+    "profile": lambda: scene().astra.to_cog("red.tif", profile=["deflate"]),
+    "L": lambda: astra_xr.open_scene(SCENE, BANDS, catalog="sample").astra.index("SAVI", L=np.nan),
+    "code_name": lambda: scene().astra.pick(code_name="my scene"),
+    "mask": lambda: scene().astra.pick(mask="clouds"),
+    "mode": lambda: scene().astra.pick(mode=np.array(["rgb", "index"])),
+    "sign": lambda: astra_xr.LocalResolver().resolve(SCENE, sign="no"),  # type: ignore[arg-type]
+    "hedge": lambda: astra_xr.LocalResolver(hedge=np.nan),
+    "settings": lambda: astra_xr.RemoteResolver(settings={"timeout": 5}),  # type: ignore[arg-type]
+    "api_key": lambda: astra_xr.RemoteResolver("http://127.0.0.1:9", 5),  # type: ignore[arg-type]
+    "base_url": lambda: astra_xr.RemoteResolver(["http://127.0.0.1:9"]),  # type: ignore[arg-type]
+    "timeout": lambda: astra_xr.Settings(timeout="soon"),  # type: ignore[arg-type]
+    "cache_dir": lambda: astra_xr.Settings(cache_dir=None),  # type: ignore[arg-type]
+    "aws_no_sign_request": lambda: astra_xr.configure(aws_no_sign_request="perhaps"),
+    "life": lambda: astra_xr.service.KeyFile("keys.json").add("alice", life=timedelta(0)),
+    "rate": lambda: astra_xr.service.KeyFile("keys.json").add("alice", rate=5),  # type: ignore[arg-type]
+    "keys_file": lambda: astra_xr.service.running(keys_file=5),  # type: ignore[arg-type]
 }
 
 
 @pytest.mark.parametrize("name", NEVER_RAW)
-def test_what_cannot_be_is_said_of_its_parameter(name: str) -> None:
+def test_what_cannot_be_is_said_of_its_parameter(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(InvalidParameter) as caught:
         NEVER_RAW[name]()
     assert caught.value.name == name
     assert str(caught.value).startswith(f"Invalid {name}=")
     assert "\n" not in str(caught.value)
+    assert not [*tmp_path.glob("*.tif"), *tmp_path.glob("*.json")]
+
+
+@pytest.mark.parametrize(
+    ("method", "option", "nearest"),
+    [
+        ("pick", {"colormap": "viridis"}, "cmap"),
+        ("pick", {"band_names": ["red"]}, "bands"),
+        ("pick", {"first": "red"}, ""),
+        ("pick", {"array": True}, ""),
+        ("plot", {"colormap": "viridis"}, "cmap"),
+        ("plot", {"fig_size": (4, 4)}, "figsize"),
+        ("plot", {"name": "red", "vmim": 0}, "vmin"),
+    ],
+)
+def test_an_option_that_goes_through_is_named_with_the_nearest(
+    method: str, option: dict[str, Any], nearest: str
+) -> None:
+    with pytest.raises(InvalidParameter) as caught:
+        getattr(scene().astra, method)(**option)
+    assert caught.value.name == [*option][-1]
+    assert f"did you mean {nearest!r}" in str(caught.value) or not nearest
+
+
+def test_a_slip_in_a_setting() -> None:
+    with pytest.raises(InvalidParameter, match="did you mean 'tile_cache'"):
+        astra_xr.configure(tilecache=0)
+
+
+@pytest.mark.parametrize("index", [5, -6, [0, 9]])
+def test_a_scene_beyond_the_search(index: Any) -> None:
+    found = astra_xr.search("sentinel-2", datetime="2025-06/2025-09", catalog="sample")
+    with pytest.raises(IndexError, match=r"There is no scene .*: the search found 5, from 0 on"):
+        found[index]

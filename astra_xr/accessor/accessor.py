@@ -636,7 +636,7 @@ class AstraAccessor:
         """
         from astra_xr.accessor.export import write_cog
 
-        return write_cog(self._ds, Path(path), profile, web_optimized=web_optimized, by=by)
+        return write_cog(self._ds, path, profile, web_optimized=web_optimized, by=by)
 
     def to_png(
         self,
@@ -662,9 +662,11 @@ class AstraAccessor:
             It cannot be written; else as of :meth:`rgb`.
         """
         from astra_xr.accessor.export import write_png
+        from astra_xr.arguments import read_path
 
+        path = read_path("path", path)
         image = self.rgb(bands, limits=limits, gamma=gamma, allow_large=allow_large)
-        return write_png(image, Path(path))
+        return write_png(image, path)
 
     def rgb(
         self,
@@ -862,7 +864,7 @@ class AstraAccessor:
         """
         from astra_xr.widgets.picker import Picker
 
-        return Picker(self._ds, name=code_name, first=name, **state)
+        return Picker(self._ds, state, name=code_name, first=name)
 
     def __repr__(self) -> str:
         from astra_xr.accessor.repr import as_text

@@ -131,7 +131,7 @@ class AstraArrayAccessor:
         from astra_xr.accessor.export import write_cog
 
         return write_cog(
-            self._as_dataset(), Path(path), profile,
+            self._as_dataset(), path, profile,
             web_optimized=web_optimized, by=by, single=True,
         )  # fmt: skip
 
@@ -150,11 +150,12 @@ class AstraArrayAccessor:
         ------
         InvalidParameter, UnknownBand, UnknownIndex
         """
+        from astra_xr.arguments import read_expression
         from astra_xr.widgets.picker import Picker
 
-        da = self._da
+        da, code_name = self._da, read_expression("code_name", code_name)
         if "band" not in da.dims:
-            return Picker(self._as_dataset(), name=code_name, array=True, **state)
+            return Picker(self._as_dataset(), state, name=code_name, array=True)
         count = da.sizes["band"]
         own = list(da["band"].values) if "band" in da.coords else []
         described = da.attrs.get("long_name")
@@ -167,4 +168,4 @@ class AstraArrayAccessor:
         if own != labels:
             listed = ", ".join(json.dumps(label, ensure_ascii=False) for label in labels)
             named = f'{code_name}.assign_coords(band=[{listed}]).to_dataset("band")'
-        return Picker(da.assign_coords(band=labels).to_dataset("band"), name=named, **state)
+        return Picker(da.assign_coords(band=labels).to_dataset("band"), state, name=named)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from astra_xr.errors import AmbiguousBand, InvalidDataset, InvalidParameter, UnknownBand
@@ -116,7 +117,10 @@ def folded(name: object) -> str:
 
 def as_tuple(names: object) -> tuple[Any, ...]:
     """Return one name, or several, as a tuple."""
-    return tuple(names) if isinstance(names, Iterable) and not isinstance(names, str) else (names,)
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        return (names,)
+    # The elements of an array may be arrays.
+    return tuple(np.ravel(np.asarray(names)).tolist() if hasattr(names, "dtype") else names)
 
 
 def native_name(ds: xr.Dataset, variable: str) -> str:

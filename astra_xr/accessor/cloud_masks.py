@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from astra_xr.accessor.band_names import as_tuple, band_table, mission_of, varia
 from astra_xr.accessor.fetched_band import fetched, kept
 from astra_xr.accessor.function_masks import function_mask, name_of
 from astra_xr.accessor.provenance import check_provenance, ids_of, missions_of
+from astra_xr.arguments import read_number
 from astra_xr.arrays.lazy import wrap
 from astra_xr.arrays.mask import Above, ClassMask, MaskArray
 from astra_xr.arrays.mosaic import stacked
@@ -68,7 +69,9 @@ def mask(
     grid = pixel_grid(ds, "mask()")
     reach = _pixels(grid, dilate)
     if callable(by):
-        return _by_function(ds, by, grid, reach, _pixels(grid, overlap or 0, "overlap"))
+        return _by_function(
+            ds, by, grid, reach, _pixels(grid, 0 if overlap is None else overlap, "overlap")
+        )
     missions = _of_missions(ds)
     if len(missions) > 1:
         options: Any = {"by": by, "above": above, "gaps": gaps}
@@ -117,13 +120,13 @@ def requested_mask(
 def _check_options(what: Any, kinds: tuple[Any, ...], by: Any, above: Any, overlap: Any) -> None:
     """Refuse options that do not go together."""
     is_name, is_probability = isinstance(by, str), isinstance(by, str) and by == PROBABILITY
-    is_percent = isinstance(above, Real) and 0 <= float(above) < 100
+    if above is not None and is_probability:
+        read_number("above", above, "percent, 0 to below 100", least=0, most=100 - 1e-9)
     checks = (
         ("by", by, not (by is None or is_name or callable(by)),
          "the name of a classification band such as 'SCL', 'probability' or a function"),
         ("above", above, above is not None and not is_probability,
          "None unless by='probability'"),
-        ("above", above, above is not None and not is_percent, "percent, 0 to below 100"),
         ("overlap", overlap, overlap is not None and not callable(by),
          "None unless by= is a function"),
         ("what", what, callable(by) and kinds != WHAT,

@@ -14,6 +14,7 @@ import xarray as xr
 from astra_xr.accessor.band_names import find_variable, variables_of
 from astra_xr.accessor.cloud_masks import MaskClouds, requested_mask
 from astra_xr.accessor.provenance import id_texts, missions_of
+from astra_xr.arguments import read_flag
 from astra_xr.arrays.composite import COUNT, MASK, REDUCTIONS, CompositeArray, Reduction
 from astra_xr.arrays.lazy import wrap
 from astra_xr.errors import InvalidDataset, InvalidParameter
@@ -44,6 +45,7 @@ def composite(
     how = how.replace("_", "-")
     if "time" not in ds.dims or not ds.sizes["time"] or ds["time"].dtype.kind != "M":
         raise _unfit("scenes along a dimension time, with their dates")
+    read_flag("count", count)
     names = [name for name in variables_of(ds) if _is_measured(ds[name])]
     if not names:
         raise _unfit("bands over time that are not classes or masks")

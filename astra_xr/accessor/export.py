@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ import xarray as xr
 
 from astra_xr.accessor.raster_files import By, RasterFile, raster_files
 from astra_xr.accessor.rgb import RGBA
+from astra_xr.arguments import read_flag, read_path
 from astra_xr.arrays.blocks import blocks
 from astra_xr.arrays.pixel_grid import grid_of
 from astra_xr.arrays.thumbnail import can_average
@@ -40,7 +42,7 @@ _MERCATOR_ENDS = 85.05
 
 def write_cog(
     ds: xr.Dataset,
-    path: Path,
+    path: str | os.PathLike[str],
     profile: str,
     *,
     web_optimized: bool,
@@ -48,6 +50,8 @@ def write_cog(
     single: bool = False,
 ) -> Path | list[Path]:
     """Write one COG, or one per time step or variable; see ``ds.astra.to_cog``."""
+    path = read_path("path", path)
+    web_optimized = read_flag("web_optimized", web_optimized)
     files = raster_files(ds, path, by, single=single)
     grid = grid_of(ds, "to_cog()")
     grid.check_even("to_cog()")
@@ -107,12 +111,12 @@ def _write_one(
 
 def _check_profile(profile: str, bands: Mapping[str, xr.DataArray], dtype: np.dtype[Any]) -> None:
     """Refuse a profile that rio-cogeo does not have, or that cannot hold the bands."""
-    if profile == "deflate":  # needs no import
+    if isinstance(profile, str) and profile == "deflate":  # needs no import
         return
     from rio_cogeo.profiles import cog_profiles
 
     expected = reason = ""
-    if profile not in cog_profiles:
+    if not isinstance(profile, str) or profile not in cog_profiles:
         expected = f"one of {', '.join(sorted(cog_profiles))}"
     elif profile in _LOSSY and (dtype != "uint8" or len(bands) not in _LOSSY[profile]):
         counts = " or ".join(str(each) for each in _LOSSY[profile])

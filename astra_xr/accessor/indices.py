@@ -6,7 +6,6 @@ import functools
 import keyword
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
@@ -18,6 +17,7 @@ from astra_xr.accessor.formula_letters import letters_of, matched, missing_band,
 from astra_xr.accessor.own_formulas import is_formula, own_recipe
 from astra_xr.accessor.reflectance_warning import warn_of_units
 from astra_xr.accessor.spyndex_formulas import Recipe, bounds_of, recipe_of, settable
+from astra_xr.arguments import read_number
 from astra_xr.errors import AmbiguousBand, AstraError, InvalidParameter
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["available", "search"]
 
 Constants = Mapping[str, float]
+
+_HUGE = 3e38
+"""The largest float32."""
 
 
 def spectral_index(
@@ -76,8 +79,7 @@ def _check_constants(constants: Constants, known: Sequence[str], where: str) -> 
         if symbol not in known:
             reason, expected = f"there is no {symbol} in {where}", f"one of {', '.join(known)}"
             raise InvalidParameter(name=symbol, value=value, expected=expected, reason=reason)
-        if not isinstance(value, Real) or isinstance(value, bool):
-            raise InvalidParameter(name=symbol, value=value, expected="a number")
+        read_number(symbol, value, "a finite number", least=-_HUGE, most=_HUGE)
 
 
 def _computed(
@@ -183,6 +185,9 @@ def search(text: str) -> pd.DataFrame:
     """
     import spyndex
 
+    if not isinstance(text, str):
+        expected = "words such as 'water', or '' for all indices"
+        raise InvalidParameter(name="text", value=text, expected=expected)
     words = text.casefold().split()
     texts = {
         name: f"{name} {index.long_name} {index.application_domain}".casefold()
@@ -209,6 +214,9 @@ def available(ds: xr.Dataset) -> pd.DataFrame:
     """
     import spyndex
 
+    if not isinstance(ds, xr.Dataset):
+        expected = "a Dataset with bands, as open_scene returns it"
+        raise InvalidParameter(name="ds", value=ds, expected=expected)
     letters = letters_of(ds)
 
     def fits(name: str) -> bool:

@@ -8,6 +8,7 @@ from functools import partial
 import xarray as xr
 
 from astra_xr.accessor.progress import bar
+from astra_xr.arguments import read_flag
 from astra_xr.arrays.formula import formula_loads
 from astra_xr.arrays.lazy import in_memory, is_unread, unwrap
 from astra_xr.reading.loop import in_own_thread, run, together
@@ -16,12 +17,13 @@ from astra_xr.reading.memory import check_memory
 
 def load(ds: xr.Dataset, *, progress: bool, allow_large: bool) -> xr.Dataset:
     """Read all bands concurrently; see ``ds.astra.load``."""
-    if not allow_large:
+    show = read_flag("progress", progress)
+    if not read_flag("allow_large", allow_large):
         sizes = [v.nbytes for v in ds.data_vars.values() if not in_memory(v.variable)]
         hint = "Take a window (.isel), fewer bands or coarser pixels, or pass allow_large=True."
         check_memory(sum(sizes), f"Loading {len(sizes)} variables", hint)
     variables = [ds.variables[name] for name in ds.data_vars]
-    with bar(len(variables), show=progress, unit="band") as shown:
+    with bar(len(variables), show=show, unit="band") as shown:
 
         async def read(variables: list[xr.Variable], way: Callable[[], Awaitable[object]]) -> None:
             await way()

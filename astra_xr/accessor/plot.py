@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,10 +18,16 @@ from astra_xr.accessor.default_colormaps import default_colormap, is_diverging
 from astra_xr.accessor.evaluate import reflectance
 from astra_xr.accessor.rgb import compose, default_bands, fewer_pixels
 from astra_xr.arrays.mask import ClassMask
-from astra_xr.errors import InvalidDataset, InvalidParameter, UnknownBand, UnknownIndex
+from astra_xr.errors import InvalidDataset, InvalidParameter, UnknownBand, UnknownIndex, suggestion
 from astra_xr.extras import require
 from astra_xr.missions.classes import belongs
 from astra_xr.model import ClassValue
+
+_OPTIONS = (
+    "cmap", "vmin", "vmax", "robust", "center", "levels", "norm", "ax", "figsize", "size", "aspect",
+    "row", "col", "hue", "add_colorbar", "cbar_kwargs", "alpha", "interpolation",
+)  # fmt: skip
+"""The options of xarray and matplotlib that are used most."""
 
 
 def plot(ds: xr.Dataset, name: str | None, max_pixels: int, options: dict[str, Any]) -> Any:
@@ -75,7 +82,8 @@ def _draw_lines(lines: xr.DataArray, options: dict[str, Any]) -> Any:
         raise InvalidDataset(method="plot()", needs=needs, hint=hint)
     # Markers show a value between two gaps, which has no line.
     usual = {"x": "time", "hue": "geometry", "marker": "o", "markersize": 3}
-    return lines.plot.line(**{**usual, **options})
+    with _drawn_by("line", options):
+        return lines.plot.line(**{**usual, **options})
 
 
 def draw(da: xr.DataArray, max_pixels: int, options: dict[str, Any]) -> Any:
@@ -110,7 +118,7 @@ def draw(da: xr.DataArray, max_pixels: int, options: dict[str, Any]) -> Any:
     else:
         seen = reflectance(seen)
         usual = _value_options(da, name, options)
-    drawn = _imshow(seen, name, usual | options, facets="band" not in da.dims)
+    drawn = _imshow(seen, name, usual, options, facets="band" not in da.dims)
     bar = getattr(drawn, "cbar", None) or getattr(drawn, "colorbar", None)
     if names and bar is not None:
         # Wrapped to fit into a figure of the usual size.
@@ -136,11 +144,19 @@ def _draw_rgb(
     ds: xr.Dataset, bands: Sequence[str], max_pixels: int, options: dict[str, Any]
 ) -> Any:
     few = fewer_pixels(ds[list(bands)], max_pixels, "max_pixels")
-    return _imshow(compose(few, bands), "true color", {"rgb": "band"} | options)
+    return _imshow(compose(few, bands), "true color", {"rgb": "band"}, options)
 
 
-def _imshow(da: xr.DataArray, title: str, options: dict[str, Any], *, facets: bool = True) -> Any:
+def _imshow(
+    da: xr.DataArray,
+    title: str,
+    usual: dict[str, Any],
+    given: dict[str, Any],
+    *,
+    facets: bool = True,
+) -> Any:
     """Draw by xarray, with proportions as on the ground."""
+    options = usual | given
     if not da.size:
         needs = f"pixels, which this selection does not have {dict(da.sizes)}"
         hint = "y often descends: .sel(y=slice(north, south))."
@@ -152,7 +168,9 @@ def _imshow(da: xr.DataArray, title: str, options: dict[str, Any], *, facets: bo
         options = {"col": further[0], "col_wrap": min(4, da.sizes[further[0]])} | options
     if options.get("add_colorbar") is False:
         options = {name: each for name, each in options.items() if name != "cbar_kwargs"}
-    drawn = da.plot.imshow(**options)
+    da = da.load()  # not where errors are taken for those of options
+    with _drawn_by("imshow", given):
+        drawn = da.plot.imshow(**options)
     several = hasattr(drawn, "axs")
     for axes in drawn.axs.flat if several else [drawn.axes]:
         axes.set_aspect("equal")
@@ -169,6 +187,24 @@ def _is_whole(da: xr.DataArray) -> bool:
         return True
     with np.errstate(invalid="ignore"):  # of infinity
         return not bool((da % 1 > 0).any())
+
+
+@contextlib.contextmanager
+def _drawn_by(method: str, given: dict[str, Any]) -> Iterator[None]:
+    """Say which option of the user's xarray, or matplotlib below it, does not take."""
+    try:
+        yield
+    except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError) as error:
+        if not given:
+            raise
+        reason = " ".join(str(error).split())[:300]
+    else:
+        return
+    expected = f"an option of xarray.DataArray.plot.{method}"
+    name = next((each for each in given if repr(each) in reason or len(given) == 1), "options")
+    expected += "" if name in _OPTIONS else suggestion(name, _OPTIONS)
+    value = given.get(name, given)
+    raise InvalidParameter(name=name, value=value, expected=expected, reason=reason)
 
 
 def _in_classes(

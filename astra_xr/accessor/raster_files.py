@@ -36,7 +36,8 @@ def raster_files(ds: xr.Dataset, path: Path, by: By | None, *, single: bool) -> 
     The names of several end in the date or variable: ``ndvi_2025-06-01.tif``. All of a ``single``
     array goes into one file if ``by`` is None.
     """
-    if by not in (None, "time", *([] if single else ["band"])):
+    known = ["time"] if single else ["time", "band"]
+    if not (by is None or (isinstance(by, str) and by in known)):
         one = "; the bands of an array go into one file"
         several = ", or 'band' for one file per variable"
         expected = f"'time' for one file per time step{one if single else several}"

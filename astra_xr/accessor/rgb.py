@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Sequence
-from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ import xarray as xr
 from astra_xr.accessor.band_names import as_tuple, find_variable, variables_of
 from astra_xr.accessor.cloud_masks import MaskClouds, can_mask, mask, requested_mask
 from astra_xr.accessor.evaluate import reflectance
+from astra_xr.arguments import read_count, read_flag, read_number
 from astra_xr.arrays.thumbnail import coarser
 from astra_xr.errors import AstraError, InvalidDataset, InvalidParameter, UnknownBand, redact
 from astra_xr.reading.memory import check_memory
@@ -48,8 +49,8 @@ def compose(
     names = as_tuple(bands)
     if len(names) != 3:
         raise InvalidParameter(name="bands", value=bands, expected="three band names")
-    if not isinstance(gamma, Real) or not 0.1 <= gamma <= 10:
-        raise InvalidParameter(name="gamma", value=gamma, expected="a number from 0.1 to 10")
+    gamma = read_gamma(gamma)
+    read_flag("allow_large", allow_large)
     arrays = [reflectance(ds[find_variable(ds, name)]) for name in names]
     dims = arrays[0].dims
     if "band" in dims or any({*each.dims} != {*dims} for each in arrays):
@@ -98,15 +99,18 @@ def thumbnail(
     return compose(few, [names[name] for name in chosen], limits, gamma)
 
 
+def read_gamma(value: Any) -> float:
+    """Return the exponent of an image's middle tones."""
+    return read_number("gamma", value, "a number from 0.1 to 10", least=0.1, most=10)
+
+
 def fewer_pixels(ds: xr.Dataset, size: int, parameter: str) -> xr.Dataset:
     """Read the bands of a Dataset in at most ``size`` rows and columns, from overviews.
 
     ``parameter`` is the name of ``size`` in messages.
     """
-    if not isinstance(size, Integral) or isinstance(size, bool) or size < 1:
-        expected = "a number of pixels along each side, at least 1"
-        raise InvalidParameter(name=parameter, value=size, expected=expected)
-    return coarser(ds.transpose(..., "y", "x", missing_dims="ignore"), int(size))
+    size = read_count(parameter, size, "a number of pixels along each side, at least 1")
+    return coarser(ds.transpose(..., "y", "x", missing_dims="ignore"), size)
 
 
 def default_bands(ds: xr.Dataset, method: str) -> Sequence[str]:
@@ -128,7 +132,7 @@ def _limits(limits: Limits | Sequence[Limits] | None) -> list[Limits] | None:
         return None
     try:
         pairs = np.asarray(limits, float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         pairs = np.empty(0)
     if pairs.shape == (2,):
         pairs = np.tile(pairs, (3, 1))

@@ -7,8 +7,8 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from astra_xr.arguments import read_choice
 from astra_xr.errors import UnknownIndex
-from astra_xr.scenes.options import read_choice
 
 _KERNELS = {
     "RBF": "exp(-(({a}-{b})**2.0)/(2.0*{sigma}**2.0))",

@@ -24,6 +24,7 @@ from astra_xr.accessor.progress import bar
 from astra_xr.accessor.spyndex_formulas import recipe_of
 from astra_xr.accessor.zonal import zonal
 from astra_xr.accessor.zonal_table import checked_coverage, checked_stats
+from astra_xr.arguments import read_flag
 from astra_xr.catalogs import AnyCatalog
 from astra_xr.catalogs.footprints import footprint
 from astra_xr.errors import InvalidParameter, MixedGrids, UnknownIndex
@@ -111,6 +112,7 @@ def timeline(
         raise InvalidParameter(name="names", value=names, expected=expected)
     checked_stats(stats)
     min_coverage = checked_coverage(min_coverage)
+    progress = read_flag("progress", progress)
     fields = read_polygons(fields)
     lonlat = _lonlat(fields)
     found = search(

@@ -66,5 +66,7 @@ class AstraTreeAccessor:
             As of :meth:`to_dataset`.
         InvalidParameter, UnknownBand, UnknownIndex
         """
-        ds = self.to_dataset()
-        return ds.astra.pick(name, code_name=f"{code_name}.astra.to_dataset()", **state)  # type: ignore[no-any-return]
+        from astra_xr.arguments import read_expression
+
+        code = f"{read_expression('code_name', code_name)}.astra.to_dataset()"
+        return self.to_dataset().astra.pick(name, code_name=code, **state)  # type: ignore[no-any-return]

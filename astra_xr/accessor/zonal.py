@@ -17,6 +17,7 @@ from astra_xr.accessor.load import load
 from astra_xr.accessor.polygons import Polygons, read_polygons, turned, warn_of_swapped
 from astra_xr.accessor.progress import bar
 from astra_xr.accessor.zonal_table import ZonalTable, check_classes, checked_coverage, checked_stats
+from astra_xr.arguments import read_flag
 from astra_xr.arrays.blocks import ahead, at_once
 from astra_xr.arrays.pixel_grid import PixelGrid, grid_of
 from astra_xr.errors import InvalidDataset, InvalidParameter
@@ -51,6 +52,7 @@ def zonal(
     """Return statistics of the pixels in each polygon."""
     names = checked_stats(stats)
     min_coverage = checked_coverage(min_coverage)
+    read_flag("progress", progress)
     require("exactextract", extra="geo", purpose="zonal()")
     maps = ds[[name for name, v in ds.data_vars.items() if {"y", "x"} <= set(v.dims)]]
     if not maps:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import shapely
 import xarray as xr
 
 from astra_xr.accessor.band_names import as_tuple
+from astra_xr.arguments import read_number
 from astra_xr.errors import InvalidParameter
 
 _OPERATIONS = {
@@ -50,9 +50,7 @@ def checked_stats(stats: object) -> tuple[str, ...]:
 
 def checked_coverage(min_coverage: object) -> float:
     """Return a fraction of a polygon, 0 to 1; refuse anything else."""
-    if not isinstance(min_coverage, Real) or not 0 <= float(min_coverage) <= 1:
-        raise InvalidParameter(name="min_coverage", value=min_coverage, expected="0 to 1")
-    return float(min_coverage)
+    return read_number("min_coverage", min_coverage, "0 to 1", least=0, most=1)
 
 
 def check_classes(maps: xr.Dataset, names: tuple[str, ...]) -> None:

@@ -47,7 +47,7 @@ def coarser(ds: xr.Dataset, size: int) -> xr.Dataset:
         return kept
     grid = pixel_grid(kept, "an image")
     rows, cols = grid.box.shape if grid else (kept.sizes["y"], kept.sizes["x"])
-    factor = math.ceil(max(rows, cols) / size)
+    factor = max(1, math.ceil(max(rows, cols) / size))
     shape = max(1, rows // factor), max(1, cols // factor)
     if grid is not None and grid.kept:  # nearest: gaps must stay empty
         return grid.filled(kept, *map(_nearest, (rows, cols), shape))

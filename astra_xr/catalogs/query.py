@@ -9,12 +9,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from shapely.geometry import mapping, shape
 
+from astra_xr.arguments import read_count
 from astra_xr.catalogs.footprints import box_shape, footprint
 from astra_xr.errors import InvalidParameter, suggestion
 from astra_xr.geometry import Box, read_box, read_geometry
@@ -154,11 +154,9 @@ def make_query(
     if bbox is not None and intersects is not None:
         expected = "either bbox or intersects, not both"
         raise InvalidParameter(name="bbox", value=bbox, expected=expected)
-    if max_items is not None and (
-        not isinstance(max_items, Integral) or isinstance(max_items, bool) or max_items < 1
-    ):
+    if max_items is not None:
         expected = f"a whole number from 1, or None for all (at most {MOST})"
-        raise InvalidParameter(name="max_items", value=max_items, expected=expected)
+        max_items = read_count("max_items", max_items, expected)
     collection = mission.strip() if own and isinstance(mission, str) else ""
     return Query(
         mission="" if collection and not read_mission(collection) else _mission(mission),
@@ -167,7 +165,7 @@ def make_query(
         intersects=None if intersects is None else read_geometry(intersects),
         when=None if when is None else read_interval(when),
         cloud_cover=None if cloud_cover is None else read_clouds(cloud_cover),
-        max_items=None if max_items is None else int(max_items),
+        max_items=max_items,
     )
 
 

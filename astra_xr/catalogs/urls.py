@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -15,6 +15,7 @@ from astra_xr.catalogs.s3 import S3
 from astra_xr.errors import SigningError, redact
 from astra_xr.model import SignedUrl
 from astra_xr.net.hosts import why_private
+from astra_xr.secret import Secret
 from astra_xr.settings import Settings
 
 _SIGNED = re.compile(
@@ -101,9 +102,14 @@ def _buckets(settings: Settings) -> S3:
 class FixedUrl:
     """A URL from the user; if it is signed, its signature stays in this process."""
 
-    _url: str
+    url: InitVar[str]
     _cut: bool = field(default=False, compare=False)
     """True if a signature stayed in another process."""
+
+    _url: Secret[str] = field(init=False)
+
+    def __post_init__(self, url: str) -> None:
+        object.__setattr__(self, "_url", Secret(url))
 
     def __call__(self, *, refused: SignedUrl | None = None) -> SignedUrl:
         """Return the URL as given.
@@ -116,19 +122,19 @@ class FixedUrl:
         hint = "Pass an item with fresh URLs, or open the scene by its id."
         if self._cut:
             reason = "its signature is not sent to other processes"
-            raise SigningError(href=self._url, reason=reason, hint=hint)
+            raise SigningError(href=self._url.reveal(), reason=reason, hint=hint)
         if refused is not None:
             reason = "the storage refuses it, and no catalog can sign it again"
-            raise SigningError(href=self._url, reason=reason, hint=hint)
-        return SignedUrl(url=self._url, expires_at=end_of(self._url))
+            raise SigningError(href=self._url.reveal(), reason=reason, hint=hint)
+        return SignedUrl(url=self._url.reveal(), expires_at=end_of(self._url.reveal()))
 
     def __repr__(self) -> str:
-        return f"FixedUrl({redact(self._url)!r})"
+        return f"FixedUrl({redact(self._url.reveal())!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if self._cut or not _travels(self._url):
-            return FixedUrl, (redact(self._url).split("?", maxsplit=1)[0], True)
-        return FixedUrl, (self._url,)
+        if self._cut or not _travels(self._url.reveal()):
+            return FixedUrl, (redact(self._url.reveal()).split("?", maxsplit=1)[0], True)
+        return FixedUrl, (self._url.reveal(),)
 
 
 _HARMLESS = {"v", "version", "versionid", "generation", "snapshot", "format", "alt", "raw"}

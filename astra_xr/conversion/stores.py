@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -282,7 +282,8 @@ class ObjectStore:
             if ends is None:
                 ends = now + (_SHORTEST if _TEMPORARY in url.url else _LIFE)
             if ends > now:
-                return replace(url, expires_at=min(ends, now + _LIFE))
+                ends = min(ends, now + _LIFE)
+                return SignedUrl(url=url.url, expires_at=ends, headers=url.headers)
         except (BaseError, TypeError, ValueError) as error:
             reason = redact(error)[:200]
         raise SigningError(href=path, reason=reason, hint="Check the store's credentials.")

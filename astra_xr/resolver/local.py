@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
+from astra_xr.arguments import read_flag, read_number
 from astra_xr.catalogs import (
     AnyCatalog,
     catalog_name,
@@ -55,7 +56,7 @@ from astra_xr.resolver.routing import Clouds, Origin, Router, check_format
 from astra_xr.resolver.scene_input import read_scene
 from astra_xr.resolver.sidecar import needs_factors, read_factors
 from astra_xr.resolver.unreadable import no_raster
-from astra_xr.settings import Settings
+from astra_xr.settings import Settings, read_settings
 
 _log = logging.getLogger(__name__)
 
@@ -104,11 +105,12 @@ class LocalResolver:
         converter: Converter | None = None,
         bare_urls: bool = False,
     ) -> None:
-        self.settings = settings or Settings.from_env()
-        self._hedge = hedge
-        self._bare = bare_urls
-        self._lookup = Lookup(self.settings, hedge=hedge)
-        self._router = Router(self.settings, converter, bare=bare_urls)
+        self.settings = read_settings(settings)
+        expected = "seconds, 0 or more"
+        self._hedge = read_number("hedge", hedge, expected, least=0, most=1e9)
+        self._bare = read_flag("bare_urls", bare_urls)
+        self._lookup = Lookup(self.settings, hedge=self._hedge)
+        self._router = Router(self.settings, converter, bare=self._bare)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The cache is not pickled.
@@ -134,7 +136,7 @@ class LocalResolver:
         request = _Request(
             names=split_names(bands),
             format=check_format(format),
-            sign=sign,
+            sign=read_flag("sign", sign),
             radiometry=read_mode(radiometry),
         )
         scene, named = read_scene(scene), catalog_name(catalog)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 from astra_xr import errors
+from astra_xr.arguments import read_flag
 from astra_xr.catalogs import CATALOGS, AnyCatalog, catalog_name
 from astra_xr.errors import AstraError, AuthenticationRequired, InvalidParameter, UpstreamError
 from astra_xr.missions import Item
@@ -27,7 +28,7 @@ from astra_xr.resolver.resolution_json import resolution_of
 from astra_xr.resolver.routing import check_format
 from astra_xr.resolver.scene_input import read_scene
 from astra_xr.secret import Secret
-from astra_xr.settings import Settings, service_at
+from astra_xr.settings import Settings, read_settings, service_at
 
 T = TypeVar("T")
 
@@ -73,10 +74,14 @@ class RemoteResolver:
         *,
         settings: Settings | None = None,
     ) -> None:
-        key = Secret.of(api_key) if api_key else None
+        is_text = isinstance(api_key, str | Secret | None)
+        key = Secret.of(api_key) if isinstance(api_key, str | Secret) and api_key else None
         del api_key
-        self.settings = settings or Settings.from_env()
-        url = _checked(base_url or self.settings.api_url, self.settings.allow_hosts)
+        if not is_text:
+            raise InvalidParameter(name="api_key", value="***", expected="text")
+        self.settings = read_settings(settings)
+        given = self.settings.api_url if base_url is None else base_url
+        url = _checked(given, self.settings.allow_hosts)
         self.settings = service_at(self.settings, url, key)
 
     def __repr__(self) -> str:
@@ -106,7 +111,7 @@ class RemoteResolver:
             )
         if isinstance(scene, FoundId):
             catalog = scene.only if catalog is None else catalog
-        names = split_names(bands)
+        names, sign = split_names(bands), read_flag("sign", sign)
         query = {
             "scene_id": str(scene),
             "bands": None if names is None else ",".join(names),
@@ -198,7 +203,7 @@ def _ask(settings: Settings, query: Mapping[str, str | None], read: Callable[[An
     name = _name(settings)
     document = fetch_json(
         name,
-        f"{settings.api_url}{_PATH}?{urlencode(fields)}",
+        f"{settings.api_url}{_PATH}?{urlencode(fields, errors='replace')}",
         headers=headers,
         timeout=_CONVERSION if waits else _PATIENCE * settings.timeout,
         explain=lambda status, body: _problem(name, status, body),
@@ -229,7 +234,7 @@ def _name(settings: Settings) -> str:
 def _checked(url: str | None, allowed: tuple[str, ...]) -> str:
     expected = "the service's root, e.g. https://resolver.example (or set ASTRA_API_URL)"
     try:
-        parts = urlsplit(url or "")
+        parts = urlsplit(url if isinstance(url, str) else "")
         _ = parts.port
     except ValueError:
         parts = urlsplit("")

@@ -33,7 +33,7 @@ _LOOKS = 8
 
 def check_format(format: str) -> str:
     """Return the format in lower case; raise InvalidFormat if there is no such format."""
-    lowered = format.lower() if isinstance(format, str) else format
+    lowered = format.lower() if isinstance(format, str) else ""
     if lowered not in FORMATS:
         raise InvalidFormat(value=format, formats=FORMATS)
     return lowered
@@ -110,9 +110,9 @@ class Router:
         self._settings = settings
         self._bare = bare
         root = settings.cache_dir / "converted"
-        self.converter = converter or Converter(
-            LocalStore(root=root, max_bytes=settings.cache_bytes), root
-        )
+        if converter is None:
+            converter = Converter(LocalStore(root=root, max_bytes=settings.cache_bytes), root)
+        self.converter = converter
 
     def serving(self, asset: Asset, origin: Origin) -> Asset:
         """Return the asset in the requested format, as far as its item decides."""

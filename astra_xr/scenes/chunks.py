@@ -53,6 +53,9 @@ def read_chunks(value: Any) -> Chunks:
     >>> read_chunks(True), read_chunks(False), read_chunks({"x": 512, "time": -1})
     ('auto', None, {'x': 512, 'time': -1})
     """
+    if isinstance(value, str) and value != "auto" and not any(map(str.isalpha, value)):
+        reason = "of text, dask would take the number for bytes"
+        raise InvalidParameter(name="chunks", value=value, expected=_EXPECTED, reason=reason)
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bool | np.bool_):

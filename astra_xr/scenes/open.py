@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,7 +20,7 @@ from astra_xr.resolver.resolution import Resolution, Resolver
 from astra_xr.scenes.call_record import keep_call
 from astra_xr.scenes.chunks import Chunks
 from astra_xr.scenes.dataset import dataset_of
-from astra_xr.scenes.options import OpenOptions, Resampling, Size, options_of, read_flag
+from astra_xr.scenes.options import OpenOptions, Resampling, Size, options_of
 from astra_xr.scenes.own_items import keep_item
 from astra_xr.settings import Settings
 
@@ -45,7 +46,7 @@ def chosen_resolver(resolver: Resolver | str | None) -> Resolver:
             if error.name != "base_url":
                 raise
             expected = error.expected
-    elif callable(getattr(resolver, "resolve", None)):
+    elif callable(getattr(resolver, "resolve", None)) and not isinstance(resolver, os.PathLike):
         return cast("Resolver", resolver)
     raise InvalidParameter(name="resolver", value=resolver, expected=expected)
 
@@ -127,7 +128,7 @@ def resolve(
         bands,
         format,
         catalog=_catalog_of(scene, catalog),
-        sign=read_flag("sign", sign),
+        sign=sign,
         radiometry=radiometry,
     )
 

@@ -11,6 +11,7 @@ from typing import Any, Literal, cast
 import numpy as np
 from odc.geo import Resolution
 
+from astra_xr.arguments import read_choice, read_flag
 from astra_xr.catalogs import catalog_name
 from astra_xr.errors import InvalidParameter
 from astra_xr.geometry import read_box, read_crs, read_geometry
@@ -106,20 +107,6 @@ def _read_range(name: str, value: Any) -> tuple[float, float]:
         expected = "two different numbers in units of the CRS"
         raise InvalidParameter(name=name, value=value, expected=expected)
     return first, last
-
-
-def read_choice(name: str, choices: Iterable[str], value: Any) -> str:
-    """Return the value of a parameter that must be one of several words."""
-    if isinstance(value, str) and value in choices:
-        return value
-    raise InvalidParameter(name=name, value=value, expected=f"one of {', '.join(choices)}")
-
-
-def read_flag(name: str, value: Any) -> bool:
-    """Return the value of a parameter that must be True or False, also as 1 or 0, or of NumPy."""
-    if isinstance(value, bool | np.bool_ | int) and value in (0, 1):
-        return bool(value)
-    raise InvalidParameter(name=name, value=value, expected="True or False")
 
 
 def _read_resampling(value: Any) -> Resampling:

@@ -60,11 +60,10 @@ class SearchResult(Rows, Sequence[str]):
         """
         if isinstance(index, slice):
             return self._part(self.rows[index])
-        if isinstance(index, Iterable) and getattr(index, "ndim", None) != 0:
+        several = isinstance(index, Iterable) and not isinstance(index, str | bytes | bytearray)
+        if several and getattr(index, "ndim", None) != 0:
             return self._part(_chosen(self.rows, index))
-        if not self.rows:
-            raise IndexError("The search found no scene: widen bbox, datetime or cloud_cover.")
-        return self.rows[_number(index)].id
+        return _row(self.rows, _number(index)).id
 
     def _part(self, rows: Sequence[Row]) -> SearchResult:
         return replace(self, rows=tuple(rows), total=None, exact=True)
@@ -217,7 +216,15 @@ def _chosen(rows: Sequence[Row], index: Iterable[Any]) -> list[Row]:
         if len(picks) != len(rows):
             raise IndexError(f"a mask of {len(picks)} booleans for {len(rows)} scenes")
         return [row for row, pick in zip(rows, picks, strict=True) if pick]
-    return [rows[_number(pick, index)] for pick in picks]
+    return [_row(rows, _number(pick, index)) for pick in picks]
+
+
+def _row(rows: Sequence[Row], number: int) -> Row:
+    if not rows:
+        raise IndexError("The search found no scene: widen bbox, datetime or cloud_cover.")
+    if not -len(rows) <= number < len(rows):
+        raise IndexError(f"There is no scene {number}: the search found {len(rows)}, from 0 on.")
+    return rows[number]
 
 
 def _number(pick: Any, index: Any = None) -> int:

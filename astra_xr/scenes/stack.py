@@ -15,6 +15,7 @@ import numpy as np
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
+from astra_xr.arguments import read_choice, read_flag
 from astra_xr.arrays.lazy import wrap
 from astra_xr.arrays.mask import ClassMask
 from astra_xr.arrays.mosaic import Layer, MosaicArray
@@ -35,8 +36,6 @@ from astra_xr.scenes.options import (
     Size,
     TargetGrid,
     options_of,
-    read_choice,
-    read_flag,
 )
 from astra_xr.scenes.own_items import kept_item
 from astra_xr.scenes.readable_asset import readable_assets

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy.typing as npt
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
+from astra_xr.arguments import read_count, read_text
 from astra_xr.catalogs import ORDER, AnyCatalog, catalog_name
 from astra_xr.errors import AstraError, InvalidParameter, UnknownBand, redact
 from astra_xr.model import FoundId
@@ -158,13 +158,13 @@ def verify(
     >>> found.agree, len(found.checks), found.checks[0].offset
     (None, 1, -0.1)
     """
-    if not isinstance(size, Integral) or isinstance(size, bool) or size < 1:
-        raise InvalidParameter(name="size", value=size, expected="a whole number of pixels from 1")
-    if band is not None and not isinstance(band, str):
-        raise InvalidParameter(name="band", value=band, expected="the name of one band, or None")
-    size, scene = int(size), parse_scene_id(scene_id)
-    several = isinstance(catalogs, Iterable) and not isinstance(catalogs, str)
-    named = [catalog_name(each) for each in (catalogs if several else [catalogs])]
+    size = read_count("size", size, "a whole number of pixels from 1")
+    if band is not None:
+        band = read_text("band", band, "the name of one band, or None")
+    scene = parse_scene_id(scene_id)
+    one = isinstance(catalogs, str) or not isinstance(catalogs, Iterable)
+    listed: Any = [catalogs] if one else catalogs
+    named = [catalog_name(each) for each in listed]
     first = scene_id.catalogs if isinstance(scene_id, FoundId) else ()
     usual = (*first, *ORDER.get(scene.mission, ()))
     order = list(dict.fromkeys(filter(None, named))) or list(dict.fromkeys(usual))

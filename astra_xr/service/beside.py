@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from astra_xr.arguments import read_path
 from astra_xr.catalogs import catalog_name
 from astra_xr.errors import AstraError, redact, revived
 from astra_xr.extras import require
@@ -112,8 +113,8 @@ def running(*, catalog: str | None = None, keys_file: str | Path | None = None) 
         "ASTRA_API_URL": None,
         "ASTRA_API_KEY": None,
     }
-    if keys_file:
-        changed["ASTRA_KEYS_FILE"] = str(keys_file)
+    if keys_file is not None:
+        changed["ASTRA_KEYS_FILE"] = str(read_path("keys_file", keys_file))
     return _start(changed, new_key("running")[1])
 
 

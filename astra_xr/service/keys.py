@@ -23,6 +23,7 @@ from typing import Any
 
 import filelock
 
+from astra_xr.arguments import read_path, read_text
 from astra_xr.errors import InvalidParameter
 from astra_xr.model import utc_now
 from astra_xr.secret import Secret
@@ -31,6 +32,7 @@ from astra_xr.service.rates import check_rate
 _KEY = re.compile(r"astra_sk_live_([a-z0-9]{8})_([0-9a-f]{64})", re.ASCII)
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _NONE = "0" * 64
+_LONG = timedelta(days=365_000)
 _UNREAD = object()
 
 log = logging.getLogger("astra_xr.service")
@@ -81,7 +83,7 @@ class KeyFile:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = read_path("path", path)
 
     def read(self) -> list[ApiKey]:
         """Return all keys; none if the file does not exist.
@@ -161,6 +163,10 @@ def new_key(
 ) -> tuple[ApiKey, Secret[str]]:
     """Create a key; return its record and the key."""
     now = utc_now()
+    name = read_text("name", name, "the name of its owner")
+    if life is not None and (not isinstance(life, timedelta) or not timedelta(0) < life < _LONG):
+        expected = "a timedelta above 0 and below 1000 years, or None"
+        raise InvalidParameter(name="life", value=life, expected=expected)
     key_id = secrets.token_hex(4)
     key = Secret(f"astra_sk_live_{key_id}_{secrets.token_hex(32)}")
     kept = ApiKey(

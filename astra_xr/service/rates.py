@@ -30,11 +30,11 @@ def check_rate(rate: str | None) -> str | None:
     MissingExtra
         limits is not installed.
     """
-    if rate is None or rate.lower() in UNLIMITED:
+    if rate is None or (isinstance(rate, str) and rate.lower() in UNLIMITED):
         return rate
     limits = require("limits", extra="service", purpose="a rate")
     with contextlib.suppress(ValueError):
-        if limits.parse(rate).amount > 0:
+        if isinstance(rate, str) and limits.parse(rate).amount > 0:
             return rate
     expected = "a rate such as 600/minute, or none"
     raise InvalidParameter(name="rate", value=rate, expected=expected)

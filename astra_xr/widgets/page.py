@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import html
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from astra_xr.accessor.band_names import find_variable
+from astra_xr.accessor.band_names import as_tuple, find_variable
+from astra_xr.arguments import read_count, read_path
 from astra_xr.errors import ConversionFailed, InvalidParameter, redact
 from astra_xr.reading.loop import in_own_thread
 from astra_xr.widgets.messages import packed
@@ -42,12 +44,11 @@ _INDICES = ("NDVI", "NDWI", "NDMI", "NBR")
 
 def document(picker: Picker, bands: Iterable[str] = (), size: int = 512) -> str:
     """Return a page that includes the pixels; see ``Picker.to_html``."""
-    if not isinstance(size, int) or not 16 <= size <= 1024:
-        raise InvalidParameter(name="size", value=size, expected="a whole number from 16 to 1024")
-    if isinstance(bands, str):
+    size = read_count("size", size, "a whole number from 16 to 1024", least=16, most=1024)
+    if isinstance(bands, str) or not isinstance(bands, Iterable):
         raise InvalidParameter(name="bands", value=bands, expected="a list of band names")
     scene, pins, start = picker._scene, picker._pins, picker._start  # noqa: SLF001  (one room)
-    more = [b if b in scene.indices else find_variable(scene.ds, b) for b in bands]
+    more = [b if b in scene.indices else find_variable(scene.ds, b) for b in as_tuple(bands)]
     drawing, state = picker._drawing, picker.state  # noqa: SLF001
     needed = [*drawing.channels(state), *drawing.channels(state, counted=True)]
     known = [*picker._tiles.overviews, *picker._tiles.released]  # noqa: SLF001
@@ -86,8 +87,9 @@ def document(picker: Picker, bands: Iterable[str] = (), size: int = 512) -> str:
     )
 
 
-def write(path: Path, text: str) -> Path:
+def write(path: str | os.PathLike[str], text: str) -> Path:
     """Write a page to a file."""
+    path = read_path("path", path)
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

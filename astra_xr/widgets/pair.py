@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from astra_xr.errors import InvalidDataset
+from astra_xr.arguments import read_expression
+from astra_xr.errors import InvalidDataset, InvalidParameter
 from astra_xr.geometry import transformer
 from astra_xr.reading.loop import in_own_thread
 from astra_xr.widgets.code import literal
@@ -25,7 +26,9 @@ _CLOSE = 1e-3
 """Part of a pixel by which equal grids may differ."""
 
 
-def scene_of(ds: xr.Dataset, name: str, state: dict[str, Any]) -> tuple[Scene, dict[str, Any]]:
+def scene_of(
+    ds: xr.Dataset, name: str, state: Mapping[str, Any]
+) -> tuple[Scene, Mapping[str, Any]]:
     """Return the scene of a picker, and its state without Datasets.
 
     Parameters
@@ -34,7 +37,7 @@ def scene_of(ds: xr.Dataset, name: str, state: dict[str, Any]) -> tuple[Scene, d
         The Dataset on which the picker is opened.
     name : str
         Its name in Python.
-    state : dict
+    state : mapping
         ``compare`` may be another Dataset, or a dict with one as ``"other"``.
 
     Raises
@@ -42,6 +45,9 @@ def scene_of(ds: xr.Dataset, name: str, state: dict[str, Any]) -> tuple[Scene, d
     InvalidDataset
         The Datasets cannot be shown, or not be compared.
     """
+    if not isinstance(ds, xr.Dataset):
+        raise InvalidParameter(name="ds", value=ds, expected="a Dataset: ds.astra.pick() opens it")
+    read_expression("code_name", name)
     compare = state.get("compare")
     kinds = (xr.Dataset, xr.DataArray)
     rest = {"other": compare} if isinstance(compare, kinds) else compare
@@ -54,7 +60,7 @@ def scene_of(ds: xr.Dataset, name: str, state: dict[str, Any]) -> tuple[Scene, d
     second = "ds" if name.partition(".")[0] == "other" else "other"
     pair = Pair(ds, other, (name, second))
     a, b = (step.label for step in pair.steps)
-    return pair, {"time": a} | state | {"compare": {"time": b} | rest}
+    return pair, {"time": a} | dict(state) | {"compare": {"time": b} | rest}
 
 
 class Pair(Scene):

@@ -75,14 +75,14 @@ class Picker(anywidget.AnyWidget):
     def __init__(
         self,
         ds: xr.Dataset,
+        state: Mapping[str, Any] | None = None,
         *,
         name: str = "ds",
         array: bool = False,
         first: str | None = None,
-        **state: Any,
     ) -> None:
         # ``name`` is the Python of the Dataset, or with ``array`` of the array, in the copied code.
-        self._scene, state = scene_of(ds, name, state)
+        self._scene, given = scene_of(ds, name, state or {})
         self._work = BackgroundWork()
         self._start, self._soon = self._work.start, self._work.soon
         self._tiles = TileCache(self._scene)
@@ -97,7 +97,7 @@ class Picker(anywidget.AnyWidget):
         self._still = Still(about["title"])
         about["still"] = self._still.name
         self._statistics = AreaStatistics(self._scene, about, self._start, self._send_soon)
-        super().__init__(about=about, state=completed(self._scene, state, first))
+        super().__init__(about=about, state=completed(self._scene, given, first))
         self._closed = False
         self.on_msg(self._on_message)
         self.observe(self._on_state, "state")
@@ -234,7 +234,7 @@ class Picker(anywidget.AnyWidget):
             ``bands`` or ``size`` is invalid.
         ReadError, SigningError, UpstreamError
         """
-        return page.write(Path(path), page.document(self, bands, size))
+        return page.write(path, page.document(self, bands, size))
 
     def set_state(self, sync_data: Any) -> None:
         """Take a state from the browser; if it is invalid, send back the last valid one."""

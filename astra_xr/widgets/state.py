@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Callable, Mapping
 from math import isfinite
@@ -10,9 +11,10 @@ from typing import Any
 
 import traitlets
 
-from astra_xr.accessor.band_names import find_variable, has_band
+from astra_xr.accessor.band_names import as_tuple, find_variable, has_band
 from astra_xr.accessor.own_formulas import is_formula
-from astra_xr.errors import AstraError, InvalidParameter, UnknownIndex, redact
+from astra_xr.arguments import read_choice, read_flag, read_number
+from astra_xr.errors import AstraError, InvalidParameter, UnknownIndex, redact, suggestion
 from astra_xr.widgets.colormaps import colors
 from astra_xr.widgets.picker_scene import Scene
 from astra_xr.widgets.sides import DIFFERENCE, OWN, State, can_differ, default_colormap
@@ -68,13 +70,14 @@ def completed(scene: Scene, given: Mapping[str, Any], first: str | None = None) 
     if first is not None:
         key = "band" if has_band(scene.ds, first) else "index"
         given = {key: _CHECKS[key](scene, "name", first)} | dict(given)
-    unknown = sorted(set(given) - set(_CHECKS))
+    unknown = [name for name in given if name not in _CHECKS]
     if unknown:
-        name, expected = unknown[0], f"one of {', '.join(_CHECKS)}"
+        name = unknown[0]
+        expected = f"one of {', '.join(_CHECKS)}{suggestion(str(name), _CHECKS)}"
         raise _bad(name, given[name], expected, "a picker has no such parameter")
     own = {
-        key: _CHECKS[key](scene, key, value)
-        for key, value in copy.deepcopy(dict(given)).items()
+        key: _CHECKS[key](scene, key, _copied(key, value))
+        for key, value in given.items()
         if value is not None
     }
     if "mode" not in own:
@@ -138,6 +141,12 @@ def _bad(name: str, value: Any, expected: str, reason: str = "") -> InvalidParam
     return InvalidParameter(name=name, value=value, expected=expected, reason=reason)
 
 
+def _copied(name: str, value: Any) -> Any:
+    with contextlib.suppress(TypeError):  # of a generator and the like
+        return copy.deepcopy(value)
+    raise _bad(name, value, "text, a number, a list or a dict")
+
+
 _NO_INDEX = "these bands allow no spectral index"
 
 
@@ -148,15 +157,14 @@ def _time(scene: Scene, name: str, value: Any) -> str:
 
 
 def _mode(_: Scene, name: str, value: Any) -> str:
-    if value not in ("rgb", "index", "single"):
-        raise _bad(name, value, "'rgb', 'index' or 'single'")
-    return str(value)
+    return read_choice(name, ("rgb", "index", "single"), value)
 
 
 def _bands(scene: Scene, name: str, value: Any) -> list[str]:
-    if isinstance(value, str) or not hasattr(value, "__iter__") or len(list(value)) != 3:
+    names = as_tuple(value)
+    if len(names) != 3:
         raise _bad(name, value, "three band names")
-    return [_band(scene, name, each) for each in value]
+    return [_band(scene, name, each) for each in names]
 
 
 def _band(scene: Scene, name: str, value: Any) -> str:
@@ -166,10 +174,12 @@ def _band(scene: Scene, name: str, value: Any) -> str:
 
 
 def _index(scene: Scene, name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise _bad(name, value, "the name of an index, or a formula")
     for known in scene.indices:
-        if str(value).casefold() == known.casefold():
+        if value.casefold() == known.casefold():
             return known
-    if isinstance(value, str) and is_formula(value):
+    if is_formula(value):
         try:
             scene.needs(value)
         except InvalidParameter as error:
@@ -178,8 +188,8 @@ def _index(scene: Scene, name: str, value: Any) -> str:
     import spyndex
 
     if value not in spyndex.indices:
-        raise UnknownIndex(index=str(value), known=list(spyndex.indices))
-    scene.needs(str(value))  # raises if bands are missing
+        raise UnknownIndex(index=value, known=list(spyndex.indices))
+    scene.needs(value)  # raises if bands are missing
     raise _bad(name, value, "another index", "a variable of the Dataset has this name")
 
 
@@ -192,15 +202,20 @@ def formula_answer(scene: Scene, text: str) -> dict[str, Any]:
 
 
 def _colormap(_: Scene, name: str, value: Any) -> str:
-    colors(str(value), name)
-    return str(value)
+    if not isinstance(value, str):
+        raise _bad(name, value, "the name of a colormap")
+    colors(value, name)
+    return value
 
 
 def _stretch(scene: Scene, name: str, value: Any) -> dict[str, Any]:
     stretch = _STRETCH | (dict(value) if isinstance(value, Mapping) else {"kind": value})
+    kind, of = stretch["kind"], stretch["of"]
     fine = (
-        stretch["kind"] in ("percentile", "sigma", "minmax")
-        and stretch["of"] in ("whole", "view")
+        isinstance(kind, str)
+        and kind in ("percentile", "sigma", "minmax")
+        and isinstance(of, str)
+        and of in ("whole", "view")
         and all(isinstance(stretch[each], Real) for each in ("low", "high", "sigma"))
         and set(stretch) - {"time"} == set(_STRETCH)
         and 0 <= stretch["low"] < stretch["high"] <= 100
@@ -227,7 +242,7 @@ def _limits(scene: Scene, name: str, value: Any) -> dict[str, list[float]]:
         own = str(key) if index else find_variable(scene.ds, str(key))
         try:
             low, high = (float(edge) for edge in pair)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             low, high = 1.0, 0.0
         if not low < high or not isfinite(high - low):
             raise _bad(name, value, expected)
@@ -236,15 +251,14 @@ def _limits(scene: Scene, name: str, value: Any) -> dict[str, list[float]]:
 
 
 def _gamma(_: Scene, name: str, value: Any) -> float:
-    if not isinstance(value, Real) or not 0.1 <= float(value) <= 10:
-        raise _bad(name, value, "a number from 0.1 to 10")
-    return float(value)
+    return read_number(name, value, "a number from 0.1 to 10", least=0.1, most=10)
 
 
 def _mask(scene: Scene, name: str, value: Any) -> bool:
-    if value and not scene.masked:
+    masked = read_flag(name, value)
+    if masked and not scene.masked:
         raise _bad(name, value, "False", "this Dataset has no classification band with clouds")
-    return bool(value)
+    return masked
 
 
 def _view(scene: Scene, name: str, value: Any) -> list[int]:
@@ -252,7 +266,7 @@ def _view(scene: Scene, name: str, value: Any) -> list[int]:
     expected = f"(top, left, bottom, right) within {rows} rows and {cols} columns"
     try:
         top, left, bottom, right = (int(edge) for edge in value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         top, left, bottom, right = 0, 0, 0, 0
     if not (0 <= top < bottom <= rows and 0 <= left < right <= cols):
         raise _bad(name, value, expected)
@@ -262,7 +276,7 @@ def _view(scene: Scene, name: str, value: Any) -> list[int]:
 def _pins(_: Scene, name: str, value: Any) -> list[list[float]]:
     try:
         pins = [[float(x), float(y)] for x, y in value]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         pins = [[float("nan")]]
     if all(isfinite(each) for pin in pins for each in pin):
         return pins
@@ -275,20 +289,19 @@ def _compare(scene: Scene, name: str, value: Any) -> dict[str, Any]:
     found: dict[str, Any] = {"show": "swipe", "split": 0.5, "cmap": "BrBG"}
     for key, each in value.items():
         if key not in (*OWN, *found):
-            expected = f"a dict of {', '.join((*OWN, *found))}"
+            expected = (
+                f"a dict of {', '.join((*OWN, *found))}{suggestion(str(key), (*OWN, *found))}"
+            )
             raise _bad(name, value, expected, f"unknown key {key!r}")
         if each is not None:
             found[key] = each
     own = {key: found.pop(key) for key in OWN if key in found}
     checked = {key: _CHECKS[key](scene, f"{name}[{key!r}]", each) for key, each in own.items()}
-    if found["show"] not in ("swipe", "difference"):
-        raise _bad("compare['show']", found["show"], "'swipe' or 'difference'")
-    split = found["split"]
-    if not isinstance(split, Real) or not 0 <= float(split) <= 1:
-        raise _bad("compare['split']", split, "a number from 0 to 1")
+    read_choice("compare['show']", ("swipe", "difference"), found["show"])
+    split = read_number("compare['split']", found["split"], "a number from 0 to 1", least=0, most=1)
     _colormap(scene, "compare['cmap']", found["cmap"])
     implied = next(({"mode": m} for m, key in _IMPLIED if key in checked), {})
-    return implied | checked | found | {"split": float(split)}
+    return implied | checked | found | {"split": split}
 
 
 _CHECKS: dict[str, Callable[[Scene, str, Any], Any]] = {

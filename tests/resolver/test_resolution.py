@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import pickle
 import re
@@ -412,6 +413,9 @@ class TestSecrets:
         shown = f"{found!r} {found} {found.assets} {found.item}"
         for asset in found.assets.values():
             shown += f"{asset!r} {asset} {asset.source!r} {asset.signed!r} {asset.signed}"
+            shown += f"{dataclasses.asdict(asset)} {dataclasses.astuple(asset)}"
+        shown += f"{dataclasses.asdict(found)}"
+        shown += json.dumps(found, default=lambda each: getattr(each, "__dict__", str(each)))
         assert SECRET not in shown
         for protocol in (2, pickle.HIGHEST_PROTOCOL):
             sent = pickle.dumps(found, protocol)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import math
+import re
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -118,7 +120,8 @@ def test_chunks(given: Any, chunks: Any) -> None:
     "given",
     [
         0, -2, 1.5, math.nan, (512, 512), [512], {512}, b"auto", object(), {"x": 0}, {"x": -7},
-        {"x": 1.5}, {"x": True}, {"x": (100, 0)}, {"x": [True]}, np.array([1, 2]), {"x": {}},
+        {"x": 1.5}, {"x": True}, {"x": (100, 0)}, {"x": [True]}, np.array([1, 2]), {"x": {}}, "",
+        " ", "512",
     ],
 )  # fmt: skip
 def test_chunks_that_cannot_be(given: Any) -> None:
@@ -393,6 +396,48 @@ def test_invalid_options_send_no_request(network: Loopback, door: str, name: str
         getattr(astra_xr, door)(DOORS[door], **{name: BAD[name]})
     assert caught.value.name == name
     assert network.log == []
+
+
+@pytest.mark.parametrize("door", ["open_scenes", "open_scene_tree"])
+def test_options_are_the_same_everywhere(door: str) -> None:
+    one = inspect.signature(astra_xr.open_scene).parameters
+    other = inspect.signature(getattr(astra_xr, door)).parameters
+    shared = one.keys() & other.keys()
+    assert len(shared) >= 10
+    assert {name: one[name] for name in shared} == {name: other[name] for name in shared}
+    # In the same order, which help() shows.
+    assert [name for name in one if name in shared] == [name for name in other if name in shared]
+
+
+PUBLIC = {
+    **{name: getattr(astra_xr, name) for name in astra_xr.__all__},
+    **{
+        f"{kind.__name__}.{name}": each
+        for kind in (
+            astra_xr.AstraAccessor, astra_xr.AstraArrayAccessor, astra_xr.Picker,
+            astra_xr.SearchResult, astra_xr.service.KeyFile,
+        )
+        for name, each in vars(kind).items()
+        if not name.startswith("_")
+    },
+    "indices.search": astra_xr.indices.search,
+    "running": astra_xr.service.running,
+    "KeyFile": astra_xr.service.KeyFile,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [name for name, each in PUBLIC.items() if callable(each)])
+def test_docstrings_describe_the_parameters_that_there_are(name: str) -> None:
+    text = inspect.getdoc(PUBLIC[name]) or ""
+    _, heading, rest = text.partition("\nParameters\n----------\n")
+    if not heading:
+        return  # it refers to another method, or needs no words
+    section = re.split(r"\n\n[A-Z]\w+\n---", rest)[0]
+    entries = [line.partition(" : ")[0] for line in section.splitlines() if re.match(r"\S", line)]
+    described = [each.strip("* ") for entry in entries for each in entry.split(",")]
+    assert len(described) == len({*described})
+    parameters = [each for each in inspect.signature(PUBLIC[name]).parameters if each != "self"]
+    assert {*described} == {*parameters}
 
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary()
