@@ -34,6 +34,7 @@ key: foreign text goes through :func:`redact`.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
 import sys
@@ -117,14 +118,16 @@ def _did_you_mean(name: str, choices: Iterable[str]) -> str:
 
 def _one_line(value: object) -> str:
     """Return a repr that fits into a sentence; of tables and Datasets, only their type."""
-    kind = type(value)
-    try:
+    text, kind = "\n", type(value)
+    with contextlib.suppress(Exception):  # of any object; also of numbers of 4300 digits
         text = redact(repr(value))
-    except Exception:  # noqa: BLE001  (of any object; also of numbers of 4300 digits)
-        text = "\n"
     if "\n" in text:
         return f"<{kind.__module__.split('.')[0]}.{kind.__name__}>"
     return text if len(text) <= 200 else f"{text[:199]}…"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:] if text.startswith(("the ", "this ")) else text
 
 
 def _after(hint: str) -> str:
@@ -232,7 +235,7 @@ class InvalidParameter(AstraError, ValueError):
         self.value = _one_line(value)
         self.expected = expected
         self.reason = redact(reason)
-        wrong = f"{self.reason}; " if reason else ""
+        wrong = f"{self.reason.rstrip('.')}; " if reason else ""
         end = "" if expected.endswith("?") else "."
         super().__init__(f"Invalid {name}={self.value}: {wrong}expected {expected}{end}")
 
@@ -289,8 +292,8 @@ class SceneNotFound(AstraError, LookupError):
         self.scene_id = scene_id
         self.asked = tuple(asked)
         self.hint = hint
-        where = ", ".join(asked) if asked else "no catalog (none serves this kind of scene)"
-        super().__init__(f"No scene {scene_id!r} found. Asked: {where}.{_after(hint)}")
+        where = f" in {', '.join(asked)}" if asked else ": no catalog has this kind of scene"
+        super().__init__(f"No scene {scene_id!r} found{where}.{_after(hint)}")
 
 
 class AmbiguousSceneId(AstraError, LookupError):
@@ -322,7 +325,7 @@ class UnknownBand(AstraError, LookupError):
         names = [*available, *(common for common in available.values() if common)]
         listed = ", ".join(f"{n} ({c})" if c else n for n, c in available.items())
         super().__init__(
-            f"{scene} has no band {self.band!r}.{_did_you_mean(self.band, names)} "
+            f"{_capital(scene)} has no band {self.band!r}.{_did_you_mean(self.band, names)} "
             + (
                 f"Bands, native (common): {listed}."
                 if listed
@@ -405,8 +408,8 @@ class UpstreamError(AstraError):
         self.service = service
         self.reason = redact(reason)
         self.retry_after = retry_after
-        wait = f" It asks to wait {retry_after:g} s." if retry_after is not None else ""
-        super().__init__(f"{service}: {self.reason}.{wait} {hint or self._hint}")
+        wait = f", retry after {retry_after:g} s" if retry_after is not None else ""
+        super().__init__(f"{_capital(service)}: {self.reason}{wait}. {hint or self._hint}")
 
 
 class UpstreamUnavailable(UpstreamError):
@@ -475,11 +478,11 @@ class ConversionFailed(AstraError):
 
     code = "conversion-failed"
 
-    def __init__(self, *, source: str, reason: str, hint: str = "") -> None:
+    def __init__(self, *, source: str, reason: str, hint: str = "", to: str = "converted") -> None:
         """Create it with scene and band, or a file's name, as ``source``."""
         self.source = redact(source)
         self.reason = redact(reason)
-        super().__init__(f"{self.source} cannot be converted: {self.reason}.{_after(hint)}")
+        super().__init__(f"{self.source} cannot be {to}: {self.reason}.{_after(hint)}")
 
 
 class ReadError(AstraError):

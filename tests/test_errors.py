@@ -76,12 +76,12 @@ SAMPLES: list[tuple[AstraError, str, str]] = [
     (
         errors.SceneNotFound(scene_id="landsat:LC08", asked=["Earth Search", "USGS"], hint="Wait."),
         "scene-not-found",
-        "No scene 'landsat:LC08' found. Asked: Earth Search, USGS. Wait.",
+        "No scene 'landsat:LC08' found in Earth Search, USGS. Wait.",
     ),
     (
         errors.SceneNotFound(scene_id="landsat:LC08", asked=[]),
         "scene-not-found",
-        "No scene 'landsat:LC08' found. Asked: no catalog (none serves this kind of scene).",
+        "No scene 'landsat:LC08' found: no catalog has this kind of scene.",
     ),
     (
         errors.AmbiguousSceneId(scene_id="s:1", candidates=["s:1a", "s:1b"]),
@@ -139,7 +139,7 @@ SAMPLES: list[tuple[AstraError, str, str]] = [
         errors.UpstreamUnavailable(service="Earth Search", reason="HTTP 429", retry_after=30),
         "upstream-unavailable",
         (
-            "Earth Search: HTTP 429. It asks to wait 30 s. "
+            "Earth Search: HTTP 429, retry after 30 s. "
             "Try again, or name another catalog with catalog=."
         ),
     ),
@@ -151,12 +151,12 @@ SAMPLES: list[tuple[AstraError, str, str]] = [
     (
         errors.RateLimited(service="resolver", reason="too many requests", retry_after=3, hint="."),
         "rate-limited",
-        "resolver: too many requests. It asks to wait 3 s. .",
+        "resolver: too many requests, retry after 3 s. .",
     ),
     (
         errors.ConversionsBusy(service="resolver", reason="9 are waiting", retry_after=3, hint="."),
         "conversions-busy",
-        "resolver: 9 are waiting. It asks to wait 3 s. .",
+        "resolver: 9 are waiting, retry after 3 s. .",
     ),
     (
         errors.AuthenticationRequired(service="The resolver", hint="Set ASTRA_API_KEY."),

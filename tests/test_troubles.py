@@ -130,7 +130,7 @@ def _(network: Loopback, patch: pytest.MonkeyPatch, folder: Path) -> object:
     return ds.load()
 
 
-@cause("asks to wait 3600 s")
+@cause("retry after 3600 s")
 def _(network: Loopback, patch: pytest.MonkeyPatch, folder: Path) -> object:
     network.routes[EARTH_SEARCH] = lambda request: httpx.Response(
         429, headers={"Retry-After": "3600"}

@@ -132,7 +132,7 @@ def _check_options(what: Any, kinds: tuple[Any, ...], by: Any, above: Any, overl
         ("what", what, callable(by) and kinds != WHAT,
          "no what=, as the function decides what is masked"),
         ("what", what, is_probability and kinds not in (WHAT, ("clouds",)),
-         "'clouds', as catalogs only have their probabilities"),
+         "'clouds', as there are no probabilities of other classes"),
     )  # fmt: skip
     for name, value, wrong, expected in checks:
         if wrong:

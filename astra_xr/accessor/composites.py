@@ -50,7 +50,9 @@ def composite(
     if not names:
         raise _unfit("bands over time that are not classes or masks")
     if count and COUNT in names:
-        raise _unfit("another name for the band 'count'", "Rename it: ds.rename(count=…).")
+        raise _unfit(
+            "the name 'count' for the number of time steps", "Rename your band: ds.rename(count=…)."
+        )
     _check_levels(ds)
     labels, periods = _periods(ds, freq)
     shared: dict[str, xr.DataArray] = {}

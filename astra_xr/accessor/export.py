@@ -141,7 +141,9 @@ def _check_web(crs: str, grid: GeoBox, nodata: float | None) -> None:
     if nodata is None:
         expected = "bands with one _FillValue in attrs, for the pixels beyond their edges"
     elif west > east or max(-south, north) > _MERCATOR_ENDS:
-        expected = f"a grid between {_MERCATOR_ENDS}° S and N that does not cross 180° E"
+        expected = (
+            f"a grid between {_MERCATOR_ENDS}° S and {_MERCATOR_ENDS}° N that does not cross 180° E"
+        )
     if expected:
         raise InvalidParameter(name="web_optimized", value=True, expected=expected)
 
@@ -263,4 +265,4 @@ def _making(path: Path) -> Iterator[Path]:
     except (OSError, RasterioError, CPLE_BaseError) as error:  # the last: a full disk
         reason = getattr(error, "strerror", None) or str(error)
     if reason:
-        raise ConversionFailed(source=path.name, reason=f"{path.parent}: {reason}") from None
+        raise ConversionFailed(source=str(path), reason=reason, to="written") from None

@@ -107,7 +107,7 @@ def _own(ds: xr.Dataset, text: str, given: Constants, mask: xr.DataArray | None)
             # Not the letter that an index may use instead: N2-N would be 0.
             variable = own or variable_of(letters, name) or find_variable(ds, name)
         except AstraError as error:
-            reason = f"{name!r} is none of {', '.join([*letters, *variables_of(ds)])}"
+            reason = f"{name!r} is not one of {', '.join([*letters, *variables_of(ds)])}"
             ambiguous = isinstance(error, AmbiguousBand)
             raise ValueError(str(error) if ambiguous else reason) from None
         # By the letter of a band it is known whether it is reflectance.

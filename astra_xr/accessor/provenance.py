@@ -137,7 +137,7 @@ def _check_ids(ds: xr.Dataset, bands: Sequence[xr.Variable], method: str) -> Non
             "scene_id" in band.attrs and along - further
         ):  # fmt: skip
             dims = ", ".join(sorted(map(str, along | further)))
-            needs = f"the ids of its scenes along time, and no other dimension ({dims})"
+            needs = f"scene ids along time and no other dimension, not along ({dims})"
             raise _unfit(method, needs)
     if any(text in ("nan", "None", "") for text in id_texts(ds)):
         raise _unfit(method, "an id at each time step; ds.sel(time=ds.id.notnull()) has them")

@@ -98,7 +98,7 @@ def _bands(maps: xr.Dataset, *, whole: bool = False) -> dict[str, xr.DataArray]:
             raise InvalidDataset(method="to_cog()", needs=needs, hint=hint)
         if len(lead) > 1:
             needs = f"one dimension besides y and x; {name!r} has {variable.dims}"
-            hint = "Choose one of the others, e.g. .isel(band=0)."
+            hint = "Select a position along the others, e.g. .isel(band=0)."
             raise InvalidDataset(method="to_cog()", needs=needs, hint=hint)
         if not lead:
             found.append((str(name), variable))

@@ -59,8 +59,10 @@ def zonal(
         needs = "a variable along y and x, which this Dataset does not have"
         raise InvalidDataset(method="zonal()", needs=needs, hint="Open one: bands=…")
     if "valid" in maps:
-        needs = "another name for the variable 'valid', which is the covered part of a polygon"
-        raise InvalidDataset(method="zonal()", needs=needs, hint="Rename it: ds.rename(valid=…).")
+        needs = "the name 'valid' for the fraction of each polygon with data"
+        raise InvalidDataset(
+            method="zonal()", needs=needs, hint="Rename your variable: ds.rename(valid=…)."
+        )
     grid = grid_of(ds, "zonal()")
     grid.check_even("zonal()")
     maps = maps.transpose("time", ..., "y", "x", missing_dims="ignore")

@@ -127,7 +127,7 @@ class LpDaac(StacCatalog):
             found = Secret(target.url if target and good else "")
             return self._until(found, end_of(found.reveal()) or self._clock() + _URL_LIFE)
         name = "EARTHDATA_TOKEN" if self._settings.earthdata_token else "the account"
-        raise SigningError(href=href, reason=f"{name} is refused", hint=_HOW_TO)
+        raise SigningError(href=href, reason=f"{name} was rejected", hint=_HOW_TO)
 
     def _bearer(self, was_refused: Callable[[Token], bool]) -> Token:
         if self._settings.earthdata_token:

@@ -94,7 +94,7 @@ def _check(dataset: rasterio.io.DatasetReader, path: Path, limits: Limits) -> No
     elif block > limits.block_bytes:
         reason = f"a block decodes to {block} bytes, and the limit is {limits.block_bytes}"
     elif decoded > 64 << 20 and decoded > limits.expansion * size:
-        reason = f"its {size} bytes would decode to {decoded}, as only malicious files do"
+        reason = f"its {size} bytes would decode to {decoded}, which suggests a malicious file"
     if reason:
         raise ConversionFailed(source=path.name, reason=reason)
 

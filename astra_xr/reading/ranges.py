@@ -330,7 +330,7 @@ def _explain(failure: Failure, patience: Patience | None = None) -> tuple[str, s
     reason, hint = _REASONS.get(failure.status, default)
     if patience and failure.retry_after and failure.retry_after > patience.left:
         return (
-            f"{reason}, and it asks to wait {failure.retry_after:.0f} s",
+            f"{reason}, retry after {failure.retry_after:.0f} s",
             f"Read again then, or set ASTRA_PATIENCE to more than the {patience.left:.0f} s left.",
         )
     return reason, hint

@@ -244,12 +244,12 @@ def short_reason(error: AstraError) -> str:
     Examples
     --------
     >>> short_reason(UpstreamError(service="Earth Search", reason="down (HTTP 503)", retry_after=7))
-    'down (HTTP 503), it asks to wait 7 s'
+    'down (HTTP 503), retry after 7 s'
     """
     if isinstance(error, SceneNotFound):
         return "has no such scene"
     if isinstance(error, UpstreamError):
-        wait = f", it asks to wait {error.retry_after:g} s" if error.retry_after else ""
+        wait = f", retry after {error.retry_after:g} s" if error.retry_after else ""
         return f"{error.reason}{wait}"
     return str(error).rstrip(".")
 

@@ -63,8 +63,8 @@ def plane_coords(scenes: Iterable[Mapping[str, Asset]]) -> dict[str, Any]:
             if asset.planes:
                 labels[tuple(plane.common or plane.native for plane in asset.planes)] = name
     if len(labels) > 1:
-        reason = "these files share one band dimension, but not their bands"
-        expected = "one of them, or files of the same bands"
+        reason = "a Dataset has one band dimension, and the bands of these files differ"
+        expected = "one of the files, or files with the same bands"
         raise InvalidParameter(
             name="bands", value=list(labels.values()), expected=expected, reason=reason
         )

@@ -205,7 +205,7 @@ def open_again(
     numbers = {str(name): number for number, name in enumerate(found["id"].values)}
     strange = [each for each in names if each not in numbers]
     if strange:
-        needs = f"time steps as open_scenes makes them, which {strange[0]!r} is not"
+        needs = f"the time steps that open_scenes makes, and {strange[0]!r} is not one"
         raise InvalidDataset(method="mask()", needs=needs, hint="Open the scenes again.")
     return found.isel(time=[numbers[each] for each in names])
 

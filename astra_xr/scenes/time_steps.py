@@ -230,7 +230,7 @@ def check_alike(members: Sequence[Member], options: OpenOptions) -> None:
         for name, asset in other.assets.items():
             reason = _unlike(first.assets[name], asset, options.mask_and_scale)
             if reason:
-                reason = f"that of {first.id} and that of {other.id} {reason}"
+                reason = f"{first.id} and {other.id} {reason}"
                 expected = "bands that match in all scenes"
                 raise InvalidParameter(name="bands", value=name, expected=expected, reason=reason)
 

@@ -294,7 +294,7 @@ def _difference(one: _Seen, other: _Seen) -> str:
     if np.abs(apart - middle).max() <= tolerance:
         return f"all differ by {middle:+.4g} from {one.catalog}: one of the two offsets is wrong"
     return (
-        f"{wrong.mean():.0%} differ from {one.catalog}, by {middle:+.4g} in the median and up to "
+        f"{wrong.mean():.0%} differ from {one.catalog}, by a median of {middle:+.4g}, and up to "
         f"{np.abs(apart).max():.4g}"
     )
 

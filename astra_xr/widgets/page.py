@@ -96,7 +96,7 @@ def write(path: str | os.PathLike[str], text: str) -> Path:
         reason = error.strerror or "it cannot be written"
     else:
         return path
-    raise ConversionFailed(source=path.name, reason=reason)
+    raise ConversionFailed(source=str(path), reason=reason, to="written")
 
 
 async def send(picker: Picker) -> None:

@@ -98,7 +98,7 @@ def completed(scene: Scene, given: Mapping[str, Any], first: str | None = None) 
             raise _bad("compare", compare, "another mode", _NO_INDEX)
         state["compare"] = compare
         if compare["show"] == "difference" and not can_differ(about, state):
-            reason = "a difference is of one index or band each, without classes"
+            reason = "a difference needs one index or band on each side, without classes"
             raise _bad("compare['show']", "difference", "'swipe'", reason)
     return state
 

@@ -202,7 +202,7 @@ def step_named(steps: Sequence[Step], name: str, value: Any) -> int:
         reason = f"{len(found)} steps match"
     elif any(step.date is not None for step in steps):
         order = [steps[n].label for n in in_order(steps) if steps[n].date is not None]
-        expected = f"a date from {order[0]} to {order[-1]}, or a part of one that only one step has"
+        expected = f"a date from {order[0]} to {order[-1]}, or a month or year of only one step"
     raise InvalidParameter(name=name, value=value, expected=expected, reason=reason)
 
 

@@ -305,7 +305,7 @@ def test_bad_indices(ds: xr.Dataset) -> None:
         ds.astra.index("NDBaI")
     with pytest.raises(errors.MissingIndexBand, match="Open the scene with these bands too"):
         ds.drop_attrs().astra.index("NDMI")
-    with pytest.raises(errors.InvalidParameter, match="Invalid L='a': expected a number"):
+    with pytest.raises(errors.InvalidParameter, match="Invalid L='a': expected a finite number"):
         ds.astra.index("SAVI", L="a")
     with pytest.raises(errors.InvalidParameter, match="one of RBF, poly, linear"):
         ds.astra.index("kNDVI", kernel="rbf")

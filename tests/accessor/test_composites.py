@@ -276,7 +276,7 @@ def test_bad_input(stack: xr.Dataset) -> None:
         stack.astra.composite(freq="1min")
     with pytest.raises(InvalidDataset, match=r"in order.*ds.sortby\('time'\)"):
         stack.isel(time=[1, 0]).astra.composite(freq="1MS")
-    with pytest.raises(InvalidDataset, match="another name for the band 'count'"):
+    with pytest.raises(InvalidDataset, match="the name 'count' for the number"):
         stack.rename(red="count").astra.composite(count=True)
     for undated in (stack.isel(time=0), stack.drop_vars("time")):
         with pytest.raises(InvalidDataset, match=r"scenes along a dimension time.*open_scenes"):

@@ -220,8 +220,12 @@ def elsewhere(crs: str, left: float, top: float) -> xr.Dataset:
         (photograph("r") > 1, {"profile": "jpeg"}, "classes and masks; .* lossless profile"),
         (photograph("r").astype("int64"), {"profile": "lerc"}, "not hold int64"),
         (photograph("r"), {"web_optimized": True}, "one _FillValue in attrs"),
-        (elsewhere("EPSG:3413", 0, 0), {"web_optimized": True}, "between 85.05° S and N"),
-        (elsewhere("EPSG:32733", 5e5, 4e5), {"web_optimized": True}, "between 85.05° S and N"),
+        (elsewhere("EPSG:3413", 0, 0), {"web_optimized": True}, "85.05° S and 85.05° N"),
+        (
+            elsewhere("EPSG:32733", 5e5, 4e5),
+            {"web_optimized": True},
+            "85.05° S and 85.05° N",
+        ),
         (elsewhere("EPSG:32660", 825000, 1e6), {"web_optimized": True}, "not cross 180° E"),
     ],
 )

@@ -67,13 +67,13 @@ def test_constants_are_given_by_name() -> None:
     values = NUMBERS.astra.index("(1+L)*(N-R)/(N+R+L)", L=0.5)
     np.testing.assert_allclose(values, NUMBERS.astra.index("SAVI", L=0.5), rtol=1e-5)
     assert values.attrs["constants"] == "L=0.5"
-    with pytest.raises(InvalidParameter, match="'L' is none of R, N, red, nir, vv"):
+    with pytest.raises(InvalidParameter, match="'L' is not one of R, N, red, nir, vv"):
         NUMBERS.astra.index("N+L")  # the value of a constant is never guessed
     with pytest.raises(
         InvalidParameter, match="Invalid L=0.5: there is no L in N / R; expected one of N, R"
     ):
         NUMBERS.astra.index("N/R", L=0.5)
-    with pytest.raises(InvalidParameter, match="a number"):
+    with pytest.raises(InvalidParameter, match="a finite number"):
         NUMBERS.astra.index("N/R*L", L="1")
 
 
@@ -96,8 +96,8 @@ def test_only_differences_of_bands_have_bounds() -> None:
 @pytest.mark.parametrize(
     ("formula", "told"),
     [
-        ("(N-R)/(N+X)", "'X' is none of R, N, red, nir, vv"),
-        ("N2-N", "'N2' is none of"),  # which NDVI alone may take for N
+        ("(N-R)/(N+X)", "'X' is not one of R, N, red, nir, vv"),
+        ("N2-N", "'N2' is not one of"),  # which NDVI alone may take for N
         ("(N-R", "an operator, a number or a parenthesis is missing"),
         ("N +", "is missing"),
         ("N R +", "is missing"),
@@ -110,7 +110,7 @@ def test_only_differences_of_bands_have_bounds() -> None:
         ("(N, R) * 2", "has no meaning here"),
         ("exp(N, R)", "is not one of these functions of one value"),
         ("exp(*N)", "has no meaning here"),
-        ("exp + N", "'exp' is none of"),
+        ("exp + N", "'exp' is not one of"),
         ("N // R", "has no meaning here"),
         ("N*1j", "is not a finite number"),
         ("N*1e999", "is not a finite number"),

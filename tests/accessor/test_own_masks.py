@@ -170,7 +170,7 @@ def test_what_a_function_may_not_do(stack: xr.Dataset) -> None:
         ({"by": "QA"}, "Invalid by='QA'.*'SCL', 'probability'"),
         ({"above": 40}, "Invalid above=40.*by='probability'"),
         ({"by": "probability", "above": 100}, "percent, 0 to below 100"),
-        ({"by": "probability", "what": "snow"}, "Invalid what='snow'.*catalogs only have"),
+        ({"by": "probability", "what": "snow"}, "Invalid what='snow'.*no probabilities of other"),
         ({"by": "SCL", "overlap": 3}, "Invalid overlap=3.*a function"),
         ({"by": bright, "overlap": -1}, "Invalid overlap=-1.*0 to 1000"),
         ({"by": bright, "what": "clouds"}, "Invalid what='clouds'.*the function decides"),

@@ -157,12 +157,12 @@ def answers(response: httpx.Response) -> Callable[[httpx.Request], httpx.Respons
                 429, json={"message": "Rate limit is exceeded. Try again in 23 seconds."}
             ),
             UpstreamUnavailable,
-            "too many requests.*asks to wait 23 s",
+            "too many requests.*retry after 23 s",
         ),
         (
             httpx.Response(429, headers={"Retry-After": "57"}),
             UpstreamUnavailable,
-            "too many requests.*asks to wait 57 s",
+            "too many requests.*retry after 57 s",
         ),
         (httpx.Response(404), UpstreamError, "returned no token for sentinel2l2a01/sentinel2-l2"),
         (httpx.Response(200, json={"token": ""}), UpstreamError, "returned no token"),

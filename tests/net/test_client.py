@@ -168,7 +168,7 @@ def test_a_wait_in_the_text_of_an_answer_is_respected(network: Loopback, naps: l
         if seconds == 23:
             assert fetch() == {"id": 1}
         else:
-            with pytest.raises(UpstreamUnavailable, match="It asks to wait 33 s"):
+            with pytest.raises(UpstreamUnavailable, match=", retry after 33 s"):
                 fetch()
     assert 23 <= naps[0] <= 28
 

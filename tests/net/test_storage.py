@@ -198,7 +198,7 @@ def test_a_wait_beyond_the_patience_is_an_error_at_once(
 ) -> None:
     monkeypatch.setenv("ASTRA_PATIENCE", "60")
     server.rule = lambda _: Reply(status=503, headers={"Retry-After": "3600"})
-    with pytest.raises(ReadError, match="HTTP 503, and it asks to wait 3600 s.*ASTRA_PATIENCE"):
+    with pytest.raises(ReadError, match="HTTP 503, retry after 3600 s.*ASTRA_PATIENCE"):
         get(server.url("a.bin"), 0, 5)
     assert len(server.requests) == 1
 

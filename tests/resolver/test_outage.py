@@ -50,7 +50,7 @@ FAULTS: dict[str, tuple[faulty.Misbehave | None, str]] = {
     "hanging": (faulty.hang, "did not answer"),
     "trickling": (faulty.trickle, "did not answer"),
     "hanging up": (faulty.reset, "cannot be reached"),
-    "too busy": (faulty.answer(429, b"", Retry_After="57"), "it asks to wait 57 s"),
+    "too busy": (faulty.answer(429, b"", Retry_After="57"), "retry after 57 s"),
     "failing": (faulty.answer(500, b"oops"), r"HTTP 500"),
     "down": (faulty.answer(503, b""), r"down \(HTTP 503\)"),
     "closed": (faulty.answer(403, b'{"message":"Forbidden"}'), r"HTTP 403"),
@@ -123,7 +123,7 @@ def test_if_all_fail_the_error_has_the_reason_of_each(
         impatient(3 if silent else 30).resolve(SCENE, "red", sign=False)
     text = str(caught.value)
     assert re.search(f"Earth Search: [^;]*({FAULTS[fault][1]})", text)
-    assert re.search("Planetary Computer: too many requests[^;]*, it asks to wait 57 s", text)
+    assert re.search("Planetary Computer: too many requests[^;]*, retry after 57 s", text)
     assert caught.value.retry_after == 57
     assert "SECRET" not in text
     assert caught.value.__context__ is None
@@ -221,5 +221,5 @@ def test_who_answered_is_logged(world: World, caplog: pytest.LogCaptureFixture) 
         f"{SCENE}: planetary-computer; earth-search: has no such scene"
     ]
     assert answer.passed_over == {"earth-search": "has no such scene"}
-    with pytest.raises(SceneNotFound, match="Asked: Earth Search, Planetary Computer"):
+    with pytest.raises(SceneNotFound, match="found in Earth Search, Planetary Computer"):
         astra_xr.resolve("sentinel-2:S2A_MSIL2A_20200101T000000", "red")

@@ -101,7 +101,7 @@ PARAMETERS = [
     asked(f"scene_id={'a' * 501}", 400, "invalid-parameter", "at most 500"),
     asked(f"scene_id={'a' * 9000}", 400, "invalid-parameter", "at most 8000"),
     asked("&".join(["scene_id={scene}"] * 30), 400, "invalid-parameter", "at most 8000"),
-    asked("scene_id=sentinel-2:S2A_MSIL2A_20200101T000000", 404, "scene-not-found", "Asked: the"),
+    asked("scene_id=sentinel-2:S2A_MSIL2A_20200101T000000", 404, "scene-not-found", "found in the"),
     asked("scene_id={scene}&scene_id={scene}", 400, "invalid-parameter", "expected one value"),
     asked("scene_id={scene}&bands=red&bands=nir", 400, "invalid-parameter", "one value"),
     asked("scene_id={scene}&band=red", 400, "invalid-parameter", "scene_id, bands, format"),

@@ -146,7 +146,7 @@ ROWS = [
         scene=PRODUCT,
         status=404,
         raised=errors.SceneNotFound,
-        words=(items.PRODUCT, "Asked: Earth Search"),
+        words=(items.PRODUCT, "found in Earth Search"),
     ),
     Row(
         name="several scenes",
@@ -208,7 +208,7 @@ ROWS = [
         scene=PRODUCT,
         status=503,
         raised=errors.UpstreamUnavailable,
-        words=("Earth Search", "too many requests", "wait 57 s"),
+        words=("Earth Search", "too many requests", "retry after 57 s"),
         headers=(("retry-after", "57"),),
     ),
     Row(

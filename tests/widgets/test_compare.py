@@ -73,7 +73,7 @@ def test_b_is_as_a_but_for_what_it_is_given(opened: list[Picker]) -> None:
         ({"time": "2031"}, r"compare\['time'\]='2031'"),
         ({"band": "green"}, "green"),
         ({"index": "NDWI"}, "Green"),
-        ({"index": "(N-R)/X"}, r"compare\['index'\]='\(N-R\)/X': 'X' is none of"),
+        ({"index": "(N-R)/X"}, r"compare\['index'\]='\(N-R\)/X': 'X' is not one of"),
         ({"show": "blink"}, "'swipe' or 'difference'"),
         ({"split": 1.5}, "from 0 to 1"),
         ({"split": "half"}, "from 0 to 1"),

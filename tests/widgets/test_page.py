@@ -87,7 +87,7 @@ def test_a_formula_of_ones_own(show: Show, picker: Picker) -> None:
     menu = page.get_by_role("combobox", name="Index", exact=True)
     menu.fill("(nir - X) / 2")
     menu.press("Enter")
-    page.get_by_text("'X' is none of").wait_for()
+    page.get_by_text("'X' is not one of").wait_for()
     assert page.evaluate("window.model.get('state').index") == "NDVI"
     assert menu.input_value() == "NDVI"
     menu.fill("nir / red - 1")

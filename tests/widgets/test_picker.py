@@ -319,7 +319,7 @@ def test_bands_and_indices_that_are_not_there(picker: Picker) -> None:
         ({"bands": ["rde", "green", "blue"]}, UnknownBand, "Did you mean"),
         ({"index": "NVDI"}, UnknownIndex, "NDVI"),
         ({"index": "NBR"}, AstraError, "swir22"),
-        ({"index": "(N-R)/X"}, InvalidParameter, r"Invalid index='\(N-R\)/X': 'X' is none of"),
+        ({"index": "(N-R)/X"}, InvalidParameter, r"Invalid index='\(N-R\)/X': 'X' is not one of"),
     ):
         with pytest.raises(InvalidState, match=message):
             picker.state = picker.state | wrong
