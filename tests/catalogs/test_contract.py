@@ -159,6 +159,23 @@ def test_it_owns_its_items_by_their_links_and_no_others(network: Loopback, name:
         assert owner.name == name
 
 
+@pytest.mark.parametrize(
+    ("name", "href"),
+    [
+        ("planetary-computer", "https://Sentinel2L2A01.Blob.Core.Windows.net/c/B04.tif"),
+        ("usgs", "https://LandsatLook.USGS.gov/data/B4.tif"),
+        ("lpdaac", "https://Data.LPDAAC.EarthDataCloud.NASA.gov/B04.tif"),
+    ],
+)
+def test_files_have_an_owner_however_their_host_is_written(name: str, href: str) -> None:
+    item: dict[str, Any] = {"id": "x", "properties": {}, "assets": {"a": {"href": href}}}
+    owner = owner_of(item, WITH_KEYS)
+    assert owner is not None
+    assert owner.name == name
+    elsewhere = href.replace("https://", "https://files.example/?at=")
+    assert owner_of(item | {"assets": {"a": {"href": elsewhere}}}, WITH_KEYS) is None
+
+
 @each
 def test_outages_are_errors_of_ours(
     network: Loopback, monkeypatch: pytest.MonkeyPatch, name: str
