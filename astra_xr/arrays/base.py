@@ -14,6 +14,7 @@ import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
+from astra_xr.arrays.coarsening import Coarsening
 from astra_xr.arrays.index import Index
 from astra_xr.reading.loop import run, start
 from astra_xr.reading.memory import check_memory
@@ -74,24 +75,14 @@ class LazyArray(BackendArray):
         """Return the parts in which an index is read, each with its own inputs."""
         return (index,)
 
-    async def coarse(
-        self, index: Index, shape: tuple[int, int], *, average: bool
-    ) -> npt.NDArray[Any] | None:
+    async def coarse(self, index: Index, how: Coarsening) -> npt.NDArray[Any] | None:
         """Read an index at fewer pixels; runs on the background loop.
-
-        Parameters
-        ----------
-        index : Index
-        shape : (int, int)
-            Rows and columns of the result, no more than those of the index.
-        average : bool
-            True, for measured values: the mean of the valid pixels under each pixel of the result.
-            False, for classes: the pixel at its center.
 
         Returns
         -------
         ndarray or None
-            (…, rows, columns), all dimensions kept; None if it costs as much as reading all pixels.
+            (…, rows, columns), all dimensions kept; None if it costs as much as reading all pixels,
+            as it does if the index is no window.
 
         Raises
         ------

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from astra_xr.arrays.blocks import blocks
+from astra_xr.arrays.coarsening import Coarsening
 from astra_xr.arrays.computed import ComputedArray, Values, compute_by_blocks
 from astra_xr.arrays.index import Axis, Index, Positions, positions_of
 
@@ -85,21 +86,19 @@ class CompositeArray(ComputedArray):
         await compute_by_blocks(self._places(index), take, use, least=_FEWEST)
         return out
 
-    async def coarse(
-        self, index: Index, shape: tuple[int, int], *, average: bool
-    ) -> npt.NDArray[Any] | None:
+    async def coarse(self, index: Index, how: Coarsening) -> npt.NDArray[Any] | None:
         """Reduce fewer pixels of the inputs; see :meth:`LazyArray.coarse`.
 
         The result is the composite of averages, which differs from the average of the composite.
         """
         if index.window is None:
             return None
-        out = np.full((index.shape[0], *shape), self._reduction.fill, self.dtype)
+        out = np.full((index.shape[0], *how.shape), self._reduction.fill, self.dtype)
         for number, steps in enumerate(self._steps(index)):
             if steps.size:
                 whole = (slice(0, size) for size in index.shape[1:])
                 one = index.cut((slice(number, number + 1), *whole))
-                out[number] = await super().coarse(one, shape, average=average)
+                out[number] = await super().coarse(one, how)
         return out
 
     def _apply(self, values: Values) -> npt.NDArray[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,6 +13,7 @@ import xarray as xr
 
 from astra_xr.arrays.base import LazyArray
 from astra_xr.arrays.blocks import at_once
+from astra_xr.arrays.coarsening import Coarsening
 from astra_xr.arrays.index import Index
 from astra_xr.arrays.lazy import points_of, unwrap, values_of
 from astra_xr.arrays.thumbnail import can_average, coarse
@@ -53,16 +55,14 @@ class ComputedArray(LazyArray):
             return {name: points_of(each, index) for name, each in self._inputs.items()}
         return {name: each[index.axes] for name, each in self._inputs.items()}
 
-    async def coarse(
-        self, index: Index, shape: tuple[int, int], *, average: bool
-    ) -> npt.NDArray[Any] | None:
+    async def coarse(self, index: Index, how: Coarsening) -> npt.NDArray[Any] | None:
         """Compute from fewer pixels of the inputs; see :meth:`LazyArray.coarse`.
 
         The result is computed from averages, which differs from the average of the values.
         """
         if index.window is None:
             return None
-        values = await read_coarse_inputs(self.inputs(index), shape, average=average)
+        values = await read_coarse_inputs(self.inputs(index), how)
         return await in_own_thread(self._apply, values)
 
 
@@ -71,11 +71,10 @@ async def read_inputs(inputs: Mapping[str, xr.Variable]) -> Values:
     return dict(zip(inputs, await together(map(values_of, inputs.values())), strict=True))
 
 
-async def read_coarse_inputs(
-    inputs: Mapping[str, xr.Variable], shape: tuple[int, int], *, average: bool = True
-) -> Values:
+async def read_coarse_inputs(inputs: Mapping[str, xr.Variable], how: Coarsening) -> Values:
     """Read all inputs at fewer pixels concurrently; classes and masks are never averaged."""
-    reads = (coarse(v, shape, average=average and can_average(v)) for v in inputs.values())
+    picks = replace(how, average=False)
+    reads = (coarse(v, how if can_average(v) else picks) for v in inputs.values())
     return dict(zip(inputs, await together(reads), strict=True))
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from astra_xr.arrays.coarsening import Coarsening
 from astra_xr.arrays.computed import (
     ComputedArray,
     Values,
@@ -51,10 +52,8 @@ class BlockFunction:
 
     attrs: Mapping[Any, Any]
 
-    def __call__(self, values: Values, place: Place) -> Mask:
-        """Return True where a block is masked, (y, x).
-
-        If the values have fewer pixels than the place, these are larger pixels.
+    def __call__(self, values: Values, place: Place, how: Coarsening | None = None) -> Mask:
+        """Return True where a block is masked, (y, x); ``how`` if the values are fewer pixels.
 
         Raises
         ------
@@ -62,12 +61,11 @@ class BlockFunction:
             The function fails, or does not return a mask.
         """
         rows, cols = next(iter(values.values())).shape
-        sizes = {"y": rows, "x": cols}
-        coords = {
-            name: part
+        cut = {
+            name: each.isel({d: place[str(d)] for d in each.dims})
             for name, each in self.coords.items()
-            if (part := _cut(each, place, sizes)) is not None
         }
+        coords = {n: c for n, each in cut.items() if (c := _coarse(each, how)) is not None}
         bands = {n: (("y", "x"), each, dict(self.band_attrs[n])) for n, each in values.items()}
         block = xr.Dataset(bands, coords, dict(self.attrs))
         try:
@@ -92,17 +90,18 @@ class BlockFunction:
         return masked
 
 
-def _cut(coord: xr.Variable, place: Place, sizes: Mapping[str, int]) -> xr.Variable | None:
+def _coarse(coord: xr.Variable, how: Coarsening | None) -> xr.Variable | None:
     """Return a coordinate of a block, interpolated to larger pixels; None if that is impossible."""
-    part = coord.isel({dim: place[str(dim)] for dim in coord.dims})
-    for dim, size in zip(map(str, part.dims), part.shape, strict=True):
-        if size == sizes[dim]:
-            continue
-        if part.dtype.kind not in "iuf":
-            return None
-        middle = (np.arange(sizes[dim]) + 0.5) * size / sizes[dim] - 0.5
-        part = xr.Variable(dim, np.interp(middle, np.arange(size), part.values), part.attrs)
-    return part
+    if how is None or not coord.dims:
+        return coord
+    if coord.dtype.kind not in "iuf":
+        return None
+    axis = ("y", "x").index(str(coord.dims[0]))
+    (start, _), step = how.edges[axis], how.steps[axis]
+    middle = start + (np.arange(how.shape[axis]) + 0.5) * step - 0.5
+    return xr.Variable(
+        coord.dims, np.interp(middle, np.arange(coord.size), coord.values), coord.attrs
+    )
 
 
 class FunctionMaskArray(ComputedArray):
@@ -161,18 +160,16 @@ class FunctionMaskArray(ComputedArray):
         await compute_by_blocks(blocks, take, use, least=_FEWEST, in_thread=in_own_thread)
         return out
 
-    async def coarse(
-        self, index: Index, shape: tuple[int, int], *, average: bool
-    ) -> npt.NDArray[Any] | None:
+    async def coarse(self, index: Index, how: Coarsening) -> npt.NDArray[Any] | None:
         """Call the function with fewer pixels of the inputs; see :meth:`LazyArray.coarse`."""
         if index.window is None:
             return None
         masks = []
         for step in itertools.product(*(positions_of(axis).tolist() for axis in index.axes[:-2])):
             place = dict(zip(self._dims, (*step, *index.window), strict=True))
-            values = await read_coarse_inputs(self._at(place), shape)
-            masks.append(await in_own_thread(self._function, values, place))
-        return np.array(masks, np.bool_).reshape(*index.shape[:-2], *shape)
+            values = await read_coarse_inputs(self._at(place), replace(how, average=True))
+            masks.append(await in_own_thread(self._function, values, place, how))
+        return np.array(masks, np.bool_).reshape(*index.shape[:-2], *how.shape)
 
     def _at(self, place: Mapping[str, Any]) -> Mapping[str, xr.Variable]:
         """Return each input at a place, lazily."""

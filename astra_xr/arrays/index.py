@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -57,13 +57,16 @@ class Index:
         """
         if isinstance(key, indexing.VectorizedIndexer):
             places = [_positions(k, n) for k, n in zip(key.tuple, shape, strict=True)]
+            outer = _outer(places)
+            if outer is not None:
+                return cls(axes=tuple(map(_as_slice, outer[0])), dropped=outer[1])
             if points and not _orthogonal(places[-2], places[-1]):
                 return cls(axes=tuple(np.broadcast_arrays(*places)), points=True)
-            outer = indexing.IndexingSupport.OUTER
-            key, rest = indexing.decompose_indexer(key, shape, outer)
+            support = indexing.IndexingSupport.OUTER
+            key, rest = indexing.decompose_indexer(key, shape, support)
             return cls(axes=_axes(key, shape), rest=rest)
-        dropped = (n for n, k in enumerate(key.tuple) if isinstance(k, int | np.integer))
-        return cls(axes=_axes(key, shape), dropped=tuple(dropped))
+        dropped = tuple(n for n, k in enumerate(key.tuple) if isinstance(k, int | np.integer))
+        return cls(axes=_axes(key, shape), dropped=dropped)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -82,6 +85,25 @@ class Index:
         if not (isinstance(rows, slice) and isinstance(cols, slice)) or 0 in self.shape[-2:]:
             return None
         return rows, cols
+
+    def forward(self) -> tuple[Index, tuple[int, ...]]:
+        """Return the index with rows and columns in order, and which were reversed: -2, -1.
+
+        Examples
+        --------
+        >>> index, dims = Index(axes=(np.array([5, 4, 3]), slice(0, 9))).forward()
+        >>> index.axes, dims
+        ((slice(3, 6, None), slice(0, 9, None)), (-2,))
+        """
+        if self.points or self.rest:
+            return self, ()
+        axes, dims = list(self.axes), []
+        for dim in (-2, -1):
+            axis = axes[dim]
+            if isinstance(axis, np.ndarray) and isinstance(_as_slice(axis[::-1]), slice):
+                axes[dim] = _as_slice(axis[::-1])
+                dims.append(dim)
+        return replace(self, axes=tuple(axes)), tuple(dims)
 
     @property
     def pixels(self) -> tuple[Positions, Positions]:
@@ -153,7 +175,14 @@ def _axis(key: Any, length: int) -> Axis:
     if isinstance(key, slice) and key.step in (None, 1):
         start, stop, _ = key.indices(length)
         return slice(start, max(start, stop))
-    return _positions(key, length)
+    return _as_slice(_positions(key, length))
+
+
+def _as_slice(positions: Positions) -> Axis:
+    """Return consecutive positions as a slice, others unchanged."""
+    if not positions.size or (np.diff(positions) != 1).any():
+        return positions
+    return slice(int(positions[0]), int(positions[-1]) + 1)
 
 
 def _positions(key: Any, length: int) -> Positions:
@@ -161,6 +190,42 @@ def _positions(key: Any, length: int) -> Positions:
         return np.arange(*key.indices(length))
     places = np.asarray(key, np.intp)
     return np.where(places < 0, places + length, places)
+
+
+def _outer(places: Sequence[Positions]) -> tuple[list[Positions], tuple[int, ...]] | None:
+    """Return points that are rows by columns, as of an array that was transposed and back.
+
+    Returns
+    -------
+    (list of ndarray, tuple of int) or None
+        Positions along each dimension, 1-D, and which dimensions are dropped.
+    """
+    shape = np.broadcast_shapes(*(each.shape for each in places))
+    free = len(shape)
+    if free < 2 or 0 in shape:
+        return None
+    axes, dropped = [_varying(each) for each in places], []
+    for n, each in reversed(list(enumerate(axes))):
+        if (
+            free
+            and each.ndim == len(shape)
+            and each.size == each.shape[free - 1] == shape[free - 1]
+        ):
+            free -= 1
+        elif each.size == 1:
+            dropped.append(n)
+        else:
+            return None
+    return None if free else ([each.reshape(-1) for each in axes], tuple(dropped))
+
+
+def _varying(positions: Positions) -> Positions:
+    """Return positions once along dimensions along which they do not vary."""
+    for dim in range(positions.ndim):
+        first = positions.take([0], dim)
+        if (positions == first).all():
+            positions = first
+    return positions
 
 
 def _orthogonal(rows: Positions, cols: Positions) -> bool:

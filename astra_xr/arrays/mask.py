@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from astra_xr.arrays.coarsening import Coarsening
 from astra_xr.arrays.computed import ComputedArray, Values, read_inputs
 from astra_xr.arrays.index import Index, positions_of
 from astra_xr.arrays.thumbnail import coarse
@@ -165,13 +166,12 @@ class MaskArray(ComputedArray):
             masked = np.take(masked, positions_of(axis) - of.start, dim)
         return masked
 
-    async def coarse(
-        self, index: Index, shape: tuple[int, int], *, average: bool
-    ) -> npt.NDArray[Any] | None:
+    async def coarse(self, index: Index, how: Coarsening) -> npt.NDArray[Any] | None:
         """Mask by fewer pixels of the classes, dilated as far; see :meth:`LazyArray.coarse`."""
         if index.window is None:
             return None
-        reads = (coarse(v[index.axes], shape, average=False) for v in self._inputs.values())
+        how = replace(how, average=False)
+        reads = (coarse(v[index.axes], how) for v in self._inputs.values())
         values = await together(reads)
-        dilate = round(self._mask.dilate * shape[0] / index.shape[-2])
+        dilate = round(self._mask.dilate / how.steps[0])
         return replace(self._mask, dilate=dilate)(*values)

@@ -14,6 +14,7 @@ import xarray as xr
 
 from astra_xr.arrays.base import LazyArray
 from astra_xr.arrays.blocks import at_once
+from astra_xr.arrays.coarsening import Coarsening, Edges
 from astra_xr.arrays.index import Axis, Index, Positions, positions_of, range_of
 from astra_xr.arrays.lazy import points_of, unwrap, values_of, wrap
 from astra_xr.arrays.mask import ClassMask
@@ -22,6 +23,10 @@ from astra_xr.reading.loop import start_unawaited, together
 
 _FEWEST = 8
 """Minimum number of time steps that are read concurrently, whatever their size."""
+
+
+Place = Sequence[Axis | Edges]
+"""Rows and columns of the stack's grid."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,17 +55,15 @@ class Layer:
             )
         )
 
-    def clipped(
-        self, values: npt.NDArray[Any], rows: Axis, cols: Axis, fill: float
-    ) -> npt.NDArray[Any]:
-        """Return values, with ``fill`` outside the rows and columns that the scene covers.
+    def clipped(self, values: npt.NDArray[Any], place: Place, fill: float) -> npt.NDArray[Any]:
+        """Return values of a place, with ``fill`` outside the rows and columns of the scene.
 
         A file whose position differs from its item's may have pixels there.
         """
         lengths = values.shape * 2 if values.ndim == 1 else values.shape[-2:]
         inside = [
             _inside(axis, own, length)
-            for axis, own, length in zip((rows, cols), (self.rows, self.cols), lengths, strict=True)
+            for axis, own, length in zip(place, (self.rows, self.cols), lengths, strict=True)
         ]
         if all(each.all() for each in inside):
             return values
@@ -68,11 +71,12 @@ class Layer:
         return np.where(kept, values, np.asarray(fill).astype(values.dtype))
 
 
-def _inside(axis: Axis, own: tuple[int, int], length: int) -> npt.NDArray[np.bool_]:
+def _inside(axis: Axis | Edges, own: tuple[int, int], length: int) -> npt.NDArray[np.bool_]:
     """Return True where positions, or ``length`` even parts of a range, meet a half-open range."""
-    if not isinstance(axis, slice):
+    if isinstance(axis, np.ndarray):
         return (axis >= own[0]) & (axis < own[1])
-    edges = np.linspace(axis.start, axis.stop, length + 1)
+    first, last = (axis.start, axis.stop) if isinstance(axis, slice) else axis
+    edges = np.linspace(first, last, length + 1)
     return (edges[1:] > own[0]) & (edges[:-1] < own[1])
 
 
@@ -163,20 +167,28 @@ class MosaicArray(LazyArray):
             if found:
                 start_unawaited(found[0].prepare())
 
-    async def coarse(
-        self, index: Index, shape: tuple[int, int], *, average: bool
-    ) -> npt.NDArray[Any] | None:
+    async def coarse(self, index: Index, how: Coarsening) -> npt.NDArray[Any] | None:
         """Mosaic overviews of the layers, by the same rule; see :meth:`LazyArray.coarse`."""
         if index.window is None:
             return None
 
+        picks = replace(how, average=False)
+
         async def read(variable: xr.Variable) -> npt.NDArray[Any]:
-            return await coarse(variable, shape, average=average and can_average(variable))
+            return await coarse(variable, how if can_average(variable) else picks)
 
-        return await self._mosaics(index, (*index.shape[1:-2], *shape), read)
+        place = how.spans(index.window)
+        return await self._mosaics(index, (*index.shape[1:-2], *how.shape), read, place)
 
-    async def _mosaics(self, index: Index, shape: tuple[int, ...], read: Read) -> npt.NDArray[Any]:
+    async def _mosaics(
+        self, index: Index, shape: tuple[int, ...], read: Read, place: Place | None = None
+    ) -> npt.NDArray[Any]:
         """Mosaic the time steps of an index concurrently.
+
+        Parameters
+        ----------
+        place
+            Of the result; by default all rows and columns of the index.
 
         Returns
         -------
@@ -191,7 +203,10 @@ class MosaicArray(LazyArray):
 
         async def one(step: int, members: Positions, part: Index) -> None:
             async with slots:
-                out[members] = await _mosaic(self._layers(step, part), part, read, self.dtype)
+                layers = self._layers(step, part)
+                out[members] = await _mosaic(
+                    layers, part, read, place or part.axes[-2:], self.dtype
+                )
 
         if out.size:
             await together(one(*each) for each in steps)
@@ -234,10 +249,9 @@ def _under(variable: xr.Variable, part: Index) -> xr.Variable:
 
 
 async def _mosaic(
-    layers: Sequence[Layer], part: Index, read: Read, dtype: np.dtype[Any]
+    layers: Sequence[Layer], part: Index, read: Read, place: Place, dtype: np.dtype[Any]
 ) -> npt.NDArray[Any]:
     """Read layers of one time step, and return the best value of each pixel."""
-    rows, cols = part.axes[-2:]
     out: npt.NDArray[Any] | None = None
     for layer in layers:
         band, hiding = layer.classes if layer.classes and len(layers) > 1 else (None, None)
@@ -245,7 +259,7 @@ async def _mosaic(
         values, *stored = await together(read(_under(each, part)) for each in variables)
         found = unwrap(layer.pixels)
         missing, fill = await found[0].nodata() if found else (None, math.nan)
-        values = layer.clipped(values, rows, cols, fill)
+        values = layer.clipped(values, place, fill)
         if len(layers) == 1:
             return values.astype(dtype, copy=False)
         data = ~np.isnan(values) & (values != fill)

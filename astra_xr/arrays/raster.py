@@ -12,6 +12,7 @@ import numpy.typing as npt
 from affine import Affine
 
 from astra_xr.arrays.base import LazyArray
+from astra_xr.arrays.coarsening import Coarsening
 from astra_xr.arrays.index import Axis, Index, positions_of
 from astra_xr.errors import AstraError, ReadError
 from astra_xr.model import Grid, Radiometry, UrlSource
@@ -227,26 +228,26 @@ class RasterArray(LazyArray):
         down, across = map(_span, index.axes[-2:])
         return replace(whole, indexes=indexes, by_plane=by_plane, rows=down, cols=across)
 
-    async def coarse(
-        self, index: Index, shape: tuple[int, int], *, average: bool
-    ) -> npt.NDArray[Any] | None:
+    async def coarse(self, index: Index, how: Coarsening) -> npt.NDArray[Any] | None:
         """Read fewer pixels from a suitable overview; see :meth:`LazyArray.coarse`."""
         if index.window is None:
             return None
-        rows, cols = index.window
+        spans = how.spans(index.window)
 
         async def read(whole: Window, warp: Warp | None) -> npt.NDArray[Any]:
             part = self._part(index, whole)
             if not warp:
-                return await read_coarse(part, shape, average=average, dtype=self.dtype)
-            base = Affine(*warp.target.transform) @ Affine.translation(cols.start, rows.start)
-            scale = Affine.scale(
-                (cols.stop - cols.start) / shape[1], (rows.stop - rows.start) / shape[0]
-            )
-            target = Grid(crs=warp.target.crs, shape=shape, transform=tuple(base @ scale)[:6])
-            way = "average" if average else "nearest"
+                return await read_coarse(
+                    part, spans, how.shape, average=how.average, dtype=self.dtype
+                )
+            (top, _), (left, _) = spans
+            base = Affine(*warp.target.transform) @ Affine.translation(left, top)
+            base @= Affine.scale(*reversed(how.steps))
+            target = Grid(crs=warp.target.crs, shape=how.shape, transform=tuple(base)[:6])
+            way = "average" if how.average else "nearest"
             fewer = replace(warp, target=target, resampling=way)
-            return await read_warped(part, fewer, (0, shape[0]), (0, shape[1]), self.dtype)
+            ys, xs = ((0, count) for count in how.shape)
+            return await read_warped(part, fewer, ys, xs, self.dtype)
 
         return self._planed(await self._placed(read))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,7 @@ import xarray as xr
 from affine import Affine
 
 from astra_xr.arrays.base import LazyArray
+from astra_xr.arrays.coarsening import Coarsening
 from astra_xr.arrays.index import Axis, Index, positions_of
 from astra_xr.arrays.lazy import points_of, unwrap, values_of, wrap
 from astra_xr.arrays.thumbnail import coarse
@@ -70,17 +72,20 @@ class RepeatedArray(LazyArray):
         rows, cols = (repeated for _, repeated in self._under(index))
         return values[..., rows, :][..., cols]
 
-    async def coarse(
-        self, index: Index, shape: tuple[int, int], *, average: bool
-    ) -> npt.NDArray[np.generic] | None:
-        """Read fewer pixels of the variable, if the index is whole pixels; see the base."""
+    async def coarse(self, index: Index, how: Coarsening) -> npt.NDArray[np.generic] | None:
+        """Read fewer pixels of the variable; see :meth:`LazyArray.coarse`."""
         if index.window is None:
             return None
-        for axis, count, (factor, offset) in zip(index.window, shape, self._axes, strict=True):
-            edges = axis.start + offset, axis.stop + offset
-            if any(edge % factor for edge in edges) or count * factor > axis.stop - axis.start:
-                return None
-        return await coarse(self.inputs(index)["pixels"], shape, average=average)
+        rows, cols = (
+            tuple((edge + offset) / factor - (axis.start + offset) // factor for edge in span)
+            for axis, span, (factor, offset) in zip(
+                index.window, how.spans(index.window), self._axes, strict=True
+            )
+        )
+        how = replace(how, edges=(rows, cols))
+        if min(how.steps) < 1:  # all pixels are needed
+            return None
+        return await coarse(self.inputs(index)["pixels"], how)
 
     def _under(self, index: Index) -> list[tuple[Axis, npt.NDArray[np.intp]]]:
         """Return which pixels are needed along y and x, and which of these each position has."""

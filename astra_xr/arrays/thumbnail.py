@@ -10,6 +10,7 @@ import numpy.typing as npt
 import xarray as xr
 from affine import Affine
 
+from astra_xr.arrays.coarsening import Coarsening
 from astra_xr.arrays.lazy import unwrap
 from astra_xr.arrays.pixel_grid import pixel_grid
 from astra_xr.model import CLASS_ROLES
@@ -50,7 +51,8 @@ def coarser(ds: xr.Dataset, size: int) -> xr.Dataset:
     factor = max(1, math.ceil(max(rows, cols) / size))
     shape = max(1, rows // factor), max(1, cols // factor)
     if grid is not None and grid.kept:  # nearest: gaps must stay empty
-        return grid.filled(kept, *map(_nearest, (rows, cols), shape))
+        centers = Coarsening.of((rows, cols), shape, average=False).centers()
+        return grid.filled(kept, *centers)
     if factor == 1:
         return kept
     coords: dict[Any, Any] = {n: v for n, v in kept.coords.items() if not {"y", "x"} & set(v.dims)}
@@ -58,69 +60,66 @@ def coarser(ds: xr.Dataset, size: int) -> xr.Dataset:
         coords |= xr_coords(grid.box.zoom_to(shape), always_yx=True)
 
     async def one(each: xr.DataArray) -> xr.Variable:
-        values = await coarse(each.variable, shape, average=can_average(each))
+        how = Coarsening.of(each.shape, shape, average=can_average(each))
+        values = await coarse(each.variable, how)
         return xr.Variable(each.dims, values, each.attrs)
 
     read = run(together(map(one, kept.values())))
     return xr.Dataset(dict(zip(kept, read, strict=True)), coords=coords, attrs=ds.attrs)
 
 
-def _nearest(size: int, count: int) -> npt.NDArray[np.intp]:
-    """Return the positions of the pixels at the centers of ``count`` larger ones."""
-    return ((np.arange(count) + 0.5) * size / count).astype(np.intp)
-
-
-async def coarse(
-    variable: xr.Variable, shape: tuple[int, int], *, average: bool
-) -> npt.NDArray[Any]:
+async def coarse(variable: xr.Variable, how: Coarsening) -> npt.NDArray[Any]:
     """Read a variable at fewer pixels; runs on the background loop.
 
     Parameters
     ----------
     variable : xarray.Variable
         (…, y, x), not empty; lazy, dask or in memory.
-    shape, average
-        As of :meth:`LazyArray.coarse`.
+    how : Coarsening
 
     Returns
     -------
     ndarray
         (…, rows, columns): from overviews if the variable is lazy and its files have them, else
-        from all pixels.
+        from all pixels. Those of a part with gaps, such as every second row, are read one by one:
+        overviews hold means that include the pixels in the gaps.
 
     Raises
     ------
     ReadError, SigningError, UpstreamError
     """
-    found = unwrap(variable) if variable.shape[-2:] != shape else None
+    found = unwrap(variable) if variable.shape[-2:] != how.shape else None
     if found is not None:
         array, index = found
-        values = await array.coarse(index, shape, average=average)
+        index, flips = index.forward()
+        values = await array.coarse(index, how.flipped(flips, variable.shape))
         if values is not None:
-            return np.asarray(index.finish(values))
-    return await in_own_thread(_shrunk, variable, shape, average=average)
+            return np.asarray(index.finish(np.flip(values, flips)))
+    return await in_own_thread(_shrunk, variable, how)
 
 
-def _shrunk(variable: xr.Variable, shape: tuple[int, int], *, average: bool) -> npt.NDArray[Any]:
+def _shrunk(variable: xr.Variable, how: Coarsening) -> npt.NDArray[Any]:
     """Compute a variable at fewer pixels, in strips, as all of it may not fit into memory."""
-    rows, cols = variable.shape[-2:]
-    if (rows, cols) == shape:
+    cols = variable.shape[-1]
+    if variable.shape[-2:] == how.shape:
         return np.asarray(variable.values)
     kind = variable.dtype.kind
-    if not average or kind not in "iufc":
-        down, across = map(_nearest, (rows, cols), shape)
-        return np.asarray(variable[..., down, :][..., across].values)
+    if not how.average or kind not in "iufc":
+        rows, columns = how.centers()
+        return np.asarray(variable[..., rows, :][..., columns].values)
     missing = None if kind == "c" else variable.attrs.get("_FillValue")
     fill = (math.nan if kind in "fc" else 0) if missing is None else missing
     count = math.prod(variable.shape[:-2])
-    high = max(1, min(shape[0], int(_STRIP / (count * cols * rows / shape[0]))))
-    out = np.empty((count, *shape), variable.dtype)
-    for top in range(0, shape[0], high):
-        bottom = min(shape[0], top + high)
-        edges = (top * rows / shape[0], bottom * rows / shape[0])
+    (first, _), (left, _) = how.edges
+    down, across = how.steps
+    high = max(1, min(how.shape[0], int(_STRIP / (count * cols * down))))
+    out = np.empty((count, *how.shape), variable.dtype)
+    for top in range(0, how.shape[0], high):
+        bottom = min(how.shape[0], top + high)
+        edges = (first + top * down, first + bottom * down)
         strip = variable[..., int(edges[0]) : math.ceil(edges[1]), :]
         pixels = np.asarray(strip.values).reshape(count, -1, cols)
-        step = Affine(cols / shape[1], 0, 0, 0, rows / shape[0], edges[0] - int(edges[0]))
+        step = Affine(across, 0, left, 0, down, edges[0] - int(edges[0]))
         out[:, top:bottom] = fill
         area_means(pixels, step, missing, out[:, top:bottom])
-    return out.reshape(*variable.shape[:-2], *shape)
+    return out.reshape(*variable.shape[:-2], *how.shape)

@@ -133,6 +133,7 @@ def level_for(shapes: Sequence[tuple[int, int]], steps: Sequence[float]) -> int:
 
 async def read_coarse(
     window: Window,
+    spans: tuple[tuple[float, float], tuple[float, float]],
     shape: tuple[int, int],
     *,
     average: bool,
@@ -143,7 +144,10 @@ async def read_coarse(
     Parameters
     ----------
     window : Window
-        Half-open ranges of rows and columns of the full image.
+        Of the full image.
+    spans : ((float, float), (float, float))
+        Which of its rows and columns are read: half-open ranges, from the top and left of the
+        image, whose edges may be within pixels.
     shape : (int, int)
         Rows and columns of the result.
     average : bool
@@ -164,7 +168,6 @@ async def read_coarse(
     """
     pyramid = await pyramid_of(window)
     shapes = pyramid.shapes
-    spans = tuple(span for span in (window.rows, window.cols) if isinstance(span, tuple))
     steps = [(stop - start) / n for (start, stop), n in zip(spans, shape, strict=True)]
     level = level_for(shapes, steps)
     ratios = [full / n for full, n in zip(shapes[0], shapes[level], strict=True)]

@@ -15,6 +15,7 @@ from astra_xr.accessor.cloud_masks import can_mask, mask
 from astra_xr.accessor.default_colormaps import colormap_of_domain
 from astra_xr.accessor.evaluate import reflectance, unpacked
 from astra_xr.accessor.indices import available
+from astra_xr.arrays.coarsening import Coarsening
 from astra_xr.arrays.pixel_grid import pixel_grid
 from astra_xr.arrays.thumbnail import coarse
 from astra_xr.errors import AstraError, InvalidDataset
@@ -198,7 +199,7 @@ class Scene:
         """
         if key == MASK:
             found = await in_own_thread(mask, self.at(step))
-            return await coarse(_window(found, box), shape, average=False)
+            return await _coarse(found, box, shape, average=False)
         if key in self.bands:
             return await self._band(key, step, box, shape)
         names = self.needs(key)
@@ -244,7 +245,7 @@ class Scene:
     ) -> npt.NDArray[Any]:
         band = self.at(step)[name]
         average = not (self.bands[name]["classes"] or band.attrs.get("role") in CLASS_ROLES)
-        values = await coarse(_window(band, box), shape, average=average)
+        values = await _coarse(band, box, shape, average=average)
         if values.dtype.kind == "c":
             return np.asarray(np.abs(values))
         if self.bands[name]["classes"]:
@@ -274,9 +275,12 @@ class Scene:
         return (row, col) if 0 <= row < grid["rows"] and 0 <= col < grid["cols"] else None
 
 
-def _window(da: xr.DataArray, box: Box) -> xr.Variable:
+async def _coarse(
+    da: xr.DataArray, box: Box, shape: tuple[int, int], *, average: bool
+) -> npt.NDArray[Any]:
     top, left, bottom, right = box
-    return da.variable[top:bottom, left:right]
+    window = da.variable[top:bottom, left:right]
+    return await coarse(window, Coarsening.of(window.shape, shape, average=average))
 
 
 _ROWS = ("y", "yc", "latitude", "lat", "northing", "projection_y_coordinate")

@@ -168,6 +168,12 @@ class Source:
         tree = astra_xr.open_scene_tree(found, ["red", "nir", "SCL"])
         return tree.astra.to_dataset()  # type: ignore[no-any-return]
 
+    def halves(self) -> xr.Dataset:
+        """Open near infrared and classes at 20 m, and put them on the grid of 10 m."""
+        halves = self.scene("nir", "SCL", resolution=20, resampling={"nir": "average"})
+        tree = xr.DataTree.from_dict({"r10m": self.scene("red"), "r20m": halves})
+        return tree.astra.to_dataset()[["nir", "red", "SCL"]]  # type: ignore[no-any-return]
+
     def stack(self, strips: Sequence[Strip], *bands: str, **options: Any) -> xr.Dataset:
         """Open several scenes over time."""
         names = list(bands) or ["red", "nir", "SCL"]

@@ -279,7 +279,6 @@ SUBJECTS = {
         open=lambda s: s.scene().isel(y=slice(None, None, -1)),
         truth=lambda p: {name: values[::-1] for name, values in _one(p).items()},
         able="index mask",
-        overviews=False,
     ),
     "warped to 20 m": Subject(
         open=lambda s: s.scene(resolution=20, resampling={"red": "average", "nir": "average"}),
@@ -291,6 +290,9 @@ SUBJECTS = {
     "repeated": Subject(open=lambda s: s.tree(), truth=_one, able="index mask"),
     "repeated, cut": Subject(
         open=lambda s: cut(s.tree()), truth=lambda p: _cut(_one(p)), able="index mask"
+    ),
+    "repeated, cut within pixels": Subject(
+        open=lambda s: s.halves().isel(y=slice(1, None), x=slice(1, None)), able="index mask"
     ),
     "planes": Subject(
         open=lambda s: s.scene("visual"),

@@ -312,6 +312,18 @@ def test_maps_take_overviews(name: str, kind: str, large: Source, traffic: Traff
         assert sum(sent.values()) <= MOST[kind]
 
 
+@pytest.mark.parametrize("name", [name for name, each in SUBJECTS.items() if each.overviews])
+def test_views_take_the_same_overviews(name: str, large: Source, traffic: Traffic) -> None:
+    ds = flat(SUBJECTS[name].open(large))
+    look("thumbnail", ds)
+    sent = traffic.bytes
+    look("thumbnail", ds.isel(y=slice(1, None), x=slice(1, -2)))
+    look("thumbnail", ds.isel(y=slice(None, None, -1), x=slice(None, None, -1)))
+    look("thumbnail", ds.sortby(["y", "x"]))
+    look("thumbnail", ds.transpose("x", "y").isel(y=slice(3, None)))
+    assert traffic.bytes == sent
+
+
 # Reading
 
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from xarray.core import indexing
 
+from astra_xr.arrays.coarsening import Coarsening
 from astra_xr.arrays.raster import RasterArray
 from astra_xr.arrays.thumbnail import coarse
 from astra_xr.catalogs.urls import FixedUrl
@@ -182,7 +183,7 @@ def test_complex_numbers_are_averaged_read_or_not(tmp_path: Path) -> None:
     unread = xr.Variable(("y", "x"), indexing.LazilyIndexedArray(array))
     expected = pixels[0].reshape(6, 10, 8, 10).mean(axis=(1, 3))
     for variable in (unread, xr.Variable(("y", "x"), pixels[0])):
-        found = run(coarse(variable, (6, 8), average=True))
+        found = run(coarse(variable, Coarsening.of((60, 80), (6, 8), average=True)))
         np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
@@ -191,7 +192,7 @@ def test_averages_of_floats_in_memory_leave_out_their_fill_value() -> None:
     pixels[:2, :2] = pixels[3, 5] = -9999
     variable = xr.Variable(("y", "x"), pixels, {"_FillValue": -9999.0})
     with np.errstate(all="raise"):
-        found = run(coarse(variable, (2, 3), average=True))
+        found = run(coarse(variable, Coarsening.of((4, 6), (2, 3), average=True)))
     halves = np.where(pixels == -9999, np.nan, pixels).reshape(2, 2, 3, 2)
     sums, counts = np.nansum(halves, (1, 3)), np.isfinite(halves).sum((1, 3))
     expected = np.where(counts, sums / np.maximum(counts, 1), -9999)

@@ -106,7 +106,8 @@ def test_a_file_replaced_by_one_without_overviews_is_read_again(tmp_path: Path) 
             source=FixedUrl(str(path)), label="scene red", shape=(64, 64), indexes=(1,),
             rows=(0, 64), cols=(0, 64), radiometry=None,
         )  # fmt: skip
-        return run(read_coarse(window, (32, 32), average=False, dtype=np.dtype("uint16")))
+        spans, dtype = ((0.0, 64.0), (0.0, 64.0)), np.dtype("uint16")
+        return run(read_coarse(window, spans, (32, 32), average=False, dtype=dtype))
 
     write()
     with rasterio.open(path, "r+") as file:

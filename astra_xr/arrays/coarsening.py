@@ -1,0 +1,64 @@
+"""How a window is read at fewer pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+Edges = tuple[float, float]
+"""Where a range of rows or columns begins and ends."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coarsening:
+    """The fewer pixels at which a window is read: they divide it, or a part of it, evenly."""
+
+    shape: tuple[int, int]
+    """Rows and columns of the result, no more than are under it."""
+
+    average: bool
+    """True, for measured values: the mean of the valid pixels under each pixel of the result.
+    False, for classes: the pixel at its center."""
+
+    edges: tuple[Edges, Edges]
+    """Of the result along y and x, in pixels of the window. They may lie within its outer pixels:
+    a grid of smaller pixels may be cut there."""
+
+    @classmethod
+    def of(cls, size: tuple[int, ...], shape: tuple[int, int], *, average: bool) -> Coarsening:
+        """Return that of a whole window of ``size``, whose last dimensions are y and x."""
+        return cls(shape=shape, average=average, edges=((0, size[-2]), (0, size[-1])))
+
+    @property
+    def steps(self) -> tuple[float, float]:
+        """Return how many rows and columns of the window are under a pixel of the result."""
+        ranges = zip(self.edges, self.shape, strict=True)
+        down, across = ((stop - start) / count for (start, stop), count in ranges)
+        return down, across
+
+    def centers(self) -> list[npt.NDArray[np.intp]]:
+        """Return the rows and columns of the window at the centers of the result's pixels."""
+        axes = zip(self.edges, self.steps, self.shape, strict=True)
+        return [
+            (start + (np.arange(count) + 0.5) * step).astype(np.intp)
+            for (start, _), step, count in axes
+        ]
+
+    def spans(self, window: tuple[slice, slice]) -> tuple[Edges, Edges]:
+        """Return the edges in the rows and columns that the window is of."""
+        rows, cols = (
+            (axis.start + start, axis.start + stop)
+            for axis, (start, stop) in zip(window, self.edges, strict=True)
+        )
+        return rows, cols
+
+    def flipped(self, dims: Iterable[int], size: tuple[int, ...]) -> Coarsening:
+        """Return that of a window of ``size`` after a flip along ``dims``, -2 for y, -1 for x."""
+        edges = list(self.edges)
+        for dim in dims:
+            start, stop = edges[dim]
+            edges[dim] = size[dim] - stop, size[dim] - start
+        return replace(self, edges=(edges[0], edges[1]))
