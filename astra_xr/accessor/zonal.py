@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy.typing as npt
 import shapely
 import xarray as xr
 
-from astra_xr.accessor.load import load
+from astra_xr.accessor.load import load_part
 from astra_xr.accessor.polygons import Polygons, read_polygons, turned, warn_of_swapped
 from astra_xr.accessor.progress import bar
 from astra_xr.accessor.zonal_table import ZonalTable, check_classes, checked_coverage, checked_stats
@@ -22,6 +21,7 @@ from astra_xr.arrays.blocks import ahead, at_once
 from astra_xr.arrays.pixel_grid import PixelGrid, grid_of
 from astra_xr.errors import InvalidDataset, InvalidParameter
 from astra_xr.extras import require
+from astra_xr.reading.loop import reads_of_one, start
 
 _CELL = 512
 """Polygons that begin in one square of so many pixels are read together."""
@@ -91,20 +91,14 @@ def _fill(table: ZonalTable, maps: xr.Dataset, parts: Sequence[_Part], *, progre
     """Read all parts, several at once, and add them to a table."""
     # A part takes its pixels, and about as much again while they are read.
     count = min(at_once(2 * max(part.size for part in parts), _FEWEST), _MOST)
-    read = functools.partial(load, progress=False, allow_large=False)
-    pool = ThreadPoolExecutor(count, thread_name_prefix="astra-xr zonal")
 
-    def start(part: _Part) -> Future[xr.Dataset]:
-        return pool.submit(read, maps.isel(part.window))
+    def read(part: _Part) -> Future[xr.Dataset]:
+        return start(load_part(maps.isel(part.window)))
 
-    try:
-        with bar(len(parts), show=progress, desc="zonal", delay=1) as shown:
-            for part, pixels in ahead(parts, start, count):
-                table.add(part.members, part.window, pixels.result())
-                shown.update()
-    finally:
-        # A failure, or an interrupt, does not wait for the other reads.
-        pool.shutdown(wait=False, cancel_futures=True)
+    with bar(len(parts), show=progress, desc="zonal", delay=1) as shown, reads_of_one():
+        for part, pixels in ahead(parts, read, count):
+            table.add(part.members, part.window, pixels.result())
+            shown.update()
 
 
 def _in_pixels(polygons: npt.NDArray[Any], crs: str, grid: PixelGrid) -> npt.NDArray[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -24,7 +23,7 @@ from astra_xr.model import DIGITAL_NUMBERS, Grid, Radiometry, UrlSource
 from astra_xr.reading.cache import ByteCache
 from astra_xr.reading.decoding import decode_part
 from astra_xr.reading.item_check import Image, check_item
-from astra_xr.reading.loop import run
+from astra_xr.reading.loop import run, together
 from astra_xr.reading.ranges import RangeFile
 from astra_xr.reading.window import Pyramid, Window, rectangles
 from astra_xr.tiff.layout import LARGEST_TILE, usable
@@ -96,7 +95,7 @@ class _GdalFile:
             return [b"" for _ in wanted]
 
     async def _read(self, wanted: list[tuple[int, int]]) -> list[bytes]:
-        parts = await asyncio.gather(*(self._file.get(start, stop) for start, stop in wanted))
+        parts = await together(self._file.get(start, stop) for start, stop in wanted)
         return [bytes(part) for part in parts]
 
     def _size(self) -> int:

@@ -9,7 +9,7 @@ import math
 import os
 import queue
 import threading
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextvars import ContextVar, copy_context
 from functools import partial
@@ -24,6 +24,9 @@ T = TypeVar("T")
 
 _COMPUTING = 16
 """Concurrent functions of :func:`in_own_thread`; those that they start are not counted."""
+
+_ENDING = 2.0
+"""Seconds to wait for canceled reads to end, which takes milliseconds unless the loop is stuck."""
 
 _lock = Lock()
 _started: _Threads | None = None
@@ -187,6 +190,66 @@ async def in_thread(function: Callable[..., T], *args: object) -> T:
     return await in_pool(_threads().wait, function, *args)
 
 
+class _Reads:
+    """What one caller reads, which ends at once if the caller fails."""
+
+    def __init__(self) -> None:
+        self.any = False
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._over = False
+
+    def add(self, task: asyncio.Task[Any]) -> None:
+        """Add a task, or cancel it if the caller has failed already; called on the loop."""
+        if self._over:
+            task.cancel()
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def end(self) -> None:
+        """Cancel all tasks, and wait until they have ended; runs on the loop."""
+        self._over = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+_readers: ContextVar[tuple[_Reads, ...]] = ContextVar("readers", default=())
+"""The callers for whom is read, the outermost first."""
+
+
+@contextlib.contextmanager
+def reads_of_one() -> Iterator[None]:
+    """If the block fails or is interrupted (Ctrl-C), end the reads that it started.
+
+    When the exception leaves the block, no further requests are sent.
+    """
+    mine = _Reads()
+    token = _readers.set((*_readers.get(), mine))
+    try:
+        yield
+    except BaseException:
+        if mine.any:
+            with contextlib.suppress(Exception):  # the process is ending, which cancels all
+                loop = _threads().loop
+                asyncio.run_coroutine_threadsafe(mine.end(), loop).result(_ENDING)
+        raise
+    finally:
+        _readers.reset(token)
+
+
+async def _in_pool_with_reads(
+    pool: ThreadPoolExecutor | DaemonPool, function: Callable[..., T], *args: object
+) -> T:
+    """Run a function that may wait for reads; if this task is cancelled, they end too."""
+    mine, context = _Reads(), copy_context()
+    context.run(_readers.set, (*_readers.get(), mine))
+    try:
+        return await in_pool(pool, context.run, function, *args)
+    except asyncio.CancelledError:
+        await mine.end()
+        raise
+
+
 _inside: ContextVar[bool] = ContextVar("inside", default=False)
 """True in functions of :func:`in_own_thread`, and in what they start."""
 
@@ -199,9 +262,11 @@ async def in_own_thread(function: Callable[..., T], *args: object, **options: ob
     """
     threads = _threads()
     async with contextlib.nullcontext() if _inside.get() else threads.computing:
-        context = copy_context()
-        context.run(_inside.set, True)
-        return await in_pool(threads.own, context.run, partial(function, *args, **options))
+        token = _inside.set(True)
+        try:
+            return await _in_pool_with_reads(threads.own, partial(function, *args, **options))
+        finally:
+            _inside.reset(token)
 
 
 async def in_decode_thread(function: Callable[..., T], *args: object) -> T:
@@ -211,7 +276,7 @@ async def in_decode_thread(function: Callable[..., T], *args: object) -> T:
 
 async def in_gdal_thread(function: Callable[..., T], *args: object) -> T:
     """Run a function that calls GDAL in the pool for GDAL."""
-    return await in_pool(_threads().gdal, function, *args)
+    return await _in_pool_with_reads(_threads().gdal, function, *args)
 
 
 async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
@@ -233,6 +298,8 @@ _unawaited: set[asyncio.Task[None]] = set()
 def start_unawaited(coroutine: Coroutine[Any, Any, None]) -> None:
     """Start a coroutine whose result is not needed; called on the background loop."""
     task = asyncio.get_running_loop().create_task(coroutine)
+    for reader in _readers.get():
+        reader.add(task)
     _unawaited.add(task)
     task.add_done_callback(_unawaited.discard)
 
@@ -244,6 +311,8 @@ def start(coroutine: Coroutine[Any, Any, T]) -> Future[T]:
     except ReadError:
         coroutine.close()
         raise
+    for reader in _readers.get():
+        reader.any = True
     return asyncio.run_coroutine_threadsafe(_unlogged(coroutine), loop)
 
 
@@ -252,6 +321,11 @@ async def _unlogged(coroutine: Coroutine[Any, Any, T]) -> T:
     task = asyncio.current_task()
     assert task
     task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    for reader in _readers.get():
+        reader.add(task)
+    if task.cancelling():
+        coroutine.close()
+        raise asyncio.CancelledError
     return await coroutine
 
 
@@ -260,13 +334,10 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
 
     An interrupt (Ctrl-C) cancels it.
     """
-    future = start(coroutine)
-    try:
-        return future.result()
-    except CancelledError:
-        if not _ended:
-            raise
-    except BaseException:
-        future.cancel()
-        raise
-    raise _too_late()
+    with reads_of_one():
+        try:
+            return start(coroutine).result()
+        except CancelledError:
+            if not _ended:
+                raise
+        raise _too_late()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import astra_xr
-from astra_xr.errors import InvalidDataset, InvalidParameter, ReadError
+from astra_xr.errors import InvalidDataset, InvalidParameter
 from astra_xr.testing import RangeServer, write_cog
 
 SAMPLE = "sentinel-2:S2B_MSIL2A_20250115T184929"
@@ -138,38 +137,15 @@ def test_fields_over_the_same_tiles_are_read_in_one_go(monkeypatch: pytest.Monke
     fields = gpd.GeoSeries([shapely.affinity.affine_transform(b, place) for b in boxes], crs=32610)
     read = []
 
-    def load(part: xr.Dataset, **options: Any) -> xr.Dataset:
+    async def load(part: xr.Dataset) -> xr.Dataset:
         read.append(part.red.shape)
         return part.load()
 
-    monkeypatch.setattr("astra_xr.accessor.zonal.load", load)
+    monkeypatch.setattr("astra_xr.accessor.zonal.load_part", load)
     table = ds.astra.zonal(fields, "mean")
     assert sorted(read) == [(240, 240), (302, 628)]
     want = [pixels[r - 70 : r + 170, c - 70 : c + 170].mean() for r, c in corners]
     np.testing.assert_allclose(table.red, want, rtol=1e-6)
-
-
-def test_a_failure_does_not_wait_for_other_reads(
-    scene: xr.Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stack = xr.concat([scene.red] * 8, "time").to_dataset()
-    end = threading.Event()
-
-    def load(part: xr.Dataset, **options: Any) -> xr.Dataset:
-        if part.sizes["time"] and float(part.time[0]) > 0:
-            end.wait(60)
-            return part
-        raise ReadError(source="a scene", href="", reason="it is gone", hint="")
-
-    stack = stack.assign_coords(time=np.arange(8.0))
-    monkeypatch.setattr("astra_xr.accessor.zonal.load", load)
-    monkeypatch.setattr("astra_xr.accessor.zonal._BATCH", 1)
-    try:
-        with pytest.raises(ReadError, match="it is gone"):
-            stack.astra.zonal([good])
-        assert not end.is_set()
-    finally:
-        end.set()
 
 
 def test_classes_have_a_majority_and_fractions(fields: gpd.GeoDataFrame) -> None:
