@@ -39,7 +39,7 @@ from astra_xr.service.keys import KeyFile
 from astra_xr.testing import RangeServer, write_cog
 from tests import items
 from tests.faulty import FailingCatalog, metered, slowed
-from tests.servers import free_port
+from tests.servers import answers, free_port, wait_until
 from tests.stac_api import StacApi
 
 SIZE = 256
@@ -253,11 +253,7 @@ def service(folder: Path, catalog: str) -> Iterator[tuple[str, subprocess.Popen[
         process = subprocess.Popen(command, env=kept | told, stdout=log, stderr=log)
         url = f"http://127.0.0.1:{port}"
         try:
-            for _ in range(300):
-                with contextlib.suppress(httpx.TransportError):
-                    httpx.get(f"{url}/healthz")
-                    break
-                time.sleep(0.2)
+            wait_until(lambda: answers(f"{url}/healthz"), process, folder / "log")
             yield url, process
         finally:
             process.send_signal(signal.SIGTERM)
