@@ -35,15 +35,16 @@ def ids() -> list[str]:
     return sorted(list(found)[:2], key=lambda name: name.split("_")[2])
 
 
-def opened(ids: list[str], bands: list[str], **options: Any) -> xr.Dataset:
-    stack = astra_xr.open_scenes(ids, bands, catalog="sample", **options)
-    return stack.isel(x=slice(100, 100 + COLS), y=slice(100, 100 + ROWS))
+def opened(ids: list[str], bands: list[str], chunks: int | None = None) -> xr.Dataset:
+    stack = astra_xr.open_scenes(ids, bands, catalog="sample")
+    # A graph of the whole stack would have thousands of tasks.
+    part = stack.isel(x=slice(100, 100 + COLS), y=slice(100, 100 + ROWS))
+    return part.chunk(time=1, y=chunks, x=chunks) if chunks else part
 
 
-def joined(ids: list[str], chunks: Any = None) -> xr.Dataset:
+def joined(ids: list[str], chunks: int | None = None) -> xr.Dataset:
     """Join a scene and one that was opened without its classes, as xarray does."""
-    options = {} if chunks is None else {"chunks": chunks}
-    parts = [opened(ids[:1], BANDS, **options), opened(ids[1:], BANDS[:2], **options)]
+    parts = [opened(ids[:1], BANDS, chunks), opened(ids[1:], BANDS[:2], chunks)]
     return xr.concat(parts, "time", coords="different", compat="equals", join="outer")
 
 
@@ -64,7 +65,7 @@ def of_dask(ids: list[str], folder: Path) -> xr.Dataset:
 
 
 def beside_dask(ids: list[str], folder: Path) -> xr.Dataset:
-    return beside(opened(ids, BANDS[:2], chunks=32), joined(ids).SCL)
+    return beside(opened(ids, BANDS[:2], 32), joined(ids).SCL)
 
 
 def of_file(ids: list[str], folder: Path) -> xr.Dataset:
