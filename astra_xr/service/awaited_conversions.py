@@ -65,7 +65,7 @@ class PatientConverter(Converter):
     def _threads(self) -> ThreadPoolExecutor:
         return self._pool
 
-    async def awaited(self, whose: str, ask: Callable[[], Awaitable[T]]) -> T:
+    async def awaited(self, key: str, ask: Callable[[], Awaitable[T]]) -> T:
         """Return the result of ``ask``, which is called again after each wait for conversions.
 
         If it is canceled, conversions that no other request waits for are stopped.
@@ -83,12 +83,12 @@ class PatientConverter(Converter):
                     return await ask()
                 except Unfinished as unfinished:
                     jobs = unfinished.jobs
-                outcomes.update(await self._finished(whose, jobs))
+                outcomes.update(await self._finished(key, jobs))
         finally:
             _outcomes.reset(token)
 
-    async def _finished(self, whose: str, jobs: tuple[Job, ...]) -> dict[Job, Outcome]:
-        turns = self._turns.join(whose, jobs)
+    async def _finished(self, key: str, jobs: tuple[Job, ...]) -> dict[Job, Outcome]:
+        turns = self._turns.join(key, jobs)
         try:
             results = await asyncio.gather(*map(self._made, jobs, turns), return_exceptions=True)
         finally:

@@ -23,8 +23,8 @@ _LONGEST_WAIT = 300.0
 class Turn:
     """A place in the queue, for one conversion of one key."""
 
-    whose: str
-    what: Hashable
+    key: str
+    job: Hashable
     coming: asyncio.Future[None]
 
     def come(self) -> None:
@@ -77,7 +77,7 @@ class Turns:
         self._taken = _FIRST_GUESS
         """Moving average of the seconds of a conversion."""
 
-    def join(self, whose: str, whats: Iterable[Hashable]) -> list[Turn]:
+    def join(self, key: str, jobs: Iterable[Hashable]) -> list[Turn]:
         """Return a turn for each conversion; end each with :meth:`leave`, even if it never came.
 
         ``per_key`` does not apply to a key with nothing waiting, as one request may need all bands
@@ -88,35 +88,35 @@ class Turns:
         ConversionsBusy
             Too many are waiting, for this key or in all.
         """
-        turns = [Turn(whose, what, asyncio.get_running_loop().create_future()) for what in whats]
-        self._check_room(whose, {turn.what for turn in turns})
+        turns = [Turn(key, job, asyncio.get_running_loop().create_future()) for job in jobs]
+        self._check_room(key, {turn.job for turn in turns})
         for turn in turns:
-            if turn.what in self._running:
-                self._running[turn.what].turns.append(turn)
+            if turn.job in self._running:
+                self._running[turn.job].turns.append(turn)
                 turn.come()
             else:
-                self._waiting.setdefault(whose, {}).setdefault(turn.what, []).append(turn)
+                self._waiting.setdefault(key, {}).setdefault(turn.job, []).append(turn)
         self._let_in()
         return turns
 
     def leave(self, turn: Turn) -> None:
         """End a turn, whether it came or not; a second call does nothing."""
-        running = self._running.get(turn.what)
-        own = self._waiting.get(turn.whose, {})
+        running = self._running.get(turn.job)
+        own = self._waiting.get(turn.key, {})
         if running and turn in running.turns:
             running.turns.remove(turn)
             if not running.turns:
-                del self._running[turn.what]
+                del self._running[turn.job]
                 self._taken += 0.2 * (self._clock() - running.since - self._taken)
-        elif turn in own.get(turn.what, []):
-            own[turn.what].remove(turn)
-            if not own[turn.what]:
-                self._take_out(turn.whose, turn.what)
+        elif turn in own.get(turn.job, []):
+            own[turn.job].remove(turn)
+            if not own[turn.job]:
+                self._take_out(turn.key, turn.job)
         self._let_in()
 
-    def _check_room(self, whose: str, whats: set[Hashable]) -> None:
-        own = self._waiting.get(whose, {})
-        new = len(whats - own.keys() - self._running.keys())
+    def _check_room(self, key: str, jobs: set[Hashable]) -> None:
+        own = self._waiting.get(key, {})
+        new = len(jobs - own.keys() - self._running.keys())
         waiting, full = sum(map(len, self._waiting.values())), ""
         if own and len(own) + new > self._per_key:
             waiting, full = len(own), f"{len(own)} conversions of this key are waiting"
@@ -131,21 +131,21 @@ class Turns:
 
     def _let_in(self) -> None:
         while self._waiting:
-            running = Counter(each.turns[0].whose for each in self._running.values())
-            whose = min(self._waiting, key=lambda key: (running[key], self._last.get(key, 0)))
-            room = self._at_once if running[whose] else 2 * self._at_once
+            running = Counter(each.turns[0].key for each in self._running.values())
+            key = min(self._waiting, key=lambda each: (running[each], self._last.get(each, 0)))
+            room = self._at_once if running[key] else 2 * self._at_once
             if len(self._running) >= room:
                 return
-            what = next(iter(self._waiting[whose]))
-            others = [key for key in self._waiting if key != whose]
-            turns = [turn for key in (whose, *others) for turn in self._take_out(key, what)]
-            self._running[what] = _Running(turns, self._clock())
-            self._last[whose] = next(self._count)
+            job = next(iter(self._waiting[key]))
+            others = [other for other in self._waiting if other != key]
+            turns = [turn for each in (key, *others) for turn in self._take_out(each, job)]
+            self._running[job] = _Running(turns, self._clock())
+            self._last[key] = next(self._count)
             for turn in turns:
                 turn.come()
 
-    def _take_out(self, whose: str, what: Hashable) -> list[Turn]:
-        turns = self._waiting[whose].pop(what, [])
-        if not self._waiting[whose]:
-            del self._waiting[whose]
+    def _take_out(self, key: str, job: Hashable) -> list[Turn]:
+        turns = self._waiting[key].pop(job, [])
+        if not self._waiting[key]:
+            del self._waiting[key]
         return turns

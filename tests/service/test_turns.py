@@ -49,7 +49,7 @@ def test_keys_take_turns() -> None:
                      if t.coming.done() and t not in came)  # fmt: skip
         came.append(first)
         order.leave(first)
-    assert sorted("".join(turn.whose for turn in came[i : i + 3]) for i in (0, 3, 6)) == ["abc"] * 3
+    assert sorted("".join(turn.key for turn in came[i : i + 3]) for i in (0, 3, 6)) == ["abc"] * 3
 
 
 @within_a_loop
