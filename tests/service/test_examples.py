@@ -32,7 +32,7 @@ VARYING = [
     (r"(?<=sig=)[\w-]{43}", "KVtMt9xBbJoFzUCqM9TNFJvYhBXmJqZ1uT0bJ6gM4Dk"),
     (r"(?<=exp=)\d+", "1736971200"),
     (r'(?<="expires_at": ")[^"]+', "2025-01-15T20:00:00Z"),
-    (r"(?<=for )\d+(?= s)|(?<=wait )\d+(?= s)", "57"),
+    (r"(?<=for )\d+(?= s)|(?<=after )\d+(?= s)", "57"),
     (r'(?<="retry_after": )[\d.]+', "57.0"),
     (r"/sample/[\w.-]+/", "/sample/v1/"),
     (r'(?<="file:size": )\d+', "262144"),

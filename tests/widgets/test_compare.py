@@ -74,7 +74,7 @@ def test_b_is_as_a_but_for_what_it_is_given(opened: list[Picker]) -> None:
         ({"band": "green"}, "green"),
         ({"index": "NDWI"}, "Green"),
         ({"index": "(N-R)/X"}, r"compare\['index'\]='\(N-R\)/X': 'X' is not one of"),
-        ({"show": "blink"}, "'swipe' or 'difference'"),
+        ({"show": "blink"}, "one of swipe, difference"),
         ({"split": 1.5}, "from 0 to 1"),
         ({"split": "half"}, "from 0 to 1"),
         ({"cmap": "jet2"}, r"compare\['cmap'\]='jet2': expected one of gray"),

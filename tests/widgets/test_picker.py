@@ -295,7 +295,7 @@ def test_presets_and_indices_are_those_the_bands_suffice_for(picker: Picker) -> 
 @pytest.mark.parametrize(
     ("state", "message"),
     [
-        ({"mode": "cmyk"}, "'rgb', 'index' or 'single'"),
+        ({"mode": "cmyk"}, "one of rgb, index, single"),
         ({"bands": ["red", "green"]}, "three band names"),
         ({"bands": "red"}, "three band names"),
         ({"stretch": "log"}, "percentile"),
