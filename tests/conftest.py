@@ -57,9 +57,9 @@ def made_sample(cache_dir: Path) -> None:
         astra_xr.open_scene(SCENE_ID, catalog="sample")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Debian's Chromium, driven by playwright."""
+    """Debian's Chromium, driven by playwright, whose event loop no other file's tests may meet."""
     api = pytest.importorskip(
         "playwright.sync_api", reason="playwright is not here: pip install -e '.[browser]'"
     )
