@@ -80,6 +80,7 @@ ROLES = (
     "mask",
     "angle",
     "aerosol",
+    "probability",
     "visual",
     "data",
 )
@@ -90,6 +91,10 @@ CLASS_ROLES = ("class", "mask")
 
 AS_STORED_ROLES = (*CLASS_ROLES, "visual")
 """Roles of bands whose stored numbers are their values."""
+
+PROBABILITY_ROLE = "probability"
+"""Role of percentages that are 0 without data too, which catalogs and files call nodata. It is a
+value: only the mission's table has their nodata, and other bands show where there is no data."""
 
 
 TEXTBOOK: Mapping[str, tuple[str, ...]] = {

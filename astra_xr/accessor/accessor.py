@@ -282,9 +282,9 @@ class AstraAccessor:
         -------
         xarray.DataArray
             bool, (y, x) or (time, y, x), lazy. ``ds.where(~ds.astra.mask())`` keeps clear pixels.
-            Pixels without data are False. Pixels that have values but no class are True: classes
-            are NaN where xarray joined scenes of which one lacks the classification band. Without
-            other bands, all pixels without a class are True.
+            Pixels without data are False. Pixels that have values but no class or probability are
+            True: it is NaN where xarray joined scenes of which one lacks the band. Without other
+            bands, all pixels without one are True.
 
         Raises
         ------

@@ -24,7 +24,7 @@ from astra_xr.arrays.pixel_grid import PixelGrid, pixel_grid
 from astra_xr.errors import InvalidDataset, InvalidParameter
 from astra_xr.geometry import box_polygon
 from astra_xr.missions import MISSIONS
-from astra_xr.model import CLASS_ROLES, Band
+from astra_xr.model import CLASS_ROLES, PROBABILITY_ROLE, Band
 
 WHAT = ("clouds", "shadows", "cirrus")
 """What is masked by default."""
@@ -60,9 +60,10 @@ def mask(
 ) -> xr.DataArray:
     """Return True where a pixel is masked; see ``ds.astra.mask``.
 
-    A pixel that has values but no class (NaN) is masked. One that has neither is without data:
-    ``gaps=True`` masks it too, which changes no masked values and needs the classes alone. For
-    ``gaps=False`` the other bands are read to tell, but only if the classes are floats.
+    A pixel that has values but no class or probability (NaN) is masked. One that has neither is
+    without data: ``gaps=True`` masks it too, which changes no masked values and needs that band
+    alone. For ``gaps=False`` the other bands are read to tell, but only if the band holds floats,
+    and without dask only where it is NaN.
     """
     kinds = as_tuple(what)
     _check_options(what, kinds, by, above, overlap)
@@ -80,7 +81,8 @@ def mask(
     masked: Above | ClassMask
     if by == PROBABILITY:
         limit = _THRESHOLD if above is None else above
-        band, masked = _probability_band(ds), Above(limit=limit, dilate=reach)
+        chance = _probability_band(ds)
+        band, masked = chance.native, Above(limit=limit, nodata=chance.nodata, dilate=reach)
         attrs = {"long_name": f"mask: clouds, probability above {limit:g} %", "classes": "clouds"}
     else:
         class_band, names = _masked_classes(ds, what, kinds, by)
@@ -90,7 +92,7 @@ def mask(
     stored = fetched(ds, band, grid, elsewhere=by == PROBABILITY)
     if by == PROBABILITY and "catalog" in stored.attrs:
         attrs["catalog"] = stored.attrs["catalog"]
-    others = [] if gaps or stored.dtype.kind != "f" or by == PROBABILITY else _measured(ds, stored)
+    others = [] if gaps or stored.dtype.kind != "f" else _measured(ds, stored)
     if grid is not None and grid.kept:
         others = [grid.filled(each) for each in others]
     found = _mask_of(stored, masked, others)
@@ -154,7 +156,7 @@ def _by_function(
 
 def _measured(ds: xr.Dataset, stored: xr.DataArray) -> list[xr.DataArray]:
     """Return the bands, with the dimensions of the classes, that are NaN without data."""
-    without = (*CLASS_ROLES, "elevation")  # which is of no scene
+    without = (*CLASS_ROLES, PROBABILITY_ROLE, "elevation")  # which is of no scene
     return [
         ds[name].transpose(*stored.dims)
         for name in variables_of(ds)
@@ -309,14 +311,14 @@ def _class_mask(band: Band, names: list[str], dilate: int) -> ClassMask:
     return ClassMask(classes=classes, nodata=band.nodata, dilate=dilate, band=band.native)
 
 
-def _probability_band(ds: xr.Dataset) -> str:
-    """Return the name of the asset that holds cloud probabilities."""
+def _probability_band(ds: xr.Dataset) -> Band:
+    """Return the mission's band of cloud probabilities."""
     mission = MISSIONS.get(mission_of(ds))
     if mission is None or not mission.cloud_probability:
         able = ", ".join(name for name, each in MISSIONS.items() if each.cloud_probability)
         needs = f"scenes that have cloud probabilities ({able}) for by='probability'"
         raise InvalidDataset(method="mask()", needs=needs, hint="Leave by= out.")
-    return mission.cloud_probability
+    return next(band for band in mission.unlisted if band.native == mission.cloud_probability)
 
 
 def _inside(classes: xr.DataArray, bbox: Any) -> xr.DataArray:

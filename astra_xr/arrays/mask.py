@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,8 +11,9 @@ import numpy.typing as npt
 import xarray as xr
 
 from astra_xr.arrays.coarsening import Coarsening
-from astra_xr.arrays.computed import ComputedArray, Values, read_inputs
+from astra_xr.arrays.computed import ComputedArray
 from astra_xr.arrays.index import Index, positions_of
+from astra_xr.arrays.lazy import values_of
 from astra_xr.arrays.thumbnail import coarse
 from astra_xr.errors import InvalidDataset
 from astra_xr.missions.classes import belongs
@@ -54,13 +55,7 @@ class ClassMask:
         InvalidDataset
             As of :meth:`valid`.
         """
-        masked = _dilated(self.bare(stored), self.dilate)
-        if stored.dtype.kind == "f":
-            unknown = ~np.isfinite(stored)
-            if others and unknown.any():
-                unknown &= np.logical_or.reduce([~np.isnan(each) for each in others])
-            masked |= unknown
-        return masked
+        return _dilated(self.bare(stored), self.dilate) | _unknown(stored, others)
 
     def bare(self, stored: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
         """Return True where a pixel has one of the classes, not dilated."""
@@ -95,15 +90,33 @@ class ClassMask:
 
 @dataclass(frozen=True, kw_only=True)
 class Above:
-    """Compute a mask from the values of a band: True above a limit, False for NaN."""
+    """Compute a mask from the values of a band: True above a limit, and if they are unknown."""
 
     limit: float
+    nodata: float | None = None
+    """Number of pixels without data, which are masked only as neighbors."""
+
     dilate: int = 0
     """Distance in pixels within which the neighbors of a masked pixel are masked too."""
 
-    def __call__(self, values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-        """Return True where a pixel is masked."""
-        return _dilated(values > self.limit, self.dilate)
+    def __call__(
+        self, values: npt.NDArray[Any], *others: npt.NDArray[Any]
+    ) -> npt.NDArray[np.bool_]:
+        """Return True where a pixel is masked, as in :class:`ClassMask` if its value is NaN."""
+        above: npt.NDArray[np.bool_] = values > self.limit
+        if self.nodata is not None:
+            above &= values != self.nodata
+        return _dilated(above, self.dilate) | _unknown(values, others)
+
+
+def _unknown(stored: npt.NDArray[Any], others: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.bool_]:
+    """Return True where a band is NaN, and another is not if there are others."""
+    if stored.dtype.kind != "f":
+        return np.zeros(stored.shape, np.bool_)
+    unknown: npt.NDArray[np.bool_] = ~np.isfinite(stored)
+    if others and unknown.any():
+        unknown &= np.logical_or.reduce([~np.isnan(each) for each in others])
+    return unknown
 
 
 def _dilated(masked: npt.NDArray[np.bool_], radius: int) -> npt.NDArray[np.bool_]:
@@ -134,8 +147,8 @@ class MaskArray(ComputedArray):
         The band, (y, x) last; lazy or not.
     mask : ClassMask or Above
     others : mapping of str to xarray.Variable
-        Other bands of the same shape, with which a ``ClassMask`` is called too; none is named
-        ``classes``.
+        Other bands of the same shape, with which the mask is called too; none is named
+        ``classes``. They are read only where classes are NaN.
     """
 
     label = "a mask"
@@ -154,13 +167,10 @@ class MaskArray(ComputedArray):
         rows, cols = index.around(self._mask.dilate, self.shape)
         return {name: v[(*index.axes[:-2], rows, cols)] for name, v in self._inputs.items()}
 
-    def _apply(self, values: Values) -> npt.NDArray[Any]:
-        return self._mask(*values.values())
-
     async def read(self, index: Index) -> npt.NDArray[Any]:
         """Mask the classes; see :meth:`LazyArray.read`."""
-        values = await read_inputs(self.inputs(index))
-        masked = await in_decode_thread(self._apply, values)
+        values = await _needed(self.inputs(index), values_of)
+        masked = await in_decode_thread(self._mask, *values)
         around = index.around(self._mask.dilate, self.shape)
         for dim, axis, of in zip((-2, -1), index.axes[-2:], around, strict=True):
             masked = np.take(masked, positions_of(axis) - of.start, dim)
@@ -171,7 +181,22 @@ class MaskArray(ComputedArray):
         if index.window is None:
             return None
         how = replace(how, average=False)
-        reads = (coarse(v[index.axes], how) for v in self._inputs.values())
-        values = await together(reads)
+
+        async def read(variable: xr.Variable) -> npt.NDArray[Any]:
+            return await coarse(variable[index.axes], how)
+
+        values = await _needed(self._inputs, read)
         dilate = round(self._mask.dilate / how.steps[0])
         return replace(self._mask, dilate=dilate)(*values)
+
+
+async def _needed(
+    inputs: Mapping[str, xr.Variable],
+    read: Callable[[xr.Variable], Coroutine[Any, Any, npt.NDArray[Any]]],
+) -> list[npt.NDArray[Any]]:
+    """Read the classes, and the other bands if some classes are unknown."""
+    classes = await read(inputs["classes"])
+    if not _unknown(classes, ()).any():
+        return [classes]
+    others = [each for name, each in inputs.items() if name != "classes"]
+    return [classes, *await together(map(read, others))]

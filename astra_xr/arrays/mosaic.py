@@ -19,6 +19,7 @@ from astra_xr.arrays.index import Axis, Index, Positions, positions_of, range_of
 from astra_xr.arrays.lazy import points_of, unwrap, values_of, wrap
 from astra_xr.arrays.mask import ClassMask
 from astra_xr.arrays.thumbnail import can_average, coarse
+from astra_xr.model import PROBABILITY_ROLE
 from astra_xr.reading.loop import start_unawaited, together
 
 _FEWEST = 8
@@ -265,6 +266,9 @@ async def _mosaic(
         data = ~np.isnan(values) & (values != fill)
         if missing is not None:
             data &= values != missing
+        if hiding and layer.pixels.attrs.get("role") == PROBABILITY_ROLE:
+            # They are 0, a valid number, where the scene has no data.
+            data &= hiding.valid(stored[0])[1]
         clear = data & ~hiding(stored[0]) if hiding else data
         if out is None:
             out, filled, done = values.astype(dtype), data, clear

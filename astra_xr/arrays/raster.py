@@ -58,6 +58,8 @@ class RasterArray(LazyArray):
         The same for each plane, where they differ.
     classes : tuple of int
         Numbers of a class map; overviews that hold means of them are not used.
+    only_nodata : float, optional
+        The nodata value, whatever the file's own is.
     decode : bool
         True: values in ``radiometry.unit``, float, nodata as NaN (unless it is ``as_is``).
         False: stored numbers.
@@ -93,6 +95,7 @@ class RasterArray(LazyArray):
         by_plane: tuple[Radiometry, ...] = (),
         count: int | None = None,
         classes: tuple[int, ...] = (),
+        only_nodata: float | None = None,
         warp: Warp | None = None,
         resampling: str | None = None,
         scene: str = "",
@@ -117,6 +120,7 @@ class RasterArray(LazyArray):
             nodata=None if decode else fitting(radiometry.nodata, radiometry.dtype),
             count=count,
             classes=classes,
+            only_nodata=only_nodata,
             dtype=decoded_dtype(stored) if decode else stored,
         )
         self._warp = warp

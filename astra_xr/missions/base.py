@@ -151,8 +151,11 @@ class Mission:
     """Native name of a classification band → what it can mask (``clouds``, ``shadows``,
     ``cirrus``, ``snow``, ``water``) → the names of the classes."""
 
+    unlisted: tuple[Band, ...] = ()
+    """Further bands, in few catalogs, that open only by their names, which are the asset keys."""
+
     cloud_probability: str = ""
-    """Key of the asset with the probability of clouds, percent, where a catalog has one."""
+    """Name of the band with the probability of clouds, percent, where a catalog has one."""
 
     presets: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
     """Names of band combinations → red, green and blue band, by common or native name."""

@@ -17,7 +17,7 @@ from functools import partial
 from astra_xr.errors import InvalidItem
 from astra_xr.missions.base import OPTICAL_PRESETS, Correction, IdForm, Item, Mission, spectral_band
 from astra_xr.missions.recognition import agreed, bands_in, day_of, instruments_of, is_of, read
-from astra_xr.model import Band, ClassValue
+from astra_xr.model import PROBABILITY_ROLE, Band, ClassValue
 
 _PLATFORM = r"(?P<platform>S2[A-D])"
 _TILE = r"(?P<tile>\d{2}[A-Z]{3})"
@@ -117,6 +117,24 @@ BANDS: tuple[Band, ...] = (
         nodata=0,
         planes=tuple(Band(native=name, role="visual") for name in ("red", "green", "blue")),
     ),
+)
+
+# Sen2Cor's quality indicators CLD and SNW: "raster mask values range from 0 for high confidence
+# clear sky to 100 for high confidence cloudy", and the same of snow and ice (ESA, Level-2A product
+# format). Earth Search calls 0 nodata, in its items and in the tags of its COGs, but 0 % is what
+# most pixels are; the JPEG 2000 files have no such tag. No pixel is 255: it fills where a stack
+# has no file.
+PROBABILITIES: tuple[Band, ...] = tuple(
+    Band(
+        native=native,
+        title=title,
+        role=PROBABILITY_ROLE,
+        gsd=20,
+        dtype="uint8",
+        nodata=255,
+        unit="%",
+    )
+    for native, title in (("cloud", "Cloud probability"), ("snow", "Snow probability"))
 )
 
 
@@ -312,8 +330,9 @@ MISSION = Mission(
         ),
     ),
     presets=OPTICAL_PRESETS,
-    cloud_probability="cloud",  # at Earth Search: CLD of Sen2Cor, JPEG 2000 before Collection 1
     table=lambda parts: BANDS,
+    unlisted=PROBABILITIES,
+    cloud_probability="cloud",  # at Earth Search: JPEG 2000 before Collection 1
     describe=describe,
     acquisition=("platform", "start", "orbit", "tile"),
     fits=_fits,

@@ -35,7 +35,9 @@ _holding_classes: ByteCache[bool] = ByteCache("header_cache")
 
 
 async def pyramid_of(window: Window) -> Pyramid:
-    """Return the usable levels of a window's file: of class maps, only overviews of classes.
+    """Return the usable levels of a window's file, and its nodata.
+
+    Overviews of class maps that hold means are not used.
 
     Raises
     ------
@@ -51,6 +53,10 @@ async def pyramid_of(window: Window) -> Pyramid:
         from astra_xr.reading.gdal import gdal_pyramid
 
         pyramid = await in_gdal_thread(gdal_pyramid, window, file.reopened())
+    if window.only_nodata is not None and pyramid.nodata != window.only_nodata:
+        # Means in its overviews were made without the valid number that it calls nodata.
+        usable = len(pyramid.shapes) if pyramid.nodata is None else 1
+        pyramid = replace(pyramid, shapes=pyramid.shapes[:usable], nodata=window.only_nodata)
     if window.classes and len(pyramid.shapes) > 1:
         key = window.source, window.classes
         holds = _holding_classes.get(key)

@@ -67,6 +67,10 @@ class Window:
     classes: tuple[int, ...] = ()
     """Numbers of a class map; overviews that hold means of them are not used. Empty: any."""
 
+    only_nodata: float | None = None
+    """The nodata value, whatever the file's own is, which is then a valid number; None: the
+    file's."""
+
     dtype: np.dtype[Any] | None = None
     """Of the result, which must hold the file's numbers; None: the file's, or decoded."""
 
@@ -112,6 +116,8 @@ class Window:
         own : sequence of Radiometry
             Of each plane of the window, by the file's own tags.
         """
+        if self.only_nodata is not None:
+            own = [replace(each, nodata=self.only_nodata) for each in own]
         if self.radiometry is None:
             # Only for its warning; a TIFF has one nodata for all of its planes.
             effective_nodata(self.nodata, own[0], self.label, stored=True)

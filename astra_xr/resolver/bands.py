@@ -14,7 +14,7 @@ from astra_xr.missions import Item, Mission
 from astra_xr.missions.media_types import is_cog_type, raster_kind
 from astra_xr.model import CLASS_ROLES, Band
 from astra_xr.resolver.band_fields import describe_planes
-from astra_xr.resolver.classification import classified, classified_file
+from astra_xr.resolver.classification import classified, classified_file, is_described_as
 
 _NO_DATA_ROLES = {"thumbnail", "overview", "metadata"}
 
@@ -58,7 +58,7 @@ def match_bands(item: Item, mission: Mission | None) -> list[BandAsset]:
     for key, asset in rasters.items():
         if key in taken:
             continue
-        twin = _twin(by_name, item, key, asset)
+        twin = _twin(by_name, item, key, asset) or _unlisted(mission, key, asset)
         if twin:
             found.append(replace(_mission_band(item, key, twin), listed=False))
         else:
@@ -299,6 +299,11 @@ def _twin(
 
 
 _TWIN_SUFFIX = re.compile(r"(-jp2|_\d+m)$")
+
+
+def _unlisted(mission: Mission | None, key: str, asset: Mapping[str, Any]) -> Band | None:
+    known = mission.unlisted if mission else ()
+    return next((b for b in known if b.native == key and is_described_as(b, asset)), None)
 
 
 def _mission_band(item: Item, key: str, band: Band) -> BandAsset:

@@ -56,6 +56,13 @@ def classified_file(band: Band, asset: Mapping[str, Any], planes: Sequence[Band]
     return replace(band, role=roles[0], classes=same.pop() if len(same) == 1 else ())
 
 
+def is_described_as(band: Band, asset: Mapping[str, Any]) -> bool:
+    """Return True unless an asset has another type, a scale or classes, unlike a mission's band."""
+    fields = raster_fields(asset)
+    same_type = fields.get("data_type", band.dtype) == band.dtype
+    return same_type and not _scaled(fields) and classified(Band(native=""), asset).role == "data"
+
+
 def _entries(asset: Mapping[str, Any], index: int) -> Iterator[Mapping[str, Any]]:
     for field in ("bands", "raster:bands", "eo:bands"):
         entries = asset.get(field) or ()

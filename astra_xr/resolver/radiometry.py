@@ -14,7 +14,14 @@ import numpy as np
 from astra_xr.errors import InvalidItem, InvalidParameter
 from astra_xr.missions import Factors, Item, Mission
 from astra_xr.missions.raster_fields import raster_fields
-from astra_xr.model import AS_STORED, AS_STORED_ROLES, DIGITAL_NUMBERS, Band, Radiometry
+from astra_xr.model import (
+    AS_STORED,
+    AS_STORED_ROLES,
+    DIGITAL_NUMBERS,
+    PROBABILITY_ROLE,
+    Band,
+    Radiometry,
+)
 from astra_xr.warned import first_time
 
 _COMPLEX = {"cint16": "complex64", "cfloat32": "complex64", "cfloat64": "complex128"}
@@ -74,7 +81,8 @@ def decide_radiometry(
     declared = _of_all_bands(item, band) | raster_fields(asset, index)
     dtype = _type_of(declared, band)
     band = _converted(band, dtype)
-    nodata = _nodata(item, declared["nodata"]) if "nodata" in declared else band.nodata
+    by_item = "nodata" in declared and band.role != PROBABILITY_ROLE
+    nodata = _nodata(item, declared["nodata"]) if by_item else band.nodata
     described = not {"scale", "offset", "nodata"}.isdisjoint(declared)
     if not dtype and (band.role in AS_STORED_ROLES or not described):
         return None

@@ -15,7 +15,7 @@ from astra_xr.arrays.lazy import wrap
 from astra_xr.arrays.raster import RasterArray
 from astra_xr.errors import InvalidParameter, redact
 from astra_xr.missions import MISSIONS
-from astra_xr.model import CLASS_ROLES, Asset, Band, ClassValue, Radiometry
+from astra_xr.model import CLASS_ROLES, PROBABILITY_ROLE, Asset, Band, ClassValue, Radiometry
 from astra_xr.reading.decoding import fitting
 from astra_xr.reading.warp import Warp, usual_resampling
 from astra_xr.resolver.resolution import Resolution
@@ -102,6 +102,7 @@ def band_variable(
         decode=options.mask_and_scale,
         planes=bool(asset.planes),
         classes=_class_numbers(asset.band),
+        only_nodata=asset.band.nodata if asset.band.role == PROBABILITY_ROLE else None,
         warp=warp,
         allow_large=options.allow_large,
     )

@@ -216,7 +216,7 @@ def open_scene(
         ``_FillValue`` in ``attrs``. False: the file's own numbers, with ``scale_factor``,
         ``add_offset`` and ``_FillValue`` in ``attrs``, as far as mission and item have them;
         opening reads the file only if the item does not describe it. The file's own nodata is
-        left out of averages in any case.
+        left out of averages in any case, but for Sentinel-2's probabilities, where it is 0 %.
     radiometry : {"auto", "file", "raw"}
         Which scale and offset apply. ``"auto"`` (or None): the mission's, else the item's, else
         those of the file's own tags, with the reason in ``attrs["radiometry"]``; a warning

@@ -11,7 +11,7 @@ from odc.geo.geobox import GeoBox
 
 from astra_xr.errors import AstraError, InvalidItem, ReadError, UnknownBand
 from astra_xr.missions import Item
-from astra_xr.model import Asset, Band, Grid, Radiometry
+from astra_xr.model import PROBABILITY_ROLE, Asset, Band, Grid, Radiometry
 from astra_xr.reading.decoding import effective_radiometry
 from astra_xr.reading.item_check import differing, warn_of_position
 from astra_xr.resolver.grids import check_gridded, grid_problem, item_crs
@@ -139,6 +139,8 @@ def _with_tags(
     asset: Asset, band: Band, tags: Sequence[Radiometry], label: str, mode: RadiometryMode
 ) -> list[Radiometry | None]:
     """Return the radiometry of each plane of a file, from its item and its tags."""
+    if band.role == PROBABILITY_ROLE:
+        tags = [replace(own, nodata=band.nodata) for own in tags]
     if asset.radiometry is None:
         return [
             as_they_are(band, own) or (own if mode == "file" else override(own, mode))

@@ -1,8 +1,7 @@
-"""A pixel with values but no class is never clear, and averaged classes are refused.
+"""A pixel with values but no class or probability is never clear; averaged classes are refused.
 
-xarray fills in NaN where it joins scenes of which one lacks the classification band, beyond the
-edges of a raster, and for nodata in files. Whether arrays are in memory, unread or of dask, the
-outcome is the same.
+xarray fills in NaN where it joins scenes of which one lacks the band, beyond the edges of a raster,
+and for nodata in files. Whether arrays are in memory, unread or of dask, the outcome is the same.
 """
 
 from __future__ import annotations
@@ -35,55 +34,83 @@ def ids() -> list[str]:
     return sorted(list(found)[:2], key=lambda name: name.split("_")[2])
 
 
-def opened(ids: list[str], bands: list[str], chunks: int | None = None) -> xr.Dataset:
-    stack = astra_xr.open_scenes(ids, bands, catalog="sample")
+@pytest.fixture(scope="module")
+def likely(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
+    """Scenes with cloud probabilities, which the sample has not."""
+    folder, rng, scenes = tmp_path_factory.mktemp("likely"), np.random.default_rng(1), []
+    for day in ("20250703", "20250713"):
+        red, nir = rng.integers(1500, 3000, (2, 192, 192)).astype("uint16")
+        item = s2_item(folder, day, B04=red, B08=nir)
+        chance = np.maximum(rng.integers(-400, 101, (96, 96)), 0)
+        add(item, folder, "cloud", chance.astype("uint8"), gsd=20)
+        scenes.append(item)
+    return scenes
+
+
+def opened(scenes: list[Any], bands: list[str], chunks: int | None = None) -> xr.Dataset:
+    catalog = "sample" if isinstance(scenes[0], str) else None
+    stack = astra_xr.open_scenes(scenes, bands, catalog=catalog)
     # A graph of the whole stack would have thousands of tasks.
     part = stack.isel(x=slice(100, 100 + COLS), y=slice(100, 100 + ROWS))
     return part.chunk(time=1, y=chunks, x=chunks) if chunks else part
 
 
-def joined(ids: list[str], chunks: int | None = None) -> xr.Dataset:
+def joined(scenes: list[Any], band: str = "SCL", chunks: int | None = None) -> xr.Dataset:
     """Join a scene and one that was opened without its classes, as xarray does."""
-    parts = [opened(ids[:1], BANDS, chunks), opened(ids[1:], BANDS[:2], chunks)]
+    bands = BANDS[:2]
+    parts = [opened(scenes[:1], [*bands, band], chunks), opened(scenes[1:], bands, chunks)]
     return xr.concat(parts, "time", coords="different", compat="equals", join="outer")
 
 
-def in_memory(ids: list[str], folder: Path) -> xr.Dataset:
-    return joined(ids).load()
+def in_memory(scenes: list[Any], band: str, folder: Path) -> xr.Dataset:
+    return joined(scenes, band).load()
 
 
-def unread(ids: list[str], folder: Path) -> xr.Dataset:
-    return beside(opened(ids, BANDS[:2]), joined(ids).SCL)
+def unread(scenes: list[Any], band: str, folder: Path) -> xr.Dataset:
+    return beside(opened(scenes, BANDS[:2]), joined(scenes, band)[band])
 
 
 def beside(bands: xr.Dataset, classes: xr.DataArray) -> xr.Dataset:
-    return bands.assign(SCL=classes.assign_attrs(scene_id=bands.red.attrs["scene_id"]))
+    named = classes.assign_attrs(scene_id=bands.red.attrs["scene_id"])
+    return bands.assign({classes.name: named})
 
 
-def of_dask(ids: list[str], folder: Path) -> xr.Dataset:
-    return joined(ids, 32)
+def of_dask(scenes: list[Any], band: str, folder: Path) -> xr.Dataset:
+    return joined(scenes, band, 32)
 
 
-def beside_dask(ids: list[str], folder: Path) -> xr.Dataset:
-    return beside(opened(ids, BANDS[:2], 32), joined(ids).SCL)
+def beside_dask(scenes: list[Any], band: str, folder: Path) -> xr.Dataset:
+    return beside(opened(scenes, BANDS[:2], 32), joined(scenes, band)[band])
 
 
-def of_file(ids: list[str], folder: Path) -> xr.Dataset:
-    path = folder / "stack.nc"
-    if not path.exists():
-        joined(ids).to_netcdf(path)
-    return xr.open_dataset(path, decode_coords="all")
+def of_netcdf(scenes: list[Any], band: str, folder: Path) -> xr.Dataset:
+    joined(scenes, band).to_netcdf(folder / "stack.nc")
+    return xr.open_dataset(folder / "stack.nc", decode_coords="all")
 
 
-KINDS = [in_memory, unread, of_dask, beside_dask, of_file]
+def of_zarr(scenes: list[Any], band: str, folder: Path) -> xr.Dataset:
+    joined(scenes, band).to_zarr(folder / "stack.zarr", zarr_format=2, consolidated=False)
+    found: xr.Dataset = xr.open_zarr(folder / "stack.zarr", consolidated=False, decode_coords="all")
+    return found
+
+
+KINDS = [in_memory, unread, of_dask, beside_dask, of_netcdf, of_zarr]
 
 
 @pytest.fixture(params=KINDS)
-def stack(
-    request: pytest.FixtureRequest, ids: list[str], tmp_path_factory: pytest.TempPathFactory
-) -> xr.Dataset:
-    found: xr.Dataset = request.param(ids, tmp_path_factory.mktemp("files"))
-    return found.assign_coords({name: each.load() for name, each in found.coords.items()})
+def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[list[Any], str], xr.Dataset]:
+    """Return how two scenes are joined, of which the second lacks a band."""
+
+    def made(scenes: list[Any], band: str) -> xr.Dataset:
+        found: xr.Dataset = request.param(scenes, band, tmp_path)
+        return found.assign_coords({name: each.load() for name, each in found.coords.items()})
+
+    return made
+
+
+@pytest.fixture
+def stack(kind: Callable[[list[Any], str], xr.Dataset], ids: list[str]) -> xr.Dataset:
+    return kind(ids, "SCL")
 
 
 def whole(ds: xr.Dataset, like: xr.Dataset) -> xr.Dataset:
@@ -92,7 +119,9 @@ def whole(ds: xr.Dataset, like: xr.Dataset) -> xr.Dataset:
 
 def part(ds: xr.Dataset, like: xr.Dataset) -> xr.Dataset:
     """Give the second scene classes, but not in 20 columns."""
-    return ds.assign(SCL=ds.SCL.fillna(like.SCL).where((ds.x < ds.x[40]) | (ds.time < ds.time[1])))
+    (band,) = {"SCL", "cloud"} & {*ds.data_vars}
+    there = (ds.x < ds.x[40]) | (ds.time < ds.time[1])
+    return ds.assign({band: ds[band].fillna(like[band]).where(there)})
 
 
 def rim(ds: xr.Dataset, like: xr.Dataset) -> xr.Dataset:
@@ -111,23 +140,34 @@ GAPS: list[Callable[[xr.Dataset, xr.Dataset], xr.Dataset]] = [whole, part, rim, 
 def masks(ds: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
     """Return what is masked, by numpy, and where there are values."""
     has_values = (ds.red.notnull() | ds.nir.notnull()).values
-    clouds = [ndimage.binary_dilation(each, DISC) for each in np.isin(ds.SCL.values, HIDDEN)]
-    return np.stack(clouds) | (np.isnan(ds.SCL.values) & has_values), has_values
+    known = ds.SCL.values if "SCL" in ds else ds.cloud.values
+    bare = np.isin(known, HIDDEN) if "SCL" in ds else known > 40
+    clouds = [ndimage.binary_dilation(each, DISC) for each in bare]
+    return np.stack(clouds) | (np.isnan(known) & has_values), has_values
 
 
 @pytest.mark.parametrize("gap", GAPS)
+@pytest.mark.parametrize("band", ["SCL", "cloud"])
 def test_every_use_of_a_mask(
-    stack: xr.Dataset, ids: list[str], gap: Callable[[xr.Dataset, xr.Dataset], xr.Dataset]
+    kind: Callable[[list[Any], str], xr.Dataset],
+    ids: list[str],
+    likely: list[Any],
+    band: str,
+    gap: Callable[[xr.Dataset, xr.Dataset], xr.Dataset],
 ) -> None:
-    ds = gap(stack, opened(ids, BANDS).load())
-    loaded = gap(joined(ids).load(), opened(ids, BANDS).load())
+    scenes: list[Any] = ids if band == "SCL" else likely
+    options = {} if band == "SCL" else {"by": "probability"}
+    clouds: Any = options or True
+    all_bands = opened(scenes, [*BANDS[:2], band]).load()
+    ds = gap(kind(scenes, band), all_bands)
+    loaded = gap(joined(scenes, band).load(), all_bands)
     masked, has_values = masks(loaded)
     clear = has_values & ~masked
     assert masked[1].any()
     assert clear[0].any()
     with dask.config.set(scheduler=_refuses):  # nothing is computed yet
-        mask, ndvi = ds.astra.mask(), ds.astra.index("NDVI", mask_clouds=True)
-        median = ds.astra.composite("median", count=True)
+        mask, ndvi = ds.astra.mask(**options), ds.astra.index("NDVI", mask_clouds=clouds)
+        median = ds.astra.composite("median", mask_clouds=clouds, count=True)
     red, nir = loaded.red.values, loaded.nir.values
     expected = np.where(clear, (nir - red) / (nir + red), np.nan)
 
@@ -139,7 +179,7 @@ def test_every_use_of_a_mask(
     np.testing.assert_allclose(median.red.values[clear.any(axis=0)], both, rtol=1e-6)
     # An image of one scene is transparent where nothing is clear.
     for step in range(2):
-        image = ds.isel(time=step).astra.rgb(["nir", "red", "red"], mask_clouds=True)
+        image = ds.isel(time=step).astra.rgb(["nir", "red", "red"], mask_clouds=clouds)
         np.testing.assert_array_equal(image.sel(band="alpha") > 0, clear[step])
 
     field = gpd.GeoSeries([shapely.box(*loaded.rio.bounds())], crs=loaded.rio.crs)
@@ -153,7 +193,9 @@ def test_every_use_of_a_mask(
     for number, (row, col) in enumerate(places):
         found = sampled.isel(point=number).transpose("time", ...).squeeze()
         np.testing.assert_allclose(found, expected[:, row, col], rtol=1e-5)
-    for step, time in enumerate(loaded.time.dt.strftime("%Y-%m-%d").values):
+    # The picker masks by classes.
+    times = loaded.time.dt.strftime("%Y-%m-%d").values if band == "SCL" else []
+    for step, time in enumerate(times):
         picker = ds.astra.pick("NDVI", mask=True, time=str(time))
         np.testing.assert_array_equal(picker.image.sel(band="alpha") > 0, clear[step])
         picker.close()
@@ -247,7 +289,7 @@ def test_classes_that_were_averaged_are_drawn_as_values(ids: list[str]) -> None:
 
 @pytest.mark.parametrize("chunks", [None, 32])
 def test_a_clear_day_by_probability(tmp_path: Path, chunks: int | None) -> None:
-    # Nodata of these files is 0, which is 0 % too.
+    # Nodata of these files is 0, which is a value.
     scenes = []
     for day, most in (("20250701", 101), ("20250711", 1)):
         chance = np.random.default_rng(1).integers(0, most, (64, 64)).astype("uint8")
