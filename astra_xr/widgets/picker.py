@@ -203,8 +203,8 @@ class Picker(anywidget.AnyWidget):
     def series(self) -> pd.DataFrame:
         """Return the shown band or index under the pins over time, one row per pin and step.
 
-        With three bands, it is the chosen index. Clouds are NaN if a classification band shows
-        them. Reads pixels as needed; without a time dimension, the table is empty.
+        With three bands, it is the chosen index. Clouds that a classification band shows are NaN; a
+        warning says why if they are unknown. Without a time dimension, the table is empty.
         """
         return self._pins.series_table(self.state)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import warnings
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
@@ -109,20 +109,30 @@ class Pins:
 
     # Series.
 
-    async def series(self, key: str, x: float, y: float) -> Series:
+    async def series(self, key: str, x: float, y: float) -> tuple[Series, str]:
         """Read a band or an index at a point, at all steps.
 
-        Clouds are None if a classification band of all steps shows them. The list is empty outside
-        of the grid, and for a Dataset that is no stack.
+        Clouds are None if a classification band shows them. The list is empty outside of the grid,
+        and for a Dataset that is no stack.
+
+        Returns
+        -------
+        list of float or None
+        str
+            A message if clouds could not be masked, else empty.
 
         Raises
         ------
         AstraError
             They cannot be read, or there is no such band or index.
         """
-        if (key, x, y) not in self._series:
-            self._series[key, x, y] = await self._read_series(key, x, y)
-        return self._series[key, x, y]
+        if (key, x, y) in self._series:
+            return self._series[key, x, y], ""
+        values, unmasked = await self._read_series(key, x, y)
+        if unmasked:  # not cached, as it may work later
+            return values, f"Not all clouds are masked: {unmasked}"
+        self._series[key, x, y] = values
+        return values, ""
 
     def series_table(self, state: Mapping[str, Any]) -> pd.DataFrame:
         """Return the series of a state, one row per pin and step; waits for them."""
@@ -131,7 +141,12 @@ class Pins:
         scene, key = self._scene, _series_key(self._scene, state)
         steps = scene.times
         reads = [self._start(self.series(key, x, y)) for x, y in state["pins"]]
-        found: list[Series] = [read.result() for read in reads]
+        found: list[Series] = []
+        for read in reads:
+            values, unmasked = read.result()
+            found.append(values)
+            if unmasked:
+                warnings.warn(unmasked, stacklevel=3)
         return pd.DataFrame(
             {"pin": n, "x": x, "y": y, str(scene.dim or "time"): steps[step], key: value}
             for n, ((x, y), values) in enumerate(zip(state["pins"], found, strict=True), 1)
@@ -151,28 +166,31 @@ class Pins:
         """Return the series at points of a message, as JSON; invalid points are left out."""
         if not isinstance(key, str) or not isinstance(points, list):
             return []
-        return await together(
-            _answer({"x": x, "y": y, "key": key}, self.series(key, x, y), [])
-            for x, y in filter(_is_point, points[:_MOST])
-        )
 
-    async def _read_series(self, key: str, x: float, y: float) -> Series:
+        async def answer(x: float, y: float) -> dict[str, Any]:
+            point = {"x": x, "y": y, "key": key}
+            found: dict[str, Any] = await _answer(point, self.series(key, x, y), ([], ""))
+            values, unmasked = found["values"]
+            return found | {"values": values} | ({"message": unmasked} if unmasked else {})
+
+        return await together(answer(x, y) for x, y in filter(_is_point, points[:_MOST]))
+
+    async def _read_series(self, key: str, x: float, y: float) -> tuple[Series, str]:
+        """Read a series, and the reason if clouds could not be masked."""
         scene = self._scene
         pixel = scene.pixel(x, y)
         if pixel is None or not (scene.stacked or len(scene.steps) > 1):
-            return []
+            return [], ""
         if not scene.stacked:
-            return [await self._one(key, n, pixel) for n in range(len(scene.steps))]
+            each = [await self._one(key, n, pixel) for n in range(len(scene.steps))]
+            return [value for value, _ in each], next((why for _, why in each if why), "")
         row, col = pixel
         part = {"y": slice(row, row + 1), "x": slice(col, col + 1)}
         here = scene.stack.isel(part)
         names = [key] if key in scene.bands else scene.needs(key)
-        work = [values_of(here[name].variable) for name in names]
-        clouds = await in_own_thread(self._mask) if scene.masked else None
-        if clouds is not None:
-            work.append(values_of(clouds.isel(part).variable))
-        arrays = await together(work)
-        hidden = arrays.pop().reshape(-1) if clouds is not None else False
+        work: list[Coroutine[Any, Any, Any]] = [self._hidden(part)]
+        work += [values_of(here[name].variable) for name in names]
+        (hidden, unmasked), *arrays = await together(work)
         found = xr.Dataset(
             {
                 name: (here[name].dims, values, dict(here[name].attrs))
@@ -186,29 +204,40 @@ class Pins:
         values = np.abs(shown.values) if shown.dtype.kind == "c" else shown.values
         # A band without time has the same value at all steps.
         numbers = np.where(hidden, np.nan, np.broadcast_to(values.reshape(-1), len(scene.steps)))
-        return [float(each) if np.isfinite(each) else None for each in numbers]
+        return [float(each) if np.isfinite(each) else None for each in numbers], unmasked
 
-    async def _one(self, key: str, step: int, pixel: tuple[int, int]) -> float | None:
-        """Read a pixel of a step that is a Dataset of its own; None at clouds and without data."""
-        value, hidden = await self._value(key, step, pixel), False
+    async def _hidden(self, part: Mapping[str, slice]) -> tuple[Any, str]:
+        """Return where clouds are at all steps, and the reason if that is unknown."""
+        if not self._scene.masked:
+            return False, ""
+        try:
+            clouds = await in_own_thread(self._mask)
+            return (await values_of(clouds.isel(part).variable)).reshape(-1), ""
+        except AstraError as error:
+            return False, redact(error)
+
+    async def _one(self, key: str, step: int, pixel: tuple[int, int]) -> tuple[float | None, str]:
+        """Read a pixel of a step that is a Dataset of its own; None at clouds and without data.
+
+        Also the reason if it is unknown whether it is a cloud.
+        """
+        value, hidden, unmasked = await self._value(key, step, pixel), False, ""
         if self._scene.masked:
-            with contextlib.suppress(AstraError):  # without a mask, nothing is masked
+            try:
                 hidden = bool(await self._value(MASK, step, pixel))
-        return None if hidden or not np.isfinite(value) else value
+            except AstraError as error:
+                unmasked = redact(error)
+        return None if hidden or not np.isfinite(value) else value, unmasked
 
     async def _value(self, key: str, step: int, pixel: tuple[int, int]) -> float:
         row, col = pixel
         box = (row, col, row + 1, col + 1)
         return float((await self._scene.values(key, step, box, (1, 1)))[0, 0])
 
-    def _mask(self) -> xr.DataArray | None:
-        """Return the cloud mask of all steps, lazily; None if there is none along the steps."""
+    def _mask(self) -> xr.DataArray:
+        """Return the cloud mask of all steps, lazily."""
         if self._clouds is None:
-            try:
-                found = mask(self._scene.stack)
-            except AstraError:
-                return None
-            self._clouds = found if self._scene.dim in found.dims else None
+            self._clouds = mask(self._scene.stack)
         return self._clouds
 
     def clear(self) -> None:

@@ -275,6 +275,25 @@ def test_series_have_gaps_where_clouds_are(opened: list[Picker]) -> None:
     assert not ds.red.variable._in_memory
 
 
+@pytest.mark.parametrize("stacked", [True, False])
+def test_series_whose_clouds_are_unknown_say_so(opened: list[Picker], stacked: bool) -> None:
+    ids = sorted(astra_xr.search("sentinel-2", catalog="sample"))[3:5]
+    ds = astra_xr.open_scenes(ids, ["red", "SCL"], catalog="sample", resolution=60).load()
+    ds = ds.coarsen(y=3, x=3, boundary="trim").mean(keep_attrs=True)  # of classes too
+    fractions = (ds.SCL % 1 > 0).all("time").values
+    row, col = np.argwhere(fractions)[0]
+    pin = float(ds.x[col]), float(ds.y[row])
+    before, options = (ds, {}) if stacked else (ds.isel(time=0), {"compare": ds.isel(time=1)})
+    picker = before.astra.pick(band="red", pins=[pin], **options)
+    opened.append(picker)
+    with pytest.warns(UserWarning, match="Not all clouds are masked: .* averaged"):
+        table = picker.series
+    np.testing.assert_allclose(table.red, ds.red[:, row, col], rtol=1e-6)
+    (answer,) = run(picker._pins.series_answers("red", [list(pin)]))
+    assert len(answer["values"]) == 2
+    assert "Not all clouds are masked" in answer["message"]
+
+
 def test_series_and_spectra_of_two_datasets(opened: list[Picker]) -> None:
     ds = stack()
     for before in (ds.isel(time=0), ds.isel(time=[0])):
