@@ -217,8 +217,9 @@ class _Resampler:
     def __init__(self, warp: Warp, grid: Grid) -> None:
         self._positions = positions(grid, warp.target)
         self._size = grid.shape
-        step, (rows, cols) = self._positions.step, warp.target.shape
-        # Pixels of the same size, except that an overview's shape is rounded.
+        step, (rows, cols) = self._positions.step, grid.shape
+        # Pixels of the same size, except that an overview's shape is rounded. The target's shape
+        # says nothing: over few pixels, those of any size are about the same.
         same = (
             self._positions.aligned and abs(step.e - 1) * rows <= 1 and abs(step.a - 1) * cols <= 1
         )

@@ -114,6 +114,17 @@ def test_whole_factors_are_means_of_the_valid_pixels(
     np.testing.assert_allclose(numbers[valid], means[valid], rtol=0, atol=0.51)
 
 
+@pytest.mark.parametrize("size", [11, 15, 20])
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_a_grid_of_few_pixels_has_those_of_a_large_one(path: Path, size: int, count: int) -> None:
+    whole = coarser(size)
+    row, col = 300, 400
+    corner = Affine(*whole.transform) @ Affine.translation(col, row)
+    part = Grid(crs=whole.crs, shape=(count, count), transform=tuple(corner)[:6])
+    expected = lazy(path, whole, "average")[row : row + count, col : col + count]
+    np.testing.assert_allclose(pixels_of(path, part, "average"), expected, rtol=1e-6)
+
+
 @pytest.mark.parametrize("level", [1, 2, 3])
 def test_the_overview_of_just_that_size_is_taken_as_it_is(pyramid: Path, level: int) -> None:
     with rasterio.open(pyramid, overview_level=level - 1) as file:
