@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from astra_xr.reading.positions import CLOSE
+
 Edges = tuple[float, float]
 """Where a range of rows or columns begins and ends."""
 
@@ -43,7 +45,7 @@ class Coarsening:
         """Return the rows and columns of the window at the centers of the result's pixels."""
         axes = zip(self.edges, self.steps, self.shape, strict=True)
         return [
-            (start + (np.arange(count) + 0.5) * step).astype(np.intp)
+            (start + (np.arange(count) + 0.5) * step + CLOSE).astype(np.intp)  # as in files
             for (start, _), step, count in axes
         ]
 

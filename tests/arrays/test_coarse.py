@@ -177,3 +177,14 @@ def test_picks(kind: str, view: str, plain: Items) -> None:
             expected = southwest(image).transpose("y", "x").values
         assert len(np.unique(expected)) > 1
         np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(("side", "size"), [(118, 30), (120, 14), (122, 8)])
+def test_centers_between_pixels(side: int, size: int, plain: Items) -> None:
+    """Of a file and in memory the lower right pixel is picked, not the upper left by rounding."""
+    view = astra_xr.open_scene(plain[0], ["SCL"]).isel(y=slice(side), x=slice(side))
+    found, loaded = (coarser(each, size).SCL.values for each in (view, view.compute()))
+    count = len(found)
+    centers = (2 * np.arange(count) + 1) * side // (2 * count)
+    np.testing.assert_array_equal(found, view.SCL.values[np.ix_(centers, centers)])
+    np.testing.assert_array_equal(loaded, found)
