@@ -293,7 +293,8 @@ class AstraAccessor:
             something else.
         InvalidDataset
             The mission has no classification band, no catalog has its probabilities, or the
-            Dataset has lost its scene id; or, when values are read, classes were averaged.
+            Dataset has lost its scene id, or its dimension y or x and is dilated; or, when values
+            are read, classes were averaged.
         UnknownBand
             The scene lacks the classification band, like Sentinel-2 L1C.
 

@@ -90,6 +90,16 @@ def mask(
         listed = ", ".join(each.name for each in masked.classes)
         attrs = {"long_name": f"mask: {', '.join(kinds)}", "classes": listed}
     stored = fetched(ds, band, grid, elsewhere=by == PROBABILITY)
+    missing = [dim for dim in ("y", "x") if dim not in stored.dims]
+    if missing and (reach or len(missing) == 2):
+        picks = ", ".join(f"{dim}=[0]" for dim in missing)
+        raise InvalidDataset(
+            method="mask()",
+            needs="the dimensions y and x, along which clouds are dilated; this Dataset has no "
+            + " and no ".join(missing),
+            hint=f"Select by lists, which keep dimensions: ds.isel({picks}).",
+        )
+    stored = stored.transpose(..., "y", "x", missing_dims="ignore")
     if by == PROBABILITY and "catalog" in stored.attrs:
         attrs["catalog"] = stored.attrs["catalog"]
     others = [] if gaps or stored.dtype.kind != "f" else _measured(ds, stored)
@@ -177,7 +187,11 @@ def _mask_of(
         import dask.array as da
 
         # "none": nothing lies beyond the edges.
-        depth = {stored.ndim - 2: masked.dilate, stored.ndim - 1: masked.dilate}
+        # Dask refuses more pixels than an array has.
+        depth = {
+            stored.get_axis_num(dim): min(masked.dilate, stored.sizes[dim])
+            for dim in stored.dims[-2:]
+        }
         arrays = [each.chunk(chunks).data for each in bands]
         data = da.map_overlap(masked, *arrays, depth=depth, boundary="none", dtype=bool)  # type: ignore[no-untyped-call, unused-ignore]
     else:

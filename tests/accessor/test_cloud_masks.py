@@ -38,7 +38,8 @@ def disc(radius: int) -> np.ndarray:
 
 def classes_of(mission: str, name: str, stored: np.ndarray) -> xr.Dataset:
     attrs = {"mission": mission, "scene_id": f"{mission}:LC08_L2SP_044034_20171020_02_T1"}
-    return xr.Dataset({name: (("y", "x"), stored, {"native_name": name})}, attrs=attrs)
+    dims = ("time", "y", "x")[-stored.ndim :]
+    return xr.Dataset({name: (dims, stored, {"native_name": name})}, attrs=attrs)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -71,6 +72,35 @@ def test_dilation_is_a_disc(radius: int) -> None:
     mask = classes_of("sentinel-2", "SCL", stored).astra.mask(dilate=radius)
     expected = ndimage.binary_dilation(stored == 9, disc(radius))
     np.testing.assert_array_equal(mask, expected)
+
+
+@pytest.mark.parametrize("chunks", [None, 7])
+@pytest.mark.parametrize("shape", [(3, 40, 25), (2, 9, 1), (2, 1, 9), (2, 0, 9)])
+def test_dilation_is_along_rows_and_columns(shape: tuple[int, ...], chunks: int | None) -> None:
+    rng = np.random.default_rng(1)
+    stored = np.where(rng.random(shape) < 0.05, 9, 4).astype("uint8")
+    expected = ndimage.binary_dilation(stored == 9, disc(3)[None])
+    ds = classes_of("sentinel-2", "SCL", stored)
+    for turned in (ds, ds.transpose(), ds.transpose("y", "time", "x")):
+        mask = (turned.chunk(chunks) if chunks else turned).astra.mask(dilate=3)
+        np.testing.assert_array_equal(mask, expected)
+        assert mask.dims == ("time", "y", "x")
+
+
+@pytest.mark.parametrize("chunks", [None, 7])
+def test_a_row_without_its_dimension_is_not_dilated_over_time(chunks: int | None) -> None:
+    stored = np.zeros((5, 9, 9), "uint8")
+    stored[2, 4, 4] = 9
+    ds = classes_of("sentinel-2", "SCL", stored)
+    ds = ds.chunk(chunks) if chunks else ds
+    with pytest.raises(errors.InvalidDataset, match=r"y and x.* has no y\. .*ds\.isel\(y=\[0\]\)"):
+        ds.isel(y=4).astra.mask()
+    with pytest.raises(errors.InvalidDataset, match="has no y and no x"):
+        ds.isel(y=4, x=4).astra.mask()
+    expected = np.zeros((5, 9), bool)
+    expected[2, 2:7] = True
+    np.testing.assert_array_equal(ds.isel(y=[4]).astra.mask()[:, 0], expected)
+    np.testing.assert_array_equal(ds.isel(y=4).astra.mask(dilate=0), stored[:, 4] == 9)
 
 
 def test_nodata_hides_nothing_and_has_no_margin() -> None:
