@@ -138,7 +138,7 @@ class TestKeys:
     def test_a_key_that_ends(self, tmp_path: Path) -> None:
         file = KeyFile(tmp_path / "keys.json")
         day = timedelta(days=1)
-        over = file.add("over", life=-day).reveal()
+        over = file.add("over", life=timedelta(microseconds=1)).reveal()
         good = file.add("good", life=day).reveal()
         with serving(api_keys=(), keys_file=file.path) as served:
             url = f"{served.url}/api/v1/assets?scene_id={SCENE}&bands=red"
