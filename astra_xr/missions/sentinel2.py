@@ -121,9 +121,8 @@ BANDS: tuple[Band, ...] = (
 
 # Sen2Cor's quality indicators CLD and SNW: "raster mask values range from 0 for high confidence
 # clear sky to 100 for high confidence cloudy", and the same of snow and ice (ESA, Level-2A product
-# format). Earth Search calls 0 nodata, in its items and in the tags of its COGs, but 0 % is what
-# most pixels are; the JPEG 2000 files have no such tag. No pixel is 255: it fills where a stack
-# has no file.
+# format). Earth Search calls 0 nodata in its items, and its converter copies that into the COGs'
+# tags, but 0 % is what most pixels are. No pixel is 255: it fills where a stack has no file.
 PROBABILITIES: tuple[Band, ...] = tuple(
     Band(
         native=native,
