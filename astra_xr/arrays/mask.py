@@ -186,7 +186,8 @@ class MaskArray(ComputedArray):
             return await coarse(variable[index.axes], how)
 
         values = await _needed(self._inputs, read)
-        dilate = round(self._mask.dilate / how.steps[0])
+        # Pixels of a single row are wider than high.
+        dilate = round(self._mask.dilate / max(how.steps))
         return replace(self._mask, dilate=dilate)(*values)
 
 

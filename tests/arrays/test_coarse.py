@@ -188,3 +188,14 @@ def test_centers_between_pixels(side: int, size: int, plain: Items) -> None:
     centers = (2 * np.arange(count) + 1) * side // (2 * count)
     np.testing.assert_array_equal(found, view.SCL.values[np.ix_(centers, centers)])
     np.testing.assert_array_equal(loaded, found)
+
+
+@pytest.mark.parametrize("dim", ["y", "x"])
+def test_margins_of_clouds_in_a_single_row(dim: str) -> None:
+    """A margin of 14 pixels is one of 10, not 14 of these."""
+    stored = np.full((300, 300), 4, np.uint8)
+    stored[150:160, 150:160] = 9
+    ds = xr.Dataset({"SCL": (("y", "x"), stored)}, attrs={"mission": "sentinel-2"})
+    mask = ds.isel({dim: [155]}).astra.mask(dilate=14)
+    image = coarser(mask.to_dataset(), 30).mask.values.ravel()
+    np.testing.assert_array_equal(np.flatnonzero(image), [14, 15, 16])
