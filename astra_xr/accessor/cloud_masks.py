@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
@@ -99,7 +99,9 @@ def mask(
             + " and no ".join(missing),
             hint=f"Select by lists, which keep dimensions: ds.isel({picks}).",
         )
-    stored = stored.transpose(..., "y", "x", missing_dims="ignore")
+    stored = _transposed(
+        stored, sorted(stored.dims, key=lambda dim: (dim == "y") + 2 * (dim == "x"))
+    )
     if by == PROBABILITY and "catalog" in stored.attrs:
         attrs["catalog"] = stored.attrs["catalog"]
     others = [] if gaps or stored.dtype.kind != "f" else _measured(ds, stored)
@@ -168,13 +170,18 @@ def _measured(ds: xr.Dataset, stored: xr.DataArray) -> list[xr.DataArray]:
     """Return the bands, with the dimensions of the classes, that are NaN without data."""
     without = (*CLASS_ROLES, PROBABILITY_ROLE, "elevation")  # which is of no scene
     return [
-        ds[name].transpose(*stored.dims)
+        _transposed(ds[name], stored.dims)
         for name in variables_of(ds)
         if ds[name].dtype.kind == "f"
         and {*ds[name].dims} == {*stored.dims}
         and ds[name].attrs.get("role") not in without
         and name != stored.name
     ]
+
+
+def _transposed(band: xr.DataArray, dims: Sequence[Hashable]) -> xr.DataArray:
+    """Return a band along ``dims``; itself if it is, as a copy does not keep values read later."""
+    return band if band.dims == tuple(dims) else band.transpose(*dims)
 
 
 def _mask_of(

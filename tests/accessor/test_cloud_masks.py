@@ -15,6 +15,8 @@ from scipy import ndimage
 import astra_xr
 from astra_xr import errors
 from astra_xr.accessor.cloud_masks import WHAT
+from astra_xr.reading.cache import tile_cache
+from astra_xr.reading.ranges import traffic
 from astra_xr.sample import SCENE_ID
 from tests import items
 from tests.conftest import World
@@ -141,6 +143,16 @@ def test_it_is_lazy_and_a_window_reads_what_it_needs() -> None:
     )
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(mask)), whole)
     assert mask[3:3].shape == (0, 2048)
+
+
+def test_classes_that_were_loaded_in_between_are_not_read_again() -> None:
+    ds = scene(["red", "SCL"]).isel(y=slice(40), x=slice(40))
+    mask = ds.astra.mask()
+    ds.load()
+    tile_cache.clear()
+    before = traffic().bytes
+    assert mask.values.any() == ds.astra.mask().values.any()
+    assert traffic().bytes == before
 
 
 @pytest.mark.parametrize("bands", [("red",), ("red", "SCL")])
