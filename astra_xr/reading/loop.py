@@ -269,6 +269,15 @@ async def in_own_thread(function: Callable[..., T], *args: object, **options: ob
             _inside.reset(token)
 
 
+async def in_uncounted_thread(function: Callable[..., T], *args: object) -> T:
+    """Run a function as :func:`in_own_thread`, for a caller that limits how many it starts.
+
+    It may wait for threads that do not know for whom they read, such as those of a dask cluster or
+    of the user's pool: what these start is counted, and must not wait for this one.
+    """
+    return await _in_pool_with_reads(_threads().own, function, *args)
+
+
 async def in_decode_thread(function: Callable[..., T], *args: object) -> T:
     """Run a function in the pool that decodes tiles: one thread per core."""
     return await in_pool(_threads().decode, function, *args)

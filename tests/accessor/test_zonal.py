@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any
 
+import dask
 import geopandas as gpd
 import numpy as np
 import pandas as pd
@@ -146,6 +149,31 @@ def test_fields_over_the_same_tiles_are_read_in_one_go(monkeypatch: pytest.Monke
     assert sorted(read) == [(240, 240), (302, 628)]
     want = [pixels[r - 70 : r + 170, c - 70 : c + 170].mean() for r, c in corners]
     np.testing.assert_allclose(table.red, want, rtol=1e-6)
+
+
+def test_parts_of_dask_leave_threads_to_the_functions_that_they_wait_for(
+    scene: xr.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # More parts at once than in_own_thread runs functions.
+    monkeypatch.setattr("astra_xr.accessor.zonal._BATCH", 1)
+    ds = astra_xr.open_scene(SAMPLE, ["red"], catalog="sample", bbox=PLACE)
+    dark = ds.astra.mask(by=lambda block: block.red < 0.1, dilate=0)
+    days = [ds.assign(dark=dark).chunk({"y": 64, "x": 64})] * 20
+    stack = xr.concat(days, "time").assign_coords(time=np.arange(20.0))
+    stack["dark"] = stack.dark.astype(np.float32)
+    tables: list[xr.Dataset] = []
+
+    def use() -> None:
+        with dask.config.set(pool=pool):  # its threads do not know for whom they read
+            tables.append(stack.astra.zonal([scene.odc.geobox.geographic_extent.geom], "mean"))
+
+    pool = ThreadPool(2)
+    thread = threading.Thread(target=use, daemon=True)
+    thread.start()
+    thread.join(60)
+    pool.close()
+    assert tables
+    np.testing.assert_allclose(tables[0].dark, float((scene.red < 0.1).mean()), atol=1e-4)
 
 
 def test_classes_have_a_majority_and_fractions(fields: gpd.GeoDataFrame) -> None:
