@@ -29,7 +29,7 @@ PLACE = Affine(10, 0, 500000, 0, -10, 4000000)
 FAILING = 6
 """Number of the request that fails, or at which the user interrupts."""
 
-DELAY = 0.3
+DELAY = 0.2
 """Seconds until an answer: meanwhile others are queued."""
 
 

@@ -94,7 +94,8 @@ def of_zarr(scenes: list[Any], band: str, folder: Path) -> xr.Dataset:
     return found
 
 
-KINDS = [in_memory, unread, of_dask, beside_dask, of_netcdf, of_zarr]
+FILES = [of_netcdf, of_zarr]
+KINDS = [in_memory, unread, of_dask, beside_dask, *FILES]
 
 
 @pytest.fixture(params=KINDS)
@@ -146,21 +147,33 @@ def masks(ds: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
     return np.stack(clouds) | (np.isnan(known) & has_values), has_values
 
 
-@pytest.mark.parametrize("gap", GAPS)
+PAIRS = [(kind, gap) for kind in KINDS for gap in GAPS if gap is part or kind not in FILES]
+
+
+@pytest.fixture(scope="module")
+def loaded_of(ids: list[str], likely: list[Any]) -> dict[str, tuple[xr.Dataset, xr.Dataset]]:
+    """Return, by band, two scenes with all bands, and joined without those of the second."""
+    return {
+        band: (opened(scenes, [*BANDS[:2], band]).load(), joined(scenes, band).load())
+        for band, scenes in (("SCL", ids), ("cloud", likely))
+    }
+
+
+@pytest.mark.parametrize(("kind", "gap"), PAIRS, indirect=["kind"])
 @pytest.mark.parametrize("band", ["SCL", "cloud"])
 def test_every_use_of_a_mask(
     kind: Callable[[list[Any], str], xr.Dataset],
     ids: list[str],
     likely: list[Any],
+    loaded_of: dict[str, tuple[xr.Dataset, xr.Dataset]],
     band: str,
     gap: Callable[[xr.Dataset, xr.Dataset], xr.Dataset],
 ) -> None:
     scenes: list[Any] = ids if band == "SCL" else likely
     options = {} if band == "SCL" else {"by": "probability"}
     clouds: Any = options or True
-    all_bands = opened(scenes, [*BANDS[:2], band]).load()
-    ds = gap(kind(scenes, band), all_bands)
-    loaded = gap(joined(scenes, band).load(), all_bands)
+    all_bands, both_scenes = loaded_of[band]
+    ds, loaded = gap(kind(scenes, band), all_bands), gap(both_scenes, all_bands)
     masked, has_values = masks(loaded)
     clear = has_values & ~masked
     assert masked[1].any()
