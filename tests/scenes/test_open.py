@@ -249,13 +249,13 @@ def test_storage_failures_raise_and_say_so(
 
 
 def test_href_that_is_no_raster(world: World) -> None:
-    ds = astra_xr.open_scene(PRODUCT, bands=["red"])
+    ds = astra_xr.open_scene(PRODUCT, bands=["nir"])
     page = b"<html>not found</html>"
     world.storage.rule = lambda request: Reply(
         status=206, body=page, headers={"Content-Range": f"bytes 0-{len(page) - 1}/{len(page)}"}
     )
     with pytest.raises(errors.ReadError, match="not a TIFF or JPEG 2000"):
-        ds.red.load()
+        ds.nir.load()
 
 
 def test_chunks_leave_coordinates_in_memory(world: World) -> None:
