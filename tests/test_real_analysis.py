@@ -13,7 +13,7 @@ from rasterio.warp import reproject
 from scipy import ndimage
 
 import astra_xr
-from astra_xr.accessor.cloud_masks import WHAT
+from astra_xr.missions.classes import MASKED
 
 S2 = "sentinel2-S2A_29RKH_20200219_0_L2A"
 LANDSAT = "landsat-LC08_L2SP_005009_20150710"
@@ -92,7 +92,7 @@ def test_masks(shared: Path, radius: int) -> None:
     ds = opened(folder, {"QA_PIXEL": f"{PRODUCT}_QA_PIXEL.TIF"}, "landsat")
     # Bits 1 to 5: dilated cloud, cirrus, cloud, cloud shadow, snow; the number 1 is fill.
     expected = ndimage.binary_dilation(((qa & 0b111110) > 0) & (qa != 1), disc(radius))
-    np.testing.assert_array_equal(ds.astra.mask([*WHAT, "snow"], dilate=radius), expected)
+    np.testing.assert_array_equal(ds.astra.mask([*MASKED, "snow"], dilate=radius), expected)
 
 
 @pytest.mark.parametrize("resampling", ["nearest", "average", "bilinear", "cubic"])

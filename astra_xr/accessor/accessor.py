@@ -318,8 +318,7 @@ class AstraAccessor:
         """
         from astra_xr.accessor.cloud_masks import mask
 
-        options: Any = {"by": by, "above": above, "overlap": overlap}
-        return mask(self._ds, what, dilate, **options, gaps=False)
+        return mask(self._ds, what, dilate, by=by, above=above, overlap=overlap, gaps=False)
 
     def composite(
         self,

@@ -24,10 +24,8 @@ from astra_xr.arrays.pixel_grid import PixelGrid, pixel_grid
 from astra_xr.errors import InvalidDataset, InvalidParameter
 from astra_xr.geometry import box_polygon
 from astra_xr.missions import MISSIONS
+from astra_xr.missions.classes import MASKED
 from astra_xr.model import CLASS_ROLES, PROBABILITY_ROLE, Band
-
-WHAT = ("clouds", "shadows", "cirrus")
-"""What is masked by default."""
 
 PROBABILITY = "probability"
 
@@ -50,7 +48,7 @@ MaskClouds = bool | Mapping[str, Any]
 
 def mask(
     ds: xr.Dataset,
-    what: str | Sequence[str] = WHAT,
+    what: str | Sequence[str] = MASKED,
     dilate: int | str = 2,
     *,
     by: By = None,
@@ -143,9 +141,9 @@ def _check_options(what: Any, kinds: tuple[Any, ...], by: Any, above: Any, overl
          "None unless by='probability'"),
         ("overlap", overlap, overlap is not None and not callable(by),
          "None unless by= is a function"),
-        ("what", what, callable(by) and kinds != WHAT,
+        ("what", what, callable(by) and kinds != MASKED,
          "no what=, as the function decides what is masked"),
-        ("what", what, is_probability and kinds not in (WHAT, ("clouds",)),
+        ("what", what, is_probability and kinds not in (MASKED, ("clouds",)),
          "'clouds', as there are no probabilities of other classes"),
     )  # fmt: skip
     for name, value, wrong, expected in checks:

@@ -10,6 +10,9 @@ import numpy.typing as npt
 
 from astra_xr.model import ClassValue
 
+MASKED = ("clouds", "shadows", "cirrus")
+"""What is masked by default, and where a time step prefers another of its scenes."""
+
 
 def belongs(stored: npt.NDArray[Any], classes: Iterable[ClassValue]) -> npt.NDArray[np.bool_]:
     """Return True where a pixel of a classification or QA band has one of the classes.

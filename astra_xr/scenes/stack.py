@@ -22,6 +22,7 @@ from astra_xr.arrays.mosaic import Layer, MosaicArray
 from astra_xr.catalogs import AnyCatalog
 from astra_xr.errors import AstraError, InvalidDataset, InvalidParameter, UnknownBand
 from astra_xr.missions import MISSIONS, Item
+from astra_xr.missions.classes import MASKED
 from astra_xr.resolver.radiometry import RadiometryMode
 from astra_xr.resolver.resolution import Resolver
 from astra_xr.resolver.scene_input import HasItems, read_scenes
@@ -59,9 +60,6 @@ _log = logging.getLogger(__name__)
 
 _AT_ONCE = 16
 """Scenes that are looked up concurrently."""
-
-_MASKED = ("clouds", "shadows", "cirrus")
-"""Classes of pixels for which another scene of the time step is preferred."""
 
 
 def open_scenes(
@@ -366,7 +364,7 @@ def _class_band(
         except UnknownBand:
             continue
         (asset,) = readable_assets(found, options).values()
-        names = {name for kind in _MASKED for name in kinds.get(kind, ())}
+        names = {name for kind in MASKED for name in kinds.get(kind, ())}
         mask = ClassMask(
             classes=tuple(each for each in asset.band.classes if each.name in names),
             nodata=asset.band.nodata,

@@ -14,7 +14,7 @@ from scipy import ndimage
 
 import astra_xr
 from astra_xr import errors
-from astra_xr.accessor.cloud_masks import WHAT
+from astra_xr.missions.classes import MASKED
 from astra_xr.reading.cache import tile_cache
 from astra_xr.reading.ranges import traffic
 from astra_xr.sample import SCENE_ID
@@ -276,4 +276,4 @@ def test_real_classes(shared: Path) -> None:
     with rasterio.open(path) as file:
         stored = file.read(1)
     expected = ndimage.binary_dilation(np.isin(stored, (3, 8, 9, 10, 6)), disc(2))
-    np.testing.assert_array_equal(ds.astra.mask([*WHAT, "water"]), expected)
+    np.testing.assert_array_equal(ds.astra.mask([*MASKED, "water"]), expected)
