@@ -45,6 +45,9 @@ def composite(
     how = how.replace("_", "-")
     if "time" not in ds.dims or not ds.sizes["time"] or ds["time"].dtype.kind != "M":
         raise _unfit("scenes along a dimension time, with their dates")
+    if not isinstance(ds["time"].dtype, np.dtype):  # one of pandas, with a time zone
+        hint = "Convert them: ds.assign_coords(time=ds.indexes['time'].tz_convert(None))."
+        raise _unfit("times in UTC without a time zone", hint)
     read_flag("count", count)
     names = [name for name in variables_of(ds) if _is_measured(ds[name])]
     if not names:
@@ -204,8 +207,8 @@ def _image(
     inputs: Mapping[str, xr.DataArray], reduction: Reduction, periods: Sequence[Steps]
 ) -> xr.DataArray:
     """Return the images of all periods, (time, y, x)."""
-    inputs = {name: each.transpose("time", ...) for name, each in inputs.items()}
-    pixels = inputs[reduction.bands[0]]
+    pixels = inputs[reduction.bands[0]].transpose("time", ...)
+    inputs = {name: each.transpose(*pixels.dims) for name, each in inputs.items()}
     # Coordinates along time are of single steps.
     coords = {name: each for name, each in pixels.coords.items() if "time" not in each.dims}
     counts = reduction.how == COUNT

@@ -181,6 +181,18 @@ def test_a_part_of_it_and_dask_are_the_same(stack: xr.Dataset) -> None:
     assert lazy.to_dataset().astra.explain().tiles >= 5
 
 
+@pytest.mark.parametrize("how", ["median", "max-ndvi", "best-pixel"])
+@pytest.mark.parametrize("chunks", [None, {"time": 2}])
+def test_dimensions_in_another_order(stack: xr.Dataset, how: str, chunks: Any) -> None:
+    expected = stack.astra.composite(how, count=True).compute()
+    turned = stack[["red", "nir"]].transpose("time", "x", "y")
+    some = turned.assign(nir=stack.nir)  # red and nir differ in their order
+    for ds in (turned, some, stack.transpose("x", "time", "y")):
+        found = (ds.chunk(chunks) if chunks else ds).astra.composite(how, count=True)
+        for name, image in found.items():
+            np.testing.assert_array_equal(image.transpose("y", "x"), expected[name])
+
+
 def test_one_moment_and_an_even_number(stack: xr.Dataset) -> None:
     one = stack.isel(time=[1]).astra.composite(mask_clouds=False)
     np.testing.assert_array_equal(one.red, stack.red[1])
@@ -278,6 +290,9 @@ def test_bad_input(stack: xr.Dataset) -> None:
         stack.isel(time=[1, 0]).astra.composite(freq="1MS")
     with pytest.raises(InvalidDataset, match="the name 'count' for the number"):
         stack.rename(red="count").astra.composite(count=True)
+    zoned = stack.assign_coords(time=pd.DatetimeIndex(stack.time.values).tz_localize("UTC"))
+    with pytest.raises(InvalidDataset, match=r"without a time zone.*tz_convert\(None\)"):
+        zoned.astra.composite()
     for undated in (stack.isel(time=0), stack.drop_vars("time")):
         with pytest.raises(InvalidDataset, match=r"scenes along a dimension time.*open_scenes"):
             undated.astra.composite()
