@@ -11,7 +11,7 @@ from astra_xr.accessor.progress import bar
 from astra_xr.arguments import read_flag
 from astra_xr.arrays.formula import formula_loads
 from astra_xr.arrays.lazy import in_memory, is_unread, unwrap
-from astra_xr.reading.loop import in_own_thread, in_uncounted_thread, reads_of_one, run, together
+from astra_xr.reading.loop import in_own_thread, reads_of_one, run, together
 from astra_xr.reading.memory import check_memory
 
 
@@ -32,7 +32,7 @@ async def load_part(ds: xr.Dataset) -> xr.Dataset:
     _check_size(ds)
     await _read(ds, lambda count: None)
     if any(each.chunks is not None for each in ds.data_vars.values()):
-        await in_uncounted_thread(ds.load)
+        await in_own_thread(ds.load)
     return ds
 
 

@@ -25,6 +25,11 @@ def tree_dataset(tree: xr.DataTree) -> xr.Dataset:
         name: _placed(nodes[path].variables[name], name, grids[path], grids[finest])
         for name, path in homes.items()
     }
+    of_dask = [name for name, each in variables.items() if each.chunks is not None]
+    if of_dask:
+        first = min(of_dask, key=lambda name: order.index(homes[name]))
+        chunks = {dim: variables[first].chunksizes[dim] for dim in ("y", "x")}
+        variables |= {name: variables[name].chunk(chunks) for name in of_dask}  # as ds.chunks needs
     record = joined_record({path.lstrip("/"): ds for path, ds in nodes.items()}, finest.lstrip("/"))
     for each in variables.values():
         each.encoding.pop(KEY, None)

@@ -26,7 +26,7 @@ class RepeatedArray(LazyArray):
     Parameters
     ----------
     pixels : xarray.Variable
-        (…, y, x); lazy or not.
+        (…, y, x); lazy or in memory.
     shape : (int, int)
         Rows and columns of the finer grid, all within the variable.
     factors : (int, int)
@@ -119,7 +119,8 @@ def repeated(
     Returns
     -------
     xarray.Variable or None
-        None if the finer grid does not divide the pixels evenly, or extends beyond them.
+        Of dask if the variable is. None if the finer grid does not divide the pixels evenly, or
+        extends beyond them.
 
     Examples
     --------
@@ -139,5 +140,10 @@ def repeated(
     reach = (pixels.shape[-2] * down - above, pixels.shape[-1] * across - left)
     if min(above, left) < 0 or reach[0] < shape[0] or reach[1] < shape[1]:
         return None
-    array = RepeatedArray(pixels, shape, (down, across), (above, left))
-    return xr.Variable(pixels.dims, wrap(array), pixels.attrs, pixels.encoding)
+    if pixels.chunks is not None:
+        # A lazy array of it could be read in a task of dask, which would then wait for others.
+        data = pixels.data.repeat(down, -2).repeat(across, -1)
+        data = data[..., above : above + shape[0], left : left + shape[1]]
+    else:
+        data = wrap(RepeatedArray(pixels, shape, (down, across), (above, left)))
+    return xr.Variable(pixels.dims, data, pixels.attrs, pixels.encoding)

@@ -23,7 +23,7 @@ from astra_xr.tiff.codecs import prepare
 T = TypeVar("T")
 
 _COMPUTING = 16
-"""Concurrent functions of :func:`in_own_thread`; those that they start are not counted."""
+"""Concurrent functions of :func:`in_own_thread` per read; those that they start are not counted."""
 
 _ENDING = 2.0
 """Seconds to wait for canceled reads to end, which takes milliseconds unless the loop is stuck."""
@@ -101,9 +101,8 @@ class _Threads:
         # Separate, since GDAL waits for ranges, which may be read in the threads above; and few,
         # since each may hold a whole strip of a file in memory.
         self.gdal = ThreadPoolExecutor(4, thread_name_prefix="astra-xr gdal")
-        # Unlimited, since functions may wait for others; the semaphore limits the outermost.
+        # Unlimited, since functions may wait for others; each read limits its own.
         self.own = DaemonPool("astra-xr computes")
-        self.computing = asyncio.Semaphore(_COMPUTING)
         # While the first header is being fetched.
         self.loop.call_soon_threadsafe(self.loop.call_later, 0.02, self._prepare)
 
@@ -250,32 +249,26 @@ async def _in_pool_with_reads(
         raise
 
 
-_inside: ContextVar[bool] = ContextVar("inside", default=False)
-"""True in functions of :func:`in_own_thread`, and in what they start."""
+_Turns = contextlib.AbstractAsyncContextManager[None]
+
+_turns: ContextVar[_Turns | None] = ContextVar("turns", default=None)
+"""What limits the functions of :func:`in_own_thread`: None outside of reads, and nothing in
+functions and in what they start."""
 
 
 async def in_own_thread(function: Callable[..., T], *args: object, **options: object) -> T:
     """Run a function that may itself wait for reads, in a thread of its own.
 
     In a bounded pool, such functions could occupy all threads that the reads they wait for need.
-    So one that is started by another never waits for a thread.
+    So one never waits for those of another read: that may be a read which waits for this one, in
+    threads that do not know for whom they read, as of a dask cluster or of the user's pool.
     """
-    threads = _threads()
-    async with contextlib.nullcontext() if _inside.get() else threads.computing:
-        token = _inside.set(True)
+    async with _turns.get() or contextlib.nullcontext():
+        token = _turns.set(contextlib.nullcontext())
         try:
-            return await _in_pool_with_reads(threads.own, partial(function, *args, **options))
+            return await _in_pool_with_reads(_threads().own, partial(function, *args, **options))
         finally:
-            _inside.reset(token)
-
-
-async def in_uncounted_thread(function: Callable[..., T], *args: object) -> T:
-    """Run a function as :func:`in_own_thread`, for a caller that limits how many it starts.
-
-    It may wait for threads that do not know for whom they read, such as those of a dask cluster or
-    of the user's pool: what these start is counted, and must not wait for this one.
-    """
-    return await _in_pool_with_reads(_threads().own, function, *args)
+            _turns.reset(token)
 
 
 async def in_decode_thread(function: Callable[..., T], *args: object) -> T:
@@ -332,6 +325,8 @@ async def _unlogged(coroutine: Coroutine[Any, Any, T]) -> T:
     task.add_done_callback(lambda done: done.cancelled() or done.exception())
     for reader in _readers.get():
         reader.add(task)
+    if _turns.get() is None:
+        _turns.set(asyncio.Semaphore(_COMPUTING))
     if task.cancelling():
         coroutine.close()
         raise asyncio.CancelledError
