@@ -130,19 +130,25 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch, cache_dir: Path) -> None:
-    """No settings from outside, and the run's own cache folder."""
-    for name in list(os.environ):
-        if name.startswith(("ASTRA_", "PC_SDK_", "AWS_", "CDSE_", "EARTHDATA_", "NETRC")):
-            monkeypatch.delenv(name)
-    # Lasting faults are given up soon.
-    monkeypatch.setenv("ASTRA_PATIENCE", "0.6")
-    # Servers of tests come back at ports of others; tests of kept headers turn them on.
-    monkeypatch.setenv("ASTRA_KEPT_HEADERS", "0")
-    # boto3 asks no metadata service, and finds no profiles.
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "NETRC"):
-        monkeypatch.setenv(name, os.devnull)
-    monkeypatch.setenv("ASTRA_CACHE_DIR", str(cache_dir))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(cache_dir / "config"))
+@pytest.fixture(autouse=True, scope="session")
+def environment(cache_dir: Path) -> Iterator[None]:
+    """No settings from outside, and the run's own cache folder.
+
+    For the whole run: what fixtures of modules read, and what ends in the background between two
+    tests, would use the user's cache folder, where headers of earlier runs are.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(("ASTRA_", "PC_SDK_", "AWS_", "CDSE_", "EARTHDATA_", "NETRC")):
+                patch.delenv(name)
+        # Lasting faults are given up soon.
+        patch.setenv("ASTRA_PATIENCE", "0.6")
+        # Servers of tests come back at ports of others; tests of kept headers turn them on.
+        patch.setenv("ASTRA_KEPT_HEADERS", "0")
+        # boto3 asks no metadata service, and finds no profiles.
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "NETRC"):
+            patch.setenv(name, os.devnull)
+        patch.setenv("ASTRA_CACHE_DIR", str(cache_dir))
+        patch.setenv("XDG_CONFIG_HOME", str(cache_dir / "config"))
+        yield

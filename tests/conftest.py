@@ -50,11 +50,9 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def made_sample(cache_dir: Path) -> None:
+def made_sample() -> None:
     """The sample's first scene, made: no request for it waits as long as that takes."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ASTRA_CACHE_DIR", str(cache_dir))
-        astra_xr.open_scene(SCENE_ID, catalog="sample")
+    astra_xr.open_scene(SCENE_ID, catalog="sample")
 
 
 @pytest.fixture(scope="module")
