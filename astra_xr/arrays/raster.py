@@ -20,7 +20,7 @@ from astra_xr.reading.decoding import decoded_dtype, fitting
 from astra_xr.reading.engine import read
 from astra_xr.reading.headers import read_ahead
 from astra_xr.reading.item_check import Elsewhere, is_shift
-from astra_xr.reading.overview import nodata_of, pyramid_of, read_coarse
+from astra_xr.reading.overview import nodata_of, pyramid_of
 from astra_xr.reading.warp import (
     Warp,
     points_under,
@@ -239,19 +239,18 @@ class RasterArray(LazyArray):
         spans = how.spans(index.window)
 
         async def read(whole: Window, warp: Warp | None) -> npt.NDArray[Any]:
-            part = self._part(index, whole)
-            if not warp:
-                return await read_coarse(
-                    part, spans, how.shape, average=how.average, dtype=self.dtype
-                )
+            # Without another grid, positions are those of pixels.
+            pixels = Grid(crs="", shape=whole.shape, transform=(1, 0, 0, 0, 1, 0))
+            source, base = (warp.source, warp.target) if warp else (pixels, pixels)
             (top, _), (left, _) = spans
-            base = Affine(*warp.target.transform) @ Affine.translation(left, top)
-            base @= Affine.scale(*reversed(how.steps))
-            target = Grid(crs=warp.target.crs, shape=how.shape, transform=tuple(base)[:6])
+            affine = Affine(*base.transform) @ Affine.translation(left, top)
+            affine @= Affine.scale(*reversed(how.steps))
+            target = Grid(crs=base.crs, shape=how.shape, transform=tuple(affine)[:6])
             way = "average" if how.average else "nearest"
-            fewer = replace(warp, target=target, resampling=way)
+            fewer = Warp(source=source, target=target, resampling=way)
             ys, xs = ((0, count) for count in how.shape)
-            return await read_warped(part, fewer, ys, xs, self.dtype)
+            part = self._part(index, whole)
+            return await read_warped(part, fewer, ys, xs, self.dtype, blend=not warp)
 
         return self._planed(await self._placed(read))
 

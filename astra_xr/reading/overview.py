@@ -1,4 +1,4 @@
-"""Overviews of a file: choose one, and read the file's own grid from it."""
+"""Overviews of a file: which can be used, and which one is fine enough."""
 
 from __future__ import annotations
 
@@ -9,17 +9,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from affine import Affine
 
 from astra_xr.reading.cache import ByteCache
 from astra_xr.reading.decoding import fitting
 from astra_xr.reading.engine import read
 from astra_xr.reading.headers import find_layout
-from astra_xr.reading.loop import in_decode_thread, in_gdal_thread
-from astra_xr.reading.positions import CLOSE
+from astra_xr.reading.loop import in_gdal_thread
 from astra_xr.reading.ranges import RangeFile
-from astra_xr.reading.resampling import SourcePixels, aligned, area_means, nearest
 from astra_xr.reading.window import Pyramid, Window, clamped
 from astra_xr.tiff.directories import Unsupported
 from astra_xr.warned import first_time
@@ -135,63 +131,3 @@ def level_for(shapes: Sequence[tuple[int, int]], steps: Sequence[float]) -> int:
         for level in shapes
     ]
     return max((number for number, fit in enumerate(fits) if fit), default=0)
-
-
-async def read_coarse(
-    window: Window,
-    spans: tuple[tuple[float, float], tuple[float, float]],
-    shape: tuple[int, int],
-    *,
-    average: bool,
-    dtype: np.dtype[Any],
-) -> npt.NDArray[Any]:
-    """Read a window of the file's own grid with fewer pixels, from an overview.
-
-    Parameters
-    ----------
-    window : Window
-        Of the full image.
-    spans : ((float, float), (float, float))
-        Which of its rows and columns are read: half-open ranges, from the top and left of the
-        image, whose edges may be within pixels.
-    shape : (int, int)
-        Rows and columns of the result.
-    average : bool
-        True: the mean of the valid source pixels under each pixel. False, or if the file has a
-        color table: the one at its center.
-    dtype : numpy dtype
-        Of the result.
-
-    Returns
-    -------
-    ndarray
-        (planes, rows, columns).
-
-    Raises
-    ------
-    ReadError, SigningError, UpstreamError
-        As of :func:`astra_xr.reading.engine.read`.
-    """
-    pyramid = await pyramid_of(window)
-    shapes = pyramid.shapes
-    steps = [(stop - start) / n for (start, stop), n in zip(spans, shape, strict=True)]
-    level = level_for(shapes, steps)
-    ratios = [full / n for full, n in zip(shapes[0], shapes[level], strict=True)]
-    edges = [
-        clamped(start / ratio + CLOSE, stop / ratio - CLOSE, n)
-        for (start, stop), ratio, n in zip(spans, ratios, shapes[level], strict=True)
-    ]
-    pixels = await read(window.cut(edges[0], edges[1], level))
-    (down, top), (across, left) = (
-        (step / ratio, start / ratio - edge[0])
-        for step, ratio, (start, _), edge in zip(steps, ratios, spans, edges, strict=True)
-    )
-    step = Affine(across, 0, left, 0, down, top)
-    missing, fill = nodata_of(window, pyramid, dtype)
-    out = np.full((len(pixels), *shape), fill, dtype)
-    if average and not pyramid.palette:
-        await in_decode_thread(area_means, pixels, step, missing, out)
-    else:
-        part = SourcePixels(pixels=pixels, nodata=missing)
-        await in_decode_thread(nearest, part, aligned(step, shape), out)
-    return out

@@ -1,4 +1,4 @@
-"""Read windows and points of another grid, by resampling the overview that is fine enough."""
+"""Read windows and points of a grid, by resampling the overview that is fine enough."""
 
 from __future__ import annotations
 
@@ -69,6 +69,8 @@ async def read_warped(
     rows: Range,
     cols: Range,
     dtype: np.dtype[Any],
+    *,
+    blend: bool = False,
 ) -> npt.NDArray[Any]:
     """Read a window of the target grid.
 
@@ -80,6 +82,9 @@ async def read_warped(
         Half-open ranges of pixels of the target grid.
     dtype : numpy dtype
         Of the result, as of :func:`astra_xr.reading.engine.read`.
+    blend : bool
+        True, for images on a screen: averages between pixels of the same size are means of both.
+        False: they are the nearest pixel.
 
     Returns
     -------
@@ -99,13 +104,13 @@ async def read_warped(
     missing, fill = nodata_of(whole, pyramid, dtype)
     out = np.full(size, fill, dtype)
     other = pyramid.palette and warp.resampling != "nearest"
-    if other and first_time(f"palette of {whole.label}"):
+    if other and not blend and first_time(f"palette of {whole.label}"):
         warnings.warn(
             f"{whole.label}: the file has a color table, so its numbers are classes: resampling is "
             f"nearest, not {warp.resampling}.",
             stacklevel=2,
         )
-    level, resampler = _resampler(pyramid, warp)
+    level, resampler = _resampler(pyramid, warp, blend=blend)
     spans = await in_decode_thread(resampler.source, rows, cols)
     window = whole.cut(*spans, level)
     if 0 in window.size:
@@ -205,16 +210,17 @@ def overview_for(pyramid: Pyramid, warp: Warp) -> tuple[int, Grid]:
     return level, replace(warp.source, shape=(height, width), transform=(a, b, c, d, e, f))
 
 
-def _resampler(pyramid: Pyramid, warp: Warp) -> tuple[int, _Resampler]:
+def _resampler(pyramid: Pyramid, warp: Warp, *, blend: bool = False) -> tuple[int, _Resampler]:
     """Return the number of the overview to read, and the resampler of its pixels."""
     level, grid = overview_for(pyramid, warp)
-    return level, _Resampler(replace(warp, resampling="nearest") if pyramid.palette else warp, grid)
+    warp = replace(warp, resampling="nearest") if pyramid.palette else warp
+    return level, _Resampler(warp, grid, blend=blend)
 
 
 class _Resampler:
     """Resamples an overview to a target grid."""
 
-    def __init__(self, warp: Warp, grid: Grid) -> None:
+    def __init__(self, warp: Warp, grid: Grid, *, blend: bool) -> None:
         self._positions = positions(grid, warp.target)
         self._size = grid.shape
         step, (rows, cols) = self._positions.step, grid.shape
@@ -223,7 +229,7 @@ class _Resampler:
         same = (
             self._positions.aligned and abs(step.e - 1) * rows <= 1 and abs(step.a - 1) * cols <= 1
         )
-        self._as_it_is = same and warp.resampling == "average"
+        self._as_it_is = same and warp.resampling == "average" and not blend
         self._how = "nearest" if self._as_it_is else warp.resampling
 
     def source(self, rows: Range, cols: Range) -> tuple[Range, Range]:

@@ -15,10 +15,11 @@ from affine import Affine
 import astra_xr
 from astra_xr.catalogs.urls import FixedUrl
 from astra_xr.errors import InvalidParameter, ReadError
+from astra_xr.model import Grid
 from astra_xr.reading.cache import tile_cache
 from astra_xr.reading.headers import header_cache
 from astra_xr.reading.loop import run
-from astra_xr.reading.overview import read_coarse
+from astra_xr.reading.warp import Warp, read_warped
 from astra_xr.reading.window import Window
 from astra_xr.settings import Settings
 from astra_xr.testing import RangeServer, write_cog
@@ -106,8 +107,12 @@ def test_a_file_replaced_by_one_without_overviews_is_read_again(tmp_path: Path) 
             source=FixedUrl(str(path)), label="scene red", shape=(64, 64), indexes=(1,),
             rows=(0, 64), cols=(0, 64), radiometry=None,
         )  # fmt: skip
-        spans, dtype = ((0.0, 64.0), (0.0, 64.0)), np.dtype("uint16")
-        return run(read_coarse(window, spans, (32, 32), average=False, dtype=dtype))
+        full, half = (
+            Grid(crs="", shape=(side, side), transform=(64 / side, 0, 0, 0, 64 / side, 0))
+            for side in (64, 32)
+        )
+        warp = Warp(source=full, target=half, resampling="nearest")
+        return run(read_warped(window, warp, (0, 32), (0, 32), np.dtype("uint16")))
 
     write()
     with rasterio.open(path, "r+") as file:
