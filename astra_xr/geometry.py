@@ -253,6 +253,25 @@ def map_crs(text: str) -> str | None:
     return ":".join(code) if code else found.to_wkt()
 
 
+@functools.lru_cache(maxsize=256)
+def in_usual_units(crs: str) -> bool:
+    """Return True for meters or degrees, and for a CRS that PROJ does not know.
+
+    Examples
+    --------
+    >>> in_usual_units("EPSG:32610"), in_usual_units("EPSG:2264")
+    (True, False)
+    """
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    try:
+        units = {axis.unit_name for axis in CRS.from_user_input(crs).axis_info}
+    except CRSError:
+        return True
+    return units <= {"metre", "degree"}
+
+
 @functools.lru_cache(maxsize=64)
 def transformer(source: str, target: str) -> Transformer:
     """Return the transformation of x (east) and y (north) from one CRS to another."""

@@ -50,6 +50,27 @@ def fitting(nodata: float | None, dtype: npt.DTypeLike) -> float | None:
     return int(nodata) if low <= nodata <= high else None
 
 
+_HUGE = 1e15
+"""Floats above it are often written with fewer digits than they have."""
+
+
+def is_number(stored: npt.NDArray[Any], nodata: float) -> npt.NDArray[np.bool_]:
+    """Return which stored numbers are nodata; huge floats may differ in digits not written.
+
+    Examples
+    --------
+    >>> is_number(np.array([-3.4028235e38, 7], "float32"), -3.402823e38)
+    array([ True, False])
+    """
+    if stored.dtype.kind != "f":
+        return np.asarray(stored == nodata)
+    with np.errstate(over="ignore"):
+        number = stored.dtype.type(nodata)
+        if np.isfinite(number) and abs(number) > _HUGE:
+            return np.asarray(np.abs(stored - number) <= np.abs(number) * stored.dtype.type(2e-6))
+    return np.asarray(stored == number)
+
+
 def decode_into(
     stored: npt.NDArray[Any], radiometry: Radiometry | None, out: npt.NDArray[Any]
 ) -> None:
@@ -81,7 +102,7 @@ def decode_into(
         np.add(out, kind(radiometry.offset), out=out)
     nodata = fitting(radiometry.nodata, stored.dtype)
     if nodata is not None and not math.isnan(nodata):
-        np.copyto(out, np.nan, where=stored == nodata)
+        np.copyto(out, np.nan, where=is_number(stored, nodata))
 
 
 def decode_part(

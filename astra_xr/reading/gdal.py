@@ -353,16 +353,23 @@ def _read(file: RangeFile, dataset: rasterio.io.DatasetReader, window: Window) -
     check_item(file, window, image)
     tags = list(_tags_of(dataset))
     window = window.with_tags([tags[index - 1] for index in window.indexes])
-    masked = any(MaskFlags.per_dataset in flags for flags in dataset.mask_flag_enums)
+    mask = any(
+        MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
+        for flags in dataset.mask_flag_enums
+    )
+    # GDAL's own masks are not of alpha if there is a nodata value, or not two or four planes.
+    alpha = dataset.colorinterp.index(ColorInterp.alpha) + 1 if image.alphas else 0
     out = np.empty(window.size, window.dtype_of(np.dtype(image.dtype)))
-    valid = np.ones(out.shape[1:], np.bool_) if masked and window.radiometry else None
+    masked = (mask or alpha) and window.radiometry
+    valid = np.ones(out.shape[1:], np.bool_) if masked else None
     for (top, bottom), (left, right), take, target in rectangles(window, dataset.block_shapes[0]):
         part = RasterioWindow(left, top, right - left, bottom - top)
         pixels = dataset.read(list(window.indexes), window=part)
         for plane, stored in enumerate(pixels):
             decode_part(stored[take], window.plane_radiometry(plane), out[plane], target)
         if valid is not None:
-            valid[target] = dataset.read_masks(window.indexes[0], window=part)[take] != 0
+            read, plane = (dataset.read_masks, 1) if mask else (dataset.read, alpha)
+            valid[target] = read(plane, window=part)[take] != 0
     if valid is not None:
         out[:, ~valid] = np.nan
     return out

@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from astra_xr.errors import ReadError
+from astra_xr.geometry import in_usual_units
 from astra_xr.model import Radiometry, UrlSource
 from astra_xr.reading.cache import ByteCache
 from astra_xr.reading.item_check import Image, check_item
@@ -210,7 +211,8 @@ async def _read(file: RangeFile, window: Window) -> _Header | str:
     try:
         layout = await read_layout(file)
         crs = layout.crs
-        if crs == USER_DEFINED:
+        if crs == USER_DEFINED or (crs and not in_usual_units(crs)):
+            # A file's units take precedence over those of its code.
             from astra_xr.reading.gdal import gdal_crs
 
             layout = replace(layout, crs=await in_gdal_thread(gdal_crs, file))

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from affine import Affine
 
+from astra_xr.reading.decoding import is_number
 from astra_xr.reading.positions import CLOSE, Array, Position
 
 RESAMPLINGS = ("nearest", "average", "bilinear", "cubic", "lanczos", "mode", "min", "max", "med")
@@ -56,7 +57,7 @@ class SourcePixels:
         pixels = self.pixels
         valid = np.ones(pixels.shape, np.bool_) if pixels.dtype.kind in "iub" else ~np.isnan(pixels)
         if self.nodata is not None:
-            valid &= pixels != self.nodata
+            valid &= ~is_number(pixels, self.nodata)
         return valid
 
 

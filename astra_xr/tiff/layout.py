@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,7 +23,10 @@ from astra_xr.tiff.directories import (
 )
 
 USER_DEFINED = "user-defined"
-"""A CRS that a file describes by parameters instead of a code."""
+"""A CRS that a file describes by parameters instead of a code, or beside it."""
+
+_METER = 9001
+"""Value of the GeoKey ProjLinearUnits."""
 
 LARGEST_TILE = 256 << 20
 """Largest tile in decoded bytes, with all its planes; limits memory."""
@@ -227,11 +229,13 @@ def _storage(tags: Tags) -> list[tuple[int, ...]]:
 
 
 def _fits(tags: Tags, first: Tags) -> bool:
-    """Return True if an overview has tiles, and the proportions of the image."""
+    """Return True if an overview has tiles, fewer pixels and the proportions of the image."""
     height, width = number(first, "height"), number(first, "width")
     own = number(tags, "height"), number(tags, "width")
-    return {"tile_width", "tile_height"} <= tags.keys() and (
-        abs(own[1] * height - own[0] * width) <= 2 * max(height, width)
+    return (
+        {"tile_width", "tile_height"} <= tags.keys()
+        and own[0] * own[1] < height * width
+        and abs(own[1] * height - own[0] * width) <= 2 * max(height, width)
     )
 
 
@@ -253,30 +257,48 @@ def _dtype(tags: Tags, order: str) -> np.dtype[Any]:
     return np.dtype(f"{order}{kind}{width // 8}")
 
 
-def _nodata(tags: Tags) -> float | None:
-    text = tags["nodata"].tobytes().rstrip(b"\0 ") if "nodata" in tags else b""
-    for number_of in (int, float):
-        try:
-            return number_of(text)
-        except ValueError:
-            pass
-    return None
-
-
-_ITEM = re.compile(r"<Item\s([^<>]*)>([^<>]*)</Item>")
+_NUMBER = re.compile(
+    r"\s*[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|nan|inf)\s*", re.IGNORECASE | re.ASCII
+)
+_ITEM = re.compile(r"<Item\s([^<>]*)(?:/>|>([^<>]*)</Item>)")
 _FIELD = re.compile(r"""(\w+)\s*=\s*["']([^"']*)["']""")
+_METADATA = re.compile(rf"\s*<GDALMetadata>(\s*{_ITEM.pattern})*\s*</GDALMetadata>\s*")
+
+
+def _text(tags: Tags, name: str) -> str:
+    return tags[name].tobytes().decode(errors="replace").strip("\0") if name in tags else ""
+
+
+def _plain(text: str, name: str) -> float:
+    """Return a number; GDAL has rules of its own for other texts."""
+    if not _NUMBER.fullmatch(text):
+        raise Unsupported(f"its {name} is {text[:40]!r}")
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
+
+
+def _nodata(tags: Tags) -> float | None:
+    text = _text(tags, "nodata")
+    return _plain(text, "nodata") if text.strip() else None
 
 
 def _factors(tags: Tags) -> tuple[tuple[float, float], ...]:
     """Read scale and offset of each plane from GDAL's metadata, which is XML."""
-    if "metadata" not in tags:
+    text = _text(tags, "metadata")
+    if "role" not in text:
         return ()
-    text = tags["metadata"].tobytes().decode(errors="replace")
+    if not _METADATA.fullmatch(text):
+        raise Unsupported("its metadata is unusual XML")
     found: dict[tuple[str, str], float] = {}
     for fields, value in _ITEM.findall(text):
         item = dict(_FIELD.findall(fields))
-        with suppress(ValueError):
-            found[item.get("role", "").lower(), item.get("sample", "")] = float(value)
+        role = item.get("role", "").lower()
+        if role in ("scale", "offset"):
+            if "domain" in item:
+                raise Unsupported(f"its {role} is in a domain")
+            found[role, item.get("sample", "")] = _plain(value, role)
     planes = map(str, range(number(tags, "samples", 1)))
     factors = tuple(
         usable(found.get(("scale", plane), 1.0), found.get(("offset", plane), 0.0))
@@ -295,11 +317,12 @@ def _transform(tags: Tags) -> tuple[float, float, float, float, float, float] | 
     none = np.empty(0)
     names = ("pixel_size", "tie_points", "matrix")
     size, ties, matrix = (tags.get(name, none).tolist() for name in names)
-    if len(matrix) == 16:
-        a, b, _, c, d, e, _, f = matrix[:8]
-    elif len(size) >= 2 and len(ties) == 6:
-        a, b, d, e = size[0], 0.0, 0.0, -size[1]
+    if len(size) >= 2 and 0 not in size[:2] and len(ties) >= 6:
+        # North up whatever the sign, and by the first of several tie points, as GDAL has it.
+        a, b, d, e = size[0], 0.0, 0.0, -abs(size[1])
         c, f = ties[3] - a * ties[0], ties[4] - e * ties[1]
+    elif len(matrix) == 16:
+        a, b, _, c, d, e, _, f = matrix[:8]
     else:
         return None
     if _geo_keys(tags).get(1025) == 2:
@@ -313,6 +336,8 @@ def _crs(tags: Tags) -> str | None:
     keys = _geo_keys(tags)
     if keys.get(1024) not in (1, 2):
         return USER_DEFINED if keys else None
+    if keys[1024] == 1 and keys.get(3076, _METER) != _METER:
+        return USER_DEFINED
     code = keys.get(3072 if keys[1024] == 1 else 2048, 0)
     return f"EPSG:{code}" if 1024 <= code < 32767 else USER_DEFINED
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +24,7 @@ from tests.conftest import SHARED
 
 ROWS, COLS = 90, 130
 
-WAYS = ["nothing", "proj", "proj and raster:bands", "proj and bands"]
+WAYS = ["nothing", "proj", "proj and raster:bands", "proj and bands", "proj and type"]
 """The item's metadata of the file."""
 
 
@@ -51,6 +52,8 @@ def item_of(path: Path, way: str) -> dict[str, Any]:
         band["data_type"] = half.get(str(band["data_type"]), band["data_type"])
     if way == "proj and raster:bands":
         asset["raster:bands"] = bands
+    if way == "proj and type":
+        asset["raster:bands"] = [{"data_type": band["data_type"]} for band in bands]
     if way == "proj and bands":
         renamed = {"scale": "raster:scale", "offset": "raster:offset"}
         asset["bands"] = [{renamed.get(k, k): v for k, v in band.items()} for band in bands]
@@ -112,6 +115,20 @@ def write(path: Path, stored: np.ndarray, **options: Any) -> Path:
     return path
 
 
+def patched(path: Path, old: bytes, new: bytes) -> Path:
+    """Change the bytes of a file's header."""
+    whole = path.read_bytes()
+    assert whole.count(old) == 1
+    path.write_bytes(whole.replace(old, new))
+    return path
+
+
+def in_unit(path: Path, crs: str, written: int, unit: int) -> Path:
+    """A file whose GeoKey ProjLinearUnits is not the unit of its CRS."""
+    keys = [struct.pack("<4H", 3076, 0, 1, each) for each in (written, unit)]
+    return patched(write(path, numbers("uint8"), crs=crs), *keys)
+
+
 def numbers(dtype: str, planes: int = 1) -> np.ndarray:
     rng = np.random.default_rng(5)
     low, high = (0, 9) if np.dtype(dtype).itemsize == 1 else (0, 9000)
@@ -158,6 +175,20 @@ FILES: dict[str, Callable[[Path], Path]] = {
     "rotated": lambda p: write(p, numbers("uint8"), transform=Affine.translation(5e5, 4e6)
                                @ Affine.rotation(15) @ Affine.scale(10, -10)),
     "north down": lambda p: write(p, numbers("uint8"), transform=Affine(10, 0, 5e5, 0, 10, 4e6)),
+    "negative pixel height": lambda p: patched(
+        write(p, numbers("uint8")), struct.pack("<3d", 10, 10, 0), struct.pack("<3d", 10, -10, 0)
+    ),
+    "feet for meters": lambda p: in_unit(p, "EPSG:32610", 9001, 9002),
+    "meters for feet": lambda p: in_unit(p, "EPSG:2264", 9003, 9001),
+    "scale with a comma": lambda p: patched(
+        write(p, numbers("uint16"), scales=(0.5,)), b">0.5<", b">0,5<"
+    ),
+    "metadata with a bracket": lambda p: patched(
+        write(p, numbers("uint16"), scales=(0.5,)), b'name="SCALE"', b'name="SC>LE"'
+    ),
+    "nodata of two words": lambda p: patched(
+        write(p, numbers("int16"), nodata=7777), b"7777\0", b"7 77\0"
+    ),
     "no CRS code": lambda p: write(p, numbers("uint8"), crs="+proj=sinu +R=6371007.181 +units=m"),
 }  # fmt: skip
 
@@ -207,6 +238,37 @@ def test_numbers_of_a_color_table_are_never_averaged(tmp_path: Path, name: str, 
         assert lazy.dtype == ("float32" if told else "uint8")
         said = [str(each.message) for each in caught if "color table" in str(each.message)]
         assert len(said) == told
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("planes", [2, 4, 5])
+@pytest.mark.parametrize("nodata", [None, 3])
+def test_alpha_in_strips_and_tiles(
+    tmp_path: Path, planes: int, nodata: int | None, way: str
+) -> None:
+    """GDAL's own masks are not of alpha beside a nodata value, or of five planes."""
+    stored = numbers("uint8", planes)
+    stored[min(planes, 4) - 1] = DISC
+    kind = {"alpha": "yes", "nodata": nodata} | ({"photometric": "rgb"} if planes > 2 else {})
+    expected = np.where(DISC & (stored != (-1 if nodata is None else nodata)), stored, np.nan)
+    for tiled in (True, False):
+        path = write(tmp_path / f"{tiled}.tif", stored, tiled=tiled, **kind)
+        np.testing.assert_array_equal(opened(path, way), expected)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("nodata", [-3.402823e38, -3.40282e38, -3.4028234663852886e38])
+def test_a_huge_nodata_in_fewer_digits(tmp_path: Path, nodata: float, dtype: str, way: str) -> None:
+    lowest = np.finfo("float32").min
+    values = numbers("float32")[0]
+    stored = np.where(DISC, values, lowest).astype(dtype)
+    path = write(tmp_path / "a.tif", stored, nodata=nodata)
+    np.testing.assert_array_equal(opened(path, way), np.where(DISC, values, np.nan))
+    coarse = opened(path, way, resolution=20, mask_and_scale=False).values
+    inside = coarse[coarse > -3e38]
+    assert 0 < inside.size < coarse.size
+    assert inside.min() >= 0
 
 
 def shared_files() -> list[Path]:
