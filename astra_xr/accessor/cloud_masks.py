@@ -80,11 +80,11 @@ def mask(
     if by == PROBABILITY:
         limit = _THRESHOLD if above is None else above
         chance = _probability_band(ds)
-        band, masked = chance.native, Above(limit=limit, nodata=chance.nodata, dilate=reach)
+        band, masked = chance, Above(limit=limit, nodata=chance.nodata, dilate=reach)
         attrs = {"long_name": f"mask: clouds, probability above {limit:g} %", "classes": "clouds"}
     else:
-        class_band, names = _masked_classes(ds, what, kinds, by)
-        band, masked = class_band.native, _class_mask(class_band, names, reach)
+        band, names = _masked_classes(ds, what, kinds, by)
+        masked = _class_mask(band, names, reach)
         listed = ", ".join(each.name for each in masked.classes)
         attrs = {"long_name": f"mask: {', '.join(kinds)}", "classes": listed}
     stored = fetched(ds, band, grid, elsewhere=by == PROBABILITY)
@@ -106,7 +106,7 @@ def mask(
     if grid is not None and grid.kept:
         others = [grid.filled(each) for each in others]
     found = _mask_of(stored, masked, others)
-    found.attrs = {**attrs, "band": band, "dilate": reach}
+    found.attrs = {**attrs, "band": band.native, "dilate": reach}
     found = kept(found, ds, grid)
     if found.chunks is None:
         # Each chunk reads its own surroundings, so that none waits for others.
@@ -284,7 +284,7 @@ def cloud_cover(ds: xr.Dataset, bbox: Any) -> float:
         check_provenance(part, "cloud_cover()")
         clouds = _class_mask(band, [*kinds["clouds"], *kinds["cirrus"]], 0)
         grid = pixel_grid(part, "cloud_cover()")
-        classes = kept(fetched(part, band.native, grid), part, grid)
+        classes = kept(fetched(part, band, grid), part, grid)
         if bbox is not None:
             classes = _inside(classes, bbox)
         stored = np.asarray(classes.values)

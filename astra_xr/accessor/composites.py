@@ -152,7 +152,7 @@ def _of_all(ds: xr.Dataset, attrs: Mapping[Any, Any]) -> dict[Any, Any]:
 
 def _of_missions(ds: xr.Dataset) -> dict[str, str]:
     """Return attrs for values of several missions, and warn once that these differ."""
-    missions = sorted(set(missions_of(ds)))
+    missions = sorted({*missions_of(ds)} - {"nan"})  # of days without a scene, after reindex
     if len(missions) < 2:
         return {}
     listed = ", ".join(missions)

@@ -8,11 +8,23 @@ import numpy as np
 import xarray as xr
 
 from astra_xr.accessor.band_names import variables_of
+from astra_xr.accessor.evaluate import reflectance
 from astra_xr.accessor.provenance import catalog_of, check_times, id_texts, ids_of
 from astra_xr.arrays.pixel_grid import PixelGrid
+from astra_xr.arrays.thumbnail import coarser
 from astra_xr.catalogs import holds_any
-from astra_xr.errors import InvalidDataset, InvalidSceneId, SceneNotFound, UnknownBand
+from astra_xr.errors import (
+    InvalidDataset,
+    InvalidParameter,
+    InvalidSceneId,
+    SceneNotFound,
+    UnknownBand,
+)
+from astra_xr.model import Band
 from astra_xr.resolver.ids import parse_scene_id
+
+_FEW = 64
+"""Rows and columns that show whether there is any value."""
 
 _LONGEST = np.timedelta64(45, "m")
 """By how much the time of a scene may differ between catalogs: from the start of sensing to its
@@ -20,7 +32,7 @@ last tile. It is less than half an orbit, after which the same place may be acqu
 
 
 def fetched(
-    ds: xr.Dataset, band: str, grid: PixelGrid | None, *, elsewhere: bool = False
+    ds: xr.Dataset, table_band: Band, grid: PixelGrid | None, *, elsewhere: bool = False
 ) -> xr.DataArray:
     """Return a band without gaps in its grid, opened if the Dataset lacks it.
 
@@ -28,18 +40,20 @@ def fetched(
     ----------
     ds : xarray.Dataset
         Its provenance was checked; ``grid`` is that of its pixels.
-    band : str
-        Native name.
+    table_band : Band
+        Its entry in the mission's table.
     elsewhere : bool
         Try all catalogs if that of the Dataset lacks the band.
 
     Raises
     ------
     InvalidDataset
-        The Dataset has lost its grid or scene id, or with ``elsewhere`` no catalog has the band.
+        The Dataset has lost its grid or scene id, its coordinates are not those of its scenes, or
+        with ``elsewhere`` no catalog has the band.
     UnknownBand, UpstreamError, …
         As of :func:`astra_xr.open_scene`.
     """
+    band = table_band.native
     for name in variables_of(ds):
         if ds[name].attrs.get("native_name", name) == band:
             return grid.filled(ds[name]) if grid is not None and grid.kept else ds[name]
@@ -53,13 +67,12 @@ def fetched(
             f"Dataset {reason}",
             hint=f"Open the scene with bands=[…, {band!r}].",
         )
-    like = grid.box if grid.kept else ds
     catalogs = ds["catalog"].values if "catalog" in ds.coords else catalog_of(ds) or ""
     found: xr.Dataset | None = None
     source: Any = catalogs
     for source in (catalogs, None) if elsewhere else (catalogs,):
         try:
-            found = _opened(ds, band, like, source)
+            found = _opened(ds, table_band, grid, source)
             break
         except (UnknownBand, SceneNotFound):
             if not elsewhere:
@@ -76,29 +89,60 @@ def fetched(
     return found[band] if grid.kept else _with_coords_of(ds, found[band])
 
 
-def _opened(ds: xr.Dataset, band: str, like: Any, catalogs: Any) -> xr.Dataset:
+def _beyond(ds: xr.Dataset, band: Band, grid: PixelGrid) -> xr.Dataset:
+    """Return nodata for a Dataset beyond its scenes, which cannot have values there."""
+    maps = ds[[name for name in variables_of(ds) if {"y", "x"} <= {*ds[name].dims}]]
+    few = coarser(maps.transpose(..., "y", "x"), _FEW)
+    if any(bool(reflectance(each).notnull().any()) for each in few.values()):
+        raise InvalidDataset(
+            method="mask()",
+            needs="pixels where its scenes are: by its coordinates and CRS, this Dataset is "
+            "elsewhere",
+            hint="Mask before you change them.",
+        )
+    first = next(iter(maps.values()))
+    first = grid.filled(first) if grid.kept else first
+    return xr.full_like(first, int(band.nodata or 0), np.uint16).to_dataset(name=band.native)
+
+
+def _opened(ds: xr.Dataset, band: Band, grid: PixelGrid, catalogs: Any) -> xr.Dataset:
     """Open a band of the scenes of a Dataset; from any catalog if ``catalogs`` is None."""
     from astra_xr.scenes.open import open_scene
     from astra_xr.scenes.own_items import kept_item
     from astra_xr.scenes.stack import open_again
 
     names = id_texts(ds)
-    if ds["id"].ndim or ", " in names[0]:
-        catalogs = [] if catalogs is None else catalogs
-        found = open_again(names, band, like, catalogs, ds.attrs.get("groupby"))
-        return found if ds["id"].ndim else found.isel(time=0)
-    (name,), catalog = names, str(catalogs or "") or None
-    item = kept_item(name)
-    if not item and not holds_any(catalog):
-        try:
-            parse_scene_id(name)
-        except InvalidSceneId:
-            raise InvalidDataset(
-                method="mask()",
-                needs=f"the band {band}, which cannot be opened: no catalog has the id {name}",
-                hint=f"Open the item with bands=[…, {band!r}].",
-            ) from None
-    return open_scene(item or name, [band], catalog=catalog, like=like)
+    sources = [] if catalogs is None else [str(each) for each in np.atleast_1d(catalogs)]
+    if not any(holds_any(each or None) for each in sources):
+        for name in sorted(ids_of(ds)):
+            _check_known(name, band.native)
+    like = grid.box if grid.kept else ds
+    try:
+        if ds["id"].ndim or ", " in names[0]:
+            found = open_again(names, band.native, like, sources, ds.attrs.get("groupby"))
+            return found if ds["id"].ndim else found.isel(time=0)
+        (name,), catalog = names, (sources[0] if sources else "") or None
+        return open_scene(kept_item(name) or name, [band.native], catalog=catalog, like=like)
+    except InvalidParameter as error:
+        if error.name != "like":
+            raise
+    return _beyond(ds, band, grid)
+
+
+def _check_known(name: str, band: str) -> None:
+    """Refuse the id of an item of the user's own that is not kept."""
+    from astra_xr.scenes.own_items import kept_item
+
+    if kept_item(name):
+        return
+    try:
+        parse_scene_id(name)
+    except InvalidSceneId:
+        raise InvalidDataset(
+            method="mask()",
+            needs=f"the band {band}, which cannot be opened: no catalog has the id {name}",
+            hint=f"Open the item with bands=[…, {band!r}].",
+        ) from None
 
 
 def kept(found: xr.DataArray, ds: xr.Dataset, grid: PixelGrid | None) -> xr.DataArray:

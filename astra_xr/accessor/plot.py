@@ -93,10 +93,7 @@ def draw(da: xr.DataArray, max_pixels: int, options: dict[str, Any]) -> Any:
         return _draw_lines(da, options)
     if da.sizes.get("band") == 1:  # as rioxarray opens a file of one band
         da = da.isel(band=0)
-    if not {"y", "x"} <= set(da.dims) or da.ndim > 3:
-        needs = f"a map of (y, x), with one further dimension at most, not {da.dims}"
-        hint = "Choose one, e.g. .isel(time=0), or rename them, e.g. .rename(lat='y', lon='x')."
-        raise InvalidDataset(method="plot()", needs=needs, hint=hint)
+    _check_dims(da)
     if da.sizes.get("band", 3) not in (3, 4):
         needs = f"one band, or 3 or 4 bands as an image, not {da.sizes['band']}"
         raise InvalidDataset(method="plot()", needs=needs, hint="Choose one, e.g. .isel(band=0).")
@@ -126,6 +123,13 @@ def draw(da: xr.DataArray, max_pixels: int, options: dict[str, Any]) -> Any:
     return drawn
 
 
+def _check_dims(da: xr.DataArray) -> None:
+    if not {"y", "x"} <= set(da.dims) or da.ndim > 3:
+        needs = f"a map of (y, x), with one further dimension at most, not {da.dims}"
+        hint = "Choose one, e.g. .isel(time=0), or rename them, e.g. .rename(lat='y', lon='x')."
+        raise InvalidDataset(method="plot()", needs=needs, hint=hint)
+
+
 def _value_options(da: xr.DataArray, name: str, given: dict[str, Any]) -> dict[str, Any]:
     """Return the default limits, colormap and label of values that are not classes."""
     usual: dict[str, Any] = {"robust": True, "cmap": default_colormap(da)}
@@ -143,6 +147,8 @@ def _value_options(da: xr.DataArray, name: str, given: dict[str, Any]) -> dict[s
 def _draw_rgb(
     ds: xr.Dataset, bands: Sequence[str], max_pixels: int, options: dict[str, Any]
 ) -> Any:
+    for name in bands:
+        _check_dims(ds[name])
     few = fewer_pixels(ds[list(bands)], max_pixels, "max_pixels")
     return _imshow(compose(few, bands), "true color", {"rgb": "band"}, options)
 

@@ -6,7 +6,7 @@ were opened. As long as these are equal they belong together, however the Datase
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -136,9 +136,7 @@ def _check_ids(ds: xr.Dataset, bands: Sequence[xr.Variable], method: str) -> Non
         if further - single - along or not along <= {"time"} or (
             "scene_id" in band.attrs and along - further
         ):  # fmt: skip
-            dims = ", ".join(sorted(map(str, along | further)))
-            needs = f"scene ids along time and no other dimension, not along ({dims})"
-            raise _unfit(method, needs)
+            raise _unfit(method, _needs_ids(along, further))
     if any(text in ("nan", "None", "") for text in id_texts(ds)):
         raise _unfit(method, "an id at each time step; ds.sel(time=ds.id.notnull()) has them")
     attrs = ds["id"].attrs
@@ -149,6 +147,17 @@ def _check_ids(ds: xr.Dataset, bands: Sequence[xr.Variable], method: str) -> Non
             check_times(ds, np.datetime64(str(attrs["datetime"])), method)
     elif "time" not in ds.coords:
         raise _unfit(method, "the coordinate time: without it, the id may be of one of several")
+
+
+def _needs_ids(along: set[Hashable], further: set[Hashable]) -> str:
+    """Return what ids along some dimensions lack for bands along others, for a message."""
+    if further == {"time"} and not along:
+        return (
+            "an id at each time step, and this Dataset has one for all of them: "
+            "xr.concat(scenes, 'time', coords='different', compat='equals') keeps each"
+        )
+    dims = ", ".join(sorted(map(str, along | further)))
+    return f"scene ids along time and no other dimension, not along ({dims})"
 
 
 def _merged(ds: xr.Dataset, bands: Sequence[xr.Variable]) -> bool:

@@ -71,7 +71,7 @@ def compose(
     shown = np.isfinite(values).all(axis=0)
     clouds = requested_mask(ds, mask_clouds)
     if clouds is not None:
-        shown &= ~clouds.transpose(*dims).values
+        shown &= ~clouds.broadcast_like(arrays[0]).transpose(*dims).values
     image[..., 3] = np.where(shown, 255, 0)
     return xr.DataArray(
         image,
@@ -147,7 +147,7 @@ def _clouds(ds: xr.Dataset, like: xr.DataArray) -> xr.DataArray | None:
     if "time" not in like.dims or not can_mask(ds):
         return None
     try:
-        return mask(ds).transpose(*like.dims).compute()
+        return mask(ds).broadcast_like(like).transpose(*like.dims).compute()
     except AstraError as error:  # an image with a worse stretch is better than none
         _log.info("no cloud mask for the stretch: %s", redact(error))
     return None

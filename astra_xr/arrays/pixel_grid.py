@@ -224,7 +224,8 @@ class _Lattice:
 
 
 def _is_axis(coord: xr.DataArray) -> bool:
-    return coord.ndim == 1 and coord.dtype.kind in "iuf" and coord.size > 0
+    # After a selection of points, and in stacked pixels, it is along another dimension.
+    return coord.dims == (coord.name,) and coord.dtype.kind in "iuf" and coord.size > 0
 
 
 def _opened_as(mapping: xr.DataArray | None) -> Affine | None:

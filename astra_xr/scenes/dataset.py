@@ -23,6 +23,7 @@ from astra_xr.scenes.chunks import SIDE, chunked
 from astra_xr.scenes.grid import as_grid, check_size, cut_of, grid_coords, target_grid
 from astra_xr.scenes.options import OpenOptions
 from astra_xr.scenes.readable_asset import ReadableAsset, readable_assets
+from astra_xr.scenes.stack_grid import outside, part_of
 from astra_xr.scenes.time_steps import scene_coords
 
 
@@ -32,6 +33,8 @@ def dataset_of(resolution: Resolution, options: OpenOptions) -> xr.Dataset:
     boxes = {name: asset.geobox for name, asset in assets.items()}
     target = target_grid(boxes, options.grid, scene=resolution.full_id)
     check_size(target, options)
+    if part_of(target, boxes.values()) is None:
+        raise outside(options.grid, f"the scene {resolution.full_id}")
     variables = {
         name: band_variable(asset, name, resolution.full_id, target, options)
         for name, asset in assets.items()

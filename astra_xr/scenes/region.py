@@ -40,9 +40,9 @@ class Region:
         bounds = bounds_in(self.shape, crs) if self.shape.crs else BoundingBox(*box.bbox, crs)
         scene = bounds_in(own.extent, crs)
         # Around a pole, the outline of a scene has no bounds in longitude and latitude.
-        inside = _overlap(bounds, scene)
+        inside = overlap(bounds, scene)
         if self.shape.crs and has_pole(own):
-            inside = _overlap(bounds_in(self.shape, own.crs), own.boundingbox)
+            inside = overlap(bounds_in(self.shape, own.crs), own.boundingbox)
         if all(map(math.isfinite, bounds.bbox)) and inside:
             return bounds
         if not self.shape.crs:
@@ -56,7 +56,7 @@ class Region:
             )
         lonlat = own.geographic_extent.boundingbox
         there = f"({', '.join(f'{edge:.4f}' for edge in _degrees(own))})"
-        swapped = _overlap(BoundingBox(box.bottom, box.left, box.top, box.right), lonlat)
+        swapped = overlap(BoundingBox(box.bottom, box.left, box.top, box.right), lonlat)
         reason = "longitude and latitude look swapped" if swapped else ""
         raise self.invalid(f"an area that overlaps the scene, {there}", reason)
 
@@ -109,7 +109,8 @@ def has_pole(own: GeoBox) -> bool:
     return bool(((col >= 0) & (col <= cols) & (row >= 0) & (row <= rows)).any())
 
 
-def _overlap(a: BoundingBox, b: BoundingBox) -> bool:
+def overlap(a: BoundingBox, b: BoundingBox) -> bool:
+    """Return True if two boxes share an area."""
     apart = a.left >= b.right or b.left >= a.right or a.bottom >= b.top or b.bottom >= a.top
     return not apart
 

@@ -40,7 +40,7 @@ from astra_xr.scenes.options import (
 )
 from astra_xr.scenes.own_items import kept_item
 from astra_xr.scenes.readable_asset import readable_assets
-from astra_xr.scenes.stack_grid import Part, part_of, stack_grid
+from astra_xr.scenes.stack_grid import Part, outside, part_of, stack_grid
 from astra_xr.scenes.time_steps import (
     GROUPBY,
     Member,
@@ -156,7 +156,7 @@ def open_scenes(
 
 
 def open_again(
-    names: Sequence[str], band: str, like: Any, catalogs: Any, groupby: str | None
+    names: Sequence[str], band: str, like: Any, catalogs: Sequence[str], groupby: str | None
 ) -> xr.Dataset:
     """Open another band of the scenes of time steps, also of scenes that were concatenated.
 
@@ -168,8 +168,8 @@ def open_again(
         Its native name.
     like : GeoBox or xarray object
         The grid.
-    catalogs : array_like of str
-        Those that the scenes were opened from; empty for items of the user's own.
+    catalogs : sequence of str
+        Those that the scenes were opened from; "" if it is not known.
     groupby : str, optional
         That of the stack.
 
@@ -181,19 +181,14 @@ def open_again(
     Raises
     ------
     InvalidDataset
-        Items of the user's own cannot be opened by id, or the scenes form other time steps.
+        The scenes form other time steps.
     """
-    sources = {str(each) for each in np.atleast_1d(catalogs)}
+    sources = set(catalogs)
     ids = dict.fromkeys(name for each in names for name in each.split(", "))
-    own = {name: item for name in ids if (item := kept_item(name))}
-    if "" in sources and len(own) < len(ids):
-        needs = f"the band {band}, which cannot be fetched: the scenes are items of your own"
-        hint = f"Open them with bands=[…, {band!r}]."
-        raise InvalidDataset(method="mask()", needs=needs, hint=hint)
     catalog = (sources.pop() or None) if len(sources) == 1 else None
     groupby = groupby or ("solar_day" if any(", " in each for each in names) else "id")
     found = _stacked(
-        [own.get(name, name) for name in ids],
+        [kept_item(name) or name for name in ids],
         options_of({"bands": (band,), "catalog": catalog, "like": like}),
         chosen_resolver(None),
         groupby=groupby,
@@ -225,8 +220,8 @@ def _stacked(
     target = stack_grid(boxes, options.grid)
     check_size(target, options)
     parts = {m.id: part_of(target, boxes[m.id].values()) for m in members}
-    if drop:
-        members = _within(members, parts, options.grid)
+    within = _within(members, parts, options.grid)
+    members = within if drop else members
     groups = grouped(members, groupby)
     classes = _classes(
         groups, parts, target, resolver, OpenOptions(allow_large=options.allow_large)
@@ -288,14 +283,12 @@ def _within(
     members: Sequence[Member], parts: Mapping[str, Part | None], grid: TargetGrid
 ) -> list[Member]:
     """Return the scenes that overlap the grid, and log the others."""
-    outside = ", ".join(name for name, part in parts.items() if part is None)
+    others = ", ".join(name for name, part in parts.items() if part is None)
     found = [member for member in members if parts[member.id] is not None]
     if not found:
-        name = "geobox" if grid.like is None else "like"
-        expected = f"a grid that overlaps one of the scenes: {outside[:500]}"
-        raise InvalidParameter(name=name, value=getattr(grid, name), expected=expected)
-    if outside:
-        _log.info("left out, as they are outside of the grid: %s", outside)
+        raise outside(grid, f"one of the scenes: {others[:500]}")
+    if others:
+        _log.info("left out, as they are outside of the grid: %s", others)
     return found
 
 

@@ -15,6 +15,7 @@ from astra_xr.errors import AstraError, InvalidParameter, MixedGrids
 from astra_xr.geometry import LONLAT, bounds_in
 from astra_xr.scenes.grid import is_aligned, target_grid, touched, utm_zone
 from astra_xr.scenes.options import TargetGrid
+from astra_xr.scenes.region import overlap
 
 Boxes = Mapping[str, GeoBox]
 """The grids of a scene's bands, by name."""
@@ -77,12 +78,22 @@ def part_of(target: GeoBox, boxes: Iterable[GeoBox]) -> Part | None:
     finite = all(math.isfinite(edge) for each in edges for edge in each)
     if not finite or not is_aligned(target) or bounds & own == own:
         return (0, target.shape.y), (0, target.shape.x)
-    part = target.overlap_roi(touched(target, bounds))
+    if not overlap(bounds, own):
+        return None
+    part = target.overlap_roi(touched(target, bounds & own))
     if any(each.start >= each.stop for each in part):
         return None
     # One more pixel, as resampling uses neighbors.
     rows, cols = roi_pad(part, 1, target.shape.yx)
     return (rows.start, rows.stop), (cols.start, cols.stop)
+
+
+def outside(options: TargetGrid, of: str) -> InvalidParameter:
+    """Return the error for a grid that no scene overlaps."""
+    name = "geobox" if options.like is None else "like"
+    return InvalidParameter(
+        name=name, value=getattr(options, name), expected=f"a grid that overlaps {of}"
+    )
 
 
 def _zone(boxes: Sequence[GeoBox]) -> str:

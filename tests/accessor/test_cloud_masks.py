@@ -184,6 +184,38 @@ def test_of_landsat_fetched(world: World) -> None:
     np.testing.assert_array_equal(ds.astra.mask(dilate=0), expected)
 
 
+ELSEWHERE: dict[str, Any] = {
+    "kilometers": lambda ds: ds.assign_coords(x=ds.x / 1000, y=ds.y / 1000),
+    "row and column": lambda ds: ds.assign_coords(x=range(ds.sizes["x"]), y=range(ds.sizes["y"])),
+    "another zone": lambda ds: ds.rio.write_crs(32611),
+}
+
+
+@pytest.mark.parametrize("change", ELSEWHERE)
+@pytest.mark.parametrize("kind", ["scene", "stack", "loaded", "stored"])
+def test_a_scene_at_coordinates_of_another_place_is_refused(change: str, kind: str) -> None:
+    ds = scene(["red", "nir"], mask_and_scale=kind != "stored")
+    if kind == "stack":
+        ds = astra_xr.open_scenes([SCENE_ID], ["red", "nir"], catalog="sample")
+    ds = ds.isel(x=slice(0, 50), y=slice(1000, 1050))
+    moved = ELSEWHERE[change](ds.load() if kind == "loaded" else ds)
+    with pytest.raises(errors.InvalidDataset, match="this Dataset is elsewhere"):
+        moved.astra.index("NDVI", mask_clouds=True)
+    with pytest.raises(errors.InvalidDataset, match="this Dataset is elsewhere"):
+        moved.astra.cloud_cover()
+
+
+@pytest.mark.parametrize("gap", [False, True])
+def test_pixels_beyond_the_scene_are_not_masked(gap: bool) -> None:
+    ds = scene().isel(x=slice(-50, None), y=slice(0, 40))
+    beyond = ds.reindex(x=float(ds.x[-1]) + 10 * np.arange(1, 30)).isel(x=slice(5, None))
+    beyond = beyond.isel(x=[0, 1, 2, 8, 9]) if gap else beyond
+    mask = beyond.astra.mask()
+    assert mask.shape == beyond.red.shape
+    assert not mask.any()
+    assert np.isnan(beyond.astra.cloud_cover())
+
+
 def test_an_index_without_clouds() -> None:
     for options in ({}, {"chunks": 1024}):
         ds = scene(["red", "nir"], **options)

@@ -232,6 +232,12 @@ def mixed(tmp_path: Path) -> xr.Dataset:
     return astra_xr.open_scenes(scenes, ["red"], resolution=30)
 
 
+def test_days_without_a_scene_are_of_no_mission(stack: xr.Dataset) -> None:
+    days = pd.date_range("2025-01-15", "2025-02-24")
+    daily = stack[["red"]].reindex(time=days, method="nearest", tolerance="1D")
+    assert "missions" not in daily.astra.composite(mask_clouds=False).attrs
+
+
 def test_days_of_several_missions(mixed: xr.Dataset) -> None:
     landsat, s2 = "landsat", "sentinel-2"
     assert list(mixed.mission.values) == [landsat, s2, s2, landsat]

@@ -166,6 +166,17 @@ def test_selections_without_pixels_or_rows_are_refused() -> None:
             method()
 
 
+def test_one_scene_with_a_dimension_time() -> None:
+    ds = scene(["red", "green", "blue", "SCL"]).isel(x=slice(60), y=slice(1000, 1040)).load()
+    image = ds.astra.rgb(limits=(0, 0.3), mask_clouds=True)
+    one = ds.expand_dims("time")
+    np.testing.assert_array_equal(one.astra.rgb(limits=(0, 0.3), mask_clouds=True)[0], image)
+    assert one.astra.thumbnail(size=20).dims == ("time", "y", "x", "band")
+    assert one.astra.plot() is not None
+    with pytest.raises(errors.InvalidDataset, match="one further dimension at most"):
+        one.expand_dims("member").astra.plot()
+
+
 def test_steps_of_time_and_pictures() -> None:
     ds = scene(["red", "visual"]).isel(x=slice(99), y=slice(99))
     grid = xr.concat([ds.red, ds.red], "time").rename("red").astra.plot()

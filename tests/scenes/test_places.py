@@ -145,6 +145,14 @@ def test_the_grid_of_something_else(middle: Box) -> None:
         xr.testing.assert_identical(scene(like=like).red, ds.red)
 
 
+def test_a_grid_elsewhere_is_refused() -> None:
+    elsewhere = GeoBox.from_bbox((0, 0, 100, 100), "EPSG:32610", resolution=10)
+    for name in ("geobox", "like"):
+        options: dict[str, Any] = {name: elsewhere}
+        with pytest.raises(errors.InvalidParameter, match=f"Invalid {name}=.*overlaps the scene"):
+            scene(**options)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -192,6 +192,28 @@ def test_of_rows_that_are_there_twice_the_first_counts(full: xr.Dataset) -> None
     np.testing.assert_array_equal(grid.filled(joined).red.sortby("y", False), expected)
 
 
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        lambda ds: ds.isel(x=xr.DataArray([1, 2], dims="p"), y=xr.DataArray([3, 4], dims="p")),
+        lambda ds: ds.stack(p=("y", "x")),
+        lambda ds: ds.assign_coords(p=("x", range(ds.sizes["x"]))).swap_dims(x="p"),
+    ],
+    ids=["points", "stacked", "swapped"],
+)
+def test_pixels_along_other_dimensions_have_no_grid(full: xr.Dataset, pixels: Any) -> None:
+    some = pixels(full.drop_vars("SCL").isel(x=slice(9), y=slice(9)))
+    for call in (
+        some.astra.mask,
+        some.astra.cloud_cover,
+        lambda: some.astra.sample([(0, 0)]),
+        lambda: some.astra.index("NDVI", mask_clouds=True),
+    ):
+        with pytest.raises(InvalidDataset, match="has lost its grid|a grid of y and x"):
+            call()
+    assert some.astra.index("NDVI").sizes["p"] == some.sizes["p"]
+
+
 def test_coordinates_that_are_no_grid_are_refused(full: xr.Dataset) -> None:
     bands = full[["red"]]
     uneven = bands.assign_coords(x=bands.x + np.linspace(0, 30, SIDE) ** 2)

@@ -65,6 +65,16 @@ def test_scenes_joined_along_time(ids: list[str], chunks: Any) -> None:
         np.testing.assert_array_equal(ndvi[number], part.astra.index("NDVI", mask_clouds=True))
 
 
+def test_one_id_for_all_steps_is_refused_with_what_keeps_each(ids: list[str]) -> None:
+    parts = [opened(name) for name in ids]
+    stack = xr.concat(parts, "time", coords="minimal", compat="override")
+    with pytest.raises(InvalidDataset, match="one for all of them: .* keeps each") as told:
+        stack.astra.mask()
+    line = str(told.value).partition("all of them: ")[2].partition(" keeps")[0]
+    kept = eval(line, {"xr": xr, "scenes": parts})
+    np.testing.assert_array_equal(kept.astra.mask()[1], mask_of(ids, 1))
+
+
 def halves(a: xr.Dataset, b: xr.Dataset) -> list[xr.Dataset]:
     return [a.isel(x=slice(0, 30)), b.isel(x=slice(30, 60))]
 
