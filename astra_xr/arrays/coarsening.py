@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -56,6 +57,37 @@ class Coarsening:
             for axis, (start, stop) in zip(window, self.edges, strict=True)
         )
         return rows, cols
+
+    def widened(
+        self, window: tuple[slice, slice], size: Sequence[int], reach: Sequence[int]
+    ) -> tuple[Coarsening, tuple[slice, slice], tuple[slice, slice]]:
+        """Return that of a wider window, with ``reach`` more pixels of the result on each side.
+
+        Parameters
+        ----------
+        window : (slice, slice)
+            Rows and columns that this one is of.
+        size : sequence of int
+            Rows and columns of the array, where the wider window ends.
+        reach : (int, int)
+
+        Returns
+        -------
+        (Coarsening, (slice, slice), (slice, slice))
+            Also the wider window, and where the pixels of this one are in the wider result.
+        """
+        shape, edges, wider, within = [], [], [], []
+        ranges = zip(window, size, reach, self.spans(window), self.steps, self.shape, strict=True)
+        for axis, end, most, (start, stop), step, count in ranges:
+            before, after = (min(most, int(left / step + CLOSE)) for left in (start, end - stop))
+            low, high = start - before * step, stop + after * step
+            first = min(axis.start, max(0, int(low + CLOSE)))
+            wider.append(slice(first, max(axis.stop, min(end, math.ceil(high - CLOSE)))))
+            edges.append((low - first, high - first))
+            shape.append(before + count + after)
+            within.append(slice(before, before + count))
+        how = replace(self, shape=(shape[0], shape[1]), edges=(edges[0], edges[1]))
+        return how, (wider[0], wider[1]), (within[0], within[1])
 
     def flipped(self, dims: Iterable[int], size: tuple[int, ...]) -> Coarsening:
         """Return that of a window of ``size`` after a flip along ``dims``, -2 for y, -1 for x."""

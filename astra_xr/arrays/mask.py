@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -55,7 +56,7 @@ class ClassMask:
         InvalidDataset
             As of :meth:`valid`.
         """
-        return _dilated(self.bare(stored), self.dilate) | _unknown(stored, others)
+        return _dilated(self.bare(stored), *[self.dilate] * 2) | _unknown(stored, others)
 
     def bare(self, stored: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
         """Return True where a pixel has one of the classes, not dilated."""
@@ -103,10 +104,14 @@ class Above:
         self, values: npt.NDArray[Any], *others: npt.NDArray[Any]
     ) -> npt.NDArray[np.bool_]:
         """Return True where a pixel is masked, as in :class:`ClassMask` if its value is NaN."""
+        return _dilated(self.bare(values), *[self.dilate] * 2) | _unknown(values, others)
+
+    def bare(self, values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        """Return True where a value is above the limit, not dilated."""
         above: npt.NDArray[np.bool_] = values > self.limit
         if self.nodata is not None:
             above &= values != self.nodata
-        return _dilated(above, self.dilate) | _unknown(values, others)
+        return above
 
 
 def _unknown(stored: npt.NDArray[Any], others: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.bool_]:
@@ -119,19 +124,25 @@ def _unknown(stored: npt.NDArray[Any], others: Sequence[npt.NDArray[Any]]) -> np
     return unknown
 
 
-def _dilated(masked: npt.NDArray[np.bool_], radius: int) -> npt.NDArray[np.bool_]:
-    """Return True within ``radius`` pixels of a True, in the last two dimensions."""
-    if not radius or not masked.any():
+def _dilated(masked: npt.NDArray[np.bool_], down: int, across: int) -> npt.NDArray[np.bool_]:
+    """Return True within an ellipse around a True, in the last two dimensions.
+
+    Parameters
+    ----------
+    masked : ndarray
+    down, across : int
+        Rows and columns that it extends from the center; those of a disc are equal.
+    """
+    if not (down or across) or not masked.any():
         return masked
     wide, out = masked.copy(), masked.copy()
-    width = 0
-    for step in range(radius, -1, -1):  # rows away: the disc is narrowest there
-        reach = int((radius**2 - step**2) ** 0.5)
+    width, rows = 0, masked.shape[-2]
+    for step in range(down, -1, -1):  # rows away: the ellipse is narrowest there
+        reach = math.isqrt((down**2 - step**2) * across**2 // down**2) if down else across
         for shift in range(width + 1, reach + 1):
             wide[..., shift:] |= masked[..., :-shift]
             wide[..., :-shift] |= masked[..., shift:]
         width = reach
-        rows = masked.shape[-2]
         if step < rows:
             out[..., step:, :] |= wide[..., : rows - step, :]
             out[..., : rows - step, :] |= wide[..., step:, :]
@@ -177,18 +188,19 @@ class MaskArray(ComputedArray):
         return masked
 
     async def coarse(self, index: Index, how: Coarsening) -> npt.NDArray[Any] | None:
-        """Mask by fewer pixels of the classes, dilated as far; see :meth:`LazyArray.coarse`."""
+        """Mask by fewer pixels of the classes, also around; see :meth:`LazyArray.coarse`."""
         if index.window is None:
             return None
         how = replace(how, average=False)
+        reach = [round(self._mask.dilate / step) for step in how.steps]
+        wide, window, (rows, cols) = how.widened(index.window, self.shape[-2:], reach)
 
         async def read(variable: xr.Variable) -> npt.NDArray[Any]:
-            return await coarse(variable[index.axes], how)
+            return await coarse(variable[(*index.axes[:-2], *window)], wide)
 
         values = await _needed(self._inputs, read)
-        # Pixels of a single row are wider than high.
-        dilate = round(self._mask.dilate / max(how.steps))
-        return replace(self._mask, dilate=dilate)(*values)
+        masked = _dilated(self._mask.bare(values[0]), *reach) | _unknown(values[0], values[1:])
+        return masked[..., rows, cols]
 
 
 async def _needed(

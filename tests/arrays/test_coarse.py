@@ -199,3 +199,37 @@ def test_margins_of_clouds_in_a_single_row(dim: str) -> None:
     mask = ds.isel({dim: [155]}).astra.mask(dilate=14)
     image = coarser(mask.to_dataset(), 30).mask.values.ravel()
     np.testing.assert_array_equal(np.flatnonzero(image), [14, 15, 16])
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("by", ["SCL", "probability", lambda block: block.SCL == 9])
+@pytest.mark.parametrize("dilate", [20, 40])
+def test_margins_of_clouds_beside_a_part(dilate: int, by: Any, turned: bool) -> None:
+    """Clouds beside a part reach into it, as in the whole."""
+    clouds = np.random.default_rng(2).random((32, 32)) > 0.99
+    cloudy = np.kron(clouds, np.ones((8, 8), bool))
+    bands = {"SCL": np.where(cloudy, 9, 4).astype("uint8"), "cloud": 90.0 * cloudy}
+    attrs = {"mission": "sentinel-2"}
+    ds = xr.Dataset({name: (("y", "x"), each) for name, each in bands.items()}, attrs=attrs)
+    mask = ds.astra.mask(by=by, dilate=dilate).to_dataset()
+    whole = coarser(mask, 32)
+    for rows, cols in ((slice(8, 24), slice(2, 32)), (slice(9, 11), slice(25, 30))):
+        pixels = (slice(8 * axis.start, 8 * axis.stop) for axis in (rows, cols))
+        part = mask.isel(dict(zip(("y", "x"), pixels, strict=True)))
+        expected = whole.mask[rows, cols]
+        assert not expected.all()
+        if turned:
+            part, expected = part.isel(x=slice(None, None, -1)), expected[:, ::-1]
+        size = max(part.sizes.values()) // 8
+        np.testing.assert_array_equal(coarser(part, size).mask, expected)
+
+
+def test_margins_of_clouds_beside_a_row() -> None:
+    """A cloud above a row reaches into it, though its pixels are wider than high."""
+    stored = np.full((300, 300), 4, np.uint8)
+    stored[150:160, 150:160] = 9
+    ds = xr.Dataset({"SCL": (("y", "x"), stored)}, attrs={"mission": "sentinel-2"})
+    mask = ds.astra.mask(dilate=20)
+    for row, there in ((129, []), (130, [15]), (150, [13, 14, 15, 16, 17])):
+        image = coarser(mask.isel(y=[row]).to_dataset(), 30).mask.values.ravel()
+        np.testing.assert_array_equal(np.flatnonzero(image), there)
