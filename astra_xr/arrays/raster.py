@@ -15,7 +15,7 @@ from astra_xr.arrays.base import LazyArray
 from astra_xr.arrays.coarsening import Coarsening
 from astra_xr.arrays.index import Axis, Index, positions_of
 from astra_xr.errors import AstraError, ReadError
-from astra_xr.model import Grid, Radiometry, UrlSource
+from astra_xr.model import Grid
 from astra_xr.reading.decoding import decoded_dtype, fitting
 from astra_xr.reading.engine import read
 from astra_xr.reading.headers import read_ahead
@@ -39,29 +39,11 @@ class RasterArray(LazyArray):
 
     Parameters
     ----------
-    source : UrlSource
-        Makes the URL at each read; the array itself holds none.
-    label : str
-        Scene and band, for messages.
-    shape : (int, int)
-        Rows and columns of the file.
-    transform, crs : tuple of float and str, optional
-        Position that the item gives for the file; see :class:`astra_xr.model.Grid`. A file with
-        another position is resampled to this one.
-    indexes : tuple of int
-        Planes of the file, from 1.
-    count : int, optional
-        Number of planes that the item gives for the file; more of them cause a warning.
-    radiometry : Radiometry
-        How to decode stored numbers.
-    by_plane : tuple of Radiometry, optional
-        The same for each plane, where they differ.
-    classes : tuple of int
-        Numbers of a class map; overviews that hold means of them are not used.
-    only_nodata : float, optional
-        The nodata value, whatever the file's own is.
+    whole : Window
+        The whole file, by its item, with its radiometry. A file with another position is resampled
+        to the one that the item gives.
     decode : bool
-        True: values in ``radiometry.unit``, float, nodata as NaN (unless it is ``as_is``).
+        True: values in the radiometry's unit, float, nodata as NaN (unless it is ``as_is``).
         False: stored numbers.
     planes : bool
         True: the array is (band, y, x). False: it is the one plane, (y, x).
@@ -70,7 +52,7 @@ class RasterArray(LazyArray):
     resampling : str, optional
         Method for a file with another position than its item gives; by default the usual one.
     scene : str
-        Id of the scene, with which ``label`` begins.
+        Id of the scene, with which the window's label begins.
     allow_large : bool
         True: read even what is larger than memory.
     """
@@ -82,51 +64,29 @@ class RasterArray(LazyArray):
 
     def __init__(
         self,
+        whole: Window,
         *,
-        source: UrlSource,
-        label: str,
-        shape: tuple[int, int],
-        indexes: tuple[int, ...],
-        radiometry: Radiometry,
         decode: bool,
         planes: bool,
-        transform: tuple[float, float, float, float, float, float] | None = None,
-        crs: str | None = None,
-        by_plane: tuple[Radiometry, ...] = (),
-        count: int | None = None,
-        classes: tuple[int, ...] = (),
-        only_nodata: float | None = None,
         warp: Warp | None = None,
         resampling: str | None = None,
         scene: str = "",
         allow_large: bool = False,
     ) -> None:
+        assert whole.radiometry
+        stored = np.dtype(whole.radiometry.dtype)
+        if decode and not whole.radiometry.as_is:
+            self._whole = replace(whole, dtype=decoded_dtype(stored))
+        else:
+            nodata = fitting(whole.radiometry.nodata, stored)
+            self._whole = replace(whole, radiometry=None, by_plane=(), nodata=nodata, dtype=stored)
         self._scene_length = len(scene)
         if allow_large:
             self.allow_large = True
-        decode = decode and not radiometry.as_is
-        stored = np.dtype(radiometry.dtype)
-        self._whole = Window(
-            source=source,
-            label=label,
-            shape=shape,
-            transform=transform,
-            crs=crs,
-            indexes=indexes,
-            rows=(0, shape[0]),
-            cols=(0, shape[1]),
-            radiometry=radiometry if decode else None,
-            by_plane=by_plane if decode else (),
-            nodata=None if decode else fitting(radiometry.nodata, radiometry.dtype),
-            count=count,
-            classes=classes,
-            only_nodata=only_nodata,
-            dtype=decoded_dtype(stored) if decode else stored,
-        )
         self._warp = warp
         self._resampling = resampling
-        grid = warp.target.shape if warp else shape
-        self.shape: tuple[int, ...] = (len(indexes), *grid) if planes else grid
+        grid = warp.target.shape if warp else whole.shape
+        self.shape: tuple[int, ...] = (len(whole.indexes), *grid) if planes else grid
 
     # A graph of many chunks pickles many arrays, so what the window has is not stored twice.
 

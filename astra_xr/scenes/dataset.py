@@ -18,6 +18,7 @@ from astra_xr.missions import MISSIONS
 from astra_xr.model import CLASS_ROLES, PROBABILITY_ROLE, Asset, Band, ClassValue, Radiometry
 from astra_xr.reading.decoding import fitting
 from astra_xr.reading.warp import Warp, usual_resampling
+from astra_xr.reading.window import Window
 from astra_xr.resolver.resolution import Resolution
 from astra_xr.scenes.chunks import SIDE, chunked
 from astra_xr.scenes.grid import as_grid, check_size, cut_of, grid_coords, target_grid
@@ -91,22 +92,12 @@ def band_variable(
         usual = usual_resampling(grid, asset.grid)
         warp = Warp(source=asset.grid, target=grid, resampling=resampling or usual)
     array = RasterArray(
-        source=asset.source,
-        label=f"{scene} {name}",
-        scene=scene,
-        shape=asset.grid.shape,
-        transform=asset.grid.transform,
-        crs=asset.grid.crs,
-        resampling=resampling,
-        indexes=asset.indexes,
-        count=None if asset.alone else len(asset.indexes),
-        radiometry=radiometry,
-        by_plane=asset.by_plane,
+        _whole_file(asset, f"{scene} {name}"),
         decode=options.mask_and_scale,
         planes=bool(asset.planes),
-        classes=_class_numbers(asset.band),
-        only_nodata=asset.band.nodata if asset.band.role == PROBABILITY_ROLE else None,
         warp=warp,
+        resampling=resampling,
+        scene=scene,
         allow_large=options.allow_large,
     )
     decoded = options.mask_and_scale and not radiometry.as_is
@@ -126,6 +117,26 @@ def band_variable(
     dims = ("band", "y", "x") if asset.planes else ("y", "x")
     variable = xr.Variable(dims, wrap(array), attrs, encoding)
     return variable[(..., *cut)] if cut else variable
+
+
+def _whole_file(asset: ReadableAsset, label: str) -> Window:
+    """Return the window of a whole file, as its item describes it."""
+    rows, cols = asset.grid.shape
+    return Window(
+        source=asset.source,
+        label=label,
+        shape=asset.grid.shape,
+        transform=asset.grid.transform,
+        crs=asset.grid.crs,
+        indexes=asset.indexes,
+        rows=(0, rows),
+        cols=(0, cols),
+        count=None if asset.alone else len(asset.indexes),
+        radiometry=asset.radiometry,
+        by_plane=asset.by_plane,
+        classes=_class_numbers(asset.band),
+        only_nodata=asset.band.nodata if asset.band.role == PROBABILITY_ROLE else None,
+    )
 
 
 def _class_numbers(band: Band) -> tuple[int, ...]:

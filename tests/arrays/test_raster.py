@@ -26,6 +26,7 @@ from astra_xr.reading.cache import tile_cache
 from astra_xr.reading.decoding import decode_into, decoded_dtype
 from astra_xr.reading.loop import run
 from astra_xr.reading.ranges import traffic
+from astra_xr.reading.window import Window
 from astra_xr.testing import write_cog
 
 ROWS, COLS = 700, 612
@@ -42,15 +43,16 @@ def path(stored: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def lazy(path: Path, *, planes: bool, decode: bool = False, dtype: str = "uint16") -> xr.Variable:
-    array = RasterArray(
+    whole = Window(
         source=FixedUrl(path.as_uri()),
         label="scene red",
         shape=(ROWS, COLS),
         indexes=(1, 2, 3) if planes else (2,),
         radiometry=Radiometry(dtype=dtype, scale=1e-4, offset=-0.1, nodata=0),
-        decode=decode,
-        planes=planes,
+        rows=(0, ROWS),
+        cols=(0, COLS),
     )
+    array = RasterArray(whole, decode=decode, planes=planes)
     dims = ("band", "y", "x") if planes else ("y", "x")
     return xr.Variable(dims, indexing.LazilyIndexedArray(array))
 
@@ -176,10 +178,11 @@ def test_complex_numbers_are_averaged_read_or_not(tmp_path: Path) -> None:
         blockxsize=64, blockysize=64,
     ) as file:  # fmt: skip
         file.write(pixels)
-    array = RasterArray(
+    whole = Window(
         source=FixedUrl((tmp_path / "slc.tif").as_uri()), label="scene vv", shape=(60, 80),
-        indexes=(1,), radiometry=Radiometry(dtype="complex64"), decode=True, planes=False,
+        indexes=(1,), rows=(0, 60), cols=(0, 80), radiometry=Radiometry(dtype="complex64"),
     )  # fmt: skip
+    array = RasterArray(whole, decode=True, planes=False)
     unread = xr.Variable(("y", "x"), indexing.LazilyIndexedArray(array))
     expected = pixels[0].reshape(6, 10, 8, 10).mean(axis=(1, 3))
     for variable in (unread, xr.Variable(("y", "x"), pixels[0])):

@@ -18,6 +18,7 @@ from astra_xr.arrays.raster import RasterArray
 from astra_xr.catalogs.urls import FixedUrl
 from astra_xr.model import Grid, Radiometry
 from astra_xr.reading.warp import Warp
+from astra_xr.reading.window import Window
 from astra_xr.sample import SCENE_ID
 from astra_xr.testing import write_cog
 from tests.signing import AskedUrl, SigningStorage
@@ -53,10 +54,11 @@ def storage(tmp_path: Path, pixels: np.ndarray) -> Iterator[SigningStorage]:
 
 
 def band(source: object, *, warp: Warp | None = None) -> xr.DataArray:
-    array = RasterArray(
+    whole = Window(
         source=source, label="scene red", shape=(SIZE, SIZE), indexes=(1,),  # type: ignore[arg-type]
-        radiometry=RADIOMETRY, decode=True, planes=False, warp=warp,
+        rows=(0, SIZE), cols=(0, SIZE), radiometry=RADIOMETRY,
     )  # fmt: skip
+    array = RasterArray(whole, decode=True, planes=False, warp=warp)
     return xr.DataArray(xr.Variable(("y", "x"), wrap(array)), name="red")
 
 

@@ -26,6 +26,7 @@ from astra_xr.model import Grid, Radiometry
 from astra_xr.reading.cache import tile_cache
 from astra_xr.reading.ranges import traffic
 from astra_xr.reading.warp import Warp
+from astra_xr.reading.window import Window
 from astra_xr.testing import RangeServer, write_cog
 
 ROWS, COLS = 1100, 1000
@@ -69,11 +70,12 @@ def lazy(
     path: Path, target: Grid, resampling: str, *, decode: bool = True, base: str = ""
 ) -> xr.Variable:
     source = Grid(crs="EPSG:32610", shape=(ROWS, COLS), transform=FILE)
-    array = RasterArray(
+    whole = Window(
         source=FixedUrl(f"{base}{path}"), label="scene red", shape=(ROWS, COLS), indexes=(1,),
-        radiometry=RADIOMETRY, decode=decode, planes=False,
-        warp=Warp(source=source, target=target, resampling=resampling),
+        rows=(0, ROWS), cols=(0, COLS), radiometry=RADIOMETRY,
     )  # fmt: skip
+    warp = Warp(source=source, target=target, resampling=resampling)
+    array = RasterArray(whole, decode=decode, planes=False, warp=warp)
     return xr.Variable(("y", "x"), indexing.LazilyIndexedArray(array))
 
 
@@ -143,11 +145,12 @@ def test_the_nearest_overview_at_or_finer_is_read(
 ) -> None:
     path = write_cog(tmp_path / "c.tif", stored, blocksize=128)
     target = coarser(size)
-    array = RasterArray(
+    whole = Window(
         source=FixedUrl(str(path)), label="scene red", shape=(ROWS, COLS), indexes=(1,),
-        radiometry=RADIOMETRY, decode=False, planes=False,
-        warp=Warp(source=coarser(10), target=target, resampling="average"),
+        rows=(0, ROWS), cols=(0, COLS), radiometry=RADIOMETRY,
     )  # fmt: skip
+    warp = Warp(source=coarser(10), target=target, resampling="average")
+    array = RasterArray(whole, decode=False, planes=False, warp=warp)
     before = traffic().bytes
     _ = xr.Variable(("y", "x"), indexing.LazilyIndexedArray(array)).values
     with rasterio.open(path, overview_level=level - 1) as file:
