@@ -20,6 +20,9 @@ from astra_xr.net.hosts import why_refused
 _log = logging.getLogger(__name__)
 
 _MOST_PAGES = 1000
+_MOST_EMPTY = 3
+"""Pages without items after which a search ends although there is a next one: an API that filters
+its pages has empty ones between others."""
 _NOT_TAKEN = (403, 404, 405, 415, 500, 501)
 """Answers to POST after which GET is used, which an API has to offer."""
 _LONGEST_GEOMETRY = 1500
@@ -89,13 +92,23 @@ class ItemSearch:
         sent = self._sent(terms)
         answer, request = self._first(sent)
         start, asked, seen = request, {_key(request)}, set[tuple[Any, str]]()
+        read = empty = 0
         while True:
             page = _page(answer, seen, service=self._title)
+            count = len(answer["features"])
+            read, empty = read + count, 0 if count else empty + 1
             following = self._next(answer, request, start.url, sent)
             if following is None:
                 yield page
                 return
-            if _key(following) in asked or not (page.items or page.broken):
+            again = _key(following) in asked
+            if empty and (again or empty > _MOST_EMPTY or read >= (page.matched or 0) > 0):
+                # Some have a next page for ever.
+                short = read < (page.matched or 0)
+                words = f"its pages end after {read} of {page.matched} items" if short else ""
+                yield replace(page, trouble=words)
+                return
+            if again or (count and not (page.items or page.broken)):
                 yield replace(page, trouble="its pages repeat themselves")
                 return
             if len(asked) >= _MOST_PAGES:
@@ -188,8 +201,6 @@ class ItemSearch:
         self, page: Mapping[str, Any], last: _Request, search: str, terms: Mapping[str, Any]
     ) -> _Request | None:
         """Return the request for the page after this one, or None."""
-        if not page["features"]:
-            return None
         for link in links_of(page):
             if link.get("rel") != "next" or not isinstance(link.get("href"), str):
                 continue

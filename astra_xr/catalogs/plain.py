@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from astra_xr.catalogs.base import Page
 from astra_xr.catalogs.documents import (
@@ -29,7 +29,7 @@ from astra_xr.catalogs.item_search import ItemSearch
 from astra_xr.catalogs.query import MOST, Query
 from astra_xr.catalogs.s3 import S3
 from astra_xr.catalogs.stac import StacCatalog, day_window, tile_window, time_window
-from astra_xr.errors import InvalidParameter, UpstreamError, redact
+from astra_xr.errors import InvalidParameter, SceneNotFound, UpstreamError, redact
 from astra_xr.missions import Item
 from astra_xr.model import SceneId
 from astra_xr.net.client import fetch_json
@@ -73,12 +73,16 @@ class PlainCatalog(UserStorage, StacCatalog):
 
     def find(self, scene: SceneId) -> dict[str, Any]:
         """Return the item by id, else by acquisition, with absolute hrefs."""
-        found = self._ask(scene) if self._items.offered() else list(self._walk(scene))
+        missing: list[str] = []
+        found = self._ask(scene, missing) if self._items.offered() else list(self._walk(scene))
         end = PurePosixPath(unquote(urlsplit(self._url).path)).name
         if len(found) == 1 and scene.text in (end, PurePosixPath(end).stem):
             # The URL of one item, whatever its file is called.
             return found[0]
-        item = pick(scene, found, catalog=self.title)
+        try:
+            item = pick(scene, found, catalog=self.title)
+        except SceneNotFound:
+            raise self._not_found(scene, missing) from None
         return resolved(item, self_link(item) or self._url)
 
     def search(self, query: Query) -> Iterator[Page]:
@@ -100,7 +104,7 @@ class PlainCatalog(UserStorage, StacCatalog):
             found = found or bool(page.items)
             items = [resolved(item, self_link(item) or self._url) for item in page.items]
             yield replace(page, items=items)
-        if query.collection and not found:
+        if query.collection and not found and not self._has(query.collection):
             no_collection(query, self._collections())
 
     def _paged(self, query: Query) -> Iterator[Page]:
@@ -125,6 +129,11 @@ class PlainCatalog(UserStorage, StacCatalog):
         items = newest_first(items)
         yield Page(items=items, broken=broken, matched=matched, trouble=trouble)
 
+    def _has(self, collection: str) -> bool:
+        """Return True if the API has a collection, which may be beyond the first page."""
+        answer = self._fetch(f"/collections/{quote(collection, safe='')}")
+        return isinstance(answer, Mapping) and answer.get("id") == collection
+
     def _collections(self) -> set[str]:
         """Return the ids of the API's collections, of the first page of their list."""
         answer = self._fetch("/collections")
@@ -136,10 +145,10 @@ class PlainCatalog(UserStorage, StacCatalog):
         """Return False: an item does not show that it comes from this catalog."""
         return False
 
-    def _ask(self, scene: SceneId) -> list[dict[str, Any]]:
+    def _ask(self, scene: SceneId, missing: list[str]) -> list[dict[str, Any]]:
         """Search all collections by item id, then by time."""
         names = spellings(scene)
-        items = self._search({"ids": names})
+        items = self._search({"ids": names}, missing)
         found = [item for item in items if item["id"] in names]
         if found:
             return found
@@ -152,7 +161,7 @@ class PlainCatalog(UserStorage, StacCatalog):
             window = day_window(scene.parts["day"])
         else:
             return []
-        return self._search({"datetime": window})
+        return self._search({"datetime": window}, missing)
 
     def _walk(self, scene: SceneId | None) -> Iterator[dict[str, Any]]:
         """Yield items of static files, those whose URL contains the id first; stop at its item.

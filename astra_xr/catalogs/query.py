@@ -100,11 +100,11 @@ class Query:
         return isinstance(cloud, int | float) and least <= cloud <= greatest
 
     def _matches_time(self, item: Item) -> bool:
-        when = time_of(item)
-        if self.when is None or when is None:
+        times = [time for time in (time_of(item), *_span_of(item)) if time]
+        if self.when is None or not times:
             return True
         start, stop = (_time(end) for end in self.when.split("/"))
-        return (start is None or start <= when) and (stop is None or when <= stop)
+        return (start is None or start <= max(times)) and (stop is None or min(times) <= stop)
 
     def _matches_area(self, item: Item) -> bool:
         outline = footprint(item) if self._area is not None else None
@@ -121,6 +121,13 @@ def time_of(item: Item) -> datetime | None:
     """Return when an item was acquired, or its acquisition began; None if it has no time."""
     properties = item.get("properties", {})
     return _time(properties.get("datetime")) or _time(properties.get("start_datetime"))
+
+
+def _span_of(item: Item) -> tuple[datetime | None, datetime | None]:
+    """Return the time span of an item, such as a composite of some days; None if it has none."""
+    properties = item.get("properties", {})
+    start, stop = (_time(properties.get(f"{end}_datetime")) for end in ("start", "end"))
+    return (start, stop) if start and stop else (None, None)
 
 
 def _time(text: Any) -> datetime | None:

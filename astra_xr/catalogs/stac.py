@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -68,18 +68,19 @@ class StacCatalog(Catalog):
         UpstreamError
             The catalog is down or its answer is invalid.
         """
+        missing: list[str] = []
         for lookup in self.lookups(scene):
-            candidates, item = choose(scene, self._look(lookup))
+            candidates, item = choose(scene, self._look(lookup, missing))
             if len(candidates) > 1:
                 raise AmbiguousSceneId(scene_id=str(scene), candidates=candidates)
             if item is not None:
                 return item
-        raise SceneNotFound(scene_id=str(scene), asked=[self.title])
+        raise self._not_found(scene, missing)
 
     def processings(self, scene: SceneId) -> list[dict[str, Any]]:
         """Return all items of the scene that this catalog has, the best first."""
         mission = MISSIONS[scene.mission]
-        found = [item for lookup in self.lookups(scene) for item in self._look(lookup)]
+        found = [item for lookup in self.lookups(scene) for item in self._look(lookup, [])]
         fitting = [item for item in found if mission.matches(scene.parts, item)]
         return ranked(mission, fitting, scene.parts)
 
@@ -109,7 +110,13 @@ class StacCatalog(Catalog):
             if link.get("rel") in ("self", "root", "parent", "collection")
         )
 
-    def _look(self, lookup: Lookup) -> list[dict[str, Any]]:
+    def _not_found(self, scene: SceneId, missing: Sequence[str]) -> SceneNotFound | UpstreamError:
+        """Return the error for a scene that is in no answer, which may lack items."""
+        if not missing:
+            return SceneNotFound(scene_id=str(scene), asked=[self.title])
+        return UpstreamError(service=self.title, reason=f"its answer lacks items: {missing[0]}")
+
+    def _look(self, lookup: Lookup, missing: list[str]) -> list[dict[str, Any]]:
         if isinstance(lookup, ById):
             found = self._fetch(
                 f"/collections/{quote(lookup.collection, safe='')}"
@@ -118,23 +125,27 @@ class StacCatalog(Catalog):
             return [] if found is None else [self._checked(found)]
         # Among equals, the collection listed first is taken.
         order = list(lookup.body["collections"])
-        items = self._search(lookup.body)
+        items = self._search(lookup.body, missing)
         return sorted(items, key=lambda item: _position(order, item.get("collection")))
 
-    def _search(self, body: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Return the items of a lookup, which is for one day of a tile.
+    def _search(self, body: Mapping[str, Any], missing: list[str]) -> list[dict[str, Any]]:
+        """Return the items of a lookup, and add to ``missing`` why there may be more.
 
         Raises
         ------
         UpstreamError
             As in :meth:`search`; or there are entries, but none is a STAC item.
         """
-        pages = list(itertools.islice(self._items.pages({"limit": _PAGE, **body}), _MOST_PAGES))
-        found = [item for page in pages for item in page.items]
-        broken = [reason for page in pages for reason in page.broken]
+        pages = self._items.pages({"limit": _PAGE, **body})
+        read = list(itertools.islice(pages, _MOST_PAGES))
+        found = [item for page in read for item in page.items]
+        broken = [reason for page in read for reason in page.broken]
         if broken and not found:
             reason = f"its answer is not a STAC item ({broken[0]})"
             raise UpstreamError(service=self.title, reason=reason)
+        missing += broken + [page.trouble for page in read if page.trouble]
+        if len(read) == _MOST_PAGES and next(pages, None):
+            missing.append(f"it has more than {len(found)} at this time; use the item's own id")
         return found
 
     def _fetch(self, path: str) -> Any:

@@ -84,8 +84,8 @@ class Usgs(StacCatalog):
                 raise
         return SignedUrl(url=href)
 
-    def _look(self, lookup: Lookup) -> list[dict[str, Any]]:
-        return joined(super()._look(lookup))
+    def _look(self, lookup: Lookup, missing: list[str]) -> list[dict[str, Any]]:
+        return joined(super()._look(lookup, missing))
 
 
 def joined(items: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

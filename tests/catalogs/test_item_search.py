@@ -16,7 +16,7 @@ import astra_xr
 from astra_xr.catalogs import _connect, connect
 from astra_xr.catalogs.base import Page
 from astra_xr.catalogs.query import Query
-from astra_xr.errors import AmbiguousSceneId, InvalidParameter, UpstreamError
+from astra_xr.errors import AmbiguousSceneId, InvalidParameter, SceneNotFound, UpstreamError
 from astra_xr.settings import Settings
 from conftest import Loopback
 from tests import items
@@ -46,11 +46,15 @@ class OddApi:
     Parameters
     ----------
     found : list of dict
-        What it holds; they come in this order, whatever is asked.
+        What it holds; they come in this order, whatever is asked. None leaves its place empty.
     methods : tuple of str
         Methods of the search links of its landing page.
     takes : tuple of str
         Methods that it really takes; others are answered by ``refusal``.
+    endless : bool
+        True: each page has a next one.
+    more : int
+        By how many it counts too many.
     following : callable
         Makes the ``next`` link from the number of the page that follows.
     """
@@ -67,7 +71,10 @@ class OddApi:
         page: int = 2,
         conforms: tuple[str, ...] = (),
         matched: bool = True,
+        endless: bool = False,
+        more: int = 0,
     ) -> None:
+        self.endless, self.more = endless, more
         self.found, self.page, self.takes = found, page, takes
         self.refusal = refusal or httpx.Response(405)
         self.following = following or (lambda n: {"href": f"{API}/search?page={n}"})
@@ -96,13 +103,13 @@ class OddApi:
         self.terms.append(told)
         number = int(told.get("page", 1))
         start = (number - 1) * self.page
-        features = self.found[start : start + self.page]
+        features = [each for each in self.found[start : start + self.page] if each is not None]
         links = []
-        if start + self.page < len(self.found):
+        if self.endless or start + self.page < len(self.found):
             links = [{"rel": "next", **self.following(number + 1)}]
         answer: Json = {"type": "FeatureCollection", "features": features, "links": links}
         if self.matched:
-            answer["numberMatched"] = len(self.found)
+            answer["numberMatched"] = sum(each is not None for each in self.found) + self.more
         return httpx.Response(200, json=answer)
 
 
@@ -286,6 +293,60 @@ def test_pages_without_end(network: Loopback, monkeypatch: pytest.MonkeyPatch) -
     assert (len(page.items), page.trouble) == (3, "it has more than 3 pages")
 
 
+@pytest.mark.parametrize("matched", [True, False])
+def test_pages_without_items_are_no_end(network: Loopback, matched: bool) -> None:
+    one, two, three = plots(3)
+    found = [one, None, None, None, None, two, None, None, three]
+    network.routes[HOST] = OddApi(found, matched=matched)
+    assert names() == ["plot-3", "plot-2", "plot-1"]
+    assert not pages()[-1].trouble
+
+
+@pytest.mark.parametrize("matched", [True, False])
+def test_a_next_page_for_ever_is_an_end(network: Loopback, matched: bool) -> None:
+    network.routes[HOST] = api = OddApi(plots(3), matched=matched, endless=True)
+    found = pages()
+    assert sum(len(page.items) for page in found) == 3
+    assert not found[-1].trouble
+    assert len(api.terms) <= 2 + 4
+    network.routes[HOST] = OddApi(plots(3), matched=matched, endless=True, more=2)
+    trouble = "its pages end after 3 of 5 items" if matched else ""
+    assert pages()[-1].trouble == trouble
+
+
+def test_a_composite_matches_all_times_of_its_span(network: Loopback) -> None:
+    (item,) = plots(1)
+    span = {"start_datetime": "2025-01-01T00:00:00Z", "end_datetime": "2025-01-08T23:59:59Z"}
+    for when in (None, "2025-01-04T12:00:00Z"):
+        item["properties"] |= {"datetime": when, **span}
+        network.routes[HOST] = OddApi([item])
+        for day, hit in (
+            ("2024-12-31", 0),
+            ("2025-01-01", 1),
+            ("2025-01-06", 1),
+            ("2025-01-09", 0),
+        ):
+            found = astra_xr.search("fields", datetime=day, catalog=API)
+            assert len(found) == hit
+
+
+def test_a_lookup_that_ends_early_is_not_none(
+    network: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, other = plots(2)
+    broken["assets"] = None
+    network.routes[HOST] = OddApi([broken, other])
+    with pytest.raises(UpstreamError, match="its answer lacks items: .*'plot-1' cannot be used"):
+        astra_xr.resolve("plot-1", catalog=API, sign=False)
+    monkeypatch.setattr("astra_xr.catalogs.stac._MOST_PAGES", 2)
+    network.routes[HOST] = OddApi(plots(5))
+    with pytest.raises(UpstreamError, match="it has more than 4 at this time; use the item's own"):
+        astra_xr.resolve("LC08_L2SP_044034_20250115_02_T1", catalog=API, sign=False)
+    network.routes[HOST] = OddApi(plots(4))
+    with pytest.raises(SceneNotFound):
+        astra_xr.resolve("LC08_L2SP_044034_20250115_02_T1", catalog=API, sign=False)
+
+
 def test_html_for_an_answer(network: Loopback) -> None:
     network.routes[HOST] = lambda request: httpx.Response(200, text="<html>Sign in</html>")
     with pytest.raises(UpstreamError, match="the answer is not JSON but HTML"):
@@ -299,6 +360,13 @@ def test_an_unknown_collection_names_the_closest(network: Loopback) -> None:
     network.routes[HOST] = OddApi(plots(2))
     with pytest.raises(InvalidParameter, match=r"which has fields; did you mean 'fields'\?"):
         pages(Query(collection="feilds"))
+    api = OddApi(plots(2))
+    beyond = {"id": "feilds", "type": "Collection"}
+    network.routes[HOST] = lambda request: (
+        httpx.Response(200, json=beyond) if request.url.path.endswith("/feilds") else api(request)
+    )
+    assert pages(Query(collection="feilds"))[-1].items == []  # listed on a later page
+    network.routes[HOST] = api
     # One that is there, with nothing of that time in it, is no mistake.
     assert names(Query(collection="fields", when="2020-01-01T00:00:00Z/..")) != []
     assert names(Query(collection="fields", when="../2020-01-01T00:00:00Z")) == []
