@@ -12,8 +12,8 @@ def raster_fields(asset: Mapping[str, Any], index: int = 1) -> dict[str, Any]:
     """Return type, nodata, scale, offset and unit of a plane of an asset's file.
 
     ``raster:bands`` of the extension's version 1 take precedence over STAC 1.1's ``bands``, these
-    over the asset, and ``raster:scale`` over ``scale``. An asset's plain ``scale`` is ignored: it
-    may be that of a map.
+    over the asset, and ``raster:scale`` over ``scale``. An asset's plain ``scale`` without an
+    ``offset`` is ignored, as it may be that of a map, and so is an ``offset`` without a ``scale``.
 
     Parameters
     ----------
@@ -32,6 +32,7 @@ def raster_fields(asset: Mapping[str, Any], index: int = 1) -> dict[str, Any]:
     >>> raster_fields(asset)
     {'nodata': 255, 'scale': 0.0001}
     """
+    pair = {"scale", "offset"}
     sources: list[Mapping[str, Any]] = [asset]
     for field in ("bands", "raster:bands"):
         entries = asset.get(field) or []
@@ -45,6 +46,6 @@ def raster_fields(asset: Mapping[str, Any], index: int = 1) -> dict[str, Any]:
         for name in _NAMES
         for key in (name, f"raster:{name}")
         if source.get(key) is not None
-        and (key != "scale" or source is not asset)
+        and (key not in pair or source is not asset or pair <= asset.keys())
         and (name != "unit" or isinstance(source[key], str))
     }

@@ -53,7 +53,19 @@ def on_grid(
     attrs: Mapping[str, Any],
     options: OpenOptions,
 ) -> xr.Dataset:
-    """Return bands on a grid as a Dataset; a band takes precedence over a coordinate's name."""
+    """Return bands on a grid as a Dataset; a band takes precedence over a coordinate's name.
+
+    Raises
+    ------
+    InvalidParameter
+        A band has the name of a dimension or of the CRS.
+    """
+    dims = {dim for each in variables.values() for dim in each.dims}
+    clash = sorted(variables.keys() & {*dims, "spatial_ref"})
+    if clash:
+        reason = "a Dataset has a coordinate of that name"
+        expected = f"other bands, or their planes by number, e.g. '{clash[0]}.1'"
+        raise InvalidParameter(name="bands", value=clash, expected=expected, reason=reason)
     others = {name: each for name, each in coords.items() if name not in variables}
     dataset = xr.Dataset(variables, coords=grid_coords(target, others), attrs=attrs)
     return chunked(dataset, options.chunks)

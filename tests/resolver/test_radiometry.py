@@ -333,6 +333,7 @@ class TestUnknownMission:
             ),
             ({"data_type": "int8", "raster:offset": -5}, 1, ("int8", 1, -5, None), None),
             ({"data_type": "cint16"}, 1, ("complex64", 1, 0, None), None),
+            ({"data_type": "int8", "scale": 0.5, "offset": 3}, 1, ("int8", 0.5, 3, None), None),
             # The type is the file's.
             ({"raster:bands": [{"scale": 2, "nodata": 0}]}, 1, ("", 2, 0, 0), None),
             ({"nodata": 9, "data_type": "other"}, 1, ("", 1, 0, 9), None),
@@ -371,6 +372,8 @@ class TestUnknownMission:
                 {"data_type": "int8"},
                 ("int8", 1, 0, None),
             ),
+            ({}, {"data_type": "int8", "scale": 25000}, ("int8", 1, 0, None)),
+            ({}, {"data_type": "int8", "offset": 7}, ("int8", 1, 0, None)),
         ],
     )
     def test_properties_of_the_item_are_of_all_its_bands(

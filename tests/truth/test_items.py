@@ -663,6 +663,25 @@ class TestMessages:
             opened(item, "a")
         assert set(np.unique(opened(item, "a.1"))) == {10, 80}
 
+    @pytest.mark.parametrize(
+        ("name", "planes", "count"),
+        [("x", 1, 1), ("y", 3, 1), ("spatial_ref", 1, 2), ("band", 3, 1), ("time", 1, 2)],
+    )
+    def test_a_band_with_the_name_of_a_coordinate(
+        self, tmp_path: Path, name: str, planes: int, count: int
+    ) -> None:
+        write_cog(tmp_path / "a.tif", np.full((planes, SIDE, SIDE), 7, "uint8"))
+        asset = {"href": str(tmp_path / "a.tif"), "type": COG}
+        scenes = [item_of({name: asset, "b": asset}) | {"id": str(n)} for n in range(count)]
+        for n, scene in enumerate(scenes):
+            scene["properties"] = {"datetime": f"2024-01-0{n + 1}T00:00:00Z"}
+        found = scenes if count > 1 else scenes[0]
+        open_any: Any = astra_xr.open_scenes if count > 1 else astra_xr.open_scene
+        for bands in (None, [name]):
+            with pytest.raises(InvalidParameter, match=rf"\['{name}'\].*e.g. '{name}\.1'"):
+                open_any(found, bands)
+        assert (open_any(found, [f"{name}.1"])[f"{name}.1"] == 7).all()
+
     def test_a_page_in_place_of_a_file(self, tmp_path: Path) -> None:
         (tmp_path / "a.tif").write_text("<!DOCTYPE html><html><p>Sign in</p></html>")
         item = item_of({"a": {"href": str(tmp_path / "a.tif"), "type": COG}})
