@@ -15,7 +15,7 @@ from astra_xr.arrays.base import LazyArray
 from astra_xr.arrays.blocks import at_once
 from astra_xr.arrays.coarsening import Coarsening
 from astra_xr.arrays.index import Index
-from astra_xr.arrays.lazy import points_of, unwrap, values_of
+from astra_xr.arrays.lazy import cut, unwrap, values_of
 from astra_xr.arrays.thumbnail import can_average, coarse
 from astra_xr.reading.loop import in_decode_thread, in_own_thread, together
 
@@ -51,9 +51,7 @@ class ComputedArray(LazyArray):
 
     def inputs(self, index: Index) -> Mapping[str, xr.Variable]:
         """Return each input cut to an index; see :meth:`LazyArray.inputs`."""
-        if index.points:
-            return {name: points_of(each, index) for name, each in self._inputs.items()}
-        return {name: each[index.axes] for name, each in self._inputs.items()}
+        return {name: cut(each, index) for name, each in self._inputs.items()}
 
     async def coarse(self, index: Index, how: Coarsening) -> npt.NDArray[Any] | None:
         """Compute from fewer pixels of the inputs; see :meth:`LazyArray.coarse`.

@@ -120,7 +120,13 @@ def _scenes_in_graph(variable: xr.Variable) -> set[str]:
     return {scene for key, scene in scenes.items() if key in keys}
 
 
-def points_of(variable: xr.Variable, index: Index) -> xr.Variable:
-    """Return the points of an index from a variable, lazily."""
+def cut(variable: xr.Variable, index: Index) -> xr.Variable:
+    """Return the part of a variable under an index, lazily.
+
+    If the index has more dimensions, the last ones count.
+    """
+    axes = index.axes[-variable.ndim :]
+    if not index.points:
+        return variable[axes]
     dims = [f"dim_{n}" for n in range(len(index.shape))]
-    return variable[tuple(xr.Variable(dims, axis) for axis in index.axes)]
+    return variable[tuple(xr.Variable(dims, axis) for axis in axes)]

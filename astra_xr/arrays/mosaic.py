@@ -16,7 +16,7 @@ from astra_xr.arrays.base import LazyArray
 from astra_xr.arrays.blocks import at_once
 from astra_xr.arrays.coarsening import Coarsening, Edges
 from astra_xr.arrays.index import Axis, Index, Positions, positions_of, range_of
-from astra_xr.arrays.lazy import points_of, unwrap, values_of, wrap
+from astra_xr.arrays.lazy import cut, unwrap, values_of, wrap
 from astra_xr.arrays.mask import ClassMask
 from astra_xr.arrays.thumbnail import can_average, coarse
 from astra_xr.model import PROBABILITY_ROLE
@@ -135,9 +135,9 @@ class MosaicArray(LazyArray):
         for step, _, part in _by_step(index):
             layers = self._layers(step, part)
             for number, layer in enumerate(layers):
-                needed[f"{step}.{number}"] = _under(layer.pixels, part)
+                needed[f"{step}.{number}"] = cut(layer.pixels, part)
                 if len(layers) > 1 and layer.classes is not None:
-                    needed[f"{step}.{number} classes"] = _under(layer.classes[0], part)
+                    needed[f"{step}.{number} classes"] = cut(layer.classes[0], part)
         return needed
 
     async def read(self, index: Index) -> npt.NDArray[Any]:
@@ -244,11 +244,6 @@ def _by_step(index: Index) -> list[tuple[int, Positions, Index]]:
     return list(zip(found.tolist(), groups, parts, strict=True))
 
 
-def _under(variable: xr.Variable, part: Index) -> xr.Variable:
-    """Cut a layer's variable, (y, x) or (band, y, x), to an index, lazily."""
-    return points_of(variable, part) if part.points else variable[part.axes[-variable.ndim :]]
-
-
 async def _mosaic(
     layers: Sequence[Layer], part: Index, read: Read, place: Place, dtype: np.dtype[Any]
 ) -> npt.NDArray[Any]:
@@ -257,7 +252,7 @@ async def _mosaic(
     for layer in layers:
         band, hiding = layer.classes if layer.classes and len(layers) > 1 else (None, None)
         variables = [layer.pixels] if band is None else [layer.pixels, band]
-        values, *stored = await together(read(_under(each, part)) for each in variables)
+        values, *stored = await together(read(cut(each, part)) for each in variables)
         found = unwrap(layer.pixels)
         missing, fill = await found[0].nodata() if found else (None, math.nan)
         values = layer.clipped(values, place, fill)

@@ -13,7 +13,7 @@ from affine import Affine
 from astra_xr.arrays.base import LazyArray
 from astra_xr.arrays.coarsening import Coarsening
 from astra_xr.arrays.index import Axis, Index, positions_of
-from astra_xr.arrays.lazy import points_of, unwrap, values_of, wrap
+from astra_xr.arrays.lazy import cut, unwrap, values_of, wrap
 from astra_xr.arrays.thumbnail import coarse
 
 _CLOSE = 1e-3
@@ -60,7 +60,7 @@ class RepeatedArray(LazyArray):
                 for axis, (factor, offset) in zip(index.axes[-2:], self._axes, strict=True)
             ]
             points = Index(axes=(*index.axes[:-2], *pixels), points=True)
-            return {"pixels": points_of(self._pixels, points)}
+            return {"pixels": cut(self._pixels, points)}
         rows, cols = (needed for needed, _ in self._under(index))
         return {"pixels": self._pixels[(*index.axes[:-2], rows, cols)]}
 
