@@ -10,9 +10,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
-from astra_xr.catalogs.hrefs import https_twins
+from astra_xr.catalogs.hrefs import https_twins, is_at
 from astra_xr.catalogs.s3 import Keys, header_signed
 from astra_xr.catalogs.stac import (
     ById,
@@ -40,7 +39,9 @@ _LOGIN_URL = (
     "https://identity.dataspace.copernicus.eu/auth/realms/CDSE/protocol/openid-connect/token"
 )
 _LOGIN_HOSTS = ("identity.dataspace.copernicus.eu", "dataspace.copernicus.eu")
-_DOMAIN = ".dataspace.copernicus.eu"
+_TOKEN_HOSTS = (".dataspace.copernicus.eu",)
+"""Hosts that may be sent a token."""
+
 _REGION = "default"
 _LIFE = 600.0
 """Lifetime of a token in seconds if the service does not report it."""
@@ -111,7 +112,7 @@ class Cdse(StacCatalog):
             endpoint = self._settings.cdse_s3_endpoint_url
             now = self._clock()
             return header_signed(href, keys, endpoint=endpoint, region=_REGION, now=now)
-        if _is_protected(href) and account:
+        if is_at(href, _TOKEN_HOSTS) and account:
             token = self._tokens.get(account, lambda: self._log_in(account), carried(refused))
             return bearer(href, token)
         return SignedUrl(url=href)
@@ -124,7 +125,9 @@ class Cdse(StacCatalog):
             hint = "Choose another asset."
             raise SigningError(href=href, reason="it is neither https nor s3", hint=hint)
         else:
-            missing = "there is no account" if _is_protected(href) and not self._login() else ""
+            missing = (
+                "there is no account" if is_at(href, _TOKEN_HOSTS) and not self._login() else ""
+            )
         if missing:
             raise SigningError(href=href, reason=missing, hint=_HOW_TO, no_keys=True)
 
@@ -159,9 +162,3 @@ class Cdse(StacCatalog):
         seconds = life if isinstance(life, int | float) and life > 0 else _LIFE
         ends = self._clock() + timedelta(seconds=seconds)
         return Token(value=value, expires_at=ends, life=seconds)
-
-
-def _is_protected(href: str) -> bool:
-    """Return True if a URL may be sent a token: this service's hosts, over https."""
-    parts = urlsplit(href)
-    return parts.scheme == "https" and str(parts.hostname).endswith(_DOMAIN)

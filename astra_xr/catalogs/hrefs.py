@@ -70,6 +70,21 @@ class UserStorage:
         return self._s3.sign(href, refused=refused)
 
 
+def is_at(href: str, domains: tuple[str, ...]) -> bool:
+    """Return True for an https URL of a host that ends in one of the domains.
+
+    Examples
+    --------
+    >>> is_at("https://a.nasa.gov/b.tif", (".nasa.gov",)), is_at("https://nasa.gov.eu/", (".gov",))
+    (True, False)
+    """
+    folded = href.casefold()
+    if not any(domain in folded for domain in domains):  # urlsplit is slow
+        return False
+    parts = urlsplit(href)
+    return parts.scheme == "https" and str(parts.hostname).endswith(domains)
+
+
 def https_twins(asset: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Yield the https alternates of an asset (STAC extension "alternate-assets")."""
     alternates = asset.get("alternate")

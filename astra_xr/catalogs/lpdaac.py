@@ -11,9 +11,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
-from astra_xr.catalogs.hrefs import end_of
+from astra_xr.catalogs.hrefs import end_of, is_at
 from astra_xr.catalogs.stac import ById, Lookup, StacCatalog, hls_name
 from astra_xr.catalogs.tokens import (
     Account,
@@ -34,7 +33,9 @@ from astra_xr.settings import Settings
 
 _LOGIN_HOST = "urs.earthdata.nasa.gov"
 _TOKEN_URL = f"https://{_LOGIN_HOST}/api/users/find_or_create_token"
-_DOMAINS = (".earthdata.nasa.gov", ".earthdatacloud.nasa.gov")
+_TOKEN_HOSTS = (".earthdata.nasa.gov", ".earthdatacloud.nasa.gov")
+"""Hosts that may be sent a token."""
+
 _RENEW_BEFORE = timedelta(minutes=5)
 _LIFE = timedelta(hours=1)
 """How long a token is kept if the service does not report its expiry."""
@@ -80,7 +81,7 @@ class LpDaac(StacCatalog):
     def owns(self, item: Item) -> bool:
         """Return True if the item's links point to this API, or its files to Earthdata."""
         hrefs = (str(asset.get("href", "")) for asset in item["assets"].values())
-        return super().owns(item) or any(map(_is_protected, hrefs))
+        return super().owns(item) or any(is_at(href, _TOKEN_HOSTS) for href in hrefs)
 
     def sign(self, href: str, *, refused: SignedUrl | None = None) -> SignedUrl:
         """Return the signed URL that the storage redirects to.
@@ -98,7 +99,7 @@ class LpDaac(StacCatalog):
         if refused:
             self._settings = self._settings.renewed()
         self.check(href)
-        if not _is_protected(href):
+        if not is_at(href, _TOKEN_HOSTS):
             return SignedUrl(url=href)
         entry = self._urls.get(
             href,
@@ -140,7 +141,7 @@ class LpDaac(StacCatalog):
         """Raise SigningError early if there is neither a token nor an account."""
         if not href.startswith(("https://", "http://")):
             raise SigningError(href=href, reason="it is not https", hint="Choose another asset.")
-        if _is_protected(href) and not self._settings.earthdata_token and not self._login():
+        if is_at(href, _TOKEN_HOSTS) and not self._settings.earthdata_token and not self._login():
             reason = "there is neither an Earthdata token nor an Earthdata account"
             raise SigningError(href=href, reason=reason, hint=_HOW_TO, no_keys=True)
 
@@ -175,12 +176,3 @@ class LpDaac(StacCatalog):
 def _basic(account: Account) -> Secret[str]:
     pair = ":".join(each.reveal() for each in account)
     return Secret(f"Basic {base64.b64encode(pair.encode()).decode()}")
-
-
-def _is_protected(href: str) -> bool:
-    """Return True if a URL may be sent a token: Earthdata's hosts, over https."""
-    folded = href.casefold()
-    if not any(domain in folded for domain in _DOMAINS):  # urlsplit is slow
-        return False
-    parts = urlsplit(href)
-    return parts.scheme == "https" and str(parts.hostname).endswith(_DOMAINS)

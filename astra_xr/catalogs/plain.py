@@ -25,7 +25,6 @@ from astra_xr.catalogs.documents import (
     wanted,
 )
 from astra_xr.catalogs.hrefs import UserStorage
-from astra_xr.catalogs.item_search import ItemSearch
 from astra_xr.catalogs.query import MOST, Query
 from astra_xr.catalogs.s3 import S3
 from astra_xr.catalogs.stac import StacCatalog, day_window, tile_window, time_window
@@ -67,9 +66,8 @@ class PlainCatalog(UserStorage, StacCatalog):
             expected = "a URL without user, query or fragment"
             raise InvalidParameter(name="catalog", value=url, expected=expected)
         self.name = self.title = url
-        super().__init__(url=url, timeout=settings.timeout)
+        super().__init__(url=url, timeout=settings.timeout, known=False)
         self._s3 = S3(settings)
-        self._items = ItemSearch(title=url, root=self._url, timeout=settings.timeout, known=False)
 
     def find(self, scene: SceneId) -> dict[str, Any]:
         """Return the item by id, else by acquisition, with absolute hrefs."""

@@ -124,7 +124,7 @@ class S3:
         failure = ""
         try:
             pays = bucket in _REQUESTER_PAYS or self._settings.aws_request_payer == "requester"
-            region = None if endpoint else region_of(bucket)
+            region = None if endpoint else bucket_region(bucket)
             store = _store(bucket, region, endpoint, keys, pays)
             url = obstore.sign(store, "GET", key, life)
         except (BaseError, TypeError, ValueError) as error:
@@ -279,11 +279,11 @@ def _store(
 
 
 def _unsigned(bucket: str, key: str, endpoint: str | None) -> str:
-    base = endpoint.rstrip("/") if endpoint else f"https://s3.{region_of(bucket)}.amazonaws.com"
+    base = endpoint.rstrip("/") if endpoint else f"https://s3.{bucket_region(bucket)}.amazonaws.com"
     return f"{base}/{bucket}/{quote(key, safe='/~')}"
 
 
-def region_of(bucket: str) -> str:
+def bucket_region(bucket: str) -> str:
     """Return the region of an AWS bucket; S3 reports it without credentials."""
     known = {**_PUBLIC, **_REQUESTER_PAYS}.get(bucket)
     url, name = f"https://s3.amazonaws.com/{bucket}", "x-amz-bucket-region"

@@ -47,10 +47,10 @@ Lookup = ById | BySearch
 class StacCatalog(Catalog):
     """Base of the catalogs with a STAC API: subclasses translate scene ids into lookups."""
 
-    def __init__(self, *, url: str, timeout: float) -> None:
+    def __init__(self, *, url: str, timeout: float, known: bool = True) -> None:
         self.root = self._url = url.rstrip("/")
         self._timeout = timeout
-        self._items = ItemSearch(title=self.title, root=self._url, timeout=timeout, known=True)
+        self._items = ItemSearch(title=self.title, root=self._url, timeout=timeout, known=known)
 
     def lookups(self, scene: SceneId) -> Iterable[Lookup]:
         """Return the lookups for a scene, the most specific first; empty if it is not served."""

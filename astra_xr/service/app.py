@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from astra_xr.catalogs import CATALOGS
+from astra_xr.catalogs import CATALOGS, ORDER, connect
 from astra_xr.conversion.stores import LocalStore, workroom
 from astra_xr.errors import AstraError, AuthenticationRequired, InvalidParameter
 from astra_xr.model import local_path
@@ -227,14 +227,11 @@ class Service:
             store = True
         except (OSError, AstraError):
             store = False
-        urls = {"earth-search": core.earth_search_url, "planetary-computer":
-                core.planetary_computer_url, "cdse": core.cdse_url, "usgs": core.usgs_url,
-                "lpdaac": core.lpdaac_url}  # fmt: skip
+        # The operator's own catalog is not asked; one without a URL is always there.
         named = core.catalog
-        if named is None:
-            catalogs = any(bool(probe(url)) for url in list(urls.values())[:2])
-        else:
-            catalogs = named not in urls or bool(probe(urls[named]))
+        names = ORDER["sentinel-2"][:2] if named is None else (named,) if named in CATALOGS else ()
+        roots = [connect(name, core).root for name in names]
+        catalogs = not any(roots) or any(bool(probe(root)) for root in roots)
         return {"store": store, "catalogs": catalogs}
 
     def _base(self, scheme: str, host: str) -> str:
