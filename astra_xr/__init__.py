@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from astra_xr.accessor import accessor as _accessor
 from astra_xr.accessor import array_accessor as _array_accessor
 from astra_xr.accessor import tree_accessor as _tree_accessor
+from astra_xr.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from astra_xr import errors, service
@@ -96,10 +97,6 @@ del _accessor, _array_accessor, _tree_accessor
 
 
 def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from importlib.metadata import version
-
-        return version("astra-xr")
     if name in _MODULES:
         return importlib.import_module(_MODULES[name])
     if name in _HOMES:

@@ -11,12 +11,12 @@ import sys
 import warnings
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from astra_xr.errors import AstraError, InvalidParameter, UpstreamError
 from astra_xr.extras import require
+from astra_xr.version import __version__
 
 if TYPE_CHECKING:
     from astra_xr.service.keys import KeyFile
@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"astra-xr {version('astra-xr')}")
+    parser.add_argument("--version", action="version", version=f"astra-xr {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     demo = commands.add_parser("demo", help="open the built-in sample scene and save two images")

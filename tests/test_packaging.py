@@ -12,6 +12,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
+from astra_xr.version import __version__
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 EXTRAS = PROJECT["project"]["optional-dependencies"]
@@ -41,7 +43,7 @@ def recipe() -> Any:
 def test_the_recipe_requires_what_the_package_does(recipe: Any) -> None:
     project, needs = PROJECT["project"], recipe["requirements"]
     lowest = project["requires-python"].removeprefix(">=")
-    assert recipe["context"] == {"version": project["version"], "python_min": lowest}
+    assert recipe["context"] == {"version": __version__, "python_min": lowest}
     wanted = [Requirement(text) for text in project["dependencies"]]
     assert not any(each.marker for each in wanted)
     names = [CONDA.get(each.name, each.name.lower()) for each in wanted]
@@ -127,12 +129,11 @@ def test_the_changelog_has_the_version_or_says_that_it_is_to_come() -> None:
     links = dict(re.findall(r"^\[(.+?)\]: (https://\S+)$", text, re.MULTILINE))
     assert list(links) == [name for name, _ in versions]
     assert all(link.startswith(PROJECT["project"]["urls"]["Source"]) for link in links.values())
-    version = PROJECT["project"]["version"]
     if len(versions) == 1:
-        assert f"what follows will be {version}." in text
+        assert f"what follows will be {__version__}." in text
     else:
-        assert versions[1][0] == version
+        assert versions[1][0] == __version__
         assert versions[1][1]
-        assert links["Unreleased"].endswith(f"/compare/v{version}...HEAD")
+        assert links["Unreleased"].endswith(f"/compare/v{__version__}...HEAD")
     kinds = set(re.findall(r"^### (.+)$", text, re.MULTILINE))
     assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}

@@ -20,6 +20,7 @@ import pytest
 from astra_xr.cli import main
 from astra_xr.missions import MISSIONS
 from astra_xr.resolver.ids import parse_scene_id
+from astra_xr.version import __version__
 from tests.servers import answers, free_port, running, wait_until
 
 ROOT = Path(__file__).parents[1]
@@ -147,7 +148,7 @@ def test_links_agree_with_the_public_home() -> None:
 def test_the_citation_agrees_with_the_package() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     citation = (ROOT / "CITATION.cff").read_text()
-    assert f"\nversion: {project['version']}\n" in citation
+    assert f"\nversion: {__version__}\n" in citation
     assert f"\nrepository-code: {project['urls']['Source']}\n" in citation
     urls = project["urls"]
     owner, name = urlsplit(urls["Source"]).path.strip("/").split("/")

@@ -10,7 +10,6 @@ import re
 import time
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
-from importlib.metadata import version
 from typing import Any, TypeVar
 
 import httpx
@@ -29,6 +28,7 @@ from astra_xr.net.hosts import why_refused
 from astra_xr.net.proxies import Proxied
 from astra_xr.net.retries import Retryable, time_left, with_retries
 from astra_xr.secret import Secret, plain
+from astra_xr.version import __version__
 
 T = TypeVar("T")
 
@@ -115,7 +115,7 @@ def _client_of(pid: int) -> httpx.Client:
         logging.getLogger(name).addFilter(_RedactUrls())
     return httpx.Client(
         transport=_InTime(_transport()),
-        headers={"User-Agent": f"astra-xr/{version('astra-xr')}"},
+        headers={"User-Agent": f"astra-xr/{__version__}"},
         follow_redirects=True,
         event_hooks={"response": [_guard_redirect]},
     )

@@ -9,7 +9,6 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
 import aiohttp
@@ -19,6 +18,7 @@ from yarl import URL
 from astra_xr.extras import require
 from astra_xr.net.budget import MOST_REQUESTS, Budget, Line
 from astra_xr.net.proxies import proxy_of
+from astra_xr.version import __version__
 
 _MOST = 80
 """Connections of the process, over all hosts."""
@@ -162,7 +162,7 @@ class Host:
                 read_bufsize=1 << 18,
                 timeout=aiohttp.ClientTimeout(sock_connect=NO_PROGRESS, sock_read=NO_PROGRESS),
                 headers={
-                    "User-Agent": f"astra-xr/{version('astra-xr')}",
+                    "User-Agent": f"astra-xr/{__version__}",
                     "Accept-Encoding": "identity",
                 },
             )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -96,21 +96,22 @@ def keep_call(
             raise _UnknownCall("by a URL with a query or a user, which may hold a secret")
     except _UnknownCall as error:
         arguments, reason = {}, str(error)
+    bands = {name: ds.variables[name] for name in ds.data_vars}
     record = Record(
         function=function,
         reason=reason,
         note=note,
         arguments=arguments,
-        bands={str(name): native_of(ds, name) for name in ds.data_vars},
-        dtypes={str(name): str(each.dtype) for name, each in ds.data_vars.items()},
-        spans={dim: _span(ds[dim].values) for dim in ("y", "x") if dim in ds.coords},
+        bands={str(name): native_of(ds, name) for name in bands},
+        dtypes={str(name): str(each.dtype) for name, each in bands.items()},
+        spans={dim: _span(ds.variables[dim].values) for dim in ("y", "x") if dim in ds.coords},
         labels={} if reason else labels_of(ds),
         stacked="time" in ds.dims,
         nodes=list(nodes),
         node=node,
     )
-    text = json.dumps(asdict(record))
-    for variable in ds.data_vars.values():
+    text = json.dumps(vars(record))
+    for variable in bands.values():
         variable.encoding[KEY] = text
     return ds
 
@@ -150,7 +151,7 @@ def joined_record(nodes: Mapping[str, xr.Dataset], finest: str) -> str | None:
     if any(each != shared[0] for each in shared):
         return None
     spans = found[list(nodes).index(finest)].spans
-    return json.dumps(asdict(replace(shared[0], spans=spans)))
+    return json.dumps(vars(replace(shared[0], spans=spans)))
 
 
 class _UnknownCall(Exception):

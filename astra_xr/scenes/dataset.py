@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Mapping
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -26,6 +24,7 @@ from astra_xr.scenes.options import OpenOptions
 from astra_xr.scenes.readable_asset import ReadableAsset, readable_assets
 from astra_xr.scenes.stack_grid import outside, part_of
 from astra_xr.scenes.time_steps import scene_coords
+from astra_xr.version import __version__
 
 
 def dataset_of(resolution: Resolution, options: OpenOptions) -> xr.Dataset:
@@ -224,13 +223,8 @@ def origin_of(resolution: Resolution) -> dict[str, str]:
         **({"catalog": resolution.catalog} if resolution.catalog else {}),
         **({"item_url": urls[0]} if urls else {}),
         **({"resolved_at": f"{time:%Y-%m-%dT%H:%M:%SZ}"} if time else {}),
-        "resolved_by": f"astra-xr {_version()}",
+        "resolved_by": f"astra-xr {__version__}",
     }
-
-
-@functools.cache
-def _version() -> str:
-    return version("astra-xr")
 
 
 def attrs_of(resolution: Resolution) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import html
 import json
 import re
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from astra_xr.resolver.routing import FORMATS
 from astra_xr.service.parameters import TABLE, parameter
 from astra_xr.service.problems import PLAIN, PROBLEM_TYPE, STATUS
 from astra_xr.service.signing import FIELDS
+from astra_xr.version import __version__
 
 _TEXT: dict[str, Any] = {"type": "string"}
 _NUMBER: dict[str, Any] = {"type": "number"}
@@ -267,7 +267,7 @@ def openapi() -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "Asset Resolver API",
-            "version": version("astra-xr"),
+            "version": __version__,
             "description": "Resolve a scene id to the signed URLs of its bands.",
         },
         "servers": [{"url": "/", "description": "The service of this document."}],
