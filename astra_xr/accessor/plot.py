@@ -94,6 +94,11 @@ def draw(da: xr.DataArray, max_pixels: int, options: dict[str, Any]) -> Any:
     if da.sizes.get("band") == 1:  # as rioxarray opens a file of one band
         da = da.isel(band=0)
     _check_dims(da)
+    if da.dtype.kind not in "biuf":
+        needs = f"real numbers, not {da.dtype}"
+        raise InvalidDataset(
+            method="plot()", needs=needs, hint="Convert them, e.g. abs() of complex ones."
+        )
     if da.sizes.get("band", 3) not in (3, 4):
         needs = f"one band, or 3 or 4 bands as an image, not {da.sizes['band']}"
         raise InvalidDataset(method="plot()", needs=needs, hint="Choose one, e.g. .isel(band=0).")
@@ -133,6 +138,8 @@ def _check_dims(da: xr.DataArray) -> None:
 def _value_options(da: xr.DataArray, name: str, given: dict[str, Any]) -> dict[str, Any]:
     """Return the default limits, colormap and label of values that are not classes."""
     usual: dict[str, Any] = {"robust": True, "cmap": default_colormap(da)}
+    if da.dtype == bool:  # also if all are the same
+        usual = {"vmin": 0, "vmax": 1, "cmap": "gray"}
     limited = {"vmin", "vmax", "levels", "norm", "colors"} & given.keys()
     maps = usual["cmap"], given.get("cmap", usual["cmap"])
     if all(map(is_diverging, maps)) and not limited:
@@ -163,6 +170,8 @@ def _imshow(
 ) -> Any:
     """Draw by xarray, with proportions as on the ground."""
     options = usual | given
+    if usual.get("cbar_kwargs") and given.get("cbar_kwargs"):
+        options["cbar_kwargs"] = usual["cbar_kwargs"] | given["cbar_kwargs"]
     if not da.size:
         needs = f"pixels, which this selection does not have {dict(da.sizes)}"
         hint = "y often descends: .sel(y=slice(north, south))."
@@ -171,7 +180,8 @@ def _imshow(
     if further and facets:
         if further[0] in da.indexes and not da.indexes[further[0]].is_unique:
             da = da.drop_vars([further[0]])  # panels are numbered
-        options = {"col": further[0], "col_wrap": min(4, da.sizes[further[0]])} | options
+        wrapped = {"col": further[0], "col_wrap": min(4, da.sizes[further[0]])}
+        options = options if options.get("row") else wrapped | options
     if options.get("add_colorbar") is False:
         options = {name: each for name, each in options.items() if name != "cbar_kwargs"}
     da = da.load()  # not where errors are taken for those of options
@@ -182,7 +192,7 @@ def _imshow(
         axes.set_aspect("equal")
         axes.locator_params(nbins=5)
         axes.ticklabel_format(style="plain", useOffset=False)
-    if not several:
+    if not several and options.get("add_labels", True):
         drawn.axes.set_title(title)
     return drawn
 

@@ -184,6 +184,28 @@ def test_steps_of_time_and_pictures() -> None:
     assert ds.visual.astra.plot().get_array().shape[:2] == (99, 99)
 
 
+def test_steps_of_time_one_below_the_other() -> None:
+    ds = scene(["red"]).isel(x=slice(99), y=slice(99))
+    grid = xr.concat([ds.red, ds.red], "time").rename("red").astra.plot(row="time")
+    assert grid.axs.shape == (2, 1)
+
+
+@pytest.mark.parametrize("value", [False, True])
+def test_a_mask_of_one_value_is_black_or_white(value: bool) -> None:
+    image = xr.DataArray(np.full((9, 9), value), dims=("y", "x")).astra.plot()
+    assert image.cmap(image.norm(float(value)))[:3] == (float(value),) * 3
+
+
+def test_options_of_the_colorbar_and_no_labels() -> None:
+    ds = scene(["red", "SCL"]).isel(x=slice(60), y=slice(40))
+    bar = ds.red.astra.plot(cbar_kwargs={"shrink": 0.5}).colorbar
+    assert bar.ax.get_ylabel() == "Red reflectance"
+    assert ds.SCL.astra.plot(cbar_kwargs={"shrink": 0.5}).colorbar.ax.get_ylabel() == ""
+    assert ds.red.astra.plot(add_labels=False, figsize=(3, 3)).axes.get_title() == ""
+    with pytest.raises(errors.InvalidDataset, match="real numbers, not complex"):
+        (ds.red * 1j).astra.plot()
+
+
 def test_thumbnails_read_overviews() -> None:
     ds = scene(["red", "green", "blue", "SCL"])
     tile_cache.clear()
