@@ -133,10 +133,10 @@ def _span_of(item: Item) -> tuple[datetime | None, datetime | None]:
 def _time(text: Any) -> datetime | None:
     """Read an RFC 3339 time or a date; None for ``..`` and invalid text."""
     try:
-        when = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
+        when = datetime.fromisoformat(text.upper())
+        return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
+    except (AttributeError, ValueError, OverflowError):
         return None
-    return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 
 def make_query(

@@ -86,12 +86,14 @@ class Hit:
             return None
         properties = item.get("properties", {})
         cloud = properties.get("eo:cloud_cover")
-        text = properties.get("datetime") or properties.get("start_datetime")
+        text, time = properties.get("datetime"), time_of(item)
+        if time and time_of({"properties": {"datetime": text}}) is None:
+            text = time.isoformat().replace("+00:00", "Z")
         geometry = item.get("geometry")
         name = mission.id_of(parts) if mission else str(item["id"])
         row = Row(
             id=FoundId(name),
-            datetime=text if isinstance(text, str) else "",
+            datetime=str(text).upper() if time else "",
             tile=parts.get("tile") or f"{parts.get('path', '')}{parts.get('row', '')}",
             cloud_cover=None if cloud is None else float(cloud),
             catalogs=(catalog.name,),
@@ -106,7 +108,7 @@ class Hit:
             key=acquisition_key(mission, parts) if mission else own,
             parts=parts,
             version=tuple(parts.get(part, "") for part in mission.version) if mission else (),
-            time=time_of(item) or _EVER,
+            time=time or _EVER,
         )
 
 

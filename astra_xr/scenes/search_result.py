@@ -136,7 +136,9 @@ class SearchResult(Rows, Sequence[str]):
         import pandas as pd
 
         frame = pd.DataFrame(map(_record, self.rows), columns=_COLUMNS)
-        frame["datetime"] = pd.to_datetime(frame["datetime"], utc=True, format="ISO8601")
+        # Years beyond those of pandas become NaT.
+        options: Any = {"utc": True, "format": "ISO8601", "errors": "coerce"}
+        frame["datetime"] = pd.to_datetime(frame["datetime"], **options)
         frame["cloud_cover"] = frame["cloud_cover"].astype(float)
         return frame
 

@@ -7,11 +7,12 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import numpy as np
 
+from astra_xr.catalogs.query import time_of as item_time
 from astra_xr.errors import InvalidItem, InvalidParameter
 from astra_xr.geometry import LONLAT, bounds_in
 from astra_xr.model import Radiometry
@@ -64,16 +65,18 @@ class Member:
         return None if cover is None else float(cover)
 
 
+_FIRST_YEAR, _LAST_YEAR = 1678, 2261
+"""Of datetime64[ns], which wraps around."""
+
+
 def time_of(resolution: Resolution) -> datetime:
     """Return the acquisition time of a scene, UTC; InvalidItem if its item reports none."""
-    properties = resolution.item.get("properties", {})
-    text = properties.get("datetime") or properties.get("start_datetime")
-    try:
-        time = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
-        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
+    time = item_time(resolution.item)
+    if time and _FIRST_YEAR <= time.year <= _LAST_YEAR:
+        return time
     reason = "a stack is sorted by time, and it has no datetime"
+    if time:
+        reason = f"a stack is sorted by time, and its datetime is in the year {time.year}"
     raise InvalidItem(item=resolution.full_id, reason=reason)
 
 

@@ -330,6 +330,20 @@ def test_a_composite_matches_all_times_of_its_span(network: Loopback) -> None:
             assert len(found) == hit
 
 
+def test_odd_times_of_rows(network: Loopback) -> None:
+    found = plots(4)
+    odd = ["2025-01-02t10:00:00z", "last week", None, "0001-01-01T00:00:00Z"]
+    for item, time in zip(found, odd, strict=True):
+        item["properties"] |= {"datetime": time, "start_datetime": "2024-05-06T00:00:00Z"}
+    del found[2]["properties"]["start_datetime"]
+    network.routes[HOST] = OddApi(found)
+    result = astra_xr.search("fields", catalog=API)
+    assert [row.datetime for row in result.rows] == [
+        "2025-01-02T10:00:00Z", "2024-05-06T00:00:00Z", "", "0001-01-01T00:00:00Z",
+    ]  # fmt: skip
+    assert result.to_dataframe()["datetime"].isna().tolist() == [False, False, True, True]
+
+
 def test_a_lookup_that_ends_early_is_not_none(
     network: Loopback, monkeypatch: pytest.MonkeyPatch
 ) -> None:

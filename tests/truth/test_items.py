@@ -652,6 +652,32 @@ def test_what_a_file_is_decides_on_its_offset_not_its_key(
     assert asset.radiometry.offset == pytest.approx(offset)
 
 
+@pytest.mark.parametrize(
+    ("told", "time"),
+    [
+        ("2024-06-01t10:00:00z", "2024-06-01T10:00:00"),
+        ("2024-06-01T10:00:00+02:00", "2024-06-01T08:00:00"),
+        ("2024-06-01T10:00:00.123456789Z", "2024-06-01T10:00:00.123456"),
+        ("no time", "2023-01-01T00:00:00"),
+        (None, "2023-01-01T00:00:00"),
+        # Beyond those of datetime64[ns].
+        ("0001-01-01T00:00:00Z", None),
+        ("9999-12-31T23:59:59Z", None),
+    ],
+)
+def test_times(classes_file: Path, told: str | None, time: str | None) -> None:
+    asset = {"href": str(classes_file), "type": COG}
+    item = item_of({"a": asset}, datetime=told, start_datetime="2023-01-01T00:00:00Z")
+    ds = astra_xr.open_scene(item)
+    if time:
+        assert ds["time"].values == np.datetime64(time)
+        assert astra_xr.open_scenes([item])["time"].values == np.datetime64(time)
+    else:
+        assert "time" not in ds.coords
+        with pytest.raises(InvalidItem, match="its datetime is in the year"):
+            astra_xr.open_scenes([item])
+
+
 class TestMessages:
     @pytest.mark.parametrize("field", ["raster:bands", "bands"])
     def test_an_item_of_more_bands_than_its_file(self, classes_file: Path, field: str) -> None:
