@@ -44,13 +44,11 @@ def read_box(value: Any) -> Box:
     >>> read_box([-122.6, 37.4, -122.3, 37.6])
     (-122.6, 37.4, -122.3, 37.6)
     """
-    numbers = _box_numbers(value)
-    problem = ""
-    if len(numbers) == 4 and all(map(math.isfinite, numbers)):
-        west, south, east, north = numbers
-        problem = _box_problem(west, south, east, north)
+    box, problem = _box_in(value), ""
+    if box:
+        problem = _box_problem(*box)
         if not problem:
-            return west, south, east, north
+            return box
     elif hasattr(value, "__geo_interface__") or isinstance(value, Mapping):
         problem = "intersects= takes geometries and GeoDataFrames"
     expected = "(west, south, east, north) in degrees"
@@ -75,17 +73,31 @@ def _box_problem(west: float, south: float, east: float, north: float) -> str:
     return ""
 
 
-def _box_numbers(value: Any) -> list[float]:
-    """Return the four numbers of a box; fewer or more if it is none."""
+def _box_in(value: Any) -> Box | None:
     if getattr(value, "crs", None) and hasattr(value, "to_crs") and hasattr(value, "bbox"):
         value = value.to_crs(LONLAT).bbox
+    return flat_box(value)
+
+
+def flat_box(value: Any) -> Box | None:
+    """Return a box without its heights; None if it is none: four or six finite numbers.
+
+    Examples
+    --------
+    >>> flat_box([5, 50, 0, 6, 51, 100])
+    (5.0, 50.0, 6.0, 51.0)
+    """
     if isinstance(value, Mapping | str | bytes):
-        return []
+        return None
     try:
         numbers = [float(number) for number in value]
     except (TypeError, ValueError, OverflowError):
-        return []
-    return [*numbers[:2], *numbers[3:5]] if len(numbers) == 6 else numbers
+        return None
+    if len(numbers) not in (4, 6) or not all(map(math.isfinite, numbers)):
+        return None
+    # In a box of six numbers, the third and the sixth are heights.
+    half = len(numbers) // 2
+    return numbers[0], numbers[1], numbers[half], numbers[half + 1]
 
 
 def box_polygon(value: Any) -> Geometry:
@@ -149,7 +161,7 @@ def read_geometry(value: Any) -> dict[str, Any]:
         known = False
     if known and _on_earth(points):
         return geometry
-    if not known and len(_box_numbers(value)) == 4:
+    if not known and _box_in(value):
         reason = "bbox= takes boxes"
     elif not known:
         reason = "it has no CRS, which .set_crs() sets" if lacks_crs(value) else ""

@@ -13,6 +13,7 @@ import pandas as pd
 import shapely
 
 from astra_xr.catalogs.footprints import footprint
+from astra_xr.geometry import flat_box
 from astra_xr.resolver.search_rows import Row
 from astra_xr.scenes.time_steps import solar_day
 
@@ -116,7 +117,7 @@ def covered_fractions(
 
 def _day_of(row: Row) -> date:
     """Return the solar day of a scene."""
-    west, east = (row.bbox[0], row.bbox[len(row.bbox) // 2]) if row.bbox else (0.0, 0.0)
+    west, _, east, _ = flat_box(row.bbox) or (0.0, 0.0, 0.0, 0.0)
     return solar_day(pd.Timestamp(row.datetime).tz_localize(None), west, east)
 
 

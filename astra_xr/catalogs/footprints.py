@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import shapely
@@ -12,7 +12,7 @@ from shapely.affinity import translate
 from shapely.errors import ShapelyError
 from shapely.geometry.base import BaseGeometry
 
-from astra_xr.geometry import Box
+from astra_xr.geometry import Box, flat_box
 
 _NEAR = 1e-6
 """Degrees from ±180 within which a footprint reaches the edge of the map."""
@@ -64,13 +64,11 @@ def _by_geometry(value: Any) -> BaseGeometry | None:
     return None if whole.is_empty else whole
 
 
-def _by_box(box: Any) -> BaseGeometry | None:
-    if not isinstance(box, Sequence) or len(box) not in (4, 6):
+def _by_box(value: Any) -> BaseGeometry | None:
+    box = flat_box(value)
+    if box is None or box[1] > box[3]:
         return None
-    half = len(box) // 2
-    west, south, east, north = box[0], box[1], box[half], box[half + 1]
-    if not all(map(math.isfinite, (west, south, east, north))) or south > north:
-        return None
+    west, south, east, north = box
     found = _on_map(geometry.box(west, south, east + (360 if east < west else 0), north))
     return geometry.GeometryCollection(found) if found else None
 

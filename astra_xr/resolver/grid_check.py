@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from astra_xr.errors import InvalidParameter
-from astra_xr.geometry import Box, geometry_bounds, read_geometry
+from astra_xr.geometry import Box, flat_box, geometry_bounds, read_geometry
 from astra_xr.missions import Item
 from astra_xr.model import Grid
 
@@ -36,7 +35,7 @@ def contradiction(grid: Grid, item: Item, fields: Mapping[str, Any]) -> str:
     is compared, else the box of its ``geometry``; and, if that leaves open how large the grid is,
     the ``proj:bbox`` in the fields that the grid was read from.
     """
-    return _contradiction(grid, _box_of(item), _numbers(fields.get("proj:bbox")))
+    return _contradiction(grid, _box_of(item), flat_box(fields.get("proj:bbox")))
 
 
 @functools.lru_cache(maxsize=1024)
@@ -123,7 +122,7 @@ def _is_lonlat(crs: CRS) -> bool:
 
 def _box_of(item: Item) -> Box | None:
     """Return the box of an item; None without one in degrees, or if it is the whole world."""
-    box = _numbers(item.get("bbox"))
+    box = flat_box(item.get("bbox"))
     if box is None and item.get("geometry"):
         try:
             box = geometry_bounds(read_geometry(item["geometry"]))
@@ -133,20 +132,6 @@ def _box_of(item: Item) -> Box | None:
         return None
     everywhere = box[3] - box[1] > 170 and _span(box) > 340
     return None if everywhere else box
-
-
-def _numbers(value: Any) -> Box | None:
-    if not isinstance(value, list | tuple) or len(value) not in (4, 6):
-        return None
-    try:
-        numbers = [float(number) for number in value]
-    except (TypeError, ValueError, OverflowError):
-        return None
-    if not all(map(math.isfinite, numbers)):
-        return None
-    # In a box of six numbers, the third and the sixth are heights.
-    half = len(numbers) // 2
-    return numbers[0], numbers[1], numbers[half], numbers[half + 1]
 
 
 def _span(box: Box) -> float:

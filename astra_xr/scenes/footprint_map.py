@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from astra_xr.geometry import Box
+from astra_xr.geometry import Box, flat_box
 
 if TYPE_CHECKING:
     from astra_xr.resolver.search_rows import Row
@@ -116,10 +116,8 @@ def _rings(row: Row) -> list[_Ring]:
     try:
         polygons = {"Polygon": [found], "MultiPolygon": found}.get(str(kind)) or []
         rings = [[(float(p[0]), float(p[1])) for p in polygon[0]] for polygon in polygons]
-        if not rings and row.bbox is not None:
-            half = len(row.bbox) // 2
-            west, south = row.bbox[:2]
-            rings = [_box_ring((west, south, row.bbox[half], row.bbox[half + 1]))]
+        if not rings and (box := flat_box(row.bbox)):
+            rings = [_box_ring(box)]
     except (TypeError, ValueError, LookupError, OverflowError):
         return []
     # Some have longitudes up to 360 or more.

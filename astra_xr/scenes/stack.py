@@ -7,7 +7,6 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ from astra_xr.catalogs import AnyCatalog
 from astra_xr.errors import AstraError, InvalidDataset, InvalidParameter, UnknownBand
 from astra_xr.missions import MISSIONS, Item
 from astra_xr.missions.classes import MASKED
+from astra_xr.net.retries import in_threads
 from astra_xr.resolver.radiometry import RadiometryMode
 from astra_xr.resolver.resolution import Resolver
 from astra_xr.resolver.scene_input import HasItems, read_scenes
@@ -47,8 +47,8 @@ from astra_xr.scenes.time_steps import (
     check_alike,
     grouped,
     scene_claim,
+    scene_time,
     time_coords,
-    time_of,
 )
 
 if TYPE_CHECKING:
@@ -251,12 +251,11 @@ def _resolved(
         try:
             found = resolve_unsigned(scene, options, resolver)
             assets = readable_assets(found, options)
-            return Member(source=scene, resolution=found, assets=assets, time=time_of(found))
+            return Member(source=scene, resolution=found, assets=assets, time=scene_time(found))
         except AstraError as error:
             return error
 
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        answers = list(pool.map(member, scenes))
+    answers = in_threads(member, scenes, _AT_ONCE)
     members = [answer for answer in answers if isinstance(answer, Member)]
     pairs = zip(scenes, answers, strict=True)
     wrong = [(scene, answer) for scene, answer in pairs if isinstance(answer, AstraError)]
@@ -336,10 +335,7 @@ def _classes(
         for member in group
         if any(_meet(parts[member.id], parts[other.id]) for other in group if other is not member)
     ]
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        found = list(
-            pool.map(lambda member: _class_band(member, target, resolver, options), rivals)
-        )
+    found = in_threads(lambda each: _class_band(each, target, resolver, options), rivals, _AT_ONCE)
     return {m.id: value for m, value in zip(rivals, found, strict=True) if value is not None}
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from astra_xr.catalogs.query import time_of as item_time
+from astra_xr.catalogs.query import time_of
 from astra_xr.errors import InvalidItem, InvalidParameter
-from astra_xr.geometry import LONLAT, bounds_in
+from astra_xr.geometry import LONLAT, bounds_in, flat_box
 from astra_xr.model import Radiometry
 from astra_xr.resolver.resolution import Resolution
 from astra_xr.scenes.options import OpenOptions
@@ -69,9 +69,9 @@ _FIRST_YEAR, _LAST_YEAR = 1678, 2261
 """Of datetime64[ns], which wraps around."""
 
 
-def time_of(resolution: Resolution) -> datetime:
+def scene_time(resolution: Resolution) -> datetime:
     """Return the acquisition time of a scene, UTC; InvalidItem if its item reports none."""
-    time = item_time(resolution.item)
+    time = time_of(resolution.item)
     if time and _FIRST_YEAR <= time.year <= _LAST_YEAR:
         return time
     reason = "a stack is sorted by time, and it has no datetime"
@@ -92,7 +92,7 @@ def scene_coords(resolution: Resolution) -> dict[str, Any]:
     coords: dict[str, Any] = {}
     attrs = {"long_name": "scene id", "scene_id": resolution.full_id}
     with contextlib.suppress(InvalidItem):
-        time = time_of(resolution).replace(tzinfo=None)
+        time = scene_time(resolution).replace(tzinfo=None)
         coords["time"] = ((), np.datetime64(time, "ns"))
         # xarray keeps the id of the first scene that it combines; this shows which one that is.
         attrs["datetime"] = time.isoformat()
@@ -163,13 +163,11 @@ def solar_day(time: datetime, west: float, east: float) -> date:
 
 def _solar_day(member: Member) -> date:
     """Return the solar day at the center of a scene."""
-    bbox: Any = member.resolution.item.get("bbox")
-    try:
-        west, east = float(bbox[0]), float(bbox[len(bbox) // 2])
-    except (TypeError, ValueError, IndexError):
-        box = next(iter(member.assets.values())).geobox
-        west, east = bounds_in(box.extent, LONLAT).range_x
-    return solar_day(member.time, west, east)
+    box = flat_box(member.resolution.item.get("bbox"))
+    if box is None:
+        geobox = next(iter(member.assets.values())).geobox
+        box = bounds_in(geobox.extent, LONLAT).bbox
+    return solar_day(member.time, box[0], box[2])
 
 
 def time_coords(groups: Sequence[Sequence[Member]]) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +16,7 @@ from astra_xr.arguments import read_count, read_text
 from astra_xr.catalogs import ORDER, AnyCatalog, catalog_name
 from astra_xr.errors import AstraError, InvalidParameter, UnknownBand, redact
 from astra_xr.model import FoundId
-from astra_xr.net.retries import TimeLimit, time_limited
+from astra_xr.net.retries import TimeLimit, in_threads, time_limited
 from astra_xr.resolver.ids import parse_scene_id
 from astra_xr.scenes.open import open_scene
 from astra_xr.settings import Settings
@@ -168,14 +167,13 @@ def verify(
     first = scene_id.catalogs if isinstance(scene_id, FoundId) else ()
     usual = (*first, *ORDER.get(scene.mission, ()))
     order = list(dict.fromkeys(filter(None, named))) or list(dict.fromkeys(usual))
-    with ThreadPoolExecutor(max(1, len(order)), thread_name_prefix="astra-xr verifies") as pool:
-        seen = list(pool.map(lambda name: _open(scene_id, band, name), order))
-        readable = [each for each in seen if not each.error]
-        unknown = [each.error for each in seen if isinstance(each.error, UnknownBand)]
-        if unknown and not readable:
-            raise unknown[0]
-        window = _window(readable, size)
-        list(pool.map(lambda each: _read(each, window), readable))
+    seen = in_threads(lambda name: _open(scene_id, band, name), order, len(order))
+    readable = [each for each in seen if not each.error]
+    unknown = [each.error for each in seen if isinstance(each.error, UnknownBand)]
+    if unknown and not readable:
+        raise unknown[0]
+    window = _window(readable, size)
+    in_threads(lambda each: _read(each, window), readable, len(order))
     readable = [each for each in readable if not each.error]
     reference = max(
         readable,
