@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import ssl
 import sys
 from collections.abc import Callable, Iterator
@@ -128,6 +129,13 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = root / "astra-cache"
     folder.mkdir(exist_ok=True)
     return folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def interruptible() -> None:
+    """Tests interrupt themselves and their processes, which a shell's background jobs ignore."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True, scope="session")
