@@ -19,7 +19,9 @@ import astra_xr.scenes.open
 from astra_xr import warned
 from astra_xr.net import client, hosts, retries, storage
 from astra_xr.reading.cache import tile_cache
+from astra_xr.reading.gdal import _pyramids
 from astra_xr.reading.headers import header_cache
+from astra_xr.reading.overview import _holding_classes
 
 # Properties are held however slow the machine is, and start anew for each example what they need of
 # a fixture. Under CI they draw the same examples each time, so that what was green stays green.
@@ -101,7 +103,9 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
     client._client_of.cache_clear()
     monkeypatch.setattr(storage, "_exchange", transport.storage(storage._exchange))
     monkeypatch.setattr(hosts, "addresses_of", transport.addresses_of)
-    for cache in (header_cache, tile_cache, warned._seen, hosts.private_hosts):
+    for cache in (
+        header_cache, tile_cache, _pyramids, _holding_classes, warned._seen, hosts.private_hosts,
+    ):  # fmt: skip
         cache.clear()
     # Which hosts have answered, and waits for them: that of another test would not be noted again.
     for known in (retries._answered, retries._waits):

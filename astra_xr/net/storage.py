@@ -47,6 +47,9 @@ class Failure:
     first: bool = False
     """True: the host has never answered yet, and may not exist."""
 
+    web_page: bool = False
+    """True: the answer is a web page, such as that of a login."""
+
     @property
     def passing(self) -> bool:
         """Return True if a retry may help."""
@@ -198,7 +201,9 @@ async def _received(answer: aiohttp.ClientResponse, part: ByteRange) -> Failure 
     if (answer.content_length or 0) < _SMALL:
         # Read to its end, so that the connection can be reused.
         await answer.content.read(_SMALL)
-    return Failure(status=answer.status, retry_after=retry_after(answer.headers))
+    web_page = answer.status == 200 and answer.content_type == "text/html"
+    after = retry_after(answer.headers)
+    return Failure(status=answer.status, retry_after=after, web_page=web_page)
 
 
 def _reason(error: Exception) -> str:

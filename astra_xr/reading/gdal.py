@@ -290,7 +290,17 @@ def _image_of(dataset: rasterio.io.DatasetReader) -> Image:
     )
 
 
-_pyramids: ByteCache[tuple[Image, Pyramid]] = ByteCache("header_cache")
+@dataclass(frozen=True, kw_only=True)
+class _Known:
+    """The header of a file, and the version that it was read from."""
+
+    image: Image
+    pyramid: Pyramid
+    size: int
+    etag: str | None
+
+
+_pyramids: ByteCache[_Known] = ByteCache("header_cache")
 
 
 def gdal_pyramid(window: Window, file: RangeFile) -> Pyramid:
@@ -304,7 +314,7 @@ def gdal_pyramid(window: Window, file: RangeFile) -> Pyramid:
         It has another position than its item describes.
     """
     known = _pyramids.get(window.source)
-    if known is None:
+    if known is None or not run(file.unchanged(known.size, known.etag)):
         with _opened(file) as dataset:
             image, shapes = _image_of(dataset), [dataset.shape]
             count = len(dataset.overviews(1))
@@ -312,11 +322,12 @@ def gdal_pyramid(window: Window, file: RangeFile) -> Pyramid:
         for level in range(count):
             with _opened(file, overview_level=level) as dataset:
                 shapes.append(dataset.shape)
-        known = image, Pyramid(shapes=tuple(shapes), nodata=nodata, palette=palette)
-        _pyramids.put(window.source, known, 1000)
-    image, pyramid = known
-    check_item(file, window, image)
-    return pyramid
+        pyramid = Pyramid(shapes=tuple(shapes), nodata=nodata, palette=palette)
+        known = _Known(image=image, pyramid=pyramid, size=file.size or 0, etag=file.etag)
+        if file.etag:  # else a new version would go unnoticed
+            _pyramids.put(window.source, known, 1000)
+    check_item(file, window, known.image)
+    return known.pyramid
 
 
 def read_by_gdal(window: Window, file: RangeFile) -> npt.NDArray[Any]:
@@ -338,6 +349,9 @@ def read_by_gdal(window: Window, file: RangeFile) -> npt.NDArray[Any]:
     options = {"overview_level": window.level - 1} if window.level else {}
     try:
         with _opened(file, **options) as dataset:
+            known = _pyramids.get(window.source)
+            if window.level and known and (known.size, known.etag) != (file.size, file.etag):
+                raise file.changed()
             return _read(file, dataset, window)
     except ReadError:
         # The file may have changed.

@@ -161,6 +161,7 @@ async def _has_same_header(file: RangeFile, window: Window, layout: Layout, etag
     Servers behind one name may report different ETags for one file. All compressed tiles have the
     same offsets and sizes only if the pixels are the same.
     """
+    etags = {etag}
     for _ in range(_LOOKS):
         # Any of the servers may answer.
         other = file.reopened()
@@ -168,6 +169,9 @@ async def _has_same_header(file: RangeFile, window: Window, layout: Layout, etag
             found = await read_layout(other)
             if other.etag == etag:
                 return other.size == file.size and _alike(found, layout)
+            etags.add(str(other.etag))
+    if len(etags) > _LOOKS:
+        raise file.error("the server sends another ETag each time", "Download the file first.")
     return False
 
 

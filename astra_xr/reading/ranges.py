@@ -161,7 +161,7 @@ class RangeFile:
             path = local_path(self.signed.url)
             size, stamp, body = await in_thread(_pread, path, start, stop)
             if not self._note(size, stamp):
-                raise self._changed()
+                raise self.changed()
             works = True
             return memoryview(body)
         except OSError as error:
@@ -189,8 +189,10 @@ class RangeFile:
                 await self._renew(signed)
                 renewed = True
                 continue
-            if self.unconfirmed and failure.status == 416:
+            if self.unconfirmed and failure.status in (206, 416):
                 raise self.stale()
+            if self.size and failure.status == 416:
+                raise self.changed()
             if not failure.passing:
                 raise self.error(*_explain(failure))
             if patience is None:
@@ -241,7 +243,7 @@ class RangeFile:
         async with self._comparing:
             if etag not in self.other_etags:
                 if self.has_same_header is None or not await self.has_same_header(etag):
-                    raise self._changed()
+                    raise self.changed()
                 self.other_etags.add(etag)
 
     def _note(self, size: int | None, etag: str | None) -> bool:
@@ -263,10 +265,11 @@ class RangeFile:
         elif size == self.size and etag and self.has_same_header:
             return False
         else:
-            raise self._changed()
+            raise self.changed()
         return True
 
-    def _changed(self) -> ReadError:
+    def changed(self) -> ReadError:
+        """Return the error for a file that is of another version than before."""
         return self.error("the file changed while it was being read", "Read it again.")
 
     async def open_ahead(self, count: int) -> None:
@@ -323,11 +326,16 @@ _REASONS = {
     429: ("too many requests (HTTP 429)", "Wait a minute, then read again."),
 }
 
+_WEB_PAGE = (
+    "the server sent a web page instead of the file (HTTP 200)",
+    "Open its URL in a browser: it may require a login, or the file may be gone.",
+)
+
 
 def _explain(failure: Failure, patience: Patience | None = None) -> tuple[str, str]:
     """Return what went wrong, and what would help."""
     default = failure.reason or f"the storage answered HTTP {failure.status}", "Try again later."
-    reason, hint = _REASONS.get(failure.status, default)
+    reason, hint = _WEB_PAGE if failure.web_page else _REASONS.get(failure.status, default)
     if patience and failure.retry_after and failure.retry_after > patience.left:
         return (
             f"{reason}, retry after {failure.retry_after:.0f} s",

@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from affine import Affine
 
+import astra_xr
+from astra_xr.arrays.thumbnail import coarser
 from astra_xr.catalogs.urls import FixedUrl
 from astra_xr.errors import ReadError
 from astra_xr.reading import tiles
@@ -64,6 +67,43 @@ def test_servers_that_give_a_file_two_etags(server: RangeServer, tmp_path: Path)
     assert first <= 16 + 1 + 8
     np.testing.assert_array_equal(get(server), pixels(1))
     assert len(server.requests) == first + 16
+
+
+def test_a_server_whose_etags_are_no_versions(server: RangeServer, tmp_path: Path) -> None:
+    write_cog(tmp_path / "a.tif", pixels(1), blocksize=128, overviews=None)
+    server.rule = lambda request: Reply(headers={"etag": f'"{request.number}"'})
+    with pytest.raises(ReadError, match="another ETag each time. Download the file first"):
+        get(server)
+
+
+@pytest.mark.parametrize("compress", ["deflate", "lzma"], ids=["engine", "GDAL"])
+@pytest.mark.parametrize("where", ["local", "remote"])
+def test_overviews_of_a_file_that_is_replaced(
+    server: RangeServer, tmp_path: Path, compress: str, where: str
+) -> None:
+    """Those of its own header are read, not those that the file had before."""
+    path = tmp_path / "a.tif"
+
+    def write(side: int) -> None:
+        columns = np.broadcast_to(np.linspace(1, 9000, side), (side, side)).astype(np.uint16)
+        path.unlink(missing_ok=True)
+        write_cog(
+            path, columns, compress=compress, predictor=1, blocksize=128,
+            transform=Affine(5120 / side, 0, 499980, 0, -5120 / side, 4200000),
+        )  # fmt: skip
+
+    write(512)
+    href = str(path) if where == "local" else server.url("a.tif")
+    item = {"id": "a", "properties": {}, "assets": {"v": {"href": href}}, "geometry": None}
+    ds = astra_xr.open_scene(item | {"type": "Feature"})
+    first = coarser(ds, 16).v.values
+    write(1024)
+    tile_cache.clear()
+    if where == "remote":
+        with pytest.raises(ReadError, match="the file changed while it was being read"):
+            coarser(ds, 16)
+    with pytest.warns(UserWarning, match="the file has 1024 x 1024 pixels"):
+        np.testing.assert_allclose(coarser(ds, 16).v, first, atol=9)
 
 
 @pytest.mark.parametrize("compress", ["deflate", "none"])

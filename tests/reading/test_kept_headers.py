@@ -18,6 +18,7 @@ import rasterio
 
 import astra_xr
 from astra_xr.catalogs.urls import FixedUrl
+from astra_xr.errors import ReadError
 from astra_xr.model import SignedUrl
 from astra_xr.reading import loop
 from astra_xr.reading.cache import tile_cache
@@ -152,6 +153,16 @@ def test_a_file_that_became_much_smaller(server: RangeServer, files: Path) -> No
     write_cog(files / "new.tif", flat, blocksize=128, overviews=None)
     (files / "new.tif").replace(files / "a.tif")
     assert (get(server) == 7).all()
+
+
+def test_a_file_in_whose_place_is_a_web_page(server: RangeServer, files: Path) -> None:
+    write(files, 1)
+    get(server)
+    page = b"<html>not found</html>"
+    whole = {"Content-Range": f"bytes 0-{len(page) - 1}/{len(page)}"}
+    server.rule = lambda request: Reply(status=206, body=page, headers=whole)
+    with pytest.raises(ReadError, match="not a TIFF or JPEG 2000"):
+        get(server)
 
 
 def test_a_kept_header_of_another_shape_is_read_again(server: RangeServer, files: Path) -> None:

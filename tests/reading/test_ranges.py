@@ -94,6 +94,11 @@ def test_a_passing_fault_is_overcome(
         (Reply(headers={"Content-Range": "odd"}), "different range"),
         (Reply(status=429), "too many requests"),
         (Reply(status=418), "HTTP 418"),
+        (Reply(status=200, body=BODY), "does not support byte ranges"),
+        (
+            Reply(status=200, body=b"<html>", headers={"Content-Type": "text/html; charset=utf-8"}),
+            "sent a web page instead of the file.*may require a login",
+        ),
     ],
 )
 def test_a_lasting_fault_raises(server: RangeServer, reply: Reply, words: str) -> None:
@@ -104,10 +109,13 @@ def test_a_lasting_fault_raises(server: RangeServer, reply: Reply, words: str) -
     assert "a.bin" in caught.value.href
 
 
-def test_a_file_that_changes_under_the_reader_raises(server: RangeServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("body", [BODY[::-1], BODY[:100], b""], ids=["other", "shorter", "empty"])
+def test_a_file_that_changes_under_the_reader_raises(
+    server: RangeServer, tmp_path: Path, body: bytes
+) -> None:
     file = remote(server)
     file.read(0, 5)
-    (tmp_path / "a.bin").write_bytes(BODY[::-1])
+    (tmp_path / "a.bin").write_bytes(body)
     with pytest.raises(ReadError, match="changed while it was being read"):
         file.read(100_000, 100_005)
 
