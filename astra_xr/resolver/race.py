@@ -95,10 +95,9 @@ def race(
         while left or running.lanes:
             if left and running.silence() >= hedge:
                 running.start(left.pop(0))
-            won = running.wait(hedge if left else math.inf)
-            if won:
-                name, answer = won
-                return Finish(winner=name, answer=answer, failures=running.failures)
+            running.wait(hedge if left else math.inf)
+            if running.finish:
+                return running.finish
     finally:
         running.over.set()
     return Finish(winner=None, answer=None, failures=running.failures)
@@ -125,27 +124,17 @@ class _Lane(Generic[T]):
         return self.started or max(self.queued, self.runner.gate.answered)
 
 
-@dataclass(frozen=True)
-class _Trouble:
-    error: AstraError
-
-
-@dataclass(frozen=True)
-class _Answer(Generic[T]):
-    value: T
-
-
 class _Race(Generic[T]):
-    """The state of a race; only requests run in other threads."""
+    """The state of a race. Only requests run in other threads, which put what changes it."""
 
     def __init__(self, timeout: float, passed_over: tuple[type[AstraError], ...]) -> None:
         self._timeout = timeout
         self._passed_over = passed_over
-        self._news: queue.SimpleQueue[tuple[str, float | _Trouble | _Answer[T] | BaseException]]
-        self._news = queue.SimpleQueue()
+        self._news: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self.lanes: dict[str, _Lane[T]] = {}
         self.failures: dict[str, AstraError] = {}
         self.over = threading.Event()
+        self.finish: Finish[T] | None = None
 
     def start(self, runner: Runner[T]) -> None:
         self.lanes[runner.name] = _Lane(runner, time.monotonic())
@@ -154,15 +143,17 @@ class _Race(Generic[T]):
         threading.Thread(target=self._run, args=(runner,), name=name, daemon=True).start()
 
     def _run(self, runner: Runner[T]) -> None:
+        name, put = runner.name, self._news.put
+
         def ask() -> T | None:
             if self.over.is_set():
                 return None
             now = time.monotonic()
-            self._news.put((runner.name, now))
+            put(lambda: self._began(name, now))
             limit = TimeLimit(
                 until=now + self._timeout,
                 over=self.over,
-                troubled=lambda error: self._news.put((runner.name, _Trouble(error))),
+                troubled=lambda error: put(lambda: self._troubled(name, error)),
             )
             with time_limited(limit):
                 return runner.ask()
@@ -170,10 +161,10 @@ class _Race(Generic[T]):
         try:
             answer = runner.gate.pass_through(ask)
         except BaseException as error:  # noqa: BLE001 (raised in the caller's thread)
-            self._news.put((runner.name, error))
+            put(partial(self._failed, name, error))
         else:
             if answer is not None:
-                self._news.put((runner.name, _Answer(answer)))
+                put(partial(self._won, name, answer))
 
     def silence(self) -> float:
         """Return the seconds without an answer from the service queried last."""
@@ -182,31 +173,35 @@ class _Race(Generic[T]):
             return math.inf
         return time.monotonic() - newest.quiet_since()
 
-    def wait(self, hedge: float) -> tuple[str, T] | None:
-        """Wait for an event or a timeout; return the answer if there is one."""
+    def wait(self, hedge: float) -> None:
+        """Wait for a change or a timeout."""
         deadlines = [lane.quiet_since() + self._timeout for lane in self.lanes.values()]
         newest = next(reversed(self.lanes.values()))
         until = min(*deadlines, newest.quiet_since() + hedge)
         try:
-            name, news = self._news.get(timeout=max(0.0, until - time.monotonic()))
+            change = self._news.get(timeout=max(0.0, until - time.monotonic()))
         except queue.Empty:
-            self._expire()
-            return None
-        if isinstance(news, _Answer):
-            self.failures.pop(name, None)
-            return name, news.value
-        if isinstance(news, BaseException):
-            self.lanes.pop(name, None)
-            if not isinstance(news, self._passed_over):
-                raise news
-            self.failures[name] = news
-        elif name in self.lanes:
-            if isinstance(news, _Trouble):
-                self.lanes[name].troubled = True
-                self.failures[name] = news.error
-            else:
-                self.lanes[name].started = news
-        return None
+            change = self._expire
+        change()
+
+    def _began(self, name: str, now: float) -> None:
+        if name in self.lanes:
+            self.lanes[name].started = now
+
+    def _troubled(self, name: str, error: AstraError) -> None:
+        if name in self.lanes:
+            self.lanes[name].troubled = True
+            self.failures[name] = error
+
+    def _failed(self, name: str, error: BaseException) -> None:
+        self.lanes.pop(name, None)
+        if not isinstance(error, self._passed_over):
+            raise error
+        self.failures[name] = error
+
+    def _won(self, name: str, answer: T) -> None:
+        self.failures.pop(name, None)
+        self.finish = Finish(winner=name, answer=answer, failures=self.failures)
 
     def _expire(self) -> None:
         now = time.monotonic()
