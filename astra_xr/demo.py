@@ -74,7 +74,7 @@ def _over_http(ndvi: xr.DataArray) -> None:
     from astra_xr.scenes.open import open_scene
     from astra_xr.service.config import ServiceSettings
     from astra_xr.service.keys import new_key
-    from astra_xr.service.serve import running
+    from astra_xr.service.serve import running_in_thread
 
     _, key = new_key("demo")
     core = replace(Settings.from_env(), catalog="sample", api_url=None)
@@ -83,7 +83,7 @@ def _over_http(ndvi: xr.DataArray) -> None:
     with _step(
         "Repeated this for a corner through a local HTTP service, with a key and signed URLs"
     ):
-        with running(settings) as url:
+        with running_in_thread(settings) as url:
             ds = open_scene(_SCENE, ["red", "nir"], resolver=RemoteResolver(url, key))
             again = ds.isel(corner).astra.index("NDVI").load()
         if not again.equals(ndvi.isel(corner)):

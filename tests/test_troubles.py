@@ -16,7 +16,7 @@ import astra_xr
 from astra_xr.errors import AstraError
 from astra_xr.service.config import ServiceSettings
 from astra_xr.service.keys import new_key
-from astra_xr.service.serve import running
+from astra_xr.service.serve import running_in_thread
 from astra_xr.settings import Settings
 from conftest import Loopback
 from tests import items
@@ -141,7 +141,7 @@ def _(network: Loopback, patch: pytest.MonkeyPatch, folder: Path) -> object:
 @cause("requires a valid API key")
 def _(network: Loopback, patch: pytest.MonkeyPatch, folder: Path) -> object:
     core = Settings(catalog="sample", cache_dir=Settings.from_env().cache_dir)
-    with running(ServiceSettings(core=core, api_keys=(new_key("a")[1],))) as url:
+    with running_in_thread(ServiceSettings(core=core, api_keys=(new_key("a")[1],))) as url:
         return astra_xr.open_scene(SAMPLE, resolver=url)
 
 

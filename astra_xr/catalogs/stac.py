@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from astra_xr.catalogs.base import Catalog, Page, choose, ranked
+from astra_xr.catalogs.documents import links_of
 from astra_xr.catalogs.item_search import ItemSearch
 from astra_xr.catalogs.query import Query
 from astra_xr.errors import AmbiguousSceneId, InvalidItem, SceneNotFound, UpstreamError
@@ -103,10 +104,9 @@ class StacCatalog(Catalog):
 
     def owns(self, item: Item) -> bool:
         """Return True if one of the item's links points to this API."""
-        links = [link for link in item.get("links") or () if isinstance(link, Mapping)]
         return any(
             str(link.get("href", "")).startswith(self._url)
-            for link in links
+            for link in links_of(item)
             if link.get("rel") in ("self", "root", "parent", "collection")
         )
 

@@ -117,8 +117,7 @@ def describe(item: Item) -> Mapping[str, str]:
     match = _GRANULE.fullmatch(str(item.get("id", "")).upper()) or _by_files(item)
     if not match:
         return {}
-    parts = {k: v for k, v in match.groupdict().items() if v is not None}
-    return {**parts, "product": match[0].replace(".V", ".v")}
+    return {**MISSION.parts(match), "product": match[0].replace(".V", ".v")}
 
 
 def _by_files(item: Item) -> re.Match[str] | None:

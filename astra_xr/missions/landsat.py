@@ -67,8 +67,7 @@ def describe(item: Item) -> Mapping[str, str]:
     name = str(item.get("id", "")).upper()
     match = _NO_PROCESSED.fullmatch(name) or _PRODUCT.fullmatch(name)
     if match:
-        parts = {k: v for k, v in match.groupdict().items() if v is not None}
-        return {**parts, "product": re.sub(r"_S[RT]$", "", name)}
+        return {**MISSION.parts(match), "product": re.sub(r"_S[RT]$", "", name)}
     own = _by_own_id(name) or _by_properties(item)
     return {**own, "product": str(item["id"]), "item": str(item["id"])} if own else {}
 
@@ -90,7 +89,7 @@ def _by_own_id(name: str) -> dict[str, str]:
     match = _ALBERS.fullmatch(name) or _ARD.fullmatch(name)
     if not match:
         return {}
-    return {"level": "L2SP"} | {k: v for k, v in match.groupdict().items() if v is not None}
+    return {"level": "L2SP"} | MISSION.parts(match)
 
 
 _SATELLITE = re.compile(r"LANDSAT[-_ ]?([1-9])")

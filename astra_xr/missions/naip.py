@@ -52,8 +52,7 @@ def describe(item: Item) -> Mapping[str, str]:
     match = _SCENE.fullmatch(name.upper())
     if not match:
         return {}
-    parts = {k: v for k, v in match.groupdict().items() if v is not None}
-    return {**parts, "product": name.lower()}
+    return {**MISSION.parts(match), "product": name.lower()}
 
 
 MISSION = Mission(

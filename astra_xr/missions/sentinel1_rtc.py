@@ -47,7 +47,8 @@ def describe(item: Item) -> Mapping[str, str]:
     match = _SCENE.fullmatch(str(item.get("id", "")).upper())
     if not match or not match["rtc"]:
         return {}
-    parts = {k: v for k, v in match.groupdict().items() if v is not None and k != "rtc"}
+    parts = MISSION.parts(match)
+    del parts["rtc"]
     return {**parts, "product": match[0].replace("_RTC", "_rtc")}
 
 

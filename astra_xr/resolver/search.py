@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 
-from astra_xr.catalogs import CATALOGS, ORDER, AnyCatalog, Catalog, catalog_name, connect
+from astra_xr.catalogs import CATALOGS, ORDER, Catalog, connect
 from astra_xr.catalogs.base import Page
 from astra_xr.catalogs.query import Query
 from astra_xr.errors import AstraError, InvalidParameter
@@ -82,17 +82,16 @@ class _Answer:
         return max(found, round(self.matched * found / len(self.hits)))
 
 
-def find_rows(query: Query, settings: Settings, *, catalog: AnyCatalog = None) -> Rows:
-    """Search one catalog, or all of the mission concurrently, page by page.
+def find_rows(query: Query, settings: Settings, named: str | None) -> Rows:
+    """Search the named catalog, or all of the mission concurrently, page by page.
 
     Raises
     ------
     InvalidParameter
-        There is no such catalog, or it does not have the mission.
+        The catalog does not have the mission.
     UpstreamError
         The catalog, or all of them, are down.
     """
-    named = catalog_name(catalog) or catalog_name(settings.catalog)
     if named and named in CATALOGS:
         _check_serves(named, query.mission, settings)
     order = (named,) if named else ORDER[query.mission]

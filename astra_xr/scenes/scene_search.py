@@ -93,7 +93,7 @@ def search(
         reason = "neither an area nor a time is given"
         expected = "bbox=, intersects= or datetime="
         raise InvalidParameter(name="bbox", value=None, expected=expected, reason=reason)
-    found = find_rows(query, settings, catalog=named)
+    found = find_rows(query, settings, named)
     result = SearchResult(
         **vars(found),
         mission=query.mission or query.collection,

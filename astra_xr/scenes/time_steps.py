@@ -247,12 +247,12 @@ def _unlike(a: ReadableAsset, b: ReadableAsset, decode: bool) -> str:
         return "have classes with different meanings"
     if decode and a.radiometry.unit != b.radiometry.unit:
         return f"have the units {a.radiometry.unit} and {b.radiometry.unit}"
-    if not decode and _packing(a.radiometry) != _packing(b.radiometry):
+    if not decode and _stored_as(a.radiometry) != _stored_as(b.radiometry):
         return "have different scales, offsets or nodata; mask_and_scale=True resolves that"
     return ""
 
 
-def _packing(radiometry: Radiometry) -> tuple[object, ...]:
+def _stored_as(radiometry: Radiometry) -> tuple[object, ...]:
     nodata = radiometry.nodata
     # NaN does not equal itself.
     known = "NaN" if nodata is not None and math.isnan(nodata) else nodata

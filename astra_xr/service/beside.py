@@ -184,12 +184,12 @@ def _end(process: subprocess.Popen[str]) -> None:
 def _main() -> int:
     """Serve until the program that started this process ends, or closes our standard input."""
     from astra_xr.service.config import ServiceSettings
-    from astra_xr.service.serve import running as in_thread
+    from astra_xr.service.serve import running_in_thread
 
     # Jupyter interrupts a cell by a signal to all processes of the kernel.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with in_thread(ServiceSettings.from_env()) as url:
+        with running_in_thread(ServiceSettings.from_env()) as url:
             print(url, flush=True)  # noqa: T201
             sys.stdin.read()
     except AstraError as error:

@@ -213,7 +213,7 @@ def _drain(settings: ServiceSettings) -> int:
 
 
 @contextmanager
-def running(settings: ServiceSettings) -> Iterator[str]:
+def running_in_thread(settings: ServiceSettings) -> Iterator[str]:
     """Run the service in a thread, on a free loopback port; yield its root URL."""
     with socket.socket() as listening:
         # Requests that arrive before the thread runs wait for it.

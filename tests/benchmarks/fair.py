@@ -18,7 +18,7 @@ import numpy as np
 
 from astra_xr.service.config import ServiceSettings
 from astra_xr.service.keys import new_key
-from astra_xr.service.serve import running
+from astra_xr.service.serve import running_in_thread
 from astra_xr.settings import Settings
 from tests import items
 from tests.conversion.rasters import PLACE, write
@@ -52,7 +52,7 @@ def main() -> None:
         _catalog(folder / "catalog")
         core = Settings(catalog=str(folder / "catalog"), cache_dir=folder / "cache")
         keys = [new_key(name)[1] for name in "ab"]
-        with running(ServiceSettings(core=core, api_keys=tuple(keys))) as url:
+        with running_in_thread(ServiceSettings(core=core, api_keys=tuple(keys))) as url:
 
             def ask(key: int, band: str, form: str) -> float:
                 begun = time.perf_counter()

@@ -14,7 +14,7 @@ import pytest
 from astra_xr.service.config import ServiceSettings
 from astra_xr.service.keys import new_key
 from astra_xr.service.logs import JsonLines
-from astra_xr.service.serve import running
+from astra_xr.service.serve import running_in_thread
 from astra_xr.settings import Settings
 
 SCENE = "sentinel-2:S2B_MSIL2A_20250115T184929"
@@ -90,7 +90,7 @@ def serving(**changes: Any) -> Iterator[Served]:
     for name in ("astra_xr.service", "uvicorn.error", "httpx"):
         logging.getLogger(name).addHandler(handler)
     try:
-        with running(settings) as url:
+        with running_in_thread(settings) as url:
             yield Served(url, key, handler.lines, url_key)
     finally:
         logger.setLevel(level)
