@@ -61,9 +61,18 @@ def read_expression(name: str, value: Any) -> str:
     expected = "Python such as 'ds'"
     text = read_text(name, value, expected)
     with contextlib.suppress(SyntaxError, RecursionError, MemoryError):
-        ast.parse(text, mode="eval")
+        parsed(text)
         return text
     raise InvalidParameter(name=name, value=value, expected=expected)
+
+
+def parsed(text: str) -> ast.expr:
+    """Parse an expression of Python."""
+    try:
+        return ast.parse(text, mode="eval").body
+    except SystemError:
+        # Before Python 3.11.8, if garbage is collected meanwhile and another thread parses.
+        return ast.parse(text, mode="eval").body
 
 
 def read_path(name: str, value: Any) -> Path:

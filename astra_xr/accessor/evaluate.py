@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from astra_xr.arguments import parsed
 from astra_xr.arrays.formula import FormulaArray, compute
 from astra_xr.arrays.lazy import is_unread, wrap
 from astra_xr.model import CLASS_ROLES, Radiometry
@@ -118,10 +119,8 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
 """The only functions that a formula may use."""
 
 
-@functools.lru_cache(maxsize=1024)
-def _parsed(formula: str) -> ast.expr:
-    # spyndex itself reads its whole catalog at each call, too slow for many small blocks.
-    return ast.parse(formula, mode="eval").body
+# spyndex itself reads its whole catalog at each call, too slow for many small blocks.
+_parsed = functools.lru_cache(maxsize=1024)(parsed)
 
 
 def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 
 from astra_xr.accessor.evaluate import FUNCTIONS, OPERATORS
 from astra_xr.accessor.spyndex_formulas import Recipe
+from astra_xr.arguments import parsed
 from astra_xr.errors import InvalidParameter
 
 _LONGEST = 1000
@@ -81,16 +82,16 @@ def _parsed(text: str) -> ast.expr:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about numbers next to words
-            tree = ast.parse(" ".join(text.split()), mode="eval")
+            body = parsed(" ".join(text.split()))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise ValueError("an operator, a number or a parenthesis is missing") from None
-    pending: list[tuple[ast.AST, int]] = [(tree.body, 0)]
+    pending: list[tuple[ast.AST, int]] = [(body, 0)]
     while pending:
         node, depth = pending.pop()
         if depth > _DEEPEST:
             raise ValueError(f"more than {_DEEPEST} operators are nested")
         pending += [(each, depth + 1) for each in ast.iter_child_nodes(node)]
-    return tree.body
+    return body
 
 
 def _rewritten(node: ast.expr, symbol_of: Callable[[str], str]) -> ast.expr:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from astra_xr.arguments import read_choice
+from astra_xr.arguments import parsed, read_choice
 from astra_xr.errors import UnknownIndex
 
 _KERNELS = {
@@ -81,7 +81,7 @@ def recipe_of(name: str, constants: Mapping[str, float], kernel: str = "RBF") ->
         return f"({_KERNELS[kernel].format(a=a, b=b, sigma=sigma)})"
 
     text = _KERNEL_TERM.sub(term, index.formula)
-    names = [node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)]
+    names = [node.id for node in ast.walk(parsed(text)) if isinstance(node, ast.Name)]
     in_order = sorted({each for each in names if each != "exp"}, key=text.find)
     return Recipe(
         name=name,
@@ -122,7 +122,7 @@ def bounds_of(text: str, constants: Mapping[str, float]) -> tuple[float, float] 
     >>> bounds_of("(N-R)/(N+R)", {}), bounds_of("N/(N+R)", {}), bounds_of("N/R", {})
     ((-1.0, 1.0), (0.0, 1.0), None)
     """
-    match ast.parse(text, mode="eval").body:
+    match parsed(text):
         case ast.BinOp(top, ast.Div(), ast.BinOp(one, ast.Add(), other)):
             terms = {ast.dump(one), ast.dump(other)}
         case _:

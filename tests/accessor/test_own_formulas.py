@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import gc
 import pickle
 import warnings
 
@@ -12,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import astra_xr
+from astra_xr.arguments import parsed
 from astra_xr.errors import InvalidParameter
 
 SAMPLE = "sentinel-2:S2B_MSIL2A_20250115T184929"
@@ -44,6 +47,26 @@ def test_formulas_are_numpys(formula: str, expected: object) -> None:
     r, n, v = (NUMBERS[name].values.astype(float) for name in ("red", "nir", "vv"))
     np.testing.assert_allclose(values, expected(r, n, v), rtol=1e-4)  # type: ignore[operator]
     assert values.dtype == np.float32
+
+
+def test_parsing_while_garbage_is_collected() -> None:
+    """Which lets other threads run: before Python 3.11.8, they parse only one at a time."""
+    others: list[ast.AST] = []
+
+    def parse_another(phase: str, info: object) -> None:
+        if not others:
+            others.append(ast.parse("R"))
+
+    often = gc.get_threshold()
+    gc.callbacks.append(parse_another)
+    gc.set_threshold(1)
+    try:
+        found = parsed("(N-R)/(N+R)")
+    finally:
+        gc.set_threshold(*often)
+        gc.callbacks.remove(parse_another)
+    assert others
+    assert ast.unparse(found) == "(N - R) / (N + R)"
 
 
 def test_a_formula_is_as_lazy_and_as_well_described_as_an_index() -> None:
