@@ -11,7 +11,7 @@ import math
 import struct
 from collections.abc import Collection, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Protocol, TypeVar
+from typing import Any, BinaryIO, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -97,14 +97,13 @@ class Unsupported(Exception):
     """The file is not a TIFF, or is stored in an unsupported way; the text says why."""
 
 
-@dataclass(frozen=True)
-class Tag:
-    """One entry of a directory, as stored."""
+class Tag(NamedTuple):
+    """One entry of a directory, as stored; a tuple, as a header has a hundred."""
 
     kind: int
     """TIFF's number of the type."""
 
-    count: int
+    number: int
     """Number of values."""
 
     value: bytes

@@ -222,10 +222,10 @@ def _alpha(tags: Tags) -> int | None:
     return next((plane for plane, kind in found if kind in (1, 2)), None)
 
 
-def _storage(tags: Tags) -> list[tuple[int, ...]]:
+def _storage(tags: Tags) -> list[list[Any]]:
     """Return the tags that must be the same for an image and its overviews."""
     same = ("compression", "predictor", "samples", "planar", "bits", "formats", "lerc")
-    return [_numbers(tags, name, 1) for name in same]
+    return [tags[name].tolist() if name in tags else [1] for name in same]
 
 
 def _fits(tags: Tags, first: Tags) -> bool:

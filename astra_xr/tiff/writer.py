@@ -112,7 +112,7 @@ def _directory(tags: Mapping[int, Tag], start: int, big: bool, last: bool) -> by
             at = start + length + len(values)
             values += value + b"\0" * (-len(value) % 8)
             value = struct.pack(end, at)
-        entries += struct.pack(entry, code, tag.kind, tag.count) + value.ljust(room, b"\0")
+        entries += struct.pack(entry, code, tag.kind, tag.number) + value.ljust(room, b"\0")
     values += b"\0" * (-(length + len(values)) % 8)
     after = 0 if last else start + length + len(values)
     return struct.pack(count, len(tags)) + entries + struct.pack(end, after) + values
