@@ -16,6 +16,7 @@ import xarray as xr
 from astra_xr.arguments import parsed
 from astra_xr.arrays.formula import FormulaArray, compute
 from astra_xr.arrays.lazy import is_unread, wrap
+from astra_xr.errors import InvalidDataset
 from astra_xr.model import CLASS_ROLES, Radiometry
 from astra_xr.reading.decoding import decode_into, decoded_dtype
 from astra_xr.reading.tile_formulas import Formula
@@ -153,10 +154,32 @@ def _decoded(stored: npt.NDArray[Any], attrs: Mapping[str, Any]) -> npt.NDArray[
         offset=float(attrs.get("add_offset", 0.0)),
         nodata=np.asarray(attrs["_FillValue"]).item() if "_FillValue" in attrs else None,
     )
+    _check_stored(stored, attrs)
     # Never integers: differences of unsigned ones wrap around.
     values = np.empty(stored.shape, decoded_dtype(stored.dtype))
     decode_into(stored, radiometry, values)
     return values
+
+
+def _check_stored(values: npt.NDArray[Any], attrs: Mapping[str, Any]) -> None:
+    """Refuse floats that are scaled already, though attrs are those of stored integers.
+
+    xarray keeps attrs: after ``ds * scale + offset`` they would be applied once more.
+    """
+    fill = attrs.get("_FillValue")
+    if "scale_factor" not in attrs or values.dtype.kind != "f" or not isinstance(fill, np.integer):
+        return
+    most = abs(attrs["scale_factor"]) * np.iinfo(fill.dtype).max + abs(attrs.get("add_offset", 0))
+    known = values[np.isfinite(values)]
+    if known.size and np.abs(known).max() <= most and (known % 1 != 0).any():
+        name = attrs.get("native_name", attrs.get("long_name", "a band"))
+        raise InvalidDataset(
+            method="ds.astra",
+            needs=f"stored numbers in {name}, as its attrs have a scale_factor, and its values are "
+            "scaled already",
+            hint="Open the scene without mask_and_scale=False, or remove scale_factor, add_offset "
+            "and _FillValue from the attrs of the bands.",
+        )
 
 
 def reflectance(da: xr.DataArray) -> xr.DataArray:

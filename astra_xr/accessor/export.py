@@ -36,6 +36,9 @@ _CACHE = 64 << 20
 _LOSSY = {"jpeg": (1, 2, 3, 4), "webp": (3,)}
 """Lossy profiles, and how many bands they can hold; WebP's fourth is alpha."""
 
+_IN_FILES = {"bool": "uint8", "float16": "float32"}
+"""dtypes of arrays that files do not have, and those that hold their values."""
+
 _MERCATOR_ENDS = 85.05
 """Degrees of latitude."""
 
@@ -64,8 +67,8 @@ def write_cog(
 def _layout(file: RasterFile, grid: GeoBox, profile: str, *, web_optimized: bool) -> dict[str, Any]:
     """Return rasterio's options to create a file, after checking that the profile can hold it."""
     bands = file.bands
-    dtypes = (np.dtype("uint8") if band.dtype == bool else band.dtype for band in bands.values())
-    dtype = np.result_type(*dtypes)
+    names = [str(band.dtype) for band in bands.values()]
+    dtype = np.result_type(*(np.dtype(_IN_FILES.get(name, name)) for name in names))
     fills = {band.attrs.get("_FillValue") for band in bands.values()}
     if dtype.kind != "f" and len(fills) > 1:
         needs = f"one _FillValue for all bands of a file, not {', '.join(sorted(map(str, fills)))}"

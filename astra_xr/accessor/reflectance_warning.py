@@ -13,11 +13,18 @@ import xarray as xr
 from astra_xr.accessor.band_names import first_id
 from astra_xr.accessor.evaluate import evaluate
 from astra_xr.accessor.spyndex_formulas import Recipe
+from astra_xr.arrays.lazy import in_memory
 from astra_xr.model import AS_STORED, DIGITAL_NUMBERS
 from astra_xr.warned import first_time
 
 _REFLECTIVE = {"A", "B", "G", "G1", "Y", "R", "RE1", "RE2", "RE3", "N", "N2", "WV", "S1", "S2"}
 """Letters of bands that formulas expect in reflectance."""
+
+_LARGE = 10
+"""Half of the values of a band are above it: it is not reflectance, whatever its attrs are."""
+
+_MOST = 10_000
+"""Values of a band that are examined."""
 
 _RADIANCE = re.compile(r"\bsr\b|steradian", re.IGNORECASE)
 
@@ -27,8 +34,8 @@ def warn_of_units(
 ) -> None:
     """Warn once per scene if an index is computed from bands that are not reflectance.
 
-    There is no warning for ratios of stored numbers that the user requested, or of photographs: a
-    factor that all bands share makes no difference to them.
+    There is no warning for ratios of stored numbers that the user requested, of photographs, or of
+    values that are multiples of reflectance: a factor that all bands share makes no difference.
 
     Parameters
     ----------
@@ -42,11 +49,12 @@ def warn_of_units(
         name: _kind(band.attrs, known=known) if "grid_mapping" in band.encoding else ""
         for name, band in bands.items()
     }
+    kinds |= {name: "large" for name, band in bands.items() if not kinds[name] and _is_large(band)}
     odd = {name: kind for name, kind in kinds.items() if kind}
     if not odd:
         return
     alike = len(odd) == len(kinds) and len(set(odd.values())) == 1
-    harmless = {"as stored", "photograph"} >= set(odd.values())
+    harmless = {"as stored", "photograph", "large"} >= set(odd.values())
     if alike and harmless and _is_ratio(recipe, constants):
         return
     scene = first_id(ds) or str(ds.attrs.get("scene_id", "this Dataset"))
@@ -67,6 +75,16 @@ def _kind(attrs: Mapping[str, Any], *, known: bool) -> str:
         return ""
     # Photographs have no unit in the mission's table.
     return "photograph" if known and attrs.get("role") == "data" else "digital numbers"
+
+
+def _is_large(band: xr.Variable) -> bool:
+    """Return True for values in memory that are no reflectance, as after ``ds * 10000``."""
+    if not in_memory(band) or band.dtype.kind not in "iuf" or "scale_factor" in band.attrs:
+        return False
+    values = np.asarray(band.values).ravel()
+    values = values[:: max(1, values.size // _MOST)]
+    known = np.abs(values[np.isfinite(values)])
+    return bool(known.size and np.median(known) > _LARGE)
 
 
 def _is_ratio(recipe: Recipe, constants: Mapping[str, float]) -> bool:
@@ -99,6 +117,7 @@ _DESCRIPTIONS = {
     "photograph": "numbers of a photograph",
     "as stored": "stored numbers, as requested",
     "radiance": "radiance",
+    "large": f"most values above {_LARGE}",
 }
 _HINTS = {
     "digital numbers": "Add scale and offset to the item's raster:bands, or convert the bands "
@@ -106,4 +125,5 @@ _HINTS = {
     "photograph": "A ratio such as NDVI does not need reflectance.",
     "as stored": "Open the scene without radiometry='raw'.",
     "radiance": "Open the scene again when its metadata file can be read.",
+    "large": "Divide them by their factor first, e.g. (ds / 10000).astra.index(…).",
 }

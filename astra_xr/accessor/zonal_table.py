@@ -203,4 +203,6 @@ def _result(stat: str, number: int) -> str:
 
 def _kept(attrs: dict[Any, Any]) -> dict[Any, Any]:
     """Return the attrs of a variable that also hold for its statistics."""
-    return {name: attrs[name] for name in ("long_name", "standard_name", "units") if name in attrs}
+    names = ["long_name", "standard_name"]
+    names += [] if "scale_factor" in attrs else ["units"]  # which stored numbers do not have
+    return {name: attrs[name] for name in names if name in attrs}

@@ -139,6 +139,11 @@ def test_stored_numbers_have_their_scale(profile: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(index.astra.to_cog(path))[0], index)
 
 
+def test_half_floats_are_written_as_floats(tmp_path: Path) -> None:
+    ds = scene().astype("float16")
+    np.testing.assert_array_equal(read(ds.astra.to_cog(tmp_path / "a.tif"))[0], ds.red)
+
+
 def test_what_would_be_left_out_is_refused(stack: xr.Dataset, tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     with pytest.raises(InvalidDataset, match=r"one time step per file.*by='time'.*by='band'"):

@@ -16,6 +16,7 @@ import xarray as xr
 import astra_xr
 from astra_xr import warned
 from astra_xr.arrays.thumbnail import coarser
+from astra_xr.errors import InvalidDataset
 from tests.truth.test_file_decides import SIDE, band, item_of, make, write
 
 __all__ = ["make"]  # A fixture: one file for our own decoders, one that only GDAL can read.
@@ -95,6 +96,61 @@ def test_mosaics_leave_out_the_files_nodata(
     assert ds.sizes["time"] == 1
     expected = np.where(stored == -9999, 5, stored)
     np.testing.assert_array_equal(ds["data"][0], expected)
+
+
+SCALED: dict[str, Callable[[xr.Dataset], xr.Dataset]] = {
+    "scale and offset": lambda ds: ds * 1e-4 - 0.1,
+    "after where": lambda ds: ds.where(ds != 0) * 1e-4 - 0.1,
+    "divided": lambda ds: ds / 10000,
+    "dask": lambda ds: ds.chunk({"x": 30}) * 1e-4 - 0.1,
+}
+
+
+def stored_scene(**options: Any) -> xr.Dataset:
+    options = {"mask_and_scale": False, **options}
+    scene = "sentinel-2:S2B_MSIL2A_20250115T184929"
+    ds = astra_xr.open_scene(scene, ["red", "green", "blue", "nir"], catalog="sample", **options)
+    return ds.isel(x=slice(1000, 1060), y=slice(1000, 1060))
+
+
+@pytest.mark.parametrize("scaled", SCALED)
+def test_numbers_that_the_user_scaled_are_not_scaled_again(scaled: str, tmp_path: Path) -> None:
+    options: Any = xr.set_options
+    with options(keep_attrs=True):  # the default of newer xarray
+        ds = SCALED[scaled](stored_scene())
+    for call in (lambda: ds.astra.index("NDVI").compute(), ds.astra.rgb, ds.red.astra.plot):
+        with pytest.raises(InvalidDataset, match="B0.*scaled already.*without mask_and_scale"):
+            call()
+    values = rasterio.open(ds.astra.to_cog(tmp_path / "out.tif")).read(1, masked=True)
+    np.testing.assert_array_equal(values.filled(np.nan), ds.red)
+    plain = ds.copy()
+    for each in plain.values():
+        for name in ("scale_factor", "add_offset", "_FillValue"):
+            del each.attrs[name]
+    expected = (plain.nir - plain.red) / (plain.nir + plain.red)
+    np.testing.assert_allclose(plain.astra.index("NDVI"), expected.clip(-1, 1), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda ds: ds,
+        lambda ds: ds.where(ds.red > 1500),
+        lambda ds: ds.astype(float),
+        lambda ds: ds.interp(x=ds.x.values[:-1] + 5.0),
+        lambda ds: ds.where(ds.red > 60000),
+    ],
+    ids=["as opened", "where", "floats", "interpolated", "nothing left"],
+)
+def test_stored_numbers_in_any_type_are_scaled_once(
+    change: Callable[[xr.Dataset], xr.Dataset],
+) -> None:
+    options: Any = xr.set_options
+    with options(keep_attrs=True):
+        ds = change(stored_scene().load())
+    values = ds.astype("float64").where(ds != 0) * 1e-4 - 0.1
+    expected = ((values.nir - values.red) / (values.nir + values.red)).clip(-1, 1)
+    np.testing.assert_allclose(ds.astra.index("NDVI"), expected, atol=1e-4)
 
 
 def test_where_the_header_is_read_at_opening_attrs_are_the_files(tmp_path: Path) -> None:

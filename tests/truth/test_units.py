@@ -136,6 +136,21 @@ def test_radiance_and_mixtures(tmp_path: Path) -> None:
         astra_xr.open_scene(mixed).astra.index("NDVI")
 
 
+def test_reflectance_times_ten_thousand() -> None:
+    ds = astra_xr.open_scene(SCENE_ID, ["red", "nir", "blue"], catalog="sample")
+    ds = ds.isel(x=slice(1000, 1050), y=slice(1000, 1050)).load()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (ds * 10000).astra.index("NDVI")
+    for many in (ds * 10000, (ds * 10000).astype("uint16")):
+        warned._seen.clear()
+        with pytest.warns(UserWarning, match=r"EVI.*most values above 10.*\(ds / 10000\)"):
+            many.astra.index("EVI")
+    warned._seen.clear()
+    with pytest.warns(UserWarning, match="red: most values above 10.*the values are meaningless"):
+        ds.assign(red=ds.red * 10000).astra.index("NDVI")
+
+
 @pytest.mark.usefixtures("quiet")
 def test_arrays_of_the_users_own_have_no_warning() -> None:
     values = xr.DataArray(np.full((4, 4), 1000), dims=("y", "x"))
