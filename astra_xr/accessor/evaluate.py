@@ -72,7 +72,7 @@ def evaluate(
     else:
         data = np.empty(first.shape, dtype)
         if data.size:
-            compute(variables, [formula], [data])
+            compute(variables, [(formula, data)])
     return xr.DataArray(xr.Variable(first.dims, data), coords=first.coords)
 
 

@@ -17,7 +17,7 @@ from astra_xr.arrays.computed import ComputedArray, Values, compute_by_blocks
 from astra_xr.arrays.index import Index
 from astra_xr.arrays.lazy import identity, in_memory, unwrap
 from astra_xr.reading.loop import run
-from astra_xr.reading.tile_formulas import Formula, read_formulas
+from astra_xr.reading.tile_formulas import Formula, Outputs, read_formulas
 from astra_xr.reading.window import Window
 
 _BLOCK = 1024
@@ -52,7 +52,7 @@ class FormulaArray(ComputedArray):
     async def read(self, index: Index) -> npt.NDArray[Any]:
         """Compute block by block; see :meth:`LazyArray.read`."""
         out = np.empty(index.shape, self.dtype)
-        await _compute(self.inputs(index), [self.formula], [out])
+        await _compute(self.inputs(index), [(self.formula, out)])
         return out
 
     def parts(self, index: Index) -> Sequence[Index]:
@@ -65,66 +65,50 @@ class FormulaArray(ComputedArray):
         return np.asarray(self.formula(values))
 
 
-def compute(
-    inputs: Mapping[str, xr.Variable],
-    formulas: Sequence[Formula],
-    outs: Sequence[npt.NDArray[Any]],
-) -> None:
+def compute(inputs: Mapping[str, xr.Variable], outputs: Outputs) -> None:
     """Compute formulas of the same inputs in one pass, with no full-size intermediate.
 
     Parameters
     ----------
-    inputs, formulas
+    inputs
         As of :class:`FormulaArray`; lazy or not.
-    outs : sequence of ndarray
-        One per formula, of the inputs' shape; filled in place.
+    outputs : sequence of (callable, ndarray)
+        The arrays are of the inputs' shape.
     """
     if all(map(in_memory, inputs.values())):
-        for block in _blocks(outs[0].shape):
-            _fill({n: np.asarray(v[block]) for n, v in inputs.items()}, formulas, outs, block)
+        for block in _blocks(outputs[0][1].shape):
+            _fill({n: np.asarray(v[block]) for n, v in inputs.items()}, outputs, block)
     else:
-        run(_compute(inputs, formulas, outs))
+        run(_compute(inputs, outputs))
 
 
-async def _compute(
-    inputs: Mapping[str, xr.Variable],
-    formulas: Sequence[Formula],
-    outs: Sequence[npt.NDArray[Any]],
-) -> None:
+async def _compute(inputs: Mapping[str, xr.Variable], outputs: Outputs) -> None:
     """Compute formulas as :func:`compute` does; runs on the background loop."""
-    if not outs[0].size or await _fused(inputs, formulas, outs):
+    whole = outputs[0][1]
+    if not whole.size or await _fused(inputs, outputs):
         return
 
     def take(block: tuple[Any, ...]) -> Mapping[str, xr.Variable]:
         return {name: each[block] for name, each in inputs.items()}
 
     def use(block: tuple[Any, ...], values: Values) -> None:
-        _fill(values, formulas, outs, block)
+        _fill(values, outputs, block)
 
-    await compute_by_blocks(_blocks(outs[0].shape), take, use, least=_FEWEST)
+    await compute_by_blocks(_blocks(whole.shape), take, use, least=_FEWEST)
 
 
-def _fill(
-    values: Values,
-    formulas: Sequence[Formula],
-    outs: Sequence[npt.NDArray[Any]],
-    block: tuple[Any, ...],
-) -> None:
-    for formula, out in zip(formulas, outs, strict=True):
+def _fill(values: Values, outputs: Outputs, block: tuple[Any, ...]) -> None:
+    for formula, out in outputs:
         out[block] = formula(values)
 
 
-async def _fused(
-    inputs: Mapping[str, xr.Variable],
-    formulas: Sequence[Formula],
-    outs: Sequence[npt.NDArray[Any]],
-) -> bool:
+async def _fused(inputs: Mapping[str, xr.Variable], outputs: Outputs) -> bool:
     """Compute tile by tile as bytes arrive; return False if the inputs are no windows of files."""
     windows = {name: window for name, each in inputs.items() if (window := _window(each))}
     one_place = len({(window.rows, window.cols) for window in windows.values()}) == 1
     if len(windows) < len(inputs) or not one_place:
         return False
-    return await read_formulas(windows, formulas, outs)
+    return await read_formulas(windows, outputs)
 
 
 def _window(variable: xr.Variable) -> Window | None:
@@ -160,17 +144,17 @@ _Member = tuple[xr.Variable, FormulaArray, Index]
 async def _load_together(group: Sequence[_Member]) -> None:
     inputs: dict[str, xr.Variable] = {}
     known: dict[Any, str] = {}
-    formulas: list[Formula] = []
-    for _, array, index in group:
+    outputs: list[tuple[Formula, npt.NDArray[Any]]] = []
+    for variable, array, index in group:
         names = {}
         for name, each in array.inputs(index).items():
             # A band that several indices use is read once.
             names[name] = known.setdefault(identity(each), str(len(known)))
             inputs[names[name]] = each
-        formulas.append(_renamed(array.formula, names))
-    outs = [np.empty(variable.shape, variable.dtype) for variable, _, _ in group]
-    await _compute(inputs, formulas, outs)
-    for (variable, _, _), out in zip(group, outs, strict=True):
+        out = np.empty(variable.shape, variable.dtype)
+        outputs.append((_renamed(array.formula, names), out))
+    await _compute(inputs, outputs)
+    for (variable, _, _), (_, out) in zip(group, outputs, strict=True):
         variable.data = out
 
 

@@ -149,18 +149,13 @@ def area_means(
     """
     part = SourcePixels(pixels=pixels, nodata=nodata)
     scale = abs(step.e), abs(step.a)
-    down, across = np.full((1, 1), scale[0] / 2), np.full((1, 1), scale[1] / 2)
-    rows, cols = aligned(step, out.shape[1:])
+    reach = np.full((1, 1), scale[0] / 2), np.full((1, 1), scale[1] / 2)
+    down, across = (np.arange(n) + 0.5 for n in out.shape[1:])
+    rows, cols = (down * step.e + step.f)[:, None], (across * step.a + step.c)[None]
     strip = max(1, int(_STRIP / max(1.0, scale[0]) / pixels.shape[2]))
     for top in range(0, out.shape[1], strip):
         here = slice(top, top + strip)
-        resample(part, "average", (rows[here], cols), (down, across), scale, out[:, here])
-
-
-def aligned(step: Affine, shape: tuple[int, ...]) -> Position:
-    """Return the positions of pixels whose rows are parallel to the source's."""
-    rows, cols = (np.arange(n) + 0.5 for n in shape)
-    return (rows * step.e + step.f)[:, None], (cols * step.a + step.c)[None]
+        resample(part, "average", (rows[here], cols), reach, scale, out[:, here])
 
 
 def _under(

@@ -24,21 +24,21 @@ _STRIP = 1 << 14
 """Pixels computed at once: a formula's temporaries stay in the processor's cache."""
 
 Formula = Callable[[Mapping[str, npt.NDArray[Any]]], Any]
+"""Works pixel by pixel: takes arrays by name, returns an array of their shape."""
+
+Outputs = Sequence[tuple[Formula, npt.NDArray[Any]]]
+"""Formulas, each with the array of its values, which is filled in place."""
 
 
-async def read_formulas(
-    windows: Mapping[str, Window], formulas: Sequence[Formula], outs: Sequence[npt.NDArray[Any]]
-) -> bool:
+async def read_formulas(windows: Mapping[str, Window], outputs: Outputs) -> bool:
     """Compute formulas over windows of several files, reading each file once.
 
     Parameters
     ----------
     windows : mapping of str to Window
         Keyed by the names that the formulas use; one plane each, the same rows and columns.
-    formulas : sequence of callable
-        Each works pixel by pixel: takes arrays by name, returns an array of their shape.
-    outs : sequence of ndarray
-        One per formula, (rows, columns) of the windows; filled in place.
+    outputs : sequence of (callable, ndarray)
+        The arrays are (rows, columns) of the windows.
 
     Returns
     -------
@@ -74,7 +74,7 @@ async def read_formulas(
             values = {name: _values(name, job, part) for name, (job, part) in bands.items()}
             job, (tile, _) = next(iter(bands.values()))
             target = overlap(job.level, tile, job.window)[1]
-            _fill(values, formulas, [out[target] for out in outs])
+            _fill(values, [(formula, out[target]) for formula, out in outputs])
 
     async def use(job: Job, parts: Sequence[TileBytes]) -> None:
         complete = []
@@ -94,17 +94,13 @@ async def read_formulas(
     return True
 
 
-def _fill(
-    values: Mapping[str, npt.NDArray[Any]],
-    formulas: Sequence[Formula],
-    outs: Sequence[npt.NDArray[Any]],
-) -> None:
-    height, width = outs[0].shape
+def _fill(values: Mapping[str, npt.NDArray[Any]], outputs: Outputs) -> None:
+    height, width = outputs[0][1].shape
     rows = max(1, _STRIP // max(1, width))
     for top in range(0, height, rows):
         strip = slice(top, top + rows)
         part = {name: array[strip] for name, array in values.items()}
-        for formula, out in zip(formulas, outs, strict=True):
+        for formula, out in outputs:
             out[strip] = formula(part)
 
 

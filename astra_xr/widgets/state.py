@@ -13,6 +13,7 @@ import traitlets
 
 from astra_xr.accessor.band_names import as_tuple, find_variable, has_band
 from astra_xr.accessor.own_formulas import is_formula
+from astra_xr.accessor.rgb import read_gamma
 from astra_xr.arguments import read_choice, read_flag, read_number
 from astra_xr.errors import AstraError, InvalidParameter, UnknownIndex, redact, suggestion
 from astra_xr.widgets.colormaps import colors
@@ -251,7 +252,7 @@ def _limits(scene: Scene, name: str, value: Any) -> dict[str, list[float]]:
 
 
 def _gamma(_: Scene, name: str, value: Any) -> float:
-    return read_number(name, value, "a number from 0.1 to 10", least=0.1, most=10)
+    return read_gamma(value)
 
 
 def _mask(scene: Scene, name: str, value: Any) -> bool:

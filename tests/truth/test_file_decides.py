@@ -238,7 +238,7 @@ def test_the_files_own_nodata_counts_in_points_formulas_and_thumbnails(
         np.testing.assert_array_equal(small, expected)
         inputs = {"a": band(path, described).variable, "b": band(path, known).variable}
         out = np.empty((SIDE, SIDE), "float32")
-        compute(inputs, [lambda bands: bands["a"] + bands["b"]], [out])
+        compute(inputs, [(lambda bands: bands["a"] + bands["b"], out)])
     np.testing.assert_array_equal(np.isnan(out), holed == -28672)
 
 
