@@ -17,7 +17,7 @@ from astra_xr.accessor.polygons import Polygons, read_polygons, turned, warn_of_
 from astra_xr.accessor.progress import bar
 from astra_xr.accessor.zonal_table import ZonalTable, check_classes, checked_coverage, checked_stats
 from astra_xr.arguments import read_flag
-from astra_xr.arrays.blocks import ahead, at_once
+from astra_xr.arrays.blocks import as_completed, at_once
 from astra_xr.arrays.pixel_grid import PixelGrid, grid_of
 from astra_xr.errors import InvalidDataset, InvalidParameter
 from astra_xr.extras import require
@@ -96,8 +96,8 @@ def _fill(table: ZonalTable, maps: xr.Dataset, parts: Sequence[_Part], *, progre
         return start(load_part(maps.isel(part.window)))
 
     with bar(len(parts), show=progress, desc="zonal", delay=1) as shown, reads_of_one():
-        for part, pixels in ahead(parts, read, count):
-            table.add(part.members, part.window, pixels.result())
+        for part, pixels in as_completed(parts, read, count):
+            table.add(part.members, part.window, pixels)
             shown.update()
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import TypeVar
 
 B = TypeVar("B")
@@ -32,17 +32,17 @@ def at_once(size: int, least: int) -> int:
     return max(least, _ROOM // max(1, size))
 
 
-def ahead(parts: Iterable[B], start: Callable[[B], T], count: int) -> Iterator[tuple[B, T]]:
-    """Yield ``(part, start(part))`` in order, with ``count`` parts started ahead.
+def as_completed(
+    parts: Iterable[B], start: Callable[[B], Future[T]], count: int
+) -> Iterator[tuple[B, T]]:
+    """Yield parts and their results as they come, of at most ``count`` started parts.
 
-    Examples
-    --------
-    >>> list(ahead("ab", str.upper, 2))
-    [('a', 'A'), ('b', 'B')]
+    So a failure is raised at once, whatever part it is of.
     """
-    left, waiting = iter(parts), deque[tuple[B, T]]()
+    left, started = iter(parts), dict[Future[T], B]()
     while True:
-        waiting.extend((part, start(part)) for part in itertools.islice(left, count - len(waiting)))
-        if not waiting:
+        started.update((start(part), part) for part in itertools.islice(left, count - len(started)))
+        if not started:
             return
-        yield waiting.popleft()
+        for future in wait(started, return_when=FIRST_COMPLETED).done:
+            yield started.pop(future), future.result()

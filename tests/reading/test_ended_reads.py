@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock, Timer
 from typing import Any
 from urllib.request import Request as UrlRequest
 from urllib.request import urlopen
@@ -23,6 +23,7 @@ from affine import Affine
 import astra_xr
 from astra_xr.errors import ReadError
 from astra_xr.testing import RangeServer, Reply, Request, write_cog
+from tests.faulty import HeldServer
 
 SIDE, CELL = 4096, 512
 PLACE = Affine(10, 0, 500000, 0, -10, 4000000)
@@ -101,6 +102,29 @@ WAYS: dict[str, tuple[str, Callable[[xr.Dataset], Any]]] = {
     "sample": ("gdal", lambda ds: ds.astra.sample(fields().centroid).astra.load()),
     "values": ("gdal", lambda ds: ds.v.values),
 }
+
+
+def test_a_failure_waits_for_no_other_part(folder: Path) -> None:
+    size = (folder / "tiles.tif").stat().st_size
+    given_up = Event()
+
+    def held(request: Request) -> bool:
+        first = request.range is not None and 0 < request.range[0] < size / 16
+        return first and not given_up.is_set()
+
+    def rule(request: Request) -> Reply | None:
+        assert request.range
+        return Reply(status=404) if 0.3 * size < request.range[0] else None
+
+    with HeldServer(folder) as server:
+        ds = opened(server, "tiles")
+        server.held, server.rule = held, rule
+        timer = Timer(60, given_up.set)
+        timer.start()
+        with pytest.raises(ReadError, match="no such file"):
+            ds.astra.zonal(fields())
+        timer.cancel()
+        assert not given_up.is_set()
 
 
 @pytest.mark.parametrize("interrupt", [False, True], ids=["failure", "interrupt"])
