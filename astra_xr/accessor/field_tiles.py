@@ -123,4 +123,6 @@ def _day_of(row: Row) -> date:
 
 def _zone_of(shape: Any) -> str:
     """Return the UTM zone of a field, with which the names of MGRS tiles begin."""
-    return "" if shape is None else f"{int((shape.centroid.x + 180) // 6) % 60 + 1:02d}"
+    if shape is None or shape.is_empty:
+        return ""
+    return f"{int((shape.centroid.x + 180) // 6) % 60 + 1:02d}"

@@ -261,7 +261,7 @@ def _joined(
     tables: list[xr.Dataset], previous: xr.Dataset | None, fields: Polygons, stats: Any
 ) -> xr.Dataset:
     """Join the tables of tiles; a day has the time of its first scene."""
-    parts = [] if previous is None else [previous]
+    parts = [] if previous is None else [previous.compute()]
     if tables:
         days = np.concatenate([table.day.values for table in tables])
         times = np.concatenate([table.time.values for table in tables])
