@@ -334,13 +334,16 @@ def read_points(
     import numpy as np
 
     shapes: Any = getattr(points, "geometry", None)
-    crs, labels = LONLAT, None
+    crs, labels, reason = LONLAT, None, ""
     try:
         if not hasattr(shapes, "geom_type"):
             pairs = np.asarray([(float(each[0]), float(each[1])) for each in points])
         elif shapes.crs is None:
+            reason = "it has no CRS, which .set_crs() sets"
             raise ValueError("no CRS")
         else:
+            absent = shapes.index[shapes.isna() | shapes.is_empty].tolist()
+            reason = f"missing or empty: {', '.join(map(repr, absent[:5]))}" if absent else ""
             pairs = np.column_stack([shapes.x, shapes.y])
             crs, labels = shapes.crs.to_wkt(), shapes.index.to_numpy()
     except (TypeError, ValueError, LookupError, AttributeError, OverflowError):
@@ -350,6 +353,6 @@ def read_points(
             "pairs of longitude and latitude in degrees, or a GeoDataFrame or GeoSeries of points "
             "with a CRS; zonal() takes polygons"
         )
-        raise InvalidParameter(name="points", value=points, expected=expected)
+        raise InvalidParameter(name="points", value=points, expected=expected, reason=reason)
     x, y = pairs.T
     return x, y, crs, np.arange(len(x)) if labels is None else labels

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from astra_xr.arrays.pixel_grid import grid_of
-from astra_xr.errors import InvalidParameter
+from astra_xr.errors import InvalidDataset, InvalidParameter
 from astra_xr.geometry import read_points
 
 _Pixels = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.bool_]]
@@ -20,6 +20,10 @@ def sample(ds: xr.Dataset, points: Any) -> xr.Dataset:
     """Return the pixels at points."""
     placed = grid_of(ds, "sample()")
     grid, there = placed.box, (placed.y.pixels(), placed.x.pixels())
+    if "point" in ds.data_vars:
+        needs = "the name 'point' for the dimension of its result"
+        hint = "Rename your variable, e.g. ds.rename(point='values')."
+        raise InvalidDataset(method="sample()", needs=needs, hint=hint)
     x, y, crs, labels = read_points(points)
     convert = placed.converter(crs)
 

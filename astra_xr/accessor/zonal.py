@@ -58,11 +58,11 @@ def zonal(
     if not maps:
         needs = "a variable along y and x, which this Dataset does not have"
         raise InvalidDataset(method="zonal()", needs=needs, hint="Open one: bands=…")
-    if "valid" in maps:
-        needs = "the name 'valid' for the fraction of each polygon with data"
-        raise InvalidDataset(
-            method="zonal()", needs=needs, hint="Rename your variable: ds.rename(valid=…)."
-        )
+    own = ["valid", "geometry", "stat", *(["class"] if "fractions" in names else [])]
+    for name in filter(maps.__contains__, own):
+        needs = f"the name {name!r} for its own table"
+        hint = f"Rename your variable, e.g. ds.rename({{{name!r}: 'values'}})."
+        raise InvalidDataset(method="zonal()", needs=needs, hint=hint)
     grid = grid_of(ds, "zonal()")
     grid.check_even("zonal()")
     maps = maps.transpose("time", ..., "y", "x", missing_dims="ignore")

@@ -376,14 +376,22 @@ def test_points_of_a_table() -> None:
         ([(float("nan"), 1)], "pairs of longitude and latitude"),
         ([(10, 50)], r"points within the Dataset, \(-122"),
         ([(37.5, -122.4)], "look swapped"),
-        (geopandas.GeoSeries.from_xy([0], [0]), "with a CRS"),
+        (geopandas.GeoSeries.from_xy([0], [0]), r"no CRS, which \.set_crs\(\) sets"),
+        (geopandas.GeoSeries.from_wkt(["POINT (1 2)", None, "POINT EMPTY"], crs=4326),
+         "missing or empty: 1, 2"),
         (geopandas.GeoSeries.from_xy([0], [0], crs=4326).to_frame("geometry").loc[0], "with a CRS"),
         (geopandas.GeoSeries.from_xy([0], [0], crs=3857).buffer(1), r"zonal\(\) takes polygons"),
     ],
-)
+)  # fmt: skip
 def test_points_that_are_none(points: Any, words: str) -> None:
     with pytest.raises(errors.InvalidParameter, match=words):
         scene(["red"]).astra.sample(points)
+
+
+def test_a_band_that_has_the_name_of_the_dimension_is_not_lost() -> None:
+    ds = scene(["red"])
+    with pytest.raises(errors.InvalidDataset, match=r"the name 'point'.*ds\.rename\(point="):
+        ds.rename(red="point").astra.sample([centre(ds, 10, 20)])
 
 
 def test_several_indices_at_once() -> None:

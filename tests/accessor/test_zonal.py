@@ -370,8 +370,9 @@ def test_bad_options(scene: xr.Dataset) -> None:
 
 def test_a_variable_of_its_own_name_is_not_lost(scene: xr.Dataset) -> None:
     field = shapely.box(-122.43, 37.5, -122.42, 37.51)
-    with pytest.raises(InvalidDataset, match=r"the name 'valid' for the fraction"):
-        scene.assign(valid=scene.red).astra.zonal(field)
+    for name in ("valid", "stat", "geometry"):
+        with pytest.raises(InvalidDataset, match=f"the name '{name}' for its own table"):
+            scene.rename(red=name).astra.zonal(field)
 
 
 def test_many_corners(scene: xr.Dataset) -> None:
