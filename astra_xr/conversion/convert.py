@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from astra_xr.conversion.disk import NEW_FILE, disk_errors
 from astra_xr.conversion.geotiff import write_geotiff, write_masked_cog
@@ -29,16 +27,6 @@ class Made:
 
     drawn: Drawn | None = None
     """For images, their size, transform and stretch."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as JSON."""
-        return {**asdict(self), "path": str(self.path)}
-
-    @classmethod
-    def from_json(cls, given: Mapping[str, Any]) -> Made:
-        """Return it from JSON."""
-        drawn = Drawn.from_json(given["drawn"]) if given["drawn"] else None
-        return cls(**{**given, "path": Path(given["path"]), "drawn": drawn})
 
 
 def convert(

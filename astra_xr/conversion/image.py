@@ -52,15 +52,6 @@ class Drawn:
     without: tuple[str, ...] = ()
     """Pixels left out of the stretch: ``nodata``, and ``clouds`` with a classification band."""
 
-    @classmethod
-    def from_json(cls, given: Mapping[str, Any]) -> Drawn:
-        """Return it from JSON, which has lists instead of tuples."""
-        return cls(**{name: _tuples(value) for name, value in given.items()})
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
-
 
 def write_image(
     source: Path, target: Path, recipe: Recipe, limits: Limits, classes: Path | None = None

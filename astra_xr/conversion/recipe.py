@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from astra_xr.errors import InvalidFormat, InvalidParameter
 from astra_xr.model import ClassValue
@@ -83,15 +82,6 @@ class Recipe:
         if not 1 <= self.max_size <= 16384:
             expected = "a number of pixels from 1 to 16384"
             raise InvalidParameter(name="max_size", value=self.max_size, expected=expected)
-
-    @classmethod
-    def from_json(cls, given: Mapping[str, Any]) -> Recipe:
-        """Return it from the JSON of :func:`dataclasses.asdict`."""
-        lists = {
-            name: tuple(ClassValue(**each) for each in given[name])
-            for name in ("classes", "left_out")
-        }
-        return cls(**{**given, **lists})
 
     @property
     def digest(self) -> str:

@@ -26,6 +26,7 @@ from astra_xr.conversion.convert import Made, convert
 from astra_xr.conversion.disk import NEW_FILE, disk_errors
 from astra_xr.conversion.recipe import Limits, Progress, Recipe
 from astra_xr.errors import ConversionFailed
+from astra_xr.typed_json import from_json, to_json
 
 _ENVIRON = ("PATH", "HOME", "TMPDIR", "TEMP", "SYSTEMROOT", "LD_LIBRARY_PATH", "LANG", "LC_ALL",
             "GDAL_DATA", "PROJ_DATA", "PROJ_LIB")  # fmt: skip
@@ -81,7 +82,7 @@ def convert_apart(
     label = label or source.name
     job = {
         "source": str(source.absolute()),
-        "recipe": asdict(recipe),
+        "recipe": to_json(recipe),
         "limits": asdict(limits),
         "classes": str(classes.absolute()) if classes else None,
     }
@@ -130,7 +131,8 @@ def _run(job: Mapping[str, Any], limits: Limits, progress: Progress, label: str)
         raise ConversionFailed(source=label, reason=_death(status, limits, late), hint=_HINT)
     if "failed" in answer:
         raise ConversionFailed(source=label, reason=str(answer["failed"]))
-    return Made.from_json(answer["made"])
+    made: Made = from_json(Made, answer["made"])
+    return made
 
 
 @contextlib.contextmanager
@@ -218,7 +220,7 @@ def _answer(job: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
         made = convert(
             Path(job["source"]),
             Path(job["target"]),
-            Recipe.from_json(job["recipe"]),
+            from_json(Recipe, job["recipe"]),
             limits=limits,
             progress=progress,
             classes=Path(job["classes"]) if job["classes"] else None,
@@ -229,7 +231,7 @@ def _answer(job: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
         return {"failed": f"it needs more than {limits.memory} bytes of memory"}
     except Exception as error:  # noqa: BLE001  (whatever a damaged file makes libraries raise)
         return {"failed": f"{type(error).__name__}: {error}"}
-    return {"made": made.to_json()}
+    return {"made": to_json(made)}
 
 
 def _send(message: Mapping[str, Any]) -> None:
