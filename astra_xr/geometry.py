@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from astra_xr.errors import InvalidParameter
 
 if TYPE_CHECKING:
@@ -282,6 +284,27 @@ def in_usual_units(crs: str) -> bool:
     except CRSError:
         return True
     return units <= {"metre", "degree"}
+
+
+@functools.lru_cache(maxsize=256)
+def in_degrees(crs: str) -> bool:
+    """Return True for longitude and latitude in degrees."""
+    from pyproj import CRS
+
+    given = CRS.from_user_input(crs)
+    return given.is_geographic and given.axis_info[0].unit_name == "degree"
+
+
+def turned(lon: npt.NDArray[Any], middle: Any) -> npt.NDArray[Any]:
+    """Return longitudes moved by whole turns to within 180° of one, as in grids of 0 to 360°.
+
+    Examples
+    --------
+    >>> turned(np.array([-152.0, 10, 350]), 180)
+    array([208.,  10., 350.])
+    """
+    with np.errstate(invalid="ignore"):  # of infinity
+        return np.asarray(lon - 360 * np.round((lon - middle) / 360))
 
 
 @functools.lru_cache(maxsize=64)

@@ -103,16 +103,17 @@ def _fill(table: ZonalTable, maps: xr.Dataset, parts: Sequence[_Part], *, progre
 
 def _in_pixels(polygons: npt.NDArray[Any], crs: str, grid: PixelGrid) -> npt.NDArray[Any]:
     """Return polygons in columns and negative rows of the grid, where a pixel has an area of 1."""
-    to_pixels = grid.converter(crs)
+    convert = grid.converter(crs)
 
-    def convert(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        cols, rows = to_pixels(*points.T)
-        return np.column_stack([cols, -rows])
+    def in_pixels(shapes: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.intp]]:
+        points, owners = shapely.get_coordinates(shapes, return_index=True)
+        cols, rows = convert(*points.T, owners)
+        return np.column_stack([cols, -rows]), owners
 
-    points, owners = shapely.get_coordinates(polygons, return_index=True)
     reached = polygons.copy()
-    reached[owners[~np.isfinite(convert(points)).all(axis=1)]] = None
-    shapes: npt.NDArray[Any] = shapely.transform(reached, convert)
+    points, owners = in_pixels(polygons)
+    reached[owners[~np.isfinite(points).all(axis=1)]] = None
+    shapes: npt.NDArray[Any] = shapely.set_coordinates(reached, in_pixels(reached)[0])
     return shapes
 
 

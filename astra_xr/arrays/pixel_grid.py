@@ -13,7 +13,7 @@ import xarray as xr
 from affine import Affine
 
 from astra_xr.errors import InvalidDataset
-from astra_xr.geometry import transformer
+from astra_xr.geometry import in_degrees, transformer, turned
 from astra_xr.reading.memory import check_memory
 
 if TYPE_CHECKING:
@@ -78,16 +78,24 @@ class PixelGrid:
         """West, south, east and north in degrees, for messages."""
         return ", ".join(f"{v:.4f}" for v in self.box.geographic_extent.boundingbox.bbox)
 
-    def converter(self, crs: str) -> Callable[[Any, Any], tuple[_Numbers, _Numbers]]:
+    def converter(self, crs: str) -> Callable[..., tuple[_Numbers, _Numbers]]:
         """Return a function from x and y in a CRS to columns and rows of ``box``.
 
-        0 is the outer corner of the first pixel; not finite outside the domain of the CRSs.
+        0 is the outer corner of the first pixel; not finite outside the domain of the CRSs. Points
+        of one shape, whose numbers may be given too, stay together in grids of 0 to 360°.
         """
         to_grid = transformer(crs, str(self.box.crs))
         a, b, c, d, e, f = list(~self.box.affine)[:6]
+        degrees, middle = in_degrees(str(self.box.crs)), sum(self.box.boundingbox.range_x) / 2
 
-        def convert(x: Any, y: Any) -> tuple[_Numbers, _Numbers]:
+        def convert(x: Any, y: Any, shapes: _Positions | None = None) -> tuple[_Numbers, _Numbers]:
             east, north = (np.asarray(v, np.float64) for v in to_grid.transform(x, y))
+            if degrees:
+                near: Any = middle
+                if shapes is not None:
+                    _, first, number = np.unique(shapes, return_index=True, return_inverse=True)
+                    near = turned(east[first], middle)[number]
+                east = turned(east, near)
             with np.errstate(invalid="ignore"):
                 return a * east + b * north + c, d * east + e * north + f
 

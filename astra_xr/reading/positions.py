@@ -11,7 +11,7 @@ import numpy.typing as npt
 from affine import Affine
 from numpy.lib.stride_tricks import sliding_window_view
 
-from astra_xr.geometry import transformer
+from astra_xr.geometry import in_degrees, transformer, turned
 from astra_xr.model import Grid
 
 CLOSE = 1e-6
@@ -63,7 +63,12 @@ class Positions:
     def __init__(self, source: Grid, target: Grid) -> None:
         self._grids = source, target
         self._to_source, self._to_crs = ~Affine(*source.transform), Affine(*target.transform)
-        self.other_crs = source.crs != target.crs
+        edges = [*source.bounds[::2], *target.bounds[::2]]
+        beyond = max(map(abs, edges)) > 180 + CLOSE
+        self._turn = beyond and in_degrees(source.crs)
+        self.other_crs = source.crs != target.crs or self._turn
+        """True: positions are not affine, even if it is of the longitudes alone."""
+
         self.step = self._to_source @ self._to_crs
         """From columns and rows of the target to those of the source, in one CRS."""
 
@@ -109,6 +114,8 @@ class Positions:
         source, target = self._grids
         x, y = np.broadcast_arrays(*_apply(self._to_crs, cols, rows))
         x, y = transformer(target.crs, source.crs).transform(x, y)
+        if self._turn:
+            x = turned(x, sum(source.bounds[::2]) / 2)
         with np.errstate(invalid="ignore"):  # infinity times 0
             x, y = _apply(self._to_source, x, y)
         return y, x

@@ -33,7 +33,8 @@ def dataset_of(resolution: Resolution, options: OpenOptions) -> xr.Dataset:
     boxes = {name: asset.geobox for name, asset in assets.items()}
     target = target_grid(boxes, options.grid, scene=resolution.full_id)
     check_size(target, options)
-    if part_of(target, boxes.values()) is None:
+    given = options.grid.geobox is not None or options.grid.like is not None
+    if given and part_of(target, boxes.values()) is None:
         raise outside(options.grid, f"the scene {resolution.full_id}")
     variables = {
         name: band_variable(asset, name, resolution.full_id, target, options)

@@ -13,8 +13,11 @@ from odc.geo.geobox import GeoBox
 from odc.geo.geom import BoundingBox, Geometry
 
 from astra_xr.errors import InvalidParameter
-from astra_xr.geometry import LONLAT, bounds_in, box_polygon, transformer
+from astra_xr.geometry import LONLAT, bounds_in, box_polygon, in_degrees, transformer
 from astra_xr.scenes.options import TargetGrid
+
+_CLOSE = 1e-6
+"""Degrees."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,16 +36,21 @@ class Region:
     def bounds_over(self, own: GeoBox, crs: CRS) -> BoundingBox:
         """Return the bounds in a CRS; InvalidParameter if they do not overlap the scene's grid."""
         box = self.shape.boundingbox
-        if crs.geographic and self.shape.crs and box.right > 180:
+        bounds = bounds_in(self.shape, crs) if self.shape.crs else BoundingBox(*box.bbox, crs)
+        scene = bounds_in(own.extent, crs)
+        degrees = own.crs is not None and in_degrees(str(own.crs))
+        crosses = crs.geographic and self.shape.crs and box.right > 180
+        if crosses and not (is_beyond(own) and crs == own.crs):
             reason = "the area crosses the antimeridian"
             expected = "a projected CRS, e.g. 'utm'"
             raise InvalidParameter(name="crs", value=str(crs), expected=expected, reason=reason)
-        bounds = bounds_in(self.shape, crs) if self.shape.crs else BoundingBox(*box.bbox, crs)
-        scene = bounds_in(own.extent, crs)
-        # Around a pole, the outline of a scene has no bounds in longitude and latitude.
         inside = overlap(bounds, scene)
-        if self.shape.crs and has_pole(own):
-            inside = overlap(bounds_in(self.shape, own.crs), own.boundingbox)
+        if self.shape.crs and (degrees or has_pole(own)):
+            # Around a pole, the outline of a scene has no bounds in longitude and latitude, and a
+            # grid of 0 to 360° has none in others.
+            met = turned_to(bounds_in(self.shape, own.crs), own.boundingbox)
+            inside = met is not None
+            bounds = met if met and crs == own.crs else bounds
         if all(map(math.isfinite, bounds.bbox)) and inside:
             return bounds
         if not self.shape.crs:
@@ -107,6 +115,24 @@ def has_pole(own: GeoBox) -> bool:
     col, row = ~own.affine @ (x[known], y[known])
     rows, cols = own.shape
     return bool(((col >= 0) & (col <= cols) & (row >= 0) & (row <= rows)).any())
+
+
+def is_beyond(own: GeoBox) -> bool:
+    """Return True if a grid in degrees extends beyond ±180, as grids of 0 to 360° do."""
+    if own.crs is None or not in_degrees(str(own.crs)):
+        return False
+    return max(map(abs, own.boundingbox.range_x)) > 180 + _CLOSE
+
+
+def turned_to(area: BoundingBox, own: BoundingBox) -> BoundingBox | None:
+    """Return an area moved by whole turns to where it overlaps another; None if it does not.
+
+    Both are in one CRS; only in degrees are there turns.
+    """
+    turns = (0, 360, -360) if area.crs and in_degrees(str(area.crs)) else (0,)
+    left, bottom, right, top = area.bbox
+    moved = (BoundingBox(left + n, bottom, right + n, top, area.crs) for n in turns)
+    return next((each for each in moved if overlap(each, own)), None)
 
 
 def overlap(a: BoundingBox, b: BoundingBox) -> bool:

@@ -12,10 +12,10 @@ from odc.geo.geom import bbox_union
 from odc.geo.roi import roi_pad
 
 from astra_xr.errors import AstraError, InvalidParameter, MixedGrids
-from astra_xr.geometry import LONLAT, bounds_in
+from astra_xr.geometry import LONLAT, bounds_in, in_degrees
 from astra_xr.scenes.grid import is_aligned, target_grid, touched, utm_zone
 from astra_xr.scenes.options import TargetGrid
-from astra_xr.scenes.region import overlap
+from astra_xr.scenes.region import has_pole, is_beyond, overlap, turned_to
 
 Boxes = Mapping[str, GeoBox]
 """The grids of a scene's bands, by name."""
@@ -76,7 +76,12 @@ def part_of(target: GeoBox, boxes: Iterable[GeoBox]) -> Part | None:
     edges = [bounds_in(box.extent, target.crs) for box in different]
     bounds, own = bbox_union(edges), target.boundingbox
     finite = all(math.isfinite(edge) for each in edges for edge in each)
-    if not finite or not is_aligned(target) or bounds & own == own:
+    # In a grid of 0 to 360° a scene may be in two places, and around a pole it has no bounds.
+    turns = any(map(is_beyond, (target, *different))) and (
+        not in_degrees(str(target.crs)) or turned_to(bounds, own) is not None
+    )
+    unknown = not finite or turns or any(map(has_pole, different))
+    if unknown or not is_aligned(target) or bounds & own == own:
         return (0, target.shape.y), (0, target.shape.x)
     if not overlap(bounds, own):
         return None
