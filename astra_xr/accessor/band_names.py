@@ -16,7 +16,7 @@ from astra_xr.model import Band
 
 def band_table(ds: xr.Dataset) -> tuple[Band, ...]:
     """Return the band table of a Dataset's mission; empty if the mission is not known."""
-    mission = MISSIONS.get(mission_of(ds))
+    mission = MISSIONS.get(mission_name(ds))
     if mission is None:
         return ()
     # All scenes of a stack have the same bands.
@@ -27,7 +27,7 @@ def band_table(ds: xr.Dataset) -> tuple[Band, ...]:
     return mission.table(mission.describe(item) or parts)
 
 
-def mission_of(ds: xr.Dataset) -> str:
+def mission_name(ds: xr.Dataset) -> str:
     """Return the name of a Dataset's mission, by its attrs, else by its id; empty if not known."""
     return str(ds.attrs.get("mission", "")) or first_id(ds).partition(":")[0]
 

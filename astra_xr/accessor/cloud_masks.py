@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from astra_xr.accessor.band_classes import classes_of
-from astra_xr.accessor.band_names import as_tuple, band_table, mission_of, variables_of
+from astra_xr.accessor.band_names import as_tuple, band_table, mission_name, variables_of
 from astra_xr.accessor.fetched_band import fetched, kept
 from astra_xr.accessor.function_masks import function_mask, name_of
 from astra_xr.accessor.provenance import check_provenance, ids_of, missions_of
@@ -295,7 +295,7 @@ def cloud_cover(ds: xr.Dataset, bbox: Any) -> float:
 
 def _class_band(ds: xr.Dataset, method: str) -> tuple[Band, dict[str, tuple[str, ...]]]:
     """Return the mission's classification band, and the names of its classes by kind."""
-    mission = MISSIONS.get(mission_of(ds))
+    mission = MISSIONS.get(mission_name(ds))
     masks = mission.masks if mission else {}
     for band in band_table(ds):
         if band.native in masks:
@@ -332,7 +332,7 @@ def _class_mask(band: Band, names: list[str], dilate: int) -> ClassMask:
 
 def _probability_band(ds: xr.Dataset) -> Band:
     """Return the mission's band of cloud probabilities."""
-    mission = MISSIONS.get(mission_of(ds))
+    mission = MISSIONS.get(mission_name(ds))
     if mission is None or not mission.cloud_probability:
         able = ", ".join(name for name, each in MISSIONS.items() if each.cloud_probability)
         needs = f"scenes that have cloud probabilities ({able}) for by='probability'"

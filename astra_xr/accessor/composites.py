@@ -81,7 +81,7 @@ def composite(
         found[COUNT] = _count(ds, names, clouds, periods)
     times = ds["time"].values
     dates = f"{np.datetime_as_string(times.min(), 's')}/{np.datetime_as_string(times.max(), 's')}"
-    attrs = {**_of_all(ds, ds.attrs), "composite": made, "datetime": dates, **_of_missions(ds)}
+    attrs = {**_of_all(ds, ds.attrs), "composite": made, "datetime": dates, **_mission_attrs(ds)}
     images = xr.Dataset(found, attrs=attrs)
     if freq is None:
         return images.isel(time=0)
@@ -150,7 +150,7 @@ def _of_all(ds: xr.Dataset, attrs: Mapping[Any, Any]) -> dict[Any, Any]:
     return kept
 
 
-def _of_missions(ds: xr.Dataset) -> dict[str, str]:
+def _mission_attrs(ds: xr.Dataset) -> dict[str, str]:
     """Return attrs for values of several missions, and warn once that these differ."""
     missions = sorted({*missions_of(ds)} - {"nan"})  # of days without a scene, after reindex
     if len(missions) < 2:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from astra_xr.accessor.band_names import mission_of, variables_of
+from astra_xr.accessor.band_names import mission_name, variables_of
 from astra_xr.arrays.lazy import scenes_of
 from astra_xr.arrays.pixel_grid import pixel_grid
 from astra_xr.errors import InvalidDataset
@@ -83,7 +83,7 @@ def missions_of(ds: xr.Dataset) -> list[str]:
     named = [text.partition(":")[0] for text in ids]
     if len(named) in (0, len(others)):
         named = [a if a in MISSIONS else b for a, b in zip(named or others, others, strict=True)]
-    return named or [mission_of(ds)]
+    return named or [mission_name(ds)]
 
 
 def _along_time(ds: xr.Dataset, name: str) -> list[str]:

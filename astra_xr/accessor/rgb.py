@@ -26,7 +26,7 @@ Limits = tuple[float, float]
 RGBA = ("red", "green", "blue", "alpha")
 """Bands of an image."""
 
-_BRIGHT = 0.4
+BRIGHT = 0.4
 """Reflectance; a pixel above it in all three bands is taken for cloud or snow."""
 
 _BYTES = 3 * 4 + 4 * 4 + 4
@@ -165,7 +165,7 @@ def _stretch(values: npt.NDArray[np.float32], clouds: xr.DataArray | None) -> li
         clear = usable & ~clouds.values[..., ::step, ::step].ravel()
         usable = clear if clear.any() else usable
     sample = sample[:, usable]
-    dark = sample[:, ~(sample > _BRIGHT).all(axis=0)]
+    dark = sample[:, ~(sample > BRIGHT).all(axis=0)]
     # If most of the scene is bright, the bright part is the subject.
     chosen = dark if dark.shape[1] >= sample.shape[1] / 2 else sample
     if not chosen.size:

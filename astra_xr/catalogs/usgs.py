@@ -85,10 +85,10 @@ class Usgs(StacCatalog):
         return SignedUrl(url=href)
 
     def _look(self, lookup: Lookup, missing: list[str]) -> list[dict[str, Any]]:
-        return joined(super()._look(lookup, missing))
+        return _products(super()._look(lookup, missing))
 
 
-def joined(items: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def _products(items: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Join the items of each product into one item, which has the product's id.
 
     Assets that both have (quality bands, metadata) are taken from the first: they are the same.

@@ -7,7 +7,7 @@ from typing import Any
 
 import xarray as xr
 
-from astra_xr.accessor.band_names import mission_of
+from astra_xr.accessor.band_names import mission_name
 from astra_xr.errors import redact
 from astra_xr.missions import MISSIONS
 from astra_xr.widgets.code import literal
@@ -70,7 +70,7 @@ def about_of(scene: Scene, ds: xr.Dataset, name: str, *, array: bool) -> dict[st
 
 def _source(ds: xr.Dataset) -> str:
     """Return mission, scene and catalog for a caption, without those that are unknown."""
-    mission, attrs = MISSIONS.get(mission_of(ds)), ds.attrs
+    mission, attrs = MISSIONS.get(mission_name(ds)), ds.attrs
     scene = str(attrs.get("scene_id") or "").partition(":")[2]
     catalog = f"catalog {attrs['catalog']}" if attrs.get("catalog") else ""
     return redact(" · ".join(filter(None, (mission.title if mission else "", scene, catalog))))

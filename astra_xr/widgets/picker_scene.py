@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from astra_xr.accessor.band_names import find_variable, mission_of
+from astra_xr.accessor.band_names import find_variable, mission_name
 from astra_xr.accessor.cloud_masks import can_mask, mask
 from astra_xr.accessor.default_colormaps import colormap_of_domain
 from astra_xr.accessor.evaluate import reflectance, unpacked
@@ -98,7 +98,7 @@ class Scene:
     @functools.cached_property
     def presets(self) -> dict[str, list[str]]:
         """Return the mission's band combinations of which all bands are there."""
-        mission = MISSIONS.get(mission_of(self.ds))
+        mission = MISSIONS.get(mission_name(self.ds))
         known = mission.presets if mission else OPTICAL_PRESETS
         found = {title: [self._named(name) for name in names] for title, names in known.items()}
         return {title: [*filter(None, bands)] for title, bands in found.items() if all(bands)}

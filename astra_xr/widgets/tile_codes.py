@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from astra_xr.accessor.rgb import BRIGHT
+
 Box = tuple[int, int, int, int]
 """Rows and columns of the scene, half-open: (top, left, bottom, right)."""
 
@@ -20,9 +22,6 @@ Limits = tuple[float, float]
 
 _LAST = 65535
 """The highest code; 0 is no data."""
-
-BRIGHT = 0.4
-"""A pixel with a higher reflectance in all three bands counts as cloud or snow."""
 
 
 @dataclass(frozen=True, kw_only=True)

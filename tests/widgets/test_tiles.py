@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from astra_xr.accessor.rgb import BRIGHT
 from astra_xr.errors import InvalidParameter
 from astra_xr.widgets.colormaps import colormaps, colors
 from astra_xr.widgets.tile_codes import (
-    BRIGHT,
     Tile,
     bright,
     classes,
