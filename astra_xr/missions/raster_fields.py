@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-_NAMES = ("data_type", "nodata", "scale", "offset", "unit")
+_KEYS = [
+    (name, key)
+    for name in ("data_type", "nodata", "scale", "offset", "unit")
+    for key in (name, f"raster:{name}")
+]
 
 
 def raster_fields(asset: Mapping[str, Any], index: int = 1) -> dict[str, Any]:
@@ -43,8 +47,7 @@ def raster_fields(asset: Mapping[str, Any], index: int = 1) -> dict[str, Any]:
     return {
         name: source[key]
         for source in sources
-        for name in _NAMES
-        for key in (name, f"raster:{name}")
+        for name, key in _KEYS
         if source.get(key) is not None
         and (key not in pair or source is not asset or pair <= asset.keys())
         and (name != "unit" or isinstance(source[key], str))

@@ -184,11 +184,13 @@ def _by_properties(item: Item) -> Mapping[str, str]:
         properties.get(name) for name in ("s2:product_type", "product:type", "processing:level")
     ]
     level = agreed(*read(_LEVEL, *types), *(each[2] for each in granules))
+    if not (satellite and level):
+        return {}
     grids = (properties.get(name) for name in ("grid:code", "s2:mgrs_tile"))
     tiles = [*(each.zfill(5) for each in read(_MGRS, *grids)), *(each[3] for each in granules)]
     tile, day, baseline = agreed(*tiles), day_of(item), _baseline(item)
     esa = granules or any(str(each).upper().startswith("S2MSI") for each in types)
-    if not (satellite and level and day and baseline and esa) or (tiles and not tile):
+    if not (day and baseline and esa) or (tiles and not tile):
         return {}
     if not _agrees(item) or not _is_level(item, level):
         return {}

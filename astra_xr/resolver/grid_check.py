@@ -44,9 +44,9 @@ def _contradiction(grid: Grid, box: Box | None, projected: Box | None) -> str:
     if own is None:
         return "it extends beyond the earth"
     if box is not None:
-        turned = lonlat_bounds(replace(grid, shape=(grid.shape[1], grid.shape[0])))
+        fits, turned = _holds(own, box, _CLOSE), replace(grid, shape=grid.shape[::-1])
         if not _holds(own, box, _BEYOND) or (
-            turned and _holds(turned, box, _CLOSE) and not _holds(own, box, _CLOSE)
+            not fits and (other := lonlat_bounds(turned)) and _holds(other, box, _CLOSE)
         ):
             return f"it covers {_words(own)} in degrees, while the item's bbox is {_words(box)}"
         if _area(box) > _area(own) / 4:

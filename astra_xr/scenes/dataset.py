@@ -40,8 +40,9 @@ def dataset_of(resolution: Resolution, options: OpenOptions) -> xr.Dataset:
         name: band_variable(asset, name, resolution.full_id, target, options)
         for name, asset in assets.items()
     }
+    origin = origin_of(resolution)
     for each in variables.values():
-        each.attrs |= origin_of(resolution)
+        each.attrs |= origin
     coords = plane_coords([assets]) | scene_coords(resolution)
     return on_grid(target, variables, coords, attrs_of(resolution), options)
 

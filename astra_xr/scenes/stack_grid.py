@@ -73,6 +73,8 @@ def part_of(target: GeoBox, boxes: Iterable[GeoBox]) -> Part | None:
     """Return the part of a grid that others may fill; None if they do not overlap."""
     # Bands of one grid share one GeoBox, whose hash would take longer than this.
     different = {id(box): box for box in boxes}.values()
+    if target in different:
+        return (0, target.shape.y), (0, target.shape.x)
     edges = [bounds_in(box.extent, target.crs) for box in different]
     bounds, own = bbox_union(edges), target.boundingbox
     finite = all(math.isfinite(edge) for each in edges for edge in each)
