@@ -208,6 +208,7 @@ def _leave_with_caller() -> None:
 
 
 def _answer(job: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
+    """Do a job under its limits, and return what was made, or why it failed."""
     reported = 0.0
 
     def progress(share: float) -> None:
@@ -217,6 +218,8 @@ def _answer(job: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
             _send({"done": share})
 
     try:
+        _restrict(limits)
+        threading.Thread(target=_leave_with_caller, daemon=True).start()
         made = convert(
             Path(job["source"]),
             Path(job["target"]),
@@ -242,9 +245,6 @@ def _send(message: Mapping[str, Any]) -> None:
 def main() -> None:
     """Do the job on the first line of the standard input."""
     job = json.loads(sys.stdin.buffer.readline())
-    limits = Limits(**job["limits"])
-    _restrict(limits)
-    threading.Thread(target=_leave_with_caller, daemon=True).start()
-    _send(_answer(job, limits))
+    _send(_answer(job, Limits(**job["limits"])))
     # A normal exit would wait for standard input, which the other thread reads.
     os._exit(0)

@@ -188,7 +188,7 @@ def test_bombs_are_not_decoded(tmp_path: Path, out: Path, make: Callable[[Path],
         (Limits(source_bytes=1000), "bytes, and the limit is 1000"),
         (Limits(block_bytes=1000), "decodes to 131072 bytes, and the limit is 1000"),
         (Limits(wall_seconds=0.01), "it took longer than 0.01 s"),
-        (Limits(memory=1 << 20), "memory|died|alloc|Cannot|thread|GDAL"),
+        (Limits(memory=1 << 20), "memory|thread"),
         (Limits(output_bytes=100_000), "file too large"),
     ],
 )
