@@ -50,19 +50,30 @@ def day_of(item: Item) -> str | None:
     return "".join(match.groups()) if match else None
 
 
+def by_name(table: Iterable[Band]) -> dict[str, Band]:
+    """Return a table's bands by all of their names, in lower case."""
+    return {name.casefold(): band for band in table for name in band.names}
+
+
+def stem_of(key: str) -> str:
+    """Return an asset's key in lower case, without a resolution or the ending of a file."""
+    # Keys of old USGS items are file names; those of Copernicus end in the resolution.
+    return _SUFFIX.sub("", key.casefold())
+
+
 def bands_in(item: Item, table: Iterable[Band]) -> Mapping[str, list[str]]:
     """Return the keys of the assets that hold a table's bands, by the band's native name.
 
     Bands are recognized by asset key, or by the name of the asset's only band.
     """
-    by_name = {name.casefold(): band.native for band in table for name in band.names}
+    named = by_name(table)
     found: dict[str, list[str]] = {}
     for key, asset in item.get("assets", {}).items():
         described: list[Any] = asset.get("eo:bands") or asset.get("bands") or []
         only = described[0] if len(described) == 1 and isinstance(described[0], Mapping) else {}
-        for name in (_SUFFIX.sub("", str(key).casefold()), str(only.get("name")).casefold()):
-            if name in by_name:
-                found.setdefault(by_name[name], []).append(str(key))
+        for name in (stem_of(str(key)), str(only.get("name")).casefold()):
+            if name in named:
+                found.setdefault(named[name].native, []).append(str(key))
                 break
     return found
 

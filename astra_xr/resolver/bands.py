@@ -12,6 +12,7 @@ from typing import Any
 from astra_xr.errors import AmbiguousBand, InvalidParameter, UnknownBand
 from astra_xr.missions import Item, Mission
 from astra_xr.missions.media_types import is_cog_type, raster_kind
+from astra_xr.missions.recognition import by_name, stem_of
 from astra_xr.model import CLASS_ROLES, Band
 from astra_xr.resolver.band_fields import describe_planes
 from astra_xr.resolver.classification import classified, classified_file, is_described_as
@@ -47,9 +48,9 @@ def match_bands(item: Item, mission: Mission | None) -> list[BandAsset]:
     """
     rasters = _rasters(item)
     table = mission.bands(item) if mission else ()
-    by_name = _by_name(table)
+    named = by_name(table)
     found: list[BandAsset] = []
-    for band, best in _best(item, rasters, table, by_name):
+    for band, best in _best(item, rasters, table, named):
         whole = _mission_band(item, best, band)
         found += (whole, *_planes_alone(whole))
     taken = {entry.key for entry in found}
@@ -58,7 +59,7 @@ def match_bands(item: Item, mission: Mission | None) -> list[BandAsset]:
     for key, asset in rasters.items():
         if key in taken:
             continue
-        twin = _twin(by_name, item, key, asset) or _unlisted(mission, key, asset)
+        twin = _twin(named, item, key, asset) or _unlisted(mission, key, asset)
         if twin:
             found.append(replace(_mission_band(item, key, twin), listed=False))
         else:
@@ -70,7 +71,7 @@ def mask_keys(item: Item, mission: Mission) -> list[str]:
     """Return the keys of the assets that masks use: classes, and cloud probabilities."""
     table, rasters = mission.bands(item), _rasters(item)
     masks = [band for band in table if band.native in mission.masks]
-    keys = [key for _, key in _best(item, rasters, masks, _by_name(table))]
+    keys = [key for _, key in _best(item, rasters, masks, by_name(table))]
     return keys + [key for key in rasters if key == mission.cloud_probability]
 
 
@@ -78,17 +79,13 @@ def _rasters(item: Item) -> dict[str, Any]:
     return {key: asset for key, asset in item["assets"].items() if is_raster(asset)}
 
 
-def _by_name(table: Iterable[Band]) -> dict[str, Band]:
-    return {name.casefold(): band for band in table for name in band.names}
-
-
 def _best(
-    item: Item, rasters: Mapping[str, Any], wanted: Iterable[Band], by_name: Mapping[str, Band]
+    item: Item, rasters: Mapping[str, Any], wanted: Iterable[Band], named: Mapping[str, Band]
 ) -> Iterator[tuple[Band, str]]:
     """Yield the wanted bands that an item has, each with the key of its best asset."""
     keys: dict[str, list[str]] = {}
     for key, asset in rasters.items():
-        band = _band_of(item, key, asset, by_name)
+        band = _band_of(item, key, asset, named)
         if band:
             keys.setdefault(band.native, []).append(key)
     for band in wanted:
@@ -256,19 +253,15 @@ def _tell_apart(band: Band) -> str:
 
 
 def _band_of(
-    item: Item, key: str, asset: Mapping[str, Any], by_name: Mapping[str, Band]
+    item: Item, key: str, asset: Mapping[str, Any], named: Mapping[str, Band]
 ) -> Band | None:
     """Return the band of the mission's table that an asset holds, by its key or description."""
-    # Keys of old USGS items are file names; those of Copernicus end in the resolution.
-    stem = _SUFFIX.sub("", key.casefold())
-    if stem in by_name or _NO_DATA_ROLES & set(asset.get("roles") or ()):
-        return by_name.get(stem)
-    described = describe_planes(item, key, asset) if by_name else ()
+    stem = stem_of(key)
+    if stem in named or _NO_DATA_ROLES & set(asset.get("roles") or ()):
+        return named.get(stem)
+    described = describe_planes(item, key, asset) if named else ()
     # Only by the name: catalogs disagree on common names.
-    return by_name.get(described[0].native.casefold()) if len(described) == 1 else None
-
-
-_SUFFIX = re.compile(r"(_\d+m|\.tif)$")
+    return named.get(described[0].native.casefold()) if len(described) == 1 else None
 
 
 def _preference(
@@ -285,16 +278,14 @@ def _preference(
     return key != band.native, not is_cog_type(asset.get("type")), resampled, not by_key, gsd
 
 
-def _twin(
-    by_name: Mapping[str, Band], item: Item, key: str, asset: Mapping[str, Any]
-) -> Band | None:
+def _twin(named: Mapping[str, Band], item: Item, key: str, asset: Mapping[str, Any]) -> Band | None:
     """Return the table's band for a further file of it, which opens only by its asset key."""
-    if not by_name:
+    if not named:
         return None
     stem = _TWIN_SUFFIX.sub("", key.casefold())
     described = describe_planes(item, key, asset)
     names = (stem, *(plane.native.casefold() for plane in described if len(described) == 1))
-    band = next((by_name[name] for name in names if name in by_name), None)
+    band = next((named[name] for name in names if name in named), None)
     return band and replace(band, native=key, common=None, spellings=(), shared=())
 
 
