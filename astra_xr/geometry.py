@@ -288,10 +288,14 @@ def in_usual_units(crs: str) -> bool:
 
 @functools.lru_cache(maxsize=256)
 def in_degrees(crs: str) -> bool:
-    """Return True for longitude and latitude in degrees."""
+    """Return True for longitude and latitude in degrees; False for a CRS that PROJ lacks."""
     from pyproj import CRS
+    from pyproj.exceptions import CRSError
 
-    given = CRS.from_user_input(crs)
+    try:
+        given = CRS.from_user_input(crs)
+    except CRSError:
+        return False
     return given.is_geographic and given.axis_info[0].unit_name == "degree"
 
 

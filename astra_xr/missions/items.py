@@ -49,8 +49,10 @@ def _copied(value: Any) -> Any:
     kind = type(value)
     if kind is dict:
         return {k: v if type(v) in _ATOMS else _copied(v) for k, v in value.items()}
-    if kind is list:
+    if kind is list or kind is tuple:
         return [v if type(v) in _ATOMS else _copied(v) for v in value]
+    if hasattr(value, "tolist"):  # NumPy's arrays and numbers, from tables of items
+        return _copied(value.tolist())
     return value if kind in _ATOMS else copy.deepcopy(value)
 
 
@@ -62,9 +64,10 @@ def _clean(
 ) -> dict[str, Any]:
     wanted = _WANTED if wanted is None else wanted
     return {
-        str(key): value if type(value) in _ATOMS else _copied(value)
+        str(key): copied
         for key, value in fields.items()
-        if key not in wanted or wanted[key](value)
+        for copied in (value if type(value) in _ATOMS else _copied(value),)
+        if key not in wanted or wanted[key](copied)
     }
 
 

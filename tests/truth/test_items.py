@@ -487,6 +487,49 @@ def test_equal_items_of_all_stac_versions_open_alike(told: tuple[Json, str]) -> 
         assert [each.value for each in asset.band.classes] == values
 
 
+def of_table(value: Any, make: Any) -> Any:
+    """JSON with other sequences than lists, and numbers of NumPy, as tables of items have them."""
+    if isinstance(value, dict):
+        return {key: of_table(each, make) for key, each in value.items()}
+    if isinstance(value, list):
+        return make([of_table(each, make) for each in value])
+    return np.asarray(value)[()] if isinstance(value, int | float) else value
+
+
+def array_of(values: list[Any]) -> Any:
+    made = np.empty(len(values), object)
+    made[:] = values
+    return made
+
+
+@pytest.mark.parametrize("make", [tuple, array_of])
+def test_items_of_tables(make: Any) -> None:
+    item = item_of(
+        {
+            "a": {
+                "href": "https://h/a.tif",
+                "type": COG,
+                "roles": ["data"],
+                "gsd": 10,
+                "eo:bands": [{"name": "B1", "common_name": "red", "center_wavelength": 0.66}],
+                "raster:bands": [{"data_type": "uint16", "scale": 0.1, "offset": 2, "nodata": 7}],
+            },
+            "b": {
+                "href": "https://h/b.tif",
+                "type": COG,
+                "bands": [{"data_type": "uint8", "classification:classes": LAND}],
+            },
+        }
+    )
+    told, found = (
+        astra_xr.resolve(each, ["red", "b"], sign=False).assets
+        for each in (item, of_table(item, make))
+    )
+    for name, asset in told.items():
+        for field in ("key", "band", "indexes", "grid", "radiometry"):
+            assert getattr(found[name], field) == getattr(asset, field)
+
+
 class TestMediaTypes:
     @pytest.mark.parametrize(
         ("media_type", "href", "raster", "served"),
