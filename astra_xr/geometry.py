@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,6 +24,9 @@ Box = tuple[float, float, float, float]
 """West, south, east, north in degrees."""
 
 LONLAT = "EPSG:4326"
+
+_UTM = re.compile(r"EPSG:32[67](0[1-9]|[1-5]\d|60)")
+"""Codes of the zones of WGS 84 / UTM, in meters."""
 
 _STEPS = 20
 """Points along a side of an outline that is projected."""
@@ -276,6 +280,9 @@ def in_usual_units(crs: str) -> bool:
     >>> in_usual_units("EPSG:32610"), in_usual_units("EPSG:2264")
     (True, False)
     """
+    if _UTM.fullmatch(crs):
+        # Files are read in other threads, in each of which PROJ would open its database anew.
+        return True
     from pyproj import CRS
     from pyproj.exceptions import CRSError
 

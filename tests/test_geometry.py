@@ -12,13 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from odc.geo import geom
 from odc.geo.geobox import GeoBox
-from pyproj import Transformer
+from pyproj import CRS, Transformer
+from pyproj.exceptions import CRSError
 
 from astra_xr.errors import AstraError, InvalidParameter
 from astra_xr.geometry import (
     bounds_in,
     box_polygon,
     geometry_bounds,
+    in_usual_units,
     read_box,
     read_geometry,
     read_points,
@@ -203,3 +205,13 @@ def test_anything_is_taken_or_refused_with_our_message(value: Any, shape: Any) -
             read(given_)
         except AstraError:
             continue
+
+
+@pytest.mark.parametrize("first", [32600, 32700])
+def test_units_are_those_that_proj_has_for_a_code(first: int) -> None:
+    for code in range(first, first + 100):
+        try:
+            units = {axis.unit_name for axis in CRS(code).axis_info}
+        except CRSError:
+            continue
+        assert in_usual_units(f"EPSG:{code}") == (units <= {"metre", "degree"}), code
