@@ -43,26 +43,12 @@ def composite(
     if str(how).replace("_", "-") not in REDUCTIONS:
         raise InvalidParameter(name="how", value=how, expected=f"one of {', '.join(REDUCTIONS)}")
     how = how.replace("_", "-")
-    if "time" not in ds.dims or not ds.sizes["time"] or ds["time"].dtype.kind != "M":
-        raise _unfit("scenes along a dimension time, with their dates")
-    if not isinstance(ds["time"].dtype, np.dtype):  # one of pandas, with a time zone
-        hint = "Convert them: ds.assign_coords(time=ds.indexes['time'].tz_convert(None))."
-        raise _unfit("times in UTC without a time zone", hint)
-    read_flag("count", count)
-    names = [name for name in variables_of(ds) if _is_measured(ds[name])]
-    if not names:
-        raise _unfit("bands over time that are not classes or masks")
-    if count and COUNT in names:
-        raise _unfit(
-            "the name 'count' for the number of time steps", "Rename your band: ds.rename(count=…)."
-        )
+    names = _bands_of(ds, count=read_flag("count", count))
     _check_levels(ds)
     labels, periods = _periods(ds, freq)
-    shared: dict[str, xr.DataArray] = {}
     clouds = requested_mask(ds, mask_clouds, dilate)
-    if clouds is not None:
-        shared[MASK] = clouds
-    greenness = ("", "")
+    masked = {} if clouds is None else {MASK: clouds}
+    shared, greenness = dict(masked), ("", "")
     if how == "max-ndvi":
         greenness = find_variable(ds, "red"), find_variable(ds, "nir")
         shared |= {name: ds[name] for name in greenness}
@@ -78,7 +64,7 @@ def composite(
         for name in names
     }
     if count:
-        found[COUNT] = _count(ds, names, clouds, periods)
+        found[COUNT] = _count({name: ds[name] for name in names}, masked, periods)
     times = ds["time"].values
     dates = f"{np.datetime_as_string(times.min(), 's')}/{np.datetime_as_string(times.max(), 's')}"
     attrs = {**_of_all(ds, ds.attrs), "composite": made, "datetime": dates, **_mission_attrs(ds)}
@@ -86,6 +72,23 @@ def composite(
     if freq is None:
         return images.isel(time=0)
     return images.assign_coords(time=("time", labels, ds["time"].attrs))
+
+
+def _bands_of(ds: xr.Dataset, *, count: bool) -> list[str]:
+    """Return the bands of a stack whose values compare over time; refuse what is no stack."""
+    if "time" not in ds.dims or not ds.sizes["time"] or ds["time"].dtype.kind != "M":
+        raise _unfit("scenes along a dimension time, with their dates")
+    if not isinstance(ds["time"].dtype, np.dtype):  # one of pandas, with a time zone
+        hint = "Convert them: ds.assign_coords(time=ds.indexes['time'].tz_convert(None))."
+        raise _unfit("times in UTC without a time zone", hint)
+    names = [name for name in variables_of(ds) if _is_measured(ds[name])]
+    if not names:
+        raise _unfit("bands over time that are not classes or masks")
+    if count and COUNT in names:
+        raise _unfit(
+            "the name 'count' for the number of time steps", "Rename your band: ds.rename(count=…)."
+        )
+    return names
 
 
 def _unfit(needs: str, hint: str = "Open one with astra_xr.open_scenes.") -> InvalidDataset:
@@ -228,15 +231,10 @@ def _image(
 
 
 def _count(
-    ds: xr.Dataset,
-    names: Sequence[str],
-    clouds: xr.DataArray | None,
-    periods: Sequence[Steps],
+    bands: Mapping[str, xr.DataArray], masked: Mapping[str, xr.DataArray], periods: Sequence[Steps]
 ) -> xr.DataArray:
     """Return how many time steps of each period have a value in all bands, (time, y, x)."""
-    inputs = {name: ds[name] for name in names}
-    inputs |= {} if clouds is None else {MASK: clouds}
-    found = _image(inputs, Reduction(bands=tuple(names), how=COUNT), periods)
+    found = _image({**bands, **masked}, Reduction(bands=tuple(bands), how=COUNT), periods)
     long_name = "number of time steps that have a value in all bands"
     return found.assign_attrs(long_name=long_name, units="1")
 

@@ -52,8 +52,7 @@ def _contradiction(grid: Grid, box: Box | None, projected: Box | None) -> str:
         if _area(box) > _area(own) / 4:
             return ""
     if projected and not (
-        _holds_plain(grid.bounds, projected, _BEYOND)
-        and _holds_plain(projected, grid.bounds, _BEYOND)
+        _holds_plain(grid.bounds, projected) and _holds_plain(projected, grid.bounds)
     ):
         return f"it covers {_words(grid.bounds)}, while proj:bbox is {_words(projected)}"
     return ""
@@ -152,8 +151,8 @@ def _holds(own: Box, box: Box, beyond: float) -> bool:
     return abs(shift) + span / 2 - width / 2 <= beyond * width + rounded
 
 
-def _holds_plain(own: Box, box: Box, beyond: float) -> bool:
-    near_x, near_y = beyond * (own[2] - own[0]), beyond * (own[3] - own[1])
+def _holds_plain(own: Box, box: Box) -> bool:
+    near_x, near_y = _BEYOND * (own[2] - own[0]), _BEYOND * (own[3] - own[1])
     return (
         own[0] - box[0] <= near_x
         and box[2] - own[2] <= near_x
