@@ -247,7 +247,10 @@ def _by_step(index: Index) -> list[tuple[int, Positions, Index]]:
 async def _mosaic(
     layers: Sequence[Layer], part: Index, read: Read, place: Place, dtype: np.dtype[Any]
 ) -> npt.NDArray[Any]:
-    """Read layers of one time step, and return the best value of each pixel."""
+    """Read layers of one time step, and return the best value of each pixel.
+
+    Which layers are read depends on the part, so a value must not.
+    """
     out: npt.NDArray[Any] | None = None
     for layer in layers:
         band, hiding = layer.classes if layer.classes and len(layers) > 1 else (None, None)
@@ -258,19 +261,19 @@ async def _mosaic(
         values = layer.clipped(values, place, fill)
         if len(layers) == 1:
             return values.astype(dtype, copy=False)
-        data = ~np.isnan(values) & (values != fill)
-        if missing is not None:
-            data &= values != missing
+        there = ~np.isnan(values) & (values != fill)
+        data = there if missing is None else there & (values != missing)
         if hiding and layer.pixels.attrs.get("role") == PROBABILITY_ROLE:
             # They are 0, a valid number, where the scene has no data.
-            data &= hiding.valid(stored[0])[1]
+            data = data & hiding.valid(stored[0])[1]
         clear = data & ~hiding(stored[0]) if hiding else data
+        rank = there.astype(np.int8) + data + clear
         if out is None:
-            out, filled, done = values.astype(dtype), data, clear
+            out, best = values.astype(dtype), rank
         else:
-            np.copyto(out, values, where=(clear & ~done) | (data & ~filled), casting="unsafe")
-            filled, done = filled | data, done | clear
-        if done.all():
+            np.copyto(out, values, where=rank > best, casting="unsafe")
+            best = np.maximum(best, rank)
+        if (best == 3).all():
             break
     assert out is not None
     return out

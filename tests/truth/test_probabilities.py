@@ -194,6 +194,31 @@ def test_scenes_of_a_day(tmp_path: Path, chunks: Any, decoded: bool) -> None:
     np.testing.assert_array_equal(fetched, mask)
 
 
+def test_parts_of_a_mosaic_are_those_of_the_whole(tmp_path: Path) -> None:
+    """Also where no scene has data: which ones are read depends on the part."""
+    random, items = np.random.default_rng(4), []
+    for shift, time in enumerate(("184929", "184941")):
+        item = s2_item(tmp_path, "20250815", time=time, clouds=10.0 * shift)
+        scl = random.choice([0, 4, 9], (64, 64)).astype("uint8")
+        for key, pixels in {
+            "B04": np.where(scl == 0, 0, random.integers(1500, 3000, scl.shape)).astype("uint16"),
+            "SCL": scl,
+            "cloud": np.where(scl == 0, 0, random.integers(0, 101, scl.shape)).astype("uint8"),
+        }.items():
+            add(item, tmp_path, key, pixels, shift=(20 * shift, 0))
+        items.append(item)
+    bands = ["red", "cloud"]
+    whole = astra_xr.open_scenes(items, bands).load()
+    beside = whole.isel(x=slice(-20, None))
+    assert (beside.cloud.values[beside.red.isnull()] == 0).all()  # as of a single scene
+    chunked = astra_xr.open_scenes(items, bands, chunks=8).compute()
+    xr.testing.assert_identical(chunked, whole)
+    for first in range(0, whole.sizes["x"], 7):
+        part = {"x": slice(first, first + 3), "y": [5, 0, 63]}
+        cut = astra_xr.open_scenes(items, bands).isel(part).load()
+        xr.testing.assert_identical(cut, whole.isel(part))
+
+
 def test_other_bands_are_read_only_where_there_is_no_probability(tmp_path: Path) -> None:
     chance = np.random.default_rng(1).integers(0, 101, (64, 64)).astype("uint8")
     item = s2_item(tmp_path, "20250702", B04=np.full((128, 128), 2000, "uint16"))
