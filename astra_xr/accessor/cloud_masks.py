@@ -18,7 +18,7 @@ from astra_xr.accessor.function_masks import function_mask, name_of
 from astra_xr.accessor.provenance import check_provenance, ids_of, missions_of
 from astra_xr.arguments import read_number
 from astra_xr.arrays.lazy import wrap
-from astra_xr.arrays.mask import Above, ClassMask, MaskArray
+from astra_xr.arrays.mask import Above, ClassMask, MaskArray, mask_by_dask
 from astra_xr.arrays.mosaic import stacked
 from astra_xr.arrays.pixel_grid import PixelGrid, pixel_grid
 from astra_xr.errors import InvalidDataset, InvalidParameter
@@ -60,8 +60,7 @@ def mask(
 
     A pixel that has values but no class or probability (NaN) is masked. One that has neither is
     without data: ``gaps=True`` masks it too, which changes no masked values and needs that band
-    alone. For ``gaps=False`` the other bands are read to tell, but only if the band holds floats,
-    and without dask only where it is NaN.
+    alone. For ``gaps=False`` the other bands are read to tell, but only where it is NaN.
     """
     kinds = as_tuple(what)
     _check_options(what, kinds, by, above, overlap)
@@ -189,16 +188,7 @@ def _mask_of(
     bands = [each.variable for each in (stored, *others)]
     chunks = next((each.chunksizes for each in bands if each.chunks is not None), None)
     if chunks is not None:
-        import dask.array as da
-
-        # "none": nothing lies beyond the edges.
-        # Dask refuses more pixels than an array has.
-        depth = {
-            stored.get_axis_num(dim): min(masked.dilate, stored.sizes[dim])
-            for dim in stored.dims[-2:]
-        }
-        arrays = [each.chunk(chunks).data for each in bands]
-        data = da.map_overlap(masked, *arrays, depth=depth, boundary="none", dtype=bool)  # type: ignore[no-untyped-call, unused-ignore]
+        data = mask_by_dask(bands[0], masked, bands[1:], chunks)
     else:
         named = {f"with {each.name}": each.variable for each in others}
         data = wrap(MaskArray(stored.variable, masked, named))

@@ -19,6 +19,9 @@ _WHOLE = (indexing.MemoryCachedArray, indexing.CopyOnWriteArray)
 _PART = (indexing.LazilyIndexedArray, indexing.LazilyVectorizedIndexedArray)
 """Wrappers that change no values, and select those under their ``key``."""
 
+_FEW = 32
+"""Tasks of dask that read a chunk, also if it is cut from several others."""
+
 
 def wrap(array: LazyArray) -> Any:
     """Return an array as the data of a variable, which keeps its values once they are read."""
@@ -118,6 +121,22 @@ def _scenes_in_graph(variable: xr.Variable) -> set[str]:
         keys |= new
         pending.extend(new)
     return {scene for key, scene in scenes.items() if key in keys}
+
+
+def reads_alone(array: Any) -> bool:
+    """Return True if a chunk of a dask array may be computed within a task that needs it.
+
+    False if it is computed of many others, as after subtracting a mean of all, or if some chunks
+    are computed already, here or on a cluster.
+    """
+    chunk = array.blocks[(0,) * array.ndim]
+    tasks = chunk.__dask_optimize__(chunk.__dask_graph__(), chunk.__dask_keys__())
+    if len(tasks) > _FEW:
+        return False
+    values = (getattr(each, "value", each) for each in dict(array.__dask_graph__()).values())
+    return not any(
+        isinstance(each, np.ndarray) or type(each).__name__ == "Future" for each in values
+    )
 
 
 def cut(variable: xr.Variable, index: Index) -> xr.Variable:

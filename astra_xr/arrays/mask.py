@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import xarray as xr
 from astra_xr.arrays.coarsening import Coarsening
 from astra_xr.arrays.computed import ComputedArray
 from astra_xr.arrays.index import Index, positions_of
-from astra_xr.arrays.lazy import values_of
+from astra_xr.arrays.lazy import reads_alone, values_of
 from astra_xr.arrays.thumbnail import coarse
 from astra_xr.errors import InvalidDataset
 from astra_xr.missions.classes import belongs
@@ -213,3 +214,66 @@ async def _needed(
         return [classes]
     others = [each for name, each in inputs.items() if name != "classes"]
     return [classes, *await together(map(read, others))]
+
+
+def mask_by_dask(
+    classes: xr.Variable, mask: ClassMask | Above, others: Sequence[xr.Variable], chunks: Any
+) -> Any:
+    """Return a mask as a dask array; parameters as of :class:`MaskArray`.
+
+    Others are read only where classes are NaN, as without dask, unless their chunks wait for many.
+    """
+    import dask
+    import dask.array as da
+
+    # Dask refuses more pixels than an array has; "none": nothing lies beyond the edges.
+    shape = classes.shape
+    depth = {axis: min(mask.dilate, shape[axis]) for axis in range(len(shape))[-2:]}
+    stored, *arrays = (each.chunk(chunks).data for each in (classes, *others))
+    alone = mask if not arrays else partial(_known, mask)
+    masked = da.map_overlap(alone, stored, depth=depth, boundary="none", dtype=bool)  # type: ignore[no-untyped-call, unused-ignore]
+    masked = masked.rechunk(stored.chunks)  # chunks narrower than the margin were joined
+    if not arrays:
+        return masked
+    late = [each for each in arrays if reads_alone(each)]
+    soon = [each for each in arrays if not reads_alone(each)]
+    unread = dask.delayed(_Unread(late), pure=True) if late else None  # type: ignore[attr-defined, no-untyped-call, unused-ignore]
+    return da.map_blocks(_with_unknown, masked, stored, *soon, unread=unread, dtype=bool)  # type: ignore[no-untyped-call, unused-ignore]
+
+
+def _known(mask: ClassMask | Above, stored: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    return _dilated(mask.bare(stored), mask.dilate, mask.dilate)
+
+
+class _Unread:
+    """Dask arrays that are computed within a task, where it needs them."""
+
+    def __init__(self, arrays: Sequence[Any]) -> None:
+        self._arrays = arrays
+
+    def __dask_tokenize__(self) -> tuple[str, ...]:
+        return tuple(each.name for each in self._arrays)
+
+    def at(self, place: tuple[slice, ...]) -> tuple[npt.NDArray[Any], ...]:
+        import dask
+
+        # In this thread: those of dask may all be waiting in tasks such as this one.
+        parts = (each[place] for each in self._arrays)
+        found: Any = dask.compute(*parts, scheduler="synchronous")  # type: ignore[attr-defined, no-untyped-call, unused-ignore]
+        return found  # type: ignore[no-any-return]
+
+
+def _with_unknown(
+    masked: npt.NDArray[np.bool_],
+    stored: npt.NDArray[Any],
+    *soon: npt.NDArray[Any],
+    unread: _Unread | None,
+    block_info: Any,
+) -> npt.NDArray[np.bool_]:
+    """Return a mask that is also True where classes are unknown and another band has a value."""
+    unknown = _unknown(stored, ())
+    if not unknown.any():
+        return masked
+    place = tuple(slice(*along) for along in block_info[None]["array-location"])
+    others = [*soon, *(unread.at(place) if unread else ())]
+    return masked | _unknown(stored, others)

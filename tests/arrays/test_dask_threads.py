@@ -95,19 +95,31 @@ def bands_of_a_tree(chunks: int | None) -> Any:
     return (ds.chunk(chunks // 2) if chunks else ds).compute()
 
 
-@pytest.mark.parametrize("work", [masks_at_few_pixels, functions_that_compute, bands_of_a_tree])
+def unknown_classes(chunks: int | None) -> Any:
+    """Mask by classes that are NaN in places, where the bands are read; some are read before."""
+    ds = astra_xr.open_scene(SCENE_ID, ["red", "nir", "green", "SCL"], catalog="sample")
+    ds = small(ds)
+    ds = ds.where(ds.x > ds.x[5]).assign(SCL=ds.SCL.where(ds.x > ds.x[20]))
+    if chunks:
+        ds = ds.chunk(chunks)
+        ds["nir"] = ds.nir.persist()
+    return ds.astra.mask().compute()
+
+
+WORK = [masks_at_few_pixels, functions_that_compute, bands_of_a_tree, unknown_classes]
+
+
+@pytest.mark.parametrize("work", WORK)
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 def test_reads_end(scheduler: str, work: Callable[[int | None], Any]) -> None:
     expected = work(None)
     found: list[Any] = []
 
-    def use() -> None:
-        with SCHEDULERS[scheduler]():
-            found.append(work(32))
-
-    thread = threading.Thread(target=use, daemon=True)  # does not outlive a failed test
-    thread.start()
-    thread.join(60)
+    # A daemon does not outlive a failed test.
+    thread = threading.Thread(target=lambda: found.append(work(32)), daemon=True)
+    with SCHEDULERS[scheduler]():
+        thread.start()
+        thread.join(60)
     assert found
     xr.testing.assert_identical(found[0], expected)
 

@@ -6,7 +6,8 @@ and for nodata in files. Whether arrays are in memory, unread or of dask, the ou
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from scipy import ndimage
 
 import astra_xr
 from astra_xr.errors import InvalidDataset
+from astra_xr.reading.cache import tile_cache
+from astra_xr.testing import RangeServer
 from tests.stacks import add, s2_item
 
 ROWS, COLS = 70, 60
@@ -315,3 +318,61 @@ def test_a_clear_day_by_probability(tmp_path: Path, chunks: int | None) -> None:
         mask = each.astra.mask(by="probability", dilate=0)
         assert mask[0].any()
         assert not mask[1].any()
+
+
+SIDE = 1024
+
+Served = tuple[RangeServer, Path, list[Any]]
+"""Who counts what is read, its folder, and scenes."""
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Two scenes of three bands and cloud probabilities."""
+    folder, rng, scenes = tmp_path_factory.mktemp("served"), np.random.default_rng(1), []
+    for day in ("20250801", "20250811"):
+        numbers = rng.integers(1500, 3000, (3, SIDE, SIDE)).astype("uint16")
+        item = s2_item(folder, day, B03=numbers[0], B04=numbers[1], B08=numbers[2])
+        add(item, folder, "cloud", rng.integers(0, 101, (SIDE // 2,) * 2).astype("uint8"), gsd=20)
+        scenes.append(item)
+    with RangeServer(folder) as server:
+        yield server, folder, json.loads(json.dumps(scenes).replace(f"{folder}/", server.url("")))
+
+
+@pytest.mark.parametrize("chunks", [None, 256])
+def test_bands_are_read_only_where_there_is_no_class(
+    served: Served, chunks: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tile_cache, "put", lambda *rest: None)  # as of workers on many machines
+    server, folder, scenes = served
+    bands = ["green", "red", "nir"]
+
+    def read(work: Callable[[], xr.DataArray]) -> dict[str, float]:
+        """Return the days' bands that are read, in parts of a file."""
+        start, sent = len(server.requests), dict[str, float]()
+        work().load()
+        for each in server.requests[start:]:
+            file = folder / each.path.lstrip("/")
+            key = f"{file.stem.split('_')[2][6:8]} {file.stem.rsplit('-')[-1]}"
+            sent[key] = sent.get(key, 0) + each.sent / file.stat().st_size
+        return sent
+
+    def opened(number: int, bands: list[str]) -> xr.Dataset:
+        return astra_xr.open_scenes([scenes[number]], bands, chunks=chunks)
+
+    def masked(ds: xr.Dataset) -> xr.DataArray:
+        found: xr.DataArray = ds.red.where(~ds.astra.mask(by="probability"))
+        return found
+
+    whole = pytest.approx(1, abs=0.2)  # of the file
+    one = opened(0, [*bands, "cloud"])
+    assert read(lambda: one.astra.mask(by="probability")) == {"01 cloud": whole}
+    assert read(lambda: masked(one)) == {"01 B04": whole, "01 cloud": whole}
+    other = opened(1, bands)
+    both = xr.concat([one, other], "time", coords="different", compat="equals", join="outer")
+    sent = read(lambda: both.astra.mask(by="probability"))
+    if chunks:  # without, all of a part that has such pixels
+        assert sent == {"01 cloud": whole} | dict.fromkeys(("11 B03", "11 B04", "11 B08"), whole)
+        # A mean of all pixels is not computed again for each chunk.
+        moved = both.assign(nir=both.nir - both.nir.mean())
+        assert read(lambda: moved.astra.mask(by="probability"))["11 B08"] <= 2.2
