@@ -40,7 +40,13 @@ class AstraAccessor:
     """
 
     def __init__(self, ds: xr.Dataset) -> None:
-        self._ds = ds
+        self._own = ds
+
+    @property
+    def _ds(self) -> xr.Dataset:
+        from astra_xr.accessor.band_names import with_own_attrs
+
+        return with_own_attrs(self._own)
 
     def __getitem__(self, name: str) -> xr.DataArray:
         """Return a band by any of its names: the variable's, native, common.
@@ -126,7 +132,7 @@ class AstraAccessor:
         """
         from astra_xr.accessor.load import load
 
-        return load(self._ds, progress=progress, allow_large=allow_large)
+        return load(self._own, progress=progress, allow_large=allow_large)
 
     def explain(self) -> Explanation:
         """Return what reading this Dataset will cost, before it is read.

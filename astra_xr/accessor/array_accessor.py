@@ -30,7 +30,15 @@ class AstraArrayAccessor:
     """
 
     def __init__(self, da: xr.DataArray) -> None:
-        self._da = da
+        self._own = da
+
+    @property
+    def _da(self) -> xr.DataArray:
+        from astra_xr.accessor.band_names import with_own_attrs
+
+        if self._own.dtype != bool:
+            return self._own
+        return with_own_attrs(self._own.to_dataset(name=" "))[" "].rename(self._own.name)
 
     def plot(self, *, max_pixels: int = 1200, **options: Any) -> Any:
         """Draw a map, as ``ds.astra.plot`` does of a band.

@@ -60,6 +60,30 @@ def variables_of(ds: xr.Dataset) -> list[str]:
     return list(map(str, names))
 
 
+def with_own_attrs(ds: xr.Dataset) -> xr.Dataset:
+    """Return a Dataset whose bool variables lack the attrs of bands, which are not bool.
+
+    xarray keeps them in comparisons: ``ds.SCL == 4`` has the name, classes and nodata of SCL.
+    """
+    masks = [name for name, each in ds.data_vars.items() if each.dtype == bool]
+    if not any(_OF_BANDS & ds[name].attrs.keys() for name in masks):
+        return ds
+    ds = ds.copy(deep=False)
+    for name in masks:
+        attrs = ds[name].attrs
+        ds[name].attrs = {key: each for key, each in attrs.items() if key not in _OF_BANDS}
+    return ds
+
+
+_OF_BANDS = {
+    *("native_name", "common_name", "role", "units", "center_wavelength", "full_width_half_max"),
+    *("scale", "offset", "radiometry", "scale_factor", "add_offset", "_FillValue"),
+    *("flag_values", "flag_masks", "flag_meanings", "flag_colors"),
+    *("formula", "domain", "valid_range"),
+}
+"""Attrs that describe the values of a band or an index."""
+
+
 def find_variable(ds: xr.Dataset, name: str) -> str:
     """Return the variable that a band name means: its own name, native, common, any spelling.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import xarray as xr
 
 from astra_xr.accessor.band_names import as_tuple
 from astra_xr.arguments import read_number
-from astra_xr.errors import InvalidParameter
+from astra_xr.errors import InvalidDataset, InvalidParameter
 
 _OPERATIONS = {
     "mean": "mean",
@@ -30,6 +30,9 @@ _OPERATIONS = {
 
 _PERCENTILE = re.compile(r"q(100|\d{1,2}(?:\.\d+)?)")
 _OF_CLASSES = ("count", "majority", "min", "max", "fractions")
+
+_FLAGS = {"flag_values", "flag_masks"}
+"""Attrs of classes."""
 
 _TOLERANCE = 1e-6
 """Of coverage, which is float32 in exactextract."""
@@ -56,7 +59,7 @@ def checked_coverage(min_coverage: object) -> float:
 def check_classes(maps: xr.Dataset, names: tuple[str, ...]) -> None:
     """Refuse statistics that do not apply to the classes, or the values, of a variable."""
     for variable, array in maps.data_vars.items():
-        classes = bool({"flag_values", "flag_masks"} & set(array.attrs))
+        classes = bool(_FLAGS & set(array.attrs))
         if classes and not set(names) <= set(_OF_CLASSES):
             reason = f"the numbers of {variable} are classes"
             expected = (
@@ -169,7 +172,8 @@ def _rasters(
     for name, variable in pixels.data_vars.items():
         values = variable.to_numpy()
         values = values.astype(np.uint8) if values.dtype == bool else values
-        fill = variable.attrs.get("_FillValue") if values.dtype.kind in "iu" else None
+        fill = variable.attrs.get("_FillValue")  # also of integers that became floats
+        _check_whole(name, values, variable.attrs)
         rows, cols = values.shape[-2:]
         box = (left, -top - rows, left + cols, -top)
         for lead in np.ndindex(values.shape[:-2]):
@@ -179,6 +183,19 @@ def _rasters(
             unique = f"{name} {lead}"
             raster = NumPyRasterSource(values[lead], *box, nodata=fill, name=unique)
             yield name, place, raster
+
+
+def _check_whole(name: Any, values: npt.NDArray[Any], attrs: Mapping[Any, Any]) -> None:
+    """Refuse classes that were averaged, which makes other classes."""
+    if values.dtype.kind == "f" and _FLAGS & set(attrs):
+        odd = values[np.isfinite(values) & (values % 1 != 0)]
+        if odd.size:
+            raise InvalidDataset(
+                method="zonal()",
+                needs=f"whole numbers, and {name} has {odd[0]:g}: its classes were averaged or "
+                "interpolated",
+                hint="Take the nearest pixels of it.",
+            )
 
 
 def _quantile(stat: str) -> float | None:

@@ -375,6 +375,37 @@ def test_a_variable_of_its_own_name_is_not_lost(scene: xr.Dataset) -> None:
             scene.rename(red=name).astra.zonal(field)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+@pytest.mark.parametrize("lazily", [False, True])
+def test_numbers_without_data_in_another_type(dtype: str, lazily: bool) -> None:
+    options: Any = xr.set_options
+    ds = astra_xr.open_scene(SAMPLE, ["red", "SCL"], catalog="sample", mask_and_scale=False)
+    ds = ds.isel(x=slice(400), y=slice(400)).load()
+    ds["red"][:, :200] = 0
+    ds["SCL"][:, :200] = 0
+    field = gpd.GeoSeries([shapely.box(*ds.rio.bounds())], crs=ds.rio.crs)
+    with options(keep_attrs=True):
+        other = ds.astype(dtype)
+    other = other.chunk({"x": 100}) if lazily else other
+    for name, stats in (("red", ["mean", "min", "count"]), ("SCL", ["fractions", "majority"])):
+        expected = ds[[name]].astra.zonal(field, stats, min_coverage=0)
+        assert float(expected.valid[0]) == pytest.approx(0.5)
+        xr.testing.assert_allclose(
+            other[[name]].astra.zonal(field, stats, min_coverage=0), expected
+        )
+
+
+def test_classes_that_were_averaged_are_refused() -> None:
+    ds = astra_xr.open_scene(SAMPLE, ["SCL"], catalog="sample")
+    ds = ds.isel(x=slice(400), y=slice(1000, 1400))
+    field = gpd.GeoSeries([shapely.box(*ds.rio.bounds())], crs=ds.rio.crs)
+    options: Any = xr.set_options
+    with options(keep_attrs=True):
+        means = ds.coarsen(x=4, y=4).mean()
+    with pytest.raises(InvalidDataset, match="SCL has .*averaged or interpolated"):
+        means.astra.zonal(field, "fractions")
+
+
 def test_many_corners(scene: xr.Dataset) -> None:
     angles = np.linspace(0, 2 * np.pi, 200_000)
     corners = np.column_stack([np.cos(angles), np.sin(angles)]) * 0.003 + (-122.41, 37.5)
