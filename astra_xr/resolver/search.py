@@ -54,6 +54,9 @@ class _Answer:
     acquisitions: set[tuple[str, ...]] = field(default_factory=set)
     matched: int | None = None
     broken: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    """Ids of items of its collections that are not recognized as scenes of the mission."""
+
     trouble: str = ""
     error: AstraError | None = None
     closed: dict[str, bool] = field(default_factory=dict)
@@ -72,6 +75,10 @@ class _Answer:
             count = len(self.broken)
             what = "1 entry is not an item" if count == 1 else f"{count} entries are not items"
             reasons.append(f"{what} ({self.broken[0]})")
+        if self.unknown:
+            count = len(self.unknown)
+            what = "1 item is" if count == 1 else f"{count} items are"
+            reasons.append(f"{what} not recognized ({self.unknown[0]})")
         return "; ".join(reasons)
 
     def scenes(self) -> int | None:
@@ -172,6 +179,8 @@ def _take(page: Page, answer: _Answer, catalog: Catalog, query: Query) -> None:
         if hit:
             answer.hits.append(hit)
             answer.acquisitions.add(hit.key)
+        else:
+            answer.unknown.append(str(item["id"]))
 
 
 def _total(found: int, answers: Sequence[_Answer]) -> tuple[int | None, bool]:

@@ -217,7 +217,7 @@ def _alpha(tags: Tags) -> int | None:
     """Return the alpha plane (ExtraSamples 1 or 2), or None; extra samples come last."""
     kinds = _numbers(tags, "extra", 0) if "extra" in tags else ()
     samples = number(tags, "samples", 1)
-    planes = range(max(0, samples - len(kinds)), samples)
+    planes = range(max(1, samples - len(kinds)), samples)
     found = zip(planes, kinds, strict=False)
     return next((plane for plane, kind in found if kind in (1, 2)), None)
 

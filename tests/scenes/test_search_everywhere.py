@@ -167,6 +167,12 @@ def test_incomplete_answers_are_reported(apis: dict[str, StacApi]) -> None:
         r"1 entry is not an item \(.*it has no assets", found.passed_over["earth-search"]
     )
     assert "Passed over earth-search: 1 entry is not an item" in found._repr_html_()
+    other = on(4, items.plain())
+    other["collection"] = "sentinel-2-c1-l2a"
+    api.items[2:] = [other]
+    found = search()
+    assert len(found) == 2
+    assert found.passed_over == {"earth-search": f"1 item is not recognized ({other['id']})"}
 
 
 def test_results_before_a_failure_are_kept(
