@@ -103,7 +103,7 @@ def draw(da: xr.DataArray, max_pixels: int, options: dict[str, Any]) -> Any:
         needs = f"one band, or 3 or 4 bands as an image, not {da.sizes['band']}"
         raise InvalidDataset(method="plot()", needs=needs, hint="Choose one, e.g. .isel(band=0).")
     name = str(da.name or "values")
-    da = da.transpose(..., "y", "x")
+    da = _own_label(da.transpose(..., "y", "x"))
     classes = classes_of(da.attrs)
     if classes:  # also of other tools: never averaged
         da = da.assign_attrs(role="class")
@@ -126,6 +126,21 @@ def draw(da: xr.DataArray, max_pixels: int, options: dict[str, Any]) -> Any:
         # Wrapped to fit into a figure of the usual size.
         bar.set_ticks(range(len(names)), labels=[textwrap.fill(name, 13) for name in names])
     return drawn
+
+
+def _own_label(da: xr.DataArray) -> xr.DataArray:
+    """Return an array without the label of a band that it was computed from, as nir / red.
+
+    xarray keeps the attrs that all bands share, but no encoding.
+    """
+    names = {str(da.attrs.get(key, "")).casefold() for key in ("native_name", "common_name")}
+    opened = "grid_mapping" in {*da.encoding, *da.attrs}
+    if opened or "role" not in da.attrs or str(da.name).casefold() in names - {""}:
+        return da
+    label = ("long_name", "standard_name", "units", "role")
+    return da.drop_attrs(deep=False).assign_attrs(
+        {key: each for key, each in da.attrs.items() if key not in label}
+    )
 
 
 def _check_dims(da: xr.DataArray) -> None:

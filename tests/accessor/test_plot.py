@@ -206,6 +206,25 @@ def test_options_of_the_colorbar_and_no_labels() -> None:
         (ds.red * 1j).astra.plot()
 
 
+def test_a_ratio_has_no_label_of_a_band() -> None:
+    ds = scene(["red", "nir", "swir1"]).isel(x=slice(1000, 1060), y=slice(1000, 1040)).load()
+    options: Any = xr.set_options
+    with options(keep_attrs=True):  # the default of newer xarray
+        ndvi = (ds.nir - ds.red) / (ds.nir + ds.red)
+        bright = ds.where(ds.red > 0)
+    for each, label in (
+        (ndvi, "values"),
+        (ndvi.rename("greenness"), "greenness"),
+        (bright.red, "Red reflectance"),
+        (ds.swir1, "Short-wave infrared 1.6 reflectance"),
+        (ds.nir.rename("b"), "Near infrared reflectance"),
+    ):
+        assert each.astra.plot(figsize=(3, 3)).colorbar.ax.get_ylabel() == label
+    with options(keep_attrs=True):
+        by_name = ds.assign(greenness=ndvi).astra.plot("greenness", figsize=(3, 3))
+    assert by_name.colorbar.ax.get_ylabel() == "greenness"
+
+
 def test_thumbnails_read_overviews() -> None:
     ds = scene(["red", "green", "blue", "SCL"])
     tile_cache.clear()
