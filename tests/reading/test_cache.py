@@ -14,7 +14,7 @@ from affine import Affine
 
 import astra_xr
 from astra_xr.catalogs.urls import FixedUrl
-from astra_xr.errors import InvalidParameter, ReadError
+from astra_xr.errors import InvalidParameter
 from astra_xr.model import Grid
 from astra_xr.reading.cache import tile_cache
 from astra_xr.reading.headers import header_cache
@@ -119,7 +119,6 @@ def test_a_file_replaced_by_one_without_overviews_is_read_again(tmp_path: Path) 
         file.build_overviews([2])
     assert coarse().shape == (1, 32, 32)
     path.unlink()
+    pixels += 1
     write()
-    with pytest.raises(ReadError):
-        coarse()
     np.testing.assert_array_equal(coarse()[0], pixels[1::2, 1::2])
