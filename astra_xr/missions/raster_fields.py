@@ -17,7 +17,7 @@ def raster_fields(asset: Mapping[str, Any], index: int = 1) -> dict[str, Any]:
 
     ``raster:bands`` of the extension's version 1 take precedence over STAC 1.1's ``bands``, these
     over the asset, and ``raster:scale`` over ``scale``. An asset's plain ``scale`` without an
-    ``offset`` is ignored, as it may be that of a map, and so is an ``offset`` without a ``scale``.
+    ``offset`` is ignored: it may be that of a map.
 
     Parameters
     ----------
@@ -36,7 +36,6 @@ def raster_fields(asset: Mapping[str, Any], index: int = 1) -> dict[str, Any]:
     >>> raster_fields(asset)
     {'nodata': 255, 'scale': 0.0001}
     """
-    pair = {"scale", "offset"}
     sources: list[Mapping[str, Any]] = [asset]
     for field in ("bands", "raster:bands"):
         entries = asset.get(field) or []
@@ -49,6 +48,6 @@ def raster_fields(asset: Mapping[str, Any], index: int = 1) -> dict[str, Any]:
         for source in sources
         for name, key in _KEYS
         if source.get(key) is not None
-        and (key not in pair or source is not asset or pair <= asset.keys())
+        and (key != "scale" or source is not asset or "offset" in asset)
         and (name != "unit" or isinstance(source[key], str))
     }

@@ -373,7 +373,7 @@ class TestUnknownMission:
                 ("int8", 1, 0, None),
             ),
             ({}, {"data_type": "int8", "scale": 25000}, ("int8", 1, 0, None)),
-            ({}, {"data_type": "int8", "offset": 7}, ("int8", 1, 0, None)),
+            ({}, {"data_type": "int8", "offset": 7}, ("int8", 1, 7, None)),
         ],
     )
     def test_properties_of_the_item_are_of_all_its_bands(
