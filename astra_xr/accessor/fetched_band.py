@@ -55,7 +55,10 @@ def fetched(
     """
     band = table_band.native
     for name in variables_of(ds):
-        if ds[name].attrs.get("native_name", name) == band:
+        own, names = ds[name], {each.casefold() for each in table_band.names}
+        # xarray keeps the attrs of what it computes from the band, but not its encoding.
+        opened = name.casefold() in names or "grid_mapping" in {*own.encoding, *own.attrs}
+        if own.attrs.get("native_name", name) == band and opened:
             return grid.filled(ds[name]) if grid is not None and grid.kept else ds[name]
     known = bool(ids_of(ds))
     if not known or grid is None or grid.box.crs is None:
