@@ -224,12 +224,14 @@ class AstraAccessor:
         InvalidParameter
             The formula has no such constant, its value is not a number, the kernel is unknown, or
             a formula of your own has an unknown name or is not arithmetic.
+        InvalidDataset
+            Values are scaled already, though attrs have the ``scale_factor`` of stored numbers.
 
         Warns
         -----
         UserWarning
             Once per scene, if its bands are not reflectance: numbers of unknown scale and offset,
-            radiance, or a mixture.
+            multiples of reflectance, radiance, or a mixture.
 
         Examples
         --------
@@ -299,8 +301,9 @@ class AstraAccessor:
             something else.
         InvalidDataset
             The mission has no classification band, no catalog has its probabilities, or the
-            Dataset has lost its scene id, or its dimension y or x and is dilated; or, when values
-            are read, classes were averaged.
+            Dataset has lost its scene id, is elsewhere than its scenes by coordinates and CRS, or
+            has lost its dimension y or x and is dilated; or, when values are read, classes were
+            averaged.
         UnknownBand
             The scene lacks the classification band, like Sentinel-2 L1C.
 
