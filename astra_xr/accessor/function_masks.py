@@ -36,7 +36,7 @@ def function_mask(
         name=name_of(function),
         band_attrs={name: each.attrs for name, each in bands.items()},
         coords={
-            name: each.variable.copy(deep=False).load()
+            name: xr.Variable(each.dims, each.values, each.attrs)  # load() makes text of dask a str
             for name, each in ds.coords.items()
             if each.ndim < 2 and {*each.dims} <= {*dims}
         },
@@ -72,8 +72,9 @@ def _by_dask(bands: dict[str, xr.Variable], called: BlockFunction, overlap: int)
         functools.partial(_masked, names=tuple(bands), called=called, shape=shape),
         *arrays,
         numbers,
-        depth={down: overlap, down + 1: overlap},
-        boundary="none",  # there is nothing beyond the edges
+        # Dask refuses more pixels than an array has; "none": nothing lies beyond the edges.
+        depth={axis: min(overlap, shape[axis]) for axis in (down, down + 1)},
+        boundary="none",
         dtype=bool,
         meta=np.empty((0,) * len(shape), bool),
     )

@@ -90,7 +90,7 @@ def zonal(
 def _fill(table: ZonalTable, maps: xr.Dataset, parts: Sequence[_Part], *, progress: bool) -> None:
     """Read all parts, several at once, and add them to a table."""
     # A part takes its pixels, and about as much again while they are read.
-    count = min(at_once(2 * max(part.size for part in parts), _FEWEST), _MOST)
+    count = min(at_once(2 * max((part.size for part in parts), default=0), _FEWEST), _MOST)
 
     def read(part: _Part) -> Future[xr.Dataset]:
         return start(load_part(maps.isel(part.window)))
@@ -140,7 +140,8 @@ def _swapped(polygons: Polygons, grid: PixelGrid) -> dict[int, Area]:
 def _parts(maps: xr.Dataset, windows: dict[int, Area]) -> list[_Part]:
     """Group the polygons by where they are, and cut the time steps by their bytes."""
     steps = maps.sizes.get("time", 1)
-    pixel = sum(v.nbytes / (v.sizes["y"] * v.sizes["x"]) for v in maps.data_vars.values()) / steps
+    pixel = sum(v.nbytes / (v.sizes["y"] * v.sizes["x"]) for v in maps.data_vars.values())
+    pixel /= max(1, steps)
     parts = []
     for (rows, cols), members in _groups(windows, int(_BATCH / max(pixel, 1))):
         window = {"y": rows, "x": cols}
