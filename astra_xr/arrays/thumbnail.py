@@ -59,10 +59,16 @@ def coarser(ds: xr.Dataset, size: int) -> xr.Dataset:
     if grid is not None:
         coords |= xr_coords(grid.box.zoom_to(shape), always_yx=True)
 
+    # North up: of two classes at equal distance it is the southern or eastern, whatever the view.
+    turned = (False, False) if grid is None else (grid.box.affine.e > 0, grid.box.affine.a < 0)
+    flips = tuple(axis for axis, turn in zip((-2, -1), turned, strict=True) if turn)
+    down, across = (slice(None, None, -1 if n in flips else 1) for n in (-2, -1))
+
     async def one(each: xr.DataArray) -> xr.Variable:
         how = Coarsening.of(each.shape, shape, average=can_average(each))
-        values = await coarse(each.variable, how)
-        return xr.Variable(each.dims, values, each.attrs)
+        upright = each.variable[..., down, across] if flips else each.variable
+        values = await coarse(upright, how)
+        return xr.Variable(each.dims, np.flip(values, flips), each.attrs)
 
     read = run(together(map(one, kept.values())))
     return xr.Dataset(dict(zip(kept, read, strict=True)), coords=coords, attrs=ds.attrs)

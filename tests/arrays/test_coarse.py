@@ -179,6 +179,19 @@ def test_picks(kind: str, view: str, plain: Items) -> None:
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize("kind", ["lazy", "in memory", "of dask"])
+@pytest.mark.parametrize("size", [64, 43, 32])
+def test_picks_of_a_flipped_view(size: int, kind: str, plain: Items) -> None:
+    """They are those of the view, flipped, though two pixels are at its pixels' centers."""
+    ds = astra_xr.open_scene(plain[0], ["SCL"])
+    expected = coarser(ds, size).SCL.values
+    ds = {"lazy": ds, "in memory": ds.compute(), "of dask": ds.chunk(50)}[kind]
+    for dims in (["y"], ["x"], ["y", "x"], []):
+        turn = dict.fromkeys(dims, slice(None, None, -1))
+        found = coarser(ds.isel(turn), size).SCL.isel(turn)
+        np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize(("side", "size"), [(118, 30), (120, 14), (122, 8)])
 def test_centers_between_pixels(side: int, size: int, plain: Items) -> None:
     """Of a file and in memory the lower right pixel is picked, not the upper left by rounding."""
