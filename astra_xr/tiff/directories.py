@@ -55,8 +55,8 @@ _TYPES = {
 }  # fmt: skip
 """NumPy types of TIFF's field types."""
 
-_DTYPES = {(o, kind): np.dtype(o + each) for o in "<>" for kind, each in _TYPES.items()}
-"""The same by byte order and field type."""
+_DTYPES = {o: {kind: np.dtype(o + each) for kind, each in _TYPES.items()} for o in "<>"}
+"""The same by byte order."""
 
 HEAD = 16 * 1024
 """Bytes of the first request: the header of nearly every COG, and TCP's first flight."""
@@ -115,7 +115,7 @@ class Tag(NamedTuple):
     @property
     def values(self) -> npt.NDArray[Any]:
         """Return the values, 1-D."""
-        return np.frombuffer(self.value, _DTYPES[self.order, self.kind])
+        return np.frombuffer(self.value, _DTYPES[self.order][self.kind])
 
 
 @dataclass(frozen=True)
@@ -291,13 +291,13 @@ async def _directory(
         raise Malformed(f"a directory has {number} entries")
     size = number * form.entry.size
     data = await blocks.get(position + head, size + form.offset.size)
-    tags = {}
+    tags, dtypes = {}, _DTYPES[form.order]
     for tag, kind, count, value in form.entry.iter_unpack(data[:size]):
         if wanted is None or tag in wanted:
-            if (form.order, kind) not in _DTYPES:
+            if kind not in dtypes:
                 raise Unsupported(f"tag {tag} has the unknown type {kind}")
             held: bytes | memoryview = value
-            length = _DTYPES[form.order, kind].itemsize * count
+            length = dtypes[kind].itemsize * count
             if length > len(value):
                 if length > _LARGEST_TAG:
                     raise Malformed(f"tag {tag} claims to have {count} values")
