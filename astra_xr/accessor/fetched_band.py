@@ -58,7 +58,7 @@ def fetched(
         own, names = ds[name], {each.casefold() for each in table_band.names}
         # xarray keeps the attrs of what it computes from the band, but not its encoding.
         opened = name.casefold() in names or "grid_mapping" in {*own.encoding, *own.attrs}
-        if own.attrs.get("native_name", name) == band and opened:
+        if own.attrs.get("native_name", name) == band and opened and own.dtype != bool:
             return grid.filled(ds[name]) if grid is not None and grid.kept else ds[name]
     known = bool(ids_of(ds))
     if not known or grid is None or grid.box.crs is None:
@@ -95,8 +95,11 @@ def fetched(
 def _beyond(ds: xr.Dataset, band: Band, grid: PixelGrid) -> xr.Dataset:
     """Return nodata for a Dataset beyond its scenes, which cannot have values there."""
     maps = ds[[name for name in variables_of(ds) if {"y", "x"} <= {*ds[name].dims}]]
-    few = coarser(maps.transpose(..., "y", "x"), _FEW)
-    if any(bool(reflectance(each).notnull().any()) for each in few.values()):
+    # What the user added, as heights, may have values anywhere.
+    own = [name for name, each in maps.items() if "native_name" in each.attrs] or [*maps]
+    few = coarser(maps[own].transpose(..., "y", "x"), _FEW).map(reflectance)
+    # Also without values after fillna(0).
+    if any(bool((each.notnull() & (each != 0)).any()) for each in few.values()):
         raise InvalidDataset(
             method="mask()",
             needs="pixels where its scenes are: by its coordinates and CRS, this Dataset is "

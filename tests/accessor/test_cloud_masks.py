@@ -216,6 +216,21 @@ def test_pixels_beyond_the_scene_are_not_masked(gap: bool) -> None:
     assert np.isnan(beyond.astra.cloud_cover())
 
 
+@pytest.mark.parametrize(
+    "add",
+    [
+        lambda ds: ds.fillna(0),
+        lambda ds: ds.assign(bright=~(ds.red < 0.3)),
+        lambda ds: ds.assign(height=xr.full_like(ds.red, 5).drop_attrs()),
+        lambda ds: (ds.red > 0.3).to_dataset(),
+    ],
+)
+def test_what_was_added_beyond_the_scene_is_not_taken_for_its_pixels(add: Any) -> None:
+    ds = scene().isel(x=slice(-50, None), y=slice(0, 40))
+    beyond = ds.reindex(x=float(ds.x[-1]) + 10 * np.arange(1, 30))
+    assert not add(beyond).assign_attrs(ds.attrs).astra.mask().any()
+
+
 def test_an_index_without_clouds() -> None:
     for options in ({}, {"chunks": 1024}):
         ds = scene(["red", "nir"], **options)

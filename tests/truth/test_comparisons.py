@@ -43,6 +43,7 @@ def test_it_is_not_the_classification_band(scene: xr.Dataset) -> None:
     for other in (
         scene.drop_vars("SCL"), scene[["lake", "SCL", "red", "nir"]], numbers.drop_vars("SCL"),
         scene.rename(SCL="classes"), scene.rename(SCL="classes").where(scene.red > -1),
+        scene.assign(SCL=scene.SCL == 4), scene.assign(SCL=scene.SCL.isin([8, 9])),
     ):  # fmt: skip
         np.testing.assert_array_equal(other.astra.mask(), expected)
         assert other.astra.cloud_cover() == scene.astra.cloud_cover()
