@@ -235,8 +235,10 @@ def mask_by_dask(
     masked = masked.rechunk(stored.chunks)  # chunks narrower than the margin were joined
     if not arrays:
         return masked
-    late = [each for each in arrays if reads_alone(each)]
-    soon = [each for each in arrays if not reads_alone(each)]
+    late: list[Any] = []
+    soon: list[Any] = []
+    for each in arrays:
+        (late if reads_alone(each) else soon).append(each)
     unread = dask.delayed(_Unread(late), pure=True) if late else None  # type: ignore[attr-defined, no-untyped-call, unused-ignore]
     return da.map_blocks(_with_unknown, masked, stored, *soon, unread=unread, dtype=bool)  # type: ignore[no-untyped-call, unused-ignore]
 
