@@ -87,18 +87,7 @@ def mask(
         listed = ", ".join(each.name for each in masked.classes)
         attrs = {"long_name": f"mask: {', '.join(kinds)}", "classes": listed}
     stored = fetched(ds, band, grid, elsewhere=by == PROBABILITY)
-    missing = [dim for dim in ("y", "x") if dim not in stored.dims]
-    if missing and (reach or len(missing) == 2):
-        picks = ", ".join(f"{dim}=[0]" for dim in missing)
-        raise InvalidDataset(
-            method="mask()",
-            needs="the dimensions y and x, along which clouds are dilated; this Dataset has no "
-            + " and no ".join(missing),
-            hint=f"Select by lists, which keep dimensions: ds.isel({picks}).",
-        )
-    stored = _transposed(
-        stored, sorted(stored.dims, key=lambda dim: (dim == "y") + 2 * (dim == "x"))
-    )
+    stored = _y_x_last(stored, reach)
     if by == PROBABILITY and "catalog" in stored.attrs:
         attrs["catalog"] = stored.attrs["catalog"]
     others = [] if gaps or stored.dtype.kind != "f" else _measured(ds, stored)
@@ -174,6 +163,21 @@ def _measured(ds: xr.Dataset, stored: xr.DataArray) -> list[xr.DataArray]:
         and ds[name].attrs.get("role") not in without
         and name != stored.name
     ]
+
+
+def _y_x_last(stored: xr.DataArray, reach: int) -> xr.DataArray:
+    """Return a band with y and x as its last dimensions; refuse to dilate one without them."""
+    missing = [dim for dim in ("y", "x") if dim not in stored.dims]
+    if missing and (reach or len(missing) == 2):
+        picks = ", ".join(f"{dim}=[0]" for dim in missing)
+        raise InvalidDataset(
+            method="mask()",
+            needs="the dimensions y and x, along which clouds are dilated; this Dataset has no "
+            + " and no ".join(missing),
+            hint=f"Select by lists, which keep dimensions: ds.isel({picks}).",
+        )
+    order = sorted(stored.dims, key=lambda dim: (dim == "y") + 2 * (dim == "x"))
+    return _transposed(stored, order)
 
 
 def _transposed(band: xr.DataArray, dims: Sequence[Hashable]) -> xr.DataArray:
