@@ -51,6 +51,9 @@ class Row:
     bbox: Sequence[float] | None = field(default=None, repr=False)
     """Box of the item, in degrees."""
 
+    span: tuple[Any, Any] = field(default=(None, None), repr=False)
+    """Start and end of the item's time span, as in the catalog; None: it has none."""
+
     @property
     def catalog(self) -> str:
         """Name of the catalog to open it from."""
@@ -101,6 +104,7 @@ class Hit:
             thumbnail=_thumbnail(item),
             geometry=geometry if isinstance(geometry, Mapping) else None,
             bbox=item.get("bbox"),
+            span=(properties.get("start_datetime"), properties.get("end_datetime")),
         )
         own = str(item.get("collection")), str(item["id"])
         return cls(
@@ -199,6 +203,7 @@ def _row(best: Mapping[str, Hit], only: str | None) -> Row:
         tile=first.tile,
         catalogs=names,
         need_account=tuple(closed),
+        span=first.span,
         **fields,
     )
 

@@ -253,7 +253,12 @@ def _texts(tile: Any) -> set[str]:
 
 def _outline(row: Row) -> dict[str, Any]:
     """Return the parts of a scene's item that a query uses."""
-    properties = {"datetime": row.datetime or None, "eo:cloud_cover": row.cloud_cover}
+    properties = {
+        "datetime": row.datetime or None,
+        "start_datetime": row.span[0],
+        "end_datetime": row.span[1],
+        "eo:cloud_cover": row.cloud_cover,
+    }
     return {"properties": properties, "geometry": row.geometry, "bbox": row.bbox}
 
 

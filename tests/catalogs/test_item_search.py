@@ -328,6 +328,8 @@ def test_a_composite_matches_all_times_of_its_span(network: Loopback) -> None:
         ):
             found = astra_xr.search("fields", datetime=day, catalog=API)
             assert len(found) == hit
+            whole = astra_xr.search("fields", catalog=API)
+            assert len(whole.filter(datetime=day)) == hit
 
 
 def test_odd_times_of_rows(network: Loopback) -> None:
