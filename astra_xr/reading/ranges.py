@@ -170,7 +170,10 @@ class RangeFile:
             _local.leave()
             if not works:
                 _local.release(stop - start)
-        raise self.error(reason, "Check that the file still exists.")
+        hint = "Check that the file still exists."
+        if self.signed.url.startswith("/vsi"):
+            hint = "Drop GDAL's prefix: https://… for /vsicurl/https://…, s3://… for /vsis3/…."
+        raise self.error(reason, hint)
 
     async def _get_http(self, start: int, stop: int) -> tuple[Budget, memoryview]:
         """Return bytes, and the budget that they count against."""

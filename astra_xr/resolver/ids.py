@@ -56,6 +56,12 @@ def _parse(stripped: str) -> SceneId:
         raise InvalidSceneId(
             scene_id=stripped, reason="it is too long or has odd characters", forms=_examples()
         )
+    if stripped.startswith("/vsi"):
+        raise InvalidSceneId(
+            scene_id=stripped,
+            reason="it begins with a prefix of GDAL",
+            hint="Pass the URL without /vsicurl/, or s3://… instead of /vsis3/….",
+        )
     if _is_file(stripped):
         return _parse_end(stripped)
     prefix, colon, name = stripped.rpartition(":")

@@ -127,6 +127,8 @@ def test_empty_and_missing_files(server: RangeServer, tmp_path: Path) -> None:
         remote(server, "none.bin").read(0, 5)
     with pytest.raises(ReadError, match=r"[Nn]o such file.*Check that the file still exists"):
         Reader(str(tmp_path / "none.bin")).read(0, 5)
+    with pytest.raises(ReadError, match="Drop GDAL's prefix: https://… for /vsicurl/https://…"):
+        Reader(f"/vsicurl/{server.url('a.bin')}").read(0, 5)
     with pytest.raises(ReadError, match="s3:// URLs are not supported"):
         Reader("s3://bucket/key").read(0, 5)
 

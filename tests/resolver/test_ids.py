@@ -233,6 +233,13 @@ class TestBadIds:
                 ),
             ),
             (
+                "/vsis3/bucket/a.tif",
+                (
+                    "'/vsis3/bucket/a.tif' is not a scene id: it begins with a prefix of GDAL. "
+                    "Pass the URL without /vsicurl/, or s3://… instead of /vsis3/…."
+                ),
+            ),
+            (
                 "S2B_MSIL2É",
                 (
                     "'S2B_MSIL2É' is not a scene id: it is too long or has odd characters. "
