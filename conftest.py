@@ -18,10 +18,7 @@ from hypothesis import HealthCheck, settings
 import astra_xr.scenes.open
 from astra_xr import warned
 from astra_xr.net import client, hosts, retries, storage
-from astra_xr.reading.cache import tile_cache
-from astra_xr.reading.gdal import _pyramids
-from astra_xr.reading.headers import header_cache
-from astra_xr.reading.overview import _holding_classes
+from astra_xr.reading.cache import header_cache, tile_cache
 
 # Properties are held however slow the machine is, and start anew for each example what they need of
 # a fixture. Under CI they draw the same examples each time, so that what was green stays green.
@@ -104,7 +101,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
     monkeypatch.setattr(storage, "_exchange", transport.storage(storage._exchange))
     monkeypatch.setattr(hosts, "addresses_of", transport.addresses_of)
     for cache in (
-        header_cache, tile_cache, _pyramids, _holding_classes, warned._seen, hosts.private_hosts,
+        header_cache, tile_cache, warned._seen, hosts.private_hosts,
     ):  # fmt: skip
         cache.clear()
     # Which hosts have answered, and waits for them: that of another test would not be noted again.

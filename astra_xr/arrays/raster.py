@@ -79,7 +79,10 @@ class RasterArray(LazyArray):
             self._whole = replace(whole, dtype=decoded_dtype(stored))
         else:
             nodata = fitting(whole.radiometry.nodata, stored)
-            self._whole = replace(whole, radiometry=None, by_plane=(), nodata=nodata, dtype=stored)
+            masked = whole.radiometry.as_is
+            self._whole = replace(
+                whole, radiometry=None, by_plane=(), nodata=nodata, dtype=stored, masked=masked
+            )
         self._scene_length = len(scene)
         if allow_large:
             self.allow_large = True

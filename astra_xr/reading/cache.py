@@ -73,3 +73,6 @@ class ByteCache(Generic[T]):
 
 tile_cache: ByteCache[memoryview] = ByteCache("tile_cache")
 """Tiles as stored, compressed."""
+
+header_cache: ByteCache[Any] = ByteCache("header_cache")
+"""What is known of files by their headers; each kind has keys of its own, all share one limit."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -48,6 +49,28 @@ def fitting(nodata: float | None, dtype: npt.DTypeLike) -> float | None:
         # As a float, the highest 64-bit integer is rounded to one that the dtype cannot hold.
         return high
     return int(nodata) if low <= nodata <= high else None
+
+
+def hide(
+    out: npt.NDArray[Any], valid: npt.NDArray[np.bool_], nodata: Iterable[float | None], label: str
+) -> None:
+    """Fill pixels that a file's mask or alpha plane hides with the first nodata that fits.
+
+    Floats without nodata become NaN, integers 0, with a warning once per asset.
+    """
+    if valid.all():
+        return
+    fits = (fitting(each, out.dtype) for each in nodata)
+    fill = next((each for each in fits if each is not None), None)
+    if fill is None:
+        fill = math.nan if out.dtype.kind in "fc" else 0
+        if fill == 0 and first_time(f"hidden pixels of {label}"):
+            warnings.warn(
+                f"{label}: the file's mask hides pixels, but neither the file nor its item has a "
+                "nodata value. They are 0 here, which may also be a valid number or a class.",
+                stacklevel=2,
+            )
+    out[..., ~valid] = fill
 
 
 _HUGE = 1e15

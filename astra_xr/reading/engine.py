@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from astra_xr.errors import ReadError
-from astra_xr.reading.cache import tile_cache
-from astra_xr.reading.decoding import decode_part, fitting, warn_of_offset
-from astra_xr.reading.headers import confirm, find_layout, header_cache, tags_of
+from astra_xr.reading.cache import header_cache, tile_cache
+from astra_xr.reading.decoding import decode_part, fitting, hide, warn_of_offset
+from astra_xr.reading.headers import confirm, find_layout, tags_of
 from astra_xr.reading.loop import in_decode_thread, in_gdal_thread, together
 from astra_xr.reading.plan import Job, Key, TileBytes, jobs_of, requests_of
 from astra_xr.reading.ranges import RangeFile, Stale
@@ -87,7 +87,7 @@ async def _by_engine(window: Window, file: RangeFile, *, kept: bool = False) -> 
     await stream(jobs, use)
     await confirm(file, window)
     if valid is not None:
-        out[:, ~valid] = np.nan
+        hide(out, valid, window.hidden_as(layout.nodata), window.label)
     return out
 
 

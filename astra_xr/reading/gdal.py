@@ -20,8 +20,8 @@ from rasterio.windows import Window as RasterioWindow
 from astra_xr.errors import AstraError, ReadError, redact
 from astra_xr.geometry import map_crs
 from astra_xr.model import DIGITAL_NUMBERS, Grid, Radiometry, UrlSource
-from astra_xr.reading.cache import ByteCache
-from astra_xr.reading.decoding import decode_part
+from astra_xr.reading.cache import header_cache
+from astra_xr.reading.decoding import decode_part, hide
 from astra_xr.reading.item_check import Image, check_item
 from astra_xr.reading.loop import run, together
 from astra_xr.reading.ranges import RangeFile
@@ -300,9 +300,6 @@ class _Known:
     etag: str | None
 
 
-_pyramids: ByteCache[_Known] = ByteCache("header_cache")
-
-
 def gdal_pyramid(window: Window, file: RangeFile) -> Pyramid:
     """Return the image and the overviews of a file.
 
@@ -313,7 +310,7 @@ def gdal_pyramid(window: Window, file: RangeFile) -> Pyramid:
     Elsewhere
         It has another position than its item describes.
     """
-    known = _pyramids.get(window.source)
+    known: _Known | None = header_cache.get(("GDAL", window.source))
     if known is None or not run(file.unchanged(known.size, known.etag)):
         with _opened(file) as dataset:
             image, shapes = _image_of(dataset), [dataset.shape]
@@ -325,7 +322,7 @@ def gdal_pyramid(window: Window, file: RangeFile) -> Pyramid:
         pyramid = Pyramid(shapes=tuple(shapes), nodata=nodata, palette=palette)
         known = _Known(image=image, pyramid=pyramid, size=file.size or 0, etag=file.etag)
         if file.etag:  # else a new version would go unnoticed
-            _pyramids.put(window.source, known, 1000)
+            header_cache.put(("GDAL", window.source), known, 1000)
     check_item(file, window, known.image)
     return known.pyramid
 
@@ -337,7 +334,8 @@ def read_by_gdal(window: Window, file: RangeFile) -> npt.NDArray[Any]:
     -------
     ndarray
         Of ``window.size``: values if the window has a radiometry, NaN where the file's mask or
-        alpha plane marks missing data; else the stored numbers.
+        alpha plane marks missing data; else the stored numbers, with nodata there if it is
+        ``masked``.
 
     Raises
     ------
@@ -349,13 +347,13 @@ def read_by_gdal(window: Window, file: RangeFile) -> npt.NDArray[Any]:
     options = {"overview_level": window.level - 1} if window.level else {}
     try:
         with _opened(file, **options) as dataset:
-            known = _pyramids.get(window.source)
+            known: _Known | None = header_cache.get(("GDAL", window.source))
             if window.level and known and (known.size, known.etag) != (file.size, file.etag):
                 raise file.changed()
             return _read(file, dataset, window)
     except ReadError:
         # The file may have changed.
-        _pyramids.drop(window.source)
+        header_cache.drop(("GDAL", window.source))
         raise
 
 
@@ -374,7 +372,7 @@ def _read(file: RangeFile, dataset: rasterio.io.DatasetReader, window: Window) -
     # GDAL's own masks are not of alpha if there is a nodata value, or not two or four planes.
     alpha = dataset.colorinterp.index(ColorInterp.alpha) + 1 if image.alphas else 0
     out = np.empty(window.size, window.dtype_of(np.dtype(image.dtype)))
-    masked = (mask or alpha) and window.radiometry
+    masked = (mask or alpha) and window.hides
     valid = np.ones(out.shape[1:], np.bool_) if masked else None
     for (top, bottom), (left, right), take, target in rectangles(window, dataset.block_shapes[0]):
         part = RasterioWindow(left, top, right - left, bottom - top)
@@ -385,5 +383,5 @@ def _read(file: RangeFile, dataset: rasterio.io.DatasetReader, window: Window) -
             read, plane = (dataset.read_masks, 1) if mask else (dataset.read, alpha)
             valid[target] = read(plane, window=part)[take] != 0
     if valid is not None:
-        out[:, ~valid] = np.nan
+        hide(out, valid, window.hidden_as(dataset.nodata), window.label)
     return out

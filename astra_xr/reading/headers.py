@@ -14,7 +14,7 @@ import numpy as np
 from astra_xr.errors import ReadError
 from astra_xr.geometry import in_usual_units
 from astra_xr.model import Radiometry, UrlSource
-from astra_xr.reading.cache import ByteCache
+from astra_xr.reading.cache import header_cache
 from astra_xr.reading.item_check import Image, check_item
 from astra_xr.reading.kept_headers import KeptHeader, find, keep
 from astra_xr.reading.loop import in_gdal_thread, in_thread, start_unawaited
@@ -39,9 +39,6 @@ class _Header:
     other_etags: set[str] = field(default_factory=set, compare=False)
     """Further ETags of the same bytes."""
 
-
-header_cache: ByteCache[_Header | str] = ByteCache("header_cache")
-"""Headers by source, or the reason why GDAL must read the file."""
 
 _LOOKS = 8
 """Maximum number of requests to reach the server that reported another ETag."""
@@ -115,7 +112,7 @@ async def confirm(file: RangeFile, window: Window) -> None:
     Stale
         It has another version.
     """
-    known = header_cache.get(window.source)
+    known: _Header | str | None = header_cache.get(window.source)
     if file.unconfirmed:
         await file.get(0, 1)
     if isinstance(known, _Header) and known.unconfirmed and known.etag == file.etag:
@@ -138,7 +135,7 @@ async def _known(file: RangeFile, window: Window, *, kept: bool) -> _Header | st
 
 
 def _cached(window: Window, kept: bool) -> _Header | str | None:
-    known = header_cache.get(window.source)
+    known: _Header | str | None = header_cache.get(window.source)
     return known if kept or not isinstance(known, _Header) or not known.unconfirmed else None
 
 
@@ -248,6 +245,7 @@ def _requests(window: Window) -> int:
 
 
 def _put(window: Window, known: _Header | str) -> None:
+    """Cache a header by its source, or the reason why GDAL must read the file."""
     size = 1000 + (known.layout.nbytes if isinstance(known, _Header) else 0)
     header_cache.put(window.source, known, size)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from astra_xr.reading.cache import ByteCache
+from astra_xr.reading.cache import header_cache
 from astra_xr.reading.decoding import fitting
 from astra_xr.reading.engine import read
 from astra_xr.reading.headers import find_layout
@@ -25,9 +25,6 @@ _CHECKED_SIDE = 512
 
 _CHECKED_PIXELS = 3
 """Pixels of unknown classes that are compared with the image under them."""
-
-_holding_classes: ByteCache[bool] = ByteCache("header_cache")
-"""Whether the overviews of a file hold classes, by source and classes."""
 
 
 async def pyramid_of(window: Window) -> Pyramid:
@@ -55,10 +52,10 @@ async def pyramid_of(window: Window) -> Pyramid:
         pyramid = replace(pyramid, shapes=pyramid.shapes[:usable], nodata=window.only_nodata)
     if window.classes and len(pyramid.shapes) > 1:
         key = window.source, window.classes
-        holds = _holding_classes.get(key)
+        holds: bool | None = header_cache.get(key)
         if holds is None:
             holds = await _hold_classes(window, pyramid)
-            _holding_classes.put(key, holds, 1000)
+            header_cache.put(key, holds, 1000)
         if not holds:
             return replace(pyramid, shapes=pyramid.shapes[:1])
     return pyramid

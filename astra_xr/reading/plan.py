@@ -44,7 +44,7 @@ class Job:
     @property
     def alpha(self) -> int | None:
         """Return the plane, from 0, that marks valid values; None if there is none."""
-        return self.layout.alpha if self.window.radiometry and not self.layout.mask else None
+        return self.layout.alpha if self.window.hides and not self.layout.mask else None
 
     def mask_plane(self, tile: Tile) -> int | None:
         """Return the plane of a tile that is 0 where values are invalid; None if there is none."""
@@ -69,7 +69,7 @@ class Job:
 def jobs_of(file: RangeFile, window: Window, layout: Layout) -> list[Job]:
     """Return what is read for a window: the image, and the file's mask if it has one."""
     jobs = [Job(file, window, layout)]
-    if window.radiometry and layout.mask:
+    if window.hides and layout.mask:
         jobs.append(Job(file, replace(window, indexes=(1,)), layout.mask, is_mask=True))
     return jobs
 

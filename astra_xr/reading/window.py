@@ -64,6 +64,9 @@ class Window:
     count: int | None = None
     """Number of planes of the file that the item describes; None: not checked."""
 
+    masked: bool = False
+    """True: stored numbers that the file's mask or alpha plane hides become nodata."""
+
     classes: tuple[int, ...] = ()
     """Numbers of a class map; overviews that hold means of them are not used. Empty: any."""
 
@@ -127,6 +130,15 @@ class Window:
         each = tuple(effective_radiometry(*pair, self.label) for pair in pairs)
         same = all(plane == self.radiometry for plane in each)
         return self if same else replace(self, by_plane=each)
+
+    @property
+    def hides(self) -> bool:
+        """Return True if the file's mask or alpha plane is read."""
+        return self.radiometry is not None or self.masked
+
+    def hidden_as(self, own: float | None) -> tuple[float | None, ...]:
+        """Return what may mark hidden pixels of the result, by the file's own nodata."""
+        return (math.nan,) if self.radiometry else (self.nodata, own)
 
     def plane_radiometry(self, plane: int) -> Radiometry | None:
         """Return how to decode a plane of the window, from 0; None: as stored."""

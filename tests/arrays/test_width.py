@@ -13,8 +13,7 @@ import xarray as xr
 
 import astra_xr
 from astra_xr.errors import ReadError
-from astra_xr.reading.cache import tile_cache
-from astra_xr.reading.headers import header_cache
+from astra_xr.reading.cache import header_cache, tile_cache
 from astra_xr.testing import Reply, Request
 from tests.faulty import HeldServer
 from tests.stacks import s2_item

@@ -20,8 +20,7 @@ import xarray as xr
 
 import astra_xr
 from astra_xr.reading import tiles
-from astra_xr.reading.cache import tile_cache
-from astra_xr.reading.headers import header_cache
+from astra_xr.reading.cache import header_cache, tile_cache
 from astra_xr.testing import RangeServer, Reply, Request, write_cog
 from tests import items
 from tests.faulty import metered, slowed

@@ -16,9 +16,9 @@ import astra_xr
 from astra_xr.catalogs.urls import FixedUrl
 from astra_xr.errors import InvalidParameter
 from astra_xr.model import Grid
-from astra_xr.reading.cache import tile_cache
-from astra_xr.reading.headers import header_cache
+from astra_xr.reading.cache import header_cache, tile_cache
 from astra_xr.reading.loop import run
+from astra_xr.reading.overview import pyramid_of
 from astra_xr.reading.warp import Warp, read_warped
 from astra_xr.reading.window import Window
 from astra_xr.settings import Settings
@@ -52,6 +52,27 @@ def get(server: RangeServer, left: int = 0, width: int = 256) -> Any:
 
 def test_the_defaults() -> None:
     assert (header_cache.limit, tile_cache.limit) == (16 << 20, 256 << 20)
+
+
+def test_headers_of_both_readers_share_one_limit(tmp_path: Path) -> None:
+    profile = {"driver": "GTiff", "count": 1, "dtype": "uint8", "height": 64, "width": 64}
+    for number in range(8):
+        path = tmp_path / f"{number}.tif"
+        tiled = {"tiled": True, "blockxsize": 16, "blockysize": 16} if number % 2 else {}
+        with rasterio.open(
+            path, "w", **profile, **tiled, crs="EPSG:32610", transform=PLACE
+        ) as file:
+            file.write(np.ones((1, 64, 64), np.uint8))
+    astra_xr.configure(header_cache=3500)
+    kept = []
+    for number in range(8):
+        window = Window(
+            source=FixedUrl(str(tmp_path / f"{number}.tif")), label="scene class", shape=(64, 64),
+            indexes=(1,), rows=(0, 64), cols=(0, 64), radiometry=None,
+        )  # fmt: skip
+        run(pyramid_of(window))
+        kept.append(header_cache.bytes)
+    assert 2000 < max(kept) <= 3500
 
 
 def test_off_means_off(server: RangeServer) -> None:

@@ -21,8 +21,7 @@ from astra_xr.catalogs.urls import FixedUrl
 from astra_xr.errors import ReadError
 from astra_xr.model import SignedUrl
 from astra_xr.reading import loop
-from astra_xr.reading.cache import tile_cache
-from astra_xr.reading.headers import header_cache
+from astra_xr.reading.cache import header_cache, tile_cache
 from astra_xr.reading.kept_headers import KeptHeader, find, keep
 from astra_xr.testing import RangeServer, Reply, write_cog
 from tests.pixels import read

@@ -18,8 +18,7 @@ from affine import Affine
 from astra_xr.catalogs.urls import FixedUrl
 from astra_xr.errors import ReadError
 from astra_xr.model import Radiometry
-from astra_xr.reading.cache import tile_cache
-from astra_xr.reading.headers import header_cache
+from astra_xr.reading.cache import header_cache, tile_cache
 from astra_xr.reading.loop import run
 from astra_xr.reading.overview import pyramid_of
 from astra_xr.reading.window import Window

@@ -11,8 +11,7 @@ import pytest
 from astra_xr.catalogs.urls import FixedUrl
 from astra_xr.errors import ReadError
 from astra_xr.net import connections, retries, storage
-from astra_xr.reading.cache import tile_cache
-from astra_xr.reading.headers import header_cache
+from astra_xr.reading.cache import header_cache, tile_cache
 from astra_xr.testing import RangeServer, Reply, Request, write_cog
 from tests.pixels import read
 
