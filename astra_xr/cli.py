@@ -6,6 +6,7 @@ import argparse
 import base64
 import contextlib
 import json
+import os
 import secrets
 import sys
 import warnings
@@ -43,7 +44,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code, see the help; 130 if interrupted."""
     args = _parser().parse_args(argv)
     try:
-        return int(args.run(args) or 0)
+        code = int(args.run(args) or 0)
+        print(end="", flush=True)
+    except BrokenPipeError:
+        # Of `| head`: all that was asked for. Python would write the rest again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141  # as if ended by SIGPIPE
     except AstraError as error:
         print(f"astra-xr: {error}", file=sys.stderr)
         if isinstance(error, UpstreamError):
@@ -58,6 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("astra-xr: interrupted", file=sys.stderr)
         return 130
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:

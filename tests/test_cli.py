@@ -164,6 +164,20 @@ def test_search_refuses_and_says_who_was_passed_over(
     assert "passed over earth-search: down (HTTP 503)" in printed.err
 
 
+@pytest.mark.parametrize("shown", [[], ["--ids"], ["--json"]])
+def test_a_pipe_that_ends_early_is_no_error(shown: list[str]) -> None:
+    """As of `| head -1`: no traceback, and the status of programs that SIGPIPE ended."""
+    command = [sys.executable, "-m", "astra_xr.cli", "search", "sentinel-2", "--catalog", "sample"]
+    with subprocess.Popen(
+        [*command, *shown], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as ended:
+        assert ended.stdout is not None
+        assert ended.stderr is not None
+        ended.stdout.close()
+        assert ended.stderr.read() == ""
+    assert ended.returncode == 141
+
+
 def test_its_version_and_a_secret_for_urls(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -157,7 +157,8 @@ def pixel_grid(obj: xr.Dataset | xr.DataArray, method: str) -> PixelGrid | None:
     Raises
     ------
     InvalidDataset
-        Coordinates are NaN, or not whole pixels apart; the message names ``method``.
+        Coordinates are NaN, or not whole pixels apart, or time steps are in several CRSs; the
+        message names ``method``.
     """
     import odc.geo.xr  # noqa: F401  (registers .odc)
     from odc.geo.geobox import GeoBox
@@ -167,6 +168,7 @@ def pixel_grid(obj: xr.Dataset | xr.DataArray, method: str) -> PixelGrid | None:
     if y is None or x is None or not (_is_axis(y) and _is_axis(x)):
         return None
     pixel = obj.isel(y=[0], x=[0])  # odc-geo refuses uneven coordinates
+    _check_one_crs(obj, method)
     opened = _opened_as(pixel.odc.crs_coord)
     rotated = opened is not None and bool(opened.b or opened.d)
     if opened is None or rotated:  # coordinates of a rotated grid count pixels
@@ -234,6 +236,23 @@ class _Lattice:
 def _is_axis(coord: xr.DataArray) -> bool:
     # After a selection of points, and in stacked pixels, it is along another dimension.
     return coord.dims == (coord.name,) and coord.dtype.kind in "iuf" and coord.size > 0
+
+
+def _check_one_crs(obj: xr.Dataset | xr.DataArray, method: str) -> None:
+    """Refuse scenes of several CRSs that were joined: xarray keeps the attrs of the first."""
+    # Of a file, spatial_ref is a variable.
+    variables = obj.variables if isinstance(obj, xr.Dataset) else obj.coords
+    for mapping in variables.values():
+        if not mapping.ndim or "crs_wkt" not in mapping.attrs or mapping.dtype.kind not in "iu":
+            continue
+        codes = sorted({*mapping.values.ravel().tolist()} - {0})  # EPSG; 0 is any CRS
+        if len(codes) > 1:
+            named = ", ".join(f"EPSG:{code}" for code in codes)
+            raise InvalidDataset(
+                method=method,
+                needs=f"pixels in one CRS, and these are in {named}",
+                hint="Open the scenes with astra_xr.open_scenes, which puts them on one grid.",
+            )
 
 
 def _opened_as(mapping: xr.DataArray | None) -> Affine | None:

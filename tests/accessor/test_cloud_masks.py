@@ -205,6 +205,27 @@ def test_a_scene_at_coordinates_of_another_place_is_refused(change: str, kind: s
         moved.astra.cloud_cover()
 
 
+@pytest.mark.parametrize("by_file", [False, True])
+def test_scenes_of_two_zones_that_were_joined_are_refused(by_file: bool, tmp_path: Path) -> None:
+    """Tiles of neighboring zones have the same coordinates; xarray keeps the attrs of the first."""
+    ds = scene(["red", "nir"]).isel(x=slice(0, 50), y=slice(1000, 1050)).load()
+    twice = [ds, ds.assign_coords(spatial_ref=xr.full_like(ds.spatial_ref, 32611))]
+    joined = xr.concat(twice, "time", coords="different", compat="equals")
+    if by_file:  # where spatial_ref becomes a variable
+        joined.to_netcdf(tmp_path / "a.nc")
+        joined = xr.open_dataset(tmp_path / "a.nc")
+    methods: list[Any] = [
+        joined.astra.mask,
+        lambda: joined.astra.sample([(-122.5, 37.5)]),
+    ]
+    for method in methods:
+        with pytest.raises(errors.InvalidDataset, match="one CRS, .* in EPSG:32610, EPSG:32611"):
+            method()
+    same = xr.concat([ds, ds.rio.write_crs(32610)], "time", coords="all", compat="equals")
+    assert same.spatial_ref.dims == ("time",)
+    assert same.astra.thumbnail(size=10).sizes["time"] == 2
+
+
 @pytest.mark.parametrize("gap", [False, True])
 def test_pixels_beyond_the_scene_are_not_masked(gap: bool) -> None:
     ds = scene().isel(x=slice(-50, None), y=slice(0, 40))
