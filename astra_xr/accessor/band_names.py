@@ -65,8 +65,9 @@ def with_own_attrs(ds: xr.Dataset) -> xr.Dataset:
 
     xarray keeps them in comparisons: ``ds.SCL == 4`` has the name, classes and nodata of SCL.
     """
-    masks = [name for name, each in ds.data_vars.items() if each.dtype == bool]
-    if not any(_OF_BANDS & ds[name].attrs.keys() for name in masks):
+    # Not as DataArrays, which take most of the time of looking up a band.
+    masks = [name for name in ds.data_vars if ds.variables[name].dtype == bool]
+    if not any(_OF_BANDS & ds.variables[name].attrs.keys() for name in masks):
         return ds
     ds = ds.copy(deep=False)
     for name in masks:
