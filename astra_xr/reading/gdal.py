@@ -284,6 +284,7 @@ def _image_of(dataset: rasterio.io.DatasetReader) -> Image:
         shape=dataset.shape,
         count=dataset.count,
         alphas=dataset.colorinterp.count(ColorInterp.alpha),
+        names=tuple(name or "" for name in dataset.descriptions),
         dtype=_COMPLEX.get(dataset.dtypes[0], dataset.dtypes[0]),
         transform=None if dataset.transform.is_identity else tuple(dataset.transform)[:6],
         crs=_crs_of(dataset),

@@ -81,6 +81,7 @@ async def find_layout(file: RangeFile, window: Window, *, kept: bool = False) ->
         shape=layout.levels[0].shape,
         count=layout.samples,
         alphas=int(layout.alpha is not None),
+        names=layout.names,
         dtype=layout.dtype,
         transform=layout.transform,
         crs=layout.crs,

@@ -36,6 +36,9 @@ class Image:
     alphas: int
     """How many of them are alpha."""
 
+    names: tuple[str, ...] = ()
+    """The name of each plane; empty for those without."""
+
     dtype: npt.DTypeLike
     """Of the stored numbers."""
 
@@ -79,7 +82,8 @@ def check_item(file: RangeFile, window: Window, image: Image) -> None:
     Raises
     ------
     ReadError
-        It has fewer bands, or a dtype that does not fit, or another shape and no position.
+        It has fewer bands, or names them in another order, or has a dtype that does not fit, or
+        another shape and no position.
     Elsewhere
         It has another position.
     """
@@ -98,6 +102,7 @@ def check_item(file: RangeFile, window: Window, image: Image) -> None:
     if problem:
         hint = "The item does not match this file: radiometry='file' uses the file's own metadata; "
         raise file.error(problem, f"{hint}another catalog may have the right one.")
+    _check_order(file, window, image)
     _check_position(file, window, image)
     planes, more = image.count - image.alphas, f"planes of {window.label}"
     if window.count is not None and planes > window.count and first_time(more):
@@ -107,6 +112,22 @@ def check_item(file: RangeFile, window: Window, image: Image) -> None:
             "an asset 'data'.",
             stacklevel=2,
         )
+
+
+def _check_order(file: RangeFile, window: Window, image: Image) -> None:
+    """Refuse a file that gives another plane the name that its item has for one."""
+    own = [name.strip().casefold() for name in image.names]
+    for plane, names in window.names:
+        # A band of one plane may be called ``image.red``; numbers are no names.
+        short = {name.rpartition(".")[2].casefold() for name in names}
+        short = {name for name in short if not name.isdecimal()}
+        if plane <= len(own) and own[plane - 1] not in short and not short.isdisjoint(own):
+            order = ", ".join(name or "without a name" for name in image.names)
+            described = ", ".join(f"{each[0]} (band {n})" for n, each in window.names)
+            raise file.error(
+                f"the file names its bands {order}, while its item describes {described}",
+                "The order of the item's bands does not match this file: correct it in the item.",
+            )
 
 
 def _check_position(file: RangeFile, window: Window, image: Image) -> None:

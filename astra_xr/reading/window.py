@@ -64,6 +64,9 @@ class Window:
     count: int | None = None
     """Number of planes of the file that the item describes; None: not checked."""
 
+    names: tuple[tuple[int, tuple[str, ...]], ...] = ()
+    """Planes of the file, and the names that the item has for each; empty: not checked."""
+
     masked: bool = False
     """True: stored numbers that the file's mask or alpha plane hides become nodata."""
 

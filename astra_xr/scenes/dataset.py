@@ -145,11 +145,18 @@ def _whole_file(asset: ReadableAsset, label: str) -> Window:
         rows=(0, rows),
         cols=(0, cols),
         count=None if asset.alone else len(asset.indexes),
+        names=_names(asset),
         radiometry=asset.radiometry,
         by_plane=asset.by_plane,
         classes=_class_numbers(asset.band),
         only_nodata=asset.band.nodata if asset.band.role == PROBABILITY_ROLE else None,
     )
+
+
+def _names(asset: ReadableAsset) -> tuple[tuple[int, tuple[str, ...]], ...]:
+    """Return the names of the bands of a file that has several, by their planes."""
+    bands = (asset.band,) if asset.alone else asset.planes
+    return tuple((n, band.names) for n, band in zip(asset.indexes, bands, strict=False))
 
 
 def _class_numbers(band: Band) -> tuple[int, ...]:

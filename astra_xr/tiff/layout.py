@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 import re
 from dataclasses import dataclass, replace
@@ -120,6 +121,9 @@ class Layout:
     alpha: int | None = None
     """The plane, from 0, that is 0 where there is no data."""
 
+    names: tuple[str, ...] = ()
+    """The name of each plane, by GDAL's metadata, empty if it has none; () if none has one."""
+
     mask: Layout | None = None
     """A separate plane, 0 where there is no data; with the same levels as the image."""
 
@@ -186,6 +190,7 @@ def _layout(order: str, directories: list[Tags], size: int, *, is_mask: bool = F
         factors=_factors(first),
         palette=number(first, "photometric", 1) == _PALETTE,
         alpha=_alpha(first),
+        names=_names(first),
     )
 
 
@@ -305,6 +310,17 @@ def _factors(tags: Tags) -> tuple[tuple[float, float], ...]:
         for plane in planes
     )
     return factors if set(factors) != {(1.0, 0.0)} else ()
+
+
+def _names(tags: Tags) -> tuple[str, ...]:
+    """Read the name of each plane from GDAL's metadata."""
+    named: dict[str, str] = {}
+    for fields, text in _ITEM.findall(_text(tags, "metadata")):
+        item = dict(_FIELD.findall(fields))
+        if item.get("role", "").lower() == "description":
+            named[item.get("sample", "")] = html.unescape(text)
+    names = tuple(named.get(str(plane), "") for plane in range(number(tags, "samples", 1)))
+    return names if any(names) else ()
 
 
 def usable(scale: float, offset: float) -> tuple[float, float]:
