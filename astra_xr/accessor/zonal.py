@@ -58,6 +58,11 @@ def zonal(
     if not maps:
         needs = "a variable along y and x, which this Dataset does not have"
         raise InvalidDataset(method="zonal()", needs=needs, hint="Open one: bands=…")
+    for name, each in maps.items():
+        if each.dtype.kind not in "biuf":
+            needs = f"real numbers, and {str(name)!r} is {each.dtype}"
+            hint = "Convert it, e.g. abs() of complex numbers, or leave it out with drop_vars."
+            raise InvalidDataset(method="zonal()", needs=needs, hint=hint)
     own = ["valid", "geometry", "stat", *(["class"] if "fractions" in names else [])]
     for name in filter(maps.__contains__, own):
         needs = f"the name {name!r} for its own table"

@@ -375,6 +375,15 @@ def test_a_variable_of_its_own_name_is_not_lost(scene: xr.Dataset) -> None:
             scene.rename(red=name).astra.zonal(field)
 
 
+@pytest.mark.parametrize("dtype", ["complex64", "datetime64[ns]", "U4"])
+def test_only_real_numbers_have_statistics(dtype: str, scene: xr.Dataset) -> None:
+    """The real part alone of complex numbers would be another number."""
+    ds = scene.assign(slc=(("y", "x"), np.zeros((scene.sizes["y"], scene.sizes["x"]), dtype)))
+    field = gpd.GeoSeries([shapely.box(*ds.rio.bounds())], crs=ds.rio.crs)
+    with pytest.raises(InvalidDataset, match="real numbers, and 'slc' is"):
+        ds.astra.zonal(field)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
 @pytest.mark.parametrize("lazily", [False, True])
 def test_numbers_without_data_in_another_type(dtype: str, lazily: bool) -> None:
