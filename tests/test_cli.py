@@ -124,6 +124,23 @@ def test_a_port_that_is_taken(tmp_path: Path, capsys: Capture) -> None:
     assert not keys.exists()
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [("--workers", "0", "from 1 to 1000"), ("--catalog", "earthsearch2", "did you mean")],
+)
+def test_serve_refuses_what_would_fail_later(
+    option: str, value: str, words: str, tmp_path: Path, capsys: Capture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    for name in ("ASTRA_CATALOG", "ASTRA_KEYS_FILE", "ASTRA_URL_KEYS"):
+        monkeypatch.setenv(name, "")  # serve sets them for its workers
+    keys = tmp_path / "keys.json"
+    asked = ["serve", option, value, "--port", "0", "--keys-file", str(keys)]
+    assert main(asked) == 2
+    assert words in capsys.readouterr().err
+    assert not keys.exists()
+
+
 def test_search_prints_a_table_ids_or_json(capsys: Capture, tmp_path: Path) -> None:
     asked = ["search", "sentinel-2", "--datetime", "2025-07/2025-09", "--catalog", "sample"]
     assert main(asked) == 0

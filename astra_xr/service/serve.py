@@ -19,6 +19,8 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from astra_xr.arguments import read_count
+from astra_xr.catalogs import catalog_name
 from astra_xr.errors import InvalidParameter
 from astra_xr.service import logs
 from astra_xr.service.app import check_system, create_app
@@ -152,11 +154,12 @@ def serve(
     Raises
     ------
     InvalidParameter
-        A setting is invalid, or the address is in use.
+        An argument or a setting is invalid, or the address is in use.
     AstraError
         This is Windows.
     """
     check_system()
+    read_count("workers", workers, "a number of processes, from 1 to 1000", most=1000)
     _check_address(host, port)
     if catalog:
         os.environ["ASTRA_CATALOG"] = catalog
@@ -167,6 +170,7 @@ def serve(
         "ASTRA_URL_KEYS", f"1:{base64.b64encode(secrets.token_bytes(32)).decode()}"
     )
     settings = ServiceSettings.from_env()
+    catalog_name(settings.core.catalog)  # else each request would fail
     Keyring(settings.keys_file, settings.api_keys)
     if not settings.api_keys and not KeyFile(path).read():
         # Without a terminal, the output may be a journal, which would keep the key.
