@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import httpx
+import pandas as pd
 import pytest
 
 import astra_xr
@@ -343,7 +344,9 @@ def test_odd_times_of_rows(network: Loopback) -> None:
     assert [row.datetime for row in result.rows] == [
         "2025-01-02T10:00:00Z", "2024-05-06T00:00:00Z", "", "0001-01-01T00:00:00Z",
     ]  # fmt: skip
-    assert result.to_dataframe()["datetime"].isna().tolist() == [False, False, True, True]
+    *times, early = result.to_dataframe()["datetime"]
+    assert [pd.isna(time) for time in times] == [False, False, True]
+    assert pd.isna(early) or early.year == 1  # pandas has these years since its version 3
 
 
 def test_a_lookup_that_ends_early_is_not_none(
