@@ -103,9 +103,9 @@ def _is_like(asset: Mapping[str, Any], band: Band, offsets: Iterable[float] | No
     usual = offsets if offsets is not None and band.role == "reflectance" else (band.offset,)
     return (
         _near(fields.get("nodata"), (band.nodata,))
-        # An asset's plain scale or offset may not apply, but other ones are reason for doubt.
+        # An asset's plain scale may not apply, but another one is reason for doubt.
         and _near(fields.get("scale", asset.get("scale")), (band.scale,))
-        and _near(fields.get("offset", asset.get("offset")), usual)
+        and _near(fields.get("offset"), usual)
     )
 
 
