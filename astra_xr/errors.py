@@ -494,7 +494,7 @@ class ReadError(AstraError):
         """Create it with scene id and band as ``source``."""
         self.source = source
         self.href = redact(href)
-        self.reason = redact(reason)
+        self.reason = redact(reason).rstrip(".")
         place = f" from {self.href}" if href else ""
         super().__init__(f"Could not read {source}{place}: {self.reason}.{_after(hint)}")
 

@@ -349,7 +349,7 @@ def read_by_gdal(window: Window, file: RangeFile) -> npt.NDArray[Any]:
     try:
         with _opened(file, **options) as dataset:
             known: _Known | None = header_cache.get(("GDAL", window.source))
-            if window.level and known and (known.size, known.etag) != (file.size, file.etag):
+            if window.level and known and (known.size, known.etag) != (file.size or 0, file.etag):
                 raise file.changed()
             return _read(file, dataset, window)
     except ReadError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from dataclasses import dataclass, replace
 
@@ -116,18 +117,22 @@ def check_item(file: RangeFile, window: Window, image: Image) -> None:
 
 def _check_order(file: RangeFile, window: Window, image: Image) -> None:
     """Refuse a file that gives another plane the name that its item has for one."""
-    own = [name.strip().casefold() for name in image.names]
+    own = [_bare(name) for name in image.names]
     for plane, names in window.names:
-        # A band of one plane may be called ``image.red``; numbers are no names.
-        short = {name.rpartition(".")[2].casefold() for name in names}
-        short = {name for name in short if not name.isdecimal()}
+        short = {_bare(name.rpartition(".")[2]) for name in names}
+        short = {name for name in short if not name.isdecimal()}  # numbers are no names
         if plane <= len(own) and own[plane - 1] not in short and not short.isdisjoint(own):
             order = ", ".join(name or "without a name" for name in image.names)
-            described = ", ".join(f"{each[0]} (band {n})" for n, each in window.names)
+            described = ", ".join(f"{each[0]} (band {n})" for n, each in window.names if each)
             raise file.error(
                 f"the file names its bands {order}, while its item describes {described}",
                 "The order of the item's bands does not match this file: correct it in the item.",
             )
+
+
+def _bare(name: str) -> str:
+    """Return a name without case, spaces and punctuation: ``Green I`` is ``green_i``."""
+    return re.sub(r"[\W_]", "", name.casefold())
 
 
 def _check_position(file: RangeFile, window: Window, image: Image) -> None:

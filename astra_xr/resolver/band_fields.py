@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from astra_xr.missions import Item
@@ -17,7 +19,7 @@ def describe_planes(item: Item, key: str, asset: Mapping[str, Any]) -> tuple[Ban
     """Read an asset's description of its bands; empty unless it describes all of them.
 
     It is the asset's ``eo:bands``, or STAC 1.1 ``bands``, or the asset's own fields; else the band
-    of the asset's name in the item's properties.
+    of the asset's name in the item's properties. A common name of several bands is ``shared``.
     """
     described = asset.get("eo:bands") or asset.get("bands") or _of_item(item, key, asset)
     rasters = asset.get("raster:bands") or ()
@@ -28,6 +30,13 @@ def describe_planes(item: Item, key: str, asset: Mapping[str, Any]) -> tuple[Ban
             whole
         ]
     planes = tuple(_planes(item, key, described))
+    often = Counter(plane.common for plane in planes)
+    planes = tuple(
+        replace(plane, shared=(plane.common,))
+        if plane.common and often[plane.common] > 1
+        else plane
+        for plane in planes
+    )
     return planes if len(planes) == len(described) else ()
 
 

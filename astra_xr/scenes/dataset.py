@@ -154,9 +154,16 @@ def _whole_file(asset: ReadableAsset, label: str) -> Window:
 
 
 def _names(asset: ReadableAsset) -> tuple[tuple[int, tuple[str, ...]], ...]:
-    """Return the names of the bands of a file that has several, by their planes."""
+    """Return the names of the bands of a file that has several, by their planes.
+
+    Names that the item gives to several of them do not tell which plane is which. A band that is
+    opened alone may be called ``image.red``.
+    """
     bands = (asset.band,) if asset.alone else asset.planes
-    return tuple((n, band.names) for n, band in zip(asset.indexes, bands, strict=False))
+    return tuple(
+        (n, tuple(name for name in band.names if name.rpartition(".")[2] not in band.shared))
+        for n, band in zip(asset.indexes, bands, strict=False)
+    )
 
 
 def _class_numbers(band: Band) -> tuple[int, ...]:

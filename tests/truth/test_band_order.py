@@ -31,10 +31,11 @@ def write(path: Path, names: list[str], compress: str) -> None:
                 file.set_band_description(number, name)
 
 
-def item_of(path: Path, *, gridded: bool) -> dict[str, Any]:
-    bands = [
-        {"name": f"B{n}", "common_name": name} for n, name in enumerate(("blue", "green", "red"))
-    ]
+USUAL = [("B0", "blue"), ("B1", "green"), ("B2", "red")]
+
+
+def item_of(path: Path, *, gridded: bool, named: list[tuple[str, str]] = USUAL) -> dict[str, Any]:
+    bands = [{"name": name, "common_name": common} for name, common in named]
     asset = {"href": str(path), "type": "image/tiff", "roles": ["data"], "eo:bands": bands}
     properties: dict[str, Any] = {"datetime": "2024-06-01T10:00:00Z"}
     if gridded:
@@ -82,3 +83,23 @@ def test_the_same_order_and_other_words_are_read(
         warnings.simplefilter("error")
         found = astra_xr.open_scene(item, bands=["blue", "green", "red"]).compute()
     np.testing.assert_array_equal(np.stack([found[name] for name in found.data_vars]), STORED)
+
+
+@pytest.mark.parametrize(
+    ("names", "named"),
+    [
+        (["green_i", "green", "red"], [("Green I", "green"), ("Green II", "green"), ("R", "red")]),
+        (["green_i", "green", "red"], [("Green I", "green"), ("Green", "green"), ("R", "red")]),
+        (["nir", "nir2", "red"], [("B08", "nir"), ("B8A", "nir"), ("B04", "red")]),
+    ],
+)
+def test_a_common_name_of_several_bands_is_of_none(
+    tmp_path: Path, names: list[str], named: list[tuple[str, str]]
+) -> None:
+    write(tmp_path / "a.tif", names, "deflate")
+    item = item_of(tmp_path / "a.tif", gridded=True, named=named)
+    for number, (name, _) in enumerate(named):
+        for band in (name, f"image.{number + 1}"):
+            found = astra_xr.open_scene(item, bands=[band]).compute()
+            np.testing.assert_array_equal(next(iter(found.values())), STORED[number])
+    np.testing.assert_array_equal(astra_xr.open_scene(item, bands=["image"]).image, STORED)
