@@ -76,6 +76,14 @@ def with_own_attrs(ds: xr.Dataset) -> xr.Dataset:
     return ds
 
 
+def is_opened(da: xr.DataArray) -> bool:
+    """Return True for a band as it was opened; False for what was computed from one.
+
+    xarray keeps the attrs of what it computes from a band, but not its encoding.
+    """
+    return "grid_mapping" in {*da.encoding, *da.attrs}
+
+
 _OF_BANDS = {
     *("native_name", "common_name", "role", "units", "center_wavelength", "full_width_half_max"),
     *("scale", "offset", "radiometry", "scale_factor", "add_offset", "_FillValue"),

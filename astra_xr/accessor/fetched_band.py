@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from astra_xr.accessor.band_names import variables_of
+from astra_xr.accessor.band_names import is_opened, variables_of
 from astra_xr.accessor.evaluate import reflectance
 from astra_xr.accessor.provenance import catalog_of, check_times, id_texts, ids_of
 from astra_xr.arrays.pixel_grid import PixelGrid
@@ -56,8 +56,7 @@ def fetched(
     band = table_band.native
     for name in variables_of(ds):
         own, names = ds[name], {each.casefold() for each in table_band.names}
-        # xarray keeps the attrs of what it computes from the band, but not its encoding.
-        opened = name.casefold() in names or "grid_mapping" in {*own.encoding, *own.attrs}
+        opened = name.casefold() in names or is_opened(own)
         if own.attrs.get("native_name", name) == band and opened and own.dtype != bool:
             return grid.filled(ds[name]) if grid is not None and grid.kept else ds[name]
     known = bool(ids_of(ds))

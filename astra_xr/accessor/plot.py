@@ -13,7 +13,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from astra_xr.accessor.band_classes import classes_of
-from astra_xr.accessor.band_names import find_variable, variables_of
+from astra_xr.accessor.band_names import find_variable, is_opened, variables_of
 from astra_xr.accessor.default_colormaps import default_colormap, is_diverging
 from astra_xr.accessor.evaluate import reflectance
 from astra_xr.accessor.rgb import compose, default_bands, fewer_pixels
@@ -129,13 +129,9 @@ def draw(da: xr.DataArray, max_pixels: int, options: dict[str, Any]) -> Any:
 
 
 def _own_label(da: xr.DataArray) -> xr.DataArray:
-    """Return an array without the label of a band that it was computed from, as nir / red.
-
-    xarray keeps the attrs that all bands share, but no encoding.
-    """
+    """Return an array without the label of a band that it was computed from, as nir / red."""
     names = {str(da.attrs.get(key, "")).casefold() for key in ("native_name", "common_name")}
-    opened = "grid_mapping" in {*da.encoding, *da.attrs}
-    if opened or "role" not in da.attrs or str(da.name).casefold() in names - {""}:
+    if is_opened(da) or "role" not in da.attrs or str(da.name).casefold() in names - {""}:
         return da
     label = ("long_name", "standard_name", "units", "role")
     return da.drop_attrs(deep=False).assign_attrs(
