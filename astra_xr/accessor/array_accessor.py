@@ -34,11 +34,13 @@ class AstraArrayAccessor:
 
     @property
     def _da(self) -> xr.DataArray:
-        from astra_xr.accessor.band_names import with_own_attrs
+        from astra_xr.accessor.band_names import own_attrs
 
         if self._own.dtype != bool:
             return self._own
-        return with_own_attrs(self._own.to_dataset(name=" "))[" "].rename(self._own.name)
+        da = self._own.copy(deep=False)
+        da.attrs = own_attrs(da.attrs)
+        return da
 
     def plot(self, *, max_pixels: int = 1200, **options: Any) -> Any:
         """Draw a map, as ``ds.astra.plot`` does of a band.

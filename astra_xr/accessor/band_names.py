@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -71,9 +71,13 @@ def with_own_attrs(ds: xr.Dataset) -> xr.Dataset:
         return ds
     ds = ds.copy(deep=False)
     for name in masks:
-        attrs = ds[name].attrs
-        ds[name].attrs = {key: each for key, each in attrs.items() if key not in _OF_BANDS}
+        ds[name].attrs = own_attrs(ds[name].attrs)
     return ds
+
+
+def own_attrs(attrs: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Return the attrs of a bool variable without those of a band that it was computed from."""
+    return {key: each for key, each in attrs.items() if key not in _OF_BANDS}
 
 
 def is_opened(da: xr.DataArray) -> bool:
